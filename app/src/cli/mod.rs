@@ -1,0 +1,64 @@
+//! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
+//! answer is no; 2 misuse or bad input.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An oscilloscope for stream joins: records what Kafka topics hold, joins it
+/// locally, and says for every record what happened to it and why.
+#[derive(Parser)]
+#[command(
+    name = "joinscope",
+    version,
+    propagate_version = true,
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {}
+
+/// What a verb answers when it ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or yes.
+    Yes,
+    /// It ran, and the answer is no.
+    No,
+}
+
+/// Parses the arguments and runs the verb.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.verb {
+        Some(verb) => match verb {},
+        None => Ok(Answer::Yes),
+    };
+    finish(result)
+}
+
+/// A closed pipe (`joinscope … | head`) is not an error.
+fn finish(result: anyhow::Result<Answer>) -> ExitCode {
+    match result {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // stderr may be gone too; there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "joinscope: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

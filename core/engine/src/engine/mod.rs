@@ -1,0 +1,3 @@
+//! The run loop: sequencer, shards, barriers. The only place with threads.
+
+pub mod step;

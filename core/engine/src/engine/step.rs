@@ -1,0 +1,185 @@
+//! What the engine gives out as it goes: one [`Step`] for each batch of
+//! arrivals, in arrival order, to a [`Sink`] that keeps it.
+
+use smallvec::SmallVec;
+
+use crate::operator::join::Reason;
+use crate::operator::record::Arrival;
+use crate::operator::verdict::Verdict;
+
+/// One batch of consecutive arrivals and all that they set off.
+#[derive(Debug, Default)]
+pub struct Step {
+    pub facts: Facts,
+    /// In the order in which they fell.
+    pub decisions: Vec<Decision>,
+    /// In output order; numbers are consecutive over the run.
+    pub outputs: Vec<Output>,
+    pub clock: Vec<ClockEvent>,
+    /// `Tracker::save()` as it was before the named arrival; at least one for
+    /// every 8,192 arrivals.
+    pub trackers: Vec<(Arrival, Vec<u8>)>,
+    pub state: Vec<StateSample>,
+    /// Arrivals up to this one (exclusive) are whole with this step.
+    pub end: Arrival,
+}
+
+/// What is known of each row at its arrival: one entry a row, in row order,
+/// the first being row `first_row`.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    pub first_row: u64,
+    pub arrival: Vec<Arrival>,
+    /// Processing time of the arrival, ms; never goes back.
+    pub arrival_ms: Vec<i64>,
+    pub input: Vec<u8>,
+    pub partition: Vec<i32>,
+    pub offset: Vec<i64>,
+    /// ms; `i64::MIN`: none.
+    pub event_time: Vec<i64>,
+    /// The join's event-time watermark before the record moved it, ms;
+    /// `i64::MIN`: none yet.
+    pub watermark: Vec<i64>,
+    /// A [`Verdict`] code: what was already final when it arrived, `Open` if
+    /// it reached the join.
+    pub at_arrival: Vec<u8>,
+    /// `Key::hash64` and `Key::normal_hash`; 0 without a key.
+    pub key_hash: Vec<u64>,
+    pub normal_hash: Vec<u64>,
+    /// End of the row's canonical key in `keys`; empty without a key.
+    pub key_end: Vec<u32>,
+    pub keys: Vec<u8>,
+}
+
+impl Facts {
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.arrival.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.arrival.is_empty()
+    }
+
+    /// The canonical key of the `i`-th entry, empty where it has none.
+    #[must_use]
+    pub fn key(&self, i: usize) -> &[u8] {
+        let start = if i == 0 { 0 } else { self.key_end[i - 1] as usize };
+        &self.keys[start..self.key_end[i] as usize]
+    }
+}
+
+/// A verdict that fell or a row that left the state, or both at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub row: u64,
+    /// The arrival that set it off.
+    pub at: Arrival,
+    pub verdict: Option<Verdict>,
+    pub reason: Reason,
+    /// The row is not in the state from `at` on.
+    pub removed: bool,
+    /// The arrival of the record that made the verdict fall: the first match,
+    /// or the one that moved the event-time watermark past the row.
+    pub cause: Arrival,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OutputKind {
+    Pair = 0,
+    Pad = 1,
+    Example = 2,
+}
+
+/// One output row; its records are named by their row numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub n: u64,
+    /// The arrival that set it off.
+    pub at: Arrival,
+    pub epoch: u64,
+    /// ms.
+    pub time: i64,
+    pub kind: OutputKind,
+    /// A pair: both rows in pipeline order. A pad: the row. An example: the
+    /// primary row, then the folded ones by (event time, arrival).
+    pub records: SmallVec<[u64; 2]>,
+    pub labels: u64,
+    /// 0: the first; `k`: the k-th correction.
+    pub correction: u32,
+}
+
+/// Something that the clock decided, before the arrival that it precedes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockEvent {
+    pub precedes: Arrival,
+    /// Processing time, ms.
+    pub at_ms: i64,
+    pub kind: ClockKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockKind {
+    /// A lane of the watermark tracker went idle.
+    Idle { lane: u32 },
+    /// A lane gave a record again.
+    Active { lane: u32 },
+    /// A periodic event-time watermark that moved something.
+    Periodic { input: u8 },
+    /// The end of an epoch that had an effect.
+    Epoch { n: u64 },
+}
+
+/// Rows and bytes of state just after an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateSample {
+    pub arrival: Arrival,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Why a sink could not take a step.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub String);
+
+/// Where steps go: the run store, or nothing in a benchmark.
+pub trait Sink: Send {
+    /// Takes the next step.
+    ///
+    /// # Errors
+    /// It could not be kept; the run stops.
+    fn step(&mut self, step: Step) -> Result<(), SinkError>;
+
+    /// A checkpoint was taken at `entry.arrival`: all before it is to be
+    /// durable and readable when this returns.
+    ///
+    /// # Errors
+    /// It could not be made durable; the run stops.
+    fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError>;
+}
+
+/// A checkpoint that was taken.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CheckpointEntry {
+    pub epoch: u64,
+    /// Records before this arrival are in it.
+    pub arrival: Arrival,
+    /// Rows before this number.
+    pub row: u64,
+    /// Outputs before this number.
+    pub output: u64,
+    pub arrival_ms: i64,
+    pub state_rows: u64,
+    pub state_bytes: u64,
+    /// Bytes written for it (shared files not counted again).
+    pub written_bytes: u64,
+    /// Milliseconds by phase: write the delta, RocksDB checkpoint, fsync and rename.
+    pub delta_ms: u64,
+    pub snapshot_ms: u64,
+    pub sync_ms: u64,
+    /// Folder, relative to the run's.
+    pub path: String,
+}

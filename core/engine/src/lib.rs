@@ -1,0 +1,7 @@
+//! The engine of Joinscope and the questions asked of its runs; no GUI, no
+//! terminal. Floors, from below: `edges`, `engine`, `run`, `analyses`; a
+//! module knows only what stands below it.
+
+pub mod engine;
+
+pub use joinscope_operator as operator;

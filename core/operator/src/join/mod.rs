@@ -1,0 +1,108 @@
+//! What happens to a row: the operator interface that every semantics has.
+
+use crate::record::Arrival;
+use crate::state::{Delta, Folded, Row, StateError};
+use crate::verdict::Verdict;
+
+/// Why a verdict fell, beyond its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    #[default]
+    Plain = 0,
+    /// Unmatched and put out with nulls.
+    Padded = 1,
+    /// Already past its last possible partner at arrival: probed, not kept.
+    NotKept = 2,
+    /// Not kept, and put out with nulls at once.
+    NotKeptPadded = 3,
+}
+
+/// What one input event set off, in the order of 3-semantics.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// A pair. `earlier` rested in the state, the row at hand matched it.
+    Pair { primary: Ref, secondary: Ref, time: i64 },
+    /// A row without a match, put out with nulls. `due` orders pads of one step
+    /// over all shards, with (arrival, input).
+    Pad { row: Ref, due: i64, time: i64 },
+    /// A folded example; `correction` is 0 for the first, `k` for the k-th correction.
+    Example { primary: Ref, folded: Vec<Folded>, labels: u64, correction: u32, due: i64, time: i64 },
+    /// The verdict of a row fell.
+    Decided { row: u64, verdict: Verdict, reason: Reason, cause: Arrival },
+    /// The row rests in the state from now on.
+    Kept { row: u64 },
+    /// The row left the state.
+    Removed { row: u64 },
+}
+
+/// A record in an output: enough to name it without asking the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ref {
+    pub input: u8,
+    pub row: u64,
+    pub arrival: Arrival,
+    pub partition: i32,
+    pub offset: i64,
+    pub time: i64,
+}
+
+impl From<&Row> for Ref {
+    fn from(row: &Row) -> Self {
+        Self {
+            input: row.input,
+            row: row.row,
+            arrival: row.arrival,
+            partition: row.partition,
+            offset: row.offset,
+            time: row.time,
+        }
+    }
+}
+
+/// The event-time watermarks at one moment; `i64::MIN` before the first,
+/// `i64::MAX` after the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Watermarks<'a> {
+    pub join: i64,
+    /// By input; released semantics look at these.
+    pub inputs: &'a [i64],
+}
+
+/// A join as a pure state machine over the rows of one shard.
+pub trait Operator: Send {
+    /// Takes one row. `late_by` is there only under `late = "join"`; dropped
+    /// late rows never come here. `now` is the arrival at hand.
+    ///
+    /// # Errors
+    /// The state could not be read or written.
+    fn row(
+        &mut self,
+        row: Row,
+        late_by: Option<i64>,
+        watermarks: Watermarks<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StateError>;
+
+    /// The watermark moved; rows that it passed leave, by (due, arrival, input).
+    ///
+    /// # Errors
+    /// The state could not be read or written.
+    fn advance(
+        &mut self,
+        watermarks: Watermarks<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StateError>;
+
+    /// What changed since the last call, for a checkpoint.
+    fn take_delta(&mut self) -> Delta;
+
+    /// Brings back rows of a checkpoint (any number of calls before the first row).
+    ///
+    /// # Errors
+    /// The state could not be written.
+    fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError>;
+
+    /// Rows and bytes in the state, all tiers.
+    fn size(&self) -> (u64, u64);
+}

@@ -1,0 +1,228 @@
+//! A pipeline as the engine reads it: checked, durations in milliseconds,
+//! names resolved to positions.
+
+use std::sync::Arc;
+
+/// A checked pipeline (10-command-line, "A pipeline").
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    pub name: String,
+    /// In the order in which the file lists them; an [`InputIndex`] points here.
+    pub inputs: Vec<Input>,
+    pub join: Join,
+    pub examples: Option<Examples>,
+    pub delivery: Delivery,
+    pub sink: Option<Sink>,
+}
+
+/// Position in [`Pipeline::inputs`]; at most 64 inputs.
+pub type InputIndex = u8;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub name: Arc<str>,
+    pub topic: Arc<str>,
+    pub format: Format,
+    pub key: KeyField,
+    pub event_time: EventTime,
+    /// A reader schema's file as written in the pipeline, and its text once
+    /// loaded (the parser itself reads no file).
+    pub schema: Option<SchemaFile>,
+    pub watermark: WatermarkSpec,
+    /// Each field must equal one of the values.
+    pub filter: Vec<FieldIs>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchemaFile {
+    pub path: String,
+    pub text: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    /// Plain Avro bodies under the schema of the input's file.
+    Avro,
+    /// Confluent framing; writer schemas from the recording or a registry.
+    AvroRegistry,
+}
+
+/// Path of a field: names from the top, joined by dots in the file.
+pub type FieldPath = Vec<String>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyField {
+    Field(FieldPath),
+    /// `"$key"`: the Kafka key.
+    Kafka,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventTime {
+    Field {
+        path: FieldPath,
+        unit: TimeUnit,
+    },
+    /// `"$timestamp"`: the record's timestamp.
+    Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    Seconds,
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+    Rfc3339,
+}
+
+/// All in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatermarkSpec {
+    pub max_out_of_orderness: i64,
+    pub idle_timeout: Option<i64>,
+    /// `None`: on every advance; else periodic with this interval.
+    pub emit_interval: Option<i64>,
+    pub max_drift: Option<i64>,
+    pub max_ahead: Option<i64>,
+}
+
+/// A condition `field = one of values`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldIs {
+    pub path: FieldPath,
+    pub values: Vec<Scalar>,
+}
+
+/// A scalar of a `where` or a label; equal iff type and value are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    String(String),
+    Null,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    pub primary: InputIndex,
+    pub with: Vec<Secondary>,
+    pub kind: Kind,
+    pub semantics: Semantics,
+    pub late: LatePolicy,
+    pub output_time: OutputTime,
+}
+
+/// `primary.time + after <= secondary.time <= primary.time + until`, in
+/// milliseconds, both ends included; `after <= until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secondary {
+    pub input: InputIndex,
+    pub after: i64,
+    pub until: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
+impl Kind {
+    /// Whether a primary row without a match is put out with nulls.
+    #[must_use]
+    pub fn pads_primary(self) -> bool {
+        matches!(self, Self::Left | Self::Full)
+    }
+
+    /// Whether a secondary row without a match is put out with nulls.
+    #[must_use]
+    pub fn pads_secondary(self) -> bool {
+        matches!(self, Self::Right | Self::Full)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Semantics {
+    #[default]
+    Clean,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LatePolicy {
+    #[default]
+    Drop,
+    Join,
+    SideOutput,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputTime {
+    #[default]
+    Larger,
+    Primary,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examples {
+    pub emit: Emit,
+    /// At most 64; bit `i` of a row's label mask is `labels[i]`.
+    pub labels: Vec<Label>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    OnMatch,
+    OnClose,
+    EarlyAndCorrect,
+}
+
+impl Emit {
+    /// Whether rows are folded into one example for each primary row.
+    #[must_use]
+    pub fn folds(self) -> bool {
+        !matches!(self, Self::OnMatch)
+    }
+}
+
+/// 1 iff at least one folded record of `input` satisfies `condition`
+/// (`input` may be the primary: then it speaks of the primary row itself).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    pub name: String,
+    pub input: InputIndex,
+    pub condition: FieldIs,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    pub guarantee: Guarantee,
+    /// Milliseconds.
+    pub checkpoint_interval: i64,
+    pub job: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guarantee {
+    #[default]
+    ExactlyOnce,
+    AtLeastOnce,
+    AtMostOnce,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sink {
+    pub topic: String,
+    pub late_topic: Option<String>,
+    pub format: SinkFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkFormat {
+    Json,
+    AvroRegistry,
+}
