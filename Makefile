@@ -1,0 +1,52 @@
+# make run    build, and open the window on the shipped sample
+# make test   everything: unit, end-to-end (a real Kafka, the real window)
+# The rest stands below.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# RocksDB and librdkafka are compiled once a machine: one profile, one folder.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+BIN := $(CARGO_TARGET_DIR)/debug/joinscope
+SAMPLE := sample-data/feed
+
+.PHONY: help run build test lint deny kafka kafka-stop bench packages packages-test clean
+
+help:
+	@sed -n 's/^# //p' Makefile | head -2
+	@echo "make build | lint | deny | bench | kafka | kafka-stop"
+
+packages:
+	@scripts/packages.sh run
+
+packages-test:
+	@scripts/packages.sh test
+
+build: packages
+	cargo build --workspace
+
+run: build
+	@scripts/run-sample.sh $(BIN) $(SAMPLE)
+
+test: packages-test
+	cargo build --workspace --all-targets
+	scripts/test.sh
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny:
+	scripts/deny.sh
+
+kafka: packages-test
+	@tests/kafka/kafka.sh start
+
+kafka-stop:
+	@tests/kafka/kafka.sh stop
+
+bench: build
+	$(BIN) bench
+
+clean:
+	cargo clean
