@@ -1,7 +1,7 @@
 //! What happens to a row: the operator interface that every semantics has.
 
 use crate::record::Arrival;
-use crate::state::{Delta, Folded, Row, StateError};
+use crate::state::{Delta, Due, Folded, Row, StateError};
 use crate::verdict::Verdict;
 
 /// Why a verdict fell, beyond its name.
@@ -21,19 +21,48 @@ pub enum Reason {
 /// What one input event set off, in the order of 3-semantics.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// A pair. `earlier` rested in the state, the row at hand matched it.
+    /// A pair: one of the two rested in the state, the row at hand matched it.
     Pair { primary: Ref, secondary: Ref, time: i64 },
     /// A row without a match, put out with nulls. `due` orders pads of one step
     /// over all shards, with (arrival, input).
     Pad { row: Ref, due: i64, time: i64 },
-    /// A folded example; `correction` is 0 for the first, `k` for the k-th correction.
-    Example { primary: Ref, folded: Vec<Folded>, labels: u64, correction: u32, due: i64, time: i64 },
-    /// The verdict of a row fell.
+    /// A folded example; `correction` is 0 for the first, `k` for the k-th
+    /// correction. `folded` is by (event time, arrival, input); `labels` are
+    /// those of the primary row and of all that is folded. `due` is `None` for
+    /// one that does not wait for its close (`early-and-correct`).
+    Example {
+        primary: Ref,
+        folded: Vec<Folded>,
+        labels: u64,
+        correction: u32,
+        due: Option<i64>,
+        time: i64,
+    },
+    /// The verdict of a row fell. `cause` is the arrival of the first match
+    /// (for both rows of a pair: that of the other one), or the arrival at
+    /// which the event-time watermark passed the row.
     Decided { row: u64, verdict: Verdict, reason: Reason, cause: Arrival },
     /// The row rests in the state from now on.
     Kept { row: u64 },
-    /// The row left the state.
+    /// The row is not in the state from now on; for a row that is not kept,
+    /// right at its arrival.
     Removed { row: u64 },
+}
+
+impl Effect {
+    /// Where an output stands among those of one arrival, over all inputs and
+    /// shards: first, in the order in which they came, those with `None`
+    /// (pairs, early examples and corrections); then pads and closed examples
+    /// by what is given here. A stable sort by this is the order of 3-semantics.
+    #[must_use]
+    pub fn order(&self) -> Option<Due> {
+        let (row, due) = match self {
+            Self::Pad { row, due, .. } => (row, *due),
+            Self::Example { primary, due, .. } => (primary, (*due)?),
+            _ => return None,
+        };
+        Some(Due { due, arrival: row.arrival, input: row.input })
+    }
 }
 
 /// A record in an output: enough to name it without asking the state.
@@ -72,7 +101,14 @@ pub struct Watermarks<'a> {
 /// A join as a pure state machine over the rows of one shard.
 pub trait Operator: Send {
     /// Takes one row. `late_by` is there only under `late = "join"`; dropped
-    /// late rows never come here. `now` is the arrival at hand.
+    /// late rows never come here. The arrival at hand is the row's.
+    ///
+    /// A record of a topic that feeds several inputs comes once for each, in
+    /// the pipeline's order, before the event-time watermark moves.
+    ///
+    /// The row takes part in the order given by [`Effect::order`]; its
+    /// [`Effect::Decided`] and [`Effect::Removed`] follow the output that they
+    /// belong to.
     ///
     /// # Errors
     /// The state could not be read or written.
@@ -84,12 +120,15 @@ pub trait Operator: Send {
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError>;
 
-    /// The watermark moved; rows that it passed leave, by (due, arrival, input).
+    /// The join's event-time watermark moved at arrival `now` (or by the clock,
+    /// before it); rows that it passed leave, by (due, arrival, input). To be
+    /// called before the next row. With nothing due it costs a comparison.
     ///
     /// # Errors
     /// The state could not be read or written.
     fn advance(
         &mut self,
+        now: Arrival,
         watermarks: Watermarks<'_>,
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError>;
@@ -97,7 +136,9 @@ pub trait Operator: Send {
     /// What changed since the last call, for a checkpoint.
     fn take_delta(&mut self) -> Delta;
 
-    /// Brings back rows of a checkpoint (any number of calls before the first row).
+    /// Brings back rows of a checkpoint (any number of calls before the first
+    /// row). The next delta takes them as held by that checkpoint: it names them
+    /// only if they change or leave.
     ///
     /// # Errors
     /// The state could not be written.

@@ -87,7 +87,8 @@ pub trait Cold: Send {
     /// The smallest `due` that rests here (a lower bound is enough).
     fn earliest(&self) -> Option<i64>;
 
-    /// Removes every row with `due < watermark` and appends it, by [`Due`].
+    /// Removes every row with `due < watermark` and appends it, by [`Due`]
+    /// (`i64::MAX`, the last watermark, takes all).
     ///
     /// # Errors
     /// The tier could not be read or written.
@@ -103,6 +104,11 @@ pub trait Cold: Send {
 
 /// What changed in the memory tier since the last barrier: what a checkpoint
 /// has to write. A row that came and went between two barriers is in neither list.
+///
+/// Rows that rest in the cold tier are not spoken of here: it keeps them itself.
+/// A row that went down there since the last barrier therefore left the memory
+/// tier: it is in `removed` if the last checkpoint held it among the memory
+/// tier's rows.
 #[derive(Debug, Default)]
 pub struct Delta {
     /// New or changed rows, by [`Due`].

@@ -1,0 +1,17 @@
+//! Event-time watermarks of partitions, inputs and the join, as a pure state
+//! machine over records and processing time (3-semantics, "Event-time
+//! watermark").
+//!
+//! For each record the engine does, in this order:
+//! 1. `while let Some(due) = tracker.next_due(now)`: `tracker.fire(due, arrival)`,
+//!    and its own barriers between them (at one time a barrier comes last);
+//! 2. whatever the record sets off;
+//! 3. [`Tracker::observe`] for each input that its topic feeds, unless the
+//!    record is a tombstone, undecodable or untimed.
+
+mod save;
+mod tracker;
+mod tree;
+
+pub use save::TrackerError;
+pub use tracker::{Due, DueKind, Holder, Lane, Tracker, TrackerInput, Why};

@@ -1,0 +1,165 @@
+//! A tracker as bytes: for snapshots of the run store and checkpoints.
+//!
+//! Version 1: `1`; start, join; for each input current, emitted, tick; for each
+//! lane a byte of flags and its numbers; the holder. Numbers are LEB128
+//! varints, signed ones zigzag, those of a lane relative to the lane before.
+
+use super::tracker::{Tracker, TrackerInput};
+
+/// Bytes that are no saved tracker of these inputs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrackerError {
+    #[error("the saved event-time watermarks have version {0}; this program reads version 1")]
+    Version(u8),
+    #[error("the saved event-time watermarks end in the middle or are damaged")]
+    Damaged,
+    #[error(
+        "the saved event-time watermarks are of {saved} partitions; the pipeline's inputs have {given}"
+    )]
+    Lanes { saved: u64, given: u64 },
+}
+
+const VERSION: u8 = 1;
+const SEEN: u8 = 1;
+const IDLE: u8 = 2;
+/// The event-time watermark is not `max_seen − delay`.
+const APART: u8 = 4;
+
+impl Tracker {
+    /// The whole state, a few bytes a lane.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + self.inputs.len() * 16 + self.lanes.len() * 12);
+        out.push(VERSION);
+        unsigned(&mut out, self.lanes.len() as u64);
+        out.push(u8::from(self.start.is_some()));
+        let start = self.start.unwrap_or(0);
+        signed(&mut out, start);
+        signed(&mut out, self.join);
+        for input in &self.inputs {
+            signed(&mut out, input.current);
+            signed(&mut out, input.emitted.wrapping_sub(input.current));
+            signed(&mut out, input.tick);
+        }
+        let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
+        for lane in &self.lanes {
+            let derived = lane.max_seen.saturating_sub(self.inputs[lane.input as usize].delay);
+            let apart =
+                lane.seen && lane.watermark != derived || !lane.seen && lane.watermark != i64::MIN;
+            out.push(
+                u8::from(lane.seen) * SEEN + u8::from(lane.idle) * IDLE + u8::from(apart) * APART,
+            );
+            if lane.seen {
+                signed(&mut out, lane.max_seen.wrapping_sub(max_seen));
+                max_seen = lane.max_seen;
+            }
+            if apart {
+                signed(&mut out, lane.watermark);
+            }
+            signed(&mut out, lane.last_active.wrapping_sub(last_active));
+            last_active = lane.last_active;
+            signed(&mut out, lane.since.wrapping_sub(since) as i64);
+            since = lane.since;
+        }
+        let (lane, since) = self.holder.map_or((0, 0), |(lane, since)| (lane as u64 + 1, since));
+        unsigned(&mut out, lane);
+        unsigned(&mut out, since);
+        out
+    }
+
+    /// Brings a saved tracker back; `inputs` are those that it was made with.
+    pub fn load(inputs: Vec<TrackerInput>, bytes: &[u8]) -> Result<Self, TrackerError> {
+        let mut tracker = Self::new(inputs);
+        let mut read = Reader(bytes);
+        match read.byte()? {
+            VERSION => {}
+            version => return Err(TrackerError::Version(version)),
+        }
+        let (saved, given) = (read.unsigned()?, tracker.lanes.len() as u64);
+        if saved != given {
+            return Err(TrackerError::Lanes { saved, given });
+        }
+        let started = read.byte()? != 0;
+        let start = read.signed()?;
+        tracker.start = started.then_some(start);
+        tracker.join = read.signed()?;
+        for input in &mut tracker.inputs {
+            input.current = read.signed()?;
+            input.emitted = input.current.wrapping_add(read.signed()?);
+            input.tick = read.signed()?;
+        }
+        let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
+        for (number, lane) in tracker.lanes.iter_mut().enumerate() {
+            let flags = read.byte()?;
+            if flags > SEEN + IDLE + APART {
+                return Err(TrackerError::Damaged);
+            }
+            let input = &mut tracker.inputs[lane.input as usize];
+            lane.seen = flags & SEEN != 0;
+            lane.idle = flags & IDLE != 0;
+            if lane.seen {
+                max_seen = max_seen.wrapping_add(read.signed()?);
+                lane.max_seen = max_seen;
+                lane.watermark = max_seen.saturating_sub(input.delay);
+            }
+            if flags & APART != 0 {
+                lane.watermark = read.signed()?;
+            }
+            last_active = last_active.wrapping_add(read.signed()?);
+            lane.last_active = last_active;
+            since = since.wrapping_add(read.signed()? as u64);
+            lane.since = since;
+            let stands = if lane.idle { i64::MAX } else { lane.watermark };
+            input.tree.set(number - input.first as usize, stands);
+            input.active -= u32::from(lane.idle);
+        }
+        let (lane, since) = (read.unsigned()?, read.unsigned()?);
+        if lane > given || !read.0.is_empty() {
+            return Err(TrackerError::Damaged);
+        }
+        tracker.holder = lane.checked_sub(1).map(|lane| (lane as u32, since));
+        if started {
+            tracker.wind_timers();
+        }
+        Ok(tracker)
+    }
+}
+
+fn unsigned(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn signed(out: &mut Vec<u8>, n: i64) {
+    unsigned(out, ((n << 1) ^ (n >> 63)) as u64);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn byte(&mut self) -> Result<u8, TrackerError> {
+        let (&byte, rest) = self.0.split_first().ok_or(TrackerError::Damaged)?;
+        self.0 = rest;
+        Ok(byte)
+    }
+
+    fn unsigned(&mut self) -> Result<u64, TrackerError> {
+        let mut n = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            n |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(n);
+            }
+        }
+        Err(TrackerError::Damaged)
+    }
+
+    fn signed(&mut self) -> Result<i64, TrackerError> {
+        let n = self.unsigned()?;
+        Ok((n >> 1) as i64 ^ -((n & 1) as i64))
+    }
+}
