@@ -1,6 +1,29 @@
 //! From a record's bytes to what the join needs of it: event time, key, whether
 //! the input's `where` keeps it, and which labels it satisfies. Only those
 //! fields are extracted; payload bytes are carried, not rebuilt.
+//!
+//! The checks come in the order of 3-semantics, step 2; the first that fails is
+//! the verdict: `tombstone`, `undecodable`, `untimed`, `filtered`, `unkeyed`.
+//!
+//! What the formats mean here:
+//! - A whole record is read before it is believed: bytes after its end, text
+//!   that is not UTF-8, a length that lies make it `undecodable`, also in fields
+//!   that the join does not need. How deep it nests does not matter.
+//! - JSON: where a name stands twice, the last one counts. Integers within
+//!   64 bits are integer keys; all other numbers are no keys.
+//! - Event times are numbers in the pipeline's unit, or RFC 3339 texts; a
+//!   fraction is cut towards the past. Where an Avro schema says
+//!   `timestamp-millis`, `-micros` or `-nanos` (also `local-`), the schema's unit
+//!   counts, since the writer knew; a plain int or long has the pipeline's unit.
+//! - Avro enums are texts, `bytes` and `fixed` are bytes, maps are taken for
+//!   objects; a union is whatever its branch is.
+
+mod decoder;
+mod json;
+mod needs;
+mod value;
+
+pub use decoder::InputDecoder;
 
 use crate::key::Key;
 use crate::verdict::Verdict;
@@ -25,4 +48,43 @@ pub struct DecodedRow {
     pub key: Key,
     /// Bit `i`: satisfies `examples.labels[i]`.
     pub labels: u64,
+}
+
+/// A schema as a registry or a recording keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SchemaText {
+    pub text: String,
+    /// Texts of the schemas that it refers to, and those that they refer to.
+    pub references: Vec<String>,
+}
+
+/// Where writer schemas come from.
+pub trait SchemaSource {
+    /// The schema of a Confluent id; `None`: it is not known.
+    fn by_id(&self, id: u32) -> Option<SchemaText>;
+
+    /// The schema of the plain Avro bodies of a topic, where the source knows
+    /// one; the input's own `schema` file goes before it.
+    fn for_topic(&self, topic: &str) -> Option<SchemaText> {
+        let _ = topic;
+        None
+    }
+}
+
+/// A source without schemas.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSchemas;
+
+impl SchemaSource for NoSchemas {
+    fn by_id(&self, _: u32) -> Option<SchemaText> {
+        None
+    }
+}
+
+/// An input that cannot be decoded at all; says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("input \"{input}\": {what}")]
+pub struct CodecError {
+    pub input: String,
+    pub what: String,
 }

@@ -26,7 +26,8 @@ pub struct Input {
     pub key: KeyField,
     pub event_time: EventTime,
     /// A reader schema's file as written in the pipeline, and its text once
-    /// loaded (the parser itself reads no file).
+    /// loaded (the parser itself reads no file); a schema written into the
+    /// pipeline itself has an empty path.
     pub schema: Option<SchemaFile>,
     pub watermark: WatermarkSpec,
     /// Each field must equal one of the values.
