@@ -1,0 +1,3 @@
+//! Where records come from and go to, and where state rests.
+
+pub mod recording;
