@@ -1,3 +1,25 @@
 //! The run loop: sequencer, shards, barriers. The only place with threads.
 
+mod control;
+mod source;
+mod spec;
 pub mod step;
+mod summary;
+
+pub use control::{Control, InputBooks, Progress};
+pub use source::{Batches, Source, SourceError};
+pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
+pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
+
+use step::Sink;
+
+/// Runs a pipeline over a source and gives every step to `sink`, in arrival
+/// order. Blocks until the source has ended, `control` was cancelled, or
+/// something failed; all threads it starts have ended when it returns.
+///
+/// The sink gets whole steps only; after an error or a cancel what it was given
+/// is a valid prefix of the run.
+pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
+    let _ = (spec, sink, control);
+    Err(RunError::NothingToDo)
+}

@@ -153,8 +153,29 @@ pub trait Sink: Send {
     /// It could not be kept; the run stops.
     fn step(&mut self, step: Step) -> Result<(), SinkError>;
 
-    /// A checkpoint was taken at `entry.arrival`: all before it is to be
-    /// durable and readable when this returns.
+    /// Called with each step before its books are made and before
+    /// [`Sink::step`]: a verdict that the join state cannot know (`expired`)
+    /// is put right here, in `step.decisions`, and nothing else is changed.
+    ///
+    /// # Errors
+    /// What is needed to judge could not be read; the run stops.
+    fn revise(&mut self, _step: &mut Step) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// A real snapshot begins here: the steps so far end at arrival `at`, and
+    /// a store that is cut at `at` later must lose nothing of them and keep
+    /// nothing of what follows (it closes its segment). The next epoch's steps
+    /// may come before the [`Sink::checkpoint`] of the same arrival.
+    ///
+    /// # Errors
+    /// It could not be kept; the run stops.
+    fn barrier(&mut self, _at: Arrival) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// The checkpoint of the last barrier was taken, at `entry.arrival`: all
+    /// before it is to be durable and readable when this returns.
     ///
     /// # Errors
     /// It could not be made durable; the run stops.
