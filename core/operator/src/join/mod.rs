@@ -1,5 +1,7 @@
 //! What happens to a row: the operator interface that every semantics has.
 
+pub mod clean;
+
 use crate::record::Arrival;
 use crate::state::{Delta, Due, Folded, Row, StateError};
 use crate::verdict::Verdict;

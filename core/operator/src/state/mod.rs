@@ -4,6 +4,9 @@
 //! may stand below it, behind [`Cold`]. What rests where never shows in what
 //! the join does.
 
+pub mod memory;
+pub mod tiers;
+
 use crate::key::Key;
 use crate::pipeline::InputIndex;
 use crate::record::Arrival;
@@ -21,13 +24,13 @@ pub struct Row {
     /// With the input's topic, the record's name.
     pub partition: i32,
     pub offset: i64,
-    /// Bit `i`: satisfies label `i`.
+    /// Bit `i`: satisfies label `i`, itself or by what is folded into it.
     pub labels: u64,
     /// In a pair already.
     pub matched: bool,
     /// Corrections given out so far for this primary row (`early-and-correct`).
     pub corrections: u32,
-    /// What has been folded into this primary row, in order of arrival.
+    /// What has been folded into this primary row, in the order in which it was.
     pub folded: Vec<Folded>,
 }
 

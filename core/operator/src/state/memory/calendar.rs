@@ -1,0 +1,171 @@
+//! Timers: buckets of event time that are put in order when they are reached.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use super::super::Due;
+use super::slot::{Slab, SlotId};
+
+/// When each row leaves. A timer is four bytes until its bucket is reached:
+/// its time stands in the row. A timer whose row has gone elsewhere meanwhile
+/// is noticed then (and by [`Calendar::purge`]).
+#[derive(Debug)]
+pub struct Calendar {
+    /// A bucket is `2^width_bits` ms wide.
+    width_bits: u32,
+    /// What is added to a row's time, by input.
+    shifts: Vec<i64>,
+    buckets: BTreeMap<i64, Vec<SlotId>>,
+    timers: usize,
+    /// Buckets up to this one have been reached.
+    reached: Option<i64>,
+    /// Their rows, the next one last.
+    sorted: Vec<(Due, SlotId)>,
+    /// Rows that came into a bucket already reached.
+    heap: BinaryHeap<Reverse<(Due, SlotId)>>,
+    /// Lower bound of all times.
+    earliest: i64,
+}
+
+impl Calendar {
+    /// `span`: how long rows stay, about, in ms.
+    pub fn new(shifts: Vec<i64>, span: i64) -> Self {
+        // About a thousand buckets are in use at a time.
+        let width = (span / 1024).clamp(256, 1 << 40) as u64;
+        Self {
+            width_bits: width.next_power_of_two().trailing_zeros(),
+            shifts,
+            buckets: BTreeMap::new(),
+            timers: 0,
+            reached: None,
+            sorted: Vec::new(),
+            heap: BinaryHeap::new(),
+            earliest: i64::MAX,
+        }
+    }
+
+    #[inline]
+    pub fn due(&self, input: u8, time: i64) -> i64 {
+        let shift = self.shifts.get(input as usize).copied().unwrap_or(0);
+        time.saturating_add(shift)
+    }
+
+    fn due_of(&self, id: SlotId, slab: &Slab) -> Due {
+        let slot = slab.get(id);
+        Due { due: self.due(slot.input, slot.time), arrival: slot.arrival, input: slot.input }
+    }
+
+    /// Milliseconds that a bucket spans.
+    pub fn width(&self) -> i64 {
+        1 << self.width_bits
+    }
+
+    pub fn bytes(&self) -> usize {
+        // Vectors that grow by doubling are three quarters full.
+        self.timers * size_of::<SlotId>() * 4 / 3
+            + self.buckets.len() * 48
+            + (self.sorted.len() + self.heap.len()) * size_of::<(Due, SlotId)>()
+    }
+
+    #[inline]
+    pub fn insert(&mut self, due: Due, id: SlotId) {
+        self.earliest = self.earliest.min(due.due);
+        let bucket = due.due >> self.width_bits;
+        if self.reached.is_some_and(|reached| bucket <= reached) {
+            self.heap.push(Reverse((due, id)));
+        } else {
+            self.buckets.entry(bucket).or_default().push(id);
+            self.timers += 1;
+        }
+    }
+
+    /// Whether a row may be due: one comparison.
+    #[inline]
+    pub fn may_be_due(&self, watermark: i64) -> bool {
+        self.earliest < watermark || watermark == i64::MAX
+    }
+
+    /// The next row that leaves at this watermark, by [`Due`].
+    pub fn pop(&mut self, watermark: i64, slab: &Slab) -> Option<(Due, SlotId)> {
+        loop {
+            let sorted = self.sorted.last().map(|(due, _)| *due);
+            let late = self.heap.peek().map(|Reverse((due, _))| *due);
+            let first = match (sorted, late) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            let Some(first) = first else {
+                if self.open(watermark, slab) {
+                    continue;
+                }
+                return None;
+            };
+            if !gone(first.due, watermark) {
+                self.earliest = first.due;
+                return None;
+            }
+            let (due, id) =
+                if sorted == Some(first) { self.sorted.pop()? } else { self.heap.pop()?.0 };
+            if slab.get(id).is(&due) {
+                return Some((due, id));
+            }
+        }
+    }
+
+    /// Puts the next bucket in order, if the watermark has reached it.
+    fn open(&mut self, watermark: i64, slab: &Slab) -> bool {
+        let Some(entry) = self.buckets.first_entry() else {
+            self.earliest = i64::MAX;
+            return false;
+        };
+        let bucket = *entry.key();
+        let start = bucket << self.width_bits;
+        if !gone(start, watermark) {
+            self.earliest = start;
+            return false;
+        }
+        let ids = entry.remove();
+        self.timers -= ids.len();
+        self.reached = Some(bucket);
+        for id in ids {
+            let due = self.due_of(id, slab);
+            // Else the row has gone, and another one took its slot.
+            if slab.get(id).live() && due.due >> self.width_bits == bucket {
+                self.sorted.push((due, id));
+            }
+        }
+        self.sorted.sort_unstable_by(|a, b| b.cmp(a));
+        self.sorted.dedup();
+        true
+    }
+
+    /// Forgets timers whose rows have gone, if those are most of them.
+    pub fn purge(&mut self, slab: &Slab) {
+        if self.timers < 2 * slab.len() + 4096 {
+            return;
+        }
+        let (shifts, bits) = (&self.shifts, self.width_bits);
+        let mut timers = 0;
+        self.buckets.retain(|&bucket, ids| {
+            ids.retain(|&id| {
+                let slot = slab.get(id);
+                let shift = shifts.get(slot.input as usize).copied().unwrap_or(0);
+                slot.live() && slot.time.saturating_add(shift) >> bits == bucket
+            });
+            ids.sort_unstable();
+            ids.dedup();
+            ids.shrink_to_fit();
+            timers += ids.len();
+            !ids.is_empty()
+        });
+        self.timers = timers;
+        self.sorted.retain(|(due, id)| slab.get(*id).is(due));
+        self.heap.retain(|Reverse((due, id))| slab.get(*id).is(due));
+    }
+}
+
+/// Whether the watermark has passed `due`; the last watermark passes all.
+#[inline]
+pub fn gone(due: i64, watermark: i64) -> bool {
+    watermark > due || watermark == i64::MAX
+}
