@@ -198,8 +198,23 @@ mod tests {
             assert_eq!(parse_duration(text), Ok(ms), "{text}");
         }
         for text in [
-            "", "-", "5", "s", "5x", "1.5ms", "1m1h", "1s1s", "5 minutes", "1..5s", ".5s", "1.s",
-            "9223372036854775808ms", "99999999999999999999d", "1e3s", "٣s", "1s-1ms",
+            "",
+            "-",
+            "5",
+            "s",
+            "5x",
+            "1.5ms",
+            "1m1h",
+            "1s1s",
+            "5 minutes",
+            "1..5s",
+            ".5s",
+            "1.s",
+            "9223372036854775808ms",
+            "99999999999999999999d",
+            "1e3s",
+            "٣s",
+            "1s-1ms",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

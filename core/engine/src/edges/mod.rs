@@ -1,3 +1,4 @@
 //! Where records come from and go to, and where state rests.
 
 pub mod recording;
+pub mod rocksdb;

@@ -120,8 +120,8 @@ impl InputDecoder {
                     .map_err(|e| fail(Verdict::Undecodable, Why::Json(e)))?;
             }
         }
-        let event_time = event_time(needs, &slots, record)
-            .map_err(|why| fail(Verdict::Untimed, why))?;
+        let event_time =
+            event_time(needs, &slots, record).map_err(|why| fail(Verdict::Untimed, why))?;
         let fail = |verdict, why| Failure { verdict, event_time: Some(event_time), why };
         for (i, (slot, values)) in needs.filter.iter().enumerate() {
             let got = &slots[*slot];
@@ -204,7 +204,9 @@ impl Why {
                 let (slot, values) = &needs.filter[*i];
                 let field = name(*slot);
                 match *kind {
-                    "missing" | "null" => format!("{field} is {kind}, and inputs.{input}.where asks for it"),
+                    "missing" | "null" => {
+                        format!("{field} is {kind}, and inputs.{input}.where asks for it")
+                    }
                     _ if values.len() == 1 => {
                         format!("{field} is not the one that inputs.{input}.where keeps")
                     }

@@ -127,10 +127,7 @@ mod tests {
 
     /// `a` in slot 0, `b` in slot 1, `b.c` in slot 2.
     fn wants() -> Vec<Want> {
-        vec![
-            want("a", Some(0), vec![]),
-            want("b", Some(1), vec![want("c", Some(2), vec![])]),
-        ]
+        vec![want("a", Some(0), vec![]), want("b", Some(1), vec![want("c", Some(2), vec![])])]
     }
 
     fn run(text: &str) -> Result<Vec<Got<'_>>, String> {
@@ -153,7 +150,10 @@ mod tests {
         );
         assert_eq!(run(r#"{"a":null,"b":true}"#).unwrap()[..2], [Got::Null, Got::Bool(true)]);
         assert_eq!(run(r#"{"a":1.0}"#).unwrap()[0], Got::Number("1.0"));
-        assert_eq!(run(r#"{"a":9223372036854775808}"#).unwrap()[0].kind(), "an integer beyond 64 bits");
+        assert_eq!(
+            run(r#"{"a":9223372036854775808}"#).unwrap()[0].kind(),
+            "an integer beyond 64 bits"
+        );
         for whole in ["5", "[]", " \"x\" ", "null"] {
             assert_eq!(run(whole).unwrap(), vec![Got::Missing; 3], "{whole}");
         }
@@ -162,8 +162,20 @@ mod tests {
     #[test]
     fn what_is_not_json_is_refused() {
         for text in [
-            "", " ", "{", "{]", r#"{"a":}"#, r#"{"a":1,}"#, r#"{"a":01}"#, r#"{"a":1}x"#,
-            r#"{"a":"\ud800"}"#, "{\"x\":\"\n\"}", "nul", "{'a':1}", "\u{feff}{}", r#"{"a":1 "b":2}"#,
+            "",
+            " ",
+            "{",
+            "{]",
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":01}"#,
+            r#"{"a":1}x"#,
+            r#"{"a":"\ud800"}"#,
+            "{\"x\":\"\n\"}",
+            "nul",
+            "{'a':1}",
+            "\u{feff}{}",
+            r#"{"a":1 "b":2}"#,
         ] {
             assert!(run(text).is_err(), "{text}");
         }

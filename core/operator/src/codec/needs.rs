@@ -3,9 +3,7 @@
 use smallvec::SmallVec;
 
 use super::value::Got;
-use crate::pipeline::{
-    EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, TimeUnit,
-};
+use crate::pipeline::{EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, TimeUnit};
 
 /// Extracted fields by slot.
 pub(super) type Slots<'a> = SmallVec<[Got<'a>; 6]>;

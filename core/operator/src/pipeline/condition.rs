@@ -57,7 +57,8 @@ fn scalar(text: &str) -> Result<Scalar, String> {
         "false" => Scalar::Bool(false),
         "null" => Scalar::Null,
         _ => {
-            let numeric = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+            let numeric =
+                text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
             match (text.parse::<i64>(), text.parse::<f64>()) {
                 (Ok(n), _) if numeric => Scalar::Int(n),
                 (_, Ok(n)) if numeric && n.is_finite() => Scalar::Float(n),
@@ -103,7 +104,8 @@ mod tests {
         assert_eq!(label("e.a = true").unwrap().2, Scalar::Bool(true));
         assert_eq!(label("e.a = null").unwrap().2, Scalar::Null);
         assert_eq!(label("e.a = inf").unwrap().2, Scalar::String("inf".into()));
-        for text in ["", "kind = like", "e.kind", "e. = x", "e.kind =", "e.kind == x", "e.k = \"x"] {
+        for text in ["", "kind = like", "e.kind", "e. = x", "e.kind =", "e.kind == x", "e.k = \"x"]
+        {
             assert!(label(text).is_err(), "{text}");
         }
     }

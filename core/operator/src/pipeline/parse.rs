@@ -146,8 +146,11 @@ fn input(r: &mut Reader<'_>, s: &Section<'_>, name: &str) -> Option<Input> {
             r.problem(&node.origin, what, help);
             return None;
         }
-        let formats =
-            [("json", Format::Json), ("avro", Format::Avro), ("avro-registry", Format::AvroRegistry)];
+        let formats = [
+            ("json", Format::Json),
+            ("avro", Format::Avro),
+            ("avro-registry", Format::AvroRegistry),
+        ];
         s.choice(r, "format", &formats)
     });
     let key = s
@@ -265,7 +268,11 @@ fn event_time(r: &mut Reader<'_>, s: &Section<'_>, node: &Node) -> Option<EventT
         }
         other => {
             let what = format!("\"{key}\" is {}", other.type_name());
-            r.problem(&node.origin, what, "write { field = \"ts\", unit = \"ms\" } or \"$timestamp\"");
+            r.problem(
+                &node.origin,
+                what,
+                "write { field = \"ts\", unit = \"ms\" } or \"$timestamp\"",
+            );
             None
         }
     }
@@ -274,14 +281,21 @@ fn event_time(r: &mut Reader<'_>, s: &Section<'_>, node: &Node) -> Option<EventT
 fn watermark(r: &mut Reader<'_>, s: &Section<'_>) -> WatermarkSpec {
     s.only(
         r,
-        &["max_out_of_orderness", "idle_timeout", "emit", "emit_interval", "max_drift", "max_ahead"],
+        &[
+            "max_out_of_orderness",
+            "idle_timeout",
+            "emit",
+            "emit_interval",
+            "max_drift",
+            "max_ahead",
+        ],
     );
-    let periodic = s
-        .choice(r, "emit", &[("every-advance", false), ("periodic", true)])
-        .unwrap_or_default();
+    let periodic =
+        s.choice(r, "emit", &[("every-advance", false), ("periodic", true)]).unwrap_or_default();
     let interval = s.duration(r, "emit_interval", 1);
     if let (false, Some(node)) = (periodic, s.node("emit_interval")) {
-        let what = format!("\"{}\" has no meaning without emit = \"periodic\"", s.at("emit_interval"));
+        let what =
+            format!("\"{}\" has no meaning without emit = \"periodic\"", s.at("emit_interval"));
         r.problem(&node.origin, what, "write emit = \"periodic\", or leave the interval out");
     }
     WatermarkSpec {
@@ -303,18 +317,17 @@ fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
         let values = match &entry.node.value {
             // A dotted key: `where.user.country = "CH"`.
             Value::Table(inner) => {
-                let inner = Section {
-                    path: s.at(&entry.name),
-                    table: inner,
-                    origin: entry.origin.clone(),
-                };
+                let inner =
+                    Section { path: s.at(&entry.name), table: inner, origin: entry.origin.clone() };
                 found.extend(filter(r, &inner).into_iter().map(|mut f| {
                     f.path.splice(0..0, names.iter().cloned());
                     f
                 }));
                 continue;
             }
-            Value::List(items) => items.iter().filter_map(|n| scalar(r, s, &entry.name, n)).collect(),
+            Value::List(items) => {
+                items.iter().filter_map(|n| scalar(r, s, &entry.name, n)).collect()
+            }
             _ => Vec::from_iter(scalar(r, s, &entry.name, &entry.node)),
         };
         if matches!(&entry.node.value, Value::List(items) if items.is_empty()) {
@@ -344,12 +357,7 @@ fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option
     }
 }
 
-fn join(
-    r: &mut Reader<'_>,
-    s: &Section<'_>,
-    names: &[&str],
-    emit: Option<Emit>,
-) -> Option<Join> {
+fn join(r: &mut Reader<'_>, s: &Section<'_>, names: &[&str], emit: Option<Emit>) -> Option<Join> {
     let known = ["primary", "with", "kind", "semantics", "late", "output_time"];
     let all: Vec<&str> = known.iter().chain(&RELEASED).copied().collect();
     s.only(r, &all);
@@ -372,8 +380,12 @@ fn join(
         r.problem(&with_origin, "\"join.with\" names no input", help);
     }
     let folds = emit.is_some_and(Emit::folds);
-    let kinds =
-        [("inner", Kind::Inner), ("left", Kind::Left), ("right", Kind::Right), ("full", Kind::Full)];
+    let kinds = [
+        ("inner", Kind::Inner),
+        ("left", Kind::Left),
+        ("right", Kind::Right),
+        ("full", Kind::Full),
+    ];
     let kind = match s.choice(r, "kind", &kinds) {
         Some(kind) => {
             if let (true, Some(node)) = (folds && kind != Kind::Left, s.node("kind")) {
@@ -410,7 +422,10 @@ fn semantics(r: &mut Reader<'_>, s: &Section<'_>) {
     match text.as_str() {
         "clean" => {}
         "flink-sql" | "flink-datastream" | "kafka-streams" => {
-            let what = format!("\"{}\" is \"{text}\", which this version does not have", s.at("semantics"));
+            let what = format!(
+                "\"{}\" is \"{text}\", which this version does not have",
+                s.at("semantics")
+            );
             r.problem(&node.origin, what, "write semantics = \"clean\"");
         }
         _ => {
@@ -471,7 +486,8 @@ fn secondaries(
                 write(after),
                 write(until)
             );
-            let help = format!("swap them: after = \"{}\", until = \"{}\"", write(until), write(after));
+            let help =
+                format!("swap them: after = \"{}\", until = \"{}\"", write(until), write(after));
             r.problem(&section.origin, what, help);
         }
         found.extend(input.map(|input| Secondary { input, after, until }));
@@ -502,7 +518,11 @@ fn examples(r: &mut Reader<'_>, s: &Section<'_>, names: &[&str], emit: Emit) -> 
                 }
                 Err(why) => {
                     let help = "write \"INPUT.FIELD = VALUE\", such as \"engagements.kind = like\"";
-                    r.problem(&entry.node.origin, format!("\"{key}\" is not a condition: {why}"), help);
+                    r.problem(
+                        &entry.node.origin,
+                        format!("\"{key}\" is not a condition: {why}"),
+                        help,
+                    );
                 }
             }
         }

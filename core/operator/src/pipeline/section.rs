@@ -31,7 +31,10 @@ impl Reader<'_> {
                 Place::File { file: self.file.to_owned(), line, column }
             }
             Origin::Set(index) => Place::Set(
-                self.sets.get(*index).map(|(path, value)| format!("{path}={value}")).unwrap_or_default(),
+                self.sets
+                    .get(*index)
+                    .map(|(path, value)| format!("{path}={value}"))
+                    .unwrap_or_default(),
             ),
         }
     }
@@ -93,11 +96,9 @@ impl<'t> Section<'t> {
     pub fn section(&self, r: &mut Reader<'_>, key: &str) -> Option<Section<'t>> {
         let node = self.node(key)?;
         match &node.value {
-            Value::Table(table) => Some(Section {
-                path: self.at(key),
-                table,
-                origin: self.key_origin(key, node),
-            }),
+            Value::Table(table) => {
+                Some(Section { path: self.at(key), table, origin: self.key_origin(key, node) })
+            }
             other => {
                 let what = format!("\"{}\" is {}, not a table", self.at(key), other.type_name());
                 let help = format!("write a section [{}] or {{ … }}", self.at(key));

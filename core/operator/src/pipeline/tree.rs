@@ -191,11 +191,8 @@ fn value_of(index: usize, text: &str) -> Node {
 
 /// The places inside an override's value are the override itself.
 fn placed(value: Value, index: usize) -> Value {
-    let node = |n: Node| Node {
-        origin: Origin::Set(index),
-        value: placed(n.value, index),
-        raw: n.raw,
-    };
+    let node =
+        |n: Node| Node { origin: Origin::Set(index), value: placed(n.value, index), raw: n.raw };
     match value {
         Value::List(items) => Value::List(items.into_iter().map(node).collect()),
         Value::Table(Table(entries)) => Value::Table(Table(

@@ -50,9 +50,17 @@ impl Pipeline {
                 writeln!(o, "schema = {}", quoted(text))?;
             }
             let w = &input.watermark;
-            write!(o, "watermark = {{ max_out_of_orderness = \"{}\"", duration_setting(w.max_out_of_orderness))?;
+            write!(
+                o,
+                "watermark = {{ max_out_of_orderness = \"{}\"",
+                duration_setting(w.max_out_of_orderness)
+            )?;
             if let Some(interval) = w.emit_interval {
-                write!(o, ", emit = \"periodic\", emit_interval = \"{}\"", duration_setting(interval))?;
+                write!(
+                    o,
+                    ", emit = \"periodic\", emit_interval = \"{}\"",
+                    duration_setting(interval)
+                )?;
             }
             for (name, value) in [
                 ("idle_timeout", w.idle_timeout),

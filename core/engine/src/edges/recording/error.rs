@@ -14,13 +14,19 @@ pub enum RecordingError {
         source: std::io::Error,
     },
     /// The file is something else.
-    #[error("{path} is not a recording: {why}; recordings are made by `joinscope record`, `import` or `generate`")]
+    #[error(
+        "{path} is not a recording: {why}; recordings are made by `joinscope record`, `import` or `generate`"
+    )]
     NotARecording { path: PathBuf, why: String },
     /// Written by a newer program.
-    #[error("{path} was written in version {found} of the recording format (by {by}); this program reads up to version {known}: use a newer joinscope")]
+    #[error(
+        "{path} was written in version {found} of the recording format (by {by}); this program reads up to version {known}: use a newer joinscope"
+    )]
     Newer { path: PathBuf, found: String, known: u32, by: String },
     /// Bytes that are not what was written.
-    #[error("{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact")]
+    #[error(
+        "{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact"
+    )]
     Damaged { path: PathBuf, byte: u64, what: String },
     /// The output is there already; nothing is overwritten.
     #[error("{path} exists already: choose another name or remove it first")]

@@ -160,12 +160,18 @@ pub struct Cut {
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cut at byte {}: {}; {} records before it are whole", self.byte, self.why, self.records)?;
+        write!(
+            f,
+            "cut at byte {}: {}; {} records before it are whole",
+            self.byte, self.why, self.records
+        )?;
         if let Some(arrival) = self.last_arrival {
             write!(f, ", up to arrival {arrival}")?;
         }
         let mut separator = " (";
-        for (partition, next) in self.next_offsets.iter().filter(|(_, next)| next.is_some()).take(16) {
+        for (partition, next) in
+            self.next_offsets.iter().filter(|(_, next)| next.is_some()).take(16)
+        {
             write!(f, "{separator}{partition} up to offset {}", next.unwrap_or_default() - 1)?;
             separator = ", ";
         }

@@ -1,0 +1,96 @@
+//! Files that are whole or not there: fsync, checksums, links.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::error::StoreError;
+
+/// Writes a file and forces it to the disk.
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e| StoreError::io("write", path, e))
+}
+
+/// Forces a file's content, or a folder's entries, to the disk.
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("fsync", path, e))
+}
+
+pub(super) fn create_dir(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(|e| StoreError::io("create", path, e))
+}
+
+/// Removes a folder and what it holds; one that is not there is removed already.
+pub(super) fn remove_dir(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", path, e))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|e| StoreError::io("rename", from, e))
+}
+
+/// Size and XXH3-128 (hex) of a file.
+pub(super) fn checksum(path: &Path) -> Result<(u64, String), StoreError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut hash = Xxh3::new();
+        let mut buffer = vec![0; 1 << 18];
+        let mut bytes = 0;
+        loop {
+            let n = file.read(&mut buffer)?;
+            if n == 0 {
+                break;
+            }
+            hash.update(&buffer[..n]);
+            bytes += n as u64;
+        }
+        Ok((bytes, format!("{:032x}", hash.digest128())))
+    };
+    read().map_err(|e| StoreError::io("read", path, e))
+}
+
+/// The files in `folder` (not below it), by name; none if it is not there.
+pub(super) fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
+    let failed = |e| StoreError::io("list", folder, e);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_file() {
+            files.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Makes `to` a database of its own out of `from`'s files: tables are linked
+/// (nobody changes them in place), the rest is copied.
+pub(super) fn link_database(from: &Path, to: &Path) -> Result<(), StoreError> {
+    create_dir(to)?;
+    for (name, path) in files_in(from)? {
+        let target = to.join(&name);
+        let is_table = Path::new(&name).extension().is_some_and(|e| e == "sst");
+        let linked = is_table && fs::hard_link(&path, &target).is_ok();
+        if !linked {
+            fs::copy(&path, &target).map_err(|e| StoreError::io("copy", &path, e))?;
+        }
+    }
+    Ok(())
+}
