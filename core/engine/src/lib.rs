@@ -4,5 +4,6 @@
 
 pub mod edges;
 pub mod engine;
+pub mod run;
 
 pub use joinscope_operator as operator;

@@ -1,0 +1,298 @@
+//! `manifest.json`: what was run, how it ended, and which segments are whole.
+//! It is replaced atomically, so that whoever reads it sees one moment.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Result, RunError};
+use super::layout::{FORMAT, LOCK, MANIFEST};
+use super::types::LaneInfo;
+use crate::engine::step::CheckpointEntry;
+
+/// Whether and how a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Its process is at it.
+    Running,
+    Done,
+    Cancelled,
+    Failed,
+    /// The manifest says running, but no process holds the run's lock.
+    CutOff,
+}
+
+/// The recording that was run over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingRef {
+    pub path: PathBuf,
+    pub digest: String,
+}
+
+/// An input by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputInfo {
+    pub name: Arc<str>,
+    pub topic: Arc<str>,
+    /// Of its partitions' event-time watermarks, ms.
+    #[serde(default)]
+    pub max_out_of_orderness: i64,
+}
+
+/// What is known of a run when it starts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ManifestStart {
+    /// Name of the pipeline's file, for messages.
+    pub pipeline_file: String,
+    /// Its text as it was run, kept beside the manifest as `pipeline.toml`.
+    #[serde(skip)]
+    pub pipeline_text: String,
+    /// `--set path=value`, in order.
+    pub overrides: Vec<(String, String)>,
+    pub recording: RecordingRef,
+    pub seed: u64,
+    /// `open` or `close`.
+    pub at_end: String,
+    pub inputs: Vec<InputInfo>,
+    /// Input by input, in partition order of the source.
+    pub lanes: Vec<LaneInfo>,
+    /// Records of the pipeline's topics in the recording, if known.
+    pub total: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunEnd {
+    /// Why it failed.
+    pub error: Option<String>,
+    pub digest: Option<String>,
+    pub seconds: f64,
+    pub peak_memory_bytes: u64,
+    /// Milliseconds since the Unix epoch.
+    pub ended_ms: i64,
+}
+
+/// Where a closed segment's summary lies in its index file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentRef {
+    pub at: u64,
+    pub len: u32,
+    pub crc: u32,
+    /// Arrivals before this one are in this or an earlier segment.
+    pub end: u64,
+}
+
+/// The manifest of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub format: u32,
+    /// Of the program that wrote it.
+    pub version: String,
+    pub state: RunState,
+    pub pid: u32,
+    /// Milliseconds since the Unix epoch.
+    pub started_ms: i64,
+    #[serde(flatten)]
+    pub start: ManifestStart,
+    /// XXH3-128 of `pipeline.toml`.
+    pub pipeline_digest: String,
+    pub checkpoints: Vec<CheckpointEntry>,
+    pub end: Option<RunEnd>,
+    pub(crate) segments: Vec<SegmentRef>,
+    /// CRC-32 of the manifest with this field empty.
+    crc32: String,
+}
+
+pub(crate) fn text_digest(text: &str) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+pub(crate) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+impl Manifest {
+    pub(crate) fn new(start: ManifestStart) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: RunState::Running,
+            pid: std::process::id(),
+            started_ms: now_ms(),
+            pipeline_digest: text_digest(&start.pipeline_text),
+            start,
+            checkpoints: Vec::new(),
+            end: None,
+            segments: Vec::new(),
+            crc32: String::new(),
+        }
+    }
+
+    fn sealed(&self) -> serde_json::Result<Vec<u8>> {
+        let mut copy = self.clone();
+        copy.crc32 = String::new();
+        let crc = crc32fast::hash(&serde_json::to_vec(&copy)?);
+        copy.crc32 = format!("{crc:08x}");
+        serde_json::to_vec_pretty(&copy)
+    }
+
+    /// Replaces the manifest in `dir`; with `sync` it is durable afterwards.
+    pub(crate) fn store(&self, dir: &Path, sync: bool) -> Result<()> {
+        let path = dir.join(MANIFEST);
+        let new = dir.join("manifest.json.new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&self.sealed().map_err(std::io::Error::other)?)?;
+            if sync {
+                file.sync_all()?;
+            }
+            drop(file);
+            std::fs::rename(&new, &path)?;
+            if sync {
+                File::open(dir)?.sync_all()?;
+            }
+            Ok(())
+        };
+        write().map_err(|e| RunError::io(&path, e))
+    }
+
+    /// Reads the manifest of `dir`. Its state is as stored: see [`Lock`].
+    pub fn load(dir: &Path) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let path = dir.join(MANIFEST);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(if dir.is_dir() || !dir.exists() && path.parent() == Some(dir) {
+                    RunError::NotARun(dir.to_owned())
+                } else {
+                    RunError::io(&path, e)
+                });
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(RunError::NotARun(dir.to_owned()));
+            }
+            Err(e) => return Err(RunError::io(&path, e)),
+        };
+        let bad = |e: serde_json::Error| RunError::corrupt(&path, format!("not a manifest: {e}"));
+        let Format { format } = serde_json::from_slice(&bytes).map_err(bad)?;
+        if format > FORMAT {
+            return Err(RunError::Newer { path, found: format, known: FORMAT });
+        }
+        let mut manifest: Self = serde_json::from_slice(&bytes).map_err(bad)?;
+        let crc = std::mem::take(&mut manifest.crc32);
+        let again = crc32fast::hash(&serde_json::to_vec(&manifest).map_err(bad)?);
+        if crc != format!("{again:08x}") {
+            return Err(RunError::corrupt(&path, "its checksum is wrong"));
+        }
+        Ok(manifest)
+    }
+
+    /// Arrivals that are published.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.segments.last().map_or(0, |s| s.end)
+    }
+}
+
+/// The lock that says that a run's process is alive: held from start to end,
+/// released by the system if the process dies.
+pub(crate) struct Lock(#[allow(dead_code)] File);
+
+impl Lock {
+    /// Takes the lock; an error if a living process has it.
+    pub fn take(dir: &Path) -> Result<Self> {
+        let path = dir.join(LOCK);
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(|e| RunError::io(&path, e))?;
+        // A reader that looks whether we live holds it for a moment.
+        for _ in 0..100 {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) => {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                Err(TryLockError::Error(e)) => return Err(RunError::io(&path, e)),
+            }
+        }
+        Err(RunError::Engine(format!(
+            "{}: a run is in progress in this folder; wait for it or stop it",
+            dir.display()
+        )))
+    }
+
+    /// Whether a living process has it.
+    pub fn is_held(dir: &Path) -> bool {
+        File::open(dir.join(LOCK)).is_ok_and(|file| {
+            // Shared, and given back at once: readers never bar each other.
+            matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let mut m = Manifest::new(ManifestStart {
+            pipeline_file: "p.toml".into(),
+            pipeline_text: "name = \"x\"".into(),
+            overrides: vec![("a.b".into(), "1".into())],
+            lanes: vec![LaneInfo { input: 0, topic: "t".into(), partition: 3 }],
+            ..ManifestStart::default()
+        });
+        m.end = Some(RunEnd { seconds: 1.1, ..RunEnd::default() });
+        m.segments.push(SegmentRef { at: 1, len: 2, crc: 3, end: 4 });
+        m
+    }
+
+    #[test]
+    fn round_trips_and_finds_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let m = manifest();
+        m.store(dir.path(), true).unwrap();
+        let mut back = Manifest::load(dir.path()).unwrap();
+        back.start.pipeline_text.clone_from(&m.start.pipeline_text);
+        assert_eq!(back, m);
+        let path = dir.path().join(MANIFEST);
+        let bytes = std::fs::read(&path).unwrap();
+        for i in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 1;
+            std::fs::write(&path, &damaged).unwrap();
+            if let Ok(mut read) = Manifest::load(dir.path()) {
+                // White space, or the letter case of a checksum.
+                read.start.pipeline_text.clone_from(&m.start.pipeline_text);
+                assert_eq!(read, m, "byte {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(Manifest::load(dir.path()), Err(RunError::NotARun(_))));
+        assert!(matches!(Manifest::load(&dir.path().join("no")), Err(RunError::NotARun(_))));
+        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 99}").unwrap();
+        let error = Manifest::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("newer"), "{error}");
+    }
+
+    #[test]
+    fn the_lock_tells_the_living_from_the_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!Lock::is_held(dir.path()));
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(Lock::is_held(dir.path()));
+        assert!(Lock::take(dir.path()).is_err());
+        drop(lock);
+        assert!(!Lock::is_held(dir.path()));
+    }
+}

@@ -1,0 +1,233 @@
+//! What is kept of a segment in memory: where things lie, and enough to know
+//! which blocks a question needs. It ends the segment's index file.
+
+use super::bytes::{In, Out};
+use super::types::Books;
+use crate::operator::verdict::Counts;
+
+/// Sections of an index file. Entries are little-endian and of fixed width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// (normalised hash u64, key check u32, row in the segment u32, event time i64),
+    /// sorted by (hash, check, time, row): see [`KEY_WIDTH`].
+    Keys = 0,
+    /// (row u64, output in the segment u32), sorted.
+    Refs = 1,
+    /// Pyramid cells, one section a level: see `pyramid`.
+    Cells0 = 2,
+    Cells1 = 3,
+    Cells2 = 4,
+    Cells3 = 5,
+    Cells4 = 6,
+    /// Cells of level 1 summed over lanes.
+    Sums = 7,
+    /// For each 256th arrival: (arrival time, event-time watermark, first row).
+    Ticks = 8,
+    /// (block u32, lane u32, largest event time i64), one section a level.
+    Highs0 = 9,
+    Highs1 = 10,
+    Highs2 = 11,
+    Highs3 = 12,
+    Highs4 = 13,
+    /// By lane at the segment's end: (largest event time i64, idle u8).
+    End = 14,
+    /// Books at marks, every 8,192 arrivals: see `ledger`.
+    Marks = 15,
+    /// What changed the books between them.
+    Ledger = 16,
+    /// (arrival u64, offset in `TrackerBytes` u64, length u64).
+    Trackers = 17,
+    TrackerBytes = 18,
+    /// (precedes u64, `at_ms` i64, kind u8, argument u64).
+    Clock = 19,
+    /// (arrival u64, rows u64, bytes u64).
+    State = 20,
+    /// (lane u32, page u32, smallest offset i64, largest offset i64), sorted.
+    Offsets = 21,
+}
+
+pub(crate) const SECTIONS: usize = 22;
+pub(crate) const KEY_WIDTH: usize = 24;
+pub(crate) const REF_WIDTH: usize = 12;
+pub(crate) const TICK_WIDTH: usize = 24;
+pub(crate) const HIGH_WIDTH: usize = 16;
+pub(crate) const END_WIDTH: usize = 9;
+pub(crate) const TRACKER_WIDTH: usize = 24;
+pub(crate) const CLOCK_WIDTH: usize = 25;
+pub(crate) const STATE_WIDTH: usize = 24;
+pub(crate) const OFFSET_WIDTH: usize = 24;
+/// Key entries between two fences.
+pub(crate) const KEY_FENCE: usize = 512;
+/// References between two fences.
+pub(crate) const REF_FENCE: usize = 1024;
+
+/// Summary of a closed segment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Summary {
+    pub number: u64,
+    pub first_arrival: u64,
+    /// Arrivals before this one.
+    pub end_arrival: u64,
+    pub first_row: u64,
+    pub end_row: u64,
+    pub first_output: u64,
+    pub end_output: u64,
+    pub decisions: u64,
+    pub refs: u64,
+    /// Arrival time of the last arrival, ms.
+    pub last_ms: i64,
+    pub books: Books,
+    /// (segment, decisions about its rows), ascending.
+    pub targets: Vec<(u64, u64)>,
+    /// The same of references in outputs.
+    pub ref_targets: Vec<(u64, u64)>,
+    pub key_fences: Vec<u64>,
+    pub ref_fences: Vec<u64>,
+    /// Row of the first decision of each page.
+    pub decision_fences: Vec<u64>,
+    /// Last row decided.
+    pub last_decision: u64,
+    pub sections: Vec<(u64, u64)>,
+    /// Lengths and block checksums of the rows, decisions and outputs files,
+    /// and of the index file before this summary.
+    pub files: Vec<(u64, Vec<u32>)>,
+}
+
+fn put_pairs(out: &mut Out, pairs: &[(u64, u64)]) {
+    out.u64(pairs.len() as u64);
+    for (a, b) in pairs {
+        out.u64(*a);
+        out.u64(*b);
+    }
+}
+
+fn pairs(input: &mut In<'_>) -> Option<Vec<(u64, u64)>> {
+    let n = input.u64()? as usize;
+    (n <= input.0.len() / 16)
+        .then(|| (0..n).map_while(|_| Some((input.u64()?, input.u64()?))).collect())
+}
+
+pub(crate) fn put_books(out: &mut Out, books: &Books) {
+    out.u64(books.outputs);
+    out.u64(books.state_rows);
+    out.u64(books.state_bytes);
+    out.u64(books.inputs.len() as u64);
+    for counts in &books.inputs {
+        counts.0.iter().for_each(|n| out.u64(*n));
+    }
+}
+
+pub(crate) fn books(input: &mut In<'_>) -> Option<Books> {
+    let outputs = input.u64()?;
+    let state_rows = input.u64()?;
+    let state_bytes = input.u64()?;
+    let n = input.u64()? as usize;
+    if n > 64 {
+        return None;
+    }
+    let mut inputs = vec![Counts::default(); n];
+    for counts in &mut inputs {
+        for slot in &mut counts.0 {
+            *slot = input.u64()?;
+        }
+    }
+    Some(Books { inputs, outputs, state_rows, state_bytes })
+}
+
+impl Summary {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        for v in [
+            self.number,
+            self.first_arrival,
+            self.end_arrival,
+            self.first_row,
+            self.end_row,
+            self.first_output,
+            self.end_output,
+            self.decisions,
+            self.refs,
+            self.last_decision,
+        ] {
+            out.u64(v);
+        }
+        out.i64(self.last_ms);
+        put_books(&mut out, &self.books);
+        put_pairs(&mut out, &self.targets);
+        put_pairs(&mut out, &self.ref_targets);
+        out.u64s(&self.key_fences);
+        out.u64s(&self.ref_fences);
+        out.u64s(&self.decision_fences);
+        put_pairs(&mut out, &self.sections);
+        out.u64(self.files.len() as u64);
+        for (len, crcs) in &self.files {
+            out.u64(*len);
+            out.u32s(crcs);
+        }
+        out.0
+    }
+
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut i = In(bytes);
+        let mut summary = Self {
+            number: i.u64()?,
+            first_arrival: i.u64()?,
+            end_arrival: i.u64()?,
+            first_row: i.u64()?,
+            end_row: i.u64()?,
+            first_output: i.u64()?,
+            end_output: i.u64()?,
+            decisions: i.u64()?,
+            refs: i.u64()?,
+            last_decision: i.u64()?,
+            last_ms: i.i64()?,
+            ..Self::default()
+        };
+        summary.books = books(&mut i)?;
+        summary.targets = pairs(&mut i)?;
+        summary.ref_targets = pairs(&mut i)?;
+        summary.key_fences = i.u64s()?;
+        summary.ref_fences = i.u64s()?;
+        summary.decision_fences = i.u64s()?;
+        summary.sections = pairs(&mut i)?;
+        let files = i.u64()?;
+        for _ in 0..files.min(8) {
+            summary.files.push((i.u64()?, i.u32s()?));
+        }
+        let whole = summary.files.len() == 4
+            && summary.sections.len() == SECTIONS
+            && i.0.is_empty()
+            && summary.first_arrival <= summary.end_arrival
+            && summary.first_row <= summary.end_row
+            && summary.first_output <= summary.end_output;
+        whole.then_some(summary)
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.end_row - self.first_row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_and_refuses_what_is_cut() {
+        let summary = Summary {
+            number: 3,
+            end_arrival: 9,
+            targets: vec![(1, 2), (3, 4)],
+            key_fences: vec![7, 8],
+            sections: vec![(5, 6); SECTIONS],
+            files: vec![(1, vec![2]), (0, vec![]), (3, vec![4]), (5, vec![6])],
+            books: Books { inputs: vec![Counts::default(); 2], outputs: 4, ..Books::default() },
+            ..Summary::default()
+        };
+        let bytes = summary.encode();
+        assert_eq!(Summary::decode(&bytes), Some(summary));
+        for cut in 0..bytes.len() {
+            assert_eq!(Summary::decode(&bytes[..cut]), None);
+        }
+    }
+}
