@@ -2,6 +2,7 @@
 //! line are two faces of this one program.
 
 mod cli;
+mod window;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,7 +1,10 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input.
 
+mod screenshot;
+
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,12 +19,20 @@ use clap::{Parser, Subcommand};
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
+    /// Opens the window on a recording (.mcap), a pipeline (.toml) or a run
+    /// folder; without it, on the start page
+    file: Option<PathBuf>,
+    /// What draws the window; by default wgpu where it finds an adapter
+    #[arg(long, value_enum)]
+    renderer: Option<crate::window::Renderer>,
     #[command(subcommand)]
     verb: Option<Verb>,
 }
 
 #[derive(Subcommand)]
-enum Verb {}
+enum Verb {
+    Screenshot(screenshot::Screenshot),
+}
 
 /// What a verb answers when it ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +47,8 @@ pub enum Answer {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
-        Some(verb) => match verb {},
-        None => Ok(Answer::Yes),
+        Some(Verb::Screenshot(args)) => screenshot::run(&args),
+        None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };
     finish(result)
 }

@@ -1,0 +1,96 @@
+//! `joinscope screenshot`: the window or one panel as a picture, without a
+//! display.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use joinscope_operator::record::{Arrival, RecordName};
+
+use super::Answer;
+use crate::window::{NoPicture, Panel, Picture, picture};
+
+/// Draws the window or one panel into a PNG, without a display.
+///
+/// Example: joinscope screenshot runs/3 --panel watermarks -o watermarks.png
+#[derive(Args)]
+pub struct Screenshot {
+    /// A run folder, a recording or a pipeline
+    run: PathBuf,
+    #[arg(long, value_enum, default_value = "all")]
+    panel: PanelName,
+    #[arg(short, long, value_name = "PNG")]
+    output: PathBuf,
+    #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = size)]
+    size: (u32, u32),
+    #[arg(long, value_enum, default_value = "dark")]
+    theme: Theme,
+    /// Where the cursor stands
+    #[arg(long, value_name = "ARRIVAL")]
+    at: Option<Arrival>,
+    /// The record that is selected: topic[partition]@offset
+    #[arg(long, value_name = "RECORD")]
+    select: Option<RecordName>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum PanelName {
+    All,
+    Sources,
+    Watermarks,
+    Records,
+    Outputs,
+    Inspector,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Theme {
+    Dark,
+    Light,
+}
+
+/// Pictures larger than this are not drawn.
+const LARGEST: u32 = 8192;
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parse = || {
+        let (w, h) = text.split_once('x')?;
+        Some((w.parse().ok()?, h.parse().ok()?))
+    };
+    match parse() {
+        Some((w @ 100..=LARGEST, h @ 100..=LARGEST)) => Ok((w, h)),
+        _ => Err(format!("write width x height in pixels, 100 to {LARGEST}, e.g. 1600x1000")),
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
+    let panel = match args.panel {
+        PanelName::All => None,
+        PanelName::Sources => Some(Panel::Sources),
+        PanelName::Watermarks => Some(Panel::Watermarks),
+        PanelName::Records => Some(Panel::Records),
+        PanelName::Outputs => Some(Panel::Outputs),
+        PanelName::Inspector => Some(Panel::Inspector),
+    };
+    let wanted = Picture {
+        size: args.size,
+        light: args.theme == Theme::Light,
+        panel,
+        at: args.at,
+        select: args.select.clone(),
+    };
+    let drawn = match picture(&args.run, &wanted) {
+        Ok(drawn) => drawn,
+        Err(NoPicture::NoAdapter) => bail!(
+            "no graphics adapter to draw with; install Mesa's software Vulkan: mesa-vulkan-drivers"
+        ),
+        Err(NoPicture::Failed(why)) => bail!("{why}"),
+        Err(NoPicture::Late(why)) => {
+            eprintln!("joinscope: {why}");
+            return Ok(Answer::No);
+        }
+    };
+    drawn.save(&args.output).with_context(|| format!("writing {}", args.output.display()))?;
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,359 @@
+//! The window's state, and one frame of it: answers are taken in, everything is
+//! drawn, then the commands of this frame are carried out.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use egui::{Context, Frame, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
+use joinscope_core::run::{Direction, RowView, VerdictSet};
+use joinscope_operator::record::{Arrival, RecordName};
+
+use super::axis::Scale;
+use super::bars;
+use super::browse::{Browse, Browsing};
+use super::command::{self, Command};
+use super::cursor::{ClockMap, Cursor, State};
+use super::cx::Cx;
+use super::dialogs::Dialog;
+use super::doc::Doc;
+use super::errors::Errors;
+use super::jobs::{Jobs, Slot};
+use super::layout::{Layout, Panel};
+use super::opening::Opening;
+use super::panels::Panels;
+use super::running::{Checking, Running};
+use super::selection::{History, Selection};
+use super::settings::{Marker, Places, Session, Settings, left_behind};
+use super::start;
+use super::theme::{self, GAP, Tokens};
+use super::times::Times;
+
+/// A question for one place of the run: the revision, and where to look.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Seek {
+    Next(u64, VerdictSet, u64, Direction),
+    Named(u64, RecordName),
+}
+
+/// What the window starts with.
+pub struct Start {
+    pub places: Option<Places>,
+    pub browse: Box<dyn Browse>,
+    /// Threads for questions.
+    pub workers: usize,
+    /// Shown alone, without the bars: pictures of one panel.
+    pub only: Option<Panel>,
+}
+
+/// The window.
+pub struct App {
+    pub(super) places: Option<Places>,
+    pub(super) settings: Settings,
+    marker: Option<Marker>,
+    saved_at: Instant,
+    /// What a session that did not end had open.
+    pub(super) left: Option<Session>,
+    pub(super) ctx: Context,
+    pub(super) jobs: Jobs,
+    pub(super) errors: Errors,
+    pub(super) doc: Doc,
+    pub(super) cursor: Cursor,
+    pub(super) clock: ClockMap,
+    pub(super) scale: Scale,
+    pub(super) view: Option<(Arrival, Arrival)>,
+    pub(super) selection: Option<Selection>,
+    pub(super) history: History,
+    pub(super) layout: Layout,
+    pub(super) panels: Panels,
+    pub(super) strip: bars::Strip,
+    pub(super) opening: Opening,
+    pub(super) checking: Checking,
+    pub(super) running: Option<Running>,
+    pub(super) seek: Slot<Seek, Option<RowView>>,
+    pub(super) seeking: Option<Seek>,
+    pub(super) dialog: Option<Dialog>,
+    pub(super) browsing: Browsing,
+    pub(super) commands: Vec<Command>,
+    pub(super) only: Option<Panel>,
+    hover: Option<u64>,
+    last_frame: Instant,
+    title: String,
+}
+
+impl App {
+    /// A window with nothing open.
+    #[must_use]
+    pub fn new(ctx: &Context, start: Start) -> Self {
+        theme::apply(ctx);
+        let settings = start.places.as_ref().map(Settings::load).unwrap_or_default();
+        ctx.set_theme(egui::Theme::from(settings.theme));
+        let mut errors = Errors::default();
+        let left = start.places.as_ref().and_then(left_behind);
+        let marker = start.places.as_ref().and_then(|places| {
+            Marker::begin(places).inspect_err(|e| errors.add("Session marker", e.to_string())).ok()
+        });
+        let now = Instant::now();
+        Self {
+            places: start.places,
+            settings,
+            marker,
+            saved_at: now,
+            left,
+            ctx: ctx.clone(),
+            jobs: Jobs::new(ctx, start.workers),
+            errors,
+            doc: Doc::default(),
+            cursor: Cursor::default(),
+            clock: ClockMap::default(),
+            scale: Scale::default(),
+            view: None,
+            selection: None,
+            history: History::default(),
+            layout: Layout::of_recording(),
+            panels: Panels::default(),
+            strip: bars::Strip::default(),
+            opening: Opening::default(),
+            checking: Checking::default(),
+            running: None,
+            seek: Slot::default(),
+            seeking: None,
+            dialog: None,
+            browsing: Browsing::new(start.browse),
+            commands: Vec::new(),
+            only: start.only,
+            hover: None,
+            last_frame: now,
+            title: String::new(),
+        }
+    }
+
+    /// Asks for something; it is carried out at the end of the frame.
+    pub fn command(&mut self, command: Command) {
+        self.commands.push(command);
+        self.ctx.request_repaint();
+    }
+
+    /// Whether anything is still being read, opened or checked.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.jobs.open() > 0
+            || self.opening.is_open()
+            || self.checking.is_open()
+            || self.seeking.is_some()
+            || !self.commands.is_empty()
+    }
+
+    #[must_use]
+    pub fn errors(&self) -> &Errors {
+        &self.errors
+    }
+
+    #[must_use]
+    pub fn doc(&self) -> &Doc {
+        &self.doc
+    }
+
+    #[must_use]
+    pub fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    #[must_use]
+    pub fn selection(&self) -> Option<Selection> {
+        self.selection
+    }
+
+    /// One frame without drawing: answers come in, time passes.
+    pub fn logic(&mut self, ctx: &Context) {
+        self.take_answers();
+        let passed = self.last_frame.elapsed().min(Duration::from_millis(250));
+        self.last_frame = Instant::now();
+        if self.cursor.advance(passed.as_secs_f64(), &self.clock) {
+            ctx.request_repaint();
+        }
+        if self.dialog.is_none() {
+            self.commands.extend(command::pressed(ctx));
+        }
+        self.take_drops(ctx);
+        if let Some(path) = self.browsing.taken() {
+            self.commands.push(Command::Open(path));
+        }
+        self.save_session(ctx);
+        let title = self.doc.title();
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
+    fn take_drops(&mut self, ctx: &Context) {
+        let dropped: Vec<PathBuf> =
+            ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
+        self.commands.extend(dropped.into_iter().map(Command::Open));
+    }
+
+    fn save_session(&mut self, ctx: &Context) {
+        const AFTER: Duration = Duration::from_secs(1);
+        let Some(marker) = &mut self.marker else { return };
+        if self.saved_at.elapsed() < AFTER {
+            return;
+        }
+        let open = match (&self.doc.run, &self.doc.recording) {
+            (Some(run), _) => Some(run.dir.clone()),
+            (None, Some(r)) => Some(r.recording.path().to_owned()),
+            _ => None,
+        };
+        let session = Session { open, cursor: self.cursor.at() };
+        if let Err(error) = marker.save(&session) {
+            self.errors.add("Saving the session", error.to_string());
+            self.marker = None;
+        }
+        self.saved_at = Instant::now();
+        if self.cursor.state() == State::Playing {
+            ctx.request_repaint_after(AFTER);
+        }
+    }
+
+    /// Draws the window.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        let t = Tokens::of(ui.ctx());
+        ui.painter().rect_filled(ui.max_rect(), 0, t.ground);
+        let hovers = match self.only {
+            Some(panel) => self.only_panel(ui, panel),
+            None => self.whole(ui),
+        };
+        if hovers != self.hover {
+            self.hover = hovers;
+            ui.ctx().request_repaint();
+        }
+        self.dialogs(ui.ctx());
+        // Commands may ask for more commands (opening a run shows its panels).
+        for _ in 0..8 {
+            let commands = std::mem::take(&mut self.commands);
+            if commands.is_empty() {
+                break;
+            }
+            for command in commands {
+                self.act(command);
+            }
+        }
+    }
+
+    fn whole(&mut self, ui: &mut Ui) -> Option<u64> {
+        bars::top(self, ui);
+        if self.doc.is_empty() {
+            start::show(self, ui);
+            return None;
+        }
+        bars::clock(self, ui);
+        let frame = |left: f32, right: f32| {
+            Frame::NONE.outer_margin(Margin {
+                left: left as i8,
+                right: right as i8,
+                top: GAP as i8,
+                bottom: GAP as i8,
+            })
+        };
+        SidePanel::left("sources")
+            .frame(frame(GAP, 0.0))
+            .default_size(220.0)
+            .size_range(160.0..=420.0)
+            .show_separator_line(false)
+            .show(ui, |ui| super::sources::show(self, ui));
+        let mut hovers = None;
+        SidePanel::right("inspector")
+            .frame(frame(0.0, GAP))
+            .default_size(352.0)
+            .size_range(260.0..=640.0)
+            .show_separator_line(false)
+            .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
+        let rest = ui.available_rect_before_wrap();
+        let centre =
+            Rect::from_min_max(rest.min + egui::vec2(GAP, GAP), rest.max - egui::vec2(GAP, GAP));
+        let mut child = ui.new_child(UiBuilder::new().max_rect(centre).id_salt("tiles"));
+        let mut layout = std::mem::replace(&mut self.layout, Layout::of_recording());
+        layout.ui(&mut child, &mut |ui, panel, tabs| self.panel(ui, panel, tabs, &mut hovers));
+        self.layout = layout;
+        hovers
+    }
+
+    fn only_panel(&mut self, ui: &mut Ui, panel: Panel) -> Option<u64> {
+        let all = ui.max_rect();
+        let at = Rect::from_min_max(pos2(all.left(), all.top()), all.max).shrink(GAP);
+        let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("only"));
+        let mut hovers = None;
+        // The time axes need the clock, which the clock bar asks for.
+        bars::ask_clock(self);
+        if panel == Panel::Sources {
+            super::sources::show(self, &mut child);
+        } else {
+            self.one(&mut child, panel, &mut hovers);
+        }
+        hovers
+    }
+
+    fn one(&mut self, ui: &mut Ui, panel: Panel, hovers: &mut Option<u64>) {
+        self.panel(ui, panel, &super::layout::Tabs::default(), hovers);
+    }
+
+    fn panel(
+        &mut self,
+        ui: &mut Ui,
+        panel: Panel,
+        tabs: &super::layout::Tabs,
+        hovers: &mut Option<u64>,
+    ) -> bool {
+        let times = self.times();
+        let mut panels = std::mem::take(&mut self.panels);
+        let mut cx = Cx {
+            doc: &self.doc,
+            cursor: &self.cursor,
+            clock: &self.clock,
+            scale: self.scale,
+            view: self.view(),
+            selection: self.selection,
+            hover: self.hover,
+            hovers,
+            times: &times,
+            jobs: &self.jobs,
+            commands: &mut self.commands,
+            can_go_back: self.history.can_go_back(),
+            can_go_forward: self.history.can_go_forward(),
+        };
+        let dragged = panels.show(ui, panel, tabs, &mut cx);
+        self.panels = panels;
+        dragged
+    }
+
+    /// First and last arrival in sight on the time axes.
+    #[must_use]
+    pub(super) fn view(&self) -> (Arrival, Arrival) {
+        let last = self.cursor.len().saturating_sub(1);
+        self.view.map_or((0, last), |(a, b)| (a.min(last), b.min(last)))
+    }
+
+    /// How times are written for what is in sight.
+    #[must_use]
+    pub(super) fn times(&self) -> Times {
+        let (first, last) = self.clock.range().unwrap_or_default();
+        Times::new(&self.settings.zone, first, last)
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _: &mut eframe::Frame) {
+        Self::logic(self, ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        Self::ui(self, ui);
+    }
+
+    fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
+        Tokens::of(&self.ctx).ground.to_normalized_gamma_f32()
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        false
+    }
+}

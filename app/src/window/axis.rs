@@ -1,0 +1,154 @@
+//! The one axis that every time panel shares: one transform, in `i64` against
+//! the left edge and `f64` from there, and one gutter.
+
+use joinscope_core::run::{Axis as RunAxis, Range};
+use joinscope_operator::record::Arrival;
+
+use super::cursor::ClockMap;
+
+/// Width of the labels left of every time panel, points.
+pub const GUTTER: f32 = 104.0;
+/// Room at the right of every time panel, points.
+pub const RIGHT: f32 = 12.0;
+
+/// The clock that the axis shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Arrival number: every record takes the same room.
+    Arrival,
+    /// Arrival time; equal times share a pixel.
+    #[default]
+    ArrivalTime,
+}
+
+impl Scale {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Arrival => "arrival",
+            Self::ArrivalTime => "arrival time",
+        }
+    }
+}
+
+/// The range in sight and its place on screen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Axis {
+    pub scale: Scale,
+    /// On the scale: arrivals, or ms. `from < to`.
+    pub from: i64,
+    pub to: i64,
+    /// Points.
+    pub left: f32,
+    pub width: f32,
+}
+
+impl Axis {
+    /// `view`: first and last arrival in sight.
+    #[must_use]
+    pub fn new(
+        scale: Scale,
+        view: (Arrival, Arrival),
+        clock: &ClockMap,
+        left: f32,
+        width: f32,
+    ) -> Self {
+        let (from, to) = match scale {
+            Scale::Arrival => (view.0 as i64, view.1 as i64),
+            Scale::ArrivalTime => {
+                (clock.time(view.0 as f64).floor() as i64, clock.time(view.1 as f64).ceil() as i64)
+            }
+        };
+        Self { scale, from, to: to.max(from.saturating_add(1)), left, width: width.max(1.0) }
+    }
+
+    /// The range as the run store is asked for it; `to` is past the last.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        let axis = match self.scale {
+            Scale::Arrival => RunAxis::Arrival,
+            Scale::ArrivalTime => RunAxis::ArrivalTime,
+        };
+        Range { axis, from: self.from, to: self.to.saturating_add(1) }
+    }
+
+    fn span(&self) -> f64 {
+        (i128::from(self.to) - i128::from(self.from)) as f64
+    }
+
+    /// Screen position of a value on the scale.
+    #[must_use]
+    pub fn x(&self, value: i64) -> f32 {
+        let part = (i128::from(value) - i128::from(self.from)) as f64 / self.span();
+        self.left + (part * f64::from(self.width)) as f32
+    }
+
+    /// Screen position of an arrival.
+    #[must_use]
+    pub fn x_of(&self, arrival: Arrival, clock: &ClockMap) -> f32 {
+        match self.scale {
+            Scale::Arrival => self.x(arrival as i64),
+            Scale::ArrivalTime => self.x(clock.time(arrival as f64).round() as i64),
+        }
+    }
+
+    /// The value at a screen position.
+    #[must_use]
+    pub fn value(&self, x: f32) -> i64 {
+        let part = f64::from((x - self.left) / self.width).clamp(0.0, 1.0);
+        self.from.saturating_add((part * self.span()).round() as i64)
+    }
+
+    /// The arrival at a screen position.
+    #[must_use]
+    pub fn arrival(&self, x: f32, clock: &ClockMap) -> Arrival {
+        let value = self.value(x);
+        match self.scale {
+            Scale::Arrival => value.max(0) as u64,
+            Scale::ArrivalTime => clock.arrival(value as f64).round().max(0.0) as u64,
+        }
+    }
+}
+
+/// The view made `factor` times as wide around `at`, within `len` arrivals.
+#[must_use]
+pub fn zoomed(
+    view: (Arrival, Arrival),
+    at: Arrival,
+    factor: f64,
+    len: u64,
+) -> Option<(Arrival, Arrival)> {
+    let last = len.saturating_sub(1);
+    let from = at as f64 - (at as f64 - view.0 as f64) * factor;
+    let to = at as f64 + (view.1 as f64 - at as f64) * factor;
+    let (from, to) = (from.floor().max(0.0) as u64, (to.ceil() as u64).min(last));
+    if from == 0 && to >= last {
+        return None;
+    }
+    // Never closer than a handful of records.
+    (to.saturating_sub(from) >= 8).then_some((from, to)).or(Some(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_times_lose_no_millisecond() {
+        let from = 1_763_626_401_480;
+        let axis =
+            Axis { scale: Scale::ArrivalTime, from, to: from + 100, left: 10.0, width: 1000.0 };
+        assert!((axis.x(from + 7) - 80.0).abs() < 1e-3);
+        assert_eq!(axis.value(80.0), from + 7);
+        let wide = Axis { from: i64::MIN, to: i64::MAX, ..axis };
+        assert!((wide.x(0) - 510.0).abs() < 1e-2);
+    }
+
+    #[test]
+    fn zooming_keeps_what_is_under_the_pointer() {
+        let view = zoomed((0, 999), 500, 0.5, 1000).unwrap();
+        assert!(view.0 <= 251 && view.1 >= 749 && view.0 >= 249 && view.1 <= 751);
+        assert_eq!(zoomed(view, 500, 4.0, 1000), None);
+        assert_eq!(zoomed((10, 18), 12, 0.1, 1000), Some((10, 18)));
+    }
+}

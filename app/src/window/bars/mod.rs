@@ -1,0 +1,9 @@
+//! The bars above and below the panels.
+
+mod clock;
+mod strip;
+mod top;
+
+pub use clock::show as clock;
+pub use strip::{Strip, ask_clock};
+pub use top::show as top;

@@ -1,0 +1,101 @@
+//! What the clock bar knows of the whole run: the arrival clock, and how many
+//! records of which verdict came when.
+
+use std::sync::Arc;
+
+use crate::window::store::Run;
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::{Axis as RunAxis, Density, Range};
+
+use crate::window::app::App;
+use crate::window::cursor::ClockMap;
+use crate::window::jobs::Slot;
+
+/// Points of the arrival clock; between them it is straight.
+const POINTS: usize = 4096;
+/// Looks into a recording that has no run.
+const SAMPLES: u64 = 128;
+
+/// Questions of the clock bar.
+#[derive(Default)]
+pub struct Strip {
+    clock: Slot<u64, ClockMap>,
+    taken: Option<u64>,
+    pub(super) density: Slot<(u64, Range, usize), Arc<Density>>,
+}
+
+impl Strip {
+    /// Another document was opened.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// Asks for the arrival clock of what is open, and takes it in.
+pub fn ask_clock(app: &mut App) {
+    let revision = app.doc.revision;
+    match (&app.doc.run, &app.doc.recording) {
+        (Some(run), _) => {
+            let run = Arc::clone(&run.run);
+            app.strip.clock.ask(&app.jobs, revision, move |_| of_run(&run));
+        }
+        (None, Some(r)) => {
+            let recording = r.recording.clone();
+            app.strip.clock.ask(&app.jobs, revision, move |_| of_recording(&recording));
+        }
+        _ => return,
+    }
+    let Some(answer) = app.strip.clock.answer() else { return };
+    if app.strip.taken == Some(answer.question) {
+        return;
+    }
+    app.strip.taken = Some(answer.question);
+    match &answer.result {
+        Ok(clock) => app.clock = clock.clone(),
+        Err(error) => app.errors.add("Reading the arrival clock", error),
+    }
+}
+
+fn of_run(run: &Run) -> Result<ClockMap, String> {
+    let len = run.arrivals();
+    if len == 0 {
+        return Ok(ClockMap::default());
+    }
+    let range = Range { axis: RunAxis::Arrival, from: 0, to: len as i64 };
+    let buckets = POINTS.min(len as usize);
+    let lines = run.lines(range, &[], buckets).map_err(|e| e.to_string())?;
+    let mut points = Vec::with_capacity(buckets + 1);
+    for (i, times) in lines.arrival_ms.iter().enumerate() {
+        if let (Some(times), Some(arrival)) = (times, lines.arrivals.get(i)) {
+            points.push((*arrival, times.min));
+        }
+    }
+    if let Some(last) = lines.arrival_ms.iter().flatten().last() {
+        points.push((len - 1, last.max));
+    }
+    // Two points of one arrival would make the clock stand twice.
+    points.dedup_by_key(|p| p.0);
+    Ok(ClockMap::new(points))
+}
+
+fn of_recording(recording: &Recording) -> Result<ClockMap, String> {
+    let len = recording.len();
+    let mut points: Vec<(u64, i64)> = Vec::new();
+    let mut at = |n: u64| -> Result<(), String> {
+        let page = recording.page(n, 1).map_err(|e| e.to_string())?;
+        if let Some(record) = page.first() {
+            // Processing time never goes back.
+            let floor = points.last().map_or(i64::MIN, |p| p.1);
+            points.push((n, record.arrival_ms().max(floor)));
+        }
+        Ok(())
+    };
+    if len > 0 {
+        let step = (len / SAMPLES).max(1);
+        for n in (0..len - 1).step_by(step as usize) {
+            at(n)?;
+        }
+        at(len - 1)?;
+    }
+    Ok(ClockMap::new(points))
+}

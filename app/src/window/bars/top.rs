@@ -1,0 +1,177 @@
+//! The top bar: what is open, from left to right, and the figures of its run.
+
+use egui::{Align, Frame, Layout, Margin, Panel, Popup, Stroke, Ui};
+
+use crate::window::app::App;
+use crate::window::command::{Command, shortcut_text};
+use crate::window::text::{bytes, plural, short_count};
+use crate::window::theme::fonts::icon;
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, icon_button, text};
+
+const HEIGHT: f32 = 40.0;
+
+/// Shows the bar.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let frame = Frame::NONE.fill(t.panel).inner_margin(Margin::symmetric(12, 0));
+    Panel::top("top").frame(frame).exact_size(HEIGHT).show_separator_line(false).show(ui, |ui| {
+        let rect = ui.max_rect();
+        let y = rect.bottom() - 0.5;
+        ui.painter().hline(rect.x_range().expand(12.0), y, Stroke::new(1.0, t.line));
+        ui.horizontal_centered(|ui| {
+            ui.spacing_mut().item_spacing.x = 8.0;
+            menu(app, ui);
+            names(app, ui, t);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(app, ui, t));
+        });
+    });
+}
+
+fn menu(app: &mut App, ui: &mut Ui) {
+    let response = button("Joinscope").plain().caret().name("Menu").show(ui);
+    Popup::menu(&response).show(|ui| {
+        ui.set_min_width(200.0);
+        let theme =
+            if ui.ctx().theme() == egui::Theme::Dark { "Light colours" } else { "Dark colours" };
+        let mut items = vec![("Open…", Command::ShowOpen)];
+        if !app.doc.is_empty() {
+            items.push(("Close", Command::Close));
+        }
+        items.push((theme, Command::ToggleTheme));
+        items.push(("Larger", Command::Zoom(1)));
+        items.push(("Smaller", Command::Zoom(-1)));
+        items.push(("About", Command::ShowAbout));
+        items.push(("Quit", Command::Quit));
+        for (label, command) in items {
+            item(app, ui, label, command);
+        }
+    });
+}
+
+fn item(app: &mut App, ui: &mut Ui, label: &str, command: Command) {
+    let shortcut = shortcut_text(ui.ctx(), &command).unwrap_or_default();
+    let item = egui::Button::new(label).shortcut_text(shortcut).frame_when_inactive(false);
+    if ui.add(item.min_size(egui::vec2(ui.available_width(), 24.0))).clicked() {
+        app.commands.push(command);
+        ui.close();
+    }
+}
+
+fn arrow(ui: &mut Ui, t: &Tokens) {
+    ui.label(egui::RichText::new(icon::RIGHT).font(fonts::icons(SMALL)).color(t.third));
+}
+
+/// Recording, pipeline, run, and the button that runs.
+fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
+    if let Some(recording) = app.doc.recording.clone() {
+        let response = button(&short(&recording.name, 36)).caret().name("Recording").show(ui);
+        let response = response.on_hover_text(recording.recording.path().display().to_string());
+        Popup::menu(&response).show(|ui| recordings_menu(app, ui));
+    } else if let Some(run) = &app.doc.run {
+        let at = run.run.manifest().start.recording.path.display().to_string();
+        text(ui, "recording not found", fonts::regular(TEXT), t.second).on_hover_text(at);
+    }
+    if let Some(pipeline) = &app.doc.pipeline {
+        arrow(ui, t);
+        let title = pipeline.title();
+        let response = button(&short(&title, 40)).name("Pipeline").show(ui);
+        if response.on_hover_text(&pipeline.file).clicked() {
+            app.commands.push(Command::ShowOpen);
+        }
+    }
+    if let Some(run) = app.doc.run.clone() {
+        arrow(ui, t);
+        let settings = short(&run.label.settings, 44);
+        let response = button(&run.label.name).second(&settings).caret().name("Run").show(ui);
+        Popup::menu(&response).show(|ui| {
+            ui.set_min_width(240.0);
+            for label in app.doc.runs.clone() {
+                let text = format!("{}  {}", label.name, label.settings);
+                item(app, ui, &text, Command::Open(label.dir));
+            }
+        });
+    }
+    match &app.running {
+        Some(_) => {
+            if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() {
+                app.commands.push(Command::CancelRun);
+            }
+        }
+        None if app.doc.pipeline.is_some() && app.doc.recording.is_some() => {
+            let run =
+                button("Run").filled_icon(icon::PLAY).primary().name("Run the pipeline").show(ui);
+            if run.clicked() {
+                app.commands.push(Command::Run(Vec::new()));
+            }
+        }
+        None => {}
+    }
+}
+
+fn recordings_menu(app: &mut App, ui: &mut Ui) {
+    ui.set_min_width(240.0);
+    let recent: Vec<_> = app.settings.recent.clone();
+    for path in recent.iter().filter(|p| p.extension().is_some_and(|e| e == "mcap")) {
+        let name = crate::window::doc::file_name(path);
+        item(app, ui, &name, Command::Open(path.clone()));
+    }
+    item(app, ui, "Open…", Command::ShowOpen);
+}
+
+fn short(name: &str, chars: usize) -> String {
+    crate::window::text::elide(&crate::window::text::line(name), chars)
+}
+
+/// Errors and the run's figures, from right to left.
+fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
+    let unseen = app.errors.unseen();
+    if !app.errors.list().is_empty() {
+        let label = plural(unseen as u64, "error");
+        let shown = if unseen > 0 {
+            button(&label).icon(icon::WARNING).show(ui)
+        } else {
+            icon_button(icon::WARNING, "Errors").plain().show(ui)
+        };
+        if shown.clicked() {
+            app.commands.push(Command::ShowErrors);
+        }
+    }
+    if icon_button(icon::OPEN, "Open a file").plain().show(ui).clicked() {
+        app.commands.push(Command::ShowOpen);
+    }
+    let figures = status(app);
+    if !figures.is_empty() {
+        text(ui, &figures, fonts::regular(TEXT), t.second);
+    }
+}
+
+fn status(app: &App) -> String {
+    if let Some(path) = &app.opening.path {
+        return format!("opening {}…", crate::window::doc::file_name(path));
+    }
+    if app.checking.is_open() {
+        return "checking the pipeline…".to_owned();
+    }
+    if let Some(running) = &app.running {
+        return running.status();
+    }
+    let Some(run) = &app.doc.run else {
+        let records = app.doc.recording.as_ref().map(|r| r.recording.len());
+        return records.map(|n| plural(n, "record")).unwrap_or_default();
+    };
+    let mut parts = vec![plural(run.run.arrivals(), "record")];
+    if let Some(end) = &run.run.manifest().end
+        && end.seconds > 0.0
+    {
+        let rate = run.run.arrivals() as f64 / end.seconds;
+        parts.push(format!("{}/s", short_count(rate as u64)));
+        if end.peak_memory_bytes > 0 {
+            parts.push(bytes(end.peak_memory_bytes));
+        }
+    }
+    if let Some(ended) = run.label.ended() {
+        parts.push(ended.to_owned());
+    }
+    parts.join(" · ")
+}

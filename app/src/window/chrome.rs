@@ -1,0 +1,129 @@
+//! What every panel has: its ground, and a title followed by the one sentence
+//! that matters now.
+
+use egui::{
+    Align, Align2, Frame, Layout as Flow, Margin, Rect, Role, Sense, Stroke, Ui, UiBuilder,
+    WidgetInfo, pos2, vec2,
+};
+
+use super::command::Command;
+use super::layout::{Panel, Tabs};
+use super::theme::{INSET, RADIUS, SMALL, TEXT, TITLE, Tokens, fonts};
+
+/// The frame of a panel that fills its side of the window.
+pub fn panel_frame(t: &Tokens) -> Frame {
+    Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(Margin::ZERO)
+}
+
+/// What stands in a title bar.
+pub struct Title<'a> {
+    pub panel: Panel,
+    /// The panel's name, or what it shows instead.
+    pub text: &'a str,
+    /// A figure or a record's name.
+    pub mono: bool,
+    pub sentence: &'a str,
+    pub tabs: &'a Tabs,
+}
+
+/// Paints the panel's ground and its title bar over the whole of `ui`, then
+/// its `body`; `controls` stand at the title's right, from right to left.
+/// Says whether the title is being dragged.
+pub fn panel(
+    ui: &mut Ui,
+    title: &Title<'_>,
+    commands: &mut Vec<Command>,
+    controls: impl FnOnce(&mut Ui, &mut Vec<Command>),
+    body: impl FnOnce(&mut Ui, &mut Vec<Command>),
+) -> bool {
+    let t = Tokens::of(ui.ctx());
+    let rect = ui.available_rect_before_wrap();
+    ui.painter().rect_filled(rect, RADIUS, t.panel);
+    let bar = Rect::from_min_size(rect.min, vec2(rect.width(), TITLE));
+    let inner = Rect::from_min_max(pos2(rect.left(), bar.bottom()), rect.max);
+    let drag = ui.interact(bar, ui.scope_id().with((title.panel, "title")), Sense::drag());
+    let right = {
+        let at = bar.shrink2(vec2(6.0, 3.0));
+        let flow = Flow::right_to_left(Align::Center);
+        let mut child =
+            ui.new_child(UiBuilder::new().max_rect(at).layout(flow).id_salt("controls"));
+        child.spacing_mut().item_spacing.x = 6.0;
+        controls(&mut child, commands);
+        child.min_rect().left()
+    };
+    let mut x = bar.left() + INSET;
+    if title.tabs.here.len() > 1 {
+        x = tab_row(ui, title, bar, x, commands, t);
+    } else {
+        let font = if title.mono { fonts::mono(SMALL + 1.0) } else { fonts::semibold(TEXT) };
+        let room = right - 8.0 - x;
+        let text = super::widgets::fit(ui, title.text, &font, room);
+        let at =
+            ui.painter().text(pos2(x, bar.center().y), Align2::LEFT_CENTER, text, font, t.text);
+        x = at.right() + 12.0;
+    }
+    sentence(ui, title, Rect::from_x_y_ranges(x..=(right - 10.0).max(x), bar.y_range()), t);
+    let y = bar.bottom() - 0.5;
+    ui.painter().hline(bar.x_range(), y, Stroke::new(1.0, t.line));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(inner).id_salt((title.panel, "body")));
+    child.shrink_clip_rect(inner);
+    body(&mut child, commands);
+    ui.advance_cursor_after_rect(rect);
+    drag.drag_started()
+}
+
+/// The sentence, cut where it does not fit and whole in its tooltip; also the
+/// panel's accessible value.
+fn sentence(ui: &mut Ui, title: &Title<'_>, at: Rect, t: &Tokens) {
+    let response = ui.interact(at, ui.scope_id().with((title.panel, "sentence")), Sense::hover());
+    response.widget_info(|| {
+        let mut info = WidgetInfo::labeled(Role::Heading, true, title.panel.title());
+        info.current_text_value = Some(title.sentence.to_owned());
+        info
+    });
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(title.sentence));
+    if title.sentence.is_empty() || at.width() < 24.0 {
+        return;
+    }
+    let text = super::text::line(title.sentence).into_owned();
+    let mut job = egui::text::LayoutJob::simple_singleline(text, fonts::regular(TEXT), t.second);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(at.width());
+    let galley = ui.painter().layout_job(job);
+    let cut = galley.elided;
+    ui.painter().galley(pos2(at.left(), at.center().y - galley.size().y / 2.0), galley, t.second);
+    if cut {
+        response.on_hover_text(title.sentence);
+    }
+}
+
+fn tab_row(
+    ui: &mut Ui,
+    title: &Title<'_>,
+    bar: Rect,
+    mut x: f32,
+    commands: &mut Vec<Command>,
+    t: &Tokens,
+) -> f32 {
+    for (panel, active) in &title.tabs.here {
+        let name = panel.title();
+        let font = if *active { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
+        let galley = ui.painter().layout_no_wrap(name.to_owned(), font, t.text);
+        let at = Rect::from_x_y_ranges(x..=x + galley.size().x, bar.y_range());
+        let response =
+            ui.interact(at.expand2(vec2(6.0, 0.0)), ui.scope_id().with(panel), Sense::click());
+        response.widget_info(|| WidgetInfo::selected(Role::Tab, true, *active, name));
+        if response.clicked() {
+            commands.push(Command::ShowPanel(*panel));
+        }
+        let ink =
+            if *active || response.hovered() || response.has_focus() { t.text } else { t.second };
+        let y = bar.center().y - galley.size().y / 2.0;
+        ui.painter().galley_with_override_text_color(pos2(x, y), galley, ink);
+        if *active {
+            let line = Rect::from_x_y_ranges(at.x_range(), bar.bottom() - 2.0..=bar.bottom());
+            ui.painter().rect_filled(line, 1, t.accent);
+        }
+        x = at.right() + 18.0;
+    }
+    x
+}

@@ -1,0 +1,301 @@
+//! The cursor: one arrival number, moved by commands, shared by every panel.
+//!
+//! 1. All that one arrival sets off belongs to it; the cursor stands on it.
+//! 2. Following: it stands on the head of a run in progress.
+//! 3. Any move by hand ends following and playing; `End` resumes following.
+//! 4. Playing ends at the last arrival.
+
+use joinscope_operator::record::Arrival;
+
+/// What moves the cursor by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Following,
+    Paused,
+    Playing,
+}
+
+/// How fast playing goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// The whole run in so many seconds.
+    WholeIn(f64),
+    /// Records a second.
+    Records(f64),
+    /// A multiple of the clock; gaps over 2 s of screen time are skipped.
+    Times(f64),
+}
+
+impl Speed {
+    /// What the clock bar offers.
+    pub const ALL: [Self; 8] = [
+        Self::WholeIn(60.0),
+        Self::WholeIn(10.0),
+        Self::Records(1.0),
+        Self::Records(10.0),
+        Self::Records(1000.0),
+        Self::Times(1.0),
+        Self::Times(10.0),
+        Self::Times(100.0),
+    ];
+
+    #[must_use]
+    pub fn label(self) -> String {
+        match self {
+            Self::WholeIn(s) => format!("whole in {s:.0} s"),
+            Self::Records(1.0) => "1 record/s".to_owned(),
+            Self::Records(n) => format!("{n:.0} records/s"),
+            Self::Times(x) => format!("{x:.0}×"),
+        }
+    }
+}
+
+/// Longest wait on screen for the next arrival at a multiple of the clock, s.
+const LONGEST_GAP: f64 = 2.0;
+
+/// From arrivals to the arrival clock and back (processing time, ms; it never
+/// goes back): exact at its points, straight between them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClockMap {
+    points: Vec<(Arrival, i64)>,
+}
+
+impl ClockMap {
+    /// `points` in order of arrival, times not going back.
+    #[must_use]
+    pub fn new(points: Vec<(Arrival, i64)>) -> Self {
+        Self { points }
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty()
+    }
+
+    #[must_use]
+    pub fn range(&self) -> Option<(i64, i64)> {
+        Some((self.points.first()?.1, self.points.last()?.1))
+    }
+
+    /// Time of an arrival, ms; fractions between points.
+    #[must_use]
+    pub fn time(&self, arrival: f64) -> f64 {
+        between(&self.points, arrival, |p| p.0 as f64, |p| p.1 as f64)
+    }
+
+    /// The arrival at a time, ms.
+    #[must_use]
+    pub fn arrival(&self, ms: f64) -> f64 {
+        between(&self.points, ms, |p| p.1 as f64, |p| p.0 as f64)
+    }
+}
+
+/// Interpolates `to` at the place where `from` is `at`.
+fn between<T>(points: &[T], at: f64, from: impl Fn(&T) -> f64, to: impl Fn(&T) -> f64) -> f64 {
+    let next = points.partition_point(|p| from(p) <= at);
+    match (next.checked_sub(1).and_then(|i| points.get(i)), points.get(next)) {
+        (None, None) => 0.0,
+        (Some(p), None) | (None, Some(p)) => to(p),
+        (Some(a), Some(b)) => {
+            let span = from(b) - from(a);
+            let part = if span > 0.0 { (at - from(a)) / span } else { 0.0 };
+            to(a) + part * (to(b) - to(a))
+        }
+    }
+}
+
+/// The cursor of one open run or recording.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    at: Arrival,
+    /// Number of arrivals.
+    len: u64,
+    state: State,
+    pub speed: Speed,
+    /// Where playing stands between two arrivals.
+    exact: f64,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { at: 0, len: 0, state: State::Paused, speed: Speed::ALL[0], exact: 0.0 }
+    }
+}
+
+impl Cursor {
+    #[must_use]
+    pub fn at(&self) -> Arrival {
+        self.at
+    }
+
+    /// Number of arrivals.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    fn last(&self) -> Arrival {
+        self.len.saturating_sub(1)
+    }
+
+    fn place(&mut self, at: Arrival) {
+        self.at = at.min(self.last());
+        self.exact = self.at as f64;
+    }
+
+    /// More arrived (or another run was opened).
+    pub fn set_len(&mut self, len: u64) {
+        self.len = len;
+        let at = if self.state == State::Following { self.last() } else { self.at };
+        if at != self.at || self.at > self.last() {
+            self.place(at);
+        }
+    }
+
+    /// A move by hand.
+    pub fn go(&mut self, at: Arrival) {
+        self.state = State::Paused;
+        self.place(at);
+    }
+
+    /// Steps by hand, one arrival at a time also where times are equal.
+    pub fn step(&mut self, by: i64) {
+        self.go(self.at.saturating_add_signed(by));
+    }
+
+    /// The end; of a run in progress: its head, from now on.
+    pub fn end(&mut self, in_progress: bool) {
+        self.go(self.last());
+        if in_progress {
+            self.state = State::Following;
+        }
+    }
+
+    /// Plays, from the start where the cursor stands at the end; or pauses.
+    pub fn toggle_play(&mut self) {
+        if self.state == State::Playing {
+            self.state = State::Paused;
+        } else if self.len > 0 {
+            if self.at == self.last() {
+                self.place(0);
+            }
+            self.state = State::Playing;
+        }
+    }
+
+    /// Plays on by `seconds` of screen time; whether it still plays.
+    pub fn advance(&mut self, seconds: f64, clock: &ClockMap) -> bool {
+        if self.state != State::Playing {
+            return false;
+        }
+        self.exact = match self.speed {
+            Speed::WholeIn(whole) => self.exact + seconds * self.len as f64 / whole,
+            Speed::Records(rate) => self.exact + seconds * rate,
+            Speed::Times(times) => {
+                let next = clock.arrival(clock.time(self.exact) + seconds * times * 1000.0);
+                let wait =
+                    (clock.time(self.at as f64 + 1.0) - clock.time(self.exact)) / (times * 1000.0);
+                if wait > LONGEST_GAP { self.at as f64 + 1.0 } else { next.max(self.exact) }
+            }
+        };
+        self.at = (self.exact as u64).min(self.last());
+        if self.exact >= self.last() as f64 {
+            self.go(self.last());
+            return false;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(len: u64, at: u64) -> Cursor {
+        let mut c = Cursor::default();
+        c.set_len(len);
+        c.go(at);
+        c
+    }
+
+    #[test]
+    fn a_move_by_hand_ends_following_and_end_resumes_it() {
+        let mut c = at(10, 0);
+        c.end(true);
+        assert_eq!((c.at(), c.state()), (9, State::Following));
+        c.set_len(20);
+        assert_eq!(c.at(), 19);
+        c.step(-1);
+        assert_eq!((c.at(), c.state()), (18, State::Paused));
+        c.set_len(30);
+        assert_eq!(c.at(), 18);
+        c.end(false);
+        assert_eq!((c.at(), c.state()), (29, State::Paused));
+    }
+
+    #[test]
+    fn steps_stay_within_the_run() {
+        let mut c = at(3, 2);
+        c.step(1);
+        assert_eq!(c.at(), 2);
+        c.step(-5);
+        assert_eq!(c.at(), 0);
+        let mut none = Cursor::default();
+        none.step(1);
+        none.end(false);
+        none.toggle_play();
+        assert_eq!((none.at(), none.state()), (0, State::Paused));
+    }
+
+    #[test]
+    fn playing_takes_the_whole_run_in_its_time_and_stops_at_the_end() {
+        let mut c = at(6_000, 0);
+        c.toggle_play();
+        assert!(c.advance(30.0, &ClockMap::default()));
+        assert_eq!(c.at(), 3_000);
+        assert!(!c.advance(31.0, &ClockMap::default()));
+        assert_eq!((c.at(), c.state()), (5_999, State::Paused));
+        c.toggle_play();
+        assert_eq!((c.at(), c.state()), (0, State::Playing));
+    }
+
+    #[test]
+    fn slow_playing_reaches_the_next_record_in_many_frames() {
+        let mut c = at(10, 0);
+        c.speed = Speed::Records(1.0);
+        c.toggle_play();
+        for _ in 0..130 {
+            c.advance(1.0 / 60.0, &ClockMap::default());
+        }
+        assert_eq!(c.at(), 2);
+    }
+
+    #[test]
+    fn a_multiple_of_the_clock_skips_long_gaps() {
+        let clock =
+            ClockMap::new(vec![(0, 0), (1, 1_000), (2, 3_600_000), (3, 3_601_000), (4, 3_602_000)]);
+        let mut c = at(5, 0);
+        c.speed = Speed::Times(1.0);
+        c.toggle_play();
+        c.advance(0.5, &clock);
+        assert_eq!(c.at(), 0);
+        c.advance(0.6, &clock);
+        assert_eq!(c.at(), 1);
+        c.advance(0.1, &clock);
+        assert_eq!(c.at(), 2);
+    }
+
+    #[test]
+    fn the_clock_maps_both_ways() {
+        let clock = ClockMap::new(vec![(0, 100), (10, 200), (20, 200), (30, 400)]);
+        assert!((clock.time(5.0) - 150.0).abs() < 1e-9);
+        assert!((clock.time(99.0) - 400.0).abs() < 1e-9);
+        assert!((clock.arrival(300.0) - 25.0).abs() < 1e-9);
+        assert!((clock.arrival(0.0)).abs() < 1e-9);
+    }
+}

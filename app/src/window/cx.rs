@@ -1,0 +1,40 @@
+//! What a panel may see of the window, and the one way in which it acts: by
+//! commands.
+
+use joinscope_operator::record::Arrival;
+
+use super::axis::{Axis, Scale};
+use super::command::Command;
+use super::cursor::{ClockMap, Cursor};
+use super::doc::Doc;
+use super::jobs::Jobs;
+use super::selection::Selection;
+use super::times::Times;
+
+/// Shared by all panels in one frame.
+pub struct Cx<'a> {
+    pub doc: &'a Doc,
+    pub cursor: &'a Cursor,
+    pub clock: &'a ClockMap,
+    pub scale: Scale,
+    /// First and last arrival in sight on the time axes.
+    pub view: (Arrival, Arrival),
+    pub selection: Option<Selection>,
+    /// The row that the pointer is over in some panel, as of the last frame.
+    pub hover: Option<u64>,
+    /// The same for the next frame.
+    pub hovers: &'a mut Option<u64>,
+    pub times: &'a Times,
+    pub jobs: &'a Jobs,
+    pub commands: &'a mut Vec<Command>,
+    pub can_go_back: bool,
+    pub can_go_forward: bool,
+}
+
+impl Cx<'_> {
+    /// The shared axis, placed on screen.
+    #[must_use]
+    pub fn axis(&self, left: f32, width: f32) -> Axis {
+        Axis::new(self.scale, self.view, self.clock, left, width)
+    }
+}

@@ -1,0 +1,35 @@
+//! About: the version, and the licences of the fonts that ship with it.
+
+use egui::{Context, ScrollArea};
+
+use super::modal;
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+pub fn show(ctx: &Context) -> bool {
+    let t = Tokens::of(ctx);
+    let mut close = false;
+    let left = modal(ctx, "About Joinscope", 560.0, |ui| {
+        let version = format!("Version {}", env!("CARGO_PKG_VERSION"));
+        text(ui, &version, fonts::mono(SMALL), t.text);
+        text(
+            ui,
+            "An oscilloscope for stream joins; MIT or Apache-2.0",
+            fonts::regular(TEXT),
+            t.second,
+        );
+        ui.add_space(8.0);
+        ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+            for (name, licence, full) in fonts::LICENCES {
+                egui::CollapsingHeader::new(format!("{name}: {licence}")).show(ui, |ui| {
+                    for line in full.lines() {
+                        text(ui, line, fonts::mono(11.0), t.second);
+                    }
+                });
+            }
+        });
+        ui.add_space(8.0);
+        close = button("Close").show(ui).clicked();
+    });
+    close || left
+}

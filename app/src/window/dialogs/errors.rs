@@ -1,0 +1,40 @@
+//! The list of what went wrong since the window was opened.
+
+use egui::{Context, ScrollArea};
+
+use super::{copy, modal, paragraph};
+use crate::window::app::App;
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+pub fn show(app: &mut App, ctx: &Context) -> bool {
+    let t = Tokens::of(ctx);
+    app.errors.mark_seen();
+    let mut close = false;
+    let left = modal(ctx, "Errors", 620.0, |ui| {
+        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+            for problem in app.errors.list().iter().rev() {
+                let times = if problem.times > 1 {
+                    format!(", {} times", problem.times)
+                } else {
+                    String::new()
+                };
+                text(ui, &format!("{}{times}", problem.place), fonts::regular(SMALL), t.second);
+                paragraph(ui, &problem.message, t);
+                ui.add_space(8.0);
+            }
+        });
+        ui.add_space(4.0);
+        ui.horizontal(|ui| {
+            close = button("Close").show(ui).clicked();
+            let all: Vec<String> =
+                app.errors.list().iter().map(|p| format!("{}: {}", p.place, p.message)).collect();
+            copy(app, ui, &all.join("\n"));
+            if button("Clear").show(ui).clicked() {
+                app.errors.clear();
+                close = true;
+            }
+        });
+    });
+    close || left
+}

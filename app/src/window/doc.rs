@@ -1,0 +1,164 @@
+//! What is open: a recording, a pipeline, a run, each as far as it is there.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::window::store::Run;
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::{Manifest, RunState};
+use joinscope_operator::pipeline::Pipeline;
+use joinscope_operator::time::duration_setting;
+
+/// A recording that is open.
+#[derive(Clone)]
+pub struct RecordingDoc {
+    pub recording: Recording,
+    pub name: String,
+}
+
+impl RecordingDoc {
+    #[must_use]
+    pub fn new(recording: Recording) -> Self {
+        let name = file_name(recording.path());
+        Self { recording, name }
+    }
+}
+
+/// A pipeline that is open.
+#[derive(Clone)]
+pub struct PipelineDoc {
+    /// Where it was read from; a run's own copy has none.
+    pub path: Option<PathBuf>,
+    /// For messages.
+    pub file: String,
+    pub text: String,
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl PipelineDoc {
+    /// Its inputs around the sign of a join: `views ⋈ engagements`.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let names: Vec<&str> = self.pipeline.inputs.iter().map(|i| &*i.name).collect();
+        names.join(" ⋈ ")
+    }
+}
+
+/// A run that is open, as of one moment.
+#[derive(Clone)]
+pub struct RunDoc {
+    pub dir: PathBuf,
+    pub run: Arc<Run>,
+    pub label: RunLabel,
+}
+
+/// A run among those of its recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLabel {
+    pub dir: PathBuf,
+    /// `run 3`, or the folder's name where it is not one of ours.
+    pub name: String,
+    /// What tells it from the others: its changed settings, else its bounds.
+    pub settings: String,
+    pub state: RunState,
+}
+
+impl RunLabel {
+    #[must_use]
+    pub fn new(dir: &Path, manifest: &Manifest) -> Self {
+        let folder = file_name(dir);
+        let name = if folder.parse::<u64>().is_ok() { format!("run {folder}") } else { folder };
+        let start = &manifest.start;
+        let settings = if start.overrides.is_empty() {
+            let bound = start.inputs.iter().map(|i| i.max_out_of_orderness).max().unwrap_or(0);
+            format!("out-of-orderness {}", duration_setting(bound))
+        } else {
+            let changed = start.overrides.iter().map(|(path, value)| short_setting(path, value));
+            changed.collect::<Vec<_>>().join(", ")
+        };
+        Self { dir: dir.to_owned(), name, settings, state: manifest.state }
+    }
+
+    /// How it ended, where that is not the usual way.
+    #[must_use]
+    pub fn ended(&self) -> Option<&'static str> {
+        match self.state {
+            RunState::Done => None,
+            RunState::Running => Some("running"),
+            RunState::Cancelled => Some("cancelled"),
+            RunState::Failed => Some("failed"),
+            RunState::CutOff => Some("cut off"),
+        }
+    }
+}
+
+/// `inputs.engagements.watermark.max_out_of_orderness = 309s` as
+/// `out-of-orderness 309s`.
+#[must_use]
+pub fn short_setting(path: &str, value: &str) -> String {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let words = match last {
+        "max_out_of_orderness" => "out-of-orderness".to_owned(),
+        other => other.replace('_', " "),
+    };
+    format!("{words} {}", value.trim_matches('"'))
+}
+
+/// Everything that is open.
+#[derive(Clone, Default)]
+pub struct Doc {
+    pub recording: Option<RecordingDoc>,
+    pub pipeline: Option<PipelineDoc>,
+    pub run: Option<RunDoc>,
+    /// Runs of this recording that are known, newest first.
+    pub runs: Vec<RunLabel>,
+    /// Another number whenever answers about what is open may differ.
+    pub revision: u64,
+    /// What is open is a run in progress.
+    pub in_progress: bool,
+}
+
+impl Doc {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.recording.is_none() && self.pipeline.is_none() && self.run.is_none()
+    }
+
+    /// What the cursor counts: arrivals of the run, else records.
+    #[must_use]
+    pub fn arrivals(&self) -> u64 {
+        match (&self.run, &self.recording) {
+            (Some(run), _) => run.run.arrivals(),
+            (None, Some(r)) => r.recording.len(),
+            _ => 0,
+        }
+    }
+
+    /// For the window's title.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let recording = self.recording.as_ref().map(|r| r.name.clone());
+        let run = self.run.as_ref().map(|r| r.label.name.clone());
+        let parts: Vec<String> =
+            recording.into_iter().chain(run).chain(["Joinscope".to_owned()]).collect();
+        parts.join(" – ")
+    }
+}
+
+/// The last part of a path, as text.
+#[must_use]
+pub fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_named_by_their_last_part() {
+        let path = "inputs.engagements.watermark.max_out_of_orderness";
+        assert_eq!(short_setting(path, "309s"), "out-of-orderness 309s");
+        assert_eq!(short_setting("inputs.a.watermark.idle_timeout", "\"5m\""), "idle timeout 5m");
+    }
+}

@@ -1,0 +1,115 @@
+//! The window without a display: pictures of it, drawn by the same code.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use image::RgbaImage;
+use joinscope_operator::record::{Arrival, RecordName};
+
+use super::app::{App, Start};
+use super::browse::Browse;
+use super::command::Command;
+use super::layout::Panel;
+use super::renderer;
+
+/// Longest wait for answers.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// What to draw.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Points, which are pixels here.
+    pub size: (u32, u32),
+    pub light: bool,
+    /// `None`: the whole window.
+    pub panel: Option<Panel>,
+    pub at: Option<Arrival>,
+    pub select: Option<RecordName>,
+}
+
+/// Why there is no picture.
+#[derive(Debug)]
+pub enum NoPicture {
+    /// Nothing to draw with.
+    NoAdapter,
+    /// Not everything was answered in time.
+    Late(String),
+    /// What was to be drawn cannot be opened.
+    Failed(String),
+}
+
+/// No file dialog without a display.
+struct Never;
+
+impl Browse for Never {
+    fn ask(&self, _: std::sync::mpsc::SyncSender<PathBuf>, _: egui::Context) {}
+}
+
+/// A window without a display or settings; `only` shows one panel alone.
+pub fn harness<'a>(size: (u32, u32), light: bool, only: Option<Panel>) -> Harness<'a, App> {
+    let theme = if light { egui::Theme::Light } else { egui::Theme::Dark };
+    Harness::builder()
+        .with_size(egui::vec2(size.0 as f32, size.1 as f32))
+        .with_theme(theme)
+        .with_render_cursor(false)
+        .with_max_steps(64)
+        .allow_missing_glyphs()
+        .build_eframe(|cc| {
+            let start = Start { places: None, browse: Box::new(Never), workers: 2, only };
+            App::new(&cc.egui_ctx, start)
+        })
+}
+
+/// Opens `path` and draws it when no request is open.
+pub fn picture(path: &Path, picture: &Picture) -> Result<RgbaImage, NoPicture> {
+    if !renderer::can_draw_pictures() {
+        return Err(NoPicture::NoAdapter);
+    }
+    let mut harness = harness(picture.size, picture.light, picture.panel);
+    harness.state_mut().command(Command::Open(path.to_owned()));
+    settle(&mut harness)?;
+    if let Some(at) = picture.at {
+        harness.state_mut().command(Command::GoTo(at));
+    }
+    if let Some(name) = &picture.select {
+        settle(&mut harness)?;
+        harness.state_mut().command(Command::SelectRecord(name.clone()));
+    }
+    settle(&mut harness)?;
+    if picture.select.is_some()
+        && let Some(at) = picture.at
+    {
+        // The record was selected; the cursor stands where it was asked for.
+        harness.state_mut().command(Command::GoTo(at));
+        settle(&mut harness)?;
+    }
+    harness.render().map_err(NoPicture::Failed)
+}
+
+/// Frames until nothing is asked any more, twice in a row: an answer may lead
+/// to another question.
+pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
+    let begun = Instant::now();
+    let mut quiet = 0;
+    while quiet < 3 {
+        harness.step();
+        let app = harness.state();
+        if let Some(problem) = app.errors().list().last() {
+            return Err(NoPicture::Failed(format!("{}: {}", problem.place, problem.message)));
+        }
+        if app.is_busy() {
+            quiet = 0;
+            std::thread::sleep(Duration::from_millis(2));
+        } else {
+            quiet += 1;
+        }
+        if begun.elapsed() > WAIT {
+            return Err(NoPicture::Late(format!(
+                "not everything was read after {} s",
+                WAIT.as_secs()
+            )));
+        }
+    }
+    Ok(())
+}

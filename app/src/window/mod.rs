@@ -1,0 +1,80 @@
+//! The window: panels over what a run left behind. It never waits: what takes
+//! time is a question to a worker ([`jobs`]) or a run in its own thread.
+
+mod act;
+mod app;
+mod axis;
+mod bars;
+mod browse;
+mod chrome;
+mod command;
+mod cursor;
+mod cx;
+mod dialogs;
+mod doc;
+mod errors;
+mod headless;
+mod jobs;
+mod layout;
+mod opening;
+mod panels;
+mod renderer;
+mod running;
+mod selection;
+mod settings;
+mod sources;
+mod start;
+mod store;
+mod table;
+mod text;
+mod theme;
+mod times;
+mod widgets;
+
+use std::path::PathBuf;
+
+pub use headless::{NoPicture, Picture, picture};
+pub use layout::Panel;
+pub use renderer::Renderer;
+
+/// Opens the window, on `file` if one is given, and returns when it is closed.
+///
+/// # Errors
+/// There is no display, or nothing to draw with.
+pub fn open(file: Option<PathBuf>, renderer: Option<Renderer>) -> anyhow::Result<()> {
+    let renderer = renderer::choose(renderer);
+    let options = eframe::NativeOptions {
+        renderer: renderer.into(),
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Joinscope")
+            .with_app_id("joinscope")
+            .with_inner_size([1600.0, 1000.0])
+            .with_min_inner_size([900.0, 600.0]),
+        persist_window: false,
+        ..Default::default()
+    };
+    let places = match settings::Places::of_user() {
+        Ok(places) => Some(places),
+        Err(error) => {
+            tracing::warn!("{error}");
+            None
+        }
+    };
+    let create: eframe::AppCreator<'_> = Box::new(move |cc| {
+        // One worker less than cores: one core is the window's.
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let workers = cores.saturating_sub(1).clamp(2, 8);
+        let start = app::Start { places, browse: Box::new(browse::Platform), workers, only: None };
+        let mut app = app::App::new(&cc.egui_ctx, start);
+        if let Some(file) = file {
+            app.command(command::Command::Open(file));
+        }
+        Ok(Box::new(app))
+    });
+    eframe::run_native("joinscope", options, create).map_err(|error| {
+        anyhow::anyhow!(
+            "the window cannot be opened: {error}; without a display use `joinscope screenshot` \
+             or the other verbs (joinscope --help)"
+        )
+    })
+}

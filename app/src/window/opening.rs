@@ -1,0 +1,153 @@
+//! Opening files, off the window's thread: what a path is, and what is in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::store::Run;
+use joinscope_core::edges::recording::Recording;
+use joinscope_operator::pipeline::Pipeline;
+
+use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
+use super::jobs::{Jobs, Slot};
+
+/// What was opened.
+pub enum Opened {
+    Recording { recording: RecordingDoc, runs: Vec<RunLabel> },
+    Pipeline { pipeline: PipelineDoc, beside: Vec<PathBuf> },
+    Run { run: RunDoc, pipeline: PipelineDoc, recording: Option<RecordingDoc>, runs: Vec<RunLabel> },
+}
+
+/// The one file that is being opened.
+#[derive(Default)]
+pub struct Opening {
+    slot: Slot<(u64, PathBuf), Arc<std::sync::Mutex<Option<Opened>>>>,
+    number: u64,
+    /// The file, while it is being opened.
+    pub path: Option<PathBuf>,
+}
+
+impl Opening {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.path.is_some()
+    }
+
+    /// Begins to open a file; one that is being opened is forgotten.
+    pub fn begin(&mut self, jobs: &Jobs, path: PathBuf) {
+        self.number += 1;
+        self.path = Some(path.clone());
+        self.slot.ask(jobs, (self.number, path), |(_, path)| {
+            open(path).map(|opened| Arc::new(std::sync::Mutex::new(Some(opened))))
+        });
+    }
+
+    /// What came of it, once.
+    pub fn taken(&mut self) -> Option<(PathBuf, Result<Opened, String>)> {
+        let answer = self.slot.answer()?;
+        if answer.question.0 != self.number {
+            return None;
+        }
+        let path = self.path.take()?;
+        match &answer.result {
+            Err(error) => Some((path, Err(error.clone()))),
+            Ok(opened) => {
+                let opened = opened.lock().ok()?.take()?;
+                Some((path, Ok(opened)))
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Opened, String> {
+    if path.is_dir() {
+        return open_run(path);
+    }
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("toml") => open_pipeline(path),
+        _ if path.file_name().is_some_and(|n| n == "manifest.json") => {
+            open_run(path.parent().unwrap_or(path))
+        }
+        // Whatever it is called: the reader says what is wrong with it.
+        _ => {
+            let recording = RecordingDoc::new(Recording::open(path).map_err(|e| e.to_string())?);
+            let runs = runs_of(&recording.recording);
+            Ok(Opened::Recording { recording, runs })
+        }
+    }
+}
+
+fn open_pipeline(path: &Path) -> Result<Opened, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let file = path.display().to_string();
+    let pipeline = Pipeline::parse(&text, &file).map_err(|e| e.to_string())?;
+    let pipeline =
+        PipelineDoc { path: Some(path.to_owned()), file, text, pipeline: Arc::new(pipeline) };
+    Ok(Opened::Pipeline { pipeline, beside: recordings_beside(path) })
+}
+
+/// Recordings in the pipeline's folder, by name.
+fn recordings_beside(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "mcap"))
+        .collect();
+    found.sort();
+    found
+}
+
+fn open_run(dir: &Path) -> Result<Opened, String> {
+    let run = Run::open(dir).map_err(|e| e.to_string())?;
+    let label = RunLabel::new(dir, run.manifest());
+    let start = &run.manifest().start;
+    let file = start.pipeline_file.clone();
+    let text = start.pipeline_text.clone();
+    let pipeline = PipelineDoc { path: None, file, text, pipeline: Arc::clone(run.pipeline()) };
+    let recording = run.recording().map(|r| RecordingDoc::new(r.clone()));
+    let mut runs = recording.as_ref().map(|r| runs_of(&r.recording)).unwrap_or_default();
+    if !runs.iter().any(|r| r.dir == dir) {
+        runs.insert(0, label.clone());
+    }
+    let run = RunDoc { dir: dir.to_owned(), run: Arc::new(run), label };
+    Ok(Opened::Run { run, pipeline, recording, runs })
+}
+
+/// The runs of a recording that lie on the platform's place, newest first.
+#[must_use]
+pub fn runs_of(recording: &Recording) -> Vec<RunLabel> {
+    let Ok(folder) = super::store::runs_folder(recording.digest()) else {
+        return Vec::new();
+    };
+    let mut found: Vec<(u64, PathBuf)> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((file_name(&entry.path()).parse().ok()?, entry.path())))
+        .collect();
+    found.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    found
+        .into_iter()
+        .filter_map(|(_, dir)| {
+            let manifest = joinscope_core::run::Manifest::load(&dir).ok()?;
+            Some(RunLabel::new(&dir, &manifest))
+        })
+        .collect()
+}
+
+/// The sample that ships: its pipeline, where it can be found.
+#[must_use]
+pub fn sample() -> Option<PathBuf> {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.parent()?.join("share/joinscope/sample-data")));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|p| p.join("sample-data"));
+    let here = Some(PathBuf::from("sample-data"));
+    [beside, here, source]
+        .into_iter()
+        .flatten()
+        .map(|d| d.join("feed/feed.toml"))
+        .find(|p| p.is_file())
+}

@@ -1,0 +1,55 @@
+//! The panels, each a folder: what it asks, how it draws, its tests.
+
+pub mod inspector;
+pub mod outputs;
+pub mod records;
+pub mod watermarks;
+
+use egui::Ui;
+
+use super::cx::Cx;
+use super::layout::{Panel, Tabs};
+use super::sources::{Books, Sources};
+
+/// All panels of what is open.
+#[derive(Default)]
+pub struct Panels {
+    pub records: records::Records,
+    pub outputs: outputs::Outputs,
+    pub inspector: inspector::Inspector,
+    pub watermarks: watermarks::Watermarks,
+    pub sources: Sources,
+    pub books: Books,
+}
+
+impl Panels {
+    /// Shows one panel over all room of `ui`; says whether its title is being
+    /// dragged.
+    pub fn show(&mut self, ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        match panel {
+            Panel::Records => self.records.show(ui, tabs, cx),
+            Panel::Outputs => self.outputs.show(ui, tabs, cx),
+            Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
+            Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
+            // Sources stands at the window's side and needs more of it.
+            Panel::Sources => false,
+        }
+    }
+}
+
+/// What is shown in place of an answer that failed; says whether to try again.
+fn failed(ui: &mut Ui, error: &str) -> bool {
+    let t = super::theme::Tokens::of(ui.ctx());
+    let rect = ui.available_rect_before_wrap();
+    let at = egui::Rect::from_center_size(rect.center(), egui::vec2(rect.width().min(520.0), 80.0));
+    let mut child = ui.new_child(egui::UiBuilder::new().max_rect(at).id_salt("failed"));
+    let line = egui::RichText::new(super::text::line(error).into_owned())
+        .font(super::theme::fonts::regular(super::theme::TEXT))
+        .color(t.text);
+    child.add(egui::Label::new(line).wrap().selectable(true));
+    child.add_space(6.0);
+    super::widgets::button("Try again")
+        .icon(super::theme::fonts::icon::RETRY)
+        .show(&mut child)
+        .clicked()
+}

@@ -1,0 +1,285 @@
+//! Sources: the recording with its topics, its runs, and the books of the run
+//! that is open.
+
+use egui::{ScrollArea, Ui};
+use joinscope_core::edges::recording::PartitionInfo;
+use joinscope_core::run::{RunState, VerdictSet};
+use joinscope_operator::verdict::{Counts, Verdict};
+
+use super::app::App;
+use super::chrome::panel_frame;
+use super::command::Command;
+use super::doc::{RecordingDoc, file_name};
+use super::text::{plural, short_count, thousands};
+use super::theme::{SMALL, Tokens, fonts};
+use super::widgets::{ListRow, Mark, group, list_row};
+
+/// Topics listed before a search field is offered.
+const FEW: usize = 12;
+
+/// What the panel keeps between frames.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    search: String,
+    /// Topics whose partitions are listed.
+    opened: Vec<String>,
+}
+
+/// Shows the panel.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    panel_frame(t).show(ui, |ui| {
+        ui.set_min_size(ui.available_size());
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            inset_group(ui, "Recordings");
+            recordings(app, ui);
+            if !app.doc.runs.is_empty() || app.running.is_some() {
+                inset_group(ui, "Runs");
+                runs(app, ui);
+            }
+            books(app, ui);
+            ui.add_space(12.0);
+        });
+    });
+}
+
+fn inset_group(ui: &mut Ui, label: &str) {
+    ui.horizontal(|ui| {
+        ui.add_space(super::theme::INSET);
+        ui.vertical(|ui| group(ui, label));
+    });
+}
+
+fn row<'a>(label: &'a str, figure: &'a str) -> ListRow<'a> {
+    ListRow { label, figure, indent: 0.0, selected: false, mark: Mark::None, mono_label: false }
+}
+
+fn recordings(app: &mut App, ui: &mut Ui) {
+    if let Some(doc) = app.doc.recording.clone() {
+        let count = short_count(doc.recording.len());
+        let shown = ListRow { selected: true, mark: Mark::Recording, ..row(&doc.name, &count) };
+        list_row(ui, &shown).on_hover_text(doc.recording.path().display().to_string());
+        topics(app, ui, &doc);
+        notes(ui, &doc);
+    }
+    let open = app.doc.recording.as_ref().map(|r| r.recording.path().to_owned());
+    for path in app.settings.recent.clone() {
+        let is_open =
+            open.as_deref().is_some_and(|o| std::path::absolute(o).is_ok_and(|o| o == path));
+        if path.extension().is_none_or(|e| e != "mcap") || is_open {
+            continue;
+        }
+        let name = file_name(&path);
+        let shown = ListRow { mark: Mark::Recording, ..row(&name, "") };
+        if list_row(ui, &shown).on_hover_text(path.display().to_string()).clicked() {
+            app.commands.push(Command::Open(path));
+        }
+    }
+}
+
+/// The pipeline's topics first, the rest behind a search field where they are many.
+fn topics(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
+    let mut topics: Vec<(&str, Vec<&PartitionInfo>)> = Vec::new();
+    for p in &doc.recording.info().partitions {
+        let topic: &str = &p.topic_partition.topic;
+        match topics.iter_mut().find(|(name, _)| *name == topic) {
+            Some((_, list)) => list.push(p),
+            None => topics.push((topic, vec![p])),
+        }
+    }
+    let used: Vec<String> = app
+        .doc
+        .pipeline
+        .iter()
+        .flat_map(|p| p.pipeline.inputs.iter().map(|i| i.topic.to_string()))
+        .collect();
+    topics.sort_by_key(|(name, _)| (!used.iter().any(|u| u == name), *name));
+    let many = topics.len() > FEW.max(used.len());
+    if many {
+        ui.horizontal(|ui| {
+            ui.add_space(28.0);
+            let field = egui::TextEdit::singleline(&mut app.panels.sources.search)
+                .hint_text("Search topics")
+                .desired_width(ui.available_width() - 12.0);
+            ui.add(field).accessible_name("Search topics");
+        });
+    }
+    let search = app.panels.sources.search.to_lowercase();
+    let mut shown = 0;
+    for (name, partitions) in topics {
+        let wanted = if search.is_empty() {
+            !many || used.iter().any(|u| u == name)
+        } else {
+            name.to_lowercase().contains(&search)
+        };
+        if !wanted || shown >= 100 {
+            continue;
+        }
+        shown += 1;
+        topic(app, ui, name, &partitions);
+    }
+}
+
+fn topic(app: &mut App, ui: &mut Ui, name: &str, partitions: &[&PartitionInfo]) {
+    let count = thousands(partitions.iter().map(|p| p.records).sum());
+    let shown = ListRow { indent: 16.0, ..row(name, &count) };
+    let opened = app.panels.sources.opened.iter().any(|o| o == name);
+    let hint = plural(partitions.len() as u64, "partition");
+    if list_row(ui, &shown).on_hover_text(hint).clicked() {
+        let list = &mut app.panels.sources.opened;
+        if opened { list.retain(|o| o != name) } else { list.push(name.to_owned()) }
+    }
+    if !opened {
+        return;
+    }
+    for p in partitions.iter().take(256) {
+        let label = format!("[{}]", p.topic_partition.partition);
+        let count = thousands(p.records);
+        let shown = ListRow { indent: 32.0, mono_label: true, ..row(&label, &count) };
+        list_row(ui, &shown).on_hover_text(about_partition(p));
+        if p.gaps.count > 0 {
+            let missing = thousands(p.gaps.offsets);
+            let shown = ListRow { indent: 44.0, ..row("offsets without a record", &missing) };
+            list_row(ui, &shown).on_hover_text(about_gaps(p));
+        }
+    }
+}
+
+fn about_partition(p: &PartitionInfo) -> String {
+    let offsets = match (p.start_offset, p.end_offset) {
+        (Some(from), Some(to)) => format!("offsets {from} to {to}"),
+        _ => "no record".to_owned(),
+    };
+    let mut text = format!("{}: {}, {offsets}", p.topic_partition, plural(p.records, "record"));
+    if let Some((from, to)) = p.timestamps {
+        let times = super::times::Times::new(&super::times::Zone::Utc, from, to);
+        text += &format!("\ntimestamps {} to {}", times.full(from), times.full(to));
+    }
+    text
+}
+
+fn about_gaps(p: &PartitionInfo) -> String {
+    let listed: Vec<String> = p
+        .gaps
+        .listed
+        .iter()
+        .take(8)
+        .map(
+            |(from, to)| {
+                if to - from == 1 { from.to_string() } else { format!("{from} to {}", to - 1) }
+            },
+        )
+        .collect();
+    let more = if p.gaps.count as usize > listed.len() { ", …" } else { "" };
+    format!(
+        "{}: compacted, control records, deleted or not recorded: {}{more}",
+        plural(p.gaps.count, "gap"),
+        listed.join(", ")
+    )
+}
+
+/// What one has to know of the recording before believing its times.
+fn notes(ui: &mut Ui, doc: &RecordingDoc) {
+    let t = Tokens::of(ui.ctx());
+    let info = doc.recording.info();
+    let mut lines = Vec::new();
+    if info.approximate {
+        lines.push("arrival order is approximate: a merge by producers' timestamps".to_owned());
+    }
+    if let Some(cut) = &info.cut {
+        lines.push(cut.to_string());
+    }
+    for line in lines {
+        ui.horizontal(|ui| {
+            ui.add_space(28.0);
+            let text = egui::RichText::new(super::text::line(&line))
+                .font(fonts::regular(SMALL))
+                .color(t.second);
+            ui.add(egui::Label::new(text).wrap());
+        });
+    }
+}
+
+fn runs(app: &mut App, ui: &mut Ui) {
+    if let Some(running) = &app.running {
+        let percent = running.percent().map(|p| format!("{p} %")).unwrap_or_default();
+        list_row(ui, &row("running", &percent));
+    }
+    let open = app.doc.run.as_ref().map(|r| r.dir.clone());
+    for label in app.doc.runs.clone() {
+        let busy = app.running.as_ref().is_some_and(|r| r.dir == label.dir);
+        if busy && label.state == RunState::Running && open.as_ref() != Some(&label.dir) {
+            continue;
+        }
+        let figure = label.ended().map_or(label.settings.clone(), ToOwned::to_owned);
+        let figure = super::text::elide(&figure, 22);
+        let shown =
+            ListRow { selected: open.as_ref() == Some(&label.dir), ..row(&label.name, &figure) };
+        let hover = format!("{}\n{}", label.settings, label.dir.display());
+        if list_row(ui, &shown).on_hover_text(hover).clicked() {
+            app.commands.push(Command::Open(label.dir));
+        }
+    }
+}
+
+fn books(app: &mut App, ui: &mut Ui) {
+    let Some(run) = app.doc.run.clone() else { return };
+    app.panels.books.ask(&app.jobs, &app.doc);
+    inset_group(ui, &format!("Books of {}", run.label.name));
+    let Some(counts) = app.panels.books.shown() else { return };
+    let filter = app.panels.records.filter();
+    for verdict in Verdict::ALL {
+        let n = counts.get(verdict);
+        if n == 0 {
+            continue;
+        }
+        let figure = thousands(n);
+        let set = VerdictSet::of(verdict);
+        let shown = ListRow {
+            mark: Mark::Verdict(verdict),
+            selected: filter == set,
+            ..row(verdict.name(), &figure)
+        };
+        if list_row(ui, &shown).clicked() {
+            let set = if filter == set { VerdictSet::EMPTY } else { set };
+            app.commands.push(Command::Filter(set));
+        }
+    }
+    let outputs = thousands(app.panels.books.outputs());
+    if list_row(ui, &row("outputs", &outputs)).clicked() {
+        app.commands.push(Command::ShowPanel(super::layout::Panel::Outputs));
+    }
+}
+
+/// The books of a run, as the workers answer them.
+#[derive(Default)]
+pub struct Books {
+    slot: super::jobs::Slot<u64, (Counts, u64)>,
+}
+
+impl Books {
+    fn ask(&mut self, jobs: &super::jobs::Jobs, doc: &super::doc::Doc) {
+        let Some(run) = &doc.run else { return };
+        let run = std::sync::Arc::clone(&run.run);
+        self.slot.ask(jobs, doc.revision, move |_| {
+            let books = run.books(None).map_err(|e| e.to_string())?;
+            let mut all = Counts::default();
+            for counts in &books.inputs {
+                for verdict in Verdict::ALL {
+                    all.add(verdict, counts.get(verdict));
+                }
+            }
+            Ok((all, books.outputs))
+        });
+    }
+
+    fn shown(&mut self) -> Option<Counts> {
+        self.slot.answer()?.result.as_ref().ok().map(|(counts, _)| *counts)
+    }
+
+    fn outputs(&mut self) -> u64 {
+        let answer = self.slot.answer();
+        answer.and_then(|a| a.result.as_ref().ok().map(|(_, n)| *n)).unwrap_or(0)
+    }
+}

@@ -1,0 +1,139 @@
+//! The start page: with nothing open, what one can do.
+
+use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
+
+use super::app::App;
+use super::command::Command;
+use super::doc::file_name;
+use super::opening::sample;
+use super::theme::fonts::icon;
+use super::theme::{RADIUS, SMALL, TEXT, Tokens, fonts};
+use super::widgets::{ListRow, Mark, button, group, icon_button, list_row, text};
+
+const WIDTH: f32 = 560.0;
+
+/// How a cluster is recorded.
+const RECORD: &str =
+    "joinscope record --brokers 127.0.0.1:9092 --topics views,engagements -o feed.mcap";
+
+/// Shows the page over all room that is left.
+pub fn show(app: &mut App, ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let room = ui.available_rect_before_wrap();
+    let height = room.height().min(640.0);
+    let top = room.top() + ((room.height() - height) * 0.35).max(16.0);
+    let at = Rect::from_min_size(pos2(room.center().x - WIDTH / 2.0, top), vec2(WIDTH, height));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("start"));
+    egui::ScrollArea::vertical().show(&mut child, |ui| page(app, ui, t));
+    drop_hint(ui, room, t);
+}
+
+fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
+    ui.set_width(WIDTH);
+    text(ui, "Joinscope", fonts::semibold(24.0), t.text);
+    text(
+        ui,
+        "Records what Kafka topics hold, joins it here, and says for every record what happened to it and why",
+        fonts::regular(TEXT),
+        t.second,
+    );
+    ui.add_space(12.0);
+    if let Some(session) = app.left.clone() {
+        restore(app, ui, &session, t);
+    }
+    if let Some(path) = &app.opening.path {
+        text(ui, &format!("Opening {}…", path.display()), fonts::regular(TEXT), t.second);
+    }
+    ui.horizontal(|ui| {
+        if sample().is_some() {
+            let open = button("Open the sample").primary().show(ui);
+            if open.clicked() {
+                app.commands.push(Command::OpenSample);
+            }
+        }
+        if button("Open a file…").icon(icon::OPEN).show(ui).clicked() {
+            app.commands.push(Command::ShowOpen);
+        }
+    });
+    ui.add_space(4.0);
+    text(
+        ui,
+        "A recording (.mcap), a pipeline (.toml) or a run folder; or drop one here",
+        fonts::regular(SMALL),
+        t.second,
+    );
+    group(ui, "Record a cluster");
+    ui.horizontal(|ui| {
+        let copy = icon_button(icon::COPY, "Copy the command").show(ui);
+        if copy.clicked() {
+            app.commands.push(Command::Copy(RECORD.to_owned()));
+        }
+        text(ui, RECORD, fonts::mono(SMALL), t.text);
+    });
+    let recent = app.settings.recent.clone();
+    if recent.is_empty() {
+        return;
+    }
+    group(ui, "Recent");
+    ui.spacing_mut().item_spacing.y = 0.0;
+    for path in recent {
+        let folder = path.parent().map(|p| p.display().to_string()).unwrap_or_default();
+        let name = file_name(&path);
+        let folder = super::text::elide(&super::text::line(&folder), 48);
+        let row = ListRow {
+            label: &name,
+            figure: &folder,
+            indent: 0.0,
+            selected: false,
+            mark: Mark::None,
+            mono_label: false,
+        };
+        if list_row(ui, &row).on_hover_text(path.display().to_string()).clicked() {
+            app.commands.push(Command::Open(path));
+        }
+    }
+}
+
+fn restore(app: &mut App, ui: &mut Ui, session: &super::settings::Session, t: &Tokens) {
+    let Some(open) = &session.open else { return };
+    let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
+    frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
+        ui.set_width(WIDTH - 26.0);
+        text(ui, "The last session did not end as it should", fonts::semibold(TEXT), t.text);
+        let what = format!("It had {} open", file_name(open));
+        text(ui, &what, fonts::regular(TEXT), t.second).on_hover_text(open.display().to_string());
+        ui.add_space(4.0);
+        ui.horizontal(|ui| {
+            if button("Restore").primary().show(ui).clicked() {
+                app.commands.push(Command::Restore(true));
+            }
+            if button("Start fresh").show(ui).clicked() {
+                app.commands.push(Command::Restore(false));
+            }
+        });
+    });
+    ui.add_space(12.0);
+}
+
+/// Files held over the window: where they would go.
+pub fn drop_hint(ui: &Ui, room: Rect, t: &Tokens) {
+    if ui.input(|i| i.raw.hovered_files.is_empty()) {
+        return;
+    }
+    let response = ui.interact(room, ui.scope_id().with("drop"), Sense::hover());
+    let at = response.rect.shrink(8.0);
+    ui.painter().rect(
+        at,
+        RADIUS,
+        t.selected.gamma_multiply(0.8),
+        Stroke::new(2.0, t.accent),
+        StrokeKind::Inside,
+    );
+    ui.painter().text(
+        at.center(),
+        Align2::CENTER_CENTER,
+        "Drop to open",
+        fonts::semibold(TEXT),
+        t.text,
+    );
+}

@@ -1,0 +1,499 @@
+//! A table over any number of rows. It stands at (row, pixels within it), so
+//! every row of 100 million is reached exactly; it paints only the rows in
+//! sight and has a scroll bar of its own.
+
+use egui::{
+    Align, Color32, Event, Id, Key, Modifiers, MouseWheelUnit, Rect, Response, Role, Sense, Stroke,
+    StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+};
+use joinscope_operator::verdict::Verdict;
+
+use super::text::thousands;
+use super::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
+use super::widgets::verdict_shape;
+
+/// Height of the column titles, points.
+pub const HEAD: f32 = 28.0;
+const BAR: f32 = 10.0;
+/// Shortest handle of the scroll bar, points.
+const HANDLE: f32 = 28.0;
+
+/// One column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub title: &'static str,
+    /// Points; 0 takes what the others leave.
+    pub width: f32,
+    pub align: Align,
+}
+
+/// What a cell shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    Empty,
+    /// A figure or a name, in JetBrains Mono.
+    Mono(String),
+    /// Words, in second colour.
+    Words(String),
+    Verdict(Verdict),
+}
+
+/// One row in sight.
+#[derive(Clone, Debug)]
+pub struct RowCells {
+    pub cells: Vec<Cell>,
+    /// What it says to who cannot see it.
+    pub name: String,
+    pub selected: bool,
+    pub hovered: bool,
+    /// Later than the cursor.
+    pub dimmed: bool,
+}
+
+/// What the user did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    pub clicked: Option<u64>,
+    pub hovered: Option<u64>,
+}
+
+/// Where the table stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Position {
+    pub row: u64,
+    /// Of that row above the upper edge, points; less than [`ROW`].
+    pub pixels: f32,
+}
+
+impl Position {
+    /// Moves by points, never losing whole rows to rounding.
+    fn scroll(&mut self, points: f32, last: Position) {
+        let all = f64::from(self.pixels) + f64::from(points);
+        let rows = (all / f64::from(ROW)).floor();
+        self.pixels = (all - rows * f64::from(ROW)) as f32;
+        let row = self.row.checked_add_signed(rows as i64);
+        match row {
+            Some(row) => self.row = row,
+            None => *self = Self::default(),
+        }
+        if (self.row, self.pixels) > (last.row, last.pixels) {
+            *self = last;
+        }
+    }
+
+    /// The lowest position: the last row ends at the lower edge.
+    fn last(len: u64, height: f32) -> Self {
+        let all = len as f64 * f64::from(ROW) - f64::from(height);
+        if all <= 0.0 {
+            return Self::default();
+        }
+        // Counted from the end, so that it is exact for any length.
+        let rows_up = (f64::from(height) / f64::from(ROW)).ceil() as u64;
+        let pixels = rows_up as f64 * f64::from(ROW) - f64::from(height);
+        Self { row: len.saturating_sub(rows_up), pixels: pixels as f32 }
+    }
+}
+
+/// A table's state between frames.
+#[derive(Debug, Default)]
+pub struct Table {
+    position: Position,
+    /// The row that the keyboard stands on.
+    active: Option<u64>,
+    /// Brought into sight at the next layout.
+    reveal: Option<u64>,
+}
+
+/// A table that is laid out and waits for its rows.
+pub struct Laid {
+    /// First row in sight and one past the last.
+    pub rows: std::ops::Range<u64>,
+    head: Rect,
+    body: Rect,
+    bar: Rect,
+    columns: Vec<(Column, Rect)>,
+    len: u64,
+    response: Response,
+}
+
+impl Laid {
+    /// Signs of JetBrains Mono that fit into a column.
+    #[must_use]
+    pub fn chars(&self, ui: &Ui, column: usize) -> usize {
+        let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
+        self.columns.get(column).map_or(0, |(_, r)| (r.width() / sign).floor() as usize)
+    }
+}
+
+impl Table {
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Brings a row into sight at the next frame.
+    pub fn reveal(&mut self, row: u64) {
+        self.reveal = Some(row);
+        self.active = Some(row);
+    }
+
+    /// To the first row.
+    pub fn top(&mut self) {
+        self.position = Position::default();
+        self.active = None;
+    }
+
+    /// Takes all room of `ui`, reads wheel, bar and keys, and says which rows
+    /// are in sight. `name` is the table's accessible name.
+    pub fn lay_out(&mut self, ui: &mut Ui, name: &str, columns: &[Column], len: u64) -> Laid {
+        let rect = ui.available_rect_before_wrap();
+        let id = ui.scope_id().with(name);
+        let head = Rect::from_min_size(rect.min, vec2(rect.width(), HEAD.min(rect.height())));
+        let body = Rect::from_min_max(pos2(rect.left(), head.bottom()), rect.max);
+        let bar = Rect::from_min_max(pos2(rect.right() - BAR, body.top()), rect.max);
+        let response = ui.interact(body, id, Sense::click());
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::Table, true, format!("{name}, {} rows", thousands(len)))
+        });
+        ui.ctx().accesskit_node_builder(id, |node| node.set_row_count(len as usize));
+        ui.advance_cursor_after_rect(rect);
+
+        let last = Position::last(len, body.height());
+        if let Some(row) = self.reveal.take() {
+            self.show_row(row.min(len.saturating_sub(1)), len, body.height(), last);
+        }
+        self.wheel(ui, body, last);
+        self.keys(ui, &response, len, body.height(), last);
+        self.bar(ui, bar, len, body.height(), last);
+        if (self.position.row, self.position.pixels) > (last.row, last.pixels) {
+            self.position = last;
+        }
+        let first = self.position.row;
+        let count = ((body.height() + self.position.pixels) / ROW).ceil().max(0.0) as u64;
+        let rows = first..first.saturating_add(count).min(len);
+        Laid { rows, head, body, bar, columns: place(columns, rect), len, response }
+    }
+
+    fn show_row(&mut self, row: u64, len: u64, height: f32, last: Position) {
+        let whole = (height / ROW).floor().max(1.0) as u64;
+        let first = self.position.row + u64::from(self.position.pixels > 0.0);
+        if row < first || row >= first + whole {
+            // In the middle, with what came before it.
+            self.position = Position { row: row.saturating_sub(whole / 2), pixels: 0.0 };
+        }
+        if len == 0 || (self.position.row, self.position.pixels) > (last.row, last.pixels) {
+            self.position = last;
+        }
+    }
+
+    fn wheel(&mut self, ui: &Ui, body: Rect, last: Position) {
+        if !ui.rect_contains_pointer(body) {
+            return;
+        }
+        let (mut points, mut page) = (0.0, 0.0);
+        ui.input(|i| {
+            for event in &i.events {
+                if let Event::MouseWheel { unit, delta, modifiers, .. } = event
+                    && !modifiers.ctrl
+                {
+                    match unit {
+                        MouseWheelUnit::Line => points -= delta.y * ROW,
+                        MouseWheelUnit::Point => points -= delta.y,
+                        MouseWheelUnit::Page => page -= delta.y,
+                    }
+                }
+            }
+        });
+        let by = points + page * body.height();
+        if by != 0.0 {
+            self.position.scroll(by, last);
+        }
+    }
+
+    fn keys(&mut self, ui: &Ui, response: &Response, len: u64, height: f32, last: Position) {
+        if response.clicked() {
+            response.request_focus();
+        }
+        if !response.has_focus() || len == 0 {
+            return;
+        }
+        ui.memory_mut(|m| {
+            let filter =
+                egui::EventFilter { vertical_arrows: true, ..egui::EventFilter::default() };
+            m.set_focus_lock_filter(response.id, filter);
+        });
+        let page = (height / ROW).floor().max(1.0) as i64;
+        let moves = [
+            (Key::ArrowUp, -1),
+            (Key::ArrowDown, 1),
+            (Key::PageUp, -page),
+            (Key::PageDown, page),
+            (Key::Home, i64::MIN),
+            (Key::End, i64::MAX),
+        ];
+        for (key, by) in moves {
+            if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
+                let from = self.active.unwrap_or(self.position.row);
+                let to = from.saturating_add_signed(by).min(len - 1);
+                self.active = Some(to);
+                self.show_near(to, height, last);
+            }
+        }
+    }
+
+    /// Scrolls no more than it takes to have the whole row in sight.
+    fn show_near(&mut self, row: u64, height: f32, last: Position) {
+        let whole = (height / ROW).floor().max(1.0) as u64;
+        if row < self.position.row || (row == self.position.row && self.position.pixels > 0.0) {
+            self.position = Position { row, pixels: 0.0 };
+        } else if row >= self.position.row + whole {
+            // The row's lower edge at the table's.
+            let at = Position::last(row + 1, height);
+            self.position = if (at.row, at.pixels) > (last.row, last.pixels) { last } else { at };
+        }
+    }
+
+    fn bar(&mut self, ui: &Ui, bar: Rect, len: u64, height: f32, last: Position) {
+        if last == Position::default() {
+            return;
+        }
+        let response = ui.interact(bar, ui.scope_id().with("scroll bar"), Sense::click_and_drag());
+        let room = bar.height() - handle(bar, len, height);
+        let total = last.row as f64 + f64::from(last.pixels / ROW);
+        if response.dragged() && room > 0.0 {
+            let rows = f64::from(response.drag_delta().y / room) * total;
+            self.position.scroll_rows(rows, last);
+        } else if let Some(at) = response.interact_pointer_pos().filter(|_| response.clicked()) {
+            let part = f64::from((at.y - bar.top()) / bar.height()).clamp(0.0, 1.0);
+            let row = part * total;
+            self.position = Position { row: row as u64, pixels: 0.0 };
+        }
+    }
+
+    /// Paints the rows; `cells` gives those that are read, the others are bars.
+    pub fn paint(
+        &mut self,
+        ui: &mut Ui,
+        laid: &Laid,
+        mut cells: impl FnMut(u64) -> Option<RowCells>,
+    ) -> Events {
+        let t = Tokens::of(ui.ctx());
+        paint_head(ui, laid, t);
+        let mut events = Events::default();
+        let mut child = ui.new_child(
+            UiBuilder::new()
+                .max_rect(laid.body)
+                .id_salt("rows")
+                .accessibility_parent(laid.response.id),
+        );
+        child.set_clip_rect(laid.body.intersect(ui.clip_rect()));
+        for (i, row) in laid.rows.clone().enumerate() {
+            let top = laid.body.top() + i as f32 * ROW - self.position.pixels;
+            let rect =
+                Rect::from_min_size(pos2(laid.body.left(), top), vec2(laid.body.width(), ROW));
+            let shown = cells(row);
+            let response = child.interact(rect, row_id(laid.response.id, row), Sense::click());
+            let name = shown.as_ref().map_or("reading", |s| s.name.as_str());
+            let selected = shown.as_ref().is_some_and(|s| s.selected);
+            response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, name));
+            child
+                .ctx()
+                .accesskit_node_builder(response.id, |node| node.set_row_index(row as usize));
+            if response.hovered() {
+                events.hovered = Some(row);
+            }
+            if response.clicked() {
+                events.clicked = Some(row);
+                self.active = Some(row);
+                laid.response.request_focus();
+            }
+            paint_row(&child, laid, rect, shown.as_ref(), response.hovered(), t);
+            if self.active == Some(row) && laid.response.has_focus() {
+                let line = Stroke::new(1.0, t.accent);
+                child.painter().rect_stroke(rect.shrink(0.5), 0, line, StrokeKind::Inside);
+            }
+        }
+        if let Some(active) = self.active.filter(|_| laid.response.has_focus())
+            && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter))
+        {
+            events.clicked = Some(active);
+        }
+        self.paint_bar(ui, laid, t);
+        events
+    }
+
+    fn paint_bar(&self, ui: &Ui, laid: &Laid, t: &Tokens) {
+        let last = Position::last(laid.len, laid.body.height());
+        if last == Position::default() {
+            return;
+        }
+        let size = handle(laid.bar, laid.len, laid.body.height());
+        let total = last.row as f64 + f64::from(last.pixels / ROW);
+        let at = self.position.row as f64 + f64::from(self.position.pixels / ROW);
+        let top = laid.bar.top() + (at / total) as f32 * (laid.bar.height() - size);
+        let rect = Rect::from_min_size(pos2(laid.bar.left() + 3.0, top), vec2(BAR - 5.0, size));
+        let hot = ui.rect_contains_pointer(laid.bar);
+        ui.painter().rect_filled(rect, 2.5, if hot { t.third } else { t.line });
+    }
+}
+
+impl Position {
+    fn scroll_rows(&mut self, rows: f64, last: Position) {
+        let at = self.row as f64 + f64::from(self.pixels / ROW) + rows;
+        *self = Self { row: at.max(0.0) as u64, pixels: (at.max(0.0).fract() as f32) * ROW };
+        if (self.row, self.pixels) > (last.row, last.pixels) {
+            *self = last;
+        }
+    }
+}
+
+fn row_id(table: Id, row: u64) -> Id {
+    table.with(row)
+}
+
+fn handle(bar: Rect, len: u64, height: f32) -> f32 {
+    let part = height / (len as f32 * ROW);
+    (bar.height() * part).clamp(HANDLE.min(bar.height()), bar.height())
+}
+
+/// Gives each column its place.
+fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
+    const GAP: f32 = 20.0;
+    let gaps = GAP * columns.len().saturating_sub(1) as f32;
+    let fixed: f32 = columns.iter().map(|c| c.width).sum();
+    let rest = (rect.width() - 2.0 * INSET - BAR - gaps - fixed).max(40.0);
+    let mut x = rect.left() + INSET;
+    columns
+        .iter()
+        .map(|c| {
+            let width = if c.width == 0.0 { rest } else { c.width };
+            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
+            x += width + GAP;
+            (*c, at)
+        })
+        .collect()
+}
+
+fn paint_head(ui: &Ui, laid: &Laid, t: &Tokens) {
+    let painter = ui.painter_at(laid.head);
+    for (column, at) in &laid.columns {
+        let galley =
+            painter.layout_no_wrap(column.title.to_owned(), fonts::regular(SMALL), t.second);
+        let x = aligned(column.align, *at, galley.size().x);
+        painter.galley(pos2(x, laid.head.center().y - galley.size().y / 2.0), galley, t.second);
+    }
+    let y = laid.head.bottom() - 0.5;
+    painter.hline(laid.head.x_range(), y, Stroke::new(1.0, t.line));
+}
+
+fn aligned(align: Align, at: Rect, width: f32) -> f32 {
+    match align {
+        Align::Min => at.left(),
+        Align::Center => at.center().x - width / 2.0,
+        Align::Max => at.right() - width,
+    }
+}
+
+fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool, t: &Tokens) {
+    let painter = ui.painter();
+    let Some(row) = row else {
+        // Not read yet.
+        for (_, at) in &laid.columns {
+            let width = (at.width() * 0.6).min(120.0);
+            let bar = Rect::from_min_size(pos2(at.left(), rect.center().y - 3.0), vec2(width, 6.0));
+            painter.rect_filled(bar, 3, t.hovered);
+        }
+        return;
+    };
+    let ground = match (row.selected, hot || row.hovered) {
+        (true, _) => Some(t.selected),
+        (_, true) => Some(t.hovered),
+        _ => None,
+    };
+    if let Some(ground) = ground {
+        painter.rect_filled(rect, 0, ground);
+    }
+    let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.55) } else { c };
+    for ((column, at), cell) in laid.columns.iter().zip(&row.cells) {
+        let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
+        let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
+        let mut left = 0.0;
+        let (text, font, colour) = match cell {
+            Cell::Empty => continue,
+            Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
+            Cell::Words(text) => (text.as_str(), fonts::regular(SMALL), t.second),
+            Cell::Verdict(v) => {
+                let centre = pos2(at.left() + 4.5, at.center().y);
+                let shapes = verdict_shape(centre, 4.5, *v, t);
+                painter.extend(shapes);
+                left = 16.0;
+                (v.name(), fonts::regular(SMALL + 0.5), t.text)
+            }
+        };
+        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, ink(colour));
+        job.wrap.max_width = at.width() - left;
+        job.wrap.max_rows = 1;
+        job.wrap.break_anywhere = true;
+        let galley = painter.layout_job(job);
+        let x = aligned(column.align, at, galley.size().x) + left;
+        painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);
+    }
+}
+
+/// The table's place when it has nothing to show: what to do next.
+pub fn empty(ui: &mut Ui, what: &str, next: &str) {
+    let t = Tokens::of(ui.ctx());
+    let rect = ui.available_rect_before_wrap();
+    let painter = ui.painter();
+    let at = rect.center() - vec2(0.0, 12.0);
+    let centre = egui::Align2::CENTER_CENTER;
+    painter.text(at, centre, what, fonts::regular(TEXT), t.text);
+    painter.text(at + vec2(0.0, 22.0), centre, next, fonts::regular(SMALL), t.second);
+    let response = ui.interact(rect, ui.scope_id().with("empty"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what}. {next}")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: u64 = 100_000_000;
+
+    #[test]
+    fn the_last_of_a_hundred_million_rows_is_reached_exactly() {
+        let last = Position::last(MANY, 300.0);
+        // 12.5 rows fit.
+        assert_eq!(last, Position { row: MANY - 13, pixels: 12.0 });
+        let mut at = last;
+        at.scroll(-ROW, last);
+        assert_eq!(at, Position { row: MANY - 14, pixels: 12.0 });
+        at.scroll(ROW, last);
+        assert_eq!(at, last);
+        at.scroll(1e9, last);
+        assert_eq!(at, last);
+    }
+
+    #[test]
+    fn scrolling_stops_at_both_ends() {
+        let last = Position::last(MANY, 240.0);
+        let mut at = Position::default();
+        at.scroll(-5.0, last);
+        assert_eq!(at, Position::default());
+        at.scroll(5.0, last);
+        at.scroll(-2.0, last);
+        assert_eq!(at, Position { row: 0, pixels: 3.0 });
+        assert_eq!(Position::last(3, 240.0), Position::default());
+        assert_eq!(Position::last(0, 240.0), Position::default());
+    }
+
+    #[test]
+    fn a_revealed_row_is_in_sight() {
+        let mut table = Table::default();
+        for row in [0, 5, MANY / 2, MANY - 1] {
+            let last = Position::last(MANY, 240.0);
+            table.show_row(row, MANY, 240.0, last);
+            let first = table.position.row;
+            assert!(first <= row && row < first + 10, "{row} from {first}");
+        }
+    }
+}

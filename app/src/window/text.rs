@@ -1,0 +1,175 @@
+//! Text for people: counts, elided names, and values made safe to lay out.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// No string longer than this reaches layout.
+pub const LONGEST: usize = 512;
+
+/// `1204118` as `1,204,118`.
+#[must_use]
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A count in few signs: `1,204`, `116 k`, `1.2 M`.
+#[must_use]
+pub fn short_count(n: u64) -> String {
+    let scaled = |n: u64, unit: u64, name: &str| {
+        let x = n as f64 / unit as f64;
+        if x < 9.95 { format!("{x:.1} {name}") } else { format!("{x:.0} {name}") }
+    };
+    match n {
+        0..10_000 => thousands(n),
+        10_000..999_500 => scaled(n, 1_000, "k"),
+        999_500..999_500_000 => scaled(n, 1_000_000, "M"),
+        _ => scaled(n, 1_000_000_000, "G"),
+    }
+}
+
+/// Bytes as `412 MB`, `1.3 GB` (powers of 1000, as disks are sold).
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..1_000 => format!("{n} B"),
+        1_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
+        _ => format!("{:.1} GB", n as f64 / 1e9),
+    }
+}
+
+/// `1 record`, `2 records`.
+#[must_use]
+pub fn plural(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n)) }
+}
+
+/// Control characters and what is not a character escaped, one line, at most
+/// [`LONGEST`] characters.
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| !c.is_control() && !is_unseen(c);
+    if text.len() <= LONGEST && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len().min(LONGEST + 8));
+    for (n, c) in text.chars().enumerate() {
+        if n >= LONGEST {
+            out.push('…');
+            break;
+        }
+        if plain(c) { out.push(c) } else { out.extend(c.escape_default()) }
+    }
+    Cow::Owned(out)
+}
+
+/// Signs that would turn or hide the text around them.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Bytes as text where they are UTF-8, invalid ones escaped as `\xff`.
+#[must_use]
+pub fn from_bytes(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for b in chunk.invalid() {
+            out.push_str(&format!("\\x{b:02x}"));
+        }
+    }
+    out
+}
+
+/// Elides in the middle to at most `chars` characters, keeping `head` of the
+/// kept ones before the `…`.
+fn middle(text: &str, chars: usize, head: usize) -> String {
+    let n = text.chars().count();
+    if n <= chars {
+        return text.to_owned();
+    }
+    let kept = chars.saturating_sub(1);
+    let head = head.min(kept);
+    let mut out: String = text.chars().take(head).collect();
+    out.push('…');
+    out.extend(text.chars().skip(n - (kept - head)));
+    out
+}
+
+/// Elides a name in the middle: `5301442097718812` as `5301…8812`.
+#[must_use]
+pub fn elide(text: &str, chars: usize) -> String {
+    middle(text, chars, chars / 2)
+}
+
+/// Elides names in the middle so that those which differ still do, where a cut
+/// at one place can tell them apart.
+#[must_use]
+pub fn elide_apart<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
+    let different: HashSet<&str> = names.iter().map(AsRef::as_ref).collect();
+    let kept = chars.saturating_sub(1);
+    let half = kept / 2;
+    // From the middle outwards: heads of half, half - 1, half + 1, …
+    let heads = (0..=kept)
+        .map(|i| if i % 2 == 0 { half + i / 2 } else { half.wrapping_sub(i.div_ceil(2)) });
+    let apart = |head: usize| {
+        let cut: HashSet<String> = different.iter().map(|n| middle(n, chars, head)).collect();
+        cut.len() == different.len()
+    };
+    let head = heads.filter(|h| *h <= kept).find(|h| apart(*h)).unwrap_or(half);
+    names.iter().map(|n| middle(n.as_ref(), chars, head)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_well() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_204_118), "1,204,118");
+        assert_eq!(short_count(9_999), "9,999");
+        assert_eq!(short_count(115_715), "116 k");
+        assert_eq!(short_count(1_204_118), "1.2 M");
+        assert_eq!(short_count(999_999), "1.0 M");
+        assert_eq!(bytes(412_000_000), "412 MB");
+        assert_eq!(plural(1, "record"), "1 record");
+        assert_eq!(plural(8_412, "record"), "8,412 records");
+    }
+
+    #[test]
+    fn lines_are_short_and_safe() {
+        assert_eq!(line("plain"), "plain");
+        assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
+        assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
+        assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
+    }
+
+    #[test]
+    fn names_are_elided_in_the_middle() {
+        assert_eq!(elide("5301442097718812", 9), "5301…8812");
+        assert_eq!(elide("short", 9), "short");
+        assert_eq!(elide("päthäth", 3), "p…h");
+    }
+
+    #[test]
+    fn elided_names_stay_apart() {
+        let names =
+            ["service/a/aaaaaaaaaaaaaaaaaaaa/handler", "service/b/aaaaaaaaaaaaaaaaaaaa/handler"];
+        let cut = elide_apart(&names, 12);
+        assert_ne!(cut[0], cut[1]);
+        assert!(cut.iter().all(|c| c.chars().count() <= 12));
+        let tails = ["aaaaaaaaaaaaaaaaaaaaaa-1", "aaaaaaaaaaaaaaaaaaaaaa-2"];
+        let cut = elide_apart(&tails, 8);
+        assert_ne!(cut[0], cut[1]);
+    }
+}

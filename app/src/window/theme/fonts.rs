@@ -1,0 +1,97 @@
+//! The window's own fonts and their licences (assets/fonts).
+
+use std::sync::Arc;
+
+use egui::{FontData, FontDefinitions, FontFamily, FontId};
+
+/// What About lists: the font, its licence's name and its text.
+pub const LICENCES: [(&str, &str, &str); 3] = [
+    ("Inter", "SIL Open Font License 1.1", include_str!("../../../../assets/fonts/Inter-OFL.txt")),
+    (
+        "JetBrains Mono",
+        "SIL Open Font License 1.1",
+        include_str!("../../../../assets/fonts/JetBrainsMono-OFL.txt"),
+    ),
+    ("Phosphor Icons", "MIT", include_str!("../../../../assets/fonts/Phosphor-LICENSE.txt")),
+];
+
+const SEMIBOLD: &str = "semibold";
+const ICONS: &str = "icons";
+const ICONS_FILLED: &str = "icons-filled";
+
+/// The fonts, with egui's own as the last resort for signs that ours lack.
+#[must_use]
+pub fn definitions() -> FontDefinitions {
+    let mut fonts = FontDefinitions::default();
+    let mut add = |name: &str, data: &'static [u8]| {
+        fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(data)));
+    };
+    add("Inter", include_bytes!("../../../../assets/fonts/Inter-Regular.otf"));
+    add("Inter SemiBold", include_bytes!("../../../../assets/fonts/Inter-SemiBold.otf"));
+    add("JetBrains Mono", include_bytes!("../../../../assets/fonts/JetBrainsMono-Regular.ttf"));
+    add("Phosphor", include_bytes!("../../../../assets/fonts/Phosphor-Regular.ttf"));
+    add("Phosphor Fill", include_bytes!("../../../../assets/fonts/Phosphor-Fill.ttf"));
+    let rest = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
+    let mut family = |family: FontFamily, first: &[&str]| {
+        let mut names: Vec<String> = first.iter().map(|n| (*n).to_owned()).collect();
+        names.extend(rest.iter().cloned());
+        fonts.families.insert(family, names);
+    };
+    family(FontFamily::Proportional, &["Inter", "JetBrains Mono"]);
+    family(FontFamily::Monospace, &["JetBrains Mono", "Inter"]);
+    family(FontFamily::Name(SEMIBOLD.into()), &["Inter SemiBold", "JetBrains Mono"]);
+    family(FontFamily::Name(ICONS.into()), &["Phosphor"]);
+    family(FontFamily::Name(ICONS_FILLED.into()), &["Phosphor Fill"]);
+    fonts
+}
+
+/// Inter Regular.
+#[must_use]
+pub fn regular(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Proportional)
+}
+
+/// Inter SemiBold: titles and the numbers of a verdict's sentence.
+#[must_use]
+pub fn semibold(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Name(SEMIBOLD.into()))
+}
+
+/// JetBrains Mono: every figure in a column or on an axis, names of records.
+#[must_use]
+pub fn mono(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Monospace)
+}
+
+#[must_use]
+pub fn icons(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Name(ICONS.into()))
+}
+
+#[must_use]
+pub fn icons_filled(size: f32) -> FontId {
+    FontId::new(size, FontFamily::Name(ICONS_FILLED.into()))
+}
+
+/// Icons of Phosphor that the window uses.
+pub mod icon {
+    pub const PLAY: &str = "\u{e3d0}";
+    pub const PAUSE: &str = "\u{e39e}";
+    pub const STOP: &str = "\u{e46c}";
+    pub const DOWN: &str = "\u{e136}";
+    pub const RIGHT: &str = "\u{e13a}";
+    pub const LEFT: &str = "\u{e138}";
+    pub const FIRST: &str = "\u{e5a4}";
+    pub const LAST: &str = "\u{e5a6}";
+    pub const CLOSE: &str = "\u{e4f6}";
+    pub const SEARCH: &str = "\u{e30c}";
+    pub const OPEN: &str = "\u{e256}";
+    pub const BACK: &str = "\u{e058}";
+    pub const FORWARD: &str = "\u{e06c}";
+    pub const COPY: &str = "\u{e1ca}";
+    pub const WARNING: &str = "\u{e4e0}";
+    pub const CHECK: &str = "\u{e182}";
+    pub const MENU: &str = "\u{e2f0}";
+    pub const RETRY: &str = "\u{e038}";
+    pub const FILTER: &str = "\u{e266}";
+}

@@ -1,0 +1,220 @@
+//! Times as people read them: UTC unless the user chooses otherwise, the date
+//! only where the range in sight touches more than one day.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// The user's choice of time zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Zone {
+    #[default]
+    Utc,
+    Local,
+    /// An IANA name.
+    Named(String),
+}
+
+/// How times in sight are written.
+#[derive(Clone, Debug)]
+pub struct Times {
+    zone: TimeZone,
+    name: String,
+    dates: bool,
+}
+
+impl Times {
+    /// `first` and `last` bound the range in sight, ms.
+    #[must_use]
+    pub fn new(zone: &Zone, first: i64, last: i64) -> Self {
+        let (zone, name) = match zone {
+            Zone::Utc => (TimeZone::UTC, "UTC".to_owned()),
+            Zone::Local => {
+                let zone = TimeZone::system();
+                let name = zone.iana_name().unwrap_or("local").to_owned();
+                (zone, name)
+            }
+            Zone::Named(name) => match TimeZone::get(name) {
+                Ok(zone) => (zone, name.clone()),
+                // An unknown name was refused when it was typed; a zone that
+                // this machine lacks is shown as UTC and named so.
+                Err(_) => (TimeZone::UTC, "UTC".to_owned()),
+            },
+        };
+        let mut times = Self { zone, name, dates: false };
+        times.dates = times.format(first, "%F") != times.format(last, "%F");
+        times
+    }
+
+    /// The zone's name, for the clock bar.
+    #[must_use]
+    pub fn zone(&self) -> &str {
+        &self.name
+    }
+
+    fn format(&self, ms: i64, format: &str) -> Option<String> {
+        let at = Timestamp::from_millisecond(ms).ok()?;
+        Some(at.to_zoned(self.zone.clone()).strftime(format).to_string())
+    }
+
+    fn or_number(text: Option<String>, ms: i64) -> String {
+        // Event times may lie outside every calendar; the number is then the truth.
+        text.unwrap_or_else(|| format!("{ms} ms"))
+    }
+
+    /// `08:13:21.480`, with the date where days differ.
+    #[must_use]
+    pub fn exact(&self, ms: i64) -> String {
+        let format = if self.dates { "%F %H:%M:%S.%3f" } else { "%H:%M:%S.%3f" };
+        Self::or_number(self.format(ms, format), ms)
+    }
+
+    /// RFC 3339 with offset, for tooltips and copies.
+    #[must_use]
+    pub fn full(&self, ms: i64) -> String {
+        Self::or_number(self.format(ms, "%FT%H:%M:%S.%3f%:z"), ms)
+    }
+
+    /// As short as ticks `step` ms apart allow.
+    #[must_use]
+    pub fn tick(&self, ms: i64, step: i64) -> String {
+        const DAY: i64 = 86_400_000;
+        let format = match step {
+            ..1_000 => "%H:%M:%S.%3f",
+            1_000..60_000 => "%H:%M:%S",
+            60_000..DAY if self.dates => "%b %-d %H:%M",
+            60_000..DAY => "%H:%M",
+            DAY..2_000_000_000 => "%b %-d",
+            2_000_000_000..15_000_000_000 => "%b %Y",
+            _ => "%Y",
+        };
+        Self::or_number(self.format(ms, format), ms)
+    }
+}
+
+/// Steps between ticks that people can count in, ms.
+const STEPS: [i64; 29] = [
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    172_800_000,
+    604_800_000,
+    2_592_000_000,
+];
+
+/// The smallest countable step that is at least `least` ms.
+#[must_use]
+pub fn tick_step(least: i64) -> i64 {
+    if let Some(step) = STEPS.into_iter().find(|s| *s >= least) {
+        return step;
+    }
+    // Beyond months: years, in ones, twos and fives.
+    const YEAR: i64 = 31_557_600_000;
+    let mut unit = YEAR;
+    loop {
+        for m in [1, 2, 5] {
+            let step = unit.saturating_mul(m);
+            if step >= least || step == i64::MAX {
+                return step;
+            }
+        }
+        unit = unit.saturating_mul(10);
+    }
+}
+
+/// The smallest of 1, 2, 5, 10, 20, … that is at least `least`.
+#[must_use]
+pub fn count_step(least: f64) -> u64 {
+    let mut unit: u64 = 1;
+    loop {
+        for m in [1, 2, 5] {
+            let step = unit.saturating_mul(m);
+            if step as f64 >= least || step == u64::MAX {
+                return step;
+            }
+        }
+        unit = unit.saturating_mul(10);
+    }
+}
+
+/// A time that someone typed: `08:13:21`, a date and time, RFC 3339, epoch ms.
+/// A time of day is taken on the day of `near`.
+#[must_use]
+pub fn parse(text: &str, near: i64, zone: &Zone) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Some(at.as_millisecond());
+    }
+    let times = Times::new(zone, near, near);
+    if let Ok(at) = text.parse::<jiff::civil::DateTime>() {
+        return Some(at.to_zoned(times.zone).ok()?.timestamp().as_millisecond());
+    }
+    if text.contains(':') {
+        let time = text.parse::<jiff::civil::Time>().ok()?;
+        let day = Timestamp::from_millisecond(near).ok()?.to_zoned(times.zone.clone()).date();
+        return Some(day.to_datetime(time).to_zoned(times.zone).ok()?.timestamp().as_millisecond());
+    }
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: i64 = 1_763_626_401_480; // 2025-11-20T08:13:21.480Z
+
+    #[test]
+    fn the_date_appears_where_days_differ() {
+        let one = Times::new(&Zone::Utc, AT, AT + 1000);
+        assert_eq!(one.exact(AT), "08:13:21.480");
+        assert_eq!(one.full(AT), "2025-11-20T08:13:21.480+00:00");
+        let two = Times::new(&Zone::Utc, AT, AT + 86_400_000);
+        assert_eq!(two.exact(AT), "2025-11-20 08:13:21.480");
+        assert_eq!(one.exact(i64::MAX), format!("{} ms", i64::MAX));
+    }
+
+    #[test]
+    fn typed_times_are_taken_in_every_form() {
+        for text in
+            ["08:13:21.480", "2025-11-20T08:13:21.480Z", "2025-11-20 08:13:21.48", "1763626401480"]
+        {
+            assert_eq!(parse(text, AT + 3_600_000, &Zone::Utc), Some(AT), "{text}");
+        }
+        assert_eq!(parse("soon", AT, &Zone::Utc), None);
+    }
+
+    #[test]
+    fn ticks_count_in_steps_of_people() {
+        assert_eq!(tick_step(0), 1);
+        assert_eq!(tick_step(61_000), 120_000);
+        assert!(tick_step(i64::MAX / 2) >= i64::MAX / 2);
+        assert_eq!(count_step(3.0), 5);
+        assert_eq!(count_step(0.1), 1);
+        let day = Times::new(&Zone::Utc, AT, AT + 1000);
+        assert_eq!(day.tick(AT, 60_000), "08:13");
+    }
+}

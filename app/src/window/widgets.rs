@@ -1,0 +1,327 @@
+//! The few widgets that the window is made of, each with its accessible name.
+
+use egui::{
+    Align2, Color32, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
+    Vec2, WidgetInfo, pos2, vec2,
+};
+use joinscope_operator::verdict::Verdict;
+
+use super::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
+
+/// A button; its text is its accessible name unless another is given.
+pub struct Button<'a> {
+    text: &'a str,
+    name: Option<&'a str>,
+    second: Option<&'a str>,
+    icon: Option<(&'a str, bool)>,
+    caret: bool,
+    primary: bool,
+    plain: bool,
+    selected: bool,
+    mono: bool,
+    enabled: bool,
+}
+
+/// A button with text.
+#[must_use]
+pub fn button(text: &str) -> Button<'_> {
+    Button {
+        text,
+        name: None,
+        second: None,
+        icon: None,
+        caret: false,
+        primary: false,
+        plain: false,
+        selected: false,
+        mono: false,
+        enabled: true,
+    }
+}
+
+/// A button with an icon only; `name` says what it does.
+#[must_use]
+pub fn icon_button<'a>(icon: &'a str, name: &'a str) -> Button<'a> {
+    Button { icon: Some((icon, false)), name: Some(name), ..button("") }
+}
+
+impl<'a> Button<'a> {
+    /// Text beside the first, in second colour.
+    #[must_use]
+    pub fn second(self, text: &'a str) -> Self {
+        Self { second: Some(text), ..self }
+    }
+
+    #[must_use]
+    pub fn icon(self, icon: &'a str) -> Self {
+        Self { icon: Some((icon, false)), ..self }
+    }
+
+    #[must_use]
+    pub fn filled_icon(self, icon: &'a str) -> Self {
+        Self { icon: Some((icon, true)), ..self }
+    }
+
+    #[must_use]
+    pub fn name(self, name: &'a str) -> Self {
+        Self { name: Some(name), ..self }
+    }
+
+    /// It opens a menu.
+    #[must_use]
+    pub fn caret(self) -> Self {
+        Self { caret: true, ..self }
+    }
+
+    /// The one thing to do here.
+    #[must_use]
+    pub fn primary(self) -> Self {
+        Self { primary: true, ..self }
+    }
+
+    /// Without a ground until hovered.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
+    #[must_use]
+    pub fn selected(self, selected: bool) -> Self {
+        Self { selected, ..self }
+    }
+
+    #[must_use]
+    pub fn mono(self) -> Self {
+        Self { mono: true, ..self }
+    }
+
+    #[must_use]
+    pub fn enabled(self, enabled: bool) -> Self {
+        Self { enabled, ..self }
+    }
+
+    /// Lays the button out and paints it.
+    pub fn show(self, ui: &mut Ui) -> Response {
+        let t = Tokens::of(ui.ctx());
+        let ink = match (self.primary, self.enabled) {
+            (true, true) => t.on_accent(),
+            (false, true) => t.text,
+            (_, false) => t.third,
+        };
+        let painter = ui.painter().clone();
+        let font = match (self.mono, self.primary) {
+            (true, _) => fonts::mono(SMALL),
+            (_, true) => fonts::semibold(TEXT),
+            _ => fonts::regular(TEXT),
+        };
+        let mut parts = Vec::new();
+        if let Some((icon, filled)) = self.icon {
+            let font = if filled { fonts::icons_filled(TEXT) } else { fonts::icons(TEXT + 2.0) };
+            parts.push(painter.layout_no_wrap(icon.to_owned(), font, ink));
+        }
+        if !self.text.is_empty() {
+            parts.push(painter.layout_no_wrap(self.text.to_owned(), font, ink));
+        }
+        if let Some(second) = self.second {
+            let colour = if self.primary { ink } else { t.second };
+            parts.push(painter.layout_no_wrap(second.to_owned(), fonts::regular(TEXT), colour));
+        }
+        if self.caret {
+            let font = fonts::icons(11.0);
+            parts.push(painter.layout_no_wrap(fonts::icon::DOWN.to_owned(), font, t.second));
+        }
+        let gap = 6.0;
+        let width: f32 = parts.iter().map(|p| p.size().x).sum::<f32>()
+            + gap * parts.len().saturating_sub(1) as f32;
+        let only_icon = parts.len() == 1 && self.icon.is_some();
+        let pad = if only_icon { (26.0 - width) / 2.0 } else { 9.0 };
+        let sense = if self.enabled { Sense::click() } else { Sense::hover() };
+        let (rect, response) = ui.allocate_exact_size(vec2(width + 2.0 * pad, 26.0), sense);
+        let name = self.name.unwrap_or(self.text);
+        let enabled = self.enabled && ui.is_enabled();
+        response.widget_info(|| match self.selected {
+            true => WidgetInfo::selected(Role::Button, enabled, true, name),
+            false => WidgetInfo::labeled(Role::Button, enabled, name),
+        });
+        if ui.is_rect_visible(rect) {
+            let hot = response.hovered() || response.has_focus();
+            let fill = match (self.primary, self.selected, hot, self.plain) {
+                (true, _, true, _) => t.accent.lerp_to_gamma(t.text, 0.15),
+                (true, ..) => t.accent,
+                (_, true, ..) => t.selected,
+                (_, _, true, _) => t.hovered,
+                (_, _, _, true) => Color32::TRANSPARENT,
+                _ => t.raised,
+            };
+            let line = match (self.primary || self.plain, response.has_focus()) {
+                (_, true) => Stroke::new(1.5, t.accent),
+                (true, _) => Stroke::NONE,
+                _ => Stroke::new(1.0, t.line),
+            };
+            painter.rect(rect, BUTTON_RADIUS, fill, line, StrokeKind::Inside);
+            let mut x = rect.left() + pad;
+            for part in parts {
+                let size = part.size();
+                painter.galley(pos2(x, rect.center().y - size.y / 2.0), part, ink);
+                x += size.x + gap;
+            }
+        }
+        match self.name {
+            Some(name) if self.text.is_empty() => response.on_hover_text(name),
+            _ => response,
+        }
+    }
+}
+
+/// Text in a colour and font, one line, cut with `…` where it does not fit.
+pub fn text(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response {
+    ui.add(
+        egui::Label::new(egui::RichText::new(super::text::line(text)).font(font).color(colour))
+            .truncate(),
+    )
+}
+
+/// The small label above a group of rows.
+pub fn group(ui: &mut Ui, label: &str) {
+    let t = Tokens::of(ui.ctx());
+    ui.add_space(10.0);
+    text(ui, label, fonts::regular(SMALL), t.second);
+    ui.add_space(2.0);
+}
+
+/// A link: something to jump to.
+pub fn link(ui: &mut Ui, label: &str) -> Response {
+    let t = Tokens::of(ui.ctx());
+    let galley = ui.painter().layout_no_wrap(label.to_owned(), fonts::mono(SMALL), t.accent);
+    let (rect, response) = ui.allocate_exact_size(galley.size(), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Link, ui.is_enabled(), label));
+    ui.painter().galley(rect.min, galley, t.accent);
+    if response.hovered() || response.has_focus() {
+        ui.painter().hline(rect.x_range(), rect.bottom(), Stroke::new(1.0, t.accent));
+    }
+    response.on_hover_cursor(egui::CursorIcon::PointingHand)
+}
+
+/// A row of a list: a label at the left, a figure at the right.
+pub struct ListRow<'a> {
+    pub label: &'a str,
+    pub figure: &'a str,
+    pub indent: f32,
+    pub selected: bool,
+    pub mark: Mark,
+    pub mono_label: bool,
+}
+
+/// What stands before a list row's label.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    None,
+    Verdict(Verdict),
+    /// A recording (hollow square).
+    Recording,
+}
+
+/// Paints a list row over the whole width; its name is label and figure.
+pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
+    let t = Tokens::of(ui.ctx());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    response.widget_info(|| {
+        let name = if row.figure.is_empty() {
+            row.label.to_owned()
+        } else {
+            format!("{}, {}", row.label, row.figure)
+        };
+        WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), row.selected, name)
+    });
+    if !ui.is_rect_visible(rect) {
+        return response;
+    }
+    let painter = ui.painter();
+    if row.selected {
+        painter.rect_filled(rect, 0, t.selected);
+    } else if response.hovered() {
+        painter.rect_filled(rect, 0, t.hovered);
+    }
+    if response.has_focus() {
+        painter.rect_stroke(rect, 0, Stroke::new(1.0, t.accent), StrokeKind::Inside);
+    }
+    let mut left = rect.left() + super::theme::INSET + row.indent;
+    let centre = pos2(left + 4.0, rect.center().y);
+    match row.mark {
+        Mark::None => {}
+        Mark::Verdict(v) => painter.extend(verdict_shape(centre, 4.0, v, t)),
+        Mark::Recording => {
+            let square = Rect::from_center_size(centre, Vec2::splat(7.0));
+            painter.rect_stroke(square, 1.5, Stroke::new(1.5, t.third), StrokeKind::Middle);
+        }
+    }
+    if row.mark != Mark::None {
+        left += 16.0;
+    }
+    let figure = painter.layout_no_wrap(row.figure.to_owned(), fonts::mono(SMALL), t.second);
+    let right = rect.right() - super::theme::INSET;
+    let figure_left = right - figure.size().x;
+    painter.galley(pos2(figure_left, rect.center().y - figure.size().y / 2.0), figure, t.second);
+    let font = if row.mono_label { fonts::mono(SMALL) } else { fonts::regular(TEXT) };
+    let room = figure_left - 8.0 - left;
+    let shown = fit(ui, row.label, &font, room);
+    painter.text(pos2(left, rect.center().y), Align2::LEFT_CENTER, &shown, font, t.text);
+    if shown == row.label { response } else { response.on_hover_text(row.label) }
+}
+
+/// `label` elided in the middle so that it takes at most `room` points.
+#[must_use]
+pub fn fit(ui: &Ui, label: &str, font: &FontId, room: f32) -> String {
+    let label = super::text::line(label);
+    let width =
+        |s: &str| ui.painter().layout_no_wrap(s.to_owned(), font.clone(), Color32::WHITE).size().x;
+    if width(&label) <= room {
+        return label.into_owned();
+    }
+    let (mut least, mut most) = (1, label.chars().count());
+    while least < most {
+        let half = usize::midpoint(least, most + 1);
+        if width(&super::text::elide(&label, half)) <= room {
+            least = half
+        } else {
+            most = half - 1
+        }
+    }
+    super::text::elide(&label, least)
+}
+
+/// A verdict's shape in its colour (the shape tells it without the colour too).
+#[must_use]
+pub fn verdict_shape(c: Pos2, r: f32, verdict: Verdict, t: &Tokens) -> Vec<Shape> {
+    let colour = t.verdict(verdict);
+    let line = Stroke::new(1.6, colour);
+    let square = Rect::from_center_size(c, Vec2::splat(2.0 * r - 1.0));
+    match verdict {
+        Verdict::Joined => vec![Shape::circle_filled(c, r, colour)],
+        Verdict::Unmatched => vec![Shape::rect_stroke(square, 1.5, line, StrokeKind::Inside)],
+        Verdict::Late => {
+            let points = vec![
+                c + vec2(0.0, -r),
+                c + vec2(r * 1.05, r * 0.85),
+                c + vec2(-r * 1.05, r * 0.85),
+            ];
+            vec![Shape::convex_polygon(points, colour, Stroke::NONE)]
+        }
+        Verdict::Expired => {
+            let d = r * 0.85;
+            vec![
+                Shape::line_segment([c + vec2(-d, -d), c + vec2(d, d)], Stroke::new(2.0, colour)),
+                Shape::line_segment([c + vec2(-d, d), c + vec2(d, -d)], Stroke::new(2.0, colour)),
+            ]
+        }
+        Verdict::Undecodable | Verdict::Unkeyed | Verdict::Untimed | Verdict::Tombstone => {
+            vec![Shape::rect_filled(square, 0.5, colour)]
+        }
+        Verdict::Filtered => {
+            let points =
+                vec![c + vec2(0.0, -r), c + vec2(r, 0.0), c + vec2(0.0, r), c + vec2(-r, 0.0)];
+            vec![Shape::closed_line(points, line)]
+        }
+        Verdict::Open => vec![Shape::circle_stroke(c, r - 0.8, line)],
+    }
+}
