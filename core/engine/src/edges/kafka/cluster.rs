@@ -1,0 +1,372 @@
+//! A cluster as `record` and `publish` first meet it: reachable, with these
+//! topics, partitions and offsets, or a clear reason why not, in bounded time.
+
+use std::time::{Duration, Instant};
+
+use super::lanes::Lane;
+use super::range::{Start, Until};
+use super::settings::{Settings, is_secret};
+use super::sys::{Client, ClientEvent, Code, TopicDescription};
+use super::KafkaError;
+use crate::operator::record::TopicPartition;
+
+/// Which records are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// All that is in the log, also of open and aborted transactions.
+    #[default]
+    ReadUncommitted,
+    /// Nothing of aborted transactions, nothing behind an open one.
+    ReadCommitted,
+}
+
+impl Isolation {
+    /// As Kafka writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadUncommitted => "read_uncommitted",
+            Self::ReadCommitted => "read_committed",
+        }
+    }
+}
+
+/// What no reader changes: invariant 7, reading a cluster never changes it.
+fn forced(isolation: Isolation) -> [(&'static str, &'static str); 6] {
+    [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("allow.auto.create.topics", "false"),
+        // An offset that is gone is said, never replaced by another.
+        ("auto.offset.reset", "error"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", isolation.as_str()),
+    ]
+}
+
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "joinscope"),
+    ("check.crcs", "true"),
+    ("socket.keepalive.enable", "true"),
+    ("reconnect.backoff.max.ms", "1000"),
+    // The end of a partition is noticed after an empty fetch.
+    ("fetch.wait.max.ms", "100"),
+    // Stalls of a second otherwise, where a queue was full for a moment.
+    ("fetch.queue.backoff.ms", "1"),
+];
+
+/// Brokers are all down for so long: nobody is there.
+const DOWN: Duration = Duration::from_secs(2);
+
+/// A cluster that answered.
+pub(super) struct Cluster {
+    client: Client,
+    brokers: String,
+    settings: Settings,
+    isolation: Isolation,
+    patience: Duration,
+    pub id: Option<String>,
+    pub topics: Vec<TopicDescription>,
+}
+
+/// What a client's events say while an answer is awaited.
+#[derive(Default)]
+pub(super) struct Watch {
+    refused: Option<String>,
+    down_since: Option<Instant>,
+    reason: Option<String>,
+}
+
+impl Watch {
+    pub fn note(&mut self, events: Vec<ClientEvent>) {
+        for event in events {
+            if event.code.refuses_us() {
+                self.refused.get_or_insert(event.reason);
+            } else if event.code == Code::ALL_BROKERS_DOWN {
+                self.down_since.get_or_insert_with(Instant::now);
+            } else {
+                self.reason = Some(event.reason);
+            }
+        }
+    }
+
+    /// Something came: what was wrong is over.
+    pub fn well(&mut self) {
+        self.down_since = None;
+        self.reason = None;
+    }
+
+    pub fn refused(&self, brokers: &str) -> Option<KafkaError> {
+        let why = self.refused.clone()?;
+        Some(KafkaError::Refused { brokers: brokers.to_owned(), why })
+    }
+
+    pub fn why(&self) -> String {
+        self.reason.clone().unwrap_or_else(|| "no broker said why".to_owned())
+    }
+
+    fn hopeless(&self) -> bool {
+        self.refused.is_some() || self.down_since.is_some_and(|since| since.elapsed() > DOWN)
+    }
+}
+
+impl Cluster {
+    /// Connects and describes `topics`.
+    ///
+    /// # Errors
+    /// Settings, no broker, refused, an unknown topic: within `patience`.
+    pub fn connect(
+        settings: &Settings,
+        topics: &[String],
+        isolation: Isolation,
+        patience: Duration,
+    ) -> Result<Self, KafkaError> {
+        let mut cluster = Self::reach(settings, topics, isolation, patience)?;
+        let unknown = |d: &&TopicDescription| d.error.is_some() || d.partitions.is_empty();
+        if let Some(topic) = cluster.topics.iter().find(unknown) {
+            return Err(cluster.why_not(topic));
+        }
+        cluster.topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(cluster)
+    }
+
+    /// Connects and asks for topics that need not be there.
+    ///
+    /// # Errors
+    /// Settings, no broker, refused: within `patience`.
+    pub fn reach(
+        settings: &Settings,
+        topics: &[String],
+        isolation: Isolation,
+        patience: Duration,
+    ) -> Result<Self, KafkaError> {
+        let brokers = settings.brokers.clone();
+        if brokers.trim().is_empty() {
+            return Err(KafkaError::Setting(
+                "no broker is named: give --brokers host:port".to_owned(),
+            ));
+        }
+        let properties = settings.properties(DEFAULTS, &forced(isolation));
+        let client = Client::new(&properties, is_secret).map_err(KafkaError::Setting)?;
+        let mut names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let (mut watch, begin) = (Watch::default(), Instant::now());
+        let answer = client.describe_topics(&names, patience, || {
+            watch.note(client.events());
+            watch.hopeless()
+        });
+        watch.note(client.events());
+        let topics = match answer {
+            Ok(topics) => topics,
+            Err((code, text)) => {
+                if let Some(refused) = watch.refused(&brokers) {
+                    return Err(refused);
+                }
+                let why = watch.reason.take().unwrap_or_else(|| {
+                    if text.is_empty() { code.to_string() } else { text }
+                });
+                return Err(KafkaError::NoBroker {
+                    brokers,
+                    seconds: begin.elapsed().as_secs_f64().round() as u64,
+                    why,
+                });
+            }
+        };
+        let id = client.cluster_id(patience.min(Duration::from_secs(5)));
+        let settings = settings.clone();
+        Ok(Self { client, brokers, settings, isolation, patience, id, topics })
+    }
+
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// A second client, for the reading itself, whose queues hold about
+    /// `memory` bytes in all.
+    ///
+    /// # Errors
+    /// As for the first one.
+    pub fn reader(&self, queues: usize, partitions: usize, memory: u64) -> Result<Client, KafkaError> {
+        // What a queue holds can be overshot by one fetch.
+        let queued = (memory / 2 / queues.max(1) as u64 / 1024).clamp(64, 64 * 1024).to_string();
+        let fetched =
+            (memory / 2 / partitions.max(1) as u64).clamp(64 << 10, 1 << 20).to_string();
+        let mut defaults = DEFAULTS.to_vec();
+        defaults.push(("queued.max.messages.kbytes", &queued));
+        defaults.push(("fetch.message.max.bytes", &fetched));
+        let properties = self.settings.properties(&defaults, &forced(self.isolation));
+        Client::new(&properties, is_secret).map_err(KafkaError::Setting)
+    }
+
+    fn why_not(&self, topic: &TopicDescription) -> KafkaError {
+        let name = topic.name.clone();
+        match &topic.error {
+            None => KafkaError::Topic { topic: name, what: "has no partition".into() },
+            Some((Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_TOPIC, _)) => {
+                let near = self.near(&name);
+                KafkaError::UnknownTopic { topic: name, near }
+            }
+            Some((Code::TOPIC_AUTHORIZATION, _)) => KafkaError::Topic {
+                topic: name,
+                what: "this user may not see it: grant READ and DESCRIBE".into(),
+            },
+            Some((_, text)) => KafkaError::Topic { topic: name, what: text.clone() },
+        }
+    }
+
+    /// "; the nearest are …", or that there is none.
+    fn near(&self, topic: &str) -> String {
+        let mut names: Vec<(f64, String)> = self
+            .client
+            .topic_names(self.patience.min(Duration::from_secs(5)))
+            .into_iter()
+            .filter(|name| !name.starts_with("__"))
+            .map(|name| (strsim::jaro_winkler(&name, topic), name))
+            .collect();
+        if names.is_empty() {
+            return ", which shows no topic at all to this user".to_owned();
+        }
+        names.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let names: Vec<String> = names.into_iter().take(3).map(|(_, name)| name).collect();
+        format!("; the nearest are {}", names.join(", "))
+    }
+
+    /// Asks whether the topics are still the same.
+    ///
+    /// # Errors
+    /// One is gone or was made anew. That no broker answers is none.
+    pub fn check_topics(&self) -> Result<(), KafkaError> {
+        let names: Vec<&str> = self.topics.iter().map(|t| t.name.as_str()).collect();
+        let begin = Instant::now();
+        let stop = || begin.elapsed() > Duration::from_secs(2);
+        let Ok(now) = self.client.describe_topics(&names, Duration::from_secs(3), stop) else {
+            return Ok(());
+        };
+        for (was, is) in self.topics.iter().filter_map(|was| {
+            now.iter().find(|is| is.name == was.name).map(|is| (was, is))
+        }) {
+            let gone = |what: &str| {
+                Err(KafkaError::TopicGone { topic: was.name.clone(), what: what.to_owned() })
+            };
+            match &is.error {
+                Some((Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_TOPIC, _)) => {
+                    return gone("was deleted");
+                }
+                None if was.id.is_some() && is.id.is_some() && was.id != is.id => {
+                    return gone("was deleted and made anew (its id changed)");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All partitions of the topics, by topic and partition.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        self.topics
+            .iter()
+            .flat_map(|topic| {
+                let name: std::sync::Arc<str> = topic.name.as_str().into();
+                topic
+                    .partitions
+                    .iter()
+                    .map(move |p| TopicPartition { topic: name.clone(), partition: *p })
+            })
+            .collect()
+    }
+
+    /// Where each partition begins and ends for this range.
+    ///
+    /// # Errors
+    /// The range names what the log does not hold, or a broker does not answer.
+    pub fn lanes(&self, start: &Start, until: &Until) -> Result<Vec<Lane>, KafkaError> {
+        let partitions = self.partitions();
+        for (named, _) in named(start, until) {
+            if !partitions.contains(named) {
+                return Err(KafkaError::Range(format!(
+                    "{named} is named, but is no partition of the topics that are recorded"
+                )));
+            }
+        }
+        let starts = match start {
+            Start::Time(ms) => Some(self.at(&partitions, *ms)?),
+            _ => None,
+        };
+        let stops = match until {
+            Until::Time(ms) if *ms <= now_ms() => Some(self.at(&partitions, *ms)?),
+            _ => None,
+        };
+        let mut lanes = Vec::with_capacity(partitions.len());
+        for (i, partition) in partitions.into_iter().enumerate() {
+            let (low, high) = self.offsets(&partition)?;
+            let of = |list: &[(TopicPartition, i64)]| {
+                list.iter().find(|(named, _)| *named == partition).map(|(_, offset)| *offset)
+            };
+            let begin = match start {
+                Start::Earliest => low,
+                Start::Latest => high,
+                Start::Time(_) => starts.as_ref().and_then(|s| s[i]).unwrap_or(high),
+                Start::Offsets(list) => of(list).unwrap_or(low),
+            };
+            if begin < low || begin > high {
+                return Err(KafkaError::Range(format!(
+                    "{partition}@{begin} is not in the log, which holds offsets {low} to {high} (exclusive)"
+                )));
+            }
+            let stop = match until {
+                Until::Now => Some(high),
+                Until::Stopped => None,
+                // A time to come: found when it has come.
+                Until::Time(ms) if *ms > now_ms() => None,
+                Until::Time(_) => Some(stops.as_ref().and_then(|s| s[i]).unwrap_or(high)),
+                Until::Offsets(list) => Some(of(list).unwrap_or(high)),
+            }
+            .map(|stop| stop.max(begin));
+            let backlog = stop.unwrap_or(high).min(high).max(begin);
+            lanes.push(Lane { partition, start: begin, backlog, stop, next: begin });
+        }
+        Ok(lanes)
+    }
+
+    /// The first offsets at a time, `None` where there is none so late.
+    ///
+    /// # Errors
+    /// A broker does not answer.
+    pub fn at(
+        &self,
+        partitions: &[TopicPartition],
+        ms: i64,
+    ) -> Result<Vec<Option<i64>>, KafkaError> {
+        let names: Vec<(&str, i32)> =
+            partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
+        self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
+            KafkaError::Range(format!("the offsets of a time cannot be had: {code}"))
+        })
+    }
+
+    /// First offset and end of a partition.
+    ///
+    /// # Errors
+    /// A broker does not answer, or this user may not ask.
+    pub fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
+        self.client
+            .offsets(&partition.topic, partition.partition, self.patience)
+            .map_err(|code| KafkaError::of_code(partition, None, code, ""))
+    }
+}
+
+/// The partitions that a range names, with their offsets.
+fn named<'a>(
+    start: &'a Start,
+    until: &'a Until,
+) -> impl Iterator<Item = &'a (TopicPartition, i64)> {
+    let starts = if let Start::Offsets(list) = start { list.as_slice() } else { &[] };
+    let stops = if let Until::Offsets(list) = until { list.as_slice() } else { &[] };
+    starts.iter().chain(stops)
+}
+
+/// Wall clock, ms since the Unix epoch.
+pub(super) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

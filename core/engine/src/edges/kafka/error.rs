@@ -1,0 +1,86 @@
+//! What can go wrong with a cluster.
+
+use std::path::PathBuf;
+
+use super::sys::Code;
+use crate::edges::recording::RecordingError;
+use crate::operator::record::TopicPartition;
+
+/// Why a cluster could not be read or written; says what, where, and what to
+/// do. No text holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// A property that librdkafka does not take.
+    #[error("{0}; properties are librdkafka's: see its CONFIGURATION.md")]
+    Setting(String),
+    /// A properties file that cannot be read.
+    #[error("{path}{}: {what}", line.map(|n| format!(":{n}")).unwrap_or_default())]
+    Properties { path: PathBuf, line: Option<usize>, what: String },
+    /// No broker answers.
+    #[error("no broker of {brokers} answers after {seconds} s ({why}); check the address, and the security settings in --config")]
+    NoBroker { brokers: String, seconds: u64, why: String },
+    /// The broker refuses who we are.
+    #[error("{brokers} refuses the login ({why}); check sasl.mechanism, sasl.username and sasl.password, or the certificates, in --config")]
+    Refused { brokers: String, why: String },
+    /// The cluster has no such topic.
+    #[error("topic {topic} is not on the cluster{near}")]
+    UnknownTopic { topic: String, near: String },
+    /// The cluster says something else about a topic.
+    #[error("topic {topic}: {what}")]
+    Topic { topic: String, what: String },
+    /// The topic went away, or was made anew, while it was read.
+    #[error("topic {topic} {what} while it was read; what was read before is kept")]
+    TopicGone { topic: String, what: String },
+    /// A partition cannot be read.
+    #[error("{partition}{}: {what}", offset.map(|o| format!("@{o}")).unwrap_or_default())]
+    Partition { partition: TopicPartition, offset: Option<i64>, what: String },
+    /// A range that names what is not there.
+    #[error("{0}")]
+    Range(String),
+    /// Nothing came for too long.
+    #[error("nothing came for {seconds} s and {waiting} are not at their end ({why}); what was read before is kept")]
+    Stalled { seconds: u64, waiting: String, why: String },
+    /// The schema registry.
+    #[error("schema registry {url}: {what}")]
+    Registry { url: String, what: String },
+    /// `publish` would not fit.
+    #[error("{0}")]
+    Publish(String),
+    /// The recording's side.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+}
+
+impl KafkaError {
+    pub(super) fn partition(
+        partition: &TopicPartition,
+        offset: Option<i64>,
+        what: impl Into<String>,
+    ) -> Self {
+        Self::Partition { partition: partition.clone(), offset, what: what.into() }
+    }
+
+    /// A partition's error of librdkafka's or the broker's, with advice where
+    /// it is known.
+    pub(super) fn of_code(
+        partition: &TopicPartition,
+        offset: Option<i64>,
+        code: Code,
+        text: &str,
+    ) -> Self {
+        let what = match code {
+            Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => {
+                "this offset is not in the log (any more): retention or DeleteRecords removed it, or the topic was made anew; start from earliest, or from a later offset".to_owned()
+            }
+            Code::LOG_TRUNCATION => {
+                "the log was truncated below what was read: a leader was elected that lacked it; record again".to_owned()
+            }
+            Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION
+            | Code::UNKNOWN_TOPIC_ID => "the partition is not there any more".to_owned(),
+            Code::TOPIC_AUTHORIZATION => "this user may not read it: grant READ and DESCRIBE".to_owned(),
+            _ if text.is_empty() => code.to_string(),
+            _ => text.to_owned(),
+        };
+        Self::Partition { partition: partition.clone(), offset, what }
+    }
+}

@@ -1,0 +1,200 @@
+//! How a cluster is reached.
+
+use std::fmt;
+use std::path::Path;
+
+use super::KafkaError;
+
+/// Brokers and librdkafka's properties. `Debug` shows no secret.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// `host:port`, separated by commas.
+    pub brokers: String,
+    /// As librdkafka names them; later ones win.
+    properties: Vec<(String, String)>,
+}
+
+/// Properties whose values are never shown.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "token", "jaas", "ssl.key.pem", "sasl.oauthbearer.config"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// What a Java client's file holds and librdkafka spells otherwise.
+const JAVA: &[(&str, &str)] = &[
+    ("sasl.jaas.config", "sasl.username and sasl.password"),
+    ("ssl.truststore.location", "ssl.ca.location (PEM)"),
+    ("ssl.truststore.password", "ssl.ca.location (PEM, without a password)"),
+    ("ssl.keystore.type", "ssl.keystore.location (PKCS#12)"),
+    ("sasl.login.callback.handler.class", "sasl.oauthbearer.*"),
+];
+
+/// What reading a cluster relies on; a file that sets them is refused, so that
+/// nobody believes they took effect.
+const FIXED: &[&str] = &[
+    "group.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "allow.auto.create.topics",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "isolation.level",
+];
+
+impl Settings {
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self { brokers: brokers.into(), properties: Vec::new() }
+    }
+
+    /// Adds the properties of a file: `name=value` lines, `#` or `!` begin a
+    /// comment, a backslash at the end joins the next line.
+    ///
+    /// # Errors
+    /// The file cannot be read, a line is no property, or the property is one
+    /// that this program sets itself; never with a value in the text.
+    pub fn load(&mut self, path: &Path) -> Result<(), KafkaError> {
+        let error = |line: Option<usize>, what: String| KafkaError::Properties {
+            path: path.to_owned(),
+            line,
+            what,
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| error(None, format!("cannot be read: {e}")))?;
+        for (line, name, value) in parse(&text).map_err(|(n, what)| error(Some(n), what))? {
+            if let Some((_, instead)) = JAVA.iter().find(|(java, _)| *java == name) {
+                let what = format!("{name} is a Java client's: librdkafka has {instead}");
+                return Err(error(Some(line), what));
+            }
+            if FIXED.contains(&name.as_str()) {
+                let what = format!(
+                    "{name} is set by this program (reading a cluster must not change it): remove the line"
+                );
+                return Err(error(Some(line), what));
+            }
+            if name == "bootstrap.servers" || name == "metadata.broker.list" {
+                if self.brokers.is_empty() {
+                    self.brokers = value;
+                }
+                continue;
+            }
+            self.properties.push((name, value));
+        }
+        Ok(())
+    }
+
+    /// Sets one property.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.properties.push((name.into(), value.into()));
+    }
+
+    /// All properties; `forced` win over the file's, the file's over `defaults`.
+    pub(super) fn properties(
+        &self,
+        defaults: &[(&str, &str)],
+        forced: &[(&str, &str)],
+    ) -> Vec<(String, String)> {
+        let own = |list: &[(&str, &str)]| {
+            list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>()
+        };
+        let mut all = own(defaults);
+        all.extend(self.properties.iter().cloned());
+        all.push(("bootstrap.servers".to_owned(), self.brokers.clone()));
+        all.extend(own(forced));
+        all
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.properties.iter().map(|(name, value)| {
+            (name.as_str(), if is_secret(name) { "[hidden]" } else { value.as_str() })
+        });
+        f.debug_struct("Settings")
+            .field("brokers", &self.brokers)
+            .field("properties", &shown.collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// (line, name, value) of each property; the line number and what is wrong.
+fn parse(text: &str) -> Result<Vec<(usize, String, String)>, (usize, String)> {
+    let mut properties = Vec::new();
+    let mut joined: Option<(usize, String)> = None;
+    for (number, raw) in text.lines().enumerate().map(|(i, line)| (i + 1, line.trim())) {
+        let (start, line) = match joined.take() {
+            Some((start, before)) => (start, before + raw),
+            None if raw.is_empty() || raw.starts_with(['#', '!']) => continue,
+            None => (number, raw.to_owned()),
+        };
+        if let Some(open) = line.strip_suffix('\\') {
+            joined = Some((start, open.to_owned()));
+            continue;
+        }
+        properties.push(property(start, &line)?);
+    }
+    if let Some((start, line)) = joined {
+        properties.push(property(start, &line)?);
+    }
+    Ok(properties)
+}
+
+fn property(number: usize, line: &str) -> Result<(usize, String, String), (usize, String)> {
+    // The line itself may hold a secret: it is not repeated.
+    let Some((name, value)) = line.split_once('=') else {
+        return Err((number, "write name=value, e.g. security.protocol=SASL_SSL".into()));
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err((number, "the name before = is missing".into()));
+    }
+    Ok((number, name.to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.properties");
+        std::fs::write(&path, text).unwrap();
+        let mut settings = Settings::default();
+        match settings.load(&path) {
+            Ok(()) => Ok(settings),
+            Err(error) => {
+                Err(error.to_string().replace(&folder.path().display().to_string(), ""))
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_properties_are_written() {
+        let settings =
+            load("# c\n! c\n\nbootstrap.servers = a:1\nsasl.password=p=q # w\nssl.ca.location=/x\\\n  /y\n")
+                .unwrap();
+        assert_eq!(settings.brokers, "a:1");
+        let all = settings.properties(&[("client.id", "d")], &[("client.id", "f")]);
+        let get = |name: &str| {
+            all.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap()
+        };
+        assert_eq!(get("sasl.password"), "p=q # w");
+        assert_eq!(get("ssl.ca.location"), "/x/y");
+        assert_eq!(get("client.id"), "f");
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let settings = load("sasl.username=u\nsasl.password=hunter2\nssl.key.password=hunter2\n")
+            .unwrap();
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("sasl.username"), "{shown}");
+        for text in ["hunter2", "=hunter2", "sasl.jaas.config=hunter2", "a=b\n group.id=hunter2"] {
+            let error = load(text).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(error.contains("client.properties:"), "{error}");
+        }
+    }
+}
