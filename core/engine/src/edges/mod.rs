@@ -1,4 +1,5 @@
 //! Where records come from and go to, and where state rests.
 
+pub mod kafka;
 pub mod recording;
 pub mod rocksdb;

@@ -20,6 +20,6 @@ pub use cluster::Isolation;
 pub use error::KafkaError;
 pub use publish::{Pace, PublishOutcome, PublishPlan, PublishSpec, plan, publish};
 pub use range::{BadRange, Start, Until};
-pub use record::{Outcome, PartitionOutcome, Progress, RecordSpec, record};
+pub use record::{Outcome, Progress, RecordSpec, record};
 pub use registry::RegistrySettings;
 pub use settings::Settings;

@@ -52,7 +52,6 @@ pub struct Progress {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub info: Info,
-    pub partitions: Vec<PartitionOutcome>,
     /// Told to stop before the end of the range.
     pub stopped: bool,
     /// Records whose timestamps were below the arrival time before them.
@@ -62,14 +61,6 @@ pub struct Outcome {
     pub odd_headers: u64,
     /// Schema ids that records name and the registry does not know.
     pub unknown_schemas: BTreeMap<u32, String>,
-}
-
-/// One partition's range: from `start` to `end` (exclusive).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionOutcome {
-    pub partition: TopicPartition,
-    pub start: i64,
-    pub end: i64,
 }
 
 /// Records per read of a queue.
@@ -119,11 +110,10 @@ pub fn record(
         converter: Converter::new(&lanes),
         clock: ArrivalClock::default(),
         live: false,
+        drained: true,
         closed: vec![false; lanes.len()],
         lanes,
-        writer,
-        registry,
-        next_arrival: 0,
+        output: Output { writer, registry, records: 0, limit: spec.limit },
         due: match spec.until {
             Until::Time(ms) if ms > now_ms() => Some(ms),
             _ => None,
@@ -132,7 +122,13 @@ pub fn record(
         progress,
         health: Health::new(),
     };
-    let ended = if merged { intake.merged(&client) } else { intake.as_read(&client) };
+    let ended = if spec.limit == Some(0) {
+        Ok(Ended::Whole)
+    } else if merged {
+        intake.merged(&client)
+    } else {
+        intake.as_read(&client)
+    };
     // Whatever happened: what was written stays valid.
     let outcome = intake.finish();
     let stopped = ended? == Ended::Stopped;
@@ -185,6 +181,32 @@ impl Health {
     }
 }
 
+/// The file, and what goes into it besides records.
+struct Output {
+    writer: Writer,
+    registry: Option<Registry>,
+    records: u64,
+    limit: Option<u64>,
+}
+
+impl Output {
+    /// Gives a record its arrival and writes it; true when the limit is reached.
+    fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
+        record.arrival = self.records;
+        record.arrival_ns = arrival_ns;
+        if let Some(registry) = &mut self.registry {
+            for bytes in [&record.key, &record.value].into_iter().flatten() {
+                if let Some(schema) = registry.see(bytes)? {
+                    self.writer.schema(schema)?;
+                }
+            }
+        }
+        self.writer.add(&record)?;
+        self.records += 1;
+        Ok(self.limit.is_some_and(|limit| self.records >= limit))
+    }
+}
+
 /// The reading in progress.
 struct Intake<'a> {
     spec: &'a RecordSpec,
@@ -193,10 +215,11 @@ struct Intake<'a> {
     batch: Batch,
     converter: Converter,
     clock: ArrivalClock,
-    writer: Writer,
-    registry: Option<Registry>,
-    next_arrival: u64,
+    output: Output,
     live: bool,
+    /// All records before the lanes' positions are written (not so while some
+    /// wait in the merge).
+    drained: bool,
     /// Lanes that are not read any more.
     closed: Vec<bool>,
     /// Wall clock at which the ends are looked up (`Until::Time` to come).
@@ -238,13 +261,14 @@ impl Intake<'_> {
         }
         // Read beyond the backlog while it was merged.
         let mut early = Vec::new();
+        self.drained = false;
         while !merge.is_done() {
             while let Some(record) = merge.pop() {
                 let at = self.clock.of_timestamp(&record);
-                if self.write(record, at)? {
+                if self.output.write(record, at)? {
                     return Ok(Ended::Whole);
                 }
-                if self.next_arrival.is_multiple_of(4096) && self.housekeeping(client)? {
+                if self.output.records.is_multiple_of(4096) && self.housekeeping(client)? {
                     return Ok(Ended::Stopped);
                 }
             }
@@ -263,6 +287,7 @@ impl Intake<'_> {
             }
         }
         if self.lanes.iter().all(Lane::finished) {
+            self.drained = true;
             return Ok(Ended::Whole);
         }
         let all = client.queue();
@@ -272,10 +297,11 @@ impl Intake<'_> {
         self.go_live();
         for record in early {
             let at = self.clock.now();
-            if self.write(record, at)? {
+            if self.output.write(record, at)? {
                 return Ok(Ended::Whole);
             }
         }
+        self.drained = true;
         self.live_loop(client, &all)
     }
 
@@ -370,53 +396,37 @@ impl Intake<'_> {
 
     /// Writes a batch; true when the limit is reached.
     fn write_batch(&mut self) -> Result<bool, KafkaError> {
-        let batch = std::mem::replace(&mut self.batch, self.batch.another());
-        let mut converter = std::mem::replace(&mut self.converter, Converter::new(&[]));
-        let lanes = std::mem::take(&mut self.lanes);
-        let mut ends = Vec::new();
+        let Self { converter, batch, lanes, output, clock, drained, .. } = self;
+        let mut next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
         let mut full = false;
-        let arrival_ns = self.clock.now();
-        let result = converter.each(&batch, &lanes, |taken| {
+        let arrival_ns = clock.now();
+        let result = converter.each(batch, lanes, |taken| {
             match taken {
+                _ if full => {}
                 Taken::Record(record) => {
                     let lane = record.source as usize;
-                    ends.push((lane, record.offset.saturating_add(1)));
-                    if lanes[lane].takes(record.offset) && !full {
-                        full = self.write(record, arrival_ns)?;
+                    let after = record.offset.saturating_add(1);
+                    if lanes[lane].takes(record.offset) {
+                        full = output.write(record, arrival_ns)?;
                     }
+                    next[lane] = next[lane].max(after);
                 }
-                Taken::End { lane, next } => ends.push((lane as usize, next)),
+                Taken::End { lane, next: end } => {
+                    next[lane as usize] = next[lane as usize].max(end);
+                }
             }
             Ok(())
         });
-        self.lanes = lanes;
-        self.batch = batch;
-        self.converter = converter;
-        for (lane, next) in ends {
-            self.lanes[lane].advance(next);
+        for (lane, next) in lanes.iter_mut().zip(next) {
+            lane.advance(next);
         }
+        *drained &= result.is_ok();
         result.map(|()| full)
-    }
-
-    /// Gives a record its arrival and writes it; true when the limit is reached.
-    fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
-        record.arrival = self.next_arrival;
-        record.arrival_ns = arrival_ns;
-        if let Some(registry) = &mut self.registry {
-            for bytes in [&record.key, &record.value].into_iter().flatten() {
-                if let Some(schema) = registry.see(bytes)? {
-                    self.writer.schema(schema)?;
-                }
-            }
-        }
-        self.writer.add(&record)?;
-        self.next_arrival += 1;
-        Ok(self.spec.limit.is_some_and(|limit| self.next_arrival >= limit))
     }
 
     fn go_live(&mut self) {
         self.live = true;
-        self.writer.set_live_from(self.next_arrival);
+        self.output.writer.set_live_from(self.output.records);
     }
 
     /// What is done several times a second; true when told to stop.
@@ -485,33 +495,30 @@ impl Intake<'_> {
             backlog += all;
             done += seen;
         }
-        let progress = Progress { records: self.next_arrival, backlog, done, live: self.live };
+        let progress = Progress { records: self.output.records, backlog, done, live: self.live };
         (self.progress)(&progress);
     }
 
     fn finish(mut self) -> Result<Outcome, KafkaError> {
         self.report();
-        let partitions: Vec<PartitionOutcome> = self
-            .lanes
-            .iter()
-            .map(|lane| PartitionOutcome {
-                partition: lane.partition.clone(),
-                start: lane.start,
-                end: lane.end(),
-            })
-            .collect();
-        for (i, partition) in partitions.iter().enumerate() {
-            self.writer.set_range(i as u32, Some(partition.start), Some(partition.end));
+        if self.drained {
+            for (i, lane) in self.lanes.iter().enumerate() {
+                self.output.writer.set_range(i as u32, Some(lane.start), Some(lane.end()));
+            }
+        } else {
+            // Beyond the last record that was written, nothing is claimed.
+            for (i, lane) in self.lanes.iter().enumerate() {
+                self.output.writer.set_range(i as u32, Some(lane.start), None);
+            }
         }
-        let info = self.writer.finish()?;
+        let info = self.output.writer.finish()?;
         Ok(Outcome {
             info,
-            partitions,
             stopped: false,
             raised: self.clock.raised,
             unusable_timestamps: self.clock.unusable,
             odd_headers: self.converter.odd_headers,
-            unknown_schemas: self.registry.map(|r| r.unknown).unwrap_or_default(),
+            unknown_schemas: self.output.registry.map(|r| r.unknown).unwrap_or_default(),
         })
     }
 }

@@ -1,0 +1,389 @@
+//! A recording back to a cluster: keys, values, headers, partitions and
+//! timestamps as they were.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError as ClientError;
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::cluster::Cluster;
+use super::sys::Code;
+use super::{Isolation, KafkaError, Settings};
+use crate::edges::recording::Recording;
+use crate::operator::record::{Record, TopicPartition};
+
+/// How fast records are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// As far apart as their arrival times.
+    Recorded,
+    #[default]
+    Fast,
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub struct PublishSpec {
+    pub settings: Settings,
+    /// Of the recording's topics; all if empty.
+    pub topics: Vec<String>,
+    pub pace: Pace,
+    /// Makes the topics that are not there.
+    pub create_topics: bool,
+    /// Replicas of topics that are made; `None`: the broker's default.
+    pub replicas: Option<i32>,
+    pub patience: Duration,
+}
+
+/// What publishing would do: known by asking, before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishPlan {
+    pub cluster_id: Option<String>,
+    pub topics: Vec<PlannedTopic>,
+}
+
+/// One topic of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTopic {
+    pub name: String,
+    pub records: u64,
+    /// The recording's highest partition number plus one.
+    pub partitions: i32,
+    /// The cluster's; `None`: no such topic.
+    pub there: Option<i32>,
+}
+
+impl PublishPlan {
+    pub fn records(&self) -> u64 {
+        self.topics.iter().map(|topic| topic.records).sum()
+    }
+}
+
+/// What was published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublishOutcome {
+    pub sent: u64,
+    /// Acknowledged by the cluster.
+    pub delivered: u64,
+    pub failed: u64,
+    /// Why, with how many, and the first of them by name.
+    pub failures: BTreeMap<String, (u64, String)>,
+    /// Records of timestamp 0 (1970), which librdkafka takes for "now".
+    pub timestamp_zero: u64,
+    pub created: Vec<String>,
+    pub stopped: bool,
+}
+
+/// Asks the cluster what publishing would do; changes nothing.
+///
+/// # Errors
+/// The cluster cannot be reached; a topic is not in the recording, or has too
+/// few partitions there.
+pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, KafkaError> {
+    let mut wanted: BTreeMap<String, PlannedTopic> = BTreeMap::new();
+    for partition in &recording.info().partitions {
+        let TopicPartition { topic, partition: number } = &partition.topic_partition;
+        if !spec.topics.is_empty() && !spec.topics.iter().any(|t| **t == **topic) {
+            continue;
+        }
+        let planned = wanted.entry(topic.to_string()).or_insert_with(|| PlannedTopic {
+            name: topic.to_string(),
+            records: 0,
+            partitions: 0,
+            there: None,
+        });
+        planned.records += partition.records;
+        planned.partitions = planned.partitions.max(number.saturating_add(1));
+    }
+    if let Some(missing) = spec.topics.iter().find(|t| !wanted.contains_key(*t)) {
+        let known: Vec<&str> =
+            recording.partitions().iter().map(|p| &*p.topic).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        return Err(KafkaError::Publish(format!(
+            "topic {missing} is not in the recording, which has {}",
+            known.join(", ")
+        )));
+    }
+    if wanted.is_empty() {
+        return Err(KafkaError::Publish("the recording has no topic".to_owned()));
+    }
+    let names: Vec<String> = wanted.keys().cloned().collect();
+    let cluster =
+        Cluster::reach(&spec.settings, &names, Isolation::ReadUncommitted, spec.patience)?;
+    for described in &cluster.topics {
+        let Some(topic) = wanted.get_mut(&described.name) else { continue };
+        match &described.error {
+            None => topic.there = Some(described.partitions.len() as i32),
+            Some((Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION, _)) => {}
+            Some((_, text)) => {
+                let topic = described.name.clone();
+                return Err(KafkaError::Topic { topic, what: text.clone() });
+            }
+        }
+    }
+    for topic in wanted.values() {
+        if let Some(there) = topic.there.filter(|there| *there < topic.partitions) {
+            return Err(KafkaError::Publish(format!(
+                "topic {} has {there} partitions on the cluster, the recording has {}: add partitions there, or publish under a cluster without it",
+                topic.name, topic.partitions
+            )));
+        }
+    }
+    Ok(PublishPlan { cluster_id: cluster.id.clone(), topics: wanted.into_values().collect() })
+}
+
+/// Publishes. `stop` ends it after what was handed over is delivered;
+/// `progress` gets (sent, total) several times a second.
+///
+/// # Errors
+/// As [`plan`]'s; a topic is missing and may not be made; the recording cannot
+/// be read. Records that the cluster refuses are no error but are counted.
+pub fn publish(
+    recording: &Recording,
+    spec: &PublishSpec,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<PublishOutcome, KafkaError> {
+    let plan = plan(recording, spec)?;
+    let missing: Vec<&PlannedTopic> = plan.topics.iter().filter(|t| t.there.is_none()).collect();
+    if let Some(first) = missing.first().filter(|_| !spec.create_topics) {
+        return Err(KafkaError::Publish(format!(
+            "topic {} is not on the cluster: make it (with {} partitions), or let --create-topics do so",
+            first.name, first.partitions
+        )));
+    }
+    let created = create(spec, &missing)?;
+    let producer: BaseProducer<Deliveries> = config(spec)
+        .create_with_context(Deliveries { counts: Mutex::default() })
+        .map_err(|error| KafkaError::Setting(error.to_string()))?;
+    let total = plan.records();
+    let mut outcome = PublishOutcome { created, ..PublishOutcome::default() };
+    let sent = send(recording, spec, &plan, &producer, &mut outcome, stop, &mut |sent| {
+        progress(sent, total);
+    });
+    // Also after an error: what was handed over gets its answer (or times out).
+    let deadline = Instant::now() + spec.patience + Duration::from_secs(5);
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        producer.poll(Duration::from_millis(50));
+    }
+    let counts = std::mem::take(
+        &mut *producer.context().counts.lock().unwrap_or_else(PoisonError::into_inner),
+    );
+    sent?;
+    outcome.delivered = counts.delivered;
+    outcome.failures = counts.failures;
+    outcome.failed = outcome.failures.values().map(|(n, _)| n).sum();
+    let unanswered = outcome.sent - outcome.delivered - outcome.failed;
+    if unanswered > 0 {
+        outcome.failed += unanswered;
+        outcome.failures.insert(
+            "no answer from the cluster".to_owned(),
+            (unanswered, "unknown".to_owned()),
+        );
+    }
+    progress(outcome.sent, total);
+    Ok(outcome)
+}
+
+fn config(spec: &PublishSpec) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    // Errors are told by deliveries; the library's own log stays quiet.
+    config.set_log_level(RDKafkaLogLevel::Critical);
+    let patience = spec.patience.as_millis().max(1000).to_string();
+    let defaults = [
+        ("client.id", "joinscope"),
+        ("compression.type", "lz4"),
+        ("linger.ms", "5"),
+        ("message.timeout.ms", patience.as_str()),
+        // The broker decides what is too large.
+        ("message.max.bytes", "1000000000"),
+    ];
+    // Order within a partition is kept whatever is sent again.
+    let forced = [("enable.idempotence", "true"), ("acks", "all")];
+    config.extend(spec.settings.properties(&defaults, &forced));
+    config
+}
+
+/// Makes the missing topics, one partition for each of the recording's, with
+/// retention off: the records' timestamps are old, and a cluster would remove
+/// them at once.
+fn create(spec: &PublishSpec, missing: &[&PlannedTopic]) -> Result<Vec<String>, KafkaError> {
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = |what: String| KafkaError::Publish(format!("topics cannot be made: {what}"));
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Critical);
+    config.extend(spec.settings.properties(&[("client.id", "joinscope")], &[]));
+    let admin: AdminClient<_> = config.create().map_err(|e| failed(e.to_string()))?;
+    let topics: Vec<NewTopic<'_>> = missing
+        .iter()
+        .map(|topic| {
+            let replicas = TopicReplication::Fixed(spec.replicas.unwrap_or(-1));
+            NewTopic::new(&topic.name, topic.partitions, replicas)
+                .set("retention.ms", "-1")
+                .set("message.timestamp.type", "CreateTime")
+        })
+        .collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(spec.patience))
+        .operation_timeout(Some(spec.patience));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|e| failed(e.to_string()))?;
+    let results = runtime
+        .block_on(admin.create_topics(&topics, &options))
+        .map_err(|e| failed(e.to_string()))?;
+    results
+        .into_iter()
+        .map(|result| result.map_err(|(topic, code)| failed(format!("{topic}: {code}"))))
+        .collect()
+}
+
+fn send(
+    recording: &Recording,
+    spec: &PublishSpec,
+    plan: &PublishPlan,
+    producer: &BaseProducer<Deliveries>,
+    outcome: &mut PublishOutcome,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), KafkaError> {
+    let topics: Vec<std::sync::Arc<str>> =
+        plan.topics.iter().map(|topic| topic.name.as_str().into()).collect();
+    let (begin, mut first_ns) = (Instant::now(), None);
+    for batch in recording.batches(Some(&topics), 0) {
+        for record in batch? {
+            if spec.pace == Pace::Recorded {
+                let after = record.arrival_ns - *first_ns.get_or_insert(record.arrival_ns);
+                let at = begin + Duration::from_nanos(after.max(0).unsigned_abs());
+                while let Some(wait) = at.checked_duration_since(Instant::now()) {
+                    if wait.is_zero() || stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    producer.poll(wait.min(Duration::from_millis(50)));
+                    progress(outcome.sent);
+                }
+            }
+            if stop.load(Ordering::Relaxed) {
+                outcome.stopped = true;
+                return Ok(());
+            }
+            let partition = &recording.partitions()[record.source as usize];
+            send_one(&record, partition, producer, outcome, stop)?;
+            if outcome.sent.is_multiple_of(512) {
+                producer.poll(Duration::ZERO);
+                progress(outcome.sent);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn send_one(
+    record: &Record,
+    partition: &TopicPartition,
+    producer: &BaseProducer<Deliveries>,
+    outcome: &mut PublishOutcome,
+    stop: &AtomicBool,
+) -> Result<(), KafkaError> {
+    if record.timestamp == Some(0) {
+        outcome.timestamp_zero += 1;
+    }
+    let mut message = BaseRecord::<[u8], [u8]>::to(&partition.topic)
+        .partition(partition.partition)
+        // −1 is Kafka's "none".
+        .timestamp(record.timestamp.unwrap_or(-1));
+    if let Some(key) = &record.key {
+        message = message.key(key);
+    }
+    if let Some(value) = &record.value {
+        message = message.payload(value);
+    }
+    if !record.headers.is_empty() {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for header in &record.headers {
+            if header.key.contains('\0') {
+                return Err(KafkaError::partition(
+                    partition,
+                    Some(record.offset),
+                    "a header's name holds a NUL character, which librdkafka cannot send",
+                ));
+            }
+            let value = header.value.as_deref();
+            headers = headers.insert(Header { key: &header.key, value });
+        }
+        message = message.headers(headers);
+    }
+    loop {
+        match producer.send(message) {
+            Ok(()) => {
+                outcome.sent += 1;
+                return Ok(());
+            }
+            Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                producer.poll(Duration::from_millis(10));
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                message = back;
+            }
+            Err((error, _)) => {
+                outcome.sent += 1;
+                let mut counts =
+                    producer.context().counts.lock().unwrap_or_else(PoisonError::into_inner);
+                counts.fail(&error, &format!("{partition}@{}", record.offset));
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    delivered: u64,
+    failures: BTreeMap<String, (u64, String)>,
+}
+
+impl Counts {
+    fn fail(&mut self, error: &ClientError, name: &str) {
+        let reason = match error.rdkafka_error_code() {
+            Some(code) => code.to_string(),
+            None => error.to_string(),
+        };
+        // Reasons are a client's or broker's codes: few.
+        self.failures.entry(reason).or_insert_with(|| (0, name.to_owned())).0 += 1;
+    }
+}
+
+struct Deliveries {
+    counts: Mutex<Counts>,
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: ClientError, reason: &str) {
+        tracing::info!("{error}: {reason}");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(_) => counts.delivered += 1,
+            Err((error, message)) => {
+                counts.fail(error, &format!("{}[{}]", message.topic(), message.partition()));
+            }
+        }
+    }
+}
