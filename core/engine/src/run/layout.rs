@@ -88,8 +88,7 @@ pub(crate) fn parquet(columns: Vec<Column>, note: &str) -> parquet::errors::Resu
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for column in columns {
-        properties =
-            properties.set_column_encoding(ColumnPath::from(column.name), column.encoding);
+        properties = properties.set_column_encoding(ColumnPath::from(column.name), column.encoding);
         fields.push(Field::new(column.name, column.values.data_type().clone(), false));
         arrays.push(column.values);
     }

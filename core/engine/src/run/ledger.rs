@@ -31,9 +31,8 @@ pub(crate) struct Entry {
 impl Ledger {
     #[inline]
     pub fn add(&mut self, at: u64, input: u8, verdict: Option<Verdict>, removed: bool) {
-        let code = u64::from(input) << 5
-            | verdict.map_or(15, |v| v as u64) << 1
-            | u64::from(removed);
+        let code =
+            u64::from(input) << 5 | verdict.map_or(15, |v| v as u64) << 1 | u64::from(removed);
         match &mut self.pending {
             Some((pending_at, pending_code, count))
                 if *pending_at == at && *pending_code == code =>

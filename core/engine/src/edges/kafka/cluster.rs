@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::KafkaError;
 use super::lanes::Lane;
 use super::range::{Start, Until};
 use super::settings::{Settings, is_secret};
 use super::sys::{Client, ClientEvent, Code, TopicDescription};
-use super::KafkaError;
 use crate::operator::record::TopicPartition;
 
 /// Which records are read.
@@ -163,9 +163,10 @@ impl Cluster {
                 if let Some(refused) = watch.refused(&brokers) {
                     return Err(refused);
                 }
-                let why = watch.reason.take().unwrap_or_else(|| {
-                    if text.is_empty() { code.to_string() } else { text }
-                });
+                let why = watch
+                    .reason
+                    .take()
+                    .unwrap_or_else(|| if text.is_empty() { code.to_string() } else { text });
                 return Err(KafkaError::NoBroker {
                     brokers,
                     seconds: begin.elapsed().as_secs_f64().round() as u64,
@@ -187,11 +188,15 @@ impl Cluster {
     ///
     /// # Errors
     /// As for the first one.
-    pub fn reader(&self, queues: usize, partitions: usize, memory: u64) -> Result<Client, KafkaError> {
+    pub fn reader(
+        &self,
+        queues: usize,
+        partitions: usize,
+        memory: u64,
+    ) -> Result<Client, KafkaError> {
         // What a queue holds can be overshot by one fetch.
         let queued = (memory / 2 / queues.max(1) as u64 / 1024).clamp(64, 64 * 1024).to_string();
-        let fetched =
-            (memory / 2 / partitions.max(1) as u64).clamp(64 << 10, 1 << 20).to_string();
+        let fetched = (memory / 2 / partitions.max(1) as u64).clamp(64 << 10, 1 << 20).to_string();
         let mut defaults = DEFAULTS.to_vec();
         defaults.push(("queued.max.messages.kbytes", &queued));
         defaults.push(("fetch.message.max.bytes", &fetched));
@@ -243,9 +248,11 @@ impl Cluster {
         let Ok(now) = self.client.describe_topics(&names, Duration::from_secs(3), stop) else {
             return Ok(());
         };
-        for (was, is) in self.topics.iter().filter_map(|was| {
-            now.iter().find(|is| is.name == was.name).map(|is| (was, is))
-        }) {
+        for (was, is) in self
+            .topics
+            .iter()
+            .filter_map(|was| now.iter().find(|is| is.name == was.name).map(|is| (was, is)))
+        {
             let gone = |what: &str| {
                 Err(KafkaError::TopicGone { topic: was.name.clone(), what: what.to_owned() })
             };
@@ -338,8 +345,7 @@ impl Cluster {
         partitions: &[TopicPartition],
         ms: i64,
     ) -> Result<Vec<Option<i64>>, KafkaError> {
-        let names: Vec<(&str, i32)> =
-            partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
+        let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
         self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
             KafkaError::Range(format!("the offsets of a time cannot be had: {code}"))
         })

@@ -17,10 +17,14 @@ pub enum KafkaError {
     #[error("{path}{}: {what}", line.map(|n| format!(":{n}")).unwrap_or_default())]
     Properties { path: PathBuf, line: Option<usize>, what: String },
     /// No broker answers.
-    #[error("no broker of {brokers} answers after {seconds} s ({why}); check the address, and the security settings in --config")]
+    #[error(
+        "no broker of {brokers} answers after {seconds} s ({why}); check the address, and the security settings in --config"
+    )]
     NoBroker { brokers: String, seconds: u64, why: String },
     /// The broker refuses who we are.
-    #[error("{brokers} refuses the login ({why}); check sasl.mechanism, sasl.username and sasl.password, or the certificates, in --config")]
+    #[error(
+        "{brokers} refuses the login ({why}); check sasl.mechanism, sasl.username and sasl.password, or the certificates, in --config"
+    )]
     Refused { brokers: String, why: String },
     /// The cluster has no such topic.
     #[error("topic {topic} is not on the cluster{near}")]
@@ -38,7 +42,9 @@ pub enum KafkaError {
     #[error("{0}")]
     Range(String),
     /// Nothing came for too long.
-    #[error("nothing came for {seconds} s and {waiting} are not at their end ({why}); what was read before is kept")]
+    #[error(
+        "nothing came for {seconds} s and {waiting} are not at their end ({why}); what was read before is kept"
+    )]
     Stalled { seconds: u64, waiting: String, why: String },
     /// The schema registry.
     #[error("schema registry {url}: {what}")]

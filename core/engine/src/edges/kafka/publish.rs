@@ -104,8 +104,13 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
         planned.partitions = planned.partitions.max(number.saturating_add(1));
     }
     if let Some(missing) = spec.topics.iter().find(|t| !wanted.contains_key(*t)) {
-        let known: Vec<&str> =
-            recording.partitions().iter().map(|p| &*p.topic).collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let known: Vec<&str> = recording
+            .partitions()
+            .iter()
+            .map(|p| &*p.topic)
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         return Err(KafkaError::Publish(format!(
             "topic {missing} is not in the recording, which has {}",
             known.join(", ")
@@ -183,10 +188,9 @@ pub fn publish(
     let unanswered = outcome.sent - outcome.delivered - outcome.failed;
     if unanswered > 0 {
         outcome.failed += unanswered;
-        outcome.failures.insert(
-            "no answer from the cluster".to_owned(),
-            (unanswered, "unknown".to_owned()),
-        );
+        outcome
+            .failures
+            .insert("no answer from the cluster".to_owned(), (unanswered, "unknown".to_owned()));
     }
     progress(outcome.sent, total);
     Ok(outcome)

@@ -38,7 +38,9 @@ pub enum Until {
 
 /// A text that names no range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{text}\" is neither {words}, nor a time (RFC 3339 or ms), nor offsets (topic[partition]@offset,…)")]
+#[error(
+    "\"{text}\" is neither {words}, nor a time (RFC 3339 or ms), nor offsets (topic[partition]@offset,…)"
+)]
 pub struct BadRange {
     text: String,
     words: &'static str,

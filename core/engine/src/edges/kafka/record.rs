@@ -172,12 +172,7 @@ struct Health {
 impl Health {
     fn new() -> Self {
         let now = Instant::now();
-        Self {
-            last_progress: now,
-            last_housekeeping: now,
-            last_look: now,
-            watch: Watch::default(),
-        }
+        Self { last_progress: now, last_housekeeping: now, last_look: now, watch: Watch::default() }
     }
 }
 
@@ -275,8 +270,13 @@ impl Intake<'_> {
             let starving: Vec<u32> = merge.starving().collect();
             let mut came = false;
             for lane in &starving {
-                came |=
-                    self.refill(&queues[*lane as usize], *lane, Duration::ZERO, &mut merge, &mut early)?;
+                came |= self.refill(
+                    &queues[*lane as usize],
+                    *lane,
+                    Duration::ZERO,
+                    &mut merge,
+                    &mut early,
+                )?;
             }
             if let (false, Some(lane)) = (came, starving.first()) {
                 // All of them are needed: waiting for any is as good.

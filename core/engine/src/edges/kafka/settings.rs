@@ -163,9 +163,7 @@ mod tests {
         let mut settings = Settings::default();
         match settings.load(&path) {
             Ok(()) => Ok(settings),
-            Err(error) => {
-                Err(error.to_string().replace(&folder.path().display().to_string(), ""))
-            }
+            Err(error) => Err(error.to_string().replace(&folder.path().display().to_string(), "")),
         }
     }
 
@@ -186,8 +184,8 @@ mod tests {
 
     #[test]
     fn secrets_are_never_shown() {
-        let settings = load("sasl.username=u\nsasl.password=hunter2\nssl.key.password=hunter2\n")
-            .unwrap();
+        let settings =
+            load("sasl.username=u\nsasl.password=hunter2\nssl.key.password=hunter2\n").unwrap();
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("sasl.username"), "{shown}");

@@ -172,9 +172,7 @@ impl Client {
                 text(error.as_ptr())
             });
         };
-        Ok(Self {
-            handle: Arc::new(Handle { rk, events, topics: Mutex::new(HashMap::new()) }),
-        })
+        Ok(Self { handle: Arc::new(Handle { rk, events, topics: Mutex::new(HashMap::new()) }) })
     }
 
     pub(super) fn handle(&self) -> &Arc<Handle> {
@@ -238,11 +236,7 @@ impl Client {
             std::collections::hash_map::Entry::Vacant(entry) => {
                 // SAFETY: the name is terminated; the default configuration is used.
                 let topic = unsafe {
-                    rd::rd_kafka_topic_new(
-                        self.handle.ptr(),
-                        entry.key().as_ptr(),
-                        ptr::null_mut(),
-                    )
+                    rd::rd_kafka_topic_new(self.handle.ptr(), entry.key().as_ptr(), ptr::null_mut())
                 };
                 if topic.is_null() {
                     return Err(Code::UNKNOWN_TOPIC);
@@ -251,9 +245,8 @@ impl Client {
             }
         };
         // SAFETY: both handles live; they are of the same client.
-        let answer = unsafe {
-            rd::rd_kafka_consume_start_queue(handle.0, partition, offset, queue.queue)
-        };
+        let answer =
+            unsafe { rd::rd_kafka_consume_start_queue(handle.0, partition, offset, queue.queue) };
         if answer != 0 {
             return Err(Code::UNKNOWN_PARTITION);
         }

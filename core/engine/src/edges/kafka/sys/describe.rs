@@ -35,11 +35,10 @@ impl Client {
         timeout: Duration,
         mut give_up: impl FnMut() -> bool,
     ) -> Result<Vec<TopicDescription>, (Code, String)> {
-        let names: Vec<CString> = topics
-            .iter()
-            .map(|name| CString::new(*name))
-            .collect::<Result<_, _>>()
-            .map_err(|_| (Code::UNKNOWN_TOPIC, "a topic's name holds a NUL character".into()))?;
+        let names: Vec<CString> =
+            topics.iter().map(|name| CString::new(*name)).collect::<Result<_, _>>().map_err(
+                |_| (Code::UNKNOWN_TOPIC, "a topic's name holds a NUL character".into()),
+            )?;
         let mut pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let queue = self.queue();
         let rk = self.handle().ptr();
@@ -47,10 +46,8 @@ impl Client {
         // SAFETY: the names and the client live through the calls; what is made
         // here is destroyed here; librdkafka copies the collection and options.
         unsafe {
-            let collection = rd::rd_kafka_TopicCollection_of_topic_names(
-                pointers.as_mut_ptr(),
-                pointers.len(),
-            );
+            let collection =
+                rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             let options = rd::rd_kafka_AdminOptions_new(
                 rk,
                 rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
@@ -111,9 +108,7 @@ impl Client {
 
 /// # Safety
 /// `event` is an event of librdkafka's.
-unsafe fn read(
-    event: *mut rd::rd_kafka_event_t,
-) -> Result<Vec<TopicDescription>, (Code, String)> {
+unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Vec<TopicDescription>, (Code, String)> {
     // SAFETY: the caller's promise; the result and all that it holds live as
     // long as the event, within their counts.
     unsafe {

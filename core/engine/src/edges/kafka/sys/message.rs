@@ -55,10 +55,6 @@ impl Batch {
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -174,14 +170,10 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// The record's header block cannot be read.
-    pub fn headers(
-        self,
-        mut take: impl FnMut(&'a [u8], Option<&'a [u8]>),
-    ) -> Result<(), Code> {
+    pub fn headers(self, mut take: impl FnMut(&'a [u8], Option<&'a [u8]>)) -> Result<(), Code> {
         let mut headers = ptr::null_mut();
         // SAFETY: the message lives and keeps the headers that it parses here.
-        let answer =
-            unsafe { rd::rd_kafka_message_headers(self.message, &raw mut headers) };
+        let answer = unsafe { rd::rd_kafka_message_headers(self.message, &raw mut headers) };
         match answer {
             rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
             rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__NOENT => return Ok(()),

@@ -55,16 +55,13 @@ impl Client {
         // SAFETY: the list is made, filled, read within its count and destroyed
         // here; names are copied into it.
         unsafe {
-            let list = rd::rd_kafka_topic_partition_list_new(
-                i32::try_from(partitions.len()).unwrap_or(0),
-            );
+            let list =
+                rd::rd_kafka_topic_partition_list_new(i32::try_from(partitions.len()).unwrap_or(0));
             for (name, (_, partition)) in names.iter().zip(partitions) {
-                let entry =
-                    rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), *partition);
+                let entry = rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), *partition);
                 (*entry).offset = ms;
             }
-            let answer =
-                rd::rd_kafka_offsets_for_times(self.handle().ptr(), list, millis(timeout));
+            let answer = rd::rd_kafka_offsets_for_times(self.handle().ptr(), list, millis(timeout));
             let result = Code::of(answer).and_then(|()| {
                 (0..partitions.len())
                     .map(|i| {
