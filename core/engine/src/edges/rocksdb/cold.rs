@@ -340,7 +340,8 @@ impl Cold for ColdTier {
             return Ok(());
         }
         while let Some(first) = self.front.first_entry() {
-            if first.key().due >= watermark {
+            // The last watermark takes all, also what is due at the end of time.
+            if first.key().due >= watermark && watermark != i64::MAX {
                 break;
             }
             out.push(first.remove_entry());

@@ -71,8 +71,6 @@ impl StoreError {
         let full = ["No space left", "File too large", "Disk quota exceeded", "NoSpace"];
         if full.iter().any(|text| message.contains(text)) {
             Self::DiskFull { what, path: path.to_owned() }
-        } else if message.contains("lock") && message.contains("LOCK") {
-            Self::InUse(path.to_owned())
         } else {
             Self::Rocks { what, path: path.to_owned(), message }
         }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -78,6 +79,27 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, StoreErr
     }
     files.sort();
     Ok(files)
+}
+
+/// Takes the lock on a run's state, until the file is dropped or the process
+/// ends: what another run works on is not touched.
+pub(super) fn lock(run: &Path) -> Result<File, StoreError> {
+    create_dir(run)?;
+    let path = run.join("state.lock");
+    let file = File::create(&path).map_err(|e| StoreError::io("create", &path, e))?;
+    // A process that is just ending, or one between fork and exec, holds it for
+    // some milliseconds more.
+    let patience = Instant::now() + Duration::from_millis(500);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::InUse(run.to_owned())),
+            Err(fs::TryLockError::Error(e)) => return Err(StoreError::io("lock", &path, e)),
+        }
+    }
 }
 
 /// Makes `to` a database of its own out of `from`'s files: tables are linked

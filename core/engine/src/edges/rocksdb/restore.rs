@@ -108,13 +108,14 @@ impl Store {
     /// [`Restored::rows`].
     ///
     /// # Errors
-    /// As [`verify`], before anything is changed; or the folder cannot be
-    /// written.
+    /// As [`verify`], before anything is changed; another run is at work in the
+    /// folder; or it cannot be written.
     pub fn restore(
         run: &Path,
         epoch: u64,
         options: StoreOptions,
     ) -> Result<(Self, Restored), StoreError> {
+        let lock = files::lock(run)?;
         let (meta, entries) = read_verified(run, epoch)?;
         for newer in list(run)?.into_iter().filter(|n| *n > epoch) {
             remove_checkpoint(run, newer)?;
@@ -129,7 +130,7 @@ impl Store {
             .filter(|e| e.path.starts_with("rows/") && e.path.ends_with(".sst"))
             .map(|e| (e.path.clone(), e))
             .collect();
-        let store = Self::open(run, options, known)?;
+        let store = Self::open(run, options, known, lock)?;
         let old = from.join("cold");
         let cold = if old.is_dir() {
             // Opening writes a log file: not into the checkpoint.

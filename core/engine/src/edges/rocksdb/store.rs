@@ -1,6 +1,7 @@
 //! A run's state on disk: taking checkpoints.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 use super::cold::{ColdDatabase, ColdTier, no_log};
 use super::error::StoreError;
 use super::files;
-use super::keys::ordered;
+use super::keys::{DUE_LEN, ordered};
 use super::manifest::{self, CheckpointMeta, FORM, FileEntry, Manifest};
 use super::options::{StoreOptions, Tuning};
 use super::row::encode_row;
@@ -32,6 +33,7 @@ pub struct Store {
     /// Sizes and checksums of files that cannot change any more, by path within
     /// a checkpoint.
     known: Mutex<HashMap<String, FileEntry>>,
+    _lock: File,
 }
 
 /// A barrier's first half: the cold tier as it was, linked into `N.tmp`.
@@ -65,11 +67,12 @@ impl Store {
     /// in its `state/` is removed.
     ///
     /// # Errors
-    /// The folder cannot be written.
+    /// The folder cannot be written, or another run is at work in it.
     pub fn create(run: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let lock = files::lock(run)?;
         files::remove_dir(&state_dir(run))?;
         files::create_dir(&state_dir(run))?;
-        Self::open(run, options, HashMap::new())
+        Self::open(run, options, HashMap::new(), lock)
     }
 
     /// Opens what lies in `state/rows`; the cold tier begins empty.
@@ -77,6 +80,7 @@ impl Store {
         run: &Path,
         options: StoreOptions,
         known: HashMap<String, FileEntry>,
+        lock: File,
     ) -> Result<Self, StoreError> {
         files::create_dir(&checkpoints_dir(run))?;
         let tuning = Arc::new(Tuning::new(options));
@@ -88,7 +92,7 @@ impl Store {
         )
         .map_err(|e| StoreError::rocks("open", &rows_dir, &e))?;
         let cold = Arc::new(ColdDatabase::new(state_dir(run).join("cold"), Arc::clone(&tuning)));
-        Ok(Self { run: run.to_owned(), tuning, options, rows, cold, known: Mutex::new(known) })
+        Ok(Self { run: run.to_owned(), tuning, options, rows, cold, known: Mutex::new(known), _lock: lock })
     }
 
     /// The cold tier of a shard; one for each shard, which are fewer than 65,535.
@@ -226,7 +230,12 @@ impl Store {
             return Ok(());
         }
         let family = self.family()?;
-        let (start, end) = ([0u8; 0], ordered(watermark));
+        let (start, mut end) = ([0u8; 0], ordered(watermark).to_vec());
+        if watermark == i64::MAX {
+            // The last watermark: rows that are due at the end of time go too.
+            end.push(0xff);
+            end.resize(DUE_LEN + 1, 0xff);
+        }
         self.rows
             .delete_file_in_range_cf(family, &start[..], &end[..])
             .and_then(|()| self.rows.delete_range_cf_opt(family, &start[..], &end[..], &no_log()))
