@@ -120,9 +120,8 @@ fn until_full(run: &Path) -> (Vec<Vec<joinscope_core::operator::state::Row>>, St
     for epoch in 1..=400 {
         world.epoch(&mut [store.cold(0)], 6_000);
         let deltas = world.deltas();
-        let result = store
-            .freeze(epoch)
-            .and_then(|frozen| store.commit(frozen, &deltas, world.meta(epoch)));
+        let result =
+            store.freeze(epoch).and_then(|frozen| store.commit(frozen, &deltas, world.meta(epoch)));
         match result {
             Ok(_) => taken.push(world.rows()),
             Err(error) => return (taken, error),

@@ -71,8 +71,10 @@ fn a_kill_loses_no_whole_checkpoint() {
         let run = dir.path().join("run");
         let mut child = start(&run);
         let epoch = 1 + round;
-        let (whole, half) =
-            (run.join(format!("checkpoints/{epoch}")), run.join(format!("checkpoints/{epoch}.tmp")));
+        let (whole, half) = (
+            run.join(format!("checkpoints/{epoch}")),
+            run.join(format!("checkpoints/{epoch}.tmp")),
+        );
         // In the middle of the next checkpoint, at various depths into it.
         wait(&mut child, || whole.is_dir() || half.is_dir());
         let inside = match random.below(4) {
@@ -87,9 +89,9 @@ fn a_kill_loses_no_whole_checkpoint() {
 
         let found = rocksdb::list(&run).unwrap();
         let names = fs::read_dir(run.join("checkpoints")).unwrap();
-        torn += names.filter(|e| {
-            e.as_ref().is_ok_and(|e| e.path().extension().is_some_and(|x| x == "tmp"))
-        }).count();
+        torn += names
+            .filter(|e| e.as_ref().is_ok_and(|e| e.path().extension().is_some_and(|x| x == "tmp")))
+            .count();
         assert!(found.len() as u64 >= round, "{found:?} in round {round}");
         for epoch in &found {
             rocksdb::verify(&run, *epoch).unwrap();

@@ -1,7 +1,8 @@
 //! How RocksDB is set up, and how much memory it may use.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform, WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform,
+    WriteBufferManager,
 };
 
 use super::keys::PREFIX_LEN;
@@ -79,7 +80,11 @@ impl Tuning {
         let mut blocks = self.blocks();
         blocks.set_bloom_filter(10.0, false);
         blocks.set_whole_key_filtering(false);
-        blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // In parts: one filter of a table would fill a shard of a small cache,
+        // and every probe would read it anew.
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_partition_filters(true);
+        blocks.set_pin_top_level_index_and_filter(true);
         options.set_block_based_table_factory(&blocks);
         options.set_prefix_extractor(SliceTransform::create_fixed_prefix(PREFIX_LEN));
         options.set_memtable_prefix_bloom_ratio(0.1);

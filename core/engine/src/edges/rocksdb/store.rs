@@ -92,7 +92,15 @@ impl Store {
         )
         .map_err(|e| StoreError::rocks("open", &rows_dir, &e))?;
         let cold = Arc::new(ColdDatabase::new(state_dir(run).join("cold"), Arc::clone(&tuning)));
-        Ok(Self { run: run.to_owned(), tuning, options, rows, cold, known: Mutex::new(known), _lock: lock })
+        Ok(Self {
+            run: run.to_owned(),
+            tuning,
+            options,
+            rows,
+            cold,
+            known: Mutex::new(known),
+            _lock: lock,
+        })
     }
 
     /// The cold tier of a shard; one for each shard, which are fewer than 65,535.
