@@ -112,14 +112,14 @@ impl InputDecoder {
                 let (plan, body) = registry
                     .open(value, &needs.wants)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Framing(e)))?;
-                let plan = plan
-                    .map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;
+                let plan =
+                    plan.map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;
                 plan.extract(body, &mut slots)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, false)))?;
             }
         }
-        let event_time = event_time(needs, &slots, record)
-            .map_err(|why| fail(Verdict::Untimed, why))?;
+        let event_time =
+            event_time(needs, &slots, record).map_err(|why| fail(Verdict::Untimed, why))?;
         let fail = |verdict, why| Failure { verdict, event_time: Some(event_time), why };
         for (i, (slot, values)) in needs.filter.iter().enumerate() {
             let got = &slots[*slot];

@@ -6,7 +6,7 @@ use super::avro::Bad;
 use super::needs::Needs;
 use super::value::NoTime;
 use crate::pipeline::TimeUnit;
-use crate::time::{format_duration, rfc3339_ms};
+use crate::time::{duration_setting, format_duration, rfc3339_ms};
 use crate::verdict::Verdict;
 
 /// Why a record gives no row; turned into words only where somebody asks.
@@ -77,14 +77,16 @@ impl Why {
             ),
             Self::Ahead(ahead, most) => format!(
                 "its event time is {} ahead of its arrival, more than inputs.{input}.watermark.max_ahead = {}",
-                format_duration(*ahead),
-                format_duration(*most)
+                distinct(*ahead, *most),
+                duration_setting(*most)
             ),
             Self::Filtered(i, kind) => {
                 let (slot, values) = &needs.filter[*i];
                 let field = name(*slot);
                 match *kind {
-                    "missing" | "null" => format!("{field} is {kind}, and inputs.{input}.where asks for it"),
+                    "missing" | "null" => {
+                        format!("{field} is {kind}, and inputs.{input}.where asks for it")
+                    }
                     _ if values.len() == 1 => {
                         format!("{field} is not the one that inputs.{input}.where keeps")
                     }
@@ -101,4 +103,10 @@ impl Why {
             }
         }
     }
+}
+
+/// A duration for people, exact where two units would hide what sets it apart.
+fn distinct(ms: i64, other: i64) -> String {
+    let text = format_duration(ms);
+    if text == format_duration(other) { duration_setting(ms) } else { text }
 }

@@ -23,6 +23,8 @@ mod decoder;
 mod failure;
 mod json;
 mod needs;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use decoder::InputDecoder;

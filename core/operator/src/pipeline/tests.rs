@@ -87,44 +87,122 @@ fn inputs_keep_the_order_of_the_file() {
 #[test]
 fn problems_say_where_what_and_what_to_do() {
     for (from, to, expected) in [
-        ("max_out_of_orderness", "max_out_of_ordernes",
-         "feed.toml:10:15: unknown key \"inputs.views.watermark.max_out_of_ordernes\"; did you mean \"max_out_of_orderness\"?"),
+        (
+            "max_out_of_orderness",
+            "max_out_of_ordernes",
+            "feed.toml:10:15: unknown key \"inputs.views.watermark.max_out_of_ordernes\"; did you mean \"max_out_of_orderness\"?",
+        ),
         ("[sink]", "[snik]", "feed.toml:36:2: unknown key \"snik\"; did you mean \"sink\"?"),
-        ("topic = \"views\"\n", "", "feed.toml:4:9: \"inputs.views.topic\" is missing; name the Kafka topic"),
-        ("topic = \"views\"", "topic = 5", "feed.toml:5:9: \"inputs.views.topic\" is an integer, not a text; write topic = \"…\""),
-        ("format = \"avro\"", "format = \"protobuf-registry\"",
-         "feed.toml:6:10: \"inputs.views.format\" is \"protobuf-registry\"; this version reads json, avro and avro-registry, not Protobuf"),
-        ("format = \"json\"", "format = \"jsn\"",
-         "feed.toml:14:10: \"inputs.engagements.format\" is \"jsn\"; did you mean \"json\"? (json, avro or avro-registry)"),
-        ("\"60s\"", "\"60 parsecs\"", "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\": \"60 parsecs\" is not a duration; write a number and a unit (ms, s, m, h, d, w), such as \"250ms\", \"60s\", \"30m\" or \"7d\""),
-        ("\"60s\"", "60", "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\" is an integer without a unit; write max_out_of_orderness = \"60ms\" or \"60s\""),
-        ("\"60s\"", "\"-1s\"", "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\" is -1s; it may not be negative"),
-        ("after = \"0s\"", "after = \"1h\"",
-         "feed.toml:22:6: the interval of \"engagements\" is upside down: it starts 60m after the primary and ends 30m after it; swap them: after = \"30m\", until = \"60m\""),
-        ("with.engagements", "with.engagments",
-         "feed.toml:22:6: \"join.with\" names \"engagments\", which is no input; did you mean \"engagements\"?"),
-        ("primary = \"views\"", "primary = \"clicks\"",
-         "feed.toml:21:11: \"join.primary\" names \"clicks\", which is no input; the inputs are views, engagements"),
-        ("\"engagements.kind = like\"", "\"engagment.kind = like\"",
-         "feed.toml:30:19: \"examples.labels.like\" names \"engagment\", which is no input; did you mean \"engagements\"?"),
-        ("\"engagements.kind = like\"", "\"engagements.kind\"",
-         "feed.toml:30:19: \"examples.labels.like\" is not a condition: it has no \"=\"; write \"INPUT.FIELD = VALUE\", such as \"engagements.kind = like\""),
-        ("kind = \"left\"", "kind = \"inner\"",
-         "feed.toml:23:8: examples are folded, which needs kind = \"left\"; write kind = \"left\", or examples.emit = \"on-match\""),
-        ("\"clean\"", "\"kafka-streams\"",
-         "feed.toml:24:13: \"join.semantics\" is \"kafka-streams\", which this version does not have; write semantics = \"clean\""),
-        ("late = \"drop\"", "grace = \"5s\"",
-         "feed.toml:25:9: \"join.grace\" belongs to a released semantics; this version has clean only: leave it out"),
-        ("late = \"drop\"", "late = \"side-output\"",
-         "feed.toml:36:2: \"sink.late_topic\" is missing; name the topic for late records, or write join.late = \"drop\""),
-        ("with.engagements = { after = \"0s\", until = \"30m\" }\n", "",
-         "feed.toml:20:2: \"join.with\" is missing; write with.NAME = { after = \"0s\", until = \"30m\" } for each other input"),
-        ("{ field = \"ts\", unit = \"ms\" }", "\"ts\"",
-         "feed.toml:8:14: \"inputs.views.event_time\" is \"ts\"; write { field = \"ts\", unit = \"ms\" } or \"$timestamp\""),
-        ("key = \"view_id\"", "key = \"a..b\"", "feed.toml:7:7: \"inputs.views.key\" has an empty part; write field names joined by dots"),
-        ("key = \"view_id\"", "key = \"$kee\"", "feed.toml:7:7: \"inputs.views.key\" is \"$kee\"; write \"$key\" or the name of a field"),
-        ("[\"like\", \"share\"]", "[]", "feed.toml:18:18: \"inputs.engagements.where.kind\" is an empty list, which keeps nothing; list the values to keep"),
-        ("topic = \"examples\"", "topic = \"a b\"", "feed.toml:37:9: \"sink.topic\" is \"a b\", which no Kafka topic is called; use up to 249 letters, digits, dots, _ and -"),
+        (
+            "topic = \"views\"\n",
+            "",
+            "feed.toml:4:9: \"inputs.views.topic\" is missing; name the Kafka topic",
+        ),
+        (
+            "topic = \"views\"",
+            "topic = 5",
+            "feed.toml:5:9: \"inputs.views.topic\" is an integer, not a text; write topic = \"…\"",
+        ),
+        (
+            "format = \"avro\"",
+            "format = \"protobuf-registry\"",
+            "feed.toml:6:10: \"inputs.views.format\" is \"protobuf-registry\"; this version reads json, avro and avro-registry, not Protobuf",
+        ),
+        (
+            "format = \"json\"",
+            "format = \"jsn\"",
+            "feed.toml:14:10: \"inputs.engagements.format\" is \"jsn\"; did you mean \"json\"? (json, avro or avro-registry)",
+        ),
+        (
+            "\"60s\"",
+            "\"60 parsecs\"",
+            "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\": \"60 parsecs\" is not a duration; write a number and a unit (ms, s, m, h, d, w), such as \"250ms\", \"60s\", \"30m\" or \"7d\"",
+        ),
+        (
+            "\"60s\"",
+            "60",
+            "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\" is an integer without a unit; write max_out_of_orderness = \"60ms\" or \"60s\"",
+        ),
+        (
+            "\"60s\"",
+            "\"-1s\"",
+            "feed.toml:10:38: \"inputs.views.watermark.max_out_of_orderness\" is -1s; it may not be negative",
+        ),
+        (
+            "after = \"0s\"",
+            "after = \"1h\"",
+            "feed.toml:22:6: the interval of \"engagements\" is upside down: it starts 60m after the primary and ends 30m after it; swap them: after = \"30m\", until = \"60m\"",
+        ),
+        (
+            "with.engagements",
+            "with.engagments",
+            "feed.toml:22:6: \"join.with\" names \"engagments\", which is no input; did you mean \"engagements\"?",
+        ),
+        (
+            "primary = \"views\"",
+            "primary = \"clicks\"",
+            "feed.toml:21:11: \"join.primary\" names \"clicks\", which is no input; the inputs are views, engagements",
+        ),
+        (
+            "\"engagements.kind = like\"",
+            "\"engagment.kind = like\"",
+            "feed.toml:30:19: \"examples.labels.like\" names \"engagment\", which is no input; did you mean \"engagements\"?",
+        ),
+        (
+            "\"engagements.kind = like\"",
+            "\"engagements.kind\"",
+            "feed.toml:30:19: \"examples.labels.like\" is not a condition: it has no \"=\"; write \"INPUT.FIELD = VALUE\", such as \"engagements.kind = like\"",
+        ),
+        (
+            "kind = \"left\"",
+            "kind = \"inner\"",
+            "feed.toml:23:8: examples are folded, which needs kind = \"left\"; write kind = \"left\", or examples.emit = \"on-match\"",
+        ),
+        (
+            "\"clean\"",
+            "\"kafka-streams\"",
+            "feed.toml:24:13: \"join.semantics\" is \"kafka-streams\", which this version does not have; write semantics = \"clean\"",
+        ),
+        (
+            "late = \"drop\"",
+            "grace = \"5s\"",
+            "feed.toml:25:9: \"join.grace\" belongs to a released semantics; this version has clean only: leave it out",
+        ),
+        (
+            "late = \"drop\"",
+            "late = \"side-output\"",
+            "feed.toml:36:2: \"sink.late_topic\" is missing; name the topic for late records, or write join.late = \"drop\"",
+        ),
+        (
+            "with.engagements = { after = \"0s\", until = \"30m\" }\n",
+            "",
+            "feed.toml:20:2: \"join.with\" is missing; write with.NAME = { after = \"0s\", until = \"30m\" } for each other input",
+        ),
+        (
+            "{ field = \"ts\", unit = \"ms\" }",
+            "\"ts\"",
+            "feed.toml:8:14: \"inputs.views.event_time\" is \"ts\"; write { field = \"ts\", unit = \"ms\" } or \"$timestamp\"",
+        ),
+        (
+            "key = \"view_id\"",
+            "key = \"a..b\"",
+            "feed.toml:7:7: \"inputs.views.key\" has an empty part; write field names joined by dots",
+        ),
+        (
+            "key = \"view_id\"",
+            "key = \"$kee\"",
+            "feed.toml:7:7: \"inputs.views.key\" is \"$kee\"; write \"$key\" or the name of a field",
+        ),
+        (
+            "[\"like\", \"share\"]",
+            "[]",
+            "feed.toml:18:18: \"inputs.engagements.where.kind\" is an empty list, which keeps nothing; list the values to keep",
+        ),
+        (
+            "topic = \"examples\"",
+            "topic = \"a b\"",
+            "feed.toml:37:9: \"sink.topic\" is \"a b\", which no Kafka topic is called; use up to 249 letters, digits, dots, _ and -",
+        ),
     ] {
         assert_eq!(broken(from, to).lines().next().unwrap(), expected);
     }
@@ -155,8 +233,14 @@ fn all_problems_come_at_once_in_the_order_of_the_file() {
 
 #[test]
 fn an_input_that_nothing_joins_is_refused() {
-    let error = broken("[join]", "[inputs.other]\ntopic = \"o\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n[join]");
-    assert!(error.contains("the input \"other\" is neither primary nor in \"join.with\""), "{error}");
+    let error = broken(
+        "[join]",
+        "[inputs.other]\ntopic = \"o\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n[join]",
+    );
+    assert!(
+        error.contains("the input \"other\" is neither primary nor in \"join.with\""),
+        "{error}"
+    );
 }
 
 #[test]
@@ -209,7 +293,8 @@ fn the_digest_is_of_what_it_says_not_of_how_it_looks() {
     assert_eq!(p.digest().len(), 32);
     let changed = Pipeline::parse_with(FEED, "f", &set("join.late", "join")).unwrap();
     assert_ne!(p.digest(), changed.digest());
-    let back = Pipeline::parse(&p.to_toml(), "f").unwrap_or_else(|e| panic!("{e}\n{}", p.to_toml()));
+    let back =
+        Pipeline::parse(&p.to_toml(), "f").unwrap_or_else(|e| panic!("{e}\n{}", p.to_toml()));
     assert_eq!(back, p);
 }
 
@@ -217,8 +302,10 @@ fn the_digest_is_of_what_it_says_not_of_how_it_looks() {
 fn a_loaded_schema_stays_with_the_pipeline() {
     let text = FEED.replace("# schema =", "schema =");
     let mut p = Pipeline::parse(&text, "f").unwrap();
-    assert_eq!(p.load_schemas(|_| Err("not there".into())).unwrap_err(),
-        "inputs.views.schema: views.avsc: not there; name a file relative to the pipeline");
+    assert_eq!(
+        p.load_schemas(|_| Err("not there".into())).unwrap_err(),
+        "inputs.views.schema: views.avsc: not there; name a file relative to the pipeline"
+    );
     p.load_schemas(|path| Ok(format!("{{\"from\": \"{path}\"}}"))).unwrap();
     let back = Pipeline::parse(&p.to_toml(), "f").unwrap();
     let schema = back.inputs[0].schema.as_ref().unwrap();

@@ -292,14 +292,12 @@ fn defaults<'s>(
     for child in &want.children {
         let part = value.get(&child.name);
         match schema {
-            Schema::Record(record) => {
-                match record.fields.iter().find(|f| f.name == child.name) {
-                    Some(f) => {
-                        defaults(child, part.or(f.default.as_ref()), &f.schema, names, absent);
-                    }
-                    None => missing(child, absent, &Got::Missing),
+            Schema::Record(record) => match record.fields.iter().find(|f| f.name == child.name) {
+                Some(f) => {
+                    defaults(child, part.or(f.default.as_ref()), &f.schema, names, absent);
                 }
-            }
+                None => missing(child, absent, &Got::Missing),
+            },
             Schema::Map(map) if part.is_some() => defaults(child, part, &map.types, names, absent),
             _ => missing(child, absent, &Got::Missing),
         }

@@ -19,10 +19,6 @@ impl<'a> Cursor<'a> {
         Bad { what, at: self.at }
     }
 
-    pub fn at(&self) -> usize {
-        self.at
-    }
-
     /// One step of work.
     pub fn step(&mut self) -> Result<(), Bad> {
         match self.fuel.checked_sub(1) {

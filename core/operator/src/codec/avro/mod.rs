@@ -170,10 +170,7 @@ pub(super) struct Registry {
 const MAX_PLANS: usize = 1_024;
 
 impl Registry {
-    pub fn new(
-        schemas: Arc<dyn SchemaSource + Send + Sync>,
-        reader: Option<SchemaText>,
-    ) -> Self {
+    pub fn new(schemas: Arc<dyn SchemaSource + Send + Sync>, reader: Option<SchemaText>) -> Self {
         Self { schemas, reader, plans: Vec::new() }
     }
 

@@ -41,19 +41,22 @@ const VIEW: &str = r#"{"type":"record","name":"View","namespace":"a.b","fields":
 
 fn view() -> Avro {
     let user = |name: &str, friend: Avro| {
-        Avro::Record(vec![
-            ("name".into(), Avro::String(name.into())),
-            ("friend".into(), friend),
-        ])
+        Avro::Record(vec![("name".into(), Avro::String(name.into())), ("friend".into(), friend)])
     };
     let none = Avro::Union(0, Box::new(Avro::Null));
     let friend = Avro::Union(1, Box::new(user("bo", none)));
     Avro::Record(vec![
-        ("pad".into(), Avro::Array(vec![
-            Avro::Union(0, Box::new(Avro::Null)),
-            Avro::Union(1, Box::new(Avro::String("x".into()))),
-            Avro::Union(2, Box::new(Avro::Map(HashMap::from([("m".into(), Avro::Double(1.5))])))),
-        ])),
+        (
+            "pad".into(),
+            Avro::Array(vec![
+                Avro::Union(0, Box::new(Avro::Null)),
+                Avro::Union(1, Box::new(Avro::String("x".into()))),
+                Avro::Union(
+                    2,
+                    Box::new(Avro::Map(HashMap::from([("m".into(), Avro::Double(1.5))]))),
+                ),
+            ]),
+        ),
         ("id".into(), Avro::Union(1, Box::new(Avro::Long(-7)))),
         ("ts".into(), Avro::TimestampMicros(1_500)),
         ("kind".into(), Avro::Enum(1, "share".into())),
@@ -68,10 +71,14 @@ fn wants() -> Vec<Want> {
         want("id", Some(0), vec![]),
         want("ts", Some(1), vec![]),
         want("kind", Some(2), vec![]),
-        want("user", None, vec![
-            want("name", Some(3), vec![]),
-            want("friend", Some(6), vec![want("name", Some(4), vec![])]),
-        ]),
+        want(
+            "user",
+            None,
+            vec![
+                want("name", Some(3), vec![]),
+                want("friend", Some(6), vec![want("name", Some(4), vec![])]),
+            ],
+        ),
         want("tags", None, vec![want("a", Some(5), vec![])]),
         want("hash", Some(7), vec![]),
         want("nothing", Some(8), vec![]),
@@ -191,9 +198,9 @@ fn hostile_schemas_and_bodies_cost_little() {
     count.push(0x01);
     count[0] = 0xfe;
     assert!(run(&plan, &[&count[..], &[0]].concat(), 0).is_ok());
-    // Records that double at every level: 2^60 visits without a byte.
+    // Records that double at every level: 2^38 visits without a byte.
     let mut schema = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
-    for i in 1..60 {
+    for i in 1..38 {
         schema = format!(
             r#"{{"type":"record","name":"R{i}","fields":[{{"name":"a","type":{schema}}},{{"name":"b","type":"R{}"}}]}}"#,
             i - 1
@@ -228,8 +235,14 @@ fn hostile_schemas_and_bodies_cost_little() {
 fn leaf(name: String) -> impl Strategy<Value = serde_json::Value> {
     use serde_json::json;
     prop_oneof![
-        Just(json!("null")), Just(json!("boolean")), Just(json!("int")), Just(json!("long")),
-        Just(json!("float")), Just(json!("double")), Just(json!("bytes")), Just(json!("string")),
+        Just(json!("null")),
+        Just(json!("boolean")),
+        Just(json!("int")),
+        Just(json!("long")),
+        Just(json!("float")),
+        Just(json!("double")),
+        Just(json!("bytes")),
+        Just(json!("string")),
         Just(json!({"type":"long","logicalType":"timestamp-millis"})),
         Just(json!({"type":"long","logicalType":"timestamp-nanos"})),
         Just(json!({"type":"int","logicalType":"date"})),
@@ -267,7 +280,9 @@ prop_compose! {
 
 /// Takes every field, and `x` of those that are records.
 fn all_wants() -> Vec<Want> {
-    (0..5).map(|i| want(&format!("f{i}"), Some(2 * i), vec![want("x", Some(2 * i + 1), vec![])])).collect()
+    (0..5)
+        .map(|i| want(&format!("f{i}"), Some(2 * i), vec![want("x", Some(2 * i + 1), vec![])]))
+        .collect()
 }
 
 fn got_of(value: &Avro) -> Option<Got<'static>> {
@@ -323,10 +338,18 @@ fn check(schema: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
             }
         }
         (Err(_), Err(_)) => {}
-        (Ok(_), Err(bad)) => prop_assert!(
-            !rest.is_empty() || bad.what.contains("block's size"),
-            "{bad:?} {whole:?}"
-        ),
+        (Ok(value), Err(bad)) => {
+            // apache-avro takes a text cut off by the end for null, and does not
+            // look at the sizes of blocks.
+            let cut =
+                bad.what == "a length reaches past its end" || bad.what == "it ends too early";
+            let again = GenericDatumWriter::builder(&parsed).build().unwrap();
+            let differs = !again.write_value_to_vec(value.clone()).is_ok_and(|b| b == bytes);
+            prop_assert!(
+                !rest.is_empty() || bad.what.contains("block's size") || (cut && differs),
+                "{bad:?} {whole:?}"
+            );
+        }
         // Bounds of apache-avro's own.
         (Err(e), Ok(got)) => prop_assert!(false, "{e} {got:?}"),
         (Ok(other), Ok(_)) => prop_assert!(false, "{other:?}"),
