@@ -4,6 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use Verdict::{Filtered, Undecodable, Unkeyed, Untimed};
 use crate::key::KeyValue;
 use crate::pipeline::Pipeline;
 use crate::record::{Record, TimestampType};
@@ -80,7 +81,6 @@ fn the_first_check_that_fails_is_the_verdict() {
         assert_eq!(d.decode(&r), failed(verdict, time), "{value}");
         assert_eq!(d.explain_failure(&r), why, "{value}");
     };
-    use Verdict::{Filtered, Undecodable, Unkeyed, Untimed};
     let now = Some(NOW);
     check(
         "",
@@ -173,7 +173,7 @@ fn keys_of_every_type() {
         .decode(&record(format!(r#"{{"kind":"like","ts":1763626401480,"id":{k}}}"#)))
     {
         Decoded::Row(row) => row.key,
-        other => panic!("{k}: {other:?}"),
+        other @ Decoded::Failed { .. } => panic!("{k}: {other:?}"),
     };
     assert_eq!(key("-9223372036854775808"), Key::new(KeyValue::Int(i64::MIN)));
     assert_eq!(key("\"5\""), Key::new(KeyValue::String("5")));

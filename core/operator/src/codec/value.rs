@@ -155,8 +155,9 @@ fn decimal_ms(text: &str, unit: TimeUnit) -> Result<i64, NoTime> {
 fn float_ms(n: f64, unit: TimeUnit) -> Result<i64, NoTime> {
     let (up, down) = ratio(unit);
     let ms = (n * up as f64 / down as f64).floor();
-    // The bounds are exact as f64: -2^63 and 2^63.
-    if ms.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&ms) {
+    // 2^63 is exact as f64; i64::MAX is not.
+    let end = 2f64.powi(63);
+    if (-end..end).contains(&ms) {
         Ok(ms as i64)
     } else {
         Err(NoTime::OutOfRange)

@@ -232,7 +232,7 @@ fn hostile_schemas_and_bodies_cost_little() {
 
 // Random schemas, values of them, and bytes that are none.
 
-fn leaf(name: String) -> impl Strategy<Value = serde_json::Value> {
+fn leaf(name: &'static str) -> impl Strategy<Value = serde_json::Value> {
     use serde_json::json;
     prop_oneof![
         Just(json!("null")),
@@ -253,7 +253,7 @@ fn leaf(name: String) -> impl Strategy<Value = serde_json::Value> {
 
 prop_compose! {
     fn any_schema()(
-        leaves in prop::collection::vec(leaf("E".into()), 5),
+        leaves in prop::collection::vec(leaf("E"), 5),
         shape in prop::collection::vec(0..6usize, 5),
     ) -> String {
         use serde_json::json;
