@@ -8,10 +8,15 @@ mod layout;
 mod ledger;
 mod manifest;
 mod pyramid;
+mod read;
 mod summary;
 mod types;
+mod write;
 
+pub use blocks::CACHE_BYTES;
 pub use error::{Result, RunError};
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};
 pub use manifest::{InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
+pub use read::Run;
 pub use types::*;
+pub use write::Writer;

@@ -61,6 +61,9 @@ pub(crate) const KEY_FENCE: usize = 512;
 /// References between two fences.
 pub(crate) const REF_FENCE: usize = 1024;
 
+/// Lanes of a segment whose offsets stay in memory.
+pub(crate) const KEPT_LANES: usize = 256;
+
 /// Summary of a closed segment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Summary {
@@ -85,6 +88,9 @@ pub(crate) struct Summary {
     pub ref_fences: Vec<u64>,
     /// Row of the first decision of each page.
     pub decision_fences: Vec<u64>,
+    /// (lane, smallest offset, largest offset); empty where there are too many
+    /// lanes to keep them in memory.
+    pub lane_offsets: Vec<(u32, i64, i64)>,
     /// Last row decided.
     pub last_decision: u64,
     pub sections: Vec<(u64, u64)>,
@@ -158,6 +164,12 @@ impl Summary {
         out.u64s(&self.key_fences);
         out.u64s(&self.ref_fences);
         out.u64s(&self.decision_fences);
+        out.u64(self.lane_offsets.len() as u64);
+        for (lane, min, max) in &self.lane_offsets {
+            out.u32(*lane);
+            out.i64(*min);
+            out.i64(*max);
+        }
         put_pairs(&mut out, &self.sections);
         out.u64(self.files.len() as u64);
         for (len, crcs) in &self.files {
@@ -189,6 +201,10 @@ impl Summary {
         summary.key_fences = i.u64s()?;
         summary.ref_fences = i.u64s()?;
         summary.decision_fences = i.u64s()?;
+        let lanes = i.u64()?;
+        for _ in 0..lanes.min(KEPT_LANES as u64) {
+            summary.lane_offsets.push((i.u32()?, i.i64()?, i.i64()?));
+        }
         summary.sections = pairs(&mut i)?;
         let files = i.u64()?;
         for _ in 0..files.min(8) {

@@ -10,8 +10,6 @@
 //!    record is a tombstone, undecodable or untimed.
 
 mod save;
-#[cfg(test)]
-mod tests;
 mod tracker;
 mod tree;
 

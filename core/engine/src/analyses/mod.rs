@@ -1,3 +1,0 @@
-//! Questions asked of runs.
-
-pub mod truth;

@@ -1,0 +1,140 @@
+//! What became of rows: facts say what was known at arrival, decisions of this
+//! and later segments say what fell.
+
+use std::ops::Range;
+
+use super::Moment;
+use super::segment::Segment;
+use super::tables::Tables;
+use crate::operator::verdict::Verdict;
+use crate::run::error::{Result, RunError};
+use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part};
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fate {
+    pub verdict: u8,
+    pub reason: u8,
+    pub decided: Option<u64>,
+    pub cause: Option<u64>,
+    pub removed: Option<u64>,
+    /// Final at its arrival: never in the state.
+    pub at_arrival: bool,
+}
+
+impl Fate {
+    fn settled(&self) -> bool {
+        self.at_arrival || self.decided.is_some() && self.removed.is_some()
+    }
+}
+
+/// Decisions of a segment about rows `rows`: their positions, by page.
+pub(crate) fn decision_pages(segment: &Segment, rows: &Range<u64>) -> Range<u64> {
+    let s = &segment.summary;
+    if s.decisions == 0 || rows.start > s.last_decision {
+        return 0..0;
+    }
+    let fences = &s.decision_fences;
+    let first = fences.partition_point(|row| *row < rows.start).saturating_sub(1);
+    let last = fences.partition_point(|row| *row < rows.end);
+    let page = PAGE_ROWS as u64;
+    first as u64 * page..(last as u64 * page).min(s.decisions)
+}
+
+/// Joins ascending ranges that touch or overlap.
+pub(crate) fn union(ranges: &mut Vec<Range<u64>>) {
+    ranges.retain(|r| r.start < r.end);
+    ranges.dedup_by(|next, before| {
+        if next.start <= before.end {
+            before.end = before.end.max(next.end);
+            true
+        } else {
+            false
+        }
+    });
+}
+
+impl Moment {
+    /// The fates of rows of one segment, ascending. `arrivals` and
+    /// `at_arrival` are theirs.
+    pub fn fates(
+        &self,
+        tables: &Tables,
+        number: usize,
+        rows: &[u64],
+        arrivals: &[u64],
+        at_arrival: &[u8],
+    ) -> Result<Vec<Fate>> {
+        let mut fates: Vec<Fate> = at_arrival
+            .iter()
+            .zip(arrivals)
+            .map(|(verdict, arrival)| {
+                let open = *verdict == Verdict::Open as u8;
+                Fate {
+                    verdict: *verdict,
+                    reason: 0,
+                    decided: (!open).then_some(*arrival),
+                    cause: (!open).then_some(*arrival),
+                    removed: None,
+                    at_arrival: !open,
+                }
+            })
+            .collect();
+        let mut open = fates.iter().filter(|f| !f.settled()).count();
+        let Some(sources) = self.sources.get(number) else { return Ok(fates) };
+        for source in sources {
+            if open == 0 {
+                break;
+            }
+            let source = &self.segments[*source as usize];
+            let mut ranges: Vec<Range<u64>> = Vec::new();
+            // Consecutive rows are asked for at once.
+            let mut at = 0;
+            while at < rows.len() {
+                let mut end = at + 1;
+                while end < rows.len() && rows[end] - rows[end - 1] < PAGE_ROWS as u64 {
+                    end += 1;
+                }
+                if fates[at..end].iter().any(|f| !f.settled()) {
+                    ranges.push(decision_pages(source, &(rows[at]..rows[end - 1] + 1)));
+                }
+                at = end;
+            }
+            union(&mut ranges);
+            if ranges.is_empty() {
+                continue;
+            }
+            let columns = ["row", "at", "verdict", "reason", "removed", "cause"];
+            let table = tables.read(source, Part::Decisions, &columns, &ranges)?;
+            let (named, ats) = (table.u64s("row")?, table.u64s("at")?);
+            let (verdicts, reasons) = (table.u8s("verdict")?, table.u8s("reason")?);
+            let (removed, causes) = (table.bools("removed")?, table.u64s("cause")?);
+            let mut next = 0;
+            for (i, row) in named.iter().enumerate() {
+                while next < rows.len() && rows[next] < *row {
+                    next += 1;
+                }
+                if rows.get(next) != Some(row) {
+                    continue;
+                }
+                let fate = &mut fates[next];
+                let was = fate.settled();
+                if verdicts[i] != NO_VERDICT {
+                    if Verdict::from_code(verdicts[i]).is_none() {
+                        let path = &source.files[Part::Decisions as usize].path;
+                        return Err(RunError::corrupt(path, "a verdict that there is not"));
+                    }
+                    fate.verdict = verdicts[i];
+                    fate.reason = reasons[i];
+                    fate.decided = Some(ats[i]);
+                    fate.cause = Some(causes[i]);
+                }
+                if removed.value(i) {
+                    fate.removed = Some(ats[i]);
+                }
+                open -= usize::from(!was && fate.settled());
+            }
+        }
+        Ok(fates)
+    }
+}

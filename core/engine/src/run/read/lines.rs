@@ -1,0 +1,302 @@
+//! Event-time watermark lines over a range, from the pyramids.
+
+use super::density::level_for;
+use super::segment::Segment;
+use super::{Moment, Run};
+use crate::run::bytes::{i64_at, u32_at, u64_at};
+use crate::run::error::Result;
+use crate::run::pyramid::BLOCK_SHIFT;
+use crate::run::summary::{CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, Section};
+use crate::run::types::{Lines, MinMax, Range};
+use crate::run::write::{LEVEL_HIGHS, moves_watermark};
+
+/// A change of a lane: at an arrival its largest event time, or whether it is idle.
+#[derive(Clone, Copy)]
+enum Change {
+    High(u32, i64),
+    Idle(u32, bool),
+}
+
+fn span(min: i64, max: i64) -> Option<MinMax> {
+    (max != i64::MIN).then_some(MinMax { min: if min == i64::MIN { max } else { min }, max })
+}
+
+impl Run {
+    /// The lines of lanes, inputs and the join over `buckets` equal parts of a
+    /// range. Above 256 arrivals a bucket, lines are as fine as 256 arrivals.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn lines(&self, range: Range, lanes: &[u32], buckets: usize) -> Result<Lines> {
+        let now = self.now();
+        let edges = self.edges(&now, range, buckets)?;
+        let inputs = now.manifest.start.inputs.len();
+        let mut lines = Lines {
+            range,
+            buckets,
+            lanes: lanes.to_vec(),
+            lane_lines: vec![Vec::with_capacity(buckets); lanes.len()],
+            inputs: vec![Vec::with_capacity(buckets); inputs],
+            join: Vec::with_capacity(buckets),
+            arrival_ms: Vec::with_capacity(buckets),
+            arrivals: edges,
+        };
+        let edges = &lines.arrivals;
+        let (Some(from), Some(to)) = (edges.first().copied(), edges.last().copied()) else {
+            return Ok(lines);
+        };
+        if from >= to {
+            for line in lines.lane_lines.iter_mut().chain(&mut lines.inputs) {
+                line.resize(buckets, None);
+            }
+            lines.join.resize(buckets, None);
+            lines.arrival_ms.resize(buckets, None);
+            return Ok(lines);
+        }
+        let level = level_for(to - from, buckets);
+        let joins = self.join_at(&now, edges, level.is_none())?;
+        let mut state = self.lanes_before(&now, from)?;
+        let changes = self.changes(&now, from, to, level)?;
+        let mut changes = changes.into_iter().peekable();
+        for bucket in 0..buckets {
+            let end = edges[bucket + 1];
+            let before: Vec<i64> = lanes.iter().map(|lane| state.lane(*lane)).collect();
+            let inputs_before = state.inputs.clone();
+            while let Some((_, change)) = changes.next_if(|(at, _)| *at < end) {
+                state.apply(change);
+            }
+            state.settle();
+            for ((line, lane), before) in lines.lane_lines.iter_mut().zip(lanes).zip(before) {
+                line.push(span(before, state.lane(*lane)));
+            }
+            for ((line, after), before) in
+                lines.inputs.iter_mut().zip(&state.inputs).zip(inputs_before)
+            {
+                line.push(span(before, *after));
+            }
+            let (a, b) = (joins[bucket], joins[bucket + 1]);
+            lines.join.push(span(a.1, b.1));
+            lines.arrival_ms.push(span(a.0, b.0));
+        }
+        Ok(lines)
+    }
+
+    /// Arrival time and the join's event-time watermark at edges.
+    fn join_at(&self, now: &Moment, edges: &[u64], exact: bool) -> Result<Vec<(i64, i64)>> {
+        let (from, to) = (edges[0], edges[edges.len() - 1]);
+        let end = now.arrivals();
+        // After the last arrival there is no fact to ask.
+        let last = if to == end {
+            let (tracker, ms) = self.tracker_after(now, end - 1)?;
+            Some((ms, tracker.join()))
+        } else {
+            None
+        };
+        let mut values: Vec<(i64, i64)> = Vec::new();
+        if exact {
+            let mut before = None;
+            let columns = ["arrival", "arrival_ms", "watermark"];
+            self.rows_between(now, from, (to + 1).min(end), &columns, |t| {
+                let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
+                for (i, watermark) in t.i64s("watermark")?.iter().enumerate() {
+                    if before != Some(arrivals[i]) {
+                        before = Some(arrivals[i]);
+                        values.push((ms[i], *watermark));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        let ticks = self.ticks(now, from, to)?;
+        Ok(edges
+            .iter()
+            .map(|edge| match last {
+                Some(last) if *edge == end => last,
+                _ if exact => {
+                    values.get((edge - from) as usize).copied().unwrap_or((i64::MIN, i64::MIN))
+                }
+                _ => ticks.at(*edge).unwrap_or((i64::MIN, i64::MIN)),
+            })
+            .collect())
+    }
+
+    /// Lanes as they are before an arrival.
+    fn lanes_before(&self, now: &Moment, arrival: u64) -> Result<LaneLines> {
+        let start = &now.manifest.start;
+        let mut state = LaneLines {
+            highs: vec![(i64::MIN, false); start.lanes.len()],
+            of_input: vec![Vec::new(); start.inputs.len()],
+            delays: self
+                .inner
+                .pipeline
+                .inputs
+                .iter()
+                .map(|i| i.watermark.max_out_of_orderness.saturating_add(1))
+                .collect(),
+            lane_inputs: self.inner.lanes.inputs_of_lanes.clone(),
+            inputs: vec![i64::MIN; start.inputs.len()],
+        };
+        for (lane, info) in start.lanes.iter().enumerate() {
+            state.of_input[info.input as usize].push(lane as u32);
+        }
+        let Some(before) = arrival.checked_sub(1) else { return Ok(state) };
+        let (tracker, _) = self.tracker_after(now, before)?;
+        for (lane, high) in state.highs.iter_mut().enumerate() {
+            if let Some(lane) = tracker.lane(lane as u32) {
+                *high = (lane.max_seen.unwrap_or(i64::MIN), lane.idle);
+            }
+        }
+        for (i, input) in state.inputs.iter_mut().enumerate() {
+            *input = tracker.input(i as u8);
+        }
+        Ok(state)
+    }
+
+    /// What happens to lanes at arrivals `from..to`, in their order; a block's
+    /// largest event time counts at its first arrival.
+    fn changes(
+        &self,
+        now: &Moment,
+        from: u64,
+        to: u64,
+        level: Option<usize>,
+    ) -> Result<Vec<(u64, Change)>> {
+        let mut changes: Vec<(u64, Change)> = Vec::new();
+        match level {
+            Some(level) => {
+                let shift = BLOCK_SHIFT + 2 * level as u32;
+                for segment in segments(now, from, to) {
+                    self.highs(segment, level, from >> shift, (to - 1 >> shift) + 1, |block, high| {
+                        changes.push(((block << shift).max(from), high));
+                    })?;
+                }
+            }
+            None => {
+                let columns = ["arrival", "input", "partition", "event_time", "verdict"];
+                self.rows_between(now, from, to, &columns, |t| {
+                    let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
+                    let (partitions, verdicts) = (t.i32s("partition")?, t.u8s("verdict")?);
+                    for (i, time) in t.i64s("event_time")?.iter().enumerate() {
+                        if *time == i64::MIN || !moves_watermark(verdicts[i]) {
+                            continue;
+                        }
+                        if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                            changes.push((arrivals[i], Change::High(lane, *time)));
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        for segment in segments(now, from, to) {
+            let n = segment.len(Section::Clock, CLOCK_WIDTH);
+            let bytes = segment.entries(self.cache(), Section::Clock, CLOCK_WIDTH, 0, n)?;
+            for event in bytes.chunks_exact(CLOCK_WIDTH) {
+                let precedes = u64_at(event, 0);
+                if (from..to).contains(&precedes) && event[16] <= 1 {
+                    let lane = u64_at(event, 17) as u32;
+                    changes.push((precedes, Change::Idle(lane, event[16] == 0)));
+                }
+            }
+        }
+        changes.sort_by_key(|(at, _)| *at);
+        Ok(changes)
+    }
+
+    fn highs(
+        &self,
+        segment: &Segment,
+        level: usize,
+        first: u64,
+        end: u64,
+        mut each: impl FnMut(u64, Change),
+    ) -> Result<()> {
+        let section = LEVEL_HIGHS[level];
+        let n = segment.len(section, HIGH_WIDTH);
+        let find = |block: u64| {
+            segment.partition_point(self.cache(), section, HIGH_WIDTH, 0..n, |e| {
+                u64::from(u32_at(e, 0)) < block
+            })
+        };
+        let (a, b) = (find(first)?, find(end)?);
+        let bytes = segment.entries(self.cache(), section, HIGH_WIDTH, a, b)?;
+        for entry in bytes.chunks_exact(HIGH_WIDTH) {
+            let block = u64::from(u32_at(entry, 0));
+            each(block, Change::High(u32_at(entry, 4), i64_at(entry, 8)));
+        }
+        Ok(())
+    }
+
+    /// By lane, the largest event time seen at the end of what is published and
+    /// whether the lane is idle.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn lane_ends(&self) -> Result<Vec<(Option<i64>, bool)>> {
+        let now = self.now();
+        let Some(last) = now.segments.last() else {
+            return Ok(vec![(None, false); now.manifest.start.lanes.len()]);
+        };
+        let n = last.len(Section::End, END_WIDTH);
+        let bytes = last.entries(self.cache(), Section::End, END_WIDTH, 0, n)?;
+        Ok(bytes
+            .chunks_exact(END_WIDTH)
+            .map(|e| (Some(i64_at(e, 0)).filter(|high| *high != i64::MIN), e[8] != 0))
+            .collect())
+    }
+}
+
+fn segments(now: &Moment, from: u64, to: u64) -> &[std::sync::Arc<Segment>] {
+    let begin = now.segments.partition_point(|s| s.summary.end_arrival <= from);
+    let end = now.segments.partition_point(|s| s.summary.first_arrival < to);
+    &now.segments[begin..end.max(begin)]
+}
+
+/// Lanes as a sweep over arrivals sees them.
+struct LaneLines {
+    /// Largest event time, and whether idle.
+    highs: Vec<(i64, bool)>,
+    lane_inputs: Vec<u8>,
+    of_input: Vec<Vec<u32>>,
+    delays: Vec<i64>,
+    inputs: Vec<i64>,
+}
+
+impl LaneLines {
+    fn lane(&self, lane: u32) -> i64 {
+        let (Some((high, _)), Some(input)) =
+            (self.highs.get(lane as usize), self.lane_inputs.get(lane as usize))
+        else {
+            return i64::MIN;
+        };
+        if *high == i64::MIN {
+            return i64::MIN;
+        }
+        high.saturating_sub(self.delays.get(*input as usize).copied().unwrap_or(1))
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::High(lane, time) => {
+                if let Some(slot) = self.highs.get_mut(lane as usize) {
+                    *slot = (slot.0.max(time), false);
+                }
+            }
+            Change::Idle(lane, idle) => {
+                if let Some(slot) = self.highs.get_mut(lane as usize) {
+                    slot.1 = idle;
+                }
+            }
+        }
+    }
+
+    /// An input: the smallest of its lanes that are not idle; it never falls.
+    fn settle(&mut self) {
+        for (i, lanes) in self.of_input.iter().enumerate() {
+            let active = lanes.iter().filter(|lane| !self.highs[**lane as usize].1);
+            if let Some(min) = active.map(|lane| self.lane(*lane)).min() {
+                self.inputs[i] = self.inputs[i].max(min);
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Asking a run. Each question is a plain blocking call over one published
+//! moment of the run; what it costs at 10 million records, cold, stands in the
+//! design's table (2-architecture, "The run store") and is measured by
+//! [`super::bench_questions`].
+
+mod books;
+mod density;
+mod edges;
+mod fates;
+mod keys;
+mod lines;
+mod outputs;
+mod rows;
+mod search;
+mod segment;
+mod tables;
+mod verdicts;
+mod watermarks;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use super::blocks::{CACHE_BYTES, Cache};
+use super::bytes::u64_at;
+use super::error::{Result, RunError};
+use super::layout::PIPELINE;
+use super::manifest::{Lock, Manifest, RunState, text_digest};
+use super::pyramid::{ROWS, uncell};
+use super::summary::Section;
+use super::write::LaneTable;
+use crate::edges::recording::Recording;
+use crate::engine::step::CheckpointEntry;
+use crate::operator::pipeline::Pipeline;
+use crate::operator::verdict::Verdict;
+use segment::Segment;
+use tables::Tables;
+
+pub(crate) use segment::load_summary;
+
+/// A run, in progress or ended. Clones share everything; all calls may be made
+/// from any thread.
+#[derive(Clone)]
+pub struct Run {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    tables: Tables,
+    pipeline: Arc<Pipeline>,
+    pipeline_text: String,
+    lanes: LaneTable,
+    now: RwLock<Arc<Moment>>,
+    recording: RwLock<Option<Recording>>,
+    looked_for_recording: OnceLock<()>,
+}
+
+/// What was published at one moment.
+pub(crate) struct Moment {
+    pub manifest: Manifest,
+    pub segments: Vec<Arc<Segment>>,
+    /// By segment: those in which decisions about its rows fell, ascending.
+    sources: Vec<Vec<u32>>,
+    /// By segment: those with outputs that name its rows, ascending.
+    ref_sources: Vec<Vec<u32>>,
+    /// By block of 1,024 arrivals: rows by verdict code, and all rows in the last place.
+    sums: Vec<[u32; 11]>,
+    /// Of all blocks; open ones counted.
+    totals: [u64; 10],
+}
+
+/// The text of `pipeline.toml`, checked against the manifest.
+pub(crate) fn pipeline_text(dir: &Path, manifest: &Manifest) -> Result<String> {
+    let path = dir.join(PIPELINE);
+    let bytes = std::fs::read(&path).map_err(|e| RunError::io(&path, e))?;
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|text| text_digest(text) == manifest.pipeline_digest)
+        .ok_or_else(|| RunError::corrupt(&path, "it is not the pipeline that was run"))
+}
+
+impl Run {
+    /// Opens a run folder: also one in progress, cancelled or cut off, up to
+    /// its last published segment.
+    ///
+    /// # Errors
+    /// The folder is no run, was written by a newer version, or is damaged.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_with_cache(dir, CACHE_BYTES)
+    }
+
+    /// [`Run::open`] with a bound on the bytes that its cache holds.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_with_cache(dir: &Path, cache_bytes: usize) -> Result<Self> {
+        let manifest = Manifest::load(dir)?;
+        let pipeline_text = pipeline_text(dir, &manifest)?;
+        let file = dir.join(PIPELINE).display().to_string();
+        let pipeline = Pipeline::parse_with(&pipeline_text, &file, &manifest.start.overrides)
+            .map_err(|e| RunError::Pipeline(e.to_string()))?;
+        if pipeline.inputs.len() != manifest.start.inputs.len() {
+            return Err(RunError::corrupt(&dir.join(PIPELINE), "its inputs are not the run's"));
+        }
+        let tables = Tables::new(Arc::new(Cache::new(cache_bytes)));
+        let lanes = LaneTable::new(manifest.start.inputs.len(), &manifest.start.lanes);
+        let moment = Moment::load(dir, manifest, None, &tables)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                dir: dir.to_owned(),
+                tables,
+                pipeline: Arc::new(pipeline),
+                pipeline_text,
+                lanes,
+                now: RwLock::new(Arc::new(moment)),
+                recording: RwLock::new(None),
+                looked_for_recording: OnceLock::new(),
+            }),
+        })
+    }
+
+    /// Looks for segments published since; whether anything is new.
+    ///
+    /// # Errors
+    /// The folder vanished or is damaged; the run can still be asked about
+    /// what was there before.
+    pub fn refresh(&self) -> Result<bool> {
+        let manifest = Manifest::load(&self.inner.dir)?;
+        let old = self.now();
+        let moment = Moment::load(&self.inner.dir, manifest, Some(&old), &self.inner.tables)?;
+        if moment.manifest == old.manifest {
+            return Ok(false);
+        }
+        *self.inner.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(moment);
+        Ok(true)
+    }
+
+    pub(crate) fn now(&self) -> Arc<Moment> {
+        Arc::clone(&self.inner.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// The manifest as last read; its state is `CutOff` where it says running
+    /// but no process holds the run.
+    #[must_use]
+    pub fn manifest(&self) -> Manifest {
+        self.now().manifest.clone()
+    }
+
+    /// Whether and how the run ended.
+    #[must_use]
+    pub fn state(&self) -> RunState {
+        self.now().manifest.state
+    }
+
+    /// The pipeline as it was run, overrides applied.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<Pipeline> {
+        &self.inner.pipeline
+    }
+
+    /// The pipeline's text, without overrides.
+    #[must_use]
+    pub fn pipeline_text(&self) -> &str {
+        &self.inner.pipeline_text
+    }
+
+    /// Rows that are published.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.now().rows()
+    }
+
+    /// Arrivals that are published: 0 up to this one, exclusive.
+    #[must_use]
+    pub fn arrivals(&self) -> u64 {
+        self.now().arrivals()
+    }
+
+    /// Outputs that are published.
+    #[must_use]
+    pub fn outputs(&self) -> u64 {
+        self.now().segments.last().map_or(0, |s| s.summary.end_output)
+    }
+
+    /// Checkpoints in order.
+    #[must_use]
+    pub fn checkpoints(&self) -> Vec<CheckpointEntry> {
+        self.now().manifest.checkpoints.clone()
+    }
+
+    /// The recording that was run over, where it still lies or was located.
+    /// Without it all but values can be asked.
+    #[must_use]
+    pub fn recording(&self) -> Option<Recording> {
+        self.inner.looked_for_recording.get_or_init(|| {
+            let path = self.now().manifest.start.recording.path.clone();
+            // Missing or changed: the run goes without, see `locate`.
+            let _ = self.locate(&path);
+        });
+        self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Names the place that the recording moved to.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is another recording.
+    pub fn locate(&self, path: &Path) -> Result<()> {
+        let recording = Recording::open(path).map_err(|e| RunError::Recording(e.to_string()))?;
+        let want = &self.now().manifest.start.recording.digest;
+        if recording.digest() != want {
+            return Err(RunError::Recording(format!(
+                "{}: another recording than the one that was run over (digest {}, not {want})",
+                path.display(),
+                recording.digest(),
+            )));
+        }
+        *self.inner.recording.write().unwrap_or_else(PoisonError::into_inner) = Some(recording);
+        Ok(())
+    }
+
+    /// Forgets all that was read, so that the next question is a cold one (measurements).
+    pub fn forget(&self) {
+        self.inner.tables.clear();
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.inner.tables.cache
+    }
+}
+
+impl Moment {
+    fn load(
+        dir: &Path,
+        mut manifest: Manifest,
+        old: Option<&Self>,
+        tables: &Tables,
+    ) -> Result<Self> {
+        if manifest.state == RunState::Running && !Lock::is_held(dir) {
+            manifest.state = RunState::CutOff;
+        }
+        // Segments once published never change, unless a run is resumed.
+        let old = old.filter(|old| {
+            manifest.segments.len() >= old.segments.len()
+                && manifest.segments[..old.segments.len()]
+                    == old.manifest.segments[..old.segments.len()]
+        });
+        let mut moment = Self {
+            segments: old.map_or_else(Vec::new, |old| old.segments.clone()),
+            sources: old.map_or_else(Vec::new, |old| old.sources.clone()),
+            ref_sources: old.map_or_else(Vec::new, |old| old.ref_sources.clone()),
+            sums: old.map_or_else(Vec::new, |old| old.sums.clone()),
+            totals: old.map_or([0; 10], |old| old.totals),
+            manifest,
+        };
+        let durable = moment.manifest.checkpoints.last().map_or(0, |c| c.arrival);
+        for number in moment.segments.len()..moment.manifest.segments.len() {
+            let at = moment.manifest.segments[number];
+            let added = Segment::open(dir, number as u64, at)
+                .and_then(|segment| moment.add(segment, dir, tables));
+            match added {
+                Ok(()) => {}
+                // After a power cut the newest segments may not have reached the
+                // disk; a checkpoint's have.
+                Err(_) if moment.manifest.state == RunState::CutOff && at.end > durable => {
+                    moment.manifest.segments.truncate(number);
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(moment)
+    }
+
+    fn add(&mut self, segment: Segment, dir: &Path, tables: &Tables) -> Result<()> {
+        let s = &segment.summary;
+        let before = self.segments.last().map(|s| &s.summary);
+        let fits = s.first_arrival == before.map_or(0, |b| b.end_arrival)
+            && s.first_row == before.map_or(0, |b| b.end_row)
+            && s.first_output == before.map_or(0, |b| b.end_output)
+            && s.targets.iter().chain(&s.ref_targets).all(|t| t.0 <= s.number)
+            && s.books.inputs.len() == self.manifest.start.inputs.len();
+        if !fits {
+            return Err(RunError::corrupt(
+                &segment.index().path,
+                format!("it does not go on where the segment before it ended ({})", dir.display()),
+            ));
+        }
+        let cells = segment.len(Section::Sums, 8);
+        let bytes = segment.entries(&tables.cache, Section::Sums, 8, 0, cells)?;
+        let blocks = s.end_arrival.div_ceil(1024).max(self.sums.len() as u64);
+        let sums: Vec<_> = bytes.chunks_exact(8).map(|e| uncell(u64_at(e, 0))).collect();
+        if sums.iter().any(|(block, _, verdict, _)| {
+            *block >= blocks || *verdict != ROWS && *verdict as usize >= Verdict::ALL.len()
+        }) {
+            return Err(RunError::corrupt(&segment.index().path, "a sum beyond its end"));
+        }
+        self.sums.resize(blocks as usize, [0; 11]);
+        for (block, _, verdict, count) in sums {
+            let code = if verdict == ROWS { 10 } else { usize::from(verdict) };
+            let slot = &mut self.sums[block as usize][code];
+            *slot = slot.wrapping_add(count as u32);
+        }
+        self.totals = [0; 10];
+        for counts in &s.books.inputs {
+            self.totals.iter_mut().zip(counts.0).for_each(|(total, n)| *total += n);
+        }
+        let number = self.segments.len();
+        self.sources.push(Vec::new());
+        self.ref_sources.push(Vec::new());
+        for (target, _) in &s.targets {
+            self.sources[*target as usize].push(number as u32);
+        }
+        for (target, _) in &s.ref_targets {
+            self.ref_sources[*target as usize].push(number as u32);
+        }
+        self.segments.push(Arc::new(segment));
+        Ok(())
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.segments.last().map_or(0, |s| s.summary.end_row)
+    }
+
+    pub fn arrivals(&self) -> u64 {
+        self.segments.last().map_or(0, |s| s.summary.end_arrival)
+    }
+
+    /// The segment that a row is in.
+    pub fn segment_of_row(&self, row: u64) -> Option<usize> {
+        let at = self.segments.partition_point(|s| s.summary.end_row <= row);
+        (at < self.segments.len()).then_some(at)
+    }
+
+    /// The segment that an arrival is in.
+    pub fn segment_of_arrival(&self, arrival: u64) -> Option<usize> {
+        let at = self.segments.partition_point(|s| s.summary.end_arrival <= arrival);
+        (at < self.segments.len()).then_some(at)
+    }
+
+    /// Rows by verdict of a block of 1,024 arrivals.
+    fn block(&self, block: usize) -> [u32; 10] {
+        let sum = &self.sums[block];
+        let mut counts = [0; 10];
+        counts.copy_from_slice(&sum[..10]);
+        let decided: u32 = counts.iter().skip(1).sum();
+        counts[Verdict::Open as usize] = sum[10].saturating_sub(decided);
+        counts
+    }
+}

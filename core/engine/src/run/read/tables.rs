@@ -1,0 +1,182 @@
+//! Rows of a segment's Parquet files, by page.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{
+    Array, BinaryArray, BooleanArray, LargeBinaryArray, ListArray, PrimitiveArray, RecordBatch,
+};
+use arrow::compute::concat_batches;
+use lru::LruCache;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::metadata::PageIndexPolicy;
+
+use super::segment::Segment;
+use crate::run::blocks::{Cache, Chunks};
+use crate::run::error::{Result, RunError};
+use crate::run::layout::Part;
+
+/// Footers of files kept in memory.
+const FOOTERS: usize = 256;
+
+/// Reads tables; keeps the footers of the files last used.
+pub(crate) struct Tables {
+    pub cache: Arc<Cache>,
+    footers: Mutex<LruCache<(u64, u8), ArrowReaderMetadata>>,
+}
+
+/// Columns of some rows.
+pub(crate) struct Columns {
+    batch: RecordBatch,
+    path: std::path::PathBuf,
+}
+
+impl Tables {
+    pub fn new(cache: Arc<Cache>) -> Self {
+        let n = NonZeroUsize::new(FOOTERS).unwrap_or(NonZeroUsize::MIN);
+        Self { cache, footers: Mutex::new(LruCache::new(n)) }
+    }
+
+    /// Forgets everything (measurements).
+    pub fn clear(&self) {
+        self.cache.clear();
+        self.footers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Some columns of some rows of a file; rows count from its start, ranges ascend.
+    pub fn read(
+        &self,
+        segment: &Segment,
+        part: Part,
+        columns: &[&str],
+        ranges: &[Range<u64>],
+    ) -> Result<Columns> {
+        let file = &segment.files[part as usize];
+        let bad = |e: String| RunError::corrupt(&file.path, e);
+        let chunks = Chunks { cache: Arc::clone(&self.cache), file: Arc::clone(file) };
+        let name = (segment.summary.number, part as u8);
+        let known = {
+            let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+            footers.get(&name).cloned()
+        };
+        let own = |e: parquet::errors::ParquetError| match e {
+            parquet::errors::ParquetError::External(e) => match e.downcast::<RunError>() {
+                Ok(e) => *e,
+                Err(e) => bad(e.to_string()),
+            },
+            e => bad(e.to_string()),
+        };
+        let footer = match known {
+            Some(footer) => footer,
+            None => {
+                let options = ArrowReaderOptions::new()
+                    .with_skip_arrow_metadata(true)
+                    .with_column_index_policy(PageIndexPolicy::Skip)
+                    .with_offset_index_policy(PageIndexPolicy::Optional);
+                let footer = ArrowReaderMetadata::load(&chunks, options).map_err(own)?;
+                let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+                footers.put(name, footer.clone());
+                footer
+            }
+        };
+        let rows = footer.metadata().file_metadata().num_rows() as u64;
+        let wanted: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();
+        if ranges.last().is_some_and(|r| r.end > rows) {
+            return Err(bad(format!("it has {rows} rows, fewer than its summary says")));
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, footer);
+        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+        let selection = RowSelection::from_consecutive_ranges(
+            ranges.iter().map(|r| r.start as usize..r.end as usize),
+            rows as usize,
+        );
+        let reader = builder
+            .with_projection(mask)
+            .with_row_selection(selection)
+            .with_batch_size((wanted as usize).max(1))
+            .build()
+            .map_err(own)?;
+        let schema = arrow::array::RecordBatchReader::schema(&reader);
+        let mut batches = Vec::with_capacity(1);
+        for batch in reader {
+            batches.push(batch.map_err(|e| match e {
+                arrow::error::ArrowError::ExternalError(e) => bad(e.to_string()),
+                e => bad(e.to_string()),
+            })?);
+        }
+        let batch = match batches.len() {
+            1 => batches.swap_remove(0),
+            _ => concat_batches(&schema, &batches).map_err(|e| bad(e.to_string()))?,
+        };
+        if batch.num_rows() as u64 != wanted {
+            return Err(bad(format!("{} rows where {wanted} belong", batch.num_rows())));
+        }
+        Ok(Columns { batch, path: file.path.clone() })
+    }
+}
+
+impl Columns {
+    fn column<T: Array + 'static>(&self, name: &str) -> Result<&T> {
+        self.batch
+            .column_by_name(name)
+            .and_then(|c| c.as_any().downcast_ref())
+            .ok_or_else(|| RunError::corrupt(&self.path, format!("no column {name} of its type")))
+    }
+
+    fn values<T: arrow::datatypes::ArrowPrimitiveType>(&self, name: &str) -> Result<&[T::Native]> {
+        Ok(self.column::<PrimitiveArray<T>>(name)?.values())
+    }
+
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+    pub fn u64s(&self, name: &str) -> Result<&[u64]> {
+        self.values::<arrow::datatypes::UInt64Type>(name)
+    }
+    pub fn i64s(&self, name: &str) -> Result<&[i64]> {
+        self.values::<arrow::datatypes::Int64Type>(name)
+    }
+    pub fn i32s(&self, name: &str) -> Result<&[i32]> {
+        self.values::<arrow::datatypes::Int32Type>(name)
+    }
+    pub fn u32s(&self, name: &str) -> Result<&[u32]> {
+        self.values::<arrow::datatypes::UInt32Type>(name)
+    }
+    pub fn u8s(&self, name: &str) -> Result<&[u8]> {
+        self.values::<arrow::datatypes::UInt8Type>(name)
+    }
+    pub fn bools(&self, name: &str) -> Result<&BooleanArray> {
+        self.column(name)
+    }
+    pub fn binary(&self, name: &str) -> Result<&dyn BinaryLike> {
+        if let Ok(a) = self.column::<LargeBinaryArray>(name) {
+            return Ok(a);
+        }
+        Ok(self.column::<BinaryArray>(name)?)
+    }
+    /// Lists, where the file has them.
+    pub fn lists(&self, name: &str) -> Option<&ListArray> {
+        self.column(name).ok()
+    }
+}
+
+/// Byte strings by position.
+pub(crate) trait BinaryLike {
+    fn at(&self, i: usize) -> &[u8];
+}
+
+impl BinaryLike for LargeBinaryArray {
+    fn at(&self, i: usize) -> &[u8] {
+        self.value(i)
+    }
+}
+
+impl BinaryLike for BinaryArray {
+    fn at(&self, i: usize) -> &[u8] {
+        self.value(i)
+    }
+}

@@ -1,0 +1,137 @@
+//! Event-time watermarks at any arrival: the nearest snapshot of the tracker,
+//! then the same tracker over the arrivals in between.
+
+use super::{Moment, Run};
+use crate::operator::record::Arrival;
+use crate::operator::watermark::{Tracker, TrackerInput};
+use crate::run::bytes::u64_at;
+use crate::run::error::{Result, RunError};
+use crate::run::layout::Part;
+use crate::run::summary::{Section, TRACKER_WIDTH};
+use crate::run::types::{HolderAt, LaneAt, WatermarksAt};
+use crate::run::write::moves_watermark;
+
+fn some(time: i64) -> Option<i64> {
+    (time != i64::MIN).then_some(time)
+}
+
+impl Run {
+    /// Event-time watermarks of all lanes, inputs and the join just after an
+    /// arrival, and who holds the join's back.
+    ///
+    /// # Errors
+    /// There is no such arrival, or the store cannot be read.
+    pub fn watermarks_at(&self, arrival: Arrival) -> Result<WatermarksAt> {
+        let now = self.now();
+        let (tracker, arrival_ms) = self.tracker_after(&now, arrival)?;
+        let lanes = (0..tracker.lanes()).filter_map(|lane| tracker.lane(lane));
+        let lanes = lanes
+            .map(|lane| LaneAt {
+                watermark: some(lane.watermark),
+                max_seen: lane.max_seen,
+                idle: lane.idle,
+                since: lane.max_seen.map(|_| lane.since),
+                last_active_ms: some(lane.last_active_ms),
+            })
+            .collect();
+        let inputs = now.manifest.start.inputs.len();
+        Ok(WatermarksAt {
+            arrival,
+            arrival_ms,
+            lanes,
+            inputs: (0..inputs).map(|i| some(tracker.input(i as u8))).collect(),
+            join: some(tracker.join()),
+            holder: tracker.holder().map(|holder| HolderAt {
+                lane: holder.lane,
+                since: holder.since,
+                why: holder.why,
+            }),
+        })
+    }
+
+    fn tracker_inputs(&self, now: &Moment) -> Vec<TrackerInput> {
+        let lanes = &now.manifest.start.lanes;
+        self.inner
+            .pipeline
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(i, input)| TrackerInput {
+                spec: input.watermark,
+                partitions: lanes.iter().filter(|l| l.input as usize == i).count() as u32,
+            })
+            .collect()
+    }
+
+    /// The tracker as it is after an arrival, and that arrival's time.
+    pub(super) fn tracker_after(&self, now: &Moment, arrival: Arrival) -> Result<(Tracker, i64)> {
+        let last = now
+            .segment_of_arrival(arrival)
+            .ok_or_else(|| RunError::NoSuch(format!("the run has no arrival {arrival}")))?;
+        let (mut tracker, mut from) = self.tracker_before(now, last, arrival)?;
+        let mut arrival_ms = i64::MIN;
+        let mut number = now.segment_of_arrival(from).unwrap_or(last);
+        while number <= last {
+            let segment = &now.segments[number];
+            let s = &segment.summary;
+            let to = (arrival + 1).min(s.end_arrival);
+            let rows = self.row_of_arrival(now, from)? - s.first_row
+                ..self.row_of_arrival(now, to)?.min(s.end_row) - s.first_row;
+            let columns =
+                ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
+            let t = self.inner.tables.read(
+                segment,
+                Part::Rows,
+                &columns,
+                std::slice::from_ref(&rows),
+            )?;
+            let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
+            let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
+            let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
+            let mut before = None;
+            for i in 0..t.len() {
+                if before != Some(arrivals[i]) {
+                    before = Some(arrivals[i]);
+                    arrival_ms = ms[i];
+                    while let Some(due) = tracker.next_due(ms[i]) {
+                        tracker.fire(due, arrivals[i]);
+                    }
+                }
+                if times[i] != i64::MIN && moves_watermark(verdicts[i]) {
+                    if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                        tracker.observe(lane, times[i], ms[i], arrivals[i]);
+                    }
+                }
+            }
+            from = to;
+            number += 1;
+        }
+        Ok((tracker, arrival_ms))
+    }
+
+    /// The newest snapshot at or before an arrival, and the arrival it precedes.
+    fn tracker_before(&self, now: &Moment, last: usize, at: Arrival) -> Result<(Tracker, Arrival)> {
+        let inputs = self.tracker_inputs(now);
+        for number in (0..=last).rev() {
+            let segment = &now.segments[number];
+            let all = 0..segment.len(Section::Trackers, TRACKER_WIDTH);
+            let after = segment.partition_point(
+                self.cache(),
+                Section::Trackers,
+                TRACKER_WIDTH,
+                all,
+                |e| u64_at(e, 0) <= at,
+            )?;
+            let Some(found) = after.checked_sub(1) else { continue };
+            let entry =
+                segment.entries(self.cache(), Section::Trackers, TRACKER_WIDTH, found, after)?;
+            let (from, len) = (u64_at(&entry, 8), u64_at(&entry, 16));
+            let bytes =
+                segment.bytes(self.cache(), Section::TrackerBytes, from, from.saturating_add(len))?;
+            let tracker = Tracker::load(inputs, &bytes)
+                .map_err(|e| RunError::corrupt(&segment.index().path, e.to_string()))?;
+            return Ok((tracker, u64_at(&entry, 0)));
+        }
+        Ok((Tracker::new(inputs), 0))
+    }
+}

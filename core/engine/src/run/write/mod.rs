@@ -1,0 +1,328 @@
+//! Writing a run: steps fill a segment, a full one is written and published.
+//! Memory is that of one segment and of the lanes of a bounded number of older ones.
+
+mod close;
+mod lanes;
+mod open;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{Result, RunError};
+use super::layout::{PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
+use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
+use super::read::load_summary;
+use super::summary::{END_WIDTH, Section};
+use super::types::Books;
+use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
+use crate::operator::record::Arrival;
+use crate::operator::verdict::Counts;
+
+pub(crate) use close::{LEVEL_CELLS, LEVEL_HIGHS};
+pub(crate) use lanes::LaneTable;
+pub(crate) use open::moves_watermark;
+
+use lanes::RowLanes;
+use open::{Open, Running, Stretch};
+
+/// A segment is closed early when it holds this many decisions or outputs (a
+/// watermark that moves after a long stall decides millions of rows at once),
+/// or this many bytes of keys or trackers.
+const MANY_ENTRIES: usize = 1 << 20;
+const MANY_BYTES: usize = 64 << 20;
+
+/// Writes a run folder; the engine's sink.
+pub struct Writer {
+    dir: PathBuf,
+    manifest: Manifest,
+    /// Held while the run is in progress.
+    _lock: Lock,
+    table: Arc<LaneTable>,
+    older: RowLanes,
+    /// First row of each closed segment.
+    firsts: Vec<u64>,
+    open: Open,
+    running: Running,
+    folds: bool,
+    /// Segments that are not yet known to be on the disk.
+    unsynced: Vec<u64>,
+}
+
+impl Writer {
+    /// Makes the folder and starts a run in it. `folds`: outputs may name more
+    /// than two rows.
+    ///
+    /// # Errors
+    /// The folder exists already (an empty one does not count) or cannot be written.
+    pub fn create(dir: &Path, start: ManifestStart, folds: bool) -> Result<Self> {
+        let taken = match std::fs::read_dir(dir) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
+            Err(_) => true,
+        };
+        if taken {
+            return Err(RunError::Exists(dir.to_owned()));
+        }
+        let segments = dir.join(SEGMENTS);
+        std::fs::create_dir_all(&segments).map_err(|e| RunError::io(&segments, e))?;
+        let lock = Lock::take(dir)?;
+        let pipeline = dir.join(PIPELINE);
+        std::fs::write(&pipeline, &start.pipeline_text).map_err(|e| RunError::io(&pipeline, e))?;
+        let manifest = Manifest::new(start);
+        manifest.store(dir, true)?;
+        Ok(Self::with(dir, manifest, lock, folds, vec![0], 0, 0))
+    }
+
+    fn with(
+        dir: &Path,
+        manifest: Manifest,
+        lock: Lock,
+        folds: bool,
+        bounds: Vec<u64>,
+        arrival: u64,
+        output: u64,
+    ) -> Self {
+        let start = &manifest.start;
+        let lanes = start.lanes.len();
+        let table = Arc::new(LaneTable::new(start.inputs.len(), &start.lanes));
+        let row = bounds.last().copied().unwrap_or(0);
+        Self {
+            running: Running {
+                books: Books {
+                    inputs: vec![Counts::default(); start.inputs.len()],
+                    ..Books::default()
+                },
+                ends: vec![(i64::MIN, false); lanes],
+                last_arrival: arrival.checked_sub(1),
+                last_ms: i64::MIN,
+            },
+            open: Open::new(lanes, arrival, row, output),
+            firsts: bounds[..bounds.len() - 1].to_vec(),
+            older: RowLanes::new(dir, Arc::clone(&table), bounds),
+            dir: dir.to_owned(),
+            manifest,
+            _lock: lock,
+            table,
+            folds,
+            unsynced: Vec::new(),
+        }
+    }
+
+    /// Opens a run folder whose process ended, cuts it at the checkpoint at
+    /// arrival `at` (or at 0) and goes on from there.
+    ///
+    /// # Errors
+    /// A living process has the folder, it has no checkpoint at `at`, or it is damaged.
+    pub fn resume(dir: &Path, at: Arrival, folds: bool) -> Result<Self> {
+        let mut manifest = Manifest::load(dir)?;
+        let lock = Lock::take(dir)?;
+        let keep = manifest.segments.partition_point(|s| s.end <= at);
+        let stands_at = keep.checked_sub(1).map_or(0, |last| manifest.segments[last].end);
+        if stands_at != at {
+            return Err(RunError::NoSuch(format!(
+                "{}: has no checkpoint at arrival {at}; the nearest before it is {stands_at}",
+                dir.display()
+            )));
+        }
+        // An empty closing segment after the checkpoint's belongs to what follows.
+        let keep = manifest.segments[..keep]
+            .iter()
+            .position(|s| s.end == at)
+            .map_or(keep, |first| first + 1);
+        let cut = manifest.segments.split_off(keep);
+        manifest.checkpoints.retain(|c| c.arrival <= at);
+        manifest.state = RunState::Running;
+        manifest.end = None;
+        manifest.pid = std::process::id();
+        manifest.start.pipeline_text = super::read::pipeline_text(dir, &manifest)?;
+        manifest.store(dir, true)?;
+        for number in keep..keep + cut.len() {
+            for part in Part::ALL {
+                let path = part.path(dir, number as u64);
+                match std::fs::remove_file(&path) {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(RunError::io(&path, e));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut bounds = vec![0];
+        let mut last = None;
+        for (number, segment) in manifest.segments.iter().enumerate() {
+            let summary = load_summary(dir, number as u64, *segment)?;
+            bounds.push(summary.end_row);
+            last = Some(summary);
+        }
+        let output = last.as_ref().map_or(0, |s| s.end_output);
+        let mut writer = Self::with(dir, manifest, lock, folds, bounds, at, output);
+        if let Some(summary) = last {
+            writer.running.books = summary.books.clone();
+            writer.running.last_ms = summary.last_ms;
+            let path = Part::Index.path(dir, summary.number);
+            let bytes = std::fs::read(&path).map_err(|e| RunError::io(&path, e))?;
+            let (from, len) = summary.sections[Section::End as usize];
+            let ends = bytes.get(from as usize..(from + len) as usize).unwrap_or_default();
+            if ends.len() != writer.running.ends.len() * END_WIDTH {
+                return Err(RunError::corrupt(&path, "it does not fit the run's lanes"));
+            }
+            for (end, bytes) in writer.running.ends.iter_mut().zip(ends.chunks_exact(END_WIDTH)) {
+                *end = (super::bytes::i64_at(bytes, 0), bytes[8] != 0);
+            }
+        }
+        Ok(writer)
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The books as they stand.
+    #[must_use]
+    pub fn books(&self) -> &Books {
+        &self.running.books
+    }
+
+    fn take(&mut self, step: &Step) -> Result<()> {
+        let facts = &step.facts;
+        if facts.first_row != self.open.first_row + self.open.facts.len() as u64
+            && !facts.is_empty()
+        {
+            return Err(RunError::NoSuch(format!("row {} out of turn", facts.first_row)));
+        }
+        let mut rows = 0;
+        let mut decisions = &step.decisions[..];
+        let mut outputs = &step.outputs[..];
+        let mut clock = &step.clock[..];
+        let mut state = &step.state[..];
+        let mut trackers = &step.trackers[..];
+        loop {
+            let limit = self.open.first_arrival + SEGMENT_ARRIVALS;
+            let bound = self.open.mark_end().min(limit);
+            let last = step.end <= bound;
+            let end = if last { step.end.max(self.open.end) } else { bound };
+            let cut = |n: usize, all: usize| if last { all } else { n };
+            let row_end =
+                cut(rows + facts.arrival[rows..].partition_point(|a| *a < bound), facts.len());
+            let d = cut(decisions.partition_point(|d| d.at < bound), decisions.len());
+            let o = cut(outputs.partition_point(|o| o.at < bound), outputs.len());
+            let c = cut(clock.partition_point(|c| c.precedes < bound), clock.len());
+            let s = cut(state.partition_point(|s| s.arrival < bound), state.len());
+            let t = cut(trackers.partition_point(|t| t.0 < bound), trackers.len());
+            let stretch = Stretch {
+                facts,
+                rows: rows..row_end,
+                decisions: &decisions[..d],
+                outputs: &outputs[..o],
+                clock: &clock[..c],
+                state: &state[..s],
+                end,
+            };
+            self.open.append(&stretch, &self.table, &mut self.older, &mut self.running)?;
+            for tracker in &trackers[..t] {
+                self.open.tracker_bytes += tracker.1.len();
+                self.open.trackers.push(tracker.clone());
+            }
+            rows = row_end;
+            decisions = &decisions[d..];
+            outputs = &outputs[o..];
+            clock = &clock[c..];
+            state = &state[s..];
+            trackers = &trackers[t..];
+            let full = end >= limit
+                || self.open.fallen.len() >= MANY_ENTRIES
+                || self.open.refs.len() >= MANY_ENTRIES
+                || self.open.facts.keys.len() >= MANY_BYTES
+                || self.open.tracker_bytes >= MANY_BYTES;
+            if full && end > self.open.first_arrival {
+                self.close()?;
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes and publishes the open segment, if anything is in it.
+    fn close(&mut self) -> Result<()> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let number = self.firsts.len() as u64;
+        let next = Open::new(
+            self.manifest.start.lanes.len(),
+            self.open.end,
+            self.open.first_row + self.open.facts.len() as u64,
+            self.open.first_output + self.open.outputs.at.len() as u64,
+        );
+        let open = std::mem::replace(&mut self.open, next);
+        self.firsts.push(open.first_row);
+        let firsts = &self.firsts;
+        let segment_of =
+            |row: u64| firsts.partition_point(|first| *first <= row).saturating_sub(1) as u64;
+        let closed = close::close(
+            &self.dir,
+            number,
+            open,
+            &self.running,
+            self.folds,
+            &segment_of,
+            self.table.row_is_arrival,
+        )?;
+        self.older.push(closed.rows);
+        self.manifest.segments.push(closed.segment);
+        self.unsynced.push(number);
+        self.manifest.store(&self.dir, false)
+    }
+
+    /// Makes all that is published durable.
+    fn sync(&mut self) -> Result<()> {
+        for number in self.unsynced.drain(..) {
+            for part in Part::ALL {
+                let path = part.path(&self.dir, number);
+                File::open(&path)
+                    .and_then(|file| file.sync_all())
+                    .map_err(|e| RunError::io(&path, e))?;
+            }
+        }
+        let folder = self.dir.join(SEGMENTS);
+        File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))?;
+        self.manifest.store(&self.dir, true)
+    }
+
+    /// Publishes what is left and says how the run ended.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(mut self, state: RunState, end: RunEnd) -> Result<()> {
+        let closed = self.close();
+        self.manifest.state = state;
+        self.manifest.end = Some(end);
+        let synced = self.sync();
+        closed.and(synced)
+    }
+}
+
+impl Sink for Writer {
+    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        self.take(&step).map_err(|e| SinkError(e.to_string()))
+    }
+
+    fn barrier(&mut self, at: Arrival) -> Result<(), SinkError> {
+        if at != self.open.end {
+            return Err(SinkError(format!(
+                "a barrier at arrival {at}, but the steps end at {}",
+                self.open.end
+            )));
+        }
+        self.close().map_err(|e| SinkError(e.to_string()))
+    }
+
+    fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
+        self.manifest.checkpoints.push(entry);
+        self.sync().map_err(|e| SinkError(e.to_string()))
+    }
+}
