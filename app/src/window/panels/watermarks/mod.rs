@@ -1,10 +1,156 @@
-use crate::window::{cx::Cx, layout::Tabs};
-use egui::Ui;
+//! Event-time watermarks: a line per partition, input and join, what holds the
+//! rest back, and the late records under them.
+
+mod ask;
+mod draw;
+mod scale;
+pub mod say;
+
+use std::sync::Arc;
+
+use egui::{Popup, Ui};
+use joinscope_core::run::WatermarksAt;
+
+use self::ask::{Drawn, Question};
+use self::scale::Vertical;
+use super::failed;
+use crate::window::axis::{GUTTER, RIGHT, Scale};
+use crate::window::chrome::{Title, panel};
+use crate::window::cx::Cx;
+use crate::window::jobs::{DIM_AFTER, Slot};
+use crate::window::layout::{Panel, Tabs};
+use crate::window::table::empty;
+use crate::window::widgets::button;
+
+/// Points between buckets.
+const STEP: f32 = 2.0;
+
+/// The panel's state.
 #[derive(Default)]
-pub struct Watermarks {}
+pub struct Watermarks {
+    drawn: Slot<Question, Drawn>,
+    at: Slot<(u64, u64), WatermarksAt>,
+    /// The user's choice; else lag, or event time where arrival is approximate.
+    chosen: Option<Vertical>,
+}
+
 impl Watermarks {
-    pub fn show(&mut self, _ui: &mut Ui, _tabs: &Tabs, _cx: &mut Cx<'_>) -> bool {
-        false
+    /// Shows the panel.
+    pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        let (sentence, lane) = self.sentence(cx);
+        let approximate = is_approximate(cx);
+        let vertical = self.chosen.unwrap_or(if approximate {
+            Vertical::EventTime
+        } else {
+            Vertical::Lag
+        });
+        let title = Title {
+            panel: Panel::Watermarks,
+            text: Panel::Watermarks.title(),
+            mono: false,
+            sentence: &sentence,
+            tabs,
+        };
+        let mut chosen = self.chosen;
+        let mut commands = Vec::new();
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, _| {
+                let response = button(vertical.name()).plain().caret().name("Scale").show(ui);
+                Popup::menu(&response).show(|ui| {
+                    for v in [Vertical::Lag, Vertical::EventTime] {
+                        if ui.selectable_label(vertical == v, v.name()).clicked() {
+                            chosen = Some(v);
+                            ui.close();
+                        }
+                    }
+                });
+            },
+            |ui, _| self.body(ui, cx, vertical, lane, &sentence),
+        );
+        self.chosen = chosen;
+        cx.commands.append(&mut commands);
+        dragged
     }
-    pub fn reveal(&mut self, _n: u64) {}
+
+    /// How it stood at the cursor; the lane that the sentence is about.
+    fn sentence(&mut self, cx: &Cx<'_>) -> (String, Option<u32>) {
+        let Some(doc) = &cx.doc.run else { return (String::new(), None) };
+        if cx.cursor.len() == 0 {
+            return (String::new(), None);
+        }
+        let run = Arc::clone(&doc.run);
+        let question = (cx.doc.revision, cx.cursor.at());
+        self.at.ask(cx.jobs, question, move |(_, arrival)| ask::at(&run, *arrival));
+        let Some(answer) = self.at.answer() else { return (String::new(), None) };
+        match &answer.result {
+            Err(error) => (error.clone(), None),
+            Ok(at) => {
+                let start = &doc.run.manifest().start;
+                let bounds: Vec<i64> = start.inputs.iter().map(|i| i.max_out_of_orderness).collect();
+                say::sentence(&say::Facts {
+                    at,
+                    lanes: &start.lanes,
+                    bounds: &bounds,
+                    time_of: &|a| cx.clock.time(a as f64).round() as i64,
+                    clock: &|ms| cx.times.exact(ms),
+                    approximate: is_approximate(cx),
+                })
+            }
+        }
+    }
+
+    fn body(
+        &mut self,
+        ui: &mut Ui,
+        cx: &mut Cx<'_>,
+        vertical: Vertical,
+        lane: Option<u32>,
+        sentence: &str,
+    ) {
+        let Some(doc) = &cx.doc.run else { return };
+        if cx.cursor.len() == 0 {
+            let next = "Lines appear as soon as the run has published its first segment";
+            empty(ui, "No record yet", next);
+            return;
+        }
+        let rect = ui.available_rect_before_wrap();
+        let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
+        let waits = cx.clock.is_empty() && cx.scale == Scale::ArrivalTime;
+        if !waits {
+            let question = Question {
+                revision: cx.doc.revision,
+                range: axis.range(),
+                buckets: (axis.width / STEP).floor().max(1.0) as usize,
+                view: cx.view,
+                lane: lane.filter(|_| doc.run.manifest().start.lanes.len() > ask::FEW),
+            };
+            let run = Arc::clone(&doc.run);
+            self.drawn.ask(cx.jobs, question, move |q| ask::drawn(&run, q));
+        }
+        let answer = self.drawn.answer();
+        match answer.as_ref().map(|a| (&a.question, &a.result)) {
+            Some((_, Err(error))) => {
+                if failed(ui, error) {
+                    self.drawn.again();
+                }
+            }
+            Some((question, Ok(drawn))) => {
+                if self.drawn.is_stale() {
+                    ui.multiply_opacity(0.6);
+                }
+                if self.drawn.is_open() {
+                    ui.ctx().request_repaint_after(DIM_AFTER);
+                }
+                draw::show(ui, cx, &draw::Shown { axis, vertical, lane, sentence, question, drawn });
+            }
+            None => {}
+        }
+    }
+}
+
+fn is_approximate(cx: &Cx<'_>) -> bool {
+    cx.doc.recording.as_ref().is_some_and(|r| r.recording.info().approximate)
 }

@@ -1,0 +1,180 @@
+//! The panel's sentence: who holds the join's event-time watermark back, since
+//! when, and why.
+
+use joinscope_core::run::{HolderWhy, LaneInfo, WatermarksAt};
+use joinscope_operator::time::format_duration;
+
+/// What the sentence is made of.
+pub struct Facts<'a> {
+    pub at: &'a WatermarksAt,
+    pub lanes: &'a [LaneInfo],
+    /// `max_out_of_orderness` by input, ms.
+    pub bounds: &'a [i64],
+    /// Arrival time of an arrival, ms.
+    pub time_of: &'a dyn Fn(u64) -> i64,
+    /// Clock text of a time, ms.
+    pub clock: &'a dyn Fn(i64) -> String,
+    pub approximate: bool,
+}
+
+/// A lane's name: `engagements[2]`.
+#[must_use]
+pub fn lane_name(lanes: &[LaneInfo], lane: u32) -> String {
+    lanes.get(lane as usize).map_or_else(String::new, |l| format!("{}[{}]", l.topic, l.partition))
+}
+
+/// The sentence, and the lane that it is about.
+#[must_use]
+pub fn sentence(f: &Facts<'_>) -> (String, Option<u32>) {
+    let (mut text, lane) = ahead(f).or_else(|| idle(f)).or_else(|| held(f)).unwrap_or_else(|| {
+        (
+            match f.at.join {
+                None => "no event-time watermark yet".to_owned(),
+                Some(join) => {
+                    format!("the join is {}", behind(f.at.arrival_ms.saturating_sub(join)))
+                }
+            },
+            None,
+        )
+    });
+    if f.approximate {
+        text += "; arrival is approximate";
+    }
+    (text, lane)
+}
+
+fn behind(lag: i64) -> String {
+    if lag >= 0 {
+        format!("{} behind arrival", format_duration(lag))
+    } else {
+        format!("{} ahead of arrival", format_duration(lag.saturating_neg()))
+    }
+}
+
+/// A partition whose event time jumped far ahead of its arrival drags the
+/// event-time watermark with it: all that comes after is late.
+fn ahead(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
+    let (lane, by) = f
+        .at
+        .lanes
+        .iter()
+        .enumerate()
+        .filter_map(|(lane, at)| {
+            let bound = f.bounds.get(usize::from(f.lanes.get(lane)?.input)).copied().unwrap_or(0);
+            let by = at.max_seen?.saturating_sub(f.at.arrival_ms);
+            (by > bound.max(1_000)).then_some((lane as u32, by))
+        })
+        .max_by_key(|(_, by)| *by)?;
+    let since = f.at.lanes.get(lane as usize)?.since;
+    let since = since.map(|s| format!(" since {}", (f.clock)((f.time_of)(s)))).unwrap_or_default();
+    let name = lane_name(f.lanes, lane);
+    Some((format!("{name} is {} ahead of arrival{since}", format_duration(by)), Some(lane)))
+}
+
+/// The partition that has been idle longest.
+fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
+    let (lane, silent) = f
+        .at
+        .lanes
+        .iter()
+        .enumerate()
+        .filter(|(_, at)| at.idle)
+        .filter_map(|(lane, at)| {
+            Some((lane as u32, f.at.arrival_ms.saturating_sub(at.last_active_ms?)))
+        })
+        .max_by_key(|(_, silent)| *silent)?;
+    let name = lane_name(f.lanes, lane);
+    let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
+    let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+    let silent = format_duration(silent);
+    Some((
+        format!("{name}{more} is idle, silent for {silent}: the join goes on without it"),
+        Some(lane),
+    ))
+}
+
+/// The partition that is not idle and lies behind all others.
+fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
+    let holder = f.at.holder?;
+    let name = lane_name(f.lanes, holder.lane);
+    let since = (f.time_of)(holder.since);
+    let held = format_duration(f.at.arrival_ms.saturating_sub(since));
+    let text = match holder.why {
+        HolderWhy::NothingYet => {
+            format!("{name} has given nothing for {held} and holds the join back")
+        }
+        HolderWhy::Slowest => {
+            let lag = f.at.arrival_ms.saturating_sub(f.at.join?);
+            let since = (f.clock)(since);
+            format!("{name} holds the join back since {since}: {}", behind(lag))
+        }
+    };
+    Some((text, Some(holder.lane)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use joinscope_core::run::{HolderAt, LaneAt};
+
+    fn lane(watermark: i64) -> LaneAt {
+        LaneAt {
+            watermark: Some(watermark),
+            max_seen: Some(watermark),
+            idle: false,
+            since: Some(3),
+            last_active_ms: Some(90_000),
+        }
+    }
+
+    fn check(at: &WatermarksAt, approximate: bool) -> String {
+        let infos: Vec<LaneInfo> = (0..2)
+            .map(|p| LaneInfo { input: 0, topic: "views".into(), partition: p })
+            .collect();
+        let facts = Facts {
+            at,
+            lanes: &infos,
+            bounds: &[5_000],
+            time_of: &|a| a as i64 * 10_000,
+            clock: &|ms| format!("{} s", ms / 1000),
+            approximate,
+        };
+        sentence(&facts).0
+    }
+
+    fn at() -> WatermarksAt {
+        WatermarksAt {
+            arrival: 9,
+            arrival_ms: 100_000,
+            lanes: vec![lane(80_000), lane(60_000)],
+            inputs: vec![Some(60_000)],
+            join: Some(60_000),
+            holder: Some(HolderAt { lane: 1, since: 4, why: HolderWhy::Slowest }),
+        }
+    }
+
+    #[test]
+    fn the_slowest_partition_is_named_with_since_and_how_far() {
+        let text = check(&at(), false);
+        assert!(text.starts_with("views[1] holds the join back since 40 s"), "{text}");
+        assert!(text.contains("behind arrival"), "{text}");
+    }
+
+    #[test]
+    fn an_idle_partition_and_one_that_is_ahead_come_first() {
+        let mut idle = at();
+        idle.lanes[0].idle = true;
+        assert!(check(&idle, false).starts_with("views[0] is idle, silent for"));
+        idle.lanes[1].max_seen = Some(200_000);
+        assert!(check(&idle, false).starts_with("views[1] is "), "{}", check(&idle, false));
+        assert!(check(&idle, false).contains("ahead of arrival since 30 s"));
+    }
+
+    #[test]
+    fn approximate_arrival_is_said() {
+        assert!(check(&at(), true).ends_with("arrival is approximate"));
+        let mut none = at();
+        (none.holder, none.join) = (None, None);
+        assert_eq!(check(&none, false), "no event-time watermark yet");
+    }
+}

@@ -1,0 +1,99 @@
+//! The vertical scale: lag behind arrival (down), or event time (up).
+
+use egui::Rangef;
+
+/// What stands on the vertical axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vertical {
+    Lag,
+    EventTime,
+}
+
+impl Vertical {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lag => "lag behind arrival",
+            Self::EventTime => "event time",
+        }
+    }
+
+    /// The value of an event-time watermark (or event time) at an arrival time, ms.
+    #[must_use]
+    pub fn value(self, arrival_ms: i64, event_ms: i64) -> i64 {
+        match self {
+            Self::Lag => arrival_ms.saturating_sub(event_ms),
+            Self::EventTime => event_ms,
+        }
+    }
+}
+
+/// From values to points: in `i64` against the smallest, `f64` from there.
+#[derive(Clone, Copy, Debug)]
+pub struct Height {
+    vertical: Vertical,
+    low: i64,
+    high: i64,
+    room: Rangef,
+}
+
+impl Height {
+    /// Fits `low..=high` into `room` with a margin.
+    #[must_use]
+    pub fn new(vertical: Vertical, low: i64, high: i64, room: Rangef) -> Self {
+        let (low, high) = match vertical {
+            // Zero lag is always in sight, with some room above it.
+            Vertical::Lag => (low.min(0), high.max(0)),
+            Vertical::EventTime => (low, high),
+        };
+        let pad = (high.saturating_sub(low) / 20).max(1);
+        Self { vertical, low: low.saturating_sub(pad), high: high.saturating_add(pad), room }
+    }
+
+    #[must_use]
+    pub fn y(&self, value: i64) -> f32 {
+        let span = (i128::from(self.high) - i128::from(self.low)) as f64;
+        let part = ((i128::from(value) - i128::from(self.low)) as f64 / span) as f32;
+        match self.vertical {
+            Vertical::Lag => self.room.min + part * self.room.span(),
+            Vertical::EventTime => self.room.max - part * self.room.span(),
+        }
+    }
+
+    /// Values of grid lines, at least `apart` points from each other.
+    #[must_use]
+    pub fn ticks(&self, apart: f32) -> (i64, Vec<i64>) {
+        let span = (i128::from(self.high) - i128::from(self.low)) as f64;
+        let least = span * f64::from(apart / self.room.span().max(1.0));
+        let step = crate::window::times::tick_step(least.ceil() as i64).max(1);
+        let first = self.low.div_euclid(step).saturating_add(1).saturating_mul(step);
+        let ticks = (0..64)
+            .map(|i| first.saturating_add(step.saturating_mul(i)))
+            .take_while(|v| *v < self.high)
+            .collect();
+        (step, ticks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_grows_downwards_and_zero_is_in_sight() {
+        let h = Height::new(Vertical::Lag, 60_000, 480_000, Rangef::new(100.0, 300.0));
+        assert!(h.y(0) > 100.0 && h.y(0) < h.y(60_000) && h.y(480_000) < 300.0);
+        let (_, ticks) = h.ticks(30.0);
+        assert!(ticks.contains(&0) && ticks.len() >= 3);
+    }
+
+    #[test]
+    fn event_time_grows_upwards_without_losing_milliseconds() {
+        let at = 1_763_626_401_480;
+        let h = Height::new(Vertical::EventTime, at, at + 100, Rangef::new(0.0, 110.0));
+        assert!((h.y(at) - h.y(at + 1) - 1.0).abs() < 0.01);
+        let extreme = Height::new(Vertical::Lag, i64::MIN, i64::MAX, Rangef::new(0.0, 10.0));
+        assert!(extreme.y(0).is_finite());
+        assert!(!extreme.ticks(1.0).1.is_empty());
+    }
+}
