@@ -11,7 +11,7 @@ use super::app::{App, Seek};
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
 use super::dialogs::Dialog;
-use super::doc::{Doc, PipelineDoc, RunDoc, file_name};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
 use super::layout::{Layout, Panel};
 use super::opening::{self, Opened};
 use super::panels::Panels;
@@ -150,6 +150,11 @@ impl App {
 
     fn show_opened(&mut self, opened: Opened) {
         match opened {
+            Opened::Recording { recording, .. }
+                if self.doc.run.is_some() && self.doc.recording.is_none() =>
+            {
+                self.locate(recording);
+            }
             Opened::Recording { recording, runs } => {
                 // A pipeline that waits for its recording keeps waiting for this one.
                 let pipeline = self
@@ -165,8 +170,7 @@ impl App {
             }
             Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, beside),
             Opened::Run { run, pipeline, recording, runs } => {
-                let in_progress =
-                    run.run.manifest().state == joinscope_core::run::RunState::Running;
+                let in_progress = run.is_in_progress();
                 self.show_doc(Doc {
                     recording,
                     pipeline: Some(pipeline),
@@ -176,6 +180,20 @@ impl App {
                     in_progress,
                 });
             }
+        }
+    }
+
+    /// The run at hand has lost its recording, and one was opened: if it is the
+    /// one, values can be read again.
+    fn locate(&mut self, recording: RecordingDoc) {
+        let Some(run) = &self.doc.run else { return };
+        match run.run.locate(recording.recording.path()) {
+            Ok(()) => {
+                self.doc.runs = opening::runs_of(&recording.recording);
+                self.doc.recording = Some(recording);
+                self.doc.revision += 1;
+            }
+            Err(error) => self.fail("This is not the run's recording", &error.to_string()),
         }
     }
 
@@ -266,31 +284,30 @@ impl App {
 
     fn seek_next(&mut self, set: VerdictSet, direction: Direction) {
         let Some(doc) = &self.doc.run else { return };
-        let run = Arc::clone(&doc.run);
+        let run = doc.run.clone();
         let at = self.cursor.at();
-        let from = match self.selection {
-            // From the selected row where the cursor stands on it: several
-            // rows may share an arrival.
-            Some(Selection::Row(row)) => row,
-            _ => match direction {
-                Direction::Forward => run.first_row_of(at).saturating_sub(1),
-                Direction::Backward => run.first_row_of(at),
-            },
+        // From the selected row where there is one: several rows may share an
+        // arrival.
+        let selected = match self.selection {
+            Some(Selection::Row(row)) => Some(row),
+            _ => None,
         };
-        let seek = Seek::Next(self.doc.revision, set, from, direction);
+        let seek = Seek::Next(self.doc.revision, set, (selected, at), direction);
         self.seeking = Some(seek.clone());
         self.seek.again();
         self.seek.ask(&self.jobs, seek, move |_| {
-            let Some(row) = run.next(set, from, direction).map_err(|e| e.to_string())? else {
-                return Ok(None);
+            let from = match selected {
+                Some(row) => row,
+                None => run.first_row_of(at).map_err(|e| e.to_string())?,
             };
-            Ok(run.page(row, 1).map_err(|e| e.to_string())?.pop())
+            let next = run.next(set, from, direction).map_err(|e| e.to_string())?;
+            next.map(|row| run.row(row)).transpose().map_err(|e| e.to_string())
         });
     }
 
     fn seek_named(&mut self, name: RecordName) {
         let Some(doc) = &self.doc.run else { return };
-        let run = Arc::clone(&doc.run);
+        let run = doc.run.clone();
         let seek = Seek::Named(self.doc.revision, name.clone());
         self.seeking = Some(seek.clone());
         self.seek.again();

@@ -21,7 +21,7 @@ use super::jobs::{Jobs, Slot};
 use super::layout::{Layout, Panel};
 use super::opening::Opening;
 use super::panels::Panels;
-use super::running::{Checking, Running};
+use super::running::{Checking, Following, Running};
 use super::selection::{History, Selection};
 use super::settings::{Marker, Places, Session, Settings, left_behind};
 use super::start;
@@ -31,7 +31,7 @@ use super::times::Times;
 /// A question for one place of the run: the revision, and where to look.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Seek {
-    Next(u64, VerdictSet, u64, Direction),
+    Next(u64, VerdictSet, (Option<u64>, Arrival), Direction),
     Named(u64, RecordName),
 }
 
@@ -69,6 +69,7 @@ pub struct App {
     pub(super) opening: Opening,
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
+    pub(super) following: Following,
     pub(super) seek: Slot<Seek, Option<RowView>>,
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
@@ -115,6 +116,7 @@ impl App {
             opening: Opening::default(),
             checking: Checking::default(),
             running: None,
+            following: Following::default(),
             seek: Slot::default(),
             seeking: None,
             dialog: None,

@@ -48,8 +48,36 @@ impl PipelineDoc {
 #[derive(Clone)]
 pub struct RunDoc {
     pub dir: PathBuf,
-    pub run: Arc<Run>,
+    pub run: Run,
+    /// As of that moment, so that the window's thread asks nothing.
+    pub manifest: Arc<Manifest>,
+    pub rows: u64,
+    pub arrivals: u64,
+    pub outputs: u64,
     pub label: RunLabel,
+}
+
+impl RunDoc {
+    /// The run as it is published now; called off the window's thread.
+    #[must_use]
+    pub fn new(run: Run) -> Self {
+        let manifest = Arc::new(run.manifest());
+        let dir = run.dir().to_owned();
+        Self {
+            label: RunLabel::new(&dir, &manifest),
+            dir,
+            rows: run.rows(),
+            arrivals: run.arrivals(),
+            outputs: run.outputs(),
+            manifest,
+            run,
+        }
+    }
+
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.manifest.state == RunState::Running
+    }
 }
 
 /// A run among those of its recording.
@@ -128,7 +156,7 @@ impl Doc {
     #[must_use]
     pub fn arrivals(&self) -> u64 {
         match (&self.run, &self.recording) {
-            (Some(run), _) => run.run.arrivals(),
+            (Some(run), _) => run.arrivals,
             (None, Some(r)) => r.recording.len(),
             _ => 0,
         }

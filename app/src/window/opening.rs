@@ -101,18 +101,23 @@ fn recordings_beside(path: &Path) -> Vec<PathBuf> {
 
 fn open_run(dir: &Path) -> Result<Opened, String> {
     let run = Run::open(dir).map_err(|e| e.to_string())?;
-    let label = RunLabel::new(dir, run.manifest());
-    let start = &run.manifest().start;
-    let file = start.pipeline_file.clone();
-    let text = start.pipeline_text.clone();
-    let pipeline = PipelineDoc { path: None, file, text, pipeline: Arc::clone(run.pipeline()) };
-    let recording = run.recording().map(|r| RecordingDoc::new(r.clone()));
+    let doc = RunDoc::new(run.clone());
+    let pipeline = PipelineDoc {
+        path: None,
+        file: doc.manifest.start.pipeline_file.clone(),
+        text: run.pipeline_text().to_owned(),
+        pipeline: Arc::clone(run.pipeline()),
+    };
+    let recording = run.recording().map(RecordingDoc::new);
     let mut runs = recording.as_ref().map(|r| runs_of(&r.recording)).unwrap_or_default();
-    if !runs.iter().any(|r| r.dir == dir) {
-        runs.insert(0, label.clone());
+    if !runs.iter().any(|r| same_place(&r.dir, dir)) {
+        runs.insert(0, doc.label.clone());
     }
-    let run = RunDoc { dir: dir.to_owned(), run: Arc::new(run), label };
-    Ok(Opened::Run { run, pipeline, recording, runs })
+    Ok(Opened::Run { run: doc, pipeline, recording, runs })
+}
+
+fn same_place(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The runs of a recording that lie on the platform's place, newest first.

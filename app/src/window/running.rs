@@ -1,45 +1,299 @@
 //! A pipeline on its way to being a run: checked first, then run in its own
-//! thread, watched and cancelled from the window.
+//! thread, watched and cancelled from the window, shown as far as it is
+//! published.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use joinscope_core::engine::Control;
 
 use super::app::App;
+use super::dialogs::Dialog;
+use super::doc::{Doc, RunDoc};
+use super::jobs::{Slot, panic_message};
+use super::opening::runs_of;
+use super::store::{self, Checked, Run, RunOrder};
+use super::text::{short_count, thousands};
 
-/// The check before a run.
+/// Between looks at a run in progress.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// The check before a run, and its outcome while it waits for the user.
 #[derive(Default)]
-pub struct Checking {}
+pub struct Checking {
+    slot: Slot<u64, Checked>,
+    number: u64,
+    /// What is to be run once the check agrees or the user insists.
+    order: Option<RunOrder>,
+    /// It does not agree: why.
+    asked: Option<Arc<super::jobs::Answer<u64, Checked>>>,
+}
 
 impl Checking {
     #[must_use]
     pub fn is_open(&self) -> bool {
-        false
+        self.order.is_some() && self.asked.is_none()
     }
+
+    /// Whether the user is asked.
+    #[must_use]
     pub fn asks(&self) -> bool {
-        false
+        self.asked.is_some()
     }
-    pub fn forget(&mut self) {}
+
+    /// What the user is asked.
+    #[must_use]
+    pub fn question(&self) -> Option<&Checked> {
+        self.asked.as_ref()?.result.as_ref().ok()
+    }
+
+    pub fn forget(&mut self) {
+        (self.order, self.asked) = (None, None);
+    }
+}
+
+/// Shared with the thread that runs.
+#[derive(Default)]
+struct Shared {
+    /// Where the run lies, once it has begun.
+    dir: Mutex<Option<PathBuf>>,
+    done: Mutex<Option<Result<(), String>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A run in progress that this window started.
 pub struct Running {
     pub control: Control,
-    pub dir: PathBuf,
+    shared: Arc<Shared>,
+    pub dir: Option<PathBuf>,
 }
 
 impl Running {
-    pub fn status(&self) -> String {
-        String::new()
+    fn start(order: RunOrder, ctx: &egui::Context) -> Result<Self, String> {
+        let control = Control::new();
+        let shared = Arc::<Shared>::default();
+        let (told, watched, repaint) = (Arc::clone(&shared), control.clone(), ctx.clone());
+        let work = move || {
+            let begun = |dir: PathBuf| {
+                *lock(&told.dir) = Some(dir);
+                repaint.request_repaint();
+            };
+            let done = catch_unwind(AssertUnwindSafe(|| store::execute(&order, &watched, &begun)))
+                .unwrap_or_else(|panic| Err(panic_message(&*panic)));
+            *lock(&told.done) = Some(done);
+            repaint.request_repaint();
+        };
+        std::thread::Builder::new()
+            .name("run".to_owned())
+            .spawn(work)
+            .map_err(|e| format!("no thread could be started for the run: {e}"))?;
+        Ok(Self { control, shared, dir: None })
     }
+
+    /// `1,204,118 of 12,000,000 · 1.3 M/s · 8 s left`
+    #[must_use]
+    pub fn status(&self) -> String {
+        let p = self.control.progress();
+        let mut text = if self.control.is_cancelled() { "cancelling · " } else { "" }.to_owned();
+        text += &thousands(p.records);
+        if let Some(total) = p.total {
+            text += &format!(" of {}", thousands(total));
+        }
+        if p.seconds > 0.5 {
+            let rate = p.records as f64 / p.seconds;
+            text += &format!(" · {}/s", short_count(rate as u64));
+            if let Some(total) = p.total
+                && rate > 1.0
+            {
+                let left = total.saturating_sub(p.records) as f64 / rate;
+                text += &format!(" · {left:.0} s left");
+            }
+        }
+        text
+    }
+
+    #[must_use]
     pub fn percent(&self) -> Option<u64> {
-        None
+        let p = self.control.progress();
+        (p.records * 100).checked_div(p.total?)
     }
 }
 
+/// How a newer state of the run in sight is asked for.
+#[derive(Default)]
+pub struct Following {
+    slot: Slot<u64, Option<RunDoc>>,
+    number: u64,
+    asked_at: Option<Instant>,
+}
+
 impl App {
-    pub(super) fn check_then_run(&mut self, _sets: Vec<(String, String)>) {}
-    pub(super) fn run_checked(&mut self) {}
-    pub(super) fn take_check(&mut self) {}
-    pub(super) fn follow_run(&mut self) {}
+    /// Begins the check of what is about to run.
+    pub(super) fn check_then_run(&mut self, sets: Vec<(String, String)>) {
+        if self.running.is_some() {
+            self.fail("A run is in progress", "Cancel it, or wait until it has ended");
+            return;
+        }
+        let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
+            return;
+        };
+        // What the run at hand changed stays changed.
+        let mut overrides = match &self.doc.run {
+            Some(run) => run.manifest.start.overrides.clone(),
+            None => Vec::new(),
+        };
+        overrides.retain(|(path, _)| !sets.iter().any(|(p, _)| p == path));
+        overrides.extend(sets);
+        let order = RunOrder {
+            file: pipeline.file.clone(),
+            text: pipeline.text.clone(),
+            overrides,
+            recording: recording.recording.clone(),
+        };
+        self.checking.number += 1;
+        self.checking.asked = None;
+        self.checking.order = Some(order.clone());
+        let number = self.checking.number;
+        self.checking.slot.ask(&self.jobs, number, move |_| store::check(&order));
+    }
+
+    /// Takes the check's outcome in: it runs, or asks the user.
+    pub(super) fn take_check(&mut self) {
+        if !self.checking.is_open() {
+            return;
+        }
+        let Some(answer) = self.checking.slot.answer() else { return };
+        if answer.question != self.checking.number {
+            return;
+        }
+        match &answer.result {
+            Err(error) => {
+                self.checking.forget();
+                self.fail("The pipeline cannot be run", error);
+            }
+            Ok(checked) if checked.reasons.is_empty() => self.run_checked(),
+            Ok(_) => self.checking.asked = Some(answer),
+        }
+    }
+
+    /// Runs what was checked.
+    pub(super) fn run_checked(&mut self) {
+        let Some(order) = self.checking.order.take() else { return };
+        self.checking.forget();
+        match Running::start(order, &self.ctx) {
+            Ok(running) => self.running = Some(running),
+            Err(error) => self.fail("The run was not started", &error),
+        }
+    }
+
+    pub(super) fn fail(&mut self, title: &str, message: &str) {
+        self.errors.add(title, message);
+        self.dialog = Some(Dialog::Failed { title: title.to_owned(), message: message.to_owned() });
+    }
+
+    /// Shows the run that this window started as soon as there is something of
+    /// it, and what is newer of any run in progress.
+    pub(super) fn follow_run(&mut self) {
+        self.take_newer();
+        if let Some(running) = &mut self.running {
+            self.ctx.request_repaint_after(Duration::from_millis(100));
+            if running.dir.is_none() {
+                running.dir = lock(&running.shared.dir).clone();
+            }
+            let done = lock(&running.shared.done).take();
+            if let Some(done) = done {
+                let dir = running.dir.clone();
+                self.running = None;
+                if let Err(error) = done {
+                    self.fail("The run failed", &error);
+                }
+                self.following.asked_at = None;
+                if let Some(dir) = dir {
+                    self.look(dir);
+                }
+                return;
+            }
+        }
+        let dir = match (&self.running, &self.doc.run) {
+            (Some(running), _) => running.dir.clone(),
+            (None, Some(run)) if self.doc.in_progress => Some(run.dir.clone()),
+            _ => None,
+        };
+        let Some(dir) = dir else { return };
+        if self.following.asked_at.is_none_or(|at| at.elapsed() >= LOOK) {
+            self.look(dir);
+        }
+        self.ctx.request_repaint_after(LOOK);
+    }
+
+    /// Asks how the run stands now.
+    fn look(&mut self, dir: PathBuf) {
+        self.following.number += 1;
+        self.following.asked_at = Some(Instant::now());
+        let open = self.doc.run.as_ref().filter(|r| r.dir == dir);
+        let (open, recording) = (
+            open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
+            self.doc.recording.as_ref().map(|r| r.recording.path().to_owned()),
+        );
+        self.following.slot.ask(&self.jobs, self.following.number, move |_| {
+            if let Some((run, manifest)) = open {
+                run.refresh().map_err(|e| e.to_string())?;
+                let newer = RunDoc::new(run);
+                return Ok((newer.manifest != manifest).then_some(newer));
+            }
+            // It has published nothing yet: that is no error.
+            let Ok(run) = Run::open(&dir) else { return Ok(None) };
+            if let Some(path) = recording {
+                // It was just run over; where it moved meanwhile, values are missing.
+                let _ = run.locate(&path);
+            }
+            Ok(Some(RunDoc::new(run)))
+        });
+    }
+
+    fn take_newer(&mut self) {
+        let Some(answer) = self.following.slot.answer() else { return };
+        if answer.question != self.following.number {
+            return;
+        }
+        self.following.number += 1;
+        match &answer.result {
+            Err(error) => {
+                self.errors.add("Following the run", error);
+                self.doc.in_progress = false;
+            }
+            Ok(None) => {}
+            Ok(Some(newer)) => self.take_run(newer.clone()),
+        }
+    }
+
+    fn take_run(&mut self, newer: RunDoc) {
+        let in_progress = newer.is_in_progress();
+        let same = self.doc.run.as_ref().is_some_and(|r| r.dir == newer.dir);
+        match self.doc.runs.iter_mut().find(|r| r.dir == newer.dir) {
+            Some(label) => *label = newer.label.clone(),
+            None => self.doc.runs.insert(0, newer.label.clone()),
+        }
+        if same {
+            self.show_newer(newer, in_progress);
+            return;
+        }
+        let doc = Doc {
+            recording: self.doc.recording.clone(),
+            pipeline: self.doc.pipeline.clone(),
+            runs: std::mem::take(&mut self.doc.runs),
+            run: Some(newer),
+            revision: 0,
+            in_progress,
+        };
+        self.show_doc(doc);
+        if !in_progress && let Some(r) = &self.doc.recording {
+            self.doc.runs = runs_of(&r.recording);
+        }
+    }
 }

@@ -208,7 +208,7 @@ fn runs(app: &mut App, ui: &mut Ui) {
     }
     let open = app.doc.run.as_ref().map(|r| r.dir.clone());
     for label in app.doc.runs.clone() {
-        let busy = app.running.as_ref().is_some_and(|r| r.dir == label.dir);
+        let busy = app.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&label.dir));
         if busy && label.state == RunState::Running && open.as_ref() != Some(&label.dir) {
             continue;
         }
@@ -261,7 +261,7 @@ pub struct Books {
 impl Books {
     fn ask(&mut self, jobs: &super::jobs::Jobs, doc: &super::doc::Doc) {
         let Some(run) = &doc.run else { return };
-        let run = std::sync::Arc::clone(&run.run);
+        let run = run.run.clone();
         self.slot.ask(jobs, doc.revision, move |_| {
             let books = run.books(None).map_err(|e| e.to_string())?;
             let mut all = Counts::default();

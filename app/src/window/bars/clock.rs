@@ -201,15 +201,16 @@ fn keys(app: &mut App, ui: &Ui, response: &egui::Response) {
 }
 
 fn ask_density(app: &mut App, axis: &Axis, width: f32) -> Option<Arc<Density>> {
-    let run = Arc::clone(&app.doc.run.as_ref()?.run);
+    let run = app.doc.run.as_ref()?.run.clone();
     let needs_clock = axis.scale == Scale::ArrivalTime && app.clock.is_empty();
     if app.cursor.len() == 0 || needs_clock {
         return None;
     }
     let buckets = (width / STEP).floor().max(1.0) as usize;
     let question = (app.doc.revision, axis.range(), buckets);
+    let lanes = app.doc.run.as_ref().map_or(0, |r| r.manifest.start.lanes.len() as u32);
     app.strip.density.ask(&app.jobs, question, move |(_, range, buckets)| {
-        let lanes: Vec<u32> = (0..run.manifest().start.lanes.len() as u32).collect();
+        let lanes: Vec<u32> = (0..lanes).collect();
         run.density(*range, &lanes, *buckets).map(Arc::new).map_err(|e| e.to_string())
     });
     let answer = app.strip.density.answer()?;

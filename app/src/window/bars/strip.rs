@@ -36,7 +36,7 @@ pub fn ask_clock(app: &mut App) {
     let revision = app.doc.revision;
     match (&app.doc.run, &app.doc.recording) {
         (Some(run), _) => {
-            let run = Arc::clone(&run.run);
+            let run = run.run.clone();
             app.strip.clock.ask(&app.jobs, revision, move |_| of_run(&run));
         }
         (None, Some(r)) => {

@@ -69,7 +69,7 @@ fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
         let response = response.on_hover_text(recording.recording.path().display().to_string());
         Popup::menu(&response).show(|ui| recordings_menu(app, ui));
     } else if let Some(run) = &app.doc.run {
-        let at = run.run.manifest().start.recording.path.display().to_string();
+        let at = run.manifest.start.recording.path.display().to_string();
         text(ui, "recording not found", fonts::regular(TEXT), t.second).on_hover_text(at);
     }
     if let Some(pipeline) = &app.doc.pipeline {
@@ -160,11 +160,11 @@ fn status(app: &App) -> String {
         let records = app.doc.recording.as_ref().map(|r| r.recording.len());
         return records.map(|n| plural(n, "record")).unwrap_or_default();
     };
-    let mut parts = vec![plural(run.run.arrivals(), "record")];
-    if let Some(end) = &run.run.manifest().end
+    let mut parts = vec![plural(run.arrivals, "record")];
+    if let Some(end) = &run.manifest.end
         && end.seconds > 0.0
     {
-        let rate = run.run.arrivals() as f64 / end.seconds;
+        let rate = run.arrivals as f64 / end.seconds;
         parts.push(format!("{}/s", short_count(rate as u64)));
         if end.peak_memory_bytes > 0 {
             parts.push(bytes(end.peak_memory_bytes));

@@ -1,15 +1,152 @@
-use crate::window::{cx::Cx, layout::Tabs};
-use egui::Ui;
+//! The inspector: the verdict in a sentence with its numbers, what would have
+//! been enough, the candidates, the value, and what followed.
+
+mod ask;
+mod draw;
+mod sentence;
+mod value;
+
+use std::sync::Arc;
+
+use egui::{Margin, ScrollArea, Ui};
+
+use self::ask::{Inspected, Question};
+use super::failed;
+use super::records::Records;
+use crate::window::chrome::{Title, panel};
+use crate::window::command::Command;
+use crate::window::cx::Cx;
+use crate::window::jobs::{DIM_AFTER, Slot};
+use crate::window::layout::{Panel, Tabs};
+use crate::window::selection::Selection;
+use crate::window::table::empty;
+use crate::window::text::thousands;
+use crate::window::theme::fonts::icon;
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::{icon_button, text};
+
+/// The panel's state.
 #[derive(Default)]
-pub struct Inspector {}
+pub struct Inspector {
+    slot: Slot<Question, Inspected>,
+    shown: value::Shown,
+    last: Option<Selection>,
+}
+
 impl Inspector {
-    pub fn show(
-        &mut self,
-        _ui: &mut Ui,
-        _cx: &mut Cx<'_>,
-        _r: &mut super::records::Records,
-    ) -> bool {
-        false
+    /// Shows the panel; `records` knows whether its filter hides the selection.
+    pub fn show(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) -> bool {
+        if cx.selection != self.last {
+            self.last = cx.selection;
+            self.shown.first_page();
+        }
+        self.ask(cx);
+        let answer = self.slot.answer();
+        let inspected = answer.as_ref().and_then(|a| a.result.as_ref().ok());
+        let name = match (cx.selection, inspected) {
+            (None, _) => Panel::Inspector.title().to_owned(),
+            (_, Some(Inspected::Row(r))) => record_name(&r.row.record),
+            (_, Some(Inspected::Record(v))) => record_name(&v.name),
+            (Some(Selection::Output(n)), _) => format!("output {}", thousands(n)),
+            (Some(Selection::Row(_)), _) => "…".to_owned(),
+        };
+        let title = Title {
+            panel: Panel::Inspector,
+            text: &name,
+            mono: cx.selection.is_some(),
+            sentence: "",
+            tabs: &Tabs::default(),
+        };
+        let (back, forward) = (cx.can_go_back, cx.can_go_forward);
+        let mut commands = Vec::new();
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, commands| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                if forward && icon_button(icon::FORWARD, "Forward").plain().show(ui).clicked() {
+                    commands.push(Command::Forward);
+                }
+                if back && icon_button(icon::BACK, "Back").plain().show(ui).clicked() {
+                    commands.push(Command::Back);
+                }
+            },
+            |ui, _| self.body(ui, cx, records),
+        );
+        cx.commands.append(&mut commands);
+        dragged
     }
-    pub fn reveal(&mut self, _n: u64) {}
+
+    fn ask(&mut self, cx: &Cx<'_>) {
+        let Some(selection) = cx.selection else { return };
+        let question = Question { revision: cx.doc.revision, selection };
+        let recording = cx.doc.recording.as_ref().map(|r| r.recording.clone());
+        if let Some(doc) = &cx.doc.run {
+            let run = doc.run.clone();
+            self.slot.ask(cx.jobs, question, move |q| {
+                ask::of_run(&run, recording.as_ref(), q.selection)
+            });
+        } else if let Some(recording) = recording {
+            self.slot.ask(cx.jobs, question, move |q| ask::of_recording(&recording, q.selection));
+        }
+    }
+
+    fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) {
+        if cx.selection.is_none() {
+            empty(ui, "Nothing selected", "Select a record to read what happened to it and why");
+            return;
+        }
+        let Some(answer) = self.slot.answer() else { return };
+        if self.slot.is_stale() {
+            ui.multiply_opacity(0.6);
+        }
+        if self.slot.is_open() {
+            ui.ctx().request_repaint_after(DIM_AFTER);
+        }
+        let frame = egui::Frame::NONE.inner_margin(Margin::symmetric(12, 10));
+        match &answer.result {
+            Err(error) => {
+                if failed(ui, error) {
+                    self.slot.again();
+                }
+            }
+            Ok(inspected) => {
+                let area = ScrollArea::vertical().auto_shrink(false);
+                area.show(ui, |ui| {
+                    frame.show(ui, |ui| {
+                        ui.set_width(ui.available_width());
+                        if records.hides(cx) == Some(true) {
+                            hidden(ui, cx);
+                        }
+                        match inspected {
+                            Inspected::Row(r) => draw::row(ui, cx, r, &mut self.shown),
+                            Inspected::Output(o) => draw::output(ui, cx, o),
+                            Inspected::Record(v) => draw::record(ui, cx, v, &mut self.shown),
+                        }
+                    });
+                });
+            }
+        }
+    }
+}
+
+/// `engagements[2]@48,117`
+fn record_name(name: &joinscope_operator::record::RecordName) -> String {
+    let offset = u64::try_from(name.offset).map_or_else(|_| name.offset.to_string(), thousands);
+    format!("{}[{}]@{offset}", name.topic, name.partition)
+}
+
+/// The selection stays, also where the filter hides it.
+fn hidden(ui: &mut Ui, cx: &mut Cx<'_>) {
+    let t = Tokens::of(ui.ctx());
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        text(ui, "hidden by the filter ·", fonts::regular(SMALL), t.second);
+        let show = egui::RichText::new("show").font(fonts::regular(SMALL)).color(t.accent);
+        if ui.add(egui::Link::new(show)).clicked() {
+            cx.commands.push(Command::ClearFilter);
+        }
+    });
+    ui.add_space(4.0);
 }

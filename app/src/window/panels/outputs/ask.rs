@@ -32,25 +32,22 @@ pub struct Line {
 /// Reads a page.
 pub fn page(run: &Run, q: &Question) -> Result<Page, String> {
     let outputs = run.output_page(q.first, q.count).map_err(|e| e.to_string())?;
-    let mut known: HashMap<u64, RowView> = HashMap::new();
+    let mut rows: Vec<u64> =
+        outputs.iter().flat_map(|o| o.rows.iter().take(NAMED).copied()).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let views = run.views(&rows).map_err(|e| e.to_string())?;
+    let known: HashMap<u64, RowView> = views.into_iter().map(|v| (v.row, v)).collect();
     let mut lines = Vec::with_capacity(outputs.len());
     for output in outputs {
-        let mut records = Vec::new();
-        let mut key = String::new();
-        for row in output.rows.iter().take(NAMED) {
-            if !known.contains_key(row) {
-                let read = run.page(*row, 1).map_err(|e| e.to_string())?.pop();
-                known.extend(read.map(|r| (*row, r)));
-            }
-            if let Some(row) = known.get(row) {
-                records.push(row.record.to_string());
-                key = row.key.as_ref().map(ToString::to_string).unwrap_or_default();
-            }
-        }
+        let named: Vec<&RowView> =
+            output.rows.iter().take(NAMED).filter_map(|row| known.get(row)).collect();
+        let mut records: Vec<String> = named.iter().map(|r| r.record.to_string()).collect();
         if output.rows.len() > NAMED {
             records.push(format!("{} more", thousands((output.rows.len() - NAMED) as u64)));
         }
-        lines.push(Line { output, records, key });
+        let key = named.iter().find_map(|r| r.key.as_ref()).map(ToString::to_string);
+        lines.push(Line { output, records, key: key.unwrap_or_default() });
     }
     Ok(Page { lines })
 }

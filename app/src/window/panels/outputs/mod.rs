@@ -47,7 +47,7 @@ impl Outputs {
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
-        let len = cx.doc.run.as_ref().map_or(0, |r| r.run.outputs());
+        let len = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
         let sentence = thousands(len);
         let title = Title {
             panel: Panel::Outputs,
@@ -77,9 +77,10 @@ impl Outputs {
         if cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12 {
             columns[2].width += 80.0;
         }
-        let labelled = cx.doc.pipeline.as_ref().is_some_and(|p| {
-            p.pipeline.examples.as_ref().is_some_and(|e| !e.labels.is_empty())
-        });
+        let labelled =
+            cx.doc.pipeline.as_ref().is_some_and(|p| {
+                p.pipeline.examples.as_ref().is_some_and(|e| !e.labels.is_empty())
+            });
         let columns = if labelled { &columns[..] } else { &columns[..6] };
         let laid = self.table.lay_out(ui, "Outputs", columns, len);
         let lines = match self.ask(cx, &laid.rows) {
@@ -101,9 +102,8 @@ impl Outputs {
         let keys = elide_apart(&keys, laid.chars(ui, 4));
         let cells: Vec<RowCells> =
             lines.1.iter().zip(keys).map(|(l, key)| cells(l, key, cx)).collect();
-        let events = self.table.paint(ui, &laid, |n| {
-            cells.get(n.checked_sub(lines.0)? as usize).cloned()
-        });
+        let events =
+            self.table.paint(ui, &laid, |n| cells.get(n.checked_sub(lines.0)? as usize).cloned());
         let clicked = events.clicked.and_then(|n| lines.1.get(n.checked_sub(lines.0)? as usize));
         if let Some(line) = clicked {
             let selection = Some(Selection::Output(line.output.n));
@@ -121,7 +121,7 @@ impl Outputs {
         let first = seen.start.saturating_sub(10) / 10 * 10;
         let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
         let question = Question { revision: cx.doc.revision, first, count };
-        let run = Arc::clone(&doc.run);
+        let run = doc.run.clone();
         self.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
         let Some(answer) = self.page.answer() else { return Ok((0, Vec::new())) };
         match &answer.result {

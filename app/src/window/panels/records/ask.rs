@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::window::store::Run;
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::run::{Direction, Query, RowView, VerdictSet};
+use joinscope_core::run::{Query, RowView, VerdictSet};
 use joinscope_operator::record::{Record, RecordName};
 
 use crate::window::cx::Cx;
@@ -82,7 +82,7 @@ pub fn of_run(run: &Run, q: &Question) -> Result<Page, String> {
     let len = match &q.source.search {
         Some(_) => 0,
         None if q.source.verdicts.is_empty() => run.rows(),
-        None => run.count(q.source.verdicts).map_err(|e| e.to_string())?,
+        None => run.count(q.source.verdicts),
     };
     let lines = rows
         .into_iter()
@@ -96,26 +96,13 @@ pub fn of_run(run: &Run, q: &Question) -> Result<Page, String> {
 
 fn rows(run: &Run, q: &Question) -> joinscope_core::run::Result<Vec<RowView>> {
     if let Some(rows) = &q.rows {
-        let mut page = Vec::with_capacity(rows.len());
-        for row in rows {
-            page.extend(run.page(*row, 1)?);
-        }
-        return Ok(page);
+        return run.views(rows);
     }
     let set = q.source.verdicts;
     if set.is_empty() {
         return run.page(q.first, q.count);
     }
-    let mut page = Vec::with_capacity(q.count);
-    let mut next = run.nth(set, q.first)?;
-    while let Some(row) = next {
-        page.extend(run.page(row, 1)?);
-        if page.len() >= q.count {
-            break;
-        }
-        next = run.next(set, row, Direction::Forward)?;
-    }
-    Ok(page)
+    run.views(&run.nth_from(set, q.first, q.count)?)
 }
 
 /// Reads a page of a recording.
@@ -160,7 +147,7 @@ impl Found {
         self.stop();
         self.source = Some(source.clone());
         let (Some(text), Some(doc)) = (source.search.clone(), &cx.doc.run) else { return };
-        let run = Arc::clone(&doc.run);
+        let run = doc.run.clone();
         self.shared = Arc::default();
         self.number += 1;
         let shared = Arc::clone(&self.shared);

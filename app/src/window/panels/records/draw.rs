@@ -47,7 +47,7 @@ const DATE: f32 = 80.0;
 
 /// `8,412 of 1,204,118`, and how far a search is.
 pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u64>) -> String {
-    let all = cx.doc.run.as_ref().map(|r| r.run.rows());
+    let all = cx.doc.run.as_ref().map(|r| r.rows);
     let shown = len.map_or_else(|| "…".to_owned(), thousands);
     match all {
         Some(_) if source.verdicts.is_empty() && source.search.is_none() => shown,
@@ -228,7 +228,7 @@ fn ask_page(
     let rows = source.search.is_some().then(|| this.found.rows(first, count));
     let question = Question { source: source.clone(), first, count, rows };
     if let Some(run) = &cx.doc.run {
-        let run = Arc::clone(&run.run);
+        let run = run.run.clone();
         this.page.ask(cx.jobs, question, move |q| ask::of_run(&run, q));
     } else if let Some(doc) = &cx.doc.recording {
         let recording = doc.recording.clone();

@@ -104,7 +104,7 @@ impl Records {
     fn len(&mut self, cx: &Cx<'_>, source: &Source) -> Option<u64> {
         match (&cx.doc.run, &source.search) {
             (Some(_), Some(_)) => Some(self.found.len()),
-            (Some(run), None) if source.verdicts.is_empty() => Some(run.run.rows()),
+            (Some(run), None) if source.verdicts.is_empty() => Some(run.rows),
             (Some(_), None) => self.page.answer().and_then(|a| match &a.result {
                 Ok(page) if a.question.source == *source => Some(page.len),
                 _ => None,
@@ -130,12 +130,11 @@ impl Records {
 
     /// The place of a row among those of the filter; asks for it.
     fn rank(&mut self, cx: &Cx<'_>, row: u64) -> Option<Option<u64>> {
-        let run = std::sync::Arc::clone(&cx.doc.run.as_ref()?.run);
+        let run = cx.doc.run.as_ref()?.run.clone();
         let question = (cx.doc.revision, self.filter, row);
         self.rank.ask(cx.jobs, question, move |(_, set, row)| {
-            let found = run.page(*row, 1).map_err(|e| e.to_string())?;
-            let shown = found.first().is_some_and(|r| set.contains(r.verdict));
-            if !shown {
+            let found = run.row(*row).map_err(|e| e.to_string())?;
+            if !set.contains(found.verdict) {
                 return Ok(None);
             }
             run.rank(*set, *row).map(Some).map_err(|e| e.to_string())

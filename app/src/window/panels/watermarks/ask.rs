@@ -1,7 +1,7 @@
 //! What the panel asks: lines over the range in sight, with what is worth
 //! drawing of many partitions, and how everything stood at the cursor.
 
-use joinscope_core::run::{Density, Lines, MinMax, Range, VerdictSet, WatermarksAt};
+use joinscope_core::run::{Density, Lines, ManifestStart, MinMax, Range, VerdictSet, WatermarksAt};
 use joinscope_operator::record::Arrival;
 use joinscope_operator::verdict::Verdict;
 
@@ -75,15 +75,16 @@ pub struct Drawn {
 
 /// Reads what is drawn.
 pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
-    let all: Vec<u32> = (0..run.manifest().start.lanes.len() as u32).collect();
+    let start = run.manifest().start;
+    let all: Vec<u32> = (0..start.lanes.len() as u32).collect();
     let lines = run.lines(q.range, &all, q.buckets).map_err(|e| e.to_string())?;
     let density = run.density(q.range, &all, q.buckets).map_err(|e| e.to_string())?;
-    let (lanes, bands) = split(run, &lines, q.lane);
+    let (lanes, bands) = split(&start, &lines, q.lane);
     let (late, late_count) = late(run, q.view).map_err(|e| e.to_string())?;
     Ok(Drawn {
         lanes,
         bands,
-        silences: silences(run, &density, &lines.arrival_ms),
+        silences: silences(run, &start, &density, &lines.arrival_ms),
         late_density: late_by_bucket(&density),
         inputs: lines.inputs,
         join: lines.join,
@@ -105,12 +106,18 @@ fn late_by_bucket(density: &Density) -> Vec<u64> {
 }
 
 /// Lines of few partitions; of many a band, the ones that lag most and `wanted`.
-fn split(run: &Run, lines: &Lines, wanted: Option<u32>) -> (Vec<(u32, Line)>, Vec<Band>) {
-    let infos = &run.manifest().start.lanes;
+fn split(
+    start: &ManifestStart,
+    lines: &Lines,
+    wanted: Option<u32>,
+) -> (Vec<(u32, Line)>, Vec<Band>) {
+    let infos = &start.lanes;
     let (mut shown, mut bands) = (Vec::new(), Vec::new());
-    for input in 0..run.manifest().start.inputs.len() {
+    for input in 0..start.inputs.len() {
         let of_input: Vec<usize> = (0..lines.lanes.len())
-            .filter(|i| infos.get(lines.lanes[*i] as usize).is_some_and(|l| usize::from(l.input) == input))
+            .filter(|i| {
+                infos.get(lines.lanes[*i] as usize).is_some_and(|l| usize::from(l.input) == input)
+            })
             .collect();
         let drawn = if of_input.len() <= FEW {
             of_input
@@ -150,7 +157,7 @@ fn band(of_input: &[usize], lines: &Lines) -> Band {
 
 /// Ranges in which a partition gave nothing for longer than its idle timeout,
 /// or, without one, than a twentieth of what is in sight.
-fn silences(run: &Run, density: &Density, clock: &Line) -> Vec<Silence> {
+fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -> Vec<Silence> {
     let ms = |bucket: usize| clock.get(bucket).copied().flatten();
     let whole = match (clock.iter().flatten().next(), clock.iter().flatten().last()) {
         (Some(a), Some(b)) => b.max.saturating_sub(a.min),
@@ -158,7 +165,7 @@ fn silences(run: &Run, density: &Density, clock: &Line) -> Vec<Silence> {
     };
     let mut found = Vec::new();
     for (i, lane) in density.lanes.iter().enumerate() {
-        let info = run.manifest().start.lanes.get(*lane as usize);
+        let info = start.lanes.get(*lane as usize);
         let timeout = info
             .and_then(|l| run.pipeline().inputs.get(usize::from(l.input)))
             .and_then(|input| input.watermark.idle_timeout);
@@ -190,26 +197,28 @@ fn silences(run: &Run, density: &Density, clock: &Line) -> Vec<Silence> {
 
 fn late(run: &Run, view: (Arrival, Arrival)) -> joinscope_core::run::Result<(Vec<Late>, u64)> {
     let set = VerdictSet::of(Verdict::Late);
-    let first = run.rank(set, run.first_row_of(view.0))?;
-    let end = run.rank(set, run.first_row_of(view.1.saturating_add(1)))?;
+    let first = run.rank(set, run.first_row_of(view.0)?)?;
+    let end = run.rank(set, run.first_row_of(view.1.saturating_add(1))?)?;
     let count = end.saturating_sub(first);
     let taken = count.min(POINTS);
-    let mut points = Vec::with_capacity(taken as usize);
-    for i in 0..taken {
-        let n = first + i * count / taken;
-        let Some(row) = run.nth(set, n)? else { continue };
-        for row in run.page(row, 1)? {
-            if let Some(event_time) = row.event_time {
-                points.push(Late {
-                    row: row.row,
-                    arrival: row.arrival,
-                    arrival_ms: row.arrival_ms,
-                    event_time,
-                });
-            }
+    let rows: Vec<u64> = if taken == count {
+        run.nth_from(set, first, taken as usize)?
+    } else {
+        let mut rows = Vec::with_capacity(taken as usize);
+        for i in 0..taken {
+            rows.extend(run.nth(set, first + i * count / taken)?);
         }
-    }
-    Ok((points, count))
+        rows
+    };
+    let late = |v: joinscope_core::run::RowView| {
+        Some(Late {
+            row: v.row,
+            arrival: v.arrival,
+            arrival_ms: v.arrival_ms,
+            event_time: v.event_time?,
+        })
+    };
+    Ok((run.views(&rows)?.into_iter().filter_map(late).collect(), count))
 }
 
 /// How everything stood just after an arrival.

@@ -85,7 +85,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
 }
 
 fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
-    cx.doc.run.as_ref().map(|r| r.run.manifest().start.lanes.as_slice()).unwrap_or_default()
+    cx.doc.run.as_ref().map(|r| r.manifest.start.lanes.as_slice()).unwrap_or_default()
 }
 
 fn about_name(cx: &Cx<'_>, lane: u32) -> String {
@@ -182,15 +182,7 @@ fn bounds(s: &Shown<'_>) -> (i64, i64) {
     if low > high { (0, 1) } else { (low, high) }
 }
 
-fn grid(
-    ui: &Ui,
-    cx: &Cx<'_>,
-    s: &Shown<'_>,
-    height: &Height,
-    plot: Rect,
-    rect: Rect,
-    t: &Tokens,
-) {
+fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: Rect, t: &Tokens) {
     let painter = ui.painter();
     let (step, ticks) = height.ticks(34.0);
     for value in ticks {
@@ -317,9 +309,10 @@ fn name(
     t: &Tokens,
 ) {
     let from = line.len() * 5 / 6;
-    let found = line.iter().zip(&s.drawn.arrival_ms).enumerate().skip(from).find_map(|(i, (v, ms))| {
-        Some((i, s.vertical.value(ms.as_ref()?.max, v.as_ref()?.max)))
-    });
+    let found =
+        line.iter().zip(&s.drawn.arrival_ms).enumerate().skip(from).find_map(|(i, (v, ms))| {
+            Some((i, s.vertical.value(ms.as_ref()?.max, v.as_ref()?.max)))
+        });
     let Some((i, value)) = found else { return };
     let galley = painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL), t.text);
     let below = text == "join";

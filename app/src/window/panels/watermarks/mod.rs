@@ -3,8 +3,8 @@
 
 mod ask;
 mod draw;
-mod scale;
 pub mod say;
+mod scale;
 
 use std::sync::Arc;
 
@@ -39,11 +39,8 @@ impl Watermarks {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let (sentence, lane) = self.sentence(cx);
         let approximate = is_approximate(cx);
-        let vertical = self.chosen.unwrap_or(if approximate {
-            Vertical::EventTime
-        } else {
-            Vertical::Lag
-        });
+        let vertical =
+            self.chosen.unwrap_or(if approximate { Vertical::EventTime } else { Vertical::Lag });
         let title = Title {
             panel: Panel::Watermarks,
             text: Panel::Watermarks.title(),
@@ -81,15 +78,16 @@ impl Watermarks {
         if cx.cursor.len() == 0 {
             return (String::new(), None);
         }
-        let run = Arc::clone(&doc.run);
+        let run = doc.run.clone();
         let question = (cx.doc.revision, cx.cursor.at());
         self.at.ask(cx.jobs, question, move |(_, arrival)| ask::at(&run, *arrival));
         let Some(answer) = self.at.answer() else { return (String::new(), None) };
         match &answer.result {
             Err(error) => (error.clone(), None),
             Ok(at) => {
-                let start = &doc.run.manifest().start;
-                let bounds: Vec<i64> = start.inputs.iter().map(|i| i.max_out_of_orderness).collect();
+                let start = &doc.manifest.start;
+                let bounds: Vec<i64> =
+                    start.inputs.iter().map(|i| i.max_out_of_orderness).collect();
                 say::sentence(&say::Facts {
                     at,
                     lanes: &start.lanes,
@@ -125,9 +123,9 @@ impl Watermarks {
                 range: axis.range(),
                 buckets: (axis.width / STEP).floor().max(1.0) as usize,
                 view: cx.view,
-                lane: lane.filter(|_| doc.run.manifest().start.lanes.len() > ask::FEW),
+                lane: lane.filter(|_| doc.manifest.start.lanes.len() > ask::FEW),
             };
-            let run = Arc::clone(&doc.run);
+            let run = doc.run.clone();
             self.drawn.ask(cx.jobs, question, move |q| ask::drawn(&run, q));
         }
         let answer = self.drawn.answer();
@@ -144,7 +142,11 @@ impl Watermarks {
                 if self.drawn.is_open() {
                     ui.ctx().request_repaint_after(DIM_AFTER);
                 }
-                draw::show(ui, cx, &draw::Shown { axis, vertical, lane, sentence, question, drawn });
+                draw::show(
+                    ui,
+                    cx,
+                    &draw::Shown { axis, vertical, lane, sentence, question, drawn },
+                );
             }
             None => {}
         }

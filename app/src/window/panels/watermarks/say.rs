@@ -1,8 +1,9 @@
 //! The panel's sentence: who holds the join's event-time watermark back, since
 //! when, and why.
 
-use joinscope_core::run::{HolderWhy, LaneInfo, WatermarksAt};
+use joinscope_core::run::{LaneInfo, WatermarksAt};
 use joinscope_operator::time::format_duration;
+use joinscope_operator::watermark::Why;
 
 /// What the sentence is made of.
 pub struct Facts<'a> {
@@ -73,16 +74,15 @@ fn ahead(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
 
 /// The partition that has been idle longest.
 fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
-    let (lane, silent) = f
-        .at
-        .lanes
-        .iter()
-        .enumerate()
-        .filter(|(_, at)| at.idle)
-        .filter_map(|(lane, at)| {
-            Some((lane as u32, f.at.arrival_ms.saturating_sub(at.last_active_ms?)))
-        })
-        .max_by_key(|(_, silent)| *silent)?;
+    let (lane, silent) =
+        f.at.lanes
+            .iter()
+            .enumerate()
+            .filter(|(_, at)| at.idle)
+            .filter_map(|(lane, at)| {
+                Some((lane as u32, f.at.arrival_ms.saturating_sub(at.last_active_ms?)))
+            })
+            .max_by_key(|(_, silent)| *silent)?;
     let name = lane_name(f.lanes, lane);
     let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
     let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
@@ -99,14 +99,19 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let name = lane_name(f.lanes, holder.lane);
     let since = (f.time_of)(holder.since);
     let held = format_duration(f.at.arrival_ms.saturating_sub(since));
+    let lag = f.at.join.map(|join| behind(f.at.arrival_ms.saturating_sub(join)));
+    let lag = lag.map(|lag| format!(": {lag}")).unwrap_or_default();
+    let at = (f.clock)(since);
     let text = match holder.why {
-        HolderWhy::NothingYet => {
+        Why::NothingYet => {
             format!("{name} has given nothing for {held} and holds the join back")
         }
-        HolderWhy::Slowest => {
-            let lag = f.at.arrival_ms.saturating_sub(f.at.join?);
-            let since = (f.clock)(since);
-            format!("{name} holds the join back since {since}: {}", behind(lag))
+        Why::Slowest => format!("{name} holds the join back since {at}{lag}"),
+        Why::CameBack => {
+            format!("{name} came back from being idle and has not caught up since {at}{lag}")
+        }
+        Why::NextEmission => {
+            format!("{name} waits for its next periodic event-time watermark since {at}{lag}")
         }
     };
     Some((text, Some(holder.lane)))
@@ -128,9 +133,8 @@ mod tests {
     }
 
     fn check(at: &WatermarksAt, approximate: bool) -> String {
-        let infos: Vec<LaneInfo> = (0..2)
-            .map(|p| LaneInfo { input: 0, topic: "views".into(), partition: p })
-            .collect();
+        let infos: Vec<LaneInfo> =
+            (0..2).map(|p| LaneInfo { input: 0, topic: "views".into(), partition: p }).collect();
         let facts = Facts {
             at,
             lanes: &infos,
@@ -149,7 +153,7 @@ mod tests {
             lanes: vec![lane(80_000), lane(60_000)],
             inputs: vec![Some(60_000)],
             join: Some(60_000),
-            holder: Some(HolderAt { lane: 1, since: 4, why: HolderWhy::Slowest }),
+            holder: Some(HolderAt { lane: 1, since: 4, why: Why::Slowest }),
         }
     }
 

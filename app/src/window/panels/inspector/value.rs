@@ -1,0 +1,245 @@
+//! A record's value: decoded, raw, and its headers. Long values page by 64 KiB;
+//! only the lines in sight are painted; Copy gives the whole.
+
+use egui::{Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use joinscope_operator::record::Record;
+
+use super::ask::Value;
+use crate::window::command::Command;
+use crate::window::text::{bytes, from_bytes, line, plural, thousands};
+use crate::window::theme::fonts::icon;
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::{button, group, icon_button, text};
+
+const PAGE: usize = 64 * 1024;
+const LINE: f32 = 17.0;
+/// Bytes in a line of hex.
+const HEX: usize = 8;
+
+/// What is shown of a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Face {
+    #[default]
+    Decoded,
+    Raw,
+}
+
+/// The value's state between frames.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    pub face: Face,
+    page: usize,
+}
+
+impl Shown {
+    /// Another record is shown: its first page.
+    pub fn first_page(&mut self) {
+        self.page = 0;
+    }
+}
+
+/// Shows value, key and headers.
+pub fn show(shown: &mut Shown, ui: &mut Ui, value: &Value, commands: &mut Vec<Command>) {
+    let t = Tokens::of(ui.ctx());
+    let record = &value.record;
+    ui.add_space(8.0);
+    ui.horizontal(|ui| {
+        text(ui, "Value", fonts::regular(SMALL), t.second);
+        let size =
+            record.value.as_ref().map_or_else(|| "null".to_owned(), |v| bytes(v.len() as u64));
+        text(ui, &size, fonts::mono(SMALL), t.third);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            if icon_button(icon::COPY, "Copy the value").plain().show(ui).clicked() {
+                commands.push(Command::Copy(whole(shown.face, value)));
+            }
+            for (face, name) in [(Face::Raw, "Raw"), (Face::Decoded, "Decoded")] {
+                if button(name).plain().selected(shown.face == face).show(ui).clicked() {
+                    *shown = Shown { face, page: 0 };
+                }
+            }
+        });
+    });
+    match (shown.face, &value.decoded, &record.value) {
+        (_, _, None) => {
+            text(ui, "null: a tombstone", fonts::regular(SMALL), t.second);
+        }
+        (Face::Decoded, Ok(json), _) => paged_text(shown, ui, json),
+        (Face::Decoded, Err(why), _) => {
+            let why = egui::RichText::new(line(why)).font(fonts::regular(SMALL)).color(t.second);
+            ui.add(egui::Label::new(why).wrap());
+        }
+        (Face::Raw, _, Some(raw)) => paged_hex(shown, ui, raw),
+    }
+    headers(ui, record, t);
+}
+
+fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
+    if record.headers.is_empty() {
+        return;
+    }
+    group(ui, &plural(record.headers.len() as u64, "header"));
+    for header in record.headers.iter().take(100) {
+        let shown = header.value.as_ref().map_or_else(
+            || "null".to_owned(),
+            |v| from_bytes(&v[..v.len().min(crate::window::text::LONGEST)]),
+        );
+        ui.horizontal(|ui| {
+            text(ui, &header.key, fonts::mono(SMALL), t.second);
+            text(ui, &shown, fonts::mono(SMALL), t.text);
+        });
+    }
+}
+
+fn whole(face: Face, value: &Value) -> String {
+    match (face, &value.decoded, &value.record.value) {
+        (Face::Decoded, Ok(json), _) => json.clone(),
+        (_, _, Some(raw)) => raw.iter().map(|b| format!("{b:02x}")).collect(),
+        (_, _, None) => String::new(),
+    }
+}
+
+/// Which page, where there is more than one.
+fn pager(shown: &mut Shown, ui: &mut Ui, len: usize) {
+    let pages = len.div_ceil(PAGE).max(1);
+    shown.page = shown.page.min(pages - 1);
+    if pages == 1 {
+        return;
+    }
+    ui.horizontal(|ui| {
+        let t = Tokens::of(ui.ctx());
+        if icon_button(icon::LEFT, "Previous 64 KiB").enabled(shown.page > 0).show(ui).clicked() {
+            shown.page -= 1;
+        }
+        let label = format!("{} of {} × 64 KiB", shown.page + 1, thousands(pages as u64));
+        text(ui, &label, fonts::mono(SMALL), t.second);
+        let more = shown.page + 1 < pages;
+        if icon_button(icon::RIGHT, "Next 64 KiB").enabled(more).show(ui).clicked() {
+            shown.page += 1;
+        }
+    });
+}
+
+fn paged_text(shown: &mut Shown, ui: &mut Ui, all: &str) {
+    pager(shown, ui, all.len());
+    let from = all.floor_char_boundary(shown.page * PAGE);
+    let to = all.floor_char_boundary(((shown.page + 1) * PAGE).min(all.len()));
+    let page = &all[from..to];
+    let t = Tokens::of(ui.ctx());
+    let width = ui.available_width();
+    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
+    let chars = ((width / sign) as usize).max(8);
+    let lines: Vec<&str> = page.lines().flat_map(|l| wrapped(l, chars)).collect();
+    paint(ui, "Decoded value", page, lines.len(), |i| {
+        let part = lines.get(i).copied().unwrap_or_default();
+        json_line(part, t)
+    });
+}
+
+/// A line cut into parts of at most `chars` characters.
+fn wrapped(line: &str, chars: usize) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = line;
+    loop {
+        match rest.char_indices().nth(chars) {
+            Some((at, _)) => {
+                parts.push(&rest[..at]);
+                rest = &rest[at..];
+            }
+            None => {
+                parts.push(rest);
+                return parts;
+            }
+        }
+    }
+}
+
+/// Field names in second colour, all else in text's.
+fn json_line(part: &str, t: &Tokens) -> egui::text::LayoutJob {
+    use egui::text::{LayoutJob, TextFormat};
+    let mut job = LayoutJob::default();
+    let name_end = part.trim_start().starts_with('"').then(|| part.find("\": ")).flatten();
+    let (name, rest) = part.split_at(name_end.map_or(0, |at| at + 2));
+    let format = |colour| TextFormat::simple(fonts::mono(SMALL), colour);
+    job.append(&line(name), 0.0, format(t.second));
+    job.append(&line(rest), 0.0, format(t.text));
+    job
+}
+
+fn paged_hex(shown: &mut Shown, ui: &mut Ui, raw: &[u8]) {
+    pager(shown, ui, raw.len());
+    let t = Tokens::of(ui.ctx());
+    let from = shown.page * PAGE;
+    let page = &raw[from..(from + PAGE).min(raw.len())];
+    let head = hex_line(0, &page[..page.len().min(64)]);
+    paint(ui, "Raw value", &head, page.len().div_ceil(HEX), |i| {
+        let at = i * HEX;
+        let row = hex_line(from + at, &page[at..(at + HEX).min(page.len())]);
+        let format = egui::text::TextFormat::simple(fonts::mono(SMALL - 0.5), t.text);
+        let mut job = egui::text::LayoutJob::default();
+        job.append(&row, 0.0, format);
+        job
+    });
+}
+
+/// `00000000  7b 22 76 69 65 77 5f 69  {"view_i`
+fn hex_line(at: usize, row: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = format!("{at:06x}  ");
+    for i in 0..HEX.max(row.len()) {
+        // Writing into a text cannot fail.
+        let _ = match row.get(i) {
+            Some(b) => write!(out, "{b:02x} "),
+            None => write!(out, "   "),
+        };
+    }
+    out.push(' ');
+    out.extend(row.iter().map(|b| if (0x20..0x7f).contains(b) { *b as char } else { '.' }));
+    out
+}
+
+/// Lines of equal height, of which only those in sight are laid out.
+fn paint(
+    ui: &mut Ui,
+    name: &str,
+    spoken: &str,
+    lines: usize,
+    job: impl Fn(usize) -> egui::text::LayoutJob,
+) {
+    let t = Tokens::of(ui.ctx());
+    let size = vec2(ui.available_width(), lines as f32 * LINE);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, name));
+    let spoken: String = spoken.chars().take(4096).collect();
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(spoken.as_str()));
+    let seen = ui.clip_rect().intersect(rect);
+    if seen.height() <= 0.0 {
+        return;
+    }
+    let first = ((seen.top() - rect.top()) / LINE).floor().max(0.0) as usize;
+    let last = (((seen.bottom() - rect.top()) / LINE).ceil() as usize).min(lines);
+    for i in first..last {
+        let at = Rect::from_min_size(
+            pos2(rect.left(), rect.top() + i as f32 * LINE),
+            vec2(rect.width(), LINE),
+        );
+        let galley = ui.painter().layout_job(job(i));
+        ui.painter().galley(pos2(at.left(), at.center().y - galley.size().y / 2.0), galley, t.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_hex_with_what_can_be_read() {
+        assert_eq!(hex_line(16, b"{\"v\xff"), "000010  7b 22 76 ff              {\"v.");
+    }
+
+    #[test]
+    fn long_lines_wrap_without_cutting_a_character() {
+        assert_eq!(wrapped("äöü", 2), ["äö", "ü"]);
+        assert_eq!(wrapped("", 2), [""]);
+    }
+}
