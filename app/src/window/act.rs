@@ -298,7 +298,7 @@ impl App {
         self.seek.ask(&self.jobs, seek, move |_| {
             let from = match selected {
                 Some(row) => row,
-                None => run.first_row_of(at).map_err(|e| e.to_string())?,
+                None => crate::window::store::first_row_of(&run, at).map_err(|e| e.to_string())?,
             };
             let next = run.next(set, from, direction).map_err(|e| e.to_string())?;
             next.map(|row| run.row(row)).transpose().map_err(|e| e.to_string())

@@ -1,117 +1,39 @@
-//! The run store as the window asks it. Stand-in until the reader lands: no run
-//! opens, so nothing is shown that is not there.
-#![allow(clippy::all, clippy::pedantic)]
+//! The run store as the window asks it, and what stands between a pipeline and
+//! its run.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 
 use joinscope_core::run::*;
-use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::record::{Arrival, RecordName};
 
-#[derive(Clone)]
-pub struct Run {
-    m: Manifest,
-    p: Arc<Pipeline>,
+pub use joinscope_core::run::Run;
+
+/// The first row of an arrival; past the last, the number of rows.
+pub fn first_row_of(run: &Run, arrival: Arrival) -> Result<u64> {
+    if arrival >= run.arrivals() {
+        return Ok(run.rows());
+    }
+    let rows = run.rows_of_arrival(arrival)?;
+    Ok(rows.first().map_or_else(|| run.rows(), |r| r.row))
 }
-impl Run {
-    pub fn open(dir: &Path) -> Result<Self> {
-        Err(RunError::NotARun(dir.to_owned()))
-    }
-    pub fn manifest(&self) -> Manifest {
-        self.m.clone()
-    }
-    pub fn refresh(&self) -> Result<bool> {
-        Ok(false)
-    }
-    pub fn locate(&self, _: &Path) -> Result<()> {
-        Ok(())
-    }
-    pub fn pipeline_text(&self) -> &str {
-        ""
-    }
-    pub fn row(&self, _: u64) -> Result<RowView> {
-        Err(RunError::Cancelled)
-    }
-    pub fn views(&self, _: &[u64]) -> Result<Vec<RowView>> {
-        Ok(vec![])
-    }
-    pub fn rows_of_arrival(&self, _: Arrival) -> Result<Vec<RowView>> {
-        Ok(vec![])
-    }
-    pub fn nth_from(&self, _: VerdictSet, _: u64, _: usize) -> Result<Vec<u64>> {
-        Ok(vec![])
-    }
-    pub fn output(&self, _: u64) -> Result<OutputView> {
-        Err(RunError::Cancelled)
-    }
-    pub fn pipeline(&self) -> &Arc<Pipeline> {
-        &self.p
-    }
-    pub fn dir(&self) -> &Path {
-        Path::new("")
-    }
-    pub fn rows(&self) -> u64 {
-        0
-    }
-    pub fn arrivals(&self) -> u64 {
-        0
-    }
-    pub fn outputs(&self) -> u64 {
-        0
-    }
-    pub fn recording(&self) -> Option<joinscope_core::edges::recording::Recording> {
-        None
-    }
-    pub fn page(&self, _: u64, _: usize) -> Result<Vec<RowView>> {
-        Ok(vec![])
-    }
-    pub fn find(&self, _: &RecordName) -> Result<Vec<RowView>> {
-        Ok(vec![])
-    }
-    pub fn count(&self, _: VerdictSet) -> u64 {
-        0
-    }
-    pub fn nth(&self, _: VerdictSet, _: u64) -> Result<Option<u64>> {
-        Ok(None)
-    }
-    pub fn rank(&self, _: VerdictSet, _: u64) -> Result<u64> {
-        Ok(0)
-    }
-    pub fn next(&self, _: VerdictSet, after: u64, _: Direction) -> Result<Option<u64>> {
-        Ok(None)
-    }
-    pub fn first_row_of(&self, _: Arrival) -> Result<u64> {
-        Ok(0)
-    }
-    pub fn outputs_of(&self, _: u64) -> Result<Vec<OutputView>> {
-        Ok(vec![])
-    }
-    pub fn output_page(&self, _: u64, _: usize) -> Result<Vec<OutputView>> {
-        Ok(vec![])
-    }
-    pub fn watermarks_at(&self, _: Arrival) -> Result<WatermarksAt> {
-        Err(RunError::Cancelled)
-    }
-    pub fn density(&self, _: Range, l: &[u32], _: usize) -> Result<Density> {
-        Err(RunError::Cancelled)
-    }
-    pub fn lines(&self, _: Range, l: &[u32], _: usize) -> Result<Lines> {
-        Err(RunError::Cancelled)
-    }
-    pub fn books(&self, _: Option<Arrival>) -> Result<Books> {
-        Err(RunError::Cancelled)
-    }
-    pub fn search(&self, _: &Query, _: &AtomicBool, _: &mut dyn FnMut(Found)) -> Result<()> {
-        Ok(())
+
+/// Why a row has its verdict, in a few words for the table.
+pub fn why(_: &Run, row: &RowView) -> String {
+    use joinscope_operator::time::format_duration;
+    use joinscope_operator::verdict::Verdict;
+    match (row.verdict, row.late_by) {
+        (Verdict::Late, Some(ms)) => {
+            format!("{} behind the event-time watermark", format_duration(ms))
+        }
+        (Verdict::Joined, _) if row.outputs == 1 => "1 output".to_owned(),
+        (Verdict::Joined, _) => format!("{} outputs", super::text::thousands(row.outputs)),
+        (Verdict::Unmatched, _) if row.padded => "put out with nulls".to_owned(),
+        _ => String::new(),
     }
 }
 
-pub fn why(_: &Run, _: &RowView) -> String {
-    String::new()
-}
-
+/// Where runs of a recording lie without `--out`: the platform's data folder,
+/// `runs/<recording digest>`.
 pub fn runs_folder(digest: &str) -> Result<PathBuf> {
     let dirs = directories::ProjectDirs::from("", "", "joinscope")
         .ok_or_else(|| RunError::NoSuch("no home folder".to_owned()))?;

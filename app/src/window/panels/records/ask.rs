@@ -157,6 +157,7 @@ impl Found {
                 let mut p = shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
                 p.rows.extend(found.rows);
                 (p.looked_at, p.of) = (found.looked_at, found.of);
+                true
             };
             match run.search(&query, &shared.cancel, &mut on_partial) {
                 Ok(()) | Err(joinscope_core::run::RunError::Cancelled) => Ok(()),

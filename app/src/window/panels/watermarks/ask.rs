@@ -197,8 +197,8 @@ fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -
 
 fn late(run: &Run, view: (Arrival, Arrival)) -> joinscope_core::run::Result<(Vec<Late>, u64)> {
     let set = VerdictSet::of(Verdict::Late);
-    let first = run.rank(set, run.first_row_of(view.0)?)?;
-    let end = run.rank(set, run.first_row_of(view.1.saturating_add(1))?)?;
+    let first = run.rank(set, crate::window::store::first_row_of(run, view.0)?)?;
+    let end = run.rank(set, crate::window::store::first_row_of(run, view.1.saturating_add(1))?)?;
     let count = end.saturating_sub(first);
     let taken = count.min(POINTS);
     let rows: Vec<u64> = if taken == count {
