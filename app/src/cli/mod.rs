@@ -1,6 +1,7 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input.
 
+mod operator;
 mod screenshot;
 
 use std::io::Write as _;
@@ -31,6 +32,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Operator(operator::Operator),
     Screenshot(screenshot::Screenshot),
 }
 
@@ -47,6 +49,7 @@ pub enum Answer {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
+        Some(Verb::Operator(args)) => operator::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };

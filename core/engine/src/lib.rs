@@ -2,6 +2,7 @@
 //! terminal. Floors, from below: `edges`, `engine`, `run`, `analyses`; a
 //! module knows only what stands below it.
 
+pub mod analyses;
 pub mod edges;
 pub mod engine;
 pub mod run;

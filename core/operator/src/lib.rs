@@ -5,7 +5,7 @@
 //! whose order is random: the same input events give the same effects.
 //!
 //! Ground: [`record`], [`time`], [`key`], [`pipeline`], [`codec`].
-//! Operators: [`verdict`], [`watermark`], [`join`], [`state`].
+//! Operators: [`verdict`], [`watermark`], [`join`], [`state`]; one of them alone: [`trace`].
 
 pub mod codec;
 pub mod join;
@@ -14,5 +14,6 @@ pub mod pipeline;
 pub mod record;
 pub mod state;
 pub mod time;
+pub mod trace;
 pub mod verdict;
 pub mod watermark;

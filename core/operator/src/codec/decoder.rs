@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::avro::{Plan, Registry};
+use super::failure::{Failure, Why};
 use super::needs::{Needs, Slots};
-use super::value::{Got, NoTime};
-use super::{CodecError, Decoded, DecodedRow, SchemaSource, json};
+use super::value::Got;
+use super::{CodecError, Decoded, DecodedRow, SchemaSource, SchemaText, json};
 use crate::key::Key;
-use crate::pipeline::{Format, InputIndex, Pipeline, TimeUnit};
+use crate::pipeline::{Format, Input, InputIndex, Pipeline};
 use crate::record::Record;
-use crate::time::{format_duration, rfc3339_ms};
 use crate::verdict::Verdict;
 
 /// Decodes the records of one input. One for each thread: clone it.
@@ -23,26 +24,9 @@ pub struct InputDecoder {
 #[derive(Clone)]
 enum Body {
     Json,
-}
-
-/// Why a record gives no row; turned into words only where somebody asks.
-struct Failure {
-    verdict: Verdict,
-    event_time: Option<i64>,
-    why: Why,
-}
-
-enum Why {
-    NullValue,
-    Utf8(std::str::Utf8Error),
-    Json(serde_json::Error),
-    Time(NoTime, &'static str),
-    NoTimestamp,
-    OutOfReach(i64),
-    Ahead(i64, i64),
-    Filtered(usize, &'static str),
-    NoKafkaKey,
-    NoKey(&'static str),
+    /// One schema for all records.
+    Avro(Arc<Plan>),
+    Registry(Registry),
 }
 
 impl fmt::Debug for InputDecoder {
@@ -61,19 +45,14 @@ impl InputDecoder {
         input: InputIndex,
         schemas: Arc<dyn SchemaSource + Send + Sync>,
     ) -> Result<Self, CodecError> {
-        let bad = |what: String| CodecError { input: input.to_string(), what };
         let (Some(spec), Some(needs)) =
             (pipeline.inputs.get(usize::from(input)), Needs::new(pipeline, input))
         else {
-            return Err(bad(format!("the pipeline has only {} inputs", pipeline.inputs.len())));
+            let what = format!("the pipeline has only {} inputs", pipeline.inputs.len());
+            return Err(CodecError { input: input.to_string(), what });
         };
-        let _ = &schemas;
-        let body = match spec.format {
-            Format::Json => Body::Json,
-            Format::Avro | Format::AvroRegistry => {
-                return Err(bad("avro is not built yet".to_owned()));
-            }
-        };
+        let body = body(spec, &needs, schemas)
+            .map_err(|what| CodecError { input: spec.name.to_string(), what })?;
         Ok(Self { name: spec.name.clone(), needs, body })
     }
 
@@ -100,24 +79,43 @@ impl InputDecoder {
     /// Why it cannot be shown as JSON.
     pub fn to_json(&mut self, record: &Record) -> Result<serde_json::Value, String> {
         let Some(value) = &record.value else { return Ok(serde_json::Value::Null) };
-        match &self.body {
+        let avro = |plan: &Plan, body: &[u8]| plan.show(body).map_err(|e| e.to_string());
+        match &mut self.body {
             Body::Json => serde_json::from_slice(value).map_err(|e| e.to_string()),
+            Body::Avro(plan) => avro(plan, value),
+            Body::Registry(registry) => {
+                let (plan, body) =
+                    registry.open(value, &self.needs.wants).map_err(|e| e.to_string())?;
+                avro(plan?, body)
+            }
         }
     }
 
     fn examine(&mut self, record: &Record) -> Result<DecodedRow, Failure> {
-        let needs = &self.needs;
+        let Self { needs, body, .. } = self;
         let fail = |verdict, why| Failure { verdict, event_time: None, why };
         let Some(value) = &record.value else {
             return Err(fail(Verdict::Tombstone, Why::NullValue));
         };
         let mut slots: Slots<'_> = smallvec::smallvec![Got::Missing; needs.paths.len()];
-        match &self.body {
+        match body {
             Body::Json => {
                 let text = std::str::from_utf8(value)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Utf8(e)))?;
                 json::extract(text, &needs.wants, &mut slots)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Json(e)))?;
+            }
+            Body::Avro(plan) => plan
+                .extract(value, &mut slots)
+                .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, framed(value))))?,
+            Body::Registry(registry) => {
+                let (plan, body) = registry
+                    .open(value, &needs.wants)
+                    .map_err(|e| fail(Verdict::Undecodable, Why::Framing(e)))?;
+                let plan =
+                    plan.map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;
+                plan.extract(body, &mut slots)
+                    .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, false)))?;
             }
         }
         let event_time =
@@ -166,61 +164,46 @@ fn event_time(needs: &Needs, slots: &Slots<'_>, record: &Record) -> Result<i64, 
     Ok(time)
 }
 
-impl Why {
-    fn text(&self, needs: &Needs, input: &str) -> String {
-        let name = |slot: usize| needs.paths[slot].join(".");
-        let time = || needs.time.map(|(slot, _)| name(slot)).unwrap_or_default();
-        match self {
-            Self::NullValue => "its value is null".to_owned(),
-            Self::Utf8(e) => format!("its value is not UTF-8 from byte {} on", e.valid_up_to()),
-            Self::Json(e) => format!("its value is not JSON: {e}"),
-            Self::Time(NoTime::Missing, kind) => {
-                format!("the field {} of its event time is {kind}", time())
-            }
-            Self::Time(NoTime::NotText, kind) => {
-                format!("{} is {kind}, not an RFC 3339 text", time())
-            }
-            Self::Time(NoTime::NotRfc3339, _) => {
-                format!("{} is not an RFC 3339 time with an offset", time())
-            }
-            Self::Time(NoTime::NotNumber, kind) => {
-                let unit = needs.time.map_or(TimeUnit::Milliseconds, |(_, unit)| unit);
-                format!("{} is {kind}, not a number of {}", time(), unit.name())
-            }
-            Self::Time(NoTime::OutOfRange, _) => {
-                format!("{} does not fit into 64 bits of milliseconds", time())
-            }
-            Self::NoTimestamp => "it has no Kafka timestamp".to_owned(),
-            Self::OutOfReach(ms) => format!(
-                "its event time {} is so far out that adding the join's interval leaves 64 bits",
-                rfc3339_ms(*ms)
-            ),
-            Self::Ahead(ahead, most) => format!(
-                "its event time is {} ahead of its arrival, more than inputs.{input}.watermark.max_ahead = {}",
-                format_duration(*ahead),
-                format_duration(*most)
-            ),
-            Self::Filtered(i, kind) => {
-                let (slot, values) = &needs.filter[*i];
-                let field = name(*slot);
-                match *kind {
-                    "missing" | "null" => {
-                        format!("{field} is {kind}, and inputs.{input}.where asks for it")
-                    }
-                    _ if values.len() == 1 => {
-                        format!("{field} is not the one that inputs.{input}.where keeps")
-                    }
-                    _ => format!("{field} is not among those that inputs.{input}.where keeps"),
-                }
-            }
-            Self::NoKafkaKey => "its Kafka key is null".to_owned(),
-            Self::NoKey(kind) => {
-                let field = needs.key.map(name).unwrap_or_default();
-                match *kind {
-                    "missing" | "null" => format!("its key {field} is {kind}"),
-                    _ => format!("its key {field} is {kind}, which is no key"),
-                }
-            }
+/// Whether a value looks like Confluent's framing, which plain Avro has not.
+fn framed(value: &[u8]) -> bool {
+    value.len() > 5 && value[0] == 0
+}
+
+fn body(
+    spec: &Input,
+    needs: &Needs,
+    schemas: Arc<dyn SchemaSource + Send + Sync>,
+) -> Result<Body, String> {
+    let own = match &spec.schema {
+        Some(file) => Some(SchemaText {
+            text: file.text.clone().ok_or_else(|| format!("{} was not loaded", file.path))?,
+            references: Vec::new(),
+        }),
+        None => None,
+    };
+    let file = || match &spec.schema {
+        Some(file) if !file.path.is_empty() => file.path.clone(),
+        _ => "its schema".to_owned(),
+    };
+    if let Some(schema) = &own
+        && let Some(path) =
+            Plan::lacking(schema, &needs.paths).map_err(|e| format!("{}: {e}", file()))?
+    {
+        return Err(format!("{} has no field {}", file(), path.join(".")));
+    }
+    match spec.format {
+        Format::Json => Ok(Body::Json),
+        Format::AvroRegistry => Ok(Body::Registry(Registry::new(schemas, own))),
+        Format::Avro => {
+            let schema = own.or_else(|| schemas.for_topic(&spec.topic)).ok_or_else(|| {
+                format!(
+                    "format \"avro\" needs the schema of its records: write schema = \"FILE.avsc\" under [inputs.{}], or format = \"avro-registry\" if they carry Confluent schema ids",
+                    spec.name
+                )
+            })?;
+            let plan =
+                Plan::new(&schema, None, &needs.wants).map_err(|e| format!("{}: {e}", file()))?;
+            Ok(Body::Avro(Arc::new(plan)))
         }
     }
 }

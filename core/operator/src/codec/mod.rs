@@ -8,7 +8,7 @@
 //! What the formats mean here:
 //! - A whole record is read before it is believed: bytes after its end, text
 //!   that is not UTF-8, a length that lies make it `undecodable`, also in fields
-//!   that the join does not need. How deep it nests does not matter.
+//!   that the join does not need. JSON may nest as deep as it likes, Avro 256 levels.
 //! - JSON: where a name stands twice, the last one counts. Integers within
 //!   64 bits are integer keys; all other numbers are no keys.
 //! - Event times are numbers in the pipeline's unit, or RFC 3339 texts; a
@@ -18,9 +18,13 @@
 //! - Avro enums are texts, `bytes` and `fixed` are bytes, maps are taken for
 //!   objects; a union is whatever its branch is.
 
+mod avro;
 mod decoder;
+mod failure;
 mod json;
 mod needs;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use decoder::InputDecoder;

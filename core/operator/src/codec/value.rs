@@ -122,15 +122,15 @@ fn decimal_ms(text: &str, unit: TimeUnit) -> Result<i64, NoTime> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = fraction.trim_end_matches('0');
-    // Digits beyond what a time can have: no time, or cut to what still counts.
-    if whole.len() > 24 || !(-40..=24).contains(&exponent) {
+    // 22 + 15 digits fit into an i128; no time has more that count.
+    if whole.len() > 22 || !(-18..=24).contains(&exponent) {
         return if whole.bytes().all(|b| b == b'0') && fraction.is_empty() {
             Ok(0)
         } else {
             Err(NoTime::OutOfRange)
         };
     }
-    let kept = fraction.get(..fraction.len().min(9)).unwrap_or(fraction);
+    let kept = fraction.get(..fraction.len().min(15)).unwrap_or(fraction);
     let mut number: i128 = 0;
     for digit in whole.bytes().chain(kept.bytes()) {
         number = number * 10 + i128::from(digit - b'0');
@@ -155,8 +155,9 @@ fn decimal_ms(text: &str, unit: TimeUnit) -> Result<i64, NoTime> {
 fn float_ms(n: f64, unit: TimeUnit) -> Result<i64, NoTime> {
     let (up, down) = ratio(unit);
     let ms = (n * up as f64 / down as f64).floor();
-    // The bounds are exact as f64: -2^63 and 2^63.
-    if ms.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&ms) {
+    // 2^63 is exact as f64; i64::MAX is not.
+    let end = 2f64.powi(63);
+    if (-end..end).contains(&ms) {
         Ok(ms as i64)
     } else {
         Err(NoTime::OutOfRange)
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(text("1763626401.48", Seconds), Ok(1_763_626_401_480));
         assert_eq!(text("1.763626401480e12", Milliseconds), Ok(1_763_626_401_480));
         assert_eq!(text("-0.5", Milliseconds), Ok(-1));
-        assert_eq!(text("-1.00000000000000001", Milliseconds), Ok(-2));
+        assert_eq!(text("-1.00000000000000000000000001", Milliseconds), Ok(-2));
         assert_eq!(text("-0.0", Milliseconds), Ok(0));
         assert_eq!(text("9223372036854775808", Milliseconds), Err(NoTime::OutOfRange));
         assert_eq!(text("9223372036854775808", Nanoseconds), Ok(9_223_372_036_854));

@@ -18,6 +18,11 @@ use crate::state::tiers::{Leaving, Place, Tiers};
 use crate::state::{Cold, Delta, Due, Folded, Row, StateError};
 use crate::verdict::Verdict;
 
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
 /// An interval to one secondary input.
 #[derive(Clone, Copy, Debug)]
 struct Interval {

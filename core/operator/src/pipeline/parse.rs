@@ -64,7 +64,11 @@ fn whole(r: &mut Reader<'_>, root: &Table, file: &str) -> Option<Pipeline> {
         None => stem(file).to_owned(),
     };
     let inputs = inputs(r, &top);
-    let names: Vec<&str> = inputs.iter().map(|i| &*i.name).collect();
+    // Also those that could not be read: each mistake is reported once.
+    let names: Vec<&str> = match top.node("inputs").map(|n| &n.value) {
+        Some(Value::Table(all)) => all.0.iter().map(|e| e.name.as_str()).collect(),
+        _ => Vec::new(),
+    };
     let examples_section = top.section(r, "examples");
     let emit = examples_section.as_ref().map(|s| {
         let emits = [

@@ -4,6 +4,8 @@
 //! may stand below it, behind [`Cold`]. What rests where never shows in what
 //! the join does.
 
+#[cfg(test)]
+pub mod double;
 pub mod memory;
 pub mod tiers;
 

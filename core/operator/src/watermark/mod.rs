@@ -10,6 +10,8 @@
 //!    record is a tombstone, undecodable or untimed.
 
 mod save;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod tree;
 

@@ -1,14 +1,50 @@
 //! Recordings: portable files of topic slices with arrival order and schemas
-//! (MCAP; 5-recording of the design, `envelope.proto` for the message).
+//! (MCAP; `envelope.proto` for the message, `meta` for the metadata).
+//!
+//! 1. One channel per topic-partition (`topic[partition]`, channel = source +
+//!    1); channel 0 is `joinscope/arrivals`.
+//! 2. `log_time` = arrival time in ns, `publish_time` = record timestamp in ns
+//!    clamped to u64, `sequence` = low 32 bits of the arrival number. The
+//!    envelope's numbers decide; replay follows the arrival number.
+//! 3. Arrival numbers increase through the file; offsets increase within a
+//!    partition.
+//! 4. Schemas and channels stand in chunks, under their CRC; metadata carries
+//!    its own. A file without its end opens up to the last whole chunk.
+//! 5. The index (`joinscope/index`) gives place and offset ranges of every
+//!    chunk: a record is found by name or position with one chunk read.
 
+mod batches;
+mod building;
+mod chunk;
+mod clock;
+mod compress;
+mod envelope;
 mod error;
+mod index;
 mod info;
+mod job;
+mod meta;
+mod open;
 mod reader;
+mod scan;
 mod schemas;
+mod source;
+mod summary;
+mod tally;
+mod verify;
+mod wire;
 mod writer;
 
+pub use batches::Batches;
+pub use clock::{ClockEntry, ClockEntryKind};
+pub use compress::Compression;
 pub use error::RecordingError;
+pub use job::{Job, unattended};
 pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
-pub use reader::{Batches, Recording};
+pub use reader::Recording;
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
-pub use writer::{Compression, Writer, WriterOptions};
+pub use verify::{Problem, Verified, verify};
+pub use writer::{Writer, WriterOptions};
+
+#[cfg(test)]
+mod tests;

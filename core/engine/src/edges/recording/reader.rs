@@ -1,10 +1,23 @@
-//! Reading a recording.
+//! An open recording and the questions asked of it.
 
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+
+use super::batches::{self, Batches};
+use super::chunk::{self, Item};
+use super::clock::ClockEntry;
+use super::envelope;
+use super::open::{self, Opened};
 use super::{Info, RecordingError, Schemas};
 use crate::operator::record::{Record, RecordName, TopicPartition};
+
+/// Decoded chunks that are kept for questions about single records.
+const KEPT: usize = 6;
+/// Larger ones are not kept, bytes.
+const KEPT_BYTES: usize = 8 << 20;
 
 /// An open recording; clones share it.
 #[derive(Clone, Debug)]
@@ -14,22 +27,30 @@ pub struct Recording {
 
 #[derive(Debug)]
 struct Inner {
-    path: std::path::PathBuf,
-    info: Info,
+    opened: Opened,
     partitions: Vec<TopicPartition>,
     schemas: Arc<Schemas>,
-    digest: String,
+    recent: Mutex<VecDeque<(usize, Arc<Vec<Record>>)>>,
 }
 
 impl Recording {
     /// Opens a recording. A file that was cut off or never finished opens up
     /// to the cut; [`Info::cut`] says where.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        Err(RecordingError::NotARecording { path: path.to_owned(), why: String::new() })
+        let mut opened = open::open(path)?;
+        let schemas = Arc::new(std::mem::take(&mut opened.schemas));
+        let partitions =
+            opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
+        let recent = Mutex::new(VecDeque::new());
+        Ok(Self { inner: Arc::new(Inner { opened, partitions, schemas, recent }) })
+    }
+
+    pub(super) fn opened(&self) -> &Opened {
+        &self.inner.opened
     }
 
     pub fn path(&self) -> &Path {
-        &self.inner.path
+        &self.inner.opened.source.path
     }
 
     /// [`Record::source`] is the position in this list.
@@ -38,7 +59,7 @@ impl Recording {
     }
 
     pub fn info(&self) -> &Info {
-        &self.inner.info
+        &self.inner.opened.info
     }
 
     pub fn schemas(&self) -> Arc<Schemas> {
@@ -46,14 +67,15 @@ impl Recording {
     }
 
     /// 32 hex digits over all records, their partitions, times and order, the
-    /// schemas and the clock events; not over compression or metadata.
+    /// schemas and the clock events; not over compression or metadata. As it
+    /// was written; `verify` computes it anew.
     pub fn digest(&self) -> &str {
-        &self.inner.digest
+        &self.inner.opened.digest
     }
 
     /// Number of records.
     pub fn len(&self) -> u64 {
-        self.inner.info.records
+        self.inner.opened.info.records
     }
 
     pub fn is_empty(&self) -> bool {
@@ -63,23 +85,65 @@ impl Recording {
     /// The records of `topics` (all if `None`) in arrival order, from the
     /// `from`-th of them on.
     pub fn batches(&self, topics: Option<&[Arc<str>]>, from: u64) -> Batches {
-        let _ = (topics, from);
-        Batches { recording: self.clone() }
+        Batches::new(self.clone(), topics, from)
     }
 
     /// The record of that name.
     pub fn record(&self, name: &RecordName) -> Result<Option<Record>, RecordingError> {
-        let _ = name;
-        Ok(None)
+        let found = self
+            .inner
+            .partitions
+            .iter()
+            .position(|p| p.partition == name.partition && p.topic == name.topic);
+        let Some(source) = found.map(|at| at as u32) else { return Ok(None) };
+        let Some(chunk) = self.inner.opened.index.chunk_of(source, name.offset) else {
+            return Ok(None);
+        };
+        let records = self.chunk(chunk)?;
+        Ok(records.iter().find(|r| r.source == source && r.offset == name.offset).cloned())
     }
 
     /// Records `first..first + n` of all topics, in arrival order.
     pub fn page(&self, first: u64, n: usize) -> Result<Vec<Record>, RecordingError> {
-        self.batches(None, first).next().transpose().map(|batch| {
-            let mut batch = batch.unwrap_or_default();
-            batch.truncate(n);
-            batch
-        })
+        let mut page = Vec::with_capacity(n.min(batches::BATCH));
+        let index = &self.inner.opened.index;
+        let mut at = first;
+        while page.len() < n {
+            let Some(chunk) = index.chunk_at(at) else { break };
+            let records = self.chunk(chunk)?;
+            let skip = (at - index.before(chunk)) as usize;
+            page.extend(records.iter().skip(skip).take(n - page.len()).cloned());
+            at = index.before(chunk) + records.len() as u64;
+        }
+        Ok(page)
+    }
+
+    /// What the clock of the live run decided that was recorded with this.
+    pub fn clock_events(&self) -> Result<Vec<ClockEntry>, RecordingError> {
+        let opened = &self.inner.opened;
+        let mut events = Vec::new();
+        if opened.info.clock_events == 0 {
+            return Ok(events);
+        }
+        let mut body = Vec::new();
+        for entry in &opened.index.chunks {
+            let bytes = batches::load(opened, entry.byte, entry.length, &mut body)?;
+            let mut at = 0;
+            while at < bytes.len() {
+                let damaged =
+                    || RecordingError::damaged(self.path(), entry.byte, "a clock event in the chunk there");
+                match chunk::next(&bytes, &mut at).ok_or_else(damaged)? {
+                    Item::Message(m) if m.channel == 0 => {
+                        let event = i64::try_from(m.log_time)
+                            .ok()
+                            .and_then(|at_ns| ClockEntry::decode(&bytes[m.start..m.end], at_ns));
+                        events.push(event.ok_or_else(damaged)?);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(events)
     }
 
     /// The name of a record of this recording.
@@ -91,20 +155,51 @@ impl Recording {
             offset: record.offset,
         }
     }
-}
 
-/// Records in arrival order, about 4,096 at a time; keys and values are slices
-/// of the decompressed chunk, not copies. Ends after the first error.
-#[derive(Debug)]
-pub struct Batches {
-    recording: Recording,
-}
-
-impl Iterator for Batches {
-    type Item = Result<Vec<Record>, RecordingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let _ = &self.recording;
-        None
+    /// All records of a chunk, from the few that are kept or from the file.
+    fn chunk(&self, number: usize) -> Result<Arc<Vec<Record>>, RecordingError> {
+        {
+            let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = recent.iter().position(|(n, _)| *n == number)
+                && let Some(found) = recent.remove(at)
+            {
+                let records = Arc::clone(&found.1);
+                recent.push_front(found);
+                return Ok(records);
+            }
+        }
+        let opened = &self.inner.opened;
+        let entry = opened.index.chunks[number];
+        let mut body = Vec::new();
+        let bytes = Bytes::from(batches::load(opened, entry.byte, entry.length, &mut body)?);
+        let damaged =
+            |what: &str| RecordingError::damaged(self.path(), entry.byte, format!("in the chunk there: {what}"));
+        let mut records = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            let item = chunk::next(&bytes, &mut at).ok_or_else(|| damaged("a record's length"))?;
+            let Item::Message(m) = item else { continue };
+            if m.channel == 0 {
+                continue;
+            }
+            let source = u32::from(m.channel) - 1;
+            if source as usize >= self.inner.partitions.len() {
+                return Err(damaged("a message of an unknown channel"));
+            }
+            let record = i64::try_from(m.log_time)
+                .ok()
+                .and_then(|ns| envelope::decode(&bytes, m.start, m.end, source, ns));
+            records.push(record.ok_or_else(|| damaged("an envelope"))?);
+        }
+        if records.len() != entry.records as usize {
+            return Err(damaged("another number of records than the index says"));
+        }
+        let records = Arc::new(records);
+        if bytes.len() <= KEPT_BYTES {
+            let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.push_front((number, Arc::clone(&records)));
+            recent.truncate(KEPT);
+        }
+        Ok(records)
     }
 }

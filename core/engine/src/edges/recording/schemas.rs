@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operator::codec::{SchemaSource, SchemaText};
+
 /// A schema of a registry, as a recording keeps it: an attachment
 /// `joinscope/schema/ID` whose content is this as JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ pub struct StoredSchema {
     #[serde(rename = "type")]
     pub kind: String,
     pub schema: String,
+    /// All that it refers to and all that those refer to, each after what it
+    /// refers to itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<SchemaReference>,
     /// Confluent's GUID, where the registry gives one (framing by header).
@@ -68,5 +72,14 @@ impl Schemas {
                 true
             }
         }
+    }
+}
+
+impl SchemaSource for Schemas {
+    fn by_id(&self, id: u32) -> Option<SchemaText> {
+        self.get(id).map(|schema| SchemaText {
+            text: schema.schema.clone(),
+            references: schema.references.iter().map(|r| r.schema.clone()).collect(),
+        })
     }
 }

@@ -1,0 +1,3 @@
+//! Questions asked of runs.
+
+pub mod truth;

@@ -1,0 +1,177 @@
+//! Records in arrival order, chunk by chunk.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::chunk::{self, Item};
+use super::envelope;
+use super::open::Opened;
+use super::wire::op;
+use super::{Recording, RecordingError};
+use crate::operator::record::{Arrival, Record};
+
+/// Records of a batch.
+pub const BATCH: usize = 4096;
+
+/// Records in arrival order, about 4,096 at a time; keys, values and header
+/// values are slices of the decompressed chunk, not copies. Ends after the
+/// first error.
+#[derive(Debug)]
+pub struct Batches {
+    recording: Recording,
+    /// Wanted partitions; `None`: all.
+    wanted: Option<Vec<bool>>,
+    /// The chunk to open next.
+    chunk: usize,
+    /// Wanted records still to be passed over.
+    skip: u64,
+    current: Option<Open>,
+    body: Vec<u8>,
+    last_arrival: Option<Arrival>,
+    done: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    bytes: Bytes,
+    at: usize,
+    byte: u64,
+    /// Records that the index promises and that did not come yet.
+    left: u32,
+}
+
+impl Batches {
+    pub(super) fn new(recording: Recording, topics: Option<&[Arc<str>]>, from: u64) -> Self {
+        let wanted = topics.map(|topics| {
+            recording.partitions().iter().map(|p| topics.contains(&p.topic)).collect()
+        });
+        Self {
+            recording,
+            wanted,
+            chunk: 0,
+            skip: from,
+            current: None,
+            body: Vec::new(),
+            last_arrival: None,
+            done: false,
+        }
+    }
+
+    fn wants(&self, source: u32) -> bool {
+        self.wanted.as_ref().is_none_or(|w| w.get(source as usize).copied().unwrap_or(false))
+    }
+
+    /// Opens the next chunk with wanted records; `false`: there is none.
+    fn open_next(&mut self, opened: &Opened) -> Result<bool, RecordingError> {
+        loop {
+            let Some(entry) = opened.index.chunks.get(self.chunk) else { return Ok(false) };
+            let spans = opened.index.spans(self.chunk);
+            let mine: u64 =
+                spans.iter().filter(|s| self.wants(s.source)).map(|s| u64::from(s.records)).sum();
+            self.chunk += 1;
+            if mine <= self.skip {
+                self.skip -= mine;
+                continue;
+            }
+            let bytes = load(opened, entry.byte, entry.length, &mut self.body)?;
+            self.current =
+                Some(Open { bytes: bytes.into(), at: 0, byte: entry.byte, left: entry.records });
+            return Ok(true);
+        }
+    }
+
+    fn fill(&mut self, opened: &Opened) -> Result<Vec<Record>, RecordingError> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            let Some(open) = &mut self.current else {
+                // A chunk's end is a good place to hand over what is there.
+                if !batch.is_empty() || !self.open_next(opened)? {
+                    break;
+                }
+                continue;
+            };
+            if batch.is_empty() {
+                batch.reserve_exact(BATCH.min(open.left as usize));
+            }
+            let damaged = |what: &str| {
+                RecordingError::damaged(&opened.source.path, open.byte, format!("in the chunk there: {what}"))
+            };
+            if open.at >= open.bytes.len() {
+                if open.left != 0 {
+                    return Err(damaged("records are missing"));
+                }
+                self.current = None;
+                continue;
+            }
+            let message = match chunk::next(&open.bytes, &mut open.at) {
+                Some(Item::Message(message)) => message,
+                Some(Item::Other(op::SCHEMA | op::CHANNEL, ..)) => continue,
+                _ => return Err(damaged("a record that does not belong there")),
+            };
+            if message.channel == 0 {
+                continue;
+            }
+            let source = u32::from(message.channel) - 1;
+            if source as usize >= opened.info.partitions.len() {
+                return Err(damaged("a message of an unknown channel"));
+            }
+            open.left = open.left.checked_sub(1).ok_or_else(|| damaged("too many records"))?;
+            let wanted = self
+                .wanted
+                .as_ref()
+                .is_none_or(|w| w.get(source as usize).copied().unwrap_or(false));
+            if !wanted {
+                continue;
+            }
+            if self.skip > 0 {
+                self.skip -= 1;
+                continue;
+            }
+            let arrival_ns =
+                i64::try_from(message.log_time).map_err(|_| damaged("an arrival time"))?;
+            let record =
+                envelope::decode(&open.bytes, message.start, message.end, source, arrival_ns)
+                    .ok_or_else(|| damaged("an envelope"))?;
+            if self.last_arrival.is_some_and(|last| record.arrival <= last) {
+                return Err(damaged("arrival numbers do not increase"));
+            }
+            self.last_arrival = Some(record.arrival);
+            batch.push(record);
+        }
+        Ok(batch)
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<Vec<Record>, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let recording = self.recording.clone();
+        match self.fill(recording.opened()) {
+            Ok(batch) if batch.is_empty() => {
+                self.done = true;
+                None
+            }
+            Ok(batch) => Some(Ok(batch)),
+            Err(error) => {
+                self.done = true;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// The bytes of the chunk at a place of the index.
+pub fn load(
+    opened: &Opened,
+    byte: u64,
+    length: u64,
+    body: &mut Vec<u8>,
+) -> Result<Vec<u8>, RecordingError> {
+    opened.source.record(byte, length, op::CHUNK, body)?;
+    chunk::load(body).map_err(|what| RecordingError::damaged(&opened.source.path, byte, what))
+}

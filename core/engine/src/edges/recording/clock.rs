@@ -1,0 +1,73 @@
+//! Channel `joinscope/arrivals`: what the clock of a live run decided, each
+//! with the arrival number that it precedes. A replay follows it where it
+//! exists; otherwise these are computed.
+
+use prost::Message as _;
+
+use super::envelope::proto;
+use crate::operator::record::Arrival;
+
+/// One decision of a live run's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockEntry {
+    /// It came before this arrival.
+    pub precedes: Arrival,
+    /// Processing time, ns since the Unix epoch.
+    pub at_ns: i64,
+    pub kind: ClockEntryKind,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClockEntryKind {
+    /// A periodic event-time watermark was due.
+    Tick,
+    /// A partition (`topic[partition]`) went idle.
+    Idle(String),
+    /// A partition gave a record again.
+    Active(String),
+    /// Alignment paused a partition.
+    Paused(String),
+    /// Alignment took it up again.
+    Resumed(String),
+    /// The barrier that ends an epoch.
+    Barrier(u64),
+    /// A restart of another engine, modelled.
+    Restart,
+}
+
+impl ClockEntry {
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        use ClockEntryKind as K;
+        use proto::ClockKind as P;
+        let (kind, partition, epoch) = match &self.kind {
+            K::Tick => (P::Tick, None, None),
+            K::Idle(p) => (P::Idle, Some(p.clone()), None),
+            K::Active(p) => (P::Active, Some(p.clone()), None),
+            K::Paused(p) => (P::Paused, Some(p.clone()), None),
+            K::Resumed(p) => (P::Resumed, Some(p.clone()), None),
+            K::Barrier(n) => (P::Barrier, None, Some(*n)),
+            K::Restart => (P::Restart, None, None),
+        };
+        let event =
+            proto::ClockEvent { precedes: self.precedes, kind: kind.into(), partition, epoch };
+        out.extend_from_slice(&event.encode_to_vec());
+    }
+
+    /// `None`: not an event, or of a kind that a newer version added.
+    pub(super) fn decode(bytes: &[u8], at_ns: i64) -> Option<Self> {
+        use ClockEntryKind as K;
+        use proto::ClockKind as P;
+        let event = proto::ClockEvent::decode(bytes).ok()?;
+        let kind = match P::try_from(event.kind).ok()? {
+            P::Tick => K::Tick,
+            P::Idle => K::Idle(event.partition?),
+            P::Active => K::Active(event.partition?),
+            P::Paused => K::Paused(event.partition?),
+            P::Resumed => K::Resumed(event.partition?),
+            P::Barrier => K::Barrier(event.epoch?),
+            P::Restart => K::Restart,
+        };
+        Some(Self { precedes: event.precedes, at_ns, kind })
+    }
+}

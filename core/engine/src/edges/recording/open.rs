@@ -1,0 +1,199 @@
+//! Opening a recording: by its summary where it has one, else by reading it
+//! through up to where it is whole.
+
+use std::path::Path;
+
+use super::index::Index;
+use super::scan::{self, Gathered};
+use super::source::{Source, Stop, Walk};
+use super::wire::{self, FOOTER, Fields, Footer, op};
+use super::{Cut, Info, RecordingError, Schemas, meta};
+
+/// What is known of an open recording.
+#[derive(Debug)]
+pub struct Opened {
+    pub source: Source,
+    pub info: Info,
+    pub schemas: Schemas,
+    pub index: Index,
+    pub digest: String,
+}
+
+/// Opens a file.
+pub fn open(path: &Path) -> Result<Opened, RecordingError> {
+    let source = Source::open(path)?;
+    let (info, data) = scan::start(&source)?;
+    match by_summary(&source, info.clone()) {
+        Ok((info, schemas, index, digest)) => Ok(Opened { source, info, schemas, index, digest }),
+        Err(Unusable::Error(error)) => Err(error),
+        Err(Unusable::Because(why)) => by_scan(source, info, data, &why),
+    }
+}
+
+/// Why the summary is of no use.
+enum Unusable {
+    Because(String),
+    Error(RecordingError),
+}
+
+impl From<&str> for Unusable {
+    fn from(why: &str) -> Self {
+        Self::Because(why.to_owned())
+    }
+}
+
+impl From<RecordingError> for Unusable {
+    fn from(error: RecordingError) -> Self {
+        match error {
+            RecordingError::Damaged { byte, what, .. } => {
+                Self::Because(format!("byte {byte}: {what}"))
+            }
+            other => Self::Error(other),
+        }
+    }
+}
+
+/// The summary section, whose CRC is right.
+pub fn summary(source: &Source) -> Result<Vec<u8>, String> {
+    let missing = || "it was not finished".to_owned();
+    let tail_at = source.length.checked_sub(FOOTER as u64).ok_or_else(missing)?;
+    let mut bytes = Vec::new();
+    let fail = |error: RecordingError| error.to_string();
+    source.read(tail_at, FOOTER as u64, &mut bytes).map_err(fail)?;
+    let footer = Footer::read(&bytes).ok_or_else(missing)?;
+    if footer.summary_start < wire::MAGIC.len() as u64 || footer.summary_start > tail_at {
+        return Err("the footer names a place outside the file".to_owned());
+    }
+    // The CRC covers the summary and the footer up to the CRC itself.
+    let covered = tail_at - footer.summary_start + (FOOTER - 12) as u64;
+    source.read(footer.summary_start, covered, &mut bytes).map_err(fail)?;
+    if crc32fast::hash(&bytes) != footer.summary_crc {
+        return Err("the CRC of the summary is wrong".to_owned());
+    }
+    bytes.truncate((tail_at - footer.summary_start) as usize);
+    Ok(bytes)
+}
+
+/// Where metadata and attachments stand, from a summary: (opcode, byte, length, name).
+pub fn places(summary: &[u8]) -> Option<Vec<(u8, u64, u64, String)>> {
+    let mut fields = Fields::new(summary);
+    let mut places = Vec::new();
+    while !fields.is_empty() {
+        let opcode = fields.u8()?;
+        let length = usize::try_from(fields.u64()?).ok()?;
+        let mut f = Fields::new(fields.bytes(length)?);
+        match opcode {
+            op::METADATA_INDEX => {
+                let (byte, length) = (f.u64()?, f.u64()?);
+                places.push((op::METADATA, byte, length, f.string()?.to_owned()));
+            }
+            op::ATTACHMENT_INDEX => {
+                let (byte, length) = (f.u64()?, f.u64()?);
+                let _times_and_size = f.bytes(24)?;
+                places.push((op::ATTACHMENT, byte, length, f.string()?.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    Some(places)
+}
+
+type Found = (Info, Schemas, Index, String);
+
+fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
+    let summary = summary(source).map_err(Unusable::Because)?;
+    let places = places(&summary).ok_or("the summary is not one of a recording")?;
+    drop(summary);
+    let mut body = Vec::new();
+    let mut schemas = Schemas::default();
+    let mut end = None;
+    let mut indexes = Vec::new();
+    for (opcode, byte, length, name) in places {
+        let schema = name.starts_with(meta::SCHEMA_PREFIX);
+        if !schema && name != meta::END && name != meta::INDEX {
+            continue;
+        }
+        source.record(byte, length, opcode, &mut body)?;
+        if opcode == op::ATTACHMENT {
+            let (name, data) = wire::read_attachment(&body).ok_or("a schema is damaged")?;
+            let schema = scan::read_schema(name, data).map_err(Unusable::Because)?;
+            if !schemas.insert(schema) {
+                return Err("two different schemas of one id".into());
+            }
+            continue;
+        }
+        let (found, map) = wire::read_metadata(&body).ok_or("metadata is damaged")?;
+        if found != name || !meta::sealed(&name, &map) {
+            return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
+        }
+        match name.as_str() {
+            meta::END => end = Some(map),
+            _ => indexes.push(map),
+        }
+    }
+    let end = end.ok_or("the closing metadata is missing")?;
+    let digest = meta::read_end(&end, &mut info).ok_or("the closing metadata is unreadable")?;
+    let mut index = Index::default();
+    for map in indexes {
+        index.read(&map, info.partitions.len()).ok_or("the index is unreadable")?;
+    }
+    if index.records() != info.records || index.chunks.len() != info.chunks {
+        return Err("the index does not cover all records".into());
+    }
+    info.schemas = schemas.len();
+    Ok((info, schemas, index, digest))
+}
+
+fn by_scan(
+    source: Source,
+    mut info: Info,
+    data: u64,
+    why: &str,
+) -> Result<Opened, RecordingError> {
+    let mut gathered = Gathered::new();
+    let mut walk = Walk::new(&source, data);
+    let mut body = Vec::new();
+    let (byte, why) = loop {
+        match walk.next(&mut body) {
+            Ok((byte, op::DATA_END)) if body.len() == 4 => {
+                break (byte, format!("all records are there, but the summary is not usable: {why}"));
+            }
+            Ok((byte, opcode)) => {
+                if let Err(what) = gathered.take(byte, opcode, &body) {
+                    break (byte, what);
+                }
+            }
+            Err(Stop::Cut { byte, why }) => break (byte, why),
+            Err(Stop::Error(error)) => return Err(error),
+        }
+    };
+    if let Some(end) = &gathered.end {
+        // What only the end knows: ranges, live part, notes.
+        let mut closing = info.clone();
+        if meta::read_end(end, &mut closing).is_some() {
+            for (p, known) in gathered.tally.partitions.iter_mut().zip(&closing.partitions) {
+                if p.topic_partition == known.topic_partition {
+                    p.start_offset = known.start_offset;
+                    p.end_offset = known.end_offset;
+                }
+            }
+            info.live_from = closing.live_from;
+            info.approximate = closing.approximate;
+            info.notes = closing.notes;
+            info.topic_ids = closing.topic_ids;
+        }
+    }
+    gathered.tally.fill(&mut info);
+    info.chunks = gathered.index.chunks.len();
+    info.schemas = gathered.schemas.len();
+    info.compression.clone_from(&gathered.compression);
+    info.cut = Some(Cut {
+        byte,
+        why,
+        records: gathered.tally.records,
+        last_arrival: gathered.tally.arrivals.map(|(_, last)| last),
+        next_offsets: gathered.tally.next_offsets(),
+    });
+    let digest = gathered.tally.digest(&gathered.schemas);
+    Ok(Opened { source, info, schemas: gathered.schemas, index: gathered.index, digest })
+}

@@ -1,0 +1,118 @@
+//! Reading a file at positions, and the walk over its records from the start.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use super::RecordingError;
+use super::wire::{HEAD, MAX_RECORD};
+
+/// An open file; reads do not move anything, so it may be shared.
+#[derive(Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    file: File,
+    /// Its length when it was opened.
+    pub length: u64,
+}
+
+impl Source {
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let fail = |error| RecordingError::io(path, "open", error);
+        let file = File::open(path).map_err(fail)?;
+        let metadata = file.metadata().map_err(fail)?;
+        if !metadata.is_file() {
+            return Err(RecordingError::NotARecording {
+                path: path.to_owned(),
+                why: "it is not a file".to_owned(),
+            });
+        }
+        Ok(Self { path: path.to_owned(), file, length: metadata.len() })
+    }
+
+    /// Reads `length` bytes at `byte` into `into`. The caller has checked that
+    /// the file is as long as that.
+    pub fn read(&self, byte: u64, length: u64, into: &mut Vec<u8>) -> Result<(), RecordingError> {
+        into.resize(length as usize, 0);
+        self.file
+            .read_exact_at(into, byte)
+            .map_err(|error| RecordingError::io(&self.path, format!("read at byte {byte}"), error))
+    }
+
+    /// The record that should stand at `byte` with this opcode and length
+    /// (head included): its body.
+    pub fn record(
+        &self,
+        byte: u64,
+        length: u64,
+        opcode: u8,
+        into: &mut Vec<u8>,
+    ) -> Result<(), RecordingError> {
+        let damaged = |what: &str| RecordingError::damaged(&self.path, byte, what);
+        let fits = byte.checked_add(length).is_some_and(|end| end <= self.length);
+        if length < HEAD as u64 || length > MAX_RECORD * 2 || !fits {
+            return Err(damaged("an index names a place that the file does not have"));
+        }
+        self.read(byte, length, into)?;
+        let (op, size) = head(into).unwrap_or_default();
+        if op != opcode || size != length - HEAD as u64 {
+            return Err(damaged("an index names a place where another record stands"));
+        }
+        into.drain(..HEAD);
+        Ok(())
+    }
+}
+
+/// Opcode and body length.
+pub fn head(bytes: &[u8]) -> Option<(u8, u64)> {
+    let (op, rest) = bytes.split_first()?;
+    Some((*op, u64::from_le_bytes(*rest.first_chunk()?)))
+}
+
+/// Why a walk over the records stopped before the end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The file ends, or is no longer made of records.
+    Cut { byte: u64, why: String },
+    Error(RecordingError),
+}
+
+/// Walks over the records of a file.
+pub struct Walk<'a> {
+    source: &'a Source,
+    /// Where the next record stands.
+    pub at: u64,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(source: &'a Source, at: u64) -> Self {
+        Self { source, at }
+    }
+
+    /// The next record: position, opcode; its body in `body`.
+    pub fn next(&mut self, body: &mut Vec<u8>) -> Result<(u64, u8), Stop> {
+        let byte = self.at;
+        let cut = |why: String| Stop::Cut { byte, why };
+        let left = self.source.length - byte;
+        if left == 0 {
+            return Err(cut("the file ends without the end of a recording".to_owned()));
+        }
+        if left < HEAD as u64 {
+            return Err(cut("the file ends within a record".to_owned()));
+        }
+        self.source.read(byte, HEAD as u64, body).map_err(Stop::Error)?;
+        let (op, length) = head(body).unwrap_or_default();
+        if length > MAX_RECORD * 2 {
+            return Err(cut(format!("a record claims {length} bytes")));
+        }
+        if length > left - HEAD as u64 {
+            return Err(cut(format!(
+                "a record of {length} bytes begins, and {} are left",
+                left - HEAD as u64
+            )));
+        }
+        self.source.read(byte + HEAD as u64, length, body).map_err(Stop::Error)?;
+        self.at = byte + HEAD as u64 + length;
+        Ok((byte, op))
+    }
+}

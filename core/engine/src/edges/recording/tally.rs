@@ -1,0 +1,170 @@
+//! What is counted while records go by, the rules of their order, and the
+//! digest; the same for writing, for reading a cut file and for verifying.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::envelope::Brief;
+use super::{Info, PartitionInfo, Schemas};
+use crate::operator::record::{Arrival, TopicPartition};
+
+/// Running totals over the records of a recording.
+pub struct Tally {
+    pub partitions: Vec<PartitionInfo>,
+    pub records: u64,
+    pub arrivals: Option<(Arrival, Arrival)>,
+    pub arrival_ms: Option<(i64, i64)>,
+    pub timestamps: Option<(i64, i64)>,
+    pub uncompressed_bytes: u64,
+    pub clock_events: u64,
+    hasher: Xxh3,
+}
+
+impl std::fmt::Debug for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tally").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+fn widen(range: &mut Option<(i64, i64)>, value: i64) {
+    *range = Some(match *range {
+        None => (value, value),
+        Some((low, high)) => (low.min(value), high.max(value)),
+    });
+}
+
+impl Tally {
+    pub fn new() -> Self {
+        Self {
+            partitions: Vec::new(),
+            records: 0,
+            arrivals: None,
+            arrival_ms: None,
+            timestamps: None,
+            uncompressed_bytes: 0,
+            clock_events: 0,
+            hasher: Xxh3::new(),
+        }
+    }
+
+    /// Arrival numbers increase, offsets increase within their partition.
+    pub fn check(&self, source: u32, brief: &Brief) -> Result<(), String> {
+        let partition = &self.partitions[source as usize];
+        check_order(
+            partition,
+            self.arrivals.map(|(_, last)| last),
+            partition.last_offset,
+            brief,
+        )
+    }
+
+    /// Counts a record that was checked.
+    pub fn observe(&mut self, source: u32, arrival_ns: i64, brief: &Brief) {
+        let arrival_ms = arrival_ns.div_euclid(1_000_000);
+        self.records += 1;
+        self.arrivals = Some((self.arrivals.map_or(brief.arrival, |a| a.0), brief.arrival));
+        widen(&mut self.arrival_ms, arrival_ms);
+        let partition = &mut self.partitions[source as usize];
+        partition.records += 1;
+        widen(&mut partition.arrival_ms, arrival_ms);
+        if let Some(timestamp) = brief.timestamp {
+            widen(&mut self.timestamps, timestamp);
+            widen(&mut partition.timestamps, timestamp);
+        }
+        match partition.last_offset {
+            Some(last) => partition.gaps.add(last.saturating_add(1), brief.offset),
+            None => {
+                partition.first_offset = Some(brief.offset);
+                if let Some(start) = partition.start_offset {
+                    partition.gaps.add(start, brief.offset);
+                }
+            }
+        }
+        partition.last_offset = Some(brief.offset);
+    }
+
+    /// Takes message records, as they stand in chunks, into the digest.
+    pub fn digest_messages(&mut self, bytes: &[u8]) {
+        self.uncompressed_bytes += bytes.len() as u64;
+        self.hasher.update(bytes);
+    }
+
+    /// The digest: XXH3-128 of all message records in order, then the names of
+    /// the partitions in channel order, then the schemas by id. Not covered:
+    /// compression, where chunks end, metadata.
+    pub fn digest(&self, schemas: &Schemas) -> String {
+        let mut hasher = self.hasher.clone();
+        for partition in &self.partitions {
+            hasher.update(partition.topic_partition.to_string().as_bytes());
+            hasher.update(&[0]);
+        }
+        for schema in schemas.iter() {
+            hasher.update(&schema.id.to_le_bytes());
+            for text in [&schema.kind, &schema.schema] {
+                hasher.update(text.as_bytes());
+                hasher.update(&[0]);
+            }
+            for reference in &schema.references {
+                hasher.update(reference.name.as_bytes());
+                hasher.update(&[0]);
+                hasher.update(reference.schema.as_bytes());
+                hasher.update(&[0]);
+            }
+        }
+        format!("{:032x}", hasher.digest128())
+    }
+
+    /// The partitions with the ends of their ranges: as given, else as seen.
+    pub fn finished_partitions(&self) -> Vec<PartitionInfo> {
+        let mut partitions = self.partitions.clone();
+        for p in &mut partitions {
+            if let (Some(last), Some(end)) = (p.last_offset, p.end_offset) {
+                p.gaps.add(last.saturating_add(1), end);
+            } else if let (None, Some(start), Some(end)) =
+                (p.last_offset, p.start_offset, p.end_offset)
+            {
+                p.gaps.add(start, end);
+            }
+            p.start_offset = p.start_offset.or(p.first_offset);
+            p.end_offset = p.end_offset.or(p.last_offset.map(|last| last.saturating_add(1)));
+        }
+        partitions
+    }
+
+    /// Puts the totals into `info`.
+    pub fn fill(&self, info: &mut Info) {
+        info.records = self.records;
+        info.partitions = self.finished_partitions();
+        info.arrivals = self.arrivals;
+        info.arrival_ms = self.arrival_ms;
+        info.timestamps = self.timestamps;
+        info.uncompressed_bytes = self.uncompressed_bytes;
+        info.clock_events = self.clock_events;
+    }
+
+    /// Where each partition stands.
+    pub fn next_offsets(&self) -> Vec<(TopicPartition, Option<i64>)> {
+        self.partitions
+            .iter()
+            .map(|p| (p.topic_partition.clone(), p.last_offset.map(|last| last.saturating_add(1))))
+            .collect()
+    }
+}
+
+/// The rules of order, given the last arrival and the partition's last offset.
+pub fn check_order(
+    partition: &PartitionInfo,
+    last_arrival: Option<Arrival>,
+    last_offset: Option<i64>,
+    brief: &Brief,
+) -> Result<(), String> {
+    if let Some(last) = last_arrival.filter(|&last| brief.arrival <= last) {
+        return Err(format!("arrival {} after arrival {last}: it must increase", brief.arrival));
+    }
+    if let Some(last) = last_offset.filter(|&last| brief.offset <= last) {
+        return Err(format!(
+            "{}: offset {} after offset {last}: it must increase within a partition",
+            partition.topic_partition, brief.offset
+        ));
+    }
+    Ok(())
+}

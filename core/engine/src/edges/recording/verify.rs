@@ -1,0 +1,210 @@
+//! Verifying a recording: every byte is read and checked against every other
+//! that says something about it.
+
+use std::path::Path;
+
+use super::scan::{self, Gathered};
+use super::source::{Source, Stop, Walk};
+use super::wire::op;
+use super::{Info, Job, RecordingError, meta};
+
+/// Problems that are listed; more are counted.
+const LISTED: usize = 100;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where in the file.
+    pub byte: u64,
+    pub what: String,
+}
+
+/// The result of [`verify`].
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// What is intact, as counted.
+    pub info: Info,
+    /// Over what is intact.
+    pub digest: String,
+    /// The digest that the file states.
+    pub stated_digest: Option<String>,
+    /// The first of them, in file order.
+    pub problems: Vec<Problem>,
+    pub problem_count: u64,
+}
+
+impl Verified {
+    /// Nothing is wrong.
+    #[must_use]
+    pub fn sound(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn problem(&mut self, byte: u64, what: impl Into<String>) {
+        self.problem_count += 1;
+        if self.problems.len() < LISTED {
+            self.problems.push(Problem { byte, what: what.into() });
+        }
+    }
+}
+
+/// Reads a recording through: all CRCs (chunks, attachments, metadata, data
+/// section, summary), arrival order, offsets within partitions, message
+/// indices, totals, ranges, gaps and the digest. Progress is in bytes.
+///
+/// # Errors
+/// It is not a recording at all, cannot be read, or was cancelled. Damage is
+/// no error but a [`Problem`].
+pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
+    let source = Source::open(path)?;
+    let (mut info, data) = scan::start(&source)?;
+    let mut verified = Verified::default();
+    let mut gathered = Gathered::new();
+    let mut crc = crc32fast::Hasher::new();
+    let mut body = Vec::new();
+    source.read(0, data, &mut body)?;
+    crc.update(&body);
+    // The start's metadata record was read by `start`; the summary lists it.
+    replay_start(&source, &mut gathered)?;
+    let mut walk = Walk::new(&source, data);
+    let end_of_data = loop {
+        match walk.next(&mut body) {
+            Ok((byte, op::DATA_END)) if body.len() == 4 => {
+                if !gathered.close_chunk() {
+                    verified.problem(byte, "message index records of the last chunk are missing");
+                }
+                if body != crc.finalize().to_le_bytes() {
+                    verified.problem(byte, "the CRC of the data section is wrong");
+                }
+                break Some(walk.at);
+            }
+            Ok((byte, opcode)) => {
+                crc.update(&[opcode]);
+                crc.update(&(body.len() as u64).to_le_bytes());
+                crc.update(&body);
+                if let Err(what) = gathered.take(byte, opcode, &body) {
+                    verified.problem(byte, what);
+                }
+            }
+            Err(Stop::Cut { byte, why }) => {
+                verified.problem(byte, why);
+                break None;
+            }
+            Err(Stop::Error(error)) => return Err(error),
+        }
+        job.step(walk.at, source.length)?;
+    };
+    let stated = gathered.end.take();
+    if let Some(end) = &stated {
+        let mut closing = info.clone();
+        verified.stated_digest = meta::read_end(end, &mut closing);
+        // Ranges as the broker gave them are known only there.
+        for (p, known) in gathered.tally.partitions.iter_mut().zip(&closing.partitions) {
+            p.end_offset = known.end_offset;
+        }
+    }
+    gathered.tally.fill(&mut info);
+    info.chunks = gathered.index.chunks.len();
+    info.schemas = gathered.schemas.len();
+    info.compression.clone_from(&gathered.compression);
+    verified.digest = gathered.tally.digest(&gathered.schemas);
+    if let Some(at) = end_of_data {
+        closing(&mut verified, &gathered, &info, stated.as_ref(), at);
+        summary(&mut verified, &source, &gathered, at)?;
+    }
+    if let Some(end) = &stated {
+        let mut closing = info.clone();
+        if meta::read_end(end, &mut closing).is_some() {
+            info.live_from = closing.live_from;
+            info.approximate = closing.approximate;
+            info.notes = closing.notes;
+            info.topic_ids = closing.topic_ids;
+            info.partitions = closing.partitions;
+        }
+    }
+    verified.info = info;
+    Ok(verified)
+}
+
+/// Lets `gathered` note the records that `start` read.
+fn replay_start(source: &Source, gathered: &mut Gathered) -> Result<(), RecordingError> {
+    let mut walk = Walk::new(source, super::wire::MAGIC.len() as u64);
+    let mut body = Vec::new();
+    for _ in 0..2 {
+        match walk.next(&mut body) {
+            // `start` has found it sound.
+            Ok((byte, op::METADATA)) => drop(gathered.take(byte, op::METADATA, &body)),
+            Ok(_) => {}
+            Err(Stop::Cut { byte, why }) => {
+                return Err(RecordingError::damaged(&source.path, byte, why));
+            }
+            Err(Stop::Error(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The closing metadata and the index against what was counted.
+fn closing(
+    verified: &mut Verified,
+    gathered: &Gathered,
+    info: &Info,
+    stated: Option<&meta::Map>,
+    at: u64,
+) {
+    if !gathered.index_sound || gathered.indexed != gathered.index {
+        verified.problem(at, "the index does not fit the chunks");
+    }
+    let Some(end) = stated else {
+        verified.problem(at, "the closing metadata is missing");
+        return;
+    };
+    let mut said = Info::default();
+    if meta::read_end(end, &mut said).is_none() {
+        verified.problem(at, "the closing metadata is unreadable");
+        return;
+    }
+    if verified.stated_digest.as_ref() != Some(&verified.digest) {
+        verified.problem(at, "the digest is not that of the records");
+    }
+    let totals = |i: &Info| (i.records, i.arrivals, i.arrival_ms, i.timestamps, i.chunks, i.clock_events);
+    if totals(&said) != totals(info) {
+        verified.problem(at, "the totals of the closing metadata are not those of the records");
+    }
+    if said.partitions.len() != info.partitions.len() {
+        verified.problem(at, "the closing metadata lists other partitions");
+    }
+    for (said, counted) in said.partitions.iter().zip(&info.partitions) {
+        // The start of a range may have been given by the broker.
+        let totals = |p: &super::PartitionInfo| {
+            (p.topic_partition.clone(), p.records, p.first_offset, p.last_offset, p.arrival_ms, p.timestamps)
+        };
+        if totals(said) != totals(counted) {
+            verified.problem(at, format!("{}: the closing metadata is not what was counted", counted.topic_partition));
+        }
+    }
+}
+
+/// MCAP's own summary, footer and magic, byte for byte.
+fn summary(
+    verified: &mut Verified,
+    source: &Source,
+    gathered: &Gathered,
+    at: u64,
+) -> Result<(), RecordingError> {
+    let counts: Vec<u64> = gathered.tally.partitions.iter().map(|p| p.records).collect();
+    let clock = gathered.has_clock().then_some(gathered.tally.clock_events);
+    let mut expected = Vec::new();
+    gathered.summary.write(&mut expected, at, &counts, clock);
+    let mut found = Vec::new();
+    let left = source.length - at;
+    if left != expected.len() as u64 {
+        verified.problem(at, "the summary has another length than it should");
+        return Ok(());
+    }
+    source.read(at, left, &mut found)?;
+    if let Some(first) = expected.iter().zip(&found).position(|(a, b)| a != b) {
+        verified.problem(at + first as u64, "the summary does not fit the records");
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Avro by column: for each writer schema a plan is compiled once that says for
+//! every field whether it is taken or skipped. No value tree is built.
+//!
+//! Bounds: lengths are checked against the bytes that are there, nesting stops
+//! at [`MAX_DEPTH`], and work is bounded by the size of the record, whatever the
+//! schema says.
+
+mod compile;
+mod cursor;
+mod resolve;
+mod show;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::sync::Arc;
+
+use apache_avro::Schema;
+
+use super::needs::{Slots, Want};
+use super::value::Got;
+use super::{SchemaSource, SchemaText};
+use cursor::Cursor;
+
+/// Records, arrays, maps and unions within one another.
+pub(super) const MAX_DEPTH: usize = 256;
+
+/// Node of a plan: position in [`Plan::nodes`].
+type Id = usize;
+
+/// How to read a body of one writer schema.
+#[derive(Debug)]
+pub(super) struct Plan {
+    nodes: Vec<Node>,
+    /// By node: whether its values take no byte.
+    empty: Vec<bool>,
+    root: Id,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    Null,
+    Bool,
+    Int(Convert),
+    Long(Convert),
+    /// A long whose unit the schema names.
+    Time(crate::pipeline::TimeUnit),
+    Float,
+    Double,
+    Bytes(Convert),
+    Str(Convert),
+    Fixed(usize),
+    /// Bytes (`None`) or a fixed, with a scale.
+    Decimal(Option<usize>, usize),
+    /// Symbols, as the reader calls them; `None`: the reader has none for it.
+    Enum(Vec<Option<Arc<str>>>),
+    Array(Id),
+    Map(Map),
+    Union(Vec<Id>),
+    Record(Record),
+    /// The reader schema cannot take what the writer wrote here.
+    Mismatch,
+}
+
+/// What the reader schema makes of a value (Avro's promotions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Convert {
+    Same,
+    ToFloat,
+    ToStr,
+    ToBytes,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Record {
+    fields: Vec<Field>,
+    /// Wanted fields that the writer lacks: their default, else null.
+    absent: Vec<(usize, Got<'static>)>,
+}
+
+#[derive(Clone, Debug)]
+struct Field {
+    name: String,
+    node: Id,
+    slot: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Map {
+    value: Id,
+    wants: Vec<Field>,
+}
+
+/// Why a body could not be read: what, and at which byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bad {
+    pub what: &'static str,
+    pub at: usize,
+}
+
+impl Plan {
+    /// # Errors
+    /// The schemas cannot be read, or the reader's cannot be applied.
+    pub fn new(
+        writer: &SchemaText,
+        reader: Option<&SchemaText>,
+        wants: &[Want],
+    ) -> Result<Self, String> {
+        let (writer, others) = parse(writer)?;
+        let (reader, reader_others) = match reader {
+            Some(reader) => {
+                let (schema, others) = parse(reader).map_err(|e| format!("reader schema: {e}"))?;
+                (Some(schema), others)
+            }
+            None => (None, Vec::new()),
+        };
+        compile::compile(&writer, &others, reader.as_ref().map(|r| (r, &reader_others[..])), wants)
+    }
+
+    /// The first of `paths` that the reader (or else the writer) schema lacks.
+    ///
+    /// # Errors
+    /// The schema cannot be read.
+    pub fn lacking<'p>(
+        schema: &SchemaText,
+        paths: &'p [Vec<String>],
+    ) -> Result<Option<&'p Vec<String>>, String> {
+        let (schema, others) = parse(schema)?;
+        Ok(paths.iter().find(|path| !compile::has(&schema, &others, path)))
+    }
+
+    /// Reads the whole body and puts what is wanted into its slots.
+    pub fn extract<'a>(&'a self, body: &'a [u8], out: &mut Slots<'a>) -> Result<(), Bad> {
+        let mut cursor = Cursor::new(body);
+        walk::walk(self, self.root, None, &mut cursor, out, 0)?;
+        cursor.end()
+    }
+
+    /// The whole value, for display.
+    pub fn show(&self, body: &[u8]) -> Result<serde_json::Value, Bad> {
+        let mut cursor = Cursor::new(body);
+        let value = show::show(self, self.root, &mut cursor, 0)?;
+        cursor.end()?;
+        Ok(value)
+    }
+}
+
+fn parse(schema: &SchemaText) -> Result<(Schema, Vec<Schema>), String> {
+    let text = schema.text.trim();
+    // Registries give primitive schemas also without their quotes.
+    let quoted = format!("\"{text}\"");
+    let text = if text.starts_with(['{', '[', '"']) { text } else { &quoted };
+    let parsed = if schema.references.is_empty() {
+        Schema::parse_str(text).map(|s| (s, Vec::new()))
+    } else {
+        Schema::parse_str_with_list(text, &schema.references)
+    };
+    parsed.map_err(|e| e.to_string())
+}
+
+/// Plans by Confluent id; every thread has its own list, the plans are shared.
+#[derive(Clone)]
+pub(super) struct Registry {
+    schemas: Arc<dyn SchemaSource + Send + Sync>,
+    reader: Option<SchemaText>,
+    plans: Vec<(u32, Arc<Result<Plan, String>>)>,
+}
+
+/// A hostile topic may name a new id in every record: so many are remembered.
+const MAX_PLANS: usize = 1_024;
+
+impl Registry {
+    pub fn new(schemas: Arc<dyn SchemaSource + Send + Sync>, reader: Option<SchemaText>) -> Self {
+        Self { schemas, reader, plans: Vec::new() }
+    }
+
+    /// The plan of a framed value and its body.
+    pub fn open<'a>(&mut self, value: &'a [u8], wants: &[Want]) -> Result<Opened<'_, 'a>, Bad> {
+        let (header, body) = value.split_at_checked(5).ok_or(Bad {
+            what: "it is shorter than Confluent's 5 bytes of magic and schema id",
+            at: value.len(),
+        })?;
+        if header[0] != 0 {
+            let what = "its first byte is not Confluent's magic 0";
+            return Err(Bad { what, at: 0 });
+        }
+        let id = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+        Ok((self.plan(id, wants), body))
+    }
+
+    fn plan(&mut self, id: u32, wants: &[Want]) -> Result<&Plan, &str> {
+        let at = self.plans.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
+            let plan = match self.schemas.by_id(id) {
+                Some(schema) => Plan::new(&schema, self.reader.as_ref(), wants)
+                    .map_err(|e| format!("the schema with id {id} cannot be used: {e}")),
+                None => Err(format!(
+                    "its schema id {id} is not known: record the topic with its registry"
+                )),
+            };
+            if self.plans.len() == MAX_PLANS {
+                self.plans.pop();
+            }
+            self.plans.push((id, Arc::new(plan)));
+            self.plans.len() - 1
+        });
+        match &*self.plans[at].1 {
+            Ok(plan) => Ok(plan),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+/// A plan, or why there is none for its id, and the body behind the framing.
+pub(super) type Opened<'p, 'a> = (Result<&'p Plan, &'p str>, &'a [u8]);

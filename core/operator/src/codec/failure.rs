@@ -1,0 +1,112 @@
+//! Why a record gives no row, kept as facts and put into words only when asked.
+
+use std::fmt;
+
+use super::avro::Bad;
+use super::needs::Needs;
+use super::value::NoTime;
+use crate::pipeline::TimeUnit;
+use crate::time::{duration_setting, format_duration, rfc3339_ms};
+use crate::verdict::Verdict;
+
+/// Why a record gives no row; turned into words only where somebody asks.
+pub(super) struct Failure {
+    pub verdict: Verdict,
+    pub event_time: Option<i64>,
+    pub why: Why,
+}
+
+pub(super) enum Why {
+    NullValue,
+    Utf8(std::str::Utf8Error),
+    Json(serde_json::Error),
+    Framing(Bad),
+    /// Whether it looks like Confluent framing where none is expected.
+    Avro(Bad, bool),
+    Schema(String),
+    Time(NoTime, &'static str),
+    NoTimestamp,
+    OutOfReach(i64),
+    Ahead(i64, i64),
+    Filtered(usize, &'static str),
+    NoKafkaKey,
+    NoKey(&'static str),
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (byte {})", self.what, self.at)
+    }
+}
+
+impl Why {
+    /// The second half of a sentence: "it is unkeyed: …".
+    pub fn text(&self, needs: &Needs, input: &str) -> String {
+        let name = |slot: usize| needs.paths[slot].join(".");
+        let time = || needs.time.map(|(slot, _)| name(slot)).unwrap_or_default();
+        match self {
+            Self::NullValue => "its value is null".to_owned(),
+            Self::Utf8(e) => format!("its value is not UTF-8 from byte {} on", e.valid_up_to()),
+            Self::Json(e) => format!("its value is not JSON: {e}"),
+            Self::Framing(e) => format!("its value has no Confluent framing: {e}"),
+            Self::Avro(e, false) => format!("its value does not fit its Avro schema: {e}"),
+            Self::Avro(e, true) => format!(
+                "its value does not fit its Avro schema: {e}; it begins as Confluent framing does: try format = \"avro-registry\""
+            ),
+            Self::Schema(why) => why.clone(),
+            Self::Time(NoTime::Missing, kind) => {
+                format!("the field {} of its event time is {kind}", time())
+            }
+            Self::Time(NoTime::NotText, kind) => {
+                format!("{} is {kind}, not an RFC 3339 text", time())
+            }
+            Self::Time(NoTime::NotRfc3339, _) => {
+                format!("{} is not an RFC 3339 time with an offset", time())
+            }
+            Self::Time(NoTime::NotNumber, kind) => {
+                let unit = needs.time.map_or(TimeUnit::Milliseconds, |(_, unit)| unit);
+                format!("{} is {kind}, not a number of {}", time(), unit.name())
+            }
+            Self::Time(NoTime::OutOfRange, _) => {
+                format!("{} does not fit into 64 bits of milliseconds", time())
+            }
+            Self::NoTimestamp => "it has no Kafka timestamp".to_owned(),
+            Self::OutOfReach(ms) => format!(
+                "its event time {} is so far out that adding the join's interval leaves 64 bits",
+                rfc3339_ms(*ms)
+            ),
+            Self::Ahead(ahead, most) => format!(
+                "its event time is {} ahead of its arrival, more than inputs.{input}.watermark.max_ahead = {}",
+                distinct(*ahead, *most),
+                duration_setting(*most)
+            ),
+            Self::Filtered(i, kind) => {
+                let (slot, values) = &needs.filter[*i];
+                let field = name(*slot);
+                match *kind {
+                    "missing" | "null" => {
+                        format!("{field} is {kind}, and inputs.{input}.where asks for it")
+                    }
+                    _ if values.len() == 1 => {
+                        format!("{field} is not the one that inputs.{input}.where keeps")
+                    }
+                    _ => format!("{field} is not among those that inputs.{input}.where keeps"),
+                }
+            }
+            Self::NoKafkaKey => "its Kafka key is null".to_owned(),
+            Self::NoKey(kind) => {
+                let field = needs.key.map(name).unwrap_or_default();
+                match *kind {
+                    "missing" | "null" => format!("its key {field} is {kind}"),
+                    _ => format!("its key {field} is {kind}, which is no key"),
+                }
+            }
+        }
+    }
+}
+
+/// A duration for people, exact where two units would hide what sets it apart.
+fn distinct(ms: i64, other: i64) -> String {
+    let text = format_duration(ms);
+    if text == format_duration(other) { duration_setting(ms) } else { text }
+}

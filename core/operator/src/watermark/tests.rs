@@ -1,0 +1,351 @@
+//! The rules one by one, then all of them at random against a plain model.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pipeline::WatermarkSpec;
+
+const MIN: i64 = i64::MIN;
+
+fn input(out_of_orderness: i64, idle: Option<i64>, emit: Option<i64>, n: u32) -> TrackerInput {
+    TrackerInput {
+        spec: WatermarkSpec {
+            max_out_of_orderness: out_of_orderness,
+            idle_timeout: idle,
+            emit_interval: emit,
+            max_drift: None,
+            max_ahead: None,
+        },
+        partitions: n,
+    }
+}
+
+/// Takes a record as the engine does; what the clock decided before it.
+fn record(t: &mut Tracker, lane: u32, time: i64, now: i64, arrival: u64) -> Vec<Due> {
+    let mut fired = Vec::new();
+    while let Some(due) = t.next_due(now) {
+        t.fire(due, arrival);
+        fired.push(due);
+    }
+    t.observe(lane, time, now, arrival);
+    fired
+}
+
+#[test]
+fn a_partition_is_behind_its_maximum_by_the_disorder_and_one() {
+    let mut t = Tracker::new(vec![input(10, None, None, 1)]);
+    assert_eq!(t.join(), MIN);
+    assert!(t.observe(0, 100, 0, 0));
+    assert_eq!((t.join(), t.lane(0).unwrap().watermark), (89, 89));
+    assert!(!t.observe(0, 50, 1, 1), "an older record moves nothing");
+    assert_eq!(t.lane(0).unwrap().max_seen, Some(100));
+    assert_eq!(t.lane(0).unwrap().since, 0);
+    assert_eq!(t.lane(0).unwrap().last_active_ms, 1, "but counts as activity");
+    assert!(t.observe(0, 101, 2, 2));
+    assert_eq!((t.join(), t.lane(0).unwrap().since), (90, 2));
+}
+
+#[test]
+fn inputs_take_the_minimum_of_partitions_and_the_join_that_of_inputs() {
+    let mut t = Tracker::new(vec![input(0, None, None, 2), input(0, None, None, 1)]);
+    assert!(!t.observe(0, 11, 0, 0));
+    assert!(!t.observe(2, 5, 0, 1));
+    assert_eq!(t.input(0), MIN, "a partition that gave nothing holds its input at the minimum");
+    assert_eq!(t.holder(), Some(Holder { lane: 1, since: 0, why: Why::NothingYet }));
+    assert!(t.observe(1, 21, 0, 2));
+    assert_eq!((t.input(0), t.input(1), t.join()), (10, 4, 4));
+    assert_eq!(t.holder(), Some(Holder { lane: 2, since: 2, why: Why::Slowest }));
+    assert!(t.observe(2, 31, 0, 3));
+    assert_eq!(t.join(), 10);
+    assert_eq!(t.holder(), Some(Holder { lane: 0, since: 3, why: Why::Slowest }));
+}
+
+#[test]
+fn idle_partitions_do_not_hold_and_come_back_without_going_back() {
+    let mut t = Tracker::new(vec![input(0, Some(100), None, 2)]);
+    record(&mut t, 0, 50, 1000, 0);
+    assert_eq!(record(&mut t, 0, 60, 1099, 1), [], "one ms before the timeout");
+    let idle = Due { at_ms: 1100, kind: DueKind::Idle { lane: 1 } };
+    // Counted from the first arrival, as it never gave anything; at the time
+    // of the record, but before it.
+    assert_eq!(record(&mut t, 0, 61, 1100, 2), [idle]);
+    assert_eq!(t.join(), 60);
+    assert!(t.lane(1).unwrap().idle);
+    record(&mut t, 1, 20, 1101, 3);
+    assert!(!t.lane(1).unwrap().idle);
+    assert_eq!(t.join(), 60, "never back");
+    assert_eq!(t.holder(), Some(Holder { lane: 1, since: 3, why: Why::CameBack }));
+    record(&mut t, 0, 90, 1102, 4);
+    assert_eq!(t.join(), 60, "it holds until it has caught up");
+    record(&mut t, 1, 80, 1103, 5);
+    assert_eq!(t.join(), 79);
+    assert_eq!(t.holder().unwrap().why, Why::Slowest);
+}
+
+#[test]
+fn an_input_that_is_all_idle_is_left_out_and_if_all_are_it_stays() {
+    let mut t = Tracker::new(vec![input(0, Some(10), None, 1), input(0, Some(50), None, 1)]);
+    record(&mut t, 0, 100, 0, 0);
+    record(&mut t, 1, 900, 0, 1);
+    assert_eq!(t.join(), 99);
+    record(&mut t, 1, 901, 10, 2);
+    assert!(t.input_idle(0));
+    assert_eq!(t.join(), 900);
+    let fired: Vec<Due> = std::iter::from_fn(|| {
+        let due = t.next_due(1000)?;
+        t.fire(due, 3);
+        Some(due)
+    })
+    .collect();
+    assert_eq!(fired, [Due { at_ms: 60, kind: DueKind::Idle { lane: 1 } }]);
+    assert_eq!((t.join(), t.holder()), (900, None));
+    t.observe(0, 500, 1000, 3);
+    assert_eq!(t.join(), 900);
+}
+
+#[test]
+fn at_one_time_idleness_by_lane_then_periodic_by_input() {
+    let mut t = Tracker::new(vec![
+        input(0, Some(100), Some(50), 2),
+        input(0, None, Some(100), 1),
+        input(0, Some(100), None, 1),
+    ]);
+    assert_eq!(record(&mut t, 0, 10, 0, 0), []);
+    assert_eq!(record(&mut t, 2, 10, 60, 1), []);
+    let kinds: Vec<(i64, DueKind)> =
+        record(&mut t, 2, 11, 100, 2).into_iter().map(|due| (due.at_ms, due.kind)).collect();
+    let expected = [
+        (100, DueKind::Idle { lane: 0 }),
+        (100, DueKind::Idle { lane: 1 }),
+        (100, DueKind::Idle { lane: 3 }),
+        (100, DueKind::Periodic { input: 1 }),
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn periodic_emission_comes_at_its_times_and_only_with_something_to_give() {
+    let mut t = Tracker::new(vec![input(0, None, Some(200), 1)]);
+    assert_eq!(record(&mut t, 0, 10, 1000, 0), []);
+    assert_eq!(t.join(), MIN);
+    assert_eq!(t.holder().unwrap().why, Why::NextEmission);
+    let tick = |at_ms| Due { at_ms, kind: DueKind::Periodic { input: 0 } };
+    // A record at a tick comes after it.
+    assert_eq!(record(&mut t, 0, 20, 1200, 1), [tick(1200)]);
+    assert_eq!(t.join(), 9);
+    assert_eq!(record(&mut t, 0, 15, 1500, 2), [tick(1400)]);
+    assert_eq!(t.join(), 19);
+    // Years without anything new are no ticks.
+    assert_eq!(record(&mut t, 0, 30, 1_000_000_000_001, 3), []);
+    assert_eq!(record(&mut t, 0, 31, 1_000_000_000_200, 4), [tick(1_000_000_000_200)]);
+}
+
+#[test]
+fn an_input_without_partitions_counts_as_idle() {
+    let mut t = Tracker::new(vec![input(0, None, None, 0), input(0, None, None, 1)]);
+    assert!(t.observe(0, 5, 0, 0));
+    assert_eq!(t.join(), 4);
+    assert!(!t.observe(7, 5, 0, 0), "a lane that does not exist");
+}
+
+#[test]
+fn the_last_watermark_closes() {
+    let mut t = Tracker::new(vec![input(0, None, None, 2)]);
+    assert!(t.close());
+    assert!(!t.close());
+    assert_eq!(t.join(), i64::MAX);
+    assert!(!t.observe(0, 5, 0, 0));
+}
+
+#[test]
+fn extremes_do_not_wrap() {
+    let mut t = Tracker::new(vec![input(i64::MAX, Some(i64::MAX), Some(i64::MAX), 1)]);
+    record(&mut t, 0, i64::MIN, i64::MAX - 1, 0);
+    record(&mut t, 0, i64::MAX, i64::MAX, 1);
+    let loaded = Tracker::load(vec![input(i64::MAX, Some(i64::MAX), Some(i64::MAX), 1)], &t.save());
+    assert_eq!(loaded.unwrap().save(), t.save());
+}
+
+#[test]
+fn bad_bytes_are_refused() {
+    let inputs = || vec![input(5, Some(10), None, 3)];
+    let mut t = Tracker::new(inputs());
+    record(&mut t, 1, 77, 1000, 9);
+    let saved = t.save();
+    for n in 0..saved.len() {
+        assert!(Tracker::load(inputs(), &saved[..n]).is_err(), "cut at {n}");
+    }
+    let mut longer = saved.clone();
+    longer.push(0);
+    assert_eq!(Tracker::load(inputs(), &longer).unwrap_err(), TrackerError::Damaged);
+    let mut newer = saved.clone();
+    newer[0] = 9;
+    assert_eq!(Tracker::load(inputs(), &newer).unwrap_err(), TrackerError::Version(9));
+    let fewer = Tracker::load(vec![input(5, None, None, 2)], &saved).unwrap_err();
+    assert_eq!(fewer, TrackerError::Lanes { saved: 3, given: 2 });
+    for (i, bit) in (1..saved.len()).flat_map(|i| (0..8).map(move |bit| (i, bit))) {
+        let mut flipped = saved.clone();
+        flipped[i] ^= 1 << bit;
+        if let Ok(mut t) = Tracker::load(inputs(), &flipped) {
+            record(&mut t, 0, 100, 2000, 10);
+        }
+    }
+}
+
+/// The rules as they stand in the document, looked up anew each time.
+struct Model {
+    inputs: Vec<TrackerInput>,
+    /// (input, largest, idle, last active)
+    lanes: Vec<(usize, Option<i64>, bool, i64)>,
+    current: Vec<i64>,
+    emitted: Vec<i64>,
+    /// Times that the clock has reached.
+    start: Option<i64>,
+    clock: i64,
+    join: i64,
+}
+
+impl Model {
+    fn new(inputs: &[TrackerInput]) -> Self {
+        let lanes = inputs.iter().enumerate();
+        let lanes = lanes.flat_map(|(i, input)| (0..input.partitions).map(move |_| i));
+        Self {
+            lanes: lanes.map(|i| (i, None, false, 0)).collect(),
+            current: vec![MIN; inputs.len()],
+            emitted: vec![MIN; inputs.len()],
+            inputs: inputs.to_vec(),
+            start: None,
+            clock: 0,
+            join: MIN,
+        }
+    }
+
+    fn settle(&mut self) {
+        let mut join: Option<i64> = None;
+        for (i, input) in self.inputs.iter().enumerate() {
+            let marks =
+                self.lanes.iter().filter(|lane| lane.0 == i && !lane.2).map(|lane| {
+                    lane.1.map_or(MIN, |max| max - input.spec.max_out_of_orderness - 1)
+                });
+            let Some(min) = marks.min() else { continue };
+            self.current[i] = self.current[i].max(min);
+            if input.spec.emit_interval.is_none() {
+                self.emitted[i] = self.current[i];
+            }
+            join = Some(join.map_or(self.emitted[i], |join| join.min(self.emitted[i])));
+        }
+        self.join = self.join.max(join.unwrap_or(MIN));
+    }
+
+    /// Walks the clock millisecond by millisecond.
+    fn walk(&mut self, now: i64) -> Vec<Due> {
+        let mut fired = Vec::new();
+        let Some(start) = self.start else {
+            self.start = Some(now);
+            self.clock = now;
+            self.lanes.iter_mut().for_each(|lane| lane.3 = now);
+            return self.due_at(now, now);
+        };
+        // What is due at a time happens once, before the first record from then on.
+        while self.clock < now {
+            self.clock += 1;
+            fired.extend(self.due_at(self.clock, start));
+        }
+        fired
+    }
+
+    fn due_at(&mut self, now: i64, start: i64) -> Vec<Due> {
+        let mut fired = Vec::new();
+        for lane in 0..self.lanes.len() {
+            let (input, _, idle, last) = self.lanes[lane];
+            let timeout = self.inputs[input].spec.idle_timeout;
+            if !idle && timeout.is_some_and(|timeout| now - last >= timeout) {
+                self.lanes[lane].2 = true;
+                fired.push(Due { at_ms: now, kind: DueKind::Idle { lane: lane as u32 } });
+                self.settle();
+            }
+        }
+        for i in 0..self.inputs.len() {
+            if let Some(interval) = self.inputs[i].spec.emit_interval
+                && (now - start) % interval == 0
+                && self.current[i] > self.emitted[i]
+            {
+                self.emitted[i] = self.current[i];
+                fired.push(Due { at_ms: now, kind: DueKind::Periodic { input: i as u8 } });
+                self.settle();
+            }
+        }
+        fired
+    }
+}
+
+prop_compose! {
+    fn some_input()(
+        disorder in 0i64..5,
+        idle in prop::option::of(1i64..20),
+        emit in prop::option::weighted(0.4, 1i64..10),
+        partitions in 0u32..4,
+    ) -> TrackerInput { input(disorder, idle, emit, partitions) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn as_the_model_says(
+        inputs in prop::collection::vec(some_input(), 1..4),
+        records in prop::collection::vec((0u32..12, -20i64..60, 0i64..9, any::<bool>()), 0..60),
+    ) {
+        let mut t = Tracker::new(inputs.clone());
+        let mut model = Model::new(&inputs);
+        let (mut now, mut last) = (0, MIN);
+        for (arrival, (lane, time, later, save)) in records.into_iter().enumerate() {
+            now += later;
+            if save {
+                t = Tracker::load(inputs.clone(), &t.save()).unwrap();
+            }
+            let mut fired = Vec::new();
+            while let Some(due) = t.next_due(now) {
+                let before = t.join();
+                prop_assert_eq!(t.fire(due, arrival as u64), t.join() > before);
+                fired.push(due);
+            }
+            prop_assert_eq!(fired, model.walk(now));
+            if t.lanes() == 0 {
+                continue;
+            }
+            let lane = lane % t.lanes();
+            let before = t.join();
+            prop_assert_eq!(t.observe(lane, time, now, arrival as u64), t.join() > before);
+            let own = &mut model.lanes[lane as usize];
+            *own = (own.0, Some(own.1.map_or(time, |max| max.max(time))), false, now);
+            model.settle();
+            prop_assert_eq!(t.join(), model.join);
+            prop_assert!(t.join() >= last);
+            last = t.join();
+            for (i, lane) in model.lanes.iter().enumerate() {
+                let got = t.lane(i as u32).unwrap();
+                let own = (got.input as usize, got.max_seen, got.idle, got.last_active_ms);
+                prop_assert_eq!(own, *lane);
+            }
+            for i in 0..inputs.len() {
+                prop_assert_eq!(t.input(i as u8), model.emitted[i]);
+            }
+            // The lane that is named is one of the least advanced of the input
+            // that gives the least.
+            if let Some(holder) = t.holder() {
+                let lane = t.lane(holder.lane).unwrap();
+                prop_assert!(!lane.idle);
+                let active = |i: &usize| !t.input_idle(*i as u8);
+                let least = (0..inputs.len()).filter(active).map(|i| t.input(i as u8)).min();
+                prop_assert_eq!(Some(t.input(lane.input)), least);
+                let others = (0..t.lanes()).filter_map(|i| t.lane(i));
+                prop_assert!(others
+                    .filter(|other| other.input == lane.input && !other.idle)
+                    .all(|other| other.watermark >= lane.watermark));
+            } else {
+                prop_assert!((0..t.lanes()).all(|i| t.lane(i).unwrap().idle));
+            }
+        }
+    }
+}
