@@ -1,5 +1,6 @@
 //! Where records come from and go to, and where state rests.
 
 pub mod kafka;
+pub mod pipeline_file;
 pub mod recording;
 pub mod rocksdb;

@@ -29,6 +29,16 @@ enum Body {
     Registry(Registry),
 }
 
+/// What [`InputDecoder::probe`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    pub decoded: bool,
+    pub event_time: Option<i64>,
+    pub key: Option<Key>,
+    /// By the input's `where`.
+    pub kept: bool,
+}
+
 impl fmt::Debug for InputDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InputDecoder").field("input", &self.name).finish_non_exhaustive()
@@ -73,6 +83,16 @@ impl InputDecoder {
         }
     }
 
+    /// Every check by itself, whatever the others say: what `pipeline check`
+    /// counts.
+    pub fn probe(&mut self, record: &Record) -> Probe {
+        let Ok((slots, needs)) = self.fields(record) else { return Probe::default() };
+        let event_time = event_time(needs, &slots, record).ok();
+        let key = key(needs, &slots, record).ok();
+        let kept = filtered(needs, &slots).is_none();
+        Probe { decoded: true, event_time, key, kept }
+    }
+
     /// The whole value, for display.
     ///
     /// # Errors
@@ -91,7 +111,8 @@ impl InputDecoder {
         }
     }
 
-    fn examine(&mut self, record: &Record) -> Result<DecodedRow, Failure> {
+    /// The fields that the join needs, or the check before them that failed.
+    fn fields<'a>(&'a mut self, record: &'a Record) -> Result<(Slots<'a>, &'a Needs), Failure> {
         let Self { needs, body, .. } = self;
         let fail = |verdict, why| Failure { verdict, event_time: None, why };
         let Some(value) = &record.value else {
@@ -118,22 +139,21 @@ impl InputDecoder {
                     .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, false)))?;
             }
         }
-        let event_time =
-            event_time(needs, &slots, record).map_err(|why| fail(Verdict::Untimed, why))?;
+        Ok((slots, needs))
+    }
+
+    fn examine(&mut self, record: &Record) -> Result<DecodedRow, Failure> {
+        let (slots, needs) = self.fields(record)?;
+        let event_time = event_time(needs, &slots, record).map_err(|why| Failure {
+            verdict: Verdict::Untimed,
+            event_time: None,
+            why,
+        })?;
         let fail = |verdict, why| Failure { verdict, event_time: Some(event_time), why };
-        for (i, (slot, values)) in needs.filter.iter().enumerate() {
-            let got = &slots[*slot];
-            if !values.iter().any(|v| got.is(v)) {
-                return Err(fail(Verdict::Filtered, Why::Filtered(i, got.kind())));
-            }
+        if let Some(why) = filtered(needs, &slots) {
+            return Err(fail(Verdict::Filtered, why));
         }
-        let key = match (needs.key, &record.key) {
-            (Some(slot), _) => slots[slot]
-                .key()
-                .ok_or_else(|| fail(Verdict::Unkeyed, Why::NoKey(slots[slot].kind())))?,
-            (None, Some(key)) => Key::from_kafka(key),
-            (None, None) => return Err(fail(Verdict::Unkeyed, Why::NoKafkaKey)),
-        };
+        let key = key(needs, &slots, record).map_err(|why| fail(Verdict::Unkeyed, why))?;
         let mut labels = 0;
         for (bit, slot, values) in &needs.labels {
             if values.iter().any(|v| slots[*slot].is(v)) {
@@ -141,6 +161,23 @@ impl InputDecoder {
             }
         }
         Ok(DecodedRow { event_time, key, labels })
+    }
+}
+
+/// The condition of `where` that leaves the record out.
+fn filtered(needs: &Needs, slots: &Slots<'_>) -> Option<Why> {
+    needs.filter.iter().enumerate().find_map(|(i, (slot, values))| {
+        let got = &slots[*slot];
+        let kept = values.iter().any(|v| got.is(v));
+        (!kept).then(|| Why::Filtered(i, got.kind()))
+    })
+}
+
+fn key(needs: &Needs, slots: &Slots<'_>, record: &Record) -> Result<Key, Why> {
+    match (needs.key, &record.key) {
+        (Some(slot), _) => slots[slot].key().ok_or_else(|| Why::NoKey(slots[slot].kind())),
+        (None, Some(key)) => Ok(Key::from_kafka(key)),
+        (None, None) => Err(Why::NoKafkaKey),
     }
 }
 

@@ -27,7 +27,7 @@ mod needs;
 mod tests;
 mod value;
 
-pub use decoder::InputDecoder;
+pub use decoder::{InputDecoder, Probe};
 
 use crate::key::Key;
 use crate::verdict::Verdict;
