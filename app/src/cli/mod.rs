@@ -2,6 +2,10 @@
 //! answer is no; 2 misuse or bad input.
 
 mod operator;
+mod cluster;
+mod interrupt;
+mod publish;
+mod record;
 mod screenshot;
 
 use std::io::Write as _;
@@ -33,6 +37,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Operator(operator::Operator),
+    Record(record::Record),
     Screenshot(screenshot::Screenshot),
 }
 
@@ -50,6 +55,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
         Some(Verb::Operator(args)) => operator::run(&args),
+        Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };

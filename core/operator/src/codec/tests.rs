@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use Verdict::{Filtered, Undecodable, Unkeyed, Untimed};
 use crate::key::KeyValue;
 use crate::pipeline::Pipeline;
 use crate::record::{Record, TimestampType};
+use Verdict::{Filtered, Undecodable, Unkeyed, Untimed};
 
 const BASE: &str = r#"
 [inputs.views]

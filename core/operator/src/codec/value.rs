@@ -157,11 +157,7 @@ fn float_ms(n: f64, unit: TimeUnit) -> Result<i64, NoTime> {
     let ms = (n * up as f64 / down as f64).floor();
     // 2^63 is exact as f64; i64::MAX is not.
     let end = 2f64.powi(63);
-    if (-end..end).contains(&ms) {
-        Ok(ms as i64)
-    } else {
-        Err(NoTime::OutOfRange)
-    }
+    if (-end..end).contains(&ms) { Ok(ms as i64) } else { Err(NoTime::OutOfRange) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::KafkaError;
+use super::{KafkaError, RegistrySettings};
 
 /// Brokers and librdkafka's properties. `Debug` shows no secret.
 #[derive(Clone, Default)]
@@ -12,6 +12,9 @@ pub struct Settings {
     pub brokers: String,
     /// As librdkafka names them; later ones win.
     properties: Vec<(String, String)>,
+    /// `schema.registry.url` and `schema.registry.basic.auth.user.info`.
+    registry_url: Option<String>,
+    registry_login: Option<(String, String)>,
 }
 
 /// Properties whose values are never shown.
@@ -45,7 +48,7 @@ const FIXED: &[&str] = &[
 
 impl Settings {
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), properties: Vec::new() }
+        Self { brokers: brokers.into(), ..Self::default() }
     }
 
     /// Adds the properties of a file: `name=value` lines, `#` or `!` begin a
@@ -79,9 +82,25 @@ impl Settings {
                 }
                 continue;
             }
-            self.properties.push((name, value));
+            match name.as_str() {
+                "schema.registry.url" => self.registry_url = Some(value),
+                "schema.registry.basic.auth.user.info" | "basic.auth.user.info" => {
+                    let Some((user, password)) = value.split_once(':') else {
+                        return Err(error(Some(line), format!("{name}: write user:password")));
+                    };
+                    self.registry_login = Some((user.to_owned(), password.to_owned()));
+                }
+                _ => self.properties.push((name, value)),
+            }
         }
         Ok(())
+    }
+
+    /// The registry at `url`, else the file's; with the file's login.
+    #[must_use]
+    pub fn registry(&self, url: Option<&str>) -> Option<RegistrySettings> {
+        let url = url.or(self.registry_url.as_deref())?.to_owned();
+        Some(RegistrySettings { url, login: self.registry_login.clone() })
     }
 
     /// Sets one property.

@@ -1,0 +1,104 @@
+//! What verbs that meet a cluster have in common: its address, its settings,
+//! how long to wait, and a progress bar.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use joinscope_core::edges::kafka::Settings;
+
+/// How a cluster is reached.
+#[derive(Args)]
+pub struct ClusterArgs {
+    /// host:port of one or more brokers, separated by commas
+    #[arg(long, value_name = "BROKERS", default_value = "", hide_default_value = true)]
+    brokers: String,
+    /// A file of librdkafka's properties (name=value): SASL, TLS, and
+    /// schema.registry.url; passwords belong there, not on the command line
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How long to wait for brokers that do not answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match joinscope_operator::time::parse_duration(text) {
+        Ok(ms @ 1..) => Ok(Duration::from_millis(ms.unsigned_abs())),
+        Ok(_) => Err("it must be more than 0".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl ClusterArgs {
+    /// # Errors
+    /// The properties file cannot be used.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = Settings::new(self.brokers.clone());
+        if let Some(path) = &self.config {
+            settings.load(path)?;
+        }
+        Ok(settings)
+    }
+}
+
+/// A bar on stderr that appears when something takes over a second.
+pub struct Bar {
+    begin: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    pub fn new() -> Self {
+        Self { begin: Instant::now(), bar: None }
+    }
+
+    /// Shows `done` of `total` (0: not known) and a few words.
+    pub fn show(&mut self, done: u64, total: u64, words: String) {
+        if self.begin.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(
+                ProgressStyle::with_template("{msg} {wide_bar} {percent}% {elapsed} left {eta}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar
+        });
+        bar.set_length(total.max(done));
+        bar.set_position(done);
+        bar.set_message(words);
+    }
+
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let shown = [0, 999, 1000, 1_234_567].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! `joinscope recording publish`: a recording back to a cluster.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use joinscope_core::edges::kafka::{self, PublishOutcome, PublishPlan, PublishSpec};
+use joinscope_core::edges::recording::Recording;
+use serde_json::json;
+
+use super::cluster::{Bar, ClusterArgs, thousands};
+use super::{Answer, interrupt};
+
+/// Sends a recording's records back to a cluster: keys, values, headers,
+/// partitions and timestamps as they were. Without --write it only says what
+/// it would do.
+///
+/// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Publish {
+    recording: PathBuf,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Only these topics of the recording
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Really send: this changes the cluster
+    #[arg(long)]
+    write: bool,
+    /// Make topics that are not there (as many partitions as recorded,
+    /// retention off: old records would be removed at once)
+    #[arg(long)]
+    create_topics: bool,
+    /// Replicas of topics that are made; else the brokers' default
+    #[arg(long, value_name = "N", requires = "create_topics")]
+    replicas: Option<i32>,
+    /// As far apart as the arrival times, or as fast as possible
+    #[arg(long, value_enum, default_value = "fast")]
+    pace: Pace,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Pace {
+    Recorded,
+    Fast,
+}
+
+/// Runs the verb.
+pub fn run(args: &Publish) -> anyhow::Result<Answer> {
+    let recording = Recording::open(&args.recording)?;
+    let spec = PublishSpec {
+        settings: args.cluster.settings()?,
+        topics: args.topics.clone(),
+        pace: match args.pace {
+            Pace::Recorded => kafka::Pace::Recorded,
+            Pace::Fast => kafka::Pace::Fast,
+        },
+        create_topics: args.create_topics,
+        replicas: args.replicas,
+        patience: args.cluster.timeout,
+    };
+    let mut out = std::io::stdout().lock();
+    if !args.write {
+        let plan = kafka::plan(&recording, &spec)?;
+        if args.json {
+            writeln!(out, "{}", plan_json(&plan))?;
+        } else {
+            out.write_all(plan_text(&plan, args.create_topics).as_bytes())?;
+        }
+        bail!("nothing was sent: --write does so");
+    }
+    let stop = interrupt::stop_flag()?;
+    let begin = Instant::now();
+    let mut bar = Bar::new();
+    let outcome = kafka::publish(&recording, &spec, &stop, &mut |sent, total| {
+        bar.show(sent, total, format!("{} records", thousands(sent)));
+    });
+    bar.clear();
+    let outcome = outcome?;
+    let seconds = begin.elapsed().as_secs_f64();
+    if args.json {
+        writeln!(out, "{}", outcome_json(&outcome, seconds))?;
+    } else {
+        out.write_all(outcome_text(&outcome, seconds).as_bytes())?;
+    }
+    Ok(if outcome.failed == 0 { Answer::Yes } else { Answer::No })
+}
+
+fn plan_json(plan: &PublishPlan) -> serde_json::Value {
+    let topics: serde_json::Map<String, serde_json::Value> = plan
+        .topics
+        .iter()
+        .map(|t| {
+            let entry = json!({
+                "records": t.records, "partitions": t.partitions, "on_cluster": t.there,
+            });
+            (t.name.clone(), entry)
+        })
+        .collect();
+    json!({ "would_send": plan.records(), "topics": topics, "cluster": plan.cluster_id })
+}
+
+fn plan_text(plan: &PublishPlan, create: bool) -> String {
+    let cluster = plan.cluster_id.as_deref().unwrap_or("(no id)");
+    let mut text =
+        format!("It would send {} records to cluster {cluster}:\n", thousands(plan.records()));
+    for topic in &plan.topics {
+        let there = match topic.there {
+            Some(there) => format!("there, with {there} partitions"),
+            None if create => format!("to be made, with {} partitions", topic.partitions),
+            None => "not there: --create-topics makes it".to_owned(),
+        };
+        text += &format!(
+            "  {}: {} records of {} partitions ({there})\n",
+            topic.name,
+            thousands(topic.records),
+            topic.partitions
+        );
+    }
+    text
+}
+
+fn outcome_json(outcome: &PublishOutcome, seconds: f64) -> serde_json::Value {
+    let failures: serde_json::Map<String, serde_json::Value> = outcome
+        .failures
+        .iter()
+        .map(|(why, (n, first))| (why.clone(), json!({ "records": n, "first": first })))
+        .collect();
+    json!({
+        "sent": outcome.sent,
+        "delivered": outcome.delivered,
+        "failed": outcome.failed,
+        "failures": failures,
+        "timestamp_zero": outcome.timestamp_zero,
+        "created": outcome.created,
+        "stopped": outcome.stopped,
+        "seconds": seconds,
+    })
+}
+
+fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
+    let mut text = String::new();
+    if !outcome.created.is_empty() {
+        text += &format!("Made {}\n", outcome.created.join(", "));
+    }
+    text += &format!(
+        "{} records delivered in {seconds:.1} s{}\n",
+        thousands(outcome.delivered),
+        if outcome.stopped { "; stopped before the end" } else { "" }
+    );
+    for (why, (n, first)) in &outcome.failures {
+        text += &format!("{} were not: {why} (the first at {first})\n", thousands(*n));
+    }
+    if outcome.timestamp_zero > 0 {
+        text += &format!(
+            "{} records have timestamp 0, which the client takes for \"now\"\n",
+            thousands(outcome.timestamp_zero)
+        );
+    }
+    text
+}

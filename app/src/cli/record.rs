@@ -1,0 +1,237 @@
+//! `joinscope record`: topics into a recording.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use joinscope_core::edges::kafka::{self, Isolation, Outcome, RecordSpec, Start, Until};
+use joinscope_core::edges::recording::{ArrivalOrder, Compression, PartitionInfo};
+use serde_json::json;
+
+use super::cluster::{Bar, ClusterArgs, thousands};
+use super::{Answer, interrupt};
+
+/// Records topics into a file: every partition, without a consumer group and
+/// without writing anything to the cluster. Ctrl-C ends it with what was read.
+///
+/// Example: joinscope record --brokers localhost:9092 --topics views engagements -o feed.mcap
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Record {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
+    topics: Vec<String>,
+    #[arg(short, long, value_name = "RECORDING")]
+    output: PathBuf,
+    /// earliest, latest, a time (RFC 3339 or ms), or offsets: topic[partition]@offset,…
+    #[arg(long, value_name = "START", default_value = "earliest")]
+    from: Start,
+    /// now (the end offsets at the start), stopped (Ctrl-C), a time, or offsets (exclusive)
+    #[arg(long, value_name = "END", default_value = "now")]
+    until: Until,
+    /// At most so many records
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Also what open and aborted transactions wrote, or not
+    #[arg(long, value_enum, default_value = "read-uncommitted")]
+    isolation: IsolationName,
+    /// Order and time of arrival of what was in the log: its partitions merged
+    /// by record timestamp, or as it is read
+    #[arg(long, value_enum, default_value = "timestamp")]
+    arrival: ArrivalName,
+    /// A schema registry (Confluent's API): the schemas that records name are
+    /// kept in the recording
+    #[arg(long, value_name = "URL")]
+    registry: Option<String>,
+    #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = compression)]
+    compression: Compression,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IsolationName {
+    #[value(alias = "read_uncommitted")]
+    ReadUncommitted,
+    #[value(alias = "read_committed")]
+    ReadCommitted,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ArrivalName {
+    Timestamp,
+    Read,
+}
+
+/// What records may take in memory between the brokers and the file.
+const MEMORY: u64 = 256 << 20;
+
+fn compression(text: &str) -> Result<Compression, String> {
+    match text.split_once(':').unwrap_or((text, "3")) {
+        ("none", _) => Ok(Compression::None),
+        ("lz4", _) => Ok(Compression::Lz4),
+        ("zstd", level) => match level.parse() {
+            Ok(level @ 1..=22) => Ok(Compression::Zstd(level)),
+            _ => Err("a zstd level is 1 to 22".to_owned()),
+        },
+        _ => Err("write lz4, zstd, zstd:LEVEL or none".to_owned()),
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Record) -> anyhow::Result<Answer> {
+    let settings = args.cluster.settings()?;
+    let registry = settings.registry(args.registry.as_deref());
+    let spec = RecordSpec {
+        settings,
+        topics: args.topics.clone(),
+        start: args.from.clone(),
+        until: args.until.clone(),
+        limit: args.limit,
+        isolation: match args.isolation {
+            IsolationName::ReadUncommitted => Isolation::ReadUncommitted,
+            IsolationName::ReadCommitted => Isolation::ReadCommitted,
+        },
+        order: match args.arrival {
+            ArrivalName::Timestamp => ArrivalOrder::Timestamp,
+            ArrivalName::Read => ArrivalOrder::Read,
+        },
+        registry,
+        patience: args.cluster.timeout,
+        memory: MEMORY,
+        compression: args.compression,
+    };
+    let stop = interrupt::stop_flag()?;
+    let begin = Instant::now();
+    let mut bar = Bar::new();
+    let outcome = kafka::record(&spec, &args.output, &stop, &mut |progress| {
+        let phase = if progress.live { " (live)" } else { "" };
+        let words = format!("{} records{phase}", thousands(progress.records));
+        bar.show(progress.done, progress.backlog, words);
+    });
+    bar.clear();
+    let outcome = outcome?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", as_json(args, &outcome, seconds))?;
+    } else {
+        out.write_all(as_text(args, &outcome, seconds).as_bytes())?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// Partitions by topic.
+fn topics(outcome: &Outcome) -> BTreeMap<&str, Vec<&PartitionInfo>> {
+    let mut topics: BTreeMap<&str, Vec<&PartitionInfo>> = BTreeMap::new();
+    for partition in &outcome.info.partitions {
+        topics.entry(&partition.topic_partition.topic).or_default().push(partition);
+    }
+    topics
+}
+
+fn as_json(args: &Record, outcome: &Outcome, seconds: f64) -> serde_json::Value {
+    let sum = |list: &[&PartitionInfo], of: fn(&PartitionInfo) -> u64| -> u64 {
+        list.iter().map(|p| of(p)).sum()
+    };
+    let topics: serde_json::Map<String, serde_json::Value> = topics(outcome)
+        .into_iter()
+        .map(|(topic, list)| {
+            let entry = json!({
+                "partitions": list.len(),
+                "records": sum(&list, |p| p.records),
+                "gaps": sum(&list, |p| p.gaps.count),
+                "missing_offsets": sum(&list, |p| p.gaps.offsets),
+            });
+            (topic.to_owned(), entry)
+        })
+        .collect();
+    json!({
+        "recording": args.output,
+        "records": outcome.info.records,
+        "topics": topics,
+        "cluster": outcome.info.cluster_id,
+        "arrival": outcome.info.arrival_order.as_str(),
+        "approximate": outcome.info.approximate,
+        "live_from": outcome.info.live_from,
+        "schemas": outcome.info.schemas,
+        "unknown_schemas": outcome.unknown_schemas.keys().collect::<Vec<_>>(),
+        "stopped": outcome.stopped,
+        "bytes": outcome.info.file_bytes,
+        "seconds": seconds,
+        "records_per_second": outcome.info.records as f64 / seconds.max(1e-9),
+    })
+}
+
+fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
+    use std::fmt::Write as _;
+    let info = &outcome.info;
+    let mut text = String::new();
+    let mut line = |words: std::fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{words}");
+    };
+    line(format_args!(
+        "{} records into {} ({:.1} MB) in {seconds:.1} s, {} a second{}",
+        thousands(info.records),
+        args.output.display(),
+        info.file_bytes as f64 / 1e6,
+        thousands((info.records as f64 / seconds.max(1e-9)) as u64),
+        if outcome.stopped { "; stopped before the end of the range" } else { "" },
+    ));
+    for (topic, list) in topics(outcome) {
+        let records: u64 = list.iter().map(|p| p.records).sum();
+        let (gaps, missing) =
+            list.iter().fold((0, 0), |(g, m), p| (g + p.gaps.count, m + p.gaps.offsets));
+        let gaps = match gaps {
+            0 => String::new(),
+            _ => format!(
+                "; {} offsets in {} gaps hold no record (compaction, control records{})",
+                thousands(missing),
+                thousands(gaps),
+                match args.isolation {
+                    IsolationName::ReadCommitted => ", aborted transactions",
+                    IsolationName::ReadUncommitted => "",
+                }
+            ),
+        };
+        line(format_args!(
+            "  {topic}: {} records of {} partitions{gaps}",
+            thousands(records),
+            list.len()
+        ));
+    }
+    if info.arrival_order == ArrivalOrder::Timestamp {
+        line(format_args!(
+            "Arrival: partitions merged by record timestamp{}; {} records raised to the time before them",
+            if info.approximate { ", which producers set (approximate)" } else { "" },
+            thousands(outcome.raised),
+        ));
+    }
+    if let Some(first) = info.live_from {
+        line(format_args!("Live from arrival {} on", thousands(first)));
+    }
+    if outcome.unusable_timestamps > 0 {
+        line(format_args!(
+            "{} records have no timestamp that could be an arrival time",
+            thousands(outcome.unusable_timestamps)
+        ));
+    }
+    if outcome.odd_headers > 0 {
+        line(format_args!(
+            "{} header names are not UTF-8: their odd bytes were replaced",
+            thousands(outcome.odd_headers)
+        ));
+    }
+    if info.schemas > 0 {
+        line(format_args!("{} schemas kept", info.schemas));
+    }
+    for (id, why) in &outcome.unknown_schemas {
+        line(format_args!("Schema {id} is not in the registry: {why}"));
+    }
+    text
+}
