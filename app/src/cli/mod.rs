@@ -1,11 +1,12 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input.
 
-mod operator;
 mod cluster;
 mod interrupt;
+mod operator;
 mod publish;
 mod record;
+mod recording;
 mod screenshot;
 
 use std::io::Write as _;
@@ -38,6 +39,7 @@ struct Cli {
 enum Verb {
     Operator(operator::Operator),
     Record(record::Record),
+    Recording(recording::Recording),
     Screenshot(screenshot::Screenshot),
 }
 
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Operator(args)) => operator::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
+        Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };

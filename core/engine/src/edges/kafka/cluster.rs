@@ -55,8 +55,11 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "1"),
 ];
 
-/// Brokers are all down for so long: nobody is there.
-const DOWN: Duration = Duration::from_secs(2);
+/// Connections have failed for so long without an answer: nobody is there.
+const DOWN: Duration = Duration::from_secs(4);
+/// A first answer takes no longer, whatever the patience with a cluster that
+/// was there once.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// A cluster that answered.
 pub(super) struct Cluster {
@@ -82,9 +85,13 @@ impl Watch {
         for event in events {
             if event.code.refuses_us() {
                 self.refused.get_or_insert(event.reason);
-            } else if event.code == Code::ALL_BROKERS_DOWN {
+                continue;
+            }
+            if event.code.is_connection() {
                 self.down_since.get_or_insert_with(Instant::now);
-            } else {
+            }
+            // "All brokers are down" says less than why the last one is.
+            if event.code != Code::ALL_BROKERS_DOWN || self.reason.is_none() {
                 self.reason = Some(event.reason);
             }
         }
@@ -152,7 +159,7 @@ impl Cluster {
         names.sort_unstable();
         names.dedup();
         let (mut watch, begin) = (Watch::default(), Instant::now());
-        let answer = client.describe_topics(&names, patience, || {
+        let answer = client.describe_topics(&names, patience.min(FIRST_ANSWER), || {
             watch.note(client.events());
             watch.hopeless()
         });

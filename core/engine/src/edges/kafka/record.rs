@@ -112,8 +112,14 @@ pub fn record(
         live: false,
         drained: true,
         closed: vec![false; lanes.len()],
+        output: Output {
+            writer,
+            registry,
+            records: 0,
+            limit: spec.limit,
+            written: lanes.iter().map(|lane| lane.start).collect(),
+        },
         lanes,
-        output: Output { writer, registry, records: 0, limit: spec.limit },
         due: match spec.until {
             Until::Time(ms) if ms > now_ms() => Some(ms),
             _ => None,
@@ -143,6 +149,8 @@ fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
     WriterOptions {
         compression: spec.compression,
         arrival_order: spec.order,
+        // Until the records say otherwise, at the end.
+        approximate: spec.order == ArrivalOrder::Timestamp,
         cluster_id: cluster.id.clone(),
         topic_ids: cluster
             .topics
@@ -182,6 +190,8 @@ struct Output {
     registry: Option<Registry>,
     records: u64,
     limit: Option<u64>,
+    /// Each partition's offset after its last record that was written.
+    written: Vec<i64>,
 }
 
 impl Output {
@@ -197,6 +207,7 @@ impl Output {
             }
         }
         self.writer.add(&record)?;
+        self.written[record.source as usize] = record.offset.saturating_add(1);
         self.records += 1;
         Ok(self.limit.is_some_and(|limit| self.records >= limit))
     }
@@ -420,7 +431,7 @@ impl Intake<'_> {
         for (lane, next) in lanes.iter_mut().zip(next) {
             lane.advance(next);
         }
-        *drained &= result.is_ok();
+        *drained &= result.is_ok() && !full;
         result.map(|()| full)
     }
 
@@ -501,16 +512,13 @@ impl Intake<'_> {
 
     fn finish(mut self) -> Result<Outcome, KafkaError> {
         self.report();
-        if self.drained {
-            for (i, lane) in self.lanes.iter().enumerate() {
-                self.output.writer.set_range(i as u32, Some(lane.start), Some(lane.end()));
-            }
-        } else {
-            // Beyond the last record that was written, nothing is claimed.
-            for (i, lane) in self.lanes.iter().enumerate() {
-                self.output.writer.set_range(i as u32, Some(lane.start), None);
-            }
+        for (i, lane) in self.lanes.iter().enumerate() {
+            // What is read but not written is not claimed.
+            let end = if self.drained { lane.end() } else { self.output.written[i] };
+            self.output.writer.set_range(i as u32, Some(lane.start), Some(end));
         }
+        let merged = self.spec.order == ArrivalOrder::Timestamp;
+        self.output.writer.set_approximate(merged && self.clock.from_producers);
         let info = self.output.writer.finish()?;
         Ok(Outcome {
             info,

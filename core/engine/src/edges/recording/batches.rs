@@ -95,7 +95,11 @@ impl Batches {
                 batch.reserve_exact(BATCH.min(open.left as usize));
             }
             let damaged = |what: &str| {
-                RecordingError::damaged(&opened.source.path, open.byte, format!("in the chunk there: {what}"))
+                RecordingError::damaged(
+                    &opened.source.path,
+                    open.byte,
+                    format!("in the chunk there: {what}"),
+                )
             };
             if open.at >= open.bytes.len() {
                 if open.left != 0 {

@@ -292,7 +292,14 @@ mod tests {
         ];
         let headers = proptest::collection::vec((".{0,8}", bytes()), 0..4);
         (head, kind, proptest::option::of(any::<i32>()), bytes(), bytes(), headers).prop_map(
-            |((arrival, arrival_ns, offset, timestamp), timestamp_type, leader_epoch, key, value, headers)| Record {
+            |(
+                (arrival, arrival_ns, offset, timestamp),
+                timestamp_type,
+                leader_epoch,
+                key,
+                value,
+                headers,
+            )| Record {
                 arrival,
                 arrival_ns,
                 source: 3,
@@ -359,10 +366,21 @@ mod tests {
     #[test]
     fn fields_of_a_newer_version_are_skipped() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, &Record {
-            arrival: 7, arrival_ns: 0, source: 0, offset: 9, timestamp: None,
-            timestamp_type: TimestampType::None, leader_epoch: None, key: None, value: None, headers: vec![],
-        });
+        encode(
+            &mut bytes,
+            &Record {
+                arrival: 7,
+                arrival_ns: 0,
+                source: 0,
+                offset: 9,
+                timestamp: None,
+                timestamp_type: TimestampType::None,
+                leader_epoch: None,
+                key: None,
+                value: None,
+                headers: vec![],
+            },
+        );
         bytes.extend_from_slice(&[0x9d, 0x06, 1, 2, 3, 4, 0x7a, 2, 1, 1]);
         let chunk = Bytes::from(bytes);
         assert_eq!(decode(&chunk, 0, chunk.len(), 0, 0).unwrap().offset, 9);

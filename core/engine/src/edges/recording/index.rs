@@ -142,13 +142,21 @@ mod tests {
 
     #[test]
     fn finds_positions_and_offsets_and_round_trips() {
-        let span = |source, records, first_offset, last_offset| Span { source, records, first_offset, last_offset };
+        let span = |source, records, first_offset, last_offset| Span {
+            source,
+            records,
+            first_offset,
+            last_offset,
+        };
         let mut index = Index::default();
         index.push(8, 100, &[span(0, 3, 0, 2), span(2, 1, 7, 7)]);
         index.push(108, 50, &[]);
         index.push(158, 60, &[span(0, 2, 5, 9)]);
         assert_eq!(index.records(), 6);
-        assert_eq!([0, 3, 4, 5, 6].map(|p| index.chunk_at(p)), [Some(0), Some(0), Some(2), Some(2), None]);
+        assert_eq!(
+            [0, 3, 4, 5, 6].map(|p| index.chunk_at(p)),
+            [Some(0), Some(0), Some(2), Some(2), None]
+        );
         assert_eq!(index.chunk_of(0, 2), Some(0));
         assert_eq!(index.chunk_of(0, 3), None);
         assert_eq!(index.chunk_of(0, 6), Some(2));

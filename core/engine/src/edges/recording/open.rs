@@ -144,19 +144,17 @@ fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
     Ok((info, schemas, index, digest))
 }
 
-fn by_scan(
-    source: Source,
-    mut info: Info,
-    data: u64,
-    why: &str,
-) -> Result<Opened, RecordingError> {
+fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opened, RecordingError> {
     let mut gathered = Gathered::new();
     let mut walk = Walk::new(&source, data);
     let mut body = Vec::new();
     let (byte, why) = loop {
         match walk.next(&mut body) {
             Ok((byte, op::DATA_END)) if body.len() == 4 => {
-                break (byte, format!("all records are there, but the summary is not usable: {why}"));
+                break (
+                    byte,
+                    format!("all records are there, but the summary is not usable: {why}"),
+                );
             }
             Ok((byte, opcode)) => {
                 if let Err(what) = gathered.take(byte, opcode, &body) {

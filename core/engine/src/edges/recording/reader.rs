@@ -39,8 +39,7 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
         let mut opened = open::open(path)?;
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
-        let partitions =
-            opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
+        let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());
         Ok(Self { inner: Arc::new(Inner { opened, partitions, schemas, recent }) })
     }
@@ -130,8 +129,13 @@ impl Recording {
             let bytes = batches::load(opened, entry.byte, entry.length, &mut body)?;
             let mut at = 0;
             while at < bytes.len() {
-                let damaged =
-                    || RecordingError::damaged(self.path(), entry.byte, "a clock event in the chunk there");
+                let damaged = || {
+                    RecordingError::damaged(
+                        self.path(),
+                        entry.byte,
+                        "a clock event in the chunk there",
+                    )
+                };
                 match chunk::next(&bytes, &mut at).ok_or_else(damaged)? {
                     Item::Message(m) if m.channel == 0 => {
                         let event = i64::try_from(m.log_time)
@@ -172,8 +176,9 @@ impl Recording {
         let entry = opened.index.chunks[number];
         let mut body = Vec::new();
         let bytes = Bytes::from(batches::load(opened, entry.byte, entry.length, &mut body)?);
-        let damaged =
-            |what: &str| RecordingError::damaged(self.path(), entry.byte, format!("in the chunk there: {what}"));
+        let damaged = |what: &str| {
+            RecordingError::damaged(self.path(), entry.byte, format!("in the chunk there: {what}"))
+        };
         let mut records = Vec::new();
         let mut at = 0;
         while at < bytes.len() {

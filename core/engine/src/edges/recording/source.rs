@@ -73,7 +73,10 @@ pub fn head(bytes: &[u8]) -> Option<(u8, u64)> {
 #[derive(Debug)]
 pub enum Stop {
     /// The file ends, or is no longer made of records.
-    Cut { byte: u64, why: String },
+    Cut {
+        byte: u64,
+        why: String,
+    },
     Error(RecordingError),
 }
 

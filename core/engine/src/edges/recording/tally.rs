@@ -49,12 +49,7 @@ impl Tally {
     /// Arrival numbers increase, offsets increase within their partition.
     pub fn check(&self, source: u32, brief: &Brief) -> Result<(), String> {
         let partition = &self.partitions[source as usize];
-        check_order(
-            partition,
-            self.arrivals.map(|(_, last)| last),
-            partition.last_offset,
-            brief,
-        )
+        check_order(partition, self.arrivals.map(|(_, last)| last), partition.last_offset, brief)
     }
 
     /// Counts a record that was checked.

@@ -35,7 +35,8 @@ fn records(seed: u64, n: usize) -> Vec<Record> {
             offsets[source] += random.random_range(1..3);
             let this = arrival;
             arrival += random.random_range(1..3);
-            let timestamp = random.random_bool(0.9).then(|| random.random_range(-5_000..2_000_000_000_000));
+            let timestamp =
+                random.random_bool(0.9).then(|| random.random_range(-5_000..2_000_000_000_000));
             Record {
                 arrival: this,
                 arrival_ns: random.random_range(0..i64::MAX),
@@ -75,7 +76,12 @@ fn schema(id: u32) -> StoredSchema {
 
 fn write(path: &Path, records: &[Record], options: WriterOptions) -> Info {
     let mut writer = Writer::create(path, options).unwrap();
-    for p in [partition("views", 0), partition("views", 1), partition("engagements", 0), partition("empty", 0)] {
+    for p in [
+        partition("views", 0),
+        partition("views", 1),
+        partition("engagements", 0),
+        partition("empty", 0),
+    ] {
         writer.partition(p).unwrap();
     }
     writer.schema(schema(7)).unwrap();
@@ -130,7 +136,10 @@ fn what_goes_in_comes_out() {
         let p = &recording.info().partitions[1];
         let of_one: Vec<_> = records.iter().filter(|r| r.source == 1).collect();
         assert_eq!(p.records, of_one.len() as u64);
-        assert_eq!((p.first_offset, p.last_offset), (Some(17), Some(of_one[of_one.len() - 1].offset)));
+        assert_eq!(
+            (p.first_offset, p.last_offset),
+            (Some(17), Some(of_one[of_one.len() - 1].offset))
+        );
         let missing = (of_one[of_one.len() - 1].offset - 17 + 1) as u64 - p.records;
         assert_eq!(p.gaps.offsets, missing);
         let verified = unattended(|job| verify(&path, job)).unwrap();
@@ -148,7 +157,11 @@ fn compression_and_chunks_do_not_change_the_digest_but_content_does() {
     let digest = |path: &Path| Recording::open(path).unwrap().digest().to_owned();
     let first = digest(&path);
     let other = folder.path().join("other.mcap");
-    write(&other, &records, WriterOptions { compression: Compression::Zstd(1), ..WriterOptions::default() });
+    write(
+        &other,
+        &records,
+        WriterOptions { compression: Compression::Zstd(1), ..WriterOptions::default() },
+    );
     assert_eq!(digest(&other), first);
     records[77].arrival_ns ^= 1;
     let changed = folder.path().join("changed.mcap");
@@ -211,7 +224,8 @@ fn the_mcap_crate_reads_the_same() {
     }
     assert_eq!(n, records.len());
     // By the chunk indices, in order of log time.
-    let mut reader = mcap::sans_io::IndexedReader::new(&mcap::Summary::read(&file).unwrap().unwrap()).unwrap();
+    let mut reader =
+        mcap::sans_io::IndexedReader::new(&mcap::Summary::read(&file).unwrap().unwrap()).unwrap();
     let (mut count, mut last) = (0, 0);
     while let Some(event) = reader.next_event() {
         match event.unwrap() {
@@ -399,14 +413,22 @@ fn what_is_no_recording_says_so() {
         assert!(error.contains(wanted), "{error}");
     }
     let mut other = Vec::new();
-    let mut writer = mcap::WriteOptions::new().profile("ros2").create(std::io::Cursor::new(&mut other)).unwrap();
+    let mut writer =
+        mcap::WriteOptions::new().profile("ros2").create(std::io::Cursor::new(&mut other)).unwrap();
     writer.finish().unwrap();
     drop(writer);
     std::fs::write(&path, other).unwrap();
     let error = Recording::open(&path).unwrap_err().to_string();
     assert!(error.contains("ros2"), "{error}");
-    assert!(Recording::open(path.parent().unwrap()).unwrap_err().to_string().contains("not a file"));
-    assert!(Recording::open(Path::new("/nowhere/r.mcap")).unwrap_err().to_string().contains("cannot open"));
+    assert!(
+        Recording::open(path.parent().unwrap()).unwrap_err().to_string().contains("not a file")
+    );
+    assert!(
+        Recording::open(Path::new("/nowhere/r.mcap"))
+            .unwrap_err()
+            .to_string()
+            .contains("cannot open")
+    );
 }
 
 #[test]
@@ -417,7 +439,8 @@ fn a_newer_version_is_named() {
         wire::prefixed(out, b"joinscope");
         wire::prefixed(out, b"joinscope 9");
     });
-    let mut map = meta::start_map(&Info { recorder: "joinscope 9.1".to_owned(), ..Info::default() });
+    let mut map =
+        meta::start_map(&Info { recorder: "joinscope 9.1".to_owned(), ..Info::default() });
     map.insert("format_version".to_owned(), "3".to_owned());
     let map = meta::seal(meta::START, map);
     wire::record(&mut out, wire::op::METADATA, |out| {
@@ -426,7 +449,10 @@ fn a_newer_version_is_named() {
     });
     std::fs::write(&path, out).unwrap();
     let error = Recording::open(&path).unwrap_err();
-    assert!(matches!(&error, RecordingError::Newer { found, known: 1, .. } if found == "3"), "{error}");
+    assert!(
+        matches!(&error, RecordingError::Newer { found, known: 1, .. } if found == "3"),
+        "{error}"
+    );
     assert!(error.to_string().contains("joinscope 9.1"));
 }
 

@@ -167,7 +167,8 @@ fn closing(
     if verified.stated_digest.as_ref() != Some(&verified.digest) {
         verified.problem(at, "the digest is not that of the records");
     }
-    let totals = |i: &Info| (i.records, i.arrivals, i.arrival_ms, i.timestamps, i.chunks, i.clock_events);
+    let totals =
+        |i: &Info| (i.records, i.arrivals, i.arrival_ms, i.timestamps, i.chunks, i.clock_events);
     if totals(&said) != totals(info) {
         verified.problem(at, "the totals of the closing metadata are not those of the records");
     }
@@ -177,10 +178,23 @@ fn closing(
     for (said, counted) in said.partitions.iter().zip(&info.partitions) {
         // The start of a range may have been given by the broker.
         let totals = |p: &super::PartitionInfo| {
-            (p.topic_partition.clone(), p.records, p.first_offset, p.last_offset, p.arrival_ms, p.timestamps)
+            (
+                p.topic_partition.clone(),
+                p.records,
+                p.first_offset,
+                p.last_offset,
+                p.arrival_ms,
+                p.timestamps,
+            )
         };
         if totals(said) != totals(counted) {
-            verified.problem(at, format!("{}: the closing metadata is not what was counted", counted.topic_partition));
+            verified.problem(
+                at,
+                format!(
+                    "{}: the closing metadata is not what was counted",
+                    counted.topic_partition
+                ),
+            );
         }
     }
 }

@@ -538,7 +538,11 @@ impl Writer {
     }
 
     fn failed_before(&self) -> RecordingError {
-        RecordingError::io(&self.path, "go on writing", std::io::Error::other("writing failed before"))
+        RecordingError::io(
+            &self.path,
+            "go on writing",
+            std::io::Error::other("writing failed before"),
+        )
     }
 }
 

@@ -88,8 +88,7 @@ impl Run {
                 u64_at(e, 0) <= arrival
             })?;
         if let Some(at) = after.checked_sub(1) {
-            let sample =
-                segment.entries(self.cache(), Section::State, STATE_WIDTH, at, at + 1)?;
+            let sample = segment.entries(self.cache(), Section::State, STATE_WIDTH, at, at + 1)?;
             if sample.len() == STATE_WIDTH {
                 books.state_bytes = u64_at(&sample, 16);
             }

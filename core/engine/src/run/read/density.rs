@@ -107,9 +107,8 @@ impl Run {
         for segment in &now.segments[begin..] {
             let n = segment.len(section, 8);
             let find = |block: u64| {
-                segment.partition_point(self.cache(), section, 8, 0..n, |e| {
-                    u64_at(e, 0) >> 32 < block
-                })
+                segment
+                    .partition_point(self.cache(), section, 8, 0..n, |e| u64_at(e, 0) >> 32 < block)
             };
             let whole = first == 0 && segment.summary.end_arrival <= end << shift;
             let (a, b) = if whole { (0, n) } else { (find(first)?, find(end)?) };

@@ -62,9 +62,8 @@ impl Run {
     /// of the last: `buckets + 1` arrivals that never fall.
     pub(super) fn edges(&self, now: &Moment, range: Range, buckets: usize) -> Result<Vec<u64>> {
         let span = i128::from(range.to) - i128::from(range.from);
-        let values = (0..=buckets as i128).map(|i| {
-            (i128::from(range.from) + span.max(0) * i / (buckets as i128).max(1)) as i64
-        });
+        let values = (0..=buckets as i128)
+            .map(|i| (i128::from(range.from) + span.max(0) * i / (buckets as i128).max(1)) as i64);
         let end = now.arrivals();
         match range.axis {
             Axis::Arrival => Ok(values.map(|v| v.clamp(0, end as i64) as u64).collect()),

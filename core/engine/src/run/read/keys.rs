@@ -127,8 +127,7 @@ impl Run {
     fn resting(&self, now: &Moment, number: usize, rows: &[u64], at: Arrival) -> Result<Vec<u64>> {
         let segment = &now.segments[number];
         let ranges = super::rows::consecutive(rows, segment.summary.first_row);
-        let t =
-            self.inner.tables.read(segment, Part::Rows, &["arrival", "verdict"], &ranges)?;
+        let t = self.inner.tables.read(segment, Part::Rows, &["arrival", "verdict"], &ranges)?;
         let (arrivals, verdicts) = (t.u64s("arrival")?, t.u8s("verdict")?);
         let fates = now.fates(&self.inner.tables, number, rows, arrivals, verdicts)?;
         Ok(rows

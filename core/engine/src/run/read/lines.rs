@@ -166,9 +166,15 @@ impl Run {
             Some(level) => {
                 let shift = BLOCK_SHIFT + 2 * level as u32;
                 for segment in segments(now, from, to) {
-                    self.highs(segment, level, from >> shift, (to - 1 >> shift) + 1, |block, high| {
-                        changes.push(((block << shift).max(from), high));
-                    })?;
+                    self.highs(
+                        segment,
+                        level,
+                        from >> shift,
+                        (to - 1 >> shift) + 1,
+                        |block, high| {
+                            changes.push(((block << shift).max(from), high));
+                        },
+                    )?;
                 }
             }
             None => {

@@ -118,8 +118,8 @@ impl Run {
                 source.partition_point(cache, Section::Refs, REF_WIDTH, near.clone(), |e| {
                     row_at(e) < row
                 })?;
-            let to = source
-                .partition_point(cache, Section::Refs, REF_WIDTH, from..near.end, |e| {
+            let to =
+                source.partition_point(cache, Section::Refs, REF_WIDTH, from..near.end, |e| {
                     row_at(e) <= row
                 })?;
             let skipped = skip.min(to - from);

@@ -242,10 +242,13 @@ impl Run {
             }
         }
         let all = 0..segment.len(Section::Offsets, OFFSET_WIDTH);
-        let first =
-            segment.partition_point(self.cache(), Section::Offsets, OFFSET_WIDTH, all.clone(), |e| {
-                u32_at(e, 0) < lane
-            })?;
+        let first = segment.partition_point(
+            self.cache(),
+            Section::Offsets,
+            OFFSET_WIDTH,
+            all.clone(),
+            |e| u32_at(e, 0) < lane,
+        )?;
         // At most one entry a page and lane.
         let pages = segment.summary.rows().div_ceil(PAGE_ROWS as u64);
         let bytes = segment.entries(

@@ -137,8 +137,7 @@ impl Run {
         } else {
             now.fates(&self.inner.tables, number, rows, t.u64s("arrival")?, at_arrival)?
         };
-        let keys =
-            if columns.contains(&"key") { Some(t.binary("key")?) } else { None };
+        let keys = if columns.contains(&"key") { Some(t.binary("key")?) } else { None };
         let offsets = if query.text.is_some() { Some(t.i64s("offset")?) } else { None };
         let watermarks =
             if query.late_by_at_least.is_some() { Some(t.i64s("watermark")?) } else { None };
@@ -146,9 +145,9 @@ impl Run {
         let mut text = String::new();
         for (i, row) in rows.iter().enumerate() {
             let verdict = fates.get(i).map(|fate| fate.verdict);
-            if verdict.is_some_and(|v| {
-                !Verdict::from_code(v).is_some_and(|v| query.verdicts.contains(v))
-            }) {
+            if verdict
+                .is_some_and(|v| !Verdict::from_code(v).is_some_and(|v| query.verdicts.contains(v)))
+            {
                 continue;
             }
             if query.inputs != 0 && query.inputs >> inputs[i] & 1 == 0 {

@@ -23,11 +23,7 @@ impl Run {
     #[must_use]
     pub fn count(&self, set: VerdictSet) -> u64 {
         let now = self.now();
-        Verdict::ALL
-            .into_iter()
-            .filter(|v| set.contains(*v))
-            .map(|v| now.totals[v as usize])
-            .sum()
+        Verdict::ALL.into_iter().filter(|v| set.contains(*v)).map(|v| now.totals[v as usize]).sum()
     }
 
     /// The `n`-th row (from 0) of these verdicts, in row order.

@@ -77,8 +77,7 @@ impl Run {
             let to = (arrival + 1).min(s.end_arrival);
             let rows = self.row_of_arrival(now, from)? - s.first_row
                 ..self.row_of_arrival(now, to)?.min(s.end_row) - s.first_row;
-            let columns =
-                ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
+            let columns = ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
             let t = self.inner.tables.read(
                 segment,
                 Part::Rows,
@@ -126,8 +125,12 @@ impl Run {
             let entry =
                 segment.entries(self.cache(), Section::Trackers, TRACKER_WIDTH, found, after)?;
             let (from, len) = (u64_at(&entry, 8), u64_at(&entry, 16));
-            let bytes =
-                segment.bytes(self.cache(), Section::TrackerBytes, from, from.saturating_add(len))?;
+            let bytes = segment.bytes(
+                self.cache(),
+                Section::TrackerBytes,
+                from,
+                from.saturating_add(len),
+            )?;
             let tracker = Tracker::load(inputs, &bytes)
                 .map_err(|e| RunError::corrupt(&segment.index().path, e.to_string()))?;
             return Ok((tracker, u64_at(&entry, 0)));

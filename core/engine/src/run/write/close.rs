@@ -195,11 +195,7 @@ fn rows_file(facts: Facts) -> parquet::errors::Result<Vec<u8>> {
             column("arrival", u64s(facts.arrival), DELTA),
             column("arrival_ms", i64s(facts.arrival_ms), DELTA),
             column("input", u8s(facts.input), DELTA),
-            column(
-                "partition",
-                Arc::new(Int32Array::from(facts.partition)) as ArrayRef,
-                DELTA,
-            ),
+            column("partition", Arc::new(Int32Array::from(facts.partition)) as ArrayRef, DELTA),
             column("offset", i64s(facts.offset), DELTA),
             column("event_time", i64s(facts.event_time), DELTA),
             column("watermark", i64s(facts.watermark), DELTA),

@@ -338,9 +338,9 @@ impl Open {
             if let Some(verdict) = d.verdict {
                 let counts = &mut books.inputs[input as usize];
                 let open = &mut counts.0[Verdict::Open as usize];
-                *open = open.checked_sub(1).ok_or_else(|| {
-                    RunError::NoSuch(format!("row {} was decided twice", d.row))
-                })?;
+                *open = open
+                    .checked_sub(1)
+                    .ok_or_else(|| RunError::NoSuch(format!("row {} was decided twice", d.row)))?;
                 counts.add(verdict, 1);
             }
             if d.removed {
