@@ -4,6 +4,7 @@
 mod blocks;
 mod bytes;
 mod error;
+pub mod explain;
 mod layout;
 mod ledger;
 mod manifest;

@@ -10,6 +10,7 @@ mod fates;
 mod keys;
 mod lines;
 mod outputs;
+mod passing;
 mod rows;
 mod search;
 mod segment;
@@ -35,6 +36,7 @@ use crate::operator::verdict::Verdict;
 use segment::Segment;
 use tables::Tables;
 
+pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 
 /// A run, in progress or ended. Clones share everything; all calls may be made

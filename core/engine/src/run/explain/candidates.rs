@@ -1,0 +1,124 @@
+//! Rows of the other side that could have matched, and why each did or did not.
+
+use super::judge::{Fate, Judge, Lies};
+use crate::operator::key::{Key, KeyValue};
+use crate::operator::record::RecordName;
+use crate::run::error::Result;
+use crate::run::types::RowView;
+use crate::run::Run;
+use crate::operator::time::format_duration;
+
+/// A row of the other side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub record: RecordName,
+    pub row: RowView,
+    /// Its event time minus that of the row asked about, ms.
+    pub distance_ms: Option<i64>,
+    /// They made a pair.
+    pub matched: bool,
+    /// In a few words.
+    pub why: String,
+    pub(super) fate: Fate,
+}
+
+/// A hot key's own side may crowd the other out: ask for more, so often.
+const LIMITS: [usize; 3] = [100, 2_000, 50_000];
+
+/// Candidates, the most telling first, and how many more have its key.
+pub(super) fn of(
+    run: &Run,
+    judge: &Judge,
+    own: &RowView,
+    most: usize,
+) -> Result<(Vec<Candidate>, u64)> {
+    let (Some(key), Some(time)) = (&own.key, own.event_time) else {
+        return Ok((Vec::new(), 0));
+    };
+    let mut found = Vec::new();
+    for limit in LIMITS {
+        let rows = run.rows_of_key(key, time, limit)?;
+        let all = (rows.rows.len() as u64) < limit as u64;
+        found = rows.rows.into_iter().filter(|r| judge.faces(own.input, r.input)).collect();
+        if all || found.len() >= 3 {
+            break;
+        }
+    }
+    let mut found: Vec<Candidate> =
+        found.into_iter().filter_map(|row| candidate(judge, own, row)).collect();
+    found.sort_by_key(|c| (rank(c.fate), c.distance_ms.unwrap_or(i64::MAX).unsigned_abs(), c.row.row));
+    let more = found.len().saturating_sub(most) as u64;
+    found.truncate(most);
+    Ok((found, more))
+}
+
+fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
+    let fate = judge.fate(own, &row)?;
+    let distance_ms = row.event_time.zip(own.event_time).map(|(a, b)| a.saturating_sub(b));
+    let why = match fate {
+        Fate::Matched => "in the interval, matched".to_owned(),
+        Fate::OwnLate => "in the interval".to_owned(),
+        Fate::OtherLate(by) => format!("in the interval, but {} late", format_duration(by)),
+        Fate::Gone(_) if row.kept && row.arrival < own.arrival => {
+            "in the interval, but had left the state".to_owned()
+        }
+        Fate::Gone(_) => "in the interval, but this one was no longer kept".to_owned(),
+        Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
+            format!("{} outside", format_duration(ms))
+        }
+        Fate::Outside(Lies::Within) => return None,
+        Fate::OtherKey => match (&own.key, &row.key) {
+            (Some(a), Some(b)) => differs(a, b),
+            _ => return None,
+        },
+    };
+    let record = row.record.clone();
+    Some(Candidate { record, row, distance_ms, matched: fate == Fate::Matched, why, fate })
+}
+
+/// What was matched, then what nearly was.
+fn rank(fate: Fate) -> u8 {
+    match fate {
+        Fate::Matched | Fate::OwnLate => 0,
+        Fate::OtherLate(_) | Fate::Gone(_) => 1,
+        Fate::Outside(_) => 2,
+        Fate::OtherKey => 3,
+    }
+}
+
+/// How two keys of one normal form differ.
+pub(super) fn differs(own: &Key, other: &Key) -> String {
+    let kind = |key: &Key| match key.value() {
+        KeyValue::Int(_) => "an integer",
+        KeyValue::String(_) => "a text",
+        KeyValue::Bool(_) => "true or false",
+        KeyValue::Bytes(_) => "bytes",
+    };
+    if std::mem::discriminant(&own.value()) != std::mem::discriminant(&other.value()) {
+        return format!("its key {} is {}, not {}", short(other), kind(other), kind(own));
+    }
+    match (own.value(), other.value()) {
+        (KeyValue::String(a), KeyValue::String(b)) if a.trim() == b.trim() => {
+            format!("its key {} differs in whitespace", short(other))
+        }
+        (KeyValue::String(a), KeyValue::String(b)) if a.to_lowercase() == b.to_lowercase() => {
+            format!("its key {} differs in case", short(other))
+        }
+        _ => format!("its key {} differs in case and whitespace", short(other)),
+    }
+}
+
+/// A key for a sentence: texts in quotes, long ones cut in the middle.
+pub(super) fn short(key: &Key) -> String {
+    let text = match key.value() {
+        KeyValue::String(s) => format!("{s:?}"),
+        _ => key.to_string(),
+    };
+    let n = text.chars().count();
+    if n <= 48 {
+        return text;
+    }
+    let head: String = text.chars().take(24).collect();
+    let tail: String = text.chars().skip(n - 20).collect();
+    format!("{head}…{tail}")
+}

@@ -1,0 +1,221 @@
+//! What would have been enough: the smallest change of one setting with which
+//! the verdict would have been another.
+//!
+//! For a row that came too late it is enough that the join's event-time
+//! watermark W, up to its arrival, had stayed at or below a limit (its event
+//! time; for a row that had left the state, the last W that keeps it). From the
+//! arrival that moved W beyond the limit the tracker is run again, and for each
+//! input:
+//! - a larger `max_out_of_orderness` lowers all event-time watermarks of that
+//!   input by as much as it grows, and changes nothing else; so what is needed is
+//!   the most by which the input's own stood beyond the limit while all others
+//!   were beyond it too. Where the input was idle at such a moment, none is enough.
+//! - a longer `idle_timeout` keeps a partition from going idle. One that stands
+//!   at or below the limit holds W there for as long as it is active: so what is
+//!   needed is one millisecond more than its longest silence.
+
+use super::candidates::Candidate;
+use super::judge::{Fate, Judge, Lies};
+use crate::operator::record::Arrival;
+use crate::operator::time::{duration_setting, format_duration};
+use crate::operator::verdict::Verdict;
+use crate::operator::watermark::Tracker;
+use crate::run::error::Result;
+use crate::run::read::Event;
+use crate::run::types::RowView;
+use crate::run::Run;
+
+/// One setting and the value from which on the verdict is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enough {
+    /// `inputs.engagements.watermark.max_out_of_orderness`.
+    pub path: String,
+    /// As a pipeline writes it, for `--set path=value`.
+    pub value: String,
+    pub ms: i64,
+    /// The value or more; else the value or less.
+    pub at_least: bool,
+    /// What it is called in a list: `out-of-orderness of engagements`.
+    pub text: String,
+    /// What it would change, in words.
+    pub effect: String,
+}
+
+impl Enough {
+    fn new(path: String, ms: i64, at_least: bool, text: String, effect: String) -> Self {
+        Self { path, value: duration_setting(ms), ms, at_least, text, effect }
+    }
+
+    /// `≥ 5m 08.4s`.
+    #[must_use]
+    pub fn bound(&self) -> String {
+        let sign = if self.at_least { '≥' } else { '≤' };
+        let shown = format_duration(self.ms);
+        // Two units may cut off what matters: then the setting itself.
+        let exact = crate::operator::time::parse_duration(&shown) == Ok(self.ms);
+        format!("{sign} {}", if exact { shown } else { self.value.clone() })
+    }
+}
+
+pub(super) fn of(
+    run: &Run,
+    judge: &Judge,
+    row: &RowView,
+    candidates: &[Candidate],
+) -> Result<Vec<Enough>> {
+    match row.verdict {
+        Verdict::Late => {
+            let Some(time) = row.event_time else { return Ok(Vec::new()) };
+            let effect = match candidates.iter().find(|c| c.fate == Fate::OwnLate) {
+                Some(c) => format!("it would not have been late, and would have matched {}", c.record),
+                None => "it would not have been late".to_owned(),
+            };
+            later(run, judge, row.arrival, time, &effect)
+        }
+        Verdict::Unmatched | Verdict::Expired => unmatched(run, judge, row, candidates),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn unmatched(
+    run: &Run,
+    judge: &Judge,
+    row: &RowView,
+    candidates: &[Candidate],
+) -> Result<Vec<Enough>> {
+    let late = candidates.iter().find(|c| matches!(c.fate, Fate::OtherLate(_)));
+    let gone = candidates.iter().find(|c| matches!(c.fate, Fate::Gone(_)));
+    if let Some(c) = late
+        && let Some(time) = c.row.event_time
+    {
+        let effect = format!("{} would not have been late, and would have matched", c.record);
+        return later(run, judge, c.row.arrival, time, &effect);
+    }
+    if let Some(c) = gone
+        && let Some((bound, at)) = judge.meets(row, &c.row)
+    {
+        let effect = format!("{} and it would have met in the state", c.record);
+        return later(run, judge, at.arrival, bound, &effect);
+    }
+    // Each side of the interval by itself: the nearest beyond it.
+    let mut found: Vec<Enough> = Vec::new();
+    for c in candidates {
+        let Fate::Outside(lies) = c.fate else { continue };
+        let Some(pair) = judge.pair(row, &c.row) else { continue };
+        if !judge.taken(&c.row) {
+            continue;
+        }
+        let name = judge.input_name(pair.interval.input);
+        let effect = format!("it would have matched {}", c.record);
+        let one = match lies {
+            Lies::After(by) => pair.interval.until.checked_add(by).map(|until| {
+                let (path, text) = (format!("join.with.{name}.until"), format!("until of {name}"));
+                Enough::new(path, until, true, text, effect)
+            }),
+            Lies::Before(by) => pair.interval.after.checked_sub(by).map(|after| {
+                let (path, text) = (format!("join.with.{name}.after"), format!("after of {name}"));
+                Enough::new(path, after, false, text, effect)
+            }),
+            Lies::Within => None,
+        };
+        // Candidates come nearest first.
+        if let Some(one) = one
+            && found.iter().all(|f| f.path != one.path)
+        {
+            found.push(one);
+        }
+    }
+    Ok(found)
+}
+
+/// What one input would have needed.
+#[derive(Clone, Copy, Default)]
+struct Need {
+    /// The most by which its event-time watermark stood beyond the limit.
+    beyond: i64,
+    /// It was idle while all others were beyond the limit.
+    idle: bool,
+}
+
+/// Settings with which the event-time watermark stays at or below `limit` until
+/// the record of arrival `at` is looked at.
+fn later(
+    run: &Run,
+    judge: &Judge,
+    at: Arrival,
+    limit: i64,
+    effect: &str,
+) -> Result<Vec<Enough>> {
+    let Some(first) = run.first_past(limit)?.filter(|first| *first <= at) else {
+        return Ok(Vec::new());
+    };
+    let inputs = &judge.pipeline().inputs;
+    let mut needs = vec![Need::default(); inputs.len()];
+    let mut silent: Vec<i64> = vec![i64::MIN; run.manifest().start.lanes.len()];
+    let (tracker, at_ms) = run.replay(first.saturating_sub(1), at, |tracker, event| {
+        look(tracker, limit, &mut needs);
+        if let Event::Observed { lane, was, arrival_ms, .. } = event
+            && was.idle
+            && let Some(longest) = silent.get_mut(lane as usize)
+        {
+            *longest = (*longest).max(arrival_ms.saturating_sub(was.last_active_ms));
+        }
+    })?;
+    look(&tracker, limit, &mut needs);
+    let mut found = Vec::new();
+    for (i, (input, need)) in inputs.iter().zip(&needs).enumerate() {
+        if need.idle || need.beyond <= 0 {
+            continue;
+        }
+        let Some(ms) = input.watermark.max_out_of_orderness.checked_add(need.beyond) else {
+            continue;
+        };
+        let path = format!("inputs.{}.watermark.max_out_of_orderness", input.name);
+        let text = format!("out-of-orderness of {}", input.name);
+        found.push((i, Enough::new(path, ms, true, text, effect.to_owned())));
+    }
+    // The smallest first: that of the input which holds the join.
+    found.sort_by_key(|(i, e)| (e.ms.saturating_sub(inputs[*i].watermark.max_out_of_orderness), *i));
+    let mut found: Vec<Enough> = found.into_iter().map(|(_, e)| e).collect();
+    for (i, input) in inputs.iter().enumerate() {
+        let Some(timeout) = input.watermark.idle_timeout else { continue };
+        let lanes = (0..tracker.lanes()).filter_map(|lane| Some((lane, tracker.lane(lane)?)));
+        let needed = lanes
+            .filter(|(_, l)| usize::from(l.input) == i && l.max_seen.is_some() && l.watermark <= limit)
+            .filter_map(|(lane, l)| {
+                let now = if l.idle { at_ms.saturating_sub(l.last_active_ms) } else { i64::MIN };
+                let longest = silent.get(lane as usize).copied().unwrap_or(i64::MIN).max(now);
+                (longest >= timeout).then(|| longest.saturating_add(1))
+            })
+            .min();
+        if let Some(ms) = needed {
+            let path = format!("inputs.{}.watermark.idle_timeout", input.name);
+            let text = format!("idle timeout of {}", input.name);
+            found.push(Enough::new(path, ms, true, text, effect.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// How far each input stood beyond the limit while all others did.
+fn look(tracker: &Tracker, limit: i64, needs: &mut [Need]) {
+    if tracker.join() <= limit {
+        return;
+    }
+    for i in 0..needs.len() {
+        let index = i as u8;
+        let others = (0..needs.len() as u8)
+            .filter(|o| *o != index && !tracker.input_idle(*o))
+            .map(|o| tracker.input(o))
+            .min();
+        if others.is_some_and(|others| others <= limit) {
+            continue;
+        }
+        if !tracker.input_idle(index) {
+            let beyond = tracker.input(index).saturating_sub(limit);
+            needs[i].beyond = needs[i].beyond.max(beyond);
+        } else if others.is_some() {
+            needs[i].idle = true;
+        }
+    }
+}

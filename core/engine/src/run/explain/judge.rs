@@ -1,0 +1,144 @@
+//! The rules of the join over two rows of the store: which side each is, how
+//! far apart they are, whether they made a pair and if not, why.
+
+use std::sync::Arc;
+
+use crate::operator::pipeline::{InputIndex, LatePolicy, Pipeline, Secondary};
+use crate::operator::verdict::Verdict;
+use crate::run::types::RowView;
+use crate::run::Run;
+
+/// The pipeline's rules.
+pub(super) struct Judge {
+    pipeline: Arc<Pipeline>,
+}
+
+/// How a candidate's time lies to the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lies {
+    Within,
+    /// So many ms before its beginning.
+    Before(i64),
+    /// So many ms after its end.
+    After(i64),
+}
+
+/// What became of two rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They made a pair.
+    Matched,
+    Outside(Lies),
+    /// In the interval, but the row asked about was late.
+    OwnLate,
+    /// In the interval, but the candidate was late by so many ms.
+    OtherLate(i64),
+    /// In the interval, but the earlier of them had left the state, or was
+    /// never kept, when the later came: so many ms of event time before.
+    Gone(i64),
+    /// The keys are not equal.
+    OtherKey,
+}
+
+/// A secondary and its primary, in time.
+pub(super) struct Pair<'r> {
+    pub interval: Secondary,
+    pub primary: &'r RowView,
+    pub secondary: &'r RowView,
+}
+
+impl Judge {
+    pub fn new(run: &Run) -> Self {
+        Self { pipeline: Arc::clone(run.pipeline()) }
+    }
+
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    pub fn input_name(&self, input: InputIndex) -> &str {
+        self.pipeline.inputs.get(usize::from(input)).map_or("?", |i| &i.name)
+    }
+
+    pub fn is_primary(&self, input: InputIndex) -> bool {
+        self.pipeline.join.primary == input
+    }
+
+    /// Whether rows of these inputs can match.
+    pub fn faces(&self, a: InputIndex, b: InputIndex) -> bool {
+        a != b && (self.is_primary(a) || self.is_primary(b))
+    }
+
+    /// Names of the inputs on the other side, for "no view with this key".
+    pub fn other_side(&self, input: InputIndex) -> String {
+        if !self.is_primary(input) {
+            return self.input_name(self.pipeline.join.primary).to_owned();
+        }
+        let names: Vec<&str> =
+            self.pipeline.join.with.iter().map(|w| self.input_name(w.input)).collect();
+        names.join(" or ")
+    }
+
+    pub fn pair<'r>(&self, a: &'r RowView, b: &'r RowView) -> Option<Pair<'r>> {
+        let (primary, secondary) = if self.is_primary(a.input) { (a, b) } else { (b, a) };
+        let interval = *self.pipeline.secondary(secondary.input)?;
+        (primary.input == self.pipeline.join.primary)
+            .then_some(Pair { interval, primary, secondary })
+    }
+
+    pub fn lies(&self, a: &RowView, b: &RowView) -> Option<Lies> {
+        let Pair { interval, primary, secondary } = self.pair(a, b)?;
+        let apart = secondary.event_time?.checked_sub(primary.event_time?)?;
+        Some(if apart < interval.after {
+            Lies::Before(interval.after.saturating_sub(apart))
+        } else if apart > interval.until {
+            Lies::After(apart.saturating_sub(interval.until))
+        } else {
+            Lies::Within
+        })
+    }
+
+    /// Whether a row was handed to the join.
+    pub fn taken(&self, row: &RowView) -> bool {
+        row.verdict.reaches_join()
+    }
+
+    /// The event-time watermark that still lets two rows within the interval
+    /// match, and the later of them: at its arrival the earlier must not be
+    /// gone (3-semantics, `clean`).
+    pub fn meets<'r>(&self, a: &'r RowView, b: &'r RowView) -> Option<(i64, &'r RowView)> {
+        let Pair { interval, primary, secondary } = self.pair(a, b)?;
+        let (earlier, later) = if (a.arrival, a.input) <= (b.arrival, b.input) { (a, b) } else { (b, a) };
+        let bound = if earlier.row == primary.row {
+            primary.event_time?.saturating_add(interval.until)
+        } else {
+            secondary.event_time?.saturating_sub(interval.after)
+        };
+        Some((bound, later))
+    }
+
+    /// What became of the row asked about and another.
+    pub fn fate(&self, own: &RowView, other: &RowView) -> Option<Fate> {
+        if own.key != other.key {
+            return Some(Fate::OtherKey);
+        }
+        match self.lies(own, other)? {
+            Lies::Within => {}
+            outside => return Some(Fate::Outside(outside)),
+        }
+        if own.verdict == Verdict::Late {
+            return Some(Fate::OwnLate);
+        }
+        if other.verdict == Verdict::Late {
+            return Some(Fate::OtherLate(other.late_by.unwrap_or(0)));
+        }
+        let (bound, later) = self.meets(own, other)?;
+        let past = later.watermark.map_or(0, |w| w.saturating_sub(bound));
+        Some(if past > 0 { Fate::Gone(past) } else { Fate::Matched })
+    }
+
+    /// Whether rows that are late are dropped or sent aside.
+    pub fn late_is_final(&self) -> bool {
+        self.pipeline.join.late != LatePolicy::Join
+    }
+}

@@ -1,0 +1,81 @@
+//! Why a row has its verdict: in a sentence, with its candidates, and what
+//! would have been enough. Everything is computed from the run store; the
+//! recording is asked only where bytes have to be read again.
+
+mod candidates;
+mod enough;
+mod json;
+mod judge;
+mod passed;
+mod sentence;
+mod why;
+
+use serde_json::Value;
+
+pub use candidates::Candidate;
+pub use enough::Enough;
+pub use json::key as key_to_json;
+pub use why::{Whys, why};
+
+use super::error::Result;
+use super::types::{OutputView, RowView};
+use super::Run;
+
+/// So many candidates are named one by one.
+const CANDIDATES: usize = 20;
+/// So many outputs are named one by one.
+const OUTPUTS: usize = 20;
+
+/// What can be said about one row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    pub row: RowView,
+    /// Name of its input.
+    pub input: String,
+    /// The verdict in a sentence or two; records by name.
+    pub sentence: String,
+    /// Figures beyond those of the row itself: (label, figure).
+    pub numbers: Vec<(String, String)>,
+    /// Rows of the other side with its key, or nearly its key, the most
+    /// telling first.
+    pub candidates: Vec<Candidate>,
+    /// Others with its key that are not listed.
+    pub more_candidates: u64,
+    /// Each of these alone changes the verdict; the smallest change that does.
+    pub enough: Vec<Enough>,
+    /// The first outputs that name it; [`RowView::outputs`] says how many.
+    pub outputs: Vec<OutputView>,
+}
+
+/// Explains one row.
+///
+/// # Errors
+/// There is no such row, or the store cannot be read.
+pub fn explain(run: &Run, row: u64) -> Result<Explanation> {
+    let row = run.row(row)?;
+    let mut outputs = run.outputs_of(row.row)?;
+    outputs.truncate(OUTPUTS);
+    let judge = judge::Judge::new(run);
+    let (candidates, more_candidates) = candidates::of(run, &judge, &row, CANDIDATES)?;
+    let passed = passed::of(run, &row)?;
+    let enough = enough::of(run, &judge, &row, &candidates)?;
+    let said = sentence::Said { run, judge: &judge, row: &row, candidates: &candidates };
+    Ok(Explanation {
+        input: judge.input_name(row.input).to_owned(),
+        sentence: said.sentence(passed.as_ref(), &outputs)?,
+        numbers: said.numbers(passed.as_ref()),
+        candidates,
+        more_candidates,
+        enough,
+        outputs,
+        row,
+    })
+}
+
+impl Explanation {
+    /// For machines; times and durations are ms.
+    #[must_use]
+    pub fn to_json(&self, run: &Run) -> Value {
+        json::of(run, self)
+    }
+}

@@ -1,0 +1,259 @@
+//! The verdict in a sentence or two, with its numbers. Records stand in it by
+//! name, so that a reader can go there.
+
+use super::candidates::{Candidate, short};
+use super::judge::{Fate, Judge, Lies};
+use super::passed::{By, Passed};
+use super::why::failure;
+use crate::operator::join::Reason;
+use crate::operator::pipeline::LatePolicy;
+use crate::operator::time::{duration_setting, format_duration, rfc3339_ms};
+use crate::operator::verdict::Verdict;
+use crate::run::Run;
+use crate::run::error::Result;
+use crate::run::types::{OutputView, RowView};
+
+/// What sentences are made of.
+pub(super) struct Said<'a> {
+    pub run: &'a Run,
+    pub judge: &'a Judge,
+    pub row: &'a RowView,
+    pub candidates: &'a [Candidate],
+}
+
+impl Said<'_> {
+    pub fn sentence(&self, passed: Option<&Passed>, outputs: &[OutputView]) -> Result<String> {
+        Ok(match self.row.verdict {
+            Verdict::Late => self.late(passed),
+            Verdict::Joined => self.joined(outputs),
+            Verdict::Unmatched => self.unmatched(outputs)?,
+            Verdict::Expired => self.expired(),
+            Verdict::Open => self.open()?,
+            Verdict::Tombstone => "Its value is null, so there is nothing to join.".to_owned(),
+            failed => {
+                let why = failure(self.run, self.row).unwrap_or_else(|| {
+                    "the recording is not at hand to say why".to_owned()
+                });
+                match failed {
+                    Verdict::Filtered => format!("Left out: {why}."),
+                    _ => format!("It is {failed}: {why}."),
+                }
+            }
+        })
+    }
+
+    /// Figures that the row itself does not have.
+    pub fn numbers(&self, passed: Option<&Passed>) -> Vec<(String, String)> {
+        let mut numbers = Vec::new();
+        for with in &self.judge.pipeline().join.with {
+            if with.input == self.row.input || self.judge.is_primary(self.row.input) {
+                let name = self.judge.input_name(with.input);
+                let bounds =
+                    format!("{} to {}", duration_setting(with.after), duration_setting(with.until));
+                numbers.push((format!("Interval of {name}"), bounds));
+            }
+        }
+        if let Some(passed) = passed {
+            let at = format!("arrival {} · {}", passed.at, rfc3339_ms(passed.at_ms));
+            numbers.push(("Watermark passed it".to_owned(), at));
+            if let Some(ms) = self.row.arrival_ms.checked_sub(passed.at_ms) {
+                numbers.push(("Arrived after that".to_owned(), format_duration(ms)));
+            }
+        }
+        numbers
+    }
+
+    fn late(&self, passed: Option<&Passed>) -> String {
+        let by = self.row.late_by.map_or_else(|| "some time".to_owned(), format_duration);
+        let then = match self.judge.pipeline().join.late {
+            LatePolicy::SideOutput => "so it went to the late side output",
+            LatePolicy::Drop | LatePolicy::Join => "so the join dropped it",
+        };
+        let mut text = format!("Arrived {by} behind the event-time watermark, {then}. ");
+        text.push_str(&self.nearest());
+        if let Some(passed) = passed {
+            text.push(' ');
+            text.push_str(&self.mover(passed));
+        }
+        text
+    }
+
+    fn mover(&self, passed: &Passed) -> String {
+        let ago = self.row.arrival_ms.saturating_sub(passed.at_ms);
+        let ago = match ago {
+            0 => "just before".to_owned(),
+            ms => format!("{} before it came", format_duration(ms)),
+        };
+        match &passed.by {
+            By::Record(name) => {
+                format!("{name} had moved the event-time watermark past it {ago}.")
+            }
+            By::Idle(lane) => format!(
+                "{}[{}] had gone idle {ago}, and the event-time watermark went past it without waiting.",
+                lane.topic, lane.partition
+            ),
+            By::Periodic(input) => format!(
+                "The periodic event-time watermark of {} had passed it {ago}.",
+                self.judge.input_name(*input)
+            ),
+        }
+    }
+
+    fn joined(&self, outputs: &[OutputView]) -> String {
+        let matched: Vec<&Candidate> = self.candidates.iter().filter(|c| c.matched).collect();
+        let mut text = match matched[..] {
+            [] => "It matched.".to_owned(),
+            [one] => format!("Matched {}.", self.apart(one)),
+            [first, ..] => {
+                let n = matched.len();
+                let more = if n == self.candidates.len() { " or more" } else { "" };
+                let names: Vec<String> =
+                    matched.iter().take(3).map(|c| c.record.to_string()).collect();
+                match n {
+                    2 | 3 if more.is_empty() => format!("Matched {}.", listed(&names)),
+                    _ => format!("Matched {n}{more} records, the nearest {}.", self.apart(first)),
+                }
+            }
+        };
+        if self.judge.pipeline().folds()
+            && let Some(last) = outputs.last()
+        {
+            text.push_str(&format!(" It is folded into output {}.", last.n));
+        }
+        text
+    }
+
+    fn unmatched(&self, outputs: &[OutputView]) -> Result<String> {
+        let mut text = match self.row.reason {
+            Reason::NotKept | Reason::NotKeptPadded => {
+                "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it.".to_owned()
+            }
+            Reason::Plain | Reason::Padded => "Its interval closed without a match.".to_owned(),
+        };
+        text.push(' ');
+        text.push_str(&self.nearest());
+        if self.row.padded {
+            text.push_str(match outputs.first() {
+                Some(_) if self.judge.pipeline().folds() => {
+                    " Its example went out with nothing folded into it."
+                }
+                _ => " It was put out with nulls.",
+            });
+        }
+        if let Some(cause) = self.row.cause.filter(|c| *c != self.row.arrival)
+            && let Some(record) = self.run.rows_of_arrival(cause)?.into_iter().next()
+        {
+            text.push_str(&format!(" The interval closed with {}.", record.record));
+        }
+        Ok(text)
+    }
+
+    fn expired(&self) -> String {
+        let gone = self.candidates.iter().find_map(|c| match c.fate {
+            Fate::Gone(past) => Some((c, past)),
+            _ => None,
+        });
+        match gone {
+            Some((c, past)) if c.row.arrival <= self.row.arrival => format!(
+                "{} lies in its interval but had left the state: the event-time watermark was {} beyond the last one that keeps it.",
+                c.record,
+                format_duration(past)
+            ),
+            Some((c, past)) => format!(
+                "It was not in the state when {} came, which lies in its interval: the event-time watermark was then {} beyond the last one that keeps it.",
+                c.record,
+                format_duration(past)
+            ),
+            None => format!(
+                "Accepted, but what it would have matched had left the state. {}",
+                self.nearest()
+            ),
+        }
+    }
+
+    fn open(&self) -> Result<String> {
+        let join = &self.judge.pipeline().join;
+        let until = match join.with.iter().find(|w| w.input == self.row.input) {
+            Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
+            None => self
+                .row
+                .event_time
+                .map(|t| t.saturating_add(self.judge.pipeline().largest_until())),
+        };
+        let last = self.run.arrivals().saturating_sub(1);
+        let stood = self.run.watermarks_at(last)?.join;
+        let mut text = "The run ended before its interval did. ".to_owned();
+        if let Some(until) = until {
+            let stood = stood.map_or_else(|| "had not begun".to_owned(), |w| format!("stood at {}", rfc3339_ms(w)));
+            text.push_str(&format!(
+                "It stays in the state until the event-time watermark is past {}; at the end that {stood}. ",
+                rfc3339_ms(until)
+            ));
+        }
+        text.push_str(&self.nearest());
+        Ok(text)
+    }
+
+    /// The nearest candidate and what became of it.
+    fn nearest(&self) -> String {
+        let other = self.judge.other_side(self.row.input);
+        let Some(c) = self.candidates.first() else {
+            return match &self.row.key {
+                Some(key) => format!("No record of {other} has its key {}.", short(key)),
+                None => String::new(),
+            };
+        };
+        match c.fate {
+            Fate::Matched => format!("It matched {}.", self.apart(c)),
+            Fate::OwnLate => {
+                let n = self.candidates.iter().filter(|c| c.fate == Fate::OwnLate).count();
+                match n {
+                    1 => format!("It would have matched {}.", self.apart(c)),
+                    _ => format!(
+                        "It would have matched {n} records of {other}, the nearest {}.",
+                        self.apart(c)
+                    ),
+                }
+            }
+            Fate::OtherLate(by) => format!(
+                "{} lies in its interval, but was itself {} late.",
+                c.record,
+                format_duration(by)
+            ),
+            Fate::Gone(_) => format!(
+                "{} lies in its interval, but the earlier of the two had left the state when the later came.",
+                c.record
+            ),
+            Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => format!(
+                "The nearest candidate, {}, is {} outside the interval.",
+                c.record,
+                format_duration(ms)
+            ),
+            Fate::OtherKey | Fate::Outside(Lies::Within) => {
+                let key = self.row.key.as_ref().map(short).unwrap_or_default();
+                format!("No record of {other} has its key {key}; {} nearly has: {}.", c.record, c.why)
+            }
+        }
+    }
+
+    /// `views[1]@391204, 3m 05s after it`: how the row lies to the candidate.
+    fn apart(&self, c: &Candidate) -> String {
+        match c.distance_ms {
+            None => c.record.to_string(),
+            Some(0) => format!("{}, at the same time", c.record),
+            Some(ms) => {
+                let side = if ms < 0 { "after" } else { "before" };
+                let apart = format_duration(ms.saturating_abs());
+                format!("{}, {apart} {side} it", c.record)
+            }
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}

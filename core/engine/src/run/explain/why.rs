@@ -1,0 +1,95 @@
+//! Why a row has its verdict, in a few words for a table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::candidates::{self, Candidate};
+use super::judge::{Fate, Judge, Lies};
+use crate::operator::codec::InputDecoder;
+use crate::operator::time::format_duration;
+use crate::operator::verdict::Verdict;
+use crate::run::Run;
+use crate::run::error::Result;
+use crate::run::types::RowView;
+
+/// Why one row has its verdict; for many rows use [`Whys`].
+///
+/// # Errors
+/// The store cannot be read.
+pub fn why(run: &Run, row: &RowView) -> Result<String> {
+    Whys::new(run).of(row)
+}
+
+/// Answers for many rows of one run: decoders are made once.
+pub struct Whys {
+    run: Run,
+    judge: Judge,
+    decoders: HashMap<u8, Option<InputDecoder>>,
+}
+
+impl Whys {
+    #[must_use]
+    pub fn new(run: &Run) -> Self {
+        Self { run: run.clone(), judge: Judge::new(run), decoders: HashMap::new() }
+    }
+
+    /// Why the row has its verdict.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn of(&mut self, row: &RowView) -> Result<String> {
+        Ok(match row.verdict {
+            Verdict::Joined => match row.outputs {
+                0 => "matched; its example is still open".to_owned(),
+                1 => "1 output".to_owned(),
+                n => format!("{n} outputs"),
+            },
+            Verdict::Open => "the run ended before its interval did".to_owned(),
+            Verdict::Tombstone => "its value is null".to_owned(),
+            Verdict::Late | Verdict::Unmatched | Verdict::Expired => {
+                let (found, _) = candidates::of(&self.run, &self.judge, row, 1)?;
+                self.nearest(row, found.first())
+            }
+            _ => {
+                let run = &self.run;
+                let decoder =
+                    self.decoders.entry(row.input).or_insert_with(|| decoder(run, row.input));
+                read_again(run, decoder.as_mut(), row).unwrap_or_default()
+            }
+        })
+    }
+
+    fn nearest(&self, row: &RowView, nearest: Option<&Candidate>) -> String {
+        let Some(c) = nearest else { return "no candidate with this key".to_owned() };
+        match c.fate {
+            Fate::OwnLate => {
+                format!("would have matched one of {}", self.judge.input_name(c.row.input))
+            }
+            Fate::Matched => format!("matched {}", c.record),
+            Fate::OtherLate(by) => format!("candidate was {} late", format_duration(by)),
+            Fate::Gone(_) if c.row.arrival < row.arrival => "candidate had left the state".to_owned(),
+            Fate::Gone(_) => "no longer kept when its candidate came".to_owned(),
+            Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
+                format!("nearest candidate {} outside", format_duration(ms))
+            }
+            Fate::OtherKey | Fate::Outside(Lies::Within) => {
+                "only a key that differs in case, whitespace or type".to_owned()
+            }
+        }
+    }
+}
+
+/// Why a record gave no row, read again from the recording; `None` without it.
+pub(super) fn failure(run: &Run, row: &RowView) -> Option<String> {
+    read_again(run, decoder(run, row.input).as_mut(), row)
+}
+
+fn decoder(run: &Run, input: u8) -> Option<InputDecoder> {
+    let schemas = Arc::clone(&run.recording()?.schemas());
+    InputDecoder::new(run.pipeline(), input, schemas).ok()
+}
+
+fn read_again(run: &Run, decoder: Option<&mut InputDecoder>, row: &RowView) -> Option<String> {
+    let record = run.recording()?.record(&row.record).ok()??;
+    Some(decoder?.explain_failure(&record))
+}
