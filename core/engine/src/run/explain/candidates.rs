@@ -3,10 +3,10 @@
 use super::judge::{Fate, Judge, Lies};
 use crate::operator::key::{Key, KeyValue};
 use crate::operator::record::RecordName;
+use crate::operator::time::format_duration;
+use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::types::RowView;
-use crate::run::Run;
-use crate::operator::time::format_duration;
 
 /// A row of the other side.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,9 @@ pub(super) fn of(
     }
     let mut found: Vec<Candidate> =
         found.into_iter().filter_map(|row| candidate(judge, own, row)).collect();
-    found.sort_by_key(|c| (rank(c.fate), c.distance_ms.unwrap_or(i64::MAX).unsigned_abs(), c.row.row));
+    found.sort_by_key(|c| {
+        (rank(c.fate), c.distance_ms.unwrap_or(i64::MAX).unsigned_abs(), c.row.row)
+    });
     let more = found.len().saturating_sub(most) as u64;
     found.truncate(most);
     Ok((found, more))

@@ -20,10 +20,10 @@ use crate::operator::record::Arrival;
 use crate::operator::time::{duration_setting, format_duration};
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::Tracker;
+use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::read::Event;
 use crate::run::types::RowView;
-use crate::run::Run;
 
 /// One setting and the value from which on the verdict is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,9 @@ pub(super) fn of(
         Verdict::Late => {
             let Some(time) = row.event_time else { return Ok(Vec::new()) };
             let effect = match candidates.iter().find(|c| c.fate == Fate::OwnLate) {
-                Some(c) => format!("it would not have been late, and would have matched {}", c.record),
+                Some(c) => {
+                    format!("it would not have been late, and would have matched {}", c.record)
+                }
                 None => "it would not have been late".to_owned(),
             };
             later(run, judge, row.arrival, time, &effect)
@@ -139,13 +141,7 @@ struct Need {
 
 /// Settings with which the event-time watermark stays at or below `limit` until
 /// the record of arrival `at` is looked at.
-fn later(
-    run: &Run,
-    judge: &Judge,
-    at: Arrival,
-    limit: i64,
-    effect: &str,
-) -> Result<Vec<Enough>> {
+fn later(run: &Run, judge: &Judge, at: Arrival, limit: i64, effect: &str) -> Result<Vec<Enough>> {
     let Some(first) = run.first_past(limit)?.filter(|first| *first <= at) else {
         return Ok(Vec::new());
     };
@@ -175,13 +171,16 @@ fn later(
         found.push((i, Enough::new(path, ms, true, text, effect.to_owned())));
     }
     // The smallest first: that of the input which holds the join.
-    found.sort_by_key(|(i, e)| (e.ms.saturating_sub(inputs[*i].watermark.max_out_of_orderness), *i));
+    found
+        .sort_by_key(|(i, e)| (e.ms.saturating_sub(inputs[*i].watermark.max_out_of_orderness), *i));
     let mut found: Vec<Enough> = found.into_iter().map(|(_, e)| e).collect();
     for (i, input) in inputs.iter().enumerate() {
         let Some(timeout) = input.watermark.idle_timeout else { continue };
         let lanes = (0..tracker.lanes()).filter_map(|lane| Some((lane, tracker.lane(lane)?)));
         let needed = lanes
-            .filter(|(_, l)| usize::from(l.input) == i && l.max_seen.is_some() && l.watermark <= limit)
+            .filter(|(_, l)| {
+                usize::from(l.input) == i && l.max_seen.is_some() && l.watermark <= limit
+            })
             .filter_map(|(lane, l)| {
                 let now = if l.idle { at_ms.saturating_sub(l.last_active_ms) } else { i64::MIN };
                 let longest = silent.get(lane as usize).copied().unwrap_or(i64::MIN).max(now);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::operator::pipeline::{InputIndex, LatePolicy, Pipeline, Secondary};
 use crate::operator::verdict::Verdict;
-use crate::run::types::RowView;
 use crate::run::Run;
+use crate::run::types::RowView;
 
 /// The pipeline's rules.
 pub(super) struct Judge {
@@ -82,8 +82,11 @@ impl Judge {
     pub fn pair<'r>(&self, a: &'r RowView, b: &'r RowView) -> Option<Pair<'r>> {
         let (primary, secondary) = if self.is_primary(a.input) { (a, b) } else { (b, a) };
         let interval = *self.pipeline.secondary(secondary.input)?;
-        (primary.input == self.pipeline.join.primary)
-            .then_some(Pair { interval, primary, secondary })
+        (primary.input == self.pipeline.join.primary).then_some(Pair {
+            interval,
+            primary,
+            secondary,
+        })
     }
 
     pub fn lies(&self, a: &RowView, b: &RowView) -> Option<Lies> {
@@ -108,7 +111,8 @@ impl Judge {
     /// gone (3-semantics, `clean`).
     pub fn meets<'r>(&self, a: &'r RowView, b: &'r RowView) -> Option<(i64, &'r RowView)> {
         let Pair { interval, primary, secondary } = self.pair(a, b)?;
-        let (earlier, later) = if (a.arrival, a.input) <= (b.arrival, b.input) { (a, b) } else { (b, a) };
+        let (earlier, later) =
+            if (a.arrival, a.input) <= (b.arrival, b.input) { (a, b) } else { (b, a) };
         let bound = if earlier.row == primary.row {
             primary.event_time?.saturating_add(interval.until)
         } else {

@@ -17,9 +17,9 @@ pub use enough::Enough;
 pub use json::key as key_to_json;
 pub use why::{Whys, why};
 
+use super::Run;
 use super::error::Result;
 use super::types::{OutputView, RowView};
-use super::Run;
 
 /// So many candidates are named one by one.
 const CANDIDATES: usize = 20;

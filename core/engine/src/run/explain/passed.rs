@@ -4,10 +4,10 @@
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::DueKind;
-use crate::run::error::Result;
-use crate::run::types::{LaneInfo, RowView};
 use crate::run::Run;
+use crate::run::error::Result;
 use crate::run::read::Event;
+use crate::run::types::{LaneInfo, RowView};
 
 /// What moved the join's event-time watermark past a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,11 +53,7 @@ pub(super) fn past(run: &Run, limit: i64, before: Arrival) -> Result<Option<Pass
     Ok(match event {
         Event::Observed { arrival, arrival_ms, .. } => {
             let row = run.rows_of_arrival(arrival)?.into_iter().next();
-            row.map(|r| Passed {
-                at: arrival,
-                at_ms: arrival_ms,
-                by: By::Record(r.record),
-            })
+            row.map(|r| Passed { at: arrival, at_ms: arrival_ms, by: By::Record(r.record) })
         }
         Event::Fired { due, arrival } => {
             let by = match due.kind {

@@ -31,9 +31,8 @@ impl Said<'_> {
             Verdict::Open => self.open()?,
             Verdict::Tombstone => "Its value is null, so there is nothing to join.".to_owned(),
             failed => {
-                let why = failure(self.run, self.row).unwrap_or_else(|| {
-                    "the recording is not at hand to say why".to_owned()
-                });
+                let why = failure(self.run, self.row)
+                    .unwrap_or_else(|| "the recording is not at hand to say why".to_owned());
                 match failed {
                     Verdict::Filtered => format!("Left out: {why}."),
                     _ => format!("It is {failed}: {why}."),
@@ -175,16 +174,18 @@ impl Said<'_> {
         let join = &self.judge.pipeline().join;
         let until = match join.with.iter().find(|w| w.input == self.row.input) {
             Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
-            None => self
-                .row
-                .event_time
-                .map(|t| t.saturating_add(self.judge.pipeline().largest_until())),
+            None => {
+                self.row.event_time.map(|t| t.saturating_add(self.judge.pipeline().largest_until()))
+            }
         };
         let last = self.run.arrivals().saturating_sub(1);
         let stood = self.run.watermarks_at(last)?.join;
         let mut text = "The run ended before its interval did. ".to_owned();
         if let Some(until) = until {
-            let stood = stood.map_or_else(|| "had not begun".to_owned(), |w| format!("stood at {}", rfc3339_ms(w)));
+            let stood = stood.map_or_else(
+                || "had not begun".to_owned(),
+                |w| format!("stood at {}", rfc3339_ms(w)),
+            );
             text.push_str(&format!(
                 "It stays in the state until the event-time watermark is past {}; at the end that {stood}. ",
                 rfc3339_ms(until)
@@ -231,7 +232,10 @@ impl Said<'_> {
             ),
             Fate::OtherKey | Fate::Outside(Lies::Within) => {
                 let key = self.row.key.as_ref().map(short).unwrap_or_default();
-                format!("No record of {other} has its key {key}; {} nearly has: {}.", c.record, c.why)
+                format!(
+                    "No record of {other} has its key {key}; {} nearly has: {}.",
+                    c.record, c.why
+                )
             }
         }
     }

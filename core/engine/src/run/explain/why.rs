@@ -67,7 +67,9 @@ impl Whys {
             }
             Fate::Matched => format!("matched {}", c.record),
             Fate::OtherLate(by) => format!("candidate was {} late", format_duration(by)),
-            Fate::Gone(_) if c.row.arrival < row.arrival => "candidate had left the state".to_owned(),
+            Fate::Gone(_) if c.row.arrival < row.arrival => {
+                "candidate had left the state".to_owned()
+            }
             Fate::Gone(_) => "no longer kept when its candidate came".to_owned(),
             Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
                 format!("nearest candidate {} outside", format_duration(ms))
