@@ -3,6 +3,8 @@
 //! `cargo bench -p joinscope-operator --bench join` (the workspace has one
 //! optimised profile: add `--profile dev` to compile nothing anew).
 
+#![expect(clippy::expect_used, reason = "a benchmark may fall over")]
+
 use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -134,10 +136,14 @@ fn run(clean: &mut Clean, feed: &mut Feed, rows: u64, out: &mut Vec<Effect>) -> 
         let n = rest.min(4096);
         let batch: Vec<(Row, i64)> =
             (0..n).map(|_| (feed.row(), feed.largest - DISORDER - 1)).collect();
+        let hashes: Vec<u64> = batch.iter().map(|(row, _)| row.key.hash64()).collect();
         rest -= n;
         let start = cpu();
         let mut before = i64::MIN;
-        for (row, watermark) in batch {
+        for (i, (row, watermark)) in batch.into_iter().enumerate() {
+            if i % 64 == 0 {
+                clean.near(&hashes[i..(i + 64).min(hashes.len())]);
+            }
             let arrival = row.arrival;
             let watermarks = Watermarks { join: before, inputs: &[] };
             clean.row(row, None, watermarks, out).expect("memory only");

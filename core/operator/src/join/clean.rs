@@ -257,6 +257,10 @@ impl Operator for Clean {
         self.state.leave(watermarks.join, |leaving| closing.close(leaving, now, out))
     }
 
+    fn near(&self, hashes: &[u64]) {
+        self.state.near(hashes);
+    }
+
     fn take_delta(&mut self) -> Delta {
         self.state.take_delta()
     }

@@ -135,6 +135,11 @@ pub trait Operator: Send {
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError>;
 
+    /// Rows of keys with these hashes come next (some 64 of them): what is
+    /// known of them is brought near, which is several times faster together
+    /// than one by one. A hint: nothing follows from it.
+    fn near(&self, _hashes: &[u64]) {}
+
     /// What changed since the last call, for a checkpoint.
     fn take_delta(&mut self) -> Delta;
 

@@ -67,6 +67,11 @@ impl Tiers {
         self.memory.due(row)
     }
 
+    /// Brings near what memory knows of keys with these hashes.
+    pub fn near(&self, hashes: &[u64]) {
+        self.memory.near(hashes);
+    }
+
     /// Finds the rows of a key in each (input, lo, hi), by (input, time,
     /// arrival) if the ranges are by input.
     pub fn find(

@@ -35,10 +35,10 @@ fn lanes() -> Vec<TrackerInput> {
 }
 
 impl CleanTrace {
-    pub fn new(spec: &Spec) -> Result<Self, TraceError> {
+    pub fn new(spec: &Spec) -> Self {
         let pipeline = pipeline(spec);
         let clean = Clean::new(&pipeline, u64::MAX, None);
-        Ok(Self {
+        Self {
             pipeline,
             clean,
             tracker: Tracker::new(lanes()),
@@ -48,7 +48,7 @@ impl CleanTrace {
             ids: Vec::new(),
             held: BTreeMap::new(),
             effects: Vec::new(),
-        })
+        }
     }
 
     pub fn event(&mut self, event: Event, give: &mut impl FnMut(Value)) -> Result<(), TraceError> {

@@ -60,7 +60,7 @@ impl Traces {
             return Ok(());
         }
         if let Some(spec) = Spec::parse(line)? {
-            self.operator = Some(CleanTrace::new(&spec)?);
+            self.operator = Some(CleanTrace::new(&spec));
             let name = serde_json::Value::from(spec.name);
             put(out, &serde_json::json!({ "trace": self.begun, "name": name }));
             self.begun += 1;

@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
 use super::slot::{PackedKey, Slab, SlotId};
+use super::table::Table;
 use crate::key::Key;
 use crate::pipeline::InputIndex;
 use crate::record::Arrival;
@@ -15,19 +13,10 @@ use crate::record::Arrival;
 const LONGEST_CHAIN: usize = 16;
 /// A group that shrinks to this becomes a chain again.
 const SHORTEST_GROUP: usize = 4;
-/// Marks a head that names a group.
+/// A key's entry names the first slot of its chain, or, so marked, a group.
 const GROUP: u32 = 1 << 31;
 /// What a tree takes for each row, about: 20 bytes in nodes two thirds full.
 const TREE_BYTES: usize = 32;
-
-/// A key's entry: 8 bytes.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    /// From the key's hash: growing the table looks at no slot.
-    tag: u32,
-    /// First slot of the chain, or a group.
-    rows: u32,
-}
 
 /// The rows of a hot key.
 #[derive(Debug, Default)]
@@ -46,7 +35,7 @@ pub struct Found(u32);
 
 #[derive(Debug, Default)]
 pub struct Index {
-    table: HashTable<Head>,
+    table: Table,
     groups: Vec<Group>,
     free: Vec<u32>,
     /// Rows in groups.
@@ -58,35 +47,31 @@ fn tag(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
-/// Spreads a tag over the bits that the table looks at.
-#[inline]
-fn spread(tag: u32) -> u64 {
-    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 impl Index {
     /// Bytes, with what is allocated and not in use.
     pub fn bytes(&self) -> usize {
-        self.table.allocation_size()
-            + self.groups.capacity() * size_of::<Group>()
-            + self.grouped * TREE_BYTES
+        self.table.bytes() + self.groups.capacity() * size_of::<Group>() + self.grouped * TREE_BYTES
+    }
+
+    /// Brings what is known of a key near; what it gives says nothing.
+    #[inline]
+    pub fn peek(&self, hash: u64) -> u64 {
+        self.table.peek(tag(hash))
+    }
+
+    /// The first slot of a chain, most likely that of the key with this hash.
+    #[inline]
+    pub fn first(&self, hash: u64) -> Option<SlotId> {
+        let at = self.table.find(tag(hash), |_| true)?;
+        Some(self.table.get(at)).filter(|rows| rows & GROUP == 0)
     }
 
     /// The rows of a key.
     #[inline]
     pub fn find(&self, key: &Key, slab: &Slab) -> Option<Found> {
-        let tag = tag(key.hash64());
-        let same = |head: &Head| head.tag == tag && self.key_of(*head, slab) == key.canonical();
-        self.table.find(spread(tag), same).map(|head| Found(head.rows))
-    }
-
-    #[inline]
-    fn key_of<'a>(&'a self, head: Head, slab: &'a Slab) -> &'a [u8] {
-        if head.rows & GROUP == 0 {
-            slab.get(head.rows).key.bytes()
-        } else {
-            self.groups[(head.rows ^ GROUP) as usize].key.bytes()
-        }
+        let same = |rows| key_of(rows, slab, &self.groups) == key.canonical();
+        let at = self.table.find(tag(key.hash64()), same)?;
+        Some(Found(self.table.get(at)))
     }
 
     /// Gives each row of one input with `lo <= time <= hi`, in no order for a
@@ -125,103 +110,88 @@ impl Index {
     #[inline]
     pub fn insert(&mut self, hash: u64, id: SlotId, slab: &mut Slab) {
         let tag = tag(hash);
-        let (table, groups) = (&mut self.table, &mut self.groups);
         let key = slab.get(id).key.bytes();
-        let same = |head: &Head| {
-            let other = if head.rows & GROUP == 0 {
-                slab.get(head.rows).key.bytes()
-            } else {
-                groups[(head.rows ^ GROUP) as usize].key.bytes()
-            };
-            head.tag == tag && other == key
+        let Some(at) = self.table.find(tag, |rows| key_of(rows, slab, &self.groups) == key) else {
+            return self.table.insert(tag, id);
         };
-        match table.entry(spread(tag), same, |head| spread(head.tag)) {
-            Entry::Vacant(place) => {
-                place.insert(Head { tag, rows: id });
-            }
-            Entry::Occupied(mut place) => {
-                let head = place.get_mut();
-                if head.rows & GROUP != 0 {
-                    groups[(head.rows ^ GROUP) as usize].insert(id, slab);
-                    self.grouped += 1;
-                    return;
-                }
-                let first = head.rows;
-                slab.get_mut(id).next = first;
-                head.rows = id;
-                let (mut length, mut at) = (1, first);
-                while at & GROUP == 0 {
-                    length += 1;
-                    at = slab.get(at).next;
-                }
-                if length > LONGEST_CHAIN {
-                    let number = self.free.pop().unwrap_or_else(|| {
-                        groups.push(Group::default());
-                        groups.len() as u32 - 1
-                    });
-                    head.rows = number | GROUP;
-                    groups[number as usize].take_chain(id, slab);
-                    self.grouped += length;
-                }
-            }
+        let rows = self.table.get(at);
+        if rows & GROUP != 0 {
+            self.groups[(rows ^ GROUP) as usize].insert(id, slab);
+            self.grouped += 1;
+            return;
         }
+        slab.get_mut(id).next = rows;
+        let (mut length, mut last) = (1, rows);
+        while last & GROUP == 0 {
+            length += 1;
+            last = slab.get(last).next;
+        }
+        if length <= LONGEST_CHAIN {
+            return self.table.set(at, id);
+        }
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.groups.push(Group::default());
+            self.groups.len() as u32 - 1
+        });
+        self.groups[number as usize].take_chain(id, slab);
+        self.grouped += length;
+        self.table.set(at, number | GROUP);
     }
 
     /// Takes the row in slot `id` out; the slot itself stays.
     #[inline]
     pub fn remove(&mut self, hash: u64, id: SlotId, slab: &mut Slab) {
-        let tag = tag(hash);
-        let groups = &mut self.groups;
         let row = slab.get(id);
-        let same = |head: &Head| {
-            head.rows == id
-                || head.tag == tag
-                    && row.key.bytes()
-                        == if head.rows & GROUP == 0 {
-                            slab.get(head.rows).key.bytes()
-                        } else {
-                            groups[(head.rows ^ GROUP) as usize].key.bytes()
-                        }
-        };
-        let Ok(mut place) = self.table.find_entry(spread(tag), same) else { return };
-        let rows = place.get().rows;
+        let same = |rows| rows == id || key_of(rows, slab, &self.groups) == row.key.bytes();
+        let Some(at) = self.table.find(tag(hash), same) else { return };
+        let rows = self.table.get(at);
+        if rows & GROUP != 0 {
+            return self.remove_grouped(at, id, slab);
+        }
+        let after = row.next;
         if rows == id {
-            if row.next & GROUP == 0 {
-                place.get_mut().rows = row.next;
+            if after & GROUP == 0 {
+                self.table.set(at, after);
             } else {
-                place.remove();
+                self.table.remove(at);
             }
-        } else if rows & GROUP == 0 {
-            let after = row.next;
-            let mut at = rows;
-            loop {
-                let next = slab.get(at).next;
-                if next == id {
-                    slab.get_mut(at).next = after;
-                    break;
-                }
-                if next & GROUP != 0 {
-                    break;
-                }
-                at = next;
+            return;
+        }
+        let mut before = rows;
+        while before & GROUP == 0 {
+            let slot = slab.get_mut(before);
+            if slot.next == id {
+                slot.next = after;
+                return;
             }
-        } else {
-            let number = rows ^ GROUP;
-            let group = &mut groups[number as usize];
-            group.remove(id, slab);
-            self.grouped -= 1;
-            if group.len <= SHORTEST_GROUP {
-                self.grouped -= group.len;
-                let group = std::mem::take(group);
-                self.free.push(number);
-                match group.into_chain(slab) {
-                    Some(first) => place.get_mut().rows = first,
-                    None => {
-                        place.remove();
-                    }
-                }
+            before = slot.next;
+        }
+    }
+
+    fn remove_grouped(&mut self, at: usize, id: SlotId, slab: &mut Slab) {
+        let number = self.table.get(at) ^ GROUP;
+        let group = &mut self.groups[number as usize];
+        group.remove(id, slab);
+        self.grouped -= 1;
+        if group.len <= SHORTEST_GROUP {
+            self.grouped -= group.len;
+            let group = std::mem::take(group);
+            self.free.push(number);
+            match group.into_chain(slab) {
+                Some(first) => self.table.set(at, first),
+                None => self.table.remove(at),
             }
         }
+    }
+}
+
+/// The key of an entry's rows.
+#[inline]
+fn key_of<'a>(rows: u32, slab: &'a Slab, groups: &'a [Group]) -> &'a [u8] {
+    if rows & GROUP == 0 {
+        slab.get(rows).key.bytes()
+    } else {
+        groups[(rows ^ GROUP) as usize].key.bytes()
     }
 }
 

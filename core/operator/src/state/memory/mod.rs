@@ -4,6 +4,7 @@
 mod calendar;
 mod index;
 mod slot;
+mod table;
 
 pub use calendar::gone;
 pub use slot::{Slot, SlotId};
@@ -130,6 +131,15 @@ impl Memory {
         }
     }
 
+    /// Brings near what is known of keys with these hashes.
+    pub fn near(&self, hashes: &[u64]) {
+        let entries = hashes.iter().fold(0, |sum, &hash| sum ^ self.index.peek(hash));
+        let rows = hashes.iter().fold(0, |sum, &hash| {
+            sum ^ self.index.first(hash).map_or(0, |id| self.slab.get(id).time)
+        });
+        std::hint::black_box((entries, rows));
+    }
+
     /// Gives, for each (input, lo, hi), the rows of the key with
     /// `lo <= time <= hi`, by (time, arrival).
     #[inline]
@@ -215,7 +225,7 @@ impl Memory {
     /// removed before the next call.
     #[inline]
     pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, SlotId)> {
-        self.calendar.pop(watermark, &self.slab)
+        self.calendar.pop(watermark, &self.slab, &self.index)
     }
 
     /// Takes out rows that have not been in use for longest, about, until
