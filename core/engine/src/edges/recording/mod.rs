@@ -20,14 +20,17 @@ mod clock;
 mod compress;
 mod envelope;
 mod error;
+mod import;
 mod index;
 mod info;
 mod job;
 mod meta;
+mod murmur2;
 mod open;
 mod reader;
 mod scan;
 mod schemas;
+mod slice;
 mod source;
 mod summary;
 mod tally;
@@ -39,12 +42,17 @@ pub use batches::Batches;
 pub use clock::{ClockEntry, ClockEntryKind};
 pub use compress::Compression;
 pub use error::RecordingError;
+pub use import::{ImportJsonl, ImportUnit, import_jsonl};
 pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
+pub use murmur2::{murmur2, partition_of_key};
 pub use reader::Recording;
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
+pub use slice::{Slice, SliceTime, slice};
 pub use verify::{Problem, Verified, verify};
 pub use writer::{Writer, WriterOptions};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_jobs;

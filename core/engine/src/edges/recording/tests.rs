@@ -18,7 +18,7 @@ pub fn partition(topic: &str, partition: i32) -> TopicPartition {
 }
 
 /// Records with everything that a record can have, in three partitions.
-fn records(seed: u64, n: usize) -> Vec<Record> {
+pub fn records(seed: u64, n: usize) -> Vec<Record> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut offsets = [0i64, 17, 1 << 40];
     let mut arrival = random.random_range(0..3);
@@ -74,7 +74,7 @@ fn schema(id: u32) -> StoredSchema {
     }
 }
 
-fn write(path: &Path, records: &[Record], options: WriterOptions) -> Info {
+pub fn write(path: &Path, records: &[Record], options: WriterOptions) -> Info {
     let mut writer = Writer::create(path, options).unwrap();
     for p in [
         partition("views", 0),
@@ -95,11 +95,11 @@ fn write(path: &Path, records: &[Record], options: WriterOptions) -> Info {
     writer.finish().unwrap()
 }
 
-fn small_chunks(compression: Compression) -> WriterOptions {
+pub fn small_chunks(compression: Compression) -> WriterOptions {
     WriterOptions { compression, chunk_bytes: 1, sync_every: None, ..WriterOptions::default() }
 }
 
-fn all(recording: &Recording) -> Result<Vec<Record>, RecordingError> {
+pub fn all(recording: &Recording) -> Result<Vec<Record>, RecordingError> {
     let mut all = Vec::new();
     for batch in recording.batches(None, 0) {
         all.extend(batch?);
@@ -107,7 +107,7 @@ fn all(recording: &Recording) -> Result<Vec<Record>, RecordingError> {
     Ok(all)
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.mcap");
     (folder, path)

@@ -1,0 +1,293 @@
+//! A recording made of a file of JSON lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{
+    ArrivalOrder, Compression, Info, Job, RecordingError, Writer, WriterOptions, partition_of_key,
+};
+use crate::operator::record::{Record, TimestampType, TopicPartition};
+use crate::operator::time::parse_rfc3339;
+
+/// Longest line, bytes.
+const LINE: u64 = 64 << 20;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// In what a file gives its times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImportUnit {
+    Seconds,
+    #[default]
+    Millis,
+    Micros,
+    Nanos,
+    Rfc3339,
+}
+
+/// How lines become records.
+#[derive(Clone, Debug, Default)]
+pub struct ImportJsonl {
+    pub topic: String,
+    /// Field (or path, `a.b`) of the key; `None`: all keys are null.
+    pub key: Option<String>,
+    /// Field of the arrival time; without it that is the timestamp, and
+    /// without that the time of the import.
+    pub arrival: Option<String>,
+    /// Field of the record's timestamp.
+    pub timestamp: Option<String>,
+    pub unit: ImportUnit,
+    pub partitions: u32,
+    pub compression: Compression,
+}
+
+/// Makes a recording of JSON lines (zstd-compressed or not): the value is the
+/// line as it is, the key its field's bytes (a string as UTF-8, a number as its
+/// decimal text as written, a boolean as its word), the partition Kafka's own
+/// `toPositive(murmur2(key)) % partitions`. A line whose key is null or missing
+/// gets a null key; such lines take turns over the partitions, in file order
+/// (Kafka's own producer sticks to one partition for a batch, chosen at
+/// random, which nothing can reproduce). Arrival order is the order of the file; times are
+/// kept as they are, also where they go back. Empty lines are passed over.
+/// Progress is in bytes of the file.
+///
+/// # Errors
+/// A line that is no JSON object, a key that is an object or an array, a time
+/// that is no time or does not fit — each with its line number —, an output
+/// that exists, or cancelled. Then there is no output.
+pub fn import_jsonl(
+    from: &Path,
+    options: &ImportJsonl,
+    to: &Path,
+    job: &mut Job<'_>,
+) -> Result<Info, RecordingError> {
+    let fail = |error| RecordingError::io(from, "read", error);
+    let mut file = File::open(from).map_err(|error| RecordingError::io(from, "open", error))?;
+    let total = file.metadata().map_err(fail)?.len();
+    let mut magic = [0; 4];
+    let zstd = read_up_to(&mut file, &mut magic).map_err(fail)? == 4 && magic == ZSTD_MAGIC;
+    file.rewind().map_err(fail)?;
+    let done = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counted = Counted { file, done: std::rc::Rc::clone(&done) };
+    let mut lines: Box<dyn BufRead> = if zstd {
+        Box::new(BufReader::with_capacity(
+            1 << 18,
+            zstd::stream::read::Decoder::new(counted).map_err(fail)?,
+        ))
+    } else {
+        Box::new(BufReader::with_capacity(1 << 18, counted))
+    };
+    let partitions = options.partitions.clamp(1, u32::from(u16::MAX));
+    let mut writer = Writer::create(to, WriterOptions {
+        compression: options.compression,
+        whole_or_nothing: true,
+        arrival_order: ArrivalOrder::File,
+        ..WriterOptions::default()
+    })?;
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    writer.note("imported_from", &name);
+    for partition in 0..partitions as i32 {
+        writer.partition(TopicPartition { topic: options.topic.as_str().into(), partition })?;
+    }
+    let mut import = Import {
+        options,
+        path: from.to_owned(),
+        partitions,
+        now_ns: now_ns(),
+        offsets: vec![0; partitions as usize],
+        nulls: 0,
+        arrival: 0,
+    };
+    let mut line = Vec::new();
+    for number in 1u64.. {
+        line.clear();
+        let read = lines.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(fail)?;
+        if read == 0 {
+            break;
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if read as u64 == LINE {
+            return Err(import.bad(number, format!("longer than {LINE} bytes")));
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let record = import.record(number, &line)?;
+        writer.add(&record)?;
+        if number % 4096 == 0 {
+            job.step(done.get(), total)?;
+        }
+    }
+    writer.finish()
+}
+
+/// Counts what is read of the file.
+struct Counted {
+    file: File,
+    done: std::rc::Rc<std::cell::Cell<u64>>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(into)?;
+        self.done.set(self.done.get() + n as u64);
+        Ok(n)
+    }
+}
+
+fn read_up_to(file: &mut File, into: &mut [u8]) -> std::io::Result<usize> {
+    let mut at = 0;
+    while at < into.len() {
+        match file.read(&mut into[at..])? {
+            0 => break,
+            n => at += n,
+        }
+    }
+    Ok(at)
+}
+
+/// The time of the import, for records that tell none.
+fn now_ns() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
+}
+
+struct Import<'a> {
+    options: &'a ImportJsonl,
+    path: PathBuf,
+    partitions: u32,
+    now_ns: i64,
+    offsets: Vec<i64>,
+    /// Records with a null key so far.
+    nulls: u32,
+    arrival: u64,
+}
+
+impl Import<'_> {
+    fn bad(&self, line: u64, what: impl Into<String>) -> RecordingError {
+        RecordingError::Line { path: self.path.clone(), line, what: what.into() }
+    }
+
+    fn record(&mut self, number: u64, line: &[u8]) -> Result<Record, RecordingError> {
+        let value: Value = serde_json::from_slice(line)
+            .map_err(|error| self.bad(number, format!("is no JSON: {error}")))?;
+        if !value.is_object() {
+            return Err(self.bad(number, "is no JSON object"));
+        }
+        let key = self.key(number, &value)?;
+        let timestamp = match &self.options.timestamp {
+            None => None,
+            Some(field) => self.time(number, &value, field)?.map(|(ms, _)| ms),
+        };
+        let arrival_ns = match &self.options.arrival {
+            Some(field) => {
+                let (ms, ns) = self
+                    .time(number, &value, field)?
+                    .ok_or_else(|| self.bad(number, format!("has no arrival time in \"{field}\"")))?;
+                self.arrival_ns(number, ms, ns)?
+            }
+            None => match timestamp {
+                Some(ms) => self.arrival_ns(number, ms, 0)?,
+                None => self.now_ns,
+            },
+        };
+        let partition = match &key {
+            Some(key) => partition_of_key(key, self.partitions) as u32,
+            None => {
+                let turn = self.nulls % self.partitions;
+                self.nulls = self.nulls.wrapping_add(1);
+                turn
+            }
+        };
+        let offset = self.offsets[partition as usize];
+        self.offsets[partition as usize] += 1;
+        let arrival = self.arrival;
+        self.arrival += 1;
+        Ok(Record {
+            arrival,
+            arrival_ns,
+            source: partition,
+            offset,
+            timestamp,
+            timestamp_type: if timestamp.is_some() { TimestampType::Create } else { TimestampType::None },
+            leader_epoch: None,
+            key,
+            value: Some(Bytes::copy_from_slice(line)),
+            headers: Vec::new(),
+        })
+    }
+
+    fn key(&self, number: u64, value: &Value) -> Result<Option<Bytes>, RecordingError> {
+        let Some(field) = &self.options.key else { return Ok(None) };
+        Ok(match at(value, field) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            Some(Value::Number(n)) => Some(Bytes::from(n.to_string())),
+            Some(Value::Bool(b)) => Some(Bytes::from(b.to_string())),
+            Some(_) => {
+                let what = format!("its key \"{field}\" is an object or an array: name a field inside it (a.b)");
+                return Err(self.bad(number, what));
+            }
+        })
+    }
+
+    /// A time: whole milliseconds, and nanoseconds beyond them.
+    fn time(
+        &self,
+        number: u64,
+        value: &Value,
+        field: &str,
+    ) -> Result<Option<(i64, i64)>, RecordingError> {
+        let found = match at(value, field) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(found) => found,
+        };
+        let read = || {
+            if self.options.unit == ImportUnit::Rfc3339 {
+                return parse_rfc3339(found.as_str()?).map(|ms| (ms, 0));
+            }
+            let n = found.as_i64()?;
+            Some(match self.options.unit {
+                ImportUnit::Seconds => (n.checked_mul(1_000)?, 0),
+                ImportUnit::Micros => (n.div_euclid(1_000), n.rem_euclid(1_000) * 1_000),
+                ImportUnit::Nanos => (n.div_euclid(1_000_000), n.rem_euclid(1_000_000)),
+                _ => (n, 0),
+            })
+        };
+        match read() {
+            Some(time) => Ok(Some(time)),
+            None => Err(self.bad(
+                number,
+                format!("\"{field}\" is {found}: not a time in {:?}, or out of range", self.options.unit),
+            )),
+        }
+    }
+
+    fn arrival_ns(&self, number: u64, ms: i64, ns: i64) -> Result<i64, RecordingError> {
+        ms.checked_mul(1_000_000).and_then(|n| n.checked_add(ns)).filter(|&n| n >= 0).ok_or_else(
+            || {
+                let what = format!(
+                    "arrival time {ms} ms does not fit: a recording holds 1970 to 2262 \
+                     (nanoseconds in 63 bits)"
+                );
+                self.bad(number, what)
+            },
+        )
+    }
+}
+
+/// The field of that name, or at that path.
+fn at<'a>(value: &'a Value, field: &str) -> Option<&'a Value> {
+    if let Some(found) = value.get(field) {
+        return Some(found);
+    }
+    let (first, rest) = field.split_once('.')?;
+    at(value.get(first)?, rest)
+}

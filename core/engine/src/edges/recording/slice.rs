@@ -1,0 +1,161 @@
+//! A part of a recording as a recording of its own: arrival numbers, schemas
+//! and metadata are kept.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use crate::operator::record::{Record, TopicPartition};
+
+/// Which time a slice goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SliceTime {
+    /// When records arrived.
+    #[default]
+    Arrival,
+    /// What their timestamps say; records without one are left out.
+    Timestamp,
+}
+
+/// What of a recording is wanted; all conditions hold together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// All, if empty.
+    pub topics: Vec<String>,
+    pub time: SliceTime,
+    /// From this time on, ms (inclusive).
+    pub from_ms: Option<i64>,
+    /// Before this time, ms (exclusive).
+    pub until_ms: Option<i64>,
+    /// Offsets `[from, to)` of these partitions; others of their topics are
+    /// left out, other topics are not concerned.
+    pub offsets: Vec<(TopicPartition, i64, i64)>,
+    /// Kafka keys; all, if empty.
+    pub keys: HashSet<Vec<u8>>,
+}
+
+impl Slice {
+    fn wants(&self, partition: &TopicPartition, record: &Record) -> bool {
+        let time = match self.time {
+            SliceTime::Arrival => Some(record.arrival_ms()),
+            SliceTime::Timestamp => record.timestamp,
+        };
+        if self.from_ms.is_some() || self.until_ms.is_some() {
+            let Some(time) = time else { return false };
+            if self.from_ms.is_some_and(|from| time < from)
+                || self.until_ms.is_some_and(|until| time >= until)
+            {
+                return false;
+            }
+        }
+        let mut of_topic = self.offsets.iter().filter(|(p, ..)| p.topic == partition.topic).peekable();
+        if of_topic.peek().is_some()
+            && !of_topic
+                .any(|(p, from, to)| p == partition && (*from..*to).contains(&record.offset))
+        {
+            return false;
+        }
+        self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
+    }
+
+    /// As text, for the notes of what comes out.
+    fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.topics.is_empty() {
+            parts.push(format!("topics {}", self.topics.join(", ")));
+        }
+        if self.from_ms.is_some() || self.until_ms.is_some() {
+            parts.push(format!("{:?} time {:?} until {:?} ms", self.time, self.from_ms, self.until_ms));
+        }
+        parts.extend(self.offsets.iter().map(|(p, from, to)| format!("{p}@{from}..{to}")));
+        if !self.keys.is_empty() {
+            parts.push(format!("{} keys", self.keys.len()));
+        }
+        parts.join("; ")
+    }
+}
+
+/// Writes the wanted part of a recording. Progress is in records read.
+///
+/// # Errors
+/// A topic or partition that the recording does not have, damage, an output
+/// that exists, or cancelled (then there is no output).
+pub fn slice(
+    recording: &Recording,
+    slice: &Slice,
+    path: &Path,
+    compression: Option<Compression>,
+    job: &mut Job<'_>,
+) -> Result<Info, RecordingError> {
+    let missing = |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
+    let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
+    let known = || {
+        let mut topics: Vec<_> = recording.partitions().iter().map(|p| p.topic.to_string()).collect();
+        topics.sort();
+        topics.dedup();
+        topics.join(", ")
+    };
+    for topic in &slice.topics {
+        if !has_topic(topic) {
+            return Err(missing(format!("has no topic \"{topic}\"; it has {}", known())));
+        }
+    }
+    for (partition, ..) in &slice.offsets {
+        if !recording.partitions().contains(partition) {
+            return Err(missing(format!("has no partition {partition}")));
+        }
+    }
+    let info = recording.info();
+    let compression =
+        compression.or_else(|| Compression::from_name(&info.compression)).unwrap_or_default();
+    let mut writer = Writer::create(path, WriterOptions {
+        compression,
+        whole_or_nothing: true,
+        arrival_order: info.arrival_order,
+        approximate: info.approximate,
+        cluster_id: info.cluster_id.clone(),
+        topic_ids: info.topic_ids.clone(),
+        redaction: info.redaction.clone(),
+        notes: info.notes.clone(),
+        ..WriterOptions::default()
+    })?;
+    writer.note("sliced_from", recording.digest());
+    writer.note("sliced_by", &slice.describe());
+    if let Some(arrival) = info.live_from {
+        writer.set_live_from(arrival);
+    }
+    let topics: Option<Vec<Arc<str>>> =
+        (!slice.topics.is_empty()).then(|| slice.topics.iter().map(|t| t.as_str().into()).collect());
+    let mut sources = Vec::with_capacity(recording.partitions().len());
+    for partition in recording.partitions() {
+        let wanted = topics.as_ref().is_none_or(|t| t.contains(&partition.topic));
+        sources.push(if wanted { Some(writer.partition(partition.clone())?) } else { None });
+    }
+    for schema in recording.schemas().iter() {
+        writer.schema(schema.clone())?;
+    }
+    let mut events = recording.clock_events()?.into_iter().peekable();
+    let mut read = 0;
+    for batch in recording.batches(topics.as_deref(), 0) {
+        let batch = batch?;
+        read += batch.len() as u64;
+        for mut record in batch {
+            let source = record.source as usize;
+            let Some(new) = sources[source] else { continue };
+            if !slice.wants(&recording.partitions()[source], &record) {
+                continue;
+            }
+            while let Some(event) = events.next_if(|e| e.precedes <= record.arrival) {
+                writer.clock(&event)?;
+            }
+            record.source = new;
+            writer.add(&record)?;
+        }
+        job.step(read, info.records)?;
+    }
+    for event in events {
+        writer.clock(&event)?;
+    }
+    writer.finish()
+}

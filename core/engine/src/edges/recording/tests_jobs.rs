@@ -1,0 +1,168 @@
+//! Slices and imports.
+
+use std::sync::atomic::AtomicBool;
+
+use super::tests::{all, folder, partition, records, small_chunks, write};
+use super::*;
+use crate::operator::record::TimestampType;
+
+fn import(lines: &[u8], options: &ImportJsonl) -> Result<Recording, RecordingError> {
+    let (folder, path) = folder();
+    let from = folder.path().join("in.jsonl");
+    std::fs::write(&from, lines).unwrap();
+    unattended(|job| import_jsonl(&from, options, &path, job))?;
+    assert!(unattended(|job| verify(&path, job)).unwrap().sound());
+    // The folder may go: reading goes on from the open file.
+    Recording::open(&path)
+}
+
+fn options() -> ImportJsonl {
+    ImportJsonl {
+        topic: "changes".to_owned(),
+        key: Some("path".to_owned()),
+        arrival: Some("at".to_owned()),
+        timestamp: Some("made".to_owned()),
+        partitions: 8,
+        ..ImportJsonl::default()
+    }
+}
+
+#[test]
+fn lines_become_records() {
+    let lines = concat!(
+        "{\"path\":\"foobar\",\"at\":1000,\"made\":-5}\n",
+        "\n",
+        "{\"path\":21,\"at\":900,\"made\":7,\"x\":1e400}\r\n",
+        "{\"path\":null,\"at\":901,\"made\":null}\n",
+        "{\"at\":902}\n",
+        "{\"path\":\"p\\u00e4th\",\"at\":903}"
+    );
+    let mut packed = Vec::new();
+    zstd::stream::copy_encode(lines.as_bytes(), &mut packed, 3).unwrap();
+    let plain = import(lines.as_bytes(), &options()).unwrap();
+    let recording = import(&packed, &options()).unwrap();
+    assert_eq!(recording.digest(), plain.digest());
+    assert_eq!(recording.info().arrival_order, ArrivalOrder::File);
+    let got = all(&recording).unwrap();
+    assert_eq!(got.len(), 5);
+    assert_eq!(recording.partitions().len(), 8);
+    // Times as they are, also where they go back; order of the file.
+    assert_eq!(got.iter().map(|r| r.arrival_ms()).collect::<Vec<_>>(), [1000, 900, 901, 902, 903]);
+    assert_eq!(got.iter().map(|r| r.timestamp).collect::<Vec<_>>(), [Some(-5), Some(7), None, None, None]);
+    assert_eq!(got[0].timestamp_type, TimestampType::Create);
+    // toPositive(murmur2("foobar")) % 8 and of "21", from Kafka's own tests.
+    assert_eq!(got[0].source, ((-790_332_482i32 & 0x7fff_ffff) % 8) as u32);
+    assert_eq!(got[1].source, ((-973_932_308i32 & 0x7fff_ffff) % 8) as u32);
+    assert_eq!(got[1].key.as_deref(), Some(&b"21"[..]));
+    assert_eq!(got[1].value.as_deref(), Some(&b"{\"path\":21,\"at\":900,\"made\":7,\"x\":1e400}"[..]));
+    // Null keys take turns.
+    assert_eq!((got[2].key.clone(), got[2].source, got[3].source), (None, 0, 1));
+    assert_eq!(got[4].key.as_deref(), Some("päth".as_bytes()));
+}
+
+#[test]
+fn bad_lines_are_named_and_nothing_is_left() {
+    for (line, wanted) in [
+        ("{\"path\":\"a\",\"at\":-1}", "arrival time -1 ms does not fit"),
+        ("{\"path\":\"a\",\"at\":9300000000000}", "does not fit"),
+        ("{\"path\":\"a\",\"at\":99999999999999999999}", "out of range"),
+        ("{\"path\":\"a\",\"at\":\"soon\"}", "not a time"),
+        ("{\"path\":\"a\"}", "no arrival time"),
+        ("{\"path\":{},\"at\":1}", "object or an array"),
+        ("{\"path\":", "no JSON"),
+        ("7", "no JSON object"),
+        ("{\"path\":\"\u{1}\"}", "no JSON"),
+    ] {
+        let text = format!("{{\"path\":\"ok\",\"at\":1}}\n{line}\n");
+        let error = import(text.as_bytes(), &options()).unwrap_err().to_string();
+        assert!(error.contains(":2: ") && error.contains(wanted), "{error}");
+    }
+    let (folder, path) = folder();
+    let from = folder.path().join("in");
+    std::fs::write(&from, "nothing\n").unwrap();
+    assert!(unattended(|job| import_jsonl(&from, &options(), &path, job)).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only the input is left");
+    std::fs::write(&path, "mine").unwrap();
+    let error = unattended(|job| import_jsonl(&from, &options(), &path, job)).unwrap_err();
+    assert!(matches!(error, RecordingError::Exists { .. }));
+}
+
+#[test]
+fn other_units_and_paths() {
+    let import_one = |line: &str, unit, key: &str| {
+        let options = ImportJsonl { unit, key: Some(key.to_owned()), timestamp: None, ..options() };
+        all(&import(line.as_bytes(), &options).unwrap()).unwrap().remove(0)
+    };
+    let record = import_one("{\"a\":{\"b\":true},\"at\":2}", ImportUnit::Seconds, "a.b");
+    assert_eq!((record.arrival_ns, record.key.as_deref()), (2_000_000_000, Some(&b"true"[..])));
+    let record = import_one("{\"a.b\":\"x\",\"at\":2000001}", ImportUnit::Micros, "a.b");
+    assert_eq!((record.arrival_ns, record.key.as_deref()), (2_000_001_000, Some(&b"x"[..])));
+    let record = import_one("{\"at\":\"1970-01-01T00:00:01.5Z\"}", ImportUnit::Rfc3339, "k");
+    assert_eq!(record.arrival_ns, 1_500_000_000);
+    assert_eq!(import_one("{\"at\":123456789}", ImportUnit::Nanos, "k").arrival_ns, 123_456_789);
+}
+
+#[test]
+fn slices_keep_arrival_numbers_schemas_and_metadata() {
+    let (folder, path) = folder();
+    let records = records(11, 3_000);
+    let mut options = small_chunks(Compression::Lz4);
+    options.cluster_id = Some("c".to_owned());
+    write(&path, &records, options);
+    let recording = Recording::open(&path).unwrap();
+    let take = |name: &str, wanted: &Slice| {
+        let to = folder.path().join(name);
+        let info = unattended(|job| slice(&recording, wanted, &to, None, job)).unwrap();
+        let verified = unattended(|job| verify(&to, job)).unwrap();
+        assert_eq!(verified.problems, [], "{name}");
+        assert_eq!(info.cluster_id.as_deref(), Some("c"));
+        let sliced = Recording::open(&to).unwrap();
+        assert_eq!(sliced.schemas(), recording.schemas());
+        assert_eq!(sliced.info().notes["sliced_from"], recording.digest());
+        all(&sliced).unwrap()
+    };
+    assert_eq!(take("all", &Slice::default()), records);
+    let engagements = take("topic", &Slice { topics: vec!["engagements".to_owned()], ..Slice::default() });
+    let wanted: Vec<_> = records.iter().filter(|r| r.source == 2).map(|r| (r.arrival, r.offset)).collect();
+    assert_eq!(engagements.iter().map(|r| (r.arrival, r.offset)).collect::<Vec<_>>(), wanted);
+    assert!(engagements.iter().all(|r| r.source == 0));
+    let (from, to) = (records[100].arrival_ms(), i64::MAX);
+    let later = take("time", &Slice { from_ms: Some(from), until_ms: Some(to), ..Slice::default() });
+    assert_eq!(later, records.iter().filter(|r| r.arrival_ms() >= from).cloned().collect::<Vec<_>>());
+    let stamped = Slice { time: SliceTime::Timestamp, until_ms: Some(1 << 39), ..Slice::default() };
+    let early = take("timestamp", &stamped);
+    assert_eq!(early, records.iter().filter(|r| r.timestamp.is_some_and(|t| t < 1 << 39)).cloned().collect::<Vec<_>>());
+    let offsets = Slice { offsets: vec![(partition("views", 1), 20, 40)], ..Slice::default() };
+    let some = take("offsets", &offsets);
+    let wants = |r: &&crate::operator::record::Record| match r.source {
+        0 => false,
+        1 => (20..40).contains(&r.offset),
+        _ => true,
+    };
+    assert_eq!(some, records.iter().filter(wants).cloned().collect::<Vec<_>>());
+    let key = records.iter().find_map(|r| r.key.clone().filter(|k| !k.is_empty())).unwrap();
+    let keyed = take("keys", &Slice { keys: [key.to_vec()].into(), ..Slice::default() });
+    assert!(!keyed.is_empty() && keyed.iter().all(|r| r.key.as_ref() == Some(&key)));
+    let nothing = Slice { topics: vec!["vews".to_owned()], ..Slice::default() };
+    let to = folder.path().join("nothing");
+    let error = unattended(|job| slice(&recording, &nothing, &to, None, job)).unwrap_err().to_string();
+    assert!(error.contains("vews") && error.contains("views"), "{error}");
+}
+
+#[test]
+fn cancelled_jobs_leave_nothing() {
+    let (folder, path) = folder();
+    write(&path, &records(12, 10_000), small_chunks(Compression::Lz4));
+    let recording = Recording::open(&path).unwrap();
+    let to = folder.path().join("out");
+    let cancel = AtomicBool::new(false);
+    let mut job = Job {
+        cancel: &cancel,
+        progress: &mut |_, _| cancel.store(true, std::sync::atomic::Ordering::Relaxed),
+    };
+    let result = slice(&recording, &Slice::default(), &to, None, &mut job);
+    assert!(matches!(result, Err(RecordingError::Cancelled)));
+    let result = verify(&path, &mut job);
+    assert!(matches!(result, Err(RecordingError::Cancelled)));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
