@@ -2,12 +2,18 @@
 //! answer is no; 2 misuse or bad input.
 
 mod cluster;
+mod follow;
+mod generate;
+mod import;
+mod info;
 mod interrupt;
 mod operator;
 mod publish;
 mod record;
 mod recording;
 mod screenshot;
+mod slice;
+mod verify;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -37,6 +43,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Generate(generate::Generate),
+    Import(import::Import),
     Operator(operator::Operator),
     Record(record::Record),
     Recording(recording::Recording),
@@ -56,6 +64,8 @@ pub enum Answer {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
+        Some(Verb::Generate(args)) => generate::run(&args),
+        Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Operator(args)) => operator::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Recording(args)) => recording::run(&args),

@@ -70,7 +70,8 @@ enum ArrivalName {
 /// What records may take in memory between the brokers and the file.
 const MEMORY: u64 = 256 << 20;
 
-fn compression(text: &str) -> Result<Compression, String> {
+/// A compression's name, with a level or without.
+pub fn compression(text: &str) -> Result<Compression, String> {
     match text.split_once(':').unwrap_or((text, "3")) {
         ("none", _) => Ok(Compression::None),
         ("lz4", _) => Ok(Compression::Lz4),

@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, publish};
+use super::{Answer, info, publish, slice, verify};
 
-/// Looks at recordings, cuts them, sends them back to a cluster
+/// Looks at recordings, checks them, cuts them, sends them back to a cluster
 #[derive(Args)]
 pub struct Recording {
     #[command(subcommand)]
@@ -13,12 +13,18 @@ pub struct Recording {
 
 #[derive(Subcommand)]
 enum Verb {
+    Info(info::Info),
+    Verify(verify::Verify),
+    Slice(slice::Slice),
     Publish(publish::Publish),
 }
 
 /// Runs the verb.
 pub fn run(args: &Recording) -> anyhow::Result<Answer> {
     match &args.verb {
+        Verb::Info(args) => info::run(args),
+        Verb::Verify(args) => verify::run(args),
+        Verb::Slice(args) => slice::run(args),
         Verb::Publish(args) => publish::run(args),
     }
 }

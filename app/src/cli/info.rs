@@ -1,0 +1,205 @@
+//! `joinscope recording info`: what a recording holds.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use joinscope_core::edges::recording::{self, ArrivalOrder, Cut, PartitionInfo, Recording};
+use joinscope_operator::time::{format_duration, rfc3339_ms};
+use serde_json::{Value, json};
+
+use super::Answer;
+use super::cluster::thousands;
+
+/// What a recording holds: topics, partitions, times, gaps, schemas, and where
+/// it was cut if it was
+#[derive(Args)]
+#[command(after_help = "Example:\n  joinscope recording info feed.mcap")]
+pub struct Info {
+    recording: PathBuf,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Info) -> anyhow::Result<Answer> {
+    let recording = Recording::open(&args.recording)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", as_json(&recording))?;
+    } else {
+        out.write_all(as_text(&recording).as_bytes())?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// Partitions by topic.
+fn topics(info: &recording::Info) -> BTreeMap<&str, Vec<&PartitionInfo>> {
+    let mut topics: BTreeMap<&str, Vec<&PartitionInfo>> = BTreeMap::new();
+    for partition in &info.partitions {
+        topics.entry(&partition.topic_partition.topic).or_default().push(partition);
+    }
+    for list in topics.values_mut() {
+        list.sort_by_key(|p| p.topic_partition.partition);
+    }
+    topics
+}
+
+/// A cut, for machines.
+pub fn cut_json(cut: &Cut) -> Value {
+    let next: serde_json::Map<String, Value> =
+        cut.next_offsets.iter().map(|(p, next)| (p.to_string(), json!(next))).collect();
+    json!({
+        "byte": cut.byte,
+        "why": cut.why,
+        "records": cut.records,
+        "last_arrival": cut.last_arrival,
+        "next_offsets": next,
+    })
+}
+
+fn partition_json(p: &PartitionInfo) -> Value {
+    json!({
+        "partition": p.topic_partition.partition,
+        "records": p.records,
+        "start_offset": p.start_offset,
+        "end_offset": p.end_offset,
+        "first_offset": p.first_offset,
+        "last_offset": p.last_offset,
+        "arrival_ms": p.arrival_ms,
+        "timestamps": p.timestamps,
+        "gaps": p.gaps.count,
+        "missing_offsets": p.gaps.offsets,
+        "gap_list": p.gaps.listed,
+    })
+}
+
+fn as_json(recording: &Recording) -> Value {
+    let info = recording.info();
+    let topics: serde_json::Map<String, Value> = topics(info)
+        .into_iter()
+        .map(|(topic, list)| {
+            let value = json!({
+                "partitions": list.len(),
+                "records": list.iter().map(|p| p.records).sum::<u64>(),
+                "topic_id": info.topic_ids.get(topic),
+                "by_partition": list.iter().map(|p| partition_json(p)).collect::<Vec<_>>(),
+            });
+            (topic.to_owned(), value)
+        })
+        .collect();
+    json!({
+        "records": info.records,
+        "topics": topics,
+        "digest": recording.digest(),
+        "arrivals": info.arrivals,
+        "arrival_ms": info.arrival_ms,
+        "timestamps": info.timestamps,
+        "arrival_order": info.arrival_order.as_str(),
+        "approximate": info.approximate,
+        "live_from": info.live_from,
+        "clock_events": info.clock_events,
+        "cluster": info.cluster_id,
+        "schemas": recording.schemas().iter().map(|s| json!({"id": s.id, "type": s.kind})).collect::<Vec<_>>(),
+        "bytes": info.file_bytes,
+        "uncompressed_bytes": info.uncompressed_bytes,
+        "compression": info.compression,
+        "chunks": info.chunks,
+        "recorder": info.recorder,
+        "redaction": info.redaction,
+        "notes": info.notes,
+        "cut": info.cut.as_ref().map(cut_json),
+    })
+}
+
+fn range(times: Option<(i64, i64)>) -> String {
+    times.map_or("–".to_owned(), |(from, to)| {
+        let length = format_duration(to.saturating_sub(from));
+        format!("{} to {} ({length})", rfc3339_ms(from), rfc3339_ms(to))
+    })
+}
+
+fn order(info: &recording::Info) -> String {
+    let mut text = match info.arrival_order {
+        ArrivalOrder::Read => "as records were read",
+        ArrivalOrder::Timestamp => "partitions merged by record timestamp",
+        ArrivalOrder::File => "as the lines of the imported file",
+        ArrivalOrder::Generated => "as generated",
+    }
+    .to_owned();
+    if info.approximate {
+        text.push_str(", which producers set (approximate)");
+    }
+    if let Some(first) = info.live_from {
+        let _ = write!(text, "; live from arrival {} on", thousands(first));
+    }
+    text
+}
+
+fn as_text(recording: &Recording) -> String {
+    let info = recording.info();
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<12} {value}");
+    };
+    let ratio = info.uncompressed_bytes as f64 / (info.file_bytes as f64).max(1.0);
+    line("recording", recording.path().display().to_string());
+    line("records", thousands(info.records));
+    line(
+        "size",
+        format!(
+            "{:.1} MB, {} {} chunks, {ratio:.1} times compressed",
+            info.file_bytes as f64 / 1e6,
+            thousands(info.chunks as u64),
+            if info.compression.is_empty() { "plain" } else { &info.compression },
+        ),
+    );
+    line("arrivals", range(info.arrival_ms));
+    line("timestamps", range(info.timestamps));
+    line("order", order(info));
+    line("digest", recording.digest().to_owned());
+    line("recorder", info.recorder.clone());
+    if let Some(cluster) = &info.cluster_id {
+        line("cluster", cluster.clone());
+    }
+    if info.schemas > 0 {
+        let ids: Vec<_> = recording.schemas().iter().map(|s| format!("{} {}", s.kind, s.id)).collect();
+        line("schemas", ids.join(", "));
+    }
+    if info.clock_events > 0 {
+        line("clock", format!("{} events of the live run", thousands(info.clock_events)));
+    }
+    if let Some(redaction) = &info.redaction {
+        line("redaction", redaction.clone());
+    }
+    for (key, value) in &info.notes {
+        line(key, value.clone());
+    }
+    if let Some(cut) = &info.cut {
+        line("CUT", cut.to_string());
+    }
+    for (topic, list) in topics(info) {
+        let records: u64 = list.iter().map(|p| p.records).sum();
+        let _ = writeln!(text, "\n{topic}: {} records, {} partitions", thousands(records), list.len());
+        for p in list {
+            let _ = write!(text, "  [{}] {:>13} records", p.topic_partition.partition, thousands(p.records));
+            if let (Some(start), Some(end)) = (p.start_offset, p.end_offset) {
+                let _ = write!(text, ", offsets {start} to {end}");
+            }
+            if p.gaps.count > 0 {
+                let _ = write!(
+                    text,
+                    ", {} offsets missing in {} gaps",
+                    thousands(p.gaps.offsets),
+                    thousands(p.gaps.count)
+                );
+            }
+            let _ = writeln!(text);
+        }
+    }
+    text
+}
