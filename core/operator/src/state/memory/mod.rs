@@ -5,6 +5,8 @@ mod calendar;
 mod index;
 mod slot;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use calendar::gone;
 pub use slot::{Slot, SlotId};
