@@ -6,14 +6,19 @@ mod follow;
 mod generate;
 mod import;
 mod info;
+mod explain;
+mod filter;
 mod interrupt;
 mod operator;
+mod outputs;
 mod publish;
 mod record;
 mod recording;
+mod runs;
 mod screenshot;
 mod slice;
 mod verify;
+mod verdicts;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -45,10 +50,13 @@ struct Cli {
 enum Verb {
     Generate(generate::Generate),
     Import(import::Import),
+    Explain(explain::Explain),
     Operator(operator::Operator),
+    Outputs(outputs::Outputs),
     Record(record::Record),
     Recording(recording::Recording),
     Screenshot(screenshot::Screenshot),
+    Verdicts(verdicts::Verdicts),
 }
 
 /// What a verb answers when it ran.
@@ -66,10 +74,13 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
+        Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Operator(args)) => operator::run(&args),
+        Some(Verb::Outputs(args)) => outputs::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
+        Some(Verb::Verdicts(args)) => verdicts::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };
     finish(result)

@@ -1,0 +1,187 @@
+//! `joinscope explain`: one record of a run, in sentences.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use joinscope_core::run::Run;
+use joinscope_core::run::explain::{Explanation, explain};
+use joinscope_operator::record::RecordName;
+use joinscope_operator::time::{format_duration, rfc3339_ms};
+use joinscope_operator::verdict::Verdict;
+
+use super::Answer;
+use super::verdicts::plain;
+
+/// Why a record has its verdict: the sentence, its numbers, the candidates and
+/// why each did or did not match, what followed, and what would have been enough.
+///
+/// Example: joinscope explain runs/1 "engagements[2]@48117"
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Explain {
+    /// The run's folder
+    run: PathBuf,
+    /// topic[partition]@offset
+    record: RecordName,
+    /// Only as this input took it (two inputs may read one topic)
+    #[arg(long, value_name = "NAME")]
+    input: Option<String>,
+    /// One JSON object a line, one for each input
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Explain) -> anyhow::Result<Answer> {
+    let run = super::runs::open(&args.run)?;
+    let input = match &args.input {
+        None => None,
+        Some(name) => match run.pipeline().input_named(name) {
+            Some(input) => Some(input),
+            None => bail!("the pipeline has no input \"{name}\"; it has {}", inputs(&run)),
+        },
+    };
+    let rows = run.find(&args.record)?;
+    if rows.is_empty() {
+        bail!("the run has not taken in {}: {}", args.record, not_taken(&run, &args.record));
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut shown = 0;
+    for row in rows.iter().filter(|row| input.is_none_or(|input| input == row.input)) {
+        let explained = explain(&run, row.row)?;
+        if args.json {
+            serde_json::to_writer(&mut out, &explained.to_json(&run))
+                .map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            if shown > 0 {
+                writeln!(out)?;
+            }
+            text(&mut out, &run, &explained, rows.len() > 1)?;
+        }
+        shown += 1;
+    }
+    if shown == 0 {
+        bail!(
+            "{} does not feed the input \"{}\"",
+            args.record,
+            args.input.as_deref().unwrap_or("")
+        );
+    }
+    out.flush()?;
+    Ok(Answer::Yes)
+}
+
+fn inputs(run: &Run) -> String {
+    run.pipeline().inputs.iter().map(|i| i.name.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a record may not be there.
+fn not_taken(run: &Run, name: &RecordName) -> String {
+    let topics = run.pipeline().topics();
+    if !topics.contains(&name.topic) {
+        let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
+        return format!("its pipeline reads {}", topics.join(", "));
+    }
+    let info = run.recording().map(|r| r.info().clone());
+    let partition = info.as_ref().and_then(|info| {
+        info.partitions.iter().find(|p| {
+            p.topic_partition.topic == name.topic && p.topic_partition.partition == name.partition
+        })
+    });
+    match partition.and_then(|p| Some((p.first_offset?, p.last_offset?))) {
+        Some((first, last)) => format!(
+            "{}[{}] was recorded from offset {first} to {last}, and the run went to arrival {}",
+            name.topic,
+            name.partition,
+            run.arrivals()
+        ),
+        None => format!("{}[{}] has no records in it", name.topic, name.partition),
+    }
+}
+
+fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std::io::Result<()> {
+    let row = &e.row;
+    let input = if by_input { format!(" as {}", e.input) } else { String::new() };
+    writeln!(out, "{}{input} · {}", row.record, row.verdict)?;
+    writeln!(out, "{}\n", plain(e.sentence.trim(), 4_000))?;
+    let mut number =
+        |name: &str, figure: &str| writeln!(out, "  {name:<22} {}", plain(figure, 200));
+    if let Some(time) = row.event_time {
+        number("Event time", &rfc3339_ms(time))?;
+    }
+    let watermark = row.watermark.map_or_else(|| "none yet".to_owned(), rfc3339_ms);
+    number("Watermark then", &watermark)?;
+    number("Arrival", &format!("{} · {}", row.arrival, rfc3339_ms(row.arrival_ms)))?;
+    if let Some(late) = row.late_by {
+        number("Late by", &format_duration(late))?;
+    }
+    if let Some(key) = &row.key {
+        number("Key", &key.to_string())?;
+    }
+    for (name, figure) in &e.numbers {
+        number(name, figure)?;
+    }
+    if let Some(decided) = row.decided.filter(|d| *d != row.arrival) {
+        number("Verdict fell at", &format!("arrival {decided}"))?;
+    }
+    if let Some(removed) = row.removed {
+        number("Left the state at", &format!("arrival {removed}"))?;
+    }
+    if !e.candidates.is_empty() {
+        writeln!(out, "\nCandidates")?;
+        for c in &e.candidates {
+            let apart = c.distance_ms.map(signed).unwrap_or_default();
+            writeln!(out, "  {:<28} {apart:>12}  {}", c.record.to_string(), plain(&c.why, 120))?;
+        }
+        if e.more_candidates > 0 {
+            writeln!(out, "  and {} more", e.more_candidates)?;
+        }
+    }
+    if !e.enough.is_empty() {
+        let heading = match row.verdict {
+            Verdict::Late => "It would not have been late with one of",
+            _ => "The verdict would have been another with one of",
+        };
+        writeln!(out, "\n{heading}")?;
+        for x in &e.enough {
+            writeln!(
+                out,
+                "  {:<34} {:<12} --set {}={}\n    {}",
+                x.text,
+                x.bound(),
+                x.path,
+                x.value,
+                x.effect
+            )?;
+        }
+    }
+    if row.outputs > 0 {
+        writeln!(out, "\nWhat followed")?;
+        let labels =
+            run.pipeline().examples.as_ref().map(|x| x.labels.as_slice()).unwrap_or_default();
+        for o in &e.outputs {
+            let labels: Vec<String> = labels
+                .iter()
+                .enumerate()
+                .map(|(bit, l)| format!(", {} = {}", l.name, o.labels >> bit & 1))
+                .collect();
+            let correction = match o.correction {
+                0 => String::new(),
+                k => format!(", correction {k}"),
+            };
+            writeln!(out, "  output {}, epoch {}{correction}{}", o.n, o.epoch, labels.concat())?;
+        }
+        let more = row.outputs.saturating_sub(e.outputs.len() as u64);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+    }
+    Ok(())
+}
+
+/// `−3m 05s`, `+1.2 s`.
+fn signed(ms: i64) -> String {
+    if ms > 0 { format!("+{}", format_duration(ms)) } else { format_duration(ms) }
+}

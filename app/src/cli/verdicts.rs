@@ -1,0 +1,147 @@
+//! `joinscope verdicts`: what became of every record, in arrival order.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use joinscope_core::run::explain::Whys;
+use joinscope_core::run::{RowView, Run, VerdictSet};
+use joinscope_operator::time::{format_duration, rfc3339_ms};
+use serde_json::json;
+
+use super::Answer;
+use super::filter::Filter;
+
+/// The verdicts of a run, in arrival order.
+///
+/// Example: joinscope verdicts runs/1 --where "verdict=late, late_by>5s" --limit 20
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Verdicts {
+    /// The run's folder
+    run: PathBuf,
+    /// Conditions joined by commas or "and": verdict=late|expired, input=views,
+    /// topic=views, partition=0, record=views[0]@12, key=42, late_by>5s,
+    /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true
+    #[arg(long = "where", value_name = "EXPR")]
+    filter: Option<Filter>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Rows that are read at once.
+const PAGE: usize = 4_096;
+
+pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
+    let run = super::runs::open(&args.run)?;
+    let filter = args.filter.clone().unwrap_or_default();
+    filter.check(&run)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut whys = Whys::new(&run);
+    if !args.json {
+        writeln!(
+            out,
+            "{:>11}  {:<28} {:<22} {:<24} {:>10}  {:<11}  why",
+            "arrival", "record", "key", "event time", "late by", "verdict"
+        )?;
+    }
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    each_row(&run, &filter, |row| {
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        let why = whys.of(row).context("the run cannot be read")?;
+        if args.json {
+            json_line(&mut out, &run, row, &why)?;
+        } else {
+            table_line(&mut out, row, &why)?;
+        }
+        Ok(left > 0)
+    })?;
+    out.flush()?;
+    Ok(Answer::Yes)
+}
+
+/// Rows that meet the filter, in row order, until `each` says enough.
+fn each_row(
+    run: &Run,
+    filter: &Filter,
+    mut each: impl FnMut(&RowView) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let set = filter.verdicts();
+    let mut at = 0;
+    loop {
+        // An index leads to the rows of a verdict; otherwise all are looked at.
+        let page = if set == VerdictSet::ALL {
+            run.page(at, PAGE)?
+        } else {
+            run.views(&run.nth_from(set, at, PAGE)?)?
+        };
+        if page.is_empty() {
+            return Ok(());
+        }
+        at += page.len() as u64;
+        for row in page.iter().filter(|row| filter.meets(run, row)) {
+            if !each(row)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn table_line(out: &mut impl Write, row: &RowView, why: &str) -> std::io::Result<()> {
+    let key = row.key.as_ref().map(|k| plain(&k.to_string(), 22)).unwrap_or_default();
+    let time = row.event_time.map(rfc3339_ms).unwrap_or_default();
+    let late = row.late_by.map(format_duration).unwrap_or_default();
+    writeln!(
+        out,
+        "{:>11}  {:<28} {key:<22} {time:<24} {late:>10}  {:<11}  {}",
+        row.arrival,
+        row.record.to_string(),
+        row.verdict.name(),
+        plain(why, 200)
+    )
+}
+
+/// A text that cannot disturb a terminal, cut to `most` characters.
+pub(super) fn plain(text: &str, most: usize) -> String {
+    let mut shown: String =
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(most).collect();
+    if text.chars().nth(most).is_some() {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}
+
+fn json_line(out: &mut impl Write, run: &Run, row: &RowView, why: &str) -> anyhow::Result<()> {
+    let outputs =
+        if row.outputs == 0 { Vec::new() } else { run.output_numbers_of(row.row, 0, usize::MAX)? };
+    let mut line = json!({
+        "arrival": row.arrival,
+        "record": row.record.to_string(),
+        "input": run.pipeline().inputs.get(usize::from(row.input)).map(|i| i.name.to_string()),
+        "event_time": row.event_time,
+        "watermark": row.watermark,
+        "verdict": row.verdict.name(),
+        "outputs": outputs,
+        "late_by": row.late_by,
+        "decided": row.decided,
+        "removed": row.removed,
+        "why": why,
+    });
+    if row.padded
+        && let Some(object) = line.as_object_mut()
+    {
+        object.insert("padded".to_owned(), true.into());
+    }
+    serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
