@@ -11,6 +11,7 @@ mod filter;
 mod interrupt;
 mod operator;
 mod outputs;
+mod pipeline;
 mod publish;
 mod record;
 mod recording;
@@ -53,6 +54,7 @@ enum Verb {
     Explain(explain::Explain),
     Operator(operator::Operator),
     Outputs(outputs::Outputs),
+    Pipeline(pipeline::Pipeline),
     Record(record::Record),
     Recording(recording::Recording),
     Screenshot(screenshot::Screenshot),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Operator(args)) => operator::run(&args),
         Some(Verb::Outputs(args)) => outputs::run(&args),
+        Some(Verb::Pipeline(args)) => pipeline::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),

@@ -1,3 +1,5 @@
 //! Questions asked of runs.
 
+pub mod check;
+pub mod propose;
 pub mod truth;
