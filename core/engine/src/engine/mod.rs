@@ -19,6 +19,8 @@ mod source;
 mod spec;
 pub mod step;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use control::{Control, InputBooks, Progress};
 pub use source::{Batches, RecordedClock, RecordedKind, Source, SourceError};

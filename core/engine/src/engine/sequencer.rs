@@ -395,11 +395,13 @@ impl Sequencer {
                 self.watermark_moved(self.position.arrival, EventKind::Clock);
             }
         }
+        // A run resumed at its very end has nothing new to keep.
+        let news = self.dirty || self.position.arrival > self.last_snapshot;
         if self.dirty {
             self.dirty = false;
             self.position.epochs_with_effect += 1;
         }
-        if snapshot && self.position.arrival > 0 {
+        if snapshot && news {
             self.snapshot(self.position.epoch);
         } else {
             self.flush(None);

@@ -1,7 +1,7 @@
 //! A pipeline and records written as text, and what a run made of them.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::engine::step::{CheckpointEntry, ClockKind, OutputKind, Sink, SinkError, Step};
 use crate::engine::{
@@ -41,6 +41,8 @@ pub(super) struct Listed {
     pub partitions: Vec<TopicPartition>,
     pub records: Vec<Record>,
     pub batch: usize,
+    /// Next offset of each partition.
+    offsets: Vec<i64>,
     /// An error after so many batches.
     pub fails_after: Option<usize>,
 }
@@ -52,7 +54,13 @@ impl Listed {
     /// partition that may stay empty.
     pub(super) fn parse(text: &str) -> Self {
         let mut listed =
-            Self { partitions: Vec::new(), records: Vec::new(), batch: 3, fails_after: None };
+            Self {
+                partitions: Vec::new(),
+                records: Vec::new(),
+                batch: 3,
+                offsets: Vec::new(),
+                fails_after: None,
+            };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let source = listed.source(words[1]);
@@ -75,7 +83,6 @@ impl Listed {
             };
             listed.push(source, words[0].parse().unwrap(), value);
         }
-        listed.partitions.iter_mut().for_each(|_| {});
         listed
     }
 
@@ -87,11 +94,14 @@ impl Listed {
             return at as u32;
         }
         self.partitions.push(wanted);
+        self.offsets.push(0);
         self.partitions.len() as u32 - 1
     }
 
     pub(super) fn push(&mut self, source: u32, arrival_ms: i64, value: Option<String>) {
-        let offset = self.records.iter().filter(|r| r.source == source).count() as i64;
+        let source_offset = &mut self.offsets[source as usize];
+        let offset = *source_offset;
+        *source_offset += 1;
         self.records.push(Record {
             arrival: self.records.len() as u64,
             arrival_ns: arrival_ms * 1_000_000,
@@ -298,6 +308,3 @@ pub(super) fn check_with(pipeline: &str, at_end: AtEnd, input: &str, expected: &
 pub(super) fn check(input: &str, expected: &str) {
     check_with(PIPELINE, AtEnd::Open, input, expected);
 }
-
-/// A control that others hold, for sources and sinks that act on it.
-pub(super) type Shared<T> = Arc<Mutex<T>>;
