@@ -1,13 +1,29 @@
 //! The run loop: sequencer, shards, barriers. The only place with threads.
 
+mod batch;
+mod books;
+mod checkpoint;
+mod collector;
 mod control;
+mod decode;
+mod digest;
+mod failure;
+mod meter;
+mod recording;
+mod routes;
+mod run;
+mod sequencer;
+mod shard;
+mod sink;
 mod source;
 mod spec;
 pub mod step;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use control::{Control, InputBooks, Progress};
-pub use source::{Batches, Source, SourceError};
+pub use source::{Batches, RecordedClock, RecordedKind, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
 pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
 
@@ -20,6 +36,5 @@ use step::Sink;
 /// The sink gets whole steps only; after an error or a cancel what it was given
 /// is a valid prefix of the run.
 pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
-    let _ = (spec, sink, control);
-    Err(RunError::NothingToDo)
+    run::run(spec, sink, control)
 }

@@ -1,0 +1,123 @@
+//! What travels between the stages behind the sequencer. One batch holds the
+//! same arrivals for every shard, whatever their number.
+
+use std::sync::Arc;
+
+use super::step::{ClockEvent, Facts};
+use crate::operator::join::Effect;
+use crate::operator::record::Arrival;
+use crate::operator::state::{Delta, Row};
+
+/// Arrivals in a batch: batches end where the arrival number is a multiple of
+/// it, at a real snapshot and at the end, so that they do not depend on how the
+/// source cuts its own.
+pub(super) const BATCH: u64 = 4096;
+
+/// What may set something off: a row or a move of the join's event-time watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// The arrival at hand; for the clock the one that it precedes.
+    pub at: Arrival,
+    pub epoch: u64,
+    pub kind: EventKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventKind {
+    Row,
+    /// A record moved the event-time watermark.
+    Move,
+    /// The clock did, before a record, or the end did.
+    Clock,
+}
+
+/// What goes past the shards, straight to the collector.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub facts: Facts,
+    /// By row: the hash of key and value.
+    pub payloads: Vec<u64>,
+    pub clock: Vec<ClockEvent>,
+    pub trackers: Vec<(Arrival, Vec<u8>)>,
+    /// A shard's effects name their event by its position here.
+    pub events: Vec<Event>,
+    pub end: Position,
+    /// A real snapshot is taken where this batch ends.
+    pub snapshot: Option<Cut>,
+}
+
+/// Where the sequencer stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Position {
+    /// Arrivals and rows before these.
+    pub arrival: Arrival,
+    pub row: u64,
+    /// Processing time, ms.
+    pub now_ms: i64,
+    pub watermark: i64,
+    pub epoch: u64,
+    pub epochs_with_effect: u64,
+}
+
+/// What a snapshot keeps of the sequencer.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    /// The epoch that ended here.
+    pub epoch: u64,
+    pub position: Position,
+    pub first_ms: i64,
+    pub tracker: Vec<u8>,
+    /// By input: its event-time watermark.
+    pub inputs: Vec<i64>,
+    /// By partition of the source: the offset after its last record taken.
+    pub next_offsets: Vec<Option<i64>>,
+    pub idle: Vec<bool>,
+    /// How many decisions of a live run's clock were carried out.
+    pub clock: usize,
+    pub closed: bool,
+}
+
+/// What goes to one shard.
+#[derive(Debug, Default)]
+pub(super) struct ShardBatch {
+    pub rows: Vec<ShardRow>,
+    pub moves: Arc<Vec<Move>>,
+    /// Give the delta after this batch, and wait until the tier below is frozen.
+    pub snapshot: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct ShardRow {
+    /// Position in [`Batch::events`].
+    pub event: u32,
+    pub late_by: Option<i64>,
+    pub row: Row,
+}
+
+/// The join's event-time watermark moved.
+#[derive(Clone, Debug)]
+pub(super) struct Move {
+    pub event: u32,
+    pub at: Arrival,
+    pub join: i64,
+    /// By input.
+    pub inputs: smallvec::SmallVec<[i64; 2]>,
+}
+
+/// What one shard made of a batch.
+#[derive(Debug, Default)]
+pub(super) struct ShardOut {
+    pub effects: Vec<Effect>,
+    /// (event, end of its effects in `effects`), only events that had any.
+    pub groups: Vec<(u32, u32)>,
+    /// Rows and bytes of state after the batch.
+    pub rows: u64,
+    pub bytes: u64,
+    pub delta: Option<Delta>,
+}
+
+/// The shard of a key: the high half of its hash, since maps use the low one.
+#[inline]
+pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
+    (((hash >> 32) * shards as u64) >> 32) as usize
+}

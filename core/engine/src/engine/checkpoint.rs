@@ -1,0 +1,338 @@
+//! Real snapshots: what they keep besides rows, the thread that writes them
+//! beside the next epoch's work, and going back to one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use serde::{Deserialize, Serialize};
+
+use super::batch::{Cut, Position};
+use super::books::Books;
+use super::digest::Digest;
+use super::routes::Routes;
+use super::step::CheckpointEntry;
+use super::summary::RunError;
+use crate::edges::rocksdb::{
+    CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
+};
+use crate::operator::join::Operator;
+use crate::operator::pipeline::Pipeline;
+use crate::operator::state::{Delta, StateError};
+use crate::operator::verdict::Counts;
+use crate::operator::watermark::Tracker;
+
+/// Checkpoints that stay: enough to go back in time by steps that grow with age.
+const KEEP: usize = 16;
+
+/// The engine's own part of a checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct EngineMeta {
+    epoch: u64,
+    epochs_with_effect: u64,
+    first_ms: i64,
+    now_ms: i64,
+    counts: Vec<Counts>,
+    /// By input.
+    watermarks: Vec<i64>,
+    /// By partition of the source.
+    next_offsets: Vec<Option<i64>>,
+    idle: Vec<bool>,
+    clock: usize,
+    closed: bool,
+}
+
+/// How a run's state rests on disk: rows stay at most this long, in ms of event time.
+pub(super) fn options(pipeline: &Pipeline, memory: u64) -> StoreOptions {
+    let reach = pipeline.join.with.iter().map(|w| w.until.max(w.after.saturating_neg()));
+    StoreOptions::for_budget(memory, reach.max().unwrap_or(0).max(0))
+}
+
+/// A snapshot on its way to the disk.
+pub(super) struct Job {
+    pub cut: Cut,
+    pub frozen: Frozen,
+    pub deltas: Vec<Delta>,
+    pub state_rows: u64,
+    pub state_bytes: u64,
+    // Known where the steps are given to the sink:
+    pub outputs: u64,
+    pub digest: Digest,
+    pub counts: Vec<Counts>,
+}
+
+/// Identity of the run, written into each checkpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub pipeline_digest: String,
+    pub shards: usize,
+    pub seed: u64,
+}
+
+/// Writes checkpoints, one after another, on a thread of its own.
+pub(super) struct Checkpointer {
+    jobs: Receiver<Job>,
+    done: Sender<Result<CheckpointEntry, StoreError>>,
+}
+
+/// The sink stage's end of a [`Checkpointer`]: at most one is in preparation.
+pub(super) struct Checkpoints {
+    jobs: Sender<Job>,
+    done: Receiver<Result<CheckpointEntry, StoreError>>,
+    in_flight: bool,
+}
+
+pub(super) fn checkpointer() -> (Checkpoints, Checkpointer) {
+    let (jobs_in, jobs) = bounded(1);
+    let (done, done_out) = bounded(1);
+    (
+        Checkpoints { jobs: jobs_in, done: done_out, in_flight: false },
+        Checkpointer { jobs, done },
+    )
+}
+
+impl Checkpoints {
+    /// Begins one; the one before must have been taken by [`Checkpoints::wait`].
+    pub(super) fn begin(&mut self, job: Job) {
+        // A checkpointer that is gone has left its reason in `done` or panicked.
+        self.in_flight = self.jobs.send(job).is_ok();
+    }
+
+    /// The one in preparation, if it is ready now.
+    pub(super) fn ready(&mut self) -> Option<Result<CheckpointEntry, RunError>> {
+        let done = self.done.try_recv().ok()?;
+        self.in_flight = false;
+        Some(done.map_err(RunError::from))
+    }
+
+    /// The one in preparation, once it is ready.
+    pub(super) fn wait(&mut self) -> Option<Result<CheckpointEntry, RunError>> {
+        if !std::mem::take(&mut self.in_flight) {
+            return None;
+        }
+        self.done.recv().ok().map(|done| done.map_err(RunError::from))
+    }
+}
+
+impl Checkpointer {
+    /// Until the sink stage ends.
+    pub(super) fn run(&self, store: &Store, routes: &Routes, identity: &Identity) {
+        for job in &self.jobs {
+            let written = write(store, routes, identity, job);
+            let failed = written.is_err();
+            if self.done.send(written).is_err() || failed {
+                return;
+            }
+        }
+    }
+}
+
+fn write(
+    store: &Store,
+    routes: &Routes,
+    identity: &Identity,
+    job: Job,
+) -> Result<CheckpointEntry, StoreError> {
+    let Job { cut, frozen, deltas, .. } = job;
+    let position = cut.position;
+    let engine = EngineMeta {
+        epoch: position.epoch,
+        epochs_with_effect: position.epochs_with_effect,
+        first_ms: cut.first_ms,
+        now_ms: position.now_ms,
+        counts: job.counts,
+        watermarks: cut.inputs,
+        next_offsets: cut.next_offsets.clone(),
+        idle: cut.idle,
+        clock: cut.clock,
+        closed: cut.closed,
+    };
+    let offsets = routes.partitions.iter().zip(&cut.next_offsets);
+    let meta = CheckpointMeta {
+        epoch: cut.epoch,
+        arrival: position.arrival,
+        row: position.row,
+        output: job.outputs,
+        arrival_ms: position.now_ms,
+        watermark: position.watermark,
+        state_rows: job.state_rows,
+        state_bytes: job.state_bytes,
+        offsets: offsets
+            .filter_map(|(partition, offset)| {
+                Some(Offset {
+                    topic: partition.topic.to_string(),
+                    partition: partition.partition,
+                    offset: (*offset)?,
+                })
+            })
+            .collect(),
+        tracker: cut.tracker,
+        digest: job.digest.bytes().to_vec(),
+        pipeline_digest: identity.pipeline_digest.clone(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        shards: identity.shards as u16,
+        seed: identity.seed,
+        engine: serde_json::to_vec(&engine).unwrap_or_default(),
+        ..CheckpointMeta::default()
+    };
+    let written = store.commit(frozen, &deltas, meta)?;
+    drop(deltas);
+    store.collect(KEEP)?;
+    Ok(CheckpointEntry {
+        epoch: cut.epoch,
+        arrival: position.arrival,
+        row: position.row,
+        output: job.outputs,
+        arrival_ms: position.now_ms,
+        state_rows: job.state_rows,
+        state_bytes: job.state_bytes,
+        written_bytes: written.bytes,
+        delta_ms: written.delta_ms,
+        snapshot_ms: written.snapshot_ms,
+        sync_ms: written.sync_ms,
+        path: written.path,
+    })
+}
+
+/// Where a run stands: at its beginning, or where a checkpoint left it.
+pub(super) struct Start {
+    pub store: Option<Store>,
+    pub cut: Option<(Cut, Tracker)>,
+    pub books: Books,
+    pub digest: Digest,
+    pub outputs: u64,
+    pub join: i64,
+    pub watermarks: Vec<i64>,
+}
+
+impl Start {
+    /// A run from its beginning; with a folder, its state rests there.
+    pub(super) fn fresh(
+        folder: Option<&Path>,
+        options: StoreOptions,
+        routes: &Routes,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            store: folder.map(|folder| Store::create(folder, options)).transpose()?,
+            cut: None,
+            books: Books::new(&routes.inputs),
+            digest: Digest::default(),
+            outputs: 0,
+            join: i64::MIN,
+            watermarks: vec![i64::MIN; routes.inputs.len()],
+        })
+    }
+}
+
+/// A checkpoint's rows and the run's position, to be given to the shards.
+pub(super) struct Resumed {
+    pub start: Start,
+    restored: Restored,
+}
+
+impl Resumed {
+    /// Goes back to `entry`; newer checkpoints of the folder are gone then.
+    pub(super) fn open(
+        folder: &Path,
+        entry: &CheckpointEntry,
+        options: StoreOptions,
+        routes: &Arc<Routes>,
+        identity: &Identity,
+    ) -> Result<Self, RunError> {
+        let damaged = |what: String| RunError::Checkpoint { path: entry.path.clone(), what };
+        let (store, restored) = Store::restore(folder, entry.epoch, options)?;
+        let meta = restored.meta();
+        if meta.pipeline_digest != identity.pipeline_digest {
+            return Err(damaged(
+                "it was taken under another pipeline; run with the pipeline of this run, or \
+                 begin a new run"
+                    .to_owned(),
+            ));
+        }
+        let engine: EngineMeta =
+            serde_json::from_slice(&meta.engine).map_err(|e| damaged(e.to_string()))?;
+        let inputs = routes.inputs.len();
+        if engine.counts.len() != inputs
+            || engine.watermarks.len() != inputs
+            || engine.next_offsets.len() != routes.partitions.len()
+        {
+            return Err(damaged(
+                "its inputs or partitions are not those of the recording".to_owned(),
+            ));
+        }
+        let tracker = Tracker::load(routes.tracker.clone(), &meta.tracker)
+            .map_err(|e| damaged(e.to_string()))?;
+        let digest = Digest::from_bytes(&meta.digest)
+            .ok_or_else(|| damaged("its digest is not 16 bytes".to_owned()))?;
+        let cut = Cut {
+            epoch: meta.epoch,
+            position: Position {
+                arrival: meta.arrival,
+                row: meta.row,
+                now_ms: engine.now_ms,
+                watermark: meta.watermark,
+                epoch: engine.epoch,
+                epochs_with_effect: engine.epochs_with_effect,
+            },
+            first_ms: engine.first_ms,
+            tracker: Vec::new(),
+            inputs: engine.watermarks.clone(),
+            next_offsets: engine.next_offsets,
+            idle: engine.idle,
+            clock: engine.clock,
+            closed: engine.closed,
+        };
+        Ok(Self {
+            start: Start {
+                store: Some(store),
+                books: Books::restore(&routes.inputs, engine.counts, meta.row),
+                digest,
+                outputs: meta.output,
+                join: meta.watermark,
+                watermarks: engine.watermarks,
+                cut: Some((cut, tracker)),
+            },
+            restored,
+        })
+    }
+
+    /// Gives the rows to the operators and checks them against the books.
+    pub(super) fn rows(mut self, operators: &mut [Box<dyn Operator>]) -> Result<Start, RunError> {
+        let mut undecided = Vec::new();
+        if let Some(store) = &self.start.store {
+            let shards = operators.len();
+            self.restored.rows(store, |rows| {
+                let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+                for row in rows {
+                    if !row.matched {
+                        undecided.push((row.row, row.input));
+                    }
+                    parts[super::batch::shard_of(row.key.hash64(), shards)].push(row);
+                }
+                for (operator, rows) in operators.iter_mut().zip(parts) {
+                    operator.restore(rows)?;
+                }
+                Ok::<_, StateError>(())
+            })?;
+        }
+        let books = &mut self.start.books;
+        books.undecided(undecided);
+        if books.undecided_in_window() != books.open() {
+            return Err(RunError::Checkpoint {
+                path: "checkpoint".to_owned(),
+                what: format!(
+                    "its books have {} open rows, its state {}",
+                    books.open(),
+                    books.undecided_in_window()
+                ),
+            });
+        }
+        Ok(self.start)
+    }
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::State(error.into())
+    }
+}

@@ -1,0 +1,249 @@
+//! The collector: merges what the shards made of a batch into the order of
+//! 3-semantics, numbers the outputs, and makes the [`Step`] of the batch.
+//!
+//! What comes out does not depend on the number of shards: events are taken in
+//! their order; the outputs of one arrival by [`Effect::order`]; the decisions
+//! that one move of the event-time watermark sets off by row.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::batch::{Batch, EventKind, Position, ShardOut};
+use super::digest::{Digest, OutputDigest, OutputHead};
+use super::routes::Routes;
+use super::step::{Decision, Output, OutputKind, StateSample, Step};
+use crate::operator::join::{Effect, Reason, Ref};
+use crate::operator::record::Arrival;
+use crate::operator::state::{Due, Folded};
+
+pub(super) struct Collector {
+    routes: Arc<Routes>,
+    outputs: u64,
+    output_digest: OutputDigest,
+    /// Outputs of the arrival at hand, with their order.
+    pending: Vec<(Option<Due>, Effect)>,
+    decisions: Vec<Decision>,
+    /// Where the decisions of the event at hand begin in `decisions`.
+    event_from: usize,
+    outputs_out: Vec<Output>,
+}
+
+/// A step with what the books and checkpoints want to know besides.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub step: Step,
+    /// Of the facts and outputs; decisions may still be revised.
+    pub digest: Digest,
+    pub outputs: u64,
+    pub end: Position,
+    pub state_rows: u64,
+    pub state_bytes: u64,
+}
+
+/// Reads one shard's effects event by event.
+struct Cursor {
+    effects: std::vec::IntoIter<Effect>,
+    groups: std::vec::IntoIter<(u32, u32)>,
+    head: Option<(u32, u32)>,
+    taken: u32,
+}
+
+impl Cursor {
+    fn new(out: ShardOut) -> Self {
+        let mut groups = out.groups.into_iter();
+        let head = groups.next();
+        Self { effects: out.effects.into_iter(), groups, head, taken: 0 }
+    }
+}
+
+impl Collector {
+    /// `outputs` were given out before (by the run that is resumed).
+    pub(super) fn new(routes: Arc<Routes>, outputs: u64) -> Self {
+        Self {
+            routes,
+            outputs,
+            output_digest: OutputDigest::default(),
+            pending: Vec::new(),
+            decisions: Vec::new(),
+            event_from: 0,
+            outputs_out: Vec::new(),
+        }
+    }
+
+    pub(super) fn collect(&mut self, batch: Batch, shards: Vec<ShardOut>) -> Collected {
+        let state_rows = shards.iter().map(|s| s.rows).sum();
+        let state_bytes = shards.iter().map(|s| s.bytes).sum();
+        let mut digest = Digest::default();
+        for (i, &payload) in batch.payloads.iter().enumerate() {
+            digest.fact(&batch.facts, i, payload);
+        }
+        let effects: usize = shards.iter().map(|s| s.effects.len()).sum();
+        self.decisions.reserve(effects / 2);
+        let mut cursors: Vec<Cursor> = shards.into_iter().map(Cursor::new).collect();
+        while let Some(event) = cursors.iter().filter_map(|c| Some(c.head?.0)).min() {
+            let Some(&at) = batch.events.get(event as usize) else { break };
+            self.event_from = self.decisions.len();
+            for cursor in &mut cursors {
+                if let Some((_, end)) = cursor.head.filter(|&(next, _)| next == event) {
+                    for effect in cursor.effects.by_ref().take((end - cursor.taken) as usize) {
+                        self.effect(effect, at.at);
+                    }
+                    cursor.taken = end;
+                    cursor.head = cursor.groups.next();
+                }
+            }
+            if at.kind != EventKind::Row {
+                self.by_row();
+            }
+            // The outputs of one arrival are put in order together; what the
+            // clock set off before it is an arrival of its own.
+            let next = cursors.iter().filter_map(|c| Some(c.head?.0)).min();
+            let same = next.and_then(|next| batch.events.get(next as usize)).is_some_and(|next| {
+                next.at == at.at && next.kind != EventKind::Clock && at.kind != EventKind::Clock
+            });
+            if !same {
+                self.give_out(at.at, at.epoch, &mut digest);
+            }
+        }
+        let samples = if batch.facts.is_empty() {
+            Vec::new()
+        } else {
+            let arrival = batch.end.arrival.saturating_sub(1);
+            vec![StateSample { arrival, rows: state_rows, bytes: state_bytes }]
+        };
+        let step = Step {
+            facts: batch.facts,
+            decisions: std::mem::take(&mut self.decisions),
+            outputs: std::mem::take(&mut self.outputs_out),
+            clock: batch.clock,
+            trackers: batch.trackers,
+            state: samples,
+            end: batch.end.arrival,
+        };
+        Collected { step, digest, outputs: self.outputs, end: batch.end, state_rows, state_bytes }
+    }
+
+    fn effect(&mut self, effect: Effect, at: Arrival) {
+        match effect {
+            Effect::Kept { .. } => {}
+            Effect::Decided { row, verdict, reason, cause } => {
+                self.decisions.push(Decision {
+                    row,
+                    at,
+                    verdict: Some(verdict),
+                    reason,
+                    removed: false,
+                    cause,
+                });
+            }
+            Effect::Removed { row } => match self.decisions[self.event_from..].last_mut() {
+                // Decided and gone at once is one decision.
+                Some(last) if last.row == row && !last.removed => {
+                    last.removed = true;
+                }
+                _ => self.decisions.push(Decision {
+                    row,
+                    at,
+                    verdict: None,
+                    reason: Reason::Plain,
+                    removed: true,
+                    cause: at,
+                }),
+            },
+            output => self.pending.push((output.order(), output)),
+        }
+    }
+
+    /// Decisions of one move come by row, whichever shard they come from; a row
+    /// has one entry.
+    fn by_row(&mut self) {
+        let tail = &mut self.decisions[self.event_from..];
+        if tail.is_sorted_by(|a, b| a.row < b.row) {
+            return;
+        }
+        tail.sort_by_key(|d| d.row);
+        let mut kept = self.event_from;
+        for i in self.event_from + 1..self.decisions.len() {
+            let next = self.decisions[i];
+            let last = &mut self.decisions[kept];
+            if last.row == next.row && !(last.verdict.is_some() && next.verdict.is_some()) {
+                let removed = last.removed || next.removed;
+                let decided = if last.verdict.is_some() { *last } else { next };
+                *last = Decision { removed, ..decided };
+            } else {
+                kept += 1;
+                self.decisions[kept] = next;
+            }
+        }
+        self.decisions.truncate(kept + 1);
+    }
+
+    fn give_out(&mut self, at: Arrival, epoch: u64, digest: &mut Digest) {
+        if self.pending.is_empty() {
+            return;
+        }
+        if self.pending.len() > 1 && !self.pending.is_sorted_by_key(|(order, _)| *order) {
+            self.pending.sort_by_key(|(order, _)| *order);
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        for (_, effect) in pending.drain(..) {
+            let n = self.outputs;
+            let hashes = &self.routes.topic_hash;
+            let head = |time, kind, labels, correction| OutputHead {
+                n,
+                at,
+                time,
+                kind,
+                labels,
+                correction,
+            };
+            let (head, records) = match effect {
+                Effect::Pair { primary, secondary, time } => {
+                    let head = head(time, OutputKind::Pair, 0, 0);
+                    let (a, b) = in_pipeline_order(primary, secondary);
+                    self.output_digest.begin(&head);
+                    self.output_digest.reference(hashes, &a);
+                    self.output_digest.reference(hashes, &b);
+                    (head, SmallVec::from_buf([a.row, b.row]))
+                }
+                Effect::Pad { row, time, .. } => {
+                    let head = head(time, OutputKind::Pad, 0, 0);
+                    self.output_digest.begin(&head);
+                    self.output_digest.reference(hashes, &row);
+                    (head, SmallVec::from_slice(&[row.row]))
+                }
+                Effect::Example { primary, folded, labels, correction, time, .. } => {
+                    let head = head(time, OutputKind::Example, labels, correction);
+                    self.output_digest.begin(&head);
+                    self.output_digest.reference(hashes, &primary);
+                    for Folded { input, partition, offset, .. } in &folded {
+                        let hash = hashes.get(*input as usize).copied().unwrap_or(0);
+                        self.output_digest.record(hash, *partition, *offset);
+                    }
+                    let rows = folded.iter().map(|f| f.row);
+                    (head, std::iter::once(primary.row).chain(rows).collect())
+                }
+                Effect::Decided { .. } | Effect::Kept { .. } | Effect::Removed { .. } => continue,
+            };
+            self.output_digest.end(digest);
+            self.outputs_out.push(Output {
+                n,
+                at,
+                epoch,
+                time: head.time,
+                kind: head.kind,
+                records,
+                labels: head.labels,
+                correction: head.correction,
+            });
+            self.outputs += 1;
+        }
+        self.pending = pending;
+    }
+}
+
+/// A pair's records are named in the order of the pipeline's inputs.
+fn in_pipeline_order(primary: Ref, secondary: Ref) -> (Ref, Ref) {
+    if primary.input <= secondary.input { (primary, secondary) } else { (secondary, primary) }
+}

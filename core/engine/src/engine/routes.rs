@@ -1,0 +1,83 @@
+//! Which inputs a record of a partition feeds, and where its watermark lane is.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::summary::RunError;
+use crate::operator::pipeline::{InputIndex, Pipeline};
+use crate::operator::record::TopicPartition;
+use crate::operator::watermark::TrackerInput;
+
+/// One input that a partition feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Feed {
+    pub input: InputIndex,
+    pub lane: u32,
+}
+
+/// Resolved once, at the start of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Routes {
+    /// The pipeline's topics, each once.
+    pub topics: Vec<Arc<str>>,
+    /// By [`Record::source`](crate::operator::record::Record): the inputs fed,
+    /// in pipeline order. Empty for a topic that the pipeline does not name.
+    feeds: Vec<SmallVec<[Feed; 2]>>,
+    pub partitions: Vec<TopicPartition>,
+    pub tracker: Vec<TrackerInput>,
+    pub inputs: Vec<Arc<str>>,
+    /// By input: XXH3 of the topic's name, for the digest.
+    pub topic_hash: Vec<u64>,
+}
+
+impl Routes {
+    pub(super) fn new(
+        pipeline: &Pipeline,
+        partitions: &[TopicPartition],
+    ) -> Result<Self, RunError> {
+        let mut topics: Vec<Arc<str>> = Vec::new();
+        let mut feeds = vec![SmallVec::new(); partitions.len()];
+        let mut tracker = Vec::with_capacity(pipeline.inputs.len());
+        let mut lanes = 0;
+        for (index, input) in pipeline.inputs.iter().enumerate() {
+            if !topics.contains(&input.topic) {
+                topics.push(Arc::clone(&input.topic));
+            }
+            let first = lanes;
+            for (source, _) in partitions.iter().enumerate().filter(|(_, p)| p.topic == input.topic)
+            {
+                let feeds: &mut SmallVec<[Feed; 2]> = &mut feeds[source];
+                feeds.push(Feed { input: index as InputIndex, lane: lanes });
+                lanes += 1;
+            }
+            if first == lanes {
+                let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
+                known.dedup();
+                return Err(RunError::Pipeline(format!(
+                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {}",
+                    input.name,
+                    input.topic,
+                    known.join(", ")
+                )));
+            }
+            tracker
+                .push(TrackerInput { spec: input.watermark, partitions: lanes - first });
+        }
+        Ok(Self {
+            topics,
+            feeds,
+            partitions: partitions.to_vec(),
+            tracker,
+            inputs: pipeline.inputs.iter().map(|i| Arc::clone(&i.name)).collect(),
+            topic_hash: pipeline.inputs.iter().map(|i| xxh3_64(i.topic.as_bytes())).collect(),
+        })
+    }
+
+    /// The inputs that a record of this partition feeds, in pipeline order.
+    #[inline]
+    pub(super) fn feeds(&self, source: u32) -> &[Feed] {
+        self.feeds.get(source as usize).map_or(&[], |feeds| feeds)
+    }
+}

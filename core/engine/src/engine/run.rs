@@ -1,0 +1,459 @@
+//! Wires the stages together: reader → decoders → sequencer → shards →
+//! collector → sink, each on threads of its own with bounded queues between
+//! them, so that the system keeps every core at work on whatever is waiting.
+//! The sink's stage is the calling thread.
+//!
+//! A stage that ends, by an error or a panic too, drops its queues; its
+//! neighbours then end as well. So nothing can hang, and what reached the sink
+//! is a whole prefix of the run.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{Builder, Scope};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::batch::{Batch, ShardBatch, ShardOut};
+use super::checkpoint::{self, Checkpointer, Identity, Job, Resumed, Start};
+use super::collector::{Collected, Collector};
+use super::control::Control;
+use super::decode::{DecodedBatch, Decoders};
+use super::failure::Failure;
+use super::meter::{Meters, Peak};
+use super::routes::Routes;
+use super::sequencer::{Sequencer, Settings};
+use super::shard::Shard;
+use super::sink::{Outcome, SinkStage};
+use super::source::{Batches, SourceError};
+use super::spec::{AtEnd, RunSpec};
+use super::step::Sink;
+use super::summary::{Ended, Furthest, RunError, Summary};
+use crate::operator::join::Operator;
+use crate::operator::join::clean::Clean;
+use crate::operator::record::Record;
+use crate::operator::state::Cold;
+
+/// Batches that may wait between two stages.
+const QUEUE: usize = 3;
+
+/// How often memory is sampled.
+const SAMPLE: Duration = Duration::from_millis(25);
+
+/// What every stage looks at.
+struct Common {
+    control: Control,
+    failure: Failure,
+    meters: Meters,
+    peak: Peak,
+    /// The reader ended before the source did.
+    stopped: AtomicBool,
+    furthest: Mutex<Option<Furthest>>,
+}
+
+/// A batch's way past the shards, with what its snapshot needs.
+pub(super) type ToSink = (Collected, Option<Job>);
+
+pub(super) fn run(
+    spec: RunSpec,
+    sink: &mut dyn Sink,
+    control: &Control,
+) -> Result<Summary, RunError> {
+    let began = Instant::now();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let shards = if spec.shards == 0 { cores } else { spec.shards }.min(4096);
+    let pipeline = &spec.pipeline;
+    if pipeline.delivery.checkpoint_interval < 1 {
+        return Err(RunError::Pipeline("delivery.checkpoint_interval must be over 0".to_owned()));
+    }
+    let routes = Arc::new(Routes::new(pipeline, spec.source.partitions())?);
+    let decoders = Decoders::new(pipeline, Arc::clone(&routes), &spec.source.schemas())?;
+    let identity =
+        Identity { pipeline_digest: pipeline.digest(), shards, seed: spec.seed };
+    let options = checkpoint::options(pipeline, spec.memory);
+
+    let operators = |start: &Start| -> Vec<Box<dyn Operator>> {
+        let disk = start.store.as_ref().map_or(0, |store| store.memory_bytes());
+        let budget = match start.store {
+            Some(_) => spec.memory.saturating_sub(disk).max(1) / shards as u64,
+            None => u64::MAX,
+        };
+        let cold = |shard| {
+            let store = start.store.as_ref()?;
+            Some(Box::new(store.cold(shard as u16)) as Box<dyn Cold>)
+        };
+        (0..shards)
+            .map(|shard| Box::new(Clean::new(pipeline, budget, cold(shard))) as Box<dyn Operator>)
+            .collect()
+    };
+    let (start, operators) = match (&spec.resume, &spec.folder) {
+        (Some(entry), Some(folder)) => {
+            let resumed = Resumed::open(folder, entry, options, &routes, &identity)?;
+            let mut operators = operators(&resumed.start);
+            (resumed.rows(&mut operators)?, operators)
+        }
+        (Some(_), None) => return Err(RunError::NothingToDo),
+        (None, folder) => {
+            let start = Start::fresh(folder.as_deref(), options, &routes)?;
+            let operators = operators(&start);
+            (start, operators)
+        }
+    };
+    let Start { store, cut, books, digest, outputs, join, watermarks } = start;
+
+    let settings = Settings {
+        late: pipeline.join.late,
+        checkpoint_interval: pipeline.delivery.checkpoint_interval,
+        checkpoint_records: store.is_some().then_some(spec.checkpoint_records.max(1)),
+        shards,
+    };
+    let mut sequencer = Sequencer::new(settings, Arc::clone(&routes), spec.source.clock()?);
+    let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);
+    if let Some((cut, tracker)) = cut {
+        sequencer.restore(cut, tracker);
+    }
+    let batches = spec.source.batches(&routes.topics, from)?;
+    let total = spec.source.records(&routes.topics);
+    let common = Common {
+        control: control.clone(),
+        failure: Failure::default(),
+        meters: Meters::default(),
+        peak: Peak::default(),
+        stopped: AtomicBool::new(false),
+        furthest: Mutex::new(None),
+    };
+    for stage in ["read", "decode", "sequence", "join", "collect", "keep", "checkpoint"] {
+        common.meters.expect(stage);
+    }
+
+    let mut stage = SinkStage::new(sink, books, digest, outputs, control, began, total, from);
+    let outcome = std::thread::scope(|scope| {
+        let threads = Threads { scope, common: &common };
+        let (over, is_over) = bounded::<()>(0);
+        let result = (|| {
+            let (sink_end, checkpointer) = checkpoint::checkpointer();
+            let decoded = threads.decoders(decoders, cores.clamp(2, 4), batches)?;
+            let (to_collector, to_shards) =
+                threads.sequencer(sequencer, decoded, shards, spec.at_end, store.is_some())?;
+            let outs = threads.shards(operators, to_shards, join, &watermarks)?;
+            let collector = Collector::new(Arc::clone(&routes), outputs);
+            let to_sink = threads.collector(collector, to_collector, outs, store.as_ref())?;
+            if let Some(store) = &store {
+                threads.checkpointer(checkpointer, store, &routes, &identity)?;
+            }
+            threads.sampler(is_over)?;
+            Ok((to_sink, sink_end))
+        })();
+        let outcome = match result {
+            Ok((to_sink, checkpoints)) => {
+                let mut outcome = None;
+                common.failure.guard("keep", || {
+                    let mut meter = common.meters.start("keep");
+                    outcome =
+                        Some(stage.run(&to_sink, checkpoints, &mut meter, &common.peak)?);
+                    Ok(())
+                });
+                // Dropped before the scope waits for the other stages.
+                drop(to_sink);
+                outcome
+            }
+            Err(error) => {
+                common.failure.set(RunError::Thread(error));
+                None
+            }
+        };
+        drop(over);
+        outcome
+    });
+    common.peak.sample();
+    if let Some(error) = common.failure.take() {
+        return Err(error);
+    }
+    let Some(outcome) = outcome else { return Err(RunError::NothingToDo) };
+    let stopped = common.stopped.load(Ordering::Acquire);
+    let furthest = common.furthest.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(summary(&outcome, &common, stopped, furthest, began, from))
+}
+
+fn summary(
+    outcome: &Outcome,
+    common: &Common,
+    stopped: bool,
+    furthest: Option<Furthest>,
+    began: Instant,
+    from: u64,
+) -> Summary {
+    let seconds = began.elapsed().as_secs_f64();
+    let position = &outcome.end;
+    Summary {
+        ended: if stopped { Ended::Cancelled } else { Ended::Done },
+        records: position.arrival,
+        rows: position.row,
+        outputs: outcome.outputs,
+        books: outcome.books.clone(),
+        digest: outcome.digest.hex(),
+        seconds,
+        records_per_second: (position.arrival - from) as f64 / seconds.max(1e-9),
+        peak_memory_bytes: common.peak.bytes(),
+        watermark: position.watermark,
+        epochs: position.epoch,
+        epochs_with_effect: position.epochs_with_effect,
+        checkpoints: outcome.checkpoints,
+        state_rows: outcome.state_rows,
+        state_bytes: outcome.state_bytes,
+        furthest,
+        stages: common.meters.times(),
+    }
+}
+
+type ShardIn = (Receiver<ShardBatch>, Receiver<()>);
+
+/// The shards' ends at the collector.
+struct ShardOuts {
+    outs: Vec<Receiver<ShardOut>>,
+    go: Vec<Sender<()>>,
+}
+
+struct Threads<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    common: &'env Common,
+}
+
+impl<'scope, 'env> Threads<'scope, 'env> {
+    fn spawn(
+        &self,
+        stage: &'static str,
+        body: impl FnOnce(&'env Common) -> Result<(), RunError> + Send + 'scope,
+    ) -> std::io::Result<()> {
+        let common = self.common;
+        Builder::new()
+            .name(format!("joinscope-{stage}"))
+            .spawn_scoped(self.scope, move || common.failure.guard(stage, || body(common)))
+            .map(drop)
+    }
+
+    /// The reader and the decoders; batch `k` comes out of queue `k % n`.
+    fn decoders(
+        &self,
+        decoders: Decoders,
+        n: usize,
+        batches: Batches,
+    ) -> std::io::Result<Decoded> {
+        let (free, empty) = bounded(n * (QUEUE + 2));
+        let mut to = Vec::with_capacity(n);
+        let mut from = Vec::with_capacity(n);
+        for _ in 0..n {
+            let (records_in, records) = bounded::<Vec<Record>>(QUEUE);
+            let (decoded, decoded_out) = bounded::<DecodedBatch>(QUEUE);
+            let mut decoders = decoders.clone();
+            let empty: Receiver<DecodedBatch> = Receiver::clone(&empty);
+            self.spawn("decode", move |common| {
+                let mut meter = common.meters.start("decode");
+                for records in records {
+                    let mut out = empty.try_recv().unwrap_or_default();
+                    meter.work(|| {
+                        decoders.decode(&records, &mut out);
+                        drop(records);
+                    });
+                    if decoded.send(out).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            to.push(records_in);
+            from.push(decoded_out);
+        }
+        self.spawn("read", move |common| read(batches, &to, common))?;
+        Ok(Decoded { queues: from, free })
+    }
+
+    fn sequencer(
+        &self,
+        mut sequencer: Sequencer,
+        decoded: Decoded,
+        shards: usize,
+        at_end: AtEnd,
+        snapshots: bool,
+    ) -> std::io::Result<(Receiver<Batch>, Vec<Receiver<ShardBatch>>)> {
+        let (to_collector, collector) = bounded(QUEUE + 2);
+        let (to_shards, shard_ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| bounded(QUEUE)).unzip();
+        self.spawn("sequence", move |common| {
+            let mut meter = common.meters.start("sequence");
+            let give = |sequencer: &mut Sequencer| {
+                while let Some(next) = sequencer.pop() {
+                    if to_collector.send(next.batch).is_err() {
+                        return false;
+                    }
+                    for (shard, batch) in to_shards.iter().zip(next.shards) {
+                        if shard.send(batch).is_err() {
+                            return false;
+                        }
+                    }
+                }
+                true
+            };
+            for queue in decoded.queues.iter().cycle() {
+                let Ok(mut batch) = queue.recv() else { break };
+                meter.work(|| sequencer.take(&mut batch));
+                // Full only if nobody wants it any more.
+                let _ = decoded.free.try_send(batch);
+                if !give(&mut sequencer) {
+                    return Ok(());
+                }
+            }
+            let whole = !common.stopped.load(Ordering::Acquire) && !common.failure.is_set();
+            sequencer.end(whole && at_end == AtEnd::Close, whole && snapshots);
+            give(&mut sequencer);
+            *common.furthest.lock().unwrap_or_else(PoisonError::into_inner) = sequencer.furthest();
+            Ok(())
+        })?;
+        Ok((collector, shard_ends))
+    }
+
+    fn shards(
+        &self,
+        operators: Vec<Box<dyn Operator>>,
+        batches: Vec<Receiver<ShardBatch>>,
+        join: i64,
+        watermarks: &[i64],
+    ) -> std::io::Result<ShardOuts> {
+        let mut outs = ShardOuts { outs: Vec::new(), go: Vec::new() };
+        for (operator, batches) in operators.into_iter().zip(batches) {
+            let (to_collector, out) = bounded(QUEUE);
+            let (go, wait) = bounded(1);
+            let mut shard = Shard::new(operator, join, watermarks.to_vec());
+            let ends: ShardIn = (batches, wait);
+            self.spawn("join", move |common| {
+                let mut meter = common.meters.start("join");
+                for batch in ends.0 {
+                    let snapshot = batch.snapshot;
+                    let mut out = ShardOut::default();
+                    meter.work(|| shard.run(batch, &mut out))?;
+                    if to_collector.send(out).is_err() {
+                        break;
+                    }
+                    // Until the tier below is frozen nothing may be written to it.
+                    if snapshot && ends.1.recv().is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            outs.outs.push(out);
+            outs.go.push(go);
+        }
+        Ok(outs)
+    }
+
+    fn collector(
+        &self,
+        mut collector: Collector,
+        batches: Receiver<Batch>,
+        shards: ShardOuts,
+        store: Option<&'env crate::edges::rocksdb::Store>,
+    ) -> std::io::Result<Receiver<ToSink>> {
+        let (to_sink, sink) = bounded(QUEUE);
+        self.spawn("collect", move |common| {
+            let mut meter = common.meters.start("collect");
+            for mut batch in batches {
+                let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.outs.len());
+                for shard in &shards.outs {
+                    let Ok(out) = shard.recv() else { return Ok(()) };
+                    outs.push(out);
+                }
+                let mut job = None;
+                if let (Some(cut), Some(store)) = (batch.snapshot.take(), store) {
+                    // Every shard has ended the epoch and waits.
+                    let frozen = store.freeze(cut.epoch)?;
+                    let deltas = outs.iter_mut().filter_map(|out| out.delta.take()).collect();
+                    job = Some(Job {
+                        frozen,
+                        deltas,
+                        state_rows: outs.iter().map(|o| o.rows).sum(),
+                        state_bytes: outs.iter().map(|o| o.bytes).sum(),
+                        outputs: 0,
+                        digest: super::digest::Digest::default(),
+                        counts: Vec::new(),
+                        cut,
+                    });
+                    for go in &shards.go {
+                        if go.send(()).is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+                let collected = meter.work(|| collector.collect(batch, outs));
+                if to_sink.send((collected, job)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(sink)
+    }
+
+    fn checkpointer(
+        &self,
+        checkpointer: Checkpointer,
+        store: &'env crate::edges::rocksdb::Store,
+        routes: &Arc<Routes>,
+        identity: &Identity,
+    ) -> std::io::Result<()> {
+        let (routes, identity) = (Arc::clone(routes), identity.clone());
+        self.spawn("checkpoint", move |common| {
+            let _meter = common.meters.start("checkpoint");
+            checkpointer.run(store, &routes, &identity);
+            Ok(())
+        })
+    }
+
+    /// Until the other end of `over` is dropped.
+    fn sampler(&self, over: Receiver<()>) -> std::io::Result<()> {
+        self.spawn("memory", move |common| {
+            common.peak.sample();
+            while over.recv_timeout(SAMPLE) == Err(RecvTimeoutError::Timeout) {
+                common.peak.sample();
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Decoded batches, in order when taken from the queues in turn.
+struct Decoded {
+    queues: Vec<Receiver<DecodedBatch>>,
+    free: Sender<DecodedBatch>,
+}
+
+fn read(
+    batches: Batches,
+    to: &[Sender<Vec<Record>>],
+    common: &Common,
+) -> Result<(), RunError> {
+    let mut meter = common.meters.start("read");
+    let mut queues = to.iter().cycle();
+    let mut batches = batches;
+    loop {
+        if common.control.is_cancelled() || common.failure.is_set() {
+            common.stopped.store(true, Ordering::Release);
+            return Ok(());
+        }
+        let Some(batch) = meter.work(|| batches.next()) else { return Ok(()) };
+        let records = match batch {
+            Ok(records) => records,
+            Err(SourceError(what)) => {
+                // Set before the queues close: the sequencer then neither closes
+                // nor snapshots.
+                common.failure.set(RunError::Source(SourceError(what)));
+                return Ok(());
+            }
+        };
+        let sent = queues.next().map(|queue| queue.send(records));
+        if !matches!(sent, Some(Ok(()))) {
+            return Ok(());
+        }
+    }
+}

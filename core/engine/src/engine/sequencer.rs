@@ -1,0 +1,477 @@
+//! The sequencer: gives each record its arrival number, lets pass first what the
+//! clock has due, checks lateness, and moves the event-time watermark after the
+//! record (3-semantics, "What happens at one arrival").
+//!
+//! A pure state machine: records in, batches out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow};
+use super::batch::shard_of;
+use super::decode::{DecodedBatch, Head, Item};
+use super::routes::{Feed, Routes};
+use super::source::{RecordedClock, RecordedKind};
+use super::step::{ClockEvent, ClockKind, Facts};
+use super::summary::Furthest;
+use crate::operator::codec::Decoded;
+use crate::operator::pipeline::LatePolicy;
+use crate::operator::record::{Arrival, RecordName};
+use crate::operator::state::Row;
+use crate::operator::verdict::Verdict;
+use crate::operator::watermark::{Due, DueKind, Tracker};
+
+/// How it is set up.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub late: LatePolicy,
+    /// ms of processing time; at least 1.
+    pub checkpoint_interval: i64,
+    /// Records between two real snapshots; `None`: none is taken.
+    pub checkpoint_records: Option<u64>,
+    pub shards: usize,
+}
+
+/// A batch on its way: to the collector and to each shard.
+#[derive(Debug, Default)]
+pub(super) struct Sequenced {
+    pub batch: Batch,
+    pub shards: Vec<ShardBatch>,
+}
+
+pub(super) struct Sequencer {
+    settings: Settings,
+    routes: Arc<Routes>,
+    tracker: Tracker,
+    position: Position,
+    /// Processing time of the first arrival; `None` before it.
+    first_ms: Option<i64>,
+    /// Something happened since the last barrier.
+    dirty: bool,
+    last_snapshot: Arrival,
+    idle: Vec<bool>,
+    any_idle: bool,
+    next_offsets: Vec<Option<i64>>,
+    /// (ahead, source, offset, event time) of the record furthest ahead.
+    furthest: Option<(i64, u32, i64, i64)>,
+    /// A live run's own clock, where the source has it.
+    recorded: Option<Vec<RecordedClock>>,
+    /// How many of its decisions were carried out.
+    recorded_done: usize,
+    closed: bool,
+    // The batch being filled.
+    batch: Batch,
+    rows: Vec<Vec<ShardRow>>,
+    moves: Vec<Move>,
+    ready: VecDeque<Sequenced>,
+}
+
+impl Sequencer {
+    pub(super) fn new(
+        settings: Settings,
+        routes: Arc<Routes>,
+        recorded: Option<Vec<RecordedClock>>,
+    ) -> Self {
+        let tracker = Tracker::new(routes.tracker.clone());
+        let lanes = tracker.lanes() as usize;
+        let position = Position { watermark: i64::MIN, now_ms: i64::MIN, ..Position::default() };
+        let sources = routes.partitions.len();
+        let rows = (0..settings.shards).map(|_| Vec::new()).collect();
+        Self {
+            settings,
+            routes,
+            tracker,
+            position,
+            first_ms: None,
+            dirty: false,
+            last_snapshot: 0,
+            idle: vec![false; lanes],
+            any_idle: false,
+            next_offsets: vec![None; sources],
+            furthest: None,
+            recorded,
+            recorded_done: 0,
+            closed: false,
+            batch: Batch::default(),
+            rows,
+            moves: Vec::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Goes on from a snapshot.
+    pub(super) fn restore(&mut self, cut: Cut, tracker: Tracker) {
+        self.tracker = tracker;
+        self.last_snapshot = cut.position.arrival;
+        self.first_ms = (cut.position.arrival > 0).then_some(cut.first_ms);
+        self.any_idle = cut.idle.contains(&true);
+        self.idle = cut.idle;
+        self.next_offsets = cut.next_offsets;
+        self.closed = cut.closed;
+        self.position = cut.position;
+        self.recorded_done = cut.clock;
+    }
+
+    /// Takes a batch of records; what is full is then given by [`Sequencer::pop`].
+    pub(super) fn take(&mut self, records: &mut DecodedBatch) {
+        let mut items = records.items.drain(..);
+        let routes = Arc::clone(&self.routes);
+        for head in records.heads.drain(..) {
+            let feeds = routes.feeds(head.source).len();
+            self.record(&routes, &head, items.by_ref().take(feeds));
+        }
+    }
+
+    /// The next full batch.
+    pub(super) fn pop(&mut self) -> Option<Sequenced> {
+        self.ready.pop_front()
+    }
+
+    fn record(&mut self, routes: &Routes, head: &Head, items: impl Iterator<Item = Item>) {
+        let now = head.arrival_ms.max(self.position.now_ms);
+        let first = *self.first_ms.get_or_insert(now);
+        let arrival = self.position.arrival;
+        self.begin_unless_begun();
+        self.clock(now, head.arrival, arrival, first);
+        self.begin_unless_begun();
+        self.position.now_ms = now;
+        self.position.epoch = self.epoch_of_record(now, first);
+        self.dirty = true;
+
+        let feeds = routes.feeds(head.source);
+        let partition = routes.partitions[head.source as usize].partition;
+        let watermark = self.tracker.join();
+        let mut moved = false;
+        let mut observe: smallvec::SmallVec<[(u32, i64); 2]> = smallvec::SmallVec::new();
+        for (feed, item) in feeds.iter().zip(items) {
+            let row = self.position.row;
+            self.position.row += 1;
+            let facts = &mut self.batch.facts;
+            facts.arrival.push(arrival);
+            facts.arrival_ms.push(now);
+            facts.input.push(feed.input);
+            facts.partition.push(partition);
+            facts.offset.push(head.offset);
+            facts.watermark.push(watermark);
+            facts.normal_hash.push(item.normal_hash);
+            self.batch.payloads.push(head.payload);
+            match item.decoded {
+                Decoded::Failed { verdict, event_time } => {
+                    facts.event_time.push(event_time.unwrap_or(i64::MIN));
+                    facts.at_arrival.push(verdict as u8);
+                    facts.key_hash.push(0);
+                    facts.key_end.push(facts.keys.len() as u32);
+                    observe.extend(event_time.map(|time| (feed.lane, time)));
+                }
+                Decoded::Row(decoded) => {
+                    let time = decoded.event_time;
+                    let late = time < watermark;
+                    facts.event_time.push(time);
+                    facts.key_hash.push(decoded.key.hash64());
+                    facts.keys.extend_from_slice(decoded.key.canonical());
+                    facts.key_end.push(facts.keys.len() as u32);
+                    observe.push((feed.lane, time));
+                    if late && self.settings.late != LatePolicy::Join {
+                        facts.at_arrival.push(Verdict::Late as u8);
+                        continue;
+                    }
+                    facts.at_arrival.push(Verdict::Open as u8);
+                    let shard = shard_of(decoded.key.hash64(), self.rows.len());
+                    self.rows[shard].push(ShardRow {
+                        event: self.batch.events.len() as u32,
+                        late_by: late.then(|| watermark.saturating_sub(time)),
+                        row: Row {
+                            key: decoded.key,
+                            input: feed.input,
+                            time,
+                            arrival,
+                            row,
+                            partition,
+                            offset: head.offset,
+                            labels: decoded.labels,
+                            matched: false,
+                            corrections: 0,
+                            folded: Vec::new(),
+                        },
+                    });
+                    self.batch.events.push(Event {
+                        at: arrival,
+                        epoch: self.position.epoch,
+                        kind: EventKind::Row,
+                    });
+                }
+            }
+        }
+        for (lane, time) in observe {
+            if self.any_idle && self.idle[lane as usize] {
+                self.set_idle(lane, false);
+                let kind = ClockKind::Active { lane };
+                self.batch.clock.push(ClockEvent { precedes: arrival, at_ms: now, kind });
+            }
+            moved |= self.tracker.observe(lane, time, now, arrival);
+            let ahead = time.saturating_sub(now);
+            if self.furthest.is_none_or(|(furthest, ..)| ahead > furthest) {
+                self.furthest = Some((ahead, head.source, head.offset, time));
+            }
+        }
+        if moved {
+            self.watermark_moved(arrival, EventKind::Move);
+        }
+        self.next_offsets[head.source as usize] = Some(head.offset.saturating_add(1));
+        self.position.arrival += 1;
+        if self.position.arrival.is_multiple_of(BATCH) {
+            self.flush(None);
+        }
+    }
+
+    /// What is due by `now` comes before the record, in order of its time; at one
+    /// time idleness, periodic event-time watermarks, the barrier.
+    fn clock(&mut self, now: i64, source_arrival: Arrival, arrival: Arrival, first: i64) {
+        if self.recorded.is_some() {
+            while let Some(next) = self.next_recorded(source_arrival) {
+                self.recorded_done += 1;
+                let at_ms = next.at_ms.min(now);
+                self.before_decision(at_ms, arrival, first);
+                self.follow(next.kind, at_ms, arrival);
+            }
+        } else {
+            while let Some(due) = self.tracker.next_due(now) {
+                self.before_decision(due.at_ms, arrival, first);
+                let kind = match due.kind {
+                    DueKind::Idle { lane } => {
+                        self.set_idle(lane, true);
+                        ClockKind::Idle { lane }
+                    }
+                    DueKind::Periodic { input } => ClockKind::Periodic { input },
+                };
+                let moved = self.tracker.fire(due, arrival);
+                self.decided(kind, due.at_ms, arrival, moved);
+            }
+        }
+        self.barriers(now, arrival, first);
+    }
+
+    fn before_decision(&mut self, at_ms: i64, arrival: Arrival, first: i64) {
+        self.barriers(at_ms.saturating_sub(1), arrival, first);
+        self.begin_unless_begun();
+        self.position.epoch = self.epoch_of_clock(at_ms, first);
+    }
+
+    fn decided(&mut self, kind: ClockKind, at_ms: i64, arrival: Arrival, moved: bool) {
+        self.batch.clock.push(ClockEvent { precedes: arrival, at_ms, kind });
+        self.dirty = true;
+        if moved {
+            self.watermark_moved(arrival, EventKind::Clock);
+        }
+    }
+
+    fn next_recorded(&self, source_arrival: Arrival) -> Option<RecordedClock> {
+        let next = self.recorded.as_ref()?.get(self.recorded_done)?;
+        (next.precedes <= source_arrival).then_some(*next)
+    }
+
+    /// Does what a live run's clock decided; barriers follow from arrival times.
+    fn follow(&mut self, kind: RecordedKind, at_ms: i64, arrival: Arrival) {
+        match kind {
+            RecordedKind::Tick => {
+                for input in 0..self.routes.inputs.len() as u8 {
+                    let before = self.tracker.input(input);
+                    let due = Due { at_ms, kind: DueKind::Periodic { input } };
+                    let moved = self.tracker.fire(due, arrival);
+                    if self.tracker.input(input) != before {
+                        self.decided(ClockKind::Periodic { input }, at_ms, arrival, moved);
+                    }
+                }
+            }
+            RecordedKind::Idle(source) | RecordedKind::Active(source) => {
+                let routes = Arc::clone(&self.routes);
+                for &Feed { lane, .. } in routes.feeds(source) {
+                    let idle = kind == RecordedKind::Idle(source);
+                    self.set_idle(lane, idle);
+                    let moved = self.tracker.set_idle(lane, idle, at_ms, arrival);
+                    let kind =
+                        if idle { ClockKind::Idle { lane } } else { ClockKind::Active { lane } };
+                    self.decided(kind, at_ms, arrival, moved);
+                }
+            }
+        }
+    }
+
+    /// Executes the barrier of the epoch at hand if it is due by `now` and the
+    /// epoch had an effect; those without are only counted.
+    fn barriers(&mut self, now: i64, arrival: Arrival, first: i64) {
+        if !self.dirty {
+            return;
+        }
+        let ends = self.end_of_epoch(self.position.epoch, first);
+        if ends > now {
+            return;
+        }
+        self.dirty = false;
+        self.position.epochs_with_effect += 1;
+        let n = self.position.epoch;
+        self.batch.clock.push(ClockEvent {
+            precedes: arrival,
+            at_ms: ends,
+            kind: ClockKind::Epoch { n },
+        });
+        self.position.epoch += 1;
+        let since = arrival - self.last_snapshot;
+        if self.settings.checkpoint_records.is_some_and(|records| since >= records) {
+            self.position.now_ms = self.position.now_ms.max(ends);
+            self.snapshot(n);
+        }
+    }
+
+    /// Each batch begins with the tracker as it was before its first arrival.
+    #[inline]
+    fn begin_unless_begun(&mut self) {
+        if self.batch.trackers.is_empty() {
+            self.batch.trackers.push((self.position.arrival, self.tracker.save()));
+        }
+    }
+
+    fn snapshot(&mut self, epoch: u64) {
+        self.last_snapshot = self.position.arrival;
+        let cut = Cut {
+            epoch,
+            position: self.position.clone(),
+            first_ms: self.first_ms.unwrap_or(self.position.now_ms),
+            tracker: self.tracker.save(),
+            inputs: (0..self.routes.inputs.len()).map(|i| self.tracker.input(i as u8)).collect(),
+            next_offsets: self.next_offsets.clone(),
+            idle: self.idle.clone(),
+            clock: self.recorded_done,
+            closed: self.closed,
+        };
+        self.flush(Some(cut));
+    }
+
+    /// Epochs are numbered from 1; epoch n ends at the first arrival + n intervals.
+    fn end_of_epoch(&self, n: u64, first: i64) -> i64 {
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        first.saturating_add(n.saturating_mul(self.settings.checkpoint_interval))
+    }
+
+    /// A record at a barrier's time comes after it.
+    fn epoch_of_record(&self, now: i64, first: i64) -> u64 {
+        now.saturating_sub(first) as u64 / self.settings.checkpoint_interval as u64 + 1
+    }
+
+    /// What the clock decides at a barrier's time comes before it.
+    fn epoch_of_clock(&self, at: i64, first: i64) -> u64 {
+        let since = at.saturating_sub(first).max(0) as u64;
+        since.div_ceil(self.settings.checkpoint_interval as u64).max(self.position.epoch).max(1)
+    }
+
+    fn set_idle(&mut self, lane: u32, idle: bool) {
+        if let Some(entry) = self.idle.get_mut(lane as usize) {
+            *entry = idle;
+        }
+        self.any_idle = idle || self.idle.contains(&true);
+    }
+
+    fn watermark_moved(&mut self, at: Arrival, kind: EventKind) {
+        self.position.watermark = self.tracker.join();
+        let inputs = self.routes.inputs.len() as u8;
+        self.moves.push(Move {
+            event: self.batch.events.len() as u32,
+            at,
+            join: self.tracker.join(),
+            inputs: (0..inputs).map(|i| self.tracker.input(i)).collect(),
+        });
+        self.batch.events.push(Event { at, epoch: self.position.epoch, kind });
+    }
+
+    /// The end of the source. `close`: the last event-time watermark; `snapshot`:
+    /// the state as it is now is kept.
+    pub(super) fn end(&mut self, close: bool, snapshot: bool) {
+        self.begin_unless_begun();
+        self.position.epoch = self.position.epoch.max(1);
+        if close && !self.closed {
+            self.closed = true;
+            self.dirty = true;
+            if self.tracker.close() {
+                self.watermark_moved(self.position.arrival, EventKind::Clock);
+            }
+        }
+        // A run resumed at its very end has nothing new to keep.
+        let news = self.dirty || self.position.arrival > self.last_snapshot;
+        if self.dirty {
+            self.dirty = false;
+            self.position.epochs_with_effect += 1;
+        }
+        if snapshot && news {
+            self.snapshot(self.position.epoch);
+        } else {
+            self.flush(None);
+        }
+    }
+
+    /// The record that moved an event-time watermark and lay furthest ahead of
+    /// its own arrival, if any lay ahead.
+    pub(super) fn furthest(&self) -> Option<Furthest> {
+        let (ahead_ms, source, offset, event_time) = self.furthest?;
+        let partition = &self.routes.partitions[source as usize];
+        (ahead_ms > 0).then(|| Furthest {
+            record: RecordName {
+                topic: Arc::clone(&partition.topic),
+                partition: partition.partition,
+                offset,
+            },
+            event_time,
+            ahead_ms,
+        })
+    }
+
+    fn flush(&mut self, snapshot: Option<Cut>) {
+        let rows = self.batch.facts.len();
+        let keys = self.batch.facts.keys.len();
+        let events = self.batch.events.len();
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.end = self.position.clone();
+        let barrier = snapshot.is_some();
+        batch.snapshot = snapshot;
+        if batch.facts.is_empty() {
+            batch.facts.first_row = self.position.row;
+        }
+        let moves = Arc::new(std::mem::take(&mut self.moves));
+        let shards = self
+            .rows
+            .iter_mut()
+            .map(|rows| {
+                let next = Vec::with_capacity(rows.len() + rows.len() / 8);
+                ShardBatch {
+                    rows: std::mem::replace(rows, next),
+                    moves: Arc::clone(&moves),
+                    snapshot: barrier,
+                }
+            })
+            .collect();
+        self.ready.push_back(Sequenced { batch, shards });
+        reserve(&mut self.batch, rows, keys, events);
+        self.batch.facts.first_row = self.position.row;
+    }
+}
+
+/// The next batch will be about as large as the last one.
+fn reserve(batch: &mut Batch, rows: usize, keys: usize, events: usize) {
+    let n = rows;
+    batch.facts = Facts {
+        first_row: 0,
+        arrival: Vec::with_capacity(n),
+        arrival_ms: Vec::with_capacity(n),
+        input: Vec::with_capacity(n),
+        partition: Vec::with_capacity(n),
+        offset: Vec::with_capacity(n),
+        event_time: Vec::with_capacity(n),
+        watermark: Vec::with_capacity(n),
+        at_arrival: Vec::with_capacity(n),
+        key_hash: Vec::with_capacity(n),
+        normal_hash: Vec::with_capacity(n),
+        key_end: Vec::with_capacity(n),
+        keys: Vec::with_capacity(keys + keys / 8),
+    };
+    batch.payloads = Vec::with_capacity(n);
+    batch.events = Vec::with_capacity(events + events / 8);
+}

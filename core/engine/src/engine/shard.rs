@@ -1,0 +1,61 @@
+//! One shard: an operator that gets its keys' rows and every move of the
+//! join's event-time watermark, in arrival order.
+
+use super::batch::{ShardBatch, ShardOut};
+use crate::operator::join::{Operator, Watermarks};
+use crate::operator::state::StateError;
+
+pub(super) struct Shard {
+    operator: Box<dyn Operator>,
+    join: i64,
+    inputs: Vec<i64>,
+}
+
+impl Shard {
+    /// `join` and `inputs` are the watermarks of the checkpoint that the
+    /// operator was restored from, else `i64::MIN`.
+    pub(super) fn new(operator: Box<dyn Operator>, join: i64, inputs: Vec<i64>) -> Self {
+        Self { operator, join, inputs }
+    }
+
+    /// Carries a batch out; `out` is empty before.
+    pub(super) fn run(&mut self, batch: ShardBatch, out: &mut ShardOut) -> Result<(), StateError> {
+        let mut moves = batch.moves.iter().peekable();
+        for row in batch.rows {
+            while let Some(next) = moves.next_if(|m| m.event < row.event) {
+                self.advance(next, out)?;
+            }
+            let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
+            self.operator.row(row.row, row.late_by, watermarks, &mut out.effects)?;
+            group(out, row.event);
+        }
+        for next in moves {
+            self.advance(next, out)?;
+        }
+        (out.rows, out.bytes) = self.operator.size();
+        if batch.snapshot {
+            out.delta = Some(self.operator.take_delta());
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, to: &super::batch::Move, out: &mut ShardOut) -> Result<(), StateError> {
+        self.join = to.join;
+        self.inputs.clear();
+        self.inputs.extend_from_slice(&to.inputs);
+        let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
+        self.operator.advance(to.at, watermarks, &mut out.effects)?;
+        group(out, to.event);
+        Ok(())
+    }
+}
+
+/// Notes which effects are those of `event`.
+#[inline]
+fn group(out: &mut ShardOut, event: u32) {
+    let end = out.effects.len() as u32;
+    let start = out.groups.last().map_or(0, |&(_, end)| end);
+    if end > start {
+        out.groups.push((event, end));
+    }
+}
