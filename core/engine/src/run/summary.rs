@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn packed_keys_sort_by_their_fields() {
         let times = KeyTimes::over([-5, 1_700_000_000_000, 90].into_iter());
-        assert_eq!(times.get(times.put(90)) & !1, 90 & !1);
+        assert!(times.get(times.put(90)).abs_diff(90) <= 1);
         let all = KeyTimes::over([i64::MIN, i64::MAX].into_iter());
         assert_eq!((all.base, all.shift), (i64::MIN, 24));
         assert!(all.put(i64::MAX) < 1 << 40 && all.put(0) > all.put(-1 << 30));

@@ -125,13 +125,16 @@ fn ask_keys(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
             .map(|(i, row)| (row.time.abs_diff(around), i as u64))
             .collect();
         want.sort_unstable();
-        want.truncate(limit);
         let got: Vec<(u64, u64)> = found
             .rows
             .iter()
             .map(|v| (v.event_time.unwrap().abs_diff(around), v.row))
             .collect();
-        assert_eq!(got, want);
+        assert!(got.iter().all(|hit| want.binary_search(hit).is_ok()));
+        assert!(got.iter().collect::<std::collections::BTreeSet<_>>().len() == got.len());
+        want.truncate(limit);
+        let distances = |hits: &[(u64, u64)]| hits.iter().map(|h| h.0).collect::<Vec<_>>();
+        assert_eq!(distances(&got), distances(&want));
 
         let at = random.random_range(0..m.marks.len()) as u64;
         let state = run.state_of_key(&key, at).unwrap();
@@ -427,7 +430,7 @@ fn a_run_in_progress_can_be_asked_up_to_its_last_segment() {
 fn a_process_that_died_leaves_what_it_published() {
     let spec = Spec {
         seed: 8,
-        arrivals: 4_000,
+        arrivals: 4_490,
         one_topic: false,
         partitions: 2,
         batch: 64,
@@ -438,7 +441,7 @@ fn a_process_that_died_leaves_what_it_published() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run");
     let mut writer = m.writer(&path);
-    m.feed(&mut writer, 0, 3_900);
+    m.feed(&mut writer, 0, 4_400);
     // Dropped without an end, as a killed process leaves it.
     drop(writer);
     let run = Run::open(&path).unwrap();
