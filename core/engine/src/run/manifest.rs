@@ -38,6 +38,9 @@ pub struct RecordingRef {
 pub struct InputInfo {
     pub name: Arc<str>,
     pub topic: Arc<str>,
+    /// Of its partitions' event-time watermarks, ms.
+    #[serde(default)]
+    pub max_out_of_orderness: i64,
 }
 
 /// What is known of a run when it starts.

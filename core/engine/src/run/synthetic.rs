@@ -70,7 +70,7 @@ pub fn start() -> ManifestStart {
         at_end: "open".into(),
         inputs: names
             .iter()
-            .map(|name| InputInfo { name: (*name).into(), topic: (*name).into() })
+            .map(|name| InputInfo { name: (*name).into(), topic: (*name).into(), max_out_of_orderness: DELAY })
             .collect(),
         lanes: (0..2u8)
             .flat_map(|input| (0..PARTITIONS as i32).map(move |partition| (input, partition)))

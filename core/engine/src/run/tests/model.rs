@@ -111,7 +111,7 @@ pub fn model(spec: &Spec) -> Model {
         pipeline_text: text,
         at_end: "open".into(),
         inputs: [("left", topics[0]), ("right", topics[1])]
-            .map(|(name, topic)| InputInfo { name: name.into(), topic: topic.into() })
+            .map(|(name, topic)| InputInfo { name: name.into(), topic: topic.into(), max_out_of_orderness: 50 })
             .to_vec(),
         lanes: (0..2u8)
             .flat_map(|input| (0..spec.partitions as i32).map(move |p| (input, p)))
