@@ -3,6 +3,7 @@
 //! changed is an error that names it (no mmap, so never a SIGBUS).
 
 use std::fs::File;
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -22,8 +23,70 @@ pub const CACHE_BYTES: usize = 256 << 20;
 const OPEN_FILES: usize = 192;
 
 /// CRC-32 of each block.
+#[cfg(test)]
 pub(crate) fn checksums(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks(BLOCK).map(crc32fast::hash).collect()
+}
+
+/// Blocks that the writer gathers before it hands them to the system: few
+/// enough to stay in the processor's cache.
+const GATHERED: usize = 16;
+
+/// Writes a file and notes the checksum of each block.
+pub(crate) struct BlockWriter {
+    file: File,
+    gathered: Vec<u8>,
+    crcs: Vec<u32>,
+    len: u64,
+}
+
+impl BlockWriter {
+    pub fn create(path: &std::path::Path) -> std::io::Result<Self> {
+        Ok(Self {
+            file: File::create(path)?,
+            gathered: Vec::with_capacity(GATHERED * BLOCK),
+            crcs: Vec::new(),
+            len: 0,
+        })
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.crcs.extend(bytes.chunks(BLOCK).map(crc32fast::hash));
+        self.len += bytes.len() as u64;
+        self.file.write_all(bytes)
+    }
+
+    /// Ends the file: itself (for what is not checked by block), its length
+    /// and the checksums.
+    pub fn finish(mut self) -> std::io::Result<(File, u64, Vec<u32>)> {
+        let rest = std::mem::take(&mut self.gathered);
+        self.put(&rest)?;
+        Ok((self.file, self.len, self.crcs))
+    }
+}
+
+impl Write for BlockWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.gathered.is_empty() && bytes.len() >= GATHERED * BLOCK {
+            let whole = bytes.len() / BLOCK * BLOCK;
+            self.put(&bytes[..whole])?;
+            return Ok(whole);
+        }
+        let n = bytes.len().min(GATHERED * BLOCK - self.gathered.len());
+        self.gathered.extend_from_slice(&bytes[..n]);
+        if self.gathered.len() == GATHERED * BLOCK {
+            let mut full = std::mem::take(&mut self.gathered);
+            self.put(&full)?;
+            full.clear();
+            self.gathered = full;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // Only whole blocks may leave; `finish` gives out the rest.
+        Ok(())
+    }
 }
 
 /// A finished file: its length and checksums are what the writer saw.
@@ -192,6 +255,22 @@ impl parquet::file::reader::ChunkReader for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_writer_knows_its_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut bytes = Vec::new();
+        let mut writer = BlockWriter::create(&path).unwrap();
+        for n in [1, BLOCK, 7, GATHERED * BLOCK * 2 + 5, 3, GATHERED * BLOCK - 1, 40] {
+            let part: Vec<u8> = (0..n).map(|i| (i * 17 + n) as u8).collect();
+            writer.write_all(&part).unwrap();
+            bytes.extend_from_slice(&part);
+        }
+        let (_, len, crcs) = writer.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!((len, crcs), (bytes.len() as u64, checksums(&bytes)));
+    }
 
     #[test]
     fn reads_across_blocks_and_finds_damage() {

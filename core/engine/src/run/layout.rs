@@ -75,7 +75,11 @@ pub(crate) const NO_ROW: u64 = u64::MAX;
 /// one row to the next are delta-packed: that is both smaller and, counted with
 /// the kernel's share of writing, quicker than plain ones; compression on top
 /// of it costs more time than the whole rest.
-pub(crate) fn parquet(columns: Vec<Column>, note: &str) -> parquet::errors::Result<Vec<u8>> {
+pub(crate) fn parquet<W: std::io::Write + Send>(
+    out: W,
+    columns: Vec<Column>,
+    note: &str,
+) -> parquet::errors::Result<W> {
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("joinscope ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::UNCOMPRESSED)
@@ -96,7 +100,7 @@ pub(crate) fn parquet(columns: Vec<Column>, note: &str) -> parquet::errors::Resu
     let options = ArrowWriterOptions::new()
         .with_properties(properties.build())
         .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)?;
+    let mut writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)?;
     writer.write(&RecordBatch::try_new(schema, arrays)?)?;
     writer.into_inner()
 }

@@ -1,6 +1,7 @@
 //! What a run leaves behind, and how to ask it.
 #![allow(dead_code)]
 
+mod bench;
 mod blocks;
 mod bytes;
 mod error;
@@ -11,9 +12,13 @@ mod manifest;
 mod pyramid;
 mod read;
 mod summary;
+pub mod synthetic;
+#[cfg(test)]
+mod tests;
 mod types;
 mod write;
 
+pub use bench::{QuestionTime, bench_questions, bench_search};
 pub use blocks::CACHE_BYTES;
 pub use error::{Result, RunError};
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};

@@ -8,8 +8,7 @@ use crate::operator::verdict::Counts;
 /// Sections of an index file. Entries are little-endian and of fixed width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Section {
-    /// (normalised hash u64, key check u32, row in the segment u32, event time i64),
-    /// sorted by (hash, check, time, row): see [`KEY_WIDTH`].
+    /// [`PackedKey`]s, sorted.
     Keys = 0,
     /// (row u64, output in the segment u32), sorted.
     Refs = 1,
@@ -47,7 +46,7 @@ pub(crate) enum Section {
 }
 
 pub(crate) const SECTIONS: usize = 22;
-pub(crate) const KEY_WIDTH: usize = 24;
+pub(crate) const KEY_WIDTH: usize = 16;
 pub(crate) const REF_WIDTH: usize = 12;
 pub(crate) const TICK_WIDTH: usize = 24;
 pub(crate) const HIGH_WIDTH: usize = 16;
@@ -57,7 +56,7 @@ pub(crate) const CLOCK_WIDTH: usize = 25;
 pub(crate) const STATE_WIDTH: usize = 24;
 pub(crate) const OFFSET_WIDTH: usize = 24;
 /// Key entries between two fences.
-pub(crate) const KEY_FENCE: usize = 512;
+pub(crate) const KEY_FENCE: usize = 1024;
 /// References between two fences.
 pub(crate) const REF_FENCE: usize = 1024;
 
@@ -84,7 +83,11 @@ pub(crate) struct Summary {
     pub targets: Vec<(u64, u64)>,
     /// The same of references in outputs.
     pub ref_targets: Vec<(u64, u64)>,
+    /// Hash and check of every [`KEY_FENCE`]th key entry.
     pub key_fences: Vec<u64>,
+    /// See [`KeyTimes`].
+    pub key_time_base: i64,
+    pub key_time_shift: u32,
     pub ref_fences: Vec<u64>,
     /// Row of the first decision of each page.
     pub decision_fences: Vec<u64>,
@@ -97,6 +100,76 @@ pub(crate) struct Summary {
     /// Lengths and block checksums of the rows, decisions and outputs files,
     /// and of the index file before this summary.
     pub files: Vec<(u64, Vec<u32>)>,
+}
+
+/// An entry of the key index, 16 bytes that sort by: 48 bits of the normalised
+/// key's hash, 16 of the key's own, 40 of the event time, 24 of the row's
+/// position in the segment.
+#[derive(Clone, Copy)]
+pub(crate) struct PackedKey(pub u128);
+
+impl PackedKey {
+    pub fn new(hash: u64, check: u16, time: u64, row: u32) -> Self {
+        Self(
+            u128::from(hash >> 16) << 80
+                | u128::from(check) << 64
+                | u128::from(time & ((1 << 40) - 1)) << 24
+                | u128::from(row & 0xff_ffff),
+        )
+    }
+
+    /// From an entry's bytes, whose length the caller has checked.
+    pub fn read(entry: &[u8]) -> Self {
+        let mut bytes = [0; KEY_WIDTH];
+        bytes.copy_from_slice(entry);
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// 48 bits, in the upper part.
+    pub fn hash(self) -> u64 {
+        (self.0 >> 80 << 16) as u64
+    }
+    pub fn check(self) -> u16 {
+        (self.0 >> 64) as u16
+    }
+    pub fn time(self) -> u64 {
+        (self.0 >> 24) as u64 & ((1 << 40) - 1)
+    }
+    pub fn row(self) -> u64 {
+        self.0 as u64 & 0xff_ffff
+    }
+}
+
+/// Event times of a segment in 40 bits: milliseconds since its smallest, or a
+/// coarser unit where they span more than 34 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyTimes {
+    pub base: i64,
+    pub shift: u32,
+}
+
+impl KeyTimes {
+    pub fn over(times: impl Iterator<Item = i64>) -> Self {
+        let (mut min, mut max) = (i64::MAX, i64::MIN);
+        for time in times {
+            min = min.min(time);
+            max = max.max(time);
+        }
+        if min > max {
+            return Self { base: 0, shift: 0 };
+        }
+        let bits = 64 - max.abs_diff(min).leading_zeros();
+        Self { base: min, shift: bits.saturating_sub(40) }
+    }
+
+    /// A time's place; those before the smallest are at 0.
+    pub fn put(self, time: i64) -> u64 {
+        if time <= self.base { 0 } else { time.abs_diff(self.base) >> self.shift }
+    }
+
+    pub fn get(self, place: u64) -> i64 {
+        self.base.saturating_add_unsigned(place << self.shift)
+    }
 }
 
 fn put_pairs(out: &mut Out, pairs: &[(u64, u64)]) {
@@ -162,6 +235,8 @@ impl Summary {
         put_pairs(&mut out, &self.targets);
         put_pairs(&mut out, &self.ref_targets);
         out.u64s(&self.key_fences);
+        out.i64(self.key_time_base);
+        out.u32(self.key_time_shift);
         out.u64s(&self.ref_fences);
         out.u64s(&self.decision_fences);
         out.u64(self.lane_offsets.len() as u64);
@@ -199,6 +274,8 @@ impl Summary {
         summary.targets = pairs(&mut i)?;
         summary.ref_targets = pairs(&mut i)?;
         summary.key_fences = i.u64s()?;
+        summary.key_time_base = i.i64()?;
+        summary.key_time_shift = i.u32().filter(|shift| *shift < 64)?;
         summary.ref_fences = i.u64s()?;
         summary.decision_fences = i.u64s()?;
         let lanes = i.u64()?;
@@ -227,6 +304,24 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packed_keys_sort_by_their_fields() {
+        let times = KeyTimes::over([-5, 1_700_000_000_000, 90].into_iter());
+        assert!(times.get(times.put(90)).abs_diff(90) <= 1);
+        let all = KeyTimes::over([i64::MIN, i64::MAX].into_iter());
+        assert_eq!((all.base, all.shift), (i64::MIN, 24));
+        assert!(all.put(i64::MAX) < 1 << 40 && all.put(0) > all.put(-1 << 30));
+        let key = PackedKey::new(0xabcd_ef01_2345_6789, 7, 99, 5);
+        assert_eq!(
+            (key.hash(), key.check(), key.time(), key.row()),
+            (0xabcd_ef01_2345_0000, 7, 99, 5)
+        );
+        let sorted = [(1 << 16, 9, 9, 9), (2 << 16, 1, 9, 9), (2 << 16, 2, 1, 9), (2 << 16, 2, 2, 1)];
+        let packed = sorted.map(|(h, c, t, r)| PackedKey::new(h, c, t, r).0);
+        assert!(packed.is_sorted());
+        assert_eq!(PackedKey::read(&packed[1].to_le_bytes()).check(), 1);
+    }
 
     #[test]
     fn round_trips_and_refuses_what_is_cut() {

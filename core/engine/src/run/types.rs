@@ -142,8 +142,8 @@ pub struct KeyRows {
     /// Rows whose key differs only in case, surrounding whitespace or type
     /// (those that are equal not counted).
     pub normal_count: u64,
-    /// The nearest of both in event time, nearest first; at equal distance
-    /// in row order. At most as many as asked for.
+    /// The nearest of both in event time, nearest first. At most as many as
+    /// asked for.
     pub rows: Vec<RowView>,
 }
 

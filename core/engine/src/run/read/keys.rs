@@ -6,10 +6,9 @@ use super::segment::Segment;
 use super::{Moment, Run};
 use crate::operator::key::Key;
 use crate::operator::record::Arrival;
-use crate::run::bytes::{i64_at, u32_at, u64_at};
-use crate::run::error::Result;
+use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
-use crate::run::summary::{KEY_FENCE, KEY_WIDTH, Section};
+use crate::run::summary::{KEY_FENCE, KEY_WIDTH, KeyTimes, PackedKey, Section};
 use crate::run::types::{KeyRows, KeyState, RowView};
 
 /// Rows of a key that `state_of_key` looks at, from the newest back.
@@ -19,8 +18,8 @@ const STATE_ROWS: usize = 1_000;
 /// Other spellings of a key that are looked at one by one.
 const SPELLINGS: usize = 64;
 
-fn check_of(key: &Key) -> u32 {
-    (key.hash64() >> 32) as u32
+fn check_of(key: &Key) -> u16 {
+    (key.hash64() >> 48) as u16
 }
 
 /// A row of the index: its event time and number.
@@ -53,7 +52,7 @@ impl Run {
                     break;
                 }
                 let entry = self.key_entries(segment, at..at + 1)?;
-                let Some(spelling) = entry.first().map(|e| e.1) else { break };
+                let Some(spelling) = entry.first().map(|e| e.check()) else { break };
                 let range = self.check_range(segment, &(at..same.end), spelling)?;
                 self.nearest(segment, &range, around_ms, limit, &mut hits)?;
                 at = range.end.max(at + 1);
@@ -103,7 +102,7 @@ impl Run {
             looked += exact.end - from;
             let entries = self.key_entries(segment, from..exact.end)?;
             let first = segment.summary.first_row;
-            let mut rows: Vec<u64> = entries.iter().map(|e| first + u64::from(e.2)).collect();
+            let mut rows: Vec<u64> = entries.iter().map(|e| first + e.row()).collect();
             rows.sort_unstable();
             let mut resting = self.resting(&now, number, &rows, arrival)?;
             resting.extend_from_slice(&found);
@@ -118,7 +117,7 @@ impl Run {
             whole = false;
         }
         let mut rows: Vec<RowView> = self.views_of(&now, &found)?;
-        // A check of 32 bits may meet another key.
+        // A check of 16 bits may meet another key.
         rows.retain(|row| row.key.as_ref() == Some(key));
         Ok(KeyState { rows, whole })
     }
@@ -145,13 +144,14 @@ impl Run {
 
     /// Positions of the entries of a normalised hash.
     pub(super) fn hash_range(&self, segment: &Segment, hash: u64) -> Result<Range<u64>> {
+        let hash = hash >> 16 << 16;
         let fences = &segment.summary.key_fences;
-        let first = fences.partition_point(|h| *h < hash).saturating_sub(1) as u64;
-        let last = fences.partition_point(|h| *h <= hash) as u64;
+        let first = fences.partition_point(|f| *f < hash).saturating_sub(1) as u64;
+        let last = fences.partition_point(|f| *f <= hash | 0xffff) as u64;
         let near = first * KEY_FENCE as u64..last * KEY_FENCE as u64;
         let find = |range: Range<u64>, after: bool| {
             segment.partition_point(self.cache(), Section::Keys, KEY_WIDTH, range, |e| {
-                let h = u64_at(e, 0);
+                let h = PackedKey::read(e).hash();
                 h < hash || after && h == hash
             })
         };
@@ -164,11 +164,11 @@ impl Run {
         &self,
         segment: &Segment,
         same: &Range<u64>,
-        check: u32,
+        check: u16,
     ) -> Result<Range<u64>> {
         let find = |range: Range<u64>, after: bool| {
             segment.partition_point(self.cache(), Section::Keys, KEY_WIDTH, range, |e| {
-                let c = u32_at(e, 8);
+                let c = PackedKey::read(e).check();
                 c < check || after && c == check
             })
         };
@@ -176,18 +176,18 @@ impl Run {
         Ok(from..find(from..same.end, true)?)
     }
 
-    /// Entries as (hash, check, row in the segment, event time).
     pub(super) fn key_entries(
         &self,
         segment: &Segment,
         range: Range<u64>,
-    ) -> Result<Vec<(u64, u32, u32, i64)>> {
+    ) -> Result<Vec<PackedKey>> {
         let bytes =
             segment.entries(self.cache(), Section::Keys, KEY_WIDTH, range.start, range.end)?;
-        Ok(bytes
-            .chunks_exact(KEY_WIDTH)
-            .map(|e| (u64_at(e, 0), u32_at(e, 8), u32_at(e, 12), i64_at(e, 16)))
-            .collect())
+        let entries: Vec<_> = bytes.chunks_exact(KEY_WIDTH).map(PackedKey::read).collect();
+        if entries.iter().any(|e| e.row() >= segment.summary.rows()) {
+            return Err(RunError::corrupt(&segment.index().path, "a key of a row beyond its end"));
+        }
+        Ok(entries)
     }
 
     /// The `limit` entries nearest in time, of a range sorted by it.
@@ -199,18 +199,20 @@ impl Run {
         limit: usize,
         hits: &mut Vec<Hit>,
     ) -> Result<()> {
+        let s = &segment.summary;
+        let times = KeyTimes { base: s.key_time_base, shift: s.key_time_shift };
         let middle = segment.partition_point(
             self.cache(),
             Section::Keys,
             KEY_WIDTH,
             range.clone(),
-            |e| i64_at(e, 16) < around_ms,
+            |e| times.get(PackedKey::read(e).time()) < around_ms,
         )?;
         let from = middle.saturating_sub(limit as u64).max(range.start);
         let to = middle.saturating_add(limit as u64).min(range.end);
         let first = segment.summary.first_row;
         let near = self.key_entries(segment, from..to)?;
-        hits.extend(near.into_iter().map(|e| (e.3, first + u64::from(e.2))));
+        hits.extend(near.into_iter().map(|e| (times.get(e.time()), first + e.row())));
         Ok(())
     }
 }

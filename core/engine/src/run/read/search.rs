@@ -93,12 +93,12 @@ impl Run {
     ) -> Result<Vec<u64>> {
         let segment = &now.segments[number];
         let same = self.hash_range(segment, key.normal_hash())?;
-        let exact = self.check_range(segment, &same, (key.hash64() >> 32) as u32)?;
+        let exact = self.check_range(segment, &same, (key.hash64() >> 48) as u16)?;
         let first = segment.summary.first_row;
         let mut rows: Vec<u64> = self
             .key_entries(segment, exact)?
             .into_iter()
-            .map(|e| first + u64::from(e.2))
+            .map(|e| first + e.row())
             .filter(|row| within.contains(row))
             .collect();
         rows.sort_unstable();

@@ -1,6 +1,5 @@
 //! From a full segment to its four files.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +13,15 @@ use arrow::datatypes::{DataType, Field};
 use parquet::basic::Encoding;
 
 use crate::engine::step::{ClockKind, Facts};
-use crate::run::blocks::checksums;
-use crate::run::bytes::Out;
+use crate::run::blocks::BlockWriter;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{Column, NO_VERDICT, PAGE_ROWS, Part, parquet};
 use crate::run::manifest::SegmentRef;
 use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, merge, over_lanes};
-use crate::run::summary::{KEPT_LANES, KEY_FENCE, REF_FENCE, SECTIONS, Section, Summary};
+use crate::run::summary::{
+    CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH, PackedKey,
+    REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
+};
 
 use super::lanes::SegmentRows;
 use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
@@ -100,43 +101,41 @@ pub(super) fn close(
     summary.last_decision = fallen.last().map_or(0, |f| f.row);
     let cells = cells(&mut open.counter, &fallen);
 
-    let bytes = rows_file(std::mem::take(&mut open.facts)).map_err(bad(Part::Rows))?;
-    summary.files.push(store(&path(Part::Rows), &bytes)?);
-    drop(bytes);
-    let bytes = decisions_file(&fallen).map_err(bad(Part::Decisions))?;
+    let table = |part: Part, (columns, note): (Vec<Column>, &str)| {
+        let path = path(part);
+        let file = BlockWriter::create(&path).map_err(|e| RunError::io(&path, e))?;
+        let file = parquet(file, columns, note).map_err(bad(part))?;
+        let (_, len, crcs) = file.finish().map_err(|e| RunError::io(&path, e))?;
+        Ok::<_, RunError>((len, crcs))
+    };
+    let columns = rows_columns(std::mem::take(&mut open.facts)).map_err(bad(Part::Rows))?;
+    summary.files.push(table(Part::Rows, columns)?);
+    let columns = decisions_columns(&fallen);
     drop(fallen);
-    summary.files.push(store(&path(Part::Decisions), &bytes)?);
-    drop(bytes);
-    let first_output = open.first_output;
-    let outputs = std::mem::take(&mut open.outputs);
-    let bytes = outputs_file(outputs, first_output, folds).map_err(bad(Part::Outputs))?;
-    summary.files.push(store(&path(Part::Outputs), &bytes)?);
-    drop(bytes);
+    summary.files.push(table(Part::Decisions, columns)?);
+    let columns = outputs_columns(std::mem::take(&mut open.outputs), open.first_output, folds)
+        .map_err(bad(Part::Outputs))?;
+    summary.files.push(table(Part::Outputs, columns)?);
 
-    let index = index_file(&mut open, running, cells, segment_of, &mut summary);
-    let crcs = checksums(&index);
-    summary.files.push((index.len() as u64, crcs));
-    let summary = summary.encode();
-    let segment = SegmentRef {
-        at: index.len() as u64,
-        len: summary.len() as u32,
-        crc: crc32fast::hash(&summary),
-        end: open.end,
-    };
     let path = path(Part::Index);
+    let end = open.end;
     let write = || {
-        let mut file = File::create(&path)?;
-        file.write_all(&index)?;
-        file.write_all(&summary)
+        let mut index = Index::create(&path)?;
+        index.fill(&mut open, running, cells, segment_of, &mut summary)?;
+        summary.sections = index.sections;
+        let (mut file, len, crcs) = index.out.finish()?;
+        summary.files.push((len, crcs));
+        let summary = summary.encode();
+        file.write_all(&summary)?;
+        Ok(SegmentRef {
+            at: len,
+            len: summary.len() as u32,
+            crc: crc32fast::hash(&summary),
+            end,
+        })
     };
-    write().map_err(|e| RunError::io(&path, e))?;
+    let segment = write().map_err(|e| RunError::io(&path, e))?;
     Ok(Closed { segment, rows })
-}
-
-fn store(path: &Path, bytes: &[u8]) -> Result<(u64, Vec<u32>)> {
-    let write = || File::create(path)?.write_all(bytes);
-    write().map_err(|e| RunError::io(path, e))?;
-    Ok((bytes.len() as u64, checksums(bytes)))
 }
 
 /// By row, those of one row as they fell.
@@ -172,7 +171,10 @@ fn cells(counter: &mut Counter, fallen: &[Fallen]) -> Vec<u64> {
     merge(cells)
 }
 
-fn rows_file(facts: Facts) -> parquet::errors::Result<Vec<u8>> {
+/// Columns of a file and the note that explains them.
+type Table = (Vec<Column>, &'static str);
+
+fn rows_columns(facts: Facts) -> parquet::errors::Result<Table> {
     let n = facts.len() as u64;
     let mut ends = Vec::with_capacity(facts.key_end.len() + 1);
     ends.push(0i64);
@@ -189,7 +191,7 @@ fn rows_file(facts: Facts) -> parquet::errors::Result<Vec<u8>> {
         Buffer::from_vec(facts.keys),
         None,
     )?;
-    parquet(
+    Ok((
         vec![
             column("row", u64s((facts.first_row..facts.first_row + n).collect()), DELTA),
             column("arrival", u64s(facts.arrival), DELTA),
@@ -203,13 +205,13 @@ fn rows_file(facts: Facts) -> parquet::errors::Result<Vec<u8>> {
             column("key", Arc::new(keys) as ArrayRef, Encoding::DELTA_LENGTH_BYTE_ARRAY),
         ],
         ROWS_NOTE,
-    )
+    ))
 }
 
-fn decisions_file(fallen: &[Fallen]) -> parquet::errors::Result<Vec<u8>> {
+fn decisions_columns(fallen: &[Fallen]) -> Table {
     let removed: BooleanArray = fallen.iter().map(|f| Some(f.removed)).collect();
     let removed = BooleanArray::new(removed.values().clone(), None);
-    parquet(
+    (
         vec![
             column("row", u64s(fallen.iter().map(|f| f.row).collect()), DELTA),
             column("at", u64s(fallen.iter().map(|f| f.at).collect()), DELTA),
@@ -222,7 +224,7 @@ fn decisions_file(fallen: &[Fallen]) -> parquet::errors::Result<Vec<u8>> {
     )
 }
 
-fn outputs_file(o: Outputs, first: u64, folds: bool) -> parquet::errors::Result<Vec<u8>> {
+fn outputs_columns(o: Outputs, first: u64, folds: bool) -> parquet::errors::Result<Table> {
     let n = o.at.len() as u64;
     let mut columns = vec![
         column("n", u64s((first..first + n).collect()), DELTA),
@@ -245,156 +247,182 @@ fn outputs_file(o: Outputs, first: u64, folds: bool) -> parquet::errors::Result<
         )?;
         columns.push(column("more", Arc::new(more) as ArrayRef, Encoding::PLAIN));
     }
-    parquet(columns, OUTPUTS_NOTE)
+    Ok((columns, OUTPUTS_NOTE))
 }
 
-/// Puts the sections one after another.
+/// The index file: its sections, one after another.
 struct Index {
-    out: Out,
+    out: BlockWriter,
+    at: u64,
     sections: Vec<(u64, u64)>,
 }
 
 impl Index {
-    fn section(&mut self, section: Section, fill: impl FnOnce(&mut Out)) {
-        let at = self.out.0.len();
-        fill(&mut self.out);
-        self.sections[section as usize] = (at as u64, (self.out.0.len() - at) as u64);
+    fn create(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { out: BlockWriter::create(path)?, at: 0, sections: vec![(0, 0); SECTIONS] })
     }
-}
 
-fn index_file(
-    open: &mut Open,
-    running: &Running,
-    mut cells: Vec<u64>,
-    segment_of: &dyn Fn(u64) -> u64,
-    summary: &mut Summary,
-) -> Vec<u8> {
-    let mut index = Index { out: Out::default(), sections: vec![(0, 0); SECTIONS] };
-    let mut offsets = std::mem::take(&mut open.offset_pages);
-    offsets.sort_unstable();
-    for (lane, _, min, max) in &offsets {
-        match summary.lane_offsets.last_mut() {
-            Some((last, low, high)) if last == lane => {
-                *low = (*low).min(*min);
-                *high = (*high).max(*max);
-            }
-            _ => summary.lane_offsets.push((*lane, *min, *max)),
-        }
+    fn bytes(&mut self, section: Section, bytes: &[u8]) -> std::io::Result<()> {
+        self.sections[section as usize] = (self.at, bytes.len() as u64);
+        self.at += bytes.len() as u64;
+        self.out.write_all(bytes)
     }
-    if summary.lane_offsets.len() > KEPT_LANES {
-        summary.lane_offsets = Vec::new();
+
+    /// A section of equal entries.
+    fn entries<const N: usize>(
+        &mut self,
+        section: Section,
+        entries: impl Iterator<Item = [u8; N]>,
+    ) -> std::io::Result<()> {
+        let from = self.at;
+        for entry in entries {
+            self.out.write_all(&entry)?;
+            self.at += N as u64;
+        }
+        self.sections[section as usize] = (from, self.at - from);
+        Ok(())
     }
-    index.section(Section::Offsets, |out| {
-        for (lane, page, min, max) in offsets {
-            out.u32(lane);
-            out.u32(page);
-            out.i64(min);
-            out.i64(max);
-        }
-    });
-    let keys = by_key(std::mem::take(&mut open.keys));
-    summary.key_fences = keys.iter().step_by(KEY_FENCE).map(|k| k.0).collect();
-    index.section(Section::Keys, |out| {
-        out.0.reserve(keys.len() * crate::run::summary::KEY_WIDTH);
-        for (hash, check, row, time) in &keys {
-            out.u64(*hash);
-            out.u32(*check);
-            out.u32(*row);
-            out.i64(*time);
-        }
-    });
-    drop(keys);
-    let mut refs = std::mem::take(&mut open.refs);
-    refs.sort_unstable();
-    summary.ref_targets = count_targets(refs.iter().map(|r| r.0), segment_of);
-    summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
-    index.section(Section::Refs, |out| {
-        for (row, output) in &refs {
-            out.u64(*row);
-            out.u32(*output);
-        }
-    });
-    drop(refs);
-    let mut highs = std::mem::take(&mut open.highs);
-    for level in 0..LEVELS {
-        if level as u32 == SUM_LEVEL {
-            let sums = over_lanes(&cells);
-            index.section(Section::Sums, |out| sums.iter().for_each(|c| out.u64(*c)));
-        }
-        index.section(LEVEL_CELLS[level], |out| cells.iter().for_each(|c| out.u64(*c)));
-        cells = coarser(&cells);
-        index.section(LEVEL_HIGHS[level], |out| {
-            for (block, lane, high) in &highs.0 {
-                out.u32(*block);
-                out.u32(*lane);
-                out.i64(*high);
-            }
+
+    fn fill(
+        &mut self,
+        open: &mut Open,
+        running: &Running,
+        mut cells: Vec<u64>,
+        segment_of: &dyn Fn(u64) -> u64,
+        summary: &mut Summary,
+    ) -> std::io::Result<()> {
+        self.offsets(open, summary)?;
+        self.keys(std::mem::take(&mut open.keys), summary)?;
+        let mut refs = std::mem::take(&mut open.refs);
+        refs.sort_unstable();
+        summary.ref_targets = count_targets(refs.iter().map(|r| r.0), segment_of);
+        summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
+        let entries = refs.iter().map(|(row, output)| {
+            join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()])
         });
-        highs = highs.coarser();
-    }
-    index.section(Section::Ticks, |out| out.0.append(&mut open.ticks.0));
-    index.section(Section::End, |out| {
-        for (high, idle) in &running.ends {
-            out.i64(*high);
-            out.u8(u8::from(*idle));
+        self.entries(Section::Refs, entries)?;
+        drop(refs);
+        let mut highs = std::mem::take(&mut open.highs);
+        for level in 0..LEVELS {
+            if level as u32 == SUM_LEVEL {
+                let sums = over_lanes(&cells);
+                self.entries(Section::Sums, sums.iter().map(|c| c.to_le_bytes()))?;
+            }
+            self.entries(LEVEL_CELLS[level], cells.iter().map(|c| c.to_le_bytes()))?;
+            cells = coarser(&cells);
+            let entries = highs.0.iter().map(|(block, lane, high)| {
+                join::<HIGH_WIDTH>(&[
+                    &block.to_le_bytes(),
+                    &lane.to_le_bytes(),
+                    &high.to_le_bytes(),
+                ])
+            });
+            self.entries(LEVEL_HIGHS[level], entries)?;
+            highs = highs.coarser();
         }
-    });
-    index.section(Section::Marks, |out| out.0.append(&mut open.marks.0));
-    let mut ledger = open.ledger.take();
-    index.section(Section::Ledger, |out| out.0.append(&mut ledger));
-    index.section(Section::Trackers, |out| {
+        self.bytes(Section::Ticks, &open.ticks.0)?;
+        let ends = running.ends.iter().map(|(high, idle)| {
+            join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]])
+        });
+        self.entries(Section::End, ends)?;
+        self.bytes(Section::Marks, &open.marks.0)?;
+        let ledger = open.ledger.take();
+        self.bytes(Section::Ledger, &ledger)?;
         let mut at = 0;
-        for (arrival, bytes) in &open.trackers {
-            out.u64(*arrival);
-            out.u64(at);
-            out.u64(bytes.len() as u64);
-            at += bytes.len() as u64;
+        let trackers = open.trackers.iter().map(|(arrival, bytes)| {
+            let (from, len) = (at, bytes.len() as u64);
+            at += len;
+            join::<TRACKER_WIDTH>(&[
+                &arrival.to_le_bytes(),
+                &from.to_le_bytes(),
+                &len.to_le_bytes(),
+            ])
+        });
+        self.entries(Section::Trackers, trackers)?;
+        let from = self.at;
+        for (_, bytes) in &open.trackers {
+            self.out.write_all(bytes)?;
+            self.at += bytes.len() as u64;
         }
-    });
-    let trackers = std::mem::take(&mut open.trackers);
-    index.section(Section::TrackerBytes, |out| {
-        trackers.iter().for_each(|(_, bytes)| out.0.extend_from_slice(bytes));
-    });
-    index.section(Section::Clock, |out| {
-        for event in &open.clock {
-            out.u64(event.precedes);
-            out.i64(event.at_ms);
+        self.sections[Section::TrackerBytes as usize] = (from, self.at - from);
+        let clock = open.clock.iter().map(|event| {
             let (kind, argument) = match event.kind {
-                ClockKind::Idle { lane } => (0, lane.into()),
+                ClockKind::Idle { lane } => (0u8, u64::from(lane)),
                 ClockKind::Active { lane } => (1, lane.into()),
                 ClockKind::Periodic { input } => (2, input.into()),
                 ClockKind::Epoch { n } => (3, n),
             };
-            out.u8(kind);
-            out.u64(argument);
+            join::<CLOCK_WIDTH>(&[
+                &event.precedes.to_le_bytes(),
+                &event.at_ms.to_le_bytes(),
+                &[kind],
+                &argument.to_le_bytes(),
+            ])
+        });
+        self.entries(Section::Clock, clock)?;
+        let state = open.state.iter().map(|s| {
+            join::<STATE_WIDTH>(&[
+                &s.arrival.to_le_bytes(),
+                &s.rows.to_le_bytes(),
+                &s.bytes.to_le_bytes(),
+            ])
+        });
+        self.entries(Section::State, state)
+    }
+
+    fn offsets(&mut self, open: &mut Open, summary: &mut Summary) -> std::io::Result<()> {
+        let mut offsets = std::mem::take(&mut open.offset_pages);
+        offsets.sort_unstable();
+        for (lane, _, min, max) in &offsets {
+            match summary.lane_offsets.last_mut() {
+                Some((last, low, high)) if last == lane => {
+                    *low = (*low).min(*min);
+                    *high = (*high).max(*max);
+                }
+                _ => summary.lane_offsets.push((*lane, *min, *max)),
+            }
         }
-    });
-    index.section(Section::State, |out| {
-        for sample in &open.state {
-            out.u64(sample.arrival);
-            out.u64(sample.rows);
-            out.u64(sample.bytes);
+        if summary.lane_offsets.len() > KEPT_LANES {
+            summary.lane_offsets = Vec::new();
         }
-    });
-    summary.sections = index.sections;
-    index.out.0
+        let entries = offsets.iter().map(|(lane, page, min, max)| {
+            join::<OFFSET_WIDTH>(&[
+                &lane.to_le_bytes(),
+                &page.to_le_bytes(),
+                &min.to_le_bytes(),
+                &max.to_le_bytes(),
+            ])
+        });
+        self.entries(Section::Offsets, entries)
+    }
+
+    /// Packed, so that sorting numbers sorts by hash, check, time and row.
+    fn keys(&mut self, keys: Vec<KeyEntry>, summary: &mut Summary) -> std::io::Result<()> {
+        let times = KeyTimes::over(keys.iter().map(|k| k.3));
+        (summary.key_time_base, summary.key_time_shift) = (times.base, times.shift);
+        let mut packed: Vec<u128> = keys
+            .into_iter()
+            .map(|(hash, check, row, time)| PackedKey::new(hash, check, times.put(time), row).0)
+            .collect();
+        packed.sort_unstable();
+        summary.key_fences =
+            packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
+        self.entries(Section::Keys, packed.iter().map(|k| k.to_le_bytes()))
+    }
+}
+
+/// Fields one after another; their lengths make `N`.
+fn join<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
+    let mut out = [0; N];
+    let mut at = 0;
+    for field in fields {
+        out[at..at + field.len()].copy_from_slice(field);
+        at += field.len();
+    }
+    out
 }
 
 pub(crate) const LEVEL_CELLS: [Section; LEVELS] =
     [Section::Cells0, Section::Cells1, Section::Cells2, Section::Cells3, Section::Cells4];
 pub(crate) const LEVEL_HIGHS: [Section; LEVELS] =
     [Section::Highs0, Section::Highs1, Section::Highs2, Section::Highs3, Section::Highs4];
-
-/// By hash, check, time and row.
-fn by_key(keys: Vec<KeyEntry>) -> Vec<KeyEntry> {
-    let mut order: Vec<(u64, u32)> =
-        keys.iter().enumerate().map(|(i, k)| (k.0, i as u32)).collect();
-    order.sort_unstable();
-    let mut sorted: Vec<KeyEntry> = order.into_iter().map(|(_, i)| keys[i as usize]).collect();
-    for same in sorted.chunk_by_mut(|a, b| a.0 == b.0) {
-        if same.len() > 1 {
-            same.sort_unstable_by_key(|(_, check, row, time)| (*check, *time, *row));
-        }
-    }
-    sorted
-}

@@ -45,6 +45,7 @@ pub struct Writer {
     open: Open,
     running: Running,
     folds: bool,
+    segment_arrivals: u64,
     /// Segments that are not yet known to be on the disk.
     unsynced: Vec<u64>,
 }
@@ -105,6 +106,7 @@ impl Writer {
             _lock: lock,
             table,
             folds,
+            segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
         }
     }
@@ -174,6 +176,12 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Smaller segments, so that a test has many.
+    #[cfg(test)]
+    pub(crate) fn set_segment_arrivals(&mut self, n: u64) {
+        self.segment_arrivals = n;
+    }
+
     /// The run's folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -200,7 +208,7 @@ impl Writer {
         let mut state = &step.state[..];
         let mut trackers = &step.trackers[..];
         loop {
-            let limit = self.open.first_arrival + SEGMENT_ARRIVALS;
+            let limit = self.open.first_arrival + self.segment_arrivals;
             let bound = self.open.mark_end().min(limit);
             let last = step.end <= bound;
             let end = if last { step.end.max(self.open.end) } else { bound };

@@ -28,7 +28,7 @@ pub(super) struct Fallen {
 }
 
 /// An entry of the key index: (normalised hash, key check, row, event time).
-pub(super) type KeyEntry = (u64, u32, u32, i64);
+pub(super) type KeyEntry = (u64, u16, u32, i64);
 
 /// Outputs by column; row numbers beyond two lie in `more`.
 #[derive(Default)]
@@ -225,7 +225,7 @@ impl Open {
             }
             let key = if i == 0 { 0 } else { facts.key_end[i - 1] };
             if facts.key_end[i] > key {
-                let check = (facts.key_hash[i] >> 32) as u32;
+                let check = (facts.key_hash[i] >> 48) as u16;
                 self.keys.push((facts.normal_hash[i], check, row as u32, time));
             }
         }

@@ -1,0 +1,7 @@
+//! Random runs against a plain model that answers every question by looking
+//! at everything.
+
+mod damage;
+mod model;
+mod questions;
+mod resume;

@@ -1,0 +1,460 @@
+//! Every question, asked of the store and of the model.
+
+use std::sync::atomic::AtomicBool;
+
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::model::{Model, ModelRow, Spec, model};
+use crate::operator::verdict::Verdict;
+use crate::run::{
+    Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet,
+};
+
+fn same(view: &RowView, n: usize, m: &Model) {
+    let row = &m.rows[n];
+    let some = |t: i64| (t != i64::MIN).then_some(t);
+    assert_eq!(view.row, n as u64);
+    assert_eq!((view.arrival, view.arrival_ms), (row.arrival, row.ms));
+    assert_eq!((view.input, view.lane), (row.input, row.lane));
+    assert_eq!((view.record.partition, view.record.offset), (row.partition, row.offset));
+    assert_eq!(view.key, row.key);
+    assert_eq!((view.event_time, view.watermark), (some(row.time), some(row.watermark)));
+    let late = row.time != i64::MIN && row.watermark != i64::MIN && row.time < row.watermark;
+    assert_eq!(view.late_by, late.then(|| row.watermark - row.time));
+    assert_eq!((view.verdict, view.decided), (row.verdict, row.decided), "row {n}");
+    assert_eq!((view.removed, view.cause, view.reason), (row.removed, row.cause, row.reason));
+    let rests = row.at_arrival == Verdict::Open && row.removed != Some(row.arrival);
+    assert_eq!(view.kept, rests);
+    let outputs = m.outputs.iter().filter(|o| o.records.contains(&(n as u64))).count();
+    assert_eq!(view.outputs, outputs as u64, "outputs of row {n}");
+}
+
+fn whole(m: &Model, dir: &std::path::Path) -> Run {
+    let mut writer = m.writer(dir);
+    m.feed(&mut writer, 0, u64::MAX);
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+    // A cache far smaller than the run.
+    Run::open_with_cache(dir, 1 << 20).unwrap()
+}
+
+fn in_set(row: &ModelRow, set: VerdictSet) -> bool {
+    set.contains(row.verdict)
+}
+
+fn ask_rows(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    let n = m.rows.len();
+    assert_eq!(run.rows(), n as u64);
+    let first = random.random_range(0..n);
+    let count = random.random_range(1..600);
+    let page = run.page(first as u64, count).unwrap();
+    assert_eq!(page.len(), count.min(n - first));
+    for (i, view) in page.iter().enumerate() {
+        same(view, first + i, m);
+    }
+    let mut picked: Vec<u64> =
+        (0..20).map(|_| random.random_range(0..n) as u64).collect();
+    picked.push(picked[0]);
+    for (view, row) in run.views(&picked).unwrap().iter().zip(&picked) {
+        same(view, *row as usize, m);
+    }
+    assert!(run.row(n as u64).is_err());
+    for _ in 0..5 {
+        let row = random.random_range(0..n);
+        let name = run.row(row as u64).unwrap().record;
+        let found: Vec<u64> = run.find(&name).unwrap().iter().map(|v| v.row).collect();
+        let want: Vec<u64> = (0..n)
+            .filter(|i| {
+                let (a, b) = (&m.rows[*i], &m.rows[row]);
+                (a.arrival, a.partition, a.offset) == (b.arrival, b.partition, b.offset)
+            })
+            .map(|i| i as u64)
+            .collect();
+        assert_eq!(found, want);
+        let mut absent = name.clone();
+        absent.offset = 1 << 40;
+        assert!(run.find(&absent).unwrap().is_empty());
+        let of_arrival = run.rows_of_arrival(m.rows[row].arrival).unwrap();
+        assert_eq!(of_arrival.iter().map(|v| v.row).collect::<Vec<_>>(), want);
+    }
+}
+
+fn ask_verdicts(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    for _ in 0..4 {
+        let set: VerdictSet =
+            Verdict::ALL.into_iter().filter(|_| random.random_range(0..3) == 0).collect();
+        let want: Vec<u64> =
+            (0..m.rows.len()).filter(|i| in_set(&m.rows[*i], set)).map(|i| i as u64).collect();
+        assert_eq!(run.count(set), want.len() as u64);
+        for _ in 0..8 {
+            let n = random.random_range(0..want.len() + 2);
+            assert_eq!(run.nth(set, n as u64).unwrap(), want.get(n).copied());
+            let row = random.random_range(0..m.rows.len()) as u64;
+            let before = want.partition_point(|r| *r < row);
+            assert_eq!(run.rank(set, row).unwrap(), before as u64);
+            let after = want.partition_point(|r| *r <= row);
+            let next = run.next(set, row, Direction::Forward).unwrap();
+            assert_eq!(next, want.get(after).copied());
+            let previous = run.next(set, row, Direction::Backward).unwrap();
+            assert_eq!(previous, before.checked_sub(1).map(|i| want[i]));
+        }
+        let from = random.random_range(0..want.len() + 1);
+        let page = run.nth_from(set, from as u64, 300).unwrap();
+        assert_eq!(page, want[from..].iter().take(300).copied().collect::<Vec<_>>());
+    }
+}
+
+fn ask_keys(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    for _ in 0..6 {
+        let Some(key) = m.rows[random.random_range(0..m.rows.len())].key.clone() else { continue };
+        let around = m.rows[random.random_range(0..m.rows.len())].ms;
+        let limit = random.random_range(1..40);
+        let found = run.rows_of_key(&key, around, limit).unwrap();
+        let alike = |row: &&ModelRow| {
+            row.key.as_ref().is_some_and(|k| k.normal_hash() == key.normal_hash())
+        };
+        let exact = m.rows.iter().filter(|r| r.key.as_ref() == Some(&key)).count();
+        let all = m.rows.iter().filter(alike).count();
+        assert_eq!((found.exact_count, found.normal_count), (exact as u64, (all - exact) as u64));
+        let mut want: Vec<(u64, u64)> = m
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| alike(row))
+            .map(|(i, row)| (row.time.abs_diff(around), i as u64))
+            .collect();
+        want.sort_unstable();
+        let got: Vec<(u64, u64)> = found
+            .rows
+            .iter()
+            .map(|v| (v.event_time.unwrap().abs_diff(around), v.row))
+            .collect();
+        assert!(got.iter().all(|hit| want.binary_search(hit).is_ok()));
+        assert!(got.iter().collect::<std::collections::BTreeSet<_>>().len() == got.len());
+        want.truncate(limit);
+        let distances = |hits: &[(u64, u64)]| hits.iter().map(|h| h.0).collect::<Vec<_>>();
+        assert_eq!(distances(&got), distances(&want));
+
+        let at = random.random_range(0..m.marks.len()) as u64;
+        let state = run.state_of_key(&key, at).unwrap();
+        let want: Vec<u64> = (0..m.rows.len())
+            .filter(|i| {
+                let row = &m.rows[*i];
+                row.key.as_ref() == Some(&key)
+                    && row.at_arrival == Verdict::Open
+                    && row.arrival <= at
+                    && row.removed.is_none_or(|r| at < r)
+            })
+            .map(|i| i as u64)
+            .collect();
+        assert!(state.whole);
+        assert_eq!(state.rows.iter().map(|v| v.row).collect::<Vec<_>>(), want);
+        assert!(state.rows.iter().all(|row| row.in_state_at(at)));
+    }
+}
+
+fn ask_outputs(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    assert_eq!(run.outputs(), m.outputs.len() as u64);
+    let first = random.random_range(0..m.outputs.len() + 1);
+    let page = run.output_page(first as u64, 200).unwrap();
+    assert_eq!(page.len(), (m.outputs.len() - first).min(200));
+    for (view, want) in page.iter().zip(&m.outputs[first..]) {
+        assert_eq!((view.n, view.at, view.epoch), (want.n, want.at, want.epoch));
+        assert_eq!((view.time, view.kind, view.labels), (want.time, want.kind, want.labels));
+        assert_eq!(view.correction, want.correction);
+        assert_eq!(view.rows, want.records.to_vec());
+    }
+    for _ in 0..10 {
+        let row = random.random_range(0..m.rows.len()) as u64;
+        let got: Vec<u64> = run.outputs_of(row).unwrap().iter().map(|o| o.n).collect();
+        let want: Vec<u64> =
+            m.outputs.iter().filter(|o| o.records.contains(&row)).map(|o| o.n).collect();
+        assert_eq!(got, want);
+        let rest = run.output_numbers_of(row, 1, 2).unwrap();
+        assert_eq!(rest, want.iter().skip(1).take(2).copied().collect::<Vec<_>>());
+    }
+}
+
+fn ask_moments(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    let some = |t: i64| (t != i64::MIN).then_some(t);
+    for _ in 0..12 {
+        let at = random.random_range(0..m.marks.len());
+        let got = run.watermarks_at(at as u64).unwrap();
+        let want = &m.marks[at];
+        assert_eq!(got.join, some(want.join), "join at {at}");
+        assert_eq!(got.inputs, want.inputs.iter().map(|w| some(*w)).collect::<Vec<_>>());
+        let lanes: Vec<_> = got
+            .lanes
+            .iter()
+            .map(|l| {
+                let active = l.last_active_ms.unwrap_or(i64::MIN);
+                (l.watermark.unwrap_or(i64::MIN), l.max_seen, l.idle, active)
+            })
+            .collect();
+        assert_eq!(lanes, want.lanes, "lanes at {at}");
+        assert_eq!(got.holder.map(|h| (h.lane, h.since)), want.holder);
+        assert_eq!(run.books(Some(at as u64)).unwrap(), m.books(at as u64), "books at {at}");
+        let ms = m.rows.iter().find(|r| r.arrival == at as u64).unwrap().ms;
+        assert_eq!(run.arrival_ms(at as u64).unwrap(), ms);
+        let first = m.rows.iter().find(|r| r.ms >= ms).unwrap().arrival;
+        assert_eq!(run.arrival_at_ms(ms).unwrap(), first);
+    }
+    assert!(run.watermarks_at(m.marks.len() as u64).is_err());
+    assert_eq!(run.books(None).unwrap(), m.books(u64::MAX));
+}
+
+fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    let arrivals = m.marks.len() as i64;
+    let lanes: Vec<u32> = (0..m.start.lanes.len() as u32).rev().collect();
+    let (first_ms, last_ms) = run.arrival_time_range().unwrap().unwrap();
+    for axis in [Axis::Arrival, Axis::ArrivalTime] {
+        // Exact: fewer than 256 arrivals a bucket.
+        let (from, to) = match axis {
+            Axis::Arrival => {
+                let from = random.random_range(0..arrivals);
+                (from, random.random_range(from + 1..arrivals + 1))
+            }
+            Axis::ArrivalTime => {
+                let from = random.random_range(first_ms..last_ms);
+                (from, random.random_range(from + 1..last_ms + 2))
+            }
+        };
+        let range = Range { axis, from, to };
+        let buckets = random.random_range(1..100).max((to - from) as usize / 250 + 1).min(4000);
+        let place = |row: &ModelRow| match axis {
+            Axis::Arrival => row.arrival as i64,
+            Axis::ArrivalTime => row.ms,
+        };
+        let edge = |i: usize| from + ((to - from) as i128 * i as i128 / buckets as i128) as i64;
+        let density = run.density(range, &lanes, buckets).unwrap();
+        let mut want = vec![[0u32; 10]; lanes.len() * buckets];
+        let mut bucket = 0;
+        for row in &m.rows {
+            let x = place(row);
+            if x < from || x >= to {
+                continue;
+            }
+            while bucket + 1 < buckets && x >= edge(bucket + 1) {
+                bucket += 1;
+            }
+            let lane = lanes.len() - 1 - row.lane as usize;
+            want[lane * buckets + bucket][row.verdict as usize] += 1;
+        }
+        if axis == Axis::Arrival {
+            assert_eq!(density.counts, want);
+        } else {
+            // In arrival time a bucket may span many arrivals: totals agree.
+            let sum = |c: &[[u32; 10]]| {
+                c.iter().fold([0u64; 10], |mut sum, c| {
+                    sum.iter_mut().zip(c).for_each(|(s, c)| *s += u64::from(*c));
+                    sum
+                })
+            };
+            assert_eq!(sum(&density.counts), sum(&want));
+        }
+        let lines = run.lines(range, &lanes, buckets).unwrap();
+        assert_eq!(lines.join.len(), buckets);
+        if axis == Axis::Arrival {
+            let value = |marks: Option<&super::model::Marks>| marks.map_or(i64::MIN, |w| w.join);
+            for b in 0..buckets {
+                let end = lines.arrivals[b + 1] as usize;
+                let last = value(end.checked_sub(1).map(|e| &m.marks[e]));
+                assert_eq!(lines.join[b].map_or(i64::MIN, |j| j.max), last, "bucket {b}");
+                let lane_max = end.checked_sub(1).map_or(i64::MIN, |e| m.marks[e].lanes[0].0);
+                let line = lines.lane_lines[lanes.len() - 1][b];
+                assert_eq!(line.map_or(i64::MIN, |l| l.max), lane_max, "lane in bucket {b}");
+                for input in 0..2 {
+                    let want = end.checked_sub(1).map_or(i64::MIN, |e| m.marks[e].inputs[input]);
+                    let got = lines.inputs[input][b].map_or(i64::MIN, |l| l.max);
+                    assert_eq!(got, want, "input {input} in bucket {b}");
+                }
+            }
+        }
+    }
+    // From the pyramids: the totals of the whole are exact at any scale.
+    for buckets in [1, 3, 10] {
+        let range = Range { axis: Axis::Arrival, from: 0, to: arrivals };
+        let density = run.density(range, &lanes, buckets).unwrap();
+        for (place, lane) in lanes.iter().enumerate() {
+            for verdict in Verdict::ALL {
+                let got: u32 = (0..buckets).map(|b| density.at(place, b)[verdict as usize]).sum();
+                let want =
+                    m.rows.iter().filter(|r| r.lane == *lane && r.verdict == verdict).count();
+                assert_eq!(got as usize, want, "{verdict} of lane {lane}, {buckets} buckets");
+            }
+        }
+        let lines = run.lines(range, &lanes, buckets).unwrap();
+        let last = m.marks.last().unwrap();
+        assert_eq!(lines.join[buckets - 1].map_or(i64::MIN, |j| j.max), last.join);
+        for (place, lane) in lanes.iter().enumerate() {
+            let got = lines.lane_lines[place][buckets - 1].map_or(i64::MIN, |l| l.max);
+            assert_eq!(got, last.lanes[*lane as usize].0);
+        }
+    }
+}
+
+fn ask_search(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    let n = m.rows.len();
+    let pick = &m.rows[random.random_range(0..n)];
+    let query = Query {
+        verdicts: [Verdict::Joined, Verdict::Late, Verdict::Open].into_iter().collect(),
+        inputs: 1 << pick.input,
+        event_time: Some((pick.time.saturating_sub(3000), pick.time.saturating_add(3000))),
+        lanes: vec![pick.lane],
+        ..Query::default()
+    };
+    let want: Vec<u64> = (0..n)
+        .filter(|i| {
+            let r = &m.rows[*i];
+            query.verdicts.contains(r.verdict)
+                && r.lane == pick.lane
+                && r.time != i64::MIN
+                && r.time >= pick.time.saturating_sub(3000)
+                && r.time <= pick.time.saturating_add(3000)
+        })
+        .map(|i| i as u64)
+        .collect();
+    assert_eq!(run.search_all(&query, &AtomicBool::new(false)).unwrap(), want);
+
+    let text = Query { text: Some("HoT".into()), limit: Some(7), ..Query::default() };
+    let hot: Vec<u64> = (0..n)
+        .filter(|i| {
+            let key = m.rows[*i].key.as_ref();
+            key.is_some_and(|k| k.to_string().to_lowercase().contains("hot"))
+        })
+        .map(|i| i as u64)
+        .take(7)
+        .collect();
+    assert_eq!(run.search_all(&text, &AtomicBool::new(false)).unwrap(), hot);
+
+    if let Some(key) = &pick.key {
+        let query = Query { key: Some(key.clone()), ..Query::default() };
+        let want: Vec<u64> = (0..n)
+            .filter(|i| m.rows[*i].key.as_ref() == Some(key))
+            .map(|i| i as u64)
+            .collect();
+        assert_eq!(run.search_all(&query, &AtomicBool::new(false)).unwrap(), want);
+    }
+    let late = Query { late_by_at_least: Some(20), ..Query::default() };
+    let want: Vec<u64> = (0..n)
+        .filter(|i| {
+            let r = &m.rows[*i];
+            r.time != i64::MIN && r.watermark != i64::MIN && r.watermark - r.time >= 20
+        })
+        .map(|i| i as u64)
+        .collect();
+    assert_eq!(run.search_all(&late, &AtomicBool::new(false)).unwrap(), want);
+    let cancelled = run.search_all(&late, &AtomicBool::new(true));
+    assert!(matches!(cancelled, Err(crate::run::RunError::Cancelled)));
+}
+
+pub fn ask_all(m: &Model, run: &Run, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    ask_rows(m, run, &mut random);
+    ask_verdicts(m, run, &mut random);
+    ask_keys(m, run, &mut random);
+    ask_outputs(m, run, &mut random);
+    ask_moments(m, run, &mut random);
+    ask_ranges(m, run, &mut random);
+    ask_search(m, run, &mut random);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_answers_as_the_model_does(
+        seed in any::<u64>(),
+        arrivals in 50u64..9_000,
+        one_topic in any::<bool>(),
+        partitions in 1u32..5,
+        batch in prop_oneof![Just(1u64), 2u64..50, 100u64..5_000],
+        checkpoint_every in prop_oneof![Just(None), (200u64..3_000).prop_map(Some)],
+        segment in prop_oneof![Just(1_000u64), 37u64..4_000, Just(262_144u64)],
+    ) {
+        let spec =
+            Spec { seed, arrivals, one_topic, partitions, batch, checkpoint_every, segment };
+        let m = model(&spec);
+        let dir = tempfile::tempdir().unwrap();
+        let run = whole(&m, &dir.path().join("run"));
+        ask_all(&m, &run, seed);
+    }
+}
+
+#[test]
+fn a_run_in_progress_can_be_asked_up_to_its_last_segment() {
+    let spec = Spec {
+        seed: 5,
+        arrivals: 6_000,
+        one_topic: true,
+        partitions: 3,
+        batch: 100,
+        checkpoint_every: None,
+        segment: 1_000,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let mut writer = m.writer(&path);
+    let run = Run::open(&path).unwrap();
+    assert_eq!((run.rows(), run.state()), (0, RunState::Running));
+    assert!(run.page(0, 10).unwrap().is_empty());
+    assert_eq!(run.books(None).unwrap().inputs.len(), 2);
+    let range = Range { axis: Axis::ArrivalTime, from: 0, to: 10 };
+    assert_eq!(run.density(range, &[0], 5).unwrap().counts.len(), 5);
+    assert_eq!(run.lines(range, &[0], 5).unwrap().join, vec![None; 5]);
+
+    m.feed(&mut writer, 0, 3_500);
+    assert!(run.refresh().unwrap());
+    let published = run.arrivals();
+    assert!((2_000..=3_500).contains(&published), "{published}");
+    for view in run.page(0, 10_000).unwrap() {
+        let want = &m.rows[view.row as usize];
+        // What fell later has not fallen yet.
+        let fallen = want.decided.is_some_and(|d| d < published);
+        assert_eq!(view.verdict, if fallen { want.verdict } else { Verdict::Open });
+        assert_eq!(view.removed, want.removed.filter(|r| *r < published));
+    }
+    assert_eq!(run.books(None).unwrap(), m.books(published - 1));
+    assert!(!run.refresh().unwrap());
+
+    m.feed(&mut writer, 3_500, u64::MAX);
+    writer.finish(RunState::Cancelled, RunEnd::default()).unwrap();
+    assert!(run.refresh().unwrap());
+    assert_eq!(run.state(), RunState::Cancelled);
+    ask_all(&m, &run, 1);
+}
+
+#[test]
+fn a_process_that_died_leaves_what_it_published() {
+    let spec = Spec {
+        seed: 8,
+        arrivals: 4_490,
+        one_topic: false,
+        partitions: 2,
+        batch: 64,
+        checkpoint_every: Some(1_500),
+        segment: 900,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let mut writer = m.writer(&path);
+    m.feed(&mut writer, 0, 4_400);
+    // Dropped without an end, as a killed process leaves it.
+    drop(writer);
+    let run = Run::open(&path).unwrap();
+    assert_eq!(run.state(), RunState::CutOff);
+    assert!(run.arrivals() >= 3_000);
+    let last = run.arrivals() - 1;
+    assert_eq!(run.books(Some(last)).unwrap(), m.books(last));
+
+    // The newest segment did not reach the disk, but the checkpoint did.
+    let newest = run.manifest().segments.len() - 1;
+    let file = crate::run::layout::Part::Index.path(&path, newest as u64);
+    std::fs::write(file, b"").unwrap();
+    let run = Run::open(&path).unwrap();
+    assert!(run.arrivals() >= 3_000 && run.arrivals() < last);
+    assert_eq!(run.books(None).unwrap(), m.books(run.arrivals() - 1));
+}
