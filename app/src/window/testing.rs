@@ -166,3 +166,37 @@ fn keep_feed() {
         std::fs::rename(kept.folder.keep(), dir).unwrap();
     }
 }
+
+/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws the window
+/// and each panel, in both themes, from the feed in `DIR/feed`.
+#[test]
+fn look() {
+    use super::headless::{Picture, picture};
+    use super::layout::Panel;
+    let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
+    let dir = Path::new(&dir);
+    let run = dir.join("feed/run");
+    let late = "engagements[2]@150".parse().ok();
+    for (name, panel, size) in [
+        ("all", None, (1600, 1000)),
+        ("watermarks", Some(Panel::Watermarks), (1000, 420)),
+        ("inspector", Some(Panel::Inspector), (380, 900)),
+    ] {
+        for light in [false, true] {
+            let wanted = Picture { size, light, panel, at: None, select: late.clone() };
+            let theme = if light { "light" } else { "dark" };
+            match picture(&run, &wanted) {
+                Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
+                Err(e) => panic!("{name}: {e:?}"),
+            }
+        }
+    }
+    for (name, path) in [("recording", "feed/feed.mcap")] {
+        let wanted =
+            Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
+        match picture(&dir.join(path), &wanted) {
+            Ok(image) => image.save(dir.join(format!("{name}.png"))).unwrap(),
+            Err(e) => panic!("{name}: {e:?}"),
+        }
+    }
+}
