@@ -26,6 +26,8 @@ mod sources;
 mod start;
 mod store;
 mod table;
+#[cfg(test)]
+mod testing;
 mod text;
 mod theme;
 mod times;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::store::Run;
+use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
-use joinscope_operator::pipeline::Pipeline;
 
 use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
 use super::jobs::{Jobs, Slot};
@@ -77,11 +77,13 @@ fn open(path: &Path) -> Result<Opened, String> {
 }
 
 fn open_pipeline(path: &Path) -> Result<Opened, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let file = path.display().to_string();
-    let pipeline = Pipeline::parse(&text, &file).map_err(|e| e.to_string())?;
-    let pipeline =
-        PipelineDoc { path: Some(path.to_owned()), file, text, pipeline: Arc::new(pipeline) };
+    let read = PipelineFile::open(path, &[]).map_err(|e| e.to_string())?;
+    let pipeline = PipelineDoc {
+        path: Some(path.to_owned()),
+        file: path.display().to_string(),
+        text: read.text_to_keep(),
+        pipeline: Arc::new(read.pipeline),
+    };
     Ok(Opened::Pipeline { pipeline, beside: recordings_beside(path) })
 }
 

@@ -154,6 +154,7 @@ impl App {
             text: pipeline.text.clone(),
             overrides,
             recording: recording.recording.clone(),
+            out: None,
         };
         self.checking.number += 1;
         self.checking.asked = None;

@@ -1,12 +1,21 @@
-//! The run store as the window asks it, and what stands between a pipeline and
-//! its run.
+//! What stands between a pipeline and its run: where runs lie, the check, and
+//! running in this process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use joinscope_core::run::*;
-use joinscope_operator::record::{Arrival, RecordName};
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec};
+use joinscope_core::run::{
+    InputInfo, LaneInfo, ManifestStart, RecordingRef, Result, RunEnd, RunError, RunState, Writer,
+};
+use joinscope_operator::pipeline::Pipeline;
+use joinscope_operator::record::Arrival;
 
 pub use joinscope_core::run::Run;
+
+/// Bytes of state that a run of the window keeps in memory.
+const MEMORY: u64 = 512 << 20;
 
 /// The first row of an arrival; past the last, the number of rows.
 pub fn first_row_of(run: &Run, arrival: Arrival) -> Result<u64> {
@@ -17,63 +26,26 @@ pub fn first_row_of(run: &Run, arrival: Arrival) -> Result<u64> {
     Ok(rows.first().map_or_else(|| run.rows(), |r| r.row))
 }
 
-/// Why a row has its verdict, in a few words for the table.
-pub fn why(_: &Run, row: &RowView) -> String {
-    use joinscope_operator::time::format_duration;
-    use joinscope_operator::verdict::Verdict;
-    match (row.verdict, row.late_by) {
-        (Verdict::Late, Some(ms)) => {
-            format!("{} behind the event-time watermark", format_duration(ms))
-        }
-        (Verdict::Joined, _) if row.outputs == 1 => "1 output".to_owned(),
-        (Verdict::Joined, _) => format!("{} outputs", super::text::thousands(row.outputs)),
-        (Verdict::Unmatched, _) if row.padded => "put out with nulls".to_owned(),
-        _ => String::new(),
-    }
-}
-
 /// Where runs of a recording lie without `--out`: the platform's data folder,
 /// `runs/<recording digest>`.
-pub fn runs_folder(digest: &str) -> Result<PathBuf> {
+pub fn runs_folder(digest: &str) -> std::result::Result<PathBuf, String> {
     let dirs = directories::ProjectDirs::from("", "", "joinscope")
-        .ok_or_else(|| RunError::NoSuch("no home folder".to_owned()))?;
+        .ok_or_else(|| "there is no home folder to keep runs in; set HOME".to_owned())?;
     Ok(dirs.data_dir().join("runs").join(digest))
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct Explanation {
-    pub sentence: String,
-    pub numbers: Vec<(String, String)>,
-    pub candidates: Vec<Candidate>,
-    pub more_candidates: u64,
-    pub enough: Vec<Enough>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    pub record: RecordName,
-    pub distance_ms: Option<i64>,
-    pub why: String,
-}
-
-#[derive(Clone, Debug)]
-pub struct Enough {
-    pub path: String,
-    pub value: String,
-    pub text: String,
-}
-
-pub fn explain(_: &Run, _: u64) -> std::result::Result<Explanation, String> {
-    Ok(Explanation::default())
 }
 
 /// What is to be run.
 #[derive(Clone)]
 pub struct RunOrder {
+    /// Name of the pipeline's file, for messages.
     pub file: String,
+    /// As it was written, or with its schemas in it.
     pub text: String,
+    /// `path = value`, in order.
     pub overrides: Vec<(String, String)>,
-    pub recording: joinscope_core::edges::recording::Recording,
+    pub recording: Recording,
+    /// `None`: on the platform's place.
+    pub out: Option<PathBuf>,
 }
 
 /// What the check before a run found.
@@ -83,14 +55,120 @@ pub struct Checked {
     pub reasons: Vec<String>,
 }
 
-pub fn check(_: &RunOrder) -> std::result::Result<Checked, String> {
+fn parse(order: &RunOrder) -> std::result::Result<Pipeline, String> {
+    Pipeline::parse_with(&order.text, &order.file, &order.overrides).map_err(|e| e.to_string())
+}
+
+/// Checks a pipeline against a recording before it runs.
+pub fn check(order: &RunOrder) -> std::result::Result<Checked, String> {
+    parse(order)?;
     Ok(Checked::default())
 }
 
+/// Runs, and tells `begun` where as soon as the folder is there.
 pub fn execute(
-    _: &RunOrder,
-    _: &joinscope_core::engine::Control,
-    _: &dyn Fn(PathBuf),
+    order: &RunOrder,
+    control: &Control,
+    begun: &dyn Fn(PathBuf),
 ) -> std::result::Result<(), String> {
-    Err("the engine cannot run yet".to_owned())
+    let pipeline = Arc::new(parse(order)?);
+    let (dir, mut writer) = create(order, &pipeline)?;
+    begun(dir.clone());
+    let spec = RunSpec {
+        pipeline,
+        source: Arc::new(order.recording.clone()),
+        folder: Some(dir),
+        at_end: AtEnd::Open,
+        seed: 0,
+        memory: MEMORY,
+        shards: shards(),
+        checkpoint_records: CHECKPOINT_RECORDS,
+        resume: None,
+    };
+    let run = engine::run(spec, &mut writer, control);
+    let ended_ms = jiff::Timestamp::now().as_millisecond();
+    let (state, end) = match &run {
+        Ok(s) => (
+            if s.ended == Ended::Done { RunState::Done } else { RunState::Cancelled },
+            RunEnd {
+                error: None,
+                digest: Some(s.digest.clone()),
+                seconds: s.seconds,
+                peak_memory_bytes: s.peak_memory_bytes,
+                ended_ms,
+            },
+        ),
+        Err(e) => {
+            let end = RunEnd { error: Some(e.to_string()), ended_ms, ..RunEnd::default() };
+            (RunState::Failed, end)
+        }
+    };
+    writer.finish(state, end).map_err(|e| e.to_string())?;
+    run.map(|_| ()).map_err(|e| e.to_string())
+}
+
+/// One core is the window's.
+fn shards() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.saturating_sub(1).max(1)
+}
+
+fn create(order: &RunOrder, pipeline: &Pipeline) -> std::result::Result<(PathBuf, Writer), String> {
+    let start = start(order, pipeline);
+    if let Some(out) = &order.out {
+        let writer = Writer::create(out, start, pipeline.folds()).map_err(|e| e.to_string())?;
+        return Ok((out.clone(), writer));
+    }
+    let folder = runs_folder(order.recording.digest())?;
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut n = last_number(&folder) + 1;
+    loop {
+        let dir = folder.join(n.to_string());
+        match Writer::create(&dir, start.clone(), pipeline.folds()) {
+            Ok(writer) => return Ok((dir, writer)),
+            // Another window took the number meanwhile.
+            Err(RunError::Exists(_)) => n += 1,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn last_number(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).max().unwrap_or(0)
+}
+
+fn start(order: &RunOrder, pipeline: &Pipeline) -> ManifestStart {
+    let recording = &order.recording;
+    let path = recording.path();
+    let mut lanes = Vec::new();
+    for (i, input) in pipeline.inputs.iter().enumerate() {
+        for p in recording.partitions().iter().filter(|p| p.topic == input.topic) {
+            lanes.push(LaneInfo {
+                input: i as u8,
+                topic: Arc::clone(&p.topic),
+                partition: p.partition,
+            });
+        }
+    }
+    let topics = pipeline.topics();
+    let inputs = pipeline.inputs.iter().map(|i| InputInfo {
+        name: Arc::clone(&i.name),
+        topic: Arc::clone(&i.topic),
+        max_out_of_orderness: i.watermark.max_out_of_orderness,
+    });
+    ManifestStart {
+        pipeline_file: order.file.clone(),
+        pipeline_text: order.text.clone(),
+        overrides: order.overrides.clone(),
+        recording: RecordingRef {
+            path: path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+            digest: recording.digest().to_owned(),
+        },
+        seed: 0,
+        at_end: "open".to_owned(),
+        inputs: inputs.collect(),
+        lanes,
+        total: engine::Source::records(recording, &topics),
+    }
 }

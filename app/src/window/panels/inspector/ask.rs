@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::explain::{Explanation, explain};
 use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::codec::{InputDecoder, SchemaSource};
 use joinscope_operator::record::{Record, RecordName};
 
 use crate::window::selection::Selection;
-use crate::window::store::{self, Explanation, Run};
+use crate::window::store::Run;
 
 /// Outputs of a record that are listed; more are counted.
 const OUTPUTS: usize = 50;
@@ -94,7 +95,7 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
     outputs.truncate(OUTPUTS);
     Ok(Row {
         input: input.map(|i| i.name.to_string()).unwrap_or_default(),
-        explained: store::explain(run, row.row)?,
+        explained: explain(run, row.row).map_err(|e| e.to_string())?,
         cause,
         outputs,
         value: match recording {

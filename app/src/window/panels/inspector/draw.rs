@@ -189,7 +189,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     };
     group(ui, heading);
     for e in &r.explained.enough {
-        number(ui, &e.text, &format!("≥ {}", e.value), Some(&e.path));
+        number(ui, &e.text, &e.bound(), Some(&format!("{}: {}", e.path, e.effect)));
     }
     ui.add_space(4.0);
     let can_run = cx.doc.recording.is_some() && cx.doc.pipeline.is_some();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::window::store::Run;
 use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::explain::Whys;
 use joinscope_core::run::{Query, RowView, VerdictSet};
 use joinscope_operator::record::{Record, RecordName};
 
@@ -84,13 +85,12 @@ pub fn of_run(run: &Run, q: &Question) -> Result<Page, String> {
         None if q.source.verdicts.is_empty() => run.rows(),
         None => run.count(q.source.verdicts),
     };
-    let lines = rows
-        .into_iter()
-        .map(|row| {
-            let why = crate::window::store::why(run, &row);
-            Line::Row { row, why }
-        })
-        .collect();
+    let mut whys = Whys::new(run);
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let why = whys.of(&row).map_err(|e| e.to_string())?;
+        lines.push(Line::Row { row, why });
+    }
     Ok(Page { len, lines })
 }
 

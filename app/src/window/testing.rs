@@ -1,0 +1,202 @@
+//! What the window's tests look at: a small feed with an incident, run by the
+//! real engine. Partition 2 of the engagements is silent for six minutes, then
+//! sends its backlog; three records cannot be read.
+
+use std::path::{Path, PathBuf};
+
+use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
+use joinscope_core::engine::Control;
+use joinscope_operator::record::{Header, Record, TimestampType, TopicPartition};
+
+use super::store::{RunOrder, execute};
+
+/// 2025-11-20T08:08:00Z, ms.
+pub const BEGIN: i64 = 1_763_626_080_000;
+const MINUTE: i64 = 60_000;
+
+pub const PIPELINE: &str = r#"
+name = "feed"
+
+[inputs.views]
+topic = "views"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s", idle_timeout = "30s" }
+
+[inputs.engagements]
+topic = "engagements"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s", idle_timeout = "30s" }
+
+[join]
+primary = "views"
+with.engagements = { after = "0s", until = "5m" }
+kind = "left"
+"#;
+
+struct Event {
+    arrival_ms: i64,
+    source: usize,
+    time: i64,
+    value: String,
+    key: String,
+}
+
+/// Numbers that look random and are always the same.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+fn events(views: u64) -> Vec<Event> {
+    let mut dice = Dice(7);
+    let mut events = Vec::new();
+    let step = 16 * MINUTE / views as i64;
+    for n in 0..views {
+        let time = BEGIN + n as i64 * step;
+        let id = 5_301_442_097_718_812 + n * 7_919;
+        let value = format!(r#"{{"view_id":{id},"ts":{time},"item":"item-{}"}}"#, dice.roll(500));
+        let arrival_ms = time + 800 + dice.roll(3_000) as i64;
+        let source = (id % 4) as usize;
+        events.push(Event { arrival_ms, source, time, value, key: id.to_string() });
+        if dice.roll(3) > 0 {
+            continue;
+        }
+        let time = time + 5_000 + dice.roll(120_000) as i64;
+        let kind = ["like", "share", "play", "skip"][dice.roll(4) as usize];
+        let value = format!(r#"{{"view_id":{id},"kind":"{kind}","ts":{time}}}"#);
+        let partition = (id / 7 % 4) as usize;
+        let arrival_ms = time + 900 + dice.roll(3_000) as i64;
+        let silent = BEGIN + 5 * MINUTE..BEGIN + 11 * MINUTE;
+        let arrival_ms = if partition == 2 && silent.contains(&arrival_ms) {
+            // The backlog comes within a minute.
+            silent.end + (arrival_ms - silent.start) / 6
+        } else {
+            arrival_ms
+        };
+        events.push(Event { arrival_ms, source: 4 + partition, time, value, key: id.to_string() });
+    }
+    for n in 0..3 {
+        let arrival_ms = BEGIN + (2 + n * 4) * MINUTE;
+        let value = "{\"view_id\": oops".to_owned();
+        events.push(Event { arrival_ms, source: 5, time: arrival_ms, value, key: "?".to_owned() });
+    }
+    events.sort_by_key(|e| e.arrival_ms);
+    events
+}
+
+/// Writes the recording.
+pub fn recording(path: &Path, views: u64) -> Recording {
+    let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
+    for topic in ["views", "engagements"] {
+        for partition in 0..4 {
+            writer.partition(TopicPartition { topic: topic.into(), partition }).unwrap();
+        }
+    }
+    let mut offsets = [0i64; 8];
+    for (arrival, e) in events(views).into_iter().enumerate() {
+        let record = Record {
+            arrival: arrival as u64,
+            arrival_ns: e.arrival_ms * 1_000_000,
+            source: e.source as u32,
+            offset: offsets[e.source],
+            timestamp: Some(e.time),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: Some(0),
+            key: Some(e.key.into_bytes().into()),
+            value: Some(e.value.into_bytes().into()),
+            headers: vec![Header { key: "trace".to_owned(), value: Some("4bf92f".into()) }],
+        };
+        offsets[e.source] += 1;
+        writer.add(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    Recording::open(path).unwrap()
+}
+
+/// A folder with `feed.mcap`, `feed.toml` and its run `run`.
+pub struct Feed {
+    pub folder: tempfile::TempDir,
+}
+
+impl Feed {
+    /// About 1.3 records a view.
+    pub fn new(views: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("feed.toml"), PIPELINE).unwrap();
+        let order = RunOrder {
+            file: "feed.toml".to_owned(),
+            text: PIPELINE.to_owned(),
+            overrides: Vec::new(),
+            recording: recording(&folder.path().join("feed.mcap"), views),
+            out: Some(folder.path().join("run")),
+        };
+        execute(&order, &Control::new(), &|_| {}).unwrap();
+        Self { folder }
+    }
+
+    pub fn recording(&self) -> PathBuf {
+        self.folder.path().join("feed.mcap")
+    }
+
+    pub fn pipeline(&self) -> PathBuf {
+        self.folder.path().join("feed.toml")
+    }
+
+    pub fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+}
+
+/// Keeps a feed on disk to look at: `JOINSCOPE_KEEP_FEED=DIR cargo test keep_feed`.
+#[test]
+fn keep_feed() {
+    let feed = Feed::new(200);
+    assert!(feed.run().join("manifest.json").is_file() && feed.pipeline().is_file());
+    if let Ok(dir) = std::env::var("JOINSCOPE_KEEP_FEED") {
+        let kept = Feed::new(12_000);
+        std::fs::rename(kept.folder.keep(), dir).unwrap();
+    }
+}
+
+/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws the window
+/// and each panel, in both themes, from the feed in `DIR/feed`.
+#[test]
+fn look() {
+    use super::headless::{Picture, picture};
+    use super::layout::Panel;
+    let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
+    let dir = Path::new(&dir);
+    let run = dir.join("feed/run");
+    let late = "engagements[2]@150".parse().ok();
+    for (name, panel, size) in [
+        ("all", None, (1600, 1000)),
+        ("watermarks", Some(Panel::Watermarks), (1000, 420)),
+        ("inspector", Some(Panel::Inspector), (380, 900)),
+    ] {
+        for light in [false, true] {
+            let wanted = Picture { size, light, panel, at: None, select: late.clone() };
+            let theme = if light { "light" } else { "dark" };
+            match picture(&run, &wanted) {
+                Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
+                Err(e) => panic!("{name}: {e:?}"),
+            }
+        }
+    }
+    for (name, path) in [("recording", "feed/feed.mcap")] {
+        let wanted =
+            Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
+        match picture(&dir.join(path), &wanted) {
+            Ok(image) => image.save(dir.join(format!("{name}.png"))).unwrap(),
+            Err(e) => panic!("{name}: {e:?}"),
+        }
+    }
+}
