@@ -22,7 +22,9 @@ fn ranges_by_offset_time_and_number() {
     // Offset o of partition p has timestamp 1000 + 2 o + p.
     make_topic("ranges", 2, &[]);
     produce_numbers("ranges", 2, 20);
-    let range = |a: std::ops::Range<i64>, b: std::ops::Range<i64>| [a.collect(), b.collect()];
+    let range = |a: std::ops::Range<i64>, b: std::ops::Range<i64>| -> [Vec<i64>; 2] {
+        [a.collect(), b.collect()]
+    };
     assert_eq!(taken("ranges", &[]), range(0..10, 0..10));
     assert_eq!(taken("ranges", &["--from", "latest"]), range(0..0, 0..0));
     assert_eq!(taken("ranges", &["--from", "ranges[0]@7"]), range(7..10, 0..10));
