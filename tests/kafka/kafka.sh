@@ -3,7 +3,8 @@
 # Central once, then one to three KRaft nodes (broker and controller combined)
 # on free loopback ports.
 #
-#   kafka.sh start [--nodes N] [--dir D] [--sasl]   prints the bootstrap address
+#   kafka.sh start [--nodes N] [--dir D] [--sasl] [--with PID]
+#                                                   prints the bootstrap address
 #   kafka.sh stop  [--dir D]                        stops it and removes its data
 #   kafka.sh address [--dir D] [--sasl]             of a running cluster
 #   kafka.sh kill  [--dir D] --node N               SIGKILL of one node
@@ -12,6 +13,7 @@
 #
 # D names the cluster: several with different D run side by side. `start` of one
 # that runs prints its address again. Needs java (17 or newer) and mvn.
+# --with PID stops the cluster when that process ends, however it ends.
 # --sasl adds a SASL/PLAIN listener; JOINSCOPE_SASL_USER and
 # JOINSCOPE_SASL_PASSWORD are its only account.
 set -euo pipefail
@@ -91,7 +93,7 @@ running() {
   return $found
 }
 
-# RocksDB-like ids that begin with "-" break StorageTool.
+# Ids that begin with "-" break StorageTool.
 cluster_id() {
   local id
   while :; do
@@ -163,6 +165,13 @@ launch() {
       -cp "$libs/*" kafka.Kafka "$node/server.properties" >log 2>&1 </dev/null 9>&-
   ) &
   echo $! >"$node/pid"
+}
+
+# Stops the cluster when the process that wanted it is gone.
+watch() {
+  [ -n "$with" ] || return 0
+  setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.3; done; exec "$2" stop --dir "$3"' \
+    watch "$with" "$here/kafka.sh" "$dir" >/dev/null 2>&1 </dev/null 9>&- &
 }
 
 # Waits until every node accepts and says that it started.
@@ -238,6 +247,7 @@ start() {
       launch "$n"
     done
     if ready; then
+      watch
       echo "$bootstrap" >"$dir/address"
       [ -n "$sasl" ] && echo "$sasl_bootstrap" >"$dir/sasl-address"
       echo "$bootstrap"
@@ -276,12 +286,13 @@ if [ "$verb" = tool ]; then
 fi
 
 dir=${JOINSCOPE_KAFKA_DIR:-${TMPDIR:-/tmp}/joinscope-kafka-$(id -u)}
-nodes=1 sasl="" victim=""
+nodes=1 sasl="" victim="" with=""
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --sasl) sasl=yes; shift ;;
+    --with) with=$2; shift 2 ;;
     --node) victim=$2; shift 2 ;;
     *) fail "unknown argument $1" ;;
   esac
@@ -307,5 +318,5 @@ case $verb in
     kill -KILL "$pid"
     ;;
   fetch) fetch ;;
-  *) sed -n '2,18p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; [ "$verb" = help ] || exit 2 ;;
+  *) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; [ "$verb" = help ] || exit 2 ;;
 esac

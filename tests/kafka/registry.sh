@@ -2,11 +2,14 @@
 # A schema registry for the tests: Apicurio 3.0.9 (runs on JDK 17), which speaks
 # Confluent's API under /apis/ccompat/v7. In memory, on a free loopback port.
 #
-#   registry.sh start [--dir D]   prints the base address of Confluent's API
+#   registry.sh start [--dir D] [--with PID]
+#                                 prints the base address of Confluent's API;
+#                                 stops when that process ends
 #   registry.sh stop  [--dir D]   stops it and removes its data
 #   registry.sh fetch             only fetches (109 MB, once)
 set -euo pipefail
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${JOINSCOPE_CACHE:-$HOME/.cache/joinscope}/kafka
 home=$cache/apicurio-3.0.9
 address=https://repo.maven.apache.org/maven2/io/apicurio/apicurio-registry-app/3.0.9
@@ -76,6 +79,9 @@ start() {
     deadline=$((SECONDS + 60))
     while kill -0 "$process" 2>/dev/null && [ $SECONDS -lt $deadline ]; do
       if curl -fsS "http://127.0.0.1:$port/apis/ccompat/v7/subjects" >/dev/null 2>&1; then
+        [ -z "$with" ] ||
+          setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.3; done; exec "$2" stop --dir "$3"' \
+            watch "$with" "$here/registry.sh" "$dir" >/dev/null 2>&1 </dev/null 9>&- &
         echo "http://127.0.0.1:$port/apis/ccompat/v7" | tee "$dir/registry"
         return
       fi
@@ -105,10 +111,12 @@ stop() {
 
 verb=${1:-help}
 shift || true
+with=""
 dir=${JOINSCOPE_KAFKA_DIR:-${TMPDIR:-/tmp}/joinscope-kafka-$(id -u)}
 while [ $# -gt 0 ]; do
   case $1 in
     --dir) dir=$2; shift 2 ;;
+    --with) with=$2; shift 2 ;;
     *) fail "unknown argument $1" ;;
   esac
 done
@@ -116,5 +124,5 @@ case $verb in
   start) start ;;
   stop) stop ;;
   fetch) fetch ;;
-  *) sed -n '2,8p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; [ "$verb" = help ] || exit 2 ;;
+  *) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; [ "$verb" = help ] || exit 2 ;;
 esac

@@ -1,0 +1,12 @@
+//! `record` and `recording publish` against a real broker, started by the
+//! project's own script; all tests of this binary share it. It stops when this
+//! process ends.
+
+mod errors;
+mod publish;
+mod ranges;
+mod registry;
+mod round_trip;
+mod support;
+mod transactions;
+mod unharmed;

@@ -1,0 +1,98 @@
+//! Publishing is asked for, checked, and its failures are counted.
+
+use std::path::Path;
+
+use super::support::*;
+
+fn publish(file: &Path, more: &[&str]) -> Said {
+    joinscope()
+        .args(["recording", "publish", file.to_str().unwrap(), "--brokers", &kafka().brokers])
+        .args(more)
+        .output()
+        .unwrap()
+        .into()
+}
+
+/// Records `topic` and deletes it.
+fn recorded_and_gone(topic: &str, partitions: i32, folder: &Path) -> std::path::PathBuf {
+    make_topic(topic, partitions, &[]);
+    produce_numbers(topic, partitions, 6);
+    let file = folder.join("r.mcap");
+    record(topic, &file, &[]);
+    delete_topic(topic);
+    file
+}
+
+#[test]
+fn nothing_is_sent_without_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recorded_and_gone("unasked", 2, folder.path());
+    let said = publish(&file, &["--create-topics"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("nothing was sent: --write does so"), "{}", said.err);
+    assert!(said.out.contains("would send 6 records"), "{}", said.out);
+    assert!(said.out.contains("to be made, with 2 partitions"), "{}", said.out);
+    assert!(!topic_names().contains(&"unasked".to_owned()));
+}
+
+#[test]
+fn topics_are_made_only_when_asked_and_partitions_must_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = recorded_and_gone("fitting", 2, folder.path());
+    let said = publish(&file, &["--write"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("fitting is not on the cluster"), "{}", said.err);
+    assert!(said.err.contains("--create-topics"), "{}", said.err);
+    assert!(!topic_names().contains(&"fitting".to_owned()));
+    make_topic("fitting", 1, &[]);
+    let said = publish(&file, &["--write"]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.err.contains("has 1 partitions on the cluster, the recording has 2"),
+        "{}",
+        said.err
+    );
+    let said = publish(&file, &["--write", "--topics", "other"]);
+    assert!(said.err.contains("other is not in the recording"), "{}", said.err);
+}
+
+#[test]
+fn records_that_the_cluster_refuses_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    make_topic("small", 1, &[]);
+    let large = vec![b'x'; 5000];
+    produce(
+        "small",
+        &[
+            Sent { timestamp: 1, value: Some(b"fits"), ..Sent::default() },
+            Sent { timestamp: 2, value: Some(&large), ..Sent::default() },
+        ],
+    );
+    let file = folder.path().join("r.mcap");
+    record("small", &file, &[]);
+    delete_topic("small");
+    make_topic("small", 1, &[("max.message.bytes", "1000")]);
+    // One batch each: what is too large must not take the other with it.
+    let config = folder.path().join("p.properties");
+    std::fs::write(&config, "batch.num.messages=1\ncompression.type=none\n").unwrap();
+    let said = publish(&file, &["--write", "--json", "--config", config.to_str().unwrap()]);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["delivered"], 1, "{answer}");
+    assert_eq!(answer["failed"], 1, "{answer}");
+}
+
+#[test]
+fn the_recorded_pace_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    make_topic("paced", 1, &[]);
+    let at = |timestamp| Sent { timestamp, value: Some(b"x"), ..Sent::default() };
+    produce("paced", &[at(1_000), at(1_400), at(1_900)]);
+    let file = folder.path().join("r.mcap");
+    record("paced", &file, &[]);
+    let said = publish(&file, &["--write", "--json", "--pace", "recorded"]);
+    let answer = said.json();
+    assert_eq!(answer["delivered"], 3);
+    // At least: a slow machine only adds to it.
+    assert!(answer["seconds"].as_f64().unwrap() >= 0.9, "{answer}");
+}
