@@ -262,8 +262,7 @@ impl Tiers {
 
     #[inline]
     fn pop(&mut self, watermark: i64) -> Option<Leaving> {
-        let (due, id) = self.memory.pop_due(watermark)?;
-        let slot = self.memory.remove(id);
+        let (due, slot) = self.memory.pop_due(watermark)?;
         Some(Leaving {
             due,
             row: slot.reference(),

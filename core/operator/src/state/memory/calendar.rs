@@ -4,8 +4,21 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::super::Due;
-use super::index::Index;
+use super::index::{Index, tag};
 use super::slot::{Slab, SlotId};
+
+/// A row that leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    pub due: Due,
+    pub id: SlotId,
+    /// Of its key in the index.
+    pub tag: u32,
+}
+
+/// So many rows are brought near at a time: together that is several times
+/// faster than one by one, and so few are still near when they are needed.
+const NEAR: usize = 32;
 
 /// When each row leaves. A timer is four bytes until its bucket is reached:
 /// its time stands in the row. A timer whose row has gone elsewhere meanwhile
@@ -21,9 +34,11 @@ pub struct Calendar {
     /// Buckets up to this one have been reached.
     reached: Option<i64>,
     /// Their rows, the next one last.
-    sorted: Vec<(Due, SlotId)>,
+    sorted: Vec<Timer>,
+    /// How many of them have not been brought near.
+    far: usize,
     /// Rows that came into a bucket already reached.
-    heap: BinaryHeap<Reverse<(Due, SlotId)>>,
+    heap: BinaryHeap<Reverse<Timer>>,
     /// Lower bound of all times.
     earliest: i64,
 }
@@ -40,6 +55,7 @@ impl Calendar {
             timers: 0,
             reached: None,
             sorted: Vec::new(),
+            far: 0,
             heap: BinaryHeap::new(),
             earliest: i64::MAX,
         }
@@ -65,15 +81,15 @@ impl Calendar {
         // Vectors that grow by doubling are three quarters full.
         self.timers * size_of::<SlotId>() * 4 / 3
             + self.buckets.len() * 48
-            + (self.sorted.len() + self.heap.len()) * size_of::<(Due, SlotId)>()
+            + (self.sorted.len() + self.heap.len()) * size_of::<Timer>()
     }
 
     #[inline]
-    pub fn insert(&mut self, due: Due, id: SlotId) {
+    pub fn insert(&mut self, due: Due, id: SlotId, tag: u32) {
         self.earliest = self.earliest.min(due.due);
         let bucket = due.due >> self.width_bits;
         if self.reached.is_some_and(|reached| bucket <= reached) {
-            self.heap.push(Reverse((due, id)));
+            self.heap.push(Reverse(Timer { due, id, tag }));
         } else {
             self.buckets.entry(bucket).or_default().push(id);
             self.timers += 1;
@@ -87,16 +103,16 @@ impl Calendar {
     }
 
     /// The next row that leaves at this watermark, by [`Due`].
-    pub fn pop(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<(Due, SlotId)> {
+    pub fn pop(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
         loop {
-            let sorted = self.sorted.last().map(|(due, _)| *due);
-            let late = self.heap.peek().map(|Reverse((due, _))| *due);
+            let sorted = self.sorted.last().map(|timer| timer.due);
+            let late = self.heap.peek().map(|Reverse(timer)| timer.due);
             let first = match (sorted, late) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
             let Some(first) = first else {
-                if self.open(watermark, slab, index) {
+                if self.open(watermark, slab) {
                     continue;
                 }
                 return None;
@@ -105,16 +121,30 @@ impl Calendar {
                 self.earliest = first.due;
                 return None;
             }
-            let (due, id) =
-                if sorted == Some(first) { self.sorted.pop()? } else { self.heap.pop()?.0 };
-            if slab.get(id).is(&due) {
-                return Some((due, id));
+            let timer = if sorted == Some(first) {
+                if self.sorted.len() <= self.far {
+                    self.bring_near(slab, index);
+                }
+                self.sorted.pop()?
+            } else {
+                self.heap.pop()?.0
+            };
+            if slab.get(timer.id).is(&timer.due) {
+                return Some(timer);
             }
         }
     }
 
+    fn bring_near(&mut self, slab: &Slab, index: &Index) {
+        self.far = self.sorted.len().saturating_sub(NEAR);
+        let next = &self.sorted[self.far..];
+        let entries = next.iter().fold(0, |sum, timer| sum ^ index.peek(timer.tag));
+        let rows = next.iter().fold(0, |sum, timer| sum ^ slab.get(timer.id).time);
+        std::hint::black_box((entries, rows));
+    }
+
     /// Puts the next bucket in order, if the watermark has reached it.
-    fn open(&mut self, watermark: i64, slab: &Slab, index: &Index) -> bool {
+    fn open(&mut self, watermark: i64, slab: &Slab) -> bool {
         let Some(entry) = self.buckets.first_entry() else {
             self.earliest = i64::MAX;
             return false;
@@ -128,21 +158,21 @@ impl Calendar {
         let ids = entry.remove();
         self.timers -= ids.len();
         self.reached = Some(bucket);
-        let mut near = 0;
-        for id in ids {
-            let due = self.due_of(id, slab);
-            let slot = slab.get(id);
-            // Else the row has gone, and another one took its slot.
-            if slot.live() && due.due >> self.width_bits == bucket {
-                // Its entry will be looked up soon: all at once is much
-                // faster than one by one, as the memory serves them together.
-                near ^= index.peek(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
-                self.sorted.push((due, id));
+        for ids in ids.chunks(NEAR) {
+            std::hint::black_box(ids.iter().fold(0, |sum, &id| sum ^ slab.get(id).time));
+            for &id in ids {
+                let due = self.due_of(id, slab);
+                let slot = slab.get(id);
+                // Else the row has gone, and another one took its slot.
+                if slot.live() && due.due >> self.width_bits == bucket {
+                    let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
+                    self.sorted.push(Timer { due, id, tag });
+                }
             }
         }
-        std::hint::black_box(near);
         self.sorted.sort_unstable_by(|a, b| b.cmp(a));
         self.sorted.dedup();
+        self.far = self.sorted.len();
         true
     }
 
@@ -166,8 +196,9 @@ impl Calendar {
             !ids.is_empty()
         });
         self.timers = timers;
-        self.sorted.retain(|(due, id)| slab.get(*id).is(due));
-        self.heap.retain(|Reverse((due, id))| slab.get(*id).is(due));
+        self.sorted.retain(|timer| slab.get(timer.id).is(&timer.due));
+        self.far = self.sorted.len();
+        self.heap.retain(|Reverse(timer)| slab.get(timer.id).is(&timer.due));
     }
 }
 

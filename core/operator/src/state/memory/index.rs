@@ -42,8 +42,9 @@ pub struct Index {
     grouped: usize,
 }
 
+/// What the table keeps of a key's hash.
 #[inline]
-fn tag(hash: u64) -> u32 {
+pub fn tag(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
@@ -55,14 +56,14 @@ impl Index {
 
     /// Brings what is known of a key near; what it gives says nothing.
     #[inline]
-    pub fn peek(&self, hash: u64) -> u64 {
-        self.table.peek(tag(hash))
+    pub fn peek(&self, tag: u32) -> u64 {
+        self.table.peek(tag)
     }
 
-    /// The first slot of a chain, most likely that of the key with this hash.
+    /// The first slot of a chain, most likely that of a key with this tag.
     #[inline]
-    pub fn first(&self, hash: u64) -> Option<SlotId> {
-        let at = self.table.find(tag(hash), |_| true)?;
+    pub fn first(&self, tag: u32) -> Option<SlotId> {
+        let at = self.table.find(tag, |_| true)?;
         Some(self.table.get(at)).filter(|rows| rows & GROUP == 0)
     }
 
@@ -106,10 +107,9 @@ impl Index {
         }
     }
 
-    /// Adds the row in slot `id`, which has this key's hash.
+    /// Adds the row in slot `id`, whose key has this tag.
     #[inline]
-    pub fn insert(&mut self, hash: u64, id: SlotId, slab: &mut Slab) {
-        let tag = tag(hash);
+    pub fn insert(&mut self, tag: u32, id: SlotId, slab: &mut Slab) {
         let key = slab.get(id).key.bytes();
         let Some(at) = self.table.find(tag, |rows| key_of(rows, slab, &self.groups) == key) else {
             return self.table.insert(tag, id);
@@ -140,10 +140,10 @@ impl Index {
 
     /// Takes the row in slot `id` out; the slot itself stays.
     #[inline]
-    pub fn remove(&mut self, hash: u64, id: SlotId, slab: &mut Slab) {
+    pub fn remove(&mut self, tag: u32, id: SlotId, slab: &mut Slab) {
         let row = slab.get(id);
         let same = |rows| rows == id || key_of(rows, slab, &self.groups) == row.key.bytes();
-        let Some(at) = self.table.find(tag(hash), same) else { return };
+        let Some(at) = self.table.find(tag, same) else { return };
         let rows = self.table.get(at);
         if rows & GROUP != 0 {
             return self.remove_grouped(at, id, slab);

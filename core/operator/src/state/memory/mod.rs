@@ -11,8 +11,8 @@ mod tests;
 pub use calendar::gone;
 pub use slot::{Slot, SlotId};
 
-use calendar::Calendar;
-use index::Index;
+use calendar::{Calendar, Timer};
+use index::{Index, tag};
 use slot::{CHANGED, HELD, Slab, WARM};
 
 use super::{Delta, Due, Folded, Row, StateError};
@@ -135,9 +135,9 @@ impl Memory {
 
     /// Brings near what is known of keys with these hashes.
     pub fn near(&self, hashes: &[u64]) {
-        let entries = hashes.iter().fold(0, |sum, &hash| sum ^ self.index.peek(hash));
+        let entries = hashes.iter().fold(0, |sum, &hash| sum ^ self.index.peek(tag(hash)));
         let rows = hashes.iter().fold(0, |sum, &hash| {
-            sum ^ self.index.first(hash).map_or(0, |id| self.slab.get(id).time)
+            sum ^ self.index.first(tag(hash)).map_or(0, |id| self.slab.get(id).time)
         });
         std::hint::black_box((entries, rows));
     }
@@ -186,7 +186,7 @@ impl Memory {
 
     #[inline]
     fn place(&mut self, row: Row) -> Result<SlotId, StateError> {
-        let (due, hash) = (self.due(&row), row.key.hash64());
+        let (due, tag) = (self.due(&row), tag(row.key.hash64()));
         let mut slot = Slot::pack(row);
         slot.set(WARM);
         self.heap += slot.heap();
@@ -196,17 +196,14 @@ impl Memory {
                     .to_owned(),
             ));
         };
-        self.index.insert(hash, id, &mut self.slab);
-        self.calendar.insert(due, id);
+        self.index.insert(tag, id, &mut self.slab);
+        self.calendar.insert(due, id, tag);
         Ok(id)
     }
 
-    /// Takes the row out of a slot that [`Memory::pop_due`] gave, or any other.
-    #[inline]
-    pub fn remove(&mut self, id: SlotId) -> Slot {
-        let slot = self.slab.get(id);
-        let hash = xxhash_rust::xxh3::xxh3_64(slot.key.bytes());
-        self.index.remove(hash, id, &mut self.slab);
+    /// Takes the row out of a slot.
+    fn remove(&mut self, id: SlotId, tag: u32) -> Slot {
+        self.index.remove(tag, id, &mut self.slab);
         let slot = self.slab.remove(id);
         self.heap -= slot.heap();
         if slot.has(HELD) {
@@ -223,11 +220,11 @@ impl Memory {
         self.calendar.may_be_due(watermark)
     }
 
-    /// The next row that the watermark has passed, by [`Due`]; it is to be
-    /// removed before the next call.
+    /// Takes out the next row that the watermark has passed, by [`Due`].
     #[inline]
-    pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, SlotId)> {
-        self.calendar.pop(watermark, &self.slab, &self.index)
+    pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, Slot)> {
+        let Timer { due, id, tag } = self.calendar.pop(watermark, &self.slab, &self.index)?;
+        Some((due, self.remove(id, tag)))
     }
 
     /// Takes out rows that have not been in use for longest, about, until
@@ -248,7 +245,8 @@ impl Memory {
                 slot.clear(WARM);
                 continue;
             }
-            let row = self.remove(id).unpack();
+            let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
+            let row = self.remove(id, tag).unpack();
             out.push((self.due(&row), row));
         }
         self.calendar.purge(&self.slab);

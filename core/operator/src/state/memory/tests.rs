@@ -30,8 +30,7 @@ fn random(seed: &mut u64) -> u64 {
 
 fn drain(memory: &mut Memory, watermark: i64) -> Vec<Due> {
     std::iter::from_fn(|| {
-        let (due, id) = memory.pop_due(watermark)?;
-        memory.remove(id);
+        let (due, _) = memory.pop_due(watermark)?;
         Some(due)
     })
     .collect()
