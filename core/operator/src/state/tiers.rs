@@ -235,6 +235,12 @@ impl Tiers {
 
     /// Merges what leaves memory with the cold rows that were taken out.
     fn leave_until(&mut self, watermark: i64, each: &mut impl FnMut(Leaving)) {
+        if self.cold_due.is_empty() {
+            while let Some(leaving) = self.pop(watermark) {
+                each(leaving);
+            }
+            return;
+        }
         let mut next = self.pop(watermark);
         loop {
             let cold_first = match (&next, self.cold_due.last()) {
