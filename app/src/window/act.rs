@@ -2,7 +2,6 @@
 //! or the selection.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
@@ -22,7 +21,7 @@ impl App {
     pub(super) fn act(&mut self, command: Command) {
         match command {
             Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
-            Command::Open(path) => self.open(path),
+            Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenSample => match opening::sample() {
                 Some(path) => self.open(path),
                 None => self.errors.add("Opening the sample", "sample-data is not where the program looks for it: beside the program, or in the current folder"),
@@ -35,7 +34,6 @@ impl App {
                     self.open(path);
                 }
             }
-            Command::UseRecording(path) => self.open(path),
             Command::Run(sets) => self.check_then_run(sets),
             Command::RunAnyway => self.run_checked(),
             Command::DoNotRun => self.checking.forget(),
@@ -52,7 +50,6 @@ impl App {
             }
             Command::ShowErrors => self.dialog = Some(Dialog::Errors),
             Command::ShowAbout => self.dialog = Some(Dialog::About),
-            Command::CloseDialog => self.dialog = None,
             Command::ShowPanel(panel) => self.layout.show_panel(panel),
             Command::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
 
@@ -168,7 +165,7 @@ impl App {
                     self.commands.push(Command::Run(Vec::new()));
                 }
             }
-            Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, beside),
+            Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, &beside),
             Opened::Run { run, pipeline, recording, runs } => {
                 let in_progress = run.is_in_progress();
                 self.show_doc(Doc {
@@ -199,7 +196,7 @@ impl App {
 
     /// A pipeline runs over the recording that is open, else over the one that
     /// lies beside it and has its topics, else it waits for one.
-    fn show_pipeline(&mut self, pipeline: PipelineDoc, beside: Vec<PathBuf>) {
+    fn show_pipeline(&mut self, pipeline: PipelineDoc, beside: &[PathBuf]) {
         if let Some(recording) = self.doc.recording.clone() {
             let runs = std::mem::take(&mut self.doc.runs);
             self.show_doc(Doc {
@@ -212,7 +209,7 @@ impl App {
             return;
         }
         self.show_doc(Doc { pipeline: Some(pipeline), ..Doc::default() });
-        if let [only] = beside.as_slice() {
+        if let [only] = beside {
             self.commands.push(Command::UseRecording(only.clone()));
         }
     }
@@ -233,8 +230,9 @@ impl App {
         self.cursor = Cursor::default();
         self.cursor.speed = speed;
         self.cursor.set_len(self.doc.arrivals());
-        if self.doc.in_progress {
-            self.cursor.end(true);
+        if self.doc.run.is_some() {
+            // How it ended, or its head.
+            self.cursor.end(self.doc.in_progress);
         }
     }
 

@@ -70,6 +70,8 @@ pub struct App {
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
     pub(super) following: Following,
+    /// Where the next run goes; `None`: the platform's place.
+    pub(super) run_into: Option<PathBuf>,
     pub(super) seek: Slot<Seek, Option<RowView>>,
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
@@ -117,6 +119,7 @@ impl App {
             checking: Checking::default(),
             running: None,
             following: Following::default(),
+            run_into: None,
             seek: Slot::default(),
             seeking: None,
             dialog: None,
@@ -142,6 +145,7 @@ impl App {
             || self.opening.is_open()
             || self.checking.is_open()
             || self.seeking.is_some()
+            || self.running.is_some()
             || !self.commands.is_empty()
     }
 
@@ -150,16 +154,19 @@ impl App {
         &self.errors
     }
 
+    #[cfg(test)]
     #[must_use]
     pub fn doc(&self) -> &Doc {
         &self.doc
     }
 
+    #[cfg(test)]
     #[must_use]
     pub fn cursor(&self) -> &Cursor {
         &self.cursor
     }
 
+    #[cfg(test)]
     #[must_use]
     pub fn selection(&self) -> Option<Selection> {
         self.selection

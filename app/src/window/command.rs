@@ -40,8 +40,6 @@ pub enum Command {
     Zoom(i8),
     ShowErrors,
     ShowAbout,
-    /// Closes the dialog in front.
-    CloseDialog,
     ShowPanel(Panel),
     Quit,
 

@@ -27,8 +27,6 @@ impl RecordingDoc {
 /// A pipeline that is open.
 #[derive(Clone)]
 pub struct PipelineDoc {
-    /// Where it was read from; a run's own copy has none.
-    pub path: Option<PathBuf>,
     /// For messages.
     pub file: String,
     pub text: String,

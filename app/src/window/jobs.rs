@@ -168,11 +168,6 @@ where
     pub fn again(&mut self) {
         self.asked = None;
     }
-
-    /// Forgets question and answer: another run was opened.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 fn answer_all<Q, A>(shared: &Mutex<Inner<Q, A>>, open: &AtomicUsize, repaint: &egui::Context) {

@@ -57,7 +57,7 @@ impl Layout {
         let tables = tiles.insert_tab_tile(vec![records, outputs]);
         let root = Linear::new_binary(LinearDir::Vertical, [watermarks, tables], 0.4);
         let root = tiles.insert_container(Container::Linear(root));
-        Self { tree: Tree::new(egui::Id::new("run"), root, tiles) }
+        Self { tree: Tree::new(egui::Id::unique("run"), root, tiles) }
     }
 
     /// A recording without a run has no verdicts, outputs or watermarks.
@@ -65,7 +65,7 @@ impl Layout {
     pub fn of_recording() -> Self {
         let mut tiles = Tiles::default();
         let root = tiles.insert_pane(Panel::Records);
-        Self { tree: Tree::new(egui::Id::new("recording"), root, tiles) }
+        Self { tree: Tree::new(egui::Id::unique("recording"), root, tiles) }
     }
 
     /// Brings a panel to the front of its place.
@@ -74,6 +74,7 @@ impl Layout {
     }
 
     /// Panels that are in sight.
+    #[cfg(test)]
     #[must_use]
     pub fn in_sight(&self) -> Vec<Panel> {
         let active = self.tree.active_tiles();

@@ -79,7 +79,6 @@ fn open(path: &Path) -> Result<Opened, String> {
 fn open_pipeline(path: &Path) -> Result<Opened, String> {
     let read = PipelineFile::open(path, &[]).map_err(|e| e.to_string())?;
     let pipeline = PipelineDoc {
-        path: Some(path.to_owned()),
         file: path.display().to_string(),
         text: read.text_to_keep(),
         pipeline: Arc::new(read.pipeline),
@@ -105,7 +104,6 @@ fn open_run(dir: &Path) -> Result<Opened, String> {
     let run = Run::open(dir).map_err(|e| e.to_string())?;
     let doc = RunDoc::new(run.clone());
     let pipeline = PipelineDoc {
-        path: None,
         file: doc.manifest.start.pipeline_file.clone(),
         text: run.pipeline_text().to_owned(),
         pipeline: Arc::clone(run.pipeline()),

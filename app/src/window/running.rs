@@ -99,22 +99,23 @@ impl Running {
     #[must_use]
     pub fn status(&self) -> String {
         let p = self.control.progress();
-        let mut text = if self.control.is_cancelled() { "cancelling · " } else { "" }.to_owned();
-        text += &thousands(p.records);
-        if let Some(total) = p.total {
-            text += &format!(" of {}", thousands(total));
+        let mut parts = Vec::new();
+        if self.control.is_cancelled() {
+            parts.push("cancelling".to_owned());
         }
+        let of = p.total.map(|total| format!(" of {}", thousands(total))).unwrap_or_default();
+        parts.push(thousands(p.records) + &of);
         if p.seconds > 0.5 {
             let rate = p.records as f64 / p.seconds;
-            text += &format!(" · {}/s", short_count(rate as u64));
+            parts.push(format!("{}/s", short_count(rate as u64)));
             if let Some(total) = p.total
                 && rate > 1.0
             {
                 let left = total.saturating_sub(p.records) as f64 / rate;
-                text += &format!(" · {left:.0} s left");
+                parts.push(format!("{left:.0} s left"));
             }
         }
-        text
+        parts.join(" · ")
     }
 
     #[must_use]
@@ -154,7 +155,7 @@ impl App {
             text: pipeline.text.clone(),
             overrides,
             recording: recording.recording.clone(),
-            out: None,
+            out: self.run_into.take(),
         };
         self.checking.number += 1;
         self.checking.asked = None;
@@ -204,7 +205,7 @@ impl App {
         if let Some(running) = &mut self.running {
             self.ctx.request_repaint_after(Duration::from_millis(100));
             if running.dir.is_none() {
-                running.dir = lock(&running.shared.dir).clone();
+                running.dir.clone_from(&lock(&running.shared.dir));
             }
             let done = lock(&running.shared.done).take();
             if let Some(done) = done {

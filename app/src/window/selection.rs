@@ -64,11 +64,6 @@ impl History {
         self.past.push(here);
         Some(place)
     }
-
-    /// Another run or recording was opened: its places are other places.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]

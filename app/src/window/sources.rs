@@ -63,6 +63,15 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         topics(app, ui, &doc);
         notes(ui, &doc);
     }
+    if let (None, Some(run)) = (&app.doc.recording, &app.doc.run) {
+        let path = run.manifest.start.recording.path.clone();
+        let name = file_name(&path);
+        let shown = ListRow { mark: Mark::Recording, ..row(&name, "not found") };
+        let hover = format!("Not at {}: open it from where it is now", path.display());
+        if list_row(ui, &shown).on_hover_text(hover).clicked() {
+            app.commands.push(Command::ShowOpen);
+        }
+    }
     let open = app.doc.recording.as_ref().map(|r| r.recording.path().to_owned());
     for path in app.settings.recent.clone() {
         let is_open =
@@ -154,7 +163,8 @@ fn about_partition(p: &PartitionInfo) -> String {
     let mut text = format!("{}: {}, {offsets}", p.topic_partition, plural(p.records, "record"));
     if let Some((from, to)) = p.timestamps {
         let times = super::times::Times::new(&super::times::Zone::Utc, from, to);
-        text += &format!("\ntimestamps {} to {}", times.full(from), times.full(to));
+        let range = format!("\ntimestamps {} to {}", times.full(from), times.full(to));
+        text.push_str(&range);
     }
     text
 }

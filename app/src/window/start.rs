@@ -10,7 +10,7 @@ use super::theme::fonts::icon;
 use super::theme::{RADIUS, SMALL, TEXT, Tokens, fonts};
 use super::widgets::{ListRow, Mark, button, group, icon_button, list_row, text};
 
-const WIDTH: f32 = 560.0;
+const WIDTH: f32 = 640.0;
 
 /// How a cluster is recorded.
 const RECORD: &str =
@@ -31,12 +31,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     ui.set_width(WIDTH);
     text(ui, "Joinscope", fonts::semibold(24.0), t.text);
-    text(
-        ui,
-        "Records what Kafka topics hold, joins it here, and says for every record what happened to it and why",
-        fonts::regular(TEXT),
-        t.second,
-    );
+    let what = "Records what Kafka topics hold, joins it here, and says for every record what happened to it and why";
+    let what = egui::RichText::new(what).font(fonts::regular(TEXT + 1.0)).color(t.second);
+    ui.add(egui::Label::new(what).wrap());
     ui.add_space(12.0);
     if let Some(session) = app.left.clone() {
         restore(app, ui, &session, t);

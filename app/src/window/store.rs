@@ -61,8 +61,10 @@ fn parse(order: &RunOrder) -> std::result::Result<Pipeline, String> {
 
 /// Checks a pipeline against a recording before it runs.
 pub fn check(order: &RunOrder) -> std::result::Result<Checked, String> {
-    parse(order)?;
-    Ok(Checked::default())
+    let pipeline = parse(order)?;
+    let report = joinscope_core::analyses::check::check(&pipeline, &order.recording, || true)
+        .map_err(|e| e.to_string())?;
+    Ok(Checked { reasons: report.reasons() })
 }
 
 /// Runs, and tells `begun` where as soon as the folder is there.

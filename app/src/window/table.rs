@@ -31,7 +31,7 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     Empty,
-    /// A figure or a name, in JetBrains Mono.
+    /// A figure or a name, in `JetBrains` Mono.
     Mono(String),
     /// Words, in second colour.
     Words(String),
@@ -117,7 +117,7 @@ pub struct Laid {
 }
 
 impl Laid {
-    /// Signs of JetBrains Mono that fit into a column.
+    /// Signs of `JetBrains` Mono that fit into a column.
     #[must_use]
     pub fn chars(&self, ui: &Ui, column: usize) -> usize {
         let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
@@ -126,11 +126,6 @@ impl Laid {
 }
 
 impl Table {
-    #[must_use]
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
     /// Brings a row into sight at the next frame.
     pub fn reveal(&mut self, row: u64) {
         self.reveal = Some(row);
@@ -413,7 +408,7 @@ fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool
     if let Some(ground) = ground {
         painter.rect_filled(rect, 0, ground);
     }
-    let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.55) } else { c };
+    let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.62) } else { c };
     for ((column, at), cell) in laid.columns.iter().zip(&row.cells) {
         let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
         let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));

@@ -191,12 +191,10 @@ fn look() {
             }
         }
     }
-    for (name, path) in [("recording", "feed/feed.mcap")] {
-        let wanted =
-            Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
-        match picture(&dir.join(path), &wanted) {
-            Ok(image) => image.save(dir.join(format!("{name}.png"))).unwrap(),
-            Err(e) => panic!("{name}: {e:?}"),
-        }
+    let wanted =
+        Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
+    match picture(&dir.join("feed/feed.mcap"), &wanted) {
+        Ok(image) => image.save(dir.join("recording.png")).unwrap(),
+        Err(e) => panic!("{e:?}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 /// No string longer than this reaches layout.
 pub const LONGEST: usize = 512;
@@ -83,7 +84,8 @@ pub fn from_bytes(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
+            // Writing into a text cannot fail.
+            let _ = write!(out, "\\x{b:02x}");
         }
     }
     out

@@ -126,6 +126,9 @@ const STEPS: [i64; 29] = [
     2_592_000_000,
 ];
 
+/// Of 365.25 days, ms.
+const YEAR: i64 = 31_557_600_000;
+
 /// The smallest countable step that is at least `least` ms.
 #[must_use]
 pub fn tick_step(least: i64) -> i64 {
@@ -133,7 +136,6 @@ pub fn tick_step(least: i64) -> i64 {
         return step;
     }
     // Beyond months: years, in ones, twos and fives.
-    const YEAR: i64 = 31_557_600_000;
     let mut unit = YEAR;
     loop {
         for m in [1, 2, 5] {

@@ -9,6 +9,7 @@ use joinscope_operator::verdict::Verdict;
 use super::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
 
 /// A button; its text is its accessible name unless another is given.
+#[allow(clippy::struct_excessive_bools)] // each is a look of its own
 pub struct Button<'a> {
     text: &'a str,
     name: Option<&'a str>,
@@ -18,8 +19,23 @@ pub struct Button<'a> {
     primary: bool,
     plain: bool,
     selected: bool,
-    mono: bool,
     enabled: bool,
+}
+
+/// A part of a button.
+enum ButtonPart {
+    Text(std::sync::Arc<egui::Galley>),
+    /// The sign of a join, which text fonts lack.
+    Bowtie,
+}
+
+impl ButtonPart {
+    fn width(&self) -> f32 {
+        match self {
+            Self::Text(galley) => galley.size().x,
+            Self::Bowtie => 13.0,
+        }
+    }
 }
 
 /// A button with text.
@@ -34,7 +50,6 @@ pub fn button(text: &str) -> Button<'_> {
         primary: false,
         plain: false,
         selected: false,
-        mono: false,
         enabled: true,
     }
 }
@@ -91,11 +106,6 @@ impl<'a> Button<'a> {
     }
 
     #[must_use]
-    pub fn mono(self) -> Self {
-        Self { mono: true, ..self }
-    }
-
-    #[must_use]
     pub fn enabled(self, enabled: bool) -> Self {
         Self { enabled, ..self }
     }
@@ -109,29 +119,30 @@ impl<'a> Button<'a> {
             (_, false) => t.third,
         };
         let painter = ui.painter().clone();
-        let font = match (self.mono, self.primary) {
-            (true, _) => fonts::mono(SMALL),
-            (_, true) => fonts::semibold(TEXT),
-            _ => fonts::regular(TEXT),
+        let font = if self.primary { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
+        let layout = |text: &str, font, colour| {
+            ButtonPart::Text(painter.layout_no_wrap(text.to_owned(), font, colour))
         };
         let mut parts = Vec::new();
         if let Some((icon, filled)) = self.icon {
             let font = if filled { fonts::icons_filled(TEXT) } else { fonts::icons(TEXT + 2.0) };
-            parts.push(painter.layout_no_wrap(icon.to_owned(), font, ink));
+            parts.push(layout(icon, font, ink));
         }
-        if !self.text.is_empty() {
-            parts.push(painter.layout_no_wrap(self.text.to_owned(), font, ink));
+        for (i, text) in self.text.split(" ⋈ ").filter(|t| !t.is_empty()).enumerate() {
+            if i > 0 {
+                parts.push(ButtonPart::Bowtie);
+            }
+            parts.push(layout(text, font.clone(), ink));
         }
         if let Some(second) = self.second {
             let colour = if self.primary { ink } else { t.second };
-            parts.push(painter.layout_no_wrap(second.to_owned(), fonts::regular(TEXT), colour));
+            parts.push(layout(second, fonts::regular(TEXT), colour));
         }
         if self.caret {
-            let font = fonts::icons(11.0);
-            parts.push(painter.layout_no_wrap(fonts::icon::DOWN.to_owned(), font, t.second));
+            parts.push(layout(fonts::icon::DOWN, fonts::icons(11.0), t.second));
         }
         let gap = 6.0;
-        let width: f32 = parts.iter().map(|p| p.size().x).sum::<f32>()
+        let width: f32 = parts.iter().map(ButtonPart::width).sum::<f32>()
             + gap * parts.len().saturating_sub(1) as f32;
         let only_icon = parts.len() == 1 && self.icon.is_some();
         let pad = if only_icon { (26.0 - width) / 2.0 } else { 9.0 };
@@ -139,9 +150,12 @@ impl<'a> Button<'a> {
         let (rect, response) = ui.allocate_exact_size(vec2(width + 2.0 * pad, 26.0), sense);
         let name = self.name.unwrap_or(self.text);
         let enabled = self.enabled && ui.is_enabled();
-        response.widget_info(|| match self.selected {
-            true => WidgetInfo::selected(Role::Button, enabled, true, name),
-            false => WidgetInfo::labeled(Role::Button, enabled, name),
+        response.widget_info(|| {
+            if self.selected {
+                WidgetInfo::selected(Role::Button, enabled, true, name)
+            } else {
+                WidgetInfo::labeled(Role::Button, enabled, name)
+            }
         });
         if ui.is_rect_visible(rect) {
             let hot = response.hovered() || response.has_focus();
@@ -161,9 +175,18 @@ impl<'a> Button<'a> {
             painter.rect(rect, BUTTON_RADIUS, fill, line, StrokeKind::Inside);
             let mut x = rect.left() + pad;
             for part in parts {
-                let size = part.size();
-                painter.galley(pos2(x, rect.center().y - size.y / 2.0), part, ink);
-                x += size.x + gap;
+                let width = part.width();
+                match part {
+                    ButtonPart::Text(galley) => {
+                        let top = rect.center().y - galley.size().y / 2.0;
+                        painter.galley(pos2(x, top), galley, ink);
+                    }
+                    ButtonPart::Bowtie => {
+                        let at = pos2(x + width / 2.0, rect.center().y);
+                        painter.add(bowtie(at, ink));
+                    }
+                }
+                x += width + gap;
             }
         }
         match self.name {
@@ -171,6 +194,13 @@ impl<'a> Button<'a> {
             _ => response,
         }
     }
+}
+
+/// The sign of a join, ⋈.
+fn bowtie(c: Pos2, colour: Color32) -> Shape {
+    let (w, h) = (5.5, 4.0);
+    let points = vec![c + vec2(-w, -h), c + vec2(-w, h), c + vec2(w, -h), c + vec2(w, h)];
+    Shape::closed_line(points, Stroke::new(1.2, colour))
 }
 
 /// Text in a colour and font, one line, cut with `…` where it does not fit.
@@ -282,9 +312,9 @@ pub fn fit(ui: &Ui, label: &str, font: &FontId, room: f32) -> String {
     while least < most {
         let half = usize::midpoint(least, most + 1);
         if width(&super::text::elide(&label, half)) <= room {
-            least = half
+            least = half;
         } else {
-            most = half - 1
+            most = half - 1;
         }
     }
     super::text::elide(&label, least)

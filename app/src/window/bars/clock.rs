@@ -17,6 +17,7 @@ use crate::window::cursor::{Speed, State};
 use crate::window::text::thousands;
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::times::parse;
 use crate::window::widgets::{button, icon_button};
 
 use super::strip::ask_clock;
@@ -120,7 +121,7 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     });
     let times = app.times();
     let at = app.cursor.at();
-    let mut figure = |ui: &mut Ui, text: &str, colour: Color32, hover: String| {
+    let figure = |ui: &mut Ui, text: &str, colour: Color32, hover: String| {
         let label =
             egui::Label::new(egui::RichText::new(text).font(fonts::mono(SMALL)).color(colour));
         ui.add(label).on_hover_text(hover);
@@ -130,8 +131,48 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
         figure(ui, times.zone(), t.third, "Time zone".to_owned());
         figure(ui, &times.exact(ms), t.second, times.full(ms));
     }
-    let of = format!("of {}", thousands(app.cursor.len()));
-    figure(ui, &thousands(at), t.text, of);
+    go_to(app, ui, at);
+}
+
+/// The cursor's number; a press asks where to go.
+fn go_to(app: &mut App, ui: &mut Ui, at: u64) {
+    let figure = thousands(at);
+    let response = button(&figure).plain().name("Go to").show(ui);
+    let response = response
+        .on_hover_text(format!("of {}; press to go elsewhere", thousands(app.cursor.len())));
+    Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+        |ui| {
+            ui.set_min_width(260.0);
+            let field = egui::TextEdit::singleline(&mut app.strip.typed)
+                .hint_text("Arrival, time or record")
+                .font(fonts::mono(SMALL))
+                .desired_width(250.0);
+            let field = ui.add(field).accessible_name("Arrival, time or record");
+            if !field.has_focus() && !field.lost_focus() {
+                field.request_focus();
+            }
+            if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) {
+                let command = destination(app, &app.strip.typed);
+                app.strip.typed.clear();
+                app.commands.extend(command);
+                ui.close();
+            }
+        },
+    );
+}
+
+/// Where a typed text leads: a record's name, an arrival, else a time.
+fn destination(app: &App, typed: &str) -> Option<Command> {
+    if let Ok(name) = typed.parse() {
+        return Some(Command::SelectRecord(name));
+    }
+    let number: Option<u64> = typed.trim().replace(',', "").parse().ok();
+    if let Some(n) = number.filter(|n| *n < app.cursor.len()) {
+        return Some(Command::GoTo(n));
+    }
+    let near = app.clock.time(app.cursor.at() as f64) as i64;
+    let ms = parse(typed, near, &app.settings.zone)?;
+    Some(Command::GoTo(app.clock.arrival(ms as f64).round().max(0.0) as u64))
 }
 
 /// The density of the whole run with the cursor on it.

@@ -21,6 +21,8 @@ const SAMPLES: u64 = 128;
 pub struct Strip {
     clock: Slot<u64, ClockMap>,
     taken: Option<u64>,
+    /// What stands in the field that asks where to go.
+    pub(super) typed: String,
     pub(super) density: Slot<(u64, Range, usize), Arc<Density>>,
 }
 

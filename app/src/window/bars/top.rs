@@ -93,10 +93,8 @@ fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
         });
     }
     match &app.running {
-        Some(_) => {
-            if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() {
-                app.commands.push(Command::CancelRun);
-            }
+        Some(_) if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() => {
+            app.commands.push(Command::CancelRun);
         }
         None if app.doc.pipeline.is_some() && app.doc.recording.is_some() => {
             let run =
@@ -105,7 +103,7 @@ fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
                 app.commands.push(Command::Run(Vec::new()));
             }
         }
-        None => {}
+        _ => {}
     }
 }
 

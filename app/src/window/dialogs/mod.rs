@@ -59,7 +59,7 @@ fn modal(ctx: &Context, name: &str, width: f32, content: impl FnOnce(&mut Ui)) -
     let t = Tokens::of(ctx);
     let style = ctx.global_style();
     let shown =
-        Modal::new(Id::new(name)).frame(Frame::window(&style).fill(t.panel)).show(ctx, |ui| {
+        Modal::new(Id::unique(name)).frame(Frame::window(&style).fill(t.panel)).show(ctx, |ui| {
             ui.set_width(width);
             text(ui, name, fonts::semibold(TEXT + 2.0), t.text);
             ui.add_space(8.0);

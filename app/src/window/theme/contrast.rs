@@ -54,6 +54,7 @@ fn seen(colour: Color32, sight: &[[f32; 3]; 3]) -> [f32; 3] {
 }
 
 /// CIE L*a*b* of linear RGB, D65.
+#[allow(clippy::many_single_char_names)] // as the formula has them
 fn lab([r, g, b]: [f32; 3]) -> [f32; 3] {
     let f = |t: f32| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
     let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.950_47);

@@ -51,13 +51,13 @@ pub fn regular(size: f32) -> FontId {
     FontId::new(size, FontFamily::Proportional)
 }
 
-/// Inter SemiBold: titles and the numbers of a verdict's sentence.
+/// `Inter SemiBold`: titles and the numbers of a verdict's sentence.
 #[must_use]
 pub fn semibold(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name(SEMIBOLD.into()))
 }
 
-/// JetBrains Mono: every figure in a column or on an axis, names of records.
+/// `JetBrains` Mono: every figure in a column or on an axis, names of records.
 #[must_use]
 pub fn mono(size: f32) -> FontId {
     FontId::new(size, FontFamily::Monospace)
@@ -84,14 +84,11 @@ pub mod icon {
     pub const FIRST: &str = "\u{e5a4}";
     pub const LAST: &str = "\u{e5a6}";
     pub const CLOSE: &str = "\u{e4f6}";
-    pub const SEARCH: &str = "\u{e30c}";
     pub const OPEN: &str = "\u{e256}";
     pub const BACK: &str = "\u{e058}";
     pub const FORWARD: &str = "\u{e06c}";
     pub const COPY: &str = "\u{e1ca}";
     pub const WARNING: &str = "\u{e4e0}";
-    pub const CHECK: &str = "\u{e182}";
-    pub const MENU: &str = "\u{e2f0}";
     pub const RETRY: &str = "\u{e038}";
     pub const FILTER: &str = "\u{e266}";
 }

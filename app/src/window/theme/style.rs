@@ -75,8 +75,7 @@ fn visuals(t: &Tokens) -> Visuals {
         active: widget(t.hovered, t.accent, t.text),
         open: widget(t.hovered, t.line, t.text),
     };
-    v.selection =
-        Selection { bg_fill: t.selected, stroke: Stroke::new(1.0, t.accent), ..v.selection };
+    v.selection = Selection { bg_fill: t.selected, stroke: Stroke::new(1.0, t.accent) };
     v.hyperlink_color = t.accent;
     v.weak_text_color = Some(t.second);
     v.faint_bg_color = t.raised;

@@ -32,7 +32,7 @@ pub enum Inspected {
 
 /// A record as one input took it.
 pub struct Row {
-    pub row: RowView,
+    pub view: RowView,
     pub input: String,
     pub explained: Explanation,
     /// The record that made the verdict fall.
@@ -44,7 +44,7 @@ pub struct Row {
 
 /// An output and its records.
 pub struct Output {
-    pub output: OutputView,
+    pub view: OutputView,
     pub records: Vec<RowView>,
     pub more: usize,
 }
@@ -102,7 +102,7 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
             Some(recording) => value(run, recording, &row)?,
             None => None,
         },
-        row,
+        view: row,
     })
 }
 
@@ -131,5 +131,5 @@ fn output_of(run: &Run, n: u64) -> Result<Output, String> {
     let listed: Vec<u64> = output.rows.iter().take(RECORDS).copied().collect();
     let records = run.views(&listed).map_err(|e| e.to_string())?;
     let more = output.rows.len().saturating_sub(RECORDS);
-    Ok(Output { output, records, more })
+    Ok(Output { view: output, records, more })
 }

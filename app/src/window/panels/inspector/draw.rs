@@ -44,14 +44,8 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
         fonts::mono(SMALL),
         t.text,
     );
-    match (hover, cut) {
-        (Some(hover), _) => {
-            response.on_hover_text(hover);
-        }
-        (None, true) => {
-            response.on_hover_text(figure);
-        }
-        _ => {}
+    if let Some(hover) = hover.or_else(|| cut.then_some(figure)) {
+        response.on_hover_text(hover);
     }
 }
 
@@ -75,7 +69,7 @@ fn verdict_line(ui: &mut Ui, verdict: Verdict, extra: &str) {
 
 /// A record as one input took it.
 pub fn row(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row, shown: &mut value::Shown) {
-    let v = &r.row;
+    let v = &r.view;
     verdict_line(ui, v.verdict, &at_cursor(v, cx.cursor.at()));
     ui.add_space(2.0);
     sentence::show(ui, &r.explained.sentence, cx.commands);
@@ -110,7 +104,7 @@ fn at_cursor(row: &RowView, cursor: u64) -> String {
 }
 
 fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
-    let v = &r.row;
+    let v = &r.view;
     time(ui, cx, "Event time", v.event_time);
     time(ui, cx, "Watermark then", v.watermark);
     let arrived = format!("{} · {}", thousands(v.arrival), cx.times.exact(v.arrival_ms));
@@ -143,7 +137,7 @@ fn candidates(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     group(ui, "Candidates with this key");
     for c in &r.explained.candidates {
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
-        let name = elide(&c.record.to_string(), 22);
+        let name = elide(&c.record.to_string(), 18);
         let mut child = ui.new_child(
             egui::UiBuilder::new()
                 .max_rect(rect)
@@ -153,18 +147,16 @@ fn candidates(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         if link(&mut child, &name).on_hover_text(c.record.to_string()).clicked() {
             cx.commands.push(Command::SelectRecord(c.record.clone()));
         }
+        let left = child.min_rect().right() + 10.0;
         let distance = c.distance_ms.map(signed).unwrap_or_default();
-        let middle = rect.left() + rect.width() * 0.62;
-        ui.painter().text(
-            pos2(middle, rect.center().y),
-            egui::Align2::RIGHT_CENTER,
-            distance,
-            fonts::mono(SMALL),
-            t.text,
-        );
-        let at = Rect::from_x_y_ranges(middle + 12.0..=rect.right(), rect.y_range());
-        let why = egui::RichText::new(line(&c.why)).font(fonts::regular(SMALL)).color(t.second);
-        ui.place(at, egui::Label::new(why).truncate().halign(Align::Min));
+        let galley = ui.painter().layout_no_wrap(distance, fonts::mono(SMALL), t.text);
+        let middle = (rect.left() + 190.0).max(left + galley.size().x);
+        let top = rect.center().y - galley.size().y / 2.0;
+        ui.painter().galley(pos2(middle - galley.size().x, top), galley, t.text);
+        let at = Rect::from_x_y_ranges(middle + 10.0..=rect.right(), rect.y_range());
+        let why = line(&c.why).into_owned();
+        let shown = egui::RichText::new(&why).font(fonts::regular(SMALL)).color(t.second);
+        ui.place(at, egui::Label::new(shown).truncate().halign(Align::Min)).on_hover_text(why);
     }
     if r.explained.more_candidates > 0 {
         let more = format!("and {} more", thousands(r.explained.more_candidates));
@@ -183,7 +175,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     if r.explained.enough.is_empty() {
         return;
     }
-    let heading = match r.row.verdict {
+    let heading = match r.view.verdict {
         Verdict::Late => "It would not have been late with",
         _ => "The verdict would differ with",
     };
@@ -237,7 +229,7 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
             text(ui, &said, fonts::regular(SMALL), t.second);
         });
     }
-    let more = r.row.outputs.saturating_sub(r.outputs.len() as u64);
+    let more = r.view.outputs.saturating_sub(r.outputs.len() as u64);
     if more > 0 {
         text(ui, &format!("and {} more", thousands(more)), fonts::regular(SMALL), t.second);
     }
@@ -246,17 +238,17 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
 /// An output and its records.
 pub fn output(ui: &mut Ui, cx: &mut Cx<'_>, o: &Output) {
     let t = Tokens::of(ui.ctx());
-    let kind = kind_name(o.output.kind, o.output.correction);
+    let kind = kind_name(o.view.kind, o.view.correction);
     text(ui, kind, fonts::semibold(TEXT + 1.0), t.text);
     ui.add_space(4.0);
     ui.spacing_mut().item_spacing.y = 0.0;
-    time(ui, cx, "Time", Some(o.output.time));
-    number(ui, "Set off by arrival", &thousands(o.output.at), None);
-    number(ui, "Epoch", &thousands(o.output.epoch), None);
-    if o.output.correction > 0 {
-        number(ui, "Correction", &thousands(u64::from(o.output.correction)), None);
+    time(ui, cx, "Time", Some(o.view.time));
+    number(ui, "Set off by arrival", &thousands(o.view.at), None);
+    number(ui, "Epoch", &thousands(o.view.epoch), None);
+    if o.view.correction > 0 {
+        number(ui, "Correction", &thousands(u64::from(o.view.correction)), None);
     }
-    let labels = labels(o.output.labels, cx);
+    let labels = labels(o.view.labels, cx);
     if !labels.is_empty() {
         number(ui, "Labels", &labels, None);
     }

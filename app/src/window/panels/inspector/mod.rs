@@ -6,8 +6,6 @@ mod draw;
 mod sentence;
 mod value;
 
-use std::sync::Arc;
-
 use egui::{Margin, ScrollArea, Ui};
 
 use self::ask::{Inspected, Question};
@@ -45,7 +43,7 @@ impl Inspector {
         let inspected = answer.as_ref().and_then(|a| a.result.as_ref().ok());
         let name = match (cx.selection, inspected) {
             (None, _) => Panel::Inspector.title().to_owned(),
-            (_, Some(Inspected::Row(r))) => record_name(&r.row.record),
+            (_, Some(Inspected::Row(r))) => record_name(&r.view.record),
             (_, Some(Inspected::Record(v))) => record_name(&v.name),
             (Some(Selection::Output(n)), _) => format!("output {}", thousands(n)),
             (Some(Selection::Row(_)), _) => "…".to_owned(),

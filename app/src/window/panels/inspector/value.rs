@@ -94,9 +94,18 @@ fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
 fn whole(face: Face, value: &Value) -> String {
     match (face, &value.decoded, &value.record.value) {
         (Face::Decoded, Ok(json), _) => json.clone(),
-        (_, _, Some(raw)) => raw.iter().map(|b| format!("{b:02x}")).collect(),
+        (_, _, Some(raw)) => hex(raw),
         (_, _, None) => String::new(),
     }
+}
+
+fn hex(raw: &[u8]) -> String {
+    use std::fmt::Write as _;
+    raw.iter().fold(String::with_capacity(raw.len() * 2), |mut out, b| {
+        // Writing into a text cannot fail.
+        let _ = write!(out, "{b:02x}");
+        out
+    })
 }
 
 /// Which page, where there is more than one.
@@ -141,16 +150,12 @@ fn wrapped(line: &str, chars: usize) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = line;
     loop {
-        match rest.char_indices().nth(chars) {
-            Some((at, _)) => {
-                parts.push(&rest[..at]);
-                rest = &rest[at..];
-            }
-            None => {
-                parts.push(rest);
-                return parts;
-            }
-        }
+        let Some((at, _)) = rest.char_indices().nth(chars) else {
+            parts.push(rest);
+            return parts;
+        };
+        parts.push(&rest[..at]);
+        rest = &rest[at..];
     }
 }
 

@@ -2,8 +2,6 @@
 
 mod ask;
 
-use std::sync::Arc;
-
 use egui::{Align, Ui};
 use joinscope_core::engine::step::OutputKind;
 
@@ -145,7 +143,7 @@ pub fn kind_name(kind: OutputKind, correction: u32) -> &'static str {
 fn cells(line: &Line, key: String, cx: &Cx<'_>) -> RowCells {
     let o = &line.output;
     let kind = kind_name(o.kind, o.correction);
-    let records = line.records.join("  ⋈  ");
+    let records = line.records.join(" + ");
     RowCells {
         name: format!("output {}, {kind}, {}", o.n, line.records.join(", ")),
         cells: vec![

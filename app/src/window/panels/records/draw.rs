@@ -1,14 +1,12 @@
 //! How the records table draws.
 
-use std::sync::Arc;
-
 use egui::{Align, Popup, TextEdit, Ui};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
-use super::Records;
 use super::ask::{self, Line, MOST, Question, Source};
+use super::{Place, Records};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::panels::failed;
@@ -54,7 +52,8 @@ pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u6
         Some(all) => {
             let mut text = format!("{shown} of {}", thousands(all));
             if let Some(percent) = this.found.percent() {
-                text += &format!(", {percent} % searched");
+                let searched = format!(", {percent} % searched");
+                text.push_str(&searched);
             }
             text
         }
@@ -198,7 +197,8 @@ fn reveal(this: &mut Records, cx: &Cx<'_>, source: &Source) {
     } else {
         match this.rank(cx, row) {
             None => return, // asked for
-            Some(place) => place,
+            Some(Place::At(place)) => Some(place),
+            Some(Place::Hidden) => None,
         }
     };
     if let Some(place) = place {

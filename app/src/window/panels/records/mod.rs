@@ -14,6 +14,14 @@ use crate::window::layout::{Panel, Tabs};
 use crate::window::selection::Selection;
 use crate::window::table::Table;
 
+/// Where a row stands in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    At(u64),
+    /// The filter leaves it out.
+    Hidden,
+}
+
 /// The panel's state.
 #[derive(Default)]
 pub struct Records {
@@ -26,18 +34,13 @@ pub struct Records {
     found: Found,
     /// A row that waits to be brought into sight.
     reveal: Option<u64>,
-    rank: Slot<(u64, VerdictSet, u64), Option<u64>>,
+    rank: Slot<(u64, VerdictSet, u64), Place>,
 }
 
 impl Records {
     #[must_use]
     pub fn filter(&self) -> VerdictSet {
         self.filter
-    }
-
-    #[must_use]
-    pub fn search(&self) -> &str {
-        &self.search
     }
 
     /// Shows only these verdicts; empty: all.
@@ -125,19 +128,19 @@ impl Records {
             return Some(false);
         }
         let rank = self.rank(cx, row)?;
-        Some(rank.is_none())
+        Some(rank == Place::Hidden)
     }
 
     /// The place of a row among those of the filter; asks for it.
-    fn rank(&mut self, cx: &Cx<'_>, row: u64) -> Option<Option<u64>> {
+    fn rank(&mut self, cx: &Cx<'_>, row: u64) -> Option<Place> {
         let run = cx.doc.run.as_ref()?.run.clone();
         let question = (cx.doc.revision, self.filter, row);
         self.rank.ask(cx.jobs, question, move |(_, set, row)| {
             let found = run.row(*row).map_err(|e| e.to_string())?;
             if !set.contains(found.verdict) {
-                return Ok(None);
+                return Ok(Place::Hidden);
             }
-            run.rank(*set, *row).map(Some).map_err(|e| e.to_string())
+            run.rank(*set, *row).map(Place::At).map_err(|e| e.to_string())
         });
         let answer = self.rank.answer()?;
         if answer.question != question {

@@ -63,7 +63,6 @@ pub struct Drawn {
     pub inputs: Vec<Line>,
     pub join: Line,
     pub arrival_ms: Line,
-    pub arrivals: Vec<Arrival>,
     pub silences: Vec<Silence>,
     /// At most [`POINTS`], evenly taken.
     pub late: Vec<Late>,
@@ -89,7 +88,6 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
         inputs: lines.inputs,
         join: lines.join,
         arrival_ms: lines.arrival_ms,
-        arrivals: lines.arrivals,
         late,
         late_count,
     })

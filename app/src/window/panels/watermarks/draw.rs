@@ -73,12 +73,12 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, line, s, &height, Stroke::new(1.0, t.second));
     }
-    paint(&painter, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
     if let Some((lane, line)) = s.drawn.lanes.iter().find(|(lane, _)| Some(*lane) == s.lane) {
         let colour = t.verdict(Verdict::Late);
         paint(&painter, line, s, &height, Stroke::new(2.0, colour));
         name(&painter, line, s, &height, plot, &about_name(cx, *lane), t);
     }
+    paint(&painter, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
     name(&painter, &s.drawn.join, s, &height, plot, "join", t);
     late(&painter, cx, s, &height, plot, t);
     cursor(ui, cx, s, plot, rect, t);

@@ -6,8 +6,6 @@ mod draw;
 pub mod say;
 mod scale;
 
-use std::sync::Arc;
-
 use egui::{Popup, Ui};
 use joinscope_core::run::WatermarksAt;
 
@@ -130,11 +128,7 @@ impl Watermarks {
         }
         let answer = self.drawn.answer();
         match answer.as_ref().map(|a| (&a.question, &a.result)) {
-            Some((_, Err(error))) => {
-                if failed(ui, error) {
-                    self.drawn.again();
-                }
-            }
+            Some((_, Err(error))) if failed(ui, error) => self.drawn.again(),
             Some((question, Ok(drawn))) => {
                 if self.drawn.is_stale() {
                     ui.multiply_opacity(0.6);
@@ -148,7 +142,7 @@ impl Watermarks {
                     &draw::Shown { axis, vertical, lane, sentence, question, drawn },
                 );
             }
-            None => {}
+            _ => {}
         }
     }
 }
