@@ -79,9 +79,10 @@ start() {
     deadline=$((SECONDS + 60))
     while kill -0 "$process" 2>/dev/null && [ $SECONDS -lt $deadline ]; do
       if curl -fsS "http://127.0.0.1:$port/apis/ccompat/v7/subjects" >/dev/null 2>&1; then
-        [ -z "$with" ] ||
+        if [ -n "$with" ]; then
           setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.3; done; exec "$2" stop --dir "$3"' \
             watch "$with" "$here/registry.sh" "$dir" >/dev/null 2>&1 </dev/null 9>&- &
+        fi
         echo "http://127.0.0.1:$port/apis/ccompat/v7" | tee "$dir/registry"
         return
       fi

@@ -64,16 +64,17 @@ fn what_compaction_removed_is_a_gap() {
         ("max.compaction.lag.ms", "100"),
     ];
     make_topic("compacted", 1, &config);
-    let one = |value: &'static str| {
+    // Segments end by the records' own time.
+    let one = |timestamp, value: &'static str| {
         let (key, value) = (Some(&b"k"[..]), Some(value.as_bytes()));
-        produce("compacted", &[Sent { timestamp: 1, key, value, ..Sent::default() }]);
+        produce("compacted", &[Sent { timestamp, key, value, ..Sent::default() }]);
     };
-    one("old");
+    one(1, "old");
     let mut n = 0;
     let recording = until("compaction", || {
         // A new record closes the segment before it.
-        one("new");
         n += 1;
+        one(n * 1000, "new");
         let recording = record("compacted", &folder.path().join(format!("{n}.mcap")), &[]);
         (recording.info().partitions[0].gaps.count > 0).then_some(recording)
     });

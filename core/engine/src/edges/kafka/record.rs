@@ -69,6 +69,8 @@ const BATCH: usize = 2048;
 const LANE_RECORDS: usize = 2048;
 const WAIT: Duration = Duration::from_millis(50);
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// A live recording lies on disk so soon, also when no record follows.
+const QUIET: Duration = Duration::from_secs(1);
 /// Silence after which the topics are looked at, and how often.
 const SILENCE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
@@ -118,6 +120,7 @@ pub fn record(
             records: 0,
             limit: spec.limit,
             written: lanes.iter().map(|lane| lane.start).collect(),
+            flushed: (0, Instant::now()),
         },
         lanes,
         due: match spec.until {
@@ -137,6 +140,10 @@ pub fn record(
     };
     // Whatever happened: what was written stays valid.
     let outcome = intake.finish();
+    if let Err(KafkaError::Partition { .. }) = &ended {
+        // A topic that is gone is the reason behind such errors.
+        cluster.check_topics()?;
+    }
     let stopped = ended? == Ended::Stopped;
     let mut outcome = outcome?;
     outcome.stopped = stopped;
@@ -192,9 +199,23 @@ struct Output {
     limit: Option<u64>,
     /// Each partition's offset after its last record that was written.
     written: Vec<i64>,
+    /// Records that were flushed, and when.
+    flushed: (u64, Instant),
 }
 
 impl Output {
+    /// The writer flushes as records come; when none come, this does.
+    fn flush_when_quiet(&mut self) -> Result<(), KafkaError> {
+        let (records, at) = self.flushed;
+        if at.elapsed() > QUIET {
+            if records < self.records {
+                self.writer.flush()?;
+            }
+            self.flushed = (self.records, Instant::now());
+        }
+        Ok(())
+    }
+
     /// Gives a record its arrival and writes it; true when the limit is reached.
     fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
         record.arrival = self.records;
@@ -451,6 +472,9 @@ impl Intake<'_> {
         }
         self.health.last_housekeeping = now;
         self.report();
+        if now.duration_since(self.health.last_progress) > HOUSEKEEPING {
+            self.output.flush_when_quiet()?;
+        }
         self.health.watch.note(client.events());
         if let Some(refused) = self.health.watch.refused(self.cluster.brokers()) {
             return Err(refused);
