@@ -16,6 +16,7 @@ type Row = (&'static str, i32, Option<String>, Option<String>);
 /// Writes records, 10 ms apart, and opens what was written.
 fn recording(dir: &std::path::Path, rows: &[Row]) -> Recording {
     let path = dir.join("r.mcap");
+    let _ = std::fs::remove_file(&path);
     let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
     let mut sources = BTreeMap::new();
     let mut offsets = BTreeMap::new();
