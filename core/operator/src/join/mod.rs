@@ -151,6 +151,6 @@ pub trait Operator: Send {
     /// The state could not be written.
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError>;
 
-    /// Rows and bytes in the state, all tiers.
+    /// Rows in all tiers, and the bytes that those in memory take.
     fn size(&self) -> (u64, u64);
 }
