@@ -356,7 +356,7 @@ mod tests {
             let ts = ts(&record).unwrap();
             assert_eq!(Some(ts), record.timestamp);
             assert!(ts * MS <= record.arrival_ns);
-            assert!(ts >= newest - 60_000, "late at 60 s");
+            assert!(ts >= newest.saturating_sub(60_000), "late at 60 s");
             newest = newest.max(ts);
             counts[usize::from(record.source >= 4)] += 1;
         }

@@ -20,6 +20,7 @@ mod clock;
 mod compress;
 mod envelope;
 mod error;
+pub mod fuzz;
 mod import;
 mod index;
 mod info;
@@ -56,3 +57,7 @@ pub use writer::{Writer, WriterOptions};
 mod tests;
 #[cfg(test)]
 mod tests_jobs;
+#[cfg(test)]
+mod tests_python;
+#[cfg(test)]
+mod tests_speed;

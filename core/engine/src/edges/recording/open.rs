@@ -1,8 +1,6 @@
 //! Opening a recording: by its summary where it has one, else by reading it
 //! through up to where it is whole.
 
-use std::path::Path;
-
 use super::index::Index;
 use super::scan::{self, Gathered};
 use super::source::{Source, Stop, Walk};
@@ -19,9 +17,8 @@ pub struct Opened {
     pub digest: String,
 }
 
-/// Opens a file.
-pub fn open(path: &Path) -> Result<Opened, RecordingError> {
-    let source = Source::open(path)?;
+/// Opens a file or bytes.
+pub fn open(source: Source) -> Result<Opened, RecordingError> {
     let (info, data) = scan::start(&source)?;
     match by_summary(&source, info.clone()) {
         Ok((info, schemas, index, digest)) => Ok(Opened { source, info, schemas, index, digest }),

@@ -11,6 +11,7 @@ use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
 use super::open::{self, Opened};
+use super::source::Source;
 use super::{Info, RecordingError, Schemas};
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
@@ -37,7 +38,16 @@ impl Recording {
     /// Opens a recording. A file that was cut off or never finished opens up
     /// to the cut; [`Info::cut`] says where.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let mut opened = open::open(path)?;
+        Self::from_source(Source::open(path)?)
+    }
+
+    /// Opens a recording whose bytes are in memory.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, RecordingError> {
+        Self::from_source(Source::memory(bytes))
+    }
+
+    fn from_source(source: Source) -> Result<Self, RecordingError> {
+        let mut opened = open::open(source)?;
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
         let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());

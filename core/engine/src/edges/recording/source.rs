@@ -7,13 +7,20 @@ use std::path::{Path, PathBuf};
 use super::RecordingError;
 use super::wire::{HEAD, MAX_RECORD};
 
-/// An open file; reads do not move anything, so it may be shared.
+/// An open file, or bytes in memory; reads do not move anything, so it may be
+/// shared.
 #[derive(Debug)]
 pub struct Source {
     pub path: PathBuf,
-    file: File,
+    bytes: Backing,
     /// Its length when it was opened.
     pub length: u64,
+}
+
+#[derive(Debug)]
+enum Backing {
+    File(File),
+    Memory(Vec<u8>),
 }
 
 impl Source {
@@ -27,16 +34,34 @@ impl Source {
                 why: "it is not a file".to_owned(),
             });
         }
-        Ok(Self { path: path.to_owned(), file, length: metadata.len() })
+        Ok(Self { path: path.to_owned(), bytes: Backing::File(file), length: metadata.len() })
+    }
+
+    /// A recording in memory.
+    pub fn memory(bytes: Vec<u8>) -> Self {
+        let length = bytes.len() as u64;
+        Self { path: PathBuf::from("memory"), bytes: Backing::Memory(bytes), length }
     }
 
     /// Reads `length` bytes at `byte` into `into`. The caller has checked that
     /// the file is as long as that.
     pub fn read(&self, byte: u64, length: u64, into: &mut Vec<u8>) -> Result<(), RecordingError> {
         into.resize(length as usize, 0);
-        self.file
-            .read_exact_at(into, byte)
-            .map_err(|error| RecordingError::io(&self.path, format!("read at byte {byte}"), error))
+        let read = match &self.bytes {
+            Backing::File(file) => file.read_exact_at(into, byte),
+            Backing::Memory(bytes) => {
+                let from = usize::try_from(byte).ok();
+                let range = from.and_then(|from| bytes.get(from..from.checked_add(into.len())?));
+                match range {
+                    Some(range) => {
+                        into.copy_from_slice(range);
+                        Ok(())
+                    }
+                    None => Err(std::io::ErrorKind::UnexpectedEof.into()),
+                }
+            }
+        };
+        read.map_err(|error| RecordingError::io(&self.path, format!("read at byte {byte}"), error))
     }
 
     /// The record that should stand at `byte` with this opcode and length

@@ -56,8 +56,11 @@ impl Verified {
 /// It is not a recording at all, cannot be read, or was cancelled. Damage is
 /// no error but a [`Problem`].
 pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
-    let source = Source::open(path)?;
-    let (mut info, data) = scan::start(&source)?;
+    verify_source(&Source::open(path)?, job)
+}
+
+pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
+    let (mut info, data) = scan::start(source)?;
     let mut verified = Verified::default();
     let mut gathered = Gathered::new();
     let mut crc = crc32fast::Hasher::new();
@@ -65,8 +68,8 @@ pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError
     source.read(0, data, &mut body)?;
     crc.update(&body);
     // The start's metadata record was read by `start`; the summary lists it.
-    replay_start(&source, &mut gathered)?;
-    let mut walk = Walk::new(&source, data);
+    replay_start(source, &mut gathered)?;
+    let mut walk = Walk::new(source, data);
     let end_of_data = loop {
         match walk.next(&mut body) {
             Ok((byte, op::DATA_END)) if body.len() == 4 => {
@@ -110,7 +113,7 @@ pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError
     verified.digest = gathered.tally.digest(&gathered.schemas);
     if let Some(at) = end_of_data {
         closing(&mut verified, &gathered, &info, stated.as_ref(), at);
-        summary(&mut verified, &source, &gathered, at)?;
+        summary(&mut verified, source, &gathered, at)?;
     }
     if let Some(end) = &stated {
         let mut closing = info.clone();
