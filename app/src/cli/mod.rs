@@ -18,6 +18,7 @@ mod recording;
 mod runs;
 mod screenshot;
 mod slice;
+mod truth;
 mod verify;
 mod verdicts;
 
@@ -58,6 +59,7 @@ enum Verb {
     Record(record::Record),
     Recording(recording::Recording),
     Screenshot(screenshot::Screenshot),
+    Truth(truth::Truth),
     Verdicts(verdicts::Verdicts),
 }
 
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
+        Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
     };

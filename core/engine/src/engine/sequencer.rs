@@ -108,6 +108,7 @@ impl Sequencer {
         self.idle = cut.idle;
         self.next_offsets = cut.next_offsets;
         self.closed = cut.closed;
+        self.batch.facts.first_row = cut.position.row;
         self.position = cut.position;
         self.recorded_done = cut.clock;
     }

@@ -59,6 +59,7 @@ impl List {
 }
 
 /// What decides a case besides its records.
+#[allow(clippy::struct_excessive_bools)]
 struct Shape {
     secondaries: usize,
     /// The first secondary reads the primary's topic.
@@ -77,7 +78,7 @@ impl Case {
             own_topic: random.chance(15),
             kafka_key: random.chance(20),
             folds: random.chance(35),
-            disorder: seed % 2 == 1,
+            disorder: !seed.is_multiple_of(2),
         };
         let text = pipeline(&mut random, &shape);
         let pipeline = Pipeline::parse(&text, "case.toml")
@@ -175,7 +176,7 @@ fn records(random: &mut Random, shape: &Shape, largest: u64) -> List {
     let mut now = start;
     let mut list = Vec::new();
     let poison = random.below(8);
-    for arrival in 0..1 + random.below(largest) {
+    for arrival in 0..=random.below(largest) {
         // Now and then the recorder's clock steps back.
         now += if random.chance(3) { -random.between(0, 30) } else { random.between(0, 12) };
         if random.chance(2) {

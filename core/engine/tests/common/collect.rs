@@ -1,5 +1,7 @@
 //! A sink that keeps everything that the engine gives out.
 
+use std::sync::Arc;
+
 use joinscope_core::analyses::truth::{ClaimedOutput, Claims};
 use joinscope_core::engine::step::{CheckpointEntry, Sink, SinkError, Step};
 use joinscope_core::operator::verdict::Verdict;
@@ -7,15 +9,28 @@ use joinscope_core::operator::verdict::Verdict;
 #[derive(Default)]
 pub struct Collect {
     pub claims: Claims,
-    pub steps: Vec<Step>,
+    pub steps: Vec<Arc<Step>>,
     pub checkpoints: Vec<CheckpointEntry>,
 }
 
-impl Sink for Collect {
-    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+impl Collect {
+    /// A sink that stands where `entry` left the run `whole`: whole steps up to
+    /// its arrival, as a run store keeps them.
+    pub fn resumed(whole: &Self, entry: &CheckpointEntry) -> Self {
+        let mut sink = Self::default();
+        for step in whole.steps.iter().filter(|step| step.end <= entry.arrival) {
+            sink.keep(Arc::clone(step));
+        }
+        assert_eq!(sink.claims.len() as u64, entry.row);
+        assert_eq!(sink.claims.outputs.len() as u64, entry.output);
+        sink
+    }
+
+    fn keep(&mut self, step: Arc<Step>) {
         let claims = &mut self.claims;
         let facts = &step.facts;
-        assert_eq!(facts.first_row, claims.len() as u64, "rows are dense");
+        let dense = facts.is_empty() || facts.first_row == claims.len() as u64;
+        assert!(dense, "row {} after {} rows", facts.first_row, claims.len());
         claims.input.extend(&facts.input);
         claims.partition.extend(&facts.partition);
         claims.offset.extend(&facts.offset);
@@ -47,6 +62,12 @@ impl Sink for Collect {
             });
         }
         self.steps.push(step);
+    }
+}
+
+impl Sink for Collect {
+    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        self.keep(Arc::new(step));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use joinscope_core::edges::rocksdb::{self, Store, StoreError};
 use joinscope_core::operator::state::Row;
 
-use crate::world::{World, options, tiers};
+use crate::world::{World, due, options, tiers};
 
 pub fn restore(run: &Path, epoch: u64) -> Result<(Store, Vec<Row>), StoreError> {
     let (store, restored) = Store::restore(run, epoch, options())?;
@@ -64,7 +64,7 @@ fn a_run_goes_on_from_a_checkpoint_in_another_number_of_shards() {
             drop(store);
             let (again, rows) = restore(run.path(), epoch).unwrap();
             assert_eq!(rows, world.rows());
-            let rows = rows.into_iter().map(|row| (world.due(&row), row)).collect();
+            let rows = rows.into_iter().map(|row| (due(&row), row)).collect();
             world.reshard(rows, shards);
             store = again;
         }

@@ -40,7 +40,7 @@ fn start(run: &Path) -> Child {
 
 /// Waits until `done`, while the child lives.
 fn wait(child: &mut Child, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
         assert!(Instant::now() < deadline, "the child got nowhere");

@@ -251,10 +251,6 @@ impl World {
         }
     }
 
-    pub fn due(&self, row: &Row) -> Due {
-        let stay = if row.input == 0 { RETENTION } else { RETENTION / i64::from(row.input) };
-        Due { due: row.time + stay, arrival: row.arrival, input: row.input }
-    }
 }
 
 impl Shard {
@@ -268,4 +264,10 @@ impl Shard {
 
 pub fn tiers(store: &Store, shards: usize) -> Vec<ColdTier> {
     (0..shards as u16).map(|shard| store.cold(shard)).collect()
+}
+
+/// When a row leaves.
+pub fn due(row: &Row) -> Due {
+    let stay = if row.input == 0 { RETENTION } else { RETENTION / i64::from(row.input) };
+    Due { due: row.time + stay, arrival: row.arrival, input: row.input }
 }

@@ -1,9 +1,6 @@
 //! The judge is judged: whatever is done to a right run is found.
 
-use std::sync::Arc;
-
 use joinscope_core::analyses::truth::{Claims, Kind, Rows, reconcile};
-use joinscope_core::operator::codec::{NoSchemas, SchemaSource};
 use joinscope_core::operator::verdict::Verdict;
 
 use crate::common::case::Case;
@@ -12,8 +9,7 @@ use crate::common::random::Random;
 
 /// Whether the report of a spoilt run names the kind.
 fn finds(case: &Case, claims: &Claims, kind: Kind) -> bool {
-    let schemas: Arc<dyn SchemaSource + Send + Sync> = Arc::new(NoSchemas);
-    let rows = Rows::load(&case.pipeline, &*case.source, &schemas, u64::MAX).unwrap();
+    let rows = Rows::load(&case.pipeline, &*case.source, u64::MAX).unwrap();
     let report = reconcile(&case.pipeline, &rows, claims).unwrap();
     report.differences.iter().any(|d| d.kind == kind && d.because.is_none())
 }
@@ -71,10 +67,9 @@ fn every_planted_fault_is_found() {
 
 #[test]
 fn a_run_of_another_recording_is_refused() {
-    let schemas: Arc<dyn SchemaSource + Send + Sync> = Arc::new(NoSchemas);
     let case = Case::new(3, 100);
     let mut claims = plain::run(&case, true, u64::MAX, None);
-    let rows = Rows::load(&case.pipeline, &*case.source, &schemas, u64::MAX).unwrap();
+    let rows = Rows::load(&case.pipeline, &*case.source, u64::MAX).unwrap();
     claims.offset[1] += 1;
     let error = reconcile(&case.pipeline, &rows, &claims).unwrap_err().to_string();
     assert!(error.contains("does not belong to this recording"), "{error}");

@@ -19,4 +19,6 @@ pub enum TruthError {
     Rows { claimed: u64, found: u64 },
     #[error("the run could not be read: {0}")]
     Run(String),
+    #[error("cancelled")]
+    Cancelled,
 }

@@ -223,7 +223,7 @@ impl<'a> Rules<'a> {
                     expected.missing_pads.push((number, Because::Late { row: number }));
                 }
                 (true, false) => {
-                    expected.missing_pads.push((number, Because::Open { row: number }))
+                    expected.missing_pads.push((number, Because::Open { row: number }));
                 }
                 (false, true) => expected.extra_pads.extend(at.because.map(|why| (number, why))),
                 _ => {}

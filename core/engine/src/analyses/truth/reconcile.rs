@@ -152,8 +152,6 @@ impl Desk<'_> {
                             OutputTime::Primary => of_primary,
                         },
                     );
-                    // Found: no longer missing.
-                    continue;
                 }
             }
         }
@@ -202,7 +200,7 @@ impl Desk<'_> {
             };
             match known {
                 None => {
-                    self.extra(output, "the row has a match, is still open, or is never padded")
+                    self.extra(output, "the row has a match, is still open, or is never padded");
                 }
                 Some(row) if last == Some(row) => {
                     self.add(Kind::Duplicate, &[row], None, "padded more than once".to_owned());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::TruthError;
 use crate::engine::Source;
-use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
+use crate::operator::codec::{Decoded, InputDecoder};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::RecordName;
 use crate::operator::verdict::Verdict;
@@ -35,11 +35,11 @@ impl Rows {
     pub fn load(
         pipeline: &Pipeline,
         source: &dyn Source,
-        schemas: &Arc<dyn SchemaSource + Send + Sync>,
         arrivals: u64,
     ) -> Result<Self, TruthError> {
+        let schemas = source.schemas();
         let mut decoders = (0..pipeline.inputs.len() as u8)
-            .map(|input| InputDecoder::new(pipeline, input, Arc::clone(schemas)))
+            .map(|input| InputDecoder::new(pipeline, input, Arc::clone(&schemas)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut topics: Vec<Arc<str>> = pipeline.inputs.iter().map(|i| i.topic.clone()).collect();
         let mut rows = Self {

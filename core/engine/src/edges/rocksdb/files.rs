@@ -102,14 +102,18 @@ pub(super) fn lock(run: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Whether it is one of RocksDB's sorted files, which never change.
+pub(super) fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "sst")
+}
+
 /// Makes `to` a database of its own out of `from`'s files: tables are linked
 /// (nobody changes them in place), the rest is copied.
 pub(super) fn link_database(from: &Path, to: &Path) -> Result<(), StoreError> {
     create_dir(to)?;
     for (name, path) in files_in(from)? {
         let target = to.join(&name);
-        let is_table = Path::new(&name).extension().is_some_and(|e| e == "sst");
-        let linked = is_table && fs::hard_link(&path, &target).is_ok();
+        let linked = is_table(&path) && fs::hard_link(&path, &target).is_ok();
         if !linked {
             fs::copy(&path, &target).map_err(|e| StoreError::io("copy", &path, e))?;
         }

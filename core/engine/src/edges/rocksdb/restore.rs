@@ -127,7 +127,7 @@ impl Store {
         files::link_database(&from.join("rows"), &state.join("rows"))?;
         let known: HashMap<_, _> = entries
             .into_iter()
-            .filter(|e| e.path.starts_with("rows/") && e.path.ends_with(".sst"))
+            .filter(|e| e.path.starts_with("rows/") && files::is_table(Path::new(&e.path)))
             .map(|e| (e.path.clone(), e))
             .collect();
         let store = Self::open(run, options, known, lock)?;

@@ -142,19 +142,20 @@ impl Store {
     /// # Errors
     /// It cannot be written (a full disk is told apart); nothing is left of it
     /// and earlier checkpoints are whole. The store is of no use afterwards.
+    #[allow(clippy::needless_pass_by_value)] // a frozen checkpoint is committed once
     pub fn commit(
         &self,
         frozen: Frozen,
         deltas: &[Delta],
         meta: CheckpointMeta,
     ) -> Result<Written, StoreError> {
-        let temporary = frozen.temporary.clone();
-        self.write(frozen, deltas, meta).map_err(|error| undo(&temporary, error))
+        let Frozen { temporary, .. } = &frozen;
+        self.write(&frozen, deltas, meta).map_err(|error| undo(temporary, error))
     }
 
     fn write(
         &self,
-        frozen: Frozen,
+        frozen: &Frozen,
         deltas: &[Delta],
         meta: CheckpointMeta,
     ) -> Result<Written, StoreError> {
@@ -208,7 +209,7 @@ impl Store {
     /// Forces a file of a checkpoint to the disk and gives its entry; whether no
     /// earlier checkpoint had it. Tables never change, so they are read once.
     fn seal(&self, name: String, path: &Path) -> Result<(FileEntry, bool), StoreError> {
-        let is_table = path.extension().is_some_and(|e| e == "sst");
+        let is_table = files::is_table(path);
         if is_table {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = known.get(&name) {

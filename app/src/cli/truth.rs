@@ -1,0 +1,90 @@
+//! `joinscope truth`: a run held against the independent batch join.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use joinscope_core::analyses::truth::{self, Because, Progress, Reconciliation};
+use joinscope_core::run::Run;
+
+use super::Answer;
+
+/// Holds a run against an independent batch join over the whole recording
+///
+/// Every difference must follow from the run's own verdicts: a record that was
+/// late, one that came when its partner had left, a row that was still open.
+/// Exit code 1 if one does not.
+#[derive(Args)]
+#[command(after_help = "Example:\n  joinscope truth runs/feed --limit 20")]
+pub struct Truth {
+    /// The run's folder
+    run: PathBuf,
+    /// Where the recording lies now, if it moved
+    #[arg(long)]
+    recording: Option<PathBuf>,
+    /// Differences to list
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Truth) -> anyhow::Result<Answer> {
+    let run = Run::open(&args.run)?;
+    if let Some(path) = &args.recording {
+        run.locate(path)?;
+    }
+    let start = Instant::now();
+    let mut last = start;
+    let terminal = std::io::stderr().is_terminal();
+    let mut report = truth::of_run(&run, &AtomicBool::new(false), &mut |at: Progress| {
+        if terminal && last.elapsed() > Duration::from_millis(500) && start.elapsed().as_secs() >= 1
+        {
+            last = Instant::now();
+            let percent = at.read * 100 / at.of.max(1);
+            // stderr may be gone; the answer on stdout still counts.
+            let _ = write!(std::io::stderr(), "\rreading the run: {percent} %  ");
+        }
+    })
+    .with_context(|| args.run.display().to_string())?;
+    report.differences.truncate(args.limit);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        print(&report, &mut out)?;
+    }
+    Ok(if report.agrees() { Answer::Yes } else { Answer::No })
+}
+
+fn print(report: &Reconciliation, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "truth {} outputs, run {}, the same {}; differences: {} explained, {} unexplained",
+        report.truth, report.run, report.same, report.explained, report.unexplained
+    )?;
+    for (what, count) in &report.counts {
+        writeln!(out, "  {what:<24} {count}")?;
+    }
+    for difference in &report.differences {
+        let because = match difference.because {
+            Some(Because::Late { .. }) => "late",
+            Some(Because::Gone { .. }) => "gone",
+            Some(Because::Open { .. }) => "open",
+            None => "UNEXPLAINED",
+        };
+        writeln!(
+            out,
+            "{} ({because}) {}: {}",
+            difference.kind.name(),
+            difference.output,
+            difference.text
+        )?;
+    }
+    Ok(())
+}
