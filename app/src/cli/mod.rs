@@ -15,6 +15,7 @@ mod pipeline;
 mod publish;
 mod record;
 mod recording;
+mod run;
 mod runs;
 mod screenshot;
 mod slice;
@@ -58,6 +59,7 @@ enum Verb {
     Pipeline(pipeline::Pipeline),
     Record(record::Record),
     Recording(recording::Recording),
+    Run(run::Run),
     Screenshot(screenshot::Screenshot),
     Truth(truth::Truth),
     Verdicts(verdicts::Verdicts),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Pipeline(args)) => pipeline::run(&args),
         Some(Verb::Record(args)) => record::run(&args),
         Some(Verb::Recording(args)) => recording::run(&args),
+        Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
         Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),

@@ -29,6 +29,8 @@ pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
 
 use step::Sink;
 
+use crate::operator::pipeline::Pipeline;
+
 /// Runs a pipeline over a source and gives every step to `sink`, in arrival
 /// order. Blocks until the source has ended, `control` was cancelled, or
 /// something failed; all threads it starts have ended when it returns.
@@ -37,4 +39,11 @@ use step::Sink;
 /// is a valid prefix of the run.
 pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
     run::run(spec, sink, control)
+}
+
+/// Whether a pipeline can be run over a source at all: its topics are there and
+/// its inputs can be decoded. Writes nothing.
+pub fn check(pipeline: &Pipeline, source: &dyn Source) -> Result<(), RunError> {
+    let routes = std::sync::Arc::new(routes::Routes::new(pipeline, source.partitions())?);
+    decode::Decoders::new(pipeline, routes, &source.schemas()).map(drop)
 }

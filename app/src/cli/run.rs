@@ -1,0 +1,315 @@
+//! `joinscope run`: a pipeline over a recording, and what became of its records.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::engine::{
+    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Summary,
+};
+use joinscope_core::run::{Execute, execute};
+use joinscope_operator::pipeline::{Pipeline, parse_set};
+use joinscope_operator::time::{format_duration, rfc3339_ms};
+use joinscope_operator::verdict::Verdict;
+use serde_json::{Map, json};
+
+use super::cluster::{Bar, thousands};
+use super::{Answer, interrupt};
+
+/// An event time so far beyond its arrival is worth naming, ms.
+const FAR_AHEAD: i64 = 60_000;
+
+/// Runs a pipeline over a recording: joins it and keeps a verdict for every record
+#[derive(Args)]
+#[command(after_help = "Examples:
+  joinscope run pipeline.toml --recording feed.mcap
+  joinscope run pipeline.toml --recording feed.mcap \\
+    --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json")]
+pub struct Run {
+    /// The pipeline (TOML)
+    pipeline: PathBuf,
+    #[arg(long, value_name = "RECORDING")]
+    recording: PathBuf,
+    /// The run's folder, which must not exist yet [default: the platform's data
+    /// folder, runs/<recording digest>/<n>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Another value for a setting of the pipeline; may be repeated
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
+    sets: Vec<(String, String)>,
+    /// open: rows whose interval has not passed stay open; close: the end of the
+    /// recording closes everything
+    #[arg(long, value_enum, default_value_t = End::Open)]
+    at_end: End,
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Memory for join state; above it rows rest on disk (512MiB, 2GiB, …)
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    memory: u64,
+    /// Parts that the join's keys are divided into [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    shards: Option<u16>,
+    /// Records between two checkpoints of the state
+    #[arg(long, value_name = "N", default_value_t = CHECKPOINT_RECORDS, hide = true)]
+    checkpoint_records: u64,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum End {
+    Open,
+    Close,
+}
+
+/// `512MiB`, `2GiB`, `800MB` or bytes.
+pub fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("kib", 1 << 10),
+        ("mib", 1 << 20),
+        ("gib", 1 << 30),
+        ("tib", 1 << 40),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+        ("b", 1),
+    ];
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit)))
+        .unwrap_or((&lower, 1));
+    number
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit))
+        .ok_or_else(|| "write a whole number with a unit, e.g. 512MiB or 2GiB".to_owned())
+}
+
+/// Runs the verb.
+pub fn run(args: &Run) -> anyhow::Result<Answer> {
+    let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
+    let recording = Recording::open(&args.recording)?;
+    if let Some(cut) = &recording.info().cut {
+        warn(&format!("{}: {cut}", args.recording.display()));
+    }
+    for warning in empty_partitions(&pipeline.pipeline, &recording) {
+        warn(&warning);
+    }
+    let dir = match &args.out {
+        Some(dir) => dir.clone(),
+        None => new_run_folder(recording.digest())?,
+    };
+    let mut spec = Execute::new(pipeline.clone(), recording, dir.clone());
+    spec.overrides.clone_from(&args.sets);
+    spec.at_end = match args.at_end {
+        End::Open => AtEnd::Open,
+        End::Close => AtEnd::Close,
+    };
+    spec.seed = args.seed;
+    spec.memory = args.memory;
+    spec.shards = args.shards.map_or(0, usize::from);
+    spec.checkpoint_records = args.checkpoint_records;
+
+    let summary = watched(spec)?;
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", as_json(&summary, &dir))?;
+    } else {
+        out.write_all(as_text(&summary, &dir).as_bytes())?;
+    }
+    drop(out);
+    if let Some(furthest) = summary.furthest.as_ref().filter(|f| f.ahead_ms > FAR_AHEAD) {
+        warn(&format!(
+            "{} moved the event-time watermark furthest: its event time {} is {} beyond its \
+             arrival; watermark.max_ahead makes such a record untimed",
+            furthest.record,
+            rfc3339_ms(furthest.event_time),
+            format_duration(furthest.ahead_ms)
+        ));
+    }
+    Ok(match summary.ended {
+        Ended::Done => Answer::Yes,
+        Ended::Cancelled => {
+            warn("cancelled: what was whole until then is in the run's folder");
+            Answer::No
+        }
+    })
+}
+
+fn warn(text: &str) {
+    // stderr may be gone; the run goes on.
+    let _ = writeln!(std::io::stderr(), "joinscope: {text}");
+}
+
+/// Runs with a bar, until the end or Ctrl-C.
+fn watched(spec: Execute) -> anyhow::Result<Summary> {
+    let stop = interrupt::stop_flag()?;
+    let control = Control::new();
+    let watched = control.clone();
+    let worker = std::thread::Builder::new()
+        .name("joinscope-run".to_owned())
+        .spawn(move || execute(spec, &watched))
+        .context("no thread could be started")?;
+    let mut bar = Bar::new();
+    while !worker.is_finished() {
+        if stop.load(Ordering::Relaxed) {
+            control.cancel();
+        }
+        let progress = control.progress();
+        bar.show(progress.records, progress.total.unwrap_or(0), words(&progress));
+        std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 { 5 } else { 100 }));
+    }
+    bar.clear();
+    match worker.join() {
+        Ok(summary) => Ok(summary?),
+        Err(_) => bail!("the run broke down"),
+    }
+}
+
+fn words(progress: &Progress) -> String {
+    let rate = progress.records as f64 / progress.seconds.max(1e-9);
+    format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
+}
+
+/// An empty partition whose input never lets it be idle holds the join back for ever.
+fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
+    let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
+    inputs
+        .flat_map(|input| {
+            recording
+                .info()
+                .partitions
+                .iter()
+                .filter(|p| p.topic_partition.topic == input.topic && p.records == 0)
+                .map(|p| {
+                    format!(
+                        "{} is empty and input \"{}\" has no idle_timeout: the event-time \
+                         watermark will never move; set inputs.{}.watermark.idle_timeout=30s",
+                        p.topic_partition, input.name, input.name
+                    )
+                })
+        })
+        .collect()
+}
+
+/// Where runs of a recording lie without `--out`: the platform's data folder,
+/// `runs/<recording digest>`.
+fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
+    let dirs = directories::ProjectDirs::from("", "", "joinscope")
+        .context("there is no home folder; give --out")?;
+    Ok(dirs.data_dir().join("runs").join(digest))
+}
+
+/// The next number there, made so that two runs never take the same.
+fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
+    let folder = runs_folder(digest)?;
+    let cannot = || format!("{}: cannot be written; give --out", folder.display());
+    std::fs::create_dir_all(&folder).with_context(cannot)?;
+    let taken = std::fs::read_dir(&folder)
+        .with_context(cannot)?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
+        .max();
+    let mut n = taken.map_or(1, |n| n + 1);
+    loop {
+        let dir = folder.join(n.to_string());
+        match std::fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => n += 1,
+            Err(e) => return Err(e).with_context(cannot),
+        }
+    }
+}
+
+/// The contract of `run --json`.
+fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
+    let books: Map<String, serde_json::Value> = summary
+        .books
+        .iter()
+        .map(|InputBooks { input, counts }| {
+            let counts: Map<String, serde_json::Value> = Verdict::ALL
+                .into_iter()
+                .map(|v| (v.name().to_owned(), counts.get(v).into()))
+                .collect();
+            (input.to_string(), counts.into())
+        })
+        .collect();
+    json!({
+        "records": summary.records,
+        "outputs": summary.outputs,
+        "books": books,
+        "digest": summary.digest,
+        "seconds": summary.seconds,
+        "records_per_second": summary.records_per_second,
+        "peak_memory_bytes": summary.peak_memory_bytes,
+        "watermark": (summary.watermark != i64::MIN).then_some(summary.watermark),
+        "state": { "rows": summary.state_rows, "bytes": summary.state_bytes },
+        "checkpoints": summary.checkpoints,
+        "ended": summary.ended,
+        "run": dir,
+    })
+}
+
+fn as_text(summary: &Summary, dir: &Path) -> String {
+    let mut text = String::new();
+    let verdicts: Vec<Verdict> = Verdict::ALL
+        .into_iter()
+        .filter(|v| summary.books.iter().any(|b| b.counts.get(*v) > 0))
+        .collect();
+    let width = summary.books.iter().map(|b| b.input.chars().count()).max().unwrap_or(0);
+    let _ = write!(text, "{:width$}", "");
+    for verdict in &verdicts {
+        let _ = write!(text, " {:>14}", verdict.name());
+    }
+    text.push('\n');
+    for InputBooks { input, counts } in &summary.books {
+        let _ = write!(text, "{input:width$}");
+        for verdict in &verdicts {
+            let _ = write!(text, " {:>14}", thousands(counts.get(*verdict)));
+        }
+        text.push('\n');
+    }
+    let watermark = match summary.watermark {
+        i64::MIN => "none yet".to_owned(),
+        i64::MAX => "closed".to_owned(),
+        ms => rfc3339_ms(ms),
+    };
+    let _ = writeln!(
+        text,
+        "\n{} records, {} outputs in {:.2} s ({} records/s), peak memory {} MB",
+        thousands(summary.records),
+        thousands(summary.outputs),
+        summary.seconds,
+        thousands(summary.records_per_second as u64),
+        thousands(summary.peak_memory_bytes / 1_000_000)
+    );
+    let _ = writeln!(text, "event-time watermark {watermark}");
+    let _ = writeln!(text, "digest {}", summary.digest);
+    let _ = writeln!(text, "run {}", dir.display());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("2 GiB"), Ok(2 << 30));
+        assert_eq!(size("800MB"), Ok(800_000_000));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "MiB", "-1", "1.5GiB", "99999999999TiB", "ten"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}

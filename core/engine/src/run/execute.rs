@@ -1,0 +1,145 @@
+//! Runs a pipeline over a recording into a run folder.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::{Result, RunError};
+use super::manifest::{InputInfo, ManifestStart, RecordingRef, RunEnd, RunState, now_ms};
+use super::types::LaneInfo;
+use super::write::Writer;
+use crate::edges::pipeline_file::PipelineFile;
+use crate::edges::recording::Recording;
+use crate::engine::{
+    self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
+};
+
+/// What to run, and where what it leaves behind goes.
+#[derive(Clone, Debug)]
+pub struct Execute {
+    pub pipeline: PipelineFile,
+    /// `--set path=value`, in order; already in effect in `pipeline`.
+    pub overrides: Vec<(String, String)>,
+    pub recording: Recording,
+    /// A folder that does not exist yet.
+    pub dir: PathBuf,
+    pub at_end: AtEnd,
+    pub seed: u64,
+    /// Bytes that join state may take in memory.
+    pub memory: u64,
+    /// 0: one for each core.
+    pub shards: usize,
+    pub checkpoint_records: u64,
+}
+
+impl Execute {
+    /// With the settings that a run has unless it is told otherwise.
+    #[must_use]
+    pub fn new(pipeline: PipelineFile, recording: Recording, dir: PathBuf) -> Self {
+        Self {
+            pipeline,
+            overrides: Vec::new(),
+            recording,
+            dir,
+            at_end: AtEnd::Open,
+            seed: 0,
+            memory: 1 << 30,
+            shards: 0,
+            checkpoint_records: CHECKPOINT_RECORDS,
+        }
+    }
+
+    fn start(&self) -> ManifestStart {
+        let pipeline = &self.pipeline.pipeline;
+        let partitions = self.recording.partitions();
+        let lanes = pipeline.inputs.iter().enumerate().flat_map(|(index, input)| {
+            partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
+                input: index as u8,
+                topic: Arc::clone(&p.topic),
+                partition: p.partition,
+            })
+        });
+        ManifestStart {
+            pipeline_file: self.pipeline.path.display().to_string(),
+            pipeline_text: self.pipeline.text_to_keep(),
+            overrides: self.overrides.clone(),
+            recording: RecordingRef {
+                path: std::path::absolute(self.recording.path())
+                    .unwrap_or_else(|_| self.recording.path().to_owned()),
+                digest: self.recording.digest().to_owned(),
+            },
+            seed: self.seed,
+            at_end: match self.at_end {
+                AtEnd::Open => "open".to_owned(),
+                AtEnd::Close => "close".to_owned(),
+            },
+            inputs: pipeline
+                .inputs
+                .iter()
+                .map(|input| InputInfo {
+                    name: Arc::clone(&input.name),
+                    topic: Arc::clone(&input.topic),
+                    max_out_of_orderness: input.watermark.max_out_of_orderness,
+                })
+                .collect(),
+            lanes: lanes.collect(),
+            total: self.recording.records(&pipeline.topics()),
+        }
+    }
+}
+
+/// Runs and blocks until the end. Whatever happens, what was whole is kept and
+/// the manifest says how it ended; a pipeline that cannot be run over this
+/// recording leaves no folder.
+///
+/// # Errors
+/// The run failed; or its folder could not be made or finished.
+pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
+    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
+    let mut writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    let outcome = engine::run(
+        RunSpec {
+            pipeline,
+            source: Arc::new(spec.recording),
+            folder: Some(spec.dir),
+            at_end: spec.at_end,
+            seed: spec.seed,
+            memory: spec.memory,
+            shards: spec.shards,
+            checkpoint_records: spec.checkpoint_records,
+            resume: None,
+        },
+        &mut writer,
+        control,
+    );
+    let (state, end) = match &outcome {
+        Ok(summary) => (
+            match summary.ended {
+                Ended::Done => RunState::Done,
+                Ended::Cancelled => RunState::Cancelled,
+            },
+            RunEnd {
+                error: None,
+                digest: Some(summary.digest.clone()),
+                seconds: summary.seconds,
+                peak_memory_bytes: summary.peak_memory_bytes,
+                ended_ms: now_ms(),
+            },
+        ),
+        Err(error) => {
+            let progress = control.progress();
+            let end = RunEnd {
+                error: Some(error.to_string()),
+                digest: None,
+                seconds: progress.seconds,
+                peak_memory_bytes: progress.peak_memory_bytes,
+                ended_ms: now_ms(),
+            };
+            (RunState::Failed, end)
+        }
+    };
+    let finished = writer.finish(state, end);
+    let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
+    finished?;
+    Ok(summary)
+}
