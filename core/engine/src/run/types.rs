@@ -237,6 +237,8 @@ pub struct MinMax {
 
 /// Event-time watermarks over a range: for each bucket the value that the line
 /// had at its start and at its end (lines never fall), `None` before the first.
+/// The join's value at an edge is that at the next arrival, so what the clock
+/// decided before it is in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lines {
     pub range: Range,

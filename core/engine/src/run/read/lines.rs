@@ -162,6 +162,18 @@ impl Run {
         level: Option<usize>,
     ) -> Result<Vec<(u64, Change)>> {
         let mut changes: Vec<(u64, Change)> = Vec::new();
+        // At one arrival the clock comes first.
+        for segment in segments(now, from, to) {
+            let n = segment.len(Section::Clock, CLOCK_WIDTH);
+            let bytes = segment.entries(self.cache(), Section::Clock, CLOCK_WIDTH, 0, n)?;
+            for event in bytes.chunks_exact(CLOCK_WIDTH) {
+                let precedes = u64_at(event, 0);
+                if (from..to).contains(&precedes) && event[16] <= 1 {
+                    let lane = u64_at(event, 17) as u32;
+                    changes.push((precedes, Change::Idle(lane, event[16] == 0)));
+                }
+            }
+        }
         match level {
             Some(level) => {
                 let shift = BLOCK_SHIFT + 2 * level as u32;
@@ -192,17 +204,6 @@ impl Run {
                     }
                     Ok(())
                 })?;
-            }
-        }
-        for segment in segments(now, from, to) {
-            let n = segment.len(Section::Clock, CLOCK_WIDTH);
-            let bytes = segment.entries(self.cache(), Section::Clock, CLOCK_WIDTH, 0, n)?;
-            for event in bytes.chunks_exact(CLOCK_WIDTH) {
-                let precedes = u64_at(event, 0);
-                if (from..to).contains(&precedes) && event[16] <= 1 {
-                    let lane = u64_at(event, 17) as u32;
-                    changes.push((precedes, Change::Idle(lane, event[16] == 0)));
-                }
             }
         }
         changes.sort_by_key(|(at, _)| *at);
@@ -282,18 +283,19 @@ impl LaneLines {
     }
 
     fn apply(&mut self, change: Change) {
-        match change {
-            Change::High(lane, time) => {
-                if let Some(slot) = self.highs.get_mut(lane as usize) {
-                    *slot = (slot.0.max(time), false);
-                }
-            }
-            Change::Idle(lane, idle) => {
-                if let Some(slot) = self.highs.get_mut(lane as usize) {
-                    slot.1 = idle;
-                }
-            }
+        let lane = match change {
+            Change::High(lane, _) | Change::Idle(lane, _) => lane as usize,
+        };
+        if matches!(change, Change::Idle(..)) || self.highs.get(lane).is_some_and(|slot| slot.1) {
+            // It may come back behind what its input has given out meanwhile,
+            // or be the last that was active.
+            self.settle();
         }
+        let Some(slot) = self.highs.get_mut(lane) else { return };
+        *slot = match change {
+            Change::High(_, time) => (slot.0.max(time), false),
+            Change::Idle(_, idle) => (slot.0, idle),
+        };
     }
 
     /// An input: the smallest of its lanes that are not idle; it never falls.
