@@ -125,7 +125,7 @@ impl Run {
             let skipped = skip.min(to - from);
             skip -= skipped;
             let from = from + skipped;
-            let to = to.min(from + (limit - numbers.len()) as u64);
+            let to = to.min(from.saturating_add((limit - numbers.len()) as u64));
             let bytes = source.entries(cache, Section::Refs, REF_WIDTH, from, to)?;
             numbers.extend(
                 bytes
