@@ -74,6 +74,13 @@ impl Verdict {
         Self::ALL.into_iter().find(|v| v.name() == name)
     }
 
+    /// Whether a record with this verdict at arrival can have been late: one
+    /// that failed an earlier check is behind the watermark without being late.
+    #[must_use]
+    pub fn passed_the_checks(self) -> bool {
+        self == Self::Late || self.reaches_join()
+    }
+
     /// Whether the record was handed to the join (and may rest in its state).
     #[must_use]
     pub fn reaches_join(self) -> bool {

@@ -136,10 +136,9 @@ impl Run {
             ) else {
                 return Err(RunError::corrupt(path, format!("row {row} makes no sense")));
             };
-            let late_by = times[i] != i64::MIN
+            let late_by = Verdict::from_code(verdicts[i]).is_some_and(Verdict::passed_the_checks)
                 && watermarks[i] != i64::MIN
-                && times[i] < watermarks[i]
-                && super::super::write::moves_watermark(verdicts[i]);
+                && times[i] < watermarks[i];
             let reason = reason(fate.reason);
             views.push(RowView {
                 row: *row,

@@ -9,7 +9,6 @@ use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
 use crate::run::types::{Found, Query, VerdictSet};
-use crate::run::write::moves_watermark;
 
 /// Rows looked at between two reports.
 const CHUNK: u64 = 32_768;
@@ -165,9 +164,8 @@ impl Run {
                 continue;
             }
             if let (Some(least), Some(watermarks)) = (query.late_by_at_least, watermarks) {
-                let known = times[i] != i64::MIN
-                    && watermarks[i] != i64::MIN
-                    && moves_watermark(at_arrival[i]);
+                let known = watermarks[i] != i64::MIN
+                    && Verdict::from_code(at_arrival[i]).is_some_and(Verdict::passed_the_checks);
                 if !known || watermarks[i].saturating_sub(times[i]) < least.max(1) {
                     continue;
                 }
