@@ -6,10 +6,7 @@ use super::cluster::{Bar, thousands};
 use super::interrupt;
 
 /// Runs an operation whose progress is counted in `unit`.
-pub fn follow<T, E>(
-    unit: &str,
-    run: impl FnOnce(&mut Job<'_>) -> Result<T, E>,
-) -> anyhow::Result<T>
+pub fn follow<T, E>(unit: &str, run: impl FnOnce(&mut Job<'_>) -> Result<T, E>) -> anyhow::Result<T>
 where
     anyhow::Error: From<E>,
 {

@@ -167,7 +167,8 @@ fn as_text(recording: &Recording) -> String {
         line("cluster", cluster.clone());
     }
     if info.schemas > 0 {
-        let ids: Vec<_> = recording.schemas().iter().map(|s| format!("{} {}", s.kind, s.id)).collect();
+        let ids: Vec<_> =
+            recording.schemas().iter().map(|s| format!("{} {}", s.kind, s.id)).collect();
         line("schemas", ids.join(", "));
     }
     if info.clock_events > 0 {
@@ -184,9 +185,15 @@ fn as_text(recording: &Recording) -> String {
     }
     for (topic, list) in topics(info) {
         let records: u64 = list.iter().map(|p| p.records).sum();
-        let _ = writeln!(text, "\n{topic}: {} records, {} partitions", thousands(records), list.len());
+        let _ =
+            writeln!(text, "\n{topic}: {} records, {} partitions", thousands(records), list.len());
         for p in list {
-            let _ = write!(text, "  [{}] {:>13} records", p.topic_partition.partition, thousands(p.records));
+            let _ = write!(
+                text,
+                "  [{}] {:>13} records",
+                p.topic_partition.partition,
+                thousands(p.records)
+            );
             if let (Some(start), Some(end)) = (p.start_offset, p.end_offset) {
                 let _ = write!(text, ", offsets {start} to {end}");
             }

@@ -7,9 +7,9 @@ use clap::Args;
 use joinscope_core::edges::recording::verify;
 use serde_json::json;
 
+use super::Answer;
 use super::cluster::thousands;
 use super::follow::follow;
-use super::Answer;
 
 /// Reads a recording through and checks every byte: all CRCs, arrival order,
 /// offsets, indices, totals, digest. Exit code 1 if something is wrong

@@ -105,7 +105,9 @@ mod tests {
         for text in ["slow:views[1]+20s", "idle:views[3]@10m+10m", "outage:1@30m+4m"] {
             assert!(text.parse::<Fault>().is_ok(), "{text}");
         }
-        for text in ["", "stall:likes[0]@1m+1m", "stall:views[0]@1m", "slow:views[0]+-1s", "outage:x@1m+1m"] {
+        for text in
+            ["", "stall:likes[0]@1m+1m", "stall:views[0]@1m", "slow:views[0]+-1s", "outage:x@1m+1m"]
+        {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }
     }

@@ -170,7 +170,8 @@ impl Feed {
         {
             self.future.pop();
             let Future { at_ns, view, user, kind } = next;
-            let content = Content { view, user, item: 0, ts: 0, engagement: Some(kind), poison: None };
+            let content =
+                Content { view, user, item: 0, ts: 0, engagement: Some(kind), poison: None };
             self.emit(1, at_ns, content);
         }
     }
@@ -191,13 +192,17 @@ impl Feed {
         let start_ns = self.options.start_ms * MS;
         for fault in &self.options.faults {
             match *fault {
-                Fault::Stall { topic: t, partition: p, from, length } if (t, p) == (topic, partition) => {
+                Fault::Stall { topic: t, partition: p, from, length }
+                    if (t, p) == (topic, partition) =>
+                {
                     arrival_ns = hold(arrival_ns, start_ns + from * MS, length * MS);
                 }
                 Fault::Slow { topic: t, partition: p, by } if (t, p) == (topic, partition) => {
                     arrival_ns += by * MS;
                 }
-                Fault::Idle { topic: t, partition: p, from, length } if (t, p) == (topic, partition) => {
+                Fault::Idle { topic: t, partition: p, from, length }
+                    if (t, p) == (topic, partition) =>
+                {
                     let since = at_ns - (start_ns + from * MS);
                     if (0..length * MS).contains(&since) {
                         return;
@@ -230,7 +235,8 @@ impl Feed {
         if self.poisoned >= total {
             return None;
         }
-        let due = u128::from(self.options.views) * u128::from(self.poisoned + 1) / u128::from(total + 1);
+        let due =
+            u128::from(self.options.views) * u128::from(self.poisoned + 1) / u128::from(total + 1);
         (u128::from(self.emitted) >= due).then(|| {
             let kind = Poison::ALL[(self.poisoned % kinds) as usize];
             self.poisoned += 1;
@@ -305,15 +311,12 @@ pub fn feed(
 ) -> Result<Info, RecordingError> {
     let described = options.describe();
     let views = options.views;
-    let mut feed = Feed::new(options).map_err(|what| RecordingError::Record {
-        record: "generate feed".to_owned(),
-        what,
-    })?;
-    let mut writer = Writer::create(path, WriterOptions {
-        arrival_order: ArrivalOrder::Generated,
-        whole_or_nothing: true,
-        ..writer
-    })?;
+    let mut feed = Feed::new(options)
+        .map_err(|what| RecordingError::Record { record: "generate feed".to_owned(), what })?;
+    let mut writer = Writer::create(
+        path,
+        WriterOptions { arrival_order: ArrivalOrder::Generated, whole_or_nothing: true, ..writer },
+    )?;
     writer.note("generated", &described);
     for partition in feed.partitions() {
         writer.partition(partition)?;
@@ -396,15 +399,23 @@ mod tests {
         let stalled = run(&["stall:engagements[2]@5m+2m"]);
         let of_lane: Vec<_> = stalled.iter().filter(|r| r.source == 6).collect();
         assert!(!of_lane.iter().any(|r| (5 * minute..7 * minute).contains(&at(r))));
-        let backlog = of_lane.iter().filter(|r| at(r) >= 7 * minute && ts(r).unwrap() < r.arrival_ns / MS - minute);
+        let backlog = of_lane
+            .iter()
+            .filter(|r| at(r) >= 7 * minute && ts(r).unwrap() < r.arrival_ns / MS - minute);
         assert!(backlog.count() > 10);
         let idle = run(&["idle:views[1]@5m+2m"]);
         assert!(idle.len() < stalled.len());
         let slow = run(&["slow:views[1]+20s"]);
-        assert!(slow.iter().filter(|r| r.source == 1).all(|r| r.arrival_ns / MS - ts(r).unwrap() >= 20_000));
+        assert!(
+            slow.iter()
+                .filter(|r| r.source == 1)
+                .all(|r| r.arrival_ns / MS - ts(r).unwrap() >= 20_000)
+        );
         let down = run(&["outage:3@5m+1m"]);
         let from = |r: &Record, name: &str| r.headers[0].value.as_deref() == Some(name.as_bytes());
-        assert!(!down.iter().any(|r| from(r, "edge-3") && (5 * minute..6 * minute).contains(&at(r))));
+        assert!(
+            !down.iter().any(|r| from(r, "edge-3") && (5 * minute..6 * minute).contains(&at(r)))
+        );
         let off = run(&["clock:2@5m+1m=-90s"]);
         let behind = off.iter().filter(|r| r.arrival_ns / MS - ts(r).unwrap() > 89_000);
         assert!(behind.clone().count() > 50 && behind.into_iter().all(|r| from(r, "edge-2")));

@@ -118,7 +118,9 @@ impl FeedOptions {
             return Err("shares: between 0 and 1".to_owned());
         }
         let day = 86_400_000;
-        if !(1..=30 * day).contains(&self.interval_ms) || !(0..=30 * day).contains(&self.disorder_ms) {
+        if !(1..=30 * day).contains(&self.interval_ms)
+            || !(0..=30 * day).contains(&self.disorder_ms)
+        {
             return Err("interval and disorder: at most 30 days".to_owned());
         }
         if !(0..=8_000_000_000_000).contains(&self.start_ms) {
@@ -136,12 +138,16 @@ impl FeedOptions {
                 | Fault::Slow { topic, partition, .. }
                 | Fault::Idle { topic, partition, .. } => {
                     if partition >= self.partitions[usize::from(topic.min(1))] {
-                        return Err(format!("a fault names partition {partition}, which is not there"));
+                        return Err(format!(
+                            "a fault names partition {partition}, which is not there"
+                        ));
                     }
                 }
                 Fault::Outage { producer, .. } | Fault::Clock { producer, .. } => {
                     if producer >= self.producers {
-                        return Err(format!("a fault names producer {producer}, which is not there"));
+                        return Err(format!(
+                            "a fault names producer {producer}, which is not there"
+                        ));
                     }
                 }
             }

@@ -97,7 +97,11 @@ pub fn value(content: &Content) -> Option<Vec<u8>> {
         Some(Poison::Tombstone) => return None,
         Some(Poison::Nested) => return Some([[b'['; 5_000], [b']'; 5_000]].concat()),
         Some(Poison::Binary) => {
-            return Some((0..64u64).map(|i| (content.view.wrapping_mul(i * 7 + 3) >> 3) as u8 | 0x80).collect());
+            return Some(
+                (0..64u64)
+                    .map(|i| (content.view.wrapping_mul(i * 7 + 3) >> 3) as u8 | 0x80)
+                    .collect(),
+            );
         }
         Some(Poison::UnknownSchema) => out.extend_from_slice(&[0, 0, 0, 0x0f, 0xa0]),
         _ => {}

@@ -16,7 +16,12 @@ fn file(compression: Compression, finished: bool) -> Vec<u8> {
         writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
     }
     writer
-        .schema(StoredSchema { id: 3, kind: "AVRO".into(), schema: "\"string\"".into(), ..Default::default() })
+        .schema(StoredSchema {
+            id: 3,
+            kind: "AVRO".into(),
+            schema: "\"string\"".into(),
+            ..Default::default()
+        })
         .unwrap();
     for n in 0..40u32 {
         if n == 9 {
@@ -60,7 +65,15 @@ fn recording() {
     let plain = file(Compression::None, false);
     seeds.extend(plain.windows(300).step_by(150).map(|w| [&[1], w].concat()));
     for which in 0..24u8 {
-        for text in ["", "7", "1 2", "-1 9", "[[1,2]]", "[{\"topic\":\"t\",\"partition\":0}]", "{\"a\":\"b\"}"] {
+        for text in [
+            "",
+            "7",
+            "1 2",
+            "-1 9",
+            "[[1,2]]",
+            "[{\"topic\":\"t\",\"partition\":0}]",
+            "{\"a\":\"b\"}",
+        ] {
             seeds.push([&[2, which], text.as_bytes()].concat());
         }
     }

@@ -81,12 +81,15 @@ pub fn import_jsonl(
         Box::new(BufReader::with_capacity(1 << 18, counted))
     };
     let partitions = options.partitions.clamp(1, u32::from(u16::MAX));
-    let mut writer = Writer::create(to, WriterOptions {
-        compression: options.compression,
-        whole_or_nothing: true,
-        arrival_order: ArrivalOrder::File,
-        ..WriterOptions::default()
-    })?;
+    let mut writer = Writer::create(
+        to,
+        WriterOptions {
+            compression: options.compression,
+            whole_or_nothing: true,
+            arrival_order: ArrivalOrder::File,
+            ..WriterOptions::default()
+        },
+    )?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     writer.note("imported_from", &name);
     for partition in 0..partitions as i32 {
@@ -188,9 +191,9 @@ impl Import<'_> {
         };
         let arrival_ns = match &self.options.arrival {
             Some(field) => {
-                let (ms, ns) = self
-                    .time(number, &value, field)?
-                    .ok_or_else(|| self.bad(number, format!("has no arrival time in \"{field}\"")))?;
+                let (ms, ns) = self.time(number, &value, field)?.ok_or_else(|| {
+                    self.bad(number, format!("has no arrival time in \"{field}\""))
+                })?;
                 self.arrival_ns(number, ms, ns)?
             }
             None => match timestamp {
@@ -216,7 +219,11 @@ impl Import<'_> {
             source: partition,
             offset,
             timestamp,
-            timestamp_type: if timestamp.is_some() { TimestampType::Create } else { TimestampType::None },
+            timestamp_type: if timestamp.is_some() {
+                TimestampType::Create
+            } else {
+                TimestampType::None
+            },
             leader_epoch: None,
             key,
             value: Some(Bytes::copy_from_slice(line)),
@@ -232,7 +239,9 @@ impl Import<'_> {
             Some(Value::Number(n)) => Some(Bytes::from(n.to_string())),
             Some(Value::Bool(b)) => Some(Bytes::from(b.to_string())),
             Some(_) => {
-                let what = format!("its key \"{field}\" is an object or an array: name a field inside it (a.b)");
+                let what = format!(
+                    "its key \"{field}\" is an object or an array: name a field inside it (a.b)"
+                );
                 return Err(self.bad(number, what));
             }
         })
@@ -265,7 +274,10 @@ impl Import<'_> {
             Some(time) => Ok(Some(time)),
             None => Err(self.bad(
                 number,
-                format!("\"{field}\" is {found}: not a time in {:?}, or out of range", self.options.unit),
+                format!(
+                    "\"{field}\" is {found}: not a time in {:?}, or out of range",
+                    self.options.unit
+                ),
             )),
         }
     }

@@ -28,6 +28,7 @@ mod job;
 mod meta;
 mod murmur2;
 mod open;
+mod options;
 mod reader;
 mod scan;
 mod schemas;
@@ -36,6 +37,7 @@ mod source;
 mod summary;
 mod tally;
 mod verify;
+mod whole;
 mod wire;
 mod writer;
 
@@ -47,11 +49,12 @@ pub use import::{ImportJsonl, ImportUnit, import_jsonl};
 pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
 pub use murmur2::{murmur2, partition_of_key};
+pub use options::WriterOptions;
 pub use reader::Recording;
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
 pub use slice::{Slice, SliceTime, slice};
 pub use verify::{Problem, Verified, verify};
-pub use writer::{Writer, WriterOptions};
+pub use writer::Writer;
 
 #[cfg(test)]
 mod tests;

@@ -49,7 +49,8 @@ impl Slice {
                 return false;
             }
         }
-        let mut of_topic = self.offsets.iter().filter(|(p, ..)| p.topic == partition.topic).peekable();
+        let mut of_topic =
+            self.offsets.iter().filter(|(p, ..)| p.topic == partition.topic).peekable();
         if of_topic.peek().is_some()
             && !of_topic
                 .any(|(p, from, to)| p == partition && (*from..*to).contains(&record.offset))
@@ -66,7 +67,10 @@ impl Slice {
             parts.push(format!("topics {}", self.topics.join(", ")));
         }
         if self.from_ms.is_some() || self.until_ms.is_some() {
-            parts.push(format!("{:?} time {:?} until {:?} ms", self.time, self.from_ms, self.until_ms));
+            parts.push(format!(
+                "{:?} time {:?} until {:?} ms",
+                self.time, self.from_ms, self.until_ms
+            ));
         }
         parts.extend(self.offsets.iter().map(|(p, from, to)| format!("{p}@{from}..{to}")));
         if !self.keys.is_empty() {
@@ -88,10 +92,12 @@ pub fn slice(
     compression: Option<Compression>,
     job: &mut Job<'_>,
 ) -> Result<Info, RecordingError> {
-    let missing = |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
+    let missing =
+        |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
     let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
     let known = || {
-        let mut topics: Vec<_> = recording.partitions().iter().map(|p| p.topic.to_string()).collect();
+        let mut topics: Vec<_> =
+            recording.partitions().iter().map(|p| p.topic.to_string()).collect();
         topics.sort();
         topics.dedup();
         topics.join(", ")
@@ -109,24 +115,27 @@ pub fn slice(
     let info = recording.info();
     let compression =
         compression.or_else(|| Compression::from_name(&info.compression)).unwrap_or_default();
-    let mut writer = Writer::create(path, WriterOptions {
-        compression,
-        whole_or_nothing: true,
-        arrival_order: info.arrival_order,
-        approximate: info.approximate,
-        cluster_id: info.cluster_id.clone(),
-        topic_ids: info.topic_ids.clone(),
-        redaction: info.redaction.clone(),
-        notes: info.notes.clone(),
-        ..WriterOptions::default()
-    })?;
+    let mut writer = Writer::create(
+        path,
+        WriterOptions {
+            compression,
+            whole_or_nothing: true,
+            arrival_order: info.arrival_order,
+            approximate: info.approximate,
+            cluster_id: info.cluster_id.clone(),
+            topic_ids: info.topic_ids.clone(),
+            redaction: info.redaction.clone(),
+            notes: info.notes.clone(),
+            ..WriterOptions::default()
+        },
+    )?;
     writer.note("sliced_from", recording.digest());
     writer.note("sliced_by", &slice.describe());
     if let Some(arrival) = info.live_from {
         writer.set_live_from(arrival);
     }
-    let topics: Option<Vec<Arc<str>>> =
-        (!slice.topics.is_empty()).then(|| slice.topics.iter().map(|t| t.as_str().into()).collect());
+    let topics: Option<Vec<Arc<str>>> = (!slice.topics.is_empty())
+        .then(|| slice.topics.iter().map(|t| t.as_str().into()).collect());
     let mut sources = Vec::with_capacity(recording.partitions().len());
     for partition in recording.partitions() {
         let wanted = topics.as_ref().is_none_or(|t| t.contains(&partition.topic));

@@ -48,13 +48,19 @@ fn lines_become_records() {
     assert_eq!(recording.partitions().len(), 8);
     // Times as they are, also where they go back; order of the file.
     assert_eq!(got.iter().map(|r| r.arrival_ms()).collect::<Vec<_>>(), [1000, 900, 901, 902, 903]);
-    assert_eq!(got.iter().map(|r| r.timestamp).collect::<Vec<_>>(), [Some(-5), Some(7), None, None, None]);
+    assert_eq!(
+        got.iter().map(|r| r.timestamp).collect::<Vec<_>>(),
+        [Some(-5), Some(7), None, None, None]
+    );
     assert_eq!(got[0].timestamp_type, TimestampType::Create);
     // toPositive(murmur2("foobar")) % 8 and of "21", from Kafka's own tests.
     assert_eq!(got[0].source, ((-790_332_482i32 & 0x7fff_ffff) % 8) as u32);
     assert_eq!(got[1].source, ((-973_932_308i32 & 0x7fff_ffff) % 8) as u32);
     assert_eq!(got[1].key.as_deref(), Some(&b"21"[..]));
-    assert_eq!(got[1].value.as_deref(), Some(&b"{\"path\":21,\"at\":900,\"made\":7,\"x\":1e400}"[..]));
+    assert_eq!(
+        got[1].value.as_deref(),
+        Some(&b"{\"path\":21,\"at\":900,\"made\":7,\"x\":1e400}"[..])
+    );
     // Null keys take turns.
     assert_eq!((got[2].key.clone(), got[2].source, got[3].source), (None, 0, 1));
     assert_eq!(got[4].key.as_deref(), Some("päth".as_bytes()));
@@ -122,16 +128,29 @@ fn slices_keep_arrival_numbers_schemas_and_metadata() {
         all(&sliced).unwrap()
     };
     assert_eq!(take("all", &Slice::default()), records);
-    let engagements = take("topic", &Slice { topics: vec!["engagements".to_owned()], ..Slice::default() });
-    let wanted: Vec<_> = records.iter().filter(|r| r.source == 2).map(|r| (r.arrival, r.offset)).collect();
+    let engagements =
+        take("topic", &Slice { topics: vec!["engagements".to_owned()], ..Slice::default() });
+    let wanted: Vec<_> =
+        records.iter().filter(|r| r.source == 2).map(|r| (r.arrival, r.offset)).collect();
     assert_eq!(engagements.iter().map(|r| (r.arrival, r.offset)).collect::<Vec<_>>(), wanted);
     assert!(engagements.iter().all(|r| r.source == 0));
     let (from, to) = (records[100].arrival_ms(), i64::MAX);
-    let later = take("time", &Slice { from_ms: Some(from), until_ms: Some(to), ..Slice::default() });
-    assert_eq!(later, records.iter().filter(|r| r.arrival_ms() >= from).cloned().collect::<Vec<_>>());
+    let later =
+        take("time", &Slice { from_ms: Some(from), until_ms: Some(to), ..Slice::default() });
+    assert_eq!(
+        later,
+        records.iter().filter(|r| r.arrival_ms() >= from).cloned().collect::<Vec<_>>()
+    );
     let stamped = Slice { time: SliceTime::Timestamp, until_ms: Some(1 << 39), ..Slice::default() };
     let early = take("timestamp", &stamped);
-    assert_eq!(early, records.iter().filter(|r| r.timestamp.is_some_and(|t| t < 1 << 39)).cloned().collect::<Vec<_>>());
+    assert_eq!(
+        early,
+        records
+            .iter()
+            .filter(|r| r.timestamp.is_some_and(|t| t < 1 << 39))
+            .cloned()
+            .collect::<Vec<_>>()
+    );
     let offsets = Slice { offsets: vec![(partition("views", 1), 20, 40)], ..Slice::default() };
     let some = take("offsets", &offsets);
     let wants = |r: &&crate::operator::record::Record| match r.source {
@@ -145,7 +164,8 @@ fn slices_keep_arrival_numbers_schemas_and_metadata() {
     assert!(!keyed.is_empty() && keyed.iter().all(|r| r.key.as_ref() == Some(&key)));
     let nothing = Slice { topics: vec!["vews".to_owned()], ..Slice::default() };
     let to = folder.path().join("nothing");
-    let error = unattended(|job| slice(&recording, &nothing, &to, None, job)).unwrap_err().to_string();
+    let error =
+        unattended(|job| slice(&recording, &nothing, &to, None, job)).unwrap_err().to_string();
     assert!(error.contains("vews") && error.contains("views"), "{error}");
 }
 

@@ -60,7 +60,8 @@ fn the_python_reader_of_foxglove_reads_every_field() {
             assert!(summary["channels"].as_array().unwrap().contains(&json!(name)), "{summary}");
         }
         let schema: StoredSchema =
-            serde_json::from_str(summary["attachments"]["joinscope/schema/7"].as_str().unwrap()).unwrap();
+            serde_json::from_str(summary["attachments"]["joinscope/schema/7"].as_str().unwrap())
+                .unwrap();
         assert_eq!(Some(&schema), recording.schemas().get(7));
         assert_eq!(summary["metadata"]["joinscope/end"]["digest"], recording.digest());
         let mut wanted: Vec<Value> =

@@ -84,12 +84,12 @@ fn reading_and_writing() {
     let begin = Instant::now();
     let (_folder, path) = folder();
     let file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
-    let mut writer = mcap::WriteOptions::new()
-        .compression(Some(mcap::Compression::Lz4))
-        .create(file)
-        .unwrap();
+    let mut writer =
+        mcap::WriteOptions::new().compression(Some(mcap::Compression::Lz4)).create(file).unwrap();
     let channels: Vec<u16> = (0..8)
-        .map(|p| writer.add_channel(0, &format!("t[{p}]"), "protobuf", &Default::default()).unwrap())
+        .map(|p| {
+            writer.add_channel(0, &format!("t[{p}]"), "protobuf", &Default::default()).unwrap()
+        })
         .collect();
     let mut envelope = Vec::new();
     for record in &records {
@@ -113,14 +113,22 @@ fn reading_and_writing() {
         count += usize::from(envelope::decode(&data, 0, data.len(), 0, 0).is_some());
     }
     assert_eq!(count as u64, n);
-    println!("the crate's reader, from memory: {:.2} M/s", n as f64 / begin.elapsed().as_secs_f64() / 1e6);
+    println!(
+        "the crate's reader, from memory: {:.2} M/s",
+        n as f64 / begin.elapsed().as_secs_f64() / 1e6
+    );
 }
 
 /// CPU time of this thread, from /proc (clock ticks are hundredths).
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let fields: Vec<f64> =
-        stat.rsplit(')').next().unwrap().split_whitespace().filter_map(|f| f.parse().ok()).collect();
+    let fields: Vec<f64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .filter_map(|f| f.parse().ok())
+        .collect();
     // After the name: state (no number), then ppid …; utime and stime are 14 and 15.
     (fields[10] + fields[11]) / 100.0
 }

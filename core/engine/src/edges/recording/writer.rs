@@ -1,63 +1,24 @@
 //! Writing a recording: chunks of messages, each with its indices, forced to
 //! disk by size and time; the summary at the end.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::building::Building;
 use super::clock::ClockEntry;
-use super::compress::{self, Compression};
+use super::compress;
 use super::envelope::{self, Brief};
 use super::index::Index;
 use super::meta::{self, Map};
 use super::summary::{self, Summary};
 use super::tally::Tally;
+use super::whole;
 use super::wire::{self, ChannelRecord, MAX_RECORD, op};
-use super::{ArrivalOrder, Info, PartitionInfo, RecordingError, Schemas, StoredSchema};
+use super::{Info, PartitionInfo, RecordingError, Schemas, StoredSchema, WriterOptions};
 use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
-
-/// How a recording is written.
-#[derive(Clone, Debug)]
-pub struct WriterOptions {
-    pub compression: Compression,
-    /// Bytes of a chunk before compression; a larger record gets its own.
-    pub chunk_bytes: usize,
-    /// Data is forced to disk after so many written bytes and so much time
-    /// (looked at as records are added, and by [`Writer::tick`]).
-    pub sync_bytes: u64,
-    pub sync_every: Option<Duration>,
-    /// Written under a temporary name and renamed when whole, removed when
-    /// dropped before; else under its own name from the start, so that what
-    /// was flushed opens after a crash.
-    pub whole_or_nothing: bool,
-    pub arrival_order: ArrivalOrder,
-    pub approximate: bool,
-    pub cluster_id: Option<String>,
-    pub topic_ids: BTreeMap<String, String>,
-    pub redaction: Option<String>,
-    pub notes: BTreeMap<String, String>,
-}
-
-impl Default for WriterOptions {
-    fn default() -> Self {
-        Self {
-            compression: Compression::Lz4,
-            chunk_bytes: 1 << 20,
-            sync_bytes: 256 << 20,
-            sync_every: Some(Duration::from_secs(1)),
-            whole_or_nothing: false,
-            arrival_order: ArrivalOrder::Read,
-            approximate: false,
-            cluster_id: None,
-            topic_ids: BTreeMap::new(),
-            redaction: None,
-            notes: BTreeMap::new(),
-        }
-    }
-}
 
 /// The program that writes.
 fn recorder() -> String {
@@ -96,27 +57,7 @@ pub struct Writer {
 impl Writer {
     /// Makes the file; one that exists is refused.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self, RecordingError> {
-        let exists = || RecordingError::Exists { path: path.to_owned() };
-        if path.symlink_metadata().is_ok() {
-            return Err(exists());
-        }
-        let temporary = options.whole_or_nothing.then(|| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            path.with_file_name(format!(".{name}.{}.part", std::process::id()))
-        });
-        let at = temporary.as_deref().unwrap_or(path);
-        let mut open = OpenOptions::new();
-        open.write(true).read(true);
-        // A temporary file of the same process number is a crashed one's.
-        let file = if temporary.is_some() {
-            open.create(true).truncate(true).open(at)
-        } else {
-            open.create_new(true).open(at)
-        };
-        let file = file.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => exists(),
-            _ => RecordingError::io(path, "create", error),
-        })?;
+        let (file, temporary) = whole::create(path, options.whole_or_nothing)?;
         let info = Info {
             arrival_order: options.arrival_order,
             approximate: options.approximate,
@@ -406,32 +347,11 @@ impl Writer {
         self.put()?;
         self.file.sync_all().map_err(|error| self.fail("force to disk", error))?;
         if let Some(temporary) = self.temporary.take() {
-            self.name(&temporary)?;
+            whole::name(&temporary, &self.path)?;
         }
         self.finished = true;
         self.info.file_bytes = self.written;
         Ok(std::mem::take(&mut self.info))
-    }
-
-    /// Gives the finished file its name, never over another one.
-    fn name(&self, temporary: &Path) -> Result<(), RecordingError> {
-        let linked = std::fs::hard_link(temporary, &self.path);
-        let named = match linked {
-            Ok(()) => std::fs::remove_file(temporary),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let _ = std::fs::remove_file(temporary);
-                return Err(RecordingError::Exists { path: self.path.clone() });
-            }
-            // A file system without links.
-            Err(_) => std::fs::rename(temporary, &self.path),
-        };
-        named.map_err(|error| RecordingError::io(&self.path, "rename to its name", error))?;
-        // The name itself has to reach the disk; not every file system can.
-        let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-        if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
     }
 
     /// Takes messages since the last channel into the digest.

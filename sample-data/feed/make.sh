@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Makes feed.mcap anew, the same bytes each time:
+#   make.sh [JOINSCOPE]
+# JOINSCOPE is the program (default: target/debug/joinscope of the workspace,
+# or of CARGO_TARGET_DIR).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+joinscope=${1:-${CARGO_TARGET_DIR:-$root/target}/debug/joinscope}
+
+# What --incident stands for is spelt out in the recording's notes:
+# joinscope recording info feed.mcap
+rm -f "$here/feed.mcap"
+"$joinscope" generate feed --incident --compression zstd:19 -o "$here/feed.mcap"
+"$joinscope" recording verify "$here/feed.mcap"
