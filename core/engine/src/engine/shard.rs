@@ -9,19 +9,29 @@ pub(super) struct Shard {
     operator: Box<dyn Operator>,
     join: i64,
     inputs: Vec<i64>,
+    /// Of the keys of a batch.
+    hashes: Vec<u64>,
 }
+
+/// So many rows are announced to the operator before the first of them.
+const AHEAD: usize = 64;
 
 impl Shard {
     /// `join` and `inputs` are the watermarks of the checkpoint that the
     /// operator was restored from, else `i64::MIN`.
     pub(super) fn new(operator: Box<dyn Operator>, join: i64, inputs: Vec<i64>) -> Self {
-        Self { operator, join, inputs }
+        Self { operator, join, inputs, hashes: Vec::new() }
     }
 
     /// Carries a batch out; `out` is empty before.
     pub(super) fn run(&mut self, batch: ShardBatch, out: &mut ShardOut) -> Result<(), StateError> {
         let mut moves = batch.moves.iter().peekable();
-        for row in batch.rows {
+        self.hashes.clear();
+        self.hashes.extend(batch.rows.iter().map(|row| row.row.key.hash64()));
+        for (i, row) in batch.rows.into_iter().enumerate() {
+            if i.is_multiple_of(AHEAD) {
+                self.operator.near(&self.hashes[i..(i + AHEAD).min(self.hashes.len())]);
+            }
             while let Some(next) = moves.next_if(|m| m.event < row.event) {
                 self.advance(next, out)?;
             }
