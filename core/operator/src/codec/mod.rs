@@ -21,6 +21,8 @@
 mod avro;
 mod decoder;
 mod failure;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod needs;
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod condition;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod model;
 mod parse;
 mod section;
