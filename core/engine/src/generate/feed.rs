@@ -276,7 +276,8 @@ impl Feed {
 /// What would arrive while something is held arrives just after, in order.
 fn hold(arrival_ns: i64, from_ns: i64, length_ns: i64) -> i64 {
     let since = arrival_ns - from_ns;
-    if (0..length_ns).contains(&since) {
+    // A partition is a queue: what is sent while the backlog drains waits behind it.
+    if (0..length_ns / (CATCH_UP - 1) * CATCH_UP).contains(&since) {
         from_ns + length_ns + since / CATCH_UP
     } else {
         arrival_ns
