@@ -204,14 +204,14 @@ fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
 
 /// Where runs of a recording lie without `--out`: the platform's data folder,
 /// `runs/<recording digest>`.
-fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
+pub fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
     let dirs = directories::ProjectDirs::from("", "", "joinscope")
         .context("there is no home folder; give --out")?;
     Ok(dirs.data_dir().join("runs").join(digest))
 }
 
 /// The next number there, made so that two runs never take the same.
-fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
+pub fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
     let folder = runs_folder(digest)?;
     let cannot = || format!("{}: cannot be written; give --out", folder.display());
     std::fs::create_dir_all(&folder).with_context(cannot)?;
@@ -231,7 +231,7 @@ fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// The contract of `run --json`.
-pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
+fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     let books: Map<String, serde_json::Value> = summary
         .books
         .iter()
@@ -242,11 +242,6 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
                 .collect();
             (input.to_string(), counts.into())
         })
-        .collect();
-    let stages: Map<String, serde_json::Value> = summary
-        .stages
-        .iter()
-        .map(|stage| (stage.name.to_owned(), stage.busy.as_secs_f64().into()))
         .collect();
     json!({
         "records": summary.records,
@@ -260,7 +255,6 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
         "state": { "rows": summary.state_rows, "bytes": summary.state_bytes },
         "checkpoints": summary.checkpoints,
         "ended": summary.ended,
-        "stages": stages,
         "run": dir,
     })
 }

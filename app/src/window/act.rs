@@ -58,6 +58,10 @@ impl App {
             Command::Start => self.cursor.go(0),
             Command::End => self.cursor.end(self.doc.in_progress),
             Command::TogglePlay => self.cursor.toggle_play(),
+            Command::Zone(zone) => {
+                self.settings.zone = zone;
+                self.save_settings();
+            }
             Command::Speed(speed) => self.cursor.speed = speed,
             Command::Scale(scale) => self.scale = scale,
             Command::Next(set, direction) => self.seek_next(set, direction),

@@ -255,6 +255,7 @@ impl App {
             return None;
         }
         bars::clock(self, ui);
+        bars::banner(self, ui);
         let frame = |left: f32, right: f32| {
             Frame::NONE.outer_margin(Margin {
                 left: left as i8,

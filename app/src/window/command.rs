@@ -12,6 +12,7 @@ use super::axis::Scale;
 use super::cursor::Speed;
 use super::layout::Panel;
 use super::selection::Selection;
+use super::times::Zone;
 
 /// One thing that the user can ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,7 @@ pub enum Command {
     End,
     TogglePlay,
     Speed(Speed),
+    Zone(Zone),
     Scale(Scale),
     /// To the next row with such a verdict, selecting it.
     Next(VerdictSet, Direction),

@@ -40,7 +40,7 @@ pub enum NoPicture {
 }
 
 /// No file dialog without a display.
-struct Never;
+pub struct Never;
 
 impl Browse for Never {
     fn ask(&self, _: std::sync::mpsc::SyncSender<PathBuf>, _: egui::Context) {}

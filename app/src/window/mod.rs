@@ -13,6 +13,7 @@ mod cx;
 mod dialogs;
 mod doc;
 mod errors;
+mod frame;
 mod headless;
 mod jobs;
 mod layout;
@@ -37,6 +38,7 @@ mod widgets;
 
 use std::path::PathBuf;
 
+pub use frame::measure;
 pub use headless::{NoPicture, Picture, picture};
 pub use layout::Panel;
 pub use renderer::Renderer;

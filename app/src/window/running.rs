@@ -161,7 +161,7 @@ impl App {
         self.checking.asked = None;
         self.checking.order = Some(order.clone());
         let number = self.checking.number;
-        self.checking.slot.ask(&self.jobs, number, move |_| store::check(&order));
+        self.checking.slot.ask(&self.jobs, number, move |_| store::check_order(&order));
     }
 
     /// Takes the check's outcome in: it runs, or asks the user.

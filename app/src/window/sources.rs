@@ -288,6 +288,22 @@ impl Books {
         self.slot.answer()?.result.as_ref().ok().map(|(counts, _)| *counts)
     }
 
+    /// Whether they are in sight.
+    #[must_use]
+    pub fn is_read(&mut self) -> bool {
+        self.shown().is_some()
+    }
+
+    /// No record matched, in a run that ended: the most frequent verdict.
+    pub fn no_match(&mut self) -> Option<(Verdict, u64)> {
+        let counts = self.shown()?;
+        if counts.total() == 0 || counts.get(Verdict::Joined) > 0 {
+            return None;
+        }
+        let all = Verdict::ALL.into_iter().map(|v| (v, counts.get(v)));
+        all.max_by_key(|(_, n)| *n)
+    }
+
     fn outputs(&mut self) -> u64 {
         let answer = self.slot.answer();
         answer.and_then(|a| a.result.as_ref().ok().map(|(_, n)| *n)).unwrap_or(0)

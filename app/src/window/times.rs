@@ -16,6 +16,17 @@ pub enum Zone {
     Named(String),
 }
 
+impl Zone {
+    /// Whether this machine knows it.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Named(name) => TimeZone::get(name).is_ok(),
+            _ => true,
+        }
+    }
+}
+
 /// How times in sight are written.
 #[derive(Clone, Debug)]
 pub struct Times {

@@ -17,10 +17,10 @@ use crate::window::cursor::{Speed, State};
 use crate::window::text::thousands;
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::times::parse;
+use crate::window::times::{Zone, parse};
 use crate::window::widgets::{button, icon_button};
 
-use super::strip::ask_clock;
+use super::strip::{ask_clock, cursor_ms};
 
 const HEIGHT: f32 = 56.0;
 /// Width of a bar of the strip and its gap, points.
@@ -127,11 +127,39 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
         ui.add(label).on_hover_text(hover);
     };
     if !app.clock.is_empty() {
-        let ms = app.clock.time(at as f64).round() as i64;
-        figure(ui, times.zone(), t.third, "Time zone".to_owned());
+        let ms = cursor_ms(app);
+        zone(app, ui, times.zone());
         figure(ui, &times.exact(ms), t.second, times.full(ms));
     }
     go_to(app, ui, at);
+}
+
+/// The zone that times are written in; a press chooses another.
+fn zone(app: &mut App, ui: &mut Ui, name: &str) {
+    let response = button(name).plain().name("Time zone").show(ui).on_hover_text("Time zone");
+    Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+        |ui| {
+            ui.set_min_width(200.0);
+            for (label, zone) in [("UTC", Zone::Utc), ("Local time", Zone::Local)] {
+                if ui.selectable_label(app.settings.zone == zone, label).clicked() {
+                    app.commands.push(Command::Zone(zone));
+                    ui.close();
+                }
+            }
+            let field = egui::TextEdit::singleline(&mut app.strip.zone)
+                .hint_text("IANA name: Europe/Berlin")
+                .font(fonts::mono(SMALL))
+                .desired_width(190.0);
+            let field = ui.add(field).accessible_name("IANA time zone");
+            if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) {
+                let zone = Zone::Named(app.strip.zone.trim().to_owned());
+                if zone.is_known() {
+                    app.commands.push(Command::Zone(zone));
+                    ui.close();
+                }
+            }
+        },
+    );
 }
 
 /// The cursor's number; a press asks where to go.
@@ -283,19 +311,19 @@ fn bars(density: &Density, rect: Rect, base: f32, t: &Tokens) -> Mesh {
         let top = base - bar(*all, 2.0);
         mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), t.hovered);
         let mut y = base;
-        for v in wrong {
-            let n = if v == Verdict::Undecodable {
-                [v, Verdict::Unkeyed, Verdict::Untimed, Verdict::Tombstone]
+        for verdict in wrong {
+            let n = if verdict == Verdict::Undecodable {
+                [verdict, Verdict::Unkeyed, Verdict::Untimed, Verdict::Tombstone]
                     .iter()
                     .map(|v| by[*v as usize])
                     .sum()
             } else {
-                by[v as usize]
+                by[verdict as usize]
             };
             if n > 0 {
                 let h = bar(n, 2.5);
                 let at = Rect::from_min_max(pos2(x, y - h), pos2(x + BAR, y));
-                mesh.add_colored_rect(at, t.verdict(v));
+                mesh.add_colored_rect(at, t.verdict(verdict));
                 y -= h;
             }
         }

@@ -21,6 +21,10 @@ const SAMPLES: u64 = 128;
 pub struct Strip {
     clock: Slot<u64, ClockMap>,
     taken: Option<u64>,
+    /// Arrival time of the cursor, exactly.
+    now: Slot<(u64, u64), i64>,
+    /// What stands in the field that asks for a time zone.
+    pub(super) zone: String,
     /// What stands in the field that asks where to go.
     pub(super) typed: String,
     pub(super) density: Slot<(u64, Range, usize), Arc<Density>>,
@@ -100,4 +104,35 @@ fn of_recording(recording: &Recording) -> Result<ClockMap, String> {
         at(len - 1)?;
     }
     Ok(ClockMap::new(points))
+}
+
+/// Arrival time of the cursor, ms: exact once it is read, else between two
+/// points of the clock.
+pub(super) fn cursor_ms(app: &mut App) -> i64 {
+    let at = app.cursor.at();
+    let question = (app.doc.revision, at);
+    match (&app.doc.run, &app.doc.recording) {
+        (Some(run), _) => {
+            let run = run.run.clone();
+            app.strip.now.ask(&app.jobs, question, move |(_, at)| {
+                run.arrival_ms(*at).map_err(|e| e.to_string())
+            });
+        }
+        (None, Some(r)) => {
+            let recording = r.recording.clone();
+            app.strip.now.ask(&app.jobs, question, move |(_, at)| {
+                let page = recording.page(*at, 1).map_err(|e| e.to_string())?;
+                page.first()
+                    .map(joinscope_operator::record::Record::arrival_ms)
+                    .ok_or_else(String::new)
+            });
+        }
+        _ => {}
+    }
+    match app.strip.now.answer() {
+        Some(answer) if answer.question == question => {
+            answer.result.clone().unwrap_or_else(|_| app.clock.time(at as f64).round() as i64)
+        }
+        _ => app.clock.time(at as f64).round() as i64,
+    }
 }

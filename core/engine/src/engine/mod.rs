@@ -8,7 +8,6 @@ mod control;
 mod decode;
 mod digest;
 mod failure;
-pub mod limit;
 mod meter;
 mod recording;
 mod routes;

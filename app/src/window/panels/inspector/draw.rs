@@ -78,17 +78,16 @@ pub fn row(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row, shown: &mut value::Shown) {
     numbers(ui, cx, r);
     candidates(ui, cx, r);
     enough(ui, cx, r);
-    match &r.value {
-        Some(value) => value::show(shown, ui, value, cx.commands),
-        None => {
-            group(ui, "Value");
-            let t = Tokens::of(ui.ctx());
-            let at = cx.doc.run.as_ref().map(|d| d.manifest.start.recording.path.clone());
-            let at = at.map(|p| p.display().to_string()).unwrap_or_default();
-            let why = format!("The recording is not at {at}: open it from where it is now");
-            let why = egui::RichText::new(why).font(fonts::regular(SMALL)).color(t.second);
-            ui.add(egui::Label::new(why).wrap());
-        }
+    if let Some(value) = &r.value {
+        value::show(shown, ui, value, cx.commands);
+    } else {
+        group(ui, "Value");
+        let t = Tokens::of(ui.ctx());
+        let at = cx.doc.run.as_ref().map(|d| d.manifest.start.recording.path.clone());
+        let at = at.map(|p| p.display().to_string()).unwrap_or_default();
+        let why = format!("The recording is not at {at}: open it from where it is now");
+        let why = egui::RichText::new(why).font(fonts::regular(SMALL)).color(t.second);
+        ui.add(egui::Label::new(why).wrap());
     }
     followed(ui, cx, r);
 }

@@ -214,7 +214,7 @@ fn paint(
     let t = Tokens::of(ui.ctx());
     let size = vec2(ui.available_width(), lines as f32 * LINE);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, name));
+    response.widget_info(|| WidgetInfo::labeled(Role::Code, true, name));
     let spoken: String = spoken.chars().take(4096).collect();
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(spoken.as_str()));
     let seen = ui.clip_rect().intersect(rect);
