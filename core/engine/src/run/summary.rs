@@ -76,6 +76,8 @@ pub(crate) struct Summary {
     pub end_output: u64,
     pub decisions: u64,
     pub refs: u64,
+    /// Decisions that revise one that fell before.
+    pub revisions: u64,
     /// Arrival time of the last arrival, ms.
     pub last_ms: i64,
     pub books: Books,
@@ -226,6 +228,7 @@ impl Summary {
             self.end_output,
             self.decisions,
             self.refs,
+            self.revisions,
             self.last_decision,
         ] {
             out.u64(v);
@@ -266,6 +269,7 @@ impl Summary {
             end_output: i.u64()?,
             decisions: i.u64()?,
             refs: i.u64()?,
+            revisions: i.u64()?,
             last_decision: i.u64()?,
             last_ms: i.i64()?,
             ..Self::default()

@@ -394,6 +394,7 @@ fn clone(step: &Step) -> Step {
     Step {
         facts: Facts { ..step.facts.clone() },
         decisions: step.decisions.clone(),
+        revisions: step.revisions.clone(),
         outputs: step.outputs.clone(),
         clock: step.clock.clone(),
         trackers: step.trackers.clone(),

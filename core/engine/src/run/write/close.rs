@@ -33,7 +33,8 @@ const ROWS_NOTE: &str = "row: number of the (record, input) in the run; arrival_
     0 open 1 joined 2 unmatched 3 late 4 expired 5 undecodable 6 unkeyed 7 untimed 8 tombstone \
     9 filtered; key: a type letter (i, s, b, x) and the value, empty without a key";
 const DECISIONS_NOTE: &str = "sorted by row, then as they fell; verdict: as in rows, 255 where \
-    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded; removed: the row left \
+    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 the verdict was \
+    unmatched before; removed: the row left \
     the state at arrival `at`; cause: the arrival of the record behind it";
 const OUTPUTS_NOTE: &str = "kind: 0 pair 1 pad 2 example; first, second, more: row numbers, the \
     largest u64 where there is none; labels: bit i is label i; correction: 0 the first";
@@ -79,6 +80,7 @@ pub(super) fn close(
         end_output: open.first_output + open.outputs.at.len() as u64,
         decisions: open.fallen.len() as u64,
         refs: open.refs.len() as u64,
+        revisions: open.revised,
         last_ms: running.last_ms,
         books: running.books.clone(),
         ..Summary::default()
@@ -165,7 +167,9 @@ fn count_targets(
 fn cells(counter: &mut Counter, fallen: &[Fallen]) -> Vec<u64> {
     let mut cells = counter.take();
     for f in fallen.iter().filter(|f| f.verdict != NO_VERDICT) {
-        counter.add(f.block.into(), f.lane, f.verdict);
+        let revised = f.reason == crate::run::layout::REVISED;
+        let verdict = if revised { crate::run::pyramid::REVISED } else { f.verdict };
+        counter.add(f.block.into(), f.lane, verdict);
     }
     cells.extend(counter.take());
     merge(cells)
