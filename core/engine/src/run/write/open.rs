@@ -172,8 +172,16 @@ impl Open {
         }
         self.clock.extend_from_slice(part.clock);
         self.rows(part, table, running)?;
-        self.decisions(part.decisions, table, older, running)?;
-        self.revisions(part.revisions, older, running)?;
+        // The ledger goes by arrival.
+        let mut decisions = part.decisions;
+        for revision in part.revisions {
+            let (before, rest) =
+                decisions.split_at(decisions.partition_point(|d| d.at <= revision.at));
+            self.decisions(before, table, older, running)?;
+            self.revision(revision, older, running)?;
+            decisions = rest;
+        }
+        self.decisions(decisions, table, older, running)?;
         self.outputs(part.outputs, running)?;
         if let Some(sample) = part.state.last() {
             running.books.state_bytes = sample.bytes;
@@ -355,34 +363,32 @@ impl Open {
         Ok(())
     }
 
-    fn revisions(
+    fn revision(
         &mut self,
-        revisions: &[Revision],
+        r: &Revision,
         older: &mut RowLanes,
         running: &mut Running,
     ) -> Result<()> {
-        for r in revisions {
-            let (lane, arrival) = self.find(r.row, older)?;
-            self.ledger.revise(r.at, r.input);
-            let counts = running.books.inputs.get_mut(r.input as usize);
-            let counts = counts.ok_or_else(|| RunError::NoSuch(format!("input {}", r.input)))?;
-            let unmatched = &mut counts.0[Verdict::Unmatched as usize];
-            *unmatched = unmatched.checked_sub(1).ok_or_else(|| {
-                RunError::NoSuch(format!("row {} was revised, but no row is unmatched", r.row))
-            })?;
-            counts.add(Verdict::Expired, 1);
-            self.revised += 1;
-            self.fallen.push(Fallen {
-                row: r.row,
-                at: r.at,
-                cause: r.at,
-                block: (arrival >> BLOCK_SHIFT) as u32,
-                lane,
-                verdict: Verdict::Expired as u8,
-                reason: REVISED,
-                removed: false,
-            });
-        }
+        let (lane, arrival) = self.find(r.row, older)?;
+        self.ledger.revise(r.at, r.input);
+        let counts = running.books.inputs.get_mut(r.input as usize);
+        let counts = counts.ok_or_else(|| RunError::NoSuch(format!("input {}", r.input)))?;
+        let unmatched = &mut counts.0[Verdict::Unmatched as usize];
+        *unmatched = unmatched.checked_sub(1).ok_or_else(|| {
+            RunError::NoSuch(format!("row {} was revised, but no row is unmatched", r.row))
+        })?;
+        counts.add(Verdict::Expired, 1);
+        self.revised += 1;
+        self.fallen.push(Fallen {
+            row: r.row,
+            at: r.at,
+            cause: r.at,
+            block: (arrival >> BLOCK_SHIFT) as u32,
+            lane,
+            verdict: Verdict::Expired as u8,
+            reason: REVISED,
+            removed: false,
+        });
         Ok(())
     }
 
