@@ -9,4 +9,6 @@ mod common;
 
 mod engine;
 mod plain;
+mod samples;
+mod store;
 mod planted;
