@@ -96,7 +96,8 @@ fn what_would_have_been_enough_is_exactly_enough() {
                     }
                 };
                 let short = if e.at_least { e.ms - 1 } else { e.ms + 1 };
-                let at = || format!("seed {seed}, {}, {e:#?}\n{told:#?}\n{}", row.record, case.text);
+                let at =
+                    || format!("seed {seed}, {}, {e:#?}\n{told:#?}\n{}", row.record, case.text);
                 assert!(changed(e.ms), "not enough: {}", at());
                 // The interval may not be turned upside down to show it.
                 let possible = !(e.path.ends_with("until") || e.path.ends_with("after"))
@@ -118,7 +119,8 @@ fn what_would_have_been_enough_is_exactly_enough() {
         }
     }
     println!("{checked:#?}");
-    for kind in ["late out_of_orderness", "late idle_timeout", "unmatched until", "unmatched after"] {
+    for kind in ["late out_of_orderness", "late idle_timeout", "unmatched until", "unmatched after"]
+    {
         assert!(checked.get(kind).is_some_and(|n| *n >= 20), "{kind}: {checked:?}");
     }
 }
