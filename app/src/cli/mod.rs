@@ -1,6 +1,7 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input.
 
+mod bench;
 mod bench_record;
 mod bench_window;
 mod cluster;
@@ -53,6 +54,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Bench(bench::Bench),
     BenchRecord(bench_record::BenchRecord),
     BenchWindow(bench_window::BenchWindow),
     Generate(generate::Generate),
@@ -82,6 +84,7 @@ pub enum Answer {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::BenchRecord(args)) => bench_record::run(&args),
         Some(Verb::BenchWindow(args)) => bench_window::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),

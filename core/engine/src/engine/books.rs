@@ -234,6 +234,8 @@ mod tests {
         books.take(&facts(&[(0, Verdict::Open)]), 0);
         books.counts[0].add(Verdict::Joined, 1);
         let error = books.check(1).unwrap_err().to_string();
-        assert!(error.contains("\"views\"") && error.contains("1 rows") && error.contains("2 with"));
+        assert!(
+            error.contains("\"views\"") && error.contains("1 rows") && error.contains("2 with")
+        );
     }
 }
