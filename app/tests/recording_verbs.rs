@@ -47,7 +47,9 @@ fn generate_look_verify_slice() {
     // Nothing is overwritten, and what cannot be is said before anything is made.
     let before = std::fs::read(at.join("s.mcap")).unwrap();
     assert!(refusal(at, &["generate", "feed", "-o", "s.mcap"]).contains("exists already"));
-    assert!(refusal(at, &["recording", "slice", "r.mcap", "-o", "s.mcap"]).contains("exists already"));
+    assert!(
+        refusal(at, &["recording", "slice", "r.mcap", "-o", "s.mcap"]).contains("exists already")
+    );
     assert_eq!(std::fs::read(at.join("s.mcap")).unwrap(), before);
     let topic = refusal(at, &["recording", "slice", "r.mcap", "--topics", "vews", "-o", "t.mcap"]);
     assert!(topic.contains("\"vews\"") && topic.contains("views"), "{topic}");
@@ -89,11 +91,13 @@ fn import_names_the_line_that_does_not_fit() {
     let at = folder.path();
     let import = ["import", "jsonl", "in.jsonl", "--topic", "t", "--key", "k", "--arrival", "at"];
     let all = [&import[..], &["--partitions", "8", "-o", "r.mcap"]].concat();
-    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":1,\"at\":-7}\n").unwrap();
+    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":1,\"at\":-7}\n")
+        .unwrap();
     let error = refusal(at, &all);
     assert!(error.contains("in.jsonl:2") && error.contains("-7"), "{error}");
     assert_eq!(std::fs::read_dir(at).unwrap().count(), 1);
-    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":21,\"at\":4}\n").unwrap();
+    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":21,\"at\":4}\n")
+        .unwrap();
     let made = json(at, &all);
     assert_eq!(made["records"], 2);
     let info = json(at, &["recording", "info", "r.mcap"]);

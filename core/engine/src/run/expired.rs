@@ -117,8 +117,7 @@ impl Expired {
         for row in self.run.views(&late)? {
             let (Some(key), Some(time)) = (&row.key, row.event_time) else { continue };
             let windows = self.intervals.windows(row.input, time);
-            let earlier =
-                self.run.earlier(key.hash64(), key.normal_hash(), &windows, row.row)?;
+            let earlier = self.run.earlier(key.hash64(), key.normal_hash(), &windows, row.row)?;
             if !earlier.is_empty() {
                 self.doomed.insert(row.row);
             }
@@ -192,7 +191,9 @@ impl Expired {
         if late {
             let windows = self.intervals.windows(input, time);
             let inside = |seen: &Seen| {
-                windows.iter().any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
+                windows
+                    .iter()
+                    .any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
             };
             for seen in self.open.get_mut(&hash).into_iter().flatten().filter(|s| inside(s)) {
                 had_partner = true;

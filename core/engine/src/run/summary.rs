@@ -321,7 +321,8 @@ mod tests {
             (key.hash(), key.check(), key.time(), key.row()),
             (0xabcd_ef01_2345_0000, 7, 99, 5)
         );
-        let sorted = [(1 << 16, 9, 9, 9), (2 << 16, 1, 9, 9), (2 << 16, 2, 1, 9), (2 << 16, 2, 2, 1)];
+        let sorted =
+            [(1 << 16, 9, 9, 9), (2 << 16, 1, 9, 9), (2 << 16, 2, 1, 9), (2 << 16, 2, 2, 1)];
         let packed = sorted.map(|(h, c, t, r)| PackedKey::new(h, c, t, r).0);
         assert!(packed.is_sorted());
         assert_eq!(PackedKey::read(&packed[1].to_le_bytes()).check(), 1);

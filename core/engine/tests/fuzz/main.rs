@@ -1,5 +1,5 @@
 //! Fuzz targets on a stable toolchain: seeds are mutated with a seeded random
-//! source for JOINSCOPE_FUZZ_SECONDS (5), starting at JOINSCOPE_FUZZ_SEED. The
+//! source for `JOINSCOPE_FUZZ_SECONDS` (5), starting at `JOINSCOPE_FUZZ_SEED`. The
 //! same functions are the targets of `fuzz/` (cargo-fuzz). A target that panics
 //! leaves its input in a file and says where.
 

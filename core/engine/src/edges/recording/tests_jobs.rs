@@ -47,7 +47,10 @@ fn lines_become_records() {
     assert_eq!(got.len(), 5);
     assert_eq!(recording.partitions().len(), 8);
     // Times as they are, also where they go back; order of the file.
-    assert_eq!(got.iter().map(|r| r.arrival_ms()).collect::<Vec<_>>(), [1000, 900, 901, 902, 903]);
+    assert_eq!(
+        got.iter().map(joinscope_operator::record::Record::arrival_ms).collect::<Vec<_>>(),
+        [1000, 900, 901, 902, 903]
+    );
     assert_eq!(
         got.iter().map(|r| r.timestamp).collect::<Vec<_>>(),
         [Some(-5), Some(7), None, None, None]

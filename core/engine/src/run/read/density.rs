@@ -95,7 +95,7 @@ impl Run {
         let (from, to) = (edges[0], edges[edges.len() - 1]);
         // A block counts where its first arrival lies.
         let first = from.div_ceil(1 << shift);
-        let end = (to - 1 >> shift) + 1;
+        let end = ((to - 1) >> shift) + 1;
         let buckets = density.buckets;
         let bucket_of: Vec<u32> = (first..end)
             .map(|block| {

@@ -23,7 +23,7 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
-/// Whether nothing more can fall. A row that was not kept may still be
+    /// Whether nothing more can fall. A row that was not kept may still be
     /// revised, in a run where that happens.
     fn settled(&self, revisions: bool) -> bool {
         self.at_arrival

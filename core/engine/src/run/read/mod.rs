@@ -37,8 +37,8 @@ use crate::operator::verdict::Verdict;
 use segment::Segment;
 use tables::Tables;
 
-pub(crate) use passing::Event;
 pub(crate) use earlier::Earlier;
+pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 
 /// A run, in progress or ended. Clones share everything; all calls may be made

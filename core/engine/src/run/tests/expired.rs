@@ -190,7 +190,10 @@ fn expired_is_what_the_rule_says() {
             let cells = (0..2).map(|lane| u64::from(density.at(lane, 0)[verdict as usize]));
             assert_eq!(cells.sum::<u64>(), n, "{verdict}");
             let last = n.checked_sub(1).map(|last| run.nth(VerdictSet::of(verdict), last).unwrap());
-            assert_eq!(last.flatten(), views.iter().rev().find(|v| v.verdict == verdict).map(|v| v.row));
+            assert_eq!(
+                last.flatten(),
+                views.iter().rev().find(|v| v.verdict == verdict).map(|v| v.row)
+            );
         }
         let at = 600;
         let before = run.books(Some(at)).unwrap();

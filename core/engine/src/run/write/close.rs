@@ -129,12 +129,7 @@ pub(super) fn close(
         summary.files.push((len, crcs));
         let summary = summary.encode();
         file.write_all(&summary)?;
-        Ok(SegmentRef {
-            at: len,
-            len: summary.len() as u32,
-            crc: crc32fast::hash(&summary),
-            end,
-        })
+        Ok(SegmentRef { at: len, len: summary.len() as u32, crc: crc32fast::hash(&summary), end })
     };
     let segment = write().map_err(|e| RunError::io(&path, e))?;
     Ok(Closed { segment, rows })
@@ -301,9 +296,9 @@ impl Index {
         refs.sort_unstable();
         summary.ref_targets = count_targets(refs.iter().map(|r| r.0), segment_of);
         summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
-        let entries = refs.iter().map(|(row, output)| {
-            join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()])
-        });
+        let entries = refs
+            .iter()
+            .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
         drop(refs);
         let mut highs = std::mem::take(&mut open.highs);
@@ -325,9 +320,10 @@ impl Index {
             highs = highs.coarser();
         }
         self.bytes(Section::Ticks, &open.ticks.0)?;
-        let ends = running.ends.iter().map(|(high, idle)| {
-            join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]])
-        });
+        let ends = running
+            .ends
+            .iter()
+            .map(|(high, idle)| join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]]));
         self.entries(Section::End, ends)?;
         self.bytes(Section::Marks, &open.marks.0)?;
         let ledger = open.ledger.take();
@@ -409,8 +405,7 @@ impl Index {
             .map(|(hash, check, row, time)| PackedKey::new(hash, check, times.put(time), row).0)
             .collect();
         packed.sort_unstable();
-        summary.key_fences =
-            packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
+        summary.key_fences = packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
         self.entries(Section::Keys, packed.iter().map(|k| k.to_le_bytes()))
     }
 }

@@ -1,8 +1,6 @@
 //! The segment that is being filled.
 
-use crate::engine::step::{
-    ClockEvent, ClockKind, Decision, Facts, Output, Revision, StateSample,
-};
+use crate::engine::step::{ClockEvent, ClockKind, Decision, Facts, Output, Revision, StateSample};
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::Out;
 use crate::run::error::{Result, RunError};
@@ -287,7 +285,7 @@ impl Open {
 
     #[inline]
     fn offset(&mut self, row: usize, lane: u32, offset: i64) {
-        if row % PAGE_ROWS == 0 {
+        if row.is_multiple_of(PAGE_ROWS) {
             for lane in self.page_lanes.drain(..) {
                 self.page_slots[lane as usize] = u32::MAX;
             }
