@@ -1,5 +1,8 @@
 //! `joinscope generate`, `import` and `recording …` as a user types them.
 
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

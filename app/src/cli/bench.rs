@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 use joinscope_core::edges::recording::{Job, Recording, WriterOptions};
 use joinscope_core::edges::rocksdb;
 use joinscope_core::engine::limit::{self, NoSink};
@@ -57,7 +57,10 @@ const MEMORY: &str = "512MiB";
 #[command(after_help = "Examples:
   joinscope bench --views 1000000
   joinscope bench --json")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
+    #[command(subcommand)]
+    part: Option<Part>,
     /// Views of the reference load
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     views: u64,
@@ -79,6 +82,13 @@ pub struct Bench {
     without_verdicts: Option<PathBuf>,
 }
 
+/// What is measured apart from the reference load.
+#[derive(Subcommand)]
+enum Part {
+    Record(super::bench_record::BenchRecord),
+    Window(super::bench_window::BenchWindow),
+}
+
 /// Seconds of each round of one measurement.
 #[derive(Default)]
 struct Rounds(Vec<f64>);
@@ -98,6 +108,11 @@ impl Rounds {
 
 /// Runs the verb.
 pub fn run(args: &Bench) -> anyhow::Result<Answer> {
+    match &args.part {
+        Some(Part::Record(part)) => return super::bench_record::run(part),
+        Some(Part::Window(part)) => return super::bench_window::run(part),
+        None => {}
+    }
     let folder =
         args.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("joinscope-bench"));
     if let Some(recording) = &args.without_verdicts {

@@ -1,4 +1,4 @@
-//! `joinscope bench-record`: what `record` takes from a broker, beside what
+//! `joinscope bench record`: what `record` takes from a broker, beside what
 //! librdkafka alone consumes from the same broker.
 
 use std::io::Write as _;
@@ -20,7 +20,7 @@ use super::cluster::{ClusterArgs, thousands};
 /// Reads topics as librdkafka alone would, and as record does, in turns, and
 /// prints the ratios (1 is the speed of librdkafka alone).
 ///
-/// Example: joinscope bench-record --brokers localhost:9092 --topics views
+/// Example: joinscope bench record --brokers localhost:9092 --topics views
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct BenchRecord {
@@ -57,7 +57,7 @@ impl Took {
 pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
     let settings = args.cluster.settings()?;
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let file = dir.join(format!("joinscope-bench-record-{}.mcap", std::process::id()));
+    let file = dir.join(format!("joinscope-bench record-{}.mcap", std::process::id()));
     let ways = [
         ("librdkafka alone", None),
         ("record --arrival read", Some(ArrivalOrder::Read)),

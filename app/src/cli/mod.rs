@@ -55,8 +55,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Bench),
-    BenchRecord(bench_record::BenchRecord),
-    BenchWindow(bench_window::BenchWindow),
     Generate(generate::Generate),
     Import(import::Import),
     Explain(explain::Explain),
@@ -85,8 +83,6 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
         Some(Verb::Bench(args)) => bench::run(&args),
-        Some(Verb::BenchRecord(args)) => bench_record::run(&args),
-        Some(Verb::BenchWindow(args)) => bench_window::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),

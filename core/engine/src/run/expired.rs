@@ -160,8 +160,8 @@ impl Expired {
                 }
             }
         }
-        for i in 0..step.facts.len() {
-            self.row(step, i, at_once[i])?;
+        for (i, at_once) in at_once.into_iter().enumerate() {
+            self.row(step, i, at_once)?;
         }
         for decision in &mut step.decisions {
             match decision.verdict {

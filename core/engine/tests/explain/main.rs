@@ -1,6 +1,9 @@
 //! What `explain` says would have been enough is enough, and one millisecond
 //! less is not: random cases are run again with exactly that.
 
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -110,7 +113,7 @@ fn what_would_have_been_enough_is_exactly_enough() {
                 if possible {
                     assert!(!changed(short), "less is enough: {}", at());
                 }
-                *checked.entry(kind_of(&row.verdict, e)).or_default() += 1;
+                *checked.entry(kind_of(row.verdict, e)).or_default() += 1;
             }
             left -= i32::from(!told.enough.is_empty());
             if left == 0 {
@@ -125,7 +128,7 @@ fn what_would_have_been_enough_is_exactly_enough() {
     }
 }
 
-fn kind_of(verdict: &Verdict, e: &Enough) -> String {
+fn kind_of(verdict: Verdict, e: &Enough) -> String {
     let setting = e.path.rsplit('.').next().unwrap_or("");
     format!("{verdict} {}", setting.trim_start_matches("max_"))
 }

@@ -3,6 +3,9 @@
 //! same functions are the targets of `fuzz/` (cargo-fuzz). A target that panics
 //! leaves its input in a file and says where.
 
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
 mod mutate;
 mod recording;
 

@@ -66,7 +66,7 @@ impl Tally {
             widen(&mut partition.timestamps, timestamp);
         }
         if let Some(last) = partition.last_offset {
-            partition.gaps.add(last.saturating_add(1), brief.offset)
+            partition.gaps.add(last.saturating_add(1), brief.offset);
         } else {
             partition.first_offset = Some(brief.offset);
             if let Some(start) = partition.start_offset {

@@ -361,8 +361,8 @@ impl Model {
             books.state_rows += u64::from(rests);
         }
         books.outputs = self.outputs.iter().filter(|o| o.at <= at).count() as u64;
-        let samples = self.steps.iter().flat_map(|s| &s.state);
-        books.state_bytes = samples.filter(|s| s.arrival <= at).next_back().map_or(0, |s| s.bytes);
+        let mut samples = self.steps.iter().flat_map(|s| &s.state);
+        books.state_bytes = samples.rfind(|s| s.arrival <= at).map_or(0, |s| s.bytes);
         books
     }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, Int32Array, UInt8Array, UInt64Array};
+use arrow::array::{Int32Array, UInt8Array, UInt64Array};
 use lru::LruCache;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
