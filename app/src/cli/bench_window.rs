@@ -1,40 +1,20 @@
-//! `joinscope bench-window`: the window's figures over one run, in a process of
-//! its own, so that its memory is its own.
+//! `joinscope bench --window RUN`: the window's figures over one run (6-window),
+//! without a display.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-
-use clap::Args;
+use std::path::Path;
 
 use super::Answer;
 use crate::window::measure;
 
-/// Measures opening a run, frame work and answers of the window, without a display
-///
-/// Frame work is the CPU time of one pass and its tessellation, 1600×1000, the
-/// cursor moved each frame by a seeded path. Bounds at 10 million records: frame
-/// work 8 ms at p99, answers 100 ms at p99, name and books after 1 s, everything
-/// after 3 s.
-#[derive(Args)]
-#[command(after_help = "Example:
-  joinscope bench-window runs/3")]
-pub struct BenchWindow {
-    /// A run folder
-    run: PathBuf,
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    frames: u32,
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// One JSON object on stdout
-    #[arg(long)]
-    json: bool,
-}
+/// Frames that are measured.
+const FRAMES: usize = 1_000;
 
-/// Runs the verb.
-pub fn run(args: &BenchWindow) -> anyhow::Result<Answer> {
-    let f = measure(&args.run, args.frames as usize, args.seed)?;
+/// Measures opening `run`, frame work and answers of the window.
+pub fn run(run: &Path, json: bool) -> anyhow::Result<Answer> {
+    let f = measure(run, FRAMES, 1)?;
     let mut out = std::io::stdout().lock();
-    if args.json {
+    if json {
         writeln!(out, "{}", serde_json::to_string(&f)?)?;
         return Ok(Answer::Yes);
     }

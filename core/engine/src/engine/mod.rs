@@ -8,6 +8,7 @@ mod control;
 mod decode;
 mod digest;
 mod failure;
+pub mod limit;
 mod meter;
 mod recording;
 mod routes;

@@ -220,7 +220,11 @@ pub(super) fn fails(spec: RunSpec) -> (RunError, Kept) {
 
 /// What was given out, a line each: outputs as `out at kind records time`, then
 /// for each row `record verdict decided removed`, `-` where there is none.
-pub(super) fn tell(pipeline: &str, listed: &Listed, steps: &[Step]) -> String {
+pub(super) fn tell<'a>(
+    pipeline: &str,
+    listed: &Listed,
+    steps: impl IntoIterator<Item = &'a Step>,
+) -> String {
     let pipeline = Pipeline::parse(pipeline, "test.toml").unwrap();
     let mut names = Vec::new();
     let mut rows: Vec<(String, Verdict, Option<u64>, Option<u64>)> = Vec::new();
@@ -284,6 +288,14 @@ pub(super) fn tell_clock(steps: &[Step]) -> String {
         })
         .collect();
     lines.join("\n")
+}
+
+/// Panics with the first line that differs.
+pub(super) fn same(ours: &str, expected: &str, what: &str) {
+    for (i, (a, b)) in ours.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(a, b, "{what}, line {i}");
+    }
+    assert_eq!(ours.lines().count(), expected.lines().count(), "{what}");
 }
 
 pub(super) fn lines(text: &str) -> String {
