@@ -109,7 +109,12 @@ impl Run {
     }
 
     /// The newest snapshot at or before an arrival, and the arrival it precedes.
-    pub(super) fn tracker_before(&self, now: &Moment, last: usize, at: Arrival) -> Result<(Tracker, Arrival)> {
+    pub(super) fn tracker_before(
+        &self,
+        now: &Moment,
+        last: usize,
+        at: Arrival,
+    ) -> Result<(Tracker, Arrival)> {
         let inputs = self.tracker_inputs(now);
         for number in (0..=last).rev() {
             let segment = &now.segments[number];

@@ -8,9 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::model::{Model, ModelRow, Spec, model};
 use crate::operator::verdict::Verdict;
-use crate::run::{
-    Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet,
-};
+use crate::run::{Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet};
 
 fn same(view: &RowView, n: usize, m: &Model) {
     let row = &m.rows[n];
@@ -21,7 +19,8 @@ fn same(view: &RowView, n: usize, m: &Model) {
     assert_eq!((view.record.partition, view.record.offset), (row.partition, row.offset));
     assert_eq!(view.key, row.key);
     assert_eq!((view.event_time, view.watermark), (some(row.time), some(row.watermark)));
-    let late = row.time != i64::MIN && row.watermark != i64::MIN && row.time < row.watermark;
+    let late =
+        row.at_arrival.passed_the_checks() && row.watermark != i64::MIN && row.time < row.watermark;
     assert_eq!(view.late_by, late.then(|| row.watermark - row.time));
     assert_eq!((view.verdict, view.decided), (row.verdict, row.decided), "row {n}");
     assert_eq!((view.removed, view.cause, view.reason), (row.removed, row.cause, row.reason));
@@ -53,8 +52,7 @@ fn ask_rows(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     for (i, view) in page.iter().enumerate() {
         same(view, first + i, m);
     }
-    let mut picked: Vec<u64> =
-        (0..20).map(|_| random.random_range(0..n) as u64).collect();
+    let mut picked: Vec<u64> = (0..20).map(|_| random.random_range(0..n) as u64).collect();
     picked.push(picked[0]);
     for (view, row) in run.views(&picked).unwrap().iter().zip(&picked) {
         same(view, *row as usize, m);
@@ -125,11 +123,8 @@ fn ask_keys(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
             .map(|(i, row)| (row.time.abs_diff(around), i as u64))
             .collect();
         want.sort_unstable();
-        let got: Vec<(u64, u64)> = found
-            .rows
-            .iter()
-            .map(|v| (v.event_time.unwrap().abs_diff(around), v.row))
-            .collect();
+        let got: Vec<(u64, u64)> =
+            found.rows.iter().map(|v| (v.event_time.unwrap().abs_diff(around), v.row)).collect();
         assert!(got.iter().all(|hit| want.binary_search(hit).is_ok()));
         assert!(got.iter().collect::<std::collections::BTreeSet<_>>().len() == got.len());
         want.truncate(limit);
@@ -333,17 +328,17 @@ fn ask_search(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
 
     if let Some(key) = &pick.key {
         let query = Query { key: Some(key.clone()), ..Query::default() };
-        let want: Vec<u64> = (0..n)
-            .filter(|i| m.rows[*i].key.as_ref() == Some(key))
-            .map(|i| i as u64)
-            .collect();
+        let want: Vec<u64> =
+            (0..n).filter(|i| m.rows[*i].key.as_ref() == Some(key)).map(|i| i as u64).collect();
         assert_eq!(run.search_all(&query, &AtomicBool::new(false)).unwrap(), want);
     }
     let late = Query { late_by_at_least: Some(20), ..Query::default() };
     let want: Vec<u64> = (0..n)
         .filter(|i| {
             let r = &m.rows[*i];
-            r.time != i64::MIN && r.watermark != i64::MIN && r.watermark - r.time >= 20
+            r.at_arrival.passed_the_checks()
+                && r.watermark != i64::MIN
+                && r.watermark - r.time >= 20
         })
         .map(|i| i as u64)
         .collect();
