@@ -4,14 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
-use super::manifest::{InputInfo, ManifestStart, RecordingRef, RunEnd, RunState, now_ms};
+use super::expired::Expired;
+use super::manifest::{
+    InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
+};
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
+use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{
     self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
 };
+use crate::operator::pipeline::LatePolicy;
+use crate::operator::record::Arrival;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -87,6 +93,28 @@ impl Execute {
     }
 }
 
+/// Where the steps go: `expired` is decided on the way only where it can happen.
+enum Keeper {
+    Plain(Box<Writer>),
+    Judging(Box<Expired>),
+}
+
+impl Keeper {
+    fn sink(&mut self) -> &mut dyn Sink {
+        match self {
+            Self::Plain(writer) => writer.as_mut(),
+            Self::Judging(judge) => judge.as_mut(),
+        }
+    }
+
+    fn into_writer(self) -> Writer {
+        match self {
+            Self::Plain(writer) => *writer,
+            Self::Judging(judge) => judge.into_writer(),
+        }
+    }
+}
+
 /// Runs and blocks until the end. Whatever happens, what was whole is kept and
 /// the manifest says how it ended; a pipeline that cannot be run over this
 /// recording leaves no folder.
@@ -96,7 +124,52 @@ impl Execute {
 pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
-    let mut writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    keep(spec, writer, None, control)
+}
+
+/// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
+/// what it had kept after that is dropped, and it ends with the rows, verdicts,
+/// outputs and digest of a run that was never stopped.
+///
+/// # Errors
+/// `spec` is not what was run in its folder, there is no such checkpoint, or as
+/// [`execute`].
+pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
+    let manifest = Manifest::load(&spec.dir)?;
+    let start = spec.start();
+    let differs = [
+        ("pipeline", text_digest(&start.pipeline_text) != manifest.pipeline_digest),
+        ("overrides", start.overrides != manifest.start.overrides),
+        ("recording", start.recording.digest != manifest.start.recording.digest),
+        ("seed", start.seed != manifest.start.seed),
+        ("at_end", start.at_end != manifest.start.at_end),
+    ];
+    if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
+        return Err(RunError::NoSuch(format!(
+            "{}: was run with another {what}; a run goes on only as it began",
+            spec.dir.display()
+        )));
+    }
+    let entry = manifest.checkpoints.iter().find(|c| c.arrival == at).cloned();
+    let entry = entry.ok_or_else(|| {
+        RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
+    })?;
+    let writer = Writer::resume(&spec.dir, at, spec.pipeline.pipeline.folds())?;
+    keep(spec, writer, Some(entry), control)
+}
+
+fn keep(
+    spec: Execute,
+    writer: Writer,
+    from: Option<CheckpointEntry>,
+    control: &Control,
+) -> Result<Summary> {
+    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let mut sink = match pipeline.join.late {
+        LatePolicy::Join => Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?)),
+        LatePolicy::Drop | LatePolicy::SideOutput => Keeper::Plain(Box::new(writer)),
+    };
     let outcome = engine::run(
         RunSpec {
             pipeline,
@@ -107,9 +180,9 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: spec.checkpoint_records,
-            resume: None,
+            resume: from,
         },
-        &mut writer,
+        sink.sink(),
         control,
     );
     let (state, end) = match &outcome {
@@ -138,7 +211,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
             (RunState::Failed, end)
         }
     };
-    let finished = writer.finish(state, end);
+    let finished = sink.into_writer().finish(state, end);
     let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
     finished?;
     Ok(summary)
