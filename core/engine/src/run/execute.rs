@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use super::error::{Result, RunError};
 use super::expired::Expired;
-use super::manifest::{InputInfo, ManifestStart, RecordingRef, RunEnd, RunState, now_ms};
+use super::manifest::{
+    InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
+};
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
-use crate::engine::step::Sink;
+use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{
     self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
 };
 use crate::operator::pipeline::LatePolicy;
+use crate::operator::record::Arrival;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -122,6 +125,47 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    keep(spec, writer, None, control)
+}
+
+/// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
+/// what it had kept after that is dropped, and it ends with the rows, verdicts,
+/// outputs and digest of a run that was never stopped.
+///
+/// # Errors
+/// `spec` is not what was run in its folder, there is no such checkpoint, or as
+/// [`execute`].
+pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
+    let manifest = Manifest::load(&spec.dir)?;
+    let start = spec.start();
+    let differs = [
+        ("pipeline", text_digest(&start.pipeline_text) != manifest.pipeline_digest),
+        ("overrides", start.overrides != manifest.start.overrides),
+        ("recording", start.recording.digest != manifest.start.recording.digest),
+        ("seed", start.seed != manifest.start.seed),
+        ("at_end", start.at_end != manifest.start.at_end),
+    ];
+    if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
+        return Err(RunError::NoSuch(format!(
+            "{}: was run with another {what}; a run goes on only as it began",
+            spec.dir.display()
+        )));
+    }
+    let entry = manifest.checkpoints.iter().find(|c| c.arrival == at).cloned();
+    let entry = entry.ok_or_else(|| {
+        RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
+    })?;
+    let writer = Writer::resume(&spec.dir, at, spec.pipeline.pipeline.folds())?;
+    keep(spec, writer, Some(entry), control)
+}
+
+fn keep(
+    spec: Execute,
+    writer: Writer,
+    from: Option<CheckpointEntry>,
+    control: &Control,
+) -> Result<Summary> {
+    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let mut sink = match pipeline.join.late {
         LatePolicy::Join => Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?)),
         LatePolicy::Drop | LatePolicy::SideOutput => Keeper::Plain(Box::new(writer)),
@@ -136,7 +180,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: spec.checkpoint_records,
-            resume: None,
+            resume: from,
         },
         sink.sink(),
         control,

@@ -23,7 +23,7 @@ mod write;
 pub use bench::{QuestionTime, bench_questions, bench_search};
 pub use blocks::CACHE_BYTES;
 pub use error::{Result, RunError};
-pub use execute::{Execute, execute};
+pub use execute::{Execute, execute, resume};
 pub use expired::Expired;
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};
 pub use manifest::{InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};

@@ -2,6 +2,7 @@
 //! at everything.
 
 mod damage;
+mod execute;
 mod expired;
 mod model;
 mod questions;

@@ -19,7 +19,8 @@ fn same(view: &RowView, n: usize, m: &Model) {
     assert_eq!((view.record.partition, view.record.offset), (row.partition, row.offset));
     assert_eq!(view.key, row.key);
     assert_eq!((view.event_time, view.watermark), (some(row.time), some(row.watermark)));
-    let late = row.time != i64::MIN && row.watermark != i64::MIN && row.time < row.watermark;
+    let late =
+        row.at_arrival.passed_the_checks() && row.watermark != i64::MIN && row.time < row.watermark;
     assert_eq!(view.late_by, late.then(|| row.watermark - row.time));
     assert_eq!((view.verdict, view.decided), (row.verdict, row.decided), "row {n}");
     assert_eq!((view.removed, view.cause, view.reason), (row.removed, row.cause, row.reason));
@@ -335,7 +336,9 @@ fn ask_search(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     let want: Vec<u64> = (0..n)
         .filter(|i| {
             let r = &m.rows[*i];
-            r.time != i64::MIN && r.watermark != i64::MIN && r.watermark - r.time >= 20
+            r.at_arrival.passed_the_checks()
+                && r.watermark != i64::MIN
+                && r.watermark - r.time >= 20
         })
         .map(|i| i as u64)
         .collect();

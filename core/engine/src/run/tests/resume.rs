@@ -8,7 +8,7 @@ use super::model::{Spec, model};
 use super::questions::ask_all;
 use crate::run::{Run, RunEnd, RunError, RunState, Writer};
 
-fn segments(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn segments(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     std::fs::read_dir(dir.join("segments"))
         .unwrap()
         .map(|entry| entry.unwrap())
