@@ -9,4 +9,5 @@ mod common;
 
 mod engine;
 mod plain;
+mod samples;
 mod planted;
