@@ -10,4 +10,5 @@ mod common;
 mod engine;
 mod plain;
 mod samples;
+mod store;
 mod planted;
