@@ -9,6 +9,6 @@ mod common;
 
 mod engine;
 mod plain;
+mod planted;
 mod samples;
 mod store;
-mod planted;
