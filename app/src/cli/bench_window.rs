@@ -1,4 +1,4 @@
-//! `joinscope bench-window`: the window's figures over one run, in a process of
+//! `joinscope bench window`: the window's figures over one run, in a process of
 //! its own, so that its memory is its own.
 
 use std::io::Write as _;
@@ -17,7 +17,7 @@ use crate::window::measure;
 /// after 3 s.
 #[derive(Args)]
 #[command(after_help = "Example:
-  joinscope bench-window runs/3")]
+  joinscope bench window runs/3")]
 pub struct BenchWindow {
     /// A run folder
     run: PathBuf,

@@ -28,9 +28,9 @@ enum What {
 
 /// The reference workload: views (many) and the engagements that follow them
 ///
-/// Topics `views` (view_id, user, item, surface, pos, ts) and `engagements`
-/// (view_id, kind = play | like | share | skip, user, ts), JSON, keyed by
-/// view_id. The same options give the same bytes. With 10,000,000 views: about
+/// Topics `views` (`view_id`, user, item, surface, pos, ts) and `engagements`
+/// (`view_id`, kind = play | like | share | skip, user, ts), JSON, keyed by
+/// `view_id`. The same options give the same bytes. With 10,000,000 views: about
 /// 12 million records; at an interval of 30 minutes 1.9 million views are live;
 /// nothing is late at an out-of-orderness of 60 s.
 #[derive(Args)]

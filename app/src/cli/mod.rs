@@ -1,14 +1,16 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input.
 
+mod bench;
+mod bench_record;
 mod bench_window;
 mod cluster;
+mod explain;
+mod filter;
 mod follow;
 mod generate;
 mod import;
 mod info;
-mod explain;
-mod filter;
 mod interrupt;
 mod operator;
 mod outputs;
@@ -21,8 +23,8 @@ mod runs;
 mod screenshot;
 mod slice;
 mod truth;
-mod verify;
 mod verdicts;
+mod verify;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    BenchWindow(bench_window::BenchWindow),
+    Bench(bench::Bench),
     Generate(generate::Generate),
     Import(import::Import),
     Explain(explain::Explain),
@@ -80,7 +82,7 @@ pub enum Answer {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
-        Some(Verb::BenchWindow(args)) => bench_window::run(&args),
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),

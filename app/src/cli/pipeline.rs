@@ -80,7 +80,12 @@ fn new(args: &New) -> anyhow::Result<Answer> {
         serde_json::to_writer(&mut out, &proposal.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}: a pipeline for {} topics", args.output.display(), proposal.topics.len())?;
+        writeln!(
+            out,
+            "{}: a pipeline for {} topics",
+            args.output.display(),
+            proposal.topics.len()
+        )?;
         writeln!(
             out,
             "Read its comments, then: joinscope pipeline check {} --recording {}",
@@ -171,7 +176,12 @@ fn details(out: &mut impl Write, i: &InputCheck) -> std::io::Result<()> {
     }
     for (verdict, record, why) in &i.examples {
         let why: String = why.chars().take(200).collect();
-        writeln!(out, "{}: {verdict}, first {record}: {}", i.input, super::verdicts::plain(&why, 200))?;
+        writeln!(
+            out,
+            "{}: {verdict}, first {record}: {}",
+            i.input,
+            super::verdicts::plain(&why, 200)
+        )?;
     }
     if i.nearly > 0 {
         writeln!(

@@ -167,7 +167,11 @@ fn watched(spec: Execute) -> anyhow::Result<Summary> {
         }
         let progress = control.progress();
         bar.show(progress.records, progress.total.unwrap_or(0), words(&progress));
-        std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 { 5 } else { 100 }));
+        std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 {
+            5
+        } else {
+            100
+        }));
     }
     bar.clear();
     match worker.join() {
@@ -231,7 +235,7 @@ pub fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// The contract of `run --json`.
-fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
+pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     let books: Map<String, serde_json::Value> = summary
         .books
         .iter()
@@ -242,6 +246,11 @@ fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
                 .collect();
             (input.to_string(), counts.into())
         })
+        .collect();
+    let stages: Map<String, serde_json::Value> = summary
+        .stages
+        .iter()
+        .map(|stage| (stage.name.to_owned(), stage.busy.as_secs_f64().into()))
         .collect();
     json!({
         "records": summary.records,
@@ -255,6 +264,7 @@ fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
         "state": { "rows": summary.state_rows, "bytes": summary.state_bytes },
         "checkpoints": summary.checkpoints,
         "ended": summary.ended,
+        "stages": stages,
         "run": dir,
     })
 }

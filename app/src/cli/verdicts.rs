@@ -15,14 +15,14 @@ use super::filter::Filter;
 
 /// The verdicts of a run, in arrival order.
 ///
-/// Example: joinscope verdicts runs/1 --where "verdict=late, late_by>5s" --limit 20
+/// Example: joinscope verdicts runs/1 --where "verdict=late, `late_by>5s`" --limit 20
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Verdicts {
     /// The run's folder
     run: PathBuf,
     /// Conditions joined by commas or "and": verdict=late|expired, input=views,
-    /// topic=views, partition=0, record=views[0]@12, key=42, late_by>5s,
+    /// topic=views, partition=0, record=views[0]@12, key=42, `late_by>5s`,
     /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<Filter>,

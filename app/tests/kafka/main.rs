@@ -2,6 +2,8 @@
 //! project's own script; all tests of this binary share it. It stops when this
 //! process ends.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod errors;
 mod publish;
 mod ranges;

@@ -141,7 +141,7 @@ pub fn signal(child: &Child, name: &str) {
 
 /// Waits until `is` answers something.
 pub fn until<T>(what: &str, mut is: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(answer) = is() {
             return answer;

@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = std::time::Instant::now();
     let run = Run::open(&dir)?;
     println!("open: {:.0} ms", before.elapsed().as_secs_f64() * 1e3);
-    println!("{:40} {:>8} {:>8} {:>8} {:>8} {:>8}", "ms", "bound", "cold p50", "p99", "warm p50", "p99");
+    println!(
+        "{:40} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "ms", "bound", "cold p50", "p99", "warm p50", "p99"
+    );
     for q in bench_questions(&run, 100)? {
         println!(
             "{:40} {:8.0} {:8.2} {:8.2} {:8.2} {:8.2}",

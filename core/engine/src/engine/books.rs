@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::control::InputBooks;
-use super::step::{Decision, Facts};
+use super::step::{Decision, Facts, Revision};
 use super::summary::RunError;
 use crate::operator::record::Arrival;
 use crate::operator::verdict::{Counts, Verdict};
@@ -100,6 +100,15 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// A row that was `unmatched` is `expired`.
+    pub(super) fn revise(&mut self, revision: &Revision) {
+        if let Some(counts) = self.counts.get_mut(revision.input as usize) {
+            let unmatched = &mut counts.0[Verdict::Unmatched as usize];
+            *unmatched = unmatched.wrapping_sub(1);
+            counts.add(Verdict::Expired, 1);
+        }
     }
 
     #[cold]
@@ -225,6 +234,8 @@ mod tests {
         books.take(&facts(&[(0, Verdict::Open)]), 0);
         books.counts[0].add(Verdict::Joined, 1);
         let error = books.check(1).unwrap_err().to_string();
-        assert!(error.contains("\"views\"") && error.contains("1 rows") && error.contains("2 with"));
+        assert!(
+            error.contains("\"views\"") && error.contains("1 rows") && error.contains("2 with")
+        );
     }
 }

@@ -85,10 +85,7 @@ pub(super) struct Checkpoints {
 pub(super) fn checkpointer() -> (Checkpoints, Checkpointer) {
     let (jobs_in, jobs) = bounded(1);
     let (done, done_out) = bounded(1);
-    (
-        Checkpoints { jobs: jobs_in, done: done_out, in_flight: false },
-        Checkpointer { jobs, done },
-    )
+    (Checkpoints { jobs: jobs_in, done: done_out, in_flight: false }, Checkpointer { jobs, done })
 }
 
 impl Checkpoints {

@@ -115,6 +115,7 @@ impl Collector {
         let step = Step {
             facts: batch.facts,
             decisions: std::mem::take(&mut self.decisions),
+            revisions: Vec::new(),
             outputs: std::mem::take(&mut self.outputs_out),
             clock: batch.clock,
             trackers: batch.trackers,

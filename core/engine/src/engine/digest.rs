@@ -12,9 +12,10 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::step::{Decision, Facts, OutputKind};
+use super::step::{Decision, Facts, OutputKind, Revision};
 use crate::operator::join::Ref;
 use crate::operator::record::Arrival;
+use crate::operator::verdict::Verdict;
 
 /// A sum of items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,11 +73,7 @@ impl Digest {
     #[inline]
     pub(super) fn decision(&mut self, decision: &Decision) {
         if let Some(verdict) = decision.verdict {
-            let mut item = Item::<18>::new(b'v');
-            item.put(decision.row.to_le_bytes());
-            item.put([verdict as u8]);
-            item.put(decision.at.to_le_bytes());
-            self.add(&item.bytes);
+            self.add(&verdict_item(decision.row, verdict, decision.at));
         }
         if decision.removed {
             let mut item = Item::<17>::new(b'x');
@@ -84,6 +81,13 @@ impl Digest {
             item.put(decision.at.to_le_bytes());
             self.add(&item.bytes);
         }
+    }
+
+    /// The digest is over final verdicts: the old one is taken out.
+    pub(super) fn revision(&mut self, revision: &Revision) {
+        let was = verdict_item(revision.row, Verdict::Unmatched, revision.was);
+        self.0 = self.0.wrapping_sub(xxh3_128(&was));
+        self.add(&verdict_item(revision.row, Verdict::Expired, revision.at));
     }
 
     #[must_use]
@@ -100,6 +104,15 @@ impl Digest {
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(u128::from_be_bytes(bytes.try_into().ok()?)))
     }
+}
+
+#[inline]
+fn verdict_item(row: u64, verdict: Verdict, at: Arrival) -> [u8; 18] {
+    let mut item = Item::<18>::new(b'v');
+    item.put(row.to_le_bytes());
+    item.put([verdict as u8]);
+    item.put(at.to_le_bytes());
+    item.bytes
 }
 
 /// Outputs have a variable length; the buffer is kept between them.
@@ -150,7 +163,6 @@ impl OutputDigest {
 mod tests {
     use super::*;
     use crate::operator::join::Reason;
-    use crate::operator::verdict::Verdict;
 
     fn decision(row: u64, verdict: Verdict) -> Decision {
         Decision {
@@ -161,6 +173,17 @@ mod tests {
             removed: true,
             cause: 9,
         }
+    }
+
+    #[test]
+    fn a_revised_verdict_counts_as_if_it_had_fallen_so() {
+        let mut revised = Digest::default();
+        revised.decision(&decision(1, Verdict::Unmatched));
+        revised.revision(&Revision { row: 1, input: 0, was: 9, at: 12 });
+        let mut plain = Digest::default();
+        plain.decision(&Decision { removed: false, at: 12, ..decision(1, Verdict::Expired) });
+        plain.decision(&Decision { verdict: None, ..decision(1, Verdict::Open) });
+        assert_eq!(revised, plain);
     }
 
     #[test]

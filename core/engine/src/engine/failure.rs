@@ -31,11 +31,7 @@ impl Failure {
 
     /// Runs a stage; an error or a panic is kept, and the stage's queues are
     /// dropped with `body`, so that its neighbours end too.
-    pub(super) fn guard(
-        &self,
-        stage: &'static str,
-        body: impl FnOnce() -> Result<(), RunError>,
-    ) {
+    pub(super) fn guard(&self, stage: &'static str, body: impl FnOnce() -> Result<(), RunError>) {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.set(error),

@@ -68,7 +68,7 @@ impl Drop for Meter<'_> {
 }
 
 /// CPU time of the calling thread (Linux's schedstat: nanoseconds on a core).
-fn thread_cpu() -> Option<Duration> {
+pub(super) fn thread_cpu() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanos = text.split_ascii_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanos))

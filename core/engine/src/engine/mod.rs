@@ -8,6 +8,7 @@ mod control;
 mod decode;
 mod digest;
 mod failure;
+pub mod limit;
 mod meter;
 mod recording;
 mod routes;
@@ -38,7 +39,7 @@ use crate::operator::pipeline::Pipeline;
 /// The sink gets whole steps only; after an error or a cancel what it was given
 /// is a valid prefix of the run.
 pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
-    run::run(spec, sink, control)
+    run::run(&spec, sink, control)
 }
 
 /// Whether a pipeline can be run over a source at all: its topics are there and

@@ -62,8 +62,7 @@ impl Routes {
                     known.join(", ")
                 )));
             }
-            tracker
-                .push(TrackerInput { spec: input.watermark, partitions: lanes - first });
+            tracker.push(TrackerInput { spec: input.watermark, partitions: lanes - first });
         }
         Ok(Self {
             topics,

@@ -31,6 +31,7 @@ use super::source::{Batches, SourceError};
 use super::spec::{AtEnd, RunSpec};
 use super::step::Sink;
 use super::summary::{Ended, Furthest, RunError, Summary};
+use crate::edges::rocksdb::Store;
 use crate::operator::join::Operator;
 use crate::operator::join::clean::Clean;
 use crate::operator::record::Record;
@@ -57,7 +58,7 @@ struct Common {
 pub(super) type ToSink = (Collected, Option<Job>);
 
 pub(super) fn run(
-    spec: RunSpec,
+    spec: &RunSpec,
     sink: &mut dyn Sink,
     control: &Control,
 ) -> Result<Summary, RunError> {
@@ -70,12 +71,11 @@ pub(super) fn run(
     }
     let routes = Arc::new(Routes::new(pipeline, spec.source.partitions())?);
     let decoders = Decoders::new(pipeline, Arc::clone(&routes), &spec.source.schemas())?;
-    let identity =
-        Identity { pipeline_digest: pipeline.digest(), shards, seed: spec.seed };
+    let identity = Identity { pipeline_digest: pipeline.digest(), shards, seed: spec.seed };
     let options = checkpoint::options(pipeline, spec.memory);
 
     let operators = |start: &Start| -> Vec<Box<dyn Operator>> {
-        let disk = start.store.as_ref().map_or(0, |store| store.memory_bytes());
+        let disk = start.store.as_ref().map_or(0, Store::memory_bytes);
         let budget = match start.store {
             Some(_) => spec.memory.saturating_sub(disk).max(1) / shards as u64,
             None => u64::MAX,
@@ -134,7 +134,7 @@ pub(super) fn run(
         let (over, is_over) = bounded::<()>(0);
         let result = (|| {
             let (sink_end, checkpointer) = checkpoint::checkpointer();
-            let decoded = threads.decoders(decoders, cores.clamp(2, 4), batches)?;
+            let decoded = threads.decoders(&decoders, cores.clamp(2, 4), batches)?;
             let (to_collector, to_shards) =
                 threads.sequencer(sequencer, decoded, shards, spec.at_end, store.is_some())?;
             let outs = threads.shards(operators, to_shards, join, &watermarks)?;
@@ -151,8 +151,7 @@ pub(super) fn run(
                 let mut outcome = None;
                 common.failure.guard("keep", || {
                     let mut meter = common.meters.start("keep");
-                    outcome =
-                        Some(stage.run(&to_sink, checkpoints, &mut meter, &common.peak)?);
+                    outcome = Some(stage.run(&to_sink, checkpoints, &mut meter, &common.peak)?);
                     Ok(())
                 });
                 // Dropped before the scope waits for the other stages.
@@ -237,7 +236,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     /// The reader and the decoders; batch `k` comes out of queue `k % n`.
     fn decoders(
         &self,
-        decoders: Decoders,
+        decoders: &Decoders,
         n: usize,
         batches: Batches,
     ) -> std::io::Result<Decoded> {
@@ -353,7 +352,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         mut collector: Collector,
         batches: Receiver<Batch>,
         shards: ShardOuts,
-        store: Option<&'env crate::edges::rocksdb::Store>,
+        store: Option<&'env Store>,
     ) -> std::io::Result<Receiver<ToSink>> {
         let (to_sink, sink) = bounded(QUEUE);
         self.spawn("collect", move |common| {
@@ -398,7 +397,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     fn checkpointer(
         &self,
         checkpointer: Checkpointer,
-        store: &'env crate::edges::rocksdb::Store,
+        store: &'env Store,
         routes: &Arc<Routes>,
         identity: &Identity,
     ) -> std::io::Result<()> {
@@ -428,11 +427,7 @@ struct Decoded {
     free: Sender<DecodedBatch>,
 }
 
-fn read(
-    batches: Batches,
-    to: &[Sender<Vec<Record>>],
-    common: &Common,
-) -> Result<(), RunError> {
+fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result<(), RunError> {
     let mut meter = common.meters.start("read");
     let mut queues = to.iter().cycle();
     let mut batches = batches;

@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow};
 use super::batch::shard_of;
+use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow};
 use super::decode::{DecodedBatch, Head, Item};
 use super::routes::{Feed, Routes};
 use super::source::{RecordedClock, RecordedKind};
@@ -288,6 +288,9 @@ impl Sequencer {
                 let routes = Arc::clone(&self.routes);
                 for &Feed { lane, .. } in routes.feeds(source) {
                     let idle = kind == RecordedKind::Idle(source);
+                    if self.idle[lane as usize] == idle {
+                        continue;
+                    }
                     self.set_idle(lane, idle);
                     let moved = self.tracker.set_idle(lane, idle, at_ms, arrival);
                     let kind =

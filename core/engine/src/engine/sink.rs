@@ -143,6 +143,11 @@ impl<'a> SinkStage<'a> {
             }
             self.books.check(before.min(step.end))?;
         }
+        for revision in &step.revisions {
+            self.books.revise(revision);
+            self.digest.revision(revision);
+        }
+        self.books.check(step.end)?;
         Ok(())
     }
 

@@ -13,6 +13,8 @@ pub struct Step {
     pub facts: Facts,
     /// In the order in which they fell.
     pub decisions: Vec<Decision>,
+    /// Made by [`Sink::revise`] alone, by arrival.
+    pub revisions: Vec<Revision>,
     /// In output order; numbers are consecutive over the run.
     pub outputs: Vec<Output>,
     pub clock: Vec<ClockEvent>,
@@ -85,6 +87,19 @@ pub struct Decision {
     pub cause: Arrival,
 }
 
+/// Under `late = "join"`: a row that was not kept found nothing and was
+/// `unmatched` at once; now a later row comes that would have matched it, and
+/// it is `expired` (3-semantics, "The verdict").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    pub row: u64,
+    pub input: u8,
+    /// When it became `unmatched`.
+    pub was: Arrival,
+    /// The later row's arrival.
+    pub at: Arrival,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum OutputKind {
@@ -155,7 +170,8 @@ pub trait Sink: Send {
 
     /// Called with each step before its books are made and before
     /// [`Sink::step`]: a verdict that the join state cannot know (`expired`)
-    /// is put right here, in `step.decisions`, and nothing else is changed.
+    /// is put right here, in `step.decisions` and `step.revisions`, and nothing
+    /// else is changed.
     ///
     /// # Errors
     /// What is needed to judge could not be read; the run stops.

@@ -1,5 +1,5 @@
 //! Random numbers that are the same on every machine and with every version of
-//! the libraries: whole numbers from ChaCha8, and only the exact operations of
+//! the libraries: whole numbers from `ChaCha8`, and only the exact operations of
 //! floating point on top.
 
 use rand_chacha::ChaCha8Rng;

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
+use super::expired::Expired;
 use super::manifest::{InputInfo, ManifestStart, RecordingRef, RunEnd, RunState, now_ms};
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
+use crate::engine::step::Sink;
 use crate::engine::{
     self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
 };
+use crate::operator::pipeline::LatePolicy;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -87,6 +90,28 @@ impl Execute {
     }
 }
 
+/// Where the steps go: `expired` is decided on the way only where it can happen.
+enum Keeper {
+    Plain(Box<Writer>),
+    Judging(Box<Expired>),
+}
+
+impl Keeper {
+    fn sink(&mut self) -> &mut dyn Sink {
+        match self {
+            Self::Plain(writer) => writer.as_mut(),
+            Self::Judging(judge) => judge.as_mut(),
+        }
+    }
+
+    fn into_writer(self) -> Writer {
+        match self {
+            Self::Plain(writer) => *writer,
+            Self::Judging(judge) => judge.into_writer(),
+        }
+    }
+}
+
 /// Runs and blocks until the end. Whatever happens, what was whole is kept and
 /// the manifest says how it ended; a pipeline that cannot be run over this
 /// recording leaves no folder.
@@ -96,7 +121,11 @@ impl Execute {
 pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
-    let mut writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    let mut sink = match pipeline.join.late {
+        LatePolicy::Join => Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?)),
+        LatePolicy::Drop | LatePolicy::SideOutput => Keeper::Plain(Box::new(writer)),
+    };
     let outcome = engine::run(
         RunSpec {
             pipeline,
@@ -109,7 +138,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
             checkpoint_records: spec.checkpoint_records,
             resume: None,
         },
-        &mut writer,
+        sink.sink(),
         control,
     );
     let (state, end) = match &outcome {
@@ -138,7 +167,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
             (RunState::Failed, end)
         }
     };
-    let finished = writer.finish(state, end);
+    let finished = sink.into_writer().finish(state, end);
     let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
     finished?;
     Ok(summary)

@@ -68,6 +68,8 @@ pub(crate) struct Column {
 
 /// No verdict fell with this decision (it only says that the row left).
 pub(crate) const NO_VERDICT: u8 = 255;
+/// Stands beside the reasons: the verdict was unmatched, its reason stays.
+pub(crate) const REVISED: u8 = 4;
 /// A pad or an example has no second row.
 pub(crate) const NO_ROW: u64 = u64::MAX;
 

@@ -9,6 +9,10 @@ use crate::operator::verdict::Verdict;
 /// Arrivals between two marks.
 pub(crate) const MARK_ARRIVALS: u64 = 8_192;
 
+/// Stand beside the verdict codes: none fell; unmatched became expired.
+const NONE: u8 = 15;
+const REVISED: u8 = 14;
+
 /// Changes of the books in the order in which they fell; equal ones of one
 /// arrival are counted together.
 #[derive(Default)]
@@ -25,14 +29,25 @@ pub(crate) struct Entry {
     pub input: u8,
     pub verdict: Option<Verdict>,
     pub removed: bool,
+    /// From unmatched to expired; no verdict then.
+    pub revised: bool,
     pub count: u64,
 }
 
 impl Ledger {
     #[inline]
     pub fn add(&mut self, at: u64, input: u8, verdict: Option<Verdict>, removed: bool) {
-        let code =
-            u64::from(input) << 5 | verdict.map_or(15, |v| v as u64) << 1 | u64::from(removed);
+        self.put(at, input, verdict.map_or(NONE, |v| v as u8), removed);
+    }
+
+    /// A row of an input goes from unmatched to expired.
+    pub fn revise(&mut self, at: u64, input: u8) {
+        self.put(at, input, REVISED, false);
+    }
+
+    #[inline]
+    fn put(&mut self, at: u64, input: u8, verdict: u8, removed: bool) {
+        let code = u64::from(input) << 5 | u64::from(verdict) << 1 | u64::from(removed);
         match &mut self.pending {
             Some((pending_at, pending_code, count))
                 if *pending_at == at && *pending_code == code =>
@@ -82,7 +97,7 @@ pub(crate) fn entries(bytes: &[u8], at: u64) -> impl Iterator<Item = Option<Entr
             last = last.wrapping_add(input.var()?);
             let (code, count) = (input.var()?, input.var()?);
             let verdict = match (code >> 1 & 15) as u8 {
-                15 => None,
+                NONE | REVISED => None,
                 v => Some(Verdict::from_code(v)?),
             };
             Some(Entry {
@@ -90,6 +105,7 @@ pub(crate) fn entries(bytes: &[u8], at: u64) -> impl Iterator<Item = Option<Entr
                 input: u8::try_from(code >> 5).ok()?,
                 verdict,
                 removed: code & 1 == 1,
+                revised: (code >> 1 & 15) as u8 == REVISED,
                 count,
             })
         };
@@ -110,6 +126,11 @@ pub(crate) fn apply(books: &mut Books, entry: Entry) -> Result<()> {
         *open = open.wrapping_sub(entry.count);
         counts.add(verdict, entry.count);
     }
+    if entry.revised {
+        let unmatched = &mut counts.0[Verdict::Unmatched as usize];
+        *unmatched = unmatched.wrapping_sub(entry.count);
+        counts.add(Verdict::Expired, entry.count);
+    }
     if entry.removed {
         books.state_rows = books.state_rows.wrapping_sub(entry.count);
     }
@@ -120,18 +141,27 @@ pub(crate) fn apply(books: &mut Books, entry: Entry) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn entry(at: u64, input: u8, verdict: Option<Verdict>, removed: bool, count: u64) -> Entry {
+        Entry { at, input, verdict, removed, revised: false, count }
+    }
+
     #[test]
     fn entries_round_trip() {
         let mut ledger = Ledger::default();
         let all = [
-            Entry { at: 7, input: 0, verdict: Some(Verdict::Joined), removed: false, count: 2 },
-            Entry { at: 9, input: 63, verdict: None, removed: true, count: 300 },
-            Entry { at: 9, input: 1, verdict: Some(Verdict::Expired), removed: true, count: 1 },
+            entry(7, 0, Some(Verdict::Joined), false, 2),
+            entry(9, 63, None, true, 300),
+            entry(9, 1, Some(Verdict::Expired), true, 1),
+            Entry { revised: true, ..entry(11, 1, None, false, 4) },
         ];
         assert_eq!(ledger.mark(5), 0);
         for e in all {
             for _ in 0..e.count {
-                ledger.add(e.at, e.input, e.verdict, e.removed);
+                if e.revised {
+                    ledger.revise(e.at, e.input);
+                } else {
+                    ledger.add(e.at, e.input, e.verdict, e.removed);
+                }
             }
         }
         let bytes = ledger.take();

@@ -14,6 +14,8 @@ pub(crate) const LEVELS: usize = 5;
 pub(crate) const SUM_LEVEL: u32 = 1;
 /// Stands for "rows", beside the verdict codes 0..=9.
 pub(crate) const ROWS: u8 = 15;
+/// Stands for "unmatched became expired".
+pub(crate) const REVISED: u8 = 13;
 /// The lane that stands for all lanes beyond those that fit.
 pub(crate) const MANY: u16 = u16::MAX;
 

@@ -76,6 +76,8 @@ pub(crate) struct Summary {
     pub end_output: u64,
     pub decisions: u64,
     pub refs: u64,
+    /// Decisions that revise one that fell before.
+    pub revisions: u64,
     /// Arrival time of the last arrival, ms.
     pub last_ms: i64,
     pub books: Books,
@@ -226,6 +228,7 @@ impl Summary {
             self.end_output,
             self.decisions,
             self.refs,
+            self.revisions,
             self.last_decision,
         ] {
             out.u64(v);
@@ -266,6 +269,7 @@ impl Summary {
             end_output: i.u64()?,
             decisions: i.u64()?,
             refs: i.u64()?,
+            revisions: i.u64()?,
             last_decision: i.u64()?,
             last_ms: i.i64()?,
             ..Self::default()
@@ -317,7 +321,8 @@ mod tests {
             (key.hash(), key.check(), key.time(), key.row()),
             (0xabcd_ef01_2345_0000, 7, 99, 5)
         );
-        let sorted = [(1 << 16, 9, 9, 9), (2 << 16, 1, 9, 9), (2 << 16, 2, 1, 9), (2 << 16, 2, 2, 1)];
+        let sorted =
+            [(1 << 16, 9, 9, 9), (2 << 16, 1, 9, 9), (2 << 16, 2, 1, 9), (2 << 16, 2, 2, 1)];
         let packed = sorted.map(|(h, c, t, r)| PackedKey::new(h, c, t, r).0);
         assert!(packed.is_sorted());
         assert_eq!(PackedKey::read(&packed[1].to_le_bytes()).check(), 1);

@@ -70,7 +70,11 @@ pub fn start() -> ManifestStart {
         at_end: "open".into(),
         inputs: names
             .iter()
-            .map(|name| InputInfo { name: (*name).into(), topic: (*name).into(), max_out_of_orderness: DELAY })
+            .map(|name| InputInfo {
+                name: (*name).into(),
+                topic: (*name).into(),
+                max_out_of_orderness: DELAY,
+            })
             .collect(),
         lanes: (0..2u8)
             .flat_map(|input| (0..PARTITIONS as i32).map(move |partition| (input, partition)))
@@ -137,7 +141,7 @@ pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
         for arrival in at..end {
             let now = 1_700_000_000_000 + (arrival * 800 / 1000) as i64;
             let r = random.next();
-            let view = r % 6 != 0 || live.is_empty();
+            let view = !r.is_multiple_of(6) || live.is_empty();
             let partition = (r >> 8) as u32 % PARTITIONS;
             let lane = partition + if view { 0 } else { PARTITIONS };
             let time = now - (r >> 16) as i64 % 50_000;
@@ -207,8 +211,13 @@ pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
                     }
                 } else {
                     let records = SmallVec::from_slice(&[oldest.row]);
-                    step.outputs
-                        .push(output(outputs, arrival, oldest.time, OutputKind::Pad, records));
+                    step.outputs.push(output(
+                        outputs,
+                        arrival,
+                        oldest.time,
+                        OutputKind::Pad,
+                        records,
+                    ));
                     outputs += 1;
                     Decision {
                         removed: true,
@@ -238,21 +247,16 @@ pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
     let before = cpu_time();
     writer.finish(RunState::Done, RunEnd::default())?;
     figures.store += cpu_time().saturating_sub(before);
-    for entry in std::fs::read_dir(dir.join(super::layout::SEGMENTS)).into_iter().flatten().flatten() {
+    for entry in
+        std::fs::read_dir(dir.join(super::layout::SEGMENTS)).into_iter().flatten().flatten()
+    {
         figures.bytes += entry.metadata().map_or(0, |m| m.len());
     }
     Ok(figures)
 }
 
 fn fell(row: u64, at: u64, cause: u64, verdict: Verdict) -> Decision {
-    Decision {
-        row,
-        at,
-        verdict: Some(verdict),
-        reason: Reason::Plain,
-        removed: false,
-        cause,
-    }
+    Decision { row, at, verdict: Some(verdict), reason: Reason::Plain, removed: false, cause }
 }
 
 fn output(n: u64, at: u64, time: i64, kind: OutputKind, records: SmallVec<[u64; 2]>) -> Output {

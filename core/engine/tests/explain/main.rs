@@ -1,6 +1,9 @@
 //! What `explain` says would have been enough is enough, and one millisecond
 //! less is not: random cases are run again with exactly that.
 
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -96,7 +99,8 @@ fn what_would_have_been_enough_is_exactly_enough() {
                     }
                 };
                 let short = if e.at_least { e.ms - 1 } else { e.ms + 1 };
-                let at = || format!("seed {seed}, {}, {e:#?}\n{told:#?}\n{}", row.record, case.text);
+                let at =
+                    || format!("seed {seed}, {}, {e:#?}\n{told:#?}\n{}", row.record, case.text);
                 assert!(changed(e.ms), "not enough: {}", at());
                 // The interval may not be turned upside down to show it.
                 let possible = !(e.path.ends_with("until") || e.path.ends_with("after"))
@@ -109,7 +113,7 @@ fn what_would_have_been_enough_is_exactly_enough() {
                 if possible {
                     assert!(!changed(short), "less is enough: {}", at());
                 }
-                *checked.entry(kind_of(&row.verdict, e)).or_default() += 1;
+                *checked.entry(kind_of(row.verdict, e)).or_default() += 1;
             }
             left -= i32::from(!told.enough.is_empty());
             if left == 0 {
@@ -118,12 +122,13 @@ fn what_would_have_been_enough_is_exactly_enough() {
         }
     }
     println!("{checked:#?}");
-    for kind in ["late out_of_orderness", "late idle_timeout", "unmatched until", "unmatched after"] {
+    for kind in ["late out_of_orderness", "late idle_timeout", "unmatched until", "unmatched after"]
+    {
         assert!(checked.get(kind).is_some_and(|n| *n >= 20), "{kind}: {checked:?}");
     }
 }
 
-fn kind_of(verdict: &Verdict, e: &Enough) -> String {
+fn kind_of(verdict: Verdict, e: &Enough) -> String {
     let setting = e.path.rsplit('.').next().unwrap_or("");
     format!("{verdict} {}", setting.trim_start_matches("max_"))
 }

@@ -1,7 +1,10 @@
 //! Fuzz targets on a stable toolchain: seeds are mutated with a seeded random
-//! source for JOINSCOPE_FUZZ_SECONDS (5), starting at JOINSCOPE_FUZZ_SEED. The
+//! source for `JOINSCOPE_FUZZ_SECONDS` (5), starting at `JOINSCOPE_FUZZ_SEED`. The
 //! same functions are the targets of `fuzz/` (cargo-fuzz). A target that panics
 //! leaves its input in a file and says where.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
 mod mutate;
 mod recording;

@@ -250,7 +250,6 @@ impl World {
             shard.memory.insert(due, row);
         }
     }
-
 }
 
 impl Shard {

@@ -79,7 +79,9 @@ pub fn one(data: &[u8]) {
         headers: Vec::new(),
     };
     for input in 0..2 {
-        let Ok(mut decoder) = InputDecoder::new(&pipeline, input, schemas.clone()) else { continue };
+        let Ok(mut decoder) = InputDecoder::new(&pipeline, input, schemas.clone()) else {
+            continue;
+        };
         let decoded = decoder.decode(&record);
         assert_eq!(decoded, decoder.clone().decode(&record), "it depends on what came before");
         let why = decoder.explain_failure(&record);

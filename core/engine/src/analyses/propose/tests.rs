@@ -22,13 +22,12 @@ fn recording(dir: &std::path::Path, rows: &[Row]) -> Recording {
     let mut offsets = BTreeMap::new();
     for (arrival, (topic, partition, key, value)) in rows.iter().enumerate() {
         let at = TopicPartition { topic: Arc::from(*topic), partition: *partition };
-        let source = match sources.get(&at) {
-            Some(source) => *source,
-            None => {
-                let source = writer.partition(at.clone()).unwrap();
-                sources.insert(at, source);
-                source
-            }
+        let source = if let Some(source) = sources.get(&at) {
+            *source
+        } else {
+            let source = writer.partition(at.clone()).unwrap();
+            sources.insert(at, source);
+            source
         };
         let offset = offsets.entry(source).or_insert(0i64);
         let ms = START + arrival as i64 * 10;

@@ -45,15 +45,14 @@ impl Converter {
         {
             return Some(lane);
         }
-        let lane = match self.by_id.get(&id) {
-            Some(lane) => *lane,
-            None => {
-                let lane = *self.by_name.get(&(message.topic(), message.partition()))?;
-                if id.0 != 0 {
-                    self.by_id.insert(id, lane);
-                }
-                lane
+        let lane = if let Some(lane) = self.by_id.get(&id) {
+            *lane
+        } else {
+            let lane = *self.by_name.get(&(message.topic(), message.partition()))?;
+            if id.0 != 0 {
+                self.by_id.insert(id, lane);
             }
+            lane
         };
         self.last = Some((id, lane));
         Some(lane)

@@ -381,7 +381,7 @@ impl ClientContext for Deliveries {
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
-    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(_) => counts.delivered += 1,

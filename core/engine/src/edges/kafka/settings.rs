@@ -133,12 +133,16 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("brokers", &self.brokers)
             .field("properties", &shown.collect::<Vec<_>>())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
-/// (line, name, value) of each property; the line number and what is wrong.
-fn parse(text: &str) -> Result<Vec<(usize, String, String)>, (usize, String)> {
+/// Its line, name and value.
+type Property = (usize, String, String);
+/// The line, and what is wrong with it.
+type BadLine = (usize, String);
+
+fn parse(text: &str) -> Result<Vec<Property>, BadLine> {
     let mut properties = Vec::new();
     let mut joined: Option<(usize, String)> = None;
     for (number, raw) in text.lines().enumerate().map(|(i, line)| (i + 1, line.trim())) {
@@ -159,7 +163,7 @@ fn parse(text: &str) -> Result<Vec<(usize, String, String)>, (usize, String)> {
     Ok(properties)
 }
 
-fn property(number: usize, line: &str) -> Result<(usize, String, String), (usize, String)> {
+fn property(number: usize, line: &str) -> Result<Property, BadLine> {
     // The line itself may hold a secret: it is not repeated.
     let Some((name, value)) = line.split_once('=') else {
         return Err((number, "write name=value, e.g. security.protocol=SASL_SSL".into()));

@@ -355,11 +355,10 @@ mod tests {
             let record = decode(&chunk, 0, chunk.len(), 0, 0);
             prop_assert_eq!(record.is_some(), brief(&chunk).is_some());
             // Whatever prost takes, apart from limits on what a record may be, we take too.
-            if let Ok(message) = proto::Envelope::decode(&chunk[..]) {
-                if message.offset >= 0 {
+            if let Ok(message) = proto::Envelope::decode(&chunk[..])
+                && message.offset >= 0 {
                     prop_assert!(record.is_some());
                 }
-            }
         }
     }
 

@@ -201,13 +201,12 @@ impl Import<'_> {
                 None => self.now_ns,
             },
         };
-        let partition = match &key {
-            Some(key) => partition_of_key(key, self.partitions) as u32,
-            None => {
-                let turn = self.nulls % self.partitions;
-                self.nulls = self.nulls.wrapping_add(1);
-                turn
-            }
+        let partition = if let Some(key) = &key {
+            partition_of_key(key, self.partitions) as u32
+        } else {
+            let turn = self.nulls % self.partitions;
+            self.nulls = self.nulls.wrapping_add(1);
+            turn
         };
         let offset = self.offsets[partition as usize];
         self.offsets[partition as usize] += 1;

@@ -126,7 +126,7 @@ impl Index {
                 records += u64::from(span.records);
                 let sound = (span.source as usize) < partitions
                     && span.first_offset <= span.last_offset
-                    && records <= u64::from(u32::MAX);
+                    && u32::try_from(records).is_ok();
                 sound.then_some(())?;
                 spans.push(span);
             }

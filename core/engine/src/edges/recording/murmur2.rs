@@ -1,6 +1,6 @@
 //! The partition that Kafka's own producer chooses for a key.
 
-/// `org.apache.kafka.common.utils.Utils.murmur2`: MurmurHash2, 32 bits, seed
+/// `org.apache.kafka.common.utils.Utils.murmur2`: `MurmurHash2`, 32 bits, seed
 /// 0x9747b28c.
 #[must_use]
 pub fn murmur2(data: &[u8]) -> i32 {

@@ -65,12 +65,11 @@ impl Schemas {
 
     /// Adds a schema; `false` if another one has the id.
     pub fn insert(&mut self, schema: StoredSchema) -> bool {
-        match self.by_id.get(&schema.id) {
-            Some(known) => *known == schema,
-            None => {
-                self.by_id.insert(schema.id, schema);
-                true
-            }
+        if let Some(known) = self.by_id.get(&schema.id) {
+            *known == schema
+        } else {
+            self.by_id.insert(schema.id, schema);
+            true
         }
     }
 }

@@ -65,13 +65,12 @@ impl Tally {
             widen(&mut self.timestamps, timestamp);
             widen(&mut partition.timestamps, timestamp);
         }
-        match partition.last_offset {
-            Some(last) => partition.gaps.add(last.saturating_add(1), brief.offset),
-            None => {
-                partition.first_offset = Some(brief.offset);
-                if let Some(start) = partition.start_offset {
-                    partition.gaps.add(start, brief.offset);
-                }
+        if let Some(last) = partition.last_offset {
+            partition.gaps.add(last.saturating_add(1), brief.offset);
+        } else {
+            partition.first_offset = Some(brief.offset);
+            if let Some(start) = partition.start_offset {
+                partition.gaps.add(start, brief.offset);
             }
         }
         partition.last_offset = Some(brief.offset);

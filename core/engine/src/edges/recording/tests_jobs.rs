@@ -47,15 +47,19 @@ fn lines_become_records() {
     assert_eq!(got.len(), 5);
     assert_eq!(recording.partitions().len(), 8);
     // Times as they are, also where they go back; order of the file.
-    assert_eq!(got.iter().map(|r| r.arrival_ms()).collect::<Vec<_>>(), [1000, 900, 901, 902, 903]);
+    assert_eq!(
+        got.iter().map(joinscope_operator::record::Record::arrival_ms).collect::<Vec<_>>(),
+        [1000, 900, 901, 902, 903]
+    );
     assert_eq!(
         got.iter().map(|r| r.timestamp).collect::<Vec<_>>(),
         [Some(-5), Some(7), None, None, None]
     );
     assert_eq!(got[0].timestamp_type, TimestampType::Create);
-    // toPositive(murmur2("foobar")) % 8 and of "21", from Kafka's own tests.
-    assert_eq!(got[0].source, ((-790_332_482i32 & 0x7fff_ffff) % 8) as u32);
-    assert_eq!(got[1].source, ((-973_932_308i32 & 0x7fff_ffff) % 8) as u32);
+    // toPositive(murmur2(key)) of "foobar" (-790332482) and of "21" (-973932308),
+    // from Kafka's own tests, modulo the partitions.
+    assert_eq!(got[0].source, (1_357_151_166_u32 % 8));
+    assert_eq!(got[1].source, (1_173_551_340_u32 % 8));
     assert_eq!(got[1].key.as_deref(), Some(&b"21"[..]));
     assert_eq!(
         got[1].value.as_deref(),

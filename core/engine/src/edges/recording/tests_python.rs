@@ -15,7 +15,13 @@ fn root() -> PathBuf {
 }
 
 fn hex(bytes: Option<&bytes::Bytes>) -> Value {
-    bytes.map_or(Value::Null, |b| b.iter().map(|b| format!("{b:02x}")).collect::<String>().into())
+    bytes.map_or(Value::Null, |bytes| {
+        let mut text = String::new();
+        for byte in bytes {
+            text += &format!("{byte:02x}");
+        }
+        text.into()
+    })
 }
 
 fn expected(recording: &Recording, record: &Record) -> Value {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::step::{CheckpointEntry, ClockKind, OutputKind, Sink, SinkError, Step};
 use crate::engine::{
-    AtEnd, Batches, Control, RunError, RunSpec, Source, SourceError, Summary, run,
+    AtEnd, Batches, Control, RecordedClock, RunError, RunSpec, Source, SourceError, Summary, run,
 };
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, TimestampType, TopicPartition};
@@ -45,6 +45,7 @@ pub(super) struct Listed {
     offsets: Vec<i64>,
     /// An error after so many batches.
     pub fails_after: Option<usize>,
+    pub clock: Option<Vec<RecordedClock>>,
 }
 
 impl Listed {
@@ -53,14 +54,14 @@ impl Listed {
     /// both: `null` (tombstone) or `broken`. A line `+ topic[partition]` names a
     /// partition that may stay empty.
     pub(super) fn parse(text: &str) -> Self {
-        let mut listed =
-            Self {
-                partitions: Vec::new(),
-                records: Vec::new(),
-                batch: 3,
-                offsets: Vec::new(),
-                fails_after: None,
-            };
+        let mut listed = Self {
+            partitions: Vec::new(),
+            records: Vec::new(),
+            batch: 3,
+            offsets: Vec::new(),
+            fails_after: None,
+            clock: None,
+        };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
             let source = listed.source(words[1]);
@@ -88,8 +89,7 @@ impl Listed {
 
     fn source(&mut self, name: &str) -> u32 {
         let (topic, partition) = name.trim_end_matches(']').split_once('[').unwrap();
-        let wanted =
-            TopicPartition { topic: topic.into(), partition: partition.parse().unwrap() };
+        let wanted = TopicPartition { topic: topic.into(), partition: partition.parse().unwrap() };
         if let Some(at) = self.partitions.iter().position(|p| *p == wanted) {
             return at as u32;
         }
@@ -142,6 +142,10 @@ impl Source for Listed {
             batches.push(Err(SourceError("the disk is gone".into())));
         }
         Ok(Box::new(batches.into_iter()))
+    }
+
+    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
+        Ok(self.clock.clone())
     }
 }
 
@@ -220,7 +224,11 @@ pub(super) fn fails(spec: RunSpec) -> (RunError, Kept) {
 
 /// What was given out, a line each: outputs as `out at kind records time`, then
 /// for each row `record verdict decided removed`, `-` where there is none.
-pub(super) fn tell(pipeline: &str, listed: &Listed, steps: &[Step]) -> String {
+pub(super) fn tell<'a>(
+    pipeline: &str,
+    listed: &Listed,
+    steps: impl IntoIterator<Item = &'a Step>,
+) -> String {
     let pipeline = Pipeline::parse(pipeline, "test.toml").unwrap();
     let mut names = Vec::new();
     let mut rows: Vec<(String, Verdict, Option<u64>, Option<u64>)> = Vec::new();
@@ -284,6 +292,14 @@ pub(super) fn tell_clock(steps: &[Step]) -> String {
         })
         .collect();
     lines.join("\n")
+}
+
+/// Panics with the first line that differs.
+pub(super) fn same(ours: &str, expected: &str, what: &str) {
+    for (i, (a, b)) in ours.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(a, b, "{what}, line {i}");
+    }
+    assert_eq!(ours.lines().count(), expected.lines().count(), "{what}");
 }
 
 pub(super) fn lines(text: &str) -> String {

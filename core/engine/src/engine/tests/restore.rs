@@ -1,8 +1,7 @@
 //! A run that goes on from any of its checkpoints ends as one that never stopped.
 
-use super::harness::{Kept, done, spec, tell, with_folder};
+use super::harness::{Kept, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
-use crate::engine::step::Step;
 use crate::engine::{AtEnd, Control, RunError, run};
 
 #[test]
@@ -20,7 +19,7 @@ fn a_run_resumed_from_any_checkpoint_ends_the_same() {
         first.shards = 2;
         let (summary, kept) = done(first);
         assert_eq!(summary.digest, whole.digest);
-        assert!(summary.checkpoints >= 4, "{}", summary.checkpoints);
+        assert!(summary.checkpoints >= 3, "{}", summary.checkpoints);
         assert_eq!(summary.checkpoints as usize, kept.checkpoints.len());
 
         // Newest first: going back deletes the newer ones.
@@ -32,30 +31,15 @@ fn a_run_resumed_from_any_checkpoint_ends_the_same() {
             again.memory = 1;
             again.resume = Some(entry.clone());
             let (resumed, rest) = done(again);
-            assert_eq!(resumed.digest, whole.digest, "from arrival {}", entry.arrival);
-            assert_eq!((resumed.rows, resumed.outputs), (whole.rows, whole.outputs));
-            assert_eq!(resumed.books, whole.books);
-            let mut steps: Vec<Step> = Vec::new();
-            let (_, head) = done_until(pipeline, &listed, entry.arrival);
-            steps.extend(head);
-            steps.extend(rest.steps);
-            assert!(tell(pipeline, &listed, &steps) == expected, "from {}", entry.arrival);
+            let what = format!("pipeline {seed}, {shards} shards, from arrival {}", entry.arrival);
+            let before = kept.steps.iter().filter(|s| s.end <= entry.arrival);
+            let steps = before.chain(&rest.steps);
+            same(&tell(pipeline, &listed, steps), &expected, &what);
+            assert_eq!(resumed.digest, whole.digest, "{what}");
+            assert_eq!(resumed.books, whole.books, "{what}");
+            assert_eq!((resumed.rows, resumed.outputs), (whole.rows, whole.outputs), "{what}");
         }
     }
-}
-
-/// The steps of a run with the same snapshots, up to that barrier.
-fn done_until(
-    pipeline: &str,
-    listed: &super::harness::Listed,
-    arrival: u64,
-) -> (u64, Vec<Step>) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut again = with_folder(spec(pipeline, listed.clone()), folder.path(), 1_000);
-    again.at_end = AtEnd::Close;
-    let (_, kept) = done(again);
-    let steps = kept.steps.into_iter().filter(|s| s.end <= arrival).collect();
-    (arrival, steps)
 }
 
 #[test]

@@ -11,9 +11,8 @@ use crate::engine::{AtEnd, RunSpec, Summary};
 /// make partitions idle, poison.
 pub(super) fn random(seed: u64, n: usize) -> Listed {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut listed = Listed::parse(
-        "+ views[0]\n+ views[1]\n+ views[2]\n+ plays[0]\n+ plays[1]\n+ plays[2]",
-    );
+    let mut listed =
+        Listed::parse("+ views[0]\n+ views[1]\n+ views[2]\n+ plays[0]\n+ plays[1]\n+ plays[2]");
     let mut now = 1_000;
     for _ in 0..n {
         now += if rng.random_ratio(1, 300) { 400 } else { rng.random_range(0..4) };
@@ -37,7 +36,9 @@ pub(super) fn pipelines() -> Vec<String> {
     let folded = |emit: &str| {
         idle.replace(
             "[delivery]",
-            &format!("[examples]\nemit = \"{emit}\"\nlabels = {{ x = \"plays.k = 0\" }}\n[delivery]"),
+            &format!(
+                "[examples]\nemit = \"{emit}\"\nlabels = {{ x = \"plays.k = 0\" }}\n[delivery]"
+            ),
         )
     };
     vec![

@@ -104,7 +104,7 @@ fn unmatched(
     for c in candidates {
         let Fate::Outside(lies) = c.fate else { continue };
         let Some(pair) = judge.pair(row, &c.row) else { continue };
-        if !judge.taken(&c.row) {
+        if !Judge::taken(&c.row) {
             continue;
         }
         let name = judge.input_name(pair.interval.input);

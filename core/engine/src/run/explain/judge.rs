@@ -102,7 +102,7 @@ impl Judge {
     }
 
     /// Whether a row was handed to the join.
-    pub fn taken(&self, row: &RowView) -> bool {
+    pub fn taken(row: &RowView) -> bool {
         row.verdict.reaches_join()
     }
 

@@ -102,7 +102,7 @@ impl Said<'_> {
         let matched: Vec<&Candidate> = self.candidates.iter().filter(|c| c.matched).collect();
         let mut text = match matched[..] {
             [] => "It matched.".to_owned(),
-            [one] => format!("Matched {}.", self.apart(one)),
+            [one] => format!("Matched {}.", Self::apart(one)),
             [first, ..] => {
                 let n = matched.len();
                 let more = if n == self.candidates.len() { " or more" } else { "" };
@@ -110,7 +110,7 @@ impl Said<'_> {
                     matched.iter().take(3).map(|c| c.record.to_string()).collect();
                 match n {
                     2 | 3 if more.is_empty() => format!("Matched {}.", listed(&names)),
-                    _ => format!("Matched {n}{more} records, the nearest {}.", self.apart(first)),
+                    _ => format!("Matched {n}{more} records, the nearest {}.", Self::apart(first)),
                 }
             }
         };
@@ -205,14 +205,14 @@ impl Said<'_> {
             };
         };
         match c.fate {
-            Fate::Matched => format!("It matched {}.", self.apart(c)),
+            Fate::Matched => format!("It matched {}.", Self::apart(c)),
             Fate::OwnLate => {
                 let n = self.candidates.iter().filter(|c| c.fate == Fate::OwnLate).count();
                 match n {
-                    1 => format!("It would have matched {}.", self.apart(c)),
+                    1 => format!("It would have matched {}.", Self::apart(c)),
                     _ => format!(
                         "It would have matched {n} records of {other}, the nearest {}.",
-                        self.apart(c)
+                        Self::apart(c)
                     ),
                 }
             }
@@ -241,7 +241,7 @@ impl Said<'_> {
     }
 
     /// `views[1]@391204, 3m 05s after it`: how the row lies to the candidate.
-    fn apart(&self, c: &Candidate) -> String {
+    fn apart(c: &Candidate) -> String {
         match c.distance_ms {
             None => c.record.to_string(),
             Some(0) => format!("{}, at the same time", c.record),

@@ -44,7 +44,7 @@ impl Run {
             segment,
             Part::Rows,
             &["input", "verdict"],
-            &[mark.row - first..end - first],
+            std::slice::from_ref(&(mark.row - first..end - first)),
         )?;
         for (input, verdict) in t.u8s("input")?.iter().zip(t.u8s("verdict")?) {
             let slot = books.inputs.get_mut(*input as usize);

@@ -4,7 +4,7 @@ use super::{Moment, Run};
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::u64_at;
 use crate::run::error::Result;
-use crate::run::pyramid::{BLOCK_SHIFT, LEVELS, ROWS, uncell};
+use crate::run::pyramid::{BLOCK_SHIFT, LEVELS, REVISED, ROWS, uncell};
 use crate::run::types::{Density, Range};
 use crate::run::write::LEVEL_CELLS;
 
@@ -95,7 +95,7 @@ impl Run {
         let (from, to) = (edges[0], edges[edges.len() - 1]);
         // A block counts where its first arrival lies.
         let first = from.div_ceil(1 << shift);
-        let end = (to - 1 >> shift) + 1;
+        let end = ((to - 1) >> shift) + 1;
         let buckets = density.buckets;
         let bucket_of: Vec<u32> = (first..end)
             .map(|block| {
@@ -120,6 +120,13 @@ impl Run {
                 let (true, Some(bucket)) = (place != u32::MAX, bucket) else { continue };
                 let counts = &mut density.counts[place as usize * buckets + *bucket as usize];
                 // Open: all rows, less what was decided.
+                if verdict == REVISED {
+                    let unmatched = &mut counts[Verdict::Unmatched as usize];
+                    *unmatched = unmatched.wrapping_sub(count as u32);
+                    let expired = &mut counts[Verdict::Expired as usize];
+                    *expired = expired.wrapping_add(count as u32);
+                    continue;
+                }
                 let open = &mut counts[Verdict::Open as usize];
                 if verdict == ROWS {
                     *open = open.wrapping_add(count as u32);

@@ -8,7 +8,7 @@ use super::segment::Segment;
 use super::tables::Tables;
 use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part};
+use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part, REVISED};
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,15 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
-    fn settled(&self) -> bool {
-        self.at_arrival || self.decided.is_some() && self.removed.is_some()
+    /// Whether nothing more can fall. A row that was not kept may still be
+    /// revised, in a run where that happens.
+    fn settled(&self, revisions: bool) -> bool {
+        self.at_arrival
+            || self.decided.is_some()
+                && self.removed.is_some()
+                && !(revisions
+                    && self.verdict == Verdict::Unmatched as u8
+                    && self.removed == self.decided)
     }
 }
 
@@ -80,7 +87,8 @@ impl Moment {
                 }
             })
             .collect();
-        let mut open = fates.iter().filter(|f| !f.settled()).count();
+        let revisions = self.revisions;
+        let mut open = fates.iter().filter(|f| !f.settled(revisions)).count();
         let Some(sources) = self.sources.get(number) else { return Ok(fates) };
         for source in sources {
             if open == 0 {
@@ -95,7 +103,7 @@ impl Moment {
                 while end < rows.len() && rows[end] - rows[end - 1] < PAGE_ROWS as u64 {
                     end += 1;
                 }
-                if fates[at..end].iter().any(|f| !f.settled()) {
+                if fates[at..end].iter().any(|f| !f.settled(revisions)) {
                     ranges.push(decision_pages(source, &(rows[at]..rows[end - 1] + 1)));
                 }
                 at = end;
@@ -118,21 +126,23 @@ impl Moment {
                     continue;
                 }
                 let fate = &mut fates[next];
-                let was = fate.settled();
+                let was = fate.settled(revisions);
                 if verdicts[i] != NO_VERDICT {
                     if Verdict::from_code(verdicts[i]).is_none() {
                         let path = &source.files[Part::Decisions as usize].path;
                         return Err(RunError::corrupt(path, "a verdict that there is not"));
                     }
                     fate.verdict = verdicts[i];
-                    fate.reason = reasons[i];
+                    if reasons[i] != REVISED {
+                        fate.reason = reasons[i];
+                    }
                     fate.decided = Some(ats[i]);
                     fate.cause = Some(causes[i]);
                 }
                 if removed.value(i) {
                     fate.removed = Some(ats[i]);
                 }
-                open -= usize::from(!was && fate.settled());
+                open -= usize::from(!was && fate.settled(revisions));
             }
         }
         Ok(fates)

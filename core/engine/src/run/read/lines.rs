@@ -174,37 +174,34 @@ impl Run {
                 }
             }
         }
-        match level {
-            Some(level) => {
-                let shift = BLOCK_SHIFT + 2 * level as u32;
-                for segment in segments(now, from, to) {
-                    self.highs(
-                        segment,
-                        level,
-                        from >> shift,
-                        (to - 1 >> shift) + 1,
-                        |block, high| {
-                            changes.push(((block << shift).max(from), high));
-                        },
-                    )?;
-                }
+        if let Some(level) = level {
+            let shift = BLOCK_SHIFT + 2 * level as u32;
+            for segment in segments(now, from, to) {
+                self.highs(
+                    segment,
+                    level,
+                    from >> shift,
+                    ((to - 1) >> shift) + 1,
+                    |block, high| {
+                        changes.push(((block << shift).max(from), high));
+                    },
+                )?;
             }
-            None => {
-                let columns = ["arrival", "input", "partition", "event_time", "verdict"];
-                self.rows_between(now, from, to, &columns, |t| {
-                    let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
-                    let (partitions, verdicts) = (t.i32s("partition")?, t.u8s("verdict")?);
-                    for (i, time) in t.i64s("event_time")?.iter().enumerate() {
-                        if *time == i64::MIN || !moves_watermark(verdicts[i]) {
-                            continue;
-                        }
-                        if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
-                            changes.push((arrivals[i], Change::High(lane, *time)));
-                        }
+        } else {
+            let columns = ["arrival", "input", "partition", "event_time", "verdict"];
+            self.rows_between(now, from, to, &columns, |t| {
+                let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
+                let (partitions, verdicts) = (t.i32s("partition")?, t.u8s("verdict")?);
+                for (i, time) in t.i64s("event_time")?.iter().enumerate() {
+                    if *time == i64::MIN || !moves_watermark(verdicts[i]) {
+                        continue;
                     }
-                    Ok(())
-                })?;
-            }
+                    if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                        changes.push((arrivals[i], Change::High(lane, *time)));
+                    }
+                }
+                Ok(())
+            })?;
         }
         changes.sort_by_key(|(at, _)| *at);
         Ok(changes)

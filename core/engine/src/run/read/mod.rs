@@ -5,6 +5,7 @@
 
 mod books;
 mod density;
+mod earlier;
 mod edges;
 mod fates;
 mod keys;
@@ -26,7 +27,7 @@ use super::bytes::u64_at;
 use super::error::{Result, RunError};
 use super::layout::PIPELINE;
 use super::manifest::{Lock, Manifest, RunState, text_digest};
-use super::pyramid::{ROWS, uncell};
+use super::pyramid::{REVISED, ROWS, uncell};
 use super::summary::Section;
 use super::write::LaneTable;
 use crate::edges::recording::Recording;
@@ -36,6 +37,7 @@ use crate::operator::verdict::Verdict;
 use segment::Segment;
 use tables::Tables;
 
+pub(crate) use earlier::Earlier;
 pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 
@@ -67,6 +69,8 @@ pub(crate) struct Moment {
     ref_sources: Vec<Vec<u32>>,
     /// By block of 1,024 arrivals: rows by verdict code, and all rows in the last place.
     sums: Vec<[u32; 11]>,
+    /// Whether verdicts are revised in this run.
+    pub revisions: bool,
     /// Of all blocks; open ones counted.
     totals: [u64; 10],
 }
@@ -257,6 +261,7 @@ impl Moment {
             sources: old.map_or_else(Vec::new, |old| old.sources.clone()),
             ref_sources: old.map_or_else(Vec::new, |old| old.ref_sources.clone()),
             sums: old.map_or_else(Vec::new, |old| old.sums.clone()),
+            revisions: old.is_some_and(|old| old.revisions),
             totals: old.map_or([0; 10], |old| old.totals),
             manifest,
         };
@@ -298,16 +303,26 @@ impl Moment {
         let blocks = s.end_arrival.div_ceil(1024).max(self.sums.len() as u64);
         let sums: Vec<_> = bytes.chunks_exact(8).map(|e| uncell(u64_at(e, 0))).collect();
         if sums.iter().any(|(block, _, verdict, _)| {
-            *block >= blocks || *verdict != ROWS && *verdict as usize >= Verdict::ALL.len()
+            *block >= blocks
+                || ![ROWS, REVISED].contains(verdict) && *verdict as usize >= Verdict::ALL.len()
         }) {
             return Err(RunError::corrupt(&segment.index().path, "a sum beyond its end"));
         }
         self.sums.resize(blocks as usize, [0; 11]);
         for (block, _, verdict, count) in sums {
-            let code = if verdict == ROWS { 10 } else { usize::from(verdict) };
-            let slot = &mut self.sums[block as usize][code];
-            *slot = slot.wrapping_add(count as u32);
+            let sum = &mut self.sums[block as usize];
+            let code = match verdict {
+                ROWS => 10,
+                REVISED => {
+                    let unmatched = &mut sum[Verdict::Unmatched as usize];
+                    *unmatched = unmatched.wrapping_sub(count as u32);
+                    Verdict::Expired as usize
+                }
+                verdict => usize::from(verdict),
+            };
+            sum[code] = sum[code].wrapping_add(count as u32);
         }
+        self.revisions |= s.revisions > 0;
         self.totals = [0; 10];
         for counts in &s.books.inputs {
             self.totals.iter_mut().zip(counts.0).for_each(|(total, n)| *total += n);

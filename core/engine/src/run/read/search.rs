@@ -170,10 +170,10 @@ impl Run {
                     continue;
                 }
             }
-            if let (Some(key), Some(keys)) = (&query.key, keys) {
-                if keys.at(i) != key.canonical() {
-                    continue;
-                }
+            if let (Some(key), Some(keys)) = (&query.key, keys)
+                && keys.at(i) != key.canonical()
+            {
+                continue;
             }
             if let (Some(needle), Some(keys), Some(offsets)) = (&matcher.text, keys, offsets) {
                 text.clear();
@@ -211,7 +211,7 @@ impl<'a> Matcher<'a> {
     fn describe(&self, input: u8, partition: i32, offset: i64, key: &[u8], text: &mut String) {
         use std::fmt::Write;
         let topic = self.topics.get(input as usize).map_or("", String::as_str);
-        let _ = write!(text, "{topic}[{partition}]@{offset}\n");
+        let _ = writeln!(text, "{topic}[{partition}]@{offset}");
         if let Some(key) = Key::from_canonical(key) {
             let from = text.len();
             let _ = write!(text, "{key}");

@@ -70,18 +70,17 @@ impl Tables {
             },
             e => bad(e.to_string()),
         };
-        let footer = match known {
-            Some(footer) => footer,
-            None => {
-                let options = ArrowReaderOptions::new()
-                    .with_skip_arrow_metadata(true)
-                    .with_column_index_policy(PageIndexPolicy::Skip)
-                    .with_offset_index_policy(PageIndexPolicy::Optional);
-                let footer = ArrowReaderMetadata::load(&chunks, options).map_err(own)?;
-                let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
-                footers.put(name, footer.clone());
-                footer
-            }
+        let footer = if let Some(footer) = known {
+            footer
+        } else {
+            let options = ArrowReaderOptions::new()
+                .with_skip_arrow_metadata(true)
+                .with_column_index_policy(PageIndexPolicy::Skip)
+                .with_offset_index_policy(PageIndexPolicy::Optional);
+            let footer = ArrowReaderMetadata::load(&chunks, options).map_err(own)?;
+            let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+            footers.put(name, footer.clone());
+            footer
         };
         let rows = footer.metadata().file_metadata().num_rows() as u64;
         let wanted: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();

@@ -161,7 +161,7 @@ impl Run {
                 segment,
                 Part::Rows,
                 &["arrival", "input", "partition", "verdict"],
-                &[at - first..end - first],
+                std::slice::from_ref(&(at - first..end - first)),
             )?;
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let fates = now.fates(

@@ -96,10 +96,11 @@ impl Run {
                         tracker.fire(due, arrivals[i]);
                     }
                 }
-                if times[i] != i64::MIN && moves_watermark(verdicts[i]) {
-                    if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
-                        tracker.observe(lane, times[i], ms[i], arrivals[i]);
-                    }
+                if times[i] != i64::MIN
+                    && moves_watermark(verdicts[i])
+                    && let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i])
+                {
+                    tracker.observe(lane, times[i], ms[i], arrivals[i]);
                 }
             }
             from = to;
@@ -109,7 +110,12 @@ impl Run {
     }
 
     /// The newest snapshot at or before an arrival, and the arrival it precedes.
-    pub(super) fn tracker_before(&self, now: &Moment, last: usize, at: Arrival) -> Result<(Tracker, Arrival)> {
+    pub(super) fn tracker_before(
+        &self,
+        now: &Moment,
+        last: usize,
+        at: Arrival,
+    ) -> Result<(Tracker, Arrival)> {
         let inputs = self.tracker_inputs(now);
         for number in (0..=last).rev() {
             let segment = &now.segments[number];

@@ -2,6 +2,7 @@
 //! at everything.
 
 mod damage;
+mod expired;
 mod model;
 mod questions;
 mod resume;

@@ -111,7 +111,11 @@ pub fn model(spec: &Spec) -> Model {
         pipeline_text: text,
         at_end: "open".into(),
         inputs: [("left", topics[0]), ("right", topics[1])]
-            .map(|(name, topic)| InputInfo { name: name.into(), topic: topic.into(), max_out_of_orderness: 50 })
+            .map(|(name, topic)| InputInfo {
+                name: name.into(),
+                topic: topic.into(),
+                max_out_of_orderness: 50,
+            })
             .to_vec(),
         lanes: (0..2u8)
             .flat_map(|input| (0..spec.partitions as i32).map(move |p| (input, p)))
@@ -299,14 +303,8 @@ impl Model {
                 continue;
             }
             let cause = self.rows[random.random_range(0..self.rows.len())].arrival;
-            let mut d = Decision {
-                row,
-                at: arrival,
-                verdict: None,
-                reason: Reason::Plain,
-                removed,
-                cause,
-            };
+            let mut d =
+                Decision { row, at: arrival, verdict: None, reason: Reason::Plain, removed, cause };
             let model = &mut self.rows[row as usize];
             if !decided {
                 let verdict = [Verdict::Joined, Verdict::Unmatched, Verdict::Expired]
@@ -363,8 +361,8 @@ impl Model {
             books.state_rows += u64::from(rests);
         }
         books.outputs = self.outputs.iter().filter(|o| o.at <= at).count() as u64;
-        let samples = self.steps.iter().flat_map(|s| &s.state);
-        books.state_bytes = samples.filter(|s| s.arrival <= at).last().map_or(0, |s| s.bytes);
+        let mut samples = self.steps.iter().flat_map(|s| &s.state);
+        books.state_bytes = samples.rfind(|s| s.arrival <= at).map_or(0, |s| s.bytes);
         books
     }
 
@@ -394,6 +392,7 @@ fn clone(step: &Step) -> Step {
     Step {
         facts: Facts { ..step.facts.clone() },
         decisions: step.decisions.clone(),
+        revisions: step.revisions.clone(),
         outputs: step.outputs.clone(),
         clock: step.clock.clone(),
         trackers: step.trackers.clone(),

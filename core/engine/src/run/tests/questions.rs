@@ -8,9 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::model::{Model, ModelRow, Spec, model};
 use crate::operator::verdict::Verdict;
-use crate::run::{
-    Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet,
-};
+use crate::run::{Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet};
 
 fn same(view: &RowView, n: usize, m: &Model) {
     let row = &m.rows[n];
@@ -53,8 +51,7 @@ fn ask_rows(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     for (i, view) in page.iter().enumerate() {
         same(view, first + i, m);
     }
-    let mut picked: Vec<u64> =
-        (0..20).map(|_| random.random_range(0..n) as u64).collect();
+    let mut picked: Vec<u64> = (0..20).map(|_| random.random_range(0..n) as u64).collect();
     picked.push(picked[0]);
     for (view, row) in run.views(&picked).unwrap().iter().zip(&picked) {
         same(view, *row as usize, m);
@@ -125,11 +122,8 @@ fn ask_keys(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
             .map(|(i, row)| (row.time.abs_diff(around), i as u64))
             .collect();
         want.sort_unstable();
-        let got: Vec<(u64, u64)> = found
-            .rows
-            .iter()
-            .map(|v| (v.event_time.unwrap().abs_diff(around), v.row))
-            .collect();
+        let got: Vec<(u64, u64)> =
+            found.rows.iter().map(|v| (v.event_time.unwrap().abs_diff(around), v.row)).collect();
         assert!(got.iter().all(|hit| want.binary_search(hit).is_ok()));
         assert!(got.iter().collect::<std::collections::BTreeSet<_>>().len() == got.len());
         want.truncate(limit);
@@ -333,10 +327,8 @@ fn ask_search(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
 
     if let Some(key) = &pick.key {
         let query = Query { key: Some(key.clone()), ..Query::default() };
-        let want: Vec<u64> = (0..n)
-            .filter(|i| m.rows[*i].key.as_ref() == Some(key))
-            .map(|i| i as u64)
-            .collect();
+        let want: Vec<u64> =
+            (0..n).filter(|i| m.rows[*i].key.as_ref() == Some(key)).map(|i| i as u64).collect();
         assert_eq!(run.search_all(&query, &AtomicBool::new(false)).unwrap(), want);
     }
     let late = Query { late_by_at_least: Some(20), ..Query::default() };

@@ -33,7 +33,8 @@ const ROWS_NOTE: &str = "row: number of the (record, input) in the run; arrival_
     0 open 1 joined 2 unmatched 3 late 4 expired 5 undecodable 6 unkeyed 7 untimed 8 tombstone \
     9 filtered; key: a type letter (i, s, b, x) and the value, empty without a key";
 const DECISIONS_NOTE: &str = "sorted by row, then as they fell; verdict: as in rows, 255 where \
-    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded; removed: the row left \
+    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 the verdict was \
+    unmatched before; removed: the row left \
     the state at arrival `at`; cause: the arrival of the record behind it";
 const OUTPUTS_NOTE: &str = "kind: 0 pair 1 pad 2 example; first, second, more: row numbers, the \
     largest u64 where there is none; labels: bit i is label i; correction: 0 the first";
@@ -79,6 +80,7 @@ pub(super) fn close(
         end_output: open.first_output + open.outputs.at.len() as u64,
         decisions: open.fallen.len() as u64,
         refs: open.refs.len() as u64,
+        revisions: open.revised,
         last_ms: running.last_ms,
         books: running.books.clone(),
         ..Summary::default()
@@ -127,12 +129,7 @@ pub(super) fn close(
         summary.files.push((len, crcs));
         let summary = summary.encode();
         file.write_all(&summary)?;
-        Ok(SegmentRef {
-            at: len,
-            len: summary.len() as u32,
-            crc: crc32fast::hash(&summary),
-            end,
-        })
+        Ok(SegmentRef { at: len, len: summary.len() as u32, crc: crc32fast::hash(&summary), end })
     };
     let segment = write().map_err(|e| RunError::io(&path, e))?;
     Ok(Closed { segment, rows })
@@ -165,7 +162,9 @@ fn count_targets(
 fn cells(counter: &mut Counter, fallen: &[Fallen]) -> Vec<u64> {
     let mut cells = counter.take();
     for f in fallen.iter().filter(|f| f.verdict != NO_VERDICT) {
-        counter.add(f.block.into(), f.lane, f.verdict);
+        let revised = f.reason == crate::run::layout::REVISED;
+        let verdict = if revised { crate::run::pyramid::REVISED } else { f.verdict };
+        counter.add(f.block.into(), f.lane, verdict);
     }
     cells.extend(counter.take());
     merge(cells)
@@ -297,9 +296,9 @@ impl Index {
         refs.sort_unstable();
         summary.ref_targets = count_targets(refs.iter().map(|r| r.0), segment_of);
         summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
-        let entries = refs.iter().map(|(row, output)| {
-            join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()])
-        });
+        let entries = refs
+            .iter()
+            .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
         drop(refs);
         let mut highs = std::mem::take(&mut open.highs);
@@ -321,9 +320,10 @@ impl Index {
             highs = highs.coarser();
         }
         self.bytes(Section::Ticks, &open.ticks.0)?;
-        let ends = running.ends.iter().map(|(high, idle)| {
-            join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]])
-        });
+        let ends = running
+            .ends
+            .iter()
+            .map(|(high, idle)| join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]]));
         self.entries(Section::End, ends)?;
         self.bytes(Section::Marks, &open.marks.0)?;
         let ledger = open.ledger.take();
@@ -405,8 +405,7 @@ impl Index {
             .map(|(hash, check, row, time)| PackedKey::new(hash, check, times.put(time), row).0)
             .collect();
         packed.sort_unstable();
-        summary.key_fences =
-            packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
+        summary.key_fences = packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
         self.entries(Section::Keys, packed.iter().map(|k| k.to_le_bytes()))
     }
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, Int32Array, UInt8Array, UInt64Array};
+use arrow::array::{Int32Array, UInt8Array, UInt64Array};
 use lru::LruCache;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -65,15 +65,12 @@ impl LaneTable {
 
     #[inline]
     pub fn lane(&self, input: u8, partition: i32) -> Option<u32> {
-        match self.dense.get(input as usize)? {
-            Some((first, n)) => {
-                u32::try_from(partition).ok().filter(|p| p < n).map(|partition| first + partition)
-            }
-            None => {
-                let lanes = &self.inputs[input as usize];
-                let at = lanes.binary_search_by_key(&partition, |l| l.0).ok()?;
-                Some(lanes[at].1)
-            }
+        if let Some((first, n)) = self.dense.get(input as usize)? {
+            u32::try_from(partition).ok().filter(|p| p < n).map(|partition| first + partition)
+        } else {
+            let lanes = &self.inputs[input as usize];
+            let at = lanes.binary_search_by_key(&partition, |l| l.0).ok()?;
+            Some(lanes[at].1)
         }
     }
 }
@@ -157,7 +154,7 @@ impl RowLanes {
         let mut rows = SegmentRows { first_row, ..SegmentRows::default() };
         for batch in builder.with_projection(mask).build().map_err(bad)? {
             let batch = batch.map_err(|e| RunError::corrupt(&path, e.to_string()))?;
-            let column = |name| batch.column_by_name(name).map(|c| c.as_any());
+            let column = |name| batch.column_by_name(name).map(arrow::array::Array::as_any);
             let (Some(arrivals), Some(inputs), Some(partitions)) = (
                 column("arrival").and_then(|c| c.downcast_ref::<UInt64Array>()),
                 column("input").and_then(|c| c.downcast_ref::<UInt8Array>()),

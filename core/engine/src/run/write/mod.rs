@@ -188,6 +188,11 @@ impl Writer {
         &self.dir
     }
 
+    /// Segments that are published.
+    pub(crate) fn segments(&self) -> usize {
+        self.manifest.segments.len()
+    }
+
     /// The books as they stand.
     #[must_use]
     pub fn books(&self) -> &Books {
@@ -203,6 +208,7 @@ impl Writer {
         }
         let mut rows = 0;
         let mut decisions = &step.decisions[..];
+        let mut revisions = &step.revisions[..];
         let mut outputs = &step.outputs[..];
         let mut clock = &step.clock[..];
         let mut state = &step.state[..];
@@ -216,6 +222,7 @@ impl Writer {
             let row_end =
                 cut(rows + facts.arrival[rows..].partition_point(|a| *a < bound), facts.len());
             let d = cut(decisions.partition_point(|d| d.at < bound), decisions.len());
+            let r = cut(revisions.partition_point(|r| r.at < bound), revisions.len());
             let o = cut(outputs.partition_point(|o| o.at < bound), outputs.len());
             let c = cut(clock.partition_point(|c| c.precedes < bound), clock.len());
             let s = cut(state.partition_point(|s| s.arrival < bound), state.len());
@@ -224,6 +231,7 @@ impl Writer {
                 facts,
                 rows: rows..row_end,
                 decisions: &decisions[..d],
+                revisions: &revisions[..r],
                 outputs: &outputs[..o],
                 clock: &clock[..c],
                 state: &state[..s],
@@ -236,6 +244,7 @@ impl Writer {
             }
             rows = row_end;
             decisions = &decisions[d..];
+            revisions = &revisions[r..];
             outputs = &outputs[o..];
             clock = &clock[c..];
             state = &state[s..];

@@ -1,10 +1,10 @@
 //! The segment that is being filled.
 
-use crate::engine::step::{ClockEvent, ClockKind, Decision, Facts, Output, StateSample};
+use crate::engine::step::{ClockEvent, ClockKind, Decision, Facts, Output, Revision, StateSample};
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::Out;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::{NO_ROW, NO_VERDICT, PAGE_ROWS};
+use crate::run::layout::{NO_ROW, NO_VERDICT, PAGE_ROWS, REVISED};
 use crate::run::ledger::{Ledger, MARK_ARRIVALS};
 use crate::run::pyramid::{BLOCK_SHIFT, Counter, Highs, MANY, ROWS};
 use crate::run::summary::put_books;
@@ -55,6 +55,7 @@ pub(super) struct Open {
     pub facts: Facts,
     pub lanes: Vec<u16>,
     pub fallen: Vec<Fallen>,
+    pub revised: u64,
     pub outputs: Outputs,
     /// (row, output in the segment).
     pub refs: Vec<(u64, u32)>,
@@ -93,6 +94,7 @@ pub(super) struct Stretch<'a> {
     pub facts: &'a Facts,
     pub rows: std::ops::Range<usize>,
     pub decisions: &'a [Decision],
+    pub revisions: &'a [Revision],
     pub outputs: &'a [Output],
     pub clock: &'a [ClockEvent],
     pub state: &'a [StateSample],
@@ -110,6 +112,7 @@ impl Open {
             facts: Facts { first_row, ..Facts::default() },
             lanes: Vec::new(),
             fallen: Vec::new(),
+            revised: 0,
             outputs: Outputs::default(),
             refs: Vec::new(),
             keys: Vec::new(),
@@ -167,7 +170,16 @@ impl Open {
         }
         self.clock.extend_from_slice(part.clock);
         self.rows(part, table, running)?;
-        self.decisions(part.decisions, table, older, running)?;
+        // The ledger goes by arrival.
+        let mut decisions = part.decisions;
+        for revision in part.revisions {
+            let (before, rest) =
+                decisions.split_at(decisions.partition_point(|d| d.at <= revision.at));
+            self.decisions(before, table, older, running)?;
+            self.revision(revision, older, running)?;
+            decisions = rest;
+        }
+        self.decisions(decisions, table, older, running)?;
         self.outputs(part.outputs, running)?;
         if let Some(sample) = part.state.last() {
             running.books.state_bytes = sample.bytes;
@@ -273,7 +285,7 @@ impl Open {
 
     #[inline]
     fn offset(&mut self, row: usize, lane: u32, offset: i64) {
-        if row % PAGE_ROWS == 0 {
+        if row.is_multiple_of(PAGE_ROWS) {
             for lane in self.page_lanes.drain(..) {
                 self.page_slots[lane as usize] = u32::MAX;
             }
@@ -320,18 +332,7 @@ impl Open {
     ) -> Result<()> {
         self.fallen.reserve(decisions.len());
         for d in decisions {
-            let (lane, arrival) = if d.row >= self.first_row {
-                let at = (d.row - self.first_row) as usize;
-                let lane = self.lanes.get(at).ok_or_else(|| {
-                    RunError::NoSuch(format!(
-                        "a decision names row {}, which has not arrived",
-                        d.row
-                    ))
-                })?;
-                (*lane, self.facts.arrival[at])
-            } else {
-                older.find(d.row)?
-            };
+            let (lane, arrival) = self.find(d.row, older)?;
             let input = table.inputs_of_lanes.get(lane as usize).copied().unwrap_or_default();
             self.ledger.add(d.at, input, d.verdict, d.removed);
             let books = &mut running.books;
@@ -358,6 +359,48 @@ impl Open {
             });
         }
         Ok(())
+    }
+
+    fn revision(
+        &mut self,
+        r: &Revision,
+        older: &mut RowLanes,
+        running: &mut Running,
+    ) -> Result<()> {
+        let (lane, arrival) = self.find(r.row, older)?;
+        self.ledger.revise(r.at, r.input);
+        let counts = running.books.inputs.get_mut(r.input as usize);
+        let counts = counts.ok_or_else(|| RunError::NoSuch(format!("input {}", r.input)))?;
+        let unmatched = &mut counts.0[Verdict::Unmatched as usize];
+        *unmatched = unmatched.checked_sub(1).ok_or_else(|| {
+            RunError::NoSuch(format!("row {} was revised, but no row is unmatched", r.row))
+        })?;
+        counts.add(Verdict::Expired, 1);
+        self.revised += 1;
+        self.fallen.push(Fallen {
+            row: r.row,
+            at: r.at,
+            cause: r.at,
+            block: (arrival >> BLOCK_SHIFT) as u32,
+            lane,
+            verdict: Verdict::Expired as u8,
+            reason: REVISED,
+            removed: false,
+        });
+        Ok(())
+    }
+
+    /// Lane and arrival of a row.
+    #[inline]
+    fn find(&self, row: u64, older: &mut RowLanes) -> Result<(u16, u64)> {
+        if row < self.first_row {
+            return older.find(row);
+        }
+        let at = (row - self.first_row) as usize;
+        let lane = self.lanes.get(at).ok_or_else(|| {
+            RunError::NoSuch(format!("a decision names row {row}, which has not arrived"))
+        })?;
+        Ok((*lane, self.facts.arrival[at]))
     }
 
     fn outputs(&mut self, outputs: &[Output], running: &mut Running) -> Result<()> {

@@ -38,8 +38,11 @@ pub(super) struct Handle {
     rk: NonNull<rd::rd_kafka_t>,
     events: Box<Events>,
     /// Topic handles and the partitions started of each.
-    topics: Mutex<HashMap<CString, (SendPtr<rd::rd_kafka_topic_t>, Vec<i32>)>>,
+    topics: Mutex<HashMap<CString, StartedTopic>>,
 }
+
+/// A topic's handle and the partitions started with it.
+type StartedTopic = (SendPtr<rd::rd_kafka_topic_t>, Vec<i32>);
 
 #[derive(Clone, Copy)]
 struct SendPtr<T>(*mut T);
@@ -97,10 +100,11 @@ unsafe extern "C" fn on_log(
 ) {
     // SAFETY: librdkafka gives terminated texts.
     let (facility, line) = unsafe { (text(facility), text(line)) };
-    match level {
-        // What is an error is said by whoever meets it; here it is a trace.
-        0..=4 => tracing::info!(target: "librdkafka", "{facility}: {line}"),
-        _ => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
+    // What is an error is said by whoever meets it; here it is a trace.
+    if level <= 4 {
+        tracing::info!(target: "librdkafka", "{facility}: {line}");
+    } else {
+        tracing::debug!(target: "librdkafka", "{facility}: {line}");
     }
 }
 

@@ -1,0 +1,336 @@
+//! `joinscope bench`: the project's own benchmark. Ratios from one run on one
+//! machine, never a timed test.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+use clap::{Args, Subcommand};
+use joinscope_core::edges::recording::{Job, Recording, WriterOptions};
+use joinscope_core::edges::rocksdb;
+use joinscope_core::engine::limit::{self, NoSink};
+use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Control, RunSpec};
+use joinscope_core::generate::{self, FeedOptions};
+use joinscope_core::run::{self, bench_questions};
+use joinscope_operator::pipeline::Pipeline;
+use serde_json::{Value, json};
+
+use super::cluster::thousands;
+use super::{Answer, run as run_verb};
+
+/// The reference load's pipeline: views with the engagements of 30 minutes.
+const PIPELINE: &str = r#"
+name = "reference"
+[inputs.views]
+topic = "views"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s" }
+[inputs.engagements]
+topic = "engagements"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s" }
+[join]
+primary = "views"
+with.engagements = { after = "0s", until = "30m" }
+kind = "left"
+[delivery]
+checkpoint_interval = "1s"
+"#;
+
+/// Memory for join state in every run.
+const MEMORY: &str = "512MiB";
+
+/// Measures the engine against a hand-written loop, and what its parts cost
+///
+/// Makes the reference load once, in the folder that it names, and uses it again.
+/// The limit decodes the same bytes from memory on one core with the engine's own
+/// decoder and joins them in a hash map, keeping nothing. Needs about 300 bytes
+/// of memory and 200 of disk for each record of the load.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  joinscope bench --views 1000000
+  joinscope bench --json")]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Bench {
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Views of the reference load
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    views: u64,
+    /// How often each is measured; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Where the load and the runs lie [default: joinscope-bench in the
+    /// system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Only the runs, not the parts
+    #[arg(long)]
+    brief: bool,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// A measurement in a process of its own, so that its memory is its own.
+    #[arg(long, hide = true, value_name = "RECORDING")]
+    without_verdicts: Option<PathBuf>,
+}
+
+/// What is measured apart from the reference load.
+#[derive(Subcommand)]
+enum Part {
+    Record(super::bench_record::BenchRecord),
+    Window(super::bench_window::BenchWindow),
+}
+
+/// Seconds of each round of one measurement.
+#[derive(Default)]
+struct Rounds(Vec<f64>);
+
+impl Rounds {
+    fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len();
+        match n {
+            0 => f64::NAN,
+            _ if n % 2 == 1 => sorted[n / 2],
+            _ => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+        }
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Bench) -> anyhow::Result<Answer> {
+    match &args.part {
+        Some(Part::Record(part)) => return super::bench_record::run(part),
+        Some(Part::Window(part)) => return super::bench_window::run(part),
+        None => {}
+    }
+    let folder =
+        args.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("joinscope-bench"));
+    if let Some(recording) = &args.without_verdicts {
+        return without_verdicts(recording, &folder);
+    }
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(format!("feed-{}.mcap", args.views));
+    if !path.exists() {
+        say(&format!("making the reference load {} …", path.display()));
+        let options = FeedOptions { views: args.views, ..FeedOptions::default() };
+        let writer = WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
+        let stop = super::interrupt::stop_flag()?;
+        let mut job = Job { cancel: &stop, progress: &mut |_, _| {} };
+        generate::feed(options, &path, writer, &mut job)?;
+    }
+    let pipeline_path = folder.join("pipeline.toml");
+    std::fs::write(&pipeline_path, PIPELINE)?;
+    let pipeline = Pipeline::parse(PIPELINE, "pipeline.toml")?;
+    let recording = Recording::open(&path)?;
+
+    let (mut best, mut whole, mut without) =
+        (Rounds::default(), Rounds::default(), Rounds::default());
+    let mut best_cpu = Rounds::default();
+    let mut last = Value::Null;
+    let mut last_null = Value::Null;
+    let mut found = None;
+    let kept = folder.join("run");
+    for round in 1..=args.rounds {
+        say(&format!("round {round} of {} …", args.rounds));
+        {
+            let loaded = limit::load(&pipeline, &recording)?;
+            let limit = limit::limit(&pipeline, &recording, &loaded)?;
+            best.0.push(limit.took.as_secs_f64());
+            best_cpu.0.push(limit.cpu.unwrap_or(limit.took).as_secs_f64());
+            found = Some(limit);
+        }
+        remove(&kept)?;
+        let begin = Instant::now();
+        last = child(
+            Command::new(std::env::current_exe()?)
+                .arg("run")
+                .arg(&pipeline_path)
+                .arg("--recording")
+                .arg(&path)
+                .arg("--out")
+                .arg(&kept)
+                .args(["--memory", MEMORY, "--json"]),
+        )?;
+        whole.0.push(begin.elapsed().as_secs_f64());
+        let begin = Instant::now();
+        last_null = child(
+            Command::new(std::env::current_exe()?)
+                .args(["bench", "--json", "--without-verdicts"])
+                .arg(&path)
+                .arg("--folder")
+                .arg(&folder),
+        )?;
+        without.0.push(begin.elapsed().as_secs_f64());
+    }
+    let found = found.context("nothing was measured")?;
+    let joined = last["books"]["views"]["joined"].as_u64().unwrap_or(0);
+    let unmatched = last["books"]["views"]["unmatched"].as_u64().unwrap_or(0);
+    let outputs = last["outputs"].as_u64().unwrap_or(0);
+    ensure!(
+        found.pairs + found.unmatched == outputs && found.unmatched == unmatched,
+        "the limit found {} pairs and {} unmatched, the run {outputs} outputs, {joined} joined and \
+         {unmatched} unmatched views: they do not do the same",
+        found.pairs,
+        found.unmatched
+    );
+
+    let (best, whole, without) = (best.median(), whole.median(), without.median());
+    let mut answer = json!({
+        "records": recording.len(),
+        "limit_seconds": best,
+        "limit_cpu_seconds": best_cpu.median(),
+        "run_seconds": whole,
+        "run_to_limit": whole / best,
+        "run_without_verdicts_seconds": without,
+        "verdicts_share": (whole - without) / whole,
+        "records_per_second": recording.len() as f64 / whole,
+        "peak_memory_bytes": last["peak_memory_bytes"],
+        "busy_seconds": last["stages"],
+        "busy_seconds_without_verdicts": last_null["stages"],
+        "checkpoints": last["checkpoints"],
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+    });
+    if !args.brief {
+        say("questions of the run store, state on disk …");
+        let run = run::Run::open(&kept)?;
+        answer["questions"] = serde_json::to_value(bench_questions(&run, 20)?)?;
+        answer["search_rows_per_second"] = run::bench_search(&run)?.into();
+        let scratch = folder.join("state");
+        remove(&scratch)?;
+        std::fs::create_dir_all(&scratch)?;
+        let state =
+            rocksdb::measure(&scratch, (args.views / 10).clamp(10_000, 1_000_000) as usize)?;
+        answer["state"] = state
+            .iter()
+            .map(|m| {
+                json!({
+                    "what": m.what, "rows": m.rows,
+                    "ours": m.ours, "ours_seconds": m.ours_seconds,
+                    "plain": m.plain, "plain_seconds": m.plain_seconds,
+                    "times_as_fast": m.ratio(),
+                })
+            })
+            .collect();
+        remove(&scratch)?;
+    }
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{answer}")?;
+    } else {
+        tell(&answer, &path, &mut out)?;
+    }
+    Ok(Answer::Yes)
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "joinscope: {text}");
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| folder.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs a child and reads the JSON that it prints.
+fn child(command: &mut Command) -> anyhow::Result<Value> {
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run itself")?;
+    ensure!(output.status.success(), "a measured run failed: {}", output.status);
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The whole run, state and checkpoints too, into a sink that keeps nothing.
+fn without_verdicts(recording: &Path, folder: &Path) -> anyhow::Result<Answer> {
+    let state = folder.join("run-without-verdicts");
+    remove(&state)?;
+    std::fs::create_dir_all(&state)?;
+    let spec = RunSpec {
+        pipeline: Arc::new(Pipeline::parse(PIPELINE, "pipeline.toml")?),
+        source: Arc::new(Recording::open(recording)?),
+        folder: Some(state.clone()),
+        at_end: AtEnd::Open,
+        seed: 0,
+        memory: run_verb::size(MEMORY).unwrap_or(1 << 29),
+        shards: 0,
+        checkpoint_records: CHECKPOINT_RECORDS,
+        resume: None,
+    };
+    let summary = joinscope_core::engine::run(spec, &mut NoSink, &Control::new())?;
+    writeln!(std::io::stdout().lock(), "{}", run_verb::as_json(&summary, &state))?;
+    remove(&state)?;
+    Ok(Answer::Yes)
+}
+
+fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+    let number = |name: &str| answer[name].as_f64().unwrap_or(f64::NAN);
+    let records = number("records");
+    writeln!(
+        out,
+        "{} records of {}, {} cores",
+        thousands(records as u64),
+        load.display(),
+        answer["cores"]
+    )?;
+    for (name, what) in [
+        ("limit_seconds", "the limit (one core, in memory, nothing kept)"),
+        ("limit_cpu_seconds", "its CPU time"),
+        ("run_seconds", "the whole run"),
+        ("run_without_verdicts_seconds", "the run without verdicts kept"),
+    ] {
+        let seconds = number(name);
+        let nanos = seconds / records * 1e9;
+        writeln!(out, "  {seconds:8.2} s {nanos:7.0} ns a record   {what}")?;
+    }
+    writeln!(
+        out,
+        "  run / limit = {:.2} (at most 2.5); keeping verdicts {:.0} % of the run (at most 15); \
+         peak memory {} MB (at most 1,610)",
+        number("run_to_limit"),
+        number("verdicts_share") * 100.0,
+        thousands((number("peak_memory_bytes") / 1e6) as u64)
+    )?;
+    for (title, name) in
+        [("busy, by stage", "busy_seconds"), ("without verdicts", "busy_seconds_without_verdicts")]
+    {
+        writeln!(out, "{title}:")?;
+        for (stage, seconds) in answer[name].as_object().into_iter().flatten() {
+            let seconds = seconds.as_f64().unwrap_or(0.0);
+            let nanos = seconds / records * 1e9;
+            writeln!(out, "  {seconds:8.2} s {nanos:7.0} ns a record   {stage}")?;
+        }
+    }
+    if let Some(questions) = answer["questions"].as_array() {
+        writeln!(out, "questions of the run store (ms): cold median, cold worst, warm; bound")?;
+        for question in questions {
+            writeln!(out, "  {question}")?;
+        }
+        let rate = number("search_rows_per_second") as u64;
+        writeln!(out, "  text search: {} rows a second", thousands(rate))?;
+    }
+    for state in answer["state"].as_array().into_iter().flatten() {
+        writeln!(
+            out,
+            "state, {} rows: {}: {} {:.3} s, {} {:.3} s",
+            state["rows"],
+            state["what"].as_str().unwrap_or_default(),
+            state["ours"].as_str().unwrap_or_default(),
+            state["ours_seconds"].as_f64().unwrap_or(0.0),
+            state["plain"].as_str().unwrap_or_default(),
+            state["plain_seconds"].as_f64().unwrap_or(0.0),
+        )?;
+    }
+    Ok(())
+}

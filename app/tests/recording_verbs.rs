@@ -1,0 +1,130 @@
+//! `joinscope generate`, `import` and `recording …` as a user types them.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn joinscope(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_joinscope")).current_dir(folder).args(args).output().unwrap()
+}
+
+/// The object that a verb prints with `--json`.
+fn json(folder: &Path, args: &[&str]) -> Value {
+    let output = joinscope(folder, &[args, &["--json"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What a verb says on stderr when it refuses (exit code 2).
+fn refusal(folder: &Path, args: &[&str]) -> String {
+    let output = joinscope(folder, args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}");
+    assert!(output.stdout.is_empty(), "{args:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn generate_look_verify_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let made = json(at, &["generate", "feed", "--views", "3000", "--seed", "3", "-o", "r.mcap"]);
+    assert_eq!(made["views"], 3000);
+    let info = json(at, &["recording", "info", "r.mcap"]);
+    assert_eq!(info["records"], made["records"]);
+    assert_eq!(info["topics"]["views"]["partitions"], 4);
+    assert_eq!(info["topics"]["views"]["records"], 3000);
+    assert_eq!(info["cut"], Value::Null);
+    let verified = json(at, &["recording", "verify", "r.mcap"]);
+    assert_eq!((&verified["sound"], &verified["digest"]), (&Value::Bool(true), &info["digest"]));
+    let offsets = ["--topics", "views", "--offsets", "views[1]@10..20", "-o", "s.mcap"];
+    let sliced = json(at, &[&["recording", "slice", "r.mcap"], &offsets[..]].concat());
+    assert_eq!(sliced["records"], 10);
+    let slice = json(at, &["recording", "info", "s.mcap"]);
+    assert_eq!(slice["topics"].as_object().unwrap().len(), 1);
+    assert_eq!(slice["topics"]["views"]["by_partition"][1]["first_offset"], 10);
+
+    // Nothing is overwritten, and what cannot be is said before anything is made.
+    let before = std::fs::read(at.join("s.mcap")).unwrap();
+    assert!(refusal(at, &["generate", "feed", "-o", "s.mcap"]).contains("exists already"));
+    assert!(
+        refusal(at, &["recording", "slice", "r.mcap", "-o", "s.mcap"]).contains("exists already")
+    );
+    assert_eq!(std::fs::read(at.join("s.mcap")).unwrap(), before);
+    let topic = refusal(at, &["recording", "slice", "r.mcap", "--topics", "vews", "-o", "t.mcap"]);
+    assert!(topic.contains("\"vews\"") && topic.contains("views"), "{topic}");
+    let fault = refusal(at, &["generate", "feed", "--fault", "stall:x", "-o", "t.mcap"]);
+    assert!(fault.contains("stall:engagements[2]@18m+5m"), "{fault}");
+    assert!(!at.join("t.mcap").exists());
+}
+
+#[test]
+fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "20000", "-o", "r.mcap"]);
+    let mut bytes = std::fs::read(at.join("r.mcap")).unwrap();
+    std::fs::write(at.join("cut.mcap"), &bytes[..bytes.len() * 3 / 4]).unwrap();
+    let info = json(at, &["recording", "info", "cut.mcap"]);
+    assert!(info["records"].as_u64().unwrap() > 0);
+    assert_eq!(info["cut"]["records"], info["records"]);
+    let text = joinscope(at, &["recording", "info", "cut.mcap"]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("cut at byte"));
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(at.join("bent.mcap"), &bytes).unwrap();
+    for name in ["cut.mcap", "bent.mcap"] {
+        let output = joinscope(at, &["recording", "verify", name, "--json"]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["sound"], false);
+        assert!(!answer["problems"].as_array().unwrap().is_empty());
+    }
+    std::fs::write(at.join("no.mcap"), "{}").unwrap();
+    assert!(refusal(at, &["recording", "info", "no.mcap"]).contains("not a recording"));
+    assert!(refusal(at, &["recording", "verify", "gone.mcap"]).contains("cannot open"));
+}
+
+#[test]
+fn import_names_the_line_that_does_not_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let import = ["import", "jsonl", "in.jsonl", "--topic", "t", "--key", "k", "--arrival", "at"];
+    let all = [&import[..], &["--partitions", "8", "-o", "r.mcap"]].concat();
+    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":1,\"at\":-7}\n")
+        .unwrap();
+    let error = refusal(at, &all);
+    assert!(error.contains("in.jsonl:2") && error.contains("-7"), "{error}");
+    assert_eq!(std::fs::read_dir(at).unwrap().count(), 1);
+    std::fs::write(at.join("in.jsonl"), "{\"k\":\"foobar\",\"at\":5}\n{\"k\":21,\"at\":4}\n")
+        .unwrap();
+    let made = json(at, &all);
+    assert_eq!(made["records"], 2);
+    let info = json(at, &["recording", "info", "r.mcap"]);
+    // murmur2("foobar") = -790332482 and murmur2("21") = -973932308, as in Kafka's own tests.
+    let of = |partition: usize| &info["topics"]["t"]["by_partition"][partition]["records"];
+    let expected = [-790_332_482i32, -973_932_308].map(|h| ((h & 0x7fff_ffff) % 8) as usize);
+    assert!(expected.iter().all(|&p| *of(p) == 1), "{info}");
+    assert_eq!(info["arrival_order"], "file");
+    assert_eq!(info["arrival_ms"], serde_json::json!([4, 5]));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "10", "-o", "r.mcap"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(at)
+        .args(["recording", "info", "r.mcap"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

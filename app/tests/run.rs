@@ -1,0 +1,160 @@
+//! `joinscope run` as its users meet it: the JSON, the exit codes, Ctrl-C.
+
+// A test may panic: that is how it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const PIPELINE: &str = r#"
+name = "feed"
+[inputs.views]
+topic = "views"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s" }
+[inputs.engagements]
+topic = "engagements"
+format = "json"
+key = "view_id"
+event_time = { field = "ts", unit = "ms" }
+watermark = { max_out_of_orderness = "60s" }
+[join]
+primary = "views"
+with.engagements = { after = "0s", until = "30m" }
+kind = "left"
+[delivery]
+checkpoint_interval = "1s"
+"#;
+
+fn joinscope(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(folder)
+        .env("XDG_DATA_HOME", folder.join("data"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+/// A folder with `feed.mcap` and `feed.toml`.
+fn with_feed(views: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("feed.toml"), PIPELINE).unwrap();
+    let made = joinscope(folder.path(), &["generate", "feed", "--views", views, "-o", "feed.mcap"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    folder
+}
+
+const RUN: [&str; 4] = ["run", "feed.toml", "--recording", "feed.mcap"];
+
+fn run(folder: &Path, more: &[&str]) -> Output {
+    joinscope(folder, &[&RUN, more].concat())
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn error(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_json_is_a_contract_and_its_books_balance() {
+    let folder = with_feed("3000");
+    let first = json(&run(folder.path(), &["--json", "--out", "a"]));
+    let records = first["records"].as_u64().unwrap();
+    assert!(records > 3000);
+    let books = first["books"].as_object().unwrap();
+    assert_eq!(books.keys().collect::<Vec<_>>(), ["views", "engagements"]);
+    let booked: u64 = books
+        .values()
+        .flat_map(|input| input.as_object().unwrap().values())
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert_eq!(booked, records);
+    assert_eq!(first["digest"].as_str().unwrap().len(), 32);
+    for key in ["outputs", "seconds", "records_per_second", "peak_memory_bytes"] {
+        assert!(first[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    assert!(Path::new(first["run"].as_str().unwrap()).join("manifest.json").is_file());
+
+    for more in [["--shards", "7"], ["--memory", "4KiB"], ["--checkpoint-records", "500"]] {
+        let again = json(&run(folder.path(), &[&["--json"][..], &more[..]].concat()));
+        assert_eq!(again["digest"], first["digest"], "{more:?}");
+        assert_eq!(again["books"], first["books"], "{more:?}");
+    }
+    let closed = json(&run(folder.path(), &["--json", "--at-end", "close"]));
+    assert_eq!(closed["books"]["views"]["open"], 0);
+    let views = "inputs.views.watermark.max_out_of_orderness=1ms";
+    let engagements = "inputs.engagements.watermark.max_out_of_orderness=1ms";
+    let sets = ["--json", "--set", views, "--set", engagements];
+    let strict = json(&run(folder.path(), &sets));
+    assert!(strict["books"]["views"]["late"].as_u64() > Some(0));
+}
+
+#[test]
+fn without_out_runs_are_numbered_below_the_recordings_digest() {
+    let folder = with_feed("500");
+    let runs: Vec<String> = (0..2)
+        .map(|_| json(&run(folder.path(), &["--json"]))["run"].as_str().unwrap().to_owned())
+        .collect();
+    let data = folder.path().join("data/joinscope/runs");
+    assert!(runs[0].starts_with(data.to_str().unwrap()), "{runs:?}");
+    assert!(runs[0].ends_with("/1") && runs[1].ends_with("/2"), "{runs:?}");
+}
+
+#[test]
+fn what_cannot_be_run_is_said_and_leaves_nothing() {
+    let folder = with_feed("500");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let text = error(&run(path, &["--out", "a"]));
+    assert!(text.contains("exists already"), "{text}");
+
+    let text = error(&run(path, &["--out", "b", "--set", "inputs.views.topic=view"]));
+    assert!(text.contains("\"view\"") && text.contains("views"), "{text}");
+    let text = error(&run(path, &["--out", "b", "--set", "inputs.views.tpic=x"]));
+    assert!(text.contains("topic"), "{text}");
+    let text = error(&joinscope(path, &["run", "feed.toml", "--recording", "feed.toml"]));
+    assert!(text.contains("feed.toml"), "{text}");
+    let text = error(&joinscope(path, &["run", "none.toml", "--recording", "feed.mcap"]));
+    assert!(text.contains("none.toml"), "{text}");
+    assert!(!path.join("b").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_was_written_valid() {
+    let folder = with_feed("400000");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(folder.path())
+        .args(RUN)
+        .args(["--out", "cut", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let manifest = folder.path().join("cut/manifest.json");
+    while !manifest.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["ended"], "cancelled");
+    let records = told["records"].as_u64().unwrap();
+    assert!(records < 400_000, "{records}");
+
+    let run = joinscope_core::run::Run::open(&folder.path().join("cut")).unwrap();
+    assert_eq!(run.arrivals(), records);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["state"], "cancelled");
+}

@@ -1,0 +1,252 @@
+//! `expired` under `late = "join"` (3-semantics, "The verdict"), decided by what
+//! the store knows of arrivals, not by the join state:
+//! - a row is expired instead of unmatched if a row within its interval had
+//!   arrived earlier and was removed or never kept;
+//! - or if it was itself not kept and a later row would have matched: it is
+//!   unmatched at first and revised when that row comes.
+//!
+//! In both cases the later row of the two is late: a row is gone only once the
+//! event-time watermark has passed its last possible partner. So only rows that
+//! come late ask, and what they ask is which earlier rows lie in their interval.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+
+use super::error::Result;
+use super::read::{Earlier, Run};
+use super::types::Query;
+use super::write::Writer;
+use crate::engine::step::{CheckpointEntry, Decision, Revision, Sink, SinkError, Step};
+use crate::operator::join::Reason;
+use crate::operator::pipeline::Pipeline;
+use crate::operator::record::Arrival;
+use crate::operator::verdict::Verdict;
+
+/// Event times within which rows of an input lie in a row's interval.
+pub(crate) type Window = (u8, i64, i64);
+
+/// Intervals of a pipeline, seen from either side.
+#[derive(Clone, Debug)]
+pub(crate) struct Intervals {
+    primary: u8,
+    /// (input, after, until).
+    with: Vec<(u8, i64, i64)>,
+}
+
+impl Intervals {
+    pub fn of(pipeline: &Pipeline) -> Self {
+        Self {
+            primary: pipeline.join.primary,
+            with: pipeline.join.with.iter().map(|w| (w.input, w.after, w.until)).collect(),
+        }
+    }
+
+    /// Where the partners of a row lie.
+    pub fn windows(&self, input: u8, time: i64) -> Vec<Window> {
+        if input == self.primary {
+            return self
+                .with
+                .iter()
+                .map(|(i, after, until)| {
+                    (*i, time.saturating_add(*after), time.saturating_add(*until))
+                })
+                .collect();
+        }
+        self.with
+            .iter()
+            .filter(|(i, _, _)| *i == input)
+            .map(|(_, after, until)| {
+                (self.primary, time.saturating_sub(*until), time.saturating_sub(*after))
+            })
+            .collect()
+    }
+}
+
+/// A row that reached the join and is not yet in a published segment.
+struct Seen {
+    row: u64,
+    arrival: Arrival,
+    input: u8,
+    time: i64,
+    /// Not kept, and unmatched so far.
+    missed: bool,
+}
+
+/// The store's sink under `late = "join"`.
+pub struct Expired {
+    writer: Writer,
+    intervals: Intervals,
+    run: Run,
+    segments: usize,
+    /// Rows since the last published segment, by key hash.
+    open: HashMap<u64, Vec<Seen>>,
+    /// Late rows in the state that had an earlier partner: expired unless they join.
+    doomed: HashSet<u64>,
+    /// Published rows revised since then.
+    revised: HashSet<u64>,
+}
+
+impl Expired {
+    /// Around a writer that was just created, or resumed.
+    ///
+    /// # Errors
+    /// What the resumed run left cannot be read.
+    pub fn new(writer: Writer, pipeline: &Pipeline) -> Result<Self> {
+        let run = Run::open(writer.dir())?;
+        let mut judge = Self {
+            segments: writer.segments(),
+            intervals: Intervals::of(pipeline),
+            writer,
+            run,
+            open: HashMap::new(),
+            doomed: HashSet::new(),
+            revised: HashSet::new(),
+        };
+        judge.recall()?;
+        Ok(judge)
+    }
+
+    /// Late rows of the resumed run that are still undecided.
+    fn recall(&mut self) -> Result<()> {
+        let query = Query {
+            verdicts: [Verdict::Open].into_iter().collect(),
+            late_by_at_least: Some(1),
+            ..Query::default()
+        };
+        let late = self.run.search_all(&query, &AtomicBool::new(false))?;
+        for row in self.run.views(&late)? {
+            let (Some(key), Some(time)) = (&row.key, row.event_time) else { continue };
+            let windows = self.intervals.windows(row.input, time);
+            let earlier = self.run.earlier(key.hash64(), key.normal_hash(), &windows, row.row)?;
+            if !earlier.is_empty() {
+                self.doomed.insert(row.row);
+            }
+        }
+        Ok(())
+    }
+
+    /// The writer, to finish the run.
+    #[must_use]
+    pub fn into_writer(self) -> Writer {
+        self.writer
+    }
+
+    fn refresh(&mut self) -> Result<()> {
+        if self.segments == self.writer.segments() {
+            return Ok(());
+        }
+        self.run.refresh()?;
+        self.segments = self.writer.segments();
+        self.revised.clear();
+        let published = self.run.rows();
+        self.open.retain(|_, rows| {
+            rows.retain(|seen| seen.row >= published);
+            !rows.is_empty()
+        });
+        Ok(())
+    }
+
+    fn judge(&mut self, step: &mut Step) -> Result<()> {
+        self.refresh()?;
+        let first = step.facts.first_row;
+        // Verdicts that fell at the row's own arrival, by row in the step.
+        let mut at_once: Vec<Option<usize>> = vec![None; step.facts.len()];
+        for (i, decision) in step.decisions.iter().enumerate() {
+            let own = decision.row.checked_sub(first).map(|row| row as usize);
+            if let Some(slot) = own.and_then(|row| at_once.get_mut(row)) {
+                let own_arrival = step.facts.arrival[decision.row as usize - first as usize];
+                if decision.verdict.is_some() && decision.at == own_arrival {
+                    *slot = Some(i);
+                }
+            }
+        }
+        for (i, at_once) in at_once.into_iter().enumerate() {
+            self.row(step, i, at_once)?;
+        }
+        for decision in &mut step.decisions {
+            match decision.verdict {
+                Some(Verdict::Unmatched) if self.doomed.remove(&decision.row) => {
+                    decision.verdict = Some(Verdict::Expired);
+                }
+                Some(Verdict::Joined) => {
+                    self.doomed.remove(&decision.row);
+                }
+                _ => {}
+            }
+        }
+        step.revisions.sort_by_key(|revision| revision.at);
+        Ok(())
+    }
+
+    fn row(&mut self, step: &mut Step, i: usize, at_once: Option<usize>) -> Result<()> {
+        let facts = &step.facts;
+        if facts.at_arrival[i] != Verdict::Open as u8 {
+            return Ok(());
+        }
+        let row = facts.first_row + i as u64;
+        let (arrival, input, time) = (facts.arrival[i], facts.input[i], facts.event_time[i]);
+        let (hash, normal) = (facts.key_hash[i], facts.normal_hash[i]);
+        let late = facts.watermark[i] != i64::MIN && time < facts.watermark[i];
+        let mut had_partner = false;
+        if late {
+            let windows = self.intervals.windows(input, time);
+            let inside = |seen: &Seen| {
+                windows
+                    .iter()
+                    .any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
+            };
+            for seen in self.open.get_mut(&hash).into_iter().flatten().filter(|s| inside(s)) {
+                had_partner = true;
+                if std::mem::take(&mut seen.missed) {
+                    let (row, input, was) = (seen.row, seen.input, seen.arrival);
+                    step.revisions.push(Revision { row, input, was, at: arrival });
+                }
+            }
+            let published = self.run.earlier(hash, normal, &windows, row)?;
+            for Earlier { row, input, arrival: was, missed } in published {
+                had_partner = true;
+                if missed && self.revised.insert(row) {
+                    step.revisions.push(Revision { row, input, was, at: arrival });
+                }
+            }
+        }
+        let verdict = at_once.and_then(|at| step.decisions.get(at));
+        if had_partner && !verdict.is_some_and(joined) {
+            self.doomed.insert(row);
+        }
+        let missed = verdict.is_some_and(missed) && !had_partner;
+        self.open.entry(hash).or_default().push(Seen { row, arrival, input, time, missed });
+        Ok(())
+    }
+}
+
+fn joined(decision: &Decision) -> bool {
+    decision.verdict == Some(Verdict::Joined)
+}
+
+fn missed(decision: &Decision) -> bool {
+    decision.verdict == Some(Verdict::Unmatched)
+        && matches!(decision.reason, Reason::NotKept | Reason::NotKeptPadded)
+}
+
+fn sink_error(error: &super::RunError) -> SinkError {
+    SinkError(error.to_string())
+}
+
+impl Sink for Expired {
+    fn revise(&mut self, step: &mut Step) -> Result<(), SinkError> {
+        self.judge(step).map_err(|e| sink_error(&e))
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        self.writer.step(step)
+    }
+
+    fn barrier(&mut self, at: Arrival) -> Result<(), SinkError> {
+        self.writer.barrier(at)
+    }
+
+    fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
+        self.writer.checkpoint(entry)
+    }
+}
