@@ -67,6 +67,7 @@ mod tests {
         let error = feed(trace.as_bytes(), &mut out).unwrap_err();
         assert_eq!(out, b"{\"trace\":0,\"name\":null}\n");
         let error = format!("{error:#}");
-        assert!(error.starts_with("stdin, line 3: column 10: unknown variant `X`"), "{error}");
+        assert!(error.starts_with("stdin, line 3: column "), "{error}");
+        assert!(error.contains("unknown variant `X`"), "{error}");
     }
 }

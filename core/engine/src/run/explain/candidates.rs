@@ -46,9 +46,7 @@ pub(super) fn of(
     }
     let mut found: Vec<Candidate> =
         found.into_iter().filter_map(|row| candidate(judge, own, row)).collect();
-    found.sort_by_key(|c| {
-        (rank(c.fate), c.distance_ms.unwrap_or(i64::MAX).unsigned_abs(), c.row.row)
-    });
+    found.sort_by_key(|c| (rank(c.fate), away(c), c.row.row));
     let more = found.len().saturating_sub(most) as u64;
     found.truncate(most);
     Ok((found, more))
@@ -76,6 +74,15 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
     };
     let record = row.record.clone();
     Some(Candidate { record, row, distance_ms, matched: fate == Fate::Matched, why, fate })
+}
+
+/// How far a candidate is from a match, ms: from the interval where it lies
+/// outside (a row at nearly the same time may lie far outside), else in time.
+fn away(c: &Candidate) -> u64 {
+    match c.fate {
+        Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => ms.unsigned_abs(),
+        _ => c.distance_ms.unwrap_or(i64::MAX).unsigned_abs(),
+    }
 }
 
 /// What was matched, then what nearly was.
