@@ -10,7 +10,7 @@ set -euo pipefail
 run=(build-essential clang libclang-dev cmake pkg-config libssl-dev libcurl4-openssl-dev zlib1g-dev
   mesa-vulkan-drivers libegl1 libgl1 libgl1-mesa-dri libvulkan1
   libxkbcommon0 libxkbcommon-x11-0 libx11-6 libx11-xcb1 libxcursor1 libxi6 libxrandr2 libwayland-client0)
-test=(openjdk-17-jdk-headless maven python3 python3-venv zstd
+test=(openjdk-17-jdk-headless maven curl python3 python3-venv zstd
   xvfb openbox xdotool x11-utils)
 
 case "${1:-}" in

@@ -57,7 +57,7 @@ impl Took {
 pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
     let settings = args.cluster.settings()?;
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let file = dir.join(format!("joinscope-bench record-{}.mcap", std::process::id()));
+    let file = dir.join(format!("joinscope-bench-record-{}.mcap", std::process::id()));
     let ways = [
         ("librdkafka alone", None),
         ("record --arrival read", Some(ArrivalOrder::Read)),
