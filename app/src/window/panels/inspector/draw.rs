@@ -10,7 +10,6 @@ use super::ask::{Output, Row, Value};
 use super::{sentence, value};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
-use crate::window::doc::short_setting;
 use crate::window::panels::outputs::{kind_name, labels};
 use crate::window::selection::Selection;
 use crate::window::text::{elide, from_bytes, line, thousands};
@@ -179,24 +178,24 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         _ => "The verdict would differ with",
     };
     group(ui, heading);
-    for e in &r.explained.enough {
-        number(ui, &e.text, &e.bound(), Some(&format!("{}: {}", e.path, e.effect)));
-    }
-    ui.add_space(4.0);
     let can_run = cx.doc.recording.is_some() && cx.doc.pipeline.is_some();
-    if !can_run {
-        return;
-    }
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.y = 4.0;
-        for e in &r.explained.enough {
-            let label = format!("Run with {}", short_setting(&e.path, &e.value));
-            let hover = format!("{} = {}", e.path, e.value);
-            if button(&label).show(ui).on_hover_text(hover).clicked() {
-                cx.commands.push(Command::Run(vec![(e.path.clone(), e.value.clone())]));
+    for e in &r.explained.enough {
+        let hover = format!("{}: {}", e.path, e.effect);
+        ui.horizontal(|ui| {
+            let room = ui.available_width() - if can_run { 56.0 } else { 0.0 };
+            ui.allocate_ui(vec2(room, 26.0), |ui| {
+                ui.set_width(room);
+                number(ui, &e.text, &e.bound(), Some(&hover));
+            });
+            if can_run {
+                let name = format!("Run with {} = {}", e.path, e.value);
+                let run = button("Run").name(&name).show(ui);
+                if run.on_hover_text(&name).clicked() {
+                    cx.commands.push(Command::Run(vec![(e.path.clone(), e.value.clone())]));
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {

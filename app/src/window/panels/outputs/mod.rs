@@ -75,11 +75,10 @@ impl Outputs {
         if cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12 {
             columns[2].width += 80.0;
         }
-        let labelled =
-            cx.doc.pipeline.as_ref().is_some_and(|p| {
-                p.pipeline.examples.as_ref().is_some_and(|e| !e.labels.is_empty())
-            });
-        let columns = if labelled { &columns[..] } else { &columns[..6] };
+        let sample = labels(0, cx);
+        // As wide as what stands in it, within reason.
+        columns[6].width = (sample.chars().count() as f32 * 7.4).clamp(60.0, 320.0);
+        let columns = if sample.is_empty() { &columns[..6] } else { &columns[..] };
         let laid = self.table.lay_out(ui, "Outputs", columns, len);
         let lines = match self.ask(cx, &laid.rows) {
             Ok(lines) => lines,

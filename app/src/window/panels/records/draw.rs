@@ -1,14 +1,17 @@
 //! How the records table draws.
 
+use std::sync::Arc;
+
 use egui::{Align, Popup, TextEdit, Ui};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
-use super::ask::{self, Line, MOST, Question, Source};
+use super::ask::{self, Line, MOST, Page, Question, Source};
 use super::{Place, Records};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::jobs::Answer;
 use crate::window::panels::failed;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, RowCells, empty};
@@ -154,19 +157,13 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         ui.ctx().request_repaint_after(crate::window::jobs::DIM_AFTER);
     }
     let events = this.table.paint(ui, &laid, |position| {
-        let (first, cells) = (lines.first, &cells);
-        let index = position.checked_sub(first)? as usize;
-        cells.get(index).cloned()
+        cells.get(position.checked_sub(lines.first())? as usize).cloned()
     });
-    let line_at = |position: u64| {
-        let index = position.checked_sub(lines.first)? as usize;
-        lines.lines.get(index)
-    };
-    if let Some(line) = events.clicked.and_then(line_at) {
+    if let Some(line) = events.clicked.and_then(|at| lines.at(at)) {
         let selection = Some(Selection::Row(line.number()));
         cx.commands.push(Command::Select(selection, Some(line.arrival())));
     }
-    if let Some(line) = events.hovered.and_then(line_at) {
+    if let Some(line) = events.hovered.and_then(|at| lines.at(at)) {
         *cx.hovers = Some(line.number());
     }
 }
@@ -210,8 +207,23 @@ fn reveal(this: &mut Records, cx: &Cx<'_>, source: &Source) {
 /// The lines in sight, as far as they are read.
 #[derive(Default)]
 struct Lines {
-    first: u64,
-    lines: Vec<Line>,
+    page: Option<Arc<Answer<Question, Page>>>,
+}
+
+impl Lines {
+    /// Place of the first line in the table.
+    fn first(&self) -> u64 {
+        self.page.as_ref().map_or(0, |p| p.question.first)
+    }
+
+    fn all(&self) -> &[Line] {
+        let page = self.page.as_ref().and_then(|p| p.result.as_ref().ok());
+        page.map(|p| p.lines.as_slice()).unwrap_or_default()
+    }
+
+    fn at(&self, position: u64) -> Option<&Line> {
+        self.all().get(position.checked_sub(self.first())? as usize)
+    }
 }
 
 fn ask_page(
@@ -241,18 +253,18 @@ fn ask_page(
         return Ok(Lines::default());
     }
     match &answer.result {
-        Ok(page) => Ok(Lines { first: answer.question.first, lines: page.lines.clone() }),
+        Ok(_) => Ok(Lines { page: Some(answer) }),
         Err(error) => Err(error.clone()),
     }
 }
 
 /// Cells of all lines, names and keys elided so that they stay apart.
 fn cells_of(lines: &Lines, cx: &Cx<'_>, chars: (usize, usize)) -> Vec<RowCells> {
-    let names: Vec<String> = lines.lines.iter().map(name_of).collect();
-    let keys: Vec<String> = lines.lines.iter().map(key_of).collect();
+    let names: Vec<String> = lines.all().iter().map(name_of).collect();
+    let keys: Vec<String> = lines.all().iter().map(key_of).collect();
     let names = elide_apart(&names, chars.0);
     let keys = elide_apart(&keys, chars.1);
-    let lines = lines.lines.iter().zip(names).zip(keys);
+    let lines = lines.all().iter().zip(names).zip(keys);
     lines.map(|((line, name), key)| cells(line, name, key, cx)).collect()
 }
 

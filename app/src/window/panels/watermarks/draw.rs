@@ -237,9 +237,18 @@ fn axis_ticks(cx: &Cx<'_>, axis: &Axis) -> Vec<(f32, String)> {
 
 /// Ranges in which a partition was silent.
 fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
-    for silence in s.drawn.silences.iter().take(3) {
-        let at = Rect::from_x_y_ranges(s.x(silence.from)..=s.x(silence.to), plot.y_range());
-        painter.rect_filled(at, 0, t.shade());
+    let mut ranges: Vec<(usize, usize)> =
+        s.drawn.silences.iter().take(3).map(|silence| (silence.from, silence.to)).collect();
+    ranges.sort_unstable();
+    // Where two overlap the ground is not shaded twice.
+    let mut shaded = 0;
+    for (from, to) in ranges {
+        let from = from.max(shaded);
+        if from < to {
+            let at = Rect::from_x_y_ranges(s.x(from)..=s.x(to), plot.y_range());
+            painter.rect_filled(at, 0, t.shade());
+            shaded = to;
+        }
     }
 }
 

@@ -85,12 +85,15 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
             .max_by_key(|(_, silent)| *silent)?;
     let name = lane_name(f.lanes, lane);
     let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
-    let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
     let silent = format_duration(silent);
-    Some((
-        format!("{name}{more} is idle, silent for {silent}: the join goes on without it"),
-        Some(lane),
-    ))
+    let text = if others > 0 {
+        format!(
+            "{name} and {others} more are idle, silent for up to {silent}: the join goes on without them"
+        )
+    } else {
+        format!("{name} is idle, silent for {silent}: the join goes on without it")
+    };
+    Some((text, Some(lane)))
 }
 
 /// The partition that is not idle and lies behind all others.
