@@ -6,7 +6,9 @@
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+mod decoders;
 mod mutate;
+mod pipeline;
 mod recording;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
