@@ -158,7 +158,11 @@ fn every_row_is_explained() {
                 Verdict::Late => {
                     assert!(told.sentence.starts_with("Arrived "), "{}", at());
                     assert!(told.sentence.contains("behind the event-time watermark"), "{}", at());
-                    assert!((told.sentence.contains("past it") || told.sentence.contains("passed it")), "{}", at());
+                    assert!(
+                        (told.sentence.contains("past it") || told.sentence.contains("passed it")),
+                        "{}",
+                        at()
+                    );
                 }
                 Verdict::Joined => {
                     assert!(told.candidates.iter().any(|c| c.matched), "{}", at());
