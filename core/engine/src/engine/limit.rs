@@ -142,6 +142,10 @@ pub fn limit(pipeline: &Pipeline, source: &dyn Source, loaded: &Loaded) -> Resul
     }
     let took = start.elapsed();
     let cpu = cpu.and_then(|before| Some(thread_cpu()?.saturating_sub(before)));
+    // The queues stand in arrival order: what waits in them behind a later one
+    // has left as well.
+    let gone = |row: &&Row| row.primary && !row.matched && row.time + secondary.until < watermark;
+    unmatched += rows.values().flatten().filter(gone).count() as u64;
     Ok(Limit { took, cpu, pairs, unmatched })
 }
 

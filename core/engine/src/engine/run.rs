@@ -38,7 +38,11 @@ use crate::operator::record::Record;
 use crate::operator::state::Cold;
 
 /// Batches that may wait between two stages.
-const QUEUE: usize = 3;
+const QUEUE: usize = 6;
+
+/// Batches that may wait for the sink (about 1 MB each): closing a segment of the
+/// run store takes as long as 20 to 30 batches, and the other stages go on meanwhile.
+const SINK_QUEUE: usize = 24;
 
 /// How often memory is sampled.
 const SAMPLE: Duration = Duration::from_millis(25);
@@ -354,7 +358,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         shards: ShardOuts,
         store: Option<&'env Store>,
     ) -> std::io::Result<Receiver<ToSink>> {
-        let (to_sink, sink) = bounded(QUEUE);
+        let (to_sink, sink) = bounded(SINK_QUEUE);
         self.spawn("collect", move |common| {
             let mut meter = common.meters.start("collect");
             for mut batch in batches {
