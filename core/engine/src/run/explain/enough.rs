@@ -85,49 +85,80 @@ fn unmatched(
     row: &RowView,
     candidates: &[Candidate],
 ) -> Result<Vec<Enough>> {
-    let late = candidates.iter().find(|c| matches!(c.fate, Fate::OtherLate(_)));
-    let gone = candidates.iter().find(|c| matches!(c.fate, Fate::Gone(_)));
-    if let Some(c) = late
-        && let Some(time) = c.row.event_time
-    {
-        let effect = format!("{} would not have been late, and would have matched", c.record);
-        return later(run, judge, c.row.arrival, time, &effect);
-    }
-    if let Some(c) = gone
-        && let Some((bound, at)) = judge.meets(row, &c.row)
-    {
-        let effect = format!("{} and it would have met in the state", c.record);
-        return later(run, judge, at.arrival, bound, &effect);
-    }
-    // Each side of the interval by itself: the nearest beyond it.
+    // What was late, or had gone: with which settings it would have been met.
     let mut found: Vec<Enough> = Vec::new();
+    for c in candidates.iter().take(MET_AT_MOST) {
+        let more = match c.fate {
+            Fate::OtherLate(_) => {
+                let Some(time) = c.row.event_time else { continue };
+                let effect =
+                    format!("{} would not have been late, and would have matched", c.record);
+                later(run, judge, c.row.arrival, time, &effect)?
+            }
+            Fate::Gone(_) => {
+                let Some((bound, at)) = judge.meets(row, &c.row) else { continue };
+                let effect = format!("{} and it would have met in the state", c.record);
+                later(run, judge, at.arrival, bound, &effect)?
+            }
+            _ => continue,
+        };
+        more.into_iter().for_each(|one| least(&mut found, one));
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // Each side of the interval by itself: what changes it least.
     for c in candidates {
         let Fate::Outside(lies) = c.fate else { continue };
-        let Some(pair) = judge.pair(row, &c.row) else { continue };
         if !Judge::taken(&c.row) {
             continue;
         }
-        let name = judge.input_name(pair.interval.input);
-        let effect = format!("it would have matched {}", c.record);
-        let one = match lies {
-            Lies::After(by) => pair.interval.until.checked_add(by).map(|until| {
-                let (path, text) = (format!("join.with.{name}.until"), format!("until of {name}"));
-                Enough::new(path, until, true, text, effect)
-            }),
-            Lies::Before(by) => pair.interval.after.checked_sub(by).map(|after| {
-                let (path, text) = (format!("join.with.{name}.after"), format!("after of {name}"));
-                Enough::new(path, after, false, text, effect)
-            }),
-            Lies::Within => None,
-        };
-        // Candidates come nearest first.
-        if let Some(one) = one
-            && found.iter().all(|f| f.path != one.path)
-        {
-            found.push(one);
-        }
+        let Some(one) = wider(judge, row, c, lies) else { continue };
+        least(&mut found, one);
     }
     Ok(found)
+}
+
+/// Candidates that are asked for what would have let them meet: each may look
+/// at many arrivals.
+const MET_AT_MOST: usize = 16;
+
+/// Keeps, for each setting, the value that changes it least.
+fn least(found: &mut Vec<Enough>, one: Enough) {
+    match found.iter_mut().find(|f| f.path == one.path) {
+        Some(f) if (one.at_least && one.ms < f.ms) || (!one.at_least && one.ms > f.ms) => *f = one,
+        Some(_) => {}
+        None => found.push(one),
+    }
+}
+
+/// The end of the interval with which a row and a candidate outside of it would
+/// have matched: it holds both, and the earlier of them is still in the state
+/// when the later one comes (3-semantics, `clean`: gone when `W > l + until` or
+/// `W > r - after`).
+fn wider(judge: &Judge, row: &RowView, c: &Candidate, lies: Lies) -> Option<Enough> {
+    let pair = judge.pair(row, &c.row)?;
+    let (primary, secondary) = (pair.primary.event_time?, pair.secondary.event_time?);
+    let (bound, later) = judge.meets(row, &c.row)?;
+    let watermark = later.watermark.unwrap_or(i64::MIN);
+    let primary_waits = later.row == pair.secondary.row;
+    let name = judge.input_name(pair.interval.input);
+    let effect = format!("it would have matched {}", c.record);
+    match lies {
+        Lies::After(_) if primary_waits || watermark <= bound => {
+            let reach = if primary_waits { secondary.max(watermark) } else { secondary };
+            let until = reach.checked_sub(primary)?;
+            let (path, text) = (format!("join.with.{name}.until"), format!("until of {name}"));
+            Some(Enough::new(path, until, true, text, effect))
+        }
+        Lies::Before(_) if !primary_waits || watermark <= bound => {
+            let reach = if primary_waits { primary } else { primary.max(watermark) };
+            let after = secondary.checked_sub(reach)?;
+            let (path, text) = (format!("join.with.{name}.after"), format!("after of {name}"));
+            Some(Enough::new(path, after, false, text, effect))
+        }
+        Lies::After(_) | Lies::Before(_) | Lies::Within => None,
+    }
 }
 
 /// What one input would have needed.
