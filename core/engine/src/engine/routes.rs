@@ -62,7 +62,11 @@ impl Routes {
                     known.join(", ")
                 )));
             }
-            tracker.push(TrackerInput { spec: input.watermark, partitions: lanes - first });
+            tracker.push(TrackerInput {
+                spec: input.watermark,
+                partitions: lanes - first,
+                semantics: pipeline.join.semantics,
+            });
         }
         Ok(Self {
             topics,
