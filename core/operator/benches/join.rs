@@ -200,7 +200,8 @@ fn tracker(c: &mut Criterion) {
             idle_timeout: Some(30_000),
             ..WatermarkSpec::default()
         };
-        let mut tracker = Tracker::new(vec![TrackerInput { spec, partitions, semantics: Semantics::Clean }; 2]);
+        let mut tracker =
+            Tracker::new(vec![TrackerInput { spec, partitions, semantics: Semantics::Clean }; 2]);
         let (mut seed, mut arrival) = (1u64, 0u64);
         c.bench_function(name, |b| {
             b.iter_custom(|iters| {
