@@ -62,11 +62,11 @@ impl Routes {
             if first == lanes {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
                 known.dedup();
+                let has =
+                    if known.is_empty() { "no topic at all".into() } else { known.join(", ") };
                 return Err(RunError::Pipeline(format!(
-                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {}",
-                    input.name,
-                    input.topic,
-                    known.join(", ")
+                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {has}",
+                    input.name, input.topic,
                 )));
             }
             tracker.push(TrackerInput {
