@@ -5,6 +5,7 @@ mod bench;
 mod bench_record;
 mod bench_window;
 mod cluster;
+mod diff;
 mod explain;
 mod filter;
 mod follow;
@@ -55,6 +56,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Bench),
+    Diff(diff::Diff),
     Generate(generate::Generate),
     Import(import::Import),
     Explain(explain::Explain),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
         Some(Verb::Bench(args)) => bench::run(&args),
+        Some(Verb::Diff(args)) => diff::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),

@@ -1,5 +1,6 @@
 //! Questions asked of runs.
 
 pub mod check;
+pub mod compare;
 pub mod propose;
 pub mod truth;
