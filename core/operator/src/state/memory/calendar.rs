@@ -165,7 +165,7 @@ impl Calendar {
                 let slot = slab.get(id);
                 // Else the row has gone, and another one took its slot.
                 if slot.live() && due.due >> self.width_bits == bucket {
-                    let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
+                    let tag = tag(slot.key_hash());
                     self.sorted.push(Timer { due, id, tag });
                 }
             }

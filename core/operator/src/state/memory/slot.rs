@@ -172,6 +172,12 @@ impl Slot {
         self.flags &= !flag;
     }
 
+    /// [`Key::hash64`] of its key.
+    #[inline]
+    pub fn key_hash(&self) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(self.key.bytes())
+    }
+
     /// Whether this is still the row that a timer was set for.
     #[inline]
     pub fn is(&self, due: &Due) -> bool {
