@@ -1,6 +1,7 @@
 //! What happens to a row: the operator interface that every semantics has.
 
 pub mod clean;
+pub mod kafka_streams;
 
 use crate::record::Arrival;
 use crate::state::{Delta, Due, Folded, Row, StateError};
@@ -18,6 +19,62 @@ pub enum Reason {
     NotKept = 2,
     /// Not kept, and put out with nulls at once.
     NotKeptPadded = 3,
+    /// Kafka Streams did not store it: older than what its side's store keeps,
+    /// so that nothing that came later could find it. `cause` of a row without
+    /// a match is the arrival that moved that store's time.
+    NotStored = 16,
+    /// Not stored, and put out with nulls.
+    NotStoredPadded = 17,
+    /// Kafka Streams put it out with nulls at its arrival: out of order by more
+    /// than its window reaches on (`after` for the left side), whatever the grace.
+    PaddedAtOnce = 18,
+    /// Put out with nulls, and then joined with a row that came later.
+    PaddedAndJoined = 19,
+    /// Its key is null, and Kafka Streams put it out with nulls.
+    NullKeyPadded = 20,
+}
+
+impl Reason {
+    const ALL: [Self; 9] = [
+        Self::Plain,
+        Self::Padded,
+        Self::NotKept,
+        Self::NotKeptPadded,
+        Self::NotStored,
+        Self::NotStoredPadded,
+        Self::PaddedAtOnce,
+        Self::PaddedAndJoined,
+        Self::NullKeyPadded,
+    ];
+
+    /// The reason of a stored code, the inverse of `as u8`.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// Whether the row was put out with nulls.
+    #[must_use]
+    pub fn padded(self) -> bool {
+        match self {
+            Self::Padded
+            | Self::NotKeptPadded
+            | Self::NotStoredPadded
+            | Self::PaddedAtOnce
+            | Self::PaddedAndJoined
+            | Self::NullKeyPadded => true,
+            Self::Plain | Self::NotKept | Self::NotStored => false,
+        }
+    }
+
+    /// Whether rows that came later could not find it, as it was never kept.
+    #[must_use]
+    pub fn not_kept(self) -> bool {
+        matches!(
+            self,
+            Self::NotKept | Self::NotKeptPadded | Self::NotStored | Self::NotStoredPadded
+        )
+    }
 }
 
 /// What one input event set off, in the order of 3-semantics.

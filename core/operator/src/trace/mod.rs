@@ -3,12 +3,14 @@
 //! asked.
 
 mod clean;
+mod kafka_streams;
 mod line;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 use clean::CleanTrace;
+use kafka_streams::KafkaStreamsTrace;
 use line::Event;
 use serde_json::{Map, Value, json};
 use spec::{JoinSpec, Spec};
@@ -57,7 +59,7 @@ fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
         JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
         JoinSpec::FlinkSql(_) => not_yet("flink-sql"),
         JoinSpec::FlinkDataStream(_) => not_yet("flink-datastream"),
-        JoinSpec::KafkaStreams(_) => not_yet("kafka-streams"),
+        JoinSpec::KafkaStreams(spec) => Ok(Box::new(KafkaStreamsTrace::new(spec)?)),
     }
 }
 

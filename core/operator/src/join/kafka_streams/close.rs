@@ -59,9 +59,8 @@ impl Task {
             self.waiting[side].take_before(until, waits, |row| closed.push((row, side)));
         }
         in_order(&shared.rows, closed);
-        let two_from = |side: Side, from| {
-            self.waiting[side].first_two(from, |row| shared.waits(row, side))
-        };
+        let two_from =
+            |side: Side, from| self.waiting[side].first_two(from, |row| shared.waits(row, side));
         let (lefts, rights) = (two_from(Side::Left, left), two_from(Side::Right, right));
         // With an open row of each side seen, the walk ends at the step after
         // the later of the two, which sets `min` too; else with the last row.

@@ -12,14 +12,11 @@
 
 mod close;
 pub mod marks;
-mod operator;
 mod queues;
 mod save;
 mod settings;
 mod side;
 mod task;
-#[cfg(test)]
-mod tests;
 mod verdicts;
 mod waiting;
 
@@ -77,12 +74,7 @@ impl KafkaStreams {
     ///
     /// # Errors
     /// The stream thread would stop; nothing may be asked of the join after it.
-    pub fn take(
-        &mut self,
-        row: Row,
-        wall: i64,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), StreamsError> {
+    pub fn take(&mut self, row: Row, wall: i64, out: &mut Vec<Effect>) -> Result<(), StreamsError> {
         if !self.restored.is_empty() {
             self.requeue()?;
         }

@@ -228,7 +228,9 @@ impl Task {
             queue.head = saved.corrupted[side].then_some(Head::Corrupted);
             queue.raw.extend(rows.iter().filter(|row| row.2 == side).map(|row| row.1));
             // Only a head has been looked at: its time is not negative.
-            if queue.head.is_none() && let Some(id) = queue.raw.pop_front() {
+            if queue.head.is_none()
+                && let Some(id) = queue.raw.pop_front()
+            {
                 let time = shared.rows.get(id).time;
                 if time < 0 {
                     return Err(StateError(format!(

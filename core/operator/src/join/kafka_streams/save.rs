@@ -62,7 +62,8 @@ impl KafkaStreams {
             task.tracker = saved.tracker;
             task.seen = saved.seen;
             task.dropped = saved.dropped;
-            self.restored.push(Restored::Queues { partition: saved.partition, saved: saved.queues });
+            self.restored
+                .push(Restored::Queues { partition: saved.partition, saved: saved.queues });
         }
         Ok(())
     }

@@ -244,8 +244,7 @@ impl Task {
         if !row.marked(NO_KEY) && shared.settings.store == WindowStore::Memory {
             self.put(shared, side, own, out);
         }
-        let verdict =
-            if row.marked(NO_VALUE) { Verdict::Tombstone } else { Verdict::Unkeyed };
+        let verdict = if row.marked(NO_VALUE) { Verdict::Tombstone } else { Verdict::Unkeyed };
         verdicts::left_out(own, verdict, out);
     }
 

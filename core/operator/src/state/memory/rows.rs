@@ -66,6 +66,18 @@ impl Rows {
             + self.changed.as_ref().map_or(0, |ids| ids.len() * size_of::<SlotId>())
     }
 
+    /// Bytes outside slots and index.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.heap
+    }
+
+    /// Whether so much changed that the next delta looks at every slot.
+    #[cfg(test)]
+    pub(super) fn looks_at_all(&self) -> bool {
+        self.changed.is_none()
+    }
+
     /// The row in a slot.
     #[inline]
     #[must_use]
