@@ -10,7 +10,7 @@ use crate::join::kafka_streams::{
     InvalidTime, KafkaStreams, Now, Settings, Sides, StreamKind, StreamsError, WindowStore, marks,
 };
 use crate::join::{Effect, Ref};
-use crate::key::Key;
+use crate::key::{Key, KeyValue};
 use crate::pipeline::Kind;
 use crate::state::Row;
 
@@ -59,15 +59,8 @@ impl KafkaStreamsTrace {
     fn row(&mut self, row: RowEvent) -> Result<(), StreamsError> {
         let number = self.ids.len() as u64;
         self.ids.push(row.id);
-        let mut missing = 0;
-        if row.key.is_none() {
-            missing |= marks::NO_KEY;
-        }
-        if row.null_value {
-            missing |= marks::NO_VALUE;
-        }
         let row = Row {
-            key: row.key.unwrap_or_else(|| Key::from_kafka(&[])),
+            key: row.key.unwrap_or_else(|| Key::new(KeyValue::Null)),
             input: row.side as u8,
             time: row.time.unwrap_or(NO_TIMESTAMP),
             arrival: number,
@@ -76,7 +69,7 @@ impl KafkaStreamsTrace {
             offset: number as i64,
             labels: 0,
             matched: false,
-            corrections: missing,
+            corrections: if row.null_value { marks::NO_VALUE } else { 0 },
             folded: Vec::new(),
         };
         self.join.take(row, self.wall, &mut self.effects)

@@ -3,6 +3,7 @@
 //! asked.
 
 mod clean;
+mod flink;
 mod kafka_streams;
 mod line;
 mod spec;
@@ -10,6 +11,7 @@ mod spec;
 mod tests;
 
 use clean::CleanTrace;
+use flink::FlinkTrace;
 use kafka_streams::KafkaStreamsTrace;
 use line::Event;
 use serde_json::{Map, Value, json};
@@ -54,11 +56,10 @@ trait TraceOperator: Send {
 
 /// What the spec asks for.
 fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
-    let not_yet = |name| Err(TraceError::Line(format!("semantics \"{name}\": not built yet")));
     match spec {
         JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
-        JoinSpec::FlinkSql(_) => not_yet("flink-sql"),
-        JoinSpec::FlinkDataStream(_) => not_yet("flink-datastream"),
+        JoinSpec::FlinkSql(spec) => Ok(Box::new(FlinkTrace::sql(spec))),
+        JoinSpec::FlinkDataStream(spec) => Ok(Box::new(FlinkTrace::datastream(spec))),
         JoinSpec::KafkaStreams(spec) => Ok(Box::new(KafkaStreamsTrace::new(spec)?)),
     }
 }

@@ -157,7 +157,7 @@ fn put_out(shared: &mut Shared, row: Waiter, side: Side, now: Now, out: &mut Vec
     slot.unmark(WAITING);
     slot.mark(PADDED);
     let (own, stored) = (slot.reference(), slot.marked(STORED));
-    out.push(Effect::Pad { row: own, due: shared.due(own.time), time: own.time });
+    out.push(Effect::Pad { row: own, due: None, time: own.time });
     if !stored {
         let slot = shared.free(row.id);
         verdicts::left(&slot, now.arrival, out);

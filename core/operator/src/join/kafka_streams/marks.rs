@@ -1,25 +1,23 @@
 //! What the join notes of a row at rest, in its [`Row::corrections`], which no
-//! released engine has: so checkpoints carry it.
+//! released engine has: so checkpoints carry it. (The bits below are Flink's.)
 
 use crate::state::Row;
 use crate::state::memory::Slot;
 
 /// In its side's window store, where a fetch can reach it.
-pub const STORED: u32 = 1;
+pub const STORED: u32 = 1 << 8;
 /// In the waiting store: put out with nulls once its window has closed.
-pub const WAITING: u32 = 1 << 1;
+pub const WAITING: u32 = 1 << 9;
 /// Was put out with nulls.
-pub const PADDED: u32 = 1 << 2;
+pub const PADDED: u32 = 1 << 10;
 /// … at its arrival, for being out of order by more than its window reaches on.
-pub const AT_ONCE: u32 = 1 << 3;
+pub const AT_ONCE: u32 = 1 << 11;
 /// In a record queue of its task, not yet taken.
-pub const QUEUED: u32 = 1 << 4;
-/// The record's key is null; the row's says nothing.
-pub const NO_KEY: u32 = 1 << 5;
+pub const QUEUED: u32 = 1 << 12;
 /// The record's value is null.
-pub const NO_VALUE: u32 = 1 << 6;
+pub const NO_VALUE: u32 = 1 << 13;
 /// Its side's window store did not take it, so that no fetch ever reaches it.
-pub const NOT_STORED: u32 = 1 << 7;
+pub const NOT_STORED: u32 = 1 << 14;
 
 /// A row's marks, at rest or on its way.
 pub trait Marks {

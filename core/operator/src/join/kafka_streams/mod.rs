@@ -65,9 +65,8 @@ impl KafkaStreams {
         Ok(Self { shared: Shared::new(settings, inputs), tasks: Vec::new(), restored: Vec::new() })
     }
 
-    /// Takes one record; `wall` is the wall clock, ms, which never goes back. Its
-    /// key and value are there unless it is marked [`marks::NO_KEY`] or
-    /// [`marks::NO_VALUE`].
+    /// Takes one record; `wall` is the wall clock, ms, which never goes back. A
+    /// record without a value is marked [`marks::NO_VALUE`].
     ///
     /// What it sets off is appended to `out` in the order in which Kafka Streams
     /// puts it out.

@@ -126,7 +126,7 @@ impl Task {
     ) -> Result<(), StreamsError> {
         let side = shared.side(row.input);
         row.mark(QUEUED);
-        let id = shared.rows.hold(row)?;
+        let id = shared.rows.hold(row, false)?;
         self.add(shared, id, side, out)?;
         self.drain(shared, now, out)
     }

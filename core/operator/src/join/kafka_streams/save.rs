@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::marks::{Marks, QUEUED};
 use super::queues::SavedQueues;
 use super::side::{Side, Sides};
-use super::task::{Seen, TimeTracker};
+use super::task::{Seen, TimeTracker, due};
 use super::{KafkaStreams, task};
 use crate::record::Arrival;
 use crate::state::memory::{SlotId, tag};
@@ -71,10 +71,7 @@ impl KafkaStreams {
     /// What changed of the rows since the last call.
     pub(super) fn rows_delta(&mut self) -> Delta {
         let retention = self.shared.settings.retention();
-        let mut delta = self
-            .shared
-            .rows
-            .take_delta(|slot| slot.time.saturating_add(retention).saturating_sub(1));
+        let mut delta = self.shared.rows.take_delta(|slot| due(slot.time, retention));
         if self.shared.settings.max_task_idle.is_some() {
             // A row that went from its queue to a store kept its name.
             let upserts = &delta.upserts;
@@ -89,7 +86,7 @@ impl KafkaStreams {
         let (tag, marks) = (tag(row.key.hash64()), row.corrections);
         let (partition, arrival) = (row.partition, row.arrival);
         let task = task(&mut self.tasks, &self.shared, partition)?;
-        let id = self.shared.rows.restore(row)?;
+        let id = self.shared.rows.hold(row, true)?;
         if self.shared.rows.get(id).marked(QUEUED) {
             self.restored.push(Restored::Buffered { partition, arrival, id, side });
         } else {

@@ -1,6 +1,6 @@
 //! One task: the join of one partition of each input.
 
-use super::marks::{AT_ONCE, Marks, NO_KEY, NO_VALUE, NOT_STORED, PADDED, STORED, WAITING};
+use super::marks::{AT_ONCE, Marks, NO_VALUE, NOT_STORED, PADDED, STORED, WAITING};
 use super::queues::Queues;
 use super::settings::{Settings, Stored, WindowStore};
 use super::side::{Side, Sides};
@@ -108,7 +108,7 @@ impl Shared {
     /// The largest `seen` of its side under which a row can be found.
     #[inline]
     pub fn due(&self, time: i64) -> i64 {
-        time.saturating_add(self.settings.retention()).saturating_sub(1)
+        due(time, self.settings.retention())
     }
 
     /// Whether this row still waits.
@@ -129,9 +129,15 @@ impl Shared {
 
     /// Frees a slot that is in no store any more.
     pub fn free(&mut self, id: SlotId) -> Slot {
-        let due = self.due(self.rows.get(id).time);
-        self.rows.free(id, due)
+        let retention = self.settings.retention();
+        self.rows.free(id, |slot| due(slot.time, retention))
     }
+}
+
+/// [`Shared::due`].
+#[inline]
+pub(super) fn due(time: i64, retention: i64) -> i64 {
+    time.saturating_add(retention).saturating_sub(1)
 }
 
 impl Task {
@@ -180,7 +186,7 @@ impl Task {
             self.tracker.stream = time;
             self.tracker.stream_by = row.arrival;
         }
-        if row.corrections & (NO_KEY | NO_VALUE) != 0 {
+        if row.key.is_null() || row.marked(NO_VALUE) {
             self.without_key_or_value(shared, &row, side, out);
             self.expire(shared, side, now, out);
             return Ok(());
@@ -201,7 +207,7 @@ impl Task {
         if nothing && shared.settings.pads(side) {
             if self.out_of_order(&shared.settings, side, time) {
                 row.mark(PADDED | AT_ONCE);
-                out.push(Effect::Pad { row: own, due: shared.due(time), time });
+                out.push(Effect::Pad { row: own, due: None, time });
             } else {
                 self.tracker.min = self.tracker.min.min(time);
                 row.mark(WAITING);
@@ -233,15 +239,15 @@ impl Task {
         out: &mut Vec<Effect>,
     ) {
         let own = Ref::from(row);
-        if row.marked(NO_KEY) && !row.marked(NO_VALUE) && shared.settings.pads(side) {
-            out.push(Effect::Pad { row: own, due: shared.due(row.time), time: row.time });
+        if row.key.is_null() && !row.marked(NO_VALUE) && shared.settings.pads(side) {
+            out.push(Effect::Pad { row: own, due: None, time: row.time });
             verdicts::null_key_padded(own, out);
             return;
         }
         self.count_dropped(shared, own, out);
         // `InMemoryWindowStore#put` looks at the time before the value;
         // `RocksDBWindowStore#put` returns at once for a null value.
-        if !row.marked(NO_KEY) && shared.settings.store == WindowStore::Memory {
+        if !row.key.is_null() && shared.settings.store == WindowStore::Memory {
             self.put(shared, side, own, out);
         }
         let verdict = if row.marked(NO_VALUE) { Verdict::Tombstone } else { Verdict::Unkeyed };
@@ -333,7 +339,7 @@ impl Task {
         }
         let tag = tag(row.key.hash64());
         let marks = row.corrections;
-        let id = shared.rows.hold(row)?;
+        let id = shared.rows.hold(row, false)?;
         self.place(shared, id, tag, marks, side);
         out.push(Effect::Kept { row: own.row });
         Ok(())
@@ -344,7 +350,7 @@ impl Task {
         let slot = shared.rows.get(id);
         let (time, arrival, input) = (slot.time, slot.arrival, slot.input);
         if marks & STORED != 0 {
-            shared.rows.index(tag, id);
+            shared.rows.list(id, tag);
             let due = Due { due: shared.due(time), arrival, input };
             self.expiry[side].insert(due, id, tag);
         }
@@ -365,7 +371,7 @@ impl Task {
             return;
         }
         while let Some(timer) = shared.rows.pop(&mut self.expiry[side], seen) {
-            shared.rows.unindex(timer.tag, timer.id);
+            shared.rows.unlist(timer.id, timer.tag);
             let slot = shared.rows.get(timer.id);
             if slot.marked(WAITING) {
                 shared.rows.change(timer.id).unmark(STORED);

@@ -8,6 +8,7 @@ mod slot;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timed;
 
 pub use calendar::{Calendar, Timer, gone};
 pub use index::tag;
@@ -34,19 +35,25 @@ impl Memory {
     /// `span`: about how long a row stays, ms.
     #[must_use]
     pub fn new(shifts: Vec<i64>, span: i64) -> Self {
-        Self { rows: Rows::default(), calendar: Calendar::new(shifts, span), hand: 0 }
+        Self { rows: Rows::new(), calendar: Calendar::new(shifts, span), hand: 0 }
+    }
+
+    /// Rows that leave when Flink's timer at `time + shift` goes off.
+    #[must_use]
+    pub fn of_flink(shifts: Vec<i64>, span: i64) -> Self {
+        Self { rows: Rows::new(), calendar: Calendar::of_flink(shifts, span), hand: 0 }
     }
 
     /// Rows that rest here.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.slab.len()
     }
 
     /// Whether nothing rests here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// Bytes that the rows take, with the index, the timers and the
@@ -75,22 +82,19 @@ impl Memory {
     #[inline]
     #[must_use]
     pub fn get(&self, id: SlotId) -> &Slot {
-        self.rows.get(id)
+        self.rows.slab.get(id)
     }
 
     /// The row in a slot, to be changed: the next delta has it. What is folded
     /// is added by [`Memory::fold`].
     #[inline]
     pub fn change(&mut self, id: SlotId) -> &mut Slot {
-        let slot = self.rows.change(id);
-        slot.set(WARM);
-        slot
+        self.rows.change(id)
     }
 
     /// Folds a row into the one in a slot.
     pub fn fold(&mut self, id: SlotId, folded: Folded) {
         self.rows.fold(id, folded);
-        self.rows.touch(id).set(WARM);
     }
 
     /// Brings near what is known of keys with these hashes.
@@ -115,10 +119,7 @@ impl Memory {
     /// # Errors
     /// 2^31 rows are here already.
     pub fn insert(&mut self, row: Row) -> Result<(), StateError> {
-        let (due, tag) = (self.due(&row), tag(row.key.hash64()));
-        let id = self.rows.hold(row)?;
-        self.place(due, tag, id);
-        Ok(())
+        self.place(row, false)
     }
 
     /// Takes back a row that the last checkpoint holds.
@@ -126,25 +127,21 @@ impl Memory {
     /// # Errors
     /// 2^31 rows are here already.
     pub fn restore(&mut self, row: Row) -> Result<(), StateError> {
-        let (due, tag) = (self.due(&row), tag(row.key.hash64()));
-        let id = self.rows.restore(row)?;
-        self.place(due, tag, id);
-        Ok(())
+        self.place(row, true)
     }
 
     #[inline]
-    fn place(&mut self, due: Due, tag: u32, id: SlotId) {
-        self.rows.touch(id).set(WARM);
-        self.rows.index(tag, id);
+    fn place(&mut self, row: Row, held: bool) -> Result<(), StateError> {
+        let due = self.due(&row);
+        let (id, tag) = self.rows.place(row, held)?;
         self.calendar.insert(due, id, tag);
+        Ok(())
     }
 
     /// Takes the row out of a slot.
     fn remove(&mut self, id: SlotId, tag: u32) -> Slot {
-        let slot = self.rows.get(id);
-        let due = self.calendar.due(slot.input, slot.time);
-        self.rows.unindex(tag, id);
-        self.rows.free(id, due)
+        let calendar = &self.calendar;
+        self.rows.remove(id, tag, |slot| calendar.due(slot.input, slot.time))
     }
 
     /// Whether [`Memory::pop_due`] may give a row: one comparison.
@@ -157,7 +154,8 @@ impl Memory {
     /// Takes out the next row that the watermark has passed, by [`Due`].
     #[inline]
     pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, Slot)> {
-        let Timer { due, id, tag } = self.rows.pop(&mut self.calendar, watermark)?;
+        let Rows { slab, index, .. } = &self.rows;
+        let Timer { due, id, tag } = self.calendar.pop(watermark, slab, index)?;
         Some((due, self.remove(id, tag)))
     }
 
@@ -166,12 +164,12 @@ impl Memory {
     pub fn take_cold(&mut self, bytes: usize, most: usize) -> Vec<(Due, Row)> {
         let mut out = Vec::new();
         while self.bytes() > bytes && out.len() < most && !self.is_empty() {
-            if self.hand >= self.rows.slots() {
+            if self.hand >= self.rows.slab.slots() {
                 self.hand = 0;
             }
             let id = self.hand as SlotId;
             self.hand += 1;
-            let slot = self.rows.touch(id);
+            let slot = self.rows.slab.get_mut(id);
             if !slot.live() {
                 continue;
             }
@@ -179,11 +177,11 @@ impl Memory {
                 slot.clear(WARM);
                 continue;
             }
-            let tag = tag(slot.key_hash());
+            let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
             let row = self.remove(id, tag).unpack();
             out.push((self.due(&row), row));
         }
-        self.rows.purge(&mut self.calendar);
+        self.calendar.purge(&self.rows.slab);
         out.sort_unstable_by_key(|(due, _)| *due);
         out
     }

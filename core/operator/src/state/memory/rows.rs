@@ -1,30 +1,36 @@
-//! Rows in their slots, by name and by key, and what changed among them since
-//! the last barrier.
+//! Rows in slots, found by key, and what a checkpoint has to know of them.
 
+use super::super::{Delta, Due, Folded, Row, StateError};
 use super::calendar::{Calendar, Timer};
 use super::index::{Index, tag};
-use super::slot::{CHANGED, HELD, Slab, Slot, SlotId};
-use super::{Delta, Due, Folded, Row, StateError};
+use super::slot::{CHANGED, HELD, Slab, Slot, SlotId, WARM};
 use crate::key::Key;
 use crate::pipeline::InputIndex;
 
-/// Slots, the index by key over those that can be found, and the notes for the
-/// next checkpoint. When a row leaves is decided above this.
+/// Rows without their timers: those are the owner's, as is when a row leaves.
 #[derive(Debug)]
 pub struct Rows {
-    slab: Slab,
-    index: Index,
-    /// Bytes outside slots and index.
-    heap: usize,
+    pub(super) slab: Slab,
+    pub(super) index: Index,
+    /// Bytes outside slots, index and timers.
+    pub(super) heap: usize,
     /// Slots changed since the last barrier; `None` once there were so many
     /// that looking at every slot is cheaper.
-    changed: Option<Vec<SlotId>>,
+    pub(super) changed: Option<Vec<SlotId>>,
     /// Rows of the last checkpoint that have gone since.
     removed: Vec<Due>,
 }
 
 impl Default for Rows {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Rows {
+    /// No row yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             slab: Slab::new(),
             index: Index::default(),
@@ -32,27 +38,6 @@ impl Default for Rows {
             changed: Some(Vec::new()),
             removed: Vec::new(),
         }
-    }
-}
-
-impl Rows {
-    /// Rows that rest here.
-    #[inline]
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.slab.len()
-    }
-
-    /// Whether nothing rests here.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Slots that were ever in use: every [`SlotId`] is below it.
-    #[must_use]
-    pub fn slots(&self) -> usize {
-        self.slab.slots()
     }
 
     /// Bytes that the rows take, with the index and the allocator's share.
@@ -66,37 +51,14 @@ impl Rows {
             + self.changed.as_ref().map_or(0, |ids| ids.len() * size_of::<SlotId>())
     }
 
-    /// Bytes outside slots and index.
-    #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
-        self.heap
-    }
-
-    /// Whether so much changed that the next delta looks at every slot.
-    #[cfg(test)]
-    pub(super) fn looks_at_all(&self) -> bool {
-        self.changed.is_none()
-    }
-
-    /// The row in a slot.
-    #[inline]
-    #[must_use]
-    pub fn get(&self, id: SlotId) -> &Slot {
-        self.slab.get(id)
-    }
-
-    /// The row in a slot, to be changed, unknown to the next delta.
-    #[inline]
-    pub(super) fn touch(&mut self, id: SlotId) -> &mut Slot {
-        self.slab.get_mut(id)
-    }
-
     /// The row in a slot, to be changed: the next delta has it. What is folded
     /// is added by [`Rows::fold`].
     #[inline]
     pub fn change(&mut self, id: SlotId) -> &mut Slot {
         self.note_changed(id);
-        self.slab.get_mut(id)
+        let slot = self.slab.get_mut(id);
+        slot.set(WARM);
+        slot
     }
 
     /// Folds a row into the one in a slot.
@@ -133,7 +95,92 @@ impl Rows {
         std::hint::black_box((entries, rows));
     }
 
-    /// Gives, for each (input, lo, hi), the rows of the key with
+    /// Takes a row in: new, or as the last checkpoint holds it.
+    ///
+    /// # Errors
+    /// 2^31 rows are here already.
+    #[inline]
+    pub fn place(&mut self, row: Row, held: bool) -> Result<(SlotId, u32), StateError> {
+        let tag = tag(row.key.hash64());
+        let id = self.hold(row, held)?;
+        self.list(id, tag);
+        Ok((id, tag))
+    }
+
+    /// Takes a row in that cannot be found before [`Rows::list`].
+    ///
+    /// # Errors
+    /// 2^31 rows are here already.
+    #[inline]
+    pub fn hold(&mut self, row: Row, held: bool) -> Result<SlotId, StateError> {
+        let mut slot = Slot::pack(row);
+        slot.set(WARM);
+        self.heap += slot.heap();
+        let Some(id) = self.slab.insert(slot) else {
+            return Err(StateError(
+                "2^31 rows in the memory of one shard: give it less with --memory, so that rows go to disk"
+                    .to_owned(),
+            ));
+        };
+        if held {
+            self.slab.get_mut(id).set(HELD);
+        } else {
+            self.note_changed(id);
+        }
+        Ok(id)
+    }
+
+    /// Lets a held row be found by its key.
+    #[inline]
+    pub fn list(&mut self, id: SlotId, tag: u32) {
+        self.index.insert(tag, id, &mut self.slab);
+    }
+
+    /// The row can no longer be found; it stays in its slot.
+    #[inline]
+    pub fn unlist(&mut self, id: SlotId, tag: u32) {
+        self.index.remove(tag, id, &mut self.slab);
+    }
+
+    /// Takes the row out of a slot; `due` is its name in the checkpoint.
+    #[inline]
+    pub fn remove(&mut self, id: SlotId, tag: u32, due: impl FnOnce(&Slot) -> i64) -> Slot {
+        self.unlist(id, tag);
+        self.free(id, due)
+    }
+
+    /// Takes a row that cannot be found out of its slot.
+    #[inline]
+    pub fn free(&mut self, id: SlotId, due: impl FnOnce(&Slot) -> i64) -> Slot {
+        let slot = self.slab.remove(id);
+        self.heap -= slot.heap();
+        if slot.has(HELD) {
+            let due = due(&slot);
+            self.removed.push(Due { due, arrival: slot.arrival, input: slot.input });
+        }
+        slot
+    }
+
+    /// Rows that rest here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether nothing rests here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row in a slot.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, id: SlotId) -> &Slot {
+        self.slab.get(id)
+    }
+
+    /// Appends, for each (input, lo, hi), the rows of the key with
     /// `lo <= time <= hi`, by (time, arrival).
     #[inline]
     pub fn find(
@@ -155,75 +202,13 @@ impl Rows {
         }
     }
 
-    /// Takes a new row in; it cannot be found before [`Rows::index`].
-    ///
-    /// # Errors
-    /// 2^31 rows are here already.
-    #[inline]
-    pub fn hold(&mut self, row: Row) -> Result<SlotId, StateError> {
-        let id = self.place(row)?;
-        self.note_changed(id);
-        Ok(id)
-    }
-
-    /// Takes back a row that the last checkpoint holds; it cannot be found
-    /// before [`Rows::index`].
-    ///
-    /// # Errors
-    /// 2^31 rows are here already.
-    pub fn restore(&mut self, row: Row) -> Result<SlotId, StateError> {
-        let id = self.place(row)?;
-        self.slab.get_mut(id).set(HELD);
-        Ok(id)
-    }
-
-    #[inline]
-    fn place(&mut self, row: Row) -> Result<SlotId, StateError> {
-        let slot = Slot::pack(row);
-        self.heap += slot.heap();
-        self.slab.insert(slot).ok_or_else(|| {
-            StateError(
-                "2^31 rows in the memory of one shard: give it less with --memory, so that rows go to disk"
-                    .to_owned(),
-            )
-        })
-    }
-
-    /// Lets the row in a slot be found by its key, whose tag this is.
-    #[inline]
-    pub fn index(&mut self, tag: u32, id: SlotId) {
-        self.index.insert(tag, id, &mut self.slab);
-    }
-
-    /// The row can no longer be found; it stays in its slot.
-    #[inline]
-    pub fn unindex(&mut self, tag: u32, id: SlotId) {
-        self.index.remove(tag, id, &mut self.slab);
-    }
-
-    /// Frees the slot of a row that cannot be found; `due` is its row's.
-    #[inline]
-    pub fn free(&mut self, id: SlotId, due: i64) -> Slot {
-        let slot = self.slab.remove(id);
-        self.heap -= slot.heap();
-        if slot.has(HELD) {
-            self.removed.push(Due { due, arrival: slot.arrival, input: slot.input });
-        }
-        slot
-    }
-
     /// The next row whose time in a calendar has come.
     #[inline]
     pub fn pop(&self, calendar: &mut Calendar, watermark: i64) -> Option<Timer> {
         calendar.pop(watermark, &self.slab, &self.index)
     }
 
-    /// Forgets a calendar's timers whose rows have gone, if those are most of them.
-    pub fn purge(&self, calendar: &mut Calendar) {
-        calendar.purge(&self.slab);
-    }
-
-    /// What changed since the last call; `due` gives a row's.
+    /// What changed since the last call.
     pub fn take_delta(&mut self, due: impl Fn(&Slot) -> i64) -> Delta {
         let ids = self.changed.replace(Vec::new());
         let slots = self.slab.slots() as SlotId;
