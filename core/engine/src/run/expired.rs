@@ -17,7 +17,6 @@ use super::read::{Earlier, Run};
 use super::types::Query;
 use super::write::Writer;
 use crate::engine::step::{CheckpointEntry, Decision, Revision, Sink, SinkError, Step};
-use crate::operator::join::Reason;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
@@ -225,8 +224,7 @@ fn joined(decision: &Decision) -> bool {
 }
 
 fn missed(decision: &Decision) -> bool {
-    decision.verdict == Some(Verdict::Unmatched)
-        && matches!(decision.reason, Reason::NotKept | Reason::NotKeptPadded)
+    decision.verdict == Some(Verdict::Unmatched) && decision.reason.not_kept()
 }
 
 fn sink_error(error: &super::RunError) -> SinkError {

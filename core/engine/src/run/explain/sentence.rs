@@ -114,6 +114,15 @@ impl Said<'_> {
                 }
             }
         };
+        match self.row.reason {
+            Reason::PaddedAndJoined => {
+                text.push_str(" It had been put out with nulls before: padded and joined.");
+            }
+            Reason::NotStored => text.push_str(
+                " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
+            ),
+            _ => {}
+        }
         if self.judge.pipeline().folds()
             && let Some(last) = outputs.last()
         {
@@ -127,7 +136,18 @@ impl Said<'_> {
             Reason::NotKept | Reason::NotKeptPadded => {
                 "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it.".to_owned()
             }
-            Reason::Plain | Reason::Padded => "Its interval closed without a match.".to_owned(),
+            Reason::NotStored | Reason::NotStoredPadded => {
+                "Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it, and nothing in the other side's store matched it.".to_owned()
+            }
+            Reason::PaddedAtOnce => {
+                "Kafka Streams put it out at once: it was out of order by more than its window reaches on, whatever the grace. Nothing that came later matched it.".to_owned()
+            }
+            Reason::NullKeyPadded => {
+                "Its key is null, so that nothing can match it.".to_owned()
+            }
+            Reason::Plain | Reason::Padded | Reason::PaddedAndJoined => {
+                "Its interval closed without a match.".to_owned()
+            }
         };
         text.push(' ');
         text.push_str(&self.nearest());
