@@ -22,6 +22,7 @@ mod recording;
 pub mod run;
 mod runs;
 mod screenshot;
+mod semantics;
 mod slice;
 mod truth;
 mod verdicts;
@@ -67,6 +68,7 @@ enum Verb {
     Recording(recording::Recording),
     Run(run::Run),
     Screenshot(screenshot::Screenshot),
+    Semantics(semantics::Semantics),
     Truth(truth::Truth),
     Verdicts(verdicts::Verdicts),
 }
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
+        Some(Verb::Semantics(args)) => semantics::run(&args),
         Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),

@@ -3,4 +3,5 @@
 pub mod check;
 pub mod compare;
 pub mod propose;
+pub mod semantics;
 pub mod truth;

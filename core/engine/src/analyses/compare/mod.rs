@@ -14,7 +14,7 @@ mod verdicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use outputs::{Named, OutputChange, OutputsDiff};
+pub use outputs::{Named, OutputsDiff, Side, count};
 pub use settings::SettingDiff;
 pub use verdicts::Change;
 

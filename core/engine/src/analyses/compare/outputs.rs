@@ -30,15 +30,6 @@ impl Named {
     }
 }
 
-/// In which way an output differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum OutputChange {
-    OnlyInA,
-    OnlyInB,
-    /// An example with other labels or other folded records.
-    Changed,
-}
-
 /// How the outputs of two runs differ; counts, and the first of each kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputsDiff {
@@ -107,6 +98,26 @@ fn entry(view: &OutputView) -> Option<(Named, Said)> {
             (Named::Example(first), xxh3_64(&bytes))
         }
     })
+}
+
+/// How many pairs, pads and examples a run put out; each correction counts.
+///
+/// # Errors
+/// The run cannot be read.
+pub fn count(run: &Run) -> Result<[u64; 3], CompareError> {
+    let mut counts = [0; 3];
+    let mut first = 0;
+    while first < run.outputs() {
+        let page = run.output_page(first, PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for view in &page {
+            counts[view.kind as usize] += 1;
+        }
+        first += page.len() as u64;
+    }
+    Ok(counts)
 }
 
 /// All outputs of a run by name; of an example the last.
