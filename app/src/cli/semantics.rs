@@ -68,7 +68,7 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
     let mut meter = Meter::new("comparing");
     let outcomes =
         side_by_side(&spec, &Control::new(), &AtomicBool::new(false), &mut |_| {}, &mut |at| {
-            meter.show(at.done, at.of)
+            meter.show(at.done, at.of);
         })?;
     meter.clear();
     let mut out = BufWriter::new(std::io::stdout().lock());

@@ -1,5 +1,5 @@
 //! One recording under all four semantics, each held against `clean`: what Flink
-//! SQL, the DataStream API and Kafka Streams would have done with these very
+//! SQL, the `DataStream` API and Kafka Streams would have done with these very
 //! records (3-semantics; 12-released-joins has their rules).
 //!
 //! What is compared are pairs and pads. Where an engine cannot express the

@@ -40,7 +40,7 @@ pub(super) fn make(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marks {
     None,
-    /// Whether key and value are null.
+    /// Whether its value is null.
     Streams,
 }
 
@@ -54,13 +54,6 @@ impl Marks {
 
     #[inline]
     pub fn of(self, row: &DecodedRow) -> u32 {
-        match self {
-            Self::None => 0,
-            Self::Streams => {
-                let key = if row.key.is_null() { marks::NO_KEY } else { 0 };
-                let value = if row.null_value { marks::NO_VALUE } else { 0 };
-                key | value
-            }
-        }
+        if self == Self::Streams && row.null_value { marks::NO_VALUE } else { 0 }
     }
 }

@@ -23,6 +23,7 @@ use super::control::Control;
 use super::decode::{DecodedBatch, Decoders};
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
+use super::operators;
 use super::routes::Routes;
 use super::sequencer::{Sequencer, Settings};
 use super::shard::Shard;
