@@ -36,17 +36,6 @@ fn canonical(given: &Given) -> Vec<Value> {
     lines
 }
 
-/// The pairs and pads of what was given, sorted: `(left, right)`.
-pub fn pairs(given: &Given) -> Vec<(String, String)> {
-    let mut pairs: Vec<_> = given
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?.get("out").cloned())
-        .map(|out| (out["l"].to_string(), out["r"].to_string()))
-        .collect();
-    pairs.sort();
-    pairs
-}
-
 /// A trace and what came of it, for people.
 pub fn show(trace: &Trace, ours: &Given, theirs: &Given) -> String {
     let block = |lines: &Given| lines.iter().map(|line| format!("  {line}\n")).collect::<String>();

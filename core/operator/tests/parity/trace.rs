@@ -41,13 +41,6 @@ impl Trace {
     pub fn setting(&self, name: &str) -> i64 {
         self.spec.get(name).and_then(Value::as_i64).unwrap_or(0)
     }
-
-    /// With other semantics, and without the settings that only others have.
-    pub fn under(&self, semantics: &str) -> Self {
-        let mut other = self.clone();
-        other.spec["semantics"] = semantics.into();
-        other
-    }
 }
 
 /// What this program's operator gives. A line that it refuses ends the trace

@@ -138,7 +138,8 @@ fn row_time(
         10..13 if stream >= 0 => {
             let own = if side == 0 { theme.after } else { theme.before };
             let retention = theme.before + theme.after + theme.grace;
-            dice.near(stream - dice.pick(&[retention, own, own + theme.grace]))
+            let back = dice.pick(&[retention, own, own + theme.grace]);
+            dice.near(stream - back)
         }
         13..15 => story.earlier(usize::from(dice.chance(50)), dice).unwrap_or(now),
         15..17 => stream.max(now),
