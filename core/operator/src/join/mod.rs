@@ -206,6 +206,22 @@ pub trait Operator: Send {
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError>;
 
+    /// Processing time moved to `now_ms`, ms; it never goes back. To be called
+    /// before the row at arrival `at`, and before [`Operator::row`] only: the
+    /// arrival time of a recording stands in for the wall clock. Only the
+    /// semantics in which the clock of the join itself shows look at it.
+    ///
+    /// # Errors
+    /// The state could not be read or written.
+    fn clock(
+        &mut self,
+        _now_ms: i64,
+        _at: Arrival,
+        _out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// Rows of keys with these hashes come next (some 64 of them): what is
     /// known of them is brought near, which is several times faster together
     /// than one by one. A hint: nothing follows from it.
@@ -213,6 +229,20 @@ pub trait Operator: Send {
 
     /// What changed since the last call, for a checkpoint.
     fn take_delta(&mut self) -> Delta;
+
+    /// What it keeps besides rows, for the same checkpoint as the delta: a few
+    /// hundred bytes, whole each time. Empty: nothing.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Brings back what [`Operator::save`] gave, before the first row.
+    ///
+    /// # Errors
+    /// The bytes are of another operator, or damaged.
+    fn load(&mut self, _saved: &[u8]) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Brings back rows of a checkpoint (any number of calls before the first
     /// row). The next delta takes them as held by that checkpoint: it names them

@@ -49,6 +49,7 @@ impl KafkaStreamsTrace {
                 OnInvalid::Fail => InvalidTime::Fail,
                 OnInvalid::Skip => InvalidTime::Skip,
             },
+            exchanged: false,
         };
         let inputs = Sides { left: Side::L as u8, right: Side::R as u8 };
         let join = KafkaStreams::new(settings, inputs)
@@ -112,7 +113,7 @@ impl TraceOperator for KafkaStreamsTrace {
             Event::Clock(to) => {
                 self.wall = to;
                 let now = Now { wall: to, arrival: self.ids.len() as u64 };
-                self.join.clock(now, &mut self.effects)
+                self.join.tick(now, &mut self.effects)
             }
             // Its joins know neither watermarks nor the end of an input (rule
             // D5c), and a commit shows in nothing.

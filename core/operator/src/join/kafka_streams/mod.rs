@@ -12,11 +12,14 @@
 
 mod close;
 pub mod marks;
+mod operator;
 mod queues;
 mod save;
 mod settings;
 mod side;
 mod task;
+#[cfg(test)]
+mod tests;
 mod verdicts;
 mod waiting;
 
@@ -53,6 +56,8 @@ pub struct KafkaStreams {
     tasks: Vec<Option<Box<Task>>>,
     /// What a checkpoint said of buffered rows, until the next event.
     restored: Vec<save::Restored>,
+    /// The wall clock, where it comes by [`crate::join::Operator::clock`].
+    wall: i64,
 }
 
 impl KafkaStreams {
@@ -62,7 +67,12 @@ impl KafkaStreams {
     /// Kafka Streams refuses these settings.
     pub fn new(settings: Settings, inputs: Sides<InputIndex>) -> Result<Self, BadSettings> {
         settings.check()?;
-        Ok(Self { shared: Shared::new(settings, inputs), tasks: Vec::new(), restored: Vec::new() })
+        Ok(Self {
+            shared: Shared::new(settings, inputs),
+            tasks: Vec::new(),
+            restored: Vec::new(),
+            wall: 0,
+        })
     }
 
     /// Takes one record; `wall` is the wall clock, ms, which never goes back. A
@@ -94,7 +104,7 @@ impl KafkaStreams {
     ///
     /// # Errors
     /// As [`KafkaStreams::take`].
-    pub fn clock(&mut self, now: Now, out: &mut Vec<Effect>) -> Result<(), StreamsError> {
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) -> Result<(), StreamsError> {
         if !self.restored.is_empty() {
             self.requeue()?;
         }

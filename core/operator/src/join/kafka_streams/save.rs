@@ -12,6 +12,13 @@ use crate::record::Arrival;
 use crate::state::memory::{SlotId, tag};
 use crate::state::{Delta, Row, StateError};
 
+/// The join without its rows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    wall: i64,
+    tasks: Vec<SavedTask>,
+}
+
 /// A task without its rows.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedTask {
@@ -46,7 +53,7 @@ impl KafkaStreams {
             })
             .collect();
         // Plain numbers: this cannot fail.
-        serde_json::to_vec(&tasks).unwrap_or_default()
+        serde_json::to_vec(&Saved { wall: self.wall, tasks }).unwrap_or_default()
     }
 
     /// Brings back what [`KafkaStreams::save`] gave, before the first record.
@@ -54,10 +61,11 @@ impl KafkaStreams {
     /// # Errors
     /// The bytes are not of this join.
     pub fn load(&mut self, saved: &[u8]) -> Result<(), StateError> {
-        let tasks: Vec<SavedTask> = serde_json::from_slice(saved).map_err(|error| {
+        let saved: Saved = serde_json::from_slice(saved).map_err(|error| {
             StateError(format!("the checkpoint's Kafka Streams tasks cannot be read: {error}"))
         })?;
-        for saved in tasks {
+        self.wall = saved.wall;
+        for saved in saved.tasks {
             let task = task(&mut self.tasks, &self.shared, saved.partition)?;
             task.tracker = saved.tracker;
             task.seen = saved.seen;

@@ -1,6 +1,7 @@
 //! What a Kafka Streams join is given: its windows and the task's settings.
 
-use super::side::Side;
+use super::side::{Side, Sides};
+use crate::pipeline::{InputIndex, InputOrder, Join, Kind};
 
 /// Which rows are put out without a partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +51,27 @@ pub struct Settings {
     /// task takes the smallest timestamp among the rows that it has buffered.
     pub max_task_idle: Option<i64>,
     pub on_invalid: InvalidTime,
+    /// The right side is the primary one of the pairs that come out.
+    pub exchanged: bool,
 }
+
+/// A recording says nothing of the lag that a task knew. A task that reads what
+/// is there already waits for a partition as long as that has lag, whatever
+/// `max.task.idle.ms` (0 by default) says: hence until both have a row, or the
+/// end. So long that no wall clock wraps.
+const TO_THE_END: i64 = i64::MAX / 4;
 
 /// Settings that the release refuses, or that leave 64-bit milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSettings {
+    #[error(
+        "{0} inputs under join.with: a join of Kafka Streams has two streams, so name one (a chain of joins would give products)"
+    )]
+    Inputs(usize),
     #[error("before {before} ms and after {after} ms: their sum must be 0 or more")]
     Interval { before: i64, after: i64 },
+    #[error("join.grace is missing: kafka-streams needs it, e.g. grace = \"1m\"")]
+    NoGrace,
     #[error("grace {0} ms: write 0 or more")]
     Grace(i64),
     #[error("before + after + grace, how long rows are kept, leaves 64 bits of milliseconds")]
@@ -68,6 +83,47 @@ pub enum BadSettings {
 }
 
 impl Settings {
+    /// A pipeline's join in Kafka Streams' words, with the release's defaults,
+    /// and which input is the left side. There is no right join: it is the left
+    /// join of the two exchanged. A negative timestamp, which stops the thread
+    /// by default, is dropped: the run goes on.
+    ///
+    /// # Errors
+    /// Kafka Streams has no such join.
+    pub fn of(join: &Join) -> Result<(Self, Sides<InputIndex>), BadSettings> {
+        let grace = join.released.grace.ok_or(BadSettings::NoGrace)?;
+        let secondaries: Vec<_> =
+            join.with.iter().filter(|with| with.input != join.primary).collect();
+        let [with] = secondaries[..] else { return Err(BadSettings::Inputs(secondaries.len())) };
+        let (before, after) = (with.after.saturating_neg(), with.until);
+        let exchanged = join.kind == Kind::Right;
+        let settings = Self {
+            kind: match join.kind {
+                Kind::Inner => StreamKind::Inner,
+                Kind::Left | Kind::Right => StreamKind::Left,
+                Kind::Full => StreamKind::Outer,
+            },
+            before: if exchanged { after } else { before },
+            after: if exchanged { before } else { after },
+            grace,
+            emit_interval: 1000,
+            store: WindowStore::default(),
+            max_task_idle: match join.released.input_order {
+                InputOrder::Given => None,
+                InputOrder::SmallestTimestamp => Some(TO_THE_END),
+            },
+            on_invalid: InvalidTime::Skip,
+            exchanged,
+        };
+        let inputs = if exchanged {
+            Sides { left: with.input, right: join.primary }
+        } else {
+            Sides { left: join.primary, right: with.input }
+        };
+        settings.check()?;
+        Ok((settings, inputs))
+    }
+
     /// # Errors
     /// They name an interval, a grace or a wait that Kafka Streams refuses.
     pub fn check(&self) -> Result<(), BadSettings> {

@@ -295,10 +295,8 @@ impl Task {
             let side = side.other();
             self.waiting[side].forget(other.time, |row| shared.waits(row, side));
         }
-        let (primary, secondary) = match side {
-            Side::Left => (own, other),
-            Side::Right => (other, own),
-        };
+        let own_first = (side == Side::Left) != shared.settings.exchanged;
+        let (primary, secondary) = if own_first { (own, other) } else { (other, own) };
         out.push(Effect::Pair { primary, secondary, time: own.time.max(other.time) });
         if first {
             verdicts::joined(other, own.arrival, padded, out);
