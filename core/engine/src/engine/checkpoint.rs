@@ -72,6 +72,8 @@ pub(super) struct Identity {
     pub pipeline_digest: String,
     pub shards: usize,
     pub seed: u64,
+    /// [`CheckpointMeta::any_due`].
+    pub any_due: bool,
 }
 
 /// Writes checkpoints, one after another, on a thread of its own.
@@ -162,6 +164,7 @@ fn write(
         output: job.outputs,
         arrival_ms: position.now_ms,
         watermark: position.watermark,
+        any_due: identity.any_due,
         state_rows: job.state_rows,
         state_bytes: job.state_bytes,
         offsets: offsets

@@ -79,7 +79,12 @@ pub(super) fn run(
     // A subtask or task never spans shards (3-semantics), and at parallelism 1
     // there is one: what is sequential in the engine is so here.
     let shards = if pipeline.join.semantics == Semantics::Clean { shards } else { 1 };
-    let identity = Identity { pipeline_digest: pipeline.digest(), shards, seed: spec.seed };
+    let identity = Identity {
+        pipeline_digest: pipeline.digest(),
+        shards,
+        seed: spec.seed,
+        any_due: pipeline.join.semantics != Semantics::Clean,
+    };
     let options = checkpoint::options(pipeline, spec.memory);
 
     let operators = |start: &Start| -> Result<Vec<Box<dyn Operator>>, RunError> {
