@@ -3,12 +3,14 @@
 //! asked.
 
 mod clean;
+mod flink;
 mod line;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 use clean::CleanTrace;
+use flink::FlinkTrace;
 use line::Event;
 use serde_json::{Map, Value, json};
 use spec::{JoinSpec, Spec};
@@ -55,8 +57,8 @@ fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
     let not_yet = |name| Err(TraceError::Line(format!("semantics \"{name}\": not built yet")));
     match spec {
         JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
-        JoinSpec::FlinkSql(_) => not_yet("flink-sql"),
-        JoinSpec::FlinkDataStream(_) => not_yet("flink-datastream"),
+        JoinSpec::FlinkSql(spec) => Ok(Box::new(FlinkTrace::sql(spec))),
+        JoinSpec::FlinkDataStream(spec) => Ok(Box::new(FlinkTrace::datastream(spec))),
         JoinSpec::KafkaStreams(_) => not_yet("kafka-streams"),
     }
 }
