@@ -185,7 +185,8 @@ mod tests {
             let got = if form == Sql { row_hash(&row(key)) } else { java_hash(key) };
             assert_eq!(got, hash, "{form:?} {key:?}");
             let key = Key::new(key);
-            let of = |parallelism, max_parallelism| KeyGroups { parallelism, max_parallelism, form };
+            let of =
+                |parallelism, max_parallelism| KeyGroups { parallelism, max_parallelism, form };
             assert_eq!(of(1, 128).group(&key), group128, "{form:?} {key:?}");
             assert_eq!(of(1, 32_768).group(&key), group32768, "{form:?} {key:?}");
             assert_eq!(of(1, 1).group(&key), 0);

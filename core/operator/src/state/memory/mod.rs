@@ -6,9 +6,9 @@ mod index;
 mod rows;
 mod slot;
 mod table;
-pub mod timed;
 #[cfg(test)]
 mod tests;
+pub mod timed;
 
 pub use calendar::gone;
 pub use slot::{Slot, SlotId};
