@@ -70,9 +70,19 @@ fn job(error: StateError) -> TraceError {
 }
 
 impl FlinkTrace {
-    pub fn sql(spec: &IntervalSpec) -> Self {
+    /// # Errors
+    /// Flink does not build such an operator: two strict bounds that leave
+    /// nothing may make the delay of rule B8 negative. (Its planner does not
+    /// come so far, see rule B13.)
+    pub fn sql(spec: &IntervalSpec) -> Result<Self, TraceError> {
         let join = FlinkSql::new(settings(spec));
-        Self::new(spec, Join::Sql(Box::new(join)))
+        if join.output_watermark(0) > 0 {
+            return Err(TraceError::Job(format!(
+                "the interval from {} to {} ms is empty, and the delay of the output watermark would be negative",
+                spec.lower, spec.upper
+            )));
+        }
+        Ok(Self::new(spec, Join::Sql(Box::new(join))))
     }
 
     pub fn datastream(spec: &IntervalSpec) -> Self {
@@ -155,9 +165,7 @@ impl FlinkTrace {
 
     /// Rule C3: to the side output.
     fn late(&self, side: Side, number: u64, give: Give<'_>) -> bool {
-        let late = |effect: &Effect| {
-            matches!(effect, Effect::Decided { verdict: Verdict::Late, row, .. } if *row == number)
-        };
+        let late = |effect: &Effect| matches!(effect, Effect::Decided { verdict: Verdict::Late, row, .. } if *row == number);
         let late = self.effects.iter().any(late);
         if late && let Some(id) = self.ids.get(number as usize) {
             give(json!({ "late": { "side": side.name(), "id": id } }));

@@ -196,8 +196,7 @@ impl FlinkSql {
         self.state.settle(firing, watermark, &self.plan).map_err(|time| {
             // Rule B12.
             StateError(format!(
-                "Flink SQL would never return from this watermark: the cleanup timer of a row near the largest time wraps to {time}, finds the row alive and registers itself again; give it no times above {}",
-                i64::MAX.saturating_sub(self.size[0].max(self.size[1])).saturating_sub(self.settings.min_cleanup).saturating_sub(1)
+                "Flink SQL would never return from this watermark: so near the largest time the arithmetic wraps, the cleanup timer finds its row alive and registers itself again, at {time}, which has passed; keep times further from the largest than the interval and min-cleanup"
             ))
         })
     }

@@ -127,7 +127,7 @@ impl Index {
 
     /// Walks the rows of a key that has few, in no order; `false` if it has many.
     #[inline]
-    pub fn walk(&self, found: Found, slab: &Slab, mut give: impl FnMut(SlotId, &Slot)) -> bool {
+    pub fn walk(found: Found, slab: &Slab, mut give: impl FnMut(SlotId, &Slot)) -> bool {
         let mut id = found.0;
         if id & GROUP != 0 {
             return false;

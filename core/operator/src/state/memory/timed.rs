@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 use super::super::{Delta, Due, Row, StateError};
 use super::calendar::{Calendar, Timer};
-use super::index::Found;
+use super::index::{Found, Index, tag};
 use super::rows::Rows;
 use super::slot::{GHOST, NIL, Slot, SlotId, TIMED};
 use crate::key::Key;
@@ -162,7 +162,7 @@ impl Timed {
     #[inline]
     fn within(&self, found: Found, input: InputIndex, reach: Reach, out: &mut Vec<SlotId>) {
         let Rows { slab, index, .. } = &self.rows;
-        let walked = index.walk(found, slab, |id, slot| {
+        let walked = Index::walk(found, slab, |id, slot| {
             if slot.input == input && reach.has(slot.time) && !slot.ghost() {
                 out.push(id);
             }
@@ -188,7 +188,7 @@ impl Timed {
     #[inline]
     fn timed(&self, found: Found, inputs: [InputIndex; 2]) -> [Option<SlotId>; 2] {
         let mut timed = [None; 2];
-        let walked = self.rows.index.walk(found, &self.rows.slab, |id, slot| {
+        let walked = Index::walk(found, &self.rows.slab, |id, slot| {
             if slot.timed() {
                 timed[usize::from(slot.input != inputs[0])] = Some(id);
             }
@@ -264,7 +264,7 @@ impl Timed {
             self.ghosts += 1;
             return;
         }
-        let tag = super::index::tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
+        let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
         self.take(id, tag);
     }
 
@@ -360,7 +360,7 @@ impl Timed {
                 first = first.min((state_order(slot.time), slot.arrival, id));
             }
         };
-        if !index.walk(found, slab, &mut see) {
+        if !Index::walk(found, slab, &mut see) {
             let row = |id: SlotId| !slab.get(id).ghost();
             for range in [(above, -1), (above.max(0), i64::MAX)] {
                 if let Some(id) = index.first_between(found, input, range, row) {
