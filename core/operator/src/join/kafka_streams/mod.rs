@@ -111,8 +111,8 @@ impl KafkaStreams {
         if self.shared.settings.max_task_idle.is_none() {
             return Ok(());
         }
-        let tasks = self.tasks.iter_mut().flatten();
-        tasks.map(|task| task.drain(&mut self.shared, now, out)).collect()
+        let mut tasks = self.tasks.iter_mut().flatten();
+        tasks.try_for_each(|task| task.drain(&mut self.shared, now, out))
     }
 
     /// Which records made `dropped-records-total` grow since the last call, in

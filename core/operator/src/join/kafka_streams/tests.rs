@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::task::Task;
 use super::*;
-use crate::join::{Operator, Reason, Watermarks};
+use crate::join::{Operator, Reason, Reason as R, Watermarks};
 use crate::key::{Key, KeyValue};
 use crate::pipeline::{Join, Kind, LatePolicy, OutputTime, Released, Secondary, Semantics};
 use crate::state::Due;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, Verdict as V};
 
 const LEFT: u8 = 0;
 const RIGHT: u8 = 1;
@@ -251,7 +251,6 @@ fn verdicts_say_what_kafka_streams_did() {
         feed(&mut join, 0, row(input, key, time, arrival as u64), &mut out);
     }
     let told = verdicts(&out);
-    use {Reason as R, Verdict as V};
     let expected = [
         (0, V::Unmatched, R::Padded, 10),
         (1, V::Joined, R::PaddedAndJoined, 2),
@@ -299,8 +298,8 @@ fn every_row_is_decided_once_and_leaves_when_time_has_gone_on() {
         for row in 0..80 {
             assert!(told.contains_key(&row), "row {row}, {settings:?}");
         }
-        let gone = |row| matches!(row, Effect::Removed { row } if row < 80);
-        assert_eq!(out.iter().cloned().filter(|e| gone(e.clone())).count(), 80);
+        let gone = |row: &&Effect| matches!(row, Effect::Removed { row } if *row < 80);
+        assert_eq!(out.iter().filter(gone).count(), 80);
         assert!(join.size().0 <= 12, "{settings:?}");
     }
 }
