@@ -166,8 +166,8 @@ fn keep(
     control: &Control,
 ) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
-    let judged = pipeline.join.late == LatePolicy::Join
-        || pipeline.join.semantics != Semantics::Clean;
+    let judged =
+        pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
     let mut sink = if judged {
         Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?))
     } else {
