@@ -12,6 +12,7 @@ mod driver;
 mod hunt;
 mod planted;
 mod random;
+mod reach;
 mod shrink;
 mod trace;
 
