@@ -14,7 +14,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use feed::{DISORDER, Feed, INTERVAL, Keys, cpu, pipeline, run};
 use joinscope_operator::join::Operator as _;
 use joinscope_operator::join::clean::Clean;
-use joinscope_operator::pipeline::{Emit, Kind, Secondary, WatermarkSpec};
+use joinscope_operator::pipeline::{Emit, Kind, Secondary, Semantics, WatermarkSpec};
 use joinscope_operator::watermark::{Tracker, TrackerInput};
 
 fn clean(c: &mut Criterion) {

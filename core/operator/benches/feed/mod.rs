@@ -9,7 +9,7 @@ use joinscope_operator::join::{Effect, Operator, Watermarks};
 use joinscope_operator::key::{Key, KeyValue};
 use joinscope_operator::pipeline::{
     Delivery, Emit, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, Kind,
-    LatePolicy, OutputTime, Pipeline, Secondary, Semantics, WatermarkSpec,
+    LatePolicy, OutputTime, Pipeline, Released, Secondary, Semantics, WatermarkSpec,
 };
 use joinscope_operator::state::Row;
 
