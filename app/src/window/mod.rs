@@ -28,6 +28,7 @@ mod panel;
 mod panels;
 mod range;
 mod renderer;
+mod ruler;
 mod running;
 mod selection;
 mod session;

@@ -1,9 +1,13 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
+pub mod causality;
 pub mod inspector;
+pub mod late;
 pub mod outputs;
 pub mod records;
+mod selected;
 pub mod sources;
+pub mod timeline;
 pub mod watermarks;
 
 use egui::Ui;
@@ -20,6 +24,9 @@ pub struct Panels {
     pub outputs: outputs::Outputs,
     pub inspector: inspector::Inspector,
     pub watermarks: watermarks::Watermarks,
+    pub timeline: timeline::Timeline,
+    pub late: late::Late,
+    pub causality: causality::Causality,
     pub sources: Sources,
     pub books: Books,
 }
@@ -33,6 +40,9 @@ impl Panels {
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
             Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
+            Panel::Timeline => self.timeline.show(ui, tabs, cx),
+            Panel::Late => self.late.show(ui, tabs, cx),
+            Panel::Causality => self.causality.show(ui, tabs, cx),
             // Sources stands at the window's side and needs more of it.
             Panel::Sources => false,
         }

@@ -100,4 +100,7 @@ pub mod icon {
     pub const RECORDS: &str = "\u{e476}";
     pub const OUTPUTS: &str = "\u{ed3e}";
     pub const INSPECTOR: &str = "\u{e2ce}";
+    pub const TIMELINE: &str = "\u{e150}";
+    pub const LATE: &str = "\u{e19a}";
+    pub const CAUSALITY: &str = "\u{e278}";
 }

@@ -43,8 +43,11 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
         fonts::mono(SMALL),
         t.text,
     );
-    if let Some(hover) = hover.or_else(|| cut.then_some(figure)) {
-        response.on_hover_text(hover);
+    // What is cut is whole in the tooltip, before what else there is to say.
+    let whole = cut.then_some(figure).filter(|figure| Some(*figure) != hover);
+    let hover: Vec<&str> = whole.into_iter().chain(hover).collect();
+    if !hover.is_empty() {
+        response.on_hover_text(hover.join("\n"));
     }
 }
 

@@ -7,8 +7,11 @@ mod books;
 mod density;
 mod earlier;
 mod edges;
+mod event;
 mod fates;
+mod grouped;
 mod keys;
+mod lateness;
 mod lines;
 mod outputs;
 mod passing;
@@ -38,6 +41,9 @@ use segment::Segment;
 use tables::Tables;
 
 pub(crate) use earlier::Earlier;
+pub use event::EventSpans;
+pub use grouped::NO_GROUP;
+pub use lateness::{Levels, NEVER, Need};
 pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 
