@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::compare::{pairs, show};
+use crate::kept;
 use crate::random::{Dice, Keys, SIDES, Story};
 use crate::trace::{Trace, ours};
-use crate::kept;
 
 const TRACES: u64 = 3000;
 
