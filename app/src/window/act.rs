@@ -22,6 +22,11 @@ impl App {
         match command {
             Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
+            Command::OpenAll(paths) => {
+                self.dialog = None;
+                self.left = None;
+                self.opening.begin_all(&self.jobs, paths);
+            }
             Command::OpenSample => match opening::sample() {
                 Some(path) => self.open(path),
                 None => self.errors.add("Opening the sample", "sample-data is not where the program looks for it: beside the program, or in the current folder"),
@@ -89,9 +94,19 @@ impl App {
             Command::ClearFilter => {
                 self.panels.records.set_filter(VerdictSet::EMPTY);
                 self.panels.records.set_search(String::new());
+                // Nothing is wrong with no conditions.
+                let _ = self.panels.records.set_conditions("");
                 self.reveal();
             }
+            Command::Where(text) => match self.panels.records.set_conditions(&text) {
+                Ok(()) => self.layout.show_panel(Panel::Records),
+                Err(error) => self.errors.add("Filtering the records", error),
+            },
             Command::Copy(text) => self.ctx.copy_text(text),
+            Command::Said(place, message) => self.errors.add(place, message),
+            Command::Export(what) => self.export(what),
+            Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
+            Command::CancelExport => self.exports.at_hand = None,
         }
     }
 
@@ -134,6 +149,7 @@ impl App {
                     });
                 }
             }
+            self.opening.go_on(&self.jobs);
         }
         self.take_check();
         self.follow_run();

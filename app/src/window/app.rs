@@ -17,6 +17,7 @@ use super::cx::Cx;
 use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
+use super::exporting::Exports;
 use super::jobs::{Jobs, Slot};
 use super::layout::{Layout, Panel};
 use super::opening::Opening;
@@ -76,6 +77,7 @@ pub struct App {
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
     pub(super) browsing: Browsing,
+    pub(super) exports: Exports,
     pub(super) commands: Vec<Command>,
     pub(super) only: Option<Panel>,
     hover: Option<u64>,
@@ -124,6 +126,7 @@ impl App {
             seeking: None,
             dialog: None,
             browsing: Browsing::new(start.browse),
+            exports: Exports::default(),
             commands: Vec::new(),
             only: start.only,
             hover: None,
@@ -146,6 +149,7 @@ impl App {
             || self.checking.is_open()
             || self.seeking.is_some()
             || self.running.is_some()
+            || self.exports.is_busy()
             || !self.commands.is_empty()
     }
 
@@ -184,6 +188,7 @@ impl App {
             self.commands.extend(command::pressed(ctx));
         }
         self.take_drops(ctx);
+        self.take_exports(ctx);
         if let Some(path) = self.browsing.taken() {
             self.commands.push(Command::Open(path));
         }
@@ -198,7 +203,9 @@ impl App {
     fn take_drops(&mut self, ctx: &Context) {
         let dropped: Vec<PathBuf> =
             ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
-        self.commands.extend(dropped.into_iter().map(Command::Open));
+        if !dropped.is_empty() {
+            self.commands.push(Command::OpenAll(dropped));
+        }
     }
 
     fn save_session(&mut self, ctx: &Context) {
@@ -313,6 +320,7 @@ impl App {
         tabs: &super::layout::Tabs,
         hovers: &mut Option<u64>,
     ) -> bool {
+        self.exports.note_place(panel, ui.available_rect_before_wrap());
         let times = self.times();
         let mut panels = std::mem::take(&mut self.panels);
         let mut cx = Cx {

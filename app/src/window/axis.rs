@@ -99,6 +99,17 @@ impl Axis {
         self.from.saturating_add((part * self.span()).round() as i64)
     }
 
+    /// The arrival at a screen position that may lie outside the axis.
+    #[must_use]
+    pub fn arrival_beyond(&self, x: f32, clock: &ClockMap) -> f64 {
+        let part = f64::from((x - self.left) / self.width);
+        let value = self.from as f64 + part * self.span();
+        match self.scale {
+            Scale::Arrival => value,
+            Scale::ArrivalTime => clock.arrival(value),
+        }
+    }
+
     /// The arrival at a screen position.
     #[must_use]
     pub fn arrival(&self, x: f32, clock: &ClockMap) -> Arrival {
@@ -108,6 +119,21 @@ impl Axis {
             Scale::ArrivalTime => clock.arrival(value as f64).round().max(0.0) as u64,
         }
     }
+}
+
+/// The view moved by `by` arrivals, as wide as before, within `len` arrivals;
+/// `None`: all of them are in sight.
+#[must_use]
+pub fn moved(view: (Arrival, Arrival), by: f64, len: u64) -> Option<(Arrival, Arrival)> {
+    let last = len.saturating_sub(1);
+    let wide = view.1.saturating_sub(view.0).min(last);
+    if wide >= last {
+        return None;
+    }
+    // At least one record, also where a point is less than that.
+    let by = if by > 0.0 { by.max(1.0) } else { by.min(-1.0) };
+    let from = (view.0 as f64 + by).round().clamp(0.0, (last - wide) as f64) as u64;
+    Some((from, from + wide))
 }
 
 /// The view made `factor` times as wide around `at`, within `len` arrivals.
@@ -150,5 +176,14 @@ mod tests {
         assert!(view.0 <= 251 && view.1 >= 749 && view.0 >= 249 && view.1 <= 751);
         assert_eq!(zoomed(view, 500, 4.0, 1000), None);
         assert_eq!(zoomed((10, 18), 12, 0.1, 1000), Some((10, 18)));
+    }
+
+    #[test]
+    fn moving_keeps_the_width_and_stops_at_the_ends() {
+        assert_eq!(moved((100, 199), 50.0, 1000), Some((150, 249)));
+        assert_eq!(moved((100, 199), -0.2, 1000), Some((99, 198)));
+        assert_eq!(moved((100, 199), -500.0, 1000), Some((0, 99)));
+        assert_eq!(moved((100, 199), 5000.0, 1000), Some((900, 999)));
+        assert_eq!(moved((0, 999), 10.0, 1000), None);
     }
 }

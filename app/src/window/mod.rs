@@ -13,13 +13,17 @@ mod cx;
 mod dialogs;
 mod doc;
 mod errors;
+mod export;
+mod exporting;
 mod frame;
 mod headless;
 mod jobs;
 mod layout;
+mod listing;
 mod opening;
 mod panels;
 mod renderer;
+mod ruler;
 mod running;
 mod selection;
 mod settings;
@@ -31,6 +35,14 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_drops;
+#[cfg(test)]
+mod tests_following;
+#[cfg(test)]
+mod tests_pictures;
+#[cfg(test)]
+mod tests_shapes;
 mod text;
 mod theme;
 mod times;

@@ -3,6 +3,7 @@
 //! sends its backlog; three records cannot be read.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
 use joinscope_core::engine::Control;
@@ -154,6 +155,27 @@ impl Feed {
     pub fn run(&self) -> PathBuf {
         self.folder.path().join("run")
     }
+}
+
+/// The shipped sample, run: the incident that pictures are drawn of.
+pub fn sample_run() -> &'static Path {
+    static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, run) = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sample = sample.join("sample-data/feed");
+        let order = RunOrder {
+            file: "feed.toml".to_owned(),
+            text: std::fs::read_to_string(sample.join("feed.toml")).unwrap(),
+            overrides: Vec::new(),
+            recording: Recording::open(&sample.join("feed.mcap")).unwrap(),
+            out: Some(folder.path().join("run")),
+        };
+        execute(&order, &Control::new(), &|_| {}).unwrap();
+        let run = folder.path().join("run");
+        (folder, run)
+    });
+    run
 }
 
 /// Keeps a feed on disk to look at: `JOINSCOPE_KEEP_FEED=DIR cargo test keep_feed`.

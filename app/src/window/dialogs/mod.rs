@@ -3,14 +3,16 @@
 mod about;
 mod check;
 mod errors;
+mod export;
 mod open;
 
 use egui::{Context, Frame, Id, Modal, Ui};
 
+pub use export::ExportDialog;
 pub use open::OpenDialog;
 
 use super::app::App;
-use super::command::Command;
+use super::command::{Command, Export};
 use super::settings::Settings;
 use super::theme::{TEXT, Tokens, fonts};
 use super::widgets::{button, text};
@@ -20,6 +22,9 @@ pub enum Dialog {
     Open(OpenDialog),
     Errors,
     About,
+    Export(ExportDialog),
+    /// The file of an export is there already.
+    Replace(Export, std::path::PathBuf),
     /// Something that was asked for did not happen.
     Failed {
         title: String,
@@ -46,6 +51,8 @@ impl App {
             Dialog::Open(open) => open.show(self, ctx),
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
+            Dialog::Export(export) => export.show(self, ctx),
+            Dialog::Replace(what, path) => export::replace(self, ctx, *what, path),
             Dialog::Failed { title, message } => failed(ctx, title, message),
         };
         if !close && self.dialog.is_none() {

@@ -91,4 +91,8 @@ pub mod icon {
     pub const WARNING: &str = "\u{e4e0}";
     pub const RETRY: &str = "\u{e038}";
     pub const FILTER: &str = "\u{e266}";
+    pub const SORTED_UP: &str = "\u{e13c}";
+    pub const SORTED_DOWN: &str = "\u{e136}";
+    pub const COLUMNS: &str = "\u{e546}";
+    pub const EXPORT: &str = "\u{e20c}";
 }

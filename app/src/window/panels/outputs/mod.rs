@@ -1,52 +1,115 @@
-//! The outputs table: the joined rows, in output order.
+//! The outputs table: the joined rows, in output order, filtered, searched and
+//! sorted; its columns are the user's choice.
 
 mod ask;
+mod columns;
+mod draw;
+mod export;
 
-use egui::{Align, Ui};
-use joinscope_core::engine::step::OutputKind;
+use egui::Ui;
 
-use self::ask::{Line, Page, Question};
-use super::failed;
+use self::ask::{Kinds, Page, Question, Sorted, Source};
+use self::columns::Col;
+pub use self::draw::{kind_name, labels};
+use super::tools::{self, Typed};
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
-use crate::window::jobs::{DIM_AFTER, Slot};
-use crate::window::layout::{Panel, Tabs};
-use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, RowCells, Table, empty};
-use crate::window::text::{elide_apart, line, thousands};
+use crate::window::jobs::Slot;
+use crate::window::layout::Tabs;
+use crate::window::listing::Listing;
+use crate::window::panel::Panel;
+use crate::window::table::Table;
 
 /// The panel's state.
-#[derive(Default)]
 pub struct Outputs {
     table: Table,
     page: Slot<Question, Page>,
+    listing: Listing<Source>,
+    kinds: Kinds,
+    search: String,
+    /// The search as it is typed.
+    typed: String,
+    conditions: String,
+    asked: Typed,
+    sort: Option<Sorted>,
+    columns: Vec<Col>,
+    /// Fields of the outputs in sight, while the user chooses.
+    fields: Vec<String>,
+    choosing: bool,
+    path: String,
+    /// An output that waits to be brought into sight.
+    reveal: Option<u64>,
+    copy: Slot<(u64, u64), String>,
+    copying: bool,
 }
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
+impl Default for Outputs {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            page: Slot::default(),
+            listing: Listing::default(),
+            kinds: Kinds::default(),
+            search: String::new(),
+            typed: String::new(),
+            conditions: String::new(),
+            asked: Typed::default(),
+            sort: None,
+            columns: Col::FIRST.to_vec(),
+            fields: Vec::new(),
+            choosing: false,
+            path: String::new(),
+            reveal: None,
+            copy: Slot::default(),
+            copying: false,
+        }
+    }
 }
-
-const COLUMNS: [Column; 7] = [
-    column("Output", 76.0, Align::Max),
-    column("Arrival", 76.0, Align::Max),
-    column("Time", 100.0, Align::Min),
-    column("Kind", 80.0, Align::Min),
-    column("Key", 110.0, Align::Min),
-    column("Records", 0.0, Align::Min),
-    column("Labels", 130.0, Align::Min),
-];
 
 impl Outputs {
     /// Brings an output into sight.
     pub fn reveal(&mut self, n: u64) {
-        self.table.reveal(n);
+        self.reveal = Some(n);
+    }
+
+    fn source(&self, cx: &Cx<'_>) -> Source {
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Source {
+            revision: cx.doc.revision,
+            kinds: self.kinds,
+            search: some(&self.search),
+            conditions: some(&self.conditions),
+            sort: self.sort.clone(),
+        }
+    }
+
+    fn clear_filter(&mut self) {
+        self.kinds = Kinds::default();
+        self.search.clear();
+        self.typed.clear();
+        self.conditions.clear();
+        self.asked = Typed::default();
+        self.table.top();
     }
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
-        let len = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
-        let sentence = thousands(len);
+        let source = self.source(cx);
+        match &cx.doc.run {
+            Some(doc) if source.is_listed() => {
+                let (run, order) = (doc.run.clone(), source.clone());
+                self.listing.ask(cx.jobs, &source, move |report| ask::list(&run, &order, report));
+            }
+            _ => self.listing.clear(),
+        }
+        self.copied(cx);
+        if labels(0, cx).is_empty() {
+            self.columns.retain(|c| *c != Col::Labels);
+        }
+        let all = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
+        let len = if source.is_listed() { self.listing.len() } else { all };
+        let sentence = draw::sentence(self, &source, len, all);
         let title = Title {
             panel: Panel::Outputs,
             text: Panel::Outputs.title(),
@@ -55,120 +118,55 @@ impl Outputs {
             tabs,
         };
         let mut commands = Vec::new();
-        let dragged = panel(ui, &title, &mut commands, |_, _| {}, |ui, _| self.body(ui, cx, len));
+        let chips = f32::from(u8::from(!self.conditions.is_empty())) * 190.0
+            + f32::from(u8::from(!self.kinds.is_empty())) * 130.0;
+        let beside = ui.available_width() > tools::title_width(tabs) + 330.0 + chips;
+        let some = all > 0;
+        let this = std::cell::RefCell::new(&mut *self);
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, commands| {
+                if some && beside {
+                    draw::controls(&mut this.borrow_mut(), ui, commands);
+                }
+            },
+            |ui, commands| {
+                let this = &mut this.borrow_mut();
+                if some && !beside {
+                    tools::bar(ui, |ui| draw::controls(this, ui, commands));
+                }
+                draw::body(this, ui, cx, &source, len);
+            },
+        );
         cx.commands.append(&mut commands);
         dragged
     }
 
-    fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, len: u64) {
-        if len == 0 {
-            let next = if cx.doc.in_progress {
-                "They appear as soon as the run has published its first segment"
-            } else {
-                "No record matched: the verdicts in the records table say why"
-            };
-            empty(ui, "No output", next);
-            return;
-        }
-        let mut columns = COLUMNS;
-        let (first, last) = cx.clock.range().unwrap_or_default();
-        if cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12 {
-            columns[2].width += 80.0;
-        }
-        let sample = labels(0, cx);
-        // As wide as what stands in it, within reason.
-        columns[6].width = (sample.chars().count() as f32 * 7.4).clamp(60.0, 320.0);
-        let columns = if sample.is_empty() { &columns[..6] } else { &columns[..] };
-        let laid = self.table.lay_out(ui, "Outputs", columns, len);
-        let lines = match self.ask(cx, &laid.rows) {
-            Ok(lines) => lines,
-            Err(error) => {
-                if failed(ui, &error) {
-                    self.page.again();
-                }
-                return;
-            }
+    /// Sorts by a column: first ascending, then descending, then as it was.
+    fn sort_by(&mut self, column: usize) {
+        let Some(by) = self.columns.get(column).and_then(Col::sorts_by) else { return };
+        self.sort = match self.sort.take() {
+            Some(s) if s.by == by && s.descending => None,
+            Some(s) if s.by == by => Some(Sorted { by, descending: true }),
+            _ if by == ask::By::Number => Some(Sorted { by, descending: true }),
+            _ => Some(Sorted { by, descending: false }),
         };
-        if self.page.is_stale() {
-            ui.multiply_opacity(0.6);
-        }
-        if self.page.is_open() {
-            ui.ctx().request_repaint_after(DIM_AFTER);
-        }
-        let keys: Vec<String> = lines.1.iter().map(|l| line(&l.key).into_owned()).collect();
-        let keys = elide_apart(&keys, laid.chars(ui, 4));
-        let cells: Vec<RowCells> =
-            lines.1.iter().zip(keys).map(|(l, key)| cells(l, key, cx)).collect();
-        let events =
-            self.table.paint(ui, &laid, |n| cells.get(n.checked_sub(lines.0)? as usize).cloned());
-        let clicked = events.clicked.and_then(|n| lines.1.get(n.checked_sub(lines.0)? as usize));
-        if let Some(line) = clicked {
-            let selection = Some(Selection::Output(line.output.n));
-            cx.commands.push(Command::Select(selection, Some(line.output.at)));
-        }
+        self.table.top();
     }
 
-    /// First line read, and the lines.
-    fn ask(
-        &mut self,
-        cx: &Cx<'_>,
-        seen: &std::ops::Range<u64>,
-    ) -> Result<(u64, Vec<Line>), String> {
-        let Some(doc) = &cx.doc.run else { return Ok((0, Vec::new())) };
-        let first = seen.start.saturating_sub(10) / 10 * 10;
-        let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
-        let question = Question { revision: cx.doc.revision, first, count };
+    fn copy_output(&mut self, cx: &Cx<'_>, n: u64) {
+        let Some(doc) = &cx.doc.run else { return };
         let run = doc.run.clone();
-        self.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
-        let Some(answer) = self.page.answer() else { return Ok((0, Vec::new())) };
-        match &answer.result {
-            Ok(page) => Ok((answer.question.first, page.lines.clone())),
-            Err(error) => Err(error.clone()),
+        self.copying = true;
+        self.copy.again();
+        self.copy.ask(cx.jobs, (cx.doc.revision, n), move |(_, n)| ask::as_json(&run, *n));
+    }
+
+    fn copied(&mut self, cx: &mut Cx<'_>) {
+        if let Some(command) = tools::copied(&mut self.copy, &mut self.copying) {
+            cx.commands.push(command);
         }
     }
-}
-
-/// A kind in a word.
-#[must_use]
-pub fn kind_name(kind: OutputKind, correction: u32) -> &'static str {
-    match (kind, correction) {
-        (OutputKind::Pair, _) => "pair",
-        (OutputKind::Pad, _) => "with nulls",
-        (OutputKind::Example, 0) => "example",
-        (OutputKind::Example, _) => "correction",
-    }
-}
-
-fn cells(line: &Line, key: String, cx: &Cx<'_>) -> RowCells {
-    let o = &line.output;
-    let kind = kind_name(o.kind, o.correction);
-    let records = line.records.join(" + ");
-    RowCells {
-        name: format!("output {}, {kind}, {}", o.n, line.records.join(", ")),
-        cells: vec![
-            Cell::Mono(thousands(o.n)),
-            Cell::Mono(thousands(o.at)),
-            Cell::Mono(cx.times.exact(o.time)),
-            Cell::Words(kind.to_owned()),
-            Cell::Mono(key),
-            Cell::Mono(records),
-            Cell::Mono(labels(o.labels, cx)),
-        ],
-        selected: cx.selection == Some(Selection::Output(o.n)),
-        hovered: false,
-        dimmed: o.at > cx.cursor.at(),
-    }
-}
-
-/// `like = 1, share = 0`.
-#[must_use]
-pub fn labels(mask: u64, cx: &Cx<'_>) -> String {
-    let examples = cx.doc.pipeline.as_ref().and_then(|p| p.pipeline.examples.as_ref());
-    let named = examples.map(|e| e.labels.as_slice()).unwrap_or_default();
-    let parts: Vec<String> = named
-        .iter()
-        .enumerate()
-        .map(|(i, label)| format!("{} = {}", label.name, mask >> i & 1))
-        .collect();
-    parts.join(", ")
 }

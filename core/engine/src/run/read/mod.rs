@@ -4,17 +4,21 @@
 //! [`super::bench_questions`].
 
 mod books;
+mod column;
 mod density;
 mod earlier;
 mod edges;
+mod effects;
 mod fates;
 mod keys;
 mod lines;
+mod offsets;
 mod outputs;
 mod passing;
 mod rows;
 mod search;
 mod segment;
+mod state;
 mod tables;
 mod verdicts;
 mod watermarks;

@@ -20,7 +20,7 @@ use crate::run::manifest::SegmentRef;
 use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, merge, over_lanes};
 use crate::run::summary::{
     CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH, PackedKey,
-    REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
+    COLD_WIDTH, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
 };
 
 use super::lanes::SegmentRows;
@@ -367,7 +367,12 @@ impl Index {
                 &s.bytes.to_le_bytes(),
             ])
         });
-        self.entries(Section::State, state)
+        self.entries(Section::State, state)?;
+        let cold = open.state.iter().any(|s| s.cold > 0);
+        let cold = open.state.iter().filter(|_| cold).map(|s| {
+            join::<COLD_WIDTH>(&[&s.arrival.to_le_bytes(), &s.cold.to_le_bytes()])
+        });
+        self.entries(Section::Cold, cold)
     }
 
     fn offsets(&mut self, open: &mut Open, summary: &mut Summary) -> std::io::Result<()> {
