@@ -3,13 +3,15 @@
 pub mod inspector;
 pub mod outputs;
 pub mod records;
+pub mod sources;
 pub mod watermarks;
 
 use egui::Ui;
 
+use self::sources::{Books, Sources};
 use super::cx::Cx;
-use super::layout::{Panel, Tabs};
-use super::sources::{Books, Sources};
+use super::layout::Tabs;
+use super::panel::Panel;
 
 /// All panels of what is open.
 #[derive(Default)]

@@ -91,4 +91,13 @@ pub mod icon {
     pub const WARNING: &str = "\u{e4e0}";
     pub const RETRY: &str = "\u{e038}";
     pub const FILTER: &str = "\u{e266}";
+    pub const CHECK: &str = "\u{e182}";
+    pub const BOOKMARK: &str = "\u{e0ea}";
+    pub const LOOP: &str = "\u{e3f6}";
+    pub const SEARCH: &str = "\u{e30c}";
+    pub const SOURCES: &str = "\u{e710}";
+    pub const WATERMARKS: &str = "\u{e802}";
+    pub const RECORDS: &str = "\u{e476}";
+    pub const OUTPUTS: &str = "\u{ed3e}";
+    pub const INSPECTOR: &str = "\u{e2ce}";
 }

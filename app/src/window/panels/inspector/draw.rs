@@ -219,7 +219,7 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
             if link(ui, &format!("output {}", thousands(o.n))).clicked() {
                 let selection = Some(Selection::Output(o.n));
                 cx.commands.push(Command::Select(selection, Some(o.at)));
-                cx.commands.push(Command::ShowPanel(crate::window::layout::Panel::Outputs));
+                cx.commands.push(Command::ShowPanel(crate::window::panel::Panel::Outputs));
             }
             let labels = labels(o.labels, cx);
             let epoch = format!("epoch {}", thousands(o.epoch));

@@ -2,6 +2,8 @@
 
 mod ask;
 mod draw;
+#[cfg(test)]
+mod tests;
 
 use egui::Ui;
 use joinscope_core::run::VerdictSet;
@@ -10,7 +12,8 @@ use self::ask::{Found, Page, Question, Source};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
-use crate::window::layout::{Panel, Tabs};
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::Table;
 

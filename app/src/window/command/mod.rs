@@ -1,0 +1,148 @@
+//! The window's one list of commands: buttons, shortcuts, drops and tests act
+//! through it, and nothing else changes what is open, the cursor or the
+//! selection.
+
+mod catalogue;
+mod destination;
+mod keys;
+
+use std::path::PathBuf;
+
+pub use catalogue::{Asked, Does, Entry, entries, suggestions};
+pub use destination::destination;
+pub use keys::{bindings, pressed, shortcut_text};
+
+use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::record::{Arrival, RecordName};
+
+use crate::window::axis::Scale;
+use crate::window::cursor::Speed;
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::theme::ThemeChoice;
+use crate::window::times::Zone;
+
+/// One thing that the user can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Shows the dialog that opens files.
+    ShowOpen,
+    /// Opens a recording (.mcap), a pipeline (.toml) or a run folder.
+    Open(PathBuf),
+    /// Opens the sample that ships.
+    OpenSample,
+    /// Closes what is in front.
+    Close,
+    /// Closes the one at this place of what is open.
+    CloseOpen(usize),
+    /// Brings the next of what is open to the front.
+    NextOpen(Direction),
+    /// Opens again what the last session had open.
+    Continue,
+    /// Restores the session that did not end, or forgets it.
+    Restore(bool),
+    /// Chooses the recording that the pipeline at hand runs over.
+    UseRecording(PathBuf),
+    /// Runs the pipeline at hand over the recording at hand, with settings
+    /// changed as `path = value`. Asks first where the check says no.
+    Run(Vec<(String, String)>),
+    /// Runs a pipeline as it was edited, with these overrides and no others.
+    RunEdited {
+        file: String,
+        text: String,
+        overrides: Vec<(String, String)>,
+    },
+    /// The form and the TOML of the pipeline at hand.
+    EditPipeline,
+    /// Runs although the check says no.
+    RunAnyway,
+    /// Forgets the run that was about to start.
+    DoNotRun,
+    CancelRun,
+    ToggleTheme,
+    Theme(ThemeChoice),
+    /// Of the whole window, percent.
+    ScaleTo(u16),
+    ShowSettings,
+    /// MiB that the answers of the open run may take.
+    CacheMemory(u32),
+    /// MiB of state that a run of the window keeps in memory.
+    RunMemory(u32),
+    ResetSettings,
+    Zoom(i8),
+    /// Every command, to search.
+    ShowPalette,
+    /// The palette, at a question.
+    Ask(Asked),
+    /// Every command that has a shortcut.
+    ShowShortcuts,
+    ShowErrors,
+    ShowAbout,
+    /// Shows a panel, before its neighbours.
+    ShowPanel(Panel),
+    /// Takes back the last change of layout.
+    Undo,
+    Redo,
+    ResetLayout,
+    SaveLayout(String),
+    UseLayout(String),
+    RenameLayout(String, String),
+    DeleteLayout(String),
+    HidePanel(Panel),
+    /// Hides a panel that is in sight, shows any other.
+    TogglePanel(Panel),
+    Quit,
+
+    GoTo(Arrival),
+    Step(i64),
+    Start,
+    End,
+    TogglePlay,
+    Speed(Speed),
+    Zone(Zone),
+    /// The clock of the time axes and of the clock bar.
+    Scale(Scale),
+    /// The clock bar shows event time: the join's event-time watermark.
+    EventTimeClock,
+    /// To the next row with such a verdict, selecting it.
+    Next(VerdictSet, Direction),
+    /// Shows this range of arrivals on every time axis; `None`: all.
+    View(Option<(Arrival, Arrival)>),
+
+    /// Marks the arrivals between these two, both in.
+    SetRange(Arrival, Arrival),
+    ClearRange,
+    /// The range begins at the cursor.
+    RangeFromHere,
+    /// The range ends at the cursor.
+    RangeToHere,
+    /// Playing goes round the range, or no longer.
+    Loop(bool),
+    /// Tables show only what is in the range, or all.
+    FilterToRange(bool),
+
+    /// Asks for a note to the bookmark at the cursor, or to this one.
+    EditBookmark(Option<u64>),
+    /// A bookmark at the cursor, with a note.
+    AddBookmark(String),
+    SetNote(u64, String),
+    RemoveBookmark(u64),
+    /// The cursor goes to a bookmark.
+    GoToBookmark(u64),
+    NextBookmark(Direction),
+
+    /// Selects; the cursor goes to the arrival where one is given.
+    Select(Option<Selection>, Option<Arrival>),
+    /// Selects a record by its name, in every input that took it: the first.
+    SelectRecord(RecordName),
+    Back,
+    Forward,
+
+    /// Shows only such verdicts in the records table.
+    Filter(VerdictSet),
+    /// Shows only records whose key or name contains this.
+    Search(String),
+    /// Shows what hides the selection: all.
+    ClearFilter,
+    Copy(String),
+}
