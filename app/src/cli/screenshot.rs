@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use joinscope_operator::record::{Arrival, RecordName};
 
@@ -17,8 +18,9 @@ use crate::window::{NoPicture, Panel, Picture, picture};
 pub struct Screenshot {
     /// A run folder, a recording or a pipeline
     run: PathBuf,
-    #[arg(long, value_enum, default_value = "all")]
-    panel: PanelName,
+    /// One panel alone, or the whole window
+    #[arg(long, default_value = ALL, value_parser = which())]
+    panel: Which,
     #[arg(short, long, value_name = "PNG")]
     output: PathBuf,
     #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = size)]
@@ -33,14 +35,15 @@ pub struct Screenshot {
     select: Option<RecordName>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum PanelName {
-    All,
-    Sources,
-    Watermarks,
-    Records,
-    Outputs,
-    Inspector,
+const ALL: &str = "all";
+
+/// One panel, or all.
+#[derive(Clone, Copy)]
+struct Which(Option<Panel>);
+
+fn which() -> impl TypedValueParser<Value = Which> {
+    let names = Panel::ALL.into_iter().map(|p| p.about().name);
+    PossibleValuesParser::new([ALL].into_iter().chain(names)).map(|name| Which(name.parse().ok()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,18 +68,10 @@ fn size(text: &str) -> Result<(u32, u32), String> {
 
 /// Runs the verb.
 pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
-    let panel = match args.panel {
-        PanelName::All => None,
-        PanelName::Sources => Some(Panel::Sources),
-        PanelName::Watermarks => Some(Panel::Watermarks),
-        PanelName::Records => Some(Panel::Records),
-        PanelName::Outputs => Some(Panel::Outputs),
-        PanelName::Inspector => Some(Panel::Inspector),
-    };
     let wanted = Picture {
         size: args.size,
         light: args.theme == Theme::Light,
-        panel,
+        panel: args.panel.0,
         at: args.at,
         select: args.select.clone(),
     };

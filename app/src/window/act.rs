@@ -7,14 +7,17 @@ use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::{App, Seek};
+use super::bookmarks::{Bookmarks, Numbering};
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
-use super::dialogs::Dialog;
+use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
-use super::layout::{Layout, Panel};
 use super::opening::{self, Opened};
+use super::panel::Panel;
 use super::panels::Panels;
+use super::range::{ArrivalRange, RangeState};
 use super::selection::{History, Place, Selection};
+use super::settings::Settings;
 use super::theme::ThemeChoice;
 
 impl App {
@@ -25,21 +28,44 @@ impl App {
             Command::OpenAll(paths) => {
                 self.dialog = None;
                 self.left = None;
-                self.opening.begin_all(&self.jobs, paths);
+                self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
             }
             Command::OpenSample => match opening::sample() {
                 Some(path) => self.open(path),
                 None => self.errors.add("Opening the sample", "sample-data is not where the program looks for it: beside the program, or in the current folder"),
             },
-            Command::Close => self.show_doc(Doc::default()),
+            Command::Close => match self.open.front() {
+                Some(front) => self.close(front),
+                None => self.show_doc(Doc::default()),
+            },
+            Command::CloseOpen(n) => self.close(n),
+            Command::NextOpen(direction) => {
+                if let Some(next) = self.open.next(direction) {
+                    self.open(next);
+                }
+            }
             Command::Restore(yes) => {
-                if let Some(session) = self.left.take().filter(|_| yes)
-                    && let Some(path) = session.open
-                {
-                    self.open(path);
+                if let Some(session) = self.left.take().filter(|_| yes) {
+                    self.restore(session);
+                }
+            }
+            Command::Continue => {
+                if let Some(session) = self.last.take() {
+                    self.restore(session);
                 }
             }
             Command::Run(sets) => self.check_then_run(sets),
+            Command::RunEdited { file, text, overrides } => {
+                self.run_edited(file, text, overrides);
+            }
+            Command::EditPipeline => {
+                let run = self.doc.run.as_ref();
+                let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
+                if let Some(pipeline) = &self.doc.pipeline {
+                    let dialog = PipelineDialog::new(pipeline, overrides);
+                    self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
+                }
+            }
             Command::RunAnyway => self.run_checked(),
             Command::DoNotRun => self.checking.forget(),
             Command::CancelRun => {
@@ -47,15 +73,55 @@ impl App {
                     running.control.cancel();
                 }
             }
-            Command::ToggleTheme => self.toggle_theme(),
-            Command::Zoom(by) => {
-                let now = self.ctx.zoom_factor();
-                let zoom = if by == 0 { 1.0 } else { (now + 0.1 * f32::from(by)).clamp(0.6, 2.0) };
-                self.ctx.set_zoom_factor(zoom);
+            Command::ToggleTheme => {
+                let dark = self.ctx.theme() == egui::Theme::Dark;
+                self.set(|s| s.theme = if dark { ThemeChoice::Light } else { ThemeChoice::Dark });
             }
+            Command::Theme(theme) => self.set(|s| s.theme = theme),
+            Command::Zoom(by) => {
+                let now = i32::from(self.settings.scale);
+                let scale = if by == 0 { 100 } else { now + 10 * i32::from(by) };
+                self.act(Command::ScaleTo(u16::try_from(scale).unwrap_or(0)));
+            }
+            Command::ScaleTo(percent) => {
+                let (least, most) = (*Settings::SCALES.start(), *Settings::SCALES.end());
+                self.set(|s| s.scale = percent.clamp(least, most));
+            }
+            Command::CacheMemory(mib) => {
+                let (least, most) = (*Settings::CACHE.start(), *Settings::CACHE.end());
+                self.set(|s| s.cache_mib = mib.clamp(least, most));
+            }
+            Command::RunMemory(mib) => {
+                let (least, most) = (*Settings::RUN.start(), *Settings::RUN.end());
+                self.set(|s| s.run_mib = mib.clamp(least, most));
+            }
+            Command::ResetSettings => self.set(|s| {
+                *s = Settings { recent: std::mem::take(&mut s.recent), ..Settings::default() };
+            }),
+            Command::ShowSettings => {
+                self.dialog = Some(Dialog::Settings(SettingsDialog::new(&self.settings)));
+            }
+            Command::Ask(asked) => self.dialog = Some(Dialog::Palette(Palette::new(Some(asked)))),
+            Command::ShowPalette => self.dialog = Some(Dialog::Palette(Palette::new(None))),
+            Command::ShowShortcuts => self.dialog = Some(Dialog::Shortcuts),
             Command::ShowErrors => self.dialog = Some(Dialog::Errors),
             Command::ShowAbout => self.dialog = Some(Dialog::About),
+            Command::Undo
+            | Command::Redo
+            | Command::ResetLayout
+            | Command::UseLayout(_)
+            | Command::SaveLayout(_)
+            | Command::RenameLayout(..)
+            | Command::DeleteLayout(_) => self.act_on_layouts(command),
             Command::ShowPanel(panel) => self.layout.show_panel(panel),
+            Command::HidePanel(panel) => self.layout.hide_panel(panel),
+            Command::TogglePanel(panel) => {
+                if self.layout.is_in_sight(panel) {
+                    self.layout.hide_panel(panel);
+                } else {
+                    self.layout.show_panel(panel);
+                }
+            }
             Command::Quit => self.ctx.send_viewport_cmd(egui::ViewportCommand::Close),
 
             Command::GoTo(at) => self.cursor.go(at),
@@ -63,14 +129,52 @@ impl App {
             Command::Start => self.cursor.go(0),
             Command::End => self.cursor.end(self.doc.in_progress),
             Command::TogglePlay => self.cursor.toggle_play(),
-            Command::Zone(zone) => {
-                self.settings.zone = zone;
-                self.save_settings();
-            }
+            Command::Zone(zone) => self.set(|s| s.zone = zone),
             Command::Speed(speed) => self.cursor.speed = speed,
-            Command::Scale(scale) => self.scale = scale,
+            Command::Scale(scale) => (self.scale, self.event_time) = (scale, false),
+            Command::EventTimeClock => self.event_time = self.doc.run.is_some(),
             Command::Next(set, direction) => self.seek_next(set, direction),
             Command::View(view) => self.view = view,
+
+            Command::SetRange(a, b) => self.mark_range(Some(ArrivalRange::between(a, b))),
+            Command::ClearRange => self.mark_range(None),
+            Command::RangeFromHere => {
+                let last = self.cursor.len().saturating_sub(1);
+                self.range.move_end(true, self.cursor.at(), last);
+            }
+            Command::RangeToHere => self.range.move_end(false, self.cursor.at(), 0),
+            Command::Loop(on) => self.range.looped = on && self.range.marked.is_some(),
+            Command::FilterToRange(on) => {
+                self.range.filters = on && self.range.marked.is_some();
+            }
+
+            Command::EditBookmark(id) => self.edit_bookmark(id),
+            Command::AddBookmark(note) => {
+                if self.cursor.len() > 0 {
+                    self.bookmarks.add(self.cursor.at(), &note);
+                    self.save_bookmarks();
+                }
+            }
+            Command::SetNote(id, note) => {
+                if self.bookmarks.set_note(id, &note) {
+                    self.save_bookmarks();
+                }
+            }
+            Command::RemoveBookmark(id) => {
+                if self.bookmarks.remove(id) {
+                    self.save_bookmarks();
+                }
+            }
+            Command::GoToBookmark(id) => {
+                if let Some(bookmark) = self.bookmarks.get(id) {
+                    self.cursor.go(bookmark.at);
+                }
+            }
+            Command::NextBookmark(direction) => {
+                if let Some(next) = self.bookmarks.next(self.cursor.at(), direction) {
+                    self.cursor.go(next.at);
+                }
+            }
 
             Command::Select(selection, at) => self.select(selection, at),
             Command::SelectRecord(name) => self.seek_named(name),
@@ -110,25 +214,88 @@ impl App {
         }
     }
 
+    fn mark_range(&mut self, range: Option<ArrivalRange>) {
+        let len = self.cursor.len();
+        self.range.mark(range.and_then(|r| r.within(len)));
+    }
+
+    fn edit_bookmark(&mut self, id: Option<u64>) {
+        if self.cursor.len() == 0 {
+            return;
+        }
+        let there = match id {
+            Some(id) => self.bookmarks.get(id),
+            None => self.bookmarks.list().iter().find(|b| b.at == self.cursor.at()),
+        };
+        self.dialog = Some(Dialog::bookmark(there, self.cursor.at()));
+        // It would play away from what is written about.
+        self.cursor.go(self.cursor.at());
+    }
+
+    fn save_bookmarks(&self) {
+        if let Some(places) = &self.places {
+            self.bookmarks.save(places, &self.saver);
+        }
+    }
+
+    /// Reads the bookmarks of what is open; those of the same arrivals stay.
+    fn read_bookmarks(&mut self) {
+        let wanted = Numbering::of(&self.doc);
+        if self.bookmarks.numbering() == wanted.as_ref() {
+            return;
+        }
+        self.bookmarks = Bookmarks::of(wanted.clone());
+        self.range = RangeState::default();
+        let places = self.places.clone();
+        self.reading.ask(&self.jobs, wanted, move |wanted| {
+            Ok(Bookmarks::load(wanted.clone(), places.as_ref()))
+        });
+    }
+
+    fn take_bookmarks(&mut self) {
+        if !self.reading.is_open() {
+            return;
+        }
+        let Some(answer) = self.reading.answer() else { return };
+        if answer.question.as_ref() != self.bookmarks.numbering() {
+            return;
+        }
+        match &answer.result {
+            Ok((read, problem)) => {
+                if let Some(problem) = problem {
+                    self.errors.add("Reading the bookmarks", problem);
+                }
+                // What was added meanwhile stays.
+                let added = std::mem::replace(&mut self.bookmarks, read.clone());
+                for bookmark in added.list() {
+                    self.bookmarks.add(bookmark.at, &bookmark.note);
+                }
+            }
+            Err(error) => self.errors.add("Reading the bookmarks", error),
+        }
+    }
+
     fn open(&mut self, path: PathBuf) {
         self.dialog = None;
         self.left = None;
-        self.opening.begin(&self.jobs, path);
+        self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
     }
 
-    fn toggle_theme(&mut self) {
-        self.settings.theme = match self.settings.theme {
-            ThemeChoice::Dark => ThemeChoice::Light,
-            ThemeChoice::Light => ThemeChoice::Dark,
-        };
-        self.ctx.set_theme(egui::Theme::from(self.settings.theme));
+    /// Changes a setting, at once and for the next start.
+    fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.apply_settings();
         self.save_settings();
     }
 
-    pub(super) fn save_settings(&mut self) {
-        let Some(places) = &self.places else { return };
-        if let Err(error) = self.settings.save(places) {
-            self.errors.add("Saving the settings", error.to_string());
+    /// Closes one of what is open; its neighbour comes to the front.
+    fn close(&mut self, n: usize) {
+        let was_front = self.open.front() == Some(n);
+        let next = self.open.close(n);
+        match next {
+            Some(next) => self.open(next),
+            None if was_front => self.show_doc(Doc::default()),
+            None => {}
         }
     }
 
@@ -143,13 +310,23 @@ impl App {
                 }
                 Err(error) => {
                     self.errors.add(format!("Opening {}", file_name(&path)), &error);
+                    // What is gone is no longer open; what was in front stays there.
+                    if let Some(n) =
+                        self.open.place(&path).filter(|n| Some(*n) != self.open.front())
+                    {
+                        self.open.close(n);
+                    }
                     self.dialog = Some(Dialog::Failed {
                         title: format!("{} was not opened", file_name(&path)),
                         message: error,
                     });
                 }
             }
-            self.opening.go_on(&self.jobs);
+            self.opening.go_on(&self.jobs, self.settings.cache_bytes());
+        }
+        self.take_bookmarks();
+        for (path, error) in self.saver.failed() {
+            self.errors.add(format!("Saving {}", path.display()), error);
         }
         self.take_check();
         self.follow_run();
@@ -234,22 +411,42 @@ impl App {
         }
     }
 
-    /// Shows another document from its start.
+    /// Shows another document: where one stood in it, or from its start.
     pub(super) fn show_doc(&mut self, doc: Doc) {
         let revision = self.doc.revision + 1;
-        self.layout = if doc.run.is_some() { Layout::of_run() } else { Layout::of_recording() };
+        let name = |d: &Doc| d.recording.as_ref().map(|r| r.recording.path().to_owned());
+        // A run over the recording in front is what one wanted to see of it.
+        let instead = self.doc.run.is_none() && name(&self.doc) == name(&doc);
+        if let Some(here) = self.standing() {
+            self.open.leave(here, std::mem::take(&mut self.history));
+        }
+        if let Some(run) = &self.doc.run {
+            // One run's answers at a time are held in memory.
+            run.run.forget();
+        }
+        let stood = self.open.show(&doc, instead);
+        self.undo.expect();
+        let doc_has_run = doc.run.is_some();
         self.doc = Doc { revision, ..doc };
+        self.event_time &= doc_has_run;
         self.panels = Panels::default();
-        self.selection = None;
-        self.history = History::default();
         self.clock = ClockMap::default();
-        self.view = None;
         self.strip.clear();
         self.seeking = None;
         let speed = self.cursor.speed;
         self.cursor = Cursor::default();
         self.cursor.speed = speed;
         self.cursor.set_len(self.doc.arrivals());
+        self.read_bookmarks();
+        if let Some((at, history)) = stood {
+            (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
+            self.history = history;
+            self.cursor.go(at.cursor);
+            self.reveal();
+            return;
+        }
+        (self.selection, self.view) = (None, None);
+        self.history = History::default();
         if self.doc.run.is_some() {
             // How it ended, or its head.
             self.cursor.end(self.doc.in_progress);

@@ -10,22 +10,29 @@ use joinscope_operator::record::{Arrival, RecordName};
 
 use super::axis::Scale;
 use super::bars;
+use super::bookmarks::{Bookmarks, Numbering};
 use super::browse::{Browse, Browsing};
 use super::command::{self, Command};
-use super::cursor::{ClockMap, Cursor, State};
+use super::cursor::{ClockMap, Cursor};
 use super::cx::Cx;
 use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
 use super::exporting::Exports;
+use super::files::Saver;
 use super::jobs::{Jobs, Slot};
-use super::layout::{Layout, Panel};
+use super::layout::{Layout, Layouts, Undo};
+use super::open_docs::OpenDocs;
 use super::opening::Opening;
+use super::panel::Panel;
 use super::panels::Panels;
+use super::range::RangeState;
 use super::running::{Checking, Following, Running};
 use super::selection::{History, Selection};
-use super::settings::{Marker, Places, Session, Settings, left_behind};
+use super::session::{self, Marker, Session};
+use super::settings::{Places, Settings};
 use super::start;
+use super::table;
 use super::theme::{self, GAP, Tokens};
 use super::times::Times;
 
@@ -50,10 +57,15 @@ pub struct Start {
 pub struct App {
     pub(super) places: Option<Places>,
     pub(super) settings: Settings,
-    marker: Option<Marker>,
-    saved_at: Instant,
+    pub(super) marker: Option<Marker>,
+    pub(super) saved_at: Instant,
+    pub(super) saver: Saver,
     /// What a session that did not end had open.
     pub(super) left: Option<Session>,
+    /// What the last session that did end had open.
+    pub(super) last: Option<Session>,
+    /// What has to be said until it is closed: title and message.
+    pub(super) notices: Vec<(String, String)>,
     pub(super) ctx: Context,
     pub(super) jobs: Jobs,
     pub(super) errors: Errors,
@@ -61,10 +73,19 @@ pub struct App {
     pub(super) cursor: Cursor,
     pub(super) clock: ClockMap,
     pub(super) scale: Scale,
+    /// The clock bar shows event time.
+    pub(super) event_time: bool,
     pub(super) view: Option<(Arrival, Arrival)>,
     pub(super) selection: Option<Selection>,
     pub(super) history: History,
+    pub(super) range: RangeState,
+    pub(super) bookmarks: Bookmarks,
+    /// Bookmarks on their way; which are wanted.
+    pub(super) reading: Slot<Option<Numbering>, (Bookmarks, Option<String>)>,
     pub(super) layout: Layout,
+    pub(super) layouts: Layouts,
+    pub(super) undo: Undo,
+    pub(super) open: OpenDocs,
     pub(super) panels: Panels,
     pub(super) strip: bars::Strip,
     pub(super) opening: Opening,
@@ -79,6 +100,8 @@ pub struct App {
     pub(super) browsing: Browsing,
     pub(super) exports: Exports,
     pub(super) commands: Vec<Command>,
+    /// Titles of what was chosen in the palette, newest first.
+    pub(super) used: Vec<String>,
     pub(super) only: Option<Panel>,
     hover: Option<u64>,
     last_frame: Instant,
@@ -90,20 +113,29 @@ impl App {
     #[must_use]
     pub fn new(ctx: &Context, start: Start) -> Self {
         theme::apply(ctx);
-        let settings = start.places.as_ref().map(Settings::load).unwrap_or_default();
-        ctx.set_theme(egui::Theme::from(settings.theme));
+        let places = start.places.as_ref();
+        let (settings, bad_settings) = places.map(Settings::load).unwrap_or_default();
+        let (layouts, bad_layouts) = places.map(Layouts::load).unwrap_or_default();
         let mut errors = Errors::default();
-        let left = start.places.as_ref().and_then(left_behind);
+        let left = places.and_then(session::left_behind);
+        let last = places.and_then(session::last);
         let marker = start.places.as_ref().and_then(|places| {
             Marker::begin(places).inspect_err(|e| errors.add("Session marker", e.to_string())).ok()
         });
         let now = Instant::now();
-        Self {
+        let mut layout = Layout::default();
+        if let Some(current) = &layouts.current {
+            layout.arrange(current);
+        }
+        let mut this = Self {
             places: start.places,
             settings,
             marker,
             saved_at: now,
+            saver: Saver::default(),
             left,
+            last,
+            notices: Vec::new(),
             ctx: ctx.clone(),
             jobs: Jobs::new(ctx, start.workers),
             errors,
@@ -111,10 +143,17 @@ impl App {
             cursor: Cursor::default(),
             clock: ClockMap::default(),
             scale: Scale::default(),
+            event_time: false,
             view: None,
             selection: None,
             history: History::default(),
-            layout: Layout::of_recording(),
+            range: RangeState::default(),
+            bookmarks: Bookmarks::default(),
+            reading: Slot::default(),
+            layout,
+            layouts,
+            undo: Undo::default(),
+            open: OpenDocs::default(),
             panels: Panels::default(),
             strip: bars::Strip::default(),
             opening: Opening::default(),
@@ -128,11 +167,25 @@ impl App {
             browsing: Browsing::new(start.browse),
             exports: Exports::default(),
             commands: Vec::new(),
+            used: Vec::new(),
             only: start.only,
             hover: None,
             last_frame: now,
             title: String::new(),
+        };
+        // Pictures and tests say themselves how the window looks.
+        if this.places.is_some() {
+            this.apply_settings();
         }
+        for (title, why) in [
+            ("The settings were not read", bad_settings),
+            ("The layouts were not read", bad_layouts),
+        ] {
+            if let Some(why) = why {
+                this.notice(title, &why);
+            }
+        }
+        this
     }
 
     /// Asks for something; it is carried out at the end of the frame.
@@ -148,6 +201,7 @@ impl App {
             || self.opening.is_open()
             || self.checking.is_open()
             || self.seeking.is_some()
+            || self.saver.is_open()
             || self.running.is_some()
             || self.exports.is_busy()
             || !self.commands.is_empty()
@@ -181,6 +235,7 @@ impl App {
         self.take_answers();
         let passed = self.last_frame.elapsed().min(Duration::from_millis(250));
         self.last_frame = Instant::now();
+        self.cursor.looped = self.range.loop_of();
         if self.cursor.advance(passed.as_secs_f64(), &self.clock) {
             ctx.request_repaint();
         }
@@ -208,28 +263,6 @@ impl App {
         }
     }
 
-    fn save_session(&mut self, ctx: &Context) {
-        const AFTER: Duration = Duration::from_secs(1);
-        let Some(marker) = &mut self.marker else { return };
-        if self.saved_at.elapsed() < AFTER {
-            return;
-        }
-        let open = match (&self.doc.run, &self.doc.recording) {
-            (Some(run), _) => Some(run.dir.clone()),
-            (None, Some(r)) => Some(r.recording.path().to_owned()),
-            _ => None,
-        };
-        let session = Session { open, cursor: self.cursor.at() };
-        if let Err(error) = marker.save(&session) {
-            self.errors.add("Saving the session", error.to_string());
-            self.marker = None;
-        }
-        self.saved_at = Instant::now();
-        if self.cursor.state() == State::Playing {
-            ctx.request_repaint_after(AFTER);
-        }
-    }
-
     /// Draws the window.
     pub fn ui(&mut self, ui: &mut Ui) {
         let t = Tokens::of(ui.ctx());
@@ -243,6 +276,7 @@ impl App {
             ui.ctx().request_repaint();
         }
         self.dialogs(ui.ctx());
+        self.watch_layout(ui.ctx());
         // Commands may ask for more commands (opening a run shows its panels).
         for _ in 0..8 {
             let commands = std::mem::take(&mut self.commands);
@@ -257,6 +291,7 @@ impl App {
 
     fn whole(&mut self, ui: &mut Ui) -> Option<u64> {
         bars::top(self, ui);
+        bars::notices(self, ui);
         if self.doc.is_empty() {
             start::show(self, ui);
             return None;
@@ -271,24 +306,37 @@ impl App {
                 bottom: GAP as i8,
             })
         };
-        SidePanel::left("sources")
-            .frame(frame(GAP, 0.0))
-            .default_size(220.0)
-            .size_range(160.0..=420.0)
-            .show_separator_line(false)
-            .show(ui, |ui| super::sources::show(self, ui));
+        self.layout.fit(&self.doc);
+        // A width that was set, not dragged, is another side to egui.
+        let generation = self.layout.generation;
+        if self.layout.left.shown {
+            let shown = SidePanel::left(("sources", generation))
+                .frame(frame(GAP, 0.0))
+                .default_size(self.layout.left.width)
+                .size_range(160.0..=420.0)
+                .show_separator_line(false)
+                .show(ui, |ui| super::panels::sources::show(self, ui));
+            self.layout.left.width = shown.response.rect.width();
+        }
         let mut hovers = None;
-        SidePanel::right("inspector")
-            .frame(frame(0.0, GAP))
-            .default_size(352.0)
-            .size_range(260.0..=640.0)
-            .show_separator_line(false)
-            .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
+        if self.layout.right.shown {
+            let shown = SidePanel::right(("inspector", generation))
+                .frame(frame(0.0, GAP))
+                .default_size(self.layout.right.width)
+                .size_range(260.0..=640.0)
+                .show_separator_line(false)
+                .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
+            self.layout.right.width = shown.response.rect.width();
+        }
         let rest = ui.available_rect_before_wrap();
         let centre =
             Rect::from_min_max(rest.min + egui::vec2(GAP, GAP), rest.max - egui::vec2(GAP, GAP));
         let mut child = ui.new_child(UiBuilder::new().max_rect(centre).id_salt("tiles"));
-        let mut layout = std::mem::replace(&mut self.layout, Layout::of_recording());
+        if self.layout.is_empty() {
+            table::empty(&mut child, "No panel is shown here", "The View menu lists every panel");
+            return hovers;
+        }
+        let mut layout = std::mem::take(&mut self.layout);
         layout.ui(&mut child, &mut |ui, panel, tabs| self.panel(ui, panel, tabs, &mut hovers));
         self.layout = layout;
         hovers
@@ -302,7 +350,7 @@ impl App {
         // The time axes need the clock, which the clock bar asks for.
         bars::ask_clock(self);
         if panel == Panel::Sources {
-            super::sources::show(self, &mut child);
+            super::panels::sources::show(self, &mut child);
         } else {
             self.one(&mut child, panel, &mut hovers);
         }
@@ -330,6 +378,8 @@ impl App {
             scale: self.scale,
             view: self.view(),
             selection: self.selection,
+            range: &self.range,
+            bookmarks: &self.bookmarks,
             hover: self.hover,
             hovers,
             times: &times,
@@ -365,6 +415,10 @@ impl eframe::App for App {
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         Self::ui(self, ui);
+    }
+
+    fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.end_session();
     }
 
     fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {

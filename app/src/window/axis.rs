@@ -22,6 +22,8 @@ pub enum Scale {
 }
 
 impl Scale {
+    pub const ALL: [Self; 2] = [Self::Arrival, Self::ArrivalTime];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

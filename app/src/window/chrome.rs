@@ -7,7 +7,8 @@ use egui::{
 };
 
 use super::command::Command;
-use super::layout::{Panel, Tabs};
+use super::layout::Tabs;
+use super::panel::Panel;
 use super::theme::{INSET, RADIUS, SMALL, TEXT, TITLE, Tokens, fonts};
 
 /// The frame of a panel that fills its side of the window.

@@ -3,9 +3,13 @@
 //! 1. All that one arrival sets off belongs to it; the cursor stands on it.
 //! 2. Following: it stands on the head of a run in progress.
 //! 3. Any move by hand ends following and playing; `End` resumes following.
-//! 4. Playing ends at the last arrival.
+//! 4. Playing ends at the last arrival, or goes round the range that is looped.
+
+use std::sync::Arc;
 
 use joinscope_operator::record::Arrival;
+
+use super::range::ArrivalRange;
 
 /// What moves the cursor by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +57,18 @@ impl Speed {
 /// Longest wait on screen for the next arrival at a multiple of the clock, s.
 const LONGEST_GAP: f64 = 2.0;
 
-/// From arrivals to the arrival clock and back (processing time, ms; it never
-/// goes back): exact at its points, straight between them.
+/// From arrivals to a clock that never goes back and the other way (processing
+/// time, or the join's event-time watermark; ms): exact at its points, straight between them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClockMap {
-    points: Vec<(Arrival, i64)>,
+    points: Arc<[(Arrival, i64)]>,
 }
 
 impl ClockMap {
     /// `points` in order of arrival, times not going back.
     #[must_use]
     pub fn new(points: Vec<(Arrival, i64)>) -> Self {
-        Self { points }
+        Self { points: points.into() }
     }
 
     #[must_use]
@@ -112,13 +116,15 @@ pub struct Cursor {
     len: u64,
     state: State,
     pub speed: Speed,
+    /// Playing goes round it.
+    pub looped: Option<ArrivalRange>,
     /// Where playing stands between two arrivals.
     exact: f64,
 }
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self { at: 0, len: 0, state: State::Paused, speed: Speed::ALL[0], exact: 0.0 }
+        Self { at: 0, len: 0, state: State::Paused, speed: Speed::ALL[0], looped: None, exact: 0.0 }
     }
 }
 
@@ -181,17 +187,30 @@ impl Cursor {
         if self.state == State::Playing {
             self.state = State::Paused;
         } else if self.len > 0 {
-            if self.at == self.last() {
-                self.place(0);
+            match self.loop_range() {
+                Some(range) if !range.contains(self.at) => self.place(range.from()),
+                None if self.at == self.last() => self.place(0),
+                _ => {}
             }
             self.state = State::Playing;
         }
+    }
+
+    fn loop_range(&self) -> Option<ArrivalRange> {
+        self.looped?.within(self.len)
     }
 
     /// Plays on by `seconds` of screen time; whether it still plays.
     pub fn advance(&mut self, seconds: f64, clock: &ClockMap) -> bool {
         if self.state != State::Playing {
             return false;
+        }
+        let range = self.loop_range();
+        if let Some(range) = range
+            && self.at >= range.to()
+        {
+            self.place(range.from());
+            return true;
         }
         self.exact = match self.speed {
             Speed::WholeIn(whole) => self.exact + seconds * self.len as f64 / whole,
@@ -203,6 +222,12 @@ impl Cursor {
                 if wait > LONGEST_GAP { self.at as f64 + 1.0 } else { next.max(self.exact) }
             }
         };
+        if let Some(range) = range {
+            // Its last arrival is shown before it begins again.
+            self.exact = self.exact.min(range.to() as f64);
+            self.at = self.exact as u64;
+            return true;
+        }
         self.at = (self.exact as u64).min(self.last());
         if self.exact >= self.last() as f64 {
             self.go(self.last());
@@ -288,6 +313,25 @@ mod tests {
         assert_eq!(c.at(), 1);
         c.advance(0.1, &clock);
         assert_eq!(c.at(), 2);
+    }
+
+    #[test]
+    fn playing_goes_round_the_looped_range_and_shows_its_last_arrival() {
+        let mut c = at(100, 50);
+        c.speed = Speed::Records(1.0);
+        c.looped = Some(ArrivalRange::between(10, 12));
+        c.toggle_play();
+        let mut seen = vec![c.at()];
+        for _ in 0..5 {
+            assert!(c.advance(1.0, &ClockMap::default()));
+            seen.push(c.at());
+        }
+        assert_eq!(seen, [10, 11, 12, 10, 11, 12]);
+        c.looped = Some(ArrivalRange::between(98, 200));
+        c.go(98);
+        c.toggle_play();
+        assert!(c.advance(1.0, &ClockMap::default()) && c.advance(1.0, &ClockMap::default()));
+        assert_eq!(c.at(), 98, "also where the range ends with the run");
     }
 
     #[test]

@@ -4,10 +4,12 @@
 use joinscope_operator::record::Arrival;
 
 use super::axis::{Axis, Scale};
+use super::bookmarks::Bookmarks;
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor};
 use super::doc::Doc;
 use super::jobs::Jobs;
+use super::range::RangeState;
 use super::selection::Selection;
 use super::times::Times;
 
@@ -20,6 +22,10 @@ pub struct Cx<'a> {
     /// First and last arrival in sight on the time axes.
     pub view: (Arrival, Arrival),
     pub selection: Option<Selection>,
+    /// The marked range and what it is used for ([`super::range::chip`]).
+    pub range: &'a RangeState,
+    #[allow(dead_code)] // until the time panels show them
+    pub bookmarks: &'a Bookmarks,
     /// The row that the pointer is over in some panel, as of the last frame.
     pub hover: Option<u64>,
     /// The same for the next frame.

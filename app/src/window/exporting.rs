@@ -91,6 +91,8 @@ impl App {
             scale: self.scale,
             view: self.view(),
             selection: self.selection,
+            range: &self.range,
+            bookmarks: &self.bookmarks,
             hover: None,
             hovers: &mut nobody,
             times: &times,

@@ -10,7 +10,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use super::app::{App, Start};
 use super::browse::Browse;
 use super::command::Command;
-use super::layout::Panel;
+use super::panel::Panel;
 use super::renderer;
 
 /// Longest wait for answers.
@@ -57,6 +57,22 @@ pub fn harness<'a>(size: (u32, u32), light: bool, only: Option<Panel>) -> Harnes
         .allow_missing_glyphs()
         .build_eframe(|cc| {
             let start = Start { places: None, browse: Box::new(Never), workers: 2, only };
+            App::new(&cc.egui_ctx, start)
+        })
+}
+
+/// A window without a display that keeps its files in `places`.
+#[cfg(test)]
+pub fn harness_with<'a>(
+    size: (u32, u32),
+    places: Option<super::settings::Places>,
+) -> Harness<'a, App> {
+    Harness::builder()
+        .with_size(egui::vec2(size.0 as f32, size.1 as f32))
+        .with_max_steps(64)
+        .allow_missing_glyphs()
+        .build_eframe(|cc| {
+            let start = Start { places, browse: Box::new(Never), workers: 2, only: None };
             App::new(&cc.egui_ctx, start)
         })
 }

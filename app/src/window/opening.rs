@@ -36,38 +36,38 @@ impl Opening {
     }
 
     /// Begins to open a file; one that is being opened is forgotten, and so
-    /// are those that wait.
-    pub fn begin(&mut self, jobs: &Jobs, path: PathBuf) {
+    /// are those that wait. `cache`: bytes that a run's answers may take.
+    pub fn begin(&mut self, jobs: &Jobs, path: PathBuf, cache: usize) {
         self.waiting.clear();
-        self.ask(jobs, path);
+        self.ask(jobs, path, cache);
     }
 
     /// Opens several, one after another: recordings, then pipelines, which run
     /// over them, then runs.
-    pub fn begin_all(&mut self, jobs: &Jobs, mut paths: Vec<PathBuf>) {
+    pub fn begin_all(&mut self, jobs: &Jobs, mut paths: Vec<PathBuf>, cache: usize) {
         paths.sort_by_key(|path| match path.extension().and_then(|e| e.to_str()) {
             Some("mcap") => 0,
             Some("toml") => 1,
             _ => 2,
         });
         self.waiting = paths.into();
-        self.go_on(jobs);
+        self.go_on(jobs, cache);
     }
 
     /// Begins with the next that waits.
-    pub fn go_on(&mut self, jobs: &Jobs) {
+    pub fn go_on(&mut self, jobs: &Jobs, cache: usize) {
         if self.path.is_none()
             && let Some(next) = self.waiting.pop_front()
         {
-            self.ask(jobs, next);
+            self.ask(jobs, next, cache);
         }
     }
 
-    fn ask(&mut self, jobs: &Jobs, path: PathBuf) {
+    fn ask(&mut self, jobs: &Jobs, path: PathBuf, cache: usize) {
         self.number += 1;
         self.path = Some(path.clone());
-        self.slot.ask(jobs, (self.number, path), |(_, path)| {
-            open(path).map(|opened| Arc::new(std::sync::Mutex::new(Some(opened))))
+        self.slot.ask(jobs, (self.number, path), move |(_, path)| {
+            open(path, cache).map(|opened| Arc::new(std::sync::Mutex::new(Some(opened))))
         });
     }
 
@@ -88,14 +88,14 @@ impl Opening {
     }
 }
 
-fn open(path: &Path) -> Result<Opened, String> {
+fn open(path: &Path, cache: usize) -> Result<Opened, String> {
     if path.is_dir() {
-        return open_run(path);
+        return open_run(path, cache);
     }
     match path.extension().and_then(|e| e.to_str()) {
         Some("toml") => open_pipeline(path),
         _ if path.file_name().is_some_and(|n| n == "manifest.json") => {
-            open_run(path.parent().unwrap_or(path))
+            open_run(path.parent().unwrap_or(path), cache)
         }
         // Whatever it is called: the reader says what is wrong with it.
         _ => {
@@ -130,8 +130,8 @@ fn recordings_beside(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn open_run(dir: &Path) -> Result<Opened, String> {
-    let run = Run::open(dir).map_err(|e| e.to_string())?;
+fn open_run(dir: &Path, cache: usize) -> Result<Opened, String> {
+    let run = Run::open_with_cache(dir, cache).map_err(|e| e.to_string())?;
     let doc = RunDoc::new(run.clone());
     let pipeline = PipelineDoc {
         file: doc.manifest.start.pipeline_file.clone(),

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use joinscope_core::engine::Control;
+use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::dialogs::Dialog;
-use super::doc::{Doc, RunDoc};
+use super::doc::{Doc, PipelineDoc, RunDoc};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
@@ -131,6 +132,8 @@ pub struct Following {
     slot: Slot<u64, Option<RunDoc>>,
     number: u64,
     asked_at: Option<Instant>,
+    /// The run that came to the front by itself; once.
+    shown: Option<PathBuf>,
 }
 
 impl App {
@@ -140,9 +143,6 @@ impl App {
             self.fail("A run is in progress", "Cancel it, or wait until it has ended");
             return;
         }
-        let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
-            return;
-        };
         // What the run at hand changed stays changed.
         let mut overrides = match &self.doc.run {
             Some(run) => run.manifest.start.overrides.clone(),
@@ -150,11 +150,39 @@ impl App {
         };
         overrides.retain(|(path, _)| !sets.iter().any(|(p, _)| p == path));
         overrides.extend(sets);
+        self.check(overrides);
+    }
+
+    /// Begins the check of a pipeline as it was edited.
+    pub(super) fn run_edited(
+        &mut self,
+        file: String,
+        text: String,
+        overrides: Vec<(String, String)>,
+    ) {
+        if self.running.is_some() {
+            self.fail("A run is in progress", "Cancel it, or wait until it has ended");
+            return;
+        }
+        match Pipeline::parse_with(&text, &file, &overrides) {
+            Ok(pipeline) => {
+                self.doc.pipeline = Some(PipelineDoc { file, text, pipeline: Arc::new(pipeline) });
+                self.check(overrides);
+            }
+            Err(error) => self.fail("The pipeline cannot be run", &error.to_string()),
+        }
+    }
+
+    fn check(&mut self, overrides: Vec<(String, String)>) {
+        let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
+            return;
+        };
         let order = RunOrder {
             file: pipeline.file.clone(),
             text: pipeline.text.clone(),
             overrides,
             recording: recording.recording.clone(),
+            memory: self.settings.run_bytes(),
             out: self.run_into.take(),
         };
         self.checking.number += 1;
@@ -242,6 +270,7 @@ impl App {
             open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
             self.doc.recording.as_ref().map(|r| r.recording.path().to_owned()),
         );
+        let cache = self.settings.cache_bytes();
         self.following.slot.ask(&self.jobs, self.following.number, move |_| {
             if let Some((run, manifest)) = open {
                 run.refresh().map_err(|e| e.to_string())?;
@@ -249,7 +278,7 @@ impl App {
                 return Ok((newer.manifest != manifest).then_some(newer));
             }
             // It has published nothing yet: that is no error.
-            let Ok(run) = Run::open(&dir) else { return Ok(None) };
+            let Ok(run) = Run::open_with_cache(&dir, cache) else { return Ok(None) };
             if let Some(path) = recording {
                 // It was just run over; where it moved meanwhile, values are missing.
                 let _ = run.locate(&path);
@@ -277,14 +306,22 @@ impl App {
     fn take_run(&mut self, newer: RunDoc) {
         let in_progress = newer.is_in_progress();
         let same = self.doc.run.as_ref().is_some_and(|r| r.dir == newer.dir);
+        let digest = &newer.manifest.start.recording.digest;
+        let over_this = self.doc.recording.as_ref().is_some_and(|r| r.recording.digest() == digest);
         match self.doc.runs.iter_mut().find(|r| r.dir == newer.dir) {
             Some(label) => *label = newer.label.clone(),
-            None => self.doc.runs.insert(0, newer.label.clone()),
+            None if over_this => self.doc.runs.insert(0, newer.label.clone()),
+            None => {}
         }
         if same {
             self.show_newer(newer, in_progress);
             return;
         }
+        if !over_this || self.following.shown.as_ref() == Some(&newer.dir) {
+            // The user went elsewhere meanwhile; the run is in the list.
+            return;
+        }
+        self.following.shown = Some(newer.dir.clone());
         let doc = Doc {
             recording: self.doc.recording.clone(),
             pipeline: self.doc.pipeline.clone(),

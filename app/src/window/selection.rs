@@ -1,9 +1,11 @@
 //! What is selected, and the way back: selection and cursor together.
 
 use joinscope_operator::record::Arrival;
+use serde::{Deserialize, Serialize};
 
 /// One thing of the open run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Selection {
     /// A record as one input took it: a row of the run; of a recording without
     /// a run, its position.

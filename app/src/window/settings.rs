@@ -1,13 +1,12 @@
-//! What the window remembers between starts, on the platform's place; written
-//! whole or not at all.
+//! The user's choices, on the platform's place.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+#[cfg(test)]
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::files::{self, Read, Saver};
 use super::theme::ThemeChoice;
 use super::times::Zone;
 
@@ -42,26 +41,87 @@ impl Places {
     }
 }
 
+/// Of the settings' file.
+const VERSION: u32 = 1;
+
+/// Bytes in a MiB.
+const MIB: u64 = 1 << 20;
+
 /// The user's choices and recent files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     pub theme: ThemeChoice,
+    /// Of the whole window, percent.
+    pub scale: u16,
     pub zone: Zone,
+    /// What the open run's answers may take, MiB.
+    pub cache_mib: u32,
+    /// State that a run of the window keeps in memory, MiB.
+    pub run_mib: u32,
     /// Newest first.
     pub recent: Vec<PathBuf>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: ThemeChoice::default(),
+            scale: 100,
+            zone: Zone::default(),
+            cache_mib: 256,
+            run_mib: 512,
+            recent: Vec::new(),
+        }
+    }
+}
+
 impl Settings {
-    /// Those that were saved; the defaults where there are none or where they
-    /// cannot be read (said in the log: settings are no reason not to start).
+    /// What the scale may be, percent.
+    pub const SCALES: std::ops::RangeInclusive<u16> = 60..=200;
+    /// What the cache may take, MiB.
+    pub const CACHE: std::ops::RangeInclusive<u32> = 16..=8192;
+    /// What a run's state may take, MiB.
+    pub const RUN: std::ops::RangeInclusive<u32> = 16..=262_144;
+
+    /// Those that were saved; the defaults, and why, where they cannot be read
+    /// (settings are no reason not to start).
     #[must_use]
-    pub fn load(places: &Places) -> Self {
-        read(&places.settings()).unwrap_or_default()
+    pub fn load(places: &Places) -> (Self, Option<String>) {
+        match files::read::<Self>(&places.settings(), VERSION) {
+            Read::Value(settings) => (settings.bounded(), None),
+            Read::Missing => (Self::default(), None),
+            Read::Unreadable(why) => (Self::default(), Some(why)),
+        }
     }
 
-    pub fn save(&self, places: &Places) -> std::io::Result<()> {
-        write(&places.settings(), self)
+    /// Keeps them, soon.
+    pub fn save(&self, places: &Places, saver: &Saver) {
+        saver.save(&places.settings(), VERSION, self);
+    }
+
+    /// What someone wrote into the file by hand, within what can be.
+    fn bounded(mut self) -> Self {
+        self.scale = self.scale.clamp(*Self::SCALES.start(), *Self::SCALES.end());
+        self.cache_mib = self.cache_mib.clamp(*Self::CACHE.start(), *Self::CACHE.end());
+        self.run_mib = self.run_mib.clamp(*Self::RUN.start(), *Self::RUN.end());
+        if !self.zone.is_known() {
+            self.zone = Zone::default();
+        }
+        self.recent.truncate(RECENT);
+        self
+    }
+
+    /// Bytes that the open run's answers may take.
+    #[must_use]
+    pub fn cache_bytes(&self) -> usize {
+        usize::try_from(u64::from(self.cache_mib) * MIB).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes of state that a run keeps in memory.
+    #[must_use]
+    pub fn run_bytes(&self) -> u64 {
+        u64::from(self.run_mib) * MIB
     }
 
     /// Puts `path` first among the recent files.
@@ -73,113 +133,6 @@ impl Settings {
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let text = fs::read(path).ok()?;
-    match serde_json::from_slice(&text) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            tracing::warn!("{}: {error}; the defaults are taken", path.display());
-            None
-        }
-    }
-}
-
-/// Replaces the file as a whole.
-fn write<T: Serialize>(path: &Path, value: &T) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let new = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = File::create(&new)?;
-    serde_json::to_writer_pretty(&mut file, value)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(new, path)
-}
-
-/// What a session that did not end had open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Session {
-    pub open: Option<PathBuf>,
-    pub cursor: u64,
-}
-
-/// The marker of this window's session: a locked file that is removed at exit.
-/// One that is found unlocked is of a session that did not end.
-pub struct Marker {
-    lock: PathBuf,
-    saved: PathBuf,
-    last: Session,
-    // Held for the lock on it.
-    _file: File,
-}
-
-impl Marker {
-    /// Begins a session of its own; a second window never writes into another's.
-    pub fn begin(places: &Places) -> std::io::Result<Self> {
-        let folder = places.state.join("sessions");
-        fs::create_dir_all(&folder)?;
-        let mut n = 0;
-        loop {
-            let name = format!("{}-{n}", std::process::id());
-            let lock = folder.join(format!("{name}.lock"));
-            match File::create_new(&lock) {
-                Ok(file) => {
-                    file.lock()?;
-                    let saved = folder.join(format!("{name}.json"));
-                    return Ok(Self { lock, saved, last: Session::default(), _file: file });
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => n += 1,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Saves what is open now, if that changed.
-    pub fn save(&mut self, session: &Session) -> std::io::Result<()> {
-        if *session != self.last {
-            write(&self.saved, session)?;
-            self.last = session.clone();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Marker {
-    fn drop(&mut self) {
-        // Left behind, they would offer a restore that nobody needs.
-        let _ = fs::remove_file(&self.saved);
-        let _ = fs::remove_file(&self.lock);
-    }
-}
-
-/// Sessions that did not end, newest first; their markers are removed, so each
-/// is offered once.
-#[must_use]
-pub fn left_behind(places: &Places) -> Option<Session> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(places.state.join("sessions")).ok()?.flatten() {
-        let lock = entry.path();
-        if lock.extension().is_none_or(|e| e != "lock") {
-            continue;
-        }
-        let Ok(file) = File::open(&lock) else { continue };
-        if file.try_lock().is_err() {
-            continue; // its window is still open
-        }
-        let saved = lock.with_extension("json");
-        let when = saved.metadata().and_then(|m| m.modified()).ok();
-        if let Some(session) = read::<Session>(&saved) {
-            found.push((when, session));
-        }
-        let _ = fs::remove_file(&saved);
-        let _ = fs::remove_file(&lock);
-    }
-    found.sort_by_key(|(when, _)| *when);
-    found.pop().map(|(_, session)| session).filter(|s| s.open.is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,40 +141,58 @@ mod tests {
         Places { config: folder.join("config"), state: folder.join("state") }
     }
 
+    fn save(settings: &Settings, places: &Places) {
+        settings.save(places, &Saver::default());
+    }
+
     #[test]
-    fn settings_come_back_and_broken_ones_do_no_harm() {
+    fn settings_come_back() {
         let folder = tempfile::tempdir().unwrap();
         let places = places(folder.path());
-        assert_eq!(Settings::load(&places), Settings::default());
-        let mut settings = Settings { theme: ThemeChoice::Light, ..Settings::default() };
+        assert_eq!(Settings::load(&places), (Settings::default(), None));
+        let mut settings = Settings {
+            theme: ThemeChoice::System,
+            scale: 150,
+            run_mib: 2048,
+            ..Settings::default()
+        };
         for n in 0..20 {
             settings.opened(Path::new(&format!("/r/{n}.mcap")));
         }
         settings.opened(Path::new("/r/15.mcap"));
-        settings.save(&places).unwrap();
-        let back = Settings::load(&places);
-        assert_eq!(back, settings);
+        save(&settings, &places);
+        let (back, why) = Settings::load(&places);
+        assert_eq!((&back, why), (&settings, None));
         assert_eq!(back.recent.len(), RECENT);
         assert_eq!(back.recent[0], Path::new("/r/15.mcap"));
-        fs::write(places.settings(), b"{").unwrap();
-        assert_eq!(Settings::load(&places), Settings::default());
     }
 
     #[test]
-    fn only_a_session_that_did_not_end_is_offered() {
+    fn broken_ones_are_said_kept_and_do_no_harm() {
         let folder = tempfile::tempdir().unwrap();
         let places = places(folder.path());
-        let session = Session { open: Some("/r/feed.mcap".into()), cursor: 7 };
-        let mut ended = Marker::begin(&places).unwrap();
-        ended.save(&session).unwrap();
-        assert_eq!(left_behind(&places), None, "its window is still open");
-        drop(ended);
-        assert_eq!(left_behind(&places), None, "it ended");
-        // A killed process leaves its files and its lock is gone.
-        let sessions = places.state.join("sessions");
-        fs::write(sessions.join("1-0.lock"), b"").unwrap();
-        fs::write(sessions.join("1-0.json"), serde_json::to_vec(&session).unwrap()).unwrap();
-        assert_eq!(left_behind(&places), Some(session));
-        assert_eq!(left_behind(&places), None, "it is offered once");
+        fs::create_dir_all(&places.config).unwrap();
+        for text in ["{", r#"{"version": 2}"#, r#"{"version": 1, "theme": "blue"}"#] {
+            fs::write(places.settings(), text).unwrap();
+            let (settings, why) = Settings::load(&places);
+            assert_eq!(settings, Settings::default());
+            assert!(why.is_some_and(|w| w.contains("settings.json") && w.contains("is kept as")));
+            save(&settings, &places);
+            let kept = fs::read_dir(&places.config).unwrap();
+            let kept: Vec<String> =
+                kept.map(|e| fs::read_to_string(e.unwrap().path()).unwrap()).collect();
+            assert!(kept.iter().any(|k| k == text), "{text} is kept");
+        }
+    }
+
+    #[test]
+    fn numbers_written_by_hand_are_kept_within_what_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = places(folder.path());
+        fs::create_dir_all(&places.config).unwrap();
+        let text = r#"{"version": 1, "scale": 5, "cache_mib": 0, "run_mib": 4294967295}"#;
+        fs::write(places.settings(), text).unwrap();
+        let (s, why) = Settings::load(&places);
+        assert_eq!((s.scale, s.cache_mib, s.run_mib, why), (60, 16, 262_144, None));
     }
 }

@@ -6,6 +6,8 @@ use super::app::App;
 use super::command::Command;
 use super::doc::file_name;
 use super::opening::sample;
+use super::session::Session;
+use super::text::thousands;
 use super::theme::fonts::icon;
 use super::theme::{RADIUS, SMALL, TEXT, Tokens, fonts};
 use super::widgets::{ListRow, Mark, button, group, icon_button, list_row, text};
@@ -37,6 +39,9 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     ui.add_space(12.0);
     if let Some(session) = app.left.clone() {
         restore(app, ui, &session, t);
+    }
+    if let Some(session) = app.last.clone().filter(|_| app.left.is_none()) {
+        go_on(app, ui, &session, t);
     }
     if let Some(path) = &app.opening.path {
         text(ui, &format!("Opening {}…", path.display()), fonts::regular(TEXT), t.second);
@@ -91,15 +96,12 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     }
 }
 
-fn restore(app: &mut App, ui: &mut Ui, session: &super::settings::Session, t: &Tokens) {
-    let Some(open) = &session.open else { return };
+fn restore(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
     let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
     frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
         ui.set_width(WIDTH - 26.0);
         text(ui, "The last session did not end as it should", fonts::semibold(TEXT), t.text);
-        let what = format!("It had {} open", file_name(open));
-        text(ui, &what, fonts::regular(TEXT), t.second).on_hover_text(open.display().to_string());
-        ui.add_space(4.0);
+        was_open(ui, session, t);
         ui.horizontal(|ui| {
             if button("Restore").primary().show(ui).clicked() {
                 app.commands.push(Command::Restore(true));
@@ -110,6 +112,37 @@ fn restore(app: &mut App, ui: &mut Ui, session: &super::settings::Session, t: &T
         });
     });
     ui.add_space(12.0);
+}
+
+/// What a session that ended as it should had open.
+fn go_on(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
+    let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
+    frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
+        ui.set_width(WIDTH - 26.0);
+        text(ui, "Continue where you were", fonts::semibold(TEXT), t.text);
+        was_open(ui, session, t);
+        if button("Continue").primary().show(ui).clicked() {
+            app.commands.push(Command::Continue);
+        }
+    });
+    ui.add_space(12.0);
+}
+
+/// What a session had open, in a line.
+fn was_open(ui: &mut Ui, session: &Session, t: &Tokens) {
+    let Some(front) = session.in_front() else { return };
+    let mut what = format!(
+        "{}, at arrival {}",
+        super::text::line(&front.path.display().to_string()),
+        thousands(front.cursor)
+    );
+    let others = session.open.len() - 1;
+    if others > 0 {
+        what.push_str(&format!(", and {others} more"));
+    }
+    let all: Vec<String> = session.open.iter().map(|o| o.path.display().to_string()).collect();
+    text(ui, &what, fonts::regular(TEXT), t.second).on_hover_text(all.join("\n"));
+    ui.add_space(4.0);
 }
 
 /// Files held over the window: where they would go.

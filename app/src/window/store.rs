@@ -15,9 +15,6 @@ use crate::cli::run::new_run_folder;
 
 pub use joinscope_core::run::Run;
 
-/// Bytes of state that a run of the window keeps in memory.
-const MEMORY: u64 = 512 << 20;
-
 /// The first row of an arrival; past the last, the number of rows.
 pub fn first_row_of(run: &Run, arrival: Arrival) -> Result<u64> {
     if arrival >= run.arrivals() {
@@ -37,6 +34,8 @@ pub struct RunOrder {
     /// `path = value`, in order.
     pub overrides: Vec<(String, String)>,
     pub recording: Recording,
+    /// Bytes of state that it keeps in memory.
+    pub memory: u64,
     /// `None`: on the platform's place.
     pub out: Option<PathBuf>,
 }
@@ -75,7 +74,7 @@ pub fn execute(
     begun(dir.clone());
     let spec = Execute {
         overrides: order.overrides.clone(),
-        memory: MEMORY,
+        memory: order.memory,
         shards: shards(),
         ..Execute::new(pipeline, order.recording.clone(), dir)
     };

@@ -9,6 +9,14 @@ use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
 use joinscope_core::engine::Control;
 use joinscope_operator::record::{Header, Record, TimestampType, TopicPartition};
 
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use super::app::App;
+use super::command::Command;
+use super::headless::{harness, settle};
+use super::panel::Panel;
 use super::store::{RunOrder, execute};
 
 /// 2025-11-20T08:08:00Z, ms.
@@ -137,6 +145,7 @@ impl Feed {
             file: "feed.toml".to_owned(),
             text: PIPELINE.to_owned(),
             overrides: Vec::new(),
+            memory: 512 << 20,
             recording: recording(&folder.path().join("feed.mcap"), views),
             out: Some(folder.path().join("run")),
         };
@@ -178,6 +187,39 @@ pub fn sample_run() -> &'static Path {
     run
 }
 
+/// One feed for all tests that only read it.
+pub fn feed() -> &'static Feed {
+    static FEED: OnceLock<Feed> = OnceLock::new();
+    FEED.get_or_init(|| Feed::new(3_000))
+}
+
+pub fn opened(path: &Path) -> Harness<'static, App> {
+    let mut h = harness((1600, 1000), false, None);
+    h.state_mut().command(Command::Open(path.to_owned()));
+    settle(&mut h).unwrap();
+    h
+}
+
+pub fn ask(h: &mut Harness<'_, App>, command: Command) {
+    h.state_mut().command(command);
+    settle(h).unwrap();
+}
+
+pub fn press(h: &mut Harness<'_, App>, name: &str) {
+    h.get_by_label(name).click();
+    settle(h).unwrap();
+}
+
+/// Names of the rows in sight of the records table.
+pub fn rows(h: &Harness<'_, App>) -> Vec<String> {
+    h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+/// The title of a panel: its value is the panel's sentence.
+pub fn heading<'h>(h: &'h Harness<'_, App>, panel: Panel) -> egui_kittest::Node<'h> {
+    h.get_by(move |n| n.role() == Role::Heading && n.label().as_deref() == Some(panel.title()))
+}
+
 /// Keeps a feed on disk to look at: `JOINSCOPE_KEEP_FEED=DIR cargo test keep_feed`.
 #[test]
 fn keep_feed() {
@@ -194,7 +236,6 @@ fn keep_feed() {
 #[test]
 fn look() {
     use super::headless::{Picture, picture};
-    use super::layout::Panel;
     let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
     let dir = Path::new(&dir);
     let run = dir.join("feed/run");

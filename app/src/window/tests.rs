@@ -1,45 +1,14 @@
 //! The window driven through its accessibility tree: by names, never by
 //! positions.
 
-use std::path::Path;
-use std::sync::OnceLock;
-
 use egui::accesskit::Role;
-use egui_kittest::Harness;
-use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use joinscope_core::run::VerdictSet;
-use joinscope_operator::verdict::Verdict;
+use egui_kittest::kittest::Queryable as _;
 
-use super::app::App;
 use super::command::Command;
 use super::cursor::State;
 use super::headless::{harness, settle};
-use super::layout::Panel;
-use super::selection::Selection;
-use super::testing::Feed;
-
-/// One feed for all tests that only read it.
-fn feed() -> &'static Feed {
-    static FEED: OnceLock<Feed> = OnceLock::new();
-    FEED.get_or_init(|| Feed::new(3_000))
-}
-
-fn opened(path: &Path) -> Harness<'static, App> {
-    let mut h = harness((1600, 1000), false, None);
-    h.state_mut().command(Command::Open(path.to_owned()));
-    settle(&mut h).unwrap();
-    h
-}
-
-fn ask(h: &mut Harness<'_, App>, command: Command) {
-    h.state_mut().command(command);
-    settle(h).unwrap();
-}
-
-fn press(h: &mut Harness<'_, App>, name: &str) {
-    h.get_by_label(name).click();
-    settle(h).unwrap();
-}
+use super::panel::Panel;
+use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
 #[test]
 fn with_nothing_open_the_start_page_says_what_to_do() {
@@ -50,95 +19,6 @@ fn with_nothing_open_the_start_page_says_what_to_do() {
     for absent in ["Records", "Play", "Run the pipeline", "Speed"] {
         assert!(h.query_by_label(absent).is_none(), "{absent}");
     }
-}
-
-#[test]
-fn a_run_shows_its_books_and_filters_by_them() {
-    let mut h = opened(&feed().run());
-    let late = {
-        let nodes: Vec<_> = h.get_all_by_role(Role::ListBoxOption).collect();
-        let label = |n: &egui_kittest::Node<'_>| n.accesskit_node().label().unwrap_or_default();
-        nodes.iter().map(label).find(|l| l.starts_with("late, ")).unwrap()
-    };
-    let all = h.state().doc().run.as_ref().unwrap().rows;
-    press(&mut h, &late);
-    let filter = h.state().panels.records.filter();
-    assert_eq!(filter, VerdictSet::of(Verdict::Late));
-    let rows: Vec<String> = rows(&h);
-    assert!(!rows.is_empty() && rows.iter().all(|r| r.ends_with(", late")), "{rows:?}");
-    assert!(
-        h.query_by_label("Show all verdicts").is_some()
-            || h.query_by_label("verdict is late").is_some()
-    );
-    assert!(all > 3_000);
-}
-
-/// Names of the rows in sight of the records table.
-fn rows(h: &Harness<'_, App>) -> Vec<String> {
-    h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()
-}
-
-#[test]
-fn selecting_a_record_moves_the_cursor_and_explains_it() {
-    let mut h = opened(&feed().run());
-    ask(
-        &mut h,
-        Command::Next(VerdictSet::of(Verdict::Late), joinscope_core::run::Direction::Backward),
-    );
-    let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
-    let run = h.state().doc().run.as_ref().unwrap().run.clone();
-    let view = run.row(row).unwrap();
-    assert_eq!(view.verdict, Verdict::Late);
-    assert_eq!(h.state().cursor().at(), view.arrival);
-    assert!(h.query_all_by_label_contains("behind the event-time watermark").next().is_some());
-    assert!(h.query_all_by_label_contains("Late by: ").next().is_some());
-    assert!(h.query_by_label("Decoded value").is_some());
-    press(&mut h, "Raw");
-    assert!(h.query_by_label("Raw value").is_some());
-}
-
-#[test]
-fn back_and_forward_restore_selection_and_cursor_together() {
-    let mut h = opened(&feed().run());
-    ask(&mut h, Command::Select(Some(Selection::Row(10)), Some(10)));
-    ask(&mut h, Command::Select(Some(Selection::Row(500)), Some(500)));
-    press(&mut h, "Back");
-    assert_eq!(h.state().selection(), Some(Selection::Row(10)));
-    assert_eq!(h.state().cursor().at(), 10);
-    press(&mut h, "Forward");
-    assert_eq!(h.state().selection(), Some(Selection::Row(500)));
-    // Moving the cursor never changes the selection.
-    press(&mut h, "One record back");
-    assert_eq!(h.state().cursor().at(), 499);
-    assert_eq!(h.state().selection(), Some(Selection::Row(500)));
-}
-
-#[test]
-fn a_selection_that_the_filter_hides_stays_in_the_inspector() {
-    let mut h = opened(&feed().run());
-    ask(
-        &mut h,
-        Command::Next(VerdictSet::of(Verdict::Joined), joinscope_core::run::Direction::Backward),
-    );
-    let selected = h.state().selection();
-    ask(&mut h, Command::Filter(VerdictSet::of(Verdict::Late)));
-    assert_eq!(h.state().selection(), selected);
-    assert!(h.query_by_label("hidden by the filter ·").is_some());
-    press(&mut h, "show");
-    assert!(h.state().panels.records.filter().is_empty());
-    assert!(h.query_by_label("hidden by the filter ·").is_none());
-}
-
-#[test]
-fn a_search_finds_records_by_key() {
-    let mut h = opened(&feed().run());
-    let run = h.state().doc().run.as_ref().unwrap().run.clone();
-    let key = run.row(100).unwrap().key.unwrap().to_string();
-    ask(&mut h, Command::Search(key));
-    let found = rows(&h);
-    assert!(!found.is_empty() && found.len() < 20, "{found:?}");
-    ask(&mut h, Command::Search("no such key".to_owned()));
-    assert!(h.query_all_by_label_contains("No record is like that").next().is_some());
 }
 
 #[test]
@@ -158,22 +38,6 @@ fn the_clock_bar_steps_plays_and_changes_its_scale() {
     ask(&mut h, Command::Scale(super::axis::Scale::Arrival));
     press(&mut h, "To the end");
     assert_eq!(h.state().cursor().at() + 1, h.state().cursor().len());
-}
-
-#[test]
-fn outputs_lead_to_their_records_and_back() {
-    let mut h = opened(&feed().run());
-    ask(&mut h, Command::ShowPanel(Panel::Outputs));
-    let first = rows(&h).into_iter().find(|r| r.contains("pair")).unwrap();
-    press(&mut h, &first);
-    assert!(matches!(h.state().selection(), Some(Selection::Output(_))));
-    let name = first.rsplit(", ").next().unwrap().to_owned();
-    h.get_all_by_role(Role::Link)
-        .find(|n| n.accesskit_node().label().as_deref() == Some(&name))
-        .unwrap()
-        .click();
-    settle(&mut h).unwrap();
-    assert!(matches!(h.state().selection(), Some(Selection::Row(_))));
 }
 
 #[test]
@@ -252,4 +116,36 @@ fn every_picture_is_drawn_in_both_themes() {
     }
     assert!(pictures[0].get_pixel(2, 350).0[0] < 64, "dark ground");
     assert!(pictures[1].get_pixel(2, 350).0[0] > 192, "light ground");
+}
+
+#[test]
+fn the_view_menu_shows_every_panel_hides_it_and_brings_it_to_the_front() {
+    let mut h = opened(&feed().run());
+    for panel in Panel::ALL {
+        for _ in 0..3 {
+            let before = h.state().layout.is_in_sight(panel);
+            press(&mut h, "View");
+            h.get_by_role_and_label(Role::CheckBox, panel.title()).click();
+            settle(&mut h).unwrap();
+            assert_eq!(h.state().layout.is_in_sight(panel), !before, "{panel}");
+            // The menu stays open for the next panel; Escape closes it.
+            h.key_press(egui::Key::Escape);
+            settle(&mut h).unwrap();
+        }
+        ask(&mut h, Command::ShowPanel(panel));
+        if panel != Panel::Sources && panel != Panel::Inspector {
+            heading(&h, panel);
+        }
+    }
+}
+
+#[test]
+fn with_every_panel_hidden_the_window_says_how_to_get_them_back() {
+    let mut h = opened(&feed().run());
+    for panel in Panel::ALL {
+        ask(&mut h, Command::HidePanel(panel));
+    }
+    assert!(h.query_all_by_label_contains("No panel is shown here").next().is_some());
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    assert!(!rows(&h).is_empty());
 }

@@ -10,7 +10,7 @@ use egui_kittest::{SnapshotOptions, SnapshotResults, try_image_snapshot_options}
 use super::app::App;
 use super::command::Command;
 use super::headless::{harness, settle};
-use super::layout::Panel;
+use super::panel::Panel;
 use super::renderer;
 use super::testing::sample_run;
 

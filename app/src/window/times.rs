@@ -27,6 +27,15 @@ impl Zone {
     }
 }
 
+/// The IANA names that this machine knows, sorted.
+#[must_use]
+pub fn zone_names() -> Vec<String> {
+    let mut names: Vec<String> =
+        jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    names.sort();
+    names
+}
+
 /// How times in sight are written.
 #[derive(Clone, Debug)]
 pub struct Times {
@@ -78,6 +87,13 @@ impl Times {
     #[must_use]
     pub fn exact(&self, ms: i64) -> String {
         let format = if self.dates { "%F %H:%M:%S.%3f" } else { "%H:%M:%S.%3f" };
+        Self::or_number(self.format(ms, format), ms)
+    }
+
+    /// `08:13:21`, with the date where days differ.
+    #[must_use]
+    pub fn short(&self, ms: i64) -> String {
+        let format = if self.dates { "%F %H:%M:%S" } else { "%H:%M:%S" };
         Self::or_number(self.format(ms, format), ms)
     }
 

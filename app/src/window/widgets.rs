@@ -6,6 +6,7 @@ use egui::{
 };
 use joinscope_operator::verdict::Verdict;
 
+use super::theme::fonts::icon;
 use super::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
 
 /// A button; its text is its accessible name unless another is given.
@@ -249,6 +250,8 @@ pub enum Mark {
     Verdict(Verdict),
     /// A recording (hollow square).
     Recording,
+    /// A bookmark (its icon).
+    Bookmark,
 }
 
 /// Paints a list row over the whole width; its name is label and figure.
@@ -283,6 +286,10 @@ pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
         Mark::Recording => {
             let square = Rect::from_center_size(centre, Vec2::splat(7.0));
             painter.rect_stroke(square, 1.5, Stroke::new(1.5, t.third), StrokeKind::Middle);
+        }
+        Mark::Bookmark => {
+            let font = fonts::icons(SMALL + 1.0);
+            painter.text(centre, Align2::CENTER_CENTER, icon::BOOKMARK, font, t.second);
         }
     }
     if row.mark != Mark::None {

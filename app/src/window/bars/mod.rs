@@ -2,10 +2,16 @@
 
 mod banner;
 mod clock;
+mod marks;
+mod menus;
+mod notices;
+mod scrub;
 mod strip;
 mod top;
 
 pub use banner::show as banner;
 pub use clock::show as clock;
+pub use menus::item as menu_item;
+pub use notices::show as notices;
 pub use strip::{Strip, ask_clock};
 pub use top::show as top;

@@ -10,6 +10,7 @@ use joinscope_core::run::{Axis as RunAxis, Density, Range};
 use crate::window::app::App;
 use crate::window::cursor::ClockMap;
 use crate::window::jobs::Slot;
+use crate::window::selection::Selection;
 
 /// Points of the arrival clock; between them it is straight.
 const POINTS: usize = 4096;
@@ -21,6 +22,12 @@ const SAMPLES: u64 = 128;
 pub struct Strip {
     clock: Slot<u64, ClockMap>,
     taken: Option<u64>,
+    /// The join's event-time watermark by arrival.
+    events: Slot<u64, ClockMap>,
+    /// The same at the cursor, exactly.
+    event_now: Slot<(u64, u64), Option<i64>>,
+    /// Event time of the selected row.
+    own: Slot<(u64, u64), Option<i64>>,
     /// Arrival time of the cursor, exactly.
     now: Slot<(u64, u64), i64>,
     /// What stands in the field that asks for a time zone.
@@ -60,6 +67,64 @@ pub fn ask_clock(app: &mut App) {
         Ok(clock) => app.clock = clock.clone(),
         Err(error) => app.errors.add("Reading the arrival clock", error),
     }
+}
+
+/// Asks for the join's event-time watermark as a clock; empty until it is read,
+/// or where it never moved.
+pub fn event_clock(app: &mut App) -> ClockMap {
+    let Some(run) = app.doc.run.as_ref().map(|r| r.run.clone()) else { return ClockMap::default() };
+    app.strip.events.ask(&app.jobs, app.doc.revision, move |_| events_of(&run));
+    let Some(answer) = app.strip.events.answer() else { return ClockMap::default() };
+    match &answer.result {
+        Ok(clock) if answer.question == app.doc.revision => clock.clone(),
+        _ => ClockMap::default(),
+    }
+}
+
+fn events_of(run: &Run) -> Result<ClockMap, String> {
+    let len = run.arrivals();
+    if len == 0 {
+        return Ok(ClockMap::default());
+    }
+    let range = Range { axis: RunAxis::Arrival, from: 0, to: len as i64 };
+    let lines = run.lines(range, &[], POINTS.min(len as usize)).map_err(|e| e.to_string())?;
+    let mut points: Vec<(u64, i64)> = Vec::new();
+    for (times, arrival) in lines.join.iter().zip(&lines.arrivals) {
+        // Before it has moved it is nowhere.
+        if let Some(times) = times {
+            points.push((*arrival, times.min));
+        }
+    }
+    if let Some(last) = lines.join.iter().flatten().last() {
+        points.push((len - 1, last.max));
+    }
+    points.dedup_by_key(|p| p.0);
+    Ok(ClockMap::new(points))
+}
+
+/// The join's event-time watermark at the cursor, ms, exactly; `None`: it has
+/// not moved yet, or is not read.
+pub(super) fn cursor_event_ms(app: &mut App) -> Option<i64> {
+    let run = app.doc.run.as_ref()?.run.clone();
+    let question = (app.doc.revision, app.cursor.at());
+    app.strip.event_now.ask(&app.jobs, question, move |(_, at)| {
+        run.watermarks_at(*at).map(|w| w.join).map_err(|e| e.to_string())
+    });
+    let answer = app.strip.event_now.answer()?;
+    // While it is read, the last one: the figure does not flicker.
+    answer.result.as_ref().ok().copied().flatten()
+}
+
+/// Event time of the selected row, ms.
+pub(super) fn selected_event_ms(app: &mut App) -> Option<i64> {
+    let Some(Selection::Row(row)) = app.selection else { return None };
+    let run = app.doc.run.as_ref()?.run.clone();
+    let question = (app.doc.revision, row);
+    app.strip.own.ask(&app.jobs, question, move |(_, row)| {
+        run.row(*row).map(|r| r.event_time).map_err(|e| e.to_string())
+    });
+    let answer = app.strip.own.answer().filter(|a| a.question == question)?;
+    answer.result.as_ref().ok().copied().flatten()
 }
 
 fn of_run(run: &Run) -> Result<ClockMap, String> {

@@ -2,6 +2,7 @@
 
 use egui::{Align, Frame, Layout, Margin, Panel, Popup, Stroke, Ui};
 
+use super::menus::{self, item};
 use crate::window::app::App;
 use crate::window::command::{Command, shortcut_text};
 use crate::window::text::{bytes, plural, short_count};
@@ -21,41 +22,11 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.painter().hline(rect.x_range().expand(12.0), y, Stroke::new(1.0, t.line));
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
-            menu(app, ui);
+            menus::show(app, ui);
             names(app, ui, t);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(app, ui, t));
         });
     });
-}
-
-fn menu(app: &mut App, ui: &mut Ui) {
-    let response = button("Joinscope").plain().caret().name("Menu").show(ui);
-    Popup::menu(&response).show(|ui| {
-        ui.set_min_width(200.0);
-        let theme =
-            if ui.ctx().theme() == egui::Theme::Dark { "Light colours" } else { "Dark colours" };
-        let mut items = vec![("Open…", Command::ShowOpen)];
-        if !app.doc.is_empty() {
-            items.push(("Close", Command::Close));
-        }
-        items.push((theme, Command::ToggleTheme));
-        items.push(("Larger", Command::Zoom(1)));
-        items.push(("Smaller", Command::Zoom(-1)));
-        items.push(("About", Command::ShowAbout));
-        items.push(("Quit", Command::Quit));
-        for (label, command) in items {
-            item(app, ui, label, command);
-        }
-    });
-}
-
-fn item(app: &mut App, ui: &mut Ui, label: &str, command: Command) {
-    let shortcut = shortcut_text(ui.ctx(), &command).unwrap_or_default();
-    let item = egui::Button::new(label).shortcut_text(shortcut).frame_when_inactive(false);
-    if ui.add(item.min_size(egui::vec2(ui.available_width(), 24.0))).clicked() {
-        app.commands.push(command);
-        ui.close();
-    }
 }
 
 fn arrow(ui: &mut Ui, t: &Tokens) {
@@ -75,9 +46,10 @@ fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
     if let Some(pipeline) = &app.doc.pipeline {
         arrow(ui, t);
         let title = pipeline.title();
+        let hover = format!("{}\nPress to edit it", pipeline.file);
         let response = button(&short(&title, 40)).name("Pipeline").show(ui);
-        if response.on_hover_text(&pipeline.file).clicked() {
-            app.commands.push(Command::ShowOpen);
+        if response.on_hover_text(hover).clicked() {
+            app.commands.push(Command::EditPipeline);
         }
     }
     if let Some(run) = app.doc.run.clone() {
@@ -123,6 +95,7 @@ fn short(name: &str, chars: usize) -> String {
 
 /// Errors and the run's figures, from right to left.
 fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
+    palette(app, ui);
     let unseen = app.errors.unseen();
     if !app.errors.list().is_empty() {
         let label = plural(unseen as u64, "error");
@@ -141,6 +114,17 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let figures = status(app);
     if !figures.is_empty() {
         text(ui, &figures, fonts::regular(TEXT), t.second);
+    }
+}
+
+/// As wide as there is room for.
+fn palette(app: &mut App, ui: &mut Ui) {
+    const NAME: &str = "Search or run a command";
+    let wide = ui.ctx().content_rect().width() > 1200.0;
+    let keys = shortcut_text(ui.ctx(), &Command::ShowPalette).unwrap_or_default();
+    let shown = if wide { button(NAME).second(&keys) } else { icon_button(icon::SEARCH, NAME) };
+    if shown.show(ui).clicked() {
+        app.commands.push(Command::ShowPalette);
     }
 }
 

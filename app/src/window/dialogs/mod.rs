@@ -1,25 +1,43 @@
 //! Dialogs in front of the window, one at a time.
 
 mod about;
+mod bookmark;
 mod check;
 mod errors;
 mod export;
 mod open;
+mod palette;
+mod pipeline;
+mod settings;
+mod shortcuts;
+#[cfg(test)]
+mod tests;
 
 use egui::{Context, Frame, Id, Modal, Ui};
 
+pub use bookmark::BookmarkDialog;
 pub use export::ExportDialog;
 pub use open::OpenDialog;
+pub use palette::Palette;
+pub use pipeline::PipelineDialog;
+pub use settings::SettingsDialog;
 
 use super::app::App;
+use super::bookmarks::Bookmark;
 use super::command::{Command, Export};
 use super::settings::Settings;
 use super::theme::{TEXT, Tokens, fonts};
 use super::widgets::{button, text};
+use joinscope_operator::record::Arrival;
 
 /// The dialog in front.
 pub enum Dialog {
     Open(OpenDialog),
+    Bookmark(BookmarkDialog),
+    Palette(Palette),
+    Pipeline(Box<PipelineDialog>),
+    Settings(SettingsDialog),
+    Shortcuts,
     Errors,
     About,
     Export(ExportDialog),
@@ -37,6 +55,12 @@ impl Dialog {
     pub fn open(settings: &Settings) -> Self {
         Self::Open(OpenDialog::new(settings))
     }
+
+    /// The note of a bookmark, or of a new one at `at`.
+    #[must_use]
+    pub fn bookmark(there: Option<&Bookmark>, at: Arrival) -> Self {
+        Self::Bookmark(BookmarkDialog::new(there, at))
+    }
 }
 
 impl App {
@@ -49,6 +73,11 @@ impl App {
         let Some(mut dialog) = self.dialog.take() else { return };
         let close = match &mut dialog {
             Dialog::Open(open) => open.show(self, ctx),
+            Dialog::Bookmark(bookmark) => bookmark.show(self, ctx),
+            Dialog::Palette(palette) => palette.show(self, ctx),
+            Dialog::Pipeline(pipeline) => pipeline.show(self, ctx),
+            Dialog::Settings(settings) => settings.show(self, ctx),
+            Dialog::Shortcuts => shortcuts::show(ctx),
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
             Dialog::Export(export) => export.show(self, ctx),

@@ -1,15 +1,20 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
+pub mod checkpoints;
 pub mod inspector;
 pub mod outputs;
 pub mod records;
+pub mod sources;
+pub mod state;
+mod tools;
 pub mod watermarks;
 
 use egui::Ui;
 
+use self::sources::{Books, Sources};
 use super::cx::Cx;
-use super::layout::{Panel, Tabs};
-use super::sources::{Books, Sources};
+use super::layout::Tabs;
+use super::panel::Panel;
 
 /// All panels of what is open.
 #[derive(Default)]
@@ -18,6 +23,8 @@ pub struct Panels {
     pub outputs: outputs::Outputs,
     pub inspector: inspector::Inspector,
     pub watermarks: watermarks::Watermarks,
+    pub state: state::State,
+    pub checkpoints: checkpoints::Checkpoints,
     pub sources: Sources,
     pub books: Books,
 }
@@ -31,6 +38,8 @@ impl Panels {
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
             Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
+            Panel::State => self.state.show(ui, tabs, cx),
+            Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
             // Sources stands at the window's side and needs more of it.
             Panel::Sources => false,
         }

@@ -95,4 +95,15 @@ pub mod icon {
     pub const SORTED_DOWN: &str = "\u{e136}";
     pub const COLUMNS: &str = "\u{e546}";
     pub const EXPORT: &str = "\u{e20c}";
+    pub const CHECK: &str = "\u{e182}";
+    pub const BOOKMARK: &str = "\u{e0ea}";
+    pub const LOOP: &str = "\u{e3f6}";
+    pub const SEARCH: &str = "\u{e30c}";
+    pub const SOURCES: &str = "\u{e710}";
+    pub const WATERMARKS: &str = "\u{e802}";
+    pub const RECORDS: &str = "\u{e476}";
+    pub const OUTPUTS: &str = "\u{ed3e}";
+    pub const STATE: &str = "\u{e1de}";
+    pub const CHECKPOINTS: &str = "\u{e248}";
+    pub const INSPECTOR: &str = "\u{e2ce}";
 }

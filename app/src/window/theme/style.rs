@@ -1,7 +1,10 @@
 //! egui's style, made of the tokens; widgets of egui's own then look like ours.
 
 use egui::style::{Selection, WidgetVisuals, Widgets};
-use egui::{Color32, Context, CornerRadius, Shadow, Stroke, Style, TextStyle, Theme, Visuals};
+use egui::{
+    Color32, Context, CornerRadius, Shadow, Stroke, Style, TextStyle, Theme, ThemePreference,
+    Visuals,
+};
 use serde::{Deserialize, Serialize};
 
 use super::tokens::{DARK, LIGHT, Tokens};
@@ -14,13 +17,29 @@ pub enum ThemeChoice {
     #[default]
     Dark,
     Light,
+    /// As the platform says.
+    System,
 }
 
-impl From<ThemeChoice> for Theme {
+impl ThemeChoice {
+    pub const ALL: [Self; 3] = [Self::Dark, Self::Light, Self::System];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dark => "Dark",
+            Self::Light => "Light",
+            Self::System => "As the system",
+        }
+    }
+}
+
+impl From<ThemeChoice> for ThemePreference {
     fn from(choice: ThemeChoice) -> Self {
         match choice {
             ThemeChoice::Dark => Self::Dark,
             ThemeChoice::Light => Self::Light,
+            ThemeChoice::System => Self::System,
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::TraceError;
-use super::line::{Event, RowEvent, Side, Spec};
+use super::line::{Event, RowEvent, Side};
+use super::spec::IntervalSpec;
+use super::{Give, TraceError, TraceOperator};
 use crate::join::clean::Clean;
 use crate::join::{Effect, Operator, Ref, Watermarks};
 use crate::pipeline::{
@@ -35,7 +36,7 @@ fn lanes() -> Vec<TrackerInput> {
 }
 
 impl CleanTrace {
-    pub fn new(spec: &Spec) -> Self {
+    pub fn new(spec: &IntervalSpec) -> Self {
         let pipeline = pipeline(spec);
         let clean = Clean::new(&pipeline, u64::MAX, None);
         Self {
@@ -51,27 +52,7 @@ impl CleanTrace {
         }
     }
 
-    pub fn event(&mut self, event: Event, give: &mut impl FnMut(Value)) -> Result<(), TraceError> {
-        match event {
-            Event::Row(row) => self.row(row, give)?,
-            Event::Watermark { side, time } => self.watermark(side, time, give)?,
-            Event::Idle { side, idle } => self.status(side, idle, give)?,
-            Event::End => {
-                self.watermark(Side::L, i64::MAX, give)?;
-                self.watermark(Side::R, i64::MAX, give)?;
-            }
-            Event::Checkpoint => self.checkpoint(),
-            Event::Snapshot => self.snapshot()?,
-            Event::Clock => {}
-        }
-        if self.debug {
-            // Each row at rest waits for one time: its due.
-            give(json!({ "timers": self.clean.size().0 }));
-        }
-        Ok(())
-    }
-
-    fn row(&mut self, row: RowEvent, give: &mut impl FnMut(Value)) -> Result<(), TraceError> {
+    fn row(&mut self, row: RowEvent, give: Give<'_>) -> Result<(), TraceError> {
         // The verdicts tombstone, untimed and unkeyed.
         let (false, Some(time), Some(key)) = (row.null_value, row.time, row.key) else {
             return Ok(());
@@ -108,22 +89,12 @@ impl CleanTrace {
         Ok(())
     }
 
-    fn watermark(
-        &mut self,
-        side: Side,
-        time: i64,
-        give: &mut impl FnMut(Value),
-    ) -> Result<(), TraceError> {
+    fn watermark(&mut self, side: Side, time: i64, give: Give<'_>) -> Result<(), TraceError> {
         let moved = self.tracker.raise(side as u32, time, 0, self.ids.len() as u64);
         self.moved(moved, give)
     }
 
-    fn status(
-        &mut self,
-        side: Side,
-        idle: bool,
-        give: &mut impl FnMut(Value),
-    ) -> Result<(), TraceError> {
+    fn status(&mut self, side: Side, idle: bool, give: Give<'_>) -> Result<(), TraceError> {
         let all_idle = |tracker: &Tracker| tracker.input_idle(0) && tracker.input_idle(1);
         let before = all_idle(&self.tracker);
         let moved = self.tracker.set_idle(side as u32, idle, 0, self.ids.len() as u64);
@@ -135,7 +106,7 @@ impl CleanTrace {
     }
 
     /// What the watermark sets off, then the watermark itself.
-    fn moved(&mut self, moved: bool, give: &mut impl FnMut(Value)) -> Result<(), TraceError> {
+    fn moved(&mut self, moved: bool, give: Give<'_>) -> Result<(), TraceError> {
         if moved {
             let join = self.tracker.join();
             let watermarks = Watermarks { join, inputs: &[] };
@@ -146,7 +117,7 @@ impl CleanTrace {
         Ok(())
     }
 
-    fn give_outputs(&mut self, give: &mut impl FnMut(Value)) {
+    fn give_outputs(&mut self, give: Give<'_>) {
         let id = |row: &Ref| self.ids.get(row.row as usize).map(String::as_str);
         for effect in self.effects.drain(..) {
             let (left, right, time) = match effect {
@@ -180,8 +151,30 @@ impl CleanTrace {
     }
 }
 
+impl TraceOperator for CleanTrace {
+    fn event(&mut self, event: Event, give: Give<'_>) -> Result<(), TraceError> {
+        match event {
+            Event::Row(row) => self.row(row, give)?,
+            Event::Watermark { side, time } => self.watermark(side, time, give)?,
+            Event::Idle { side, idle } => self.status(side, idle, give)?,
+            Event::End => {
+                self.watermark(Side::L, i64::MAX, give)?;
+                self.watermark(Side::R, i64::MAX, give)?;
+            }
+            Event::Checkpoint => self.checkpoint(),
+            Event::Snapshot => self.snapshot()?,
+            Event::Clock(_) => {}
+        }
+        if self.debug {
+            // Each row at rest waits for one time: its due.
+            give(json!({ "timers": self.clean.size().0 }));
+        }
+        Ok(())
+    }
+}
+
 /// A pipeline of two inputs; what only sources look at says nothing.
-fn pipeline(spec: &Spec) -> Pipeline {
+fn pipeline(spec: &IntervalSpec) -> Pipeline {
     let input = |side: Side| Input {
         name: Arc::from(side.name()),
         topic: Arc::from(side.name()),
@@ -194,7 +187,7 @@ fn pipeline(spec: &Spec) -> Pipeline {
     };
     let kind: Kind = spec.kind;
     Pipeline {
-        name: spec.name.clone().unwrap_or_default(),
+        name: String::new(),
         inputs: vec![input(Side::L), input(Side::R)],
         join: Join {
             primary: Side::L as u8,

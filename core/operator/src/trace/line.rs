@@ -1,50 +1,10 @@
-//! The lines of a trace.
+//! The events of a trace.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::TraceError;
 use crate::key::{Key, KeyValue};
-use crate::pipeline::Kind;
-
-/// What joins, and how.
-#[derive(Debug)]
-pub struct Spec {
-    pub name: Option<String>,
-    pub kind: Kind,
-    /// Both ends included.
-    pub lower: i64,
-    pub upper: i64,
-    pub debug: bool,
-}
-
-/// `clean` takes the settings of the other semantics that have no meaning to
-/// it, so that one trace can go through all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpecLine {
-    semantics: String,
-    kind: String,
-    name: Option<String>,
-    lower_ms: i64,
-    upper_ms: i64,
-    #[serde(default = "yes")]
-    lower_inclusive: bool,
-    #[serde(default = "yes")]
-    upper_inclusive: bool,
-    #[serde(default)]
-    debug: bool,
-    #[serde(rename = "min_cleanup_ms")]
-    _min_cleanup_ms: Option<i64>,
-    #[serde(rename = "max_parallelism")]
-    _max_parallelism: Option<u32>,
-    #[serde(rename = "record_ts")]
-    _record_ts: Option<bool>,
-}
-
-fn yes() -> bool {
-    true
-}
 
 /// The two inputs: `L` is the primary one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -76,8 +36,8 @@ pub enum Event {
     End,
     Snapshot,
     Checkpoint,
-    /// Wall clock, which `clean` does not look at.
-    Clock,
+    /// Wall clock, absolute, ms. Only `kafka-streams` looks at it.
+    Clock(i64),
 }
 
 #[derive(Debug)]
@@ -133,48 +93,7 @@ struct FlagLine {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockLine {
-    #[serde(rename = "clock")]
-    _clock: i64,
-}
-
-impl Spec {
-    /// `None` if the line is not a spec.
-    pub fn parse(line: &str) -> Result<Option<Self>, TraceError> {
-        let value: Value = serde_json::from_str(line)?;
-        let Some(semantics) = value.get("semantics") else { return Ok(None) };
-        if semantics != "clean" {
-            return Err(TraceError::Line(format!(
-                "semantics {semantics}: this program has \"clean\""
-            )));
-        }
-        let line: SpecLine = serde_json::from_str(line)?;
-        debug_assert_eq!(line.semantics, "clean");
-        if line.lower_ms > line.upper_ms {
-            return Err(TraceError::Line(format!(
-                "lower_ms {} is above upper_ms {}: exchange them",
-                line.lower_ms, line.upper_ms
-            )));
-        }
-        let kind = match line.kind.as_str() {
-            "inner" => Kind::Inner,
-            "left" => Kind::Left,
-            "right" => Kind::Right,
-            "full" => Kind::Full,
-            other => {
-                return Err(TraceError::Line(format!(
-                    "kind \"{other}\": write inner, left, right or full"
-                )));
-            }
-        };
-        Ok(Some(Self {
-            name: line.name,
-            kind,
-            // A strict bound is the inclusive one moved by 1 ms.
-            lower: line.lower_ms.saturating_add(i64::from(!line.lower_inclusive)),
-            upper: line.upper_ms.saturating_sub(i64::from(!line.upper_inclusive)),
-            debug: line.debug,
-        }))
-    }
+    clock: i64,
 }
 
 impl Event {
@@ -191,8 +110,7 @@ impl Event {
         } else if has("active") {
             Self::Idle { side: read::<ActiveLine>(line)?.active, idle: false }
         } else if has("clock") {
-            read::<ClockLine>(line)?;
-            Self::Clock
+            Self::Clock(read::<ClockLine>(line)?.clock)
         } else {
             let event = if has("end") {
                 Self::End

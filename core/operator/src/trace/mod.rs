@@ -4,11 +4,14 @@
 
 mod clean;
 mod line;
+mod spec;
 #[cfg(test)]
 mod tests;
 
 use clean::CleanTrace;
-use line::{Event, Spec};
+use line::Event;
+use serde_json::{Map, Value, json};
+use spec::{JoinSpec, Spec};
 
 use crate::state::StateError;
 
@@ -23,6 +26,10 @@ pub enum TraceError {
     Line(String),
     #[error(transparent)]
     State(#[from] StateError),
+    /// The released engine's job would fail here. [`Traces`] never gives it:
+    /// it writes an `error` line and skips the rest of the trace.
+    #[error("the job would fail: {0}")]
+    Job(String),
 }
 
 impl From<serde_json::Error> for TraceError {
@@ -34,14 +41,43 @@ impl From<serde_json::Error> for TraceError {
     }
 }
 
+/// Takes what an event sets off, an object without the event's index.
+type Give<'a> = &'a mut dyn FnMut(Value);
+
+/// A join behind the protocol.
+trait TraceOperator: Send {
+    /// Takes one event; gives what it sets off, in order.
+    fn event(&mut self, event: Event, give: Give<'_>) -> Result<(), TraceError>;
+}
+
+/// What the spec asks for.
+fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
+    let not_yet = |name| Err(TraceError::Line(format!("semantics \"{name}\": not built yet")));
+    match spec {
+        JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
+        JoinSpec::FlinkSql(_) => not_yet("flink-sql"),
+        JoinSpec::FlinkDataStream(_) => not_yet("flink-datastream"),
+        JoinSpec::KafkaStreams(_) => not_yet("kafka-streams"),
+    }
+}
+
 /// Traces, line by line.
 #[derive(Default)]
 pub struct Traces {
     /// Traces begun so far.
     begun: u64,
-    /// Index of the next event of this trace; the spec is 0.
+    current: Option<Current>,
+}
+
+/// The trace at hand.
+struct Current {
+    operator: Box<dyn TraceOperator>,
+    /// Index of the next event; the spec is 0.
     next: u64,
-    operator: Option<CleanTrace>,
+    /// Wall clock; it never goes back.
+    clock: i64,
+    /// The job failed: nothing comes of the rest.
+    failed: bool,
 }
 
 impl Traces {
@@ -60,29 +96,57 @@ impl Traces {
             return Ok(());
         }
         if let Some(spec) = Spec::parse(line)? {
-            self.operator = Some(CleanTrace::new(&spec));
-            let name = serde_json::Value::from(spec.name);
-            put(out, &serde_json::json!({ "trace": self.begun, "name": name }));
+            let operator = operator(&spec.join)?;
+            let clock = match &spec.join {
+                JoinSpec::KafkaStreams(spec) => spec.clock,
+                _ => i64::MIN,
+            };
+            self.current = Some(Current { operator, next: 1, clock, failed: false });
+            put(out, &json!({ "trace": self.begun, "name": spec.name }));
             self.begun += 1;
-            self.next = 1;
             return Ok(());
         }
         let event = Event::parse(line)?;
-        let operator = self.operator.as_mut().ok_or(TraceError::NoSpec)?;
+        self.current.as_mut().ok_or(TraceError::NoSpec)?.event(event, out)
+    }
+}
+
+impl Current {
+    fn event(&mut self, event: Event, out: &mut String) -> Result<(), TraceError> {
+        if let Event::Clock(to) = event {
+            if to < self.clock {
+                return Err(TraceError::Line(format!(
+                    "clock {to}: it goes back from {}; a clock line says the time since the epoch, never less than the one before",
+                    self.clock
+                )));
+            }
+            self.clock = to;
+        }
         let i = self.next;
         self.next += 1;
-        operator.event(event, &mut |mut what| {
-            // The index stands first.
-            let mut tagged = serde_json::Map::from_iter([("i".to_owned(), i.into())]);
+        if self.failed {
+            return Ok(());
+        }
+        // The index stands first.
+        let mut give = |mut what: Value| {
+            let mut tagged = Map::from_iter([("i".to_owned(), i.into())]);
             if let Some(what) = what.as_object_mut() {
                 tagged.append(what);
             }
             put(out, &tagged.into());
-        })
+        };
+        match self.operator.event(event, &mut give) {
+            Err(TraceError::Job(why)) => {
+                give(json!({ "error": why }));
+                self.failed = true;
+                Ok(())
+            }
+            other => other,
+        }
     }
 }
 
-fn put(out: &mut String, value: &serde_json::Value) {
+fn put(out: &mut String, value: &Value) {
     out.push_str(&value.to_string());
     out.push('\n');
 }

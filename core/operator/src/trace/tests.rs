@@ -161,7 +161,55 @@ fn bad_lines_are_named() {
         (r#"{"hello":1}"#, "no line of a trace"),
         ("[]", "no line of a trace"),
         ("{", "EOF"),
-        (r#"{"semantics":"flink-sql","kind":"inner"}"#, "this program has \"clean\""),
+        (r#"{"semantics":"flink","kind":"inner"}"#, "write \"clean\", \"flink-sql\""),
+        (r#"{"semantics":7,"kind":"inner"}"#, "semantics 7: write"),
+        (r#"{"semantics":"flink-sql","kind":"inner"}"#, "missing field `lower_ms`"),
+        (
+            r#"{"semantics":"flink-sql","kind":"left","lower_ms":1,"upper_ms":0}"#,
+            "lower_ms 1 is above upper_ms 0: exchange",
+        ),
+        (
+            r#"{"semantics":"flink-sql","kind":"left","lower_ms":0,"upper_ms":0,"grace_ms":1}"#,
+            "unknown field `grace_ms`",
+        ),
+        (
+            r#"{"semantics":"flink-sql","kind":"left","lower_ms":0,"upper_ms":0,"min_cleanup_ms":-1}"#,
+            "min_cleanup_ms -1: write 0 or more",
+        ),
+        (
+            r#"{"semantics":"flink-sql","kind":"left","lower_ms":0,"upper_ms":0,"max_parallelism":0}"#,
+            "max_parallelism 0: write 1 to 32768",
+        ),
+        (
+            r#"{"semantics":"flink-datastream","kind":"left","lower_ms":0,"upper_ms":0}"#,
+            "\"inner\" only",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0}"#,
+            "missing field `grace_ms`",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"right","before_ms":0,"after_ms":0,"grace_ms":0}"#,
+            "kind \"right\": write inner, left or outer",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":-5,"after_ms":4,"grace_ms":0}"#,
+            "their sum must be 0 or more",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0,"grace_ms":-1}"#,
+            "grace_ms -1: write 0 or more",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0,"grace_ms":0,"lower_ms":0}"#,
+            "unknown field `lower_ms`",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0,"grace_ms":0,"store":"heap"}"#,
+            "unknown variant `heap`",
+        ),
+        (r#"{"clock":"noon"}"#, "invalid type: string"),
+        (r#"{"clock":7,"ts":7}"#, "unknown field `ts`"),
         (r#"{"semantics":"clean","kind":"outer","lower_ms":0,"upper_ms":0}"#, "inner, left"),
         (r#"{"semantics":"clean","kind":"left","lower_ms":2,"upper_ms":1}"#, "exchange"),
         (r#"{"semantics":"clean","kind":"left","upper_ms":1}"#, "missing field `lower_ms`"),
@@ -172,4 +220,12 @@ fn bad_lines_are_named() {
     }
     let (_, error) = run(&[r#"{"end":true}"#]);
     assert!(error.unwrap().contains("first line of a trace is its spec"));
+}
+
+#[test]
+fn a_clock_that_goes_back_is_refused() {
+    let (_, error) = run(&[LEFT, r#"{"clock":7}"#, r#"{"clock":7}"#, r#"{"clock":6}"#]);
+    assert!(error.unwrap().contains("clock 6: it goes back from 7"));
+    // Each trace has its own.
+    ok(&[LEFT, r#"{"clock":7}"#, LEFT, r#"{"clock":6}"#]);
 }

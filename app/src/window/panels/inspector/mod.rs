@@ -4,6 +4,8 @@
 mod ask;
 mod draw;
 mod sentence;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER, Slot};
-use crate::window::layout::{Panel, Tabs};
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::empty;
 use crate::window::text::thousands;

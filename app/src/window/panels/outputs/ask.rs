@@ -12,6 +12,7 @@ use crate::cli::outputs::json_of;
 use crate::cli::values::Values;
 use crate::window::listing::{Report, Sorter};
 use crate::window::panels::records::sort_bytes;
+use crate::window::range::ArrivalRange;
 use crate::window::store::Run;
 use crate::window::text::thousands;
 
@@ -79,13 +80,18 @@ pub struct Source {
     pub search: Option<String>,
     /// Conditions on the fields of `outputs --json`.
     pub conditions: Option<String>,
+    /// Only outputs that these arrivals set off.
+    pub range: Option<ArrivalRange>,
     pub sort: Option<Sorted>,
 }
 
 impl Source {
     #[must_use]
     pub fn filters(&self) -> bool {
-        !self.kinds.is_empty() || self.search.is_some() || self.conditions.is_some()
+        !self.kinds.is_empty()
+            || self.search.is_some()
+            || self.conditions.is_some()
+            || self.range.is_some()
     }
 
     /// Whether the outputs do not stand as they came.
@@ -304,6 +310,7 @@ fn look(
     }
     let mut outputs = run.output_page(first, n as usize).map_err(|e| e.to_string())?;
     outputs.retain(|o| source.kinds.is_empty() || source.kinds.has(usize::from(Kinds::of(o))));
+    outputs.retain(|o| source.range.is_none_or(|range| range.contains(o.at)));
     let needs_json = whole || filter.is_some();
     let records = if needs_json || search.is_some() {
         records_of(run, &outputs, usize::MAX)?

@@ -15,6 +15,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panel::Panel;
 use crate::window::panels::records::paths;
+use crate::window::range::{self, RangeState};
 use crate::window::panels::{failed, tools};
 use crate::window::selection::Selection;
 use crate::window::table::{Column, Head, RowCells, empty};
@@ -43,7 +44,12 @@ pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> Stri
 }
 
 /// Search, filter, columns and export, from right to left.
-pub fn controls(this: &mut Outputs, ui: &mut Ui, commands: &mut Vec<Command>) {
+pub fn controls(
+    this: &mut Outputs,
+    ui: &mut Ui,
+    range: &RangeState,
+    commands: &mut Vec<Command>,
+) {
     if icon_button(icon::EXPORT, "Export what is shown").plain().show(ui).clicked() {
         commands.push(Command::Export(Export::Data(Panel::Outputs)));
     }
@@ -61,6 +67,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, commands: &mut Vec<Command>) {
     Popup::menu(&response)
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .show(|ui| filter_menu(this, ui));
+    range::chip(range, ui, commands);
     if !this.conditions.is_empty() && tools::conditions_chip(ui, &this.conditions) {
         this.conditions.clear();
         this.asked.text.clear();

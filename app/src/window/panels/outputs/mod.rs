@@ -5,6 +5,8 @@ mod ask;
 mod columns;
 mod draw;
 mod export;
+#[cfg(test)]
+mod tests;
 
 use egui::Ui;
 
@@ -80,6 +82,7 @@ impl Outputs {
             kinds: self.kinds,
             search: some(&self.search),
             conditions: some(&self.conditions),
+            range: cx.range.filter(),
             sort: self.sort.clone(),
         }
     }
@@ -119,7 +122,8 @@ impl Outputs {
         };
         let mut commands = Vec::new();
         let chips = f32::from(u8::from(!self.conditions.is_empty())) * 190.0
-            + f32::from(u8::from(!self.kinds.is_empty())) * 130.0;
+            + f32::from(u8::from(!self.kinds.is_empty())) * 130.0
+            + f32::from(u8::from(cx.range.marked.is_some())) * 100.0;
         let beside = ui.available_width() > tools::title_width(tabs) + 330.0 + chips;
         let some = all > 0;
         let this = std::cell::RefCell::new(&mut *self);
@@ -129,13 +133,13 @@ impl Outputs {
             &mut commands,
             |ui, commands| {
                 if some && beside {
-                    draw::controls(&mut this.borrow_mut(), ui, commands);
+                    draw::controls(&mut this.borrow_mut(), ui, cx.range, commands);
                 }
             },
             |ui, commands| {
                 let this = &mut this.borrow_mut();
                 if some && !beside {
-                    tools::bar(ui, |ui| draw::controls(this, ui, commands));
+                    tools::bar(ui, |ui| draw::controls(this, ui, cx.range, commands));
                 }
                 draw::body(this, ui, cx, &source, len);
             },

@@ -10,6 +10,7 @@ use joinscope_operator::verdict::Verdict;
 use crate::cli::filter::{Filter, field_at};
 use crate::cli::values::Values;
 use crate::window::listing::{Report, Sorter};
+use crate::window::range::ArrivalRange;
 use crate::window::store::Run;
 
 /// Rows that a page holds at most.
@@ -40,6 +41,8 @@ pub struct Source {
     pub search: Option<String>,
     /// Conditions as `verdicts --where` takes them.
     pub conditions: Option<String>,
+    /// Only records of these arrivals.
+    pub range: Option<ArrivalRange>,
     /// `None`: as they arrived.
     pub sort: Option<Sorted>,
 }
@@ -48,7 +51,10 @@ impl Source {
     /// Whether no index leads to the rows.
     #[must_use]
     pub fn is_listed(&self) -> bool {
-        self.search.is_some() || self.conditions.is_some() || self.sort.is_some()
+        self.search.is_some()
+            || self.conditions.is_some()
+            || self.range.is_some()
+            || self.sort.is_some()
     }
 
     /// Whether it asks for the same rows in the same order, perhaps of a newer
@@ -61,7 +67,10 @@ impl Source {
     /// Whether it leaves rows out.
     #[must_use]
     pub fn filters(&self) -> bool {
-        !self.verdicts.is_empty() || self.search.is_some() || self.conditions.is_some()
+        !self.verdicts.is_empty()
+            || self.search.is_some()
+            || self.conditions.is_some()
+            || self.range.is_some()
     }
 }
 
@@ -220,6 +229,10 @@ pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
         query.verdicts = source.verdicts;
     }
     query.text.clone_from(&source.search);
+    if let Some(range) = source.range {
+        let (first, last) = query.arrivals.unwrap_or((0, u64::MAX - 1));
+        query.arrivals = Some((first.max(range.from()), last.min(range.to())));
+    }
     let all = query == Query::default();
     let mut rows = Vec::new();
     if !all || filter.is_some() {

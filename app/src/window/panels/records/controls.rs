@@ -12,6 +12,7 @@ use crate::window::command::{Command, Export};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::panels::tools::{self, Typed};
+use crate::window::range::{self, RangeState};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{button, group, icon_button, verdict_shape};
@@ -81,14 +82,20 @@ fn example(field: &str) -> &'static str {
 }
 
 /// Whether the controls stand beside the title, which needs so much.
-pub fn fit_beside(width: f32, tabs: &Tabs, this: &Records) -> bool {
+pub fn fit_beside(width: f32, tabs: &Tabs, range: &RangeState, this: &Records) -> bool {
     let chips = if this.filter.is_empty() { 0.0 } else { 132.0 }
-        + if this.conditions.is_empty() { 0.0 } else { 190.0 };
+        + if this.conditions.is_empty() { 0.0 } else { 190.0 }
+        + if range.marked.is_none() { 0.0 } else { 100.0 };
     width > tools::title_width(tabs) + 330.0 + chips
 }
 
 /// Shows them from right to left.
-pub fn show(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
+pub fn show(
+    this: &mut Records,
+    ui: &mut Ui,
+    range: &RangeState,
+    commands: &mut Vec<Command>,
+) {
     if icon_button(icon::EXPORT, "Export what is shown").plain().show(ui).clicked() {
         commands.push(Command::Export(Export::Data(Panel::Records)));
     }
@@ -106,6 +113,7 @@ pub fn show(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
         .show(|ui| filter(this, ui, commands));
     choosing |= shown.is_some();
     this.controls.choosing = choosing;
+    range::chip(range, ui, commands);
     chips(this, ui, commands);
 }
 

@@ -6,6 +6,8 @@ mod columns;
 mod controls;
 mod draw;
 mod export;
+#[cfg(test)]
+mod tests;
 
 use egui::Ui;
 use joinscope_core::run::VerdictSet;
@@ -131,6 +133,7 @@ impl Records {
             verdicts: self.filter,
             search: some(&self.search),
             conditions: some(&self.conditions),
+            range: cx.range.filter(),
             sort: self.sort.clone(),
         }
     }
@@ -152,7 +155,7 @@ impl Records {
         let mut commands = Vec::new();
         let has_run = cx.doc.run.is_some();
         // Beside the tabs where there is room, else below them.
-        let beside = controls::fit_beside(ui.available_width(), tabs, self);
+        let beside = controls::fit_beside(ui.available_width(), tabs, cx.range, self);
         // The two closures share the panel one after the other.
         let this = std::cell::RefCell::new(&mut *self);
         let dragged = panel(
@@ -161,13 +164,13 @@ impl Records {
             &mut commands,
             |ui, commands| {
                 if has_run && beside {
-                    controls::show(&mut this.borrow_mut(), ui, commands);
+                    controls::show(&mut this.borrow_mut(), ui, cx.range, commands);
                 }
             },
             |ui, commands| {
                 let this = &mut this.borrow_mut();
                 if has_run && !beside {
-                    tools::bar(ui, |ui| controls::show(this, ui, commands));
+                    tools::bar(ui, |ui| controls::show(this, ui, cx.range, commands));
                 }
                 draw::body(this, ui, cx, &source, len);
             },

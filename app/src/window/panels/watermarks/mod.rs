@@ -5,6 +5,8 @@ mod ask;
 mod draw;
 pub mod say;
 mod scale;
+#[cfg(test)]
+mod tests;
 
 use egui::{Popup, Ui};
 use joinscope_core::run::WatermarksAt;
@@ -16,7 +18,8 @@ use crate::window::axis::{GUTTER, RIGHT, Scale};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
-use crate::window::layout::{Panel, Tabs};
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
 use crate::window::table::empty;
 use crate::window::widgets::button;
 

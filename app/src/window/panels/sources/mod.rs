@@ -1,18 +1,27 @@
-//! Sources: the recording with its topics, its runs, and the books of the run
-//! that is open.
+//! Sources: the recording with its topics, its runs, the books of the run that
+//! is open, and its bookmarks. It stands at the window's side and needs more of
+//! the window than a panel in a tile.
 
-use egui::{ScrollArea, Ui};
+mod ask;
+mod bookmarks;
+#[cfg(test)]
+mod tests;
+
+use egui::{Key, Modifiers, Popup, ScrollArea, Ui};
+
 use joinscope_core::edges::recording::PartitionInfo;
 use joinscope_core::run::{RunState, VerdictSet};
-use joinscope_operator::verdict::{Counts, Verdict};
+use joinscope_operator::verdict::Verdict;
 
-use super::app::App;
-use super::chrome::panel_frame;
-use super::command::Command;
-use super::doc::{RecordingDoc, file_name};
-use super::text::{plural, short_count, thousands};
-use super::theme::{SMALL, Tokens, fonts};
-use super::widgets::{ListRow, Mark, group, list_row};
+pub use self::ask::Books;
+use crate::window::app::App;
+use crate::window::bars::menu_item;
+use crate::window::chrome::panel_frame;
+use crate::window::command::Command;
+use crate::window::doc::{RecordingDoc, file_name};
+use crate::window::text::{plural, short_count, thousands};
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::{ListRow, Mark, group, list_row};
 
 /// Topics listed before a search field is offered.
 const FEW: usize = 12;
@@ -32,6 +41,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.set_min_size(ui.available_size());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
+            open(app, ui);
             inset_group(ui, "Recordings");
             recordings(app, ui);
             if !app.doc.runs.is_empty() || app.running.is_some() {
@@ -39,6 +49,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                 runs(app, ui);
             }
             books(app, ui);
+            bookmarks::show(app, ui);
             ui.add_space(12.0);
         });
     });
@@ -46,13 +57,42 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 
 fn inset_group(ui: &mut Ui, label: &str) {
     ui.horizontal(|ui| {
-        ui.add_space(super::theme::INSET);
+        ui.add_space(crate::window::theme::INSET);
         ui.vertical(|ui| group(ui, label));
     });
 }
 
 fn row<'a>(label: &'a str, figure: &'a str) -> ListRow<'a> {
     ListRow { label, figure, indent: 0.0, selected: false, mark: Mark::None, mono_label: false }
+}
+
+/// What is open, where that is more than one.
+fn open(app: &mut App, ui: &mut Ui) {
+    if app.open.list().len() < 2 {
+        return;
+    }
+    inset_group(ui, "Open");
+    let front = app.open.front();
+    for (n, doc) in app.open.list().to_vec().iter().enumerate() {
+        let figure = crate::window::text::elide(&doc.note, 18);
+        let title = doc.title();
+        let shown = ListRow { selected: front == Some(n), ..row(&title, &figure) };
+        let response = list_row(ui, &shown);
+        if response.clicked() && front != Some(n) {
+            app.commands.push(Command::Open(doc.at.path.clone()));
+        }
+        let delete =
+            response.has_focus() && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Delete));
+        if delete || response.middle_clicked() {
+            app.commands.push(Command::CloseOpen(n));
+        }
+        Popup::context_menu(&response).show(|ui| {
+            ui.set_min_width(120.0);
+            menu_item(app, ui, "Close", Command::CloseOpen(n));
+        });
+        let hover = format!("{}\n{}\nDelete closes it", doc.note, doc.at.path.display());
+        response.on_hover_text(hover.trim_start().to_owned());
+    }
 }
 
 fn recordings(app: &mut App, ui: &mut Ui) {
@@ -162,7 +202,7 @@ fn about_partition(p: &PartitionInfo) -> String {
     };
     let mut text = format!("{}: {}, {offsets}", p.topic_partition, plural(p.records, "record"));
     if let Some((from, to)) = p.timestamps {
-        let times = super::times::Times::new(&super::times::Zone::Utc, from, to);
+        let times = crate::window::times::Times::new(&crate::window::times::Zone::Utc, from, to);
         let range = format!("\ntimestamps {} to {}", times.full(from), times.full(to));
         text.push_str(&range);
     }
@@ -203,7 +243,7 @@ fn notes(ui: &mut Ui, doc: &RecordingDoc) {
     for line in lines {
         ui.horizontal(|ui| {
             ui.add_space(28.0);
-            let text = egui::RichText::new(super::text::line(&line))
+            let text = egui::RichText::new(crate::window::text::line(&line))
                 .font(fonts::regular(SMALL))
                 .color(t.second);
             ui.add(egui::Label::new(text).wrap());
@@ -223,7 +263,7 @@ fn runs(app: &mut App, ui: &mut Ui) {
             continue;
         }
         let figure = label.ended().map_or(label.settings.clone(), ToOwned::to_owned);
-        let figure = super::text::elide(&figure, 22);
+        let figure = crate::window::text::elide(&figure, 22);
         let shown =
             ListRow { selected: open.as_ref() == Some(&label.dir), ..row(&label.name, &figure) };
         let hover = format!("{}\n{}", label.settings, label.dir.display());
@@ -258,59 +298,6 @@ fn books(app: &mut App, ui: &mut Ui) {
     }
     let outputs = thousands(app.panels.books.outputs());
     if list_row(ui, &row("outputs", &outputs)).clicked() {
-        app.commands.push(Command::ShowPanel(super::layout::Panel::Outputs));
-    }
-}
-
-/// The books of a run, as the workers answer them.
-#[derive(Default)]
-pub struct Books {
-    slot: super::jobs::Slot<u64, (Counts, u64)>,
-}
-
-impl Books {
-    fn ask(&mut self, jobs: &super::jobs::Jobs, doc: &super::doc::Doc) {
-        let Some(run) = &doc.run else { return };
-        let run = run.run.clone();
-        self.slot.ask(jobs, doc.revision, move |_| {
-            let books = run.books(None).map_err(|e| e.to_string())?;
-            let mut all = Counts::default();
-            for counts in &books.inputs {
-                for verdict in Verdict::ALL {
-                    all.add(verdict, counts.get(verdict));
-                }
-            }
-            Ok((all, books.outputs))
-        });
-    }
-
-    fn shown(&mut self) -> Option<Counts> {
-        self.slot.answer()?.result.as_ref().ok().map(|(counts, _)| *counts)
-    }
-
-    /// Whether they are in sight.
-    #[must_use]
-    pub fn is_read(&mut self) -> bool {
-        self.shown().is_some()
-    }
-
-    /// Records of a verdict, as far as read.
-    pub fn count(&mut self, verdict: Verdict) -> u64 {
-        self.shown().map_or(0, |counts| counts.get(verdict))
-    }
-
-    /// No record matched, in a run that ended: the most frequent verdict.
-    pub fn no_match(&mut self) -> Option<(Verdict, u64)> {
-        let counts = self.shown()?;
-        if counts.total() == 0 || counts.get(Verdict::Joined) > 0 {
-            return None;
-        }
-        let all = Verdict::ALL.into_iter().map(|v| (v, counts.get(v)));
-        all.max_by_key(|(_, n)| *n)
-    }
-
-    fn outputs(&mut self) -> u64 {
-        let answer = self.slot.answer();
-        answer.and_then(|a| a.result.as_ref().ok().map(|(_, n)| *n)).unwrap_or(0)
+        app.commands.push(Command::ShowPanel(crate::window::panel::Panel::Outputs));
     }
 }

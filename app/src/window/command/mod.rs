@@ -2,17 +2,25 @@
 //! through it, and nothing else changes what is open, the cursor or the
 //! selection.
 
+mod catalogue;
+mod destination;
+mod keys;
+
 use std::path::PathBuf;
 
-use egui::{Key, KeyboardShortcut, Modifiers};
+pub use catalogue::{Asked, Does, Entry, entries, suggestions};
+pub use destination::destination;
+pub use keys::{bindings, pressed, shortcut_text};
+
 use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
-use super::axis::Scale;
-use super::cursor::Speed;
-use super::layout::Panel;
-use super::selection::Selection;
-use super::times::Zone;
+use crate::window::axis::Scale;
+use crate::window::cursor::Speed;
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::theme::ThemeChoice;
+use crate::window::times::Zone;
 
 /// One thing that the user can ask for.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +33,14 @@ pub enum Command {
     OpenAll(Vec<PathBuf>),
     /// Opens the sample that ships.
     OpenSample,
-    /// Back to the start page.
+    /// Closes what is in front.
     Close,
+    /// Closes the one at this place of what is open.
+    CloseOpen(usize),
+    /// Brings the next of what is open to the front.
+    NextOpen(Direction),
+    /// Opens again what the last session had open.
+    Continue,
     /// Restores the session that did not end, or forgets it.
     Restore(bool),
     /// Chooses the recording that the pipeline at hand runs over.
@@ -34,16 +48,51 @@ pub enum Command {
     /// Runs the pipeline at hand over the recording at hand, with settings
     /// changed as `path = value`. Asks first where the check says no.
     Run(Vec<(String, String)>),
+    /// Runs a pipeline as it was edited, with these overrides and no others.
+    RunEdited {
+        file: String,
+        text: String,
+        overrides: Vec<(String, String)>,
+    },
+    /// The form and the TOML of the pipeline at hand.
+    EditPipeline,
     /// Runs although the check says no.
     RunAnyway,
     /// Forgets the run that was about to start.
     DoNotRun,
     CancelRun,
     ToggleTheme,
+    Theme(ThemeChoice),
+    /// Of the whole window, percent.
+    ScaleTo(u16),
+    ShowSettings,
+    /// MiB that the answers of the open run may take.
+    CacheMemory(u32),
+    /// MiB of state that a run of the window keeps in memory.
+    RunMemory(u32),
+    ResetSettings,
     Zoom(i8),
+    /// Every command, to search.
+    ShowPalette,
+    /// The palette, at a question.
+    Ask(Asked),
+    /// Every command that has a shortcut.
+    ShowShortcuts,
     ShowErrors,
     ShowAbout,
+    /// Shows a panel, before its neighbours.
     ShowPanel(Panel),
+    /// Takes back the last change of layout.
+    Undo,
+    Redo,
+    ResetLayout,
+    SaveLayout(String),
+    UseLayout(String),
+    RenameLayout(String, String),
+    DeleteLayout(String),
+    HidePanel(Panel),
+    /// Hides a panel that is in sight, shows any other.
+    TogglePanel(Panel),
     Quit,
 
     GoTo(Arrival),
@@ -53,11 +102,36 @@ pub enum Command {
     TogglePlay,
     Speed(Speed),
     Zone(Zone),
+    /// The clock of the time axes and of the clock bar.
     Scale(Scale),
+    /// The clock bar shows event time: the join's event-time watermark.
+    EventTimeClock,
     /// To the next row with such a verdict, selecting it.
     Next(VerdictSet, Direction),
     /// Shows this range of arrivals on every time axis; `None`: all.
     View(Option<(Arrival, Arrival)>),
+
+    /// Marks the arrivals between these two, both in.
+    SetRange(Arrival, Arrival),
+    ClearRange,
+    /// The range begins at the cursor.
+    RangeFromHere,
+    /// The range ends at the cursor.
+    RangeToHere,
+    /// Playing goes round the range, or no longer.
+    Loop(bool),
+    /// Tables show only what is in the range, or all.
+    FilterToRange(bool),
+
+    /// Asks for a note to the bookmark at the cursor, or to this one.
+    EditBookmark(Option<u64>),
+    /// A bookmark at the cursor, with a note.
+    AddBookmark(String),
+    SetNote(u64, String),
+    RemoveBookmark(u64),
+    /// The cursor goes to a bookmark.
+    GoToBookmark(u64),
+    NextBookmark(Direction),
 
     /// Selects; the cursor goes to the arrival where one is given.
     Select(Option<Selection>, Option<Arrival>),
@@ -83,6 +157,7 @@ pub enum Command {
     Export(Export),
     /// Writes a file; the last: also where there is one already.
     ExportTo(Export, PathBuf, bool),
+    /// Ends the export, or forgets how it ended.
     CancelExport,
 }
 
@@ -101,46 +176,4 @@ impl Export {
             Self::Data(panel) | Self::Picture(panel) => panel,
         }
     }
-}
-
-/// Commands with a shortcut.
-#[must_use]
-pub fn shortcuts() -> Vec<(KeyboardShortcut, Command)> {
-    let ctrl = |key| KeyboardShortcut::new(Modifiers::COMMAND, key);
-    let plain = |key| KeyboardShortcut::new(Modifiers::NONE, key);
-    let alt = |key| KeyboardShortcut::new(Modifiers::ALT, key);
-    vec![
-        (ctrl(Key::O), Command::ShowOpen),
-        (ctrl(Key::R), Command::Run(Vec::new())),
-        (ctrl(Key::Q), Command::Quit),
-        (ctrl(Key::Plus), Command::Zoom(1)),
-        (ctrl(Key::Minus), Command::Zoom(-1)),
-        (ctrl(Key::Num0), Command::Zoom(0)),
-        (alt(Key::ArrowLeft), Command::Back),
-        (alt(Key::ArrowRight), Command::Forward),
-        (plain(Key::Space), Command::TogglePlay),
-        (plain(Key::ArrowLeft), Command::Step(-1)),
-        (plain(Key::ArrowRight), Command::Step(1)),
-        (plain(Key::Home), Command::Start),
-        (plain(Key::End), Command::End),
-    ]
-}
-
-/// The shortcut of a command, as it is written in menus.
-#[must_use]
-pub fn shortcut_text(ctx: &egui::Context, command: &Command) -> Option<String> {
-    shortcuts().iter().find(|(_, c)| c == command).map(|(s, _)| ctx.format_shortcut(s))
-}
-
-/// Takes the shortcuts that were pressed. Keys without a modifier belong to
-/// whatever has the focus.
-#[must_use]
-pub fn pressed(ctx: &egui::Context) -> Vec<Command> {
-    let focused = ctx.memory(|m| m.focused().is_some());
-    shortcuts()
-        .into_iter()
-        .filter(|(s, _)| s.modifiers != Modifiers::NONE || !focused)
-        .filter(|(s, _)| ctx.input_mut(|i| i.consume_shortcut(s)))
-        .map(|(_, command)| command)
-        .collect()
 }

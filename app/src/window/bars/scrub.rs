@@ -1,0 +1,227 @@
+//! The strip of the clock bar: the density of the whole run with the cursor on
+//! it, on the clock that is chosen.
+
+use std::sync::Arc;
+
+use egui::{Key, Mesh, Modifiers, Rect, Sense, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use joinscope_core::run::{Axis as RunAxis, Density, Range};
+use joinscope_operator::verdict::Verdict;
+
+use super::marks;
+use super::strip::{event_clock, selected_event_ms};
+use crate::window::app::App;
+use crate::window::axis::{Axis, Scale};
+use crate::window::command::Command;
+use crate::window::cursor::ClockMap;
+use crate::window::theme::Tokens;
+
+/// Width of a bar of the strip and its gap, points.
+const BAR: f32 = 3.0;
+const STEP: f32 = 4.0;
+/// Parts of the run that are placed by the event-time watermark.
+const PARTS: usize = 2048;
+
+/// All records of a bar, and by verdict.
+type Total = (u64, [u64; 10]);
+
+/// The scale of the strip and what it is read from.
+pub struct Clock {
+    pub axis: Axis,
+    pub map: ClockMap,
+    /// It is the join's event-time watermark.
+    is_event_time: bool,
+}
+
+impl Clock {
+    fn of(app: &mut App, rect: Rect) -> Self {
+        let map = if app.event_time { event_clock(app) } else { app.clock.clone() };
+        let scale = if app.event_time { Scale::ArrivalTime } else { app.scale };
+        let last = app.cursor.len().saturating_sub(1);
+        let axis = Axis::new(scale, (0, last), &map, rect.left(), rect.width());
+        Self { axis, map, is_event_time: app.event_time }
+    }
+
+    /// Screen position of an arrival.
+    #[must_use]
+    pub fn x(&self, arrival: u64) -> f32 {
+        self.axis.x_of(arrival, &self.map)
+    }
+}
+
+/// Shows it.
+pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
+    let room = ui.available_rect_before_wrap();
+    let rect = Rect::from_center_size(room.center(), vec2(room.width() - 8.0, 40.0));
+    let response = ui.interact(rect, ui.scope_id().with("strip"), Sense::click_and_drag());
+    let at = app.cursor.at();
+    response.widget_info(|| WidgetInfo::slider(true, at as f64, "Cursor"));
+    let clock = Clock::of(app, rect);
+    if let Some(pos) = response.interact_pointer_pos()
+        && app.cursor.len() > 0
+    {
+        let here = clock.axis.arrival(pos.x, &clock.map);
+        let from = ui.input(|i| i.pointer.press_origin().filter(|_| i.modifiers.shift));
+        app.commands.push(match from {
+            // Shift draws a range.
+            Some(from) => Command::SetRange(clock.axis.arrival(from.x, &clock.map), here),
+            None => Command::GoTo(here),
+        });
+        response.request_focus();
+    }
+    keys(app, ui, &response);
+    let base = rect.bottom() - 6.0;
+    let bars_at = Rect::from_min_max(pos2(rect.left(), rect.top() + 4.0), pos2(rect.right(), base));
+    marks::range(app, ui, &clock, bars_at, t);
+    let totals = totals(app, &clock, rect);
+    let painter = ui.painter();
+    match totals {
+        Some(totals) => {
+            painter.add(Shape::mesh(bars(&totals, rect, base, t)));
+        }
+        None => {
+            painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
+        }
+    }
+    if let Some((from, to)) = app.view {
+        // What the time axes above show of it.
+        let seen = clock.x(from)..=clock.x(to);
+        let box_ = Rect::from_x_y_ranges(seen, rect.top() + 4.0..=base + 3.0);
+        let line = Stroke::new(1.0, t.third);
+        painter.rect_stroke(box_, 2, line, egui::StrokeKind::Inside);
+    }
+    marks::bookmarks(app, ui, &clock, bars_at, t);
+    if clock.is_event_time
+        && let Some(ms) = selected_event_ms(app)
+    {
+        // Apart from the cursor: the selected record's own event time.
+        let x = clock.axis.x(ms).clamp(rect.left(), rect.right());
+        let y = base + 2.0;
+        let mark = vec![pos2(x, y - 6.0), pos2(x + 4.0, y), pos2(x - 4.0, y)];
+        let line = Stroke::new(1.5, t.text);
+        ui.painter().add(Shape::convex_polygon(mark, t.panel, line));
+    }
+    if app.cursor.len() > 0 {
+        let x = clock.x(at).clamp(rect.left(), rect.right());
+        let painter = ui.painter();
+        painter.vline(x, rect.top() + 2.0..=rect.bottom() - 2.0, Stroke::new(1.5, t.accent));
+        painter.circle_filled(pos2(x, rect.top() + 4.0), 4.0, t.accent);
+    }
+    if response.has_focus() {
+        let line = Stroke::new(1.0, t.accent);
+        ui.painter().rect_stroke(rect, 3, line, egui::StrokeKind::Outside);
+    }
+}
+
+fn keys(app: &mut App, ui: &Ui, response: &egui::Response) {
+    if !response.has_focus() {
+        return;
+    }
+    let filter = egui::EventFilter { horizontal_arrows: true, ..egui::EventFilter::default() };
+    ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
+    let page = (app.cursor.len() / 50).max(1) as i64;
+    let moves = [
+        (Key::ArrowLeft, Command::Step(-1)),
+        (Key::ArrowRight, Command::Step(1)),
+        (Key::PageUp, Command::Step(-page)),
+        (Key::PageDown, Command::Step(page)),
+        (Key::Home, Command::Start),
+        (Key::End, Command::End),
+        (Key::Space, Command::TogglePlay),
+    ];
+    for (key, command) in moves {
+        if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
+            app.commands.push(command);
+        }
+    }
+}
+
+/// The bars of the strip.
+fn totals(app: &mut App, clock: &Clock, rect: Rect) -> Option<Vec<Total>> {
+    let len = app.cursor.len();
+    let needs_clock = clock.axis.scale == Scale::ArrivalTime && clock.map.is_empty();
+    if len == 0 || needs_clock {
+        return None;
+    }
+    let bars = (rect.width() / STEP).floor().max(1.0) as usize;
+    if !clock.is_event_time {
+        let density = ask_density(app, clock.axis.range(), bars)?;
+        return Some(sums(&density));
+    }
+    // Each part of the run stands where the watermark stood when it arrived.
+    let parts = PARTS.min(len as usize);
+    let range = Range { axis: RunAxis::Arrival, from: 0, to: len as i64 };
+    let parts = sums(&*ask_density(app, range, parts)?);
+    let mut totals = vec![(0, [0; 10]); bars];
+    for (n, part) in parts.iter().enumerate() {
+        let arrival = n as u64 * len / parts.len() as u64;
+        let at = (clock.x(arrival) - rect.left()) / rect.width() * bars as f32;
+        let bar = (at.max(0.0) as usize).min(bars - 1);
+        totals[bar].0 += part.0;
+        for (sum, n) in totals[bar].1.iter_mut().zip(part.1) {
+            *sum += n;
+        }
+    }
+    Some(totals)
+}
+
+fn ask_density(app: &mut App, range: Range, buckets: usize) -> Option<Arc<Density>> {
+    let run = app.doc.run.as_ref()?.run.clone();
+    let question = (app.doc.revision, range, buckets);
+    let lanes = app.doc.run.as_ref().map_or(0, |r| r.manifest.start.lanes.len() as u32);
+    app.strip.density.ask(&app.jobs, question, move |(_, range, buckets)| {
+        let lanes: Vec<u32> = (0..lanes).collect();
+        run.density(*range, &lanes, *buckets).map(Arc::new).map_err(|e| e.to_string())
+    });
+    let answer = app.strip.density.answer()?;
+    answer.result.as_ref().ok().cloned()
+}
+
+/// Over all partitions.
+fn sums(density: &Density) -> Vec<Total> {
+    let mut totals: Vec<Total> = vec![(0, [0; 10]); density.buckets];
+    for lane in 0..density.lanes.len() {
+        for (bucket, total) in totals.iter_mut().enumerate() {
+            for (verdict, n) in density.at(lane, bucket).iter().enumerate() {
+                total.0 += u64::from(*n);
+                total.1[verdict] += u64::from(*n);
+            }
+        }
+    }
+    totals
+}
+
+/// One bar a bucket: all records in the line colour, what went wrong in its own
+/// from the base.
+fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
+    let most = totals.iter().map(|t| t.0).max().unwrap_or(0).max(1) as f32;
+    let height = base - rect.top() - 8.0;
+    let mut mesh = Mesh::default();
+    let wrong = [Verdict::Late, Verdict::Expired, Verdict::Undecodable];
+    for (bucket, (all, by)) in totals.iter().enumerate() {
+        if *all == 0 {
+            continue;
+        }
+        let x = rect.left() + bucket as f32 * rect.width() / totals.len() as f32;
+        let bar = |n: u64, least: f32| (n as f32 / most * height).max(least);
+        let top = base - bar(*all, 2.0);
+        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), t.hovered);
+        let mut y = base;
+        for verdict in wrong {
+            let n = if verdict == Verdict::Undecodable {
+                [verdict, Verdict::Unkeyed, Verdict::Untimed, Verdict::Tombstone]
+                    .iter()
+                    .map(|v| by[*v as usize])
+                    .sum()
+            } else {
+                by[verdict as usize]
+            };
+            if n > 0 {
+                let h = bar(n, 2.5);
+                let at = Rect::from_min_max(pos2(x, y - h), pos2(x + BAR, y));
+                mesh.add_colored_rect(at, t.verdict(verdict));
+                y -= h;
+            }
+        }
+    }
+    mesh
+}

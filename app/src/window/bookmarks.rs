@@ -1,0 +1,266 @@
+//! Bookmarks: arrivals with a note. They belong to an order of arrivals (a
+//! recording and the topics that a run takes from it), so that runs that share
+//! it share them. Kept in the app's state place, a file for each recording.
+
+use std::path::PathBuf;
+
+use joinscope_core::run::Direction;
+use joinscope_operator::record::Arrival;
+use serde::{Deserialize, Serialize};
+
+use super::doc::Doc;
+use super::files::{self, Read, Saver};
+use super::settings::Places;
+use super::text::thousands;
+
+/// Of the file.
+const VERSION: u32 = 1;
+/// Longest note kept, in characters.
+const LONGEST: usize = 4000;
+
+/// A moment worth coming back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// Names it among those of its recording.
+    pub id: u64,
+    pub at: Arrival,
+    #[serde(default)]
+    pub note: String,
+}
+
+impl Bookmark {
+    /// Its note's first line, else where it is.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self.note.lines().next().map(str::trim) {
+            Some(line) if !line.is_empty() => line.to_owned(),
+            _ => format!("arrival {}", thousands(self.at)),
+        }
+    }
+}
+
+/// Which arrivals are counted: bookmarks of one numbering mean nothing in
+/// another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbering {
+    /// Of the recording.
+    pub digest: String,
+    /// Sorted.
+    pub topics: Vec<String>,
+}
+
+impl Numbering {
+    /// How the arrivals of `doc` are counted.
+    #[must_use]
+    pub fn of(doc: &Doc) -> Option<Self> {
+        let (digest, mut topics): (String, Vec<String>) = match (&doc.run, &doc.recording) {
+            (Some(run), _) => {
+                let start = &run.manifest.start;
+                let topics = start.inputs.iter().map(|i| i.topic.to_string()).collect();
+                (start.recording.digest.clone(), topics)
+            }
+            (None, Some(r)) => {
+                let info = r.recording.info();
+                let topics = info.partitions.iter().map(|p| p.topic_partition.topic.to_string());
+                (r.recording.digest().to_owned(), topics.collect())
+            }
+            _ => return None,
+        };
+        topics.sort();
+        topics.dedup();
+        Some(Self { digest, topics })
+    }
+
+    fn path(&self, places: &Places) -> PathBuf {
+        places.state.join("bookmarks").join(format!("{}.json", self.digest))
+    }
+}
+
+/// What a file holds: one set for each numbering of its recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Kept {
+    sets: Vec<Set>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Set {
+    topics: Vec<String>,
+    bookmarks: Vec<Bookmark>,
+}
+
+/// The bookmarks of what is open, in order of arrival.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bookmarks {
+    list: Vec<Bookmark>,
+    numbering: Option<Numbering>,
+    /// Those of other numberings of the same recording.
+    others: Vec<Set>,
+}
+
+impl Bookmarks {
+    /// None yet, of this numbering.
+    #[must_use]
+    pub fn of(numbering: Option<Numbering>) -> Self {
+        Self { numbering, ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn numbering(&self) -> Option<&Numbering> {
+        self.numbering.as_ref()
+    }
+
+    #[must_use]
+    pub fn list(&self) -> &[Bookmark] {
+        &self.list
+    }
+
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Bookmark> {
+        self.list.iter().find(|b| b.id == id)
+    }
+
+    /// Adds one, or changes the note of the one that is there already; its id.
+    pub fn add(&mut self, at: Arrival, note: &str) -> u64 {
+        let note: String = note.trim().chars().take(LONGEST).collect();
+        if let Some(there) = self.list.iter_mut().find(|b| b.at == at) {
+            if !note.is_empty() {
+                there.note = note;
+            }
+            return there.id;
+        }
+        let id = self.list.iter().map(|b| b.id).max().map_or(1, |id| id + 1);
+        let place = self.list.partition_point(|b| b.at < at);
+        self.list.insert(place, Bookmark { id, at, note });
+        id
+    }
+
+    /// Writes another note; whether there is such a bookmark.
+    pub fn set_note(&mut self, id: u64, note: &str) -> bool {
+        let Some(there) = self.list.iter_mut().find(|b| b.id == id) else { return false };
+        there.note = note.trim().chars().take(LONGEST).collect();
+        true
+    }
+
+    /// Takes one away; whether it was there.
+    pub fn remove(&mut self, id: u64) -> bool {
+        let before = self.list.len();
+        self.list.retain(|b| b.id != id);
+        self.list.len() != before
+    }
+
+    /// The nearest one after or before `at`.
+    #[must_use]
+    pub fn next(&self, at: Arrival, direction: Direction) -> Option<&Bookmark> {
+        match direction {
+            Direction::Forward => self.list.iter().find(|b| b.at > at),
+            Direction::Backward => self.list.iter().rfind(|b| b.at < at),
+        }
+    }
+
+    /// Reads those of a numbering, off the window's thread; a message where the
+    /// file could not be read.
+    #[must_use]
+    pub fn load(numbering: Option<Numbering>, places: Option<&Places>) -> (Self, Option<String>) {
+        let mut this = Self::of(numbering.clone());
+        let (Some(numbering), Some(places)) = (numbering, places) else { return (this, None) };
+        let kept = match files::read::<Kept>(&numbering.path(places), VERSION) {
+            Read::Value(kept) => kept,
+            Read::Missing => return (this, None),
+            Read::Unreadable(why) => return (this, Some(why)),
+        };
+        for set in kept.sets {
+            if set.topics == numbering.topics {
+                this.list = set.bookmarks;
+            } else {
+                this.others.push(set);
+            }
+        }
+        this.list.sort_by_key(|b| b.at);
+        this.list.dedup_by_key(|b| b.at);
+        (this, None)
+    }
+
+    /// Keeps them.
+    pub fn save(&self, places: &Places, saver: &Saver) {
+        let Some(numbering) = &self.numbering else { return };
+        let mut sets = self.others.clone();
+        let (topics, bookmarks) = (numbering.topics.clone(), self.list.clone());
+        sets.push(Set { topics, bookmarks });
+        saver.save(&numbering.path(places), VERSION, &Kept { sets });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> Bookmarks {
+        let mut b = Bookmarks::default();
+        b.add(50, "Backlog arrives");
+        b.add(10, " Partition 2 stalls\nsince the deploy ");
+        b.add(90, "");
+        b
+    }
+
+    #[test]
+    fn they_stand_in_order_of_arrival_and_are_named_by_their_note() {
+        let b = three();
+        let titles: Vec<String> = b.list().iter().map(Bookmark::title).collect();
+        assert_eq!(titles, ["Partition 2 stalls", "Backlog arrives", "arrival 90"]);
+        assert_eq!(b.list()[0].note, "Partition 2 stalls\nsince the deploy");
+    }
+
+    #[test]
+    fn an_arrival_has_one_bookmark_at_most() {
+        let mut b = three();
+        let id = b.add(50, "");
+        assert_eq!(b.get(id).unwrap().note, "Backlog arrives", "an empty note takes nothing away");
+        b.add(50, "It arrives");
+        assert_eq!((b.list().len(), b.get(id).unwrap().note.as_str()), (3, "It arrives"));
+    }
+
+    #[test]
+    fn next_and_previous_never_stay() {
+        let b = three();
+        let at = |at, d| b.next(at, d).map(|b| b.at);
+        assert_eq!(at(10, Direction::Forward), Some(50));
+        assert_eq!(at(50, Direction::Backward), Some(10));
+        assert_eq!(at(90, Direction::Forward), None);
+        assert_eq!(at(0, Direction::Backward), None);
+    }
+
+    #[test]
+    fn they_come_back_for_the_same_arrivals_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { config: folder.path().into(), state: folder.path().into() };
+        let of = |topics: &[&str]| Numbering {
+            digest: "abc".to_owned(),
+            topics: topics.iter().map(|t| (*t).to_owned()).collect(),
+        };
+        let (both, one) = (of(&["engagements", "views"]), of(&["views"]));
+        let saver = Saver::default();
+        let mut first = Bookmarks::of(Some(both.clone()));
+        first.add(5, "five");
+        first.save(&places, &saver);
+        drop(saver);
+        let (mut other, problem) = Bookmarks::load(Some(one.clone()), Some(&places));
+        assert_eq!((other.list().len(), problem), (0, None));
+        other.add(9, "nine");
+        let saver = Saver::default();
+        other.save(&places, &saver);
+        drop(saver);
+        assert_eq!(Bookmarks::load(Some(both), Some(&places)).0.list()[0].note, "five");
+        assert_eq!(Bookmarks::load(Some(one), Some(&places)).0.list()[0].note, "nine");
+    }
+
+    #[test]
+    fn a_removed_one_is_gone_and_its_number_is_not_another_s() {
+        let mut b = three();
+        let first = b.list()[0].id;
+        assert!(b.remove(first) && !b.remove(first));
+        assert!(!b.set_note(first, "x"));
+        let new = b.add(1, "new");
+        assert_eq!(b.list().iter().filter(|x| x.id == new).count(), 1);
+    }
+}

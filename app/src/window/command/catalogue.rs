@@ -1,0 +1,330 @@
+//! Every command that can be asked for now, with its words: what the palette
+//! searches.
+
+use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::verdict::Verdict;
+
+use super::{Command, Export, bindings, destination};
+use crate::window::app::App;
+use crate::window::axis::Scale;
+use crate::window::cursor::{Speed, State};
+use crate::window::doc::file_name;
+use crate::window::panel::Panel;
+use crate::window::text;
+use crate::window::theme::ThemeChoice;
+use crate::window::times::{Zone, zone_names};
+
+/// A line of the palette.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub group: &'static str,
+    pub title: String,
+    /// Said at its right: where a file lies, what a run changed.
+    pub note: String,
+    pub does: Does,
+}
+
+/// What choosing it does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Does {
+    Now(Command),
+    /// It needs to be told more.
+    Ask(Asked),
+}
+
+/// What is asked for, in the palette itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    GoTo,
+    Zone,
+    Note,
+    Search,
+    LayoutName,
+    /// Another name for this one.
+    RenameLayout(String),
+}
+
+impl Asked {
+    /// The field's hint.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::GoTo => "Arrival, time, or record: 48,117 · 08:13:21 · views[1]@391204",
+            Self::Zone => "UTC, local, or an IANA name: Europe/Berlin",
+            Self::Note => "What happens here",
+            Self::LayoutName => "Name of the layout",
+            Self::RenameLayout(_) => "Another name for the layout",
+            Self::Search => "Part of a key or of a record's name",
+        }
+    }
+}
+
+/// What there is to do now.
+#[must_use]
+pub fn entries(app: &App) -> Vec<Entry> {
+    let mut list = List { entries: Vec::new() };
+    let mut seen = Vec::new();
+    for bound in bindings() {
+        if is_possible(app, &bound.command) && !seen.contains(&bound.command) {
+            list.now(bound.group, bound.title, bound.command.clone());
+            seen.push(bound.command);
+        }
+    }
+    cursor(app, &mut list);
+    records(app, &mut list);
+    marks(app, &mut list);
+    view(app, &mut list);
+    files(app, &mut list);
+    list.entries
+}
+
+struct List {
+    entries: Vec<Entry>,
+}
+
+impl List {
+    fn now(&mut self, group: &'static str, title: impl Into<String>, command: Command) {
+        self.noted(group, title, "", command);
+    }
+
+    fn noted(
+        &mut self,
+        group: &'static str,
+        title: impl Into<String>,
+        note: impl Into<String>,
+        command: Command,
+    ) {
+        let (title, note) = (title.into(), note.into());
+        self.entries.push(Entry { group, title, note, does: Does::Now(command) });
+    }
+
+    fn ask(&mut self, group: &'static str, title: &str, asked: Asked) {
+        let (title, note) = (title.to_owned(), String::new());
+        self.entries.push(Entry { group, title, note, does: Does::Ask(asked) });
+    }
+}
+
+/// Whether a command with a shortcut does anything now.
+fn is_possible(app: &App, command: &Command) -> bool {
+    match command {
+        Command::Close => !app.doc.is_empty(),
+        Command::Run(_) => {
+            app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none()
+        }
+        Command::EditPipeline => app.doc.pipeline.is_some(),
+        Command::TogglePlay
+        | Command::Step(_)
+        | Command::Start
+        | Command::End
+        | Command::RangeFromHere
+        | Command::RangeToHere
+        | Command::EditBookmark(_) => app.cursor.len() > 0,
+        Command::Undo => app.undo.can_undo(),
+        Command::Redo => app.undo.can_redo(),
+        Command::NextOpen(_) => app.open.next(Direction::Forward).is_some(),
+        Command::Back => app.history.can_go_back(),
+        Command::Forward => app.history.can_go_forward(),
+        Command::NextBookmark(_) => !app.bookmarks.list().is_empty(),
+        _ => true,
+    }
+}
+
+fn cursor(app: &App, list: &mut List) {
+    if app.cursor.len() == 0 {
+        return;
+    }
+    list.ask("Cursor", "Go to an arrival, a time or a record…", Asked::GoTo);
+    for speed in Speed::ALL {
+        if app.cursor.speed != speed {
+            list.now("Cursor", format!("Play at {}", speed.label()), Command::Speed(speed));
+        }
+    }
+    for scale in Scale::ALL {
+        if app.scale != scale || app.event_time {
+            let title = format!("Show the clock as {}", scale.name());
+            list.now("Cursor", title, Command::Scale(scale));
+        }
+    }
+    if app.doc.run.is_some() && !app.event_time {
+        list.now("Cursor", "Show the clock as event time", Command::EventTimeClock);
+    }
+    if app.cursor.state() == State::Paused && app.view.is_some() {
+        list.now("View", "Show the whole run on the time axes", Command::View(None));
+    }
+}
+
+fn records(app: &App, list: &mut List) {
+    if app.doc.run.is_none() {
+        return;
+    }
+    for verdict in Verdict::ALL {
+        let set = VerdictSet::of(verdict);
+        let title = format!("Next {verdict}");
+        list.now("Records", title, Command::Next(set, Direction::Forward));
+        let title = format!("Previous {verdict}");
+        list.now("Records", title, Command::Next(set, Direction::Backward));
+        list.now("Records", format!("Show only {verdict}"), Command::Filter(set));
+    }
+    if !app.panels.records.filter().is_empty() {
+        list.now("Records", "Show all verdicts", Command::Filter(VerdictSet::EMPTY));
+    }
+    list.ask("Records", "Search the records…", Asked::Search);
+    if app.selection.is_some() {
+        list.now("Selection", "Select nothing", Command::Select(None, None));
+    }
+}
+
+fn marks(app: &App, list: &mut List) {
+    if app.cursor.len() == 0 {
+        return;
+    }
+    if let Some(range) = app.range.marked {
+        list.noted("Range", "Clear the range", range.label(), Command::ClearRange);
+        let (looped, filters) = (app.range.looped, app.range.filters);
+        let title = if looped { "Play past the range" } else { "Loop the range" };
+        list.now("Range", title, Command::Loop(!looped));
+        let title = if filters {
+            "Show records outside the range"
+        } else {
+            "Show only what is in the range"
+        };
+        list.now("Range", title, Command::FilterToRange(!filters));
+        let view = Command::View(Some((range.from(), range.to())));
+        list.now("Range", "Show the range on the time axes", view);
+    }
+    list.ask("Bookmarks", "Add a bookmark with a note…", Asked::Note);
+    for bookmark in app.bookmarks.list() {
+        let note = format!("arrival {}", text::thousands(bookmark.at));
+        let title = text::line(&bookmark.title()).into_owned();
+        list.noted("Bookmarks", title, note, Command::GoToBookmark(bookmark.id));
+    }
+}
+
+fn view(app: &App, list: &mut List) {
+    for panel in Panel::ALL {
+        if panel.is_met_by(&app.doc) {
+            let about = panel.about();
+            let (verb, command) = if app.layout.is_in_sight(panel) {
+                ("Hide", Command::HidePanel(panel))
+            } else {
+                ("Show", Command::ShowPanel(panel))
+            };
+            list.noted("Panels", format!("{verb} {}", about.title), about.says, command);
+        }
+    }
+    for theme in ThemeChoice::ALL {
+        if app.settings.theme != theme {
+            let title = format!("Colours: {}", theme.name().to_lowercase());
+            list.now("View", title, Command::Theme(theme));
+        }
+    }
+    if !app.doc.is_empty() {
+        layouts(app, list);
+    }
+    exports(app, list);
+    list.ask("View", "Show times in another zone…", Asked::Zone);
+    list.now("Help", "Errors since the window was opened", Command::ShowErrors);
+    list.now("Help", "About Joinscope", Command::ShowAbout);
+}
+
+fn exports(app: &App, list: &mut List) {
+    for panel in Panel::ALL.into_iter().filter(|p| p.is_met_by(&app.doc)) {
+        let title = panel.title();
+        if panel.has_rows() && app.doc.run.is_some() {
+            let what = Command::Export(Export::Data(panel));
+            list.now("Export", format!("Export the rows of {title}…"), what);
+        }
+        if app.layout.is_in_sight(panel) {
+            let what = Command::Export(Export::Picture(panel));
+            list.now("Export", format!("Save a picture of {title}…"), what);
+        }
+    }
+}
+
+fn layouts(app: &App, list: &mut List) {
+    list.now("Layout", "Reset the layout", Command::ResetLayout);
+    list.ask("Layout", "Save the layout as…", Asked::LayoutName);
+    for named in app.layouts.saved() {
+        let name = &named.name;
+        list.now("Layout", format!("Use layout {name}"), Command::UseLayout(name.clone()));
+        list.ask("Layout", &format!("Rename layout {name}…"), Asked::RenameLayout(name.clone()));
+        list.now("Layout", format!("Delete layout {name}"), Command::DeleteLayout(name.clone()));
+    }
+}
+
+fn files(app: &App, list: &mut List) {
+    if app.running.is_some() {
+        list.now("Run", "Cancel the run", Command::CancelRun);
+    }
+    for (n, doc) in app.open.list().iter().enumerate() {
+        if app.open.front() != Some(n) {
+            let path = doc.at.path.clone();
+            list.noted("Open", format!("Go to {}", doc.title()), &doc.note, Command::Open(path));
+        }
+    }
+    let open = app.doc.run.as_ref().map(|r| &r.dir);
+    for label in &app.doc.runs {
+        if open != Some(&label.dir) {
+            let title = format!("Open {}", label.name);
+            list.noted("Run", title, &label.settings, Command::Open(label.dir.clone()));
+        }
+    }
+    list.now("File", "Open the sample", Command::OpenSample);
+    for path in &app.settings.recent {
+        let folder = path.parent().map(|p| p.display().to_string()).unwrap_or_default();
+        let title = format!("Open {}", text::line(&file_name(path)));
+        list.noted("Recent", title, text::line(&folder), Command::Open(path.clone()));
+    }
+}
+
+/// What the typed text may mean as an answer, the likeliest first; where it
+/// means nothing, why.
+pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, String> {
+    let mut list = List { entries: Vec::new() };
+    let typed = typed.trim();
+    match asked {
+        Asked::GoTo => {
+            for (title, command) in destination(app, typed) {
+                list.now("Cursor", title, command);
+            }
+            if list.entries.is_empty() && !typed.is_empty() {
+                return Err(format!(
+                    "No arrival below {}, no time and no record's name",
+                    text::thousands(app.cursor.len())
+                ));
+            }
+        }
+        Asked::Zone => {
+            list.now("View", "UTC", Command::Zone(Zone::Utc));
+            list.now("View", "Local time", Command::Zone(Zone::Local));
+            for name in zone_names() {
+                list.now("View", name.clone(), Command::Zone(Zone::Named(name)));
+            }
+        }
+        Asked::Note => {
+            let at = text::thousands(app.cursor.at());
+            let title = format!("Bookmark arrival {at}");
+            list.noted("Bookmarks", title, typed, Command::AddBookmark(typed.to_owned()));
+        }
+        Asked::LayoutName | Asked::RenameLayout(_) if typed.is_empty() => {}
+        Asked::LayoutName => {
+            let there = app.layouts.get(typed).is_some();
+            let verb = if there { "Replace" } else { "Save" };
+            let title = format!("{verb} the layout {typed:?}");
+            list.now("Layout", title, Command::SaveLayout(typed.to_owned()));
+        }
+        Asked::RenameLayout(old) => {
+            let title = format!("Rename {old:?} to {typed:?}");
+            list.now("Layout", title, Command::RenameLayout(old.clone(), typed.to_owned()));
+        }
+        Asked::Search => {
+            let title = if typed.is_empty() {
+                "Show all records".to_owned()
+            } else {
+                format!("Show records with {typed:?}")
+            };
+            list.now("Records", title, Command::Search(typed.to_owned()));
+        }
+    }
+    Ok(list.entries)
+}

@@ -1,0 +1,82 @@
+//! A bookmark and its note.
+
+use egui::{Context, Key, Modifiers, TextEdit};
+use joinscope_operator::record::Arrival;
+
+use super::modal;
+use crate::window::app::App;
+use crate::window::bookmarks::Bookmark;
+use crate::window::command::Command;
+use crate::window::text::thousands;
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+/// The dialog's state.
+pub struct BookmarkDialog {
+    /// `None`: it is added.
+    id: Option<u64>,
+    at: Arrival,
+    note: String,
+    begun: bool,
+}
+
+impl BookmarkDialog {
+    /// Of the bookmark that is there, or of a new one at `at`.
+    #[must_use]
+    pub fn new(there: Option<&Bookmark>, at: Arrival) -> Self {
+        Self {
+            id: there.map(|b| b.id),
+            at: there.map_or(at, |b| b.at),
+            note: there.map(|b| b.note.clone()).unwrap_or_default(),
+            begun: false,
+        }
+    }
+
+    /// Shows the dialog; says whether it is done.
+    pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        let t = Tokens::of(ctx);
+        let mut done = false;
+        let closed = modal(ctx, "Bookmark", 420.0, |ui| {
+            let ms = app.clock.time(self.at as f64).round() as i64;
+            let mut at = format!("arrival {}", thousands(self.at));
+            if !app.clock.is_empty() {
+                at.push_str(&format!(" · {}", app.times().exact(ms)));
+            }
+            text(ui, &at, fonts::mono(SMALL), t.second);
+            ui.add_space(4.0);
+            let field = TextEdit::multiline(&mut self.note)
+                .hint_text("What happens here")
+                .font(fonts::regular(TEXT))
+                .desired_rows(4)
+                .desired_width(f32::INFINITY);
+            // Enter saves, as everywhere; a line break is Shift+Enter.
+            let field = field.return_key(egui::KeyboardShortcut::new(Modifiers::SHIFT, Key::Enter));
+            let response = ui.add(field).accessible_name("Note");
+            if !self.begun {
+                response.request_focus();
+                self.begun = true;
+            }
+            let enter = response.has_focus()
+                && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter));
+            ui.add_space(12.0);
+            ui.horizontal(|ui| {
+                let label = if self.id.is_some() { "Save" } else { "Add bookmark" };
+                if button(label).primary().show(ui).clicked() || enter {
+                    app.commands.push(match self.id {
+                        Some(id) => Command::SetNote(id, self.note.clone()),
+                        None => Command::AddBookmark(self.note.clone()),
+                    });
+                    done = true;
+                }
+                if let Some(id) = self.id
+                    && button("Remove").show(ui).clicked()
+                {
+                    app.commands.push(Command::RemoveBookmark(id));
+                    done = true;
+                }
+                done |= button("Cancel").show(ui).clicked();
+            });
+        });
+        done || closed
+    }
+}

@@ -1,0 +1,76 @@
+//! The form: a setting a line, by section.
+
+use egui::{Popup, ScrollArea, TextEdit, Ui};
+
+use crate::window::editor::{Editor, Field, Kind};
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+/// Of the names of settings, points.
+const LABELS: f32 = 150.0;
+/// Of the values.
+const VALUES: f32 = 190.0;
+
+/// Shows it; what is changed stands in the TOML at once.
+pub fn show(editor: &mut Editor, ui: &mut Ui, t: &Tokens) {
+    let Some(groups) = editor.form().map(<[_]>::to_vec) else {
+        ui.add_space(8.0);
+        text(ui, "The form comes back when the TOML can be read", fonts::regular(TEXT), t.second);
+        return;
+    };
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        for group in &groups {
+            text(ui, &group.title, fonts::semibold(TEXT), t.text);
+            ui.spacing_mut().item_spacing.y = 3.0;
+            for field in &group.fields {
+                ui.horizontal(|ui| {
+                    ui.scope(|ui| {
+                        ui.set_width(LABELS);
+                        let label = text(ui, &field.label, fonts::regular(TEXT), t.second);
+                        label.on_hover_text(field.setting());
+                    });
+                    if let Some(value) = one(ui, field) {
+                        editor.set_field(&field.path, &value);
+                    }
+                });
+            }
+            ui.add_space(10.0);
+        }
+    });
+}
+
+/// One setting; its new value, if it was changed.
+fn one(ui: &mut Ui, field: &Field) -> Option<String> {
+    let setting = field.setting();
+    match &field.kind {
+        Kind::Text | Kind::Duration => {
+            let mut value = field.value.clone();
+            let edit = TextEdit::singleline(&mut value)
+                .id_salt(&setting)
+                .hint_text(field.default)
+                .font(fonts::mono(SMALL))
+                .desired_width(VALUES - 10.0);
+            let response = ui.add(edit).accessible_name(&setting);
+            (response.changed() && value != field.value).then_some(value)
+        }
+        Kind::Choice(all) => {
+            let shown = if field.value.is_empty() { field.default } else { &field.value };
+            let shown = if shown.is_empty() { "choose" } else { shown };
+            let mut chosen = None;
+            let response = button(shown).caret().name(&setting).show(ui);
+            Popup::menu(&response).show(|ui| {
+                ui.set_min_width(140.0);
+                let left_out = format!("left out ({})", field.default);
+                let none =
+                    [("", left_out.as_str())].into_iter().filter(|_| !field.default.is_empty());
+                for (value, label) in none.chain(all.iter().map(|v| (v.as_str(), v.as_str()))) {
+                    if ui.selectable_label(field.value == value, label).clicked() {
+                        chosen = Some(value.to_owned());
+                        ui.close();
+                    }
+                }
+            });
+            chosen.filter(|v| *v != field.value)
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The pipeline, edited: a form and the TOML side by side, the same thing twice,
+//! and under them the overrides of the next run.
+
+mod form;
+mod overrides;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
+
+use super::modal;
+use crate::window::app::App;
+use crate::window::command::Command;
+use crate::window::doc::PipelineDoc;
+use crate::window::editor::Editor;
+use crate::window::jobs::Slot;
+use crate::window::text::plural;
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+/// Largest size of the dialog's content, points.
+const WIDTH: f32 = 1180.0;
+const HEIGHT: f32 = 760.0;
+/// Of the form.
+const FORM: f32 = 400.0;
+/// Of the overrides, with their title.
+const OVERRIDES: f32 = 132.0;
+
+/// What is asked before the text is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Saving {
+    No,
+    /// Where to.
+    Asks(String),
+    /// There is a file already.
+    Replaces(PathBuf),
+}
+
+/// The dialog's state.
+pub struct PipelineDialog {
+    editor: Editor,
+    saving: Saving,
+    written: Slot<(u64, PathBuf, bool), Written>,
+    writes: u64,
+    problem: Option<String>,
+    /// Whether the pipeline's file is there to be saved to.
+    is_file: Slot<PathBuf, bool>,
+    source: source::Source,
+    /// Closing would lose changes, and was asked for.
+    leaving: bool,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Done,
+    Exists,
+}
+
+impl PipelineDialog {
+    #[must_use]
+    pub fn new(pipeline: &PipelineDoc, overrides: Vec<(String, String)>) -> Self {
+        Self {
+            editor: Editor::new(&pipeline.file, &pipeline.text, overrides),
+            saving: Saving::No,
+            written: Slot::default(),
+            writes: 0,
+            problem: None,
+            is_file: Slot::default(),
+            source: source::Source::default(),
+            leaving: false,
+        }
+    }
+
+    /// Shows the dialog; says whether it is done.
+    pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        let t = Tokens::of(ctx);
+        self.take_written();
+        let file = PathBuf::from(&self.editor.file);
+        self.is_file.ask(&app.jobs, file, |file| Ok(file.is_file()));
+        let room = ctx.content_rect().size() - vec2(72.0, 120.0);
+        let size = vec2(WIDTH.min(room.x), HEIGHT.min(room.y)).max(vec2(600.0, 320.0));
+        let mut done = false;
+        let left = modal(ctx, "Pipeline", size.x, |ui| {
+            self.head(ui, t);
+            let foot = 44.0;
+            let top = ui.next_widget_position().y;
+            let all =
+                Rect::from_min_size(pos2(ui.min_rect().left(), top), size - vec2(0.0, foot + 28.0));
+            let above = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - OVERRIDES));
+            let form = Rect::from_min_max(above.min, pos2(above.left() + FORM, above.bottom()));
+            let source = Rect::from_min_max(pos2(form.right() + 12.0, above.top()), above.max);
+            let below = Rect::from_min_max(pos2(all.left(), above.bottom() + 8.0), all.max);
+            part(ui, form, "form", |ui| form::show(&mut self.editor, ui, t));
+            part(ui, source, "source", |ui| self.source.show(&mut self.editor, ui, t));
+            part(ui, below, "overrides", |ui| overrides::show(&mut self.editor, ui, t));
+            ui.advance_cursor_after_rect(all);
+            ui.add_space(8.0);
+            done = self.foot(app, ui, t);
+        });
+        if left && self.editor.is_changed() && !self.leaving {
+            // Not thrown away by a key.
+            self.leaving = true;
+            return false;
+        }
+        done || left
+    }
+
+    fn head(&self, ui: &mut Ui, t: &Tokens) {
+        let changed = if self.editor.is_changed() { ", changed" } else { "" };
+        let line = format!("{}{changed}", self.editor.file);
+        text(ui, &line, fonts::mono(SMALL), t.second).on_hover_text(&self.editor.file);
+        ui.add_space(4.0);
+    }
+
+    /// Run, save, close.
+    fn foot(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) -> bool {
+        let mut done = false;
+        ui.horizontal(|ui| {
+            if self.leaving {
+                text(ui, "The changes are not saved", fonts::regular(TEXT), t.text);
+                if button("Keep editing").primary().show(ui).clicked() {
+                    self.leaving = false;
+                }
+                done = button("Close without saving").show(ui).clicked();
+                return;
+            }
+            match self.saving.clone() {
+                Saving::No => done = self.buttons(app, ui, t),
+                Saving::Asks(path) => self.ask_path(app, ui, path, t),
+                Saving::Replaces(path) => {
+                    let line = format!("{} is there already", path.display());
+                    text(ui, &line, fonts::regular(TEXT), t.text);
+                    if button("Replace it").show(ui).clicked() {
+                        self.write(app, path.clone(), true);
+                    }
+                    if button("Keep it").primary().show(ui).clicked() {
+                        self.saving = Saving::Asks(path.display().to_string());
+                    }
+                }
+            }
+        });
+        done
+    }
+
+    fn buttons(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) -> bool {
+        let mut done = false;
+        let wrong = self.editor.wrong().len();
+        let ready = wrong == 0 && app.doc.recording.is_some() && app.running.is_none();
+        let run = button("Run").filled_icon(crate::window::theme::fonts::icon::PLAY);
+        if run.primary().enabled(ready).name("Run this pipeline").show(ui).clicked() && ready {
+            app.commands.push(Command::RunEdited {
+                file: self.editor.file.clone(),
+                text: self.editor.text().to_owned(),
+                overrides: self.editor.given_overrides(),
+            });
+            done = true;
+        }
+        let is_file = self.is_file.answer().is_some_and(|a| matches!(a.result, Ok(true)));
+        let can_save = is_file && self.editor.is_changed();
+        if button("Save").enabled(can_save).show(ui).clicked() && can_save {
+            self.write(app, PathBuf::from(&self.editor.file), true);
+        }
+        if button("Save as…").show(ui).clicked() {
+            self.saving = Saving::Asks(self.editor.file.clone());
+        }
+        if button("Close").show(ui).clicked() {
+            if self.editor.is_changed() {
+                self.leaving = true;
+            } else {
+                done = true;
+            }
+        }
+        let why = match (&self.problem, wrong) {
+            (Some(problem), _) => problem.clone(),
+            (None, 0) if app.doc.recording.is_none() => "Open a recording to run over".to_owned(),
+            (None, 0) if app.running.is_some() => "A run is in progress".to_owned(),
+            (None, 0) => String::new(),
+            (None, n) => format!("{} to correct before it can run", plural(n as u64, "mistake")),
+        };
+        text(ui, &why, fonts::regular(TEXT), t.second).on_hover_text(why.clone());
+        done
+    }
+
+    fn ask_path(&mut self, app: &mut App, ui: &mut Ui, mut path: String, t: &Tokens) {
+        text(ui, "Save as", fonts::regular(TEXT), t.second);
+        let field = TextEdit::singleline(&mut path)
+            .font(fonts::mono(SMALL))
+            .hint_text("Path of the TOML file")
+            .desired_width((ui.available_width() - 180.0).min(520.0));
+        let response = ui.add(field).accessible_name("Save as");
+        let enter = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+        let save = button("Save").primary().name("Save there").show(ui).clicked();
+        let cancel = button("Cancel").show(ui).clicked();
+        self.saving = if cancel { Saving::No } else { Saving::Asks(path.clone()) };
+        if (enter || save) && !path.trim().is_empty() {
+            self.write(app, PathBuf::from(path.trim()), false);
+        }
+    }
+
+    /// Writes the text, off the window's thread; a file that is there only where
+    /// that is wanted.
+    fn write(&mut self, app: &App, path: PathBuf, replace: bool) {
+        self.writes += 1;
+        self.problem = None;
+        let text = self.editor.text().to_owned();
+        self.written.ask(&app.jobs, (self.writes, path, replace), move |(_, path, replace)| {
+            write(path, &text, *replace).map_err(|e| format!("{}: {e}", path.display()))
+        });
+    }
+
+    fn take_written(&mut self) {
+        let Some(answer) = self.written.answer() else { return };
+        let (number, path, _) = &answer.question;
+        if *number != self.writes {
+            return;
+        }
+        self.writes += 1;
+        match &answer.result {
+            Ok(Written::Done) => {
+                self.editor.was_saved(&path.display().to_string());
+                self.is_file.again();
+                self.saving = Saving::No;
+            }
+            Ok(Written::Exists) => self.saving = Saving::Replaces(path.clone()),
+            Err(error) => {
+                self.problem = Some(error.clone());
+                self.saving = Saving::No;
+            }
+        }
+    }
+}
+
+fn write(path: &Path, text: &str, replace: bool) -> std::io::Result<Written> {
+    if path.exists() && !replace {
+        return Ok(Written::Exists);
+    }
+    crate::window::files::write(path, text.as_bytes())?;
+    Ok(Written::Done)
+}
+
+/// A part of the dialog in its place.
+fn part(ui: &mut Ui, at: Rect, name: &str, show: impl FnOnce(&mut Ui)) {
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt(name));
+    child.shrink_clip_rect(at.expand(2.0));
+    show(&mut child);
+}

@@ -1,0 +1,89 @@
+//! The cheat sheet: every shortcut, by group, and the keys of tables and axes.
+
+use egui::{Context, ScrollArea, Ui};
+
+use super::modal;
+use crate::window::command::bindings;
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+/// Keys of what has the focus, which are no commands.
+const FOCUSED: [(&str, &str); 6] = [
+    ("Tab, Shift+Tab", "To the next or previous button, table or axis"),
+    ("↑ ↓ Page Up Page Down", "In a table: move the row"),
+    ("Home, End", "In a table: the first or last row"),
+    ("Enter", "Select the row; press the button"),
+    ("← →", "On a time axis: one record back or on"),
+    ("Escape", "Close a menu or dialog"),
+];
+
+const WIDTH: f32 = 760.0;
+
+/// Shows the sheet; says whether it is done.
+pub fn show(ctx: &Context) -> bool {
+    let mut close = false;
+    let left = modal(ctx, "Shortcuts", WIDTH, |ui| {
+        let groups = groups(ctx);
+        let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
+        ScrollArea::vertical().max_height(height).show(ui, |ui| {
+            // Two columns of about the same length.
+            let lines: usize = groups.iter().map(|(_, rows)| rows.len() + 2).sum();
+            let mut sides: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
+            let mut so_far = 0;
+            for (n, (_, rows)) in groups.iter().enumerate() {
+                sides[usize::from(so_far * 2 >= lines)].push(n);
+                so_far += rows.len() + 2;
+            }
+            ui.columns(2, |columns| {
+                for (ui, side) in columns.iter_mut().zip(sides) {
+                    for n in side {
+                        group(ui, &groups[n].0, &groups[n].1);
+                    }
+                }
+            });
+        });
+        ui.add_space(8.0);
+        close = button("Close").show(ui).clicked();
+    });
+    close || left
+}
+
+type Group = (String, Vec<(String, String)>);
+
+/// Keys of one command stand in one line.
+fn groups(ctx: &Context) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for bound in bindings() {
+        let keys = ctx.format_shortcut(&bound.keys);
+        let there = groups.iter().position(|(name, _)| name == bound.group);
+        let at = there.unwrap_or_else(|| {
+            groups.push((bound.group.to_owned(), Vec::new()));
+            groups.len() - 1
+        });
+        let rows = &mut groups[at].1;
+        match rows.iter_mut().find(|(_, title)| title == bound.title) {
+            Some((all, _)) => all.push_str(&format!(", {keys}")),
+            None => rows.push((keys, bound.title.to_owned())),
+        }
+    }
+    let focused = FOCUSED.map(|(keys, title)| (keys.to_owned(), title.to_owned()));
+    groups.push(("What has the focus".to_owned(), focused.into()));
+    groups
+}
+
+fn group(ui: &mut Ui, name: &str, rows: &[(String, String)]) {
+    let t = Tokens::of(ui.ctx());
+    text(ui, name, fonts::semibold(TEXT), t.text);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (keys, title) in rows {
+        ui.horizontal(|ui| {
+            let width = ui.available_width();
+            ui.scope(|ui| {
+                ui.set_width((width * 0.42).floor());
+                text(ui, keys, fonts::mono(SMALL), t.second);
+            });
+            text(ui, title, fonts::regular(TEXT), t.text).on_hover_text(title);
+        });
+    }
+    ui.add_space(12.0);
+}

@@ -1,0 +1,147 @@
+//! What the window keeps between starts: settings, layouts, the session. Each
+//! is written soon after it changed, off the window's thread.
+
+use std::time::Duration;
+
+use egui::Context;
+
+use super::app::App;
+use super::command::Command;
+use super::cursor::State;
+use super::layout::Arrangement;
+use super::open_docs::path_of;
+use super::session::{Opened, Session};
+
+/// From a change to its being kept.
+const AFTER: Duration = Duration::from_secs(1);
+
+impl App {
+    /// Says in the window what it has to know, until it is closed.
+    pub(super) fn notice(&mut self, title: &str, message: &str) {
+        self.errors.add(title, message);
+        self.notices.push((title.to_owned(), message.to_owned()));
+    }
+
+    /// Sets what the settings say of the whole window.
+    pub(super) fn apply_settings(&mut self) {
+        self.ctx.set_theme(egui::ThemePreference::from(self.settings.theme));
+        self.ctx.set_zoom_factor(f32::from(self.settings.scale) / 100.0);
+    }
+
+    pub(super) fn save_settings(&mut self) {
+        if let Some(places) = &self.places {
+            self.settings.save(places, &self.saver);
+        }
+    }
+
+    /// Sees whether the user moved a panel, and keeps where they stand.
+    pub(super) fn watch_layout(&mut self, ctx: &Context) {
+        if self.only.is_some() || self.doc.is_empty() || ctx.input(|i| i.pointer.any_down()) {
+            return;
+        }
+        let now = self.layout.arrangement();
+        if !self.undo.watch(now.clone()) || self.doc.run.is_none() {
+            // A recording alone shows less than the layout holds.
+            return;
+        }
+        self.layouts.current = Some(now);
+        self.save_layouts();
+    }
+
+    fn save_layouts(&self) {
+        if let Some(places) = &self.places {
+            self.layouts.save(places, &self.saver);
+        }
+    }
+
+    pub(super) fn arrange(&mut self, arrangement: &Arrangement) {
+        self.layout.arrange(arrangement);
+    }
+
+    /// Commands about layouts by name.
+    pub(super) fn act_on_layouts(&mut self, command: Command) {
+        match command {
+            Command::Undo => {
+                if let Some(before) = self.undo.undo() {
+                    self.arrange(&before);
+                }
+            }
+            Command::Redo => {
+                if let Some(after) = self.undo.redo() {
+                    self.arrange(&after);
+                }
+            }
+            Command::ResetLayout => self.arrange(&Arrangement::default()),
+            Command::UseLayout(name) => {
+                if let Some(arrangement) = self.layouts.get(&name).cloned() {
+                    self.arrange(&arrangement);
+                }
+            }
+            Command::SaveLayout(name) => {
+                self.layouts.keep(&name, self.layout.arrangement());
+                self.save_layouts();
+            }
+            Command::RenameLayout(old, new) => match self.layouts.rename(&old, &new) {
+                Ok(()) => self.save_layouts(),
+                Err(why) => self.fail("The layout was not renamed", &why),
+            },
+            Command::DeleteLayout(name) if self.layouts.delete(&name) => self.save_layouts(),
+            _ => {}
+        }
+    }
+
+    /// Where one stands in what is in front.
+    pub(super) fn standing(&self) -> Option<Opened> {
+        Some(Opened {
+            path: path_of(&self.doc)?,
+            cursor: self.cursor.at(),
+            selection: self.selection,
+            view: self.view,
+            range: self.range,
+        })
+    }
+
+    fn session(&self) -> Session {
+        let mut open: Vec<Opened> = self.open.list().iter().map(|d| d.at.clone()).collect();
+        let front = self.open.front();
+        if let Some(here) = self.standing()
+            && let Some(there) = front.and_then(|n| open.get_mut(n))
+        {
+            *there = here;
+        }
+        Session { open, front: front.unwrap_or(0), layout: Some(self.layout.arrangement()) }
+    }
+
+    /// Keeps the session while it lasts.
+    pub(super) fn save_session(&mut self, ctx: &Context) {
+        if self.marker.is_none() || self.saved_at.elapsed() < AFTER {
+            return;
+        }
+        let session = self.session();
+        if let Some(marker) = &mut self.marker {
+            marker.save(&session, &self.saver);
+        }
+        self.saved_at = std::time::Instant::now();
+        if self.cursor.state() == State::Playing {
+            ctx.request_repaint_after(AFTER);
+        }
+    }
+
+    /// The session ends as it should.
+    pub(super) fn end_session(&mut self) {
+        let session = self.session();
+        if let Some(marker) = &self.marker {
+            marker.end(&session, &self.saver);
+        }
+    }
+
+    /// Opens again what a session had open, the one in front first.
+    pub(super) fn restore(&mut self, session: Session) {
+        let Some(front) = session.in_front().map(|o| o.path.clone()) else { return };
+        if let Some(layout) = &session.layout {
+            self.arrange(layout);
+        }
+        self.open.restore(session.open);
+        self.commands.push(Command::Open(front));
+    }
+}

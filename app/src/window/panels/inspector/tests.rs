@@ -1,0 +1,39 @@
+use egui_kittest::kittest::Queryable as _;
+use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::verdict::Verdict;
+
+use crate::window::command::Command;
+use crate::window::selection::Selection;
+use crate::window::testing::{ask, feed, opened, press};
+
+#[test]
+fn selecting_a_record_moves_the_cursor_and_explains_it() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Next(VerdictSet::of(Verdict::Late), Direction::Backward));
+    let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let view = run.row(row).unwrap();
+    assert_eq!(view.verdict, Verdict::Late);
+    assert_eq!(h.state().cursor().at(), view.arrival);
+    assert!(h.query_all_by_label_contains("behind the event-time watermark").next().is_some());
+    assert!(h.query_all_by_label_contains("Late by: ").next().is_some());
+    assert!(h.query_by_label("Decoded value").is_some());
+    press(&mut h, "Raw");
+    assert!(h.query_by_label("Raw value").is_some());
+}
+
+#[test]
+fn back_and_forward_restore_selection_and_cursor_together() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Select(Some(Selection::Row(10)), Some(10)));
+    ask(&mut h, Command::Select(Some(Selection::Row(500)), Some(500)));
+    press(&mut h, "Back");
+    assert_eq!(h.state().selection(), Some(Selection::Row(10)));
+    assert_eq!(h.state().cursor().at(), 10);
+    press(&mut h, "Forward");
+    assert_eq!(h.state().selection(), Some(Selection::Row(500)));
+    // Moving the cursor never changes the selection.
+    press(&mut h, "One record back");
+    assert_eq!(h.state().cursor().at(), 499);
+    assert_eq!(h.state().selection(), Some(Selection::Row(500)));
+}
