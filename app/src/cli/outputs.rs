@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::explain::key_to_json;
-use joinscope_core::run::{OutputView, RowView, Run};
+use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::time::rfc3339_ms;
 use serde_json::{Map, Value, json};

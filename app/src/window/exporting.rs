@@ -2,9 +2,9 @@
 //! above the panels.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use egui::{ColorImage, Context, Event, Rect, ViewportCommand};
+use egui::{ColorImage, Context, Rect};
 
 use super::app::App;
 use super::command::Export;
@@ -20,6 +20,8 @@ pub struct Exports {
     /// A picture was asked for: of which panel, to where; and whether the
     /// window's picture was asked of the platform already.
     awaited: Option<(Export, PathBuf, bool, bool)>,
+    /// The window's picture, once the platform has taken it.
+    pub taken: Arc<Mutex<Option<Arc<ColorImage>>>>,
     /// Where each panel stood in the last frame.
     places: Vec<(Panel, Rect)>,
 }
@@ -126,15 +128,14 @@ impl App {
             && self.dialog.is_none()
         {
             *asked = true;
-            ctx.send_viewport_cmd(ViewportCommand::Screenshot(egui::UserData::default()));
+            let (inbox, repaint) = (Arc::clone(&self.exports.taken), ctx.clone());
+            ctx.request_screenshot(move |image| {
+                *inbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+                repaint.request_repaint();
+            });
             ctx.request_repaint();
         }
-        let taken: Option<Arc<ColorImage>> = ctx.input(|i| {
-            i.events.iter().find_map(|e| match e {
-                Event::Screenshot { image, .. } => Some(Arc::clone(image)),
-                _ => None,
-            })
-        });
+        let taken = self.exports.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(window) = taken
             && let Some((what, path, replace, _)) = self.exports.awaited.take()
             && let Some(place) = self.exports.place(what.panel())

@@ -115,9 +115,10 @@ impl<S: Clone + PartialEq> Listing<S> {
 
     /// No listing is needed.
     pub fn clear(&mut self) {
-        if self.source.is_some() {
+        if self.source.take().is_some() {
             self.stop();
-            *self = Self { number: self.number, ..Self::default() };
+            self.shared = Arc::default();
+            self.looked_for = None;
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 pub use picture::{Shot, cropped};
-pub use write::{Format, to_file};
+pub use write::to_file;
 
 use super::jobs::panic_message;
 use super::text::{plural, short_count, thousands};

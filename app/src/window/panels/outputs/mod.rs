@@ -15,7 +15,6 @@ use self::columns::Col;
 pub use self::draw::{kind_name, labels};
 use super::tools::{self, Typed};
 use crate::window::chrome::{Title, panel};
-use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
