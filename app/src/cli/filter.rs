@@ -1,5 +1,6 @@
 //! `--where`: conditions on the rows of a run.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 
 use joinscope_core::run::{Query, RowView, Run, VerdictSet};
@@ -376,10 +377,10 @@ impl Condition {
             Op::Is => texts.contains(&own),
             Op::IsNot => !texts.contains(&own),
             Op::Has => has(&own, texts),
-            Op::Less => order().is_some_and(|o| o.is_lt()),
-            Op::AtMost => order().is_some_and(|o| o.is_le()),
-            Op::More => order().is_some_and(|o| o.is_gt()),
-            Op::AtLeast => order().is_some_and(|o| o.is_ge()),
+            Op::Less => order().is_some_and(Ordering::is_lt),
+            Op::AtMost => order().is_some_and(Ordering::is_le),
+            Op::More => order().is_some_and(Ordering::is_gt),
+            Op::AtLeast => order().is_some_and(Ordering::is_ge),
         }
     }
 

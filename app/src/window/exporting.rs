@@ -12,6 +12,7 @@ use super::cx::Cx;
 use super::dialogs::{Dialog, ExportDialog};
 use super::export::{Exporting, Refused, Source, What, cropped};
 use super::panel::Panel;
+use super::panels::checkpoints::Checkpoints;
 
 /// Exports, and pictures that are awaited.
 #[derive(Default)]
@@ -107,7 +108,7 @@ impl App {
             Panel::Records => panels.records.data(&cx),
             Panel::Outputs => panels.outputs.data(&cx),
             Panel::State => panels.state.data(&cx),
-            Panel::Checkpoints => panels.checkpoints.data(&cx),
+            Panel::Checkpoints => Checkpoints::data(&cx),
             _ => None,
         };
         self.panels = panels;

@@ -46,6 +46,8 @@ mod tests;
 #[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
+mod tests_exports;
+#[cfg(test)]
 mod tests_following;
 #[cfg(test)]
 mod tests_pictures;

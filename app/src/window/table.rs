@@ -330,9 +330,12 @@ impl Table {
             let name = shown.as_ref().map_or("reading", |s| s.name.as_str());
             let selected = shown.as_ref().is_some_and(|s| s.selected);
             response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, name));
-            child
-                .ctx()
-                .accesskit_node_builder(response.id, |node| node.set_row_index(row as usize));
+            child.ctx().accesskit_node_builder(response.id, |node| {
+                node.set_row_index(row as usize);
+                if let Some(shown) = &shown {
+                    node.set_value(spoken(laid, shown));
+                }
+            });
             if response.hovered() {
                 events.hovered = Some(row);
             }
@@ -389,6 +392,24 @@ impl Position {
             *self = last;
         }
     }
+}
+
+/// All cells of a row in words: `Key 1024942, Verdict late`.
+fn spoken(laid: &Laid, row: &RowCells) -> String {
+    let cells = row.cells.iter().zip(&laid.columns).enumerate();
+    let parts: Vec<String> = cells
+        .filter_map(|(i, (cell, (column, _)))| {
+            let title = laid.heads.get(i).and_then(|h| h.title.as_deref());
+            let text = match cell {
+                Cell::Empty => return None,
+                Cell::Mono(text) | Cell::Words(text) | Cell::Parts { text, .. } => text.as_str(),
+                Cell::Elided { whole, .. } => whole.as_str(),
+                Cell::Verdict(v) => v.name(),
+            };
+            (!text.is_empty()).then(|| format!("{} {text}", title.unwrap_or(column.title)))
+        })
+        .collect();
+    parts.join(", ")
 }
 
 fn row_id(table: Id, row: u64) -> Id {

@@ -177,6 +177,7 @@ pub fn sample_run() -> &'static Path {
             file: "feed.toml".to_owned(),
             text: std::fs::read_to_string(sample.join("feed.toml")).unwrap(),
             overrides: Vec::new(),
+            memory: 512 << 20,
             recording: Recording::open(&sample.join("feed.mcap")).unwrap(),
             out: Some(folder.path().join("run")),
         };

@@ -12,32 +12,43 @@ use super::command::Command;
 use super::headless::{harness, settle};
 use super::panel::Panel;
 use super::renderer;
-use super::testing::sample_run;
+use super::testing::{ask, sample_run};
+use joinscope_core::run::VerdictSet;
+use joinscope_operator::verdict::Verdict;
 
 /// One picture: a panel alone, with something selected.
 struct Shot {
     name: &'static str,
     panel: Panel,
     size: (u32, u32),
-    select: &'static str,
+    select: Select,
 }
 
-/// A late engagement of the sample's backlog.
-const LATE: &str = "engagements[2]@1300";
+#[derive(Clone, Copy)]
+enum Select {
+    Nothing,
+    /// A late engagement of the sample's backlog.
+    Late,
+    /// Nothing, and the cursor in the middle.
+    Middle,
+}
+use Select::{Late, Middle, Nothing};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
-    shot("watermarks", Panel::Watermarks, (1000, 380), LATE),
-    shot("records", Panel::Records, (1000, 380), LATE),
-    shot("outputs", Panel::Outputs, (1000, 380), ""),
-    shot("inspector", Panel::Inspector, (352, 860), LATE),
+    shot("watermarks", Panel::Watermarks, (1000, 380), Late),
+    shot("records", Panel::Records, (1000, 380), Late),
+    shot("outputs", Panel::Outputs, (1000, 380), Nothing),
+    shot("state", Panel::State, (1000, 420), Middle),
+    shot("checkpoints", Panel::Checkpoints, (1000, 320), Middle),
+    shot("inspector", Panel::Inspector, (352, 860), Late),
 ];
 
 const fn shot(
     name: &'static str,
     panel: Panel,
     size: (u32, u32),
-    select: &'static str,
+    select: Select,
 ) -> Shot {
     Shot { name, panel, size, select }
 }
@@ -73,9 +84,18 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
     h.state_mut().command(Command::Open(sample_run().to_owned()));
     settle(&mut h).unwrap();
     steady(h.state_mut());
-    if !shot.select.is_empty() {
-        h.state_mut().command(Command::SelectRecord(shot.select.parse().unwrap()));
-        settle(&mut h).unwrap();
+    match shot.select {
+        Nothing => {}
+        Late => {
+            let run = h.state().doc().run.as_ref().unwrap().run.clone();
+            let late = run.nth(VerdictSet::of(Verdict::Late), 300).unwrap().unwrap();
+            let row = run.row(late).unwrap();
+            ask(&mut h, Command::SelectRecord(row.record));
+        }
+        Middle => {
+            let at = h.state().cursor().len() / 2;
+            ask(&mut h, Command::GoTo(at));
+        }
     }
     settle(&mut h).unwrap();
     h.render().unwrap()
@@ -138,6 +158,34 @@ fn no_panel_is_without_a_picture() {
         // Sources lists the user's own runs and files.
         if panel != Panel::Sources {
             assert!(SHOTS.iter().any(|s| s.panel == panel), "{panel:?}: add its line to SHOTS");
+        }
+    }
+}
+
+/// Pictures to look at: `JOINSCOPE_LOOK_AT=RUN JOINSCOPE_LOOK=DIR cargo test
+/// looked_at` draws the window with each tab in front, in both themes at three
+/// sizes, from a run.
+#[test]
+fn looked_at() {
+    let (Ok(run), Ok(dir)) = (std::env::var("JOINSCOPE_LOOK_AT"), std::env::var("JOINSCOPE_LOOK"))
+    else {
+        return;
+    };
+    let tabs = std::env::var("JOINSCOPE_LOOK_PANELS").unwrap_or_default();
+    for panel in tabs.split(',').filter_map(|name| name.parse::<Panel>().ok()) {
+        for size in [(1280, 800), (1600, 1000), (3840, 2160)] {
+            for light in [false, true] {
+                let mut h = harness(size, light, None);
+                h.state_mut().command(Command::Open(run.clone().into()));
+                settle(&mut h).unwrap();
+                let at = h.state().cursor().len() / 2;
+                ask(&mut h, Command::GoTo(at));
+                let late = VerdictSet::of(Verdict::Late);
+                ask(&mut h, Command::Next(late, joinscope_core::run::Direction::Forward));
+                ask(&mut h, Command::ShowPanel(panel));
+                let name = format!("{panel}-{}-{}.png", size.0, theme(light));
+                h.render().unwrap().save(std::path::Path::new(&dir).join(name)).unwrap();
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ fn run(folder: &Path, recording: Recording) -> std::path::PathBuf {
         file: "feed.toml".to_owned(),
         text: PIPELINE.to_owned(),
         overrides: Vec::new(),
+        memory: 512 << 20,
         recording,
         out: Some(out.clone()),
     };

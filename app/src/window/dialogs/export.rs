@@ -1,6 +1,6 @@
 //! Export: where to, and as what (the file's name says it).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use egui::{Context, Key, TextEdit};
 
@@ -80,7 +80,7 @@ impl ExportDialog {
 }
 
 /// Something is there already: whether it is to be replaced.
-pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &PathBuf) -> bool {
+pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool {
     let t = Tokens::of(ctx);
     let mut done = false;
     let left = modal(ctx, "Replace the file?", 520.0, |ui| {
@@ -89,7 +89,7 @@ pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &PathBuf) -> bo
         ui.add_space(12.0);
         ui.horizontal(|ui| {
             if button("Replace").primary().show(ui).clicked() {
-                app.commands.push(Command::ExportTo(what, path.clone(), true));
+                app.commands.push(Command::ExportTo(what, path.to_owned(), true));
                 done = true;
             }
             if button("Keep it").show(ui).clicked() {

@@ -51,7 +51,7 @@ pub fn search(ui: &mut Ui, typed: &mut String, hint: &str, name: &str) -> Option
     let field = TextEdit::singleline(typed)
         .hint_text(hint)
         .font(fonts::regular(SMALL + 0.5))
-        .desired_width(160.0);
+        .desired_width(178.0);
     let field = ui.add(field).accessible_name(name);
     let asked = entered(ui, &field) || (field.changed() && typed.is_empty());
     field.on_hover_text(name);

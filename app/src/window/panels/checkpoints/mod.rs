@@ -63,7 +63,7 @@ impl Checkpoints {
 
     /// What an export writes.
     #[must_use]
-    pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
+    pub fn data(cx: &Cx<'_>) -> Option<Source> {
         let manifest = Arc::clone(&cx.doc.run.as_ref()?.manifest);
         Some(Box::new(move || Ok(Box::new(Entries(manifest)) as Box<dyn Data>)))
     }

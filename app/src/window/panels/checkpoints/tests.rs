@@ -12,7 +12,7 @@ fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
     let mut h = opened(sample_run());
     ask(&mut h, Command::ShowPanel(Panel::Checkpoints));
     let entries = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.clone();
-    assert!(entries.len() > 3);
+    assert!(!entries.is_empty());
     let sentence = heading(&h, Panel::Checkpoints).value().unwrap();
     assert!(sentence.starts_with(&entries.len().to_string()), "{sentence}");
     let row = rows(&h).into_iter().find(|r| r.starts_with("checkpoint of epoch")).unwrap();

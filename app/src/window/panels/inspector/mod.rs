@@ -29,15 +29,17 @@ use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{icon_button, text};
 
+/// Revision, row and cursor.
+type KeyAt = (u64, u64, u64);
+
 /// The panel's state.
 #[derive(Default)]
 pub struct Inspector {
     slot: Slot<Question, Inspected>,
     shown: value::Shown,
     last: Option<Selection>,
-    /// The state of the selected record's key at the cursor, by revision, row
-    /// and cursor.
-    state: Slot<(u64, u64, u64), KeyState>,
+    /// The state of the selected record's key at the cursor.
+    state: Slot<KeyAt, KeyState>,
 }
 
 impl Inspector {
@@ -104,7 +106,7 @@ impl Inspector {
         &mut self,
         cx: &Cx<'_>,
         r: &ask::Row,
-    ) -> Option<Arc<Answer<(u64, u64, u64), KeyState>>> {
+    ) -> Option<Arc<Answer<KeyAt, KeyState>>> {
         let run = cx.doc.run.as_ref()?.run.clone();
         let key = r.view.key.clone()?;
         let question = (cx.doc.revision, r.view.row, cx.cursor.at());

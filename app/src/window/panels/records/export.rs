@@ -11,7 +11,7 @@ use super::Records;
 use crate::cli::filter::field_at;
 use crate::cli::values::Values;
 use crate::window::cx::Cx;
-use crate::window::export::{Data, Row};
+use crate::window::export::{Data, Row, Source as Shown};
 use crate::window::store::Run;
 
 /// The rows of a table, by position.
@@ -28,7 +28,7 @@ struct Rows {
 impl Records {
     /// What an export writes; `None` while there is nothing to write.
     #[must_use]
-    pub fn data(&self, cx: &Cx<'_>) -> Option<Box<dyn FnOnce() -> Result<Box<dyn Data>, String> + Send>> {
+    pub fn data(&self, cx: &Cx<'_>) -> Option<Shown> {
         let run = cx.doc.run.as_ref()?.run.clone();
         let source = self.source(cx);
         let listed = source.is_listed().then(|| self.listing.all());
@@ -40,7 +40,7 @@ impl Records {
                 None => run.count(source.verdicts),
             };
             let values = Values::of_run(&run).map_err(|e| format!("{e:#}"))?;
-            Ok(Box::new(Rows { run, source, listed, len, columns, values }))
+            Ok(Box::new(Rows { run, source, listed, len, columns, values }) as Box<dyn Data>)
         }))
     }
 }
