@@ -10,11 +10,11 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug/joinscope
 SAMPLE := sample-data/feed
 
-.PHONY: help run build test lint deny kafka kafka-stop bench packages packages-test clean
+.PHONY: help run build test parity lint deny kafka kafka-stop bench packages packages-test clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -2
-	@echo "make build | lint | deny | bench | kafka | kafka-stop"
+	@echo "make build | parity | lint | deny | bench | kafka | kafka-stop"
 
 packages:
 	@scripts/packages.sh run
@@ -31,6 +31,11 @@ run: build
 test: packages-test
 	cargo build --workspace --all-targets
 	scripts/test.sh
+
+# 100,000 random traces of each released join and kind, against the releases' own classes.
+parity: packages-test
+	JOINSCOPE_JIT=4 JOINSCOPE_PARITY_TRACES=$${JOINSCOPE_PARITY_TRACES:-100000} \
+	cargo test --manifest-path core/operator/Cargo.toml --test parity -- --nocapture
 
 lint:
 	cargo fmt --all --check

@@ -2,7 +2,10 @@
 # A released join as a filter: traces of the protocol on stdin, what comes out
 # of the released classes on stdout. Built on first use, outside the checkout.
 #
-#   driver.sh flink [--heap]       Flink's interval joins (SQL and DataStream)
+#   driver.sh flink [--heap | --fresh]
+#                                  Flink's interval joins (SQL and DataStream), on
+#                                  RocksDB, which is emptied between traces unless
+#                                  --fresh
 #   driver.sh kafka-streams        Kafka Streams' joins
 #   driver.sh build                only builds
 #

@@ -109,10 +109,24 @@ fn finish(result: anyhow::Result<Answer>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // stderr may be gone too; there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "joinscope: {error:#}");
+            let _ = writeln!(std::io::stderr(), "joinscope: {}", whole(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// The error with its causes in one line; a cause that the text before it
+/// already says is not said again.
+pub fn whole(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -120,4 +134,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let io = || std::io::Error::other("no space");
+        let said = anyhow::Error::from(io()).context("a.mcap: cannot write: no space");
+        assert_eq!(whole(&said), "a.mcap: cannot write: no space");
+        let unsaid = anyhow::Error::from(io()).context("a.mcap: cannot write").context("recording");
+        assert_eq!(whole(&unsaid), "recording: a.mcap: cannot write: no space");
+    }
 }

@@ -66,7 +66,7 @@ mod tests {
         let mut out = Vec::new();
         let error = feed(trace.as_bytes(), &mut out).unwrap_err();
         assert_eq!(out, b"{\"trace\":0,\"name\":null}\n");
-        let error = format!("{error:#}");
+        let error = crate::cli::whole(&error);
         assert!(error.starts_with("stdin, line 3: column "), "{error}");
         assert!(error.contains("unknown variant `X`"), "{error}");
     }

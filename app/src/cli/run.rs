@@ -13,7 +13,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::{
     AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Summary,
 };
-use joinscope_core::run::{Execute, execute};
+use joinscope_core::run::{Execute, RunError, execute};
 use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
@@ -105,6 +105,9 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         warn(&warning);
     }
     let dir = match &args.out {
+        Some(dir) if dir.symlink_metadata().is_ok() => {
+            return Err(RunError::Exists(dir.clone()).into());
+        }
         Some(dir) => dir.clone(),
         None => new_run_folder(recording.digest())?,
     };

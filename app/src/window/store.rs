@@ -69,7 +69,7 @@ pub fn execute(
         PipelineFile { path: PathBuf::from(&order.file), text: order.text.clone(), pipeline };
     let dir = match &order.out {
         Some(out) => out.clone(),
-        None => new_run_folder(order.recording.digest()).map_err(|e| format!("{e:#}"))?,
+        None => new_run_folder(order.recording.digest()).map_err(|e| crate::cli::whole(&e))?,
     };
     begun(dir.clone());
     let spec = Execute {

@@ -15,7 +15,7 @@ use joinscope_operator::join::{Effect, Operator, Watermarks};
 use joinscope_operator::key::{Key, KeyValue};
 use joinscope_operator::pipeline::{
     Delivery, Emit, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, Kind,
-    LatePolicy, OutputTime, Pipeline, Secondary, Semantics, WatermarkSpec,
+    LatePolicy, OutputTime, Pipeline, Released, Secondary, Semantics, WatermarkSpec,
 };
 use joinscope_operator::state::Row;
 use joinscope_operator::watermark::{Tracker, TrackerInput};
@@ -42,6 +42,7 @@ fn pipeline(kind: Kind, emit: Option<Emit>) -> Pipeline {
             with: vec![Secondary { input: 1, after: 0, until: INTERVAL }],
             kind,
             semantics: Semantics::Clean,
+            released: Released::default(),
             late: LatePolicy::Drop,
             output_time: OutputTime::Larger,
         },
@@ -199,7 +200,8 @@ fn tracker(c: &mut Criterion) {
             idle_timeout: Some(30_000),
             ..WatermarkSpec::default()
         };
-        let mut tracker = Tracker::new(vec![TrackerInput { spec, partitions }; 2]);
+        let mut tracker =
+            Tracker::new(vec![TrackerInput { spec, partitions, semantics: Semantics::Clean }; 2]);
         let (mut seed, mut arrival) = (1u64, 0u64);
         c.bench_function(name, |b| {
             b.iter_custom(|iters| {

@@ -24,7 +24,7 @@ pub enum PipelineFileError {
     #[error("{path}: {why}")]
     Read { path: PathBuf, why: String },
     /// One line a problem, each with its place.
-    #[error("{0}")]
+    #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error("{path}: {what}")]
     Schema { path: PathBuf, what: String },

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::summary::RunError;
-use crate::operator::pipeline::{InputIndex, Pipeline};
+use crate::operator::pipeline::{InputIndex, Pipeline, Semantics};
 use crate::operator::record::TopicPartition;
 use crate::operator::watermark::TrackerInput;
 
@@ -37,6 +37,13 @@ impl Routes {
         pipeline: &Pipeline,
         partitions: &[TopicPartition],
     ) -> Result<Self, RunError> {
+        if pipeline.join.semantics != Semantics::Clean {
+            return Err(RunError::Pipeline(format!(
+                "join.semantics is {}, which runs as one operator with an explicit trace so far \
+                 (joinscope operator); write semantics = \"clean\"",
+                pipeline.join.semantics
+            )));
+        }
         let mut topics: Vec<Arc<str>> = Vec::new();
         let mut feeds = vec![SmallVec::new(); partitions.len()];
         let mut tracker = Vec::with_capacity(pipeline.inputs.len());
@@ -55,14 +62,18 @@ impl Routes {
             if first == lanes {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
                 known.dedup();
+                let has =
+                    if known.is_empty() { "no topic at all".into() } else { known.join(", ") };
                 return Err(RunError::Pipeline(format!(
-                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {}",
-                    input.name,
-                    input.topic,
-                    known.join(", ")
+                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {has}",
+                    input.name, input.topic,
                 )));
             }
-            tracker.push(TrackerInput { spec: input.watermark, partitions: lanes - first });
+            tracker.push(TrackerInput {
+                spec: input.watermark,
+                partitions: lanes - first,
+                semantics: pipeline.join.semantics,
+            });
         }
         Ok(Self {
             topics,

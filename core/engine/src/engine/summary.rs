@@ -69,11 +69,11 @@ pub struct StageTime {
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    #[error("{0}")]
+    #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("{0}")]
+    #[error(transparent)]
     Sink(#[from] SinkError),
-    #[error("{0}")]
+    #[error(transparent)]
     State(#[from] StateError),
     #[error("the pipeline cannot be run: {0}")]
     Pipeline(String),

@@ -15,7 +15,7 @@ use crate::engine::step::{
 };
 use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
-use crate::operator::pipeline::WatermarkSpec;
+use crate::operator::pipeline::{Semantics, WatermarkSpec};
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::{Tracker, TrackerInput};
 
@@ -139,7 +139,7 @@ pub fn write_in_parts(
     let mut writer = Writer::create(dir, start(), false)?;
     let mut figures = Figures::default();
     let spec = WatermarkSpec { max_out_of_orderness: DELAY, ..WatermarkSpec::default() };
-    let input = TrackerInput { spec, partitions: PARTITIONS };
+    let input = TrackerInput { spec, partitions: PARTITIONS, semantics: Semantics::Clean };
     let mut tracker = Tracker::new(vec![input; 2]);
     let mut random = Random(7);
     let mut offsets = [0i64; 2 * PARTITIONS as usize];

@@ -23,6 +23,7 @@ pub fn run(case: &Case, close: bool, memory: u64, cold: Option<Box<dyn Cold>>) -
     let inputs = pipeline.inputs.iter().map(|input| TrackerInput {
         spec: input.watermark,
         partitions: partitions.iter().filter(|p| p.topic == input.topic).count() as u32,
+        semantics: pipeline.join.semantics,
     });
     let mut tracker = Tracker::new(inputs.collect());
     let mut decoders: Vec<InputDecoder> = (0..pipeline.inputs.len() as u8)

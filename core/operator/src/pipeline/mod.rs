@@ -10,6 +10,7 @@ mod error;
 pub mod fuzz;
 mod model;
 mod parse;
+mod released;
 mod section;
 #[cfg(test)]
 mod tests;

@@ -112,6 +112,8 @@ pub struct Join {
     pub with: Vec<Secondary>,
     pub kind: Kind,
     pub semantics: Semantics,
+    /// What only released semantics look at.
+    pub released: Released,
     pub late: LatePolicy,
     pub output_time: OutputTime,
 }
@@ -171,10 +173,103 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Whose rules the join follows (3-semantics).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Semantics {
     #[default]
     Clean,
+    FlinkSql,
+    FlinkDataStream,
+    KafkaStreams,
+}
+
+impl Semantics {
+    pub const ALL: [Self; 4] =
+        [Self::Clean, Self::FlinkSql, Self::FlinkDataStream, Self::KafkaStreams];
+
+    /// As pipelines write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::FlinkSql => "flink-sql",
+            Self::FlinkDataStream => "flink-datastream",
+            Self::KafkaStreams => "kafka-streams",
+        }
+    }
+
+    /// The release whose classes it was proved against.
+    #[must_use]
+    pub fn release(self) -> Option<&'static str> {
+        match self {
+            Self::Clean => None,
+            Self::FlinkSql | Self::FlinkDataStream => Some("Flink 2.3.0"),
+            Self::KafkaStreams => Some("Kafka Streams 4.3.1"),
+        }
+    }
+
+    #[must_use]
+    pub fn is_flink(self) -> bool {
+        matches!(self, Self::FlinkSql | Self::FlinkDataStream)
+    }
+}
+
+impl std::fmt::Display for Semantics {
+    /// With the release: `flink-sql (Flink 2.3.0)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.release() {
+            Some(release) => write!(f, "{} ({release})", self.name()),
+            None => f.write_str(self.name()),
+        }
+    }
+}
+
+/// Settings of released semantics; each has a meaning under some of them only,
+/// so that one pipeline can be run under all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// `kafka-streams`: `JoinWindows.grace`, ms.
+    pub grace: Option<i64>,
+    /// `flink-sql`: `table.exec.interval-join.min-cleanup-interval`, ms.
+    pub min_cleanup: i64,
+    /// `flink-*`: subtasks of the join.
+    pub parallelism: u32,
+    /// `flink-*`: key groups.
+    pub max_parallelism: u32,
+    pub input_order: InputOrder,
+}
+
+/// `KeyGroupRangeAssignment.UPPER_BOUND_MAX_PARALLELISM` of Flink 2.3.0.
+pub const MAX_KEY_GROUPS: u32 = 1 << 15;
+
+/// The number of key groups that Flink takes where none is set
+/// (`KeyGroupRangeAssignment#computeDefaultMaxParallelism`).
+#[must_use]
+pub fn default_max_parallelism(parallelism: u32) -> u32 {
+    let wanted = parallelism.saturating_add(parallelism / 2);
+    wanted.checked_next_power_of_two().unwrap_or(MAX_KEY_GROUPS).clamp(128, MAX_KEY_GROUPS)
+}
+
+impl Default for Released {
+    fn default() -> Self {
+        Self {
+            grace: None,
+            min_cleanup: 0,
+            parallelism: 1,
+            max_parallelism: default_max_parallelism(1),
+            input_order: InputOrder::Given,
+        }
+    }
+}
+
+/// In which order a task of Kafka Streams takes records from its partitions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputOrder {
+    /// As they arrived.
+    #[default]
+    Given,
+    /// The smallest timestamp among the buffered ones, as a task does.
+    SmallestTimestamp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use super::error::{PipelineError, nearest};
 use super::model::{
     Delivery, Emit, EventTime, Examples, FieldIs, FieldPath, Format, Guarantee, Input, InputIndex,
     Join, KeyField, Kind, Label, LatePolicy, OutputTime, Pipeline, Scalar, SchemaFile, Secondary,
-    Semantics, Sink, SinkFormat, TimeUnit, WatermarkSpec,
+    Sink, SinkFormat, TimeUnit, WatermarkSpec,
 };
+use super::released;
 use super::section::{Reader, Section};
 use super::tree::{self, Node, Origin, Table, Value};
 
@@ -20,9 +21,6 @@ const MAX_BYTES: usize = 1 << 20;
 const EMIT_INTERVAL: i64 = 200;
 /// The default of `delivery.checkpoint_interval`, ms.
 const CHECKPOINT_INTERVAL: i64 = 1_000;
-
-const RELEASED: [&str; 5] =
-    ["grace", "min_cleanup", "parallelism", "max_parallelism", "input_order"];
 
 pub(super) fn parse(
     text: &str,
@@ -363,15 +361,10 @@ fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option
 
 fn join(r: &mut Reader<'_>, s: &Section<'_>, names: &[&str], emit: Option<Emit>) -> Option<Join> {
     let known = ["primary", "with", "kind", "semantics", "late", "output_time"];
-    let all: Vec<&str> = known.iter().chain(&RELEASED).copied().collect();
+    let all: Vec<&str> = known.iter().chain(&released::SETTINGS).copied().collect();
     s.only(r, &all);
-    for key in RELEASED {
-        if let Some(node) = s.node(key) {
-            let what = format!("\"{}\" belongs to a released semantics", s.at(key));
-            r.problem(&node.origin, what, "this version has clean only: leave it out");
-        }
-    }
-    semantics(r, s);
+    let semantics = released::semantics(r, s);
+    let released = released::settings(r, s);
     let primary = s.need(r, "primary", "name the input whose rows lead").and_then(|node| {
         let text = s.text_of(r, "primary", node)?;
         known_input(r, &s.at("primary"), &text, names, &node.origin)
@@ -418,24 +411,9 @@ fn join(r: &mut Reader<'_>, s: &Section<'_>, names: &[&str], emit: Option<Emit>)
             r.problem(&with_origin, what, format!("add with.{name}, or leave the input out"));
         }
     }
-    Some(Join { primary, with, kind, semantics: Semantics::Clean, late, output_time })
-}
-
-fn semantics(r: &mut Reader<'_>, s: &Section<'_>) {
-    let Some((text, node)) = s.text(r, "semantics") else { return };
-    match text.as_str() {
-        "clean" => {}
-        "flink-sql" | "flink-datastream" | "kafka-streams" => {
-            let what = format!(
-                "\"{}\" is \"{text}\", which this version does not have",
-                s.at("semantics")
-            );
-            r.problem(&node.origin, what, "write semantics = \"clean\"");
-        }
-        _ => {
-            s.choice(r, "semantics", &[("clean", ())]);
-        }
-    }
+    let join = Join { primary, with, kind, semantics, released, late, output_time };
+    released::check(r, s, &join, names, folds);
+    Some(join)
 }
 
 fn known_input(

@@ -159,16 +159,6 @@ fn problems_say_where_what_and_what_to_do() {
             "feed.toml:23:8: examples are folded, which needs kind = \"left\"; write kind = \"left\", or examples.emit = \"on-match\"",
         ),
         (
-            "\"clean\"",
-            "\"kafka-streams\"",
-            "feed.toml:24:13: \"join.semantics\" is \"kafka-streams\", which this version does not have; write semantics = \"clean\"",
-        ),
-        (
-            "late = \"drop\"",
-            "grace = \"5s\"",
-            "feed.toml:25:9: \"join.grace\" belongs to a released semantics; this version has clean only: leave it out",
-        ),
-        (
             "late = \"drop\"",
             "late = \"side-output\"",
             "feed.toml:36:2: \"sink.late_topic\" is missing; name the topic for late records, or write join.late = \"drop\"",
@@ -249,6 +239,71 @@ fn folding_makes_left_the_default_kind() {
     assert_eq!(Pipeline::parse(&text, "f").unwrap().join.kind, Kind::Left);
     let text = text.replace("\"on-close\"", "\"on-match\"");
     assert_eq!(Pipeline::parse(&text, "f").unwrap().join.kind, Kind::Inner);
+}
+
+/// FEED as pairs under a released semantics.
+fn released(semantics: &str, more: &[(&str, &str)]) -> Result<Pipeline, String> {
+    let mut sets = set("join.semantics", semantics);
+    sets.extend(set("examples.emit", "on-match"));
+    for (path, value) in more {
+        sets.extend(set(path, value));
+    }
+    Pipeline::parse_with(FEED, "f", &sets).map_err(|e| e.to_string())
+}
+
+#[test]
+fn released_semantics_take_their_settings() {
+    let p =
+        released("flink-sql", &[("join.min_cleanup", "5s"), ("join.parallelism", "100")]).unwrap();
+    assert_eq!(p.join.semantics, Semantics::FlinkSql);
+    assert_eq!(p.join.semantics.to_string(), "flink-sql (Flink 2.3.0)");
+    assert_eq!((p.join.released.min_cleanup, p.join.released.parallelism), (5_000, 100));
+    // KeyGroupRangeAssignment#computeDefaultMaxParallelism: 150, rounded up.
+    assert_eq!(p.join.released.max_parallelism, 256);
+    let again = Pipeline::parse(&p.to_toml(), "g").unwrap();
+    assert_eq!((again.digest(), &again.join), (p.digest(), &p.join));
+
+    let more = [("join.grace", "1m"), ("join.input_order", "smallest-timestamp")];
+    let p = released("kafka-streams", &more).unwrap();
+    assert_eq!(p.join.released.grace, Some(60_000));
+    assert_eq!(p.join.released.input_order, InputOrder::SmallestTimestamp);
+    let again = Pipeline::parse(&p.to_toml(), "g").unwrap();
+    assert_eq!((again.digest(), &again.join), (p.digest(), &p.join));
+
+    // The settings of another semantics do no harm and are read all the same.
+    assert!(released("clean", &more).is_ok());
+    assert!(released("clean", &[("join.grace", "-1s")]).is_err());
+}
+
+#[test]
+fn what_a_release_cannot_do_is_refused_by_its_name() {
+    for (semantics, more, expected) in [
+        ("flink-datastream", ("join.kind", "left"), "inner only"),
+        ("flink-datastream", ("join.late", "join"), "it never joins it"),
+        ("kafka-streams", ("join.grace", "-1s"), "it may not be negative"),
+        ("kafka-streams", ("join.kind", "left"), "\"join.grace\" is missing"),
+        ("kafka-streams", ("join.kind", "right"), "no right one"),
+        ("flink-sql", ("examples.emit", "on-close"), "does not fold them into examples"),
+        ("flink-sql", ("join.output_time", "primary"), "is Flink 2.3.0's to give"),
+        ("flink-sql", ("join.parallelism", "200"), "none"),
+        ("flink-sql", ("join.parallelism", "0"), "whole number from 1 to 32768"),
+        ("flink-sql", ("join.max_parallelism", "1.5"), "whole number from 1 to 32768"),
+        ("flink-dql", ("join.late", "drop"), "did you mean \"flink-sql\"?"),
+    ] {
+        match released(semantics, &[more]) {
+            Ok(_) => assert_eq!(expected, "none", "{semantics} {more:?}"),
+            Err(error) => assert!(error.contains(expected), "{semantics} {more:?}: {error}"),
+        }
+    }
+    let more = [("join.max_parallelism", "4"), ("join.parallelism", "5")];
+    let error = released("flink-sql", &more).unwrap_err();
+    assert!(error.contains("more than the 4 key groups"), "{error}");
+    let text = FEED
+        .replace("[join]", "[inputs.plays]\ntopic = \"plays\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n[join]\nwith.plays = { until = \"1m\" }")
+        .replace("\"on-close\"", "\"on-match\"");
+    assert!(Pipeline::parse(&text, "f").is_ok());
+    let error = Pipeline::parse_with(&text, "f", &set("join.semantics", "flink-sql")).unwrap_err();
+    assert!(error.to_string().contains("joins two inputs in one operator"), "{error}");
 }
 
 #[test]
@@ -386,6 +441,7 @@ prop_compose! {
                 with: (1..inputs).map(|i| Secondary { input: i as u8, after: a, until: a + len }).collect(),
                 kind: if folds { Kind::Left } else { [Kind::Inner, Kind::Left, Kind::Right, Kind::Full][kind] },
                 semantics: Semantics::Clean,
+                released: Released::default(),
                 late: [LatePolicy::Drop, LatePolicy::Join][late],
                 output_time: OutputTime::Primary,
             },

@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::condition::write_scalar;
 use super::model::{
-    Emit, EventTime, Format, Guarantee, KeyField, Kind, LatePolicy, OutputTime, Pipeline, Scalar,
-    SinkFormat, TimeUnit,
+    Emit, EventTime, Format, Guarantee, InputOrder, KeyField, Kind, LatePolicy, OutputTime,
+    Pipeline, Released, Scalar, SinkFormat, TimeUnit, default_max_parallelism,
 };
 use crate::time::duration_setting;
 
@@ -99,7 +99,8 @@ impl Pipeline {
             );
             writeln!(o, "with.{name} = {{ after = \"{after}\", until = \"{until}\" }}")?;
         }
-        writeln!(o, "kind = \"{}\"\nsemantics = \"clean\"", join.kind.name())?;
+        writeln!(o, "kind = \"{}\"\nsemantics = \"{}\"", join.kind.name(), join.semantics.name())?;
+        self.write_released(o)?;
         let late = match join.late {
             LatePolicy::Drop => "drop",
             LatePolicy::Join => "join",
@@ -110,6 +111,29 @@ impl Pipeline {
             OutputTime::Primary => "primary",
         };
         writeln!(o, "late = \"{late}\"\noutput_time = \"{time}\"")
+    }
+
+    /// Only what differs from the defaults: the digest of a pipeline without
+    /// them stays what it was.
+    fn write_released(&self, o: &mut String) -> fmt::Result {
+        let set = &self.join.released;
+        let default = Released::default();
+        if let Some(grace) = set.grace {
+            writeln!(o, "grace = \"{}\"", duration_setting(grace))?;
+        }
+        if set.min_cleanup != default.min_cleanup {
+            writeln!(o, "min_cleanup = \"{}\"", duration_setting(set.min_cleanup))?;
+        }
+        if set.parallelism != default.parallelism {
+            writeln!(o, "parallelism = {}", set.parallelism)?;
+        }
+        if set.max_parallelism != default_max_parallelism(set.parallelism) {
+            writeln!(o, "max_parallelism = {}", set.max_parallelism)?;
+        }
+        if set.input_order == InputOrder::SmallestTimestamp {
+            writeln!(o, "input_order = \"smallest-timestamp\"")?;
+        }
+        Ok(())
     }
 
     fn write_rest(&self, o: &mut String) -> fmt::Result {

@@ -12,7 +12,7 @@ use crate::join::clean::Clean;
 use crate::join::{Effect, Operator, Ref, Watermarks};
 use crate::pipeline::{
     Delivery, EventTime, Format, Guarantee, Input, Join, KeyField, Kind, LatePolicy, OutputTime,
-    Pipeline, Secondary, Semantics, WatermarkSpec,
+    Pipeline, Released, Secondary, Semantics, WatermarkSpec,
 };
 use crate::state::{Due, Row};
 use crate::watermark::{Tracker, TrackerInput};
@@ -32,7 +32,8 @@ pub struct CleanTrace {
 }
 
 fn lanes() -> Vec<TrackerInput> {
-    vec![TrackerInput { spec: WatermarkSpec::default(), partitions: 1 }; 2]
+    let semantics = Semantics::Clean;
+    vec![TrackerInput { spec: WatermarkSpec::default(), partitions: 1, semantics }; 2]
 }
 
 impl CleanTrace {
@@ -194,6 +195,7 @@ fn pipeline(spec: &IntervalSpec) -> Pipeline {
             with: vec![Secondary { input: Side::R as u8, after: spec.lower, until: spec.upper }],
             kind,
             semantics: Semantics::Clean,
+            released: Released::default(),
             late: LatePolicy::Drop,
             output_time: OutputTime::Larger,
         },

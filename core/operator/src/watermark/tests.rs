@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pipeline::WatermarkSpec;
+use crate::pipeline::{Semantics, WatermarkSpec};
 
 const MIN: i64 = i64::MIN;
 
@@ -17,6 +17,7 @@ fn input(out_of_orderness: i64, idle: Option<i64>, emit: Option<i64>, n: u32) ->
             max_ahead: None,
         },
         partitions: n,
+        semantics: Semantics::Clean,
     }
 }
 
@@ -43,6 +44,26 @@ fn a_partition_is_behind_its_maximum_by_the_disorder_and_one() {
     assert_eq!(t.lane(0).unwrap().last_active_ms, 1, "but counts as activity");
     assert!(t.observe(0, 101, 2, 2));
     assert_eq!((t.join(), t.lane(0).unwrap().since), (90, 2));
+}
+
+#[test]
+fn where_all_are_idle_flink_takes_the_maximum_and_ours_stays() {
+    let joined = |semantics| {
+        let with = |n| TrackerInput { semantics, ..input(10, Some(100), None, n) };
+        let mut t = Tracker::new(vec![with(2), with(1)]);
+        record(&mut t, 0, 1000, 0, 0);
+        record(&mut t, 1, 2000, 0, 1);
+        record(&mut t, 2, 1500, 0, 2);
+        let before = t.join();
+        while let Some(due) = t.next_due(100) {
+            t.fire(due, 3);
+        }
+        (before, t.input(0), t.join())
+    };
+    assert_eq!(joined(Semantics::Clean), (989, 1989, 1489));
+    assert_eq!(joined(Semantics::FlinkDataStream), (989, 1989, 1989));
+    // SQL takes no further millisecond off.
+    assert_eq!(joined(Semantics::FlinkSql), (990, 1990, 1990));
 }
 
 #[test]
@@ -223,16 +244,24 @@ impl Model {
     fn settle(&mut self) {
         let mut join: Option<i64> = None;
         for (i, input) in self.inputs.iter().enumerate() {
-            let marks =
-                self.lanes.iter().filter(|lane| lane.0 == i && !lane.2).map(|lane| {
-                    lane.1.map_or(MIN, |max| max - input.spec.max_out_of_orderness - 1)
-                });
-            let Some(min) = marks.min() else { continue };
-            self.current[i] = self.current[i].max(min);
+            let less = i64::from(input.semantics != Semantics::FlinkSql);
+            let mark = |lane: &(usize, Option<i64>, bool, i64)| {
+                lane.1.map_or(MIN, |max| max - input.spec.max_out_of_orderness - less)
+            };
+            let own = || self.lanes.iter().filter(|lane| lane.0 == i);
+            let active = own().filter(|lane| !lane.2).map(mark).min();
+            let all_idle = own().map(mark).max().filter(|_| input.semantics.is_flink());
+            let Some(to) = active.or(all_idle) else { continue };
+            self.current[i] = self.current[i].max(to);
             if input.spec.emit_interval.is_none() {
                 self.emitted[i] = self.current[i];
             }
-            join = Some(join.map_or(self.emitted[i], |join| join.min(self.emitted[i])));
+            if active.is_some() {
+                join = Some(join.map_or(self.emitted[i], |join| join.min(self.emitted[i])));
+            }
+        }
+        if self.inputs.iter().any(|input| input.semantics.is_flink()) {
+            join = join.or(self.emitted.iter().copied().max());
         }
         self.join = self.join.max(join.unwrap_or(MIN));
     }
@@ -293,9 +322,11 @@ proptest! {
 
     #[test]
     fn as_the_model_says(
-        inputs in prop::collection::vec(some_input(), 1..4),
+        mut inputs in prop::collection::vec(some_input(), 1..4),
+        semantics in prop::sample::select(Semantics::ALL.to_vec()),
         records in prop::collection::vec((0u32..12, -20i64..60, 0i64..9, any::<bool>()), 0..60),
     ) {
+        inputs.iter_mut().for_each(|input| input.semantics = semantics);
         let mut t = Tracker::new(inputs.clone());
         let mut model = Model::new(&inputs);
         let (mut now, mut last) = (0, MIN);

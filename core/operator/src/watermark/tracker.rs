@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::tree::MinTree;
-use crate::pipeline::{InputIndex, WatermarkSpec};
+use crate::pipeline::{InputIndex, Semantics, WatermarkSpec};
 use crate::record::Arrival;
 
 /// One input as the tracker sees it.
@@ -13,6 +13,19 @@ pub struct TrackerInput {
     pub spec: WatermarkSpec,
     /// Partitions of its topic; each is a lane.
     pub partitions: u32,
+    /// Whose rules the event-time watermark follows; the same for all inputs.
+    pub semantics: Semantics,
+}
+
+impl TrackerInput {
+    /// How far behind the largest event time the event-time watermark stays.
+    /// SQL's `WatermarkAssignerOperator` takes nothing more off
+    /// (12-released-joins, B16); `BoundedOutOfOrdernessWatermarks`, and ours,
+    /// take 1 ms.
+    fn delay(&self) -> i64 {
+        let more = i64::from(self.semantics != Semantics::FlinkSql);
+        self.spec.max_out_of_orderness.saturating_add(more)
+    }
 }
 
 /// Something that the clock decides at `at_ms` (processing time).
@@ -89,7 +102,7 @@ pub(super) struct LaneState {
 pub(super) struct InputState {
     /// Its first lane.
     pub(super) first: u32,
-    /// `max_out_of_orderness + 1`.
+    /// See [`TrackerInput::delay`].
     pub(super) delay: i64,
     pub(super) idle_timeout: Option<i64>,
     pub(super) emit_interval: Option<i64>,
@@ -108,12 +121,17 @@ pub(super) struct InputState {
 ///
 /// Per partition `max − max_out_of_orderness − 1`; per input the minimum over
 /// partitions that are not idle; per join the minimum over inputs that are not
-/// all idle, and if all are, it stays. None ever goes back.
+/// all idle, and if all are, it stays; under Flink's rules the maximum over
+/// all is taken then, of partitions and of inputs
+/// (`CombinedWatermarkStatus#updateCombinedWatermark`; 12-released-joins, A2).
+/// None ever goes back.
 #[derive(Clone, Debug)]
 pub struct Tracker {
     pub(super) lanes: Vec<LaneState>,
     pub(super) inputs: Vec<InputState>,
     pub(super) join: i64,
+    /// Where all are idle the maximum counts.
+    all_idle_takes_max: bool,
     /// Processing time of the first arrival.
     pub(super) start: Option<i64>,
     pub(super) holder: Option<(u32, Arrival)>,
@@ -132,15 +150,17 @@ impl Tracker {
             lanes: Vec::new(),
             inputs: Vec::with_capacity(inputs.len()),
             join: i64::MIN,
+            all_idle_takes_max: inputs.iter().any(|input| input.semantics.is_flink()),
             start: None,
             holder: None,
             earliest: i64::MIN,
             timers: BinaryHeap::new(),
         };
-        for (index, TrackerInput { spec, partitions }) in inputs.into_iter().enumerate() {
+        for (index, input) in inputs.into_iter().enumerate() {
+            let TrackerInput { spec, partitions, .. } = input;
             tracker.inputs.push(InputState {
                 first: tracker.lanes.len() as u32,
-                delay: spec.max_out_of_orderness.saturating_add(1),
+                delay: input.delay(),
                 idle_timeout: spec.idle_timeout,
                 emit_interval: spec.emit_interval.filter(|&interval| interval > 0),
                 current: i64::MIN,
@@ -399,11 +419,17 @@ impl Tracker {
     /// A periodic emission comes at the first of its times from `not_before` on.
     #[inline]
     fn settle_input(&mut self, index: usize, not_before: i64) -> bool {
+        let input = &self.inputs[index];
+        let to = match input.active {
+            0 if self.all_idle_takes_max => self.most_of(index),
+            0 => return false,
+            _ => input.tree.min(),
+        };
         let input = &mut self.inputs[index];
-        if input.active == 0 || input.tree.min() <= input.current {
+        if to <= input.current {
             return false;
         }
-        input.current = input.tree.min();
+        input.current = to;
         let Some(interval) = input.emit_interval else {
             input.emitted = input.current;
             return true;
@@ -417,9 +443,20 @@ impl Tracker {
         false
     }
 
+    /// The largest event-time watermark of an input's lanes.
+    #[cold]
+    fn most_of(&self, index: usize) -> i64 {
+        let lanes = self.lanes.iter().filter(|lane| usize::from(lane.input) == index);
+        lanes.map(|lane| lane.watermark).max().unwrap_or(i64::MIN)
+    }
+
     fn settle_join(&mut self) -> bool {
         let active = self.inputs.iter().filter(|input| input.active > 0);
-        match active.map(|input| input.emitted).min() {
+        let all_idle = || {
+            let all = self.inputs.iter().filter(|_| self.all_idle_takes_max);
+            all.map(|input| input.emitted).max()
+        };
+        match active.map(|input| input.emitted).min().or_else(all_idle) {
             Some(min) if min > self.join => {
                 self.join = min;
                 true

@@ -18,7 +18,7 @@ const TOPICS: usize = 64;
 /// Why nothing could be proposed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
-    #[error("{0}")]
+    #[error(transparent)]
     Recording(#[from] RecordingError),
     #[error("the recording has no records: record a topic first")]
     Empty,

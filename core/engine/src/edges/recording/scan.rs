@@ -28,12 +28,10 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
     }
     if bytes != MAGIC {
         if bytes.len() == MAGIC.len() && bytes[..5] == MAGIC[..5] && bytes[6..] == MAGIC[6..] {
-            return Err(RecordingError::Newer {
-                path: path.clone(),
-                found: format!("MCAP {}", char::from(bytes[5]).escape_default()),
-                known: meta::FORMAT_VERSION,
-                by: "another program".to_owned(),
-            });
+            let version = char::from(bytes[5]).escape_default();
+            return Err(not(&format!(
+                "it is version {version} of MCAP, and this program reads version 0 (a newer joinscope may read it)"
+            )));
         }
         if MAGIC.starts_with(&bytes) {
             return Err(not("it ends within its first 8 bytes"));

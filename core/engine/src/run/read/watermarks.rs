@@ -59,6 +59,7 @@ impl Run {
             .map(|(i, input)| TrackerInput {
                 spec: input.watermark,
                 partitions: lanes.iter().filter(|l| l.input as usize == i).count() as u32,
+                semantics: self.inner.pipeline.join.semantics,
             })
             .collect()
     }

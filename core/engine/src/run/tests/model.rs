@@ -143,7 +143,11 @@ pub fn model(spec: &Spec) -> Model {
         .pipeline
         .inputs
         .iter()
-        .map(|i| TrackerInput { spec: i.watermark, partitions: spec.partitions })
+        .map(|i| TrackerInput {
+            spec: i.watermark,
+            partitions: spec.partitions,
+            semantics: m.pipeline.join.semantics,
+        })
         .collect();
     let mut tracker = Tracker::new(inputs);
     let mut ms = 1_700_000_000_000i64;

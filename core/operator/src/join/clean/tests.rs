@@ -10,8 +10,8 @@ use super::reference::{Event, Expected, expect};
 use super::*;
 use crate::key::{Key, KeyValue};
 use crate::pipeline::{
-    Delivery, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, LatePolicy, Secondary,
-    Semantics, WatermarkSpec,
+    Delivery, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, LatePolicy, Released,
+    Secondary, Semantics, WatermarkSpec,
 };
 use crate::state::double::Double;
 
@@ -38,6 +38,7 @@ pub fn pipeline(primary: u8, with: &[(u8, i64, i64)], kind: Kind, emit: Option<E
                 .collect(),
             kind,
             semantics: Semantics::Clean,
+            released: Released::default(),
             late: LatePolicy::Join,
             output_time: OutputTime::Larger,
         },

@@ -1,5 +1,7 @@
 package joinscope.parity.flink;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Collection;
 import joinscope.parity.Scratch;
 import org.apache.flink.configuration.Configuration;
@@ -14,14 +16,14 @@ import org.rocksdb.DBOptions;
 final class Rocks implements RocksDBOptionsFactory {
     private static final long serialVersionUID = 1;
 
-    static StateBackend backend(Scratch scratch) {
+    static StateBackend backend(Scratch scratch, boolean fresh) throws IOException {
         Configuration config = new Configuration();
         config.set(RocksDBOptions.USE_MANAGED_MEMORY, false);
         EmbeddedRocksDBStateBackend backend = new EmbeddedRocksDBStateBackend(false)
                 .configure(config, Rocks.class.getClassLoader());
-        backend.setDbStoragePath(scratch.dir().resolve("rocksdb").toString());
+        backend.setDbStoragePath(Files.createDirectory(scratch.dir().resolve("rocksdb")).toString());
         backend.setRocksDBOptions(new Rocks());
-        return backend;
+        return fresh ? backend : new Reused(backend);
     }
 
     @Override
