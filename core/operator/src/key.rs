@@ -15,6 +15,8 @@ pub struct Key {
     bytes: SmallVec<[u8; 24]>,
 }
 
+/// The first byte of a key that is none.
+pub const NULL: u8 = b'n';
 const INT: u8 = b'i';
 const STRING: u8 = b's';
 const BOOL: u8 = b'b';
@@ -23,6 +25,9 @@ const BYTES: u8 = b'x';
 /// A key's value, borrowed from its canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyValue<'a> {
+    /// No key at all: it equals nothing. Only the released semantics hand such
+    /// rows to their join; to `clean` they are `unkeyed`.
+    Null,
     Int(i64),
     String(&'a str),
     Bool(bool),
@@ -34,6 +39,7 @@ impl Key {
     pub fn new(value: KeyValue<'_>) -> Self {
         let mut bytes = SmallVec::new();
         match value {
+            KeyValue::Null => bytes.push(NULL),
             KeyValue::Int(n) => {
                 bytes.push(INT);
                 bytes.extend_from_slice(&((n as u64) ^ (1 << 63)).to_be_bytes());
@@ -65,6 +71,7 @@ impl Key {
     pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let valid = match *tag {
+            NULL => rest.is_empty(),
             INT => rest.len() == 8,
             STRING => std::str::from_utf8(rest).is_ok(),
             BOOL => matches!(rest, [0 | 1]),
@@ -79,6 +86,13 @@ impl Key {
         &self.bytes
     }
 
+    /// Whether it is [`KeyValue::Null`].
+    #[inline]
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.bytes[0] == NULL
+    }
+
     #[must_use]
     pub fn hash64(&self) -> u64 {
         self.hash
@@ -88,6 +102,7 @@ impl Key {
     pub fn value(&self) -> KeyValue<'_> {
         let rest = &self.bytes[1..];
         match self.bytes[0] {
+            NULL => KeyValue::Null,
             INT => {
                 let mut n = [0; 8];
                 n.copy_from_slice(rest);
@@ -118,6 +133,7 @@ impl Key {
             }
             KeyValue::Bool(b) => xxh3_64(if b { b"true" } else { b"false" }),
             KeyValue::Bytes(b) => xxh3_64(b),
+            KeyValue::Null => self.hash,
         }
     }
 }
@@ -159,6 +175,7 @@ impl Hash for Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.value() {
+            KeyValue::Null => f.write_str("null"),
             KeyValue::Int(n) => write!(f, "{n}"),
             KeyValue::String(s) => f.write_str(s),
             KeyValue::Bool(b) => write!(f, "{b}"),
@@ -193,6 +210,7 @@ mod tests {
     #[test]
     fn canonical_form_round_trips() {
         for v in [
+            KeyValue::Null,
             KeyValue::Int(i64::MIN),
             KeyValue::Int(7),
             KeyValue::String(""),
@@ -205,6 +223,8 @@ mod tests {
             assert_eq!(Key::from_canonical(key.canonical()), Some(key));
         }
         assert_eq!(Key::from_canonical(b""), None);
+        assert_eq!(Key::from_canonical(b"n0"), None);
+        assert!(Key::new(KeyValue::Null).is_null() && !Key::new(KeyValue::Int(0)).is_null());
         assert_eq!(Key::from_canonical(b"i123"), None);
         assert_eq!(Key::from_canonical(b"s\xff"), None);
     }

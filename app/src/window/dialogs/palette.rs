@@ -61,15 +61,14 @@ impl Palette {
             ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 48.0));
             done = self.content(app, ui, t);
         });
-        if shown.should_close() {
+        let beside = shown.backdrop_response.clicked();
+        let left = shown.should_close();
+        if left && self.asked.is_some() && !beside {
             // Escape leaves a question before it leaves the palette.
-            if self.asked.is_some() && ctx.input(|i| i.key_pressed(Key::Escape)) {
-                *self = Self::new(None);
-                return false;
-            }
-            return true;
+            *self = Self::new(None);
+            return false;
         }
-        done
+        done || left
     }
 
     fn content(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) -> bool {

@@ -23,13 +23,15 @@ fn keys(h: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
 }
 
 fn write(h: &mut Harness<'_, App>, field: &str, text: &str) {
+    h.get_by_label(field).focus();
+    h.step();
     h.get_by_label(field).type_text(text);
     settle(h).unwrap();
 }
 
 /// The palette's rows in sight.
 fn found(h: &Harness<'_, App>) -> Vec<String> {
-    h.get_all_by_role(Role::ListBoxOption)
+    h.query_all_by_role(Role::ListBoxOption)
         .filter_map(|n| n.accesskit_node().label())
         .filter(|l| l.contains(": "))
         .collect()
@@ -264,7 +266,7 @@ fn the_pipeline_is_edited_as_a_form_and_as_text_and_run_with_overrides() {
     let mut h = opened(&feed.run());
     keys(&mut h, Modifiers::COMMAND, Key::E);
     overwrite(&mut h, "inputs.views.watermark.max_out_of_orderness", "soon");
-    assert!(h.query_all_by_label_contains("line 10: ").next().is_some());
+    assert!(h.query_all_by_label_contains("line 9: ").next().is_some());
     assert!(h.query_by_label("1 mistake to correct before it can run").is_some());
     overwrite(&mut h, "inputs.views.watermark.max_out_of_orderness", "90s");
     let source = h.get_by_label("Pipeline as TOML").accesskit_node().value().unwrap();
@@ -290,13 +292,13 @@ fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     overwrite(&mut h, "join.with.engagements.until", "9m");
     press(&mut h, "Save as…");
     let path = feed.pipeline();
-    overwrite(&mut h, "Save as", &path.display().to_string());
+    overwrite(&mut h, "Path to save as", &path.display().to_string());
     press(&mut h, "Save there");
     assert!(h.query_by_label("Replace it").is_some());
     assert!(!std::fs::read_to_string(&path).unwrap().contains("9m"));
     press(&mut h, "Keep it");
     let new = feed.folder.path().join("longer.toml");
-    overwrite(&mut h, "Save as", &new.display().to_string());
+    overwrite(&mut h, "Path to save as", &new.display().to_string());
     press(&mut h, "Save there");
     assert!(std::fs::read_to_string(&new).unwrap().contains("until = \"9m\""));
     overwrite(&mut h, "join.with.engagements.until", "8m");
@@ -308,4 +310,45 @@ fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     assert!(h.query_by_label("Keep editing").is_some());
     press(&mut h, "Close without saving");
     assert!(h.query_by_label("Pipeline as TOML").is_none());
+}
+
+/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws each dialog
+/// in both themes over the run in `DIR/feed/run`, at three sizes.
+#[test]
+fn look() {
+    let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
+    let dir = Path::new(&dir);
+    let shown: [(&str, Vec<Command>); 6] = [
+        ("palette", vec![Command::ShowPalette]),
+        ("go-to", vec![Command::Ask(crate::window::command::Asked::GoTo)]),
+        ("settings", vec![Command::ShowSettings]),
+        ("shortcuts", vec![Command::ShowShortcuts]),
+        ("pipeline", vec![Command::EditPipeline]),
+        (
+            "marks",
+            vec![
+                Command::SetRange(5000, 9000),
+                Command::GoTo(7000),
+                Command::AddBookmark("Backlog arrives".to_owned()),
+                Command::Loop(true),
+                Command::EventTimeClock,
+                Command::EditBookmark(None),
+            ],
+        ),
+    ];
+    for (width, height, scale) in [(1280, 800, 1.0), (1600, 1000, 1.0), (1920, 1080, 2.0)] {
+        for (name, commands) in &shown {
+            for light in [false, true] {
+                let mut h = crate::window::headless::harness((width, height), light, None);
+                h.set_pixels_per_point(scale);
+                ask(&mut h, Command::Open(dir.join("feed/run")));
+                for command in commands {
+                    ask(&mut h, command.clone());
+                }
+                let theme = if light { "light" } else { "dark" };
+                let image = h.render().unwrap();
+                image.save(dir.join(format!("{name}-{width}-{theme}.png"))).unwrap();
+            }
+        }
+    }
 }

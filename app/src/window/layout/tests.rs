@@ -85,3 +85,13 @@ fn what_was_split_inside_a_tab_stands_outside_of_it() {
     assert_eq!(parts[1].node, Node::Panel(Panel::Watermarks));
     assert_eq!(of_tiles(&to_tiles(of_tiles(&tree).as_ref())), of_tiles(&tree));
 }
+
+#[test]
+fn a_hidden_panel_s_tile_is_no_other_s() {
+    for panel in whole().unwrap().panels() {
+        let mut layout = Layout::default();
+        layout.show_panel(panel);
+        layout.hide_panel(panel);
+        assert!(!layout.is_in_sight(panel), "{panel}");
+    }
+}

@@ -10,6 +10,9 @@ use crate::window::panel::{Home, Panel};
 /// Height of the tabs against that of one panel above them.
 const TABS_SHARE: f32 = 1.6;
 
+/// The number of the first container's tile: panels come before, shown or not.
+const CONTAINERS: u64 = 1000;
+
 /// A part of the window's centre.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -263,8 +266,10 @@ pub fn to_tiles(whole: Option<&Node>) -> Tree<Panel> {
     for panel in node.panels() {
         tiles.insert(tile_of(panel), Tile::Pane(panel));
     }
+    let mut next = CONTAINERS;
+    let root = build(&mut tiles, node, &mut next);
+    // What a drop adds stands after these.
     tiles.recompute_next_tile_id();
-    let root = build(&mut tiles, node);
     Tree::new(id, root, tiles)
 }
 
@@ -274,26 +279,38 @@ pub fn tile_of(panel: Panel) -> TileId {
     TileId::from_u64(place(panel) as u64 + 1)
 }
 
-fn build(tiles: &mut Tiles<Panel>, node: &Node) -> TileId {
+fn add(tiles: &mut Tiles<Panel>, container: Container, next: &mut u64) -> TileId {
+    let id = TileId::from_u64(*next);
+    *next += 1;
+    tiles.insert(id, Tile::Container(container));
+    id
+}
+
+fn build(tiles: &mut Tiles<Panel>, node: &Node, next: &mut u64) -> TileId {
     match node {
         Node::Panel(panel) => tile_of(*panel),
         Node::Tabs { front, panels } => {
             let mut tabs = Tabs::new(panels.iter().map(|p| tile_of(*p)).collect());
             tabs.set_active(tile_of(*front));
-            tiles.insert_container(Container::Tabs(tabs))
+            add(tiles, Container::Tabs(tabs), next)
         }
-        Node::Row(parts) => build_linear(tiles, LinearDir::Horizontal, parts),
-        Node::Column(parts) => build_linear(tiles, LinearDir::Vertical, parts),
+        Node::Row(parts) => build_linear(tiles, LinearDir::Horizontal, parts, next),
+        Node::Column(parts) => build_linear(tiles, LinearDir::Vertical, parts, next),
     }
 }
 
-fn build_linear(tiles: &mut Tiles<Panel>, dir: LinearDir, parts: &[Part]) -> TileId {
-    let children: Vec<TileId> = parts.iter().map(|p| build(tiles, &p.node)).collect();
+fn build_linear(
+    tiles: &mut Tiles<Panel>,
+    dir: LinearDir,
+    parts: &[Part],
+    next: &mut u64,
+) -> TileId {
+    let children: Vec<TileId> = parts.iter().map(|p| build(tiles, &p.node, next)).collect();
     let mut linear = Linear::new(dir, children.clone());
     for (child, part) in children.into_iter().zip(parts) {
         linear.shares.set_share(child, part.share);
     }
-    tiles.insert_container(Container::Linear(linear))
+    add(tiles, Container::Linear(linear), next)
 }
 
 /// The plain tree of what is drawn.

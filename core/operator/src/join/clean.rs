@@ -146,7 +146,7 @@ impl Clean {
         if !kept && !row.matched {
             let padded = self.kind.pads_secondary();
             if padded {
-                out.push(Effect::Pad { row: own, due: due.due, time: own.time });
+                out.push(Effect::Pad { row: own, due: Some(due), time: own.time });
             }
             out.push(not_kept(own, padded));
         }
@@ -193,7 +193,7 @@ impl Clean {
         if !kept && !row.matched {
             let padded = self.kind.pads_primary();
             if padded && self.folding == Folding::None {
-                out.push(Effect::Pad { row: own, due: due.due, time: own.time });
+                out.push(Effect::Pad { row: own, due: Some(due), time: own.time });
             }
             out.push(not_kept(own, padded));
         }
@@ -290,7 +290,7 @@ impl Closing {
                 out.push(example(row, folded, labels, 0, Some(due.due)));
             }
         } else if padded {
-            out.push(Effect::Pad { row, due: due.due, time: row.time });
+            out.push(Effect::Pad { row, due: Some(due), time: row.time });
         }
         if !matched {
             out.push(Effect::Decided {

@@ -1,6 +1,7 @@
 //! What happens to a row: the operator interface that every semantics has.
 
 pub mod clean;
+pub mod flink;
 
 use crate::record::Arrival;
 use crate::state::{Delta, Due, Folded, Row, StateError};
@@ -18,6 +19,12 @@ pub enum Reason {
     NotKept = 2,
     /// Not kept, and put out with nulls at once.
     NotKeptPadded = 3,
+    /// First matched where one of the two had expired, which cleanup had not
+    /// reached (`flink-sql`).
+    JoinedExpired = 4,
+    /// Lost while alive, without a pad: its side's cache was cleared, as none
+    /// of its times above 0 was left (`flink-sql`, at or below the epoch).
+    Cleared = 5,
 }
 
 /// What one input event set off, in the order of 3-semantics.
@@ -25,9 +32,11 @@ pub enum Reason {
 pub enum Effect {
     /// A pair: one of the two rested in the state, the row at hand matched it.
     Pair { primary: Ref, secondary: Ref, time: i64 },
-    /// A row without a match, put out with nulls. `due` orders pads of one step
-    /// over all shards, with (arrival, input).
-    Pad { row: Ref, due: i64, time: i64 },
+    /// A row without a match, put out with nulls. `due` is its place among the
+    /// pads and closed examples of one arrival, over all shards (for `flink-sql`
+    /// the timer's time, then the order in which the subtask put it out);
+    /// `None`: it comes where it came.
+    Pad { row: Ref, due: Option<Due>, time: i64 },
     /// A folded example; `correction` is 0 for the first, `k` for the k-th
     /// correction. `folded` is by (event time, arrival, input); `labels` are
     /// those of the primary row and of all that is folded. `due` is `None` for
@@ -54,16 +63,17 @@ pub enum Effect {
 impl Effect {
     /// Where an output stands among those of one arrival, over all inputs and
     /// shards: first, in the order in which they came, those with `None`
-    /// (pairs, early examples and corrections); then pads and closed examples
+    /// (pairs, early examples, corrections, pads that do not wait); then pads and closed examples
     /// by what is given here. A stable sort by this is the order of 3-semantics.
     #[must_use]
     pub fn order(&self) -> Option<Due> {
-        let (row, due) = match self {
-            Self::Pad { row, due, .. } => (row, *due),
-            Self::Example { primary, due, .. } => (primary, (*due)?),
-            _ => return None,
-        };
-        Some(Due { due, arrival: row.arrival, input: row.input })
+        match self {
+            Self::Pad { due, .. } => *due,
+            Self::Example { primary, due, .. } => {
+                Some(Due { due: (*due)?, arrival: primary.arrival, input: primary.input })
+            }
+            _ => None,
+        }
     }
 }
 

@@ -98,6 +98,14 @@ impl Tiers {
         Ok(())
     }
 
+    /// The event time of a found row.
+    pub fn time(&self, place: Place) -> i64 {
+        match place {
+            Place::Memory(id) => self.memory.get(id).time,
+            Place::Cold(i) => self.cold_found[i as usize].1.time,
+        }
+    }
+
     fn reference(&self, place: Place) -> Ref {
         match place {
             Place::Memory(id) => self.memory.get(id).reference(),

@@ -3,12 +3,14 @@
 //! asked.
 
 mod clean;
+mod flink;
 mod line;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 use clean::CleanTrace;
+use flink::FlinkTrace;
 use line::Event;
 use serde_json::{Map, Value, json};
 use spec::{JoinSpec, Spec};
@@ -55,8 +57,8 @@ fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
     let not_yet = |name| Err(TraceError::Line(format!("semantics \"{name}\": not built yet")));
     match spec {
         JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
-        JoinSpec::FlinkSql(_) => not_yet("flink-sql"),
-        JoinSpec::FlinkDataStream(_) => not_yet("flink-datastream"),
+        JoinSpec::FlinkSql(spec) => Ok(Box::new(FlinkTrace::sql(spec)?)),
+        JoinSpec::FlinkDataStream(spec) => Ok(Box::new(FlinkTrace::datastream(spec))),
         JoinSpec::KafkaStreams(_) => not_yet("kafka-streams"),
     }
 }
@@ -71,13 +73,12 @@ pub struct Traces {
 
 /// The trace at hand.
 struct Current {
-    operator: Box<dyn TraceOperator>,
+    /// `None`: the job failed, and nothing comes of the rest.
+    operator: Option<Box<dyn TraceOperator>>,
     /// Index of the next event; the spec is 0.
     next: u64,
     /// Wall clock; it never goes back.
     clock: i64,
-    /// The job failed: nothing comes of the rest.
-    failed: bool,
 }
 
 impl Traces {
@@ -96,14 +97,24 @@ impl Traces {
             return Ok(());
         }
         if let Some(spec) = Spec::parse(line)? {
-            let operator = operator(&spec.join)?;
             let clock = match &spec.join {
                 JoinSpec::KafkaStreams(spec) => spec.clock,
                 _ => i64::MIN,
             };
-            self.current = Some(Current { operator, next: 1, clock, failed: false });
+            let built = operator(&spec.join);
+            if !matches!(built, Err(TraceError::Job(_)) | Ok(_)) {
+                return built.map(drop);
+            }
             put(out, &json!({ "trace": self.begun, "name": spec.name }));
             self.begun += 1;
+            let operator = match built {
+                Ok(operator) => Some(operator),
+                Err(why) => {
+                    put(out, &json!({ "i": 0, "error": why.to_string() }));
+                    None
+                }
+            };
+            self.current = Some(Current { operator, next: 1, clock });
             return Ok(());
         }
         let event = Event::parse(line)?;
@@ -124,9 +135,7 @@ impl Current {
         }
         let i = self.next;
         self.next += 1;
-        if self.failed {
-            return Ok(());
-        }
+        let Some(operator) = &mut self.operator else { return Ok(()) };
         // The index stands first.
         let mut give = |mut what: Value| {
             let mut tagged = Map::from_iter([("i".to_owned(), i.into())]);
@@ -135,10 +144,10 @@ impl Current {
             }
             put(out, &tagged.into());
         };
-        match self.operator.event(event, &mut give) {
-            Err(TraceError::Job(why)) => {
-                give(json!({ "error": why }));
-                self.failed = true;
+        match operator.event(event, &mut give) {
+            Err(why @ TraceError::Job(_)) => {
+                give(json!({ "error": why.to_string() }));
+                self.operator = None;
                 Ok(())
             }
             other => other,

@@ -18,16 +18,13 @@ pub struct Spec {
 #[derive(Debug)]
 pub enum JoinSpec {
     Clean(IntervalSpec),
-    #[expect(dead_code, reason = "its operator reads it once it is here")]
     FlinkSql(IntervalSpec),
-    #[expect(dead_code, reason = "its operator reads it once it is here")]
     FlinkDataStream(IntervalSpec),
     KafkaStreams(StreamsSpec),
 }
 
 /// The joins on `l.ts + lower <= r.ts <= l.ts + upper`.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "its operator reads it once it is here")]
 pub struct IntervalSpec {
     pub kind: Kind,
     /// Both ends included; upside down if two strict bounds leave nothing.

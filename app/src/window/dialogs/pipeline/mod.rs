@@ -189,7 +189,7 @@ impl PipelineDialog {
             .font(fonts::mono(SMALL))
             .hint_text("Path of the TOML file")
             .desired_width((ui.available_width() - 180.0).min(520.0));
-        let response = ui.add(field).accessible_name("Save as");
+        let response = ui.add(field).accessible_name("Path to save as");
         let enter = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
         let save = button("Save").primary().name("Save there").show(ui).clicked();
         let cancel = button("Cancel").show(ui).clicked();

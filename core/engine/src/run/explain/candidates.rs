@@ -98,6 +98,7 @@ fn rank(fate: Fate) -> u8 {
 /// How two keys of one normal form differ.
 pub(super) fn differs(own: &Key, other: &Key) -> String {
     let kind = |key: &Key| match key.value() {
+        KeyValue::Null => "null",
         KeyValue::Int(_) => "an integer",
         KeyValue::String(_) => "a text",
         KeyValue::Bool(_) => "true or false",

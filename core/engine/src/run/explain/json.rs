@@ -10,6 +10,7 @@ use crate::run::Run;
 #[must_use]
 pub fn key(key: &Key) -> Value {
     match key.value() {
+        KeyValue::Null => Value::Null,
         KeyValue::Int(n) => n.into(),
         KeyValue::String(s) => s.into(),
         KeyValue::Bool(b) => b.into(),

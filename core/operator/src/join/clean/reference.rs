@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::super::{Effect, Reason, Ref};
 use crate::pipeline::{Emit, Kind, OutputTime, Pipeline, Secondary};
-use crate::state::{Folded, Row};
+use crate::state::{Due, Folded, Row};
 use crate::verdict::Verdict;
 
 /// What happens to the operator.
@@ -232,7 +232,10 @@ fn close(pipeline: &Pipeline, known: &[Known<'_>], k: &Known<'_>) -> Option<Effe
         Kind::Full => true,
     };
     let matched = !k.finds.is_empty() || !k.found_by.is_empty();
-    (pads && !matched).then(|| Effect::Pad { row: Ref::from(k.row), due: k.due, time: k.row.time })
+    (pads && !matched).then(|| {
+        let due = Due { due: k.due, arrival: k.row.arrival, input: k.row.input };
+        Effect::Pad { row: Ref::from(k.row), due: Some(due), time: k.row.time }
+    })
 }
 
 fn example(

@@ -29,6 +29,8 @@ pub struct Calendar {
     width_bits: u32,
     /// What is added to a row's time, by input.
     shifts: Vec<i64>,
+    /// Beyond `i64` times wrap as Java's do; else they stay at its end.
+    wraps: bool,
     buckets: BTreeMap<i64, Vec<SlotId>>,
     timers: usize,
     /// Buckets up to this one have been reached.
@@ -51,6 +53,7 @@ impl Calendar {
         Self {
             width_bits: width.next_power_of_two().trailing_zeros(),
             shifts,
+            wraps: false,
             buckets: BTreeMap::new(),
             timers: 0,
             reached: None,
@@ -61,10 +64,21 @@ impl Calendar {
         }
     }
 
+    /// As Flink has it: a timer at `time + shift`, which may wrap, goes off at
+    /// a watermark that is not below it; hence `due` is 1 ms before it.
+    pub fn of_flink(shifts: Vec<i64>, span: i64) -> Self {
+        Self { wraps: true, ..Self::new(shifts, span) }
+    }
+
     #[inline]
     pub fn due(&self, input: u8, time: i64) -> i64 {
         let shift = self.shifts.get(input as usize).copied().unwrap_or(0);
-        time.saturating_add(shift)
+        due(time, shift, self.wraps)
+    }
+
+    /// When the timer of a row goes off, where times wrap.
+    pub fn timer(&self, input: u8, time: i64) -> i64 {
+        time.wrapping_add(self.shifts.get(input as usize).copied().unwrap_or(0))
     }
 
     fn due_of(&self, id: SlotId, slab: &Slab) -> Due {
@@ -181,13 +195,13 @@ impl Calendar {
         if self.timers < 2 * slab.len() + 4096 {
             return;
         }
-        let (shifts, bits) = (&self.shifts, self.width_bits);
+        let (shifts, bits, wraps) = (&self.shifts, self.width_bits, self.wraps);
         let mut timers = 0;
         self.buckets.retain(|&bucket, ids| {
             ids.retain(|&id| {
                 let slot = slab.get(id);
                 let shift = shifts.get(slot.input as usize).copied().unwrap_or(0);
-                slot.live() && slot.time.saturating_add(shift) >> bits == bucket
+                slot.live() && due(slot.time, shift, wraps) >> bits == bucket
             });
             ids.sort_unstable();
             ids.dedup();
@@ -199,6 +213,16 @@ impl Calendar {
         self.sorted.retain(|timer| slab.get(timer.id).is(&timer.due));
         self.far = self.sorted.len();
         self.heap.retain(|Reverse(timer)| slab.get(timer.id).is(&timer.due));
+    }
+}
+
+#[inline]
+fn due(time: i64, shift: i64, wraps: bool) -> i64 {
+    if wraps {
+        // No watermark is `i64::MIN`, so that nothing is lost at that end.
+        time.wrapping_add(shift).saturating_sub(1)
+    } else {
+        time.saturating_add(shift)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::slot::{PackedKey, Slab, SlotId};
+use super::slot::{NIL, PackedKey, Slab, Slot, SlotId};
 use super::table::Table;
 use crate::key::Key;
 use crate::pipeline::InputIndex;
@@ -23,7 +23,17 @@ const TREE_BYTES: usize = 32;
 struct Group {
     key: PackedKey,
     len: usize,
-    inputs: Vec<(InputIndex, Tree)>,
+    inputs: Vec<GroupInput>,
+}
+
+/// Its rows of one input.
+#[derive(Debug)]
+struct GroupInput {
+    input: InputIndex,
+    tree: Tree,
+    /// The one that carries the timer, where the join sets one timer for each
+    /// key and input; else without meaning.
+    timed: SlotId,
 }
 
 /// By (event time, arrival): unique within an input.
@@ -102,8 +112,64 @@ impl Index {
             return;
         }
         let group = &self.groups[(found.0 ^ GROUP) as usize];
-        if let Some((_, tree)) = group.inputs.iter().find(|(i, _)| *i == input) {
-            tree.range((lo, Arrival::MIN)..=(hi, Arrival::MAX)).for_each(|(_, &id)| give(id));
+        if let Some(of) = group.of(input) {
+            of.tree.range((lo, Arrival::MIN)..=(hi, Arrival::MAX)).for_each(|(_, &id)| give(id));
+        }
+    }
+
+    /// The rows of the key of the row in slot `id`.
+    #[inline]
+    pub fn same_key(&self, tag: u32, id: SlotId, slab: &Slab) -> Option<Found> {
+        let row = slab.get(id);
+        let same = |rows| rows == id || key_of(rows, slab, &self.groups) == row.key.bytes();
+        Some(Found(self.table.get(self.table.find(tag, same)?)))
+    }
+
+    /// Walks the rows of a key that has few, in no order; `false` if it has many.
+    #[inline]
+    pub fn walk(found: Found, slab: &Slab, mut give: impl FnMut(SlotId, &Slot)) -> bool {
+        let mut id = found.0;
+        if id & GROUP != 0 {
+            return false;
+        }
+        while id & GROUP == 0 {
+            let slot = slab.get(id);
+            give(id, slot);
+            id = slot.next;
+        }
+        true
+    }
+
+    /// The first row of one input of a key that has many with
+    /// `lo <= time <= hi` that will do, by (time, arrival).
+    pub fn first_between(
+        &self,
+        found: Found,
+        input: InputIndex,
+        (lo, hi): (i64, i64),
+        mut will_do: impl FnMut(SlotId) -> bool,
+    ) -> Option<SlotId> {
+        if lo > hi {
+            return None;
+        }
+        let of = self.groups.get((found.0 ^ GROUP) as usize)?.of(input)?;
+        let range = (lo, Arrival::MIN)..=(hi, Arrival::MAX);
+        of.tree.range(range).map(|(_, &id)| id).find(|&id| will_do(id))
+    }
+
+    /// The row that carries the timer of one input of a key that has many rows.
+    pub fn timed(&self, found: Found, input: InputIndex) -> Option<SlotId> {
+        let of = self.groups.get((found.0 ^ GROUP) as usize)?.of(input)?;
+        Some(of.timed).filter(|&id| id != NIL)
+    }
+
+    /// Notes whether the row in slot `id` carries the timer of its input.
+    pub fn note_timed(&mut self, found: Found, id: SlotId, slab: &Slab) {
+        if let Some(group) = self.groups.get_mut((found.0 ^ GROUP) as usize) {
+            let slot = slab.get(id);
+            if let Some(of) = group.inputs.iter_mut().find(|of| of.input == slot.input) {
+                of.note_timed(id, slot);
+            }
         }
     }
 
@@ -195,23 +261,41 @@ fn key_of<'a>(rows: u32, slab: &'a Slab, groups: &'a [Group]) -> &'a [u8] {
     }
 }
 
+impl GroupInput {
+    fn note_timed(&mut self, id: SlotId, slot: &Slot) {
+        if slot.timed() {
+            self.timed = id;
+        } else if self.timed == id {
+            self.timed = NIL;
+        }
+    }
+}
+
 impl Group {
+    fn of(&self, input: InputIndex) -> Option<&GroupInput> {
+        self.inputs.iter().find(|of| of.input == input)
+    }
+
     fn insert(&mut self, id: SlotId, slab: &Slab) {
         let slot = slab.get(id);
-        let known = self.inputs.iter().position(|(input, _)| *input == slot.input);
+        let known = self.inputs.iter().position(|of| of.input == slot.input);
         let at = known.unwrap_or_else(|| {
-            self.inputs.push((slot.input, Tree::new()));
+            self.inputs.push(GroupInput { input: slot.input, tree: Tree::new(), timed: NIL });
             self.inputs.len() - 1
         });
-        self.inputs[at].1.insert((slot.time, slot.arrival), id);
+        self.inputs[at].tree.insert((slot.time, slot.arrival), id);
+        self.inputs[at].note_timed(id, slot);
         self.len += 1;
     }
 
     fn remove(&mut self, id: SlotId, slab: &Slab) {
         let slot = slab.get(id);
-        if let Some((_, tree)) = self.inputs.iter_mut().find(|(input, _)| *input == slot.input)
-            && tree.remove(&(slot.time, slot.arrival)).is_some()
+        if let Some(of) = self.inputs.iter_mut().find(|of| of.input == slot.input)
+            && of.tree.remove(&(slot.time, slot.arrival)).is_some()
         {
+            if of.timed == id {
+                of.timed = NIL;
+            }
             self.len -= 1;
         }
     }
@@ -226,9 +310,9 @@ impl Group {
     }
 
     fn into_chain(self, slab: &mut Slab) -> Option<SlotId> {
-        let mut first = super::slot::NIL;
-        for (_, tree) in self.inputs {
-            for id in tree.into_values() {
+        let mut first = NIL;
+        for of in self.inputs {
+            for id in of.tree.into_values() {
                 slab.get_mut(id).next = first;
                 first = id;
             }

@@ -3,17 +3,20 @@
 
 mod calendar;
 mod index;
+mod rows;
 mod slot;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timed;
 
 pub use calendar::gone;
 pub use slot::{Slot, SlotId};
 
 use calendar::{Calendar, Timer};
-use index::{Index, tag};
-use slot::{CHANGED, HELD, Slab, WARM};
+use index::tag;
+use rows::Rows;
+use slot::WARM;
 
 use super::{Delta, Due, Folded, Row, StateError};
 use crate::key::Key;
@@ -22,16 +25,8 @@ use crate::pipeline::InputIndex;
 /// The rows of one shard that rest in memory.
 #[derive(Debug)]
 pub struct Memory {
-    slab: Slab,
-    index: Index,
+    rows: Rows,
     calendar: Calendar,
-    /// Bytes outside slots, index and timers.
-    heap: usize,
-    /// Slots changed since the last barrier; `None` once there were so many
-    /// that looking at every slot is cheaper.
-    changed: Option<Vec<SlotId>>,
-    /// Rows of the last checkpoint that have gone since.
-    removed: Vec<Due>,
     /// Where the search for cold rows goes on.
     hand: usize,
 }
@@ -41,21 +36,19 @@ impl Memory {
     /// `span`: about how long a row stays, ms.
     #[must_use]
     pub fn new(shifts: Vec<i64>, span: i64) -> Self {
-        Self {
-            slab: Slab::new(),
-            index: Index::default(),
-            calendar: Calendar::new(shifts, span),
-            heap: 0,
-            changed: Some(Vec::new()),
-            removed: Vec::new(),
-            hand: 0,
-        }
+        Self { rows: Rows::new(), calendar: Calendar::new(shifts, span), hand: 0 }
+    }
+
+    /// Rows that leave when Flink's timer at `time + shift` goes off.
+    #[must_use]
+    pub fn of_flink(shifts: Vec<i64>, span: i64) -> Self {
+        Self { rows: Rows::new(), calendar: Calendar::of_flink(shifts, span), hand: 0 }
     }
 
     /// Rows that rest here.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slab.len()
+        self.rows.slab.len()
     }
 
     /// Whether nothing rests here.
@@ -69,12 +62,7 @@ impl Memory {
     #[inline]
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.slab.len() * size_of::<Slot>()
-            + self.index.bytes()
-            + self.calendar.bytes()
-            + self.heap
-            + self.removed.len() * size_of::<Due>()
-            + self.changed.as_ref().map_or(0, |ids| ids.len() * size_of::<SlotId>())
+        self.rows.bytes() + self.calendar.bytes()
     }
 
     /// When a row leaves: the largest watermark that keeps it.
@@ -95,51 +83,24 @@ impl Memory {
     #[inline]
     #[must_use]
     pub fn get(&self, id: SlotId) -> &Slot {
-        self.slab.get(id)
+        self.rows.slab.get(id)
     }
 
     /// The row in a slot, to be changed: the next delta has it. What is folded
     /// is added by [`Memory::fold`].
     #[inline]
     pub fn change(&mut self, id: SlotId) -> &mut Slot {
-        self.note_changed(id);
-        let slot = self.slab.get_mut(id);
-        slot.set(WARM);
-        slot
+        self.rows.change(id)
     }
 
     /// Folds a row into the one in a slot.
     pub fn fold(&mut self, id: SlotId, folded: Folded) {
-        let slot = self.change(id);
-        let before = slot.heap();
-        slot.folded.get_or_insert_default().push(folded);
-        let after = slot.heap();
-        self.heap += after - before;
-    }
-
-    #[inline]
-    fn note_changed(&mut self, id: SlotId) {
-        let slot = self.slab.get_mut(id);
-        if slot.has(CHANGED) {
-            return;
-        }
-        slot.set(CHANGED);
-        if let Some(changed) = &mut self.changed {
-            if changed.len() > self.slab.slots() + 1024 {
-                self.changed = None;
-            } else {
-                changed.push(id);
-            }
-        }
+        self.rows.fold(id, folded);
     }
 
     /// Brings near what is known of keys with these hashes.
     pub fn near(&self, hashes: &[u64]) {
-        let entries = hashes.iter().fold(0, |sum, &hash| sum ^ self.index.peek(tag(hash)));
-        let rows = hashes.iter().fold(0, |sum, &hash| {
-            sum ^ self.index.first(tag(hash)).map_or(0, |id| self.slab.get(id).time)
-        });
-        std::hint::black_box((entries, rows));
+        self.rows.near(hashes);
     }
 
     /// Gives, for each (input, lo, hi), the rows of the key with
@@ -151,13 +112,14 @@ impl Memory {
         ranges: impl Iterator<Item = (InputIndex, i64, i64)>,
         out: &mut Vec<SlotId>,
     ) {
-        let Some(found) = self.index.find(key, &self.slab) else { return };
+        let Rows { slab, index, .. } = &self.rows;
+        let Some(found) = index.find(key, slab) else { return };
         for (input, lo, hi) in ranges {
             let start = out.len();
-            self.index.each(found, input, lo, hi, &self.slab, |id| out.push(id));
+            index.each(found, input, lo, hi, slab, |id| out.push(id));
             if out.len() > start + 1 {
                 out[start..].sort_unstable_by_key(|&id| {
-                    let slot = self.slab.get(id);
+                    let slot = slab.get(id);
                     (slot.time, slot.arrival)
                 });
             }
@@ -169,9 +131,7 @@ impl Memory {
     /// # Errors
     /// 2^31 rows are here already.
     pub fn insert(&mut self, row: Row) -> Result<(), StateError> {
-        let id = self.place(row)?;
-        self.note_changed(id);
-        Ok(())
+        self.place(row, false)
     }
 
     /// Takes back a row that the last checkpoint holds.
@@ -179,38 +139,21 @@ impl Memory {
     /// # Errors
     /// 2^31 rows are here already.
     pub fn restore(&mut self, row: Row) -> Result<(), StateError> {
-        let id = self.place(row)?;
-        self.slab.get_mut(id).set(HELD);
-        Ok(())
+        self.place(row, true)
     }
 
     #[inline]
-    fn place(&mut self, row: Row) -> Result<SlotId, StateError> {
-        let (due, tag) = (self.due(&row), tag(row.key.hash64()));
-        let mut slot = Slot::pack(row);
-        slot.set(WARM);
-        self.heap += slot.heap();
-        let Some(id) = self.slab.insert(slot) else {
-            return Err(StateError(
-                "2^31 rows in the memory of one shard: give it less with --memory, so that rows go to disk"
-                    .to_owned(),
-            ));
-        };
-        self.index.insert(tag, id, &mut self.slab);
+    fn place(&mut self, row: Row, held: bool) -> Result<(), StateError> {
+        let due = self.due(&row);
+        let (id, tag) = self.rows.place(row, held)?;
         self.calendar.insert(due, id, tag);
-        Ok(id)
+        Ok(())
     }
 
     /// Takes the row out of a slot.
     fn remove(&mut self, id: SlotId, tag: u32) -> Slot {
-        self.index.remove(tag, id, &mut self.slab);
-        let slot = self.slab.remove(id);
-        self.heap -= slot.heap();
-        if slot.has(HELD) {
-            let due = self.calendar.due(slot.input, slot.time);
-            self.removed.push(Due { due, arrival: slot.arrival, input: slot.input });
-        }
-        slot
+        let calendar = &self.calendar;
+        self.rows.remove(id, tag, |slot| calendar.due(slot.input, slot.time))
     }
 
     /// Whether [`Memory::pop_due`] may give a row: one comparison.
@@ -223,7 +166,8 @@ impl Memory {
     /// Takes out the next row that the watermark has passed, by [`Due`].
     #[inline]
     pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, Slot)> {
-        let Timer { due, id, tag } = self.calendar.pop(watermark, &self.slab, &self.index)?;
+        let Rows { slab, index, .. } = &self.rows;
+        let Timer { due, id, tag } = self.calendar.pop(watermark, slab, index)?;
         Some((due, self.remove(id, tag)))
     }
 
@@ -232,12 +176,12 @@ impl Memory {
     pub fn take_cold(&mut self, bytes: usize, most: usize) -> Vec<(Due, Row)> {
         let mut out = Vec::new();
         while self.bytes() > bytes && out.len() < most && !self.is_empty() {
-            if self.hand >= self.slab.slots() {
+            if self.hand >= self.rows.slab.slots() {
                 self.hand = 0;
             }
             let id = self.hand as SlotId;
             self.hand += 1;
-            let slot = self.slab.get_mut(id);
+            let slot = self.rows.slab.get_mut(id);
             if !slot.live() {
                 continue;
             }
@@ -249,35 +193,14 @@ impl Memory {
             let row = self.remove(id, tag).unpack();
             out.push((self.due(&row), row));
         }
-        self.calendar.purge(&self.slab);
+        self.calendar.purge(&self.rows.slab);
         out.sort_unstable_by_key(|(due, _)| *due);
         out
     }
 
     /// What changed since the last call.
     pub fn take_delta(&mut self) -> Delta {
-        let ids = self.changed.replace(Vec::new());
-        let slots = self.slab.slots() as SlotId;
-        let mut changed: Vec<(Due, SlotId)> = Vec::new();
-        let take = |id: SlotId| {
-            let slot = self.slab.get_mut(id);
-            if slot.live() && slot.has(CHANGED) {
-                slot.clear(CHANGED);
-                slot.set(HELD);
-                let due = self.calendar.due(slot.input, slot.time);
-                changed.push((Due { due, arrival: slot.arrival, input: slot.input }, id));
-            }
-        };
-        match ids {
-            Some(ids) => ids.into_iter().for_each(take),
-            None => (0..slots).for_each(take),
-        }
-        // Names are put in order, not rows: those are five times as large.
-        changed.sort_unstable();
-        let upserts =
-            changed.into_iter().map(|(due, id)| (due, self.slab.get(id).unpack())).collect();
-        let mut removed = std::mem::take(&mut self.removed);
-        removed.sort_unstable();
-        Delta { upserts, removed }
+        let calendar = &self.calendar;
+        self.rows.take_delta(|slot| calendar.due(slot.input, slot.time))
     }
 }

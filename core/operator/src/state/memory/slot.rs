@@ -56,6 +56,12 @@ impl PackedKey {
         }
     }
 
+    /// Whether it is a key at all.
+    #[inline]
+    pub fn is_null(&self) -> bool {
+        self.bytes().first() == Some(&crate::key::NULL)
+    }
+
     pub fn unpack(&self) -> Key {
         // The bytes came from a key.
         Key::from_canonical(self.bytes()).unwrap_or_else(|| Key::from_kafka(self.bytes()))
@@ -98,6 +104,10 @@ pub const HELD: u8 = 4;
 pub const CHANGED: u8 = 8;
 /// In use since the spill hand last came by.
 pub const WARM: u8 = 16;
+
+/// See [`Slot::timed`] and [`Slot::ghost`].
+pub const TIMED: u32 = 1;
+pub const GHOST: u32 = 2;
 
 impl Slot {
     pub fn pack(row: Row) -> Self {
@@ -170,6 +180,20 @@ impl Slot {
 
     pub fn clear(&mut self, flag: u8) {
         self.flags &= !flag;
+    }
+
+    /// Whether the row carries the timer of its key and input, where the join
+    /// sets one for each (`flink-sql`). What it carries stands in `corrections`,
+    /// which is of no other use there, so that checkpoints hold it.
+    #[inline]
+    pub fn timed(&self) -> bool {
+        self.corrections & TIMED != 0
+    }
+
+    /// Whether the row itself is gone and only its timer is left.
+    #[inline]
+    pub fn ghost(&self) -> bool {
+        self.corrections & GHOST != 0
     }
 
     /// Whether this is still the row that a timer was set for.

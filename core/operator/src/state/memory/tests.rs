@@ -72,7 +72,7 @@ fn changes_are_found_after_a_long_time_without_a_barrier() {
         memory.insert(row(arrival as i64, arrival as i64, arrival)).unwrap();
         drain(&mut memory, arrival as i64);
     }
-    assert!(memory.changed.is_none());
+    assert!(memory.rows.changed.is_none());
     let delta = memory.take_delta();
     assert_eq!(delta.upserts.len(), memory.len());
     assert!(delta.removed.is_empty(), "they were in no checkpoint");
@@ -124,5 +124,5 @@ fn bytes_of_long_keys_and_folded_rows_are_counted_and_given_back() {
     }
     assert!(memory.bytes() >= before + 100 * size_of::<Folded>());
     assert_eq!(drain(&mut memory, i64::MAX).len(), 1);
-    assert_eq!(memory.heap, 0);
+    assert_eq!(memory.rows.heap, 0);
 }

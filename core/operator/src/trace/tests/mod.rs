@@ -1,3 +1,5 @@
+mod flink;
+
 use super::Traces;
 
 /// What a list of lines gives, and the error that ends it.
