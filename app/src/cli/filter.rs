@@ -186,12 +186,7 @@ fn read(field: Field, values: &[String]) -> Result<Value, String> {
             }
             Value::Verdicts(set)
         }
-        Field::Input
-        | Field::Topic
-        | Field::Record
-        | Field::Key
-        | Field::Padded
-        | Field::Value => {
+        Field::Input | Field::Topic | Field::Record | Field::Key | Field::Padded | Field::Value => {
             Value::Texts(values.to_vec())
         }
         Field::Partition | Field::Offset | Field::Arrival | Field::Outputs => {
@@ -462,16 +457,21 @@ mod tests {
             assert!(f.needs_values());
             f.conditions.iter().all(|c| c.meets_value(&value))
         };
-        assert!(meets("value.user.id=7") && meets("value.user.id>6.5") && !meets("value.user.id<7"));
+        assert!(
+            meets("value.user.id=7") && meets("value.user.id>6.5") && !meets("value.user.id<7")
+        );
         assert!(meets("value.tags.1=b") && !meets("value.tags.2=b") && meets("value.tags.2!=b"));
-        assert!(meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK"));
+        assert!(
+            meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
+        );
         assert!("value.=1".parse::<Filter>().is_err());
         assert!("partition~1".parse::<Filter>().unwrap_err().contains("is no text"));
     }
 
     #[test]
     fn objects_are_filtered_by_any_of_their_fields() {
-        let json = serde_json::json!({"n": 7, "labels": {"like": 1}, "value": {"views": {"item": "a"}}});
+        let json =
+            serde_json::json!({"n": 7, "labels": {"like": 1}, "value": {"views": {"item": "a"}}});
         let meets = |text: &str| text.parse::<JsonFilter>().unwrap().meets(&json);
         assert!(meets("labels.like=1, n>=7") && !meets("labels.like=0") && !meets("n<7"));
         let f: JsonFilter = "value.views.item~A".parse().unwrap();

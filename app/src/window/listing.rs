@@ -248,9 +248,8 @@ impl Sorter {
             SortColumn::Numbers(values) => {
                 let none = if self.descending { i64::MIN } else { i64::MAX };
                 let numbers = values.into_iter().zip(lines);
-                self.numbers.extend(
-                    numbers.map(|(v, line)| (if v == i64::MIN { none } else { v }, *line)),
-                );
+                self.numbers
+                    .extend(numbers.map(|(v, line)| (if v == i64::MIN { none } else { v }, *line)));
             }
             SortColumn::Bytes { ends, bytes } => {
                 let before = self.texts.bytes.len() as u64;

@@ -53,9 +53,15 @@ pub enum Cell {
     /// A figure or a name, in `JetBrains` Mono.
     Mono(String),
     /// The same, elided already; the whole is in the tooltip.
-    Elided { shown: String, whole: String },
+    Elided {
+        shown: String,
+        whole: String,
+    },
     /// Parts of a whole, of the largest in the column, and what they come to.
-    Parts { parts: [f32; 3], text: String },
+    Parts {
+        parts: [f32; 3],
+        text: String,
+    },
     /// Words, in second colour.
     Words(String),
     Verdict(Verdict),

@@ -247,7 +247,7 @@ fn look() {
         ("inspector", Some(Panel::Inspector), (380, 900)),
     ] {
         for light in [false, true] {
-            let wanted = Picture { size, light, panel, at: None, select: late.clone() };
+            let wanted = Picture { size, light, panel, at: None, select: late.clone(), data: None };
             let theme = if light { "light" } else { "dark" };
             match picture(&run, &wanted) {
                 Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
@@ -255,8 +255,14 @@ fn look() {
             }
         }
     }
-    let wanted =
-        Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
+    let wanted = Picture {
+        size: (1600, 1000),
+        light: false,
+        panel: None,
+        at: Some(3000),
+        select: None,
+        data: None,
+    };
     match picture(&dir.join("feed/feed.mcap"), &wanted) {
         Ok(image) => image.save(dir.join("recording.png")).unwrap(),
         Err(e) => panic!("{e:?}"),

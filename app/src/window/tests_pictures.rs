@@ -44,12 +44,7 @@ const SHOTS: &[Shot] = &[
     shot("inspector", Panel::Inspector, (352, 860), Late),
 ];
 
-const fn shot(
-    name: &'static str,
-    panel: Panel,
-    size: (u32, u32),
-    select: Select,
-) -> Shot {
+const fn shot(name: &'static str, panel: Panel, size: (u32, u32), select: Select) -> Shot {
     Shot { name, panel, size, select }
 }
 

@@ -95,9 +95,7 @@ fn five_thousand_partitions_of_five_hundred_topics_are_drawn_in_few_shapes() {
     h.state_mut().command(Command::Open(run));
     settle(&mut h).unwrap();
     // The pipeline's topics are listed, the rest is behind a search field.
-    let listed = |h: &Harness<'_, _>| {
-        h.query_all_by_label_contains("warehouse.orders").count()
-    };
+    let listed = |h: &Harness<'_, _>| h.query_all_by_label_contains("warehouse.orders").count();
     assert_eq!(listed(&h), 0);
     h.get_by_label("Search topics").focus();
     h.step();
@@ -121,7 +119,10 @@ fn one_key_with_a_million_rows_is_found_and_explained() {
     }
     // One engagement that no view reaches.
     let time = BEGIN - 3_600_000;
-    let lone = Record { arrival_ns: (BEGIN + ROWS as i64 + 500) * 1_000_000, ..record(ROWS, 1, 0, time, 7) };
+    let lone = Record {
+        arrival_ns: (BEGIN + ROWS as i64 + 500) * 1_000_000,
+        ..record(ROWS, 1, 0, time, 7)
+    };
     writer.add(&lone).unwrap();
     writer.finish().unwrap();
     let run = run(folder.path(), Recording::open(&path).unwrap());

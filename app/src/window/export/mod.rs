@@ -140,7 +140,9 @@ impl Exporting {
         let name = super::doc::file_name(&self.path);
         match &self.ended {
             Some(Ok(_)) if self.picture => format!("The picture is in {}", self.path.display()),
-            Some(Ok(rows)) => format!("{} written to {}", plural(*rows, "row"), self.path.display()),
+            Some(Ok(rows)) => {
+                format!("{} written to {}", plural(*rows, "row"), self.path.display())
+            }
             Some(Err(Refused::Cancelled)) => format!("{name} was not written: cancelled"),
             Some(Err(Refused::Exists)) => format!("{name} is there already"),
             Some(Err(Refused::Failed(why))) => format!("{name} was not written: {why}"),

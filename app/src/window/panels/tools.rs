@@ -107,10 +107,8 @@ pub fn conditions_chip(ui: &mut Ui, conditions: &str) -> bool {
 
 /// A field for the path of another column; gives it on Enter.
 pub fn path(ui: &mut Ui, typed: &mut String, hint: &str) -> Option<String> {
-    let field = TextEdit::singleline(typed)
-        .hint_text(hint)
-        .font(fonts::mono(SMALL))
-        .desired_width(190.0);
+    let field =
+        TextEdit::singleline(typed).hint_text(hint).font(fonts::mono(SMALL)).desired_width(190.0);
     let field = ui.add(field).accessible_name("Path of a field");
     let path = typed.trim().to_owned();
     let asked = entered(ui, &field) && !path.is_empty();

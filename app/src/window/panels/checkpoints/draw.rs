@@ -199,8 +199,7 @@ fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&Abou
     });
     let laid = this.offsets.lay_out(ui, "Offsets", &OFFSETS, lanes.len() as u64);
     let from = laid.rows.start as usize;
-    let names: Vec<String> =
-        laid.rows.clone().map(|lane| lane_name(lanes, lane as u32)).collect();
+    let names: Vec<String> = laid.rows.clone().map(|lane| lane_name(lanes, lane as u32)).collect();
     let shown = elide_apart(&names, laid.chars(ui, 0));
     this.offsets.paint(ui, &laid, |n| {
         let whole = names.get(n as usize - from)?.clone();

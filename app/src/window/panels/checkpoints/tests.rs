@@ -33,9 +33,9 @@ fn checkpoints_are_reached_by_keyboard() {
     let mut h = opened(sample_run());
     ask(&mut h, Command::ShowPanel(Panel::Checkpoints));
     let entries = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.clone();
-    let table = h.get_all_by_role(Role::Table).find(|n| {
-        n.accesskit_node().label().is_some_and(|l| l.starts_with("Checkpoints, "))
-    });
+    let table = h
+        .get_all_by_role(Role::Table)
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Checkpoints, ")));
     table.unwrap().focus();
     h.step();
     for key in [egui::Key::End, egui::Key::Enter] {

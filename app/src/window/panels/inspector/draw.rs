@@ -40,11 +40,7 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
         job.wrap.break_anywhere = true;
         painter.layout_job(job)
     };
-    let height = if fits {
-        22.0
-    } else {
-        label_galley.size().y + figure_galley.size().y + 6.0
-    };
+    let height = if fits { 22.0 } else { label_galley.size().y + figure_galley.size().y + 6.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{label}: {figure}"))
@@ -199,9 +195,9 @@ fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
     let (at, why_galley) = if one.size().x <= room {
         (pos2(right + 10.0, row.center().y - one.size().y / 2.0), one)
     } else {
-        let galley = ui.painter().layout(why.clone(), fonts::regular(SMALL), t.second, width - 10.0);
-        let (below, _) =
-            ui.allocate_exact_size(vec2(width, galley.size().y + 4.0), Sense::hover());
+        let galley =
+            ui.painter().layout(why.clone(), fonts::regular(SMALL), t.second, width - 10.0);
+        let (below, _) = ui.allocate_exact_size(vec2(width, galley.size().y + 4.0), Sense::hover());
         (below.left_top() + vec2(10.0, 0.0), galley)
     };
     let place = Rect::from_min_size(at, why_galley.size());

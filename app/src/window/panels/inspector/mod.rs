@@ -102,11 +102,7 @@ impl Inspector {
     }
 
     /// What rests in the state of the record's key at the cursor.
-    fn key_state(
-        &mut self,
-        cx: &Cx<'_>,
-        r: &ask::Row,
-    ) -> Option<Arc<Answer<KeyAt, KeyState>>> {
+    fn key_state(&mut self, cx: &Cx<'_>, r: &ask::Row) -> Option<Arc<Answer<KeyAt, KeyState>>> {
         let run = cx.doc.run.as_ref()?.run.clone();
         let key = r.view.key.clone()?;
         let question = (cx.doc.revision, r.view.row, cx.cursor.at());

@@ -192,13 +192,7 @@ fn records_of(
 
 /// The whole of an output, for the clipboard.
 pub fn as_json(run: &Run, n: u64) -> Result<String, String> {
-    let q = Question {
-        source: Source::default(),
-        first: n,
-        count: 1,
-        listed: None,
-        values: true,
-    };
+    let q = Question { source: Source::default(), first: n, count: 1, listed: None, values: true };
     let line = page(run, &q)?.lines.pop().ok_or_else(|| format!("there is no output {n}"))?;
     serde_json::to_string_pretty(&line.json).map_err(|e| e.to_string())
 }
@@ -215,7 +209,8 @@ pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
         let mut kept = Vec::new();
         let descending = source.sort.is_some();
         each_chunk(of, report, |first, n, looked| {
-            let (own, _) = look(run, source, (filter.as_ref(), search.as_deref()), first, n, false)?;
+            let (own, _) =
+                look(run, source, (filter.as_ref(), search.as_deref()), first, n, false)?;
             if descending {
                 kept.extend(own);
                 report.progress(looked, of);

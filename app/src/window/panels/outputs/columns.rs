@@ -108,9 +108,7 @@ impl Col {
             Self::Arrival => Cell::Mono(thousands(o.at)),
             Self::Time => Cell::Mono(cx.times.exact(o.time)),
             Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
-            Self::Key => {
-                Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() }
-            }
+            Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
             Self::Records => Cell::Mono(l.records.join(" + ")),
             Self::Epoch => Cell::Mono(thousands(o.epoch)),
             Self::Labels => Cell::Mono(labels(o.labels, cx)),

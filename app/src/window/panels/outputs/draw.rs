@@ -6,17 +6,17 @@ use std::sync::Arc;
 use egui::{Align, Popup, PopupCloseBehavior, Ui};
 use joinscope_core::engine::step::OutputKind;
 
+use super::Outputs;
 use super::ask::{self, Kinds, Line, Page, Question, Source};
 use super::columns::Col;
-use super::Outputs;
 use crate::cli::filter::JsonFilter;
 use crate::window::command::{Command, Export};
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panel::Panel;
 use crate::window::panels::records::paths;
-use crate::window::range::{self, RangeState};
 use crate::window::panels::{failed, tools};
+use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
 use crate::window::table::{Column, Head, RowCells, empty};
 use crate::window::text::{elide_apart, line, thousands};
@@ -44,12 +44,7 @@ pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> Stri
 }
 
 /// Search, filter, columns and export, from right to left.
-pub fn controls(
-    this: &mut Outputs,
-    ui: &mut Ui,
-    range: &RangeState,
-    commands: &mut Vec<Command>,
-) {
+pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &mut Vec<Command>) {
     if icon_button(icon::EXPORT, "Export what is shown").plain().show(ui).clicked() {
         commands.push(Command::Export(Export::Data(Panel::Outputs)));
     }

@@ -38,9 +38,10 @@ impl Data for Lines {
     }
 
     fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
-        let listed = self.listed.as_ref().map(|all| {
-            all.iter().skip(first as usize).take(n).map(|n| u64::from(*n)).collect()
-        });
+        let listed = self
+            .listed
+            .as_ref()
+            .map(|all| all.iter().skip(first as usize).take(n).map(|n| u64::from(*n)).collect());
         let source = Source::default();
         let q = Question { source, first, count: n, listed, values: true };
         let lines = page(&self.run, &q)?.lines;

@@ -148,11 +148,13 @@ pub fn of_run(run: &Run, q: &Question) -> Result<Page, String> {
         s => run.count(s.verdicts),
     };
     let mut whys = Whys::new(run);
-    let mut values = if q.values { Some(Values::of_run(run).map_err(|e| e.to_string())?) } else { None };
+    let mut values =
+        if q.values { Some(Values::of_run(run).map_err(|e| e.to_string())?) } else { None };
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let why = whys.of(&row).map_err(|e| e.to_string())?;
-        let value = values.as_mut().map(|v| v.of(&row)).transpose().map_err(|e| format!("{e:#}"))?;
+        let value =
+            values.as_mut().map(|v| v.of(&row)).transpose().map_err(|e| format!("{e:#}"))?;
         lines.push(Line::Row { row: Box::new(row), why, value });
     }
     Ok(Page { len, lines })
@@ -345,7 +347,12 @@ impl Keep<'_> {
     }
 
     /// Of the rows that the store found, those that meet all conditions.
-    fn kept(&self, rows: Vec<u64>, values: &mut Values, report: &Report) -> Result<Vec<u32>, String> {
+    fn kept(
+        &self,
+        rows: Vec<u64>,
+        values: &mut Values,
+        report: &Report,
+    ) -> Result<Vec<u32>, String> {
         /// Rows that are looked at as a whole at once.
         const PART: usize = 1_024;
         let Some(filter) = self.filter else {

@@ -90,12 +90,7 @@ pub fn fit_beside(width: f32, tabs: &Tabs, range: &RangeState, this: &Records) -
 }
 
 /// Shows them from right to left.
-pub fn show(
-    this: &mut Records,
-    ui: &mut Ui,
-    range: &RangeState,
-    commands: &mut Vec<Command>,
-) {
+pub fn show(this: &mut Records, ui: &mut Ui, range: &RangeState, commands: &mut Vec<Command>) {
     if icon_button(icon::EXPORT, "Export what is shown").plain().show(ui).clicked() {
         commands.push(Command::Export(Export::Data(Panel::Records)));
     }
@@ -204,8 +199,7 @@ fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
             let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
             ui.painter().extend(verdict_shape(rect.center(), 4.5, verdict, t));
             if ui.checkbox(&mut on, verdict.name()).changed() {
-                let set =
-                    if on { this.filter.with(verdict) } else { this.filter.without(verdict) };
+                let set = if on { this.filter.with(verdict) } else { this.filter.without(verdict) };
                 commands.push(Command::Filter(set));
             }
         }
@@ -234,15 +228,18 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let called = FIELDS.iter().find(|(f, _)| *f == controls.form.field);
     let called = called.map_or(controls.form.field.clone(), |(_, name)| (*name).to_owned());
     ui.horizontal(|ui| {
-        egui::ComboBox::from_id_salt("field").selected_text(called).width(104.0).show_ui(ui, |ui| {
-            for (field, name) in FIELDS {
-                ui.selectable_value(&mut controls.form.field, field.to_owned(), name);
-            }
-            for path in &controls.fields {
-                let field = format!("value.{path}");
-                ui.selectable_value(&mut controls.form.field, field.clone(), field);
-            }
-        });
+        egui::ComboBox::from_id_salt("field").selected_text(called).width(104.0).show_ui(
+            ui,
+            |ui| {
+                for (field, name) in FIELDS {
+                    ui.selectable_value(&mut controls.form.field, field.to_owned(), name);
+                }
+                for path in &controls.fields {
+                    let field = format!("value.{path}");
+                    ui.selectable_value(&mut controls.form.field, field.clone(), field);
+                }
+            },
+        );
         let op = OPS.iter().find(|(op, _)| *op == controls.form.op).map_or("is", |(_, name)| name);
         egui::ComboBox::from_id_salt("op").selected_text(op).width(92.0).show_ui(ui, |ui| {
             for (op, name) in OPS {
@@ -287,8 +284,15 @@ mod tests {
         add(&mut columns, Col::Watermark);
         let names: Vec<&str> = columns.iter().map(Col::title).collect();
         let want = [
-            "Arrival", "Record", "Key", "Event time", "Watermark then", "Late by", "Verdict",
-            "kind", "Why",
+            "Arrival",
+            "Record",
+            "Key",
+            "Event time",
+            "Watermark then",
+            "Late by",
+            "Verdict",
+            "kind",
+            "Why",
         ];
         assert_eq!(names, want);
     }

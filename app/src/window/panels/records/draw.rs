@@ -216,8 +216,7 @@ fn ask_page(
     let count = count.min(MOST);
     let listed = source.is_listed() && cx.doc.run.is_some();
     let rows = listed.then(|| this.listing.lines(first, count));
-    let values =
-        this.controls.choosing || this.columns.iter().any(|c| matches!(c, Col::Field(_)));
+    let values = this.controls.choosing || this.columns.iter().any(|c| matches!(c, Col::Field(_)));
     let question = Question { source: source.clone(), first, count, rows, values };
     if let Some(run) = &cx.doc.run {
         let run = run.run.clone();

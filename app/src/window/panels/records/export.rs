@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use joinscope_core::run::explain::Whys;
 
+use super::Records;
 use super::ask::{Source, object};
 use super::columns::Col;
-use super::Records;
 use crate::cli::filter::field_at;
 use crate::cli::values::Values;
 use crate::window::cx::Cx;
@@ -77,9 +77,7 @@ impl Data for Rows {
                 let of = values.then_some(&mut self.values);
                 let json = object(&self.run, view, &why, of)?;
                 let cells = self.columns.iter().map(|col| match col {
-                    Col::Field(path) => {
-                        json.get("value").and_then(|v| field_at(v, path)).cloned()
-                    }
+                    Col::Field(path) => json.get("value").and_then(|v| field_at(v, path)).cloned(),
                     Col::Outputs => Some(view.outputs.into()),
                     col => json.get(col.name()).cloned(),
                 });

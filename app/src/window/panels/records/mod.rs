@@ -12,9 +12,9 @@ mod tests;
 use egui::Ui;
 use joinscope_core::run::VerdictSet;
 
+pub use self::ask::sort_bytes;
 use self::ask::{Page, Question, Sorted, Source};
 use self::columns::Col;
-pub use self::ask::sort_bytes;
 pub use self::columns::{key_line, paths};
 use crate::cli::filter::Filter;
 use crate::window::chrome::{Title, panel};

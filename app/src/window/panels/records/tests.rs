@@ -130,9 +130,9 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
 #[test]
 fn a_record_is_copied_as_json_by_keyboard() {
     let mut h = opened(&feed().run());
-    let table = h.get_all_by_role(Role::Table).find(|n| {
-        n.accesskit_node().label().is_some_and(|l| l.starts_with("Records, "))
-    });
+    let table = h
+        .get_all_by_role(Role::Table)
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Records, ")));
     table.unwrap().focus();
     h.step();
     h.key_press(egui::Key::Home);

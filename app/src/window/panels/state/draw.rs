@@ -135,8 +135,7 @@ fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
     let width = (rect.width() - GUTTER - RIGHT).max(10.0);
     let axis = cx.axis(rect.left() + GUTTER, width);
     let buckets = (width / STEP).floor().max(1.0) as usize;
-    let question =
-        LinesQuestion { revision: cx.doc.revision, range: axis.range(), buckets };
+    let question = LinesQuestion { revision: cx.doc.revision, range: axis.range(), buckets };
     let clock = cx.scale == Scale::Arrival || !cx.clock.is_empty();
     if let (Some(doc), true) = (&cx.doc.run, clock) {
         let run = doc.run.clone();
@@ -390,11 +389,8 @@ fn content(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow
     if this.page.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
-    let keys: Vec<String> = page
-        .lines
-        .iter()
-        .map(|l| l.row.key.as_ref().map(key_line).unwrap_or_default())
-        .collect();
+    let keys: Vec<String> =
+        page.lines.iter().map(|l| l.row.key.as_ref().map(key_line).unwrap_or_default()).collect();
     let shown = elide_apart(&keys, laid.chars(ui, 0));
     let known = cx.doc.run.as_ref().is_some_and(|d| expiry_is_known(&d.run));
     let from = laid.rows.start;
@@ -439,11 +435,18 @@ fn cells(
                 due(line.due.1),
             ];
             let leaves = cx.times.exact(line.due.0);
-            (cells, format!("key {whole}, {}, the first leaves after {leaves}", plural(line.rows, "row")))
+            (
+                cells,
+                format!(
+                    "key {whole}, {}, the first leaves after {leaves}",
+                    plural(line.rows, "row")
+                ),
+            )
         }
         Order::Leaving => {
             let offset = thousands(line.row.record.offset.max(0) as u64);
-            let record = format!("{}[{}]@{offset}", line.row.record.topic, line.row.record.partition);
+            let record =
+                format!("{}[{}]@{offset}", line.row.record.topic, line.row.record.partition);
             let left = match left {
                 Some(ms) if known => Cell::Mono(format_duration(ms.max(0))),
                 _ => Cell::Empty,

@@ -40,8 +40,7 @@ fn what_leaves_next_comes_in_its_order() {
     let at = h.state().cursor().len() / 3;
     ask(&mut h, Command::GoTo(at));
     press(&mut h, "Leave next");
-    let listed: Vec<String> =
-        rows(&h).into_iter().filter(|r| r.contains("leaves after")).collect();
+    let listed: Vec<String> = rows(&h).into_iter().filter(|r| r.contains("leaves after")).collect();
     assert!(listed.len() > 3, "{listed:?}");
     let times: Vec<&str> = listed.iter().map(|r| r.rsplit(' ').next().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");

@@ -15,7 +15,9 @@ impl Run {
         let now = self.now();
         let mut out = match by {
             SortBy::EventTime | SortBy::LateBy | SortBy::Verdict => SortColumn::Numbers(Vec::new()),
-            SortBy::Key | SortBy::Record => SortColumn::Bytes { ends: Vec::new(), bytes: Vec::new() },
+            SortBy::Key | SortBy::Record => {
+                SortColumn::Bytes { ends: Vec::new(), bytes: Vec::new() }
+            }
         };
         let columns: &[&str] = match by {
             SortBy::EventTime => &["event_time"],
@@ -42,8 +44,8 @@ impl Run {
                     let (times, marks) = (t.i64s("event_time")?, t.i64s("watermark")?);
                     let verdicts = t.u8s("verdict")?;
                     all.extend((0..n).map(|i| {
-                        let passed = Verdict::from_code(verdicts[i])
-                            .is_some_and(Verdict::passed_the_checks);
+                        let passed =
+                            Verdict::from_code(verdicts[i]).is_some_and(Verdict::passed_the_checks);
                         let late = passed && marks[i] != i64::MIN && times[i] < marks[i];
                         if late { marks[i].saturating_sub(times[i]) } else { i64::MIN }
                     }));

@@ -136,7 +136,8 @@ impl Run {
             let numbers: Vec<u64> = (start..end).collect();
             let (arrivals, verdicts) = (t.u64s("arrival")?, t.u8s("verdict")?);
             let fates = now.fates(&self.inner.tables, number, &numbers, arrivals, verdicts)?;
-            let (inputs, times, canonical) = (t.u8s("input")?, t.i64s("event_time")?, t.binary("key")?);
+            let (inputs, times, canonical) =
+                (t.u8s("input")?, t.i64s("event_time")?, t.binary("key")?);
             for (i, fate) in fates.iter().enumerate().rev() {
                 let rests = !fate.at_arrival && fate.removed.is_none_or(|at| arrival < at);
                 let Some(key) = Key::from_canonical(canonical.at(i)).filter(|_| rests) else {

@@ -85,7 +85,8 @@ fn ask_lines(m: &Model, run: &Run, from: u64, to: u64, buckets: usize) {
 }
 
 fn ask_columns(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
-    let mut rows: Vec<u64> = (0..200).map(|_| random.random_range(0..m.rows.len()) as u64).collect();
+    let mut rows: Vec<u64> =
+        (0..200).map(|_| random.random_range(0..m.rows.len()) as u64).collect();
     rows.sort_unstable();
     rows.dedup();
     let SortColumn::Numbers(times) = run.sort_column(&rows, SortBy::EventTime).unwrap() else {

@@ -19,8 +19,8 @@ use crate::run::layout::{Column, NO_VERDICT, PAGE_ROWS, Part, parquet};
 use crate::run::manifest::SegmentRef;
 use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, merge, over_lanes};
 use crate::run::summary::{
-    CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH, PackedKey,
-    COLD_WIDTH, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
+    CLOCK_WIDTH, COLD_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH,
+    PackedKey, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
 };
 
 use super::lanes::SegmentRows;
@@ -369,9 +369,11 @@ impl Index {
         });
         self.entries(Section::State, state)?;
         let cold = open.state.iter().any(|s| s.cold > 0);
-        let cold = open.state.iter().filter(|_| cold).map(|s| {
-            join::<COLD_WIDTH>(&[&s.arrival.to_le_bytes(), &s.cold.to_le_bytes()])
-        });
+        let cold = open
+            .state
+            .iter()
+            .filter(|_| cold)
+            .map(|s| join::<COLD_WIDTH>(&[&s.arrival.to_le_bytes(), &s.cold.to_le_bytes()]));
         self.entries(Section::Cold, cold)
     }
 
