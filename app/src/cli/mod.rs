@@ -5,6 +5,7 @@ mod bench;
 mod bench_record;
 mod bench_window;
 mod cluster;
+mod diff;
 mod explain;
 pub mod filter;
 mod follow;
@@ -21,6 +22,7 @@ mod recording;
 pub mod run;
 mod runs;
 mod screenshot;
+mod semantics;
 mod slice;
 mod truth;
 pub mod values;
@@ -56,6 +58,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     Bench(bench::Bench),
+    Diff(diff::Diff),
     Generate(generate::Generate),
     Import(import::Import),
     Explain(explain::Explain),
@@ -66,6 +69,7 @@ enum Verb {
     Recording(recording::Recording),
     Run(run::Run),
     Screenshot(screenshot::Screenshot),
+    Semantics(semantics::Semantics),
     Truth(truth::Truth),
     Verdicts(verdicts::Verdicts),
 }
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.verb {
         Some(Verb::Bench(args)) => bench::run(&args),
+        Some(Verb::Diff(args)) => diff::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),
@@ -94,6 +99,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Recording(args)) => recording::run(&args),
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
+        Some(Verb::Semantics(args)) => semantics::run(&args),
         Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),

@@ -1,5 +1,7 @@
 //! Questions asked of runs.
 
 pub mod check;
+pub mod compare;
 pub mod propose;
+pub mod semantics;
 pub mod truth;

@@ -90,6 +90,8 @@ pub(super) struct ShardBatch {
 pub(super) struct ShardRow {
     /// Position in [`Batch::events`].
     pub event: u32,
+    /// Processing time of its arrival, ms.
+    pub now_ms: i64,
     pub late_by: Option<i64>,
     pub row: Row,
 }
@@ -116,6 +118,8 @@ pub(super) struct ShardOut {
     /// Of the rows, those on disk alone.
     pub cold: u64,
     pub delta: Option<Delta>,
+    /// With the delta: what the operator keeps besides rows.
+    pub saved: Vec<u8>,
 }
 
 /// The shard of a key: the high half of its hash, since maps use the low one.

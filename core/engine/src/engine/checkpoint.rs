@@ -40,6 +40,9 @@ struct EngineMeta {
     idle: Vec<bool>,
     clock: usize,
     closed: bool,
+    /// By shard, where an operator keeps more than rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    operators: Vec<Vec<u8>>,
 }
 
 /// How a run's state rests on disk: rows stay at most this long, in ms of event time.
@@ -59,6 +62,8 @@ pub(super) struct Job {
     pub outputs: u64,
     pub digest: Digest,
     pub counts: Vec<Counts>,
+    /// By shard: what the operator keeps besides rows.
+    pub operators: Vec<Vec<u8>>,
 }
 
 /// Identity of the run, written into each checkpoint.
@@ -67,6 +72,8 @@ pub(super) struct Identity {
     pub pipeline_digest: String,
     pub shards: usize,
     pub seed: u64,
+    /// [`CheckpointMeta::any_due`].
+    pub any_due: bool,
 }
 
 /// Writes checkpoints, one after another, on a thread of its own.
@@ -143,6 +150,11 @@ fn write(
         idle: cut.idle,
         clock: cut.clock,
         closed: cut.closed,
+        operators: if job.operators.iter().any(|saved| !saved.is_empty()) {
+            job.operators
+        } else {
+            Vec::new()
+        },
     };
     let offsets = routes.partitions.iter().zip(&cut.next_offsets);
     let meta = CheckpointMeta {
@@ -152,6 +164,7 @@ fn write(
         output: job.outputs,
         arrival_ms: position.now_ms,
         watermark: position.watermark,
+        any_due: identity.any_due,
         state_rows: job.state_rows,
         state_bytes: job.state_bytes,
         offsets: offsets
@@ -224,6 +237,8 @@ impl Start {
 /// A checkpoint's rows and the run's position, to be given to the shards.
 pub(super) struct Resumed {
     pub start: Start,
+    /// By shard: what the operator keeps besides rows.
+    saved: Vec<Vec<u8>>,
     restored: Restored,
 }
 
@@ -289,12 +304,17 @@ impl Resumed {
                 watermarks: engine.watermarks,
                 cut: Some((cut, tracker)),
             },
+            saved: engine.operators,
             restored,
         })
     }
 
     /// Gives the rows to the operators and checks them against the books.
     pub(super) fn rows(mut self, operators: &mut [Box<dyn Operator>]) -> Result<Start, RunError> {
+        // Only released semantics save anything, and they run in one shard.
+        for (operator, saved) in operators.iter_mut().zip(&self.saved) {
+            operator.load(saved)?;
+        }
         let mut undecided = Vec::new();
         if let Some(store) = &self.start.store {
             let shards = operators.len();

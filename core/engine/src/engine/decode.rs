@@ -78,8 +78,8 @@ impl Decoders {
             for feed in feeds {
                 let decoded = self.inputs[feed.input as usize].decode(record);
                 let normal_hash = match &decoded {
-                    Decoded::Row(row) => row.key.normal_hash(),
-                    Decoded::Failed { .. } => 0,
+                    Decoded::Row(row) if !row.key.is_null() => row.key.normal_hash(),
+                    Decoded::Row(_) | Decoded::Failed { .. } => 0,
                 };
                 out.items.push(Item { decoded, normal_hash });
             }

@@ -10,6 +10,7 @@ mod digest;
 mod failure;
 pub mod limit;
 mod meter;
+mod operators;
 mod recording;
 mod routes;
 mod run;

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::summary::RunError;
-use crate::operator::pipeline::{InputIndex, Pipeline, Semantics};
+use crate::operator::pipeline::{InputIndex, Pipeline};
 use crate::operator::record::TopicPartition;
 use crate::operator::watermark::TrackerInput;
 
@@ -37,13 +37,6 @@ impl Routes {
         pipeline: &Pipeline,
         partitions: &[TopicPartition],
     ) -> Result<Self, RunError> {
-        if pipeline.join.semantics != Semantics::Clean {
-            return Err(RunError::Pipeline(format!(
-                "join.semantics is {}, which runs as one operator with an explicit trace so far \
-                 (joinscope operator); write semantics = \"clean\"",
-                pipeline.join.semantics
-            )));
-        }
         let mut topics: Vec<Arc<str>> = Vec::new();
         let mut feeds = vec![SmallVec::new(); partitions.len()];
         let mut tracker = Vec::with_capacity(pipeline.inputs.len());

@@ -23,6 +23,7 @@ use super::control::Control;
 use super::decode::{DecodedBatch, Decoders};
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
+use super::operators;
 use super::routes::Routes;
 use super::sequencer::{Sequencer, Settings};
 use super::shard::Shard;
@@ -33,7 +34,7 @@ use super::step::Sink;
 use super::summary::{Ended, Furthest, RunError, Summary};
 use crate::edges::rocksdb::Store;
 use crate::operator::join::Operator;
-use crate::operator::join::clean::Clean;
+use crate::operator::pipeline::Semantics;
 use crate::operator::record::Record;
 use crate::operator::state::Cold;
 
@@ -75,10 +76,18 @@ pub(super) fn run(
     }
     let routes = Arc::new(Routes::new(pipeline, spec.source.partitions())?);
     let decoders = Decoders::new(pipeline, Arc::clone(&routes), &spec.source.schemas())?;
-    let identity = Identity { pipeline_digest: pipeline.digest(), shards, seed: spec.seed };
+    // A subtask or task never spans shards (3-semantics), and at parallelism 1
+    // there is one: what is sequential in the engine is so here.
+    let shards = if pipeline.join.semantics == Semantics::Clean { shards } else { 1 };
+    let identity = Identity {
+        pipeline_digest: pipeline.digest(),
+        shards,
+        seed: spec.seed,
+        any_due: pipeline.join.semantics != Semantics::Clean,
+    };
     let options = checkpoint::options(pipeline, spec.memory);
 
-    let operators = |start: &Start| -> Vec<Box<dyn Operator>> {
+    let operators = |start: &Start| -> Result<Vec<Box<dyn Operator>>, RunError> {
         let disk = start.store.as_ref().map_or(0, Store::memory_bytes);
         let budget = match start.store {
             Some(_) => spec.memory.saturating_sub(disk).max(1) / shards as u64,
@@ -88,27 +97,29 @@ pub(super) fn run(
             let store = start.store.as_ref()?;
             Some(Box::new(store.cold(shard as u16)) as Box<dyn Cold>)
         };
-        (0..shards)
-            .map(|shard| Box::new(Clean::new(pipeline, budget, cold(shard))) as Box<dyn Operator>)
-            .collect()
+        (0..shards).map(|shard| operators::make(pipeline, budget, cold(shard))).collect()
     };
     let (start, operators) = match (&spec.resume, &spec.folder) {
         (Some(entry), Some(folder)) => {
             let resumed = Resumed::open(folder, entry, options, &routes, &identity)?;
-            let mut operators = operators(&resumed.start);
+            let mut operators = operators(&resumed.start)?;
             (resumed.rows(&mut operators)?, operators)
         }
         (Some(_), None) => return Err(RunError::NothingToDo),
         (None, folder) => {
             let start = Start::fresh(folder.as_deref(), options, &routes)?;
-            let operators = operators(&start);
+            let operators = operators(&start)?;
             (start, operators)
         }
     };
     let Start { store, cut, books, digest, outputs, join, watermarks } = start;
 
     let settings = Settings {
-        late: pipeline.join.late,
+        late: match pipeline.join.semantics {
+            Semantics::Clean | Semantics::FlinkDataStream => Some(pipeline.join.late),
+            Semantics::FlinkSql | Semantics::KafkaStreams => None,
+        },
+        marks: operators::Marks::of_pipeline(pipeline),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
         checkpoint_records: store.is_some().then_some(spec.checkpoint_records.max(1)),
         shards,
@@ -380,6 +391,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                         outputs: 0,
                         digest: super::digest::Digest::default(),
                         counts: Vec::new(),
+                        operators: outs.iter_mut().map(|o| std::mem::take(&mut o.saved)).collect(),
                         cut,
                     });
                     for go in &shards.go {

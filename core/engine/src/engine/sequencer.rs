@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::batch::shard_of;
 use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow};
 use super::decode::{DecodedBatch, Head, Item};
+use super::operators::Marks;
 use super::routes::{Feed, Routes};
 use super::source::{RecordedClock, RecordedKind};
 use super::step::{ClockEvent, ClockKind, Facts};
@@ -24,12 +25,15 @@ use crate::operator::watermark::{Due, DueKind, Tracker};
 /// How it is set up.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub late: LatePolicy,
+    /// `None`: no row is late, whatever the event-time watermark (`flink-sql`
+    /// and `kafka-streams` drop none).
+    pub late: Option<LatePolicy>,
     /// ms of processing time; at least 1.
     pub checkpoint_interval: i64,
     /// Records between two real snapshots; `None`: none is taken.
     pub checkpoint_records: Option<u64>,
     pub shards: usize,
+    pub marks: Marks,
 }
 
 /// A batch on its way: to the collector and to each shard.
@@ -168,18 +172,24 @@ impl Sequencer {
                     let time = decoded.event_time;
                     let late = time < watermark;
                     facts.event_time.push(time);
-                    facts.key_hash.push(decoded.key.hash64());
-                    facts.keys.extend_from_slice(decoded.key.canonical());
+                    if decoded.key.is_null() {
+                        facts.key_hash.push(0);
+                    } else {
+                        facts.key_hash.push(decoded.key.hash64());
+                        facts.keys.extend_from_slice(decoded.key.canonical());
+                    }
                     facts.key_end.push(facts.keys.len() as u32);
                     observe.push((feed.lane, time));
-                    if late && self.settings.late != LatePolicy::Join {
+                    if late && self.settings.late.is_some_and(|late| late != LatePolicy::Join) {
                         facts.at_arrival.push(Verdict::Late as u8);
                         continue;
                     }
                     facts.at_arrival.push(Verdict::Open as u8);
                     let shard = shard_of(decoded.key.hash64(), self.rows.len());
+                    let marks = self.settings.marks.of(&decoded);
                     self.rows[shard].push(ShardRow {
                         event: self.batch.events.len() as u32,
+                        now_ms: now,
                         late_by: late.then(|| watermark.saturating_sub(time)),
                         row: Row {
                             key: decoded.key,
@@ -191,7 +201,7 @@ impl Sequencer {
                             offset: head.offset,
                             labels: decoded.labels,
                             matched: false,
-                            corrections: 0,
+                            corrections: marks,
                             folded: Vec::new(),
                         },
                     });

@@ -36,6 +36,7 @@ impl Shard {
                 self.advance(next, out)?;
             }
             let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
+            self.operator.clock(row.now_ms, row.row.arrival, &mut out.effects)?;
             self.operator.row(row.row, row.late_by, watermarks, &mut out.effects)?;
             group(out, row.event);
         }
@@ -46,6 +47,7 @@ impl Shard {
         out.cold = self.operator.cold_rows();
         if batch.snapshot {
             out.delta = Some(self.operator.take_delta());
+            out.saved = self.operator.save();
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{
     self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
 };
-use crate::operator::pipeline::LatePolicy;
+use crate::operator::pipeline::{LatePolicy, Semantics};
 use crate::operator::record::Arrival;
 
 /// What to run, and where what it leaves behind goes.
@@ -166,9 +166,12 @@ fn keep(
     control: &Control,
 ) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
-    let mut sink = match pipeline.join.late {
-        LatePolicy::Join => Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?)),
-        LatePolicy::Drop | LatePolicy::SideOutput => Keeper::Plain(Box::new(writer)),
+    let judged =
+        pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
+    let mut sink = if judged {
+        Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?))
+    } else {
+        Keeper::Plain(Box::new(writer))
     };
     let outcome = engine::run(
         RunSpec {

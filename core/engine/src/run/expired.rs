@@ -1,5 +1,6 @@
-//! `expired` under `late = "join"` (3-semantics, "The verdict"), decided by what
-//! the store knows of arrivals, not by the join state:
+//! `expired` under `late = "join"` and under released semantics (3-semantics,
+//! "The verdict"), decided by what the store knows of arrivals, not by the join
+//! state:
 //! - a row is expired instead of unmatched if a row within its interval had
 //!   arrived earlier and was removed or never kept;
 //! - or if it was itself not kept and a later row would have matched: it is
@@ -8,6 +9,9 @@
 //! In both cases the later row of the two is late: a row is gone only once the
 //! event-time watermark has passed its last possible partner. So only rows that
 //! come late ask, and what they ask is which earlier rows lie in their interval.
+//! Under `flink-datastream` a row is gone when the event-time watermark reaches
+//! its last possible partner (12-released-joins, C7), under `kafka-streams` by
+//! how far its store's time has come, whatever the watermark ([`Asks`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
@@ -17,8 +21,7 @@ use super::read::{Earlier, Run};
 use super::types::Query;
 use super::write::Writer;
 use crate::engine::step::{CheckpointEntry, Decision, Revision, Sink, SinkError, Step};
-use crate::operator::join::Reason;
-use crate::operator::pipeline::Pipeline;
+use crate::operator::pipeline::{Pipeline, Semantics};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 
@@ -62,6 +65,47 @@ impl Intervals {
     }
 }
 
+/// Which rows may have a partner that is gone, or was never kept.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// Behind the event-time watermark.
+    Late,
+    /// Behind or at it.
+    LateOrAt,
+    /// Behind the largest event time by at least so much: what a window store
+    /// keeps less what lies between a row and its furthest partner (D4). `most`
+    /// is the largest event time so far.
+    Behind { by: i64, most: i64 },
+}
+
+impl Asks {
+    fn of(pipeline: &Pipeline) -> Self {
+        let join = &pipeline.join;
+        match join.semantics {
+            Semantics::Clean | Semantics::FlinkSql => Self::Late,
+            Semantics::FlinkDataStream => Self::LateOrAt,
+            Semantics::KafkaStreams => {
+                let reach = join.with.iter().map(|w| w.until.min(w.after.saturating_neg()));
+                let by = reach.min().unwrap_or(0).saturating_add(join.released.grace.unwrap_or(0));
+                Self::Behind { by, most: i64::MIN }
+            }
+        }
+    }
+
+    /// Whether a row asks; it is taken in.
+    fn asks(&mut self, time: i64, watermark: i64) -> bool {
+        match self {
+            Self::Late => watermark != i64::MIN && time < watermark,
+            Self::LateOrAt => watermark != i64::MIN && time <= watermark,
+            Self::Behind { by, most } => {
+                let behind = most.saturating_sub(time) >= *by && *most != i64::MIN;
+                *most = (*most).max(time);
+                behind
+            }
+        }
+    }
+}
+
 /// A row that reached the join and is not yet in a published segment.
 struct Seen {
     row: u64,
@@ -76,6 +120,7 @@ struct Seen {
 pub struct Expired {
     writer: Writer,
     intervals: Intervals,
+    asks: Asks,
     run: Run,
     segments: usize,
     /// Rows since the last published segment, by key hash.
@@ -96,6 +141,7 @@ impl Expired {
         let mut judge = Self {
             segments: writer.segments(),
             intervals: Intervals::of(pipeline),
+            asks: Asks::of(pipeline),
             writer,
             run,
             open: HashMap::new(),
@@ -108,11 +154,20 @@ impl Expired {
 
     /// Late rows of the resumed run that are still undecided.
     fn recall(&mut self) -> Result<()> {
-        let query = Query {
+        let mut query = Query {
             verdicts: [Verdict::Open].into_iter().collect(),
             late_by_at_least: Some(1),
             ..Query::default()
         };
+        if !matches!(self.asks, Asks::Late) {
+            query.late_by_at_least = None;
+        }
+        if let Asks::Behind { most, .. } = &mut self.asks
+            && self.run.rows() > 0
+        {
+            // What had been seen is not kept: from here on every row asks.
+            *most = i64::MAX;
+        }
         let late = self.run.search_all(&query, &AtomicBool::new(false))?;
         for row in self.run.views(&late)? {
             let (Some(key), Some(time)) = (&row.key, row.event_time) else { continue };
@@ -186,7 +241,11 @@ impl Expired {
         let row = facts.first_row + i as u64;
         let (arrival, input, time) = (facts.arrival[i], facts.input[i], facts.event_time[i]);
         let (hash, normal) = (facts.key_hash[i], facts.normal_hash[i]);
-        let late = facts.watermark[i] != i64::MIN && time < facts.watermark[i];
+        if facts.key(i).is_empty() {
+            // A null key equals nothing.
+            return Ok(());
+        }
+        let late = self.asks.asks(time, facts.watermark[i]);
         let mut had_partner = false;
         if late {
             let windows = self.intervals.windows(input, time);
@@ -225,8 +284,7 @@ fn joined(decision: &Decision) -> bool {
 }
 
 fn missed(decision: &Decision) -> bool {
-    decision.verdict == Some(Verdict::Unmatched)
-        && matches!(decision.reason, Reason::NotKept | Reason::NotKeptPadded)
+    decision.verdict == Some(Verdict::Unmatched) && decision.reason.not_kept()
 }
 
 fn sink_error(error: &super::RunError) -> SinkError {

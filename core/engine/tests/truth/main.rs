@@ -10,5 +10,6 @@ mod common;
 mod engine;
 mod plain;
 mod planted;
+mod released;
 mod samples;
 mod store;

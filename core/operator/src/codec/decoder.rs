@@ -8,7 +8,7 @@ use super::failure::{Failure, Why};
 use super::needs::{Needs, Slots};
 use super::value::Got;
 use super::{CodecError, Decoded, DecodedRow, SchemaSource, SchemaText, json};
-use crate::key::Key;
+use crate::key::{Key, KeyValue};
 use crate::pipeline::{Format, Input, InputIndex, Pipeline};
 use crate::record::Record;
 use crate::verdict::Verdict;
@@ -143,6 +143,9 @@ impl InputDecoder {
     }
 
     fn examine(&mut self, record: &Record) -> Result<DecodedRow, Failure> {
+        if record.value.is_none() && self.needs.null_values() {
+            return self.null_value(record);
+        }
         let (slots, needs) = self.fields(record)?;
         let event_time = event_time(needs, &slots, record).map_err(|why| Failure {
             verdict: Verdict::Untimed,
@@ -153,14 +156,33 @@ impl InputDecoder {
         if let Some(why) = filtered(needs, &slots) {
             return Err(fail(Verdict::Filtered, why));
         }
-        let key = key(needs, &slots, record).map_err(|why| fail(Verdict::Unkeyed, why))?;
+        let key = match key(needs, &slots, record) {
+            Ok(key) => key,
+            Err(why) if needs.null_keys() && why.is_null() => Key::new(KeyValue::Null),
+            Err(why) => return Err(fail(Verdict::Unkeyed, why)),
+        };
         let mut labels = 0;
         for (bit, slot, values) in &needs.labels {
             if values.iter().any(|v| slots[*slot].is(v)) {
                 labels |= 1 << bit;
             }
         }
-        Ok(DecodedRow { event_time, key, labels })
+        Ok(DecodedRow { event_time, key, null_value: false, labels })
+    }
+
+    /// A record without a value, which has the time and key of the record alone.
+    fn null_value(&self, record: &Record) -> Result<DecodedRow, Failure> {
+        let needs = &self.needs;
+        let event_time = event_time(needs, &[], record).map_err(|why| Failure {
+            verdict: Verdict::Tombstone,
+            event_time: None,
+            why,
+        })?;
+        let key = match (needs.key, &record.key) {
+            (None, Some(key)) => Key::from_kafka(key),
+            _ => Key::new(KeyValue::Null),
+        };
+        Ok(DecodedRow { event_time, key, null_value: true, labels: 0 })
     }
 }
 
@@ -181,7 +203,7 @@ fn key(needs: &Needs, slots: &Slots<'_>, record: &Record) -> Result<Key, Why> {
     }
 }
 
-fn event_time(needs: &Needs, slots: &Slots<'_>, record: &Record) -> Result<i64, Why> {
+fn event_time(needs: &Needs, slots: &[Got<'_>], record: &Record) -> Result<i64, Why> {
     let time = match needs.time {
         Some((slot, unit)) => {
             let got = &slots[slot];
@@ -189,6 +211,9 @@ fn event_time(needs: &Needs, slots: &Slots<'_>, record: &Record) -> Result<i64, 
         }
         None => record.timestamp.ok_or(Why::NoTimestamp)?,
     };
+    if time < needs.least() {
+        return Err(Why::BelowLeast(time));
+    }
     if time < needs.earliest || time > needs.latest {
         return Err(Why::OutOfReach(time));
     }

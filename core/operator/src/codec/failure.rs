@@ -5,7 +5,7 @@ use std::fmt;
 use super::avro::Bad;
 use super::needs::Needs;
 use super::value::NoTime;
-use crate::pipeline::TimeUnit;
+use crate::pipeline::{Semantics, TimeUnit};
 use crate::time::{duration_setting, format_duration, rfc3339_ms};
 use crate::verdict::Verdict;
 
@@ -27,6 +27,8 @@ pub(super) enum Why {
     Time(NoTime, &'static str),
     NoTimestamp,
     OutOfReach(i64),
+    /// Where the released engine has no join.
+    BelowLeast(i64),
     Ahead(i64, i64),
     Filtered(usize, &'static str),
     NoKafkaKey,
@@ -40,6 +42,11 @@ impl fmt::Display for Bad {
 }
 
 impl Why {
+    /// Whether there is no key because it is null or missing.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::NoKafkaKey | Self::NoKey("missing" | "null"))
+    }
+
     /// The second half of a sentence: "it is unkeyed: …".
     pub fn text(&self, needs: &Needs, input: &str) -> String {
         let name = |slot: usize| needs.paths[slot].join(".");
@@ -74,6 +81,13 @@ impl Why {
             Self::OutOfReach(ms) => format!(
                 "its event time {} is so far out that adding the join's interval leaves 64 bits",
                 rfc3339_ms(*ms)
+            ),
+            Self::BelowLeast(ms) if needs.semantics == Semantics::FlinkSql => format!(
+                "its event time {} is at or below the epoch, where Flink SQL's interval join is none: its operator time is never below 0, so that it would neither keep the row nor find others for it",
+                rfc3339_ms(*ms)
+            ),
+            Self::BelowLeast(ms) => format!(
+                "its timestamp {ms} is negative, at which Kafka Streams stops its thread (FailOnInvalidTimestamp, the default)"
             ),
             Self::Ahead(ahead, most) => format!(
                 "its event time is {} ahead of its arrival, more than inputs.{input}.watermark.max_ahead = {}",

@@ -51,7 +51,10 @@ pub enum Decoded {
 pub struct DecodedRow {
     /// Milliseconds since the Unix epoch.
     pub event_time: i64,
+    /// [`crate::key::KeyValue::Null`] only under a released semantics.
     pub key: Key,
+    /// The record's value is null; only under `kafka-streams`.
+    pub null_value: bool,
     /// Bit `i`: satisfies `examples.labels[i]`.
     pub labels: u64,
 }

@@ -3,7 +3,9 @@
 use smallvec::SmallVec;
 
 use super::value::Got;
-use crate::pipeline::{EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, TimeUnit};
+use crate::pipeline::{
+    EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, Semantics, TimeUnit,
+};
 
 /// Extracted fields by slot.
 pub(super) type Slots<'a> = SmallVec<[Got<'a>; 6]>;
@@ -33,6 +35,7 @@ pub(super) struct Needs {
     /// Event times outside leave `i64` once the pipeline's bounds are added.
     pub earliest: i64,
     pub latest: i64,
+    pub semantics: Semantics,
     pub max_ahead: Option<i64>,
 }
 
@@ -66,7 +69,42 @@ impl Needs {
         }
         let (earliest, latest) = reach(pipeline, index);
         let max_ahead = input.watermark.max_ahead;
-        Some(Self { paths, wants, key, time, filter, labels, earliest, latest, max_ahead })
+        let semantics = pipeline.join.semantics;
+        Some(Self {
+            paths,
+            wants,
+            key,
+            time,
+            filter,
+            labels,
+            earliest,
+            latest,
+            semantics,
+            max_ahead,
+        })
+    }
+
+    /// Below this event time the engine at hand has no join: Flink SQL's
+    /// operator time never goes below 0 (12-released-joins, B1 and B11), and
+    /// Kafka Streams takes no record there (D7).
+    pub fn least(&self) -> i64 {
+        match self.semantics {
+            Semantics::FlinkSql => 1,
+            Semantics::KafkaStreams => 0,
+            Semantics::Clean | Semantics::FlinkDataStream => i64::MIN,
+        }
+    }
+
+    /// Whether records without a key go to the join: the engine would hand them
+    /// to its own.
+    pub fn null_keys(&self) -> bool {
+        self.semantics != Semantics::Clean
+    }
+
+    /// Whether records without a value go to the join: only Kafka Streams
+    /// hands them on, and they have a time only where it is the record's own.
+    pub fn null_values(&self) -> bool {
+        self.semantics == Semantics::KafkaStreams && self.time.is_none()
     }
 }
 
@@ -92,8 +130,18 @@ fn reach(pipeline: &Pipeline, index: InputIndex) -> (i64, i64) {
         least = least.min(by);
         most = most.max(by);
     };
+    // A cleanup timer of Flink SQL goes off so much later (12-released-joins,
+    // B4.2); one that wraps never returns (B12).
+    let timer = match pipeline.join.semantics {
+        Semantics::FlinkSql => i128::from(pipeline.join.released.min_cleanup) + 1,
+        _ => 0,
+    };
     for with in &pipeline.join.with {
         let (after, until) = (i128::from(with.after), i128::from(with.until));
+        if timer > 0 {
+            shift(until + timer);
+            shift(-after + timer);
+        }
         if pipeline.join.primary == index {
             shift(after);
             shift(until);

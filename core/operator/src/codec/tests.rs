@@ -64,12 +64,15 @@ fn a_row_is_time_key_and_labels() {
     let mut d = decoder(BASE, 0);
     let got = d.decode(&record(r#"{"id":5,"ts":1763626401480,"kind":"like","a":{"b":5}}"#));
     let key = Key::new(KeyValue::Int(5));
-    assert_eq!(got, Decoded::Row(DecodedRow { event_time: NOW, key, labels: 0b011 }));
+    assert_eq!(
+        got,
+        Decoded::Row(DecodedRow { event_time: NOW, key, null_value: false, labels: 0b011 })
+    );
     let mut d = decoder(BASE, 1);
     let key = Key::new(KeyValue::String("k"));
     assert_eq!(
         d.decode(&record(r#"{"x":1}"#)),
-        Decoded::Row(DecodedRow { event_time: 7, key, labels: 0b100 })
+        Decoded::Row(DecodedRow { event_time: 7, key, null_value: false, labels: 0b100 })
     );
 }
 

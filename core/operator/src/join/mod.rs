@@ -2,6 +2,7 @@
 
 pub mod clean;
 pub mod flink;
+pub mod kafka_streams;
 
 use crate::record::Arrival;
 use crate::state::{Delta, Due, Folded, Row, StateError};
@@ -25,6 +26,66 @@ pub enum Reason {
     /// Lost while alive, without a pad: its side's cache was cleared, as none
     /// of its times above 0 was left (`flink-sql`, at or below the epoch).
     Cleared = 5,
+    /// Kafka Streams did not store it: older than what its side's store keeps,
+    /// so that nothing that came later could find it. `cause` of a row without
+    /// a match is the arrival that moved that store's time.
+    NotStored = 16,
+    /// Not stored, and put out with nulls.
+    NotStoredPadded = 17,
+    /// Kafka Streams put it out with nulls at its arrival: out of order by more
+    /// than its window reaches on (`after` for the left side), whatever the grace.
+    PaddedAtOnce = 18,
+    /// Put out with nulls, and then joined with a row that came later.
+    PaddedAndJoined = 19,
+    /// Its key is null, and Kafka Streams put it out with nulls.
+    NullKeyPadded = 20,
+}
+
+impl Reason {
+    const ALL: [Self; 11] = [
+        Self::Plain,
+        Self::Padded,
+        Self::NotKept,
+        Self::NotKeptPadded,
+        Self::JoinedExpired,
+        Self::Cleared,
+        Self::NotStored,
+        Self::NotStoredPadded,
+        Self::PaddedAtOnce,
+        Self::PaddedAndJoined,
+        Self::NullKeyPadded,
+    ];
+
+    /// The reason of a stored code, the inverse of `as u8`.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// Whether the row was put out with nulls.
+    #[must_use]
+    pub fn padded(self) -> bool {
+        match self {
+            Self::Padded
+            | Self::NotKeptPadded
+            | Self::NotStoredPadded
+            | Self::PaddedAtOnce
+            | Self::PaddedAndJoined
+            | Self::NullKeyPadded => true,
+            Self::Plain | Self::NotKept | Self::JoinedExpired | Self::Cleared | Self::NotStored => {
+                false
+            }
+        }
+    }
+
+    /// Whether rows that came later could not find it, as it was never kept.
+    #[must_use]
+    pub fn not_kept(self) -> bool {
+        matches!(
+            self,
+            Self::NotKept | Self::NotKeptPadded | Self::NotStored | Self::NotStoredPadded
+        )
+    }
 }
 
 /// What one input event set off, in the order of 3-semantics.
@@ -145,6 +206,22 @@ pub trait Operator: Send {
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError>;
 
+    /// Processing time moved to `now_ms`, ms; it never goes back. To be called
+    /// before the row at arrival `at`, and before [`Operator::row`] only: the
+    /// arrival time of a recording stands in for the wall clock. Only the
+    /// semantics in which the clock of the join itself shows look at it.
+    ///
+    /// # Errors
+    /// The state could not be read or written.
+    fn clock(
+        &mut self,
+        _now_ms: i64,
+        _at: Arrival,
+        _out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// Rows of keys with these hashes come next (some 64 of them): what is
     /// known of them is brought near, which is several times faster together
     /// than one by one. A hint: nothing follows from it.
@@ -152,6 +229,20 @@ pub trait Operator: Send {
 
     /// What changed since the last call, for a checkpoint.
     fn take_delta(&mut self) -> Delta;
+
+    /// What it keeps besides rows, for the same checkpoint as the delta: a few
+    /// hundred bytes, whole each time. Empty: nothing.
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Brings back what [`Operator::save`] gave, before the first row.
+    ///
+    /// # Errors
+    /// The bytes are of another operator, or damaged.
+    fn load(&mut self, _saved: &[u8]) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Brings back rows of a checkpoint (any number of calls before the first
     /// row). The next delta takes them as held by that checkpoint: it names them

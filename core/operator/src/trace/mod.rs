@@ -4,6 +4,7 @@
 
 mod clean;
 mod flink;
+mod kafka_streams;
 mod line;
 mod spec;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 use clean::CleanTrace;
 use flink::FlinkTrace;
+use kafka_streams::KafkaStreamsTrace;
 use line::Event;
 use serde_json::{Map, Value, json};
 use spec::{JoinSpec, Spec};
@@ -54,12 +56,11 @@ trait TraceOperator: Send {
 
 /// What the spec asks for.
 fn operator(spec: &JoinSpec) -> Result<Box<dyn TraceOperator>, TraceError> {
-    let not_yet = |name| Err(TraceError::Line(format!("semantics \"{name}\": not built yet")));
     match spec {
         JoinSpec::Clean(spec) => Ok(Box::new(CleanTrace::new(spec))),
         JoinSpec::FlinkSql(spec) => Ok(Box::new(FlinkTrace::sql(spec)?)),
         JoinSpec::FlinkDataStream(spec) => Ok(Box::new(FlinkTrace::datastream(spec))),
-        JoinSpec::KafkaStreams(_) => not_yet("kafka-streams"),
+        JoinSpec::KafkaStreams(spec) => Ok(Box::new(KafkaStreamsTrace::new(spec)?)),
     }
 }
 

@@ -42,7 +42,6 @@ pub struct IntervalSpec {
 
 /// `kafka-streams`: `l.ts - before <= r.ts <= l.ts + after`.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "its operator reads it once it is here")]
 pub struct StreamsSpec {
     /// `outer` is [`Kind::Full`]; never `Right`.
     pub kind: Kind,

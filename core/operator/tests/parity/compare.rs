@@ -38,7 +38,7 @@ fn canonical(given: &Given) -> Vec<Value> {
 
 /// A trace and what came of it, for people.
 pub fn show(trace: &Trace, ours: &Given, theirs: &Given) -> String {
-    let block = |lines: &Given| lines.iter().map(|line| format!("  {line}\n")).collect::<String>();
+    let block = |lines: &Given| format!("  {}\n", lines.join("\n  "));
     format!(
         "the trace:\n{}\nJoinscope gives:\n{}\nthe release gives:\n{}",
         trace.text(),

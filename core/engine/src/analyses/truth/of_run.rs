@@ -7,6 +7,7 @@ use super::error::TruthError;
 use super::reconcile::reconcile;
 use super::report::Reconciliation;
 use super::rows::Rows;
+use crate::operator::pipeline::Semantics;
 use crate::run::{Run, RunError};
 
 /// Rows or outputs asked for at once.
@@ -30,6 +31,13 @@ pub fn of_run(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Reconciliation, TruthError> {
+    let semantics = run.pipeline().join.semantics;
+    if semantics != Semantics::Clean {
+        return Err(TruthError::Run(format!(
+            "it was run under {semantics}, whose differences from the batch join are its rules and \
+             not all in its verdicts: hold it against a clean run with joinscope semantics or diff"
+        )));
+    }
     let recording = run.recording().ok_or_else(|| {
         let path = run.manifest().start.recording.path;
         TruthError::Run(format!(

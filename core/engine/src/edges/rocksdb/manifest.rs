@@ -38,8 +38,13 @@ pub struct CheckpointMeta {
     /// Processing time, ms.
     pub arrival_ms: i64,
     /// The join's event-time watermark that shards have acted on, ms
-    /// (`i64::MIN`: none yet): no live row has `due < watermark`.
+    /// (`i64::MIN`: none yet): no live row has `due < watermark`, unless
+    /// [`CheckpointMeta::any_due`].
     pub watermark: i64,
+    /// Released semantics keep rows by rules of their own: what has left is
+    /// named by the deltas, and nothing follows from the watermark.
+    #[serde(default)]
+    pub any_due: bool,
     /// Live rows, all tiers and shards; a restore checks that it finds as many.
     pub state_rows: u64,
     pub state_bytes: u64,
@@ -59,6 +64,14 @@ pub struct CheckpointMeta {
     /// Whatever else the engine wants back, in a form of its own.
     #[serde(with = "hex", default)]
     pub engine: Vec<u8>,
+}
+
+impl CheckpointMeta {
+    /// No live row is due before this.
+    #[must_use]
+    pub fn earliest_due(&self) -> i64 {
+        if self.any_due { i64::MIN } else { self.watermark }
+    }
 }
 
 /// One file of a checkpoint.

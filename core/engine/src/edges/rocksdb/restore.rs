@@ -189,8 +189,8 @@ impl Restored {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
         let mut image = store.rows().raw_iterator_cf_opt(family, options);
-        image.seek(ordered(self.meta.watermark));
-        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.watermark)?;
+        image.seek(ordered(self.meta.earliest_due()));
+        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.earliest_due())?;
 
         // Rows of the cold tier are not in `rows/` yet: they go there now, so
         // that the next delta need not hold them.

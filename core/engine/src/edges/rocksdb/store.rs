@@ -161,7 +161,7 @@ impl Store {
     ) -> Result<Written, StoreError> {
         let epoch = frozen.epoch;
         let start = Instant::now();
-        self.drop_below(meta.watermark)?;
+        self.drop_below(meta.earliest_due())?;
         self.write_delta(deltas)?;
         let delta_ms = millis(start);
 

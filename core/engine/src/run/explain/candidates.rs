@@ -63,6 +63,7 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
             "in the interval, but had left the state".to_owned()
         }
         Fate::Gone(_) => "in the interval, but this one was no longer kept".to_owned(),
+        Fate::NotFound => not_found(own, &row).to_owned(),
         Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
             format!("{} outside", format_duration(ms))
         }
@@ -74,6 +75,20 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
     };
     let record = row.record.clone();
     Some(Candidate { record, row, distance_ms, matched: fate == Fate::Matched, why, fate })
+}
+
+/// Why an engine did not make a pair of two rows within the interval.
+fn not_found(own: &RowView, other: &RowView) -> &'static str {
+    let own_first = (own.arrival, own.input) < (other.arrival, other.input);
+    let (earlier, later) = if own_first { (own, other) } else { (other, own) };
+    let gone = earlier.removed.is_some_and(|removed| removed <= later.arrival);
+    match (own_first, earlier.kept) {
+        (true, false) => "in the interval, but this one had not been kept",
+        (false, false) => "in the interval, but had not been kept",
+        (true, true) if gone => "in the interval, but this one had left the state",
+        (false, true) if gone => "in the interval, but had left the state",
+        _ => "in the interval, but the engine did not find the earlier of the two",
+    }
 }
 
 /// How far a candidate is from a match, ms: from the interval where it lies
@@ -89,7 +104,7 @@ fn away(c: &Candidate) -> u64 {
 fn rank(fate: Fate) -> u8 {
     match fate {
         Fate::Matched | Fate::OwnLate => 0,
-        Fate::OtherLate(_) | Fate::Gone(_) => 1,
+        Fate::OtherLate(_) | Fate::Gone(_) | Fate::NotFound => 1,
         Fate::Outside(_) => 2,
         Fate::OtherKey => 3,
     }

@@ -16,6 +16,7 @@
 
 use super::candidates::Candidate;
 use super::judge::{Fate, Judge, Lies};
+use crate::operator::pipeline::Semantics;
 use crate::operator::record::Arrival;
 use crate::operator::time::{duration_setting, format_duration};
 use crate::operator::verdict::Verdict;
@@ -63,6 +64,10 @@ pub(super) fn of(
     row: &RowView,
     candidates: &[Candidate],
 ) -> Result<Vec<Enough>> {
+    if judge.semantics() != Semantics::Clean {
+        // What would have been enough is proved under our own rules only.
+        return Ok(Vec::new());
+    }
     match row.verdict {
         Verdict::Late => {
             let Some(time) = row.event_time else { return Ok(Vec::new()) };

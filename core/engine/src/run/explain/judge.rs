@@ -1,16 +1,24 @@
 //! The rules of the join over two rows of the store: which side each is, how
 //! far apart they are, whether they made a pair and if not, why.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::operator::pipeline::{InputIndex, LatePolicy, Pipeline, Secondary};
+use crate::operator::pipeline::{InputIndex, LatePolicy, Pipeline, Secondary, Semantics};
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
+use crate::run::error::Result;
 use crate::run::types::RowView;
+
+/// Pairs of one row that are read; no more candidates are looked at.
+const PARTNERS: usize = 50_000;
 
 /// The pipeline's rules.
 pub(super) struct Judge {
     pipeline: Arc<Pipeline>,
+    /// Under a released semantics: the rows that the row asked about made pairs
+    /// with. What those engines still find is theirs to say, not our rules'.
+    partners: Option<HashSet<u64>>,
 }
 
 /// How a candidate's time lies to the interval.
@@ -36,6 +44,9 @@ pub(super) enum Fate {
     /// In the interval, but the earlier of them had left the state, or was
     /// never kept, when the later came: so many ms of event time before.
     Gone(i64),
+    /// In the interval, but the engine did not find the earlier of them when
+    /// the later came (released semantics).
+    NotFound,
     /// The keys are not equal.
     OtherKey,
 }
@@ -49,7 +60,28 @@ pub(super) struct Pair<'r> {
 
 impl Judge {
     pub fn new(run: &Run) -> Self {
-        Self { pipeline: Arc::clone(run.pipeline()) }
+        Self { pipeline: Arc::clone(run.pipeline()), partners: None }
+    }
+
+    /// For one row: under a released semantics its pairs are read.
+    pub fn of_row(run: &Run, row: u64) -> Result<Self> {
+        let mut judge = Self::new(run);
+        if judge.semantics() != Semantics::Clean {
+            let numbers = run.output_numbers_of(row, 0, PARTNERS)?;
+            let mut partners = HashSet::new();
+            for run_of in numbers.chunk_by(|a, b| a + 1 == *b) {
+                let first = run_of.first().copied().unwrap_or(0);
+                for output in run.output_page(first, run_of.len())? {
+                    partners.extend(output.rows.into_iter().filter(|other| *other != row));
+                }
+            }
+            judge.partners = Some(partners);
+        }
+        Ok(judge)
+    }
+
+    pub fn semantics(&self) -> Semantics {
+        self.pipeline.join.semantics
     }
 
     pub fn pipeline(&self) -> &Pipeline {
@@ -135,6 +167,10 @@ impl Judge {
         }
         if other.verdict == Verdict::Late {
             return Some(Fate::OtherLate(other.late_by.unwrap_or(0)));
+        }
+        if let Some(partners) = &self.partners {
+            let found = partners.contains(&other.row);
+            return Some(if found { Fate::Matched } else { Fate::NotFound });
         }
         let (bound, later) = self.meets(own, other)?;
         let past = later.watermark.map_or(0, |w| w.saturating_sub(bound));

@@ -55,7 +55,7 @@ pub fn explain(run: &Run, row: u64) -> Result<Explanation> {
     let row = run.row(row)?;
     let mut outputs = run.outputs_of(row.row)?;
     outputs.truncate(OUTPUTS);
-    let judge = judge::Judge::new(run);
+    let judge = judge::Judge::of_row(run, row.row)?;
     let (candidates, more_candidates) = candidates::of(run, &judge, &row, CANDIDATES)?;
     let passed = passed::of(run, &row)?;
     let enough = enough::of(run, &judge, &row, &candidates)?;

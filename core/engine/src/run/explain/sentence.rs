@@ -6,7 +6,7 @@ use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::failure;
 use crate::operator::join::Reason;
-use crate::operator::pipeline::LatePolicy;
+use crate::operator::pipeline::{LatePolicy, Semantics};
 use crate::operator::time::{duration_setting, format_duration, rfc3339_ms};
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
@@ -114,6 +114,18 @@ impl Said<'_> {
                 }
             }
         };
+        match self.row.reason {
+            Reason::PaddedAndJoined => {
+                text.push_str(" It had been put out with nulls before: padded and joined.");
+            }
+            Reason::NotStored => text.push_str(
+                " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
+            ),
+            Reason::JoinedExpired => text.push_str(
+                " One of the two had expired already: Flink SQL joins a row that its cleanup has not reached once more.",
+            ),
+            _ => {}
+        }
         if self.judge.pipeline().folds()
             && let Some(last) = outputs.last()
         {
@@ -124,10 +136,32 @@ impl Said<'_> {
 
     fn unmatched(&self, outputs: &[OutputView]) -> Result<String> {
         let mut text = match self.row.reason {
+            Reason::NotKept | Reason::NotKeptPadded
+                if self.judge.semantics() == Semantics::FlinkSql =>
+            {
+                "Flink SQL did not keep this row: the operator time was already past its interval, and nothing that it still held matched.".to_owned()
+            }
+            Reason::Cleared => {
+                "Flink SQL cleared its side's cache, in which no time above 0 was left, while the row was alive.".to_owned()
+            }
             Reason::NotKept | Reason::NotKeptPadded => {
                 "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it.".to_owned()
             }
-            Reason::Plain | Reason::Padded => "Its interval closed without a match.".to_owned(),
+            Reason::NotStored | Reason::NotStoredPadded => {
+                "Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it, and nothing in the other side's store matched it.".to_owned()
+            }
+            Reason::PaddedAtOnce => {
+                "Kafka Streams put it out at once: it was out of order by more than its window reaches on, whatever the grace. Nothing that came later matched it.".to_owned()
+            }
+            Reason::NullKeyPadded => {
+                "Its key is null, so that nothing can match it.".to_owned()
+            }
+            Reason::Plain
+            | Reason::Padded
+            | Reason::PaddedAndJoined
+            | Reason::JoinedExpired => {
+                "Its interval closed without a match.".to_owned()
+            }
         };
         text.push(' ');
         text.push_str(&self.nearest());
@@ -152,6 +186,10 @@ impl Said<'_> {
             Fate::Gone(past) => Some((c, past)),
             _ => None,
         });
+        let lost = self.candidates.iter().find(|c| c.fate == Fate::NotFound);
+        if let Some(c) = lost {
+            return format!("{} lies in its interval: {}.", c.record, c.why);
+        }
         match gone {
             Some((c, past)) if c.row.arrival <= self.row.arrival => format!(
                 "{} lies in its interval but had left the state: the event-time watermark was {} beyond the last one that keeps it.",
@@ -221,6 +259,7 @@ impl Said<'_> {
                 c.record,
                 format_duration(by)
             ),
+            Fate::NotFound => format!("{} lies in its interval: {}.", c.record, c.why),
             Fate::Gone(_) => format!(
                 "{} lies in its interval, but the earlier of the two had left the state when the later came.",
                 c.record

@@ -71,6 +71,7 @@ impl Whys {
                 "candidate had left the state".to_owned()
             }
             Fate::Gone(_) => "no longer kept when its candidate came".to_owned(),
+            Fate::NotFound => "the engine did not find its candidate".to_owned(),
             Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
                 format!("nearest candidate {} outside", format_duration(ms))
             }

@@ -77,8 +77,7 @@ impl Run {
                     continue;
                 }
                 let fate = &fates[i];
-                let not_kept =
-                    [Reason::NotKept as u8, Reason::NotKeptPadded as u8].contains(&fate.reason);
+                let not_kept = Reason::from_code(fate.reason).is_some_and(Reason::not_kept);
                 found.push(Earlier {
                     row: *row,
                     input: inputs[i],

@@ -17,15 +17,6 @@ fn some(time: i64) -> Option<i64> {
     (time != i64::MIN).then_some(time)
 }
 
-fn reason(code: u8) -> Reason {
-    match code {
-        1 => Reason::Padded,
-        2 => Reason::NotKept,
-        3 => Reason::NotKeptPadded,
-        _ => Reason::Plain,
-    }
-}
-
 impl Run {
     /// Rows `first_row..first_row + n`, as many of them as there are.
     ///
@@ -139,7 +130,7 @@ impl Run {
             let late_by = Verdict::from_code(verdicts[i]).is_some_and(Verdict::passed_the_checks)
                 && watermarks[i] != i64::MIN
                 && times[i] < watermarks[i];
-            let reason = reason(fate.reason);
+            let reason = Reason::from_code(fate.reason).unwrap_or_default();
             views.push(RowView {
                 row: *row,
                 arrival: arrivals[i],
@@ -159,7 +150,7 @@ impl Run {
                 decided: fate.decided,
                 removed: fate.removed,
                 kept: !fate.at_arrival && fate.removed != Some(arrivals[i]),
-                padded: matches!(reason, Reason::Padded | Reason::NotKeptPadded),
+                padded: reason.padded(),
                 reason,
                 cause: fate.cause,
                 outputs: outputs[i],

@@ -43,6 +43,9 @@ impl Settings {
     pub fn of(pipeline: &Pipeline) -> Option<Self> {
         let [with] = pipeline.join.with[..] else { return None };
         let disorder = pipeline.inputs.iter().map(|i| i.watermark.max_out_of_orderness).max();
+        let released = &pipeline.join.released;
+        // At most 32,768 of them: the parser has seen to it.
+        let count = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
         Some(Self {
             left: pipeline.join.primary,
             right: with.input,
@@ -50,9 +53,9 @@ impl Settings {
             upper: with.until,
             kind: pipeline.join.kind,
             output_time: pipeline.join.output_time,
-            min_cleanup: 0,
-            parallelism: 1,
-            max_parallelism: 128,
+            min_cleanup: released.min_cleanup,
+            parallelism: count(released.parallelism),
+            max_parallelism: count(released.max_parallelism),
             disorder: disorder.unwrap_or(0),
         })
     }

@@ -10,12 +10,11 @@ mod table;
 mod tests;
 pub mod timed;
 
-pub use calendar::gone;
+pub use calendar::{Calendar, Timer, gone};
+pub use index::tag;
+pub use rows::Rows;
 pub use slot::{Slot, SlotId};
 
-use calendar::{Calendar, Timer};
-use index::tag;
-use rows::Rows;
 use slot::WARM;
 
 use super::{Delta, Due, Folded, Row, StateError};
@@ -112,18 +111,7 @@ impl Memory {
         ranges: impl Iterator<Item = (InputIndex, i64, i64)>,
         out: &mut Vec<SlotId>,
     ) {
-        let Rows { slab, index, .. } = &self.rows;
-        let Some(found) = index.find(key, slab) else { return };
-        for (input, lo, hi) in ranges {
-            let start = out.len();
-            index.each(found, input, lo, hi, slab, |id| out.push(id));
-            if out.len() > start + 1 {
-                out[start..].sort_unstable_by_key(|&id| {
-                    let slot = slab.get(id);
-                    (slot.time, slot.arrival)
-                });
-            }
-        }
+        self.rows.find(key, ranges, out);
     }
 
     /// Takes a row in.

@@ -1,24 +1,35 @@
 //! Rows in slots, found by key, and what a checkpoint has to know of them.
 
 use super::super::{Delta, Due, Folded, Row, StateError};
+use super::calendar::{Calendar, Timer};
 use super::index::{Index, tag};
 use super::slot::{CHANGED, HELD, Slab, Slot, SlotId, WARM};
+use crate::key::Key;
+use crate::pipeline::InputIndex;
 
 /// Rows without their timers: those are the owner's, as is when a row leaves.
 #[derive(Debug)]
 pub struct Rows {
-    pub slab: Slab,
-    pub index: Index,
+    pub(super) slab: Slab,
+    pub(super) index: Index,
     /// Bytes outside slots, index and timers.
-    pub heap: usize,
+    pub(super) heap: usize,
     /// Slots changed since the last barrier; `None` once there were so many
     /// that looking at every slot is cheaper.
-    pub changed: Option<Vec<SlotId>>,
+    pub(super) changed: Option<Vec<SlotId>>,
     /// Rows of the last checkpoint that have gone since.
     removed: Vec<Due>,
 }
 
+impl Default for Rows {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Rows {
+    /// No row yet.
+    #[must_use]
     pub fn new() -> Self {
         Self {
             slab: Slab::new(),
@@ -31,6 +42,7 @@ impl Rows {
 
     /// Bytes that the rows take, with the index and the allocator's share.
     #[inline]
+    #[must_use]
     pub fn bytes(&self) -> usize {
         self.slab.len() * size_of::<Slot>()
             + self.index.bytes()
@@ -59,7 +71,7 @@ impl Rows {
     }
 
     #[inline]
-    pub fn note_changed(&mut self, id: SlotId) {
+    fn note_changed(&mut self, id: SlotId) {
         let slot = self.slab.get_mut(id);
         if slot.has(CHANGED) {
             return;
@@ -90,6 +102,17 @@ impl Rows {
     #[inline]
     pub fn place(&mut self, row: Row, held: bool) -> Result<(SlotId, u32), StateError> {
         let tag = tag(row.key.hash64());
+        let id = self.hold(row, held)?;
+        self.list(id, tag);
+        Ok((id, tag))
+    }
+
+    /// Takes a row in that cannot be found before [`Rows::list`].
+    ///
+    /// # Errors
+    /// 2^31 rows are here already.
+    #[inline]
+    pub fn hold(&mut self, row: Row, held: bool) -> Result<SlotId, StateError> {
         let mut slot = Slot::pack(row);
         slot.set(WARM);
         self.heap += slot.heap();
@@ -99,19 +122,36 @@ impl Rows {
                     .to_owned(),
             ));
         };
-        self.index.insert(tag, id, &mut self.slab);
         if held {
             self.slab.get_mut(id).set(HELD);
         } else {
             self.note_changed(id);
         }
-        Ok((id, tag))
+        Ok(id)
+    }
+
+    /// Lets a held row be found by its key.
+    #[inline]
+    pub fn list(&mut self, id: SlotId, tag: u32) {
+        self.index.insert(tag, id, &mut self.slab);
+    }
+
+    /// The row can no longer be found; it stays in its slot.
+    #[inline]
+    pub fn unlist(&mut self, id: SlotId, tag: u32) {
+        self.index.remove(tag, id, &mut self.slab);
     }
 
     /// Takes the row out of a slot; `due` is its name in the checkpoint.
     #[inline]
     pub fn remove(&mut self, id: SlotId, tag: u32, due: impl FnOnce(&Slot) -> i64) -> Slot {
-        self.index.remove(tag, id, &mut self.slab);
+        self.unlist(id, tag);
+        self.free(id, due)
+    }
+
+    /// Takes a row that cannot be found out of its slot.
+    #[inline]
+    pub fn free(&mut self, id: SlotId, due: impl FnOnce(&Slot) -> i64) -> Slot {
         let slot = self.slab.remove(id);
         self.heap -= slot.heap();
         if slot.has(HELD) {
@@ -119,6 +159,53 @@ impl Rows {
             self.removed.push(Due { due, arrival: slot.arrival, input: slot.input });
         }
         slot
+    }
+
+    /// Rows that rest here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// Whether nothing rests here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row in a slot.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, id: SlotId) -> &Slot {
+        self.slab.get(id)
+    }
+
+    /// Appends, for each (input, lo, hi), the rows of the key with
+    /// `lo <= time <= hi`, by (time, arrival).
+    #[inline]
+    pub fn find(
+        &self,
+        key: &Key,
+        ranges: impl Iterator<Item = (InputIndex, i64, i64)>,
+        out: &mut Vec<SlotId>,
+    ) {
+        let Some(found) = self.index.find(key, &self.slab) else { return };
+        for (input, lo, hi) in ranges {
+            let start = out.len();
+            self.index.each(found, input, lo, hi, &self.slab, |id| out.push(id));
+            if out.len() > start + 1 {
+                out[start..].sort_unstable_by_key(|&id| {
+                    let slot = self.slab.get(id);
+                    (slot.time, slot.arrival)
+                });
+            }
+        }
+    }
+
+    /// The next row whose time in a calendar has come.
+    #[inline]
+    pub fn pop(&self, calendar: &mut Calendar, watermark: i64) -> Option<Timer> {
+        calendar.pop(watermark, &self.slab, &self.index)
     }
 
     /// What changed since the last call.

@@ -1,0 +1,192 @@
+//! `joinscope diff`: two runs over one recording, record by record.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use joinscope_core::analyses::compare::{Comparison, Named, compare};
+use joinscope_core::run::Run;
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// What differs between two runs over one recording: settings, verdicts by kind
+/// of change, outputs. Exit code 1 if anything but settings does.
+///
+/// Example: joinscope diff runs/1 runs/2 --limit 5
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Diff {
+    /// A run's folder
+    a: PathBuf,
+    /// The other run's
+    b: PathBuf,
+    /// Records to name of each kind of difference
+    #[arg(long, default_value_t = 5)]
+    limit: usize,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Diff) -> anyhow::Result<Answer> {
+    let (a, b) = (super::runs::open(&args.a)?, super::runs::open(&args.b)?);
+    let mut bar = Meter::new("comparing");
+    let found = compare(&a, &b, args.limit, &AtomicBool::new(false), &mut |at| {
+        bar.show(at.done, at.of);
+    })?;
+    bar.clear();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    if args.json {
+        writeln!(out, "{}", as_json(&found, &a, &b)?)?;
+    } else {
+        print(&found, &a, &b, &mut out)?;
+    }
+    out.flush()?;
+    Ok(if found.same() { Answer::Yes } else { Answer::No })
+}
+
+/// `topic[partition]@offset` of each row.
+pub fn names(run: &Run, rows: &[u64]) -> anyhow::Result<Vec<String>> {
+    Ok(run.views(rows)?.into_iter().map(|row| row.record.to_string()).collect())
+}
+
+/// Outputs by their records, joined by `+`.
+pub fn outputs(run: &Run, named: &[Named]) -> anyhow::Result<Vec<String>> {
+    let mut all = Vec::with_capacity(named.len());
+    for one in named {
+        // A page of rows comes in the order of row numbers, a pair does not.
+        let mut parts = Vec::new();
+        for row in one.rows() {
+            parts.extend(names(run, &[row])?);
+        }
+        all.push(parts.join("+"));
+    }
+    Ok(all)
+}
+
+fn as_json(found: &Comparison, a: &Run, b: &Run) -> anyhow::Result<Value> {
+    let input = |i: u8| a.manifest().start.inputs[usize::from(i)].name.to_string();
+    let mut changes = Vec::new();
+    for change in &found.changes {
+        changes.push(json!({
+            "input": input(change.input),
+            "from": change.from.name(),
+            "to": change.to.name(),
+            "count": change.count,
+            "records": names(a, &change.rows)?,
+        }));
+    }
+    let (one, two) = (&found.outputs.only_in_a, &found.outputs.only_in_b);
+    Ok(json!({
+        "a": a.dir(),
+        "b": b.dir(),
+        "settings": found.settings,
+        "rows": found.rows,
+        "beyond": found.beyond,
+        "changes": changes,
+        "outputs": {
+            "same": found.outputs.same,
+            "changed": found.outputs.changed,
+            "changed_first": outputs(a, &found.outputs.changed_first)?,
+            "only_in_a": {
+                "pairs": one.pairs, "pads": one.pads, "examples": one.examples,
+                "first_pairs": outputs(a, &one.first_pairs)?,
+                "first_others": outputs(a, &one.first_others)?,
+            },
+            "only_in_b": {
+                "pairs": two.pairs, "pads": two.pads, "examples": two.examples,
+                "first_pairs": outputs(b, &two.first_pairs)?,
+                "first_others": outputs(b, &two.first_others)?,
+            },
+        },
+    }))
+}
+
+fn print(found: &Comparison, a: &Run, b: &Run, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(out, "a  {}\nb  {}", a.dir().display(), b.dir().display())?;
+    if found.settings.is_empty() {
+        writeln!(out, "\nsettings  the same")?;
+    } else {
+        writeln!(out, "\nsettings that differ")?;
+        for setting in &found.settings {
+            let (a, b) = (setting.a.as_deref(), setting.b.as_deref());
+            let (a, b) = (a.unwrap_or("–"), b.unwrap_or("–"));
+            writeln!(out, "  {:<52} {a} → {b}", setting.path)?;
+        }
+    }
+    writeln!(out, "\nverdicts  {} of {} rows changed", found.changed(), found.rows)?;
+    let start = a.manifest().start;
+    for change in &found.changes {
+        let name = &start.inputs[usize::from(change.input)].name;
+        writeln!(
+            out,
+            "  {:<16} {:>11} → {:<11} {:>9}  {}",
+            name,
+            change.from.name(),
+            change.to.name(),
+            change.count,
+            listed(&names(a, &change.rows)?, change.count)
+        )?;
+    }
+    if found.beyond > 0 {
+        writeln!(out, "  {} rows are in one run only: the other ended before them", found.beyond)?;
+    }
+    let of = &found.outputs;
+    writeln!(out, "\noutputs   {} the same", of.same)?;
+    for (side, run, label) in [(&of.only_in_a, a, "only in a"), (&of.only_in_b, b, "only in b")] {
+        if side.pairs > 0 {
+            let first = listed(&outputs(run, &side.first_pairs)?, side.pairs);
+            writeln!(out, "  {label:<10} {:>9} pairs     {first}", side.pairs)?;
+        }
+        let others = side.pads + side.examples;
+        if others > 0 {
+            let what = if side.examples > 0 { "examples" } else { "pads" };
+            let first = listed(&outputs(run, &side.first_others)?, others);
+            writeln!(out, "  {label:<10} {others:>9} {what:<9} {first}")?;
+        }
+    }
+    if of.changed > 0 {
+        let first = listed(&outputs(a, &of.changed_first)?, of.changed);
+        writeln!(out, "  changed    {:>9} examples  {first}", of.changed)?;
+    }
+    Ok(())
+}
+
+/// The first few, and that there are more.
+pub fn listed(first: &[String], count: u64) -> String {
+    let more = if count > first.len() as u64 { " …" } else { "" };
+    format!("{}{more}", first.join(" "))
+}
+
+/// Progress on a terminal's stderr, once something takes over a second.
+pub struct Meter {
+    what: &'static str,
+    began: std::time::Instant,
+    shown: Option<std::time::Instant>,
+}
+
+impl Meter {
+    pub fn new(what: &'static str) -> Self {
+        Self { what, began: std::time::Instant::now(), shown: None }
+    }
+
+    pub fn show(&mut self, done: u64, of: u64) {
+        use std::io::IsTerminal as _;
+        let recently = self.shown.is_some_and(|at| at.elapsed().as_millis() < 250);
+        if recently || self.began.elapsed().as_secs() < 1 || !std::io::stderr().is_terminal() {
+            return;
+        }
+        self.shown = Some(std::time::Instant::now());
+        // stderr may be gone; the answer on stdout still counts.
+        let percent = done * 100 / of.max(1);
+        let _ = write!(std::io::stderr(), "\r{}: {percent} %  ", self.what);
+    }
+
+    pub fn clear(&self) {
+        if self.shown.is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Every setting in which two runs differ: what explains that they do
+//! (2-architecture, "Two runs that differ are explained by inputs that differ").
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::run::{Run, RunState};
+
+/// A setting with two values; `None` where a run does not have it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SettingDiff {
+    /// A path of the pipeline, or what else a run depends on.
+    pub path: String,
+    pub a: Option<String>,
+    pub b: Option<String>,
+}
+
+pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
+    let (one, two) = (of_run(a), of_run(b));
+    let paths: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| one.get(*path) != two.get(*path))
+        .map(|path| SettingDiff {
+            path: path.clone(),
+            a: one.get(path).cloned(),
+            b: two.get(path).cloned(),
+        })
+        .collect()
+}
+
+fn of_run(run: &Run) -> BTreeMap<String, String> {
+    let manifest = run.manifest();
+    let mut all = BTreeMap::from([
+        ("at_end".to_owned(), manifest.start.at_end.clone()),
+        ("program".to_owned(), manifest.version.clone()),
+        ("seed".to_owned(), manifest.start.seed.to_string()),
+    ]);
+    if manifest.state != RunState::Done {
+        all.insert("ended".to_owned(), format!("{:?}", manifest.state).to_lowercase());
+    }
+    // The canonical form spells every default out.
+    let toml = run.pipeline().to_toml();
+    if let Ok(table) = toml.parse::<toml::Table>() {
+        flatten("", &toml::Value::Table(table), &mut all);
+    }
+    all
+}
+
+fn flatten(path: &str, value: &toml::Value, all: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, all);
+            }
+        }
+        toml::Value::String(text) => {
+            all.insert(path.to_owned(), text.clone());
+        }
+        other => {
+            all.insert(path.to_owned(), other.to_string());
+        }
+    }
+}

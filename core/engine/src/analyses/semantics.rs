@@ -1,0 +1,174 @@
+//! One recording under all four semantics, each held against `clean`: what Flink
+//! SQL, the `DataStream` API and Kafka Streams would have done with these very
+//! records (3-semantics; 12-released-joins has their rules).
+//!
+//! What is compared are pairs and pads. Where an engine cannot express the
+//! pipeline as it stands, it is run as near to it as it can be, and what was
+//! changed is said; where that is impossible, it is refused with the reason.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::compare::{self, CompareError, Comparison, Progress};
+use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
+use crate::edges::recording::Recording;
+use crate::engine::{AtEnd, Control, Summary};
+use crate::operator::pipeline::{Kind, OutputTime, Pipeline, Semantics};
+use crate::operator::time::duration_setting;
+use crate::operator::verdict::Verdict;
+use crate::run::{Execute, Run, RunError, VerdictSet, execute};
+
+/// Why the comparison could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SemanticsError {
+    #[error(transparent)]
+    Pipeline(#[from] PipelineFileError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+}
+
+/// What is run, and where the runs go.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub pipeline: PathBuf,
+    /// `--set path=value`, in order.
+    pub sets: Vec<(String, String)>,
+    pub recording: Recording,
+    /// A folder that does not exist yet: one run in it for each semantics.
+    pub dir: PathBuf,
+    pub at_end: AtEnd,
+    pub memory: u64,
+    /// Differences of each kind that are named.
+    pub limit: usize,
+}
+
+/// What became of one semantics.
+#[derive(Debug)]
+pub enum Outcome {
+    Ran(Box<Ran>),
+    /// It cannot express this pipeline: why.
+    Refused(String),
+}
+
+/// A run under one semantics.
+#[derive(Debug)]
+pub struct Ran {
+    pub dir: PathBuf,
+    /// What was changed so that it could run.
+    pub notes: Vec<String>,
+    pub summary: Summary,
+    pub pairs: u64,
+    pub pads: u64,
+    pub late: u64,
+    pub expired: u64,
+    /// Against `clean`, which is `a`; of `clean` itself there is none.
+    pub against_clean: Option<Comparison>,
+}
+
+/// Overrides with which a semantics can run this pipeline, and what they change.
+struct Mapped {
+    sets: Vec<(String, String)>,
+    notes: Vec<String>,
+}
+
+fn map(pipeline: &Pipeline, semantics: Semantics) -> Mapped {
+    let mut mapped = Mapped { sets: Vec::new(), notes: Vec::new() };
+    let mut set = |path: &str, value: &str| mapped.sets.push((path.to_owned(), value.to_owned()));
+    let join = &pipeline.join;
+    let mut notes = Vec::new();
+    set("join.semantics", semantics.name());
+    set("join.kind", join.kind.name());
+    if pipeline.folds() {
+        set("examples.emit", "on-match");
+        notes.push("pairs are compared: nothing is folded into examples".to_owned());
+    }
+    if join.output_time == OutputTime::Primary && semantics != Semantics::Clean {
+        set("join.output_time", "larger");
+    }
+    if semantics == Semantics::FlinkDataStream && join.kind != Kind::Inner {
+        set("join.kind", "inner");
+        notes.push("DataStream has no outer interval join: run as inner".to_owned());
+    }
+    if semantics == Semantics::KafkaStreams && join.released.grace.is_none() {
+        let disorder = pipeline.inputs.iter().map(|i| i.watermark.max_out_of_orderness).max();
+        let grace = duration_setting(disorder.unwrap_or(0));
+        set("join.grace", &grace);
+        notes.push(format!("grace {grace}: the largest out-of-orderness, as none is set"));
+    }
+    mapped.notes = notes;
+    mapped
+}
+
+/// Runs all four, one after another, and compares. `began` is called before
+/// each, `progress` while runs are compared.
+///
+/// # Errors
+/// The pipeline is wrong whatever the semantics, a run failed, or it was
+/// cancelled.
+pub fn side_by_side(
+    spec: &Spec,
+    control: &Control,
+    cancel: &AtomicBool,
+    began: &mut dyn FnMut(Semantics),
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<(Semantics, Outcome)>, SemanticsError> {
+    let mut sets = spec.sets.clone();
+    sets.push(("join.semantics".to_owned(), "clean".to_owned()));
+    let pipeline = PipelineFile::open(&spec.pipeline, &sets)?.pipeline;
+    let mut clean: Option<Run> = None;
+    let mut outcomes = Vec::new();
+    for semantics in Semantics::ALL {
+        began(semantics);
+        let mapped = map(&pipeline, semantics);
+        let mut sets = spec.sets.clone();
+        sets.extend(mapped.sets);
+        let file = match PipelineFile::open(&spec.pipeline, &sets) {
+            Ok(file) => file,
+            Err(error) if semantics != Semantics::Clean => {
+                outcomes.push((semantics, Outcome::Refused(error.to_string())));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let dir = spec.dir.join(semantics.name());
+        let summary = run(spec, file, sets, &dir, control)?;
+        let opened = Run::open(&dir)?;
+        let [pairs, pads, _] = compare::count(&opened)?;
+        let of = |verdict| opened.count(VerdictSet::of(verdict));
+        let against_clean = clean
+            .as_ref()
+            .map(|clean| compare::compare(clean, &opened, spec.limit, cancel, progress))
+            .transpose()?;
+        outcomes.push((
+            semantics,
+            Outcome::Ran(Box::new(Ran {
+                dir,
+                notes: mapped.notes,
+                summary,
+                pairs,
+                pads,
+                late: of(Verdict::Late),
+                expired: of(Verdict::Expired),
+                against_clean,
+            })),
+        ));
+        clean.get_or_insert(opened);
+    }
+    Ok(outcomes)
+}
+
+fn run(
+    spec: &Spec,
+    file: PipelineFile,
+    sets: Vec<(String, String)>,
+    dir: &Path,
+    control: &Control,
+) -> Result<Summary, RunError> {
+    let mut execution = Execute::new(file, spec.recording.clone(), dir.to_owned());
+    execution.overrides = sets;
+    execution.at_end = spec.at_end;
+    execution.memory = spec.memory;
+    execute(execution, control)
+}

@@ -1,0 +1,81 @@
+//! The join behind the interface that every semantics has.
+
+use super::{KafkaStreams, StreamsError};
+use crate::join::{Effect, Operator, Watermarks};
+use crate::record::Arrival;
+use crate::state::{Delta, Row, StateError};
+
+use super::Now;
+
+impl From<StreamsError> for StateError {
+    fn from(error: StreamsError) -> Self {
+        match error {
+            StreamsError::State(error) => error,
+            StreamsError::InvalidTime { .. } => Self(error.to_string()),
+        }
+    }
+}
+
+impl Operator for KafkaStreams {
+    /// A record of any time, with or without key and value ([`super::marks`]);
+    /// Kafka Streams knows no late rows and no watermark.
+    fn row(
+        &mut self,
+        row: Row,
+        _late_by: Option<i64>,
+        _watermarks: Watermarks<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        if row.input != self.shared.inputs.left && row.input != self.shared.inputs.right {
+            return Err(StateError(format!(
+                "a row of input {}: Kafka Streams joins inputs {} and {} here",
+                row.input, self.shared.inputs.left, self.shared.inputs.right
+            )));
+        }
+        self.take(row, self.wall, out)?;
+        // Their verdicts say it.
+        self.shared.drops.clear();
+        Ok(())
+    }
+
+    fn advance(
+        &mut self,
+        _now: Arrival,
+        _watermarks: Watermarks<'_>,
+        _out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    fn clock(&mut self, now_ms: i64, at: Arrival, out: &mut Vec<Effect>) -> Result<(), StateError> {
+        self.wall = self.wall.max(now_ms);
+        self.tick(Now { wall: self.wall, arrival: at }, out)?;
+        self.shared.drops.clear();
+        Ok(())
+    }
+
+    fn near(&self, hashes: &[u64]) {
+        self.shared.rows.near(hashes);
+    }
+
+    fn take_delta(&mut self) -> Delta {
+        self.rows_delta()
+    }
+
+    fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {
+        rows.into_iter().try_for_each(|row| self.restore_row(row))
+    }
+
+    fn save(&self) -> Vec<u8> {
+        KafkaStreams::save(self)
+    }
+
+    fn load(&mut self, saved: &[u8]) -> Result<(), StateError> {
+        KafkaStreams::load(self, saved)
+    }
+
+    fn size(&self) -> (u64, u64) {
+        let tasks: usize = self.tasks.iter().flatten().map(|task| task.bytes()).sum();
+        (self.shared.rows.len() as u64, (self.shared.rows.bytes() + tasks) as u64)
+    }
+}
