@@ -275,67 +275,6 @@ impl App {
         }
     }
 
-    fn mark_range(&mut self, range: Option<ArrivalRange>) {
-        let len = self.cursor.len();
-        self.range.mark(range.and_then(|r| r.within(len)));
-    }
-
-    fn edit_bookmark(&mut self, id: Option<u64>) {
-        if self.cursor.len() == 0 {
-            return;
-        }
-        let there = match id {
-            Some(id) => self.bookmarks.get(id),
-            None => self.bookmarks.list().iter().find(|b| b.at == self.cursor.at()),
-        };
-        self.dialog = Some(Dialog::bookmark(there, self.cursor.at()));
-        // It would play away from what is written about.
-        self.cursor.go(self.cursor.at());
-    }
-
-    fn save_bookmarks(&self) {
-        if let Some(places) = &self.places {
-            self.bookmarks.save(places, &self.saver);
-        }
-    }
-
-    /// Reads the bookmarks of what is open; those of the same arrivals stay.
-    fn read_bookmarks(&mut self) {
-        let wanted = Numbering::of(&self.doc);
-        if self.bookmarks.numbering() == wanted.as_ref() {
-            return;
-        }
-        self.bookmarks = Bookmarks::of(wanted.clone());
-        self.range = RangeState::default();
-        let places = self.places.clone();
-        self.reading.ask(&self.jobs, wanted, move |wanted| {
-            Ok(Bookmarks::load(wanted.clone(), places.as_ref()))
-        });
-    }
-
-    fn take_bookmarks(&mut self) {
-        if !self.reading.is_open() {
-            return;
-        }
-        let Some(answer) = self.reading.answer() else { return };
-        if answer.question.as_ref() != self.bookmarks.numbering() {
-            return;
-        }
-        match &answer.result {
-            Ok((read, problem)) => {
-                if let Some(problem) = problem {
-                    self.errors.add("Reading the bookmarks", problem);
-                }
-                // What was added meanwhile stays.
-                let added = std::mem::replace(&mut self.bookmarks, read.clone());
-                for bookmark in added.list() {
-                    self.bookmarks.add(bookmark.at, &bookmark.note);
-                }
-            }
-            Err(error) => self.errors.add("Reading the bookmarks", error),
-        }
-    }
-
     fn open(&mut self, path: PathBuf) {
         self.dialog = None;
         self.left = None;
@@ -384,10 +323,6 @@ impl App {
                 }
             }
             self.opening.go_on(&self.jobs, self.settings.cache_bytes());
-        }
-        self.take_bookmarks();
-        for (path, error) in self.saver.failed() {
-            self.errors.add(format!("Saving {}", path.display()), error);
         }
         self.take_bookmarks();
         for (path, error) in self.saver.failed() {
