@@ -586,7 +586,7 @@ fn paint_row(
 /// Parts of a whole side by side, told apart by how bright they are and by
 /// gaps; gives the room that they and their ground take.
 fn bars(painter: &egui::Painter, at: Rect, parts: &[f32; 3], t: &Tokens) -> f32 {
-    let room = (at.width() * 0.6).max(0.0);
+    let room = (at.width() * 0.5).max(0.0);
     let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third];
     let mut x = at.left();
     for (part, ink) in parts.iter().zip(inks) {

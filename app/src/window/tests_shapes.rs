@@ -133,9 +133,8 @@ fn one_key_with_a_million_rows_is_found_and_explained() {
     ask(&mut h, Command::SelectRecord("engagements[0]@0".parse().unwrap()));
     let links = h.get_all_by_role(Role::Link).count();
     assert!(links > 0 && links < 400, "{links} links");
-    let more = h.query_all_by_label_contains("more").next().unwrap();
-    let more = more.accesskit_node().label().or(more.accesskit_node().value()).unwrap();
-    assert!(more.contains("999,"), "the others are counted: {more}");
+    // The candidates that are not listed are counted.
+    assert!(h.query_all_by_label_contains("and 999,").next().is_some());
     ask(&mut h, Command::Search("7".to_owned()));
     assert!(h.query_all_by_label_contains("1,000,001").next().is_some());
     ask(&mut h, Command::Search(String::new()));

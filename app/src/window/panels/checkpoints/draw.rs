@@ -26,7 +26,7 @@ const COLUMNS: [Column; 9] = [
     column("Rows in state", 88.0, Align::Max),
     column("State", 64.0, Align::Max),
     column("Written", 64.0, Align::Max),
-    column("Delta · snapshot · sync", 0.0, Align::Min),
+    column("Delta · snapshot · sync, ms", 0.0, Align::Min),
     column("Took", 60.0, Align::Max),
     column("Kept", 48.0, Align::Min),
 ];
@@ -174,7 +174,7 @@ fn cells(
             Cell::Mono(bytes(c.written_bytes)),
             Cell::Parts {
                 parts: phases.map(|ms| ms as f32 / longest),
-                text: format!("{} · {} · {} ms", phases[0], phases[1], phases[2]),
+                text: format!("{} · {} · {}", phases[0], phases[1], phases[2]),
             },
             Cell::Mono(format!("{} ms", took(c))),
             Cell::Words(kept_word.to_owned()),

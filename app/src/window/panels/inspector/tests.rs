@@ -46,6 +46,7 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
     // A view that an engagement's arrival decided.
     let joined = all
         .iter()
+        .rev()
         .find(|r| {
             r.verdict == Verdict::Joined
                 && r.cause.is_some_and(|c| c != r.arrival)
