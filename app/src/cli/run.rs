@@ -26,6 +26,10 @@ use super::{Answer, interrupt};
 const FAR_AHEAD: i64 = 60_000;
 
 /// Runs a pipeline over a recording: joins it and keeps a verdict for every record
+///
+/// The pipeline's join.semantics says whose rules the join follows: clean,
+/// flink-sql (Flink 2.3.0), flink-datastream (Flink 2.3.0) or kafka-streams
+/// (Kafka Streams 4.3.1).
 #[derive(Args)]
 #[command(after_help = "Examples:
   joinscope run pipeline.toml --recording feed.mcap

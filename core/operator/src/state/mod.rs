@@ -31,6 +31,8 @@ pub struct Row {
     /// In a pair already.
     pub matched: bool,
     /// Corrections given out so far for this primary row (`early-and-correct`).
+    /// In `flink-sql`, which gives none: bit 0, it carries the cleanup timer of
+    /// its key and side; bit 1, it is gone and only that timer is left of it.
     pub corrections: u32,
     /// What has been folded into this primary row, in the order in which it was.
     pub folded: Vec<Folded>,

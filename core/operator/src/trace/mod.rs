@@ -32,7 +32,7 @@ pub enum TraceError {
     State(#[from] StateError),
     /// The released engine's job would fail here. [`Traces`] never gives it:
     /// it writes an `error` line and skips the rest of the trace.
-    #[error("the job would fail: {0}")]
+    #[error("{0}")]
     Job(String),
 }
 

@@ -46,3 +46,13 @@ pub fn show(trace: &Trace, ours: &Given, theirs: &Given) -> String {
         block(theirs)
     )
 }
+/// The pairs and pads of what was given, sorted: `(left, right)`.
+pub fn pairs(given: &Given) -> Vec<(String, String)> {
+    let mut pairs: Vec<_> = given
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?.get("out").cloned())
+        .map(|out| (out["l"].to_string(), out["r"].to_string()))
+        .collect();
+    pairs.sort();
+    pairs
+}

@@ -169,7 +169,7 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
     let mut held: BTreeMap<Due, Row> = BTreeMap::new();
     for (i, (event, expected)) in events.iter().zip(expect(pipeline, events)).enumerate() {
         if way.checkpoints.contains(&i) {
-            let Delta { upserts, removed } = clean.take_delta();
+            let Delta { upserts, removed, .. } = clean.take_delta();
             assert!(upserts.is_sorted_by_key(|(due, _)| *due) && removed.is_sorted());
             for due in removed {
                 assert!(held.remove(&due).is_some(), "{due:?} was in no checkpoint");

@@ -17,6 +17,53 @@ use crate::state::memory::timed::{Firing, Reach, SidePlan, Timed};
 use crate::state::{Delta, Due, Row, StateError};
 use crate::verdict::Verdict;
 
+/// What a subtask has for all of its keys (rule B2).
+#[derive(Clone, Copy, Debug, Default)]
+struct Subtask {
+    /// `exp` of the left and of the right cache.
+    expiration: [i64; 2],
+    /// The arrival at which it was last assigned: a subtask may have moved to
+    /// another shard, and the latest word is good.
+    at: Option<Arrival>,
+}
+
+/// Bytes that a subtask is saved in.
+const SAVED: usize = 26;
+
+impl Subtask {
+    #[inline]
+    fn assign(&mut self, side: usize, expiration: i64, at: Arrival) {
+        self.expiration[side] = expiration;
+        self.at = Some(at);
+    }
+
+    fn save(&self, number: u16) -> [u8; SAVED] {
+        let mut bytes = [0; SAVED];
+        let [left, right] = self.expiration;
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        let fields = [self.at.unwrap_or(0) as i64, left, right];
+        for (place, field) in bytes[2..].chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&field.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn load(bytes: &[u8; SAVED]) -> (u16, Self) {
+        let [a, b, fields @ ..] = bytes;
+        let (fields, _) = fields.as_chunks::<8>();
+        let field = |i: usize| fields.get(i).map_or(0, |field| i64::from_be_bytes(*field));
+        let subtask = Self { expiration: [field(1), field(2)], at: Some(field(0) as Arrival) };
+        (u16::from_be_bytes([*a, *b]), subtask)
+    }
+}
+
+fn damaged() -> StateError {
+    StateError(
+        "the checkpoint's expiration times are not those of this parallelism, or damaged; restore an earlier one"
+            .to_owned(),
+    )
+}
+
 /// The `flink-sql` join over the rows of one shard, left rows being those of
 /// the primary input.
 pub struct FlinkSql {
@@ -26,8 +73,8 @@ pub struct FlinkSql {
     size: [i64; 2],
     /// Whether a row without a match is put out with nulls.
     pads: [bool; 2],
-    /// By subtask, `exp` of the left and of the right cache (rule B2).
-    expiration: Vec<[i64; 2]>,
+    /// By subtask.
+    subtasks: Vec<Subtask>,
     state: Timed,
     found: Vec<SlotId>,
     firing: Vec<Firing>,
@@ -52,7 +99,7 @@ impl FlinkSql {
             },
             size,
             pads: [settings.kind.pads_primary(), settings.kind.pads_secondary()],
-            expiration: vec![[0; 2]; usize::from(settings.parallelism.max(1))],
+            subtasks: vec![Subtask::default(); usize::from(settings.parallelism.max(1))],
             state: Timed::new(
                 settings.shifts(timer[0], timer[1]),
                 span.saturating_add(settings.disorder),
@@ -98,7 +145,7 @@ impl FlinkSql {
             let slot = self.state.get(id);
             let other = slot.reference();
             let expired = other.time <= reach.expired;
-            let (mut other_matched, null) = (slot.matched(), slot.key.is_null());
+            let (other_matched, null) = (slot.matched(), slot.key.is_null());
             if reach.in_range(other.time) {
                 out.push(self.settings.pair(side, own, other));
                 // An expired row that is still held is joined once more.
@@ -106,14 +153,16 @@ impl FlinkSql {
                 if !other_matched {
                     out.push(joined(&other, &own, reason));
                     self.state.set_matched(id);
-                    other_matched = true;
+                }
+                if expired {
+                    self.state.remove(id);
+                    out.push(Effect::Removed { row: other.row });
                 }
                 if !std::mem::replace(&mut matched, true) {
                     let reason = if kept { reason } else { Reason::NotKept };
                     out.push(joined(&own, &other, reason));
                 }
-            }
-            if expired {
+            } else if expired {
                 if !other_matched {
                     self.unmatched((1 - side, null), other, None, own.arrival, out);
                 }
@@ -162,12 +211,12 @@ impl FlinkSql {
         let expired = [1, 0].map(|side| self.cutoff(side, time));
         self.state.look(firing, expired, &mut self.plan);
         let subtask =
-            if self.expiration.len() > 1 { self.keys.subtask(&self.state.key(firing)) } else { 0 };
+            if self.subtasks.len() > 1 { self.keys.subtask(&self.state.key(firing)) } else { 0 };
         for (at, side) in [1, 0].into_iter().enumerate() {
             if !self.plan[at].fires() {
                 continue;
             }
-            self.expiration[usize::from(subtask)][side] = expired[at];
+            self.subtasks[usize::from(subtask)].assign(side, expired[at], now);
             for &id in &self.plan[at].gone {
                 let slot = self.state.get(id);
                 let row = slot.reference();
@@ -220,9 +269,9 @@ impl Operator for FlinkSql {
         let kept = now < hi;
         let own = Ref::from(&row);
         let subtask = usize::from(self.keys.subtask(&row.key));
-        if self.expiration[subtask][other] < hi {
+        if self.subtasks[subtask].expiration[other] < hi {
             let expired = self.cutoff(other, now);
-            self.expiration[subtask][other] = expired;
+            self.subtasks[subtask].assign(other, expired, own.arrival);
             let mut reach = Reach { lo: row.time.wrapping_sub(self.size[other]), hi, expired };
             if row.key.is_null() {
                 // Rule B14: it finds nothing, but clears up.
@@ -285,6 +334,24 @@ impl Operator for FlinkSql {
 
     fn take_delta(&mut self) -> Delta {
         self.state.take_delta()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let subtasks = self.subtasks.iter().enumerate().filter(|(_, subtask)| subtask.at.is_some());
+        subtasks.flat_map(|(number, subtask)| subtask.save(number as u16)).collect()
+    }
+
+    /// Takes what several shards saved, one after another, in any order.
+    fn load(&mut self, saved: &[u8]) -> Result<(), StateError> {
+        let (subtasks, rest) = saved.as_chunks::<SAVED>();
+        for (number, subtask) in subtasks.iter().map(Subtask::load) {
+            match self.subtasks.get_mut(usize::from(number)) {
+                Some(known) if known.at <= subtask.at => *known = subtask,
+                Some(_) => {}
+                None => return Err(damaged()),
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { Err(damaged()) }
     }
 
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {

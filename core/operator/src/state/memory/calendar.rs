@@ -76,6 +76,14 @@ impl Calendar {
         due(time, shift, self.wraps)
     }
 
+    /// Under which time a checkpoint holds a row: below no watermark at which
+    /// it is still here, as those are dropped. A timer at the watermark waits
+    /// for the next one.
+    #[inline]
+    pub fn name(&self, input: u8, time: i64) -> i64 {
+        if self.wraps { self.timer(input, time) } else { self.due(input, time) }
+    }
+
     /// When the timer of a row goes off, where times wrap.
     pub fn timer(&self, input: u8, time: i64) -> i64 {
         time.wrapping_add(self.shifts.get(input as usize).copied().unwrap_or(0))

@@ -141,7 +141,7 @@ impl Memory {
     /// Takes the row out of a slot.
     fn remove(&mut self, id: SlotId, tag: u32) -> Slot {
         let calendar = &self.calendar;
-        self.rows.remove(id, tag, |slot| calendar.due(slot.input, slot.time))
+        self.rows.remove(id, tag, |slot| calendar.name(slot.input, slot.time))
     }
 
     /// Whether [`Memory::pop_due`] may give a row: one comparison.
@@ -189,6 +189,6 @@ impl Memory {
     /// What changed since the last call.
     pub fn take_delta(&mut self) -> Delta {
         let calendar = &self.calendar;
-        self.rows.take_delta(|slot| calendar.due(slot.input, slot.time))
+        self.rows.take_delta(|slot| calendar.name(slot.input, slot.time))
     }
 }

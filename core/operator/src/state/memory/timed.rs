@@ -16,6 +16,12 @@ use super::rows::Rows;
 use super::slot::{GHOST, NIL, Slot, SlotId, TIMED};
 use crate::key::Key;
 use crate::pipeline::InputIndex;
+use crate::record::Arrival;
+
+/// Under which time a checkpoint holds every row: what has expired may rest for
+/// any time until a timer comes by, and a checkpoint drops what is below the
+/// watermark.
+const NAME: i64 = i64::MAX;
 
 /// Times of one side of a key: `lo <= time <= hi`, or `time <= expired`.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +99,6 @@ impl SidePlan {
 pub struct Timed {
     rows: Rows,
     calendar: Calendar,
-    ghosts: usize,
     /// Timers that are not of the other input's time (rule A6: they are a set).
     timers: usize,
     /// The next timer, where it was looked at already.
@@ -108,17 +113,17 @@ impl Timed {
         Self {
             rows: Rows::new(),
             calendar: Calendar::of_flink(shifts, span),
-            ghosts: 0,
             timers: 0,
             next: None,
         }
     }
 
-    /// Rows that rest here, and the bytes that they and the timers take.
+    /// Rows that rest here, with the timers that are left of one, and the bytes
+    /// that they take.
     #[must_use]
     pub fn size(&self) -> (u64, u64) {
-        let rows = self.rows.slab.len() - self.ghosts;
-        (rows as u64, (self.rows.bytes() + self.calendar.bytes()) as u64)
+        let bytes = self.rows.bytes() + self.calendar.bytes();
+        (self.rows.slab.len() as u64, bytes as u64)
     }
 
     /// Timers registered: one for each key and time.
@@ -228,7 +233,6 @@ impl Timed {
         let [_, others] = found.map_or([None; 2], |found| self.timed(found, [input, other]));
         let (id, tag) = self.rows.place(row, true)?;
         let slot = self.rows.slab.get(id);
-        self.ghosts += usize::from(slot.ghost());
         if slot.timed() {
             self.register(id, tag, (input, time, arrival), others);
         }
@@ -240,7 +244,7 @@ impl Timed {
         &mut self,
         id: SlotId,
         tag: u32,
-        (input, time, arrival): (InputIndex, i64, u64),
+        (input, time, arrival): (InputIndex, i64, Arrival),
         others: Option<SlotId>,
     ) {
         let at = self.calendar.timer(input, time);
@@ -261,7 +265,6 @@ impl Timed {
         let slot = self.rows.slab.get(id);
         if slot.timed() {
             self.rows.change(id).corrections |= GHOST;
-            self.ghosts += 1;
             return;
         }
         let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
@@ -270,8 +273,7 @@ impl Timed {
 
     #[inline]
     fn take(&mut self, id: SlotId, tag: u32) {
-        let calendar = &self.calendar;
-        self.rows.remove(id, tag, |slot| calendar.due(slot.input, slot.time));
+        self.rows.remove(id, tag, |_| NAME);
     }
 
     /// Whether [`Timed::fire`] may give a timer: one comparison.
@@ -408,7 +410,6 @@ impl Timed {
         for side in plan {
             let Some(timed) = side.timed else { continue };
             if self.get(timed).ghost() {
-                self.ghosts -= 1;
                 self.take(timed, firing.tag);
             }
             for &id in side.gone.iter().chain(&side.lost) {
@@ -426,8 +427,7 @@ impl Timed {
 
     /// What changed since the last call.
     pub fn take_delta(&mut self) -> Delta {
-        let calendar = &self.calendar;
-        self.rows.take_delta(|slot| calendar.due(slot.input, slot.time))
+        self.rows.take_delta(|_| NAME)
     }
 }
 

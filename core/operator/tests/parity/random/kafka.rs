@@ -46,7 +46,9 @@ pub fn trace(kind: &str, dice: &mut Dice) -> Trace {
         let key = keys.one(dice);
         let key = (!dice.chance(theme.null_keys)).then_some(key);
         let null_value = dice.chance(theme.null_values);
-        story.row(side, key, Some(time), null_value);
+        // A record without a timestamp is one that is invalid.
+        let time = (time >= 0 || dice.chance(80)).then_some(time);
+        story.row(side, key, time, null_value);
     }
     story.trace(spec, dice)
 }

@@ -11,6 +11,7 @@ import java.time.Instant;
 import java.util.Properties;
 import joinscope.parity.Join;
 import joinscope.parity.Lines;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -150,8 +151,9 @@ final class StreamJoin implements Join {
         String id = row.get("id").asText();
         byte[] key = row.get("key").isNull() ? null : row.get("key").asText().getBytes(UTF_8);
         byte[] value = row.path("null_value").asBoolean() ? null : id.getBytes(UTF_8);
+        long time = row.get("ts").isNull() ? ConsumerRecord.NO_TIMESTAMP : row.get("ts").longValue();
         try {
-            PIPE.invoke(driver, side, row.get("ts").longValue(), key, value, Dropped.name(side, id));
+            PIPE.invoke(driver, side, time, key, value, Dropped.name(side, id));
         } catch (InvocationTargetException e) {
             throw e.getCause() instanceof Exception cause ? cause : e;
         }

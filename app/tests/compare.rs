@@ -1,0 +1,100 @@
+//! `joinscope diff` and `joinscope semantics` on the shipped sample.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn joinscope(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_joinscope")).args(args).output().unwrap()
+}
+
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-data/feed").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+fn json(out: &Output) -> Value {
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
+}
+
+#[test]
+fn two_runs_are_held_against_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (a, b) = (path("a"), path("b"));
+    let (pipeline, recording) = (sample("feed.toml"), sample("feed.mcap"));
+    let run = |out: &str, more: &[&str]| {
+        let mut args = vec!["run", &pipeline, "--recording", &recording, "--out", out];
+        args.extend(more);
+        let ran = joinscope(&args);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    run(&a, &[]);
+    run(&b, &["--set", "inputs.engagements.watermark.idle_timeout=6m"]);
+
+    let same = joinscope(&["diff", &a, &a, "--json"]);
+    assert_eq!(same.status.code(), Some(0));
+    assert_eq!(json(&same)["changes"], Value::Array(Vec::new()));
+
+    let told = joinscope(&["diff", &a, &b, "--json", "--limit", "2"]);
+    assert_eq!(told.status.code(), Some(1));
+    let found = json(&told);
+    assert_eq!(found["settings"].as_array().unwrap().len(), 1, "{found}");
+    let changes = found["changes"].as_array().unwrap();
+    let rescued = changes
+        .iter()
+        .find(|c| c["input"] == "engagements" && c["from"] == "late" && c["to"] == "joined")
+        .unwrap_or_else(|| panic!("{found}"));
+    let records = rescued["records"].as_array().unwrap();
+    assert!(rescued["count"].as_u64().unwrap() > 100 && records.len() == 2);
+    // The record that is named says so in both runs.
+    let record = records[0].as_str().unwrap();
+    for (run, verdict) in [(&a, "late"), (&b, "joined")] {
+        let told = joinscope(&["explain", run, record, "--json"]);
+        assert_eq!(json(&told)["verdict"], verdict, "{record}");
+    }
+    let text = String::from_utf8(joinscope(&["diff", &a, &b]).stdout).unwrap();
+    assert!(text.contains("inputs.engagements.watermark.idle_timeout"), "{text}");
+}
+
+#[test]
+fn four_semantics_stand_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("four");
+    let (pipeline, recording) = (sample("feed.toml"), sample("feed.mcap"));
+    let args = ["semantics", &pipeline, "--recording", &recording, "--json", "--out"];
+    let args: Vec<&str> = args.into_iter().chain([out.to_str().unwrap()]).collect();
+    let told = joinscope(&args);
+    assert_eq!(told.status.code(), Some(1), "{}", String::from_utf8_lossy(&told.stderr));
+    let found = json(&told);
+    let clean = &found["clean"];
+    let of = |value: &Value, field: &str| value[field].as_u64().unwrap();
+    for name in ["flink-sql", "flink-datastream", "kafka-streams"] {
+        let one = &found[name];
+        assert!(one["release"].is_string(), "{one}");
+        let sides = |kind: &str| (of(&one["missing"], kind), of(&one["extra"], kind));
+        for kind in ["pairs", "pads"] {
+            let (missing, extra) = sides(kind);
+            assert_eq!(of(clean, kind) - missing + extra, of(one, kind), "{name} {kind}");
+        }
+        // Each count opens its records: the first extra pair is in that run.
+        let run = one["run"].as_str().unwrap();
+        if let Some(pair) = one["extra"]["first_pairs"].as_array().unwrap().first() {
+            let (view, engagement) = pair.as_str().unwrap().split_once('+').unwrap();
+            let told = json(&joinscope(&["explain", run, engagement, "--json"]));
+            assert_eq!(told["verdict"], "joined", "{told}");
+            let candidates = told["candidates"].to_string();
+            assert!(candidates.contains(view), "{candidates}");
+        }
+    }
+    // Flink SQL drops nothing for being late; DataStream drops what clean drops.
+    assert_eq!(of(&found["flink-sql"], "late"), 0);
+    assert_eq!(of(&found["flink-datastream"], "late"), of(clean, "late"));
+    assert!(of(&found["flink-sql"], "pairs") > of(clean, "pairs"));
+    let again = joinscope(&args);
+    assert_eq!(again.status.code(), Some(2), "its folder exists");
+}
