@@ -317,7 +317,10 @@ impl Writer {
     pub fn finish(mut self, state: RunState, end: RunEnd) -> Result<()> {
         let closed = self.close();
         self.manifest.state = state;
-        self.manifest.end = Some(end);
+        // To the millisecond: more digits are not read back as they were
+        // written, and the manifest's checksum would not hold.
+        let seconds = (end.seconds * 1e3).round() / 1e3;
+        self.manifest.end = Some(RunEnd { seconds, ..end });
         let synced = self.sync();
         closed.and(synced)
     }
