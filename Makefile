@@ -38,10 +38,12 @@ test: packages-test
 	cargo build --workspace --all-targets
 	scripts/test.sh
 
-# 100,000 random traces of each released join and kind, against the releases' own classes.
+# 100,000 random traces of each released join and kind against the releases' own
+# classes; then a real Flink SQL job over a real Kafka.
 parity: packages-test
 	JOINSCOPE_JIT=4 JOINSCOPE_PARITY_TRACES=$${JOINSCOPE_PARITY_TRACES:-100000} \
 	cargo test --manifest-path core/operator/Cargo.toml --test parity -- --nocapture
+	cargo test --manifest-path core/operator/Cargo.toml --test chain -- --ignored --nocapture
 
 lint:
 	cargo fmt --all --check

@@ -7,6 +7,7 @@ use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::{App, Seek};
+use super::axis::Scale;
 use super::bookmarks::{Bookmarks, Numbering};
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
@@ -131,8 +132,11 @@ impl App {
             Command::TogglePlay => self.cursor.toggle_play(),
             Command::Zone(zone) => self.set(|s| s.zone = zone),
             Command::Speed(speed) => self.cursor.speed = speed,
-            Command::Scale(scale) => (self.scale, self.event_time) = (scale, false),
-            Command::EventTimeClock => self.event_time = self.doc.run.is_some(),
+            Command::Scale(scale) => {
+                (self.scale, self.event_time) = (scale, scale == Scale::EventTime);
+            }
+            Command::EventTimeClock if self.doc.run.is_none() => {}
+            Command::EventTimeClock => (self.scale, self.event_time) = (Scale::EventTime, true),
             Command::Next(set, direction) => self.seek_next(set, direction),
             Command::View(view) => self.view = view,
 
@@ -428,7 +432,9 @@ impl App {
         self.undo.expect();
         let doc_has_run = doc.run.is_some();
         self.doc = Doc { revision, ..doc };
-        self.event_time &= doc_has_run;
+        if self.event_time && !doc_has_run {
+            (self.scale, self.event_time) = (Scale::default(), false);
+        }
         self.panels = Panels::default();
         self.clock = ClockMap::default();
         self.strip.clear();

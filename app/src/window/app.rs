@@ -230,6 +230,13 @@ impl App {
         self.selection
     }
 
+    /// The row that the pointer is over.
+    #[cfg(test)]
+    #[must_use]
+    pub fn hovered(&self) -> Option<u64> {
+        self.hover
+    }
+
     /// One frame without drawing: answers come in, time passes.
     pub fn logic(&mut self, ctx: &Context) {
         self.take_answers();

@@ -19,16 +19,20 @@ pub enum Scale {
     /// Arrival time; equal times share a pixel.
     #[default]
     ArrivalTime,
+    /// Event time: an arrival stands where the join's event-time watermark was,
+    /// a record, where it is shown by itself, at its own time.
+    EventTime,
 }
 
 impl Scale {
-    pub const ALL: [Self; 2] = [Self::Arrival, Self::ArrivalTime];
+    pub const ALL: [Self; 3] = [Self::Arrival, Self::ArrivalTime, Self::EventTime];
 
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Arrival => "arrival",
             Self::ArrivalTime => "arrival time",
+            Self::EventTime => "event time",
         }
     }
 }
@@ -55,8 +59,21 @@ impl Axis {
         left: f32,
         width: f32,
     ) -> Self {
+        // Without an event-time watermark there is nowhere to stand on its scale.
+        let scale = match scale {
+            Scale::EventTime if !clock.has_event_time() => Scale::ArrivalTime,
+            scale => scale,
+        };
         let (from, to) = match scale {
             Scale::Arrival => (view.0 as i64, view.1 as i64),
+            Scale::EventTime => {
+                let (from, to) = (clock.event_time(view.0 as f64), clock.event_time(view.1 as f64));
+                let slack = clock.slack();
+                (
+                    (from.floor() as i64).saturating_sub(slack),
+                    (to.ceil() as i64).saturating_add(slack),
+                )
+            }
             Scale::ArrivalTime => {
                 (clock.time(view.0 as f64).floor() as i64, clock.time(view.1 as f64).ceil() as i64)
             }
@@ -70,6 +87,7 @@ impl Axis {
         let axis = match self.scale {
             Scale::Arrival => RunAxis::Arrival,
             Scale::ArrivalTime => RunAxis::ArrivalTime,
+            Scale::EventTime => RunAxis::EventTime,
         };
         Range { axis, from: self.from, to: self.to.saturating_add(1) }
     }
@@ -91,6 +109,7 @@ impl Axis {
         match self.scale {
             Scale::Arrival => self.x(arrival as i64),
             Scale::ArrivalTime => self.x(clock.time(arrival as f64).round() as i64),
+            Scale::EventTime => self.x(clock.event_time(arrival as f64).round() as i64),
         }
     }
 
@@ -109,6 +128,7 @@ impl Axis {
         match self.scale {
             Scale::Arrival => value,
             Scale::ArrivalTime => clock.arrival(value),
+            Scale::EventTime => clock.arrival_of_event(value),
         }
     }
 
@@ -119,6 +139,7 @@ impl Axis {
         match self.scale {
             Scale::Arrival => value.max(0) as u64,
             Scale::ArrivalTime => clock.arrival(value as f64).round().max(0.0) as u64,
+            Scale::EventTime => clock.arrival_of_event(value as f64).round().max(0.0) as u64,
         }
     }
 }
@@ -170,6 +191,19 @@ mod tests {
         assert_eq!(axis.value(80.0), from + 7);
         let wide = Axis { from: i64::MIN, to: i64::MAX, ..axis };
         assert!((wide.x(0) - 510.0).abs() < 1e-2);
+    }
+
+    #[test]
+    fn on_event_time_an_arrival_stands_at_the_watermark_with_room_for_the_rest() {
+        let clock = ClockMap::new(vec![(0, 0), (99, 1_000)]);
+        let none = Axis::new(Scale::EventTime, (0, 99), &clock, 0.0, 100.0);
+        assert_eq!(none.scale, Scale::ArrivalTime);
+        let clock = clock.with_event_time(vec![(10, 5_000), (99, 9_000)], 500);
+        let axis = Axis::new(Scale::EventTime, (0, 99), &clock, 0.0, 500.0);
+        assert_eq!((axis.from, axis.to), (4_500, 9_500));
+        assert!((axis.x_of(99, &clock) - 450.0).abs() < 1e-3);
+        assert_eq!(axis.arrival(450.0, &clock), 99);
+        assert_eq!(axis.arrival(0.0, &clock), 10, "before it there was none");
     }
 
     #[test]

@@ -62,13 +62,58 @@ const LONGEST_GAP: f64 = 2.0;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClockMap {
     points: Arc<[(Arrival, i64)]>,
+    /// The join's event-time watermark at arrivals, ms, where there is one.
+    event: Arc<[(Arrival, i64)]>,
+    /// How far records may stand from it: the largest out-of-orderness, ms.
+    slack: i64,
 }
 
 impl ClockMap {
     /// `points` in order of arrival, times not going back.
     #[must_use]
     pub fn new(points: Vec<(Arrival, i64)>) -> Self {
-        Self { points: points.into() }
+        Self { points: points.into(), ..Self::default() }
+    }
+
+    /// With the join's event-time watermark as a second clock, in order of
+    /// arrival and never going back.
+    #[must_use]
+    pub fn with_event_time(self, event: Vec<(Arrival, i64)>, slack: i64) -> Self {
+        Self { event: event.into(), slack: slack.max(0), ..self }
+    }
+
+    /// Whether there is an event-time watermark at all.
+    #[must_use]
+    pub fn has_event_time(&self) -> bool {
+        !self.event.is_empty()
+    }
+
+    #[must_use]
+    pub fn slack(&self) -> i64 {
+        self.slack
+    }
+
+    /// The join's event-time watermark at an arrival, ms.
+    #[must_use]
+    pub fn event_time(&self, arrival: f64) -> f64 {
+        between(&self.event, arrival, |p| p.0 as f64, |p| p.1 as f64)
+    }
+
+    /// The arrival at which the join's event-time watermark had come so far.
+    #[must_use]
+    pub fn arrival_of_event(&self, ms: f64) -> f64 {
+        between(&self.event, ms, |p| p.1 as f64, |p| p.0 as f64)
+    }
+
+    /// The same clock with the points of one stretch of arrivals in place of
+    /// its own; both ends of the stretch are among them.
+    #[must_use]
+    pub fn refined(&self, stretch: &Self) -> Self {
+        Self {
+            points: patched(&self.points, &stretch.points).into(),
+            event: patched(&self.event, &stretch.event).into(),
+            slack: self.slack,
+        }
     }
 
     #[must_use]
@@ -92,6 +137,16 @@ impl ClockMap {
     pub fn arrival(&self, ms: f64) -> f64 {
         between(&self.points, ms, |p| p.1 as f64, |p| p.0 as f64)
     }
+}
+
+/// Points with those of a stretch in place of their own.
+fn patched(points: &[(Arrival, i64)], stretch: &[(Arrival, i64)]) -> Vec<(Arrival, i64)> {
+    let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else {
+        return points.to_vec();
+    };
+    let before = points.partition_point(|p| p.0 < first.0);
+    let after = points.partition_point(|p| p.0 <= last.0);
+    [&points[..before], stretch, &points[after..]].concat()
 }
 
 /// Interpolates `to` at the place where `from` is `at`.
@@ -332,6 +387,16 @@ mod tests {
         c.toggle_play();
         assert!(c.advance(1.0, &ClockMap::default()) && c.advance(1.0, &ClockMap::default()));
         assert_eq!(c.at(), 98, "also where the range ends with the run");
+    }
+
+    #[test]
+    fn a_refined_clock_is_exact_within_the_stretch() {
+        let clock = ClockMap::new(vec![(0, 0), (100, 1_000), (200, 2_000)]);
+        let fine = clock.refined(&ClockMap::new(vec![(90, 10), (95, 900), (110, 1_100)]));
+        assert!((fine.time(95.0) - 900.0).abs() < 1e-9);
+        assert!((fine.time(45.0) - 5.0).abs() < 1e-9);
+        assert!((fine.time(200.0) - 2_000.0).abs() < 1e-9);
+        assert_eq!(clock.refined(&ClockMap::default()), clock);
     }
 
     #[test]

@@ -24,7 +24,6 @@ pub struct Cx<'a> {
     pub selection: Option<Selection>,
     /// The marked range and what it is used for ([`super::range::chip`]).
     pub range: &'a RangeState,
-    #[allow(dead_code)] // until the time panels show them
     pub bookmarks: &'a Bookmarks,
     /// The row that the pointer is over in some panel, as of the last frame.
     pub hover: Option<u64>,

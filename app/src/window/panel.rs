@@ -16,8 +16,11 @@ use super::theme::fonts::icon;
 pub enum Panel {
     Sources,
     Watermarks,
+    Timeline,
     Records,
     Outputs,
+    Late,
+    Causality,
     State,
     Checkpoints,
     Inspector,
@@ -62,11 +65,14 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Sources,
         Self::Watermarks,
+        Self::Timeline,
         Self::Records,
         Self::Outputs,
+        Self::Late,
+        Self::Causality,
         Self::State,
         Self::Checkpoints,
         Self::Inspector,
@@ -90,6 +96,30 @@ impl Panel {
                 says: "Lines per partition, input and join; who holds the rest back",
                 needs: Needs::Run,
                 home: Home::Axis,
+            },
+            Self::Timeline => About {
+                name: "timeline",
+                title: "Timeline",
+                icon: icon::TIMELINE,
+                says: "How many records of which verdict came when, down to single ones",
+                needs: Needs::Run,
+                home: Home::Axis,
+            },
+            Self::Late => About {
+                name: "late",
+                title: "Late events",
+                icon: icon::LATE,
+                says: "How late records came, and how many would be at another out-of-orderness",
+                needs: Needs::Run,
+                home: Home::Tab,
+            },
+            Self::Causality => About {
+                name: "causality",
+                title: "Causality",
+                icon: icon::CAUSALITY,
+                says: "What led to what for the selection, and what came out of order",
+                needs: Needs::Run,
+                home: Home::Tab,
             },
             Self::Records => About {
                 name: "records",
@@ -196,7 +226,7 @@ mod tests {
             assert_eq!(panel.to_string().parse(), Ok(panel));
             assert_eq!(Panel::ALL.iter().filter(|p| p.title() == panel.title()).count(), 1);
         }
-        let error = "late".parse::<Panel>().unwrap_err();
+        let error = "lateness".parse::<Panel>().unwrap_err();
         assert!(error.contains("records, outputs"), "{error}");
     }
 

@@ -4,10 +4,13 @@
 //! By pointer: a press moves the cursor; a drag moves what is in sight, or the
 //! cursor where it was taken or where the whole run is in sight; the wheel
 //! zooms around the pointer, with Shift it moves; two presses show the whole
-//! run. By keyboard: arrows step, with Shift they move what is in sight; Page
+//! run. With Shift a drag marks a range, as one over the labels does. By keyboard: arrows step, with Shift they move what is in sight; Page
 //! steps further; Home and End; + and − zoom around the cursor; 0 shows all.
 
-use egui::{Align2, CursorIcon, Key, Modifiers, Painter, Rect, Response, Stroke, Ui, pos2};
+use egui::{
+    Align2, CursorIcon, Key, Modifiers, Painter, Rect, Response, Role, Sense, Shape, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
+};
 
 use super::axis::{Axis, Scale, moved, zoomed};
 use super::command::Command;
@@ -20,6 +23,8 @@ use super::times::{count_step, tick_step};
 pub const HEIGHT: f32 = 24.0;
 /// Between the middles of two labels, points.
 const APART: f32 = 110.0;
+/// Bookmarks painted at most: more would be one beside the other.
+const MARKS: usize = 500;
 /// So near to the cursor's line a drag takes it, points.
 const NEAR: f32 = 5.0;
 
@@ -30,7 +35,7 @@ pub fn ticks(cx: &Cx<'_>, axis: &Axis) -> Vec<(f32, String)> {
     let least = span as f64 * f64::from(APART / axis.width);
     let step = match axis.scale {
         Scale::Arrival => count_step(least) as i64,
-        Scale::ArrivalTime => tick_step(least.ceil() as i64),
+        Scale::ArrivalTime | Scale::EventTime => tick_step(least.ceil() as i64),
     }
     .max(1);
     let first = axis.from.div_euclid(step).saturating_mul(step);
@@ -41,7 +46,7 @@ pub fn ticks(cx: &Cx<'_>, axis: &Axis) -> Vec<(f32, String)> {
         .map(|v| {
             let label = match axis.scale {
                 Scale::Arrival => thousands(v.max(0) as u64),
-                Scale::ArrivalTime => cx.times.tick(v, step),
+                Scale::ArrivalTime | Scale::EventTime => cx.times.tick(v, step),
             };
             (axis.x(v), label)
         })
@@ -73,7 +78,9 @@ pub fn cursor(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, whole: Rect, t: &To
     if cx.cursor.len() == 0 {
         return;
     }
-    let dim = t.panel.gamma_multiply(0.5);
+    // What is later by event time may have arrived before: nothing is dimmed.
+    let dims = axis.scale != Scale::EventTime;
+    let dim = t.panel.gamma_multiply(if dims { 0.5 } else { 0.0 });
     if at < cx.view.0 {
         ui.painter().rect_filled(plot, 0, dim);
         return;
@@ -87,6 +94,78 @@ pub fn cursor(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, whole: Rect, t: &To
     ui.painter().vline(x, whole.y_range(), Stroke::new(1.5, t.accent));
 }
 
+/// The marked range as a ground, and the bookmarks as lines; painted before
+/// what is shown.
+pub fn marks(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
+    let painter = ui.painter_at(plot);
+    if let Some(range) = cx.range.marked {
+        let x = axis.x_of(range.from(), cx.clock)..=axis.x_of(range.to(), cx.clock);
+        let ground = Rect::from_x_y_ranges(x, plot.y_range());
+        painter.rect_filled(ground, 0, t.selected.gamma_multiply(0.5));
+        for x in [ground.left(), ground.right()] {
+            painter.vline(x, plot.y_range(), Stroke::new(1.0, t.accent.gamma_multiply(0.7)));
+        }
+    }
+    for bookmark in cx.bookmarks.list().iter().take(MARKS) {
+        let x = axis.x_of(bookmark.at, cx.clock);
+        painter.vline(x, plot.y_range(), Stroke::new(1.0, t.third));
+    }
+}
+
+/// The bookmarks' flags at the plot's upper edge: a press goes there, the note
+/// is the tooltip.
+pub fn flags(ui: &mut Ui, cx: &mut Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
+    for bookmark in cx.bookmarks.list().iter().take(MARKS) {
+        let x = axis.x_of(bookmark.at, cx.clock);
+        if !plot.x_range().contains(x) {
+            continue;
+        }
+        let top = plot.top() - 2.0;
+        let at = Rect::from_min_size(pos2(x - 2.0, top), vec2(13.0, 11.0));
+        let id = ui.scope_id().with(("bookmark", bookmark.id));
+        let response = ui.interact(at, id, Sense::click());
+        let name = format!("Bookmark: {}", bookmark.title());
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+        let hot = response.hovered() || response.has_focus();
+        let colour = if hot { t.accent } else { t.text };
+        let flag = vec![pos2(x, top), pos2(x + 9.0, top + 4.0), pos2(x, top + 8.0)];
+        ui.painter().add(Shape::convex_polygon(flag, colour, Stroke::NONE));
+        if response.clicked() {
+            cx.commands.push(Command::GoToBookmark(bookmark.id));
+        }
+        let note = if bookmark.note.is_empty() { bookmark.title() } else { bookmark.note.clone() };
+        response.on_hover_text(format!("{note}\narrival {}", thousands(bookmark.at)));
+    }
+}
+
+/// Dragging on the labels marks a range; two presses clear it.
+pub fn range(ui: &Ui, cx: &mut Cx<'_>, axis: &Axis, plot: Rect) {
+    let foot = plot.bottom()..=plot.bottom() + HEIGHT;
+    let at = Rect::from_x_y_ranges(plot.x_range(), foot);
+    let response = ui.interact(at, ui.scope_id().with("axis"), Sense::click_and_drag());
+    let marked =
+        cx.range.marked.map_or_else(|| "no range".to_owned(), super::range::ArrivalRange::label);
+    response.widget_info(|| WidgetInfo::labeled(Role::Slider, true, "Time axis"));
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(marked.as_str()));
+    if response.hovered() {
+        ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
+    }
+    if response.double_clicked() {
+        cx.commands.push(Command::ClearRange);
+    } else if response.dragged()
+        && let (Some(to), Some(from)) =
+            (response.interact_pointer_pos(), ui.input(|i| i.pointer.press_origin()))
+    {
+        let arrival = |x| axis.arrival(x, cx.clock);
+        cx.commands.push(Command::SetRange(arrival(from.x), arrival(to.x)));
+    }
+    if !response.dragged() {
+        let hover = "Drag to mark a range, press twice to clear it; with the keyboard, the commands \
+                     that begin and end a range at the cursor";
+        response.on_hover_text(hover);
+    }
+}
+
 /// Acts on pointer and keys over a plot on the shared axis.
 pub fn act(ui: &Ui, cx: &mut Cx<'_>, axis: &Axis, response: &Response) {
     pointer(ui, cx, axis, response);
@@ -94,6 +173,14 @@ pub fn act(ui: &Ui, cx: &mut Cx<'_>, axis: &Axis, response: &Response) {
     if response.has_focus() {
         keys(ui, cx, response);
     }
+}
+
+/// What a drag moves, from its begin to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drag {
+    Cursor,
+    View,
+    Range,
 }
 
 fn pointer(ui: &Ui, cx: &mut Cx<'_>, axis: &Axis, response: &Response) {
@@ -114,19 +201,30 @@ fn pointer(ui: &Ui, cx: &mut Cx<'_>, axis: &Axis, response: &Response) {
     if response.drag_started()
         && let Some(from) = ui.input(|i| i.pointer.press_origin())
     {
-        let scrubs = is_whole(cx) || takes(from.x);
-        ui.ctx().data_mut(|d| d.insert_temp(response.id, scrubs));
+        let drag = match ui.input(|i| i.modifiers.shift) {
+            true => Drag::Range,
+            false if is_whole(cx) || takes(from.x) => Drag::Cursor,
+            false => Drag::View,
+        };
+        ui.ctx().data_mut(|d| d.insert_temp(response.id, drag));
         response.request_focus();
     }
     if response.dragged() {
-        let scrubs = ui.ctx().data(|d| d.get_temp(response.id)).unwrap_or(true);
-        if scrubs {
-            if let Some(pos) = response.interact_pointer_pos() {
+        let drag = ui.ctx().data(|d| d.get_temp(response.id)).unwrap_or(Drag::Cursor);
+        let from = ui.input(|i| i.pointer.press_origin());
+        match (drag, response.interact_pointer_pos(), from) {
+            (Drag::View, ..) => {
+                ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
+                pan(cx, axis, response.drag_delta().x);
+            }
+            (Drag::Range, Some(pos), Some(from)) => {
+                let arrival = |x| axis.arrival(x, cx.clock);
+                cx.commands.push(Command::SetRange(arrival(from.x), arrival(pos.x)));
+            }
+            (_, Some(pos), _) => {
                 cx.commands.push(Command::GoTo(axis.arrival(pos.x, cx.clock)));
             }
-        } else {
-            ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
-            pan(cx, axis, response.drag_delta().x);
+            _ => {}
         }
     }
 }

@@ -188,6 +188,71 @@ pub fn sample_run() -> &'static Path {
     run
 }
 
+/// A feed over many partitions: its run is in a folder. Each view has an
+/// engagement 2 s later; one in fifty of partition 7's comes five minutes late.
+/// Views of partition 3 travel 10 s: their engagements overtake them.
+pub struct Wide {
+    pub folder: tempfile::TempDir,
+}
+
+impl Wide {
+    /// `records` views over `partitions` partitions, as many engagements.
+    pub fn new(partitions: u32, records: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("feed.mcap");
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for topic in ["views", "engagements"] {
+            for partition in 0..partitions as i32 {
+                writer.partition(TopicPartition { topic: topic.into(), partition }).unwrap();
+            }
+        }
+        let mut sent: Vec<(i64, u32, i64, u64)> = Vec::new();
+        for n in 0..records {
+            let time = BEGIN + n as i64 * 100;
+            let partition = (n % u64::from(partitions)) as u32;
+            let way = if partition == 3 { 10_000 } else { 50 };
+            sent.push((time + way, partition, time, n));
+            let slow = partition == 7 && (n / u64::from(partitions)).is_multiple_of(50);
+            let arrival = time + 2_050 + if slow { 5 * MINUTE } else { 0 };
+            sent.push((arrival, partitions + partition, time + 2_000, n));
+        }
+        sent.sort_unstable();
+        let mut offsets = vec![0i64; 2 * partitions as usize];
+        for (arrival, (ms, source, time, id)) in sent.into_iter().enumerate() {
+            let value = format!(r#"{{"view_id":{id},"ts":{time}}}"#);
+            let record = Record {
+                arrival: arrival as u64,
+                arrival_ns: ms * 1_000_000,
+                source,
+                offset: offsets[source as usize],
+                timestamp: Some(time),
+                timestamp_type: TimestampType::Create,
+                leader_epoch: None,
+                key: None,
+                value: Some(value.into_bytes().into()),
+                headers: Vec::new(),
+            };
+            offsets[source as usize] += 1;
+            writer.add(&record).unwrap();
+        }
+        writer.finish().unwrap();
+        let order = RunOrder {
+            file: "feed.toml".to_owned(),
+            text: PIPELINE.to_owned(),
+            overrides: Vec::new(),
+            recording: Recording::open(&path).unwrap(),
+            memory: 512 << 20,
+            out: Some(folder.path().join("run")),
+        };
+        execute(&order, &Control::new(), &|_| {}).unwrap();
+        Self { folder }
+    }
+
+    pub fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+}
+
 /// One feed for all tests that only read it.
 pub fn feed() -> &'static Feed {
     static FEED: OnceLock<Feed> = OnceLock::new();

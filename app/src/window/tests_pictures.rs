@@ -36,7 +36,6 @@ use Select::{Late, Middle, Nothing};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
-    shot("watermarks", Panel::Watermarks, (1000, 380), Late),
     shot("records", Panel::Records, (1000, 380), Late),
     shot("outputs", Panel::Outputs, (1000, 380), Nothing),
     shot("state", Panel::State, (1000, 420), Middle),
@@ -146,14 +145,11 @@ fn a_changed_picture_is_found() {
     }
 }
 
-/// Every panel that there is has its picture.
+/// Every panel with rows has its picture.
 #[test]
-fn no_panel_is_without_a_picture() {
-    for panel in Panel::ALL {
-        // Sources lists the user's own runs and files.
-        if panel != Panel::Sources {
-            assert!(SHOTS.iter().any(|s| s.panel == panel), "{panel:?}: add its line to SHOTS");
-        }
+fn no_table_is_without_a_picture() {
+    for panel in Panel::ALL.into_iter().filter(|p| p.has_rows()) {
+        assert!(SHOTS.iter().any(|s| s.panel == panel), "{panel:?}: add its line to SHOTS");
     }
 }
 

@@ -113,7 +113,8 @@ impl Times {
             60_000..DAY if self.dates => "%b %-d %H:%M",
             60_000..DAY => "%H:%M",
             DAY..2_000_000_000 => "%b %-d",
-            2_000_000_000..15_000_000_000 => "%b %Y",
+            // A year's step is 365.25 days: two of them may fall into one year.
+            2_000_000_000..150_000_000_000 => "%b %Y",
             _ => "%Y",
         };
         Self::or_number(self.format(ms, format), ms)

@@ -51,7 +51,7 @@ fn left(app: &mut App, ui: &mut Ui) {
     let response = button(shown).caret().name("Clock").show(ui);
     Popup::menu(&response).show(|ui| {
         ui.set_min_width(140.0);
-        for scale in Scale::ALL {
+        for scale in [Scale::Arrival, Scale::ArrivalTime] {
             let on = app.scale == scale && !app.event_time;
             if ui.selectable_label(on, scale.name()).clicked() {
                 app.commands.push(Command::Scale(scale));

@@ -167,10 +167,12 @@ fn totals(app: &mut App, clock: &Clock, rect: Rect) -> Option<Vec<Total>> {
 fn ask_density(app: &mut App, range: Range, buckets: usize) -> Option<Arc<Density>> {
     let run = app.doc.run.as_ref()?.run.clone();
     let question = (app.doc.revision, range, buckets);
-    let lanes = app.doc.run.as_ref().map_or(0, |r| r.manifest.start.lanes.len() as u32);
+    let lanes = app.doc.run.as_ref().map_or(0, |r| r.manifest.start.lanes.len());
     app.strip.density.ask(&app.jobs, question, move |(_, range, buckets)| {
-        let lanes: Vec<u32> = (0..lanes).collect();
-        run.density(*range, &lanes, *buckets).map(Arc::new).map_err(|e| e.to_string())
+        // All partitions as one: thousands of them take no more room.
+        let one = vec![0; lanes];
+        let density = run.density_of_groups(*range, &one, 1, *buckets);
+        density.map(Arc::new).map_err(|e| e.to_string())
     });
     let answer = app.strip.density.answer()?;
     answer.result.as_ref().ok().cloned()

@@ -21,7 +21,9 @@ const SAMPLES: u64 = 128;
 #[derive(Default)]
 pub struct Strip {
     clock: Slot<u64, ClockMap>,
-    taken: Option<u64>,
+    /// The same over what is in sight, finer.
+    fine: Slot<(u64, (u64, u64)), ClockMap>,
+    taken: Option<(u64, Option<(u64, u64)>)>,
     /// The join's event-time watermark by arrival.
     events: Slot<u64, ClockMap>,
     /// The same at the cursor, exactly.
@@ -59,13 +61,18 @@ pub fn ask_clock(app: &mut App) {
         _ => return,
     }
     let Some(answer) = app.strip.clock.answer() else { return };
-    if app.strip.taken == Some(answer.question) {
+    let fine = ask_fine(app);
+    let taken = (answer.question, fine.as_ref().map(|f| f.question.1));
+    if app.strip.taken == Some(taken) {
         return;
     }
-    app.strip.taken = Some(answer.question);
-    match &answer.result {
-        Ok(clock) => app.clock = clock.clone(),
-        Err(error) => app.errors.add("Reading the arrival clock", error),
+    app.strip.taken = Some(taken);
+    match (&answer.result, fine.as_ref().map(|f| &f.result)) {
+        (Ok(clock), Some(Ok(fine))) => app.clock = clock.refined(fine),
+        (Ok(clock), None) => app.clock = clock.clone(),
+        (Err(error), _) | (_, Some(Err(error))) => {
+            app.errors.add("Reading the arrival clock", error);
+        }
     }
 }
 
@@ -127,12 +134,30 @@ pub(super) fn selected_event_ms(app: &mut App) -> Option<i64> {
     answer.result.as_ref().ok().copied().flatten()
 }
 
-fn of_run(run: &Run) -> Result<ClockMap, String> {
-    let len = run.arrivals();
-    if len == 0 {
-        return Ok(ClockMap::default());
+type Fine = Arc<crate::window::jobs::Answer<(u64, (u64, u64)), ClockMap>>;
+
+/// Points of the clock over what is in sight, so that single records stand
+/// where their times are.
+fn ask_fine(app: &mut App) -> Option<Fine> {
+    let (run, view) = (app.doc.run.as_ref()?.run.clone(), app.view?);
+    let revision = app.doc.revision;
+    if app.cursor.len() > POINTS as u64 {
+        app.strip.fine.ask(&app.jobs, (revision, view), move |(_, view)| stretch(&run, *view));
     }
-    let range = Range { axis: RunAxis::Arrival, from: 0, to: len as i64 };
+    app.strip.fine.answer().filter(|f| f.question.0 == revision)
+}
+
+fn of_run(run: &Run) -> Result<ClockMap, String> {
+    match run.arrivals().checked_sub(1) {
+        Some(last) => stretch(run, (0, last)),
+        None => Ok(ClockMap::default()),
+    }
+}
+
+/// The clock between two arrivals, both in.
+fn stretch(run: &Run, (first, last): (u64, u64)) -> Result<ClockMap, String> {
+    let len = last.saturating_sub(first) + 1;
+    let range = Range { axis: RunAxis::Arrival, from: first as i64, to: last as i64 + 1 };
     let buckets = POINTS.min(len as usize);
     let lines = run.lines(range, &[], buckets).map_err(|e| e.to_string())?;
     let mut points = Vec::with_capacity(buckets + 1);
@@ -141,12 +166,27 @@ fn of_run(run: &Run) -> Result<ClockMap, String> {
             points.push((*arrival, times.min));
         }
     }
-    if let Some(last) = lines.arrival_ms.iter().flatten().last() {
-        points.push((len - 1, last.max));
+    if let Some(times) = lines.arrival_ms.iter().flatten().last() {
+        // A bucket ends with the arrival after it, where there is one.
+        points.push(((last + 1).min(run.arrivals().saturating_sub(1)), times.max));
     }
     // Two points of one arrival would make the clock stand twice.
     points.dedup_by_key(|p| p.0);
-    Ok(ClockMap::new(points))
+    let mut event: Vec<(u64, i64)> = Vec::new();
+    for (i, join) in lines.join.iter().enumerate() {
+        if let (Some(join), Some(arrival)) = (join, lines.arrivals.get(i)) {
+            event.push((*arrival, join.min));
+        }
+    }
+    if let Some(join) = lines.join.last().copied().flatten() {
+        event.push(((last + 1).min(run.arrivals().saturating_sub(1)), join.max));
+    }
+    event.dedup_by_key(|p| p.0);
+    let bounds = run.pipeline().inputs.iter().map(|i| i.watermark.max_out_of_orderness);
+    // Records stand up to that ahead of it, and partitions apart from each other.
+    let bound = bounds.max().unwrap_or(0);
+    let slack = bound.saturating_add(bound / 4).saturating_add(1_000);
+    Ok(ClockMap::new(points).with_event_time(event, slack))
 }
 
 fn of_recording(recording: &Recording) -> Result<ClockMap, String> {

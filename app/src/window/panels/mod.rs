@@ -1,12 +1,16 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
 pub mod checkpoints;
+pub mod causality;
 pub mod inspector;
+pub mod late;
 pub mod outputs;
 pub mod records;
+mod selected;
 pub mod sources;
 pub mod state;
 mod tools;
+pub mod timeline;
 pub mod watermarks;
 
 use egui::Ui;
@@ -25,6 +29,9 @@ pub struct Panels {
     pub watermarks: watermarks::Watermarks,
     pub state: state::State,
     pub checkpoints: checkpoints::Checkpoints,
+    pub timeline: timeline::Timeline,
+    pub late: late::Late,
+    pub causality: causality::Causality,
     pub sources: Sources,
     pub books: Books,
 }
@@ -40,6 +47,9 @@ impl Panels {
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
             Panel::State => self.state.show(ui, tabs, cx),
             Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
+            Panel::Timeline => self.timeline.show(ui, tabs, cx),
+            Panel::Late => self.late.show(ui, tabs, cx),
+            Panel::Causality => self.causality.show(ui, tabs, cx),
             // Sources stands at the window's side and needs more of it.
             Panel::Sources => false,
         }

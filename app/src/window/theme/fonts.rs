@@ -106,4 +106,7 @@ pub mod icon {
     pub const STATE: &str = "\u{e1de}";
     pub const CHECKPOINTS: &str = "\u{e248}";
     pub const INSPECTOR: &str = "\u{e2ce}";
+    pub const TIMELINE: &str = "\u{e150}";
+    pub const LATE: &str = "\u{e19a}";
+    pub const CAUSALITY: &str = "\u{e278}";
 }

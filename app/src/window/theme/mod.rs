@@ -8,6 +8,8 @@ mod tokens;
 
 pub use style::{ThemeChoice, apply};
 pub use tokens::Tokens;
+#[cfg(test)]
+pub use tokens::{DARK, LIGHT};
 
 /// Height of a row of any list or table, in points.
 pub const ROW: f32 = 24.0;

@@ -27,6 +27,6 @@ pub use execute::{Execute, execute, resume};
 pub use expired::Expired;
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};
 pub use manifest::{InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
-pub use read::Run;
+pub use read::{EventSpans, Levels, NEVER, NO_GROUP, Need, Run};
 pub use types::*;
 pub use write::Writer;

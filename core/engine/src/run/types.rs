@@ -197,6 +197,9 @@ pub enum Axis {
     Arrival,
     /// Arrival time, ms.
     ArrivalTime,
+    /// The join's event-time watermark at an arrival, ms; arrivals before there
+    /// was one are nowhere on it.
+    EventTime,
 }
 
 /// `from <= x < to` on one axis.

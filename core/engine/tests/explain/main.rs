@@ -19,6 +19,8 @@ use joinscope_core::run::{
     InputInfo, LaneInfo, ManifestStart, RecordingRef, Run, RunEnd, RunState, Writer,
 };
 
+mod lateness;
+
 use common::case::Case;
 use common::plain;
 

@@ -14,6 +14,8 @@ pub struct Double {
     pub rows: Arc<Mutex<BTreeMap<Due, Row>>>,
     /// The lower bound that it gives is this much too low.
     pub slack: i64,
+    /// The last watermark that rows were taken at: what is below it is gone.
+    pub taken: Option<i64>,
 }
 
 impl Cold for Double {
@@ -35,6 +37,7 @@ impl Cold for Double {
 
     fn put(&mut self, rows: &[(Due, Row)]) -> Result<(), StateError> {
         for (due, row) in rows {
+            assert!(self.taken.is_none_or(|taken| due.due >= taken), "gone as it comes");
             assert!(self.rows.lock().unwrap().insert(*due, row.clone()).is_none(), "put twice");
         }
         Ok(())
@@ -51,6 +54,7 @@ impl Cold for Double {
     }
 
     fn take_due(&mut self, watermark: i64, out: &mut Vec<(Due, Row)>) -> Result<(), StateError> {
+        self.taken = Some(watermark);
         out.extend(self.rows.lock().unwrap().extract_if(.., |due, _| gone(due.due, watermark)));
         Ok(())
     }

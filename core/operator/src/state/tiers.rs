@@ -219,6 +219,7 @@ impl Tiers {
         watermark: i64,
         mut each: impl FnMut(Leaving),
     ) -> Result<(), StateError> {
+        self.memory.passes(watermark);
         // Cold rows come in steps of event time, so that a leap of the
         // watermark does not bring all of them into memory at once.
         let mut step = self.memory.width();

@@ -119,8 +119,8 @@ impl TraceOperator for KafkaStreamsTrace {
             // D5c), and a commit shows in nothing.
             Event::Watermark { .. } | Event::Idle { .. } | Event::End | Event::Checkpoint => Ok(()),
             Event::Snapshot => {
-                return Err(TraceError::Job(
-                    "a restart of Kafka Streams is not offered: its test driver cannot restore, so what a restart forgets (rule D9) could not be held against the release; leave the line out"
+                return Err(TraceError::Line(
+                    "snapshot: a restart of Kafka Streams is not offered: its test driver cannot restore, so what a restart forgets (rule D9) could not be held against the release; leave the line out"
                         .to_owned(),
                 ));
             }

@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::compare::{pairs, show};
+use crate::kept;
 use crate::random::{Dice, Keys, SIDES, Story};
 use crate::trace::{Trace, ours};
-use crate::{kept, missing};
 
 const TRACES: u64 = 3000;
 
@@ -112,9 +112,6 @@ fn clean_and_flink_datastream_agree_while_rows_come_after_the_watermark() {
 /// (examples/kafka-streams-grace-as-large-as-the-disorder.jsonl).
 #[test]
 fn clean_and_kafka_streams_inner_agree_while_the_grace_covers_the_disorder() {
-    if missing("kafka-streams") {
-        return;
-    }
     for number in 0..TRACES {
         let mut dice = Dice::new("agree kafka-streams", "inner", 1, number);
         let (before, after) = (dice.between(0, 8), dice.between(0, 8));
@@ -158,9 +155,6 @@ fn every_example_shows_a_difference() {
     let examples = kept("examples");
     assert!(!examples.is_empty());
     for (path, example) in examples {
-        if missing(example.semantics()) {
-            continue;
-        }
         let (here, there) = (ours(&clean(&example)), ours(&example));
         assert!(!there.iter().any(|line| line.contains("\"refused\"")), "{there:?}");
         assert_ne!(pairs(&here), pairs(&there), "{}", path.display());

@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use crate::hunt::differing;
-use crate::missing;
 use crate::random;
 use crate::trace::{Given, Trace, all_ours, ours};
 
@@ -67,9 +66,6 @@ fn a_flink_rule_that_is_off_is_caught() {
 
 #[test]
 fn a_kafka_streams_rule_that_is_off_is_caught() {
-    if missing("kafka-streams") {
-        return;
-    }
     for kind in ["inner", "left", "outer"] {
         let streams = |what, otherwise| caught("kafka-streams", kind, what, otherwise);
         streams("before", |trace| add(trace, "before_ms", 1));
@@ -106,9 +102,6 @@ fn every_line_of_the_protocol_comes_out() {
         ("kafka-streams", "left", &["\"r\":null", "\"late\"", "\"error\""]),
         ("kafka-streams", "outer", &["\"l\":null", "\"r\":null", "\"late\"", "\"error\""]),
     ] {
-        if missing(semantics) {
-            continue;
-        }
         let traces: Vec<Trace> = (0..500).map(|n| random::trace(semantics, kind, 1, n)).collect();
         let given: Vec<Given> = all_ours(&traces);
         let with = |what: &str| {

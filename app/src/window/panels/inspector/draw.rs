@@ -59,8 +59,11 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
         let left = (rect.right() - figure_galley.size().x).max(rect.left());
         painter.galley(pos2(left, below), figure_galley, t.text);
     }
-    if let Some(hover) = hover.or_else(|| cut.then_some(figure)) {
-        response.on_hover_text(hover);
+    // What is cut is whole in the tooltip, before what else there is to say.
+    let whole = cut.then_some(figure).filter(|figure| Some(*figure) != hover);
+    let hover: Vec<&str> = whole.into_iter().chain(hover).collect();
+    if !hover.is_empty() {
+        response.on_hover_text(hover.join("\n"));
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the panel asks: lines over the range in sight, with what is worth
 //! drawing of many partitions, and how everything stood at the cursor.
 
-use joinscope_core::run::{Density, Lines, ManifestStart, MinMax, Range, VerdictSet, WatermarksAt};
-use joinscope_operator::record::Arrival;
+use joinscope_core::run::{
+    Axis, Density, Lines, ManifestStart, MinMax, Range, VerdictSet, WatermarksAt,
+};
+use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::store::Run;
@@ -11,19 +13,22 @@ use crate::window::store::Run;
 pub const FEW: usize = 12;
 /// Drawn of a band's partitions besides: those that lag most.
 const WORST: usize = 3;
+/// Gaps in the offsets of a partition that are shown.
+const GAPS: usize = 8;
 /// Late records that are drawn each at its place.
 const POINTS: u64 = 1_500;
 
 /// Lines over a range.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub revision: u64,
     pub range: Range,
     pub buckets: usize,
     /// First and last arrival in sight.
     pub view: (Arrival, Arrival),
-    /// Drawn whatever happens: it holds the rest back, or is selected.
-    pub lane: Option<u32>,
+    /// Drawn whatever happens: the one that holds the rest back, the selected
+    /// record's.
+    pub wanted: Vec<u32>,
 }
 
 /// One line: what it had at the start and the end of each bucket, ms.
@@ -56,6 +61,17 @@ pub struct Silence {
     pub long: i64,
 }
 
+/// Offsets of a partition that the recording does not have, between two records
+/// that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub lane: u32,
+    /// Arrivals of the records before and after it.
+    pub arrivals: (Arrival, Arrival),
+    /// First and last of the missing offsets.
+    pub offsets: (i64, i64),
+}
+
 /// What is drawn.
 pub struct Drawn {
     pub lanes: Vec<(u32, Line)>,
@@ -63,6 +79,9 @@ pub struct Drawn {
     pub inputs: Vec<Line>,
     pub join: Line,
     pub arrival_ms: Line,
+    /// First arrival of each bucket, and the end.
+    pub arrivals: Vec<Arrival>,
+    pub gaps: Vec<Gap>,
     pub silences: Vec<Silence>,
     /// At most [`POINTS`], evenly taken.
     pub late: Vec<Late>,
@@ -76,16 +95,25 @@ pub struct Drawn {
 pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
     let start = run.manifest().start;
     let all: Vec<u32> = (0..start.lanes.len() as u32).collect();
-    let lines = run.lines(q.range, &all, q.buckets).map_err(|e| e.to_string())?;
-    let density = run.density(q.range, &all, q.buckets).map_err(|e| e.to_string())?;
-    let (lanes, bands) = split(&start, &lines, q.lane);
+    let mut lines = run.lines(q.range, &all, q.buckets).map_err(|e| e.to_string())?;
+    on_the_clock(&mut lines);
+    let (lanes, bands) = split(&start, &lines, &q.wanted);
+    // Of thousands of partitions those that are drawn can be said to be silent.
+    let shown: Vec<u32> = lanes.iter().map(|l| l.0).collect();
+    let density = run.density(q.range, &shown, q.buckets).map_err(|e| e.to_string())?;
+    let one = vec![0; all.len()];
+    let whole = run.density_of_groups(q.range, &one, 1, q.buckets).map_err(|e| e.to_string())?;
     let (late, late_count) = late(run, q.view).map_err(|e| e.to_string())?;
     Ok(Drawn {
         lanes,
         bands,
         silences: silences(run, &start, &density, &lines.arrival_ms),
-        late_density: late_by_bucket(&density),
+        late_density: (0..whole.buckets)
+            .map(|b| u64::from(whole.at(0, b)[Verdict::Late as usize]))
+            .collect(),
+        gaps: gaps(run, &start, &shown).map_err(|e| e.to_string())?,
         inputs: lines.inputs,
+        arrivals: lines.arrivals,
         join: lines.join,
         arrival_ms: lines.arrival_ms,
         late,
@@ -93,22 +121,52 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
     })
 }
 
-fn late_by_bucket(density: &Density) -> Vec<u64> {
-    let mut counts = vec![0; density.buckets];
-    for lane in 0..density.lanes.len() {
-        for (bucket, count) in counts.iter_mut().enumerate() {
-            *count += u64::from(density.at(lane, bucket)[Verdict::Late as usize]);
+/// On the arrival clock a bucket's time is its own, also where nothing arrives:
+/// the lag grows through a silence instead of jumping at its begin.
+fn on_the_clock(lines: &mut Lines) {
+    let range = lines.range;
+    if range.axis != Axis::ArrivalTime {
+        return;
+    }
+    let span = i128::from(range.to) - i128::from(range.from);
+    let buckets = lines.buckets.max(1) as i128;
+    let edge = |i: usize| (i128::from(range.from) + span * i as i128 / buckets) as i64;
+    for (i, ms) in lines.arrival_ms.iter_mut().enumerate() {
+        if ms.is_some() {
+            *ms = Some(MinMax { min: edge(i), max: edge(i + 1).min(range.to - 1) });
         }
     }
-    counts
+}
+
+/// Gaps in the offsets of some lanes, as far as the recording lists them.
+fn gaps(run: &Run, start: &ManifestStart, lanes: &[u32]) -> joinscope_core::run::Result<Vec<Gap>> {
+    let Some(recording) = run.recording() else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for lane in lanes {
+        let Some(info) = start.lanes.get(*lane as usize) else { continue };
+        let partition = recording.info().partitions.iter().find(|p| {
+            p.topic_partition.topic == info.topic && p.topic_partition.partition == info.partition
+        });
+        let Some(partition) = partition else { continue };
+        let arrival = |offset| -> joinscope_core::run::Result<Option<Arrival>> {
+            let topic = info.topic.clone();
+            let name = RecordName { topic, partition: info.partition, offset };
+            let rows = run.find(&name)?;
+            Ok(rows.first().map(|r| r.arrival))
+        };
+        for (from, to) in partition.gaps.listed.iter().take(GAPS) {
+            // What is missing before the first or after the last is no gap.
+            if let (Some(before), Some(after)) = (arrival(from - 1)?, arrival(*to)?) {
+                let gap = Gap { lane: *lane, arrivals: (before, after), offsets: (*from, to - 1) };
+                found.push(gap);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Lines of few partitions; of many a band, the ones that lag most and `wanted`.
-fn split(
-    start: &ManifestStart,
-    lines: &Lines,
-    wanted: Option<u32>,
-) -> (Vec<(u32, Line)>, Vec<Band>) {
+fn split(start: &ManifestStart, lines: &Lines, wanted: &[u32]) -> (Vec<(u32, Line)>, Vec<Band>) {
     let infos = &start.lanes;
     let (mut shown, mut bands) = (Vec::new(), Vec::new());
     for input in 0..start.inputs.len() {
@@ -128,13 +186,16 @@ fn split(
     (shown, bands)
 }
 
-fn worst(of_input: &[usize], lines: &Lines, wanted: Option<u32>) -> Vec<usize> {
+fn worst(of_input: &[usize], lines: &Lines, wanted: &[u32]) -> Vec<usize> {
     let end = |i: &usize| lines.lane_lines[*i].iter().flatten().last().map(|m| m.max);
     let mut sorted = of_input.to_vec();
     sorted.sort_by_key(|i| (end(i), *i));
     let mut drawn: Vec<usize> = sorted.into_iter().take(WORST).collect();
-    let wanted = of_input.iter().copied().find(|i| Some(lines.lanes[*i]) == wanted);
-    drawn.extend(wanted.filter(|w| !drawn.contains(w)));
+    for i in of_input {
+        if wanted.contains(&lines.lanes[*i]) && !drawn.contains(i) {
+            drawn.push(*i);
+        }
+    }
     drawn
 }
 
@@ -145,10 +206,11 @@ fn band(of_input: &[usize], lines: &Lines) -> Band {
             .iter()
             .filter_map(|i| lines.lane_lines[*i].get(bucket).copied().flatten().map(|m| m.max))
             .collect();
-        values.sort_unstable();
-        band.low.push(values.first().copied());
-        band.median.push(values.get(values.len() / 2).copied());
-        band.high.push(values.last().copied());
+        band.low.push(values.iter().min().copied());
+        band.high.push(values.iter().max().copied());
+        let middle = values.len() / 2;
+        let median = (!values.is_empty()).then(|| *values.select_nth_unstable(middle).1);
+        band.median.push(median);
     }
     band
 }
@@ -219,7 +281,66 @@ fn late(run: &Run, view: (Arrival, Arrival)) -> joinscope_core::run::Result<(Vec
     Ok((run.views(&rows)?.into_iter().filter_map(late).collect(), count))
 }
 
-/// How everything stood just after an arrival.
-pub fn at(run: &Run, arrival: Arrival) -> Result<WatermarksAt, String> {
-    run.watermarks_at(arrival).map_err(|e| e.to_string())
+/// How everything stood just after an arrival, and a while before it.
+pub struct At {
+    pub now: WatermarksAt,
+    pub before: Option<WatermarksAt>,
+}
+
+/// A while, ms.
+const WHILE: i64 = 60_000;
+
+/// Reads how everything stood at an arrival.
+pub fn at(run: &Run, arrival: Arrival) -> Result<At, String> {
+    let read = || -> joinscope_core::run::Result<At> {
+        let now = run.watermarks_at(arrival)?;
+        let earlier = run.arrival_at_ms(now.arrival_ms.saturating_sub(WHILE))?;
+        let before = if earlier < arrival { Some(run.watermarks_at(earlier)?) } else { None };
+        Ok(At { now, before })
+    };
+    read().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use joinscope_core::run::{InputInfo, LaneInfo};
+
+    #[test]
+    fn of_many_partitions_the_worst_and_the_wanted_are_drawn_over_a_band() {
+        let n = 40u32;
+        let start = ManifestStart {
+            inputs: vec![InputInfo {
+                name: "a".into(),
+                topic: "a".into(),
+                max_out_of_orderness: 0,
+            }],
+            lanes: (0..n as i32)
+                .map(|p| LaneInfo { input: 0, topic: "a".into(), partition: p })
+                .collect(),
+            ..ManifestStart::default()
+        };
+        let line = |lane: u32| {
+            let at = i64::from(lane) * 100;
+            vec![None, Some(MinMax { min: at, max: at + 10 })]
+        };
+        let range = Range { axis: Axis::Arrival, from: 0, to: 2 };
+        let lines = Lines {
+            range,
+            buckets: 2,
+            lanes: (0..n).collect(),
+            lane_lines: (0..n).map(line).collect(),
+            inputs: Vec::new(),
+            join: Vec::new(),
+            arrival_ms: Vec::new(),
+            arrivals: Vec::new(),
+        };
+        let (shown, bands) = split(&start, &lines, &[30, 1]);
+        let lanes: Vec<u32> = shown.iter().map(|l| l.0).collect();
+        assert_eq!(lanes, [0, 1, 2, 30], "three lag most, one is wanted besides");
+        let band = &bands[0];
+        assert_eq!(band.low, [None, Some(10)]);
+        assert_eq!(band.median, [None, Some(2_010)]);
+        assert_eq!(band.high, [None, Some(3_910)]);
+    }
 }

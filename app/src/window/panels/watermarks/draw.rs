@@ -1,26 +1,25 @@
-//! How the lines are drawn.
+//! How the panel is drawn and acted on.
 
 use egui::{
-    Align2, Color32, CornerRadius, Key, Mesh, Modifiers, Pos2, Rangef, Rect, Response, Role, Sense,
-    Shape, Stroke, Ui, WidgetInfo, pos2, vec2,
+    Align2, CornerRadius, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke,
+    StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
-use joinscope_core::run::{LaneInfo, MinMax};
+use joinscope_core::run::LaneInfo;
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
-use super::ask::{Band, Drawn, Line, Question};
+use super::ask::{Drawn, Line, Question};
+use super::lines::{band_mesh, middle_line, notches, paint};
+use super::point::point;
 use super::say::lane_name;
 use super::scale::{Height, Vertical};
-use crate::window::axis::{Axis, Scale, zoomed};
+use crate::window::axis::Axis;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::ruler;
 use crate::window::selection::Selection;
-use crate::window::text::thousands;
+use crate::window::text::{plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
-use crate::window::times::{count_step, tick_step};
-
-/// Below the lines: the axis' labels.
-const LABELS: f32 = 24.0;
 
 /// What is shown.
 pub struct Shown<'a> {
@@ -28,6 +27,8 @@ pub struct Shown<'a> {
     pub vertical: Vertical,
     /// The lane that the sentence is about.
     pub lane: Option<u32>,
+    /// The selected record's lane.
+    pub selected: Option<u32>,
     pub sentence: &'a str,
     pub question: &'a Question,
     pub drawn: &'a Drawn,
@@ -35,11 +36,19 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     /// Screen position of a bucket's left edge.
-    fn x(&self, bucket: usize) -> f32 {
+    pub fn x(&self, bucket: usize) -> f32 {
         let q = self.question;
         let span = (i128::from(q.range.to) - i128::from(q.range.from)) as f64;
         let at = q.range.from as f64 + span * bucket as f64 / q.buckets as f64;
         self.axis.x(at.round() as i64)
+    }
+
+    /// The bucket at a screen position.
+    pub fn bucket(&self, x: f32) -> usize {
+        let (left, right) = (self.x(0), self.x(self.question.buckets));
+        let part = ((x - left) / (right - left).max(1.0)).clamp(0.0, 1.0);
+        ((part * self.question.buckets as f32) as usize)
+            .min(self.question.buckets.saturating_sub(1))
     }
 }
 
@@ -49,11 +58,13 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     let rect = ui.available_rect_before_wrap();
     let plot = Rect::from_min_max(
         pos2(s.axis.left, rect.top() + 6.0),
-        pos2(s.axis.left + s.axis.width, rect.bottom() - LABELS),
+        pos2(s.axis.left + s.axis.width, rect.bottom() - ruler::HEIGHT),
     );
     let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::click_and_drag());
     describe(ui, &response, cx, s);
     act(ui, cx, s, &response);
+    ruler::range(ui, cx, &s.axis, plot);
+    ruler::marks(ui, cx, &s.axis, plot, t);
     let (low, high) = bounds(s);
     let height = Height::new(s.vertical, low, high, plot.y_range());
     grid(ui, cx, s, &height, plot, rect, t);
@@ -65,87 +76,63 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
         painter.line(line, Stroke::new(1.0, t.third.gamma_multiply(0.8)));
     }
     for (lane, line) in &s.drawn.lanes {
-        let about = Some(*lane) == s.lane;
-        if !about {
-            paint(&painter, line, s, &height, Stroke::new(1.0, t.third.gamma_multiply(0.55)));
+        if Some(*lane) != s.lane && Some(*lane) != s.selected {
+            let stroke = Stroke::new(1.0, t.third.gamma_multiply(0.55));
+            paint(&painter, Some(*lane), line, s, &height, stroke);
         }
     }
     for line in &s.drawn.inputs {
-        paint(&painter, line, s, &height, Stroke::new(1.0, t.second));
+        paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    if let Some((lane, line)) = s.drawn.lanes.iter().find(|(lane, _)| Some(*lane) == s.lane) {
-        let colour = t.verdict(Verdict::Late);
-        paint(&painter, line, s, &height, Stroke::new(2.0, colour));
-        name(&painter, line, s, &height, plot, &about_name(cx, *lane), t);
+    let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
+    if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
+        paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
+        let text = format!("{}, selected", lane_name(lanes(cx), *lane));
+        name(&painter, line, s, &height, plot, &text, t);
     }
-    paint(&painter, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
+    if let Some((lane, line)) = find(s.lane) {
+        paint(&painter, Some(*lane), line, s, &height, Stroke::new(2.0, t.verdict(Verdict::Late)));
+        name(&painter, line, s, &height, plot, &lane_name(lanes(cx), *lane), t);
+    }
+    paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
     name(&painter, &s.drawn.join, s, &height, plot, "join", t);
+    notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
-    cursor(ui, cx, s, plot, rect, t);
+    ruler::cursor(ui, cx, &s.axis, plot, rect, t);
+    point(ui, cx, s, &height, &response);
+    if response.has_focus() {
+        let line = Stroke::new(1.0, t.accent);
+        ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
+    }
 }
 
-fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
+pub fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
     cx.doc.run.as_ref().map(|r| r.manifest.start.lanes.as_slice()).unwrap_or_default()
-}
-
-fn about_name(cx: &Cx<'_>, lane: u32) -> String {
-    lane_name(lanes(cx), lane)
 }
 
 /// The panel's one node: its name and its sentence.
 fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Event-time watermark lines"));
-    let late = format!(
+    let mut value = format!(
         "{}; {} late records in sight; cursor at arrival {}",
         s.sentence,
         thousands(s.drawn.late_count),
         cx.cursor.at()
     );
-    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(late.as_str()));
+    if !s.drawn.gaps.is_empty() {
+        value += &format!("; {} in offsets", plural(s.drawn.gaps.len() as u64, "gap"));
+    }
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
 fn act(ui: &Ui, cx: &mut Cx<'_>, s: &Shown<'_>, response: &Response) {
-    let axis = &s.axis;
-    if let Some(pos) = response.interact_pointer_pos() {
-        cx.commands.push(Command::GoTo(axis.arrival(pos.x, cx.clock)));
-        response.request_focus();
-        if response.clicked()
-            && let Some(late) = nearest(cx, s, pos)
-        {
-            let selection = Some(Selection::Row(late.0));
-            cx.commands.push(Command::Select(selection, Some(late.1)));
-        }
-    }
-    if response.double_clicked() {
-        cx.commands.push(Command::View(None));
-    }
-    if let Some(pos) = response.hover_pos() {
-        let (scroll, zoom) = ui.input(|i| (i.smooth_scroll_delta, i.zoom_delta()));
-        let factor = f64::from((-scroll.y / 200.0).exp() / zoom);
-        if (factor - 1.0).abs() > 1e-3 {
-            let at = axis.arrival(pos.x, cx.clock);
-            let view = zoomed(cx.view, at, factor, cx.cursor.len());
-            cx.commands.push(Command::View(view));
-        }
-    }
-    if !response.has_focus() {
-        return;
-    }
-    let filter = egui::EventFilter { horizontal_arrows: true, ..egui::EventFilter::default() };
-    ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
-    let page = ((cx.view.1 - cx.view.0) / 20).max(1) as i64;
-    let moves = [
-        (Key::ArrowLeft, Command::Step(-1)),
-        (Key::ArrowRight, Command::Step(1)),
-        (Key::PageUp, Command::Step(-page)),
-        (Key::PageDown, Command::Step(page)),
-        (Key::Home, Command::Start),
-        (Key::End, Command::End),
-    ];
-    for (key, command) in moves {
-        if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
-            cx.commands.push(command);
-        }
+    ruler::act(ui, cx, &s.axis, response);
+    if response.clicked()
+        && let Some(pos) = response.interact_pointer_pos()
+        && let Some(late) = nearest(cx, s, pos)
+    {
+        let selection = Some(Selection::Row(late.0));
+        cx.commands.push(Command::Select(selection, Some(late.1)));
     }
 }
 
@@ -196,43 +183,8 @@ fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: 
         let at = pos2(rect.left() + INSET, y);
         painter.text(at, Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
     }
-    let y = plot.bottom() + LABELS / 2.0;
-    let mut right = f32::NEG_INFINITY;
-    for (x, label) in axis_ticks(cx, &s.axis) {
-        let font = fonts::mono(SMALL - 0.5);
-        let galley = painter.layout_no_wrap(label, font, t.second);
-        let left = (x - galley.size().x / 2.0).min(rect.right() - 4.0 - galley.size().x);
-        if left < right + 12.0 {
-            continue;
-        }
-        right = left + galley.size().x;
-        painter.galley(pos2(left, y - galley.size().y / 2.0), galley, t.second);
-    }
-}
-
-/// Labels of the shared axis.
-fn axis_ticks(cx: &Cx<'_>, axis: &Axis) -> Vec<(f32, String)> {
-    const APART: f32 = 110.0;
-    let span = axis.to.saturating_sub(axis.from);
-    let least = span as f64 * f64::from(APART / axis.width);
-    let step = match axis.scale {
-        Scale::Arrival => count_step(least) as i64,
-        Scale::ArrivalTime => tick_step(least.ceil() as i64),
-    }
-    .max(1);
-    let first = axis.from.div_euclid(step).saturating_mul(step);
-    (0..64)
-        .map(|i| first.saturating_add(step.saturating_mul(i)))
-        .skip_while(|v| *v < axis.from)
-        .take_while(|v| *v <= axis.to)
-        .map(|v| {
-            let label = match axis.scale {
-                Scale::Arrival => thousands(v.max(0) as u64),
-                Scale::ArrivalTime => cx.times.tick(v, step),
-            };
-            (axis.x(v), label)
-        })
-        .collect()
+    let y = plot.bottom() + ruler::HEIGHT / 2.0;
+    ruler::labels(painter, cx, &s.axis, y, rect.right(), t);
 }
 
 /// Ranges in which a partition was silent.
@@ -250,61 +202,6 @@ fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
             shaded = to;
         }
     }
-}
-
-/// A line through what it had at the start and the end of each bucket.
-fn paint(painter: &egui::Painter, line: &Line, s: &Shown<'_>, height: &Height, stroke: Stroke) {
-    let mut points: Vec<Pos2> = Vec::with_capacity(line.len() * 2);
-    let clock = &s.drawn.arrival_ms;
-    for (i, (value, ms)) in line.iter().zip(clock).enumerate() {
-        let (Some(v), Some(ms)) = (value, ms) else {
-            if points.len() > 1 {
-                painter.line(std::mem::take(&mut points), stroke);
-            }
-            points.clear();
-            continue;
-        };
-        for p in ends(i, *v, *ms, s, height) {
-            if points.last() != Some(&p) {
-                points.push(p);
-            }
-        }
-    }
-    if points.len() > 1 {
-        painter.line(points, stroke);
-    }
-}
-
-fn ends(i: usize, v: MinMax, ms: MinMax, s: &Shown<'_>, height: &Height) -> [Pos2; 2] {
-    [
-        pos2(s.x(i), height.y(s.vertical.value(ms.min, v.min))),
-        pos2(s.x(i + 1), height.y(s.vertical.value(ms.max, v.max))),
-    ]
-}
-
-fn middle_line(values: &[Option<i64>], s: &Shown<'_>, height: &Height) -> Vec<Pos2> {
-    let clock = &s.drawn.arrival_ms;
-    let both = values.iter().zip(clock).enumerate();
-    both.filter_map(|(i, (v, ms))| {
-        let value = s.vertical.value(ms.as_ref()?.max, (*v)?);
-        Some(pos2(s.x(i + 1), height.y(value)))
-    })
-    .collect()
-}
-
-fn band_mesh(band: &Band, s: &Shown<'_>, height: &Height, colour: Color32) -> Mesh {
-    let mut mesh = Mesh::default();
-    let low = middle_line(&band.low, s, height);
-    let high = middle_line(&band.high, s, height);
-    for (a, b) in low.windows(2).zip(high.windows(2)) {
-        let first = mesh.vertices.len() as u32;
-        for p in [a[0], b[0], b[1], a[1]] {
-            mesh.colored_vertex(p, colour);
-        }
-        mesh.add_triangle(first, first + 1, first + 2);
-        mesh.add_triangle(first, first + 2, first + 3);
-    }
-    mesh
 }
 
 /// A line's name, under its right part.
@@ -367,21 +264,4 @@ fn late(
         let at = pos2(s.axis.x_of(late.arrival, cx.clock), height.y(value));
         painter.circle_stroke(at, 5.0, Stroke::new(1.5, t.accent));
     }
-}
-
-/// The cursor, and what is later dimmed.
-fn cursor(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, plot: Rect, rect: Rect, t: &Tokens) {
-    let at = cx.cursor.at();
-    if at < cx.view.0 {
-        ui.painter().rect_filled(plot, 0, t.panel.gamma_multiply(0.5));
-        return;
-    }
-    if at > cx.view.1 {
-        return;
-    }
-    let x = s.axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
-    let later = Rect::from_x_y_ranges(x..=plot.right() + 1.0, plot.y_range());
-    ui.painter().rect_filled(later, 0, t.panel.gamma_multiply(0.5));
-    let line = Stroke::new(1.5, t.accent);
-    ui.painter().vline(x, rect.top()..=rect.bottom(), line);
 }

@@ -3,17 +3,17 @@
 
 mod ask;
 mod draw;
+mod lines;
+mod point;
 pub mod say;
 mod scale;
 #[cfg(test)]
 mod tests;
 
-use egui::{Popup, Ui};
-use joinscope_core::run::WatermarksAt;
-
-use self::ask::{Drawn, Question};
+use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
 use super::failed;
+use super::selected::Selected;
 use crate::window::axis::{GUTTER, RIGHT, Scale};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
@@ -22,6 +22,7 @@ use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::table::empty;
 use crate::window::widgets::button;
+use egui::{Popup, Ui};
 
 /// Points between buckets.
 const STEP: f32 = 2.0;
@@ -30,7 +31,8 @@ const STEP: f32 = 2.0;
 #[derive(Default)]
 pub struct Watermarks {
     drawn: Slot<Question, Drawn>,
-    at: Slot<(u64, u64), WatermarksAt>,
+    at: Slot<(u64, u64), At>,
+    selected: Selected,
     /// The user's choice; else lag, or event time where arrival is approximate.
     chosen: Option<Vertical>,
 }
@@ -90,7 +92,8 @@ impl Watermarks {
                 let bounds: Vec<i64> =
                     start.inputs.iter().map(|i| i.max_out_of_orderness).collect();
                 say::sentence(&say::Facts {
-                    at,
+                    at: &at.now,
+                    before: at.before.as_ref(),
                     lanes: &start.lanes,
                     bounds: &bounds,
                     time_of: &|a| cx.clock.time(a as f64).round() as i64,
@@ -117,14 +120,19 @@ impl Watermarks {
         }
         let rect = ui.available_rect_before_wrap();
         let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
-        let waits = cx.clock.is_empty() && cx.scale == Scale::ArrivalTime;
+        let selected = self.selected.row(cx).map(|row| row.lane);
+        let waits = cx.clock.is_empty() && cx.scale != Scale::Arrival;
         if !waits {
             let question = Question {
                 revision: cx.doc.revision,
                 range: axis.range(),
                 buckets: (axis.width / STEP).floor().max(1.0) as usize,
                 view: cx.view,
-                lane: lane.filter(|_| doc.manifest.start.lanes.len() > ask::FEW),
+                wanted: if doc.manifest.start.lanes.len() > ask::FEW {
+                    lane.into_iter().chain(selected).collect()
+                } else {
+                    Vec::new()
+                },
             };
             let run = doc.run.clone();
             self.drawn.ask(cx.jobs, question, move |q| ask::drawn(&run, q));
@@ -142,7 +150,7 @@ impl Watermarks {
                 draw::show(
                     ui,
                     cx,
-                    &draw::Shown { axis, vertical, lane, sentence, question, drawn },
+                    &draw::Shown { axis, vertical, lane, selected, sentence, question, drawn },
                 );
             }
             _ => {}

@@ -8,6 +8,8 @@ use joinscope_operator::watermark::Why;
 /// What the sentence is made of.
 pub struct Facts<'a> {
     pub at: &'a WatermarksAt,
+    /// How it stood a while before, where the run is that long.
+    pub before: Option<&'a WatermarksAt>,
     pub lanes: &'a [LaneInfo],
     /// `max_out_of_orderness` by input, ms.
     pub bounds: &'a [i64],
@@ -109,7 +111,11 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         Why::NothingYet => {
             format!("{name} has given nothing for {held} and holds the join back")
         }
-        Why::Slowest => format!("{name} holds the join back since {at}{lag}"),
+        Why::Slowest => {
+            let why = slowness(f, holder.lane).map(|why| format!(": {why}")).unwrap_or_default();
+            let lag = lag.replacen(": ", if why.is_empty() { ": " } else { "; " }, 1);
+            format!("{name} holds the join back since {at}{why}{lag}")
+        }
         Why::CameBack => {
             format!("{name} came back from being idle and has not caught up since {at}{lag}")
         }
@@ -118,6 +124,52 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         }
     };
     Some((text, Some(holder.lane)))
+}
+
+/// Silent for less is no stall, ms.
+const STALLED: i64 = 5_000;
+/// Behind the others by less is nothing to speak of, ms.
+const BEHIND: i64 = 1_000;
+
+/// Why a partition that is not idle is the least advanced: stalled (it gives
+/// nothing while others do), slow (it gives records, but falls further behind),
+/// or skewed (it keeps up, always as far behind the others). Where the others
+/// are hardly further, nothing is wrong with it.
+fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
+    let own = f.at.lanes.get(lane as usize)?;
+    let silent =
+        |l: &joinscope_core::run::LaneAt| Some(f.at.arrival_ms.saturating_sub(l.last_active_ms?));
+    let others = || {
+        let all = f.at.lanes.iter().enumerate();
+        all.filter(move |(i, l)| *i as u32 != lane && !l.idle).map(|(_, l)| l)
+    };
+    let gap = others().filter_map(|l| l.watermark).min()?.saturating_sub(own.watermark?);
+    if gap < BEHIND {
+        return None;
+    }
+    let own_silent = silent(own)?;
+    let mut rest: Vec<i64> = others().filter_map(silent).collect();
+    rest.sort_unstable();
+    let usual = rest.get(rest.len() / 2).copied().unwrap_or(0);
+    if own_silent >= STALLED && own_silent / 4 > usual {
+        return Some(format!("stalled, silent for {}", format_duration(own_silent)));
+    }
+    let gap_text = format_duration(gap);
+    let then = f.before.and_then(|b| {
+        let was = b.lanes.get(lane as usize)?.watermark?;
+        let others = b.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
+        Some(others.filter_map(|(_, l)| l.watermark).min()?.saturating_sub(was))
+    });
+    Some(match then {
+        Some(then) if gap.saturating_sub(then) > (gap / 4).max(BEHIND) => {
+            format!("slow, {gap_text} behind the next and falling back")
+        }
+        Some(then) if then.saturating_sub(gap) > (then / 4).max(BEHIND) => {
+            format!("slow, {gap_text} behind the next and catching up")
+        }
+        Some(_) => format!("skewed, steadily {gap_text} behind the next"),
+        None => format!("{gap_text} behind the next"),
+    })
 }
 
 #[cfg(test)]
@@ -136,10 +188,15 @@ mod tests {
     }
 
     fn check(at: &WatermarksAt, approximate: bool) -> String {
+        check_since(at, None, approximate)
+    }
+
+    fn check_since(at: &WatermarksAt, before: Option<&WatermarksAt>, approximate: bool) -> String {
         let infos: Vec<LaneInfo> =
             (0..2).map(|p| LaneInfo { input: 0, topic: "views".into(), partition: p }).collect();
         let facts = Facts {
             at,
+            before,
             lanes: &infos,
             bounds: &[5_000],
             time_of: &|a| a as i64 * 10_000,
@@ -165,6 +222,28 @@ mod tests {
         let text = check(&at(), false);
         assert!(text.starts_with("views[1] holds the join back since 40 s"), "{text}");
         assert!(text.contains("behind arrival"), "{text}");
+    }
+
+    #[test]
+    fn stalled_slow_and_skewed_are_told_apart() {
+        let now = at();
+        let mut stalled = now.clone();
+        stalled.lanes[0].last_active_ms = Some(99_900);
+        stalled.lanes[1].last_active_ms = Some(70_000);
+        let text = check(&stalled, false);
+        assert!(text.contains(": stalled, silent for 30 s; 40 s behind arrival"), "{text}");
+        let mut before = now.clone();
+        before.lanes[0].watermark = Some(20_000);
+        before.lanes[1].watermark = Some(0);
+        let text = check_since(&now, Some(&before), false);
+        assert!(text.contains("skewed, steadily 20 s behind the next"), "{text}");
+        before.lanes[1].watermark = Some(19_000);
+        let text = check_since(&now, Some(&before), false);
+        assert!(text.contains("slow, 20 s behind the next and falling back"), "{text}");
+        let mut level = now;
+        level.lanes[0].watermark = Some(60_100);
+        let text = check_since(&level, Some(&before), false);
+        assert!(!text.contains("slow") && !text.contains("skewed"), "{text}");
     }
 
     #[test]

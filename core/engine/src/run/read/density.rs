@@ -5,7 +5,7 @@ use crate::operator::verdict::Verdict;
 use crate::run::bytes::u64_at;
 use crate::run::error::Result;
 use crate::run::pyramid::{BLOCK_SHIFT, LEVELS, REVISED, ROWS, uncell};
-use crate::run::types::{Density, Range};
+use crate::run::types::{Axis, Density, Range};
 use crate::run::write::LEVEL_CELLS;
 
 /// The coarsest level whose blocks fit `buckets` times into the arrivals;
@@ -13,6 +13,18 @@ use crate::run::write::LEVEL_CELLS;
 pub(super) fn level_for(arrivals: u64, buckets: usize) -> Option<usize> {
     let per_bucket = arrivals / (buckets as u64).max(1);
     (0..LEVELS).rev().find(|level| 1 << (BLOCK_SHIFT + 2 * *level as u32) <= per_bucket)
+}
+
+/// On the arrival clock, where blocks of arrivals may span any time, so few
+/// arrivals are told one by one.
+const EXACT: u64 = 1 << 17;
+
+/// The level of the pyramids that a range is read from; `None`: row by row.
+pub(super) fn level_of(range: Range, arrivals: u64, buckets: usize) -> Option<usize> {
+    if range.axis != Axis::Arrival && arrivals <= EXACT {
+        return None;
+    }
+    level_for(arrivals, buckets)
 }
 
 impl Run {
@@ -43,14 +55,14 @@ impl Run {
                 *slot = place as u32;
             }
         }
-        match level_for(to - from, buckets) {
+        match level_of(range, to - from, buckets) {
             None => self.exact(&now, &edges, &places, &mut density)?,
             Some(level) => self.cells(&now, &edges, level, &places, &mut density)?,
         }
         Ok(density)
     }
 
-    fn exact(
+    pub(super) fn exact(
         &self,
         now: &Moment,
         edges: &[u64],
@@ -82,7 +94,7 @@ impl Run {
         })
     }
 
-    fn cells(
+    pub(super) fn cells(
         &self,
         now: &Moment,
         edges: &[u64],

@@ -68,6 +68,7 @@ impl Run {
         match range.axis {
             Axis::Arrival => Ok(values.map(|v| v.clamp(0, end as i64) as u64).collect()),
             Axis::ArrivalTime => self.time_edges(now, &values.collect::<Vec<_>>()),
+            Axis::EventTime => self.watermark_edges(now, &values.collect::<Vec<_>>()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Event-time watermark lines over a range, from the pyramids.
 
-use super::density::level_for;
+use super::density::level_of;
 use super::segment::Segment;
 use super::{Moment, Run};
 use crate::run::bytes::{i64_at, u32_at, u64_at};
@@ -53,7 +53,7 @@ impl Run {
             lines.arrival_ms.resize(buckets, None);
             return Ok(lines);
         }
-        let level = level_for(to - from, buckets);
+        let level = level_of(range, to - from, buckets);
         let joins = self.join_at(&now, edges, level.is_none())?;
         let mut state = self.lanes_before(&now, from)?;
         let changes = self.changes(&now, from, to, level)?;

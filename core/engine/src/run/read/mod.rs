@@ -9,8 +9,11 @@ mod density;
 mod earlier;
 mod edges;
 mod effects;
+mod event;
 mod fates;
+mod grouped;
 mod keys;
+mod lateness;
 mod lines;
 mod offsets;
 mod outputs;
@@ -42,6 +45,9 @@ use segment::Segment;
 use tables::Tables;
 
 pub(crate) use earlier::Earlier;
+pub use event::EventSpans;
+pub use grouped::NO_GROUP;
+pub use lateness::{Levels, NEVER, Need};
 pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 

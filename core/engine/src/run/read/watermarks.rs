@@ -49,7 +49,7 @@ impl Run {
         })
     }
 
-    fn tracker_inputs(&self, now: &Moment) -> Vec<TrackerInput> {
+    pub(super) fn tracker_inputs(&self, now: &Moment) -> Vec<TrackerInput> {
         let lanes = &now.manifest.start.lanes;
         self.inner
             .pipeline

@@ -210,7 +210,7 @@ fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
                 let from = random.random_range(0..arrivals);
                 (from, random.random_range(from + 1..arrivals + 1))
             }
-            Axis::ArrivalTime => {
+            Axis::ArrivalTime | Axis::EventTime => {
                 let from = random.random_range(first_ms..last_ms);
                 (from, random.random_range(from + 1..last_ms + 2))
             }
@@ -219,7 +219,7 @@ fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
         let buckets = random.random_range(1..100).max((to - from) as usize / 250 + 1).min(4000);
         let place = |row: &ModelRow| match axis {
             Axis::Arrival => row.arrival as i64,
-            Axis::ArrivalTime => row.ms,
+            Axis::ArrivalTime | Axis::EventTime => row.ms,
         };
         let edge = |i: usize| from + ((to - from) as i128 * i as i128 / buckets as i128) as i64;
         let density = run.density(range, &lanes, buckets).unwrap();
@@ -248,6 +248,20 @@ fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
             };
             assert_eq!(sum(&density.counts), sum(&want));
         }
+        // Groups of lanes are their sums; the last lane is left out.
+        let group_of: Vec<u32> = (0..lanes.len() as u32)
+            .map(|l| if l as usize + 1 == lanes.len() { crate::run::NO_GROUP } else { l % 2 })
+            .collect();
+        let groups = run.density_of_groups(range, &group_of, 2, buckets).unwrap();
+        for bucket in 0..buckets {
+            let mut want = [[0u32; 10]; 2];
+            for (place, lane) in lanes.iter().enumerate() {
+                if let Some(group) = want.get_mut(group_of[*lane as usize] as usize) {
+                    group.iter_mut().zip(density.at(place, bucket)).for_each(|(s, n)| *s += n);
+                }
+            }
+            assert_eq!([*groups.at(0, bucket), *groups.at(1, bucket)], want);
+        }
         let lines = run.lines(range, &lanes, buckets).unwrap();
         assert_eq!(lines.join.len(), buckets);
         if axis == Axis::Arrival {
@@ -270,6 +284,7 @@ fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
             }
         }
     }
+    ask_event_time(m, run, random);
     // From the pyramids: the totals of the whole are exact at any scale.
     for buckets in [1, 3, 10] {
         let range = Range { axis: Axis::Arrival, from: 0, to: arrivals };
@@ -288,6 +303,43 @@ fn ask_ranges(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
         for (place, lane) in lanes.iter().enumerate() {
             let got = lines.lane_lines[place][buckets - 1].map_or(i64::MIN, |l| l.max);
             assert_eq!(got, last.lanes[*lane as usize].0);
+        }
+    }
+}
+
+/// By event time: rows by their own, arrivals by the join's watermark.
+fn ask_event_time(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
+    let times = || m.rows.iter().map(|r| r.time).filter(|t| *t != i64::MIN);
+    let (first, last) = (times().min().unwrap(), times().max().unwrap());
+    let group_of: Vec<u32> = m.start.lanes.iter().map(|l| u32::from(l.input)).collect();
+    let mut spans = crate::run::EventSpans::default();
+    for pass in 0..3 {
+        let from = if pass == 0 { first } else { random.random_range(first..=last) };
+        let to = if pass == 0 { last + 1 } else { random.random_range(from..=last) + 1 };
+        let range = Range { axis: Axis::EventTime, from, to };
+        let buckets = random.random_range(1..40usize);
+        let mut got = None;
+        let go = AtomicBool::new(false);
+        run.event_density(range, &group_of, 2, buckets, &mut spans, &go, |d, looked, of| {
+            assert!(looked <= of && of == m.rows.len() as u64);
+            got = Some(d.clone());
+            true
+        })
+        .unwrap();
+        let mut want = vec![[0u32; 10]; 2 * buckets];
+        for row in m.rows.iter().filter(|r| r.time >= from && r.time < to && r.time != i64::MIN) {
+            let bucket =
+                (i128::from(row.time - from) * buckets as i128 / i128::from(to - from)) as usize;
+            want[usize::from(row.input) * buckets + bucket][row.verdict as usize] += 1;
+        }
+        assert_eq!(got.unwrap().counts, want, "{from}..{to}");
+        assert_eq!(spans.whole, Some((first, last)));
+        // An edge is the first arrival at which the watermark had come so far.
+        let lines = run.lines(range, &[], buckets).unwrap();
+        for (i, edge) in lines.arrivals.iter().enumerate() {
+            let time = from + (i128::from(to - from) * i as i128 / buckets as i128) as i64;
+            let want = m.rows.iter().find(|r| r.watermark >= time).map(|r| r.arrival);
+            assert_eq!(*edge, want.unwrap_or(run.arrivals()), "edge {i} at {time}");
         }
     }
 }

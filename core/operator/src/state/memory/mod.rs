@@ -28,6 +28,8 @@ pub struct Memory {
     calendar: Calendar,
     /// Where the search for cold rows goes on.
     hand: usize,
+    /// The last watermark that rows left at.
+    passed: i64,
 }
 
 impl Memory {
@@ -35,13 +37,18 @@ impl Memory {
     /// `span`: about how long a row stays, ms.
     #[must_use]
     pub fn new(shifts: Vec<i64>, span: i64) -> Self {
-        Self { rows: Rows::new(), calendar: Calendar::new(shifts, span), hand: 0 }
+        Self { rows: Rows::new(), calendar: Calendar::new(shifts, span), hand: 0, passed: i64::MIN }
     }
 
     /// Rows that leave when Flink's timer at `time + shift` goes off.
     #[must_use]
     pub fn of_flink(shifts: Vec<i64>, span: i64) -> Self {
-        Self { rows: Rows::new(), calendar: Calendar::of_flink(shifts, span), hand: 0 }
+        Self {
+            rows: Rows::new(),
+            calendar: Calendar::of_flink(shifts, span),
+            hand: 0,
+            passed: i64::MIN,
+        }
     }
 
     /// Rows that rest here.
@@ -159,11 +166,22 @@ impl Memory {
         Some((due, self.remove(id, tag)))
     }
 
+    /// Says that rows leave at this watermark now.
+    pub fn passes(&mut self, watermark: i64) {
+        self.passed = watermark;
+    }
+
     /// Takes out rows that have not been in use for longest, about, until
-    /// `bytes` are left or `most` were taken.
+    /// `bytes` are left or `most` were taken. One that is due already (in
+    /// `flink-datastream`; it waits for the next move of the watermark) stays:
+    /// to the tier below it would be gone.
     pub fn take_cold(&mut self, bytes: usize, most: usize) -> Vec<(Due, Row)> {
-        let mut out = Vec::new();
-        while self.bytes() > bytes && out.len() < most && !self.is_empty() {
+        let (mut out, mut due_already) = (Vec::new(), 0);
+        while self.bytes() > bytes
+            && out.len() < most
+            && !self.is_empty()
+            && due_already <= self.rows.slab.slots()
+        {
             if self.hand >= self.rows.slab.slots() {
                 self.hand = 0;
             }
@@ -175,6 +193,10 @@ impl Memory {
             }
             if slot.has(WARM) {
                 slot.clear(WARM);
+                continue;
+            }
+            if self.calendar.due(slot.input, slot.time) < self.passed {
+                due_already += 1;
                 continue;
             }
             let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));

@@ -1,0 +1,150 @@
+//! Causality through the accessibility tree.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use egui::Key;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::run::{Direction, RowView, VerdictSet};
+use joinscope_operator::verdict::Verdict;
+
+use super::story::{Kind, Subject, read};
+use crate::window::app::App;
+use crate::window::command::Command;
+use crate::window::headless::{harness, settle};
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::testing::{Feed, Wide};
+
+fn feed() -> &'static Feed {
+    static FEED: OnceLock<Feed> = OnceLock::new();
+    FEED.get_or_init(|| Feed::new(1_500))
+}
+
+fn opened(path: &Path) -> Harness<'static, App> {
+    let mut h = harness((1300, 460), false, Some(Panel::Causality));
+    h.state_mut().command(Command::Open(path.to_owned()));
+    settle(&mut h).unwrap();
+    h
+}
+
+fn ask(h: &mut Harness<'_, App>, command: Command) {
+    h.state_mut().command(command);
+    settle(h).unwrap();
+}
+
+fn run_of(h: &Harness<'_, App>) -> joinscope_core::run::Run {
+    h.state().doc().run.as_ref().unwrap().run.clone()
+}
+
+fn first(h: &Harness<'_, App>, verdict: Verdict, input: u8) -> RowView {
+    let run = run_of(h);
+    (0..2_000)
+        .filter_map(|n| run.nth(VerdictSet::of(verdict), n).unwrap())
+        .map(|row| run.row(row).unwrap())
+        .find(|row| row.input == input)
+        .unwrap()
+}
+
+fn labels(h: &Harness<'_, App>, role: Role) -> Vec<String> {
+    h.query_all_by_role(role).filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+#[test]
+fn with_nothing_selected_it_says_what_to_do() {
+    let h = opened(&feed().run());
+    assert!(h.query_all_by_label_contains("Select a record or an output").next().is_some());
+}
+
+#[test]
+fn a_joined_record_is_shown_with_its_partner_its_output_and_its_lanes() {
+    let mut h = opened(&feed().run());
+    let row = first(&h, Verdict::Joined, 1);
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    let nodes = labels(&h, Role::Button);
+    let own = format!("{}, joined", row.record);
+    assert!(nodes.contains(&own), "{nodes:?}");
+    assert!(nodes.iter().any(|n| n.starts_with("views[")), "{nodes:?}");
+    assert!(nodes.iter().any(|n| n.starts_with("output ")), "{nodes:?}");
+    for lane in ["engine", "sink", "epochs"] {
+        assert!(h.query_by_label(lane).is_some(), "{lane}");
+    }
+    let detail = h.get_by_label(&own).value().unwrap();
+    assert!(detail.contains("event time ") && detail.contains("arrived "), "{detail}");
+    // An output is a node that can be selected.
+    let output = nodes.iter().find(|n| n.starts_with("output ")).unwrap();
+    h.get_by_label(output).click();
+    settle(&mut h).unwrap();
+    assert!(matches!(h.state().selection(), Some(Selection::Output(_))));
+}
+
+#[test]
+fn arrows_come_from_the_run() {
+    let h = opened(&feed().run());
+    let run = run_of(&h);
+    let row = first(&h, Verdict::Joined, 1);
+    let story = read(&run, Subject::Row(row.row)).unwrap();
+    let cause = story.caused.iter().find(|c| c.row == row.row).unwrap();
+    assert_eq!((Some(cause.cause), Some(cause.at)), (row.cause, row.decided));
+    for out in &story.outputs {
+        assert!(out.output.rows.iter().any(|r| story.rows.iter().any(|s| s.row == *r)));
+        assert_eq!(out.at_ms, run.arrival_ms(out.output.at).unwrap());
+        let epoch = story.epochs.iter().find(|e| e.n == out.output.epoch).unwrap();
+        let interval = run.pipeline().delivery.checkpoint_interval;
+        // It was put out within the epoch that ends there.
+        assert!(out.at_ms <= epoch.ends_ms && out.at_ms >= epoch.ends_ms - interval);
+    }
+}
+
+#[test]
+fn a_record_that_arrived_after_what_happened_later_is_listed_and_selects() {
+    let wide = Wide::new(4, 200);
+    let mut h = opened(&wide.run());
+    let run = run_of(&h);
+    // Views of partition 3 are overtaken by their engagements.
+    let early = (0..run.rows())
+        .map(|row| run.row(row).unwrap())
+        .find(|r| r.input == 1 && r.record.partition == 3)
+        .unwrap();
+    let story = read(&run, Subject::Row(early.row)).unwrap();
+    let turned = story.inversions.iter().find(|i| i.kind == Kind::Arrival).unwrap().clone();
+    let view = story.rows.iter().find(|r| r.row == turned.row).unwrap();
+    assert_eq!((view.input, turned.against), (0, early.row));
+    assert!(view.arrival > early.arrival && view.event_time < early.event_time);
+    assert!(turned.text.contains("happened 2 s before"), "{}", turned.text);
+    ask(&mut h, Command::Select(Some(Selection::Row(early.row)), Some(early.arrival)));
+    let canvas = h.get_by_label("Causality of the selection").value().unwrap();
+    assert!(canvas.contains("1 inversion"), "{canvas}");
+    h.get_by_label(&turned.text).click();
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().selection(), Some(Selection::Row(turned.row)));
+}
+
+#[test]
+fn the_keyboard_walks_from_node_to_node() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Next(VerdictSet::of(Verdict::Joined), Direction::Backward));
+    h.get_by_label("Causality of the selection").focus();
+    settle(&mut h).unwrap();
+    h.key_press(Key::End);
+    settle(&mut h).unwrap();
+    h.key_press(Key::Enter);
+    settle(&mut h).unwrap();
+    // The last of all is the output.
+    assert!(
+        matches!(h.state().selection(), Some(Selection::Output(_))),
+        "{:?}",
+        h.state().selection()
+    );
+}
+
+#[test]
+fn a_record_without_a_key_stands_alone() {
+    let mut h = opened(&feed().run());
+    let row = first(&h, Verdict::Undecodable, 1);
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    let canvas = h.get_by_label("Causality of the selection").value().unwrap();
+    assert!(canvas.starts_with("1 record, 0 outputs"), "{canvas}");
+}

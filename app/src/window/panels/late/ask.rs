@@ -1,0 +1,269 @@
+//! What the panel asks: the index, by one pass over the run as a job with
+//! partial results; and single records where few are in sight.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use joinscope_core::run::{Levels, RunError};
+use joinscope_operator::record::Arrival;
+
+use super::index::{Index, Target};
+use crate::window::cx::Cx;
+use crate::window::jobs::Slot;
+use crate::window::store::Run;
+
+/// Arrivals read at once.
+const PIECE: u64 = 262_144;
+/// Between two partial results.
+const OFTEN: Duration = Duration::from_millis(200);
+/// Places of the run from which a part of it can be read.
+const STOPS: u64 = 64;
+/// Fewer arrivals in sight are read record by record.
+pub const FEW: u64 = 200_000;
+/// Records that are kept one by one.
+pub const SINGLES: usize = 4_000;
+
+/// A pass and what it has found so far.
+#[derive(Default)]
+pub struct Pass {
+    slot: Slot<(u64, u64), ()>,
+    asked: Option<u64>,
+    number: u64,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    cancel: AtomicBool,
+    found: Mutex<Found>,
+}
+
+/// What was found so far.
+#[derive(Clone, Default)]
+pub struct Found {
+    pub index: Arc<Index>,
+    /// Where a part of the run can be read from.
+    pub stops: Vec<Arc<Levels>>,
+    pub read: Arrival,
+    pub of: Arrival,
+}
+
+impl Found {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.of > 0 && self.read >= self.of
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.shared.cancel.store(true, Ordering::Release);
+    }
+}
+
+impl Pass {
+    /// Begins a pass over the run as it is now, ends the one before.
+    pub fn ask(&mut self, cx: &Cx<'_>) {
+        let revision = cx.doc.revision;
+        let Some(doc) = &cx.doc.run else { return };
+        if self.asked == Some(revision) {
+            return;
+        }
+        // A run in progress: the pass that is under way ends first.
+        let goes_on = self.asked.is_some() && cx.doc.in_progress && self.slot.is_open();
+        if goes_on {
+            let _ = self.slot.answer();
+            return;
+        }
+        self.shared.cancel.store(true, Ordering::Release);
+        let before = self.found();
+        self.shared = Arc::default();
+        if cx.doc.in_progress {
+            // What was found stays until there is more.
+            *lock(&self.shared.found) = before;
+        }
+        self.asked = Some(revision);
+        self.number += 1;
+        let (run, shared, number) = (doc.run.clone(), Arc::clone(&self.shared), self.number);
+        self.slot.ask(cx.jobs, (revision, number), move |_| match pass(&run, &shared) {
+            Ok(()) | Err(RunError::Cancelled) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+
+    #[must_use]
+    pub fn found(&self) -> Found {
+        lock(&self.shared.found).clone()
+    }
+
+    pub fn error(&mut self) -> Option<String> {
+        let answer = self.slot.answer()?;
+        answer.result.as_ref().err().cloned().filter(|_| answer.question.1 == self.number)
+    }
+
+    /// Reads again after a failure.
+    pub fn again(&mut self) {
+        self.asked = None;
+    }
+
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.slot.is_open()
+    }
+}
+
+fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn pass(run: &Run, shared: &Shared) -> Result<(), RunError> {
+    let start = run.manifest().start;
+    let bounds: Vec<i64> =
+        run.pipeline().inputs.iter().map(|i| i.watermark.max_out_of_orderness).collect();
+    let of = run.arrivals();
+    let mut index = Index::new(start.lanes.iter().map(|l| l.input).collect(), &bounds, of);
+    let mut levels = run.levels();
+    let mut stops = vec![Arc::new(levels.clone())];
+    let mut published = Instant::now();
+    let stop = (of / STOPS).max(PIECE / 8);
+    while levels.at() < of {
+        let next = (stops.len() as u64 * stop).min(of);
+        let to = next.min(levels.at() + PIECE);
+        run.needs(&mut levels, to, &shared.cancel, |need| index.add(need))?;
+        if levels.at() < to {
+            break;
+        }
+        if to == next {
+            stops.push(Arc::new(levels.clone()));
+        }
+        if to < of && published.elapsed() < OFTEN {
+            continue;
+        }
+        published = Instant::now();
+        let whole = Arc::new(index.clone());
+        *lock(&shared.found) = Found { index: whole, stops: stops.clone(), read: to, of };
+    }
+    Ok(())
+}
+
+/// Records in sight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    pub revision: u64,
+    /// First and last arrival.
+    pub view: (Arrival, Arrival),
+    /// Which the pass has read up to.
+    pub stops: usize,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Single {
+    pub row: u64,
+    pub arrival: Arrival,
+    pub lane: u32,
+    pub late_by: i64,
+    pub event_time: i64,
+    /// By [`Target::place`], ms.
+    pub needs: Vec<i64>,
+}
+
+impl Single {
+    #[must_use]
+    pub fn need(&self, target: Target) -> i64 {
+        self.needs.get(target.place()).copied().unwrap_or(0)
+    }
+}
+
+/// Records that need anything: all that were late, and one in so many of the
+/// others.
+pub struct Singles {
+    pub records: Vec<Single>,
+    pub one_in: u64,
+}
+
+/// Keeps one in so many, evenly, and never more than [`SINGLES`].
+struct Thinned {
+    kept: Vec<Single>,
+    one_in: u64,
+    seen: u64,
+}
+
+impl Thinned {
+    fn takes(&mut self) -> bool {
+        self.seen += 1;
+        (self.seen - 1).is_multiple_of(self.one_in)
+    }
+
+    fn push(&mut self, one: Single) {
+        self.kept.push(one);
+        if self.kept.len() >= SINGLES {
+            let mut i = 0;
+            self.kept.retain(|_| {
+                i += 1;
+                i % 2 == 1
+            });
+            self.one_in *= 2;
+        }
+    }
+}
+
+/// Reads the records in sight, from the nearest stop on; `None`: too many were
+/// late to be drawn one by one.
+pub fn singles(run: &Run, q: &Question, stops: &[Arc<Levels>]) -> Result<Option<Singles>, String> {
+    let after = stops.partition_point(|s| s.at() <= q.view.0);
+    let mut levels = match after.checked_sub(1).and_then(|i| stops.get(i)) {
+        Some(stop) => Levels::clone(stop),
+        None => run.levels(),
+    };
+    let never = AtomicBool::new(false);
+    let mut late: Vec<Single> = Vec::new();
+    let mut rest = Thinned { kept: Vec::new(), one_in: 1, seen: 0 };
+    let mut many = false;
+    let error = |e: RunError| e.to_string();
+    run.needs(&mut levels, q.view.0, &never, |_| {}).map_err(error)?;
+    run.needs(&mut levels, q.view.1.saturating_add(1), &never, |n| {
+        if n.all == 0 && n.by_input.iter().all(|ms| *ms == 0) {
+            return;
+        }
+        many |= late.len() >= SINGLES;
+        if many || n.late_by == 0 && !rest.takes() {
+            return;
+        }
+        let one = Single {
+            row: n.row,
+            arrival: n.arrival,
+            lane: n.lane,
+            late_by: n.late_by,
+            event_time: n.event_time,
+            needs: std::iter::once(n.all).chain(n.by_input.iter().copied()).collect(),
+        };
+        if n.late_by > 0 { late.push(one) } else { rest.push(one) }
+    })
+    .map_err(error)?;
+    let one_in = rest.one_in;
+    late.append(&mut rest.kept);
+    Ok((!many).then_some(Singles { records: late, one_in }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_one_in_so_many_from_all_over() {
+        let mut thinned = Thinned { kept: Vec::new(), one_in: 1, seen: 0 };
+        for row in 0..50_000u64 {
+            if thinned.takes() {
+                let one =
+                    Single { row, arrival: row, lane: 0, late_by: 0, event_time: 0, needs: vec![] };
+                thinned.push(one);
+            }
+        }
+        assert!(thinned.kept.len() < SINGLES && thinned.kept.len() > SINGLES / 4);
+        let step = thinned.one_in;
+        assert!(thinned.kept.windows(2).all(|w| w[1].row - w[0].row == step), "every {step}th");
+        assert!(thinned.kept.last().is_some_and(|l| l.row > 50_000 - 2 * step));
+    }
+}

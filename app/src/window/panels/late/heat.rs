@@ -1,0 +1,356 @@
+//! What records need, over time: a picture of densities, or each record where
+//! few are in sight. What stands above the slider's value is late there.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use egui::{
+    Align2, Color32, ColorImage, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind,
+    TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
+};
+use joinscope_core::run::{NEVER, Query, RowView};
+use joinscope_operator::record::Arrival;
+use joinscope_operator::time::format_duration;
+use joinscope_operator::verdict::Verdict;
+
+use super::answer::TICKS;
+use super::ask::{Single, Singles};
+use super::bins::edge;
+use super::index::{NO_VALUE, Target, step, step_from};
+use super::{Focus, Shown, inputs_of};
+use crate::window::axis::{Axis, GUTTER, RIGHT};
+use crate::window::cx::Cx;
+use crate::window::ruler;
+use crate::window::selection::Selection;
+use crate::window::store::Run;
+use crate::window::text::thousands;
+use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::widgets::verdict_shape;
+
+/// Points of a column of the picture.
+const COLUMN: f32 = 2.0;
+/// Room at the top for records that no value is enough for, points.
+const TOP: f32 = 12.0;
+
+/// What the user did.
+#[derive(Default)]
+pub struct Done {
+    pub select: Option<(u64, Arrival)>,
+    /// Find the late record between these arrivals.
+    pub pick: Option<(Arrival, Arrival)>,
+}
+
+/// What stays between frames.
+#[derive(Default)]
+pub struct State {
+    picture: Option<(Painted, TextureHandle)>,
+}
+
+/// What the picture shows.
+#[derive(Clone, Debug, PartialEq)]
+struct Painted {
+    version: (u64, u64),
+    axis: Axis,
+    target: Target,
+    focus: Focus,
+    steps: (u16, u16),
+    /// Steps above it are late.
+    bound: u16,
+    dark: bool,
+}
+
+/// Heights: needs on a logarithmic scale.
+struct Scale {
+    low: f64,
+    high: f64,
+    y: Rangef,
+    top: f32,
+}
+
+impl Scale {
+    fn y(&self, ms: i64) -> f32 {
+        if ms == NEVER {
+            return self.top + TOP / 2.0;
+        }
+        let part = ((ms.max(1) as f64).ln() - self.low) / (self.high - self.low);
+        self.y.max - (part.clamp(0.0, 1.0) as f32) * self.y.span()
+    }
+}
+
+impl State {
+    /// Shows the picture, its axis and the cursor over all room.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        cx: &mut Cx<'_>,
+        s: &Shown<'_>,
+        singles: Option<&Singles>,
+        version: (u64, u64),
+    ) -> Done {
+        let t = Tokens::of(ui.ctx());
+        let rect = ui.available_rect_before_wrap();
+        let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
+        let plot = Rect::from_min_max(
+            pos2(axis.left, rect.top() + 4.0),
+            pos2(axis.left + axis.width, (rect.bottom() - ruler::HEIGHT).max(rect.top() + 30.0)),
+        );
+        let low = (edge(s.ends.0).max(1) as f64).ln();
+        let scale = Scale {
+            low,
+            high: (edge(s.ends.1).max(2) as f64).ln().max(low + 0.1),
+            y: Rangef::new(plot.top() + TOP, plot.bottom()),
+            top: plot.top(),
+        };
+        let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::click_and_drag());
+        describe(ui, cx, s, &response);
+        ruler::act(ui, cx, &axis, &response);
+        ruler::range(ui, cx, &axis, plot);
+        ruler::marks(ui, cx, &axis, plot, t);
+        grid(ui, cx, &axis, &scale, plot, rect, t);
+        let places = if let Some(singles) = singles {
+            each(ui, cx, s, &axis, &scale, plot, singles, t)
+        } else {
+            self.picture(ui, cx, s, &axis, &scale, plot, version, t);
+            Vec::new()
+        };
+        bound(ui, s, &scale, plot, t);
+        ruler::cursor(ui, cx, &axis, plot, rect, t);
+        if response.has_focus() {
+            let line = Stroke::new(1.0, t.accent);
+            ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
+        }
+        point(cx, &axis, &response, &places)
+    }
+
+    #[allow(clippy::too_many_arguments)] // each is another thing
+    fn picture(
+        &mut self,
+        ui: &Ui,
+        cx: &Cx<'_>,
+        s: &Shown<'_>,
+        axis: &Axis,
+        scale: &Scale,
+        plot: Rect,
+        version: (u64, u64),
+        t: &Tokens,
+    ) {
+        let steps = (step(edge(s.ends.0)), step(edge(s.ends.1)) + 1);
+        let of = Painted {
+            version,
+            axis: *axis,
+            target: s.target,
+            focus: s.focus,
+            steps,
+            bound: step(s.at),
+            dark: t.dark,
+        };
+        if self.picture.as_ref().is_none_or(|p| p.0 != of) {
+            let image = Arc::new(raster(&of, cx, s, t));
+            if let Some((was, texture)) = &mut self.picture {
+                texture.set(image, TextureOptions::NEAREST);
+                *was = of;
+            } else {
+                let texture = ui.ctx().load_texture("lateness", image, TextureOptions::NEAREST);
+                self.picture = Some((of, texture));
+            }
+        }
+        let Some((of, texture)) = &self.picture else { return };
+        // Steps below and above the scale's ends reach beyond the plot.
+        let y = |step: u16| {
+            let part = (step_from(step).ln() - scale.low) / (scale.high - scale.low);
+            scale.y.max - (part as f32) * scale.y.span()
+        };
+        let at = Rect::from_x_y_ranges(plot.x_range(), y(of.steps.1)..=y(of.steps.0));
+        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+        ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
+    }
+}
+
+/// A texel a column and step; brighter where there are more.
+fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
+    let columns = (of.axis.width / COLUMN).ceil().max(1.0) as usize;
+    let rows = usize::from(of.steps.1 - of.steps.0).max(1);
+    let mut counts = vec![0u32; columns * rows];
+    let inputs = inputs_of(cx);
+    let (first, last) = cx.view;
+    let view = first.saturating_sub(s.index.block)..=last;
+    for (arrival, step, n) in s.index.cells(of.target, &|lane| s.has(lane, &inputs)) {
+        if !view.contains(&arrival) || step == NO_VALUE {
+            continue;
+        }
+        let x = of.axis.x_of(arrival.max(first), cx.clock) - of.axis.left;
+        let column = ((x / COLUMN).max(0.0) as usize).min(columns - 1);
+        let step = step.clamp(of.steps.0, of.steps.1 - 1) - of.steps.0;
+        let slot = &mut counts[(rows - 1 - usize::from(step)) * columns + column];
+        *slot = slot.saturating_add(n);
+    }
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
+    for (row, line) in counts.chunks(columns).enumerate() {
+        let step = of.steps.0 + (rows - 1 - row) as u16;
+        let late = step >= of.bound;
+        let colour = if late { t.verdict(Verdict::Late) } else { t.third };
+        for (column, n) in line.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let part = (1.0 + *n as f32).ln() / (1.0 + most as f32).ln();
+            // One late record among many is as plain as a thousand.
+            let least = if late { 0.65 } else { 0.25 };
+            image.pixels[row * columns + column] =
+                colour.gamma_multiply(least + (1.0 - least) * part);
+        }
+    }
+    image
+}
+
+fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
+    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Out of order over time"));
+    let (bold, rest) = super::answer::sentence(s);
+    let value = format!("{bold}, {rest}; cursor at arrival {}", thousands(cx.cursor.at()));
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
+}
+
+fn grid(ui: &Ui, cx: &Cx<'_>, axis: &Axis, scale: &Scale, plot: Rect, rect: Rect, t: &Tokens) {
+    let painter = ui.painter();
+    let line = Stroke::new(1.0, t.line.gamma_multiply(0.8));
+    let mut taken = f32::INFINITY;
+    for ms in TICKS {
+        let y = scale.y(ms);
+        let inside = (ms as f64).ln() >= scale.low && (ms as f64).ln() <= scale.high;
+        if !inside || taken - y < 22.0 {
+            continue;
+        }
+        taken = y;
+        painter.hline(plot.x_range(), y.round() + 0.5, line);
+        ruler::gutter_label(painter, rect.left() + INSET, y, format_duration(ms), t);
+    }
+    for (x, _) in ruler::ticks(cx, axis) {
+        painter.vline(
+            x.round() + 0.5,
+            plot.y_range(),
+            Stroke::new(1.0, t.line.gamma_multiply(0.5)),
+        );
+    }
+    let y = rect.bottom() - ruler::HEIGHT / 2.0;
+    ruler::labels(painter, cx, axis, y, rect.right(), t);
+}
+
+/// The slider's value across the picture.
+fn bound(ui: &Ui, s: &Shown<'_>, scale: &Scale, plot: Rect, t: &Tokens) {
+    let y = scale.y(s.at);
+    let painter = ui.painter();
+    painter.hline(plot.x_range(), y, Stroke::new(1.5, t.accent));
+    let text = format!("late above {}", format_duration(s.at));
+    let galley = painter.layout_no_wrap(text, fonts::regular(SMALL), t.text);
+    // Above the line, below it where there is no room.
+    let above = y - galley.size().y - 3.0;
+    let top = if above < plot.top() { y + 3.0 } else { above };
+    let at = Rect::from_min_size(pos2(plot.left() + 6.0, top), galley.size());
+    painter.rect_filled(at.expand2(vec2(3.0, 0.0)), 3, t.panel.gamma_multiply(0.85));
+    painter.galley(at.min, galley, t.text);
+}
+
+/// Each record at its place; what may be pointed at.
+#[allow(clippy::too_many_arguments)] // each is another thing
+fn each<'a>(
+    ui: &Ui,
+    cx: &Cx<'_>,
+    s: &Shown<'_>,
+    axis: &Axis,
+    scale: &Scale,
+    plot: Rect,
+    singles: &'a Singles,
+    t: &Tokens,
+) -> Vec<(&'a Single, Pos2, i64)> {
+    let inputs = inputs_of(cx);
+    let painter = ui.painter_at(plot.expand2(vec2(6.0, 2.0)));
+    let mut mesh = Mesh::default();
+    let mut places = Vec::new();
+    let shaped = singles.records.len() <= 600;
+    for record in &singles.records {
+        let need = record.need(s.target);
+        let inside = record.arrival >= cx.view.0 && record.arrival <= cx.view.1;
+        if need == 0 || !inside || !s.has(record.lane, &inputs) {
+            continue;
+        }
+        let at = pos2(axis.x_of(record.arrival, cx.clock), scale.y(need));
+        let late = need > s.at;
+        if late && shaped {
+            painter.extend(verdict_shape(at, 4.0, Verdict::Late, t));
+        } else {
+            let colour = if late { t.verdict(Verdict::Late) } else { t.third.gamma_multiply(0.6) };
+            let size = if late { 3.0 } else { 2.0 };
+            mesh.add_colored_rect(Rect::from_center_size(at, vec2(size, size)), colour);
+        }
+        places.push((record, at, need));
+    }
+    painter.add(Shape::mesh(mesh));
+    if singles.one_in > 1 {
+        let text =
+            format!("all that were late, one in {} of the others", thousands(singles.one_in));
+        let at = pos2(plot.right() - 4.0, plot.top());
+        painter.text(at, Align2::RIGHT_TOP, text, fonts::regular(SMALL - 0.5), t.second);
+    }
+    for (record, at, _) in &places {
+        let selected = cx.selection == Some(Selection::Row(record.row));
+        if selected || cx.hover == Some(record.row) {
+            painter.circle_stroke(*at, 6.0, Stroke::new(1.5, t.accent));
+        }
+    }
+    places
+}
+
+fn point(
+    cx: &mut Cx<'_>,
+    axis: &Axis,
+    response: &egui::Response,
+    places: &[(&Single, Pos2, i64)],
+) -> Done {
+    let mut done = Done::default();
+    let Some(pos) = response.hover_pos() else { return done };
+    let near = places.iter().map(|(record, at, need)| (at.distance(pos), record, need));
+    let near = near.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|n| n.0 < 8.0);
+    if let Some((_, record, need)) = near {
+        *cx.hovers = Some(record.row);
+        if response.clicked() {
+            done.select = Some((record.row, record.arrival));
+        }
+        let needs = if *need == NEVER {
+            "late at any value".to_owned()
+        } else {
+            format!("not late from {} on", format_duration(*need))
+        };
+        let lane = super::lanes::name(cx, Focus::Lane(record.lane));
+        let late = match record.late_by {
+            0 => "not late".to_owned(),
+            ms => format!("late by {}", format_duration(ms)),
+        };
+        response.clone().on_hover_text_at_pointer(format!(
+            "{lane}, {late}\n{needs}\nevent time {}\narrival {}",
+            cx.times.full(record.event_time),
+            thousands(record.arrival),
+        ));
+    } else if response.clicked() && places.is_empty() {
+        let first = axis.arrival(pos.x - 2.0, cx.clock);
+        done.pick = Some((first, axis.arrival(pos.x + 2.0, cx.clock).max(first)));
+    }
+    done
+}
+
+/// The latest record of some partitions between two arrivals.
+pub fn late_in(
+    run: &Run,
+    arrivals: (Arrival, Arrival),
+    lanes: Vec<u32>,
+) -> Result<Option<RowView>, String> {
+    /// So many are compared.
+    const MOST: u64 = 1_000;
+    let query = Query {
+        lanes,
+        arrivals: Some(arrivals),
+        late_by_at_least: Some(1),
+        limit: Some(MOST),
+        ..Query::default()
+    };
+    let rows = run.search_all(&query, &AtomicBool::new(false)).map_err(|e| e.to_string())?;
+    let rows = run.views(&rows).map_err(|e| e.to_string())?;
+    Ok(rows.into_iter().max_by_key(|r| r.late_by))
+}

@@ -1,0 +1,139 @@
+//! The partitions, with how late each was and would be.
+
+use egui::{Align, Ui};
+use joinscope_operator::time::format_duration;
+
+use super::index::Lane;
+use super::{Focus, Shown, inputs_of, late_at};
+use crate::window::cx::Cx;
+use crate::window::panels::watermarks::say::lane_name;
+use crate::window::table::{Cell, Column, RowCells, Table};
+use crate::window::text::{elide, plural, thousands};
+
+const fn column(title: &'static str, width: f32) -> Column {
+    Column { title, width, align: Align::Max }
+}
+
+const COLUMNS: [Column; 7] = [
+    Column { title: "Partition", width: 0.0, align: Align::Min },
+    column("Late", 50.0),
+    column("Then", 50.0),
+    column("p50", 52.0),
+    column("p90", 52.0),
+    column("p99", 52.0),
+    column("Most", 52.0),
+];
+
+/// A row's place: all, then each input followed by its partitions.
+fn places(inputs: &[u8]) -> Vec<Focus> {
+    let mut places = vec![Focus::All];
+    let mut last = None;
+    let mut of = [0u32; 256];
+    inputs.iter().for_each(|i| of[usize::from(*i)] += 1);
+    for (lane, input) in inputs.iter().enumerate() {
+        let many = of[usize::from(*input)] > 1;
+        if last != Some(*input) {
+            last = Some(*input);
+            places.push(Focus::Input(*input));
+        }
+        if many {
+            places.push(Focus::Lane(lane as u32));
+        }
+    }
+    places
+}
+
+/// What a row is called.
+pub fn name(cx: &Cx<'_>, focus: Focus) -> String {
+    let Some(start) = cx.doc.run.as_ref().map(|r| &r.manifest.start) else {
+        return String::new();
+    };
+    match focus {
+        Focus::All => "all".to_owned(),
+        Focus::Input(i) => {
+            start.inputs.get(usize::from(i)).map(|i| i.name.to_string()).unwrap_or_default()
+        }
+        Focus::Lane(lane) => lane_name(&start.lanes, lane),
+    }
+}
+
+/// Shows the table; the row that was pressed.
+pub fn show(
+    ui: &mut Ui,
+    cx: &Cx<'_>,
+    s: &Shown<'_>,
+    table: &mut Table,
+    chosen: Option<u16>,
+) -> Option<Focus> {
+    let inputs = inputs_of(cx);
+    let places = places(&inputs);
+    let narrow = ui.available_width() < 520.0;
+    // Where there is little room the ends of the distribution stay.
+    let columns: Vec<Column> =
+        COLUMNS.iter().filter(|c| !narrow || !matches!(c.title, "p90" | "p99")).copied().collect();
+    let laid = table.lay_out(ui, "Lateness by partition", &columns, places.len() as u64);
+    let chars = laid.chars(ui, 0);
+    let events = table.paint(ui, &laid, |at| {
+        let focus = *places.get(at as usize)?;
+        let lane = s.sums.of(s.index, focus, &inputs);
+        let then = late_at(&lane, s.target, chosen);
+        Some(cells(&name(cx, focus), focus, &lane, then, s, narrow, chars))
+    });
+    events.clicked.and_then(|at| places.get(at as usize).copied())
+}
+
+/// A duration in two units without fractions of the smaller; long ones in days.
+fn short(ms: i64) -> String {
+    const DAY: i64 = 86_400_000;
+    let unit = match ms {
+        ..60_000 => 100,
+        60_000..864_000_000 => 1_000,
+        _ => DAY,
+    };
+    format_duration((ms + unit / 2) / unit * unit)
+}
+
+fn cells(
+    name: &str,
+    focus: Focus,
+    lane: &Lane,
+    then: u64,
+    s: &Shown<'_>,
+    narrow: bool,
+    chars: usize,
+) -> RowCells {
+    let indent = match focus {
+        Focus::All => "",
+        Focus::Input(_) => "  ",
+        Focus::Lane(_) => "    ",
+    };
+    let at = |part: f64| match lane.late_by.quantile(part) {
+        Some(ms) => Cell::Mono(short(ms)),
+        None => Cell::Empty,
+    };
+    let shown = elide(name, chars.saturating_sub(indent.len()));
+    let mut cells = vec![
+        Cell::Mono(format!("{indent}{shown}")),
+        Cell::Mono(thousands(lane.late)),
+        Cell::Mono(thousands(then)),
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        if lane.late > 0 { Cell::Mono(short(lane.latest)) } else { Cell::Empty },
+    ];
+    if narrow {
+        cells.drain(4..6);
+    }
+    let mut spoken = format!("{name}: {} late", plural(lane.late, "record"));
+    if lane.late > 0 {
+        spoken += &format!(", the latest by {}", format_duration(lane.latest));
+    }
+    spoken += &format!("; {} at {}", thousands(then), format_duration(s.at));
+    RowCells {
+        cells,
+        name: spoken,
+        selected: focus == s.focus && focus != Focus::All,
+        hovered: false,
+        dimmed: lane.judged == 0,
+    }
+}

@@ -1,0 +1,393 @@
+//! Late events: how far out of order records came, when, and how many would be
+//! late at another out-of-orderness.
+//!
+//! What a record needs is the smallest out-of-orderness at which it would not
+//! have been late, all else equal (`joinscope_core::run`, lateness). The answer
+//! to any value is then a count, at once and without a new run.
+
+mod answer;
+mod ask;
+mod bins;
+mod heat;
+mod index;
+mod lanes;
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use egui::{Popup, Rect, Ui, UiBuilder, pos2};
+use joinscope_core::run::RowView;
+use joinscope_operator::time::{duration_setting, format_duration};
+
+use self::ask::{Found, Pass, Question, Singles};
+use self::bins::{bin, edge};
+use self::index::{Index, Lane, NO_VALUE, Target};
+use super::failed;
+use crate::window::chrome::{Title, panel};
+use crate::window::command::Command;
+use crate::window::cx::Cx;
+use crate::window::jobs::{DIM_AFTER, Slot};
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::table::{Table, empty};
+use crate::window::text::{plural, thousands};
+use crate::window::widgets::button;
+
+/// Widest room of the partitions, points.
+const TABLE: f32 = 820.0;
+
+/// Which partitions the panel is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Focus {
+    #[default]
+    All,
+    Input(u8),
+    Lane(u32),
+}
+
+/// A press on the picture over time: the late record there is looked for.
+type Pick = (u64, u64, (u64, u64), Focus);
+
+/// The panel's state.
+#[derive(Default)]
+pub struct Late {
+    pass: Pass,
+    singles: Slot<Question, Option<Singles>>,
+    target: Target,
+    focus: Focus,
+    /// Where the slider stands; `None`: at what was run.
+    chosen: Option<u16>,
+    table: Table,
+    sums: Sums,
+    heat: heat::State,
+    pick: Slot<Pick, Option<RowView>>,
+    presses: (u64, u64),
+}
+
+/// Sums over partitions, made once for each state of the index.
+#[derive(Default)]
+struct Sums {
+    version: (u64, u64),
+    of: RefCell<HashMap<Focus, Arc<Lane>>>,
+}
+
+impl Sums {
+    fn renew(&mut self, version: (u64, u64)) {
+        if self.version != version {
+            *self = Self { version, of: RefCell::default() };
+        }
+    }
+
+    fn of(&self, index: &Index, focus: Focus, inputs: &[u8]) -> Arc<Lane> {
+        let mut sums = self.of.borrow_mut();
+        let sum = || Arc::new(index.sum(&|lane| has(focus, lane, inputs)));
+        Arc::clone(sums.entry(focus).or_insert_with(sum))
+    }
+}
+
+/// What the parts of the panel draw.
+struct Shown<'a> {
+    index: &'a Index,
+    sums: &'a Sums,
+    /// Of the partitions in focus.
+    sum: &'a Lane,
+    target: Target,
+    focus: Focus,
+    /// The slider, ms.
+    at: i64,
+    /// Late there.
+    late: u64,
+    /// The slider's ends, bins.
+    ends: (u16, u16),
+    whole: bool,
+}
+
+impl Shown<'_> {
+    fn has(&self, lane: u32, inputs: &[u8]) -> bool {
+        has(self.focus, lane, inputs)
+    }
+}
+
+fn has(focus: Focus, lane: u32, inputs: &[u8]) -> bool {
+    match focus {
+        Focus::All => true,
+        Focus::Input(i) => inputs.get(lane as usize) == Some(&i),
+        Focus::Lane(l) => l == lane,
+    }
+}
+
+/// Late at a value: exact at the edges of bins and at what was run.
+fn late_at(lane: &Lane, target: Target, chosen: Option<u16>) -> u64 {
+    match chosen {
+        None => lane.late,
+        Some(at) => lane.needs.get(target.place()).map_or(0, |c| c.beyond(at)),
+    }
+}
+
+impl Late {
+    /// Shows the panel.
+    pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        if cx.cursor.len() > 0 {
+            self.pass.ask(cx);
+        }
+        let found = self.pass.found();
+        if self.pass.is_open() {
+            // Partial results come without an event of the user.
+            ui.ctx().request_repaint_after(DIM_AFTER);
+        }
+        let inputs = inputs_of(cx);
+        self.sums.renew((cx.doc.revision, found.read));
+        let sum = self.sums.of(&found.index, self.focus, &inputs);
+        let sentence = self.sentence(cx, &found, &sum);
+        let title = Title {
+            panel: Panel::Late,
+            text: Panel::Late.title(),
+            mono: false,
+            sentence: &sentence,
+            tabs,
+        };
+        let mut commands = Vec::new();
+        let mut target = self.target;
+        let names = names(cx);
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, _| choose(ui, &mut target, &names),
+            |ui, _| self.body(ui, cx, &found, &sum),
+        );
+        if target != self.target {
+            self.target = target;
+            self.chosen = None;
+        }
+        cx.commands.append(&mut commands);
+        dragged
+    }
+
+    fn sentence(&self, cx: &Cx<'_>, found: &Found, sum: &Lane) -> String {
+        if cx.doc.run.is_none() || cx.cursor.len() == 0 {
+            return String::new();
+        }
+        let mut text = match (sum.late, sum.late_by.quantile(0.5)) {
+            (0, _) if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
+            (0, _) => {
+                let most = sum.needs.first().and_then(|c| c.quantile(1.0));
+                let most =
+                    most.map(|ms| format!("; the most out of order needs {}", format_duration(ms)));
+                format!(
+                    "none of {} is late{}",
+                    plural(sum.judged, "record"),
+                    most.unwrap_or_default()
+                )
+            }
+            (late, half) => format!(
+                "{} of {} late, half of them by more than {}, the latest by {}",
+                thousands(late),
+                plural(sum.judged, "record"),
+                format_duration(half.unwrap_or(0)),
+                format_duration(sum.latest),
+            ),
+        };
+        if let Focus::Input(_) | Focus::Lane(_) = self.focus {
+            text = format!("{}: {text}", lanes::name(cx, self.focus));
+        }
+        if found.of > 0 && !found.is_whole() {
+            text += &format!("; {} % read", found.read * 100 / found.of);
+        }
+        text
+    }
+
+    fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, found: &Found, sum: &Lane) {
+        if cx.doc.run.is_none() {
+            empty(ui, "No run", "Run a pipeline over this recording to see what came late");
+            return;
+        }
+        if cx.cursor.len() == 0 {
+            let next = "It is read as soon as the run has published its first segment";
+            empty(ui, "No record yet", next);
+            return;
+        }
+        if let Some(error) = self.pass.error() {
+            if failed(ui, &error) {
+                self.pass.again();
+            }
+            return;
+        }
+        if found.of == 0 {
+            empty(ui, "Reading the run", "How out of order each record came is worked out once");
+            return;
+        }
+        let nothing = sum.needs.iter().all(index::Counts::is_empty);
+        if found.is_whole() && nothing && self.focus == Focus::All {
+            let next =
+                "Every record came in the order of event time: an out-of-orderness of 0 is enough";
+            empty(ui, "Nothing out of order", next);
+            return;
+        }
+        let now = self.now(found);
+        let ends = ends(sum, self.target, now);
+        // Where inputs differ, no one value was run: the slider then stands on
+        // the largest.
+        let largest = found.index.now.iter().flatten().copied().max().unwrap_or(0);
+        let chosen = self.chosen.or_else(|| now.is_none().then(|| bin(largest)));
+        let at = chosen.map_or(now.unwrap_or(largest), edge);
+        // The parts of the panel share the sums while its state is drawn.
+        let sums = std::mem::take(&mut self.sums);
+        let shown = Shown {
+            index: &found.index,
+            sums: &sums,
+            sum,
+            target: self.target,
+            focus: self.focus,
+            at,
+            late: late_at(sum, self.target, chosen),
+            ends,
+            whole: found.is_whole(),
+        };
+        let rect = ui.available_rect_before_wrap();
+        // The picture over time above, the answer and the partitions below.
+        let split =
+            rect.top() + (rect.height() * 0.5).clamp(90.0, (rect.height() - 130.0).max(90.0));
+        let above = Rect::from_min_max(rect.min, pos2(rect.right(), split));
+        let below = Rect::from_min_max(pos2(rect.left(), split + 2.0), rect.max);
+        self.over_time(&mut part(ui, above, "time"), cx, &shown, found);
+        // Figures far from their names are hard to read: the rest is the curve's.
+        let wide = (below.width() * 0.4).max(below.width() - TABLE).max(240.0);
+        let middle = below.left() + wide;
+        let left = Rect::from_min_max(below.min, pos2(middle, below.bottom()));
+        let right = Rect::from_min_max(pos2(middle + 8.0, below.top()), below.max);
+        self.answer(&mut part(ui, left, "answer"), cx, &shown, now);
+        let focus = lanes::show(&mut part(ui, right, "lanes"), cx, &shown, &mut self.table, chosen);
+        if let Some(focus) = focus {
+            self.focus = if focus == self.focus { Focus::All } else { focus };
+        }
+        self.sums = sums;
+    }
+
+    /// The out-of-orderness that was run, where the target has one.
+    fn now(&self, found: &Found) -> Option<i64> {
+        found.index.now.get(self.target.place()).copied().flatten()
+    }
+
+    fn over_time(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>, found: &Found) {
+        let arrivals = cx.view.1 - cx.view.0 + 1;
+        let mut singles = None;
+        if arrivals <= ask::FEW
+            && let Some(doc) = &cx.doc.run
+        {
+            let run = doc.run.clone();
+            let stops = found.stops.clone();
+            let near = stops.partition_point(|s| s.at() <= cx.view.0);
+            let question = Question { revision: cx.doc.revision, view: cx.view, stops: near };
+            self.singles.ask(cx.jobs, question, move |q| ask::singles(&run, q, &stops));
+            singles = self.singles.answer().filter(|a| a.question.revision == cx.doc.revision);
+            // Those of another place do not stand for this one.
+            singles = singles
+                .filter(|a| a.question.view.0 <= cx.view.1 && a.question.view.1 >= cx.view.0);
+        }
+        let singles: Option<Arc<_>> = singles;
+        let few = singles.as_ref().and_then(|a| a.result.as_ref().ok()?.as_ref());
+        let version = (cx.doc.revision, found.read);
+        let done = self.heat.show(ui, cx, s, few, version);
+        if let Some((row, arrival)) = done.select {
+            cx.commands.push(Command::Select(Some(Selection::Row(row)), Some(arrival)));
+        }
+        if let (Some(arrivals), Some(doc)) = (done.pick, &cx.doc.run) {
+            self.presses.0 += 1;
+            let run = doc.run.clone();
+            let inputs = inputs_of(cx);
+            let pick = (cx.doc.revision, self.presses.0, arrivals, self.focus);
+            self.pick.ask(cx.jobs, pick, move |(_, _, arrivals, focus)| {
+                let lanes: Vec<u32> =
+                    (0..inputs.len() as u32).filter(|l| has(*focus, *l, &inputs)).collect();
+                heat::late_in(&run, *arrivals, lanes)
+            });
+        }
+        self.take_pick(cx);
+    }
+
+    fn take_pick(&mut self, cx: &mut Cx<'_>) {
+        let Some(answer) = self.pick.answer() else { return };
+        if answer.question.1 != self.presses.0 || self.presses.0 == self.presses.1 {
+            return;
+        }
+        self.presses.1 = self.presses.0;
+        if let (Ok(Some(row)), true) = (&answer.result, answer.question.0 == cx.doc.revision) {
+            cx.commands.push(Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+        }
+    }
+
+    fn answer(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>, now: Option<i64>) {
+        let can_run = cx.doc.pipeline.is_some() && cx.doc.recording.is_some();
+        let done = answer::show(ui, s, now, can_run);
+        if let Some(to) = done.to {
+            self.chosen = to;
+        }
+        if done.run {
+            cx.commands.push(Command::Run(settings(cx, s.target, s.at)));
+        }
+    }
+}
+
+fn part(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(name));
+    child.shrink_clip_rect(rect);
+    child
+}
+
+/// The slider's ends: from what is far below all that matters to what is enough
+/// for every record that anything is enough for.
+fn ends(sum: &Lane, target: Target, now: Option<i64>) -> (u16, u16) {
+    let needs = sum.needs.get(target.place());
+    let bins = || needs.into_iter().flat_map(index::Counts::iter).filter(|b| b.0 != NO_VALUE);
+    let most = bins().map(|b| b.0).max().unwrap_or(0).max(now.map_or(0, bin)).max(bin(1_000));
+    let least = needs.and_then(|c| c.quantile(0.05)).filter(|ms| *ms < i64::MAX).unwrap_or(0);
+    let least = least.min(now.unwrap_or(i64::MAX) / 4).min(edge(most) / 100).max(10);
+    (bin(least), bin(edge(most).saturating_add(edge(most) / 8)))
+}
+
+fn inputs_of(cx: &Cx<'_>) -> Vec<u8> {
+    let lanes = cx.doc.run.as_ref().map(|r| r.manifest.start.lanes.as_slice());
+    lanes.unwrap_or_default().iter().map(|l| l.input).collect()
+}
+
+fn names(cx: &Cx<'_>) -> Vec<String> {
+    let inputs = cx.doc.run.as_ref().map(|r| r.manifest.start.inputs.as_slice());
+    inputs.unwrap_or_default().iter().map(|i| i.name.to_string()).collect()
+}
+
+/// What `--set` would change for this value.
+fn settings(cx: &Cx<'_>, target: Target, ms: i64) -> Vec<(String, String)> {
+    let names = names(cx).into_iter().enumerate();
+    names
+        .filter(|(i, _)| target == Target::All || target == Target::Input(*i as u8))
+        .map(|(_, name)| {
+            (format!("inputs.{name}.watermark.max_out_of_orderness"), duration_setting(ms))
+        })
+        .collect()
+}
+
+/// Whose out-of-orderness the slider changes.
+fn choose(ui: &mut Ui, target: &mut Target, names: &[String]) {
+    let label = |t: Target| match t {
+        Target::All => "out-of-orderness of every input".to_owned(),
+        Target::Input(i) => {
+            format!("out-of-orderness of {}", names.get(usize::from(i)).map_or("", String::as_str))
+        }
+    };
+    let response = button(&label(*target)).plain().caret().name("Whose out-of-orderness").show(ui);
+    Popup::menu(&response).show(|ui| {
+        ui.set_min_width(230.0);
+        let each = (0..names.len()).map(|i| Target::Input(i as u8));
+        for t in std::iter::once(Target::All).chain(each) {
+            if ui.selectable_label(*target == t, label(t)).clicked() {
+                *target = t;
+                ui.close();
+            }
+        }
+    });
+}

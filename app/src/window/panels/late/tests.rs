@@ -1,0 +1,163 @@
+//! Late events through the accessibility tree.
+
+use std::path::Path;
+
+use egui::Key;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::run::VerdictSet;
+use joinscope_operator::verdict::Verdict;
+
+use crate::window::app::App;
+use crate::window::command::Command;
+use crate::window::headless::{harness, settle};
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::testing::{Feed, Wide};
+
+fn opened(path: &Path) -> Harness<'static, App> {
+    let mut h = harness((1200, 900), false, Some(Panel::Late));
+    ask(&mut h, Command::Open(path.to_owned()));
+    h
+}
+
+fn ask(h: &mut Harness<'_, App>, command: Command) {
+    h.state_mut().command(command);
+    settle(h).unwrap();
+}
+
+fn value(h: &Harness<'_, App>, label: &str) -> String {
+    h.get_by_label(label).value().unwrap_or_default()
+}
+
+/// `904 late at 1 m` of the slider's value.
+fn late(h: &Harness<'_, App>) -> u64 {
+    let said = value(h, "Out-of-orderness");
+    let at = said.find(" late at ").unwrap_or_else(|| panic!("{said}"));
+    let number = said[..at].rsplit(' ').next().unwrap().replace(',', "");
+    number.parse().unwrap_or_else(|_| panic!("{said}"))
+}
+
+fn run_of(h: &Harness<'_, App>) -> joinscope_core::run::Run {
+    h.state().doc().run.as_ref().unwrap().run.clone()
+}
+
+#[test]
+fn the_slider_begins_at_what_was_run_and_says_what_would_be() {
+    let feed = Feed::new(1_500);
+    let mut h = opened(&feed.run());
+    let now = run_of(&h).count(VerdictSet::of(Verdict::Late));
+    assert!(now > 0);
+    assert_eq!(late(&h), now);
+    assert!(value(&h, "Out-of-orderness").contains("as in this run"));
+    h.get_by_label("Out-of-orderness").set_value_accesskit(500.0);
+    settle(&mut h).unwrap();
+    assert!(late(&h) > now, "less is later");
+    h.get_by_label("Out-of-orderness").set_value_accesskit(150_000.0);
+    settle(&mut h).unwrap();
+    let fewer = late(&h);
+    assert!(fewer < now && fewer > 0, "{fewer} of {now}");
+    h.get_by_label("Out-of-orderness").focus();
+    settle(&mut h).unwrap();
+    h.key_press(Key::End);
+    settle(&mut h).unwrap();
+    assert_eq!(late(&h), 0);
+    h.get_by_label("Slider to what was run").click();
+    settle(&mut h).unwrap();
+    assert_eq!(late(&h), now);
+}
+
+#[test]
+fn what_it_says_is_what_a_run_with_it_finds() {
+    let feed = Feed::new(1_000);
+    let mut h = opened(&feed.run());
+    h.get_by_label("Out-of-orderness").set_value_accesskit(150_000.0);
+    settle(&mut h).unwrap();
+    let said = late(&h);
+    h.state_mut().run_into = Some(feed.folder.path().join("again"));
+    h.get_by_label("Run with an out-of-orderness of 150s").click();
+    settle(&mut h).unwrap();
+    let run = run_of(&h);
+    let start = run.manifest().start;
+    assert_eq!(start.overrides.len(), 2, "{:?}", start.overrides);
+    assert!(start.inputs.iter().all(|i| i.max_out_of_orderness == 150_000));
+    assert_eq!(run.count(VerdictSet::of(Verdict::Late)), said);
+    assert_eq!(late(&h), said);
+}
+
+#[test]
+fn one_input_alone_is_another_question() {
+    let feed = Feed::new(1_000);
+    let mut h = opened(&feed.run());
+    h.get_by_label("Whose out-of-orderness").click();
+    settle(&mut h).unwrap();
+    h.get_by_label("out-of-orderness of views").click();
+    settle(&mut h).unwrap();
+    h.get_by_label("Out-of-orderness").set_value_accesskit(150_000.0);
+    settle(&mut h).unwrap();
+    let said = late(&h);
+    h.state_mut().run_into = Some(feed.folder.path().join("again"));
+    h.get_by_label("Run with an out-of-orderness of 150s").click();
+    settle(&mut h).unwrap();
+    let start = run_of(&h).manifest().start;
+    let bounds: Vec<i64> = start.inputs.iter().map(|i| i.max_out_of_orderness).collect();
+    assert_eq!(bounds, [150_000, 60_000]);
+    assert_eq!(run_of(&h).count(VerdictSet::of(Verdict::Late)), said);
+}
+
+#[test]
+fn partitions_are_listed_with_their_lateness_and_one_can_be_looked_at() {
+    let feed = Feed::new(1_500);
+    let mut h = opened(&feed.run());
+    let name = |n: &egui_kittest::Node<'_>| n.accesskit_node().label().unwrap_or_default();
+    let row = {
+        let rows: Vec<String> =
+            h.get_all_by_role(egui::accesskit::Role::Row).map(|n| name(&n)).collect();
+        assert!(rows[0].starts_with("all: "), "{rows:?}");
+        rows.into_iter().find(|r| r.starts_with("engagements[2]: ")).unwrap()
+    };
+    assert!(row.contains("the latest by "), "{row}");
+    h.get_by_label(&row).click();
+    settle(&mut h).unwrap();
+    assert!(
+        value(&h, "Late events").starts_with("engagements[2]: "),
+        "{}",
+        value(&h, "Late events")
+    );
+    let of_it: u64 = row.split(' ').nth(1).unwrap().replace(',', "").parse().unwrap();
+    assert_eq!(late(&h), of_it);
+}
+
+#[test]
+fn a_press_on_a_late_record_selects_it() {
+    let feed = Feed::new(1_500);
+    let mut h = opened(&feed.run());
+    let run = run_of(&h);
+    let row = run.nth(VerdictSet::of(Verdict::Late), 0).unwrap().unwrap();
+    let at = run.row(row).unwrap().arrival;
+    ask(&mut h, Command::View(Some((at, at + 8))));
+    ask(&mut h, Command::Scale(crate::window::axis::Scale::Arrival));
+    // The first in sight stands at the plot's left edge; find its height.
+    let plot = h.get_by_label("Out of order over time").rect();
+    for step in 0..80 {
+        let y = plot.top() + plot.height() * step as f32 / 80.0;
+        h.hover_at(egui::pos2(plot.left() + 1.0, y));
+        h.step();
+        if h.state().hovered() == Some(row) {
+            let pos = egui::pos2(plot.left() + 1.0, y);
+            h.drag_at(pos);
+            h.drop_at(pos);
+            settle(&mut h).unwrap();
+            break;
+        }
+    }
+    assert_eq!(h.state().selection(), Some(Selection::Row(row)));
+}
+
+#[test]
+fn a_run_with_nothing_out_of_order_says_so() {
+    let wide = Wide::new(1, 300);
+    let h = opened(&wide.run());
+    let said = h.query_all_by_label_contains("Nothing out of order").next().is_some();
+    assert!(said || late(&h) == 0);
+}
