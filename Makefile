@@ -19,6 +19,12 @@ help:
 packages:
 	@scripts/packages.sh run
 
+# Renews what the window's tests compare its panels with; look at them before
+# they are committed.
+.PHONY: reference-pictures
+reference-pictures: packages-test
+	UPDATE_SNAPSHOTS=1 cargo test --workspace --bins -- window::tests_pictures
+
 packages-test:
 	@scripts/packages.sh test
 

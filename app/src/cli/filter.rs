@@ -1,11 +1,14 @@
 //! `--where`: conditions on the rows of a run.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 
-use joinscope_core::run::{RowView, Run, VerdictSet};
+use joinscope_core::run::{Query, RowView, Run, VerdictSet};
 use joinscope_operator::pipeline::nearest;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
 use joinscope_operator::verdict::Verdict;
+
+use super::values::Values;
 
 /// All conditions hold.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +19,8 @@ pub struct Filter {
 #[derive(Clone, Debug)]
 struct Condition {
     field: Field,
+    /// Of a field of the value.
+    path: String,
     op: Op,
     value: Value,
 }
@@ -34,7 +39,12 @@ enum Field {
     Arrival,
     Outputs,
     Padded,
+    /// A field of the value; its path stands beside.
+    Value,
 }
+
+/// What a field of the value begins with: `value.user.id`.
+const VALUE: &str = "value.";
 
 const FIELDS: [(&str, Field); 12] = [
     ("verdict", Field::Verdict),
@@ -59,10 +69,13 @@ enum Op {
     AtMost,
     More,
     AtLeast,
+    /// The text stands in it, whatever the case.
+    Has,
 }
 
 /// The longer ones first.
-const OPS: [(&str, Op); 6] = [
+const OPS: [(&str, Op); 7] = [
+    ("~", Op::Has),
     ("!=", Op::IsNot),
     ("<=", Op::AtMost),
     (">=", Op::AtLeast),
@@ -122,7 +135,9 @@ fn condition(text: &str) -> Result<Condition, String> {
         return Err(format!("\"{}\" is no condition: write e.g. verdict=late", text.trim()));
     };
     let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
-    let field = FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
+    let known = FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
+    let path = name.strip_prefix(VALUE).unwrap_or_default();
+    let field = known.or_else(|| (!path.is_empty()).then_some(Field::Value));
     let Some(field) = field else {
         let names = FIELDS.iter().map(|(name, _)| *name);
         return Err(match nearest(name, names.clone()) {
@@ -137,12 +152,16 @@ fn condition(text: &str) -> Result<Condition, String> {
     if value.iter().any(String::is_empty) && field != Field::Key {
         return Err(format!("nothing stands after \"{name} {sign}\""));
     }
+    let texts = matches!(field, Field::Key | Field::Record | Field::Topic | Field::Value);
+    if *op == Op::Has && !texts {
+        return Err(format!("\"{name}\" is no text: ~ goes with key, record, topic and value.…"));
+    }
     let value = read(field, &value)?;
-    let ordered = matches!(value, Value::Number(_));
-    if !ordered && !matches!(op, Op::Is | Op::IsNot) {
+    let ordered = matches!(value, Value::Number(_)) || field == Field::Value;
+    if !ordered && !matches!(op, Op::Is | Op::IsNot | Op::Has) {
         return Err(format!("\"{name}\" has no order: use = or !="));
     }
-    Ok(Condition { field, op: *op, value })
+    Ok(Condition { field, path: path.to_owned(), op: *op, value })
 }
 
 fn read(field: Field, values: &[String]) -> Result<Value, String> {
@@ -167,7 +186,7 @@ fn read(field: Field, values: &[String]) -> Result<Value, String> {
             }
             Value::Verdicts(set)
         }
-        Field::Input | Field::Topic | Field::Record | Field::Key | Field::Padded => {
+        Field::Input | Field::Topic | Field::Record | Field::Key | Field::Padded | Field::Value => {
             Value::Texts(values.to_vec())
         }
         Field::Partition | Field::Offset | Field::Arrival | Field::Outputs => {
@@ -216,12 +235,150 @@ impl Filter {
         Ok(())
     }
 
-    pub fn meets(&self, run: &Run, row: &RowView) -> bool {
-        self.conditions.iter().all(|c| c.meets(run, row))
+    /// Whether a row meets all of it; `values` gives the values of those that
+    /// meet the rest, which costs a look into the recording.
+    pub fn meets(&self, run: &Run, row: &RowView, values: &mut Values) -> anyhow::Result<bool> {
+        let (of_value, rest): (Vec<_>, Vec<_>) =
+            self.conditions.iter().partition(|c| c.field == Field::Value);
+        if !rest.iter().all(|c| c.meets(run, row)) {
+            return Ok(false);
+        }
+        if of_value.is_empty() {
+            return Ok(true);
+        }
+        let value = values.of(row)?;
+        Ok(of_value.iter().all(|c| c.meets_value(&value)))
+    }
+
+    /// Whether it asks for fields of the value, which only the recording has.
+    pub fn needs_values(&self) -> bool {
+        self.conditions.iter().any(|c| c.field == Field::Value)
+    }
+
+    /// What the run store can look for by itself: all that meets the filter
+    /// meets this, and most of what does not is left out.
+    pub fn query(&self, run: &Run) -> Query {
+        let mut query = Query { verdicts: self.verdicts(), ..Query::default() };
+        for c in &self.conditions {
+            match (c.field, c.op, &c.value) {
+                (Field::Input, Op::Is, Value::Texts(names)) => {
+                    let inputs = run.pipeline().inputs.iter().enumerate();
+                    let of = inputs.filter(|(_, input)| names.iter().any(|n| **n == *input.name));
+                    query.inputs = of.fold(0, |bits, (i, _)| bits | 1 << i);
+                }
+                (Field::LateBy, Op::More | Op::AtLeast | Op::Is, Value::Number(n)) => {
+                    query.late_by_at_least = query.late_by_at_least.max(Some(*n));
+                }
+                (Field::EventTime, op, Value::Number(n)) => {
+                    query.event_time = narrowed(query.event_time, i64::MIN + 1, i64::MAX, op, *n);
+                }
+                (Field::Arrival, op, Value::Number(n)) => {
+                    let now = query.arrivals.map(|(a, b)| (a as i64, b as i64));
+                    let now = narrowed(now, 0, i64::MAX - 1, op, *n);
+                    query.arrivals = now.map(|(a, b)| (a.max(0) as u64, b.max(0) as u64));
+                }
+                _ => {}
+            }
+        }
+        query
+    }
+}
+
+/// A range, narrowed by one condition.
+fn narrowed(now: Option<(i64, i64)>, low: i64, high: i64, op: Op, n: i64) -> Option<(i64, i64)> {
+    let (from, to) = now.unwrap_or((low, high));
+    match op {
+        Op::Is => Some((from.max(n), to.min(n))),
+        Op::Less | Op::AtMost => Some((from, to.min(n))),
+        Op::More | Op::AtLeast => Some((from.max(n), to)),
+        Op::IsNot | Op::Has => now,
+    }
+}
+
+/// Conditions on the fields of an object of JSON, by their paths: those of an
+/// output as `outputs --json` writes it.
+#[derive(Clone, Debug, Default)]
+pub struct JsonFilter {
+    conditions: Vec<Condition>,
+}
+
+impl FromStr for JsonFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = |part: &str| {
+            let part = part.trim();
+            let found = part.char_indices().find_map(|(i, _)| {
+                OPS.iter().find(|(sign, _)| part[i..].starts_with(sign)).map(|o| (i, o))
+            });
+            let Some((at, (sign, op))) = found.filter(|(at, _)| *at > 0) else {
+                return Err(format!("\"{part}\" is no condition: write e.g. key=42"));
+            };
+            let (path, value) = (part[..at].trim(), part[at + sign.len()..].trim());
+            if value.is_empty() {
+                return Err(format!("nothing stands after \"{path} {sign}\""));
+            }
+            let texts = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
+                Some(inner) => vec![inner.to_owned()],
+                None => value.split('|').map(|v| v.trim().to_owned()).collect(),
+            };
+            let value = Value::Texts(texts);
+            Ok(Condition { field: Field::Value, path: path.to_owned(), op: *op, value })
+        };
+        let conditions = split(text).into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { conditions })
+    }
+}
+
+impl JsonFilter {
+    pub fn meets(&self, value: &serde_json::Value) -> bool {
+        self.conditions.iter().all(|c| c.meets_value(value))
+    }
+
+    /// Whether it asks for what only the recording has.
+    pub fn needs_values(&self) -> bool {
+        self.conditions.iter().any(|c| c.path.starts_with("value"))
+    }
+}
+
+/// The field of a decoded value at a path of names and list positions, joined
+/// by dots.
+pub fn field_at<'v>(value: &'v serde_json::Value, path: &str) -> Option<&'v serde_json::Value> {
+    path.split('.').try_fold(value, |value, part| match value {
+        serde_json::Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    })
+}
+
+/// A field as text: texts without their quotes, the rest as JSON.
+pub fn field_text(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
 impl Condition {
+    /// A field that is not there meets `!=` only.
+    fn meets_value(&self, value: &serde_json::Value) -> bool {
+        let Value::Texts(texts) = &self.value else { return false };
+        let Some(own) = field_at(value, &self.path) else { return self.op == Op::IsNot };
+        let own = field_text(own);
+        let order = || {
+            let (a, b): (f64, f64) = (own.parse().ok()?, texts.first()?.parse().ok()?);
+            a.partial_cmp(&b)
+        };
+        match self.op {
+            Op::Is => texts.contains(&own),
+            Op::IsNot => !texts.contains(&own),
+            Op::Has => has(&own, texts),
+            Op::Less => order().is_some_and(Ordering::is_lt),
+            Op::AtMost => order().is_some_and(Ordering::is_le),
+            Op::More => order().is_some_and(Ordering::is_gt),
+            Op::AtLeast => order().is_some_and(Ordering::is_ge),
+        }
+    }
+
     fn meets(&self, run: &Run, row: &RowView) -> bool {
         let positive = match (&self.value, self.field) {
             (Value::Verdicts(set), _) => set.contains(row.verdict),
@@ -237,6 +394,9 @@ impl Condition {
                     Field::Padded => Some(row.padded.to_string()),
                     _ => row.key.as_ref().map(ToString::to_string),
                 };
+                if self.op == Op::Has {
+                    return own.is_some_and(|own| has(&own, texts));
+                }
                 own.is_some_and(|own| texts.contains(&own))
             }
             (Value::Number(n), field) => {
@@ -257,11 +417,18 @@ impl Condition {
                     Op::AtMost => own <= *n,
                     Op::More => own > *n,
                     Op::AtLeast => own >= *n,
+                    Op::Has => false,
                 };
             }
         };
         positive == (self.op == Op::Is)
     }
+}
+
+/// Whether one of the texts stands in `own`, whatever the case.
+fn has(own: &str, texts: &[String]) -> bool {
+    let own = own.to_lowercase();
+    texts.iter().any(|text| own.contains(&text.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -280,6 +447,44 @@ mod tests {
         assert!(matches!(&f.conditions[0].value, Value::Texts(t) if t[0] == "a, b and c"));
         assert!("event_time>=2026-01-01T00:00:00Z".parse::<Filter>().is_ok());
         assert!("record=views[0]@12".parse::<Filter>().is_ok());
+    }
+
+    #[test]
+    fn fields_of_the_value_are_compared_as_what_they_are() {
+        let value = serde_json::json!({"user": {"id": 7}, "tags": ["a", "b"], "kind": "Like"});
+        let meets = |text: &str| {
+            let f: Filter = text.parse().unwrap();
+            assert!(f.needs_values());
+            f.conditions.iter().all(|c| c.meets_value(&value))
+        };
+        assert!(
+            meets("value.user.id=7") && meets("value.user.id>6.5") && !meets("value.user.id<7")
+        );
+        assert!(meets("value.tags.1=b") && !meets("value.tags.2=b") && meets("value.tags.2!=b"));
+        assert!(
+            meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
+        );
+        assert!("value.=1".parse::<Filter>().is_err());
+        assert!("partition~1".parse::<Filter>().unwrap_err().contains("is no text"));
+    }
+
+    #[test]
+    fn objects_are_filtered_by_any_of_their_fields() {
+        let json =
+            serde_json::json!({"n": 7, "labels": {"like": 1}, "value": {"views": {"item": "a"}}});
+        let meets = |text: &str| text.parse::<JsonFilter>().unwrap().meets(&json);
+        assert!(meets("labels.like=1, n>=7") && !meets("labels.like=0") && !meets("n<7"));
+        let f: JsonFilter = "value.views.item~A".parse().unwrap();
+        assert!(f.needs_values() && f.meets(&json));
+        assert!("n".parse::<JsonFilter>().is_err() && "=1".parse::<JsonFilter>().is_err());
+    }
+
+    #[test]
+    fn ranges_are_narrowed_for_the_store() {
+        assert_eq!(narrowed(None, 0, 9, Op::AtLeast, 3), Some((3, 9)));
+        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::Less, 5), Some((3, 5)));
+        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::IsNot, 5), Some((3, 9)));
+        assert_eq!(narrowed(None, 0, 9, Op::IsNot, 5), None);
     }
 
     #[test]

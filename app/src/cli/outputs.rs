@@ -3,17 +3,16 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::explain::key_to_json;
-use joinscope_core::run::{OutputView, RowView, Run};
-use joinscope_operator::codec::InputDecoder;
+use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::time::rfc3339_ms;
 use serde_json::{Map, Value, json};
 
 use super::Answer;
+use super::values::Values;
 use super::verdicts::plain;
 
 /// The joined rows of a run, in output order.
@@ -39,7 +38,7 @@ const PAGE: usize = 1_024;
 
 pub fn run(args: &Outputs) -> anyhow::Result<Answer> {
     let run = super::runs::open(&args.run)?;
-    let mut values = if args.json { Values::open(&run)? } else { Values::none() };
+    let mut values = if args.json { Values::said(&run)? } else { Values::none() };
     let mut out = BufWriter::new(std::io::stdout().lock());
     if !args.json {
         writeln!(out, "{:>10}  {:<24}  {:<22}  records", "output", "time", "key")?;
@@ -98,45 +97,8 @@ fn table_line(
     )
 }
 
-/// Values of records, read from the recording where it is at hand.
-struct Values {
-    run: Option<Run>,
-    decoders: Vec<InputDecoder>,
-}
-
-impl Values {
-    fn none() -> Self {
-        Self { run: None, decoders: Vec::new() }
-    }
-
-    fn open(run: &Run) -> anyhow::Result<Self> {
-        let Some(recording) = run.recording() else {
-            let at = run.manifest().start.recording.path;
-            eprintln!("joinscope: the recording is not at {}: values are null", at.display());
-            return Ok(Self::none());
-        };
-        let decoders = (0..run.pipeline().inputs.len())
-            .map(|i| InputDecoder::new(run.pipeline(), i as u8, recording.schemas()))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { run: Some(run.clone()), decoders })
-    }
-
-    fn of(&mut self, row: &RowView) -> anyhow::Result<Value> {
-        let Some(recording) = self.run.as_ref().and_then(Run::recording) else {
-            return Ok(Value::Null);
-        };
-        let record = recording
-            .record(&row.record)?
-            .with_context(|| format!("{} is not in the recording", row.record))?;
-        let Some(decoder) = self.decoders.get_mut(usize::from(row.input)) else {
-            return Ok(Value::Null);
-        };
-        // What cannot be shown as JSON (nested too deep) is not there.
-        Ok(decoder.to_json(&record).unwrap_or(Value::Null))
-    }
-}
-
-fn json_of(
+/// An output as 10-command-line writes it.
+pub fn json_of(
     pipeline: &Pipeline,
     output: &OutputView,
     rows: &[&RowView],

@@ -13,7 +13,7 @@ use crate::window::{NoPicture, Panel, Picture, picture};
 
 /// Draws the window or one panel into a PNG, without a display.
 ///
-/// Example: joinscope screenshot runs/3 --panel watermarks -o watermarks.png
+/// Example: joinscope screenshot runs/3 --panel records -o late.png --data late.csv
 #[derive(Args)]
 pub struct Screenshot {
     /// A run folder, a recording or a pipeline
@@ -33,6 +33,10 @@ pub struct Screenshot {
     /// The record that is selected: topic[partition]@offset
     #[arg(long, value_name = "RECORD")]
     select: Option<RecordName>,
+    /// Writes the panel's rows as well, as .csv or .jsonl (records, outputs,
+    /// state, checkpoints)
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
 }
 
 const ALL: &str = "all";
@@ -74,6 +78,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         panel: args.panel.0,
         at: args.at,
         select: args.select.clone(),
+        data: args.data.clone(),
     };
     let drawn = match picture(&args.run, &wanted) {
         Ok(drawn) => drawn,

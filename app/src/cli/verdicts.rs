@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::filter::Filter;
+use super::values::Values;
 
 /// The verdicts of a run, in arrival order.
 ///
@@ -23,7 +24,8 @@ pub struct Verdicts {
     run: PathBuf,
     /// Conditions joined by commas or "and": verdict=late|expired, input=views,
     /// topic=views, partition=0, record=views[0]@12, key=42, `late_by>5s`,
-    /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true
+    /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true,
+    /// key~part, value.kind=like (a field of the value, read from the recording)
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<Filter>,
     /// At most so many
@@ -75,6 +77,7 @@ fn each_row(
     mut each: impl FnMut(&RowView) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let set = filter.verdicts();
+    let mut values = if filter.needs_values() { Values::said(run)? } else { Values::none() };
     let mut at = 0;
     loop {
         // An index leads to the rows of a verdict; otherwise all are looked at.
@@ -87,8 +90,8 @@ fn each_row(
             return Ok(());
         }
         at += page.len() as u64;
-        for row in page.iter().filter(|row| filter.meets(run, row)) {
-            if !each(row)? {
+        for row in &page {
+            if filter.meets(run, row, &mut values)? && !each(row)? {
                 return Ok(());
             }
         }
@@ -121,6 +124,13 @@ pub(super) fn plain(text: &str, most: usize) -> String {
 }
 
 fn json_line(out: &mut impl Write, run: &Run, row: &RowView, why: &str) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, &json_of(run, row, why)?).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// A verdict as 10-command-line writes it.
+pub fn json_of(run: &Run, row: &RowView, why: &str) -> anyhow::Result<serde_json::Value> {
     let outputs =
         if row.outputs == 0 { Vec::new() } else { run.output_numbers_of(row.row, 0, usize::MAX)? };
     let mut line = json!({
@@ -141,7 +151,5 @@ fn json_line(out: &mut impl Write, run: &Run, row: &RowView, why: &str) -> anyho
     {
         object.insert("padded".to_owned(), true.into());
     }
-    serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
-    out.write_all(b"\n")?;
-    Ok(())
+    Ok(line)
 }

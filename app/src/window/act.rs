@@ -26,6 +26,11 @@ impl App {
         match command {
             Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
+            Command::OpenAll(paths) => {
+                self.dialog = None;
+                self.left = None;
+                self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
+            }
             Command::OpenSample => match opening::sample() {
                 Some(path) => self.open(path),
                 None => self.errors.add("Opening the sample", "sample-data is not where the program looks for it: beside the program, or in the current folder"),
@@ -197,9 +202,19 @@ impl App {
             Command::ClearFilter => {
                 self.panels.records.set_filter(VerdictSet::EMPTY);
                 self.panels.records.set_search(String::new());
+                // Nothing is wrong with no conditions.
+                let _ = self.panels.records.set_conditions("");
                 self.reveal();
             }
+            Command::Where(text) => match self.panels.records.set_conditions(&text) {
+                Ok(()) => self.layout.show_panel(Panel::Records),
+                Err(error) => self.errors.add("Filtering the records", error),
+            },
             Command::Copy(text) => self.ctx.copy_text(text),
+            Command::Said(place, message) => self.errors.add(place, message),
+            Command::Export(what) => self.export(what),
+            Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
+            Command::CancelExport => self.exports.at_hand = None,
         }
     }
 
@@ -311,6 +326,7 @@ impl App {
                     });
                 }
             }
+            self.opening.go_on(&self.jobs, self.settings.cache_bytes());
         }
         self.take_bookmarks();
         for (path, error) in self.saver.failed() {

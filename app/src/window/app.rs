@@ -18,6 +18,7 @@ use super::cx::Cx;
 use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
+use super::exporting::Exports;
 use super::files::Saver;
 use super::jobs::{Jobs, Slot};
 use super::layout::{Layout, Layouts, Undo};
@@ -97,6 +98,7 @@ pub struct App {
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
     pub(super) browsing: Browsing,
+    pub(super) exports: Exports,
     pub(super) commands: Vec<Command>,
     /// Titles of what was chosen in the palette, newest first.
     pub(super) used: Vec<String>,
@@ -163,6 +165,7 @@ impl App {
             seeking: None,
             dialog: None,
             browsing: Browsing::new(start.browse),
+            exports: Exports::default(),
             commands: Vec::new(),
             used: Vec::new(),
             only: start.only,
@@ -200,6 +203,7 @@ impl App {
             || self.seeking.is_some()
             || self.saver.is_open()
             || self.running.is_some()
+            || self.exports.is_busy()
             || !self.commands.is_empty()
     }
 
@@ -246,6 +250,7 @@ impl App {
             self.commands.extend(command::pressed(ctx));
         }
         self.take_drops(ctx);
+        self.take_exports(ctx);
         if let Some(path) = self.browsing.taken() {
             self.commands.push(Command::Open(path));
         }
@@ -260,7 +265,9 @@ impl App {
     fn take_drops(&mut self, ctx: &Context) {
         let dropped: Vec<PathBuf> =
             ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
-        self.commands.extend(dropped.into_iter().map(Command::Open));
+        if !dropped.is_empty() {
+            self.commands.push(Command::OpenAll(dropped));
+        }
     }
 
     /// Draws the window.
@@ -368,6 +375,7 @@ impl App {
         tabs: &super::layout::Tabs,
         hovers: &mut Option<u64>,
     ) -> bool {
+        self.exports.note_place(panel, ui.available_rect_before_wrap());
         let times = self.times();
         let mut panels = std::mem::take(&mut self.panels);
         let mut cx = Cx {

@@ -9,12 +9,17 @@ use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::{App, Start};
 use super::browse::Browse;
-use super::command::Command;
+use super::command::{Command, Export};
 use super::panel::Panel;
 use super::renderer;
 
 /// Longest wait for answers.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(if cfg!(test) {
+    // A test is not timed: its machine may be busy.
+    600
+} else {
+    30
+});
 
 /// What to draw.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub struct Picture {
     pub panel: Option<Panel>,
     pub at: Option<Arrival>,
     pub select: Option<RecordName>,
+    /// Where the panel's rows are written as well, in place of what is there.
+    pub data: Option<PathBuf>,
 }
 
 /// Why there is no picture.
@@ -98,6 +105,17 @@ pub fn picture(path: &Path, picture: &Picture) -> Result<RgbaImage, NoPicture> {
     {
         // The record was selected; the cursor stands where it was asked for.
         harness.state_mut().command(Command::GoTo(at));
+        settle(&mut harness)?;
+    }
+    if let Some(file) = &picture.data {
+        let Some(panel) = picture.panel.filter(|p| p.has_rows()) else {
+            let names: Vec<&str> =
+                Panel::ALL.iter().filter(|p| p.has_rows()).map(|p| p.about().name).collect();
+            let said = format!("--data needs a panel that has rows: {}", names.join(", "));
+            return Err(NoPicture::Failed(said));
+        };
+        let what = Command::ExportTo(Export::Data(panel), file.clone(), true);
+        harness.state_mut().command(what);
         settle(&mut harness)?;
     }
     harness.render().map_err(NoPicture::Failed)

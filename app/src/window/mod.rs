@@ -15,6 +15,8 @@ mod dialogs;
 mod doc;
 mod editor;
 mod errors;
+mod export;
+mod exporting;
 mod files;
 mod frame;
 mod fuzzy;
@@ -22,6 +24,7 @@ mod headless;
 mod jobs;
 mod keep;
 mod layout;
+mod listing;
 mod open_docs;
 mod opening;
 mod panel;
@@ -40,6 +43,16 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_drops;
+#[cfg(test)]
+mod tests_exports;
+#[cfg(test)]
+mod tests_following;
+#[cfg(test)]
+mod tests_pictures;
+#[cfg(test)]
+mod tests_shapes;
 mod text;
 mod theme;
 mod times;

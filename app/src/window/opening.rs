@@ -1,5 +1,6 @@
 //! Opening files, off the window's thread: what a path is, and what is in it.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Opening {
     number: u64,
     /// The file, while it is being opened.
     pub path: Option<PathBuf>,
+    /// Opened after it, in order.
+    waiting: VecDeque<PathBuf>,
 }
 
 impl Opening {
@@ -32,9 +35,35 @@ impl Opening {
         self.path.is_some()
     }
 
-    /// Begins to open a file; one that is being opened is forgotten.
-    /// `cache`: bytes that a run's answers may take.
+    /// Begins to open a file; one that is being opened is forgotten, and so
+    /// are those that wait. `cache`: bytes that a run's answers may take.
     pub fn begin(&mut self, jobs: &Jobs, path: PathBuf, cache: usize) {
+        self.waiting.clear();
+        self.ask(jobs, path, cache);
+    }
+
+    /// Opens several, one after another: recordings, then pipelines, which run
+    /// over them, then runs.
+    pub fn begin_all(&mut self, jobs: &Jobs, mut paths: Vec<PathBuf>, cache: usize) {
+        paths.sort_by_key(|path| match path.extension().and_then(|e| e.to_str()) {
+            Some("mcap") => 0,
+            Some("toml") => 1,
+            _ => 2,
+        });
+        self.waiting = paths.into();
+        self.go_on(jobs, cache);
+    }
+
+    /// Begins with the next that waits.
+    pub fn go_on(&mut self, jobs: &Jobs, cache: usize) {
+        if self.path.is_none()
+            && let Some(next) = self.waiting.pop_front()
+        {
+            self.ask(jobs, next, cache);
+        }
+    }
+
+    fn ask(&mut self, jobs: &Jobs, path: PathBuf, cache: usize) {
         self.number += 1;
         self.path = Some(path.clone());
         self.slot.ask(jobs, (self.number, path), move |(_, path)| {

@@ -21,6 +21,8 @@ pub enum Panel {
     Outputs,
     Late,
     Causality,
+    State,
+    Checkpoints,
     Inspector,
 }
 
@@ -63,7 +65,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -71,6 +73,8 @@ impl Panel {
         Self::Outputs,
         Self::Late,
         Self::Causality,
+        Self::State,
+        Self::Checkpoints,
         Self::Inspector,
     ];
 
@@ -133,6 +137,22 @@ impl Panel {
                 needs: Needs::Run,
                 home: Home::Tab,
             },
+            Self::State => About {
+                name: "state",
+                title: "State",
+                icon: icon::STATE,
+                says: "Rows and bytes over time; what waits at the cursor, by key",
+                needs: Needs::Run,
+                home: Home::Tab,
+            },
+            Self::Checkpoints => About {
+                name: "checkpoints",
+                title: "Checkpoints",
+                icon: icon::CHECKPOINTS,
+                says: "Each with how long it took, its bytes and offsets",
+                needs: Needs::Run,
+                home: Home::Tab,
+            },
             Self::Inspector => About {
                 name: "inspector",
                 title: "Inspector",
@@ -147,6 +167,12 @@ impl Panel {
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.about().title
+    }
+
+    /// Whether what it shows can be written to a file as rows.
+    #[must_use]
+    pub fn has_rows(self) -> bool {
+        matches!(self, Self::Records | Self::Outputs | Self::State | Self::Checkpoints)
     }
 
     /// Whether it has something to show of what is open.

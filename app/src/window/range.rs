@@ -73,7 +73,6 @@ pub struct RangeState {
 }
 
 impl RangeState {
-    #[allow(dead_code)] // until the tables filter by it
     /// What tables are filtered by.
     #[must_use]
     pub fn filter(&self) -> Option<ArrivalRange> {
@@ -103,7 +102,6 @@ impl RangeState {
     }
 }
 
-#[allow(dead_code)] // until the tables filter by it
 /// The chip of a table's title: on, only what is in the range is shown. Without
 /// a range there is none.
 pub fn chip(range: &RangeState, ui: &mut Ui, commands: &mut Vec<Command>) {

@@ -27,12 +27,41 @@ pub struct Column {
     pub align: Align,
 }
 
+/// What a column's title says besides, where the table can be sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// In place of the column's own title.
+    pub title: Option<String>,
+    pub sort: Sort,
+}
+
+/// Whether a table is sorted by a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// It cannot be.
+    #[default]
+    Never,
+    No,
+    Ascending,
+    Descending,
+}
+
 /// What a cell shows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
     Empty,
     /// A figure or a name, in `JetBrains` Mono.
     Mono(String),
+    /// The same, elided already; the whole is in the tooltip.
+    Elided {
+        shown: String,
+        whole: String,
+    },
+    /// Parts of a whole, of the largest in the column, and what they come to.
+    Parts {
+        parts: [f32; 3],
+        text: String,
+    },
     /// Words, in second colour.
     Words(String),
     Verdict(Verdict),
@@ -55,6 +84,10 @@ pub struct RowCells {
 pub struct Events {
     pub clicked: Option<u64>,
     pub hovered: Option<u64>,
+    /// The row that is to be copied.
+    pub copied: Option<u64>,
+    /// The column whose title was pressed.
+    pub sorted: Option<usize>,
 }
 
 /// Where the table stands.
@@ -112,6 +145,7 @@ pub struct Laid {
     body: Rect,
     bar: Rect,
     columns: Vec<(Column, Rect)>,
+    heads: Vec<Head>,
     len: u64,
     response: Response,
 }
@@ -141,6 +175,18 @@ impl Table {
     /// Takes all room of `ui`, reads wheel, bar and keys, and says which rows
     /// are in sight. `name` is the table's accessible name.
     pub fn lay_out(&mut self, ui: &mut Ui, name: &str, columns: &[Column], len: u64) -> Laid {
+        self.lay_out_with(ui, name, columns, Vec::new(), len)
+    }
+
+    /// [`Table::lay_out`] with titles that sort: `heads` go with `columns`.
+    pub fn lay_out_with(
+        &mut self,
+        ui: &mut Ui,
+        name: &str,
+        columns: &[Column],
+        heads: Vec<Head>,
+        len: u64,
+    ) -> Laid {
         let rect = ui.available_rect_before_wrap();
         let id = ui.scope_id().with(name);
         let head = Rect::from_min_size(rect.min, vec2(rect.width(), HEAD.min(rect.height())));
@@ -166,7 +212,7 @@ impl Table {
         let first = self.position.row;
         let count = ((body.height() + self.position.pixels) / ROW).ceil().max(0.0) as u64;
         let rows = first..first.saturating_add(count).min(len);
-        Laid { rows, head, body, bar, columns: place(columns, rect), len, response }
+        Laid { rows, head, body, bar, columns: place(columns, rect), heads, len, response }
     }
 
     fn show_row(&mut self, row: u64, len: u64, height: f32, last: Position) {
@@ -273,8 +319,7 @@ impl Table {
         mut cells: impl FnMut(u64) -> Option<RowCells>,
     ) -> Events {
         let t = Tokens::of(ui.ctx());
-        paint_head(ui, laid, t);
-        let mut events = Events::default();
+        let mut events = Events { sorted: head(ui, laid, t), ..Events::default() };
         let mut child = ui.new_child(
             UiBuilder::new()
                 .max_rect(laid.body)
@@ -291,9 +336,12 @@ impl Table {
             let name = shown.as_ref().map_or("reading", |s| s.name.as_str());
             let selected = shown.as_ref().is_some_and(|s| s.selected);
             response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, name));
-            child
-                .ctx()
-                .accesskit_node_builder(response.id, |node| node.set_row_index(row as usize));
+            child.ctx().accesskit_node_builder(response.id, |node| {
+                node.set_row_index(row as usize);
+                if let Some(shown) = &shown {
+                    node.set_value(spoken(laid, shown));
+                }
+            });
             if response.hovered() {
                 events.hovered = Some(row);
             }
@@ -302,7 +350,12 @@ impl Table {
                 self.active = Some(row);
                 laid.response.request_focus();
             }
-            paint_row(&child, laid, rect, shown.as_ref(), response.hovered(), t);
+            let cut = paint_row(&child, laid, rect, shown.as_ref(), response.hovered(), t);
+            let response = match cut {
+                Some(whole) => response.on_hover_text_at_pointer(whole),
+                None => response,
+            };
+            let _ = response;
             if self.active == Some(row) && laid.response.has_focus() {
                 let line = Stroke::new(1.0, t.accent);
                 child.painter().rect_stroke(rect.shrink(0.5), 0, line, StrokeKind::Inside);
@@ -312,6 +365,11 @@ impl Table {
             && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter))
         {
             events.clicked = Some(active);
+        }
+        if let Some(active) = self.active.filter(|_| laid.response.has_focus())
+            && ui.input(|i| i.events.contains(&Event::Copy))
+        {
+            events.copied = Some(active);
         }
         self.paint_bar(ui, laid, t);
         events
@@ -342,6 +400,24 @@ impl Position {
     }
 }
 
+/// All cells of a row in words: `Key 1024942, Verdict late`.
+fn spoken(laid: &Laid, row: &RowCells) -> String {
+    let cells = row.cells.iter().zip(&laid.columns).enumerate();
+    let parts: Vec<String> = cells
+        .filter_map(|(i, (cell, (column, _)))| {
+            let title = laid.heads.get(i).and_then(|h| h.title.as_deref());
+            let text = match cell {
+                Cell::Empty => return None,
+                Cell::Mono(text) | Cell::Words(text) | Cell::Parts { text, .. } => text.as_str(),
+                Cell::Elided { whole, .. } => whole.as_str(),
+                Cell::Verdict(v) => v.name(),
+            };
+            (!text.is_empty()).then(|| format!("{} {text}", title.unwrap_or(column.title)))
+        })
+        .collect();
+    parts.join(", ")
+}
+
 fn row_id(table: Id, row: u64) -> Id {
     table.with(row)
 }
@@ -353,15 +429,21 @@ fn handle(bar: Rect, len: u64, height: f32) -> f32 {
 
 /// Gives each column its place.
 fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
+    /// What a column that takes the rest has at least, points.
+    const LEAST: f32 = 60.0;
     const GAP: f32 = 20.0;
     let gaps = GAP * columns.len().saturating_sub(1) as f32;
     let fixed: f32 = columns.iter().map(|c| c.width).sum();
-    let rest = (rect.width() - 2.0 * INSET - BAR - gaps - fixed).max(40.0);
+    let room = rect.width() - 2.0 * INSET - BAR - gaps;
+    let rest = (room - fixed).max(LEAST);
+    // Where they do not fit, all give way alike.
+    let flexible = columns.iter().filter(|c| c.width == 0.0).count() as f32 * LEAST;
+    let scale = ((room - flexible) / fixed.max(1.0)).clamp(0.2, 1.0);
     let mut x = rect.left() + INSET;
     columns
         .iter()
         .map(|c| {
-            let width = if c.width == 0.0 { rest } else { c.width };
+            let width = if c.width == 0.0 { rest } else { c.width * scale };
             let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
             x += width + GAP;
             (*c, at)
@@ -369,16 +451,57 @@ fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
         .collect()
 }
 
-fn paint_head(ui: &Ui, laid: &Laid, t: &Tokens) {
-    let painter = ui.painter_at(laid.head);
-    for (column, at) in &laid.columns {
-        let galley =
-            painter.layout_no_wrap(column.title.to_owned(), fonts::regular(SMALL), t.second);
-        let x = aligned(column.align, *at, galley.size().x);
-        painter.galley(pos2(x, laid.head.center().y - galley.size().y / 2.0), galley, t.second);
+/// Paints the titles; says which was pressed.
+fn head(ui: &mut Ui, laid: &Laid, t: &Tokens) -> Option<usize> {
+    let mut pressed = None;
+    for (i, (column, at)) in laid.columns.iter().enumerate() {
+        let head = laid.heads.get(i).cloned().unwrap_or_default();
+        let title = head.title.as_deref().unwrap_or(column.title);
+        let rect = Rect::from_x_y_ranges(at.x_range(), laid.head.y_range());
+        let sortable = head.sort != Sort::Never;
+        let sense = if sortable { Sense::click() } else { Sense::hover() };
+        let id = laid.response.id.with(("head", i));
+        let response = ui.interact(rect.expand2(vec2(6.0, 0.0)), id, sense);
+        let (sign, spoken) = match head.sort {
+            Sort::Ascending => (fonts::icon::SORTED_UP, ", sorted ascending"),
+            Sort::Descending => (fonts::icon::SORTED_DOWN, ", sorted descending"),
+            Sort::No | Sort::Never => ("", ""),
+        };
+        let name = format!("{title}{spoken}");
+        response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, &name));
+        if sortable && response.clicked() {
+            pressed = Some(i);
+        }
+        let lit = response.hovered() && sortable || response.has_focus();
+        let ink = if lit || !sign.is_empty() { t.text } else { t.second };
+        let painter = ui.painter_at(rect.expand2(vec2(14.0, 0.0)).intersect(laid.head));
+        let mark = painter.layout_no_wrap(sign.to_owned(), fonts::icons(11.0), ink);
+        let room = rect.width() - if sign.is_empty() { 0.0 } else { mark.size().x + 3.0 };
+        let shown = super::widgets::fit(ui, title, &fonts::regular(SMALL), room);
+        let cut = shown != title;
+        let galley = painter.layout_no_wrap(shown, fonts::regular(SMALL), ink);
+        let x = aligned(column.align, rect, galley.size().x);
+        let (y, width) = (laid.head.center().y, galley.size().x);
+        painter.galley(pos2(x, y - galley.size().y / 2.0), galley, ink);
+        if !sign.is_empty() {
+            // Before a title that stands at the right, so that figures stay under it.
+            let left = match column.align {
+                Align::Max => x - mark.size().x - 3.0,
+                _ => x + width + 3.0,
+            };
+            painter.galley(pos2(left, y - mark.size().y / 2.0), mark, ink);
+        }
+        if response.has_focus() {
+            let line = Stroke::new(1.0, t.accent);
+            ui.painter().rect_stroke(rect.shrink2(vec2(-4.0, 4.0)), 3, line, StrokeKind::Inside);
+        }
+        if cut {
+            response.on_hover_text(title);
+        }
     }
     let y = laid.head.bottom() - 0.5;
-    painter.hline(laid.head.x_range(), y, Stroke::new(1.0, t.line));
+    ui.painter().hline(laid.head.x_range(), y, Stroke::new(1.0, t.line));
+    pressed
 }
 
 fn aligned(align: Align, at: Rect, width: f32) -> f32 {
@@ -389,7 +512,17 @@ fn aligned(align: Align, at: Rect, width: f32) -> f32 {
     }
 }
 
-fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool, t: &Tokens) {
+/// Paints a row; gives the whole text of the cell under the pointer where that
+/// was cut.
+fn paint_row(
+    ui: &Ui,
+    laid: &Laid,
+    rect: Rect,
+    row: Option<&RowCells>,
+    hot: bool,
+    t: &Tokens,
+) -> Option<String> {
+    let mut cut = None;
     let painter = ui.painter();
     let Some(row) = row else {
         // Not read yet.
@@ -398,7 +531,7 @@ fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool
             let bar = Rect::from_min_size(pos2(at.left(), rect.center().y - 3.0), vec2(width, 6.0));
             painter.rect_filled(bar, 3, t.hovered);
         }
-        return;
+        return None;
     };
     let ground = match (row.selected, hot || row.hovered) {
         (true, _) => Some(t.selected),
@@ -413,8 +546,19 @@ fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool
         let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
         let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
         let mut left = 0.0;
+        let pointed = hot && ui.rect_contains_pointer(at);
         let (text, font, colour) = match cell {
             Cell::Empty => continue,
+            Cell::Elided { shown, whole } => {
+                if pointed && shown != whole {
+                    cut = Some(whole.clone());
+                }
+                (shown.as_str(), fonts::mono(SMALL), t.text)
+            }
+            Cell::Parts { parts, text } => {
+                left = bars(&painter, at, parts, t);
+                (text.as_str(), fonts::mono(SMALL), t.text)
+            }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
             Cell::Words(text) => (text.as_str(), fonts::regular(SMALL), t.second),
             Cell::Verdict(v) => {
@@ -430,9 +574,30 @@ fn paint_row(ui: &Ui, laid: &Laid, rect: Rect, row: Option<&RowCells>, hot: bool
         job.wrap.max_rows = 1;
         job.wrap.break_anywhere = true;
         let galley = painter.layout_job(job);
+        if pointed && galley.elided && cut.is_none() {
+            cut = Some(text.to_owned());
+        }
         let x = aligned(column.align, at, galley.size().x) + left;
         painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);
     }
+    cut
+}
+
+/// Parts of a whole side by side, told apart by how bright they are and by
+/// gaps; gives the room that they and their ground take.
+fn bars(painter: &egui::Painter, at: Rect, parts: &[f32; 3], t: &Tokens) -> f32 {
+    let room = (at.width() * 0.5).max(0.0);
+    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third];
+    let mut x = at.left();
+    for (part, ink) in parts.iter().zip(inks) {
+        let width = part * room;
+        if width > 0.0 {
+            let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
+            painter.rect_filled(bar, 1, ink);
+            x += width.max(1.0) + 1.0;
+        }
+    }
+    room + 8.0
 }
 
 /// The table's place when it has nothing to show: what to do next.

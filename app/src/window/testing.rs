@@ -166,6 +166,28 @@ impl Feed {
     }
 }
 
+/// The shipped sample, run: the incident that pictures are drawn of.
+pub fn sample_run() -> &'static Path {
+    static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, run) = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sample = sample.join("sample-data/feed");
+        let order = RunOrder {
+            file: "feed.toml".to_owned(),
+            text: std::fs::read_to_string(sample.join("feed.toml")).unwrap(),
+            overrides: Vec::new(),
+            memory: 512 << 20,
+            recording: Recording::open(&sample.join("feed.mcap")).unwrap(),
+            out: Some(folder.path().join("run")),
+        };
+        execute(&order, &Control::new(), &|_| {}).unwrap();
+        let run = folder.path().join("run");
+        (folder, run)
+    });
+    run
+}
+
 /// A feed over many partitions: its run is in a folder. Each view has an
 /// engagement 2 s later; one in fifty of partition 7's comes five minutes late.
 /// Views of partition 3 travel 10 s: their engagements overtake them.
@@ -290,7 +312,7 @@ fn look() {
         ("inspector", Some(Panel::Inspector), (380, 900)),
     ] {
         for light in [false, true] {
-            let wanted = Picture { size, light, panel, at: None, select: late.clone() };
+            let wanted = Picture { size, light, panel, at: None, select: late.clone(), data: None };
             let theme = if light { "light" } else { "dark" };
             match picture(&run, &wanted) {
                 Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
@@ -298,8 +320,14 @@ fn look() {
             }
         }
     }
-    let wanted =
-        Picture { size: (1600, 1000), light: false, panel: None, at: Some(3000), select: None };
+    let wanted = Picture {
+        size: (1600, 1000),
+        light: false,
+        panel: None,
+        at: Some(3000),
+        select: None,
+        data: None,
+    };
     match picture(&dir.join("feed/feed.mcap"), &wanted) {
         Ok(image) => image.save(dir.join("recording.png")).unwrap(),
         Err(e) => panic!("{e:?}"),

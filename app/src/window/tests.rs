@@ -106,6 +106,7 @@ fn every_picture_is_drawn_in_both_themes() {
             panel: None,
             at: None,
             select: None,
+            data: None,
         };
         let image =
             super::headless::picture(&feed().run(), &wanted).map_err(|_| "no picture").unwrap();

@@ -95,10 +95,33 @@ fn left(app: &mut App, ui: &mut Ui) {
     }
 }
 
-/// The verdict that "next" looks for is the one that the table is filtered by.
+/// What went wrong, the likeliest to be looked for first.
+const WRONG: [Verdict; 7] = [
+    Verdict::Late,
+    Verdict::Expired,
+    Verdict::Undecodable,
+    Verdict::Unkeyed,
+    Verdict::Untimed,
+    Verdict::Tombstone,
+    Verdict::Unmatched,
+];
+
+/// The verdict that "next" looks for is the one that the table is filtered by,
+/// else the first of what went wrong that the run has at all; with none there
+/// is nothing to look for.
 fn next(app: &mut App, ui: &mut Ui) {
     let filter = app.panels.records.filter();
-    let set = if filter.is_empty() { VerdictSet::of(Verdict::Late) } else { filter };
+    let set = if filter.is_empty() {
+        let Some(wrong) = WRONG.into_iter().find(|v| app.panels.books.count(*v) > 0) else {
+            return;
+        };
+        VerdictSet::of(wrong)
+    } else {
+        filter
+    };
+    if !Verdict::ALL.into_iter().any(|v| set.contains(v) && app.panels.books.count(v) > 0) {
+        return;
+    }
     let names: Vec<&str> =
         Verdict::ALL.into_iter().filter(|v| set.contains(*v)).map(Verdict::name).collect();
     let label = match names.as_slice() {

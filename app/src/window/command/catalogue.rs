@@ -4,7 +4,7 @@
 use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
-use super::{Command, bindings, destination};
+use super::{Command, Export, bindings, destination};
 use crate::window::app::App;
 use crate::window::axis::Scale;
 use crate::window::cursor::{Speed, State};
@@ -222,9 +222,24 @@ fn view(app: &App, list: &mut List) {
     if !app.doc.is_empty() {
         layouts(app, list);
     }
+    exports(app, list);
     list.ask("View", "Show times in another zone…", Asked::Zone);
     list.now("Help", "Errors since the window was opened", Command::ShowErrors);
     list.now("Help", "About Joinscope", Command::ShowAbout);
+}
+
+fn exports(app: &App, list: &mut List) {
+    for panel in Panel::ALL.into_iter().filter(|p| p.is_met_by(&app.doc)) {
+        let title = panel.title();
+        if panel.has_rows() && app.doc.run.is_some() {
+            let what = Command::Export(Export::Data(panel));
+            list.now("Export", format!("Export the rows of {title}…"), what);
+        }
+        if app.layout.is_in_sight(panel) {
+            let what = Command::Export(Export::Picture(panel));
+            list.now("Export", format!("Save a picture of {title}…"), what);
+        }
+    }
 }
 
 fn layouts(app: &App, list: &mut List) {

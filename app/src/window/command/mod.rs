@@ -29,6 +29,8 @@ pub enum Command {
     ShowOpen,
     /// Opens a recording (.mcap), a pipeline (.toml) or a run folder.
     Open(PathBuf),
+    /// Opens several that were dropped together.
+    OpenAll(Vec<PathBuf>),
     /// Opens the sample that ships.
     OpenSample,
     /// Closes what is in front.
@@ -144,5 +146,34 @@ pub enum Command {
     Search(String),
     /// Shows what hides the selection: all.
     ClearFilter,
+    /// Shows only records that meet conditions, as `verdicts --where` takes
+    /// them; empty: all.
+    Where(String),
     Copy(String),
+    /// Something went wrong: where, and what.
+    Said(String, String),
+
+    /// Asks where to export to.
+    Export(Export),
+    /// Writes a file; the last: also where there is one already.
+    ExportTo(Export, PathBuf, bool),
+    /// Ends the export, or forgets how it ended.
+    CancelExport,
+}
+
+/// What can be written to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Export {
+    /// The rows that a panel shows.
+    Data(Panel),
+    Picture(Panel),
+}
+
+impl Export {
+    #[must_use]
+    pub fn panel(self) -> Panel {
+        match self {
+            Self::Data(panel) | Self::Picture(panel) => panel,
+        }
+    }
 }

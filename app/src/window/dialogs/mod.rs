@@ -4,6 +4,7 @@ mod about;
 mod bookmark;
 mod check;
 mod errors;
+mod export;
 mod open;
 mod palette;
 mod pipeline;
@@ -15,6 +16,7 @@ mod tests;
 use egui::{Context, Frame, Id, Modal, Ui};
 
 pub use bookmark::BookmarkDialog;
+pub use export::ExportDialog;
 pub use open::OpenDialog;
 pub use palette::Palette;
 pub use pipeline::PipelineDialog;
@@ -22,7 +24,7 @@ pub use settings::SettingsDialog;
 
 use super::app::App;
 use super::bookmarks::Bookmark;
-use super::command::Command;
+use super::command::{Command, Export};
 use super::settings::Settings;
 use super::theme::{TEXT, Tokens, fonts};
 use super::widgets::{button, text};
@@ -38,6 +40,9 @@ pub enum Dialog {
     Shortcuts,
     Errors,
     About,
+    Export(ExportDialog),
+    /// The file of an export is there already.
+    Replace(Export, std::path::PathBuf),
     /// Something that was asked for did not happen.
     Failed {
         title: String,
@@ -75,6 +80,8 @@ impl App {
             Dialog::Shortcuts => shortcuts::show(ctx),
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
+            Dialog::Export(export) => export.show(self, ctx),
+            Dialog::Replace(what, path) => export::replace(self, ctx, *what, path),
             Dialog::Failed { title, message } => failed(ctx, title, message),
         };
         if !close && self.dialog.is_none() {

@@ -1,5 +1,6 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
+pub mod checkpoints;
 pub mod causality;
 pub mod inspector;
 pub mod late;
@@ -7,6 +8,8 @@ pub mod outputs;
 pub mod records;
 mod selected;
 pub mod sources;
+pub mod state;
+mod tools;
 pub mod timeline;
 pub mod watermarks;
 
@@ -24,6 +27,8 @@ pub struct Panels {
     pub outputs: outputs::Outputs,
     pub inspector: inspector::Inspector,
     pub watermarks: watermarks::Watermarks,
+    pub state: state::State,
+    pub checkpoints: checkpoints::Checkpoints,
     pub timeline: timeline::Timeline,
     pub late: late::Late,
     pub causality: causality::Causality,
@@ -40,6 +45,8 @@ impl Panels {
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
             Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
+            Panel::State => self.state.show(ui, tabs, cx),
+            Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
             Panel::Timeline => self.timeline.show(ui, tabs, cx),
             Panel::Late => self.late.show(ui, tabs, cx),
             Panel::Causality => self.causality.show(ui, tabs, cx),

@@ -91,6 +91,10 @@ pub mod icon {
     pub const WARNING: &str = "\u{e4e0}";
     pub const RETRY: &str = "\u{e038}";
     pub const FILTER: &str = "\u{e266}";
+    pub const SORTED_UP: &str = "\u{e13c}";
+    pub const SORTED_DOWN: &str = "\u{e136}";
+    pub const COLUMNS: &str = "\u{e546}";
+    pub const EXPORT: &str = "\u{e20c}";
     pub const CHECK: &str = "\u{e182}";
     pub const BOOKMARK: &str = "\u{e0ea}";
     pub const LOOP: &str = "\u{e3f6}";
@@ -99,6 +103,8 @@ pub mod icon {
     pub const WATERMARKS: &str = "\u{e802}";
     pub const RECORDS: &str = "\u{e476}";
     pub const OUTPUTS: &str = "\u{ed3e}";
+    pub const STATE: &str = "\u{e1de}";
+    pub const CHECKPOINTS: &str = "\u{e248}";
     pub const INSPECTOR: &str = "\u{e2ce}";
     pub const TIMELINE: &str = "\u{e150}";
     pub const LATE: &str = "\u{e19a}";

@@ -115,6 +115,8 @@ pub(super) struct ShardOut {
     /// Rows and bytes of state after the batch.
     pub rows: u64,
     pub bytes: u64,
+    /// Of the rows, those on disk alone.
+    pub cold: u64,
     pub delta: Option<Delta>,
     /// With the delta: what the operator keeps besides rows.
     pub saved: Vec<u8>,

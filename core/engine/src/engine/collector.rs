@@ -74,6 +74,7 @@ impl Collector {
     pub(super) fn collect(&mut self, batch: Batch, shards: Vec<ShardOut>) -> Collected {
         let state_rows = shards.iter().map(|s| s.rows).sum();
         let state_bytes = shards.iter().map(|s| s.bytes).sum();
+        let cold = shards.iter().map(|s| s.cold).sum();
         let mut digest = Digest::default();
         for (i, &payload) in batch.payloads.iter().enumerate() {
             digest.fact(&batch.facts, i, payload);
@@ -110,7 +111,7 @@ impl Collector {
             Vec::new()
         } else {
             let arrival = batch.end.arrival.saturating_sub(1);
-            vec![StateSample { arrival, rows: state_rows, bytes: state_bytes }]
+            vec![StateSample { arrival, rows: state_rows, bytes: state_bytes, cold }]
         };
         let step = Step {
             facts: batch.facts,

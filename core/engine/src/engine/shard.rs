@@ -44,6 +44,7 @@ impl Shard {
             self.advance(next, out)?;
         }
         (out.rows, out.bytes) = self.operator.size();
+        out.cold = self.operator.cold_rows();
         if batch.snapshot {
             out.delta = Some(self.operator.take_delta());
             out.saved = self.operator.save();

@@ -180,11 +180,15 @@ pub enum ClockKind {
 }
 
 /// Rows and bytes of state just after an arrival.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateSample {
     pub arrival: Arrival,
+    /// In all tiers.
     pub rows: u64,
+    /// Of those in memory.
     pub bytes: u64,
+    /// Rows that rest on disk alone.
+    pub cold: u64,
 }
 
 /// Why a sink could not take a step.

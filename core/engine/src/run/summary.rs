@@ -43,9 +43,13 @@ pub(crate) enum Section {
     State = 20,
     /// (lane u32, page u32, smallest offset i64, largest offset i64), sorted.
     Offsets = 21,
+    /// (arrival u64, rows on disk alone u64); empty where there were none.
+    Cold = 22,
 }
 
-pub(crate) const SECTIONS: usize = 22;
+pub(crate) const SECTIONS: usize = 23;
+/// Sections of the first format; what is missing of later ones is empty.
+const FIRST_SECTIONS: usize = 22;
 pub(crate) const KEY_WIDTH: usize = 16;
 pub(crate) const REF_WIDTH: usize = 12;
 pub(crate) const TICK_WIDTH: usize = 24;
@@ -55,6 +59,7 @@ pub(crate) const TRACKER_WIDTH: usize = 24;
 pub(crate) const CLOCK_WIDTH: usize = 25;
 pub(crate) const STATE_WIDTH: usize = 24;
 pub(crate) const OFFSET_WIDTH: usize = 24;
+pub(crate) const COLD_WIDTH: usize = 16;
 /// Key entries between two fences.
 pub(crate) const KEY_FENCE: usize = 1024;
 /// References between two fences.
@@ -287,6 +292,9 @@ impl Summary {
             summary.lane_offsets.push((i.u32()?, i.i64()?, i.i64()?));
         }
         summary.sections = pairs(&mut i)?;
+        if summary.sections.len() == FIRST_SECTIONS {
+            summary.sections.resize(SECTIONS, (0, 0));
+        }
         let files = i.u64()?;
         for _ in 0..files.min(8) {
             summary.files.push((i.u64()?, i.u32s()?));

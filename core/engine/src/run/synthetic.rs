@@ -116,6 +116,20 @@ struct Live {
 /// # Errors
 /// The folder cannot be written.
 pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
+    write_in_parts(dir, records, 1_000_000, |_| {})
+}
+
+/// [`write`] with a checkpoint every `part` records, after which `published` is
+/// told how many records there are: a run in progress, as slow as it pleases.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_in_parts(
+    dir: &std::path::Path,
+    records: u64,
+    part: u64,
+    mut published: impl FnMut(u64),
+) -> Result<Figures> {
     let mut writer = Writer::create(dir, start(), false)?;
     let mut figures = Figures::default();
     let spec = WatermarkSpec { max_out_of_orderness: DELAY, ..WatermarkSpec::default() };
@@ -223,12 +237,13 @@ pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
             }
         }
         let rows = live.len() as u64;
-        step.state.push(StateSample { arrival: end - 1, rows, bytes: rows * 64 });
+        step.state.push(StateSample { arrival: end - 1, rows, bytes: rows * 64, cold: 0 });
         figures.rows += end - at;
         figures.decisions += step.decisions.len() as u64;
         let before = thread_cpu();
         writer.step(step).map_err(|e| RunError::Engine(e.to_string()))?;
-        if at / 1_000_000 != end / 1_000_000 {
+        let taken = at / part != end / part;
+        if taken {
             let engine = |e: SinkError| RunError::Engine(e.to_string());
             if let Some(durable) = writer.barrier(end).map_err(engine)? {
                 durable().map_err(engine)?;
@@ -238,6 +253,9 @@ pub fn write(dir: &std::path::Path, records: u64) -> Result<Figures> {
             writer.checkpoint(entry).map_err(|e| RunError::Engine(e.to_string()))?;
         }
         figures.store += thread_cpu().saturating_sub(before);
+        if taken {
+            published(end);
+        }
         at = end;
     }
     figures.outputs = outputs;

@@ -313,3 +313,69 @@ pub struct Found {
     pub looked_at: u64,
     pub of: u64,
 }
+
+/// What rows are sorted by; by arrival they stand already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SortBy {
+    EventTime,
+    LateBy,
+    /// In the order of [`Verdict::ALL`].
+    Verdict,
+    /// Whole numbers as numbers, texts by their bytes.
+    Key,
+    /// Topic, partition, offset.
+    Record,
+}
+
+/// A value for each row, to sort by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SortColumn {
+    /// `i64::MIN`: none.
+    Numbers(Vec<i64>),
+    /// Ends of the rows' bytes in `bytes`; empty: none.
+    Bytes { ends: Vec<u64>, bytes: Vec<u8> },
+}
+
+/// The state over a range, by bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateLines {
+    pub range: Range,
+    pub buckets: usize,
+    /// Rows in all tiers.
+    pub rows: Vec<Option<MinMax>>,
+    /// Bytes of the rows in memory.
+    pub memory_bytes: Vec<Option<MinMax>>,
+    /// Rows that rest on disk alone.
+    pub disk_rows: Vec<Option<MinMax>>,
+}
+
+/// A key in the state: one of its rows (the newest), and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeavyKey {
+    pub row: u64,
+    pub rows: u64,
+}
+
+/// A row in the state, and the largest event-time watermark that keeps it, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaves {
+    pub due: i64,
+    pub row: u64,
+}
+
+/// What rests in the state at one moment, as far as found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateNow {
+    pub arrival: Arrival,
+    /// Rows found so far, and of how many.
+    pub rows: u64,
+    pub of: u64,
+    /// Keys that differ, so far.
+    pub keys: u64,
+    /// Those with the most rows, most first.
+    pub heaviest: Vec<HeavyKey>,
+    /// The rows that leave first.
+    pub next: Vec<Leaves>,
+    /// All were found.
+    pub whole: bool,
+}

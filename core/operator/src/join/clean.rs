@@ -67,15 +67,8 @@ impl Clean {
             .map(|with| Interval { input: with.input, lower: with.after, upper: with.until })
             .collect();
         intervals.sort_by_key(|interval| interval.input);
-        let longest = intervals.iter().map(|interval| interval.upper).max().unwrap_or(0);
         let inputs = pipeline.inputs.len().max(join.primary as usize + 1);
-        let mut shifts = vec![0; inputs];
-        shifts[join.primary as usize] = longest;
-        for interval in &intervals {
-            if let Some(shift) = shifts.get_mut(interval.input as usize) {
-                *shift = interval.lower.saturating_neg();
-            }
-        }
+        let shifts = join.shifts(inputs);
         let disorder = pipeline.inputs.iter().map(|i| i.watermark.max_out_of_orderness).max();
         let span = shifts.iter().map(|shift| shift.saturating_abs()).max().unwrap_or(0);
         let memory = Memory::new(shifts, span.saturating_add(disorder.unwrap_or(0)));
@@ -271,6 +264,10 @@ impl Operator for Clean {
 
     fn size(&self) -> (u64, u64) {
         self.state.size()
+    }
+
+    fn cold_rows(&self) -> u64 {
+        self.state.cold_rows()
     }
 }
 

@@ -254,4 +254,9 @@ pub trait Operator: Send {
 
     /// Rows in all tiers, and the bytes that those in memory take.
     fn size(&self) -> (u64, u64);
+
+    /// Of those rows, the ones that rest on disk alone.
+    fn cold_rows(&self) -> u64 {
+        0
+    }
 }

@@ -118,6 +118,30 @@ pub struct Join {
     pub output_time: OutputTime,
 }
 
+impl Join {
+    /// By input (`inputs` of them): what is added to a row's event time to give
+    /// the largest event-time watermark that still keeps it, under `clean`
+    /// semantics: of a primary row its longest interval, of a secondary row
+    /// that interval's beginning, turned round (3-semantics). Milliseconds.
+    #[must_use]
+    pub fn shifts(&self, inputs: usize) -> Vec<i64> {
+        let mut shifts = vec![0; inputs];
+        let mut secondaries: Vec<&Secondary> =
+            self.with.iter().filter(|with| with.input != self.primary).collect();
+        secondaries.sort_by_key(|with| with.input);
+        let longest = secondaries.iter().map(|with| with.until).max().unwrap_or(0);
+        if let Some(shift) = shifts.get_mut(self.primary as usize) {
+            *shift = longest;
+        }
+        for with in secondaries {
+            if let Some(shift) = shifts.get_mut(with.input as usize) {
+                *shift = with.after.saturating_neg();
+            }
+        }
+        shifts
+    }
+}
+
 /// `primary.time + after <= secondary.time <= primary.time + until`, in
 /// milliseconds, both ends included; `after <= until`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -292,9 +292,13 @@ impl Tiers {
         self.memory.take_delta()
     }
 
+    /// Rows that rest on disk alone.
+    pub fn cold_rows(&self) -> u64 {
+        self.cold.as_ref().map_or(0, |cold| cold.len())
+    }
+
     /// Rows of all tiers, and the bytes of those in memory.
     pub fn size(&self) -> (u64, u64) {
-        let cold = self.cold.as_ref().map_or(0, |cold| cold.len());
-        (self.memory.len() as u64 + cold, self.memory.bytes() as u64)
+        (self.memory.len() as u64 + self.cold_rows(), self.memory.bytes() as u64)
     }
 }

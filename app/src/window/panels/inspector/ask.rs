@@ -1,11 +1,9 @@
 //! What the inspector asks: everything about the one thing that is selected.
 
-use std::sync::Arc;
-
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::explain::{Explanation, explain};
 use joinscope_core::run::{OutputView, RowView};
-use joinscope_operator::codec::{InputDecoder, SchemaSource};
+use joinscope_operator::codec::InputDecoder;
 use joinscope_operator::record::{Record, RecordName};
 
 use crate::window::selection::Selection;
@@ -13,6 +11,8 @@ use crate::window::store::Run;
 
 /// Outputs of a record that are listed; more are counted.
 const OUTPUTS: usize = 50;
+/// Rows that a record decided that are listed; more are counted.
+const EFFECTS: usize = 8;
 /// Records of an output that are listed; more are counted.
 const RECORDS: usize = 200;
 
@@ -38,6 +38,8 @@ pub struct Row {
     /// The record that made the verdict fall.
     pub cause: Option<RecordName>,
     pub outputs: Vec<OutputView>,
+    /// Rows whose verdict it made fall: how many, and the first of them.
+    pub effects: (u64, Vec<RowView>),
     /// `None`: the recording is not where it was.
     pub value: Option<Value>,
 }
@@ -93,11 +95,14 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
     };
     let mut outputs = run.outputs_of(row.row).map_err(|e| e.to_string())?;
     outputs.truncate(OUTPUTS);
+    let (count, decided) = run.decided_by(row.arrival, EFFECTS).map_err(|e| e.to_string())?;
+    let decided = run.views(&decided).map_err(|e| e.to_string())?;
     Ok(Row {
         input: input.map(|i| i.name.to_string()).unwrap_or_default(),
         explained: explain(run, row.row).map_err(|e| e.to_string())?,
         cause,
         outputs,
+        effects: (count, decided),
         value: match recording {
             Some(recording) => value(run, recording, &row)?,
             None => None,
@@ -109,9 +114,7 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
 fn value(run: &Run, recording: &Recording, row: &RowView) -> Result<Option<Value>, String> {
     let record = recording.record(&row.record).map_err(|e| e.to_string())?;
     let Some(record) = record else { return Ok(None) };
-    let schemas: Arc<dyn SchemaSource + Send + Sync> =
-        Arc::new(joinscope_operator::codec::NoSchemas);
-    let decoded = InputDecoder::new(run.pipeline(), row.input, schemas)
+    let decoded = InputDecoder::new(run.pipeline(), row.input, recording.schemas())
         .map_err(|e| e.to_string())
         .and_then(|mut decoder| decoder.to_json(&record))
         .and_then(|json| serde_json::to_string_pretty(&json).map_err(|e| e.to_string()));

@@ -1,8 +1,9 @@
 //! How the inspector draws: the answer first, details after.
 
 use egui::{Align, Layout, Rect, Sense, Ui, pos2, vec2};
-use joinscope_core::run::RowView;
-use joinscope_operator::record::{Record, TimestampType};
+use joinscope_core::run::explain::Candidate;
+use joinscope_core::run::{KeyState, RowView};
+use joinscope_operator::record::{Record, RecordName, TimestampType};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
@@ -12,37 +13,52 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::panels::outputs::{kind_name, labels};
 use crate::window::selection::Selection;
-use crate::window::text::{elide, from_bytes, line, thousands};
+use crate::window::text::{from_bytes, line, thousands};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, group, link, text, verdict_shape};
+use crate::window::widgets::{button, fit, group, link, text, verdict_shape};
 
-/// A label at the left, a figure at the right.
+/// Lines that a figure takes at most; the whole is in the tooltip.
+const FIGURE_LINES: usize = 4;
+
+/// A label at the left, a figure at the right; where both do not fit into one
+/// line, the figure stands below, wrapped, so that nothing of it is lost.
 fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
     let t = Tokens::of(ui.ctx());
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
+    let width = ui.available_width();
+    let escaped = line(figure).into_owned();
+    let painter = ui.painter().clone();
+    let label_galley =
+        painter.layout(label.to_owned(), fonts::regular(SMALL + 0.5), t.second, width);
+    let one = painter.layout_no_wrap(escaped.clone(), fonts::mono(SMALL), t.text);
+    let fits = label_galley.rows.len() == 1 && label_galley.size().x + 12.0 + one.size().x <= width;
+    let figure_galley = if fits {
+        one
+    } else {
+        let mut job =
+            egui::text::LayoutJob::simple(escaped.clone(), fonts::mono(SMALL), t.text, width);
+        job.wrap.max_rows = FIGURE_LINES;
+        job.wrap.break_anywhere = true;
+        painter.layout_job(job)
+    };
+    let height = if fits { 22.0 } else { label_galley.size().y + figure_galley.size().y + 6.0 };
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     response.widget_info(|| {
         egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{label}: {figure}"))
     });
-    let painter = ui.painter_at(rect.expand(1.0));
-    let middle = rect.center().y;
-    let left = painter.text(
-        pos2(rect.left(), middle),
-        egui::Align2::LEFT_CENTER,
-        label,
-        fonts::regular(SMALL + 0.5),
-        t.second,
-    );
-    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
-    let chars = ((rect.right() - left.right() - 12.0) / sign).max(4.0) as usize;
-    let shown = elide(&line(figure), chars);
-    let cut = shown != figure;
-    painter.text(
-        pos2(rect.right(), middle),
-        egui::Align2::RIGHT_CENTER,
-        shown,
-        fonts::mono(SMALL),
-        t.text,
-    );
+    let cut = figure_galley.elided || escaped != figure;
+    if fits {
+        let top = |galley: &egui::Galley| rect.center().y - galley.size().y / 2.0;
+        let at = (top(&label_galley), top(&figure_galley));
+        painter.galley(pos2(rect.left(), at.0), label_galley, t.second);
+        let left = rect.right() - figure_galley.size().x;
+        painter.galley(pos2(left, at.1), figure_galley, t.text);
+    } else {
+        let below = rect.top() + 2.0 + label_galley.size().y;
+        painter.galley(pos2(rect.left(), rect.top() + 2.0), label_galley, t.second);
+        // Under its label, a little in: it belongs to it.
+        let left = (rect.right() - figure_galley.size().x).max(rect.left());
+        painter.galley(pos2(left, below), figure_galley, t.text);
+    }
     // What is cut is whole in the tooltip, before what else there is to say.
     let whole = cut.then_some(figure).filter(|figure| Some(*figure) != hover);
     let hover: Vec<&str> = whole.into_iter().chain(hover).collect();
@@ -70,7 +86,13 @@ fn verdict_line(ui: &mut Ui, verdict: Verdict, extra: &str) {
 }
 
 /// A record as one input took it.
-pub fn row(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row, shown: &mut value::Shown) {
+pub fn row(
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    r: &Row,
+    state: Option<&KeyState>,
+    shown: &mut value::Shown,
+) {
     let v = &r.view;
     verdict_line(ui, v.verdict, &at_cursor(v, cx.cursor.at()));
     ui.add_space(2.0);
@@ -92,6 +114,9 @@ pub fn row(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row, shown: &mut value::Shown) {
         ui.add(egui::Label::new(why).wrap());
     }
     followed(ui, cx, r);
+    if let Some(state) = state {
+        of_key(ui, cx, v.row, state);
+    }
 }
 
 /// How the row stood at the cursor, where that differs from how it ended.
@@ -137,32 +162,51 @@ fn candidates(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     let t = Tokens::of(ui.ctx());
     group(ui, "Candidates with this key");
     for c in &r.explained.candidates {
-        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 22.0), Sense::hover());
-        let name = elide(&c.record.to_string(), 18);
-        let mut child = ui.new_child(
-            egui::UiBuilder::new()
-                .max_rect(rect)
-                .layout(Layout::left_to_right(Align::Center))
-                .id_salt(&name),
-        );
-        if link(&mut child, &name).on_hover_text(c.record.to_string()).clicked() {
-            cx.commands.push(Command::SelectRecord(c.record.clone()));
-        }
-        let left = child.min_rect().right() + 10.0;
-        let distance = c.distance_ms.map(signed).unwrap_or_default();
-        let galley = ui.painter().layout_no_wrap(distance, fonts::mono(SMALL), t.text);
-        let middle = (rect.left() + 190.0).max(left + galley.size().x);
-        let top = rect.center().y - galley.size().y / 2.0;
-        ui.painter().galley(pos2(middle - galley.size().x, top), galley, t.text);
-        let at = Rect::from_x_y_ranges(middle + 10.0..=rect.right(), rect.y_range());
-        let why = line(&c.why).into_owned();
-        let shown = egui::RichText::new(&why).font(fonts::regular(SMALL)).color(t.second);
-        ui.place(at, egui::Label::new(shown).truncate().halign(Align::Min)).on_hover_text(why);
+        candidate(ui, cx, c, t);
     }
     if r.explained.more_candidates > 0 {
         let more = format!("and {} more", thousands(r.explained.more_candidates));
         text(ui, &more, fonts::regular(SMALL), t.second);
     }
+}
+
+/// A candidate's name, how far it is, and why it did or did not match: beside
+/// them where that fits, else below, wrapped.
+fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
+    let width = ui.available_width();
+    let name = c.record.to_string();
+    let shown = fit(ui, &name, &fonts::mono(SMALL), (width - 90.0).max(60.0));
+    let distance = c.distance_ms.map(signed).unwrap_or_default();
+    let (row, _) = ui.allocate_exact_size(vec2(width, 22.0), Sense::hover());
+    let mut child = ui.new_child(
+        egui::UiBuilder::new()
+            .max_rect(row)
+            .layout(Layout::left_to_right(Align::Center))
+            .id_salt(&name),
+    );
+    if link(&mut child, &shown).on_hover_text(&name).clicked() {
+        cx.commands.push(Command::SelectRecord(c.record.clone()));
+    }
+    let left = child.min_rect().right() + 10.0;
+    let galley = ui.painter().layout_no_wrap(distance, fonts::mono(SMALL), t.text);
+    let right = (row.left() + 190.0).max(left + galley.size().x).min(row.right());
+    let top = row.center().y - galley.size().y / 2.0;
+    ui.painter().galley(pos2(right - galley.size().x, top), galley, t.text);
+    let why = line(&c.why).into_owned();
+    let room = row.right() - right - 10.0;
+    let one = ui.painter().layout_no_wrap(why.clone(), fonts::regular(SMALL), t.second);
+    let (at, why_galley) = if one.size().x <= room {
+        (pos2(right + 10.0, row.center().y - one.size().y / 2.0), one)
+    } else {
+        let galley =
+            ui.painter().layout(why.clone(), fonts::regular(SMALL), t.second, width - 10.0);
+        let (below, _) = ui.allocate_exact_size(vec2(width, galley.size().y + 4.0), Sense::hover());
+        (below.left_top() + vec2(10.0, 0.0), galley)
+    };
+    let place = Rect::from_min_size(at, why_galley.size());
+    ui.painter().galley(at, why_galley, t.second);
+    let response = ui.interact(place, ui.scope_id().with(("why", &name)), Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &why));
 }
 
 /// `−3m 05s`, `+1.2s`.
@@ -184,11 +228,13 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     let can_run = cx.doc.recording.is_some() && cx.doc.pipeline.is_some();
     for e in &r.explained.enough {
         let hover = format!("{}: {}", e.path, e.effect);
-        ui.horizontal(|ui| {
+        ui.horizontal_top(|ui| {
             let room = ui.available_width() - if can_run { 56.0 } else { 0.0 };
-            ui.allocate_ui(vec2(room, 26.0), |ui| {
+            ui.vertical(|ui| {
                 ui.set_width(room);
+                ui.add_space(2.0);
                 number(ui, &e.text, &e.bound(), Some(&hover));
+                ui.add_space(2.0);
             });
             if can_run {
                 let name = format!("Run with {} = {}", e.path, e.value);
@@ -201,21 +247,32 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     }
 }
 
+/// What made the verdict fall, and what the record set off, as links.
 fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
-    let nothing = r.outputs.is_empty() && r.cause.is_none();
-    if nothing {
-        return;
-    }
     let t = Tokens::of(ui.ctx());
-    group(ui, "What followed");
     if let Some(cause) = &r.cause {
+        group(ui, "Cause");
         ui.horizontal(|ui| {
             text(ui, "decided by", fonts::regular(SMALL + 0.5), t.second);
-            if link(ui, &elide(&cause.to_string(), 30)).clicked() {
-                cx.commands.push(Command::SelectRecord(cause.clone()));
-            }
+            record_link(ui, cx, cause);
         });
     }
+    if r.effects.0 > 0 {
+        group(ui, "It decided");
+        for row in &r.effects.1 {
+            ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(vec2(10.0, 22.0), Sense::hover());
+                ui.painter().extend(verdict_shape(rect.center(), 4.0, row.verdict, t));
+                record_link(ui, cx, &row.record);
+                text(ui, row.verdict.name(), fonts::regular(SMALL), t.second);
+            });
+        }
+        more(ui, r.effects.0.saturating_sub(r.effects.1.len() as u64), t);
+    }
+    if r.outputs.is_empty() {
+        return;
+    }
+    group(ui, "What followed");
     for o in &r.outputs {
         ui.horizontal(|ui| {
             text(ui, kind_name(o.kind, o.correction), fonts::regular(SMALL + 0.5), t.second);
@@ -227,12 +284,59 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
             let labels = labels(o.labels, cx);
             let epoch = format!("epoch {}", thousands(o.epoch));
             let said = if labels.is_empty() { epoch } else { format!("{labels}, {epoch}") };
-            text(ui, &said, fonts::regular(SMALL), t.second);
+            text(ui, &said, fonts::regular(SMALL), t.second).on_hover_text(&said);
         });
     }
-    let more = r.view.outputs.saturating_sub(r.outputs.len() as u64);
-    if more > 0 {
-        text(ui, &format!("and {} more", thousands(more)), fonts::regular(SMALL), t.second);
+    more(ui, r.view.outputs.saturating_sub(r.outputs.len() as u64), t);
+}
+
+fn more(ui: &mut Ui, n: u64, t: &Tokens) {
+    if n > 0 {
+        let said = format!("and {} more", thousands(n));
+        text(ui, &said, fonts::regular(SMALL), t.second);
+    }
+}
+
+/// A record's name, to jump to; elided only where it does not fit.
+fn record_link(ui: &mut Ui, cx: &mut Cx<'_>, name: &RecordName) {
+    let whole = name.to_string();
+    let room = (ui.available_width() - 70.0).max(80.0);
+    let shown = fit(ui, &whole, &fonts::mono(SMALL), room);
+    if link(ui, &shown).on_hover_text(&whole).clicked() {
+        cx.commands.push(Command::SelectRecord(name.clone()));
+    }
+}
+
+/// The rows of the record's key that rest in the state at the cursor.
+pub fn of_key(ui: &mut Ui, cx: &mut Cx<'_>, row: u64, state: &KeyState) {
+    /// Rows that are listed; more are counted.
+    const LISTED: usize = 20;
+    let t = Tokens::of(ui.ctx());
+    let at = thousands(cx.cursor.at());
+    group(ui, &format!("Its key in the state at the cursor ({at})"));
+    if state.rows.is_empty() {
+        text(ui, "nothing", fonts::regular(SMALL), t.second);
+        return;
+    }
+    // The newest first: they stay longest.
+    for other in state.rows.iter().rev().take(LISTED) {
+        ui.horizontal(|ui| {
+            let verdict = other.verdict_at(cx.cursor.at()).unwrap_or(other.verdict);
+            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 22.0), Sense::hover());
+            ui.painter().extend(verdict_shape(rect.center(), 4.0, verdict, t));
+            if other.row == row {
+                text(ui, "this record", fonts::regular(SMALL + 0.5), t.text);
+            } else {
+                record_link(ui, cx, &other.record);
+            }
+            if let Some(ms) = other.event_time {
+                text(ui, &cx.times.exact(ms), fonts::mono(SMALL), t.second);
+            }
+        });
+    }
+    more(ui, state.rows.len().saturating_sub(LISTED) as u64, t);
+    if !state.whole {
+        text(ui, "and older ones that were not looked at", fonts::regular(SMALL), t.second);
     }
 }
 
@@ -261,7 +365,10 @@ pub fn output(ui: &mut Ui, cx: &mut Cx<'_>, o: &Output) {
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(10.0, 22.0), Sense::hover());
             ui.painter().extend(verdict_shape(rect.center(), 4.0, row.verdict, t));
-            if link(ui, &elide(&row.record.to_string(), 30)).clicked() {
+            let whole = row.record.to_string();
+            let room = (ui.available_width() - 110.0).max(80.0);
+            let shown = fit(ui, &whole, &fonts::mono(SMALL), room);
+            if link(ui, &shown).on_hover_text(&whole).clicked() {
                 let selection = Some(Selection::Row(row.row));
                 cx.commands.push(Command::Select(selection, Some(row.arrival)));
             }

@@ -8,7 +8,10 @@ mod sentence;
 mod tests;
 mod value;
 
+use std::sync::Arc;
+
 use egui::{Margin, ScrollArea, Ui};
+use joinscope_core::run::KeyState;
 
 use self::ask::{Inspected, Question};
 use super::failed;
@@ -16,7 +19,7 @@ use super::records::Records;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
-use crate::window::jobs::{DIM_AFTER, Slot};
+use crate::window::jobs::{Answer, DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -26,12 +29,17 @@ use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{icon_button, text};
 
+/// Revision, row and cursor.
+type KeyAt = (u64, u64, u64);
+
 /// The panel's state.
 #[derive(Default)]
 pub struct Inspector {
     slot: Slot<Question, Inspected>,
     shown: value::Shown,
     last: Option<Selection>,
+    /// The state of the selected record's key at the cursor.
+    state: Slot<KeyAt, KeyState>,
 }
 
 impl Inspector {
@@ -93,6 +101,18 @@ impl Inspector {
         }
     }
 
+    /// What rests in the state of the record's key at the cursor.
+    fn key_state(&mut self, cx: &Cx<'_>, r: &ask::Row) -> Option<Arc<Answer<KeyAt, KeyState>>> {
+        let run = cx.doc.run.as_ref()?.run.clone();
+        let key = r.view.key.clone()?;
+        let question = (cx.doc.revision, r.view.row, cx.cursor.at());
+        self.state.ask(cx.jobs, question, move |(_, _, at)| {
+            run.state_of_key(&key, *at).map_err(|e| e.to_string())
+        });
+        // Of another record nothing is shown; of another moment the last is.
+        self.state.answer().filter(|a| a.question.1 == r.view.row)
+    }
+
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) {
         if cx.selection.is_none() {
             empty(ui, "Nothing selected", "Select a record to read what happened to it and why");
@@ -121,7 +141,11 @@ impl Inspector {
                             hidden(ui, cx);
                         }
                         match inspected {
-                            Inspected::Row(r) => draw::row(ui, cx, r, &mut self.shown),
+                            Inspected::Row(r) => {
+                                let state = self.key_state(cx, r);
+                                let state = state.as_ref().and_then(|a| a.result.as_ref().ok());
+                                draw::row(ui, cx, r, state, &mut self.shown);
+                            }
                             Inspected::Output(o) => draw::output(ui, cx, o),
                             Inspected::Record(v) => draw::record(ui, cx, v, &mut self.shown),
                         }

@@ -37,3 +37,36 @@ fn back_and_forward_restore_selection_and_cursor_together() {
     assert_eq!(h.state().cursor().at(), 499);
     assert_eq!(h.state().selection(), Some(Selection::Row(500)));
 }
+
+#[test]
+fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.page(0, run.rows() as usize).unwrap();
+    // A view that an engagement's arrival decided.
+    let joined = all
+        .iter()
+        .rev()
+        .find(|r| {
+            r.verdict == Verdict::Joined
+                && r.cause.is_some_and(|c| c != r.arrival)
+                && r.decided == r.cause
+        })
+        .unwrap();
+    ask(&mut h, Command::Select(Some(Selection::Row(joined.row)), Some(joined.arrival)));
+    assert!(h.query_by_label("decided by").is_some());
+    assert!(h.query_by_label("this record").is_some(), "it is in the state at its arrival");
+    // Its cause names it among what it decided.
+    let cause = run.rows_of_arrival(joined.cause.unwrap()).unwrap()[0].clone();
+    ask(&mut h, Command::Select(Some(Selection::Row(cause.row)), Some(cause.arrival)));
+    assert!(h.query_by_label("It decided").is_some());
+    let name = joined.record.to_string();
+    let links: Vec<String> = h
+        .get_all_by_role(egui::accesskit::Role::Link)
+        .filter_map(|n| egui_kittest::kittest::NodeT::accesskit_node(&n).label())
+        .collect();
+    assert!(links.contains(&name), "{name} in {links:?}");
+    // Before anything arrived the state of its key is empty.
+    ask(&mut h, Command::GoTo(0));
+    assert!(h.query_by_label("nothing").is_some());
+}

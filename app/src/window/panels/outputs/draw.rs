@@ -1,54 +1,187 @@
 //! How the outputs table draws.
 
-use egui::{Align, Ui};
+use std::ops::Range;
+use std::sync::Arc;
+
+use egui::{Align, Popup, PopupCloseBehavior, Ui};
 use joinscope_core::engine::step::OutputKind;
 
 use super::Outputs;
-use super::ask::Line;
-use crate::window::command::Command;
+use super::ask::{self, Kinds, Line, Page, Question, Source};
+use super::columns::Col;
+use crate::cli::filter::JsonFilter;
+use crate::window::command::{Command, Export};
 use crate::window::cx::Cx;
-use crate::window::jobs::DIM_AFTER;
-use crate::window::panels::failed;
+use crate::window::jobs::{Answer, DIM_AFTER};
+use crate::window::panel::Panel;
+use crate::window::panels::records::paths;
+use crate::window::panels::{failed, tools};
+use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Column, Head, RowCells, empty};
 use crate::window::text::{elide_apart, line, thousands};
+use crate::window::theme::fonts::icon;
+use crate::window::widgets::{button, group, icon_button};
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
+/// Room for a date before the time.
+const DATE: f32 = 80.0;
+
+/// How many, of how many, and how far a search is.
+pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> String {
+    let mut text = if source.filters() || len != all {
+        format!("{} of {}", thousands(len), thousands(all))
+    } else {
+        thousands(all)
+    };
+    if let Some(percent) = this.listing.percent() {
+        let doing = if source.sort.is_some() { "sorted" } else { "searched" };
+        let how_far = format!(", {percent} % {doing}");
+        text.push_str(&how_far);
+    } else if this.listing.is_stopped() {
+        text.push_str(", stopped");
+    }
+    text
 }
 
-const COLUMNS: [Column; 7] = [
-    column("Output", 76.0, Align::Max),
-    column("Arrival", 76.0, Align::Max),
-    column("Time", 100.0, Align::Min),
-    column("Kind", 80.0, Align::Min),
-    column("Key", 110.0, Align::Min),
-    column("Records", 0.0, Align::Min),
-    column("Labels", 130.0, Align::Min),
-];
+/// Search, filter, columns and export, from right to left.
+pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &mut Vec<Command>) {
+    if icon_button(icon::EXPORT, "Export what is shown").plain().show(ui).clicked() {
+        commands.push(Command::Export(Export::Data(Panel::Outputs)));
+    }
+    let response = icon_button(icon::COLUMNS, "Columns").plain().show(ui);
+    let shown = Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .show(|ui| columns_menu(this, ui));
+    this.choosing = shown.is_some();
+    let name = "Search keys and names of records in outputs";
+    if let Some(text) = tools::search(ui, &mut this.typed, "Search keys and names", name) {
+        this.search = text;
+        this.table.top();
+    }
+    let response = button("Filter").icon(icon::FILTER).name("Filter the outputs").show(ui);
+    Popup::menu(&response)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .show(|ui| filter_menu(this, ui));
+    range::chip(range, ui, commands);
+    if !this.conditions.is_empty() && tools::conditions_chip(ui, &this.conditions) {
+        this.conditions.clear();
+        this.asked.text.clear();
+        this.table.top();
+    }
+    if !this.kinds.is_empty() {
+        let names: Vec<&str> =
+            (0..4).filter(|k| this.kinds.has(*k)).map(|k| Kinds::NAMES[k]).collect();
+        let chip = button(&names.join(", ")).icon(icon::CLOSE).selected(true).show(ui);
+        if chip.on_hover_text("Show all kinds").clicked() {
+            this.kinds = Kinds::default();
+            this.table.top();
+        }
+    }
+}
+
+fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
+    ui.set_width(220.0);
+    let mut fields = this.fields.clone();
+    for col in &this.columns {
+        if let Col::Field(path) = col
+            && !fields.contains(path)
+        {
+            fields.push(path.clone());
+        }
+    }
+    egui::ScrollArea::vertical().max_height(560.0).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for col in Col::ALL {
+            column_box(this, ui, &col);
+        }
+        group(ui, "Fields of the output");
+        for path in fields {
+            column_box(this, ui, &Col::Field(path));
+        }
+        let path = tools::path(ui, &mut this.path, "another, as value.views.item");
+        if let Some(col) = path.map(Col::Field)
+            && !this.columns.contains(&col)
+        {
+            this.columns.push(col);
+        }
+        ui.add_space(4.0);
+        if button("As at first").name("Columns as at first").show(ui).clicked() {
+            this.columns = Col::FIRST.to_vec();
+        }
+    });
+}
+
+fn column_box(this: &mut Outputs, ui: &mut Ui, col: &Col) {
+    let mut on = this.columns.contains(col);
+    if ui.checkbox(&mut on, col.title()).changed() {
+        if on {
+            let place = |c: &Col| Col::ALL.iter().position(|k| k == c).unwrap_or(usize::MAX);
+            let at = this.columns.iter().position(|c| place(c) > place(col));
+            this.columns.insert(at.unwrap_or(this.columns.len()), col.clone());
+        } else if this.columns.len() > 1 {
+            this.columns.retain(|c| c != col);
+        }
+    }
+}
+
+fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
+    ui.set_width(340.0);
+    group(ui, "Kind");
+    ui.horizontal_wrapped(|ui| {
+        for (kind, name) in Kinds::NAMES.into_iter().enumerate() {
+            let mut on = this.kinds.has(kind);
+            if ui.checkbox(&mut on, name).changed() {
+                this.kinds = this.kinds.toggled(kind);
+                this.table.top();
+            }
+        }
+    });
+    group(ui, "Conditions on fields of outputs --json");
+    let check = |text: &str| text.parse::<JsonFilter>().map(|_| ());
+    let hint = "labels.like=1, value.views.item~12, time>1763626401480";
+    let asked = tools::conditions(ui, &mut this.asked, hint, check);
+    let mut apply = asked.is_some();
+    ui.horizontal(|ui| {
+        let can = this.asked.wrong.is_none();
+        apply |= button("Apply").primary().enabled(can).show(ui).clicked();
+        if button("Clear").name("Clear the filter of outputs").show(ui).clicked() {
+            this.clear_filter();
+        }
+    });
+    if apply && this.asked.wrong.is_none() {
+        this.asked.text.trim().clone_into(&mut this.conditions);
+        this.table.top();
+    }
+}
 
 /// The table, or what stands in its place.
-pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, len: u64) {
-    if len == 0 {
-        let next = if cx.doc.in_progress {
-            "They appear as soon as the run has published its first segment"
-        } else {
-            "No record matched: the verdicts in the records table say why"
-        };
-        empty(ui, "No output", next);
+pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, len: u64) {
+    if let Some(error) = this.listing.error() {
+        if failed(ui, &error) {
+            this.listing.again();
+        }
         return;
     }
-    let mut columns = COLUMNS;
-    let (first, last) = cx.clock.range().unwrap_or_default();
-    if cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12 {
-        columns[2].width += 80.0;
+    let searching = this.listing.percent().is_some();
+    if searching {
+        tools::stop(ui, || this.listing.stop());
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
     }
-    let sample = labels(0, cx);
-    // As wide as what stands in it, within reason.
-    columns[6].width = (sample.chars().count() as f32 * 7.4).clamp(60.0, 320.0);
-    let columns = if sample.is_empty() { &columns[..6] } else { &columns[..] };
-    let laid = this.table.lay_out(ui, "Outputs", columns, len);
-    let lines = match this.ask(cx, &laid.rows) {
+    if len == 0 && !searching {
+        let (what, next) = if source.filters() {
+            ("No output is like that", "Remove the filter or search for something else")
+        } else if cx.doc.in_progress {
+            ("No output", "They appear as soon as the run has published its first segment")
+        } else {
+            ("No output", "No record matched: the verdicts in the records table say why")
+        };
+        empty(ui, what, next);
+        return;
+    }
+    reveal(this, source);
+    let (columns, heads) = columns(this, cx, source);
+    let laid = this.table.lay_out_with(ui, "Outputs", &columns, heads, len);
+    let lines = match ask_page(this, cx, source, &laid.rows) {
         Ok(lines) => lines,
         Err(error) => {
             if failed(ui, &error) {
@@ -57,21 +190,101 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, len: u64) {
             return;
         }
     };
+    if this.choosing {
+        this.fields = paths(lines.all().iter().filter_map(|l| l.json.as_ref()));
+    }
     if this.page.is_stale() {
         ui.multiply_opacity(0.6);
     }
     if this.page.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
-    let keys: Vec<String> = lines.1.iter().map(|l| line(&l.key).into_owned()).collect();
-    let keys = elide_apart(&keys, laid.chars(ui, 4));
-    let cells: Vec<RowCells> = lines.1.iter().zip(keys).map(|(l, key)| cells(l, key, cx)).collect();
+    let keys: Vec<String> = lines.all().iter().map(|l| line(&l.key).into_owned()).collect();
+    let place = this.columns.iter().position(|c| *c == Col::Key);
+    let keys = elide_apart(&keys, place.map_or(0, |n| laid.chars(ui, n)));
+    let cols = &this.columns;
+    let cells: Vec<RowCells> =
+        lines.all().iter().zip(keys).map(|(l, key)| cells(cols, l, &key, cx)).collect();
+    let first = lines.first();
     let events =
-        this.table.paint(ui, &laid, |n| cells.get(n.checked_sub(lines.0)? as usize).cloned());
-    let clicked = events.clicked.and_then(|n| lines.1.get(n.checked_sub(lines.0)? as usize));
-    if let Some(line) = clicked {
+        this.table.paint(ui, &laid, |n| cells.get(n.checked_sub(first)? as usize).cloned());
+    let at = |n: u64| lines.all().get(n.checked_sub(first)? as usize);
+    if let Some(line) = events.clicked.and_then(at) {
         let selection = Some(Selection::Output(line.output.n));
         cx.commands.push(Command::Select(selection, Some(line.output.at)));
+    }
+    if let Some(line) = events.copied.and_then(at) {
+        this.copy_output(cx, line.output.n);
+    }
+    if let Some(column) = events.sorted {
+        this.sort_by(column);
+    }
+}
+
+/// Brings the output that waits for it into sight.
+fn reveal(this: &mut Outputs, source: &Source) {
+    let Some(n) = this.reveal else { return };
+    let place = if source.is_listed() { this.listing.place(n) } else { Some(n) };
+    if place.is_none() && this.listing.percent().is_some() {
+        return; // it may still come
+    }
+    if let Some(place) = place {
+        this.table.reveal(place);
+    }
+    this.reveal = None;
+}
+
+fn columns(this: &Outputs, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
+    let (first, last) = cx.clock.range().unwrap_or_default();
+    let dated = cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12;
+    let date = if dated { DATE } else { 0.0 };
+    let sample = labels(0, cx);
+    let mut columns: Vec<Column> = this.columns.iter().map(|c| c.column(&sample, date)).collect();
+    if columns.iter().all(|c| c.width > 0.0)
+        && let Some(last) = columns.last_mut().filter(|c| c.align == Align::Min)
+    {
+        last.width = 0.0;
+    }
+    let heads = this.columns.iter().map(|c| c.head(source.sort.as_ref())).collect();
+    (columns, heads)
+}
+
+/// The lines in sight, as far as they are read.
+#[derive(Default)]
+struct Lines(Option<Arc<Answer<Question, Page>>>);
+
+impl Lines {
+    fn first(&self) -> u64 {
+        self.0.as_ref().map_or(0, |a| a.question.first)
+    }
+
+    fn all(&self) -> &[Line] {
+        let page = self.0.as_ref().and_then(|a| a.result.as_ref().ok());
+        page.map(|p| p.lines.as_slice()).unwrap_or_default()
+    }
+}
+
+fn ask_page(
+    this: &mut Outputs,
+    cx: &Cx<'_>,
+    source: &Source,
+    seen: &Range<u64>,
+) -> Result<Lines, String> {
+    let Some(doc) = &cx.doc.run else { return Ok(Lines::default()) };
+    let first = seen.start.saturating_sub(10) / 10 * 10;
+    let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
+    let listed = source.is_listed().then(|| this.listing.lines(first, count));
+    let values = this.choosing || this.columns.iter().any(|c| matches!(c, Col::Field(_)));
+    let question = Question { source: source.clone(), first, count, listed, values };
+    let run = doc.run.clone();
+    this.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
+    let Some(answer) = this.page.answer() else { return Ok(Lines::default()) };
+    if !answer.question.source.is_like(source) {
+        return Ok(Lines::default());
+    }
+    match &answer.result {
+        Ok(_) => Ok(Lines(Some(answer))),
+        Err(error) => Err(error.clone()),
     }
 }
 
@@ -79,28 +292,19 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, len: u64) {
 #[must_use]
 pub fn kind_name(kind: OutputKind, correction: u32) -> &'static str {
     match (kind, correction) {
-        (OutputKind::Pair, _) => "pair",
-        (OutputKind::Pad, _) => "with nulls",
-        (OutputKind::Example, 0) => "example",
-        (OutputKind::Example, _) => "correction",
+        (OutputKind::Pair, _) => Kinds::NAMES[0],
+        (OutputKind::Pad, _) => Kinds::NAMES[1],
+        (OutputKind::Example, 0) => Kinds::NAMES[2],
+        (OutputKind::Example, _) => Kinds::NAMES[3],
     }
 }
 
-fn cells(line: &Line, key: String, cx: &Cx<'_>) -> RowCells {
-    let o = &line.output;
+fn cells(cols: &[Col], l: &Line, key: &str, cx: &Cx<'_>) -> RowCells {
+    let o = &l.output;
     let kind = kind_name(o.kind, o.correction);
-    let records = line.records.join(" + ");
     RowCells {
-        name: format!("output {}, {kind}, {}", o.n, line.records.join(", ")),
-        cells: vec![
-            Cell::Mono(thousands(o.n)),
-            Cell::Mono(thousands(o.at)),
-            Cell::Mono(cx.times.exact(o.time)),
-            Cell::Words(kind.to_owned()),
-            Cell::Mono(key),
-            Cell::Mono(records),
-            Cell::Mono(labels(o.labels, cx)),
-        ],
+        name: format!("output {}, {kind}, {}", o.n, l.records.join(", ")),
+        cells: cols.iter().map(|col| col.cell(l, key, cx)).collect(),
         selected: cx.selection == Some(Selection::Output(o.n)),
         hovered: false,
         dimmed: o.at > cx.cursor.at(),

@@ -1,39 +1,117 @@
-//! The outputs table: the joined rows, in output order.
+//! The outputs table: the joined rows, in output order, filtered, searched and
+//! sorted; its columns are the user's choice.
 
 mod ask;
+mod columns;
 mod draw;
+mod export;
 #[cfg(test)]
 mod tests;
 
 use egui::Ui;
 
-use self::ask::{Line, Page, Question};
+use self::ask::{Kinds, Page, Question, Sorted, Source};
+use self::columns::Col;
 pub use self::draw::{kind_name, labels};
+use super::tools::{self, Typed};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
+use crate::window::listing::Listing;
 use crate::window::panel::Panel;
 use crate::window::table::Table;
-use crate::window::text::thousands;
 
 /// The panel's state.
-#[derive(Default)]
 pub struct Outputs {
     table: Table,
     page: Slot<Question, Page>,
+    listing: Listing<Source>,
+    kinds: Kinds,
+    search: String,
+    /// The search as it is typed.
+    typed: String,
+    conditions: String,
+    asked: Typed,
+    sort: Option<Sorted>,
+    columns: Vec<Col>,
+    /// Fields of the outputs in sight, while the user chooses.
+    fields: Vec<String>,
+    choosing: bool,
+    path: String,
+    /// An output that waits to be brought into sight.
+    reveal: Option<u64>,
+    copy: Slot<(u64, u64), String>,
+    copying: bool,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            page: Slot::default(),
+            listing: Listing::default(),
+            kinds: Kinds::default(),
+            search: String::new(),
+            typed: String::new(),
+            conditions: String::new(),
+            asked: Typed::default(),
+            sort: None,
+            columns: Col::FIRST.to_vec(),
+            fields: Vec::new(),
+            choosing: false,
+            path: String::new(),
+            reveal: None,
+            copy: Slot::default(),
+            copying: false,
+        }
+    }
 }
 
 impl Outputs {
     /// Brings an output into sight.
     pub fn reveal(&mut self, n: u64) {
-        self.table.reveal(n);
+        self.reveal = Some(n);
+    }
+
+    fn source(&self, cx: &Cx<'_>) -> Source {
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Source {
+            revision: cx.doc.revision,
+            kinds: self.kinds,
+            search: some(&self.search),
+            conditions: some(&self.conditions),
+            range: cx.range.filter(),
+            sort: self.sort.clone(),
+        }
+    }
+
+    fn clear_filter(&mut self) {
+        self.kinds = Kinds::default();
+        self.search.clear();
+        self.typed.clear();
+        self.conditions.clear();
+        self.asked = Typed::default();
+        self.table.top();
     }
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
-        let len = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
-        let sentence = thousands(len);
+        let source = self.source(cx);
+        match &cx.doc.run {
+            Some(doc) if source.is_listed() => {
+                let (run, order) = (doc.run.clone(), source.clone());
+                self.listing.ask(cx.jobs, &source, move |report| ask::list(&run, &order, report));
+            }
+            _ => self.listing.clear(),
+        }
+        self.copied(cx);
+        if labels(0, cx).is_empty() {
+            self.columns.retain(|c| *c != Col::Labels);
+        }
+        let all = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
+        let len = if source.is_listed() { self.listing.len() } else { all };
+        let sentence = draw::sentence(self, &source, len, all);
         let title = Title {
             panel: Panel::Outputs,
             text: Panel::Outputs.title(),
@@ -42,28 +120,56 @@ impl Outputs {
             tabs,
         };
         let mut commands = Vec::new();
-        let dragged =
-            panel(ui, &title, &mut commands, |_, _| {}, |ui, _| draw::body(self, ui, cx, len));
+        let chips = f32::from(u8::from(!self.conditions.is_empty())) * 190.0
+            + f32::from(u8::from(!self.kinds.is_empty())) * 130.0
+            + f32::from(u8::from(cx.range.marked.is_some())) * 100.0;
+        let beside = ui.available_width() > tools::title_width(tabs) + 330.0 + chips;
+        let some = all > 0;
+        let this = std::cell::RefCell::new(&mut *self);
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, commands| {
+                if some && beside {
+                    draw::controls(&mut this.borrow_mut(), ui, cx.range, commands);
+                }
+            },
+            |ui, commands| {
+                let this = &mut this.borrow_mut();
+                if some && !beside {
+                    tools::bar(ui, |ui| draw::controls(this, ui, cx.range, commands));
+                }
+                draw::body(this, ui, cx, &source, len);
+            },
+        );
         cx.commands.append(&mut commands);
         dragged
     }
 
-    /// First line read, and the lines.
-    fn ask(
-        &mut self,
-        cx: &Cx<'_>,
-        seen: &std::ops::Range<u64>,
-    ) -> Result<(u64, Vec<Line>), String> {
-        let Some(doc) = &cx.doc.run else { return Ok((0, Vec::new())) };
-        let first = seen.start.saturating_sub(10) / 10 * 10;
-        let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
-        let question = Question { revision: cx.doc.revision, first, count };
+    /// Sorts by a column: first ascending, then descending, then as it was.
+    fn sort_by(&mut self, column: usize) {
+        let Some(by) = self.columns.get(column).and_then(Col::sorts_by) else { return };
+        self.sort = match self.sort.take() {
+            Some(s) if s.by == by && s.descending => None,
+            Some(s) if s.by == by => Some(Sorted { by, descending: true }),
+            _ if by == ask::By::Number => Some(Sorted { by, descending: true }),
+            _ => Some(Sorted { by, descending: false }),
+        };
+        self.table.top();
+    }
+
+    fn copy_output(&mut self, cx: &Cx<'_>, n: u64) {
+        let Some(doc) = &cx.doc.run else { return };
         let run = doc.run.clone();
-        self.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
-        let Some(answer) = self.page.answer() else { return Ok((0, Vec::new())) };
-        match &answer.result {
-            Ok(page) => Ok((answer.question.first, page.lines.clone())),
-            Err(error) => Err(error.clone()),
+        self.copying = true;
+        self.copy.again();
+        self.copy.ask(cx.jobs, (cx.doc.revision, n), move |(_, n)| ask::as_json(&run, *n));
+    }
+
+    fn copied(&mut self, cx: &mut Cx<'_>) {
+        if let Some(command) = tools::copied(&mut self.copy, &mut self.copying) {
+            cx.commands.push(command);
         }
     }
 }

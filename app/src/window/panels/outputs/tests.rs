@@ -1,6 +1,7 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
+use super::ask::Kinds;
 use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
@@ -21,4 +22,37 @@ fn outputs_lead_to_their_records_and_back() {
         .click();
     settle(&mut h).unwrap();
     assert!(matches!(h.state().selection(), Some(Selection::Row(_))));
+}
+
+/// The first row of the outputs, whatever stands beside them.
+fn first(h: &egui_kittest::Harness<'_, crate::window::app::App>) -> String {
+    rows(h).into_iter().find(|r| r.starts_with("output ")).unwrap_or_default()
+}
+
+#[test]
+fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.output_page(0, run.outputs() as usize).unwrap();
+    let latest = all.iter().max_by_key(|o| (o.time, std::cmp::Reverse(o.n))).unwrap();
+    press(&mut h, "Time");
+    press(&mut h, "Time, sorted ascending");
+    assert!(first(&h).starts_with(&format!("output {}, ", latest.n)), "{}", first(&h));
+    press(&mut h, "Time, sorted descending");
+    assert!(first(&h).starts_with("output 0, "));
+    // By kind.
+    h.state_mut().panels.outputs.kinds = Kinds::default().toggled(0);
+    settle(&mut h).unwrap();
+    assert!(!rows(&h).is_empty());
+    let pairs: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
+    assert!(pairs.iter().all(|r| r.contains(", pair, ")), "{pairs:?}");
+    // By a field of a value.
+    h.state_mut().panels.outputs.conditions = "value.engagements.kind=like".to_owned();
+    settle(&mut h).unwrap();
+    let shown: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
+    assert!(!shown.is_empty(), "some pairs are likes");
+    let n: u64 = shown[0]["output ".len()..].split(',').next().unwrap().parse().unwrap();
+    let json = super::ask::as_json(&run, n).unwrap();
+    assert!(json.contains("\"like\""), "{json}");
 }

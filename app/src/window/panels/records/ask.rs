@@ -1,27 +1,77 @@
-//! What the records table asks: a page of rows under a filter, and a search as
-//! a job with partial results.
+//! What the records table asks: a page of rows, and the listing of those that a
+//! filter lets through, sorted, as a job with partial results.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::window::store::Run;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::explain::Whys;
-use joinscope_core::run::{Query, RowView, VerdictSet};
+use joinscope_core::run::{Query, RowView, RunError, SortBy, SortColumn, VerdictSet};
 use joinscope_operator::record::{Record, RecordName};
+use joinscope_operator::verdict::Verdict;
 
-use crate::window::cx::Cx;
-use crate::window::jobs::Slot;
+use crate::cli::filter::{Filter, field_at};
+use crate::cli::values::Values;
+use crate::window::listing::{Report, Sorter};
+use crate::window::range::ArrivalRange;
+use crate::window::store::Run;
 
 /// Rows that a page holds at most.
 pub const MOST: usize = 200;
+/// Rows whose values are sorted by are read at once.
+const CHUNK: usize = 65_536;
 
-/// Which rows the table shows.
+/// What rows are sorted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    Arrival,
+    Store(SortBy),
+    /// A field of the value.
+    Field(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorted {
+    pub by: By,
+    pub descending: bool,
+}
+
+/// Which rows the table shows, and in which order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     pub revision: u64,
     pub verdicts: VerdictSet,
     pub search: Option<String>,
+    /// Conditions as `verdicts --where` takes them.
+    pub conditions: Option<String>,
+    /// Only records of these arrivals.
+    pub range: Option<ArrivalRange>,
+    /// `None`: as they arrived.
+    pub sort: Option<Sorted>,
+}
+
+impl Source {
+    /// Whether no index leads to the rows.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.search.is_some()
+            || self.conditions.is_some()
+            || self.range.is_some()
+            || self.sort.is_some()
+    }
+
+    /// Whether it asks for the same rows in the same order, perhaps of a newer
+    /// state of the run: lines that were read stand until newer ones come.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        Self { revision: other.revision, ..self.clone() } == *other
+    }
+
+    /// Whether it leaves rows out.
+    #[must_use]
+    pub fn filters(&self) -> bool {
+        !self.verdicts.is_empty()
+            || self.search.is_some()
+            || self.conditions.is_some()
+            || self.range.is_some()
+    }
 }
 
 /// A page of them.
@@ -31,16 +81,19 @@ pub struct Question {
     /// Position in the table.
     pub first: u64,
     pub count: usize,
-    /// The rows themselves, where a search gave them.
+    /// The rows themselves, where a listing gave them.
     pub rows: Option<Vec<u64>>,
+    /// With the records' values, from the recording.
+    pub values: bool,
 }
 
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub enum Line {
     Row {
-        row: RowView,
+        row: Box<RowView>,
         why: String,
+        value: Option<serde_json::Value>,
     },
     /// A record of a recording that has no run.
     Record {
@@ -57,6 +110,15 @@ impl Line {
         match self {
             Self::Row { row, .. } => row.row,
             Self::Record { position, .. } => *position,
+        }
+    }
+
+    /// Its decoded value, where it was read.
+    #[must_use]
+    pub fn value(&self) -> Option<&serde_json::Value> {
+        match self {
+            Self::Row { value, .. } => value.as_ref(),
+            Self::Record { .. } => None,
         }
     }
 
@@ -80,16 +142,20 @@ pub struct Page {
 /// Reads a page of a run.
 pub fn of_run(run: &Run, q: &Question) -> Result<Page, String> {
     let rows = rows(run, q).map_err(|e| e.to_string())?;
-    let len = match &q.source.search {
-        Some(_) => 0,
-        None if q.source.verdicts.is_empty() => run.rows(),
-        None => run.count(q.source.verdicts),
+    let len = match &q.source {
+        s if s.is_listed() => 0,
+        s if s.verdicts.is_empty() => run.rows(),
+        s => run.count(s.verdicts),
     };
     let mut whys = Whys::new(run);
+    let mut values =
+        if q.values { Some(Values::of_run(run).map_err(|e| e.to_string())?) } else { None };
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let why = whys.of(&row).map_err(|e| e.to_string())?;
-        lines.push(Line::Row { row, why });
+        let value =
+            values.as_mut().map(|v| v.of(&row)).transpose().map_err(|e| format!("{e:#}"))?;
+        lines.push(Line::Row { row: Box::new(row), why, value });
     }
     Ok(Page { len, lines })
 }
@@ -116,106 +182,244 @@ pub fn of_recording(recording: &Recording, q: &Question) -> Result<Page, String>
     Ok(Page { len: recording.len(), lines: lines.collect() })
 }
 
-/// A search and what it has found so far.
-#[derive(Default)]
-pub struct Found {
-    source: Option<Source>,
-    slot: Slot<(u64, Source), ()>,
-    number: u64,
-    shared: Arc<Shared>,
+/// What a row is as JSON: as `verdicts --json` writes it, with key and value.
+pub fn as_json(run: &Run, row: u64) -> Result<String, String> {
+    let view = run.row(row).map_err(|e| e.to_string())?;
+    let why = Whys::new(run).of(&view).map_err(|e| e.to_string())?;
+    let mut values = Values::of_run(run).map_err(|e| format!("{e:#}"))?;
+    let json = object(run, &view, &why, Some(&mut values))?;
+    serde_json::to_string_pretty(&json).map_err(|e| e.to_string())
 }
 
-#[derive(Default)]
-struct Shared {
-    cancel: AtomicBool,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    rows: Vec<u64>,
-    looked_at: u64,
-    of: u64,
-}
-
-impl Found {
-    /// Begins the search of `source`, ends the one before.
-    pub fn ask(&mut self, cx: &Cx<'_>, source: &Source) {
-        if self.source.as_ref() == Some(source) {
-            return;
+/// A row as an object of a file.
+pub fn object(
+    run: &Run,
+    view: &RowView,
+    why: &str,
+    values: Option<&mut Values>,
+) -> Result<serde_json::Value, String> {
+    let failed = |e: anyhow::Error| format!("{e:#}");
+    let mut json = crate::cli::verdicts::json_of(run, view, why).map_err(failed)?;
+    if let Some(object) = json.as_object_mut() {
+        let key = view.key.as_ref().map(joinscope_core::run::explain::key_to_json);
+        object.insert("key".to_owned(), key.unwrap_or_default());
+        object.insert("arrival_ms".to_owned(), view.arrival_ms.into());
+        if let Some(values) = values {
+            object.insert("value".to_owned(), values.of(view).map_err(failed)?);
         }
-        self.stop();
-        self.source = Some(source.clone());
-        let (Some(text), Some(doc)) = (source.search.clone(), &cx.doc.run) else { return };
-        let run = doc.run.clone();
-        self.shared = Arc::default();
-        self.number += 1;
-        let shared = Arc::clone(&self.shared);
-        let query = Query { verdicts: source.verdicts, text: Some(text), ..Query::default() };
-        self.slot.ask(cx.jobs, (self.number, source.clone()), move |_| {
-            let mut on_partial = |found: joinscope_core::run::Found| {
-                let mut p = shared.progress.lock().unwrap_or_else(PoisonError::into_inner);
-                p.rows.extend(found.rows);
-                (p.looked_at, p.of) = (found.looked_at, found.of);
-                true
-            };
-            match run.search(&query, &shared.cancel, &mut on_partial) {
-                Ok(()) | Err(joinscope_core::run::RunError::Cancelled) => Ok(()),
-                Err(error) => Err(error.to_string()),
+    }
+    Ok(json)
+}
+
+/// The job of a listing: filters, then sorts; both in parts.
+pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
+    let text = |e: RunError| e.to_string();
+    if u32::try_from(run.rows()).is_err() {
+        return Err("more than 4 G records are neither filtered nor sorted".to_owned());
+    }
+    let filter = source.conditions.as_deref().map(str::parse::<Filter>).transpose()?;
+    let mut query = filter.as_ref().map(|f| f.query(run)).unwrap_or_default();
+    if filter.is_some() {
+        let wanted = if source.verdicts.is_empty() { VerdictSet::ALL } else { source.verdicts };
+        query.verdicts = both(query.verdicts, wanted);
+        if query.verdicts.is_empty() {
+            // Conditions that contradict each other.
+            report.replace(Vec::new(), true, 1, 1);
+            return Ok(());
+        }
+    } else {
+        query.verdicts = source.verdicts;
+    }
+    query.text.clone_from(&source.search);
+    if let Some(range) = source.range {
+        let (first, last) = query.arrivals.unwrap_or((0, u64::MAX - 1));
+        query.arrivals = Some((first.max(range.from()), last.min(range.to())));
+    }
+    let all = query == Query::default();
+    let mut rows = Vec::new();
+    if !all || filter.is_some() {
+        let sorted = source.sort.is_some();
+        let kept = Keep { run, filter: filter.as_ref(), sorted };
+        kept.search(&query, report, &mut rows)?;
+    }
+    let Some(sort) = &source.sort else {
+        if all && filter.is_none() {
+            report.replace((0..run.rows() as u32).collect(), true, 1, 1);
+        }
+        return Ok(());
+    };
+    if all && filter.is_none() {
+        rows = (0..run.rows() as u32).collect();
+    }
+    if sort.by == By::Arrival {
+        if sort.descending {
+            rows.reverse();
+        }
+        report.replace(rows, !sort.descending, 1, 1);
+        return Ok(());
+    }
+    let mut sorter = Sorter::new(sort.descending);
+    let mut values = match &sort.by {
+        By::Field(_) => Some(Values::of_run(run).map_err(|e| format!("{e:#}"))?),
+        _ => None,
+    };
+    let of = rows.len() as u64;
+    // Looking a value up takes far longer than reading a column.
+    let chunk = if values.is_some() { CHUNK / 64 } else { CHUNK };
+    let mut at = 0;
+    for (n, part) in rows.chunks(chunk).enumerate() {
+        if report.is_cancelled() {
+            return Err("cancelled".to_owned());
+        }
+        let numbers: Vec<u64> = part.iter().map(|row| u64::from(*row)).collect();
+        let column = match (&sort.by, &mut values) {
+            (By::Store(by), _) => run.sort_column(&numbers, *by).map_err(text)?,
+            (By::Field(path), Some(values)) => field_column(run, &numbers, path, values)?,
+            _ => return Ok(()),
+        };
+        sorter.add(part, column)?;
+        at += part.len() as u64;
+        // Sorted anew each time there are twice as many.
+        if (n + 1).is_power_of_two() || at == of {
+            report.replace(sorter.sorted(), false, at, of);
+        } else {
+            report.progress(at, of);
+        }
+    }
+    if of == 0 {
+        report.replace(Vec::new(), false, 1, 1);
+    }
+    Ok(())
+}
+
+fn both(a: VerdictSet, b: VerdictSet) -> VerdictSet {
+    let both = |v: &Verdict| a.contains(*v) && b.contains(*v);
+    Verdict::ALL.into_iter().filter(both).collect()
+}
+
+/// The search of a listing.
+struct Keep<'a> {
+    run: &'a Run,
+    filter: Option<&'a Filter>,
+    /// What is found is sorted afterwards: nothing is shown before.
+    sorted: bool,
+}
+
+impl Keep<'_> {
+    fn search(&self, query: &Query, report: &Report, rows: &mut Vec<u32>) -> Result<(), String> {
+        let mut values = match self.filter {
+            Some(f) if f.needs_values() => {
+                Values::of_run(self.run).map_err(|e| format!("{e:#}"))?
+            }
+            _ => Values::none(),
+        };
+        if self.filter.is_some_and(Filter::needs_values) && !values.are_there() {
+            let at = self.run.manifest().start.recording.path;
+            return Err(format!(
+                "fields of the value are read from the recording, which is not at {}: open it \
+                 from where it is now",
+                at.display()
+            ));
+        }
+        let mut failed = None;
+        let searched = self.run.search(query, report.cancel(), |found| {
+            let (looked_at, of) = (found.looked_at, found.of);
+            match self.kept(found.rows, &mut values, report) {
+                Ok(kept) => {
+                    if self.sorted {
+                        rows.extend(kept);
+                        report.progress(looked_at, of);
+                    } else {
+                        report.add(kept, looked_at, of);
+                    }
+                    true
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
             }
         });
-    }
-
-    /// Ends the search; what was found stays.
-    pub fn stop(&self) {
-        self.shared.cancel.store(true, Ordering::Release);
-    }
-
-    fn with<R>(&self, read: impl FnOnce(&Progress) -> R) -> R {
-        read(&self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.with(|p| p.rows.len() as u64)
-    }
-
-    #[must_use]
-    pub fn contains(&self, row: u64) -> bool {
-        self.with(|p| p.rows.binary_search(&row).is_ok())
-    }
-
-    /// Position of a row among those found.
-    #[must_use]
-    pub fn place(&self, row: u64) -> Option<u64> {
-        self.with(|p| p.rows.binary_search(&row).ok().map(|n| n as u64))
-    }
-
-    /// Rows at these positions.
-    #[must_use]
-    pub fn rows(&self, first: u64, count: usize) -> Vec<u64> {
-        self.with(|p| p.rows.iter().skip(first as usize).take(count).copied().collect())
-    }
-
-    /// Percent looked at, while it is running.
-    #[must_use]
-    pub fn percent(&self) -> Option<u64> {
-        let searching = self.source.as_ref().is_some_and(|s| s.search.is_some());
-        if !searching || !self.slot.is_open() {
-            return None;
+        match (failed, searched) {
+            (Some(error), _) => Err(error),
+            (None, searched) => searched.map_err(|e| e.to_string()),
         }
-        self.with(|p| Some((p.looked_at * 100).checked_div(p.of).unwrap_or(0)))
     }
 
-    /// Why it stopped, where it failed.
-    #[must_use]
-    pub fn error(&mut self) -> Option<String> {
-        self.slot.answer()?.result.as_ref().err().cloned()
+    /// Of the rows that the store found, those that meet all conditions.
+    fn kept(
+        &self,
+        rows: Vec<u64>,
+        values: &mut Values,
+        report: &Report,
+    ) -> Result<Vec<u32>, String> {
+        /// Rows that are looked at as a whole at once.
+        const PART: usize = 1_024;
+        let Some(filter) = self.filter else {
+            return Ok(rows.into_iter().map(|row| row as u32).collect());
+        };
+        let mut kept = Vec::new();
+        for part in rows.chunks(PART) {
+            if report.is_cancelled() {
+                return Err("cancelled".to_owned());
+            }
+            for row in &self.run.views(part).map_err(|e| e.to_string())? {
+                if filter.meets(self.run, row, values).map_err(|e| format!("{e:#}"))? {
+                    kept.push(row.row as u32);
+                }
+            }
+        }
+        Ok(kept)
     }
 }
 
-impl Drop for Found {
-    fn drop(&mut self) {
-        self.stop();
+/// Appends a field as bytes that sort: truths, then numbers, then texts;
+/// nothing for none.
+pub fn sort_bytes(field: Option<&serde_json::Value>, bytes: &mut Vec<u8>) {
+    match field {
+        None | Some(serde_json::Value::Null) => {}
+        Some(serde_json::Value::Bool(b)) => bytes.extend([1, u8::from(*b)]),
+        Some(serde_json::Value::Number(n)) => {
+            bytes.push(2);
+            bytes.extend(ordered(n.as_f64().unwrap_or(f64::NAN)).to_be_bytes());
+        }
+        Some(other) => {
+            bytes.push(3);
+            bytes.extend_from_slice(crate::cli::filter::field_text(other).as_bytes());
+        }
+    }
+}
+
+/// A field of the values of rows, to sort by.
+fn field_column(
+    run: &Run,
+    rows: &[u64],
+    path: &str,
+    values: &mut Values,
+) -> Result<SortColumn, String> {
+    let (mut ends, mut bytes) = (Vec::new(), Vec::new());
+    for row in run.views(rows).map_err(|e| e.to_string())? {
+        let value = values.of(&row).map_err(|e| format!("{e:#}"))?;
+        sort_bytes(field_at(&value, path), &mut bytes);
+        ends.push(bytes.len() as u64);
+    }
+    Ok(SortColumn::Bytes { ends, bytes })
+}
+
+/// Bits that order as the numbers do.
+fn ordered(n: f64) -> u64 {
+    let bits = n.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_order_by_their_bits() {
+        let mut all = [3.5, -1.0, 0.0, 1e300, -1e-3, -7e9];
+        all.sort_by_key(|n| ordered(*n));
+        assert_eq!(all, [-7e9, -1.0, -1e-3, 0.0, 3.5, 1e300]);
     }
 }

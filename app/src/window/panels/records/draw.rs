@@ -2,37 +2,22 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Popup, TextEdit, Ui};
-use joinscope_core::run::VerdictSet;
-use joinscope_operator::time::format_duration;
-use joinscope_operator::verdict::Verdict;
+use egui::{Align, Ui};
 
 use super::ask::{self, Line, MOST, Page, Question, Source};
+use super::columns::{Col, RowShown, key_line, paths};
 use super::{Place, Records};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::Answer;
-use crate::window::panels::failed;
+use crate::window::panels::{failed, tools};
 use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Cell, Column, Head, RowCells, empty};
 use crate::window::text::{self, elide_apart, from_bytes, thousands};
-use crate::window::theme::fonts::icon;
-use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{button, verdict_shape};
 
 const fn column(title: &'static str, width: f32, align: Align) -> Column {
     Column { title, width, align }
 }
-
-const OF_RUN: [Column; 7] = [
-    column("Arrival", 76.0, Align::Max),
-    column("Record", 190.0, Align::Min),
-    column("Key", 110.0, Align::Min),
-    column("Event time", 100.0, Align::Min),
-    column("Late by", 76.0, Align::Max),
-    column("Verdict", 92.0, Align::Min),
-    column("Why", 0.0, Align::Min),
-];
 
 const OF_RECORDING: [Column; 6] = [
     column("Arrival", 76.0, Align::Max),
@@ -50,111 +35,70 @@ const DATE: f32 = 80.0;
 pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u64>) -> String {
     let all = cx.doc.run.as_ref().map(|r| r.rows);
     let shown = len.map_or_else(|| "…".to_owned(), thousands);
-    match all {
-        Some(_) if source.verdicts.is_empty() && source.search.is_none() => shown,
-        Some(all) => {
-            let mut text = format!("{shown} of {}", thousands(all));
-            if let Some(percent) = this.found.percent() {
-                let searched = format!(", {percent} % searched");
-                text.push_str(&searched);
-            }
-            text
-        }
-        None => shown,
+    let Some(all) = all.filter(|_| source.filters() || source.is_listed()) else { return shown };
+    let mut text = if source.filters() || len != Some(all) {
+        format!("{shown} of {}", thousands(all))
+    } else {
+        shown
+    };
+    if let Some(percent) = this.listing.percent() {
+        let doing = if source.sort.is_some() { "sorted" } else { "searched" };
+        let how_far = format!(", {percent} % {doing}");
+        text.push_str(&how_far);
+    } else if this.listing.is_stopped() {
+        text.push_str(", stopped");
     }
-}
-
-/// The filter's chips, its menu, and the search field, from right to left.
-pub fn controls(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
-    let field = TextEdit::singleline(&mut this.typed)
-        .hint_text("Search key or record")
-        .font(fonts::mono(SMALL))
-        .desired_width(150.0);
-    let field = ui.add(field).accessible_name("Search key or record");
-    let enter = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
-    if enter || (field.changed() && this.typed.is_empty()) {
-        commands.push(Command::Search(this.typed.trim().to_owned()));
-    }
-    let response = button("Filter").icon(icon::FILTER).name("Filter by verdict").show(ui);
-    Popup::menu(&response)
-        .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| menu(this.filter, ui, commands));
-    if !this.filter.is_empty() {
-        let names: Vec<&str> = Verdict::ALL
-            .into_iter()
-            .filter(|v| this.filter.contains(*v))
-            .map(Verdict::name)
-            .collect();
-        let label = match names.as_slice() {
-            [one] => format!("verdict is {one}"),
-            more => format!("{} verdicts", more.len()),
-        };
-        let chip = button(&label).icon(icon::CLOSE).selected(true).show(ui);
-        if chip.on_hover_text("Show all verdicts").clicked() {
-            commands.push(Command::Filter(VerdictSet::EMPTY));
-        }
-    }
-}
-
-fn menu(filter: VerdictSet, ui: &mut Ui, commands: &mut Vec<Command>) {
-    let t = Tokens::of(ui.ctx());
-    ui.set_min_width(160.0);
-    for verdict in Verdict::ALL {
-        let mut on = filter.contains(verdict);
-        ui.horizontal(|ui| {
-            let (rect, _) = ui.allocate_exact_size(egui::vec2(14.0, 20.0), egui::Sense::hover());
-            ui.painter().extend(verdict_shape(rect.center(), 4.5, verdict, t));
-            if ui.checkbox(&mut on, verdict.name()).changed() {
-                let set = if on { filter.with(verdict) } else { filter.without(verdict) };
-                commands.push(Command::Filter(set));
-            }
-        });
-    }
+    text
 }
 
 /// The table, or what stands in its place.
 pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, len: Option<u64>) {
-    if let Some(error) = this.found.error() {
+    if let Some(error) = this.listing.error() {
         if failed(ui, &error) {
-            this.found = ask::Found::default();
+            this.listing.again();
         }
         return;
     }
-    let searching = this.found.percent().is_some();
-    if len == Some(0) && !searching && nothing(ui, cx, source) {
+    let searching = this.listing.percent().is_some();
+    if searching {
+        tools::stop(ui, || this.listing.stop());
+    }
+    if len == Some(0) && !searching {
+        nothing(ui, cx, source);
         return;
     }
     reveal(this, cx, source);
-    let has_run = cx.doc.run.is_some();
-    let mut columns: Vec<Column> = if has_run { OF_RUN.to_vec() } else { OF_RECORDING.to_vec() };
-    let (first, last) = cx.clock.range().unwrap_or_default();
-    if cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12 {
-        for c in &mut columns {
-            if matches!(c.title, "Event time" | "Timestamp" | "Arrived") {
-                c.width += DATE;
-            }
-        }
-    }
+    let (columns, heads) = columns(this, cx, source);
     // Until the number of rows is known, one page of bars.
     let rows = len.unwrap_or(50);
-    let laid = this.table.lay_out(ui, "Records", &columns, rows);
-    let lines = ask_page(this, cx, source, &laid.rows);
-    if let Err(error) = &lines {
-        if failed(ui, error) {
-            this.page.again();
+    let laid = this.table.lay_out_with(ui, "Records", &columns, heads, rows);
+    let lines = match ask_page(this, cx, source, &laid.rows) {
+        Ok(lines) => lines,
+        Err(error) => {
+            if failed(ui, &error) {
+                this.page.again();
+            }
+            return;
         }
-        return;
+    };
+    if this.controls.choosing {
+        this.controls.fields = paths(lines.all().iter().filter_map(Line::value));
     }
-    let lines = lines.unwrap_or_default();
-    let chars = (laid.chars(ui, 1), laid.chars(ui, 2));
-    let cells = cells_of(&lines, cx, chars);
-    let stale = this.page.is_stale();
-    if stale {
+    let at = |col: &Col| this.columns.iter().position(|c| c == col);
+    let has_run = cx.doc.run.is_some();
+    let places = if has_run { (at(&Col::Record), at(&Col::Key)) } else { (Some(1), Some(2)) };
+    let chars = |place: Option<usize>| place.map_or(0, |n| laid.chars(ui, n));
+    let cells = cells_of(&this.columns, &lines, cx, (chars(places.0), chars(places.1)));
+    if this.page.is_stale() {
         ui.multiply_opacity(0.6);
     }
     if this.page.is_open() {
         // The dimming begins without an event of the user.
         ui.ctx().request_repaint_after(crate::window::jobs::DIM_AFTER);
+    }
+    if searching {
+        // What it has found is looked at now and then.
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
     }
     let events = this.table.paint(ui, &laid, |position| {
         cells.get(position.checked_sub(lines.first())? as usize).cloned()
@@ -166,11 +110,17 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     if let Some(line) = events.hovered.and_then(|at| lines.at(at)) {
         *cx.hovers = Some(line.number());
     }
+    if let Some(line) = events.copied.and_then(|at| lines.at(at)) {
+        this.copy_row(cx, line.number());
+    }
+    if let Some(column) = events.sorted {
+        this.sort_by(column);
+    }
 }
 
 /// Nothing to show: says what to do next.
-fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) -> bool {
-    if source.search.is_some() || !source.verdicts.is_empty() {
+fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
+    if source.filters() {
         empty(ui, "No record is like that", "Remove the filter or search for something else");
     } else if cx.doc.in_progress {
         empty(
@@ -181,14 +131,41 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) -> bool {
     } else {
         empty(ui, "No record", "The pipeline's topics hold none in this recording");
     }
-    true
+}
+
+fn columns(this: &Records, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
+    let (first, last) = cx.clock.range().unwrap_or_default();
+    let dated = cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12;
+    let date = if dated { DATE } else { 0.0 };
+    if cx.doc.run.is_none() {
+        let mut columns = OF_RECORDING.to_vec();
+        for c in &mut columns {
+            if matches!(c.title, "Timestamp" | "Arrived") {
+                c.width += date;
+            }
+        }
+        return (columns, Vec::new());
+    }
+    let mut columns: Vec<Column> = this.columns.iter().map(|col| col.column(date)).collect();
+    // Someone takes what the others leave.
+    if columns.iter().all(|c| c.width > 0.0)
+        && let Some(last) = columns.last_mut().filter(|c| c.align == Align::Min)
+    {
+        last.width = 0.0;
+    }
+    let heads = this.columns.iter().map(|col| col.head(source.sort.as_ref())).collect();
+    (columns, heads)
 }
 
 /// Brings the row that waits for it into sight.
 fn reveal(this: &mut Records, cx: &Cx<'_>, source: &Source) {
     let Some(row) = this.reveal else { return };
-    let place = if source.search.is_some() {
-        this.found.place(row)
+    let place = if source.is_listed() && cx.doc.run.is_some() {
+        let place = this.listing.place(row);
+        if place.is_none() && this.listing.percent().is_some() {
+            return; // it may still come
+        }
+        place
     } else if source.verdicts.is_empty() || cx.doc.run.is_none() {
         Some(row)
     } else {
@@ -237,8 +214,10 @@ fn ask_page(
     let first = seen.start.saturating_sub(10) / 10 * 10;
     let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
     let count = count.min(MOST);
-    let rows = source.search.is_some().then(|| this.found.rows(first, count));
-    let question = Question { source: source.clone(), first, count, rows };
+    let listed = source.is_listed() && cx.doc.run.is_some();
+    let rows = listed.then(|| this.listing.lines(first, count));
+    let values = this.controls.choosing || this.columns.iter().any(|c| matches!(c, Col::Field(_)));
+    let question = Question { source: source.clone(), first, count, rows, values };
     if let Some(run) = &cx.doc.run {
         let run = run.run.clone();
         this.page.ask(cx.jobs, question, move |q| ask::of_run(&run, q));
@@ -247,9 +226,7 @@ fn ask_page(
         this.page.ask(cx.jobs, question, move |q| ask::of_recording(&recording, q));
     }
     let Some(answer) = this.page.answer() else { return Ok(Lines::default()) };
-    if answer.question.source.verdicts != source.verdicts
-        || answer.question.source.search != source.search
-    {
+    if !answer.question.source.is_like(source) {
         return Ok(Lines::default());
     }
     match &answer.result {
@@ -259,13 +236,13 @@ fn ask_page(
 }
 
 /// Cells of all lines, names and keys elided so that they stay apart.
-fn cells_of(lines: &Lines, cx: &Cx<'_>, chars: (usize, usize)) -> Vec<RowCells> {
+fn cells_of(cols: &[Col], lines: &Lines, cx: &Cx<'_>, chars: (usize, usize)) -> Vec<RowCells> {
     let names: Vec<String> = lines.all().iter().map(name_of).collect();
     let keys: Vec<String> = lines.all().iter().map(key_of).collect();
     let names = elide_apart(&names, chars.0);
     let keys = elide_apart(&keys, chars.1);
     let lines = lines.all().iter().zip(names).zip(keys);
-    lines.map(|((line, name), key)| cells(line, name, key, cx)).collect()
+    lines.map(|((line, name), key)| cells(cols, line, &name, &key, cx)).collect()
 }
 
 fn name_of(line: &Line) -> String {
@@ -279,55 +256,59 @@ fn name_of(line: &Line) -> String {
 
 fn key_of(line: &Line) -> String {
     match line {
-        Line::Row { row, .. } => row.key.as_ref().map(|k| text::line(&k.to_string()).into_owned()),
-        Line::Record { record, .. } => {
-            record.key.as_ref().map(|k| text::line(&from_bytes(head(k))).into_owned())
-        }
+        Line::Row { row, .. } => row.key.as_ref().map_or_else(|| "–".to_owned(), key_line),
+        Line::Record { record, .. } => match &record.key {
+            None => "–".to_owned(),
+            Some(key) => text::line(&from_bytes(head(key))).into_owned(),
+        },
     }
-    .unwrap_or_else(|| "–".to_owned())
 }
 
+/// No more bytes than a line can show.
 fn head(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(text::LONGEST)]
 }
 
-fn cells(line: &Line, name: String, key: String, cx: &Cx<'_>) -> RowCells {
+fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>) -> RowCells {
     let number = line.number();
     let selected = cx.selection == Some(Selection::Row(number));
     let hovered = cx.hover == Some(number);
     let mono = Cell::Mono;
-    let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| mono(cx.times.exact(ms)));
     match line {
-        Line::Row { row, why } => {
+        Line::Row { row, why, value } => {
             let at = cx.cursor.at();
             let verdict = row.verdict_at(at).unwrap_or(row.verdict);
-            let spoken = format!("arrival {}, {}, {verdict}", row.arrival, row.record);
+            let inputs = cx.doc.pipeline.as_ref().map(|p| p.pipeline.inputs.as_slice());
+            let input = inputs.and_then(|i| i.get(usize::from(row.input)));
+            let shown = RowShown {
+                view: row,
+                why,
+                value: value.as_ref(),
+                verdict,
+                name,
+                key,
+                input: input.map_or("", |i| &*i.name),
+            };
             RowCells {
-                cells: vec![
-                    mono(thousands(row.arrival)),
-                    mono(name),
-                    mono(key),
-                    time(row.event_time),
-                    row.late_by.map_or(Cell::Empty, |ms| mono(format_duration(ms))),
-                    Cell::Verdict(verdict),
-                    Cell::Words(if verdict == row.verdict { why.clone() } else { String::new() }),
-                ],
-                name: spoken,
+                cells: cols.iter().map(|col| col.cell(&shown, cx)).collect(),
+                name: format!("arrival {}, {}, {verdict}", row.arrival, row.record),
                 selected,
                 hovered,
                 dimmed: row.arrival > at,
             }
         }
         Line::Record { record, name: full, .. } => {
+            let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| mono(cx.times.exact(ms)));
             let value = match &record.value {
                 None => "null".to_owned(),
                 Some(v) => text::line(&from_bytes(&v[..v.len().min(160)])).into_owned(),
             };
+            let elided = |shown: &str, whole| Cell::Elided { shown: shown.to_owned(), whole };
             RowCells {
                 cells: vec![
                     mono(thousands(record.arrival)),
-                    mono(name),
-                    mono(key),
+                    elided(name, full.to_string()),
+                    elided(key, key_of(line)),
                     time(record.timestamp),
                     time(Some(record.arrival_ms())),
                     Cell::Words(value),

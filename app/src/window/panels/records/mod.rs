@@ -1,19 +1,29 @@
-//! The records table: every record with its verdict, filtered and searched.
+//! The records table: every record with its verdict, filtered, searched and
+//! sorted; its columns are the user's choice, fields of the value among them.
 
 mod ask;
+mod columns;
+mod controls;
 mod draw;
+mod export;
 #[cfg(test)]
 mod tests;
 
 use egui::Ui;
 use joinscope_core::run::VerdictSet;
 
-use self::ask::{Found, Page, Question, Source};
+pub use self::ask::sort_bytes;
+use self::ask::{Page, Question, Sorted, Source};
+use self::columns::Col;
+pub use self::columns::{key_line, paths};
+use crate::cli::filter::Filter;
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
+use crate::window::listing::Listing;
 use crate::window::panel::Panel;
+use crate::window::panels::tools;
 use crate::window::selection::Selection;
 use crate::window::table::Table;
 
@@ -26,18 +36,42 @@ enum Place {
 }
 
 /// The panel's state.
-#[derive(Default)]
 pub struct Records {
     table: Table,
     filter: VerdictSet,
     search: String,
-    /// What stands in the search field, before it is asked for.
-    typed: String,
+    conditions: String,
+    sort: Option<Sorted>,
+    columns: Vec<Col>,
+    controls: controls::Controls,
     page: Slot<Question, Page>,
-    found: Found,
+    listing: Listing<Source>,
     /// A row that waits to be brought into sight.
     reveal: Option<u64>,
     rank: Slot<(u64, VerdictSet, u64), Place>,
+    /// A row on its way to the clipboard, as JSON.
+    copy: Slot<(u64, u64), String>,
+    copying: bool,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            table: Table::default(),
+            filter: VerdictSet::EMPTY,
+            search: String::new(),
+            conditions: String::new(),
+            sort: None,
+            columns: Col::FIRST.to_vec(),
+            controls: controls::Controls::default(),
+            page: Slot::default(),
+            listing: Listing::default(),
+            reveal: None,
+            rank: Slot::default(),
+            copy: Slot::default(),
+            copying: false,
+        }
+    }
 }
 
 impl Records {
@@ -57,10 +91,33 @@ impl Records {
     /// Shows only records whose key or name contains this; empty: all.
     pub fn set_search(&mut self, text: String) {
         if text != self.search {
-            self.typed.clone_from(&text);
+            self.controls.search.clone_from(&text);
             self.search = text;
             self.table.top();
         }
+    }
+
+    /// Shows only records that meet conditions (`verdicts --where`); empty: all.
+    ///
+    /// # Errors
+    /// What is wrong with them; the table stays as it is.
+    pub fn set_conditions(&mut self, text: &str) -> Result<(), String> {
+        let text = text.trim();
+        if !text.is_empty() {
+            text.parse::<Filter>()?;
+        }
+        if text != self.conditions {
+            text.clone_into(&mut self.conditions);
+            text.clone_into(&mut self.controls.conditions.text);
+            self.table.top();
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    #[must_use]
+    pub fn conditions(&self) -> &str {
+        &self.conditions
     }
 
     /// Brings a row of the run into sight, once its place in the table is known.
@@ -70,14 +127,22 @@ impl Records {
 
     /// The question that a table position answers now.
     fn source(&self, cx: &Cx<'_>) -> Source {
-        let search = (!self.search.is_empty()).then(|| self.search.clone());
-        Source { revision: cx.doc.revision, verdicts: self.filter, search }
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Source {
+            revision: cx.doc.revision,
+            verdicts: self.filter,
+            search: some(&self.search),
+            conditions: some(&self.conditions),
+            range: cx.range.filter(),
+            sort: self.sort.clone(),
+        }
     }
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let source = self.source(cx);
-        self.found.ask(cx, &source);
+        self.ask_listing(cx, &source);
+        self.copied(cx);
         let len = self.len(cx, &source);
         let sentence = draw::sentence(self, cx, &source, len);
         let title = Title {
@@ -88,34 +153,52 @@ impl Records {
             tabs,
         };
         let mut commands = Vec::new();
+        let has_run = cx.doc.run.is_some();
+        // Beside the tabs where there is room, else below them.
+        let beside = controls::fit_beside(ui.available_width(), tabs, cx.range, self);
         // The two closures share the panel one after the other.
         let this = std::cell::RefCell::new(&mut *self);
-        let has_run = cx.doc.run.is_some();
         let dragged = panel(
             ui,
             &title,
             &mut commands,
             |ui, commands| {
-                if has_run {
-                    draw::controls(&mut this.borrow_mut(), ui, commands);
+                if has_run && beside {
+                    controls::show(&mut this.borrow_mut(), ui, cx.range, commands);
                 }
             },
-            |ui, _| draw::body(&mut this.borrow_mut(), ui, cx, &source, len),
+            |ui, commands| {
+                let this = &mut this.borrow_mut();
+                if has_run && !beside {
+                    tools::bar(ui, |ui| controls::show(this, ui, cx.range, commands));
+                }
+                draw::body(this, ui, cx, &source, len);
+            },
         );
         cx.commands.append(&mut commands);
         dragged
     }
 
+    fn ask_listing(&mut self, cx: &Cx<'_>, source: &Source) {
+        match &cx.doc.run {
+            Some(doc) if source.is_listed() => {
+                let (run, order) = (doc.run.clone(), source.clone());
+                self.listing.ask(cx.jobs, source, move |report| ask::list(&run, &order, report));
+            }
+            _ => self.listing.clear(),
+        }
+    }
+
     /// Rows of the table as it is filtered now, as far as known.
     fn len(&mut self, cx: &Cx<'_>, source: &Source) -> Option<u64> {
-        match (&cx.doc.run, &source.search) {
-            (Some(_), Some(_)) => Some(self.found.len()),
-            (Some(run), None) if source.verdicts.is_empty() => Some(run.rows),
-            (Some(_), None) => self.page.answer().and_then(|a| match &a.result {
-                Ok(page) if a.question.source == *source => Some(page.len),
+        match &cx.doc.run {
+            Some(_) if source.is_listed() => Some(self.listing.len()),
+            Some(run) if source.verdicts.is_empty() => Some(run.rows),
+            Some(_) => self.page.answer().and_then(|a| match &a.result {
+                Ok(page) if a.question.source.is_like(source) => Some(page.len),
                 _ => None,
             }),
-            (None, _) => cx.doc.recording.as_ref().map(|r| r.recording.len()),
+            None => cx.doc.recording.as_ref().map(|r| r.recording.len()),
         }
     }
 
@@ -124,11 +207,13 @@ impl Records {
     #[must_use]
     pub fn hides(&mut self, cx: &Cx<'_>) -> Option<bool> {
         let Some(Selection::Row(row)) = cx.selection else { return Some(false) };
-        if !self.search.is_empty() {
-            return Some(!self.found.contains(row));
-        }
-        if self.filter.is_empty() || cx.doc.run.is_none() {
+        let source = self.source(cx);
+        if !source.filters() || cx.doc.run.is_none() {
             return Some(false);
+        }
+        if source.is_listed() {
+            let there = self.listing.place(row).is_some();
+            return (there || self.listing.percent().is_none()).then_some(!there);
         }
         let rank = self.rank(cx, row)?;
         Some(rank == Place::Hidden)
@@ -150,5 +235,34 @@ impl Records {
             return None;
         }
         answer.result.as_ref().ok().copied()
+    }
+
+    /// Sorts by a column: first ascending, then descending, then as it was.
+    fn sort_by(&mut self, column: usize) {
+        let Some(by) = self.columns.get(column).and_then(Col::sorts_by) else { return };
+        self.sort = match self.sort.take() {
+            Some(s) if s.by == by && s.descending => None,
+            Some(s) if s.by == by => Some(Sorted { by, descending: true }),
+            // By arrival it stands already.
+            _ if by == ask::By::Arrival => Some(Sorted { by, descending: true }),
+            _ => Some(Sorted { by, descending: false }),
+        };
+        self.table.top();
+    }
+
+    /// Asks for a row as JSON.
+    fn copy_row(&mut self, cx: &Cx<'_>, row: u64) {
+        let Some(doc) = &cx.doc.run else { return };
+        let run = doc.run.clone();
+        self.copying = true;
+        self.copy.again();
+        self.copy.ask(cx.jobs, (cx.doc.revision, row), move |(_, row)| ask::as_json(&run, *row));
+    }
+
+    /// Puts what was asked for on the clipboard.
+    fn copied(&mut self, cx: &mut Cx<'_>) {
+        if let Some(command) = tools::copied(&mut self.copy, &mut self.copying) {
+            cx.commands.push(command);
+        }
     }
 }

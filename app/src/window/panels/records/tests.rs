@@ -51,3 +51,112 @@ fn a_search_finds_records_by_key() {
     ask(&mut h, Command::Search("no such key".to_owned()));
     assert!(h.query_all_by_label_contains("No record is like that").next().is_some());
 }
+
+/// What the rows in sight say of themselves: their cells in words.
+fn values(h: &egui_kittest::Harness<'_, crate::window::app::App>) -> Vec<String> {
+    h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().value()).collect()
+}
+
+#[test]
+fn a_press_on_a_title_sorts_again_the_other_way_and_again_as_it_was() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.page(0, run.rows() as usize).unwrap();
+    let late = |r: &joinscope_core::run::RowView| r.late_by.map(|ms| (ms, r.row));
+    let mut by_late: Vec<(i64, u64)> = all.iter().filter_map(late).collect();
+    by_late.sort_unstable();
+    let first = |h: &egui_kittest::Harness<'_, crate::window::app::App>| rows(h)[0].clone();
+    let name_of = |row: u64| {
+        let r = &all[row as usize];
+        format!("arrival {}, {}, ", r.arrival, r.record)
+    };
+    press(&mut h, "Late by");
+    assert!(first(&h).starts_with(&name_of(by_late[0].1)), "{}", first(&h));
+    press(&mut h, "Late by, sorted ascending");
+    let most = by_late.iter().map(|l| l.0).max().unwrap();
+    let top = by_late.iter().find(|l| l.0 == most).unwrap();
+    assert!(first(&h).starts_with(&name_of(top.1)), "{}", first(&h));
+    press(&mut h, "Late by, sorted descending");
+    // As they arrived, from the end where the cursor is put at first: the top.
+    assert!(first(&h).starts_with("arrival 0, "), "{}", first(&h));
+}
+
+#[test]
+fn conditions_filter_and_their_chip_removes_them() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.page(0, run.rows() as usize).unwrap();
+    let text = "input=engagements, late_by>=30s";
+    let meets = |r: &&joinscope_core::run::RowView| {
+        &*r.record.topic == "engagements" && r.late_by.is_some_and(|ms| ms >= 30_000)
+    };
+    let want = all.iter().filter(meets).count();
+    assert!(want > 0);
+    ask(&mut h, Command::Where(text.to_owned()));
+    assert_eq!(h.state().panels.records.conditions(), text);
+    let said = crate::window::testing::heading(&h, crate::window::panel::Panel::Records);
+    let said = said.value().unwrap();
+    let counted = crate::window::text::thousands(want as u64);
+    assert!(said.starts_with(&format!("{counted} of ")), "{said}");
+    assert!(rows(&h).iter().all(|r| r.contains("engagements[")));
+    press(&mut h, &format!("Remove the conditions {text}"));
+    assert!(h.state().panels.records.conditions().is_empty());
+    // What cannot be read changes nothing and is said.
+    h.state_mut().command(Command::Where("late".to_owned()));
+    assert!(crate::window::headless::settle(&mut h).is_err());
+    assert!(h.state().errors().list()[0].message.contains("is no condition"));
+}
+
+#[test]
+fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Where("value.kind=like|share".to_owned()));
+    assert!(!rows(&h).is_empty() && rows(&h).iter().all(|r| r.contains("engagements[")));
+    press(&mut h, "Columns");
+    assert!(h.query_by_role_and_label(Role::CheckBox, "kind").is_some(), "the field is offered");
+    h.key_press(egui::Key::Escape);
+    crate::window::headless::settle(&mut h).unwrap();
+    h.state_mut().panels.records.columns.push(super::Col::Field("kind".to_owned()));
+    crate::window::headless::settle(&mut h).unwrap();
+    let seen = values(&h);
+    assert!(seen.iter().all(|v| v.contains("kind like") || v.contains("kind share")), "{seen:?}");
+    press(&mut h, "kind");
+    let seen = values(&h);
+    assert!(seen[0].contains("kind like"), "{seen:?}");
+    press(&mut h, "kind, sorted ascending");
+    let seen = values(&h);
+    assert!(seen[0].contains("kind share"), "{seen:?}");
+}
+
+#[test]
+fn a_record_is_copied_as_json_by_keyboard() {
+    let mut h = opened(&feed().run());
+    let table = h
+        .get_all_by_role(Role::Table)
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Records, ")));
+    table.unwrap().focus();
+    h.step();
+    h.key_press(egui::Key::Home);
+    h.step();
+    h.key_press(egui::Key::ArrowDown);
+    h.step();
+    h.event(egui::Event::Copy);
+    let mut copied = None;
+    for _ in 0..2_000 {
+        h.step();
+        copied = h.output().platform_output.commands.iter().find_map(|c| match c {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        });
+        if copied.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let json: serde_json::Value = serde_json::from_str(&copied.unwrap()).unwrap();
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let row = run.row(1).unwrap();
+    assert_eq!(json["arrival"], row.arrival);
+    assert_eq!(json["record"], row.record.to_string());
+    assert!(json["value"]["view_id"].is_number(), "{json}");
+}

@@ -37,6 +37,11 @@ impl Books {
         self.shown().is_some()
     }
 
+    /// Records of a verdict, as far as read.
+    pub fn count(&mut self, verdict: Verdict) -> u64 {
+        self.shown().map_or(0, |counts| counts.get(verdict))
+    }
+
     /// No record matched, in a run that ended: the most frequent verdict.
     pub fn no_match(&mut self) -> Option<(Verdict, u64)> {
         let counts = self.shown()?;

@@ -4,20 +4,24 @@
 //! [`super::bench_questions`].
 
 mod books;
+mod column;
 mod density;
 mod earlier;
 mod edges;
+mod effects;
 mod event;
 mod fates;
 mod grouped;
 mod keys;
 mod lateness;
 mod lines;
+mod offsets;
 mod outputs;
 mod passing;
 mod rows;
 mod search;
 mod segment;
+mod state;
 mod tables;
 mod verdicts;
 mod watermarks;

@@ -7,3 +7,4 @@ mod expired;
 mod model;
 mod questions;
 mod resume;
+mod workbench;

@@ -30,7 +30,7 @@ fn same(view: &RowView, n: usize, m: &Model) {
     assert_eq!(view.outputs, outputs as u64, "outputs of row {n}");
 }
 
-fn whole(m: &Model, dir: &std::path::Path) -> Run {
+pub(super) fn whole(m: &Model, dir: &std::path::Path) -> Run {
     let mut writer = m.writer(dir);
     m.feed(&mut writer, 0, u64::MAX);
     writer.finish(RunState::Done, RunEnd::default()).unwrap();

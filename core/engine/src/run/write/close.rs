@@ -12,8 +12,8 @@ use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part};
 use crate::run::manifest::SegmentRef;
 use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, over_lanes};
 use crate::run::summary::{
-    CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH, PackedKey,
-    REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
+    CLOCK_WIDTH, COLD_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH,
+    PackedKey, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
 };
 use crate::run::table::{self, Column, Values};
 
@@ -379,7 +379,14 @@ impl Index {
                 &s.bytes.to_le_bytes(),
             ])
         });
-        self.entries(Section::State, state)
+        self.entries(Section::State, state)?;
+        let cold = open.state.iter().any(|s| s.cold > 0);
+        let cold = open
+            .state
+            .iter()
+            .filter(|_| cold)
+            .map(|s| join::<COLD_WIDTH>(&[&s.arrival.to_le_bytes(), &s.cold.to_le_bytes()]));
+        self.entries(Section::Cold, cold)
     }
 
     fn offsets(

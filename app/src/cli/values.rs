@@ -1,0 +1,63 @@
+//! Values of records, decoded, read from the recording where it is at hand.
+
+use anyhow::Context as _;
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::{RowView, Run};
+use joinscope_operator::codec::InputDecoder;
+use serde_json::Value;
+
+/// Reads values one by one; without a recording each is null.
+pub struct Values {
+    recording: Option<Recording>,
+    decoders: Vec<InputDecoder>,
+}
+
+impl Values {
+    /// None at all.
+    pub fn none() -> Self {
+        Self { recording: None, decoders: Vec::new() }
+    }
+
+    /// Those of a run.
+    ///
+    /// # Errors
+    /// The pipeline's inputs cannot be decoded with the recording's schemas.
+    pub fn of_run(run: &Run) -> anyhow::Result<Self> {
+        let Some(recording) = run.recording() else { return Ok(Self::none()) };
+        let decoders = (0..run.pipeline().inputs.len())
+            .map(|i| InputDecoder::new(run.pipeline(), i as u8, recording.schemas()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { recording: Some(recording), decoders })
+    }
+
+    /// [`Values::of_run`]; where the recording is missing, stderr says so.
+    pub fn said(run: &Run) -> anyhow::Result<Self> {
+        let values = Self::of_run(run)?;
+        if values.recording.is_none() {
+            let at = run.manifest().start.recording.path;
+            eprintln!("joinscope: the recording is not at {}: values are null", at.display());
+        }
+        Ok(values)
+    }
+
+    /// Whether there is a recording to read them from.
+    pub fn are_there(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// The value of a row's record.
+    ///
+    /// # Errors
+    /// The recording cannot be read, or lacks the record.
+    pub fn of(&mut self, row: &RowView) -> anyhow::Result<Value> {
+        let Some(recording) = &self.recording else { return Ok(Value::Null) };
+        let record = recording
+            .record(&row.record)?
+            .with_context(|| format!("{} is not in the recording", row.record))?;
+        let Some(decoder) = self.decoders.get_mut(usize::from(row.input)) else {
+            return Ok(Value::Null);
+        };
+        // What cannot be shown as JSON (poison, nested too deep) is not there.
+        Ok(decoder.to_json(&record).unwrap_or(Value::Null))
+    }
+}

@@ -1,0 +1,101 @@
+//! Export: where to, and as what (the file's name says it).
+
+use std::path::Path;
+
+use egui::{Context, Key, TextEdit};
+
+use super::modal;
+use crate::window::app::App;
+use crate::window::command::{Command, Export};
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+/// The dialog's state.
+pub struct ExportDialog {
+    what: Export,
+    path: String,
+    begun: bool,
+}
+
+impl ExportDialog {
+    /// `folder`: where the file goes unless the user says otherwise; `name`: of
+    /// the run or recording.
+    #[must_use]
+    pub fn new(what: Export, folder: &Path, name: &str) -> Self {
+        let ending = match what {
+            Export::Data(_) => "csv",
+            Export::Picture(_) => "png",
+        };
+        let panel = what.panel().title().to_lowercase().replace(' ', "-");
+        let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
+        let file = folder.join(format!("{stem}-{panel}.{ending}"));
+        Self { what, path: file.display().to_string(), begun: false }
+    }
+
+    /// Shows the dialog; says whether it is done.
+    pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        let t = Tokens::of(ctx);
+        let mut done = false;
+        let (title, hint) = match self.what {
+            Export::Data(_) => ("Export what is shown", "A name that ends with .csv or .jsonl"),
+            Export::Picture(_) => ("Save a picture", "A name that ends with .png"),
+        };
+        let closed = modal(ctx, title, 560.0, |ui| {
+            let field = TextEdit::singleline(&mut self.path)
+                .font(fonts::mono(SMALL))
+                .hint_text(hint)
+                .desired_width(f32::INFINITY);
+            let field = ui.add(field).accessible_name("Path of the file");
+            if !self.begun {
+                field.request_focus();
+                self.begun = true;
+            }
+            let enter = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+            ui.add_space(4.0);
+            let rows = match self.what {
+                Export::Data(_) => {
+                    "All rows of the table as it is filtered and sorted; .csv has the columns \
+                     that are shown, .jsonl everything that is known of each row"
+                }
+                Export::Picture(_) => "The panel as it is on screen",
+            };
+            let rows = egui::RichText::new(rows).font(fonts::regular(SMALL)).color(t.second);
+            ui.add(egui::Label::new(rows).wrap());
+            ui.add_space(8.0);
+            let path = self.path.trim().to_owned();
+            ui.horizontal(|ui| {
+                let save = button("Save").primary().enabled(!path.is_empty()).show(ui);
+                if (enter || save.clicked()) && !path.is_empty() {
+                    let path = super::open::expand(&path);
+                    app.commands.push(Command::ExportTo(self.what, path, false));
+                    done = true;
+                }
+                if button("Cancel").show(ui).clicked() {
+                    done = true;
+                }
+            });
+        });
+        done || closed
+    }
+}
+
+/// Something is there already: whether it is to be replaced.
+pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool {
+    let t = Tokens::of(ctx);
+    let mut done = false;
+    let left = modal(ctx, "Replace the file?", 520.0, |ui| {
+        let said = format!("{} is there already", path.display());
+        text(ui, &said, fonts::mono(SMALL), t.text).on_hover_text(&said);
+        ui.add_space(12.0);
+        ui.horizontal(|ui| {
+            if button("Replace").primary().show(ui).clicked() {
+                app.commands.push(Command::ExportTo(what, path.to_owned(), true));
+                done = true;
+            }
+            if button("Keep it").show(ui).clicked() {
+                done = true;
+            }
+        });
+    });
+    done || left
+}

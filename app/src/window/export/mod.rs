@@ -1,0 +1,172 @@
+//! What a panel shows, written to a file: its rows as CSV or JSON lines, or its
+//! picture. A job of its own thread, with progress and cancel; a file is there
+//! whole or not at all.
+
+mod picture;
+mod write;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+pub use picture::{Shot, cropped};
+pub use write::to_file;
+
+use super::jobs::panic_message;
+use super::text::{plural, short_count, thousands};
+
+/// One row of a file.
+pub struct Row {
+    /// The whole, for JSON lines.
+    pub json: serde_json::Value,
+    /// As [`Data::columns`] name them, for CSV.
+    pub cells: Vec<serde_json::Value>,
+}
+
+/// Rows that can be written, page by page.
+pub trait Data: Send {
+    /// How many there are.
+    fn len(&self) -> u64;
+    /// Titles of the columns.
+    fn columns(&self) -> Vec<String>;
+    /// Rows `first..first + n`, as many of them as there are.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String>;
+}
+
+/// Gives the rows, off the window's thread.
+pub type Source = Box<dyn FnOnce() -> Result<Box<dyn Data>, String> + Send>;
+
+/// What is written.
+pub enum What {
+    Rows(Source),
+    Picture(Shot),
+}
+
+#[derive(Default)]
+struct Shared {
+    done: AtomicU64,
+    of: AtomicU64,
+    cancel: AtomicBool,
+    ended: Mutex<Option<Result<u64, Refused>>>,
+}
+
+/// Why there is no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    Cancelled,
+    /// Something is there already.
+    Exists,
+    Failed(String),
+}
+
+/// How far a job is; what it calls now and then.
+pub struct Meter<'a>(&'a Shared);
+
+impl Meter<'_> {
+    /// So many rows of so many are written; says whether to go on.
+    #[must_use]
+    pub fn at(&self, done: u64, of: u64) -> bool {
+        self.0.done.store(done, Ordering::Relaxed);
+        self.0.of.store(of, Ordering::Relaxed);
+        !self.0.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// A file that is being written, or was.
+pub struct Exporting {
+    pub path: PathBuf,
+    begun: Instant,
+    shared: Arc<Shared>,
+    /// How it ended, once that is known.
+    pub ended: Option<Result<u64, Refused>>,
+    picture: bool,
+}
+
+impl Exporting {
+    /// Begins to write.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn begin(
+        ctx: &egui::Context,
+        what: What,
+        path: &Path,
+        replace: bool,
+    ) -> Result<Self, String> {
+        let shared = Arc::<Shared>::default();
+        let (told, to, repaint) = (Arc::clone(&shared), path.to_owned(), ctx.clone());
+        let picture = matches!(what, What::Picture(_));
+        let work = move || {
+            let meter = Meter(&told);
+            let done = catch_unwind(AssertUnwindSafe(|| match what {
+                What::Rows(source) => {
+                    let mut rows = source().map_err(Refused::Failed)?;
+                    to_file(&mut *rows, &to, replace, &meter)
+                }
+                What::Picture(shot) => picture::to_file(&shot, &to, replace).map(|()| 1),
+            }))
+            .unwrap_or_else(|panic| Err(Refused::Failed(panic_message(&*panic))));
+            *told.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+            repaint.request_repaint();
+        };
+        std::thread::Builder::new()
+            .name("export".to_owned())
+            .spawn(work)
+            .map_err(|e| format!("no thread could be started for the export: {e}"))?;
+        Ok(Self { path: path.to_owned(), begun: Instant::now(), shared, ended: None, picture })
+    }
+
+    /// Takes in how it ended; says so once.
+    pub fn ends_now(&mut self) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        self.ended = self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.ended.is_some()
+    }
+
+    pub fn cancel(&self) {
+        self.shared.cancel.store(true, Ordering::Relaxed);
+    }
+
+    /// `Exporting 48,000 of 1,204,118 · 120 k/s · 9 s left`
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let name = super::doc::file_name(&self.path);
+        match &self.ended {
+            Some(Ok(_)) if self.picture => format!("The picture is in {}", self.path.display()),
+            Some(Ok(rows)) => {
+                format!("{} written to {}", plural(*rows, "row"), self.path.display())
+            }
+            Some(Err(Refused::Cancelled)) => format!("{name} was not written: cancelled"),
+            Some(Err(Refused::Exists)) => format!("{name} is there already"),
+            Some(Err(Refused::Failed(why))) => format!("{name} was not written: {why}"),
+            None => {
+                let (done, of) = (
+                    self.shared.done.load(Ordering::Relaxed),
+                    self.shared.of.load(Ordering::Relaxed),
+                );
+                let mut text = format!("Writing {name}: {} of {}", thousands(done), thousands(of));
+                let seconds = self.begun.elapsed().as_secs_f64();
+                if seconds > 0.5 && done > 0 {
+                    let rate = done as f64 / seconds;
+                    let left = of.saturating_sub(done) as f64 / rate;
+                    let how = format!(" · {}/s · {left:.0} s left", short_count(rate as u64));
+                    text.push_str(&how);
+                }
+                text
+            }
+        }
+    }
+}
+
+impl Drop for Exporting {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

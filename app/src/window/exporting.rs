@@ -1,0 +1,166 @@
+//! The window's exports: one at a time, in a thread of its own, with its line
+//! above the panels.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::{ColorImage, Context, Rect};
+
+use super::app::App;
+use super::command::Export;
+use super::cx::Cx;
+use super::dialogs::{Dialog, ExportDialog};
+use super::export::{Exporting, Refused, Source, What, cropped};
+use super::panel::Panel;
+use super::panels::checkpoints::Checkpoints;
+
+/// Exports, and pictures that are awaited.
+#[derive(Default)]
+pub struct Exports {
+    pub at_hand: Option<(Export, Exporting)>,
+    /// A picture was asked for: of which panel, to where; and whether the
+    /// window's picture was asked of the platform already.
+    awaited: Option<(Export, PathBuf, bool, bool)>,
+    /// The window's picture, once the platform has taken it.
+    pub taken: Arc<Mutex<Option<Arc<ColorImage>>>>,
+    /// Where each panel stood in the last frame.
+    places: Vec<(Panel, Rect)>,
+}
+
+impl Exports {
+    pub fn note_place(&mut self, panel: Panel, rect: Rect) {
+        match self.places.iter_mut().find(|(p, _)| *p == panel) {
+            Some((_, place)) => *place = rect,
+            None => self.places.push((panel, rect)),
+        }
+    }
+
+    fn place(&self, panel: Panel) -> Option<Rect> {
+        self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
+    }
+
+    /// Whether something is being written.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.awaited.is_some() || self.at_hand.as_ref().is_some_and(|(_, e)| e.ended.is_none())
+    }
+}
+
+impl App {
+    /// Asks where to.
+    pub(super) fn export(&mut self, what: Export) {
+        let name = match (&self.doc.run, &self.doc.recording) {
+            (Some(run), _) => run.label.name.clone(),
+            (None, Some(r)) => r.name.clone(),
+            _ => return,
+        };
+        let home = directories::UserDirs::new();
+        let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
+        self.dialog = Some(Dialog::Export(ExportDialog::new(what, folder, &name)));
+    }
+
+    /// Begins to write.
+    pub(super) fn export_to(&mut self, what: Export, path: PathBuf, replace: bool) {
+        if self.exports.is_busy() {
+            self.fail("An export is in progress", "Cancel it, or wait until it has ended");
+            return;
+        }
+        match what {
+            Export::Picture(panel) => {
+                if self.exports.place(panel).is_none() {
+                    self.fail("The panel is not in sight", "Show it, then save its picture");
+                    return;
+                }
+                // The picture is taken once the dialog is gone.
+                self.exports.awaited = Some((what, path, replace, false));
+                self.ctx.request_repaint();
+            }
+            Export::Data(panel) => match self.data_of(panel) {
+                Some(rows) => self.begin_export(what, What::Rows(rows), &path, replace),
+                None => self.fail("Nothing to export", "The panel has no rows yet"),
+            },
+        }
+    }
+
+    /// The rows that a panel shows.
+    pub(super) fn data_of(&mut self, panel: Panel) -> Option<Source> {
+        let times = self.times();
+        let panels = std::mem::take(&mut self.panels);
+        let mut nobody = None;
+        let cx = Cx {
+            doc: &self.doc,
+            cursor: &self.cursor,
+            clock: &self.clock,
+            scale: self.scale,
+            view: self.view(),
+            selection: self.selection,
+            range: &self.range,
+            bookmarks: &self.bookmarks,
+            hover: None,
+            hovers: &mut nobody,
+            times: &times,
+            jobs: &self.jobs,
+            commands: &mut self.commands,
+            can_go_back: false,
+            can_go_forward: false,
+        };
+        let rows = match panel {
+            Panel::Records => panels.records.data(&cx),
+            Panel::Outputs => panels.outputs.data(&cx),
+            Panel::State => panels.state.data(&cx),
+            Panel::Checkpoints => Checkpoints::data(&cx),
+            _ => None,
+        };
+        self.panels = panels;
+        rows
+    }
+
+    fn begin_export(&mut self, what: Export, rows: What, path: &Path, replace: bool) {
+        match Exporting::begin(&self.ctx, rows, path, replace) {
+            Ok(exporting) => self.exports.at_hand = Some((what, exporting)),
+            Err(error) => self.fail("The export was not started", &error),
+        }
+    }
+
+    /// Takes in what is written, and the picture of the window.
+    pub(super) fn take_exports(&mut self, ctx: &Context) {
+        if let Some((_, _, _, asked)) = &mut self.exports.awaited
+            && !*asked
+            && self.dialog.is_none()
+        {
+            *asked = true;
+            let (inbox, repaint) = (Arc::clone(&self.exports.taken), ctx.clone());
+            ctx.request_screenshot(move |image| {
+                *inbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+                repaint.request_repaint();
+            });
+            ctx.request_repaint();
+        }
+        let taken = self.exports.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(window) = taken
+            && let Some((what, path, replace, _)) = self.exports.awaited.take()
+            && let Some(place) = self.exports.place(what.panel())
+        {
+            let shot = cropped(window, place, ctx.pixels_per_point());
+            self.begin_export(what, What::Picture(shot), &path, replace);
+        }
+        let Some((what, exporting)) = &mut self.exports.at_hand else { return };
+        let what = *what;
+        if exporting.ends_now() {
+            let path = exporting.path.clone();
+            match &exporting.ended {
+                Some(Err(Refused::Exists)) => {
+                    self.dialog = Some(Dialog::Replace(what, path));
+                    self.exports.at_hand = None;
+                }
+                Some(Err(Refused::Failed(_))) => {
+                    let said = exporting.sentence();
+                    self.errors.add("Exporting", said);
+                }
+                _ => {}
+            }
+        } else if exporting.ended.is_none() {
+            ctx.request_repaint_after(std::time::Duration::from_millis(100));
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The lines that a table shows where no index leads to them: filtered and
+//! sorted by a job whose results come in parts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use joinscope_core::run::SortColumn;
+
+use super::jobs::{Jobs, Slot};
+
+/// Bytes of texts that are sorted at once; above it the user is asked to filter.
+const TEXTS: usize = 256 << 20;
+
+/// Lines found so far, and how far the job is.
+#[derive(Debug, Default)]
+struct Progress {
+    lines: Arc<Vec<u32>>,
+    /// In their natural order: a line is found in them by halving.
+    ascending: bool,
+    looked_at: u64,
+    of: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancel: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The job's end of a listing.
+pub struct Report(Arc<Shared>);
+
+impl Report {
+    /// Set once nobody waits any more.
+    #[must_use]
+    pub fn cancel(&self) -> &AtomicBool {
+        &self.0.cancel
+    }
+
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancel.load(Ordering::Acquire)
+    }
+
+    /// More lines, after those before.
+    pub fn add(&self, lines: impl IntoIterator<Item = u32>, looked_at: u64, of: u64) {
+        let mut p = self.0.progress();
+        p.ascending = true;
+        Arc::make_mut(&mut p.lines).extend(lines);
+        (p.looked_at, p.of) = (looked_at, of);
+    }
+
+    /// These lines in place of those before.
+    pub fn replace(&self, lines: Vec<u32>, ascending: bool, looked_at: u64, of: u64) {
+        *self.0.progress() = Progress { lines: Arc::new(lines), ascending, looked_at, of };
+    }
+
+    /// How far it is, the lines as before.
+    pub fn progress(&self, looked_at: u64, of: u64) {
+        let mut p = self.0.progress();
+        (p.looked_at, p.of) = (looked_at, of);
+    }
+}
+
+/// A table's listing of one source; a newer source ends the job of the last.
+pub struct Listing<S> {
+    source: Option<S>,
+    slot: Slot<u64, ()>,
+    number: u64,
+    shared: Arc<Shared>,
+    /// The line that was asked for last: it is asked for in every frame.
+    looked_for: Option<(u32, usize, Option<u64>)>,
+}
+
+impl<S> Default for Listing<S> {
+    fn default() -> Self {
+        Self {
+            source: None,
+            slot: Slot::default(),
+            number: 0,
+            shared: Arc::default(),
+            looked_for: None,
+        }
+    }
+}
+
+impl<S: Clone + PartialEq> Listing<S> {
+    /// Begins the job of `source`, unless it is the one at hand.
+    pub fn ask(
+        &mut self,
+        jobs: &Jobs,
+        source: &S,
+        work: impl FnOnce(&Report) -> Result<(), String> + Send + 'static,
+    ) {
+        if self.source.as_ref() == Some(source) {
+            return;
+        }
+        self.stop();
+        self.source = Some(source.clone());
+        self.shared = Arc::default();
+        self.looked_for = None;
+        self.number += 1;
+        let report = Report(Arc::clone(&self.shared));
+        self.slot.ask(jobs, self.number, move |_| match work(&report) {
+            Err(_) if report.is_cancelled() => Ok(()),
+            done => done,
+        });
+    }
+
+    /// No listing is needed.
+    pub fn clear(&mut self) {
+        if self.source.take().is_some() {
+            self.stop();
+            self.shared = Arc::default();
+            self.looked_for = None;
+        }
+    }
+
+    /// The same source is asked again (it failed, or was stopped).
+    pub fn again(&mut self) {
+        self.source = None;
+    }
+}
+
+impl<S> Listing<S> {
+    /// Ends the job; what was found stays.
+    pub fn stop(&self) {
+        self.shared.cancel.store(true, Ordering::Release);
+    }
+
+    /// Whether the job was stopped before it was done.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let p = self.shared.progress();
+        self.shared.cancel.load(Ordering::Acquire) && p.looked_at < p.of
+    }
+
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.shared.progress().lines.len() as u64
+    }
+
+    /// All lines found so far.
+    #[must_use]
+    pub fn all(&self) -> Arc<Vec<u32>> {
+        Arc::clone(&self.shared.progress().lines)
+    }
+
+    /// Lines at these places of the table.
+    #[must_use]
+    pub fn lines(&self, first: u64, count: usize) -> Vec<u64> {
+        let p = self.shared.progress();
+        p.lines.iter().skip(first as usize).take(count).map(|l| u64::from(*l)).collect()
+    }
+
+    /// The place of a line in the table.
+    #[must_use]
+    pub fn place(&mut self, line: u64) -> Option<u64> {
+        let line = u32::try_from(line).ok()?;
+        let p = self.shared.progress();
+        if let Some((last, len, place)) = self.looked_for
+            && (last, len) == (line, p.lines.len())
+        {
+            return place;
+        }
+        let place = if p.ascending {
+            p.lines.binary_search(&line).ok()
+        } else {
+            p.lines.iter().position(|l| *l == line)
+        };
+        let place = place.map(|n| n as u64);
+        let len = p.lines.len();
+        drop(p);
+        self.looked_for = Some((line, len, place));
+        place
+    }
+
+    /// Percent looked at, while the job is running.
+    #[must_use]
+    pub fn percent(&mut self) -> Option<u64> {
+        // Taking the answer in is what ends it.
+        let _ = self.slot.answer();
+        if self.source.is_none() || !self.slot.is_open() {
+            return None;
+        }
+        let p = self.shared.progress();
+        Some((p.looked_at * 100).checked_div(p.of).unwrap_or(0))
+    }
+
+    /// Why it stopped, where it failed.
+    #[must_use]
+    pub fn error(&mut self) -> Option<String> {
+        self.source.as_ref()?;
+        let answer = self.slot.answer()?;
+        if answer.question != self.number {
+            return None;
+        }
+        answer.result.as_ref().err().cloned()
+    }
+}
+
+impl<S> Drop for Listing<S> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Lines with the values that they are sorted by, collected in parts.
+pub struct Sorter {
+    descending: bool,
+    numbers: Vec<(i64, u32)>,
+    texts: Texts,
+    lines: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Texts {
+    ends: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl Texts {
+    fn get(&self, i: u32) -> &[u8] {
+        let i = i as usize;
+        let from = i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[from as usize..self.ends[i] as usize]
+    }
+}
+
+impl Sorter {
+    #[must_use]
+    pub fn new(descending: bool) -> Self {
+        Self { descending, numbers: Vec::new(), texts: Texts::default(), lines: Vec::new() }
+    }
+
+    /// More lines with their values.
+    ///
+    /// # Errors
+    /// Their texts are more than are sorted at once.
+    pub fn add(&mut self, lines: &[u32], column: SortColumn) -> Result<(), String> {
+        match column {
+            SortColumn::Numbers(values) => {
+                let none = if self.descending { i64::MIN } else { i64::MAX };
+                let numbers = values.into_iter().zip(lines);
+                self.numbers
+                    .extend(numbers.map(|(v, line)| (if v == i64::MIN { none } else { v }, *line)));
+            }
+            SortColumn::Bytes { ends, bytes } => {
+                let before = self.texts.bytes.len() as u64;
+                if self.texts.bytes.len() + bytes.len() > TEXTS {
+                    return Err(format!(
+                        "more than {} of texts are not sorted at once: filter the table first",
+                        super::text::bytes(TEXTS as u64)
+                    ));
+                }
+                self.texts.ends.extend(ends.into_iter().map(|end| before + end));
+                self.texts.bytes.extend_from_slice(&bytes);
+                self.lines.extend_from_slice(lines);
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines in order; equal ones in their natural order, those without a
+    /// value last.
+    #[must_use]
+    pub fn sorted(&mut self) -> Vec<u32> {
+        if self.texts.ends.is_empty() {
+            if self.descending {
+                self.numbers.sort_unstable_by_key(|(v, line)| (std::cmp::Reverse(*v), *line));
+            } else {
+                self.numbers.sort_unstable();
+            }
+            return self.numbers.iter().map(|(_, line)| *line).collect();
+        }
+        let mut places: Vec<u32> = (0..self.lines.len() as u32).collect();
+        let texts = &self.texts;
+        places.sort_unstable_by(|a, b| {
+            let (x, y) = (texts.get(*a), texts.get(*b));
+            let by_value = if self.descending { y.cmp(x) } else { x.cmp(y) };
+            x.is_empty().cmp(&y.is_empty()).then(by_value).then(a.cmp(b))
+        });
+        places.into_iter().map(|place| self.lines[place as usize]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(all: &[&str]) -> SortColumn {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for text in all {
+            bytes.extend_from_slice(text.as_bytes());
+            ends.push(bytes.len() as u64);
+        }
+        SortColumn::Bytes { ends, bytes }
+    }
+
+    #[test]
+    fn numbers_are_sorted_with_none_last_both_ways() {
+        let values = vec![5, i64::MIN, -1, 5];
+        for (descending, want) in [(false, [12, 10, 13, 11]), (true, [10, 13, 12, 11])] {
+            let mut s = Sorter::new(descending);
+            s.add(&[10, 11], SortColumn::Numbers(values[..2].to_vec())).unwrap();
+            let _ = s.sorted();
+            s.add(&[12, 13], SortColumn::Numbers(values[2..].to_vec())).unwrap();
+            assert_eq!(s.sorted(), want, "descending {descending}");
+        }
+    }
+
+    #[test]
+    fn texts_are_sorted_with_none_last_both_ways() {
+        for (descending, want) in [(false, [3, 1, 0, 4, 2]), (true, [4, 0, 1, 3, 2])] {
+            let mut s = Sorter::new(descending);
+            s.add(&[0, 1, 2], texts(&["b", "ab", ""])).unwrap();
+            s.add(&[3, 4], texts(&["a", "c"])).unwrap();
+            assert_eq!(s.sorted(), want, "descending {descending}");
+        }
+    }
+
+    #[test]
+    fn a_newer_source_ends_the_job_of_the_last() {
+        let jobs = Jobs::new(&egui::Context::default(), 2);
+        let mut listing: Listing<u32> = Listing::default();
+        listing.ask(&jobs, &1, |report| {
+            while !report.is_cancelled() {
+                std::thread::yield_now();
+            }
+            report.add([7], 1, 2);
+            Err("cancelled".to_owned())
+        });
+        assert_eq!(listing.percent(), Some(0));
+        listing.ask(&jobs, &2, |report| {
+            report.replace(vec![9, 3, 4], false, 10, 10);
+            Ok(())
+        });
+        while jobs.open() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!((listing.percent(), listing.error()), (None, None));
+        assert_eq!(listing.lines(0, 10), [9, 3, 4]);
+        assert_eq!((listing.place(4), listing.place(7)), (Some(2), None));
+    }
+
+    #[test]
+    fn a_failed_job_is_asked_again() {
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let mut listing: Listing<u32> = Listing::default();
+        let wait = || {
+            while jobs.open() > 0 {
+                std::thread::yield_now();
+            }
+        };
+        listing.ask(&jobs, &1, |_| Err("disk gone".to_owned()));
+        wait();
+        assert_eq!(listing.error().as_deref(), Some("disk gone"));
+        listing.again();
+        listing.ask(&jobs, &1, |report| {
+            report.add([1, 2], 2, 2);
+            Ok(())
+        });
+        wait();
+        assert_eq!((listing.error(), listing.len()), (None, 2));
+    }
+}

@@ -1,0 +1,219 @@
+//! How the checkpoints panel draws.
+
+use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use joinscope_core::engine::step::CheckpointEntry;
+
+use super::Checkpoints;
+use super::ask::About;
+use crate::window::command::Command;
+use crate::window::cx::Cx;
+use crate::window::jobs::DIM_AFTER;
+use crate::window::panels::failed;
+use crate::window::panels::watermarks::say::lane_name;
+use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::text::{bytes, elide_apart, plural, thousands};
+use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::widgets::text;
+
+const fn column(title: &'static str, width: f32, align: Align) -> Column {
+    Column { title, width, align }
+}
+
+const COLUMNS: [Column; 9] = [
+    column("Epoch", 56.0, Align::Max),
+    column("At arrival", 80.0, Align::Max),
+    column("Arrived", 100.0, Align::Min),
+    column("Rows in state", 88.0, Align::Max),
+    column("State", 64.0, Align::Max),
+    column("Written", 64.0, Align::Max),
+    column("Delta · snapshot · sync, ms", 0.0, Align::Min),
+    column("Took", 60.0, Align::Max),
+    column("Kept", 48.0, Align::Min),
+];
+
+const OFFSETS: [Column; 2] =
+    [column("Partition", 0.0, Align::Min), column("Next offset", 96.0, Align::Max)];
+
+/// Room for a date before the time.
+const DATE: f32 = 80.0;
+/// Width of the offsets beside the table, points.
+const SIDE: f32 = 270.0;
+
+/// Milliseconds of all phases.
+fn took(c: &CheckpointEntry) -> u64 {
+    c.delta_ms + c.snapshot_ms + c.sync_ms
+}
+
+fn entries<'a>(cx: &'a Cx<'_>) -> &'a [CheckpointEntry] {
+    cx.doc.run.as_ref().map(|r| r.manifest.checkpoints.as_slice()).unwrap_or_default()
+}
+
+/// How many there are, how long they took, what they wrote.
+pub fn sentence(cx: &Cx<'_>) -> String {
+    let all = entries(cx);
+    let Some(longest) = all.iter().max_by_key(|c| took(c)) else { return "none".to_owned() };
+    let mut times: Vec<u64> = all.iter().map(took).collect();
+    times.sort_unstable();
+    let middle = times[times.len() / 2];
+    let written: u64 = all.iter().map(|c| c.written_bytes).sum();
+    format!(
+        "{}, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
+        thousands(all.len() as u64),
+        took(longest),
+        longest.epoch,
+        bytes(written)
+    )
+}
+
+/// The table with the offsets of the chosen one beside it, or what stands in
+/// their place.
+pub fn body(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>) {
+    if entries(cx).is_empty() {
+        let (what, next) = if cx.doc.in_progress {
+            ("No checkpoint yet", "They appear as they are taken")
+        } else {
+            ("No checkpoint", "The run ended before delivery.checkpoint_interval had passed once")
+        };
+        empty(ui, what, next);
+        return;
+    }
+    let answer = this.ask(cx);
+    let about = match answer.as_ref().map(|a| &a.result) {
+        None => None,
+        Some(Ok(about)) => Some(about),
+        Some(Err(error)) => {
+            if failed(ui, error) {
+                this.about.again();
+            }
+            return;
+        }
+    };
+    if this.about.is_open() {
+        ui.ctx().request_repaint_after(DIM_AFTER);
+    }
+    let all = ui.available_rect_before_wrap();
+    let side = if this.chosen.is_some() && all.width() > 2.0 * SIDE { SIDE } else { 0.0 };
+    let left = Rect::from_min_max(all.min, pos2(all.right() - side, all.bottom()));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(left).id_salt("checkpoints"));
+    table(this, &mut child, cx, about);
+    if side > 0.0 {
+        let right = Rect::from_min_max(pos2(left.right(), all.top()), all.max);
+        let line = egui::Stroke::new(1.0, Tokens::of(ui.ctx()).line);
+        ui.painter().vline(right.left() + 0.5, right.y_range(), line);
+        let stale = this.about.is_stale();
+        let mut child = ui.new_child(UiBuilder::new().max_rect(right).id_salt("offsets"));
+        if stale {
+            child.multiply_opacity(0.6);
+        }
+        offsets(this, &mut child, cx, about);
+    }
+}
+
+fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&About>) {
+    let all = entries(cx);
+    let mut columns = COLUMNS;
+    let times = all.first().zip(all.last());
+    let dated = |c: &CheckpointEntry| cx.times.exact(c.arrival_ms).len() > 12;
+    if times.is_some_and(|(a, b)| dated(a) || dated(b)) {
+        columns[2].width += DATE;
+    }
+    let longest = all.iter().map(took).max().unwrap_or(0).max(1) as f32;
+    let laid = this.table.lay_out(ui, "Checkpoints", &columns, all.len() as u64);
+    let chosen = this.chosen;
+    let events = this.table.paint(ui, &laid, |n| {
+        let c = all.get(n as usize)?;
+        let kept = about.and_then(|a| a.on_disk.get(n as usize)).copied();
+        Some(cells(c, chosen == Some(c.arrival), kept, longest, cx))
+    });
+    if let Some(c) = events.clicked.and_then(|n| all.get(n as usize)) {
+        this.chosen = Some(c.arrival);
+        this.offsets.top();
+        // The last record that is in it.
+        let at = c.arrival.saturating_sub(1);
+        cx.commands.push(Command::GoTo(at));
+    }
+    if let Some(c) = events.copied.and_then(|n| entries(cx).get(n as usize)) {
+        let json = serde_json::to_string_pretty(c).unwrap_or_default();
+        cx.commands.push(Command::Copy(json));
+    }
+}
+
+fn cells(
+    c: &CheckpointEntry,
+    selected: bool,
+    kept: Option<bool>,
+    longest: f32,
+    cx: &Cx<'_>,
+) -> RowCells {
+    let phases = [c.delta_ms, c.snapshot_ms, c.sync_ms];
+    let kept_word = match kept {
+        None => "",
+        Some(true) => "yes",
+        Some(false) => "no",
+    };
+    RowCells {
+        name: format!(
+            "checkpoint of epoch {}, at arrival {}, {} in {} ms: delta {} ms, snapshot {} ms, \
+             sync {} ms; {} written{}",
+            c.epoch,
+            c.arrival,
+            plural(c.state_rows, "row"),
+            took(c),
+            c.delta_ms,
+            c.snapshot_ms,
+            c.sync_ms,
+            bytes(c.written_bytes),
+            if kept == Some(false) { ", no longer on disk" } else { "" },
+        ),
+        cells: vec![
+            Cell::Mono(thousands(c.epoch)),
+            Cell::Mono(thousands(c.arrival)),
+            Cell::Mono(cx.times.exact(c.arrival_ms)),
+            Cell::Mono(thousands(c.state_rows)),
+            Cell::Mono(bytes(c.state_bytes)),
+            Cell::Mono(bytes(c.written_bytes)),
+            Cell::Parts {
+                parts: phases.map(|ms| ms as f32 / longest),
+                text: format!("{} · {} · {}", phases[0], phases[1], phases[2]),
+            },
+            Cell::Mono(format!("{} ms", took(c))),
+            Cell::Words(kept_word.to_owned()),
+        ],
+        selected,
+        hovered: false,
+        dimmed: c.arrival > cx.cursor.at().saturating_add(1),
+    }
+}
+
+fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&About>) {
+    let t = Tokens::of(ui.ctx());
+    let (Some(about), Some(doc)) = (about, cx.doc.run.as_ref()) else { return };
+    let lanes = &doc.manifest.start.lanes;
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.horizontal(|ui| {
+        ui.set_min_height(26.0);
+        ui.add_space(INSET);
+        let of = this.chosen.map(thousands).unwrap_or_default();
+        let said = format!("Where reading goes on from arrival {of}");
+        text(ui, &said, fonts::regular(SMALL), t.second).on_hover_text(&said);
+    });
+    let laid = this.offsets.lay_out(ui, "Offsets", &OFFSETS, lanes.len() as u64);
+    let from = laid.rows.start as usize;
+    let names: Vec<String> = laid.rows.clone().map(|lane| lane_name(lanes, lane as u32)).collect();
+    let shown = elide_apart(&names, laid.chars(ui, 0));
+    this.offsets.paint(ui, &laid, |n| {
+        let whole = names.get(n as usize - from)?.clone();
+        let next = about.offsets.get(n as usize).copied().flatten();
+        let next = next.map_or_else(|| "none read".to_owned(), |o| thousands(o.max(0) as u64));
+        Some(RowCells {
+            name: format!("{whole}: {next}"),
+            cells: vec![
+                Cell::Elided { shown: shown.get(n as usize - from)?.clone(), whole },
+                Cell::Mono(next),
+            ],
+            selected: false,
+            hovered: false,
+            dimmed: false,
+        })
+    });
+}

@@ -1,0 +1,58 @@
+//! The checkpoints panel through its accessibility tree.
+
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use crate::window::command::Command;
+use crate::window::panel::Panel;
+use crate::window::testing::{ask, feed, heading, opened, press, rows, sample_run};
+
+#[test]
+fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::Checkpoints));
+    let entries = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.clone();
+    assert!(!entries.is_empty());
+    let sentence = heading(&h, Panel::Checkpoints).value().unwrap();
+    assert!(sentence.starts_with(&entries.len().to_string()), "{sentence}");
+    let row = rows(&h).into_iter().find(|r| r.starts_with("checkpoint of epoch")).unwrap();
+    let first = &entries[0];
+    assert!(row.contains(&format!("at arrival {},", first.arrival)), "{row}");
+    assert!(row.contains(&format!("sync {} ms", first.sync_ms)), "{row}");
+    press(&mut h, &row);
+    assert_eq!(h.state().cursor().at(), first.arrival - 1);
+    // Its offsets are those that the run store names.
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let next = run.next_offsets(first.arrival).unwrap()[0].unwrap();
+    let said = format!("views[0]: {}", crate::window::text::thousands(next as u64));
+    assert!(h.query_by_label(&said).is_some(), "{:?}", rows(&h));
+}
+
+#[test]
+fn checkpoints_are_reached_by_keyboard() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::Checkpoints));
+    let entries = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.clone();
+    let table = h
+        .get_all_by_role(Role::Table)
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Checkpoints, ")));
+    table.unwrap().focus();
+    h.step();
+    for key in [egui::Key::End, egui::Key::Enter] {
+        h.key_press(key);
+        h.step();
+        h.step();
+    }
+    let last = entries.last().unwrap();
+    let at = last.arrival - 1;
+    assert_eq!(h.state().cursor().at(), at);
+}
+
+#[test]
+fn a_run_without_checkpoints_says_why() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Checkpoints));
+    let none = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.is_empty();
+    let said = h.query_all_by_label_contains("No checkpoint").next().is_some();
+    assert_eq!(none, said);
+}

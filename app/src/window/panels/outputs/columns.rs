@@ -1,0 +1,121 @@
+//! The columns of the outputs table.
+
+use egui::Align;
+
+use super::ask::{By, Line, Sorted, cell_text};
+use super::{kind_name, labels};
+use crate::window::cx::Cx;
+use crate::window::table::{Cell, Column, Head, Sort};
+use crate::window::text::{line, thousands};
+
+/// A column that can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Col {
+    Number,
+    Arrival,
+    Time,
+    Kind,
+    Key,
+    Records,
+    Epoch,
+    Labels,
+    /// A field of the output as `outputs --json` writes it.
+    Field(String),
+}
+
+impl Col {
+    /// All but fields, in the order of the menu.
+    pub const ALL: [Self; 8] = [
+        Self::Number,
+        Self::Arrival,
+        Self::Time,
+        Self::Kind,
+        Self::Key,
+        Self::Records,
+        Self::Epoch,
+        Self::Labels,
+    ];
+
+    /// What is shown until the user chooses.
+    pub const FIRST: [Self; 7] = [
+        Self::Number,
+        Self::Arrival,
+        Self::Time,
+        Self::Kind,
+        Self::Key,
+        Self::Records,
+        Self::Labels,
+    ];
+
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Number => "Output",
+            Self::Arrival => "Arrival",
+            Self::Time => "Time",
+            Self::Kind => "Kind",
+            Self::Key => "Key",
+            Self::Records => "Records",
+            Self::Epoch => "Epoch",
+            Self::Labels => "Labels",
+            Self::Field(path) => path.strip_prefix("value.").unwrap_or(path),
+        }
+    }
+
+    /// `labels`: what the column of labels holds, for its width; `date`: room
+    /// for a date before a time, points.
+    pub fn column(&self, labels: &str, date: f32) -> Column {
+        let (width, align) = match self {
+            Self::Number | Self::Arrival => (76.0, Align::Max),
+            Self::Epoch => (56.0, Align::Max),
+            Self::Time => (100.0 + date, Align::Min),
+            Self::Kind => (80.0, Align::Min),
+            Self::Key | Self::Field(_) => (110.0, Align::Min),
+            Self::Records => (0.0, Align::Min),
+            // As wide as what stands in it, within reason.
+            Self::Labels => ((labels.chars().count() as f32 * 7.4).clamp(60.0, 320.0), Align::Min),
+        };
+        Column { title: "", width, align }
+    }
+
+    pub fn sorts_by(&self) -> Option<By> {
+        Some(match self {
+            // They stand in this order already.
+            Self::Number | Self::Arrival | Self::Epoch => By::Number,
+            Self::Time => By::Time,
+            Self::Kind => By::Kind,
+            Self::Key => By::Field("key".to_owned()),
+            Self::Field(path) => By::Field(path.clone()),
+            Self::Records | Self::Labels => return None,
+        })
+    }
+
+    pub fn head(&self, sorted: Option<&Sorted>) -> Head {
+        let by = self.sorts_by();
+        let sort = match (&by, sorted) {
+            (None, _) => Sort::Never,
+            (Some(By::Number), None) if *self == Self::Number => Sort::Ascending,
+            (Some(by), Some(s)) if *by == s.by && s.descending => Sort::Descending,
+            (Some(by), Some(s)) if *by == s.by => Sort::Ascending,
+            _ => Sort::No,
+        };
+        Head { title: Some(self.title().to_owned()), sort }
+    }
+
+    pub fn cell(&self, l: &Line, key: &str, cx: &Cx<'_>) -> Cell {
+        let o = &l.output;
+        match self {
+            Self::Number => Cell::Mono(thousands(o.n)),
+            Self::Arrival => Cell::Mono(thousands(o.at)),
+            Self::Time => Cell::Mono(cx.times.exact(o.time)),
+            Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
+            Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
+            Self::Records => Cell::Mono(l.records.join(" + ")),
+            Self::Epoch => Cell::Mono(thousands(o.epoch)),
+            Self::Labels => Cell::Mono(labels(o.labels, cx)),
+            Self::Field(path) => match l.json.as_ref().and_then(|json| cell_text(json, path)) {
+                None => Cell::Empty,
+                Some(text) => Cell::Mono(line(&text).into_owned()),
+            },
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the outputs table gives to a file: the outputs that it shows, in their
+//! order, with its columns.
+
+use std::sync::Arc;
+
+use super::Outputs;
+use super::ask::{Question, Source, page};
+use super::columns::Col;
+use crate::cli::filter::field_at;
+use crate::window::cx::Cx;
+use crate::window::export::{Data, Row, Source as Rows};
+use crate::window::store::Run;
+
+struct Lines {
+    run: Run,
+    listed: Option<Arc<Vec<u32>>>,
+    columns: Vec<Col>,
+}
+
+impl Outputs {
+    /// What an export writes.
+    #[must_use]
+    pub fn data(&self, cx: &Cx<'_>) -> Option<Rows> {
+        let run = cx.doc.run.as_ref()?.run.clone();
+        let listed = self.source(cx).is_listed().then(|| self.listing.all());
+        let columns = self.columns.clone();
+        Some(Box::new(move || Ok(Box::new(Lines { run, listed, columns }) as Box<dyn Data>)))
+    }
+}
+
+impl Data for Lines {
+    fn len(&self) -> u64 {
+        self.listed.as_ref().map_or_else(|| self.run.outputs(), |l| l.len() as u64)
+    }
+
+    fn columns(&self) -> Vec<String> {
+        self.columns.iter().map(name).collect()
+    }
+
+    fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
+        let listed = self
+            .listed
+            .as_ref()
+            .map(|all| all.iter().skip(first as usize).take(n).map(|n| u64::from(*n)).collect());
+        let source = Source::default();
+        let q = Question { source, first, count: n, listed, values: true };
+        let lines = page(&self.run, &q)?.lines;
+        let rows = lines.into_iter().map(|line| {
+            let json = line.json.unwrap_or_default();
+            let cells = self.columns.iter().map(|col| match col {
+                Col::Arrival => line.output.at.into(),
+                Col::Kind => super::kind_name(line.output.kind, line.output.correction).into(),
+                Col::Records => line.records.join(" + ").into(),
+                Col::Labels | Col::Field(_) => {
+                    field_at(&json, &name(col)).cloned().unwrap_or_default()
+                }
+                _ => json.get(name(col)).cloned().unwrap_or_default(),
+            });
+            Row { cells: cells.collect(), json }
+        });
+        Ok(rows.collect())
+    }
+}
+
+/// A column's name in files: that of `outputs --json` where there is one.
+fn name(col: &Col) -> String {
+    match col {
+        Col::Number => "n".to_owned(),
+        Col::Arrival => "arrival".to_owned(),
+        Col::Time => "time".to_owned(),
+        Col::Kind => "kind".to_owned(),
+        Col::Key => "key".to_owned(),
+        Col::Records => "records".to_owned(),
+        Col::Epoch => "epoch".to_owned(),
+        Col::Labels => "labels".to_owned(),
+        Col::Field(path) => path.clone(),
+    }
+}

@@ -1,0 +1,182 @@
+//! State: rows and bytes over time, and what rests in the state at the cursor,
+//! by key and by what leaves next.
+
+mod ask;
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::Ui;
+use joinscope_core::run::{Books, StateLines, StateNow};
+
+use self::ask::{Content, LinesQuestion, Page, PageQuestion};
+use crate::window::chrome::{Title, panel};
+use crate::window::command::{Command, Export};
+use crate::window::cursor::State as CursorState;
+use crate::window::cx::Cx;
+use crate::window::export::Source;
+use crate::window::jobs::Slot;
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
+use crate::window::table::Table;
+use crate::window::theme::fonts::icon;
+use crate::window::widgets::{button, icon_button};
+
+/// What the table lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Keys, those with the most rows first.
+    #[default]
+    Keys,
+    /// Rows, those that leave first.
+    Leaving,
+}
+
+/// The panel's state.
+#[derive(Default)]
+pub struct State {
+    order: Order,
+    lines: Slot<LinesQuestion, StateLines>,
+    books: Slot<(u64, u64), Books>,
+    looking: Looking,
+    page: Slot<PageQuestion, Page>,
+    table: Table,
+}
+
+/// The look through the state at the cursor; a newer one ends it.
+#[derive(Default)]
+struct Looking {
+    /// Revision and cursor.
+    asked: Option<(u64, u64)>,
+    slot: Slot<(u64, u64), ()>,
+    found: Arc<Mutex<StateNow>>,
+    cancel: Arc<AtomicBool>,
+    /// What the last whole look found, until the next is.
+    whole: Option<StateNow>,
+}
+
+impl Looking {
+    fn ask(&mut self, cx: &Cx<'_>) {
+        let Some(doc) = &cx.doc.run else { return };
+        let question = (cx.doc.revision, cx.cursor.at());
+        // While playing only what a look is done with is looked at anew.
+        let busy = self.slot.is_open() && self.slot.answer().is_none();
+        if self.asked == Some(question) || cx.cursor.state() == CursorState::Playing && busy {
+            return;
+        }
+        self.asked = Some(question);
+        self.cancel.store(true, Ordering::Release);
+        (self.cancel, self.found) = (Arc::default(), Arc::default());
+        let (run, cancel, found) = (doc.run.clone(), self.cancel.clone(), self.found.clone());
+        self.slot.ask(cx.jobs, question, move |(_, at)| {
+            let inputs = run.pipeline().inputs.len();
+            let shifts = run.pipeline().join.shifts(inputs);
+            let told = |now| {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                true
+            };
+            match run.state_now(*at, &shifts, &cancel, told) {
+                Err(joinscope_core::run::RunError::Cancelled) => Ok(()),
+                done => done.map_err(|e| e.to_string()),
+            }
+        });
+    }
+
+    /// What is known: the whole of the newest look, else of the one before it
+    /// while that is not long ago, else what is found so far.
+    fn shown(&mut self) -> Option<StateNow> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if found.whole {
+            self.whole = Some(found);
+        } else if self.slot.is_stale() && found.rows > 0 {
+            return Some(found);
+        }
+        self.whole.clone()
+    }
+
+    fn error(&mut self) -> Option<String> {
+        self.slot.answer()?.result.as_ref().err().cloned()
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Release);
+    }
+}
+
+impl State {
+    /// Shows the panel.
+    pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        self.ask_books(cx);
+        self.looking.ask(cx);
+        let now = self.looking.shown();
+        let sentence = draw::sentence(self, cx, now.as_ref());
+        let title = Title {
+            panel: Panel::State,
+            text: Panel::State.title(),
+            mono: false,
+            sentence: &sentence,
+            tabs,
+        };
+        let order = self.order;
+        let mut chosen = order;
+        let mut commands = Vec::new();
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, commands| {
+                if icon_button(icon::EXPORT, "Export what is listed").plain().show(ui).clicked() {
+                    commands.push(Command::Export(Export::Data(Panel::State)));
+                }
+                for (o, name) in [(Order::Leaving, "Leave next"), (Order::Keys, "Largest keys")] {
+                    if button(name).plain().selected(order == o).show(ui).clicked() {
+                        chosen = o;
+                    }
+                }
+            },
+            |ui, _| draw::body(self, ui, cx, now.as_ref()),
+        );
+        if chosen != order {
+            self.order = chosen;
+            self.table.top();
+        }
+        cx.commands.append(&mut commands);
+        dragged
+    }
+
+    fn ask_books(&mut self, cx: &Cx<'_>) {
+        let Some(doc) = &cx.doc.run else { return };
+        let run = doc.run.clone();
+        self.books.ask(cx.jobs, (cx.doc.revision, cx.cursor.at()), move |(_, at)| {
+            run.books(Some(*at)).map_err(|e| e.to_string())
+        });
+    }
+
+    /// The page question for these places of the table.
+    fn ask_page(
+        &mut self,
+        cx: &Cx<'_>,
+        now: &StateNow,
+        seen: &std::ops::Range<u64>,
+    ) -> Option<Arc<crate::window::jobs::Answer<PageQuestion, Page>>> {
+        let run = cx.doc.run.as_ref()?.run.clone();
+        let content = Content::of(now, self.order, seen);
+        let question = PageQuestion { revision: cx.doc.revision, at: now.arrival, content };
+        self.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
+        self.page.answer()
+    }
+
+    /// What an export writes: what is listed at the cursor.
+    #[must_use]
+    pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
+        let now = self.looking.whole.clone()?;
+        let run = cx.doc.run.as_ref()?.run.clone();
+        let order = self.order;
+        Some(Box::new(move || Ok(Box::new(ask::Listed::new(run, now, order)) as Box<_>)))
+    }
+}

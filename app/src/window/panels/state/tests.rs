@@ -1,0 +1,68 @@
+//! The state panel through its accessibility tree.
+
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use crate::window::command::Command;
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::testing::{ask, heading, opened, press, rows, sample_run};
+
+#[test]
+fn the_state_at_the_cursor_is_counted_by_key() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let books = run.books(Some(at)).unwrap();
+    assert!(books.state_rows > 100);
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    let rows_said = crate::window::text::thousands(books.state_rows);
+    assert!(sentence.starts_with(&format!("{rows_said} rows at the cursor of ")), "{sentence}");
+    assert!(sentence.contains("in memory"), "{sentence}");
+    let first = rows(&h).into_iter().find(|r| r.starts_with("key ")).unwrap();
+    // The hot key of the sample's incident holds more than one row.
+    assert!(!first.contains(", 1 row,"), "{first}");
+    let key = first["key ".len()..].split(',').next().unwrap().to_owned();
+    press(&mut h, &first);
+    let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
+    let view = run.row(row).unwrap();
+    assert_eq!(view.key.as_ref().unwrap().to_string(), key);
+    assert!(view.in_state_at(at));
+    assert_eq!(h.state().cursor().at(), at, "the cursor stays where the state is looked at");
+}
+
+#[test]
+fn what_leaves_next_comes_in_its_order() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 3;
+    ask(&mut h, Command::GoTo(at));
+    press(&mut h, "Leave next");
+    let listed: Vec<String> = rows(&h).into_iter().filter(|r| r.contains("leaves after")).collect();
+    assert!(listed.len() > 3, "{listed:?}");
+    let times: Vec<&str> = listed.iter().map(|r| r.rsplit(' ').next().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    // The first leaves the state before the last does.
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let removed = |line: &String| {
+        let name = line.split(',').next().unwrap().parse().unwrap();
+        run.find(&name).unwrap()[0].removed.unwrap_or(u64::MAX)
+    };
+    assert!(removed(&listed[0]) <= removed(listed.last().unwrap()));
+}
+
+#[test]
+fn an_empty_state_says_so() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    ask(&mut h, Command::GoTo(0));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let of = run.books(Some(0)).unwrap().state_rows;
+    let canvas = h.get_all_by_role(Role::Canvas);
+    let said: Vec<String> = canvas.filter_map(|n| n.accesskit_node().value()).collect();
+    assert!(said.iter().any(|s| s.contains("cursor at arrival 0")), "{said:?}");
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    assert!(sentence.starts_with(if of == 0 { "empty" } else { "1 row" }), "{sentence}");
+}

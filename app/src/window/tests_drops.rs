@@ -1,0 +1,101 @@
+//! Files dropped on the window, by the events that a platform sends.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::app::App;
+use super::headless::{harness, settle};
+use super::testing::{Feed, feed, rows};
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|e| e.to_string())
+    }
+}
+
+/// Files are held over the window, then dropped.
+fn drop_on(h: &mut Harness<'_, App>, paths: &[PathBuf]) {
+    let held = |p: &PathBuf| egui::HoveredFile { path: Some(p.clone()), ..Default::default() };
+    h.input_mut().hovered_files = paths.iter().map(held).collect();
+    h.step();
+    h.input_mut().hovered_files.clear();
+    let file = |p: &PathBuf| -> egui::DroppedFileHandle { Arc::new(Dropped(p.clone())) };
+    h.input_mut().dropped_files = paths.iter().map(file).collect();
+    h.step();
+    h.input_mut().dropped_files.clear();
+}
+
+fn window() -> Harness<'static, App> {
+    harness((1280, 800), false, None)
+}
+
+#[test]
+fn a_recording_that_is_dropped_opens() {
+    let mut h = window();
+    drop_on(&mut h, &[feed().recording()]);
+    settle(&mut h).unwrap();
+    assert!(h.state().doc().recording.is_some() && h.state().doc().run.is_none());
+    assert!(rows(&h)[0].starts_with("arrival 0, "));
+}
+
+#[test]
+fn a_run_that_is_dropped_opens() {
+    let mut h = window();
+    drop_on(&mut h, &[feed().run()]);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
+}
+
+#[test]
+fn a_pipeline_that_is_dropped_runs_over_what_is_open() {
+    let feed = Feed::new(300);
+    let mut h = window();
+    drop_on(&mut h, &[feed.recording()]);
+    settle(&mut h).unwrap();
+    let out = feed.folder.path().join("dropped");
+    h.state_mut().run_into = Some(out.clone());
+    drop_on(&mut h, &[feed.pipeline()]);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, out);
+}
+
+#[test]
+fn several_are_opened_in_an_order_that_makes_sense() {
+    let feed = Feed::new(300);
+    let mut h = window();
+    let out = feed.folder.path().join("both");
+    h.state_mut().run_into = Some(out.clone());
+    // The pipeline comes first, and still runs over the recording.
+    drop_on(&mut h, &[feed.pipeline(), feed.recording()]);
+    settle(&mut h).unwrap();
+    let doc = h.state().doc();
+    assert_eq!(doc.recording.as_ref().unwrap().recording.path(), feed.recording());
+    assert_eq!(doc.run.as_ref().unwrap().dir, out);
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_and_the_others_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = folder.path().join("notes.txt");
+    std::fs::write(&notes, "milk, bread").unwrap();
+    let mut h = window();
+    drop_on(&mut h, &[notes, feed().recording()]);
+    assert!(settle(&mut h).is_err());
+    for _ in 0..3 {
+        h.step();
+    }
+    assert!(h.query_by_label("notes.txt was not opened").is_some());
+    assert!(h.query_all_by_label_contains("not a recording").next().is_some());
+    assert!(h.state().doc().recording.is_some(), "the recording beside it is open");
+    assert_eq!(h.state().errors().list().len(), 1);
+}

@@ -1,0 +1,197 @@
+//! The state over time, and what was in it at one moment: by key, and what
+//! leaves next.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Run;
+use crate::operator::key::Key;
+use crate::operator::record::Arrival;
+use crate::run::bytes::u64_at;
+use crate::run::error::{Result, RunError};
+use crate::run::layout::Part;
+use crate::run::summary::{COLD_WIDTH, STATE_WIDTH, Section};
+use crate::run::types::{HeavyKey, Leaves, MinMax, Range, StateLines, StateNow};
+
+/// Rows looked at between two reports.
+const CHUNK: u64 = 32_768;
+/// Keys and rows that are named in an answer.
+const NAMED: usize = 500;
+
+/// What is counted of a key: rows, and one of them.
+#[derive(Clone, Copy)]
+struct Weight {
+    rows: u32,
+    row: u64,
+}
+
+impl Run {
+    /// Rows and bytes of the state over a range: for each of `buckets` parts the
+    /// smallest and largest sample in it. A part without a sample has what the
+    /// last one before it said.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn state_lines(&self, range: Range, buckets: usize) -> Result<StateLines> {
+        let now = self.now();
+        let edges = self.edges(&now, range, buckets)?;
+        let mut lines = StateLines {
+            range,
+            buckets,
+            rows: vec![None; buckets],
+            memory_bytes: vec![None; buckets],
+            disk_rows: vec![None; buckets],
+        };
+        let (Some(from), Some(to)) = (edges.first().copied(), edges.last().copied()) else {
+            return Ok(lines);
+        };
+        let first = now.segments.partition_point(|s| s.summary.end_arrival <= from);
+        // The sample before the range may lie in the segment before.
+        for segment in now.segments.iter().skip(first.saturating_sub(1)) {
+            if segment.summary.first_arrival >= to {
+                break;
+            }
+            let n = segment.len(Section::State, STATE_WIDTH);
+            let state = segment.entries(self.cache(), Section::State, STATE_WIDTH, 0, n)?;
+            let n = segment.len(Section::Cold, COLD_WIDTH);
+            let cold = segment.entries(self.cache(), Section::Cold, COLD_WIDTH, 0, n)?;
+            let mut cold = cold.chunks_exact(COLD_WIDTH).map(|e| u64_at(e, 8));
+            for sample in state.chunks_exact(STATE_WIDTH) {
+                let arrival = u64_at(sample, 0);
+                let values = [u64_at(sample, 8), u64_at(sample, 16), cold.next().unwrap_or(0)];
+                if arrival >= to {
+                    break;
+                }
+                let bucket = if arrival < from {
+                    0
+                } else {
+                    (edges.partition_point(|e| *e <= arrival).max(1) - 1).min(buckets - 1)
+                };
+                let own = [&mut lines.rows, &mut lines.memory_bytes, &mut lines.disk_rows];
+                for (line, value) in own.into_iter().zip(values) {
+                    let value = i64::try_from(value).unwrap_or(i64::MAX);
+                    let slot = &mut line[bucket];
+                    *slot = Some(match *slot {
+                        // Before the range only the last one counts.
+                        Some(was) if arrival >= from => {
+                            MinMax { min: was.min.min(value), max: was.max.max(value) }
+                        }
+                        _ => MinMax { min: value, max: value },
+                    });
+                }
+            }
+        }
+        let end = now.arrivals();
+        for line in [&mut lines.rows, &mut lines.memory_bytes, &mut lines.disk_rows] {
+            let mut last = None;
+            for (slot, edge) in line.iter_mut().zip(&edges) {
+                match slot {
+                    Some(value) => last = Some(MinMax { min: value.max, max: value.max }),
+                    None if *edge < end => *slot = last,
+                    None => {}
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    /// What rests in the state just after an arrival, counted by key: looked
+    /// for from that arrival back until all rows that the books name are found.
+    /// `shifts` ([`crate::operator::pipeline::Join::shifts`]) give the expiry.
+    /// `found` is told at least every 32,768 rows looked at; if it returns false
+    /// the search ends.
+    ///
+    /// # Errors
+    /// [`RunError::Cancelled`] once `cancel` is set, or the store cannot be read.
+    pub fn state_now(
+        &self,
+        arrival: Arrival,
+        shifts: &[i64],
+        cancel: &AtomicBool,
+        mut found: impl FnMut(StateNow) -> bool,
+    ) -> Result<()> {
+        let now = self.now();
+        let of = self.books(Some(arrival))?.state_rows;
+        let mut keys: HashMap<u64, Weight> = HashMap::new();
+        // The latest of those that leave next is on top.
+        let mut next: BinaryHeap<(i64, u64)> = BinaryHeap::new();
+        let (mut rows, mut looked_at) = (0u64, 0u64);
+        let mut end = self.row_of_arrival(&now, arrival.saturating_add(1))?;
+        while end > 0 && rows < of {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(RunError::Cancelled);
+            }
+            let Some(number) = now.segment_of_row(end - 1) else { break };
+            let segment = &now.segments[number];
+            let s = &segment.summary;
+            let start = s.first_row.max(end.saturating_sub(CHUNK));
+            let range = start - s.first_row..end - s.first_row;
+            let columns = ["arrival", "input", "event_time", "verdict", "key"];
+            let t = self.inner.tables.read(
+                segment,
+                Part::Rows,
+                &columns,
+                std::slice::from_ref(&range),
+            )?;
+            let numbers: Vec<u64> = (start..end).collect();
+            let (arrivals, verdicts) = (t.u64s("arrival")?, t.u8s("verdict")?);
+            let fates = now.fates(&self.inner.tables, number, &numbers, arrivals, verdicts)?;
+            let (inputs, times, canonical) =
+                (t.u8s("input")?, t.i64s("event_time")?, t.binary("key")?);
+            for (i, fate) in fates.iter().enumerate().rev() {
+                let rests = !fate.at_arrival && fate.removed.is_none_or(|at| arrival < at);
+                let Some(key) = Key::from_canonical(canonical.at(i)).filter(|_| rests) else {
+                    continue;
+                };
+                rows += 1;
+                let row = start + i as u64;
+                let weight = keys.entry(key.hash64()).or_insert(Weight { rows: 0, row });
+                weight.rows = weight.rows.saturating_add(1);
+                let shift = shifts.get(usize::from(inputs[i])).copied().unwrap_or(0);
+                next.push((times[i].saturating_add(shift), row));
+                if next.len() > NAMED {
+                    next.pop();
+                }
+            }
+            looked_at += end - start;
+            end = start;
+            // Partial answers grow apart, so that sorting them stays cheap.
+            let whole = rows >= of || end == 0;
+            if (whole || (looked_at / CHUNK).is_power_of_two())
+                && !found(StateNow {
+                    arrival,
+                    rows,
+                    of,
+                    keys: keys.len() as u64,
+                    heaviest: heaviest(&keys),
+                    next: leaving(&next),
+                    whole,
+                })
+            {
+                return Ok(());
+            }
+        }
+        if rows == 0 {
+            found(StateNow { arrival, of, whole: true, ..StateNow::default() });
+        }
+        Ok(())
+    }
+}
+
+/// The keys with the most rows, those first that came last where they are equal.
+fn heaviest(keys: &HashMap<u64, Weight>) -> Vec<HeavyKey> {
+    let order = |w: &Weight| (std::cmp::Reverse(w.rows), std::cmp::Reverse(w.row));
+    let mut all: Vec<Weight> = keys.values().copied().collect();
+    if all.len() > NAMED {
+        all.select_nth_unstable_by_key(NAMED, order);
+        all.truncate(NAMED);
+    }
+    all.sort_unstable_by_key(order);
+    all.into_iter().map(|w| HeavyKey { row: w.row, rows: u64::from(w.rows) }).collect()
+}
+
+fn leaving(next: &BinaryHeap<(i64, u64)>) -> Vec<Leaves> {
+    let mut all: Vec<(i64, u64)> = next.iter().copied().collect();
+    all.sort_unstable();
+    all.into_iter().map(|(due, row)| Leaves { due, row }).collect()
+}
