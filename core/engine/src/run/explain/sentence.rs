@@ -163,8 +163,11 @@ impl Said<'_> {
                 "Its interval closed without a match.".to_owned()
             }
         };
-        text.push(' ');
-        text.push_str(&self.nearest());
+        let nearest = self.nearest();
+        if !nearest.is_empty() {
+            text.push(' ');
+            text.push_str(&nearest);
+        }
         if self.row.padded {
             text.push_str(match outputs.first() {
                 Some(_) if self.judge.pipeline().folds() => {
@@ -188,7 +191,7 @@ impl Said<'_> {
         });
         let lost = self.candidates.iter().find(|c| c.fate == Fate::NotFound);
         if let Some(c) = lost {
-            return format!("{} lies in its interval: {}.", c.record, c.why);
+            return Self::lost(c);
         }
         match gone {
             Some((c, past)) if c.row.arrival <= self.row.arrival => format!(
@@ -233,6 +236,12 @@ impl Said<'_> {
         Ok(text)
     }
 
+    /// A candidate that the engine did not find.
+    fn lost(c: &Candidate) -> String {
+        let why = c.why.strip_prefix("in the interval, but ").unwrap_or(&c.why);
+        format!("{} lies in its interval, but {why}.", c.record)
+    }
+
     /// The nearest candidate and what became of it.
     fn nearest(&self) -> String {
         let other = self.judge.other_side(self.row.input);
@@ -259,7 +268,7 @@ impl Said<'_> {
                 c.record,
                 format_duration(by)
             ),
-            Fate::NotFound => format!("{} lies in its interval: {}.", c.record, c.why),
+            Fate::NotFound => Self::lost(c),
             Fate::Gone(_) => format!(
                 "{} lies in its interval, but the earlier of the two had left the state when the later came.",
                 c.record
