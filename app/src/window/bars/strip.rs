@@ -185,7 +185,15 @@ fn stretch(run: &Run, (first, last): (u64, u64)) -> Result<ClockMap, String> {
     let bounds = run.pipeline().inputs.iter().map(|i| i.watermark.max_out_of_orderness);
     // Records stand up to that ahead of it, and partitions apart from each other.
     let bound = bounds.max().unwrap_or(0);
-    let slack = bound.saturating_add(bound / 4).saturating_add(1_000);
+    let mut slack = bound.saturating_add(bound / 4).saturating_add(1_000);
+    // The newest may stand further from where the watermark ends.
+    if let Some((_, end)) = event.last()
+        && last + 1 == run.arrivals()
+    {
+        let lanes = run.lane_ends().map_err(|e| e.to_string())?;
+        let newest = lanes.iter().filter_map(|(high, _)| *high).max();
+        slack = slack.max(newest.map_or(0, |newest| newest.saturating_sub(*end)));
+    }
     Ok(ClockMap::new(points).with_event_time(event, slack))
 }
 

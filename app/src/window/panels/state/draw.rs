@@ -86,10 +86,11 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
 
 /// Rows on disk alone, by the sample nearest to the cursor.
 fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
+    let arrival = cx.cursor.at() as f64;
     let at = match cx.scale {
-        Scale::Arrival => cx.cursor.at() as i64,
-        Scale::ArrivalTime => cx.clock.time(cx.cursor.at() as f64) as i64,
-        Scale::EventTime => cx.clock.event_time(cx.cursor.at() as f64) as i64,
+        Scale::Arrival => arrival as i64,
+        Scale::EventTime if cx.clock.has_event_time() => cx.clock.event_time(arrival) as i64,
+        Scale::ArrivalTime | Scale::EventTime => cx.clock.time(arrival) as i64,
     };
     let span = lines.range.to.saturating_sub(lines.range.from).max(1);
     let part = at.saturating_sub(lines.range.from) as f64 / span as f64;

@@ -36,9 +36,12 @@ pub(super) fn of(
         return Ok((Vec::new(), 0));
     };
     let mut found = Vec::new();
+    // Rows of its key, where not all were looked at.
+    let mut beyond = None;
     for limit in LIMITS {
         let rows = run.rows_of_key(key, time, limit)?;
         let all = (rows.rows.len() as u64) < limit as u64;
+        beyond = (!all).then_some(rows.exact_count);
         found = rows.rows.into_iter().filter(|r| judge.faces(own.input, r.input)).collect();
         if all || found.len() >= 3 {
             break;
@@ -49,6 +52,8 @@ pub(super) fn of(
     found.sort_by_key(|c| (rank(c.fate), away(c), c.row.row));
     let more = found.len().saturating_sub(most) as u64;
     found.truncate(most);
+    // Itself does not count.
+    let more = beyond.map_or(more, |rows| rows.saturating_sub(1 + found.len() as u64));
     Ok((found, more))
 }
 
