@@ -1,7 +1,7 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
-pub mod checkpoints;
 pub mod causality;
+pub mod checkpoints;
 pub mod inspector;
 pub mod late;
 pub mod outputs;
@@ -9,8 +9,8 @@ pub mod records;
 mod selected;
 pub mod sources;
 pub mod state;
-mod tools;
 pub mod timeline;
+mod tools;
 pub mod watermarks;
 
 use egui::Ui;
