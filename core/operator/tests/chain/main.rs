@@ -1,7 +1,7 @@
 //! The whole chain, once: rows in a real Kafka, a real Flink SQL interval join
-//! in a JobManager and a TaskManager, its output back in Kafka. No row is
-//! late, so the multiset is that of `flink-sql` and of `clean`, for every
-//! kind, at parallelism 1 and 2.
+//! in a cluster of its own, its output back in Kafka. No row is late, so the
+//! multiset is that of `flink-sql` and of `clean`, for every kind, at
+//! parallelism 1 and 2.
 //!
 //! Not part of every test run, for it fetches 345 MB and starts four JVMs:
 //! `make parity`, or `cargo test … --test chain -- --ignored`.
