@@ -160,6 +160,9 @@ pub struct StateSample {
 #[error("{0}")]
 pub struct SinkError(pub String);
 
+/// Work that makes durable what a sink was given.
+pub type Durable = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+
 /// Where steps go: the run store, or nothing in a benchmark.
 pub trait Sink: Send {
     /// Takes the next step.
@@ -182,16 +185,17 @@ pub trait Sink: Send {
     /// A real snapshot begins here: the steps so far end at arrival `at`, and
     /// a store that is cut at `at` later must lose nothing of them and keep
     /// nothing of what follows (it closes its segment). The next epoch's steps
-    /// may come before the [`Sink::checkpoint`] of the same arrival.
+    /// may come before the [`Sink::checkpoint`] of the same arrival. What makes
+    /// them durable may be given back: it is done beside the next epoch's work.
     ///
     /// # Errors
     /// It could not be kept; the run stops.
-    fn barrier(&mut self, _at: Arrival) -> Result<(), SinkError> {
-        Ok(())
+    fn barrier(&mut self, _at: Arrival) -> Result<Option<Durable>, SinkError> {
+        Ok(None)
     }
 
-    /// The checkpoint of the last barrier was taken, at `entry.arrival`: all
-    /// before it is to be durable and readable when this returns.
+    /// The checkpoint of the last barrier was taken, at `entry.arrival`, and what
+    /// the barrier gave back was done: all before it is to be durable and readable when this returns.
     ///
     /// # Errors
     /// It could not be made durable; the run stops.

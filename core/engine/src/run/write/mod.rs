@@ -15,7 +15,7 @@ use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
-use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
+use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
 
@@ -48,6 +48,8 @@ pub struct Writer {
     segment_arrivals: u64,
     /// Segments that are not yet known to be on the disk.
     unsynced: Vec<u64>,
+    /// The first so many of them are being brought there for a checkpoint.
+    begun: usize,
 }
 
 impl Writer {
@@ -108,6 +110,7 @@ impl Writer {
             folds,
             segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
+            begun: 0,
         }
     }
 
@@ -278,8 +281,11 @@ impl Writer {
         let open = std::mem::replace(&mut self.open, next);
         self.firsts.push(open.first_row);
         let firsts = &self.firsts;
-        let segment_of =
-            |row: u64| firsts.partition_point(|first| *first <= row).saturating_sub(1) as u64;
+        // The segment that a row is in, and the first row after it.
+        let segment_of = |row: u64| {
+            let after = firsts.partition_point(|first| *first <= row);
+            (after.saturating_sub(1) as u64, firsts.get(after).copied().unwrap_or(u64::MAX))
+        };
         let closed = close::close(
             &self.dir,
             number,
@@ -295,21 +301,6 @@ impl Writer {
         self.manifest.store(&self.dir, false)
     }
 
-    /// Makes all that is published durable.
-    fn sync(&mut self) -> Result<()> {
-        for number in self.unsynced.drain(..) {
-            for part in Part::ALL {
-                let path = part.path(&self.dir, number);
-                File::open(&path)
-                    .and_then(|file| file.sync_all())
-                    .map_err(|e| RunError::io(&path, e))?;
-            }
-        }
-        let folder = self.dir.join(SEGMENTS);
-        File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))?;
-        self.manifest.store(&self.dir, true)
-    }
-
     /// Publishes what is left and says how the run ended.
     ///
     /// # Errors
@@ -318,9 +309,24 @@ impl Writer {
         let closed = self.close();
         self.manifest.state = state;
         self.manifest.end = Some(end);
-        let synced = self.sync();
+        let synced = sync_segments(&self.dir, &self.unsynced)
+            .and_then(|()| self.manifest.store(&self.dir, true));
         closed.and(synced)
     }
+}
+
+/// Makes segments durable.
+fn sync_segments(dir: &Path, segments: &[u64]) -> Result<()> {
+    for number in segments {
+        for part in Part::ALL {
+            let path = part.path(dir, *number);
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(|e| RunError::io(&path, e))?;
+        }
+    }
+    let folder = dir.join(SEGMENTS);
+    File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))
 }
 
 impl Sink for Writer {
@@ -328,18 +334,23 @@ impl Sink for Writer {
         self.take(&step).map_err(|e| SinkError(e.to_string()))
     }
 
-    fn barrier(&mut self, at: Arrival) -> Result<(), SinkError> {
+    fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         if at != self.open.end {
             return Err(SinkError(format!(
                 "a barrier at arrival {at}, but the steps end at {}",
                 self.open.end
             )));
         }
-        self.close().map_err(|e| SinkError(e.to_string()))
+        let failed = |e: RunError| SinkError(e.to_string());
+        self.close().map_err(failed)?;
+        let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
+        self.begun = segments.len();
+        Ok(Some(Box::new(move || sync_segments(&dir, &segments).map_err(failed))))
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
+        self.unsynced.drain(..std::mem::take(&mut self.begun));
         self.manifest.checkpoints.push(entry);
-        self.sync().map_err(|e| SinkError(e.to_string()))
+        self.manifest.store(&self.dir, true).map_err(|e| SinkError(e.to_string()))
     }
 }
