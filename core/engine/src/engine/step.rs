@@ -64,6 +64,38 @@ impl Facts {
         self.arrival.is_empty()
     }
 
+    /// Empty again, to go on from `first_row`; what it grew to is kept.
+    pub(crate) fn restart(&mut self, first_row: u64) {
+        let Self {
+            first_row: first,
+            arrival,
+            arrival_ms,
+            input,
+            partition,
+            offset,
+            event_time,
+            watermark,
+            at_arrival,
+            key_hash,
+            normal_hash,
+            key_end,
+            keys,
+        } = self;
+        *first = first_row;
+        arrival.clear();
+        arrival_ms.clear();
+        input.clear();
+        partition.clear();
+        offset.clear();
+        event_time.clear();
+        watermark.clear();
+        at_arrival.clear();
+        key_hash.clear();
+        normal_hash.clear();
+        key_end.clear();
+        keys.clear();
+    }
+
     /// The canonical key of the `i`-th entry, empty where it has none.
     #[must_use]
     pub fn key(&self, i: usize) -> &[u8] {

@@ -29,34 +29,34 @@ use parquet::schema::types::ColumnDescPtr;
 use super::layout::PAGE_ROWS;
 
 /// A column's values.
-pub(crate) enum Values {
-    U64(Vec<u64>),
-    I64(Vec<i64>),
-    U32(Vec<u32>),
-    I32(Vec<i32>),
-    U8(Vec<u8>),
-    Bool(Vec<bool>),
+pub(crate) enum Values<'a> {
+    U64(&'a [u64]),
+    I64(&'a [i64]),
+    U32(&'a [u32]),
+    I32(&'a [i32]),
+    U8(&'a [u8]),
+    Bool(&'a [bool]),
     /// The first, and each one more than the one before.
     Counting(u64),
     /// Byte strings one after another; `ends` wrap at 4 GiB, none is longer.
     Bytes {
-        ends: Vec<u32>,
-        bytes: Vec<u8>,
+        ends: &'a [u32],
+        bytes: &'a [u8],
     },
     /// Lists of numbers one after another.
     Lists {
-        ends: Vec<i32>,
-        values: Vec<u64>,
+        ends: &'a [i32],
+        values: &'a [u64],
     },
 }
 
 /// One column.
-pub(crate) struct Column {
+pub(crate) struct Column<'a> {
     pub name: &'static str,
-    pub values: Values,
+    pub values: Values<'a>,
 }
 
-impl Values {
+impl Values<'_> {
     fn data_type(&self) -> DataType {
         match self {
             Self::U64(_) | Self::Counting(_) => DataType::UInt64,
@@ -125,7 +125,7 @@ impl Values {
 pub(crate) fn write<W: Write + Send>(
     out: W,
     rows: usize,
-    columns: &[Column],
+    columns: &[Column<'_>],
     note: &str,
 ) -> Result<W> {
     let fields = columns.iter().map(|c| Field::new(c.name, c.values.data_type(), false));
@@ -169,7 +169,7 @@ pub(crate) fn write<W: Write + Send>(
 
 /// A flat column's pages, one after another, and what is to be known of them.
 fn chunk(
-    values: &Values,
+    values: &Values<'_>,
     rows: usize,
     descriptor: &ColumnDescPtr,
     page: &mut Vec<u8>,
@@ -235,14 +235,18 @@ fn levels(ends: &[i32], values: &[u64]) -> (Vec<i64>, Vec<i16>, Vec<i16>) {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Array as _, AsArray as _};
+    use arrow::array::AsArray as _;
     use arrow::datatypes::{Int32Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn read(columns: &[Column], rows: usize) -> arrow::array::RecordBatch {
+    fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
+        Column { name, values }
+    }
+
+    fn read(columns: &[Column<'_>], rows: usize) -> arrow::array::RecordBatch {
         let bytes = write(Vec::new(), rows, columns, "a note").unwrap();
         let options = parquet::arrow::arrow_reader::ArrowReaderOptions::new()
             .with_offset_index_policy(parquet::file::metadata::PageIndexPolicy::Required);
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn no_rows_are_a_file_as_well() {
-        let columns = [Column { name: "a", values: Values::U64(Vec::new()) }];
+        let columns = [Column { name: "a", values: Values::U64(&[]) }];
         let bytes = Bytes::from(write(Vec::new(), 0, &columns, "a note").unwrap());
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
         assert_eq!(builder.metadata().file_metadata().num_rows(), 0);
@@ -286,24 +290,27 @@ mod tests {
             let texts: Vec<Vec<u8>> =
                 values.iter().map(|v| vec![*v as u8; (v % 40) as usize]).collect();
             let mut end = 0;
-            let ends = texts.iter().map(|t| { end += t.len() as u32; end }).collect();
+            let ends: Vec<u32> = texts.iter().map(|t| { end += t.len() as u32; end }).collect();
             let mut list_end = 0;
             let list_ends: Vec<i32> =
                 values.iter().map(|v| { list_end += (v % 4) as i32; list_end }).collect();
             let listed: Vec<u64> = (0..list_end as u64).map(|i| i * i).collect();
             let i32s: Vec<i32> = values.iter().map(|v| *v as i32).collect();
             let i64s: Vec<i64> = values.iter().map(|v| *v as i64).collect();
-            let column = |name, values| Column { name, values };
+            let u32s: Vec<u32> = values.iter().map(|v| *v as u32).collect();
+            let u8s: Vec<u8> = values.iter().map(|v| *v as u8).collect();
+            let bools: Vec<bool> = values.iter().map(|v| v % 3 == 0).collect();
+            let bytes = texts.concat();
             let columns = [
-                column("u64", Values::U64(values.clone())),
-                column("i64", Values::I64(i64s.clone())),
-                column("u32", Values::U32(values.iter().map(|v| *v as u32).collect())),
-                column("i32", Values::I32(i32s.clone())),
-                column("u8", Values::U8(values.iter().map(|v| *v as u8).collect())),
-                column("bool", Values::Bool(values.iter().map(|v| v % 3 == 0).collect())),
+                column("u64", Values::U64(&values)),
+                column("i64", Values::I64(&i64s)),
+                column("u32", Values::U32(&u32s)),
+                column("i32", Values::I32(&i32s)),
+                column("u8", Values::U8(&u8s)),
+                column("bool", Values::Bool(&bools)),
                 column("counting", Values::Counting(first)),
-                column("bytes", Values::Bytes { ends, bytes: texts.concat() }),
-                column("lists", Values::Lists { ends: list_ends, values: listed.clone() }),
+                column("bytes", Values::Bytes { ends: &ends, bytes: &bytes }),
+                column("lists", Values::Lists { ends: &list_ends, values: &listed }),
             ];
             let batch = read(&columns, rows);
             prop_assert_eq!(batch.num_rows(), rows);

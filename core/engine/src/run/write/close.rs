@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::lanes::SegmentRows;
+use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
 use crate::engine::step::{ClockKind, Facts};
 use crate::run::blocks::BlockWriter;
 use crate::run::error::{Result, RunError};
@@ -14,8 +16,6 @@ use crate::run::summary::{
     REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
 };
 use crate::run::table::{self, Column, Values};
-use super::lanes::SegmentRows;
-use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
 
 const ROWS_NOTE: &str = "row: number of the (record, input) in the run; arrival_ms: processing \
     time; event_time, watermark: ms, the smallest i64 where there is none; verdict: at arrival, \
@@ -34,20 +34,38 @@ pub(super) struct Closed {
     pub rows: SegmentRows,
 }
 
-fn column(name: &'static str, values: Values) -> Column {
+fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
     Column { name, values }
 }
 
-/// Writes a segment; its arrays are given up on the way, one file after another.
+/// What closing needs besides the segment, kept from one to the next: memory of
+/// this size would be given back to the system and asked for again each time.
+#[derive(Default)]
+pub(super) struct Scratch {
+    by_row: Vec<(u64, u32)>,
+    decisions: Decisions,
+    keys: Vec<u128>,
+}
+
+/// What is known of the run around a segment.
+pub(super) struct Around<'a> {
+    pub running: &'a Running,
+    /// Outputs may name more than two rows.
+    pub folds: bool,
+    pub row_is_arrival: bool,
+    /// The segment that a row is in, and the first row after it.
+    pub segment_of: &'a dyn Fn(u64) -> (u64, u64),
+}
+
+/// Writes a segment; `open` is to be restarted afterwards.
 pub(super) fn close(
     dir: &Path,
     number: u64,
-    mut open: Open,
-    running: &Running,
-    folds: bool,
-    segment_of: &dyn Fn(u64) -> (u64, u64),
-    row_is_arrival: bool,
+    open: &mut Open,
+    scratch: &mut Scratch,
+    around: &Around<'_>,
 ) -> Result<Closed> {
+    let Around { running, folds, row_is_arrival, segment_of } = *around;
     open.flush_highs();
     let mut summary = Summary {
         number,
@@ -76,29 +94,30 @@ pub(super) fn close(
         }
     };
 
-    let decisions = Decisions::by_row(std::mem::take(&mut open.fallen), &mut open.counter);
+    scratch.decisions.gather(&open.fallen, &mut scratch.by_row, &mut open.counter);
+    let decisions = &scratch.decisions;
     summary.targets = count_targets(&decisions.row, |row| *row, segment_of);
     summary.decision_fences = decisions.row.iter().step_by(PAGE_ROWS).copied().collect();
     summary.last_decision = decisions.row.last().copied().unwrap_or(0);
     let cells = open.counter.take();
 
-    let table = |part: Part, table: Table| {
+    let table = |part: Part, table: Table<'_>| {
         let path = path(part);
         let file = BlockWriter::create(&path).map_err(|e| RunError::io(&path, e))?;
         let file = table::write(file, table.rows, &table.columns, table.note).map_err(bad(part))?;
         let (_, len, crcs) = file.finish().map_err(|e| RunError::io(&path, e))?;
         Ok::<_, RunError>((len, crcs))
     };
-    summary.files.push(table(Part::Rows, rows_table(std::mem::take(&mut open.facts)))?);
+    summary.files.push(table(Part::Rows, rows_table(&open.facts))?);
     summary.files.push(table(Part::Decisions, decisions.table())?);
-    let outputs = outputs_table(std::mem::take(&mut open.outputs), open.first_output, folds);
+    let outputs = outputs_table(&open.outputs, open.first_output, folds);
     summary.files.push(table(Part::Outputs, outputs)?);
 
     let path = path(Part::Index);
     let end = open.end;
     let write = || {
         let mut index = Index::create(&path)?;
-        index.fill(&mut open, running, cells, segment_of, &mut summary)?;
+        index.fill(open, scratch, around, cells, &mut summary)?;
         summary.sections = index.sections;
         let (mut file, len, crcs) = index.out.finish()?;
         summary.files.push((len, crcs));
@@ -111,6 +130,7 @@ pub(super) fn close(
 }
 
 /// The decisions of a segment by row, those of one row as they fell.
+#[derive(Default)]
 struct Decisions {
     row: Vec<u64>,
     at: Vec<u64>,
@@ -122,46 +142,44 @@ struct Decisions {
 
 impl Decisions {
     /// Counts the verdicts on the way: rows ascend, so blocks do.
-    fn by_row(fallen: Vec<Fallen>, counter: &mut Counter) -> Self {
-        let mut order: Vec<(u64, u32)> =
-            fallen.iter().enumerate().map(|(i, f)| (f.row, i as u32)).collect();
-        sort_by_row(&mut order);
-        let n = fallen.len();
-        let mut by_row = Self {
-            row: Vec::with_capacity(n),
-            at: Vec::with_capacity(n),
-            verdict: Vec::with_capacity(n),
-            reason: Vec::with_capacity(n),
-            removed: Vec::with_capacity(n),
-            cause: Vec::with_capacity(n),
-        };
-        for (row, i) in order {
-            let f = &fallen[i as usize];
-            by_row.row.push(row);
-            by_row.at.push(f.at);
-            by_row.verdict.push(f.verdict);
-            by_row.reason.push(f.reason);
-            by_row.removed.push(f.removed);
-            by_row.cause.push(f.cause);
-            if f.verdict != NO_VERDICT {
-                let revised = f.reason == crate::run::layout::REVISED;
+    fn gather(&mut self, fallen: &[Fallen], order: &mut Vec<(u64, u32)>, counter: &mut Counter) {
+        order.clear();
+        order.extend(fallen.iter().enumerate().map(|(i, f)| (f.row, i as u32)));
+        sort_by_row(order);
+        let Self { row, at, verdict, reason, removed, cause } = self;
+        row.clear();
+        at.clear();
+        verdict.clear();
+        reason.clear();
+        removed.clear();
+        cause.clear();
+        // In stretches whose decisions stay in the processor's cache.
+        for stretch in order.chunks(PAGE_ROWS) {
+            let all = || stretch.iter().map(|(_, i)| &fallen[*i as usize]);
+            row.extend(stretch.iter().map(|(row, _)| *row));
+            at.extend(all().map(|f| f.at));
+            cause.extend(all().map(|f| f.cause));
+            verdict.extend(all().map(|f| f.verdict));
+            reason.extend(all().map(Fallen::reason));
+            removed.extend(all().map(Fallen::removed));
+            for f in all().filter(|f| f.verdict != NO_VERDICT) {
+                let revised = f.reason() == crate::run::layout::REVISED;
                 let verdict = if revised { crate::run::pyramid::REVISED } else { f.verdict };
                 counter.add(f.block.into(), f.lane, verdict);
             }
         }
-        by_row
     }
 
-    fn table(self) -> Table {
+    fn table(&self) -> Table<'_> {
         Table {
             rows: self.row.len(),
             columns: vec![
-                column("row", Values::U64(self.row)),
-                column("at", Values::U64(self.at)),
-                column("verdict", Values::U8(self.verdict)),
-                column("reason", Values::U8(self.reason)),
-                column("removed", Values::Bool(self.removed)),
-                column("cause", Values::U64(self.cause)),
+                column("row", Values::U64(&self.row)),
+                column("at", Values::U64(&self.at)),
+                column("verdict", Values::U8(&self.verdict)),
+                column("reason", Values::U8(&self.reason)),
+                column("removed", Values::Bool(&self.removed)),
+                column("cause", Values::U64(&self.cause)),
             ],
             note: DECISIONS_NOTE,
         }
@@ -197,46 +215,46 @@ fn count_targets<T>(
 }
 
 /// A file's columns and the note that explains them.
-struct Table {
+struct Table<'a> {
     rows: usize,
-    columns: Vec<Column>,
+    columns: Vec<Column<'a>>,
     note: &'static str,
 }
 
-fn rows_table(facts: Facts) -> Table {
+fn rows_table(facts: &Facts) -> Table<'_> {
     Table {
         rows: facts.len(),
         columns: vec![
             column("row", Values::Counting(facts.first_row)),
-            column("arrival", Values::U64(facts.arrival)),
-            column("arrival_ms", Values::I64(facts.arrival_ms)),
-            column("input", Values::U8(facts.input)),
-            column("partition", Values::I32(facts.partition)),
-            column("offset", Values::I64(facts.offset)),
-            column("event_time", Values::I64(facts.event_time)),
-            column("watermark", Values::I64(facts.watermark)),
-            column("verdict", Values::U8(facts.at_arrival)),
-            column("key", Values::Bytes { ends: facts.key_end, bytes: facts.keys }),
+            column("arrival", Values::U64(&facts.arrival)),
+            column("arrival_ms", Values::I64(&facts.arrival_ms)),
+            column("input", Values::U8(&facts.input)),
+            column("partition", Values::I32(&facts.partition)),
+            column("offset", Values::I64(&facts.offset)),
+            column("event_time", Values::I64(&facts.event_time)),
+            column("watermark", Values::I64(&facts.watermark)),
+            column("verdict", Values::U8(&facts.at_arrival)),
+            column("key", Values::Bytes { ends: &facts.key_end, bytes: &facts.keys }),
         ],
         note: ROWS_NOTE,
     }
 }
 
-fn outputs_table(o: Outputs, first: u64, folds: bool) -> Table {
+fn outputs_table(o: &Outputs, first: u64, folds: bool) -> Table<'_> {
     let rows = o.at.len();
     let mut columns = vec![
         column("n", Values::Counting(first)),
-        column("at", Values::U64(o.at)),
-        column("epoch", Values::U64(o.epoch)),
-        column("time", Values::I64(o.time)),
-        column("kind", Values::U8(o.kind)),
-        column("first", Values::U64(o.first)),
-        column("second", Values::U64(o.second)),
-        column("labels", Values::U64(o.labels)),
-        column("correction", Values::U32(o.correction)),
+        column("at", Values::U64(&o.at)),
+        column("epoch", Values::U64(&o.epoch)),
+        column("time", Values::I64(&o.time)),
+        column("kind", Values::U8(&o.kind)),
+        column("first", Values::U64(&o.first)),
+        column("second", Values::U64(&o.second)),
+        column("labels", Values::U64(&o.labels)),
+        column("correction", Values::U32(&o.correction)),
     ];
     if folds {
-        columns.push(column("more", Values::Lists { ends: o.more_end, values: o.more }));
+        columns.push(column("more", Values::Lists { ends: &o.more_end, values: &o.more }));
     }
     Table { rows, columns, note: OUTPUTS_NOTE }
 }
@@ -277,23 +295,22 @@ impl Index {
     fn fill(
         &mut self,
         open: &mut Open,
-        running: &Running,
+        scratch: &mut Scratch,
+        around: &Around<'_>,
         mut cells: Vec<u64>,
-        segment_of: &dyn Fn(u64) -> (u64, u64),
         summary: &mut Summary,
     ) -> std::io::Result<()> {
-        self.offsets(open, summary)?;
-        self.keys(std::mem::take(&mut open.keys), summary)?;
-        let mut refs = std::mem::take(&mut open.refs);
+        self.offsets(&mut open.offset_pages, summary)?;
+        self.keys(&open.keys, &mut scratch.keys, summary)?;
+        let refs = &mut open.refs;
         // Outputs of a row ascend already.
-        sort_by_row(&mut refs);
-        summary.ref_targets = count_targets(&refs, |r| r.0, segment_of);
+        sort_by_row(refs);
+        summary.ref_targets = count_targets(refs, |r| r.0, around.segment_of);
         summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
         let entries = refs
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
-        drop(refs);
         let mut highs = std::mem::take(&mut open.highs);
         for level in 0..LEVELS {
             if level as u32 == SUM_LEVEL {
@@ -313,7 +330,8 @@ impl Index {
             highs = highs.coarser();
         }
         self.bytes(Section::Ticks, &open.ticks.0)?;
-        let ends = running
+        let ends = around
+            .running
             .ends
             .iter()
             .map(|(high, idle)| join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]]));
@@ -363,10 +381,13 @@ impl Index {
         self.entries(Section::State, state)
     }
 
-    fn offsets(&mut self, open: &mut Open, summary: &mut Summary) -> std::io::Result<()> {
-        let mut offsets = std::mem::take(&mut open.offset_pages);
+    fn offsets(
+        &mut self,
+        offsets: &mut [(u32, u32, i64, i64)],
+        summary: &mut Summary,
+    ) -> std::io::Result<()> {
         offsets.sort_unstable();
-        for (lane, _, min, max) in &offsets {
+        for (lane, _, min, max) in &*offsets {
             match summary.lane_offsets.last_mut() {
                 Some((last, low, high)) if last == lane => {
                     *low = (*low).min(*min);
@@ -390,14 +411,19 @@ impl Index {
     }
 
     /// Packed, so that sorting numbers sorts by hash, check, time and row.
-    fn keys(&mut self, keys: Vec<KeyEntry>, summary: &mut Summary) -> std::io::Result<()> {
+    fn keys(
+        &mut self,
+        keys: &[KeyEntry],
+        packed: &mut Vec<u128>,
+        summary: &mut Summary,
+    ) -> std::io::Result<()> {
         let times = KeyTimes::over(keys.iter().map(|k| k.3));
         (summary.key_time_base, summary.key_time_shift) = (times.base, times.shift);
-        let mut packed: Vec<u128> = keys
-            .into_iter()
-            .map(|(hash, check, row, time)| PackedKey::new(hash, check, times.put(time), row).0)
-            .collect();
-        sort_keys(&mut packed);
+        packed.clear();
+        packed.extend(keys.iter().map(|(hash, check, row, time)| {
+            PackedKey::new(*hash, *check, times.put(*time), *row).0
+        }));
+        sort_keys(packed);
         summary.key_fences = packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
         self.entries(Section::Keys, packed.iter().map(|k| k.to_le_bytes()))
     }

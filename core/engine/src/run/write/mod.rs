@@ -23,6 +23,7 @@ pub(crate) use close::{LEVEL_CELLS, LEVEL_HIGHS};
 pub(crate) use lanes::LaneTable;
 pub(crate) use open::moves_watermark;
 
+use close::{Around, Scratch};
 use lanes::RowLanes;
 use open::{Open, Running, Stretch};
 
@@ -43,6 +44,7 @@ pub struct Writer {
     /// First row of each closed segment.
     firsts: Vec<u64>,
     open: Open,
+    scratch: Scratch,
     running: Running,
     folds: bool,
     segment_arrivals: u64,
@@ -101,6 +103,7 @@ impl Writer {
                 last_ms: i64::MIN,
             },
             open: Open::new(lanes, arrival, row, output),
+            scratch: Scratch::default(),
             firsts: bounds[..bounds.len() - 1].to_vec(),
             older: RowLanes::new(dir, Arc::clone(&table), bounds),
             dir: dir.to_owned(),
@@ -272,29 +275,22 @@ impl Writer {
             return Ok(());
         }
         let number = self.firsts.len() as u64;
-        let next = Open::new(
-            self.manifest.start.lanes.len(),
-            self.open.end,
-            self.open.first_row + self.open.facts.len() as u64,
-            self.open.first_output + self.open.outputs.at.len() as u64,
-        );
-        let open = std::mem::replace(&mut self.open, next);
-        self.firsts.push(open.first_row);
+        self.firsts.push(self.open.first_row);
         let firsts = &self.firsts;
-        // The segment that a row is in, and the first row after it.
         let segment_of = |row: u64| {
             let after = firsts.partition_point(|first| *first <= row);
             (after.saturating_sub(1) as u64, firsts.get(after).copied().unwrap_or(u64::MAX))
         };
-        let closed = close::close(
-            &self.dir,
-            number,
-            open,
-            &self.running,
-            self.folds,
-            &segment_of,
-            self.table.row_is_arrival,
-        )?;
+        let around = Around {
+            running: &self.running,
+            folds: self.folds,
+            row_is_arrival: self.table.row_is_arrival,
+            segment_of: &segment_of,
+        };
+        let closed = close::close(&self.dir, number, &mut self.open, &mut self.scratch, &around);
+        // Also after an error: what could not be written is not tried again.
+        self.open.restart();
+        let closed = closed?;
         self.older.push(closed.rows);
         self.manifest.segments.push(closed.segment);
         self.unsynced.push(number);
