@@ -1,4 +1,4 @@
-//! DELTA_BINARY_PACKED, one of Parquet's encodings of whole numbers: differences
+//! Delta-binary-packed, one of Parquet's encodings of whole numbers: differences
 //! to the value before, less the smallest of their block, in as few bits as the
 //! largest of 64 needs.
 
