@@ -51,7 +51,19 @@ impl Part {
 
 /// No verdict fell with this decision (it only says that the row left).
 pub(crate) const NO_VERDICT: u8 = 255;
-/// Stands beside the reasons: the verdict was unmatched, its reason stays.
-pub(crate) const REVISED: u8 = 4;
+/// Stands beside the reasons, which are all below it: the verdict was unmatched, its reason stays.
+pub(crate) const REVISED: u8 = 127;
 /// A pad or an example has no second row.
 pub(crate) const NO_ROW: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::join::Reason;
+
+    #[test]
+    fn reasons_are_below_the_code_of_a_revision() {
+        let codes: Vec<u8> = (0..=u8::MAX).filter(|c| Reason::from_code(*c).is_some()).collect();
+        assert!(codes.len() > 3 && codes.iter().all(|code| *code < REVISED), "{codes:?}");
+    }
+}

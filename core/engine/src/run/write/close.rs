@@ -22,9 +22,10 @@ const ROWS_NOTE: &str = "row: number of the (record, input) in the run; arrival_
     0 open 1 joined 2 unmatched 3 late 4 expired 5 undecodable 6 unkeyed 7 untimed 8 tombstone \
     9 filtered; key: a type letter (i, s, b, x) and the value, empty without a key";
 const DECISIONS_NOTE: &str = "sorted by row, then as they fell; verdict: as in rows, 255 where \
-    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 the verdict was \
-    unmatched before; removed: the row left \
-    the state at arrival `at`; cause: the arrival of the record behind it";
+    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 joined where one had \
+    expired 5 its side's cache was cleared 16 not stored 17 not stored and padded 18 padded at \
+    once 19 padded, then joined 20 padded for its null key 127 the verdict was unmatched before; \
+    removed: the row left the state at arrival `at`; cause: the arrival of the record behind it";
 const OUTPUTS_NOTE: &str = "kind: 0 pair 1 pad 2 example; first, second, more: row numbers, the \
     largest u64 where there is none; labels: bit i is label i; correction: 0 the first";
 
