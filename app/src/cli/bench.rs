@@ -3,49 +3,23 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use joinscope_core::edges::recording::{Job, Recording, WriterOptions};
+use joinscope_core::edges::recording::Recording;
 use joinscope_core::edges::rocksdb;
 use joinscope_core::engine::limit::{self, NoSink};
 use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Control, RunSpec};
-use joinscope_core::generate::{self, FeedOptions};
 use joinscope_core::run::{self, bench_questions};
 use joinscope_operator::pipeline::Pipeline;
 use serde_json::{Value, json};
 
+use super::bench_load::{Load, MEMORY, PIPELINE, child, folder, remove, run_whole, say};
 use super::cluster::thousands;
 use super::{Answer, run as run_verb};
-
-/// The reference load's pipeline: views with the engagements of 30 minutes.
-const PIPELINE: &str = r#"
-name = "reference"
-[inputs.views]
-topic = "views"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[inputs.engagements]
-topic = "engagements"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[join]
-primary = "views"
-with.engagements = { after = "0s", until = "30m" }
-kind = "left"
-[delivery]
-checkpoint_interval = "1s"
-"#;
-
-/// Memory for join state in every run.
-const MEMORY: &str = "512MiB";
 
 /// Measures the engine against a hand-written loop, and what its parts cost
 ///
@@ -87,6 +61,7 @@ pub struct Bench {
 enum Part {
     Record(super::bench_record::BenchRecord),
     Window(super::bench_window::BenchWindow),
+    Memory(super::bench_memory::BenchMemory),
 }
 
 /// Seconds of each round of one measurement.
@@ -111,25 +86,14 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     match &args.part {
         Some(Part::Record(part)) => return super::bench_record::run(part),
         Some(Part::Window(part)) => return super::bench_window::run(part),
+        Some(Part::Memory(part)) => return super::bench_memory::run(part),
         None => {}
     }
-    let folder =
-        args.folder.clone().unwrap_or_else(|| std::env::temp_dir().join("joinscope-bench"));
+    let folder = folder(args.folder.as_deref());
     if let Some(recording) = &args.without_verdicts {
         return without_verdicts(recording, &folder);
     }
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let path = folder.join(format!("feed-{}.mcap", args.views));
-    if !path.exists() {
-        say(&format!("making the reference load {} …", path.display()));
-        let options = FeedOptions { views: args.views, ..FeedOptions::default() };
-        let writer = WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
-        let stop = super::interrupt::stop_flag()?;
-        let mut job = Job { cancel: &stop, progress: &mut |_, _| {} };
-        generate::feed(options, &path, writer, &mut job)?;
-    }
-    let pipeline_path = folder.join("pipeline.toml");
-    std::fs::write(&pipeline_path, PIPELINE)?;
+    let Load { recording: path, pipeline: pipeline_path } = Load::make(&folder, args.views)?;
     let pipeline = Pipeline::parse(PIPELINE, "pipeline.toml")?;
     let recording = Recording::open(&path)?;
 
@@ -146,21 +110,11 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
             let loaded = limit::load(&pipeline, &recording)?;
             let limit = limit::limit(&pipeline, &recording, &loaded)?;
             best.0.push(limit.took.as_secs_f64());
-            best_cpu.0.push(limit.cpu.unwrap_or(limit.took).as_secs_f64());
+            best_cpu.0.push(limit.cpu.as_secs_f64());
             found = Some(limit);
         }
-        remove(&kept)?;
         let begin = Instant::now();
-        last = child(
-            Command::new(std::env::current_exe()?)
-                .arg("run")
-                .arg(&pipeline_path)
-                .arg("--recording")
-                .arg(&path)
-                .arg("--out")
-                .arg(&kept)
-                .args(["--memory", MEMORY, "--json"]),
-        )?;
+        last = run_whole(&pipeline_path, &path, &kept)?;
         whole.0.push(begin.elapsed().as_secs_f64());
         let begin = Instant::now();
         last_null = child(
@@ -195,6 +149,8 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         "verdicts_share": (whole - without) / whole,
         "records_per_second": recording.len() as f64 / whole,
         "peak_memory_bytes": last["peak_memory_bytes"],
+        "cpu_seconds": last["cpu_seconds"],
+        "cpu_seconds_without_verdicts": last_null["cpu_seconds"],
         "busy_seconds": last["stages"],
         "busy_seconds_without_verdicts": last_null["stages"],
         "checkpoints": last["checkpoints"],
@@ -230,26 +186,6 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         tell(&answer, &path, &mut out)?;
     }
     Ok(Answer::Yes)
-}
-
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "joinscope: {text}");
-}
-
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| folder.display().to_string())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Runs a child and reads the JSON that it prints.
-fn child(command: &mut Command) -> anyhow::Result<Value> {
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run itself")?;
-    ensure!(output.status.success(), "a measured run failed: {}", output.status);
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The whole run, state and checkpoints too, into a sink that keeps nothing.
@@ -302,10 +238,11 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
         number("verdicts_share") * 100.0,
         thousands((number("peak_memory_bytes") / 1e6) as u64)
     )?;
-    for (title, name) in
-        [("busy, by stage", "busy_seconds"), ("without verdicts", "busy_seconds_without_verdicts")]
-    {
-        writeln!(out, "{title}:")?;
+    for (title, name, all) in [
+        ("CPU time of the whole run, by stage", "busy_seconds", "cpu_seconds"),
+        ("without verdicts", "busy_seconds_without_verdicts", "cpu_seconds_without_verdicts"),
+    ] {
+        writeln!(out, "{title} (the process, with RocksDB's threads: {:.2} s):", number(all))?;
         for (stage, seconds) in answer[name].as_object().into_iter().flatten() {
             let seconds = seconds.as_f64().unwrap_or(0.0);
             let nanos = seconds / records * 1e9;
@@ -313,9 +250,25 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
         }
     }
     if let Some(questions) = answer["questions"].as_array() {
-        writeln!(out, "questions of the run store (ms): cold median, cold worst, warm; bound")?;
+        writeln!(
+            out,
+            "questions of the run store, ms{:>17} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "disk p50", "p99", "cold p50", "p99", "warm p50", "p99", "bound"
+        )?;
         for question in questions {
-            writeln!(out, "  {question}")?;
+            let of = |name: &str| question[name].as_f64().unwrap_or(f64::NAN);
+            writeln!(
+                out,
+                "  {:<36} {:8.2} {:8.2} {:8.2} {:8.2} {:8.2} {:8.2} {:8.0}",
+                question["question"].as_str().unwrap_or_default(),
+                of("disk_p50_ms"),
+                of("disk_p99_ms"),
+                of("cold_p50_ms"),
+                of("cold_p99_ms"),
+                of("warm_p50_ms"),
+                of("warm_p99_ms"),
+                of("bound_ms"),
+            )?;
         }
         let rate = number("search_rows_per_second") as u64;
         writeln!(out, "  text search: {} rows a second", thousands(rate))?;

@@ -2,6 +2,8 @@
 //! answer is no; 2 misuse or bad input.
 
 mod bench;
+mod bench_load;
+mod bench_memory;
 mod bench_record;
 mod bench_window;
 mod cluster;

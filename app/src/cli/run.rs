@@ -13,6 +13,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::{
     AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Summary,
 };
+use joinscope_core::process::process_cpu;
 use joinscope_core::run::{Execute, RunError, execute};
 use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
@@ -272,6 +273,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
         "checkpoints": summary.checkpoints,
         "ended": summary.ended,
         "stages": stages,
+        "cpu_seconds": process_cpu().as_secs_f64(),
         "run": dir,
     })
 }

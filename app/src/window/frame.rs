@@ -1,12 +1,11 @@
-//! Frame work, measured as 6-window says: one egui pass and its tessellation, no
-//! renderer, accessibility off, the cursor moved by a seeded path. Wall time
-//! stands for CPU time: it is never less, and the clock of a thread only moves
-//! with the scheduler's ticks.
+//! Frame work, measured as 6-window says: CPU time of one egui pass and its
+//! tessellation, no renderer, accessibility off, the cursor moved by a seeded path.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use egui::{Context, RawInput, Rect, Vec2, ViewportId};
+use joinscope_core::process::{anonymous_memory, thread_cpu};
 
 use super::app::{App, Start};
 use super::command::Command;
@@ -20,7 +19,7 @@ pub struct FrameFigures {
     pub open_first_ms: f64,
     /// From the open command to the frame in which no request is open.
     pub open_whole_ms: f64,
-    /// A pass and its tessellation.
+    /// CPU time of a pass and its tessellation.
     pub frame_p50_ms: f64,
     pub frame_p99_ms: f64,
     pub frame_most_ms: f64,
@@ -46,7 +45,7 @@ impl Headless {
         Self { ctx, app, time: 0.0 }
     }
 
-    /// One frame; its time and vertices.
+    /// One frame; its CPU time and vertices.
     fn frame(&mut self) -> (Duration, usize) {
         self.time += 1.0 / 60.0;
         let mut input = RawInput {
@@ -57,14 +56,14 @@ impl Headless {
         if let Some(viewport) = input.viewports.get_mut(&ViewportId::ROOT) {
             viewport.native_pixels_per_point = Some(1.0);
         }
-        let before = Instant::now();
+        let before = thread_cpu();
         let app = &mut self.app;
         let mut output = self.ctx.run_ui(input, |ui| {
             app.logic(ui.ctx());
             app.ui(ui);
         });
         let meshes = self.ctx.tessellate(std::mem::take(&mut output.shapes), 1.0);
-        let spent = before.elapsed();
+        let spent = thread_cpu().saturating_sub(before);
         // Nothing is drawn: nobody takes the textures.
         output.textures_delta.clear();
         let vertices = meshes
@@ -97,13 +96,6 @@ impl Headless {
         }
         Ok(())
     }
-}
-
-fn rss_anon() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
-    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }
 
 fn ms(d: Duration) -> f64 {
@@ -178,7 +170,7 @@ pub fn measure(run: &Path, frames: usize, seed: u64) -> anyhow::Result<FrameFigu
         frame_most_ms: quantile(&mut spent, 1.0),
         answer_p50_ms: quantile(&mut answers, 0.5),
         answer_p99_ms: quantile(&mut answers, 0.99),
-        rss_anon: rss_anon(),
+        rss_anon: anonymous_memory().unwrap_or(0),
         vertices_most,
     })
 }

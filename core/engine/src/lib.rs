@@ -6,6 +6,7 @@ pub mod analyses;
 pub mod edges;
 pub mod engine;
 pub mod generate;
+pub mod process;
 pub mod run;
 
 pub use joinscope_operator as operator;

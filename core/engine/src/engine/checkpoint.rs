@@ -11,7 +11,7 @@ use super::batch::{Cut, Position};
 use super::books::Books;
 use super::digest::Digest;
 use super::routes::Routes;
-use super::step::CheckpointEntry;
+use super::step::{CheckpointEntry, Durable};
 use super::summary::RunError;
 use crate::edges::rocksdb::{
     CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
@@ -64,6 +64,8 @@ pub(super) struct Job {
     pub counts: Vec<Counts>,
     /// By shard: what the operator keeps besides rows.
     pub operators: Vec<Vec<u8>>,
+    /// Makes durable what the sink was given.
+    pub durable: Option<Durable>,
 }
 
 /// Identity of the run, written into each checkpoint.
@@ -79,13 +81,13 @@ pub(super) struct Identity {
 /// Writes checkpoints, one after another, on a thread of its own.
 pub(super) struct Checkpointer {
     jobs: Receiver<Job>,
-    done: Sender<Result<CheckpointEntry, StoreError>>,
+    done: Sender<Result<CheckpointEntry, RunError>>,
 }
 
 /// The sink stage's end of a [`Checkpointer`]: at most one is in preparation.
 pub(super) struct Checkpoints {
     jobs: Sender<Job>,
-    done: Receiver<Result<CheckpointEntry, StoreError>>,
+    done: Receiver<Result<CheckpointEntry, RunError>>,
     in_flight: bool,
 }
 
@@ -106,7 +108,7 @@ impl Checkpoints {
     pub(super) fn ready(&mut self) -> Option<Result<CheckpointEntry, RunError>> {
         let done = self.done.try_recv().ok()?;
         self.in_flight = false;
-        Some(done.map_err(RunError::from))
+        Some(done)
     }
 
     /// The one in preparation, once it is ready.
@@ -114,7 +116,7 @@ impl Checkpoints {
         if !std::mem::take(&mut self.in_flight) {
             return None;
         }
-        self.done.recv().ok().map(|done| done.map_err(RunError::from))
+        self.done.recv().ok()
     }
 }
 
@@ -136,8 +138,8 @@ fn write(
     routes: &Routes,
     identity: &Identity,
     job: Job,
-) -> Result<CheckpointEntry, StoreError> {
-    let Job { cut, frozen, deltas, .. } = job;
+) -> Result<CheckpointEntry, RunError> {
+    let Job { cut, frozen, deltas, durable, .. } = job;
     let position = cut.position;
     let engine = EngineMeta {
         epoch: position.epoch,
@@ -188,6 +190,9 @@ fn write(
     let written = store.commit(frozen, &deltas, meta)?;
     drop(deltas);
     store.collect(KEEP)?;
+    if let Some(durable) = durable {
+        durable()?;
+    }
     Ok(CheckpointEntry {
         epoch: cut.epoch,
         arrival: position.arrival,

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::meter::thread_cpu;
 use super::source::Source;
 use super::step::{CheckpointEntry, Sink, SinkError, Step};
 use super::summary::RunError;
@@ -17,6 +16,7 @@ use crate::operator::codec::{Decoded, InputDecoder};
 use crate::operator::key::Key;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::Record;
+use crate::process::thread_cpu;
 
 /// Records in memory, decompressed and parsed, as the limit gets them.
 pub struct Loaded {
@@ -28,8 +28,8 @@ pub struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     pub took: Duration,
-    /// CPU time of the thread, where the system tells.
-    pub cpu: Option<Duration>,
+    /// CPU time of the thread.
+    pub cpu: Duration,
     pub pairs: u64,
     /// Rows of the primary whose interval passed without a match.
     pub unmatched: u64,
@@ -141,7 +141,7 @@ pub fn limit(pipeline: &Pipeline, source: &dyn Source, loaded: &Loaded) -> Resul
         }
     }
     let took = start.elapsed();
-    let cpu = cpu.and_then(|before| Some(thread_cpu()?.saturating_sub(before)));
+    let cpu = thread_cpu().saturating_sub(cpu);
     // The queues stand in arrival order: what waits in them behind a later one
     // has left as well.
     let gone = |row: &&Row| row.primary && !row.matched && row.time + secondary.until < watermark;

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::summary::StageTime;
+use crate::process::{anonymous_memory, thread_cpu};
 
-/// Busy times by stage, added up over its threads.
+/// CPU times by stage, added up over its threads.
 #[derive(Debug, Default)]
 pub(super) struct Meters {
     stages: Mutex<Vec<StageTime>>,
@@ -16,14 +17,13 @@ pub(super) struct Meters {
 pub(super) struct Meter<'a> {
     meters: &'a Meters,
     name: &'static str,
-    cpu: Option<Duration>,
-    worked: Duration,
+    cpu: Duration,
 }
 
 impl Meters {
     /// To be called by the stage's own thread, in the order of the data's flow.
     pub(super) fn start(&self, name: &'static str) -> Meter<'_> {
-        Meter { meters: self, name, cpu: thread_cpu(), worked: Duration::ZERO }
+        Meter { meters: self, name, cpu: thread_cpu() }
     }
 
     /// Names a stage, so that stages are told in the order of their naming.
@@ -44,42 +44,10 @@ impl Meters {
     }
 }
 
-impl Meter<'_> {
-    /// Counts the time of `work` where the system does not tell CPU time.
-    pub(super) fn work<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        if self.cpu.is_some() {
-            return work();
-        }
-        let start = Instant::now();
-        let answer = work();
-        self.worked += start.elapsed();
-        answer
-    }
-}
-
 impl Drop for Meter<'_> {
     fn drop(&mut self) {
-        let busy = match (self.cpu, thread_cpu()) {
-            (Some(before), Some(now)) => now.saturating_sub(before),
-            _ => self.worked,
-        };
-        self.meters.add(self.name, busy);
+        self.meters.add(self.name, thread_cpu().saturating_sub(self.cpu));
     }
-}
-
-/// CPU time of the calling thread (Linux's schedstat: nanoseconds on a core).
-pub(super) fn thread_cpu() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = text.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
-}
-
-/// Anonymous memory of the process, bytes; `None` where the system does not tell.
-pub(super) fn anonymous_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// The largest sample of [`anonymous_memory`].

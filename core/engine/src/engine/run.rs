@@ -165,8 +165,8 @@ pub(super) fn run(
             Ok((to_sink, checkpoints)) => {
                 let mut outcome = None;
                 common.failure.guard("keep", || {
-                    let mut meter = common.meters.start("keep");
-                    outcome = Some(stage.run(&to_sink, checkpoints, &mut meter, &common.peak)?);
+                    let _meter = common.meters.start("keep");
+                    outcome = Some(stage.run(&to_sink, checkpoints, &common.peak)?);
                     Ok(())
                 });
                 // Dropped before the scope waits for the other stages.
@@ -264,13 +264,11 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             let mut decoders = decoders.clone();
             let empty: Receiver<DecodedBatch> = Receiver::clone(&empty);
             self.spawn("decode", move |common| {
-                let mut meter = common.meters.start("decode");
+                let _meter = common.meters.start("decode");
                 for records in records {
                     let mut out = empty.try_recv().unwrap_or_default();
-                    meter.work(|| {
-                        decoders.decode(&records, &mut out);
-                        drop(records);
-                    });
+                    decoders.decode(&records, &mut out);
+                    drop(records);
                     if decoded.send(out).is_err() {
                         break;
                     }
@@ -295,7 +293,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         let (to_collector, collector) = bounded(QUEUE + 2);
         let (to_shards, shard_ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| bounded(QUEUE)).unzip();
         self.spawn("sequence", move |common| {
-            let mut meter = common.meters.start("sequence");
+            let _meter = common.meters.start("sequence");
             let give = |sequencer: &mut Sequencer| {
                 while let Some(next) = sequencer.pop() {
                     if to_collector.send(next.batch).is_err() {
@@ -311,7 +309,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             };
             for queue in decoded.queues.iter().cycle() {
                 let Ok(mut batch) = queue.recv() else { break };
-                meter.work(|| sequencer.take(&mut batch));
+                sequencer.take(&mut batch);
                 // Full only if nobody wants it any more.
                 let _ = decoded.free.try_send(batch);
                 if !give(&mut sequencer) {
@@ -341,11 +339,11 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             let mut shard = Shard::new(operator, join, watermarks.to_vec());
             let ends: ShardIn = (batches, wait);
             self.spawn("join", move |common| {
-                let mut meter = common.meters.start("join");
+                let _meter = common.meters.start("join");
                 for batch in ends.0 {
                     let snapshot = batch.snapshot;
                     let mut out = ShardOut::default();
-                    meter.work(|| shard.run(batch, &mut out))?;
+                    shard.run(batch, &mut out)?;
                     if to_collector.send(out).is_err() {
                         break;
                     }
@@ -371,7 +369,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     ) -> std::io::Result<Receiver<ToSink>> {
         let (to_sink, sink) = bounded(SINK_QUEUE);
         self.spawn("collect", move |common| {
-            let mut meter = common.meters.start("collect");
+            let _meter = common.meters.start("collect");
             for mut batch in batches {
                 let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.outs.len());
                 for shard in &shards.outs {
@@ -392,6 +390,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                         digest: super::digest::Digest::default(),
                         counts: Vec::new(),
                         operators: outs.iter_mut().map(|o| std::mem::take(&mut o.saved)).collect(),
+                        durable: None,
                         cut,
                     });
                     for go in &shards.go {
@@ -400,7 +399,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                         }
                     }
                 }
-                let collected = meter.work(|| collector.collect(batch, outs));
+                let collected = collector.collect(batch, outs);
                 if to_sink.send((collected, job)).is_err() {
                     break;
                 }
@@ -444,7 +443,7 @@ struct Decoded {
 }
 
 fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result<(), RunError> {
-    let mut meter = common.meters.start("read");
+    let _meter = common.meters.start("read");
     let mut queues = to.iter().cycle();
     let mut batches = batches;
     loop {
@@ -452,7 +451,7 @@ fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result
             common.stopped.store(true, Ordering::Release);
             return Ok(());
         }
-        let Some(batch) = meter.work(|| batches.next()) else { return Ok(()) };
+        let Some(batch) = batches.next() else { return Ok(()) };
         let records = match batch {
             Ok(records) => records,
             Err(SourceError(what)) => {

@@ -11,7 +11,7 @@ use super::checkpoint::{Checkpoints, Job};
 use super::collector::Collected;
 use super::control::{Control, InputBooks};
 use super::digest::Digest;
-use super::meter::{Meter, Peak};
+use super::meter::Peak;
 use super::run::ToSink;
 use super::step::{ClockKind, Sink, Step};
 use super::summary::RunError;
@@ -65,7 +65,6 @@ impl<'a> SinkStage<'a> {
         &mut self,
         steps: &Receiver<ToSink>,
         mut checkpoints: Checkpoints,
-        meter: &mut Meter<'_>,
         peak: &Peak,
     ) -> Result<Outcome, RunError> {
         let mut end = Position { watermark: i64::MIN, ..Position::default() };
@@ -73,7 +72,7 @@ impl<'a> SinkStage<'a> {
         for (collected, job) in steps {
             end = collected.end.clone();
             (state_rows, state_bytes) = (collected.state_rows, collected.state_bytes);
-            meter.work(|| self.step(collected))?;
+            self.step(collected)?;
             if let Some(done) = checkpoints.ready() {
                 self.checkpoint(done)?;
             }
@@ -82,8 +81,9 @@ impl<'a> SinkStage<'a> {
                 if let Some(done) = checkpoints.wait() {
                     self.checkpoint(done)?;
                 }
-                self.sink.barrier(job.cut.position.arrival)?;
+                let durable = self.sink.barrier(job.cut.position.arrival)?;
                 checkpoints.begin(Job {
+                    durable,
                     outputs: self.outputs,
                     digest: self.digest,
                     counts: self.books.counts().to_vec(),

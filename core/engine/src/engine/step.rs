@@ -64,6 +64,38 @@ impl Facts {
         self.arrival.is_empty()
     }
 
+    /// Empty again, to go on from `first_row`; what it grew to is kept.
+    pub(crate) fn restart(&mut self, first_row: u64) {
+        let Self {
+            first_row: first,
+            arrival,
+            arrival_ms,
+            input,
+            partition,
+            offset,
+            event_time,
+            watermark,
+            at_arrival,
+            key_hash,
+            normal_hash,
+            key_end,
+            keys,
+        } = self;
+        *first = first_row;
+        arrival.clear();
+        arrival_ms.clear();
+        input.clear();
+        partition.clear();
+        offset.clear();
+        event_time.clear();
+        watermark.clear();
+        at_arrival.clear();
+        key_hash.clear();
+        normal_hash.clear();
+        key_end.clear();
+        keys.clear();
+    }
+
     /// The canonical key of the `i`-th entry, empty where it has none.
     #[must_use]
     pub fn key(&self, i: usize) -> &[u8] {
@@ -164,6 +196,9 @@ pub struct StateSample {
 #[error("{0}")]
 pub struct SinkError(pub String);
 
+/// Work that makes durable what a sink was given.
+pub type Durable = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+
 /// Where steps go: the run store, or nothing in a benchmark.
 pub trait Sink: Send {
     /// Takes the next step.
@@ -186,16 +221,17 @@ pub trait Sink: Send {
     /// A real snapshot begins here: the steps so far end at arrival `at`, and
     /// a store that is cut at `at` later must lose nothing of them and keep
     /// nothing of what follows (it closes its segment). The next epoch's steps
-    /// may come before the [`Sink::checkpoint`] of the same arrival.
+    /// may come before the [`Sink::checkpoint`] of the same arrival. What makes
+    /// them durable may be given back: it is done beside the next epoch's work.
     ///
     /// # Errors
     /// It could not be kept; the run stops.
-    fn barrier(&mut self, _at: Arrival) -> Result<(), SinkError> {
-        Ok(())
+    fn barrier(&mut self, _at: Arrival) -> Result<Option<Durable>, SinkError> {
+        Ok(None)
     }
 
-    /// The checkpoint of the last barrier was taken, at `entry.arrival`: all
-    /// before it is to be durable and readable when this returns.
+    /// The checkpoint of the last barrier was taken, at `entry.arrival`, and what
+    /// the barrier gave back was done: all before it is to be durable and readable when this returns.
     ///
     /// # Errors
     /// It could not be made durable; the run stops.

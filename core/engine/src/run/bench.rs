@@ -14,6 +14,9 @@ pub struct QuestionTime {
     pub question: &'static str,
     /// The design's bound for a cold answer.
     pub bound_ms: f64,
+    /// Neither the store nor the system has anything of the run in memory.
+    pub disk_p50_ms: f64,
+    pub disk_p99_ms: f64,
     /// Nothing in the store's own cache before each question.
     pub cold_p50_ms: f64,
     pub cold_p99_ms: f64,
@@ -23,7 +26,7 @@ pub struct QuestionTime {
 }
 
 /// Asks each question of the table `rounds` times at places spread over the
-/// run, each first with the store's cache empty, then again.
+/// run, each first from the disk, then with the store's cache empty, then again.
 ///
 /// # Errors
 /// The run cannot be read.
@@ -107,15 +110,21 @@ fn measure(
     rounds: usize,
     one: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<QuestionTime> {
+    let mut disk = Vec::with_capacity(rounds);
     let mut cold = Vec::with_capacity(rounds);
     let mut warm = Vec::with_capacity(rounds);
     for round in 0..rounds {
-        run.forget();
-        for times in [&mut cold, &mut warm] {
+        let mut timed = |times: &mut Vec<f64>| {
             let before = Instant::now();
             one(round)?;
             times.push(before.elapsed().as_secs_f64() * 1000.0);
-        }
+            Ok::<_, super::RunError>(())
+        };
+        run.forget_files()?;
+        timed(&mut disk)?;
+        run.forget();
+        timed(&mut cold)?;
+        timed(&mut warm)?;
     }
     let quantile = |times: &mut Vec<f64>, q: f64| {
         times.sort_by(f64::total_cmp);
@@ -125,6 +134,8 @@ fn measure(
     Ok(QuestionTime {
         question,
         bound_ms,
+        disk_p50_ms: quantile(&mut disk, 0.5),
+        disk_p99_ms: quantile(&mut disk, 0.99),
         cold_p50_ms: quantile(&mut cold, 0.5),
         cold_p99_ms: quantile(&mut cold, 0.99),
         warm_p50_ms: quantile(&mut warm, 0.5),

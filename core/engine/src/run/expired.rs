@@ -20,7 +20,7 @@ use super::error::Result;
 use super::read::{Earlier, Run};
 use super::types::Query;
 use super::write::Writer;
-use crate::engine::step::{CheckpointEntry, Decision, Revision, Sink, SinkError, Step};
+use crate::engine::step::{CheckpointEntry, Decision, Durable, Revision, Sink, SinkError, Step};
 use crate::operator::pipeline::{Pipeline, Semantics};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
@@ -300,7 +300,7 @@ impl Sink for Expired {
         self.writer.step(step)
     }
 
-    fn barrier(&mut self, at: Arrival) -> Result<(), SinkError> {
+    fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         self.writer.barrier(at)
     }
 

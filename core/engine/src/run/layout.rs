@@ -12,16 +12,6 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
 /// Arrivals of a segment, at most.
 pub const SEGMENT_ARRIVALS: u64 = 262_144;
@@ -59,50 +49,21 @@ impl Part {
     }
 }
 
-/// One column and how it is laid out.
-pub(crate) struct Column {
-    pub name: &'static str,
-    pub values: ArrayRef,
-    pub encoding: Encoding,
-}
-
 /// No verdict fell with this decision (it only says that the row left).
 pub(crate) const NO_VERDICT: u8 = 255;
-/// Stands beside the reasons: the verdict was unmatched, its reason stays.
-pub(crate) const REVISED: u8 = 4;
+/// Stands beside the reasons, which are all below it: the verdict was unmatched, its reason stays.
+pub(crate) const REVISED: u8 = 127;
 /// A pad or an example has no second row.
 pub(crate) const NO_ROW: u64 = u64::MAX;
 
-/// Columns as a Parquet file of one row group. Numbers that hardly differ from
-/// one row to the next are delta-packed: that is both smaller and, counted with
-/// the kernel's share of writing, quicker than plain ones; compression on top
-/// of it costs more time than the whole rest.
-pub(crate) fn parquet<W: std::io::Write + Send>(
-    out: W,
-    columns: Vec<Column>,
-    note: &str,
-) -> parquet::errors::Result<W> {
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("joinscope ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::UNCOMPRESSED)
-        .set_dictionary_enabled(false)
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
-        .set_max_row_group_row_count(None)
-        .set_key_value_metadata(Some(vec![KeyValue::new("joinscope".to_owned(), note.to_owned())]));
-    let mut fields = Vec::with_capacity(columns.len());
-    let mut arrays = Vec::with_capacity(columns.len());
-    for column in columns {
-        properties = properties.set_column_encoding(ColumnPath::from(column.name), column.encoding);
-        fields.push(Field::new(column.name, column.values.data_type().clone(), false));
-        arrays.push(column.values);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::join::Reason;
+
+    #[test]
+    fn reasons_are_below_the_code_of_a_revision() {
+        let codes: Vec<u8> = (0..=u8::MAX).filter(|c| Reason::from_code(*c).is_some()).collect();
+        assert!(codes.len() > 3 && codes.iter().all(|code| *code < REVISED), "{codes:?}");
     }
-    let schema = Arc::new(Schema::new(fields));
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties.build())
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)?;
-    writer.write(&RecordBatch::try_new(schema, arrays)?)?;
-    writer.into_inner()
 }

@@ -135,6 +135,11 @@ impl Manifest {
     fn sealed(&self) -> serde_json::Result<Vec<u8>> {
         let mut copy = self.clone();
         copy.crc32 = String::new();
+        // A number of 17 digits may be read back as its neighbour, and the
+        // checksum is over what is read.
+        if let Some(end) = &mut copy.end {
+            end.seconds = (end.seconds * 1e3).round() / 1e3;
+        }
         let crc = crc32fast::hash(&serde_json::to_vec(&copy)?);
         copy.crc32 = format!("{crc:08x}");
         serde_json::to_vec_pretty(&copy)
@@ -251,6 +256,20 @@ mod tests {
         m.end = Some(RunEnd { seconds: 1.1, ..RunEnd::default() });
         m.segments.push(SegmentRef { at: 1, len: 2, crc: 3, end: 4 });
         m
+    }
+
+    #[test]
+    fn any_seconds_are_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut m = manifest();
+        for nanos in (0..40_000_000_000u64).step_by(19_333_337) {
+            // As `Duration::as_secs_f64` adds them up.
+            let seconds = (nanos / 1_000_000_000) as f64 + (nanos % 1_000_000_000) as f64 / 1e9;
+            m.end = Some(RunEnd { seconds, ..RunEnd::default() });
+            m.store(dir.path(), false).unwrap();
+            let back = Manifest::load(dir.path()).unwrap_or_else(|e| panic!("{seconds}: {e}"));
+            assert!((back.end.unwrap().seconds - seconds).abs() < 1e-3);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod pyramid;
 mod read;
 mod summary;
 pub mod synthetic;
+mod table;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -5,8 +5,6 @@
 //! the rows that arrived in it and for the verdicts that fell in it, whatever
 //! segment the row arrived in; the counts of a block are the sum over all segments.
 
-use std::collections::BTreeMap;
-
 /// Arrivals of a block of level 0, as a shift.
 pub(crate) const BLOCK_SHIFT: u32 = 8;
 pub(crate) const LEVELS: usize = 5;
@@ -126,17 +124,24 @@ pub(crate) struct Highs(pub Vec<(u32, u32, i64)>);
 
 impl Highs {
     pub fn coarser(&self) -> Self {
-        let mut blocks: BTreeMap<(u32, u32), i64> = BTreeMap::new();
-        for (block, lane, high) in &self.0 {
-            let slot = blocks.entry((block >> 2, *lane)).or_insert(*high);
-            *slot = (*slot).max(*high);
-        }
-        Self(blocks.into_iter().map(|((block, lane), high)| (block, lane, high)).collect())
+        let mut up: Vec<(u32, u32, i64)> =
+            self.0.iter().map(|(block, lane, high)| (block >> 2, *lane, *high)).collect();
+        up.sort_unstable();
+        up.dedup_by(|next, kept| {
+            let same = (next.0, next.1) == (kept.0, kept.1);
+            if same {
+                kept.2 = next.2;
+            }
+            same
+        });
+        Self(up)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

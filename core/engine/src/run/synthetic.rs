@@ -11,13 +11,14 @@ use super::manifest::{InputInfo, ManifestStart, RunEnd, RunState};
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::engine::step::{
-    CheckpointEntry, Decision, Facts, Output, OutputKind, Sink, StateSample, Step,
+    CheckpointEntry, Decision, Facts, Output, OutputKind, Sink, SinkError, StateSample, Step,
 };
 use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
 use crate::operator::pipeline::{Semantics, WatermarkSpec};
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::{Tracker, TrackerInput};
+use crate::process::thread_cpu;
 
 /// The pipeline of such runs.
 pub const PIPELINE: &str = r#"name = "synthetic"
@@ -54,7 +55,7 @@ pub struct Figures {
     pub rows: u64,
     pub outputs: u64,
     pub decisions: u64,
-    /// CPU time of this thread in the store, all else left out (Linux; else 0).
+    /// CPU time of this thread in the store, all else left out.
     pub store: Duration,
     /// Bytes of the run's folder.
     pub bytes: u64,
@@ -98,13 +99,6 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-}
-
-/// CPU time of this thread; zero where the system does not tell.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let ns = text.split(' ').next().and_then(|ns| ns.parse().ok());
-    Duration::from_nanos(ns.unwrap_or(0))
 }
 
 /// A view that rests in the state: its row, number and whether it matched.
@@ -246,25 +240,28 @@ pub fn write_in_parts(
         step.state.push(StateSample { arrival: end - 1, rows, bytes: rows * 64, cold: 0 });
         figures.rows += end - at;
         figures.decisions += step.decisions.len() as u64;
-        let before = cpu_time();
+        let before = thread_cpu();
         writer.step(step).map_err(|e| RunError::Engine(e.to_string()))?;
         let taken = at / part != end / part;
         if taken {
-            writer.barrier(end).map_err(|e| RunError::Engine(e.to_string()))?;
+            let engine = |e: SinkError| RunError::Engine(e.to_string());
+            if let Some(durable) = writer.barrier(end).map_err(engine)? {
+                durable().map_err(engine)?;
+            }
             let entry =
                 CheckpointEntry { arrival: end, row: end, output: outputs, ..Default::default() };
             writer.checkpoint(entry).map_err(|e| RunError::Engine(e.to_string()))?;
         }
-        figures.store += cpu_time().saturating_sub(before);
+        figures.store += thread_cpu().saturating_sub(before);
         if taken {
             published(end);
         }
         at = end;
     }
     figures.outputs = outputs;
-    let before = cpu_time();
+    let before = thread_cpu();
     writer.finish(RunState::Done, RunEnd::default())?;
-    figures.store += cpu_time().saturating_sub(before);
+    figures.store += thread_cpu().saturating_sub(before);
     for entry in
         std::fs::read_dir(dir.join(super::layout::SEGMENTS)).into_iter().flatten().flatten()
     {

@@ -14,18 +14,13 @@ mod recording;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use joinscope_core::process::peak_address_space;
+
 /// What a target may add to the process's address space while it runs.
-const MEMORY_KB: u64 = 1_500_000;
+const MEMORY: u64 = 1_500_000_000;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-
-/// Peak of the address space in kB, where the system tells.
-fn peak_kb() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmPeak:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Runs `target` on `seeds` and on what becomes of them.
@@ -40,7 +35,7 @@ pub fn hammer(name: &str, seeds: &[Vec<u8>], target: fn(&[u8])) {
         }
     };
     seeds.iter().for_each(|seed| run(seed));
-    let before = peak_kb();
+    let before = peak_address_space();
     let mut mutator = mutate::Mutator::new(seed, seeds);
     let begin = Instant::now();
     let mut runs = 0u64;
@@ -49,8 +44,8 @@ pub fn hammer(name: &str, seeds: &[Vec<u8>], target: fn(&[u8])) {
         runs += 1;
     }
     assert!(runs > 0, "the seeds alone took all the time");
-    if let (Some(before), Some(after)) = (before, peak_kb()) {
-        assert!(after - before < MEMORY_KB, "{name}: {} MB more memory", (after - before) / 1024);
+    if let (Some(before), Some(after)) = (before, peak_address_space()) {
+        assert!(after - before < MEMORY, "{name}: {} MB more memory", (after - before) / 1_000_000);
     }
     println!("{name}: {runs} inputs");
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::tests::{folder, partition};
 use super::*;
 use crate::operator::record::{Record, TimestampType};
+use crate::process::thread_cpu;
 
 /// Records of 120 bytes: a key of 8, JSON of 112.
 fn load(n: u64) -> impl Iterator<Item = Record> {
@@ -60,7 +61,7 @@ fn reading_and_writing() {
         );
         for _ in 0..3 {
             let recording = Recording::open(&path).unwrap();
-            let (begin, cpu) = (Instant::now(), cpu_seconds());
+            let (begin, cpu) = (Instant::now(), thread_cpu().as_secs_f64());
             let (mut count, mut sum) = (0u64, 0usize);
             for batch in recording.batches(None, 0) {
                 for record in batch.unwrap() {
@@ -69,7 +70,7 @@ fn reading_and_writing() {
                 }
             }
             assert_eq!(count, n);
-            let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+            let (wall, cpu) = (begin.elapsed().as_secs_f64(), thread_cpu().as_secs_f64() - cpu);
             println!(
                 "  read at {:.2} M/s, {:.2} M/s of CPU ({sum} bytes)",
                 n as f64 / wall / 1e6,
@@ -117,18 +118,4 @@ fn reading_and_writing() {
         "the crate's reader, from memory: {:.2} M/s",
         n as f64 / begin.elapsed().as_secs_f64() / 1e6
     );
-}
-
-/// CPU time of this thread, from /proc (clock ticks are hundredths).
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let fields: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .filter_map(|f| f.parse().ok())
-        .collect();
-    // After the name: state (no number), then ppid …; utime and stime are 14 and 15.
-    (fields[10] + fields[11]) / 100.0
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::engine::step::{CheckpointEntry, ClockKind, OutputKind, Sink, SinkError, Step};
+use crate::engine::step::{CheckpointEntry, ClockKind, Durable, OutputKind, Sink, SinkError, Step};
 use crate::engine::{
     AtEnd, Batches, Control, RecordedClock, RunError, RunSpec, Source, SourceError, Summary, run,
 };
@@ -176,10 +176,10 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn barrier(&mut self, at: u64) -> Result<(), SinkError> {
+    fn barrier(&mut self, at: u64) -> Result<Option<Durable>, SinkError> {
         assert_eq!(at, self.steps.last().map_or(0, |s| s.end));
         self.barriers.push(at);
-        Ok(())
+        Ok(None)
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {

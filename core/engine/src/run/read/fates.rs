@@ -62,6 +62,45 @@ pub(crate) fn union(ranges: &mut Vec<Range<u64>>) {
 }
 
 impl Moment {
+    /// Puts the verdicts that fell over those at arrival, which `verdicts` has
+    /// for consecutive rows of one segment.
+    pub fn verdicts(
+        &self,
+        tables: &Tables,
+        number: usize,
+        rows: Range<u64>,
+        verdicts: &mut [u8],
+    ) -> Result<()> {
+        let mut open: usize = verdicts.iter().map(|v| usize::from(*v == Verdict::Open as u8)).sum();
+        for source in self.sources.get(number).into_iter().flatten() {
+            if open == 0 && !self.revisions {
+                break;
+            }
+            let source = &self.segments[*source as usize];
+            let pages = decision_pages(source, &rows);
+            if pages.is_empty() {
+                continue;
+            }
+            let columns = ["row", "verdict"];
+            let table =
+                tables.read(source, Part::Decisions, &columns, std::slice::from_ref(&pages))?;
+            for (row, verdict) in table.u64s("row")?.iter().zip(table.u8s("verdict")?) {
+                let at = row.checked_sub(rows.start).and_then(|at| usize::try_from(at).ok());
+                let Some(slot) = at.and_then(|at| verdicts.get_mut(at)) else { continue };
+                if *verdict == NO_VERDICT {
+                    continue;
+                }
+                if Verdict::from_code(*verdict).is_none() {
+                    let path = &source.files[Part::Decisions as usize].path;
+                    return Err(RunError::corrupt(path, "a verdict that there is not"));
+                }
+                open -= usize::from(*slot == Verdict::Open as u8);
+                *slot = *verdict;
+            }
+        }
+        Ok(())
+    }
+
     /// The fates of rows of one segment, ascending. `arrivals` and
     /// `at_arrival` are theirs.
     pub fn fates(

@@ -245,6 +245,23 @@ impl Run {
         self.inner.tables.clear();
     }
 
+    /// Asks the system to forget the run's files as well, so that the next
+    /// question is read from the disk (measurements). What is not yet on the disk
+    /// stays in memory.
+    ///
+    /// # Errors
+    /// A file cannot be opened.
+    pub fn forget_files(&self) -> Result<()> {
+        self.forget();
+        for file in self.now().segments.iter().flat_map(|s| &s.files) {
+            let failed = |e| RunError::io(&file.path, e);
+            let open = std::fs::File::open(&file.path).map_err(failed)?;
+            rustix::fs::fadvise(&open, 0, None, rustix::fs::Advice::DontNeed)
+                .map_err(|e| failed(e.into()))?;
+        }
+        Ok(())
+    }
+
     fn cache(&self) -> &Cache {
         &self.inner.tables.cache
     }

@@ -156,23 +156,19 @@ impl Run {
             let segment = &now.segments[number];
             let first = segment.summary.first_row;
             let end = to.min(segment.summary.end_row);
-            let rows: Vec<u64> = (at..end).collect();
             let t = self.inner.tables.read(
                 segment,
                 Part::Rows,
-                &["arrival", "input", "partition", "verdict"],
+                &["input", "partition", "verdict"],
                 std::slice::from_ref(&(at - first..end - first)),
             )?;
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
-            let fates = now.fates(
-                &self.inner.tables,
-                number,
-                &rows,
-                t.u64s("arrival")?,
-                t.u8s("verdict")?,
-            )?;
-            for (i, row) in rows.iter().enumerate() {
-                each(*row, (inputs[i], partitions[i]), fates[i].verdict);
+            let mut verdicts = t.u8s("verdict")?.to_vec();
+            now.verdicts(&self.inner.tables, number, at..end, &mut verdicts)?;
+            for ((row, lane), verdict) in
+                (at..end).zip(inputs.iter().copied().zip(partitions.iter().copied())).zip(verdicts)
+            {
+                each(row, lane, verdict);
             }
             at = end;
         }

@@ -384,7 +384,7 @@ impl Model {
             }
             writer.step(clone(step)).unwrap();
             if self.checkpoints.contains(&step.end) {
-                writer.barrier(step.end).unwrap();
+                writer.barrier(step.end).unwrap().unwrap()().unwrap();
                 let entry = CheckpointEntry { arrival: step.end, ..CheckpointEntry::default() };
                 writer.checkpoint(entry).unwrap();
             }

@@ -2,40 +2,30 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Int32Array, Int64Array, LargeBinaryArray, ListArray, UInt8Array,
-    UInt32Array, UInt64Array,
-};
-use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field};
-use parquet::basic::Encoding;
-
+use super::lanes::SegmentRows;
+use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
 use crate::engine::step::{ClockKind, Facts};
 use crate::run::blocks::BlockWriter;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::{Column, NO_VERDICT, PAGE_ROWS, Part, parquet};
+use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part};
 use crate::run::manifest::SegmentRef;
-use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, merge, over_lanes};
+use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, over_lanes};
 use crate::run::summary::{
     CLOCK_WIDTH, COLD_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH,
     PackedKey, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
 };
-
-use super::lanes::SegmentRows;
-use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
-
-const DELTA: Encoding = Encoding::DELTA_BINARY_PACKED;
+use crate::run::table::{self, Column, Values};
 
 const ROWS_NOTE: &str = "row: number of the (record, input) in the run; arrival_ms: processing \
     time; event_time, watermark: ms, the smallest i64 where there is none; verdict: at arrival, \
     0 open 1 joined 2 unmatched 3 late 4 expired 5 undecodable 6 unkeyed 7 untimed 8 tombstone \
     9 filtered; key: a type letter (i, s, b, x) and the value, empty without a key";
 const DECISIONS_NOTE: &str = "sorted by row, then as they fell; verdict: as in rows, 255 where \
-    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 the verdict was \
-    unmatched before; removed: the row left \
-    the state at arrival `at`; cause: the arrival of the record behind it";
+    none fell; reason: 0 plain 1 padded 2 not kept 3 not kept and padded 4 joined where one had \
+    expired 5 its side's cache was cleared 16 not stored 17 not stored and padded 18 padded at \
+    once 19 padded, then joined 20 padded for its null key 127 the verdict was unmatched before; \
+    removed: the row left the state at arrival `at`; cause: the arrival of the record behind it";
 const OUTPUTS_NOTE: &str = "kind: 0 pair 1 pad 2 example; first, second, more: row numbers, the \
     largest u64 where there is none; labels: bit i is label i; correction: 0 the first";
 
@@ -45,30 +35,38 @@ pub(super) struct Closed {
     pub rows: SegmentRows,
 }
 
-fn column(name: &'static str, values: impl Into<ArrayRef>, encoding: Encoding) -> Column {
-    Column { name, values: values.into(), encoding }
+fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
+    Column { name, values }
 }
 
-fn u64s(values: Vec<u64>) -> ArrayRef {
-    Arc::new(UInt64Array::from(values))
-}
-fn i64s(values: Vec<i64>) -> ArrayRef {
-    Arc::new(Int64Array::from(values))
-}
-fn u8s(values: Vec<u8>) -> ArrayRef {
-    Arc::new(UInt8Array::from(values))
+/// What closing needs besides the segment, kept from one to the next: memory of
+/// this size would be given back to the system and asked for again each time.
+#[derive(Default)]
+pub(super) struct Scratch {
+    by_row: Vec<(u64, u32)>,
+    decisions: Decisions,
+    keys: Vec<u128>,
 }
 
-/// Writes a segment; its arrays are given up on the way, one file after another.
+/// What is known of the run around a segment.
+pub(super) struct Around<'a> {
+    pub running: &'a Running,
+    /// Outputs may name more than two rows.
+    pub folds: bool,
+    pub row_is_arrival: bool,
+    /// The segment that a row is in, and the first row after it.
+    pub segment_of: &'a dyn Fn(u64) -> (u64, u64),
+}
+
+/// Writes a segment; `open` is to be restarted afterwards.
 pub(super) fn close(
     dir: &Path,
     number: u64,
-    mut open: Open,
-    running: &Running,
-    folds: bool,
-    segment_of: &dyn Fn(u64) -> u64,
-    row_is_arrival: bool,
+    open: &mut Open,
+    scratch: &mut Scratch,
+    around: &Around<'_>,
 ) -> Result<Closed> {
+    let Around { running, folds, row_is_arrival, segment_of } = *around;
     open.flush_highs();
     let mut summary = Summary {
         number,
@@ -97,33 +95,30 @@ pub(super) fn close(
         }
     };
 
-    let fallen = by_row(std::mem::take(&mut open.fallen));
-    summary.targets = count_targets(fallen.iter().map(|f| f.row), segment_of);
-    summary.decision_fences = fallen.iter().step_by(PAGE_ROWS).map(|f| f.row).collect();
-    summary.last_decision = fallen.last().map_or(0, |f| f.row);
-    let cells = cells(&mut open.counter, &fallen);
+    scratch.decisions.gather(&open.fallen, &mut scratch.by_row, &mut open.counter);
+    let decisions = &scratch.decisions;
+    summary.targets = count_targets(&decisions.row, |row| *row, segment_of);
+    summary.decision_fences = decisions.row.iter().step_by(PAGE_ROWS).copied().collect();
+    summary.last_decision = decisions.row.last().copied().unwrap_or(0);
+    let cells = open.counter.take();
 
-    let table = |part: Part, (columns, note): (Vec<Column>, &str)| {
+    let table = |part: Part, table: Table<'_>| {
         let path = path(part);
         let file = BlockWriter::create(&path).map_err(|e| RunError::io(&path, e))?;
-        let file = parquet(file, columns, note).map_err(bad(part))?;
+        let file = table::write(file, table.rows, &table.columns, table.note).map_err(bad(part))?;
         let (_, len, crcs) = file.finish().map_err(|e| RunError::io(&path, e))?;
         Ok::<_, RunError>((len, crcs))
     };
-    let columns = rows_columns(std::mem::take(&mut open.facts)).map_err(bad(Part::Rows))?;
-    summary.files.push(table(Part::Rows, columns)?);
-    let columns = decisions_columns(&fallen);
-    drop(fallen);
-    summary.files.push(table(Part::Decisions, columns)?);
-    let columns = outputs_columns(std::mem::take(&mut open.outputs), open.first_output, folds)
-        .map_err(bad(Part::Outputs))?;
-    summary.files.push(table(Part::Outputs, columns)?);
+    summary.files.push(table(Part::Rows, rows_table(&open.facts))?);
+    summary.files.push(table(Part::Decisions, decisions.table())?);
+    let outputs = outputs_table(&open.outputs, open.first_output, folds);
+    summary.files.push(table(Part::Outputs, outputs)?);
 
     let path = path(Part::Index);
     let end = open.end;
     let write = || {
         let mut index = Index::create(&path)?;
-        index.fill(&mut open, running, cells, segment_of, &mut summary)?;
+        index.fill(open, scratch, around, cells, &mut summary)?;
         summary.sections = index.sections;
         let (mut file, len, crcs) = index.out.finish()?;
         summary.files.push((len, crcs));
@@ -135,118 +130,134 @@ pub(super) fn close(
     Ok(Closed { segment, rows })
 }
 
-/// By row, those of one row as they fell.
-fn by_row(fallen: Vec<Fallen>) -> Vec<Fallen> {
-    let mut order: Vec<(u64, u32)> =
-        fallen.iter().enumerate().map(|(i, f)| (f.row, i as u32)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, i)| fallen[i as usize]).collect()
+/// The decisions of a segment by row, those of one row as they fell.
+#[derive(Default)]
+struct Decisions {
+    row: Vec<u64>,
+    at: Vec<u64>,
+    verdict: Vec<u8>,
+    reason: Vec<u8>,
+    removed: Vec<bool>,
+    cause: Vec<u64>,
 }
 
-/// (segment, how many) of ascending rows.
-fn count_targets(
-    rows: impl Iterator<Item = u64>,
-    segment_of: &dyn Fn(u64) -> u64,
+impl Decisions {
+    /// Counts the verdicts on the way: rows ascend, so blocks do.
+    fn gather(&mut self, fallen: &[Fallen], order: &mut Vec<(u64, u32)>, counter: &mut Counter) {
+        order.clear();
+        order.extend(fallen.iter().enumerate().map(|(i, f)| (f.row, i as u32)));
+        sort_by_row(order);
+        let Self { row, at, verdict, reason, removed, cause } = self;
+        row.clear();
+        at.clear();
+        verdict.clear();
+        reason.clear();
+        removed.clear();
+        cause.clear();
+        // In stretches whose decisions stay in the processor's cache.
+        for stretch in order.chunks(PAGE_ROWS) {
+            let all = || stretch.iter().map(|(_, i)| &fallen[*i as usize]);
+            row.extend(stretch.iter().map(|(row, _)| *row));
+            at.extend(all().map(|f| f.at));
+            cause.extend(all().map(|f| f.cause));
+            verdict.extend(all().map(|f| f.verdict));
+            reason.extend(all().map(Fallen::reason));
+            removed.extend(all().map(Fallen::removed));
+            for f in all().filter(|f| f.verdict != NO_VERDICT) {
+                let revised = f.reason() == crate::run::layout::REVISED;
+                let verdict = if revised { crate::run::pyramid::REVISED } else { f.verdict };
+                counter.add(f.block.into(), f.lane, verdict);
+            }
+        }
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table {
+            rows: self.row.len(),
+            columns: vec![
+                column("row", Values::U64(&self.row)),
+                column("at", Values::U64(&self.at)),
+                column("verdict", Values::U8(&self.verdict)),
+                column("reason", Values::U8(&self.reason)),
+                column("removed", Values::Bool(&self.removed)),
+                column("cause", Values::U64(&self.cause)),
+            ],
+            note: DECISIONS_NOTE,
+        }
+    }
+}
+
+/// Stable. The rows that a segment names lie within some millions: few digits differ.
+fn sort_by_row(entries: &mut [(u64, u32)]) {
+    let least = entries.iter().map(|e| e.0).min().unwrap_or(0);
+    let most = entries.iter().map(|e| e.0).max().unwrap_or(0);
+    if most - least <= u32::MAX.into() {
+        radsort::sort_by_key(entries, |e| (e.0 - least) as u32);
+    } else {
+        radsort::sort_by_key(entries, |e| e.0);
+    }
+}
+
+/// (segment, how many) of entries by ascending row.
+fn count_targets<T>(
+    entries: &[T],
+    row: impl Fn(&T) -> u64,
+    segment_of: &dyn Fn(u64) -> (u64, u64),
 ) -> Vec<(u64, u64)> {
     let mut targets: Vec<(u64, u64)> = Vec::new();
-    for row in rows {
-        let segment = segment_of(row);
-        match targets.last_mut() {
-            Some((last, count)) if *last == segment => *count += 1,
-            _ => targets.push((segment, 1)),
-        }
+    let mut rest = entries;
+    while let Some(first) = rest.first() {
+        let (segment, end) = segment_of(row(first));
+        let n = rest.partition_point(|e| row(e) < end).max(1);
+        targets.push((segment, n as u64));
+        rest = &rest[n..];
     }
     targets
 }
 
-fn cells(counter: &mut Counter, fallen: &[Fallen]) -> Vec<u64> {
-    let mut cells = counter.take();
-    for f in fallen.iter().filter(|f| f.verdict != NO_VERDICT) {
-        let revised = f.reason == crate::run::layout::REVISED;
-        let verdict = if revised { crate::run::pyramid::REVISED } else { f.verdict };
-        counter.add(f.block.into(), f.lane, verdict);
+/// A file's columns and the note that explains them.
+struct Table<'a> {
+    rows: usize,
+    columns: Vec<Column<'a>>,
+    note: &'static str,
+}
+
+fn rows_table(facts: &Facts) -> Table<'_> {
+    Table {
+        rows: facts.len(),
+        columns: vec![
+            column("row", Values::Counting(facts.first_row)),
+            column("arrival", Values::U64(&facts.arrival)),
+            column("arrival_ms", Values::I64(&facts.arrival_ms)),
+            column("input", Values::U8(&facts.input)),
+            column("partition", Values::I32(&facts.partition)),
+            column("offset", Values::I64(&facts.offset)),
+            column("event_time", Values::I64(&facts.event_time)),
+            column("watermark", Values::I64(&facts.watermark)),
+            column("verdict", Values::U8(&facts.at_arrival)),
+            column("key", Values::Bytes { ends: &facts.key_end, bytes: &facts.keys }),
+        ],
+        note: ROWS_NOTE,
     }
-    cells.extend(counter.take());
-    merge(cells)
 }
 
-/// Columns of a file and the note that explains them.
-type Table = (Vec<Column>, &'static str);
-
-fn rows_columns(facts: Facts) -> parquet::errors::Result<Table> {
-    let n = facts.len() as u64;
-    let mut ends = Vec::with_capacity(facts.key_end.len() + 1);
-    ends.push(0i64);
-    // Ends of a segment's keys wrap at 4 GiB: each is the last plus a length.
-    let mut end = 0i64;
-    let mut last = 0u32;
-    ends.extend(facts.key_end.iter().map(|e| {
-        end += i64::from(e.wrapping_sub(last));
-        last = *e;
-        end
-    }));
-    let keys = LargeBinaryArray::try_new(
-        OffsetBuffer::new(ScalarBuffer::from(ends)),
-        Buffer::from_vec(facts.keys),
-        None,
-    )?;
-    Ok((
-        vec![
-            column("row", u64s((facts.first_row..facts.first_row + n).collect()), DELTA),
-            column("arrival", u64s(facts.arrival), DELTA),
-            column("arrival_ms", i64s(facts.arrival_ms), DELTA),
-            column("input", u8s(facts.input), DELTA),
-            column("partition", Arc::new(Int32Array::from(facts.partition)) as ArrayRef, DELTA),
-            column("offset", i64s(facts.offset), DELTA),
-            column("event_time", i64s(facts.event_time), DELTA),
-            column("watermark", i64s(facts.watermark), DELTA),
-            column("verdict", u8s(facts.at_arrival), DELTA),
-            column("key", Arc::new(keys) as ArrayRef, Encoding::DELTA_LENGTH_BYTE_ARRAY),
-        ],
-        ROWS_NOTE,
-    ))
-}
-
-fn decisions_columns(fallen: &[Fallen]) -> Table {
-    let removed: BooleanArray = fallen.iter().map(|f| Some(f.removed)).collect();
-    let removed = BooleanArray::new(removed.values().clone(), None);
-    (
-        vec![
-            column("row", u64s(fallen.iter().map(|f| f.row).collect()), DELTA),
-            column("at", u64s(fallen.iter().map(|f| f.at).collect()), DELTA),
-            column("verdict", u8s(fallen.iter().map(|f| f.verdict).collect()), DELTA),
-            column("reason", u8s(fallen.iter().map(|f| f.reason).collect()), DELTA),
-            column("removed", Arc::new(removed) as ArrayRef, Encoding::PLAIN),
-            column("cause", u64s(fallen.iter().map(|f| f.cause).collect()), DELTA),
-        ],
-        DECISIONS_NOTE,
-    )
-}
-
-fn outputs_columns(o: Outputs, first: u64, folds: bool) -> parquet::errors::Result<Table> {
-    let n = o.at.len() as u64;
+fn outputs_table(o: &Outputs, first: u64, folds: bool) -> Table<'_> {
+    let rows = o.at.len();
     let mut columns = vec![
-        column("n", u64s((first..first + n).collect()), DELTA),
-        column("at", u64s(o.at), DELTA),
-        column("epoch", u64s(o.epoch), DELTA),
-        column("time", i64s(o.time), DELTA),
-        column("kind", u8s(o.kind), DELTA),
-        column("first", u64s(o.first), DELTA),
-        column("second", u64s(o.second), DELTA),
-        column("labels", u64s(o.labels), DELTA),
-        column("correction", Arc::new(UInt32Array::from(o.correction)) as ArrayRef, DELTA),
+        column("n", Values::Counting(first)),
+        column("at", Values::U64(&o.at)),
+        column("epoch", Values::U64(&o.epoch)),
+        column("time", Values::I64(&o.time)),
+        column("kind", Values::U8(&o.kind)),
+        column("first", Values::U64(&o.first)),
+        column("second", Values::U64(&o.second)),
+        column("labels", Values::U64(&o.labels)),
+        column("correction", Values::U32(&o.correction)),
     ];
     if folds {
-        let ends = std::iter::once(0).chain(o.more_end).collect::<Vec<i32>>();
-        let more = ListArray::try_new(
-            Arc::new(Field::new("row", DataType::UInt64, false)),
-            OffsetBuffer::new(ScalarBuffer::from(ends)),
-            u64s(o.more),
-            None,
-        )?;
-        columns.push(column("more", Arc::new(more) as ArrayRef, Encoding::PLAIN));
+        columns.push(column("more", Values::Lists { ends: &o.more_end, values: &o.more }));
     }
-    Ok((columns, OUTPUTS_NOTE))
+    Table { rows, columns, note: OUTPUTS_NOTE }
 }
 
 /// The index file: its sections, one after another.
@@ -285,22 +296,22 @@ impl Index {
     fn fill(
         &mut self,
         open: &mut Open,
-        running: &Running,
+        scratch: &mut Scratch,
+        around: &Around<'_>,
         mut cells: Vec<u64>,
-        segment_of: &dyn Fn(u64) -> u64,
         summary: &mut Summary,
     ) -> std::io::Result<()> {
-        self.offsets(open, summary)?;
-        self.keys(std::mem::take(&mut open.keys), summary)?;
-        let mut refs = std::mem::take(&mut open.refs);
-        refs.sort_unstable();
-        summary.ref_targets = count_targets(refs.iter().map(|r| r.0), segment_of);
+        self.offsets(&mut open.offset_pages, summary)?;
+        self.keys(&open.keys, &mut scratch.keys, summary)?;
+        let refs = &mut open.refs;
+        // Outputs of a row ascend already.
+        sort_by_row(refs);
+        summary.ref_targets = count_targets(refs, |r| r.0, around.segment_of);
         summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
         let entries = refs
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
-        drop(refs);
         let mut highs = std::mem::take(&mut open.highs);
         for level in 0..LEVELS {
             if level as u32 == SUM_LEVEL {
@@ -320,7 +331,8 @@ impl Index {
             highs = highs.coarser();
         }
         self.bytes(Section::Ticks, &open.ticks.0)?;
-        let ends = running
+        let ends = around
+            .running
             .ends
             .iter()
             .map(|(high, idle)| join::<END_WIDTH>(&[&high.to_le_bytes(), &[u8::from(*idle)]]));
@@ -377,10 +389,13 @@ impl Index {
         self.entries(Section::Cold, cold)
     }
 
-    fn offsets(&mut self, open: &mut Open, summary: &mut Summary) -> std::io::Result<()> {
-        let mut offsets = std::mem::take(&mut open.offset_pages);
+    fn offsets(
+        &mut self,
+        offsets: &mut [(u32, u32, i64, i64)],
+        summary: &mut Summary,
+    ) -> std::io::Result<()> {
         offsets.sort_unstable();
-        for (lane, _, min, max) in &offsets {
+        for (lane, _, min, max) in &*offsets {
             match summary.lane_offsets.last_mut() {
                 Some((last, low, high)) if last == lane => {
                     *low = (*low).min(*min);
@@ -404,17 +419,30 @@ impl Index {
     }
 
     /// Packed, so that sorting numbers sorts by hash, check, time and row.
-    fn keys(&mut self, keys: Vec<KeyEntry>, summary: &mut Summary) -> std::io::Result<()> {
+    fn keys(
+        &mut self,
+        keys: &[KeyEntry],
+        packed: &mut Vec<u128>,
+        summary: &mut Summary,
+    ) -> std::io::Result<()> {
         let times = KeyTimes::over(keys.iter().map(|k| k.3));
         (summary.key_time_base, summary.key_time_shift) = (times.base, times.shift);
-        let mut packed: Vec<u128> = keys
-            .into_iter()
-            .map(|(hash, check, row, time)| PackedKey::new(hash, check, times.put(time), row).0)
-            .collect();
-        packed.sort_unstable();
+        packed.clear();
+        packed.extend(keys.iter().map(|(hash, check, row, time)| {
+            PackedKey::new(*hash, *check, times.put(*time), *row).0
+        }));
+        sort_keys(packed);
         summary.key_fences = packed.iter().step_by(KEY_FENCE).map(|k| (k >> 64) as u64).collect();
         self.entries(Section::Keys, packed.iter().map(|k| k.to_le_bytes()))
     }
+}
+
+/// By the first 24 bits of the hash, which are spread evenly, then each of the
+/// small groups that are alike in them.
+fn sort_keys(packed: &mut [u128]) {
+    let head = |key: &u128| (key >> 104) as u32;
+    radsort::sort_by_key(packed, head);
+    packed.chunk_by_mut(|a, b| head(a) == head(b)).for_each(<[u128]>::sort_unstable);
 }
 
 /// Fields one after another; their lengths make `N`.

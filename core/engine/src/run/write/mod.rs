@@ -15,7 +15,7 @@ use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
-use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
+use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
 
@@ -23,6 +23,7 @@ pub(crate) use close::{LEVEL_CELLS, LEVEL_HIGHS};
 pub(crate) use lanes::LaneTable;
 pub(crate) use open::moves_watermark;
 
+use close::{Around, Scratch};
 use lanes::RowLanes;
 use open::{Open, Running, Stretch};
 
@@ -43,11 +44,14 @@ pub struct Writer {
     /// First row of each closed segment.
     firsts: Vec<u64>,
     open: Open,
+    scratch: Scratch,
     running: Running,
     folds: bool,
     segment_arrivals: u64,
     /// Segments that are not yet known to be on the disk.
     unsynced: Vec<u64>,
+    /// The first so many of them are being brought there for a checkpoint.
+    begun: usize,
 }
 
 impl Writer {
@@ -99,6 +103,7 @@ impl Writer {
                 last_ms: i64::MIN,
             },
             open: Open::new(lanes, arrival, row, output),
+            scratch: Scratch::default(),
             firsts: bounds[..bounds.len() - 1].to_vec(),
             older: RowLanes::new(dir, Arc::clone(&table), bounds),
             dir: dir.to_owned(),
@@ -108,6 +113,7 @@ impl Writer {
             folds,
             segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
+            begun: 0,
         }
     }
 
@@ -269,45 +275,26 @@ impl Writer {
             return Ok(());
         }
         let number = self.firsts.len() as u64;
-        let next = Open::new(
-            self.manifest.start.lanes.len(),
-            self.open.end,
-            self.open.first_row + self.open.facts.len() as u64,
-            self.open.first_output + self.open.outputs.at.len() as u64,
-        );
-        let open = std::mem::replace(&mut self.open, next);
-        self.firsts.push(open.first_row);
+        self.firsts.push(self.open.first_row);
         let firsts = &self.firsts;
-        let segment_of =
-            |row: u64| firsts.partition_point(|first| *first <= row).saturating_sub(1) as u64;
-        let closed = close::close(
-            &self.dir,
-            number,
-            open,
-            &self.running,
-            self.folds,
-            &segment_of,
-            self.table.row_is_arrival,
-        )?;
+        let segment_of = |row: u64| {
+            let after = firsts.partition_point(|first| *first <= row);
+            (after.saturating_sub(1) as u64, firsts.get(after).copied().unwrap_or(u64::MAX))
+        };
+        let around = Around {
+            running: &self.running,
+            folds: self.folds,
+            row_is_arrival: self.table.row_is_arrival,
+            segment_of: &segment_of,
+        };
+        let closed = close::close(&self.dir, number, &mut self.open, &mut self.scratch, &around);
+        // Also after an error: what could not be written is not tried again.
+        self.open.restart();
+        let closed = closed?;
         self.older.push(closed.rows);
         self.manifest.segments.push(closed.segment);
         self.unsynced.push(number);
         self.manifest.store(&self.dir, false)
-    }
-
-    /// Makes all that is published durable.
-    fn sync(&mut self) -> Result<()> {
-        for number in self.unsynced.drain(..) {
-            for part in Part::ALL {
-                let path = part.path(&self.dir, number);
-                File::open(&path)
-                    .and_then(|file| file.sync_all())
-                    .map_err(|e| RunError::io(&path, e))?;
-            }
-        }
-        let folder = self.dir.join(SEGMENTS);
-        File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))?;
-        self.manifest.store(&self.dir, true)
     }
 
     /// Publishes what is left and says how the run ended.
@@ -317,13 +304,25 @@ impl Writer {
     pub fn finish(mut self, state: RunState, end: RunEnd) -> Result<()> {
         let closed = self.close();
         self.manifest.state = state;
-        // To the millisecond: more digits are not read back as they were
-        // written, and the manifest's checksum would not hold.
-        let seconds = (end.seconds * 1e3).round() / 1e3;
-        self.manifest.end = Some(RunEnd { seconds, ..end });
-        let synced = self.sync();
+        self.manifest.end = Some(end);
+        let synced = sync_segments(&self.dir, &self.unsynced)
+            .and_then(|()| self.manifest.store(&self.dir, true));
         closed.and(synced)
     }
+}
+
+/// Makes segments durable.
+fn sync_segments(dir: &Path, segments: &[u64]) -> Result<()> {
+    for number in segments {
+        for part in Part::ALL {
+            let path = part.path(dir, *number);
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(|e| RunError::io(&path, e))?;
+        }
+    }
+    let folder = dir.join(SEGMENTS);
+    File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))
 }
 
 impl Sink for Writer {
@@ -331,18 +330,23 @@ impl Sink for Writer {
         self.take(&step).map_err(|e| SinkError(e.to_string()))
     }
 
-    fn barrier(&mut self, at: Arrival) -> Result<(), SinkError> {
+    fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         if at != self.open.end {
             return Err(SinkError(format!(
                 "a barrier at arrival {at}, but the steps end at {}",
                 self.open.end
             )));
         }
-        self.close().map_err(|e| SinkError(e.to_string()))
+        let failed = |e: RunError| SinkError(e.to_string());
+        self.close().map_err(failed)?;
+        let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
+        self.begun = segments.len();
+        Ok(Some(Box::new(move || sync_segments(&dir, &segments).map_err(failed))))
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
+        self.unsynced.drain(..std::mem::take(&mut self.begun));
         self.manifest.checkpoints.push(entry);
-        self.sync().map_err(|e| SinkError(e.to_string()))
+        self.manifest.store(&self.dir, true).map_err(|e| SinkError(e.to_string()))
     }
 }

@@ -11,6 +11,7 @@ use crate::run::summary::put_books;
 use crate::run::types::Books;
 
 use super::lanes::{LaneTable, RowLanes};
+use super::{MANY_BYTES, MANY_ENTRIES};
 
 /// A decision with what the pyramids need of its row.
 #[derive(Clone, Copy)]
@@ -23,8 +24,20 @@ pub(super) struct Fallen {
     pub lane: u16,
     /// [`NO_VERDICT`]: none.
     pub verdict: u8,
-    pub reason: u8,
-    pub removed: bool,
+    /// The reason; [`REMOVED`] with it: the row left.
+    how: u8,
+}
+
+const REMOVED: u8 = 1 << 7;
+
+impl Fallen {
+    pub fn reason(&self) -> u8 {
+        self.how & !REMOVED
+    }
+
+    pub fn removed(&self) -> bool {
+        self.how & REMOVED != 0
+    }
 }
 
 /// An entry of the key index: (normalised hash, key check, row, event time).
@@ -43,6 +56,24 @@ pub(super) struct Outputs {
     pub correction: Vec<u32>,
     pub more_end: Vec<i32>,
     pub more: Vec<u64>,
+}
+
+impl Outputs {
+    fn clear(&mut self) {
+        let Self { at, epoch, time, kind, first, second, labels, correction, more_end, more } =
+            self;
+        at.clear();
+        epoch.clear();
+        time.clear();
+        kind.clear();
+        first.clear();
+        second.clear();
+        labels.clear();
+        correction.clear();
+        more_end.clear();
+        more.clear();
+        more.shrink_to(MANY_ENTRIES);
+    }
 }
 
 /// What fills a segment until it is closed.
@@ -133,6 +164,33 @@ impl Open {
             state: Vec::new(),
             next_mark: first_arrival,
         }
+    }
+
+    /// Begins the next segment where this one ended. What it grew to is kept,
+    /// up to what an ordinary segment needs.
+    pub fn restart(&mut self) {
+        self.first_arrival = self.end;
+        self.first_row += self.facts.len() as u64;
+        self.first_output += self.outputs.at.len() as u64;
+        self.next_mark = self.first_arrival;
+        self.facts.restart(self.first_row);
+        self.facts.keys.shrink_to(MANY_BYTES);
+        self.lanes.clear();
+        self.fallen.clear();
+        self.fallen.shrink_to(MANY_ENTRIES);
+        self.revised = 0;
+        self.outputs.clear();
+        self.refs.clear();
+        self.refs.shrink_to(MANY_ENTRIES);
+        self.keys.clear();
+        self.ticks.0.clear();
+        self.marks.0.clear();
+        self.highs.0.clear();
+        self.offset_pages.clear();
+        self.trackers.clear();
+        self.tracker_bytes = 0;
+        self.clock.clear();
+        self.state.clear();
     }
 
     pub fn is_empty(&self) -> bool {
@@ -354,8 +412,7 @@ impl Open {
                 block: (arrival >> BLOCK_SHIFT) as u32,
                 lane,
                 verdict: d.verdict.map_or(NO_VERDICT, |v| v as u8),
-                reason: d.reason as u8,
-                removed: d.removed,
+                how: d.reason as u8 | if d.removed { REMOVED } else { 0 },
             });
         }
         Ok(())
@@ -384,8 +441,7 @@ impl Open {
             block: (arrival >> BLOCK_SHIFT) as u32,
             lane,
             verdict: Verdict::Expired as u8,
-            reason: REVISED,
-            removed: false,
+            how: REVISED,
         });
         Ok(())
     }
