@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn numbers_are_sorted_with_none_last_both_ways() {
-        let values = vec![5, i64::MIN, -1, 5];
+        let values = [5, i64::MIN, -1, 5];
         for (descending, want) in [(false, [12, 10, 13, 11]), (true, [10, 13, 12, 11])] {
             let mut s = Sorter::new(descending);
             s.add(&[10, 11], SortColumn::Numbers(values[..2].to_vec())).unwrap();
