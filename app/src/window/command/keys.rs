@@ -78,12 +78,12 @@ pub fn bindings() -> Vec<Binding> {
 #[must_use]
 pub fn shortcut_text(ctx: &Context, command: &Command) -> Option<String> {
     let bound = bindings().into_iter().find(|b| b.command == *command)?;
-    Some(keys_text(ctx, &bound.keys))
+    Some(keys_text(ctx, bound.keys))
 }
 
 /// Keys as they are written on a keyboard: `Ctrl+/`.
 #[must_use]
-pub fn keys_text(ctx: &Context, keys: &KeyboardShortcut) -> String {
+pub fn keys_text(ctx: &Context, keys: KeyboardShortcut) -> String {
     let key = match keys.logical_key {
         Key::ArrowLeft => "←",
         Key::ArrowRight => "→",

@@ -55,7 +55,7 @@ type Group = (String, Vec<(String, String)>);
 fn groups(ctx: &Context) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for bound in bindings() {
-        let keys = keys_text(ctx, &bound.keys);
+        let keys = keys_text(ctx, bound.keys);
         let there = groups.iter().position(|(name, _)| name == bound.group);
         let at = there.unwrap_or_else(|| {
             groups.push((bound.group.to_owned(), Vec::new()));
