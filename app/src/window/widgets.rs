@@ -114,13 +114,15 @@ impl<'a> Button<'a> {
     /// Lays the button out and paints it.
     pub fn show(self, ui: &mut Ui) -> Response {
         let t = Tokens::of(ui.ctx());
-        let ink = match (self.primary, self.enabled) {
-            (true, true) => t.on_accent(),
+        // What cannot be pressed does not call for it.
+        let primary = self.primary && self.enabled;
+        let ink = match (primary, self.enabled) {
+            (true, _) => t.on_accent(),
             (false, true) => t.text,
-            (_, false) => t.third,
+            (false, false) => t.third,
         };
         let painter = ui.painter().clone();
-        let font = if self.primary { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
+        let font = if primary { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
         let layout = |text: &str, font, colour| {
             ButtonPart::Text(painter.layout_no_wrap(text.to_owned(), font, colour))
         };
@@ -136,7 +138,7 @@ impl<'a> Button<'a> {
             parts.push(layout(text, font.clone(), ink));
         }
         if let Some(second) = self.second {
-            let colour = if self.primary { ink } else { t.second };
+            let colour = if primary { ink } else { t.second };
             parts.push(layout(second, fonts::regular(TEXT), colour));
         }
         if self.caret {
@@ -160,7 +162,7 @@ impl<'a> Button<'a> {
         });
         if ui.is_rect_visible(rect) {
             let hot = response.hovered() || response.has_focus();
-            let fill = match (self.primary, self.selected, hot, self.plain) {
+            let fill = match (primary, self.selected, hot, self.plain) {
                 (true, _, true, _) => t.accent.lerp_to_gamma(t.text, 0.15),
                 (true, ..) => t.accent,
                 (_, true, ..) => t.selected,
@@ -168,7 +170,7 @@ impl<'a> Button<'a> {
                 (_, _, _, true) => Color32::TRANSPARENT,
                 _ => t.raised,
             };
-            let line = match (self.primary || self.plain, response.has_focus()) {
+            let line = match (primary || self.plain, response.has_focus()) {
                 (_, true) => Stroke::new(1.5, t.accent),
                 (true, _) => Stroke::NONE,
                 _ => Stroke::new(1.0, t.line),

@@ -63,7 +63,8 @@ impl Asked {
 #[must_use]
 pub fn entries(app: &App) -> Vec<Entry> {
     let mut list = List { entries: Vec::new() };
-    let mut seen = Vec::new();
+    // The palette is in front already.
+    let mut seen = vec![Command::ShowPalette];
     for bound in bindings() {
         if is_possible(app, &bound.command) && !seen.contains(&bound.command) {
             list.now(bound.group, bound.title, bound.command.clone());

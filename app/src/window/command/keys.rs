@@ -1,7 +1,7 @@
 //! Shortcuts: the one table of them. Menus, the palette and the cheat sheet
 //! write what stands here.
 
-use egui::{Context, Key, KeyboardShortcut, Modifiers};
+use egui::{Context, Key, KeyboardShortcut, ModifierNames, Modifiers};
 use joinscope_core::run::Direction;
 
 use super::Command;
@@ -78,7 +78,19 @@ pub fn bindings() -> Vec<Binding> {
 #[must_use]
 pub fn shortcut_text(ctx: &Context, command: &Command) -> Option<String> {
     let bound = bindings().into_iter().find(|b| b.command == *command)?;
-    Some(ctx.format_shortcut(&bound.keys))
+    Some(keys_text(ctx, bound.keys))
+}
+
+/// Keys as they are written on a keyboard: `Ctrl+/`.
+#[must_use]
+pub fn keys_text(ctx: &Context, keys: KeyboardShortcut) -> String {
+    let key = match keys.logical_key {
+        Key::ArrowLeft => "←",
+        Key::ArrowRight => "→",
+        other => other.symbol_or_name(),
+    };
+    let modifiers = ModifierNames::NAMES.format(&keys.modifiers, ctx.os().is_mac());
+    if modifiers.is_empty() { key.to_owned() } else { format!("{modifiers}+{key}") }
 }
 
 /// Takes the shortcuts that were pressed. Keys that write or move belong to

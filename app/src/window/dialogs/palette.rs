@@ -15,6 +15,8 @@ use crate::window::widgets::{fit, text};
 
 const WIDTH: f32 = 640.0;
 const ROW: f32 = 28.0;
+/// Room of the shortcuts at the right.
+const KEYS: f32 = 110.0;
 /// Rows in sight.
 const SEEN: f32 = 13.0;
 /// Rows listed: nobody reads on.
@@ -89,7 +91,11 @@ impl Palette {
         ui.add_space(4.0);
         let mut run = enter.then_some(self.chosen);
         if self.hits.is_empty() {
-            let why = self.problem.as_deref().unwrap_or("No command is called that");
+            let none = match self.asked {
+                None => "No command is called that",
+                Some(_) => "Write it above; Escape goes back to all commands",
+            };
+            let why = self.problem.as_deref().unwrap_or(none);
             ui.horizontal(|ui| {
                 ui.add_space(8.0);
                 text(ui, why, fonts::regular(TEXT), t.second);
@@ -231,6 +237,7 @@ fn row(ui: &mut Ui, entry: &Entry, hit: &Hit, chosen: bool, t: &Tokens) -> Respo
     };
     let y = rect.center().y;
     let mut right = rect.right() - 8.0;
+    let column = right - KEYS;
     for (text, font, colour) in [
         (keys, fonts::mono(SMALL), t.second),
         (entry.group.to_owned(), fonts::regular(SMALL), t.third),
@@ -238,9 +245,8 @@ fn row(ui: &mut Ui, entry: &Entry, hit: &Hit, chosen: bool, t: &Tokens) -> Respo
         let galley = ui.painter().layout_no_wrap(text, font, colour);
         let x = right - galley.size().x;
         ui.painter().galley(pos2(x, y - galley.size().y / 2.0), galley.clone(), colour);
-        if galley.size().x > 0.0 {
-            right = x - 16.0;
-        }
+        // Groups stand under each other, whatever keys stand beside them.
+        right = column.min(x - 16.0);
     }
     let left = rect.left() + 8.0;
     let galley = ui.painter().layout_job(job(&title, hit, right - left, t));

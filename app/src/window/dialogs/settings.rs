@@ -1,11 +1,10 @@
 //! Settings: how the window looks, how times are written, what memory may be
 //! taken. A change holds at once and for the next start.
 
-use egui::{Context, DragValue, Key, Popup, TextEdit, Ui};
+use egui::{Context, DragValue, Key, TextEdit, Ui};
 
 use super::modal;
 use crate::window::app::App;
-use crate::window::bars::menu_item;
 use crate::window::command::Command;
 use crate::window::fuzzy::rank;
 use crate::window::settings::Settings;
@@ -42,7 +41,8 @@ impl SettingsDialog {
         let left = modal(ctx, "Settings", WIDTH, |ui| {
             setting(ui, "Colours", t, |ui| theme(app, ui));
             setting(ui, "Scale", t, |ui| scale(app, ui));
-            setting(ui, "Times are shown in", t, |ui| self.zone(app, ui, t));
+            setting(ui, "Times are shown in", t, |ui| self.zone(app, ui));
+            self.offered(app, ui, t);
             setting(ui, "Memory for answers", t, |ui| {
                 let (now, range) = (app.settings.cache_mib, Settings::CACHE);
                 let hover =
@@ -75,7 +75,7 @@ impl SettingsDialog {
         close || left
     }
 
-    fn zone(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) {
+    fn zone(&mut self, app: &mut App, ui: &mut Ui) {
         for (label, zone) in [("UTC", Zone::Utc), ("Local time", Zone::Local)] {
             let on = app.settings.zone == zone;
             if button(label).selected(on).show(ui).clicked() {
@@ -84,37 +84,37 @@ impl SettingsDialog {
             }
         }
         let field = TextEdit::singleline(&mut self.zone)
-            .hint_text("Europe/Berlin")
+            .hint_text("or an IANA name")
             .font(fonts::mono(SMALL))
             .desired_width(160.0);
         let response = ui.add(field).accessible_name("IANA time zone");
         let typed = Zone::Named(self.zone.trim().to_owned());
-        let is_typed = !self.zone.trim().is_empty();
-        let known = is_typed && typed.is_known();
+        let known = !self.zone.trim().is_empty() && typed.is_known();
         if response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) && known {
-            app.commands.push(Command::Zone(typed.clone()));
+            app.commands.push(Command::Zone(typed));
         }
-        if response.has_focus() && is_typed && app.settings.zone != typed {
-            let offered = rank(self.zones.iter().map(String::as_str), &self.zone);
-            let mut chosen = None;
-            Popup::from_response(&response).open(true).show(|ui| {
-                ui.set_min_width(200.0);
-                if offered.is_empty() {
-                    let none = "This machine knows no such zone";
-                    text(ui, none, fonts::regular(TEXT), t.second);
-                }
-                for hit in offered.iter().take(OFFERED) {
-                    let name = self.zones[hit.at].clone();
-                    menu_item(app, ui, &name, Command::Zone(Zone::Named(name.clone())));
-                    if app.commands.contains(&Command::Zone(Zone::Named(name.clone()))) {
-                        chosen = Some(name);
-                    }
-                }
-            });
-            if let Some(name) = chosen {
-                self.zone = name;
+    }
+
+    /// Zones like the one that is typed, to choose from.
+    fn offered(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) {
+        let typed = Zone::Named(self.zone.trim().to_owned());
+        if self.zone.trim().is_empty() || app.settings.zone == typed {
+            return;
+        }
+        let offered = rank(self.zones.iter().map(String::as_str), &self.zone);
+        ui.horizontal_wrapped(|ui| {
+            if offered.is_empty() {
+                let none = "This machine knows no such time zone";
+                text(ui, none, fonts::regular(TEXT), t.second);
             }
-        }
+            for hit in offered.iter().take(OFFERED) {
+                let name = self.zones[hit.at].clone();
+                if button(&name).show(ui).clicked() {
+                    app.commands.push(Command::Zone(Zone::Named(name.clone())));
+                    self.zone = name;
+                }
+            }
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use egui::{Context, ScrollArea, Ui};
 
 use super::modal;
-use crate::window::command::bindings;
+use crate::window::command::{bindings, keys_text};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -17,7 +17,7 @@ const FOCUSED: [(&str, &str); 6] = [
     ("Escape", "Close a menu or dialog"),
 ];
 
-const WIDTH: f32 = 760.0;
+const WIDTH: f32 = 860.0;
 
 /// Shows the sheet; says whether it is done.
 pub fn show(ctx: &Context) -> bool {
@@ -25,7 +25,8 @@ pub fn show(ctx: &Context) -> bool {
     let left = modal(ctx, "Shortcuts", WIDTH, |ui| {
         let groups = groups(ctx);
         let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
-        ScrollArea::vertical().max_height(height).show(ui, |ui| {
+        let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
+        area.show(ui, |ui| {
             // Two columns of about the same length.
             let lines: usize = groups.iter().map(|(_, rows)| rows.len() + 2).sum();
             let mut sides: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
@@ -54,7 +55,7 @@ type Group = (String, Vec<(String, String)>);
 fn groups(ctx: &Context) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for bound in bindings() {
-        let keys = ctx.format_shortcut(&bound.keys);
+        let keys = keys_text(ctx, bound.keys);
         let there = groups.iter().position(|(name, _)| name == bound.group);
         let at = there.unwrap_or_else(|| {
             groups.push((bound.group.to_owned(), Vec::new()));

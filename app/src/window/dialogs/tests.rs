@@ -336,6 +336,9 @@ fn look() {
             ],
         ),
     ];
+    // The two menus are opened by a press.
+    let shown: Vec<(&str, Vec<Command>)> =
+        shown.into_iter().chain([("View", Vec::new()), ("Menu", Vec::new())]).collect();
     for (width, height, scale) in [(1280, 800, 1.0), (1600, 1000, 1.0), (1920, 1080, 2.0)] {
         for (name, commands) in &shown {
             for light in [false, true] {
@@ -344,6 +347,9 @@ fn look() {
                 ask(&mut h, Command::Open(dir.join("feed/run")));
                 for command in commands {
                     ask(&mut h, command.clone());
+                }
+                if commands.is_empty() {
+                    press(&mut h, name);
                 }
                 let theme = if light { "light" } else { "dark" };
                 let image = h.render().unwrap();

@@ -43,6 +43,7 @@ pub enum Kind {
 const FORMATS: [&str; 3] = ["json", "avro", "avro-registry"];
 const UNITS: [&str; 5] = ["s", "ms", "us", "ns", "rfc3339"];
 const KINDS: [&str; 4] = ["inner", "left", "right", "full"];
+const SEMANTICS: [&str; 4] = ["clean", "flink-sql", "flink-datastream", "kafka-streams"];
 const LATE: [&str; 3] = ["drop", "join", "side-output"];
 const OUTPUT_TIMES: [&str; 2] = ["larger", "primary"];
 const EMITS: [&str; 3] = ["on-match", "on-close", "early-and-correct"];
@@ -108,6 +109,7 @@ fn join(root: &Table, names: &[String]) -> Group {
         fields.push(Field { label: label("from"), ..duration(root, &at("after"), "", "0s") });
         fields.push(Field { label: label("until"), ..duration(root, &at("until"), "", "") });
     }
+    fields.push(choice(root, &["join", "semantics"], "semantics", &SEMANTICS, "clean"));
     fields.push(choice(root, &["join", "late"], "late records", &LATE, "drop"));
     let time = choice(root, &["join", "output_time"], "output time", &OUTPUT_TIMES, "larger");
     fields.push(time);

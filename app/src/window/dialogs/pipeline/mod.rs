@@ -24,8 +24,11 @@ const WIDTH: f32 = 1180.0;
 const HEIGHT: f32 = 760.0;
 /// Of the form.
 const FORM: f32 = 400.0;
-/// Of the overrides, with their title.
-const OVERRIDES: f32 = 132.0;
+/// Of the overrides' title, and of each of those in sight.
+const OVERRIDES: f32 = 40.0;
+const OVERRIDE: f32 = 29.0;
+/// Overrides in sight.
+const SEEN: usize = 4;
 
 /// What is asked before the text is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,10 +88,12 @@ impl PipelineDialog {
         let left = modal(ctx, "Pipeline", size.x, |ui| {
             self.head(ui, t);
             let foot = 44.0;
+            let seen = self.editor.overrides().len().min(SEEN);
+            let overrides = OVERRIDES + OVERRIDE * seen as f32;
             let top = ui.next_widget_position().y;
             let all =
                 Rect::from_min_size(pos2(ui.min_rect().left(), top), size - vec2(0.0, foot + 28.0));
-            let above = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - OVERRIDES));
+            let above = Rect::from_min_max(all.min, pos2(all.right(), all.bottom() - overrides));
             let form = Rect::from_min_max(above.min, pos2(above.left() + FORM, above.bottom()));
             let source = Rect::from_min_max(pos2(form.right() + 12.0, above.top()), above.max);
             let below = Rect::from_min_max(pos2(all.left(), above.bottom() + 8.0), all.max);
