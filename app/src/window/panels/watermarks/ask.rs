@@ -6,7 +6,9 @@ use joinscope_core::run::{
 };
 use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
+use joinscope_operator::watermark::Why;
 
+use super::say::gap;
 use crate::window::store::Run;
 
 /// Partitions of an input that are drawn one by one; above it, a band.
@@ -294,6 +296,11 @@ const WHILE: i64 = 60_000;
 pub fn at(run: &Run, arrival: Arrival) -> Result<At, String> {
     let read = || -> joinscope_core::run::Result<At> {
         let now = run.watermarks_at(arrival)?;
+        // Only who is behind the others needs to be told slow from skewed.
+        let holder = now.holder.filter(|h| h.why == Why::Slowest);
+        if holder.is_none_or(|h| gap(&now, h.lane).is_none()) {
+            return Ok(At { now, before: None });
+        }
         let earlier = run.arrival_at_ms(now.arrival_ms.saturating_sub(WHILE))?;
         let before = if earlier < arrival { Some(run.watermarks_at(earlier)?) } else { None };
         Ok(At { now, before })

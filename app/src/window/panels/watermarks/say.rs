@@ -131,6 +131,16 @@ const STALLED: i64 = 5_000;
 /// Behind the others by less is nothing to speak of, ms.
 const BEHIND: i64 = 1_000;
 
+/// How far a partition is behind the next that is not idle, where that is
+/// something to speak of, ms.
+#[must_use]
+pub fn gap(at: &WatermarksAt, lane: u32) -> Option<i64> {
+    let own = at.lanes.get(lane as usize)?.watermark?;
+    let others = at.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
+    let gap = others.filter_map(|(_, l)| l.watermark).min()?.saturating_sub(own);
+    (gap >= BEHIND).then_some(gap)
+}
+
 /// Why a partition that is not idle is the least advanced: stalled (it gives
 /// nothing while others do), slow (it gives records, but falls further behind),
 /// or skewed (it keeps up, always as far behind the others). Where the others
@@ -143,10 +153,7 @@ fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
         let all = f.at.lanes.iter().enumerate();
         all.filter(move |(i, l)| *i as u32 != lane && !l.idle).map(|(_, l)| l)
     };
-    let gap = others().filter_map(|l| l.watermark).min()?.saturating_sub(own.watermark?);
-    if gap < BEHIND {
-        return None;
-    }
+    let gap = gap(f.at, lane)?;
     let own_silent = silent(own)?;
     let mut rest: Vec<i64> = others().filter_map(silent).collect();
     rest.sort_unstable();

@@ -45,6 +45,8 @@ impl Run {
         let (Some(from), Some(to)) = (edges.first().copied(), edges.last().copied()) else {
             return Ok(lines);
         };
+        // The last sample of each bucket: what holds until the next one.
+        let mut ends: [Vec<Option<i64>>; 3] = std::array::from_fn(|_| vec![None; buckets]);
         let first = now.segments.partition_point(|s| s.summary.end_arrival <= from);
         // The sample before the range may lie in the segment before.
         for segment in now.segments.iter().skip(first.saturating_sub(1)) {
@@ -68,8 +70,9 @@ impl Run {
                     (edges.partition_point(|e| *e <= arrival).max(1) - 1).min(buckets - 1)
                 };
                 let own = [&mut lines.rows, &mut lines.memory_bytes, &mut lines.disk_rows];
-                for (line, value) in own.into_iter().zip(values) {
+                for ((line, ends), value) in own.into_iter().zip(&mut ends).zip(values) {
                     let value = i64::try_from(value).unwrap_or(i64::MAX);
+                    ends[bucket] = Some(value);
                     let slot = &mut line[bucket];
                     *slot = Some(match *slot {
                         // Before the range only the last one counts.
@@ -82,11 +85,12 @@ impl Run {
             }
         }
         let end = now.arrivals();
-        for line in [&mut lines.rows, &mut lines.memory_bytes, &mut lines.disk_rows] {
+        let all = [&mut lines.rows, &mut lines.memory_bytes, &mut lines.disk_rows];
+        for (line, ends) in all.into_iter().zip(ends) {
             let mut last = None;
-            for (slot, edge) in line.iter_mut().zip(&edges) {
-                match slot {
-                    Some(value) => last = Some(MinMax { min: value.max, max: value.max }),
+            for ((slot, ended), edge) in line.iter_mut().zip(ends).zip(&edges) {
+                match ended {
+                    Some(value) => last = Some(MinMax { min: value, max: value }),
                     None if *edge < end => *slot = last,
                     None => {}
                 }
