@@ -69,9 +69,18 @@ pub struct Run {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum End {
+pub enum End {
     Open,
     Close,
+}
+
+impl From<End> for AtEnd {
+    fn from(end: End) -> Self {
+        match end {
+            End::Open => Self::Open,
+            End::Close => Self::Close,
+        }
+    }
 }
 
 /// `512MiB`, `2GiB`, `800MB` or bytes.
@@ -118,10 +127,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     };
     let mut spec = Execute::new(pipeline.clone(), recording, dir.clone());
     spec.overrides.clone_from(&args.sets);
-    spec.at_end = match args.at_end {
-        End::Open => AtEnd::Open,
-        End::Close => AtEnd::Close,
-    };
+    spec.at_end = args.at_end.into();
     spec.seed = args.seed;
     spec.memory = args.memory;
     spec.shards = args.shards.map_or(0, usize::from);

@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use joinscope_core::analyses::semantics::{Outcome, Ran, Spec, side_by_side};
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::engine::{AtEnd, Control};
+use joinscope_core::engine::Control;
 use joinscope_core::run::{Run, RunError};
 use joinscope_operator::pipeline::{Semantics as Name, parse_set};
 use serde_json::{Value, json};
 
 use super::Answer;
 use super::diff::{Meter, listed, outputs};
+use super::run::End;
 
 /// One recording under all four semantics: clean, flink-sql and
 /// flink-datastream (Flink 2.3.0), kafka-streams (Kafka Streams 4.3.1). Outputs,
@@ -36,9 +37,10 @@ pub struct Semantics {
     /// Where the runs go: a folder that does not exist yet
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Whether the end of the recording is the end of time
-    #[arg(long, default_value_t = false)]
-    close: bool,
+    /// open: rows whose interval has not passed stay open; close: the end of the
+    /// recording closes everything
+    #[arg(long, value_enum, default_value_t = End::Open)]
+    at_end: End,
     /// Differences to name of each kind
     #[arg(long, default_value_t = 3)]
     limit: usize,
@@ -61,7 +63,7 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         sets: args.sets.clone(),
         recording,
         dir,
-        at_end: if args.close { AtEnd::Close } else { AtEnd::Open },
+        at_end: args.at_end.into(),
         memory: 1 << 30,
         limit: args.limit,
     };
