@@ -14,7 +14,7 @@ SAMPLE := sample-data/feed
 
 help:
 	@sed -n 's/^# //p' Makefile | head -2
-	@echo "make build | parity | lint | deny | bench | kafka | kafka-stop"
+	@echo "make build | parity | pictures | lint | deny | bench | kafka | kafka-stop"
 
 packages:
 	@scripts/packages.sh run
@@ -24,6 +24,15 @@ packages:
 .PHONY: reference-pictures
 reference-pictures: packages-test
 	UPDATE_SNAPSHOTS=1 cargo test --workspace --bins -- window::tests_pictures
+
+# The README's pictures, made by the program itself.
+.PHONY: pictures
+pictures: build
+	@rm -rf $(CARGO_TARGET_DIR)/pictures && mkdir -p $(CARGO_TARGET_DIR)/pictures
+	$(BIN) run $(SAMPLE)/feed.toml --recording $(SAMPLE)/feed.mcap --out $(CARGO_TARGET_DIR)/pictures/feed
+	for theme in dark light; do \
+	$(BIN) screenshot $(CARGO_TARGET_DIR)/pictures/feed --panel all --size 1600x1000 --theme $$theme \
+	  --select 'engagements[2]@1401' -o assets/window-$$theme.png || exit 1; done
 
 packages-test:
 	@scripts/packages.sh test
