@@ -7,6 +7,7 @@ mod axis;
 mod bars;
 mod bookmarks;
 mod browse;
+mod calendar;
 mod chrome;
 mod command;
 mod cursor;
