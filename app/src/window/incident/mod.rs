@@ -118,8 +118,11 @@ impl App {
             incident.problems.push(problem);
         }
         let (view, problems) = match incident.view.clone() {
-            Some(view) => View::read(view),
-            None => (View::default(), Vec::new()),
+            Some(view) => {
+                let (view, problems) = View::read(view);
+                (Some(view), problems)
+            }
+            None => (None, Vec::new()),
         };
         for (what, why) in problems {
             self.notice(&format!("{what} of the incident cannot be used"), &why);
@@ -142,7 +145,7 @@ impl App {
         };
         let digest = recording.recording.digest().to_owned();
         self.show_doc(Doc { recording: Some(recording), pipeline: shown, runs, ..Doc::default() });
-        if let Some(layout) = &view.layout {
+        if let Some(layout) = view.as_ref().and_then(|v| v.layout.as_ref()) {
             self.arrange(layout);
         }
         let remade = match order {
@@ -162,7 +165,7 @@ impl App {
             remade,
             dir: None,
             marks,
-            standing: Some(view.at),
+            standing: view.map(|v| v.at),
             checking: Slot::default(),
             quiet: false,
         });
