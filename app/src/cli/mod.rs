@@ -1,5 +1,5 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
-//! answer is no; 2 misuse or bad input.
+//! answer is no; 2 misuse or bad input; 3 a live run broke off.
 
 mod bench;
 mod bench_load;
@@ -16,6 +16,7 @@ mod import;
 mod incident;
 mod info;
 mod interrupt;
+mod live;
 mod operator;
 pub mod outputs;
 mod pipeline;
@@ -85,6 +86,8 @@ pub enum Answer {
     Yes,
     /// It ran, and the answer is no.
     No,
+    /// It broke off after it had begun, and has said why.
+    Broke,
 }
 
 /// Parses the arguments and runs the verb.
@@ -117,6 +120,7 @@ fn finish(result: anyhow::Result<Answer>) -> ExitCode {
     match result {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Broke) => ExitCode::from(3),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // stderr may be gone too; there is nobody left to tell.

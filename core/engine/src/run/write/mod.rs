@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::error::{Result, RunError};
 use super::layout::{PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
-use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
+use super::manifest::{Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
@@ -52,6 +52,8 @@ pub struct Writer {
     unsynced: Vec<u64>,
     /// The first so many of them are being brought there for a checkpoint.
     begun: usize,
+    /// Segments at the last barrier.
+    at_barrier: u64,
 }
 
 impl Writer {
@@ -61,8 +63,21 @@ impl Writer {
     /// # Errors
     /// The folder exists already (an empty one does not count) or cannot be written.
     pub fn create(dir: &Path, start: ManifestStart, folds: bool) -> Result<Self> {
+        Self::create_around(dir, start, folds, "")
+    }
+
+    /// As [`Writer::create`]; the folder may hold what is named `there` already.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create_around(
+        dir: &Path,
+        start: ManifestStart,
+        folds: bool,
+        there: &str,
+    ) -> Result<Self> {
         let taken = match std::fs::read_dir(dir) {
-            Ok(mut entries) => entries.next().is_some(),
+            Ok(mut entries) => entries.any(|e| e.is_ok_and(|e| e.file_name() != *there)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(_) => true,
         };
@@ -114,6 +129,7 @@ impl Writer {
             segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
             begun: 0,
+            at_barrier: 0,
         }
     }
 
@@ -123,6 +139,24 @@ impl Writer {
     /// # Errors
     /// A living process has the folder, it has no checkpoint at `at`, or it is damaged.
     pub fn resume(dir: &Path, at: Arrival, folds: bool) -> Result<Self> {
+        Self::resume_at(dir, at, None, folds)
+    }
+
+    /// As [`Writer::resume`], from one of the folder's checkpoints: live, several
+    /// may stand at one arrival.
+    ///
+    /// # Errors
+    /// As [`Writer::resume`].
+    pub fn resume_from(dir: &Path, entry: &CheckpointEntry, folds: bool) -> Result<Self> {
+        Self::resume_at(dir, entry.arrival, Some(entry), folds)
+    }
+
+    fn resume_at(
+        dir: &Path,
+        at: Arrival,
+        entry: Option<&CheckpointEntry>,
+        folds: bool,
+    ) -> Result<Self> {
         let mut manifest = Manifest::load(dir)?;
         let lock = Lock::take(dir)?;
         let keep = manifest.segments.partition_point(|s| s.end <= at);
@@ -138,8 +172,11 @@ impl Writer {
             .iter()
             .position(|s| s.end == at)
             .map_or(keep, |first| first + 1);
+        let known = entry.and_then(|entry| entry.segments).map(|n| n as usize);
+        let keep = known.filter(|n| *n <= manifest.segments.len()).unwrap_or(keep);
         let cut = manifest.segments.split_off(keep);
-        manifest.checkpoints.retain(|c| c.arrival <= at);
+        let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
+        manifest.checkpoints.retain(|c| c.arrival <= at && c.epoch <= epoch);
         manifest.state = RunState::Running;
         manifest.end = None;
         manifest.pid = std::process::id();
@@ -186,6 +223,11 @@ impl Writer {
     #[cfg(test)]
     pub(crate) fn set_segment_arrivals(&mut self, n: u64) {
         self.segment_arrivals = n;
+    }
+
+    /// Names the recording, where it was not whole before.
+    pub fn set_recording(&mut self, recording: RecordingRef) {
+        self.manifest.start.recording = recording;
     }
 
     /// The run's folder.
@@ -341,12 +383,14 @@ impl Sink for Writer {
         self.close().map_err(failed)?;
         let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
         self.begun = segments.len();
+        self.at_barrier = self.manifest.segments.len() as u64;
         Ok(Some(Box::new(move || sync_segments(&dir, &segments).map_err(failed))))
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
         self.unsynced.drain(..std::mem::take(&mut self.begun));
-        self.manifest.checkpoints.push(entry);
+        let segments = Some(self.at_barrier);
+        self.manifest.checkpoints.push(CheckpointEntry { segments, ..entry });
         self.manifest.store(&self.dir, true).map_err(|e| SinkError(e.to_string()))
     }
 }
