@@ -1,6 +1,7 @@
 //! `joinscope run --brokers`: a pipeline over a cluster, until told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
+use super::metrics::{Figures, Metrics};
 use super::run::{Run, as_json, as_text, new_run_folder, warn};
 use super::{Answer, interrupt};
 
@@ -37,6 +39,9 @@ pub struct LiveArgs {
     /// A schema registry (Confluent's API)
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
+    metrics: Option<SocketAddr>,
 }
 
 /// Where a live run begins.
@@ -84,6 +89,10 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             dir.display()
         );
     }
+    let metrics = live.metrics.map(Metrics::serve).transpose()?;
+    if let Some(metrics) = &metrics {
+        tracing::info!("metrics at http://{}/metrics", metrics.address);
+    }
     let stop = interrupt::stop_flag()?;
     let spec = ExecuteLive {
         overrides: args.sets.clone(),
@@ -109,7 +118,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         stop: Arc::clone(&stop),
         pipeline,
     };
-    let (outcome, standing) = watched(spec, &stop)?;
+    let (outcome, standing) = watched(spec, &stop, &job, metrics.as_ref())?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let summary = match outcome {
         Ok(summary) => summary,
@@ -164,7 +173,12 @@ fn file_name(job: &str) -> String {
 type Watched = (Result<Summary, RunError>, Standing);
 
 /// Runs, saying how it goes, until the end.
-fn watched(spec: ExecuteLive, stop: &AtomicBool) -> anyhow::Result<Watched> {
+fn watched(
+    spec: ExecuteLive,
+    stop: &AtomicBool,
+    job: &str,
+    metrics: Option<&Metrics>,
+) -> anyhow::Result<Watched> {
     let control = Control::new();
     let watched = control.clone();
     let outlook: Arc<Mutex<Option<Outlook>>> = Arc::default();
@@ -188,6 +202,14 @@ fn watched(spec: ExecuteLive, stop: &AtomicBool) -> anyhow::Result<Watched> {
             }
             let standing = outlook.status.get();
             bar.say(words(&progress, &standing));
+            if let Some(metrics) = metrics {
+                let job = job.to_owned();
+                metrics.set(Figures {
+                    job,
+                    progress: progress.clone(),
+                    standing: standing.clone(),
+                });
+            }
             if accounted.elapsed() > ACCOUNT {
                 accounted = Instant::now();
                 tracing::info!("{}", words(&progress, &standing));

@@ -17,6 +17,7 @@ mod incident;
 mod info;
 mod interrupt;
 mod live;
+mod metrics;
 mod operator;
 pub mod outputs;
 mod pipeline;

@@ -71,7 +71,7 @@ impl Feed {
             let key = format!("{}-{i}", self.sent);
             let value = |t: i64| format!("{{\"k\":\"{key}\",\"t\":{t}}}");
             let (view, play) = (value(time), value(time + 100));
-            let sent = |partition, value: &str| {
+            let sent = |partition: i32, value: &str| {
                 let topic = if partition < 0 { &self.plays } else { &self.views };
                 let sent = Sent {
                     partition: partition.max(0),

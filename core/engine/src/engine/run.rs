@@ -121,10 +121,9 @@ pub(super) fn run(
         marks: operators::Marks::of_pipeline(pipeline),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
         // Live, an epoch counts too that only the clock had an effect in.
-        checkpoint_records: store.is_some().then(|| match spec.source.is_live() {
-            true => 0,
-            false => spec.checkpoint_records.max(1),
-        }),
+        checkpoint_records: store
+            .is_some()
+            .then(|| if spec.source.is_live() { 0 } else { spec.checkpoint_records.max(1) }),
         shards,
         held_is_active: pipeline.join.semantics == Semantics::Clean,
         heads: spec.source.heads(),

@@ -274,14 +274,13 @@ impl Sequencer {
         // and to hear it again changes nothing that was decided.
         self.heard += 1;
         match said.kind {
-            ClockInputKind::Tick => {}
             ClockInputKind::Held(source) => self.hold(routes, source, true, now),
             ClockInputKind::Free(source) => self.hold(routes, source, false, now),
             ClockInputKind::Barrier if self.dirty => {
                 self.position.epoch = self.position.epoch.max(1);
                 self.barrier(now, arrival);
             }
-            ClockInputKind::Barrier => {}
+            ClockInputKind::Tick | ClockInputKind::Barrier => {}
         }
     }
 

@@ -147,7 +147,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
-    keep(spec.keep(), writer, None, control, || None)
+    keep(spec.keep(), writer, None, control)
 }
 
 /// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
@@ -178,7 +178,7 @@ pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> 
         RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
     })?;
     let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
-    keep(spec.keep(), writer, Some(entry), control, || None)
+    keep(spec.keep(), writer, Some(entry), control)
 }
 
 /// A run into its folder, whatever its source.
@@ -193,13 +193,12 @@ pub(super) struct Keep {
     pub checkpoint_records: u64,
 }
 
-/// Runs. Where the recording is known only at the end, `recording` says it then.
+/// Runs.
 pub(super) fn keep(
     spec: Keep,
     writer: Writer,
     from: Option<CheckpointEntry>,
     control: &Control,
-    recording: impl FnOnce() -> Option<RecordingRef>,
 ) -> Result<Summary> {
     let pipeline = Arc::clone(&spec.pipeline);
     let judged =
@@ -250,11 +249,7 @@ pub(super) fn keep(
             (RunState::Failed, end)
         }
     };
-    let mut writer = sink.into_writer();
-    if let Some(recording) = recording() {
-        writer.set_recording(recording);
-    }
-    let finished = writer.finish(state, end);
+    let finished = sink.into_writer().finish(state, end);
     let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
     finished?;
     Ok(summary)

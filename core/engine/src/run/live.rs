@@ -11,7 +11,6 @@ use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
 use crate::edges::pipeline_file::PipelineFile;
-use crate::edges::recording::Recording;
 use crate::engine::live::{Live, LiveSpec, LiveStatus};
 use crate::engine::{self, AtEnd, Control, Source, Summary};
 use crate::operator::record::TopicPartition;
@@ -61,7 +60,7 @@ impl ExecuteLive {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
             overrides: self.overrides.clone(),
-            recording: self.log(String::new()),
+            recording: self.log(),
             seed: self.seed,
             at_end: "open".to_owned(),
             inputs: inputs(pipeline),
@@ -76,9 +75,10 @@ impl ExecuteLive {
         }
     }
 
-    fn log(&self, digest: String) -> RecordingRef {
+    /// The arrival log, whose digest is known when it is whole.
+    fn log(&self) -> RecordingRef {
         let path = self.dir.join(ARRIVALS);
-        RecordingRef { path: std::path::absolute(&path).unwrap_or(path), digest }
+        RecordingRef { path: std::path::absolute(&path).unwrap_or(path), digest: String::new() }
     }
 
     /// The manifest of the run that is gone on with; `None`: a new one.
@@ -130,6 +130,9 @@ pub fn execute_live(
         tail: spec.tail.clone(),
         folder: spec.dir.join(ARRIVALS),
         stop: Arc::clone(&spec.stop),
+        status: Arc::default(),
+        values: false,
+        exact: false,
     })
     .map_err(|e| RunError::Pipeline(e.to_string()));
     let live = match live {
@@ -153,8 +156,6 @@ pub fn execute_live(
         Some(writer) => writer,
         None => Writer::create_around(&spec.dir, spec.start(&live), pipeline.folds(), ARRIVALS)?,
     };
-    let folder = spec.dir.join(ARRIVALS);
-    let log = spec.log(String::new());
     keep(
         Keep {
             pipeline,
@@ -169,9 +170,5 @@ pub fn execute_live(
         writer,
         entry,
         control,
-        || {
-            let digest = Recording::open(&folder).ok()?.digest().to_owned();
-            Some(RecordingRef { digest, ..log })
-        },
     )
 }

@@ -245,7 +245,7 @@ impl LogProducer for KafkaProducer {
         if !self.groups.contains_key(group) {
             self.groups.insert(group.to_owned(), group_client(&self.settings, group)?);
         }
-        let metadata = self.groups.get(group).and_then(|client| client.group_metadata());
+        let metadata = self.groups.get(group).and_then(BaseConsumer::group_metadata);
         let Some(metadata) = metadata else {
             let what = format!("{}: group {group} has no metadata", self.name);
             return Err(LogError::new(LogErrorKind::Fatal, what));

@@ -300,9 +300,11 @@ impl Tail {
             return;
         }
         // A queue that nobody empties is filled no further.
-        match paused {
-            true => self.queues[source as usize].keep(),
-            false => self.queues[source as usize].forward(&self.all),
+        let queue = &self.queues[source as usize];
+        if paused {
+            queue.keep();
+        } else {
+            queue.forward(&self.all);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::operator::record::{Arrival, TopicPartition};
 
 /// A segment ends after so many bytes of keys and values, or so many chunks:
 /// what a writer must remember until the end of its file stays small.
-const BYTES: u64 = 1 << 30;
+const BYTES: u64 = 256 << 20;
 const CHUNKS: u64 = 30_000;
 
 pub(super) struct ArrivalLog {

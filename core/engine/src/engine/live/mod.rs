@@ -9,13 +9,16 @@
 
 mod align;
 mod clock;
+mod cut;
 mod holding;
 mod log;
 mod reader;
+mod recent;
 mod schemas;
 mod source;
 mod status;
 mod ticks;
 
+pub use recent::Lookup;
 pub use source::{Live, LiveError, LiveSpec};
 pub use status::{LiveStatus, Standing};

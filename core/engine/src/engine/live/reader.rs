@@ -1,14 +1,15 @@
 //! The reading of a live run: what the log of an earlier start holds first,
 //! then what the cluster gives, each batch into the log before it is given on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::align::Align;
 use super::clock::WallClock;
 use super::holding::Holding;
 use super::log::ArrivalLog;
+use super::recent::Recent;
 use super::schemas::LiveSchemas;
 use super::status::{LiveStatus, Standing};
 use super::ticks::Ticks;
@@ -42,8 +43,12 @@ pub(super) struct Reader {
     pub next: Arrival,
     pub began: bool,
     pub ended: bool,
+    /// To be said next.
+    pub failed: Option<SourceError>,
     pub accounted: Option<Instant>,
     pub health: Health,
+    /// For values; `None`: nobody wants any.
+    pub recent: Option<Arc<Mutex<Recent>>>,
 }
 
 impl Reader {
@@ -57,11 +62,14 @@ impl Reader {
         loop {
             let from = records.len();
             let taken = self.tail.poll(patience, &mut records, &mut |new| schemas.push(new));
-            // What was read before an error is given first: the error comes again.
-            if let Err(error) = taken
-                && records.is_empty()
-            {
-                return Err(SourceError(error.to_string()));
+            if let Err(error) = taken {
+                let error = SourceError(error.to_string());
+                if records.is_empty() {
+                    return Err(error);
+                }
+                // What was read before it is given first.
+                self.failed = Some(error);
+                break;
             }
             bytes += records[from..].iter().map(size).sum::<usize>();
             let full = records.len() >= BATCH || bytes >= BATCH_BYTES;
@@ -81,6 +89,7 @@ impl Reader {
         if !(given.records.is_empty() && given.clock.is_empty()) {
             self.log.write(&given).map_err(wrong)?;
         }
+        self.remember(&given.records);
         Ok(given)
     }
 
@@ -130,6 +139,13 @@ impl Reader {
         Ok(given)
     }
 
+    /// Keeps records at hand where their values are wanted.
+    fn remember(&self, records: &[Record]) {
+        if let Some(recent) = &self.recent {
+            recent.lock().unwrap_or_else(PoisonError::into_inner).add(records);
+        }
+    }
+
     fn account(&mut self) {
         if self.accounted.is_some_and(|at| at.elapsed() < ACCOUNT) {
             return;
@@ -175,8 +191,10 @@ impl Iterator for Reader {
         if let Some(replay) = &mut self.replay {
             match replay.next() {
                 Some(given) => {
-                    let records = given.as_ref().map_or(0, |given| given.records.len() as u64);
-                    self.next += records;
+                    if let Ok(given) = &given {
+                        self.next += given.records.len() as u64;
+                        self.remember(&given.records);
+                    }
                     self.ended = given.is_err();
                     return Some(given);
                 }
@@ -187,7 +205,7 @@ impl Iterator for Reader {
             self.ended = true;
             return Some(self.last());
         }
-        let given = self.live();
+        let given = self.failed.take().map_or_else(|| self.live(), Err);
         self.ended = given.is_err();
         Some(given)
     }

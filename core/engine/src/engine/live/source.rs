@@ -10,6 +10,7 @@ use super::clock::WallClock;
 use super::holding::Holding;
 use super::log::ArrivalLog;
 use super::reader::Reader;
+use super::recent::{Lookup, Recent};
 use super::schemas::LiveSchemas;
 use super::status::LiveStatus;
 use super::ticks::Ticks;
@@ -31,6 +32,12 @@ pub struct LiveSpec {
     pub folder: PathBuf,
     /// Set by whoever wants the run to end with what is whole.
     pub stop: Arc<AtomicBool>,
+    /// Where it tells how it stands.
+    pub status: Arc<LiveStatus>,
+    /// Values of its records are wanted ([`Live::lookup`]).
+    pub values: bool,
+    /// Reading goes on exactly at `tail.offsets`, wherever the log ends.
+    pub exact: bool,
 }
 
 /// Why a live run cannot begin.
@@ -48,6 +55,8 @@ pub struct Live {
     schemas: Arc<LiveSchemas>,
     heads: Arc<Heads>,
     status: Arc<LiveStatus>,
+    recent: Option<Arc<Mutex<Recent>>>,
+    folder: PathBuf,
     cluster_id: Option<String>,
     topic_ids: BTreeMap<String, String>,
     /// Until the reading begins.
@@ -87,7 +96,8 @@ impl Live {
                 let after = partition.last_offset.map(|last| last.saturating_add(1));
                 let logged = after.max(partition.start_offset);
                 let given = spec.tail.offsets.get(&partition.topic_partition).copied();
-                if let Some(next) = logged.max(given) {
+                let next = if spec.exact && given.is_some() { given } else { logged.max(given) };
+                if let Some(next) = next {
                     spec.tail.offsets.insert(partition.topic_partition.clone(), next);
                 }
             }
@@ -99,12 +109,21 @@ impl Live {
         Ok(Self {
             heads: Arc::new(Heads::new(partitions.len())),
             schemas: Arc::new(LiveSchemas::new(known)),
-            status: Arc::default(),
+            status: Arc::clone(&spec.status),
+            recent: spec.values.then(|| Arc::new(Mutex::new(Recent::new(&partitions)))),
+            folder: spec.folder.clone(),
             cluster_id: tail.cluster_id().map(ToOwned::to_owned),
             topic_ids: tail.topic_ids(),
             partitions,
             waiting: Mutex::new(Some(Waiting { spec, tail, old, number })),
         })
+    }
+
+    /// Looks records up while the run goes on; `None` where values were not wanted.
+    #[must_use]
+    pub fn lookup(&self) -> Option<Lookup> {
+        let recent = Arc::clone(self.recent.as_ref()?);
+        Some(Lookup::new(recent, self.folder.clone()))
     }
 
     /// How it stands, also while it runs.
@@ -192,8 +211,10 @@ impl Source for Live {
             next: from,
             began: false,
             ended: false,
+            failed: None,
             accounted: None,
             health: Health::default(),
+            recent: self.recent.clone(),
         }))
     }
 

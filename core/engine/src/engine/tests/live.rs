@@ -89,9 +89,10 @@ fn with_clock(seed: u64, n: usize) -> Listed {
                     1..=3 => ClockInputKind::Tick,
                     _ => {
                         held[source as usize] ^= true;
-                        match held[source as usize] {
-                            true => ClockInputKind::Held(source),
-                            false => ClockInputKind::Free(source),
+                        if held[source as usize] {
+                            ClockInputKind::Held(source)
+                        } else {
+                            ClockInputKind::Free(source)
                         }
                     }
                 };

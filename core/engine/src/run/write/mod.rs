@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
-use super::layout::{PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
-use super::manifest::{Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
+use super::layout::{ARRIVALS, PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
+use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
+use crate::edges::recording::Recording;
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
@@ -172,7 +173,9 @@ impl Writer {
             .iter()
             .position(|s| s.end == at)
             .map_or(keep, |first| first + 1);
-        let known = entry.and_then(|entry| entry.segments).map(|n| n as usize);
+        let told = |epoch: u64| manifest.checkpoints.iter().find(|c| c.epoch == epoch)?.segments;
+        let known = entry.and_then(|entry| entry.segments.or_else(|| told(entry.epoch)));
+        let known = known.map(|n| n as usize);
         let keep = known.filter(|n| *n <= manifest.segments.len()).unwrap_or(keep);
         let cut = manifest.segments.split_off(keep);
         let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
@@ -223,11 +226,6 @@ impl Writer {
     #[cfg(test)]
     pub(crate) fn set_segment_arrivals(&mut self, n: u64) {
         self.segment_arrivals = n;
-    }
-
-    /// Names the recording, where it was not whole before.
-    pub fn set_recording(&mut self, recording: RecordingRef) {
-        self.manifest.start.recording = recording;
     }
 
     /// The run's folder.
@@ -345,6 +343,12 @@ impl Writer {
     /// It cannot be written.
     pub fn finish(mut self, state: RunState, end: RunEnd) -> Result<()> {
         let closed = self.close();
+        if self.manifest.start.live.is_some()
+            && let Ok(log) = Recording::open(&self.dir.join(ARRIVALS))
+        {
+            // Whole only now.
+            log.digest().clone_into(&mut self.manifest.start.recording.digest);
+        }
         self.manifest.state = state;
         self.manifest.end = Some(end);
         let synced = sync_segments(&self.dir, &self.unsynced)
