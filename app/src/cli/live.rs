@@ -230,9 +230,10 @@ fn watched(
 }
 
 fn begins(outlook: &Outlook) {
-    match outlook.resumed_at {
-        Some(arrival) => tracing::info!("goes on from the checkpoint at arrival {arrival}"),
-        None => tracing::info!("begins"),
+    if let Some(arrival) = outlook.resumed_at {
+        tracing::info!("goes on from the checkpoint at arrival {arrival}");
+    } else {
+        tracing::info!("begins");
     }
     for (partition, input) in &outlook.empty {
         warn(&format!(

@@ -119,12 +119,6 @@ impl Feed {
         });
     }
 
-    /// Ends it with a signal; what it said.
-    pub fn stop(&self, child: Child) -> Said {
-        signal(&child, "INT");
-        child.wait_with_output().unwrap().into()
-    }
-
     /// The log replayed: the same digest, outputs and verdicts. Its summary.
     pub fn replayed(&self, live: &Value) -> Value {
         let again = self.path("again");
@@ -152,6 +146,12 @@ impl Feed {
     }
 }
 
+/// Ends a live run with a signal; what it said.
+pub fn stop(child: Child) -> Said {
+    signal(&child, "INT");
+    child.wait_with_output().unwrap().into()
+}
+
 /// All that a verb says about a run.
 pub fn told(verb: &str, run: &Path) -> String {
     let said: Said = joinscope().arg(verb).arg(run).arg("--json").output().unwrap().into();
@@ -175,7 +175,7 @@ fn a_live_run_changes_nothing_and_replays_byte_for_byte() {
     std::thread::sleep(std::time::Duration::from_millis(1500));
     feed.send(10);
     feed.await_arrivals(&mut child, feed.sent);
-    let said = feed.stop(child);
+    let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent);
     assert_eq!(live["ended"], "done");
@@ -223,7 +223,7 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     }
     let mut child = feed.start(&[]);
     feed.await_arrivals(&mut child, feed.sent);
-    let said = feed.stop(child);
+    let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent, "each record once: {}", said.err);
     assert!(said.err.contains("goes on from the checkpoint"), "{}", said.err);
@@ -233,7 +233,7 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     let mut child = feed.start(&[]);
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
-    let live = feed.stop(child).json();
+    let live = stop(child).json();
     assert_eq!(live["records"], feed.sent);
     feed.replayed(&live);
     let refused: Said = feed.command(&["--from", "latest"]).output().unwrap().into();
@@ -251,7 +251,7 @@ fn a_start_can_be_chosen() {
     std::thread::sleep(std::time::Duration::from_millis(500));
     feed.send(2);
     feed.await_arrivals(&mut child, 3);
-    let live = feed.stop(child).json();
+    let live = stop(child).json();
     assert_eq!(live["records"], 3);
     feed.replayed(&live);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminOptions;
 
-use super::live::Feed;
+use super::live::{Feed, stop};
 use super::support::*;
 
 #[test]
@@ -49,7 +49,7 @@ fn records_that_retention_removed_are_not_passed_over_in_silence() {
     feed.send(40);
     let mut child = feed.start(&[]);
     feed.await_arrivals(&mut child, feed.sent);
-    feed.stop(child);
+    stop(child);
     feed.send(40);
     let mut until = TopicPartitionList::new();
     until.add_partition_offset("removed-views", 0, rdkafka::Offset::Offset(30)).unwrap();
@@ -78,7 +78,7 @@ fn a_cluster_that_goes_away_is_waited_for() {
     own.revive();
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
-    let said = feed.stop(child);
+    let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent);
     assert!(said.err.contains("no broker answers"), "{}", said.err);

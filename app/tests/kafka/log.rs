@@ -211,7 +211,7 @@ fn a_commit_is_repeated_until_the_broker_is_back_and_each_record_is_there_once()
     }
     producer.flush().unwrap();
     own.kill();
-    let (done, wait) = std::sync::mpsc::channel();
+    let (done, wait) = std::sync::mpsc::sync_channel(1);
     let commit = std::thread::spawn(move || {
         let mut times = 1;
         while let Err(error) = producer.commit() {
@@ -223,7 +223,7 @@ fn a_commit_is_repeated_until_the_broker_is_back_and_each_record_is_there_once()
     });
     assert!(wait.recv_timeout(Duration::from_secs(2)).is_err(), "it waits");
     own.revive();
-    wait.recv_timeout(Duration::from_secs(60)).unwrap();
+    wait.recv_timeout(Duration::from_mins(1)).unwrap();
     commit.join().unwrap();
     let seen = log.fetch(&at("log-back"), 0, 100, Isolation::ReadCommitted).unwrap();
     let expected: Vec<String> = (0..20).map(|i| format!("{i:02}")).collect();

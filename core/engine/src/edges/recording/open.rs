@@ -38,6 +38,19 @@ fn opened(source: Source, info: Info, schemas: Schemas, index: Index, digest: St
 }
 
 impl Opened {
+    /// The one file that it is.
+    pub fn file(&self) -> Result<&Source, RecordingError> {
+        match &self.parts[..] {
+            [one] => Ok(one),
+            _ => Err(RecordingError::NotARecording {
+                path: self.path.clone(),
+                why: "it is several segments of an arrival log, and one file is needed: run over \
+                      it, or take one of its files"
+                    .to_owned(),
+            }),
+        }
+    }
+
     /// The bytes of a chunk.
     pub fn load(&self, entry: &ChunkEntry, body: &mut Vec<u8>) -> Result<Vec<u8>, RecordingError> {
         let Some(source) = self.parts.get(usize::from(entry.part)) else {

@@ -9,7 +9,6 @@
 
 mod align;
 mod clock;
-mod cut;
 mod holding;
 mod log;
 mod reader;
