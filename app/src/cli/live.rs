@@ -11,9 +11,10 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use joinscope_core::edges::kafka::{Isolation, Start, TailSpec};
 use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
-use joinscope_core::engine::{Control, Ended, Progress, Summary};
-use joinscope_core::run::{ExecuteLive, Outlook, RunError, execute_live};
+use joinscope_core::engine::{Control, Ended, Progress};
+use joinscope_core::run::{Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +40,14 @@ pub struct LiveArgs {
     /// A schema registry (Confluent's API)
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// Writes the outputs to the pipeline's [sink] topic, under its
+    /// delivery.guarantee; without it nothing is written to the cluster
+    #[arg(long, conflicts_with = "recording")]
+    write: bool,
+    /// With --write: makes a checkpoint that is missing or damaged anew, by
+    /// replaying the input with the output suppressed as far as it was delivered
+    #[arg(long, requires = "write")]
+    rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
     metrics: Option<SocketAddr>,
@@ -118,16 +127,30 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         stop: Arc::clone(&stop),
         pipeline,
     };
-    let (outcome, standing) = watched(spec, &stop, &job, metrics.as_ref())?;
+    let watch = Watch { stop: &stop, job: &job, metrics: metrics.as_ref() };
     let dir = std::path::absolute(&dir).unwrap_or(dir);
-    let summary = match outcome {
-        Ok(summary) => summary,
-        // It had begun: what was whole is kept, and another start goes on.
-        Err(error @ RunError::Engine(_)) => {
-            warn(&format!("{error}; what was whole is in {}", dir.display()));
-            return Ok(Answer::Broke);
+    let (summary, standing, committed) = if live.write {
+        let rebuild = live.rebuild;
+        let (outcome, standing) = watched(&watch, move |control, begins| {
+            let tell = Arc::new(tell) as Arc<dyn Fn(JobEvent) + Send + Sync>;
+            execute_job(spec, Deliver { rebuild, tell }, control, begins)
+        })?;
+        match outcome {
+            Ok(end) => (end.summary, standing, Some(end.committed)),
+            Err(error) => return broken(error, &dir),
         }
-        Err(error) => return Err(error.into()),
+    } else {
+        let (outcome, standing) =
+            watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
+        match outcome {
+            Ok(summary) => (summary, standing, None),
+            // It had begun: what was whole is kept, and another start goes on.
+            Err(error @ RunError::Engine(_)) => {
+                warn(&format!("{error}; what was whole is in {}", dir.display()));
+                return Ok(Answer::Broke);
+            }
+            Err(error) => return Err(error.into()),
+        }
     };
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -136,6 +159,9 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             "records": standing.lag_records(),
             "ms": standing.lag_ms(),
         });
+        if let Some(epoch) = committed {
+            json["committed"] = epoch.into();
+        }
         writeln!(out, "{json}")?;
     } else {
         out.write_all(as_text(&summary, &dir).as_bytes())?;
@@ -170,15 +196,74 @@ fn file_name(job: &str) -> String {
     job.chars().map(plain).collect()
 }
 
-type Watched = (Result<Summary, RunError>, Standing);
+/// What a job's end means to a supervisor.
+fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
+    match error {
+        // Somebody has to decide something first.
+        JobError::Refused(_)
+        | JobError::Output { .. }
+        | JobError::Checkpoint { .. }
+        | JobError::Rebuilt { .. } => Err(error.into()),
+        JobError::Replaced { .. } | JobError::InUse { .. } => {
+            warn(&error.to_string());
+            Ok(Answer::Taken)
+        }
+        JobError::Crash(_)
+        | JobError::Cluster(_)
+        | JobError::Run(_)
+        | JobError::Io(_)
+        | JobError::Cancelled => {
+            warn(&format!("{error}; the state is in {}", dir.display()));
+            Ok(Answer::Broke)
+        }
+    }
+}
+
+/// What happens to a job, into the log.
+fn tell(event: JobEvent) {
+    match event {
+        JobEvent::Restored { epoch: 0, .. } => tracing::info!("begins"),
+        JobEvent::Restored { epoch, arrival } => {
+            tracing::info!("goes on from the checkpoint of epoch {epoch} at arrival {arrival}");
+        }
+        JobEvent::Prepared { epoch } => tracing::debug!("epoch {epoch} is prepared"),
+        JobEvent::Committed { epoch, .. } => tracing::debug!("epoch {epoch} is committed"),
+        JobEvent::Aborted { why } => {
+            tracing::warn!("{why}: what was not committed is written again");
+        }
+        JobEvent::NewProducer => tracing::info!("a new producer: a call of the old one timed out"),
+        JobEvent::Waiting { what } => tracing::warn!("{what}: waiting"),
+        JobEvent::Lost(lost) => {
+            for range in lost {
+                let (topic, partition) = (&range.topic, range.partition);
+                let (from, to) = (range.from, range.to);
+                tracing::warn!("lost (at-most-once): {topic}[{partition}] offsets {from} to {to}");
+            }
+        }
+        JobEvent::NewPartition(partition) => {
+            tracing::warn!("{partition} is new since the job began; a new job reads it");
+        }
+        JobEvent::Rebuilding { arrival } => {
+            tracing::info!("outputs are suppressed up to arrival {arrival}");
+        }
+    }
+}
+
+/// Who watches a run.
+struct Watch<'a> {
+    stop: &'a AtomicBool,
+    job: &'a str,
+    metrics: Option<&'a Metrics>,
+}
+
+type Begins = Box<dyn FnOnce(&Outlook) + Send>;
 
 /// Runs, saying how it goes, until the end.
-fn watched(
-    spec: ExecuteLive,
-    stop: &AtomicBool,
-    job: &str,
-    metrics: Option<&Metrics>,
-) -> anyhow::Result<Watched> {
+fn watched<T: Send + 'static>(
+    watch: &Watch<'_>,
+    execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
+) -> anyhow::Result<(T, Standing)> {
+    let Watch { stop, job, metrics } = *watch;
     let control = Control::new();
     let watched = control.clone();
     let outlook: Arc<Mutex<Option<Outlook>>> = Arc::default();
@@ -186,9 +271,10 @@ fn watched(
     let worker = std::thread::Builder::new()
         .name("joinscope-run".to_owned())
         .spawn(move || {
-            execute_live(spec, &watched, |outlook| {
+            let begins: Begins = Box::new(move |outlook| {
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(outlook.clone());
-            })
+            });
+            execute(&watched, begins)
         })
         .context("no thread could be started")?;
     let mut bar = Bar::new();

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
-//! answer is no; 2 misuse or bad input; 3 a live run broke off.
+//! answer is no; 2 misuse or bad input; 3 a live run broke off;
+//! 4 another process has its job.
 
 mod bench;
 mod bench_load;
@@ -89,6 +90,8 @@ pub enum Answer {
     No,
     /// It broke off after it had begun, and has said why.
     Broke,
+    /// Another process has the job; it has said which.
+    Taken,
 }
 
 /// Parses the arguments and runs the verb.
@@ -122,6 +125,7 @@ fn finish(result: anyhow::Result<Answer>) -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Broke) => ExitCode::from(3),
+        Ok(Answer::Taken) => ExitCode::from(4),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // stderr may be gone too; there is nobody left to tell.

@@ -38,8 +38,11 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
+  joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed --write
 
-Live, nothing is written to the cluster: no group, no transaction, no topic. The
+Live, nothing is written to the cluster (no group, no transaction, no topic) unless
+--write is given: then the outputs go to the pipeline's [sink] topic under its
+delivery.guarantee, and the job is one on the cluster (delivery.job). The
 run goes on until Ctrl-C or SIGTERM, which ends it with what is whole and a last
 checkpoint; a second one ends it at once. With the same --out it goes on from
 there. Its arrival log (arrivals/ in its folder) is a recording: --recording
@@ -47,7 +50,8 @@ takes it, and gives the same outputs and verdicts.
 
 Exit codes: 0 done, live also stopped by a signal; 1 cancelled; 2 it cannot be run
 as asked: change something before trying again; 3 it broke off (what was whole is
-kept): starting it again goes on from there; 130 ended at once by a second signal.
+kept): starting it again goes on from there; 4 another process has the job: do not
+start it again; 130 ended at once by a second signal.
 Log lines go to stderr; JOINSCOPE_LOG sets what of them (e.g. debug).")]
 pub struct Run {
     /// The pipeline (TOML)

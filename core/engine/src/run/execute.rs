@@ -116,20 +116,30 @@ pub(super) fn lanes(pipeline: &Pipeline, partitions: &[TopicPartition]) -> Vec<L
 }
 
 /// Where the steps go: `expired` is decided on the way only where it can happen.
-enum Keeper {
+pub(super) enum Keeper {
     Plain(Box<Writer>),
     Judging(Box<Expired>),
 }
 
 impl Keeper {
-    fn sink(&mut self) -> &mut dyn Sink {
+    pub(super) fn new(writer: Writer, pipeline: &Pipeline) -> Result<Self> {
+        let judged =
+            pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
+        Ok(if judged {
+            Self::Judging(Box::new(Expired::new(writer, pipeline)?))
+        } else {
+            Self::Plain(Box::new(writer))
+        })
+    }
+
+    pub(super) fn sink(&mut self) -> &mut dyn Sink {
         match self {
             Self::Plain(writer) => writer.as_mut(),
             Self::Judging(judge) => judge.as_mut(),
         }
     }
 
-    fn into_writer(self) -> Writer {
+    pub(super) fn into_writer(self) -> Writer {
         match self {
             Self::Plain(writer) => *writer,
             Self::Judging(judge) => judge.into_writer(),
@@ -201,13 +211,7 @@ pub(super) fn keep(
     control: &Control,
 ) -> Result<Summary> {
     let pipeline = Arc::clone(&spec.pipeline);
-    let judged =
-        pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
-    let mut sink = if judged {
-        Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?))
-    } else {
-        Keeper::Plain(Box::new(writer))
-    };
+    let mut sink = Keeper::new(writer, &pipeline)?;
     let outcome = engine::run(
         RunSpec {
             pipeline,

@@ -54,7 +54,12 @@ impl ExecuteLive {
         pipeline.delivery.job.clone().unwrap_or_else(|| pipeline.name.clone())
     }
 
-    fn start(&self, source: &Live) -> ManifestStart {
+    pub(super) fn start(
+        &self,
+        partitions: &[TopicPartition],
+        cluster_id: Option<String>,
+        write: bool,
+    ) -> ManifestStart {
         let pipeline = &self.pipeline.pipeline;
         ManifestStart {
             pipeline_file: self.pipeline.path.display().to_string(),
@@ -64,13 +69,13 @@ impl ExecuteLive {
             seed: self.seed,
             at_end: "open".to_owned(),
             inputs: inputs(pipeline),
-            lanes: lanes(pipeline, source.partitions()),
+            lanes: lanes(pipeline, partitions),
             total: None,
             live: Some(LiveInfo {
                 brokers: self.tail.settings.brokers.clone(),
-                cluster_id: source.cluster_id().map(ToOwned::to_owned),
+                cluster_id,
                 job: self.job(),
-                write: false,
+                write,
             }),
         }
     }
@@ -82,7 +87,7 @@ impl ExecuteLive {
     }
 
     /// The manifest of the run that is gone on with; `None`: a new one.
-    fn before(&self) -> Result<Option<Manifest>> {
+    pub(super) fn before(&self) -> Result<Option<Manifest>> {
         if !self.dir.join(MANIFEST).exists() {
             return Ok(None);
         }
@@ -152,9 +157,11 @@ pub fn execute_live(
         resumed_at: entry.as_ref().map(|entry| entry.arrival),
         empty: live.empty(&pipeline),
     });
+    let cluster_id = live.cluster_id().map(ToOwned::to_owned);
+    let start = spec.start(live.partitions(), cluster_id, false);
     let writer = match resumed {
         Some(writer) => writer,
-        None => Writer::create_around(&spec.dir, spec.start(&live), pipeline.folds(), ARRIVALS)?,
+        None => Writer::create_around(&spec.dir, start, pipeline.folds(), ARRIVALS)?,
     };
     keep(
         Keep {

@@ -1,7 +1,7 @@
 //! A cluster as the delivery protocol sees it ([`Log`]).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,34 +30,48 @@ pub struct KafkaLog {
     settings: Settings,
     patience: Duration,
     /// By isolation: it is a client's property.
-    uncommitted: Mutex<Option<std::sync::Arc<Cluster>>>,
-    committed: Mutex<Option<std::sync::Arc<Cluster>>>,
+    uncommitted: Mutex<Option<Arc<Cluster>>>,
+    committed: Mutex<Option<Arc<Cluster>>>,
+    /// Clients of groups, by name.
+    groups: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
 }
 
 impl KafkaLog {
     /// `patience`: how long a question waits for brokers that do not answer.
     #[must_use]
     pub fn new(settings: Settings, patience: Duration) -> Self {
-        Self { settings, patience, uncommitted: Mutex::default(), committed: Mutex::default() }
+        Self {
+            settings,
+            patience,
+            uncommitted: Mutex::default(),
+            committed: Mutex::default(),
+            groups: Mutex::default(),
+        }
     }
 
-    fn cluster(&self, isolation: Isolation) -> Result<std::sync::Arc<Cluster>, LogError> {
+    fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {
         let place = match isolation {
             Isolation::ReadUncommitted => &self.uncommitted,
             Isolation::ReadCommitted => &self.committed,
         };
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cluster) = &*place {
-            return Ok(std::sync::Arc::clone(cluster));
+            return Ok(Arc::clone(cluster));
         }
         let cluster = Cluster::reach(&self.settings, &[], isolation, self.patience)
             .map_err(|e| log_error(&e))?;
-        Ok(std::sync::Arc::clone(place.insert(std::sync::Arc::new(cluster))))
+        Ok(Arc::clone(place.insert(Arc::new(cluster))))
     }
 
     /// A client of a group that it never joins: it asks for and commits offsets.
-    fn group(&self, group: &str) -> Result<BaseConsumer, LogError> {
-        group_client(&self.settings, group)
+    fn group(&self, group: &str) -> Result<Arc<BaseConsumer>, LogError> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = groups.get(group) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(group_client(&self.settings, group)?);
+        groups.insert(group.to_owned(), Arc::clone(&client));
+        Ok(client)
     }
 }
 

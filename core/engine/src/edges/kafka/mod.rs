@@ -28,5 +28,5 @@ pub use range::{BadRange, Start, Until};
 pub use record::{Outcome, Progress, RecordSpec, record};
 pub use registry::RegistrySettings;
 pub use settings::Settings;
-pub use tail::{Tail, TailLane, TailSpec};
+pub use tail::{Tail, TailLane, TailSpec, first_offsets};
 pub use watcher::Health;

@@ -309,6 +309,16 @@ impl Tail {
     }
 }
 
+/// Where each partition of `spec.topics` begins by `spec.start`, without reading it.
+///
+/// # Errors
+/// As [`Tail::open`]'s.
+pub fn first_offsets(spec: &TailSpec) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+    let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
+    let lanes = cluster.lanes(&spec.start, &Until::Stopped)?;
+    Ok(lanes.into_iter().map(|lane| (lane.partition, lane.start)).collect())
+}
+
 fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> {
     client
         .start(&lane.partition.topic, lane.partition.partition, lane.next, queue)

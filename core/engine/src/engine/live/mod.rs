@@ -9,6 +9,8 @@
 
 mod align;
 mod clock;
+mod cut;
+mod feed;
 mod holding;
 mod log;
 mod reader;
@@ -18,6 +20,7 @@ mod source;
 mod status;
 mod ticks;
 
+pub use feed::LiveFeed;
 pub use recent::Lookup;
 pub use source::{Live, LiveError, LiveSpec};
 pub use status::{LiveStatus, Standing};
