@@ -27,7 +27,7 @@ pub struct Stored {
     pub message: InMessage,
     pub fate: Fate,
     /// The cluster's clock when it was written, and when it became visible to
-    /// read_committed, ms.
+    /// `read_committed`, ms.
     pub written_ms: i64,
     pub visible_ms: Option<i64>,
 }
@@ -97,8 +97,8 @@ pub(super) struct Broker {
     late: Vec<Late>,
     serial: u64,
     pub now_ms: i64,
-    /// 0: any size.
-    pub largest: usize,
+    /// Bytes, by topic; any size where there is none.
+    pub largest: BTreeMap<String, usize>,
     pub written_bytes: u64,
     pub script: Script,
 }
@@ -349,9 +349,10 @@ impl Broker {
     ) -> Result<(), LogError> {
         let partitions = self.topic(&message.topic).partitions;
         let topic = Arc::clone(&message.topic);
-        let partition = message.partition.unwrap_or_else(|| match &message.key {
-            Some(key) => partition_of_key(key, partitions.max(1) as u32),
-            None => {
+        let partition = message.partition.unwrap_or_else(|| {
+            if let Some(key) = &message.key {
+                partition_of_key(key, partitions.max(1) as u32)
+            } else {
                 *turn += 1;
                 (*turn % partitions.max(1) as u32) as i32
             }

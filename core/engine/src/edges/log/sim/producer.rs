@@ -68,7 +68,6 @@ impl SimProducer {
         // A client retries by itself while the cluster is away; what timed out
         // for good fails the transaction, or without one is the caller's.
         sent.map_err(|error: LogError| match error.kind {
-            LogErrorKind::Retriable => error,
             LogErrorKind::TimedOut | LogErrorKind::RequiresAbort if by.is_some() => {
                 let error = LogError::new(LogErrorKind::RequiresAbort, error.what);
                 self.failed = Some(error.clone());
@@ -130,10 +129,12 @@ impl LogProducer for SimProducer {
         {
             let broker = self.wire.lock()?;
             let bytes = bytes_of(&message);
-            if broker.largest > 0 && bytes > broker.largest {
+            if let Some(largest) = broker.largest.get(&*message.topic)
+                && bytes > *largest
+            {
                 let what = format!(
-                    "{}: a message of {bytes} bytes is larger than the {} that the topic takes",
-                    message.topic, broker.largest
+                    "{}: a message of {bytes} bytes is larger than the {largest} that the topic takes",
+                    message.topic
                 );
                 return Err(LogError::new(LogErrorKind::TooLarge, what));
             }
