@@ -139,7 +139,7 @@ impl Feed {
         }
         for verb in ["outputs", "verdicts"] {
             let (a, b) = (told(verb, &self.dir()), told(verb, &again));
-            assert!(a.lines().count() > 1, "{verb}: {a}");
+            assert!(!a.is_empty(), "{verb}");
             assert!(a == b, "{verb} differ");
         }
         replay

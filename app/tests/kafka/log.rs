@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use joinscope_core::edges::kafka::{Isolation, KafkaLog, Settings};
 use joinscope_core::edges::log::{
-    Fetched, Log, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
+    Fetched, Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
 };
 use joinscope_core::edges::recording::partition_of_key;
 use joinscope_operator::record::{Header, TopicPartition};
@@ -21,6 +21,18 @@ fn transactional(log: &dyn Log, id: &str, timeout_ms: u32) -> Box<dyn LogProduce
     let spec =
         ProducerSpec { transactional_id: Some(id.to_owned()), transaction_timeout_ms: timeout_ms };
     log.producer(&spec).unwrap()
+}
+
+/// A coordinator that is still loading is asked again.
+fn again<T>(mut ask: impl FnMut() -> Result<T, LogError>) -> T {
+    until("an answer", || match ask() {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            let kinds = [LogErrorKind::Retriable, LogErrorKind::TimedOut];
+            assert!(kinds.contains(&error.kind), "{error}");
+            None
+        }
+    })
 }
 
 fn message(topic: &str, value: &str) -> OutMessage {
@@ -61,6 +73,8 @@ fn transactions_are_seen_as_they_end() {
         for value in values {
             producer.send(message("log-tx", value)).unwrap();
         }
+        // An abort drops what was not sent yet.
+        producer.flush().unwrap();
         if commit { producer.commit().unwrap() } else { producer.abort().unwrap() }
     }
     producer.begin().unwrap();
@@ -132,9 +146,9 @@ fn offsets_are_committed_with_a_transaction_or_without() {
     let log = log();
     log.create_topic("log-offsets", 2, false).unwrap();
     let of = [at("log-offsets"), TopicPartition { topic: "log-offsets".into(), partition: 1 }];
-    assert_eq!(log.committed("log-g", &of).unwrap(), BTreeMap::new());
+    assert_eq!(again(|| log.committed("log-g", &of)), BTreeMap::new());
     let offsets = |n: i64| BTreeMap::from([(of[0].clone(), n)]);
-    log.commit_offsets("log-g", &offsets(3)).unwrap();
+    again(|| log.commit_offsets("log-g", &offsets(3)));
     assert_eq!(log.committed("log-g", &of).unwrap(), offsets(3));
     let mut producer = transactional(&log, "log-offsets", 60_000);
     producer.init().unwrap();
@@ -181,7 +195,12 @@ fn what_is_too_large_says_so_and_wants_an_abort() {
     let mut producer = transactional(&log, "log-large", 60_000);
     producer.init().unwrap();
     producer.begin().unwrap();
-    let noise: String = (0..4000u32).map(|i| char::from(33 + (i * 7919 % 89) as u8)).collect();
+    let mut state = 7u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(33 + (state >> 40) as u8 % 89)
+    });
+    let noise: String = noise.take(4000).collect();
     let sent = producer.send(message("log-large", &noise));
     let error = sent.and_then(|()| producer.commit()).unwrap_err();
     assert!(
