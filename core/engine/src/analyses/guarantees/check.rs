@@ -156,7 +156,7 @@ impl Check<'_> {
         }
     }
 
-    /// 4: read_committed is what is committed and nothing else.
+    /// 4: `read_committed` is what is committed and nothing else.
     fn visible(&mut self, topic: &str, read: &[Read]) {
         let stored = self.world.cluster.stored(topic);
         let committed = stored.iter().filter(|s| s.fate == Fate::Committed);

@@ -168,10 +168,13 @@ pub trait Feed {
 
     /// Called on the checkpoint's thread before an epoch is committed: the
     /// arrival log is on the disk up to this arrival when it returns.
-    fn durable(&self) -> Option<Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>> {
+    fn durable(&self) -> Option<LogDurable> {
         None
     }
 }
+
+/// See [`Feed::durable`].
+pub type LogDurable = Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>;
 
 /// Gives records back by name.
 pub trait Values: Send {

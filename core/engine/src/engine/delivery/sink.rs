@@ -4,16 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Messages;
 use super::outbox::{Failed, Outbox};
+use super::{LogDurable, Messages};
 use crate::edges::fault::point;
 use crate::engine::source::{Batches, RecordedClock, Source, SourceError};
 use crate::engine::step::{CheckpointEntry, Durable, Prepared, Sink, SinkError, Step};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::{Arrival, TopicPartition};
-
-/// Called before an epoch is committed: the arrival log is on the disk.
-pub(super) type LogDurable = Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>;
 
 /// Delivers what it hands on to another sink. Made by [`super::run`].
 pub(super) struct DeliverSink<'a> {

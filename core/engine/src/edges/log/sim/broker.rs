@@ -27,7 +27,7 @@ pub struct Stored {
     pub message: InMessage,
     pub fate: Fate,
     /// The cluster's clock when it was written, and when it became visible to
-    /// read_committed, ms.
+    /// `read_committed`, ms.
     pub written_ms: i64,
     pub visible_ms: Option<i64>,
 }
@@ -349,9 +349,10 @@ impl Broker {
     ) -> Result<(), LogError> {
         let partitions = self.topic(&message.topic).partitions;
         let topic = Arc::clone(&message.topic);
-        let partition = message.partition.unwrap_or_else(|| match &message.key {
-            Some(key) => partition_of_key(key, partitions.max(1) as u32),
-            None => {
+        let partition = message.partition.unwrap_or_else(|| {
+            if let Some(key) = &message.key {
+                partition_of_key(key, partitions.max(1) as u32)
+            } else {
                 *turn += 1;
                 (*turn % partitions.max(1) as u32) as i32
             }

@@ -68,7 +68,6 @@ impl SimProducer {
         // A client retries by itself while the cluster is away; what timed out
         // for good fails the transaction, or without one is the caller's.
         sent.map_err(|error: LogError| match error.kind {
-            LogErrorKind::Retriable => error,
             LogErrorKind::TimedOut | LogErrorKind::RequiresAbort if by.is_some() => {
                 let error = LogError::new(LogErrorKind::RequiresAbort, error.what);
                 self.failed = Some(error.clone());
