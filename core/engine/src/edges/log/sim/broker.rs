@@ -97,8 +97,8 @@ pub(super) struct Broker {
     late: Vec<Late>,
     serial: u64,
     pub now_ms: i64,
-    /// 0: any size.
-    pub largest: usize,
+    /// Bytes, by topic; any size where there is none.
+    pub largest: BTreeMap<String, usize>,
     pub written_bytes: u64,
     pub script: Script,
 }

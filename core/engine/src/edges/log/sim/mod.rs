@@ -90,9 +90,10 @@ impl SimLog {
         self.lock().add_partitions(topic, partitions);
     }
 
-    /// Messages larger than this are refused, bytes of key and value.
-    pub fn set_largest(&self, bytes: usize) {
-        self.lock().largest = bytes;
+    /// Messages of a topic that are larger than this are refused, bytes of key,
+    /// value and headers.
+    pub fn set_largest(&self, topic: &str, bytes: usize) {
+        self.lock().largest.insert(topic.to_owned(), bytes);
     }
 
     /// Writes a message as some other producer, at its own offset (which must

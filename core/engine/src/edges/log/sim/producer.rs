@@ -129,10 +129,12 @@ impl LogProducer for SimProducer {
         {
             let broker = self.wire.lock()?;
             let bytes = bytes_of(&message);
-            if broker.largest > 0 && bytes > broker.largest {
+            if let Some(largest) = broker.largest.get(&*message.topic)
+                && bytes > *largest
+            {
                 let what = format!(
-                    "{}: a message of {bytes} bytes is larger than the {} that the topic takes",
-                    message.topic, broker.largest
+                    "{}: a message of {bytes} bytes is larger than the {largest} that the topic takes",
+                    message.topic
                 );
                 return Err(LogError::new(LogErrorKind::TooLarge, what));
             }

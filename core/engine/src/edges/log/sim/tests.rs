@@ -248,7 +248,7 @@ fn retention_topics_made_anew_and_sizes() {
     assert_ne!(id(&client), before);
     assert_eq!(client.bounds(&part("in", 0), ReadCommitted).unwrap(), (0, 0));
     assert_eq!(client.topics(&["nowhere"]).unwrap()[0].partitions, 0);
-    sim.set_largest(3);
+    sim.set_largest("out", 3);
     let mut plain = client
         .producer(&ProducerSpec { transactional_id: None, transaction_timeout_ms: 0 })
         .unwrap();
