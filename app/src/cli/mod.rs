@@ -5,6 +5,7 @@
 mod bench;
 mod bench_load;
 mod bench_memory;
+mod bench_peers;
 mod bench_record;
 mod bench_window;
 mod cluster;

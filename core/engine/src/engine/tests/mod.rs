@@ -7,3 +7,4 @@ mod live;
 mod restore;
 mod semantics;
 mod shards;
+mod streams;
