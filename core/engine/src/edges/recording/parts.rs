@@ -58,7 +58,8 @@ pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
     let Some(mut whole) = whole else {
         return Err(RecordingError::NotARecording {
             path: folder.to_owned(),
-            why: "it is a folder without a segment (00000000.mcap and so on)".to_owned(),
+            why: "it is not a file, but a folder without a segment (00000000.mcap and so on)"
+                .to_owned(),
         });
     };
     folder.clone_into(&mut whole.path);
