@@ -186,6 +186,58 @@ fn exactly_once_whatever_point_it_is_killed_at() {
     feed.replayed(&live);
 }
 
+/// `make torture`: `JOINSCOPE_SCHEDULES` schedules (200), each a random point of
+/// a random epoch; the seed of one that fails is printed (`JOINSCOPE_SEED`).
+#[test]
+#[ignore = "long: make torture"]
+fn exactly_once_through_random_crashes() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let (schedules, first) = (number("JOINSCOPE_SCHEDULES", 200), number("JOINSCOPE_SEED", 1));
+    for seed in first..first + schedules {
+        eprintln!("JOINSCOPE_SEED={seed} JOINSCOPE_SCHEDULES=1");
+        let mut state = seed;
+        let mut draw = |n: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        };
+        let mut feed = job(&format!("torture-{seed}"), "exactly-once");
+        for _ in 0..=draw(3) {
+            let epochs = [
+                "prepare.delta",
+                "prepare.links",
+                "prepare.sync",
+                "prepare.manifest",
+                "prepare.rename",
+                "prepare.renamed",
+                "prepared",
+                "commit.progress",
+                "commit.offsets",
+                "commit.send",
+                "commit.answered",
+                "commit.marked",
+                "collect",
+            ];
+            let point = match draw(4) {
+                0 => format!("send@{}=stop", 1 + draw(60)),
+                _ => format!("{}@{}=stop", epochs[draw(epochs.len())], 1 + draw(4)),
+            };
+            killed_at(&mut feed, &point);
+        }
+        let live = finished(&mut feed);
+        assert_eq!(live["records"], feed.sent, "seed {seed}");
+        let topic = format!("torture-{seed}-out");
+        assert_eq!(seen(&topic, "read_committed"), oracle(&feed), "seed {seed}");
+        feed.replayed(&live);
+        for topic in ["views", "plays", "out"] {
+            delete_topic(&format!("torture-{seed}-{topic}"));
+        }
+    }
+}
+
 #[test]
 fn at_least_once_loses_nothing() {
     let mut feed = job("least", "at-least-once");

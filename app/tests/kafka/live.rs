@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use joinscope_core::edges::recording::Recording;
+use joinscope_core::edges::recording::{ClockEntryKind, Recording};
 use joinscope_core::run::{Run, RunState};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use serde_json::Value;
@@ -200,7 +200,8 @@ fn a_live_run_changes_nothing_and_replays_byte_for_byte() {
     assert!(explained.out.contains("lively-plays[0]@0"), "{}", explained.out);
 
     // On the cluster: no group, no topic, no transaction.
-    assert!(!topic_names().iter().any(|t| t == "lively-out" || t.contains("progress")));
+    let made = ["lively-out", "joinscope-progress-lively"];
+    assert!(!topic_names().iter().any(|topic| made.contains(&topic.as_str())));
     let groups = admin().inner().fetch_group_list(None, PATIENCE).unwrap();
     assert!(groups.groups().iter().all(|g| !g.name().contains("lively")));
     let transactions =
@@ -239,6 +240,63 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     let refused: Said = feed.command(&["--from", "latest"]).output().unwrap().into();
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.err.contains("goes on where it stands"), "{}", refused.err);
+}
+
+#[test]
+fn a_partition_too_far_ahead_is_paused_and_nothing_turns_late() {
+    let mut feed = Feed::new("aligned");
+    // Ten records a second of event time, an hour of it, each topic for itself.
+    let begin = now_ms() - 3_600_000;
+    let n = 36_000;
+    for topic in ["aligned-views", "aligned-plays"] {
+        for i in 0..n {
+            let time = begin + i * 100;
+            let value = format!("{{\"k\":\"{i}\",\"t\":{time}}}");
+            let value = Some(value.as_bytes());
+            give(&feed.producer, topic, &Sent { timestamp: time, value, ..Sent::default() });
+        }
+        feed.producer.flush(PATIENCE).unwrap();
+    }
+    feed.sent = 2 * n as u64;
+    let drift = ["--set", "inputs.views.watermark.max_drift=60s"];
+    let plays = ["--set", "inputs.plays.watermark.max_drift=60s"];
+    let mut child = feed.start(&[drift, plays].concat());
+    feed.await_arrivals(&mut child, feed.sent);
+    let live = stop(child).json();
+    let late = |input: &str| live["books"][input]["late"].as_u64().unwrap();
+    assert_eq!((late("views"), late("plays")), (0, 0), "{live}");
+    assert!(live["books"]["views"]["joined"].as_u64().unwrap() > 35_000, "{live}");
+    let log = Recording::open(&feed.dir().join("arrivals")).unwrap();
+    let events = log.clock_events().unwrap();
+    let count = |kind: fn(&ClockEntryKind) -> bool| events.iter().filter(|e| kind(&e.kind)).count();
+    let paused = count(|kind| matches!(kind, ClockEntryKind::Paused(_)));
+    let resumed = count(|kind| matches!(kind, ClockEntryKind::Resumed(_)));
+    assert!(paused > 0 && resumed == paused, "{paused} pauses, {resumed} ends");
+}
+
+#[test]
+fn how_it_stands_is_served() {
+    let mut feed = Feed::new("served");
+    feed.send(20);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("127.0.0.1:{port}");
+    let mut child = feed.start(&["--metrics", &address]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let page = until("the figures", || {
+        let mut stream = std::net::TcpStream::connect(&address).ok()?;
+        std::io::Write::write_all(
+            &mut stream,
+            b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        )
+        .ok()?;
+        let mut page = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut page).ok()?;
+        let line = format!("joinscope_records_total{{job=\"served\"}} {}", feed.sent);
+        page.lines().any(|l| l == line).then_some(page)
+    });
+    let lag = "joinscope_lag_records{job=\"served\",topic=\"served-views\",partition=\"1\"} 0";
+    assert!(page.lines().any(|l| l == lag), "{page}");
+    assert_eq!(stop(child).code, Some(0));
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn execute_job(
     let refused = |e: RunError| JobError::Refused(e.to_string());
     spec.before().map_err(refused)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let interval = pipeline.delivery.checkpoint_interval;
     let log = KafkaLog::new(spec.tail.settings.clone(), spec.tail.patience);
     let topics = pipeline.topics();
     let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
@@ -69,6 +70,7 @@ pub fn execute_job(
         memory: spec.memory,
         shards: spec.shards,
         rebuild: deliver.rebuild,
+        transaction_timeout_ms: transaction_timeout(interval),
         ..JobSpec::new(pipeline, spec.dir)
     };
     delivery::run(

@@ -41,6 +41,8 @@ pub fn parts_of(folder: &Path) -> Result<Vec<(u64, PathBuf)>, RecordingError> {
 /// There is none, one cannot be read, or they do not belong together.
 pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
     let mut whole: Option<Opened> = None;
+    // Its process ended before it had anything to write.
+    let mut unborn = None;
     let mut digests = Vec::new();
     for (_, path) in parts_of(folder)? {
         let source = Source::open(&path)?;
@@ -49,13 +51,18 @@ pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
             continue;
         }
         let part = open::open(source)?;
+        let nothing = part.info.records == 0 && part.info.clock_events == 0;
+        if nothing && part.info.cut.is_some() {
+            unborn = unborn.or(Some(part));
+            continue;
+        }
         digests.push(part.digest.clone());
         match &mut whole {
             None => whole = Some(part),
             Some(whole) => append(whole, part)?,
         }
     }
-    let Some(mut whole) = whole else {
+    let Some(mut whole) = whole.or(unborn) else {
         return Err(RecordingError::NotARecording {
             path: folder.to_owned(),
             why: "it is not a file, but a folder without a segment (00000000.mcap and so on)"
@@ -203,7 +210,9 @@ mod tests {
         write(&parts.join(part_name(0)), 0..40, false);
         write(&parts.join(part_name(1)), 40..41, true);
         std::fs::write(parts.join(part_name(2)), b"").unwrap();
-        write(&parts.join(part_name(3)), 41..100, true);
+        // So was the fourth, as soon as it was made.
+        drop(Writer::create(&parts.join(part_name(3)), WriterOptions::default()).unwrap());
+        write(&parts.join(part_name(4)), 41..100, true);
         std::fs::write(parts.join("note.txt"), b"not ours").unwrap();
         write(&one, 0..100, true);
 

@@ -82,6 +82,8 @@ impl ArrivalLog {
         for schema in self.schemas.iter() {
             writer.schema(schema.clone())?;
         }
+        // It opens from now on.
+        writer.hand_over()?;
         self.number += 1;
         (self.bytes, self.chunks) = (0, 0);
         self.writer = Some(writer);

@@ -224,7 +224,15 @@ impl Run {
             // Missing or changed: the run goes without, see `locate`.
             let _ = self.locate(&path);
         });
-        self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = known?;
+        // The arrival log of a run in progress has grown since.
+        if self.now().manifest.start.live.is_some() && known.len() < self.arrivals() {
+            let path = known.path().to_owned();
+            let _ = self.locate(&path);
+            return self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
+        }
+        Some(known)
     }
 
     /// Names the place that the recording moved to.
