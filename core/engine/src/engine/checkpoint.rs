@@ -11,7 +11,7 @@ use super::batch::{Cut, Position};
 use super::books::Books;
 use super::digest::Digest;
 use super::routes::Routes;
-use super::step::{CheckpointEntry, Durable};
+use super::step::{CheckpointEntry, Durable, SinkError};
 use super::summary::RunError;
 use crate::edges::rocksdb::{
     CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
@@ -64,8 +64,9 @@ pub(super) struct Job {
     pub counts: Vec<Counts>,
     /// By shard: what the operator keeps besides rows.
     pub operators: Vec<Vec<u8>>,
-    /// Makes durable what the sink was given.
-    pub durable: Option<Durable>,
+    /// What makes durable what the sink was given, once the sink has ended the
+    /// epoch: that goes on beside the writing of the state.
+    pub durable: Option<Receiver<Option<Durable>>>,
 }
 
 /// Identity of the run, written into each checkpoint.
@@ -191,7 +192,9 @@ fn write(
     drop(deltas);
     store.collect(KEEP)?;
     if let Some(durable) = durable {
-        durable()?;
+        let durable = durable.recv();
+        let durable = durable.map_err(|_| SinkError("the epoch could not be kept".to_owned()))?;
+        durable.map_or(Ok(()), |durable| durable())?;
     }
     Ok(CheckpointEntry {
         epoch: cut.epoch,
