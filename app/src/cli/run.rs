@@ -166,7 +166,7 @@ fn warn(text: &str) {
 }
 
 /// Runs with a bar, until the end or Ctrl-C.
-fn watched(spec: Execute) -> anyhow::Result<Summary> {
+pub(super) fn watched(spec: Execute) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
     let watched = control.clone();

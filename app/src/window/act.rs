@@ -212,13 +212,23 @@ impl App {
             },
             Command::Copy(text) => self.ctx.copy_text(text),
             Command::Said(place, message) => self.errors.add(place, message),
+            Command::ShowIncident if self.incident.is_some() => {
+                self.dialog = Some(Dialog::Incident);
+            }
+            Command::ShowIncident => {}
+            Command::CloseIncident => {
+                if let Some(incident) = &mut self.incident {
+                    incident.quiet = true;
+                }
+            }
+            Command::SetNotes(notes) => self.set_notes(notes),
             Command::Export(what) => self.export(what),
             Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
             Command::CancelExport => self.exports.at_hand = None,
         }
     }
 
-    fn mark_range(&mut self, range: Option<ArrivalRange>) {
+    pub(super) fn mark_range(&mut self, range: Option<ArrivalRange>) {
         let len = self.cursor.len();
         self.range.mark(range.and_then(|r| r.within(len)));
     }
@@ -236,7 +246,7 @@ impl App {
         self.cursor.go(self.cursor.at());
     }
 
-    fn save_bookmarks(&self) {
+    pub(super) fn save_bookmarks(&self) {
         if let Some(places) = &self.places {
             self.bookmarks.save(places, &self.saver);
         }
@@ -334,6 +344,7 @@ impl App {
         }
         self.take_check();
         self.follow_run();
+        self.follow_incident();
         if let Some(answer) = self.seek.answer()
             && self.seeking.as_ref() == Some(&answer.question)
         {
@@ -366,6 +377,7 @@ impl App {
                     self.commands.push(Command::Run(Vec::new()));
                 }
             }
+            Opened::Incident(opened) => self.show_incident(*opened),
             Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, &beside),
             Opened::Run { run, pipeline, recording, runs } => {
                 let in_progress = run.is_in_progress();
@@ -495,7 +507,7 @@ impl App {
     }
 
     /// Brings the selected row into sight in its table.
-    fn reveal(&mut self) {
+    pub(super) fn reveal(&mut self) {
         match self.selection {
             Some(Selection::Row(row)) => self.panels.records.reveal(row),
             Some(Selection::Output(n)) => self.panels.outputs.reveal(n),

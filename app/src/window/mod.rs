@@ -7,6 +7,7 @@ mod axis;
 mod bars;
 mod bookmarks;
 mod browse;
+mod calendar;
 mod chrome;
 mod command;
 mod cursor;
@@ -21,6 +22,7 @@ mod files;
 mod frame;
 mod fuzzy;
 mod headless;
+mod incident;
 mod jobs;
 mod keep;
 mod layout;
@@ -50,6 +52,8 @@ mod tests_exports;
 #[cfg(test)]
 mod tests_following;
 #[cfg(test)]
+mod tests_incident;
+#[cfg(test)]
 mod tests_pictures;
 #[cfg(test)]
 mod tests_shapes;
@@ -62,6 +66,7 @@ use std::path::PathBuf;
 
 pub use frame::measure;
 pub use headless::{NoPicture, Picture, picture};
+pub use incident::kept;
 pub use panel::Panel;
 pub use renderer::Renderer;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use joinscope_core::engine::Control;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
@@ -75,7 +75,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(order: RunOrder, ctx: &egui::Context) -> Result<Self, String> {
+    pub(super) fn start(order: RunOrder, ctx: &egui::Context) -> Result<Self, String> {
         let control = Control::new();
         let shared = Arc::<Shared>::default();
         let (told, watched, repaint) = (Arc::clone(&shared), control.clone(), ctx.clone());
@@ -177,12 +177,19 @@ impl App {
         let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
             return;
         };
+        let run = self.doc.run.as_ref();
         let order = RunOrder {
             file: pipeline.file.clone(),
             text: pipeline.text.clone(),
             overrides,
             recording: recording.recording.clone(),
             memory: self.settings.run_bytes(),
+            // As the run at hand was.
+            seed: run.map_or(0, |r| r.manifest.start.seed),
+            at_end: match run.map(|r| r.manifest.start.at_end.as_str()) {
+                Some("close") => AtEnd::Close,
+                _ => AtEnd::Open,
+            },
             out: self.run_into.take(),
         };
         self.checking.number += 1;
@@ -239,7 +246,10 @@ impl App {
             if let Some(done) = done {
                 let dir = running.dir.clone();
                 self.running = None;
-                if let Err(error) = done {
+                let told = self.incident_ran(dir.as_ref(), &done);
+                if let Err(error) = done
+                    && !told
+                {
                     self.fail("The run failed", &error);
                 }
                 self.following.asked_at = None;

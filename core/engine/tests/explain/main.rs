@@ -20,6 +20,7 @@ use joinscope_core::run::{
 };
 
 mod lateness;
+mod streams;
 
 use common::case::Case;
 use common::plain;

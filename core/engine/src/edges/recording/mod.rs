@@ -35,6 +35,7 @@ mod meta;
 mod murmur2;
 mod open;
 mod options;
+mod pieces;
 mod reader;
 mod redact;
 mod scan;
@@ -63,6 +64,7 @@ pub use job::{Job, unattended};
 pub use merge::{Merged, merge};
 pub use murmur2::{murmur2, partition_of_key};
 pub use options::WriterOptions;
+pub use pieces::{Found, PIECES, Piece, write_with};
 pub use reader::Recording;
 pub use redact::{RedactPolicy, RedactTarget, Redacted, Redaction, redact};
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
@@ -76,6 +78,8 @@ mod tests;
 mod tests_jobs;
 #[cfg(test)]
 mod tests_merge;
+#[cfg(test)]
+mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
 #[cfg(test)]

@@ -6,3 +6,4 @@ mod harness;
 mod restore;
 mod semantics;
 mod shards;
+mod streams;
