@@ -21,6 +21,8 @@ enum Task {
     Attachment(String, Vec<u8>),
     /// Force what came before to disk; who waits is told.
     Force(Option<Sender<()>>),
+    /// Who waits is told that what came before has been given to the file system.
+    Settled(Sender<()>),
 }
 
 /// What went wrong behind the writer, until the writer has said it.
@@ -108,6 +110,13 @@ impl Behind {
         self.give(Task::Force(None));
     }
 
+    /// Waits until the file system has all that was given, or trouble.
+    pub fn settle(&self) {
+        let (done, wait) = bounded(1);
+        self.give(Task::Settled(done));
+        let _ = wait.recv();
+    }
+
     /// Waits until all that was given is on disk, or trouble.
     pub fn flush(&self) {
         let (done, wait) = bounded(1);
@@ -151,6 +160,10 @@ impl Worker {
             Task::Force(Some(done)) => {
                 let result = if failed { Ok(()) } else { self.force_now() };
                 self.note(result);
+                let _ = done.send(());
+                return;
+            }
+            Task::Settled(done) => {
                 let _ = done.send(());
                 return;
             }
