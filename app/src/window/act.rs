@@ -15,7 +15,6 @@ use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
 use super::opening::{self, Opened};
 use super::panel::Panel;
-use super::panels::Panels;
 use super::range::{ArrivalRange, RangeState};
 use super::selection::{History, Place, Selection};
 use super::settings::Settings;
@@ -55,18 +54,18 @@ impl App {
                     self.restore(session);
                 }
             }
-            Command::Run(sets) => self.check_then_run(sets),
+            Command::Run(sets) => {
+                self.compares = false;
+                self.check_then_run(sets);
+            }
             Command::RunEdited { file, text, overrides } => {
                 self.run_edited(file, text, overrides);
             }
-            Command::EditPipeline => {
-                let run = self.doc.run.as_ref();
-                let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
-                if let Some(pipeline) = &self.doc.pipeline {
-                    let dialog = PipelineDialog::new(pipeline, overrides);
-                    self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
-                }
-            }
+            Command::EditPipeline => self.edit_pipeline(),
+            Command::Compare(_)
+            | Command::ChangeAndCompare
+            | Command::RunAndCompare(_)
+            | Command::OpenCompared => self.act_on_comparison(command),
             Command::RunAnyway => self.run_checked(),
             Command::DoNotRun => self.checking.forget(),
             Command::CancelRun => {
@@ -218,6 +217,17 @@ impl App {
         }
     }
 
+    pub(super) fn edit_pipeline(&mut self) {
+        // The run that follows is compared only where that was asked for.
+        self.compares = false;
+        let run = self.doc.run.as_ref();
+        let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
+        if let Some(pipeline) = &self.doc.pipeline {
+            let dialog = PipelineDialog::new(pipeline, overrides);
+            self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
+        }
+    }
+
     fn mark_range(&mut self, range: Option<ArrivalRange>) {
         let len = self.cursor.len();
         self.range.mark(range.and_then(|r| r.within(len)));
@@ -279,7 +289,7 @@ impl App {
         }
     }
 
-    fn open(&mut self, path: PathBuf) {
+    pub(super) fn open(&mut self, path: PathBuf) {
         self.dialog = None;
         self.left = None;
         self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
@@ -431,11 +441,12 @@ impl App {
         let stood = self.open.show(&doc, instead);
         self.undo.expect();
         let doc_has_run = doc.run.is_some();
+        let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, ..doc };
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
-        self.panels = Panels::default();
+        self.change_panels(was.as_deref());
         self.clock = ClockMap::default();
         self.strip.clear();
         self.seeking = None;

@@ -92,6 +92,10 @@ pub struct App {
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
     pub(super) following: Following,
+    /// The run that was in front when the one in progress was started.
+    pub(super) before: Option<PathBuf>,
+    /// What is run next is shown compared with the run before it.
+    pub(super) compares: bool,
     /// Where the next run goes; `None`: the platform's place.
     pub(super) run_into: Option<PathBuf>,
     pub(super) seek: Slot<Seek, Option<RowView>>,
@@ -160,6 +164,8 @@ impl App {
             checking: Checking::default(),
             running: None,
             following: Following::default(),
+            before: None,
+            compares: false,
             run_into: None,
             seek: Slot::default(),
             seeking: None,

@@ -9,6 +9,7 @@ mod bookmarks;
 mod browse;
 mod chrome;
 mod command;
+mod comparing;
 mod cursor;
 mod cx;
 mod dialogs;

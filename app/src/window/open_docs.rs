@@ -117,6 +117,17 @@ impl OpenDocs {
         None
     }
 
+    /// Where one is to stand in something when it is opened next.
+    pub fn stand(&mut self, at: Opened) {
+        match self.place(&at.path) {
+            Some(n) => {
+                let there = &mut self.list[n].at;
+                (there.selection, there.cursor) = (at.selection, at.cursor);
+            }
+            None => self.list.push(OpenDoc { at, ..OpenDoc::default() }),
+        }
+    }
+
     /// Where it stands in the list.
     #[must_use]
     pub fn place(&self, path: &Path) -> Option<usize> {

@@ -23,6 +23,7 @@ pub enum Panel {
     Causality,
     State,
     Checkpoints,
+    Compare,
     Inspector,
 }
 
@@ -47,6 +48,8 @@ pub enum Home {
     Axis,
     /// A tab of the lower half.
     Tab,
+    /// The same, but only once it was asked for.
+    Asked,
 }
 
 /// What the window knows of a panel besides what it shows.
@@ -65,7 +68,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -75,6 +78,7 @@ impl Panel {
         Self::Causality,
         Self::State,
         Self::Checkpoints,
+        Self::Compare,
         Self::Inspector,
     ];
 
@@ -152,6 +156,14 @@ impl Panel {
                 says: "Each with how long it took, its bytes and offsets",
                 needs: Needs::Run,
                 home: Home::Tab,
+            },
+            Self::Compare => About {
+                name: "compare",
+                title: "Compare",
+                icon: icon::COMPARE,
+                says: "Two runs under one cursor: what differs, record by record",
+                needs: Needs::Run,
+                home: Home::Asked,
             },
             Self::Inspector => About {
                 name: "inspector",

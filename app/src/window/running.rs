@@ -216,7 +216,10 @@ impl App {
         let Some(order) = self.checking.order.take() else { return };
         self.checking.forget();
         match Running::start(order, &self.ctx) {
-            Ok(running) => self.running = Some(running),
+            Ok(running) => {
+                self.running = Some(running);
+                self.before = self.doc.run.as_ref().map(|r| r.dir.clone());
+            }
             Err(error) => self.fail("The run was not started", &error),
         }
     }
@@ -331,6 +334,7 @@ impl App {
             in_progress,
         };
         self.show_doc(doc);
+        self.compare_with_before();
         if !in_progress && let Some(r) = &self.doc.recording {
             self.doc.runs = runs_of(&r.recording);
         }

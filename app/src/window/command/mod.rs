@@ -56,6 +56,14 @@ pub enum Command {
     },
     /// The form and the TOML of the pipeline at hand.
     EditPipeline,
+    /// Compares the run in front with the one in this folder.
+    Compare(PathBuf),
+    /// Edits the pipeline; the run that follows is compared with this one.
+    ChangeAndCompare,
+    /// Runs with settings changed, and compares with the run in front.
+    RunAndCompare(Vec<(String, String)>),
+    /// Brings the run that is compared with to the front, at the same record.
+    OpenCompared,
     /// Runs although the check says no.
     RunAnyway,
     /// Forgets the run that was about to start.

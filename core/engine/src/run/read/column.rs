@@ -1,6 +1,7 @@
 //! What rows and outputs are sorted by: one value for each, read column by column.
 
 use super::Run;
+use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
@@ -80,6 +81,84 @@ impl Run {
                 }
             }
             at += n;
+        }
+        Ok(out)
+    }
+
+    /// Input and verdict code of rows `first..first + n`, as many as there are;
+    /// `until`: as they stood just before this arrival.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn verdict_column(
+        &self,
+        first: u64,
+        n: u64,
+        until: Option<Arrival>,
+    ) -> Result<Vec<(u8, u8)>> {
+        let now = self.now();
+        let end = first.saturating_add(n).min(now.rows());
+        let mut out = Vec::with_capacity(end.saturating_sub(first) as usize);
+        let mut at = first;
+        while at < end {
+            let Some(number) = now.segment_of_row(at) else { break };
+            let segment = &now.segments[number];
+            let s = &segment.summary;
+            let stop = end.min(s.end_row);
+            let own = at - s.first_row..stop - s.first_row;
+            let columns = ["arrival", "input", "verdict"];
+            let t = self.inner.tables.read(
+                segment,
+                Part::Rows,
+                &columns,
+                std::slice::from_ref(&own),
+            )?;
+            let mut verdicts = t.u8s("verdict")?.to_vec();
+            if let Some(until) = until {
+                let rows: Vec<u64> = (at..stop).collect();
+                let arrivals = t.u64s("arrival")?;
+                let fates = now.fates(&self.inner.tables, number, &rows, arrivals, &verdicts)?;
+                for (verdict, fate) in verdicts.iter_mut().zip(fates) {
+                    let fallen = fate.decided.is_some_and(|decided| decided < until);
+                    *verdict = if fallen { fate.verdict } else { Verdict::Open as u8 };
+                }
+            } else {
+                now.verdicts(&self.inner.tables, number, at..stop, &mut verdicts)?;
+            }
+            out.extend(t.u8s("input")?.iter().copied().zip(verdicts));
+            at = stop;
+        }
+        Ok(out)
+    }
+
+    /// Input, partition and offset of rows `first..first + n`, as many as there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn name_column(&self, first: u64, n: u64) -> Result<Vec<(u8, i32, i64)>> {
+        let now = self.now();
+        let end = first.saturating_add(n).min(now.rows());
+        let mut out = Vec::with_capacity(end.saturating_sub(first) as usize);
+        let mut at = first;
+        while at < end {
+            let Some(number) = now.segment_of_row(at) else { break };
+            let segment = &now.segments[number];
+            let s = &segment.summary;
+            let stop = end.min(s.end_row);
+            let own = at - s.first_row..stop - s.first_row;
+            let columns = ["input", "partition", "offset"];
+            let t = self.inner.tables.read(
+                segment,
+                Part::Rows,
+                &columns,
+                std::slice::from_ref(&own),
+            )?;
+            let rest = t.i32s("partition")?.iter().zip(t.i64s("offset")?);
+            let inputs = t.u8s("input")?.iter();
+            out.extend(
+                inputs.zip(rest).map(|(input, (partition, offset))| (*input, *partition, *offset)),
+            );
+            at = stop;
         }
         Ok(out)
     }
