@@ -13,8 +13,11 @@ use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
+use super::open_docs::{OpenDoc, Tables};
 use super::opening::{self, Opened};
 use super::panel::Panel;
+use super::panels::outputs::Outputs;
+use super::panels::records::Records;
 use super::range::{ArrivalRange, RangeState};
 use super::selection::{History, Place, Selection};
 use super::settings::Settings;
@@ -65,7 +68,16 @@ impl App {
             Command::Compare(_)
             | Command::ChangeAndCompare
             | Command::RunAndCompare(_)
-            | Command::OpenCompared => self.act_on_comparison(command),
+            | Command::OpenCompared
+            | Command::ListDifference(_)
+            | Command::OpenThen(..)
+            | Command::RunSemantics
+            | Command::CancelSemantics => self.act_on_comparison(command),
+            Command::AddBreakpoint(_)
+            | Command::EnableBreakpoint(..)
+            | Command::RemoveBreakpoint(_)
+            | Command::GoOn
+            | Command::NextHit(_) => self.act_on_breakpoints(command),
             Command::RunAnyway => self.run_checked(),
             Command::DoNotRun => self.checking.forget(),
             Command::CancelRun => {
@@ -196,6 +208,10 @@ impl App {
             Command::Filter(verdicts) => {
                 self.panels.records.set_filter(verdicts);
                 self.layout.show_panel(Panel::Records);
+            }
+            Command::FilterOutputs(kind) => {
+                self.panels.outputs.show_only(kind);
+                self.layout.show_panel(Panel::Outputs);
             }
             Command::Search(text) => self.panels.records.set_search(text),
             Command::ClearFilter => {
@@ -344,6 +360,8 @@ impl App {
         }
         self.take_check();
         self.follow_run();
+        self.take_stop();
+        self.take_hit();
         if let Some(answer) = self.seek.answer()
             && self.seeking.as_ref() == Some(&answer.question)
         {
@@ -387,6 +405,7 @@ impl App {
                     revision: 0,
                     in_progress,
                 });
+                self.then();
             }
         }
     }
@@ -432,7 +451,9 @@ impl App {
         // A run over the recording in front is what one wanted to see of it.
         let instead = self.doc.run.is_none() && name(&self.doc) == name(&doc);
         if let Some(here) = self.standing() {
-            self.open.leave(here, std::mem::take(&mut self.history));
+            let tables =
+                Tables { records: self.panels.records.keep(), outputs: self.panels.outputs.keep() };
+            self.open.leave(here, std::mem::take(&mut self.history), tables);
         }
         if let Some(run) = &self.doc.run {
             // One run's answers at a time are held in memory.
@@ -455,11 +476,16 @@ impl App {
         self.cursor.speed = speed;
         self.cursor.set_len(self.doc.arrivals());
         self.read_bookmarks();
-        if let Some((at, history)) = stood {
+        if let Some(OpenDoc { at, history, tables, .. }) = stood {
             (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
             self.history = history;
             self.cursor.go(at.cursor);
-            self.reveal();
+            if let Some(tables) = tables {
+                self.panels.records = Records::restored(tables.records);
+                self.panels.outputs = Outputs::restored(tables.outputs);
+            } else {
+                self.reveal();
+            }
             return;
         }
         (self.selection, self.view) = (None, None);
@@ -506,7 +532,7 @@ impl App {
     }
 
     /// Brings the selected row into sight in its table.
-    fn reveal(&mut self) {
+    pub(super) fn reveal(&mut self) {
         match self.selection {
             Some(Selection::Row(row)) => self.panels.records.reveal(row),
             Some(Selection::Output(n)) => self.panels.outputs.reveal(n),

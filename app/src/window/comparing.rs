@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use joinscope_core::engine::AtEnd;
+
 use super::app::App;
 use super::command::Command;
 use super::panel::Panel;
 use super::panels::Panels;
+use super::panels::semantics::Order;
 use super::selection::Selection;
 use super::session::Opened;
 
@@ -26,6 +29,20 @@ impl App {
                 self.check_then_run(sets);
             }
             Command::OpenCompared => self.open_compared(),
+            Command::ListDifference(choice) => {
+                self.panels.compare.choose(choice);
+                self.layout.show_panel(Panel::Compare);
+            }
+            Command::OpenThen(path, commands) => {
+                if self.doc.run.as_ref().is_some_and(|run| same(&run.dir, &path)) {
+                    self.commands.extend(commands);
+                } else {
+                    self.then = Some((path.clone(), commands));
+                    self.open(path);
+                }
+            }
+            Command::RunSemantics => self.run_semantics(),
+            Command::CancelSemantics => self.panels.semantics.cancel(),
             _ => {}
         }
     }
@@ -40,11 +57,52 @@ impl App {
         }
     }
 
+    /// What was to be done with the run that is in front now.
+    pub(super) fn then(&mut self) {
+        let Some((path, commands)) = self.then.take() else { return };
+        if self.doc.run.as_ref().is_some_and(|run| same(&run.dir, &path)) {
+            self.commands.extend(commands);
+        }
+    }
+
+    fn run_semantics(&mut self) {
+        let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
+            return;
+        };
+        if self.panels.semantics.is_running() {
+            return;
+        }
+        let start = self.doc.run.as_ref().map(|run| &run.manifest.start);
+        let closes = start.is_some_and(|start| start.at_end == "close");
+        // What the run at hand changed stays changed, but for whose rules it follows.
+        let mut overrides = start.map(|start| start.overrides.clone()).unwrap_or_default();
+        overrides.retain(|(path, _)| path != "join.semantics");
+        let order = Order {
+            file: pipeline.file.clone(),
+            text: pipeline.text.clone(),
+            overrides,
+            recording: recording.recording.clone(),
+            memory: self.settings.run_bytes(),
+            at_end: if closes { AtEnd::Close } else { AtEnd::Open },
+            into: self.run_into.take(),
+        };
+        self.layout.show_panel(Panel::Semantics);
+        if let Err(error) = self.panels.semantics.start(order, &self.ctx) {
+            self.fail("The four runs were not started", &error);
+        }
+    }
+
     /// Panels of another document. What was compared with stays so; where that
     /// comes to the front, the two change sides.
     pub(super) fn change_panels(&mut self, was: Option<&Path>) {
         let other = self.panels.compare.other().map(Path::to_owned);
+        let semantics = std::mem::take(&mut self.panels.semantics);
         self.panels = Panels::default();
+        let recording = self.doc.recording.as_ref().map(|r| r.recording.digest());
+        let of_run = self.doc.run.as_ref().map(|r| r.manifest.start.recording.digest.as_str());
+        if recording.or(of_run).is_some_and(|digest| semantics.is_of(digest)) {
+            self.panels.semantics = semantics;
+        }
         let Some(run) = &self.doc.run else { return };
         let other = match other {
             Some(other) if same(&other, &run.dir) => was.map(Path::to_owned),

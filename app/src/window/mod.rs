@@ -6,6 +6,7 @@ mod app;
 mod axis;
 mod bars;
 mod bookmarks;
+mod breakpoints;
 mod browse;
 mod chrome;
 mod command;

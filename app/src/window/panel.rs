@@ -24,6 +24,8 @@ pub enum Panel {
     State,
     Checkpoints,
     Compare,
+    Semantics,
+    Breakpoints,
     Inspector,
 }
 
@@ -68,7 +70,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -79,6 +81,8 @@ impl Panel {
         Self::State,
         Self::Checkpoints,
         Self::Compare,
+        Self::Semantics,
+        Self::Breakpoints,
         Self::Inspector,
     ];
 
@@ -163,6 +167,22 @@ impl Panel {
                 icon: icon::COMPARE,
                 says: "Two runs under one cursor: what differs, record by record",
                 needs: Needs::Run,
+                home: Home::Asked,
+            },
+            Self::Semantics => About {
+                name: "semantics",
+                title: "Semantics",
+                icon: icon::SEMANTICS,
+                says: "The recording under all four semantics, side by side",
+                needs: Needs::Run,
+                home: Home::Asked,
+            },
+            Self::Breakpoints => About {
+                name: "breakpoints",
+                title: "Breakpoints",
+                icon: icon::BREAKPOINTS,
+                says: "Where runs stop, and how often each was met",
+                needs: Needs::Recording,
                 home: Home::Asked,
             },
             Self::Inspector => About {

@@ -135,6 +135,8 @@ pub struct Table {
     active: Option<u64>,
     /// Brought into sight at the next layout.
     reveal: Option<u64>,
+    /// Where it is to stand once it has so many rows.
+    stands: Option<Position>,
 }
 
 /// A table that is laid out and waits for its rows.
@@ -170,6 +172,20 @@ impl Table {
     pub fn top(&mut self) {
         self.position = Position::default();
         self.active = None;
+        self.stands = None;
+    }
+
+    /// Where it stands, or is to stand.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.stands.unwrap_or(self.position)
+    }
+
+    /// A table that is to stand there, as soon as it has so many rows.
+    #[must_use]
+    pub fn standing(position: Position) -> Self {
+        let stands = (position != Position::default()).then_some(position);
+        Self { stands, ..Self::default() }
     }
 
     /// Takes all room of `ui`, reads wheel, bar and keys, and says which rows
@@ -200,7 +216,13 @@ impl Table {
         ui.advance_cursor_after_rect(rect);
 
         let last = Position::last(len, body.height());
+        if let Some(at) = self.stands
+            && (at.row, at.pixels) <= (last.row, last.pixels)
+        {
+            (self.position, self.stands) = (at, None);
+        }
         if let Some(row) = self.reveal.take() {
+            self.stands = None;
             self.show_row(row.min(len.saturating_sub(1)), len, body.height(), last);
         }
         self.wheel(ui, body, last);
@@ -247,6 +269,7 @@ impl Table {
         });
         let by = points + page * body.height();
         if by != 0.0 {
+            self.stands = None;
             self.position.scroll(by, last);
         }
     }

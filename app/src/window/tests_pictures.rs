@@ -33,8 +33,12 @@ enum Select {
     Middle,
     /// A late engagement, compared with the run in which it is not late.
     Compared,
+    /// The four semantics, run.
+    Four,
+    /// Breakpoints, and a record.
+    Breaks,
 }
-use Select::{Compared, Late, Middle, Nothing};
+use Select::{Breaks, Compared, Four, Late, Middle, Nothing};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
@@ -47,6 +51,8 @@ const SHOTS: &[Shot] = &[
     shot("late", Panel::Late, (1000, 620), Nothing),
     shot("causality", Panel::Causality, (1000, 520), Late),
     shot("compare", Panel::Compare, (1000, 520), Compared),
+    shot("semantics", Panel::Semantics, (1000, 320), Four),
+    shot("breakpoints", Panel::Breakpoints, (1000, 320), Breaks),
     shot("inspector", Panel::Inspector, (352, 860), Late),
 ];
 
@@ -87,6 +93,19 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
     steady(h.state_mut());
     match shot.select {
         Nothing => {}
+        Breaks => {
+            for condition in ["verdict=late", "late_by>5m", "stalled>30s", "state>64MB", "key=7"] {
+                ask(&mut h, Command::AddBreakpoint(condition.parse().unwrap()));
+            }
+            ask(&mut h, Command::EnableBreakpoint(5, false));
+            let forward = joinscope_core::run::Direction::Forward;
+            ask(&mut h, Command::NextHit(forward));
+        }
+        Four => {
+            let folder = tempfile::tempdir().unwrap();
+            h.state_mut().run_into = Some(folder.path().join("four"));
+            ask(&mut h, Command::RunSemantics);
+        }
         Late | Compared => {
             if matches!(shot.select, Compared) {
                 ask(&mut h, Command::Compare(sample_patient().to_owned()));

@@ -43,6 +43,8 @@ pub enum Asked {
     /// Another name for this one.
     RenameLayout(String),
     CompareWith,
+    /// What a run is to stop at.
+    Breakpoint,
     /// A setting of the pipeline, changed for a run that is compared.
     Setting,
 }
@@ -57,6 +59,7 @@ impl Asked {
             Self::Note => "What happens here",
             Self::LayoutName => "Name of the layout",
             Self::RenameLayout(_) => "Another name for the layout",
+            Self::Breakpoint => "verdict=late, key=42, late_by>40s, stalled>30s, state>64MB",
             Self::CompareWith => "Name of a run, or the path of its folder",
             Self::Setting => "join.with.engagements.until = 10m",
             Self::Search => "Part of a key or of a record's name",
@@ -81,6 +84,9 @@ pub fn entries(app: &App) -> Vec<Entry> {
     marks(app, &mut list);
     view(app, &mut list);
     compare(app, &mut list);
+    if app.doc.run.is_some() {
+        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
+    }
     files(app, &mut list);
     list.entries
 }
@@ -119,6 +125,12 @@ fn is_possible(app: &App, command: &Command) -> bool {
             app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none()
         }
         Command::EditPipeline => app.doc.pipeline.is_some(),
+        Command::GoOn => app.stopped.is_some(),
+        Command::NextHit(_) => {
+            app.doc.run.is_some()
+                && !app.doc.in_progress
+                && app.breakpoints.list().iter().any(|b| b.enabled)
+        }
         Command::TogglePlay
         | Command::Step(_)
         | Command::Start
@@ -290,6 +302,11 @@ fn compare(app: &App, list: &mut List) {
     if app.panels.compare.other().is_some() {
         list.now("Compare", "Open the run that is compared with", Command::OpenCompared);
     }
+    if app.panels.semantics.is_running() {
+        list.now("Compare", "Cancel the four runs", Command::CancelSemantics);
+    } else if app.doc.pipeline.is_some() && app.doc.recording.is_some() {
+        list.now("Compare", "Run under all four semantics", Command::RunSemantics);
+    }
     if app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none() {
         list.ask("Compare", "Change one setting, run again and compare…", Asked::Setting);
         let title = "Edit the pipeline, run again and compare";
@@ -351,7 +368,8 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             let title = format!("Bookmark arrival {at}");
             list.noted("Bookmarks", title, typed, Command::AddBookmark(typed.to_owned()));
         }
-        Asked::LayoutName | Asked::RenameLayout(_) | Asked::Setting if typed.is_empty() => {}
+        Asked::LayoutName | Asked::RenameLayout(_) | Asked::Setting | Asked::Breakpoint
+            if typed.is_empty() => {}
         Asked::LayoutName => {
             let there = app.layouts.get(typed).is_some();
             let verb = if there { "Replace" } else { "Save" };
@@ -361,6 +379,11 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         Asked::RenameLayout(old) => {
             let title = format!("Rename {old:?} to {typed:?}");
             list.now("Layout", title, Command::RenameLayout(old.clone(), typed.to_owned()));
+        }
+        Asked::Breakpoint => {
+            let condition: joinscope_core::engine::breakpoint::Condition = typed.parse()?;
+            let title = format!("Stop at {condition}");
+            list.now("Run", title, Command::AddBreakpoint(condition));
         }
         Asked::CompareWith => {
             compared(app, &mut list);

@@ -21,6 +21,8 @@ pub enum RunState {
     Running,
     Done,
     Cancelled,
+    /// At a breakpoint: its process waits there, or ended there.
+    Stopped,
     Failed,
     /// The manifest says running, but no process holds the run's lock.
     CutOff,

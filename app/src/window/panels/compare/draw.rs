@@ -84,7 +84,9 @@ pub fn body(
         y = at.bottom();
     }
     let said = said_of(this, cx, number, other, matching.as_ref());
-    let foot = if said.is_some() && all.bottom() - y > 150.0 { said::HEIGHT } else { 0.0 };
+    // Kept free from the moment of selecting, so that the row stays in sight.
+    let selected = matches!(cx.selection, Some(Selection::Row(_)));
+    let foot = if selected && all.bottom() - y > 150.0 { said::HEIGHT } else { 0.0 };
     if let Some(said) = said.filter(|_| foot > 0.0)
         && let Ok(both) = &said.result
     {

@@ -19,7 +19,7 @@ use egui::{Popup, Ui};
 use joinscope_core::run::Lines;
 
 use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen};
-use self::job::Choice;
+pub use self::job::{Choice, Outputs};
 use self::job::{Job, look};
 use super::failed;
 use crate::window::bars::menu_row;

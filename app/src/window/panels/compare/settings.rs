@@ -34,7 +34,7 @@ pub fn show(ui: &mut Ui, at: Rect, settings: &[SettingDiff], names: (&str, &str)
             format!("{} {}", plural(n as u64, "setting"), if n == 1 { "differs" } else { "differ" })
         }
     };
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &name));
+    response.widget_info(|| WidgetInfo::labeled(Role::Status, true, &name));
     let value = said.join("; ");
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
     let painter = ui.painter_at(at);
