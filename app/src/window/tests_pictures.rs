@@ -98,6 +98,7 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
                 ask(&mut h, Command::AddBreakpoint(condition.parse().unwrap()));
             }
             ask(&mut h, Command::EnableBreakpoint(5, false));
+            ask(&mut h, Command::Start);
             let forward = joinscope_core::run::Direction::Forward;
             ask(&mut h, Command::NextHit(forward));
         }

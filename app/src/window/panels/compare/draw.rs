@@ -67,6 +67,9 @@ pub fn body(
     let bar = settings::height(&other.settings, all.height());
     let top = Rect::from_min_max(all.min, pos2(all.right(), all.top() + bar));
     settings::show(ui, top, &other.settings, (&names.0, &names.1), t);
+    if !this.job.is_open() {
+        plot::legend(ui.painter(), top, [&names.0, &names.1], t);
+    }
     if this.job.is_open() && !this.job.is_stopped() {
         let at = Rect::from_min_max(pos2(top.right() - 76.0, top.top()), top.max);
         let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("stop"));
@@ -190,14 +193,17 @@ fn table(
         }
     }
     let mut columns = if outputs { OUTPUTS } else { RECORDS };
-    // Where there is little room the key gives way first.
-    if !outputs && ui.available_width() < 700.0 {
-        columns[2].width = 90.0;
+    // Where there is little room, why is said below of the selected one only.
+    let mut shown = columns.len();
+    if !outputs && ui.available_width() < 820.0 {
+        columns[2].width = 0.0;
+        shown -= 1;
     }
+    let columns = &columns[..shown];
     let title = |name: &String| Some(name.clone());
-    let mut heads = vec![Head::default(); columns.len()];
+    let mut heads = vec![Head::default(); shown];
     (heads[3].title, heads[4].title) = (title(&lines.names.1), title(&lines.names.0));
-    let laid = this.table.lay_out_with(ui, "Changed records", &columns, heads, len);
+    let laid = this.table.lay_out_with(ui, "Changed records", columns, heads, len);
     let (first, count) = ask::around(&laid.rows);
     let question = PageQuestion {
         number: lines.number,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::{Popup, Ui};
-use joinscope_core::run::Lines;
+use joinscope_core::run::{Lines, RunState};
 
 use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen};
 pub use self::job::{Choice, Outputs};
@@ -37,12 +37,15 @@ use crate::window::theme::INSET;
 use crate::window::theme::fonts::icon;
 use crate::window::widgets::{button, icon_button};
 
+/// How this run stands, and the other: what differs in their settings follows.
+type Pair = (RunState, PathBuf);
+
 /// The panel's state.
 #[derive(Default)]
 pub struct Compare {
     /// The run that this one is compared with.
     other: Option<PathBuf>,
-    opened: Slot<(u64, PathBuf), Other>,
+    opened: Slot<Pair, Other>,
     job: Job,
     choice: Choice,
     table: Table,
@@ -112,16 +115,12 @@ impl Compare {
     }
 
     /// Opens the other run and begins to compare; the other, once it is open.
-    fn ask(
-        &mut self,
-        cx: &Cx<'_>,
-    ) -> Option<Arc<crate::window::jobs::Answer<(u64, PathBuf), Other>>> {
+    fn ask(&mut self, cx: &Cx<'_>) -> Option<Arc<crate::window::jobs::Answer<Pair, Other>>> {
         let (doc, path) = (cx.doc.run.as_ref()?, self.other.clone()?);
         let run = doc.run.clone();
-        // Newer states of this run do not open the other one again.
-        let opened = self.opened.answer().filter(|a| a.question.1 == path);
-        let revision = opened.as_ref().map_or(cx.doc.revision, |a| a.question.0);
-        self.opened.ask(cx.jobs, (revision, path.clone()), move |(_, path)| ask::other(&run, path));
+        // Newer states of a run in progress do not open the other one again.
+        let question = (doc.manifest.state, path.clone());
+        self.opened.ask(cx.jobs, question, move |(_, path)| ask::other(&run, path));
         let answer = self.opened.answer().filter(|a| a.question.1 == path)?;
         if let Ok(other) = &answer.result {
             self.job.ask(cx.jobs, cx.doc.revision, &doc.run, &other.doc.run);
@@ -133,7 +132,7 @@ impl Compare {
     fn sentence(
         &mut self,
         cx: &Cx<'_>,
-        other: Option<&crate::window::jobs::Answer<(u64, PathBuf), Other>>,
+        other: Option<&crate::window::jobs::Answer<Pair, Other>>,
     ) -> String {
         let Some(path) = &self.other else { return "with no other run yet".to_owned() };
         let other = match other.map(|a| &a.result) {
@@ -178,7 +177,7 @@ impl Compare {
         &mut self,
         ui: &mut Ui,
         cx: &mut Cx<'_>,
-        other: Option<&crate::window::jobs::Answer<(u64, PathBuf), Other>>,
+        other: Option<&crate::window::jobs::Answer<Pair, Other>>,
         commands: &mut Vec<Command>,
     ) {
         if self.other.is_none() {

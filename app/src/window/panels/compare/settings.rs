@@ -49,7 +49,9 @@ pub fn show(ui: &mut Ui, at: Rect, settings: &[SettingDiff], names: (&str, &str)
     }
     let more = settings.len().saturating_sub(shown);
     for (n, setting) in settings.iter().take(shown).enumerate() {
-        let room = at.width() - 2.0 * INSET - if more > 0 { 90.0 } else { 0.0 };
+        // Beside the legend, or what stops the comparison.
+        let beside = if n == 0 { 200.0 } else { 0.0 };
+        let room = at.width() - 2.0 * INSET - beside;
         let mut x = at.left() + INSET;
         let mut write = |text: &str, font, colour, room: f32| {
             let text = fit(ui, text, &font, room);
@@ -66,7 +68,8 @@ pub fn show(ui: &mut Ui, at: Rect, settings: &[SettingDiff], names: (&str, &str)
         write(&value(&setting.a), fonts::mono(SMALL), t.text, room * 0.2);
     }
     if more > 0 {
-        let place = pos2(at.right() - INSET, y(0));
+        let place = pos2(at.right() - INSET, y(shown - 1));
+        let place = if shown == 1 { place - vec2(200.0, 0.0) } else { place };
         let font = fonts::regular(SMALL);
         let said = format!("{more} more");
         painter.text(place, Align2::RIGHT_CENTER, said, font, t.second);

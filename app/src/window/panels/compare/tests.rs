@@ -73,7 +73,7 @@ fn what_changed_is_counted_by_kind_and_listed_with_both_verdicts() {
     assert!(sentence.starts_with(&start), "{sentence}");
     // The bar names the one setting, with both values.
     let bar = h.get_by_label("1 setting differs").value().unwrap();
-    assert_eq!(bar, format!("{}: 1m in run, 10m in patient", PATIENT[0].0));
+    assert_eq!(bar, format!("{}: 60s in run, 10m in patient", PATIENT[0].0));
     let listed = kinds(&h);
     assert_eq!(listed[0], format!("All that changed, {}", thousands(found.changed())));
     for change in &found.changes {
