@@ -1,16 +1,20 @@
 //! Ctrl-C: the first one asks a verb to stop with what is whole, a second one
 //! ends the program at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 
-/// A flag that the first Ctrl-C (or SIGTERM) sets. Once a process.
+/// A flag that the first Ctrl-C (or SIGTERM) sets: the same for all of a process.
 ///
 /// # Errors
 /// The handler cannot be installed.
 pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(flag) = FLAG.get() {
+        return Ok(Arc::clone(flag));
+    }
     let flag = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&flag);
     ctrlc::set_handler(move || {
@@ -20,5 +24,5 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
         }
     })
     .context("cannot listen for Ctrl-C")?;
-    Ok(flag)
+    Ok(Arc::clone(FLAG.get_or_init(|| flag)))
 }

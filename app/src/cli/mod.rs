@@ -13,6 +13,7 @@ pub mod filter;
 mod follow;
 mod generate;
 mod import;
+mod incident;
 mod info;
 mod interrupt;
 mod operator;
@@ -47,8 +48,8 @@ use clap::{Parser, Subcommand};
     args_conflicts_with_subcommands = true
 )]
 struct Cli {
-    /// Opens the window on a recording (.mcap), a pipeline (.toml) or a run
-    /// folder; without it, on the start page
+    /// Opens the window on a recording or an incident (.mcap), a pipeline
+    /// (.toml) or a run folder; without it, on the start page
     file: Option<PathBuf>,
     /// What draws the window; by default wgpu where it finds an adapter
     #[arg(long, value_enum)]
@@ -64,6 +65,7 @@ enum Verb {
     Generate(generate::Generate),
     Import(import::Import),
     Explain(explain::Explain),
+    Incident(incident::Incident),
     Operator(operator::Operator),
     Outputs(outputs::Outputs),
     Pipeline(pipeline::Pipeline),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),
+        Some(Verb::Incident(args)) => incident::run(&args),
         Some(Verb::Operator(args)) => operator::run(&args),
         Some(Verb::Outputs(args)) => outputs::run(&args),
         Some(Verb::Pipeline(args)) => pipeline::run(&args),

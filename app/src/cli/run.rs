@@ -194,7 +194,7 @@ fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
 }
 
 /// Runs with a bar, until the end or Ctrl-C.
-fn watched(spec: Execute, breaks: &[Condition]) -> anyhow::Result<Summary> {
+pub(super) fn watched(spec: Execute, breaks: &[Condition]) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
     let list = breaks.iter().cloned().zip(0..);

@@ -227,6 +227,16 @@ impl App {
             },
             Command::Copy(text) => self.ctx.copy_text(text),
             Command::Said(place, message) => self.errors.add(place, message),
+            Command::ShowIncident if self.incident.is_some() => {
+                self.dialog = Some(Dialog::Incident);
+            }
+            Command::ShowIncident => {}
+            Command::CloseIncident => {
+                if let Some(incident) = &mut self.incident {
+                    incident.quiet = true;
+                }
+            }
+            Command::SetNotes(notes) => self.set_notes(notes),
             Command::Export(what) => self.export(what),
             Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
             Command::CancelExport => self.exports.at_hand = None,
@@ -244,7 +254,7 @@ impl App {
         }
     }
 
-    fn mark_range(&mut self, range: Option<ArrivalRange>) {
+    pub(super) fn mark_range(&mut self, range: Option<ArrivalRange>) {
         let len = self.cursor.len();
         self.range.mark(range.and_then(|r| r.within(len)));
     }
@@ -262,7 +272,7 @@ impl App {
         self.cursor.go(self.cursor.at());
     }
 
-    fn save_bookmarks(&self) {
+    pub(super) fn save_bookmarks(&self) {
         if let Some(places) = &self.places {
             self.bookmarks.save(places, &self.saver);
         }
@@ -362,6 +372,7 @@ impl App {
         self.follow_run();
         self.take_stop();
         self.take_hit();
+        self.follow_incident();
         if let Some(answer) = self.seek.answer()
             && self.seeking.as_ref() == Some(&answer.question)
         {
@@ -394,6 +405,7 @@ impl App {
                     self.commands.push(Command::Run(Vec::new()));
                 }
             }
+            Opened::Incident(opened) => self.show_incident(*opened),
             Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, &beside),
             Opened::Run { run, pipeline, recording, runs } => {
                 let in_progress = run.is_in_progress();

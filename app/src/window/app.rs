@@ -22,6 +22,7 @@ use super::doc::Doc;
 use super::errors::Errors;
 use super::exporting::Exports;
 use super::files::Saver;
+use super::incident::IncidentDoc;
 use super::jobs::{Jobs, Slot};
 use super::layout::{Layout, Layouts, Undo};
 use super::open_docs::OpenDocs;
@@ -110,6 +111,9 @@ pub struct App {
     pub(super) dialog: Option<Dialog>,
     pub(super) browsing: Browsing,
     pub(super) exports: Exports,
+    pub(super) incident: Option<IncidentDoc>,
+    /// What an incident file says of a recording: its digest, and the notes.
+    pub(super) notes: (String, String),
     pub(super) commands: Vec<Command>,
     /// Titles of what was chosen in the palette, newest first.
     pub(super) used: Vec<String>,
@@ -182,6 +186,8 @@ impl App {
             dialog: None,
             browsing: Browsing::new(start.browse),
             exports: Exports::default(),
+            incident: None,
+            notes: Default::default(),
             commands: Vec::new(),
             used: Vec::new(),
             only: start.only,

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use joinscope_core::run::Direction;
+use joinscope_core::run::{Direction, Manifest};
 use joinscope_operator::record::Arrival;
 use serde::{Deserialize, Serialize};
 
@@ -53,12 +53,8 @@ impl Numbering {
     /// How the arrivals of `doc` are counted.
     #[must_use]
     pub fn of(doc: &Doc) -> Option<Self> {
-        let (digest, mut topics): (String, Vec<String>) = match (&doc.run, &doc.recording) {
-            (Some(run), _) => {
-                let start = &run.manifest.start;
-                let topics = start.inputs.iter().map(|i| i.topic.to_string()).collect();
-                (start.recording.digest.clone(), topics)
-            }
+        let (digest, topics): (String, Vec<String>) = match (&doc.run, &doc.recording) {
+            (Some(run), _) => return Some(Self::of_run(&run.manifest)),
             (None, Some(r)) => {
                 let info = r.recording.info();
                 let topics = info.partitions.iter().map(|p| p.topic_partition.topic.to_string());
@@ -66,9 +62,21 @@ impl Numbering {
             }
             _ => return None,
         };
+        Some(Self::new(digest, topics))
+    }
+
+    /// How the arrivals of a run are counted.
+    #[must_use]
+    pub fn of_run(manifest: &Manifest) -> Self {
+        let start = &manifest.start;
+        let topics = start.inputs.iter().map(|i| i.topic.to_string()).collect();
+        Self::new(start.recording.digest.clone(), topics)
+    }
+
+    fn new(digest: String, mut topics: Vec<String>) -> Self {
         topics.sort();
         topics.dedup();
-        Some(Self { digest, topics })
+        Self { digest, topics }
     }
 
     fn path(&self, places: &Places) -> PathBuf {

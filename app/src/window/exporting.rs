@@ -9,7 +9,7 @@ use egui::{ColorImage, Context, Rect};
 use super::app::App;
 use super::command::Export;
 use super::cx::{Breaks, Cx};
-use super::dialogs::{Dialog, ExportDialog};
+use super::dialogs::{Dialog, ExportDialog, SaveIncident};
 use super::export::{Exporting, Refused, Source, What, cropped};
 use super::panel::Panel;
 use super::panels::checkpoints::Checkpoints;
@@ -56,7 +56,12 @@ impl App {
         };
         let home = directories::UserDirs::new();
         let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
-        self.dialog = Some(Dialog::Export(ExportDialog::new(what, folder, &name)));
+        self.dialog = Some(match what {
+            Export::Incident => {
+                Dialog::SaveIncident(SaveIncident::new(folder, &name, self.notes()))
+            }
+            _ => Dialog::Export(ExportDialog::new(what, folder, &name)),
+        });
     }
 
     /// Begins to write.
@@ -75,6 +80,10 @@ impl App {
                 self.exports.awaited = Some((what, path, replace, false));
                 self.ctx.request_repaint();
             }
+            Export::Incident => match self.incident_work() {
+                Ok(work) => self.begin_export(what, What::Incident(work), &path, replace),
+                Err(why) => self.fail("The incident was not saved", &why),
+            },
             Export::Data(panel) => match self.data_of(panel) {
                 Some(rows) => self.begin_export(what, What::Rows(rows), &path, replace),
                 None => self.fail("Nothing to export", "The panel has no rows yet"),
@@ -140,7 +149,7 @@ impl App {
         let taken = self.exports.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(window) = taken
             && let Some((what, path, replace, _)) = self.exports.awaited.take()
-            && let Some(place) = self.exports.place(what.panel())
+            && let Some(place) = what.panel().and_then(|p| self.exports.place(p))
         {
             let shot = cropped(window, place, ctx.pixels_per_point());
             self.begin_export(what, What::Picture(shot), &path, replace);
@@ -156,7 +165,11 @@ impl App {
                 }
                 Some(Err(Refused::Failed(_))) => {
                     let said = exporting.sentence();
-                    self.errors.add("Exporting", said);
+                    let place = match what {
+                        Export::Incident => "Saving the incident",
+                        _ => "Exporting",
+                    };
+                    self.errors.add(place, said);
                 }
                 _ => {}
             }

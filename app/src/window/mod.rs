@@ -8,6 +8,7 @@ mod bars;
 mod bookmarks;
 mod breakpoints;
 mod browse;
+mod calendar;
 mod chrome;
 mod command;
 mod comparing;
@@ -23,6 +24,7 @@ mod files;
 mod frame;
 mod fuzzy;
 mod headless;
+mod incident;
 mod jobs;
 mod keep;
 mod layout;
@@ -52,6 +54,8 @@ mod tests_exports;
 #[cfg(test)]
 mod tests_following;
 #[cfg(test)]
+mod tests_incident;
+#[cfg(test)]
 mod tests_pictures;
 #[cfg(test)]
 mod tests_shapes;
@@ -64,6 +68,7 @@ use std::path::PathBuf;
 
 pub use frame::measure;
 pub use headless::{NoPicture, Picture, picture};
+pub use incident::kept;
 pub use panel::Panel;
 pub use renderer::Renderer;
 

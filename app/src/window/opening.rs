@@ -9,13 +9,27 @@ use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 
 use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
+use super::incident::OpenedIncident;
 use super::jobs::{Jobs, Slot};
 
 /// What was opened.
 pub enum Opened {
-    Recording { recording: RecordingDoc, runs: Vec<RunLabel> },
-    Pipeline { pipeline: PipelineDoc, beside: Vec<PathBuf> },
-    Run { run: RunDoc, pipeline: PipelineDoc, recording: Option<RecordingDoc>, runs: Vec<RunLabel> },
+    Recording {
+        recording: RecordingDoc,
+        runs: Vec<RunLabel>,
+    },
+    /// A recording with what an incident holds beside it.
+    Incident(Box<OpenedIncident>),
+    Pipeline {
+        pipeline: PipelineDoc,
+        beside: Vec<PathBuf>,
+    },
+    Run {
+        run: RunDoc,
+        pipeline: PipelineDoc,
+        recording: Option<RecordingDoc>,
+        runs: Vec<RunLabel>,
+    },
 }
 
 /// The one file that is being opened.
@@ -100,6 +114,9 @@ fn open(path: &Path, cache: usize) -> Result<Opened, String> {
         // Whatever it is called: the reader says what is wrong with it.
         _ => {
             let recording = RecordingDoc::new(Recording::open(path).map_err(|e| e.to_string())?);
+            if let Some(incident) = OpenedIncident::read(&recording) {
+                return Ok(Opened::Incident(Box::new(incident)));
+            }
             let runs = runs_of(&recording.recording);
             Ok(Opened::Recording { recording, runs })
         }

@@ -13,11 +13,12 @@ use egui::{
 };
 
 use super::axis::{Axis, Scale, moved, zoomed};
+use super::calendar;
 use super::command::Command;
 use super::cx::Cx;
 use super::text::thousands;
 use super::theme::{SMALL, Tokens, fonts};
-use super::times::{count_step, tick_step};
+use super::times::count_step;
 
 /// Height of the labels below a plot, points.
 pub const HEIGHT: f32 = 24.0;
@@ -33,24 +34,22 @@ const NEAR: f32 = 5.0;
 pub fn ticks(cx: &Cx<'_>, axis: &Axis) -> Vec<(f32, String)> {
     let span = axis.to.saturating_sub(axis.from);
     let least = span as f64 * f64::from(APART / axis.width);
-    let step = match axis.scale {
-        Scale::Arrival => count_step(least) as i64,
-        Scale::ArrivalTime | Scale::EventTime => tick_step(least.ceil() as i64),
-    }
-    .max(1);
-    let first = axis.from.div_euclid(step).saturating_mul(step);
-    (0..64)
-        .map(|i| first.saturating_add(step.saturating_mul(i)))
-        .skip_while(|v| *v < axis.from)
-        .take_while(|v| *v <= axis.to)
-        .map(|v| {
-            let label = match axis.scale {
-                Scale::Arrival => thousands(v.max(0) as u64),
-                Scale::ArrivalTime | Scale::EventTime => cx.times.tick(v, step),
-            };
-            (axis.x(v), label)
-        })
-        .collect()
+    let marks = match axis.scale {
+        Scale::Arrival => {
+            let step = (count_step(least) as i64).max(1);
+            let first = axis.from.div_euclid(step).saturating_mul(step);
+            (0..64)
+                .map(|i| first.saturating_add(step.saturating_mul(i)))
+                .skip_while(|v| *v < axis.from)
+                .take_while(|v| *v <= axis.to)
+                .map(|v| (v, thousands(v.max(0) as u64)))
+                .collect()
+        }
+        Scale::ArrivalTime | Scale::EventTime => {
+            calendar::ticks(cx.times, axis.from, axis.to, least.ceil() as i64)
+        }
+    };
+    marks.into_iter().map(|(at, label)| (axis.x(at), label)).collect()
 }
 
 /// Paints the labels around height `y`, none over another nor past `right`.

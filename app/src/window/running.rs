@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use joinscope_core::engine::Control;
 use joinscope_core::engine::breakpoint::Breakpoint;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
@@ -76,7 +76,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(
+    pub(super) fn start(
         order: RunOrder,
         breakpoints: &[Breakpoint],
         ctx: &egui::Context,
@@ -183,12 +183,19 @@ impl App {
         let (Some(pipeline), Some(recording)) = (&self.doc.pipeline, &self.doc.recording) else {
             return;
         };
+        let run = self.doc.run.as_ref();
         let order = RunOrder {
             file: pipeline.file.clone(),
             text: pipeline.text.clone(),
             overrides,
             recording: recording.recording.clone(),
             memory: self.settings.run_bytes(),
+            // As the run at hand was.
+            seed: run.map_or(0, |r| r.manifest.start.seed),
+            at_end: match run.map(|r| r.manifest.start.at_end.as_str()) {
+                Some("close") => AtEnd::Close,
+                _ => AtEnd::Open,
+            },
             out: self.run_into.take(),
         };
         self.checking.number += 1;
@@ -248,7 +255,10 @@ impl App {
             if let Some(done) = done {
                 let dir = running.dir.clone();
                 self.running = None;
-                if let Err(error) = done {
+                let told = self.incident_ran(dir.as_ref(), &done);
+                if let Err(error) = done
+                    && !told
+                {
                     self.fail("The run failed", &error);
                 }
                 self.following.asked_at = None;

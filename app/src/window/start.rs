@@ -60,7 +60,7 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     ui.add_space(4.0);
     text(
         ui,
-        "A recording (.mcap), a pipeline (.toml) or a run folder; or drop one here",
+        "A recording or an incident (.mcap), a pipeline (.toml) or a run folder; or drop one here",
         fonts::regular(SMALL),
         t.second,
     );

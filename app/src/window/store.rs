@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use joinscope_core::analyses::check;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::engine::Control;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_core::run::{self, Execute, Result};
 use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::record::Arrival;
@@ -36,6 +36,8 @@ pub struct RunOrder {
     pub recording: Recording,
     /// Bytes of state that it keeps in memory.
     pub memory: u64,
+    pub seed: u64,
+    pub at_end: AtEnd,
     /// `None`: on the platform's place.
     pub out: Option<PathBuf>,
 }
@@ -75,6 +77,8 @@ pub fn execute(
     let spec = Execute {
         overrides: order.overrides.clone(),
         memory: order.memory,
+        seed: order.seed,
+        at_end: order.at_end,
         shards: shards(),
         ..Execute::new(pipeline, order.recording.clone(), dir)
     };

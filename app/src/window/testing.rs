@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
-use joinscope_core::engine::Control;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::record::{Header, Record, TimestampType, TopicPartition};
 
 use egui::accesskit::Role;
@@ -146,6 +146,8 @@ impl Feed {
             text: PIPELINE.to_owned(),
             overrides: Vec::new(),
             memory: 512 << 20,
+            seed: 0,
+            at_end: AtEnd::Open,
             recording: recording(&folder.path().join("feed.mcap"), views),
             out: Some(folder.path().join("run")),
         };
@@ -178,6 +180,8 @@ pub fn sample_run() -> &'static Path {
             text: std::fs::read_to_string(sample.join("feed.toml")).unwrap(),
             overrides: Vec::new(),
             memory: 512 << 20,
+            seed: 0,
+            at_end: AtEnd::Open,
             recording: Recording::open(&sample.join("feed.mcap")).unwrap(),
             out: Some(folder.path().join("run")),
         };
@@ -216,6 +220,8 @@ pub fn rerun(recording: &Path, text: &str, sets: &[(&str, &str)], out: &Path) {
         overrides: sets.iter().map(|(p, v)| ((*p).to_owned(), (*v).to_owned())).collect(),
         memory: 512 << 20,
         recording: Recording::open(recording).unwrap(),
+        seed: 0,
+        at_end: joinscope_core::engine::AtEnd::Open,
         out: Some(out.to_owned()),
     };
     execute(&order, &Control::new(), &|_| {}).unwrap();
@@ -275,6 +281,8 @@ impl Wide {
             overrides: Vec::new(),
             recording: Recording::open(&path).unwrap(),
             memory: 512 << 20,
+            seed: 0,
+            at_end: AtEnd::Open,
             out: Some(folder.path().join("run")),
         };
         execute(&order, &Control::new(), &|_| {}).unwrap();

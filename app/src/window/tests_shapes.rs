@@ -8,7 +8,7 @@ use egui::{Align, Key};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
-use joinscope_core::engine::Control;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
 use super::command::Command;
@@ -39,6 +39,8 @@ fn run(folder: &Path, recording: Recording) -> std::path::PathBuf {
         text: PIPELINE.to_owned(),
         overrides: Vec::new(),
         memory: 512 << 20,
+        seed: 0,
+        at_end: AtEnd::Open,
         recording,
         out: Some(out.clone()),
     };

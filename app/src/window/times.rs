@@ -73,12 +73,21 @@ impl Times {
         &self.name
     }
 
-    fn format(&self, ms: i64, format: &str) -> Option<String> {
+    /// Whether what is in sight touches more than one day.
+    pub(super) fn dates(&self) -> bool {
+        self.dates
+    }
+
+    pub(super) fn jiff_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    pub(super) fn format(&self, ms: i64, format: &str) -> Option<String> {
         let at = Timestamp::from_millisecond(ms).ok()?;
         Some(at.to_zoned(self.zone.clone()).strftime(format).to_string())
     }
 
-    fn or_number(text: Option<String>, ms: i64) -> String {
+    pub(super) fn or_number(text: Option<String>, ms: i64) -> String {
         // Event times may lie outside every calendar; the number is then the truth.
         text.unwrap_or_else(|| format!("{ms} ms"))
     }
@@ -101,78 +110,6 @@ impl Times {
     #[must_use]
     pub fn full(&self, ms: i64) -> String {
         Self::or_number(self.format(ms, "%FT%H:%M:%S.%3f%:z"), ms)
-    }
-
-    /// As short as ticks `step` ms apart allow.
-    #[must_use]
-    pub fn tick(&self, ms: i64, step: i64) -> String {
-        const DAY: i64 = 86_400_000;
-        let format = match step {
-            ..1_000 => "%H:%M:%S.%3f",
-            1_000..60_000 => "%H:%M:%S",
-            60_000..DAY if self.dates => "%b %-d %H:%M",
-            60_000..DAY => "%H:%M",
-            DAY..2_000_000_000 => "%b %-d",
-            // A year's step is 365.25 days: two of them may fall into one year.
-            2_000_000_000..150_000_000_000 => "%b %Y",
-            _ => "%Y",
-        };
-        Self::or_number(self.format(ms, format), ms)
-    }
-}
-
-/// Steps between ticks that people can count in, ms.
-const STEPS: [i64; 29] = [
-    1,
-    2,
-    5,
-    10,
-    20,
-    50,
-    100,
-    200,
-    500,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    15_000,
-    30_000,
-    60_000,
-    120_000,
-    300_000,
-    600_000,
-    900_000,
-    1_800_000,
-    3_600_000,
-    7_200_000,
-    21_600_000,
-    43_200_000,
-    86_400_000,
-    172_800_000,
-    604_800_000,
-    2_592_000_000,
-];
-
-/// Of 365.25 days, ms.
-const YEAR: i64 = 31_557_600_000;
-
-/// The smallest countable step that is at least `least` ms.
-#[must_use]
-pub fn tick_step(least: i64) -> i64 {
-    if let Some(step) = STEPS.into_iter().find(|s| *s >= least) {
-        return step;
-    }
-    // Beyond months: years, in ones, twos and fives.
-    let mut unit = YEAR;
-    loop {
-        for m in [1, 2, 5] {
-            let step = unit.saturating_mul(m);
-            if step >= least || step == i64::MAX {
-                return step;
-            }
-        }
-        unit = unit.saturating_mul(10);
     }
 }
 
@@ -239,12 +176,7 @@ mod tests {
 
     #[test]
     fn ticks_count_in_steps_of_people() {
-        assert_eq!(tick_step(0), 1);
-        assert_eq!(tick_step(61_000), 120_000);
-        assert!(tick_step(i64::MAX / 2) >= i64::MAX / 2);
         assert_eq!(count_step(3.0), 5);
         assert_eq!(count_step(0.1), 1);
-        let day = Times::new(&Zone::Utc, AT, AT + 1000);
-        assert_eq!(day.tick(AT, 60_000), "08:13");
     }
 }

@@ -13,6 +13,7 @@ use crate::window::widgets::{button, text};
 /// export says how far it is and how it ended.
 pub fn show(app: &mut App, ui: &mut Ui) {
     export(app, ui);
+    super::incident::show(app, ui);
     if app.doc.in_progress || app.doc.run.is_none() {
         return;
     }

@@ -3,7 +3,7 @@
 use egui::{Align2, Popup, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use crate::window::app::App;
-use crate::window::command::{Asked, Command, shortcut_text};
+use crate::window::command::{Asked, Command, Export, shortcut_text};
 use crate::window::panel::{Home, Panel};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
@@ -27,6 +27,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn main(app: &mut App, ui: &mut Ui) {
     ui.set_min_width(220.0);
     item(app, ui, "Open…", Command::ShowOpen);
+    if app.doc.recording.is_some() {
+        item(app, ui, "Save as an incident…", Command::Export(Export::Incident));
+    }
     if !app.doc.is_empty() {
         item(app, ui, "Close", Command::Close);
     }

@@ -2,6 +2,7 @@
 
 mod banner;
 mod clock;
+mod incident;
 mod marks;
 mod menus;
 mod notices;

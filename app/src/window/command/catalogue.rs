@@ -121,6 +121,7 @@ impl List {
 fn is_possible(app: &App, command: &Command) -> bool {
     match command {
         Command::Close => !app.doc.is_empty(),
+        Command::Export(Export::Incident) => app.doc.recording.is_some(),
         Command::Run(_) => {
             app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none()
         }
@@ -323,6 +324,9 @@ fn files(app: &App, list: &mut List) {
             let path = doc.at.path.clone();
             list.noted("Open", format!("Go to {}", doc.title()), &doc.note, Command::Open(path));
         }
+    }
+    if app.incident.as_ref().is_some_and(|i| i.is_about(&app.doc)) {
+        list.now("File", "About the incident that is open", Command::ShowIncident);
     }
     let open = app.doc.run.as_ref().map(|r| &r.dir);
     for label in &app.doc.runs {

@@ -4,7 +4,7 @@
 use egui::{Context, Key, KeyboardShortcut, ModifierNames, Modifiers};
 use joinscope_core::run::Direction;
 
-use super::Command;
+use super::{Command, Export};
 
 /// A command's keys.
 pub struct Binding {
@@ -28,6 +28,7 @@ pub fn bindings() -> Vec<Binding> {
         (plain, Key::F1, Command::ShowPalette, "Help", "Search or run a command"),
         (ctrl, Key::Slash, Command::ShowShortcuts, "Help", "Show all shortcuts"),
         (ctrl, Key::O, Command::ShowOpen, "File", "Open…"),
+        (ctrl, Key::S, Command::Export(Export::Incident), "File", "Save as an incident…"),
         (ctrl, Key::W, Command::Close, "File", "Close what is open"),
         (ctrl, Key::Q, Command::Quit, "File", "Quit"),
         (ctrl, Key::R, Command::Run(Vec::new()), "Run", "Run the pipeline"),

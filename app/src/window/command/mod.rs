@@ -181,6 +181,12 @@ pub enum Command {
     /// Something went wrong: where, and what.
     Said(String, String),
 
+    /// What is said of the incident that is open, and what became of its run.
+    ShowIncident,
+    /// Closes the line about it.
+    CloseIncident,
+    /// The notes that an incident file gets.
+    SetNotes(String),
     /// Asks where to export to.
     Export(Export),
     /// Writes a file; the last: also where there is one already.
@@ -195,13 +201,17 @@ pub enum Export {
     /// The rows that a panel shows.
     Data(Panel),
     Picture(Panel),
+    /// All that is open, in one file.
+    Incident,
 }
 
 impl Export {
+    /// The panel that it is of.
     #[must_use]
-    pub fn panel(self) -> Panel {
+    pub fn panel(self) -> Option<Panel> {
         match self {
-            Self::Data(panel) | Self::Picture(panel) => panel,
+            Self::Data(panel) | Self::Picture(panel) => Some(panel),
+            Self::Incident => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use egui::{Context, Key, TextEdit};
 use super::modal;
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
+use crate::window::panel::Panel;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -24,9 +25,9 @@ impl ExportDialog {
     pub fn new(what: Export, folder: &Path, name: &str) -> Self {
         let ending = match what {
             Export::Data(_) => "csv",
-            Export::Picture(_) => "png",
+            Export::Picture(_) | Export::Incident => "png",
         };
-        let panel = what.panel().title().to_lowercase().replace(' ', "-");
+        let panel = what.panel().map_or("", Panel::title).to_lowercase().replace(' ', "-");
         let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
         let file = folder.join(format!("{stem}-{panel}.{ending}"));
         Self { what, path: file.display().to_string(), begun: false }
@@ -38,7 +39,7 @@ impl ExportDialog {
         let mut done = false;
         let (title, hint) = match self.what {
             Export::Data(_) => ("Export what is shown", "A name that ends with .csv or .jsonl"),
-            Export::Picture(_) => ("Save a picture", "A name that ends with .png"),
+            _ => ("Save a picture", "A name that ends with .png"),
         };
         let closed = modal(ctx, title, 560.0, |ui| {
             let field = TextEdit::singleline(&mut self.path)
@@ -57,7 +58,7 @@ impl ExportDialog {
                     "All rows of the table as it is filtered and sorted; .csv has the columns \
                      that are shown, .jsonl everything that is known of each row"
                 }
-                Export::Picture(_) => "The panel as it is on screen",
+                _ => "The panel as it is on screen",
             };
             let rows = egui::RichText::new(rows).font(fonts::regular(SMALL)).color(t.second);
             ui.add(egui::Label::new(rows).wrap());

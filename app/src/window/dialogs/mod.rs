@@ -5,6 +5,7 @@ mod bookmark;
 mod check;
 mod errors;
 mod export;
+mod incident;
 mod open;
 mod palette;
 mod pipeline;
@@ -17,6 +18,7 @@ use egui::{Context, Frame, Id, Modal, Ui};
 
 pub use bookmark::BookmarkDialog;
 pub use export::ExportDialog;
+pub use incident::SaveIncident;
 pub use open::{OpenDialog, expand};
 pub use palette::Palette;
 pub use pipeline::PipelineDialog;
@@ -41,6 +43,9 @@ pub enum Dialog {
     Errors,
     About,
     Export(ExportDialog),
+    SaveIncident(SaveIncident),
+    /// What is said of the incident that is open.
+    Incident,
     /// The file of an export is there already.
     Replace(Export, std::path::PathBuf),
     /// Something that was asked for did not happen.
@@ -81,6 +86,8 @@ impl App {
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
             Dialog::Export(export) => export.show(self, ctx),
+            Dialog::SaveIncident(save) => save.show(self, ctx),
+            Dialog::Incident => incident::show(self, ctx),
             Dialog::Replace(what, path) => export::replace(self, ctx, *what, path),
             Dialog::Failed { title, message } => failed(ctx, title, message),
         };

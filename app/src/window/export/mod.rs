@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 pub use picture::{Shot, cropped};
-pub use write::to_file;
+pub use write::{failed, to_file};
+
+use joinscope_core::edges::recording::Job;
 
 use super::jobs::panic_message;
-use super::text::{plural, short_count, thousands};
+use super::text::{bytes, plural, short_count, thousands};
 
 /// One row of a file.
 pub struct Row {
@@ -41,11 +43,28 @@ pub trait Data: Send {
 /// Gives the rows, off the window's thread.
 pub type Source = Box<dyn FnOnce() -> Result<Box<dyn Data>, String> + Send>;
 
+/// Writes a file by itself: to where, whether over one that is there; gives its
+/// length.
+pub type Work = Box<dyn FnOnce(&Path, bool, &Meter<'_>) -> Result<u64, Refused> + Send>;
+
 /// What is written.
 pub enum What {
     Rows(Source),
     Picture(Shot),
+    /// An incident file.
+    Incident(Work),
 }
+
+/// What is counted on the way, and said at the end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rows,
+    Picture,
+    Incident,
+}
+
+/// How a number is written.
+type Count = fn(u64) -> String;
 
 #[derive(Default)]
 struct Shared {
@@ -75,6 +94,15 @@ impl Meter<'_> {
         self.0.of.store(of, Ordering::Relaxed);
         !self.0.cancel.load(Ordering::Relaxed)
     }
+
+    /// Runs an operation on recordings that is followed and stopped by this.
+    pub fn job<T>(&self, run: impl FnOnce(&mut Job<'_>) -> T) -> T {
+        let mut progress = |done, of| {
+            // The operation looks at the flag itself.
+            let _ = self.at(done, of);
+        };
+        run(&mut Job { cancel: &self.0.cancel, progress: &mut progress })
+    }
 }
 
 /// A file that is being written, or was.
@@ -84,7 +112,7 @@ pub struct Exporting {
     shared: Arc<Shared>,
     /// How it ended, once that is known.
     pub ended: Option<Result<u64, Refused>>,
-    picture: bool,
+    kind: Kind,
 }
 
 impl Exporting {
@@ -100,7 +128,11 @@ impl Exporting {
     ) -> Result<Self, String> {
         let shared = Arc::<Shared>::default();
         let (told, to, repaint) = (Arc::clone(&shared), path.to_owned(), ctx.clone());
-        let picture = matches!(what, What::Picture(_));
+        let kind = match what {
+            What::Rows(_) => Kind::Rows,
+            What::Picture(_) => Kind::Picture,
+            What::Incident(_) => Kind::Incident,
+        };
         let work = move || {
             let meter = Meter(&told);
             let done = catch_unwind(AssertUnwindSafe(|| match what {
@@ -109,6 +141,7 @@ impl Exporting {
                     to_file(&mut *rows, &to, replace, &meter)
                 }
                 What::Picture(shot) => picture::to_file(&shot, &to, replace).map(|()| 1),
+                What::Incident(work) => work(&to, replace, &meter),
             }))
             .unwrap_or_else(|panic| Err(Refused::Failed(panic_message(&*panic))));
             *told.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
@@ -118,7 +151,7 @@ impl Exporting {
             .name("export".to_owned())
             .spawn(work)
             .map_err(|e| format!("no thread could be started for the export: {e}"))?;
-        Ok(Self { path: path.to_owned(), begun: Instant::now(), shared, ended: None, picture })
+        Ok(Self { path: path.to_owned(), begun: Instant::now(), shared, ended: None, kind })
     }
 
     /// Takes in how it ended; says so once.
@@ -139,9 +172,13 @@ impl Exporting {
     pub fn sentence(&self) -> String {
         let name = super::doc::file_name(&self.path);
         match &self.ended {
-            Some(Ok(_)) if self.picture => format!("The picture is in {}", self.path.display()),
-            Some(Ok(rows)) => {
-                format!("{} written to {}", plural(*rows, "row"), self.path.display())
+            Some(Ok(n)) => {
+                let path = self.path.display();
+                match self.kind {
+                    Kind::Rows => format!("{} written to {path}", plural(*n, "row")),
+                    Kind::Picture => format!("The picture is in {path}"),
+                    Kind::Incident => format!("The incident is in {path}, {}", bytes(*n)),
+                }
             }
             Some(Err(Refused::Cancelled)) => format!("{name} was not written: cancelled"),
             Some(Err(Refused::Exists)) => format!("{name} is there already"),
@@ -151,12 +188,16 @@ impl Exporting {
                     self.shared.done.load(Ordering::Relaxed),
                     self.shared.of.load(Ordering::Relaxed),
                 );
-                let mut text = format!("Writing {name}: {} of {}", thousands(done), thousands(of));
+                let (count, short): (Count, Count) = match self.kind {
+                    Kind::Incident => (bytes, bytes),
+                    _ => (thousands, short_count),
+                };
+                let mut text = format!("Writing {name}: {} of {}", count(done), count(of));
                 let seconds = self.begun.elapsed().as_secs_f64();
                 if seconds > 0.5 && done > 0 {
                     let rate = done as f64 / seconds;
                     let left = of.saturating_sub(done) as f64 / rate;
-                    let how = format!(" · {}/s · {left:.0} s left", short_count(rate as u64));
+                    let how = format!(" · {}/s · {left:.0} s left", short(rate as u64));
                     text.push_str(&how);
                 }
                 text

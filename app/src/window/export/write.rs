@@ -87,7 +87,8 @@ impl Drop for Partial {
     }
 }
 
-pub(super) fn failed(path: &Path, error: &Error) -> Refused {
+/// Why a file could not be written, and what to do.
+pub fn failed(path: &Path, error: &Error) -> Refused {
     let what = match error.kind() {
         std::io::ErrorKind::StorageFull => {
             format!("the disk is full; free some room or choose another place ({error})")

@@ -9,6 +9,7 @@ mod error;
 mod execute;
 mod expired;
 pub mod explain;
+pub mod incident;
 mod layout;
 mod ledger;
 mod manifest;

@@ -175,8 +175,8 @@ fn one(
     }
     let met = match this.count(cx, b.id) {
         None => String::new(),
-        Some(n) if cx.doc.in_progress => format!("stopped {}", times(n)),
-        Some(n) => format!("met {}", times(n)),
+        Some(n) if cx.doc.in_progress => times("stopped", n),
+        Some(n) => times("met", n),
     };
     let font = fonts::mono(SMALL);
     let met_at =

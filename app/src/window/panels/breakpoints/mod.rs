@@ -157,7 +157,7 @@ impl Breakpoints {
         } else {
             String::new()
         };
-        format!("{listed} · met {} in this run{so_far}", times(hits))
+        format!("{listed} · {} in this run{so_far}", times("met", hits))
     }
 
     /// How often a breakpoint was met; `None`: not known.
@@ -186,11 +186,11 @@ impl Breakpoints {
     }
 }
 
-/// `once`, `12 times`.
-fn times(n: u64) -> String {
+/// `never met`, `met once`, `met 12 times`.
+fn times(verb: &str, n: u64) -> String {
     match n {
-        0 => "never".to_owned(),
-        1 => "once".to_owned(),
-        n => format!("{} times", thousands(n)),
+        0 => format!("never {verb}"),
+        1 => format!("{verb} once"),
+        n => format!("{verb} {} times", thousands(n)),
     }
 }

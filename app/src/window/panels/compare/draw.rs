@@ -162,7 +162,7 @@ fn table(
 ) {
     let len = found.len(lines.choice);
     if len == 0 {
-        nothing(ui, found, lines.choice, commands);
+        nothing(ui, found, lines.choice);
         return;
     }
     let outputs = matches!(lines.choice, Choice::Outputs(_));
@@ -288,7 +288,7 @@ fn nearest(matching: Option<&Arc<Matching>>, said: &Said, cx: &Cx<'_>) -> u64 {
 }
 
 /// Nothing is listed: why, and what to do.
-fn nothing(ui: &mut Ui, found: &Found, choice: Choice, commands: &mut Vec<Command>) {
+fn nothing(ui: &mut Ui, found: &Found, choice: Choice) {
     if !found.whole {
         let done = format!("{} % {}", found.percent(), found.doing);
         empty(ui, "Nothing that differs was found so far", &done);
@@ -305,7 +305,6 @@ fn nothing(ui: &mut Ui, found: &Found, choice: Choice, commands: &mut Vec<Comman
         }
         _ => empty(ui, "No record changed like that", "Choose another kind at the left"),
     }
-    let _ = commands;
 }
 
 /// What one side's cell shows of a record.

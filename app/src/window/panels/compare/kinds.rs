@@ -11,7 +11,7 @@ use super::job::{Choice, Found, Outputs};
 use crate::window::cx::Cx;
 use crate::window::text::thousands;
 use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{fit, group, verdict_shape};
+use crate::window::widgets::{fit, verdict_shape};
 
 /// What a side says where a record is not in it.
 const ABSENT: &str = "absent";
@@ -60,18 +60,22 @@ pub fn show(ui: &mut Ui, cx: &Cx<'_>, found: &Found, choice: Choice) -> Option<C
         if all.show(ui, choice == Choice::All, t).clicked() {
             chosen = Some(Choice::All);
         }
-        for (kind, count) in found.kinds() {
-            let name = input(kind, cx, found.matching.as_deref());
-            let row = Row { name, kind: Some(kind), count };
-            if row.show(ui, choice == Choice::Kind(kind), t).clicked() {
-                chosen = Some(Choice::Kind(kind));
+        let kinds = found.kinds();
+        let inputs: std::collections::BTreeSet<u8> = kinds.iter().map(|(k, _)| k.input).collect();
+        for of in inputs {
+            let own = || kinds.iter().filter(|(kind, _)| kind.input == of);
+            let Some((first, _)) = own().next() else { continue };
+            let name = input(*first, cx, found.matching.as_deref());
+            title(ui, name, t);
+            for (kind, count) in own() {
+                let row = Row { name, kind: Some(*kind), count: *count };
+                if row.show(ui, choice == Choice::Kind(*kind), t).clicked() {
+                    chosen = Some(Choice::Kind(*kind));
+                }
             }
         }
         let Some(diff) = &found.outputs else { return };
-        ui.horizontal(|ui| {
-            ui.add_space(INSET);
-            ui.vertical(|ui| group(ui, "Outputs"));
-        });
+        title(ui, "Outputs", t);
         let same = Row { name: "the same", kind: None, count: diff.same };
         same.paint(ui, Sense::hover(), false, t);
         for outputs in Outputs::ALL {
@@ -86,6 +90,16 @@ pub fn show(ui: &mut Ui, cx: &Cx<'_>, found: &Found, choice: Choice) -> Option<C
         }
     });
     chosen
+}
+
+/// What a group of kinds is about.
+fn title(ui: &mut Ui, name: &str, t: &Tokens) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, name));
+    let font = fonts::regular(SMALL);
+    let shown = fit(ui, name, &font, rect.width() - 2.0 * INSET);
+    let at = pos2(rect.left() + INSET, rect.bottom() - 10.0);
+    ui.painter().text(at, Align2::LEFT_CENTER, shown, font, t.second);
 }
 
 /// A line of the list.
@@ -138,12 +152,7 @@ impl Row<'_> {
             return response;
         };
         let font = fonts::regular(SMALL + 0.5);
-        let width =
-            |text: &str| painter.layout_no_wrap(text.to_owned(), font.clone(), t.text).size().x;
-        let words = width(word(kind.to)) + width(word(kind.from)) + 2.0 * 15.0 + 26.0;
-        let name = fit(ui, self.name, &font, (right - left - words - 10.0).max(24.0));
-        let at = painter.text(pos2(left, y), Align2::LEFT_CENTER, &name, font.clone(), t.second);
-        let mut x = at.right() + 10.0;
+        let mut x = left;
         let clipped = ui.painter_at(Rect::from_x_y_ranges(rect.left()..=right, rect.y_range()));
         for (n, verdict) in [kind.to, kind.from].into_iter().enumerate() {
             if n == 1 {
@@ -158,6 +167,6 @@ impl Row<'_> {
             let said = clipped.text(at, Align2::LEFT_CENTER, word(verdict), font.clone(), t.text);
             x = said.right() + 6.0;
         }
-        if name == self.name { response } else { response.on_hover_text(self.name) }
+        response
     }
 }

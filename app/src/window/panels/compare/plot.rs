@@ -51,7 +51,7 @@ pub fn show(
         && let Ok(both) = &drawn.result
     {
         let fade = if this.lines.is_stale() { 0.6 } else { 1.0 };
-        paint(ui, cx, &axis, (plot, at), (&drawn.question, both), other, fade, t);
+        paint(ui, cx, &axis, (plot, at), (&drawn.question, both), fade, t);
     }
     if this.lines.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
@@ -129,14 +129,12 @@ fn at_cursor(drawn: &Drawn, axis: &Axis, cx: &Cx<'_>, other: &Other) -> String {
     parts.join("; ")
 }
 
-#[allow(clippy::too_many_arguments)] // what is painted, and where
 fn paint(
     ui: &Ui,
     cx: &Cx<'_>,
     axis: &Axis,
     (plot, at): (Rect, Rect),
     (question, both): (&LinesQuestion, &[Lines; 2]),
-    other: &Other,
     fade: f32,
     t: &Tokens,
 ) {
@@ -154,22 +152,14 @@ fn paint(
     let (low, high) = if low > high { (0, 1) } else { (low, high) };
     let height = Height::new(Vertical::Lag, low, high, plot.y_range());
     let painter = ui.painter();
-    for value in height.ticks(26.0).1 {
+    for (value, label) in height.ticks(cx.times, 26.0) {
         let y = height.y(value).round() + 0.5;
         painter.hline(plot.x_range(), y, Stroke::new(1.0, t.line.gamma_multiply(0.8)));
-        let label = if value < 0 {
-            format!("−{}", format_duration(-value))
-        } else {
-            format_duration(value)
-        };
         ruler::gutter_label(painter, at.left() + INSET, y, label, t);
     }
     ruler::labels(painter, cx, axis, plot.bottom() + ruler::HEIGHT / 2.0, at.right(), t);
     let inside = ui.painter_at(plot.expand(1.0));
-    let strokes = [
-        Stroke::new(2.0, t.text.gamma_multiply(fade)),
-        Stroke::new(1.6, t.second.gamma_multiply(fade)),
-    ];
+    let strokes = strokes(fade, t);
     // This run's stands before the other's.
     for n in [1, 0] {
         let lines = &both[n];
@@ -183,8 +173,6 @@ fn paint(
             line(&inside, piece, strokes[n], n == 1);
         }
     }
-    let here = cx.doc.run.as_ref().map_or("", |r| r.label.name.as_str());
-    legend(&inside, plot, [here, &other.doc.label.name], strokes, t);
 }
 
 fn line(painter: &Painter, points: Vec<Pos2>, stroke: Stroke, dashed: bool) {
@@ -195,24 +183,21 @@ fn line(painter: &Painter, points: Vec<Pos2>, stroke: Stroke, dashed: bool) {
     }
 }
 
-/// Which line is whose, at the plot's upper right corner.
-fn legend(painter: &Painter, plot: Rect, names: [&str; 2], strokes: [Stroke; 2], t: &Tokens) {
-    let mut right = plot.right() - 6.0;
-    let y = plot.top() + 9.0;
-    for n in [1, 0] {
-        let name = crate::window::text::elide(&crate::window::text::line(names[n]), 24);
-        let galley = painter.layout_no_wrap(name, fonts::regular(SMALL), t.text);
-        let left = right - galley.size().x - 30.0;
-        let ground = Rect::from_min_max(pos2(left - 4.0, y - 9.0), pos2(right + 4.0, y + 9.0));
-        painter.rect_filled(ground, 3, t.panel.gamma_multiply(0.85));
-        line(painter, vec![pos2(left, y), pos2(left + 22.0, y)], strokes[n], n == 1);
-        painter.text(
-            pos2(left + 28.0, y),
-            Align2::LEFT_CENTER,
-            galley.text(),
-            fonts::regular(SMALL),
-            t.text,
-        );
+/// How the lines of this run and of the other are drawn.
+fn strokes(fade: f32, t: &Tokens) -> [Stroke; 2] {
+    [Stroke::new(2.0, t.text.gamma_multiply(fade)), Stroke::new(1.6, t.second.gamma_multiply(fade))]
+}
+
+/// Which line is whose, at the right end of the first line of `at`.
+pub fn legend(painter: &Painter, at: Rect, names: [&str; 2], t: &Tokens) {
+    let mut right = at.right() - INSET;
+    let y = at.top() + 14.0;
+    for n in [0, 1] {
+        let name = crate::window::text::elide(&crate::window::text::line(names[n]), 14);
+        let font = fonts::regular(SMALL);
+        let said = painter.text(pos2(right, y), Align2::RIGHT_CENTER, name, font, t.second);
+        let left = said.left() - 28.0;
+        line(painter, vec![pos2(left, y), pos2(left + 22.0, y)], strokes(1.0, t)[n], n == 1);
         right = left - 14.0;
     }
 }

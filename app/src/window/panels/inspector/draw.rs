@@ -228,6 +228,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     let can_run = cx.doc.recording.is_some() && cx.doc.pipeline.is_some();
     for e in &r.explained.enough {
         let hover = format!("{}: {}", e.path, e.effect);
+        ui.add_space(3.0);
         ui.horizontal_top(|ui| {
             let room = ui.available_width() - if can_run { 56.0 } else { 0.0 };
             ui.vertical(|ui| {

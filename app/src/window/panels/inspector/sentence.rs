@@ -1,12 +1,18 @@
 //! A sentence in which every record's name is a link.
 
-use egui::{RichText, Ui};
+use std::ops::Range;
+use std::sync::Arc;
+
+use egui::text::{CCursor, LayoutJob, TextFormat};
+use egui::{Galley, Rect, Role, Sense, Stroke, Ui, WidgetInfo};
 use joinscope_operator::record::RecordName;
 
 use crate::window::command::Command;
 use crate::window::theme::{Tokens, fonts};
 
 const SIZE: f32 = 14.0;
+/// From line to line, points.
+const LINE: f32 = 19.0;
 
 /// A part of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,27 +47,60 @@ fn parts(sentence: &str) -> Vec<Part> {
     parts
 }
 
-/// Shows the sentence, wrapped.
+/// Shows the sentence, wrapped, as one text with links in it.
 pub fn show(ui: &mut Ui, sentence: &str, commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 0.0;
-        for part in parts(sentence) {
-            match part {
-                Part::Words(words) => {
-                    let words = crate::window::text::line(&words).into_owned();
-                    ui.label(RichText::new(words).font(fonts::regular(SIZE)).color(t.text));
-                }
-                Part::Record(name) => {
-                    let label = crate::window::text::elide(&name.to_string(), 44);
-                    let label = RichText::new(label).font(fonts::regular(SIZE)).color(t.accent);
-                    if ui.add(egui::Link::new(label)).clicked() {
-                        commands.push(Command::SelectRecord(name));
-                    }
-                }
-            }
+    let mut job = LayoutJob::default();
+    job.wrap.max_width = ui.available_width();
+    let mut links = Vec::new();
+    let mut chars = 0;
+    for part in parts(sentence) {
+        let (text, colour) = match &part {
+            Part::Words(words) => (crate::window::text::line(words).into_owned(), t.text),
+            Part::Record(name) => (crate::window::text::elide(&name.to_string(), 44), t.accent),
+        };
+        let from = chars;
+        chars += text.chars().count();
+        let format = TextFormat {
+            line_height: Some(LINE),
+            ..TextFormat::simple(fonts::regular(SIZE), colour)
+        };
+        job.append(&text, 0.0, format);
+        if let Part::Record(name) = part {
+            links.push((name, text, from..chars));
         }
-    });
+    }
+    let galley = ui.fonts_mut(|fonts| fonts.layout_job(job));
+    let at = ui.add(egui::Label::new(Arc::clone(&galley)).selectable(false)).rect;
+    for (i, (name, text, range)) in links.into_iter().enumerate() {
+        let Some(rect) = first_line(&galley, range) else { continue };
+        let rect = rect.translate(at.min.to_vec2());
+        let response = ui.interact(rect, ui.scope_id().with(("link", i)), Sense::click());
+        response.widget_info(|| WidgetInfo::labeled(Role::Link, true, &text));
+        if response.hovered() || response.has_focus() {
+            ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);
+            ui.painter().hline(rect.x_range(), rect.bottom() - 1.0, Stroke::new(1.0, t.accent));
+        }
+        if response.on_hover_text(name.to_string()).clicked() {
+            commands.push(Command::SelectRecord(name));
+        }
+    }
+}
+
+/// Where these characters stand on the first line that has any of them.
+fn first_line(galley: &Galley, chars: Range<usize>) -> Option<Rect> {
+    let at = |i| galley.pos_from_cursor(CCursor::new(i));
+    let same = |a: Rect, b: Rect| (a.top() - b.top()).abs() < 1.0;
+    let all = chars.map(|i| (at(i), at(i + 1))).filter(|(a, b)| same(*a, *b));
+    let mut found: Option<Rect> = None;
+    for (from, to) in all {
+        match &mut found {
+            Some(rect) if same(*rect, from) => *rect = rect.union(to),
+            Some(_) => break,
+            None => found = Some(from.union(to)),
+        }
+    }
+    found
 }
 
 #[cfg(test)]

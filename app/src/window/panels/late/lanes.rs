@@ -67,7 +67,7 @@ pub fn show(
 ) -> Option<Focus> {
     let inputs = inputs_of(cx);
     let places = places(&inputs);
-    let narrow = ui.available_width() < 520.0;
+    let narrow = ui.available_width() < 600.0;
     // Where there is little room the ends of the distribution stay.
     let columns: Vec<Column> =
         COLUMNS.iter().filter(|c| !narrow || !matches!(c.title, "p90" | "p99")).copied().collect();

@@ -152,7 +152,12 @@ impl Records {
         Ok(())
     }
 
-    #[cfg(test)]
+    /// What is searched for.
+    #[must_use]
+    pub fn search(&self) -> &str {
+        &self.search
+    }
+
     #[must_use]
     pub fn conditions(&self) -> &str {
         &self.conditions

@@ -166,7 +166,7 @@ fn filter_columns_and_place_are_there_again_when_the_run_is() {
     let mut h = opened(&feed().run());
     let late = joinscope_core::run::VerdictSet::of(joinscope_operator::verdict::Verdict::Late);
     ask(&mut h, Command::Filter(late));
-    ask(&mut h, Command::ShowPanel(Panel::Records));
+    ask(&mut h, Command::ShowPanel(crate::window::panel::Panel::Records));
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
     let last = run.nth(late, run.count(late) - 1).unwrap().unwrap();
     h.state_mut().panels.records.reveal(last);

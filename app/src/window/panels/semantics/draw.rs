@@ -26,7 +26,7 @@ const LINE: f32 = 54.0;
 /// Of the buttons at a line's right.
 const BUTTONS: f32 = 68.0;
 /// Room of the names, at least.
-const NAMES: f32 = 190.0;
+const NAMES: f32 = 236.0;
 
 /// What a column counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,8 @@ fn one(
         (None, Some(f)) => f.notes.join(" · "),
         (None, None) => String::new(),
     };
-    let width = if waits.is_some() { row.width() - 2.0 * INSET } else { places.name - 12.0 };
+    // Under the figures there is nothing else.
+    let width = row.width() - 2.0 * INSET - BUTTONS;
     note(ui, row, semantics, &notes, width, t);
     let Some(figures) = figures else { return };
     let clean = known

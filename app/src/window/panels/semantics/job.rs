@@ -54,9 +54,9 @@ pub struct Against {
 }
 
 impl Against {
-    /// Outputs that differ.
-    pub fn outputs(&self) -> u64 {
-        self.pairs_missing + self.pairs_extra + self.pads_missing + self.pads_extra
+    /// Pairs that differ.
+    pub fn pairs(&self) -> u64 {
+        self.pairs_missing + self.pairs_extra
     }
 }
 

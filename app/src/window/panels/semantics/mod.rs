@@ -119,17 +119,21 @@ fn sentence(known: Option<&Known>) -> String {
     }
     let figures =
         known.ended.iter().filter_map(|(name, r)| Some((*name, r.as_ref().ok()?.against?)));
-    let differs: Vec<(Name, job::Against)> = figures.filter(|(_, a)| a.outputs() > 0).collect();
+    let all: Vec<(Name, job::Against)> = figures.collect();
     let refused: Vec<&str> =
         known.ended.iter().filter(|(_, r)| r.is_err()).map(|(n, _)| n.name()).collect();
-    let mut said = match differs.iter().max_by_key(|(_, a)| a.outputs()) {
-        None => "the same pairs and pads as clean".to_owned(),
+    // A pair more or less is what counts; pads follow from pairs and from the kind.
+    let most = all.iter().max_by_key(|(_, a)| a.pairs()).filter(|(_, a)| a.pairs() > 0);
+    let pads = all.iter().any(|(_, a)| a.pads_missing + a.pads_extra > 0);
+    let mut said = match most {
         Some((name, a)) => format!(
             "{} differs most from clean: {} missing, {} extra",
             name.name(),
-            thousands(a.pairs_missing + a.pads_missing),
-            thousands(a.pairs_extra + a.pads_extra)
+            plural(a.pairs_missing, "pair"),
+            thousands(a.pairs_extra)
         ),
+        None if pads => "the same pairs as clean; pads differ".to_owned(),
+        None => "the same pairs and pads as clean".to_owned(),
     };
     if !refused.is_empty() {
         said.push_str(&format!(" · refused by {}", refused.join(", ")));

@@ -243,6 +243,7 @@ fn notes(ui: &mut Ui, doc: &RecordingDoc) {
     for line in lines {
         ui.horizontal(|ui| {
             ui.add_space(28.0);
+            ui.set_max_width(ui.available_width() - 10.0);
             let text = egui::RichText::new(crate::window::text::line(&line))
                 .font(fonts::regular(SMALL))
                 .color(t.second);

@@ -5,7 +5,6 @@ use egui::{
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::LaneInfo;
-use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Line, Question};
@@ -84,18 +83,20 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
+    let mut names = Names { painter: &painter, plot, taken: Vec::new() };
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
         let text = format!("{}, selected", lane_name(lanes(cx), *lane));
-        name(&painter, line, s, &height, plot, &text, t);
+        name(&mut names, line, s, &height, &text, t);
     }
     if let Some((lane, line)) = find(s.lane) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(2.0, t.verdict(Verdict::Late)));
-        name(&painter, line, s, &height, plot, &lane_name(lanes(cx), *lane), t);
+        let text = lane_name(lanes(cx), *lane);
+        name(&mut names, line, s, &height, &text, t);
     }
     paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
-    name(&painter, &s.drawn.join, s, &height, plot, "join", t);
+    name(&mut names, &s.drawn.join, s, &height, "join", t);
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
     ruler::cursor(ui, cx, &s.axis, plot, rect, t);
@@ -171,15 +172,9 @@ fn bounds(s: &Shown<'_>) -> (i64, i64) {
 
 fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: Rect, t: &Tokens) {
     let painter = ui.painter();
-    let (step, ticks) = height.ticks(34.0);
-    for value in ticks {
+    for (value, label) in height.ticks(cx.times, 34.0) {
         let y = height.y(value).round() + 0.5;
         painter.hline(plot.x_range(), y, Stroke::new(1.0, t.line.gamma_multiply(0.8)));
-        let label = match s.vertical {
-            Vertical::Lag if value < 0 => format!("−{}", format_duration(-value)),
-            Vertical::Lag => format_duration(value),
-            Vertical::EventTime => cx.times.tick(value, step),
-        };
         let at = pos2(rect.left() + INSET, y);
         painter.text(at, Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
     }
@@ -204,16 +199,23 @@ fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
     }
 }
 
-/// A line's name, under its right part.
+/// Where names of lines stand already.
+struct Names<'a> {
+    painter: &'a egui::Painter,
+    plot: Rect,
+    taken: Vec<Rect>,
+}
+
+/// A line's name, at its right part.
 fn name(
-    painter: &egui::Painter,
+    names: &mut Names<'_>,
     line: &Line,
     s: &Shown<'_>,
     height: &Height,
-    plot: Rect,
     text: &str,
     t: &Tokens,
 ) {
+    let Names { painter, plot, taken } = names;
     let from = line.len() * 5 / 6;
     let found =
         line.iter().zip(&s.drawn.arrival_ms).enumerate().skip(from).find_map(|(i, (v, ms))| {
@@ -222,13 +224,23 @@ fn name(
     let Some((i, value)) = found else { return };
     let galley = painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL), t.text);
     let below = text == "join";
-    let y = height.y(value);
-    let top = if below { y + 5.0 } else { y - galley.size().y - 5.0 };
-    let top = top.clamp(plot.top(), (plot.bottom() - galley.size().y).max(plot.top()));
+    let (y, tall) = (height.y(value), galley.size().y);
     let left = s.x(i).min(plot.right() - galley.size().x - 2.0);
-    let ground = Rect::from_min_size(pos2(left, top), galley.size()).expand2(vec2(3.0, 0.0));
+    let at = |top: f32| {
+        let top = top.clamp(plot.top(), (plot.bottom() - tall).max(plot.top()));
+        Rect::from_min_size(pos2(left, top), galley.size()).expand2(vec2(3.0, 0.0))
+    };
+    let (under, over) = (y + 5.0, y - tall - 5.0);
+    let mut places = [over, under, over - tall, under + tall].map(at);
+    if below {
+        places.swap(0, 1);
+    }
+    // Where names of other lines leave no room, the line goes without.
+    let free = |place: &Rect| taken.iter().all(|other| !other.intersects(*place));
+    let Some(ground) = places.into_iter().find(free) else { return };
+    taken.push(ground);
     painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.8));
-    painter.galley(pos2(left, top), galley, t.text);
+    painter.galley(ground.min + vec2(3.0, 0.0), galley, t.text);
 }
 
 /// Late records, each where it is; where they are too many, the rest as density

@@ -1,6 +1,10 @@
 //! The vertical scale: lag behind arrival (down), or event time (up).
 
 use egui::Rangef;
+use joinscope_core::operator::time::format_duration;
+
+use crate::window::calendar;
+use crate::window::times::Times;
 
 /// What stands on the vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,31 +64,38 @@ impl Height {
         }
     }
 
-    /// Values of grid lines, at least `apart` points from each other.
+    /// Values of grid lines with their labels, at least about `apart` points from each other.
     #[must_use]
-    pub fn ticks(&self, apart: f32) -> (i64, Vec<i64>) {
+    pub fn ticks(&self, times: &Times, apart: f32) -> Vec<(i64, String)> {
         let span = (i128::from(self.high) - i128::from(self.low)) as f64;
-        let least = span * f64::from(apart / self.room.span().max(1.0));
-        let step = crate::window::times::tick_step(least.ceil() as i64).max(1);
+        let least = (span * f64::from(apart / self.room.span().max(1.0))).ceil() as i64;
+        if self.vertical == Vertical::EventTime {
+            return calendar::ticks(times, self.low, self.high, least);
+        }
+        let step = calendar::duration_step(least).max(1);
         let first = self.low.div_euclid(step).saturating_add(1).saturating_mul(step);
-        let ticks = (0..64)
+        (0..64)
             .map(|i| first.saturating_add(step.saturating_mul(i)))
             .take_while(|v| *v < self.high)
-            .collect();
-        (step, ticks)
+            .map(|v| {
+                let sign = if v < 0 { "−" } else { "" };
+                (v, format!("{sign}{}", format_duration(v.saturating_abs())))
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::times::Zone;
 
     #[test]
     fn lag_grows_downwards_and_zero_is_in_sight() {
         let h = Height::new(Vertical::Lag, 60_000, 480_000, Rangef::new(100.0, 300.0));
         assert!(h.y(0) > 100.0 && h.y(0) < h.y(60_000) && h.y(480_000) < 300.0);
-        let (_, ticks) = h.ticks(30.0);
-        assert!(ticks.contains(&0) && ticks.len() >= 3);
+        let ticks = h.ticks(&Times::new(&Zone::Utc, 0, 1), 30.0);
+        assert!(ticks.contains(&(0, "0 s".to_owned())) && ticks.len() >= 3, "{ticks:?}");
     }
 
     #[test]
@@ -94,6 +105,6 @@ mod tests {
         assert!((h.y(at) - h.y(at + 1) - 1.0).abs() < 0.01);
         let extreme = Height::new(Vertical::Lag, i64::MIN, i64::MAX, Rangef::new(0.0, 10.0));
         assert!(extreme.y(0).is_finite());
-        assert!(!extreme.ticks(1.0).1.is_empty());
+        assert!(!extreme.ticks(&Times::new(&Zone::Utc, 0, 1), 1.0).is_empty());
     }
 }

@@ -29,6 +29,7 @@ mod meta;
 mod murmur2;
 mod open;
 mod options;
+mod pieces;
 mod reader;
 mod scan;
 mod schemas;
@@ -50,6 +51,7 @@ pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
 pub use murmur2::{murmur2, partition_of_key};
 pub use options::WriterOptions;
+pub use pieces::{Found, PIECES, Piece, write_with};
 pub use reader::Recording;
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
 pub use slice::{Slice, SliceTime, slice};
@@ -60,6 +62,8 @@ pub use writer::Writer;
 mod tests;
 #[cfg(test)]
 mod tests_jobs;
+#[cfg(test)]
+mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
 #[cfg(test)]

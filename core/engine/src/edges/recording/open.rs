@@ -112,8 +112,8 @@ fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
         }
         source.record(byte, length, opcode, &mut body)?;
         if opcode == op::ATTACHMENT {
-            let (name, data) = wire::read_attachment(&body).ok_or("a schema is damaged")?;
-            let schema = scan::read_schema(name, data).map_err(Unusable::Because)?;
+            let found = wire::read_attachment(&body).ok_or("a schema is damaged")?;
+            let schema = scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
             if !schemas.insert(schema) {
                 return Err("two different schemas of one id".into());
             }

@@ -161,8 +161,9 @@ impl Gathered {
                 Ok(())
             }
             op::ATTACHMENT => {
-                let (name, data) = self.attachment(body)?;
-                self.summary.attachment(byte, length, data, &name);
+                let found = self.attachment(body)?;
+                let (name, size) = (found.name, found.data.len() as u64);
+                self.summary.attachment(byte, length, size, name, found.media_type);
                 Ok(())
             }
             _ => Err(format!("a record of kind {opcode:#04x} where none belongs")),
@@ -198,16 +199,15 @@ impl Gathered {
         Ok(name)
     }
 
-    /// Name and size.
-    fn attachment(&mut self, body: &[u8]) -> Result<(String, u64), String> {
-        let (name, data) = wire::read_attachment(body).ok_or("an attachment is damaged")?;
-        if name.starts_with(meta::SCHEMA_PREFIX) {
-            let schema = read_schema(name, data)?;
+    fn attachment<'a>(&mut self, body: &'a [u8]) -> Result<wire::Attachment<'a>, String> {
+        let found = wire::read_attachment(body).ok_or("an attachment is damaged")?;
+        if found.name.starts_with(meta::SCHEMA_PREFIX) {
+            let schema = read_schema(found.name, found.data)?;
             if !self.schemas.insert(schema) {
-                return Err(format!("two different schemas {name}"));
+                return Err(format!("two different schemas {}", found.name));
             }
         }
-        Ok((name.to_owned(), data.len() as u64))
+        Ok(found)
     }
 
     fn chunk(&mut self, byte: u64, body: &[u8]) -> Result<(), String> {

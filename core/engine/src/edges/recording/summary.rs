@@ -83,14 +83,14 @@ impl Summary {
         });
     }
 
-    pub fn attachment(&mut self, byte: u64, length: u64, data: u64, name: &str) {
+    pub fn attachment(&mut self, byte: u64, length: u64, data: u64, name: &str, kind: &str) {
         self.attachment_count += 1;
         wire::record(&mut self.attachments, op::ATTACHMENT_INDEX, |out| {
             for n in [byte, length, 0, 0, data] {
                 out.extend_from_slice(&n.to_le_bytes());
             }
             wire::prefixed(out, name.as_bytes());
-            wire::prefixed(out, SCHEMA_MEDIA_TYPE.as_bytes());
+            wire::prefixed(out, kind.as_bytes());
         });
     }
 

@@ -130,7 +130,7 @@ pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, Rec
 }
 
 /// Lets `gathered` note the records that `start` read.
-fn replay_start(source: &Source, gathered: &mut Gathered) -> Result<(), RecordingError> {
+pub(super) fn replay_start(source: &Source, gathered: &mut Gathered) -> Result<(), RecordingError> {
     let mut walk = Walk::new(source, super::wire::MAGIC.len() as u64);
     let mut body = Vec::new();
     for _ in 0..2 {

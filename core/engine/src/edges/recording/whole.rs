@@ -16,10 +16,7 @@ pub fn create(
     if path.symlink_metadata().is_ok() {
         return Err(exists());
     }
-    let temporary = under_temporary_name.then(|| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.with_file_name(format!(".{name}.{}.part", std::process::id()))
-    });
+    let temporary = under_temporary_name.then(|| part_of(path));
     let mut open = OpenOptions::new();
     open.write(true).read(true);
     // A temporary file of the same process number is a crashed one's.
@@ -34,6 +31,20 @@ pub fn create(
     Ok((file, temporary))
 }
 
+/// The name of a file beside its place while it is not whole.
+pub fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+/// Gives a finished file its name, over another one if need be.
+pub fn replace(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
+    std::fs::rename(temporary, path)
+        .map_err(|error| RecordingError::io(path, "rename to its name", error))?;
+    named(path);
+    Ok(())
+}
+
 /// Gives a finished file its name, never over another one.
 pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
     let named = match std::fs::hard_link(temporary, path) {
@@ -46,10 +57,14 @@ pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
         Err(_) => std::fs::rename(temporary, path),
     };
     named.map_err(|error| RecordingError::io(path, "rename to its name", error))?;
-    // The name itself has to reach the disk; not every file system can.
+    self::named(path);
+    Ok(())
+}
+
+/// The name itself has to reach the disk; not every file system can.
+fn named(path: &Path) {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
     }
-    Ok(())
 }

@@ -195,17 +195,40 @@ pub fn read_metadata(body: &[u8]) -> Option<(String, BTreeMap<String, String>)> 
     f.end((name, map))
 }
 
-/// An attachment, if its CRC is right: name and data.
-pub fn read_attachment(body: &[u8]) -> Option<(&str, &[u8])> {
+/// An attachment as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a> {
+    pub name: &'a str,
+    pub media_type: &'a str,
+    pub data: &'a [u8],
+}
+
+/// Appends an attachment, its times 0 so that the same content gives the same
+/// bytes.
+pub fn attachment(out: &mut Vec<u8>, name: &str, media_type: &str, data: &[u8]) {
+    record(out, op::ATTACHMENT, |out| {
+        let body = out.len();
+        out.extend_from_slice(&[0; 16]);
+        prefixed(out, name.as_bytes());
+        prefixed(out, media_type.as_bytes());
+        out.extend_from_slice(&(data.len() as u64).to_le_bytes());
+        out.extend_from_slice(data);
+        let crc = crc32fast::hash(&out[body..]);
+        out.extend_from_slice(&crc.to_le_bytes());
+    });
+}
+
+/// An attachment, if its CRC is right.
+pub fn read_attachment(body: &[u8]) -> Option<Attachment<'_>> {
     let mut f = Fields::new(body);
     let (_log_time, _create_time) = (f.u64()?, f.u64()?);
-    let (name, _media_type) = (f.string()?, f.string()?);
+    let (name, media_type) = (f.string()?, f.string()?);
     let length = usize::try_from(f.u64()?).ok()?;
     let data = f.bytes(length)?;
     let covered = body.len() - f.rest().len();
     let crc = f.u32()?;
     (crc == crc32fast::hash(&body[..covered])).then_some(())?;
-    f.end((name, data))
+    f.end(Attachment { name, media_type, data })
 }
 
 /// The footer: start of the summary and its CRC.

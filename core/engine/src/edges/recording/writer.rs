@@ -422,17 +422,10 @@ impl Writer {
     fn attachment(&mut self, name: &str, data: &[u8]) {
         let byte = self.written + self.out.len() as u64;
         let start = self.out.len();
-        wire::record(&mut self.out, op::ATTACHMENT, |out| {
-            let body = out.len();
-            out.extend_from_slice(&[0; 16]);
-            wire::prefixed(out, name.as_bytes());
-            wire::prefixed(out, summary::SCHEMA_MEDIA_TYPE.as_bytes());
-            out.extend_from_slice(&(data.len() as u64).to_le_bytes());
-            out.extend_from_slice(data);
-            let crc = crc32fast::hash(&out[body..]);
-            out.extend_from_slice(&crc.to_le_bytes());
-        });
-        self.summary.attachment(byte, (self.out.len() - start) as u64, data.len() as u64, name);
+        let kind = summary::SCHEMA_MEDIA_TYPE;
+        wire::attachment(&mut self.out, name, kind, data);
+        let length = (self.out.len() - start) as u64;
+        self.summary.attachment(byte, length, data.len() as u64, name, kind);
     }
 
     /// Gives `out` to the file system.

@@ -1,0 +1,358 @@
+//! Incident files in the window: opened, their run made anew and held against
+//! the one that was saved; and saved.
+
+mod save;
+mod view;
+
+use std::path::PathBuf;
+
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::incident::{Incident, Mark, SavedRun};
+use joinscope_core::run::{RunState, VerdictSet};
+use joinscope_operator::pipeline::Pipeline;
+use joinscope_operator::verdict::Verdict;
+
+pub use save::kept;
+pub use view::{Standing, View};
+
+use super::app::App;
+use super::axis::Scale;
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunLabel};
+use super::jobs::Slot;
+use super::running::Running;
+use super::selection::Selection;
+use super::store::RunOrder;
+
+/// An incident file as it was read.
+pub struct OpenedIncident {
+    pub recording: RecordingDoc,
+    pub runs: Vec<RunLabel>,
+    pub incident: Incident,
+    /// Its pipeline, or why it cannot be run.
+    pub pipeline: Result<Option<Pipeline>, String>,
+}
+
+impl OpenedIncident {
+    /// Reads what lies beside a recording; `None`: nothing does.
+    #[must_use]
+    pub fn read(recording: &RecordingDoc) -> Option<Self> {
+        let incident = Incident::read(&recording.recording)?;
+        let pipeline = incident.pipeline_for(&recording.recording);
+        let runs = super::opening::runs_of(&recording.recording);
+        Some(Self { recording: recording.clone(), runs, incident, pipeline })
+    }
+}
+
+/// What became of an incident's run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remade {
+    /// It is being made, or held against the one that was saved.
+    Pending,
+    /// It is the same, record for record.
+    Same,
+    /// What of it is not.
+    Differs(Vec<String>),
+    /// It was not made: why.
+    Not(String),
+    /// The file holds no run.
+    None,
+}
+
+/// The incident that was opened last.
+pub struct IncidentDoc {
+    pub name: String,
+    pub incident: Incident,
+    /// Of its recording: the line about it is shown over that one only.
+    digest: String,
+    pub remade: Remade,
+    /// Where its run lies, once it has begun.
+    dir: Option<PathBuf>,
+    /// Not yet in the window.
+    marks: Vec<Mark>,
+    standing: Option<Standing>,
+    checking: Slot<PathBuf, Vec<String>>,
+    /// The line above the panels was closed.
+    pub quiet: bool,
+}
+
+impl IncidentDoc {
+    /// Whether it is about what is open.
+    #[must_use]
+    pub fn is_about(&self, doc: &Doc) -> bool {
+        let recording = doc.recording.as_ref().map(|r| r.recording.digest());
+        recording == Some(self.digest.as_str())
+            && (self.dir.is_none()
+                || doc.run.as_ref().is_none_or(|r| Some(&r.dir) == self.dir.as_ref()))
+    }
+
+    /// What became of it, in a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.remade {
+            Remade::Pending => "Its run is being made anew…".to_owned(),
+            Remade::Same => "The run is the one that was saved, record for record".to_owned(),
+            Remade::Differs(how) => {
+                let how = how.last().map(String::as_str).unwrap_or_default();
+                format!("The run is not the one that was saved: {how}")
+            }
+            Remade::Not(why) => format!("Its run was not made: {why}"),
+            Remade::None => "A recording with bookmarks and notes, without a run".to_owned(),
+        }
+    }
+
+    /// Whether something is wrong with it.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self.remade, Remade::Differs(_) | Remade::Not(_))
+    }
+}
+
+impl App {
+    /// Shows an incident: its recording at once, its run as soon as it is made
+    /// anew, its bookmarks and view. What cannot be used is said, the rest is.
+    pub(super) fn show_incident(&mut self, opened: OpenedIncident) {
+        let OpenedIncident { recording, runs, mut incident, pipeline } = opened;
+        let name = recording.name.clone();
+        for problem in std::mem::take(&mut incident.problems) {
+            self.notice(&format!("{} of the incident cannot be used", problem.what), &problem.why);
+            incident.problems.push(problem);
+        }
+        let (view, problems) = match incident.view.clone() {
+            Some(view) => {
+                let (view, problems) = View::read(view);
+                (Some(view), problems)
+            }
+            None => (None, Vec::new()),
+        };
+        for (what, why) in problems {
+            self.notice(&format!("{what} of the incident cannot be used"), &why);
+        }
+        let file = incident.run.as_ref().map(|r| r.pipeline_file.clone()).unwrap_or_default();
+        let text = incident.pipeline.clone().unwrap_or_default();
+        let (shown, order) = match pipeline {
+            Ok(None) => (None, Ok(None)),
+            Ok(Some(pipeline)) => {
+                let doc = PipelineDoc { file, text, pipeline: pipeline.into() };
+                let order = self.order_of(&incident, &doc, &recording.recording);
+                (Some(doc), order.map(Some))
+            }
+            // What can be read of it can be mended in the editor.
+            Err(why) => {
+                let parsed = Pipeline::parse(&text, &file).ok();
+                let doc = parsed.map(|p| PipelineDoc { file, text, pipeline: p.into() });
+                (doc, Err(why))
+            }
+        };
+        let digest = recording.recording.digest().to_owned();
+        self.show_doc(Doc { recording: Some(recording), pipeline: shown, runs, ..Doc::default() });
+        if let Some(layout) = view.as_ref().and_then(|v| v.layout.as_ref()) {
+            self.arrange(layout);
+        }
+        let remade = match order {
+            Ok(None) => Remade::None,
+            Ok(Some(order)) => self.remake(order),
+            Err(why) => Remade::Not(why),
+        };
+        if let Remade::Not(why) = &remade {
+            self.notice("The incident's run was not made", why);
+        }
+        let marks = incident.marks.bookmarks.clone();
+        self.set_notes(incident.about.notes.clone());
+        self.incident = Some(IncidentDoc {
+            name,
+            incident,
+            digest,
+            remade,
+            dir: None,
+            marks,
+            standing: view.map(|v| v.at),
+            checking: Slot::default(),
+            quiet: false,
+        });
+    }
+
+    fn order_of(
+        &mut self,
+        incident: &Incident,
+        pipeline: &PipelineDoc,
+        recording: &Recording,
+    ) -> Result<RunOrder, String> {
+        let run = incident.run.as_ref().ok_or("its settings are missing")?;
+        Ok(RunOrder {
+            file: pipeline.file.clone(),
+            text: pipeline.text.clone(),
+            overrides: run.overrides.clone(),
+            recording: recording.clone(),
+            memory: self.settings.run_bytes(),
+            seed: run.seed,
+            at_end: run.at_end()?,
+            out: self.run_into.take(),
+        })
+    }
+
+    fn remake(&mut self, order: RunOrder) -> Remade {
+        if self.running.is_some() {
+            return Remade::Not(
+                "another run is in progress: cancel it or wait, then open the incident again"
+                    .to_owned(),
+            );
+        }
+        match Running::start(order, &[], &self.ctx) {
+            Ok(running) => {
+                self.running = Some(running);
+                Remade::Pending
+            }
+            Err(why) => Remade::Not(why),
+        }
+    }
+
+    /// A run of this window has ended; says whether it was an incident's that
+    /// failed.
+    pub(super) fn incident_ran(
+        &mut self,
+        dir: Option<&PathBuf>,
+        done: &Result<(), String>,
+    ) -> bool {
+        let pending = |i: &&mut IncidentDoc| i.remade == Remade::Pending && i.dir.is_none();
+        let Some(incident) = self.incident.as_mut().filter(pending) else { return false };
+        incident.dir = dir.cloned();
+        let Err(why) = done else { return false };
+        incident.remade = Remade::Not(why.clone());
+        incident.dir = None;
+        self.notice("The incident's run was not made", why);
+        true
+    }
+
+    /// Puts what is pending of the incident into the window as soon as it has
+    /// its place there.
+    pub(super) fn follow_incident(&mut self) {
+        let Some(mut incident) = self.incident.take() else { return };
+        self.bring_marks(&mut incident);
+        let whole = match incident.remade {
+            Remade::Not(_) | Remade::None => self.doc.run.is_none(),
+            _ => {
+                let run = self.doc.run.as_ref().filter(|r| Some(&r.dir) == incident.dir.as_ref());
+                run.is_some_and(|r| !r.is_in_progress())
+            }
+        };
+        if whole
+            && incident.is_about(&self.doc)
+            && let Some(at) = incident.standing.take()
+        {
+            self.stand(at);
+        }
+        if whole && incident.remade == Remade::Pending {
+            self.hold_against(&mut incident);
+        }
+        self.incident = Some(incident);
+    }
+
+    fn bring_marks(&mut self, incident: &mut IncidentDoc) {
+        if incident.marks.is_empty() || self.reading.is_open() {
+            return;
+        }
+        let topics = &incident.incident.marks.topics;
+        let fits =
+            |n: &super::bookmarks::Numbering| n.digest == incident.digest && n.topics == *topics;
+        if !self.bookmarks.numbering().is_some_and(fits) {
+            return;
+        }
+        for mark in incident.marks.drain(..).filter(|m| m.at < self.doc.arrivals()) {
+            self.bookmarks.add(mark.at, &mark.note);
+        }
+        self.save_bookmarks();
+    }
+
+    fn stand(&mut self, at: Standing) {
+        if let Some(scale) = at.scale() {
+            let event_time = scale == Scale::EventTime;
+            if !event_time || self.doc.run.is_some() {
+                (self.scale, self.event_time) = (scale, event_time);
+            }
+        }
+        let len = self.cursor.len();
+        self.view = at.view.filter(|(from, to)| from <= to && *to < len);
+        self.mark_range(at.range.marked);
+        (self.range.looped, self.range.filters) = (at.range.looped, at.range.filters);
+        let verdicts = at
+            .verdicts
+            .iter()
+            .filter_map(|name| Verdict::ALL.into_iter().find(|v| v.name() == name));
+        self.panels.records.set_filter(verdicts.fold(VerdictSet::EMPTY, VerdictSet::with));
+        self.panels.records.set_search(at.search);
+        if let Err(why) = self.panels.records.set_conditions(&at.conditions) {
+            self.notice("The filter of the incident cannot be used", &why);
+        }
+        let most = |run: &super::doc::RunDoc, selection: &Selection| match selection {
+            Selection::Row(row) => *row < run.rows,
+            Selection::Output(n) => *n < run.outputs,
+        };
+        self.selection = at.selection.filter(|s| match &self.doc.run {
+            Some(run) => most(run, s),
+            None => matches!(s, Selection::Row(n) if *n < len),
+        });
+        self.cursor.go(at.cursor);
+        self.reveal();
+    }
+
+    /// Compares the digests; where they differ, says how, off the window's
+    /// thread.
+    fn hold_against(&mut self, incident: &mut IncidentDoc) {
+        let (Some(run), Some(saved)) = (&self.doc.run, &incident.incident.run) else { return };
+        if run.manifest.state != RunState::Done {
+            let why = format!("it {}", run.label.ended().unwrap_or("did not end"));
+            incident.remade = Remade::Not(why);
+            return;
+        }
+        let digest = run.manifest.end.as_ref().and_then(|e| e.digest.as_ref());
+        if digest == Some(&saved.digest) {
+            incident.remade = Remade::Same;
+            return;
+        }
+        let (made, saved) = (run.run.clone(), saved.clone());
+        incident.checking.ask(&self.jobs, run.dir.clone(), move |_| {
+            let made = SavedRun::of(&made).map_err(|e| e.to_string())?;
+            Ok(saved.differences(&made))
+        });
+        let Some(answer) = incident.checking.answer().filter(|a| a.question == run.dir) else {
+            return;
+        };
+        let how = match &answer.result {
+            Ok(how) => how.clone(),
+            Err(why) => vec![why.clone()],
+        };
+        self.notice("The run is not the one that was saved", &how.join("; "));
+        incident.remade = Remade::Differs(how);
+    }
+
+    /// Keeps notes for the recording that is open.
+    pub(super) fn set_notes(&mut self, notes: String) {
+        let digest = self.doc.recording.as_ref().map(|r| r.recording.digest().to_owned());
+        self.notes = (digest.unwrap_or_default(), notes);
+    }
+
+    /// The notes of the recording that is open.
+    pub(super) fn notes(&self) -> &str {
+        let digest = self.doc.recording.as_ref().map(|r| r.recording.digest());
+        if digest == Some(self.notes.0.as_str()) { &self.notes.1 } else { "" }
+    }
+
+    /// Where one stands, for an incident.
+    pub(super) fn standing_now(&self) -> View {
+        let at = Standing {
+            cursor: self.cursor.at(),
+            selection: self.selection,
+            view: self.view,
+            range: self.range,
+            clock: Some(self.scale.name().to_owned()),
+            verdicts: Verdict::ALL
+                .into_iter()
+                .filter(|v| self.panels.records.filter().contains(*v))
+                .map(|v| v.name().to_owned())
+                .collect(),
+            search: self.panels.records.search().to_owned(),
+            conditions: self.panels.records.conditions().to_owned(),
+        };
+        View { layout: Some(self.layout.arrangement()), at }
+    }
+}

@@ -1,0 +1,143 @@
+//! `joinscope incident …` on the shipped sample: saved, sent, checked.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// With a home of its own, so that nobody's bookmarks or runs are in it.
+fn joinscope(home: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .args(args)
+        .env("HOME", home)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("XDG_DATA_HOME")
+        .output()
+        .unwrap()
+}
+
+fn json(out: &Output) -> Value {
+    serde_json::from_slice(&out.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
+}
+
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-data/feed").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_is_saved_sent_and_is_the_same_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (run, file) = (path("run"), path("feed.mcap"));
+    // The recording as it lies elsewhere; it is gone when the file is opened.
+    std::fs::copy(sample("feed.mcap"), home.join("original.mcap")).unwrap();
+    let set = "inputs.engagements.watermark.max_out_of_orderness=90s";
+    let ran = joinscope(
+        home,
+        &[
+            "run",
+            &sample("feed.toml"),
+            "--recording",
+            &path("original.mcap"),
+            "--out",
+            &run,
+            "--set",
+            set,
+            "--at-end",
+            "close",
+            "--seed",
+            "3",
+            "--json",
+        ],
+    );
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let digest = json(&ran)["digest"].clone();
+    let saved =
+        joinscope(home, &["incident", "save", &run, "-o", &file, "--notes", "a stall", "--json"]);
+    assert_eq!(json(&saved)["digest"], digest);
+    let again = joinscope(home, &["incident", "save", &run, "-o", &file]);
+    assert_eq!(again.status.code(), Some(2), "nothing is overwritten");
+    std::fs::remove_file(home.join("original.mcap")).unwrap();
+
+    let told = json(&joinscope(home, &["incident", "info", &file, "--json"]));
+    assert_eq!((&told["notes"], &told["run"]["digest"]), (&"a stall".into(), &digest));
+    assert_eq!(told["run"]["overrides"][0][1], "90s");
+    // A recording as any other.
+    let verified = joinscope(home, &["recording", "verify", &file, "--json"]);
+    assert_eq!(json(&verified)["sound"], true);
+    let checked = joinscope(home, &["incident", "check", &file, "--json"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", json(&checked));
+    assert_eq!((&json(&checked)["same"], &json(&checked)["made"]), (&true.into(), &digest));
+    // A run over the incident file itself.
+    let kept = path("kept");
+    let checked = joinscope(home, &["incident", "check", &file, "--out", &kept]);
+    assert!(String::from_utf8(checked.stdout).unwrap().starts_with("the same, record for record"));
+    let diff = joinscope(home, &["incident", "save", &kept, "-o", &path("second.mcap")]);
+    assert!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stderr));
+
+    // What is no incident, and a run that lost its recording.
+    let plain = joinscope(home, &["incident", "check", &sample("feed.mcap")]);
+    assert_eq!(plain.status.code(), Some(2));
+    let lost = joinscope(home, &["incident", "save", &run, "-o", &path("third.mcap")]);
+    let said = String::from_utf8(lost.stderr).unwrap();
+    assert!(lost.status.code() == Some(2) && said.contains("--recording"), "{said}");
+    let found = joinscope(
+        home,
+        &["incident", "save", &run, "-o", &path("third.mcap"), "--recording", &file],
+    );
+    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+}
+
+#[test]
+fn a_run_that_differs_is_said_with_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (run, file) = (path("run"), path("feed.mcap"));
+    let args = ["run", &sample("feed.toml"), "--recording", &sample("feed.mcap"), "--out", &run];
+    assert!(joinscope(home, &args).status.success());
+    assert!(joinscope(home, &["incident", "save", &run, "-o", &file, "--plain"]).status.success());
+    let digest =
+        json(&joinscope(home, &["incident", "info", &file, "--json"]))["run"]["digest"].clone();
+    let digest = digest.as_str().unwrap();
+    // Its digest is another one: bytes of the same number, and the piece's CRC anew.
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(32).rposition(|w| w == digest.as_bytes()).unwrap();
+    bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+    std::fs::write(&file, &bytes).unwrap();
+    let damaged = joinscope(home, &["incident", "check", &file, "--json"]);
+    assert_eq!(damaged.status.code(), Some(1));
+    let problems = json(&damaged)["problems"].to_string();
+    assert!(problems.contains("an attachment is damaged"), "{problems}");
+    assert!(problems.contains("settings are missing"), "{problems}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_leaves_nothing_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let run = path("run");
+    let args = ["run", &sample("feed.toml"), "--recording", &sample("feed.mcap"), "--out", &run];
+    assert!(joinscope(home, &args).status.success());
+    let target = home.join("to");
+    std::fs::create_dir(&target).unwrap();
+    // A file may not grow over 64 kB: as on a full disk a write is refused.
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 128; exec {} incident save {run} -o {}",
+        env!("CARGO_BIN_EXE_joinscope"),
+        target.join("a.mcap").display()
+    );
+    let saved = Command::new("sh").args(["-c", &line]).env("HOME", home).output().unwrap();
+    let said = String::from_utf8(saved.stderr).unwrap();
+    assert_eq!(saved.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot write"), "{said}");
+    assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "nothing is left");
+}
