@@ -48,11 +48,12 @@ test: packages-test
 	scripts/test.sh
 
 # 100,000 random traces of each released join and kind against the releases' own
-# classes; then a real Flink SQL job over a real Kafka.
+# classes; then real Flink SQL jobs and a real Kafka Streams application over a
+# real Kafka.
 parity: packages-test
 	JOINSCOPE_JIT=4 JOINSCOPE_PARITY_TRACES=$${JOINSCOPE_PARITY_TRACES:-100000} \
 	cargo test --manifest-path core/operator/Cargo.toml --test parity -- --nocapture
-	cargo test --manifest-path core/operator/Cargo.toml --test chain -- --ignored --nocapture
+	cargo test --workspace --test chain -- --include-ignored --nocapture --test-threads 1
 
 lint:
 	cargo fmt --all --check

@@ -3,15 +3,19 @@
 # rest from Maven Central), then a JobManager, a TaskManager with two slots and
 # a SQL gateway on free loopback ports.
 #
-#   flink.sh start [--dir D] [--with PID]   prints the gateway's and the
+#   flink.sh start [--dir D] [--with PID] [--heap MB] [--managed MB]
+#                                           prints the gateway's and the
 #                                           JobManager's address
-#   flink.sh sql   [--dir D] FILE           runs the statements of FILE and waits
-#                                           until the jobs that they start end
+#   flink.sh sql   [--dir D] [--no-wait] FILE
+#                                           runs the statements of FILE and waits
+#                                           until the jobs that they start end, or
+#                                           prints the ids of those jobs
 #   flink.sh stop  [--dir D]                stops it and removes its data
 #   flink.sh fetch                          only fetches (345 MB)
 #
 # Needs java (17 or newer), mvn, curl, python3. --with PID stops it when that
-# process ends, however it ends.
+# process ends, however it ends. --heap is for the tasks of the TaskManager (128),
+# --managed for RocksDB (64).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -101,15 +105,16 @@ taskmanager.numberOfTaskSlots: 2
 taskmanager.cpu.cores: 2.0
 taskmanager.memory.framework.heap.size: 64mb
 taskmanager.memory.framework.off-heap.size: 64mb
-taskmanager.memory.task.heap.size: 128mb
+taskmanager.memory.task.heap.size: ${heap}mb
 taskmanager.memory.task.off-heap.size: 0mb
-taskmanager.memory.managed.size: 64mb
+taskmanager.memory.managed.size: ${managed}mb
 taskmanager.memory.network.min: 32mb
 taskmanager.memory.network.max: 32mb
 taskmanager.memory.jvm-metaspace.size: 192mb
 taskmanager.memory.jvm-overhead.min: 64mb
 taskmanager.memory.jvm-overhead.max: 64mb
 cluster.registration.error-delay: 300ms
+metrics.fetcher.update-interval: 100
 sql-gateway.endpoint.rest.address: 127.0.0.1
 sql-gateway.endpoint.rest.bind-address: 127.0.0.1
 sql-gateway.endpoint.rest.port: $gateway
@@ -136,7 +141,7 @@ start() {
   mkdir -p "$dir/conf" "$dir/opt" "$dir/plugins" "$dir/tmp"
   configure
   launch jobmanager 256m org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint --configDir "$dir/conf"
-  launch taskmanager 192m org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$dir/conf"
+  launch taskmanager $((heap + 64))m org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$dir/conf"
   launch gateway 256m org.apache.flink.table.gateway.SqlGateway
   local deadline=$((SECONDS + 240)) slots
   until slots=$(curl -fsS "http://127.0.0.1:$rest/overview" 2>/dev/null | grep -o '"slots-available":[0-9]*') &&
@@ -170,11 +175,14 @@ end_parts() {
 verb=${1:-help}
 shift || true
 dir=${JOINSCOPE_FLINK_DIR:-${TMPDIR:-/tmp}/joinscope-flink-$(id -u)}
-with="" file=""
+with="" file="" heap=128 managed=64 wait=
 while [ $# -gt 0 ]; do
   case $1 in
     --dir) dir=$2; shift 2 ;;
     --with) with=$2; shift 2 ;;
+    --no-wait) wait=--no-wait; shift ;;
+    --heap) heap=$2; shift 2 ;;
+    --managed) managed=$2; shift 2 ;;
     -*) fail "unknown argument $1" ;;
     *) file=$1; shift ;;
   esac
@@ -185,8 +193,8 @@ case $verb in
   fetch) fetch ;;
   sql)
     [ -e "$dir/address" ] || fail "no Flink runs in $dir: flink.sh start --dir $dir"
-    # shellcheck disable=SC2046
-    exec python3 "$here/sql.py" $(cat "$dir/address") "$file"
+    # shellcheck disable=SC2046,SC2086
+    exec python3 "$here/sql.py" $wait $(cat "$dir/address") "$file"
     ;;
   stop)
     [ -d "$dir" ] || exit 0

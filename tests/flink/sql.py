@@ -1,7 +1,8 @@
 """Runs the statements of a file through Flink's SQL gateway, one after another;
-where one starts a job, the next waits until that has ended.
+where one starts a job, the next waits until that has ended, or, with --no-wait,
+the job's id is printed.
 
-    sql.py GATEWAY JOBMANAGER FILE
+    sql.py [--no-wait] GATEWAY JOBMANAGER FILE
 """
 
 import json
@@ -36,13 +37,17 @@ def job_of(gateway, session, statement):
 
 
 def main():
-    gateway, manager, file = sys.argv[1:]
+    arguments = sys.argv[1:]
+    wait = arguments[0] != "--no-wait"
+    gateway, manager, file = arguments[not wait :]
     with open(file, encoding="utf-8") as text:
         statements = [part.strip() for part in text.read().split(";")]
     session = call(f"{gateway}/v3/sessions", {})["sessionHandle"]
     for statement in filter(None, statements):
         job = job_of(gateway, session, statement)
-        while job:
+        if job and not wait:
+            print(job)
+        while job and wait:
             state = call(f"{manager}/jobs/{job}")["state"]
             if state == "FINISHED":
                 break

@@ -7,10 +7,18 @@
 #                                  RocksDB, which is emptied between traces unless
 #                                  --fresh
 #   driver.sh kafka-streams        Kafka Streams' joins
+#   driver.sh application --brokers B --left T --right T --kind K --before MS
+#                         --after MS --grace MS --time FIELD --expect N
+#                         --out FILE --dir STATE [--log yes] [--store S]
+#                         [--task-idle MS] [--emit-interval MS]
+#                                  a whole Kafka Streams application on a real
+#                                  cluster; it ends when N records are taken, or
+#                                  with its stdin
 #   driver.sh build                only builds
 #
 # Needs java and javac (17 or newer) and mvn; the network only the first time.
 # JOINSCOPE_JIT=4 compiles hot code better: for a run of many thousand traces.
+# JOINSCOPE_HEAP (512m) is the largest heap.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -61,12 +69,16 @@ verb=${1:-help}
 shift || true
 case $verb in
   build) build ;;
-  flink | kafka-streams)
+  flink | kafka-streams | application)
     build
-    main=joinscope.parity.flink.Main
-    [ "$verb" = flink ] || main=joinscope.parity.kafka.Main
-    exec java -Xmx512m -XX:+UseSerialGC -Xshare:auto -XX:TieredStopAtLevel="${JOINSCOPE_JIT:-1}" \
-      -cp "$built/$verb/classes:$built/protocol/classes:$libs/$verb/*" "$main" "$@"
+    part=$verb jit=1
+    case $verb in
+      flink) main=joinscope.parity.flink.Main ;;
+      kafka-streams) main=joinscope.parity.kafka.Main ;;
+      application) main=joinscope.parity.kafka.Application part=kafka-streams jit=4 ;;
+    esac
+    exec java -Xmx"${JOINSCOPE_HEAP:-512m}" -XX:+UseSerialGC -Xshare:auto -XX:TieredStopAtLevel="${JOINSCOPE_JIT:-$jit}" \
+      -cp "$built/$part/classes:$built/protocol/classes:$libs/$part/*" "$main" "$@"
     ;;
   *) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; [ "$verb" = help ] || exit 2 ;;
 esac

@@ -30,17 +30,18 @@ use super::{Answer, run as run_verb};
 #[derive(Args)]
 #[command(after_help = "Examples:
   joinscope bench --views 1000000
+  joinscope bench --peers
   joinscope bench --json")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
     #[command(subcommand)]
     part: Option<Part>,
-    /// Views of the reference load
-    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
-    views: u64,
-    /// How often each is measured; the median counts
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
+    /// Views of the reference load [default: 10,000,000]
+    #[arg(long, value_name = "N")]
+    views: Option<u64>,
+    /// How often each is measured; the median counts [default: 3; of peers 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
     /// Where the load and the runs lie [default: joinscope-bench in the
     /// system's temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -54,7 +55,12 @@ pub struct Bench {
     /// A measurement in a process of its own, so that its memory is its own.
     #[arg(long, hide = true, value_name = "RECORDING")]
     without_verdicts: Option<PathBuf>,
+    #[command(flatten)]
+    peers: super::bench_peers::PeersArgs,
 }
+
+/// Views of the reference load.
+const VIEWS: u64 = 10_000_000;
 
 /// What is measured apart from the reference load.
 #[derive(Subcommand)]
@@ -89,11 +95,16 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         Some(Part::Memory(part)) => return super::bench_memory::run(part),
         None => {}
     }
+    if args.peers.peers {
+        let (rounds, folder) = (args.rounds.unwrap_or(1), args.folder.as_deref());
+        return super::bench_peers::run(&args.peers, args.views, rounds, folder, args.json);
+    }
+    let (views, rounds) = (args.views.unwrap_or(VIEWS), args.rounds.unwrap_or(3));
     let folder = folder(args.folder.as_deref());
     if let Some(recording) = &args.without_verdicts {
         return without_verdicts(recording, &folder);
     }
-    let Load { recording: path, pipeline: pipeline_path } = Load::make(&folder, args.views)?;
+    let Load { recording: path, pipeline: pipeline_path } = Load::make(&folder, views)?;
     let pipeline = Pipeline::parse(PIPELINE, "pipeline.toml")?;
     let recording = Recording::open(&path)?;
 
@@ -104,8 +115,8 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     let mut last_null = Value::Null;
     let mut found = None;
     let kept = folder.join("run");
-    for round in 1..=args.rounds {
-        say(&format!("round {round} of {} …", args.rounds));
+    for round in 1..=rounds {
+        say(&format!("round {round} of {rounds} …"));
         {
             let loaded = limit::load(&pipeline, &recording)?;
             let limit = limit::limit(&pipeline, &recording, &loaded)?;
@@ -164,8 +175,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         let scratch = folder.join("state");
         remove(&scratch)?;
         std::fs::create_dir_all(&scratch)?;
-        let state =
-            rocksdb::measure(&scratch, (args.views / 10).clamp(10_000, 1_000_000) as usize)?;
+        let state = rocksdb::measure(&scratch, (views / 10).clamp(10_000, 1_000_000) as usize)?;
         answer["state"] = state
             .iter()
             .map(|m| {

@@ -12,13 +12,14 @@ mod feed;
 
 use std::time::Duration;
 
-use feed::{Feed, Keys, pipeline, run};
+use feed::{DISORDER, Feed, Keys, pipeline, run};
 use joinscope_operator::join::Operator;
 use joinscope_operator::join::clean::Clean;
 use joinscope_operator::join::flink::Settings;
 use joinscope_operator::join::flink::datastream::FlinkDataStream;
 use joinscope_operator::join::flink::sql::FlinkSql;
-use joinscope_operator::pipeline::Kind;
+use joinscope_operator::join::kafka_streams::{KafkaStreams, Settings as StreamsSettings};
+use joinscope_operator::pipeline::{Kind, Pipeline};
 
 const MILLION: u64 = 1_000_000;
 
@@ -41,6 +42,14 @@ impl Runner {
     }
 }
 
+/// In the order given, with a grace as large as the disorder.
+fn kafka_streams(pipeline: &Pipeline) -> Box<dyn Operator> {
+    let mut pipeline = pipeline.clone();
+    pipeline.join.released.grace = Some(DISORDER);
+    let (settings, inputs) = StreamsSettings::of_pipeline(&pipeline).expect("two streams");
+    Box::new(KafkaStreams::new(settings, inputs).expect("sound settings"))
+}
+
 fn main() {
     // Cargo says `--bench` too.
     let millions = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(12u64);
@@ -52,6 +61,7 @@ fn main() {
             Runner::new("clean, left", keys, Box::new(Clean::new(&left, u64::MAX, None))),
             Runner::new("flink-sql, left", keys, Box::new(FlinkSql::new(settings(&left)))),
             Runner::new("flink-sql, left, parallelism 4", keys, Box::new(FlinkSql::new(several))),
+            Runner::new("kafka-streams, left", keys, kafka_streams(&left)),
             Runner::new("clean, inner", keys, Box::new(Clean::new(&inner, u64::MAX, None))),
             Runner::new("flink-sql, inner", keys, Box::new(FlinkSql::new(settings(&inner)))),
             Runner::new(
@@ -59,6 +69,7 @@ fn main() {
                 keys,
                 Box::new(FlinkDataStream::new(settings(&inner), u64::MAX, None)),
             ),
+            Runner::new("kafka-streams, inner", keys, kafka_streams(&inner)),
         ];
         let mut out = Vec::new();
         for round in 0..millions.max(3) {

@@ -30,7 +30,7 @@ pub(super) fn make(
         Semantics::FlinkDataStream => Box::new(FlinkDataStream::new(flink()?, budget, cold)),
         Semantics::KafkaStreams => {
             let bad = |e: &dyn std::fmt::Display| RunError::Pipeline(e.to_string());
-            let (settings, inputs) = StreamsSettings::of(&pipeline.join).map_err(|e| bad(&e))?;
+            let (settings, inputs) = StreamsSettings::of_pipeline(pipeline).map_err(|e| bad(&e))?;
             Box::new(KafkaStreams::new(settings, inputs).map_err(|e| bad(&e))?)
         }
     })

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use crate::operator::join::Reason;
-use crate::operator::record::Arrival;
+use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Verdict;
 
 /// One batch of consecutive arrivals and all that they set off.
@@ -17,6 +17,9 @@ pub struct Step {
     pub revisions: Vec<Revision>,
     /// In output order; numbers are consecutive over the run.
     pub outputs: Vec<Output>,
+    /// The records behind `outputs`, output after output, each as it names its
+    /// rows; empty unless [`Sink::names`].
+    pub named: Vec<Named>,
     pub clock: Vec<ClockEvent>,
     /// `Tracker::save()` as it was before the named arrival; at least one for
     /// every 8,192 arrivals.
@@ -35,11 +38,14 @@ impl Step {
         let rows = self.facts.arrival.partition_point(|arrival| *arrival < at);
         let end = self.end;
         self.end = at.min(end);
+        let kept = self.outputs.iter().take_while(|output| output.at < at);
+        let named: usize = kept.map(|output| output.records.len()).sum();
         Self {
             facts: self.facts.split_off(rows),
             decisions: cut(&mut self.decisions, at, |d| d.at),
             revisions: cut(&mut self.revisions, at, |r| r.at),
             outputs: cut(&mut self.outputs, at, |o| o.at),
+            named: self.named.split_off(named.min(self.named.len())),
             clock: cut(&mut self.clock, at, |c| c.precedes),
             trackers: cut(&mut self.trackers, at, |t| t.0),
             state: cut(&mut self.state, at, |s| s.arrival),
@@ -204,6 +210,15 @@ pub struct Output {
     pub correction: u32,
 }
 
+/// A record behind an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// Position in the pipeline's inputs.
+    pub input: u8,
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// Something that the clock decided, before the arrival that it precedes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockEvent {
@@ -243,7 +258,17 @@ pub struct StateSample {
 pub struct SinkError(pub String);
 
 /// Work that makes durable what a sink was given.
-pub type Durable = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+pub type Durable = Box<dyn FnOnce(&Prepared) -> Result<(), SinkError> + Send>;
+
+/// A checkpoint that is on the disk, and no older one was let go for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prepared {
+    pub entry: CheckpointEntry,
+    /// Next offset to read, by partition; those that gave nothing are left out.
+    pub offsets: Vec<(TopicPartition, i64)>,
+    /// The run's digest up to here, hex.
+    pub digest: String,
+}
 
 /// Where steps go: the run store, or nothing in a benchmark.
 pub trait Sink: Send {
@@ -271,6 +296,11 @@ pub trait Sink: Send {
     /// It could not be kept; the run stops.
     fn stopped(&mut self, _stopped: bool) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
+    fn names(&self) -> bool {
+        false
     }
 
     /// A real snapshot begins here: the steps so far end at arrival `at`, and
@@ -314,4 +344,7 @@ pub struct CheckpointEntry {
     pub sync_ms: u64,
     /// Folder, relative to the run's.
     pub path: String,
+    /// Closed segments of the run store that are in it; the run store knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u64>,
 }

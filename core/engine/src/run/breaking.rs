@@ -37,23 +37,16 @@ pub(super) struct Breaking<'a> {
 }
 
 impl<'a> Breaking<'a> {
+    /// `rows`: in the state when it begins.
     pub fn new(
         inner: &'a mut dyn Sink,
         control: &Control,
         at_hit: AtHit,
-        pipeline: &Arc<Pipeline>,
-        recording: &Recording,
+        rows: u64,
+        fields: Values,
     ) -> Self {
-        Self {
-            inner,
-            control: control.clone(),
-            at_hit,
-            watch: Watch::default(),
-            rows: 0,
-            watching: false,
-            fields: Values::new(pipeline, recording),
-            ended: false,
-        }
+        let (control, watch) = (control.clone(), Watch::default());
+        Self { inner, control, at_hit, watch, rows, watching: false, fields, ended: false }
     }
 
     /// Whether it ended at a breakpoint.
@@ -126,6 +119,10 @@ impl Sink for Breaking<'_> {
         if self.ended { Ok(()) } else { self.inner.revise(step) }
     }
 
+    fn names(&self) -> bool {
+        self.inner.names()
+    }
+
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         if self.ended { Ok(None) } else { self.inner.barrier(at) }
     }
@@ -138,13 +135,14 @@ impl Sink for Breaking<'_> {
 /// Values of records, read from the recording one by one.
 pub(super) struct Values {
     pipeline: Arc<Pipeline>,
-    recording: Recording,
+    recording: Option<Recording>,
     decoders: Vec<Option<InputDecoder>>,
 }
 
 impl Values {
-    pub fn new(pipeline: &Arc<Pipeline>, recording: &Recording) -> Self {
-        Self { pipeline: Arc::clone(pipeline), recording: recording.clone(), decoders: Vec::new() }
+    /// Without a recording no field can be asked for.
+    pub fn new(pipeline: &Arc<Pipeline>, recording: Option<Recording>) -> Self {
+        Self { pipeline: Arc::clone(pipeline), recording, decoders: Vec::new() }
     }
 }
 
@@ -155,17 +153,22 @@ impl Fields for Values {
         partition: i32,
         offset: i64,
     ) -> Result<serde_json::Value, String> {
+        let Some(recording) = &self.recording else {
+            return Err("a breakpoint asks for a field of the value, which is read from the \
+                        recording: there is none"
+                .to_owned());
+        };
         if self.decoders.is_empty() {
             let inputs = 0..self.pipeline.inputs.len() as u8;
             self.decoders = inputs
-                .map(|i| InputDecoder::new(&self.pipeline, i, self.recording.schemas()).ok())
+                .map(|i| InputDecoder::new(&self.pipeline, i, recording.schemas()).ok())
                 .collect();
         }
         let Some(of) = self.pipeline.inputs.get(usize::from(input)) else {
             return Ok(serde_json::Value::Null);
         };
         let name = RecordName { topic: Arc::clone(&of.topic), partition, offset };
-        let record = self.recording.record(&name).map_err(|e| e.to_string())?;
+        let record = recording.record(&name).map_err(|e| e.to_string())?;
         let decoder = self.decoders.get_mut(usize::from(input)).and_then(Option::as_mut);
         // What cannot be decoded has no fields.
         Ok(record

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Result, RunError};
 use super::layout::{FORMAT, LOCK, MANIFEST};
 use super::types::LaneInfo;
+use crate::edges::fault;
 use crate::engine::step::CheckpointEntry;
 
 /// Whether and how a run ended.
@@ -64,6 +65,20 @@ pub struct ManifestStart {
     pub lanes: Vec<LaneInfo>,
     /// Records of the pipeline's topics in the recording, if known.
     pub total: Option<u64>,
+    /// It reads a cluster; the recording is its arrival log, whose digest is
+    /// known when it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveInfo>,
+}
+
+/// A run over a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveInfo {
+    pub brokers: String,
+    pub cluster_id: Option<String>,
+    pub job: String,
+    /// It writes its outputs to the cluster.
+    pub write: bool,
 }
 
 /// How a run ended.
@@ -147,20 +162,21 @@ impl Manifest {
         serde_json::to_vec_pretty(&copy)
     }
 
-    /// Replaces the manifest in `dir`; with `sync` it is durable afterwards.
+    /// Replaces the manifest in `dir`: whatever happens, the old one or the new
+    /// one is there whole. With `sync` the new one is durable afterwards.
     pub(crate) fn store(&self, dir: &Path, sync: bool) -> Result<()> {
         let path = dir.join(MANIFEST);
         let new = dir.join("manifest.json.new");
         let write = || {
             let mut file = File::create(&new)?;
             file.write_all(&self.sealed().map_err(std::io::Error::other)?)?;
-            if sync {
-                file.sync_all()?;
-            }
+            file.sync_all()?;
             drop(file);
+            fault::synced(&new);
             std::fs::rename(&new, &path)?;
             if sync {
                 File::open(dir)?.sync_all()?;
+                fault::synced(dir);
             }
             Ok(())
         };

@@ -20,6 +20,7 @@ use joinscope_core::run::{
 };
 
 mod lateness;
+mod streams;
 
 use common::case::Case;
 use common::plain;
@@ -50,6 +51,7 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
         inputs: inputs.collect(),
         lanes: lanes.collect(),
         total: None,
+        live: None,
     };
     let mut writer = Writer::create(dir, start, pipeline.folds()).unwrap();
     let spec = RunSpec {

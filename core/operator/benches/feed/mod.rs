@@ -139,6 +139,8 @@ pub fn run(join: &mut dyn Operator, feed: &mut Feed, rows: u64, out: &mut Vec<Ef
                 join.near(&hashes[i..(i + 64).min(hashes.len())]);
             }
             let arrival = row.arrival;
+            // Arrivals are the feed's own: the largest event time so far.
+            join.clock(watermark + DISORDER + 1, arrival, out).expect("memory only");
             let watermarks = Watermarks { join: before, inputs: &[] };
             join.row(row, None, watermarks, out).expect("memory only");
             let watermarks = Watermarks { join: watermark, inputs: &[] };

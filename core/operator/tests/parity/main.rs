@@ -13,6 +13,7 @@ mod hunt;
 mod planted;
 mod random;
 mod reach;
+mod self_join;
 mod shrink;
 mod trace;
 

@@ -293,6 +293,13 @@ impl Writer {
         if due && self.temporary.is_none() { self.flush() } else { Ok(()) }
     }
 
+    /// Closes the chunk and gives it to the file system: what was added opens
+    /// after a crash of this process, though perhaps not of the machine.
+    pub fn hand_over(&mut self) -> Result<(), RecordingError> {
+        self.close_chunk()?;
+        self.put()
+    }
+
     /// Closes the chunk and forces all to disk: what was added opens after a
     /// crash.
     pub fn flush(&mut self) -> Result<(), RecordingError> {

@@ -3,6 +3,8 @@
 
 mod control;
 mod harness;
+mod live;
 mod restore;
 mod semantics;
 mod shards;
+mod streams;

@@ -6,6 +6,7 @@ use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::failure;
 use crate::operator::join::Reason;
+use crate::operator::join::kafka_streams::Settings;
 use crate::operator::pipeline::{LatePolicy, Semantics};
 use crate::operator::time::{duration_setting, format_duration, rfc3339_ms};
 use crate::operator::verdict::Verdict;
@@ -27,6 +28,9 @@ impl Said<'_> {
             Verdict::Late => self.late(passed),
             Verdict::Joined => self.joined(outputs),
             Verdict::Unmatched => self.unmatched(outputs)?,
+            Verdict::Expired if self.not_in_store() => {
+                format!("{} {}", self.not_stored()?, self.nearest())
+            }
             Verdict::Expired => self.expired(),
             Verdict::Open => self.open()?,
             Verdict::Tombstone => "Its value is null, so there is nothing to join.".to_owned(),
@@ -147,9 +151,7 @@ impl Said<'_> {
             Reason::NotKept | Reason::NotKeptPadded => {
                 "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it.".to_owned()
             }
-            Reason::NotStored | Reason::NotStoredPadded => {
-                "Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it, and nothing in the other side's store matched it.".to_owned()
-            }
+            Reason::NotStored | Reason::NotStoredPadded => self.not_stored()?,
             Reason::PaddedAtOnce => {
                 "Kafka Streams put it out at once: it was out of order by more than its window reaches on, whatever the grace. Nothing that came later matched it.".to_owned()
             }
@@ -176,12 +178,42 @@ impl Said<'_> {
                 _ => " It was put out with nulls.",
             });
         }
-        if let Some(cause) = self.row.cause.filter(|c| *c != self.row.arrival)
+        if let Some(cause) =
+            self.row.cause.filter(|c| !self.not_in_store() && *c != self.row.arrival)
             && let Some(record) = self.run.rows_of_arrival(cause)?.into_iter().next()
         {
             text.push_str(&format!(" The interval closed with {}.", record.record));
         }
         Ok(text)
+    }
+
+    fn not_in_store(&self) -> bool {
+        matches!(self.row.reason, Reason::NotStored | Reason::NotStoredPadded)
+    }
+
+    /// Of a row that Kafka Streams did not store: `cause` is the arrival that
+    /// brought the time of its side's store to where it was.
+    fn not_stored(&self) -> Result<String> {
+        let moved = match self.row.cause {
+            Some(cause) => self.run.rows_of_arrival(cause)?,
+            None => Vec::new(),
+        };
+        let moved = moved.into_iter().find(|row| row.input == self.row.input);
+        let kept = Settings::of_pipeline(self.judge.pipeline())
+            .ok()
+            .map(|(settings, _)| settings.retention());
+        let times = moved.as_ref().and_then(|row| row.event_time).zip(self.row.event_time);
+        let (older, record) = match (times, kept, &moved) {
+            (Some((newest, own)), Some(kept), Some(moved)) => {
+                let oldest = newest.saturating_sub(kept).saturating_add(1);
+                let by = format_duration(oldest.saturating_sub(own));
+                (by, format!(" The store had come so far with {}.", moved.record))
+            }
+            _ => ("it was".to_owned(), String::new()),
+        };
+        Ok(format!(
+            "Kafka Streams did not store it: {older} older than what its side's store keeps, so nothing that came later could find it, and nothing in the other side's store matched it.{record}"
+        ))
     }
 
     fn expired(&self) -> String {

@@ -6,6 +6,21 @@
 //! a task does, [`settings`] the two window stores of D4. A restart (D9) has
 //! been read in the source, never run, and is not here.
 //!
+//! A stream joined with itself (D10: two inputs of one topic) is the join of two
+//! streams that each get every record, in the order in which the pipeline lists
+//! the inputs, as in an application that makes its streams in that order. One
+//! topic is one record queue, so that there is no smallest timestamp to choose.
+//! `KStreamKStreamSelfJoin`, which stands in only where an application sets
+//! `topology.optimization` to `single.store.self.join`, is not here.
+//!
+//! When the inner join agrees with `clean`. Let `d` be how far behind the largest
+//! time of its task a row may come. The row at hand is no older than `stream - d`
+//! and its partner `before` (of a left row; `after` of a right one) older yet,
+//! while a store shows what is younger than its own largest time, at most
+//! `stream`, less `before + after + grace`. So it finds every partner if
+//! `grace > d - min(before, after)`: a grace equal to the disorder is enough only
+//! where both bounds are 1 ms or more, and with `after = 0` it must be larger.
+//!
 //! A pure state machine: the wall clock comes in with each event. Everything
 //! stays in memory: rows for `before + after + grace` of their side's time, and
 //! those that wait for their pad as long as that takes (rule D3.4).
@@ -113,6 +128,21 @@ impl KafkaStreams {
         }
         let mut tasks = self.tasks.iter_mut().flatten();
         tasks.try_for_each(|task| task.drain(&mut self.shared, now, out))
+    }
+
+    /// The logs of all partitions have ended: none has lag any more, so a task
+    /// waits for none and takes what it has buffered, smallest timestamp first
+    /// (`PartitionGroup#readyToProcess`). Rows that wait for their pad go on
+    /// waiting (rule D5c).
+    ///
+    /// # Errors
+    /// As [`KafkaStreams::take`].
+    pub fn drain(&mut self, now: Now, out: &mut Vec<Effect>) -> Result<(), StreamsError> {
+        if !self.restored.is_empty() {
+            self.requeue()?;
+        }
+        let mut tasks = self.tasks.iter_mut().flatten();
+        tasks.try_for_each(|task| task.drain_all(&mut self.shared, now, out))
     }
 
     /// Which records made `dropped-records-total` grow since the last call, in

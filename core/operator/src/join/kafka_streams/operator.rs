@@ -38,12 +38,18 @@ impl Operator for KafkaStreams {
         Ok(())
     }
 
+    /// Kafka Streams knows no watermark: only the last one, the end, says
+    /// something, that nothing more is in the logs.
     fn advance(
         &mut self,
-        _now: Arrival,
-        _watermarks: Watermarks<'_>,
-        _out: &mut Vec<Effect>,
+        now: Arrival,
+        watermarks: Watermarks<'_>,
+        out: &mut Vec<Effect>,
     ) -> Result<(), StateError> {
+        if watermarks.join == i64::MAX {
+            self.drain(Now { wall: self.wall, arrival: now }, out)?;
+            self.shared.drops.clear();
+        }
         Ok(())
     }
 

@@ -32,6 +32,9 @@ enum Head {
     Corrupted,
 }
 
+/// `StreamsConfig.MAX_TASK_IDLE_MS_DISABLED`: a task takes what is there.
+const NO_IDLING: i64 = -1;
+
 /// `ConsumerRecord.NO_TIMESTAMP`.
 const NO_TIME: i64 = -1;
 
@@ -88,7 +91,7 @@ impl Queues {
     /// `PartitionGroup#readyToProcess`. The lag of an empty partition is known
     /// to be 0 here: what it had has come.
     fn ready(&mut self, max_task_idle: i64, wall: i64) -> bool {
-        if max_task_idle == -1 {
+        if max_task_idle == NO_IDLING {
             return true;
         }
         for side in Side::BOTH {
@@ -155,7 +158,29 @@ impl Task {
         now: Now,
         out: &mut Vec<Effect>,
     ) -> Result<(), StreamsError> {
-        let Some(idle) = shared.settings.max_task_idle else { return Ok(()) };
+        match shared.settings.max_task_idle {
+            Some(idle) => self.drain_waiting(shared, idle, now, out),
+            None => Ok(()),
+        }
+    }
+
+    /// Processes all that is buffered: there is nothing to wait for.
+    pub(super) fn drain_all(
+        &mut self,
+        shared: &mut Shared,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StreamsError> {
+        self.drain_waiting(shared, NO_IDLING, now, out)
+    }
+
+    fn drain_waiting(
+        &mut self,
+        shared: &mut Shared,
+        idle: i64,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StreamsError> {
         while !self.queues.is_empty() && self.queues.ready(idle, now.wall) {
             let side = self.queues.order.remove(0);
             let head = self.queues.queues[side].head.take();

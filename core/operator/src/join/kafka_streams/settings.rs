@@ -1,7 +1,7 @@
 //! What a Kafka Streams join is given: its windows and the task's settings.
 
 use super::side::{Side, Sides};
-use crate::pipeline::{InputIndex, InputOrder, Join, Kind};
+use crate::pipeline::{InputIndex, InputOrder, Join, Kind, Pipeline};
 
 /// Which rows are put out without a partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,21 @@ pub enum BadSettings {
 }
 
 impl Settings {
-    /// A pipeline's join in Kafka Streams' words, with the release's defaults,
+    /// [`Settings::of`] a pipeline's join. Two inputs of one topic share one
+    /// record queue, which gives its records in their order.
+    ///
+    /// # Errors
+    /// As [`Settings::of`].
+    pub fn of_pipeline(pipeline: &Pipeline) -> Result<(Self, Sides<InputIndex>), BadSettings> {
+        let (mut settings, inputs) = Self::of(&pipeline.join)?;
+        let topic = |input: InputIndex| pipeline.inputs.get(usize::from(input)).map(|i| &i.topic);
+        if topic(inputs.left) == topic(inputs.right) {
+            settings.max_task_idle = None;
+        }
+        Ok((settings, inputs))
+    }
+
+    /// A join in Kafka Streams' words, with the release's defaults,
     /// and which input is the left side. There is no right join: it is the left
     /// join of the two exchanged. A negative timestamp, which stops the thread
     /// by default, is dropped: the run goes on.
@@ -162,8 +176,10 @@ impl Settings {
         }
     }
 
-    /// How long a window store keeps a row.
-    pub(super) fn retention(&self) -> i64 {
+    /// How long a window store keeps a row: while its time is larger than the
+    /// store's own largest one less this.
+    #[must_use]
+    pub fn retention(&self) -> i64 {
         self.before.wrapping_add(self.after).wrapping_add(self.grace)
     }
 

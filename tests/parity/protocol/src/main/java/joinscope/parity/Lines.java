@@ -63,7 +63,8 @@ public final class Lines {
         return text.append("{\"i\":").append(index).append(",\"").append(what).append("\":");
     }
 
-    private static String quoted(String value) {
+    /** As JSON; null is {@code null}. */
+    public static String quoted(String value) {
         return value == null ? "null" : TextNode.valueOf(value).toString();
     }
 }

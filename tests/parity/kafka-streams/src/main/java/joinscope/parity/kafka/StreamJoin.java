@@ -55,18 +55,18 @@ final class StreamJoin implements Join {
         StreamsBuilder builder = new StreamsBuilder();
         boolean skip = spec.path("on_invalid").asText("fail").equals("skip");
         KStream<String, String> left = input(builder, "L", skip);
-        KStream<String, String> right = input(builder, "R", skip);
+        // Of the driver alone, not of the protocol: a stream joined with itself.
+        boolean self = spec.path("self").asBoolean();
+        KStream<String, String> right = self ? left : input(builder, "R", skip);
         ValueJoiner<String, String, String[]> pair = (l, r) -> new String[] {l, r};
-        JoinWindows windows = windows(spec);
+        JoinWindows windows = windows(
+                spec.get("before_ms").asLong(),
+                spec.get("after_ms").asLong(),
+                spec.get("grace_ms").asLong());
         StreamJoined<String, String, String> serdes =
                 StreamJoined.with(Serdes.String(), Serdes.String(), Serdes.String());
-        String kind = spec.get("kind").asText();
-        KStream<String, String[]> joined = switch (kind) {
-            case "inner" -> left.join(right, pair, windows, serdes);
-            case "left" -> left.leftJoin(right, pair, windows, serdes);
-            case "outer" -> left.outerJoin(right, pair, windows, serdes);
-            default -> throw new IllegalArgumentException("kind " + kind);
-        };
+        KStream<String, String[]> joined =
+                join(spec.get("kind").asText(), left, right, pair, windows, serdes);
         joined.process(() -> new ContextualProcessor<String, String[], Void, Void>() {
             @Override
             public void process(Record<String, String[]> record) {
@@ -97,13 +97,27 @@ final class StreamJoin implements Join {
                 });
     }
 
-    private static JoinWindows windows(JsonNode spec) {
-        long before = spec.get("before_ms").asLong();
-        long after = spec.get("after_ms").asLong();
-        Duration grace = Duration.ofMillis(spec.get("grace_ms").asLong());
+    /** The join of a kind, by its name in the protocol. */
+    static KStream<String, String[]> join(
+            String kind,
+            KStream<String, String> left,
+            KStream<String, String> right,
+            ValueJoiner<String, String, String[]> pair,
+            JoinWindows windows,
+            StreamJoined<String, String, String> serdes) {
+        return switch (kind) {
+            case "inner" -> left.join(right, pair, windows, serdes);
+            case "left" -> left.leftJoin(right, pair, windows, serdes);
+            case "outer" -> left.outerJoin(right, pair, windows, serdes);
+            default -> throw new IllegalArgumentException("kind " + kind);
+        };
+    }
+
+    /** All in milliseconds. */
+    static JoinWindows windows(long before, long after, long grace) {
         // Wide enough at first that each bound alone may be negative.
         Duration wide = Duration.ofMillis(Math.max(Math.abs(before), Math.abs(after)));
-        return JoinWindows.ofTimeDifferenceAndGrace(wide, grace)
+        return JoinWindows.ofTimeDifferenceAndGrace(wide, Duration.ofMillis(grace))
                 .before(Duration.ofMillis(before))
                 .after(Duration.ofMillis(after));
     }
@@ -114,18 +128,24 @@ final class StreamJoin implements Join {
         config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "none:1");
         config.put(StreamsConfig.STATE_DIR_CONFIG, scratch.toString());
         config.put(StreamsConfig.METADATA_MAX_AGE_CONFIG, "500000");
-        String store = spec.path("store").asText("rocksdb");
-        config.put(StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, switch (store) {
-            case "rocksdb" -> BuiltInDslStoreSuppliers.RocksDBDslStoreSuppliers.class;
-            case "memory" -> BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class;
-            default -> throw new IllegalArgumentException("store " + store);
-        });
+        config.put(
+                StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG,
+                stores(spec.path("store").asText("rocksdb")));
         config.put(InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_OUTER_JOIN_SPURIOUS_RESULTS_FIX,
                 spec.path("emit_interval_ms").asLong(EMIT_INTERVAL_MS));
         if (spec.has("max_task_idle_ms")) {
             config.put(StreamsConfig.MAX_TASK_IDLE_MS_CONFIG, spec.get("max_task_idle_ms").asLong());
         }
         return config;
+    }
+
+    /** The supplier of a store, by its name in the protocol. */
+    static Class<?> stores(String name) {
+        return switch (name) {
+            case "rocksdb" -> BuiltInDslStoreSuppliers.RocksDBDslStoreSuppliers.class;
+            case "memory" -> BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class;
+            default -> throw new IllegalArgumentException("store " + name);
+        };
     }
 
     @Override
