@@ -169,7 +169,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     }
     Ok(match summary.ended {
         Ended::Done => Answer::Yes,
-        Ended::Cancelled => Answer::No,
+        Ended::Cancelled | Ended::Stopped => Answer::No,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::breaking::{AtHit, Breaking, Values};
 use super::error::{Result, RunError};
 use super::expired::Expired;
 use super::manifest::{
@@ -16,6 +17,7 @@ use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source, Summary};
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
 use crate::operator::record::{Arrival, TopicPartition};
+use crate::operator::verdict::Counts;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Execute {
     /// 0: one for each core.
     pub shards: usize,
     pub checkpoint_records: u64,
+    /// What it does at a breakpoint of its control.
+    pub at_hit: AtHit,
 }
 
 impl Execute {
@@ -49,12 +53,14 @@ impl Execute {
             memory: 1 << 30,
             shards: 0,
             checkpoint_records: CHECKPOINT_RECORDS,
+            at_hit: AtHit::Wait,
         }
     }
 
     fn keep(self) -> Keep {
         Keep {
             pipeline: Arc::new(self.pipeline.pipeline),
+            recording: Some(self.recording.clone()),
             source: Arc::new(self.recording),
             dir: self.dir,
             at_end: self.at_end,
@@ -62,6 +68,7 @@ impl Execute {
             memory: self.memory,
             shards: self.shards,
             checkpoint_records: self.checkpoint_records,
+            at_hit: self.at_hit,
         }
     }
 
@@ -195,12 +202,15 @@ pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> 
 pub(super) struct Keep {
     pub pipeline: Arc<Pipeline>,
     pub source: Arc<dyn Source>,
+    /// Where breakpoints read the values of records.
+    pub recording: Option<Recording>,
     pub dir: PathBuf,
     pub at_end: AtEnd,
     pub seed: u64,
     pub memory: u64,
     pub shards: usize,
     pub checkpoint_records: u64,
+    pub at_hit: AtHit,
 }
 
 /// Runs.
@@ -212,7 +222,10 @@ pub(super) fn keep(
 ) -> Result<Summary> {
     let pipeline = Arc::clone(&spec.pipeline);
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let outcome = engine::run(
+    let rows = from.as_ref().map_or(0, |entry| entry.state_rows);
+    let fields = Values::new(&pipeline, spec.recording);
+    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, rows, fields);
+    let mut outcome = engine::run(
         RunSpec {
             pipeline,
             source: spec.source,
@@ -224,18 +237,27 @@ pub(super) fn keep(
             checkpoint_records: spec.checkpoint_records,
             resume: from,
         },
-        sink.sink(),
+        &mut breaking,
         control,
     );
+    let stopped = breaking.has_ended();
+    let writer = sink.into_writer();
+    if let Ok(summary) = &mut outcome
+        && stopped
+    {
+        // What was taken after the breakpoint was thrown away.
+        ended_at(summary, control, &writer);
+    }
     let (state, end) = match &outcome {
         Ok(summary) => (
             match summary.ended {
                 Ended::Done => RunState::Done,
                 Ended::Cancelled => RunState::Cancelled,
+                Ended::Stopped => RunState::Stopped,
             },
             RunEnd {
                 error: None,
-                digest: Some(summary.digest.clone()),
+                digest: Some(summary.digest.clone()).filter(|digest| !digest.is_empty()),
                 seconds: summary.seconds,
                 peak_memory_bytes: summary.peak_memory_bytes,
                 ended_ms: now_ms(),
@@ -253,8 +275,23 @@ pub(super) fn keep(
             (RunState::Failed, end)
         }
     };
-    let finished = sink.into_writer().finish(state, end);
+    let finished = writer.finish(state, end);
     let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
     finished?;
     Ok(summary)
+}
+
+/// What a run came to that ended at a breakpoint: what the store has of it.
+fn ended_at(summary: &mut Summary, control: &Control, writer: &Writer) {
+    let books = writer.books();
+    summary.ended = Ended::Stopped;
+    summary.records = control.stopped().map_or(0, |stop| stop.arrival + 1);
+    summary.rows = books.inputs.iter().map(Counts::total).sum();
+    summary.outputs = books.outputs;
+    summary.state_rows = books.state_rows;
+    // It is that of a whole run only.
+    summary.digest = String::new();
+    for (input, counts) in summary.books.iter_mut().zip(&books.inputs) {
+        input.counts = *counts;
+    }
 }

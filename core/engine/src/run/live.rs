@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::breaking::AtHit;
 use super::error::{Result, RunError};
 use super::execute::{Keep, inputs, keep, lanes};
 use super::layout::{ARRIVALS, MANIFEST};
@@ -167,12 +168,14 @@ pub fn execute_live(
         Keep {
             pipeline,
             source: Arc::new(live),
+            recording: None,
             dir: spec.dir,
             at_end: AtEnd::Open,
             seed: spec.seed,
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: 1,
+            at_hit: AtHit::Wait,
         },
         writer,
         entry,

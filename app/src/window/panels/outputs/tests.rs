@@ -1,7 +1,6 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-use super::ask::Kinds;
 use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
@@ -42,8 +41,7 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     press(&mut h, "Time, sorted descending");
     assert!(first(&h).starts_with("output 0, "));
     // By kind.
-    h.state_mut().panels.outputs.kinds = Kinds::default().toggled(0);
-    settle(&mut h).unwrap();
+    ask(&mut h, Command::FilterOutputs(joinscope_core::engine::step::OutputKind::Pair));
     assert!(!rows(&h).is_empty());
     let pairs: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(pairs.iter().all(|r| r.contains(", pair, ")), "{pairs:?}");
