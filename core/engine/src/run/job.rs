@@ -22,6 +22,12 @@ pub struct Deliver {
     pub tell: Arc<dyn Fn(JobEvent) + Send + Sync>,
 }
 
+/// ms; a transaction is open for an epoch and the commit of the one before.
+/// Brokers allow 15 minutes unless they are told otherwise.
+fn transaction_timeout(checkpoint_interval: i64) -> u32 {
+    checkpoint_interval.saturating_mul(3).clamp(60_000, 900_000) as u32
+}
+
 /// Runs until the stop flag of `spec` is set, `control` is cancelled or something
 /// fails that nothing helps against; blocks. What was committed stays, and the
 /// job goes on from there when it is run again. `begins` is told before the
