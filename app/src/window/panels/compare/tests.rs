@@ -97,7 +97,8 @@ fn what_changed_is_counted_by_kind_and_listed_with_both_verdicts() {
     assert_eq!(h.state().cursor().at(), first.arrival);
     // Both runs' sentences about it.
     let said = |run: &str| {
-        let node = h.query_all_by_label_contains(&format!("In {run}: ")).next().unwrap();
+        let start = format!("In {run}: ");
+        let node = h.query_all_by_label_contains(&start).next().unwrap();
         // The text of a label is its value.
         node.accesskit_node().label().or_else(|| node.value()).unwrap()
     };
