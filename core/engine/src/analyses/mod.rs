@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod compare;
+pub mod guarantees;
 pub mod propose;
 pub mod semantics;
 pub mod truth;

@@ -11,13 +11,14 @@ use super::batch::{Cut, Position};
 use super::books::Books;
 use super::digest::Digest;
 use super::routes::Routes;
-use super::step::{CheckpointEntry, Durable};
+use super::step::{CheckpointEntry, Durable, Prepared};
 use super::summary::RunError;
 use crate::edges::rocksdb::{
     CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
 };
 use crate::operator::join::Operator;
 use crate::operator::pipeline::Pipeline;
+use crate::operator::record::TopicPartition;
 use crate::operator::state::{Delta, StateError};
 use crate::operator::verdict::Counts;
 use crate::operator::watermark::Tracker;
@@ -40,6 +41,9 @@ struct EngineMeta {
     idle: Vec<bool>,
     clock: usize,
     closed: bool,
+    /// `delivery.checkpoint_interval`, ms; 0: not told.
+    #[serde(default)]
+    interval: i64,
     /// By shard, where an operator keeps more than rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operators: Vec<Vec<u8>>,
@@ -71,7 +75,10 @@ pub(super) struct Job {
 /// Identity of the run, written into each checkpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
+    /// Of what guards the state: interval and guarantee may change.
     pub pipeline_digest: String,
+    /// ms.
+    pub interval: i64,
     pub shards: usize,
     pub seed: u64,
     /// [`CheckpointMeta::any_due`].
@@ -152,6 +159,7 @@ fn write(
         idle: cut.idle,
         clock: cut.clock,
         closed: cut.closed,
+        interval: identity.interval,
         operators: if job.operators.iter().any(|saved| !saved.is_empty()) {
             job.operators
         } else {
@@ -159,6 +167,8 @@ fn write(
         },
     };
     let offsets = routes.partitions.iter().zip(&cut.next_offsets);
+    let offsets: Vec<(TopicPartition, i64)> =
+        offsets.filter_map(|(partition, offset)| Some((partition.clone(), (*offset)?))).collect();
     let meta = CheckpointMeta {
         epoch: cut.epoch,
         arrival: position.arrival,
@@ -170,12 +180,11 @@ fn write(
         state_rows: job.state_rows,
         state_bytes: job.state_bytes,
         offsets: offsets
-            .filter_map(|(partition, offset)| {
-                Some(Offset {
-                    topic: partition.topic.to_string(),
-                    partition: partition.partition,
-                    offset: (*offset)?,
-                })
+            .iter()
+            .map(|(partition, offset)| Offset {
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                offset: *offset,
             })
             .collect(),
         tracker: cut.tracker,
@@ -189,11 +198,7 @@ fn write(
     };
     let written = store.commit(frozen, &deltas, meta)?;
     drop(deltas);
-    store.collect(KEEP)?;
-    if let Some(durable) = durable {
-        durable()?;
-    }
-    Ok(CheckpointEntry {
+    let entry = CheckpointEntry {
         epoch: cut.epoch,
         arrival: position.arrival,
         row: position.row,
@@ -206,7 +211,14 @@ fn write(
         snapshot_ms: written.snapshot_ms,
         sync_ms: written.sync_ms,
         path: written.path,
-    })
+    };
+    // What this checkpoint replaces is let go only when everybody has it.
+    if let Some(durable) = durable {
+        let prepared = Prepared { entry: entry.clone(), offsets, digest: job.digest.hex() };
+        durable(&prepared)?;
+    }
+    store.collect(KEEP)?;
+    Ok(entry)
 }
 
 /// Where a run stands: at its beginning, or where a checkpoint left it.
@@ -291,7 +303,13 @@ impl Resumed {
                 epoch: engine.epoch,
                 epochs_with_effect: engine.epochs_with_effect,
             },
-            first_ms: engine.first_ms,
+            // Under another interval the epochs count on from here.
+            first_ms: if engine.interval == 0 || engine.interval == identity.interval {
+                engine.first_ms
+            } else {
+                let before = engine.epoch.saturating_sub(1).min(i64::MAX as u64) as i64;
+                engine.now_ms.saturating_sub(before.saturating_mul(identity.interval))
+            },
             tracker: Vec::new(),
             inputs: engine.watermarks.clone(),
             next_offsets: engine.next_offsets,

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::batch::{Batch, EventKind, Position, ShardOut};
 use super::digest::{Digest, OutputDigest, OutputHead};
 use super::routes::Routes;
-use super::step::{Decision, Output, OutputKind, StateSample, Step};
+use super::step::{Decision, Named, Output, OutputKind, StateSample, Step};
 use crate::operator::join::{Effect, Reason, Ref};
 use crate::operator::record::Arrival;
 use crate::operator::state::{Due, Folded};
@@ -27,6 +27,8 @@ pub(super) struct Collector {
     /// Where the decisions of the event at hand begin in `decisions`.
     event_from: usize,
     outputs_out: Vec<Output>,
+    /// The records behind them, where somebody wants their names.
+    named: Option<Vec<Named>>,
 }
 
 /// A step with what the books and checkpoints want to know besides.
@@ -59,7 +61,7 @@ impl Cursor {
 
 impl Collector {
     /// `outputs` were given out before (by the run that is resumed).
-    pub(super) fn new(routes: Arc<Routes>, outputs: u64) -> Self {
+    pub(super) fn new(routes: Arc<Routes>, outputs: u64, names: bool) -> Self {
         Self {
             routes,
             outputs,
@@ -68,6 +70,7 @@ impl Collector {
             decisions: Vec::new(),
             event_from: 0,
             outputs_out: Vec::new(),
+            named: names.then(Vec::new),
         }
     }
 
@@ -118,6 +121,7 @@ impl Collector {
             decisions: std::mem::take(&mut self.decisions),
             revisions: Vec::new(),
             outputs: std::mem::take(&mut self.outputs_out),
+            named: self.named.as_mut().map(std::mem::take).unwrap_or_default(),
             clock: batch.clock,
             trackers: batch.trackers,
             state: samples,
@@ -200,6 +204,9 @@ impl Collector {
                 labels,
                 correction,
             };
+            if let Some(named) = &mut self.named {
+                name(&effect, named);
+            }
             let (head, records) = match effect {
                 Effect::Pair { primary, secondary, time } => {
                     let head = head(time, OutputKind::Pair, 0, 0);
@@ -242,6 +249,27 @@ impl Collector {
             self.outputs += 1;
         }
         self.pending = pending;
+    }
+}
+
+/// Adds the records of an output, in the order in which it has its rows.
+fn name(effect: &Effect, named: &mut Vec<Named>) {
+    let of = |r: &Ref| Named { input: r.input, partition: r.partition, offset: r.offset };
+    match effect {
+        Effect::Pair { primary, secondary, .. } => {
+            let (a, b) = in_pipeline_order(*primary, *secondary);
+            named.extend([of(&a), of(&b)]);
+        }
+        Effect::Pad { row, .. } => named.push(of(row)),
+        Effect::Example { primary, folded, .. } => {
+            named.push(of(primary));
+            named.extend(folded.iter().map(|f| Named {
+                input: f.input,
+                partition: f.partition,
+                offset: f.offset,
+            }));
+        }
+        Effect::Decided { .. } | Effect::Kept { .. } | Effect::Removed { .. } => {}
     }
 }
 

@@ -6,6 +6,7 @@ mod checkpoint;
 mod collector;
 mod control;
 mod decode;
+pub mod delivery;
 mod digest;
 mod failure;
 pub mod limit;

@@ -21,6 +21,7 @@ use super::checkpoint::{self, Checkpointer, Identity, Job, Resumed, Start};
 use super::collector::{Collected, Collector};
 use super::control::Control;
 use super::decode::{DecodedBatch, Decoders};
+use super::delivery;
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
 use super::operators;
@@ -80,7 +81,8 @@ pub(super) fn run(
     // there is one: what is sequential in the engine is so here.
     let shards = if pipeline.join.semantics == Semantics::Clean { shards } else { 1 };
     let identity = Identity {
-        pipeline_digest: pipeline.digest(),
+        pipeline_digest: delivery::state_digest(pipeline),
+        interval: pipeline.delivery.checkpoint_interval,
         shards,
         seed: spec.seed,
         any_due: pipeline.join.semantics != Semantics::Clean,
@@ -143,6 +145,7 @@ pub(super) fn run(
         common.meters.expect(stage);
     }
 
+    let names = sink.names();
     let mut stage = SinkStage::new(sink, books, digest, outputs, control, began, total, from);
     let outcome = std::thread::scope(|scope| {
         let threads = Threads { scope, common: &common };
@@ -153,7 +156,7 @@ pub(super) fn run(
             let (to_collector, to_shards) =
                 threads.sequencer(sequencer, decoded, shards, spec.at_end, store.is_some())?;
             let outs = threads.shards(operators, to_shards, join, &watermarks)?;
-            let collector = Collector::new(Arc::clone(&routes), outputs);
+            let collector = Collector::new(Arc::clone(&routes), outputs, names);
             let to_sink = threads.collector(collector, to_collector, outs, store.as_ref())?;
             if let Some(store) = &store {
                 threads.checkpointer(checkpointer, store, &routes, &identity)?;

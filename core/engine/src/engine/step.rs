@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use crate::operator::join::Reason;
-use crate::operator::record::Arrival;
+use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Verdict;
 
 /// One batch of consecutive arrivals and all that they set off.
@@ -17,6 +17,9 @@ pub struct Step {
     pub revisions: Vec<Revision>,
     /// In output order; numbers are consecutive over the run.
     pub outputs: Vec<Output>,
+    /// The records behind `outputs`, output after output, each as it names its
+    /// rows; empty unless [`Sink::names`].
+    pub named: Vec<Named>,
     pub clock: Vec<ClockEvent>,
     /// `Tracker::save()` as it was before the named arrival; at least one for
     /// every 8,192 arrivals.
@@ -158,6 +161,15 @@ pub struct Output {
     pub correction: u32,
 }
 
+/// A record behind an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// Position in the pipeline's inputs.
+    pub input: u8,
+    pub partition: i32,
+    pub offset: i64,
+}
+
 /// Something that the clock decided, before the arrival that it precedes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockEvent {
@@ -197,7 +209,17 @@ pub struct StateSample {
 pub struct SinkError(pub String);
 
 /// Work that makes durable what a sink was given.
-pub type Durable = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+pub type Durable = Box<dyn FnOnce(&Prepared) -> Result<(), SinkError> + Send>;
+
+/// A checkpoint that is on the disk, and no older one was let go for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prepared {
+    pub entry: CheckpointEntry,
+    /// Next offset to read, by partition; those that gave nothing are left out.
+    pub offsets: Vec<(TopicPartition, i64)>,
+    /// The run's digest up to here, hex.
+    pub digest: String,
+}
 
 /// Where steps go: the run store, or nothing in a benchmark.
 pub trait Sink: Send {
@@ -216,6 +238,11 @@ pub trait Sink: Send {
     /// What is needed to judge could not be read; the run stops.
     fn revise(&mut self, _step: &mut Step) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
+    fn names(&self) -> bool {
+        false
     }
 
     /// A real snapshot begins here: the steps so far end at arrival `at`, and

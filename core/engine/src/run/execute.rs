@@ -16,7 +16,7 @@ use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{
     self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
 };
-use crate::operator::pipeline::{LatePolicy, Semantics};
+use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
 use crate::operator::record::Arrival;
 
 /// What to run, and where what it leaves behind goes.
@@ -94,20 +94,30 @@ impl Execute {
 }
 
 /// Where the steps go: `expired` is decided on the way only where it can happen.
-enum Keeper {
+pub(super) enum Keeper {
     Plain(Box<Writer>),
     Judging(Box<Expired>),
 }
 
 impl Keeper {
-    fn sink(&mut self) -> &mut dyn Sink {
+    pub(super) fn new(writer: Writer, pipeline: &Pipeline) -> Result<Self> {
+        let judged =
+            pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
+        Ok(if judged {
+            Self::Judging(Box::new(Expired::new(writer, pipeline)?))
+        } else {
+            Self::Plain(Box::new(writer))
+        })
+    }
+
+    pub(super) fn sink(&mut self) -> &mut dyn Sink {
         match self {
             Self::Plain(writer) => writer.as_mut(),
             Self::Judging(judge) => judge.as_mut(),
         }
     }
 
-    fn into_writer(self) -> Writer {
+    pub(super) fn into_writer(self) -> Writer {
         match self {
             Self::Plain(writer) => *writer,
             Self::Judging(judge) => judge.into_writer(),
@@ -166,13 +176,7 @@ fn keep(
     control: &Control,
 ) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
-    let judged =
-        pipeline.join.late == LatePolicy::Join || pipeline.join.semantics != Semantics::Clean;
-    let mut sink = if judged {
-        Keeper::Judging(Box::new(Expired::new(writer, &pipeline)?))
-    } else {
-        Keeper::Plain(Box::new(writer))
-    };
+    let mut sink = Keeper::new(writer, &pipeline)?;
     let outcome = engine::run(
         RunSpec {
             pipeline,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{Result, RunError};
 use super::layout::{FORMAT, LOCK, MANIFEST};
 use super::types::LaneInfo;
+use crate::edges::fault;
 use crate::engine::step::CheckpointEntry;
 
 /// Whether and how a run ended.
@@ -145,20 +146,21 @@ impl Manifest {
         serde_json::to_vec_pretty(&copy)
     }
 
-    /// Replaces the manifest in `dir`; with `sync` it is durable afterwards.
+    /// Replaces the manifest in `dir`: whatever happens, the old one or the new
+    /// one is there whole. With `sync` the new one is durable afterwards.
     pub(crate) fn store(&self, dir: &Path, sync: bool) -> Result<()> {
         let path = dir.join(MANIFEST);
         let new = dir.join("manifest.json.new");
         let write = || {
             let mut file = File::create(&new)?;
             file.write_all(&self.sealed().map_err(std::io::Error::other)?)?;
-            if sync {
-                file.sync_all()?;
-            }
+            file.sync_all()?;
             drop(file);
+            fault::synced(&new);
             std::fs::rename(&new, &path)?;
             if sync {
                 File::open(dir)?.sync_all()?;
+                fault::synced(dir);
             }
             Ok(())
         };

@@ -11,7 +11,8 @@ use super::manifest::{InputInfo, ManifestStart, RunEnd, RunState};
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::engine::step::{
-    CheckpointEntry, Decision, Facts, Output, OutputKind, Sink, SinkError, StateSample, Step,
+    CheckpointEntry, Decision, Facts, Output, OutputKind, Prepared, Sink, SinkError, StateSample,
+    Step,
 };
 use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
@@ -246,7 +247,7 @@ pub fn write_in_parts(
         if taken {
             let engine = |e: SinkError| RunError::Engine(e.to_string());
             if let Some(durable) = writer.barrier(end).map_err(engine)? {
-                durable().map_err(engine)?;
+                durable(&Prepared::default()).map_err(engine)?;
             }
             let entry =
                 CheckpointEntry { arrival: end, row: end, output: outputs, ..Default::default() };

@@ -2,6 +2,8 @@
 //! cluster and the simulated log have in common. The protocol knows nothing
 //! else of either, so a crash schedule can run on both.
 
+pub mod sim;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

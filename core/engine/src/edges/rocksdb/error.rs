@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::edges::fault::Crash;
 use crate::operator::state::StateError;
 
 /// State or a checkpoint could not be written or read.
@@ -38,6 +39,9 @@ pub enum StoreError {
     /// The caller's own rows could not be taken back.
     #[error(transparent)]
     State(#[from] StateError),
+
+    #[error(transparent)]
+    Fault(#[from] Crash),
 
     #[error("{0} is in use by another run: wait for it, or choose another --out")]
     InUse(PathBuf),

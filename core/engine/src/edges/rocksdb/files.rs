@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::StoreError;
+use crate::edges::fault;
 
 /// Writes a file and forces it to the disk.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -16,12 +17,16 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), StoreError> 
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|e| StoreError::io("write", path, e))
+    write().map_err(|e| StoreError::io("write", path, e))?;
+    fault::synced(path);
+    Ok(())
 }
 
 /// Forces a file's content, or a folder's entries, to the disk.
 pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("fsync", path, e))
+    File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("fsync", path, e))?;
+    fault::synced(path);
+    Ok(())
 }
 
 pub(super) fn create_dir(path: &Path) -> Result<(), StoreError> {

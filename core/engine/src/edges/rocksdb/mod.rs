@@ -52,7 +52,7 @@ pub use cold::ColdTier;
 pub use error::StoreError;
 pub use manifest::{CheckpointMeta, FileEntry, Position};
 pub use options::StoreOptions;
-pub use restore::{Restored, list, open, verify};
+pub use restore::{Restored, cut_after, list, open, verify};
 pub use row::{BadRow, decode_row, encode_row};
 pub use store::{Frozen, Store, Written};
 pub use thin::thin;

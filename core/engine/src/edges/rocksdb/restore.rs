@@ -58,6 +58,18 @@ pub fn verify(run: &Path, epoch: u64) -> Result<CheckpointMeta, StoreError> {
     Ok(read_verified(run, epoch)?.0)
 }
 
+/// Deletes the checkpoints after `epoch`, half ones too: they belong to a
+/// timeline that is left. Nobody may be at work in the folder.
+///
+/// # Errors
+/// A folder cannot be removed.
+pub fn cut_after(run: &Path, epoch: u64) -> Result<(), StoreError> {
+    for newer in list(run)?.into_iter().filter(|n| *n > epoch) {
+        remove_checkpoint(run, newer)?;
+    }
+    if checkpoints_dir(run).is_dir() { remove_half(run) } else { Ok(()) }
+}
+
 fn read(run: &Path, epoch: u64) -> Result<(CheckpointMeta, Vec<FileEntry>), StoreError> {
     let epochs = list(run)?;
     if !epochs.contains(&epoch) {
@@ -117,10 +129,7 @@ impl Store {
     ) -> Result<(Self, Restored), StoreError> {
         let lock = files::lock(run)?;
         let (meta, entries) = read_verified(run, epoch)?;
-        for newer in list(run)?.into_iter().filter(|n| *n > epoch) {
-            remove_checkpoint(run, newer)?;
-        }
-        remove_half(run)?;
+        cut_after(run, epoch)?;
         let from = checkpoint_dir(run, epoch);
         let state = state_dir(run);
         files::remove_dir(&state)?;

@@ -18,6 +18,7 @@ use super::options::{StoreOptions, Tuning};
 use super::row::encode_row;
 use super::tables::Tables;
 use super::thin::thin;
+use crate::edges::fault::point;
 use crate::operator::state::{Delta, Due, Row};
 
 /// Column family of `state/rows`.
@@ -161,15 +162,18 @@ impl Store {
     ) -> Result<Written, StoreError> {
         let epoch = frozen.epoch;
         let start = Instant::now();
+        point("prepare.delta", &self.run)?;
         self.drop_below(meta.earliest_due())?;
         self.write_delta(deltas)?;
         let delta_ms = millis(start);
 
         let start = Instant::now();
+        point("prepare.links", &self.run)?;
         link_live(&self.rows, &frozen.temporary.join("rows"))?;
         let snapshot_ms = frozen.took_ms + millis(start);
 
         let start = Instant::now();
+        point("prepare.sync", &self.run)?;
         let mut entries = Vec::new();
         let mut fresh = 0;
         for part in ["rows", "cold"] {
@@ -189,12 +193,15 @@ impl Store {
         self.forget_all_but(&entries);
         let total_bytes = entries.iter().map(|e| e.bytes).sum();
         let meta = CheckpointMeta { epoch, ..meta };
+        point("prepare.manifest", &self.run)?;
         manifest::write(&frozen.temporary, &Manifest { form: FORM, meta, files: entries })?;
         files::sync(&frozen.temporary)?;
         let path = checkpoint_dir(&self.run, epoch);
         // Only a checkpoint of a timeline that was left can stand here.
         files::remove_dir(&path)?;
+        point("prepare.rename", &self.run)?;
         files::rename(&frozen.temporary, &path)?;
+        point("prepare.renamed", &self.run)?;
         files::sync(&checkpoints_dir(&self.run))?;
         Ok(Written {
             path: format!("checkpoints/{epoch}"),
@@ -284,6 +291,7 @@ impl Store {
     /// # Errors
     /// A folder cannot be removed, or a manifest not be read.
     pub fn collect(&self, keep: usize) -> Result<Vec<u64>, StoreError> {
+        point("collect", &self.run)?;
         let epochs = super::restore::list(&self.run)?;
         if epochs.len() <= keep.max(3) {
             return Ok(Vec::new());

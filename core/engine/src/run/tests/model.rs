@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
 use crate::engine::step::{
-    CheckpointEntry, ClockEvent, ClockKind, Decision, Facts, Output, OutputKind, Sink, StateSample,
-    Step,
+    CheckpointEntry, ClockEvent, ClockKind, Decision, Facts, Output, OutputKind, Prepared, Sink,
+    StateSample, Step,
 };
 use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
@@ -389,7 +389,7 @@ impl Model {
             }
             writer.step(clone(step)).unwrap();
             if self.checkpoints.contains(&step.end) {
-                writer.barrier(step.end).unwrap().unwrap()().unwrap();
+                writer.barrier(step.end).unwrap().unwrap()(&Prepared::default()).unwrap();
                 let entry = CheckpointEntry { arrival: step.end, ..CheckpointEntry::default() };
                 writer.checkpoint(entry).unwrap();
             }
@@ -403,6 +403,7 @@ fn clone(step: &Step) -> Step {
         decisions: step.decisions.clone(),
         revisions: step.revisions.clone(),
         outputs: step.outputs.clone(),
+        named: Vec::new(),
         clock: step.clock.clone(),
         trackers: step.trackers.clone(),
         state: step.state.clone(),

@@ -15,6 +15,7 @@ use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
+use crate::edges::fault;
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
@@ -62,7 +63,10 @@ impl Writer {
     /// The folder exists already (an empty one does not count) or cannot be written.
     pub fn create(dir: &Path, start: ManifestStart, folds: bool) -> Result<Self> {
         let taken = match std::fs::read_dir(dir) {
-            Ok(mut entries) => entries.next().is_some(),
+            // A job's own files may be there before its run.
+            Ok(mut entries) => entries.any(|entry| {
+                entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("delivery."))
+            }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(_) => true,
         };
@@ -73,7 +77,10 @@ impl Writer {
         std::fs::create_dir_all(&segments).map_err(|e| RunError::io(&segments, e))?;
         let lock = Lock::take(dir)?;
         let pipeline = dir.join(PIPELINE);
-        std::fs::write(&pipeline, &start.pipeline_text).map_err(|e| RunError::io(&pipeline, e))?;
+        std::fs::write(&pipeline, &start.pipeline_text)
+            .and_then(|()| File::open(&pipeline)?.sync_all())
+            .map_err(|e| RunError::io(&pipeline, e))?;
+        fault::synced(&pipeline);
         let manifest = Manifest::new(start);
         manifest.store(dir, true)?;
         Ok(Self::with(dir, manifest, lock, folds, vec![0], 0, 0))
@@ -180,6 +187,16 @@ impl Writer {
             }
         }
         Ok(writer)
+    }
+
+    /// Names the checkpoint that a job goes on from, which ends where the run
+    /// was cut, unless it is named already.
+    pub(crate) fn adopt(&mut self, entry: &CheckpointEntry) -> Result<()> {
+        if self.manifest.checkpoints.iter().any(|known| known.epoch == entry.epoch) {
+            return Ok(());
+        }
+        self.manifest.checkpoints.push(entry.clone());
+        self.manifest.store(&self.dir, true)
     }
 
     /// Smaller segments, so that a test has many.
@@ -319,10 +336,15 @@ fn sync_segments(dir: &Path, segments: &[u64]) -> Result<()> {
             File::open(&path)
                 .and_then(|file| file.sync_all())
                 .map_err(|e| RunError::io(&path, e))?;
+            fault::synced(&path);
         }
     }
-    let folder = dir.join(SEGMENTS);
-    File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))
+    // The manifest names them: its content is on the disk, its name not yet.
+    for folder in [dir.join(SEGMENTS), dir.to_owned()] {
+        File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| RunError::io(&folder, e))?;
+        fault::synced(&folder);
+    }
+    Ok(())
 }
 
 impl Sink for Writer {
@@ -341,7 +363,7 @@ impl Sink for Writer {
         self.close().map_err(failed)?;
         let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
         self.begun = segments.len();
-        Ok(Some(Box::new(move || sync_segments(&dir, &segments).map_err(failed))))
+        Ok(Some(Box::new(move |_| sync_segments(&dir, &segments).map_err(failed))))
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {

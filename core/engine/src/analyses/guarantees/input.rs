@@ -1,0 +1,369 @@
+//! The input of a simulated job: a recording's records as the topics of a
+//! simulated cluster, and the order in which the job took them, which is on
+//! record before a record is processed and survives the process.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::edges::fault::point;
+use crate::edges::log::sim::SimLog;
+use crate::edges::log::{InMessage, Log as _};
+use crate::engine::delivery::{Feed, StartAt, Values};
+use crate::engine::step::SinkError;
+use crate::engine::{Batches, RecordedClock, Source, SourceError};
+use crate::operator::codec::{NoSchemas, SchemaSource};
+use crate::operator::pipeline::Pipeline;
+use crate::operator::record::{Record, RecordName, TopicPartition};
+
+/// How many places a record may come before its turn where the order is drawn.
+const WINDOW: usize = 12;
+
+/// How long a batch is held back for the epochs before it; longer only where
+/// the run has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The records of a pipeline's topics, in arrival order.
+pub struct Input {
+    pub partitions: Vec<TopicPartition>,
+    pub records: Vec<Record>,
+    pub schemas: Arc<dyn SchemaSource + Send + Sync>,
+    /// What a live run's clock decided, where the recording has it.
+    pub clock: Option<Vec<RecordedClock>>,
+    by_name: HashMap<(u32, i64), u32>,
+}
+
+impl Input {
+    /// `records` are of `partitions`, in arrival order; within a partition their
+    /// offsets must rise.
+    #[must_use]
+    pub fn new(partitions: Vec<TopicPartition>, records: Vec<Record>) -> Self {
+        let by_name =
+            records.iter().enumerate().map(|(i, r)| ((r.source, r.offset), i as u32)).collect();
+        Self { partitions, records, schemas: Arc::new(NoSchemas), clock: None, by_name }
+    }
+
+    /// What a pipeline reads of a source.
+    ///
+    /// # Errors
+    /// The source cannot be read, or gives offsets of a partition out of order:
+    /// a topic cannot hold them so.
+    pub fn of(pipeline: &Pipeline, source: &dyn Source) -> Result<Self, SourceError> {
+        let topics = pipeline.topics();
+        let mut records = Vec::new();
+        for batch in source.batches(&topics, 0)? {
+            records.extend(batch?);
+        }
+        let mut last: HashMap<u32, i64> = HashMap::new();
+        for record in &records {
+            if last.insert(record.source, record.offset).is_some_and(|was| was >= record.offset) {
+                let of = &source.partitions()[record.source as usize];
+                return Err(SourceError(format!(
+                    "{of}: offset {} comes after a later one: the arrival order of this recording \
+                     is not one that a consumer can have; record it anew",
+                    record.offset
+                )));
+            }
+        }
+        let mut input = Self::new(source.partitions().to_vec(), records);
+        input.schemas = source.schemas();
+        input.clock = source.clock()?;
+        Ok(input)
+    }
+
+    /// Puts the records into the topics of a cluster, at their own offsets.
+    ///
+    /// # Errors
+    /// A topic has such records already.
+    pub fn load(&self, cluster: &SimLog) -> Result<(), SourceError> {
+        let failed = |e: crate::edges::log::LogError| SourceError(e.what);
+        let mut sizes: BTreeMap<&str, i32> = BTreeMap::new();
+        for partition in &self.partitions {
+            let size = sizes.entry(&partition.topic).or_default();
+            *size = (*size).max(partition.partition + 1);
+        }
+        for (topic, partitions) in sizes {
+            cluster.client().create_topic(topic, partitions, false).map_err(failed)?;
+        }
+        for record in &self.records {
+            let message = InMessage {
+                offset: record.offset,
+                timestamp: record.timestamp,
+                key: record.key.clone(),
+                value: record.value.clone(),
+                headers: record.headers.clone(),
+            };
+            let to = &self.partitions[record.source as usize];
+            cluster.append(to, message).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Where each partition begins.
+    #[must_use]
+    pub fn first_offsets(&self) -> BTreeMap<TopicPartition, i64> {
+        let mut first: BTreeMap<TopicPartition, i64> =
+            self.partitions.iter().map(|partition| (partition.clone(), 0)).collect();
+        for record in self.records.iter().rev() {
+            first.insert(self.partitions[record.source as usize].clone(), record.offset);
+        }
+        first
+    }
+}
+
+/// The order in which a job took its records.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// Positions in [`Input::records`], and their arrival time, ns.
+    pub order: Vec<(u32, i64)>,
+}
+
+/// What outlives an incarnation besides files: the arrival log.
+pub type ArrivalLog = Arc<Mutex<Taken>>;
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Epochs that were delivered: in step, a source keeps no more than two ahead.
+#[derive(Clone, Default)]
+pub struct Pulse(Arc<(Mutex<u64>, Condvar)>);
+
+impl Pulse {
+    /// One more epoch is through.
+    pub fn beat(&self) {
+        *lock(&self.0.0) += 1;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self, beats: u64, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(5));
+        let (beat, _) = self
+            .0
+            .1
+            .wait_timeout_while(lock(&self.0.0), left, |beat| *beat < beats)
+            .unwrap_or_else(PoisonError::into_inner);
+        *beat >= beats || Instant::now() >= until
+    }
+}
+
+/// The input of one incarnation.
+pub struct SimFeed {
+    pub input: Arc<Input>,
+    pub taken: ArrivalLog,
+    /// ms.
+    pub interval: i64,
+    /// Behind the end of the arrival log: the recorded order, or drawn by this
+    /// seed among records that are near each other.
+    pub order: Option<u64>,
+    /// Keeps in step with what is delivered.
+    pub pulse: Option<Pulse>,
+    /// Scope of the incarnation's faults.
+    pub folder: PathBuf,
+}
+
+impl Feed for SimFeed {
+    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
+        Ok(self.input.first_offsets())
+    }
+
+    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError> {
+        Ok(Arc::new(SimSource {
+            input: Arc::clone(&self.input),
+            taken: Arc::clone(&self.taken),
+            interval: self.interval.max(1),
+            order: self.order,
+            pulse: self.pulse.clone(),
+            folder: self.folder.clone(),
+            at: at.clone(),
+        }))
+    }
+
+    fn values(&mut self) -> Box<dyn Values> {
+        Box::new(InputValues(Arc::clone(&self.input)))
+    }
+}
+
+/// Records of an input by name.
+pub struct InputValues(pub Arc<Input>);
+
+impl Values for InputValues {
+    fn records(&mut self, names: &[RecordName]) -> Result<Vec<Record>, SinkError> {
+        let input = &self.0;
+        names
+            .iter()
+            .map(|name| {
+                let source = input
+                    .partitions
+                    .iter()
+                    .position(|p| p.partition == name.partition && p.topic == name.topic);
+                let at = source.and_then(|s| input.by_name.get(&(s as u32, name.offset)));
+                at.map(|at| input.records[*at as usize].clone())
+                    .ok_or_else(|| SinkError(format!("{name} is not in the input")))
+            })
+            .collect()
+    }
+}
+
+struct SimSource {
+    input: Arc<Input>,
+    taken: ArrivalLog,
+    interval: i64,
+    order: Option<u64>,
+    pulse: Option<Pulse>,
+    folder: PathBuf,
+    at: StartAt,
+}
+
+impl Source for SimSource {
+    fn partitions(&self) -> &[TopicPartition] {
+        &self.input.partitions
+    }
+
+    fn schemas(&self) -> Arc<dyn SchemaSource + Send + Sync> {
+        Arc::clone(&self.input.schemas)
+    }
+
+    fn records(&self, _: &[Arc<str>]) -> Option<u64> {
+        None
+    }
+
+    fn batches(&self, _: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
+        let mut taken = lock(&self.taken);
+        if self.at.skips {
+            taken.order.truncate(from as usize);
+        }
+        let follow: VecDeque<(u32, i64)> =
+            taken.order.get(from as usize..).unwrap_or_default().iter().copied().collect();
+        let first_ns = taken.order.first().map(|(_, ns)| *ns);
+        let last_ns = taken.order.last().map(|(_, ns)| *ns);
+        drop(taken);
+        // What neither the state nor the arrival log has.
+        let mut next = vec![i64::MIN; self.input.partitions.len()];
+        for (i, partition) in self.input.partitions.iter().enumerate() {
+            next[i] = self.at.offsets.get(partition).copied().unwrap_or(i64::MIN);
+        }
+        for (i, _) in &follow {
+            let record = &self.input.records[*i as usize];
+            let next = &mut next[record.source as usize];
+            *next = (*next).max(record.offset + 1);
+        }
+        let mut lanes: Vec<VecDeque<u32>> = vec![VecDeque::new(); next.len()];
+        for (i, record) in self.input.records.iter().enumerate() {
+            if record.offset >= next[record.source as usize] {
+                lanes[record.source as usize].push_back(i as u32);
+            }
+        }
+        Ok(Box::new(Batch {
+            input: Arc::clone(&self.input),
+            taken: Arc::clone(&self.taken),
+            interval: self.interval,
+            random: self.order.map(ChaCha8Rng::seed_from_u64),
+            pulse: self.pulse.clone(),
+            folder: self.folder.clone(),
+            follow,
+            lanes,
+            first_ns,
+            last_ns: last_ns.unwrap_or(i64::MIN),
+            ahead: None,
+            given: 0,
+        }))
+    }
+
+    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
+        // Only where the order is the recorded one does it mean anything.
+        Ok(self.input.clock.clone().filter(|_| self.order.is_none()))
+    }
+}
+
+/// Gives the records of one epoch at a time, each on the arrival log before it
+/// is given.
+struct Batch {
+    input: Arc<Input>,
+    taken: ArrivalLog,
+    interval: i64,
+    random: Option<ChaCha8Rng>,
+    pulse: Option<Pulse>,
+    folder: PathBuf,
+    follow: VecDeque<(u32, i64)>,
+    lanes: Vec<VecDeque<u32>>,
+    first_ns: Option<i64>,
+    last_ns: i64,
+    /// Of the next epoch, and whether it is on the arrival log already.
+    ahead: Option<(u32, i64, bool)>,
+    given: u64,
+}
+
+impl Batch {
+    fn next_record(&mut self) -> Option<(u32, i64, bool)> {
+        if let Some(ahead) = self.ahead.take() {
+            return Some(ahead);
+        }
+        if let Some((i, ns)) = self.follow.pop_front() {
+            return Some((i, ns, true));
+        }
+        let first = self.lanes.iter().filter_map(VecDeque::front).min().copied()?;
+        let lane = match &mut self.random {
+            None => self.input.records[first as usize].source as usize,
+            Some(random) => {
+                let near: Vec<usize> = (0..self.lanes.len())
+                    .filter(|lane| {
+                        let head = self.lanes[*lane].front();
+                        head.is_some_and(|i| *i as usize <= first as usize + WINDOW)
+                    })
+                    .collect();
+                near[random.random_range(0..near.len())]
+            }
+        };
+        let i = self.lanes[lane].pop_front()?;
+        let ns = self.input.records[i as usize].arrival_ns.max(self.last_ns);
+        self.last_ns = ns;
+        Some((i, ns, false))
+    }
+
+    fn epoch(&self, ns: i64) -> i64 {
+        let ms = |ns: i64| ns.div_euclid(1_000_000);
+        (ms(ns) - ms(self.first_ns.unwrap_or(ns))) / self.interval
+    }
+}
+
+impl Iterator for Batch {
+    type Item = Result<Vec<Record>, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(pulse) = &self.pulse {
+            let until = Instant::now() + PATIENCE;
+            // A batch ends the epoch of the one before it.
+            while !pulse.wait(self.given.saturating_sub(1), until) {
+                // An incarnation that has ended takes nothing more.
+                if point("gate", &self.folder).is_err() {
+                    return None;
+                }
+            }
+        }
+        let mut batch: Vec<Record> = Vec::new();
+        let mut epoch = 0;
+        while let Some((i, ns, known)) = self.next_record() {
+            self.first_ns.get_or_insert(ns);
+            if batch.is_empty() {
+                epoch = self.epoch(ns);
+            } else if self.epoch(ns) != epoch {
+                self.ahead = Some((i, ns, known));
+                break;
+            }
+            if !known {
+                lock(&self.taken).order.push((i, ns));
+            }
+            batch.push(Record { arrival_ns: ns, ..self.input.records[i as usize].clone() });
+        }
+        if batch.is_empty() {
+            return None;
+        }
+        self.given += 1;
+        Some(Ok(batch))
+    }
+}

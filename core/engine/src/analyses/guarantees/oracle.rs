@@ -1,0 +1,122 @@
+//! What the engine gives out without faults: the same messages, over a given
+//! order of arrivals.
+
+use std::sync::Arc;
+
+use super::input::{Input, InputValues, Taken};
+use crate::edges::log::OutMessage;
+use crate::engine::delivery::Messages;
+use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
+use crate::engine::{
+    self, AtEnd, Batches, Control, RecordedClock, RunError, RunSpec, Source, SourceError, Summary,
+};
+use crate::operator::codec::SchemaSource;
+use crate::operator::pipeline::Pipeline;
+use crate::operator::record::{Record, TopicPartition};
+
+/// What a run without faults came to.
+pub struct Oracle {
+    /// In order, each with the processing time (ms) that set it off.
+    pub messages: Vec<(i64, OutMessage)>,
+    pub summary: Summary,
+}
+
+/// Runs the engine over `taken`.
+///
+/// # Errors
+/// The pipeline cannot be run over this input.
+pub fn oracle(
+    pipeline: &Arc<Pipeline>,
+    input: &Arc<Input>,
+    taken: Taken,
+    in_recorded_order: bool,
+    at_end: AtEnd,
+) -> Result<Oracle, RunError> {
+    let values = Box::new(InputValues(Arc::clone(input)));
+    let messages = Messages::new(Arc::clone(pipeline), &input.schemas, values);
+    let mut sink = Told { messages: messages.map_err(RunError::Pipeline)?, told: Vec::new() };
+    let source = Ordered { input: Arc::clone(input), taken, in_recorded_order };
+    let summary = engine::run(
+        RunSpec {
+            pipeline: Arc::clone(pipeline),
+            source: Arc::new(source),
+            folder: None,
+            at_end,
+            seed: 0,
+            memory: 1 << 30,
+            shards: 1,
+            checkpoint_records: u64::MAX,
+            resume: None,
+        },
+        &mut sink,
+        &Control::new(),
+    )?;
+    Ok(Oracle { messages: sink.told, summary })
+}
+
+/// All records in the recorded order.
+#[must_use]
+pub fn recorded(input: &Input) -> Taken {
+    let records = input.records.iter().enumerate();
+    Taken { order: records.map(|(i, record)| (i as u32, record.arrival_ns)).collect() }
+}
+
+struct Told {
+    messages: Messages,
+    told: Vec<(i64, OutMessage)>,
+}
+
+impl Sink for Told {
+    fn names(&self) -> bool {
+        true
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        let told = &mut self.told;
+        self.messages.of_step(&step, |now_ms, message| {
+            told.push((now_ms, message));
+            Ok(())
+        })
+    }
+
+    fn checkpoint(&mut self, _: CheckpointEntry) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+struct Ordered {
+    input: Arc<Input>,
+    taken: Taken,
+    in_recorded_order: bool,
+}
+
+impl Source for Ordered {
+    fn partitions(&self) -> &[TopicPartition] {
+        &self.input.partitions
+    }
+
+    fn schemas(&self) -> Arc<dyn SchemaSource + Send + Sync> {
+        Arc::clone(&self.input.schemas)
+    }
+
+    fn records(&self, _: &[Arc<str>]) -> Option<u64> {
+        Some(self.taken.order.len() as u64)
+    }
+
+    fn batches(&self, _: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
+        let input = Arc::clone(&self.input);
+        let order: Vec<(u32, i64)> = self.taken.order[from as usize..].to_vec();
+        let batches: Vec<Vec<(u32, i64)>> = order.chunks(1_024).map(<[_]>::to_vec).collect();
+        Ok(Box::new(batches.into_iter().map(move |batch| {
+            let record = |(i, ns): (u32, i64)| Record {
+                arrival_ns: ns,
+                ..input.records[i as usize].clone()
+            };
+            Ok(batch.into_iter().map(record).collect())
+        })))
+    }
+
+    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
+        Ok(self.input.clock.clone().filter(|_| self.in_recorded_order))
+    }
+}

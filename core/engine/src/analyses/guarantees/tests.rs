@@ -1,0 +1,167 @@
+//! The protocol under faults, schedule by schedule.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::check::{Violation, check};
+use super::input::Input;
+use super::oracle::oracle;
+use super::schedule::{Incident, Schedule, What};
+use super::world::{Lived, Setup, World};
+use crate::edges::fault::POINTS;
+use crate::edges::log::sim::{Call, Fault};
+use crate::engine::AtEnd;
+use crate::engine::delivery::Bugs;
+use crate::operator::pipeline::Pipeline;
+use crate::operator::record::{Record, TimestampType, TopicPartition};
+
+pub(super) fn pipeline(guarantee: &str) -> Arc<Pipeline> {
+    let text = format!(
+        r#"
+name = "case"
+[inputs.views]
+topic = "views"
+format = "json"
+key = "k"
+event_time = {{ field = "ts", unit = "ms" }}
+watermark = {{ max_out_of_orderness = "20ms" }}
+[inputs.likes]
+topic = "likes"
+format = "json"
+key = "k"
+event_time = {{ field = "ts", unit = "ms" }}
+watermark = {{ max_out_of_orderness = "20ms" }}
+[join]
+primary = "views"
+with.likes = {{ after = "-5ms", until = "150ms" }}
+kind = "left"
+[delivery]
+guarantee = "{guarantee}"
+checkpoint_interval = "100ms"
+[sink]
+topic = "out"
+format = "json"
+"#
+    );
+    Arc::new(Pipeline::parse(&text, "case.toml").unwrap())
+}
+
+/// 160 records, 5 ms apart, over two topics of two partitions.
+fn input() -> Arc<Input> {
+    let partitions: Vec<TopicPartition> = ["views", "likes"]
+        .into_iter()
+        .flat_map(|topic| {
+            (0..2).map(move |partition| TopicPartition { topic: topic.into(), partition })
+        })
+        .collect();
+    let mut offsets = [0i64, 3, 7, 0];
+    let records = (0..160i64).map(|n| {
+        let source = (n * 7 % 4) as usize;
+        let offset = offsets[source];
+        offsets[source] += 1;
+        let time = 1_000_000 + n * 5 - n * 13 % 30;
+        let text = format!("{{\"k\":{},\"ts\":{time},\"n\":{n}}}", n / 4 % 17);
+        Record {
+            arrival: n as u64,
+            arrival_ns: (1_000_000 + n * 5) * 1_000_000,
+            source: source as u32,
+            offset,
+            timestamp: Some(time),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value: Some(Bytes::from(text)),
+            headers: Vec::new(),
+        }
+    });
+    Arc::new(Input::new(partitions, records.collect()))
+}
+
+fn setup(guarantee: &str) -> Setup {
+    Setup {
+        pipeline: pipeline(guarantee),
+        input: input(),
+        at_end: AtEnd::Close,
+        downtime_ms: 500,
+        bugs: Bugs::default(),
+        forget_syncs_of: None,
+        partitions: 2,
+    }
+}
+
+fn at(point: &str, nth: u64, what: What) -> Incident {
+    Incident { calls: Vec::new(), at: Some((point.to_owned(), nth, what)) }
+}
+
+fn schedule(incidents: Vec<Incident>) -> Schedule {
+    Schedule { incidents, order: None, in_step: true }
+}
+
+fn lives(setup: Setup, schedule: &Schedule) -> (World, Vec<Lived>, Vec<Violation>) {
+    let root = super::world::scratch().unwrap();
+    let world = World::new(setup, root.path()).unwrap();
+    let lived = world.live(schedule);
+    let oracle = oracle(
+        &world.setup.pipeline,
+        &world.setup.input,
+        world.order(),
+        schedule.order.is_none(),
+        world.setup.at_end,
+    )
+    .unwrap();
+    assert!(oracle.messages.len() > 60, "{}", oracle.messages.len());
+    let found = check(&world, &lived, &oracle);
+    (world, lived, found)
+}
+
+fn holds(guarantee: &str, schedule: &Schedule) -> Vec<Lived> {
+    let (_, lived, found) = lives(setup(guarantee), schedule);
+    let ends: Vec<_> = lived.iter().map(|life| &life.outcome).collect();
+    assert!(found.is_empty(), "{guarantee} {schedule:?}\n{found:#?}\n{ends:#?}");
+    lived
+}
+
+#[test]
+fn without_faults_each_guarantee_delivers_everything_once() {
+    for guarantee in ["exactly-once", "at-least-once", "at-most-once"] {
+        for (order, in_step) in [(None, true), (Some(7), false)] {
+            let schedule = Schedule { incidents: Vec::new(), order, in_step };
+            let mut setup = setup(guarantee);
+            setup.partitions = 3;
+            let (world, lived, found) = lives(setup, &schedule);
+            assert_eq!(found, [], "{guarantee} {:?}", lived[0].outcome);
+            let oracle = super::oracle::oracle(
+                &world.setup.pipeline,
+                &world.setup.input,
+                world.order(),
+                order.is_none(),
+                AtEnd::Close,
+            )
+            .unwrap();
+            assert_eq!(world.cluster.stored("out").len(), oracle.messages.len());
+            assert!(lived[0].outcome.as_ref().unwrap().committed >= 7);
+        }
+    }
+}
+
+#[test]
+fn exactly_once_survives_a_crash_at_every_point() {
+    for point in POINTS.iter().filter(|point| !matches!(**point, "offsets" | "commit.again")) {
+        let nth = if point.starts_with("start") || *point == "restore" { 1 } else { 3 };
+        let lived = holds("exactly-once", &schedule(vec![at(point, nth, What::Crash)]));
+        assert!(lived.len() == 2 && lived[0].crashed, "{point}: {lived:?}");
+    }
+}
+
+#[test]
+fn a_commit_without_an_answer_is_got_over_and_so_is_a_crash_in_it() {
+    for fault in [Fault::Lost, Fault::Landed, Fault::Late(3), Fault::TooLate(3), Fault::Down(4)] {
+        for crash in [false, true] {
+            let calls = vec![(Call::Commit, 4, fault)];
+            let at = crash.then(|| ("commit.again".to_owned(), 1, What::Crash));
+            let lived = holds("exactly-once", &schedule(vec![Incident { calls, at }]));
+            assert_eq!(lived.len(), 1 + usize::from(crash), "{fault:?}");
+        }
+    }
+}

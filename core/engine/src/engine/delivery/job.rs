@@ -1,0 +1,363 @@
+//! A job from its start to the end of its input, through every error that can
+//! be got over.
+
+use std::fs::{File, OpenOptions};
+use std::sync::Arc;
+
+use super::mark::Mark;
+use super::message::Messages;
+use super::outbox::{Failed, Outbox, Setup};
+use super::progress::{self, Progress, Waiter, progress_topic, transactional_id};
+use super::sink::{CommitFirst, DeliverSink, Suppressed};
+use super::start::{Found, Look, guarantee_name};
+use super::{JobEnd, JobError, JobEvent, JobSpec, Parts};
+use crate::edges::fault::{Crash, point};
+use crate::edges::log::{LogErrorKind, LogProducer, ProducerSpec};
+use crate::edges::rocksdb;
+use crate::engine::source::Source;
+use crate::engine::spec::RunSpec;
+use crate::engine::step::CheckpointEntry;
+use crate::engine::summary::Summary;
+use crate::operator::pipeline::Guarantee;
+
+/// So often in a row a job goes on from the same checkpoint.
+const ATTEMPTS: u32 = 5;
+
+/// Runs a job until its input ends. Blocks.
+///
+/// # Errors
+/// See [`JobError`]; what was committed before stays as it is, and the job goes
+/// on from there when it is run again.
+pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> {
+    std::fs::create_dir_all(&spec.folder)
+        .map_err(|e| JobError::Io(format!("{}: {e}", spec.folder.display())))?;
+    let _lock = lock(spec)?;
+    let owner = format!("{:032x}", rand::random::<u128>());
+    let mut job = Job { spec, parts, owner, committed: 0 };
+    let mut restarts = 0;
+    // The checkpoint gone on from last, why, and how often.
+    let mut stuck: (u64, Option<LogErrorKind>, u32) = (0, None, 0);
+    loop {
+        match job.attempt() {
+            Ok(summary) => return Ok(JobEnd { summary, committed: job.committed, restarts }),
+            Err(Stopped::For(error)) => return Err(error),
+            Err(Stopped::Again { kind, what, output }) => {
+                restarts += 1;
+                tracing::warn!("{what}: going on from epoch {}", job.committed);
+                (job.parts.tell)(JobEvent::Aborted { why: what.clone() });
+                let again = (job.committed, Some(kind));
+                stuck = match stuck {
+                    (epoch, was, n) if (epoch, was) == again => (epoch, was, n + 1),
+                    _ => (job.committed, Some(kind), 1),
+                };
+                let abort = matches!(kind, LogErrorKind::RequiresAbort | LogErrorKind::TooLarge);
+                if abort && stuck.2 >= 2 || stuck.2 >= ATTEMPTS {
+                    return Err(JobError::Output { what, output });
+                }
+            }
+        }
+    }
+}
+
+/// Why an attempt ended before the input did.
+enum Stopped {
+    /// From the last checkpoint on, with a new producer.
+    Again {
+        kind: LogErrorKind,
+        what: String,
+        output: String,
+    },
+    For(JobError),
+}
+
+impl<E: Into<JobError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::For(error.into())
+    }
+}
+
+/// No other process of this machine runs the job in this folder.
+fn lock(spec: &JobSpec) -> Result<File, JobError> {
+    let path = spec.folder.join("delivery.lock");
+    let io = |e: std::io::Error| JobError::Io(format!("{}: {e}", path.display()));
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(JobError::InUse { job: spec.job().to_owned(), folder: spec.folder.clone() })
+        }
+        Err(std::fs::TryLockError::Error(e)) => Err(io(e)),
+    }
+}
+
+struct Job<'a> {
+    spec: &'a JobSpec,
+    parts: Parts<'a>,
+    owner: String,
+    /// The epoch that is delivered.
+    committed: u64,
+}
+
+impl Job<'_> {
+    fn exactly_once(&self) -> bool {
+        self.spec.pipeline.delivery.guarantee == Guarantee::ExactlyOnce
+    }
+
+    fn producer(&self) -> ProducerSpec {
+        ProducerSpec {
+            transactional_id: self.exactly_once().then(|| transactional_id(self.spec.job())),
+            transaction_timeout_ms: self.spec.transaction_timeout_ms,
+        }
+    }
+
+    fn point(&self, name: &'static str) -> Result<(), Crash> {
+        point(name, &self.spec.folder)
+    }
+
+    /// From the start protocol to the end of the input.
+    fn attempt(&mut self) -> Result<Summary, Stopped> {
+        let spec = self.spec;
+        let log = Arc::clone(&self.parts.log);
+        let tell = Arc::clone(&self.parts.tell);
+        let control = self.parts.control.clone();
+        let waiter = Waiter { backoff: spec.backoff, control: &control, tell: &*tell };
+
+        // Fences whoever had the job and ends what they had in flight.
+        if self.exactly_once() {
+            let topic = progress_topic(spec.job());
+            let there = waiter.until(|| log.topics(&[&topic]))?;
+            if there.first().is_none_or(|topic| topic.partitions == 0) {
+                waiter.until(|| log.create_topic(&topic, 1, true))?;
+            }
+        }
+        self.point("start.init")?;
+        let mut producer = log.producer(&self.producer())?;
+        let progress = if self.exactly_once() {
+            waiter.until(|| producer.init())?;
+            self.point("start.read")?;
+            progress::read(&*log, spec.job(), &waiter)?
+        } else {
+            None
+        };
+        let mark = Mark::load(&spec.folder)?;
+        let look = Look { spec, log: &*log, waiter: &waiter };
+        let found = look.find(self.parts.feed, progress.as_ref(), mark.as_ref())?;
+        self.point("restore")?;
+
+        let epoch = found.entry.as_ref().map_or(0, |entry| entry.epoch);
+        self.committed = found.rebuild.as_ref().map_or(epoch, |progress| progress.epoch);
+        rocksdb::cut_after(&spec.folder, epoch).map_err(|e| JobError::Io(e.to_string()))?;
+        let mut kept =
+            self.parts.keep.open(found.entry.as_ref()).map_err(|e| JobError::Io(e.to_string()))?;
+        tell(JobEvent::Restored { epoch, arrival: found.at.arrival });
+
+        let own = self.own_progress(&found);
+        let mut mark = Mark {
+            job: spec.job().to_owned(),
+            guarantee: guarantee_name(spec.pipeline.delivery.guarantee).to_owned(),
+            committed: self.committed,
+            start: own.start.clone(),
+            topics: found.topics.clone(),
+            guard: found.guard.clone(),
+            lost: mark.map(|mark| mark.lost).unwrap_or_default(),
+        };
+        if !found.lost.is_empty() {
+            mark.lost.extend(found.lost.iter().cloned());
+            tell(JobEvent::Lost(found.lost.clone()));
+        }
+        mark.store(&spec.folder)
+            .map_err(|e| JobError::Io(format!("{}: {e}", spec.folder.display())))?;
+        if self.exactly_once() {
+            // Whoever is fenced from now on finds our name.
+            self.point("start.commit")?;
+            if self.announce(producer.as_mut(), &own, &waiter)? {
+                producer = log.producer(&self.producer())?;
+                waiter.until(|| producer.init())?;
+            }
+        }
+
+        let source = self.parts.feed.open(&found.at)?;
+        let messages =
+            Messages::new(Arc::clone(&spec.pipeline), &source.schemas(), self.parts.feed.values())
+                .map_err(JobError::Refused)?;
+        let setup = Setup {
+            guarantee: spec.pipeline.delivery.guarantee,
+            log: Arc::clone(&log),
+            producer: self.producer(),
+            folder: spec.folder.clone(),
+            job: spec.job().to_owned(),
+            queue_bytes: spec.queue_bytes,
+            backoff: spec.backoff,
+            in_step: spec.in_step,
+            control: control.clone(),
+            tell: Arc::clone(&tell),
+            clock: spec.clock.clone(),
+            bugs: spec.bugs,
+            from: found.at.offsets.clone(),
+            progress: own,
+        };
+        let outbox = Arc::new(Outbox::new(setup, producer, mark));
+        let source: Arc<dyn Source> = match spec.pipeline.delivery.guarantee {
+            Guarantee::AtMostOnce => {
+                Arc::new(CommitFirst { inner: source, outbox: Arc::clone(&outbox) })
+            }
+            Guarantee::ExactlyOnce | Guarantee::AtLeastOnce => source,
+        };
+        let suppressed = found.rebuild.as_ref().map(|progress| {
+            tell(JobEvent::Rebuilding { arrival: progress.arrival });
+            Suppressed {
+                epoch: progress.epoch,
+                arrival: progress.arrival,
+                digest: progress.digest.clone(),
+            }
+        });
+        let arrival_log = self.parts.feed.durable();
+        let outcome = {
+            let mut sink = DeliverSink::new(
+                kept.as_mut(),
+                messages,
+                Arc::clone(&outbox),
+                arrival_log,
+                suppressed,
+            );
+            crate::engine::run(self.run_spec(source, found.entry), &mut sink, &control)
+        };
+        self.committed = outbox.mark().committed;
+        let failure = outbox.failure();
+        let told = match (&outcome, &failure) {
+            (Ok(summary), None) => Ok(summary),
+            (Err(error), None | Some(Failed::Unprepared)) => Err(error.to_string()),
+            (_, Some(failed)) => Err(failed.to_string()),
+        };
+        let finished = kept.finish(told.as_ref().map(|s| *s).map_err(String::as_str));
+        match (outcome, failure) {
+            (Err(error), None | Some(Failed::Unprepared)) => Err(JobError::Run(error).into()),
+            (_, Some(failed)) => Err(self.judge(failed, &waiter)),
+            (Ok(summary), None) => {
+                finished.map_err(|e| JobError::Io(e.to_string()))?;
+                Ok(summary)
+            }
+        }
+    }
+
+    fn run_spec(&self, source: Arc<dyn Source>, resume: Option<CheckpointEntry>) -> RunSpec {
+        let spec = self.spec;
+        RunSpec {
+            pipeline: Arc::clone(&spec.pipeline),
+            source,
+            folder: Some(spec.folder.clone()),
+            at_end: spec.at_end,
+            seed: spec.seed,
+            memory: spec.memory,
+            shards: spec.shards,
+            // Every epoch that took a record is one to commit.
+            checkpoint_records: 1,
+            resume,
+        }
+    }
+
+    fn own_progress(&self, found: &Found) -> Progress {
+        let entry = found.entry.as_ref();
+        let own = Progress {
+            job: self.spec.job().to_owned(),
+            epoch: entry.map_or(0, |entry| entry.epoch),
+            arrival: entry.map_or(0, |entry| entry.arrival),
+            output: entry.map_or(0, |entry| entry.output),
+            offsets: progress::named(&found.at.offsets),
+            start: progress::named(&found.start),
+            topics: found.topics.clone(),
+            guard: found.guard.clone(),
+            digest: found.digest.clone(),
+            owner: self.owner.clone(),
+            host: host(),
+            pid: std::process::id(),
+        };
+        match &found.rebuild {
+            // What is delivered stays delivered while the state is made anew.
+            Some(was) => Progress {
+                owner: own.owner,
+                host: own.host,
+                pid: own.pid,
+                start: own.start,
+                topics: own.topics,
+                guard: own.guard,
+                ..was.clone()
+            },
+            None => own,
+        }
+    }
+
+    /// Commits one's own progress record, before any input is taken. Whether a
+    /// call timed out: the producer is then done with.
+    fn announce(
+        &self,
+        producer: &mut dyn LogProducer,
+        own: &Progress,
+        waiter: &Waiter<'_>,
+    ) -> Result<bool, Stopped> {
+        let mut timed_out = false;
+        let mut commit = || -> Result<(), JobError> {
+            waiter.until(|| producer.begin())?;
+            producer.send(own.message(0))?;
+            waiter.until(|| {
+                let answer = producer.commit();
+                timed_out |= answer.as_ref().is_err_and(|e| e.kind == LogErrorKind::TimedOut);
+                answer
+            })
+        };
+        match commit() {
+            Ok(()) => Ok(timed_out),
+            Err(JobError::Cluster(error)) => {
+                Err(self.judge(Failed::Log(error, "none".to_owned()), waiter))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the recovery table says to an error.
+    fn judge(&self, failed: Failed, waiter: &Waiter<'_>) -> Stopped {
+        match failed {
+            Failed::Crash(crash) => crash.into(),
+            Failed::Io(what) => JobError::Io(what).into(),
+            Failed::Cancelled | Failed::Unprepared => JobError::Cancelled.into(),
+            Failed::Rebuilt { epoch, found, delivered } => {
+                JobError::Rebuilt { epoch, found, delivered }.into()
+            }
+            Failed::Replaced(by) => self.replaced(*by).into(),
+            Failed::Log(error, output) => match error.kind {
+                LogErrorKind::Fenced => {
+                    // A twin and a transaction that timed out look the same from here.
+                    match progress::read(&*self.parts.log, self.spec.job(), waiter) {
+                        Ok(Some(found)) if found.owner != self.owner => self.replaced(found).into(),
+                        Ok(_) => Stopped::Again { kind: error.kind, what: error.what, output },
+                        Err(other) => other.into(),
+                    }
+                }
+                LogErrorKind::RequiresAbort
+                | LogErrorKind::TooLarge
+                | LogErrorKind::TimedOut
+                | LogErrorKind::Retriable => {
+                    Stopped::Again { kind: error.kind, what: error.what, output }
+                }
+                LogErrorKind::OutOfRange | LogErrorKind::Denied | LogErrorKind::Fatal => {
+                    JobError::Cluster(error).into()
+                }
+            },
+        }
+    }
+
+    fn replaced(&self, by: Progress) -> JobError {
+        JobError::Replaced {
+            job: self.spec.job().to_owned(),
+            owner: by.owner,
+            host: by.host,
+            pid: by.pid,
+        }
+    }
+}
+
+/// This machine's name, for whoever is fenced.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

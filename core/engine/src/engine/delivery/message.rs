@@ -1,0 +1,262 @@
+//! What a sink topic gets (10-command-line): outputs as messages.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::Values;
+use crate::edges::log::OutMessage;
+use crate::engine::step::{Named, Output, OutputKind, SinkError, Step};
+use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
+use crate::operator::key::{Key, KeyValue};
+use crate::operator::pipeline::{LatePolicy, Pipeline, SinkFormat};
+use crate::operator::record::{Header, Record, RecordName};
+use crate::operator::verdict::Verdict;
+
+/// Makes messages of a step's outputs.
+pub struct Messages {
+    pipeline: Arc<Pipeline>,
+    topic: Arc<str>,
+    late_topic: Option<Arc<str>>,
+    decoders: Vec<InputDecoder>,
+    values: Box<dyn Values>,
+}
+
+impl Messages {
+    /// # Errors
+    /// The pipeline has no sink, its format is not there yet, or an input
+    /// cannot be decoded.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        schemas: &Arc<dyn SchemaSource + Send + Sync>,
+        values: Box<dyn Values>,
+    ) -> Result<Self, String> {
+        let sink = pipeline.sink.as_ref().ok_or(
+            "the pipeline has no [sink]: name the topic that the outputs go to, \
+             such as [sink] topic = \"examples\" format = \"json\"",
+        )?;
+        if sink.format == SinkFormat::AvroRegistry {
+            return Err(
+                "sink.format = \"avro-registry\" cannot be written yet: use \"json\"".into()
+            );
+        }
+        let late = pipeline.join.late == LatePolicy::SideOutput;
+        let decoders = (0..pipeline.inputs.len())
+            .map(|input| InputDecoder::new(&pipeline, input as u8, Arc::clone(schemas)))
+            .collect::<Result<_, _>>()
+            .map_err(|e| e.to_string())?;
+        Ok(Self {
+            topic: sink.topic.as_str().into(),
+            late_topic: sink.late_topic.as_deref().filter(|_| late).map(Into::into),
+            decoders,
+            values,
+            pipeline: Arc::clone(&pipeline),
+        })
+    }
+
+    /// The topics that are written.
+    pub fn topics(pipeline: &Pipeline) -> Vec<String> {
+        let late = pipeline.join.late == LatePolicy::SideOutput;
+        let sink = pipeline.sink.iter();
+        sink.flat_map(|s| [Some(s.topic.clone()), s.late_topic.clone().filter(|_| late)])
+            .flatten()
+            .collect()
+    }
+
+    /// Gives `to` the messages of a step, each with the processing time (ms) of
+    /// the arrival that set it off: outputs in their order, then what was late.
+    ///
+    /// # Errors
+    /// A record behind an output is not there any more, or `to` failed.
+    pub fn of_step(
+        &mut self,
+        step: &Step,
+        mut to: impl FnMut(i64, OutMessage) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let facts = &step.facts;
+        let when = |at: u64| {
+            let i = facts.arrival.partition_point(|a| *a < at).min(facts.len().saturating_sub(1));
+            facts.arrival_ms.get(i).copied()
+        };
+        let mut named = &step.named[..];
+        for output in &step.outputs {
+            let (own, rest) = named.split_at(output.records.len().min(named.len()));
+            named = rest;
+            let message = self.of_output(output, own)?;
+            to(when(output.at).unwrap_or(output.time), message)?;
+        }
+        if let Some(topic) = self.late_topic.clone() {
+            for i in (0..facts.len()).filter(|i| facts.at_arrival[*i] == Verdict::Late as u8) {
+                let named = Named {
+                    input: facts.input[i],
+                    partition: facts.partition[i],
+                    offset: facts.offset[i],
+                };
+                let message = self.late(&topic, named)?;
+                to(facts.arrival_ms[i], message)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self, named: &Named) -> RecordName {
+        RecordName {
+            topic: Arc::clone(&self.pipeline.inputs[usize::from(named.input)].topic),
+            partition: named.partition,
+            offset: named.offset,
+        }
+    }
+
+    fn of_output(&mut self, output: &Output, named: &[Named]) -> Result<OutMessage, SinkError> {
+        let names: Vec<RecordName> = named.iter().map(|n| self.name(n)).collect();
+        let records = self.values.records(&names)?;
+        let inputs: Vec<u8> = named.iter().map(|n| n.input).collect();
+        let (example, corrects) = example_name(&self.pipeline, output, &inputs, &names);
+        let key = match (inputs.first(), records.first()) {
+            (Some(input), Some(record)) => self.key(*input, record),
+            _ => None,
+        };
+        let mut shown = Vec::with_capacity(records.len());
+        for (input, record) in inputs.iter().zip(&records) {
+            let decoder = &mut self.decoders[usize::from(*input)];
+            shown.push(decoder.to_json(record).unwrap_or(Value::Null));
+        }
+        let mut value = Map::new();
+        value.insert("time".to_owned(), output.time.into());
+        let sides = sides(&self.pipeline, output.kind, &inputs, |i| shown[i].take());
+        value.insert("value".to_owned(), sides.into());
+        let labels = self.pipeline.examples.as_ref().map(|x| x.labels.as_slice());
+        let labels = labels.filter(|l| !l.is_empty() && output.kind == OutputKind::Example);
+        if let Some(labels) = labels {
+            let labels = labels.iter().enumerate();
+            let labels: Map<String, Value> = labels
+                .map(|(bit, l)| (l.name.clone(), (output.labels >> bit & 1).into()))
+                .collect();
+            value.insert("labels".to_owned(), labels.into());
+        }
+        let mut headers = headers(&example, &names, Some(output.epoch));
+        headers.extend(corrects.map(|of| header("joinscope.corrects", of)));
+        Ok(OutMessage {
+            topic: Arc::clone(&self.topic),
+            partition: None,
+            key,
+            value: Some(Bytes::from(serde_json::to_vec(&value).unwrap_or_default())),
+            timestamp: output.time,
+            headers,
+        })
+    }
+
+    /// A late record goes aside as it came.
+    fn late(&mut self, topic: &Arc<str>, named: Named) -> Result<OutMessage, SinkError> {
+        let name = self.name(&named);
+        let record = self.values.records(std::slice::from_ref(&name))?.into_iter().next();
+        let record = record.ok_or_else(|| SinkError(format!("{name} is not there any more")))?;
+        let key = self.key(named.input, &record);
+        let mut all = record.headers;
+        all.extend(headers(&name.to_string(), std::slice::from_ref(&name), None));
+        Ok(OutMessage {
+            topic: Arc::clone(topic),
+            partition: None,
+            key,
+            value: record.value,
+            timestamp: record.timestamp.unwrap_or(record.arrival_ns.div_euclid(1_000_000)),
+            headers: all,
+        })
+    }
+
+    fn key(&mut self, input: u8, record: &Record) -> Option<Bytes> {
+        match self.decoders[usize::from(input)].decode(record) {
+            Decoded::Row(row) => key_text(&row.key),
+            Decoded::Failed { .. } => None,
+        }
+    }
+}
+
+fn header(key: &str, value: impl Into<String>) -> Header {
+    Header { key: key.to_owned(), value: Some(Bytes::from(value.into())) }
+}
+
+fn headers(example: &str, names: &[RecordName], epoch: Option<u64>) -> Vec<Header> {
+    let mut records = String::new();
+    for (i, name) in names.iter().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = write!(records, "{}{name}", if i == 0 { "" } else { "," });
+    }
+    let mut headers =
+        vec![header("joinscope.example", example), header("joinscope.records", records)];
+    headers.extend(epoch.map(|epoch| header("joinscope.epoch", epoch.to_string())));
+    headers
+}
+
+/// The join key as text: numbers in decimal, strings and bytes as they are.
+#[must_use]
+pub fn key_text(key: &Key) -> Option<Bytes> {
+    match key.value() {
+        KeyValue::Null => None,
+        KeyValue::Int(n) => Some(Bytes::from(n.to_string())),
+        KeyValue::Bool(b) => Some(Bytes::from(b.to_string())),
+        KeyValue::String(s) => Some(Bytes::from(s.to_owned())),
+        KeyValue::Bytes(b) => Some(Bytes::from(b.to_vec())),
+    }
+}
+
+/// The name of an example, unique and stable (10-command-line, "What a sink
+/// topic gets"), and the one that it corrects. `inputs` and `names` are those
+/// of the records behind it, in its own order.
+#[must_use]
+pub fn example_name(
+    pipeline: &Pipeline,
+    output: &Output,
+    inputs: &[u8],
+    names: &[RecordName],
+) -> (String, Option<String>) {
+    match output.kind {
+        OutputKind::Pair => {
+            (names.iter().map(ToString::to_string).collect::<Vec<_>>().join("+"), None)
+        }
+        OutputKind::Pad => (names.first().map(ToString::to_string).unwrap_or_default(), None),
+        OutputKind::Example => {
+            let primary = inputs.iter().position(|input| *input == pipeline.join.primary);
+            let first = primary.and_then(|i| names.get(i)).map(ToString::to_string);
+            let first = first.unwrap_or_default();
+            match output.correction {
+                0 => (first, None),
+                k => (format!("{first}#{k}"), Some(first)),
+            }
+        }
+    }
+}
+
+/// What stands for each input in an output's value: the one record, null for a
+/// missing side, a list of what was folded. `inputs` are those of the records
+/// behind it; `value` gives the i-th one's.
+pub fn sides(
+    pipeline: &Pipeline,
+    kind: OutputKind,
+    inputs: &[u8],
+    mut value: impl FnMut(usize) -> Value,
+) -> Map<String, Value> {
+    let mut sides = Map::new();
+    for (i, input) in pipeline.inputs.iter().enumerate() {
+        let of: Vec<usize> = (0..inputs.len()).filter(|at| usize::from(inputs[*at]) == i).collect();
+        let primary = usize::from(pipeline.join.primary) == i;
+        let side = if kind == OutputKind::Example && !primary {
+            of.into_iter().map(&mut value).collect::<Vec<_>>().into()
+        } else if let [one] = of[..] {
+            value(one)
+        } else if kind == OutputKind::Pair
+            || (kind == OutputKind::Pad
+                && !primary
+                && inputs.first().is_none_or(|input| *input != pipeline.join.primary))
+        {
+            // A pair has only its two inputs; a secondary's pad its own and the primary.
+            continue;
+        } else {
+            Value::Null
+        };
+        sides.insert(input.name.to_string(), side);
+    }
+    sides
+}

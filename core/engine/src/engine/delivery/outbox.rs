@@ -1,0 +1,444 @@
+//! The way out: the producer, what waits for it while an epoch is committed,
+//! and the steps of a commit. The sink's thread hands messages over; the
+//! checkpoint's thread commits; each has the producer while it needs it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::mark::Mark;
+use super::progress::{Progress, Waiter};
+use super::{Bugs, Clock, JobError, JobEvent};
+use crate::edges::fault::{Crash, point};
+use crate::edges::log::{Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
+use crate::engine::control::Control;
+use crate::engine::step::Prepared;
+use crate::operator::pipeline::Guarantee;
+use crate::operator::record::TopicPartition;
+
+/// Why nothing leaves any more.
+#[derive(Clone, Debug)]
+pub(super) enum Failed {
+    Crash(Crash),
+    /// The cluster's answer, and the last output handed over before it.
+    Log(LogError, String),
+    /// A checkpoint that was made anew is not what was delivered.
+    Rebuilt {
+        epoch: u64,
+        found: String,
+        delivered: String,
+    },
+    /// Another owner committed meanwhile.
+    Replaced(Box<Progress>),
+    Io(String),
+    /// The epoch's checkpoint could not be taken; the engine says why.
+    Unprepared,
+    Cancelled,
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Crash(crash) => crash.fmt(f),
+            Self::Log(error, _) => error.fmt(f),
+            Self::Replaced(by) => write!(f, "taken over by process {} on {}", by.pid, by.host),
+            Self::Rebuilt { epoch, .. } => write!(f, "epoch {epoch} was rebuilt otherwise"),
+            Self::Io(what) => f.write_str(what),
+            Self::Unprepared => f.write_str("the checkpoint could not be taken"),
+            Self::Cancelled => f.write_str("cancelled"),
+        }
+    }
+}
+
+impl From<Crash> for Failed {
+    fn from(crash: Crash) -> Self {
+        Self::Crash(crash)
+    }
+}
+
+/// What does not change during an incarnation.
+pub(super) struct Setup {
+    pub guarantee: Guarantee,
+    pub log: Arc<dyn Log>,
+    pub producer: ProducerSpec,
+    pub folder: PathBuf,
+    /// Of the job; also the group that its offsets go to.
+    pub job: String,
+    pub queue_bytes: usize,
+    pub backoff: Duration,
+    pub in_step: bool,
+    pub control: Control,
+    pub tell: Arc<dyn Fn(JobEvent) + Send + Sync>,
+    pub clock: Option<Clock>,
+    pub bugs: Bugs,
+    /// All partitions of the inputs and where each was begun.
+    pub from: BTreeMap<TopicPartition, i64>,
+    /// Own progress record, as it was at the start.
+    pub progress: Progress,
+}
+
+struct State {
+    /// `None`: with the checkpoint's thread.
+    producer: Option<Box<dyn LogProducer>>,
+    begun: bool,
+    /// An epoch is being committed: what comes belongs to the next.
+    busy: bool,
+    waiting: VecDeque<(i64, OutMessage)>,
+    waiting_bytes: usize,
+    /// A call timed out: this producer begins no further transaction.
+    tainted: bool,
+    last: String,
+    failed: Option<Failed>,
+    mark: Mark,
+}
+
+pub(super) struct Outbox {
+    pub setup: Setup,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// A message's place in the queue, roughly.
+fn bytes_of(message: &OutMessage) -> usize {
+    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = message.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
+    96 + bytes(&message.key) + bytes(&message.value) + headers
+}
+
+/// How messages about an output call it.
+fn called(message: &OutMessage) -> String {
+    let find = |key: &str| {
+        let header = message.headers.iter().find(|h| h.key == key)?;
+        Some(String::from_utf8_lossy(header.value.as_ref()?).into_owned())
+    };
+    match (find("joinscope.example"), find("joinscope.records")) {
+        (Some(example), Some(records)) => {
+            format!(
+                "example {example} (records {records}, {} bytes)",
+                message.value.as_ref().map_or(0, bytes::Bytes::len)
+            )
+        }
+        _ => format!("a message for {}", message.topic),
+    }
+}
+
+impl Outbox {
+    pub fn new(setup: Setup, producer: Box<dyn LogProducer>, mark: Mark) -> Self {
+        let state = State {
+            producer: Some(producer),
+            begun: false,
+            busy: false,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            tainted: false,
+            last: "none".to_owned(),
+            failed: None,
+            mark,
+        };
+        Self { setup, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing leaves any more; the first reason counts.
+    pub fn end(&self, failed: Failed) -> Failed {
+        let mut state = self.lock();
+        state.failed.get_or_insert_with(|| failed.clone());
+        state.busy = false;
+        drop(state);
+        self.changed.notify_all();
+        failed
+    }
+
+    /// The epoch that ended will not be delivered, unless it is.
+    pub fn unless_delivered(&self) {
+        if self.lock().busy {
+            self.end(Failed::Unprepared);
+        }
+    }
+
+    pub fn failure(&self) -> Option<Failed> {
+        self.lock().failed.clone()
+    }
+
+    pub fn mark(&self) -> Mark {
+        self.lock().mark.clone()
+    }
+
+    fn waiter(&self) -> Waiter<'_> {
+        let setup = &self.setup;
+        Waiter { backoff: setup.backoff, control: &setup.control, tell: &*setup.tell }
+    }
+
+    fn transactional(&self) -> bool {
+        self.setup.guarantee == Guarantee::ExactlyOnce
+    }
+
+    /// Takes a message of the epoch at hand; `now_ms` is its processing time.
+    pub fn give(&self, now_ms: i64, message: OutMessage) -> Result<(), Failed> {
+        let mut state = self.lock();
+        loop {
+            if let Some(failed) = &state.failed {
+                return Err(failed.clone());
+            }
+            // Held back until its epoch is on the disk.
+            let holds = self.setup.guarantee == Guarantee::AtMostOnce;
+            if holds || state.busy && !self.setup.in_step {
+                if holds || state.waiting_bytes < self.setup.queue_bytes {
+                    state.waiting_bytes += bytes_of(&message);
+                    state.waiting.push_back((now_ms, message));
+                    return Ok(());
+                }
+            } else if !state.busy {
+                let result = self.hand_over(&mut state, now_ms, message);
+                drop(state);
+                return result.map_err(|failed| self.end(failed));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// In step: until the epoch before is through.
+    pub fn settle(&self) {
+        let state = self.lock();
+        let waits = |state: &mut State| state.busy && state.failed.is_none();
+        drop(self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn hand_over(&self, state: &mut State, now_ms: i64, message: OutMessage) -> Result<(), Failed> {
+        point("send", &self.setup.folder)?;
+        if let Some(clock) = &self.setup.clock {
+            clock(now_ms);
+        }
+        state.last = called(&message);
+        let begin = self.transactional() && !std::mem::replace(&mut state.begun, true);
+        let Some(producer) = state.producer.as_mut() else { return Err(Failed::Cancelled) };
+        if begin {
+            self.until(&mut state.tainted, || producer.begin(), "begin")?;
+        }
+        producer.send(message).map_err(|e| Failed::Log(e, state.last.clone()))
+    }
+
+    /// Asks until it answers; a call that timed out taints the producer.
+    fn until(
+        &self,
+        tainted: &mut bool,
+        mut ask: impl FnMut() -> Result<(), LogError>,
+        last: &str,
+    ) -> Result<(), Failed> {
+        let waiter = self.waiter();
+        let asked = waiter.until(|| {
+            let answer = ask();
+            *tainted |= answer.as_ref().is_err_and(|e| e.kind == LogErrorKind::TimedOut);
+            if answer
+                .as_ref()
+                .is_err_and(|e| matches!(e.kind, LogErrorKind::TimedOut | LogErrorKind::Retriable))
+                && let Err(crash) = point("commit.again", &self.setup.folder)
+            {
+                return Ok(Err(crash));
+            }
+            answer.map(Ok)
+        });
+        match asked {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(crash)) => Err(crash.into()),
+            Err(JobError::Cluster(error)) => Err(Failed::Log(error, last.to_owned())),
+            Err(_) => Err(Failed::Cancelled),
+        }
+    }
+
+    /// Asks the cluster until it answers.
+    pub fn ask(&self, ask: impl FnMut() -> Result<(), LogError>) -> Result<(), Failed> {
+        self.until(&mut false, ask, "none")
+    }
+
+    /// The epoch ends here: what comes from now on belongs to the next one.
+    /// Gives what was held back of it.
+    pub fn end_epoch(&self) -> Result<VecDeque<(i64, OutMessage)>, Failed> {
+        let mut state = self.lock();
+        if let Some(failed) = &state.failed {
+            return Err(failed.clone());
+        }
+        state.busy = true;
+        state.waiting_bytes = 0;
+        Ok(std::mem::take(&mut state.waiting))
+    }
+
+    /// On the checkpoint's thread, when N is on the disk: protocol steps 3 and 4.
+    pub fn deliver(
+        &self,
+        prepared: &Prepared,
+        held: VecDeque<(i64, OutMessage)>,
+    ) -> Result<(), Failed> {
+        self.delivered(prepared, held).map_err(|failed| self.end(failed))
+    }
+
+    fn delivered(
+        &self,
+        prepared: &Prepared,
+        held: VecDeque<(i64, OutMessage)>,
+    ) -> Result<(), Failed> {
+        let epoch = prepared.entry.epoch;
+        let folder = &self.setup.folder;
+        point("prepared", folder)?;
+        (self.setup.tell)(JobEvent::Prepared { epoch });
+        if let Some(clock) = &self.setup.clock {
+            clock(prepared.entry.arrival_ms);
+        }
+        let (producer, mut tainted, begun) = {
+            let mut state = self.lock();
+            (state.producer.take(), state.tainted, std::mem::take(&mut state.begun))
+        };
+        let Some(mut producer) = producer else { return Err(Failed::Cancelled) };
+        let mut offsets = self.setup.from.clone();
+        offsets.extend(prepared.offsets.iter().cloned());
+        match self.setup.guarantee {
+            Guarantee::ExactlyOnce => {
+                let committed =
+                    self.commit(producer.as_mut(), begun, &mut tainted, prepared, &offsets);
+                committed?;
+                self.mark_committed(epoch)?;
+                if tainted && !self.setup.bugs.reuse_producer {
+                    producer = self.new_producer(epoch)?;
+                    tainted = false;
+                }
+            }
+            Guarantee::AtLeastOnce => {
+                if self.setup.bugs.commit_early {
+                    self.mark_committed(epoch)?;
+                }
+                point("commit.send", folder)?;
+                self.flush(producer.as_mut())?;
+                point("commit.answered", folder)?;
+                if !self.setup.bugs.commit_early {
+                    self.mark_committed(epoch)?;
+                }
+                // For lag tools; a restore reads the checkpoint's own.
+                if let Err(e) = self.setup.log.commit_offsets(&self.setup.job, &offsets) {
+                    tracing::warn!("offsets of group {}: {e}", self.setup.job);
+                }
+            }
+            Guarantee::AtMostOnce => {
+                self.mark_committed(epoch)?;
+                for (now_ms, message) in held {
+                    point("send", folder)?;
+                    if let Some(clock) = &self.setup.clock {
+                        clock(now_ms.max(prepared.entry.arrival_ms));
+                    }
+                    let last = called(&message);
+                    producer.send(message).map_err(|e| Failed::Log(e, last))?;
+                }
+                // So that a crash loses no more than the epoch at hand; what was
+                // not acknowledged is not sent again.
+                if let Err(e) = producer.flush() {
+                    tracing::warn!("epoch {epoch}: {e}: some of its outputs may be lost");
+                }
+            }
+        }
+        let arrival_ms = prepared.entry.arrival_ms;
+        (self.setup.tell)(JobEvent::Committed { epoch, arrival_ms });
+        let mut state = self.lock();
+        state.producer = Some(producer);
+        state.tainted = tainted;
+        if self.setup.guarantee != Guarantee::AtMostOnce {
+            while let Some((now_ms, message)) = state.waiting.pop_front() {
+                state.waiting_bytes = state.waiting_bytes.saturating_sub(bytes_of(&message));
+                self.hand_over(&mut state, now_ms, message)?;
+            }
+        }
+        state.busy = false;
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn commit(
+        &self,
+        producer: &mut dyn LogProducer,
+        begun: bool,
+        tainted: &mut bool,
+        prepared: &Prepared,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<(), Failed> {
+        let folder = &self.setup.folder;
+        let last = self.lock().last.clone();
+        if !begun {
+            self.until(tainted, || producer.begin(), &last)?;
+        }
+        point("commit.progress", folder)?;
+        let entry = &prepared.entry;
+        let progress = Progress {
+            epoch: entry.epoch,
+            arrival: entry.arrival,
+            output: entry.output,
+            offsets: super::progress::named(offsets),
+            digest: prepared.digest.clone(),
+            ..self.setup.progress.clone()
+        };
+        let failed = |e| Failed::Log(e, last.clone());
+        producer.send(progress.message(entry.arrival_ms)).map_err(failed)?;
+        point("commit.offsets", folder)?;
+        self.until(tainted, || producer.send_offsets(&self.setup.job, offsets), &last)?;
+        point("commit.send", folder)?;
+        self.until(tainted, || producer.commit(), &last)?;
+        point("commit.answered", folder)?;
+        Ok(())
+    }
+
+    /// Waits until everything is acknowledged; what timed out may have been
+    /// written or not.
+    fn flush(&self, producer: &mut dyn LogProducer) -> Result<(), Failed> {
+        let last = self.lock().last.clone();
+        loop {
+            match producer.flush() {
+                Err(e) if e.kind == LogErrorKind::Retriable => {
+                    point("commit.again", &self.setup.folder)?;
+                    self.waiter().pause().map_err(|_| Failed::Cancelled)?;
+                }
+                other => return other.map_err(|e| Failed::Log(e, last)),
+            }
+        }
+    }
+
+    fn mark_committed(&self, epoch: u64) -> Result<(), Failed> {
+        let mut mark = self.mark();
+        mark.committed = epoch;
+        let stored = mark.store(&self.setup.folder);
+        stored.map_err(|e| Failed::Io(format!("{}: {e}", self.setup.folder.display())))?;
+        self.lock().mark = mark;
+        point("commit.marked", &self.setup.folder)?;
+        Ok(())
+    }
+
+    /// A call timed out: a request of the old producer may still be under way
+    /// and must not hit a later transaction.
+    fn new_producer(&self, epoch: u64) -> Result<Box<dyn LogProducer>, Failed> {
+        (self.setup.tell)(JobEvent::NewProducer);
+        let waiter = self.waiter();
+        let last = || "none since the last commit".to_owned();
+        let log = |e| match e {
+            JobError::Cluster(e) => Failed::Log(e, last()),
+            JobError::Cancelled => Failed::Cancelled,
+            other => Failed::Io(other.to_string()),
+        };
+        let made = self.setup.log.producer(&self.setup.producer);
+        let mut producer = made.map_err(|e| Failed::Log(e, last()))?;
+        waiter.until(|| producer.init()).map_err(log)?;
+        let progress = super::progress::read(&*self.setup.log, &self.setup.job, &waiter);
+        let found = progress.map_err(log)?.unwrap_or_default();
+        if found.owner != self.setup.progress.owner {
+            return Err(Failed::Replaced(Box::new(found)));
+        }
+        if found.epoch != epoch {
+            return Err(Failed::Io(format!(
+                "the progress topic says epoch {}, but epoch {epoch} was committed; this is a \
+                 defect of joinscope, please report it",
+                found.epoch
+            )));
+        }
+        Ok(producer)
+    }
+}

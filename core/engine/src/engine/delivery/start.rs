@@ -1,0 +1,335 @@
+//! Where a job goes on (4-commit, Start), and what has to fit before it may.
+
+use std::collections::BTreeMap;
+
+use super::mark::{Lost, Mark, TopicMark};
+use super::progress::{Progress, Waiter, unnamed};
+use super::{Feed, JobError, JobEvent, JobSpec, Messages, StartAt};
+use crate::edges::kafka::Isolation;
+use crate::edges::log::{Log, TopicState};
+use crate::edges::rocksdb::{self, CheckpointMeta};
+use crate::engine::step::CheckpointEntry;
+use crate::operator::pipeline::{Guarantee, Pipeline};
+use crate::operator::record::TopicPartition;
+
+/// What the start found.
+pub(super) struct Found {
+    pub entry: Option<CheckpointEntry>,
+    pub at: StartAt,
+    /// Where the job first began.
+    pub start: BTreeMap<TopicPartition, i64>,
+    pub topics: BTreeMap<String, TopicMark>,
+    pub guard: BTreeMap<String, String>,
+    pub lost: Vec<Lost>,
+    /// The checkpoint is made anew up to this progress.
+    pub rebuild: Option<Progress>,
+    pub digest: String,
+}
+
+pub(super) struct Look<'a> {
+    pub spec: &'a JobSpec,
+    pub log: &'a dyn Log,
+    pub waiter: &'a Waiter<'a>,
+}
+
+impl Look<'_> {
+    /// `progress` is what the progress topic says (exactly-once).
+    pub fn find(
+        &self,
+        feed: &mut dyn Feed,
+        progress: Option<&Progress>,
+        mark: Option<&Mark>,
+    ) -> Result<Found, JobError> {
+        let spec = self.spec;
+        let exactly = spec.pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
+        let topics = self.topics()?;
+        let guard = guard(&spec.pipeline);
+        let inputs = partitions(&spec.pipeline, &topics);
+        let have = rocksdb::list(&spec.folder).map_err(|e| JobError::Io(e.to_string()))?;
+
+        let name = exactly_once_name();
+        let before = mark.filter(|mark| !exactly || mark.guarantee != name);
+        let (known_topics, known_guard, known_start) = match (progress, mark) {
+            (Some(p), _) if exactly => (&p.topics, &p.guard, &p.start),
+            (_, Some(m)) => (&m.topics, &m.guard, &m.start),
+            _ => (&topics, &guard, &BTreeMap::new()),
+        };
+        check_guard(known_guard, &guard, spec.job())?;
+        self.check_topics(known_topics, &topics)?;
+        if exactly && progress.is_none() && before.is_none() && !have.is_empty() {
+            return Err(JobError::Refused(format!(
+                "{} has state of job \"{}\" (checkpoint {}), but topic {} knows nothing of it: it \
+                 was deleted or this is another cluster. Nothing is reset by itself: name the \
+                 cluster that the job ran on, or begin a new job in another folder",
+                spec.folder.display(),
+                spec.job(),
+                have.last().copied().unwrap_or_default(),
+                super::progress_topic(spec.job()),
+            )));
+        }
+        let start = if known_start.is_empty() {
+            feed.first_offsets()?
+        } else {
+            unnamed(known_start, &inputs)
+        };
+
+        let mut epoch = match (progress, mark, spec.pipeline.delivery.guarantee) {
+            (Some(progress), _, Guarantee::ExactlyOnce) => progress.epoch,
+            (_, mark, Guarantee::ExactlyOnce | Guarantee::AtLeastOnce) => {
+                mark.map_or(0, |mark| mark.committed)
+            }
+            (_, _, Guarantee::AtMostOnce) => have.last().copied().unwrap_or(0),
+        };
+        if spec.bugs.adopt_newest {
+            epoch = have.last().copied().unwrap_or(0);
+        }
+        let mut rebuild = None;
+        let meta = if epoch == 0 {
+            None
+        } else {
+            match rocksdb::verify(&spec.folder, epoch) {
+                Ok(meta) => Some(meta),
+                Err(_) if spec.rebuild && progress.is_some() => {
+                    rebuild = progress.cloned();
+                    None
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    return Err(JobError::Checkpoint { epoch, why });
+                }
+            }
+        };
+        if let (Some(meta), Some(progress), true) = (&meta, progress, exactly)
+            && hex(&meta.digest) != progress.digest
+            && !spec.bugs.adopt_newest
+        {
+            let why = "its digest is not the one that was committed: it is of another job or was \
+                       restored from elsewhere";
+            return Err(JobError::Checkpoint { epoch, why: why.to_owned() });
+        }
+
+        let mut at = StartAt { offsets: start.clone(), ..StartAt::default() };
+        if let Some(meta) = &meta {
+            at.arrival = meta.arrival;
+            let read = meta.offsets.iter().map(|p| {
+                (
+                    TopicPartition { topic: p.topic.as_str().into(), partition: p.partition },
+                    p.offset,
+                )
+            });
+            at.offsets.extend(read);
+        }
+        let mut lost = Vec::new();
+        if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
+            lost = self.skip(&inputs, &mut at)?;
+        }
+        self.check_offsets(&inputs, &mut at)?;
+        Ok(Found {
+            digest: meta.as_ref().map(|meta| hex(&meta.digest)).unwrap_or_default(),
+            entry: meta.as_ref().map(entry),
+            at,
+            start,
+            topics,
+            guard,
+            lost,
+            rebuild,
+        })
+    }
+
+    /// Every topic of the job as it is now; each has to be there.
+    fn topics(&self) -> Result<BTreeMap<String, TopicMark>, JobError> {
+        let pipeline = &self.spec.pipeline;
+        let mut names: Vec<String> = pipeline.topics().iter().map(ToString::to_string).collect();
+        names.extend(Messages::topics(pipeline));
+        let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found: Vec<TopicState> = self.waiter.until(|| self.log.topics(&asked))?;
+        found
+            .into_iter()
+            .map(|topic| {
+                if topic.partitions == 0 {
+                    return Err(JobError::Refused(format!(
+                        "topic \"{}\" is not on the cluster: create it (a sink topic with as many \
+                         partitions as its readers want), or name another in the pipeline",
+                        topic.name
+                    )));
+                }
+                let mark = TopicMark { id: topic.id, partitions: topic.partitions };
+                Ok((topic.name.to_string(), mark))
+            })
+            .collect()
+    }
+
+    fn check_topics(
+        &self,
+        known: &BTreeMap<String, TopicMark>,
+        now: &BTreeMap<String, TopicMark>,
+    ) -> Result<(), JobError> {
+        for (name, was) in known {
+            let Some(is) = now.get(name) else { continue };
+            if was.id.is_some() && is.id.is_some() && was.id != is.id {
+                return Err(JobError::Refused(format!(
+                    "topic \"{name}\" was made anew since the job began (its id was {}, now {}): \
+                     the offsets of the state mean nothing in it. Nothing is reset by itself: \
+                     begin a new job in another folder under another delivery.job",
+                    was.id.as_deref().unwrap_or_default(),
+                    is.id.as_deref().unwrap_or_default(),
+                )));
+            }
+            if is.partitions < was.partitions {
+                return Err(JobError::Refused(format!(
+                    "topic \"{name}\" has {} partitions and had {} when the job began: it was made \
+                     anew. Begin a new job in another folder under another delivery.job",
+                    is.partitions, was.partitions
+                )));
+            }
+            for partition in was.partitions..is.partitions {
+                let topic = name.as_str().into();
+                (self.waiter.tell)(JobEvent::NewPartition(TopicPartition { topic, partition }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every offset has to be in the log still; a partition that is new begins
+    /// at its first.
+    fn check_offsets(&self, inputs: &[TopicPartition], at: &mut StartAt) -> Result<(), JobError> {
+        for partition in inputs {
+            let (first, end) =
+                self.waiter.until(|| self.log.bounds(partition, Isolation::ReadCommitted))?;
+            let offset = *at.offsets.entry(partition.clone()).or_insert(first);
+            if offset < first || offset > end {
+                let what = if offset < first {
+                    "retention deleted input that the job has not read"
+                } else {
+                    "the log ends before it: it was cut or made anew"
+                };
+                return Err(JobError::Refused(format!(
+                    "{partition}: the job goes on at offset {offset}, the log holds {first} to \
+                     {end}: {what}. Nothing is skipped by itself: begin a new job in another \
+                     folder under another delivery.job"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// At-most-once: what lies between the state and the committed offsets was
+    /// taken and is lost.
+    fn skip(&self, inputs: &[TopicPartition], at: &mut StartAt) -> Result<Vec<Lost>, JobError> {
+        let committed = self.waiter.until(|| self.log.committed(self.spec.job(), inputs))?;
+        let mut lost = Vec::new();
+        for (partition, to) in committed {
+            let from = at.offsets.get(&partition).copied().unwrap_or(to);
+            if to > from {
+                at.skips = true;
+                lost.push(Lost {
+                    topic: partition.topic.to_string(),
+                    partition: partition.partition,
+                    from,
+                    to,
+                });
+                at.offsets.insert(partition, to);
+            }
+        }
+        Ok(lost)
+    }
+}
+
+fn exactly_once_name() -> String {
+    guarantee_name(Guarantee::ExactlyOnce).to_owned()
+}
+
+/// As pipelines write it.
+pub(super) fn guarantee_name(guarantee: Guarantee) -> &'static str {
+    match guarantee {
+        Guarantee::ExactlyOnce => "exactly-once",
+        Guarantee::AtLeastOnce => "at-least-once",
+        Guarantee::AtMostOnce => "at-most-once",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn partitions(pipeline: &Pipeline, topics: &BTreeMap<String, TopicMark>) -> Vec<TopicPartition> {
+    let of = |topic: &std::sync::Arc<str>| {
+        let partitions = topics.get(&**topic).map_or(0, |mark| mark.partitions);
+        let topic = std::sync::Arc::clone(topic);
+        (0..partitions).map(move |partition| TopicPartition {
+            topic: std::sync::Arc::clone(&topic),
+            partition,
+        })
+    };
+    pipeline.topics().iter().flat_map(of).collect()
+}
+
+/// The run store's entry of a checkpoint, also of one that it was never told of.
+fn entry(meta: &CheckpointMeta) -> CheckpointEntry {
+    CheckpointEntry {
+        epoch: meta.epoch,
+        arrival: meta.arrival,
+        row: meta.row,
+        output: meta.output,
+        arrival_ms: meta.arrival_ms,
+        state_rows: meta.state_rows,
+        state_bytes: meta.state_bytes,
+        path: format!("checkpoints/{}", meta.epoch),
+        ..CheckpointEntry::default()
+    }
+}
+
+/// One digest over [`guard`].
+pub(in crate::engine) fn state_digest(pipeline: &Pipeline) -> String {
+    let parts: Vec<String> = guard(pipeline).into_iter().map(|(k, v)| format!("{k} {v}")).collect();
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(parts.join("\n").as_bytes()))
+}
+
+/// What guards the state, by part of the pipeline: inputs, join, examples and
+/// sink topics. Interval, guarantee, memory and brokers may change.
+pub(super) fn guard(pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let mut parts: BTreeMap<String, String> = BTreeMap::new();
+    // Rows name their input by its position.
+    let names: Vec<&str> = pipeline.inputs.iter().map(|input| &*input.name).collect();
+    parts.insert("inputs".to_owned(), names.join("\n"));
+    let mut part = String::new();
+    for line in pipeline.to_toml().lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            name.clone_into(&mut part);
+        } else if !part.is_empty() && part != "delivery" && !line.starts_with("format = ")
+            || part.starts_with("inputs.")
+        {
+            let text = parts.entry(part.clone()).or_default();
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let digest = |text: String| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()));
+    parts.into_iter().map(|(name, text)| (name, digest(text))).collect()
+}
+
+fn check_guard(
+    was: &BTreeMap<String, String>,
+    is: &BTreeMap<String, String>,
+    job: &str,
+) -> Result<(), JobError> {
+    let mut differs: Vec<&str> =
+        was.iter().filter(|(name, d)| is.get(*name) != Some(*d)).map(|(n, _)| n.as_str()).collect();
+    differs.extend(is.keys().filter(|name| !was.contains_key(*name)).map(String::as_str));
+    if differs.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = differs.iter().map(|name| format!("[{name}]")).collect();
+    Err(JobError::Refused(format!(
+        "the state of job \"{job}\" was made by another pipeline: {} differ{}. Run it with the \
+         pipeline that it began with, or begin a new job in another folder under another \
+         delivery.job (interval, guarantee, memory and brokers may change)",
+        names.join(", "),
+        if names.len() == 1 { "s" } else { "" },
+    )))
+}

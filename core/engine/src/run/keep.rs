@@ -1,0 +1,118 @@
+//! The run store of a job: the same folder through every restart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::execute::Keeper;
+use super::manifest::{InputInfo, ManifestStart, RunEnd, RunState, now_ms};
+use super::types::LaneInfo;
+use super::write::Writer;
+use crate::engine::delivery::{Keep, Kept};
+use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
+use crate::engine::{Ended, Summary};
+use crate::operator::pipeline::Pipeline;
+use crate::operator::record::{Arrival, TopicPartition};
+
+/// Opens the run folder of a job where the job goes on.
+pub struct RunStore {
+    dir: PathBuf,
+    start: ManifestStart,
+    pipeline: Arc<Pipeline>,
+}
+
+impl RunStore {
+    /// `start` counts where the folder is new.
+    #[must_use]
+    pub fn new(dir: PathBuf, start: ManifestStart, pipeline: Arc<Pipeline>) -> Self {
+        Self { dir, start, pipeline }
+    }
+}
+
+/// What a job's run store says of itself at its start. `partitions` are those
+/// of the source.
+#[must_use]
+pub fn job_start(pipeline: &Pipeline, partitions: &[TopicPartition], seed: u64) -> ManifestStart {
+    let lanes = pipeline.inputs.iter().enumerate().flat_map(|(index, input)| {
+        partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
+            input: index as u8,
+            topic: Arc::clone(&p.topic),
+            partition: p.partition,
+        })
+    });
+    ManifestStart {
+        pipeline_file: format!("{}.toml", pipeline.name),
+        pipeline_text: pipeline.to_toml(),
+        seed,
+        at_end: "open".to_owned(),
+        inputs: pipeline
+            .inputs
+            .iter()
+            .map(|input| InputInfo {
+                name: Arc::clone(&input.name),
+                topic: Arc::clone(&input.topic),
+                max_out_of_orderness: input.watermark.max_out_of_orderness,
+            })
+            .collect(),
+        lanes: lanes.collect(),
+        ..ManifestStart::default()
+    }
+}
+
+impl Keep for RunStore {
+    fn open(&mut self, from: Option<&CheckpointEntry>) -> Result<Box<dyn Kept>, SinkError> {
+        let failed = |e: super::error::RunError| SinkError(e.to_string());
+        let there = self.dir.join(super::layout::MANIFEST).exists();
+        let folds = self.pipeline.folds();
+        let writer = if there || from.is_some() {
+            let at = from.map_or(0, |entry| entry.arrival);
+            let mut writer = Writer::resume(&self.dir, at, folds).map_err(failed)?;
+            if let Some(entry) = from {
+                // It may have been committed before the run store was told of it.
+                writer.adopt(entry).map_err(failed)?;
+            }
+            writer
+        } else {
+            Writer::create(&self.dir, self.start.clone(), folds).map_err(failed)?
+        };
+        Ok(Box::new(JobStore(Keeper::new(writer, &self.pipeline).map_err(failed)?)))
+    }
+}
+
+/// The run store while the job runs.
+struct JobStore(Keeper);
+
+impl Sink for JobStore {
+    fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        self.0.sink().step(step)
+    }
+
+    fn revise(&mut self, step: &mut Step) -> Result<(), SinkError> {
+        self.0.sink().revise(step)
+    }
+
+    fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
+        self.0.sink().barrier(at)
+    }
+
+    fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
+        self.0.sink().checkpoint(entry)
+    }
+}
+
+impl Kept for JobStore {
+    fn finish(self: Box<Self>, outcome: Result<&Summary, &str>) -> Result<(), SinkError> {
+        let state = match outcome {
+            Ok(summary) if summary.ended == Ended::Done => RunState::Done,
+            Ok(_) => RunState::Cancelled,
+            Err(_) => RunState::Failed,
+        };
+        let end = RunEnd {
+            error: outcome.err().map(str::to_owned),
+            digest: outcome.ok().map(|summary| summary.digest.clone()),
+            seconds: outcome.map_or(0.0, |summary| summary.seconds),
+            peak_memory_bytes: outcome.map_or(0, |summary| summary.peak_memory_bytes),
+            ended_ms: now_ms(),
+        };
+        self.0.into_writer().finish(state, end).map_err(|e| SinkError(e.to_string()))
+    }
+}
