@@ -14,6 +14,7 @@
 //!    chunk: a record is found by name or position with one chunk read.
 
 mod batches;
+mod behind;
 mod building;
 mod chunk;
 mod clock;
@@ -25,6 +26,8 @@ mod import;
 mod index;
 mod info;
 mod job;
+mod lines;
+mod merge;
 mod meta;
 mod murmur2;
 mod open;
@@ -35,6 +38,7 @@ mod scan;
 mod schemas;
 mod slice;
 mod source;
+mod store;
 mod summary;
 mod tally;
 mod verify;
@@ -45,10 +49,12 @@ mod writer;
 pub use batches::Batches;
 pub use clock::{ClockEntry, ClockEntryKind};
 pub use compress::Compression;
+pub use envelope::Draft;
 pub use error::RecordingError;
 pub use import::{ImportJsonl, ImportUnit, import_jsonl};
 pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
+pub use merge::{Merged, merge};
 pub use murmur2::{murmur2, partition_of_key};
 pub use options::WriterOptions;
 pub use pieces::{Found, PIECES, Piece, write_with};
@@ -64,6 +70,7 @@ mod tests;
 mod tests_jobs;
 #[cfg(test)]
 mod tests_pieces;
+mod tests_merge;
 #[cfg(test)]
 mod tests_python;
 #[cfg(test)]
