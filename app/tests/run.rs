@@ -158,3 +158,31 @@ fn ctrl_c_leaves_what_was_written_valid() {
     let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["state"], "cancelled");
 }
+
+#[test]
+fn a_run_ends_at_its_breakpoint_where_nobody_can_say_that_it_goes_on() {
+    let folder = with_feed("2000");
+    let run = |condition: &str, out: &str| {
+        let args = ["run", "feed.toml", "--recording", "feed.mcap", "--out", out, "--json"];
+        let args: Vec<&str> = args.into_iter().chain(["--break", condition]).collect();
+        joinscope(folder.path(), &args)
+    };
+    let stopped = run("state>100", "stopped");
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert_eq!(stopped.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped at arrival ") && said.contains("state>100, "), "{said}");
+    let json: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!(json["ended"], "stopped");
+    let records = json["records"].as_u64().unwrap();
+    assert!(records > 100 && records < 2_000, "{json}");
+    // The run is readable up to there, and says how it ended.
+    let verdicts = joinscope(folder.path(), &["verdicts", "stopped", "--limit", "5"]);
+    let said = String::from_utf8_lossy(&verdicts.stderr).into_owned();
+    assert!(said.contains("stopped at a breakpoint"), "{said}");
+    assert!(said.contains(&format!("arrival {records}")), "{said}");
+
+    let wrong = run("lat_by>1s", "wrong");
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(2), "{said}");
+    assert!(said.contains("did you mean late_by"), "{said}");
+}

@@ -1,4 +1,4 @@
-//! `joinscope diff`: two runs over one recording, record by record.
+//! `joinscope diff`: two runs, record by record.
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -7,12 +7,14 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use joinscope_core::analyses::compare::{Comparison, Named, compare};
 use joinscope_core::run::Run;
+use joinscope_operator::verdict::Verdict;
 use serde_json::{Value, json};
 
 use super::Answer;
 
-/// What differs between two runs over one recording: settings, verdicts by kind
-/// of change, outputs. Exit code 1 if anything but settings does.
+/// What differs between two runs: settings, verdicts by kind of change, outputs.
+/// Runs over one recording are compared by arrival, others by the names of their
+/// records ("–": not in that run). Exit code 1 if anything but settings differs.
 ///
 /// Example: joinscope diff runs/1 runs/2 --limit 5
 #[derive(Args)]
@@ -67,15 +69,15 @@ pub fn outputs(run: &Run, named: &[Named]) -> anyhow::Result<Vec<String>> {
 }
 
 fn as_json(found: &Comparison, a: &Run, b: &Run) -> anyhow::Result<Value> {
-    let input = |i: u8| a.manifest().start.inputs[usize::from(i)].name.to_string();
+    let input = |i: u8| found.inputs.get(usize::from(i)).map(ToString::to_string);
     let mut changes = Vec::new();
     for change in &found.changes {
         changes.push(json!({
-            "input": input(change.input),
-            "from": change.from.name(),
-            "to": change.to.name(),
+            "input": input(change.kind.input),
+            "from": change.kind.from.map(Verdict::name),
+            "to": change.kind.to.map(Verdict::name),
             "count": change.count,
-            "records": names(a, &change.rows)?,
+            "records": names(if change.kind.from.is_some() { a } else { b }, &change.rows)?,
         }));
     }
     let (one, two) = (&found.outputs.only_in_a, &found.outputs.only_in_b);
@@ -117,17 +119,18 @@ fn print(found: &Comparison, a: &Run, b: &Run, out: &mut impl Write) -> anyhow::
         }
     }
     writeln!(out, "\nverdicts  {} of {} rows changed", found.changed(), found.rows)?;
-    let start = a.manifest().start;
     for change in &found.changes {
-        let name = &start.inputs[usize::from(change.input)].name;
+        let name = found.inputs.get(usize::from(change.kind.input)).map_or("", |n| &**n);
+        let word = |verdict: Option<Verdict>| verdict.map_or("–", Verdict::name);
+        let run = if change.kind.from.is_some() { a } else { b };
         writeln!(
             out,
             "  {:<16} {:>11} → {:<11} {:>9}  {}",
             name,
-            change.from.name(),
-            change.to.name(),
+            word(change.kind.from),
+            word(change.kind.to),
             change.count,
-            listed(&names(a, &change.rows)?, change.count)
+            listed(&names(run, &change.rows)?, change.count)
         )?;
     }
     if found.beyond > 0 {

@@ -1,7 +1,7 @@
 //! `joinscope run`: a pipeline over a recording, and what became of its records.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
+use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
 use joinscope_core::engine::{
-    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Summary,
+    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary,
 };
 use joinscope_core::process::process_cpu;
-use joinscope_core::run::{Execute, RunError, execute};
+use joinscope_core::run::{AtHit, Execute, RunError, execute};
 use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
@@ -63,6 +64,13 @@ pub struct Run {
     /// Records between two checkpoints of the state
     #[arg(long, value_name = "N", default_value_t = CHECKPOINT_RECORDS, hide = true)]
     checkpoint_records: u64,
+    // Shown as it is: no backticks.
+    #[allow(clippy::doc_markdown)]
+    /// Stops where this is met: verdict=late, key=42, late_by>40s, stalled>30s,
+    /// state>100000, state>64MB, value.kind=like; may be repeated. On a terminal
+    /// Enter goes on from there, otherwise the run ends there
+    #[arg(long = "break", value_name = "CONDITION")]
+    breaks: Vec<Condition>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -133,7 +141,11 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     spec.shards = args.shards.map_or(0, usize::from);
     spec.checkpoint_records = args.checkpoint_records;
 
-    let summary = watched(spec)?;
+    // Someone has to be there to say that it goes on.
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        spec.at_hit = AtHit::End;
+    }
+    let summary = watched(spec, &args.breaks)?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -157,6 +169,10 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
             warn("cancelled: what was whole until then is in the run's folder");
             Answer::No
         }
+        Ended::Stopped => {
+            warn("it ends there: what came before is in the run's folder");
+            Answer::No
+        }
     })
 }
 
@@ -165,10 +181,27 @@ fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "joinscope: {text}");
 }
 
+/// What stopped a run, in words.
+fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
+    let met = stop.ids.iter().filter_map(|id| breaks.get(usize::try_from(*id).ok()?));
+    let met: Vec<String> = met.map(ToString::to_string).collect();
+    let record = stop.row.and_then(|row| {
+        let run = joinscope_core::run::Run::open(dir).ok()?;
+        Some(format!(", {}", run.row(row).ok()?.record))
+    });
+    let record = record.unwrap_or_default();
+    format!("stopped at arrival {}: {}{record}", thousands(stop.arrival), met.join(", "))
+}
+
 /// Runs with a bar, until the end or Ctrl-C.
-pub(super) fn watched(spec: Execute) -> anyhow::Result<Summary> {
+pub(super) fn watched(spec: Execute, breaks: &[Condition]) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
+    let list = breaks.iter().cloned().zip(0..);
+    control.set_breakpoints(
+        list.map(|(condition, id)| Breakpoint { id, enabled: true, condition }).collect(),
+    );
+    let (dir, waits) = (spec.dir.clone(), spec.at_hit == AtHit::Wait);
     let watched = control.clone();
     let worker = std::thread::Builder::new()
         .name("joinscope-run".to_owned())
@@ -179,6 +212,20 @@ pub(super) fn watched(spec: Execute) -> anyhow::Result<Summary> {
         if stop.load(Ordering::Relaxed) {
             control.cancel();
         }
+        if let Some(stopped) = control.stopped().filter(|_| waits && !control.is_cancelled()) {
+            bar.clear();
+            warn(&said(&stopped, breaks, &dir));
+            warn("Enter goes on, q and Enter ends the run");
+            let mut answer = String::new();
+            let read = std::io::stdin().read_line(&mut answer);
+            if answer.trim() == "q" || read.is_ok_and(|n| n == 0) {
+                control.cancel();
+            } else {
+                control.go_on();
+            }
+            bar = Bar::new();
+            continue;
+        }
         let progress = control.progress();
         bar.show(progress.records, progress.total.unwrap_or(0), words(&progress));
         std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 {
@@ -188,6 +235,9 @@ pub(super) fn watched(spec: Execute) -> anyhow::Result<Summary> {
         }));
     }
     bar.clear();
+    if let Some(stopped) = control.stopped().filter(|_| !waits) {
+        warn(&said(&stopped, breaks, &dir));
+    }
     match worker.join() {
         Ok(summary) => Ok(summary?),
         Err(_) => bail!("the run broke down"),

@@ -16,6 +16,7 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
         RunState::Done => return Ok(run),
         RunState::Running => "is still running",
         RunState::Cancelled => "was cancelled",
+        RunState::Stopped => "stopped at a breakpoint",
         RunState::Failed => "failed",
         RunState::CutOff => "was cut off",
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use joinscope_core::analyses::semantics::{Outcome, Ran, Spec, side_by_side};
+use joinscope_core::analyses::semantics::{Event, Outcome, Ran, Source, Spec, side_by_side};
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::Control;
 use joinscope_core::run::{Run, RunError};
@@ -59,7 +59,7 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         None => super::run::new_run_folder(recording.digest())?,
     };
     let spec = Spec {
-        pipeline: args.pipeline.clone(),
+        pipeline: Source::File(args.pipeline.clone()),
         sets: args.sets.clone(),
         recording,
         dir,
@@ -68,10 +68,11 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         limit: args.limit,
     };
     let mut meter = Meter::new("comparing");
-    let outcomes =
-        side_by_side(&spec, &Control::new(), &AtomicBool::new(false), &mut |_| {}, &mut |at| {
+    let outcomes = side_by_side(&spec, &Control::new(), &AtomicBool::new(false), &mut |event| {
+        if let Event::Compared(at) = event {
             meter.show(at.done, at.of);
-        })?;
+        }
+    })?;
     meter.clear();
     let mut out = BufWriter::new(std::io::stdout().lock());
     if args.json {

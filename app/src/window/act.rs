@@ -13,9 +13,11 @@ use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
+use super::open_docs::{OpenDoc, Tables};
 use super::opening::{self, Opened};
 use super::panel::Panel;
-use super::panels::Panels;
+use super::panels::outputs::Outputs;
+use super::panels::records::Records;
 use super::range::{ArrivalRange, RangeState};
 use super::selection::{History, Place, Selection};
 use super::settings::Settings;
@@ -55,18 +57,27 @@ impl App {
                     self.restore(session);
                 }
             }
-            Command::Run(sets) => self.check_then_run(sets),
+            Command::Run(sets) => {
+                self.compares = false;
+                self.check_then_run(sets);
+            }
             Command::RunEdited { file, text, overrides } => {
                 self.run_edited(file, text, overrides);
             }
-            Command::EditPipeline => {
-                let run = self.doc.run.as_ref();
-                let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
-                if let Some(pipeline) = &self.doc.pipeline {
-                    let dialog = PipelineDialog::new(pipeline, overrides);
-                    self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
-                }
-            }
+            Command::EditPipeline => self.edit_pipeline(),
+            Command::Compare(_)
+            | Command::ChangeAndCompare
+            | Command::RunAndCompare(_)
+            | Command::OpenCompared
+            | Command::ListDifference(_)
+            | Command::OpenThen(..)
+            | Command::RunSemantics
+            | Command::CancelSemantics => self.act_on_comparison(command),
+            Command::AddBreakpoint(_)
+            | Command::EnableBreakpoint(..)
+            | Command::RemoveBreakpoint(_)
+            | Command::GoOn
+            | Command::NextHit(_) => self.act_on_breakpoints(command),
             Command::RunAnyway => self.run_checked(),
             Command::DoNotRun => self.checking.forget(),
             Command::CancelRun => {
@@ -198,6 +209,10 @@ impl App {
                 self.panels.records.set_filter(verdicts);
                 self.layout.show_panel(Panel::Records);
             }
+            Command::FilterOutputs(kind) => {
+                self.panels.outputs.show_only(kind);
+                self.layout.show_panel(Panel::Outputs);
+            }
             Command::Search(text) => self.panels.records.set_search(text),
             Command::ClearFilter => {
                 self.panels.records.set_filter(VerdictSet::EMPTY);
@@ -225,6 +240,17 @@ impl App {
             Command::Export(what) => self.export(what),
             Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
             Command::CancelExport => self.exports.at_hand = None,
+        }
+    }
+
+    pub(super) fn edit_pipeline(&mut self) {
+        // The run that follows is compared only where that was asked for.
+        self.compares = false;
+        let run = self.doc.run.as_ref();
+        let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
+        if let Some(pipeline) = &self.doc.pipeline {
+            let dialog = PipelineDialog::new(pipeline, overrides);
+            self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
         }
     }
 
@@ -289,7 +315,7 @@ impl App {
         }
     }
 
-    fn open(&mut self, path: PathBuf) {
+    pub(super) fn open(&mut self, path: PathBuf) {
         self.dialog = None;
         self.left = None;
         self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
@@ -344,6 +370,8 @@ impl App {
         }
         self.take_check();
         self.follow_run();
+        self.take_stop();
+        self.take_hit();
         self.follow_incident();
         if let Some(answer) = self.seek.answer()
             && self.seeking.as_ref() == Some(&answer.question)
@@ -389,6 +417,7 @@ impl App {
                     revision: 0,
                     in_progress,
                 });
+                self.then();
             }
         }
     }
@@ -434,7 +463,9 @@ impl App {
         // A run over the recording in front is what one wanted to see of it.
         let instead = self.doc.run.is_none() && name(&self.doc) == name(&doc);
         if let Some(here) = self.standing() {
-            self.open.leave(here, std::mem::take(&mut self.history));
+            let tables =
+                Tables { records: self.panels.records.keep(), outputs: self.panels.outputs.keep() };
+            self.open.leave(here, std::mem::take(&mut self.history), tables);
         }
         if let Some(run) = &self.doc.run {
             // One run's answers at a time are held in memory.
@@ -443,11 +474,12 @@ impl App {
         let stood = self.open.show(&doc, instead);
         self.undo.expect();
         let doc_has_run = doc.run.is_some();
+        let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, ..doc };
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
-        self.panels = Panels::default();
+        self.change_panels(was.as_deref());
         self.clock = ClockMap::default();
         self.strip.clear();
         self.seeking = None;
@@ -456,11 +488,16 @@ impl App {
         self.cursor.speed = speed;
         self.cursor.set_len(self.doc.arrivals());
         self.read_bookmarks();
-        if let Some((at, history)) = stood {
+        if let Some(OpenDoc { at, history, tables, .. }) = stood {
             (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
             self.history = history;
             self.cursor.go(at.cursor);
-            self.reveal();
+            if let Some(tables) = tables {
+                self.panels.records = Records::restored(tables.records);
+                self.panels.outputs = Outputs::restored(tables.outputs);
+            } else {
+                self.reveal();
+            }
             return;
         }
         (self.selection, self.view) = (None, None);

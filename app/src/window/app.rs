@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use egui::{Context, Frame, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
+use joinscope_core::engine::Stop;
 use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::axis::Scale;
 use super::bars;
 use super::bookmarks::{Bookmarks, Numbering};
+use super::breakpoints::Breakpoints;
 use super::browse::{Browse, Browsing};
 use super::command::{self, Command};
 use super::cursor::{ClockMap, Cursor};
-use super::cx::Cx;
+use super::cx::{Breaks, Cx};
 use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
@@ -93,6 +95,15 @@ pub struct App {
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
     pub(super) following: Following,
+    /// The run that was in front when the one in progress was started.
+    pub(super) before: Option<PathBuf>,
+    pub(super) breakpoints: Breakpoints,
+    /// Where the run in progress waits, once it is shown there.
+    pub(super) stopped: Option<Stop>,
+    /// What is done once the run in this folder is in front.
+    pub(super) then: Option<(PathBuf, Vec<Command>)>,
+    /// What is run next is shown compared with the run before it.
+    pub(super) compares: bool,
     /// Where the next run goes; `None`: the platform's place.
     pub(super) run_into: Option<PathBuf>,
     pub(super) seek: Slot<Seek, Option<RowView>>,
@@ -164,6 +175,11 @@ impl App {
             checking: Checking::default(),
             running: None,
             following: Following::default(),
+            before: None,
+            breakpoints: Breakpoints::default(),
+            stopped: None,
+            then: None,
+            compares: false,
             run_into: None,
             seek: Slot::default(),
             seeking: None,
@@ -208,7 +224,10 @@ impl App {
             || self.checking.is_open()
             || self.seeking.is_some()
             || self.saver.is_open()
-            || self.running.is_some()
+            // At a breakpoint it waits for the user.
+            || self.running.is_some() && self.stopped.is_none()
+            || self.panels.breakpoints.is_seeking()
+            || self.panels.semantics.is_running()
             || self.exports.is_busy()
             || !self.commands.is_empty()
     }
@@ -384,6 +403,9 @@ impl App {
         self.exports.note_place(panel, ui.available_rect_before_wrap());
         let times = self.times();
         let mut panels = std::mem::take(&mut self.panels);
+        let said = self.stopped.as_ref().map(|stop| self.stop_said(stop));
+        let stop_counts =
+            self.running.as_ref().map(|r| r.control.stop_counts()).unwrap_or_default();
         let mut cx = Cx {
             doc: &self.doc,
             cursor: &self.cursor,
@@ -393,6 +415,12 @@ impl App {
             selection: self.selection,
             range: &self.range,
             bookmarks: &self.bookmarks,
+            breaks: Breaks {
+                list: self.breakpoints.list(),
+                stopped: said.as_deref(),
+                ids: self.stopped.as_ref().map(|s| s.ids.as_slice()).unwrap_or_default(),
+                counts: Some(&stop_counts),
+            },
             hover: self.hover,
             hovers,
             times: &times,

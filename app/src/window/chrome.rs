@@ -54,7 +54,7 @@ pub fn panel(
     };
     let mut x = bar.left() + INSET;
     if title.tabs.here.len() > 1 {
-        x = tab_row(ui, title, bar, x, commands, t);
+        x = tab_row(ui, title, bar, x..right - 8.0, commands, t);
     } else {
         let font = if title.mono { fonts::mono(SMALL + 1.0) } else { fonts::semibold(TEXT) };
         let room = right - 8.0 - x;
@@ -101,14 +101,27 @@ fn tab_row(
     ui: &mut Ui,
     title: &Title<'_>,
     bar: Rect,
-    mut x: f32,
+    room: std::ops::Range<f32>,
     commands: &mut Vec<Command>,
     t: &Tokens,
 ) -> f32 {
-    for (panel, active) in &title.tabs.here {
+    const APART: f32 = 18.0;
+    let lay = |panel: Panel, active: bool, short: bool| {
+        let (text, font) = match (active, short) {
+            (true, _) => (panel.title(), fonts::semibold(TEXT)),
+            (false, true) => (panel.about().icon, fonts::icons(TEXT + 3.0)),
+            (false, false) => (panel.title(), fonts::regular(TEXT)),
+        };
+        ui.painter().layout_no_wrap(text.to_owned(), font, t.text)
+    };
+    let here = &title.tabs.here;
+    let wide: f32 = here.iter().map(|(p, active)| lay(*p, *active, false).size().x + APART).sum();
+    // Where there is no room for all names, those behind are their icons.
+    let short = room.start + wide - APART > room.end;
+    let all: Vec<_> = here.iter().map(|(p, active)| (p, active, lay(*p, *active, short))).collect();
+    let mut x = room.start;
+    for (panel, active, galley) in all {
         let name = panel.title();
-        let font = if *active { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
-        let galley = ui.painter().layout_no_wrap(name.to_owned(), font, t.text);
         let at = Rect::from_x_y_ranges(x..=x + galley.size().x, bar.y_range());
         let response =
             ui.interact(at.expand2(vec2(6.0, 0.0)), ui.scope_id().with(panel), Sense::click());
@@ -124,7 +137,10 @@ fn tab_row(
             let line = Rect::from_x_y_ranges(at.x_range(), bar.bottom() - 2.0..=bar.bottom());
             ui.painter().rect_filled(line, 1, t.accent);
         }
-        x = at.right() + 18.0;
+        x = at.right() + APART;
+        if short && !active {
+            response.on_hover_text(name);
+        }
     }
     x
 }

@@ -1,6 +1,9 @@
 //! What a panel may see of the window, and the one way in which it acts: by
 //! commands.
 
+use std::collections::BTreeMap;
+
+use joinscope_core::engine::breakpoint::Breakpoint;
 use joinscope_operator::record::Arrival;
 
 use super::axis::{Axis, Scale};
@@ -12,6 +15,18 @@ use super::jobs::Jobs;
 use super::range::RangeState;
 use super::selection::Selection;
 use super::times::Times;
+
+/// Where runs stop, and where one waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Breaks<'a> {
+    pub list: &'a [Breakpoint],
+    /// The run in front waits at a breakpoint: where and at which, in words.
+    pub stopped: Option<&'a str>,
+    /// The breakpoints that it waits at.
+    pub ids: &'a [u64],
+    /// How often each stopped the run in progress.
+    pub counts: Option<&'a BTreeMap<u64, u64>>,
+}
 
 /// Shared by all panels in one frame.
 pub struct Cx<'a> {
@@ -25,6 +40,7 @@ pub struct Cx<'a> {
     /// The marked range and what it is used for ([`super::range::chip`]).
     pub range: &'a RangeState,
     pub bookmarks: &'a Bookmarks,
+    pub breaks: Breaks<'a>,
     /// The row that the pointer is over in some panel, as of the last frame.
     pub hover: Option<u64>,
     /// The same for the next frame.

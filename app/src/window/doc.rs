@@ -112,6 +112,7 @@ impl RunLabel {
             RunState::Done => None,
             RunState::Running => Some("running"),
             RunState::Cancelled => Some("cancelled"),
+            RunState::Stopped => Some("stopped at a breakpoint"),
             RunState::Failed => Some("failed"),
             RunState::CutOff => Some("cut off"),
         }

@@ -8,7 +8,7 @@ use egui::{ColorImage, Context, Rect};
 
 use super::app::App;
 use super::command::Export;
-use super::cx::Cx;
+use super::cx::{Breaks, Cx};
 use super::dialogs::{Dialog, ExportDialog, SaveIncident};
 use super::export::{Exporting, Refused, Source, What, cropped};
 use super::panel::Panel;
@@ -105,6 +105,7 @@ impl App {
             selection: self.selection,
             range: &self.range,
             bookmarks: &self.bookmarks,
+            breaks: Breaks::default(),
             hover: None,
             hovers: &mut nobody,
             times: &times,

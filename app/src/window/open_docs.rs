@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use joinscope_core::run::Direction;
 
 use super::doc::{Doc, file_name};
+use super::panels::{outputs, records};
 use super::selection::History;
 use super::session::Opened;
 
@@ -24,6 +25,8 @@ pub struct OpenDoc {
     /// What it is told apart by: a run's changed settings.
     pub note: String,
     pub history: History,
+    /// How its tables were set up.
+    pub tables: Option<Tables>,
     /// When it was left: a running number.
     left: u64,
 }
@@ -34,6 +37,13 @@ impl OpenDoc {
     pub fn title(&self) -> String {
         if self.title.is_empty() { file_name(&self.at.path) } else { self.title.clone() }
     }
+}
+
+/// How the tables of one were set up.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub records: records::Kept,
+    pub outputs: outputs::Kept,
 }
 
 /// All of them, in the order in which they were opened.
@@ -75,16 +85,17 @@ impl OpenDocs {
     }
 
     /// Notes where one stands in the one in front, before another comes there.
-    pub fn leave(&mut self, at: Opened, history: History) {
+    pub fn leave(&mut self, at: Opened, history: History, tables: Tables) {
         self.clock += 1;
         if let Some(front) = self.front.and_then(|n| self.list.get_mut(n)) {
             (front.at, front.history, front.left) = (at, history, self.clock);
+            front.tables = Some(tables);
         }
     }
 
     /// `doc` comes to the front; where one stood in it, if it was open before.
     /// A run over the recording in front takes its place.
-    pub fn show(&mut self, doc: &Doc, instead: bool) -> Option<(Opened, History)> {
+    pub fn show(&mut self, doc: &Doc, instead: bool) -> Option<OpenDoc> {
         let Some(path) = path_of(doc) else {
             self.front = None;
             return None;
@@ -98,7 +109,7 @@ impl OpenDocs {
         if let Some(n) = self.place(&path) {
             self.front = Some(n);
             (self.list[n].title, self.list[n].note) = (title, note);
-            return Some((self.list[n].at.clone(), self.list[n].history.clone()));
+            return Some(self.list[n].clone());
         }
         let at = Opened { path, ..Opened::default() };
         let opened = OpenDoc { at, title, note, ..OpenDoc::default() };
@@ -115,6 +126,17 @@ impl OpenDocs {
         self.list.push(opened);
         self.front = Some(self.list.len() - 1);
         None
+    }
+
+    /// Where one is to stand in something when it is opened next.
+    pub fn stand(&mut self, at: Opened) {
+        match self.place(&at.path) {
+            Some(n) => {
+                let there = &mut self.list[n].at;
+                (there.selection, there.cursor) = (at.selection, at.cursor);
+            }
+            None => self.list.push(OpenDoc { at, ..OpenDoc::default() }),
+        }
     }
 
     /// Where it stands in the list.
@@ -195,7 +217,7 @@ mod tests {
     fn where_one_stood_is_kept() {
         let mut docs = three();
         let at = Opened { path: "/a".into(), cursor: 42, ..Opened::default() };
-        docs.leave(at.clone(), History::default());
+        docs.leave(at.clone(), History::default(), Tables::default());
         assert_eq!(docs.list()[0].at, at);
     }
 }

@@ -23,6 +23,9 @@ pub enum Panel {
     Causality,
     State,
     Checkpoints,
+    Compare,
+    Semantics,
+    Breakpoints,
     Inspector,
 }
 
@@ -47,6 +50,8 @@ pub enum Home {
     Axis,
     /// A tab of the lower half.
     Tab,
+    /// The same, but only once it was asked for.
+    Asked,
 }
 
 /// What the window knows of a panel besides what it shows.
@@ -65,7 +70,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -75,6 +80,9 @@ impl Panel {
         Self::Causality,
         Self::State,
         Self::Checkpoints,
+        Self::Compare,
+        Self::Semantics,
+        Self::Breakpoints,
         Self::Inspector,
     ];
 
@@ -152,6 +160,30 @@ impl Panel {
                 says: "Each with how long it took, its bytes and offsets",
                 needs: Needs::Run,
                 home: Home::Tab,
+            },
+            Self::Compare => About {
+                name: "compare",
+                title: "Compare",
+                icon: icon::COMPARE,
+                says: "Two runs under one cursor: what differs, record by record",
+                needs: Needs::Run,
+                home: Home::Asked,
+            },
+            Self::Semantics => About {
+                name: "semantics",
+                title: "Semantics",
+                icon: icon::SEMANTICS,
+                says: "The recording under all four semantics, side by side",
+                needs: Needs::Run,
+                home: Home::Asked,
+            },
+            Self::Breakpoints => About {
+                name: "breakpoints",
+                title: "Breakpoints",
+                icon: icon::BREAKPOINTS,
+                says: "Where runs stop, and how often each was met",
+                needs: Needs::Recording,
+                home: Home::Asked,
             },
             Self::Inspector => About {
                 name: "inspector",

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use joinscope_core::engine::breakpoint::Breakpoint;
 use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::pipeline::Pipeline;
 
@@ -75,8 +76,13 @@ pub struct Running {
 }
 
 impl Running {
-    pub(super) fn start(order: RunOrder, ctx: &egui::Context) -> Result<Self, String> {
+    pub(super) fn start(
+        order: RunOrder,
+        breakpoints: &[Breakpoint],
+        ctx: &egui::Context,
+    ) -> Result<Self, String> {
         let control = Control::new();
+        control.set_breakpoints(breakpoints.to_vec());
         let shared = Arc::<Shared>::default();
         let (told, watched, repaint) = (Arc::clone(&shared), control.clone(), ctx.clone());
         let work = move || {
@@ -222,8 +228,11 @@ impl App {
     pub(super) fn run_checked(&mut self) {
         let Some(order) = self.checking.order.take() else { return };
         self.checking.forget();
-        match Running::start(order, &self.ctx) {
-            Ok(running) => self.running = Some(running),
+        match Running::start(order, self.breakpoints.list(), &self.ctx) {
+            Ok(running) => {
+                self.running = Some(running);
+                self.before = self.doc.run.as_ref().map(|r| r.dir.clone());
+            }
             Err(error) => self.fail("The run was not started", &error),
         }
     }
@@ -265,6 +274,10 @@ impl App {
             _ => None,
         };
         let Some(dir) = dir else { return };
+        if self.stopped.is_some() {
+            // Nothing new comes until it goes on.
+            return;
+        }
         if self.following.asked_at.is_none_or(|at| at.elapsed() >= LOOK) {
             self.look(dir);
         }
@@ -314,7 +327,9 @@ impl App {
     }
 
     fn take_run(&mut self, newer: RunDoc) {
-        let in_progress = newer.is_in_progress();
+        // One that waits at a breakpoint is in progress too.
+        let waits = self.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&newer.dir));
+        let in_progress = newer.is_in_progress() || waits;
         let same = self.doc.run.as_ref().is_some_and(|r| r.dir == newer.dir);
         let digest = &newer.manifest.start.recording.digest;
         let over_this = self.doc.recording.as_ref().is_some_and(|r| r.recording.digest() == digest);
@@ -341,6 +356,7 @@ impl App {
             in_progress,
         };
         self.show_doc(doc);
+        self.compare_with_before();
         if !in_progress && let Some(r) = &self.doc.recording {
             self.doc.runs = runs_of(&r.recording);
         }

@@ -192,6 +192,41 @@ pub fn sample_run() -> &'static Path {
     run
 }
 
+/// The shipped sample, run with engagements that may be ten minutes out of
+/// order: none of the incident's is late. Its folder is called `patient`.
+pub fn sample_patient() -> &'static Path {
+    static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, run) = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sample = sample.join("sample-data/feed");
+        let run = folder.path().join("patient");
+        let text = std::fs::read_to_string(sample.join("feed.toml")).unwrap();
+        rerun(&sample.join("feed.mcap"), &text, PATIENT, &run);
+        (folder, run)
+    });
+    run
+}
+
+/// Engagements may be ten minutes out of order.
+pub const PATIENT: &[(&str, &str)] =
+    &[("inputs.engagements.watermark.max_out_of_orderness", "10m")];
+
+/// Runs a pipeline with settings changed.
+pub fn rerun(recording: &Path, text: &str, sets: &[(&str, &str)], out: &Path) {
+    let order = RunOrder {
+        file: "feed.toml".to_owned(),
+        text: text.to_owned(),
+        overrides: sets.iter().map(|(p, v)| ((*p).to_owned(), (*v).to_owned())).collect(),
+        memory: 512 << 20,
+        recording: Recording::open(recording).unwrap(),
+        seed: 0,
+        at_end: joinscope_core::engine::AtEnd::Open,
+        out: Some(out.to_owned()),
+    };
+    execute(&order, &Control::new(), &|_| {}).unwrap();
+}
+
 /// A feed over many partitions: its run is in a folder. Each view has an
 /// engagement 2 s later; one in fifty of partition 7's comes five minutes late.
 /// Views of partition 3 travel 10 s: their engagements overtake them.

@@ -12,7 +12,7 @@ use super::command::Command;
 use super::headless::{harness, settle};
 use super::panel::Panel;
 use super::renderer;
-use super::testing::{ask, sample_run};
+use super::testing::{ask, sample_patient, sample_run};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
@@ -31,8 +31,14 @@ enum Select {
     Late,
     /// Nothing, and the cursor in the middle.
     Middle,
+    /// A late engagement, compared with the run in which it is not late.
+    Compared,
+    /// The four semantics, run.
+    Four,
+    /// Breakpoints, and a record.
+    Breaks,
 }
-use Select::{Late, Middle, Nothing};
+use Select::{Breaks, Compared, Four, Late, Middle, Nothing};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
@@ -44,6 +50,9 @@ const SHOTS: &[Shot] = &[
     shot("timeline", Panel::Timeline, (1000, 420), Late),
     shot("late", Panel::Late, (1000, 620), Nothing),
     shot("causality", Panel::Causality, (1000, 520), Late),
+    shot("compare", Panel::Compare, (1000, 520), Compared),
+    shot("semantics", Panel::Semantics, (1000, 320), Four),
+    shot("breakpoints", Panel::Breakpoints, (1000, 320), Breaks),
     shot("inspector", Panel::Inspector, (352, 860), Late),
 ];
 
@@ -84,7 +93,24 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
     steady(h.state_mut());
     match shot.select {
         Nothing => {}
-        Late => {
+        Breaks => {
+            for condition in ["verdict=late", "late_by>5m", "stalled>30s", "state>64MB", "key=7"] {
+                ask(&mut h, Command::AddBreakpoint(condition.parse().unwrap()));
+            }
+            ask(&mut h, Command::EnableBreakpoint(5, false));
+            ask(&mut h, Command::Start);
+            let forward = joinscope_core::run::Direction::Forward;
+            ask(&mut h, Command::NextHit(forward));
+        }
+        Four => {
+            let folder = tempfile::tempdir().unwrap();
+            h.state_mut().run_into = Some(folder.path().join("four"));
+            ask(&mut h, Command::RunSemantics);
+        }
+        Late | Compared => {
+            if matches!(shot.select, Compared) {
+                ask(&mut h, Command::Compare(sample_patient().to_owned()));
+            }
             let run = h.state().doc().run.as_ref().unwrap().run.clone();
             let late = run.nth(VerdictSet::of(Verdict::Late), 300).unwrap().unwrap();
             let row = run.row(late).unwrap();

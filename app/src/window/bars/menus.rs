@@ -106,6 +106,12 @@ pub fn item(app: &mut App, ui: &mut Ui, label: &str, command: Command) {
     }
 }
 
+/// A row of a menu with words only.
+#[must_use]
+pub fn row(label: &str) -> Row<'_> {
+    Row { label, icon: None, checked: None, shortcut: None }
+}
+
 /// A row of a menu.
 pub struct Row<'a> {
     pub label: &'a str,

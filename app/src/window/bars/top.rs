@@ -65,8 +65,17 @@ fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
         });
     }
     match &app.running {
-        Some(_) if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() => {
-            app.commands.push(Command::CancelRun);
+        Some(_) => {
+            let waits = app.stopped.is_some();
+            if waits {
+                let on = button("Go on").filled_icon(icon::PLAY).primary();
+                if on.name("Go on with the run").show(ui).clicked() {
+                    app.commands.push(Command::GoOn);
+                }
+            }
+            if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() {
+                app.commands.push(Command::CancelRun);
+            }
         }
         None if app.doc.pipeline.is_some() && app.doc.recording.is_some() => {
             let run =
@@ -134,6 +143,9 @@ fn status(app: &App) -> String {
     }
     if app.checking.is_open() {
         return "checking the pipeline…".to_owned();
+    }
+    if let Some(stop) = &app.stopped {
+        return app.stop_said(stop);
     }
     if let Some(running) = &app.running {
         return running.status();

@@ -42,6 +42,11 @@ pub enum Asked {
     LayoutName,
     /// Another name for this one.
     RenameLayout(String),
+    CompareWith,
+    /// What a run is to stop at.
+    Breakpoint,
+    /// A setting of the pipeline, changed for a run that is compared.
+    Setting,
 }
 
 impl Asked {
@@ -54,6 +59,9 @@ impl Asked {
             Self::Note => "What happens here",
             Self::LayoutName => "Name of the layout",
             Self::RenameLayout(_) => "Another name for the layout",
+            Self::Breakpoint => "verdict=late, key=42, late_by>40s, stalled>30s, state>64MB",
+            Self::CompareWith => "Name of a run, or the path of its folder",
+            Self::Setting => "join.with.engagements.until = 10m",
             Self::Search => "Part of a key or of a record's name",
         }
     }
@@ -75,6 +83,10 @@ pub fn entries(app: &App) -> Vec<Entry> {
     records(app, &mut list);
     marks(app, &mut list);
     view(app, &mut list);
+    compare(app, &mut list);
+    if app.doc.run.is_some() {
+        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
+    }
     files(app, &mut list);
     list.entries
 }
@@ -114,6 +126,12 @@ fn is_possible(app: &App, command: &Command) -> bool {
             app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none()
         }
         Command::EditPipeline => app.doc.pipeline.is_some(),
+        Command::GoOn => app.stopped.is_some(),
+        Command::NextHit(_) => {
+            app.doc.run.is_some()
+                && !app.doc.in_progress
+                && app.breakpoints.list().iter().any(|b| b.enabled)
+        }
         Command::TogglePlay
         | Command::Step(_)
         | Command::Start
@@ -254,6 +272,49 @@ fn layouts(app: &App, list: &mut List) {
     }
 }
 
+/// Other runs to compare the one in front with.
+fn compared(app: &App, list: &mut List) {
+    let here = app.doc.run.as_ref().map(|r| r.dir.as_path());
+    if here.is_none() {
+        return;
+    }
+    let mut seen: Vec<&std::path::Path> = here.into_iter().collect();
+    for label in &app.doc.runs {
+        if !seen.contains(&label.dir.as_path()) {
+            seen.push(&label.dir);
+            let title = format!("Compare with {}", label.name);
+            list.noted("Compare", title, &label.settings, Command::Compare(label.dir.clone()));
+        }
+    }
+    for doc in app.open.list() {
+        if doc.at.path.is_dir() && !seen.contains(&doc.at.path.as_path()) {
+            let title = format!("Compare with {}", doc.title());
+            list.noted("Compare", title, &doc.note, Command::Compare(doc.at.path.clone()));
+        }
+    }
+}
+
+fn compare(app: &App, list: &mut List) {
+    if app.doc.run.is_none() {
+        return;
+    }
+    compared(app, list);
+    list.ask("Compare", "Compare with another run…", Asked::CompareWith);
+    if app.panels.compare.other().is_some() {
+        list.now("Compare", "Open the run that is compared with", Command::OpenCompared);
+    }
+    if app.panels.semantics.is_running() {
+        list.now("Compare", "Cancel the four runs", Command::CancelSemantics);
+    } else if app.doc.pipeline.is_some() && app.doc.recording.is_some() {
+        list.now("Compare", "Run under all four semantics", Command::RunSemantics);
+    }
+    if app.doc.pipeline.is_some() && app.doc.recording.is_some() && app.running.is_none() {
+        list.ask("Compare", "Change one setting, run again and compare…", Asked::Setting);
+        let title = "Edit the pipeline, run again and compare";
+        list.now("Compare", title, Command::ChangeAndCompare);
+    }
+}
+
 fn files(app: &App, list: &mut List) {
     if app.running.is_some() {
         list.now("Run", "Cancel the run", Command::CancelRun);
@@ -311,7 +372,8 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             let title = format!("Bookmark arrival {at}");
             list.noted("Bookmarks", title, typed, Command::AddBookmark(typed.to_owned()));
         }
-        Asked::LayoutName | Asked::RenameLayout(_) if typed.is_empty() => {}
+        Asked::LayoutName | Asked::RenameLayout(_) | Asked::Setting | Asked::Breakpoint
+            if typed.is_empty() => {}
         Asked::LayoutName => {
             let there = app.layouts.get(typed).is_some();
             let verb = if there { "Replace" } else { "Save" };
@@ -321,6 +383,42 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         Asked::RenameLayout(old) => {
             let title = format!("Rename {old:?} to {typed:?}");
             list.now("Layout", title, Command::RenameLayout(old.clone(), typed.to_owned()));
+        }
+        Asked::Breakpoint => {
+            let condition: joinscope_core::engine::breakpoint::Condition = typed.parse()?;
+            let title = format!("Stop at {condition}");
+            list.now("Run", title, Command::AddBreakpoint(condition));
+        }
+        Asked::CompareWith => {
+            compared(app, &mut list);
+            let lower = typed.to_lowercase();
+            list.entries.retain(|e| {
+                e.title.to_lowercase().contains(&lower) || e.note.to_lowercase().contains(&lower)
+            });
+            if typed.contains(['/', '\\', '~']) {
+                let path = crate::window::dialogs::expand(typed);
+                let title = format!("Compare with the run in {typed}");
+                list.now("Compare", title, Command::Compare(path));
+            }
+            if list.entries.is_empty() {
+                return Err("No run is called that: write the path of its folder".to_owned());
+            }
+        }
+        Asked::Setting => {
+            let set = joinscope_operator::pipeline::parse_set(typed)?;
+            let (path, value) = (set.0.trim().to_owned(), set.1.trim().to_owned());
+            if let Some(pipeline) = &app.doc.pipeline {
+                // Said while it is typed, not after it was asked for.
+                let one = [(path.clone(), value.clone())];
+                joinscope_operator::pipeline::Pipeline::parse_with(
+                    &pipeline.text,
+                    &pipeline.file,
+                    &one,
+                )
+                .map_err(|e| e.to_string())?;
+            }
+            let title = format!("Run with {path} = {value} and compare");
+            list.now("Compare", title, Command::RunAndCompare(vec![(path, value)]));
         }
         Asked::Search => {
             let title = if typed.is_empty() {

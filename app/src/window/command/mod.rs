@@ -12,12 +12,15 @@ pub use catalogue::{Asked, Does, Entry, entries, suggestions};
 pub use destination::destination;
 pub use keys::{bindings, keys_text, pressed, shortcut_text};
 
+use joinscope_core::engine::breakpoint::Condition;
+use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use crate::window::axis::Scale;
 use crate::window::cursor::Speed;
 use crate::window::panel::Panel;
+use crate::window::panels::compare::Choice;
 use crate::window::selection::Selection;
 use crate::window::theme::ThemeChoice;
 use crate::window::times::Zone;
@@ -56,6 +59,29 @@ pub enum Command {
     },
     /// The form and the TOML of the pipeline at hand.
     EditPipeline,
+    /// Compares the run in front with the one in this folder.
+    Compare(PathBuf),
+    /// Edits the pipeline; the run that follows is compared with this one.
+    ChangeAndCompare,
+    /// Runs with settings changed, and compares with the run in front.
+    RunAndCompare(Vec<(String, String)>),
+    /// Brings the run that is compared with to the front, at the same record.
+    OpenCompared,
+    /// Lists one kind of difference between the two runs.
+    ListDifference(Choice),
+    /// Brings a run to the front, then does these.
+    OpenThen(PathBuf, Vec<Command>),
+    /// A run stops where this is met.
+    AddBreakpoint(Condition),
+    EnableBreakpoint(u64, bool),
+    RemoveBreakpoint(u64),
+    /// The run that waits at a breakpoint goes on.
+    GoOn,
+    /// To where an enabled breakpoint is met next, in a run that was kept.
+    NextHit(Direction),
+    /// Runs the pipeline at hand under all four semantics.
+    RunSemantics,
+    CancelSemantics,
     /// Runs although the check says no.
     RunAnyway,
     /// Forgets the run that was about to start.
@@ -142,6 +168,8 @@ pub enum Command {
 
     /// Shows only such verdicts in the records table.
     Filter(VerdictSet),
+    /// Shows only outputs of this kind.
+    FilterOutputs(OutputKind),
     /// Shows only records whose key or name contains this.
     Search(String),
     /// Shows what hides the selection: all.

@@ -19,7 +19,7 @@ use egui::{Context, Frame, Id, Modal, Ui};
 pub use bookmark::BookmarkDialog;
 pub use export::ExportDialog;
 pub use incident::SaveIncident;
-pub use open::OpenDialog;
+pub use open::{OpenDialog, expand};
 pub use palette::Palette;
 pub use pipeline::PipelineDialog;
 pub use settings::SettingsDialog;

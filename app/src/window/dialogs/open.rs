@@ -129,7 +129,7 @@ fn path_row(ui: &mut egui::Ui, path: &Path) -> bool {
 }
 
 /// `~` is the home folder.
-pub(super) fn expand(text: &str) -> PathBuf {
+pub fn expand(text: &str) -> PathBuf {
     match (text.strip_prefix("~/"), directories::BaseDirs::new()) {
         (Some(rest), Some(dirs)) => dirs.home_dir().join(rest),
         _ => PathBuf::from(text),

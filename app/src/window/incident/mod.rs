@@ -197,7 +197,7 @@ impl App {
                     .to_owned(),
             );
         }
-        match Running::start(order, &self.ctx) {
+        match Running::start(order, &[], &self.ctx) {
             Ok(running) => {
                 self.running = Some(running);
                 Remade::Pending

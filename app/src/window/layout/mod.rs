@@ -70,8 +70,10 @@ impl TryFrom<Unchecked> for Arrangement {
 
 impl Default for Arrangement {
     fn default() -> Self {
-        let between: Vec<Panel> =
-            Panel::ALL.into_iter().filter(|p| side_of(*p).is_none()).collect();
+        let between: Vec<Panel> = Panel::ALL
+            .into_iter()
+            .filter(|p| side_of(*p).is_none() && p.about().home != Home::Asked)
+            .collect();
         Self {
             left: Side { shown: true, width: 220.0 },
             right: Side { shown: true, width: 352.0 },

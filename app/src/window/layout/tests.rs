@@ -23,6 +23,7 @@ fn by_default_every_panel_has_a_place_and_the_first_table_is_in_front() {
     for panel in Panel::ALL {
         match panel.about().home {
             Home::Left | Home::Right => assert!(!centre.contains(panel)),
+            Home::Asked => assert!(!layout.is_in_sight(panel)),
             Home::Axis => assert!(layout.is_in_sight(panel), "{panel}"),
             Home::Tab => assert_eq!(layout.is_in_sight(panel), panel == Panel::Records),
         }

@@ -1,12 +1,15 @@
 //! The panels, each a folder: what it asks, how it draws, its tests.
 
+pub mod breakpoints;
 pub mod causality;
 pub mod checkpoints;
+pub mod compare;
 pub mod inspector;
 pub mod late;
 pub mod outputs;
 pub mod records;
 mod selected;
+pub mod semantics;
 pub mod sources;
 pub mod state;
 pub mod timeline;
@@ -29,6 +32,9 @@ pub struct Panels {
     pub watermarks: watermarks::Watermarks,
     pub state: state::State,
     pub checkpoints: checkpoints::Checkpoints,
+    pub compare: compare::Compare,
+    pub semantics: semantics::Semantics,
+    pub breakpoints: breakpoints::Breakpoints,
     pub timeline: timeline::Timeline,
     pub late: late::Late,
     pub causality: causality::Causality,
@@ -47,6 +53,9 @@ impl Panels {
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
             Panel::State => self.state.show(ui, tabs, cx),
             Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
+            Panel::Compare => self.compare.show(ui, tabs, cx),
+            Panel::Breakpoints => self.breakpoints.show(ui, tabs, cx),
+            Panel::Semantics => self.semantics.show(ui, tabs, cx),
             Panel::Timeline => self.timeline.show(ui, tabs, cx),
             Panel::Late => self.late.show(ui, tabs, cx),
             Panel::Causality => self.causality.show(ui, tabs, cx),

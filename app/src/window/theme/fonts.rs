@@ -109,4 +109,10 @@ pub mod icon {
     pub const TIMELINE: &str = "\u{e150}";
     pub const LATE: &str = "\u{e19a}";
     pub const CAUSALITY: &str = "\u{e278}";
+    pub const COMPARE: &str = "\u{e27c}";
+    pub const SEMANTICS: &str = "\u{e750}";
+    pub const BREAKPOINTS: &str = "\u{e38e}";
+    pub const PLUS: &str = "\u{e3d4}";
+    pub const SWAP: &str = "\u{e0a0}";
+    pub const CHANGE: &str = "\u{e434}";
 }

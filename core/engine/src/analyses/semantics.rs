@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use super::compare::{self, CompareError, Comparison, Progress};
 use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
 use crate::edges::recording::Recording;
-use crate::engine::{AtEnd, Control, Summary};
+use crate::engine::{AtEnd, Control, Ended, Summary};
 use crate::operator::pipeline::{Kind, OutputTime, Pipeline, Semantics};
 use crate::operator::time::duration_setting;
 use crate::operator::verdict::Verdict;
@@ -27,12 +27,48 @@ pub enum SemanticsError {
     Run(#[from] RunError),
     #[error(transparent)]
     Compare(#[from] CompareError),
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// Where the pipeline is read from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    File(PathBuf),
+    /// What was read already; `file` names it in messages.
+    Text {
+        file: String,
+        text: String,
+    },
+}
+
+impl Source {
+    fn open(&self, sets: &[(String, String)]) -> Result<PipelineFile, PipelineFileError> {
+        match self {
+            Self::File(path) => PipelineFile::open(path, sets),
+            Self::Text { file, text } => Ok(PipelineFile {
+                path: PathBuf::from(file),
+                text: text.clone(),
+                pipeline: Pipeline::parse_with(text, file, sets)?,
+            }),
+        }
+    }
+}
+
+/// What is told on the way.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// This one is run now.
+    Began(Semantics),
+    /// It is compared with `clean`.
+    Compared(Progress),
+    Ended(Semantics, &'a Outcome),
 }
 
 /// What is run, and where the runs go.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    pub pipeline: PathBuf,
+    pub pipeline: Source,
     /// `--set path=value`, in order.
     pub sets: Vec<(String, String)>,
     pub recording: Recording,
@@ -101,8 +137,7 @@ fn map(pipeline: &Pipeline, semantics: Semantics) -> Mapped {
     mapped
 }
 
-/// Runs all four, one after another, and compares. `began` is called before
-/// each, `progress` while runs are compared.
+/// Runs all four, one after another, and compares.
 ///
 /// # Errors
 /// The pipeline is wrong whatever the semantics, a run failed, or it was
@@ -111,49 +146,55 @@ pub fn side_by_side(
     spec: &Spec,
     control: &Control,
     cancel: &AtomicBool,
-    began: &mut dyn FnMut(Semantics),
-    progress: &mut dyn FnMut(Progress),
+    told: &mut dyn FnMut(Event<'_>),
 ) -> Result<Vec<(Semantics, Outcome)>, SemanticsError> {
     let mut sets = spec.sets.clone();
     sets.push(("join.semantics".to_owned(), "clean".to_owned()));
-    let pipeline = PipelineFile::open(&spec.pipeline, &sets)?.pipeline;
+    let pipeline = spec.pipeline.open(&sets)?.pipeline;
     let mut clean: Option<Run> = None;
     let mut outcomes = Vec::new();
     for semantics in Semantics::ALL {
-        began(semantics);
+        told(Event::Began(semantics));
         let mapped = map(&pipeline, semantics);
         let mut sets = spec.sets.clone();
         sets.extend(mapped.sets);
-        let file = match PipelineFile::open(&spec.pipeline, &sets) {
+        let file = match spec.pipeline.open(&sets) {
             Ok(file) => file,
             Err(error) if semantics != Semantics::Clean => {
-                outcomes.push((semantics, Outcome::Refused(error.to_string())));
+                let refused = Outcome::Refused(error.to_string());
+                told(Event::Ended(semantics, &refused));
+                outcomes.push((semantics, refused));
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
         let dir = spec.dir.join(semantics.name());
         let summary = run(spec, file, sets, &dir, control)?;
+        if summary.ended == Ended::Cancelled {
+            return Err(SemanticsError::Cancelled);
+        }
         let opened = Run::open(&dir)?;
         let [pairs, pads, _] = compare::count(&opened)?;
         let of = |verdict| opened.count(VerdictSet::of(verdict));
         let against_clean = clean
             .as_ref()
-            .map(|clean| compare::compare(clean, &opened, spec.limit, cancel, progress))
+            .map(|clean| {
+                let mut progress = |at| told(Event::Compared(at));
+                compare::compare(clean, &opened, spec.limit, cancel, &mut progress)
+            })
             .transpose()?;
-        outcomes.push((
-            semantics,
-            Outcome::Ran(Box::new(Ran {
-                dir,
-                notes: mapped.notes,
-                summary,
-                pairs,
-                pads,
-                late: of(Verdict::Late),
-                expired: of(Verdict::Expired),
-                against_clean,
-            })),
-        ));
+        let ran = Outcome::Ran(Box::new(Ran {
+            dir,
+            notes: mapped.notes,
+            summary,
+            pairs,
+            pads,
+            late: of(Verdict::Late),
+            expired: of(Verdict::Expired),
+            against_clean,
+        }));
+        told(Event::Ended(semantics, &ran));
+        outcomes.push((semantics, ran));
         clean.get_or_insert(opened);
     }
     Ok(outcomes)

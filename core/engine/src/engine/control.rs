@@ -1,10 +1,15 @@
 //! How a run in progress is watched and stopped from another thread.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Condvar;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::breakpoint::Breakpoint;
+use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
 
 /// Shared by whoever started a run and the run itself. Clones are the same control.
@@ -18,6 +23,28 @@ struct Shared {
     cancelled: AtomicBool,
     /// Held only to copy a few hundred bytes, once a batch.
     progress: Mutex<Progress>,
+    stops: Mutex<Stops>,
+    /// Told when the run may go on.
+    goes_on: Condvar,
+}
+
+/// Where a run stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// All that this arrival set off is in the run store.
+    pub arrival: Arrival,
+    /// The record that it is about, where it is about one.
+    pub row: Option<u64>,
+    /// Breakpoints that were met.
+    pub ids: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Stops {
+    breakpoints: Arc<Vec<Breakpoint>>,
+    at: Option<Stop>,
+    /// By breakpoint.
+    counts: BTreeMap<u64, u64>,
 }
 
 /// Where a run is; a copy, whole in itself.
@@ -60,12 +87,71 @@ impl Control {
 
     /// Asks the run to end. What is whole is given to the sink; nothing new is taken.
     pub fn cancel(&self) {
+        // Under the lock, so that a run that is about to wait does not miss it.
+        let _stops = self.stops();
         self.shared.cancelled.store(true, Ordering::Release);
+        self.shared.goes_on.notify_all();
     }
 
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.shared.cancelled.load(Ordering::Acquire)
+    }
+
+    fn stops(&self) -> MutexGuard<'_, Stops> {
+        self.shared.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the run is to stop, from now on.
+    pub fn set_breakpoints(&self, breakpoints: Vec<Breakpoint>) {
+        self.stops().breakpoints = Arc::new(breakpoints);
+    }
+
+    #[must_use]
+    pub fn breakpoints(&self) -> Arc<Vec<Breakpoint>> {
+        Arc::clone(&self.stops().breakpoints)
+    }
+
+    /// Where it is stopped now.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Stop> {
+        self.stops().at.clone()
+    }
+
+    /// How often each breakpoint stopped the run.
+    #[must_use]
+    pub fn stop_counts(&self) -> BTreeMap<u64, u64> {
+        self.stops().counts.clone()
+    }
+
+    /// Lets a run that is stopped go on.
+    pub fn go_on(&self) {
+        self.stops().at = None;
+        self.shared.goes_on.notify_all();
+    }
+
+    /// Stops here until it is told to go on, or cancelled.
+    pub(crate) fn stop(&self, stop: Stop) {
+        let mut stops = self.stopped_at(stop);
+        while stops.at.is_some() && !self.is_cancelled() {
+            stops = self.shared.goes_on.wait(stops).unwrap_or_else(PoisonError::into_inner);
+        }
+        stops.at = None;
+    }
+
+    /// Stops here and does not go on.
+    pub(crate) fn stopped_for_good(&self, stop: Stop) {
+        drop(self.stopped_at(stop));
+        self.cancel();
+    }
+
+    fn stopped_at(&self, stop: Stop) -> MutexGuard<'_, Stops> {
+        let mut stops = self.stops();
+        for id in &stop.ids {
+            *stops.counts.entry(*id).or_default() += 1;
+        }
+        stops.at = Some(stop);
+        stops
     }
 
     /// Where the run is now.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod books;
+pub mod breakpoint;
 mod checkpoint;
 mod collector;
 mod control;
@@ -25,7 +26,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-pub use control::{Control, InputBooks, Progress};
+pub use control::{Control, InputBooks, Progress, Stop};
 pub use source::{Batches, RecordedClock, RecordedKind, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
 pub use summary::{Ended, Furthest, RunError, StageTime, Summary};

@@ -29,6 +29,28 @@ pub struct Step {
     pub end: Arrival,
 }
 
+impl Step {
+    /// Cuts off what the arrivals from `at` on set off: the step ends there.
+    pub(crate) fn split_off(&mut self, at: Arrival) -> Self {
+        fn cut<T>(list: &mut Vec<T>, at: Arrival, of: impl Fn(&T) -> Arrival) -> Vec<T> {
+            list.split_off(list.partition_point(|item| of(item) < at))
+        }
+        let rows = self.facts.arrival.partition_point(|arrival| *arrival < at);
+        let end = self.end;
+        self.end = at.min(end);
+        Self {
+            facts: self.facts.split_off(rows),
+            decisions: cut(&mut self.decisions, at, |d| d.at),
+            revisions: cut(&mut self.revisions, at, |r| r.at),
+            outputs: cut(&mut self.outputs, at, |o| o.at),
+            clock: cut(&mut self.clock, at, |c| c.precedes),
+            trackers: cut(&mut self.trackers, at, |t| t.0),
+            state: cut(&mut self.state, at, |s| s.arrival),
+            end,
+        }
+    }
+}
+
 /// What is known of each row at its arrival: one entry a row, in row order,
 /// the first being row `first_row`.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +87,30 @@ impl Facts {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.arrival.is_empty()
+    }
+
+    /// Cuts off the entries from the `n`-th on.
+    fn split_off(&mut self, n: usize) -> Self {
+        let keys = n.checked_sub(1).map_or(0, |last| self.key_end[last]);
+        let mut key_end = self.key_end.split_off(n);
+        for end in &mut key_end {
+            *end -= keys;
+        }
+        Self {
+            first_row: self.first_row + n as u64,
+            arrival: self.arrival.split_off(n),
+            arrival_ms: self.arrival_ms.split_off(n),
+            input: self.input.split_off(n),
+            partition: self.partition.split_off(n),
+            offset: self.offset.split_off(n),
+            event_time: self.event_time.split_off(n),
+            watermark: self.watermark.split_off(n),
+            at_arrival: self.at_arrival.split_off(n),
+            key_hash: self.key_hash.split_off(n),
+            normal_hash: self.normal_hash.split_off(n),
+            key_end,
+            keys: self.keys.split_off(keys as usize),
+        }
     }
 
     /// Empty again, to go on from `first_row`; what it grew to is kept.
@@ -243,6 +289,15 @@ pub trait Sink: Send {
     /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
     fn names(&self) -> bool {
         false
+    }
+
+    /// The run stops here at a breakpoint (`true`): what it was given is to be
+    /// readable; or it goes on (`false`).
+    ///
+    /// # Errors
+    /// It could not be kept; the run stops.
+    fn stopped(&mut self, _stopped: bool) -> Result<(), SinkError> {
+        Ok(())
     }
 
     /// A real snapshot begins here: the steps so far end at arrival `at`, and

@@ -45,6 +45,8 @@ pub struct Summary {
 pub enum Ended {
     Done,
     Cancelled,
+    /// At a breakpoint.
+    Stopped,
 }
 
 /// A record that moved an event-time watermark, and how far it was ahead.

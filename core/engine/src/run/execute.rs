@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::breaking::{AtHit, Breaking};
 use super::error::{Result, RunError};
 use super::expired::Expired;
 use super::manifest::{
@@ -18,6 +19,7 @@ use crate::engine::{
 };
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
 use crate::operator::record::Arrival;
+use crate::operator::verdict::Counts;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct Execute {
     /// 0: one for each core.
     pub shards: usize,
     pub checkpoint_records: u64,
+    /// What it does at a breakpoint of its control.
+    pub at_hit: AtHit,
 }
 
 impl Execute {
@@ -51,6 +55,7 @@ impl Execute {
             memory: 1 << 30,
             shards: 0,
             checkpoint_records: CHECKPOINT_RECORDS,
+            at_hit: AtHit::Wait,
         }
     }
 
@@ -177,7 +182,8 @@ fn keep(
 ) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let outcome = engine::run(
+    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, &pipeline, &spec.recording);
+    let mut outcome = engine::run(
         RunSpec {
             pipeline,
             source: Arc::new(spec.recording),
@@ -189,18 +195,27 @@ fn keep(
             checkpoint_records: spec.checkpoint_records,
             resume: from,
         },
-        sink.sink(),
+        &mut breaking,
         control,
     );
+    let stopped = breaking.has_ended();
+    let writer = sink.into_writer();
+    if let Ok(summary) = &mut outcome
+        && stopped
+    {
+        // What was taken after the breakpoint was thrown away.
+        ended_at(summary, control, &writer);
+    }
     let (state, end) = match &outcome {
         Ok(summary) => (
             match summary.ended {
                 Ended::Done => RunState::Done,
                 Ended::Cancelled => RunState::Cancelled,
+                Ended::Stopped => RunState::Stopped,
             },
             RunEnd {
                 error: None,
-                digest: Some(summary.digest.clone()),
+                digest: Some(summary.digest.clone()).filter(|digest| !digest.is_empty()),
                 seconds: summary.seconds,
                 peak_memory_bytes: summary.peak_memory_bytes,
                 ended_ms: now_ms(),
@@ -218,8 +233,23 @@ fn keep(
             (RunState::Failed, end)
         }
     };
-    let finished = sink.into_writer().finish(state, end);
+    let finished = writer.finish(state, end);
     let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
     finished?;
     Ok(summary)
+}
+
+/// What a run came to that ended at a breakpoint: what the store has of it.
+fn ended_at(summary: &mut Summary, control: &Control, writer: &Writer) {
+    let books = writer.books();
+    summary.ended = Ended::Stopped;
+    summary.records = control.stopped().map_or(0, |stop| stop.arrival + 1);
+    summary.rows = books.inputs.iter().map(Counts::total).sum();
+    summary.outputs = books.outputs;
+    summary.state_rows = books.state_rows;
+    // It is that of a whole run only.
+    summary.digest = String::new();
+    for (input, counts) in summary.books.iter_mut().zip(&books.inputs) {
+        input.counts = *counts;
+    }
 }

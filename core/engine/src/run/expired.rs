@@ -300,6 +300,10 @@ impl Sink for Expired {
         self.writer.step(step)
     }
 
+    fn stopped(&mut self, stopped: bool) -> Result<(), SinkError> {
+        self.writer.stopped(stopped)
+    }
+
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         self.writer.barrier(at)
     }

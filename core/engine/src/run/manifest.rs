@@ -22,6 +22,8 @@ pub enum RunState {
     Running,
     Done,
     Cancelled,
+    /// At a breakpoint: its process waits there, or ended there.
+    Stopped,
     Failed,
     /// The manifest says running, but no process holds the run's lock.
     CutOff,

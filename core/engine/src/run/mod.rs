@@ -3,6 +3,7 @@
 
 mod bench;
 mod blocks;
+mod breaking;
 mod bytes;
 mod error;
 mod execute;
@@ -25,6 +26,7 @@ mod write;
 
 pub use bench::{QuestionTime, bench_questions, bench_search};
 pub use blocks::CACHE_BYTES;
+pub use breaking::AtHit;
 pub use error::{Result, RunError};
 pub use execute::{Execute, execute, resume};
 pub use expired::Expired;

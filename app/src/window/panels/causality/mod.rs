@@ -4,6 +4,7 @@
 
 mod draw;
 mod map;
+mod paint;
 mod story;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod export;
 mod tests;
 
 use egui::Ui;
+use joinscope_core::engine::step::OutputKind;
 
 use self::ask::{Kinds, Page, Question, Sorted, Source};
 use self::columns::Col;
@@ -20,7 +21,7 @@ use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::listing::Listing;
 use crate::window::panel::Panel;
-use crate::window::table::Table;
+use crate::window::table::{Position, Table};
 
 /// The panel's state.
 pub struct Outputs {
@@ -68,7 +69,54 @@ impl Default for Outputs {
     }
 }
 
+/// How the table was set up, and where it stood.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    kinds: Kinds,
+    search: String,
+    conditions: String,
+    sort: Option<Sorted>,
+    columns: Vec<Col>,
+    position: Position,
+}
+
 impl Outputs {
+    /// For when the run comes to the front again.
+    #[must_use]
+    pub fn keep(&self) -> Kept {
+        Kept {
+            kinds: self.kinds,
+            search: self.search.clone(),
+            conditions: self.conditions.clone(),
+            sort: self.sort.clone(),
+            columns: self.columns.clone(),
+            position: self.table.position(),
+        }
+    }
+
+    /// As it was kept.
+    #[must_use]
+    pub fn restored(kept: Kept) -> Self {
+        let columns = if kept.columns.is_empty() { Col::FIRST.to_vec() } else { kept.columns };
+        Self {
+            kinds: kept.kinds,
+            typed: kept.search.clone(),
+            search: kept.search,
+            asked: Typed { text: kept.conditions.clone(), ..Typed::default() },
+            conditions: kept.conditions,
+            sort: kept.sort,
+            columns,
+            table: Table::standing(kept.position),
+            ..Self::default()
+        }
+    }
+
+    /// Shows only outputs of one kind.
+    pub fn show_only(&mut self, kind: OutputKind) {
+        self.clear_filter();
+        self.kinds = Kinds::default().toggled(kind as usize);
+    }
+
     /// Brings an output into sight.
     pub fn reveal(&mut self, n: u64) {
         self.reveal = Some(n);

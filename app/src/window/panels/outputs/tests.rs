@@ -1,7 +1,6 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-use super::ask::Kinds;
 use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
@@ -42,13 +41,18 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     press(&mut h, "Time, sorted descending");
     assert!(first(&h).starts_with("output 0, "));
     // By kind.
-    h.state_mut().panels.outputs.kinds = Kinds::default().toggled(0);
+    press(&mut h, "Filter the outputs");
+    h.get_by_role_and_label(Role::CheckBox, "pair").click();
     settle(&mut h).unwrap();
     assert!(!rows(&h).is_empty());
     let pairs: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(pairs.iter().all(|r| r.contains(", pair, ")), "{pairs:?}");
     // By a field of a value.
-    h.state_mut().panels.outputs.conditions = "value.engagements.kind=like".to_owned();
+    h.get_by_label("Conditions").focus();
+    h.step();
+    h.event(egui::Event::Text("value.engagements.kind=like".to_owned()));
+    h.step();
+    h.key_press(egui::Key::Enter);
     settle(&mut h).unwrap();
     let shown: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(!shown.is_empty(), "some pairs are likes");

@@ -25,7 +25,7 @@ use crate::window::listing::Listing;
 use crate::window::panel::Panel;
 use crate::window::panels::tools;
 use crate::window::selection::Selection;
-use crate::window::table::Table;
+use crate::window::table::{Position, Table};
 
 /// Where a row stands in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,45 @@ impl Default for Records {
     }
 }
 
+/// How the table was set up, and where it stood.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    filter: VerdictSet,
+    search: String,
+    conditions: String,
+    sort: Option<Sorted>,
+    columns: Vec<Col>,
+    position: Position,
+}
+
 impl Records {
+    /// For when the run comes to the front again.
+    #[must_use]
+    pub fn keep(&self) -> Kept {
+        Kept {
+            filter: self.filter,
+            search: self.search.clone(),
+            conditions: self.conditions.clone(),
+            sort: self.sort.clone(),
+            columns: self.columns.clone(),
+            position: self.table.position(),
+        }
+    }
+
+    /// As it was kept.
+    #[must_use]
+    pub fn restored(kept: Kept) -> Self {
+        let mut this = Self { filter: kept.filter, sort: kept.sort, ..Self::default() };
+        this.set_search(kept.search);
+        // They were right when they were kept.
+        let _ = this.set_conditions(&kept.conditions);
+        if !kept.columns.is_empty() {
+            this.columns = kept.columns;
+        }
+        this.table = Table::standing(kept.position);
+        this
+    }
+
     #[must_use]
     pub fn filter(&self) -> VerdictSet {
         self.filter

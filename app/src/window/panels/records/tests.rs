@@ -113,10 +113,9 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     ask(&mut h, Command::Where("value.kind=like|share".to_owned()));
     assert!(!rows(&h).is_empty() && rows(&h).iter().all(|r| r.contains("engagements[")));
     press(&mut h, "Columns");
-    assert!(h.query_by_role_and_label(Role::CheckBox, "kind").is_some(), "the field is offered");
-    h.key_press(egui::Key::Escape);
+    h.get_by_role_and_label(Role::CheckBox, "kind").click();
     crate::window::headless::settle(&mut h).unwrap();
-    h.state_mut().panels.records.columns.push(super::Col::Field("kind".to_owned()));
+    h.key_press(egui::Key::Escape);
     crate::window::headless::settle(&mut h).unwrap();
     let seen = values(&h);
     assert!(seen.iter().all(|v| v.contains("kind like") || v.contains("kind share")), "{seen:?}");
@@ -159,4 +158,23 @@ fn a_record_is_copied_as_json_by_keyboard() {
     assert_eq!(json["arrival"], row.arrival);
     assert_eq!(json["record"], row.record.to_string());
     assert!(json["value"]["view_id"].is_number(), "{json}");
+}
+
+#[test]
+fn filter_columns_and_place_are_there_again_when_the_run_is() {
+    let other = crate::window::testing::Feed::new(300);
+    let mut h = opened(&feed().run());
+    let late = joinscope_core::run::VerdictSet::of(joinscope_operator::verdict::Verdict::Late);
+    ask(&mut h, Command::Filter(late));
+    ask(&mut h, Command::ShowPanel(crate::window::panel::Panel::Records));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let last = run.nth(late, run.count(late) - 1).unwrap().unwrap();
+    h.state_mut().panels.records.reveal(last);
+    crate::window::headless::settle(&mut h).unwrap();
+    let shown = rows(&h);
+    assert!(shown.iter().all(|r| r.ends_with(", late")), "{shown:?}");
+    ask(&mut h, Command::Open(other.run()));
+    assert_ne!(rows(&h), shown);
+    ask(&mut h, Command::Open(feed().run()));
+    assert_eq!(rows(&h), shown);
 }

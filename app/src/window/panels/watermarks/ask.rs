@@ -125,7 +125,7 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
 
 /// On the arrival clock a bucket's time is its own, also where nothing arrives:
 /// the lag grows through a silence instead of jumping at its begin.
-fn on_the_clock(lines: &mut Lines) {
+pub fn on_the_clock(lines: &mut Lines) {
     let range = lines.range;
     if range.axis != Axis::ArrivalTime {
         return;

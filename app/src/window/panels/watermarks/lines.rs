@@ -23,30 +23,52 @@ pub fn paint(
     height: &Height,
     stroke: Stroke,
 ) {
-    let mut points: Vec<Pos2> = Vec::with_capacity(line.len() * 2);
-    let clock = &s.drawn.arrival_ms;
-    let flush = |points: &mut Vec<Pos2>| {
-        let whole = std::mem::take(points);
-        if whole.len() > 1 {
-            painter.line(whole, stroke);
-        }
+    let place = Place {
+        clock: &s.drawn.arrival_ms,
+        arrivals: &s.drawn.arrivals,
+        x: &|bucket| s.x(bucket),
+        y: &|ms, v| height.y(s.vertical.value(ms, v)),
     };
-    for (i, (value, ms)) in line.iter().zip(clock).enumerate() {
+    let missing = |bucket| lane.is_some_and(|lane| is_missing(s, lane, bucket));
+    for piece in pieces(line, &place, &missing) {
+        painter.line(piece, stroke);
+    }
+}
+
+/// Where the values of a line stand on screen.
+pub struct Place<'a> {
+    /// Arrival time of each bucket, ms.
+    pub clock: &'a Line,
+    /// First arrival of each bucket, and the end.
+    pub arrivals: &'a [u64],
+    /// Left edge of a bucket.
+    pub x: &'a dyn Fn(usize) -> f32,
+    /// Of an arrival time and an event time, ms.
+    pub y: &'a dyn Fn(i64, i64) -> f32,
+}
+
+/// The unbroken pieces of a line.
+pub fn pieces(line: &Line, place: &Place<'_>, missing: &dyn Fn(usize) -> bool) -> Vec<Vec<Pos2>> {
+    let mut pieces = Vec::new();
+    let mut points: Vec<Pos2> = Vec::with_capacity(line.len() * 2);
+    for (i, (value, ms)) in line.iter().zip(place.clock).enumerate() {
         let (Some(v), Some(ms)) = (value, ms) else {
-            flush(&mut points);
+            pieces.push(std::mem::take(&mut points));
             continue;
         };
-        if lane.is_some_and(|lane| is_missing(s, lane, i)) {
-            flush(&mut points);
+        if missing(i) {
+            pieces.push(std::mem::take(&mut points));
             continue;
         }
-        for p in corners(i, *v, *ms, s, height) {
+        for p in corners(i, *v, *ms, place) {
             if points.last() != Some(&p) {
                 points.push(p);
             }
         }
     }
-    flush(&mut points);
+    pieces.push(points);
+    pieces.retain(|piece| piece.len() > 1);
+    pieces
 }
 
 /// Whether a bucket lies within a gap of the lane's offsets.
@@ -60,10 +82,10 @@ fn is_missing(s: &Shown<'_>, lane: u32, bucket: usize) -> bool {
 }
 
 /// The corners of one bucket: it holds until a record moves it.
-fn corners(i: usize, v: MinMax, ms: MinMax, s: &Shown<'_>, height: &Height) -> Vec<Pos2> {
-    let (left, right) = (s.x(i), s.x(i + 1));
-    let at = |x, ms, v| pos2(x, height.y(s.vertical.value(ms, v)));
-    let arrivals = match (s.drawn.arrivals.get(i), s.drawn.arrivals.get(i + 1)) {
+fn corners(i: usize, v: MinMax, ms: MinMax, place: &Place<'_>) -> Vec<Pos2> {
+    let (left, right) = ((place.x)(i), (place.x)(i + 1));
+    let at = |x, ms, v| pos2(x, (place.y)(ms, v));
+    let arrivals = match (place.arrivals.get(i), place.arrivals.get(i + 1)) {
         (Some(from), Some(to)) => to.saturating_sub(*from),
         _ => u64::MAX,
     };

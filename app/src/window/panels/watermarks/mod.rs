@@ -3,13 +3,14 @@
 
 mod ask;
 mod draw;
-mod lines;
+pub mod lines;
 mod point;
 pub mod say;
-mod scale;
+pub mod scale;
 #[cfg(test)]
 mod tests;
 
+pub use self::ask::on_the_clock;
 use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
 use super::failed;

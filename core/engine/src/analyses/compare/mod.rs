@@ -1,11 +1,13 @@
-//! Two runs over the same records, held against each other: which settings
-//! differ, which records changed their verdict, which outputs are only in one
-//! (9-analyses, "Compare").
+//! Two runs held against each other: which settings differ, which records
+//! changed their verdict, which outputs are only in one (9-analyses, "Compare";
+//! 6-window, "Compare").
 //!
 //! Runs over the same recording number their rows alike, so that a row is the
-//! same (record, input) in both. A run that did not end is compared as far as
-//! it came.
+//! same (record, input) in both; runs over different recordings of one cluster
+//! are matched by the records' names. A run that did not end is compared as far
+//! as it came.
 
+mod matching;
 mod outputs;
 mod settings;
 #[cfg(test)]
@@ -14,14 +16,17 @@ mod verdicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use matching::Matching;
 pub use outputs::{Named, OutputsDiff, Side, count};
 pub use settings::SettingDiff;
-pub use verdicts::Change;
+pub use verdicts::{Change, Changed, Compared, Kind};
 
 use crate::run::{Run, RunError};
 
-/// Rows or outputs that are asked for at once.
+/// Outputs that are asked for at once.
 const PAGE: usize = 8192;
+/// Rows of which a column is read at once.
+const CHUNK: u64 = 32_768;
 
 /// Why two runs cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,28 @@ pub struct Progress {
     pub of: u64,
 }
 
+/// Counts what is read, tells it, and ends what is cancelled.
+pub(super) struct Pass<'a> {
+    at: Progress,
+    cancel: &'a AtomicBool,
+    told: &'a mut dyn FnMut(Progress),
+}
+
+impl<'a> Pass<'a> {
+    fn new(of: u64, cancel: &'a AtomicBool, told: &'a mut dyn FnMut(Progress)) -> Self {
+        Self { at: Progress { done: 0, of }, cancel, told }
+    }
+
+    fn did(&mut self, n: u64) -> Result<(), CompareError> {
+        if self.cancel.load(Ordering::Relaxed) {
+            return Err(CompareError::Cancelled);
+        }
+        self.at.done = (self.at.done + n).min(self.at.of);
+        (self.told)(self.at);
+        Ok(())
+    }
+}
+
 /// What differs between run `a` and run `b`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
@@ -51,6 +78,8 @@ pub struct Comparison {
     pub rows: u64,
     /// Rows that only the longer run took.
     pub beyond: u64,
+    /// Names of the inputs that changes count.
+    pub inputs: Vec<std::sync::Arc<str>>,
     /// Rows with another verdict, by input, then kind of change.
     pub changes: Vec<Change>,
     pub outputs: OutputsDiff,
@@ -70,12 +99,61 @@ impl Comparison {
     }
 }
 
-/// Compares two runs; of each kind of difference the first `limit` are named.
-/// It holds both runs' outputs in memory, 24 bytes each.
+/// Every setting in which two runs differ, recording and version included.
+#[must_use]
+pub fn settings(a: &Run, b: &Run) -> Vec<SettingDiff> {
+    settings::differing(a, b)
+}
+
+/// Matches the rows of two runs: the first step of a comparison in parts.
 ///
 /// # Errors
-/// They are not runs over the same records, one cannot be read, or `cancel`
-/// was set.
+/// They have nothing in common, one cannot be read, or `cancel` was set.
+pub fn matching(
+    a: &Run,
+    b: &Run,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Matching, CompareError> {
+    Matching::of(a, b, &mut Pass::new(a.rows() + b.rows(), cancel, progress))
+}
+
+/// Tells `found` every record with another verdict, in parts.
+///
+/// # Errors
+/// One run cannot be read, or `cancel` was set.
+pub fn changed(
+    a: &Run,
+    b: &Run,
+    matching: &Matching,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+    found: &mut dyn FnMut(&[Changed]),
+) -> Result<Compared, CompareError> {
+    let of = matching.rows[0] + matching.rows[1];
+    verdicts::each(a, b, matching, &mut Pass::new(of, cancel, progress), found)
+}
+
+/// How the outputs of two runs differ; of each kind the first `limit` are named.
+///
+/// # Errors
+/// One run cannot be read, or `cancel` was set.
+pub fn outputs(
+    a: &Run,
+    b: &Run,
+    matching: &Matching,
+    limit: usize,
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<OutputsDiff, CompareError> {
+    let of = outputs::work(a, b);
+    outputs::diff(a, b, matching, limit, &mut Pass::new(of, cancel, progress))
+}
+
+/// Compares two runs; of each kind of difference the first `limit` are named.
+///
+/// # Errors
+/// They have nothing in common, one cannot be read, or `cancel` was set.
 pub fn compare(
     a: &Run,
     b: &Run,
@@ -83,55 +161,20 @@ pub fn compare(
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Comparison, CompareError> {
-    same_records(a, b)?;
-    let rows = a.rows().min(b.rows());
-    let of = rows + a.outputs() + b.outputs();
-    let mut done = 0;
-    let mut pass = |n: u64| {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(CompareError::Cancelled);
-        }
-        done += n;
-        progress(Progress { done, of });
-        Ok(())
-    };
-    let changes = verdicts::changes(a, b, rows, limit, &mut pass)?;
-    let outputs = outputs::diff(a, b, limit, &mut pass)?;
+    // Rows are read once to be matched by name, and once to be compared.
+    let rows = a.rows() + b.rows();
+    let named = a.manifest().start.recording.digest != b.manifest().start.recording.digest;
+    let of = rows * (1 + u64::from(named)) + outputs::work(a, b);
+    let mut pass = Pass::new(of, cancel, progress);
+    let matching = Matching::of(a, b, &mut pass)?;
+    let (compared, changes) = verdicts::changes(a, b, &matching, limit, &mut pass)?;
+    let outputs = outputs::diff(a, b, &matching, limit, &mut pass)?;
     Ok(Comparison {
         settings: settings::differing(a, b),
-        rows,
-        beyond: a.rows().max(b.rows()) - rows,
+        rows: compared.rows,
+        beyond: compared.beyond,
+        inputs: matching.inputs,
         changes,
         outputs,
     })
-}
-
-/// Rows are the same only over the same records, taken in for the same inputs.
-fn same_records(a: &Run, b: &Run) -> Result<(), CompareError> {
-    let (one, two) = (a.manifest().start, b.manifest().start);
-    if one.recording.digest != two.recording.digest {
-        return Err(CompareError::Apart(format!(
-            "{} was run over {} (digest {}), {} over {} (digest {}): compare runs over one recording",
-            a.dir().display(),
-            one.recording.path.display(),
-            one.recording.digest,
-            b.dir().display(),
-            two.recording.path.display(),
-            two.recording.digest
-        )));
-    }
-    let topics = |start: &crate::run::ManifestStart| {
-        let inputs = start.inputs.iter().map(|i| format!("{} from {}", i.name, i.topic));
-        inputs.collect::<Vec<_>>().join(", ")
-    };
-    if topics(&one) != topics(&two) {
-        return Err(CompareError::Apart(format!(
-            "{} has the inputs {}, {} has {}: compare runs with the same inputs, in the same order",
-            a.dir().display(),
-            topics(&one),
-            b.dir().display(),
-            topics(&two)
-        )));
-    }
-    Ok(())
 }

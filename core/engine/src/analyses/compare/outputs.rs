@@ -4,11 +4,13 @@ use std::cmp::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{CompareError, PAGE};
+use super::{CompareError, Matching, PAGE, Pass};
 use crate::engine::step::OutputKind;
+use crate::operator::record::Arrival;
 use crate::run::{OutputView, Run};
 
-/// An output by what is the same in both runs: its rows.
+/// An output by its rows, numbered as in the run that put it out (`a` where both
+/// did).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Named {
     /// Both rows, in pipeline order.
@@ -26,6 +28,14 @@ impl Named {
         match self {
             Self::Pair(a, b) => vec![a, b],
             Self::Pad(row) | Self::Example(row) => vec![row],
+        }
+    }
+
+    fn mapped(self, to: impl Fn(u64) -> u64) -> Self {
+        match self {
+            Self::Pair(a, b) => Self::Pair(to(a), to(b)),
+            Self::Pad(row) => Self::Pad(to(row)),
+            Self::Example(row) => Self::Example(to(row)),
         }
     }
 }
@@ -84,20 +94,44 @@ impl OutputsDiff {
     }
 }
 
-/// What an output says besides its name: folded rows and labels.
-type Said = u64;
+/// Outputs of one run that are held in memory at once; more are compared in
+/// several passes, by their first row.
+const MOST: u64 = 4 << 20;
 
-fn entry(view: &OutputView) -> Option<(Named, Said)> {
-    let first = *view.rows.first()?;
-    Some(match view.kind {
-        OutputKind::Pair => (Named::Pair(first, *view.rows.get(1)?), 0),
-        OutputKind::Pad => (Named::Pad(first), 0),
-        OutputKind::Example => {
-            let words = view.rows.iter().chain([&view.labels]);
-            let bytes: Vec<u8> = words.flat_map(|word| word.to_le_bytes()).collect();
-            (Named::Example(first), xxh3_64(&bytes))
+/// An output by its rows' common numbers, in 32 bits each, and what it says
+/// besides: folded rows and labels. 16 bytes, so that millions fit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    name: u64,
+    said: u64,
+}
+
+const PAD: u32 = u32::MAX;
+const EXAMPLE: u32 = u32::MAX - 1;
+
+impl Entry {
+    fn named(self) -> Named {
+        let (first, second) = (self.name >> 32, self.name as u32);
+        match second {
+            PAD => Named::Pad(first),
+            EXAMPLE => Named::Example(first),
+            second => Named::Pair(first, u64::from(second)),
         }
-    })
+    }
+}
+
+fn entry(view: &OutputView, common: impl Fn(u64) -> u64) -> Option<Entry> {
+    let first = common(*view.rows.first()?);
+    let (second, said) = match view.kind {
+        OutputKind::Pair => (u32::try_from(common(*view.rows.get(1)?)).ok()?, 0),
+        OutputKind::Pad => (PAD, 0),
+        OutputKind::Example => {
+            let rows = view.rows.iter().map(|row| common(*row));
+            let bytes: Vec<u8> = rows.chain([view.labels]).flat_map(u64::to_le_bytes).collect();
+            (EXAMPLE, xxh3_64(&bytes))
+        }
+    };
+    Some(Entry { name: first << 32 | u64::from(second), said })
 }
 
 /// How many pairs, pads and examples a run put out; each correction counts.
@@ -120,28 +154,44 @@ pub fn count(run: &Run) -> Result<[u64; 3], CompareError> {
     Ok(counts)
 }
 
-/// All outputs of a run by name; of an example the last.
+/// Passes over all outputs of both runs.
+fn passes(a: &Run, b: &Run) -> u64 {
+    a.outputs().max(b.outputs()).div_ceil(MOST).max(1)
+}
+
+/// Outputs that a comparison reads.
+pub(super) fn work(a: &Run, b: &Run) -> u64 {
+    passes(a, b) * (a.outputs() + b.outputs())
+}
+
+/// The outputs of a run whose first row's common number is in `rows`, by name;
+/// of an example the last.
 fn all(
     run: &Run,
-    pass: &mut dyn FnMut(u64) -> Result<(), CompareError>,
-) -> Result<Vec<(Named, Said)>, CompareError> {
-    let mut found = Vec::with_capacity(usize::try_from(run.outputs()).unwrap_or(0));
+    rows: &std::ops::Range<u64>,
+    until: Option<Arrival>,
+    common: &dyn Fn(u64) -> u64,
+    pass: &mut Pass<'_>,
+) -> Result<Vec<Entry>, CompareError> {
+    let mut found = Vec::new();
     let mut first = 0;
     while first < run.outputs() {
         let page = run.output_page(first, PAGE)?;
         if page.is_empty() {
             break;
         }
-        found.extend(page.iter().filter_map(entry));
+        let wanted = page.iter().filter(|v| until.is_none_or(|until| v.at < until));
+        let wanted = wanted.filter(|v| v.rows.first().is_some_and(|r| rows.contains(&common(*r))));
+        found.extend(wanted.filter_map(|view| entry(view, common)));
         first += page.len() as u64;
-        pass(page.len() as u64)?;
+        pass.did(page.len() as u64)?;
     }
     // Stable: of equal names the later output stays behind.
-    found.sort_by_key(|(named, _)| *named);
+    found.sort_by_key(|entry| entry.name);
     found.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0 && matches!(later.0, Named::Example(_));
+        let same = later.name == earlier.name && later.name as u32 == EXAMPLE;
         if same {
-            earlier.1 = later.1;
+            earlier.said = later.said;
         }
         same
     });
@@ -151,38 +201,60 @@ fn all(
 pub(super) fn diff(
     a: &Run,
     b: &Run,
+    matching: &Matching,
     limit: usize,
-    pass: &mut dyn FnMut(u64) -> Result<(), CompareError>,
+    pass: &mut Pass<'_>,
 ) -> Result<OutputsDiff, CompareError> {
-    let (one, two) = (all(a, pass)?, all(b, pass)?);
     let mut found = OutputsDiff::default();
+    let passes = passes(a, b);
+    let end = a.rows() + b.rows();
+    for n in 0..passes {
+        let rows = end * n / passes..end * (n + 1) / passes;
+        let one = all(a, &rows, matching.until, &|row| row, pass)?;
+        let two = all(b, &rows, matching.until, &|row| matching.common(row), pass)?;
+        merge(one, two, matching, limit, &mut found);
+    }
+    Ok(found)
+}
+
+fn merge(
+    one: Vec<Entry>,
+    two: Vec<Entry>,
+    matching: &Matching,
+    limit: usize,
+    found: &mut OutputsDiff,
+) {
     let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
     loop {
         let order = match (one.peek(), two.peek()) {
             (None, None) => break,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some((a, _)), Some((b, _))) => a.cmp(b),
+            (Some(a), Some(b)) => a.name.cmp(&b.name),
         };
         match order {
             Ordering::Less => {
-                found.only_in_a.add(one.next().map_or(Named::Pad(0), |e| e.0), limit);
+                if let Some(entry) = one.next() {
+                    found.only_in_a.add(entry.named(), limit);
+                }
             }
             Ordering::Greater => {
-                found.only_in_b.add(two.next().map_or(Named::Pad(0), |e| e.0), limit);
+                if let Some(entry) = two.next() {
+                    let named = entry.named().mapped(|row| matching.row_of_b(row));
+                    found.only_in_b.add(named, limit);
+                }
             }
             Ordering::Equal => {
                 let (a, b) = (one.next(), two.next());
                 if a == b {
                     found.same += 1;
-                } else if let Some((named, _)) = a {
+                } else if let Some(entry) = a {
                     found.changed += 1;
                     if found.changed_first.len() < limit {
-                        found.changed_first.push(named);
+                        found.changed_first.push(entry.named());
                     }
                 }
             }
         }
     }
-    Ok(found)
 }

@@ -17,9 +17,12 @@ pub struct SettingDiff {
 pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
     let (one, two) = (of_run(a), of_run(b));
     let paths: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    // The same recording may lie at two places.
+    let same = a.manifest().start.recording.digest == b.manifest().start.recording.digest;
     paths
         .into_iter()
         .filter(|path| one.get(*path) != two.get(*path))
+        .filter(|path| !(same && path.as_str() == "recording"))
         .map(|path| SettingDiff {
             path: path.clone(),
             a: one.get(path).cloned(),
@@ -30,10 +33,12 @@ pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
 
 fn of_run(run: &Run) -> BTreeMap<String, String> {
     let manifest = run.manifest();
+    let recording = &manifest.start.recording;
     let mut all = BTreeMap::from([
         ("at_end".to_owned(), manifest.start.at_end.clone()),
         ("program".to_owned(), manifest.version.clone()),
         ("seed".to_owned(), manifest.start.seed.to_string()),
+        ("recording".to_owned(), short_digest(&recording.path, &recording.digest)),
     ]);
     if manifest.state != RunState::Done {
         all.insert("ended".to_owned(), format!("{:?}", manifest.state).to_lowercase());
@@ -44,6 +49,13 @@ fn of_run(run: &Run) -> BTreeMap<String, String> {
         flatten("", &toml::Value::Table(table), &mut all);
     }
     all
+}
+
+/// What tells a recording from another of the same name.
+fn short_digest(path: &std::path::Path, digest: &str) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let short: String = digest.chars().take(12).collect();
+    format!("{name} ({short})")
 }
 
 fn flatten(path: &str, value: &toml::Value, all: &mut BTreeMap<String, String>) {

@@ -4,9 +4,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::edges::pipeline_file::PipelineFile;
-use crate::edges::recording::Recording;
+use crate::edges::recording::{Recording, Slice, slice, unattended};
 use crate::engine::Control;
-use crate::run::{Execute, execute};
+use crate::run::{Execute, Manifest, RunState, execute};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample-data").join(name)
@@ -61,15 +61,18 @@ fn two_runs_differ_in_what_changed_and_nothing_else() {
             *want.entry((*input, *from, *to)).or_default() += 1;
         }
     }
-    let got: BTreeMap<_, u64> =
-        found.changes.iter().map(|c| ((c.input, c.from, c.to), c.count)).collect();
+    let got: BTreeMap<_, u64> = found
+        .changes
+        .iter()
+        .map(|c| ((c.kind.input, c.kind.from.unwrap(), c.kind.to.unwrap()), c.count))
+        .collect();
     assert_eq!(got, want);
     assert!(found.changed() > 100, "the incident's late records are not late any more");
     for change in &found.changes {
         assert!(change.rows.len() as u64 == change.count.min(7));
         for row in &change.rows {
             let row = usize::try_from(*row).unwrap();
-            assert_eq!((one[row].0, two[row].0), (change.from, change.to));
+            assert_eq!((Some(one[row].0), Some(two[row].0)), (change.kind.from, change.kind.to));
         }
     }
     // Folded examples are matched by their view: only labels and records differ.
@@ -97,7 +100,89 @@ fn runs_over_other_records_are_refused() {
     let feed = run(&folder.path().join("a"), "feed", &[]);
     let changes = run(&folder.path().join("b"), "code-changes", &[]);
     let error = held(&feed, &changes, 1).unwrap_err().to_string();
-    assert!(error.contains("compare runs over one recording"), "{error}");
+    assert!(error.contains("no record in common"), "{error}");
     let cancelled = compare(&feed, &feed, 1, &AtomicBool::new(true), &mut |_| {});
     assert!(matches!(cancelled, Err(CompareError::Cancelled)));
+}
+
+/// A recording with the records of another that arrived from `from_ms` on.
+fn later(from: &Recording, path: &Path, from_ms: i64) -> Recording {
+    let wanted = Slice { from_ms: Some(from_ms), ..Slice::default() };
+    unattended(|job| slice(from, &wanted, path, None, job)).unwrap();
+    Recording::open(path).unwrap()
+}
+
+#[test]
+fn runs_over_other_recordings_are_matched_by_the_names_of_their_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = run(&folder.path().join("a"), "feed", &[]);
+    let recording = whole.recording().unwrap();
+    let middle = whole.row(whole.rows() / 3).unwrap().arrival_ms;
+    let part = later(&recording, &folder.path().join("part.mcap"), middle);
+    let toml = sample("feed").join("feed.toml");
+    let pipeline = PipelineFile::open(&toml, &[]).unwrap();
+    let dir = folder.path().join("b");
+    execute(Execute::new(pipeline, part, dir.clone()), &Control::default()).unwrap();
+    let part = Run::open(&dir).unwrap();
+
+    let found = held(&whole, &part, 100_000).unwrap();
+    assert!(found.settings.iter().any(|s| s.path == "recording"), "{:?}", found.settings);
+    assert_eq!((found.rows, found.beyond), (part.rows(), 0));
+    // The plain way: by name.
+    let by_name = |run: &Run| -> BTreeMap<_, _> {
+        let rows = (0..run.rows()).step_by(PAGE).flat_map(|first| run.page(first, PAGE).unwrap());
+        rows.map(|r| ((r.input, r.record.to_string()), (r.verdict, r.row))).collect()
+    };
+    let (one, two) = (by_name(&whole), by_name(&part));
+    let mut want: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
+    for (name, (from, row)) in &one {
+        let to = two.get(name).map(|(verdict, _)| *verdict);
+        if Some(*from) != to {
+            let kind = Kind { input: name.0, from: Some(*from), to };
+            want.entry(kind).or_default().push(*row);
+        }
+    }
+    for rows in want.values_mut() {
+        rows.sort_unstable();
+    }
+    let got: BTreeMap<Kind, Vec<u64>> =
+        found.changes.iter().map(|c| (c.kind, c.rows.clone())).collect();
+    assert_eq!(got, want);
+    assert!(got.keys().any(|k| k.to.is_none()));
+    let outputs = &found.outputs;
+    assert_eq!(outputs.same + outputs.changed + outputs.only_in_a.total(), whole.outputs());
+    assert_eq!(outputs.same + outputs.changed + outputs.only_in_b.total(), part.outputs());
+    // The other way round it is the same, with the sides changed.
+    let back = held(&part, &whole, 10).unwrap();
+    assert_eq!(back.changed(), found.changed());
+    assert_eq!(back.outputs.only_in_b.total(), outputs.only_in_a.total());
+    assert!(back.changes.iter().any(|c| c.kind.from.is_none()));
+}
+
+#[test]
+fn a_run_that_did_not_end_is_compared_up_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = run(&folder.path().join("a"), "feed", &[]);
+    // The same run, cut off after half of its segments.
+    let dir = folder.path().join("b");
+    let toml = sample("feed").join("feed.toml");
+    let pipeline = PipelineFile::open(&toml, &[]).unwrap();
+    let recording = whole.recording().unwrap();
+    let mut spec = Execute::new(pipeline, recording, dir.clone());
+    spec.checkpoint_records = 1_000;
+    execute(spec, &Control::default()).unwrap();
+    let mut manifest = Manifest::load(&dir).unwrap();
+    let half = manifest.segments.len() / 2;
+    assert!(half > 0);
+    manifest.segments.truncate(half);
+    manifest.state = RunState::Cancelled;
+    manifest.store(&dir, true).unwrap();
+    let part = Run::open(&dir).unwrap();
+    assert!(part.arrivals() < whole.arrivals());
+    let found = held(&whole, &part, 5).unwrap();
+    assert_eq!(found.rows, part.rows());
+    assert_eq!(found.beyond, whole.rows() - part.rows());
+    assert!(found.changes.is_empty() && found.outputs.same(), "{found:?}");
+    assert_eq!(found.outputs.same, part.outputs());
+    assert!(found.settings.iter().any(|s| s.path == "ended"));
 }

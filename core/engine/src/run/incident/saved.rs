@@ -49,6 +49,7 @@ impl SavedRun {
             let how = match manifest.state {
                 RunState::Running => "is still running",
                 RunState::Cancelled => "was cancelled",
+                RunState::Stopped => "was stopped at a breakpoint",
                 RunState::CutOff => "was cut off",
                 RunState::Done | RunState::Failed => "failed",
             };

@@ -1,6 +1,10 @@
 //! What rows and outputs are sorted by: one value for each, read column by column.
 
-use super::Run;
+use std::ops::Range;
+
+use super::tables::Columns;
+use super::{Moment, Run};
+use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
@@ -82,6 +86,79 @@ impl Run {
             at += n;
         }
         Ok(out)
+    }
+
+    /// Input and verdict code of rows `first..first + n`, as many as there are;
+    /// `until`: as they stood just before this arrival.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn verdict_column(
+        &self,
+        first: u64,
+        n: u64,
+        until: Option<Arrival>,
+    ) -> Result<Vec<(u8, u8)>> {
+        let now = self.now();
+        let mut out = Vec::with_capacity(n as usize);
+        self.by_segment(&now, first, n, &["arrival", "input", "verdict"], |number, rows, t| {
+            let mut verdicts = t.u8s("verdict")?.to_vec();
+            if let Some(until) = until {
+                let rows: Vec<u64> = rows.collect();
+                let arrivals = t.u64s("arrival")?;
+                let fates = now.fates(&self.inner.tables, number, &rows, arrivals, &verdicts)?;
+                for (verdict, fate) in verdicts.iter_mut().zip(fates) {
+                    let fallen = fate.decided.is_some_and(|decided| decided < until);
+                    *verdict = if fallen { fate.verdict } else { Verdict::Open as u8 };
+                }
+            } else {
+                now.verdicts(&self.inner.tables, number, rows, &mut verdicts)?;
+            }
+            out.extend(t.u8s("input")?.iter().copied().zip(verdicts));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Input, partition and offset of rows `first..first + n`, as many as there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn name_column(&self, first: u64, n: u64) -> Result<Vec<(u8, i32, i64)>> {
+        let now = self.now();
+        let mut out = Vec::with_capacity(n as usize);
+        self.by_segment(&now, first, n, &["input", "partition", "offset"], |_, _, t| {
+            let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
+            let offsets = t.i64s("offset")?;
+            out.extend((0..t.len()).map(|i| (inputs[i], partitions[i], offsets[i])));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Columns of rows `first..first + n`, segment by segment.
+    fn by_segment(
+        &self,
+        now: &Moment,
+        first: u64,
+        n: u64,
+        columns: &[&str],
+        mut each: impl FnMut(usize, Range<u64>, &Columns) -> Result<()>,
+    ) -> Result<()> {
+        let end = first.saturating_add(n).min(now.rows());
+        let mut at = first;
+        while at < end {
+            let Some(number) = now.segment_of_row(at) else { break };
+            let segment = &now.segments[number];
+            let s = &segment.summary;
+            let stop = end.min(s.end_row);
+            let own = at - s.first_row..stop - s.first_row;
+            let t =
+                self.inner.tables.read(segment, Part::Rows, columns, std::slice::from_ref(&own))?;
+            each(number, at..stop, &t)?;
+            at = stop;
+        }
+        Ok(())
     }
 
     /// Output times of outputs `first..first + n`, ms.

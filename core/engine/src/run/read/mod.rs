@@ -12,6 +12,7 @@ mod effects;
 mod event;
 mod fates;
 mod grouped;
+mod hits;
 mod keys;
 mod lateness;
 mod lines;

@@ -9,7 +9,7 @@ use crate::engine::Control;
 use crate::operator::verdict::Verdict;
 use crate::run::{Execute, Run, RunError, RunState, VerdictSet, execute, resume};
 
-fn spec(dir: &Path, sets: &[(String, String)]) -> Execute {
+pub(super) fn spec(dir: &Path, sets: &[(String, String)]) -> Execute {
     let feed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../sample-data/feed");
     let pipeline = PipelineFile::open(&feed.join("feed.toml"), sets).unwrap();
     let recording = Recording::open(&feed.join("feed.mcap")).unwrap();

@@ -366,6 +366,14 @@ impl Sink for Writer {
         Ok(Some(Box::new(move |_| sync_segments(&dir, &segments).map_err(failed))))
     }
 
+    fn stopped(&mut self, stopped: bool) -> Result<(), SinkError> {
+        self.manifest.state = if stopped { RunState::Stopped } else { RunState::Running };
+        let closed = self.close();
+        closed
+            .and_then(|()| self.manifest.store(&self.dir, false))
+            .map_err(|e| SinkError(e.to_string()))
+    }
+
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
         self.unsynced.drain(..std::mem::take(&mut self.begun));
         self.manifest.checkpoints.push(entry);

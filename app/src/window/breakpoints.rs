@@ -1,0 +1,172 @@
+//! Breakpoints of the window: one list for every run that it starts and for
+//! every run that it looks at.
+
+use joinscope_core::engine::Stop;
+use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
+use joinscope_core::run::Direction;
+
+use super::app::App;
+use super::command::Command;
+use super::panel::Panel;
+use super::selection::Selection;
+
+/// The list.
+#[derive(Clone, Debug, Default)]
+pub struct Breakpoints {
+    list: Vec<Breakpoint>,
+    /// Of the last one that was added.
+    last: u64,
+}
+
+impl Breakpoints {
+    #[must_use]
+    pub fn list(&self) -> &[Breakpoint] {
+        &self.list
+    }
+
+    /// Adds one, or enables the one that is there.
+    fn add(&mut self, condition: Condition) {
+        if let Some(there) = self.list.iter_mut().find(|b| b.condition == condition) {
+            there.enabled = true;
+            return;
+        }
+        self.last += 1;
+        self.list.push(Breakpoint { id: self.last, enabled: true, condition });
+    }
+
+    /// What breakpoints are called, by their ids.
+    #[must_use]
+    pub fn names(&self, ids: &[u64]) -> String {
+        let named = self.list.iter().filter(|b| ids.contains(&b.id));
+        named.map(|b| b.condition.to_string()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl App {
+    pub(super) fn act_on_breakpoints(&mut self, command: Command) {
+        match command {
+            Command::AddBreakpoint(condition) => {
+                self.breakpoints.add(condition);
+                self.layout.show_panel(Panel::Breakpoints);
+            }
+            Command::EnableBreakpoint(id, on) => {
+                for b in self.breakpoints.list.iter_mut().filter(|b| b.id == id) {
+                    b.enabled = on;
+                }
+            }
+            Command::RemoveBreakpoint(id) => self.breakpoints.list.retain(|b| b.id != id),
+            Command::GoOn => {
+                self.stopped = None;
+                if let Some(running) = &self.running {
+                    running.control.go_on();
+                    self.cursor.end(true);
+                }
+                return;
+            }
+            Command::NextHit(direction) => {
+                self.panels.breakpoints.seek(direction);
+                return;
+            }
+            _ => return,
+        }
+        // A run in progress stops where the list says now.
+        if let Some(running) = &self.running {
+            running.control.set_breakpoints(self.breakpoints.list.clone());
+        }
+    }
+
+    /// Goes to the hit that was asked for, once it is known.
+    pub(super) fn take_hit(&mut self) {
+        let Some(doc) = &self.doc.run else { return };
+        let list = self.breakpoints.list();
+        self.panels.breakpoints.look(&self.jobs, self.doc.revision, &doc.run, list);
+        let Some(found) = self.panels.breakpoints.sought(self.cursor.at(), list) else { return };
+        match found {
+            Ok(Some((arrival, row))) => {
+                if let Some(row) = row {
+                    self.act(Command::Select(Some(Selection::Row(row)), Some(arrival)));
+                    self.reveal();
+                }
+                // The verdict may fall long after its record arrived.
+                self.cursor.go(arrival);
+            }
+            Ok(None) => {}
+            Err(error) => self.errors.add("Looking for breakpoints", error),
+        }
+    }
+
+    /// The run that was started here waits at a breakpoint: it is shown there.
+    pub(super) fn take_stop(&mut self) {
+        let stop = self.running.as_ref().and_then(|running| running.control.stopped());
+        let Some(stop) = stop else {
+            self.stopped = None;
+            return;
+        };
+        let dir = self.running.as_ref().and_then(|running| running.dir.as_deref());
+        let there = self.doc.run.as_ref();
+        let shown = there
+            .is_some_and(|run| Some(run.dir.as_path()) == dir && run.arrivals == stop.arrival + 1);
+        if self.stopped.as_ref() == Some(&stop) || !shown {
+            return;
+        }
+        if let Some(row) = stop.row {
+            self.act(Command::Select(Some(Selection::Row(row)), Some(stop.arrival)));
+            self.reveal();
+        }
+        self.cursor.go(stop.arrival);
+        self.stopped = Some(stop);
+    }
+
+    /// `stopped at arrival 12,345: verdict=late`
+    #[must_use]
+    pub(super) fn stop_said(&self, stop: &Stop) -> String {
+        let at = super::text::thousands(stop.arrival);
+        format!("stopped at arrival {at}: {}", self.breakpoints.names(&stop.ids))
+    }
+}
+
+/// The hit after or before an arrival, of those in arrival order.
+#[must_use]
+pub fn nearest<T>(
+    hits: &[T],
+    at: u64,
+    direction: Direction,
+    of: impl Fn(&T) -> u64,
+) -> Option<usize> {
+    match direction {
+        Direction::Forward => {
+            let next = hits.partition_point(|hit| of(hit) <= at);
+            (next < hits.len()).then_some(next)
+        }
+        Direction::Backward => hits.partition_point(|hit| of(hit) < at).checked_sub(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_condition_is_listed_once() {
+        let mut list = Breakpoints::default();
+        list.add("verdict=late".parse().unwrap());
+        list.add("key=7".parse().unwrap());
+        list.list[0].enabled = false;
+        list.add("verdict=late".parse().unwrap());
+        assert_eq!(list.list().len(), 2);
+        assert!(list.list()[0].enabled);
+        assert_eq!(list.names(&[2, 1]), "verdict=late, key=7");
+    }
+
+    #[test]
+    fn hits_are_stepped_through_both_ways() {
+        let hits = [3u64, 7, 7, 9];
+        let next = |at, direction| nearest(&hits, at, direction, |h| *h).map(|n| hits[n]);
+        assert_eq!(next(0, Direction::Forward), Some(3));
+        assert_eq!(next(3, Direction::Forward), Some(7));
+        assert_eq!(next(7, Direction::Forward), Some(9));
+        assert_eq!(next(9, Direction::Forward), None);
+        assert_eq!(next(9, Direction::Backward), Some(7));
+        assert_eq!(next(3, Direction::Backward), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! The look for hits in a run that was kept: a job with partial results.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use joinscope_core::engine::breakpoint::{Breakpoint, Condition, Hit};
+use joinscope_core::run::RunError;
+
+use crate::window::jobs::{Jobs, Slot};
+use crate::window::store::Run;
+
+/// Hits of each breakpoint that can be stepped through; more are counted.
+pub const KEPT: u64 = 1_000_000;
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// By arrival.
+    pub hits: Vec<Hit>,
+    /// By breakpoint.
+    pub counts: BTreeMap<u64, u64>,
+    pub looked_at: u64,
+    pub whole: bool,
+}
+
+/// What is looked for: the revision, and the conditions by id.
+type Question = (u64, Vec<(u64, Condition)>);
+
+/// One look at a time.
+#[derive(Default)]
+pub struct Job {
+    asked: Option<Question>,
+    slot: Slot<u64, ()>,
+    number: u64,
+    found: Arc<Mutex<Found>>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Job {
+    /// Begins to look, unless this is what is looked for already.
+    pub fn ask(&mut self, jobs: &Jobs, revision: u64, run: &Run, list: &[Breakpoint]) {
+        let conditions: Vec<(u64, Condition)> =
+            list.iter().map(|b| (b.id, b.condition.clone())).collect();
+        let question = (revision, conditions);
+        if self.asked.as_ref() == Some(&question) {
+            return;
+        }
+        self.cancel.store(true, Ordering::Release);
+        (self.cancel, self.found) = (Arc::default(), Arc::default());
+        self.asked = Some(question);
+        if list.is_empty() {
+            self.found().whole = true;
+            return;
+        }
+        self.number += 1;
+        // Those that are disabled are counted too: enabling one asks nothing new.
+        let list: Vec<Breakpoint> =
+            list.iter().map(|b| Breakpoint { enabled: true, ..b.clone() }).collect();
+        let (run, found, cancel) = (run.clone(), Arc::clone(&self.found), Arc::clone(&self.cancel));
+        self.slot.ask(jobs, self.number, move |_| {
+            let look = || found.lock().unwrap_or_else(PoisonError::into_inner);
+            let told = |hits: Vec<Hit>, looked_at| {
+                let mut found = look();
+                for hit in hits {
+                    let count = found.counts.entry(hit.id).or_default();
+                    *count += 1;
+                    if *count <= KEPT {
+                        found.hits.push(hit);
+                    }
+                }
+                found.looked_at = looked_at;
+                true
+            };
+            match run.hits(&list, &cancel, told) {
+                Err(RunError::Cancelled) => return Ok(()),
+                done => done.map_err(|e| e.to_string())?,
+            }
+            look().whole = true;
+            Ok(())
+        });
+    }
+
+    pub fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn is_open(&mut self) -> bool {
+        let _ = self.slot.answer();
+        self.slot.is_open() && !self.found().whole
+    }
+
+    /// Looks anew.
+    pub fn again(&mut self) {
+        self.asked = None;
+    }
+
+    /// Why it failed.
+    pub fn error(&mut self) -> Option<String> {
+        let answer = self.slot.answer()?;
+        (answer.question == self.number).then(|| answer.result.as_ref().err().cloned())?
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Release);
+    }
+}

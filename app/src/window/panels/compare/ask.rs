@@ -1,0 +1,216 @@
+//! What the compare panel asks: the other run, the job that looks for what
+//! differs, a page of it, both lines, and both sentences about a record.
+
+use std::ops::Range as Places;
+use std::path::{Path, PathBuf};
+
+use joinscope_core::analyses::compare::{self, Matching, Named, SettingDiff};
+use joinscope_core::run::explain::{Whys, explain};
+use joinscope_core::run::{Axis as RunAxis, Lines, OutputView, Range, RowView};
+use joinscope_operator::verdict::Verdict;
+
+use super::job::{Line, Sides};
+use crate::window::doc::RunDoc;
+use crate::window::panels::watermarks::on_the_clock;
+use crate::window::store::Run;
+
+/// Bytes that the answers of the other run may take.
+const CACHE: usize = 32 << 20;
+
+/// The other run, and in what it was run differently.
+pub struct Other {
+    pub doc: RunDoc,
+    pub settings: Vec<SettingDiff>,
+}
+
+/// Opens the other run.
+pub fn other(run: &Run, path: &Path) -> Result<Other, String> {
+    let here = |path: &Path| std::fs::canonicalize(path).ok();
+    if here(run.dir()) == here(path) && here(path).is_some() {
+        return Err("This is the run itself: choose another one to compare it with".to_owned());
+    }
+    let other = Run::open_with_cache(path, CACHE).map_err(|e| e.to_string())?;
+    if let Some(recording) = run.recording() {
+        // Where it was run over another one, values are read from that.
+        let _ = other.locate(recording.path());
+    }
+    let settings = compare::settings(run, &other);
+    Ok(Other { doc: RunDoc::new(other), settings })
+}
+
+/// Lines of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageQuestion {
+    /// Of the comparison.
+    pub number: u64,
+    /// Place of the first in the table.
+    pub first: u64,
+    pub lines: Vec<Line>,
+}
+
+/// What one run says about a record or an output; `None`: it has it not.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub row: RowView,
+    /// Of the record: why its verdict is what it is.
+    pub why: String,
+    /// Of an example: its labels and how many records it folds.
+    pub example: Option<(u64, usize)>,
+}
+
+/// A line of the table as both runs see it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub line: Line,
+    pub here: Option<Said>,
+    pub there: Option<Said>,
+    /// The other record of a pair.
+    pub with: Option<String>,
+}
+
+impl Seen {
+    /// The record, as the run sees it that has it.
+    pub fn row(&self) -> Option<&RowView> {
+        self.here.as_ref().or(self.there.as_ref()).map(|said| &said.row)
+    }
+}
+
+/// Reads lines of the table.
+pub fn page(
+    here: &Run,
+    there: &Run,
+    matching: &Matching,
+    q: &PageQuestion,
+) -> Result<Vec<Seen>, String> {
+    let mut whys = (Whys::new(here), Whys::new(there));
+    q.lines.iter().map(|line| seen(here, there, matching, *line, &mut whys)).collect()
+}
+
+fn seen(
+    here: &Run,
+    there: &Run,
+    matching: &Matching,
+    line: Line,
+    whys: &mut (Whys, Whys),
+) -> Result<Seen, String> {
+    let text = |e: joinscope_core::run::RunError| e.to_string();
+    let rows = match line {
+        Line::Record(changed) => Sides::of(changed.kind.from.is_none(), changed.row, matching),
+        Line::Output(only_there, named) => {
+            let first = named.rows().first().copied().unwrap_or(0);
+            Sides::of(only_there, first, matching)
+        }
+    };
+    let is_example = matches!(line, Line::Output(_, Named::Example(_)));
+    let until = matching.until;
+    let said = |run: &Run, row: Option<u64>, whys: &mut Whys| -> Result<Option<Said>, String> {
+        let Some(row) = row else { return Ok(None) };
+        let mut row = run.row(row).map_err(text)?;
+        let why = whys.of(&row).map_err(text)?;
+        if let Some(until) = until {
+            // As it stood where the shorter run ended.
+            row.verdict = row.verdict_at(until.saturating_sub(1)).unwrap_or(Verdict::Open);
+        }
+        let example = if is_example { example(run, row.row)? } else { None };
+        Ok(Some(Said { row, why, example }))
+    };
+    let with = match line {
+        Line::Output(only_there, Named::Pair(_, second)) => {
+            let run = if only_there { there } else { here };
+            Some(run.row(second).map_err(text)?.record.to_string())
+        }
+        _ => None,
+    };
+    Ok(Seen {
+        line,
+        here: said(here, rows.here, &mut whys.0)?,
+        there: said(there, rows.there, &mut whys.1)?,
+        with,
+    })
+}
+
+/// The last example of a primary row: its labels, and records folded.
+fn example(run: &Run, row: u64) -> Result<Option<(u64, usize)>, String> {
+    let outputs = run.outputs_of(row).map_err(|e| e.to_string())?;
+    let own = |o: &&OutputView| o.rows.first() == Some(&row);
+    let last = outputs.iter().filter(own).max_by_key(|o| o.correction);
+    Ok(last.map(|o| (o.labels, o.rows.len().saturating_sub(1))))
+}
+
+/// The event-time watermarks of both joins over what is in sight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinesQuestion {
+    pub revision: u64,
+    pub other: PathBuf,
+    /// Of each run, on its own.
+    pub ranges: [Range; 2],
+    pub buckets: usize,
+}
+
+/// Reads both.
+pub fn lines(here: &Run, there: &Run, q: &LinesQuestion) -> Result<[Lines; 2], String> {
+    let of = |run: &Run, range: Range| {
+        let mut lines = run.lines(range, &[], q.buckets).map_err(|e| e.to_string())?;
+        on_the_clock(&mut lines);
+        Ok::<_, String>(lines)
+    };
+    Ok([of(here, q.ranges[0])?, of(there, q.ranges[1])?])
+}
+
+/// Which ranges are asked for. Where both runs number their arrivals alike they
+/// are the same; otherwise the other run is asked by its own clock.
+pub fn ranges(
+    axis: &crate::window::axis::Axis,
+    view: (u64, u64),
+    clock: &crate::window::cursor::ClockMap,
+    by_name: bool,
+) -> [Range; 2] {
+    use crate::window::axis::Scale;
+    let by_arrival = Range {
+        axis: RunAxis::Arrival,
+        from: view.0 as i64,
+        to: (view.1 as i64).saturating_add(1),
+    };
+    // What stands at another run's event-time watermark is no place of this one.
+    let own = if axis.scale == Scale::EventTime { by_arrival } else { axis.range() };
+    if !by_name {
+        return [own, own];
+    }
+    let time = |arrival: u64| clock.time(arrival as f64);
+    let from = time(view.0).floor() as i64;
+    let to = (time(view.1).ceil() as i64).saturating_add(1);
+    [own, Range { axis: RunAxis::ArrivalTime, from, to }]
+}
+
+/// What both runs say about one record, in sentences.
+#[derive(Clone, Debug)]
+pub struct Both {
+    pub here: Option<(Verdict, String)>,
+    pub there: Option<(Verdict, String)>,
+    /// In the other run: its row and its arrival.
+    pub partner: Option<(u64, u64)>,
+}
+
+/// Explains a row of this run in both.
+pub fn both(here: &Run, there: &Run, matching: &Matching, row: u64) -> Result<Both, String> {
+    let said = |run: &Run, row: u64| {
+        explain(run, row).map(|e| (e.row, e.sentence)).map_err(|e| e.to_string())
+    };
+    let mine = said(here, row)?;
+    let theirs = matching.in_b(row).map(|row| said(there, row)).transpose()?;
+    Ok(Both {
+        partner: theirs.as_ref().map(|(row, _)| (row.row, row.arrival)),
+        here: Some((mine.0.verdict, mine.1)),
+        there: theirs.map(|(row, sentence)| (row.verdict, sentence)),
+    })
+}
+
+/// Places of the table that are asked for: more than is in sight, at whole
+/// tens, so that scrolling by a row asks nothing new.
+pub fn around(seen: &Places<u64>) -> (u64, usize) {
+    /// Lines that a page holds at most.
+    const MOST: u64 = 200;
+    let first = seen.start.saturating_sub(10) / 10 * 10;
+    let count = (seen.end.saturating_sub(first)).next_multiple_of(10) + 10;
+    (first, count.min(MOST) as usize)
+}

@@ -1,0 +1,172 @@
+//! The list of kinds of change, with how many there are of each: what the table
+//! is filtered by.
+
+use egui::{
+    Align2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
+use joinscope_core::analyses::compare::{Kind, Matching};
+use joinscope_operator::verdict::Verdict;
+
+use super::job::{Choice, Found, Outputs};
+use crate::window::cx::Cx;
+use crate::window::text::thousands;
+use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{fit, verdict_shape};
+
+/// What a side says where a record is not in it.
+const ABSENT: &str = "absent";
+
+/// A verdict, or that there is none.
+pub fn word(verdict: Option<Verdict>) -> &'static str {
+    verdict.map_or(ABSENT, Verdict::name)
+}
+
+/// The name of an input of either run.
+fn input<'a>(kind: Kind, cx: &'a Cx<'_>, matching: Option<&'a Matching>) -> &'a str {
+    if let Some(name) = matching.and_then(|m| m.inputs.get(usize::from(kind.input))) {
+        return name;
+    }
+    let inputs = cx.doc.run.as_ref().map(|r| &r.manifest.start.inputs);
+    inputs.and_then(|i| i.get(usize::from(kind.input))).map_or("", |i| &*i.name)
+}
+
+/// `engagements joined → late`: the other run's verdict, then this one's.
+pub fn words(kind: Kind, cx: &Cx<'_>, matching: Option<&Matching>) -> String {
+    let input = input(kind, cx, matching);
+    format!("{input} {} → {}", word(kind.to), word(kind.from))
+}
+
+/// What a kind of output is called.
+fn called(outputs: Outputs, folds: bool) -> &'static str {
+    match outputs {
+        Outputs::PairsHere => "pairs here only",
+        Outputs::PairsThere => "pairs there only",
+        Outputs::OthersHere if folds => "examples here only",
+        Outputs::OthersThere if folds => "examples there only",
+        Outputs::OthersHere => "pads here only",
+        Outputs::OthersThere => "pads there only",
+        Outputs::Changed => "examples that differ",
+    }
+}
+
+/// Shows the list; gives what was chosen.
+pub fn show(ui: &mut Ui, cx: &Cx<'_>, found: &Found, choice: Choice) -> Option<Choice> {
+    let t = Tokens::of(ui.ctx());
+    let mut chosen = None;
+    let folds = cx.doc.pipeline.as_ref().is_some_and(|p| p.pipeline.folds());
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let all = Row { name: "All that changed", kind: None, count: found.changed() };
+        if all.show(ui, choice == Choice::All, t).clicked() {
+            chosen = Some(Choice::All);
+        }
+        let kinds = found.kinds();
+        let inputs: std::collections::BTreeSet<u8> = kinds.iter().map(|(k, _)| k.input).collect();
+        for of in inputs {
+            let own = || kinds.iter().filter(|(kind, _)| kind.input == of);
+            let Some((first, _)) = own().next() else { continue };
+            let name = input(*first, cx, found.matching.as_deref());
+            title(ui, name, t);
+            for (kind, count) in own() {
+                let row = Row { name, kind: Some(*kind), count: *count };
+                if row.show(ui, choice == Choice::Kind(*kind), t).clicked() {
+                    chosen = Some(Choice::Kind(*kind));
+                }
+            }
+        }
+        let Some(diff) = &found.outputs else { return };
+        title(ui, "Outputs", t);
+        let same = Row { name: "the same", kind: None, count: diff.same };
+        same.paint(ui, Sense::hover(), false, t);
+        for outputs in Outputs::ALL {
+            let (count, _) = outputs.of(diff);
+            if count == 0 {
+                continue;
+            }
+            let row = Row { name: called(outputs, folds), kind: None, count };
+            if row.show(ui, choice == Choice::Outputs(outputs), t).clicked() {
+                chosen = Some(Choice::Outputs(outputs));
+            }
+        }
+    });
+    chosen
+}
+
+/// What a group of kinds is about.
+fn title(ui: &mut Ui, name: &str, t: &Tokens) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, name));
+    let font = fonts::regular(SMALL);
+    let shown = fit(ui, name, &font, rect.width() - 2.0 * INSET);
+    let at = pos2(rect.left() + INSET, rect.bottom() - 10.0);
+    ui.painter().text(at, Align2::LEFT_CENTER, shown, font, t.second);
+}
+
+/// A line of the list.
+struct Row<'a> {
+    name: &'a str,
+    kind: Option<Kind>,
+    count: u64,
+}
+
+impl Row<'_> {
+    fn show(&self, ui: &mut Ui, selected: bool, t: &Tokens) -> Response {
+        self.paint(ui, Sense::click(), selected, t)
+    }
+
+    fn paint(&self, ui: &mut Ui, sense: Sense, selected: bool, t: &Tokens) -> Response {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), sense);
+        let count = thousands(self.count);
+        response.widget_info(|| {
+            let name = match self.kind {
+                None => format!("{}, {count}", self.name),
+                Some(k) => {
+                    format!("{}, {} to {}, {count}", self.name, word(k.to), word(k.from))
+                }
+            };
+            WidgetInfo::selected(Role::ListBoxOption, true, selected, name)
+        });
+        if !ui.is_rect_visible(rect) {
+            return response;
+        }
+        let painter = ui.painter();
+        if selected {
+            painter.rect_filled(rect, 0, t.selected);
+        } else if response.hovered() && sense.senses_click() {
+            painter.rect_filled(rect, 0, t.hovered);
+        }
+        if response.has_focus() {
+            let line = Stroke::new(1.0, t.accent);
+            painter.rect_stroke(rect.shrink(0.5), 0, line, StrokeKind::Inside);
+        }
+        let y = rect.center().y;
+        let figure = painter.layout_no_wrap(count, fonts::mono(SMALL), t.text);
+        let mut right = rect.right() - INSET - figure.size().x;
+        painter.galley(pos2(right, y - figure.size().y / 2.0), figure, t.text);
+        right -= 10.0;
+        let left = rect.left() + INSET;
+        let Some(kind) = self.kind else {
+            let font = fonts::regular(TEXT);
+            let name = fit(ui, self.name, &font, right - left);
+            painter.text(pos2(left, y), Align2::LEFT_CENTER, name, font, t.text);
+            return response;
+        };
+        let font = fonts::regular(SMALL + 0.5);
+        let mut x = left;
+        let clipped = ui.painter_at(Rect::from_x_y_ranges(rect.left()..=right, rect.y_range()));
+        for (n, verdict) in [kind.to, kind.from].into_iter().enumerate() {
+            if n == 1 {
+                let arrow =
+                    clipped.text(pos2(x, y), Align2::LEFT_CENTER, "→", font.clone(), t.third);
+                x = arrow.right() + 6.0;
+            }
+            if let Some(verdict) = verdict {
+                clipped.extend(verdict_shape(pos2(x + 4.5, y), 4.0, verdict, t));
+            }
+            let at = pos2(x + 14.0, y);
+            let said = clipped.text(at, Align2::LEFT_CENTER, word(verdict), font.clone(), t.text);
+            x = said.right() + 6.0;
+        }
+        response
+    }
+}

@@ -1,0 +1,203 @@
+//! Both joins' event-time watermarks over the shared time axis: this run's
+//! drawn through, the other's dashed.
+
+use std::sync::Arc;
+
+use egui::{
+    Align2, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+};
+use joinscope_core::run::{Axis as RunAxis, Lines, Range};
+use joinscope_operator::time::format_duration;
+
+use super::Compare;
+use super::ask::{self, LinesQuestion, Other};
+use crate::window::axis::{Axis, GUTTER, RIGHT};
+use crate::window::cx::Cx;
+use crate::window::jobs::{Answer, DIM_AFTER};
+use crate::window::panels::watermarks::lines::{Place, pieces};
+use crate::window::panels::watermarks::scale::{Height, Vertical};
+use crate::window::ruler;
+use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+
+/// Points between buckets.
+const STEP: f32 = 2.0;
+
+type Drawn = Arc<Answer<LinesQuestion, [Lines; 2]>>;
+
+/// Shows the plot over `at`.
+pub fn show(
+    this: &mut Compare,
+    ui: &mut Ui,
+    at: Rect,
+    cx: &mut Cx<'_>,
+    other: &Other,
+    by_name: bool,
+) {
+    let t = Tokens::of(ui.ctx());
+    let axis = cx.axis(at.left() + GUTTER, at.width() - GUTTER - RIGHT);
+    let foot = at.bottom() - ruler::HEIGHT;
+    let plot =
+        Rect::from_min_max(pos2(axis.left, at.top() + 6.0), pos2(axis.left + axis.width, foot));
+    let response = ui.interact(plot, ui.scope_id().with("both lines"), Sense::click_and_drag());
+    ruler::act(ui, cx, &axis, &response);
+    ruler::range(ui, cx, &axis, plot);
+    ruler::marks(ui, cx, &axis, plot, t);
+    let drawn = answer(this, cx, &axis, other, by_name);
+    let said = drawn.as_ref().map(|d| at_cursor(d, &axis, cx, other)).unwrap_or_default();
+    let name = "Event-time watermarks of both runs";
+    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, name));
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said.as_str()));
+    if let Some(drawn) = &drawn
+        && let Ok(both) = &drawn.result
+    {
+        let fade = if this.lines.is_stale() { 0.6 } else { 1.0 };
+        paint(ui, cx, &axis, (plot, at), (&drawn.question, both), fade, t);
+    }
+    if this.lines.is_open() {
+        ui.ctx().request_repaint_after(DIM_AFTER);
+    }
+    ruler::cursor(ui, cx, &axis, plot, at, t);
+    if response.has_focus() {
+        let line = Stroke::new(1.0, t.accent);
+        ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
+    }
+    if !said.is_empty() {
+        response.on_hover_text_at_pointer(said);
+    }
+}
+
+fn answer(
+    this: &mut Compare,
+    cx: &Cx<'_>,
+    axis: &Axis,
+    other: &Other,
+    by_name: bool,
+) -> Option<Drawn> {
+    if cx.clock.is_empty() {
+        return this.lines.answer();
+    }
+    let question = LinesQuestion {
+        revision: cx.doc.revision,
+        other: other.doc.dir.clone(),
+        ranges: ask::ranges(axis, cx.view, cx.clock, by_name),
+        buckets: (axis.width / STEP).floor().max(1.0) as usize,
+    };
+    let (here, there) = (cx.doc.run.as_ref()?.run.clone(), other.doc.run.clone());
+    this.lines.ask(cx.jobs, question, move |q| ask::lines(&here, &there, q));
+    this.lines.answer()
+}
+
+/// Where a bucket of a line stands, on this run's axis.
+fn x_of(axis: &Axis, cx: &Cx<'_>, range: Range, lines: &Lines, bucket: usize) -> f32 {
+    if range == axis.range() {
+        let span = (i128::from(range.to) - i128::from(range.from)) as f64;
+        let value = range.from as f64 + span * bucket as f64 / lines.buckets.max(1) as f64;
+        return axis.x(value.round() as i64);
+    }
+    let arrival = match range.axis {
+        RunAxis::ArrivalTime => {
+            let span = (i128::from(range.to) - i128::from(range.from)) as f64;
+            let ms = range.from as f64 + span * bucket as f64 / lines.buckets.max(1) as f64;
+            cx.clock.arrival(ms).round().max(0.0) as u64
+        }
+        _ => lines.arrivals.get(bucket).copied().unwrap_or_default(),
+    };
+    axis.x_of(arrival, cx.clock)
+}
+
+/// What both watermarks were at the cursor, in words.
+fn at_cursor(drawn: &Drawn, axis: &Axis, cx: &Cx<'_>, other: &Other) -> String {
+    let Ok(both) = &drawn.result else { return String::new() };
+    let x = axis.x_of(cx.cursor.at(), cx.clock);
+    let here = cx.doc.run.as_ref().map_or("", |r| r.label.name.as_str());
+    let mut parts = Vec::new();
+    for ((lines, range), name) in
+        both.iter().zip(drawn.question.ranges).zip([here, other.doc.label.name.as_str()])
+    {
+        let left = |bucket: &usize| x_of(axis, cx, range, lines, *bucket) <= x;
+        let bucket = (0..lines.buckets).rev().find(left).unwrap_or(0);
+        let at = |line: &[Option<joinscope_core::run::MinMax>]| line.get(bucket).copied().flatten();
+        parts.push(match (at(&lines.join), at(&lines.arrival_ms)) {
+            (Some(join), Some(ms)) => {
+                let lag = ms.max.saturating_sub(join.max);
+                let word = if lag < 0 { "ahead of" } else { "behind" };
+                format!("{name}: {} {word} arrival", format_duration(lag.saturating_abs()))
+            }
+            _ => format!("{name}: no event-time watermark"),
+        });
+    }
+    parts.join("; ")
+}
+
+fn paint(
+    ui: &Ui,
+    cx: &Cx<'_>,
+    axis: &Axis,
+    (plot, at): (Rect, Rect),
+    (question, both): (&LinesQuestion, &[Lines; 2]),
+    fade: f32,
+    t: &Tokens,
+) {
+    let lag = |ms, v| Vertical::Lag.value(ms, v);
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    for lines in both {
+        for (value, ms) in lines.join.iter().zip(&lines.arrival_ms) {
+            if let (Some(v), Some(ms)) = (value, ms) {
+                for lag in [lag(ms.min, v.min), lag(ms.max, v.max)] {
+                    (low, high) = (low.min(lag), high.max(lag));
+                }
+            }
+        }
+    }
+    let (low, high) = if low > high { (0, 1) } else { (low, high) };
+    let height = Height::new(Vertical::Lag, low, high, plot.y_range());
+    let painter = ui.painter();
+    for (value, label) in height.ticks(cx.times, 26.0) {
+        let y = height.y(value).round() + 0.5;
+        painter.hline(plot.x_range(), y, Stroke::new(1.0, t.line.gamma_multiply(0.8)));
+        ruler::gutter_label(painter, at.left() + INSET, y, label, t);
+    }
+    ruler::labels(painter, cx, axis, plot.bottom() + ruler::HEIGHT / 2.0, at.right(), t);
+    let inside = ui.painter_at(plot.expand(1.0));
+    let strokes = strokes(fade, t);
+    // This run's stands before the other's.
+    for n in [1, 0] {
+        let lines = &both[n];
+        let place = Place {
+            clock: &lines.arrival_ms,
+            arrivals: &lines.arrivals,
+            x: &|bucket| x_of(axis, cx, question.ranges[n], lines, bucket),
+            y: &|ms, v| height.y(lag(ms, v)),
+        };
+        for piece in pieces(&lines.join, &place, &|_| false) {
+            line(&inside, piece, strokes[n], n == 1);
+        }
+    }
+}
+
+fn line(painter: &Painter, points: Vec<Pos2>, stroke: Stroke, dashed: bool) {
+    if dashed {
+        painter.extend(Shape::dashed_line(&points, stroke, 6.0, 4.0));
+    } else {
+        painter.line(points, stroke);
+    }
+}
+
+/// How the lines of this run and of the other are drawn.
+fn strokes(fade: f32, t: &Tokens) -> [Stroke; 2] {
+    [Stroke::new(2.0, t.text.gamma_multiply(fade)), Stroke::new(1.6, t.second.gamma_multiply(fade))]
+}
+
+/// Which line is whose, at the right end of the first line of `at`.
+pub fn legend(painter: &Painter, at: Rect, names: [&str; 2], t: &Tokens) {
+    let mut right = at.right() - INSET;
+    let y = at.top() + 14.0;
+    for n in [0, 1] {
+        let name = crate::window::text::elide(&crate::window::text::line(names[n]), 14);
+        let font = fonts::regular(SMALL);
+        let said = painter.text(pos2(right, y), Align2::RIGHT_CENTER, name, font, t.second);
+        let left = said.left() - 28.0;
+        line(painter, vec![pos2(left, y), pos2(left + 22.0, y)], strokes(1.0, t)[n], n == 1);
+        right = left - 14.0;
+    }
+}

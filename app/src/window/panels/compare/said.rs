@@ -1,0 +1,74 @@
+//! What both runs say about the selected record, one sentence under the other.
+
+use egui::{Align2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2};
+use joinscope_operator::verdict::Verdict;
+
+use super::ask::Both;
+use crate::window::text::line;
+use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::widgets::{fit, verdict_shape};
+
+/// Height of the part, points.
+pub const HEIGHT: f32 = 58.0;
+
+/// Paints both sentences into `at`.
+pub fn show(ui: &mut Ui, at: Rect, both: &Both, names: (&str, &str), t: &Tokens) {
+    ui.painter().hline(at.x_range(), at.top() + 0.5, Stroke::new(1.0, t.line));
+    let sides = [(names.1, &both.there), (names.0, &both.here)];
+    let widest = sides
+        .iter()
+        .map(|(name, _)| {
+            ui.painter()
+                .layout_no_wrap(line(name).into_owned(), fonts::regular(SMALL), t.second)
+                .size()
+                .x
+        })
+        .fold(0.0f32, f32::max)
+        .min(140.0);
+    for (n, (name, said)) in sides.into_iter().enumerate() {
+        let top = at.top() + 5.0 + 24.0 * n as f32;
+        let row = Rect::from_min_max(pos2(at.left(), top), pos2(at.right(), top + 24.0));
+        one(ui, row, name, said.as_ref(), widest, t);
+    }
+}
+
+fn one(
+    ui: &mut Ui,
+    row: Rect,
+    name: &str,
+    said: Option<&(Verdict, String)>,
+    widest: f32,
+    t: &Tokens,
+) {
+    let (verdict, sentence) = match said {
+        Some((verdict, sentence)) => (Some(*verdict), sentence.as_str()),
+        None => (None, "This run has no such record"),
+    };
+    let response = ui.interact(row, ui.scope_id().with(("said", name)), Sense::hover());
+    let word = super::kinds::word(verdict);
+    let spoken = format!("In {name}: {word}. {sentence}");
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
+    let y = row.center().y;
+    let x = row.left() + INSET;
+    let painter = ui.painter_at(row);
+    let label = fit(ui, name, &fonts::regular(SMALL), widest);
+    painter.text(pos2(x, y), Align2::LEFT_CENTER, label, fonts::regular(SMALL), t.second);
+    let x = x + widest + 14.0;
+    if let Some(verdict) = verdict {
+        painter.extend(verdict_shape(pos2(x + 4.5, y), 4.5, verdict, t));
+    }
+    let font = fonts::semibold(SMALL + 0.5);
+    let word = painter.text(pos2(x + 16.0, y), Align2::LEFT_CENTER, word, font, t.text);
+    // Sentences begin under each other.
+    let x = word.right().max(x + 16.0 + 72.0) + 12.0;
+    let text = line(sentence).into_owned();
+    let mut job =
+        egui::text::LayoutJob::simple_singleline(text, fonts::regular(SMALL + 0.5), t.text);
+    job.wrap = egui::text::TextWrapping::truncate_at_width((row.right() - INSET - x).max(20.0));
+    let galley = painter.layout_job(job);
+    let cut = galley.elided;
+    painter.galley(pos2(x, y - galley.size().y / 2.0), galley, t.text);
+    if cut {
+        response.on_hover_text(sentence);
+    }
+}

@@ -1,0 +1,208 @@
+//! The compare panel through its accessibility tree.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::analyses::compare::compare;
+use joinscope_operator::verdict::Verdict;
+
+use crate::window::app::App;
+use crate::window::command::Command;
+use crate::window::panel::Panel;
+use crate::window::selection::Selection;
+use crate::window::store::Run;
+use crate::window::testing::{Feed, PATIENT, PIPELINE, ask, heading, opened, press, rerun, rows};
+use crate::window::text::thousands;
+
+/// A feed with two runs: `run`, and `patient`, in which no record of the backlog
+/// is late.
+struct Two {
+    feed: Feed,
+}
+
+impl Two {
+    fn patient(&self) -> PathBuf {
+        self.feed.folder.path().join("patient")
+    }
+}
+
+fn two() -> &'static Two {
+    static TWO: OnceLock<Two> = OnceLock::new();
+    TWO.get_or_init(|| {
+        let two = Two { feed: Feed::new(3_000) };
+        rerun(&two.feed.recording(), PIPELINE, PATIENT, &two.patient());
+        two
+    })
+}
+
+fn compared() -> Harness<'static, App> {
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::Compare(two().patient()));
+    h
+}
+
+/// Names of the kinds of change, as they are listed.
+fn kinds(h: &Harness<'_, App>) -> Vec<String> {
+    h.get_all_by_role(Role::ListBoxOption)
+        .filter_map(|n| n.accesskit_node().label())
+        .filter(|l| l.contains(" to ") || l.starts_with("All that changed"))
+        .collect()
+}
+
+/// Rows of the panel's table.
+fn changed(h: &Harness<'_, App>) -> Vec<String> {
+    rows(h).into_iter().filter(|r| r.contains(" in patient, ")).collect()
+}
+
+#[test]
+fn what_changed_is_counted_by_kind_and_listed_with_both_verdicts() {
+    let mut h = compared();
+    let (a, b) = (Run::open(&two().feed.run()).unwrap(), Run::open(&two().patient()).unwrap());
+    let found =
+        compare(&a, &b, 5, &std::sync::atomic::AtomicBool::new(false), &mut |_| {}).unwrap();
+    assert!(found.changed() > 20);
+    let sentence = heading(&h, Panel::Compare).value().unwrap();
+    let start = format!(
+        "{} of {} records differ from patient",
+        thousands(found.changed()),
+        thousands(a.rows())
+    );
+    assert!(sentence.starts_with(&start), "{sentence}");
+    // The bar names the one setting, with both values.
+    let bar = h.get_by_label("1 setting differs").value().unwrap();
+    assert_eq!(bar, format!("{}: 60s in run, 10m in patient", PATIENT[0].0));
+    let listed = kinds(&h);
+    assert_eq!(listed[0], format!("All that changed, {}", thousands(found.changed())));
+    for change in &found.changes {
+        let name = &found.inputs[usize::from(change.kind.input)];
+        let (to, from) = (change.kind.to.unwrap(), change.kind.from.unwrap());
+        let want = format!("{name}, {to} to {from}, {}", thousands(change.count));
+        assert!(listed.contains(&want), "{want} of {listed:?}");
+    }
+    // One kind: only such records stand in the table.
+    let late = found.changes.iter().find(|c| c.kind.from == Some(Verdict::Late)).unwrap();
+    let name = listed.iter().find(|l| l.contains("joined to late")).unwrap().clone();
+    press(&mut h, &name);
+    let shown = changed(&h);
+    assert!(!shown.is_empty());
+    assert!(shown.iter().all(|r| r.ends_with(": joined in patient, late in run")), "{shown:?}");
+    // The first of them is the first that the analysis names.
+    let first = a.row(late.rows[0]).unwrap();
+    assert!(shown[0].starts_with(&first.record.to_string()), "{}", shown[0]);
+    press(&mut h, &shown[0]);
+    assert_eq!(h.state().selection(), Some(Selection::Row(first.row)));
+    assert_eq!(h.state().cursor().at(), first.arrival);
+    // Both runs' sentences about it.
+    let said = |run: &str| {
+        h.query_all_by_label_contains(&format!("In {run}: "))
+            .next()
+            .unwrap()
+            .accesskit_node()
+            .label()
+            .unwrap()
+    };
+    assert!(said("run").starts_with("In run: late. "), "{}", said("run"));
+    assert!(said("patient").starts_with("In patient: joined. "), "{}", said("patient"));
+}
+
+#[test]
+fn both_watermarks_stand_over_one_axis() {
+    let mut h = compared();
+    let half = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(half));
+    let lines = h.get_by_label("Event-time watermarks of both runs").value().unwrap();
+    let (here, there) = lines.split_once("; ").unwrap();
+    assert!(here.starts_with("run: ") && here.ends_with(" behind arrival"), "{lines}");
+    assert!(there.starts_with("patient: "), "{lines}");
+    // The bound is nine minutes wider: so much further behind is the other's.
+    let (a, b) = (Run::open(&two().feed.run()).unwrap(), Run::open(&two().patient()).unwrap());
+    let lag = |run: &Run| {
+        let at = run.watermarks_at(half).unwrap();
+        at.arrival_ms - at.join.unwrap()
+    };
+    assert!(lag(&b) > lag(&a));
+    assert_ne!(here.trim_start_matches("run"), there.trim_start_matches("patient"));
+}
+
+#[test]
+fn the_other_run_opens_at_the_same_record_and_the_two_change_sides() {
+    let mut h = compared();
+    let row = changed(&h)[0].clone();
+    let record = row.split(": ").next().unwrap().to_owned();
+    press(&mut h, &row);
+    press(&mut h, "Open the other run, at the same record");
+    let doc = h.state().doc().run.as_ref().unwrap();
+    assert_eq!(doc.dir, two().patient());
+    let Some(Selection::Row(selected)) = h.state().selection() else { panic!("nothing selected") };
+    assert_eq!(doc.run.row(selected).unwrap().record.to_string(), record);
+    let sentence = heading(&h, Panel::Compare).value().unwrap();
+    assert!(sentence.contains("differ from run"), "{sentence}");
+}
+
+#[test]
+fn a_changed_setting_is_run_and_compared_with_the_run_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&two().feed.run());
+    let before = h.state().doc().run.as_ref().unwrap().dir.clone();
+    h.state_mut().run_into = Some(folder.path().join("again"));
+    let sets = vec![("join.with.engagements.until".to_owned(), "1m".to_owned())];
+    ask(&mut h, Command::RunAndCompare(sets));
+    let doc = h.state().doc();
+    assert_eq!(doc.run.as_ref().unwrap().dir, folder.path().join("again"));
+    assert_eq!(h.state().panels.compare.other(), Some(before.as_path()));
+    let sentence = heading(&h, Panel::Compare).value().unwrap();
+    assert!(sentence.contains("differ from run"), "{sentence}");
+    let bar = h.get_by_label("1 setting differs").value().unwrap();
+    assert_eq!(bar, "join.with.engagements.until: 1m in again, 5m in run");
+}
+
+#[test]
+fn changed_records_are_reached_by_keyboard() {
+    let mut h = compared();
+    let table = h
+        .get_all_by_role(Role::Table)
+        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Changed records, ")));
+    table.unwrap().focus();
+    h.step();
+    for key in [egui::Key::End, egui::Key::Enter] {
+        h.key_press(key);
+        crate::window::headless::settle(&mut h).unwrap();
+    }
+    let last = changed(&h).last().unwrap().clone();
+    let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
+    let run = Run::open(&two().feed.run()).unwrap();
+    assert!(last.starts_with(&run.row(row).unwrap().record.to_string()), "{last}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_in_the_panel() {
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::ShowPanel(Panel::Compare));
+    assert!(h.query_all_by_label_contains("This is the only run").next().is_some());
+    ask(&mut h, Command::Compare(two().feed.run()));
+    assert!(h.query_all_by_label_contains("This is the run itself").next().is_some());
+    ask(&mut h, Command::Compare(two().feed.folder.path().join("nowhere")));
+    assert_eq!(heading(&h, Panel::Compare).value().unwrap(), "not possible");
+    assert!(h.query_by_label("Try again").is_some());
+}
+
+#[test]
+fn outputs_that_differ_are_listed_by_their_records() {
+    let mut h = compared();
+    // The late engagements' pairs are only in the patient run.
+    let name = h
+        .get_all_by_role(Role::ListBoxOption)
+        .filter_map(|n| n.accesskit_node().label())
+        .find(|l| l.starts_with("pairs there only, "))
+        .unwrap();
+    press(&mut h, &name);
+    let shown = changed(&h);
+    assert!(!shown.is_empty());
+    assert!(
+        shown.iter().all(|r| r.ends_with("put out in patient, not put out in run")),
+        "{shown:?}"
+    );
+}

@@ -1,0 +1,142 @@
+//! Semantics: the recording under all four, side by side. What Flink SQL, the
+//! `DataStream` API and Kafka Streams would do with these very records, and
+//! where they differ from `clean`; each count opens its records.
+
+mod draw;
+mod job;
+#[cfg(test)]
+mod tests;
+
+use egui::Ui;
+use joinscope_operator::pipeline::Semantics as Name;
+
+pub use self::job::Order;
+use self::job::{Job, Known};
+use crate::window::chrome::{Title, panel};
+use crate::window::command::Command;
+use crate::window::cx::Cx;
+use crate::window::jobs::DIM_AFTER;
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
+use crate::window::text::{plural, thousands};
+use crate::window::theme::fonts::icon;
+use crate::window::widgets::{button, icon_button};
+
+/// The panel's state: it stays where another run of the recording comes to the
+/// front.
+#[derive(Default)]
+pub struct Semantics {
+    job: Option<Job>,
+    /// Of the recording that was run over.
+    digest: String,
+}
+
+impl Semantics {
+    /// Runs all four.
+    ///
+    /// # Errors
+    /// They could not be started.
+    pub fn start(&mut self, order: Order, ctx: &egui::Context) -> Result<(), String> {
+        order.recording.digest().clone_into(&mut self.digest);
+        self.job = Some(Job::start(order, ctx)?);
+        Ok(())
+    }
+
+    pub fn cancel(&self) {
+        if let Some(job) = &self.job {
+            job.cancel();
+        }
+    }
+
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.job.as_ref().is_some_and(Job::is_running)
+    }
+
+    /// Whether what it shows is of this recording.
+    #[must_use]
+    pub fn is_of(&self, digest: &str) -> bool {
+        self.job.is_some() && self.digest == digest
+    }
+
+    /// Shows the panel.
+    pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        let known = self.job.as_ref().map(Job::known);
+        let sentence = sentence(known.as_ref());
+        let title = Title {
+            panel: Panel::Semantics,
+            text: Panel::Semantics.title(),
+            mono: false,
+            sentence: &sentence,
+            tabs,
+        };
+        let running = known.as_ref().is_some_and(|k| k.done.is_none());
+        if running {
+            // It goes on without an event of the user.
+            ui.ctx().request_repaint_after(DIM_AFTER);
+        }
+        let percent = self.job.as_ref().map_or(0, Job::percent);
+        let can_run = cx.doc.pipeline.is_some() && cx.doc.recording.is_some();
+        let begun = known.is_some();
+        let mut commands = Vec::new();
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |ui, commands| {
+                if running && button("Cancel").name("Cancel the four runs").show(ui).clicked() {
+                    commands.push(Command::CancelSemantics);
+                } else if !running && begun && can_run {
+                    let again = icon_button(icon::RETRY, "Run all four again").plain();
+                    if again.show(ui).clicked() {
+                        commands.push(Command::RunSemantics);
+                    }
+                }
+            },
+            |ui, commands| match &known {
+                None => draw::nothing(ui, can_run, commands),
+                Some(known) => draw::body(ui, cx, known, percent, commands),
+            },
+        );
+        cx.commands.append(&mut commands);
+        dragged
+    }
+}
+
+/// Which differs most from `clean`, or how far it is.
+fn sentence(known: Option<&Known>) -> String {
+    let Some(known) = known else { return "not run yet".to_owned() };
+    match &known.done {
+        None => {
+            let at = known.at.map(|(semantics, _)| format!(", {} now", semantics.name()));
+            return format!("{} of 4 done{}", known.ended.len(), at.unwrap_or_default());
+        }
+        Some(Err(why)) if why == "cancelled" => {
+            return format!("cancelled after {}", plural(known.ended.len() as u64, "run"));
+        }
+        Some(Err(_)) => return "not possible".to_owned(),
+        Some(Ok(())) => {}
+    }
+    let figures =
+        known.ended.iter().filter_map(|(name, r)| Some((*name, r.as_ref().ok()?.against?)));
+    let all: Vec<(Name, job::Against)> = figures.collect();
+    let refused: Vec<&str> =
+        known.ended.iter().filter(|(_, r)| r.is_err()).map(|(n, _)| n.name()).collect();
+    // A pair more or less is what counts; pads follow from pairs and from the kind.
+    let most = all.iter().max_by_key(|(_, a)| a.pairs()).filter(|(_, a)| a.pairs() > 0);
+    let pads = all.iter().any(|(_, a)| a.pads_missing + a.pads_extra > 0);
+    let mut said = match most {
+        Some((name, a)) => format!(
+            "{} differs most from clean: {} missing, {} extra",
+            name.name(),
+            plural(a.pairs_missing, "pair"),
+            thousands(a.pairs_extra)
+        ),
+        None if pads => "the same pairs as clean; pads differ".to_owned(),
+        None => "the same pairs and pads as clean".to_owned(),
+    };
+    if !refused.is_empty() {
+        said.push_str(&format!(" · refused by {}", refused.join(", ")));
+    }
+    said
+}

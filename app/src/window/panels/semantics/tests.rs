@@ -1,0 +1,103 @@
+//! The semantics panel through its accessibility tree.
+
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_operator::pipeline::Semantics;
+use joinscope_operator::verdict::Verdict;
+
+use crate::window::app::App;
+use crate::window::command::Command;
+use crate::window::headless::settle;
+use crate::window::panel::Panel;
+use crate::window::store::Run;
+use crate::window::testing::{ask, feed, heading, opened, press, rows};
+
+fn four(folder: &tempfile::TempDir) -> Harness<'static, App> {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Semantics));
+    assert_eq!(heading(&h, Panel::Semantics).value().unwrap(), "not run yet");
+    h.state_mut().run_into = Some(folder.path().join("four"));
+    press(&mut h, "Run all four");
+    h
+}
+
+/// The figure of a semantics, as it is shown.
+fn figure(h: &Harness<'_, App>, name: &str, what: &str) -> u64 {
+    let start = format!("{name}: ");
+    // A figure that is 0 leads nowhere: it is a label, whose text is its value.
+    let text = |n: egui_kittest::Node<'_>| n.accesskit_node().label().or_else(|| n.value());
+    let labels = h.get_all(egui_kittest::kittest::By::new()).filter_map(text);
+    let found: Vec<u64> = labels
+        .filter_map(|l| {
+            l.strip_prefix(&start)?.strip_suffix(&format!(" {what}"))?.replace(',', "").parse().ok()
+        })
+        .collect();
+    *found.first().unwrap_or_else(|| panic!("no {what} of {name}"))
+}
+
+/// The whole name of a link that ends like this.
+fn link(h: &Harness<'_, App>, name: &str, what: &str) -> String {
+    h.get_all_by_role(Role::Link)
+        .filter_map(|n| n.accesskit_node().label())
+        .find(|l| l.starts_with(&format!("{name}: ")) && l.ends_with(&format!(" {what}")))
+        .unwrap_or_else(|| panic!("no link {what} of {name}"))
+}
+
+#[test]
+fn all_four_stand_side_by_side_and_each_count_opens_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = four(&folder);
+    let sentence = heading(&h, Panel::Semantics).value().unwrap();
+    assert!(sentence.contains("differs most from clean"), "{sentence}");
+    for semantics in Semantics::ALL {
+        let name = semantics.name();
+        let Ok(run) = Run::open(&folder.path().join("four").join(name)) else {
+            assert!(h.query_all_by_label_contains(&format!("{name}: refused")).next().is_some());
+            continue;
+        };
+        let set = |v| joinscope_core::run::VerdictSet::of(v);
+        assert_eq!(figure(&h, name, "late"), run.count(set(Verdict::Late)), "{name}");
+        assert_eq!(figure(&h, name, "expired"), run.count(set(Verdict::Expired)), "{name}");
+        if semantics != Semantics::Clean {
+            let (pairs, of_clean) = (figure(&h, name, "pairs"), figure(&h, "clean", "pairs"));
+            let missing = figure(&h, name, "pairs missing");
+            assert_eq!(of_clean - missing + figure(&h, name, "pairs extra"), pairs, "{name}");
+        }
+    }
+    // Extra pairs are listed by the comparison of that run with clean.
+    let name = link(&h, "flink-sql", "pairs extra");
+    let extra = figure(&h, "flink-sql", "pairs extra");
+    press(&mut h, &name);
+    let dir = folder.path().join("four");
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, dir.join("flink-sql"));
+    assert_eq!(h.state().panels.compare.other(), Some(dir.join("clean").as_path()));
+    let listed: Vec<String> = rows(&h).into_iter().filter(|r| r.contains(" in clean, ")).collect();
+    assert!(listed.len() as u64 <= extra && !listed.is_empty(), "{listed:?}");
+    assert!(
+        listed.iter().all(|r| r.ends_with("not put out in clean, put out in flink-sql")),
+        "{listed:?}"
+    );
+    // The figures stay, and late records are those of the records table.
+    ask(&mut h, Command::ShowPanel(Panel::Semantics));
+    let late = figure(&h, "clean", "late");
+    let name = link(&h, "clean", "late");
+    press(&mut h, &name);
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, dir.join("clean"));
+    let sentence = heading(&h, Panel::Records).value().unwrap();
+    assert!(sentence.starts_with(&format!("{late} of ")), "{sentence}");
+}
+
+#[test]
+fn the_four_runs_are_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    h.state_mut().run_into = Some(folder.path().join("four"));
+    h.state_mut().command(Command::RunSemantics);
+    h.step();
+    h.state_mut().command(Command::CancelSemantics);
+    settle(&mut h).unwrap();
+    let sentence = heading(&h, Panel::Semantics).value().unwrap();
+    assert!(sentence.starts_with("cancelled after "), "{sentence}");
+    assert!(h.query_by_label("Run all four again").is_some());
+}

@@ -1,0 +1,198 @@
+//! How a table's titles and rows are painted and said.
+
+use egui::{Align, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+
+use super::{BAR, Cell, Column, Laid, RowCells, Sort};
+use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::widgets::{fit, verdict_shape};
+
+/// Gives each column its place.
+pub(super) fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
+    /// What a column that takes the rest has at least, points.
+    const LEAST: f32 = 60.0;
+    const GAP: f32 = 20.0;
+    let gaps = GAP * columns.len().saturating_sub(1) as f32;
+    let fixed: f32 = columns.iter().map(|c| c.width).sum();
+    let room = rect.width() - 2.0 * INSET - BAR - gaps;
+    let rest = (room - fixed).max(LEAST);
+    // Where they do not fit, all give way alike.
+    let flexible = columns.iter().filter(|c| c.width == 0.0).count() as f32 * LEAST;
+    let scale = ((room - flexible) / fixed.max(1.0)).clamp(0.2, 1.0);
+    let mut x = rect.left() + INSET;
+    columns
+        .iter()
+        .map(|c| {
+            let width = if c.width == 0.0 { rest } else { c.width * scale };
+            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
+            x += width + GAP;
+            (*c, at)
+        })
+        .collect()
+}
+
+/// Paints the titles; says which was pressed.
+pub(super) fn head(ui: &mut Ui, laid: &Laid, t: &Tokens) -> Option<usize> {
+    let mut pressed = None;
+    for (i, (column, at)) in laid.columns.iter().enumerate() {
+        let head = laid.heads.get(i).cloned().unwrap_or_default();
+        let title = head.title.as_deref().unwrap_or(column.title);
+        let rect = Rect::from_x_y_ranges(at.x_range(), laid.head.y_range());
+        let sortable = head.sort != Sort::Never;
+        let sense = if sortable { Sense::click() } else { Sense::hover() };
+        let id = laid.response.id.with(("head", i));
+        let response = ui.interact(rect.expand2(vec2(6.0, 0.0)), id, sense);
+        let (sign, spoken) = match head.sort {
+            Sort::Ascending => (fonts::icon::SORTED_UP, ", sorted ascending"),
+            Sort::Descending => (fonts::icon::SORTED_DOWN, ", sorted descending"),
+            Sort::No | Sort::Never => ("", ""),
+        };
+        let name = format!("{title}{spoken}");
+        response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, &name));
+        if sortable && response.clicked() {
+            pressed = Some(i);
+        }
+        let lit = response.hovered() && sortable || response.has_focus();
+        let ink = if lit || !sign.is_empty() { t.text } else { t.second };
+        let painter = ui.painter_at(rect.expand2(vec2(14.0, 0.0)).intersect(laid.head));
+        let mark = painter.layout_no_wrap(sign.to_owned(), fonts::icons(11.0), ink);
+        let room = rect.width() - if sign.is_empty() { 0.0 } else { mark.size().x + 3.0 };
+        let shown = fit(ui, title, &fonts::regular(SMALL), room);
+        let cut = shown != title;
+        let galley = painter.layout_no_wrap(shown, fonts::regular(SMALL), ink);
+        let x = aligned(column.align, rect, galley.size().x);
+        let (y, width) = (laid.head.center().y, galley.size().x);
+        painter.galley(pos2(x, y - galley.size().y / 2.0), galley, ink);
+        if !sign.is_empty() {
+            // Before a title that stands at the right, so that figures stay under it.
+            let left = match column.align {
+                Align::Max => x - mark.size().x - 3.0,
+                _ => x + width + 3.0,
+            };
+            painter.galley(pos2(left, y - mark.size().y / 2.0), mark, ink);
+        }
+        if response.has_focus() {
+            let line = Stroke::new(1.0, t.accent);
+            ui.painter().rect_stroke(rect.shrink2(vec2(-4.0, 4.0)), 3, line, StrokeKind::Inside);
+        }
+        if cut {
+            response.on_hover_text(title);
+        }
+    }
+    let y = laid.head.bottom() - 0.5;
+    ui.painter().hline(laid.head.x_range(), y, Stroke::new(1.0, t.line));
+    pressed
+}
+
+fn aligned(align: Align, at: Rect, width: f32) -> f32 {
+    match align {
+        Align::Min => at.left(),
+        Align::Center => at.center().x - width / 2.0,
+        Align::Max => at.right() - width,
+    }
+}
+
+/// Paints a row; gives the whole text of the cell under the pointer where that
+/// was cut.
+pub(super) fn paint_row(
+    ui: &Ui,
+    laid: &Laid,
+    rect: Rect,
+    row: Option<&RowCells>,
+    hot: bool,
+    t: &Tokens,
+) -> Option<String> {
+    let mut cut = None;
+    let painter = ui.painter();
+    let Some(row) = row else {
+        // Not read yet.
+        for (_, at) in &laid.columns {
+            let width = (at.width() * 0.6).min(120.0);
+            let bar = Rect::from_min_size(pos2(at.left(), rect.center().y - 3.0), vec2(width, 6.0));
+            painter.rect_filled(bar, 3, t.hovered);
+        }
+        return None;
+    };
+    let ground = match (row.selected, hot || row.hovered) {
+        (true, _) => Some(t.selected),
+        (_, true) => Some(t.hovered),
+        _ => None,
+    };
+    if let Some(ground) = ground {
+        painter.rect_filled(rect, 0, ground);
+    }
+    let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.62) } else { c };
+    for ((column, at), cell) in laid.columns.iter().zip(&row.cells) {
+        let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
+        let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
+        let mut left = 0.0;
+        let pointed = hot && ui.rect_contains_pointer(at);
+        let (text, font, colour) = match cell {
+            Cell::Empty => continue,
+            Cell::Elided { shown, whole } => {
+                if pointed && shown != whole {
+                    cut = Some(whole.clone());
+                }
+                (shown.as_str(), fonts::mono(SMALL), t.text)
+            }
+            Cell::Parts { parts, text } => {
+                left = bars(&painter, at, parts, t);
+                (text.as_str(), fonts::mono(SMALL), t.text)
+            }
+            Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
+            Cell::Words(text) => (text.as_str(), fonts::regular(SMALL), t.second),
+            Cell::Verdict(v) => {
+                let centre = pos2(at.left() + 4.5, at.center().y);
+                let shapes = verdict_shape(centre, 4.5, *v, t);
+                painter.extend(shapes);
+                left = 16.0;
+                (v.name(), fonts::regular(SMALL + 0.5), t.text)
+            }
+        };
+        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, ink(colour));
+        job.wrap.max_width = at.width() - left;
+        job.wrap.max_rows = 1;
+        job.wrap.break_anywhere = true;
+        let galley = painter.layout_job(job);
+        if pointed && galley.elided && cut.is_none() {
+            cut = Some(text.to_owned());
+        }
+        let x = aligned(column.align, at, galley.size().x) + left;
+        painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);
+    }
+    cut
+}
+
+/// Parts of a whole side by side, told apart by how bright they are and by
+/// gaps; gives the room that they and their ground take.
+fn bars(painter: &egui::Painter, at: Rect, parts: &[f32; 3], t: &Tokens) -> f32 {
+    let room = (at.width() * 0.5).max(0.0);
+    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third];
+    let mut x = at.left();
+    for (part, ink) in parts.iter().zip(inks) {
+        let width = part * room;
+        if width > 0.0 {
+            let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
+            painter.rect_filled(bar, 1, ink);
+            x += width.max(1.0) + 1.0;
+        }
+    }
+    room + 8.0
+}
+
+/// All cells of a row in words: `Key 1024942, Verdict late`.
+pub(super) fn spoken(laid: &Laid, row: &RowCells) -> String {
+    let cells = row.cells.iter().zip(&laid.columns).enumerate();
+    let parts: Vec<String> = cells
+        .filter_map(|(i, (cell, (column, _)))| {
+            let title = laid.heads.get(i).and_then(|h| h.title.as_deref());
+            let text = match cell {
+                Cell::Empty => return None,
+                Cell::Mono(text) | Cell::Words(text) | Cell::Parts { text, .. } => text.as_str(),
+                Cell::Elided { whole, .. } => whole.as_str(),
+                Cell::Verdict(v) => v.name(),
+            };
+            (!text.is_empty()).then(|| format!("{} {text}", title.unwrap_or(column.title)))
+        })
+        .collect();
+    parts.join(", ")
+}

@@ -1,0 +1,205 @@
+//! Which row of one run is which of the other.
+//!
+//! Runs over the same recording, with the same inputs, number their rows alike.
+//! Otherwise records are matched by cluster, input and name; in a partition both
+//! runs have them in the order of their offsets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{CHUNK, CompareError, Pass};
+use crate::operator::record::Arrival;
+use crate::run::{ManifestStart, Run, RunState};
+
+const NONE: u32 = u32::MAX;
+
+/// How rows of two runs are matched.
+#[derive(Clone, Debug)]
+pub struct Matching {
+    /// Rows of `a` and of `b` when they were matched.
+    pub rows: [u64; 2],
+    /// One run did not end: both are compared as they stood before this arrival.
+    pub until: Option<Arrival>,
+    /// Names of the inputs of `a`, then those that only `b` has.
+    pub inputs: Vec<Arc<str>>,
+    /// By input of `b`: its place in [`Matching::inputs`].
+    pub inputs_of_b: Vec<u8>,
+    partners: Option<Partners>,
+}
+
+/// Rows by their names: of each row of one run the row of the other.
+#[derive(Clone, Debug)]
+struct Partners {
+    to_b: Vec<u32>,
+    to_a: Vec<u32>,
+}
+
+impl Matching {
+    /// Matches the rows of two runs.
+    ///
+    /// # Errors
+    /// They have nothing in common, one cannot be read, or it was cancelled.
+    pub(super) fn of(a: &Run, b: &Run, pass: &mut Pass<'_>) -> Result<Self, CompareError> {
+        let (one, two) = (a.manifest().start, b.manifest().start);
+        let rows = [a.rows(), b.rows()];
+        if rows[0] + rows[1] >= u64::from(NONE) {
+            let said = "runs with more than 4 G records together are not compared";
+            return Err(CompareError::Apart(said.to_owned()));
+        }
+        let mut inputs: Vec<Arc<str>> = one.inputs.iter().map(|i| Arc::clone(&i.name)).collect();
+        let mut inputs_of_b = Vec::new();
+        for input in &two.inputs {
+            let place = inputs.iter().position(|name| *name == input.name);
+            inputs_of_b.push(place.unwrap_or(inputs.len()) as u8);
+            if place.is_none() {
+                inputs.push(Arc::clone(&input.name));
+            }
+        }
+        let same = one.recording.digest == two.recording.digest && topics(&one) == topics(&two);
+        let mut matching = Self { rows, until: None, inputs, inputs_of_b, partners: None };
+        if same {
+            let (x, y) = (a.arrivals(), b.arrivals());
+            let whole = a.state() == RunState::Done && b.state() == RunState::Done;
+            matching.until = (!whole && x != y).then(|| x.min(y));
+            matching.rows = [rows[0].min(rows[1]); 2];
+            return Ok(matching);
+        }
+        same_cluster(a, b)?;
+        let partners = by_name(a, b, &one, &two, pass)?;
+        if partners.to_b.iter().all(|row| *row == NONE) {
+            return Err(CompareError::Apart(format!(
+                "the runs have no record in common: {} was run over {} ({}), {} over {} ({})",
+                a.dir().display(),
+                one.recording.path.display(),
+                topics(&one).join(", "),
+                b.dir().display(),
+                two.recording.path.display(),
+                topics(&two).join(", "),
+            )));
+        }
+        matching.partners = Some(partners);
+        Ok(matching)
+    }
+
+    /// Whether rows are matched by the names of their records.
+    #[must_use]
+    pub fn by_name(&self) -> bool {
+        self.partners.is_some()
+    }
+
+    /// The row of `b` that is this one of `a`.
+    #[must_use]
+    pub fn in_b(&self, row: u64) -> Option<u64> {
+        match &self.partners {
+            None => (row < self.rows[1]).then_some(row),
+            Some(p) => found(&p.to_b, row),
+        }
+    }
+
+    /// The row of `a` that is this one of `b`.
+    #[must_use]
+    pub fn in_a(&self, row: u64) -> Option<u64> {
+        match &self.partners {
+            None => (row < self.rows[0]).then_some(row),
+            Some(p) => found(&p.to_a, row),
+        }
+    }
+
+    /// One number for a row of `b` and its partner in `a`: the latter's, or one
+    /// beyond all rows of `a`.
+    pub(super) fn common(&self, row_of_b: u64) -> u64 {
+        match &self.partners {
+            None => row_of_b,
+            Some(p) => found(&p.to_a, row_of_b).unwrap_or(self.rows[0] + row_of_b),
+        }
+    }
+
+    /// The row of `b` that has a common number.
+    pub(super) fn row_of_b(&self, common: u64) -> u64 {
+        match &self.partners {
+            None => common,
+            Some(_) if common >= self.rows[0] => common - self.rows[0],
+            Some(p) => found(&p.to_b, common).unwrap_or(common),
+        }
+    }
+}
+
+fn found(list: &[u32], row: u64) -> Option<u64> {
+    list.get(usize::try_from(row).ok()?).filter(|r| **r != NONE).map(|r| u64::from(*r))
+}
+
+fn topics(start: &ManifestStart) -> Vec<String> {
+    start.inputs.iter().map(|i| format!("{} from {}", i.name, i.topic)).collect()
+}
+
+/// A name means the same record only on the same cluster, as far as it is known.
+fn same_cluster(a: &Run, b: &Run) -> Result<(), CompareError> {
+    let cluster = |run: &Run| run.recording().and_then(|r| r.info().cluster_id.clone());
+    match (cluster(a), cluster(b)) {
+        (Some(x), Some(y)) if x != y => Err(CompareError::Apart(format!(
+            "the runs have no record in common: {} is of cluster {x}, {} of cluster {y}",
+            a.dir().display(),
+            b.dir().display(),
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Offsets of a partition with their rows.
+type Lane = (Vec<i64>, Vec<u32>);
+
+fn by_name(
+    a: &Run,
+    b: &Run,
+    one: &ManifestStart,
+    two: &ManifestStart,
+    pass: &mut Pass<'_>,
+) -> Result<Partners, CompareError> {
+    // Inputs are the same where name and topic are.
+    let place = |input: u8| {
+        let of_b = two.inputs.get(usize::from(input))?;
+        let same = one.inputs.iter().position(|i| i.name == of_b.name && i.topic == of_b.topic);
+        same.map(|n| n as u8)
+    };
+    let places: Vec<Option<u8>> = (0..two.inputs.len()).map(|i| place(i as u8)).collect();
+    let mut lanes: HashMap<(u8, i32), Lane> = HashMap::new();
+    let mut row = 0;
+    while row < b.rows() {
+        let names = b.name_column(row, CHUNK)?;
+        if names.is_empty() {
+            break;
+        }
+        for (n, (input, partition, offset)) in names.iter().enumerate() {
+            let Some(place) = places.get(usize::from(*input)).copied().flatten() else { continue };
+            let lane = lanes.entry((place, *partition)).or_default();
+            lane.0.push(*offset);
+            lane.1.push((row + n as u64) as u32);
+        }
+        row += names.len() as u64;
+        pass.did(names.len() as u64)?;
+    }
+    for lane in lanes.values_mut().filter(|lane| !lane.0.is_sorted()) {
+        let mut both: Vec<(i64, u32)> = lane.0.drain(..).zip(lane.1.drain(..)).collect();
+        both.sort_unstable();
+        *lane = both.into_iter().unzip();
+    }
+    let mut partners =
+        Partners { to_b: vec![NONE; a.rows() as usize], to_a: vec![NONE; b.rows() as usize] };
+    let mut row = 0;
+    while row < a.rows() {
+        let names = a.name_column(row, CHUNK)?;
+        if names.is_empty() {
+            break;
+        }
+        for (n, (input, partition, offset)) in names.iter().enumerate() {
+            let Some(lane) = lanes.get(&(*input, *partition)) else { continue };
+            let Ok(at) = lane.0.binary_search(offset) else { continue };
+            let (of_a, of_b) = (row + n as u64, lane.1[at]);
+            partners.to_b[of_a as usize] = of_b;
+            partners.to_a[of_b as usize] = of_a as u32;
+        }
+        row += names.len() as u64;
+        pass.did(names.len() as u64)?;
+    }
+    Ok(partners)
+}

@@ -1,0 +1,262 @@
+//! What a run may be stopped at, as it is written and read.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::operator::key::{Key, KeyValue};
+use crate::operator::pipeline::nearest;
+use crate::operator::time::{duration_setting, parse_duration};
+use crate::operator::verdict::Verdict;
+
+/// One thing that a run may be stopped at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A record gets this verdict: at the arrival at which it falls.
+    Verdict(Verdict),
+    /// A record with this key arrives, whatever the key's type.
+    Key(String),
+    /// A record arrives further behind the join's event-time watermark than
+    /// this, ms.
+    LateBy(i64),
+    /// The join's event-time watermark has stood still for longer than this, ms
+    /// of the arrival clock; once for each time that it stands still.
+    Stalled(i64),
+    /// More rows than this rest in the state, where there were not before.
+    StateRows(u64),
+    /// The state takes more bytes of memory than this, where it did not before:
+    /// sampled at the end of each batch.
+    StateBytes(u64),
+    /// A record arrives with a field of its value like this.
+    Field { path: String, op: FieldOp, value: String },
+}
+
+/// How a field is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldOp {
+    Is,
+    IsNot,
+    /// It stands in the field's text, whatever the case.
+    Has,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+}
+
+/// The longer ones first.
+const OPS: [(&str, FieldOp); 7] = [
+    ("!=", FieldOp::IsNot),
+    ("<=", FieldOp::AtMost),
+    (">=", FieldOp::AtLeast),
+    ("~", FieldOp::Has),
+    ("=", FieldOp::Is),
+    ("<", FieldOp::Less),
+    (">", FieldOp::More),
+];
+
+/// What a condition may begin with, with an example of each.
+pub const EXAMPLES: [&str; 7] = [
+    "verdict=late",
+    "key=42",
+    "late_by>40s",
+    "stalled>30s",
+    "state>100000",
+    "state>64MB",
+    "value.kind=like",
+];
+
+/// Powers of 1000, as in the window.
+const UNITS: [(&str, u64); 4] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let found = text.char_indices().find_map(|(i, _)| {
+            OPS.iter().find(|(sign, _)| text[i..].starts_with(sign)).map(|o| (i, o))
+        });
+        let Some((at, (sign, op))) = found else {
+            return Err(format!("\"{text}\" is no condition: write e.g. {}", EXAMPLES.join(", ")));
+        };
+        let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
+        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+        if value.is_empty() {
+            return Err(format!("nothing stands after \"{name} {sign}\""));
+        }
+        let only = |wanted: FieldOp, sign: &str| {
+            if *op == wanted { Ok(()) } else { Err(format!("\"{name}\" goes with {sign} only")) }
+        };
+        if let Some(path) = name.strip_prefix("value.").filter(|path| !path.is_empty()) {
+            return Ok(Self::Field { path: path.to_owned(), op: *op, value: value.to_owned() });
+        }
+        match name {
+            "verdict" => {
+                only(FieldOp::Is, "=")?;
+                read_verdict(value)
+            }
+            "key" => {
+                only(FieldOp::Is, "=")?;
+                Ok(Self::Key(value.to_owned()))
+            }
+            "late_by" | "stalled" => {
+                only(FieldOp::More, ">")?;
+                let ms = parse_duration(value).map_err(|e| e.to_string())?;
+                Ok(if name == "late_by" { Self::LateBy(ms) } else { Self::Stalled(ms) })
+            }
+            "state" => {
+                only(FieldOp::More, ">")?;
+                read_state(value)
+            }
+            _ => Err(match nearest(name, ["verdict", "key", "late_by", "stalled", "state"]) {
+                Some(near) => format!("\"{name}\" is not known: did you mean {near}?"),
+                None => format!("\"{name}\" is not known: write e.g. {}", EXAMPLES.join(", ")),
+            }),
+        }
+    }
+}
+
+fn read_verdict(value: &str) -> Result<Condition, String> {
+    let names = Verdict::ALL.map(Verdict::name);
+    match Verdict::from_name(value) {
+        // It is what a record has before any verdict falls.
+        Some(Verdict::Open) => Err("no verdict falls that is open: name another".to_owned()),
+        Some(verdict) => Ok(Condition::Verdict(verdict)),
+        None => Err(match nearest(value, names) {
+            Some(near) => format!("\"{value}\" is no verdict: did you mean {near}?"),
+            None => format!("\"{value}\" is no verdict: {}", names.join(", ")),
+        }),
+    }
+}
+
+fn read_state(value: &str) -> Result<Condition, String> {
+    let unit = UNITS.iter().find(|(unit, _)| value.ends_with(unit));
+    let digits = unit.map_or(value, |(unit, _)| &value[..value.len() - unit.len()]);
+    let n: u64 = digits
+        .trim()
+        .replace(['_', ','], "")
+        .parse()
+        .map_err(|_| format!("\"{value}\" is no size: write rows (100000) or bytes (64MB)"))?;
+    match unit {
+        None => Ok(Condition::StateRows(n)),
+        Some((_, scale)) => n
+            .checked_mul(*scale)
+            .map(Condition::StateBytes)
+            .ok_or_else(|| format!("{value} is more than any machine has")),
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verdict(verdict) => write!(f, "verdict={verdict}"),
+            Self::Key(key) => write!(f, "key={key}"),
+            Self::LateBy(ms) => write!(f, "late_by>{}", duration_setting(*ms)),
+            Self::Stalled(ms) => write!(f, "stalled>{}", duration_setting(*ms)),
+            Self::StateRows(rows) => write!(f, "state>{rows}"),
+            Self::StateBytes(bytes) => {
+                let (unit, scale) =
+                    UNITS.iter().find(|(_, scale)| bytes % scale == 0).unwrap_or(&("B", 1));
+                write!(f, "state>{}{unit}", bytes / scale)
+            }
+            Self::Field { path, op, value } => {
+                let sign = OPS.iter().find(|(_, o)| o == op).map_or("=", |(sign, _)| sign);
+                write!(f, "value.{path}{sign}{value}")
+            }
+        }
+    }
+}
+
+impl Condition {
+    /// The keys that are meant by a text: of every type that it may be.
+    pub(super) fn keys(text: &str) -> Vec<Key> {
+        let mut keys = vec![Key::new(KeyValue::String(text))];
+        if let Ok(n) = text.parse() {
+            keys.push(Key::new(KeyValue::Int(n)));
+        }
+        if let Ok(b) = text.parse() {
+            keys.push(Key::new(KeyValue::Bool(b)));
+        }
+        keys
+    }
+}
+
+/// Whether a value has such a field; one that is not there meets `!=` only.
+pub(super) fn meets(value: &serde_json::Value, path: &str, op: FieldOp, wanted: &str) -> bool {
+    let field = path.split('.').try_fold(value, |value, part| match value {
+        serde_json::Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    });
+    let Some(field) = field else { return op == FieldOp::IsNot };
+    let own = match field {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let order = || {
+        let (a, b): (f64, f64) = (own.parse().ok()?, wanted.parse().ok()?);
+        a.partial_cmp(&b)
+    };
+    match op {
+        FieldOp::Is => own == wanted,
+        FieldOp::IsNot => own != wanted,
+        FieldOp::Has => own.to_lowercase().contains(&wanted.to_lowercase()),
+        FieldOp::Less => order().is_some_and(Ordering::is_lt),
+        FieldOp::AtMost => order().is_some_and(Ordering::is_le),
+        FieldOp::More => order().is_some_and(Ordering::is_gt),
+        FieldOp::AtLeast => order().is_some_and(Ordering::is_ge),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_written_as_they_are_read() {
+        for text in EXAMPLES {
+            let condition: Condition = text.parse().unwrap();
+            assert_eq!(condition.to_string(), text);
+        }
+        let spaced: Condition = " late_by > 40s ".parse().unwrap();
+        assert_eq!(spaced, Condition::LateBy(40_000));
+        assert_eq!("state>1_000".parse(), Ok(Condition::StateRows(1_000)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let wrong = |text: &str| text.parse::<Condition>().unwrap_err();
+        assert!(wrong("verdict=lat").contains("did you mean late"), "{}", wrong("verdict=lat"));
+        assert!(wrong("verdict=open").contains("name another"));
+        assert!(wrong("latte_by>1s").contains("did you mean late_by"));
+        assert!(wrong("late_by=1s").contains("goes with > only"));
+        assert!(wrong("late_by>much").contains("much"));
+        assert!(wrong("state>full").contains("64MB"));
+        assert!(wrong("key=").contains("nothing stands after"));
+        assert!(wrong("nonsense").contains("verdict=late"));
+    }
+
+    #[test]
+    fn fields_are_compared_as_texts_or_numbers() {
+        let value = serde_json::json!({"kind": "Like", "n": 7, "list": [{"x": 1}]});
+        let meets = |text: &str| {
+            let Condition::Field { path, op, value: wanted } = text.parse().unwrap() else {
+                panic!("{text}")
+            };
+            super::meets(&value, &path, op, &wanted)
+        };
+        for yes in [
+            "value.kind=Like",
+            "value.kind~lik",
+            "value.n>6",
+            "value.n<=7",
+            "value.list.0.x=1",
+            "value.none!=1",
+        ] {
+            assert!(meets(yes), "{yes}");
+        }
+        for no in ["value.kind=like", "value.n>7", "value.none=1", "value.kind>3"] {
+            assert!(!meets(no), "{no}");
+        }
+    }
+}
