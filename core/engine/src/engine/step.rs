@@ -38,7 +38,11 @@ impl Step {
         let rows = self.facts.arrival.partition_point(|arrival| *arrival < at);
         let end = self.end;
         self.end = at.min(end);
+        let before = self.outputs.partition_point(|output| output.at < at);
+        let names: usize = self.outputs[..before].iter().map(|o| o.records.len()).sum();
+        let named = self.named.split_off(names.min(self.named.len()));
         Self {
+            named,
             facts: self.facts.split_off(rows),
             decisions: cut(&mut self.decisions, at, |d| d.at),
             revisions: cut(&mut self.revisions, at, |r| r.at),
