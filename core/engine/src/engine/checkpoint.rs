@@ -214,7 +214,7 @@ fn write(
         path: written.path,
     };
     // What this checkpoint replaces is let go only when everybody has it.
-    let durable = durable.map(|durable| durable.recv()).transpose();
+    let durable = durable.map(|ended| ended.recv()).transpose();
     let durable = durable.map_err(|_| SinkError("the epoch could not be kept".to_owned()))?;
     if let Some(durable) = durable.flatten() {
         let prepared = Prepared { entry: entry.clone(), offsets, digest: job.digest.hex() };

@@ -15,7 +15,7 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// An open file; empty lines are passed over.
 pub struct Lines {
     path: PathBuf,
-    lines: Box<dyn BufRead>,
+    text: Box<dyn BufRead>,
     /// Bytes read of the file, and all of them.
     done: Rc<Cell<u64>>,
     total: u64,
@@ -33,13 +33,13 @@ impl Lines {
         file.rewind().map_err(fail)?;
         let done = Rc::new(Cell::new(0));
         let counted = Counted { file, done: Rc::clone(&done) };
-        let lines: Box<dyn BufRead> = if zstd {
+        let text: Box<dyn BufRead> = if zstd {
             let unpacked = zstd::stream::read::Decoder::new(counted).map_err(fail)?;
             Box::new(BufReader::with_capacity(1 << 18, unpacked))
         } else {
             Box::new(BufReader::with_capacity(1 << 18, counted))
         };
-        Ok(Self { path: path.to_owned(), lines, done, total, number: 0, line: Vec::new() })
+        Ok(Self { path: path.to_owned(), text, done, total, number: 0, line: Vec::new() })
     }
 
     /// The next line with its number, from 1; `None`: there is none.
@@ -47,7 +47,7 @@ impl Lines {
         loop {
             self.line.clear();
             self.number += 1;
-            let read = self.lines.by_ref().take(LINE).read_until(b'\n', &mut self.line);
+            let read = self.text.by_ref().take(LINE).read_until(b'\n', &mut self.line);
             let read = read.map_err(|error| RecordingError::io(&self.path, "read", error))?;
             if read == 0 {
                 return Ok(None);

@@ -180,16 +180,15 @@ impl Lanes {
         for (file, recording) in files.iter().enumerate() {
             for (source, info) in recording.info().partitions.iter().enumerate() {
                 let partition = &info.topic_partition;
-                let lane = match known.get(partition) {
-                    Some(lane) => *lane,
-                    None => {
-                        let lane = writer.partition(partition.clone())? as usize;
-                        known.insert(partition.clone(), lane);
-                        lanes.partitions.push(partition.clone());
-                        lanes.holders.push(Vec::new());
-                        ranges.push((info.start_offset, info.end_offset));
-                        lane
-                    }
+                let lane = if let Some(lane) = known.get(partition) {
+                    *lane
+                } else {
+                    let lane = writer.partition(partition.clone())? as usize;
+                    known.insert(partition.clone(), lane);
+                    lanes.partitions.push(partition.clone());
+                    lanes.holders.push(Vec::new());
+                    ranges.push((info.start_offset, info.end_offset));
+                    lane
                 };
                 lanes.of_file[file].push(lane);
                 lanes.holders[lane].push((file, source as u32));
