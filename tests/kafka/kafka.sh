@@ -8,6 +8,7 @@
 #   kafka.sh stop  [--dir D]                        stops it and removes its data
 #   kafka.sh address [--dir D] [--sasl]             of a running cluster
 #   kafka.sh kill  [--dir D] --node N               SIGKILL of one node
+#   kafka.sh revive [--dir D] --node N              starts it again with its data
 #   kafka.sh tool TOOL args…                        one of Kafka's own tools
 #   kafka.sh fetch                                  only fetches
 #
@@ -316,6 +317,18 @@ case $verb in
     dir=$(cd "$dir" && pwd)
     pid=$(node_pid "$dir/node-$victim") || fail "node $victim does not run in $dir"
     kill -KILL "$pid"
+    ;;
+  revive)
+    dir=$(cd "$dir" && pwd)
+    node=$dir/node-$victim
+    node_pid "$node" >/dev/null && fail "node $victim runs in $dir"
+    port=$(sed -n 's/^listeners=PLAINTEXT:..127.0.0.1:\([0-9]*\).*/\1/p' "$node/server.properties")
+    launch "$victim"
+    deadline=$((SECONDS + 60))
+    until listens "$port" && grep -q 'Kafka Server started' "$node/log"; do
+      [ $SECONDS -lt $deadline ] || fail "node $victim did not start again: $node/log"
+      sleep 0.1
+    done
     ;;
   fetch) fetch ;;
   *) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"; [ "$verb" = help ] || exit 2 ;;

@@ -1,6 +1,7 @@
 //! What verbs that meet a cluster have in common: its address, its settings,
 //! how long to wait, and a progress bar.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,11 @@ use joinscope_core::edges::kafka::Settings;
 pub struct ClusterArgs {
     /// host:port of one or more brokers, separated by commas
     #[arg(long, value_name = "BROKERS", default_value = "", hide_default_value = true)]
-    brokers: String,
+    pub brokers: String,
     /// A file of librdkafka's properties (name=value): SASL, TLS, and
     /// schema.registry.url; passwords belong there, not on the command line
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// How long to wait for brokers that do not answer
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
@@ -70,6 +71,32 @@ impl Bar {
         bar.set_length(total.max(done));
         bar.set_position(done);
         bar.set_message(words);
+    }
+
+    /// Shows a few words of something that has no end.
+    pub fn say(&mut self, words: String) {
+        if self.begin.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar
+        });
+        bar.set_message(words);
+        bar.tick();
+    }
+
+    /// Prints a line past the bar.
+    pub fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) if !bar.is_hidden() => bar.println(line),
+            // stderr may be gone; whoever reads the log is another matter.
+            _ => drop(writeln!(std::io::stderr(), "{line}")),
+        }
     }
 
     pub fn clear(&self) {

@@ -1,5 +1,6 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
-//! answer is no; 2 misuse or bad input.
+//! answer is no; 2 misuse or bad input; 3 a live run broke off;
+//! 4 another process has its job.
 
 mod bench;
 mod bench_load;
@@ -18,6 +19,8 @@ mod import;
 mod incident;
 mod info;
 mod interrupt;
+mod live;
+mod metrics;
 mod merge;
 mod operator;
 pub mod outputs;
@@ -89,6 +92,10 @@ pub enum Answer {
     Yes,
     /// It ran, and the answer is no.
     No,
+    /// It broke off after it had begun, and has said why.
+    Broke,
+    /// Another process has the job; it has said which.
+    Taken,
 }
 
 /// Parses the arguments and runs the verb.
@@ -121,6 +128,8 @@ fn finish(result: anyhow::Result<Answer>) -> ExitCode {
     match result {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Broke) => ExitCode::from(3),
+        Ok(Answer::Taken) => ExitCode::from(4),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // stderr may be gone too; there is nobody left to tell.

@@ -27,7 +27,8 @@ use super::{Answer, interrupt};
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
 
-/// Runs a pipeline over a recording: joins it and keeps a verdict for every record
+/// Runs a pipeline over a recording, or live over a cluster: joins it and keeps
+/// a verdict for every record
 ///
 /// The pipeline's join.semantics says whose rules the join follows: clean,
 /// flink-sql (Flink 2.3.0), flink-datastream (Flink 2.3.0) or kafka-streams
@@ -36,31 +37,51 @@ const FAR_AHEAD: i64 = 60_000;
 #[command(after_help = "Examples:
   joinscope run pipeline.toml --recording feed.mcap
   joinscope run pipeline.toml --recording feed.mcap \\
-    --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json")]
+    --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
+  joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
+  joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed --write
+
+Live, nothing is written to the cluster (no group, no transaction, no topic) unless
+--write is given: then the outputs go to the pipeline's [sink] topic under its
+delivery.guarantee, and the job is one on the cluster (delivery.job). The
+run goes on until Ctrl-C or SIGTERM, which ends it with what is whole and a last
+checkpoint; a second one ends it at once. With the same --out it goes on from
+there. Its arrival log (arrivals/ in its folder) is a recording: --recording
+takes it, and gives the same outputs and verdicts.
+
+Exit codes: 0 done, live also stopped by a signal; 1 cancelled; 2 it cannot be run
+as asked: change something before trying again; 3 it broke off (what was whole is
+kept): starting it again goes on from there; 4 another process has the job: do not
+start it again; 130 ended at once by a second signal.
+Log lines go to stderr; JOINSCOPE_LOG sets what of them (e.g. debug).")]
 pub struct Run {
     /// The pipeline (TOML)
     pipeline: PathBuf,
-    #[arg(long, value_name = "RECORDING")]
-    recording: PathBuf,
-    /// The run's folder, which must not exist yet [default: the platform's data
-    /// folder, runs/<recording digest>/<n>]
+    /// A recording, or the arrival log of a live run (a folder)
+    #[arg(long, value_name = "RECORDING", conflicts_with_all = ["brokers", "config", "from", "registry"])]
+    recording: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) live: super::live::LiveArgs,
+    /// The run's folder, which must not exist yet, or, live, is this job's [default:
+    /// the platform's data folder, runs/<recording digest>/<n>, live
+    /// runs/live-<job>/<n>]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     /// Another value for a setting of the pipeline; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
-    sets: Vec<(String, String)>,
+    pub(super) sets: Vec<(String, String)>,
     /// open: rows whose interval has not passed stay open; close: the end of the
     /// recording closes everything
     #[arg(long, value_enum, default_value_t = End::Open)]
     at_end: End,
     #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Memory for join state; above it rows rest on disk (512MiB, 2GiB, …)
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
-    memory: u64,
+    pub(super) memory: u64,
     /// Parts that the join's keys are divided into [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    shards: Option<u16>,
+    pub(super) shards: Option<u16>,
     /// Records between two checkpoints of the state
     #[arg(long, value_name = "N", default_value_t = CHECKPOINT_RECORDS, hide = true)]
     checkpoint_records: u64,
@@ -73,7 +94,7 @@ pub struct Run {
     breaks: Vec<Condition>,
     /// One JSON object on stdout
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -119,9 +140,10 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// Runs the verb.
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
-    let recording = Recording::open(&args.recording)?;
+    let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
+    let recording = Recording::open(path)?;
     if let Some(cut) = &recording.info().cut {
-        warn(&format!("{}: {cut}", args.recording.display()));
+        warn(&format!("{}: {cut}", path.display()));
     }
     for warning in empty_partitions(&pipeline.pipeline, &recording) {
         warn(&warning);
@@ -176,7 +198,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     })
 }
 
-fn warn(text: &str) {
+pub(super) fn warn(text: &str) {
     // stderr may be gone; the run goes on.
     let _ = writeln!(std::io::stderr(), "joinscope: {text}");
 }
@@ -334,7 +356,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     })
 }
 
-fn as_text(summary: &Summary, dir: &Path) -> String {
+pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
     let mut text = String::new();
     let verdicts: Vec<Verdict> = Verdict::ALL
         .into_iter()

@@ -1,10 +1,14 @@
-//! `record` and `recording publish` against a real broker, started by the
+//! `record`, `recording publish` and live runs against a real broker, started by the
 //! project's own script; all tests of this binary share it. It stops when this
 //! process ends.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod deliver;
 mod errors;
+mod live;
+mod live_faults;
+mod log;
 mod publish;
 mod ranges;
 mod registry;

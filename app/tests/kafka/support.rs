@@ -48,6 +48,61 @@ fn answer(name: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
+/// A cluster of its own, for a test that harms it; stopped when this process ends.
+pub struct Own {
+    folder: PathBuf,
+    pub brokers: String,
+}
+
+impl Own {
+    pub fn start(name: &str) -> Self {
+        let folder = folder().with_extension(name);
+        let pid = std::process::id().to_string();
+        let brokers = Self::script(&folder, &["start", "--with", &pid]);
+        Self { folder, brokers }
+    }
+
+    fn script(folder: &Path, args: &[&str]) -> String {
+        let output =
+            Command::new(script("kafka.sh")).args(args).arg("--dir").arg(folder).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        Self::script(&self.folder, &["kill", "--node", "1"]);
+    }
+
+    /// Starts it again, with its data.
+    pub fn revive(&self) {
+        Self::script(&self.folder, &["revive", "--node", "1"]);
+    }
+
+    pub fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", &self.brokers).create().unwrap()
+    }
+
+    pub fn make_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        block(self.admin().create_topics([&topic], &options)).unwrap();
+    }
+
+    pub fn producer(&self) -> BaseProducer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("linger.ms", "1");
+        config.create().unwrap()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ =
+            Command::new(script("kafka.sh")).arg("stop").arg("--dir").arg(&self.folder).output();
+    }
+}
+
 /// The broker, started by the first test that asks.
 pub fn kafka() -> &'static Kafka {
     static KAFKA: OnceLock<Kafka> = OnceLock::new();

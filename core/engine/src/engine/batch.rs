@@ -72,7 +72,7 @@ pub(super) struct Cut {
     /// By partition of the source: the offset after its last record taken.
     pub next_offsets: Vec<Option<i64>>,
     pub idle: Vec<bool>,
-    /// How many decisions of a live run's clock were carried out.
+    /// What the source's clock said since the last record and was carried out.
     pub clock: usize,
     pub closed: bool,
 }

@@ -112,6 +112,15 @@ impl Checkpoints {
         self.in_flight = self.jobs.send(job).is_ok();
     }
 
+    pub(super) fn in_flight(&self) -> bool {
+        self.in_flight
+    }
+
+    /// Where the one in preparation comes out.
+    pub(super) fn done(&self) -> &Receiver<Result<CheckpointEntry, RunError>> {
+        &self.done
+    }
+
     /// The one in preparation, if it is ready now.
     pub(super) fn ready(&mut self) -> Option<Result<CheckpointEntry, RunError>> {
         let done = self.done.try_recv().ok()?;
@@ -208,6 +217,7 @@ fn write(
         state_rows: job.state_rows,
         state_bytes: job.state_bytes,
         written_bytes: written.bytes,
+        segments: None,
         delta_ms: written.delta_ms,
         snapshot_ms: written.snapshot_ms,
         sync_ms: written.sync_ms,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::routes::Routes;
+use super::source::{ClockInput, Given};
 use super::summary::RunError;
 use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
 use crate::operator::pipeline::Pipeline;
@@ -37,6 +38,7 @@ pub(super) struct Item {
 pub(super) struct DecodedBatch {
     pub heads: Vec<Head>,
     pub items: Vec<Item>,
+    pub clock: Vec<ClockInput>,
 }
 
 /// Decodes for all inputs; one for each thread.
@@ -59,11 +61,13 @@ impl Decoders {
         Ok(Self { inputs, routes })
     }
 
-    /// Fills `out` (which is empty) from `records`.
-    pub(super) fn decode(&mut self, records: &[Record], out: &mut DecodedBatch) {
+    /// Fills `out` (which is empty) from what the source gave.
+    pub(super) fn decode(&mut self, given: Given, out: &mut DecodedBatch) {
+        let Given { records, clock } = given;
+        out.clock = clock;
         out.heads.reserve(records.len());
         out.items.reserve(records.len());
-        for record in records {
+        for record in &records {
             let feeds = self.routes.feeds(record.source);
             if feeds.is_empty() {
                 continue;

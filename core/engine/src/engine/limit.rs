@@ -9,18 +9,17 @@ use std::time::{Duration, Instant};
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use super::source::Source;
+use super::source::{Given, Source};
 use super::step::{CheckpointEntry, Sink, SinkError, Step};
 use super::summary::RunError;
 use crate::operator::codec::{Decoded, InputDecoder};
 use crate::operator::key::Key;
 use crate::operator::pipeline::Pipeline;
-use crate::operator::record::Record;
 use crate::process::thread_cpu;
 
 /// Records in memory, decompressed and parsed, as the limit gets them.
 pub struct Loaded {
-    batches: Vec<Vec<Record>>,
+    batches: Vec<Given>,
     pub records: u64,
 }
 
@@ -38,7 +37,7 @@ pub struct Limit {
 /// Reads all records of the pipeline's topics into memory.
 pub fn load(pipeline: &Pipeline, source: &dyn Source) -> Result<Loaded, RunError> {
     let batches = source.batches(&pipeline.topics(), 0)?.collect::<Result<Vec<_>, _>>()?;
-    let records = batches.iter().map(|b| b.len() as u64).sum();
+    let records = batches.iter().map(|b| b.records.len() as u64).sum();
     Ok(Loaded { batches, records })
 }
 
@@ -91,7 +90,7 @@ pub fn limit(pipeline: &Pipeline, source: &dyn Source, loaded: &Loaded) -> Resul
 
     let cpu = thread_cpu();
     let start = Instant::now();
-    for record in loaded.batches.iter().flatten() {
+    for record in loaded.batches.iter().flat_map(|given| &given.records) {
         let source = record.source as usize;
         let input = input_of[source];
         let Decoded::Row(row) = decoders[input].decode(record) else { continue };

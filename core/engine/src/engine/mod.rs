@@ -11,6 +11,7 @@ pub mod delivery;
 mod digest;
 mod failure;
 pub mod limit;
+pub mod live;
 mod meter;
 mod operators;
 mod recording;
@@ -27,7 +28,7 @@ mod summary;
 mod tests;
 
 pub use control::{Control, InputBooks, Progress, Stop};
-pub use source::{Batches, RecordedClock, RecordedKind, Source, SourceError};
+pub use source::{Batches, ClockInput, ClockInputKind, Given, Heads, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
 pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
 

@@ -1,9 +1,10 @@
 //! A recording as the source of a run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::source::{Batches, RecordedClock, RecordedKind, Source, SourceError};
-use crate::edges::recording::{ClockEntryKind, Recording, RecordingError};
+use super::source::{Batches, ClockInput, ClockInputKind, Given, Source, SourceError};
+use crate::edges::recording::{ClockEntry, ClockEntryKind, Recording, RecordingError};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::TopicPartition;
 
@@ -26,33 +27,35 @@ impl Source for Recording {
         )
     }
 
+    /// Alignment pauses are shown, not re-enacted; restarts of other engines do
+    /// not concern `clean`; idleness follows from ticks and arrival times.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
-        Ok(Box::new(Self::batches(self, Some(topics), from).map(|batch| Ok(batch?))))
-    }
-
-    /// Alignment pauses are shown, not re-enacted; barriers follow from arrival
-    /// times; restarts of other engines do not concern `clean`.
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        if self.info().clock_events == 0 {
-            return Ok(None);
-        }
-        let source = |name: &str| {
-            self.partitions().iter().position(|p| p.to_string() == name).map(|at| at as u32)
-        };
-        let events = self.clock_events()?.into_iter().filter_map(|entry| {
+        let names: HashMap<String, u32> =
+            self.partitions().iter().enumerate().map(|(i, p)| (p.to_string(), i as u32)).collect();
+        let input = move |entry: ClockEntry| {
+            let source = |name: &String| names.get(name).copied();
             let kind = match &entry.kind {
-                ClockEntryKind::Tick => RecordedKind::Tick,
-                ClockEntryKind::Idle(name) => RecordedKind::Idle(source(name)?),
-                ClockEntryKind::Active(name) => RecordedKind::Active(source(name)?),
-                ClockEntryKind::Paused(_)
+                ClockEntryKind::Tick => ClockInputKind::Tick,
+                ClockEntryKind::Held(name) => ClockInputKind::Held(source(name)?),
+                ClockEntryKind::Free(name) => ClockInputKind::Free(source(name)?),
+                ClockEntryKind::Barrier(_) => ClockInputKind::Barrier,
+                ClockEntryKind::Idle(_)
+                | ClockEntryKind::Active(_)
+                | ClockEntryKind::Paused(_)
                 | ClockEntryKind::Resumed(_)
-                | ClockEntryKind::Barrier(_)
                 | ClockEntryKind::Restart => return None,
             };
             let at_ms = entry.at_ns.div_euclid(1_000_000);
-            Some(RecordedClock { precedes: entry.precedes, at_ms, kind })
-        });
-        Ok(Some(events.collect()))
+            Some(ClockInput { precedes: entry.precedes, at_ms, kind })
+        };
+        let mut batches = Self::batches(self, Some(topics), from);
+        Ok(Box::new(std::iter::from_fn(move || {
+            let next = batches.next_with_clock()?.map(|(records, clock)| Given {
+                records,
+                clock: clock.into_iter().filter_map(&input).collect(),
+            });
+            Some(next.map_err(Into::into))
+        })))
     }
 }
 

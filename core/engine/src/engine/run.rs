@@ -29,14 +29,13 @@ use super::routes::Routes;
 use super::sequencer::{Sequencer, Settings};
 use super::shard::Shard;
 use super::sink::{Outcome, SinkStage};
-use super::source::{Batches, SourceError};
+use super::source::{Batches, Given, SourceError};
 use super::spec::{AtEnd, RunSpec};
 use super::step::Sink;
 use super::summary::{Ended, Furthest, RunError, Summary};
 use crate::edges::rocksdb::Store;
 use crate::operator::join::Operator;
 use crate::operator::pipeline::Semantics;
-use crate::operator::record::Record;
 use crate::operator::state::Cold;
 
 /// Batches that may wait between two stages.
@@ -123,10 +122,15 @@ pub(super) fn run(
         },
         marks: operators::Marks::of_pipeline(pipeline),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
-        checkpoint_records: store.is_some().then_some(spec.checkpoint_records.max(1)),
+        // Live, an epoch counts too that only the clock had an effect in.
+        checkpoint_records: store
+            .is_some()
+            .then(|| if spec.source.is_live() { 0 } else { spec.checkpoint_records.max(1) }),
         shards,
+        held_is_active: pipeline.join.semantics == Semantics::Clean,
+        heads: spec.source.heads(),
     };
-    let mut sequencer = Sequencer::new(settings, Arc::clone(&routes), spec.source.clock()?);
+    let mut sequencer = Sequencer::new(settings, Arc::clone(&routes));
     let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);
     if let Some((cut, tracker)) = cut {
         sequencer.restore(cut, tracker);
@@ -145,6 +149,8 @@ pub(super) fn run(
         common.meters.expect(stage);
     }
 
+    let ending =
+        Ending { live: spec.source.is_live(), at_end: spec.at_end, snapshots: store.is_some() };
     let names = sink.names();
     let mut stage = SinkStage::new(sink, books, digest, outputs, control, began, total, from);
     let outcome = std::thread::scope(|scope| {
@@ -154,7 +160,7 @@ pub(super) fn run(
             let (sink_end, checkpointer) = checkpoint::checkpointer();
             let decoded = threads.decoders(&decoders, cores.clamp(2, 4), batches)?;
             let (to_collector, to_shards) =
-                threads.sequencer(sequencer, decoded, shards, spec.at_end, store.is_some())?;
+                threads.sequencer(sequencer, decoded, shards, ending)?;
             let outs = threads.shards(operators, to_shards, join, &watermarks)?;
             let collector = Collector::new(Arc::clone(&routes), outputs, names);
             let to_sink = threads.collector(collector, to_collector, outs, store.as_ref())?;
@@ -262,16 +268,15 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         let mut to = Vec::with_capacity(n);
         let mut from = Vec::with_capacity(n);
         for _ in 0..n {
-            let (records_in, records) = bounded::<Vec<Record>>(QUEUE);
+            let (records_in, records) = bounded::<Given>(QUEUE);
             let (decoded, decoded_out) = bounded::<DecodedBatch>(QUEUE);
             let mut decoders = decoders.clone();
             let empty: Receiver<DecodedBatch> = Receiver::clone(&empty);
             self.spawn("decode", move |common| {
                 let _meter = common.meters.start("decode");
-                for records in records {
+                for given in records {
                     let mut out = empty.try_recv().unwrap_or_default();
-                    decoders.decode(&records, &mut out);
-                    drop(records);
+                    decoders.decode(given, &mut out);
                     if decoded.send(out).is_err() {
                         break;
                     }
@@ -290,8 +295,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         mut sequencer: Sequencer,
         decoded: Decoded,
         shards: usize,
-        at_end: AtEnd,
-        snapshots: bool,
+        ending: Ending,
     ) -> std::io::Result<(Receiver<Batch>, Vec<Receiver<ShardBatch>>)> {
         let (to_collector, collector) = bounded(QUEUE + 2);
         let (to_shards, shard_ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| bounded(QUEUE)).unzip();
@@ -310,9 +314,13 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                 }
                 true
             };
-            for queue in decoded.queues.iter().cycle() {
-                let Ok(mut batch) = queue.recv() else { break };
+            let queues = decoded.queues.len();
+            for turn in 0.. {
+                let Ok(mut batch) = decoded.queues[turn % queues].recv() else { break };
                 sequencer.take(&mut batch);
+                if ending.live && decoded.queues[(turn + 1) % queues].is_empty() {
+                    sequencer.give_now();
+                }
                 // Full only if nobody wants it any more.
                 let _ = decoded.free.try_send(batch);
                 if !give(&mut sequencer) {
@@ -320,7 +328,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                 }
             }
             let whole = !common.stopped.load(Ordering::Acquire) && !common.failure.is_set();
-            sequencer.end(whole && at_end == AtEnd::Close, whole && snapshots);
+            sequencer.end(whole && ending.at_end == AtEnd::Close, whole && ending.snapshots);
             give(&mut sequencer);
             *common.furthest.lock().unwrap_or_else(PoisonError::into_inner) = sequencer.furthest();
             Ok(())
@@ -439,13 +447,21 @@ impl<'scope, 'env> Threads<'scope, 'env> {
     }
 }
 
+/// How the sequencer gives out, and what the end means to it.
+#[derive(Clone, Copy)]
+struct Ending {
+    live: bool,
+    at_end: AtEnd,
+    snapshots: bool,
+}
+
 /// Decoded batches, in order when taken from the queues in turn.
 struct Decoded {
     queues: Vec<Receiver<DecodedBatch>>,
     free: Sender<DecodedBatch>,
 }
 
-fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result<(), RunError> {
+fn read(batches: Batches, to: &[Sender<Given>], common: &Common) -> Result<(), RunError> {
     let _meter = common.meters.start("read");
     let mut queues = to.iter().cycle();
     let mut batches = batches;
@@ -455,8 +471,8 @@ fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result
             return Ok(());
         }
         let Some(batch) = batches.next() else { return Ok(()) };
-        let records = match batch {
-            Ok(records) => records,
+        let given = match batch {
+            Ok(given) => given,
             Err(SourceError(what)) => {
                 // Set before the queues close: the sequencer then neither closes
                 // nor snapshots.
@@ -464,7 +480,7 @@ fn read(batches: Batches, to: &[Sender<Vec<Record>>], common: &Common) -> Result
                 return Ok(());
             }
         };
-        let sent = queues.next().map(|queue| queue.send(records));
+        let sent = queues.next().map(|queue| queue.send(given));
         if !matches!(sent, Some(Ok(()))) {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBat
 use super::decode::{DecodedBatch, Head, Item};
 use super::operators::Marks;
 use super::routes::{Feed, Routes};
-use super::source::{RecordedClock, RecordedKind};
+use super::source::{ClockInput, ClockInputKind, Heads};
 use super::step::{ClockEvent, ClockKind, Facts};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
@@ -20,7 +20,7 @@ use crate::operator::pipeline::LatePolicy;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::state::Row;
 use crate::operator::verdict::Verdict;
-use crate::operator::watermark::{Due, DueKind, Tracker};
+use crate::operator::watermark::{DueKind, Tracker};
 
 /// How it is set up.
 #[derive(Clone, Debug)]
@@ -33,6 +33,10 @@ pub(super) struct Settings {
     /// Records between two real snapshots; `None`: none is taken.
     pub checkpoint_records: Option<u64>,
     pub shards: usize,
+    /// A partition that is held is not idle (`clean`).
+    pub held_is_active: bool,
+    /// Told the event times of records, where the source wants them.
+    pub heads: Option<Arc<Heads>>,
     pub marks: Marks,
 }
 
@@ -58,10 +62,11 @@ pub(super) struct Sequencer {
     next_offsets: Vec<Option<i64>>,
     /// (ahead, source, offset, event time) of the record furthest ahead.
     furthest: Option<(i64, u32, i64, i64)>,
-    /// A live run's own clock, where the source has it.
-    recorded: Option<Vec<RecordedClock>>,
-    /// How many of its decisions were carried out.
-    recorded_done: usize,
+    /// What the source's clock said since the last record and was carried out.
+    heard: usize,
+    /// So much of what it says again was carried out before the snapshot that
+    /// the run goes on from.
+    heard_before: usize,
     closed: bool,
     // The batch being filled.
     batch: Batch,
@@ -71,11 +76,7 @@ pub(super) struct Sequencer {
 }
 
 impl Sequencer {
-    pub(super) fn new(
-        settings: Settings,
-        routes: Arc<Routes>,
-        recorded: Option<Vec<RecordedClock>>,
-    ) -> Self {
+    pub(super) fn new(settings: Settings, routes: Arc<Routes>) -> Self {
         let tracker = Tracker::new(routes.tracker.clone());
         let lanes = tracker.lanes() as usize;
         let position = Position { watermark: i64::MIN, now_ms: i64::MIN, ..Position::default() };
@@ -93,8 +94,8 @@ impl Sequencer {
             any_idle: false,
             next_offsets: vec![None; sources],
             furthest: None,
-            recorded,
-            recorded_done: 0,
+            heard: 0,
+            heard_before: 0,
             closed: false,
             batch: Batch::default(),
             rows,
@@ -107,23 +108,39 @@ impl Sequencer {
     pub(super) fn restore(&mut self, cut: Cut, tracker: Tracker) {
         self.tracker = tracker;
         self.last_snapshot = cut.position.arrival;
-        self.first_ms = (cut.position.arrival > 0).then_some(cut.first_ms);
+        self.first_ms = (cut.first_ms != i64::MIN).then_some(cut.first_ms);
         self.any_idle = cut.idle.contains(&true);
         self.idle = cut.idle;
         self.next_offsets = cut.next_offsets;
         self.closed = cut.closed;
         self.batch.facts.first_row = cut.position.row;
         self.position = cut.position;
-        self.recorded_done = cut.clock;
+        self.heard_before = cut.clock;
+        self.heard = cut.clock;
     }
 
     /// Takes a batch of records; what is full is then given by [`Sequencer::pop`].
-    pub(super) fn take(&mut self, records: &mut DecodedBatch) {
-        let mut items = records.items.drain(..);
+    pub(super) fn take(&mut self, given: &mut DecodedBatch) {
+        let mut items = given.items.drain(..);
+        let mut clock = given.clock.drain(..).peekable();
         let routes = Arc::clone(&self.routes);
-        for head in records.heads.drain(..) {
+        for head in given.heads.drain(..) {
+            while let Some(said) = clock.next_if(|said| said.precedes <= head.arrival) {
+                self.hear(&routes, said);
+            }
             let feeds = routes.feeds(head.source).len();
             self.record(&routes, &head, items.by_ref().take(feeds));
+        }
+        for said in clock {
+            self.hear(&routes, said);
+        }
+    }
+
+    /// What there is leaves without waiting for a full batch.
+    pub(super) fn give_now(&mut self) {
+        let batch = &self.batch;
+        if !(batch.facts.is_empty() && batch.clock.is_empty() && batch.events.is_empty()) {
+            self.flush(None);
         }
     }
 
@@ -137,10 +154,11 @@ impl Sequencer {
         let first = *self.first_ms.get_or_insert(now);
         let arrival = self.position.arrival;
         self.begin_unless_begun();
-        self.clock(now, head.arrival, arrival, first);
+        self.clock(now, arrival, first);
         self.begin_unless_begun();
+        (self.heard, self.heard_before) = (0, 0);
         self.position.now_ms = now;
-        self.position.epoch = self.epoch_of_record(now, first);
+        self.position.epoch = self.epoch_of_record(now, first).max(self.position.epoch);
         self.dirty = true;
 
         let feeds = routes.feeds(head.source);
@@ -220,6 +238,9 @@ impl Sequencer {
                 self.batch.clock.push(ClockEvent { precedes: arrival, at_ms: now, kind });
             }
             moved |= self.tracker.observe(lane, time, now, arrival);
+            if let Some(heads) = &self.settings.heads {
+                heads.tell(head.source, time);
+            }
             let ahead = time.saturating_sub(now);
             if self.furthest.is_none_or(|(furthest, ..)| ahead > furthest) {
                 self.furthest = Some((ahead, head.source, head.offset, time));
@@ -235,29 +256,62 @@ impl Sequencer {
         }
     }
 
+    /// What the source's clock says: time goes on without a record, or a
+    /// partition may not or may again be idle.
+    fn hear(&mut self, routes: &Routes, said: ClockInput) {
+        if self.heard_before > 0 {
+            self.heard_before -= 1;
+            return;
+        }
+        let now = said.at_ms.max(self.position.now_ms);
+        let first = *self.first_ms.get_or_insert(now);
+        let arrival = self.position.arrival;
+        self.begin_unless_begun();
+        self.clock(now, arrival, first);
+        self.begin_unless_begun();
+        self.position.now_ms = now;
+        // Not before: a snapshot on the way there is one before all of this,
+        // and to hear it again changes nothing that was decided.
+        self.heard += 1;
+        match said.kind {
+            ClockInputKind::Held(source) => self.hold(routes, source, true, now),
+            ClockInputKind::Free(source) => self.hold(routes, source, false, now),
+            ClockInputKind::Barrier if self.dirty => {
+                self.position.epoch = self.position.epoch.max(1);
+                self.barrier(now, arrival);
+            }
+            ClockInputKind::Tick | ClockInputKind::Barrier => {}
+        }
+    }
+
+    fn hold(&mut self, routes: &Routes, source: u32, held: bool, now: i64) {
+        if !self.settings.held_is_active {
+            return;
+        }
+        let arrival = self.position.arrival;
+        for &Feed { lane, .. } in routes.feeds(source) {
+            let moved = self.tracker.hold(lane, held, now, arrival);
+            if held && self.idle.get(lane as usize) == Some(&true) {
+                self.set_idle(lane, false);
+                self.decided(ClockKind::Active { lane }, now, arrival, moved);
+            }
+        }
+    }
+
     /// What is due by `now` comes before the record, in order of its time; at one
     /// time idleness, periodic event-time watermarks, the barrier.
-    fn clock(&mut self, now: i64, source_arrival: Arrival, arrival: Arrival, first: i64) {
-        if self.recorded.is_some() {
-            while let Some(next) = self.next_recorded(source_arrival) {
-                self.recorded_done += 1;
-                let at_ms = next.at_ms.min(now);
-                self.before_decision(at_ms, arrival, first);
-                self.follow(next.kind, at_ms, arrival);
-            }
-        } else {
-            while let Some(due) = self.tracker.next_due(now) {
-                self.before_decision(due.at_ms, arrival, first);
-                let kind = match due.kind {
-                    DueKind::Idle { lane } => {
-                        self.set_idle(lane, true);
-                        ClockKind::Idle { lane }
-                    }
-                    DueKind::Periodic { input } => ClockKind::Periodic { input },
-                };
-                let moved = self.tracker.fire(due, arrival);
-                self.decided(kind, due.at_ms, arrival, moved);
-            }
+    fn clock(&mut self, now: i64, arrival: Arrival, first: i64) {
+        while let Some(due) = self.tracker.next_due(now) {
+            self.before_decision(due.at_ms, arrival, first);
+            let kind = match due.kind {
+                DueKind::Idle { lane } => {
+                    self.set_idle(lane, true);
+                    ClockKind::Idle { lane }
+                }
+                DueKind::Periodic { input } => ClockKind::Periodic { input },
+            };
+            let moved = self.tracker.fire(due, arrival);
+            self.decided(kind, due.at_ms, arrival, moved);
         }
         self.barriers(now, arrival, first);
     }
@@ -276,41 +330,6 @@ impl Sequencer {
         }
     }
 
-    fn next_recorded(&self, source_arrival: Arrival) -> Option<RecordedClock> {
-        let next = self.recorded.as_ref()?.get(self.recorded_done)?;
-        (next.precedes <= source_arrival).then_some(*next)
-    }
-
-    /// Does what a live run's clock decided; barriers follow from arrival times.
-    fn follow(&mut self, kind: RecordedKind, at_ms: i64, arrival: Arrival) {
-        match kind {
-            RecordedKind::Tick => {
-                for input in 0..self.routes.inputs.len() as u8 {
-                    let before = self.tracker.input(input);
-                    let due = Due { at_ms, kind: DueKind::Periodic { input } };
-                    let moved = self.tracker.fire(due, arrival);
-                    if self.tracker.input(input) != before {
-                        self.decided(ClockKind::Periodic { input }, at_ms, arrival, moved);
-                    }
-                }
-            }
-            RecordedKind::Idle(source) | RecordedKind::Active(source) => {
-                let routes = Arc::clone(&self.routes);
-                for &Feed { lane, .. } in routes.feeds(source) {
-                    let idle = kind == RecordedKind::Idle(source);
-                    if self.idle[lane as usize] == idle {
-                        continue;
-                    }
-                    self.set_idle(lane, idle);
-                    let moved = self.tracker.set_idle(lane, idle, at_ms, arrival);
-                    let kind =
-                        if idle { ClockKind::Idle { lane } } else { ClockKind::Active { lane } };
-                    self.decided(kind, at_ms, arrival, moved);
-                }
-            }
-        }
-    }
-
     /// Executes the barrier of the epoch at hand if it is due by `now` and the
     /// epoch had an effect; those without are only counted.
     fn barriers(&mut self, now: i64, arrival: Arrival, first: i64) {
@@ -318,9 +337,13 @@ impl Sequencer {
             return;
         }
         let ends = self.end_of_epoch(self.position.epoch, first);
-        if ends > now {
-            return;
+        if ends <= now {
+            self.barrier(ends, arrival);
         }
+    }
+
+    /// Ends the epoch at hand.
+    fn barrier(&mut self, ends: i64, arrival: Arrival) {
         self.dirty = false;
         self.position.epochs_with_effect += 1;
         let n = self.position.epoch;
@@ -355,7 +378,7 @@ impl Sequencer {
             inputs: (0..self.routes.inputs.len()).map(|i| self.tracker.input(i as u8)).collect(),
             next_offsets: self.next_offsets.clone(),
             idle: self.idle.clone(),
-            clock: self.recorded_done,
+            clock: self.heard,
             closed: self.closed,
         };
         self.flush(Some(cut));

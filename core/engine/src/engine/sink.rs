@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Select, bounded};
 
 use super::batch::Position;
 use super::books::Books;
@@ -69,7 +69,7 @@ impl<'a> SinkStage<'a> {
     ) -> Result<Outcome, RunError> {
         let mut end = Position { watermark: i64::MIN, ..Position::default() };
         let (mut state_rows, mut state_bytes) = (0, 0);
-        for (collected, job) in steps {
+        while let Some((collected, job)) = self.next(steps, &mut checkpoints)? {
             end = collected.end.clone();
             (state_rows, state_bytes) = (collected.state_rows, collected.state_bytes);
             self.step(collected)?;
@@ -110,6 +110,30 @@ impl<'a> SinkStage<'a> {
             state_rows,
             state_bytes,
         })
+    }
+
+    /// The next step; meanwhile a checkpoint that is ready is taken.
+    fn next(
+        &mut self,
+        steps: &Receiver<ToSink>,
+        checkpoints: &mut Checkpoints,
+    ) -> Result<Option<ToSink>, RunError> {
+        loop {
+            if !checkpoints.in_flight() {
+                return Ok(steps.recv().ok());
+            }
+            let mut ready = Select::new();
+            ready.recv(steps);
+            ready.recv(checkpoints.done());
+            if ready.ready() == 0 {
+                return Ok(steps.recv().ok());
+            }
+            match checkpoints.ready() {
+                Some(done) => self.checkpoint(done)?,
+                // The checkpointer is gone: what it met is known elsewhere.
+                None => return Ok(steps.recv().ok()),
+            }
+        }
     }
 
     fn step(&mut self, collected: Collected) -> Result<(), RunError> {

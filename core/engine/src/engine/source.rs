@@ -1,14 +1,24 @@
-//! Where a run's records come from: a recording, a test's list, later a cluster.
+//! Where a run's records come from: a recording, a test's list, a cluster.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::operator::codec::{NoSchemas, SchemaSource};
 use crate::operator::record::{Arrival, Record, TopicPartition};
 
-/// Batches of records in arrival order.
-pub type Batches = Box<dyn Iterator<Item = Result<Vec<Record>, SourceError>> + Send>;
+/// Records in arrival order, and what the clock said between them.
+pub type Batches = Box<dyn Iterator<Item = Result<Given, SourceError>> + Send>;
 
-/// Something that gives records in arrival order, the same ones each time.
+/// The next of what a source gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    pub records: Vec<Record>,
+    /// In order; what precedes none of `records` comes after them.
+    pub clock: Vec<ClockInput>,
+}
+
+/// Something that gives records in arrival order. A recording gives the same
+/// ones each time; a live source goes on until it is told to stop.
 pub trait Source: Send + Sync {
     /// All partitions; [`Record::source`] points here.
     fn partitions(&self) -> &[TopicPartition];
@@ -22,37 +32,73 @@ pub trait Source: Send + Sync {
     fn records(&self, topics: &[Arc<str>]) -> Option<u64>;
 
     /// The records of these topics in arrival order, leaving out the first
-    /// `from` of them.
+    /// `from` of them and what the clock said before the last of those.
     ///
     /// # Errors
     /// The source cannot be read.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError>;
 
-    /// What the clock of a live run decided, in order, where the source keeps
-    /// it: the run then follows it instead of computing idleness and ticks.
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        Ok(None)
+    /// Records come as they happen: steps are given out without waiting for a
+    /// full batch, and every barrier takes a snapshot.
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    /// Where the engine tells how far each partition's event time is, if the
+    /// source wants to know.
+    fn heads(&self) -> Option<Arc<Heads>> {
+        None
     }
 }
 
-/// Something that the clock of a live run decided.
+/// The largest event time taken of each partition, told by the engine to a
+/// source that aligns its partitions.
+#[derive(Debug)]
+pub struct Heads(Vec<AtomicI64>);
+
+impl Heads {
+    #[must_use]
+    pub fn new(partitions: usize) -> Self {
+        Self((0..partitions).map(|_| AtomicI64::new(i64::MIN)).collect())
+    }
+
+    /// ms; `None` before the first record with an event time.
+    #[must_use]
+    pub fn of(&self, source: u32) -> Option<i64> {
+        let head = self.0.get(source as usize)?.load(Ordering::Relaxed);
+        (head != i64::MIN).then_some(head)
+    }
+
+    pub(super) fn tell(&self, source: u32, event_time: i64) {
+        if let Some(head) = self.0.get(source as usize) {
+            head.fetch_max(event_time, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Something that only a clock or a log's end can say, as an input of the
+/// engine: everything decided by it (idleness, periodic event-time watermarks,
+/// barriers) follows from these and from the records' arrival times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordedClock {
+pub struct ClockInput {
     /// It came before the record of this [`Record::arrival`].
     pub precedes: Arrival,
     /// Processing time, ms.
     pub at_ms: i64,
-    pub kind: RecordedKind,
+    pub kind: ClockInputKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordedKind {
-    /// Periodic event-time watermarks were given out.
+pub enum ClockInputKind {
+    /// The clock went on, though no record came.
     Tick,
-    /// A partition ([`Record::source`]) went idle.
-    Idle(u32),
-    /// It was active again.
-    Active(u32),
+    /// A partition ([`Record::source`]) is paused, or has records in the log
+    /// that are not yet taken: in `clean` it is not idle.
+    Held(u32),
+    /// Not so any more: its idle timeout counts anew from here.
+    Free(u32),
+    /// The epoch ends here, before its time.
+    Barrier,
 }
 
 /// The source could not be read: what, where, and what to do.

@@ -345,4 +345,7 @@ pub struct CheckpointEntry {
     pub sync_ms: u64,
     /// Folder, relative to the run's.
     pub path: String,
+    /// Closed segments of the run store that are in it; the run store knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u64>,
 }

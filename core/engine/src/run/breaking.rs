@@ -7,9 +7,9 @@ use crate::edges::recording::Recording;
 use crate::engine::breakpoint::{Breakpoint, Fields, Hit, Watch, of_step};
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::engine::{Control, Stop};
-use crate::operator::codec::InputDecoder;
+use crate::operator::codec::{InputDecoder, SchemaSource};
 use crate::operator::pipeline::Pipeline;
-use crate::operator::record::{Arrival, RecordName};
+use crate::operator::record::{Arrival, Record, RecordName};
 use std::sync::Arc;
 
 /// What a run does at a breakpoint.
@@ -37,13 +37,7 @@ pub(super) struct Breaking<'a> {
 }
 
 impl<'a> Breaking<'a> {
-    pub fn new(
-        inner: &'a mut dyn Sink,
-        control: &Control,
-        at_hit: AtHit,
-        pipeline: &Arc<Pipeline>,
-        recording: &Recording,
-    ) -> Self {
+    pub fn new(inner: &'a mut dyn Sink, control: &Control, at_hit: AtHit, fields: Values) -> Self {
         Self {
             inner,
             control: control.clone(),
@@ -51,7 +45,7 @@ impl<'a> Breaking<'a> {
             watch: Watch::default(),
             rows: 0,
             watching: false,
-            fields: Values::new(pipeline, recording),
+            fields,
             ended: false,
         }
     }
@@ -135,16 +129,33 @@ impl Sink for Breaking<'_> {
     }
 }
 
-/// Values of records, read from the recording one by one.
+/// Finds a record by its name; `None`: it is not there.
+pub(super) type Find = Box<dyn FnMut(&RecordName) -> Result<Option<Record>, String> + Send>;
+
+/// Values of records, read one by one from where the run takes its records.
 pub(super) struct Values {
     pipeline: Arc<Pipeline>,
-    recording: Recording,
+    schemas: Arc<dyn SchemaSource + Send + Sync>,
+    find: Find,
     decoders: Vec<Option<InputDecoder>>,
 }
 
 impl Values {
-    pub fn new(pipeline: &Arc<Pipeline>, recording: &Recording) -> Self {
-        Self { pipeline: Arc::clone(pipeline), recording: recording.clone(), decoders: Vec::new() }
+    pub fn new(
+        pipeline: &Arc<Pipeline>,
+        schemas: Arc<dyn SchemaSource + Send + Sync>,
+        find: Find,
+    ) -> Self {
+        Self { pipeline: Arc::clone(pipeline), schemas, find, decoders: Vec::new() }
+    }
+
+    pub fn of_recording(pipeline: &Arc<Pipeline>, recording: Recording) -> Self {
+        let schemas = recording.schemas();
+        Self::new(
+            pipeline,
+            schemas,
+            Box::new(move |name| recording.record(name).map_err(|e| e.to_string())),
+        )
     }
 }
 
@@ -158,14 +169,14 @@ impl Fields for Values {
         if self.decoders.is_empty() {
             let inputs = 0..self.pipeline.inputs.len() as u8;
             self.decoders = inputs
-                .map(|i| InputDecoder::new(&self.pipeline, i, self.recording.schemas()).ok())
+                .map(|i| InputDecoder::new(&self.pipeline, i, Arc::clone(&self.schemas)).ok())
                 .collect();
         }
         let Some(of) = self.pipeline.inputs.get(usize::from(input)) else {
             return Ok(serde_json::Value::Null);
         };
         let name = RecordName { topic: Arc::clone(&of.topic), partition, offset };
-        let record = self.recording.record(&name).map_err(|e| e.to_string())?;
+        let record = (self.find)(&name)?;
         let decoder = self.decoders.get_mut(usize::from(input)).and_then(Option::as_mut);
         // What cannot be decoded has no fields.
         Ok(record

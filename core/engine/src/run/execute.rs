@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::breaking::{AtHit, Breaking};
+use super::breaking::{AtHit, Breaking, Values};
 use super::error::{Result, RunError};
 use super::expired::Expired;
 use super::manifest::{
@@ -14,11 +14,9 @@ use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
 use crate::engine::step::{CheckpointEntry, Sink};
-use crate::engine::{
-    self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source as _, Summary,
-};
+use crate::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source, Summary};
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
-use crate::operator::record::Arrival;
+use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Counts;
 
 /// What to run, and where what it leaves behind goes.
@@ -59,16 +57,24 @@ impl Execute {
         }
     }
 
+    fn keep(self) -> Keep {
+        let pipeline = Arc::new(self.pipeline.pipeline);
+        Keep {
+            values: Values::of_recording(&pipeline, self.recording.clone()),
+            at_hit: self.at_hit,
+            pipeline,
+            source: Arc::new(self.recording),
+            dir: self.dir,
+            at_end: self.at_end,
+            seed: self.seed,
+            memory: self.memory,
+            shards: self.shards,
+            checkpoint_records: self.checkpoint_records,
+        }
+    }
+
     fn start(&self) -> ManifestStart {
         let pipeline = &self.pipeline.pipeline;
-        let partitions = self.recording.partitions();
-        let lanes = pipeline.inputs.iter().enumerate().flat_map(|(index, input)| {
-            partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
-                input: index as u8,
-                topic: Arc::clone(&p.topic),
-                partition: p.partition,
-            })
-        });
         ManifestStart {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
@@ -83,19 +89,38 @@ impl Execute {
                 AtEnd::Open => "open".to_owned(),
                 AtEnd::Close => "close".to_owned(),
             },
-            inputs: pipeline
-                .inputs
-                .iter()
-                .map(|input| InputInfo {
-                    name: Arc::clone(&input.name),
-                    topic: Arc::clone(&input.topic),
-                    max_out_of_orderness: input.watermark.max_out_of_orderness,
-                })
-                .collect(),
-            lanes: lanes.collect(),
+            inputs: inputs(pipeline),
+            lanes: lanes(pipeline, self.recording.partitions()),
             total: self.recording.records(&pipeline.topics()),
+            live: None,
         }
     }
+}
+
+/// The pipeline's inputs, as a run names them.
+pub(super) fn inputs(pipeline: &Pipeline) -> Vec<InputInfo> {
+    let inputs = pipeline.inputs.iter();
+    inputs
+        .map(|input| InputInfo {
+            name: Arc::clone(&input.name),
+            topic: Arc::clone(&input.topic),
+            max_out_of_orderness: input.watermark.max_out_of_orderness,
+        })
+        .collect()
+}
+
+/// Input by input, in the source's order of partitions.
+pub(super) fn lanes(pipeline: &Pipeline, partitions: &[TopicPartition]) -> Vec<LaneInfo> {
+    let inputs = pipeline.inputs.iter().enumerate();
+    inputs
+        .flat_map(|(index, input)| {
+            partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
+                input: index as u8,
+                topic: Arc::clone(&p.topic),
+                partition: p.partition,
+            })
+        })
+        .collect()
 }
 
 /// Where the steps go: `expired` is decided on the way only where it can happen.
@@ -140,7 +165,7 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
-    keep(spec, writer, None, control)
+    keep(spec.keep(), writer, None, control)
 }
 
 /// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
@@ -170,23 +195,39 @@ pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> 
     let entry = entry.ok_or_else(|| {
         RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
     })?;
-    let writer = Writer::resume(&spec.dir, at, spec.pipeline.pipeline.folds())?;
-    keep(spec, writer, Some(entry), control)
+    let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
+    keep(spec.keep(), writer, Some(entry), control)
 }
 
-fn keep(
-    spec: Execute,
+/// A run into its folder, whatever its source.
+pub(super) struct Keep {
+    pub pipeline: Arc<Pipeline>,
+    pub source: Arc<dyn Source>,
+    pub dir: PathBuf,
+    pub at_end: AtEnd,
+    pub seed: u64,
+    pub memory: u64,
+    pub shards: usize,
+    pub checkpoint_records: u64,
+    /// What it does at a breakpoint of its control, and the values it asks for.
+    pub at_hit: AtHit,
+    pub values: Values,
+}
+
+/// Runs.
+pub(super) fn keep(
+    spec: Keep,
     writer: Writer,
     from: Option<CheckpointEntry>,
     control: &Control,
 ) -> Result<Summary> {
-    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let pipeline = Arc::clone(&spec.pipeline);
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, &pipeline, &spec.recording);
+    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, spec.values);
     let mut outcome = engine::run(
         RunSpec {
             pipeline,
-            source: Arc::new(spec.recording),
+            source: spec.source,
             folder: Some(spec.dir),
             at_end: spec.at_end,
             seed: spec.seed,

@@ -64,8 +64,11 @@ impl Keep for RunStore {
         let there = self.dir.join(super::layout::MANIFEST).exists();
         let folds = self.pipeline.folds();
         let writer = if there || from.is_some() {
-            let at = from.map_or(0, |entry| entry.arrival);
-            let mut writer = Writer::resume(&self.dir, at, folds).map_err(failed)?;
+            let mut writer = match from {
+                Some(entry) => Writer::resume_from(&self.dir, entry, folds),
+                None => Writer::resume(&self.dir, 0, folds),
+            }
+            .map_err(failed)?;
             if let Some(entry) = from {
                 // It may have been committed before the run store was told of it.
                 writer.adopt(entry).map_err(failed)?;

@@ -9,6 +9,7 @@
 //! segments/00000000.outputs.parquet     outputs of the segment's arrivals, in output order
 //! segments/00000000.index               indices, pyramids, books, trackers, clock, summary
 //! checkpoints/, state/          the engine's
+//! arrivals/00000000.mcap        a live run's arrival log: a recording in segments
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const PIPELINE: &str = "pipeline.toml";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const SEGMENTS: &str = "segments";
+/// Of a live run.
+pub(crate) const ARRIVALS: &str = "arrivals";
 
 /// The files of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,6 +65,20 @@ pub struct ManifestStart {
     pub lanes: Vec<LaneInfo>,
     /// Records of the pipeline's topics in the recording, if known.
     pub total: Option<u64>,
+    /// It reads a cluster; the recording is its arrival log, whose digest is
+    /// known when it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveInfo>,
+}
+
+/// A run over a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveInfo {
+    pub brokers: String,
+    pub cluster_id: Option<String>,
+    pub job: String,
+    /// It writes its outputs to the cluster.
+    pub write: bool,
 }
 
 /// How a run ended.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use joinscope_core::engine::{Batches, Source, SourceError};
+use joinscope_core::engine::{Batches, Given, Source, SourceError};
 use joinscope_core::operator::pipeline::Pipeline;
 use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
 
@@ -37,12 +37,12 @@ impl Source for List {
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let records: Vec<Record> = self.of(topics).skip(from as usize).cloned().collect();
         // Batches of uneven size: where they end must not matter.
-        let mut batches: Vec<Result<Vec<Record>, SourceError>> = Vec::new();
+        let mut batches: Vec<Result<Given, SourceError>> = Vec::new();
         let mut rest = &records[..];
         let mut size = 1;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(size.min(rest.len()));
-            batches.push(Ok(now.to_vec()));
+            batches.push(Ok(Given { records: now.to_vec(), clock: Vec::new() }));
             rest = later;
             size = size % 17 + 3;
         }

@@ -32,7 +32,7 @@ pub fn run(case: &Case, close: bool, memory: u64, cold: Option<Box<dyn Cold>>) -
     let mut book = Book { clean: Clean::new(pipeline, memory, cold), claims: Claims::default() };
     let mut now = i64::MIN;
     let topics = pipeline.topics();
-    let records = case.source.batches(&topics, 0).unwrap().flat_map(Result::unwrap);
+    let records = case.source.batches(&topics, 0).unwrap().flat_map(|b| b.unwrap().records);
     for (arrival, record) in (0u64..).zip(records) {
         now = now.max(record.arrival_ms());
         while let Some(due) = tracker.next_due(now) {

@@ -51,6 +51,7 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
         inputs: inputs.collect(),
         lanes: lanes.collect(),
         total: None,
+        live: None,
     };
     let mut writer = Writer::create(dir, start, pipeline.folds()).unwrap();
     let spec = RunSpec {

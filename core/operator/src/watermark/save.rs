@@ -24,6 +24,8 @@ const SEEN: u8 = 1;
 const IDLE: u8 = 2;
 /// The event-time watermark is not `max_seen − delay`.
 const APART: u8 = 4;
+/// It cannot go idle.
+const HELD: u8 = 8;
 
 impl Tracker {
     /// The whole state, a few bytes a lane.
@@ -47,7 +49,10 @@ impl Tracker {
             let apart =
                 lane.seen && lane.watermark != derived || !lane.seen && lane.watermark != i64::MIN;
             out.push(
-                u8::from(lane.seen) * SEEN + u8::from(lane.idle) * IDLE + u8::from(apart) * APART,
+                u8::from(lane.seen) * SEEN
+                    + u8::from(lane.idle) * IDLE
+                    + u8::from(apart) * APART
+                    + u8::from(lane.held) * HELD,
             );
             if lane.seen {
                 signed(&mut out, lane.max_seen.wrapping_sub(max_seen));
@@ -91,12 +96,13 @@ impl Tracker {
         let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
         for (number, lane) in tracker.lanes.iter_mut().enumerate() {
             let flags = read.byte()?;
-            if flags > SEEN + IDLE + APART {
+            if flags > SEEN + IDLE + APART + HELD {
                 return Err(TrackerError::Damaged);
             }
             let input = &mut tracker.inputs[lane.input as usize];
             lane.seen = flags & SEEN != 0;
             lane.idle = flags & IDLE != 0;
+            lane.held = flags & HELD != 0;
             if lane.seen {
                 max_seen = max_seen.wrapping_add(read.signed()?);
                 lane.max_seen = max_seen;

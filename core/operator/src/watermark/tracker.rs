@@ -96,6 +96,8 @@ pub(super) struct LaneState {
     pub(super) input: InputIndex,
     pub(super) seen: bool,
     pub(super) idle: bool,
+    /// It cannot go idle.
+    pub(super) held: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -177,6 +179,7 @@ impl Tracker {
                 input: index as InputIndex,
                 seen: false,
                 idle: false,
+                held: false,
             };
             tracker.lanes.extend(std::iter::repeat_n(lane, partitions as usize));
         }
@@ -306,7 +309,7 @@ impl Tracker {
     fn idle_at(&self, lane: u32) -> Option<i64> {
         let state = &self.lanes[lane as usize];
         let timeout = self.inputs[state.input as usize].idle_timeout?;
-        (!state.idle).then(|| state.last_active.saturating_add(timeout))
+        (!state.idle && !state.held).then(|| state.last_active.saturating_add(timeout))
     }
 
     /// Sets a timer for each lane that can go idle.
@@ -402,6 +405,24 @@ impl Tracker {
         self.settle_input(index, now_ms);
         self.settle_holder(arrival);
         self.settle_join()
+    }
+
+    /// Says that a lane must not be idle for now (it is paused, or has records
+    /// that were not yet taken), or that it may be again: then its timeout
+    /// counts from `now_ms`. Whether the join's event-time watermark moved.
+    pub fn hold(&mut self, lane: u32, held: bool, now_ms: i64, arrival: Arrival) -> bool {
+        let Some(state) = self.lanes.get_mut(lane as usize) else { return false };
+        if std::mem::replace(&mut state.held, held) == held {
+            return false;
+        }
+        if held {
+            return state.idle && self.raise(lane, i64::MIN, now_ms, arrival);
+        }
+        state.last_active = state.last_active.max(now_ms);
+        if self.start.is_some() {
+            self.wind_timers();
+        }
+        false
     }
 
     /// The last event-time watermark, which closes everything; whether it moved

@@ -15,7 +15,7 @@ use crate::edges::log::sim::SimLog;
 use crate::edges::log::{InMessage, Log as _};
 use crate::engine::delivery::{Feed, StartAt, Values};
 use crate::engine::step::SinkError;
-use crate::engine::{Batches, RecordedClock, Source, SourceError};
+use crate::engine::{Batches, ClockInput, Given, Source, SourceError};
 use crate::operator::codec::{NoSchemas, SchemaSource};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, RecordName, TopicPartition};
@@ -32,8 +32,8 @@ pub struct Input {
     pub partitions: Vec<TopicPartition>,
     pub records: Vec<Record>,
     pub schemas: Arc<dyn SchemaSource + Send + Sync>,
-    /// What a live run's clock decided, where the recording has it.
-    pub clock: Option<Vec<RecordedClock>>,
+    /// What a live run's clock said, where the recording has it.
+    pub clock: Vec<ClockInput>,
     by_name: HashMap<(u32, i64), u32>,
 }
 
@@ -44,7 +44,7 @@ impl Input {
     pub fn new(partitions: Vec<TopicPartition>, records: Vec<Record>) -> Self {
         let by_name =
             records.iter().enumerate().map(|(i, r)| ((r.source, r.offset), i as u32)).collect();
-        Self { partitions, records, schemas: Arc::new(NoSchemas), clock: None, by_name }
+        Self { partitions, records, schemas: Arc::new(NoSchemas), clock: Vec::new(), by_name }
     }
 
     /// What a pipeline reads of a source.
@@ -54,9 +54,11 @@ impl Input {
     /// a topic cannot hold them so.
     pub fn of(pipeline: &Pipeline, source: &dyn Source) -> Result<Self, SourceError> {
         let topics = pipeline.topics();
-        let mut records = Vec::new();
-        for batch in source.batches(&topics, 0)? {
-            records.extend(batch?);
+        let (mut records, mut clock) = (Vec::new(), Vec::new());
+        for given in source.batches(&topics, 0)? {
+            let given = given?;
+            records.extend(given.records);
+            clock.extend(given.clock);
         }
         let mut last: HashMap<u32, i64> = HashMap::new();
         for record in &records {
@@ -71,7 +73,7 @@ impl Input {
         }
         let mut input = Self::new(source.partitions().to_vec(), records);
         input.schemas = source.schemas();
-        input.clock = source.clock()?;
+        input.clock = clock;
         Ok(input)
     }
 
@@ -271,12 +273,21 @@ impl Source for SimSource {
             last_ns: last_ns.unwrap_or(i64::MIN),
             ahead: None,
             given: 0,
+            // Only where the order is the recorded one does it mean anything.
+            clock: match self.order {
+                None => self.input.clock_from(from),
+                Some(_) => VecDeque::new(),
+            },
         }))
     }
+}
 
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        // Only where the order is the recorded one does it mean anything.
-        Ok(self.input.clock.clone().filter(|_| self.order.is_none()))
+impl Input {
+    /// What the clock said after the first `from` records.
+    pub fn clock_from(&self, from: u64) -> VecDeque<ClockInput> {
+        let last = from.checked_sub(1).and_then(|last| self.records.get(last as usize));
+        let last = last.map(|record| record.arrival);
+        self.clock.iter().copied().filter(|said| Some(said.precedes) > last).collect()
     }
 }
 
@@ -296,6 +307,7 @@ struct Batch {
     /// Of the next epoch, and whether it is on the arrival log already.
     ahead: Option<(u32, i64, bool)>,
     given: u64,
+    clock: VecDeque<ClockInput>,
 }
 
 impl Batch {
@@ -332,7 +344,7 @@ impl Batch {
 }
 
 impl Iterator for Batch {
-    type Item = Result<Vec<Record>, SourceError>;
+    type Item = Result<Given, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(pulse) = &self.pulse {
@@ -360,10 +372,13 @@ impl Iterator for Batch {
             }
             batch.push(Record { arrival_ns: ns, ..self.input.records[i as usize].clone() });
         }
-        if batch.is_empty() {
-            return None;
-        }
+        let Some(last) = batch.last() else {
+            let clock: Vec<ClockInput> = self.clock.drain(..).collect();
+            return (!clock.is_empty()).then_some(Ok(Given { records: Vec::new(), clock }));
+        };
+        let said = self.clock.iter().take_while(|said| said.precedes <= last.arrival).count();
+        let clock = self.clock.drain(..said).collect();
         self.given += 1;
-        Some(Ok(batch))
+        Some(Ok(Given { records: batch, clock }))
     }
 }

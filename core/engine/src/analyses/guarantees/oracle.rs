@@ -8,7 +8,7 @@ use crate::edges::log::OutMessage;
 use crate::engine::delivery::Messages;
 use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
 use crate::engine::{
-    self, AtEnd, Batches, Control, RecordedClock, RunError, RunSpec, Source, SourceError, Summary,
+    self, AtEnd, Batches, Control, Given, RunError, RunSpec, Source, SourceError, Summary,
 };
 use crate::operator::codec::SchemaSource;
 use crate::operator::pipeline::Pipeline;
@@ -106,17 +106,23 @@ impl Source for Ordered {
     fn batches(&self, _: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let input = Arc::clone(&self.input);
         let order: Vec<(u32, i64)> = self.taken.order[from as usize..].to_vec();
-        let batches: Vec<Vec<(u32, i64)>> = order.chunks(1_024).map(<[_]>::to_vec).collect();
+        let mut batches: Vec<Vec<(u32, i64)>> = order.chunks(1_024).map(<[_]>::to_vec).collect();
+        // What the clock said after the last record.
+        batches.push(Vec::new());
+        let mut clock = input.clock_from(from);
+        if !self.in_recorded_order {
+            clock.clear();
+        }
         Ok(Box::new(batches.into_iter().map(move |batch| {
             let record = |(i, ns): (u32, i64)| Record {
                 arrival_ns: ns,
                 ..input.records[i as usize].clone()
             };
-            Ok(batch.into_iter().map(record).collect())
+            let records: Vec<Record> = batch.into_iter().map(record).collect();
+            let said = records.last().map_or(clock.len(), |last| {
+                clock.iter().take_while(|said| said.precedes <= last.arrival).count()
+            });
+            Ok(Given { records, clock: clock.drain(..said).collect() })
         })))
-    }
-
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        Ok(self.input.clock.clone().filter(|_| self.in_recorded_order))
     }
 }

@@ -59,7 +59,7 @@ impl Rows {
         topics.dedup();
         let mut arrival = 0;
         for batch in source.batches(&topics, 0)? {
-            for record in batch? {
+            for record in batch?.records {
                 if arrival == arrivals {
                     return Ok(rows);
                 }

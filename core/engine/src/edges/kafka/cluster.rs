@@ -244,16 +244,38 @@ impl Cluster {
         format!("; the nearest are {}", names.join(", "))
     }
 
+    /// What the cluster says of topics, which need not be there.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub fn describe(&self, names: &[&str]) -> Result<Vec<TopicDescription>, KafkaError> {
+        self.client.describe_topics(names, self.patience, || false).map_err(|(code, text)| {
+            KafkaError::NoBroker {
+                brokers: self.brokers.clone(),
+                seconds: self.patience.as_secs(),
+                why: if text.is_empty() { code.to_string() } else { text },
+            }
+        })
+    }
+
     /// Asks whether the topics are still the same.
     ///
     /// # Errors
     /// One is gone or was made anew. That no broker answers is none.
     pub fn check_topics(&self) -> Result<(), KafkaError> {
+        self.look().map(drop)
+    }
+
+    /// The topics as they are now; `None` where no broker answers.
+    ///
+    /// # Errors
+    /// One is gone or was made anew.
+    pub fn look(&self) -> Result<Option<Vec<TopicDescription>>, KafkaError> {
         let names: Vec<&str> = self.topics.iter().map(|t| t.name.as_str()).collect();
         let begin = Instant::now();
         let stop = || begin.elapsed() > Duration::from_secs(2);
         let Ok(now) = self.client.describe_topics(&names, Duration::from_secs(3), stop) else {
-            return Ok(());
+            return Ok(None);
         };
         for (was, is) in self
             .topics
@@ -273,7 +295,7 @@ impl Cluster {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(Some(now))
     }
 
     /// All partitions of the topics, by topic and partition.

@@ -37,7 +37,13 @@ pub enum KafkaError {
     TopicGone { topic: String, what: String },
     /// A partition cannot be read.
     #[error("{partition}{}: {what}", offset.map(|o| format!("@{o}")).unwrap_or_default())]
-    Partition { partition: TopicPartition, offset: Option<i64>, what: String },
+    Partition {
+        partition: TopicPartition,
+        offset: Option<i64>,
+        what: String,
+        /// librdkafka's or the broker's.
+        code: Option<i32>,
+    },
     /// A range that names what is not there.
     #[error("{0}")]
     Range(String),
@@ -63,7 +69,7 @@ impl KafkaError {
         offset: Option<i64>,
         what: impl Into<String>,
     ) -> Self {
-        Self::Partition { partition: partition.clone(), offset, what: what.into() }
+        Self::Partition { partition: partition.clone(), offset, what: what.into(), code: None }
     }
 
     /// A partition's error of librdkafka's or the broker's, with advice where
@@ -87,6 +93,6 @@ impl KafkaError {
             _ if text.is_empty() => code.to_string(),
             _ => text.to_owned(),
         };
-        Self::Partition { partition: partition.clone(), offset, what }
+        Self::Partition { partition: partition.clone(), offset, what, code: Some(code.0) }
     }
 }

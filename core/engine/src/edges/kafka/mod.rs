@@ -1,5 +1,5 @@
 //! Kafka clusters: topics into a recording ([`record()`]) and back
-//! ([`publish()`]). Reading never changes a cluster: no group, no commit, no
+//! ([`publish()`]), and topics as they grow ([`Tail`]). Reading never changes a cluster: no group, no commit, no
 //! topic made; writing is only what `publish` does.
 
 mod bench;
@@ -7,19 +7,26 @@ mod cluster;
 mod convert;
 mod error;
 mod lanes;
+mod log;
 mod merge;
+mod producer;
 mod publish;
 mod range;
 mod record;
 mod registry;
 mod settings;
 mod sys;
+mod tail;
+mod watcher;
 
 pub use bench::{Consumed, consume_alone};
 pub use cluster::Isolation;
 pub use error::KafkaError;
+pub use log::KafkaLog;
 pub use publish::{Pace, PublishOutcome, PublishPlan, PublishSpec, plan, publish};
 pub use range::{BadRange, Start, Until};
 pub use record::{Outcome, Progress, RecordSpec, record};
 pub use registry::RegistrySettings;
 pub use settings::Settings;
+pub use tail::{Tail, TailLane, TailSpec, first_offsets};
+pub use watcher::Health;

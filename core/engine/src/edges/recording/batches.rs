@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::chunk::{self, Item};
+use super::clock::ClockEntry;
 use super::envelope;
 use super::open::Opened;
 use super::wire::op;
@@ -27,6 +28,9 @@ pub struct Batches {
     /// Wanted records still to be passed over.
     skip: u64,
     current: Option<Open>,
+    /// What the clock said, read with the batch at hand.
+    clock: Vec<ClockEntry>,
+    has_clock: bool,
     body: Vec<u8>,
     last_arrival: Option<Arrival>,
     done: bool,
@@ -47,6 +51,8 @@ impl Batches {
             recording.partitions().iter().map(|p| topics.contains(&p.topic)).collect()
         });
         Self {
+            has_clock: recording.info().clock_events > 0,
+            clock: Vec::new(),
             recording,
             wanted,
             chunk: 0,
@@ -70,11 +76,13 @@ impl Batches {
             let mine: u64 =
                 spans.iter().filter(|s| self.wants(s.source)).map(|s| u64::from(s.records)).sum();
             self.chunk += 1;
-            if mine <= self.skip {
+            // Behind the last record that is left out the clock may have spoken.
+            let silent = !self.has_clock || mine < self.skip;
+            if mine <= self.skip && silent {
                 self.skip -= mine;
                 continue;
             }
-            let bytes = load(opened, entry.byte, entry.length, &mut self.body)?;
+            let bytes = opened.load(entry, &mut self.body)?;
             self.current =
                 Some(Open { bytes: bytes.into(), at: 0, byte: entry.byte, left: entry.records });
             return Ok(true);
@@ -86,7 +94,7 @@ impl Batches {
         while batch.len() < BATCH {
             let Some(open) = &mut self.current else {
                 // A chunk's end is a good place to hand over what is there.
-                if !batch.is_empty() || !self.open_next(opened)? {
+                if !batch.is_empty() || self.clock.len() >= BATCH || !self.open_next(opened)? {
                     break;
                 }
                 continue;
@@ -96,7 +104,7 @@ impl Batches {
             }
             let damaged = |what: &str| {
                 RecordingError::damaged(
-                    &opened.source.path,
+                    &opened.path,
                     open.byte,
                     format!("in the chunk there: {what}"),
                 )
@@ -114,6 +122,12 @@ impl Batches {
                 _ => return Err(damaged("a record that does not belong there")),
             };
             if message.channel == 0 {
+                if self.skip == 0 {
+                    let entry = i64::try_from(message.log_time).ok().and_then(|at_ns| {
+                        ClockEntry::decode(&open.bytes[message.start..message.end], at_ns)
+                    });
+                    self.clock.push(entry.ok_or_else(|| damaged("a clock event"))?);
+                }
                 continue;
             }
             let source = u32::from(message.channel) - 1;
@@ -147,20 +161,20 @@ impl Batches {
     }
 }
 
-impl Iterator for Batches {
-    type Item = Result<Vec<Record>, RecordingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl Batches {
+    /// The next records and what a live run's clock said before, between and
+    /// after them.
+    pub fn next_with_clock(&mut self) -> Option<Result<WithClock, RecordingError>> {
         if self.done {
             return None;
         }
         let recording = self.recording.clone();
         match self.fill(recording.opened()) {
-            Ok(batch) if batch.is_empty() => {
+            Ok(batch) if batch.is_empty() && self.clock.is_empty() => {
                 self.done = true;
                 None
             }
-            Ok(batch) => Some(Ok(batch)),
+            Ok(batch) => Some(Ok((batch, std::mem::take(&mut self.clock)))),
             Err(error) => {
                 self.done = true;
                 Some(Err(error))
@@ -169,13 +183,18 @@ impl Iterator for Batches {
     }
 }
 
-/// The bytes of the chunk at a place of the index.
-pub fn load(
-    opened: &Opened,
-    byte: u64,
-    length: u64,
-    body: &mut Vec<u8>,
-) -> Result<Vec<u8>, RecordingError> {
-    opened.source.record(byte, length, op::CHUNK, body)?;
-    chunk::load(body).map_err(|what| RecordingError::damaged(&opened.source.path, byte, what))
+/// Records, and what the clock said around them.
+pub type WithClock = (Vec<Record>, Vec<ClockEntry>);
+
+impl Iterator for Batches {
+    type Item = Result<Vec<Record>, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.next_with_clock()? {
+                Ok((records, _)) if records.is_empty() => {}
+                next => return Some(next.map(|(records, _)| records)),
+            }
+        }
+    }
 }

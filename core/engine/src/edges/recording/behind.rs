@@ -19,6 +19,8 @@ const WAITING: usize = 4;
 enum Task {
     Chunk(Building),
     Attachment(String, Vec<u8>),
+    /// Who waits is told that the file system has what came before.
+    Handed(Sender<()>),
     /// Force what came before to disk; who waits is told.
     Force(Option<Sender<()>>),
 }
@@ -103,6 +105,13 @@ impl Behind {
         self.give(Task::Attachment(name, data));
     }
 
+    /// Waits until the file system has all that was given, or trouble.
+    pub fn hand_over(&self) {
+        let (done, wait) = bounded(1);
+        self.give(Task::Handed(done));
+        let _ = wait.recv();
+    }
+
     /// Forces to disk what was given so far, at some time soon.
     pub fn force(&self) {
         self.give(Task::Force(None));
@@ -147,6 +156,10 @@ impl Worker {
             Task::Force(None) if !failed => {
                 self.forcing_due = true;
                 self.force_if_due()
+            }
+            Task::Handed(done) => {
+                let _ = done.send(());
+                return;
             }
             Task::Force(Some(done)) => {
                 let result = if failed { Ok(()) } else { self.force_now() };

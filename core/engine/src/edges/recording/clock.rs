@@ -1,6 +1,7 @@
 //! Channel `joinscope/arrivals`: what the clock of a live run decided, each
-//! with the arrival number that it precedes. A replay follows it where it
-//! exists; otherwise these are computed.
+//! with the arrival number that it precedes. A replay takes them as inputs, as
+//! the live run did: idleness, periodic event-time watermarks and barriers
+//! follow from ticks and arrival times, also under other settings.
 
 use prost::Message as _;
 
@@ -20,7 +21,7 @@ pub struct ClockEntry {
 /// What was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClockEntryKind {
-    /// A periodic event-time watermark was due.
+    /// Processing time went on to here, though no record came.
     Tick,
     /// A partition (`topic[partition]`) went idle.
     Idle(String),
@@ -34,6 +35,11 @@ pub enum ClockEntryKind {
     Barrier(u64),
     /// A restart of another engine, modelled.
     Restart,
+    /// A partition is paused or has records in the log that were not yet taken:
+    /// in `clean` it cannot go idle.
+    Held(String),
+    /// Not so any more.
+    Free(String),
 }
 
 impl ClockEntry {
@@ -48,6 +54,8 @@ impl ClockEntry {
             K::Resumed(p) => (P::Resumed, Some(p.clone()), None),
             K::Barrier(n) => (P::Barrier, None, Some(*n)),
             K::Restart => (P::Restart, None, None),
+            K::Held(p) => (P::Held, Some(p.clone()), None),
+            K::Free(p) => (P::Free, Some(p.clone()), None),
         };
         let event =
             proto::ClockEvent { precedes: self.precedes, kind: kind.into(), partition, epoch };
@@ -67,6 +75,8 @@ impl ClockEntry {
             P::Resumed => K::Resumed(event.partition?),
             P::Barrier => K::Barrier(event.epoch?),
             P::Restart => K::Restart,
+            P::Held => K::Held(event.partition?),
+            P::Free => K::Free(event.partition?),
         };
         Some(Self { precedes: event.precedes, at_ns, kind })
     }

@@ -22,6 +22,8 @@ pub struct ChunkEntry {
     /// Length with opcode and length field.
     pub length: u64,
     pub records: u32,
+    /// The part that it is in, of a recording of several files.
+    pub part: u16,
     /// Its spans are `spans[..end]`, from the end of the chunk before.
     pub spans_end: u32,
 }
@@ -52,7 +54,18 @@ impl Index {
         }
         self.before.push(self.records());
         self.spans.extend_from_slice(spans);
-        self.chunks.push(ChunkEntry { byte, length, records, spans_end: self.spans.len() as u32 });
+        let spans_end = self.spans.len() as u32;
+        self.chunks.push(ChunkEntry { byte, length, records, part: 0, spans_end });
+    }
+
+    /// Adds the chunks of another part, which follow.
+    pub fn append(&mut self, later: &Self, part: u16) {
+        for (chunk, entry) in later.chunks.iter().enumerate() {
+            self.push(entry.byte, entry.length, later.spans(chunk));
+            if let Some(last) = self.chunks.last_mut() {
+                last.part = part;
+            }
+        }
     }
 
     /// Records of all chunks.

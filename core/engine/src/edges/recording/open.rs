@@ -1,7 +1,10 @@
 //! Opening a recording: by its summary where it has one, else by reading it
 //! through up to where it is whole.
 
-use super::index::Index;
+use std::path::PathBuf;
+
+use super::chunk;
+use super::index::{ChunkEntry, Index};
 use super::scan::{self, Gathered};
 use super::source::{Source, Stop, Walk};
 use super::wire::{self, FOOTER, Fields, Footer, op};
@@ -10,7 +13,10 @@ use super::{Cut, Info, RecordingError, Schemas, meta};
 /// What is known of an open recording.
 #[derive(Debug)]
 pub struct Opened {
-    pub source: Source,
+    /// The file, or the folder of several.
+    pub path: PathBuf,
+    /// One for each file, in their order.
+    pub parts: Vec<Source>,
     pub info: Info,
     pub schemas: Schemas,
     pub index: Index,
@@ -21,9 +27,41 @@ pub struct Opened {
 pub fn open(source: Source) -> Result<Opened, RecordingError> {
     let (info, data) = scan::start(&source)?;
     match by_summary(&source, info.clone()) {
-        Ok((info, schemas, index, digest)) => Ok(Opened { source, info, schemas, index, digest }),
+        Ok((info, schemas, index, digest)) => Ok(opened(source, info, schemas, index, digest)),
         Err(Unusable::Error(error)) => Err(error),
         Err(Unusable::Because(why)) => by_scan(source, info, data, &why),
+    }
+}
+
+fn opened(source: Source, info: Info, schemas: Schemas, index: Index, digest: String) -> Opened {
+    Opened { path: source.path.clone(), parts: vec![source], info, schemas, index, digest }
+}
+
+impl Opened {
+    /// The one file that it is.
+    pub fn file(&self) -> Result<&Source, RecordingError> {
+        match &self.parts[..] {
+            [one] => Ok(one),
+            _ => Err(RecordingError::NotARecording {
+                path: self.path.clone(),
+                why: "it is several segments of an arrival log, and one file is needed: run over \
+                      it, or take one of its files"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// The bytes of a chunk.
+    pub fn load(&self, entry: &ChunkEntry, body: &mut Vec<u8>) -> Result<Vec<u8>, RecordingError> {
+        let Some(source) = self.parts.get(usize::from(entry.part)) else {
+            return Err(RecordingError::damaged(
+                &self.path,
+                entry.byte,
+                "a part that is not there",
+            ));
+        };
+        source.record(entry.byte, entry.length, op::CHUNK, body)?;
+        chunk::load(body).map_err(|what| RecordingError::damaged(&source.path, entry.byte, what))
     }
 }
 
@@ -190,5 +228,5 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
         next_offsets: gathered.tally.next_offsets(),
     });
     let digest = gathered.tally.digest(&gathered.schemas);
-    Ok(Opened { source, info, schemas: gathered.schemas, index: gathered.index, digest })
+    Ok(opened(source, info, gathered.schemas, gathered.index, digest))
 }

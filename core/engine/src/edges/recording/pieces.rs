@@ -31,7 +31,7 @@ impl Recording {
     /// The pieces beside the records, in the order of the file; none in most
     /// recordings, nor in one whose summary is missing.
     pub fn pieces(&self) -> Found {
-        let source = &self.opened().source;
+        let Ok(source) = self.opened().file() else { return Vec::new() };
         let Some(places) = open::summary(source).ok().and_then(|s| open::places(&s)) else {
             return Vec::new();
         };
@@ -140,7 +140,7 @@ fn copy(
     replace: bool,
     job: &mut Job<'_>,
 ) -> Result<u64, RecordingError> {
-    let source = &recording.opened().source;
+    let source = recording.opened().file()?;
     let failed = |doing: &str, e| RecordingError::io(path, doing.to_owned(), e);
     let Some(file) = part.file.take() else {
         return Err(failed("write", std::io::Error::other("the file is closed")));

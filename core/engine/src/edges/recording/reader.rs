@@ -11,6 +11,7 @@ use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
 use super::open::{self, Opened};
+use super::parts;
 use super::source::Source;
 use super::{Info, RecordingError, Schemas};
 use crate::operator::record::{Record, RecordName, TopicPartition};
@@ -36,8 +37,12 @@ struct Inner {
 
 impl Recording {
     /// Opens a recording. A file that was cut off or never finished opens up
-    /// to the cut; [`Info::cut`] says where.
+    /// to the cut; [`Info::cut`] says where. A folder opens as the one recording
+    /// whose segments lie in it (a live run's arrival log).
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        if path.is_dir() {
+            return Ok(Self::from_opened(parts::open(path)?));
+        }
         Self::from_source(Source::open(path)?)
     }
 
@@ -47,11 +52,14 @@ impl Recording {
     }
 
     fn from_source(source: Source) -> Result<Self, RecordingError> {
-        let mut opened = open::open(source)?;
+        Ok(Self::from_opened(open::open(source)?))
+    }
+
+    fn from_opened(mut opened: Opened) -> Self {
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
         let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());
-        Ok(Self { inner: Arc::new(Inner { opened, partitions, schemas, recent }) })
+        Self { inner: Arc::new(Inner { opened, partitions, schemas, recent }) }
     }
 
     pub(super) fn opened(&self) -> &Opened {
@@ -59,7 +67,7 @@ impl Recording {
     }
 
     pub fn path(&self) -> &Path {
-        &self.inner.opened.source.path
+        &self.inner.opened.path
     }
 
     /// [`Record::source`] is the position in this list.
@@ -157,7 +165,7 @@ impl Recording {
         }
         let mut body = Vec::new();
         for entry in &opened.index.chunks {
-            let bytes = batches::load(opened, entry.byte, entry.length, &mut body)?;
+            let bytes = opened.load(entry, &mut body)?;
             let mut at = 0;
             while at < bytes.len() {
                 let damaged = || {
@@ -206,7 +214,7 @@ impl Recording {
         let opened = &self.inner.opened;
         let entry = opened.index.chunks[number];
         let mut body = Vec::new();
-        let bytes = Bytes::from(batches::load(opened, entry.byte, entry.length, &mut body)?);
+        let bytes = Bytes::from(opened.load(&entry, &mut body)?);
         let damaged = |what: &str| {
             RecordingError::damaged(self.path(), entry.byte, format!("in the chunk there: {what}"))
         };

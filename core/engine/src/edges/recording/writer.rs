@@ -284,6 +284,14 @@ impl Writer {
         self.check()
     }
 
+    /// Closes the chunk and gives it to the file system: what was added opens
+    /// after a crash of this process, though perhaps not of the machine.
+    pub fn hand_over(&mut self) -> Result<(), RecordingError> {
+        self.close_chunk();
+        self.behind.hand_over();
+        self.check()
+    }
+
     /// Closes the chunk and forces all to disk: what was added opens after a
     /// crash.
     pub fn flush(&mut self) -> Result<(), RecordingError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::outbox::{Failed, Outbox};
 use super::{LogDurable, Messages};
 use crate::edges::fault::point;
-use crate::engine::source::{Batches, RecordedClock, Source, SourceError};
+use crate::engine::source::{Batches, Heads, Source, SourceError};
 use crate::engine::step::{CheckpointEntry, Durable, Prepared, Sink, SinkError, Step};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::{Arrival, TopicPartition};
@@ -154,18 +154,25 @@ impl Source for CommitFirst {
         let mut offsets = outbox.setup.from.clone();
         Ok(Box::new(self.inner.batches(topics, from)?.map(move |batch| {
             let batch = batch?;
-            for record in &batch {
+            for record in &batch.records {
                 if let Some(partition) = partitions.get(record.source as usize) {
                     offsets.insert(partition.clone(), record.offset + 1);
                 }
             }
-            outbox.commit_first(&offsets).map_err(|failed| SourceError(failed.to_string()))?;
+            if !batch.records.is_empty() {
+                let done = outbox.commit_first(&offsets);
+                done.map_err(|failed| SourceError(failed.to_string()))?;
+            }
             Ok(batch)
         })))
     }
 
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        self.inner.clock()
+    fn is_live(&self) -> bool {
+        self.inner.is_live()
+    }
+
+    fn heads(&self) -> Option<Arc<Heads>> {
+        self.inner.heads()
     }
 }
 

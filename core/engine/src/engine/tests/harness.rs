@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::engine::step::{CheckpointEntry, ClockKind, Durable, OutputKind, Sink, SinkError, Step};
 use crate::engine::{
-    AtEnd, Batches, Control, RecordedClock, RunError, RunSpec, Source, SourceError, Summary, run,
+    AtEnd, Batches, ClockInput, Control, Given, RunError, RunSpec, Source, SourceError, Summary,
+    run,
 };
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, TimestampType, TopicPartition};
@@ -45,7 +46,8 @@ pub(super) struct Listed {
     offsets: Vec<i64>,
     /// An error after so many batches.
     pub fails_after: Option<usize>,
-    pub clock: Option<Vec<RecordedClock>>,
+    pub clock: Vec<ClockInput>,
+    pub live: bool,
 }
 
 impl Listed {
@@ -60,7 +62,8 @@ impl Listed {
             batch: 3,
             offsets: Vec::new(),
             fails_after: None,
-            clock: None,
+            clock: Vec::new(),
+            live: false,
         };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -135,8 +138,19 @@ impl Source for Listed {
             .skip(from as usize)
             .cloned()
             .collect();
-        let mut batches: Vec<Result<Vec<Record>, SourceError>> =
-            records.chunks(self.batch).map(|c| Ok(c.to_vec())).collect();
+        let last = from.checked_sub(1).map(|last| self.records[last as usize].arrival);
+        let mut clock: Vec<ClockInput> =
+            self.clock.iter().copied().filter(|c| Some(c.precedes) > last).collect();
+        let mut batches: Vec<Result<Given, SourceError>> = records
+            .chunks(self.batch)
+            .map(|chunk| {
+                let end = chunk.last().map_or(0, |r| r.arrival);
+                let later = clock.split_off(clock.partition_point(|c| c.precedes <= end));
+                let clock = std::mem::replace(&mut clock, later);
+                Ok(Given { records: chunk.to_vec(), clock })
+            })
+            .collect();
+        batches.push(Ok(Given { records: Vec::new(), clock }));
         if let Some(after) = self.fails_after {
             batches.truncate(after);
             batches.push(Err(SourceError("the disk is gone".into())));
@@ -144,8 +158,8 @@ impl Source for Listed {
         Ok(Box::new(batches.into_iter()))
     }
 
-    fn clock(&self) -> Result<Option<Vec<RecordedClock>>, SourceError> {
-        Ok(self.clock.clone())
+    fn is_live(&self) -> bool {
+        self.live
     }
 }
 
@@ -154,6 +168,8 @@ impl Source for Listed {
 pub(super) struct Kept {
     pub steps: Vec<Step>,
     pub barriers: Vec<u64>,
+    /// Steps before each barrier.
+    pub steps_at_barrier: Vec<usize>,
     pub checkpoints: Vec<CheckpointEntry>,
     /// Fails at the step of this number.
     pub fails_at: Option<usize>,
@@ -179,6 +195,7 @@ impl Sink for Kept {
     fn barrier(&mut self, at: u64) -> Result<Option<Durable>, SinkError> {
         assert_eq!(at, self.steps.last().map_or(0, |s| s.end));
         self.barriers.push(at);
+        self.steps_at_barrier.push(self.steps.len());
         Ok(None)
     }
 

@@ -3,6 +3,7 @@
 
 mod control;
 mod harness;
+mod live;
 mod restore;
 mod semantics;
 mod shards;

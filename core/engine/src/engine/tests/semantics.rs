@@ -1,7 +1,7 @@
 //! "What happens at one arrival", rule by rule.
 
 use super::harness::{Listed, PIPELINE, check, check_with, done, lines, spec, tell, tell_clock};
-use crate::engine::{AtEnd, RecordedClock, RecordedKind};
+use crate::engine::AtEnd;
 
 fn with(changes: &[(&str, &str)]) -> String {
     changes.iter().fold(PIPELINE.to_owned(), |text, (from, to)| {
@@ -324,40 +324,4 @@ fn topics_that_the_pipeline_does_not_name_are_not_counted() {
              plays[0]@0 joined 1 -"
         )
     );
-}
-
-#[test]
-fn what_a_live_runs_clock_decided_is_followed_instead_of_computed() {
-    // The pipeline has no idle timeout and the times are far apart; only the
-    // recorded clock says that plays were idle before arrival 20 (the recording
-    // is a slice: its numbers have holes) and active again before 40.
-    let mut listed = Listed::parse(
-        "+ plays[0]
-         1000 views[0] a 100
-         90000 views[0] b 300
-         90010 views[0] c 250
-         90020 plays[0] a 150
-         90030 views[0] d 900",
-    );
-    for record in &mut listed.records {
-        record.arrival = (record.arrival + 1) * 10;
-    }
-    let at = |precedes, at_ms, kind| RecordedClock { precedes, at_ms, kind };
-    listed.clock =
-        Some(vec![at(25, 90_005, RecordedKind::Idle(0)), at(45, 90_025, RecordedKind::Active(0))]);
-    let (_, kept) = done(spec(PIPELINE, listed.clone()));
-    assert_eq!(
-        tell(PIPELINE, &listed, &kept.steps),
-        lines(
-            "2 pad views[0]@0 t=100
-             views[0]@0 unmatched 2 2
-             views[0]@1 open - -
-             views[0]@2 late 2 -
-             plays[0]@0 late 3 -
-             views[0]@3 open - -"
-        )
-    );
-    let clock = tell_clock(&kept.steps);
-    assert!(clock.starts_with("1 2000 epoch 1\n2 90005 idle 1\n"), "{clock}");
-    assert!(clock.ends_with("active 1"), "{clock}");
 }

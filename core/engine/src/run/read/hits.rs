@@ -39,7 +39,7 @@ impl Run {
         let wants_values =
             breakpoints.iter().any(|b| matches!(b.condition, Condition::Field { .. }));
         let mut fields: Box<dyn Fields> = match self.recording().filter(|_| wants_values) {
-            Some(recording) => Box::new(Values::new(self.pipeline(), &recording)),
+            Some(recording) => Box::new(Values::of_recording(self.pipeline(), recording)),
             None => Box::new(Missing(format!(
                 "fields of the value are read from the recording, which is not at {}",
                 now.manifest.start.recording.path.display()

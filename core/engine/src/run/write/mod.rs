@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
-use super::layout::{PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
+use super::layout::{ARRIVALS, PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
 use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
 use crate::edges::fault;
+use crate::edges::recording::Recording;
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
@@ -53,6 +54,8 @@ pub struct Writer {
     unsynced: Vec<u64>,
     /// The first so many of them are being brought there for a checkpoint.
     begun: usize,
+    /// Segments at the last barrier.
+    at_barrier: u64,
 }
 
 impl Writer {
@@ -62,10 +65,26 @@ impl Writer {
     /// # Errors
     /// The folder exists already (an empty one does not count) or cannot be written.
     pub fn create(dir: &Path, start: ManifestStart, folds: bool) -> Result<Self> {
+        Self::create_around(dir, start, folds, "")
+    }
+
+    /// As [`Writer::create`]; the folder may hold what is named `there` already.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create_around(
+        dir: &Path,
+        start: ManifestStart,
+        folds: bool,
+        there: &str,
+    ) -> Result<Self> {
         let taken = match std::fs::read_dir(dir) {
             // A job's own files may be there before its run.
             Ok(mut entries) => entries.any(|entry| {
-                entry.is_ok_and(|e| !e.file_name().to_string_lossy().starts_with("delivery."))
+                entry.is_ok_and(|entry| {
+                    let name = entry.file_name();
+                    name != *there && !name.to_string_lossy().starts_with("delivery.")
+                })
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(_) => true,
@@ -121,6 +140,7 @@ impl Writer {
             segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
             begun: 0,
+            at_barrier: 0,
         }
     }
 
@@ -130,6 +150,24 @@ impl Writer {
     /// # Errors
     /// A living process has the folder, it has no checkpoint at `at`, or it is damaged.
     pub fn resume(dir: &Path, at: Arrival, folds: bool) -> Result<Self> {
+        Self::resume_at(dir, at, None, folds)
+    }
+
+    /// As [`Writer::resume`], from one of the folder's checkpoints: live, several
+    /// may stand at one arrival.
+    ///
+    /// # Errors
+    /// As [`Writer::resume`].
+    pub fn resume_from(dir: &Path, entry: &CheckpointEntry, folds: bool) -> Result<Self> {
+        Self::resume_at(dir, entry.arrival, Some(entry), folds)
+    }
+
+    fn resume_at(
+        dir: &Path,
+        at: Arrival,
+        entry: Option<&CheckpointEntry>,
+        folds: bool,
+    ) -> Result<Self> {
         let mut manifest = Manifest::load(dir)?;
         let lock = Lock::take(dir)?;
         let keep = manifest.segments.partition_point(|s| s.end <= at);
@@ -145,8 +183,13 @@ impl Writer {
             .iter()
             .position(|s| s.end == at)
             .map_or(keep, |first| first + 1);
+        let told = |epoch: u64| manifest.checkpoints.iter().find(|c| c.epoch == epoch)?.segments;
+        let known = entry.and_then(|entry| entry.segments.or_else(|| told(entry.epoch)));
+        let known = known.map(|n| n as usize);
+        let keep = known.filter(|n| *n <= manifest.segments.len()).unwrap_or(keep);
         let cut = manifest.segments.split_off(keep);
-        manifest.checkpoints.retain(|c| c.arrival <= at);
+        let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
+        manifest.checkpoints.retain(|c| c.arrival <= at && c.epoch <= epoch);
         manifest.state = RunState::Running;
         manifest.end = None;
         manifest.pid = std::process::id();
@@ -320,6 +363,12 @@ impl Writer {
     /// It cannot be written.
     pub fn finish(mut self, state: RunState, end: RunEnd) -> Result<()> {
         let closed = self.close();
+        if self.manifest.start.live.is_some()
+            && let Ok(log) = Recording::open(&self.dir.join(ARRIVALS))
+        {
+            // Whole only now.
+            log.digest().clone_into(&mut self.manifest.start.recording.digest);
+        }
         self.manifest.state = state;
         self.manifest.end = Some(end);
         let synced = sync_segments(&self.dir, &self.unsynced)
@@ -363,6 +412,7 @@ impl Sink for Writer {
         self.close().map_err(failed)?;
         let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
         self.begun = segments.len();
+        self.at_barrier = self.manifest.segments.len() as u64;
         Ok(Some(Box::new(move |_| sync_segments(&dir, &segments).map_err(failed))))
     }
 
@@ -376,7 +426,8 @@ impl Sink for Writer {
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
         self.unsynced.drain(..std::mem::take(&mut self.begun));
-        self.manifest.checkpoints.push(entry);
+        let segments = Some(self.at_barrier);
+        self.manifest.checkpoints.push(CheckpointEntry { segments, ..entry });
         self.manifest.store(&self.dir, true).map_err(|e| SinkError(e.to_string()))
     }
 }

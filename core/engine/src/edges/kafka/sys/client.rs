@@ -298,6 +298,12 @@ impl Queue {
         }
     }
 
+    /// Keeps what comes from now on to itself, after it was forwarded.
+    pub fn keep(&self) {
+        // SAFETY: the queue lives; null ends the forwarding.
+        unsafe { rd::rd_kafka_queue_forward(self.queue, ptr::null_mut()) };
+    }
+
     /// Sends what comes, and what waits, to another queue.
     pub fn forward(&self, to: &Self) {
         // SAFETY: both queues live and are of one client.

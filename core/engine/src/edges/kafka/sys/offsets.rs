@@ -36,6 +36,26 @@ impl Client {
         Ok((low, high))
     }
 
+    /// The end of a partition as the last fetch of it said, without asking;
+    /// `None` before there was one.
+    pub fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let topic = CString::new(topic).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client and the name live through the call; both numbers
+        // are written.
+        Code::of(unsafe {
+            rd::rd_kafka_get_watermark_offsets(
+                self.handle().ptr(),
+                topic.as_ptr(),
+                partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        })
+        .ok()?;
+        (high >= 0).then_some(high)
+    }
+
     /// For each partition the first offset whose record's timestamp is at least
     /// `ms`; `None` where there is none.
     ///

@@ -1,0 +1,380 @@
+//! `joinscope run --brokers`: a pipeline over a cluster, until told to stop.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use joinscope_core::edges::kafka::{Isolation, Start, TailSpec};
+use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::engine::delivery::{JobError, JobEvent};
+use joinscope_core::engine::live::Standing;
+use joinscope_core::engine::{Control, Ended, Progress};
+use joinscope_core::run::{Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live};
+use joinscope_operator::time::{format_duration, rfc3339_ms};
+use tracing_subscriber::EnvFilter;
+
+use super::cluster::{Bar, ClusterArgs, thousands};
+use super::metrics::{Figures, Metrics};
+use super::run::{Run, as_json, as_text, new_run_folder, warn};
+use super::{Answer, interrupt};
+
+/// What records may take in memory between the brokers and the engine.
+const MEMORY: u64 = 128 << 20;
+/// Between two log lines on how it goes.
+const ACCOUNT: Duration = Duration::from_secs(10);
+
+/// What concerns a cluster.
+#[derive(Args)]
+pub struct LiveArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// committed (where this job stands; a new one begins at the earliest offset),
+    /// earliest, latest, or a time (RFC 3339 or ms)
+    #[arg(long, value_name = "START", default_value = "committed", hide_default_value = true)]
+    from: From,
+    /// A schema registry (Confluent's API)
+    #[arg(long, value_name = "URL")]
+    registry: Option<String>,
+    /// Writes the outputs to the pipeline's [sink] topic, under its
+    /// delivery.guarantee; without it nothing is written to the cluster
+    #[arg(long, conflicts_with = "recording")]
+    write: bool,
+    /// With --write: makes a checkpoint that is missing or damaged anew, by
+    /// replaying the input with the output suppressed as far as it was delivered
+    #[arg(long, requires = "write")]
+    rebuild: bool,
+    /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
+    metrics: Option<SocketAddr>,
+}
+
+/// Where a live run begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum From {
+    Committed,
+    At(Start),
+}
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "committed" => Ok(Self::Committed),
+            other => other.parse().map(Self::At).map_err(|e| {
+                e.to_string().replace("earliest nor latest", "committed, earliest nor latest")
+            }),
+        }
+    }
+}
+
+/// Runs until a signal.
+pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
+    let live = &args.live;
+    if live.cluster.brokers.is_empty() && live.cluster.config.is_none() {
+        bail!(
+            "there is nothing to run over: give --recording R, or --brokers host:port for a cluster"
+        );
+    }
+    log();
+    let settings = live.cluster.settings()?;
+    let job = pipeline.pipeline.delivery.job.as_ref().unwrap_or(&pipeline.pipeline.name).clone();
+    let dir = match &args.out {
+        Some(dir) => dir.clone(),
+        None => new_run_folder(&format!("live-{}", file_name(&job)))?,
+    };
+    let goes_on = dir.join("manifest.json").exists();
+    if !goes_on && dir.symlink_metadata().is_ok() && !is_empty(&dir) {
+        return Err(RunError::Exists(dir).into());
+    }
+    if goes_on && live.from != From::Committed {
+        bail!(
+            "{}: this run goes on where it stands; --from is for a new one (another --out)",
+            dir.display()
+        );
+    }
+    let metrics = live.metrics.map(Metrics::serve).transpose()?;
+    if let Some(metrics) = &metrics {
+        tracing::info!("metrics at http://{}/metrics", metrics.address);
+    }
+    let stop = interrupt::stop_flag()?;
+    let spec = ExecuteLive {
+        overrides: args.sets.clone(),
+        dir: dir.clone(),
+        seed: args.seed,
+        memory: args.memory,
+        shards: args.shards.map_or(0, usize::from),
+        tail: TailSpec {
+            registry: settings.registry(live.registry.as_deref()),
+            settings,
+            topics: Vec::new(),
+            isolation: Isolation::ReadCommitted,
+            start: match &live.from {
+                From::Committed => Start::Earliest,
+                From::At(start) => start.clone(),
+            },
+            offsets: std::collections::BTreeMap::new(),
+            partitions: Vec::new(),
+            topic_ids: std::collections::BTreeMap::new(),
+            patience: live.cluster.timeout,
+            memory: MEMORY,
+        },
+        stop: Arc::clone(&stop),
+        pipeline,
+    };
+    let watch = Watch { stop: &stop, job: &job, metrics: metrics.as_ref() };
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let (summary, standing, committed) = if live.write {
+        let rebuild = live.rebuild;
+        let (outcome, standing) = watched(&watch, move |control, begins| {
+            let tell = Arc::new(tell) as Arc<dyn Fn(JobEvent) + Send + Sync>;
+            execute_job(spec, Deliver { rebuild, tell }, control, begins)
+        })?;
+        match outcome {
+            Ok(end) => (end.summary, standing, Some(end.committed)),
+            Err(error) => return broken(error, &dir),
+        }
+    } else {
+        let (outcome, standing) =
+            watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
+        match outcome {
+            Ok(summary) => (summary, standing, None),
+            // It had begun: what was whole is kept, and another start goes on.
+            Err(error @ RunError::Engine(_)) => {
+                warn(&format!("{error}; what was whole is in {}", dir.display()));
+                return Ok(Answer::Broke);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let mut json = as_json(&summary, &dir);
+        json["lag"] = serde_json::json!({
+            "records": standing.lag_records(),
+            "ms": standing.lag_ms(),
+        });
+        if let Some(epoch) = committed {
+            json["committed"] = epoch.into();
+        }
+        writeln!(out, "{json}")?;
+    } else {
+        out.write_all(as_text(&summary, &dir).as_bytes())?;
+        writeln!(out, "{}", lag(&standing))?;
+    }
+    Ok(match summary.ended {
+        Ended::Done => Answer::Yes,
+        Ended::Cancelled | Ended::Stopped => Answer::No,
+    })
+}
+
+/// Log lines to stderr: warnings and what a live run says of itself, or what
+/// `JOINSCOPE_LOG` asks for.
+fn log() {
+    let filter = EnvFilter::try_from_env("JOINSCOPE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,joinscope=info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Somebody may have set one up already (a test).
+    let _ = subscriber.try_init();
+}
+
+fn is_empty(dir: &std::path::Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// A job's name as a folder's.
+fn file_name(job: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    job.chars().map(plain).collect()
+}
+
+/// What a job's end means to a supervisor.
+fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
+    match error {
+        // Somebody has to decide something first.
+        JobError::Refused(_)
+        | JobError::Output { .. }
+        | JobError::Checkpoint { .. }
+        | JobError::Rebuilt { .. } => Err(error.into()),
+        JobError::Replaced { .. } | JobError::InUse { .. } => {
+            warn(&error.to_string());
+            Ok(Answer::Taken)
+        }
+        JobError::Crash(_)
+        | JobError::Cluster(_)
+        | JobError::Run(_)
+        | JobError::Io(_)
+        | JobError::Cancelled => {
+            warn(&format!("{error}; the state is in {}", dir.display()));
+            Ok(Answer::Broke)
+        }
+    }
+}
+
+/// What happens to a job, into the log.
+fn tell(event: JobEvent) {
+    match event {
+        JobEvent::Restored { epoch: 0, .. } => tracing::info!("begins"),
+        JobEvent::Restored { epoch, arrival } => {
+            tracing::info!("goes on from the checkpoint of epoch {epoch} at arrival {arrival}");
+        }
+        JobEvent::Prepared { epoch } => tracing::debug!("epoch {epoch} is prepared"),
+        JobEvent::Committed { epoch, .. } => tracing::debug!("epoch {epoch} is committed"),
+        JobEvent::Aborted { why } => {
+            tracing::warn!("{why}: what was not committed is written again");
+        }
+        JobEvent::NewProducer => tracing::info!("a new producer: a call of the old one timed out"),
+        JobEvent::Waiting { what } => tracing::warn!("{what}: waiting"),
+        JobEvent::Lost(lost) => {
+            for range in lost {
+                let (topic, partition) = (&range.topic, range.partition);
+                let (from, to) = (range.from, range.to);
+                tracing::warn!("lost (at-most-once): {topic}[{partition}] offsets {from} to {to}");
+            }
+        }
+        JobEvent::NewPartition(partition) => {
+            tracing::warn!("{partition} is new since the job began; a new job reads it");
+        }
+        JobEvent::Rebuilding { arrival } => {
+            tracing::info!("outputs are suppressed up to arrival {arrival}");
+        }
+    }
+}
+
+/// Who watches a run.
+struct Watch<'a> {
+    stop: &'a AtomicBool,
+    job: &'a str,
+    metrics: Option<&'a Metrics>,
+}
+
+type Begins = Box<dyn FnOnce(&Outlook) + Send>;
+
+/// Runs, saying how it goes, until the end.
+fn watched<T: Send + 'static>(
+    watch: &Watch<'_>,
+    execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
+) -> anyhow::Result<(T, Standing)> {
+    let Watch { stop, job, metrics } = *watch;
+    let control = Control::new();
+    let watched = control.clone();
+    let outlook: Arc<Mutex<Option<Outlook>>> = Arc::default();
+    let told = Arc::clone(&outlook);
+    let worker = std::thread::Builder::new()
+        .name("joinscope-run".to_owned())
+        .spawn(move || {
+            let begins: Begins = Box::new(move |outlook| {
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(outlook.clone());
+            });
+            execute(&watched, begins)
+        })
+        .context("no thread could be started")?;
+    let mut bar = Bar::new();
+    let (mut begun, mut stopping, mut accounted) = (false, false, Instant::now());
+    while !worker.is_finished() {
+        let progress = control.progress();
+        let known = outlook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(outlook) = &known {
+            if !std::mem::replace(&mut begun, true) {
+                begins(outlook);
+            }
+            let standing = outlook.status.get();
+            bar.say(words(&progress, &standing));
+            if let Some(metrics) = metrics {
+                let job = job.to_owned();
+                metrics.set(Figures {
+                    job,
+                    progress: progress.clone(),
+                    standing: standing.clone(),
+                });
+            }
+            if accounted.elapsed() > ACCOUNT {
+                accounted = Instant::now();
+                tracing::info!("{}", words(&progress, &standing));
+            }
+        }
+        if stop.load(Ordering::Relaxed) && !std::mem::replace(&mut stopping, true) {
+            bar.print("joinscope: stopping with what is whole; once more ends at once");
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    bar.clear();
+    let known = outlook.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let standing = known.map(|outlook| outlook.status.get()).unwrap_or_default();
+    match worker.join() {
+        Ok(outcome) => Ok((outcome, standing)),
+        Err(_) => bail!("the run broke down"),
+    }
+}
+
+fn begins(outlook: &Outlook) {
+    if let Some(arrival) = outlook.resumed_at {
+        tracing::info!("goes on from the checkpoint at arrival {arrival}");
+    } else {
+        tracing::info!("begins");
+    }
+    for (partition, input) in &outlook.empty {
+        warn(&format!(
+            "{partition} is empty and input \"{input}\" has no idle_timeout: the event-time \
+             watermark will not move before it has a record; set \
+             inputs.{input}.watermark.idle_timeout=30s"
+        ));
+    }
+}
+
+fn words(progress: &Progress, standing: &Standing) -> String {
+    let watermark = match progress.watermark {
+        i64::MIN => "no watermark yet".to_owned(),
+        ms => format!("watermark {}", rfc3339_ms(ms)),
+    };
+    let what = if standing.replaying { ", following its log" } else { "" };
+    let away = match &standing.away {
+        Some((seconds, why)) => format!("; no broker answers since {seconds} s ({why}): waiting"),
+        None => String::new(),
+    };
+    format!(
+        "{} records, {} outputs, {watermark}, {}{what}{away}",
+        thousands(progress.records),
+        thousands(progress.outputs),
+        lag(standing)
+    )
+}
+
+fn lag(standing: &Standing) -> String {
+    let (records, ms) = (standing.lag_records(), standing.lag_ms());
+    match records {
+        0 => "no lag".to_owned(),
+        _ => format!(
+            "lag {} records, {}",
+            thousands(records),
+            format_duration(i64::try_from(ms).unwrap_or(i64::MAX) / 1000 * 1000)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_committed_or_as_record_takes_it() {
+        assert_eq!("committed".parse(), Ok(From::Committed));
+        assert_eq!("latest".parse(), Ok(From::At(Start::Latest)));
+        assert_eq!("1700000000000".parse(), Ok(From::At(Start::Time(1_700_000_000_000))));
+        let error = "sometime".parse::<From>().unwrap_err();
+        assert!(error.contains("committed") && error.contains("sometime"), "{error}");
+    }
+
+    #[test]
+    fn a_job_is_a_folder_s_name() {
+        assert_eq!(file_name("feed/../x y"), "feed_.._x_y");
+    }
+}

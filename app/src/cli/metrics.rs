@@ -1,0 +1,203 @@
+//! `--metrics ADDR`: how a live run stands, for Prometheus (`/metrics`) and for
+//! whoever asks whether it is well (`/health`: 200, or 503 with the reason).
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+use joinscope_core::engine::live::Standing;
+use joinscope_core::engine::{InputBooks, Progress};
+use joinscope_operator::verdict::Verdict;
+use tiny_http::{Header, Method, Request, Response, Server};
+
+/// What is answered; replaced several times a second.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    pub job: String,
+    pub progress: Progress,
+    pub standing: Standing,
+}
+
+/// Answers until the process ends.
+pub struct Metrics {
+    figures: Arc<Mutex<Figures>>,
+    pub address: String,
+}
+
+impl Metrics {
+    /// # Errors
+    /// The address cannot be listened on.
+    pub fn serve(address: SocketAddr) -> anyhow::Result<Self> {
+        let server = Server::http(address)
+            .map_err(|e| anyhow!("--metrics {address}: cannot be listened on: {e}"))?;
+        let address = server.server_addr().to_string();
+        let figures = Arc::<Mutex<Figures>>::default();
+        let shown = Arc::clone(&figures);
+        std::thread::Builder::new().name("joinscope-metrics".to_owned()).spawn(move || {
+            for request in server.incoming_requests() {
+                let now = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                answer(request, &now);
+            }
+        })?;
+        Ok(Self { figures, address })
+    }
+
+    pub fn set(&self, figures: Figures) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+    }
+}
+
+fn answer(request: Request, figures: &Figures) {
+    let path = request.url().split('?').next().unwrap_or_default().to_owned();
+    let (code, body) = match (request.method(), path.as_str()) {
+        (Method::Get | Method::Head, "/metrics") => (200, text(figures)),
+        (Method::Get | Method::Head, "/health") => match &figures.standing.away {
+            None => (200, "running\n".to_owned()),
+            Some((seconds, why)) => {
+                (503, format!("no broker answers since {seconds} s ({why}): waiting\n"))
+            }
+        },
+        (Method::Get | Method::Head, _) => (404, "/metrics or /health\n".to_owned()),
+        _ => (405, "GET\n".to_owned()),
+    };
+    let mut response = Response::from_string(body).with_status_code(code);
+    if let Ok(header) =
+        Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+    {
+        response.add_header(header);
+    }
+    if let Err(error) = request.respond(response) {
+        tracing::debug!("metrics: {error}");
+    }
+}
+
+/// A label's value, escaped.
+fn label(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+struct Page<'a> {
+    out: String,
+    job: &'a str,
+}
+
+impl Page<'_> {
+    fn about(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ =
+            writeln!(self.out, "# HELP joinscope_{name} {help}\n# TYPE joinscope_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        let _ = write!(self.out, "joinscope_{name}{{job=\"{}\"", label(self.job));
+        for (key, text) in labels {
+            let _ = write!(self.out, ",{key}=\"{}\"", label(text));
+        }
+        let _ = writeln!(self.out, "}} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+        self.about(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+/// Prometheus' text format.
+fn text(figures: &Figures) -> String {
+    let Figures { job, progress, standing } = figures;
+    let mut page = Page { out: String::new(), job };
+    page.one("records_total", "counter", "Records taken.", progress.records);
+    page.one("outputs_total", "counter", "Outputs given out.", progress.outputs);
+    page.one("checkpoints_total", "counter", "Checkpoints since the start.", progress.checkpoints);
+    page.one("epoch", "gauge", "The epoch at hand.", progress.epoch);
+    if progress.watermark != i64::MIN {
+        let seconds = progress.watermark as f64 / 1e3;
+        let help = "The join's event-time watermark, seconds since the Unix epoch.";
+        page.one("watermark_seconds", "gauge", help, seconds);
+    }
+    page.one("state_rows", "gauge", "Rows of join state, in all tiers.", progress.state_rows);
+    page.one("state_bytes", "gauge", "Bytes of join state in memory.", progress.state_bytes);
+    let memory = progress.peak_memory_bytes;
+    page.one("peak_memory_bytes", "gauge", "Sampled peak of anonymous memory.", memory);
+    page.about("verdicts", "gauge", "Rows by input and verdict; they can leave open.");
+    for InputBooks { input, counts } in &progress.books {
+        for verdict in Verdict::ALL {
+            let labels = [("input", &**input), ("verdict", verdict.name())];
+            page.sample("verdicts", &labels, counts.get(verdict));
+        }
+    }
+    page.about("lag_records", "gauge", "Offsets in the log that were not yet taken.");
+    for lane in &standing.lanes {
+        let partition = lane.partition.partition.to_string();
+        let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
+        page.sample("lag_records", &labels, lane.lag());
+    }
+    page.about("paused", "gauge", "1 where event-time alignment has paused the partition.");
+    for lane in &standing.lanes {
+        let partition = lane.partition.partition.to_string();
+        let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
+        page.sample("paused", &labels, u8::from(lane.paused));
+    }
+    let help = "Age of the newest record taken where more wait, the most of all partitions.";
+    page.one("lag_seconds", "gauge", help, standing.lag_ms() as f64 / 1e3);
+    let up = u8::from(standing.away.is_none());
+    page.one("brokers_answer", "gauge", "1 while a broker answers.", up);
+    let unread = standing.unread.len();
+    page.one("unread_partitions", "gauge", "New partitions that are not read.", unread);
+    page.out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use joinscope_core::edges::kafka::TailLane;
+    use joinscope_operator::record::TopicPartition;
+
+    use super::*;
+
+    fn get(address: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn figures_are_served_as_prometheus_reads_them() {
+        let metrics = Metrics::serve(([127, 0, 0, 1], 0).into()).unwrap();
+        let lane = TailLane {
+            partition: TopicPartition { topic: "vi\"ews".into(), partition: 3 },
+            next: 10,
+            end: 17,
+            paused: true,
+            newest_ms: Some(1_000),
+        };
+        let mut figures = Figures { job: "feed".to_owned(), ..Figures::default() };
+        figures.progress.records = 42;
+        figures.progress.watermark = 1_500;
+        figures.standing = Standing { lanes: vec![lane], now_ms: 4_500, ..Standing::default() };
+        metrics.set(figures.clone());
+        let page = get(&metrics.address, "/metrics");
+        assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        for line in [
+            "joinscope_records_total{job=\"feed\"} 42",
+            "joinscope_watermark_seconds{job=\"feed\"} 1.5",
+            "joinscope_lag_records{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
+            "joinscope_paused{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
+            "joinscope_lag_seconds{job=\"feed\"} 3.5",
+            "# TYPE joinscope_records_total counter",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line}: {page}");
+        }
+        assert!(get(&metrics.address, "/health").starts_with("HTTP/1.1 200"));
+        figures.standing.away = Some((7, "connection refused".to_owned()));
+        metrics.set(figures);
+        let page = get(&metrics.address, "/health");
+        assert!(page.starts_with("HTTP/1.1 503") && page.contains("refused"), "{page}");
+        assert!(get(&metrics.address, "/").starts_with("HTTP/1.1 404"));
+    }
+}

@@ -1,0 +1,234 @@
+//! `joinscope run --write` against a real broker: what a reader sees after
+//! crashes at the protocol's points, under each guarantee.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use joinscope_core::edges::log::Log as _;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+use super::live::{Feed, stop, told};
+use super::support::*;
+
+const PARTITIONS: i32 = 2;
+
+/// A job of its own: topics, pipeline with this guarantee, sink.
+fn job(name: &str, guarantee: &str) -> Feed {
+    make_topic(&format!("{name}-out"), PARTITIONS, &[]);
+    let feed = Feed::new(name);
+    let text = std::fs::read_to_string(feed.path("p.toml")).unwrap();
+    let text = text
+        .replace("[delivery]\n", &format!("[delivery]\nguarantee = \"{guarantee}\"\n"))
+        .replace("[sink]\n", "[sink]\nformat = \"json\"\n");
+    std::fs::write(feed.path("p.toml"), text).unwrap();
+    feed
+}
+
+/// What an independent reader sees of a topic: by example, how often.
+fn seen(topic: &str, isolation: &str) -> BTreeMap<String, u32> {
+    let mut config = ClientConfig::new();
+    let reader: BaseConsumer = config
+        .set("bootstrap.servers", &kafka().brokers)
+        .set("group.id", format!("reader-of-{topic}"))
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", isolation)
+        .create()
+        .unwrap();
+    let mut all = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    }
+    reader.assign(&all).unwrap();
+    let mut examples = BTreeMap::new();
+    let mut open = PARTITIONS;
+    while open > 0 {
+        match reader.poll(PATIENCE).expect("it ends") {
+            Ok(message) => {
+                let headers = message.headers().unwrap();
+                let example = headers.iter().find(|h| h.key == "joinscope.example").unwrap();
+                let name = String::from_utf8(example.value.unwrap().to_vec()).unwrap();
+                let value: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+                assert!(value["value"]["views"]["k"].is_string(), "{value}");
+                *examples.entry(name).or_default() += 1;
+            }
+            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => open -= 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    examples
+}
+
+/// What the engine without faults gives out over the arrival log that the job left.
+fn oracle(feed: &Feed) -> BTreeMap<String, u32> {
+    let again = feed.path("oracle");
+    let _ = std::fs::remove_dir_all(&again);
+    let said: Said = joinscope()
+        .arg("run")
+        .arg(feed.path("p.toml"))
+        .arg("--recording")
+        .arg(feed.dir().join("arrivals"))
+        .arg("--out")
+        .arg(&again)
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let mut examples = BTreeMap::new();
+    for line in told("outputs", &again).lines() {
+        let output: Value = serde_json::from_str(line).unwrap();
+        *examples.entry(output["example"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    examples
+}
+
+/// Sends until the job stops at its point, then SIGKILL.
+fn killed_at(feed: &mut Feed, faults: &str) {
+    let mut child: Child =
+        feed.command(&["--write"]).env("JOINSCOPE_FAULTS", faults).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (tell, stopped) = std::sync::mpsc::sync_channel(1);
+    let reader = std::thread::spawn(move || {
+        let mut said = String::new();
+        for line in stderr.lines() {
+            let line = line.unwrap();
+            said += &line;
+            said.push('\n');
+            if line.contains("stopped at") {
+                let _ = tell.send(());
+            }
+        }
+        said
+    });
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while stopped.try_recv().is_err() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{faults}: it ended: {}",
+            reader.join().unwrap()
+        );
+        assert!(Instant::now() < deadline, "{faults}: never reached");
+        feed.send(6);
+        std::thread::sleep(Duration::from_millis(60));
+    }
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    reader.join().unwrap();
+}
+
+/// Goes on to the end of what was sent, and ends in order.
+fn finished(feed: &mut Feed) -> Value {
+    feed.send(10);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    said.json()
+}
+
+#[test]
+fn outputs_reach_the_sink_and_only_what_is_committed_is_seen() {
+    let mut feed = job("delivered", "exactly-once");
+    feed.send(100);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    feed.send(50);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent, "{}", said.err);
+    assert!(live["committed"].as_u64().unwrap() > 0, "{live}");
+    feed.replayed(&live);
+    let seen = seen("delivered-out", "read_committed");
+    assert_eq!(seen, oracle(&feed));
+    assert_eq!(seen.values().sum::<u32>() as u64, live["outputs"].as_u64().unwrap());
+    // The offsets are there for tools that show lag.
+    let log = joinscope_core::edges::kafka::KafkaLog::new(
+        joinscope_core::edges::kafka::Settings::new(kafka().brokers.clone()),
+        PATIENCE,
+    );
+    let of = joinscope_operator::record::TopicPartition {
+        topic: "delivered-views".into(),
+        partition: 0,
+    };
+    assert_eq!(log.committed("delivered", std::slice::from_ref(&of)).unwrap()[&of], 75);
+}
+
+#[test]
+fn exactly_once_whatever_point_it_is_killed_at() {
+    let points = [
+        "send@20",
+        "prepare.delta@2",
+        "prepare.sync@2",
+        "prepare.rename@2",
+        "prepared@2",
+        "commit.progress@2",
+        "commit.offsets@2",
+        "commit.send@2",
+        "commit.answered@2",
+        "collect@2",
+    ];
+    let mut feed = job("points", "exactly-once");
+    for point in points {
+        killed_at(&mut feed, &format!("{point}=stop"));
+    }
+    let live = finished(&mut feed);
+    assert_eq!(live["records"], feed.sent);
+    let (seen, expected) = (seen("points-out", "read_committed"), oracle(&feed));
+    assert!(expected.len() as u64 >= feed.sent / 3, "{} outputs", expected.len());
+    assert_eq!(seen, expected);
+    feed.replayed(&live);
+}
+
+#[test]
+fn at_least_once_loses_nothing() {
+    let mut feed = job("least", "at-least-once");
+    for point in ["send@30", "prepared@2", "commit.marked@2"] {
+        killed_at(&mut feed, &format!("{point}=stop"));
+    }
+    let live = finished(&mut feed);
+    assert_eq!(live["records"], feed.sent);
+    let (seen, expected) = (seen("least-out", "read_committed"), oracle(&feed));
+    assert!(expected.keys().all(|example| seen.contains_key(example)), "nothing is lost");
+    assert!(seen.keys().all(|example| expected.contains_key(example)), "nothing is invented");
+}
+
+#[test]
+fn at_most_once_gives_nothing_twice() {
+    let mut feed = job("most", "at-most-once");
+    for point in ["offsets@12", "prepared@2"] {
+        killed_at(&mut feed, &format!("{point}=stop"));
+    }
+    finished_or_lost(&mut feed);
+    let seen = seen("most-out", "read_committed");
+    assert!(!seen.is_empty() && seen.values().all(|n| *n == 1), "{seen:?}");
+    let expected = oracle(&feed);
+    assert!(seen.keys().all(|example| expected.contains_key(example)), "nothing is invented");
+}
+
+/// Records are lost, so their number is not known.
+fn finished_or_lost(feed: &mut Feed) {
+    let child = feed.start(&["--write"]);
+    feed.send(20);
+    std::thread::sleep(Duration::from_secs(4));
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+}
+
+#[test]
+fn a_second_process_of_a_job_is_told_who_has_it() {
+    let mut feed = job("taken", "exactly-once");
+    feed.send(20);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said: Said = feed.command(&["--write"]).output().unwrap().into();
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    assert!(said.err.contains("taken"), "{}", said.err);
+    assert_eq!(stop(child).code, Some(0));
+}

@@ -1,0 +1,257 @@
+//! `joinscope run --brokers`: live, without a trace on the cluster, and
+//! afterwards an ordinary run over its arrival log.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::{Run, RunState};
+use rdkafka::producer::{BaseProducer, Producer as _};
+use serde_json::Value;
+
+use super::support::*;
+
+/// Views and plays of a test, and a pipeline over them.
+pub struct Feed {
+    pub folder: tempfile::TempDir,
+    views: String,
+    plays: String,
+    brokers: String,
+    pub producer: BaseProducer,
+    /// Records sent.
+    pub sent: u64,
+}
+
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+impl Feed {
+    /// Topics `NAME-views` of two partitions and `NAME-plays` of two.
+    pub fn new(name: &str) -> Self {
+        make_topic(&format!("{name}-views"), 2, &[]);
+        make_topic(&format!("{name}-plays"), 2, &[]);
+        Self::over(name, kafka().brokers.clone(), producer(&[]))
+    }
+
+    pub fn over(name: &str, brokers: String, producer: BaseProducer) -> Self {
+        let (views, plays) = (format!("{name}-views"), format!("{name}-plays"));
+        let folder = tempfile::tempdir().unwrap();
+        let input = |name: &str, topic: &str| {
+            format!(
+                "[inputs.{name}]\ntopic = \"{topic}\"\nformat = \"json\"\nkey = \"k\"\n\
+                 event_time = {{ field = \"t\", unit = \"ms\" }}\n\
+                 watermark = {{ max_out_of_orderness = \"200ms\", idle_timeout = \"1s\" }}\n"
+            )
+        };
+        let text = format!(
+            "name = \"{name}\"\n{}{}[join]\nprimary = \"views\"\n\
+             with.plays = {{ after = \"0s\", until = \"500ms\" }}\nkind = \"left\"\n\
+             [delivery]\ncheckpoint_interval = \"300ms\"\n[sink]\ntopic = \"{name}-out\"\n",
+            input("views", &views),
+            input("plays", &plays)
+        );
+        std::fs::write(folder.path().join("p.toml"), text).unwrap();
+        Self { folder, views, plays, brokers, producer, sent: 0 }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.path("run")
+    }
+
+    /// `n` views and as many plays of each second one; plays only in partition 0.
+    pub fn send(&mut self, n: u64) {
+        for i in 0..n {
+            let time = now_ms();
+            let key = format!("{}-{i}", self.sent);
+            let value = |t: i64| format!("{{\"k\":\"{key}\",\"t\":{t}}}");
+            let (view, play) = (value(time), value(time + 100));
+            let sent = |partition: i32, value: &str| {
+                let topic = if partition < 0 { &self.plays } else { &self.views };
+                let sent = Sent {
+                    partition: partition.max(0),
+                    timestamp: time,
+                    value: Some(value.as_bytes()),
+                    ..Sent::default()
+                };
+                give(&self.producer, topic, &sent);
+            };
+            sent((i % 2) as i32, &view);
+            if i % 2 == 0 {
+                sent(-1, &play);
+            }
+        }
+        self.producer.flush(PATIENCE).unwrap();
+        self.sent += n + n.div_ceil(2);
+    }
+
+    pub fn command(&self, more: &[&str]) -> Command {
+        let mut command = joinscope();
+        command
+            .arg("run")
+            .arg(self.path("p.toml"))
+            .args(["--brokers", &self.brokers, "--timeout", "10s", "--json", "--out"])
+            .arg(self.dir())
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start(&self, more: &[&str]) -> Child {
+        self.command(more).spawn().unwrap()
+    }
+
+    /// Waits until so many arrivals are published in the run's folder.
+    pub fn await_arrivals(&self, child: &mut Child, n: u64) {
+        until(&format!("{n} arrivals"), || {
+            if let Some(status) = child.try_wait().unwrap() {
+                let mut said = String::new();
+                std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+                panic!("the run ended: {status}: {said}");
+            }
+            Run::open(&self.dir()).ok().filter(|run| run.arrivals() >= n).map(drop)
+        });
+    }
+
+    /// The log replayed: the same digest, outputs and verdicts. Its summary.
+    pub fn replayed(&self, live: &Value) -> Value {
+        let again = self.path("again");
+        let _ = std::fs::remove_dir_all(&again);
+        let replay: Said = joinscope()
+            .arg("run")
+            .arg(self.path("p.toml"))
+            .arg("--recording")
+            .arg(self.dir().join("arrivals"))
+            .args(["--json", "--out"])
+            .arg(&again)
+            .output()
+            .unwrap()
+            .into();
+        let replay = replay.json();
+        for field in ["records", "outputs", "books", "digest", "watermark"] {
+            assert_eq!(replay[field], live[field], "{field}");
+        }
+        for verb in ["outputs", "verdicts"] {
+            let (a, b) = (told(verb, &self.dir()), told(verb, &again));
+            assert!(!a.is_empty(), "{verb}");
+            assert!(a == b, "{verb} differ");
+        }
+        replay
+    }
+}
+
+/// Ends a live run with a signal; what it said.
+pub fn stop(child: Child) -> Said {
+    signal(&child, "INT");
+    child.wait_with_output().unwrap().into()
+}
+
+/// All that a verb says about a run.
+pub fn told(verb: &str, run: &Path) -> String {
+    let said: Said = joinscope().arg(verb).arg(run).arg("--json").output().unwrap().into();
+    assert_eq!(said.code, Some(0), "{verb}: {}", said.err);
+    said.out
+}
+
+#[test]
+fn a_live_run_changes_nothing_and_replays_byte_for_byte() {
+    let mut feed = Feed::new("lively");
+    feed.send(300);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, 450);
+    assert_eq!(Run::open(&feed.dir()).unwrap().state(), RunState::Running);
+    for _ in 0..5 {
+        feed.send(40);
+        std::thread::sleep(std::time::Duration::from_millis(150));
+    }
+    // Nothing comes any more: idle partitions let the watermark go, rows close.
+    feed.await_arrivals(&mut child, feed.sent);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    feed.send(10);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent);
+    assert_eq!(live["ended"], "done");
+    assert_eq!(live["lag"]["records"], 0);
+    assert!(live["checkpoints"].as_u64().unwrap() > 4, "{live}");
+    let views = &live["books"]["views"];
+    assert!(views["joined"].as_u64().unwrap() >= 250, "{live}");
+    assert!(views["unmatched"].as_u64().unwrap() >= 200, "closed by idleness: {live}");
+
+    feed.replayed(&live);
+    let log = Recording::open(&feed.dir().join("arrivals")).unwrap();
+    assert!(log.info().clock_events > 10, "{:?}", log.info().clock_events);
+    assert_eq!(log.info().cut, None);
+    let explained: Said = joinscope()
+        .arg("explain")
+        .arg(feed.dir())
+        .arg("lively-views[0]@0")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(explained.code, Some(0), "{}", explained.err);
+    assert!(explained.out.contains("lively-plays[0]@0"), "{}", explained.out);
+
+    // On the cluster: no group, no topic, no transaction.
+    assert!(!topic_names().iter().any(|t| t == "lively-out" || t.contains("progress")));
+    let groups = admin().inner().fetch_group_list(None, PATIENCE).unwrap();
+    assert!(groups.groups().iter().all(|g| !g.name().contains("lively")));
+    let transactions =
+        tool(&["TransactionsCommand", "--bootstrap-server", &kafka().brokers, "list"]);
+    assert!(!transactions.contains("lively"), "{transactions}");
+}
+
+#[test]
+fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
+    let mut feed = Feed::new("killed-live");
+    feed.send(200);
+    for _ in 0..2 {
+        let mut child = feed.start(&[]);
+        feed.await_arrivals(&mut child, feed.sent);
+        feed.send(100);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        signal(&child, "KILL");
+        child.wait().unwrap();
+        feed.send(50);
+    }
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent, "each record once: {}", said.err);
+    assert!(said.err.contains("goes on from the checkpoint"), "{}", said.err);
+    feed.replayed(&live);
+
+    // A stop is as good as a kill.
+    let mut child = feed.start(&[]);
+    feed.send(30);
+    feed.await_arrivals(&mut child, feed.sent);
+    let live = stop(child).json();
+    assert_eq!(live["records"], feed.sent);
+    feed.replayed(&live);
+    let refused: Said = feed.command(&["--from", "latest"]).output().unwrap().into();
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("goes on where it stands"), "{}", refused.err);
+}
+
+#[test]
+fn a_start_can_be_chosen() {
+    let mut feed = Feed::new("chosen");
+    feed.send(20);
+    let mut child = feed.start(&["--from", "latest"]);
+    // Its log is there as soon as it reads.
+    until("the log", || feed.dir().join("arrivals/00000000.mcap").exists().then_some(()));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    feed.send(2);
+    feed.await_arrivals(&mut child, 3);
+    let live = stop(child).json();
+    assert_eq!(live["records"], 3);
+    feed.replayed(&live);
+}

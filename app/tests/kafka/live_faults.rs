@@ -1,0 +1,89 @@
+//! What can go wrong under a live run, and what it says.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::AdminOptions;
+
+use super::live::{Feed, stop};
+use super::support::*;
+
+#[test]
+fn what_cannot_be_read_is_said_at_once() {
+    let feed = Feed::over("nowhere", kafka().brokers.clone(), producer(&[]));
+    let said: Said = feed.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("topic nowhere-plays is not on the cluster"), "{}", said.err);
+    assert!(!feed.dir().exists(), "nothing is left");
+    let nobody = Feed::over("nobody", "127.0.0.1:1".to_owned(), producer(&[]));
+    let said: Said = nobody.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("no broker of 127.0.0.1:1 answers"), "{}", said.err);
+    let said: Said = joinscope().arg("run").arg(feed.path("p.toml")).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("--recording R, or --brokers"), "{}", said.err);
+}
+
+#[test]
+fn a_topic_made_anew_ends_the_run_and_is_not_gone_on_with() {
+    let mut feed = Feed::new("anew");
+    feed.send(20);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    delete_topic("anew-plays");
+    make_topic("anew-plays", 2, &[]);
+    // Longer than our position: the client itself would not notice.
+    feed.send(100);
+    let said: Said = child.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("anew-plays") && said.err.contains("was deleted"), "{}", said.err);
+    let said: Said = feed.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("made anew"), "{}", said.err);
+    assert!(said.err.contains("begin a new run"), "{}", said.err);
+}
+
+#[test]
+fn records_that_retention_removed_are_not_passed_over_in_silence() {
+    let mut feed = Feed::new("removed");
+    feed.send(40);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    stop(child);
+    feed.send(40);
+    let mut until = TopicPartitionList::new();
+    until.add_partition_offset("removed-views", 0, rdkafka::Offset::Offset(30)).unwrap();
+    block(admin().delete_records(&until, &AdminOptions::new())).unwrap();
+    let said: Said = feed.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("removed-views[0]@20"), "{}", said.err);
+    assert!(said.err.contains("retention removed it"), "{}", said.err);
+}
+
+#[test]
+fn a_cluster_that_goes_away_is_waited_for() {
+    let own = Own::start("away");
+    own.make_topic("away-views", 2);
+    own.make_topic("away-plays", 2);
+    let mut feed = Feed::over("away", own.brokers.clone(), own.producer());
+    feed.send(30);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    own.kill();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(12) {
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    own.revive();
+    feed.send(30);
+    feed.await_arrivals(&mut child, feed.sent);
+    // It looks every three seconds whether somebody answers.
+    std::thread::sleep(Duration::from_secs(5));
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent);
+    assert!(said.err.contains("no broker answers"), "{}", said.err);
+    assert!(said.err.contains("the brokers answer again"), "{}", said.err);
+    feed.replayed(&live);
+}

@@ -1,0 +1,327 @@
+//! A cluster as the delivery protocol sees it ([`Log`]).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::cluster::Cluster;
+use super::producer::{KafkaProducer, kind_of};
+use super::sys::{Code, Message};
+use super::{Isolation, KafkaError, Settings};
+use crate::edges::log::{
+    Fetched, InMessage, Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
+    TopicState,
+};
+use crate::operator::record::{Header, TopicPartition};
+
+/// Bytes that a fetch may hold in librdkafka, about.
+const MEMORY: u64 = 16 << 20;
+
+/// A cluster, for reading, committing and producing. Connections are made when
+/// they are first needed.
+pub struct KafkaLog {
+    settings: Settings,
+    patience: Duration,
+    /// By isolation: it is a client's property.
+    uncommitted: Mutex<Option<Arc<Cluster>>>,
+    committed: Mutex<Option<Arc<Cluster>>>,
+    /// Clients of groups, by name.
+    groups: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
+}
+
+impl KafkaLog {
+    /// `patience`: how long a question waits for brokers that do not answer.
+    #[must_use]
+    pub fn new(settings: Settings, patience: Duration) -> Self {
+        Self {
+            settings,
+            patience,
+            uncommitted: Mutex::default(),
+            committed: Mutex::default(),
+            groups: Mutex::default(),
+        }
+    }
+
+    fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {
+        let place = match isolation {
+            Isolation::ReadUncommitted => &self.uncommitted,
+            Isolation::ReadCommitted => &self.committed,
+        };
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = &*place {
+            return Ok(Arc::clone(cluster));
+        }
+        let cluster = Cluster::reach(&self.settings, &[], isolation, self.patience)
+            .map_err(|e| log_error(&e))?;
+        Ok(Arc::clone(place.insert(Arc::new(cluster))))
+    }
+
+    /// A client of a group that it never joins: it asks for and commits offsets.
+    fn group(&self, group: &str) -> Result<Arc<BaseConsumer>, LogError> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = groups.get(group) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(group_client(&self.settings, group)?);
+        groups.insert(group.to_owned(), Arc::clone(&client));
+        Ok(client)
+    }
+}
+
+/// See [`KafkaLog::group`].
+pub(super) fn group_client(settings: &Settings, group: &str) -> Result<BaseConsumer, LogError> {
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Critical);
+    let forced = [
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("allow.auto.create.topics", "false"),
+    ];
+    config.extend(settings.properties(&[("client.id", "joinscope")], &forced));
+    config
+        .create()
+        .map_err(|e: ClientError| LogError::new(LogErrorKind::Fatal, format!("group {group}: {e}")))
+}
+
+/// Offsets as librdkafka takes them.
+pub(super) fn list(
+    offsets: &BTreeMap<TopicPartition, i64>,
+) -> Result<TopicPartitionList, LogError> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset))
+            .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("{partition}@{offset}: {e}")))?;
+    }
+    Ok(list)
+}
+
+/// What a reader's error means to the protocol.
+fn log_error(error: &KafkaError) -> LogError {
+    let kind = match error {
+        KafkaError::NoBroker { .. } | KafkaError::Stalled { .. } => LogErrorKind::Retriable,
+        KafkaError::Refused { .. } => LogErrorKind::Denied,
+        KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
+            Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
+            Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
+            code if code.is_connection() => LogErrorKind::Retriable,
+            _ => LogErrorKind::Fatal,
+        },
+        _ => LogErrorKind::Fatal,
+    };
+    LogError::new(kind, error.to_string())
+}
+
+impl Log for KafkaLog {
+    fn cluster_id(&self) -> Option<String> {
+        self.cluster(Isolation::ReadUncommitted).ok()?.id.clone()
+    }
+
+    fn topics(&self, names: &[&str]) -> Result<Vec<TopicState>, LogError> {
+        let cluster = self.cluster(Isolation::ReadUncommitted)?;
+        let described = cluster.describe(names).map_err(|e| log_error(&e))?;
+        names
+            .iter()
+            .map(|name| {
+                let topic = described.iter().find(|topic| topic.name == **name);
+                let mut state = TopicState { name: (*name).into(), id: None, partitions: 0 };
+                match topic.map(|topic| (topic, &topic.error)) {
+                    Some((topic, None)) => {
+                        state.id.clone_from(&topic.id);
+                        state.partitions = topic.partitions.len() as i32;
+                    }
+                    Some((_, Some((Code::TOPIC_AUTHORIZATION, _)))) => {
+                        return Err(LogError::new(
+                            LogErrorKind::Denied,
+                            format!("topic {name}: this user may not see it: grant DESCRIBE"),
+                        ));
+                    }
+                    _ => {}
+                }
+                Ok(state)
+            })
+            .collect()
+    }
+
+    fn bounds(&self, of: &TopicPartition, isolation: Isolation) -> Result<(i64, i64), LogError> {
+        self.cluster(isolation)?.offsets(of).map_err(|e| log_error(&e))
+    }
+
+    fn fetch(
+        &self,
+        of: &TopicPartition,
+        from: i64,
+        max: usize,
+        isolation: Isolation,
+    ) -> Result<Fetched, LogError> {
+        let cluster = self.cluster(isolation)?;
+        let client = cluster.reader(1, 1, MEMORY).map_err(|e| log_error(&e))?;
+        let queue = client.queue();
+        let mut batch = client.batch(max.clamp(1, 4096));
+        client
+            .start(&of.topic, of.partition, from, &queue)
+            .map_err(|code| log_error(&KafkaError::of_code(of, Some(from), code, "")))?;
+        let mut fetched = Fetched { messages: Vec::new(), next: from };
+        let mut heard = Instant::now();
+        let mut at_end = false;
+        while !at_end && fetched.messages.len() < max {
+            queue.read(&mut batch, 4096, Duration::from_millis(100));
+            if batch.is_empty() && heard.elapsed() > self.patience {
+                return Err(LogError::new(
+                    LogErrorKind::TimedOut,
+                    format!(
+                        "{of}@{}: nothing came for {} s; does the broker answer?",
+                        fetched.next,
+                        self.patience.as_secs()
+                    ),
+                ));
+            }
+            for message in batch.iter() {
+                match message.code() {
+                    Ok(()) => {
+                        heard = Instant::now();
+                        fetched.next = message.offset().saturating_add(1);
+                        fetched.messages.push(copy(message).map_err(|code| {
+                            log_error(&KafkaError::of_code(of, Some(message.offset()), code, ""))
+                        })?);
+                    }
+                    Err(Code::PARTITION_EOF) => {
+                        fetched.next = fetched.next.max(message.offset());
+                        at_end = true;
+                    }
+                    // Connections come and go; the client tries again.
+                    Err(code) if code.is_connection() => {}
+                    Err(code) => {
+                        let text = message.error_text();
+                        let error = KafkaError::of_code(of, Some(fetched.next), code, &text);
+                        return Err(log_error(&error));
+                    }
+                }
+            }
+        }
+        client.stop(&of.topic, of.partition);
+        Ok(fetched)
+    }
+
+    fn committed(
+        &self,
+        group: &str,
+        of: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
+        let client = self.group(group)?;
+        let mut wanted = TopicPartitionList::with_capacity(of.len());
+        for partition in of {
+            wanted.add_partition(&partition.topic, partition.partition);
+        }
+        let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
+            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            LogError::new(kind_of(code), format!("the offsets of group {group}: {e}"))
+        })?;
+        let found = found.elements();
+        Ok(found
+            .iter()
+            .filter_map(|entry| {
+                let Offset::Offset(offset) = entry.offset() else { return None };
+                let topic = entry.topic().into();
+                Some((TopicPartition { topic, partition: entry.partition() }, offset))
+            })
+            .collect())
+    }
+
+    fn commit_offsets(
+        &self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<(), LogError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let client = self.group(group)?;
+        client.commit(&list(offsets)?, CommitMode::Sync).map_err(|e| {
+            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            LogError::new(kind_of(code), format!("offsets of group {group} are not committed: {e}"))
+        })
+    }
+
+    fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
+        let failed = |code: RDKafkaErrorCode, what: String| {
+            LogError::new(kind_of(code), format!("topic {name} cannot be made: {what}"))
+        };
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Critical);
+        config.extend(self.settings.properties(&[("client.id", "joinscope")], &[]));
+        let admin: AdminClient<_> =
+            config.create().map_err(|e| failed(RDKafkaErrorCode::Unknown, e.to_string()))?;
+        // The brokers' own number of replicas.
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+        if compacted {
+            topic = topic.set("cleanup.policy", "compact");
+        }
+        let options = AdminOptions::new()
+            .request_timeout(Some(self.patience))
+            .operation_timeout(Some(self.patience));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| failed(RDKafkaErrorCode::Unknown, e.to_string()))?;
+        let made = runtime.block_on(admin.create_topics([&topic], &options)).map_err(|e| {
+            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            failed(code, e.to_string())
+        })?;
+        for result in made {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(failed(code, code.to_string())),
+            }
+        }
+        // It is made when every broker that is asked knows of it.
+        let begin = Instant::now();
+        while self.topics(&[name])?.iter().all(|topic| topic.partitions == 0) {
+            if begin.elapsed() > self.patience {
+                return Err(failed(RDKafkaErrorCode::OperationTimedOut, "nobody knows it".into()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn producer(&self, spec: &ProducerSpec) -> Result<Box<dyn LogProducer>, LogError> {
+        Ok(Box::new(KafkaProducer::new(&self.settings, spec)?))
+    }
+}
+
+fn copy(message: Message<'_>) -> Result<InMessage, Code> {
+    let mut headers = Vec::new();
+    message.headers(|key, value| {
+        headers.push(Header {
+            key: String::from_utf8_lossy(key).into_owned(),
+            value: value.map(Bytes::copy_from_slice),
+        });
+    })?;
+    Ok(InMessage {
+        offset: message.offset(),
+        timestamp: message.timestamp().0,
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.value().map(Bytes::copy_from_slice),
+        headers,
+    })
+}
+
+/// What a message is, for an error's text.
+pub(super) fn about(message: &OutMessage) -> String {
+    let size =
+        message.key.as_ref().map_or(0, Bytes::len) + message.value.as_ref().map_or(0, Bytes::len);
+    let example = message.headers.iter().find(|header| header.key == "joinscope.example");
+    let name = example
+        .and_then(|header| header.value.as_deref())
+        .map(|name| format!(" {}", String::from_utf8_lossy(name)))
+        .unwrap_or_default();
+    format!("{}{name} ({size} bytes)", message.topic)
+}

@@ -1,0 +1,271 @@
+//! A recording in several files: the segments of a live run's arrival log, one
+//! for each start of the run and more where they grow large. Each is complete
+//! by itself; arrival numbers go on from one to the next.
+
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::RecordingError;
+use super::info::{Info, PartitionInfo};
+use super::open::{self, Opened};
+use super::source::Source;
+
+/// The file name of segment `n`.
+#[must_use]
+pub fn part_name(n: u64) -> String {
+    format!("{n:08}.mcap")
+}
+
+/// The segments in a folder, in their order, with their numbers.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn parts_of(folder: &Path) -> Result<Vec<(u64, PathBuf)>, RecordingError> {
+    let failed = |error| RecordingError::io(folder, "list", error);
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        if let Some(number) = number.filter(|n| path.file_name() == Some(part_name(*n).as_ref())) {
+            parts.push((number, path));
+        }
+    }
+    parts.sort();
+    Ok(parts)
+}
+
+/// Opens the segments of a folder as one recording.
+///
+/// # Errors
+/// There is none, one cannot be read, or they do not belong together.
+pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
+    let mut whole: Option<Opened> = None;
+    let mut digests = Vec::new();
+    for (_, path) in parts_of(folder)? {
+        let source = Source::open(&path)?;
+        // Its process ended as it was made.
+        if source.length == 0 {
+            continue;
+        }
+        let part = open::open(source)?;
+        digests.push(part.digest.clone());
+        match &mut whole {
+            None => whole = Some(part),
+            Some(whole) => append(whole, part)?,
+        }
+    }
+    let Some(mut whole) = whole else {
+        return Err(RecordingError::NotARecording {
+            path: folder.to_owned(),
+            why: "it is not a file, but a folder without a segment (00000000.mcap and so on)"
+                .to_owned(),
+        });
+    };
+    folder.clone_into(&mut whole.path);
+    if digests.len() > 1 {
+        whole.digest = format!("{:032x}", xxh3_128(digests.join(" ").as_bytes()));
+    }
+    Ok(whole)
+}
+
+fn append(whole: &mut Opened, part: Opened) -> Result<(), RecordingError> {
+    let Opened { path, parts, info, schemas, index, .. } = part;
+    let unfit = |why: &str| RecordingError::NotARecording {
+        path: path.clone(),
+        why: format!("it does not follow the segments before it: {why}"),
+    };
+    let (known, more) = (&whole.info.partitions, &info.partitions);
+    let same = known.iter().zip(more).all(|(a, b)| a.topic_partition == b.topic_partition);
+    if !same || more.len() < known.len() {
+        return Err(unfit("its partitions are others, or in another order"));
+    }
+    if let (Some((_, last)), Some((first, _))) = (whole.info.arrivals, info.arrivals)
+        && first <= last
+    {
+        return Err(unfit("arrival numbers go back"));
+    }
+    for schema in schemas.iter() {
+        if !whole.schemas.insert(schema.clone()) {
+            return Err(unfit("another schema has an id of theirs"));
+        }
+    }
+    let number = u16::try_from(whole.parts.len()).map_err(|_| unfit("there are over 65,535"))?;
+    whole.parts.extend(parts);
+    whole.index.append(&index, number);
+    add_info(&mut whole.info, info);
+    whole.info.schemas = whole.schemas.len();
+    Ok(())
+}
+
+fn add_info(whole: &mut Info, part: Info) {
+    whole.records += part.records;
+    whole.clock_events += part.clock_events;
+    whole.chunks += part.chunks;
+    whole.file_bytes += part.file_bytes;
+    whole.uncompressed_bytes += part.uncompressed_bytes;
+    whole.arrivals = match (whole.arrivals, part.arrivals) {
+        (Some((first, _)), Some((_, last))) => Some((first, last)),
+        (before, after) => before.or(after),
+    };
+    whole.arrival_ms = span(whole.arrival_ms, part.arrival_ms);
+    whole.timestamps = span(whole.timestamps, part.timestamps);
+    whole.topic_ids.extend(part.topic_ids);
+    // What an earlier segment lost at its end was given to nobody.
+    whole.cut = part.cut;
+    for (i, partition) in part.partitions.into_iter().enumerate() {
+        match whole.partitions.get_mut(i) {
+            Some(known) => add_partition(known, partition),
+            None => whole.partitions.push(partition),
+        }
+    }
+}
+
+fn add_partition(whole: &mut PartitionInfo, part: PartitionInfo) {
+    if let (Some(last), Some(first)) = (whole.last_offset, part.first_offset) {
+        whole.gaps.add(last.saturating_add(1), first);
+    }
+    for (from, to) in part.gaps.listed {
+        whole.gaps.add(from, to);
+    }
+    whole.records += part.records;
+    whole.start_offset = whole.start_offset.or(part.start_offset);
+    whole.end_offset = part.end_offset.or(whole.end_offset);
+    whole.first_offset = whole.first_offset.or(part.first_offset);
+    whole.last_offset = part.last_offset.or(whole.last_offset);
+    whole.arrival_ms = span(whole.arrival_ms, part.arrival_ms);
+    whole.timestamps = span(whole.timestamps, part.timestamps);
+}
+
+fn span(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::{ClockEntry, ClockEntryKind, Recording, Writer, WriterOptions};
+    use crate::operator::record::{Record, TimestampType, TopicPartition};
+
+    fn record(arrival: u64) -> Record {
+        Record {
+            arrival,
+            arrival_ns: 1_000 * arrival as i64,
+            source: (arrival % 2) as u32,
+            offset: arrival as i64 / 2,
+            timestamp: Some(arrival as i64),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value: Some(format!("value {arrival}").into()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Records `range`, a tick before each third of them and one at the end.
+    fn write(path: &Path, range: std::ops::Range<u64>, finish: bool) {
+        let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
+        for partition in 0..2 {
+            writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+        }
+        let tick = |writer: &mut Writer, arrival: u64| {
+            let at_ns = 1_000 * arrival as i64;
+            writer
+                .clock(&ClockEntry { precedes: arrival, at_ns, kind: ClockEntryKind::Tick })
+                .unwrap();
+        };
+        for arrival in range.clone() {
+            if arrival % 3 == 0 {
+                tick(&mut writer, arrival);
+            }
+            writer.add(&record(arrival)).unwrap();
+            if arrival % 5 == 0 {
+                writer.hand_over().unwrap();
+            }
+        }
+        tick(&mut writer, range.end);
+        writer.hand_over().unwrap();
+        // Else it is cut short.
+        if finish {
+            writer.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn segments_open_as_one_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let (parts, one) = (folder.path().join("parts"), folder.path().join("one.mcap"));
+        std::fs::create_dir(&parts).unwrap();
+        // The first was cut off, the third is empty, the last is whole.
+        write(&parts.join(part_name(0)), 0..40, false);
+        write(&parts.join(part_name(1)), 40..41, true);
+        std::fs::write(parts.join(part_name(2)), b"").unwrap();
+        write(&parts.join(part_name(3)), 41..100, true);
+        std::fs::write(parts.join("note.txt"), b"not ours").unwrap();
+        write(&one, 0..100, true);
+
+        let (parts, one) = (Recording::open(&parts).unwrap(), Recording::open(&one).unwrap());
+        assert_eq!(parts.len(), 100);
+        assert_eq!(parts.info().cut, None);
+        assert_eq!(parts.partitions(), one.partitions());
+        for from in [0, 1, 39, 40, 41, 77, 100] {
+            let read =
+                |r: &Recording| r.batches(None, from).flat_map(Result::unwrap).collect::<Vec<_>>();
+            assert_eq!(read(&parts), read(&one), "from {from}");
+            // What the clock said before the last one left out is left out too.
+            let clock = |r: &Recording| {
+                let mut batches = r.batches(None, from);
+                let next = std::iter::from_fn(|| batches.next_with_clock());
+                let entries: Vec<u64> =
+                    next.flat_map(|b| b.unwrap().1).map(|entry| entry.precedes).collect();
+                entries
+            };
+            let all = clock(&one);
+            assert!(all.iter().all(|precedes| *precedes >= from), "{from}: {all:?}");
+            assert!(all.contains(&100) && (from > 99 || all.contains(&99)), "{from}: {all:?}");
+            let mut of_parts = clock(&parts);
+            of_parts.dedup();
+            let mut all = all;
+            all.extend([40, 41].into_iter().filter(|end| *end >= from));
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(of_parts, all, "from {from}");
+        }
+        for arrival in [0, 39, 40, 41, 99] {
+            let wanted = record(arrival);
+            let name = one.name_of(&wanted);
+            assert_eq!(parts.record(&name).unwrap(), Some(wanted.clone()));
+            assert_eq!(parts.page(arrival, 1).unwrap(), [wanted]);
+        }
+        let info = |r: &Recording| {
+            r.info().partitions.iter().map(|p| (p.records, p.last_offset)).collect::<Vec<_>>()
+        };
+        assert_eq!(info(&parts), info(&one));
+        assert_ne!(parts.digest(), one.digest(), "a digest of digests");
+    }
+
+    #[test]
+    fn a_single_segment_has_the_digest_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(part_name(7));
+        write(&path, 0..10, true);
+        let (one, same) =
+            (Recording::open(folder.path()).unwrap(), Recording::open(&path).unwrap());
+        assert_eq!(one.digest(), same.digest());
+        let empty = tempfile::tempdir().unwrap();
+        let error = Recording::open(empty.path()).unwrap_err().to_string();
+        assert!(error.contains("without a segment"), "{error}");
+    }
+
+    #[test]
+    fn segments_that_do_not_follow_one_another_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join(part_name(0)), 0..10, true);
+        write(&folder.path().join(part_name(1)), 9..20, true);
+        let error = Recording::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("arrival numbers go back"), "{error}");
+    }
+}

@@ -1,0 +1,170 @@
+//! The arrival log: a recording in segments, in the run's folder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::edges::kafka::TailLane;
+use crate::edges::recording::{
+    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, RecordingError, Schemas, StoredSchema,
+    Writer, WriterOptions, part_name,
+};
+use crate::engine::source::{ClockInput, ClockInputKind, Given};
+use crate::operator::record::{Arrival, TopicPartition};
+
+/// A segment ends after so many bytes of keys and values, or so many chunks:
+/// what a writer must remember until the end of its file stays small.
+const BYTES: u64 = 256 << 20;
+const CHUNKS: u64 = 30_000;
+
+pub(super) struct ArrivalLog {
+    folder: PathBuf,
+    number: u64,
+    cluster_id: Option<String>,
+    topic_ids: BTreeMap<String, String>,
+    partitions: Vec<TopicPartition>,
+    schemas: Schemas,
+    writer: Option<Writer>,
+    bytes: u64,
+    chunks: u64,
+    /// Each partition's offset after the last record that was written.
+    next: Vec<i64>,
+}
+
+impl ArrivalLog {
+    /// The log goes on with segment `number`, where the partitions stand as
+    /// `lanes` say.
+    ///
+    /// # Errors
+    /// The segment cannot be made.
+    pub fn begin(
+        folder: PathBuf,
+        number: u64,
+        lanes: &[TailLane],
+        cluster_id: Option<String>,
+        topic_ids: BTreeMap<String, String>,
+        schemas: Schemas,
+    ) -> Result<Self, RecordingError> {
+        let mut log = Self {
+            folder,
+            number,
+            cluster_id,
+            topic_ids,
+            partitions: lanes.iter().map(|lane| lane.partition.clone()).collect(),
+            schemas,
+            writer: None,
+            bytes: 0,
+            chunks: 0,
+            next: lanes.iter().map(|lane| lane.next).collect(),
+        };
+        log.open()?;
+        Ok(log)
+    }
+
+    /// Makes the next segment.
+    fn open(&mut self) -> Result<(), RecordingError> {
+        let options = WriterOptions {
+            // Values are read back one by one, at their places.
+            compression: Compression::None,
+            arrival_order: ArrivalOrder::Read,
+            cluster_id: self.cluster_id.clone(),
+            topic_ids: self.topic_ids.clone(),
+            notes: BTreeMap::from([(
+                "live".to_owned(),
+                "the arrival log of a live run".to_owned(),
+            )]),
+            ..WriterOptions::default()
+        };
+        let mut writer = Writer::create(&self.folder.join(part_name(self.number)), options)?;
+        for (partition, next) in self.partitions.iter().zip(&self.next) {
+            let source = writer.partition(partition.clone())?;
+            writer.set_range(source, Some(*next), None);
+        }
+        for schema in self.schemas.iter() {
+            writer.schema(schema.clone())?;
+        }
+        self.number += 1;
+        (self.bytes, self.chunks) = (0, 0);
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Keeps a schema before the first record that names it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn schema(&mut self, schema: StoredSchema) -> Result<(), RecordingError> {
+        self.schemas.insert(schema.clone());
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.schema(schema))
+    }
+
+    /// Shows a pause of the alignment, or its end; nothing follows from it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn paused(
+        &mut self,
+        source: u32,
+        paused: bool,
+        precedes: Arrival,
+        at_ns: i64,
+    ) -> Result<(), RecordingError> {
+        let name = self.partitions[source as usize].to_string();
+        let kind =
+            if paused { ClockEntryKind::Paused(name) } else { ClockEntryKind::Resumed(name) };
+        let entry = ClockEntry { precedes, at_ns, kind };
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.clock(&entry))
+    }
+
+    /// Writes what is about to be given to the engine. Afterwards it is in the
+    /// file: this process may end.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&mut self, given: &Given) -> Result<(), RecordingError> {
+        if self.bytes >= BYTES || self.chunks >= CHUNKS {
+            self.finish()?;
+            self.open()?;
+        }
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut clock = given.clock.iter().peekable();
+        for record in &given.records {
+            while let Some(said) = clock.next_if(|said| said.precedes <= record.arrival) {
+                writer.clock(&entry(said, &self.partitions))?;
+            }
+            writer.add(record)?;
+            self.next[record.source as usize] = record.offset.saturating_add(1);
+            self.bytes += record.key.as_ref().map_or(0, |b| b.len() as u64)
+                + record.value.as_ref().map_or(0, |b| b.len() as u64);
+        }
+        for said in clock {
+            writer.clock(&entry(said, &self.partitions))?;
+        }
+        self.chunks += 1;
+        writer.hand_over()?;
+        // On the disk once a second.
+        writer.tick()
+    }
+
+    /// Ends the segment: it is whole by itself.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(&mut self) -> Result<(), RecordingError> {
+        let Some(mut writer) = self.writer.take() else { return Ok(()) };
+        for (source, next) in self.next.iter().enumerate() {
+            writer.set_range(source as u32, None, Some(*next));
+        }
+        writer.finish().map(drop)
+    }
+}
+
+fn entry(said: &ClockInput, partitions: &[TopicPartition]) -> ClockEntry {
+    let name = |source: u32| partitions[source as usize].to_string();
+    let kind = match said.kind {
+        ClockInputKind::Tick => ClockEntryKind::Tick,
+        ClockInputKind::Held(source) => ClockEntryKind::Held(name(source)),
+        ClockInputKind::Free(source) => ClockEntryKind::Free(name(source)),
+        ClockInputKind::Barrier => ClockEntryKind::Barrier(0),
+    };
+    ClockEntry { precedes: said.precedes, at_ns: said.at_ms.saturating_mul(1_000_000), kind }
+}

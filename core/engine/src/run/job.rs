@@ -1,0 +1,78 @@
+//! Runs a pipeline over a cluster and delivers its outputs to it, or goes on
+//! with such a job.
+
+use std::sync::Arc;
+
+use super::error::RunError;
+use super::keep::RunStore;
+use super::layout::ARRIVALS;
+use super::live::{ExecuteLive, Outlook};
+use crate::edges::kafka::KafkaLog;
+use crate::edges::log::Log;
+use crate::engine::Control;
+use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
+use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
+use crate::operator::record::TopicPartition;
+
+/// How a job delivers, beside what its pipeline says.
+pub struct Deliver {
+    /// Makes a checkpoint anew that is missing or damaged.
+    pub rebuild: bool,
+    /// Told what happens; called from several threads, never for long.
+    pub tell: Arc<dyn Fn(JobEvent) + Send + Sync>,
+}
+
+/// Runs until the stop flag of `spec` is set, `control` is cancelled or something
+/// fails that nothing helps against; blocks. What was committed stays, and the
+/// job goes on from there when it is run again. `begins` is told before the
+/// cluster is asked.
+///
+/// # Errors
+/// See [`JobError`].
+pub fn execute_job(
+    spec: ExecuteLive,
+    deliver: Deliver,
+    control: &Control,
+    begins: impl FnOnce(&Outlook),
+) -> Result<JobEnd, JobError> {
+    let refused = |e: RunError| JobError::Refused(e.to_string());
+    spec.before().map_err(refused)?;
+    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let log = KafkaLog::new(spec.tail.settings.clone(), spec.tail.patience);
+    let topics = pipeline.topics();
+    let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+    let mut partitions: Vec<TopicPartition> = log
+        .topics(&names)?
+        .into_iter()
+        .flat_map(|topic| {
+            let name = topic.name;
+            (0..topic.partitions)
+                .map(move |partition| TopicPartition { topic: Arc::clone(&name), partition })
+        })
+        .collect();
+    partitions.sort();
+    let start = spec.start(&partitions, log.cluster_id(), true);
+    let status = Arc::<LiveStatus>::default();
+    begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty: Vec::new() });
+    let mut feed = LiveFeed::new(LiveSpec {
+        pipeline: Arc::clone(&pipeline),
+        tail: spec.tail.clone(),
+        folder: spec.dir.join(ARRIVALS),
+        stop: Arc::clone(&spec.stop),
+        status,
+        values: true,
+        exact: false,
+    });
+    let mut keep = RunStore::new(spec.dir.clone(), start, Arc::clone(&pipeline));
+    let job = JobSpec {
+        seed: spec.seed,
+        memory: spec.memory,
+        shards: spec.shards,
+        rebuild: deliver.rebuild,
+        ..JobSpec::new(pipeline, spec.dir)
+    };
+    delivery::run(
+        &job,
+        Parts { log: Arc::new(log), feed: &mut feed, keep: &mut keep, control, tell: deliver.tell },
+    )
+}

@@ -1,0 +1,191 @@
+//! Runs a pipeline over a cluster into a run folder, or goes on with one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::breaking::{AtHit, Find, Values};
+use super::error::{Result, RunError};
+use super::execute::{Keep, inputs, keep, lanes};
+use super::layout::{ARRIVALS, MANIFEST};
+use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
+use super::write::Writer;
+use crate::edges::kafka::TailSpec;
+use crate::edges::pipeline_file::PipelineFile;
+use crate::engine::live::{Live, LiveSpec, LiveStatus};
+use crate::engine::{self, AtEnd, Control, Source, Summary};
+use crate::operator::record::TopicPartition;
+
+/// What to run, and where what it leaves behind goes.
+#[derive(Clone, Debug)]
+pub struct ExecuteLive {
+    pub pipeline: PipelineFile,
+    /// `--set path=value`, in order; already in effect in `pipeline`.
+    pub overrides: Vec<(String, String)>,
+    /// A folder that does not exist yet, or the run folder of this job: then
+    /// the run goes on from the state in it.
+    pub dir: PathBuf,
+    pub seed: u64,
+    /// Bytes that join state may take in memory.
+    pub memory: u64,
+    /// 0: one for each core.
+    pub shards: usize,
+    /// How the cluster is reached, and where a new run begins.
+    pub tail: TailSpec,
+    /// Ends the run with what is whole and a last checkpoint.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What is known when a live run is about to begin.
+#[derive(Clone, Debug)]
+pub struct Outlook {
+    /// How the reading stands, now and later.
+    pub status: Arc<LiveStatus>,
+    /// It goes on from this arrival.
+    pub resumed_at: Option<u64>,
+    /// Partitions without a record whose input is never idle, with the input.
+    pub empty: Vec<(TopicPartition, String)>,
+}
+
+impl ExecuteLive {
+    /// The name that is unique on the cluster.
+    #[must_use]
+    pub fn job(&self) -> String {
+        let pipeline = &self.pipeline.pipeline;
+        pipeline.delivery.job.clone().unwrap_or_else(|| pipeline.name.clone())
+    }
+
+    pub(super) fn start(
+        &self,
+        partitions: &[TopicPartition],
+        cluster_id: Option<String>,
+        write: bool,
+    ) -> ManifestStart {
+        let pipeline = &self.pipeline.pipeline;
+        ManifestStart {
+            pipeline_file: self.pipeline.path.display().to_string(),
+            pipeline_text: self.pipeline.text_to_keep(),
+            overrides: self.overrides.clone(),
+            recording: self.log(),
+            seed: self.seed,
+            at_end: "open".to_owned(),
+            inputs: inputs(pipeline),
+            lanes: lanes(pipeline, partitions),
+            total: None,
+            live: Some(LiveInfo {
+                brokers: self.tail.settings.brokers.clone(),
+                cluster_id,
+                job: self.job(),
+                write,
+            }),
+        }
+    }
+
+    /// The arrival log, whose digest is known when it is whole.
+    fn log(&self) -> RecordingRef {
+        let path = self.dir.join(ARRIVALS);
+        RecordingRef { path: std::path::absolute(&path).unwrap_or(path), digest: String::new() }
+    }
+
+    /// The manifest of the run that is gone on with; `None`: a new one.
+    pub(super) fn before(&self) -> Result<Option<Manifest>> {
+        if !self.dir.join(MANIFEST).exists() {
+            return Ok(None);
+        }
+        let manifest = Manifest::load(&self.dir)?;
+        let Some(live) = &manifest.start.live else {
+            return Err(RunError::Exists(self.dir.clone()));
+        };
+        let job = self.job();
+        if live.job != job {
+            return Err(RunError::NoSuch(format!(
+                "{}: is the run folder of job {}, not of {job}; give another --out",
+                self.dir.display(),
+                live.job
+            )));
+        }
+        Ok(Some(manifest))
+    }
+}
+
+/// Runs until `stop` is set, `control` is cancelled or something fails; blocks.
+/// `begins` is told before the first record is read. What was whole is kept,
+/// and the manifest says how it ended.
+///
+/// # Errors
+/// The cluster cannot be read, the folder is of something else or in use, the
+/// pipeline is another one than that of the state in it; or the run failed.
+pub fn execute_live(
+    spec: ExecuteLive,
+    control: &Control,
+    begins: impl FnOnce(&Outlook),
+) -> Result<Summary> {
+    let before = spec.before()?;
+    let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
+    // Before the cluster is asked: who else is in this folder is the cheaper question.
+    let resumed = match &before {
+        None => None,
+        Some(_) => Some(match &entry {
+            Some(entry) => Writer::resume_from(&spec.dir, entry, pipeline.folds())?,
+            None => Writer::resume(&spec.dir, 0, pipeline.folds())?,
+        }),
+    };
+    let live = Live::open(LiveSpec {
+        pipeline: Arc::clone(&pipeline),
+        tail: spec.tail.clone(),
+        folder: spec.dir.join(ARRIVALS),
+        stop: Arc::clone(&spec.stop),
+        status: Arc::default(),
+        values: false,
+        exact: false,
+    })
+    .map_err(|e| RunError::Pipeline(e.to_string()));
+    let live = match live {
+        Ok(live) => live,
+        Err(error) => {
+            if resumed.is_none() {
+                // Nothing was begun: nothing is left.
+                let _ = std::fs::remove_dir(spec.dir.join(ARRIVALS));
+                let _ = std::fs::remove_dir(&spec.dir);
+            }
+            return Err(error);
+        }
+    };
+    engine::check(&pipeline, &live).map_err(|e| RunError::Pipeline(e.to_string()))?;
+    begins(&Outlook {
+        status: live.status(),
+        resumed_at: entry.as_ref().map(|entry| entry.arrival),
+        empty: live.empty(&pipeline),
+    });
+    let cluster_id = live.cluster_id().map(ToOwned::to_owned);
+    let start = spec.start(live.partitions(), cluster_id, false);
+    let writer = match resumed {
+        Some(writer) => writer,
+        None => Writer::create_around(&spec.dir, start, pipeline.folds(), ARRIVALS)?,
+    };
+    let mut lookup = live.lookup();
+    let find: Find = Box::new(move |name| match &mut lookup {
+        Some(lookup) => lookup.record(name).map(Some),
+        None => {
+            Err("this live run keeps no values: break on something else than a field".to_owned())
+        }
+    });
+    keep(
+        Keep {
+            values: Values::new(&pipeline, live.schemas(), find),
+            at_hit: AtHit::Wait,
+            pipeline,
+            source: Arc::new(live),
+            dir: spec.dir,
+            at_end: AtEnd::Open,
+            seed: spec.seed,
+            memory: spec.memory,
+            shards: spec.shards,
+            checkpoint_records: 1,
+        },
+        writer,
+        entry,
+        control,
+    )
+}
