@@ -19,10 +19,10 @@ const WAITING: usize = 4;
 enum Task {
     Chunk(Building),
     Attachment(String, Vec<u8>),
-    /// Who waits is told that the file system has what came before.
-    Handed(Sender<()>),
     /// Force what came before to disk; who waits is told.
     Force(Option<Sender<()>>),
+    /// Who waits is told that what came before has been given to the file system.
+    Settled(Sender<()>),
 }
 
 /// What went wrong behind the writer, until the writer has said it.
@@ -105,16 +105,16 @@ impl Behind {
         self.give(Task::Attachment(name, data));
     }
 
-    /// Waits until the file system has all that was given, or trouble.
-    pub fn hand_over(&self) {
-        let (done, wait) = bounded(1);
-        self.give(Task::Handed(done));
-        let _ = wait.recv();
-    }
-
     /// Forces to disk what was given so far, at some time soon.
     pub fn force(&self) {
         self.give(Task::Force(None));
+    }
+
+    /// Waits until the file system has all that was given, or trouble.
+    pub fn settle(&self) {
+        let (done, wait) = bounded(1);
+        self.give(Task::Settled(done));
+        let _ = wait.recv();
     }
 
     /// Waits until all that was given is on disk, or trouble.
@@ -157,13 +157,13 @@ impl Worker {
                 self.forcing_due = true;
                 self.force_if_due()
             }
-            Task::Handed(done) => {
-                let _ = done.send(());
-                return;
-            }
             Task::Force(Some(done)) => {
                 let result = if failed { Ok(()) } else { self.force_now() };
                 self.note(result);
+                let _ = done.send(());
+                return;
+            }
+            Task::Settled(done) => {
                 let _ = done.send(());
                 return;
             }

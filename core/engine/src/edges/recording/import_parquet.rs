@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::array::{Array, AsArray as _, RecordBatch, make_array};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
@@ -60,7 +61,10 @@ pub fn import_parquet(
     for batch in reader {
         let batch = batch.map_err(|e| bad(from, e))?;
         let mut lines = arrow_json::LineDelimitedWriter::new(Vec::new());
-        lines.write(&batch).and_then(|()| lines.finish()).map_err(|e| bad(from, e))?;
+        lines
+            .write(&at_utc(&batch).map_err(|e| bad(from, e))?)
+            .and_then(|()| lines.finish())
+            .map_err(|e| bad(from, e))?;
         for line in lines.into_inner().split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
             row += 1;
             import.add(row, line)?;
@@ -68,6 +72,21 @@ pub fn import_parquet(
         job.step(row, total)?;
     }
     import.finish()
+}
+
+/// The rows with instants as instants of UTC, however their zone is called: a
+/// zone's name does not change an instant.
+fn at_utc(batch: &RecordBatch) -> arrow::error::Result<RecordBatch> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let DataType::Timestamp(unit, Some(_)) = field.data_type() else {
+            return Ok((field.name().clone(), Arc::clone(column), field.is_nullable()));
+        };
+        let kind = DataType::Timestamp(*unit, Some("+00:00".into()));
+        let data = column.to_data().into_builder().data_type(kind).build()?;
+        Ok((field.name().clone(), make_array(data), field.is_nullable()))
+    });
+    RecordBatch::try_from_iter_with_nullable(columns.collect::<arrow::error::Result<Vec<_>>>()?)
 }
 
 /// Makes a recording of an exported one. Progress is in rows.

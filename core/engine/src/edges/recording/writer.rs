@@ -288,7 +288,7 @@ impl Writer {
     /// after a crash of this process, though perhaps not of the machine.
     pub fn hand_over(&mut self) -> Result<(), RecordingError> {
         self.close_chunk();
-        self.behind.hand_over();
+        self.behind.settle();
         self.check()
     }
 
