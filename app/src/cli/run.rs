@@ -90,7 +90,7 @@ pub struct Run {
     /// Stops where this is met: verdict=late, key=42, late_by>40s, stalled>30s,
     /// state>100000, state>64MB, value.kind=like; may be repeated. On a terminal
     /// Enter goes on from there, otherwise the run ends there
-    #[arg(long = "break", value_name = "CONDITION")]
+    #[arg(long = "break", value_name = "CONDITION", requires = "recording")]
     breaks: Vec<Condition>,
     /// One JSON object on stdout
     #[arg(long)]

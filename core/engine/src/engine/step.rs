@@ -38,15 +38,14 @@ impl Step {
         let rows = self.facts.arrival.partition_point(|arrival| *arrival < at);
         let end = self.end;
         self.end = at.min(end);
-        let before = self.outputs.partition_point(|output| output.at < at);
-        let names: usize = self.outputs[..before].iter().map(|o| o.records.len()).sum();
-        let named = self.named.split_off(names.min(self.named.len()));
+        let kept = self.outputs.iter().take_while(|output| output.at < at);
+        let named: usize = kept.map(|output| output.records.len()).sum();
         Self {
-            named,
             facts: self.facts.split_off(rows),
             decisions: cut(&mut self.decisions, at, |d| d.at),
             revisions: cut(&mut self.revisions, at, |r| r.at),
             outputs: cut(&mut self.outputs, at, |o| o.at),
+            named: self.named.split_off(named.min(self.named.len())),
             clock: cut(&mut self.clock, at, |c| c.precedes),
             trackers: cut(&mut self.trackers, at, |t| t.0),
             state: cut(&mut self.state, at, |s| s.arrival),
@@ -290,11 +289,6 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
-    fn names(&self) -> bool {
-        false
-    }
-
     /// The run stops here at a breakpoint (`true`): what it was given is to be
     /// readable; or it goes on (`false`).
     ///
@@ -302,6 +296,11 @@ pub trait Sink: Send {
     /// It could not be kept; the run stops.
     fn stopped(&mut self, _stopped: bool) -> Result<(), SinkError> {
         Ok(())
+    }
+
+    /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
+    fn names(&self) -> bool {
+        false
     }
 
     /// A real snapshot begins here: the steps so far end at arrival `at`, and

@@ -7,9 +7,9 @@ use crate::edges::recording::Recording;
 use crate::engine::breakpoint::{Breakpoint, Fields, Hit, Watch, of_step};
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::engine::{Control, Stop};
-use crate::operator::codec::{InputDecoder, SchemaSource};
+use crate::operator::codec::InputDecoder;
 use crate::operator::pipeline::Pipeline;
-use crate::operator::record::{Arrival, Record, RecordName};
+use crate::operator::record::{Arrival, RecordName};
 use std::sync::Arc;
 
 /// What a run does at a breakpoint.
@@ -37,17 +37,16 @@ pub(super) struct Breaking<'a> {
 }
 
 impl<'a> Breaking<'a> {
-    pub fn new(inner: &'a mut dyn Sink, control: &Control, at_hit: AtHit, fields: Values) -> Self {
-        Self {
-            inner,
-            control: control.clone(),
-            at_hit,
-            watch: Watch::default(),
-            rows: 0,
-            watching: false,
-            fields,
-            ended: false,
-        }
+    /// `rows`: in the state when it begins.
+    pub fn new(
+        inner: &'a mut dyn Sink,
+        control: &Control,
+        at_hit: AtHit,
+        rows: u64,
+        fields: Values,
+    ) -> Self {
+        let (control, watch) = (control.clone(), Watch::default());
+        Self { inner, control, at_hit, watch, rows, watching: false, fields, ended: false }
     }
 
     /// Whether it ended at a breakpoint.
@@ -120,6 +119,10 @@ impl Sink for Breaking<'_> {
         if self.ended { Ok(()) } else { self.inner.revise(step) }
     }
 
+    fn names(&self) -> bool {
+        self.inner.names()
+    }
+
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
         if self.ended { Ok(None) } else { self.inner.barrier(at) }
     }
@@ -129,33 +132,17 @@ impl Sink for Breaking<'_> {
     }
 }
 
-/// Finds a record by its name; `None`: it is not there.
-pub(super) type Find = Box<dyn FnMut(&RecordName) -> Result<Option<Record>, String> + Send>;
-
-/// Values of records, read one by one from where the run takes its records.
+/// Values of records, read from the recording one by one.
 pub(super) struct Values {
     pipeline: Arc<Pipeline>,
-    schemas: Arc<dyn SchemaSource + Send + Sync>,
-    find: Find,
+    recording: Option<Recording>,
     decoders: Vec<Option<InputDecoder>>,
 }
 
 impl Values {
-    pub fn new(
-        pipeline: &Arc<Pipeline>,
-        schemas: Arc<dyn SchemaSource + Send + Sync>,
-        find: Find,
-    ) -> Self {
-        Self { pipeline: Arc::clone(pipeline), schemas, find, decoders: Vec::new() }
-    }
-
-    pub fn of_recording(pipeline: &Arc<Pipeline>, recording: Recording) -> Self {
-        let schemas = recording.schemas();
-        Self::new(
-            pipeline,
-            schemas,
-            Box::new(move |name| recording.record(name).map_err(|e| e.to_string())),
-        )
+    /// Without a recording no field can be asked for.
+    pub fn new(pipeline: &Arc<Pipeline>, recording: Option<Recording>) -> Self {
+        Self { pipeline: Arc::clone(pipeline), recording, decoders: Vec::new() }
     }
 }
 
@@ -166,17 +153,22 @@ impl Fields for Values {
         partition: i32,
         offset: i64,
     ) -> Result<serde_json::Value, String> {
+        let Some(recording) = &self.recording else {
+            return Err("a breakpoint asks for a field of the value, which is read from the \
+                        recording: there is none"
+                .to_owned());
+        };
         if self.decoders.is_empty() {
             let inputs = 0..self.pipeline.inputs.len() as u8;
             self.decoders = inputs
-                .map(|i| InputDecoder::new(&self.pipeline, i, Arc::clone(&self.schemas)).ok())
+                .map(|i| InputDecoder::new(&self.pipeline, i, recording.schemas()).ok())
                 .collect();
         }
         let Some(of) = self.pipeline.inputs.get(usize::from(input)) else {
             return Ok(serde_json::Value::Null);
         };
         let name = RecordName { topic: Arc::clone(&of.topic), partition, offset };
-        let record = (self.find)(&name)?;
+        let record = recording.record(&name).map_err(|e| e.to_string())?;
         let decoder = self.decoders.get_mut(usize::from(input)).and_then(Option::as_mut);
         // What cannot be decoded has no fields.
         Ok(record

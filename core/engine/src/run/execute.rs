@@ -58,11 +58,9 @@ impl Execute {
     }
 
     fn keep(self) -> Keep {
-        let pipeline = Arc::new(self.pipeline.pipeline);
         Keep {
-            values: Values::of_recording(&pipeline, self.recording.clone()),
-            at_hit: self.at_hit,
-            pipeline,
+            pipeline: Arc::new(self.pipeline.pipeline),
+            recording: Some(self.recording.clone()),
             source: Arc::new(self.recording),
             dir: self.dir,
             at_end: self.at_end,
@@ -70,6 +68,7 @@ impl Execute {
             memory: self.memory,
             shards: self.shards,
             checkpoint_records: self.checkpoint_records,
+            at_hit: self.at_hit,
         }
     }
 
@@ -203,15 +202,15 @@ pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> 
 pub(super) struct Keep {
     pub pipeline: Arc<Pipeline>,
     pub source: Arc<dyn Source>,
+    /// Where breakpoints read the values of records.
+    pub recording: Option<Recording>,
     pub dir: PathBuf,
     pub at_end: AtEnd,
     pub seed: u64,
     pub memory: u64,
     pub shards: usize,
     pub checkpoint_records: u64,
-    /// What it does at a breakpoint of its control, and the values it asks for.
     pub at_hit: AtHit,
-    pub values: Values,
 }
 
 /// Runs.
@@ -223,7 +222,9 @@ pub(super) fn keep(
 ) -> Result<Summary> {
     let pipeline = Arc::clone(&spec.pipeline);
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, spec.values);
+    let rows = from.as_ref().map_or(0, |entry| entry.state_rows);
+    let fields = Values::new(&pipeline, spec.recording);
+    let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, rows, fields);
     let mut outcome = engine::run(
         RunSpec {
             pipeline,

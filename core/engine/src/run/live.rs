@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::breaking::{AtHit, Find, Values};
+use super::breaking::AtHit;
 use super::error::{Result, RunError};
 use super::execute::{Keep, inputs, keep, lanes};
 use super::layout::{ARRIVALS, MANIFEST};
@@ -164,25 +164,18 @@ pub fn execute_live(
         Some(writer) => writer,
         None => Writer::create_around(&spec.dir, start, pipeline.folds(), ARRIVALS)?,
     };
-    let mut lookup = live.lookup();
-    let find: Find = Box::new(move |name| match &mut lookup {
-        Some(lookup) => lookup.record(name).map(Some),
-        None => {
-            Err("this live run keeps no values: break on something else than a field".to_owned())
-        }
-    });
     keep(
         Keep {
-            values: Values::new(&pipeline, live.schemas(), find),
-            at_hit: AtHit::Wait,
             pipeline,
             source: Arc::new(live),
+            recording: None,
             dir: spec.dir,
             at_end: AtEnd::Open,
             seed: spec.seed,
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: 1,
+            at_hit: AtHit::Wait,
         },
         writer,
         entry,

@@ -41,18 +41,12 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     press(&mut h, "Time, sorted descending");
     assert!(first(&h).starts_with("output 0, "));
     // By kind.
-    press(&mut h, "Filter the outputs");
-    h.get_by_role_and_label(Role::CheckBox, "pair").click();
-    settle(&mut h).unwrap();
+    ask(&mut h, Command::FilterOutputs(joinscope_core::engine::step::OutputKind::Pair));
     assert!(!rows(&h).is_empty());
     let pairs: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(pairs.iter().all(|r| r.contains(", pair, ")), "{pairs:?}");
     // By a field of a value.
-    h.get_by_label("Conditions").focus();
-    h.step();
-    h.event(egui::Event::Text("value.engagements.kind=like".to_owned()));
-    h.step();
-    h.key_press(egui::Key::Enter);
+    h.state_mut().panels.outputs.conditions = "value.engagements.kind=like".to_owned();
     settle(&mut h).unwrap();
     let shown: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(!shown.is_empty(), "some pairs are likes");

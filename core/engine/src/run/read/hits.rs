@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Run;
-use crate::engine::breakpoint::{Breakpoint, Condition, Events, Fallen, Fields, Hit, Watch};
+use crate::engine::breakpoint::{Breakpoint, Events, Fallen, Hit, Watch};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::run::breaking::Values;
@@ -11,15 +11,6 @@ use crate::run::bytes::{i64_at, u64_at};
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{NO_VERDICT, Part};
 use crate::run::summary::{CLOCK_WIDTH, STATE_WIDTH, Section};
-
-/// No values are there.
-struct Missing(String);
-
-impl Fields for Missing {
-    fn value(&mut self, _: u8, _: i32, _: i64) -> std::result::Result<serde_json::Value, String> {
-        Err(self.0.clone())
-    }
-}
 
 impl Run {
     /// Where breakpoints are met, in arrival order: what a run with them would
@@ -36,15 +27,7 @@ impl Run {
         mut found: impl FnMut(Vec<Hit>, Arrival) -> bool,
     ) -> Result<()> {
         let now = self.now();
-        let wants_values =
-            breakpoints.iter().any(|b| matches!(b.condition, Condition::Field { .. }));
-        let mut fields: Box<dyn Fields> = match self.recording().filter(|_| wants_values) {
-            Some(recording) => Box::new(Values::of_recording(self.pipeline(), recording)),
-            None => Box::new(Missing(format!(
-                "fields of the value are read from the recording, which is not at {}",
-                now.manifest.start.recording.path.display()
-            ))),
-        };
+        let mut fields = Values::new(self.pipeline(), self.recording());
         let mut watch = Watch::default();
         for segment in &now.segments {
             if cancel.load(Ordering::Relaxed) {
@@ -111,7 +94,7 @@ impl Run {
                 clock: &clock,
                 bytes: &bytes,
             };
-            let hits = watch.pass(breakpoints, &events, fields.as_mut());
+            let hits = watch.pass(breakpoints, &events, &mut fields);
             if !found(hits.map_err(RunError::Recording)?, s.end_arrival) {
                 return Ok(());
             }
