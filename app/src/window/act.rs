@@ -224,7 +224,8 @@ impl App {
             Command::SetNotes(notes) => self.set_notes(notes),
             Command::Export(what) => self.export(what),
             Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
-            Command::CancelExport => self.exports.at_hand = None,
+            Command::ExportFigures(panel, path) => self.exports.then(panel, path),
+            Command::CancelExport => self.exports.forget(),
         }
     }
 

@@ -288,6 +288,7 @@ impl App {
             self.hover = hovers;
             ui.ctx().request_repaint();
         }
+        self.take_drawing(ui.ctx());
         self.dialogs(ui.ctx());
         self.watch_layout(ui.ctx());
         // Commands may ask for more commands (opening a run shows its panels).

@@ -65,7 +65,7 @@ mod widgets;
 use std::path::PathBuf;
 
 pub use frame::measure;
-pub use headless::{NoPicture, Picture, picture};
+pub use headless::{NoPicture, Picture, picture_file};
 pub use incident::kept;
 pub use panel::Panel;
 pub use renderer::Renderer;

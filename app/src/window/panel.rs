@@ -172,7 +172,19 @@ impl Panel {
     /// Whether what it shows can be written to a file as rows.
     #[must_use]
     pub fn has_rows(self) -> bool {
-        matches!(self, Self::Records | Self::Outputs | Self::State | Self::Checkpoints)
+        matches!(
+            self,
+            Self::Sources
+                | Self::Watermarks
+                | Self::Timeline
+                | Self::Records
+                | Self::Outputs
+                | Self::Late
+                | Self::Causality
+                | Self::State
+                | Self::Checkpoints
+                | Self::Inspector
+        )
     }
 
     /// Whether it has something to show of what is open.

@@ -15,7 +15,8 @@ pub const LICENCES: [(&str, &str, &str); 3] = [
     ("Phosphor Icons", "MIT", include_str!("../../../../assets/fonts/Phosphor-LICENSE.txt")),
 ];
 
-const SEMIBOLD: &str = "semibold";
+/// The name of its family.
+pub const SEMIBOLD: &str = "semibold";
 const ICONS: &str = "icons";
 const ICONS_FILLED: &str = "icons-filled";
 
