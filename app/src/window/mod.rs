@@ -18,6 +18,7 @@ mod editor;
 mod errors;
 mod export;
 mod exporting;
+mod failures;
 mod files;
 mod frame;
 mod fuzzy;
@@ -45,6 +46,8 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_bad_input;
 #[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
