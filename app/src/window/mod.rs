@@ -20,6 +20,7 @@ mod editor;
 mod errors;
 mod export;
 mod exporting;
+mod failures;
 mod files;
 mod frame;
 mod fuzzy;
@@ -47,6 +48,8 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_bad_input;
 #[cfg(test)]
 mod tests_drops;
 #[cfg(test)]

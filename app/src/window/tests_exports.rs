@@ -76,6 +76,9 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
         ask(&mut h, Command::ExportTo(Export::Picture(panel), svg.clone(), false));
         let text = std::fs::read_to_string(&svg).unwrap();
         assert!(text.starts_with("<svg width=") && text.trim_end().ends_with("</svg>"), "{panel}");
+        if let Ok(dir) = std::env::var("JOINSCOPE_LOOK") {
+            std::fs::copy(&svg, std::path::Path::new(&dir).join(format!("{panel}.svg"))).unwrap();
+        }
         // Words are text: the panel's name, or that of what is selected.
         let named = text.contains(panel.title()) || text.contains("engagements");
         assert!(named && text.contains("<polygon"), "{panel}");
@@ -139,4 +142,15 @@ fn the_dialog_names_a_file_and_says_what_is_written() {
     assert!(path.ends_with("-outputs.csv"), "{path}");
     press(&mut h, "Cancel");
     assert!(h.query_by_label("Path of the file").is_none());
+}
+
+#[test]
+fn a_panel_s_title_has_a_menu_with_what_can_be_written() {
+    let mut h = opened(&feed().run());
+    super::testing::heading(&h, Panel::Timeline).click_secondary();
+    settle(&mut h).unwrap();
+    press(&mut h, "Save a picture…");
+    let path = h.get_by_label("Path of the file").value().unwrap();
+    assert!(path.ends_with("-timeline.png"), "{path}");
+    assert!(h.query_by_label("Its figures beside it, as .csv").is_some());
 }

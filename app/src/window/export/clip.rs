@@ -3,12 +3,6 @@
 
 use egui::{Pos2, Rect};
 
-/// Whether a point is in the rectangle.
-#[must_use]
-pub fn inside(p: Pos2, clip: Rect) -> bool {
-    clip.contains(p)
-}
-
 /// The parts of a line that lie within the rectangle.
 #[must_use]
 pub fn polyline(points: &[Pos2], clip: Rect) -> Vec<Vec<Pos2>> {

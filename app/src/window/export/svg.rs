@@ -19,7 +19,7 @@ use plotters_backend::{
 use plotters_svg::SVGBackend;
 
 use super::Refused;
-use super::clip::{inside, polygon, polyline};
+use super::clip::{polygon, polyline};
 use super::write::{Partial, failed};
 use crate::window::theme::fonts::SEMIBOLD;
 
@@ -354,26 +354,37 @@ impl Pen<'_> {
         }
     }
 
-    /// Texels as rectangles, those of one colour beside each other as one.
+    /// Texels as rectangles: those of one colour beside each other as one, and
+    /// over each other as well where they begin and end alike.
     fn image(&mut self, image: &ColorImage, rect: Rect, uv: Rect, tint: Color32, clip: Rect) {
         let [width, height] = image.size;
-        let x = |u: f32| rect.left() + (u / width as f32 - uv.left()) / uv.width() * rect.width();
-        let y = |v: f32| rect.top() + (v / height as f32 - uv.top()) / uv.height() * rect.height();
-        for row in 0..height {
-            let texels = &image.pixels[row * width..(row + 1) * width];
+        let x = |u: usize| {
+            rect.left() + (u as f32 / width as f32 - uv.left()) / uv.width() * rect.width()
+        };
+        let y = |v: usize| {
+            rect.top() + (v as f32 / height as f32 - uv.top()) / uv.height() * rect.height()
+        };
+        // Of the row above: from, to, colour, and the row in which it began.
+        let mut open: Vec<(usize, usize, Color32, usize)> = Vec::new();
+        for row in 0..=height {
+            let texels = image.pixels.get(row * width..(row + 1) * width).unwrap_or_default();
             let mut from = 0;
+            let mut runs = Vec::new();
             for run in texels.chunk_by(|a, b| a == b) {
                 let to = from + run.len();
-                let ink = run[0] * tint;
-                if ink.a() > 0 {
-                    let cell = Rect::from_min_max(
-                        pos2(x(from as f32), y(row as f32)),
-                        pos2(x(to as f32), y(row as f32 + 1.0)),
-                    );
-                    self.fill(&polygon(&corners(cell, 0.0), clip), ink);
-                }
+                let began = open.iter().find(|o| (o.0, o.1, o.2) == (from, to, run[0]));
+                runs.push((from, to, run[0], began.map_or(row, |o| o.3)));
                 from = to;
             }
+            for (from, to, ink, began) in &open {
+                let ink = *ink * tint;
+                if ink.a() == 0 || runs.iter().any(|r| (r.0, r.1, r.3) == (*from, *to, *began)) {
+                    continue;
+                }
+                let cell = Rect::from_min_max(pos2(x(*from), y(*began)), pos2(x(*to), y(row)));
+                self.fill(&polygon(&corners(cell, 0.0), clip), ink);
+            }
+            open = runs;
         }
     }
 
@@ -397,7 +408,7 @@ impl Pen<'_> {
                 let middle = at + egui::vec2(glyph.advance_width / 2.0, -font.size * 0.35);
                 // Icons are of a font that nobody else has; they are no words.
                 let icon = matches!(glyph.chr, '\u{e000}'..='\u{f8ff}');
-                let fits = !icon && inside(middle, clip);
+                let fits = !icon && clip.contains(middle);
                 let (family, bold) = family(&font.family);
                 let same = began.as_ref().is_some_and(|(_, w)| {
                     w.ink == ink

@@ -66,7 +66,9 @@ impl Panels {
 }
 
 /// What is shown in place of an answer that failed; says whether to try again.
+/// The window lists it among its errors.
 fn failed(ui: &mut Ui, error: &str) -> bool {
+    super::failures::note(ui.ctx(), error);
     let t = super::theme::Tokens::of(ui.ctx());
     let rect = ui.available_rect_before_wrap();
     let at = egui::Rect::from_center_size(rect.center(), egui::vec2(rect.width().min(520.0), 80.0));
