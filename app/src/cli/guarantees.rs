@@ -3,15 +3,13 @@
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use joinscope_core::analyses::guarantees::faults::Faults;
-use joinscope_core::analyses::guarantees::input::Input;
 use joinscope_core::analyses::guarantees::matrix::{Column, Copy, Matrix, Seen, Spec, matrix};
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
-use joinscope_operator::pipeline::{Sink, SinkFormat, parse_set};
+use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
 use super::Answer;
@@ -109,22 +107,9 @@ fn duration(text: &str) -> Result<i64, String> {
 pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
-    let mut pipeline = file.pipeline;
-    // What is not written anywhere can still be asked about.
-    pipeline.sink.get_or_insert_with(|| Sink {
-        topic: "examples".to_owned(),
-        late_topic: None,
-        format: SinkFormat::Json,
-    });
-    let input = Input::of(&pipeline, &recording).map_err(|e| anyhow::anyhow!(e.0))?;
-    let spec = Spec {
-        pipeline: Arc::new(pipeline),
-        input: Arc::new(input),
-        faults: args.faults.clone(),
-        at_end: args.at_end.into(),
-        downtime_ms: args.downtime,
-        partitions: 4,
-    };
+    let end = args.at_end.into();
+    let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)
+        .map_err(|e| anyhow::anyhow!(e.0))?;
     let found = matrix(&spec, &|stage| tracing::info!("{stage}"))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let picked = args.mode.and_then(|mode| found.columns.iter().find(|c| c.mode == mode.name()));

@@ -97,6 +97,14 @@ pub fn run(args: &Torture) -> anyhow::Result<Answer> {
             thousands(outcome.incarnations),
             thousands(crashes)
         );
+        if let Some(guarantee) = outcome.guarantee {
+            println!("{guarantee:?}");
+        }
+        for moment in &outcome.moments {
+            let epoch = moment.epoch.map_or_else(String::new, |n| n.to_string());
+            let process = moment.incarnation + 1;
+            println!("  process {process}  {:<12} {epoch:>6}  {}", moment.what, moment.text);
+        }
         for (point, n) in &outcome.crashes {
             println!("  {n:>7}  {point}");
         }

@@ -23,6 +23,7 @@ pub enum Panel {
     Causality,
     State,
     Checkpoints,
+    Guarantees,
     Inspector,
 }
 
@@ -65,7 +66,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -75,6 +76,7 @@ impl Panel {
         Self::Causality,
         Self::State,
         Self::Checkpoints,
+        Self::Guarantees,
         Self::Inspector,
     ];
 
@@ -150,6 +152,14 @@ impl Panel {
                 title: "Checkpoints",
                 icon: icon::CHECKPOINTS,
                 says: "Each with how long it took, its bytes and offsets",
+                needs: Needs::Run,
+                home: Home::Tab,
+            },
+            Self::Guarantees => About {
+                name: "guarantees",
+                title: "Guarantees",
+                icon: icon::GUARANTEES,
+                says: "What each delivery guarantee gives under the same faults, and costs",
                 needs: Needs::Run,
                 home: Home::Tab,
             },

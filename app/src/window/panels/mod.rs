@@ -2,6 +2,7 @@
 
 pub mod causality;
 pub mod checkpoints;
+pub mod guarantees;
 pub mod inspector;
 pub mod late;
 pub mod outputs;
@@ -29,6 +30,7 @@ pub struct Panels {
     pub watermarks: watermarks::Watermarks,
     pub state: state::State,
     pub checkpoints: checkpoints::Checkpoints,
+    pub guarantees: guarantees::Guarantees,
     pub timeline: timeline::Timeline,
     pub late: late::Late,
     pub causality: causality::Causality,
@@ -47,6 +49,7 @@ impl Panels {
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
             Panel::State => self.state.show(ui, tabs, cx),
             Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
+            Panel::Guarantees => self.guarantees.show(ui, tabs, cx),
             Panel::Timeline => self.timeline.show(ui, tabs, cx),
             Panel::Late => self.late.show(ui, tabs, cx),
             Panel::Causality => self.causality.show(ui, tabs, cx),

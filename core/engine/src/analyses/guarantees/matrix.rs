@@ -15,9 +15,12 @@ use super::oracle::{Oracle, oracle, recorded};
 use super::world::{Lived, Setup, World, scratch};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::sim::Stored;
-use crate::engine::AtEnd;
 use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages};
-use crate::operator::pipeline::{Guarantee, Pipeline};
+use crate::engine::{AtEnd, Source, SourceError};
+use crate::operator::pipeline::{Guarantee, Pipeline, Sink, SinkFormat};
+
+/// Of the sink topics of a comparison.
+const PARTITIONS: i32 = 4;
 
 /// What to compare.
 #[derive(Clone)]
@@ -30,6 +33,46 @@ pub struct Spec {
     pub downtime_ms: i64,
     /// Partitions of the sink topics.
     pub partitions: i32,
+}
+
+impl Spec {
+    /// What a pipeline reads of a source. Outputs that it writes nowhere go to a
+    /// topic `examples`: what is not written can still be asked about.
+    ///
+    /// # Errors
+    /// As [`Input::of`].
+    pub fn of(
+        pipeline: &Pipeline,
+        source: &dyn Source,
+        faults: Faults,
+        at_end: AtEnd,
+        downtime_ms: i64,
+    ) -> Result<Self, SourceError> {
+        let mut pipeline = pipeline.clone();
+        pipeline.sink.get_or_insert_with(|| Sink {
+            topic: "examples".to_owned(),
+            late_topic: None,
+            format: SinkFormat::Json,
+        });
+        let input = Arc::new(Input::of(&pipeline, source)?);
+        let pipeline = Arc::new(pipeline);
+        Ok(Self { pipeline, input, faults, at_end, downtime_ms, partitions: PARTITIONS })
+    }
+
+    /// The same with a longer checkpoint interval, if it needs one to have no
+    /// more epochs than this: each is a checkpoint on the disk, three times.
+    #[must_use]
+    pub fn at_most(mut self, epochs: u64) -> Self {
+        let ends = self.input.records.first().zip(self.input.records.last());
+        let span = ends.map_or(0, |(first, last)| last.arrival_ms() - first.arrival_ms());
+        let shortest = span / i64::try_from(epochs.max(1)).unwrap_or(i64::MAX) + 1;
+        if self.pipeline.delivery.checkpoint_interval < shortest {
+            let mut pipeline = (*self.pipeline).clone();
+            pipeline.delivery.checkpoint_interval = shortest;
+            self.pipeline = Arc::new(pipeline);
+        }
+        self
+    }
 }
 
 /// One guarantee, or a reader of it.
@@ -113,6 +156,8 @@ pub struct Matrix {
     /// Examples of the run without faults, and its epochs.
     pub examples: u64,
     pub epochs: u64,
+    /// ms.
+    pub checkpoint_interval: i64,
     pub columns: Vec<Column>,
 }
 
@@ -154,6 +199,7 @@ pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> 
         records: spec.input.records.len() as u64,
         examples: truth.messages.len() as u64,
         epochs,
+        checkpoint_interval: spec.pipeline.delivery.checkpoint_interval,
         columns,
     })
 }
@@ -216,7 +262,7 @@ fn one(
         timeline: timeline(&world, &lived),
     };
     let mut deduplicated = column.clone();
-    deduplicated.mode = "at-least-once, deduplicated".to_owned();
+    "at-least-once, deduplicated".clone_into(&mut deduplicated.mode);
     deduplicated.read_committed = expected.seen(&first_of_each(committed, &stored), &stored);
     deduplicated.read_uncommitted = expected.seen(&first_of_each(uncommitted, &stored), &stored);
     Ok((column, deduplicated))
@@ -332,7 +378,7 @@ fn copy(
     }
 }
 
-fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
+pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
     let mut moments: Vec<Moment> = super::input::lock(&world.told)
         .iter()
         .map(|told| {

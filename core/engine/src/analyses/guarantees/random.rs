@@ -179,7 +179,6 @@ fn incident(random: &mut ChaCha8Rng, guarantee: Guarantee) -> Incident {
     if incident.calls.is_empty() || random.random_bool(0.7) {
         let exactly = guarantee == Guarantee::ExactlyOnce;
         let what = match random.random_range(0..20) {
-            0..11 => What::Crash,
             11..15 => What::PowerLoss(random.random_range(0..1_000_000)),
             15..18 if exactly => What::Sleep,
             18.. if exactly => What::Zombie,
@@ -238,7 +237,6 @@ fn broker_fault(random: &mut ChaCha8Rng, guarantee: Guarantee) -> (Call, Fault) 
     let faults = match call {
         Call::Commit => vec![Fault::Lost, Fault::Landed, late, late, down, Fault::Refused],
         Call::Offsets => vec![Fault::Lost, Fault::Landed, down, Fault::Refused],
-        Call::Produce | Call::Flush => vec![Fault::Lost, Fault::Landed, down],
         _ => vec![Fault::Lost, Fault::Landed, down],
     };
     (call, faults.choose(random).copied().unwrap_or(down))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::check::Violation;
 use super::schedule::{Incident, Schedule, What};
 use super::tests::{at, holds, lives, lives_with, pipeline, schedule, setup};
-use super::world::{Lived, Setup};
+use super::world::Setup;
 use crate::edges::fault::POINTS;
 use crate::edges::log::sim::{Call, Fault, SimLog};
 use crate::engine::delivery::{Bugs, JobError};
@@ -69,7 +69,9 @@ fn a_zombie_is_fenced_and_names_who_took_over() {
 fn a_transaction_that_timed_out_in_sleep_is_done_again() {
     for point in ["send", "prepared", "commit.progress", "commit.send"] {
         let lived = holds("exactly-once", &schedule(vec![at(point, 4, What::Sleep)]));
-        assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 1, "{point}");
+        let restarts = lived[0].outcome.as_ref().unwrap().restarts;
+        // Before, the transaction may not have reached the broker yet.
+        assert!(restarts == 1 || point != "commit.send" && restarts == 0, "{point}: {restarts}");
     }
 }
 
@@ -83,7 +85,7 @@ fn an_error_that_requires_abort_is_tried_once_more_and_then_named() {
     }
     // Always at the same output: no second attempt helps.
     let between: super::world::Between = Arc::new(|cluster: &SimLog, _: &Path, _| {
-        cluster.set_largest("out", 230);
+        cluster.set_largest("out", 180);
     });
     let (_, lived, _) = lives_with(setup("exactly-once"), &schedule(vec![]), Some(between));
     let error = lived[0].outcome.as_ref().unwrap_err();
@@ -255,8 +257,7 @@ fn a_failing_schedule_is_made_small_and_named() {
     let failed = (0..spec.count).find_map(|n| {
         let mut case = super::random::case(spec.seed, n, None).unwrap();
         case.setup.bugs = bugs;
-        let (violations, lived) = super::torture::run_case(&case).unwrap();
-        let _: Vec<Lived> = lived;
+        let (violations, ..) = super::torture::run_case(&case).unwrap();
         (!violations.is_empty()).then(|| super::torture::Failed {
             seed: spec.seed,
             n,

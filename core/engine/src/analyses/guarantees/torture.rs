@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::check::{Violation, check};
 use super::input::lock;
+use super::matrix::{Moment, timeline};
 use super::oracle::oracle;
 use super::random::{Case, case};
 use super::schedule::{Schedule, What};
@@ -42,6 +43,9 @@ pub struct Outcome {
     pub guarantees: BTreeMap<&'static str, u64>,
     /// The first case that failed, made as small as it gets.
     pub failed: Option<Failed>,
+    /// Of a case that runs alone: what happened.
+    pub moments: Vec<Moment>,
+    pub guarantee: Option<Guarantee>,
 }
 
 /// A case that failed.
@@ -70,7 +74,7 @@ impl Failed {
 ///
 /// # Errors
 /// The case cannot be set up at all.
-pub fn run_case(case: &Case) -> Result<(Vec<Violation>, Vec<Lived>), String> {
+pub fn run_case(case: &Case) -> Result<(Vec<Violation>, Vec<Lived>, Vec<Moment>), String> {
     let root = scratch().map_err(|e| format!("no folder for the case: {e}"))?;
     let world = World::new(case.setup.clone(), root.path()).map_err(|e| e.to_string())?;
     let lived = world.live(&case.schedule);
@@ -91,7 +95,8 @@ pub fn run_case(case: &Case) -> Result<(Vec<Violation>, Vec<Lived>), String> {
     {
         found.push(Violation { rule: 7, what: error.to_string() });
     }
-    Ok((found, lived))
+    let moments = timeline(&world, &lived);
+    Ok((found, lived, moments))
 }
 
 /// Runs the cases; `done` is told how many are through.
@@ -137,9 +142,13 @@ fn one(spec: &Torture, n: u64, outcome: &Mutex<Outcome>) -> Result<bool, String>
     if let Some(schedule) = &spec.schedule {
         case.schedule = schedule.clone();
     }
-    let (violations, lived) = run_case(&case)?;
+    let (violations, lived, moments) = run_case(&case)?;
     let mut outcome = lock(outcome);
     outcome.cases += 1;
+    if spec.count == 1 {
+        outcome.guarantee = Some(case.setup.pipeline.delivery.guarantee);
+        outcome.moments = moments;
+    }
     outcome.incarnations += lived.len() as u64;
     for life in lived.iter().filter(|life| life.crashed) {
         let at = case.schedule.incidents.get(life.incarnation).and_then(|i| i.at.as_ref());
@@ -245,6 +254,6 @@ pub fn smallest(failed: Failed, change: impl Fn(&mut Case)) -> Failed {
         let Ok(mut case) = case(next.seed, next.n, Some(next.records)) else { return Vec::new() };
         case.schedule = next.schedule.clone();
         change(&mut case);
-        run_case(&case).map(|(found, _)| found).unwrap_or_default()
+        run_case(&case).map(|(found, ..)| found).unwrap_or_default()
     })
 }

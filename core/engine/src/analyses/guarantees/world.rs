@@ -174,6 +174,8 @@ impl Shared {
         if let Some(part) = &self.setup.forget_syncs_of {
             plan.forget_syncs_of(part);
         }
+        // What it finds is on the disk.
+        plan.begins_with(&folder);
         let loss = self.arm(n, &incident, &plan);
         {
             let (client, shared, dying) = (client.clone(), Arc::clone(self), Arc::clone(&plan));
@@ -263,6 +265,8 @@ impl Shared {
         // Only where the schedule says so.
         spec.transaction_timeout_ms = u32::MAX;
         spec.in_step = self.schedule.in_step;
+        "the simulated cluster".clone_into(&mut spec.host);
+        spec.pid = n as u32 + 1;
         spec.bugs = setup.bugs;
         spec.rebuild = setup.rebuild;
         let (cluster, not_before) = (self.cluster.clone(), Arc::clone(&self.not_before));
