@@ -144,6 +144,9 @@ impl JobSpec {
 pub struct StartAt {
     /// Records before this arrival are in the state.
     pub arrival: Arrival,
+    /// Processing time that the state has reached, ms; no arrival from now on is
+    /// before it.
+    pub now_ms: i64,
     /// The next offset to read, for every partition of the inputs.
     pub offsets: BTreeMap<TopicPartition, i64>,
     /// At-most-once: what the arrival log has beyond `arrival` is lost. Reading

@@ -107,7 +107,8 @@ impl Look<'_> {
             return Err(JobError::Checkpoint { epoch, why: why.to_owned() });
         }
 
-        let mut at = StartAt { offsets: start.clone(), ..StartAt::default() };
+        let now_ms = meta.as_ref().map_or(i64::MIN, |meta| meta.arrival_ms);
+        let mut at = StartAt { now_ms, offsets: start.clone(), ..StartAt::default() };
         if let Some(meta) = &meta {
             at.arrival = meta.arrival;
             let read = meta.offsets.iter().map(|p| {
