@@ -140,7 +140,7 @@ impl App {
             Panel::Causality => panels.causality.data(&cx),
             Panel::Inspector => panels.inspector.data(&cx),
             Panel::Sources => Sources::data(&cx),
-            Panel::Compare | Panel::Semantics | Panel::Breakpoints => None,
+            Panel::Compare | Panel::Semantics | Panel::Breakpoints | Panel::Guarantees => None,
         };
         self.panels = panels;
         rows

@@ -26,6 +26,7 @@ pub enum Panel {
     Compare,
     Semantics,
     Breakpoints,
+    Guarantees,
     Inspector,
 }
 
@@ -70,7 +71,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -83,6 +84,7 @@ impl Panel {
         Self::Compare,
         Self::Semantics,
         Self::Breakpoints,
+        Self::Guarantees,
         Self::Inspector,
     ];
 
@@ -183,6 +185,14 @@ impl Panel {
                 icon: icon::BREAKPOINTS,
                 says: "Where runs stop, and how often each was met",
                 needs: Needs::Recording,
+                home: Home::Asked,
+            },
+            Self::Guarantees => About {
+                name: "guarantees",
+                title: "Guarantees",
+                icon: icon::GUARANTEES,
+                says: "What each delivery guarantee gives under the same faults, and costs",
+                needs: Needs::Run,
                 home: Home::Asked,
             },
             Self::Inspector => About {

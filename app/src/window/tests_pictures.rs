@@ -5,6 +5,7 @@
 //! Only the software adapter draws them, so that they are the same everywhere;
 //! where it is missing the tests fail.
 
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{SnapshotOptions, SnapshotResults, try_image_snapshot_options};
 
 use std::path::Path;
@@ -45,8 +46,10 @@ enum Select {
     Four,
     /// Breakpoints, and a record.
     Breaks,
+    /// A button of the panel was pressed.
+    Press(&'static str),
 }
-use Select::{Breaks, Compared, Four, Late, Middle, Nothing};
+use Select::{Breaks, Compared, Four, Late, Middle, Nothing, Press};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
@@ -55,6 +58,7 @@ const SHOTS: &[Shot] = &[
     shot("outputs", Panel::Outputs, (1000, 380), Nothing),
     shot("state", Panel::State, (1000, 420), Middle),
     shot("checkpoints", Panel::Checkpoints, (1000, 320), Middle),
+    shot("guarantees", Panel::Guarantees, (1000, 420), Press("crash mid epoch")),
     shot("timeline", Panel::Timeline, (1000, 420), Late),
     shot("late", Panel::Late, (1000, 620), Nothing),
     shot("causality", Panel::Causality, (1000, 520), Late),
@@ -123,6 +127,10 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
             let late = run.nth(VerdictSet::of(Verdict::Late), 300).unwrap().unwrap();
             let row = run.row(late).unwrap();
             ask(&mut h, Command::SelectRecord(row.record));
+        }
+        Press(label) => {
+            h.get_by_label(label).click();
+            h.step();
         }
         Middle => {
             let at = h.state().cursor().len() / 2;

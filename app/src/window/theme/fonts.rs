@@ -106,6 +106,7 @@ pub mod icon {
     pub const OUTPUTS: &str = "\u{ed3e}";
     pub const STATE: &str = "\u{e1de}";
     pub const CHECKPOINTS: &str = "\u{e248}";
+    pub const GUARANTEES: &str = "\u{e40c}";
     pub const INSPECTOR: &str = "\u{e2ce}";
     pub const TIMELINE: &str = "\u{e150}";
     pub const LATE: &str = "\u{e19a}";
