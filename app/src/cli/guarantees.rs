@@ -18,7 +18,7 @@ use super::run::End;
 
 /// One recording and the same faults under exactly-once, at-least-once and
 /// at-most-once, over a simulated cluster: what a reader gets twice, never, or
-/// otherwise than without faults; what read_uncommitted sees of aborted
+/// otherwise than without faults; what `read_uncommitted` sees of aborted
 /// transactions; how long an output takes from its arrival until it is visible;
 /// bytes written. The column "deduplicated" is at-least-once behind a reader
 /// that keeps the first of each example. Every number opens: --list.

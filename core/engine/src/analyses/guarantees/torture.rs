@@ -70,11 +70,14 @@ impl Failed {
     }
 }
 
-/// One case: what does not hold, and how its incarnations ended.
+/// What does not hold, how each incarnation ended, and what happened when.
+pub type Judged = (Vec<Violation>, Vec<Lived>, Vec<Moment>);
+
+/// One case, run and judged.
 ///
 /// # Errors
 /// The case cannot be set up at all.
-pub fn run_case(case: &Case) -> Result<(Vec<Violation>, Vec<Lived>, Vec<Moment>), String> {
+pub fn run_case(case: &Case) -> Result<Judged, String> {
     let root = scratch().map_err(|e| format!("no folder for the case: {e}"))?;
     let world = World::new(case.setup.clone(), root.path()).map_err(|e| e.to_string())?;
     let lived = world.live(&case.schedule);
