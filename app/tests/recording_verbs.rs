@@ -128,3 +128,61 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn slices_merge_into_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "2000", "--seed", "5", "-o", "r.mcap"]);
+    let slice = ["recording", "slice", "r.mcap", "--topics"];
+    json(at, &[&slice[..], &["views", "-o", "v.mcap"]].concat());
+    json(at, &[&slice[..], &["engagements", "-o", "e.mcap"]].concat());
+    let merged = json(at, &["recording", "merge", "v.mcap", "e.mcap", "v.mcap", "-o", "m.mcap"]);
+    let whole = json(at, &["recording", "info", "r.mcap"]);
+    assert_eq!(merged["records"], whole["records"]);
+    assert_eq!(merged["duplicates"], 2000);
+    let info = json(at, &["recording", "info", "m.mcap"]);
+    assert_eq!(info["topics"]["views"]["records"], 2000);
+    assert!(json(at, &["recording", "verify", "m.mcap"])["sound"].as_bool().unwrap());
+    let again = refusal(at, &["recording", "merge", "v.mcap", "e.mcap", "-o", "m.mcap"]);
+    assert!(again.contains("exists already"), "{again}");
+    assert!(refusal(at, &["recording", "merge", "v.mcap", "-o", "n.mcap"]).contains("2 "));
+}
+
+#[test]
+fn redact_export_and_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "500", "-o", "r.mcap"]);
+    let done = json(
+        at,
+        &["recording", "redact", "r.mcap", "--hash", "view_id", "--hash", "$key", "-o", "h.mcap"],
+    );
+    assert_eq!(done["redacted"][0]["field"], "view_id");
+    assert_eq!(done["redacted"][0]["records"], done["records"]);
+    let info = json(at, &["recording", "info", "h.mcap"]);
+    assert!(info["redaction"].as_str().unwrap().contains("view_id hashed"), "{info}");
+    let none = refusal(at, &["recording", "redact", "r.mcap", "-o", "n.mcap"]);
+    assert!(none.contains("name fields"), "{none}");
+    let typo = refusal(at, &["recording", "redact", "r.mcap", "--drop", "vew_id", "-o", "n.mcap"]);
+    assert!(typo.contains("\"vew_id\""), "{typo}");
+
+    let out = json(at, &["recording", "export", "r.mcap", "-o", "r.parquet"]);
+    let back = json(at, &["import", "parquet", "r.parquet", "-o", "b.mcap"]);
+    assert_eq!(out["records"], back["records"]);
+    let digest = |name: &str| json(at, &["recording", "info", name])["digest"].clone();
+    assert_eq!(digest("b.mcap"), digest("r.mcap"));
+    let rows = ["import", "parquet", "r.parquet", "--topic", "t", "--key", "offset"];
+    let rows = json(at, &[&rows[..], &["-o", "t.mcap"]].concat());
+    assert_eq!(rows["topics"]["t"]["records"], out["records"]);
+
+    std::fs::write(at.join("k.jsonl"), "{\"topic\":\"v\",\"partition\":2,\"offset\":5,\"tstype\":\"create\",\"ts\":7,\"key\":\"a\",\"payload\":\"b\"}\n").unwrap();
+    let kcat = json(at, &["import", "kcat", "k.jsonl", "-o", "k.mcap"]);
+    assert_eq!(kcat["topics"]["v"], serde_json::json!({"partitions": 1, "records": 1}));
+    for name in ["h.mcap", "b.mcap", "t.mcap", "k.mcap"] {
+        assert_eq!(json(at, &["recording", "verify", name])["sound"], true, "{name}");
+    }
+    let exists = refusal(at, &["recording", "export", "r.mcap", "-o", "r.parquet"]);
+    assert!(exists.contains("exists already"), "{exists}");
+    assert!(!at.join("n.mcap").exists());
+}

@@ -70,6 +70,9 @@ enum Part {
     Memory(super::bench_memory::BenchMemory),
 }
 
+/// The folder of the state of runs that keep no verdicts.
+const WITHOUT_VERDICTS: &str = "run-without-verdicts";
+
 /// Seconds of each round of one measurement.
 #[derive(Default)]
 struct Rounds(Vec<f64>);
@@ -124,6 +127,8 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
             best_cpu.0.push(limit.cpu.as_secs_f64());
             found = Some(limit);
         }
+        // Removing what was there before is not part of either measurement.
+        remove(&kept)?;
         let begin = Instant::now();
         last = run_whole(&pipeline_path, &path, &kept)?;
         whole.0.push(begin.elapsed().as_secs_f64());
@@ -136,6 +141,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
                 .arg(&folder),
         )?;
         without.0.push(begin.elapsed().as_secs_f64());
+        remove(&folder.join(WITHOUT_VERDICTS))?;
     }
     let found = found.context("nothing was measured")?;
     let joined = last["books"]["views"]["joined"].as_u64().unwrap_or(0);
@@ -200,7 +206,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
 
 /// The whole run, state and checkpoints too, into a sink that keeps nothing.
 fn without_verdicts(recording: &Path, folder: &Path) -> anyhow::Result<Answer> {
-    let state = folder.join("run-without-verdicts");
+    let state = folder.join(WITHOUT_VERDICTS);
     remove(&state)?;
     std::fs::create_dir_all(&state)?;
     let spec = RunSpec {
@@ -216,7 +222,6 @@ fn without_verdicts(recording: &Path, folder: &Path) -> anyhow::Result<Answer> {
     };
     let summary = joinscope_core::engine::run(spec, &mut NoSink, &Control::new())?;
     writeln!(std::io::stdout().lock(), "{}", run_verb::as_json(&summary, &state))?;
-    remove(&state)?;
     Ok(Answer::Yes)
 }
 

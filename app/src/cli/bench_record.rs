@@ -28,7 +28,7 @@ pub struct BenchRecord {
     cluster: ClusterArgs,
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
     topics: Vec<String>,
-    /// How often each is measured; the fastest counts
+    /// How often each is measured; the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Where the recordings are written, and removed again
@@ -53,6 +53,12 @@ impl Took {
     }
 }
 
+/// The middle one; of an even number the larger of the two.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Runs the verb.
 pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
     let settings = args.cluster.settings()?;
@@ -63,21 +69,26 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
         ("record --arrival read", Some(ArrivalOrder::Read)),
         ("record (merge by timestamp)", Some(ArrivalOrder::Timestamp)),
     ];
-    let mut best: [Option<Took>; 3] = [None; 3];
+    let mut all: [Vec<Took>; 3] = Default::default();
     for _ in 0..args.rounds {
-        for ((_, order), best) in ways.iter().zip(&mut best) {
-            let took = match order {
+        for ((_, order), all) in ways.iter().zip(&mut all) {
+            all.push(match order {
                 None => alone(args, &settings)?,
                 Some(order) => recorded(args, &settings, *order, &file)?,
-            };
-            if best.is_none_or(|best| took.rate() > best.rate()) {
-                *best = Some(took);
-            }
+            });
         }
     }
     let mut out = std::io::stdout().lock();
-    let took = best.map(|took| took.unwrap_or(Took { records: 0, seconds: 0.0 }));
-    let ratio = |i: usize| took[i].rate() / took[0].rate().max(1e-9);
+    // Each round's ratio is of measurements made one after the other.
+    let ratios = all.each_ref().map(|way| {
+        let ratios = way.iter().zip(&all[0]);
+        median(ratios.map(|(way, alone)| way.rate() / alone.rate().max(1e-9)).collect())
+    });
+    let ratio = |i: usize| ratios[i];
+    let took = all.map(|mut way| {
+        way.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        way[way.len() / 2]
+    });
     if args.json {
         let entry = |i: usize| {
             json!({

@@ -1,10 +1,15 @@
 //! `joinscope import …`: recordings made of other files.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::{Args, Subcommand, ValueEnum};
-use joinscope_core::edges::recording::{Compression, ImportJsonl, ImportUnit, import_jsonl};
+use joinscope_core::edges::recording::{
+    Compression, ImportJsonl, ImportUnit, Info, import_exported, import_jsonl, import_kcat,
+    import_parquet, is_exported,
+};
 use serde_json::json;
 
 use super::cluster::thousands;
@@ -21,6 +26,8 @@ pub struct Import {
 #[derive(Subcommand)]
 enum From {
     Jsonl(Jsonl),
+    Parquet(Parquet),
+    Kcat(Kcat),
 }
 
 /// Makes a recording of JSON lines (also compressed with zstd)
@@ -41,6 +48,53 @@ pub struct Jsonl {
     /// Field of the key, or a path to it (a.b)
     #[arg(long, value_name = "FIELD")]
     key: String,
+    #[command(flatten)]
+    times: Times,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Makes a recording of a Parquet file
+///
+/// Of one that `recording export` wrote: the recording as it was. Of any other
+/// table (with --topic and --key): a record for each row, its value the row as
+/// JSON (null columns left out, times as RFC 3339, binary as hex), partitions and
+/// order as `import jsonl` makes them.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  joinscope import parquet feed.parquet -o feed.mcap
+  joinscope import parquet clicks.parquet --topic clicks --key user_id --timestamp at --unit rfc3339 -o clicks.mcap")]
+pub struct Parquet {
+    file: PathBuf,
+    #[arg(long, requires = "key")]
+    topic: Option<String>,
+    /// Column of the key, or a path into one (a.b)
+    #[arg(long, value_name = "COLUMN", requires = "topic")]
+    key: Option<String>,
+    #[command(flatten)]
+    times: Times,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Makes a recording of what `kcat -C -J` printed (also compressed with zstd)
+///
+/// Topics, partitions, offsets, timestamps and headers are kept; arrival order is
+/// the order of the file, arrival time the record's timestamp. kcat prints keys
+/// and values as text: binary ones do not survive it, `joinscope record` keeps them.
+#[derive(Args)]
+#[command(after_help = "Example:
+  kcat -b localhost:9092 -C -J -e -t views > views.jsonl
+  joinscope import kcat views.jsonl -o views.mcap")]
+pub struct Kcat {
+    file: PathBuf,
+    #[command(flatten)]
+    to: To,
+}
+
+/// Where a row says its times, and into how many partitions rows go.
+#[derive(Args)]
+struct Times {
     /// Field of the arrival time; by default the timestamp, else now
     #[arg(long, value_name = "FIELD")]
     arrival: Option<String>,
@@ -52,6 +106,11 @@ pub struct Jsonl {
     unit: Unit,
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     partitions: u32,
+}
+
+/// Where it goes.
+#[derive(Args)]
+struct To {
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = record::compression)]
@@ -70,31 +129,78 @@ enum Unit {
     Rfc3339,
 }
 
-/// Runs the verb.
-pub fn run(args: &Import) -> anyhow::Result<Answer> {
-    let From::Jsonl(args) = &args.from;
-    let options = ImportJsonl {
-        topic: args.topic.clone(),
-        key: Some(args.key.clone()),
-        arrival: args.arrival.clone(),
-        timestamp: args.timestamp.clone(),
-        unit: match args.unit {
+fn options(topic: &str, key: &str, times: &Times, to: &To) -> ImportJsonl {
+    ImportJsonl {
+        topic: topic.to_owned(),
+        key: Some(key.to_owned()),
+        arrival: times.arrival.clone(),
+        timestamp: times.timestamp.clone(),
+        unit: match times.unit {
             Unit::S => ImportUnit::Seconds,
             Unit::Ms => ImportUnit::Millis,
             Unit::Us => ImportUnit::Micros,
             Unit::Ns => ImportUnit::Nanos,
             Unit::Rfc3339 => ImportUnit::Rfc3339,
         },
-        partitions: args.partitions,
-        compression: args.compression,
+        partitions: times.partitions,
+        compression: to.compression,
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Import) -> anyhow::Result<Answer> {
+    let (info, to) = match &args.from {
+        From::Jsonl(from) => {
+            let options = options(&from.topic, &from.key, &from.times, &from.to);
+            let info =
+                follow("bytes", |job| import_jsonl(&from.file, &options, &from.to.output, job))?;
+            (info, &from.to)
+        }
+        From::Parquet(from) => (parquet(from)?, &from.to),
+        From::Kcat(from) => {
+            let to = &from.to;
+            let info =
+                follow("bytes", |job| import_kcat(&from.file, to.compression, &to.output, job))?;
+            (info, to)
+        }
     };
-    let info = follow("bytes", |job| import_jsonl(&args.file, &options, &args.output, job))?;
+    say(&info, to)
+}
+
+fn parquet(from: &Parquet) -> anyhow::Result<Info> {
+    let to = &from.to;
+    if let (Some(topic), Some(key)) = (&from.topic, &from.key) {
+        let options = options(topic, key, &from.times, to);
+        return follow("rows", |job| import_parquet(&from.file, &options, &to.output, job));
+    }
+    ensure!(
+        is_exported(&from.file)?,
+        "{} is not an exported recording: say which topic its rows are to be, and which column is \
+         the key (--topic views --key view_id)",
+        from.file.display()
+    );
+    follow("rows", |job| import_exported(&from.file, to.compression, &to.output, job))
+}
+
+fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
+    let mut topics: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for partition in &info.partitions {
+        let topic = topics.entry(&partition.topic_partition.topic).or_default();
+        topic.0 += 1;
+        topic.1 += partition.records;
+    }
     let mut out = std::io::stdout().lock();
-    if args.json {
+    if to.json {
+        let topics: serde_json::Map<String, serde_json::Value> = topics
+            .into_iter()
+            .map(|(topic, (n, records))| {
+                (topic.to_owned(), json!({"partitions": n, "records": records}))
+            })
+            .collect();
         let answer = json!({
-            "recording": args.output,
+            "recording": to.output,
             "records": info.records,
-            "topics": {&args.topic: {"partitions": args.partitions, "records": info.records}},
+            "topics": topics,
             "bytes": info.file_bytes,
         });
         writeln!(out, "{answer}")?;
@@ -103,8 +209,8 @@ pub fn run(args: &Import) -> anyhow::Result<Answer> {
             out,
             "{} records of {} partitions into {} ({:.1} MB)",
             thousands(info.records),
-            args.partitions,
-            args.output.display(),
+            info.partitions.len(),
+            to.output.display(),
             info.file_bytes as f64 / 1e6
         )?;
     }

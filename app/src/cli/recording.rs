@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Answer, info, publish, slice, verify};
+use super::{Answer, export, info, merge, publish, redact, slice, verify};
 
-/// Looks at recordings, checks them, cuts them, sends them back to a cluster
+/// Looks at recordings, checks, cuts, merges, redacts and exports them, sends
+/// them back to a cluster
 #[derive(Args)]
 pub struct Recording {
     #[command(subcommand)]
@@ -16,6 +17,9 @@ enum Verb {
     Info(info::Info),
     Verify(verify::Verify),
     Slice(slice::Slice),
+    Merge(merge::Merge),
+    Redact(redact::Redact),
+    Export(export::Export),
     Publish(publish::Publish),
 }
 
@@ -25,6 +29,9 @@ pub fn run(args: &Recording) -> anyhow::Result<Answer> {
         Verb::Info(args) => info::run(args),
         Verb::Verify(args) => verify::run(args),
         Verb::Slice(args) => slice::run(args),
+        Verb::Merge(args) => merge::run(args),
+        Verb::Redact(args) => redact::run(args),
+        Verb::Export(args) => export::run(args),
         Verb::Publish(args) => publish::run(args),
     }
 }

@@ -11,7 +11,7 @@ use super::batch::{Cut, Position};
 use super::books::Books;
 use super::digest::Digest;
 use super::routes::Routes;
-use super::step::{CheckpointEntry, Durable, Prepared};
+use super::step::{CheckpointEntry, Durable, Prepared, SinkError};
 use super::summary::RunError;
 use crate::edges::rocksdb::{
     CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
@@ -68,8 +68,9 @@ pub(super) struct Job {
     pub counts: Vec<Counts>,
     /// By shard: what the operator keeps besides rows.
     pub operators: Vec<Vec<u8>>,
-    /// Makes durable what the sink was given.
-    pub durable: Option<Durable>,
+    /// What makes durable what the sink was given, once the sink has ended the
+    /// epoch: that goes on beside the writing of the state.
+    pub durable: Option<Receiver<Option<Durable>>>,
 }
 
 /// Identity of the run, written into each checkpoint.
@@ -223,7 +224,9 @@ fn write(
         path: written.path,
     };
     // What this checkpoint replaces is let go only when everybody has it.
-    if let Some(durable) = durable {
+    let durable = durable.map(|ended| ended.recv()).transpose();
+    let durable = durable.map_err(|_| SinkError("the epoch could not be kept".to_owned()))?;
+    if let Some(durable) = durable.flatten() {
         let prepared = Prepared { entry: entry.clone(), offsets, digest: job.digest.hex() };
         durable(&prepared)?;
     }

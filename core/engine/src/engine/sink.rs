@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Select};
+use crossbeam_channel::{Receiver, Select, bounded};
 
 use super::batch::Position;
 use super::books::Books;
@@ -81,14 +81,18 @@ impl<'a> SinkStage<'a> {
                 if let Some(done) = checkpoints.wait() {
                     self.checkpoint(done)?;
                 }
-                let durable = self.sink.barrier(job.cut.position.arrival)?;
+                // The state is written while the sink ends the epoch.
+                let at = job.cut.position.arrival;
+                let (ended, durable) = bounded(1);
                 checkpoints.begin(Job {
-                    durable,
+                    durable: Some(durable),
                     outputs: self.outputs,
                     digest: self.digest,
                     counts: self.books.counts().to_vec(),
                     ..job
                 });
+                // Nobody waits for it any more where writing the state has failed.
+                let _ = ended.send(self.sink.barrier(at)?);
             }
             self.publish(&end, state_rows, state_bytes, peak);
         }

@@ -1,5 +1,6 @@
 //! From librdkafka's messages to records.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::{Bytes, BytesMut};
@@ -7,17 +8,82 @@ use bytes::{Bytes, BytesMut};
 use super::KafkaError;
 use super::lanes::Lane;
 use super::sys::{Batch, Code, Message};
+use crate::edges::recording::Draft;
 use crate::operator::record::{Header, Record};
 
 /// What a batch held, in the order in which it was read.
-pub(super) enum Taken {
-    /// Arrival number and time are not yet set.
-    Record(Record),
+pub(super) enum Taken<'a> {
+    Record(u32, Message<'a>),
     /// Every offset of the lane before this one was given or is not there.
-    End { lane: u32, next: i64 },
+    End {
+        lane: u32,
+        next: i64,
+    },
 }
 
-/// Finds lanes by message, and copies records out of batches.
+/// A record's headers, as they lie in its message.
+pub(super) type Headers<'a> = Vec<(Cow<'a, str>, Option<&'a [u8]>)>;
+
+/// A message as it goes into a recording, arrival number and time not yet set.
+#[inline]
+pub(super) fn draft(message: Message<'_>, lane: u32) -> Draft<'_> {
+    let (timestamp, timestamp_type) = message.timestamp();
+    Draft {
+        arrival: 0,
+        arrival_ns: 0,
+        source: lane,
+        offset: message.offset(),
+        timestamp,
+        timestamp_type,
+        leader_epoch: message.leader_epoch(),
+        key: message.key(),
+        value: message.value(),
+    }
+}
+
+/// Memory that the keys and values of a batch share.
+pub(super) struct Block(BytesMut);
+
+impl Block {
+    pub fn of(batch: &Batch) -> Self {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let records = batch.iter().filter(|message| message.code().is_ok());
+        Self(BytesMut::with_capacity(records.map(|m| length(m.key()) + length(m.value())).sum()))
+    }
+
+    fn copy(&mut self, bytes: Option<&[u8]>) -> Option<Bytes> {
+        bytes.map(|bytes| {
+            self.0.extend_from_slice(bytes);
+            self.0.split().freeze()
+        })
+    }
+
+    /// Copies a message, which then may go; arrival number and time are not
+    /// yet set.
+    pub fn record(&mut self, message: Message<'_>, lane: u32, headers: Headers<'_>) -> Record {
+        let of = draft(message, lane);
+        Record {
+            arrival: 0,
+            arrival_ns: 0,
+            source: lane,
+            offset: of.offset,
+            timestamp: of.timestamp,
+            timestamp_type: of.timestamp_type,
+            leader_epoch: of.leader_epoch,
+            key: self.copy(of.key),
+            value: self.copy(of.value),
+            headers: headers
+                .into_iter()
+                .map(|(key, value)| Header {
+                    key: key.into_owned(),
+                    value: value.map(Bytes::copy_from_slice),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Finds lanes by message, and reads batches.
 pub(super) struct Converter {
     by_name: HashMap<(String, i32), u32>,
     by_id: HashMap<(usize, i32), u32>,
@@ -38,6 +104,7 @@ impl Converter {
     }
 
     /// The message's lane; `None` for what concerns no partition of ours.
+    #[inline]
     fn lane(&mut self, message: Message<'_>) -> Option<u32> {
         let id = (message.topic_id(), message.partition());
         if let Some((known, lane)) = self.last
@@ -58,31 +125,25 @@ impl Converter {
         Some(lane)
     }
 
-    /// Gives each record of the batch, and ends of partitions, to `take`. Keys
-    /// and values of a batch share one block of memory.
+    /// Gives each record of the batch, and ends of partitions, to `take`.
     ///
     /// # Errors
     /// An error among the messages that ends the reading, or `take`'s own.
-    pub fn each(
+    #[inline]
+    pub fn each<'b>(
         &mut self,
-        batch: &Batch,
+        batch: &'b Batch,
         lanes: &[Lane],
-        mut take: impl FnMut(Taken) -> Result<(), KafkaError>,
+        mut take: impl FnMut(&mut Self, Taken<'b>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
-        let mut sizes = 0;
-        for message in batch.iter().filter(|m| m.code().is_ok()) {
-            sizes += message.key().map_or(0, <[u8]>::len) + message.value().map_or(0, <[u8]>::len);
-        }
-        let mut block = BytesMut::with_capacity(sizes);
         for message in batch.iter() {
             let lane = self.lane(message);
             match (message.code(), lane) {
                 (Ok(()), Some(lane)) => {
-                    let record = self.record(message, lane, &mut block, lanes)?;
-                    take(Taken::Record(record))?;
+                    take(self, Taken::Record(lane, message))?;
                 }
                 (Err(Code::PARTITION_EOF), Some(lane)) => {
-                    take(Taken::End { lane, next: message.offset() })?;
+                    take(self, Taken::End { lane, next: message.offset() })?;
                 }
                 // Connections come and go; the client tries again.
                 (Err(code), _) if code.is_connection() => {
@@ -111,51 +172,33 @@ impl Converter {
         Ok(())
     }
 
-    fn record(
+    /// A message's headers.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    #[inline]
+    pub fn headers<'b>(
         &mut self,
-        message: Message<'_>,
-        lane: u32,
-        block: &mut BytesMut,
-        lanes: &[Lane],
-    ) -> Result<Record, KafkaError> {
-        let mut slice = |bytes: Option<&[u8]>| -> Option<Bytes> {
-            bytes.map(|bytes| {
-                block.extend_from_slice(bytes);
-                block.split().freeze()
-            })
-        };
-        let (key, value) = (slice(message.key()), slice(message.value()));
+        message: Message<'b>,
+        lane: &Lane,
+    ) -> Result<Headers<'b>, KafkaError> {
         let mut headers = Vec::new();
-        let mut odd = 0;
+        if message.has_no_headers() {
+            return Ok(headers);
+        }
         message
             .headers(|key, value| {
                 let name = String::from_utf8_lossy(key);
-                odd += u64::from(matches!(name, std::borrow::Cow::Owned(_)));
-                headers.push(Header {
-                    key: name.into_owned(),
-                    value: value.map(Bytes::copy_from_slice),
-                });
+                self.odd_headers += u64::from(matches!(name, Cow::Owned(_)));
+                headers.push((name, value));
             })
             .map_err(|code| {
                 KafkaError::partition(
-                    &lanes[lane as usize].partition,
+                    &lane.partition,
                     Some(message.offset()),
                     format!("its headers cannot be read ({code})"),
                 )
             })?;
-        self.odd_headers += odd;
-        let (timestamp, timestamp_type) = message.timestamp();
-        Ok(Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source: lane,
-            offset: message.offset(),
-            timestamp,
-            timestamp_type,
-            leader_epoch: message.leader_epoch(),
-            key,
-            value,
-            headers,
-        })
+        Ok(headers)
     }
 }

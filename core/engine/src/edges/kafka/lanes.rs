@@ -27,6 +27,7 @@ impl Lane {
     }
 
     /// Whether the record at `offset` belongs to what is taken.
+    #[inline]
     pub fn takes(&self, offset: i64) -> bool {
         offset >= self.start && self.stop.is_none_or(|stop| offset < stop)
     }

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Watch, now_ms};
-use super::convert::{Converter, Taken};
+use super::convert::{Block, Converter, Headers, Taken, draft};
 use super::lanes::Lane;
 use super::merge::{ArrivalClock, Merge};
 use super::range::{Start, Until};
 use super::registry::Registry;
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
-use crate::edges::recording::{ArrivalOrder, Compression, Info, Writer, WriterOptions};
+use crate::edges::recording::{ArrivalOrder, Compression, Draft, Info, Writer, WriterOptions};
 use crate::operator::record::{Record, TopicPartition};
 
 /// What is to be recorded.
@@ -63,8 +63,14 @@ pub struct Outcome {
     pub unknown_schemas: BTreeMap<u32, String>,
 }
 
-/// Records per read of a queue.
-const BATCH: usize = 2048;
+/// Records per read of a queue: few enough that librdkafka's structures are
+/// still in the processor's cache when they are given back.
+const BATCH: usize = 512;
+/// A read of the backlog that gave fewer than this is ahead of the brokers: the
+/// next one comes a little later and finds more, which spares both sides a wake-up
+/// for every few records.
+const FEW: usize = 256;
+const GATHER: Duration = Duration::from_millis(2);
 /// What a lane of the merge holds at most beside librdkafka's own queue.
 const LANE_RECORDS: usize = 2048;
 const WAIT: Duration = Duration::from_millis(50);
@@ -154,7 +160,10 @@ fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
     let mut notes = BTreeMap::new();
     notes.insert("isolation".to_owned(), spec.isolation.as_str().to_owned());
     WriterOptions {
-        compression: spec.compression,
+        compression: match spec.compression {
+            Compression::Lz4 => Compression::Lz4Fast,
+            other => other,
+        },
         arrival_order: spec.order,
         // Until the records say otherwise, at the end.
         approximate: spec.order == ArrivalOrder::Timestamp,
@@ -220,17 +229,44 @@ impl Output {
     fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
         record.arrival = self.records;
         record.arrival_ns = arrival_ns;
+        self.schemas([record.key.as_deref(), record.value.as_deref()])?;
+        self.writer.add(&record)?;
+        Ok(self.wrote(record.source, record.offset))
+    }
+
+    /// The same for a record that goes straight from its message into the file.
+    #[inline]
+    fn write_draft(
+        &mut self,
+        mut draft: Draft<'_>,
+        headers: &Headers<'_>,
+        arrival_ns: i64,
+    ) -> Result<bool, KafkaError> {
+        draft.arrival = self.records;
+        draft.arrival_ns = arrival_ns;
+        self.schemas([draft.key, draft.value])?;
+        self.writer.add_draft(&draft, headers)?;
+        Ok(self.wrote(draft.source, draft.offset))
+    }
+
+    #[inline]
+    fn wrote(&mut self, source: u32, offset: i64) -> bool {
+        self.written[source as usize] = offset.saturating_add(1);
+        self.records += 1;
+        self.limit.is_some_and(|limit| self.records >= limit)
+    }
+
+    /// Keeps the schemas that a key and a value name.
+    #[inline]
+    fn schemas(&mut self, parts: [Option<&[u8]>; 2]) -> Result<(), KafkaError> {
         if let Some(registry) = &mut self.registry {
-            for bytes in [&record.key, &record.value].into_iter().flatten() {
+            for bytes in parts.into_iter().flatten() {
                 if let Some(schema) = registry.see(bytes)? {
                     self.writer.schema(schema)?;
                 }
             }
         }
-        self.writer.add(&record)?;
-        self.written[record.source as usize] = record.offset.saturating_add(1);
-        self.records += 1;
-        Ok(self.limit.is_some_and(|limit| self.records >= limit))
+        Ok(())
     }
 }
 
@@ -360,11 +396,13 @@ impl Intake<'_> {
             self.health.watch.well();
             let Self { converter, batch, lanes, closed, .. } = self;
             let (mut records, mut next) = (Vec::new(), None);
-            converter.each(batch, lanes, |taken| {
+            let mut block = Block::of(batch);
+            converter.each(batch, lanes, |converter, taken| {
                 match taken {
-                    Taken::Record(record) => {
-                        next = Some(record.offset.saturating_add(1));
-                        records.push(record);
+                    Taken::Record(lane, message) => {
+                        let headers = converter.headers(message, &lanes[lane as usize])?;
+                        next = Some(message.offset().saturating_add(1));
+                        records.push(block.record(message, lane, headers));
                     }
                     Taken::End { next: end, .. } => next = next.max(Some(end)),
                 }
@@ -412,6 +450,9 @@ impl Intake<'_> {
                 if self.write_batch()? {
                     return Ok(Ended::Whole);
                 }
+                if !self.live && self.batch.iter().len() < FEW {
+                    std::thread::sleep(GATHER);
+                }
             }
             for i in 0..self.lanes.len() {
                 if !self.closed[i] && self.lanes[i].finished() {
@@ -432,16 +473,16 @@ impl Intake<'_> {
         let mut next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
         let mut full = false;
         let arrival_ns = clock.now();
-        let result = converter.each(batch, lanes, |taken| {
+        let result = converter.each(batch, lanes, |converter, taken| {
             match taken {
                 _ if full => {}
-                Taken::Record(record) => {
-                    let lane = record.source as usize;
-                    let after = record.offset.saturating_add(1);
-                    if lanes[lane].takes(record.offset) {
-                        full = output.write(record, arrival_ns)?;
+                Taken::Record(source, message) => {
+                    let lane = source as usize;
+                    if lanes[lane].takes(message.offset()) {
+                        let headers = converter.headers(message, &lanes[lane])?;
+                        full = output.write_draft(draft(message, source), &headers, arrival_ns)?;
                     }
-                    next[lane] = next[lane].max(after);
+                    next[lane] = next[lane].max(message.offset().saturating_add(1));
                 }
                 Taken::End { lane, next: end } => {
                     next[lane as usize] = next[lane as usize].max(end);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, Watch};
-use super::convert::{Converter, Taken};
+use super::convert::{Block, Converter, Taken};
 use super::lanes::Lane;
 use super::registry::Registry;
 use super::sys::{Batch, Client, Code, Queue};
@@ -223,9 +223,13 @@ impl Tail {
         if !self.batch.is_empty() {
             self.watch.well();
             let Self { converter, batch, lanes, .. } = self;
-            taken = converter.each(batch, lanes, |taken| {
+            let mut block = Block::of(batch);
+            taken = converter.each(batch, lanes, |converter, taken| {
                 match taken {
-                    Taken::Record(record) => into.push(record),
+                    Taken::Record(lane, message) => {
+                        let headers = converter.headers(message, &lanes[lane as usize])?;
+                        into.push(block.record(message, lane, headers));
+                    }
                     Taken::End { lane, next } => ended.push((lane, next)),
                 }
                 Ok(())

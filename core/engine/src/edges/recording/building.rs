@@ -1,5 +1,8 @@
 //! A chunk while it is being filled: its records, and what the indices need.
 
+use std::ops::Range;
+
+use super::envelope::Few;
 use super::index::Span;
 use super::wire::{self, op};
 
@@ -10,41 +13,61 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub struct Building {
     pub bytes: Vec<u8>,
-    /// Records are taken into the digest up to here.
-    pub digested: usize,
-    pub messages: u32,
+    /// Where records stand that are no messages.
+    others: Vec<Range<usize>>,
     /// Smallest and largest log time.
     pub times: Option<(u64, u64)>,
     pub spans: Vec<Span>,
     /// Position in `spans` by source.
     slot: Vec<u32>,
-    /// (log time, offset in `bytes`) of each message, by channel id.
-    entries: Vec<Vec<(u64, u64)>>,
+    /// (log time, offset in `bytes`) of each message, by channel id, as they
+    /// stand in an index.
+    entries: Vec<Vec<u8>>,
     /// Channels with entries.
     touched: Vec<u16>,
 }
 
 impl Building {
-    /// Appends a message whose data `fill` writes.
+    /// Appends a record that is no message: a schema or a channel.
+    pub fn other(&mut self, record: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(record);
+        self.others.push(start..self.bytes.len());
+    }
+
+    /// Where the others stand, in their order.
+    pub fn other_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        self.others.iter().cloned()
+    }
+
+    /// Where messages stand, and nothing else.
+    pub fn message_ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = std::iter::once(0).chain(self.others.iter().map(|other| other.end));
+        let ends = self.others.iter().map(|other| other.start).chain([self.bytes.len()]);
+        starts.zip(ends).filter(|(start, end)| start < end).map(|(start, end)| start..end)
+    }
+
+    /// Appends a message whose data `fill` writes, behind the bytes that it is
+    /// given.
+    #[inline]
     pub fn message(
         &mut self,
         channel: u16,
         sequence: u32,
         log_time: u64,
         publish_time: u64,
-        fill: impl FnOnce(&mut Vec<u8>),
+        fill: impl FnOnce(&mut Vec<u8>, Few),
     ) {
-        let at = self.bytes.len() as u64;
-        wire::record(&mut self.bytes, op::MESSAGE, |out| {
-            let mut fixed = [0; wire::MESSAGE_FIXED];
-            fixed[..2].copy_from_slice(&channel.to_le_bytes());
-            fixed[2..6].copy_from_slice(&sequence.to_le_bytes());
-            fixed[6..14].copy_from_slice(&log_time.to_le_bytes());
-            fixed[14..].copy_from_slice(&publish_time.to_le_bytes());
-            out.extend_from_slice(&fixed);
-            fill(out);
-        });
-        self.messages += 1;
+        let start = self.bytes.len();
+        let mut few = Few::new();
+        few.fixed([op::MESSAGE, 0, 0, 0, 0, 0, 0, 0, 0]);
+        few.fixed(channel.to_le_bytes());
+        few.fixed(sequence.to_le_bytes());
+        few.fixed(log_time.to_le_bytes());
+        few.fixed(publish_time.to_le_bytes());
+        fill(&mut self.bytes, few);
+        let length = (self.bytes.len() - start - wire::HEAD) as u64;
+        self.bytes[start + 1..start + wire::HEAD].copy_from_slice(&length.to_le_bytes());
         self.times = Some(match self.times {
             None => (log_time, log_time),
             Some((low, high)) => (low.min(log_time), high.max(log_time)),
@@ -56,10 +79,14 @@ impl Building {
         if self.entries[slot].is_empty() {
             self.touched.push(channel);
         }
-        self.entries[slot].push((log_time, at));
+        let mut entry = [0; 16];
+        entry[..8].copy_from_slice(&log_time.to_le_bytes());
+        entry[8..].copy_from_slice(&(start as u64).to_le_bytes());
+        self.entries[slot].extend_from_slice(&entry);
     }
 
     /// Counts a record of a partition.
+    #[inline]
     pub fn count(&mut self, source: u32, offset: i64) {
         let at = source as usize;
         if self.slot.len() <= at {
@@ -85,11 +112,7 @@ impl Building {
             let entries = &self.entries[usize::from(channel)];
             wire::record(out, op::MESSAGE_INDEX, |out| {
                 out.extend_from_slice(&channel.to_le_bytes());
-                out.extend_from_slice(&((entries.len() * 16) as u32).to_le_bytes());
-                for (time, at) in entries {
-                    out.extend_from_slice(&time.to_le_bytes());
-                    out.extend_from_slice(&at.to_le_bytes());
-                }
+                wire::prefixed(out, entries);
             });
         }
         positions
@@ -108,8 +131,7 @@ impl Building {
         self.bytes.clear();
         // One record of 100 MB shall not hold its memory for ever.
         self.bytes.shrink_to(8 << 20);
-        self.digested = 0;
-        self.messages = 0;
+        self.others.clear();
         self.times = None;
     }
 }

@@ -1,21 +1,17 @@
-//! A recording made of a file of JSON lines.
+//! A recording made of rows of JSON: of a file of JSON lines here, of a table
+//! in `import_parquet`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::lines::Lines;
 use super::{
     ArrivalOrder, Compression, Info, Job, RecordingError, Writer, WriterOptions, partition_of_key,
 };
 use crate::operator::record::{Record, TimestampType, TopicPartition};
 use crate::operator::time::parse_rfc3339;
-
-/// Longest line, bytes.
-const LINE: u64 = 64 << 20;
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// In what a file gives its times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,107 +60,38 @@ pub fn import_jsonl(
     to: &Path,
     job: &mut Job<'_>,
 ) -> Result<Info, RecordingError> {
-    let fail = |error| RecordingError::io(from, "read", error);
-    let mut file = File::open(from).map_err(|error| RecordingError::io(from, "open", error))?;
-    let total = file.metadata().map_err(fail)?.len();
-    let mut magic = [0; 4];
-    let zstd = read_up_to(&mut file, &mut magic).map_err(fail)? == 4 && magic == ZSTD_MAGIC;
-    file.rewind().map_err(fail)?;
-    let done = std::rc::Rc::new(std::cell::Cell::new(0));
-    let counted = Counted { file, done: std::rc::Rc::clone(&done) };
-    let mut lines: Box<dyn BufRead> = if zstd {
-        Box::new(BufReader::with_capacity(
-            1 << 18,
-            zstd::stream::read::Decoder::new(counted).map_err(fail)?,
-        ))
-    } else {
-        Box::new(BufReader::with_capacity(1 << 18, counted))
-    };
-    let partitions = options.partitions.clamp(1, u32::from(u16::MAX));
-    let mut writer = Writer::create(
-        to,
-        WriterOptions {
-            compression: options.compression,
-            whole_or_nothing: true,
-            arrival_order: ArrivalOrder::File,
-            ..WriterOptions::default()
-        },
-    )?;
-    let name = from.file_name().unwrap_or_default().to_string_lossy();
-    writer.note("imported_from", &name);
-    for partition in 0..partitions as i32 {
-        writer.partition(TopicPartition { topic: options.topic.as_str().into(), partition })?;
+    let mut lines = Lines::open(from)?;
+    let mut import = Import::create(from, options, to)?;
+    while let Some((number, line)) = lines.next()? {
+        import.add(number, line)?;
+        lines.step(job)?;
     }
-    let mut import = Import {
-        options,
-        path: from.to_owned(),
-        partitions,
-        now_ns: now_ns(),
-        offsets: vec![0; partitions as usize],
-        nulls: 0,
-        arrival: 0,
-    };
-    let mut line = Vec::new();
-    for number in 1u64.. {
-        line.clear();
-        let read = lines.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(fail)?;
-        if read == 0 {
-            break;
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        } else if read as u64 == LINE {
-            return Err(import.bad(number, format!("longer than {LINE} bytes")));
-        }
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let record = import.record(number, &line)?;
-        writer.add(&record)?;
-        if number % 4096 == 0 {
-            job.step(done.get(), total)?;
-        }
-    }
-    writer.finish()
-}
-
-/// Counts what is read of the file.
-struct Counted {
-    file: File,
-    done: std::rc::Rc<std::cell::Cell<u64>>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.file.read(into)?;
-        self.done.set(self.done.get() + n as u64);
-        Ok(n)
-    }
-}
-
-fn read_up_to(file: &mut File, into: &mut [u8]) -> std::io::Result<usize> {
-    let mut at = 0;
-    while at < into.len() {
-        match file.read(&mut into[at..])? {
-            0 => break,
-            n => at += n,
-        }
-    }
-    Ok(at)
+    import.finish()
 }
 
 /// The time of the import, for records that tell none.
-fn now_ns() -> i64 {
+pub fn now_ns() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
-struct Import<'a> {
+/// How what is imported from a file is written.
+pub fn imported(from: &Path, compression: Compression) -> WriterOptions {
+    let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    WriterOptions {
+        compression,
+        whole_or_nothing: true,
+        arrival_order: ArrivalOrder::File,
+        notes: [("imported_from".to_owned(), name)].into(),
+        ..WriterOptions::default()
+    }
+}
+
+/// The recording that is being made.
+pub struct Import<'a> {
     options: &'a ImportJsonl,
     path: PathBuf,
+    writer: Writer,
     partitions: u32,
     now_ns: i64,
     offsets: Vec<i64>,
@@ -173,7 +100,41 @@ struct Import<'a> {
     arrival: u64,
 }
 
-impl Import<'_> {
+impl<'a> Import<'a> {
+    /// # Errors
+    /// The output exists or cannot be made.
+    pub fn create(
+        from: &Path,
+        options: &'a ImportJsonl,
+        to: &Path,
+    ) -> Result<Self, RecordingError> {
+        let partitions = options.partitions.clamp(1, u32::from(u16::MAX));
+        let mut writer = Writer::create(to, imported(from, options.compression))?;
+        for partition in 0..partitions as i32 {
+            writer.partition(TopicPartition { topic: options.topic.as_str().into(), partition })?;
+        }
+        Ok(Self {
+            options,
+            path: from.to_owned(),
+            writer,
+            partitions,
+            now_ns: now_ns(),
+            offsets: vec![0; partitions as usize],
+            nulls: 0,
+            arrival: 0,
+        })
+    }
+
+    /// Adds a row, a JSON object as text.
+    pub fn add(&mut self, number: u64, row: &[u8]) -> Result<(), RecordingError> {
+        let record = self.record(number, row)?;
+        self.writer.add(&record)
+    }
+
+    pub fn finish(self) -> Result<Info, RecordingError> {
+        self.writer.finish()
+    }
+
     fn bad(&self, line: u64, what: impl Into<String>) -> RecordingError {
         RecordingError::Line { path: self.path.clone(), line, what: what.into() }
     }

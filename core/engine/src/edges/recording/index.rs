@@ -101,6 +101,15 @@ impl Index {
         self.spans(chunk).iter().any(inside).then_some(chunk)
     }
 
+    /// The last chunk that has a record of the partition before an offset.
+    pub fn last_before(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
+        let chunks = self.by_source.get(source as usize)?;
+        let at = chunks.partition_point(|&(first, _)| first < offset).checked_sub(1)?;
+        let chunk = chunks[at].1 as usize;
+        let span = self.spans(chunk).iter().find(|s| s.source == source)?;
+        Some((chunk, *span))
+    }
+
     /// Chunks `from..to` as a metadata record: number → place and spans.
     pub fn map(&self, from: usize, to: usize) -> Map {
         let mut map = Map::new();
@@ -176,6 +185,11 @@ mod tests {
         assert_eq!(index.chunk_of(0, 10), None);
         assert_eq!(index.chunk_of(2, 6), None);
         assert_eq!(index.chunk_of(9, 6), None);
+        let before = |source, offset| index.last_before(source, offset).map(|(chunk, _)| chunk);
+        assert_eq!(
+            [0, 1, 5, 6, 99].map(|o| before(0, o)),
+            [None, Some(0), Some(0), Some(2), Some(2)]
+        );
         let mut back = Index::default();
         back.read(&index.map(0, 2), 3).unwrap();
         back.read(&index.map(2, 3), 3).unwrap();

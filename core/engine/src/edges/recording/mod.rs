@@ -14,17 +14,23 @@
 //!    chunk: a record is found by name or position with one chunk read.
 
 mod batches;
+mod behind;
 mod building;
 mod chunk;
 mod clock;
 mod compress;
 mod envelope;
 mod error;
+mod export;
 pub mod fuzz;
 mod import;
+mod import_kcat;
+mod import_parquet;
 mod index;
 mod info;
 mod job;
+mod lines;
+mod merge;
 mod meta;
 mod murmur2;
 mod open;
@@ -32,10 +38,12 @@ mod options;
 mod parts;
 mod pieces;
 mod reader;
+mod redact;
 mod scan;
 mod schemas;
 mod slice;
 mod source;
+mod store;
 mod summary;
 mod tally;
 mod verify;
@@ -46,15 +54,21 @@ mod writer;
 pub use batches::Batches;
 pub use clock::{ClockEntry, ClockEntryKind};
 pub use compress::Compression;
+pub use envelope::Draft;
 pub use error::RecordingError;
+pub use export::export_parquet;
 pub use import::{ImportJsonl, ImportUnit, import_jsonl};
+pub use import_kcat::import_kcat;
+pub use import_parquet::{import_exported, import_parquet, is_exported};
 pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
+pub use merge::{Merged, merge};
 pub use murmur2::{murmur2, partition_of_key};
 pub use options::WriterOptions;
 pub use parts::{part_name, parts_of};
 pub use pieces::{Found, PIECES, Piece, write_with};
 pub use reader::Recording;
+pub use redact::{RedactPolicy, RedactTarget, Redacted, Redaction, redact};
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
 pub use slice::{Slice, SliceTime, slice};
 pub use verify::{Problem, Verified, verify};
@@ -65,8 +79,12 @@ mod tests;
 #[cfg(test)]
 mod tests_jobs;
 #[cfg(test)]
+mod tests_merge;
+#[cfg(test)]
 mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
 #[cfg(test)]
 mod tests_speed;
+#[cfg(test)]
+mod tests_verbs;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ArrivalOrder, Compression};
+use super::{ArrivalOrder, Compression, Info};
 
 /// How a recording is written.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Default for WriterOptions {
         Self {
             compression: Compression::Lz4,
             chunk_bytes: 1 << 20,
-            sync_bytes: 256 << 20,
+            sync_bytes: 32 << 20,
             sync_every: Some(Duration::from_secs(1)),
             whole_or_nothing: false,
             arrival_order: ArrivalOrder::Read,
@@ -41,6 +41,26 @@ impl Default for WriterOptions {
             topic_ids: BTreeMap::new(),
             redaction: None,
             notes: BTreeMap::new(),
+        }
+    }
+}
+
+impl WriterOptions {
+    /// For a recording made of another one: what is known of that one is kept.
+    #[must_use]
+    pub fn like(info: &Info, compression: Option<Compression>) -> Self {
+        Self {
+            compression: compression
+                .or_else(|| Compression::from_name(&info.compression))
+                .unwrap_or_default(),
+            whole_or_nothing: true,
+            arrival_order: info.arrival_order,
+            approximate: info.approximate,
+            cluster_id: info.cluster_id.clone(),
+            topic_ids: info.topic_ids.clone(),
+            redaction: info.redaction.clone(),
+            notes: info.notes.clone(),
+            ..Self::default()
         }
     }
 }

@@ -120,6 +120,27 @@ impl Recording {
         Ok(records.iter().find(|r| r.source == source && r.offset == name.offset).cloned())
     }
 
+    /// Whether a partition has a record whose offset is larger than `after` and
+    /// smaller than `before`.
+    pub(super) fn has_between(
+        &self,
+        source: u32,
+        after: i64,
+        before: i64,
+    ) -> Result<bool, RecordingError> {
+        if before <= after.saturating_add(1) {
+            return Ok(false);
+        }
+        let Some((chunk, span)) = self.inner.opened.index.last_before(source, before) else {
+            return Ok(false);
+        };
+        if span.last_offset <= after || span.first_offset > after {
+            return Ok(span.first_offset > after);
+        }
+        let inside = |r: &Record| r.source == source && after < r.offset && r.offset < before;
+        Ok(self.chunk(chunk)?.iter().any(inside))
+    }
+
     /// Records `first..first + n` of all topics, in arrival order.
     pub fn page(&self, first: u64, n: usize) -> Result<Vec<Record>, RecordingError> {
         let mut page = Vec::with_capacity(n.min(batches::BATCH));

@@ -131,7 +131,7 @@ struct Checked {
 impl Gathered {
     pub fn new() -> Self {
         Self {
-            tally: Tally::new(),
+            tally: Tally::default(),
             index: Index::default(),
             schemas: Schemas::default(),
             compression: String::new(),
@@ -316,7 +316,7 @@ impl Gathered {
         self.tally.partitions.extend(partitions);
         self.tally.clock_events += clock_events;
         for (from, to) in runs {
-            self.tally.digest_messages(&bytes[from..to]);
+            self.tally.content.take(&bytes[from..to]);
         }
         let mut spans: Vec<Span> = Vec::new();
         let mut slots: HashMap<u32, usize> = HashMap::new();

@@ -113,22 +113,7 @@ pub fn slice(
         }
     }
     let info = recording.info();
-    let compression =
-        compression.or_else(|| Compression::from_name(&info.compression)).unwrap_or_default();
-    let mut writer = Writer::create(
-        path,
-        WriterOptions {
-            compression,
-            whole_or_nothing: true,
-            arrival_order: info.arrival_order,
-            approximate: info.approximate,
-            cluster_id: info.cluster_id.clone(),
-            topic_ids: info.topic_ids.clone(),
-            redaction: info.redaction.clone(),
-            notes: info.notes.clone(),
-            ..WriterOptions::default()
-        },
-    )?;
+    let mut writer = Writer::create(path, WriterOptions::like(info, compression))?;
     writer.note("sliced_from", recording.digest());
     writer.note("sliced_by", &slice.describe());
     if let Some(arrival) = info.live_from {

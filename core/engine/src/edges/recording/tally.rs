@@ -7,24 +7,41 @@ use super::envelope::Brief;
 use super::{Info, PartitionInfo, Schemas};
 use crate::operator::record::{Arrival, TopicPartition};
 
+/// The message records of a recording, as they stand in its chunks: their bytes
+/// and their hash.
+#[derive(Default)]
+pub struct Content {
+    pub bytes: u64,
+    hasher: Xxh3,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+impl Content {
+    /// Takes the next message records.
+    pub fn take(&mut self, messages: &[u8]) {
+        self.bytes += messages.len() as u64;
+        self.hasher.update(messages);
+    }
+}
+
 /// Running totals over the records of a recording.
+#[derive(Debug, Default)]
 pub struct Tally {
     pub partitions: Vec<PartitionInfo>,
     pub records: u64,
     pub arrivals: Option<(Arrival, Arrival)>,
     pub arrival_ms: Option<(i64, i64)>,
     pub timestamps: Option<(i64, i64)>,
-    pub uncompressed_bytes: u64,
     pub clock_events: u64,
-    hasher: Xxh3,
+    pub content: Content,
 }
 
-impl std::fmt::Debug for Tally {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tally").field("records", &self.records).finish_non_exhaustive()
-    }
-}
-
+#[inline]
 fn widen(range: &mut Option<(i64, i64)>, value: i64) {
     *range = Some(match *range {
         None => (value, value),
@@ -33,26 +50,15 @@ fn widen(range: &mut Option<(i64, i64)>, value: i64) {
 }
 
 impl Tally {
-    pub fn new() -> Self {
-        Self {
-            partitions: Vec::new(),
-            records: 0,
-            arrivals: None,
-            arrival_ms: None,
-            timestamps: None,
-            uncompressed_bytes: 0,
-            clock_events: 0,
-            hasher: Xxh3::new(),
-        }
-    }
-
     /// Arrival numbers increase, offsets increase within their partition.
+    #[inline]
     pub fn check(&self, source: u32, brief: &Brief) -> Result<(), String> {
         let partition = &self.partitions[source as usize];
         check_order(partition, self.arrivals.map(|(_, last)| last), partition.last_offset, brief)
     }
 
     /// Counts a record that was checked.
+    #[inline]
     pub fn observe(&mut self, source: u32, arrival_ns: i64, brief: &Brief) {
         let arrival_ms = arrival_ns.div_euclid(1_000_000);
         self.records += 1;
@@ -76,17 +82,11 @@ impl Tally {
         partition.last_offset = Some(brief.offset);
     }
 
-    /// Takes message records, as they stand in chunks, into the digest.
-    pub fn digest_messages(&mut self, bytes: &[u8]) {
-        self.uncompressed_bytes += bytes.len() as u64;
-        self.hasher.update(bytes);
-    }
-
     /// The digest: XXH3-128 of all message records in order, then the names of
     /// the partitions in channel order, then the schemas by id. Not covered:
     /// compression, where chunks end, metadata.
     pub fn digest(&self, schemas: &Schemas) -> String {
-        let mut hasher = self.hasher.clone();
+        let mut hasher = self.content.hasher.clone();
         for partition in &self.partitions {
             hasher.update(partition.topic_partition.to_string().as_bytes());
             hasher.update(&[0]);
@@ -131,7 +131,7 @@ impl Tally {
         info.arrivals = self.arrivals;
         info.arrival_ms = self.arrival_ms;
         info.timestamps = self.timestamps;
-        info.uncompressed_bytes = self.uncompressed_bytes;
+        info.uncompressed_bytes = self.content.bytes;
         info.clock_events = self.clock_events;
     }
 
@@ -145,6 +145,7 @@ impl Tally {
 }
 
 /// The rules of order, given the last arrival and the partition's last offset.
+#[inline]
 pub fn check_order(
     partition: &PartitionInfo,
     last_arrival: Option<Arrival>,

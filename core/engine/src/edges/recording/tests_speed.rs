@@ -95,7 +95,7 @@ fn reading_and_writing() {
     let mut envelope = Vec::new();
     for record in &records {
         envelope.clear();
-        envelope::encode(&mut envelope, record);
+        envelope::encode_record(&mut envelope, record);
         let header = mcap::records::MessageHeader {
             channel_id: channels[record.source as usize],
             sequence: record.arrival as u32,

@@ -124,6 +124,7 @@ pub fn map(out: &mut Vec<u8>, map: &BTreeMap<String, String>) {
 }
 
 /// MCAP's publish time: the record's timestamp as u64 ns, clamped; 0 without.
+#[inline]
 pub fn publish_time(timestamp: Option<i64>) -> u64 {
     timestamp.and_then(|ms| u64::try_from(ms).ok()).map_or(0, |ms| ms.saturating_mul(1_000_000))
 }

@@ -86,12 +86,14 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    #[inline]
     fn get(self) -> &'a rd::rd_kafka_message_t {
         // SAFETY: the message lives as long as its batch is borrowed.
         unsafe { &*self.message }
     }
 
     /// `Err` where it is no record.
+    #[inline]
     pub fn code(self) -> Result<(), Code> {
         // SAFETY: read as the integer that it is in C: a newer broker's code
         // may be none of the enum's.
@@ -107,6 +109,7 @@ impl<'a> Message<'a> {
 
     /// Identifies the topic: the same for all messages of one topic and client;
     /// 0 where an error belongs to none.
+    #[inline]
     pub fn topic_id(self) -> usize {
         self.get().rkt.addr()
     }
@@ -121,20 +124,24 @@ impl<'a> Message<'a> {
         unsafe { super::text(rd::rd_kafka_topic_name(topic)) }
     }
 
+    #[inline]
     pub fn partition(self) -> i32 {
         self.get().partition
     }
 
+    #[inline]
     pub fn offset(self) -> i64 {
         self.get().offset
     }
 
+    #[inline]
     pub fn key(self) -> Option<&'a [u8]> {
         let message = self.get();
         // SAFETY: key and length describe bytes that live as long as the message.
         unsafe { bytes(message.key.cast(), message.key_len) }
     }
 
+    #[inline]
     pub fn value(self) -> Option<&'a [u8]> {
         let message = self.get();
         // SAFETY: payload and length describe bytes that live as long as the message.
@@ -142,6 +149,7 @@ impl<'a> Message<'a> {
     }
 
     /// ms, and what it means. Kafka's −1 is none.
+    #[inline]
     pub fn timestamp(self) -> (Option<i64>, TimestampType) {
         let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message lives; `kind` is written.
@@ -160,10 +168,19 @@ impl<'a> Message<'a> {
         }
     }
 
+    #[inline]
     pub fn leader_epoch(self) -> Option<i32> {
         // SAFETY: the message lives.
         let epoch = unsafe { rd::rd_kafka_message_leader_epoch(self.message) };
         (epoch >= 0).then_some(epoch)
+    }
+
+    /// True where a record has no headers for certain; it costs nothing, where
+    /// [`Message::headers`] allocates.
+    #[inline]
+    pub fn has_no_headers(self) -> bool {
+        // SAFETY: the message lives; an error has no headers to look for.
+        self.code().is_ok() && unsafe { super::layout::has_no_headers(self.message) }
     }
 
     /// Calls `take(key, value)` for each header, in order.
@@ -205,6 +222,7 @@ impl<'a> Message<'a> {
 
 /// # Safety
 /// `start` is null, or the first of `len` bytes that live for `'a`.
+#[inline]
 unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
     // SAFETY: not null; the rest is the caller's promise.
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })

@@ -17,6 +17,7 @@
 
 mod client;
 mod describe;
+mod layout;
 mod message;
 mod offsets;
 

@@ -1,0 +1,58 @@
+//! `joinscope recording export`: a recording as a Parquet file.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use joinscope_core::edges::recording::{self, Recording};
+use serde_json::json;
+
+use super::Answer;
+use super::cluster::thousands;
+use super::follow::follow;
+
+/// Writes a recording as a Parquet file: a row for each record, with arrival,
+/// topic, partition, offset, timestamp, key, value and headers
+///
+/// `joinscope import parquet` makes the recording of it again (without the clock
+/// of a live run).
+#[derive(Args)]
+#[command(after_help = "Examples:
+  joinscope recording export feed.mcap -o feed.parquet
+  duckdb -c \"select topic, count(*) from 'feed.parquet' group by topic\"")]
+pub struct Export {
+    recording: PathBuf,
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Only these topics
+    #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Export) -> anyhow::Result<Answer> {
+    let recording = Recording::open(&args.recording)?;
+    if let Some(cut) = &recording.info().cut {
+        writeln!(std::io::stderr(), "{}: {cut}", args.recording.display())?;
+    }
+    let records = follow("records", |job| {
+        recording::export_parquet(&recording, &args.topics, &args.output, job)
+    })?;
+    let bytes = args.output.metadata().map_or(0, |m| m.len());
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", json!({"file": args.output, "records": records, "bytes": bytes}))?;
+    } else {
+        writeln!(
+            out,
+            "{} records into {} ({:.1} MB)",
+            thousands(records),
+            args.output.display(),
+            bytes as f64 / 1e6
+        )?;
+    }
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,74 @@
+//! `joinscope recording merge`: several recordings as one.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use joinscope_core::edges::recording::{self, Compression, Recording};
+use serde_json::json;
+
+use super::cluster::thousands;
+use super::follow::follow;
+use super::{Answer, record};
+
+/// Makes one recording of several: by arrival time, then in the order in which
+/// they are named; arrival numbers are given anew
+///
+/// A record that several files hold (the same topic[partition]@offset) is one, if
+/// timestamp, key, value and headers agree; else nothing is written. Offsets
+/// increase within a partition: a record waits for those before it, whichever
+/// file holds them.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  joinscope recording merge views.mcap engagements.mcap -o feed.mcap
+  joinscope recording merge monday.mcap tuesday.mcap wednesday.mcap -o week.mcap")]
+pub struct Merge {
+    #[arg(required = true, num_args = 2.., value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+    #[arg(short, long, value_name = "RECORDING")]
+    output: PathBuf,
+    /// lz4, zstd[:LEVEL] or none; by default as the first recording
+    #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", value_parser = record::compression)]
+    compression: Option<Compression>,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Merge) -> anyhow::Result<Answer> {
+    let mut files = Vec::with_capacity(args.recordings.len());
+    for path in &args.recordings {
+        let file = Recording::open(path)?;
+        if let Some(cut) = &file.info().cut {
+            writeln!(std::io::stderr(), "{}: {cut}", path.display())?;
+        }
+        files.push(file);
+    }
+    let merged =
+        follow("records", |job| recording::merge(&files, &args.output, args.compression, job))?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let answer = json!({
+            "recording": args.output,
+            "records": merged.info.records,
+            "of": files.iter().map(Recording::len).collect::<Vec<_>>(),
+            "duplicates": merged.duplicates,
+            "bytes": merged.info.file_bytes,
+        });
+        writeln!(out, "{answer}")?;
+    } else {
+        let twice = match merged.duplicates {
+            0 => String::new(),
+            n => format!("; {} were in more than one", thousands(n)),
+        };
+        writeln!(
+            out,
+            "{} records of {} recordings into {}{twice}",
+            thousands(merged.info.records),
+            files.len(),
+            args.output.display()
+        )?;
+    }
+    Ok(Answer::Yes)
+}

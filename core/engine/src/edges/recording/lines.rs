@@ -1,0 +1,107 @@
+//! The lines of a text file, compressed with zstd or not, one after another.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::{Job, RecordingError};
+
+/// Longest line, bytes.
+const LINE: u64 = 64 << 20;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// An open file; empty lines are passed over.
+pub struct Lines {
+    path: PathBuf,
+    text: Box<dyn BufRead>,
+    /// Bytes read of the file, and all of them.
+    done: Rc<Cell<u64>>,
+    total: u64,
+    number: u64,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    pub fn open(path: &Path) -> Result<Self, RecordingError> {
+        let fail = |error| RecordingError::io(path, "read", error);
+        let mut file = File::open(path).map_err(|error| RecordingError::io(path, "open", error))?;
+        let total = file.metadata().map_err(fail)?.len();
+        let mut magic = [0; 4];
+        let zstd = read_up_to(&mut file, &mut magic).map_err(fail)? == 4 && magic == ZSTD_MAGIC;
+        file.rewind().map_err(fail)?;
+        let done = Rc::new(Cell::new(0));
+        let counted = Counted { file, done: Rc::clone(&done) };
+        let text: Box<dyn BufRead> = if zstd {
+            let unpacked = zstd::stream::read::Decoder::new(counted).map_err(fail)?;
+            Box::new(BufReader::with_capacity(1 << 18, unpacked))
+        } else {
+            Box::new(BufReader::with_capacity(1 << 18, counted))
+        };
+        Ok(Self { path: path.to_owned(), text, done, total, number: 0, line: Vec::new() })
+    }
+
+    /// The next line with its number, from 1; `None`: there is none.
+    pub fn next(&mut self) -> Result<Option<(u64, &[u8])>, RecordingError> {
+        loop {
+            self.line.clear();
+            self.number += 1;
+            let read = self.text.by_ref().take(LINE).read_until(b'\n', &mut self.line);
+            let read = read.map_err(|error| RecordingError::io(&self.path, "read", error))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if self.line.last() == Some(&b'\n') {
+                self.line.pop();
+            } else if read as u64 == LINE {
+                return Err(self.bad(self.number, format!("longer than {LINE} bytes")));
+            }
+            if self.line.last() == Some(&b'\r') {
+                self.line.pop();
+            }
+            if !self.line.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Some((self.number, &self.line)));
+            }
+        }
+    }
+
+    /// Says how far it is, now and then.
+    pub fn step(&self, job: &mut Job<'_>) -> Result<(), RecordingError> {
+        if self.number.is_multiple_of(4096) {
+            job.step(self.done.get(), self.total)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What is wrong with a line.
+    pub fn bad(&self, line: u64, what: impl Into<String>) -> RecordingError {
+        RecordingError::Line { path: self.path.clone(), line, what: what.into() }
+    }
+}
+
+/// Counts what is read of the file.
+struct Counted {
+    file: File,
+    done: Rc<Cell<u64>>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(into)?;
+        self.done.set(self.done.get() + n as u64);
+        Ok(n)
+    }
+}
+
+fn read_up_to(file: &mut File, into: &mut [u8]) -> std::io::Result<usize> {
+    let mut at = 0;
+    while at < into.len() {
+        match file.read(&mut into[at..])? {
+            0 => break,
+            n => at += n,
+        }
+    }
+    Ok(at)
+}

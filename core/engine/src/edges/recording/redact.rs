@@ -1,0 +1,330 @@
+//! A recording without what others may not see (5-recording): fields, keys and
+//! headers are dropped, masked, or replaced by a keyed hash, under which equal
+//! values stay equal, so that joins still work. The hash's key is not stored.
+//!
+//! Rules:
+//! 1. What a rule names is redacted in every record, or nothing is written: a
+//!    value that cannot be read is refused (or left out), and so is a rule that
+//!    met no record at all, for it may be misspelt.
+//! 2. A hash covers the value's kind, so that `5` and `"5"` stay different, as
+//!    they are to a join; a Kafka key, a header and a whole value are text.
+//! 3. Null stays null. Partitions and offsets stay as they are.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use hmac::{Hmac, Mac as _};
+use rand::RngCore as _;
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use crate::operator::record::Record;
+
+/// What stands where something was masked.
+const MASK: &str = "***";
+
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redaction {
+    /// It is gone: a field is missing, a key or value is null.
+    Drop,
+    /// A text is `***`, a number 0, anything else null.
+    Mask,
+    /// 32 hex digits of HMAC-SHA256.
+    Hash,
+}
+
+/// What a rule names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Target {
+    Key,
+    Value,
+    Header(String),
+    /// A path into the JSON of the value; arrays on the way are gone through.
+    Field(Vec<String>),
+}
+
+/// What is redacted: `[TOPIC:]FIELD`, `[TOPIC:]$key`, `[TOPIC:]$value` or
+/// `[TOPIC:]$header.NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedactTarget {
+    text: String,
+    topic: Option<String>,
+    target: Target,
+}
+
+impl FromStr for RedactTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (topic, field) = match text.split_once(':') {
+            Some((topic, field)) => (Some(topic.to_owned()).filter(|t| !t.is_empty()), field),
+            None => (None, text),
+        };
+        let target = match field {
+            "$key" => Target::Key,
+            "$value" => Target::Value,
+            _ => match field.strip_prefix("$header.") {
+                Some(name) if !name.is_empty() => Target::Header(name.to_owned()),
+                None if !field.is_empty() && !field.starts_with('$') => {
+                    Target::Field(field.split('.').map(str::to_owned).collect())
+                }
+                _ => {
+                    return Err(format!(
+                        "\"{text}\": write a field (user.email), $key, $value or $header.NAME, \
+                         with TOPIC: before it if only one topic is meant"
+                    ));
+                }
+            },
+        };
+        Ok(Self { text: text.to_owned(), topic, target })
+    }
+}
+
+/// What is to be redacted, and how.
+#[derive(Clone)]
+pub struct RedactPolicy {
+    rules: Vec<(RedactTarget, Redaction)>,
+    key: Hmac<Sha256>,
+    /// Records whose value cannot be read as JSON are left out where a rule
+    /// names a field; else they are refused.
+    pub leave_out_unreadable: bool,
+}
+
+impl RedactPolicy {
+    /// `key` is the hash's; equal values under equal keys have equal hashes.
+    ///
+    /// # Errors
+    /// No rule, or a key of fewer than 16 bytes.
+    pub fn new(rules: Vec<(RedactTarget, Redaction)>, key: &[u8]) -> Result<Self, String> {
+        if rules.is_empty() {
+            return Err("nothing is to be redacted: name fields to drop, mask or hash".to_owned());
+        }
+        if key.len() < 16 {
+            return Err(format!(
+                "the hash's key has {} bytes: it needs 16 or more, else values can be guessed",
+                key.len()
+            ));
+        }
+        let key = Hmac::new_from_slice(key).map_err(|error| error.to_string())?;
+        Ok(Self { rules, key, leave_out_unreadable: false })
+    }
+
+    /// A key that nobody knows: hashes are equal within one redaction only.
+    #[must_use]
+    pub fn random_key() -> Vec<u8> {
+        let mut key = vec![0; 32];
+        rand::rng().fill_bytes(&mut key);
+        key
+    }
+
+    /// As it stands in the metadata.
+    fn describe(&self) -> String {
+        let said = self.rules.iter().map(|(target, how)| {
+            let how = match how {
+                Redaction::Drop => "dropped",
+                Redaction::Mask => "masked",
+                Redaction::Hash => "hashed (HMAC-SHA256, 128 bits, key not stored)",
+            };
+            format!("{} {how}", target.text)
+        });
+        said.collect::<Vec<_>>().join(", ")
+    }
+
+    fn hash(&self, kind: u8, bytes: &[u8]) -> String {
+        let mut mac = self.key.clone();
+        mac.update(&[kind]);
+        mac.update(bytes);
+        let all = mac.finalize().into_bytes();
+        all.iter().take(16).fold(String::with_capacity(32), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// Bytes that are text to Kafka: a key, a header, a whole value.
+    fn bytes(&self, how: Redaction, bytes: &Bytes) -> Option<Bytes> {
+        match how {
+            Redaction::Drop => None,
+            Redaction::Mask => Some(Bytes::from_static(MASK.as_bytes())),
+            Redaction::Hash => Some(Bytes::from(self.hash(b's', bytes))),
+        }
+    }
+
+    fn json(&self, how: Redaction, value: &Value) -> Value {
+        match (how, value) {
+            (_, Value::Null) => Value::Null,
+            (Redaction::Hash, Value::String(text)) => self.hash(b's', text.as_bytes()).into(),
+            (Redaction::Hash, Value::Number(n)) => self.hash(b'n', n.to_string().as_bytes()).into(),
+            (Redaction::Hash, other) => self.hash(b'j', other.to_string().as_bytes()).into(),
+            (_, Value::String(_)) => MASK.into(),
+            (_, Value::Number(_)) => 0.into(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Redacts what a path names; true where something was there.
+    fn field(&self, how: Redaction, value: &mut Value, path: &[String]) -> bool {
+        let Some((name, rest)) = path.split_first() else { return false };
+        match value {
+            Value::Array(items) => {
+                let mut found = false;
+                for item in items {
+                    found |= self.field(how, item, path);
+                }
+                found
+            }
+            Value::Object(fields) if rest.is_empty() => match fields.get_mut(name) {
+                None => false,
+                Some(_) if how == Redaction::Drop => fields.shift_remove(name).is_some(),
+                Some(Value::Array(items)) => {
+                    items.iter_mut().for_each(|item| *item = self.json(how, item));
+                    true
+                }
+                Some(found) => {
+                    *found = self.json(how, found);
+                    true
+                }
+            },
+            Value::Object(fields) => {
+                fields.get_mut(name).is_some_and(|inner| self.field(how, inner, rest))
+            }
+            _ => false,
+        }
+    }
+
+    /// Redacts a record of a topic; counts what was there, by rule.
+    ///
+    /// # Errors
+    /// Its value has to be read as JSON and is none.
+    fn apply(&self, topic: &str, record: &mut Record, met: &mut [u64]) -> Result<(), String> {
+        let mut json: Option<Value> = None;
+        let mut changed = false;
+        for ((target, how), met) in self.rules.iter().zip(met) {
+            if target.topic.as_ref().is_some_and(|only| only != topic) {
+                continue;
+            }
+            let there = match &target.target {
+                Target::Key => {
+                    let key = record.key.take();
+                    record.key = key.as_ref().and_then(|key| self.bytes(*how, key));
+                    key.is_some()
+                }
+                Target::Value => {
+                    let value = record.value.take();
+                    record.value = value.as_ref().and_then(|value| self.bytes(*how, value));
+                    (json, changed) = (None, false);
+                    value.is_some()
+                }
+                Target::Header(name) => {
+                    let there = record.headers.iter().any(|header| header.key == *name);
+                    if *how == Redaction::Drop {
+                        record.headers.retain(|header| header.key != *name);
+                    }
+                    for header in record.headers.iter_mut().filter(|header| header.key == *name) {
+                        header.value = header.value.take().and_then(|v| self.bytes(*how, &v));
+                    }
+                    there
+                }
+                Target::Field(path) => {
+                    let Some(value) = &record.value else { continue };
+                    if json.is_none() {
+                        json = Some(serde_json::from_slice(value).map_err(|error| {
+                            format!("its value is no JSON ({error}), so \"{}\" cannot be redacted in it", target.text)
+                        })?);
+                    }
+                    let found = json.as_mut().is_some_and(|json| self.field(*how, json, path));
+                    changed |= found;
+                    found
+                }
+            };
+            *met += u64::from(there);
+        }
+        if let (Some(json), true) = (json, changed) {
+            record.value = Some(Bytes::from(json.to_string()));
+        }
+        Ok(())
+    }
+}
+
+/// What a redaction came to.
+#[derive(Clone, Debug)]
+pub struct Redacted {
+    pub info: Info,
+    /// Each rule as it was written, and in how many records it redacted something.
+    pub rules: Vec<(String, u64)>,
+    /// Records that are left out, for their values could not be read.
+    pub left_out: u64,
+}
+
+/// Writes a recording anew, redacted; arrival numbers, offsets and metadata are
+/// kept. Progress is in records.
+///
+/// # Errors
+/// A value that has to be read as JSON and is none, a rule that met nothing,
+/// damage, an output that exists, or cancelled. Then there is no output.
+pub fn redact(
+    recording: &Recording,
+    policy: &RedactPolicy,
+    path: &Path,
+    compression: Option<Compression>,
+    job: &mut Job<'_>,
+) -> Result<Redacted, RecordingError> {
+    let info = recording.info();
+    let mut options = WriterOptions::like(info, compression);
+    let said = options.redaction.take().into_iter().chain([policy.describe()]);
+    options.redaction = Some(said.collect::<Vec<_>>().join("; "));
+    let mut writer = Writer::create(path, options)?;
+    if let Some(arrival) = info.live_from {
+        writer.set_live_from(arrival);
+    }
+    for partition in &info.partitions {
+        let source = writer.partition(partition.topic_partition.clone())?;
+        writer.set_range(source, partition.start_offset, partition.end_offset);
+    }
+    for schema in recording.schemas().iter() {
+        writer.schema(schema.clone())?;
+    }
+    let mut events = recording.clock_events()?.into_iter().peekable();
+    let mut met = vec![0; policy.rules.len()];
+    let (mut read, mut left_out) = (0, 0);
+    for batch in recording.batches(None, 0) {
+        let batch = batch?;
+        read += batch.len() as u64;
+        for mut record in batch {
+            while let Some(event) = events.next_if(|event| event.precedes <= record.arrival) {
+                writer.clock(&event)?;
+            }
+            let topic = &recording.partitions()[record.source as usize].topic;
+            match policy.apply(topic, &mut record, &mut met) {
+                Ok(()) => writer.add(&record)?,
+                Err(_) if policy.leave_out_unreadable => left_out += 1,
+                Err(what) => {
+                    return Err(RecordingError::Record {
+                        record: recording.name_of(&record).to_string(),
+                        what: format!("{what}; leave such records out, or redact $value"),
+                    });
+                }
+            }
+        }
+        job.step(read, info.records)?;
+    }
+    for event in events {
+        writer.clock(&event)?;
+    }
+    let rules: Vec<(String, u64)> =
+        policy.rules.iter().zip(met).map(|((target, _), met)| (target.text.clone(), met)).collect();
+    if let Some((rule, _)) = rules.iter().find(|(_, met)| *met == 0) {
+        return Err(RecordingError::Missing {
+            path: recording.path().to_owned(),
+            what: format!(
+                "no record has \"{rule}\": nothing is written, for what was meant would stay; \
+                 check how it is spelt"
+            ),
+        });
+    }
+    Ok(Redacted { info: writer.finish()?, rules, left_out })
+}
