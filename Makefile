@@ -10,11 +10,11 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug/joinscope
 SAMPLE := sample-data/feed
 
-.PHONY: help run build test parity lint deny kafka kafka-stop bench packages packages-test clean
+.PHONY: help run build test parity torture lint deny kafka kafka-stop bench packages packages-test clean
 
 help:
 	@sed -n 's/^# //p' Makefile | head -2
-	@echo "make build | parity | pictures | lint | deny | bench | kafka | kafka-stop"
+	@echo "make build | parity | torture | pictures | lint | deny | bench | kafka | kafka-stop"
 
 packages:
 	@scripts/packages.sh run
@@ -54,6 +54,10 @@ parity: packages-test
 	JOINSCOPE_JIT=4 JOINSCOPE_PARITY_TRACES=$${JOINSCOPE_PARITY_TRACES:-100000} \
 	cargo test --manifest-path core/operator/Cargo.toml --test parity -- --nocapture
 	cargo test --workspace --test chain -- --include-ignored --nocapture --test-threads 1
+
+# Random fault schedules on the simulated cluster, and what must hold after each.
+torture: build
+	$(BIN) torture --schedules $${JOINSCOPE_TORTURE:-10000}
 
 lint:
 	cargo fmt --all --check

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use joinscope_core::edges::recording::{Piece, Recording, unattended, write_with};
 use serde_json::Value;
 
 /// With a home of its own, so that nobody's bookmarks or runs are in it.
@@ -22,6 +23,16 @@ fn joinscope(home: &Path, args: &[&str]) -> Output {
 fn json(out: &Output) -> Value {
     serde_json::from_slice(&out.stdout)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
+}
+
+/// A run of the sample, saved as an incident.
+fn saved(home: &Path) -> String {
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (run, file) = (path("run"), path("feed.mcap"));
+    let args = ["run", &sample("feed.toml"), "--recording", &sample("feed.mcap"), "--out", &run];
+    assert!(joinscope(home, &args).status.success());
+    assert!(joinscope(home, &["incident", "save", &run, "-o", &file]).status.success());
+    file
 }
 
 fn sample(name: &str) -> String {
@@ -95,18 +106,14 @@ fn a_run_is_saved_sent_and_is_the_same_elsewhere() {
 }
 
 #[test]
-fn a_run_that_differs_is_said_with_exit_code_1() {
+fn damage_is_said_with_exit_code_1() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
-    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
-    let (run, file) = (path("run"), path("feed.mcap"));
-    let args = ["run", &sample("feed.toml"), "--recording", &sample("feed.mcap"), "--out", &run];
-    assert!(joinscope(home, &args).status.success());
-    assert!(joinscope(home, &["incident", "save", &run, "-o", &file, "--plain"]).status.success());
+    let file = saved(home);
     let digest =
         json(&joinscope(home, &["incident", "info", &file, "--json"]))["run"]["digest"].clone();
     let digest = digest.as_str().unwrap();
-    // Its digest is another one: bytes of the same number, and the piece's CRC anew.
+    // One letter of the digest that it states is another.
     let mut bytes = std::fs::read(&file).unwrap();
     let at = bytes.windows(32).rposition(|w| w == digest.as_bytes()).unwrap();
     bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
@@ -116,6 +123,31 @@ fn a_run_that_differs_is_said_with_exit_code_1() {
     let problems = json(&damaged)["problems"].to_string();
     assert!(problems.contains("an attachment is damaged"), "{problems}");
     assert!(problems.contains("settings are missing"), "{problems}");
+}
+
+#[test]
+fn what_differs_is_named_by_its_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let file = saved(home);
+    // As if another setting had made the run that was saved.
+    let recording = Recording::open(Path::new(&file)).unwrap();
+    let pieces = recording.pieces().into_iter().map(|(name, data)| {
+        let text = String::from_utf8(data.unwrap()).unwrap();
+        let set = "[\"inputs.engagements.watermark.max_out_of_orderness\", \"1s\"]";
+        let data = text.replace("\"overrides\": []", &format!("\"overrides\": [{set}]")).into();
+        Piece { name, media_type: "application/json", data }
+    });
+    let pieces: Vec<Piece> = pieces.collect();
+    unattended(|job| write_with(&recording, &pieces, Path::new(&file), true, job)).unwrap();
+    let checked = joinscope(home, &["incident", "check", &file]);
+    assert_eq!(checked.status.code(), Some(1));
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        said.contains("not the one that was saved") && said.contains("engagements late"),
+        "{said}"
+    );
+    assert!(said.ends_with("NOT the same\n"), "{said}");
 }
 
 #[cfg(target_os = "linux")]

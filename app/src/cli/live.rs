@@ -202,6 +202,7 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
         // Somebody has to decide something first.
         JobError::Refused(_)
         | JobError::Output { .. }
+        | JobError::Stuck { .. }
         | JobError::Checkpoint { .. }
         | JobError::Rebuilt { .. } => Err(error.into()),
         JobError::Replaced { .. } | JobError::InUse { .. } => {

@@ -15,6 +15,7 @@ mod export;
 pub mod filter;
 mod follow;
 mod generate;
+mod guarantees;
 mod import;
 mod incident;
 mod info;
@@ -34,6 +35,7 @@ mod runs;
 mod screenshot;
 mod semantics;
 mod slice;
+mod torture;
 mod truth;
 pub mod values;
 pub mod verdicts;
@@ -70,6 +72,7 @@ enum Verb {
     Bench(bench::Bench),
     Diff(diff::Diff),
     Generate(generate::Generate),
+    Guarantees(guarantees::Guarantees),
     Import(import::Import),
     Explain(explain::Explain),
     Incident(incident::Incident),
@@ -81,6 +84,7 @@ enum Verb {
     Run(run::Run),
     Screenshot(screenshot::Screenshot),
     Semantics(semantics::Semantics),
+    Torture(torture::Torture),
     Truth(truth::Truth),
     Verdicts(verdicts::Verdicts),
 }
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Diff(args)) => diff::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
+        Some(Verb::Guarantees(args)) => guarantees::run(&args),
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Explain(args)) => explain::run(&args),
         Some(Verb::Incident(args)) => incident::run(&args),
@@ -116,6 +121,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Screenshot(args)) => screenshot::run(&args),
         Some(Verb::Semantics(args)) => semantics::run(&args),
+        Some(Verb::Torture(args)) => torture::run(&args),
         Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),
         None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),

@@ -4,10 +4,11 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use joinscope_core::engine::step::OutputKind;
+use joinscope_core::engine::delivery::{example_name, sides};
 use joinscope_core::run::explain::key_to_json;
 use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::pipeline::Pipeline;
+use joinscope_operator::record::RecordName;
 use joinscope_operator::time::rfc3339_ms;
 use serde_json::{Map, Value, json};
 
@@ -104,30 +105,13 @@ pub fn json_of(
     rows: &[&RowView],
     values: &mut Values,
 ) -> anyhow::Result<Value> {
-    let folded = output.kind == OutputKind::Example;
-    let mut records = Map::new();
-    let mut decoded = Map::new();
-    for (i, input) in pipeline.inputs.iter().enumerate() {
-        let of: Vec<&&RowView> = rows.iter().filter(|r| usize::from(r.input) == i).collect();
-        let primary = usize::from(pipeline.join.primary) == i;
-        let (names, own) = if folded && !primary {
-            let names: Vec<Value> = of.iter().map(|r| r.record.to_string().into()).collect();
-            let own = of.iter().map(|r| values.of(r)).collect::<anyhow::Result<Vec<_>>>()?;
-            (names.into(), own.into())
-        } else if let [one] = of[..] {
-            (one.record.to_string().into(), values.of(one)?)
-        } else if output.kind == OutputKind::Pair
-            || (output.kind == OutputKind::Pad && !primary && !pad_of_primary(pipeline, rows))
-        {
-            // A pair has only its two inputs; a secondary's pad its own and the primary.
-            continue;
-        } else {
-            (Value::Null, Value::Null)
-        };
-        records.insert(input.name.to_string(), names);
-        decoded.insert(input.name.to_string(), own);
-    }
-    let (example, corrects) = names(pipeline, output, rows);
+    let inputs: Vec<u8> = rows.iter().map(|row| row.input).collect();
+    let names: Vec<RecordName> = rows.iter().map(|row| row.record.clone()).collect();
+    let mut own = rows.iter().map(|row| values.of(row)).collect::<anyhow::Result<Vec<_>>>()?;
+    let records = sides(pipeline, output.kind, &inputs, |i| names[i].to_string().into());
+    let decoded = sides(pipeline, output.kind, &inputs, |i| own[i].take());
+    let which = (output.kind, output.correction);
+    let (example, corrects) = example_name(pipeline, which, &inputs, &names);
     let mut line = json!({
         "n": output.n,
         "time": output.time,
@@ -150,26 +134,4 @@ pub fn json_of(
         line.insert("labels".to_owned(), labels.into());
     }
     Ok(line)
-}
-
-fn pad_of_primary(pipeline: &Pipeline, rows: &[&RowView]) -> bool {
-    rows.first().is_some_and(|r| r.input == pipeline.join.primary)
-}
-
-/// The name of an example, unique and stable (10-command-line, "What a sink
-/// topic gets"), and the one that it corrects.
-fn names(pipeline: &Pipeline, output: &OutputView, rows: &[&RowView]) -> (String, Option<String>) {
-    let name = |row: &&RowView| row.record.to_string();
-    match output.kind {
-        OutputKind::Pair => (rows.iter().map(name).collect::<Vec<_>>().join("+"), None),
-        OutputKind::Pad => (rows.first().map(name).unwrap_or_default(), None),
-        OutputKind::Example => {
-            let primary = rows.iter().find(|r| r.input == pipeline.join.primary);
-            let first = primary.map(name).unwrap_or_default();
-            match output.correction {
-                0 => (first, None),
-                k => (format!("{first}#{k}"), Some(first)),
-            }
-        }
-    }
 }

@@ -3,17 +3,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::Answer;
-use crate::window::{NoPicture, Panel, Picture, picture};
+use crate::window::{NoPicture, Panel, Picture, picture_file};
 
-/// Draws the window or one panel into a PNG, without a display.
+/// Draws the window or one panel into a PNG or an SVG, without a display.
 ///
-/// Example: joinscope screenshot runs/3 --panel records -o late.png --data late.csv
+/// Example: joinscope screenshot runs/3 --panel late -o late.svg --data late.csv
 #[derive(Args)]
 pub struct Screenshot {
     /// A run folder, a recording or a pipeline
@@ -21,7 +21,8 @@ pub struct Screenshot {
     /// One panel alone, or the whole window
     #[arg(long, default_value = ALL, value_parser = which())]
     panel: Which,
-    #[arg(short, long, value_name = "PNG")]
+    /// Where to: .png, or .svg, which needs no graphics adapter
+    #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = size)]
     size: (u32, u32),
@@ -33,8 +34,7 @@ pub struct Screenshot {
     /// The record that is selected: topic[partition]@offset
     #[arg(long, value_name = "RECORD")]
     select: Option<RecordName>,
-    /// Writes the panel's rows as well, as .csv or .jsonl (records, outputs,
-    /// state, checkpoints)
+    /// Writes the panel's rows or figures as well, as .csv or .jsonl
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 }
@@ -80,17 +80,15 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         select: args.select.clone(),
         data: args.data.clone(),
     };
-    let drawn = match picture(&args.run, &wanted) {
-        Ok(drawn) => drawn,
+    match picture_file(&args.run, &wanted, &args.output) {
+        Ok(()) => Ok(Answer::Yes),
         Err(NoPicture::NoAdapter) => bail!(
             "no graphics adapter to draw with; install Mesa's software Vulkan: mesa-vulkan-drivers"
         ),
         Err(NoPicture::Failed(why)) => bail!("{why}"),
         Err(NoPicture::Late(why)) => {
             eprintln!("joinscope: {why}");
-            return Ok(Answer::No);
+            Ok(Answer::No)
         }
-    };
-    drawn.save(&args.output).with_context(|| format!("writing {}", args.output.display()))?;
-    Ok(Answer::Yes)
+    }
 }

@@ -239,7 +239,8 @@ impl App {
             Command::SetNotes(notes) => self.set_notes(notes),
             Command::Export(what) => self.export(what),
             Command::ExportTo(what, path, replace) => self.export_to(what, path, replace),
-            Command::CancelExport => self.exports.at_hand = None,
+            Command::ExportFigures(panel, path) => self.exports.then(panel, path),
+            Command::CancelExport => self.exports.forget(),
         }
     }
 
@@ -302,16 +303,17 @@ impl App {
         }
         match &answer.result {
             Ok((read, problem)) => {
-                if let Some(problem) = problem {
-                    self.errors.add("Reading the bookmarks", problem);
-                }
+                let problem = problem.clone();
                 // What was added meanwhile stays.
                 let added = std::mem::replace(&mut self.bookmarks, read.clone());
                 for bookmark in added.list() {
                     self.bookmarks.add(bookmark.at, &bookmark.note);
                 }
+                if let Some(problem) = problem {
+                    self.notice("The bookmarks were not read", &problem);
+                }
             }
-            Err(error) => self.errors.add("Reading the bookmarks", error),
+            Err(error) => self.notice("The bookmarks were not read", error),
         }
     }
 
@@ -480,6 +482,7 @@ impl App {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
         self.change_panels(was.as_deref());
+        self.forget_failures();
         self.clock = ClockMap::default();
         self.strip.clear();
         self.seeking = None;

@@ -21,6 +21,7 @@ use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
 use super::exporting::Exports;
+use super::failures::Failures;
 use super::files::Saver;
 use super::incident::IncidentDoc;
 use super::jobs::{Jobs, Slot};
@@ -118,6 +119,8 @@ pub struct App {
     /// Titles of what was chosen in the palette, newest first.
     pub(super) used: Vec<String>,
     pub(super) only: Option<Panel>,
+    pub(super) failures: Failures,
+    fallback: theme::Fallback,
     hover: Option<u64>,
     last_frame: Instant,
     title: String,
@@ -191,10 +194,13 @@ impl App {
             commands: Vec::new(),
             used: Vec::new(),
             only: start.only,
+            failures: Failures::default(),
+            fallback: theme::Fallback::default(),
             hover: None,
             last_frame: now,
             title: String::new(),
         };
+        this.fallback.install(ctx);
         // Pictures and tests say themselves how the window looks.
         if this.places.is_some() {
             this.apply_settings();
@@ -276,6 +282,7 @@ impl App {
         }
         self.take_drops(ctx);
         self.take_exports(ctx);
+        self.fallback.follow(ctx, &self.jobs);
         if let Some(path) = self.browsing.taken() {
             self.commands.push(Command::Open(path));
         }
@@ -307,6 +314,8 @@ impl App {
             self.hover = hovers;
             ui.ctx().request_repaint();
         }
+        self.take_failures(ui.ctx());
+        self.take_drawing(ui.ctx());
         self.dialogs(ui.ctx());
         self.watch_layout(ui.ctx());
         // Commands may ask for more commands (opening a run shows its panels).
@@ -347,7 +356,7 @@ impl App {
                 .default_size(self.layout.left.width)
                 .size_range(160.0..=420.0)
                 .show_separator_line(false)
-                .show(ui, |ui| super::panels::sources::show(self, ui));
+                .show(ui, |ui| self.sources(ui));
             self.layout.left.width = shown.response.rect.width();
         }
         let mut hovers = None;
@@ -374,6 +383,12 @@ impl App {
         hovers
     }
 
+    /// Sources stands at the side and sees more of the window than a panel.
+    fn sources(&mut self, ui: &mut Ui) {
+        self.exports.note_place(Panel::Sources, ui.available_rect_before_wrap());
+        super::panels::sources::show(self, ui);
+    }
+
     fn only_panel(&mut self, ui: &mut Ui, panel: Panel) -> Option<u64> {
         let all = ui.max_rect();
         let at = Rect::from_min_max(pos2(all.left(), all.top()), all.max).shrink(GAP);
@@ -382,7 +397,7 @@ impl App {
         // The time axes need the clock, which the clock bar asks for.
         bars::ask_clock(self);
         if panel == Panel::Sources {
-            super::panels::sources::show(self, &mut child);
+            self.sources(&mut child);
         } else {
             self.one(&mut child, panel, &mut hovers);
         }

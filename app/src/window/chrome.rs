@@ -2,11 +2,12 @@
 //! that matters now.
 
 use egui::{
-    Align, Align2, Frame, Layout as Flow, Margin, Rect, Role, Sense, Stroke, Ui, UiBuilder,
-    WidgetInfo, pos2, vec2,
+    Align, Align2, Frame, Layout as Flow, Margin, Popup, Rect, Response, Role, Sense, Stroke, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::command::Command;
+use super::bars::MenuRow;
+use super::command::{Command, Export};
 use super::layout::Tabs;
 use super::panel::Panel;
 use super::theme::{INSET, RADIUS, SMALL, TEXT, TITLE, Tokens, fonts};
@@ -42,7 +43,9 @@ pub fn panel(
     ui.painter().rect_filled(rect, RADIUS, t.panel);
     let bar = Rect::from_min_size(rect.min, vec2(rect.width(), TITLE));
     let inner = Rect::from_min_max(pos2(rect.left(), bar.bottom()), rect.max);
-    let drag = ui.interact(bar, ui.scope_id().with((title.panel, "title")), Sense::drag());
+    let drag =
+        ui.interact(bar, ui.scope_id().with((title.panel, "title")), Sense::CLICK | Sense::DRAG);
+    menu(&drag, title.panel, commands);
     let right = {
         let at = bar.shrink2(vec2(6.0, 3.0));
         let flow = Flow::right_to_left(Align::Center);
@@ -71,6 +74,24 @@ pub fn panel(
     body(&mut child, commands);
     ui.advance_cursor_after_rect(rect);
     drag.drag_started()
+}
+
+/// What there is to do with a panel, on the right button over its title.
+fn menu(response: &Response, panel: Panel, commands: &mut Vec<Command>) {
+    Popup::context_menu(response).show(|ui| {
+        ui.set_min_width(200.0);
+        let mut item = |label: &str, command: Command| {
+            if (MenuRow { label, icon: None, checked: None, shortcut: None }).show(ui).clicked() {
+                commands.push(command);
+                ui.close();
+            }
+        };
+        item("Save a picture…", Command::Export(Export::Picture(panel)));
+        if panel.has_rows() {
+            item("Export its figures…", Command::Export(Export::Data(panel)));
+        }
+        item("Hide the panel", Command::HidePanel(panel));
+    });
 }
 
 /// The sentence, cut where it does not fit and whole in its tooltip; also the

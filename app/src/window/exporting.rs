@@ -10,9 +10,12 @@ use super::app::App;
 use super::command::Export;
 use super::cx::{Breaks, Cx};
 use super::dialogs::{Dialog, ExportDialog, SaveIncident};
-use super::export::{Exporting, Refused, Source, What, cropped};
+use super::export::{Drawing, Exporting, Refused, Source, What, cropped, is_svg};
 use super::panel::Panel;
 use super::panels::checkpoints::Checkpoints;
+use super::panels::sources::Sources;
+use super::panels::watermarks::Watermarks;
+use super::theme::Tokens;
 
 /// Exports, and pictures that are awaited.
 #[derive(Default)]
@@ -21,6 +24,8 @@ pub struct Exports {
     /// A picture was asked for: of which panel, to where; and whether the
     /// window's picture was asked of the platform already.
     awaited: Option<(Export, PathBuf, bool, bool)>,
+    /// Written when the one at hand is done: the figures beside a picture.
+    next: Option<(Export, PathBuf, bool)>,
     /// The window's picture, once the platform has taken it.
     pub taken: Arc<Mutex<Option<Arc<ColorImage>>>>,
     /// Where each panel stood in the last frame.
@@ -37,6 +42,16 @@ impl Exports {
 
     fn place(&self, panel: Panel) -> Option<Rect> {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
+    }
+
+    /// After the next export, a panel's rows as well.
+    pub fn then(&mut self, panel: Panel, path: PathBuf) {
+        self.next = Some((Export::Data(panel), path, false));
+    }
+
+    /// Ends the export at hand, or forgets how it ended.
+    pub fn forget(&mut self) {
+        (self.at_hand, self.next) = (None, None);
     }
 
     /// Whether something is being written.
@@ -94,7 +109,7 @@ impl App {
     /// The rows that a panel shows.
     pub(super) fn data_of(&mut self, panel: Panel) -> Option<Source> {
         let times = self.times();
-        let panels = std::mem::take(&mut self.panels);
+        let mut panels = std::mem::take(&mut self.panels);
         let mut nobody = None;
         let cx = Cx {
             doc: &self.doc,
@@ -119,7 +134,13 @@ impl App {
             Panel::Outputs => panels.outputs.data(&cx),
             Panel::State => panels.state.data(&cx),
             Panel::Checkpoints => Checkpoints::data(&cx),
-            _ => None,
+            Panel::Watermarks => Watermarks::data(&cx),
+            Panel::Timeline => panels.timeline.data(&cx),
+            Panel::Late => panels.late.data(&cx),
+            Panel::Causality => panels.causality.data(&cx),
+            Panel::Inspector => panels.inspector.data(&cx),
+            Panel::Sources => Sources::data(&cx),
+            Panel::Compare | Panel::Semantics | Panel::Breakpoints | Panel::Guarantees => None,
         };
         self.panels = panels;
         rows
@@ -132,11 +153,25 @@ impl App {
         }
     }
 
+    /// Takes the drawing of a panel that is awaited, out of the frame that was
+    /// just painted.
+    pub(super) fn take_drawing(&mut self, ctx: &Context) {
+        let is_drawn = |(_, path, ..): &mut (Export, PathBuf, bool, bool)| is_svg(path);
+        if self.dialog.is_some() {
+            return;
+        }
+        let Some((what, path, replace, _)) = self.exports.awaited.take_if(is_drawn) else { return };
+        let Some(place) = what.panel().and_then(|p| self.exports.place(p)) else { return };
+        let drawing = Drawing::of_frame(ctx, place, Tokens::of(ctx).ground);
+        self.begin_export(what, What::Drawing(drawing), &path, replace);
+    }
+
     /// Takes in what is written, and the picture of the window.
     pub(super) fn take_exports(&mut self, ctx: &Context) {
-        if let Some((_, _, _, asked)) = &mut self.exports.awaited
+        if let Some((_, path, _, asked)) = &mut self.exports.awaited
             && !*asked
             && self.dialog.is_none()
+            && !is_svg(path)
         {
             *asked = true;
             let (inbox, repaint) = (Arc::clone(&self.exports.taken), ctx.clone());
@@ -165,11 +200,17 @@ impl App {
                 }
                 Some(Err(Refused::Failed(_))) => {
                     let said = exporting.sentence();
+                    self.exports.next = None;
                     let place = match what {
                         Export::Incident => "Saving the incident",
                         _ => "Exporting",
                     };
                     self.errors.add(place, said);
+                }
+                Some(Ok(_)) => {
+                    if let Some((what, path, replace)) = self.exports.next.take() {
+                        self.export_to(what, path, replace);
+                    }
                 }
                 _ => {}
             }

@@ -10,6 +10,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use super::app::{App, Start};
 use super::browse::Browse;
 use super::command::{Command, Export};
+use super::export::{self, Drawing, Refused};
 use super::panel::Panel;
 use super::renderer;
 
@@ -89,6 +90,31 @@ pub fn picture(path: &Path, picture: &Picture) -> Result<RgbaImage, NoPicture> {
     if !renderer::can_draw_pictures() {
         return Err(NoPicture::NoAdapter);
     }
+    ready(path, picture)?.render().map_err(NoPicture::Failed)
+}
+
+/// Opens `path` and writes it into a file, in place of what is there: an SVG
+/// where its name says so, else a PNG.
+pub fn picture_file(path: &Path, wanted: &Picture, file: &Path) -> Result<(), NoPicture> {
+    let said = |refused: Refused| match refused {
+        Refused::Failed(why) => NoPicture::Failed(why),
+        other => NoPicture::Failed(format!("{}: {other:?}", file.display())),
+    };
+    if !export::is_svg(file) {
+        return export::png_file(&picture(path, wanted)?, file, true).map_err(said);
+    }
+    // Shapes need nothing to draw with.
+    let harness = ready(path, wanted)?;
+    let (width, height) = wanted.size;
+    let all = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(width as f32, height as f32));
+    let shapes = harness.output().shapes.clone();
+    let ground = super::theme::Tokens::of(&harness.ctx).ground;
+    let drawing = Drawing::of_shapes(&harness.ctx, shapes, all, ground);
+    export::svg_file(&drawing, file, true).map_err(said)
+}
+
+/// A window on `path` in which no request is open.
+fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPicture> {
     let mut harness = harness(picture.size, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
     settle(&mut harness)?;
@@ -118,7 +144,7 @@ pub fn picture(path: &Path, picture: &Picture) -> Result<RgbaImage, NoPicture> {
         harness.state_mut().command(what);
         settle(&mut harness)?;
     }
-    harness.render().map_err(NoPicture::Failed)
+    Ok(harness)
 }
 
 /// Frames until nothing is asked any more, twice in a row: an answer may lead

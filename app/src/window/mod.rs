@@ -20,6 +20,7 @@ mod editor;
 mod errors;
 mod export;
 mod exporting;
+mod failures;
 mod files;
 mod frame;
 mod fuzzy;
@@ -48,6 +49,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_bad_input;
+#[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
 mod tests_exports;
@@ -67,7 +70,7 @@ mod widgets;
 use std::path::PathBuf;
 
 pub use frame::measure;
-pub use headless::{NoPicture, Picture, picture};
+pub use headless::{NoPicture, Picture, picture_file};
 pub use incident::kept;
 pub use panel::Panel;
 pub use renderer::Renderer;

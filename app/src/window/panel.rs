@@ -26,6 +26,7 @@ pub enum Panel {
     Compare,
     Semantics,
     Breakpoints,
+    Guarantees,
     Inspector,
 }
 
@@ -70,7 +71,7 @@ pub struct About {
 
 impl Panel {
     /// Every panel, in the order of menus.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Sources,
         Self::Watermarks,
         Self::Timeline,
@@ -83,6 +84,7 @@ impl Panel {
         Self::Compare,
         Self::Semantics,
         Self::Breakpoints,
+        Self::Guarantees,
         Self::Inspector,
     ];
 
@@ -185,6 +187,14 @@ impl Panel {
                 needs: Needs::Recording,
                 home: Home::Asked,
             },
+            Self::Guarantees => About {
+                name: "guarantees",
+                title: "Guarantees",
+                icon: icon::GUARANTEES,
+                says: "What each delivery guarantee gives under the same faults, and costs",
+                needs: Needs::Run,
+                home: Home::Asked,
+            },
             Self::Inspector => About {
                 name: "inspector",
                 title: "Inspector",
@@ -204,7 +214,19 @@ impl Panel {
     /// Whether what it shows can be written to a file as rows.
     #[must_use]
     pub fn has_rows(self) -> bool {
-        matches!(self, Self::Records | Self::Outputs | Self::State | Self::Checkpoints)
+        matches!(
+            self,
+            Self::Sources
+                | Self::Watermarks
+                | Self::Timeline
+                | Self::Records
+                | Self::Outputs
+                | Self::Late
+                | Self::Causality
+                | Self::State
+                | Self::Checkpoints
+                | Self::Inspector
+        )
     }
 
     /// Whether it has something to show of what is open.

@@ -318,8 +318,9 @@ impl App {
         self.following.number += 1;
         match &answer.result {
             Err(error) => {
-                self.errors.add("Following the run", error);
+                self.notice("The run cannot be followed", error);
                 self.doc.in_progress = false;
+                self.look_for_the_run();
             }
             Ok(None) => {}
             Ok(Some(newer)) => self.take_run(newer.clone()),

@@ -63,6 +63,58 @@ fn a_panel_is_saved_as_a_picture_of_its_size() {
     assert!(colours.len() > 50, "{} colours", colours.len());
 }
 
+#[test]
+fn every_panel_is_written_as_shapes_and_as_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let late = VerdictSet::of(Verdict::Late);
+    ask(&mut h, Command::Next(late, joinscope_core::run::Direction::Backward));
+    for panel in Panel::ALL.into_iter().filter(|p| p.has_rows()) {
+        ask(&mut h, Command::ShowPanel(panel));
+        let svg = folder.path().join(format!("{panel}.svg"));
+        ask(&mut h, Command::ExportFigures(panel, svg.with_extension("csv")));
+        ask(&mut h, Command::ExportTo(Export::Picture(panel), svg.clone(), false));
+        let text = std::fs::read_to_string(&svg).unwrap();
+        assert!(text.starts_with("<svg width=") && text.trim_end().ends_with("</svg>"), "{panel}");
+        if let Ok(dir) = std::env::var("JOINSCOPE_LOOK") {
+            std::fs::copy(&svg, std::path::Path::new(&dir).join(format!("{panel}.svg"))).unwrap();
+        }
+        // Words are text: the panel's name, or that of what is selected.
+        let named = text.contains(panel.title()) || text.contains("engagements");
+        assert!(named && text.contains("<polygon"), "{panel}");
+        let csv = std::fs::read_to_string(svg.with_extension("csv")).unwrap();
+        let widths: Vec<usize> = csv.lines().take(3).map(|l| l.split(',').count()).collect();
+        assert!(csv.lines().count() > 1, "{panel} has figures: {csv}");
+        assert!(widths[0] > 1 && widths[1] >= widths[0], "{panel}: {csv}");
+    }
+    // The figures are those of the run.
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let csv = std::fs::read_to_string(folder.path().join("timeline.csv")).unwrap();
+    let titles: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let at = titles.iter().position(|t| *t == "late").unwrap();
+    let of_inputs =
+        csv.lines().skip(1).filter(|l| l.starts_with("views,") || l.starts_with("engagements,"));
+    let sum: u64 = of_inputs.map(|l| l.split(',').nth(at).unwrap().parse::<u64>().unwrap()).sum();
+    assert_eq!(sum, run.count(late));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_takes_its_figures_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let absent = folder.path().join("no/such/late.svg");
+    ask(&mut h, Command::ShowPanel(Panel::Late));
+    let csv = folder.path().join("late.csv");
+    h.state_mut().command(Command::ExportFigures(Panel::Late, csv.clone()));
+    h.state_mut().command(Command::ExportTo(Export::Picture(Panel::Late), absent, false));
+    assert!(settle(&mut h).is_err());
+    for _ in 0..5 {
+        h.step();
+    }
+    assert!(h.query_all_by_label_contains("folder does not exist").next().is_some());
+    assert!(!csv.exists());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_is_said_where_it_happened_and_in_the_list() {
@@ -90,4 +142,15 @@ fn the_dialog_names_a_file_and_says_what_is_written() {
     assert!(path.ends_with("-outputs.csv"), "{path}");
     press(&mut h, "Cancel");
     assert!(h.query_by_label("Path of the file").is_none());
+}
+
+#[test]
+fn a_panel_s_title_has_a_menu_with_what_can_be_written() {
+    let mut h = opened(&feed().run());
+    super::testing::heading(&h, Panel::Timeline).click_secondary();
+    settle(&mut h).unwrap();
+    press(&mut h, "Save a picture…");
+    let path = h.get_by_label("Path of the file").value().unwrap();
+    assert!(path.ends_with("-timeline.png"), "{path}");
+    assert!(h.query_by_label("Its figures beside it, as .csv").is_some());
 }

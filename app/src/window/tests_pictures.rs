@@ -5,11 +5,20 @@
 //! Only the software adapter draws them, so that they are the same everywhere;
 //! where it is missing the tests fail.
 
+use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{SnapshotOptions, SnapshotResults, try_image_snapshot_options};
 
+use std::path::Path;
+
+use joinscope_core::run::incident::{About, Incident, SavedRun};
+use joinscope_operator::pipeline::Pipeline;
+
 use super::app::App;
-use super::command::Command;
+use super::command::{Command, Export};
+use super::dialogs::{Dialog, ExportDialog, PipelineDialog, SaveIncident};
+use super::doc::PipelineDoc;
 use super::headless::{harness, settle};
+use super::incident::{IncidentDoc, Remade};
 use super::panel::Panel;
 use super::renderer;
 use super::testing::{ask, sample_patient, sample_run};
@@ -37,8 +46,10 @@ enum Select {
     Four,
     /// Breakpoints, and a record.
     Breaks,
+    /// A button of the panel was pressed.
+    Press(&'static str),
 }
-use Select::{Breaks, Compared, Four, Late, Middle, Nothing};
+use Select::{Breaks, Compared, Four, Late, Middle, Nothing, Press};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
@@ -47,6 +58,7 @@ const SHOTS: &[Shot] = &[
     shot("outputs", Panel::Outputs, (1000, 380), Nothing),
     shot("state", Panel::State, (1000, 420), Middle),
     shot("checkpoints", Panel::Checkpoints, (1000, 320), Middle),
+    shot("guarantees", Panel::Guarantees, (1000, 420), Press("crash mid epoch")),
     shot("timeline", Panel::Timeline, (1000, 420), Late),
     shot("late", Panel::Late, (1000, 620), Nothing),
     shot("causality", Panel::Causality, (1000, 520), Late),
@@ -116,6 +128,10 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
             let row = run.row(late).unwrap();
             ask(&mut h, Command::SelectRecord(row.record));
         }
+        Press(label) => {
+            h.get_by_label(label).click();
+            h.step();
+        }
         Middle => {
             let at = h.state().cursor().len() / 2;
             ask(&mut h, Command::GoTo(at));
@@ -154,6 +170,81 @@ fn the_start_page_looks_as_in_its_picture() {
         let drawn = h.render().unwrap();
         let name = format!("start-{}", theme(light));
         results.add(try_image_snapshot_options(&drawn, name, &options(size)));
+    }
+    results.unwrap();
+}
+
+/// The dialogs that have much to say, over the start page.
+fn dialog(which: &str) -> Dialog {
+    let folder = Path::new("/home/you");
+    let sample = include_str!("../../../sample-data/feed/feed.toml");
+    match which {
+        "incident-save" => {
+            let notes = "Partition 2 of the engagements stalls at 08:13.\nIts backlog comes late.";
+            Dialog::SaveIncident(SaveIncident::new(folder, "run 3", notes))
+        }
+        "export" => {
+            let what = Export::Picture(Panel::Timeline);
+            Dialog::Export(ExportDialog::new(what, folder, "run 3"))
+        }
+        "pipeline" => {
+            let text = sample.to_owned();
+            let pipeline = Pipeline::parse(&text, "feed.toml").unwrap().into();
+            let doc = PipelineDoc { file: "feed.toml".to_owned(), text, pipeline };
+            Dialog::Pipeline(Box::new(PipelineDialog::new(&doc, Vec::new())))
+        }
+        _ => Dialog::Incident,
+    }
+}
+
+/// An incident whose run came out otherwise.
+fn incident() -> IncidentDoc {
+    let run = SavedRun {
+        pipeline_file: "feed.toml".to_owned(),
+        overrides: vec![("join.with.engagements.until".to_owned(), "45m".to_owned())],
+        at_end: "close".to_owned(),
+        program: "0.1.0".to_owned(),
+        digest: "eb2227ccd80aa4bcfb3b4fd8d18fad3e".to_owned(),
+        recording: "0ddc43a3cdd0bb6a2ba4e5d1eac0f4a9".to_owned(),
+        records: 128_911,
+        outputs: 96_639,
+        ..SavedRun::default()
+    };
+    let about = About {
+        saved_by: "joinscope 0.1.0".to_owned(),
+        saved_ms: 1_763_626_080_000,
+        notes: "Partition 2 of the engagements stalls at 08:13.\nIts backlog comes late: see the \
+                bookmark."
+            .to_owned(),
+    };
+    let how = ["records: 128,911, not 128,910", "engagements late: 904, not 903"];
+    let remade = Remade::Differs(how.map(str::to_owned).to_vec());
+    IncidentDoc::shown(
+        "stall.mcap",
+        Incident { about, run: Some(run), ..Incident::default() },
+        remade,
+    )
+}
+
+#[test]
+fn dialogs_look_as_in_their_pictures() {
+    assert!(renderer::has_software_adapter(), "install mesa-vulkan-drivers");
+    let size = (1280, 800);
+    let mut results = SnapshotResults::new();
+    for which in ["incident-save", "incident-about", "pipeline", "export"] {
+        for light in [false, true] {
+            let mut h = harness(size, light, None);
+            settle(&mut h).unwrap();
+            h.state_mut().incident = Some(incident());
+            h.state_mut().dialog = Some(dialog(which));
+            settle(&mut h).unwrap();
+            // The field that has the focus shows no blinking line.
+            h.ctx.memory_mut(egui::Memory::stop_text_input);
+            settle(&mut h).unwrap();
+            let drawn = h.render().unwrap();
+            let name = format!("dialog-{which}-{}", theme(light));
+            results.add(try_image_snapshot_options(&drawn, name, &options(size)));
+        }
     }
     results.unwrap();
 }

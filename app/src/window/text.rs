@@ -1,8 +1,9 @@
 //! Text for people: counts, elided names, and values made safe to lay out.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::sync::{PoisonError, RwLock};
 
 /// No string longer than this reaches layout.
 pub const LONGEST: usize = 512;
@@ -53,11 +54,12 @@ pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n)) }
 }
 
-/// Control characters and what is not a character escaped, one line, at most
+/// Control characters and what no font has escaped, one line, at most
 /// [`LONGEST`] characters.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| !c.is_control() && !is_unseen(c);
+    let missing = MISSING.read().unwrap_or_else(PoisonError::into_inner);
+    let plain = |c: char| !c.is_control() && !is_unseen(c) && !missing.contains(&c);
     if text.len() <= LONGEST && text.chars().all(plain) {
         return Cow::Borrowed(text);
     }
@@ -70,6 +72,14 @@ pub fn line(text: &str) -> Cow<'_, str> {
         if plain(c) { out.push(c) } else { out.extend(c.escape_default()) }
     }
     Cow::Owned(out)
+}
+
+/// Signs that no font has.
+static MISSING: RwLock<BTreeSet<char>> = RwLock::new(BTreeSet::new());
+
+/// Says which signs no font has: they are escaped from now on.
+pub fn without_font(signs: BTreeSet<char>) {
+    MISSING.write().unwrap_or_else(PoisonError::into_inner).extend(signs);
 }
 
 /// Signs that would turn or hide the text around them.

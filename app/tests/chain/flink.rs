@@ -15,7 +15,12 @@ pub const KINDS: [(&str, &str); 4] =
 fn interval(ms: i64) -> String {
     let sign = if ms < 0 { '-' } else { '+' };
     let ms = ms.unsigned_abs();
-    format!("{sign} INTERVAL '{}.{:03}' SECOND(10, 3)", ms / 1000, ms % 1000)
+    let (seconds, ms) = (ms / 1000, ms % 1000);
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let (hours, minutes, seconds) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!(
+        "{sign} INTERVAL '{days} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}' DAY TO SECOND(3)"
+    )
 }
 
 /// The tables; `bounded`: jobs end at what is there when they start.

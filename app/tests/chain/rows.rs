@@ -116,6 +116,12 @@ impl Case {
         Self { rows, lower: with.after, upper: with.until, delay }.named()
     }
 
+    /// The first so many.
+    pub fn first(mut self, n: usize) -> Self {
+        self.rows.truncate(n);
+        self
+    }
+
     /// Only those that no engine can take for late, however partitions are read
     /// beside one another: ahead of their own partition's event-time watermark.
     pub fn without_late(mut self) -> Self {
@@ -170,6 +176,9 @@ impl Case {
     /// As a recording in a folder.
     pub fn record(&self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(format!("{name}.mcap"));
+        if path.exists() {
+            std::fs::remove_file(&path).unwrap();
+        }
         let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
         let mut sources: HashMap<(bool, i32), u32> = HashMap::new();
         for (arrival, row) in self.rows.iter().enumerate() {

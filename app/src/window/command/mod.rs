@@ -191,6 +191,8 @@ pub enum Command {
     Export(Export),
     /// Writes a file; the last: also where there is one already.
     ExportTo(Export, PathBuf, bool),
+    /// After the next export, a panel's rows as well.
+    ExportFigures(Panel, PathBuf),
     /// Ends the export, or forgets how it ended.
     CancelExport,
 }

@@ -8,13 +8,15 @@ use super::modal;
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
-use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
 /// The dialog's state.
 pub struct ExportDialog {
     what: Export,
     path: String,
+    /// Of a picture: the figures that it shows are written beside it.
+    figures: bool,
     begun: bool,
 }
 
@@ -30,7 +32,11 @@ impl ExportDialog {
         let panel = what.panel().map_or("", Panel::title).to_lowercase().replace(' ', "-");
         let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
         let file = folder.join(format!("{stem}-{panel}.{ending}"));
-        Self { what, path: file.display().to_string(), begun: false }
+        Self { what, path: file.display().to_string(), figures: true, begun: false }
+    }
+
+    fn is_picture(&self) -> bool {
+        matches!(self.what, Export::Picture(_))
     }
 
     /// Shows the dialog; says whether it is done.
@@ -39,7 +45,7 @@ impl ExportDialog {
         let mut done = false;
         let (title, hint) = match self.what {
             Export::Data(_) => ("Export what is shown", "A name that ends with .csv or .jsonl"),
-            _ => ("Save a picture", "A name that ends with .png"),
+            _ => ("Save a picture", "A name that ends with .png or .svg"),
         };
         let closed = modal(ctx, title, 560.0, |ui| {
             let field = TextEdit::singleline(&mut self.path)
@@ -58,16 +64,29 @@ impl ExportDialog {
                     "All rows of the table as it is filtered and sorted; .csv has the columns \
                      that are shown, .jsonl everything that is known of each row"
                 }
-                _ => "The panel as it is on screen",
+                _ => {
+                    "The panel as it is on screen: .png as pixels, .svg as shapes and text for any size"
+                }
             };
             let rows = egui::RichText::new(rows).font(fonts::regular(SMALL)).color(t.second);
             ui.add(egui::Label::new(rows).wrap());
+            let panel = self.what.panel().filter(|p| self.is_picture() && p.has_rows());
+            if panel.is_some() {
+                ui.add_space(4.0);
+                let label = egui::RichText::new("Its figures beside it, as .csv");
+                let label = label.font(fonts::regular(TEXT)).color(t.text);
+                ui.checkbox(&mut self.figures, label);
+            }
             ui.add_space(8.0);
             let path = self.path.trim().to_owned();
             ui.horizontal(|ui| {
                 let save = button("Save").primary().enabled(!path.is_empty()).show(ui);
                 if (enter || save.clicked()) && !path.is_empty() {
                     let path = super::open::expand(&path);
+                    if let Some(panel) = panel.filter(|_| self.figures) {
+                        let beside = path.with_extension("csv");
+                        app.commands.push(Command::ExportFigures(panel, beside));
+                    }
                     app.commands.push(Command::ExportTo(self.what, path, false));
                     done = true;
                 }
@@ -94,6 +113,7 @@ pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool 
                 done = true;
             }
             if button("Keep it").show(ui).clicked() {
+                app.commands.push(Command::CancelExport);
                 done = true;
             }
         });

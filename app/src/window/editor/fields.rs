@@ -38,6 +38,14 @@ pub enum Kind {
     Duration,
     /// One of these; the empty one leaves it out.
     Choice(Vec<String>),
+    /// A whole number.
+    Number,
+    /// A value as TOML has it: `"like"`, `3`, `["like", "share"]`; a word alone is
+    /// text.
+    Value,
+    /// A new setting of the section at the path, `name = value`; this says one
+    /// that could stand there.
+    Entry(&'static str),
 }
 
 const FORMATS: [&str; 3] = ["json", "avro", "avro-registry"];
@@ -46,6 +54,9 @@ const KINDS: [&str; 4] = ["inner", "left", "right", "full"];
 const SEMANTICS: [&str; 4] = ["clean", "flink-sql", "flink-datastream", "kafka-streams"];
 const LATE: [&str; 3] = ["drop", "join", "side-output"];
 const OUTPUT_TIMES: [&str; 2] = ["larger", "primary"];
+const SENT: [&str; 2] = ["every-advance", "periodic"];
+const SINKS: [&str; 2] = ["json", "avro-registry"];
+const ORDERS: [&str; 2] = ["given", "smallest-timestamp"];
 const EMITS: [&str; 3] = ["on-match", "on-close", "early-and-correct"];
 const GUARANTEES: [&str; 3] = ["exactly-once", "at-least-once", "at-most-once"];
 
@@ -57,21 +68,71 @@ pub fn groups(doc: &DocumentMut) -> Vec<Group> {
         Some(inputs) => inputs.iter().map(|(name, _)| name.to_owned()).collect(),
         None => Vec::new(),
     };
-    let mut groups = Vec::new();
+    let group = |title: &str, fields: Vec<Field>| Group { title: title.to_owned(), fields };
+    let mut groups = vec![group("Pipeline", vec![text(root, &["name"], "name", "as the file")])];
     for name in &names {
         groups.push(input(root, name));
     }
     groups.push(join(root, &names));
-    if root.contains_key("examples") {
-        let fields = vec![choice(root, &["examples", "emit"], "emit", &EMITS, "on-close")];
-        groups.push(Group { title: "Examples".to_owned(), fields });
-    }
-    let fields = vec![
-        choice(root, &["delivery", "guarantee"], "guarantee", &GUARANTEES, "exactly-once"),
-        duration(root, &["delivery", "checkpoint_interval"], "checkpoint interval", "1s"),
-    ];
-    groups.push(Group { title: "Delivery".to_owned(), fields });
+    groups.push(group("Examples: folded into one row", examples(root)));
+    let delivery = |key: &'static str| ["delivery", key];
+    groups.push(group(
+        "Delivery",
+        vec![
+            choice(root, &delivery("guarantee"), "guarantee", &GUARANTEES, "exactly-once"),
+            duration(root, &delivery("checkpoint_interval"), "checkpoint interval", "1s"),
+            text(root, &delivery("job"), "job", "the pipeline's name"),
+        ],
+    ));
+    let sink = |key: &'static str| ["sink", key];
+    groups.push(group(
+        "Sink",
+        vec![
+            text(root, &sink("topic"), "topic", "none: outputs stay in the run"),
+            choice(root, &sink("format"), "format", &SINKS, "json"),
+            text(root, &sink("late_topic"), "topic of late records", "none"),
+        ],
+    ));
     groups
+}
+
+/// Without any of them outputs are pairs.
+fn examples(root: &Table) -> Vec<Field> {
+    let default = if root.contains_key("examples") { "on-close" } else { "not folded" };
+    let mut fields = vec![choice(root, &["examples", "emit"], "emit", &EMITS, default)];
+    fields.extend(entries(root, &["examples", "labels"], "label", Kind::Text));
+    let path = ["examples", "labels"].map(str::to_owned).to_vec();
+    fields.push(new_entry(path, "another label", "like = INPUT.FIELD = VALUE"));
+    fields
+}
+
+/// The settings of a section whose names are the user's.
+fn entries(root: &Table, path: &[&str], label: &str, kind: Kind) -> Vec<Field> {
+    let Some(section) = find(root, path).and_then(Item::as_table_like) else { return Vec::new() };
+    let field = |(name, _): (&str, &Item)| {
+        let mut whole: Vec<&str> = path.to_vec();
+        whole.push(name);
+        let shown = match (&kind, find(root, &whole).and_then(Item::as_value)) {
+            (Kind::Value, Some(value)) => as_typed(value),
+            _ => value_at(root, &whole),
+        };
+        Field { value: shown, ..field(root, &whole, &format!("{label} {name}"), kind.clone(), "") }
+    };
+    section.iter().map(field).collect()
+}
+
+fn new_entry(path: Vec<String>, label: &str, like: &'static str) -> Field {
+    let (label, value) = (label.to_owned(), String::new());
+    Field { label, path, value, kind: Kind::Entry(like), default: "" }
+}
+
+/// A value as someone types it: text without quotes where nothing else is meant
+/// by it.
+fn as_typed(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.value().parse::<Value>().is_err() => text.value().clone(),
+        other => other.clone().decorated("", "").to_string(),
+    }
 }
 
 fn input(root: &Table, name: &str) -> Group {
@@ -92,7 +153,14 @@ fn input(root: &Table, name: &str) -> Group {
     let mark = |key: &'static str| ["inputs", name, "watermark", key];
     fields.push(duration(root, &mark("max_out_of_orderness"), "out-of-orderness", "0s"));
     fields.push(duration(root, &mark("idle_timeout"), "idle timeout", "never"));
+    fields.push(choice(root, &mark("emit"), "watermarks are sent", &SENT, "every-advance"));
+    fields.push(duration(root, &mark("emit_interval"), "sent every", "200ms"));
     fields.push(duration(root, &mark("max_drift"), "largest drift", "none"));
+    fields.push(duration(root, &mark("max_ahead"), "largest lead over arrival", "none"));
+    fields.push(text(root, &at("schema"), "schema", "the recording's"));
+    fields.extend(entries(root, &at("where"), "where", Kind::Value));
+    let path = at("where").map(str::to_owned).to_vec();
+    fields.push(new_entry(path, "only records where", "kind = [\"like\", \"share\"]"));
     Group { title: format!("Input {name}"), fields }
 }
 
@@ -113,7 +181,28 @@ fn join(root: &Table, names: &[String]) -> Group {
     fields.push(choice(root, &["join", "late"], "late records", &LATE, "drop"));
     let time = choice(root, &["join", "output_time"], "output time", &OUTPUT_TIMES, "larger");
     fields.push(time);
+    fields.extend(released(root));
     Group { title: "Join".to_owned(), fields }
+}
+
+/// What released semantics look at, those that the chosen one does; and what
+/// stands there although it does not.
+fn released(root: &Table) -> Vec<Field> {
+    let at = |key: &'static str| ["join", key];
+    let semantics = value_at(root, &at("semantics"));
+    let (streams, flink) = (semantics == "kafka-streams", semantics.starts_with("flink"));
+    let all = [
+        (streams, duration(root, &at("grace"), "grace", "")),
+        (semantics == "flink-sql", duration(root, &at("min_cleanup"), "least cleanup", "0s")),
+        (flink, number(root, &at("parallelism"), "parallelism", "1")),
+        (flink, number(root, &at("max_parallelism"), "key groups", "128")),
+        (streams, choice(root, &at("input_order"), "input order", &ORDERS, "given")),
+    ];
+    all.into_iter().filter(|(used, f)| *used || !f.value.is_empty()).map(|(_, f)| f).collect()
+}
+
+fn number(root: &Table, path: &[&str], label: &str, default: &'static str) -> Field {
+    field(root, path, label, Kind::Number, default)
 }
 
 fn field(root: &Table, path: &[&str], label: &str, kind: Kind, default: &'static str) -> Field {
@@ -180,16 +269,61 @@ pub fn set(doc: &mut DocumentMut, path: &[String], value: &str) {
     }
     if value.is_empty() {
         table.remove(last);
+        tidy(doc, parents);
         return;
     }
+    let new = typed(path, value);
     match table.get_mut(last).and_then(Item::as_value_mut) {
         Some(there) => {
             let decor = there.decor().clone();
-            *there = Value::from(value);
+            *there = new;
             *there.decor_mut() = decor;
         }
         None => {
-            table.insert(last, toml_edit::value(value));
+            table.insert(last, Item::Value(new));
         }
     }
+}
+
+/// Sections that mean something by being there, and hold nothing more, go.
+fn tidy(doc: &mut DocumentMut, parents: &[String]) {
+    for depth in (1..=parents.len()).rev() {
+        let path: Vec<&str> = parents[..depth].iter().map(String::as_str).collect();
+        let means = matches!(
+            path[..],
+            ["examples" | "sink" | "delivery"] | ["examples", "labels"] | ["inputs", _, "where"]
+        );
+        let empty = find(doc.as_table(), &path)
+            .and_then(Item::as_table_like)
+            .is_some_and(TableLike::is_empty);
+        let Some((last, above)) = path.split_last().filter(|_| means && empty) else { return };
+        let mut table: &mut dyn TableLike = doc.as_table_mut();
+        for key in above {
+            let Some(next) = table.get_mut(key).and_then(Item::as_table_like_mut) else { return };
+            table = next;
+        }
+        table.remove(last);
+    }
+}
+
+/// What was typed, as the setting has it.
+fn typed(path: &[String], text: &str) -> Value {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path[..] {
+        ["join", "parallelism" | "max_parallelism"] => match text.trim().parse::<i64>() {
+            Ok(n) => n.into(),
+            Err(_) => text.into(),
+        },
+        ["inputs", _, "where", _] => text.parse::<Value>().unwrap_or_else(|_| text.into()),
+        _ => text.into(),
+    }
+}
+
+/// The name and the value of a new setting, as typed: `kind = ["like"]`.
+#[must_use]
+pub fn entry(typed: &str) -> Option<(String, String)> {
+    let (name, value) = typed.split_once('=')?;
+    let name = name.trim().trim_matches('"').to_owned();
+    let value = value.trim().to_owned();
+    (!name.is_empty() && !value.is_empty()).then_some((name, value))
 }

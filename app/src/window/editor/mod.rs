@@ -8,7 +8,7 @@ mod tests;
 use joinscope_operator::pipeline::{Pipeline, Place, Problem};
 use toml_edit::DocumentMut;
 
-pub use fields::{Field, Group, Kind};
+pub use fields::{Field, Group, Kind, entry};
 
 /// Something wrong, and where it is said.
 #[derive(Clone, Debug, PartialEq, Eq)]

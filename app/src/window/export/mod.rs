@@ -2,7 +2,10 @@
 //! picture. A job of its own thread, with progress and cancel; a file is there
 //! whole or not at all.
 
+mod clip;
+mod listed;
 mod picture;
+mod svg;
 mod write;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-pub use picture::{Shot, cropped};
+pub use listed::Listed;
+pub use picture::{Shot, cropped, png_file};
+pub use svg::{Drawing, is_svg, remember, to_file as svg_file};
 pub use write::{failed, to_file};
 
 use joinscope_core::edges::recording::Job;
@@ -51,6 +56,8 @@ pub type Work = Box<dyn FnOnce(&Path, bool, &Meter<'_>) -> Result<u64, Refused> 
 pub enum What {
     Rows(Source),
     Picture(Shot),
+    /// A picture made of shapes.
+    Drawing(Drawing),
     /// An incident file.
     Incident(Work),
 }
@@ -130,7 +137,7 @@ impl Exporting {
         let (told, to, repaint) = (Arc::clone(&shared), path.to_owned(), ctx.clone());
         let kind = match what {
             What::Rows(_) => Kind::Rows,
-            What::Picture(_) => Kind::Picture,
+            What::Picture(_) | What::Drawing(_) => Kind::Picture,
             What::Incident(_) => Kind::Incident,
         };
         let work = move || {
@@ -141,6 +148,7 @@ impl Exporting {
                     to_file(&mut *rows, &to, replace, &meter)
                 }
                 What::Picture(shot) => picture::to_file(&shot, &to, replace).map(|()| 1),
+                What::Drawing(drawing) => svg_file(&drawing, &to, replace).map(|()| 1),
                 What::Incident(work) => work(&to, replace, &meter),
             }))
             .unwrap_or_else(|panic| Err(Refused::Failed(panic_message(&*panic))));

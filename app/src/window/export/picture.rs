@@ -40,10 +40,18 @@ impl Shot {
 
 /// Writes a PNG.
 pub(super) fn to_file(shot: &Shot, path: &Path, replace: bool) -> Result<(), Refused> {
+    png_file(&shot.image(), path, replace)
+}
+
+/// Writes a picture as a PNG.
+///
+/// # Errors
+/// Its name does not end so, there is one already that is not to be replaced,
+/// or it cannot be written; nothing is left then.
+pub fn png_file(image: &RgbaImage, path: &Path, replace: bool) -> Result<(), Refused> {
     if path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(Refused::Failed(format!("{}: end its name with .png", path.display())));
+        return Err(Refused::Failed(format!("{}: end its name with .png or .svg", path.display())));
     }
-    let image = shot.image();
     let mut part = Partial::create(path, replace)?;
     {
         let file = part.file().map_err(|e| failed(path, &e))?;

@@ -76,6 +76,23 @@ pub struct IncidentDoc {
 }
 
 impl IncidentDoc {
+    /// One that was not opened here.
+    #[cfg(test)]
+    #[must_use]
+    pub fn shown(name: &str, incident: Incident, remade: Remade) -> Self {
+        Self {
+            name: name.to_owned(),
+            incident,
+            digest: String::new(),
+            remade,
+            dir: None,
+            marks: Vec::new(),
+            standing: None,
+            checking: Slot::default(),
+            quiet: false,
+        }
+    }
+
     /// Whether it is about what is open.
     #[must_use]
     pub fn is_about(&self, doc: &Doc) -> bool {

@@ -4,6 +4,7 @@ pub mod breakpoints;
 pub mod causality;
 pub mod checkpoints;
 pub mod compare;
+pub mod guarantees;
 pub mod inspector;
 pub mod late;
 pub mod outputs;
@@ -35,6 +36,7 @@ pub struct Panels {
     pub compare: compare::Compare,
     pub semantics: semantics::Semantics,
     pub breakpoints: breakpoints::Breakpoints,
+    pub guarantees: guarantees::Guarantees,
     pub timeline: timeline::Timeline,
     pub late: late::Late,
     pub causality: causality::Causality,
@@ -56,6 +58,7 @@ impl Panels {
             Panel::Compare => self.compare.show(ui, tabs, cx),
             Panel::Breakpoints => self.breakpoints.show(ui, tabs, cx),
             Panel::Semantics => self.semantics.show(ui, tabs, cx),
+            Panel::Guarantees => self.guarantees.show(ui, tabs, cx),
             Panel::Timeline => self.timeline.show(ui, tabs, cx),
             Panel::Late => self.late.show(ui, tabs, cx),
             Panel::Causality => self.causality.show(ui, tabs, cx),
@@ -66,7 +69,9 @@ impl Panels {
 }
 
 /// What is shown in place of an answer that failed; says whether to try again.
+/// The window lists it among its errors.
 fn failed(ui: &mut Ui, error: &str) -> bool {
+    super::failures::note(ui.ctx(), error);
     let t = super::theme::Tokens::of(ui.ctx());
     let rect = ui.available_rect_before_wrap();
     let at = egui::Rect::from_center_size(rect.center(), egui::vec2(rect.width().min(520.0), 80.0));

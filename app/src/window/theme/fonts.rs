@@ -15,7 +15,8 @@ pub const LICENCES: [(&str, &str, &str); 3] = [
     ("Phosphor Icons", "MIT", include_str!("../../../../assets/fonts/Phosphor-LICENSE.txt")),
 ];
 
-const SEMIBOLD: &str = "semibold";
+/// The name of its family.
+pub const SEMIBOLD: &str = "semibold";
 const ICONS: &str = "icons";
 const ICONS_FILLED: &str = "icons-filled";
 
@@ -105,6 +106,7 @@ pub mod icon {
     pub const OUTPUTS: &str = "\u{ed3e}";
     pub const STATE: &str = "\u{e1de}";
     pub const CHECKPOINTS: &str = "\u{e248}";
+    pub const GUARANTEES: &str = "\u{e40c}";
     pub const INSPECTOR: &str = "\u{e2ce}";
     pub const TIMELINE: &str = "\u{e150}";
     pub const LATE: &str = "\u{e19a}";

@@ -2,10 +2,12 @@
 
 #[cfg(test)]
 mod contrast;
+mod fallback;
 pub mod fonts;
 mod style;
 mod tokens;
 
+pub use fallback::Fallback;
 pub use style::{ThemeChoice, apply};
 pub use tokens::Tokens;
 #[cfg(test)]

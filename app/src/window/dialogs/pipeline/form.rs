@@ -2,7 +2,7 @@
 
 use egui::{Popup, ScrollArea, TextEdit, Ui};
 
-use crate::window::editor::{Editor, Field, Kind};
+use crate::window::editor::{Editor, Field, Kind, entry};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -29,7 +29,12 @@ pub fn show(editor: &mut Editor, ui: &mut Ui, t: &Tokens) {
                         let label = text(ui, &field.label, fonts::regular(TEXT), t.second);
                         label.on_hover_text(field.setting());
                     });
-                    if let Some(value) = one(ui, field) {
+                    if let Kind::Entry(like) = field.kind {
+                        if let Some((name, value)) = new_entry(ui, field, like) {
+                            let path = field.path.iter().cloned().chain([name]);
+                            editor.set_field(&path.collect::<Vec<_>>(), &value);
+                        }
+                    } else if let Some(value) = one(ui, field) {
                         editor.set_field(&field.path, &value);
                     }
                 });
@@ -39,11 +44,32 @@ pub fn show(editor: &mut Editor, ui: &mut Ui, t: &Tokens) {
     });
 }
 
+/// A setting whose name is the user's; it is added by Enter or by leaving the
+/// line.
+fn new_entry(ui: &mut Ui, field: &Field, like: &str) -> Option<(String, String)> {
+    let name = format!("{} (new)", field.setting());
+    let id = ui.make_persistent_id(("new entry", field.setting()));
+    let mut typed = ui.data_mut(|d| d.get_temp::<String>(id)).unwrap_or_default();
+    let edit = TextEdit::singleline(&mut typed)
+        .id_salt(&name)
+        .hint_text(like)
+        .font(fonts::mono(SMALL))
+        .desired_width(VALUES - 10.0);
+    let response = ui.add(edit).accessible_name(&name);
+    let added = response.lost_focus().then(|| entry(&typed)).flatten();
+    if added.is_some() {
+        typed.clear();
+    }
+    ui.data_mut(|d| d.insert_temp(id, typed));
+    added
+}
+
 /// One setting; its new value, if it was changed.
 fn one(ui: &mut Ui, field: &Field) -> Option<String> {
     let setting = field.setting();
     match &field.kind {
-        Kind::Text | Kind::Duration => {
+        Kind::Entry(_) => None,
+        Kind::Text | Kind::Duration | Kind::Number | Kind::Value => {
             let mut value = field.value.clone();
             let edit = TextEdit::singleline(&mut value)
                 .id_salt(&setting)

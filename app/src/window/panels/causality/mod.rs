@@ -3,6 +3,7 @@
 //! orders of event time and arrival disagree stands out.
 
 mod draw;
+mod export;
 mod map;
 mod paint;
 mod story;

@@ -97,9 +97,11 @@ fn what_changed_is_counted_by_kind_and_listed_with_both_verdicts() {
     assert_eq!(h.state().cursor().at(), first.arrival);
     // Both runs' sentences about it.
     let said = |run: &str| {
-        let node = h.query_all_by_label_contains(&format!("In {run}: ")).next().unwrap();
+        let name = format!("In {run}: ");
+        let node = h.query_all_by_label_contains(&name).next().unwrap();
         // The text of a label is its value.
-        node.accesskit_node().label().or_else(|| node.value()).unwrap()
+        let node = node.accesskit_node();
+        node.label().or_else(|| node.value()).unwrap()
     };
     assert!(said("run").starts_with("In run: late. "), "{}", said("run"));
     assert!(said("patient").starts_with("In patient: joined. "), "{}", said("patient"));

@@ -3,6 +3,7 @@
 
 mod ask;
 mod draw;
+mod export;
 mod sentence;
 #[cfg(test)]
 mod tests;

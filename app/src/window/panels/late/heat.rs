@@ -20,6 +20,7 @@ use super::index::{NO_VALUE, Target, step, step_from};
 use super::{Focus, Shown, inputs_of};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
+use crate::window::export;
 use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::store::Run;
@@ -146,13 +147,16 @@ impl State {
         };
         if self.picture.as_ref().is_none_or(|p| p.0 != of) {
             let image = Arc::new(raster(&of, cx, s, t));
-            if let Some((was, texture)) = &mut self.picture {
-                texture.set(image, TextureOptions::NEAREST);
-                *was = of;
-            } else {
-                let texture = ui.ctx().load_texture("lateness", image, TextureOptions::NEAREST);
-                self.picture = Some((of, texture));
-            }
+            let (kept, how) = (Arc::clone(&image), TextureOptions::NEAREST);
+            let texture = match self.picture.take() {
+                Some((_, mut texture)) => {
+                    texture.set(image, how);
+                    texture
+                }
+                None => ui.ctx().load_texture("lateness", image, how),
+            };
+            export::remember(ui.ctx(), texture.id(), &kept);
+            self.picture = Some((of, texture));
         }
         let Some((of, texture)) = &self.picture else { return };
         // Steps below and above the scale's ends reach beyond the plot.

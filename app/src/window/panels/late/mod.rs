@@ -8,6 +8,7 @@
 mod answer;
 mod ask;
 mod bins;
+mod export;
 mod heat;
 mod index;
 mod lanes;

@@ -4,6 +4,7 @@
 
 mod ask;
 mod bookmarks;
+mod export;
 #[cfg(test)]
 mod tests;
 

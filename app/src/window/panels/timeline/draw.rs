@@ -15,6 +15,7 @@ use super::bars::{Strip, raster};
 use super::rows::{FEW, Opened, Row};
 use crate::window::axis::{Axis, Scale};
 use crate::window::cx::Cx;
+use crate::window::export;
 use crate::window::panels::watermarks::say::lane_name;
 use crate::window::ruler;
 use crate::window::text::{plural, thousands};
@@ -222,13 +223,16 @@ impl State {
         };
         if self.picture.as_ref().is_none_or(|p| p.of != of) {
             let image = picture(&of, drawn, dense, t);
-            if let Some(p) = &mut self.picture {
-                p.texture.set(image, TextureOptions::NEAREST);
-                p.of = of;
-            } else {
-                let texture = ui.ctx().load_texture("timeline", image, TextureOptions::NEAREST);
-                self.picture = Some(Picture { of, texture });
-            }
+            let (kept, how) = (Arc::clone(&image), TextureOptions::NEAREST);
+            let texture = match self.picture.take() {
+                Some(mut before) => {
+                    before.texture.set(image, how);
+                    before.texture
+                }
+                None => ui.ctx().load_texture("timeline", image, how),
+            };
+            export::remember(ui.ctx(), texture.id(), &kept);
+            self.picture = Some(Picture { of, texture });
         }
         if let Some(p) = &self.picture {
             let at = Rect::from_x_y_ranges(x, top..=top + tall);

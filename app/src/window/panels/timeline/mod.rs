@@ -5,6 +5,7 @@ mod ask;
 mod bars;
 mod draw;
 mod events;
+mod export;
 mod rows;
 #[cfg(test)]
 mod tests;

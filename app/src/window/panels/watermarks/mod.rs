@@ -3,6 +3,7 @@
 
 mod ask;
 mod draw;
+mod export;
 pub mod lines;
 mod point;
 pub mod say;

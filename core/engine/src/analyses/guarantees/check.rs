@@ -15,6 +15,8 @@ use crate::engine::delivery::{JobError, JobEvent, Messages, Progress, progress_t
 use crate::operator::pipeline::Guarantee;
 use crate::operator::record::TopicPartition;
 
+const EPOCH: &str = "joinscope.epoch";
+
 /// A message as a reader has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
@@ -50,7 +52,9 @@ pub fn header<'a>(headers: &'a [crate::operator::record::Header], key: &str) -> 
     std::str::from_utf8(header.value.as_ref()?).ok()
 }
 
-/// What two messages share if they are the same output.
+/// What two messages share if they are the same output. Its epoch is not of it:
+/// it says when a barrier fell, and under at-most-once the record that set that
+/// off may be lost.
 pub(super) type Identity = (String, Option<Bytes>, Option<Bytes>, String);
 
 pub(super) fn of_read(read: &Read) -> Identity {
@@ -68,7 +72,8 @@ pub(super) fn of_out(message: &OutMessage) -> Identity {
 }
 
 fn told(headers: &[crate::operator::record::Header]) -> String {
-    headers.iter().fold(String::new(), |mut text, header| {
+    let headers = headers.iter().filter(|header| header.key != EPOCH);
+    headers.fold(String::new(), |mut text, header| {
         let value = header.value.as_deref().unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}={}", header.key, String::from_utf8_lossy(value));
@@ -191,9 +196,15 @@ impl Check<'_> {
         for read in got {
             *left.entry(of_read(read)).or_default() -= 1;
         }
-        let epoch = |id: &Identity| {
-            id.3.lines().find_map(|l| l.strip_prefix("joinscope.epoch="))?.parse::<u64>().ok()
-        };
+        let number = |headers| header(headers, EPOCH).and_then(|epoch| epoch.parse::<u64>().ok());
+        let mut epochs: HashMap<Identity, u64> = HashMap::new();
+        for (_, message) in &self.oracle.messages {
+            epochs.extend(number(&message.headers).map(|epoch| (of_out(message), epoch)));
+        }
+        for read in got {
+            epochs.extend(number(&read.message.headers).map(|epoch| (of_read(read), epoch)));
+        }
+        let epoch = |id: &Identity| epochs.get(id).copied();
         let windows = self.windows();
         let within = |id: &Identity| {
             epoch(id).is_none_or(|e| windows.iter().any(|(from, to)| e > *from && e <= *to))
@@ -201,6 +212,10 @@ impl Check<'_> {
         let mut wrong: Vec<String> = Vec::new();
         for (id, n) in left.iter().filter(|(_, n)| **n != 0) {
             let name = id.3.lines().next().unwrap_or_default();
+            let name = match epoch(id) {
+                Some(epoch) => format!("{name} of epoch {epoch}"),
+                None => name.to_owned(),
+            };
             let text = match (guarantee, *n > 0) {
                 (Guarantee::AtLeastOnce, false) | (Guarantee::AtMostOnce, true) if within(id) => {
                     continue;
@@ -213,7 +228,8 @@ impl Check<'_> {
         wrong.sort();
         if let Some(first) = wrong.first() {
             let rule = if guarantee == Guarantee::ExactlyOnce { 1 } else { 2 };
-            self.say(rule, format!("{} outputs differ; {first}", wrong.len()));
+            let what = format!("{} outputs differ; {first}", wrong.len());
+            self.say(rule, format!("{what}; epochs that a fault hit: {windows:?}"));
         }
     }
 

@@ -270,7 +270,7 @@ impl Source for SimSource {
             follow,
             lanes,
             first_ns,
-            last_ns: last_ns.unwrap_or(i64::MIN),
+            last_ns: last_ns.unwrap_or(i64::MIN).max(self.at.now_ms.saturating_mul(1_000_000)),
             ahead: None,
             given: 0,
             // Only where the order is the recorded one does it mean anything.

@@ -29,7 +29,14 @@ pub struct Setup {
     pub forget_syncs_of: Option<String>,
     /// Partitions of the sink topics.
     pub partitions: i32,
+    /// See `JobSpec::rebuild`.
+    pub rebuild: bool,
+    /// The pipeline from the second incarnation on.
+    pub next_pipeline: Option<Arc<Pipeline>>,
 }
+
+/// Done before an incarnation begins, with its folder and number.
+pub type Between = Arc<dyn Fn(&SimLog, &Path, usize) + Send + Sync>;
 
 /// A job and what surrounds it.
 pub struct World {
@@ -42,6 +49,7 @@ pub struct World {
     /// Not before this, in the recording's time, can anything be written.
     not_before: Arc<Mutex<i64>>,
     pub told: Arc<Mutex<Vec<Told>>>,
+    pub between: Option<Between>,
 }
 
 /// One incarnation and how it ended.
@@ -51,6 +59,10 @@ pub struct Lived {
     pub outcome: Result<JobEnd, JobError>,
     /// It was ended on purpose.
     pub crashed: bool,
+    /// Where it was ended.
+    pub at: Option<&'static str>,
+    /// Records that went through its join.
+    pub taken: u64,
     pub folder: PathBuf,
     /// How often each point was passed.
     pub passed: Vec<(&'static str, u64)>,
@@ -83,6 +95,7 @@ impl World {
             root: root.to_owned(),
             not_before: Arc::new(Mutex::new(i64::MIN)),
             told: Arc::default(),
+            between: None,
         })
     }
 
@@ -112,6 +125,7 @@ impl World {
             not_before: Arc::clone(&self.not_before),
             told: Arc::clone(&self.told),
             schedule: schedule.clone(),
+            between: self.between.clone(),
             lived: Arc::clone(lived),
         })
     }
@@ -128,6 +142,7 @@ struct Shared {
     not_before: Arc<Mutex<i64>>,
     told: Arc<Mutex<Vec<Told>>>,
     schedule: Schedule,
+    between: Option<Between>,
     lived: Arc<Mutex<Vec<Lived>>>,
 }
 
@@ -151,11 +166,16 @@ impl Shared {
         let incident = self.schedule.incidents.get(n).cloned().unwrap_or_default();
         let folder = self.folder(n);
         let client = self.cluster.client();
+        if let Some(between) = &self.between {
+            between(&self.cluster, &folder, n);
+        }
         self.cluster.script(incident.script());
         let plan = Arc::new(Plan::default());
         if let Some(part) = &self.setup.forget_syncs_of {
             plan.forget_syncs_of(part);
         }
+        // What it finds is on the disk.
+        plan.begins_with(&folder);
         let loss = self.arm(n, &incident, &plan);
         {
             let (client, shared, dying) = (client.clone(), Arc::clone(self), Arc::clone(&plan));
@@ -171,13 +191,22 @@ impl Shared {
             });
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
-        let outcome = self.run(n, &folder, &client);
+        let control = Control::new();
+        let outcome = self.run(n, &folder, &client, &control);
+        // From where it last went on: what it had to do again counts again.
+        let began = lock(&self.told).iter().rev().find_map(|told| match told.event {
+            JobEvent::Restored { arrival, .. } if told.incarnation == n => Some(arrival),
+            _ => None,
+        });
+        let taken = control.progress().records.saturating_sub(began.unwrap_or(0));
         drop(armed);
         let crashed = plan.crashed().is_some();
         lock(&self.lived).push(Lived {
             incarnation: n,
             outcome,
             crashed,
+            at: plan.crashed(),
+            taken,
             folder: folder.clone(),
             passed: plan.passed(),
         });
@@ -221,9 +250,13 @@ impl Shared {
         n: usize,
         folder: &Path,
         client: &crate::edges::log::sim::SimClient,
+        control: &Control,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
-        let pipeline = &setup.pipeline;
+        let pipeline = match &setup.next_pipeline {
+            Some(next) if n > 0 => next,
+            _ => &setup.pipeline,
+        };
         let mut spec = JobSpec::new(Arc::clone(pipeline), folder.to_owned());
         spec.at_end = setup.at_end;
         spec.memory = 64 << 20;
@@ -232,7 +265,10 @@ impl Shared {
         // Only where the schedule says so.
         spec.transaction_timeout_ms = u32::MAX;
         spec.in_step = self.schedule.in_step;
+        "the simulated cluster".clone_into(&mut spec.host);
+        spec.pid = n as u32 + 1;
         spec.bugs = setup.bugs;
+        spec.rebuild = setup.rebuild;
         let (cluster, not_before) = (self.cluster.clone(), Arc::clone(&self.not_before));
         spec.clock = Some(Arc::new(move |now_ms| {
             cluster.advance_to(now_ms.max(*lock(&not_before)));
@@ -261,7 +297,7 @@ impl Shared {
                 log: Arc::new(client.clone()),
                 feed: &mut feed,
                 keep: &mut keep,
-                control: &Control::new(),
+                control,
                 tell: Arc::new(tell),
             },
         )

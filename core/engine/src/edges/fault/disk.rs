@@ -31,6 +31,18 @@ impl Synced {
         }
     }
 
+    pub(super) fn note_all(&mut self, folder: &Path) {
+        self.note(folder);
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                self.note_all(&path);
+            } else {
+                self.note(&path);
+            }
+        }
+    }
+
     fn holds_file(&self, meta: &fs::Metadata) -> bool {
         self.files.get(&inode(meta)) == Some(&(meta.len(), changed(meta)))
     }

@@ -134,6 +134,11 @@ impl Plan {
         *lock(&self.unsynced) = Some(part.to_owned());
     }
 
+    /// All that is in a folder now is on the disk.
+    pub fn begins_with(&self, folder: &Path) {
+        lock(&self.synced).note_all(folder);
+    }
+
     /// What is known to be on the disk.
     #[must_use]
     pub fn synced(&self) -> Synced {

@@ -45,8 +45,15 @@ fn expected(recording: &Recording, record: &Record) -> Value {
 #[test]
 fn the_python_reader_of_foxglove_reads_every_field() {
     for compression in [Compression::Lz4, Compression::Zstd(3), Compression::None] {
-        let (_folder, path) = folder();
-        write(&path, &records(21, 2_000), small_chunks(compression));
+        let (folder, plain) = folder();
+        write(&plain, &records(21, 2_000), small_chunks(compression));
+        // With pieces beside its records it is read as before.
+        let path = folder.path().join("incident.mcap");
+        let data = b"name = \"feed\"".to_vec();
+        let piece =
+            Piece { name: "pipeline.toml".to_owned(), media_type: "application/toml", data };
+        let recording = Recording::open(&plain).unwrap();
+        unattended(|job| write_with(&recording, &[piece], &path, false, job)).unwrap();
         let output = Command::new(root().join("tests/python/run.sh"))
             .arg("read_recording.py")
             .arg(&path)
@@ -69,6 +76,8 @@ fn the_python_reader_of_foxglove_reads_every_field() {
             serde_json::from_str(summary["attachments"]["joinscope/schema/7"].as_str().unwrap())
                 .unwrap();
         assert_eq!(Some(&schema), recording.schemas().get(7));
+        let piece = &summary["attachments"]["joinscope/incident/pipeline.toml"];
+        assert_eq!(piece, "name = \"feed\"");
         assert_eq!(summary["metadata"]["joinscope/end"]["digest"], recording.digest());
         let mut wanted: Vec<Value> =
             all(&recording).unwrap().iter().map(|r| expected(&recording, r)).collect();

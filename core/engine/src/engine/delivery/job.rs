@@ -51,8 +51,11 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
                     _ => (job.committed, Some(kind), 1),
                 };
                 let abort = matches!(kind, LogErrorKind::RequiresAbort | LogErrorKind::TooLarge);
-                if abort && stuck.2 >= 2 || stuck.2 >= ATTEMPTS {
+                if abort && stuck.2 >= 2 {
                     return Err(JobError::Output { what, output });
+                }
+                if stuck.2 >= ATTEMPTS {
+                    return Err(JobError::Stuck { what, epoch: job.committed, attempts: stuck.2 });
                 }
             }
         }
@@ -131,16 +134,18 @@ impl Job<'_> {
                 waiter.until(|| log.create_topic(&topic, 1, true))?;
             }
         }
+        let mark = Mark::load(&spec.folder)?;
         self.point("start.init")?;
         let mut producer = log.producer(&self.producer())?;
         let progress = if self.exactly_once() {
             waiter.until(|| producer.init())?;
             self.point("start.read")?;
             progress::read(&*log, spec.job(), &waiter)?
+        } else if mark.as_ref().and_then(Mark::guarantee) == Some(Guarantee::ExactlyOnce) {
+            progress::read(&*log, spec.job(), &waiter)?
         } else {
             None
         };
-        let mark = Mark::load(&spec.folder)?;
         let look = Look { spec, log: &*log, waiter: &waiter };
         let found = look.find(self.parts.feed, progress.as_ref(), mark.as_ref())?;
         self.point("restore")?;
@@ -270,8 +275,8 @@ impl Job<'_> {
             guard: found.guard.clone(),
             digest: found.digest.clone(),
             owner: self.owner.clone(),
-            host: host(),
-            pid: std::process::id(),
+            host: self.spec.host.clone(),
+            pid: self.spec.pid,
         };
         match &found.rebuild {
             // What is delivered stays delivered while the state is made anew.
@@ -355,9 +360,4 @@ impl Job<'_> {
             pid: by.pid,
         }
     }
-}
-
-/// This machine's name, for whoever is fenced.
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

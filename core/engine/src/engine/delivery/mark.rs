@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JobError;
 use crate::edges::fault;
+use crate::operator::pipeline::Guarantee;
 
 const FILE: &str = "delivery.json";
 
@@ -50,6 +51,12 @@ pub struct Lost {
 }
 
 impl Mark {
+    /// What the job ran under.
+    pub(super) fn guarantee(&self) -> Option<Guarantee> {
+        let all = [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce];
+        all.into_iter().find(|guarantee| super::start::guarantee_name(*guarantee) == self.guarantee)
+    }
+
     /// What the job in `folder` remembers, if one was there.
     ///
     /// # Errors

@@ -113,7 +113,8 @@ impl Messages {
         let names: Vec<RecordName> = named.iter().map(|n| self.name(n)).collect();
         let records = self.values.records(&names)?;
         let inputs: Vec<u8> = named.iter().map(|n| n.input).collect();
-        let (example, corrects) = example_name(&self.pipeline, output, &inputs, &names);
+        let which = (output.kind, output.correction);
+        let (example, corrects) = example_name(&self.pipeline, which, &inputs, &names);
         let key = match (inputs.first(), records.first()) {
             (Some(input), Some(record)) => self.key(*input, record),
             _ => None,
@@ -208,11 +209,11 @@ pub fn key_text(key: &Key) -> Option<Bytes> {
 #[must_use]
 pub fn example_name(
     pipeline: &Pipeline,
-    output: &Output,
+    (kind, correction): (OutputKind, u32),
     inputs: &[u8],
     names: &[RecordName],
 ) -> (String, Option<String>) {
-    match output.kind {
+    match kind {
         OutputKind::Pair => {
             (names.iter().map(ToString::to_string).collect::<Vec<_>>().join("+"), None)
         }
@@ -221,7 +222,7 @@ pub fn example_name(
             let primary = inputs.iter().position(|input| *input == pipeline.join.primary);
             let first = primary.and_then(|i| names.get(i)).map(ToString::to_string);
             let first = first.unwrap_or_default();
-            match output.correction {
+            match correction {
                 0 => (first, None),
                 k => (format!("{first}#{k}"), Some(first)),
             }

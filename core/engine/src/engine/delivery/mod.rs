@@ -84,6 +84,9 @@ pub struct JobSpec {
     /// replaying the input with the output suppressed as far as it was
     /// delivered. Exact where the arrival order is on record; the digest tells.
     pub rebuild: bool,
+    /// This machine and process, for whoever is fenced.
+    pub host: String,
+    pub pid: u32,
     /// Told the processing time, ms, of each output before it is handed over
     /// and of each barrier before its commit.
     pub clock: Option<Clock>,
@@ -122,6 +125,8 @@ impl JobSpec {
             backoff: Duration::from_millis(500),
             in_step: false,
             rebuild: false,
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pid: std::process::id(),
             clock: None,
             bugs: Bugs::default(),
         }
@@ -139,6 +144,9 @@ impl JobSpec {
 pub struct StartAt {
     /// Records before this arrival are in the state.
     pub arrival: Arrival,
+    /// Processing time that the state has reached, ms; no arrival from now on is
+    /// before it.
+    pub now_ms: i64,
     /// The next offset to read, for every partition of the inputs.
     pub offsets: BTreeMap<TopicPartition, i64>,
     /// At-most-once: what the arrival log has beyond `arrival` is lost. Reading
@@ -246,6 +254,13 @@ pub enum JobError {
          out with the input's `where`"
     )]
     Output { what: String, output: String },
+
+    #[error(
+        "{what}: gone on from epoch {epoch} {attempts} times without getting further; if \
+         transactions time out, raise the transaction time-out or shorten \
+         delivery.checkpoint_interval"
+    )]
+    Stuck { what: String, epoch: u64, attempts: u32 },
 
     /// State and cluster do not fit together; nothing is reset by itself.
     #[error("{0}")]

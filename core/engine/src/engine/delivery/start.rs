@@ -41,14 +41,14 @@ impl Look<'_> {
         mark: Option<&Mark>,
     ) -> Result<Found, JobError> {
         let spec = self.spec;
-        let exactly = spec.pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
+        // What the job ran under last says which checkpoint counts.
+        let last = mark.and_then(Mark::guarantee).unwrap_or(spec.pipeline.delivery.guarantee);
+        let exactly = last == Guarantee::ExactlyOnce;
         let topics = self.topics()?;
         let guard = guard(&spec.pipeline);
         let inputs = partitions(&spec.pipeline, &topics);
         let have = rocksdb::list(&spec.folder).map_err(|e| JobError::Io(e.to_string()))?;
 
-        let name = exactly_once_name();
-        let before = mark.filter(|mark| !exactly || mark.guarantee != name);
         let (known_topics, known_guard, known_start) = match (progress, mark) {
             (Some(p), _) if exactly => (&p.topics, &p.guard, &p.start),
             (_, Some(m)) => (&m.topics, &m.guard, &m.start),
@@ -56,14 +56,15 @@ impl Look<'_> {
         };
         check_guard(known_guard, &guard, spec.job())?;
         self.check_topics(known_topics, &topics)?;
-        if exactly && progress.is_none() && before.is_none() && !have.is_empty() {
+        let delivered = mark.map_or(0, |mark| mark.committed);
+        if exactly && progress.is_none() && (delivered > 0 || !have.is_empty()) {
             return Err(JobError::Refused(format!(
                 "{} has state of job \"{}\" (checkpoint {}), but topic {} knows nothing of it: it \
                  was deleted or this is another cluster. Nothing is reset by itself: name the \
                  cluster that the job ran on, or begin a new job in another folder",
                 spec.folder.display(),
                 spec.job(),
-                have.last().copied().unwrap_or_default(),
+                delivered.max(have.last().copied().unwrap_or_default()),
                 super::progress_topic(spec.job()),
             )));
         }
@@ -73,12 +74,10 @@ impl Look<'_> {
             unnamed(known_start, &inputs)
         };
 
-        let mut epoch = match (progress, mark, spec.pipeline.delivery.guarantee) {
-            (Some(progress), _, Guarantee::ExactlyOnce) => progress.epoch,
-            (_, mark, Guarantee::ExactlyOnce | Guarantee::AtLeastOnce) => {
-                mark.map_or(0, |mark| mark.committed)
-            }
-            (_, _, Guarantee::AtMostOnce) => have.last().copied().unwrap_or(0),
+        let mut epoch = match last {
+            Guarantee::ExactlyOnce => progress.map_or(0, |progress| progress.epoch),
+            Guarantee::AtLeastOnce => delivered,
+            Guarantee::AtMostOnce => have.last().copied().unwrap_or(0),
         };
         if spec.bugs.adopt_newest {
             epoch = have.last().copied().unwrap_or(0);
@@ -108,7 +107,8 @@ impl Look<'_> {
             return Err(JobError::Checkpoint { epoch, why: why.to_owned() });
         }
 
-        let mut at = StartAt { offsets: start.clone(), ..StartAt::default() };
+        let now_ms = meta.as_ref().map_or(i64::MIN, |meta| meta.arrival_ms);
+        let mut at = StartAt { now_ms, offsets: start.clone(), ..StartAt::default() };
         if let Some(meta) = &meta {
             at.arrival = meta.arrival;
             let read = meta.offsets.iter().map(|p| {
@@ -233,10 +233,6 @@ impl Look<'_> {
         }
         Ok(lost)
     }
-}
-
-fn exactly_once_name() -> String {
-    guarantee_name(Guarantee::ExactlyOnce).to_owned()
 }
 
 /// As pipelines write it.

@@ -1,0 +1,244 @@
+//! `joinscope guarantees`: one recording and the same faults under each
+//! delivery guarantee, and what their readers get.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use joinscope_core::analyses::guarantees::faults::Faults;
+use joinscope_core::analyses::guarantees::matrix::{Column, Copy, Matrix, Seen, Spec, matrix};
+use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::edges::recording::Recording;
+use joinscope_operator::pipeline::parse_set;
+use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
+
+use super::Answer;
+use super::cluster::thousands;
+use super::run::End;
+
+/// One recording and the same faults under exactly-once, at-least-once and
+/// at-most-once, over a simulated cluster: what a reader gets twice, never, or
+/// otherwise than without faults; what `read_uncommitted` sees of aborted
+/// transactions; how long an output takes from its arrival until it is visible;
+/// bytes written. The column "deduplicated" is at-least-once behind a reader
+/// that keeps the first of each example. Every number opens: --list.
+///
+/// Faults: none, a moment (crash-mid-epoch, crash-before-commit,
+/// crash-after-commit, power-loss, broker-restart, zombie, sleep), a moment in an
+/// epoch (crash-before-commit@5), several joined by commas, or random:SEED.
+///
+/// Example: joinscope guarantees feed.toml --recording feed.mcap --faults crash-before-commit
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Guarantees {
+    /// The pipeline (TOML)
+    pipeline: PathBuf,
+    /// The recording to run it over
+    #[arg(long)]
+    recording: PathBuf,
+    /// What goes wrong, in turn
+    #[arg(long, value_name = "SCHEDULE", default_value = "crash-before-commit")]
+    faults: Faults,
+    /// Changes a setting of the pipeline
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
+    sets: Vec<(String, String)>,
+    /// How long a job is away after its process ended, in the recording's time
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    downtime: i64,
+    /// open: rows whose interval has not passed stay open; close: the end of the
+    /// recording closes everything
+    #[arg(long, value_enum, default_value_t = End::Open)]
+    at_end: End,
+    /// Opens a number: the outputs behind it and their records
+    #[arg(long, value_enum, requires = "mode")]
+    list: Option<List>,
+    /// The guarantee whose number is opened
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Counted and listed as a reader sees it under this isolation
+    #[arg(long, value_enum, default_value_t = Isolation::Committed)]
+    isolation: Isolation,
+    /// At most so many listed
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum List {
+    Duplicates,
+    Losses,
+    Untrue,
+    Aborted,
+    Timeline,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    ExactlyOnce,
+    AtLeastOnce,
+    Deduplicated,
+    AtMostOnce,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ExactlyOnce => "exactly-once",
+            Self::AtLeastOnce => "at-least-once",
+            Self::Deduplicated => "at-least-once, deduplicated",
+            Self::AtMostOnce => "at-most-once",
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Isolation {
+    Committed,
+    Uncommitted,
+}
+
+fn duration(text: &str) -> Result<i64, String> {
+    parse_duration(text).map_err(|e| e.to_string())
+}
+
+pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
+    let recording = Recording::open(&args.recording)?;
+    let file = PipelineFile::open(&args.pipeline, &args.sets)?;
+    let end = args.at_end.into();
+    let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)
+        .map_err(|e| anyhow::anyhow!(e.0))?;
+    let found = matrix(&spec, &|stage| tracing::info!("{stage}"))?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let picked = args.mode.and_then(|mode| found.columns.iter().find(|c| c.mode == mode.name()));
+    match (args.list, picked) {
+        (Some(list), Some(column)) => print_list(args, list, column, &mut out)?,
+        _ if args.json => {
+            serde_json::to_writer(&mut out, &found).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+        _ => print(args, &found, &mut out)?,
+    }
+    out.flush()?;
+    // The answer is no where a guarantee was not kept.
+    Ok(if kept(&found) { Answer::Yes } else { Answer::No })
+}
+
+/// Whether each guarantee delivered what it says.
+fn kept(found: &Matrix) -> bool {
+    found.columns.iter().all(|column| {
+        let seen = &column.read_committed;
+        match column.mode.as_str() {
+            "exactly-once" => {
+                seen.duplicates.is_empty() && seen.losses.is_empty() && seen.untrue.is_empty()
+            }
+            "at-most-once" => seen.duplicates.is_empty(),
+            _ => seen.losses.is_empty(),
+        }
+    })
+}
+
+fn seen(column: &Column, isolation: Isolation) -> &Seen {
+    match isolation {
+        Isolation::Committed => &column.read_committed,
+        Isolation::Uncommitted => &column.read_uncommitted,
+    }
+}
+
+fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "faults: {}; {} records, {} examples in {} epochs without faults",
+        found.faults,
+        thousands(found.records),
+        thousands(found.examples),
+        thousands(found.epochs),
+    )?;
+    write!(out, "\n{:<28}", "")?;
+    for column in &found.columns {
+        let short = column.mode.strip_prefix("at-least-once, ").unwrap_or(&column.mode);
+        write!(out, "{short:>16}")?;
+    }
+    writeln!(out)?;
+    let mut row = |name: &str, value: &dyn Fn(&Column) -> String| -> std::io::Result<()> {
+        write!(out, "{name:<28}")?;
+        for column in &found.columns {
+            write!(out, "{:>16}", value(column))?;
+        }
+        writeln!(out)
+    };
+    let count = |list: &[Copy]| thousands(list.len() as u64);
+    row("duplicates", &|c| count(&seen(c, args.isolation).duplicates))?;
+    row("losses", &|c| count(&seen(c, args.isolation).losses))?;
+    row("untrue", &|c| count(&seen(c, args.isolation).untrue))?;
+    row("aborted, read_committed", &|c| count(&c.read_committed.aborted))?;
+    row("aborted, read_uncommitted", &|c| count(&c.read_uncommitted.aborted))?;
+    row("latency p50", &|c| format_duration(c.latency.p50))?;
+    row("latency p99", &|c| format_duration(c.latency.p99))?;
+    row("latency max", &|c| format_duration(c.latency.max))?;
+    row("bytes to the cluster", &|c| thousands(c.written_bytes))?;
+    row("records processed", &|c| thousands(c.processed))?;
+    row("records/s, one run", &|c| thousands(c.records_per_second as u64))?;
+    row("processes", &|c| thousands(c.incarnations))?;
+    for column in &found.columns {
+        if let Some(why) = &column.stopped {
+            writeln!(out, "\n{} stopped: {why}", column.mode)?;
+        }
+    }
+    Ok(())
+}
+
+fn print_list(
+    args: &Guarantees,
+    list: List,
+    column: &Column,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let seen = seen(column, args.isolation);
+    let copies = match list {
+        List::Duplicates => &seen.duplicates,
+        List::Losses => &seen.losses,
+        List::Untrue => &seen.untrue,
+        List::Aborted => &seen.aborted,
+        List::Timeline => {
+            for moment in &column.timeline {
+                if args.json {
+                    serde_json::to_writer(&mut *out, moment).map_err(std::io::Error::from)?;
+                    writeln!(out)?;
+                    continue;
+                }
+                let epoch = moment.epoch.map_or_else(String::new, |n| format!("epoch {n}"));
+                let at = if moment.at_ms == 0 || moment.at_ms == i64::MIN {
+                    "before the first arrival".to_owned()
+                } else {
+                    rfc3339_ms(moment.at_ms)
+                };
+                writeln!(
+                    out,
+                    "{at:<26} process {}  {:<12} {epoch:<10} {}",
+                    moment.incarnation + 1,
+                    moment.what,
+                    moment.text
+                )?;
+            }
+            return Ok(());
+        }
+    };
+    for copy in copies.iter().take(args.limit) {
+        if args.json {
+            serde_json::to_writer(&mut *out, copy).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+            continue;
+        }
+        let place = copy.message.as_deref().unwrap_or("nowhere");
+        let epoch = copy.epoch.map_or_else(String::new, |n| format!("epoch {n}"));
+        writeln!(out, "{place:<22} {epoch:<10} {}", copy.records.join(" + "))?;
+    }
+    let more = copies.len().saturating_sub(args.limit);
+    if more > 0 && !args.json {
+        writeln!(out, "and {} more (--limit)", thousands(more as u64))?;
+    }
+    Ok(())
+}

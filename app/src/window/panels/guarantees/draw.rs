@@ -1,0 +1,292 @@
+//! How the guarantees panel draws.
+
+use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
+use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix};
+use joinscope_operator::record::RecordName;
+use joinscope_operator::time::format_duration;
+
+use super::ask::Question;
+use super::{Guarantees, Open};
+use crate::window::command::Command;
+use crate::window::cx::Cx;
+use crate::window::jobs::{Answer, DIM_AFTER};
+use crate::window::panels::failed;
+use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::text::{bytes, plural, thousands};
+use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
+use crate::window::widgets::{button, text};
+
+const fn column(title: &'static str, width: f32, align: Align) -> Column {
+    Column { title, width, align }
+}
+
+const MODES: [Column; 9] = [
+    column("Guarantee", 0.0, Align::Min),
+    column("Duplicates", 80.0, Align::Max),
+    column("Losses", 64.0, Align::Max),
+    column("Untrue", 64.0, Align::Max),
+    column("Aborted", 64.0, Align::Max),
+    column("Latency p50", 84.0, Align::Max),
+    column("p99", 72.0, Align::Max),
+    column("Written", 72.0, Align::Max),
+    column("Processed", 80.0, Align::Max),
+];
+
+const COPIES: [Column; 3] = [
+    column("Where it stands", 150.0, Align::Min),
+    column("Epoch", 56.0, Align::Max),
+    column("Records behind it", 0.0, Align::Min),
+];
+
+const MOMENTS: [Column; 5] = [
+    column("When", 180.0, Align::Min),
+    column("Process", 56.0, Align::Max),
+    column("What", 90.0, Align::Min),
+    column("Epoch", 56.0, Align::Max),
+    column("", 0.0, Align::Min),
+];
+
+/// Room of the title row and the four modes.
+const HEIGHT: f32 = 5.0 * ROW + 8.0;
+
+/// What matters now.
+pub fn sentence(this: &Guarantees, matrix: Option<&Matrix>) -> String {
+    let Some(matrix) = matrix else {
+        return match &this.faults {
+            None => "choose what goes wrong".to_owned(),
+            Some(faults) => format!("{faults}: comparing"),
+        };
+    };
+    let of = |mode: &str| matrix.columns.iter().find(|column| column.mode == mode);
+    let count = |n: usize, what: &str| plural(n as u64, what);
+    let (Some(least), Some(most)) = (of("at-least-once"), of("at-most-once")) else {
+        return matrix.faults.clone();
+    };
+    format!(
+        "{}, a checkpoint every {}: at-least-once gives {}, at-most-once loses {}, of {}",
+        matrix.faults,
+        format_duration(matrix.checkpoint_interval),
+        count(least.read_committed.duplicates.len(), "duplicate"),
+        count(most.read_committed.losses.len(), "example"),
+        thousands(matrix.examples),
+    )
+}
+
+/// What goes wrong, the modes, and what is behind the open number.
+pub fn body(
+    this: &mut Guarantees,
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    answer: Option<&Answer<Question, Matrix>>,
+) {
+    choices(this, ui);
+    if cx.doc.in_progress {
+        empty(ui, "The run goes on", "Guarantees are compared when it has ended");
+        return;
+    }
+    let matrix = match answer.map(|answer| &answer.result) {
+        None if this.faults.is_none() => {
+            empty(ui, "Nothing went wrong yet", "Choose above what happens to the job");
+            return;
+        }
+        None => {
+            empty(ui, "Comparing", "The same recording under each guarantee, one after another");
+            ui.ctx().request_repaint_after(DIM_AFTER);
+            return;
+        }
+        Some(Err(error)) => {
+            if failed(ui, error) {
+                this.matrix.again();
+            }
+            return;
+        }
+        Some(Ok(matrix)) => matrix,
+    };
+    if this.matrix.is_open() {
+        ui.ctx().request_repaint_after(DIM_AFTER);
+    }
+    if this.matrix.is_stale() {
+        ui.multiply_opacity(0.6);
+    }
+    let all = ui.available_rect_before_wrap();
+    let above = Rect::from_min_size(all.min, egui::vec2(all.width(), HEIGHT));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(above).id_salt("modes"));
+    modes(this, &mut child, matrix);
+    let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
+    let Some(mode) = matrix.columns.get(this.mode) else { return };
+    numbers(this, &mut child, mode);
+    if this.open == Open::Timeline {
+        timeline(this, &mut child, cx, mode);
+    } else {
+        copies(this, &mut child, cx, mode);
+    }
+}
+
+fn choices(this: &mut Guarantees, ui: &mut Ui) {
+    ui.horizontal_wrapped(|ui| {
+        ui.set_min_height(30.0);
+        ui.add_space(INSET);
+        ui.spacing_mut().item_spacing.x = 4.0;
+        for moment in Moment::ALL {
+            let faults = Faults(vec![(moment, None)]);
+            let chosen = this.faults.as_ref() == Some(&faults);
+            let label = moment.name().replace('-', " ");
+            if button(&label).selected(chosen).show(ui).clicked() {
+                this.faults = Some(faults);
+            }
+        }
+        let drawn = Faults::random(1);
+        let chosen = this.faults.as_ref() == Some(&drawn);
+        if button("several, drawn").selected(chosen).show(ui).clicked() {
+            this.faults = Some(drawn);
+        }
+    });
+}
+
+fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
+    let laid = this.modes.lay_out(ui, "Guarantees", &MODES, matrix.columns.len() as u64);
+    let chosen = this.mode;
+    let events = this.modes.paint(ui, &laid, |n| {
+        let mode = matrix.columns.get(n as usize)?;
+        Some(mode_cells(mode, n as usize == chosen))
+    });
+    if let Some(n) = events.clicked {
+        this.mode = n as usize;
+        this.list.top();
+    }
+}
+
+fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
+    let seen = &mode.read_committed;
+    let aborted = mode.read_uncommitted.aborted.len();
+    let count = |n: usize| Cell::Mono(thousands(n as u64));
+    let stopped = mode.stopped.as_ref().map_or_else(String::new, |why| format!("; stopped: {why}"));
+    RowCells {
+        name: format!(
+            "{}: {}, {} lost, {} untrue, {} aborted seen by read_uncommitted; latency {} by the \
+             median, {} at p99; {} written, {} processed{stopped}",
+            mode.mode,
+            plural(seen.duplicates.len() as u64, "duplicate"),
+            seen.losses.len(),
+            seen.untrue.len(),
+            aborted,
+            format_duration(mode.latency.p50),
+            format_duration(mode.latency.p99),
+            bytes(mode.written_bytes),
+            plural(mode.processed, "record"),
+        ),
+        cells: vec![
+            Cell::Words(mode.mode.clone()),
+            count(seen.duplicates.len()),
+            count(seen.losses.len()),
+            count(seen.untrue.len()),
+            count(aborted),
+            Cell::Mono(format_duration(mode.latency.p50)),
+            Cell::Mono(format_duration(mode.latency.p99)),
+            Cell::Mono(bytes(mode.written_bytes)),
+            Cell::Mono(thousands(mode.processed)),
+        ],
+        selected,
+        hovered: false,
+        dimmed: false,
+    }
+}
+
+fn behind(mode: &Mode, open: Open) -> &[Copy] {
+    match open {
+        Open::Duplicates => &mode.read_committed.duplicates,
+        Open::Losses => &mode.read_committed.losses,
+        Open::Untrue => &mode.read_committed.untrue,
+        Open::Aborted => &mode.read_uncommitted.aborted,
+        Open::Timeline => &[],
+    }
+}
+
+/// The numbers of the chosen mode: a press opens one.
+fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
+    let t = Tokens::of(ui.ctx());
+    ui.horizontal(|ui| {
+        ui.set_min_height(30.0);
+        ui.add_space(INSET);
+        ui.spacing_mut().item_spacing.x = 4.0;
+        text(ui, &mode.mode, fonts::semibold(SMALL), t.second);
+        let all = [
+            (Open::Duplicates, "duplicates"),
+            (Open::Losses, "losses"),
+            (Open::Untrue, "untrue"),
+            (Open::Aborted, "aborted"),
+        ];
+        for (open, name) in all {
+            let count = thousands(behind(mode, open).len() as u64);
+            let label = format!("{count} {name}");
+            if button(&label).selected(this.open == open).show(ui).clicked() {
+                this.open = open;
+                this.list.top();
+            }
+        }
+        let timeline = this.open == Open::Timeline;
+        if button("what happened").selected(timeline).show(ui).clicked() {
+            this.open = Open::Timeline;
+            this.list.top();
+        }
+    });
+}
+
+fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
+    let all = behind(mode, this.open);
+    if all.is_empty() {
+        empty(ui, "None", "Press another number, or another guarantee");
+        return;
+    }
+    let laid = this.list.lay_out(ui, "Outputs behind the number", &COPIES, all.len() as u64);
+    let events = this.list.paint(ui, &laid, |n| {
+        let copy = all.get(n as usize)?;
+        let place = copy.message.clone().unwrap_or_else(|| "nowhere".to_owned());
+        let records = copy.records.join(" + ");
+        let epoch = copy.epoch.map_or_else(String::new, thousands);
+        Some(RowCells {
+            name: format!("{records}: {place}, epoch {epoch}"),
+            cells: vec![Cell::Mono(place), Cell::Mono(epoch), Cell::Mono(records)],
+            selected: false,
+            hovered: false,
+            dimmed: false,
+        })
+    });
+    let picked = events.clicked.and_then(|n| all.get(n as usize));
+    if let Some(name) = picked.and_then(|c| c.records.first()?.parse::<RecordName>().ok()) {
+        cx.commands.push(Command::SelectRecord(name));
+    }
+    if let Some(copy) = events.copied.and_then(|n| all.get(n as usize)) {
+        cx.commands.push(Command::Copy(serde_json::to_string_pretty(copy).unwrap_or_default()));
+    }
+}
+
+fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &Cx<'_>, mode: &Mode) {
+    let all = &mode.timeline;
+    let laid = this.list.lay_out(ui, "What happened", &MOMENTS, all.len() as u64);
+    this.list.paint(ui, &laid, |n| {
+        let moment = all.get(n as usize)?;
+        let when = if moment.at_ms <= 0 {
+            "before the first arrival".to_owned()
+        } else {
+            cx.times.exact(moment.at_ms)
+        };
+        let epoch = moment.epoch.map_or_else(String::new, thousands);
+        let process = thousands(moment.incarnation as u64 + 1);
+        Some(RowCells {
+            name: format!("{when}: process {process} {} {epoch} {}", moment.what, moment.text),
+            cells: vec![
+                Cell::Mono(when),
+                Cell::Mono(process),
+                Cell::Words(moment.what.to_owned()),
+                Cell::Mono(epoch),
+                Cell::Words(moment.text.clone()),
+            ],
+            selected: false,
+            hovered: false,
+            dimmed: false,
+        })
+    });
+}

@@ -1,0 +1,86 @@
+//! Guarantees: the run's recording and the same faults under exactly-once,
+//! at-least-once (and behind a reader that removes duplicates) and at-most-once;
+//! a number opens the outputs behind it, a press on one goes to its record.
+
+mod ask;
+mod draw;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use egui::Ui;
+use joinscope_core::analyses::guarantees::faults::Faults;
+use joinscope_core::analyses::guarantees::matrix::Matrix;
+
+use self::ask::Question;
+use crate::window::chrome::{Title, panel};
+use crate::window::cx::Cx;
+use crate::window::jobs::{Answer, Slot};
+use crate::window::layout::Tabs;
+use crate::window::panel::Panel;
+use crate::window::table::Table;
+
+/// The panel's state.
+#[derive(Default)]
+pub struct Guarantees {
+    /// What goes wrong; `None`: not chosen yet.
+    faults: Option<Faults>,
+    matrix: Slot<Question, Matrix>,
+    modes: Table,
+    list: Table,
+    /// The mode, and which of its numbers is open.
+    mode: usize,
+    open: Open,
+}
+
+/// A number of the matrix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Open {
+    #[default]
+    Duplicates,
+    Losses,
+    Untrue,
+    Aborted,
+    /// What happened, in order.
+    Timeline,
+}
+
+impl Guarantees {
+    /// Shows the panel.
+    pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        let answer = self.ask(cx);
+        let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
+        let sentence = draw::sentence(self, matrix);
+        let title = Title {
+            panel: Panel::Guarantees,
+            text: Panel::Guarantees.title(),
+            mono: false,
+            sentence: &sentence,
+            tabs,
+        };
+        let mut commands = Vec::new();
+        let dragged = panel(
+            ui,
+            &title,
+            &mut commands,
+            |_, _| {},
+            |ui, _| draw::body(self, ui, cx, answer.as_deref()),
+        );
+        cx.commands.append(&mut commands);
+        dragged
+    }
+
+    fn ask(&mut self, cx: &Cx<'_>) -> Option<Arc<Answer<Question, Matrix>>> {
+        let doc = cx.doc.run.as_ref()?;
+        let faults = self.faults.clone()?;
+        if cx.doc.in_progress {
+            return None;
+        }
+        let run = doc.run.clone();
+        let question = Question { dir: run.dir().to_owned(), faults };
+        self.matrix.ask(cx.jobs, question.clone(), move |q| ask::compare(&run, q));
+        // Of another run: not shown, not even dimmed.
+        self.matrix.answer().filter(|answer| answer.question.dir == question.dir)
+    }
+}

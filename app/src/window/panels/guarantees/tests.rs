@@ -1,0 +1,36 @@
+//! The guarantees panel through its accessibility tree.
+
+use egui_kittest::kittest::Queryable as _;
+
+use crate::window::command::Command;
+use crate::window::headless::settle;
+use crate::window::panel::Panel;
+use crate::window::testing::{ask, feed, heading, opened, press, rows};
+
+#[test]
+fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Guarantees));
+    assert_eq!(heading(&h, Panel::Guarantees).value().unwrap(), "choose what goes wrong");
+    h.get_by_label("crash mid epoch").click();
+    h.step();
+    settle(&mut h).unwrap();
+    let modes: Vec<String> =
+        rows(&h).into_iter().filter(|row| row.contains("aborted seen by")).collect();
+    assert_eq!(modes.len(), 4, "{modes:?}");
+    assert!(modes[0].starts_with("exactly-once: 0 duplicates, 0 lost, 0 untrue"), "{}", modes[0]);
+    let least = &modes[1];
+    assert!(least.starts_with("at-least-once: ") && !least.contains(": 0 dup"), "{least}");
+    assert!(modes[2].starts_with("at-least-once, deduplicated: 0 duplicates"), "{}", modes[2]);
+    press(&mut h, least);
+    let copy = rows(&h).into_iter().find(|row| row.contains(": examples[")).unwrap();
+    press(&mut h, &copy);
+    settle(&mut h).unwrap();
+    let name = copy.split([' ', ':']).next().unwrap();
+    let selected = h.state().selection();
+    assert!(selected.is_some(), "{name} is not selected");
+    h.get_by_label("what happened").click();
+    h.step();
+    settle(&mut h).unwrap();
+    assert!(rows(&h).iter().any(|row| row.contains("ended on purpose")), "{:?}", rows(&h));
+}

@@ -1,0 +1,45 @@
+//! The distribution as rows of a file: for each partition, how many records
+//! need an out-of-orderness of how much not to be late.
+
+use serde_json::Value;
+
+use super::bins::edge;
+use super::index::NO_VALUE;
+use super::{Late, Target};
+use crate::window::cx::Cx;
+use crate::window::export::{Listed, Source};
+use crate::window::panels::watermarks::say::lane_name;
+
+/// `needs_ms`: the smallest out-of-orderness with which so many records more
+/// are not late; nothing: no value would be enough. `late_beyond`: how many of
+/// the partition would be late with it.
+const COLUMNS: [&str; 6] =
+    ["partition", "judged", "late_as_run", "needs_ms", "records", "late_beyond"];
+
+impl Late {
+    /// What an export writes.
+    #[must_use]
+    pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
+        let start = &cx.doc.run.as_ref()?.manifest.start;
+        let lanes = start.lanes.clone();
+        let (found, target): (_, Target) = (self.pass.found(), self.target);
+        Some(Listed::source(&COLUMNS, move || {
+            let mut rows: Vec<Vec<Value>> = Vec::new();
+            for (lane, known) in found.index.lanes.iter().enumerate() {
+                let Some(needs) = known.needs.get(target.place()) else { continue };
+                for (bin, n) in needs.iter() {
+                    let needs_ms = (bin != NO_VALUE).then(|| edge(bin));
+                    rows.push(vec![
+                        lane_name(&lanes, lane as u32).into(),
+                        known.judged.into(),
+                        known.late.into(),
+                        needs_ms.into(),
+                        n.into(),
+                        needs.beyond(bin).into(),
+                    ]);
+                }
+            }
+            Ok(rows)
+        }))
+    }
+}

@@ -1,0 +1,144 @@
+//! What is broken, from another version, or vanishes while it is open: said in
+//! the window where it happened and in the list of messages, nothing else
+//! disturbed.
+
+use std::path::Path;
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::app::App;
+use super::command::Command;
+use super::headless::{harness_with, settle};
+use super::panel::Panel;
+use super::settings::Places;
+use super::testing::{Feed, ask, feed, rows};
+
+fn says(h: &Harness<'_, App>, text: &str) -> bool {
+    h.query_all_by_label_contains(text).next().is_some()
+}
+
+fn listed(h: &Harness<'_, App>, text: &str) -> bool {
+    h.state().errors().list().iter().any(|p| p.message.contains(text))
+}
+
+/// Frames until nothing is asked any more, whatever failed.
+fn quiet(h: &mut Harness<'_, App>) {
+    let mut still = 0;
+    while still < 5 {
+        h.step();
+        still = if h.state().is_busy() { 0 } else { still + 1 };
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let at = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &at);
+        } else {
+            std::fs::copy(entry.path(), at).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_folder_that_vanishes_is_said_and_what_was_read_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, aside) = (folder.path().join("run"), folder.path().join("aside"));
+    copy(&feed().run(), &run);
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(run.clone()));
+    let (before, arrivals) = (rows(&h), h.state().doc().arrivals());
+    std::fs::rename(&run, &aside).unwrap();
+    // What was read is forgotten, as if it had not fitted into memory.
+    h.state().doc().run.as_ref().unwrap().run.forget();
+    h.state_mut().command(Command::ShowPanel(Panel::Outputs));
+    h.state_mut().command(Command::GoTo(arrivals / 3));
+    quiet(&mut h);
+    assert!(says(&h, "The run's folder is gone"));
+    assert!(says(&h, "Try again"), "in the panel that could not read");
+    assert!(listed(&h, "is not there any more"));
+    let noticed = h.state().errors().list().iter().filter(|p| p.place.contains("folder is gone"));
+    assert_eq!(noticed.count(), 1, "it is said once");
+    // Nothing else is disturbed: the cursor goes, another run opens.
+    assert_eq!(h.state().cursor().at(), arrivals / 3);
+    // It comes back.
+    std::fs::rename(&aside, &run).unwrap();
+    press_try_again(&mut h);
+    h.state_mut().command(Command::ShowPanel(Panel::Records));
+    h.state_mut().command(Command::GoTo(before.len() as u64));
+    quiet(&mut h);
+    assert!(!rows(&h).is_empty());
+}
+
+fn press_try_again(h: &mut Harness<'_, App>) {
+    if let Some(button) = h.query_all_by_label("Try again").next() {
+        button.click();
+    }
+    quiet(h);
+}
+
+#[test]
+fn a_run_that_vanishes_before_it_comes_to_the_front_again_is_refused() {
+    let made = Feed::new(300);
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(made.run()));
+    ask(&mut h, Command::Open(feed().run()));
+    std::fs::remove_dir_all(made.run()).unwrap();
+    h.state_mut().command(Command::Open(made.run()));
+    quiet(&mut h);
+    assert!(says(&h, "run was not opened") && listed(&h, "No such file"));
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run(), "the other stays");
+}
+
+#[test]
+fn settings_and_layouts_of_another_version_or_broken_are_said_and_kept() {
+    for (file, title) in [
+        ("settings.json", "The settings were not read"),
+        ("layouts.json", "The layouts were not read"),
+    ] {
+        for text in ["{\"version\": 99}", "{\"version\": 1, \"theme\": 7, \"saved\": 7}", "\0\u{1}"]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            let config = folder.path().join("config");
+            std::fs::create_dir_all(&config).unwrap();
+            std::fs::write(config.join(file), text).unwrap();
+            let places = Places { config: config.clone(), state: folder.path().join("state") };
+            let mut h = harness_with((1280, 800), Some(places));
+            quiet(&mut h);
+            assert!(says(&h, title), "{file}: {text}");
+            assert!(listed(&h, "defaults are used"), "{:?}", h.state().errors().list());
+            let kept = std::fs::read_dir(&config).unwrap().flatten();
+            let kept: Vec<String> =
+                kept.filter_map(|e| std::fs::read_to_string(e.path()).ok()).collect();
+            assert!(kept.iter().any(|k| k == text), "the file is kept");
+            h.get_by_label("Close the notice").click();
+            quiet(&mut h);
+            assert!(!says(&h, title));
+            assert!(listed(&h, "defaults are used"), "the list does not vanish");
+        }
+    }
+}
+
+#[test]
+fn bookmarks_that_cannot_be_read_are_said_and_the_run_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    let digest = {
+        let manifest = joinscope_core::run::Manifest::load(&feed().run()).unwrap();
+        manifest.start.recording.digest
+    };
+    let bookmarks = folder.path().join("s/bookmarks");
+    std::fs::create_dir_all(&bookmarks).unwrap();
+    std::fs::write(bookmarks.join(format!("{digest}.json")), "{").unwrap();
+    let mut h = harness_with((1280, 800), Some(places));
+    h.state_mut().command(Command::Open(feed().run()));
+    assert!(settle(&mut h).is_err());
+    quiet(&mut h);
+    assert!(listed(&h, "cannot be read"));
+    assert!(says(&h, "The bookmarks were not read"));
+    assert!(h.state().doc().run.is_some());
+}

@@ -1,0 +1,426 @@
+//! Guarantees side by side: the same input and the same faults under each, and
+//! what their readers get, held against a run without faults.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::check::{Read, header, read};
+use super::faults::Faults;
+use super::input::Input;
+use super::oracle::{Oracle, oracle, recorded};
+use super::world::{Lived, Setup, World, scratch};
+use crate::edges::kafka::Isolation;
+use crate::edges::log::sim::Stored;
+use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages};
+use crate::engine::{AtEnd, Source, SourceError};
+use crate::operator::pipeline::{Guarantee, Pipeline, Sink, SinkFormat};
+
+/// Of the sink topics of a comparison.
+const PARTITIONS: i32 = 4;
+
+/// What to compare.
+#[derive(Clone)]
+pub struct Spec {
+    pub pipeline: Arc<Pipeline>,
+    pub input: Arc<Input>,
+    pub faults: Faults,
+    pub at_end: AtEnd,
+    /// How long a job is away after its process ended, ms of the recording's time.
+    pub downtime_ms: i64,
+    /// Partitions of the sink topics.
+    pub partitions: i32,
+}
+
+impl Spec {
+    /// What a pipeline reads of a source. Outputs that it writes nowhere go to a
+    /// topic `examples`: what is not written can still be asked about.
+    ///
+    /// # Errors
+    /// As [`Input::of`].
+    pub fn of(
+        pipeline: &Pipeline,
+        source: &dyn Source,
+        faults: Faults,
+        at_end: AtEnd,
+        downtime_ms: i64,
+    ) -> Result<Self, SourceError> {
+        let mut pipeline = pipeline.clone();
+        pipeline.sink.get_or_insert_with(|| Sink {
+            topic: "examples".to_owned(),
+            late_topic: None,
+            format: SinkFormat::Json,
+        });
+        let input = Arc::new(Input::of(&pipeline, source)?);
+        let pipeline = Arc::new(pipeline);
+        Ok(Self { pipeline, input, faults, at_end, downtime_ms, partitions: PARTITIONS })
+    }
+
+    /// The same with a longer checkpoint interval, if it needs one to have no
+    /// more epochs than this: each is a checkpoint on the disk, three times.
+    #[must_use]
+    pub fn at_most(mut self, epochs: u64) -> Self {
+        let ends = self.input.records.first().zip(self.input.records.last());
+        let span = ends.map_or(0, |(first, last)| last.arrival_ms() - first.arrival_ms());
+        let shortest = span / i64::try_from(epochs.max(1)).unwrap_or(i64::MAX) + 1;
+        if self.pipeline.delivery.checkpoint_interval < shortest {
+            let mut pipeline = (*self.pipeline).clone();
+            pipeline.delivery.checkpoint_interval = shortest;
+            self.pipeline = Arc::new(pipeline);
+        }
+        self
+    }
+}
+
+/// One guarantee, or a reader of it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Column {
+    /// `exactly-once`, `at-least-once`, `at-most-once`, or
+    /// `at-least-once, deduplicated`.
+    pub mode: String,
+    /// Why the job stopped before its input ended.
+    pub stopped: Option<String>,
+    pub read_committed: Seen,
+    pub read_uncommitted: Seen,
+    /// From an arrival to the moment in which the output that it set off is
+    /// visible to `read_committed`, in the recording's time.
+    pub latency: Latency,
+    /// Bytes of keys, values and headers that were sent to the cluster,
+    /// progress records too.
+    pub written_bytes: u64,
+    /// Records that went through the join, those that were replayed too.
+    pub processed: u64,
+    /// Of the input, a second of wall time; one run, everything on this machine.
+    pub records_per_second: f64,
+    /// Processes that it took.
+    pub incarnations: u64,
+    pub timeline: Vec<Moment>,
+}
+
+/// What a reader gets.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Seen {
+    pub messages: u64,
+    /// The same example once more.
+    pub duplicates: Vec<Copy>,
+    /// Examples of the run without faults that are not there.
+    pub losses: Vec<Copy>,
+    /// Examples that the run without faults does not have, or not with this value.
+    pub untrue: Vec<Copy>,
+    /// Of aborted transactions.
+    pub aborted: Vec<Copy>,
+}
+
+/// An output behind a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Copy {
+    pub example: String,
+    /// The input records behind it, by name.
+    pub records: Vec<String>,
+    /// Where it stands; `None`: nowhere.
+    pub message: Option<String>,
+    pub epoch: Option<u64>,
+    /// Which process wrote it is not known to a reader; when it did is, ms.
+    pub written_ms: Option<i64>,
+}
+
+/// ms of the recording's time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    pub p50: i64,
+    pub p99: i64,
+    pub max: i64,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    pub incarnation: usize,
+    pub at_ms: i64,
+    /// `prepared`, `committed`, `aborted`, `restored`, `ended`, …
+    pub what: &'static str,
+    pub epoch: Option<u64>,
+    pub text: String,
+}
+
+/// The whole comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Matrix {
+    pub faults: String,
+    pub records: u64,
+    /// Examples of the run without faults, and its epochs.
+    pub examples: u64,
+    pub epochs: u64,
+    /// ms.
+    pub checkpoint_interval: i64,
+    pub columns: Vec<Column>,
+}
+
+/// Why there is no comparison.
+#[derive(Debug, thiserror::Error)]
+pub enum MatrixError {
+    #[error(transparent)]
+    Run(#[from] crate::engine::RunError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Log(#[from] crate::edges::log::LogError),
+    #[error("no folder for the runs: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Runs the three guarantees one after another; `stage` is told which.
+///
+/// # Errors
+/// The pipeline cannot be run over this input, or has no sink.
+pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> {
+    stage("without faults");
+    let order = recorded(&spec.input);
+    let truth = oracle(&spec.pipeline, &spec.input, order, true, spec.at_end)?;
+    let epochs = truth.summary.epochs_with_effect;
+    let mut columns = Vec::new();
+    for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce] {
+        stage(name(guarantee));
+        let column = one(spec, guarantee, &truth, epochs)?;
+        if guarantee == Guarantee::AtLeastOnce {
+            columns.push(column.0);
+            columns.push(column.1);
+        } else {
+            columns.push(column.0);
+        }
+    }
+    Ok(Matrix {
+        faults: spec.faults.to_string(),
+        records: spec.input.records.len() as u64,
+        examples: truth.messages.len() as u64,
+        epochs,
+        checkpoint_interval: spec.pipeline.delivery.checkpoint_interval,
+        columns,
+    })
+}
+
+fn name(guarantee: Guarantee) -> &'static str {
+    match guarantee {
+        Guarantee::ExactlyOnce => "exactly-once",
+        Guarantee::AtLeastOnce => "at-least-once",
+        Guarantee::AtMostOnce => "at-most-once",
+    }
+}
+
+/// A guarantee, and the same behind a reader that removes duplicates.
+fn one(
+    spec: &Spec,
+    guarantee: Guarantee,
+    truth: &Oracle,
+    epochs: u64,
+) -> Result<(Column, Column), MatrixError> {
+    let mut pipeline = (*spec.pipeline).clone();
+    pipeline.delivery.guarantee = guarantee;
+    let setup = Setup {
+        pipeline: Arc::new(pipeline),
+        input: Arc::clone(&spec.input),
+        at_end: spec.at_end,
+        downtime_ms: spec.downtime_ms,
+        bugs: Bugs::default(),
+        forget_syncs_of: None,
+        rebuild: false,
+        next_pipeline: None,
+        partitions: spec.partitions,
+    };
+    let root = scratch()?;
+    let world = World::new(setup, root.path())?;
+    let began = Instant::now();
+    let lived = world.live(&spec.faults.schedule(guarantee, epochs));
+    let seconds = began.elapsed().as_secs_f64();
+
+    let client = world.cluster.client();
+    let expected = Expected::new(truth);
+    let (mut committed, mut uncommitted) = (Vec::new(), Vec::new());
+    let mut stored = HashMap::new();
+    for topic in Messages::topics(&spec.pipeline) {
+        committed.extend(read(&client, &topic, Isolation::ReadCommitted)?);
+        uncommitted.extend(read(&client, &topic, Isolation::ReadUncommitted)?);
+        for found in world.cluster.stored(&topic) {
+            stored.insert((topic.clone(), found.partition, found.message.offset), found);
+        }
+    }
+    let column = Column {
+        mode: name(guarantee).to_owned(),
+        stopped: stopped(&lived),
+        read_committed: expected.seen(&committed, &stored),
+        read_uncommitted: expected.seen(&uncommitted, &stored),
+        latency: expected.latency(&committed, &stored),
+        written_bytes: world.cluster.written_bytes(),
+        processed: lived.iter().map(|life| life.taken).sum(),
+        records_per_second: spec.input.records.len() as f64 / seconds.max(1e-9),
+        incarnations: lived.len() as u64,
+        timeline: timeline(&world, &lived),
+    };
+    let mut deduplicated = column.clone();
+    "at-least-once, deduplicated".clone_into(&mut deduplicated.mode);
+    deduplicated.read_committed = expected.seen(&first_of_each(committed, &stored), &stored);
+    deduplicated.read_uncommitted = expected.seen(&first_of_each(uncommitted, &stored), &stored);
+    Ok((column, deduplicated))
+}
+
+/// Why the job stopped for good, where it did.
+fn stopped(lived: &[Lived]) -> Option<String> {
+    let last = lived.last()?;
+    last.outcome.as_ref().err().map(ToString::to_string)
+}
+
+type Place = (String, i32, i64);
+
+fn place(read: &Read) -> Place {
+    (read.partition.topic.to_string(), read.partition.partition, read.message.offset)
+}
+
+/// What an idempotent reader keeps: of each example the copy written first.
+fn first_of_each(mut reads: Vec<Read>, stored: &HashMap<Place, Stored>) -> Vec<Read> {
+    let when = |read: &Read| stored.get(&place(read)).map(|s| s.written_ms);
+    reads.sort_by_key(when);
+    let mut seen = std::collections::HashSet::new();
+    reads.retain(|read| match header(&read.message.headers, "joinscope.example") {
+        Some(example) => seen.insert((read.partition.topic.clone(), example.to_owned())),
+        None => true,
+    });
+    reads
+}
+
+/// The run without faults, by topic and example.
+struct Expected {
+    /// Value, and the processing time that set it off.
+    examples: BTreeMap<(String, String), (Option<Bytes>, i64, Copy)>,
+}
+
+impl Expected {
+    fn new(truth: &Oracle) -> Self {
+        let examples = truth.messages.iter().map(|(now_ms, message)| {
+            let copy = copy(&message.headers, None, None);
+            let key = (message.topic.to_string(), copy.example.clone());
+            (key, (message.value.clone(), *now_ms, copy))
+        });
+        Self { examples: examples.collect() }
+    }
+
+    fn seen(&self, reads: &[Read], stored: &HashMap<Place, Stored>) -> Seen {
+        let mut seen = Seen { messages: reads.len() as u64, ..Seen::default() };
+        let mut found: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for read in reads {
+            let at = stored.get(&place(read));
+            let copy = copy(&read.message.headers, Some(read), at.map(|s| s.written_ms));
+            let key = (read.partition.topic.to_string(), copy.example.clone());
+            if at.is_some_and(|s| s.fate == crate::edges::log::sim::Fate::Aborted) {
+                seen.aborted.push(copy);
+                continue;
+            }
+            let count = found.entry(key.clone()).or_default();
+            *count += 1;
+            if self.examples.get(&key).is_none_or(|(value, ..)| *value != read.message.value) {
+                seen.untrue.push(copy);
+            } else if *count > 1 {
+                seen.duplicates.push(copy);
+            }
+        }
+        for (key, (_, _, copy)) in &self.examples {
+            if !found.contains_key(key) {
+                seen.losses.push(copy.clone());
+            }
+        }
+        seen
+    }
+
+    /// Over the first copy of each example that a reader of committed data gets.
+    fn latency(&self, reads: &[Read], stored: &HashMap<Place, Stored>) -> Latency {
+        let mut first: BTreeMap<(String, String), i64> = BTreeMap::new();
+        for read in reads {
+            let Some(visible) = stored.get(&place(read)).and_then(|s| s.visible_ms) else {
+                continue;
+            };
+            let example = header(&read.message.headers, "joinscope.example").unwrap_or_default();
+            let key = (read.partition.topic.to_string(), example.to_owned());
+            let entry = first.entry(key).or_insert(visible);
+            *entry = (*entry).min(visible);
+        }
+        let mut all: Vec<i64> = first
+            .iter()
+            .filter_map(|(key, visible)| Some(visible - self.examples.get(key)?.1))
+            .collect();
+        all.sort_unstable();
+        let at = |percent: usize| {
+            all.get((all.len() * percent / 100).min(all.len().saturating_sub(1))).copied()
+        };
+        Latency {
+            p50: at(50).unwrap_or(0),
+            p99: at(99).unwrap_or(0),
+            max: all.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+fn copy(
+    headers: &[crate::operator::record::Header],
+    read: Option<&Read>,
+    written_ms: Option<i64>,
+) -> Copy {
+    let records = header(headers, "joinscope.records").unwrap_or_default();
+    Copy {
+        example: header(headers, "joinscope.example").unwrap_or_default().to_owned(),
+        records: records.split(',').filter(|r| !r.is_empty()).map(str::to_owned).collect(),
+        message: read.map(|read| format!("{}@{}", read.partition, read.message.offset)),
+        epoch: header(headers, "joinscope.epoch").and_then(|epoch| epoch.parse().ok()),
+        written_ms,
+    }
+}
+
+pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = super::input::lock(&world.told)
+        .iter()
+        .map(|told| {
+            let (what, epoch, text) = match &told.event {
+                JobEvent::Restored { epoch, arrival } => {
+                    let text = if *epoch == 0 {
+                        "from the beginning".to_owned()
+                    } else {
+                        format!("from epoch {epoch}, at arrival {arrival}")
+                    };
+                    ("restored", Some(*epoch), text)
+                }
+                JobEvent::Prepared { epoch } => ("prepared", Some(*epoch), String::new()),
+                JobEvent::Committed { epoch, .. } => ("committed", Some(*epoch), String::new()),
+                JobEvent::Aborted { why } => ("aborted", None, why.clone()),
+                JobEvent::NewProducer => ("new-producer", None, String::new()),
+                JobEvent::Waiting { what } => ("waiting", None, what.clone()),
+                JobEvent::Lost(lost) => {
+                    let records: i64 = lost.iter().map(|lost| lost.to - lost.from).sum();
+                    ("lost", None, format!("{records} offsets were taken and never processed"))
+                }
+                JobEvent::NewPartition(partition) => ("new-partition", None, partition.to_string()),
+                JobEvent::Rebuilding { arrival } => {
+                    ("rebuilding", None, format!("up to arrival {arrival}"))
+                }
+            };
+            let incarnation = told.incarnation;
+            Moment { incarnation, at_ms: told.at_ms, what, epoch, text }
+        })
+        .collect();
+    for life in lived {
+        if let Err(error) = &life.outcome {
+            let last = moments.iter().rposition(|m| m.incarnation == life.incarnation);
+            let at_ms = last.map_or(i64::MIN, |last| moments[last].at_ms);
+            let text = match life.at {
+                Some(point) => format!("ended on purpose at {point}"),
+                None => error.to_string(),
+            };
+            let moment =
+                Moment { incarnation: life.incarnation, at_ms, what: "ended", epoch: None, text };
+            moments.insert(last.map_or(0, |last| last + 1), moment);
+        }
+    }
+    moments
+}
