@@ -58,6 +58,8 @@ parity: packages-test
 # Random fault schedules on the simulated cluster, and what must hold after each.
 torture: build
 	$(BIN) torture --schedules $${JOINSCOPE_TORTURE:-10000}
+	JOINSCOPE_SCHEDULES=$${JOINSCOPE_SCHEDULES:-200} cargo test --workspace --test kafka -- \
+	  --ignored --nocapture exactly_once_through_random_crashes
 
 lint:
 	cargo fmt --all --check
