@@ -42,7 +42,7 @@ pub fn tables(cluster: &Cluster, rows: &Case, bounded: bool) -> String {
         )
     };
     format!(
-        "SET 'state.backend.type' = 'rocksdb';\n{}{}\
+        "SET 'state.backend.type' = 'rocksdb';\nSET 'execution.buffer-timeout.interval' = '0 ms';\n{}{}\
          CREATE TABLE joined (job STRING, l STRING, r STRING) WITH ('connector' = 'kafka', \
          'topic' = 'joined', 'properties.bootstrap.servers' = '{}', 'format' = 'json');\n",
         table("lefts"),
@@ -71,57 +71,73 @@ pub fn given(all: &[Value], kind: &str, parallelism: u32) -> Vec<String> {
     sorted(of_job.map(|row| crate::rows::pair(&row["l"], &row["r"])))
 }
 
-/// The join of a running job, watched through the `JobManager`.
+/// A running job at parallelism 1, watched through the `JobManager`.
 pub struct Watched<'a> {
     cluster: &'a Cluster,
-    vertex: String,
-    /// Names of the metrics of its one subtask.
-    inputs: [String; 2],
+    /// The join's.
+    taken: Metric,
+    /// The smaller one of the join's two inputs.
+    join: Metric,
+    /// What the sources of left and right have put out.
+    sources: [Metric; 2],
 }
 
+/// A metric of a vertex's one subtask: its path.
+struct Metric(String);
+
+impl Metric {
+    fn value(&self, cluster: &Cluster) -> Option<i64> {
+        cluster.rest(&self.0)[0]["value"].as_str()?.parse().ok()
+    }
+}
+
+/// How long a watermark that a source has put out takes to the join at most:
+/// buffers are sent at once, and nothing else goes on.
+const ON_THE_WAY: Duration = Duration::from_millis(200);
+
 impl<'a> Watched<'a> {
-    /// Waits until the join of a job gives its metrics.
+    /// Waits until a job gives its metrics.
     pub fn new(cluster: &'a Cluster, job: &str) -> Self {
         let path = format!("/jobs/{job}");
-        wait("the join's metrics", || {
+        wait("the job's metrics", || {
             let vertices = cluster.rest(&path)["vertices"].clone();
-            let join = vertices.as_array()?.iter().find(|vertex| {
-                vertex["name"].as_str().is_some_and(|name| name.contains("IntervalJoin"))
-            })?;
-            let vertex = format!("{path}/vertices/{}/subtasks/0/metrics", join["id"].as_str()?);
-            let names = cluster.rest(&vertex);
-            let named = |end: &str| {
-                names.as_array()?.iter().find_map(|metric| {
-                    let name = metric["id"].as_str()?;
-                    (name.contains("IntervalJoin") && name.ends_with(end)).then(|| name.to_owned())
-                })
+            let metric = |of: &str, operator: &str, end: &str| {
+                let vertex = vertices
+                    .as_array()?
+                    .iter()
+                    .find(|vertex| vertex["name"].as_str().is_some_and(|name| name.contains(of)))?;
+                let path = format!("{path}/vertices/{}/subtasks/0/metrics", vertex["id"].as_str()?);
+                let names = cluster.rest(&path);
+                let mut names = names.as_array()?.iter().filter_map(|metric| metric["id"].as_str());
+                let name = names.find(|name| name.starts_with(operator) && name.ends_with(end))?;
+                let name = name.replace('[', "%5B").replace(']', "%5D");
+                Some(Metric(format!("{path}?get={name}")))
             };
-            let inputs = [named("currentInput1Watermark")?, named("currentInput2Watermark")?];
-            Some(Self { cluster, vertex, inputs })
+            let source = |topic: &str| metric(topic, "Calc", "currentOutputWatermark");
+            Some(Self {
+                cluster,
+                taken: metric("IntervalJoin", "IntervalJoin", ".numRecordsIn")?,
+                join: metric("IntervalJoin", "IntervalJoin", ".currentInputWatermark")?,
+                sources: [source(".lefts ")?, source(".rights ")?],
+            })
         })
     }
 
-    /// Waits until the join has taken so many records and come to these
-    /// event-time watermarks of left and right.
+    /// Waits until the join has taken so many records, the sources have put out
+    /// these event-time watermarks, and the smaller one has come to the join.
     pub fn until(&self, taken: usize, watermarks: [Option<i64>; 2]) {
-        let [left, right] = &self.inputs;
-        let escape = |name: &str| name.replace('[', "%5B").replace(']', "%5D");
-        let path = format!("{}?get=numRecordsIn,{},{}", self.vertex, escape(left), escape(right));
-        let mut last = Value::Null;
-        wait(&format!("{taken} records at {watermarks:?}; the job says {last}"), || {
-            last = self.cluster.rest(&path);
-            let value = |name: &str| -> Option<i64> {
-                let metrics = last.as_array()?;
-                let metric = metrics.iter().find(|metric| metric["id"] == name)?;
-                metric["value"].as_str()?.parse().ok()
+        wait(&format!("{taken} records at {watermarks:?}"), || {
+            let there = self.taken.value(self.cluster)?;
+            assert!(there <= taken as i64, "{there} records, {taken} were sent");
+            let is = |metric: &Metric, wanted: Option<i64>| {
+                wanted.is_none() || metric.value(self.cluster) == wanted
             };
-            let taken_there = value("numRecordsIn")?;
-            assert!(taken_there <= taken as i64, "{taken_there} records, {taken} were sent");
-            let there = [value(left)?, value(right)?];
-            (taken_there == taken as i64
-                && there.iter().zip(watermarks).all(|(t, w)| w.is_none_or(|w| *t == w)))
-            .then_some(())
+            let [left, right] = watermarks;
+            let both = left.zip(right).map(|(left, right)| left.min(right));
+            let sources = is(&self.sources[0], left) && is(&self.sources[1], right);
+            (there == taken as i64 && sources && is(&self.join, both)).then_some(())
         });
+        std::thread::sleep(ON_THE_WAY);
     }
 }
 

@@ -8,12 +8,13 @@
 //! an input is that of the partition, each row before the event-time watermark
 //! that it moves (`on-event`), and the order between the inputs is made by
 //! waiting, before a row of the other side is sent, until the job's metrics say
-//! that its join has taken everything so far and come to the watermarks that
-//! follow from it. Not to be observed in a running job, and so not shown here:
-//! the order between inputs that nobody makes wait, the order of outputs among
-//! keys (they leave through a sink that keeps only their order in one partition
-//! of its own; compared as a multiset), how far cleanup has come, and what a
-//! restart forgets.
+//! that its join has taken everything so far, that its sources have put out the
+//! watermarks that follow from it, and that the smaller one has come to the join.
+//! The larger one cannot be seen there: it is given 200 ms. Not to be observed in
+//! a running job either, and so not shown here: the order between inputs that
+//! nobody makes wait, the order of outputs among keys (they leave through a sink
+//! that keeps only their order in one partition of its own; compared as a
+//! multiset), how far cleanup has come, and what a restart forgets.
 //!
 //! All but one take minutes, and Flink 345 MB: `make parity`, or
 //! `cargo test --workspace --test chain -- --ignored --test-threads 1`.

@@ -135,8 +135,11 @@ impl Case {
         self.named()
     }
 
-    /// By event time, and behind the last a row of a key of its own for each
-    /// partition, so much later that everything before it can be closed.
+    /// By event time; and the rows that come behind them, for each partition
+    /// three of a key of their own, so much later that everything before them can
+    /// be closed. The first two leave no queue of the task without a row that is
+    /// later than all before, so that it takes these; at the third the second in
+    /// which it looks for closed windows once is over.
     pub fn in_order(mut self) -> (Self, Self) {
         self.rows.sort_by_key(|row| row.time);
         for (n, row) in self.rows.iter_mut().enumerate() {
@@ -144,18 +147,23 @@ impl Case {
         }
         let last = self.rows.last().expect("rows").clone();
         let partitions = 1 + self.rows.iter().map(|row| row.partition).max().unwrap_or(0);
-        let far = self.upper.abs() + self.lower.abs() + self.delay + 1;
-        let closing = (0..partitions).map(|partition| Row {
-            left: true,
-            partition,
-            key: "closing".to_owned(),
-            time: last.time + far,
-            // The join looks for closed windows once a second.
-            arrives: last.arrives + 2000 * (1 + i64::from(partition)),
-            id: String::new(),
-        });
+        let far = last.time + self.upper.abs() + self.lower.abs() + self.delay + 1;
         let before = self.rows.len();
-        self.rows.extend(closing);
+        for partition in 0..partitions {
+            let begin = last.arrives + 6000 * i64::from(partition);
+            for (left, time, after) in
+                [(true, far, 2000), (false, far, 2001), (true, far + 1, 4000)]
+            {
+                self.rows.push(Row {
+                    left,
+                    partition,
+                    key: "closing".to_owned(),
+                    time,
+                    arrives: begin + after,
+                    id: String::new(),
+                });
+            }
+        }
         let all = self.named();
         let mut closing = all.clone();
         closing.rows.drain(..before);
