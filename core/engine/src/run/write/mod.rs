@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::error::{Result, RunError};
 use super::layout::{ARRIVALS, PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
-use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState};
+use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState, SegmentRef};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
 use super::types::Books;
@@ -186,7 +186,10 @@ impl Writer {
         let told = |epoch: u64| manifest.checkpoints.iter().find(|c| c.epoch == epoch)?.segments;
         let known = entry.and_then(|entry| entry.segments.or_else(|| told(entry.epoch)));
         let known = known.map(|n| n as usize);
-        let keep = known.filter(|n| *n <= manifest.segments.len()).unwrap_or(keep);
+        let keep = match known.filter(|n| *n <= manifest.segments.len()) {
+            Some(known) => known,
+            None => through_output(dir, &manifest.segments, keep, entry)?,
+        };
         let cut = manifest.segments.split_off(keep);
         let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
         manifest.checkpoints.retain(|c| c.arrival <= at && c.epoch <= epoch);
@@ -375,6 +378,26 @@ impl Writer {
             .and_then(|()| self.manifest.store(&self.dir, true));
         closed.and(synced)
     }
+}
+
+/// Live, several segments may end at one arrival (the clock alone had an effect
+/// in the later ones). Of a checkpoint that the run store was not told of, those
+/// belong to it that hold its outputs; the first `keep` do in any case.
+fn through_output(
+    dir: &Path,
+    segments: &[SegmentRef],
+    mut keep: usize,
+    entry: Option<&CheckpointEntry>,
+) -> Result<usize> {
+    let Some(entry) = entry else { return Ok(keep) };
+    while let (Some(last), Some(next)) = (keep.checked_sub(1), segments.get(keep)) {
+        let held = load_summary(dir, last as u64, segments[last])?.end_output;
+        if held >= entry.output || next.end != entry.arrival {
+            break;
+        }
+        keep += 1;
+    }
+    Ok(keep)
 }
 
 /// Makes segments durable.
