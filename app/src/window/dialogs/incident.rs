@@ -102,10 +102,10 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     let about = &incident.incident.about;
     let saved = format!("Saved {} by {}", times.full(about.saved_ms), about.saved_by);
     let (name, facts) = (incident.name.clone(), facts(incident));
-    let notes = about.notes.clone();
-    let (sentence, differences) = match &incident.remade {
-        Remade::Differs(how) => ("The run is not the one that was saved".to_owned(), how.clone()),
-        _ => (incident.sentence(), Vec::new()),
+    let (notes, sentence) = (about.notes.clone(), incident.sentence());
+    let differences = match &incident.remade {
+        Remade::Differs(how) => how.clone(),
+        _ => Vec::new(),
     };
     let problems: Vec<String> =
         incident.incident.problems.iter().map(|p| format!("{}: {}", p.what, p.why)).collect();
@@ -124,8 +124,6 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
             for how in &differences {
                 wrapped(ui, how, t);
             }
-            ui.add_space(6.0);
-            ui.spacing_mut().item_spacing.y = 2.0;
             for (what, value) in &facts {
                 ui.horizontal(|ui| {
                     let width = 150.0;
