@@ -10,7 +10,7 @@ use super::schedule::{Incident, Schedule, What};
 use crate::edges::fault::disk::{PowerLoss, left_behind};
 use crate::edges::fault::{self, Act, POINTS, Plan};
 use crate::edges::log::Log as _;
-use crate::edges::log::sim::SimLog;
+use crate::edges::log::sim::{Script, SimLog};
 use crate::engine::delivery::{self, Bugs, JobEnd, JobError, JobEvent, JobSpec, Messages, Parts};
 use crate::engine::{AtEnd, Control};
 use crate::operator::pipeline::Pipeline;
@@ -111,6 +111,8 @@ impl World {
     pub fn live(&self, schedule: &Schedule) -> Vec<Lived> {
         let lived = Arc::new(Mutex::new(Vec::new()));
         self.shared(schedule, &lived).incarnation(0);
+        // Who looks afterwards meets no fault.
+        self.cluster.script(Script::new());
         let mut lived = std::mem::take(&mut *lock(&lived));
         lived.sort_by_key(|life| life.incarnation);
         lived
