@@ -11,6 +11,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::Command;
+use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::Run;
@@ -181,9 +182,14 @@ fn what_cannot_be_compared_is_said_in_the_panel() {
     let mut h = opened(&two().feed.run());
     ask(&mut h, Command::ShowPanel(Panel::Compare));
     assert!(h.query_all_by_label_contains("This is the only run").next().is_some());
-    ask(&mut h, Command::Compare(two().feed.run()));
+    // Settling says what has failed: here that is what is looked for.
+    let refused = |h: &mut Harness<'static, App>, run: PathBuf| {
+        h.state_mut().command(Command::Compare(run));
+        settle(h).unwrap_err();
+    };
+    refused(&mut h, two().feed.run());
     assert!(h.query_all_by_label_contains("This is the run itself").next().is_some());
-    ask(&mut h, Command::Compare(two().feed.folder.path().join("nowhere")));
+    refused(&mut h, two().feed.folder.path().join("nowhere"));
     assert_eq!(heading(&h, Panel::Compare).value().unwrap(), "not possible");
     assert!(h.query_by_label("Try again").is_some());
 }

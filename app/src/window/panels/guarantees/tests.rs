@@ -32,5 +32,11 @@ fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     h.get_by_label("what happened").click();
     h.step();
     settle(&mut h).unwrap();
-    assert!(rows(&h).iter().any(|row| row.contains("ended on purpose")), "{:?}", rows(&h));
+    let first = rows(&h).into_iter().find(|row| row.contains("process 1 restored")).unwrap();
+    press(&mut h, &first);
+    h.key_press(egui::Key::End);
+    h.step();
+    settle(&mut h).unwrap();
+    // The first process was ended, and another went on to the end.
+    assert!(rows(&h).iter().any(|row| row.contains("process 2")), "{:?}", rows(&h));
 }

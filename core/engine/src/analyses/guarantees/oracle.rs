@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::input::{Input, InputValues, Taken};
+use super::world::scratch;
 use crate::edges::log::OutMessage;
-use crate::engine::delivery::Messages;
+use crate::engine::delivery::{Keep as _, Kept, Messages};
 use crate::engine::step::{CheckpointEntry, Sink, SinkError, Step};
 use crate::engine::{
     self, AtEnd, Batches, Control, Given, RunError, RunSpec, Source, SourceError, Summary,
@@ -13,6 +14,7 @@ use crate::engine::{
 use crate::operator::codec::SchemaSource;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, TopicPartition};
+use crate::run::{RunStore, job_start};
 
 /// What a run without faults came to.
 pub struct Oracle {
@@ -34,7 +36,14 @@ pub fn oracle(
 ) -> Result<Oracle, RunError> {
     let values = Box::new(InputValues(Arc::clone(input)));
     let messages = Messages::new(Arc::clone(pipeline), &input.schemas, values);
-    let mut sink = Told { messages: messages.map_err(RunError::Pipeline)?, told: Vec::new() };
+    // The run store judges what the join cannot know (`expired`), so the oracle
+    // has one too.
+    let scratch = scratch().map_err(|e| SinkError(format!("no folder for the oracle: {e}")))?;
+    let start = job_start(pipeline, &input.partitions, 0);
+    let folder = scratch.path().join("oracle");
+    let store = RunStore::new(folder, start, Arc::clone(pipeline)).open(None)?;
+    let messages = messages.map_err(RunError::Pipeline)?;
+    let mut sink = Told { messages, said: Vec::new(), store };
     let source = Ordered { input: Arc::clone(input), taken, in_recorded_order };
     let summary = engine::run(
         RunSpec {
@@ -51,7 +60,7 @@ pub fn oracle(
         &mut sink,
         &Control::new(),
     )?;
-    Ok(Oracle { messages: sink.told, summary })
+    Ok(Oracle { messages: sink.said, summary })
 }
 
 /// All records in the recorded order.
@@ -63,7 +72,8 @@ pub fn recorded(input: &Input) -> Taken {
 
 struct Told {
     messages: Messages,
-    told: Vec<(i64, OutMessage)>,
+    said: Vec<(i64, OutMessage)>,
+    store: Box<dyn Kept>,
 }
 
 impl Sink for Told {
@@ -72,11 +82,16 @@ impl Sink for Told {
     }
 
     fn step(&mut self, step: Step) -> Result<(), SinkError> {
-        let told = &mut self.told;
+        let told = &mut self.said;
         self.messages.of_step(&step, |now_ms, message| {
             told.push((now_ms, message));
             Ok(())
-        })
+        })?;
+        self.store.step(step)
+    }
+
+    fn revise(&mut self, step: &mut Step) -> Result<(), SinkError> {
+        self.store.revise(step)
     }
 
     fn checkpoint(&mut self, _: CheckpointEntry) -> Result<(), SinkError> {
