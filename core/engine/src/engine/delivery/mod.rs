@@ -19,7 +19,7 @@
 //! | producer | transactional | idempotent | idempotent |
 //! | outputs leave | as they come; visible with the commit | as they come | when their epoch's checkpoint is on the disk |
 //! | at barrier N | prepare N; progress record and offsets into the transaction; commit | prepare N; flush; mark N; offsets to the group | prepare N; hand the outputs over |
-//! | goes on from | the progress record's checkpoint | the newest one that is marked | the newest one, but reads from the committed offsets |
+//! | goes on from | the progress record's checkpoint | the newest one that is marked | as at-least-once, but reads from the committed offsets |
 //!
 //! At-most-once holds an epoch's outputs back until its checkpoint is on the
 //! disk: else a row that the event-time watermark closed would be closed, and

@@ -76,8 +76,9 @@ impl Look<'_> {
 
         let mut epoch = match last {
             Guarantee::ExactlyOnce => progress.map_or(0, |progress| progress.epoch),
-            Guarantee::AtLeastOnce => delivered,
-            Guarantee::AtMostOnce => have.last().copied().unwrap_or(0),
+            // Marked only when the run store has it too: a power loss may leave a
+            // checkpoint without its segments.
+            Guarantee::AtLeastOnce | Guarantee::AtMostOnce => delivered,
         };
         if spec.bugs.adopt_newest {
             epoch = have.last().copied().unwrap_or(0);
