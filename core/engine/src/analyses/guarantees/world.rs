@@ -184,7 +184,7 @@ impl Shared {
             let (from, to) = (folder.clone(), self.folder(n + 1));
             plan.at_crash(move || {
                 client.kill();
-                let loss = loss.map(|seed| PowerLoss { synced: dying.synced(), seed });
+                let loss = loss.map(|seed| PowerLoss { plan: Arc::clone(&dying), seed });
                 // What cannot be copied is missed by the next incarnation.
                 let _ = left_behind(&from, &to, loss.as_ref());
                 drop(shared.log(n + 1));

@@ -4,11 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+
+use super::Plan;
 
 /// What is known to be on the disk, by inode: hard links and renames keep it.
 #[derive(Clone, Debug, Default)]
@@ -75,9 +78,12 @@ fn changed(_: &fs::Metadata) -> i64 {
 }
 
 /// What the power loss spares, and what decides where it is free to choose.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PowerLoss {
-    pub synced: Synced,
+    /// Asked file by file, while copying: other threads of the incarnation are
+    /// not stopped, and what they put into the place of a file is newer than
+    /// any list made before.
+    pub plan: Arc<Plan>,
     pub seed: u64,
 }
 
@@ -112,8 +118,8 @@ fn copy(
         }
         let Ok(meta) = fs::metadata(&source) else { continue };
         if let Some((loss, random)) = loss
-            && !loss.synced.holds_name(&folder, &name)
             && !top
+            && !super::lock(&loss.plan.synced).holds_name(&folder, &name)
             && random.random_bool(0.5)
         {
             continue;
@@ -123,9 +129,9 @@ fn copy(
             copy(&source, &target, false, loss)?;
             continue;
         }
-        let Ok(mut bytes) = fs::read(&source) else { continue };
+        let Ok((mut bytes, meta)) = read(&source) else { continue };
         if let Some((loss, random)) = loss
-            && !loss.synced.holds_file(&meta)
+            && !super::lock(&loss.plan.synced).holds_file(&meta)
         {
             match random.random_range(0..4) {
                 0 => {}
@@ -144,6 +150,15 @@ fn copy(
     Ok(())
 }
 
+/// Content of one inode and what it was afterwards, whatever takes its name
+/// meanwhile.
+fn read(path: &Path) -> io::Result<(Vec<u8>, fs::Metadata)> {
+    let mut file = fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok((bytes, file.metadata()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,18 +169,18 @@ mod tests {
         let run = dir.path().join("run");
         let inner = run.join("checkpoints");
         fs::create_dir_all(&inner).unwrap();
-        let mut synced = Synced::default();
+        let plan = Arc::new(Plan::default());
         for name in ["kept", "loose"] {
             fs::write(inner.join(name), [7; 300]).unwrap();
         }
-        synced.note(&inner.join("kept"));
-        synced.note(&inner);
+        super::super::lock(&plan.synced).note(&inner.join("kept"));
+        super::super::lock(&plan.synced).note(&inner);
         // The same content under a second name, which no fsync of a folder knows.
         fs::hard_link(inner.join("kept"), inner.join("second")).unwrap();
         let (mut lost, mut torn, mut unnamed) = (0, 0, 0);
         for seed in 0..60 {
             let to = dir.path().join(format!("{seed}"));
-            let loss = PowerLoss { synced: synced.clone(), seed };
+            let loss = PowerLoss { plan: Arc::clone(&plan), seed };
             left_behind(&run, &to, Some(&loss)).unwrap();
             let to = to.join("checkpoints");
             assert_eq!(fs::read(to.join("kept")).unwrap(), [7; 300]);
@@ -182,7 +197,39 @@ mod tests {
         // Changed after its fsync: free to go.
         fs::write(inner.join("kept"), [8; 301]).unwrap();
         let meta = fs::metadata(inner.join("kept")).unwrap();
-        assert!(!synced.holds_file(&meta));
+        assert!(!super::super::lock(&plan.synced).holds_file(&meta));
+    }
+
+    #[test]
+    fn a_file_replaced_while_copying_is_the_old_or_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        fs::create_dir_all(&run).unwrap();
+        let plan = Arc::new(Plan::default());
+        let store = |bytes: &[u8]| {
+            let new = run.join("manifest.json.new");
+            fs::write(&new, bytes).unwrap();
+            super::super::lock(&plan.synced).note(&new);
+            fs::rename(&new, run.join("manifest.json")).unwrap();
+        };
+        store(&[1; 40]);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    store(&[2; 50]);
+                    store(&[1; 40]);
+                }
+            });
+            for seed in 0..300 {
+                let to = dir.path().join(format!("{seed}"));
+                let loss = PowerLoss { plan: Arc::clone(&plan), seed };
+                left_behind(&run, &to, Some(&loss)).unwrap();
+                let bytes = fs::read(to.join("manifest.json")).unwrap();
+                assert!(bytes == [1; 40] || bytes == [2; 50], "{seed}: {bytes:?}");
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]

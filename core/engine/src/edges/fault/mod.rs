@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub use disk::Synced;
+use disk::Synced;
 
 /// Every point, in the order in which an epoch passes them.
 pub const POINTS: [&str; 21] = [
@@ -137,12 +137,6 @@ impl Plan {
     /// All that is in a folder now is on the disk.
     pub fn begins_with(&self, folder: &Path) {
         lock(&self.synced).note_all(folder);
-    }
-
-    /// What is known to be on the disk.
-    #[must_use]
-    pub fn synced(&self) -> Synced {
-        lock(&self.synced).clone()
     }
 
     fn pass(&self, point: &'static str) -> Result<(), Crash> {
