@@ -85,12 +85,14 @@ pub struct Run {
     /// Records between two checkpoints of the state
     #[arg(long, value_name = "N", default_value_t = CHECKPOINT_RECORDS, hide = true)]
     checkpoint_records: u64,
-    // Shown as it is: no backticks.
-    #[allow(clippy::doc_markdown)]
-    /// Stops where this is met: verdict=late, key=42, late_by>40s, stalled>30s,
-    /// state>100000, state>64MB, value.kind=like; may be repeated. On a terminal
-    /// Enter goes on from there, otherwise the run ends there
-    #[arg(long = "break", value_name = "CONDITION", requires = "recording")]
+    #[arg(
+        long = "break",
+        value_name = "CONDITION",
+        requires = "recording",
+        help = "Stops where this is met: verdict=late, key=42, late_by>40s, stalled>30s, \
+                state>100000, state>64MB, value.kind=like; may be repeated. On a terminal Enter \
+                goes on from there, otherwise the run ends there"
+    )]
     breaks: Vec<Condition>,
     /// One JSON object on stdout
     #[arg(long)]
@@ -342,7 +344,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
         "records": summary.records,
         "outputs": summary.outputs,
         "books": books,
-        "digest": summary.digest,
+        "digest": Some(&summary.digest).filter(|digest| !digest.is_empty()),
         "seconds": summary.seconds,
         "records_per_second": summary.records_per_second,
         "peak_memory_bytes": summary.peak_memory_bytes,
@@ -390,7 +392,10 @@ pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
         thousands(summary.peak_memory_bytes / 1_000_000)
     );
     let _ = writeln!(text, "event-time watermark {watermark}");
-    let _ = writeln!(text, "digest {}", summary.digest);
+    // A run that ended at a breakpoint has none.
+    if !summary.digest.is_empty() {
+        let _ = writeln!(text, "digest {}", summary.digest);
+    }
     let _ = writeln!(text, "run {}", dir.display());
     text
 }

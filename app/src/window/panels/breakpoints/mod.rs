@@ -37,6 +37,10 @@ pub struct Breakpoints {
     selected: Selected,
 }
 
+/// Arrival and row of the hit that was looked for, or why nobody can say;
+/// `None`: there is no further one.
+pub type Sought = Result<Option<(u64, Option<u64>)>, String>;
+
 impl Breakpoints {
     /// Asks for the next hit.
     pub fn seek(&mut self, direction: Direction) {
@@ -57,12 +61,7 @@ impl Breakpoints {
     }
 
     /// The hit that was asked for, once: its arrival and row.
-    #[allow(clippy::type_complexity)]
-    pub fn sought(
-        &mut self,
-        at: u64,
-        list: &[Breakpoint],
-    ) -> Option<Result<Option<(u64, Option<u64>)>, String>> {
+    pub fn sought(&mut self, at: u64, list: &[Breakpoint]) -> Option<Sought> {
         let direction = self.seeks?;
         if let Some(error) = self.job.error() {
             self.seeks = None;
