@@ -61,6 +61,11 @@ torture: build
 	JOINSCOPE_SCHEDULES=$${JOINSCOPE_SCHEDULES:-200} cargo test --workspace --test kafka -- \
 	  --ignored --nocapture exactly_once_through_random_crashes
 
+# The project's `unsafe` under Valgrind, and under Miri where a nightly has it.
+.PHONY: unsafe
+unsafe:
+	scripts/unsafe.sh
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings

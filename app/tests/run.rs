@@ -186,3 +186,72 @@ fn a_run_ends_at_its_breakpoint_where_nobody_can_say_that_it_goes_on() {
     assert_eq!(wrong.status.code(), Some(2), "{said}");
     assert!(said.contains("did you mean late_by"), "{said}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_to_the_same_end() {
+    let folder = with_feed("400000");
+    let path = folder.path();
+    let whole = json(&run(path, &["--json", "--out", "whole"]));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(path)
+        .args(RUN)
+        .args(["--out", "cut", "--checkpoint-records", "20000"])
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    let manifest = || -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(path.join("cut/manifest.json")).ok()?).ok()
+    };
+    let checkpoints = |m: Value| m["checkpoints"].as_array().unwrap().len();
+    while manifest().map_or(0, checkpoints) < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its second checkpoint");
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("still goes on") && text.contains(&pid), "{text}");
+    signal("-KILL");
+    child.wait().unwrap();
+    assert_eq!(manifest().unwrap()["state"], "running", "nobody could write how it ended");
+
+    // Only as it began.
+    let text = error(&run(path, &["--resume", "cut", "--set", "join.late=\"join\""]));
+    assert!(text.contains("another overrides") || text.contains("another pipeline"), "{text}");
+    let text = error(&run(path, &["--resume", "cut", "--seed", "7"]));
+    assert!(text.contains("another seed"), "{text}");
+    let made = joinscope(path, &["generate", "feed", "--views", "500", "-o", "other.mcap"]);
+    assert!(made.status.success());
+    let other = ["run", "feed.toml", "--recording", "other.mcap", "--resume", "cut"];
+    let text = error(&joinscope(path, &other));
+    assert!(text.contains("another recording"), "{text}");
+    let text = error(&run(path, &["--resume", "cut", "--out", "else"]));
+    assert!(text.contains("--out"), "{text}");
+    let text = error(&run(path, &["--resume", "none"]));
+    assert!(text.contains("none"), "{text}");
+
+    // In other shards, which changes nothing.
+    let more = ["--json", "--resume", "cut", "--checkpoint-records", "20000", "--shards", "3"];
+    let again = json(&run(path, &more));
+    for key in ["digest", "books", "records", "outputs", "watermark"] {
+        assert_eq!(again[key], whole[key], "{key}");
+    }
+    let verdicts = |dir: &str| joinscope(path, &["verdicts", dir, "--json"]).stdout;
+    assert!(verdicts("cut") == verdicts("whole"), "the verdicts are those of the whole run");
+    let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("has come to its end"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_stopped_before_its_first_checkpoint_says_so() {
+    let folder = with_feed("2000");
+    let path = folder.path();
+    let stopped = run(path, &["--out", "early", "--break", "state>100"]);
+    assert_eq!(stopped.status.code(), Some(1));
+    let text = error(&run(path, &["--resume", "early"]));
+    assert!(text.contains("before its first checkpoint"), "{text}");
+}

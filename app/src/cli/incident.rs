@@ -279,7 +279,7 @@ fn remake(
         Ok(None) => return Ok(Remade::None),
         Err(why) => return Ok(Remade::Not(why)),
     };
-    watched(order, &[])?;
+    watched(order, &[], joinscope_core::run::execute)?;
     match Run::open(&dir).and_then(|run| SavedRun::of(&run)) {
         Ok(run) => Ok(Remade::Made(run)),
         Err(error) => Ok(Remade::Not(error.to_string())),

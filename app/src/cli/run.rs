@@ -15,7 +15,7 @@ use joinscope_core::engine::{
     AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary,
 };
 use joinscope_core::process::process_cpu;
-use joinscope_core::run::{AtHit, Execute, RunError, execute};
+use joinscope_core::run::{AtHit, Execute, RunError, execute, go_on};
 use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
@@ -38,8 +38,14 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
+  joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed --write
+
+A run over a recording that was killed, cancelled, stopped or failed goes on with
+--resume from its newest checkpoint, given the pipeline, recording, --set, --seed
+and --at-end that it began with; its outputs, verdicts and digest are those of a
+run that was never stopped.
 
 Live, nothing is written to the cluster (no group, no transaction, no topic) unless
 --write is given: then the outputs go to the pipeline's [sink] topic under its
@@ -67,6 +73,10 @@ pub struct Run {
     /// runs/live-<job>/<n>]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Goes on with the run in this folder, which did not come to its end, from its
+    /// newest checkpoint
+    #[arg(long, value_name = "DIR", requires = "recording", conflicts_with = "out")]
+    resume: Option<PathBuf>,
     /// Another value for a setting of the pipeline; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     pub(super) sets: Vec<(String, String)>,
@@ -150,7 +160,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     for warning in empty_partitions(&pipeline.pipeline, &recording) {
         warn(&warning);
     }
-    let dir = match &args.out {
+    let dir = match args.resume.as_ref().or(args.out.as_ref()) {
+        Some(dir) if args.resume.is_some() => dir.clone(),
         Some(dir) if dir.symlink_metadata().is_ok() => {
             return Err(RunError::Exists(dir.clone()).into());
         }
@@ -169,7 +180,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         spec.at_hit = AtHit::End;
     }
-    let summary = watched(spec, &args.breaks)?;
+    let how = if args.resume.is_some() { go_on } else { execute };
+    let summary = watched(spec, &args.breaks, how)?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -218,7 +230,11 @@ fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
 }
 
 /// Runs with a bar, until the end or Ctrl-C.
-pub(super) fn watched(spec: Execute, breaks: &[Condition]) -> anyhow::Result<Summary> {
+pub(super) fn watched(
+    spec: Execute,
+    breaks: &[Condition],
+    how: fn(Execute, &Control) -> Result<Summary, RunError>,
+) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
     let list = breaks.iter().cloned().zip(0..);
@@ -229,7 +245,7 @@ pub(super) fn watched(spec: Execute, breaks: &[Condition]) -> anyhow::Result<Sum
     let watched = control.clone();
     let worker = std::thread::Builder::new()
         .name("joinscope-run".to_owned())
-        .spawn(move || execute(spec, &watched))
+        .spawn(move || how(spec, &watched))
         .context("no thread could be started")?;
     let mut bar = Bar::new();
     while !worker.is_finished() {

@@ -6,6 +6,7 @@
 
 mod deliver;
 mod errors;
+mod harm;
 mod live;
 mod live_faults;
 mod log;

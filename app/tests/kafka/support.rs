@@ -56,9 +56,13 @@ pub struct Own {
 
 impl Own {
     pub fn start(name: &str) -> Self {
+        Self::start_nodes(name, 1)
+    }
+
+    pub fn start_nodes(name: &str, nodes: u32) -> Self {
         let folder = folder().with_extension(name);
-        let pid = std::process::id().to_string();
-        let brokers = Self::script(&folder, &["start", "--with", &pid]);
+        let (pid, nodes) = (std::process::id().to_string(), nodes.to_string());
+        let brokers = Self::script(&folder, &["start", "--with", &pid, "--nodes", &nodes]);
         Self { folder, brokers }
     }
 
@@ -71,7 +75,12 @@ impl Own {
 
     /// SIGKILL.
     pub fn kill(&self) {
-        Self::script(&self.folder, &["kill", "--node", "1"]);
+        self.kill_node(1);
+    }
+
+    /// SIGKILL of one of several nodes.
+    pub fn kill_node(&self, node: u32) {
+        Self::script(&self.folder, &["kill", "--node", &node.to_string()]);
     }
 
     /// Starts it again, with its data.
@@ -84,9 +93,19 @@ impl Own {
     }
 
     pub fn make_topic(&self, name: &str, partitions: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.make_replicated(name, partitions, 1);
+    }
+
+    /// With so many replicas of each partition, all but one of which have to
+    /// have a record.
+    pub fn make_replicated(&self, name: &str, partitions: i32, replicas: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
+        let least = (replicas - 1).max(1).to_string();
+        let topic = topic.set("min.insync.replicas", &least);
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-        block(self.admin().create_topics([&topic], &options)).unwrap();
+        for result in block(self.admin().create_topics([&topic], &options)).unwrap() {
+            result.unwrap();
+        }
     }
 
     pub fn producer(&self) -> BaseProducer {

@@ -7,7 +7,7 @@ use super::breaking::{AtHit, Breaking, Values};
 use super::error::{Result, RunError};
 use super::expired::Expired;
 use super::manifest::{
-    InputInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
+    InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
 };
 use super::types::LaneInfo;
 use super::write::Writer;
@@ -196,6 +196,37 @@ pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> 
     })?;
     let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
     keep(spec.keep(), writer, Some(entry), control)
+}
+
+/// Goes on with a run that did not come to its end (its process was killed, it
+/// was cancelled, stopped or failed) from its newest checkpoint, as [`resume`].
+///
+/// # Errors
+/// The run still goes on, has come to its end, is a live one, or has no
+/// checkpoint; else as [`resume`].
+pub fn go_on(spec: Execute, control: &Control) -> Result<Summary> {
+    let manifest = Manifest::load(&spec.dir)?;
+    let not = |what: String| Err(RunError::NoSuch(format!("{}: {what}", spec.dir.display())));
+    if Lock::is_held(&spec.dir) {
+        return not(format!(
+            "the run still goes on (process {}); wait for it or stop it",
+            manifest.pid
+        ));
+    }
+    if manifest.start.live.is_some() {
+        return not("is a live run's folder, which goes on with the same command as it began \
+                    (--brokers and --out)"
+            .to_owned());
+    }
+    if manifest.state == RunState::Done {
+        return not("the run has come to its end: there is nothing to go on with".to_owned());
+    }
+    let Some(newest) = manifest.checkpoints.last().map(|entry| entry.arrival) else {
+        return not("the run ended before its first checkpoint: remove the folder and run it \
+                    again"
+            .to_owned());
+    };
+    resume(spec, newest, control)
 }
 
 /// A run into its folder, whatever its source.

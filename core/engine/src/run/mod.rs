@@ -30,7 +30,7 @@ pub use bench::{QuestionTime, bench_questions, bench_search};
 pub use blocks::CACHE_BYTES;
 pub use breaking::AtHit;
 pub use error::{Result, RunError};
-pub use execute::{Execute, execute, resume};
+pub use execute::{Execute, execute, go_on, resume};
 pub use expired::Expired;
 pub use job::{Deliver, execute_job};
 pub use keep::{RunStore, job_start};

@@ -9,9 +9,9 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::RecordingError;
 use super::building::Building;
 use super::store::Store;
+use super::{Compression, RecordingError};
 
 /// Chunks that may wait to be written.
 const WAITING: usize = 4;
@@ -19,6 +19,8 @@ const WAITING: usize = 4;
 enum Task {
     Chunk(Building),
     Attachment(String, Vec<u8>),
+    /// How the chunks that follow are compressed.
+    Compression(Compression),
     /// Force what came before to disk; who waits is told.
     Force(Option<Sender<()>>),
     /// Who waits is told that what came before has been given to the file system.
@@ -105,6 +107,11 @@ impl Behind {
         self.give(Task::Attachment(name, data));
     }
 
+    /// Compresses the chunks that follow in another way of the same format.
+    pub fn compression(&self, kind: Compression) {
+        self.give(Task::Compression(kind));
+    }
+
     /// Forces to disk what was given so far, at some time soon.
     pub fn force(&self) {
         self.give(Task::Force(None));
@@ -151,6 +158,10 @@ impl Worker {
                 let result = if failed { Ok(()) } else { self.store.chunk(&mut building) };
                 let _ = give_back.try_send(building);
                 result.and_then(|()| self.force_if_due())
+            }
+            Task::Compression(kind) => {
+                self.store.set_compression(kind);
+                Ok(())
             }
             Task::Attachment(name, data) if !failed => self.store.attachment(&name, &data),
             Task::Force(None) if !failed => {
@@ -234,7 +245,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edges::recording::{Compression, Info};
+    use crate::edges::recording::Info;
 
     fn building() -> Building {
         let mut building = Building::default();

@@ -70,6 +70,11 @@ impl Store {
         self.temporary.is_some()
     }
 
+    /// Of the chunks that follow.
+    pub fn set_compression(&mut self, kind: Compression) {
+        self.compression = kind;
+    }
+
     /// Bytes in the file.
     pub fn written(&self) -> u64 {
         self.written

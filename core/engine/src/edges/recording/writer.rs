@@ -15,7 +15,9 @@ use super::store::Store;
 use super::summary;
 use super::tally::Tally;
 use super::wire::{self, ChannelRecord, MAX_RECORD};
-use super::{Info, PartitionInfo, RecordingError, Schemas, StoredSchema, WriterOptions};
+use super::{
+    Compression, Info, PartitionInfo, RecordingError, Schemas, StoredSchema, WriterOptions,
+};
 use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
 
 /// The program that writes.
@@ -126,6 +128,15 @@ impl Writer {
     /// Records from this arrival on came while recording.
     pub fn set_live_from(&mut self, arrival: Arrival) {
         self.info.live_from = Some(arrival);
+    }
+
+    /// Compresses what is added from now on, the open chunk included, with another
+    /// level of the file's own compression; nothing is done for any other, as the
+    /// metadata names one for the whole file.
+    pub fn set_compression(&mut self, kind: Compression) {
+        if kind.name() == self.options.compression.name() {
+            self.behind.compression(kind);
+        }
     }
 
     /// Whether the arrival order is only as good as producers' clocks.

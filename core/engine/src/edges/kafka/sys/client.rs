@@ -298,6 +298,13 @@ impl Queue {
         }
     }
 
+    /// Fills `batch` (cleared before) with `limit` messages, or with those that
+    /// have come when `timeout` is over.
+    pub fn gather(&self, batch: &mut Batch, limit: usize, timeout: Duration) {
+        debug_assert!(Arc::ptr_eq(&self.handle, batch.handle()), "queue and batch of one client");
+        batch.fill(self.queue, limit, timeout);
+    }
+
     /// Keeps what comes from now on to itself, after it was forwarded.
     pub fn keep(&self) {
         // SAFETY: the queue lives; null ends the forwarding.

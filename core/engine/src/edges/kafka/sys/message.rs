@@ -92,6 +92,11 @@ impl<'a> Message<'a> {
         unsafe { &*self.message }
     }
 
+    #[cfg(test)]
+    pub(super) fn raw(self) -> *const rd::rd_kafka_message_t {
+        self.message
+    }
+
     /// `Err` where it is no record.
     #[inline]
     pub fn code(self) -> Result<(), Code> {

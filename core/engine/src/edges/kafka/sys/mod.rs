@@ -20,6 +20,8 @@ mod describe;
 mod layout;
 mod message;
 mod offsets;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Client, ClientEvent, Queue};
 pub use describe::TopicDescription;

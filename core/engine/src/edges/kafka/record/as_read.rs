@@ -1,0 +1,102 @@
+//! Records in the order in which they are read.
+
+use std::time::Duration;
+
+use super::super::KafkaError;
+use super::super::convert::{Taken, draft};
+use super::super::lanes::Lane;
+use super::super::sys::{Client, Queue};
+use super::{BATCH, Ended, Intake, WAIT, start};
+
+/// A read of the backlog that gave fewer than this is ahead of the brokers: the
+/// next one waits a little for a whole batch, which spares both sides a wake-up
+/// for every few records.
+const FEW: usize = 256;
+const GATHER: Duration = Duration::from_millis(2);
+
+impl Intake<'_> {
+    /// `--arrival read`: one queue, the order of reading.
+    pub(super) fn as_read(&mut self, client: &Client) -> Result<Ended, KafkaError> {
+        let queue = client.queue();
+        for (i, lane) in self.lanes.iter().enumerate() {
+            if lane.finished() {
+                self.closed[i] = true;
+            } else {
+                start(client, lane, &queue)?;
+            }
+        }
+        self.live_loop(client, &queue)
+    }
+
+    /// Everything in the order in which it is read, until the end.
+    pub(super) fn live_loop(
+        &mut self,
+        client: &Client,
+        queue: &Queue,
+    ) -> Result<Ended, KafkaError> {
+        let mut ahead = false;
+        loop {
+            if !self.live && self.lanes.iter().all(Lane::past_backlog) {
+                if self.lanes.iter().all(Lane::finished) {
+                    return Ok(Ended::Whole);
+                }
+                self.go_live();
+            }
+            if self.closed.iter().all(|closed| *closed) {
+                return Ok(Ended::Whole);
+            }
+            if std::mem::take(&mut ahead) {
+                queue.gather(&mut self.batch, BATCH, GATHER);
+            } else {
+                queue.read(&mut self.batch, BATCH, WAIT);
+            }
+            if !self.batch.is_empty() {
+                self.health.came();
+                if self.write_batch()? {
+                    return Ok(Ended::Whole);
+                }
+                ahead = !self.live && self.batch.iter().len() < FEW;
+            }
+            for i in 0..self.lanes.len() {
+                if !self.closed[i] && self.lanes[i].finished() {
+                    self.closed[i] = true;
+                    let partition = &self.lanes[i].partition;
+                    client.stop(&partition.topic, partition.partition);
+                }
+            }
+            if self.housekeeping(client)? {
+                return Ok(Ended::Stopped);
+            }
+        }
+    }
+
+    /// Writes a batch; true when the limit is reached.
+    fn write_batch(&mut self) -> Result<bool, KafkaError> {
+        let Self { converter, batch, lanes, output, clock, drained, .. } = self;
+        let mut next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
+        let mut full = false;
+        let arrival_ns = clock.now();
+        let result = converter.each(batch, lanes, |converter, taken| {
+            match taken {
+                _ if full => {}
+                Taken::Record(source, message) => {
+                    let lane = source as usize;
+                    if lanes[lane].takes(message.offset()) {
+                        let headers = converter.headers(message, &lanes[lane])?;
+                        full = output.write_draft(draft(message, source), &headers, arrival_ns)?;
+                    }
+                    next[lane] = next[lane].max(message.offset().saturating_add(1));
+                }
+                Taken::End { lane, next: end } => {
+                    next[lane as usize] = next[lane as usize].max(end);
+                }
+            }
+            Ok(())
+        });
+        for (lane, next) in lanes.iter_mut().zip(next) {
+            lane.advance(next);
+        }
+        *drained &= result.is_ok() && !full;
+        result.map(|()| full)
+    }
+}

@@ -1,0 +1,118 @@
+//! What is done several times a second while it is read: who waits is told how
+//! far it is, what is wrong is noticed.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::super::KafkaError;
+use super::super::cluster::{Watch, now_ms};
+use super::super::lanes::Lane;
+use super::super::sys::Client;
+use super::{Intake, Progress};
+use crate::operator::record::TopicPartition;
+
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// Silence after which the topics are looked at, and how often.
+const SILENCE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+const LOOK_ANYWAY: Duration = Duration::from_secs(30);
+
+pub(super) struct Health {
+    last_progress: Instant,
+    last_housekeeping: Instant,
+    last_look: Instant,
+    watch: Watch,
+}
+
+impl Health {
+    pub fn new() -> Self {
+        let now = Instant::now();
+        Self { last_progress: now, last_housekeeping: now, last_look: now, watch: Watch::default() }
+    }
+
+    /// Something came.
+    pub fn came(&mut self) {
+        self.last_progress = Instant::now();
+        self.watch.well();
+    }
+}
+
+impl Intake<'_> {
+    /// What is done several times a second; true when told to stop.
+    pub(super) fn housekeeping(&mut self, client: &Client) -> Result<bool, KafkaError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if now.duration_since(self.health.last_housekeeping) < HOUSEKEEPING {
+            return Ok(false);
+        }
+        self.health.last_housekeeping = now;
+        self.report();
+        if now.duration_since(self.health.last_progress) > HOUSEKEEPING {
+            self.output.flush_when_quiet()?;
+        }
+        self.health.watch.note(client.events());
+        if let Some(refused) = self.health.watch.refused(self.cluster.brokers()) {
+            return Err(refused);
+        }
+        if let Some(ms) = self.due
+            && now_ms() >= ms
+        {
+            self.due = None;
+            self.set_ends(ms)?;
+        }
+        let silence = now.duration_since(self.health.last_progress);
+        let looked = now.duration_since(self.health.last_look);
+        if (silence > SILENCE && looked > LOOK_AGAIN) || looked > LOOK_ANYWAY {
+            self.cluster.check_topics()?;
+            self.health.last_look = Instant::now();
+        }
+        self.owed_comes(silence)?;
+        Ok(false)
+    }
+
+    /// Nothing new may come for ever; what is known to be there must come.
+    fn owed_comes(&self, silence: Duration) -> Result<(), KafkaError> {
+        let owed: Vec<String> = self
+            .lanes
+            .iter()
+            .filter(|lane| !lane.past_backlog())
+            .map(|lane| lane.partition.to_string())
+            .collect();
+        if silence > self.spec.patience && !owed.is_empty() {
+            let shown = owed.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            return Err(KafkaError::Stalled {
+                seconds: silence.as_secs(),
+                waiting: if owed.len() > 8 { format!("{shown}, …") } else { shown },
+                why: self.health.watch.why(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The time has come that `Until::Time` named: the ends are known now.
+    fn set_ends(&mut self, ms: i64) -> Result<(), KafkaError> {
+        let partitions: Vec<TopicPartition> =
+            self.lanes.iter().map(|lane| lane.partition.clone()).collect();
+        let found = self.cluster.at(&partitions, ms)?;
+        for (lane, at) in self.lanes.iter_mut().zip(found) {
+            let end = match at {
+                Some(offset) => offset,
+                None => self.cluster.offsets(&lane.partition)?.1,
+            };
+            lane.stop = Some(end.max(lane.next));
+        }
+        Ok(())
+    }
+
+    pub(super) fn report(&mut self) {
+        let (mut backlog, mut done) = (0, 0);
+        for (all, seen) in self.lanes.iter().map(Lane::backlog_progress) {
+            backlog += all;
+            done += seen;
+        }
+        let progress = Progress { records: self.output.records, backlog, done, live: self.live };
+        (self.progress)(&progress);
+    }
+}

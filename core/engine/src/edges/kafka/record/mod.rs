@@ -1,0 +1,234 @@
+//! Topics into a recording (5-recording): every partition, from offsets known
+//! at the start, without a group and without a commit.
+
+mod as_read;
+mod health;
+mod merged;
+mod output;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use self::health::Health;
+use self::output::Output;
+use super::cluster::{Cluster, now_ms};
+use super::convert::Converter;
+use super::lanes::Lane;
+use super::merge::ArrivalClock;
+use super::range::{Start, Until};
+use super::registry::Registry;
+use super::sys::{Batch, Client, Queue};
+use super::{Isolation, KafkaError, RegistrySettings, Settings};
+use crate::edges::recording::{ArrivalOrder, Compression, Info, Writer, WriterOptions};
+
+/// What is to be recorded.
+#[derive(Clone, Debug)]
+pub struct RecordSpec {
+    pub settings: Settings,
+    pub topics: Vec<String>,
+    pub start: Start,
+    pub until: Until,
+    /// At most so many records.
+    pub limit: Option<u64>,
+    pub isolation: Isolation,
+    /// `Timestamp`: the merge of what was in the log; `Read`: as it is read.
+    pub order: ArrivalOrder,
+    pub registry: Option<RegistrySettings>,
+    /// How long to wait for brokers that do not answer.
+    pub patience: Duration,
+    /// Bytes that records may take between the brokers and the file, about.
+    pub memory: u64,
+    pub compression: Compression,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub records: u64,
+    /// Offsets of the backlog, and those done with.
+    pub backlog: u64,
+    pub done: u64,
+    /// The backlog is through; what comes now came while recording.
+    pub live: bool,
+}
+
+/// What was recorded.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub info: Info,
+    /// Told to stop before the end of the range.
+    pub stopped: bool,
+    /// Records whose timestamps were below the arrival time before them.
+    pub raised: u64,
+    /// Records without a timestamp that could be an arrival time.
+    pub unusable_timestamps: u64,
+    pub odd_headers: u64,
+    /// Schema ids that records name and the registry does not know.
+    pub unknown_schemas: BTreeMap<u32, String>,
+}
+
+/// Records per read of a queue: few enough that librdkafka's structures are
+/// still in the processor's cache when they are given back.
+const BATCH: usize = 512;
+/// A backlog comes as fast as the brokers can; to compress it well would take a
+/// quarter of the time that recording takes. The merge has less to keep up with.
+const BACKLOG_READ: Compression = Compression::Lz4Fast(32);
+const BACKLOG_MERGED: Compression = Compression::Lz4Fast(8);
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Records into a new file. `stop` ends it with what was read; `progress` is
+/// called several times a second.
+///
+/// # Errors
+/// Nothing can be read, or reading had to end before its time: then the file
+/// holds, whole, what was read before.
+pub fn record(
+    spec: &RecordSpec,
+    out: &Path,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Outcome, KafkaError> {
+    if out.exists() {
+        // Before the cluster is asked: it is the cheaper question.
+        return Err(crate::edges::recording::RecordingError::Exists { path: out.to_owned() }.into());
+    }
+    let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
+    let lanes = cluster.lanes(&spec.start, &spec.until)?;
+    let registry = spec.registry.as_ref().map(Registry::connect).transpose()?;
+    let merged = spec.order == ArrivalOrder::Timestamp;
+    let queues = if merged { lanes.len() } else { 1 };
+    let client = cluster.reader(queues, lanes.len(), spec.memory)?;
+
+    let mut writer = Writer::create(out, options(spec, &cluster))?;
+    for (i, lane) in lanes.iter().enumerate() {
+        let source = writer.partition(lane.partition.clone())?;
+        debug_assert_eq!(source as usize, i, "a new file numbers partitions as they come");
+        writer.set_range(source, Some(lane.start), lane.stop);
+    }
+    let mut intake = Intake {
+        spec,
+        cluster: &cluster,
+        batch: client.batch(BATCH),
+        converter: Converter::new(&lanes),
+        clock: ArrivalClock::default(),
+        live: false,
+        drained: true,
+        closed: vec![false; lanes.len()],
+        output: Output::new(writer, registry, spec.limit, &lanes),
+        lanes,
+        due: match spec.until {
+            Until::Time(ms) if ms > now_ms() => Some(ms),
+            _ => None,
+        },
+        stop,
+        progress,
+        health: Health::new(),
+    };
+    let ended = if spec.limit == Some(0) {
+        Ok(Ended::Whole)
+    } else if merged {
+        intake.merged(&client)
+    } else {
+        intake.as_read(&client)
+    };
+    // Whatever happened: what was written stays valid.
+    let outcome = intake.finish();
+    if let Err(KafkaError::Partition { .. }) = &ended {
+        // A topic that is gone is the reason behind such errors.
+        cluster.check_topics()?;
+    }
+    let stopped = ended? == Ended::Stopped;
+    let mut outcome = outcome?;
+    outcome.stopped = stopped;
+    Ok(outcome)
+}
+
+fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
+    let mut notes = BTreeMap::new();
+    notes.insert("isolation".to_owned(), spec.isolation.as_str().to_owned());
+    WriterOptions {
+        compression: match (spec.compression, spec.order) {
+            (Compression::Lz4, ArrivalOrder::Read) => BACKLOG_READ,
+            (Compression::Lz4, _) => BACKLOG_MERGED,
+            (other, _) => other,
+        },
+        arrival_order: spec.order,
+        // Until the records say otherwise, at the end.
+        approximate: spec.order == ArrivalOrder::Timestamp,
+        cluster_id: cluster.id.clone(),
+        topic_ids: cluster
+            .topics
+            .iter()
+            .filter_map(|t| Some((t.name.clone(), t.id.clone()?)))
+            .collect(),
+        notes,
+        ..WriterOptions::default()
+    }
+}
+
+/// Why reading ended without an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Everything that was asked for is there.
+    Whole,
+    Stopped,
+}
+
+/// The reading in progress.
+struct Intake<'a> {
+    spec: &'a RecordSpec,
+    cluster: &'a Cluster,
+    lanes: Vec<Lane>,
+    batch: Batch,
+    converter: Converter,
+    clock: ArrivalClock,
+    output: Output,
+    live: bool,
+    /// All records before the lanes' positions are written (not so while some
+    /// wait in the merge).
+    drained: bool,
+    /// Lanes that are not read any more.
+    closed: Vec<bool>,
+    /// Wall clock at which the ends are looked up (`Until::Time` to come).
+    due: Option<i64>,
+    stop: &'a AtomicBool,
+    progress: &'a mut dyn FnMut(&Progress),
+    health: Health,
+}
+
+impl Intake<'_> {
+    fn go_live(&mut self) {
+        self.live = true;
+        self.output.writer.set_live_from(self.output.records);
+        // What comes while recording leaves time to compress it well.
+        self.output.writer.set_compression(self.spec.compression);
+    }
+
+    fn finish(mut self) -> Result<Outcome, KafkaError> {
+        self.report();
+        for (i, lane) in self.lanes.iter().enumerate() {
+            // What is read but not written is not claimed.
+            let end = if self.drained { lane.end() } else { self.output.written[i] };
+            self.output.writer.set_range(i as u32, Some(lane.start), Some(end));
+        }
+        let merged = self.spec.order == ArrivalOrder::Timestamp;
+        self.output.writer.set_approximate(merged && self.clock.from_producers);
+        let info = self.output.writer.finish()?;
+        Ok(Outcome {
+            info,
+            stopped: false,
+            raised: self.clock.raised,
+            unusable_timestamps: self.clock.unusable,
+            odd_headers: self.converter.odd_headers,
+            unknown_schemas: self.output.registry.map(|r| r.unknown).unwrap_or_default(),
+        })
+    }
+}
+
+fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> {
+    client
+        .start(&lane.partition.topic, lane.partition.partition, lane.next, queue)
+        .map_err(|code| KafkaError::of_code(&lane.partition, Some(lane.next), code, ""))
+}

@@ -1,0 +1,99 @@
+//! The file that is recorded into, and what goes into it besides records.
+
+use std::time::{Duration, Instant};
+
+use super::super::KafkaError;
+use super::super::convert::Headers;
+use super::super::lanes::Lane;
+use super::super::registry::Registry;
+use crate::edges::recording::{Draft, Writer};
+use crate::operator::record::Record;
+
+/// A live recording lies on disk so soon, also when no record follows.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The file, and what goes into it besides records.
+pub(super) struct Output {
+    pub writer: Writer,
+    pub registry: Option<Registry>,
+    pub records: u64,
+    limit: Option<u64>,
+    /// Each partition's offset after its last record that was written.
+    pub written: Vec<i64>,
+    /// Records that were flushed, and when.
+    flushed: (u64, Instant),
+}
+
+impl Output {
+    pub fn new(
+        writer: Writer,
+        registry: Option<Registry>,
+        limit: Option<u64>,
+        lanes: &[Lane],
+    ) -> Self {
+        Self {
+            writer,
+            registry,
+            records: 0,
+            limit,
+            written: lanes.iter().map(|lane| lane.start).collect(),
+            flushed: (0, Instant::now()),
+        }
+    }
+
+    /// The writer flushes as records come; when none come, this does.
+    pub fn flush_when_quiet(&mut self) -> Result<(), KafkaError> {
+        let (records, at) = self.flushed;
+        if at.elapsed() > QUIET {
+            if records < self.records {
+                self.writer.flush()?;
+            }
+            self.flushed = (self.records, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Gives a record its arrival and writes it; true when the limit is reached.
+    pub fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
+        record.arrival = self.records;
+        record.arrival_ns = arrival_ns;
+        self.schemas([record.key.as_deref(), record.value.as_deref()])?;
+        self.writer.add(&record)?;
+        Ok(self.wrote(record.source, record.offset))
+    }
+
+    /// The same for a record that goes straight from its message into the file.
+    #[inline]
+    pub fn write_draft(
+        &mut self,
+        mut draft: Draft<'_>,
+        headers: &Headers<'_>,
+        arrival_ns: i64,
+    ) -> Result<bool, KafkaError> {
+        draft.arrival = self.records;
+        draft.arrival_ns = arrival_ns;
+        self.schemas([draft.key, draft.value])?;
+        self.writer.add_draft(&draft, headers)?;
+        Ok(self.wrote(draft.source, draft.offset))
+    }
+
+    #[inline]
+    fn wrote(&mut self, source: u32, offset: i64) -> bool {
+        self.written[source as usize] = offset.saturating_add(1);
+        self.records += 1;
+        self.limit.is_some_and(|limit| self.records >= limit)
+    }
+
+    /// Keeps the schemas that a key and a value name.
+    #[inline]
+    fn schemas(&mut self, parts: [Option<&[u8]>; 2]) -> Result<(), KafkaError> {
+        if let Some(registry) = &mut self.registry {
+            for bytes in parts.into_iter().flatten() {
+                if let Some(schema) = registry.see(bytes)? {
+                    self.writer.schema(schema)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
