@@ -13,7 +13,7 @@ pub enum Compression {
     Lz4,
     /// The same format, in less time and larger, by LZ4's "acceleration", 1 to
     /// 64: for what has to keep up with a cluster. On records of JSON 8 is some
-    /// 13 % larger, 32 some 65 %.
+    /// 13 % larger, 32 some 60 %.
     Lz4Fast(u8),
     /// With a level (1 to 22).
     Zstd(i32),
