@@ -17,7 +17,7 @@ pub struct Feed {
     pub folder: tempfile::TempDir,
     views: String,
     plays: String,
-    brokers: String,
+    pub brokers: String,
     pub producer: BaseProducer,
     /// Records sent.
     pub sent: u64,

@@ -53,6 +53,22 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
     }
 }
 
+/// What a user lacks, to go behind an error's text.
+pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as E;
+    match code {
+        E::TopicAuthorizationFailed => "; grant WRITE and DESCRIBE on this topic to its user",
+        E::TransactionalIdAuthorizationFailed => {
+            "; grant WRITE and DESCRIBE on this transactional id to its user"
+        }
+        E::GroupAuthorizationFailed => "; grant READ on this group to its user",
+        E::ClusterAuthorizationFailed => {
+            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
+        }
+        _ => "",
+    }
+}
+
 /// What was not delivered since the last look: the first of it.
 #[derive(Default)]
 struct Failures(Mutex<Option<(RDKafkaErrorCode, String)>>);
@@ -165,12 +181,17 @@ impl KafkaProducer {
             };
             text = reason;
         }
+        let mut wants = right(code);
         if kind == LogErrorKind::RequiresAbort
-            && let Some((_, what)) = self.failures.take()
+            && let Some((cause, what)) = self.failures.take()
         {
             text = format!("{text} ({what})");
+            // No further attempt has more rights.
+            if kind_of(cause) == LogErrorKind::Denied {
+                (kind, wants) = (LogErrorKind::Denied, right(cause));
+            }
         }
-        LogError::new(kind, format!("{}: {doing}: {text}", self.name))
+        LogError::new(kind, format!("{}: {doing}: {text}{wants}", self.name))
     }
 
     /// What was not delivered, as an error.
@@ -183,7 +204,7 @@ impl KafkaProducer {
             _ if self.transactional => LogErrorKind::RequiresAbort,
             kind => kind,
         };
-        Err(LogError::new(kind, format!("{}: not delivered: {what}", self.name)))
+        Err(LogError::new(kind, format!("{}: not delivered: {what}{}", self.name, right(code))))
     }
 }
 
