@@ -133,7 +133,15 @@ fn guarantees_side_by_side_over_a_broker_leave_nothing_there() {
     for (a, b) in
         real["columns"].as_array().unwrap().iter().zip(simulated["columns"].as_array().unwrap())
     {
-        for field in ["mode", "stopped", "incarnations", "read-committed", "latency"] {
+        for field in ["mode", "stopped", "incarnations"] {
+            assert_eq!(a[field], b[field], "{} {field}", a["mode"]);
+        }
+        // How far ahead of a crash input was taken, and is lost, is up to threads.
+        if a["mode"] == "at-most-once" {
+            assert_eq!(a["read-committed"]["duplicates"], b["read-committed"]["duplicates"]);
+            continue;
+        }
+        for field in ["read-committed", "latency"] {
             assert_eq!(a[field], b[field], "{} {field}", a["mode"]);
         }
     }

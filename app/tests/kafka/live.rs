@@ -86,7 +86,7 @@ impl Feed {
                 sent(-1, &play);
             }
         }
-        self.producer.flush(PATIENCE).unwrap();
+        self.producer.flush(4 * PATIENCE).unwrap();
         self.sent += n + n.div_ceil(2);
     }
 

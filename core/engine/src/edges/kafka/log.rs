@@ -70,7 +70,7 @@ impl KafkaLog {
     fn administer<T>(
         &self,
         ask: impl AsyncFnOnce(&Admin, &AdminOptions) -> Result<T, ClientError>,
-    ) -> Result<T, (RDKafkaErrorCode, String)> {
+    ) -> Result<T, Refusal> {
         let unknown = |what: String| (RDKafkaErrorCode::Unknown, what);
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Critical);
@@ -101,10 +101,14 @@ impl KafkaLog {
 }
 
 type Admin = AdminClient<DefaultClientContext>;
+/// Why a request as a whole came to nothing.
+type Refusal = (RDKafkaErrorCode, String);
+/// By name, what became of it.
+type Removed<N> = Vec<Result<N, (N, RDKafkaErrorCode)>>;
 
 /// What became of removing something; `gone`: it was not there.
 fn removed<N>(
-    done: Result<Vec<Result<N, (N, RDKafkaErrorCode)>>, (RDKafkaErrorCode, String)>,
+    done: Result<Removed<N>, Refusal>,
     gone: impl Fn(RDKafkaErrorCode) -> bool,
     name: &str,
 ) -> Result<(), LogError> {

@@ -160,11 +160,11 @@ impl KafkaProducer {
         let (mut kind, mut text) = (kind_of(code), error.to_string());
         if let ClientError::Transaction(error) = error {
             text = error.string();
-            kind = if kind == LogErrorKind::Fenced {
+            kind = if matches!(kind, LogErrorKind::Fenced | LogErrorKind::Denied) {
                 kind
             } else if error.txn_requires_abort() {
                 LogErrorKind::RequiresAbort
-            } else if kind == LogErrorKind::TimedOut || kind == LogErrorKind::Denied {
+            } else if kind == LogErrorKind::TimedOut {
                 kind
             } else if error.is_retriable() {
                 LogErrorKind::Retriable
@@ -172,6 +172,7 @@ impl KafkaProducer {
                 LogErrorKind::Fatal
             };
         }
+        let mut wants = right(code);
         // What made the client useless is said only here.
         if let Some((cause, reason)) = self.producer.client().fatal_error() {
             kind = match kind_of(cause) {
@@ -179,9 +180,8 @@ impl KafkaProducer {
                 LogErrorKind::Denied => LogErrorKind::Denied,
                 _ => LogErrorKind::Fatal,
             };
-            text = reason;
+            (text, wants) = (reason, right(cause));
         }
-        let mut wants = right(code);
         if kind == LogErrorKind::RequiresAbort
             && let Some((cause, what)) = self.failures.take()
         {
@@ -192,6 +192,19 @@ impl KafkaProducer {
             }
         }
         LogError::new(kind, format!("{}: {doing}: {text}{wants}", self.name))
+    }
+
+    /// A transaction that met an error takes nothing more, and only its end says
+    /// which: an attempt at it, which cannot succeed.
+    fn not_sent(&self, error: &ClientError) -> LogError {
+        let over = error.rdkafka_error_code() == Some(RDKafkaErrorCode::State);
+        if self.transactional
+            && over
+            && let Err(met) = self.producer.commit_transaction(Timeout::Never)
+        {
+            return self.error("send", &met);
+        }
+        self.error("send", error)
     }
 
     /// What was not delivered, as an error.
@@ -245,7 +258,7 @@ impl LogProducer for KafkaProducer {
                     record = back;
                 }
                 Err((error, _)) => {
-                    let mut error = self.error("send", &error);
+                    let mut error = self.not_sent(&error);
                     error.what = format!("{}: {}", error.what, about(&message));
                     return Err(error);
                 }

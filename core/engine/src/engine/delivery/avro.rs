@@ -192,7 +192,7 @@ impl Bodies {
         let mut body = vec![0];
         body.extend(self.id.to_be_bytes());
         long(&mut body, output.time);
-        let places = sides(pipeline, output.kind, inputs, |i| i.into());
+        let places = sides(pipeline, output.kind, inputs, Into::into);
         for (i, input) in pipeline.inputs.iter().enumerate() {
             let place = places.get(&*input.name).unwrap_or(&Value::Null);
             let folded = pipeline.folds() && usize::from(pipeline.join.primary) != i;

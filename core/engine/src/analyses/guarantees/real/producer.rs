@@ -21,12 +21,14 @@ pub(super) struct Inner {
     /// Of the open transaction.
     open: Vec<Copy>,
     failed: Option<LogError>,
+    /// The transaction is committed, and the answer was lost on the way back.
+    landed: bool,
 }
 
 impl Inner {
     pub fn new(producer: Box<dyn LogProducer>, transactional: bool) -> Self {
         let (waiting, open) = (Vec::new(), Vec::new());
-        Self { producer: Some(producer), transactional, waiting, open, failed: None }
+        Self { producer: Some(producer), transactional, waiting, open, failed: None, landed: false }
     }
 
     /// What was handed over is sent; then nothing more happens. Whether that
@@ -157,7 +159,11 @@ impl LogProducer for RealProducer {
         }
         self.drain(&mut inner)?;
         let fault = self.shared.call(Call::Commit)?;
-        inner.producer()?.commit()?;
+        // The client itself, which knows the answer, would find nothing to commit.
+        if !std::mem::take(&mut inner.landed) {
+            inner.producer()?.commit()?;
+        }
+        inner.landed = fault.is_some();
         let open = std::mem::take(&mut inner.open);
         lock(&self.shared.sent).commit(open, self.shared.now_ms());
         Shared::answer(Call::Commit, fault, ())
