@@ -75,12 +75,6 @@ fn a_right_that_is_missing_is_named() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("denied-out") && said.err.contains("grant WRITE"), "{}", said.err);
 
-    only_describe(&["--transactional-id", "joinscope-denied"]);
-    let said = run(&feed);
-    assert_eq!(said.code, Some(2), "{}", said.err);
-    assert!(said.err.contains("joinscope-denied"), "{}", said.err);
-    assert!(said.err.contains("transactional id") && said.err.contains("grant"), "{}", said.err);
-
     only_describe(&["--topic", "denied-views"]);
     let said: Said = feed.command(&["--config", &config]).output().unwrap().into();
     assert_ne!(said.code, Some(0), "{}", said.err);

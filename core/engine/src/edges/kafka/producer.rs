@@ -5,7 +5,7 @@
 //! transaction's own time limit; after a fatal error only its first cause says
 //! whether the producer was fenced.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,6 +113,8 @@ pub(super) struct KafkaProducer {
     groups: HashMap<String, BaseConsumer>,
     transactional: bool,
     name: String,
+    /// That the open transaction writes: an error names none of them.
+    topics: BTreeSet<Arc<str>>,
 }
 
 impl KafkaProducer {
@@ -149,6 +151,7 @@ impl KafkaProducer {
             settings: settings.clone(),
             groups: HashMap::new(),
             transactional: spec.transactional_id.is_some(),
+            topics: BTreeSet::new(),
             name: spec.transactional_id.clone().unwrap_or_else(|| "the producer".to_owned()),
         })
     }
@@ -191,6 +194,10 @@ impl KafkaProducer {
                 (kind, wants) = (LogErrorKind::Denied, right(cause));
             }
         }
+        if self.transactional && code == RDKafkaErrorCode::TopicAuthorizationFailed {
+            let topics: Vec<&str> = self.topics.iter().map(|topic| &**topic).collect();
+            text = format!("{text} (it writes {})", topics.join(", "));
+        }
         LogError::new(kind, format!("{}: {doing}: {text}{wants}", self.name))
     }
 
@@ -228,11 +235,15 @@ impl LogProducer for KafkaProducer {
 
     fn begin(&mut self) -> Result<(), LogError> {
         self.failures.take();
+        self.topics.clear();
         self.producer.begin_transaction().map_err(|e| self.error("begin", &e))
     }
 
     fn send(&mut self, message: OutMessage) -> Result<(), LogError> {
         self.undelivered()?;
+        if self.transactional && !self.topics.contains(&message.topic) {
+            self.topics.insert(Arc::clone(&message.topic));
+        }
         let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic).timestamp(message.timestamp);
         if let Some(partition) = message.partition {
             record = record.partition(partition);
