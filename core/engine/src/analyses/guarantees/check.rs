@@ -273,8 +273,12 @@ impl Check<'_> {
         let epochs: BTreeSet<u64> = prepared.collect();
         let most_once = self.world.setup.pipeline.delivery.guarantee == Guarantee::AtMostOnce;
         let (mut windows, mut highest) = (Vec::new(), 0);
+        // Whether an attempt ended before: within an incarnation a job begins
+        // again by itself.
+        let mut ended = false;
         for told in told.iter() {
             match told.event {
+                JobEvent::Aborted { .. } => ended = true,
                 JobEvent::Prepared { epoch } => highest = highest.max(epoch),
                 JobEvent::Restored { epoch, .. }
                     if epoch > 0 || highest > 0 || !windows.is_empty() =>
@@ -284,8 +288,8 @@ impl Check<'_> {
                     windows
                         .push((if most_once { before } else { epoch }, next.unwrap_or(u64::MAX)));
                 }
-                // A first incarnation may have ended within its first epoch.
-                JobEvent::Restored { .. } if told.incarnation > 0 => {
+                // The first attempt may have ended within its first epoch.
+                JobEvent::Restored { .. } if told.incarnation > 0 || ended => {
                     windows.push((0, epochs.first().copied().unwrap_or(u64::MAX)));
                 }
                 _ => {}
