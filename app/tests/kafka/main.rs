@@ -4,8 +4,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod avro_sink;
+mod cluster_faults;
 mod deliver;
 mod errors;
+mod guarantees;
 mod harm;
 mod live;
 mod live_faults;
@@ -13,6 +16,7 @@ mod log;
 mod publish;
 mod ranges;
 mod registry;
+mod rights;
 mod round_trip;
 mod support;
 mod transactions;

@@ -62,7 +62,7 @@ impl Own {
     pub fn start_nodes(name: &str, nodes: u32) -> Self {
         let folder = folder().with_extension(name);
         let (pid, nodes) = (std::process::id().to_string(), nodes.to_string());
-        let brokers = Self::script(&folder, &["start", "--with", &pid, "--nodes", &nodes]);
+        let brokers = Self::script(&folder, &["start", "--nodes", &nodes, "--with", &pid]);
         Self { folder, brokers }
     }
 
@@ -78,14 +78,27 @@ impl Own {
         self.kill_node(1);
     }
 
-    /// SIGKILL of one of several nodes.
     pub fn kill_node(&self, node: u32) {
         Self::script(&self.folder, &["kill", "--node", &node.to_string()]);
     }
 
     /// Starts it again, with its data.
     pub fn revive(&self) {
-        Self::script(&self.folder, &["revive", "--node", "1"]);
+        self.revive_node(1);
+    }
+
+    pub fn revive_node(&self, node: u32) {
+        Self::script(&self.folder, &["revive", "--node", &node.to_string()]);
+    }
+
+    /// SIGSTOP: its connections stay, nothing answers.
+    pub fn stall(&self) {
+        Self::script(&self.folder, &["stall", "--node", "1"]);
+    }
+
+    /// SIGCONT.
+    pub fn wake(&self) {
+        Self::script(&self.folder, &["wake", "--node", "1"]);
     }
 
     pub fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -93,19 +106,10 @@ impl Own {
     }
 
     pub fn make_topic(&self, name: &str, partitions: i32) {
-        self.make_replicated(name, partitions, 1);
-    }
-
-    /// With so many replicas of each partition, all but one of which have to
-    /// have a record.
-    pub fn make_replicated(&self, name: &str, partitions: i32, replicas: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
-        let least = (replicas - 1).max(1).to_string();
-        let topic = topic.set("min.insync.replicas", &least);
+        // As many replicas as there are brokers.
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
-        for result in block(self.admin().create_topics([&topic], &options)).unwrap() {
-            result.unwrap();
-        }
+        block(self.admin().create_topics([&topic], &options)).unwrap();
     }
 
     pub fn producer(&self) -> BaseProducer {
