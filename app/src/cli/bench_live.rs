@@ -271,7 +271,7 @@ impl Bench<'_> {
         Ok((dir, seconds))
     }
 
-    /// A job that is stopped when it has taken two thirds, and goes on.
+    /// A job that is stopped when it has taken a third, and goes on.
     fn recovery(&self) -> anyhow::Result<Recovery> {
         let (guarantee, name) = (Some("exactly-once"), "exactly-once");
         let log = KafkaLog::new(self.settings.clone(), self.args.cluster.timeout);
@@ -280,8 +280,12 @@ impl Bench<'_> {
         let dir = self.folder.join(format!("run-live-{name}"));
         remove(&dir)?;
         let measured = (|| {
-            self.until(guarantee, self.records * 2 / 3)?;
+            self.until(guarantee, self.records / 3)?;
             let stood = stands(&dir)?;
+            ensure!(
+                stood.0 < self.records,
+                "the load was through before it could be stopped: give more --views"
+            );
             let (_, seconds) = self.until(guarantee, stood.0 + 1)?;
             Ok(Recovery { seconds, rows: stood.1 })
         })();
