@@ -3,28 +3,50 @@
 use egui::{Align, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
+use crate::window::text::elide;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
+/// Between columns, points: with room, and at least.
+const GAPS: (f32, f32) = (20.0, 12.0);
+/// A soft column grows by so much of its width at most …
+const GROWTH: f32 = 0.7;
+/// … as long as the one that takes the rest keeps so much.
+const ENOUGH: f32 = 260.0;
+
 /// Gives each column its place.
 pub(super) fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
-    /// What a column that takes the rest has at least, points.
-    const LEAST: f32 = 60.0;
-    const GAP: f32 = 20.0;
-    let gaps = GAP * columns.len().saturating_sub(1) as f32;
-    let fixed: f32 = columns.iter().map(|c| c.width).sum();
-    let room = rect.width() - 2.0 * INSET - BAR - gaps;
-    let rest = (room - fixed).max(LEAST);
-    // Where they do not fit, all give way alike.
-    let flexible = columns.iter().filter(|c| c.width == 0.0).count() as f32 * LEAST;
-    let scale = ((room - flexible) / fixed.max(1.0)).clamp(0.2, 1.0);
+    let room = rect.width() - 2.0 * INSET - BAR;
+    let number = columns.len().saturating_sub(1) as f32;
+    let rests = columns.iter().filter(|c| c.width == 0.0).count() as f32;
+    let fixed = |c: &Column| if c.width == 0.0 { c.least } else { c.width };
+    let want: f32 = columns.iter().map(fixed).sum();
+    // The gaps give way first …
+    let gap = ((room - want) / number.max(1.0)).clamp(GAPS.1, GAPS.0);
+    let room = room - gap * number;
+    // … then columns that have more than their least …
+    let spare: f32 = columns.iter().filter(|c| c.is_soft()).map(|c| c.width - c.least).sum();
+    let less = ((want - room) / spare.max(1.0)).clamp(0.0, 1.0);
+    // … and where that is not enough, all alike.
+    let least = want - less * spare;
+    let scale = (room / least.max(1.0)).clamp(0.2, 1.0);
+    // What is left over goes to the rest, and to what is cut most easily.
+    let over = (room - want).max(0.0);
+    let soft: f32 = columns.iter().filter(|c| c.is_soft()).map(|c| c.width).sum();
+    let more = if rests > 0.0 { (over - ENOUGH).max(0.0) / 2.0 } else { over };
+    let grown = (more / soft.max(1.0)).min(GROWTH);
+    let rest = (over - grown * soft).max(0.0) / rests.max(1.0);
     let mut x = rect.left() + INSET;
     columns
         .iter()
         .map(|c| {
-            let width = if c.width == 0.0 { rest } else { c.width * scale };
-            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
-            x += width + GAP;
+            let width = match c {
+                c if c.width == 0.0 => c.least + rest,
+                c if c.is_soft() => c.width * (1.0 + grown) - less * (c.width - c.least),
+                c => c.width,
+            };
+            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width * scale, rect.height()));
+            x += width * scale + gap;
             (*c, at)
         })
         .collect()
@@ -126,6 +148,7 @@ pub(super) fn paint_row(
         let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
         let mut left = 0.0;
         let pointed = hot && ui.rect_contains_pointer(at);
+        let name;
         let (text, font, colour) = match cell {
             Cell::Empty => continue,
             Cell::Elided { shown, whole } => {
@@ -133,6 +156,14 @@ pub(super) fn paint_row(
                     cut = Some(whole.clone());
                 }
                 (shown.as_str(), fonts::mono(SMALL), t.text)
+            }
+            Cell::Name(whole) => {
+                let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0'));
+                name = elide(whole, (at.width() / sign.max(1.0)).floor() as usize);
+                if pointed && name != *whole {
+                    cut = Some(whole.clone());
+                }
+                (name.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Parts { parts, text } => {
                 left = bars(&painter, at, parts, t);
@@ -187,7 +218,10 @@ pub(super) fn spoken(laid: &Laid, row: &RowCells) -> String {
             let title = laid.heads.get(i).and_then(|h| h.title.as_deref());
             let text = match cell {
                 Cell::Empty => return None,
-                Cell::Mono(text) | Cell::Words(text) | Cell::Parts { text, .. } => text.as_str(),
+                Cell::Mono(text)
+                | Cell::Name(text)
+                | Cell::Words(text)
+                | Cell::Parts { text, .. } => text.as_str(),
                 Cell::Elided { whole, .. } => whole.as_str(),
                 Cell::Verdict(v) => v.name(),
             };

@@ -1,6 +1,6 @@
 //! How the guarantees panel draws.
 
-use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix};
 use joinscope_operator::record::RecordName;
@@ -17,34 +17,30 @@ use crate::window::text::{bytes, plural, thousands};
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 const MODES: [Column; 9] = [
-    column("Guarantee", 0.0, Align::Min),
-    column("Duplicates", 80.0, Align::Max),
-    column("Losses", 64.0, Align::Max),
-    column("Untrue", 64.0, Align::Max),
-    column("Aborted", 64.0, Align::Max),
-    column("Latency p50", 84.0, Align::Max),
-    column("p99", 72.0, Align::Max),
-    column("Written", 72.0, Align::Max),
-    column("Processed", 80.0, Align::Max),
+    Column::rest("Guarantee"),
+    Column::figure("Duplicates", 80.0),
+    Column::figure("Losses", 64.0),
+    Column::figure("Untrue", 64.0),
+    Column::figure("Aborted", 64.0),
+    Column::figure("Latency p50", 84.0),
+    Column::figure("p99", 72.0),
+    Column::figure("Written", 72.0),
+    Column::figure("Processed", 80.0),
 ];
 
 const COPIES: [Column; 3] = [
-    column("Where it stands", 150.0, Align::Min),
-    column("Epoch", 56.0, Align::Max),
-    column("Records behind it", 0.0, Align::Min),
+    Column::soft("Where it stands", 150.0, 90.0),
+    Column::figure("Epoch", 56.0),
+    Column::rest("Records behind it"),
 ];
 
 const MOMENTS: [Column; 5] = [
-    column("When", 180.0, Align::Min),
-    column("Process", 56.0, Align::Max),
-    column("What", 90.0, Align::Min),
-    column("Epoch", 56.0, Align::Max),
-    column("", 0.0, Align::Min),
+    Column::firm("When", 172.0),
+    Column::figure("Process", 56.0),
+    Column::firm("What", 90.0),
+    Column::figure("Epoch", 56.0),
+    Column::rest(""),
 ];
 
 /// Room of the title row and the four modes.
@@ -248,7 +244,7 @@ fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
         let epoch = copy.epoch.map_or_else(String::new, thousands);
         Some(RowCells {
             name: format!("{records}: {place}, epoch {epoch}"),
-            cells: vec![Cell::Mono(place), Cell::Mono(epoch), Cell::Mono(records)],
+            cells: vec![Cell::Name(place), Cell::Mono(epoch), Cell::Name(records)],
             selected: false,
             hovered: false,
             dimmed: false,

@@ -4,6 +4,7 @@
 
 mod ask;
 mod draw;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -52,13 +53,7 @@ impl Guarantees {
         let answer = self.ask(cx);
         let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
         let sentence = draw::sentence(self, matrix);
-        let title = Title {
-            panel: Panel::Guarantees,
-            text: Panel::Guarantees.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Guarantees, &sentence, tabs);
         let mut commands = Vec::new();
         let dragged = panel(
             ui,

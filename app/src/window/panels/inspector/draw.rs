@@ -150,6 +150,9 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
         (true, None) => number(ui, "In the state", "to the end", None),
         _ => {}
     }
+    if let Some(at) = v.unmatched_since {
+        number(ui, "Unmatched since", &thousands(at), None);
+    }
     if let Some(at) = v.decided.filter(|d| *d != v.arrival) {
         number(ui, "Verdict fell at", &thousands(at), None);
     }

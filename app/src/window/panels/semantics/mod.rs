@@ -3,6 +3,7 @@
 //! where they differ from `clean`; each count opens its records.
 
 mod draw;
+mod export;
 mod job;
 #[cfg(test)]
 mod tests;
@@ -63,13 +64,7 @@ impl Semantics {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let known = self.job.as_ref().map(Job::known);
         let sentence = sentence(known.as_ref());
-        let title = Title {
-            panel: Panel::Semantics,
-            text: Panel::Semantics.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Semantics, &sentence, tabs);
         let running = known.as_ref().is_some_and(|k| k.done.is_none());
         if running {
             // It goes on without an event of the user.
