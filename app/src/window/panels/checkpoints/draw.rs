@@ -49,8 +49,11 @@ pub fn sentence(cx: &Cx<'_>) -> String {
     times.sort_unstable();
     let middle = times[times.len() / 2];
     let written: u64 = all.iter().map(|c| c.written_bytes).sum();
+    if let [one] = all {
+        return format!("1 checkpoint, {} ms, {} written", took(one), bytes(written));
+    }
     format!(
-        "{}, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
+        "{} checkpoints, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
         thousands(all.len() as u64),
         took(longest),
         longest.epoch,

@@ -24,7 +24,7 @@ const MODES: [Column; 9] = [
     Column::figure("Untrue", 64.0),
     Column::figure("Aborted", 64.0),
     Column::figure("Latency p50", 84.0),
-    Column::figure("p99", 72.0),
+    Column::figure("Latency p99", 84.0),
     Column::figure("Written", 72.0),
     Column::figure("Processed", 80.0),
 ];
@@ -111,7 +111,13 @@ pub fn body(
     modes(this, &mut child, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
+    if this.opened.as_ref() != this.faults.as_ref() {
+        this.opened.clone_from(&this.faults);
+        this.open_first(matrix);
+    }
     let Some(mode) = matrix.columns.get(this.mode) else { return };
+    let line = egui::Stroke::new(1.0, Tokens::of(ui.ctx()).line);
+    ui.painter().hline(below.x_range(), below.top() - 2.0, line);
     numbers(this, &mut child, mode);
     if this.open == Open::Timeline {
         timeline(this, &mut child, cx, mode);
@@ -151,6 +157,7 @@ fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
     if let Some(n) = events.clicked {
         this.mode = n as usize;
         this.list.top();
+        this.open_first(matrix);
     }
 }
 
@@ -190,7 +197,8 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
     }
 }
 
-fn behind(mode: &Mode, open: Open) -> &[Copy] {
+/// The outputs behind a number.
+pub fn behind(mode: &Mode, open: Open) -> &[Copy] {
     match open {
         Open::Duplicates => &mode.read_committed.duplicates,
         Open::Losses => &mode.read_committed.losses,
@@ -207,7 +215,8 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
         ui.set_min_height(30.0);
         ui.add_space(INSET);
         ui.spacing_mut().item_spacing.x = 4.0;
-        text(ui, &mode.mode, fonts::semibold(SMALL), t.second);
+        text(ui, &mode.mode, fonts::semibold(SMALL), t.text);
+        ui.add_space(6.0);
         let all = [
             (Open::Duplicates, "duplicates"),
             (Open::Losses, "losses"),
@@ -233,7 +242,14 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
 fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
     let all = behind(mode, this.open);
     if all.is_empty() {
-        empty(ui, "None", "Press another number, or another guarantee");
+        let what = match this.open {
+            Open::Duplicates => "No example is there twice",
+            Open::Losses => "No example is lost",
+            Open::Untrue => "Every example is as without faults",
+            Open::Aborted => "Nothing of aborted transactions is seen",
+            Open::Timeline => "Nothing happened",
+        };
+        empty(ui, what, "Press another number, or another guarantee");
         return;
     }
     let laid = this.list.lay_out(ui, "Outputs behind the number", &COPIES, all.len() as u64);

@@ -33,6 +33,8 @@ pub struct Guarantees {
     /// The mode, and which of its numbers is open.
     mode: usize,
     open: Open,
+    /// The faults for which a number was opened already.
+    opened: Option<Faults>,
 }
 
 /// A number of the matrix.
@@ -48,6 +50,18 @@ enum Open {
 }
 
 impl Guarantees {
+    /// Opens the first number of the mode that is not 0, unless the one that is
+    /// open is not; what happened stays open.
+    fn open_first(&mut self, matrix: &Matrix) {
+        let Some(mode) = matrix.columns.get(self.mode) else { return };
+        let is_there = |open: Open| !draw::behind(mode, open).is_empty();
+        if self.open == Open::Timeline || is_there(self.open) {
+            return;
+        }
+        let numbers = [Open::Duplicates, Open::Losses, Open::Untrue, Open::Aborted];
+        self.open = numbers.into_iter().find(|o| is_there(*o)).unwrap_or_default();
+    }
+
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let answer = self.ask(cx);

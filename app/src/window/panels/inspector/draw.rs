@@ -233,7 +233,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         let hover = format!("{}: {}", e.path, e.effect);
         ui.add_space(3.0);
         ui.horizontal_top(|ui| {
-            let room = ui.available_width() - if can_run { 56.0 } else { 0.0 };
+            let room = ui.available_width() - if can_run { 49.0 } else { 0.0 };
             ui.vertical(|ui| {
                 ui.set_width(room);
                 ui.add_space(2.0);

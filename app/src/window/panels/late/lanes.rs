@@ -11,7 +11,7 @@ use crate::window::table::{Cell, Column, RowCells, Table};
 use crate::window::text::{elide, plural, thousands};
 
 const COLUMNS: [Column; 7] = [
-    Column::rest("Partition"),
+    Column::soft("Partition", 170.0, 80.0),
     Column::figure("Late", 50.0),
     Column::figure("Then", 50.0),
     Column::figure("p50", 52.0),

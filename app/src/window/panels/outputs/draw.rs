@@ -73,6 +73,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
 
 fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
     ui.set_width(220.0);
+    tools::edged(ui);
     let mut fields = this.fields.clone();
     for col in &this.columns {
         if let Col::Field(path) = col
@@ -118,6 +119,7 @@ fn column_box(this: &mut Outputs, ui: &mut Ui, col: &Col) {
 
 fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
     ui.set_width(340.0);
+    tools::edged(ui);
     group(ui, "Kind");
     ui.horizontal_wrapped(|ui| {
         for (kind, name) in Kinds::NAMES.into_iter().enumerate() {
