@@ -5,9 +5,6 @@
 pub(crate) struct Out(pub Vec<u8>);
 
 impl Out {
-    pub fn u8(&mut self, v: u8) {
-        self.0.push(v);
-    }
     pub fn u32(&mut self, v: u32) {
         self.0.extend_from_slice(&v.to_le_bytes());
     }

@@ -217,16 +217,11 @@ impl Manifest {
         }
         Ok(manifest)
     }
-
-    /// Arrivals that are published.
-    pub(crate) fn arrivals(&self) -> u64 {
-        self.segments.last().map_or(0, |s| s.end)
-    }
 }
 
 /// The lock that says that a run's process is alive: held from start to end,
 /// released by the system if the process dies.
-pub(crate) struct Lock(#[allow(dead_code)] File);
+pub(crate) struct Lock(#[allow(dead_code, reason = "held, never read")] File);
 
 impl Lock {
     /// Takes the lock; an error if a living process has it.

@@ -1,5 +1,4 @@
 //! What a run leaves behind, and how to ask it.
-#![allow(dead_code)]
 
 mod bench;
 mod blocks;

@@ -1,8 +1,7 @@
 //! Random recordings and pipelines, by a seed: small enough to shrink by eye,
 //! with everything that can go differently in them.
 
-// Each test binary uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod case;
 pub mod collect;

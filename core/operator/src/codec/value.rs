@@ -54,7 +54,7 @@ impl Got<'_> {
     }
 
     /// Whether it equals the scalar: type and value.
-    #[allow(clippy::float_cmp)] // equality is what the pipeline asks for
+    #[allow(clippy::float_cmp, reason = "equality is what the pipeline asks for")]
     pub fn is(&self, scalar: &Scalar) -> bool {
         match (self, scalar) {
             (Self::Str(a), Scalar::String(b)) => a == b,

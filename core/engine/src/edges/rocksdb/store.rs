@@ -143,7 +143,7 @@ impl Store {
     /// # Errors
     /// It cannot be written (a full disk is told apart); nothing is left of it
     /// and earlier checkpoints are whole. The store is of no use afterwards.
-    #[allow(clippy::needless_pass_by_value)] // a frozen checkpoint is committed once
+    #[allow(clippy::needless_pass_by_value, reason = "a frozen checkpoint is committed once")]
     pub fn commit(
         &self,
         frozen: Frozen,

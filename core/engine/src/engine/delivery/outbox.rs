@@ -331,11 +331,18 @@ impl Outbox {
                     let last = called(&message);
                     producer.send(message).map_err(|e| Failed::Log(e, last))?;
                 }
-                // So that a crash loses no more than the epoch at hand; what was
-                // not acknowledged is not sent again.
-                if let Err(e) = producer.flush() {
-                    tracing::warn!("epoch {epoch}: {e}: some of its outputs may be lost");
-                }
+                // So that a crash loses no more than the epoch at hand. What waits
+                // in the producer is waited for; where some may not have arrived
+                // it is not sent again: the job goes on behind this epoch, and
+                // says so.
+                self.flush(producer.as_mut()).map_err(|failed| match failed {
+                    Failed::Log(mut error, last) => {
+                        error.what +=
+                            &format!("; some of the outputs of epoch {epoch} may be lost");
+                        Failed::Log(error, last)
+                    }
+                    other => other,
+                })?;
             }
         }
         let arrival_ms = prepared.entry.arrival_ms;

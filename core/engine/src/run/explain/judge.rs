@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::operator::pipeline::{InputIndex, LatePolicy, Pipeline, Secondary, Semantics};
+use crate::operator::pipeline::{InputIndex, Pipeline, Secondary, Semantics};
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
 use crate::run::error::Result;
@@ -175,10 +175,5 @@ impl Judge {
         let (bound, later) = self.meets(own, other)?;
         let past = later.watermark.map_or(0, |w| w.saturating_sub(bound));
         Some(if past > 0 { Fate::Gone(past) } else { Fate::Matched })
-    }
-
-    /// Whether rows that are late are dropped or sent aside.
-    pub fn late_is_final(&self) -> bool {
-        self.pipeline.join.late != LatePolicy::Join
     }
 }

@@ -90,7 +90,7 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError::Cancelled`] once `cancel` is set, or the store cannot be read.
-    #[allow(clippy::too_many_arguments)] // a question, where it goes, and when to stop
+    #[allow(clippy::too_many_arguments, reason = "a question, where it goes, and when to stop")]
     pub fn event_density(
         &self,
         range: Range,
