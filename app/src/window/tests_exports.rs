@@ -119,11 +119,10 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
         let of = move |name: &str| titles.iter().position(|t| t == name).unwrap();
         (lines, of)
     };
-    // Over time rather than what is listed; the most is what the run says.
+    // Over time rather than what is listed.
     let (lines, of) = table(Panel::State);
     let most = lines.iter().map(|l| l[of("rows_max")].parse::<u64>().unwrap()).max().unwrap();
-    let books = run.books(Some(run.arrivals() - 1)).unwrap();
-    assert!(lines.len() > 100 && most >= books.state_rows, "{most}");
+    assert!(lines.len() > 100 && most > 100 && most < run.rows(), "{most}");
     let (lines, of) = table(Panel::Compare);
     assert!(!lines.is_empty());
     assert!(lines.iter().all(|l| l[of("there")] != l[of("here")]), "{:?}", lines[0]);

@@ -36,7 +36,8 @@ fn columns_are_chosen_by_hand() {
     assert!(!at_first.contains(&"Epoch".to_owned()), "{at_first:?}");
     let choose = |h: &mut egui_kittest::Harness<'_, crate::window::app::App>, name: &str| {
         press(h, "Columns");
-        h.get_by_role_and_label(Role::CheckBox, name).click();
+        // Also where the list has to be scrolled to it.
+        h.get_by_role_and_label(Role::CheckBox, name).click_accesskit();
         settle(h).unwrap();
         h.key_press(egui::Key::Escape);
         settle(h).unwrap();
