@@ -82,7 +82,7 @@ fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
             fields.push(path.clone());
         }
     }
-    egui::ScrollArea::vertical().max_height(560.0).show(ui, |ui| {
+    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for col in Col::ALL {
             column_box(this, ui, &col);

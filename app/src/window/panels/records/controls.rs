@@ -135,7 +135,7 @@ fn chips(this: &Records, ui: &mut Ui, commands: &mut Vec<Command>) {
 fn columns(this: &mut Records, ui: &mut Ui) {
     ui.set_width(220.0);
     tools::edged(ui);
-    egui::ScrollArea::vertical().max_height(560.0).show(ui, |ui| {
+    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for col in Col::ALL {
             column_box(this, ui, &col);
