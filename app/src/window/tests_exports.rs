@@ -122,7 +122,7 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
     // Over time rather than what is listed.
     let (lines, of) = table(Panel::State);
     let most = lines.iter().map(|l| l[of("rows_max")].parse::<u64>().unwrap()).max().unwrap();
-    assert!(lines.len() > 100 && most > 100 && most < run.rows(), "{most}");
+    assert!(!lines.is_empty() && most > 100 && most < run.rows(), "{most}");
     let (lines, of) = table(Panel::Compare);
     assert!(!lines.is_empty());
     assert!(lines.iter().all(|l| l[of("there")] != l[of("here")]), "{:?}", lines[0]);

@@ -55,7 +55,8 @@ fn columns_are_chosen_by_hand() {
     let said = row.unwrap().accesskit_node().value().unwrap();
     assert!(said.contains("Epoch ") && said.contains("engagements.kind "), "{said}");
     press(&mut h, "Columns");
-    press(&mut h, "Columns as at first");
+    h.get_by_label("Columns as at first").click_accesskit();
+    settle(&mut h).unwrap();
     h.key_press(egui::Key::Escape);
     settle(&mut h).unwrap();
     assert_eq!(titles(&h), at_first);
