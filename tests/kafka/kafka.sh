@@ -9,6 +9,7 @@
 #   kafka.sh address [--dir D] [--sasl]             of a running cluster
 #   kafka.sh kill  [--dir D] --node N               SIGKILL of one node
 #   kafka.sh revive [--dir D] --node N              starts it again with its data
+#   kafka.sh stall|wake [--dir D] --node N          SIGSTOP and SIGCONT of one node
 #   kafka.sh tool TOOL args…                        one of Kafka's own tools
 #   kafka.sh fetch                                  only fetches
 #
@@ -16,7 +17,8 @@
 # that runs prints its address again. Needs java (17 or newer) and mvn.
 # --with PID stops the cluster when that process ends, however it ends.
 # --sasl adds a SASL/PLAIN listener; JOINSCOPE_SASL_USER and
-# JOINSCOPE_SASL_PASSWORD are its only account.
+# JOINSCOPE_SASL_PASSWORD are its only account. Rights are then asked for: what
+# no rule (tool AclCommand) denies is allowed, and to the plain listener all.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -149,6 +151,9 @@ P
       cat <<P
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.sasl.enabled.mechanisms=PLAIN
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
+super.users=User:ANONYMOUS
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$user="$password";
 P
     fi
@@ -317,6 +322,11 @@ case $verb in
     dir=$(cd "$dir" && pwd)
     pid=$(node_pid "$dir/node-$victim") || fail "node $victim does not run in $dir"
     kill -KILL "$pid"
+    ;;
+  stall | wake)
+    dir=$(cd "$dir" && pwd)
+    pid=$(node_pid "$dir/node-$victim") || fail "node $victim does not run in $dir"
+    if [ "$verb" = stall ]; then kill -STOP "$pid"; else kill -CONT "$pid"; fi
     ;;
   revive)
     dir=$(cd "$dir" && pwd)

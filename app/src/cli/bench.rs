@@ -65,6 +65,7 @@ const VIEWS: u64 = 10_000_000;
 /// What is measured apart from the reference load.
 #[derive(Subcommand)]
 enum Part {
+    Live(super::bench_live::BenchLive),
     Record(super::bench_record::BenchRecord),
     Window(super::bench_window::BenchWindow),
     Memory(super::bench_memory::BenchMemory),
@@ -93,6 +94,7 @@ impl Rounds {
 /// Runs the verb.
 pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     match &args.part {
+        Some(Part::Live(part)) => return super::bench_live::run(part),
         Some(Part::Record(part)) => return super::bench_record::run(part),
         Some(Part::Window(part)) => return super::bench_window::run(part),
         Some(Part::Memory(part)) => return super::bench_memory::run(part),

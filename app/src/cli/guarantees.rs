@@ -3,21 +3,29 @@
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
+use joinscope_core::analyses::guarantees::cluster::Cluster;
 use joinscope_core::analyses::guarantees::faults::Faults;
-use joinscope_core::analyses::guarantees::matrix::{Column, Copy, Matrix, Seen, Spec, matrix};
+use joinscope_core::analyses::guarantees::matrix::{
+    Column, Copy, Matrix, Seen, Spec, matrix, matrix_on,
+};
+use joinscope_core::analyses::guarantees::real::{Connect, Real};
+use joinscope_core::edges::kafka::KafkaLog;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
-use super::Answer;
-use super::cluster::thousands;
+use super::cluster::{ClusterArgs, thousands};
 use super::run::End;
+use super::{Answer, interrupt};
 
 /// One recording and the same faults under exactly-once, at-least-once and
-/// at-most-once, over a simulated cluster: what a reader gets twice, never, or
+/// at-most-once, over a simulated cluster or a real one: what a reader gets twice, never, or
 /// otherwise than without faults; what `read_uncommitted` sees of aborted
 /// transactions; how long an output takes from its arrival until it is visible;
 /// bytes written. The column "deduplicated" is at-least-once behind a reader
@@ -26,6 +34,12 @@ use super::run::End;
 /// Faults: none, a moment (crash-mid-epoch, crash-before-commit,
 /// crash-after-commit, power-loss, broker-restart, zombie, sleep), a moment in an
 /// epoch (crash-before-commit@5), several joined by commas, or random:SEED.
+///
+/// With --brokers B --write the outputs go to a real cluster, into topics that
+/// are made for it (joinscope-guarantees-…) and removed afterwards, with their
+/// consumer group. The input is the recording's. Nothing else there is touched:
+/// broker-restart is calls that go unanswered, a crash a client that ends; sleep
+/// waits until the brokers have timed a transaction out.
 ///
 /// Example: joinscope guarantees feed.toml --recording feed.mcap --faults crash-before-commit
 #[derive(Args)]
@@ -36,6 +50,11 @@ pub struct Guarantees {
     /// The recording to run it over
     #[arg(long)]
     recording: PathBuf,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Allows topics to be made, written and removed on the cluster
+    #[arg(long)]
+    write: bool,
     /// What goes wrong, in turn
     #[arg(long, value_name = "SCHEDULE", default_value = "crash-before-commit")]
     faults: Faults,
@@ -110,7 +129,12 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     let end = args.at_end.into();
     let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)
         .map_err(|e| anyhow::anyhow!(e.0))?;
-    let found = matrix(&spec, &|stage| tracing::info!("{stage}"))?;
+    let stage = |stage: &str| tracing::info!("{stage}");
+    let found = if args.cluster.brokers.is_empty() && args.cluster.config.is_none() {
+        matrix(&spec, &stage)?
+    } else {
+        on_brokers(args, &spec, &stage)?
+    };
     let mut out = BufWriter::new(std::io::stdout().lock());
     let picked = args.mode.and_then(|mode| found.columns.iter().find(|c| c.mode == mode.name()));
     match (args.list, picked) {
@@ -124,6 +148,33 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     out.flush()?;
     // The answer is no where a guarantee was not kept.
     Ok(if kept(&found) { Answer::Yes } else { Answer::No })
+}
+
+/// The same over a cluster that is there.
+fn on_brokers(args: &Guarantees, spec: &Spec, stage: &dyn Fn(&str)) -> anyhow::Result<Matrix> {
+    if !args.write {
+        bail!(
+            "over --brokers topics are made, written and removed (joinscope-guarantees-…): allow \
+             it with --write; without --brokers the cluster is a simulated one"
+        );
+    }
+    super::live::log();
+    let settings = args.cluster.settings()?;
+    let patience = args.cluster.timeout;
+    let connect: Connect = Arc::new(move || Arc::new(KafkaLog::new(settings.clone(), patience)));
+    let stop = interrupt::stop_flag()?;
+    let found = matrix_on(
+        spec,
+        &|_, input| {
+            let real = Real::begin(Arc::clone(&connect), input, Arc::clone(&stop))?;
+            Ok(Arc::new(real) as Arc<dyn Cluster>)
+        },
+        stage,
+    )?;
+    if stop.load(Ordering::Relaxed) {
+        bail!("stopped; what was made on the cluster is removed");
+    }
+    Ok(found)
 }
 
 /// Whether each guarantee delivered what it says.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use joinscope_core::edges::kafka::{Isolation, Start, TailSpec};
+use joinscope_core::edges::log::LogErrorKind;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::delivery::{JobError, JobEvent};
@@ -39,8 +40,9 @@ const ACCOUNT: Duration = Duration::from_secs(10);
 pub struct LiveArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// committed (where this job stands; a new one begins at the earliest offset),
-    /// earliest, latest, or a time (RFC 3339 or ms)
+    /// committed (where the state in --out stands, which goes before any consumer
+    /// group's offsets: those are written for lag tools, and not read; a new job
+    /// begins at the earliest offset), earliest, latest, or a time (RFC 3339 or ms)
     #[arg(long, value_name = "START", default_value = "committed", hide_default_value = true)]
     from: From,
     /// A schema registry (Confluent's API)
@@ -196,7 +198,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
 
 /// Log lines to stderr: warnings and what a live run says of itself, or what
 /// `JOINSCOPE_LOG` asks for.
-fn log() {
+pub(super) fn log() {
     let filter = EnvFilter::try_from_env("JOINSCOPE_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,joinscope=info"));
     let subscriber = tracing_subscriber::fmt()
@@ -230,6 +232,8 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
             warn(&error.to_string());
             Ok(Answer::Taken)
         }
+        // No further start has more rights.
+        JobError::Cluster(ref cluster) if cluster.kind == LogErrorKind::Denied => Err(error.into()),
         JobError::Crash(_)
         | JobError::Cluster(_)
         | JobError::Run(_)

@@ -3,6 +3,7 @@
 //! 4 another process has its job.
 
 mod bench;
+mod bench_live;
 mod bench_load;
 mod bench_memory;
 mod bench_peers;
@@ -10,6 +11,7 @@ mod bench_record;
 mod bench_window;
 mod cluster;
 mod diff;
+mod epochs;
 mod explain;
 mod export;
 pub mod filter;
@@ -71,6 +73,7 @@ struct Cli {
 enum Verb {
     Bench(bench::Bench),
     Diff(diff::Diff),
+    Epochs(epochs::Epochs),
     Generate(generate::Generate),
     Guarantees(guarantees::Guarantees),
     Import(import::Import),
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
     let result = match cli.verb {
         Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Diff(args)) => diff::run(&args),
+        Some(Verb::Epochs(args)) => epochs::run(&args),
         Some(Verb::Generate(args)) => generate::run(&args),
         Some(Verb::Guarantees(args)) => guarantees::run(&args),
         Some(Verb::Import(args)) => import::run(&args),

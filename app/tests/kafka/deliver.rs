@@ -19,22 +19,32 @@ use super::support::*;
 const PARTITIONS: i32 = 2;
 
 /// A job of its own: topics, pipeline with this guarantee, sink.
-fn job(name: &str, guarantee: &str) -> Feed {
+pub fn job(name: &str, guarantee: &str) -> Feed {
     make_topic(&format!("{name}-out"), PARTITIONS, &[]);
     let feed = Feed::new(name);
+    with_guarantee(&feed, guarantee);
+    feed
+}
+
+/// Writes the guarantee and the sink's format into the pipeline.
+pub fn with_guarantee(feed: &Feed, guarantee: &str) {
     let text = std::fs::read_to_string(feed.path("p.toml")).unwrap();
     let text = text
         .replace("[delivery]\n", &format!("[delivery]\nguarantee = \"{guarantee}\"\n"))
         .replace("[sink]\n", "[sink]\nformat = \"json\"\n");
     std::fs::write(feed.path("p.toml"), text).unwrap();
-    feed
 }
 
 /// What an independent reader sees of a topic: by example, how often.
-fn seen(topic: &str, isolation: &str) -> BTreeMap<String, u32> {
+pub fn seen(topic: &str, isolation: &str) -> BTreeMap<String, u32> {
+    seen_at(&kafka().brokers, topic, isolation)
+}
+
+/// As [`seen`], on another cluster.
+pub fn seen_at(brokers: &str, topic: &str, isolation: &str) -> BTreeMap<String, u32> {
     let mut config = ClientConfig::new();
     let reader: BaseConsumer = config
-        .set("bootstrap.servers", &kafka().brokers)
+        .set("bootstrap.servers", brokers)
         .set("group.id", format!("reader-of-{topic}"))
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
@@ -66,7 +76,7 @@ fn seen(topic: &str, isolation: &str) -> BTreeMap<String, u32> {
 }
 
 /// What the engine without faults gives out over the arrival log that the job left.
-fn oracle(feed: &Feed) -> BTreeMap<String, u32> {
+pub fn oracle(feed: &Feed) -> BTreeMap<String, u32> {
     let again = feed.path("oracle");
     let _ = std::fs::remove_dir_all(&again);
     let said: Said = joinscope()
@@ -158,6 +168,36 @@ fn outputs_reach_the_sink_and_only_what_is_committed_is_seen() {
         partition: 0,
     };
     assert_eq!(log.committed("delivered", std::slice::from_ref(&of)).unwrap()[&of], 75);
+}
+
+/// Pads of the last views are due when the partition that never gave anything is
+/// idle: by the clock alone, and no record follows.
+#[test]
+fn what_the_clock_sets_off_is_committed_without_another_record() {
+    let mut feed = job("ticked", "exactly-once");
+    feed.send(20);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    // Far ahead in event time, on every partition but one of plays.
+    for (topic, partition) in [("ticked-views", 0), ("ticked-views", 1), ("ticked-plays", 0)] {
+        let value = format!("{{\"k\":\"last\",\"t\":{}}}", super::live::now_ms() + 60_000);
+        let value = Some(value.as_bytes());
+        let timestamp = super::live::now_ms();
+        let sent = Sent { partition, timestamp, value, ..Sent::default() };
+        give(&feed.producer, topic, &sent);
+        feed.sent += 1;
+    }
+    let visible = until("all views to be given out", || {
+        let seen = seen("ticked-out", "read_committed");
+        (seen.len() >= 20).then_some(seen)
+    });
+    assert!(child.try_wait().unwrap().is_none());
+    let said = stop(child);
+    let live = said.json();
+    feed.replayed(&live);
+    let expected = oracle(&feed);
+    assert!(visible.keys().all(|example| expected.contains_key(example)));
+    assert_eq!(seen("ticked-out", "read_committed"), expected);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct Feed {
     pub folder: tempfile::TempDir,
     views: String,
     plays: String,
-    brokers: String,
+    pub brokers: String,
     pub producer: BaseProducer,
     /// Records sent.
     pub sent: u64,
@@ -86,7 +86,7 @@ impl Feed {
                 sent(-1, &play);
             }
         }
-        self.producer.flush(PATIENCE).unwrap();
+        self.producer.flush(4 * PATIENCE).unwrap();
         self.sent += n + n.div_ceil(2);
     }
 

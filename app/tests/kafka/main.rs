@@ -4,14 +4,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod avro_sink;
+mod cluster_faults;
 mod deliver;
 mod errors;
+mod guarantees;
 mod live;
 mod live_faults;
 mod log;
 mod publish;
 mod ranges;
 mod registry;
+mod rights;
 mod round_trip;
 mod support;
 mod transactions;

@@ -5,15 +5,15 @@ use std::net::TcpStream;
 
 use super::support::*;
 
-/// Registers a schema; the answer is its id.
-fn register(subject: &str, body: &serde_json::Value) -> u32 {
+/// Asks the registry; what it answers.
+pub fn post(method: &str, path: &str, body: &serde_json::Value) -> serde_json::Value {
     let url = registry().strip_prefix("http://").unwrap();
-    let (host, path) = url.split_once('/').unwrap();
+    let (host, base) = url.split_once('/').unwrap();
     let body = body.to_string();
     let mut stream = TcpStream::connect(host).unwrap();
     write!(
         stream,
-        "POST /{path}/subjects/{subject}/versions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "{method} /{base}/{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
     .unwrap();
@@ -22,8 +22,13 @@ fn register(subject: &str, body: &serde_json::Value) -> u32 {
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     let start = body.find('{').unwrap_or_else(|| panic!("{answer}"));
     let end = body.rfind('}').unwrap();
-    let json: serde_json::Value = serde_json::from_str(&body[start..=end]).unwrap();
-    json["id"].as_u64().unwrap_or_else(|| panic!("{answer}")) as u32
+    serde_json::from_str(&body[start..=end]).unwrap()
+}
+
+/// Registers a schema; the answer is its id.
+fn register(subject: &str, body: &serde_json::Value) -> u32 {
+    let answer = post("POST", &format!("subjects/{subject}/versions"), body);
+    answer["id"].as_u64().unwrap_or_else(|| panic!("{answer}")) as u32
 }
 
 fn framed(id: u32, body: &[u8]) -> Vec<u8> {

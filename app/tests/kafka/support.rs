@@ -56,9 +56,13 @@ pub struct Own {
 
 impl Own {
     pub fn start(name: &str) -> Self {
+        Self::start_nodes(name, 1)
+    }
+
+    pub fn start_nodes(name: &str, nodes: u32) -> Self {
         let folder = folder().with_extension(name);
-        let pid = std::process::id().to_string();
-        let brokers = Self::script(&folder, &["start", "--with", &pid]);
+        let (pid, nodes) = (std::process::id().to_string(), nodes.to_string());
+        let brokers = Self::script(&folder, &["start", "--nodes", &nodes, "--with", &pid]);
         Self { folder, brokers }
     }
 
@@ -71,12 +75,30 @@ impl Own {
 
     /// SIGKILL.
     pub fn kill(&self) {
-        Self::script(&self.folder, &["kill", "--node", "1"]);
+        self.kill_node(1);
+    }
+
+    pub fn kill_node(&self, node: u32) {
+        Self::script(&self.folder, &["kill", "--node", &node.to_string()]);
     }
 
     /// Starts it again, with its data.
     pub fn revive(&self) {
-        Self::script(&self.folder, &["revive", "--node", "1"]);
+        self.revive_node(1);
+    }
+
+    pub fn revive_node(&self, node: u32) {
+        Self::script(&self.folder, &["revive", "--node", &node.to_string()]);
+    }
+
+    /// SIGSTOP: its connections stay, nothing answers.
+    pub fn stall(&self) {
+        Self::script(&self.folder, &["stall", "--node", "1"]);
+    }
+
+    /// SIGCONT.
+    pub fn wake(&self) {
+        Self::script(&self.folder, &["wake", "--node", "1"]);
     }
 
     pub fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -84,7 +106,8 @@ impl Own {
     }
 
     pub fn make_topic(&self, name: &str, partitions: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        // As many replicas as there are brokers.
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
         block(self.admin().create_topics([&topic], &options)).unwrap();
     }

@@ -7,11 +7,12 @@ use super::error::RunError;
 use super::keep::RunStore;
 use super::layout::ARRIVALS;
 use super::live::{ExecuteLive, Outlook};
-use crate::edges::kafka::KafkaLog;
+use crate::edges::kafka::{KafkaLog, RegistrySettings, register};
 use crate::edges::log::Log;
 use crate::engine::Control;
 use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
+use crate::operator::pipeline::{Pipeline, SinkFormat};
 use crate::operator::record::TopicPartition;
 
 /// How a job delivers, beside what its pipeline says.
@@ -26,6 +27,24 @@ pub struct Deliver {
 /// Brokers allow 15 minutes unless they are told otherwise.
 fn transaction_timeout(checkpoint_interval: i64) -> u32 {
     checkpoint_interval.saturating_mul(3).clamp(60_000, 900_000) as u32
+}
+
+/// The schema of what is written, at the registry; 0: it needs none. Asked before
+/// anything is written, so that what cannot be is said before.
+fn schema_id(pipeline: &Pipeline, registry: Option<&RegistrySettings>) -> Result<u32, JobError> {
+    let Some(sink) = pipeline.sink.as_ref().filter(|s| s.format == SinkFormat::AvroRegistry) else {
+        return Ok(0);
+    };
+    let registry = registry.ok_or_else(|| {
+        JobError::Refused(
+            "sink.format = \"avro-registry\" needs a schema registry: name it with --registry, \
+             or schema.registry.url in the --config file"
+                .to_owned(),
+        )
+    })?;
+    let schema = delivery::output_schema(pipeline).map_err(JobError::Refused)?;
+    register(registry, &format!("{}-value", sink.topic), &schema)
+        .map_err(|e| JobError::Refused(e.to_string()))
 }
 
 /// Runs until the stop flag of `spec` is set, `control` is cancelled or something
@@ -44,6 +63,7 @@ pub fn execute_job(
     let refused = |e: RunError| JobError::Refused(e.to_string());
     spec.before().map_err(refused)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
+    let schema_id = schema_id(&pipeline, spec.tail.registry.as_ref())?;
     let interval = pipeline.delivery.checkpoint_interval;
     let log = KafkaLog::new(spec.tail.settings.clone(), spec.tail.patience);
     let topics = pipeline.topics();
@@ -76,6 +96,7 @@ pub fn execute_job(
         memory: spec.memory,
         shards: spec.shards,
         rebuild: deliver.rebuild,
+        schema_id,
         transaction_timeout_ms: transaction_timeout(interval),
         ..JobSpec::new(pipeline, spec.dir)
     };

@@ -120,6 +120,10 @@ pub struct Manifest {
     pub checkpoints: Vec<CheckpointEntry>,
     pub end: Option<RunEnd>,
     pub(crate) segments: Vec<SegmentRef>,
+    /// Segments that ended at or before the newest barrier: those of its
+    /// checkpoint, which may be committed before the run store is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at_barrier: Option<u64>,
     /// CRC-32 of the manifest with this field empty.
     crc32: String,
 }
@@ -145,6 +149,7 @@ impl Manifest {
             checkpoints: Vec::new(),
             end: None,
             segments: Vec::new(),
+            at_barrier: None,
             crc32: String::new(),
         }
     }

@@ -81,6 +81,33 @@ fn told(headers: &[crate::operator::record::Header]) -> String {
     })
 }
 
+/// What an independent reader sees of a job's sink topics: partition, key,
+/// value and headers of each message, and how often.
+///
+/// # Errors
+/// The cluster cannot be asked.
+pub fn visible(
+    world: &World,
+    isolation: Isolation,
+) -> Result<BTreeMap<(String, String), u64>, LogError> {
+    let client = world.cluster.connect()?;
+    let text = |bytes: &Option<Bytes>| {
+        bytes.as_deref().map_or_else(|| "null".to_owned(), |b| b.escape_ascii().to_string())
+    };
+    let mut seen = BTreeMap::new();
+    for topic in Messages::topics(&world.setup.pipeline) {
+        for read in read(&*client, &topic, isolation)? {
+            let mut all = format!("{} {}\n", text(&read.message.key), text(&read.message.value));
+            for header in &read.message.headers {
+                // Writing to a String cannot fail.
+                let _ = writeln!(all, "{}={}", header.key, text(&header.value));
+            }
+            *seen.entry((read.partition.to_string(), all)).or_default() += 1;
+        }
+    }
+    Ok(seen)
+}
+
 /// One of the ten things that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -117,18 +144,18 @@ impl Check<'_> {
         let pipeline = &self.world.setup.pipeline;
         let guarantee = pipeline.delivery.guarantee;
         self.ends();
-        let client = self.world.cluster.client();
+        let client = self.world.cluster.connect()?;
         let mut got = Vec::new();
         for topic in Messages::topics(pipeline) {
-            let read = read(&client, &topic, Isolation::ReadCommitted)?;
-            self.visible(&topic, &read);
-            self.last_stable(&client, &topic)?;
+            let read = read(&*client, &topic, Isolation::ReadCommitted)?;
+            self.visible(&topic, &read)?;
+            self.last_stable(&*client, &topic)?;
             got.extend(read);
         }
         self.multiset(guarantee, &got);
         self.order(guarantee, &got);
         if guarantee == Guarantee::ExactlyOnce {
-            self.offsets(&client)?;
+            self.offsets(&*client)?;
         }
         Ok(())
     }
@@ -162,8 +189,8 @@ impl Check<'_> {
     }
 
     /// 4: `read_committed` is what is committed and nothing else.
-    fn visible(&mut self, topic: &str, read: &[Read]) {
-        let stored = self.world.cluster.stored(topic);
+    fn visible(&mut self, topic: &str, read: &[Read]) -> Result<(), LogError> {
+        let stored = self.world.cluster.stored(topic)?;
         let committed = stored.iter().filter(|s| s.fate == Fate::Committed);
         let committed: BTreeSet<(i32, i64)> =
             committed.map(|s| (s.partition, s.message.offset)).collect();
@@ -172,6 +199,7 @@ impl Check<'_> {
         if committed != seen {
             self.say(4, format!("topic {topic}: a reader sees other messages than were committed"));
         }
+        Ok(())
     }
 
     /// 9: nothing is left open.
@@ -245,8 +273,12 @@ impl Check<'_> {
         let epochs: BTreeSet<u64> = prepared.collect();
         let most_once = self.world.setup.pipeline.delivery.guarantee == Guarantee::AtMostOnce;
         let (mut windows, mut highest) = (Vec::new(), 0);
+        // Whether an attempt ended before: within an incarnation a job begins
+        // again by itself.
+        let mut ended = false;
         for told in told.iter() {
             match told.event {
+                JobEvent::Aborted { .. } => ended = true,
                 JobEvent::Prepared { epoch } => highest = highest.max(epoch),
                 JobEvent::Restored { epoch, .. }
                     if epoch > 0 || highest > 0 || !windows.is_empty() =>
@@ -256,8 +288,8 @@ impl Check<'_> {
                     windows
                         .push((if most_once { before } else { epoch }, next.unwrap_or(u64::MAX)));
                 }
-                // A first incarnation may have ended within its first epoch.
-                JobEvent::Restored { .. } if told.incarnation > 0 => {
+                // The first attempt may have ended within its first epoch.
+                JobEvent::Restored { .. } if told.incarnation > 0 || ended => {
                     windows.push((0, epochs.first().copied().unwrap_or(u64::MAX)));
                 }
                 _ => {}

@@ -148,7 +148,7 @@ impl Faults {
         if next != Incident::default() {
             incidents.push(next);
         }
-        Schedule { incidents, order: None, in_step: true }
+        Schedule { incidents, in_step: true, ..Schedule::default() }
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::ticking::Ticking;
 use crate::edges::fault::point;
 use crate::edges::log::sim::SimLog;
 use crate::edges::log::{InMessage, Log as _};
-use crate::engine::delivery::{Feed, StartAt, Values};
+use crate::engine::delivery::{Feed, LogDurable, StartAt, Values};
 use crate::engine::step::SinkError;
 use crate::engine::{Batches, ClockInput, Given, Source, SourceError};
 use crate::operator::codec::{NoSchemas, SchemaSource};
@@ -77,19 +78,25 @@ impl Input {
         Ok(input)
     }
 
+    /// The topics, each with the partitions that it needs.
+    #[must_use]
+    pub fn topics(&self) -> BTreeMap<Arc<str>, i32> {
+        let mut sizes: BTreeMap<Arc<str>, i32> = BTreeMap::new();
+        for partition in &self.partitions {
+            let size = sizes.entry(Arc::clone(&partition.topic)).or_default();
+            *size = (*size).max(partition.partition + 1);
+        }
+        sizes
+    }
+
     /// Puts the records into the topics of a cluster, at their own offsets.
     ///
     /// # Errors
     /// A topic has such records already.
     pub fn load(&self, cluster: &SimLog) -> Result<(), SourceError> {
         let failed = |e: crate::edges::log::LogError| SourceError(e.what);
-        let mut sizes: BTreeMap<&str, i32> = BTreeMap::new();
-        for partition in &self.partitions {
-            let size = sizes.entry(&partition.topic).or_default();
-            *size = (*size).max(partition.partition + 1);
-        }
-        for (topic, partitions) in sizes {
-            cluster.client().create_topic(topic, partitions, false).map_err(failed)?;
+        for (topic, partitions) in self.topics() {
+            cluster.client().create_topic(&topic, partitions, false).map_err(failed)?;
         }
         for record in &self.records {
             let message = InMessage {
@@ -122,6 +129,25 @@ impl Input {
 pub struct Taken {
     /// Positions in [`Input::records`], and their arrival time, ns.
     pub order: Vec<(u32, i64)>,
+    /// What the clock said meanwhile; `precedes` is a position in `order`.
+    pub clock: Vec<ClockInput>,
+    /// So much of both is on the disk for sure.
+    pub durable: (usize, usize),
+}
+
+impl Taken {
+    /// What a power loss leaves of it: all that is on the disk for sure, and as
+    /// much of the rest as `random` lets be.
+    pub(super) fn after_power_loss(&mut self, seed: u64) {
+        let (records, clock) = self.durable;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let records = random.random_range(records..=self.order.len().max(records));
+        self.order.truncate(records);
+        let known = self.clock.partition_point(|said| said.precedes <= records as u64);
+        // Records behind what the clock said are there only with it.
+        let least = self.clock.partition_point(|said| said.precedes < records as u64).max(clock);
+        self.clock.truncate(random.random_range(least.min(known)..=known));
+    }
 }
 
 /// What outlives an incarnation besides files: the arrival log.
@@ -164,6 +190,10 @@ pub struct SimFeed {
     pub order: Option<u64>,
     /// Keeps in step with what is delivered.
     pub pulse: Option<Pulse>,
+    /// As a live source: ticks so many ms apart.
+    pub ticks: Option<i64>,
+    /// The wall clock's steps: from the n-th record on, so many ms.
+    pub steps: Vec<(u64, i64)>,
     /// Scope of the incarnation's faults.
     pub folder: PathBuf,
 }
@@ -180,8 +210,19 @@ impl Feed for SimFeed {
             interval: self.interval.max(1),
             order: self.order,
             pulse: self.pulse.clone(),
+            ticks: self.ticks,
+            steps: self.steps.clone(),
             folder: self.folder.clone(),
             at: at.clone(),
+        }))
+    }
+
+    fn durable(&self) -> Option<LogDurable> {
+        let taken = Arc::clone(&self.taken);
+        Some(Arc::new(move |_| {
+            let mut taken = lock(&taken);
+            taken.durable = (taken.order.len(), taken.clock.len());
+            Ok(())
         }))
     }
 
@@ -217,6 +258,8 @@ struct SimSource {
     interval: i64,
     order: Option<u64>,
     pulse: Option<Pulse>,
+    ticks: Option<i64>,
+    steps: Vec<(u64, i64)>,
     folder: PathBuf,
     at: StartAt,
 }
@@ -238,6 +281,9 @@ impl Source for SimSource {
         let mut taken = lock(&self.taken);
         if self.at.skips {
             taken.order.truncate(from as usize);
+            taken.clock.retain(|said| said.precedes <= from);
+            let (records, clock) = taken.durable;
+            taken.durable = (records.min(taken.order.len()), clock.min(taken.clock.len()));
         }
         let follow: VecDeque<(u32, i64)> =
             taken.order.get(from as usize..).unwrap_or_default().iter().copied().collect();
@@ -260,11 +306,23 @@ impl Source for SimSource {
                 lanes[record.source as usize].push_back(i as u32);
             }
         }
+        let lanes = Lanes { lanes, random: self.order.map(ChaCha8Rng::seed_from_u64) };
+        if let Some(every) = self.ticks {
+            let now_ns = self.at.now_ms.saturating_mul(1_000_000);
+            return Ok(Box::new(Ticking::new(
+                Arc::clone(&self.input),
+                Arc::clone(&self.taken),
+                lanes,
+                from,
+                now_ns,
+                every,
+                self.steps.clone(),
+            )));
+        }
         Ok(Box::new(Batch {
             input: Arc::clone(&self.input),
             taken: Arc::clone(&self.taken),
             interval: self.interval,
-            random: self.order.map(ChaCha8Rng::seed_from_u64),
             pulse: self.pulse.clone(),
             folder: self.folder.clone(),
             follow,
@@ -279,6 +337,37 @@ impl Source for SimSource {
                 Some(_) => VecDeque::new(),
             },
         }))
+    }
+
+    fn is_live(&self) -> bool {
+        self.ticks.is_some()
+    }
+}
+
+/// What the partitions still hold.
+pub(super) struct Lanes {
+    lanes: Vec<VecDeque<u32>>,
+    /// Draws which is next among records that are near each other; `None`: the
+    /// recorded order.
+    random: Option<ChaCha8Rng>,
+}
+
+impl Lanes {
+    pub fn next(&mut self, input: &Input) -> Option<u32> {
+        let first = self.lanes.iter().filter_map(VecDeque::front).min().copied()?;
+        let lane = match &mut self.random {
+            None => input.records[first as usize].source as usize,
+            Some(random) => {
+                let near: Vec<usize> = (0..self.lanes.len())
+                    .filter(|lane| {
+                        let head = self.lanes[*lane].front();
+                        head.is_some_and(|i| *i as usize <= first as usize + WINDOW)
+                    })
+                    .collect();
+                near[random.random_range(0..near.len())]
+            }
+        };
+        self.lanes[lane].pop_front()
     }
 }
 
@@ -297,11 +386,10 @@ struct Batch {
     input: Arc<Input>,
     taken: ArrivalLog,
     interval: i64,
-    random: Option<ChaCha8Rng>,
     pulse: Option<Pulse>,
     folder: PathBuf,
     follow: VecDeque<(u32, i64)>,
-    lanes: Vec<VecDeque<u32>>,
+    lanes: Lanes,
     first_ns: Option<i64>,
     last_ns: i64,
     /// Of the next epoch, and whether it is on the arrival log already.
@@ -318,20 +406,7 @@ impl Batch {
         if let Some((i, ns)) = self.follow.pop_front() {
             return Some((i, ns, true));
         }
-        let first = self.lanes.iter().filter_map(VecDeque::front).min().copied()?;
-        let lane = match &mut self.random {
-            None => self.input.records[first as usize].source as usize,
-            Some(random) => {
-                let near: Vec<usize> = (0..self.lanes.len())
-                    .filter(|lane| {
-                        let head = self.lanes[*lane].front();
-                        head.is_some_and(|i| *i as usize <= first as usize + WINDOW)
-                    })
-                    .collect();
-                near[random.random_range(0..near.len())]
-            }
-        };
-        let i = self.lanes[lane].pop_front()?;
+        let i = self.lanes.next(&self.input)?;
         let ns = self.input.records[i as usize].arrival_ns.max(self.last_ns);
         self.last_ns = ns;
         Some((i, ns, false))

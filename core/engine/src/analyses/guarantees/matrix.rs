@@ -9,12 +9,14 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::check::{Read, header, read};
+use super::cluster::Cluster;
 use super::faults::Faults;
 use super::input::Input;
 use super::oracle::{Oracle, oracle, recorded};
 use super::world::{Lived, Setup, World, scratch};
 use crate::edges::kafka::Isolation;
-use crate::edges::log::sim::Stored;
+use crate::edges::log::sim::{SimLog, Stored};
+use crate::edges::log::{LogError, LogErrorKind};
 use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages};
 use crate::engine::{AtEnd, Source, SourceError};
 use crate::operator::pipeline::{Guarantee, Pipeline, Sink, SinkFormat};
@@ -169,16 +171,38 @@ pub enum MatrixError {
     #[error(transparent)]
     Job(#[from] JobError),
     #[error(transparent)]
-    Log(#[from] crate::edges::log::LogError),
+    Log(#[from] LogError),
     #[error("no folder for the runs: {0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Runs the three guarantees one after another; `stage` is told which.
+/// Makes the cluster of one guarantee's job, with the topics of the input.
+pub type Clusters<'a> = &'a dyn Fn(Guarantee, &Input) -> Result<Arc<dyn Cluster>, LogError>;
+
+/// Runs the three guarantees one after another, each on a simulated cluster;
+/// `stage` is told which.
 ///
 /// # Errors
 /// The pipeline cannot be run over this input, or has no sink.
 pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> {
+    let simulated = |_, input: &Input| {
+        let cluster = SimLog::new();
+        let loaded = input.load(&cluster);
+        loaded.map_err(|e| LogError::new(LogErrorKind::Fatal, e.0))?;
+        Ok(Arc::new(cluster) as Arc<dyn Cluster>)
+    };
+    matrix_on(spec, &simulated, stage)
+}
+
+/// As [`matrix`], each guarantee on a cluster that `clusters` makes.
+///
+/// # Errors
+/// As [`matrix`], or a cluster cannot be used.
+pub fn matrix_on(
+    spec: &Spec,
+    clusters: Clusters<'_>,
+    stage: &dyn Fn(&str),
+) -> Result<Matrix, MatrixError> {
     stage("without faults");
     let order = recorded(&spec.input);
     let truth = oracle(&spec.pipeline, &spec.input, order, true, spec.at_end)?;
@@ -186,7 +210,7 @@ pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> 
     let mut columns = Vec::new();
     for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce] {
         stage(name(guarantee));
-        let column = one(spec, guarantee, &truth, epochs)?;
+        let column = one(spec, clusters, guarantee, &truth, epochs)?;
         if guarantee == Guarantee::AtLeastOnce {
             columns.push(column.0);
             columns.push(column.1);
@@ -215,6 +239,7 @@ fn name(guarantee: Guarantee) -> &'static str {
 /// A guarantee, and the same behind a reader that removes duplicates.
 fn one(
     spec: &Spec,
+    clusters: Clusters<'_>,
     guarantee: Guarantee,
     truth: &Oracle,
     epochs: u64,
@@ -233,19 +258,19 @@ fn one(
         partitions: spec.partitions,
     };
     let root = scratch()?;
-    let world = World::new(setup, root.path())?;
+    let world = World::on(clusters(guarantee, &spec.input)?, setup, root.path())?;
     let began = Instant::now();
     let lived = world.live(&spec.faults.schedule(guarantee, epochs));
     let seconds = began.elapsed().as_secs_f64();
 
-    let client = world.cluster.client();
+    let client = world.cluster.connect()?;
     let expected = Expected::new(truth);
     let (mut committed, mut uncommitted) = (Vec::new(), Vec::new());
     let mut stored = HashMap::new();
     for topic in Messages::topics(&spec.pipeline) {
-        committed.extend(read(&client, &topic, Isolation::ReadCommitted)?);
-        uncommitted.extend(read(&client, &topic, Isolation::ReadUncommitted)?);
-        for found in world.cluster.stored(&topic) {
+        committed.extend(read(&*client, &topic, Isolation::ReadCommitted)?);
+        uncommitted.extend(read(&*client, &topic, Isolation::ReadUncommitted)?);
+        for found in world.cluster.stored(&topic)? {
             stored.insert((topic.clone(), found.partition, found.message.offset), found);
         }
     }

@@ -35,7 +35,7 @@ pub fn oracle(
     at_end: AtEnd,
 ) -> Result<Oracle, RunError> {
     let values = Box::new(InputValues(Arc::clone(input)));
-    let messages = Messages::new(Arc::clone(pipeline), &input.schemas, values);
+    let messages = Messages::new(Arc::clone(pipeline), &input.schemas, values, 0);
     // The run store judges what the join cannot know (`expired`), so the oracle
     // has one too.
     let scratch = scratch().map_err(|e| SinkError(format!("no folder for the oracle: {e}")))?;
@@ -67,7 +67,8 @@ pub fn oracle(
 #[must_use]
 pub fn recorded(input: &Input) -> Taken {
     let records = input.records.iter().enumerate();
-    Taken { order: records.map(|(i, record)| (i as u32, record.arrival_ns)).collect() }
+    let order = records.map(|(i, record)| (i as u32, record.arrival_ns)).collect();
+    Taken { order, ..Taken::default() }
 }
 
 struct Told {
@@ -120,18 +121,25 @@ impl Source for Ordered {
 
     fn batches(&self, _: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let input = Arc::clone(&self.input);
-        let order: Vec<(u32, i64)> = self.taken.order[from as usize..].to_vec();
-        let mut batches: Vec<Vec<(u32, i64)>> = order.chunks(1_024).map(<[_]>::to_vec).collect();
+        let order = self.taken.order[from as usize..].iter();
+        let order: Vec<(u64, (u32, i64))> = (from..).zip(order.copied()).collect();
+        let mut batches: Vec<_> = order.chunks(1_024).map(<[_]>::to_vec).collect();
         // What the clock said after the last record.
         batches.push(Vec::new());
         let mut clock = input.clock_from(from);
         if !self.in_recorded_order {
             clock.clear();
         }
+        // What a job's own clock said counts its own arrivals.
+        let own = input.clock.is_empty();
+        if own {
+            clock.extend(self.taken.clock.iter().filter(|said| said.precedes >= from));
+        }
         Ok(Box::new(batches.into_iter().map(move |batch| {
-            let record = |(i, ns): (u32, i64)| Record {
-                arrival_ns: ns,
-                ..input.records[i as usize].clone()
+            let record = |(position, (i, ns)): (u64, (u32, i64))| {
+                let record = input.records[i as usize].clone();
+                let arrival = if own { position } else { record.arrival };
+                Record { arrival, arrival_ns: ns, ..record }
             };
             let records: Vec<Record> = batch.into_iter().map(record).collect();
             let said = records.last().map_or(clock.len(), |last| {

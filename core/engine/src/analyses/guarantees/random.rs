@@ -53,7 +53,8 @@ pub fn case(seed: u64, n: u64, records: Option<usize>) -> Result<Case, PipelineE
         next_pipeline: None,
         partitions: random.random_range(1..4),
     };
-    let schedule = schedule(&mut random, guarantee);
+    let mut schedule = schedule(&mut random, guarantee);
+    live(&mut random, &mut schedule);
     Ok(Case { setup, schedule })
 }
 
@@ -157,7 +158,27 @@ fn schedule(random: &mut ChaCha8Rng, guarantee: Guarantee) -> Schedule {
     let order = random.random_bool(0.5).then(|| random.random_range(0..1_000_000));
     let in_step = random.random_bool(0.6);
     let incidents = (0..random.random_range(1..5)).map(|_| incident(random, guarantee)).collect();
-    Schedule { incidents, order, in_step }
+    Schedule { incidents, order, in_step, ..Schedule::default() }
+}
+
+/// Some jobs have a clock of their own, and some disks are full.
+fn live(random: &mut ChaCha8Rng, schedule: &mut Schedule) {
+    if !schedule.in_step && random.random_bool(0.6) {
+        schedule.ticks = Some(random.random_range(15..60));
+        for _ in 0..random.random_range(0..3) {
+            let ms = random.random_range(-5_000..5_000);
+            schedule.clock_steps.push((random.random_range(0..150), ms));
+        }
+    }
+    for incident in &mut schedule.incidents {
+        if let Some((point, _, what)) = &mut incident.at
+            && point.starts_with("prepare.")
+            && *what == What::Crash
+            && random.random_bool(0.3)
+        {
+            *what = What::DiskFull;
+        }
+    }
 }
 
 fn incident(random: &mut ChaCha8Rng, guarantee: Guarantee) -> Incident {

@@ -13,6 +13,14 @@ pub struct Schedule {
     pub order: Option<u64>,
     /// Which call follows which is always the same; else threads run free.
     pub in_step: bool,
+    /// As a live source: time goes on without records, in ticks so many ms
+    /// apart. Not together with `in_step`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks: Option<i64>,
+    /// With `ticks`: from the n-th record on the wall clock is set forward (or
+    /// back) by so many ms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clock_steps: Vec<(u64, i64)>,
 }
 
 /// What happens to one incarnation.
@@ -33,6 +41,9 @@ pub enum What {
     /// The machine loses its power; the seed decides what the disk kept of what
     /// was not forced to it.
     PowerLoss(u64),
+    /// The disk is full there; when the job has stopped, room is made and it is
+    /// started again.
+    DiskFull,
     /// The machine sleeps until open transactions have timed out.
     Sleep,
     /// The process stands still; a twin is started on a copy of its folder and
@@ -44,7 +55,7 @@ impl What {
     /// The next incarnation begins because of it.
     #[must_use]
     pub fn ends(self) -> bool {
-        matches!(self, Self::Crash | Self::PowerLoss(_))
+        matches!(self, Self::Crash | Self::PowerLoss(_) | Self::DiskFull)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The protocol under faults, schedule by schedule.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::oracle::oracle;
 use super::schedule::{Incident, Schedule, What};
 use super::world::{Lived, Setup, World};
 use crate::edges::fault::POINTS;
-use crate::edges::log::sim::{Call, Fault};
+use crate::edges::log::sim::{Call, Fault, SimLog};
 use crate::engine::AtEnd;
 use crate::engine::delivery::Bugs;
 use crate::operator::pipeline::Pipeline;
@@ -97,8 +98,11 @@ pub(super) fn at(point: &str, nth: u64, what: What) -> Incident {
 }
 
 pub(super) fn schedule(incidents: Vec<Incident>) -> Schedule {
-    Schedule { incidents, order: None, in_step: true }
+    Schedule { incidents, in_step: true, ..Schedule::default() }
 }
+
+/// Done before an incarnation begins, with its folder and number.
+pub(super) type Between = Arc<dyn Fn(&SimLog, &Path, usize) + Send + Sync>;
 
 pub(super) fn lives(setup: Setup, schedule: &Schedule) -> (World, Vec<Lived>, Vec<Violation>) {
     lives_with(setup, schedule, None)
@@ -107,11 +111,15 @@ pub(super) fn lives(setup: Setup, schedule: &Schedule) -> (World, Vec<Lived>, Ve
 pub(super) fn lives_with(
     setup: Setup,
     schedule: &Schedule,
-    between: Option<super::world::Between>,
+    between: Option<Between>,
 ) -> (World, Vec<Lived>, Vec<Violation>) {
     let root = super::world::scratch().unwrap();
-    let mut world = World::new(setup, root.path()).unwrap();
-    world.between = between;
+    let cluster = SimLog::new();
+    setup.input.load(&cluster).unwrap();
+    let mut world = World::on(Arc::new(cluster.clone()), setup, root.path()).unwrap();
+    world.between = between.map(|between| {
+        Arc::new(move |folder: &Path, n| between(&cluster, folder, n)) as super::world::Between
+    });
     let lived = world.live(schedule);
     let oracle = oracle(
         &world.setup.pipeline,
@@ -136,7 +144,7 @@ pub(super) fn holds(guarantee: &str, schedule: &Schedule) -> Vec<Lived> {
 fn without_faults_each_guarantee_delivers_everything_once() {
     for guarantee in ["exactly-once", "at-least-once", "at-most-once"] {
         for (order, in_step) in [(None, true), (Some(7), false)] {
-            let schedule = Schedule { incidents: Vec::new(), order, in_step };
+            let schedule = Schedule { order, in_step, ..Schedule::default() };
             let mut setup = setup(guarantee);
             setup.partitions = 3;
             let (world, lived, found) = lives(setup, &schedule);
@@ -149,7 +157,7 @@ fn without_faults_each_guarantee_delivers_everything_once() {
                 AtEnd::Close,
             )
             .unwrap();
-            assert_eq!(world.cluster.stored("out").len(), oracle.messages.len());
+            assert_eq!(world.cluster.stored("out").unwrap().len(), oracle.messages.len());
             assert!(lived[0].outcome.as_ref().unwrap().committed >= 7);
         }
     }

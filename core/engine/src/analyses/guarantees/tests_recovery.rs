@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::check::Violation;
 use super::schedule::{Incident, Schedule, What};
-use super::tests::{at, holds, lives, lives_with, pipeline, schedule, setup};
+use super::tests::{Between, at, holds, lives, lives_with, pipeline, schedule, setup};
 use super::world::Setup;
 use crate::edges::fault::POINTS;
 use crate::edges::log::sim::{Call, Fault, SimLog};
@@ -33,7 +33,7 @@ fn at_least_once_repeats_and_at_most_once_loses_what_the_crash_hit() {
     let crash = schedule(vec![at("prepare.delta", 4, What::Crash)]);
     let (world, _, found) = lives(setup("at-least-once"), &crash);
     assert_eq!(found, []);
-    let written = world.cluster.stored("out").len();
+    let written = world.cluster.stored("out").unwrap().len();
     assert!(written > 103, "nothing was repeated: {written}");
     let crash = schedule(vec![at("prepare.delta", 4, What::Crash)]);
     let (world, _, found) = lives(setup("at-most-once"), &crash);
@@ -99,7 +99,7 @@ fn an_error_that_requires_abort_is_tried_once_more_and_then_named() {
         assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 1, "{call:?}");
     }
     // Always at the same output: no second attempt helps.
-    let between: super::world::Between = Arc::new(|cluster: &SimLog, _: &Path, _| {
+    let between: Between = Arc::new(|cluster: &SimLog, _: &Path, _| {
         cluster.set_largest("out", 180);
     });
     let (_, lived, _) = lives_with(setup("exactly-once"), &schedule(vec![]), Some(between));
@@ -112,7 +112,7 @@ fn an_error_that_requires_abort_is_tried_once_more_and_then_named() {
 /// What the second incarnation says when `between` happened before it.
 fn refused(guarantee: &str, between: impl Fn(&SimLog, &Path) + Send + Sync + 'static) -> String {
     let crash = schedule(vec![at("prepared", 4, What::Crash)]);
-    let then: super::world::Between = Arc::new(move |cluster: &SimLog, folder: &Path, n| {
+    let then: Between = Arc::new(move |cluster: &SimLog, folder: &Path, n| {
         if n == 1 {
             between(cluster, folder);
         }
@@ -120,6 +120,69 @@ fn refused(guarantee: &str, between: impl Fn(&SimLog, &Path) + Send + Sync + 'st
     let (_, lived, _) = lives_with(setup(guarantee), &crash, Some(then));
     assert_eq!(lived.len(), 2);
     lived[1].outcome.as_ref().unwrap_err().to_string()
+}
+
+#[test]
+fn a_full_disk_stops_the_job_by_name_and_it_goes_on_when_there_is_room() {
+    for guarantee in ["exactly-once", "at-least-once", "at-most-once"] {
+        for point in POINTS.iter().filter(|point| point.starts_with("prepare.")) {
+            let lived = holds(guarantee, &schedule(vec![at(point, 3, What::DiskFull)]));
+            assert_eq!(lived.len(), 2, "{guarantee} {point}");
+            let error = lived[0].outcome.as_ref().unwrap_err().to_string();
+            assert!(error.contains("no space left on device"), "{error}");
+        }
+    }
+}
+
+/// Ticks of its own, through a crash at each point where only the clock may have
+/// had an effect since the last record.
+#[test]
+fn barriers_fall_by_the_clock_and_what_they_committed_is_gone_on_from() {
+    for guarantee in ["exactly-once", "at-least-once", "at-most-once"] {
+        for kind in ["left", "inner"] {
+            let text = pipeline(guarantee).to_toml();
+            let idle = "max_out_of_orderness = \"20ms\"";
+            assert!(text.contains(idle) && text.contains("kind = \"left\""), "{text}");
+            let text = text
+                .replace(idle, &format!("{idle}, idle_timeout = \"150ms\""))
+                .replace("kind = \"left\"", &format!("kind = \"{kind}\""));
+            let next = Arc::new(Pipeline::parse(&text, "ticking.toml").unwrap());
+            let mut setup = setup(guarantee);
+            (setup.pipeline, setup.at_end) = (next, crate::engine::AtEnd::Open);
+            let ticking = |incidents| Schedule {
+                ticks: Some(20),
+                in_step: false,
+                clock_steps: vec![(40, 3_000), (80, -4_000), (120, 500)],
+                ..schedule(incidents)
+            };
+            let (world, lived, found) = lives(setup.clone(), &ticking(vec![]));
+            assert_eq!(found, [], "{guarantee} {kind}");
+            let epochs = lived[0].passed.iter().find(|(point, _)| *point == "prepared").unwrap().1;
+            let records = world.order().order.len() as u64;
+            assert_eq!(records, 160);
+            // More than one barrier at the last arrival: the clock alone set them off.
+            let told = super::input::lock(&world.told);
+            let committed = told
+                .iter()
+                .filter(|t| matches!(t.event, crate::engine::delivery::JobEvent::Committed { .. }));
+            assert!(committed.count() as u64 >= epochs, "{epochs}");
+            drop(told);
+            for point in ["prepared", "commit.answered", "collect", "kept"] {
+                for back in 0..4 {
+                    let nth = epochs.saturating_sub(back).max(1);
+                    let usable = !(guarantee == "at-most-once" && point.starts_with("commit"));
+                    if usable {
+                        for what in [What::Crash, What::PowerLoss(back)] {
+                            let schedule = ticking(vec![at(point, nth, what)]);
+                            let (_, lived, found) = lives(setup.clone(), &schedule);
+                            let ends: Vec<_> = lived.iter().map(|life| &life.outcome).collect();
+                            assert_eq!(found, [], "{guarantee} {kind} {point}@{nth}: {ends:#?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn part(topic: &str) -> TopicPartition {
@@ -160,7 +223,7 @@ fn a_damaged_checkpoint_is_said_and_made_anew_when_asked() {
     for order in [None, Some(3)] {
         let mut crash = schedule(vec![at("prepared", 4, What::Crash)]);
         crash.order = order;
-        let then: super::world::Between = Arc::new(|_: &SimLog, folder: &Path, n| {
+        let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
             if n == 1 {
                 flip(folder, 3);
             }

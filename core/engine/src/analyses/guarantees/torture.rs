@@ -222,7 +222,7 @@ fn smaller(of: &Failed) -> Vec<Failed> {
             if !incident.calls.is_empty() {
                 with(&|next| next.schedule.incidents[i].at = None);
             }
-            if matches!(what, What::PowerLoss(_)) {
+            if matches!(what, What::PowerLoss(_) | What::DiskFull) {
                 with(&|next| {
                     if let Some((_, _, what)) = &mut next.schedule.incidents[i].at {
                         *what = What::Crash;
@@ -238,10 +238,15 @@ fn smaller(of: &Failed) -> Vec<Failed> {
             }
         }
     }
+    if !of.schedule.clock_steps.is_empty() {
+        with(&|next| next.schedule.clock_steps.clear());
+    } else if of.schedule.ticks.is_some() {
+        with(&|next| next.schedule.ticks = None);
+    }
     if of.schedule.order.is_some() {
         with(&|next| next.schedule.order = None);
     }
-    if !of.schedule.in_step {
+    if !of.schedule.in_step && of.schedule.ticks.is_none() {
         with(&|next| next.schedule.in_step = true);
     }
     if of.records > 20 {

@@ -1,19 +1,18 @@
-//! A job on the simulated cluster, from its first start through every
+//! A job on a cluster, from its first start through every
 //! incarnation that a schedule of faults makes of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use super::cluster::{Client, Cluster};
 use super::input::{ArrivalLog, Input, Pulse, SimFeed, Taken, lock};
 use super::schedule::{Incident, Schedule, What};
 use crate::edges::fault::disk::{PowerLoss, left_behind};
 use crate::edges::fault::{self, Act, POINTS, Plan};
-use crate::edges::log::Log as _;
 use crate::edges::log::sim::{Script, SimLog};
 use crate::engine::delivery::{self, Bugs, JobEnd, JobError, JobEvent, JobSpec, Messages, Parts};
 use crate::engine::{AtEnd, Control};
-use crate::operator::pipeline::Pipeline;
+use crate::operator::pipeline::{Guarantee, Pipeline};
 use crate::run::{RunStore, job_start};
 
 /// What is the same for every incarnation.
@@ -36,12 +35,12 @@ pub struct Setup {
 }
 
 /// Done before an incarnation begins, with its folder and number.
-pub type Between = Arc<dyn Fn(&SimLog, &Path, usize) + Send + Sync>;
+pub type Between = Arc<dyn Fn(&Path, usize) + Send + Sync>;
 
 /// A job and what surrounds it.
 pub struct World {
     pub setup: Setup,
-    pub cluster: SimLog,
+    pub cluster: Arc<dyn Cluster>,
     /// By incarnation: its arrival log, begun as a copy of the one before.
     logs: Logs,
     /// Where the folders of the incarnations are.
@@ -78,15 +77,24 @@ pub struct Told {
 }
 
 impl World {
-    /// An empty cluster with the input's topics and the sink's.
+    /// An empty simulated cluster with the input's topics and the sink's.
     ///
     /// # Errors
     /// The input does not fit into topics.
     pub fn new(setup: Setup, root: &Path) -> Result<Self, JobError> {
         let cluster = SimLog::new();
         setup.input.load(&cluster)?;
+        Self::on(Arc::new(cluster), setup, root)
+    }
+
+    /// On a cluster that has the input's topics; makes the sink's.
+    ///
+    /// # Errors
+    /// A topic cannot be made.
+    pub fn on(cluster: Arc<dyn Cluster>, setup: Setup, root: &Path) -> Result<Self, JobError> {
+        let client = cluster.connect()?;
         for topic in Messages::topics(&setup.pipeline) {
-            cluster.client().create_topic(&topic, setup.partitions, false)?;
+            client.create_topic(&topic, setup.partitions, false)?;
         }
         Ok(Self {
             setup,
@@ -121,7 +129,7 @@ impl World {
     fn shared(&self, schedule: &Schedule, lived: &Arc<Mutex<Vec<Lived>>>) -> Arc<Shared> {
         Arc::new(Shared {
             setup: self.setup.clone(),
-            cluster: self.cluster.clone(),
+            cluster: Arc::clone(&self.cluster),
             logs: Arc::clone(&self.logs),
             root: self.root.clone(),
             not_before: Arc::clone(&self.not_before),
@@ -138,7 +146,7 @@ type Logs = Arc<Mutex<Vec<ArrivalLog>>>;
 /// A world as the incarnations see it; a zombie's twin runs within its pause.
 struct Shared {
     setup: Setup,
-    cluster: SimLog,
+    cluster: Arc<dyn Cluster>,
     logs: Logs,
     root: PathBuf,
     not_before: Arc<Mutex<i64>>,
@@ -167,9 +175,19 @@ impl Shared {
     fn incarnation(self: &Arc<Self>, n: usize) {
         let incident = self.schedule.incidents.get(n).cloned().unwrap_or_default();
         let folder = self.folder(n);
-        let client = self.cluster.client();
+        let client = match self.cluster.connect() {
+            Ok(client) => client,
+            Err(error) => {
+                let outcome = Err(error.into());
+                let (crashed, at, passed) = (false, None, Vec::new());
+                let lived =
+                    Lived { incarnation: n, outcome, crashed, at, taken: 0, folder, passed };
+                lock(&self.lived).push(lived);
+                return;
+            }
+        };
         if let Some(between) = &self.between {
-            between(&self.cluster, &folder, n);
+            between(&folder, n);
         }
         self.cluster.script(incident.script());
         let plan = Arc::new(Plan::default());
@@ -180,21 +198,28 @@ impl Shared {
         plan.begins_with(&folder);
         let loss = self.arm(n, &incident, &plan);
         {
-            let (client, shared, dying) = (client.clone(), Arc::clone(self), Arc::clone(&plan));
+            let (client, shared) = (Arc::clone(&client), Arc::clone(self));
+            let dying = Arc::clone(&plan);
             let (from, to) = (folder.clone(), self.folder(n + 1));
             plan.at_crash(move || {
                 client.kill();
+                // At-least-once may have given out what only the lost order explains.
+                let guarantee = shared.setup.pipeline.delivery.guarantee;
+                let loss_of_log = loss.filter(|_| guarantee != Guarantee::AtLeastOnce);
                 let loss = loss.map(|seed| PowerLoss { plan: Arc::clone(&dying), seed });
                 // What cannot be copied is missed by the next incarnation.
                 let _ = left_behind(&from, &to, loss.as_ref());
-                drop(shared.log(n + 1));
+                let log = shared.log(n + 1);
+                if let Some(seed) = loss_of_log {
+                    lock(&log).after_power_loss(seed);
+                }
                 let downtime = shared.cluster.now_ms().saturating_add(shared.setup.downtime_ms);
                 *lock(&shared.not_before) = downtime;
             });
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
         let control = Control::new();
-        let outcome = self.run(n, &folder, &client, &control);
+        let outcome = self.run(n, &folder, client, &control);
         // From where it last went on: what it had to do again counts again.
         let began = lock(&self.told).iter().rev().find_map(|told| match told.event {
             JobEvent::Restored { arrival, .. } if told.incarnation == n => Some(arrival),
@@ -202,16 +227,26 @@ impl Shared {
         });
         let taken = control.progress().records.saturating_sub(began.unwrap_or(0));
         drop(armed);
-        let crashed = plan.crashed().is_some();
+        // It holds this world and its plan: whoever has not crashed lets go of them.
+        plan.at_crash(|| {});
+        // A disk that was full has room again.
+        let full = incident.at.as_ref().filter(|(_, _, what)| *what == What::DiskFull);
+        let full = full.is_some() && outcome.is_err() && plan.crashed().is_none();
+        let crashed = plan.crashed().is_some() || full;
         lock(&self.lived).push(Lived {
             incarnation: n,
             outcome,
             crashed,
-            at: plan.crashed(),
+            at: plan.crashed().or_else(|| point_of(&incident).filter(|_| full)),
             taken,
             folder: folder.clone(),
             passed: plan.passed(),
         });
+        if full {
+            // Another process, on the same folder.
+            let _ = left_behind(&folder, &self.folder(n + 1), None);
+            drop(self.log(n + 1));
+        }
         if crashed {
             // What it left was copied; the rest is of no use any more.
             let _ = std::fs::remove_dir_all(&folder);
@@ -221,17 +256,18 @@ impl Shared {
 
     /// Arms the incident's point; the seed of a power loss.
     fn arm(self: &Arc<Self>, n: usize, incident: &Incident, plan: &Arc<Plan>) -> Option<u64> {
-        let (name, nth, what) = incident.at.as_ref()?;
-        let point = POINTS.iter().find(|point| *point == name)?;
+        let (_, nth, what) = incident.at.as_ref()?;
+        let point = point_of(incident)?;
         let shared = Arc::clone(self);
         match what {
             What::Crash => plan.at(point, *nth, Act::Crash),
+            What::DiskFull => plan.at(point, *nth, Act::Full),
             What::PowerLoss(seed) => {
                 plan.at(point, *nth, Act::Crash);
                 return Some(*seed);
             }
             What::Sleep => {
-                let sleep = move || shared.cluster.time_out_transactions();
+                let sleep = move || shared.cluster.sleep();
                 plan.at(point, *nth, Act::Call(Arc::new(sleep)));
             }
             What::Zombie => {
@@ -251,7 +287,7 @@ impl Shared {
         &self,
         n: usize,
         folder: &Path,
-        client: &crate::edges::log::sim::SimClient,
+        client: Arc<dyn Client>,
         control: &Control,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
@@ -263,15 +299,14 @@ impl Shared {
         spec.at_end = setup.at_end;
         spec.memory = 64 << 20;
         spec.shards = 1 + n % 2;
-        spec.backoff = Duration::ZERO;
-        // Only where the schedule says so.
-        spec.transaction_timeout_ms = u32::MAX;
+        spec.backoff = self.cluster.backoff();
+        spec.transaction_timeout_ms = self.cluster.transaction_timeout_ms();
         spec.in_step = self.schedule.in_step;
-        "the simulated cluster".clone_into(&mut spec.host);
+        "the harness".clone_into(&mut spec.host);
         spec.pid = n as u32 + 1;
         spec.bugs = setup.bugs;
         spec.rebuild = setup.rebuild;
-        let (cluster, not_before) = (self.cluster.clone(), Arc::clone(&self.not_before));
+        let (cluster, not_before) = (Arc::clone(&self.cluster), Arc::clone(&self.not_before));
         spec.clock = Some(Arc::new(move |now_ms| {
             cluster.advance_to(now_ms.max(*lock(&not_before)));
         }));
@@ -282,11 +317,13 @@ impl Shared {
             interval: pipeline.delivery.checkpoint_interval,
             order: self.schedule.order.map(|seed| seed.wrapping_add(n as u64)),
             pulse: self.schedule.in_step.then(|| pulse.clone()),
+            ticks: self.schedule.ticks,
+            steps: self.schedule.clock_steps.clone(),
             folder: folder.to_owned(),
         };
         let start = job_start(pipeline, &setup.input.partitions, 0);
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
-        let (told, cluster) = (Arc::clone(&self.told), self.cluster.clone());
+        let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
         let tell = move |event: JobEvent| {
             if matches!(event, JobEvent::Committed { .. }) {
                 pulse.beat();
@@ -295,15 +332,15 @@ impl Shared {
         };
         delivery::run(
             &spec,
-            Parts {
-                log: Arc::new(client.clone()),
-                feed: &mut feed,
-                keep: &mut keep,
-                control,
-                tell: Arc::new(tell),
-            },
+            Parts { log: client, feed: &mut feed, keep: &mut keep, control, tell: Arc::new(tell) },
         )
     }
+}
+
+/// The point of an incident, if there is such a one.
+fn point_of(incident: &Incident) -> Option<&'static str> {
+    let (name, ..) = incident.at.as_ref()?;
+    POINTS.iter().find(|point| *point == name).copied()
 }
 
 /// A folder for worlds, in memory where the system has such a place.

@@ -59,16 +59,24 @@ pub const POINTS: [&str; 21] = [
     "kept",
 ];
 
-/// An incarnation ended on purpose.
+/// What a test lets happen at a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("ended on purpose at {0}")]
-pub struct Crash(pub &'static str);
+pub enum Crash {
+    /// The incarnation ends.
+    #[error("ended on purpose at {0}")]
+    At(&'static str),
+    /// What is written here finds no room; the incarnation goes on.
+    #[error("no space left on device ({0})")]
+    Full(&'static str),
+}
 
 /// What happens at a point.
 #[derive(Clone)]
 pub enum Act {
     /// The incarnation ends: this and every later point of its scope fails.
     Crash,
+    /// The disk is full: this point fails, later ones do not.
+    Full,
     /// This is done first; then it goes on.
     Call(Arc<dyn Fn() + Send + Sync>),
 }
@@ -141,7 +149,7 @@ impl Plan {
 
     fn pass(&self, point: &'static str) -> Result<(), Crash> {
         if self.dead.load(Ordering::Acquire) {
-            return Err(Crash(point));
+            return Err(Crash::At(point));
         }
         let nth = {
             let mut counts = lock(&self.counts);
@@ -158,12 +166,13 @@ impl Plan {
             None => Ok(()),
             Some(Act::Call(call)) => {
                 call();
-                if self.dead.load(Ordering::Acquire) { Err(Crash(point)) } else { Ok(()) }
+                if self.dead.load(Ordering::Acquire) { Err(Crash::At(point)) } else { Ok(()) }
             }
             Some(Act::Crash) => {
                 self.crash(point);
-                Err(Crash(point))
+                Err(Crash::At(point))
             }
+            Some(Act::Full) => Err(Crash::Full(point)),
         }
     }
 }
@@ -196,7 +205,8 @@ impl Drop for Armed {
 /// A named point of the run in folder `scope`.
 ///
 /// # Errors
-/// The incarnation ends here; nothing that it does from now on counts.
+/// The incarnation ends here, and nothing that it does from now on counts; or
+/// there is no room for what is written here.
 #[inline]
 pub fn point(name: &'static str, scope: &Path) -> Result<(), Crash> {
     if !armed() {
@@ -329,8 +339,8 @@ mod tests {
         point("prepared", mine).unwrap();
         point("prepared", mine).unwrap();
         point("send", mine).unwrap();
-        assert_eq!(point("send", mine), Err(Crash("send")));
-        assert_eq!(point("collect", mine), Err(Crash("collect")), "it has ended");
+        assert_eq!(point("send", mine), Err(Crash::At("send")));
+        assert_eq!(point("collect", mine), Err(Crash::At("collect")), "it has ended");
         assert_eq!(plan.crashed(), Some("send"));
         assert_eq!(called.load(Ordering::Relaxed), 11);
         assert_eq!(plan.passed(), [("send", 3), ("prepared", 2)]);

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
-use super::producer::{KafkaProducer, kind_of};
+use super::producer::{KafkaProducer, kind_of, right};
 use super::sys::{Code, Message};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{
@@ -58,9 +59,33 @@ impl KafkaLog {
         if let Some(cluster) = &*place {
             return Ok(Arc::clone(cluster));
         }
-        let cluster = Cluster::reach(&self.settings, &[], isolation, self.patience)
+        // A question about no topic at all is answered without any broker.
+        let any = ["__consumer_offsets".to_owned()];
+        let cluster = Cluster::reach(&self.settings, &any, isolation, self.patience)
             .map_err(|e| log_error(&e))?;
         Ok(Arc::clone(place.insert(Arc::new(cluster))))
+    }
+
+    /// One request of an administrator.
+    fn administer<T>(
+        &self,
+        ask: impl AsyncFnOnce(&Admin, &AdminOptions) -> Result<T, ClientError>,
+    ) -> Result<T, Refusal> {
+        let unknown = |what: String| (RDKafkaErrorCode::Unknown, what);
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Critical);
+        config.extend(self.settings.properties(&[("client.id", "joinscope")], &[]));
+        let admin: Admin = config.create().map_err(|e| unknown(e.to_string()))?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(self.patience))
+            .operation_timeout(Some(self.patience));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|e| unknown(e.to_string()))?;
+        runtime.block_on(ask(&admin, &options)).map_err(|e| {
+            (e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), e.to_string())
+        })
     }
 
     /// A client of a group that it never joins: it asks for and commits offsets.
@@ -73,6 +98,30 @@ impl KafkaLog {
         groups.insert(group.to_owned(), Arc::clone(&client));
         Ok(client)
     }
+}
+
+type Admin = AdminClient<DefaultClientContext>;
+/// Why a request as a whole came to nothing.
+type Refusal = (RDKafkaErrorCode, String);
+/// By name, what became of it.
+type Removed<N> = Vec<Result<N, (N, RDKafkaErrorCode)>>;
+
+/// What became of removing something; `gone`: it was not there.
+fn removed<N>(
+    done: Result<Removed<N>, Refusal>,
+    gone: impl Fn(RDKafkaErrorCode) -> bool,
+    name: &str,
+) -> Result<(), LogError> {
+    let failed = |code, what: String| {
+        LogError::new(kind_of(code), format!("{name} cannot be deleted: {what}"))
+    };
+    for result in done.map_err(|(code, what)| failed(code, what))? {
+        match result {
+            Err((_, code)) if !gone(code) => return Err(failed(code, code.to_string())),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// See [`KafkaLog::group`].
@@ -222,7 +271,10 @@ impl Log for KafkaLog {
         }
         let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
             let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            LogError::new(kind_of(code), format!("the offsets of group {group}: {e}"))
+            LogError::new(
+                kind_of(code),
+                format!("the offsets of group {group}: {e}{}", right(code)),
+            )
         })?;
         let found = found.elements();
         Ok(found
@@ -246,35 +298,24 @@ impl Log for KafkaLog {
         let client = self.group(group)?;
         client.commit(&list(offsets)?, CommitMode::Sync).map_err(|e| {
             let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            LogError::new(kind_of(code), format!("offsets of group {group} are not committed: {e}"))
+            let what = format!("offsets of group {group} are not committed: {e}{}", right(code));
+            LogError::new(kind_of(code), what)
         })
     }
 
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
         let failed = |code: RDKafkaErrorCode, what: String| {
-            LogError::new(kind_of(code), format!("topic {name} cannot be made: {what}"))
+            let what = format!("topic {name} cannot be made: {what}{}", right(code));
+            LogError::new(kind_of(code), what)
         };
-        let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Critical);
-        config.extend(self.settings.properties(&[("client.id", "joinscope")], &[]));
-        let admin: AdminClient<_> =
-            config.create().map_err(|e| failed(RDKafkaErrorCode::Unknown, e.to_string()))?;
         // The brokers' own number of replicas.
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         if compacted {
             topic = topic.set("cleanup.policy", "compact");
         }
-        let options = AdminOptions::new()
-            .request_timeout(Some(self.patience))
-            .operation_timeout(Some(self.patience));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|e| failed(RDKafkaErrorCode::Unknown, e.to_string()))?;
-        let made = runtime.block_on(admin.create_topics([&topic], &options)).map_err(|e| {
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            failed(code, e.to_string())
-        })?;
+        let made =
+            self.administer(async |admin, options| admin.create_topics([&topic], options).await);
+        let made = made.map_err(|(code, what)| failed(code, what))?;
         for result in made {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -290,6 +331,20 @@ impl Log for KafkaLog {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        let done =
+            self.administer(async |admin, options| admin.delete_topics(&[name], options).await);
+        let gone = |code| code == RDKafkaErrorCode::UnknownTopicOrPartition;
+        removed(done, gone, &format!("topic {name}"))
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        let done =
+            self.administer(async |admin, options| admin.delete_groups(&[group], options).await);
+        let gone = |code| code == RDKafkaErrorCode::GroupIdNotFound;
+        removed(done, gone, &format!("group {group}"))
     }
 
     fn producer(&self, spec: &ProducerSpec) -> Result<Box<dyn LogProducer>, LogError> {

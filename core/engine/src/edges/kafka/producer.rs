@@ -5,7 +5,7 @@
 //! transaction's own time limit; after a fatal error only its first cause says
 //! whether the producer was fenced.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,22 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
     }
 }
 
+/// What a user lacks, to go behind an error's text.
+pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as E;
+    match code {
+        E::TopicAuthorizationFailed => "; grant WRITE and DESCRIBE on this topic to its user",
+        E::TransactionalIdAuthorizationFailed => {
+            "; grant WRITE and DESCRIBE on this transactional id to its user"
+        }
+        E::GroupAuthorizationFailed => "; grant READ on this group to its user",
+        E::ClusterAuthorizationFailed => {
+            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
+        }
+        _ => "",
+    }
+}
+
 /// What was not delivered since the last look: the first of it.
 #[derive(Default)]
 struct Failures(Mutex<Option<(RDKafkaErrorCode, String)>>);
@@ -97,6 +113,8 @@ pub(super) struct KafkaProducer {
     groups: HashMap<String, BaseConsumer>,
     transactional: bool,
     name: String,
+    /// That the open transaction writes: an error names none of them.
+    topics: BTreeSet<Arc<str>>,
 }
 
 impl KafkaProducer {
@@ -133,6 +151,7 @@ impl KafkaProducer {
             settings: settings.clone(),
             groups: HashMap::new(),
             transactional: spec.transactional_id.is_some(),
+            topics: BTreeSet::new(),
             name: spec.transactional_id.clone().unwrap_or_else(|| "the producer".to_owned()),
         })
     }
@@ -144,11 +163,11 @@ impl KafkaProducer {
         let (mut kind, mut text) = (kind_of(code), error.to_string());
         if let ClientError::Transaction(error) = error {
             text = error.string();
-            kind = if kind == LogErrorKind::Fenced {
+            kind = if matches!(kind, LogErrorKind::Fenced | LogErrorKind::Denied) {
                 kind
             } else if error.txn_requires_abort() {
                 LogErrorKind::RequiresAbort
-            } else if kind == LogErrorKind::TimedOut || kind == LogErrorKind::Denied {
+            } else if kind == LogErrorKind::TimedOut {
                 kind
             } else if error.is_retriable() {
                 LogErrorKind::Retriable
@@ -156,6 +175,7 @@ impl KafkaProducer {
                 LogErrorKind::Fatal
             };
         }
+        let mut wants = right(code);
         // What made the client useless is said only here.
         if let Some((cause, reason)) = self.producer.client().fatal_error() {
             kind = match kind_of(cause) {
@@ -163,14 +183,35 @@ impl KafkaProducer {
                 LogErrorKind::Denied => LogErrorKind::Denied,
                 _ => LogErrorKind::Fatal,
             };
-            text = reason;
+            (text, wants) = (reason, right(cause));
         }
         if kind == LogErrorKind::RequiresAbort
-            && let Some((_, what)) = self.failures.take()
+            && let Some((cause, what)) = self.failures.take()
         {
             text = format!("{text} ({what})");
+            // No further attempt has more rights.
+            if kind_of(cause) == LogErrorKind::Denied {
+                (kind, wants) = (LogErrorKind::Denied, right(cause));
+            }
         }
-        LogError::new(kind, format!("{}: {doing}: {text}", self.name))
+        if self.transactional && code == RDKafkaErrorCode::TopicAuthorizationFailed {
+            let topics: Vec<&str> = self.topics.iter().map(|topic| &**topic).collect();
+            text = format!("{text} (it writes {})", topics.join(", "));
+        }
+        LogError::new(kind, format!("{}: {doing}: {text}{wants}", self.name))
+    }
+
+    /// A transaction that met an error takes nothing more, and only its end says
+    /// which: an attempt at it, which cannot succeed.
+    fn not_sent(&self, error: &ClientError) -> LogError {
+        let over = error.rdkafka_error_code() == Some(RDKafkaErrorCode::State);
+        if self.transactional
+            && over
+            && let Err(met) = self.producer.commit_transaction(Timeout::Never)
+        {
+            return self.error("send", &met);
+        }
+        self.error("send", error)
     }
 
     /// What was not delivered, as an error.
@@ -183,7 +224,7 @@ impl KafkaProducer {
             _ if self.transactional => LogErrorKind::RequiresAbort,
             kind => kind,
         };
-        Err(LogError::new(kind, format!("{}: not delivered: {what}", self.name)))
+        Err(LogError::new(kind, format!("{}: not delivered: {what}{}", self.name, right(code))))
     }
 }
 
@@ -194,11 +235,15 @@ impl LogProducer for KafkaProducer {
 
     fn begin(&mut self) -> Result<(), LogError> {
         self.failures.take();
+        self.topics.clear();
         self.producer.begin_transaction().map_err(|e| self.error("begin", &e))
     }
 
     fn send(&mut self, message: OutMessage) -> Result<(), LogError> {
         self.undelivered()?;
+        if self.transactional && !self.topics.contains(&message.topic) {
+            self.topics.insert(Arc::clone(&message.topic));
+        }
         let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic).timestamp(message.timestamp);
         if let Some(partition) = message.partition {
             record = record.partition(partition);
@@ -224,7 +269,7 @@ impl LogProducer for KafkaProducer {
                     record = back;
                 }
                 Err((error, _)) => {
-                    let mut error = self.error("send", &error);
+                    let mut error = self.not_sent(&error);
                     error.what = format!("{}: {}", error.what, about(&message));
                     return Err(error);
                 }

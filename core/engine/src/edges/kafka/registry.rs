@@ -141,7 +141,7 @@ impl Registry {
     }
 }
 
-fn reason(error: &SRCError) -> String {
+pub(super) fn reason(error: &SRCError) -> String {
     let mut text = error.error.clone();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -69,6 +69,18 @@ pub trait Log: Send + Sync {
     /// It cannot be made.
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError>;
 
+    /// Deletes a topic; one that is not there is deleted.
+    ///
+    /// # Errors
+    /// It cannot be deleted.
+    fn delete_topic(&self, name: &str) -> Result<(), LogError>;
+
+    /// Deletes a group and its offsets; one that is not there is deleted.
+    ///
+    /// # Errors
+    /// It cannot be deleted.
+    fn delete_group(&self, group: &str) -> Result<(), LogError>;
+
     /// A producer. With a transactional id it must be initialised first; without,
     /// it is idempotent and sends at once.
     ///

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::sync::Arc;
 
+use super::epochs::{Journal, What};
 use super::mark::Mark;
 use super::message::Messages;
 use super::outbox::{Failed, Outbox, Setup};
@@ -33,7 +34,20 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
         .map_err(|e| JobError::Io(format!("{}: {e}", spec.folder.display())))?;
     let _lock = lock(spec)?;
     let owner = format!("{:032x}", rand::random::<u128>());
-    let mut job = Job { spec, parts, owner, committed: 0 };
+    let journal = Arc::new(Journal::open(&spec.folder));
+    journal.note(What::Started { pid: spec.pid });
+    let mut job = Job { spec, parts, owner, committed: 0, journal: Arc::clone(&journal) };
+    let ended = attempts(&mut job);
+    // A process that a test ends says nothing.
+    if !matches!(ended, Err(JobError::Crash(Crash::At(_)))) {
+        let error = ended.as_ref().err().map(ToString::to_string);
+        journal.note(What::Ended { error });
+    }
+    ended
+}
+
+/// As often as it helps.
+fn attempts(job: &mut Job<'_>) -> Result<JobEnd, JobError> {
     let mut restarts = 0;
     // The checkpoint gone on from last, why, and how often.
     let mut stuck: (u64, Option<LogErrorKind>, u32) = (0, None, 0);
@@ -44,6 +58,7 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
             Err(Stopped::Again { kind, what, output }) => {
                 restarts += 1;
                 tracing::warn!("{what}: going on from epoch {}", job.committed);
+                job.journal.note(What::Aborted { why: what.clone() });
                 (job.parts.tell)(JobEvent::Aborted { why: what.clone() });
                 let again = (job.committed, Some(kind));
                 stuck = match stuck {
@@ -100,6 +115,7 @@ struct Job<'a> {
     owner: String,
     /// The epoch that is delivered.
     committed: u64,
+    journal: Arc<Journal>,
 }
 
 impl Job<'_> {
@@ -155,6 +171,7 @@ impl Job<'_> {
         rocksdb::cut_after(&spec.folder, epoch).map_err(|e| JobError::Io(e.to_string()))?;
         let mut kept =
             self.parts.keep.open(found.entry.as_ref()).map_err(|e| JobError::Io(e.to_string()))?;
+        self.journal.note(What::Restored { epoch, arrival: found.at.arrival });
         tell(JobEvent::Restored { epoch, arrival: found.at.arrival });
 
         let own = self.own_progress(&found);
@@ -183,9 +200,13 @@ impl Job<'_> {
         }
 
         let source = self.parts.feed.open(&found.at)?;
-        let messages =
-            Messages::new(Arc::clone(&spec.pipeline), &source.schemas(), self.parts.feed.values())
-                .map_err(JobError::Refused)?;
+        let messages = Messages::new(
+            Arc::clone(&spec.pipeline),
+            &source.schemas(),
+            self.parts.feed.values(),
+            spec.schema_id,
+        )
+        .map_err(JobError::Refused)?;
         let setup = Setup {
             guarantee: spec.pipeline.delivery.guarantee,
             log: Arc::clone(&log),
@@ -199,6 +220,7 @@ impl Job<'_> {
             tell: Arc::clone(&tell),
             clock: spec.clock.clone(),
             bugs: spec.bugs,
+            journal: Arc::clone(&self.journal),
             from: found.at.offsets.clone(),
             progress: own,
         };

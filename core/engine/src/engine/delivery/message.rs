@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Values;
+use super::avro::Bodies;
 use crate::edges::log::OutMessage;
 use crate::engine::step::{Named, Output, OutputKind, SinkError, Step};
 use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
@@ -22,26 +23,32 @@ pub struct Messages {
     late_topic: Option<Arc<str>>,
     decoders: Vec<InputDecoder>,
     values: Box<dyn Values>,
+    /// `None`: as JSON.
+    avro: Option<Bodies>,
 }
 
 impl Messages {
+    /// `schema_id`: of the outputs, where the sink takes Avro.
+    ///
     /// # Errors
-    /// The pipeline has no sink, its format is not there yet, or an input
-    /// cannot be decoded.
+    /// The pipeline has no sink, its outputs have no schema, or an input cannot
+    /// be decoded.
     pub fn new(
         pipeline: Arc<Pipeline>,
         schemas: &Arc<dyn SchemaSource + Send + Sync>,
         values: Box<dyn Values>,
+        schema_id: u32,
     ) -> Result<Self, String> {
         let sink = pipeline.sink.as_ref().ok_or(
             "the pipeline has no [sink]: name the topic that the outputs go to, \
              such as [sink] topic = \"examples\" format = \"json\"",
         )?;
-        if sink.format == SinkFormat::AvroRegistry {
-            return Err(
-                "sink.format = \"avro-registry\" cannot be written yet: use \"json\"".into()
-            );
-        }
+        let avro = match sink.format {
+            SinkFormat::Json => None,
+            SinkFormat::AvroRegistry => {
+                Some(Bodies::new(&pipeline, Arc::clone(schemas), schema_id)?)
+            }
+        };
         let late = pipeline.join.late == LatePolicy::SideOutput;
         let decoders = (0..pipeline.inputs.len())
             .map(|input| InputDecoder::new(&pipeline, input as u8, Arc::clone(schemas)))
@@ -52,6 +59,7 @@ impl Messages {
             late_topic: sink.late_topic.as_deref().filter(|_| late).map(Into::into),
             decoders,
             values,
+            avro,
             pipeline: Arc::clone(&pipeline),
         })
     }
@@ -119,14 +127,34 @@ impl Messages {
             (Some(input), Some(record)) => self.key(*input, record),
             _ => None,
         };
+        let value = match &mut self.avro {
+            Some(bodies) => {
+                let made = bodies.of(&self.pipeline, &mut self.decoders, output, &inputs, &records);
+                made.map_err(|what| SinkError(format!("example {example} as Avro: {what}")))?
+            }
+            None => self.json(output, &inputs, &records),
+        };
+        let mut headers = headers(&example, &names, Some(output.epoch));
+        headers.extend(corrects.map(|of| header("joinscope.corrects", of)));
+        Ok(OutMessage {
+            topic: Arc::clone(&self.topic),
+            partition: None,
+            key,
+            value: Some(Bytes::from(value)),
+            timestamp: output.time,
+            headers,
+        })
+    }
+
+    fn json(&mut self, output: &Output, inputs: &[u8], records: &[Record]) -> Vec<u8> {
         let mut shown = Vec::with_capacity(records.len());
-        for (input, record) in inputs.iter().zip(&records) {
+        for (input, record) in inputs.iter().zip(records) {
             let decoder = &mut self.decoders[usize::from(*input)];
             shown.push(decoder.to_json(record).unwrap_or(Value::Null));
         }
         let mut value = Map::new();
         value.insert("time".to_owned(), output.time.into());
-        let sides = sides(&self.pipeline, output.kind, &inputs, |i| shown[i].take());
+        let sides = sides(&self.pipeline, output.kind, inputs, |i| shown[i].take());
         value.insert("value".to_owned(), sides.into());
         let labels = self.pipeline.examples.as_ref().map(|x| x.labels.as_slice());
         let labels = labels.filter(|l| !l.is_empty() && output.kind == OutputKind::Example);
@@ -137,16 +165,7 @@ impl Messages {
                 .collect();
             value.insert("labels".to_owned(), labels.into());
         }
-        let mut headers = headers(&example, &names, Some(output.epoch));
-        headers.extend(corrects.map(|of| header("joinscope.corrects", of)));
-        Ok(OutMessage {
-            topic: Arc::clone(&self.topic),
-            partition: None,
-            key,
-            value: Some(Bytes::from(serde_json::to_vec(&value).unwrap_or_default())),
-            timestamp: output.time,
-            headers,
-        })
+        serde_json::to_vec(&value).unwrap_or_default()
     }
 
     /// A late record goes aside as it came.

@@ -26,9 +26,11 @@
 //! put out, a second time by the state that a restore brings back.
 //!
 //! In the run's folder: `delivery.lock` (held by the job), `delivery.json`
-//! ([`mark`]). Fail points are those of [`fault`](crate::edges::fault); their
+//! ([`mark`]), `delivery.epochs.jsonl` ([`epochs`]). Fail points are those of [`fault`](crate::edges::fault); their
 //! scope is the run's folder.
 
+mod avro;
+pub mod epochs;
 mod job;
 mod mark;
 mod message;
@@ -52,6 +54,7 @@ use crate::edges::log::LogError;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
 
+pub use avro::output_schema;
 pub use job::run;
 pub use mark::{Lost, Mark};
 pub use message::{Messages, example_name, key_text, sides};
@@ -84,6 +87,8 @@ pub struct JobSpec {
     /// replaying the input with the output suppressed as far as it was
     /// delivered. Exact where the arrival order is on record; the digest tells.
     pub rebuild: bool,
+    /// Of the outputs, where the sink takes Avro; 0: no registry was asked.
+    pub schema_id: u32,
     /// This machine and process, for whoever is fenced.
     pub host: String,
     pub pid: u32,
@@ -125,6 +130,7 @@ impl JobSpec {
             backoff: Duration::from_millis(500),
             in_step: false,
             rebuild: false,
+            schema_id: 0,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             pid: std::process::id(),
             clock: None,

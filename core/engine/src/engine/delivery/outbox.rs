@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::epochs::{Journal, What};
 use super::mark::Mark;
 use super::progress::{Progress, Waiter};
 use super::{Bugs, Clock, JobError, JobEvent};
@@ -72,6 +73,7 @@ pub(super) struct Setup {
     pub tell: Arc<dyn Fn(JobEvent) + Send + Sync>,
     pub clock: Option<Clock>,
     pub bugs: Bugs,
+    pub journal: Arc<Journal>,
     /// All partitions of the inputs and where each was begun.
     pub from: BTreeMap<TopicPartition, i64>,
     /// Own progress record, as it was at the start.
@@ -284,6 +286,8 @@ impl Outbox {
         let epoch = prepared.entry.epoch;
         let folder = &self.setup.folder;
         point("prepared", folder)?;
+        let arrival = prepared.entry.arrival;
+        self.setup.journal.note(What::Prepared { epoch, arrival });
         (self.setup.tell)(JobEvent::Prepared { epoch });
         if let Some(clock) = &self.setup.clock {
             clock(prepared.entry.arrival_ms);
@@ -346,6 +350,7 @@ impl Outbox {
             }
         }
         let arrival_ms = prepared.entry.arrival_ms;
+        self.setup.journal.note(What::Committed { epoch, arrival });
         (self.setup.tell)(JobEvent::Committed { epoch, arrival_ms });
         let mut state = self.lock();
         state.producer = Some(producer);

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 /// Gives times that never go back: where the system's clock is set back, time
 /// goes on from where it was.
 #[derive(Debug)]
-pub(super) struct WallClock {
+pub(crate) struct WallClock {
     last_ns: i64,
     at: Instant,
 }
@@ -16,6 +16,11 @@ impl WallClock {
         Self { last_ns, at: Instant::now() }
     }
 
+    /// As [`WallClock::after`], at that instant.
+    pub fn from(last_ns: i64, at: Instant) -> Self {
+        Self { last_ns, at }
+    }
+
     /// Nanoseconds since the Unix epoch.
     pub fn now(&mut self) -> i64 {
         let system = SystemTime::now()
@@ -24,7 +29,8 @@ impl WallClock {
         self.advance(system, Instant::now())
     }
 
-    fn advance(&mut self, system: i64, at: Instant) -> i64 {
+    /// What it shows when the system's clock shows `system`, ns, at `at`.
+    pub fn advance(&mut self, system: i64, at: Instant) -> i64 {
         let since = at.duration_since(self.at).as_nanos();
         let steady = self.last_ns.saturating_add(i64::try_from(since).unwrap_or(i64::MAX));
         self.at = at;

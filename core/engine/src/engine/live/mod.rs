@@ -20,6 +20,7 @@ mod source;
 mod status;
 mod ticks;
 
+pub(crate) use clock::WallClock;
 pub use feed::LiveFeed;
 pub use recent::Lookup;
 pub use source::{Live, LiveError, LiveSpec};

@@ -184,13 +184,16 @@ impl Writer {
             .position(|s| s.end == at)
             .map_or(keep, |first| first + 1);
         let told = |epoch: u64| manifest.checkpoints.iter().find(|c| c.epoch == epoch)?.segments;
-        let known = entry.and_then(|entry| entry.segments.or_else(|| told(entry.epoch)));
+        let known = entry.and_then(|entry| {
+            entry.segments.or_else(|| told(entry.epoch)).or_else(|| untold(&manifest, entry))
+        });
         let known = known.map(|n| n as usize);
         let keep = match known.filter(|n| *n <= manifest.segments.len()) {
             Some(known) => known,
             None => through_output(dir, &manifest.segments, keep, entry)?,
         };
         let cut = manifest.segments.split_off(keep);
+        manifest.at_barrier = None;
         let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
         manifest.checkpoints.retain(|c| c.arrival <= at && c.epoch <= epoch);
         manifest.state = RunState::Running;
@@ -241,7 +244,9 @@ impl Writer {
         if self.manifest.checkpoints.iter().any(|known| known.epoch == entry.epoch) {
             return Ok(());
         }
-        self.manifest.checkpoints.push(entry.clone());
+        // Nothing was added since the cut.
+        let segments = Some(self.manifest.segments.len() as u64);
+        self.manifest.checkpoints.push(CheckpointEntry { segments, ..entry.clone() });
         self.manifest.store(&self.dir, true)
     }
 
@@ -380,6 +385,17 @@ impl Writer {
     }
 }
 
+/// The segments of a checkpoint that was committed before the run store was told
+/// of it: its barrier is then the newest one, as the next is taken only after.
+/// `None`: it is not that barrier's.
+fn untold(manifest: &Manifest, entry: &CheckpointEntry) -> Option<u64> {
+    let newer = manifest.checkpoints.iter().all(|told| told.epoch < entry.epoch);
+    let segments = manifest.at_barrier.filter(|_| newer)?;
+    let last = manifest.segments.get(usize::try_from(segments).ok()?.checked_sub(1)?)?;
+    (last.end == entry.arrival).then_some(segments)
+}
+
+/// As [`untold`], of a run folder that does not say where its newest barrier was.
 /// Live, several segments may end at one arrival (the clock alone had an effect
 /// in the later ones). Of a checkpoint that the run store was not told of, those
 /// belong to it that hold its outputs; the first `keep` do in any case.
@@ -432,10 +448,14 @@ impl Sink for Writer {
             )));
         }
         let failed = |e: RunError| SinkError(e.to_string());
+        self.at_barrier = self.manifest.segments.len() as u64 + u64::from(!self.open.is_empty());
+        self.manifest.at_barrier = Some(self.at_barrier);
+        if self.open.is_empty() {
+            self.manifest.store(&self.dir, false).map_err(failed)?;
+        }
         self.close().map_err(failed)?;
         let (dir, segments) = (self.dir.clone(), self.unsynced.clone());
         self.begun = segments.len();
-        self.at_barrier = self.manifest.segments.len() as u64;
         Ok(Some(Box::new(move |_| sync_segments(&dir, &segments).map_err(failed))))
     }
 

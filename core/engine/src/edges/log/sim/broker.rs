@@ -125,6 +125,10 @@ impl Broker {
         });
     }
 
+    pub fn topic_names(&self) -> Vec<String> {
+        self.topics.keys().map(ToString::to_string).collect()
+    }
+
     pub fn delete_topic(&mut self, name: &str) {
         self.topics.remove(name);
     }
@@ -503,6 +507,10 @@ impl Broker {
         }
         let find = |p: &TopicPartition| self.offsets.get(&(group.to_owned(), p.clone())).copied();
         Ok(of.iter().filter_map(|p| Some((p.clone(), find(p)?))).collect())
+    }
+
+    pub fn delete_group(&mut self, group: &str) {
+        self.offsets.retain(|(of, _), _| of != group);
     }
 
     pub fn commit_offsets(&mut self, group: &str, offsets: &BTreeMap<TopicPartition, i64>) {

@@ -130,6 +130,16 @@ impl Log for SimClient {
         Ok(())
     }
 
+    fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        self.wire.lock()?.delete_topic(name);
+        Ok(())
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.wire.lock()?.delete_group(group);
+        Ok(())
+    }
+
     fn producer(&self, spec: &ProducerSpec) -> Result<Box<dyn LogProducer>, LogError> {
         drop(self.wire.lock()?);
         Ok(Box::new(SimProducer::new(self.wire.clone(), spec.clone())))

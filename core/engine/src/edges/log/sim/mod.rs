@@ -22,6 +22,7 @@ use broker::Broker;
 
 pub use broker::{Fate, Stored};
 pub use client::SimClient;
+pub(crate) use producer::BATCH;
 pub use script::{Call, Fault, Script};
 
 /// The cluster.
@@ -105,6 +106,12 @@ impl SimLog {
         self.lock().append_at(to, message)
     }
 
+    /// The topics that there are.
+    #[must_use]
+    pub fn topics(&self) -> Vec<String> {
+        self.lock().topic_names()
+    }
+
     /// All that a topic has, by partition and offset, whatever became of it.
     #[must_use]
     pub fn stored(&self, topic: &str) -> Vec<Stored> {
@@ -129,7 +136,7 @@ impl SimLog {
 }
 
 /// What a message takes in the log, without framing.
-fn bytes_of(message: &OutMessage) -> usize {
+pub(crate) fn bytes_of(message: &OutMessage) -> usize {
     let headers = message.headers.iter();
     message.key.as_ref().map_or(0, bytes::Bytes::len)
         + message.value.as_ref().map_or(0, bytes::Bytes::len)

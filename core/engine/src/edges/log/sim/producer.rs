@@ -10,7 +10,7 @@ use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, Produce
 use crate::operator::record::TopicPartition;
 
 /// Messages that are sent together.
-const BATCH: usize = 8;
+pub(crate) const BATCH: usize = 8;
 
 pub(super) struct SimProducer {
     wire: Wire,

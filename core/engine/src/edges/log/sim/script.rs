@@ -100,7 +100,8 @@ impl Script {
         self
     }
 
-    pub(super) fn next(&mut self, call: Call) -> Option<Fault> {
+    /// What becomes of the next call of this kind.
+    pub(crate) fn next(&mut self, call: Call) -> Option<Fault> {
         let count = self.counts.entry(call).or_default();
         *count += 1;
         let nth = *count;

@@ -1,0 +1,73 @@
+//! Clusters that lose a broker, or stand still, under a job that writes.
+
+use std::time::{Duration, Instant};
+
+use super::deliver::{oracle, seen_at, with_guarantee};
+use super::live::{Feed, stop};
+use super::support::*;
+
+fn feed_over(own: &Own, name: &str) -> Feed {
+    for topic in ["views", "plays", "out"] {
+        own.make_topic(&format!("{name}-{topic}"), 2);
+    }
+    let feed = Feed::over(name, own.brokers.clone(), own.producer());
+    with_guarantee(&feed, "exactly-once");
+    feed
+}
+
+/// Sends for so long, a little at a time; the job must live.
+fn meanwhile(feed: &mut Feed, child: &mut std::process::Child, time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {
+        assert!(child.try_wait().unwrap().is_none(), "the job ended");
+        feed.send(6);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+}
+
+#[test]
+fn one_of_three_brokers_is_killed_in_the_middle() {
+    let own = Own::start_nodes("three", 3);
+    let mut feed = feed_over(&own, "three");
+    feed.send(40);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    for node in [1, 3] {
+        own.kill_node(node);
+        meanwhile(&mut feed, &mut child, Duration::from_secs(5));
+        own.revive_node(node);
+        meanwhile(&mut feed, &mut child, Duration::from_secs(3));
+    }
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent, "{}", said.err);
+    assert!(live["committed"].as_u64().unwrap() > 5, "{live}");
+    let seen = seen_at(&own.brokers, "three-out", "read_committed");
+    assert_eq!(seen, oracle(&feed), "{}", said.err);
+    feed.replayed(&live);
+}
+
+#[test]
+fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
+    let own = Own::start("still");
+    let mut feed = feed_over(&own, "still");
+    feed.send(40);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    own.stall();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(15) {
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    own.wake();
+    meanwhile(&mut feed, &mut child, Duration::from_secs(5));
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent, "{}", said.err);
+    assert!(said.err.contains("no broker answers"), "{}", said.err);
+    assert!(said.err.contains("the brokers answer again"), "{}", said.err);
+    assert_eq!(seen_at(&own.brokers, "still-out", "read_committed"), oracle(&feed));
+}
