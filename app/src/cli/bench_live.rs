@@ -18,7 +18,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::Control;
 use joinscope_core::engine::delivery::epochs::{Epoch, Fate, epochs};
 use joinscope_core::engine::delivery::{JobEvent, progress_topic};
-use joinscope_core::run::{Deliver, ExecuteLive, Run, execute_job, execute_live};
+use joinscope_core::run::{AtHit, Deliver, ExecuteLive, Run, execute_job, execute_live};
 use serde_json::{Value, json};
 
 use super::Answer;
@@ -207,6 +207,7 @@ impl Bench<'_> {
                 patience: self.args.cluster.timeout,
                 memory: READ_AHEAD,
             },
+            at_hit: AtHit::Wait,
             stop: Arc::clone(stop),
         })
     }
