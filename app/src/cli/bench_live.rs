@@ -18,7 +18,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::Control;
 use joinscope_core::engine::delivery::epochs::{Epoch, Fate, epochs};
 use joinscope_core::engine::delivery::{JobEvent, progress_topic};
-use joinscope_core::run::{Deliver, ExecuteLive, Run, execute_job, execute_live};
+use joinscope_core::run::{AtHit, Deliver, ExecuteLive, Run, execute_job, execute_live};
 use serde_json::{Value, json};
 
 use super::Answer;
@@ -207,6 +207,7 @@ impl Bench<'_> {
                 patience: self.args.cluster.timeout,
                 memory: READ_AHEAD,
             },
+            at_hit: AtHit::Wait,
             stop: Arc::clone(stop),
         })
     }
@@ -271,7 +272,7 @@ impl Bench<'_> {
         Ok((dir, seconds))
     }
 
-    /// A job that is stopped when it has taken two thirds, and goes on.
+    /// A job that is stopped when it has taken a third, and goes on.
     fn recovery(&self) -> anyhow::Result<Recovery> {
         let (guarantee, name) = (Some("exactly-once"), "exactly-once");
         let log = KafkaLog::new(self.settings.clone(), self.args.cluster.timeout);
@@ -280,8 +281,12 @@ impl Bench<'_> {
         let dir = self.folder.join(format!("run-live-{name}"));
         remove(&dir)?;
         let measured = (|| {
-            self.until(guarantee, self.records * 2 / 3)?;
+            self.until(guarantee, self.records / 3)?;
             let stood = stands(&dir)?;
+            ensure!(
+                stood.0 < self.records,
+                "the load was through before it could be stopped: give more --views"
+            );
             let (_, seconds) = self.until(guarantee, stood.0 + 1)?;
             Ok(Recovery { seconds, rows: stood.1 })
         })();

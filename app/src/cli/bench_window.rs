@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Answer;
-use crate::window::measure;
+use crate::window::{Measured, Panel, measure};
 
 /// Measures opening a run, frame work and answers of the window, without a display
 ///
@@ -25,6 +25,12 @@ pub struct BenchWindow {
     frames: u32,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Brings this panel to the front of the default layout first; may be repeated
+    #[arg(long = "panel", value_name = "PANEL")]
+    panels: Vec<Panel>,
+    /// Another run, compared with in the panel compare
+    #[arg(long, value_name = "RUN")]
+    compare: Option<PathBuf>,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -32,7 +38,13 @@ pub struct BenchWindow {
 
 /// Runs the verb.
 pub fn run(args: &BenchWindow) -> anyhow::Result<Answer> {
-    let f = measure(&args.run, args.frames as usize, args.seed)?;
+    let f = measure(&Measured {
+        run: &args.run,
+        frames: args.frames as usize,
+        seed: args.seed,
+        panels: &args.panels,
+        compare: args.compare.as_deref(),
+    })?;
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&f)?)?;

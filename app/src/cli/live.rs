@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +13,21 @@ use clap::Args;
 use joinscope_core::edges::kafka::{Isolation, Start, TailSpec};
 use joinscope_core::edges::log::LogErrorKind;
 use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
 use joinscope_core::engine::{Control, Ended, Progress};
-use joinscope_core::run::{Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live};
+use joinscope_core::run::{
+    AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live,
+};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
-use super::run::{Run, as_json, as_text, new_run_folder, warn};
+use super::run::{
+    Answered, Run, as_json, as_text, ask_at, at_hit, breakpoints, new_run_folder, said, warn,
+};
 use super::{Answer, interrupt};
 
 /// What records may take in memory between the brokers and the engine.
@@ -126,11 +132,26 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             patience: live.cluster.timeout,
             memory: MEMORY,
         },
+        at_hit: at_hit(),
         stop: Arc::clone(&stop),
         pipeline,
     };
-    let watch = Watch { stop: &stop, job: &job, metrics: metrics.as_ref() };
     let dir = std::path::absolute(&dir).unwrap_or(dir);
+    if let Some(field) = args.breaks.iter().find(|b| matches!(b, Condition::Field { .. })) {
+        bail!(
+            "--break {field}: values are read from a recording, and a live run's is not whole \
+             yet; run over its arrival log afterwards: --recording {}",
+            dir.join("arrivals").display()
+        );
+    }
+    let watch = Watch {
+        stop: &stop,
+        job: &job,
+        metrics: metrics.as_ref(),
+        breaks: &args.breaks,
+        dir: &dir,
+        waits: spec.at_hit == AtHit::Wait,
+    };
     let (summary, standing, committed) = if live.write {
         let rebuild = live.rebuild;
         let (outcome, standing) = watched(&watch, move |control, begins| {
@@ -259,6 +280,10 @@ struct Watch<'a> {
     stop: &'a AtomicBool,
     job: &'a str,
     metrics: Option<&'a Metrics>,
+    breaks: &'a [Condition],
+    dir: &'a Path,
+    /// Somebody is there to say that it goes on.
+    waits: bool,
 }
 
 type Begins = Box<dyn FnOnce(&Outlook) + Send>;
@@ -268,8 +293,9 @@ fn watched<T: Send + 'static>(
     watch: &Watch<'_>,
     execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
 ) -> anyhow::Result<(T, Standing)> {
-    let Watch { stop, job, metrics } = *watch;
+    let Watch { stop, job, metrics, breaks, dir, waits } = *watch;
     let control = Control::new();
+    control.set_breakpoints(breakpoints(breaks));
     let watched = control.clone();
     let outlook: Arc<Mutex<Option<Outlook>>> = Arc::default();
     let told = Arc::clone(&outlook);
@@ -285,6 +311,21 @@ fn watched<T: Send + 'static>(
     let mut bar = Bar::new();
     let (mut begun, mut stopping, mut accounted) = (false, false, Instant::now());
     while !worker.is_finished() {
+        if let Some(stopped) = control.stopped().filter(|_| waits) {
+            bar.clear();
+            if ask_at(&stopped, breaks, dir, stop) == Answered::End {
+                // It ends as after a signal: with what is whole, and a last checkpoint.
+                control.set_breakpoints(Vec::new());
+                stop.store(true, Ordering::Relaxed);
+            }
+            control.go_on();
+            bar = Bar::new();
+            continue;
+        }
+        if control.stopped().is_some() {
+            // Nothing is taken any more: nothing is to be read.
+            stop.store(true, Ordering::Relaxed);
+        }
         let progress = control.progress();
         let known = outlook.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(outlook) = &known {
@@ -306,12 +347,16 @@ fn watched<T: Send + 'static>(
                 tracing::info!("{}", words(&progress, &standing));
             }
         }
-        if stop.load(Ordering::Relaxed) && !std::mem::replace(&mut stopping, true) {
+        let told = stop.load(Ordering::Relaxed) && control.stopped().is_none();
+        if told && !std::mem::replace(&mut stopping, true) {
             bar.print("joinscope: stopping with what is whole; once more ends at once");
         }
         std::thread::park_timeout(Duration::from_millis(50));
     }
     bar.clear();
+    if let Some(stopped) = control.stopped().filter(|_| !waits) {
+        warn(&said(&stopped, breaks, dir));
+    }
     let known = outlook.lock().unwrap_or_else(PoisonError::into_inner).take();
     let standing = known.map(|outlook| outlook.status.get()).unwrap_or_default();
     match worker.join() {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -98,12 +99,13 @@ pub struct Run {
     #[arg(
         long = "break",
         value_name = "CONDITION",
-        requires = "recording",
+        conflicts_with = "write",
         help = "Stops where this is met: verdict=late, key=42, late_by>40s, stalled>30s, \
                 state>100000, state>64MB, value.kind=like; may be repeated. On a terminal Enter \
-                goes on from there, otherwise the run ends there"
+                goes on from there, otherwise the run ends there. Not with --write: an open \
+                transaction does not wait. A live run has no value.… (its log has)"
     )]
-    breaks: Vec<Condition>,
+    pub(super) breaks: Vec<Condition>,
     /// One JSON object on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -176,10 +178,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     spec.shards = args.shards.map_or(0, usize::from);
     spec.checkpoint_records = args.checkpoint_records;
 
-    // Someone has to be there to say that it goes on.
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        spec.at_hit = AtHit::End;
-    }
+    spec.at_hit = at_hit();
     let how = if args.resume.is_some() { go_on } else { execute };
     let summary = watched(spec, &args.breaks, how)?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
@@ -217,8 +216,58 @@ pub(super) fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "joinscope: {text}");
 }
 
+/// What a run does at a breakpoint: someone has to be there to say that it goes
+/// on.
+pub(super) fn at_hit() -> AtHit {
+    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if asks { AtHit::Wait } else { AtHit::End }
+}
+
+/// The breakpoints of `--break`.
+pub(super) fn breakpoints(breaks: &[Condition]) -> Vec<Breakpoint> {
+    let list = breaks.iter().cloned().zip(0..);
+    list.map(|(condition, id)| Breakpoint { id, enabled: true, condition }).collect()
+}
+
+/// What the user says of a run that waits at a breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    GoOn,
+    End,
+}
+
+/// Says where a run waits and asks what is to become of it; a signal ends it.
+pub(super) fn ask_at(
+    stop: &Stop,
+    breaks: &[Condition],
+    dir: &Path,
+    signal: &AtomicBool,
+) -> Answered {
+    warn(&said(stop, breaks, dir));
+    warn("Enter goes on, q and Enter ends the run");
+    let (told, answers) = std::sync::mpsc::sync_channel(1);
+    // It ends with the process where a signal came first.
+    let reader = std::thread::Builder::new().name("joinscope-answer".to_owned()).spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let goes_on = read.is_ok_and(|n| n > 0) && answer.trim() != "q";
+        // Nobody may be waiting any more.
+        let _ = told.send(if goes_on { Answered::GoOn } else { Answered::End });
+    });
+    if reader.is_err() {
+        return Answered::End;
+    }
+    loop {
+        match answers.recv_timeout(Duration::from_millis(50)) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) if !signal.load(Ordering::Relaxed) => {}
+            Err(_) => return Answered::End,
+        }
+    }
+}
+
 /// What stopped a run, in words.
-fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
+pub(super) fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
     let met = stop.ids.iter().filter_map(|id| breaks.get(usize::try_from(*id).ok()?));
     let met: Vec<String> = met.map(ToString::to_string).collect();
     let record = stop.row.and_then(|row| {
@@ -237,10 +286,7 @@ pub(super) fn watched(
 ) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
-    let list = breaks.iter().cloned().zip(0..);
-    control.set_breakpoints(
-        list.map(|(condition, id)| Breakpoint { id, enabled: true, condition }).collect(),
-    );
+    control.set_breakpoints(breakpoints(breaks));
     let (dir, waits) = (spec.dir.clone(), spec.at_hit == AtHit::Wait);
     let watched = control.clone();
     let worker = std::thread::Builder::new()
@@ -254,14 +300,9 @@ pub(super) fn watched(
         }
         if let Some(stopped) = control.stopped().filter(|_| waits && !control.is_cancelled()) {
             bar.clear();
-            warn(&said(&stopped, breaks, &dir));
-            warn("Enter goes on, q and Enter ends the run");
-            let mut answer = String::new();
-            let read = std::io::stdin().read_line(&mut answer);
-            if answer.trim() == "q" || read.is_ok_and(|n| n == 0) {
-                control.cancel();
-            } else {
-                control.go_on();
+            match ask_at(&stopped, breaks, &dir, &stop) {
+                Answered::GoOn => control.go_on(),
+                Answered::End => control.cancel(),
             }
             bar = Bar::new();
             continue;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use joinscope_core::engine::breakpoint::Condition;
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::Answer;
@@ -24,8 +25,12 @@ pub struct Screenshot {
     /// Where to: .png, or .svg, which needs no graphics adapter
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Pixels
     #[arg(long, value_name = "WxH", default_value = "1600x1000", value_parser = size)]
     size: (u32, u32),
+    /// Pixels a point: 2 for a screen of high density
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = scale)]
+    scale: f32,
     #[arg(long, value_enum, default_value = "dark")]
     theme: Theme,
     /// Where the cursor stands
@@ -34,6 +39,16 @@ pub struct Screenshot {
     /// The record that is selected: topic[partition]@offset
     #[arg(long, value_name = "RECORD")]
     select: Option<RecordName>,
+    /// Another run, shown beside this one in the panel compare
+    #[arg(long, value_name = "RUN")]
+    compare: Option<PathBuf>,
+    /// A breakpoint, as in joinscope run; may be repeated
+    #[arg(long = "break", value_name = "CONDITION")]
+    breaks: Vec<Condition>,
+    /// Presses what has this name first ("Run all four", "crash mid epoch"); may be
+    /// repeated
+    #[arg(long, value_name = "NAME")]
+    press: Vec<String>,
     /// Writes the panel's rows or figures as well, as .csv or .jsonl
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -70,14 +85,25 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
+fn scale(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(scale) if (0.5..=4.0).contains(&scale) => Ok(scale),
+        _ => Err("write pixels a point, 0.5 to 4, e.g. 2".to_owned()),
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
     let wanted = Picture {
         size: args.size,
+        scale: args.scale,
         light: args.theme == Theme::Light,
         panel: args.panel.0,
         at: args.at,
         select: args.select.clone(),
+        compare: args.compare.clone(),
+        breaks: args.breaks.clone(),
+        press: args.press.clone(),
         data: args.data.clone(),
     };
     match picture_file(&args.run, &wanted, &args.output) {

@@ -416,6 +416,15 @@ impl App {
         hovers: &mut Option<u64>,
     ) -> bool {
         self.exports.note_place(panel, ui.available_rect_before_wrap());
+        self.with_panels(hovers, |panels, cx| panels.show(ui, panel, tabs, cx))
+    }
+
+    /// Acts on the panels with what they may see of the window.
+    pub(super) fn with_panels<T>(
+        &mut self,
+        hovers: &mut Option<u64>,
+        act: impl FnOnce(&mut Panels, &mut Cx<'_>) -> T,
+    ) -> T {
         let times = self.times();
         let mut panels = std::mem::take(&mut self.panels);
         let said = self.stopped.as_ref().map(|stop| self.stop_said(stop));
@@ -444,9 +453,9 @@ impl App {
             can_go_back: self.history.can_go_back(),
             can_go_forward: self.history.can_go_forward(),
         };
-        let dragged = panels.show(ui, panel, tabs, &mut cx);
+        let done = act(&mut panels, &mut cx);
         self.panels = panels;
-        dragged
+        done
     }
 
     /// First and last arrival in sight on the time axes.

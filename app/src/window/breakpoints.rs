@@ -9,6 +9,7 @@ use super::app::App;
 use super::command::Command;
 use super::panel::Panel;
 use super::selection::Selection;
+use super::session::KeptBreakpoint;
 
 /// The list.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +33,33 @@ impl Breakpoints {
         }
         self.last += 1;
         self.list.push(Breakpoint { id: self.last, enabled: true, condition });
+    }
+
+    /// As a session keeps them.
+    #[must_use]
+    pub fn kept(&self) -> Vec<KeptBreakpoint> {
+        let kept = |b: &Breakpoint| KeptBreakpoint {
+            condition: b.condition.to_string(),
+            enabled: b.enabled,
+        };
+        self.list.iter().map(kept).collect()
+    }
+
+    /// Takes in those of a session; says why one of them cannot be read.
+    pub fn restore(&mut self, kept: &[KeptBreakpoint]) -> Vec<String> {
+        let mut problems = Vec::new();
+        for KeptBreakpoint { condition, enabled } in kept {
+            match condition.parse::<Condition>() {
+                Ok(condition) => {
+                    self.add(condition.clone());
+                    for b in self.list.iter_mut().filter(|b| b.condition == condition) {
+                        b.enabled = *enabled;
+                    }
+                }
+                Err(why) => problems.push(format!("{condition}: {why}")),
+            }
+        }
+        problems
     }
 
     /// What breakpoints are called, by their ids.
@@ -156,6 +184,24 @@ mod tests {
         assert_eq!(list.list().len(), 2);
         assert!(list.list()[0].enabled);
         assert_eq!(list.names(&[2, 1]), "verdict=late, key=7");
+    }
+
+    #[test]
+    fn a_session_brings_them_back_as_they_were() {
+        let mut list = Breakpoints::default();
+        for condition in ["verdict=late", "state>64MB", "stalled>1m30s", "value.kind~li"] {
+            list.add(condition.parse().unwrap());
+        }
+        list.list[1].enabled = false;
+        let mut kept = list.kept();
+        kept.push(KeptBreakpoint { condition: "verdict=soon".to_owned(), enabled: true });
+        let mut back = Breakpoints::default();
+        let problems = back.restore(&kept);
+        assert_eq!(back.list(), list.list());
+        assert!(problems.len() == 1 && problems[0].starts_with("verdict=soon: "), "{problems:?}");
+        // A second time nothing is listed twice.
+        back.restore(&kept);
+        assert_eq!(back.list().len(), 4);
     }
 
     #[test]

@@ -28,6 +28,14 @@ pub struct Title<'a> {
     pub tabs: &'a Tabs,
 }
 
+impl<'a> Title<'a> {
+    /// The panel's own name with its sentence.
+    #[must_use]
+    pub fn of(panel: Panel, sentence: &'a str, tabs: &'a Tabs) -> Self {
+        Self { panel, text: panel.title(), mono: false, sentence, tabs }
+    }
+}
+
 /// Paints the panel's ground and its title bar over the whole of `ui`, then
 /// its `body`; `controls` stand at the title's right, from right to left.
 /// Says whether the title is being dragged.
@@ -87,7 +95,10 @@ fn menu(response: &Response, panel: Panel, commands: &mut Vec<Command>) {
             }
         };
         item("Save a picture…", Command::Export(Export::Picture(panel)));
-        if panel.has_rows() {
+        if panel.has_lines() {
+            item("Export its lines over time…", Command::Export(Export::Lines(panel)));
+            item("Export its rows…", Command::Export(Export::Data(panel)));
+        } else {
             item("Export its figures…", Command::Export(Export::Data(panel)));
         }
         item("Hide the panel", Command::HidePanel(panel));

@@ -8,12 +8,12 @@ use egui::{ColorImage, Context, Rect};
 
 use super::app::App;
 use super::command::Export;
-use super::cx::{Breaks, Cx};
 use super::dialogs::{Dialog, ExportDialog, SaveIncident};
 use super::export::{Drawing, Exporting, Refused, Source, What, cropped, is_svg};
 use super::panel::Panel;
 use super::panels::checkpoints::Checkpoints;
 use super::panels::sources::Sources;
+use super::panels::state::State;
 use super::panels::watermarks::Watermarks;
 use super::theme::Tokens;
 
@@ -44,9 +44,9 @@ impl Exports {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
     }
 
-    /// After the next export, a panel's rows as well.
+    /// After the next export, the figures of a panel's picture as well.
     pub fn then(&mut self, panel: Panel, path: PathBuf) {
-        self.next = Some((Export::Data(panel), path, false));
+        self.next = Some((Export::Lines(panel), path, false));
     }
 
     /// Ends the export at hand, or forgets how it ended.
@@ -99,51 +99,50 @@ impl App {
                 Ok(work) => self.begin_export(what, What::Incident(work), &path, replace),
                 Err(why) => self.fail("The incident was not saved", &why),
             },
-            Export::Data(panel) => match self.data_of(panel) {
-                Some(rows) => self.begin_export(what, What::Rows(rows), &path, replace),
-                None => self.fail("Nothing to export", "The panel has no rows yet"),
-            },
+            Export::Data(panel) => {
+                let rows = self.data_of(panel);
+                self.export_rows(what, rows, &path, replace);
+            }
+            Export::Lines(panel) => {
+                let rows = self.lines_of(panel);
+                self.export_rows(what, rows, &path, replace);
+            }
         }
     }
 
     /// The rows that a panel shows.
     pub(super) fn data_of(&mut self, panel: Panel) -> Option<Source> {
-        let times = self.times();
-        let mut panels = std::mem::take(&mut self.panels);
-        let mut nobody = None;
-        let cx = Cx {
-            doc: &self.doc,
-            cursor: &self.cursor,
-            clock: &self.clock,
-            scale: self.scale,
-            view: self.view(),
-            selection: self.selection,
-            range: &self.range,
-            bookmarks: &self.bookmarks,
-            breaks: Breaks::default(),
-            hover: None,
-            hovers: &mut nobody,
-            times: &times,
-            jobs: &self.jobs,
-            commands: &mut self.commands,
-            can_go_back: false,
-            can_go_forward: false,
-        };
-        let rows = match panel {
-            Panel::Records => panels.records.data(&cx),
-            Panel::Outputs => panels.outputs.data(&cx),
-            Panel::State => panels.state.data(&cx),
-            Panel::Checkpoints => Checkpoints::data(&cx),
-            Panel::Watermarks => Watermarks::data(&cx),
-            Panel::Timeline => panels.timeline.data(&cx),
-            Panel::Late => panels.late.data(&cx),
-            Panel::Causality => panels.causality.data(&cx),
-            Panel::Inspector => panels.inspector.data(&cx),
-            Panel::Sources => Sources::data(&cx),
-            Panel::Compare | Panel::Semantics | Panel::Breakpoints | Panel::Guarantees => None,
-        };
-        self.panels = panels;
-        rows
+        self.with_panels(&mut None, |panels, cx| match panel {
+            Panel::Records => panels.records.data(cx),
+            Panel::Outputs => panels.outputs.data(cx),
+            Panel::State => panels.state.data(cx),
+            Panel::Checkpoints => Checkpoints::data(cx),
+            Panel::Watermarks => Watermarks::data(cx),
+            Panel::Timeline => panels.timeline.data(cx),
+            Panel::Late => panels.late.data(cx),
+            Panel::Causality => panels.causality.data(cx),
+            Panel::Inspector => panels.inspector.data(cx),
+            Panel::Sources => Sources::data(cx),
+            Panel::Compare => panels.compare.data(cx),
+            Panel::Semantics => panels.semantics.data(),
+            Panel::Breakpoints => panels.breakpoints.data(cx),
+            Panel::Guarantees => panels.guarantees.data(cx),
+        })
+    }
+
+    /// The lines that its picture shows, where its rows are something else.
+    fn lines_of(&mut self, panel: Panel) -> Option<Source> {
+        match panel {
+            Panel::State => self.with_panels(&mut None, |_, cx| State::lines_data(cx)),
+            _ => self.data_of(panel),
+        }
+    }
+
+    fn export_rows(&mut self, what: Export, rows: Option<Source>, path: &Path, replace: bool) {
+        match rows {
+            Some(rows) => self.begin_export(what, What::Rows(rows), path, replace),
+            None => self.fail("Nothing to export", "The panel has no rows yet"),
+        }
     }
 
     fn begin_export(&mut self, what: Export, rows: What, path: &Path, replace: bool) {

@@ -10,6 +10,7 @@ use joinscope_core::process::{anonymous_memory, thread_cpu};
 use super::app::{App, Start};
 use super::command::Command;
 use super::headless::Never;
+use super::panel::Panel;
 
 /// What was measured; times in milliseconds.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -90,8 +91,8 @@ impl Headless {
                 std::thread::sleep(Duration::from_micros(200));
             }
             anyhow::ensure!(
-                begun.elapsed() < Duration::from_mins(if cfg!(test) { 10 } else { 1 }),
-                "no answer after 60 s"
+                begun.elapsed() < Duration::from_mins(if cfg!(test) { 10 } else { 2 }),
+                "no answer after 2 minutes"
             );
         }
         Ok(())
@@ -109,11 +110,24 @@ fn quantile(values: &mut [f64], part: f64) -> f64 {
     values.get(at).copied().unwrap_or(0.0)
 }
 
-/// Opens `run` and measures `frames` frames with a moved cursor.
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Measured<'a> {
+    pub run: &'a Path,
+    pub frames: usize,
+    pub seed: u64,
+    /// Brought to the front of the default layout once the run is open.
+    pub panels: &'a [Panel],
+    /// The run that is compared with, in front as well.
+    pub compare: Option<&'a Path>,
+}
+
+/// Opens a run and measures frames with a moved cursor.
 ///
 /// # Errors
 /// The run cannot be opened, or something in it cannot be read.
-pub fn measure(run: &Path, frames: usize, seed: u64) -> anyhow::Result<FrameFigures> {
+pub fn measure(what: &Measured<'_>) -> anyhow::Result<FrameFigures> {
+    let Measured { run, frames, seed, .. } = *what;
     let mut h = Headless::new();
     h.frame();
     let begun = Instant::now();
@@ -138,6 +152,14 @@ pub fn measure(run: &Path, frames: usize, seed: u64) -> anyhow::Result<FrameFigu
     let len = h.app.cursor.len();
     anyhow::ensure!(len > 0, "{}: the run has no records", run.display());
 
+    if let Some(other) = what.compare {
+        h.app.command(Command::Compare(other.to_owned()));
+        h.settle()?;
+    }
+    for panel in what.panels {
+        h.app.command(Command::ShowPanel(*panel));
+        h.settle()?;
+    }
     let mut random = seed | 1;
     let mut next = move || {
         random ^= random << 13;
@@ -190,7 +212,10 @@ mod tests {
     #[test]
     fn a_small_run_is_measured() {
         let feed = crate::window::testing::Feed::new(300);
-        let figures = measure(&feed.run(), 5, 1).unwrap();
+        let run = feed.run();
+        let panels = [Panel::Late, Panel::Timeline];
+        let what = Measured { run: &run, frames: 5, seed: 1, panels: &panels, compare: None };
+        let figures = measure(&what).unwrap();
         assert!(figures.records > 300);
         assert!(figures.open_first_ms <= figures.open_whole_ms);
         assert!(figures.vertices_most > 1000 && figures.vertices_most < 200_000);

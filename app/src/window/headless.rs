@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 use image::RgbaImage;
+use joinscope_core::engine::breakpoint::Condition;
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::{App, Start};
@@ -25,13 +27,21 @@ const WAIT: Duration = Duration::from_secs(if cfg!(test) {
 /// What to draw.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    /// Points, which are pixels here.
+    /// Pixels.
     pub size: (u32, u32),
+    /// Pixels a point.
+    pub scale: f32,
     pub light: bool,
     /// `None`: the whole window.
     pub panel: Option<Panel>,
     pub at: Option<Arrival>,
     pub select: Option<RecordName>,
+    /// The run that is compared with.
+    pub compare: Option<PathBuf>,
+    /// Breakpoints, enabled.
+    pub breaks: Vec<Condition>,
+    /// What is pressed first, by its accessible name.
+    pub press: Vec<String>,
     /// Where the panel's rows are written as well, in place of what is there.
     pub data: Option<PathBuf>,
 }
@@ -47,6 +57,24 @@ pub enum NoPicture {
     Failed(String),
 }
 
+impl Default for Picture {
+    /// The whole window in the dark, 1600 × 1000.
+    fn default() -> Self {
+        Self {
+            size: (1600, 1000),
+            scale: 1.0,
+            light: false,
+            panel: None,
+            at: None,
+            select: None,
+            compare: None,
+            breaks: Vec::new(),
+            press: Vec::new(),
+            data: None,
+        }
+    }
+}
+
 /// No file dialog without a display.
 pub struct Never;
 
@@ -55,10 +83,18 @@ impl Browse for Never {
 }
 
 /// A window without a display or settings; `only` shows one panel alone.
+#[cfg(test)]
 pub fn harness<'a>(size: (u32, u32), light: bool, only: Option<Panel>) -> Harness<'a, App> {
+    scaled(size, 1.0, light, only)
+}
+
+/// A window without a display or settings, of so many pixels at so many a
+/// point; `only` shows one panel alone.
+fn scaled<'a>(size: (u32, u32), scale: f32, light: bool, only: Option<Panel>) -> Harness<'a, App> {
     let theme = if light { egui::Theme::Light } else { egui::Theme::Dark };
     Harness::builder()
-        .with_size(egui::vec2(size.0 as f32, size.1 as f32))
+        .with_size(egui::vec2(size.0 as f32, size.1 as f32) / scale)
+        .with_pixels_per_point(scale)
         .with_theme(theme)
         .with_render_cursor(false)
         .with_max_steps(64)
@@ -105,8 +141,8 @@ pub fn picture_file(path: &Path, wanted: &Picture, file: &Path) -> Result<(), No
     }
     // Shapes need nothing to draw with.
     let harness = ready(path, wanted)?;
-    let (width, height) = wanted.size;
-    let all = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(width as f32, height as f32));
+    let size = egui::vec2(wanted.size.0 as f32, wanted.size.1 as f32) / wanted.scale;
+    let all = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
     let shapes = harness.output().shapes.clone();
     let ground = super::theme::Tokens::of(&harness.ctx).ground;
     let drawing = Drawing::of_shapes(&harness.ctx, shapes, all, ground);
@@ -115,9 +151,16 @@ pub fn picture_file(path: &Path, wanted: &Picture, file: &Path) -> Result<(), No
 
 /// A window on `path` in which no request is open.
 fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPicture> {
-    let mut harness = harness(picture.size, picture.light, picture.panel);
+    let mut harness = scaled(picture.size, picture.scale, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
     settle(&mut harness)?;
+    if let Some(other) = &picture.compare {
+        harness.state_mut().command(Command::Compare(other.clone()));
+        settle(&mut harness)?;
+    }
+    for condition in &picture.breaks {
+        harness.state_mut().command(Command::AddBreakpoint(condition.clone()));
+    }
     if let Some(at) = picture.at {
         harness.state_mut().command(Command::GoTo(at));
     }
@@ -133,11 +176,23 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
         harness.state_mut().command(Command::GoTo(at));
         settle(&mut harness)?;
     }
+    if !picture.press.is_empty() {
+        // What a run that is started here leaves behind is gone with the picture.
+        let folder = tempfile::tempdir().map_err(|e| NoPicture::Failed(e.to_string()))?;
+        for (n, name) in picture.press.iter().enumerate() {
+            harness.state_mut().run_into = Some(folder.path().join(n.to_string()));
+            let Some(node) = harness.query_all_by_label(name).next() else {
+                let said = format!("--press: nothing in sight has the name {name:?}");
+                return Err(NoPicture::Failed(said));
+            };
+            node.click();
+            harness.step();
+            settle(&mut harness)?;
+        }
+    }
     if let Some(file) = &picture.data {
-        let Some(panel) = picture.panel.filter(|p| p.has_rows()) else {
-            let names: Vec<&str> =
-                Panel::ALL.iter().filter(|p| p.has_rows()).map(|p| p.about().name).collect();
-            let said = format!("--data needs a panel that has rows: {}", names.join(", "));
+        let Some(panel) = picture.panel else {
+            let said = "--data needs one panel, whose rows it writes: give --panel".to_owned();
             return Err(NoPicture::Failed(said));
         };
         let what = Command::ExportTo(Export::Data(panel), file.clone(), true);

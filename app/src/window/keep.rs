@@ -109,7 +109,12 @@ impl App {
         {
             *there = here;
         }
-        Session { open, front: front.unwrap_or(0), layout: Some(self.layout.arrangement()) }
+        Session {
+            open,
+            front: front.unwrap_or(0),
+            layout: Some(self.layout.arrangement()),
+            breakpoints: self.breakpoints.kept(),
+        }
     }
 
     /// Keeps the session while it lasts.
@@ -140,6 +145,9 @@ impl App {
         let Some(front) = session.in_front().map(|o| o.path.clone()) else { return };
         if let Some(layout) = &session.layout {
             self.arrange(layout);
+        }
+        for why in self.breakpoints.restore(&session.breakpoints) {
+            self.errors.add("A breakpoint was not restored", why);
         }
         self.open.restore(session.open);
         self.commands.push(Command::Open(front));

@@ -7,9 +7,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use joinscope_core::run::SortColumn;
 
 use super::jobs::{Jobs, Slot};
+use super::table::Sort;
 
 /// Bytes of texts that are sorted at once; above it the user is asked to filter.
 const TEXTS: usize = 256 << 20;
+
+/// What a table is sorted by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sorted<B> {
+    pub by: B,
+    pub descending: bool,
+}
+
+impl<B: PartialEq> Sorted<B> {
+    /// After a press on the title that sorts by `by`: first ascending, then
+    /// descending, then as it was. By `natural` it stands already.
+    #[must_use]
+    pub fn pressed(now: Option<Self>, by: B, natural: &B) -> Option<Self> {
+        match now {
+            Some(s) if s.by == by && s.descending => None,
+            Some(s) if s.by == by => Some(Self { by, descending: true }),
+            _ => Some(Self { descending: by == *natural, by }),
+        }
+    }
+
+    /// What the title says that sorts by `by`; `stands`: the table is in this
+    /// order where it is not sorted.
+    #[must_use]
+    pub fn said(now: Option<&Self>, by: Option<&B>, stands: bool) -> Sort {
+        match (by, now) {
+            (None, _) => Sort::Never,
+            (Some(_), None) if stands => Sort::Ascending,
+            (Some(by), Some(s)) if *by == s.by && s.descending => Sort::Descending,
+            (Some(by), Some(s)) if *by == s.by => Sort::Ascending,
+            _ => Sort::No,
+        }
+    }
+}
 
 /// Lines found so far, and how far the job is.
 #[derive(Debug, Default)]
@@ -191,6 +225,17 @@ impl<S> Listing<S> {
         }
         let p = self.shared.progress();
         Some((p.looked_at * 100).checked_div(p.of).unwrap_or(0))
+    }
+
+    /// How far it is, after a count: `, 40 % sorted`.
+    #[must_use]
+    pub fn how_far(&mut self, sorts: bool) -> String {
+        let doing = if sorts { "sorted" } else { "searched" };
+        match self.percent() {
+            Some(percent) => format!(", {percent} % {doing}"),
+            None if self.is_stopped() => ", stopped".to_owned(),
+            None => String::new(),
+        }
     }
 
     /// Why it stopped, where it failed.

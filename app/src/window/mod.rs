@@ -69,7 +69,7 @@ mod widgets;
 
 use std::path::PathBuf;
 
-pub use frame::measure;
+pub use frame::{Measured, measure};
 pub use headless::{NoPicture, Picture, picture_file};
 pub use incident::kept;
 pub use panel::Panel;

@@ -211,22 +211,11 @@ impl Panel {
         self.about().title
     }
 
-    /// Whether what it shows can be written to a file as rows.
+    /// Whether its picture has lines over time that are not the rows of its
+    /// table: they are written to a file of their own.
     #[must_use]
-    pub fn has_rows(self) -> bool {
-        matches!(
-            self,
-            Self::Sources
-                | Self::Watermarks
-                | Self::Timeline
-                | Self::Records
-                | Self::Outputs
-                | Self::Late
-                | Self::Causality
-                | Self::State
-                | Self::Checkpoints
-                | Self::Inspector
-        )
+    pub fn has_lines(self) -> bool {
+        matches!(self, Self::State)
     }
 
     /// Whether it has something to show of what is open.

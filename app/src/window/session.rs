@@ -30,6 +30,14 @@ pub struct Opened {
     pub range: RangeState,
 }
 
+/// A breakpoint, by its condition as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeptBreakpoint {
+    pub condition: String,
+    pub enabled: bool,
+}
+
 /// What is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -39,6 +47,7 @@ pub struct Session {
     /// Which of them is in front.
     pub front: usize,
     pub layout: Option<Arrangement>,
+    pub breakpoints: Vec<KeptBreakpoint>,
 }
 
 impl Session {
@@ -171,7 +180,9 @@ mod tests {
             ..Opened::default()
         };
         let layout = Some(Arrangement::default());
-        Session { open: vec![Opened::default(), opened], front: 1, layout }
+        let breakpoints =
+            vec![KeptBreakpoint { condition: "verdict=late".to_owned(), enabled: true }];
+        Session { open: vec![Opened::default(), opened], front: 1, layout, breakpoints }
     }
 
     #[test]

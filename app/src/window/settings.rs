@@ -69,7 +69,7 @@ impl Default for Settings {
             theme: ThemeChoice::default(),
             scale: 100,
             zone: Zone::default(),
-            cache_mib: 256,
+            cache_mib: 128,
             run_mib: 512,
             recent: Vec::new(),
         }

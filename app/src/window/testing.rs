@@ -353,7 +353,8 @@ fn look() {
         ("inspector", Some(Panel::Inspector), (380, 900)),
     ] {
         for light in [false, true] {
-            let wanted = Picture { size, light, panel, at: None, select: late.clone(), data: None };
+            let select = late.clone();
+            let wanted = Picture { size, light, panel, select, ..Picture::default() };
             let theme = if light { "light" } else { "dark" };
             match picture(&run, &wanted) {
                 Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
@@ -361,14 +362,7 @@ fn look() {
             }
         }
     }
-    let wanted = Picture {
-        size: (1600, 1000),
-        light: false,
-        panel: None,
-        at: Some(3000),
-        select: None,
-        data: None,
-    };
+    let wanted = Picture { at: Some(3000), ..Picture::default() };
     match picture(&dir.join("feed/feed.mcap"), &wanted) {
         Ok(image) => image.save(dir.join("recording.png")).unwrap(),
         Err(e) => panic!("{e:?}"),

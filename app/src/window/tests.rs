@@ -100,14 +100,7 @@ fn every_picture_is_drawn_in_both_themes() {
     assert!(super::renderer::has_software_adapter(), "install mesa-vulkan-drivers");
     let mut pictures = Vec::new();
     for light in [false, true] {
-        let wanted = super::headless::Picture {
-            size: (1200, 700),
-            light,
-            panel: None,
-            at: None,
-            select: None,
-            data: None,
-        };
+        let wanted = super::headless::Picture { size: (1200, 700), light, ..Default::default() };
         let image =
             super::headless::picture(&feed().run(), &wanted).map_err(|_| "no picture").unwrap();
         assert_eq!(image.dimensions(), (1200, 700));

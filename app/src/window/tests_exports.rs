@@ -7,7 +7,7 @@ use joinscope_operator::verdict::Verdict;
 use super::command::{Command, Export};
 use super::headless::settle;
 use super::panel::Panel;
-use super::testing::{ask, feed, opened, press};
+use super::testing::{PATIENT, PIPELINE, ask, feed, opened, press, rerun};
 
 #[test]
 fn the_rows_that_are_shown_are_written_with_their_columns() {
@@ -69,8 +69,23 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
     let mut h = opened(&feed().run());
     let late = VerdictSet::of(Verdict::Late);
     ask(&mut h, Command::Next(late, joinscope_core::run::Direction::Backward));
-    for panel in Panel::ALL.into_iter().filter(|p| p.has_rows()) {
+    let patient = folder.path().join("patient");
+    rerun(&feed().recording(), PIPELINE, PATIENT, &patient);
+    for panel in Panel::ALL {
         ask(&mut h, Command::ShowPanel(panel));
+        // Those that show something only once it was asked for.
+        match panel {
+            Panel::Compare => ask(&mut h, Command::Compare(patient.clone())),
+            Panel::Breakpoints => {
+                ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
+            }
+            Panel::Semantics => {
+                h.state_mut().run_into = Some(folder.path().join("four"));
+                ask(&mut h, Command::RunSemantics);
+            }
+            Panel::Guarantees => press(&mut h, "crash mid epoch"),
+            _ => {}
+        }
         let svg = folder.path().join(format!("{panel}.svg"));
         ask(&mut h, Command::ExportFigures(panel, svg.with_extension("csv")));
         ask(&mut h, Command::ExportTo(Export::Picture(panel), svg.clone(), false));
@@ -96,6 +111,49 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
         csv.lines().skip(1).filter(|l| l.starts_with("views,") || l.starts_with("engagements,"));
     let sum: u64 = of_inputs.map(|l| l.split(',').nth(at).unwrap().parse::<u64>().unwrap()).sum();
     assert_eq!(sum, run.count(late));
+    let table = |panel: Panel| {
+        let csv = std::fs::read_to_string(folder.path().join(format!("{panel}.csv"))).unwrap();
+        let split = |l: &str| l.split(',').map(str::to_owned).collect::<Vec<String>>();
+        let mut lines = csv.lines().map(split).collect::<Vec<_>>();
+        let titles = lines.remove(0);
+        let of = move |name: &str| titles.iter().position(|t| t == name).unwrap();
+        (lines, of)
+    };
+    // Over time rather than what is listed.
+    let (lines, of) = table(Panel::State);
+    let most = lines.iter().map(|l| l[of("rows_max")].parse::<u64>().unwrap()).max().unwrap();
+    assert!(!lines.is_empty() && most > 100 && most < run.rows(), "{most}");
+    let (lines, of) = table(Panel::Compare);
+    assert!(!lines.is_empty());
+    assert!(lines.iter().all(|l| l[of("there")] != l[of("here")]), "{:?}", lines[0]);
+    assert!(lines.iter().any(|l| l[of("here")] == "late" && l[of("there")] == "joined"));
+    let (lines, of) = table(Panel::Breakpoints);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0][of("met")], run.count(late).to_string());
+    let (lines, of) = table(Panel::Semantics);
+    let names: Vec<&str> = lines.iter().map(|l| l[of("semantics")].as_str()).collect();
+    assert_eq!(names[0], "clean");
+    assert_eq!(names.len(), 4);
+    let (lines, of) = table(Panel::Guarantees);
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0][of("guarantee")], "exactly-once");
+    assert_eq!(lines[0][of("duplicates")], "0");
+}
+
+#[test]
+fn rows_and_lines_of_the_state_are_offered_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    let titles = |h: &mut egui_kittest::Harness<'_, super::app::App>, what: Export| {
+        let csv = folder.path().join(format!("{what:?}.csv"));
+        ask(h, Command::ExportTo(what, csv.clone(), false));
+        std::fs::read_to_string(csv).unwrap().lines().next().unwrap().to_owned()
+    };
+    assert!(titles(&mut h, Export::Data(Panel::State)).starts_with("key,rows,record,"));
+    assert!(titles(&mut h, Export::Lines(Panel::State)).starts_with("from,to,rows_min,"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use egui::Key;
 use egui::accesskit::Role;
-use egui::{Align, Key};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
@@ -90,7 +90,8 @@ fn kept(folder: tempfile::TempDir, name: &str) {
 fn five_thousand_partitions_of_five_hundred_topics_are_drawn_in_few_shapes() {
     let folder = tempfile::tempdir().unwrap();
     let run = many_partitions(folder.path());
-    let figures = super::measure(&run, 3, 1).unwrap();
+    let what = super::Measured { run: &run, frames: 3, seed: 1, panels: &[], compare: None };
+    let figures = super::measure(&what).unwrap();
     assert!(figures.vertices_most < 200_000, "{} vertices", figures.vertices_most);
 
     let mut h = harness((1600, 1000), false, None);
@@ -147,7 +148,7 @@ fn one_key_with_a_million_rows_is_found_and_explained() {
 fn the_last_of_a_hundred_million_rows_is_shown_whole() {
     const MANY: u64 = 100_000_000;
     let mut table = Table::default();
-    let columns = [Column { title: "Row", width: 0.0, align: Align::Min }];
+    let columns = [Column::rest("Row")];
     let mut h = Harness::builder().with_size(egui::vec2(400.0, 300.0)).build_ui(move |ui| {
         super::theme::apply(ui.ctx());
         let laid = table.lay_out(ui, "Rows", &columns, MANY);

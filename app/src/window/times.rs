@@ -99,6 +99,12 @@ impl Times {
         Self::or_number(self.format(ms, format), ms)
     }
 
+    /// Whether times are written with their dates.
+    #[must_use]
+    pub fn has_dates(&self) -> bool {
+        self.dates
+    }
+
     /// `08:13:21`, with the date where days differ.
     #[must_use]
     pub fn short(&self, ms: i64) -> String {

@@ -13,6 +13,7 @@ use joinscope_core::analyses::guarantees::schedule::{Incident, What};
 use joinscope_core::analyses::guarantees::world::{World, scratch};
 use joinscope_core::edges::kafka::{Isolation, KafkaLog, Settings};
 use joinscope_core::edges::log::sim::{Call, Fault};
+use joinscope_operator::pipeline::Guarantee;
 
 use super::support::*;
 
@@ -24,7 +25,9 @@ fn fits(case: &Case) -> bool {
         incident.calls.iter().all(|(_, _, fault)| !late(fault))
             && incident.at.as_ref().is_none_or(|(_, _, what)| *what != What::Sleep)
     };
-    case.schedule.in_step && case.schedule.incidents.iter().all(possible)
+    // At most once, how much a crash loses is up to threads.
+    let most_once = case.setup.pipeline.delivery.guarantee == Guarantee::AtMostOnce;
+    !most_once && case.schedule.in_step && case.schedule.incidents.iter().all(possible)
 }
 
 /// The same on both; how many processes it took.
@@ -62,7 +65,9 @@ fn the_simulated_log_is_as_a_real_broker() {
     let (schedules, seed) = (number("JOINSCOPE_SCHEDULES", 10), number("JOINSCOPE_SEED", 11));
     let cases = (0..).map(|n| (n, case(seed, n, Some(80)).unwrap()));
     let mut processes = 0;
-    for (n, case) in cases.filter(|(_, case)| fits(case)).take(schedules as usize) {
+    for (n, mut case) in cases.filter(|(_, case)| fits(case)).take(schedules as usize) {
+        // A drawn order depends on how much was taken before a crash.
+        case.schedule.order = None;
         processes += same(&case, &format!("JOINSCOPE_SEED={seed}, case {n}"));
     }
     assert!(processes as u64 > schedules, "nobody was harmed: {processes}");
@@ -72,7 +77,7 @@ fn the_simulated_log_is_as_a_real_broker() {
 fn a_sleep_a_zombie_and_an_unanswered_commit_are_the_same_on_both() {
     let base = (0..100).map(|n| case(3, n, Some(60)).unwrap()).find(|case| {
         let pipeline = &case.setup.pipeline;
-        pipeline.delivery.guarantee == joinscope_operator::pipeline::Guarantee::ExactlyOnce
+        pipeline.delivery.guarantee == Guarantee::ExactlyOnce
     });
     let mut case = base.unwrap();
     // Its order does not depend on how long anything takes.

@@ -250,7 +250,11 @@ fn view(app: &App, list: &mut List) {
 fn exports(app: &App, list: &mut List) {
     for panel in Panel::ALL.into_iter().filter(|p| p.is_met_by(&app.doc)) {
         let title = panel.title();
-        if panel.has_rows() && app.doc.run.is_some() {
+        if app.doc.run.is_some() {
+            if panel.has_lines() {
+                let what = Command::Export(Export::Lines(panel));
+                list.now("Export", format!("Export the lines over time of {title}…"), what);
+            }
             let what = Command::Export(Export::Data(panel));
             list.now("Export", format!("Export the rows of {title}…"), what);
         }

@@ -202,6 +202,9 @@ pub enum Command {
 pub enum Export {
     /// The rows that a panel shows.
     Data(Panel),
+    /// The figures of its picture: its lines over time where its rows are
+    /// something else ([`Panel::has_lines`]).
+    Lines(Panel),
     Picture(Panel),
     /// All that is open, in one file.
     Incident,
@@ -212,7 +215,7 @@ impl Export {
     #[must_use]
     pub fn panel(self) -> Option<Panel> {
         match self {
-            Self::Data(panel) | Self::Picture(panel) => Some(panel),
+            Self::Data(panel) | Self::Lines(panel) | Self::Picture(panel) => Some(panel),
             Self::Incident => None,
         }
     }

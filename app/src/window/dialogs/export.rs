@@ -26,12 +26,13 @@ impl ExportDialog {
     #[must_use]
     pub fn new(what: Export, folder: &Path, name: &str) -> Self {
         let ending = match what {
-            Export::Data(_) => "csv",
+            Export::Data(_) | Export::Lines(_) => "csv",
             Export::Picture(_) | Export::Incident => "png",
         };
         let panel = what.panel().map_or("", Panel::title).to_lowercase().replace(' ', "-");
         let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
-        let file = folder.join(format!("{stem}-{panel}.{ending}"));
+        let what_of = if matches!(what, Export::Lines(_)) { "-over-time" } else { "" };
+        let file = folder.join(format!("{stem}-{panel}{what_of}.{ending}"));
         Self { what, path: file.display().to_string(), figures: true, begun: false }
     }
 
@@ -44,7 +45,9 @@ impl ExportDialog {
         let t = Tokens::of(ctx);
         let mut done = false;
         let (title, hint) = match self.what {
-            Export::Data(_) => ("Export what is shown", "A name that ends with .csv or .jsonl"),
+            Export::Data(_) | Export::Lines(_) => {
+                ("Export what is shown", "A name that ends with .csv or .jsonl")
+            }
             _ => ("Save a picture", "A name that ends with .png or .svg"),
         };
         let closed = modal(ctx, title, 560.0, |ui| {
@@ -64,13 +67,17 @@ impl ExportDialog {
                     "All rows of the table as it is filtered and sorted; .csv has the columns \
                      that are shown, .jsonl everything that is known of each row"
                 }
+                Export::Lines(_) => {
+                    "The lines over the range in sight, cut into pieces: of each figure the \
+                     least and the most"
+                }
                 _ => {
                     "The panel as it is on screen: .png as pixels, .svg as shapes and text for any size"
                 }
             };
             let rows = egui::RichText::new(rows).font(fonts::regular(SMALL)).color(t.second);
             ui.add(egui::Label::new(rows).wrap());
-            let panel = self.what.panel().filter(|p| self.is_picture() && p.has_rows());
+            let panel = self.what.panel().filter(|_| self.is_picture());
             if panel.is_some() {
                 ui.add_space(4.0);
                 let label = egui::RichText::new("Its figures beside it, as .csv");

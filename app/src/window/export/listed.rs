@@ -35,10 +35,7 @@ impl Data for Listed {
     }
 
     fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
-        let rows = self.rows.iter().skip(first as usize).take(n).map(|cells| {
-            let named = self.columns.iter().map(|c| (*c).to_owned()).zip(cells.iter().cloned());
-            Row { json: Value::Object(named.collect()), cells: cells.clone() }
-        });
-        Ok(rows.collect())
+        let rows = self.rows.iter().skip(first as usize).take(n);
+        Ok(rows.map(|cells| Row::named(self.columns, cells.clone())).collect())
     }
 }

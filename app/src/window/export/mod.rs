@@ -32,6 +32,15 @@ pub struct Row {
     pub cells: Vec<serde_json::Value>,
 }
 
+impl Row {
+    /// A row in which nothing is known beyond its cells.
+    #[must_use]
+    pub fn named(columns: &[&str], cells: Vec<serde_json::Value>) -> Self {
+        let named = columns.iter().map(|c| (*c).to_owned()).zip(cells.iter().cloned());
+        Self { json: serde_json::Value::Object(named.collect()), cells }
+    }
+}
+
 /// Rows that can be written, page by page.
 pub trait Data: Send {
     /// How many there are.

@@ -1,7 +1,7 @@
 //! What tables have beside their titles: a search field, conditions, columns,
 //! and a row of their own for all that where the title has no room.
 
-use egui::{Align, Key, Layout, Response, TextEdit, Ui, vec2};
+use egui::{Align, Key, Layout, Response, Stroke, TextEdit, Ui, vec2};
 
 use crate::window::command::Command;
 use crate::window::jobs::Slot;
@@ -13,6 +13,23 @@ use crate::window::widgets::{button, text};
 
 /// Height of the row below the title, points.
 const BAR: f32 = 34.0;
+
+/// Gives boxes and fields of a menu an edge that is seen; egui takes it away in
+/// menus.
+pub fn edged(ui: &mut Ui) {
+    let t = Tokens::of(ui.ctx());
+    let widgets = &mut ui.visuals_mut().widgets;
+    widgets.inactive.bg_stroke = Stroke::new(1.0, t.third);
+    widgets.hovered.bg_stroke = Stroke::new(1.0, t.text);
+    widgets.active.bg_stroke = Stroke::new(1.0, t.accent);
+    widgets.open.bg_stroke = Stroke::new(1.0, t.accent);
+    for widget in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.open] {
+        widget.weak_bg_fill = t.raised;
+    }
+}
+
+/// Room within fields, points.
+pub const FIELD: egui::Vec2 = vec2(8.0, 5.0);
 
 /// Room that a title with its tabs and its sentence needs, points.
 #[must_use]
@@ -81,6 +98,7 @@ pub fn conditions(
     let field = TextEdit::multiline(&mut typed.text)
         .hint_text(hint)
         .font(fonts::mono(SMALL))
+        .margin(FIELD)
         .desired_rows(2)
         .return_key(None)
         .desired_width(f32::INFINITY);
@@ -107,8 +125,11 @@ pub fn conditions_chip(ui: &mut Ui, conditions: &str) -> bool {
 
 /// A field for the path of another column; gives it on Enter.
 pub fn path(ui: &mut Ui, typed: &mut String, hint: &str) -> Option<String> {
-    let field =
-        TextEdit::singleline(typed).hint_text(hint).font(fonts::mono(SMALL)).desired_width(190.0);
+    let field = TextEdit::singleline(typed)
+        .hint_text(hint)
+        .font(fonts::mono(SMALL))
+        .margin(FIELD)
+        .desired_width(190.0);
     let field = ui.add(field).accessible_name("Path of a field");
     let path = typed.trim().to_owned();
     let asked = entered(ui, &field) && !path.is_empty();

@@ -3,35 +3,82 @@
 use egui::{Align, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
+use crate::window::text::elide;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
-/// Gives each column its place.
-pub(super) fn place(columns: &[Column], rect: Rect) -> Vec<(Column, Rect)> {
-    /// What a column that takes the rest has at least, points.
-    const LEAST: f32 = 60.0;
-    const GAP: f32 = 20.0;
-    let gaps = GAP * columns.len().saturating_sub(1) as f32;
-    let fixed: f32 = columns.iter().map(|c| c.width).sum();
-    let room = rect.width() - 2.0 * INSET - BAR - gaps;
-    let rest = (room - fixed).max(LEAST);
-    // Where they do not fit, all give way alike.
-    let flexible = columns.iter().filter(|c| c.width == 0.0).count() as f32 * LEAST;
-    let scale = ((room - flexible) / fixed.max(1.0)).clamp(0.2, 1.0);
+/// Between columns, points: with room, and at least.
+const GAPS: (f32, f32) = (20.0, 12.0);
+/// What may be cut has so much still where nothing else helps, points.
+const LEAST: f32 = 36.0;
+/// A soft column grows by so much of its width at most …
+const GROWTH: f32 = 0.7;
+/// … as long as the one that takes the rest keeps so much.
+const ENOUGH: f32 = 260.0;
+
+/// Gives each column its place; `needs` is what the widest cell and the title of
+/// each took so far, 0 where that is not known.
+pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Column, Rect)> {
+    let room = rect.width() - 2.0 * INSET - BAR;
+    let number = columns.len().saturating_sub(1) as f32;
+    let rests = columns.iter().filter(|c| c.width == 0.0).count() as f32;
+    let sum = |of: &dyn Fn(&Column) -> f32, columns: &[Column]| columns.iter().map(of).sum::<f32>();
+    let fixed = |c: &Column| if c.width == 0.0 { c.least } else { c.width };
+    // The gaps give way first …
+    let gap = ((room - sum(&fixed, columns)) / number.max(1.0)).clamp(GAPS.1, GAPS.0);
+    let room = room - gap * number;
+    // … then what is empty in columns …
+    let short = sum(&fixed, columns) > room;
+    let columns: Vec<Column> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, c)| {
+            let need = needs.get(i).copied().unwrap_or(0.0);
+            if !short || need <= 0.0 || c.width == 0.0 || need >= c.width {
+                return *c;
+            }
+            Column { width: need, least: c.least.min(need), ..*c }
+        })
+        .collect();
+    // … then columns that have more than their least, and below it still …
+    let least = sum(&|c| c.least, &columns);
+    let soft = |c: &Column| c.width == 0.0 || c.is_soft();
+    let columns: Vec<Column> = if least > room {
+        let less = |c: Column| if soft(&c) { Column { least: c.least.min(LEAST), ..c } } else { c };
+        columns.into_iter().map(less).collect()
+    } else {
+        columns
+    };
+    let want = sum(&fixed, &columns);
+    let spare = sum(&|c| if c.is_soft() { c.width - c.least } else { 0.0 }, &columns);
+    let less = ((want - room) / spare.max(1.0)).clamp(0.0, 1.0);
+    // … and where that is not enough, all alike.
+    let least = want - less * spare;
+    let scale = (room / least.max(1.0)).clamp(0.2, 1.0);
+    // What is left over goes to the rest, and to what is cut most easily.
+    let over = (room - want).max(0.0);
+    let soft = sum(&|c| if c.is_soft() { c.width } else { 0.0 }, &columns);
+    let more = if rests > 0.0 { (over - ENOUGH).max(0.0) / 2.0 } else { over };
+    let grown = (more / soft.max(1.0)).min(GROWTH);
+    let rest = (over - grown * soft).max(0.0) / rests.max(1.0);
     let mut x = rect.left() + INSET;
     columns
         .iter()
         .map(|c| {
-            let width = if c.width == 0.0 { rest } else { c.width * scale };
-            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width, rect.height()));
-            x += width + GAP;
+            let width = match c {
+                c if c.width == 0.0 => c.least + rest,
+                c if c.is_soft() => c.width * (1.0 + grown) - less * (c.width - c.least),
+                c => c.width,
+            };
+            let at = Rect::from_min_size(pos2(x, rect.top()), vec2(width * scale, rect.height()));
+            x += width * scale + gap;
             (*c, at)
         })
         .collect()
 }
 
 /// Paints the titles; says which was pressed.
-pub(super) fn head(ui: &mut Ui, laid: &Laid, t: &Tokens) -> Option<usize> {
+pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> Option<usize> {
     let mut pressed = None;
     for (i, (column, at)) in laid.columns.iter().enumerate() {
         let head = laid.heads.get(i).cloned().unwrap_or_default();
@@ -58,6 +105,10 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, t: &Tokens) -> Option<usize> {
         let room = rect.width() - if sign.is_empty() { 0.0 } else { mark.size().x + 3.0 };
         let shown = fit(ui, title, &fonts::regular(SMALL), room);
         let cut = shown != title;
+        if let Some(need) = needs.get_mut(i) {
+            let whole = painter.layout_no_wrap(title.to_owned(), fonts::regular(SMALL), ink);
+            *need = need.max(whole.size().x + mark.size().x + 4.0);
+        }
         let galley = painter.layout_no_wrap(shown, fonts::regular(SMALL), ink);
         let x = aligned(column.align, rect, galley.size().x);
         let (y, width) = (laid.head.center().y, galley.size().x);
@@ -99,6 +150,7 @@ pub(super) fn paint_row(
     rect: Rect,
     row: Option<&RowCells>,
     hot: bool,
+    needs: &mut [f32],
     t: &Tokens,
 ) -> Option<String> {
     let mut cut = None;
@@ -121,11 +173,13 @@ pub(super) fn paint_row(
         painter.rect_filled(rect, 0, ground);
     }
     let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.62) } else { c };
-    for ((column, at), cell) in laid.columns.iter().zip(&row.cells) {
+    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
+    for (i, ((column, at), cell)) in laid.columns.iter().zip(&row.cells).enumerate() {
         let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
         let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
         let mut left = 0.0;
         let pointed = hot && ui.rect_contains_pointer(at);
+        let name;
         let (text, font, colour) = match cell {
             Cell::Empty => continue,
             Cell::Elided { shown, whole } => {
@@ -133,6 +187,13 @@ pub(super) fn paint_row(
                     cut = Some(whole.clone());
                 }
                 (shown.as_str(), fonts::mono(SMALL), t.text)
+            }
+            Cell::Name(whole) => {
+                name = elide(whole, (at.width() / sign).floor() as usize);
+                if pointed && name != *whole {
+                    cut = Some(whole.clone());
+                }
+                (name.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Parts { parts, text } => {
                 left = bars(&painter, at, parts, t);
@@ -155,6 +216,16 @@ pub(super) fn paint_row(
         let galley = painter.layout_job(job);
         if pointed && galley.elided && cut.is_none() {
             cut = Some(text.to_owned());
+        }
+        if let Some(need) = needs.get_mut(i) {
+            *need = need.max(match cell {
+                Cell::Parts { .. } => column.width,
+                Cell::Elided { whole, .. } | Cell::Name(whole) => {
+                    whole.chars().count().max(text.chars().count()) as f32 * sign + 1.0
+                }
+                _ if galley.elided => column.width.max(at.width() + 1.0),
+                _ => galley.size().x + left + 1.0,
+            });
         }
         let x = aligned(column.align, at, galley.size().x) + left;
         painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);
@@ -187,7 +258,10 @@ pub(super) fn spoken(laid: &Laid, row: &RowCells) -> String {
             let title = laid.heads.get(i).and_then(|h| h.title.as_deref());
             let text = match cell {
                 Cell::Empty => return None,
-                Cell::Mono(text) | Cell::Words(text) | Cell::Parts { text, .. } => text.as_str(),
+                Cell::Mono(text)
+                | Cell::Name(text)
+                | Cell::Words(text)
+                | Cell::Parts { text, .. } => text.as_str(),
                 Cell::Elided { whole, .. } => whole.as_str(),
                 Cell::Verdict(v) => v.name(),
             };

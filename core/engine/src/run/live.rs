@@ -32,6 +32,8 @@ pub struct ExecuteLive {
     pub shards: usize,
     /// How the cluster is reached, and where a new run begins.
     pub tail: TailSpec,
+    /// What it does at a breakpoint of its control, where nothing is written.
+    pub at_hit: AtHit,
     /// Ends the run with what is whole and a last checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -175,7 +177,7 @@ pub fn execute_live(
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: 1,
-            at_hit: AtHit::Wait,
+            at_hit: spec.at_hit,
         },
         writer,
         entry,

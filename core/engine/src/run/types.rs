@@ -73,6 +73,9 @@ pub struct RowView {
     pub verdict: Verdict,
     /// The arrival at which the verdict fell; `None` while open.
     pub decided: Option<Arrival>,
+    /// Where the verdict was revised: the arrival at which the row had become
+    /// unmatched at first.
+    pub unmatched_since: Option<Arrival>,
     /// The arrival at which the row left the state. A row that was never in
     /// the state has `None` and is [`RowView::kept`] false.
     pub removed: Option<Arrival>,
@@ -95,9 +98,13 @@ impl RowView {
         if cursor < self.arrival {
             return None;
         }
-        Some(match self.decided {
-            Some(decided) if decided <= cursor => self.verdict,
-            _ => Verdict::Open,
+        let has_fallen = |at: Option<Arrival>| at.is_some_and(|at| at <= cursor);
+        Some(if has_fallen(self.decided) {
+            self.verdict
+        } else if has_fallen(self.unmatched_since) {
+            Verdict::Unmatched
+        } else {
+            Verdict::Open
         })
     }
 

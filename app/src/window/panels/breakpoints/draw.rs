@@ -4,7 +4,7 @@ use egui::{
     Align2, Key, Popup, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder,
     WidgetInfo, pos2, vec2,
 };
-use joinscope_core::engine::breakpoint::{Breakpoint, Condition, EXAMPLES};
+use joinscope_core::engine::breakpoint::{Breakpoint, Condition, EXAMPLES, FieldOp};
 use joinscope_operator::time::format_duration;
 
 use super::{Breakpoints, times};
@@ -34,8 +34,17 @@ pub fn words(condition: &Condition) -> String {
         }
         Condition::StateRows(rows) => format!("more than {} in the state", plural(*rows, "row")),
         Condition::StateBytes(n) => format!("more than {} of state in memory", bytes(*n)),
-        Condition::Field { path, .. } => {
-            format!("a record arrives whose field {path} is like this")
+        Condition::Field { path, op, value } => {
+            let how = match op {
+                FieldOp::Is => "is",
+                FieldOp::IsNot => "is not",
+                FieldOp::Has => "has",
+                FieldOp::Less => "is less than",
+                FieldOp::AtMost => "is at most",
+                FieldOp::More => "is more than",
+                FieldOp::AtLeast => "is at least",
+            };
+            format!("a record arrives whose {path} {how} {value}")
         }
     }
 }

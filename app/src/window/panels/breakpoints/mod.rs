@@ -2,6 +2,7 @@
 //! not; the next hit of a run that ended; going on with one that waits.
 
 mod draw;
+mod export;
 mod job;
 #[cfg(test)]
 mod tests;
@@ -84,13 +85,7 @@ impl Breakpoints {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         self.wanted = cx.doc.run.is_some() && !cx.doc.in_progress;
         let sentence = self.sentence(cx);
-        let title = Title {
-            panel: Panel::Breakpoints,
-            text: Panel::Breakpoints.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Breakpoints, &sentence, tabs);
         let (stopped, some) =
             (cx.breaks.stopped.is_some(), cx.breaks.list.iter().any(|b| b.enabled));
         let kept = self.wanted;

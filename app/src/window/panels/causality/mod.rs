@@ -38,13 +38,7 @@ impl Causality {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let sentence = self.sentence(cx);
-        let title = Title {
-            panel: Panel::Causality,
-            text: Panel::Causality.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Causality, &sentence, tabs);
         let mut commands = Vec::new();
         let mut spacing = self.spacing;
         let dragged = panel(

@@ -1,6 +1,6 @@
 //! How the checkpoints panel draws.
 
-use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::engine::step::CheckpointEntry;
 
 use super::Checkpoints;
@@ -10,32 +10,25 @@ use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
 use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::text;
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 const COLUMNS: [Column; 9] = [
-    column("Epoch", 56.0, Align::Max),
-    column("At arrival", 80.0, Align::Max),
-    column("Arrived", 100.0, Align::Min),
-    column("Rows in state", 88.0, Align::Max),
-    column("State", 64.0, Align::Max),
-    column("Written", 64.0, Align::Max),
-    column("Delta · snapshot · sync, ms", 0.0, Align::Min),
-    column("Took", 60.0, Align::Max),
-    column("Kept", 48.0, Align::Min),
+    Column::figure("Epoch", 56.0),
+    Column::figure("At arrival", 80.0),
+    Column::firm("Arrived", TIME),
+    Column::figure("Rows in state", 88.0),
+    Column::figure("State", 64.0),
+    Column::figure("Written", 64.0),
+    Column::rest("Delta · snapshot · sync, ms"),
+    Column::figure("Took", 60.0),
+    Column::firm("Kept", 48.0),
 ];
 
-const OFFSETS: [Column; 2] =
-    [column("Partition", 0.0, Align::Min), column("Next offset", 96.0, Align::Max)];
+const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next offset", 96.0)];
 
-/// Room for a date before the time.
-const DATE: f32 = 80.0;
 /// Width of the offsets beside the table, points.
 const SIDE: f32 = 270.0;
 
@@ -56,8 +49,11 @@ pub fn sentence(cx: &Cx<'_>) -> String {
     times.sort_unstable();
     let middle = times[times.len() / 2];
     let written: u64 = all.iter().map(|c| c.written_bytes).sum();
+    if let [one] = all {
+        return format!("1 checkpoint, {} ms, {} written", took(one), bytes(written));
+    }
     format!(
-        "{}, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
+        "{} checkpoints, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
         thousands(all.len() as u64),
         took(longest),
         longest.epoch,
@@ -112,11 +108,7 @@ pub fn body(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>) {
 fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&About>) {
     let all = entries(cx);
     let mut columns = COLUMNS;
-    let times = all.first().zip(all.last());
-    let dated = |c: &CheckpointEntry| cx.times.exact(c.arrival_ms).len() > 12;
-    if times.is_some_and(|(a, b)| dated(a) || dated(b)) {
-        columns[2].width += DATE;
-    }
+    columns[2] = columns[2].wider(date_room(cx.times));
     let longest = all.iter().map(took).max().unwrap_or(0).max(1) as f32;
     let laid = this.table.lay_out(ui, "Checkpoints", &columns, all.len() as u64);
     let chosen = this.chosen;

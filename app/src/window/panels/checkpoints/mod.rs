@@ -36,13 +36,7 @@ impl Checkpoints {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let sentence = draw::sentence(cx);
-        let title = Title {
-            panel: Panel::Checkpoints,
-            text: Panel::Checkpoints.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Checkpoints, &sentence, tabs);
         let some = cx.doc.run.as_ref().is_some_and(|r| !r.manifest.checkpoints.is_empty());
         let mut commands = Vec::new();
         let dragged = panel(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::compare::{Matching, Named};
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
@@ -15,32 +15,28 @@ use crate::window::panels::failed;
 use crate::window::panels::outputs::labels;
 use crate::window::panels::records::key_line;
 use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, Head, RowCells, empty};
+use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
 use crate::window::text::{elide_apart, line as one_line, thousands};
 use crate::window::theme::{Tokens, fonts};
 use crate::window::widgets::{button, text};
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 /// The third and the fourth are titled by the runs.
 const RECORDS: [Column; 6] = [
-    column("Arrival", 76.0, Align::Max),
-    column("Record", 172.0, Align::Min),
-    column("Key", 150.0, Align::Min),
-    column("Other run", 104.0, Align::Min),
-    column("This run", 104.0, Align::Min),
-    column("Why", 0.0, Align::Min),
+    Column::figure("Arrival", 76.0),
+    Column::soft("Record", 172.0, 96.0),
+    Column::soft("Key", 150.0, 64.0),
+    Column::soft("Other run", 104.0, VERDICT),
+    Column::soft("This run", 104.0, VERDICT),
+    Column::rest("Why"),
 ];
 
 const OUTPUTS: [Column; 6] = [
-    column("Arrival", 76.0, Align::Max),
-    column("Record", 172.0, Align::Min),
-    column("With", 172.0, Align::Min),
-    column("Other run", 140.0, Align::Min),
-    column("This run", 140.0, Align::Min),
-    column("Key", 0.0, Align::Min),
+    Column::figure("Arrival", 76.0),
+    Column::soft("Record", 172.0, 96.0),
+    Column::soft("With", 172.0, 96.0),
+    Column::soft("Other run", 140.0, 76.0),
+    Column::soft("This run", 140.0, 76.0),
+    Column::rest("Key"),
 ];
 
 /// Width of the list of kinds, points.
@@ -307,15 +303,16 @@ fn nothing(ui: &mut Ui, found: &Found, choice: Choice) {
     }
 }
 
-/// What one side's cell shows of a record.
-fn side(line: &Seen, said: Option<&Said>, mine: bool, cx: &Cx<'_>) -> Cell {
+/// What one side's cell shows of a record or an output; `labels` names those of
+/// a mask.
+pub fn side(line: &Seen, said: Option<&Said>, mine: bool, labels: impl Fn(u64) -> String) -> Cell {
     match (line.line, said) {
         (_, None) => Cell::Words("absent".to_owned()),
         (Line::Record(_), Some(said)) => Cell::Verdict(said.row.verdict),
         (Line::Output(_, Named::Example(_)), Some(said)) => match said.example {
             None => Cell::Words("no example".to_owned()),
             Some((mask, n)) => {
-                let named = labels(mask, cx);
+                let named = labels(mask);
                 let records = crate::window::text::plural(n as u64, "record");
                 Cell::Words(if named.is_empty() { records } else { format!("{named}, {records}") })
             }
@@ -342,8 +339,9 @@ fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'
         || Cell::Words("–".to_owned()),
         |said| Cell::Mono(thousands(said.row.arrival)),
     );
-    let (there, here) =
-        (side(line, line.there.as_ref(), false, cx), side(line, line.here.as_ref(), true, cx));
+    let named = |mask| labels(mask, cx);
+    let there = side(line, line.there.as_ref(), false, named);
+    let here = side(line, line.here.as_ref(), true, named);
     let mut why = line.here.as_ref().or(line.there.as_ref()).map_or("", |s| s.why.as_str());
     if why.is_empty() {
         why = line.there.as_ref().map_or("", |s| s.why.as_str());
@@ -361,7 +359,7 @@ fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'
             vec![arrival, name, key, there, here, Cell::Words(one_line(why).into_owned())]
         }
         Line::Output(..) => {
-            let with = line.with.as_ref().map_or(Cell::Empty, |w| Cell::Mono(w.clone()));
+            let with = line.with.as_ref().map_or(Cell::Empty, |w| Cell::Name(w.clone()));
             vec![arrival, name, with, there, here, key]
         }
     };
@@ -374,7 +372,8 @@ fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'
     }
 }
 
-fn words(cell: &Cell) -> &str {
+/// What such a cell says.
+pub fn words(cell: &Cell) -> &str {
     match cell {
         Cell::Verdict(v) => v.name(),
         Cell::Words(text) => text,

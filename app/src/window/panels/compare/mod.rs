@@ -4,6 +4,7 @@
 
 mod ask;
 mod draw;
+mod export;
 mod job;
 mod kinds;
 mod plot;
@@ -94,13 +95,7 @@ impl Compare {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let other = self.ask(cx);
         let sentence = self.sentence(cx, other.as_deref());
-        let title = Title {
-            panel: Panel::Compare,
-            text: Panel::Compare.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Compare, &sentence, tabs);
         let mut commands = Vec::new();
         let (chosen, known) = (self.other.clone(), Known::of(cx));
         let dragged = panel(

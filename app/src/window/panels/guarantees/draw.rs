@@ -1,6 +1,6 @@
 //! How the guarantees panel draws.
 
-use egui::{Align, Rect, Ui, UiBuilder, pos2};
+use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix};
 use joinscope_operator::record::RecordName;
@@ -17,34 +17,30 @@ use crate::window::text::{bytes, plural, thousands};
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 const MODES: [Column; 9] = [
-    column("Guarantee", 0.0, Align::Min),
-    column("Duplicates", 80.0, Align::Max),
-    column("Losses", 64.0, Align::Max),
-    column("Untrue", 64.0, Align::Max),
-    column("Aborted", 64.0, Align::Max),
-    column("Latency p50", 84.0, Align::Max),
-    column("p99", 72.0, Align::Max),
-    column("Written", 72.0, Align::Max),
-    column("Processed", 80.0, Align::Max),
+    Column::rest("Guarantee"),
+    Column::figure("Duplicates", 80.0),
+    Column::figure("Losses", 64.0),
+    Column::figure("Untrue", 64.0),
+    Column::figure("Aborted", 64.0),
+    Column::figure("Latency p50", 84.0),
+    Column::figure("Latency p99", 84.0),
+    Column::figure("Written", 72.0),
+    Column::figure("Processed", 80.0),
 ];
 
 const COPIES: [Column; 3] = [
-    column("Where it stands", 150.0, Align::Min),
-    column("Epoch", 56.0, Align::Max),
-    column("Records behind it", 0.0, Align::Min),
+    Column::soft("Where it stands", 150.0, 90.0),
+    Column::figure("Epoch", 56.0),
+    Column::rest("Records behind it"),
 ];
 
 const MOMENTS: [Column; 5] = [
-    column("When", 180.0, Align::Min),
-    column("Process", 56.0, Align::Max),
-    column("What", 90.0, Align::Min),
-    column("Epoch", 56.0, Align::Max),
-    column("", 0.0, Align::Min),
+    Column::firm("When", 172.0),
+    Column::figure("Process", 56.0),
+    Column::firm("What", 90.0),
+    Column::figure("Epoch", 56.0),
+    Column::rest(""),
 ];
 
 /// Room of the title row and the four modes.
@@ -115,7 +111,13 @@ pub fn body(
     modes(this, &mut child, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
+    if this.opened.as_ref() != this.faults.as_ref() {
+        this.opened.clone_from(&this.faults);
+        this.open_first(matrix);
+    }
     let Some(mode) = matrix.columns.get(this.mode) else { return };
+    let line = egui::Stroke::new(1.0, Tokens::of(ui.ctx()).line);
+    ui.painter().hline(below.x_range(), below.top() - 2.0, line);
     numbers(this, &mut child, mode);
     if this.open == Open::Timeline {
         timeline(this, &mut child, cx, mode);
@@ -155,6 +157,7 @@ fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
     if let Some(n) = events.clicked {
         this.mode = n as usize;
         this.list.top();
+        this.open_first(matrix);
     }
 }
 
@@ -194,7 +197,8 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
     }
 }
 
-fn behind(mode: &Mode, open: Open) -> &[Copy] {
+/// The outputs behind a number.
+pub fn behind(mode: &Mode, open: Open) -> &[Copy] {
     match open {
         Open::Duplicates => &mode.read_committed.duplicates,
         Open::Losses => &mode.read_committed.losses,
@@ -211,7 +215,8 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
         ui.set_min_height(30.0);
         ui.add_space(INSET);
         ui.spacing_mut().item_spacing.x = 4.0;
-        text(ui, &mode.mode, fonts::semibold(SMALL), t.second);
+        text(ui, &mode.mode, fonts::semibold(SMALL), t.text);
+        ui.add_space(6.0);
         let all = [
             (Open::Duplicates, "duplicates"),
             (Open::Losses, "losses"),
@@ -237,7 +242,14 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
 fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
     let all = behind(mode, this.open);
     if all.is_empty() {
-        empty(ui, "None", "Press another number, or another guarantee");
+        let what = match this.open {
+            Open::Duplicates => "No example is there twice",
+            Open::Losses => "No example is lost",
+            Open::Untrue => "Every example is as without faults",
+            Open::Aborted => "Nothing of aborted transactions is seen",
+            Open::Timeline => "Nothing happened",
+        };
+        empty(ui, what, "Press another number, or another guarantee");
         return;
     }
     let laid = this.list.lay_out(ui, "Outputs behind the number", &COPIES, all.len() as u64);
@@ -248,7 +260,7 @@ fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
         let epoch = copy.epoch.map_or_else(String::new, thousands);
         Some(RowCells {
             name: format!("{records}: {place}, epoch {epoch}"),
-            cells: vec![Cell::Mono(place), Cell::Mono(epoch), Cell::Mono(records)],
+            cells: vec![Cell::Name(place), Cell::Mono(epoch), Cell::Name(records)],
             selected: false,
             hovered: false,
             dimmed: false,

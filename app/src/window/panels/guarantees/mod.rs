@@ -4,6 +4,7 @@
 
 mod ask;
 mod draw;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,8 @@ pub struct Guarantees {
     /// The mode, and which of its numbers is open.
     mode: usize,
     open: Open,
+    /// The faults for which a number was opened already.
+    opened: Option<Faults>,
 }
 
 /// A number of the matrix.
@@ -47,18 +50,24 @@ enum Open {
 }
 
 impl Guarantees {
+    /// Opens the first number of the mode that is not 0, unless the one that is
+    /// open is not; what happened stays open.
+    fn open_first(&mut self, matrix: &Matrix) {
+        let Some(mode) = matrix.columns.get(self.mode) else { return };
+        let is_there = |open: Open| !draw::behind(mode, open).is_empty();
+        if self.open == Open::Timeline || is_there(self.open) {
+            return;
+        }
+        let numbers = [Open::Duplicates, Open::Losses, Open::Untrue, Open::Aborted];
+        self.open = numbers.into_iter().find(|o| is_there(*o)).unwrap_or_default();
+    }
+
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let answer = self.ask(cx);
         let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
         let sentence = draw::sentence(self, matrix);
-        let title = Title {
-            panel: Panel::Guarantees,
-            text: Panel::Guarantees.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Guarantees, &sentence, tabs);
         let mut commands = Vec::new();
         let dragged = panel(
             ui,

@@ -150,6 +150,9 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
         (true, None) => number(ui, "In the state", "to the end", None),
         _ => {}
     }
+    if let Some(at) = v.unmatched_since {
+        number(ui, "Unmatched since", &thousands(at), None);
+    }
     if let Some(at) = v.decided.filter(|d| *d != v.arrival) {
         number(ui, "Verdict fell at", &thousands(at), None);
     }
@@ -230,7 +233,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         let hover = format!("{}: {}", e.path, e.effect);
         ui.add_space(3.0);
         ui.horizontal_top(|ui| {
-            let room = ui.available_width() - if can_run { 56.0 } else { 0.0 };
+            let room = ui.available_width() - if can_run { 49.0 } else { 0.0 };
             ui.vertical(|ui| {
                 ui.set_width(room);
                 ui.add_space(2.0);

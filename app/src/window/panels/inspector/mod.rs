@@ -33,6 +33,9 @@ use crate::window::widgets::{icon_button, text};
 /// Revision, row and cursor.
 type KeyAt = (u64, u64, u64);
 
+/// What it says is no wider than this, points.
+const WIDEST: f32 = 640.0;
+
 /// The panel's state.
 #[derive(Default)]
 pub struct Inspector {
@@ -137,7 +140,8 @@ impl Inspector {
                 let area = ScrollArea::vertical().auto_shrink(false);
                 area.show(ui, |ui| {
                     frame.show(ui, |ui| {
-                        ui.set_width(ui.available_width());
+                        // Figures far from their names are hard to read.
+                        ui.set_width(ui.available_width().min(WIDEST));
                         if records.hides(cx) == Some(true) {
                             hidden(ui, cx);
                         }

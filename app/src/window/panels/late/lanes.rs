@@ -1,6 +1,6 @@
 //! The partitions, with how late each was and would be.
 
-use egui::{Align, Ui};
+use egui::Ui;
 use joinscope_operator::time::format_duration;
 
 use super::index::Lane;
@@ -10,18 +10,14 @@ use crate::window::panels::watermarks::say::lane_name;
 use crate::window::table::{Cell, Column, RowCells, Table};
 use crate::window::text::{elide, plural, thousands};
 
-const fn column(title: &'static str, width: f32) -> Column {
-    Column { title, width, align: Align::Max }
-}
-
 const COLUMNS: [Column; 7] = [
-    Column { title: "Partition", width: 0.0, align: Align::Min },
-    column("Late", 50.0),
-    column("Then", 50.0),
-    column("p50", 52.0),
-    column("p90", 52.0),
-    column("p99", 52.0),
-    column("Most", 52.0),
+    Column::soft("Partition", 170.0, 80.0),
+    Column::figure("Late", 50.0),
+    Column::figure("Then", 50.0),
+    Column::figure("p50", 52.0),
+    Column::figure("p90", 52.0),
+    Column::figure("p99", 52.0),
+    Column::figure("Most", 52.0),
 ];
 
 /// A row's place: all, then each input followed by its partitions.

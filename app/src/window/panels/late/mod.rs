@@ -144,13 +144,7 @@ impl Late {
         self.sums.renew((cx.doc.revision, found.read));
         let sum = self.sums.of(&found.index, self.focus, &inputs);
         let sentence = self.sentence(cx, &found, &sum);
-        let title = Title {
-            panel: Panel::Late,
-            text: Panel::Late.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Late, &sentence, tabs);
         let mut commands = Vec::new();
         let mut target = self.target;
         let names = names(cx);

@@ -65,11 +65,8 @@ pub enum By {
     Field(String),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sorted {
-    pub by: By,
-    pub descending: bool,
-}
+/// What they are sorted by, and which way.
+pub type Sorted = crate::window::listing::Sorted<By>;
 
 /// Which outputs the table shows, and in which order.
 #[derive(Clone, Debug, Default, PartialEq)]

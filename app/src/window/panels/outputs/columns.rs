@@ -1,11 +1,9 @@
 //! The columns of the outputs table.
 
-use egui::Align;
-
 use super::ask::{By, Line, Sorted, cell_text};
 use super::{kind_name, labels};
 use crate::window::cx::Cx;
-use crate::window::table::{Cell, Column, Head, Sort};
+use crate::window::table::{Cell, Column, Head, TIME};
 use crate::window::text::{line, thousands};
 
 /// A column that can be shown.
@@ -64,17 +62,19 @@ impl Col {
     /// `labels`: what the column of labels holds, for its width; `date`: room
     /// for a date before a time, points.
     pub fn column(&self, labels: &str, date: f32) -> Column {
-        let (width, align) = match self {
-            Self::Number | Self::Arrival => (76.0, Align::Max),
-            Self::Epoch => (56.0, Align::Max),
-            Self::Time => (100.0 + date, Align::Min),
-            Self::Kind => (80.0, Align::Min),
-            Self::Key | Self::Field(_) => (110.0, Align::Min),
-            Self::Records => (0.0, Align::Min),
+        match self {
+            Self::Number | Self::Arrival => Column::figure("", 76.0),
+            Self::Epoch => Column::figure("", 56.0),
+            Self::Time => Column::firm("", TIME).wider(date),
+            Self::Kind => Column::firm("", 80.0),
+            Self::Key => Column::soft("", 110.0, 64.0),
+            Self::Field(_) => Column::soft("", 110.0, 52.0),
+            Self::Records => Column::rest(""),
             // As wide as what stands in it, within reason.
-            Self::Labels => ((labels.chars().count() as f32 * 7.4).clamp(60.0, 320.0), Align::Min),
-        };
-        Column { title: "", width, align }
+            Self::Labels => {
+                Column::soft("", (labels.chars().count() as f32 * 7.4).clamp(62.0, 320.0), 60.0)
+            }
+        }
     }
 
     pub fn sorts_by(&self) -> Option<By> {
@@ -91,13 +91,7 @@ impl Col {
 
     pub fn head(&self, sorted: Option<&Sorted>) -> Head {
         let by = self.sorts_by();
-        let sort = match (&by, sorted) {
-            (None, _) => Sort::Never,
-            (Some(By::Number), None) if *self == Self::Number => Sort::Ascending,
-            (Some(by), Some(s)) if *by == s.by && s.descending => Sort::Descending,
-            (Some(by), Some(s)) if *by == s.by => Sort::Ascending,
-            _ => Sort::No,
-        };
+        let sort = Sorted::said(sorted, by.as_ref(), *self == Self::Number);
         Head { title: Some(self.title().to_owned()), sort }
     }
 
@@ -109,7 +103,7 @@ impl Col {
             Self::Time => Cell::Mono(cx.times.exact(o.time)),
             Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
             Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
-            Self::Records => Cell::Mono(l.records.join(" + ")),
+            Self::Records => Cell::Name(line(&l.records.join(" + ")).into_owned()),
             Self::Epoch => Cell::Mono(thousands(o.epoch)),
             Self::Labels => Cell::Mono(labels(o.labels, cx)),
             Self::Field(path) => match l.json.as_ref().and_then(|json| cell_text(json, path)) {

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use egui::{Align, Popup, PopupCloseBehavior, Ui};
+use egui::{Popup, PopupCloseBehavior, Ui};
 use joinscope_core::engine::step::OutputKind;
+use joinscope_operator::pipeline::Label;
 
 use super::Outputs;
 use super::ask::{self, Kinds, Line, Page, Question, Source};
@@ -18,13 +19,10 @@ use crate::window::panels::records::paths;
 use crate::window::panels::{failed, tools};
 use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
-use crate::window::table::{Column, Head, RowCells, empty};
+use crate::window::table::{Column, Head, RowCells, date_room, empty, fill};
 use crate::window::text::{elide_apart, line, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::widgets::{button, group, icon_button};
-
-/// Room for a date before the time.
-const DATE: f32 = 80.0;
 
 /// How many, of how many, and how far a search is.
 pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> String {
@@ -33,13 +31,7 @@ pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> Stri
     } else {
         thousands(all)
     };
-    if let Some(percent) = this.listing.percent() {
-        let doing = if source.sort.is_some() { "sorted" } else { "searched" };
-        let how_far = format!(", {percent} % {doing}");
-        text.push_str(&how_far);
-    } else if this.listing.is_stopped() {
-        text.push_str(", stopped");
-    }
+    text.push_str(&this.listing.how_far(source.sort.is_some()));
     text
 }
 
@@ -81,6 +73,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
 
 fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
     ui.set_width(220.0);
+    tools::edged(ui);
     let mut fields = this.fields.clone();
     for col in &this.columns {
         if let Col::Field(path) = col
@@ -89,7 +82,7 @@ fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
             fields.push(path.clone());
         }
     }
-    egui::ScrollArea::vertical().max_height(560.0).show(ui, |ui| {
+    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for col in Col::ALL {
             column_box(this, ui, &col);
@@ -126,6 +119,7 @@ fn column_box(this: &mut Outputs, ui: &mut Ui, col: &Col) {
 
 fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
     ui.set_width(340.0);
+    tools::edged(ui);
     group(ui, "Kind");
     ui.horizontal_wrapped(|ui| {
         for (kind, name) in Kinds::NAMES.into_iter().enumerate() {
@@ -235,16 +229,10 @@ fn reveal(this: &mut Outputs, source: &Source) {
 }
 
 fn columns(this: &Outputs, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
-    let (first, last) = cx.clock.range().unwrap_or_default();
-    let dated = cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12;
-    let date = if dated { DATE } else { 0.0 };
+    let date = date_room(cx.times);
     let sample = labels(0, cx);
     let mut columns: Vec<Column> = this.columns.iter().map(|c| c.column(&sample, date)).collect();
-    if columns.iter().all(|c| c.width > 0.0)
-        && let Some(last) = columns.last_mut().filter(|c| c.align == Align::Min)
-    {
-        last.width = 0.0;
-    }
+    fill(&mut columns);
     let heads = this.columns.iter().map(|c| c.head(source.sort.as_ref())).collect();
     (columns, heads)
 }
@@ -315,7 +303,12 @@ fn cells(cols: &[Col], l: &Line, key: &str, cx: &Cx<'_>) -> RowCells {
 #[must_use]
 pub fn labels(mask: u64, cx: &Cx<'_>) -> String {
     let examples = cx.doc.pipeline.as_ref().and_then(|p| p.pipeline.examples.as_ref());
-    let named = examples.map(|e| e.labels.as_slice()).unwrap_or_default();
+    labels_named(mask, examples.map(|e| e.labels.as_slice()).unwrap_or_default())
+}
+
+/// The same, by their names.
+#[must_use]
+pub fn labels_named(mask: u64, named: &[Label]) -> String {
     let parts: Vec<String> = named
         .iter()
         .enumerate()

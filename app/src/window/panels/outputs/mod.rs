@@ -13,7 +13,7 @@ use joinscope_core::engine::step::OutputKind;
 
 use self::ask::{Kinds, Page, Question, Sorted, Source};
 use self::columns::Col;
-pub use self::draw::{kind_name, labels};
+pub use self::draw::{kind_name, labels, labels_named};
 use super::tools::{self, Typed};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
@@ -160,13 +160,7 @@ impl Outputs {
         let all = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
         let len = if source.is_listed() { self.listing.len() } else { all };
         let sentence = draw::sentence(self, &source, len, all);
-        let title = Title {
-            panel: Panel::Outputs,
-            text: Panel::Outputs.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Outputs, &sentence, tabs);
         let mut commands = Vec::new();
         let chips = f32::from(u8::from(!self.conditions.is_empty())) * 190.0
             + f32::from(u8::from(!self.kinds.is_empty())) * 130.0
@@ -198,12 +192,7 @@ impl Outputs {
     /// Sorts by a column: first ascending, then descending, then as it was.
     fn sort_by(&mut self, column: usize) {
         let Some(by) = self.columns.get(column).and_then(Col::sorts_by) else { return };
-        self.sort = match self.sort.take() {
-            Some(s) if s.by == by && s.descending => None,
-            Some(s) if s.by == by => Some(Sorted { by, descending: true }),
-            _ if by == ask::By::Number => Some(Sorted { by, descending: true }),
-            _ => Some(Sorted { by, descending: false }),
-        };
+        self.sort = Sorted::pressed(self.sort.take(), by, &ask::By::Number);
         self.table.top();
     }
 

@@ -23,6 +23,45 @@ fn outputs_lead_to_their_records_and_back() {
     assert!(matches!(h.state().selection(), Some(Selection::Row(_))));
 }
 
+/// Titles of the columns in sight.
+fn titles(h: &egui_kittest::Harness<'_, crate::window::app::App>) -> Vec<String> {
+    h.get_all_by_role(Role::ColumnHeader).filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+#[test]
+fn columns_are_chosen_by_hand() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    let at_first = titles(&h);
+    assert!(!at_first.contains(&"Epoch".to_owned()), "{at_first:?}");
+    let choose = |h: &mut egui_kittest::Harness<'_, crate::window::app::App>, name: &str| {
+        press(h, "Columns");
+        // Also where the list has to be scrolled to it.
+        h.get_by_role_and_label(Role::CheckBox, name).click_accesskit();
+        settle(h).unwrap();
+        h.key_press(egui::Key::Escape);
+        settle(h).unwrap();
+    };
+    choose(&mut h, "Epoch");
+    choose(&mut h, "Kind");
+    choose(&mut h, "engagements.kind");
+    let chosen = titles(&h);
+    assert!(chosen.contains(&"Epoch".to_owned()), "{chosen:?}");
+    assert!(!chosen.contains(&"Kind".to_owned()), "{chosen:?}");
+    assert_eq!(chosen.last().unwrap(), "engagements.kind");
+    let row = h.get_all_by_role(Role::Row).find(|n| {
+        n.accesskit_node().label().is_some_and(|l| l.starts_with("output ") && l.contains("pair"))
+    });
+    let said = row.unwrap().accesskit_node().value().unwrap();
+    assert!(said.contains("Epoch ") && said.contains("engagements.kind "), "{said}");
+    press(&mut h, "Columns");
+    h.get_by_label("Columns as at first").click_accesskit();
+    settle(&mut h).unwrap();
+    h.key_press(egui::Key::Escape);
+    settle(&mut h).unwrap();
+    assert_eq!(titles(&h), at_first);
+}
+
 /// The first row of the outputs, whatever stands beside them.
 fn first(h: &egui_kittest::Harness<'_, crate::window::app::App>) -> String {
     rows(h).into_iter().find(|r| r.starts_with("output ")).unwrap_or_default()
@@ -46,7 +85,15 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     let pairs: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(pairs.iter().all(|r| r.contains(", pair, ")), "{pairs:?}");
     // By a field of a value.
-    h.state_mut().panels.outputs.conditions = "value.engagements.kind=like".to_owned();
+    press(&mut h, "Filter the outputs");
+    let field = h.get_by_label("Conditions");
+    field.focus();
+    h.step();
+    h.event(egui::Event::Text("value.engagements.kind=like".to_owned()));
+    h.step();
+    press(&mut h, "Apply");
+    assert_eq!(h.state().panels.outputs.conditions, "value.engagements.kind=like");
+    h.key_press(egui::Key::Escape);
     settle(&mut h).unwrap();
     let shown: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("output ")).collect();
     assert!(!shown.is_empty(), "some pairs are likes");

@@ -1,14 +1,13 @@
 //! The columns of the records table: what the user chose, and what stands in
 //! each.
 
-use egui::Align;
 use joinscope_core::run::{RowView, SortBy};
 use joinscope_operator::time::format_duration;
 
 use super::ask::{By, Sorted};
 use crate::cli::filter::{field_at, field_text};
 use crate::window::cx::Cx;
-use crate::window::table::{Cell, Column, Head, Sort};
+use crate::window::table::{Cell, Column, Head, TIME, VERDICT};
 use crate::window::text::{line, thousands};
 
 /// A column that can be shown.
@@ -99,23 +98,21 @@ impl Col {
         }
     }
 
-    fn is_time(&self) -> bool {
-        matches!(self, Self::Arrived | Self::EventTime | Self::Watermark)
-    }
-
     /// `date`: room for a date before a time, points.
     pub fn column(&self, date: f32) -> Column {
-        let (width, align) = match self {
-            Self::Arrival | Self::LateBy | Self::Decided | Self::Removed => (76.0, Align::Max),
-            Self::Outputs => (60.0, Align::Max),
-            Self::Record => (190.0, Align::Min),
-            Self::Key | Self::Field(_) => (110.0, Align::Min),
-            Self::Arrived | Self::EventTime | Self::Watermark => (100.0, Align::Min),
-            Self::Verdict | Self::Input => (92.0, Align::Min),
-            Self::Why => (0.0, Align::Min),
-        };
-        let width = if self.is_time() { width + date } else { width };
-        Column { title: "", width, align }
+        match self {
+            Self::Arrival | Self::LateBy | Self::Decided | Self::Removed => {
+                Column::figure("", 76.0)
+            }
+            Self::Outputs => Column::figure("", 60.0),
+            Self::Record => Column::soft("", 190.0, 110.0),
+            Self::Key => Column::soft("", 110.0, 64.0),
+            Self::Field(_) => Column::soft("", 110.0, 52.0),
+            Self::Arrived | Self::EventTime | Self::Watermark => Column::firm("", TIME).wider(date),
+            Self::Verdict => Column::firm("", VERDICT),
+            Self::Input => Column::soft("", 92.0, 60.0),
+            Self::Why => Column::rest(""),
+        }
     }
 
     /// What pressing its title sorts by.
@@ -136,13 +133,7 @@ impl Col {
 
     pub fn head(&self, sorted: Option<&Sorted>) -> Head {
         let by = self.sorts_by();
-        let sort = match (&by, sorted) {
-            (None, _) => Sort::Never,
-            (Some(By::Arrival), None) => Sort::Ascending,
-            (Some(by), Some(s)) if *by == s.by && s.descending => Sort::Descending,
-            (Some(by), Some(s)) if *by == s.by => Sort::Ascending,
-            _ => Sort::No,
-        };
+        let sort = Sorted::said(sorted, by.as_ref(), by == Some(By::Arrival));
         Head { title: Some(self.title().to_owned()), sort }
     }
 

@@ -134,7 +134,8 @@ fn chips(this: &Records, ui: &mut Ui, commands: &mut Vec<Command>) {
 
 fn columns(this: &mut Records, ui: &mut Ui) {
     ui.set_width(220.0);
-    egui::ScrollArea::vertical().max_height(560.0).show(ui, |ui| {
+    tools::edged(ui);
+    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for col in Col::ALL {
             column_box(this, ui, &col);
@@ -192,19 +193,20 @@ fn add(columns: &mut Vec<Col>, col: Col) {
 fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
     ui.set_width(360.0);
+    tools::edged(ui);
     group(ui, "Verdict");
-    ui.horizontal_wrapped(|ui| {
-        for verdict in Verdict::ALL {
-            let mut on = this.filter.contains(verdict);
-            let size = vec2(14.0, 20.0);
-            let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
-            ui.painter().extend(verdict_shape(rect.center(), 4.5, verdict, t));
-            if ui.checkbox(&mut on, verdict.name()).changed() {
-                let set = if on { this.filter.with(verdict) } else { this.filter.without(verdict) };
-                commands.push(Command::Filter(set));
+    let flow = egui::Layout::left_to_right(egui::Align::Center);
+    for some in Verdict::ALL.chunks(3) {
+        ui.horizontal(|ui| {
+            for verdict in some {
+                // A box stays beside the shape of its verdict.
+                ui.allocate_ui_with_layout(vec2(114.0, 22.0), flow, |ui| {
+                    ui.set_min_width(114.0);
+                    verdict_box(this, ui, *verdict, commands, t);
+                });
             }
-        }
-    });
+        });
+    }
     group(ui, "Add a condition");
     form(this, ui, commands);
     group(ui, "Conditions");
@@ -222,6 +224,22 @@ fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
             commands.push(Command::ClearFilter);
         }
     });
+}
+
+fn verdict_box(
+    this: &Records,
+    ui: &mut Ui,
+    verdict: Verdict,
+    commands: &mut Vec<Command>,
+    t: &Tokens,
+) {
+    let mut on = this.filter.contains(verdict);
+    let (rect, _) = ui.allocate_exact_size(vec2(10.0, 20.0), egui::Sense::hover());
+    ui.painter().extend(verdict_shape(rect.center(), 4.5, verdict, t));
+    if ui.checkbox(&mut on, verdict.name()).changed() {
+        let set = if on { this.filter.with(verdict) } else { this.filter.without(verdict) };
+        commands.push(Command::Filter(set));
+    }
 }
 
 fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
@@ -251,7 +269,8 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
         let field = TextEdit::singleline(&mut controls.form.value)
             .hint_text(hint)
             .font(fonts::mono(SMALL))
-            .desired_width(90.0);
+            .margin(tools::FIELD)
+            .desired_width(84.0);
         let field = ui.add(field).accessible_name("Value of the condition");
         let enter = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
         let add = button("Add").name("Add the condition").show(ui).clicked();

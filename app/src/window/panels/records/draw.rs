@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Ui};
+use egui::Ui;
 
 use super::ask::{self, Line, MOST, Page, Question, Source};
 use super::columns::{Col, RowShown, key_line, paths};
@@ -12,24 +12,17 @@ use crate::window::cx::Cx;
 use crate::window::jobs::Answer;
 use crate::window::panels::{failed, tools};
 use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, Head, RowCells, empty};
+use crate::window::table::{Cell, Column, Head, RowCells, TIME, date_room, empty, fill};
 use crate::window::text::{self, elide_apart, from_bytes, thousands};
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 const OF_RECORDING: [Column; 6] = [
-    column("Arrival", 76.0, Align::Max),
-    column("Record", 200.0, Align::Min),
-    column("Kafka key", 160.0, Align::Min),
-    column("Timestamp", 110.0, Align::Min),
-    column("Arrived", 110.0, Align::Min),
-    column("Value", 0.0, Align::Min),
+    Column::figure("Arrival", 76.0),
+    Column::soft("Record", 200.0, 110.0),
+    Column::soft("Kafka key", 160.0, 64.0),
+    Column::firm("Timestamp", TIME),
+    Column::firm("Arrived", TIME),
+    Column::rest("Value"),
 ];
-
-/// Room for a date before the time.
-const DATE: f32 = 80.0;
 
 /// `8,412 of 1,204,118`, and how far a search is.
 pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u64>) -> String {
@@ -41,13 +34,7 @@ pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u6
     } else {
         shown
     };
-    if let Some(percent) = this.listing.percent() {
-        let doing = if source.sort.is_some() { "sorted" } else { "searched" };
-        let how_far = format!(", {percent} % {doing}");
-        text.push_str(&how_far);
-    } else if this.listing.is_stopped() {
-        text.push_str(", stopped");
-    }
+    text.push_str(&this.listing.how_far(source.sort.is_some()));
     text
 }
 
@@ -134,25 +121,18 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
 }
 
 fn columns(this: &Records, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
-    let (first, last) = cx.clock.range().unwrap_or_default();
-    let dated = cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12;
-    let date = if dated { DATE } else { 0.0 };
+    let date = date_room(cx.times);
     if cx.doc.run.is_none() {
         let mut columns = OF_RECORDING.to_vec();
         for c in &mut columns {
             if matches!(c.title, "Timestamp" | "Arrived") {
-                c.width += date;
+                *c = c.wider(date);
             }
         }
         return (columns, Vec::new());
     }
     let mut columns: Vec<Column> = this.columns.iter().map(|col| col.column(date)).collect();
-    // Someone takes what the others leave.
-    if columns.iter().all(|c| c.width > 0.0)
-        && let Some(last) = columns.last_mut().filter(|c| c.align == Align::Min)
-    {
-        last.width = 0.0;
-    }
+    fill(&mut columns);
     let heads = this.columns.iter().map(|col| col.head(source.sort.as_ref())).collect();
     (columns, heads)
 }

@@ -188,13 +188,7 @@ impl Records {
         self.copied(cx);
         let len = self.len(cx, &source);
         let sentence = draw::sentence(self, cx, &source, len);
-        let title = Title {
-            panel: Panel::Records,
-            text: Panel::Records.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Records, &sentence, tabs);
         let mut commands = Vec::new();
         let has_run = cx.doc.run.is_some();
         // Beside the tabs where there is room, else below them.
@@ -283,13 +277,7 @@ impl Records {
     /// Sorts by a column: first ascending, then descending, then as it was.
     fn sort_by(&mut self, column: usize) {
         let Some(by) = self.columns.get(column).and_then(Col::sorts_by) else { return };
-        self.sort = match self.sort.take() {
-            Some(s) if s.by == by && s.descending => None,
-            Some(s) if s.by == by => Some(Sorted { by, descending: true }),
-            // By arrival it stands already.
-            _ if by == ask::By::Arrival => Some(Sorted { by, descending: true }),
-            _ => Some(Sorted { by, descending: false }),
-        };
+        self.sort = Sorted::pressed(self.sort.take(), by, &ask::By::Arrival);
         self.table.top();
     }
 

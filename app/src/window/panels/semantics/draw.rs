@@ -18,7 +18,7 @@ use crate::window::table::empty;
 use crate::window::text::{line, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, fit, icon_button};
+use crate::window::widgets::{button, fit, icon_button, text};
 
 /// Height of the titles, and of a line, points.
 const HEAD: f32 = 44.0;
@@ -134,7 +134,27 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
             let row = Rect::from_min_size(pos2(all.left(), top), vec2(all.width(), LINE));
             one(ui, cx, row, &places, (semantics, known, percent), commands, t);
         }
+        let shared = shared(known);
+        if !shared.is_empty() {
+            ui.add_space(8.0);
+            let said = format!("all of them · {}", shared.join(" · "));
+            ui.horizontal(|ui| {
+                ui.add_space(INSET);
+                text(ui, &said, fonts::regular(SMALL), t.second).on_hover_text(&said);
+            });
+        }
     });
+}
+
+/// Notes that all of those that ran have: they are said once.
+fn shared(known: &Known) -> Vec<String> {
+    let mut ran = known.ended.iter().filter_map(|(_, r)| Some(&r.as_ref().ok()?.notes));
+    let Some(first) = ran.next() else { return Vec::new() };
+    let others: Vec<&Vec<String>> = ran.collect();
+    if others.is_empty() {
+        return Vec::new();
+    }
+    first.iter().filter(|note| others.iter().all(|notes| notes.contains(note))).cloned().collect()
 }
 
 /// Where columns stand.
@@ -222,8 +242,12 @@ fn one(
     };
     let notes = match (&waits, figures) {
         (Some(said), _) => said.clone(),
-        (None, Some(f)) if f.notes.is_empty() => "as the pipeline says".to_owned(),
-        (None, Some(f)) => f.notes.join(" · "),
+        (None, Some(f)) => {
+            let shared = shared(known);
+            let own = f.notes.iter().filter(|note| !shared.contains(note)).cloned();
+            let own: Vec<String> = own.collect();
+            if own.is_empty() { "as the pipeline says".to_owned() } else { own.join(" · ") }
+        }
         (None, None) => String::new(),
     };
     // Under the figures there is nothing else.

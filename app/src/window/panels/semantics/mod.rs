@@ -3,6 +3,7 @@
 //! where they differ from `clean`; each count opens its records.
 
 mod draw;
+mod export;
 mod job;
 #[cfg(test)]
 mod tests;
@@ -63,13 +64,7 @@ impl Semantics {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let known = self.job.as_ref().map(Job::known);
         let sentence = sentence(known.as_ref());
-        let title = Title {
-            panel: Panel::Semantics,
-            text: Panel::Semantics.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Semantics, &sentence, tabs);
         let running = known.as_ref().is_some_and(|k| k.done.is_none());
         if running {
             // It goes on without an event of the user.
@@ -126,12 +121,16 @@ fn sentence(known: Option<&Known>) -> String {
     let most = all.iter().max_by_key(|(_, a)| a.pairs()).filter(|(_, a)| a.pairs() > 0);
     let pads = all.iter().any(|(_, a)| a.pads_missing + a.pads_extra > 0);
     let mut said = match most {
-        Some((name, a)) => format!(
-            "{} differs most from clean: {} missing, {} extra",
-            name.name(),
-            plural(a.pairs_missing, "pair"),
-            thousands(a.pairs_extra)
-        ),
+        Some((name, a)) => {
+            let how = match (a.pairs_missing, a.pairs_extra) {
+                (missing, 0) => format!("{} missing", plural(missing, "pair")),
+                (0, extra) => format!("{} extra", plural(extra, "pair")),
+                (missing, extra) => {
+                    format!("{} missing, {} extra", plural(missing, "pair"), thousands(extra))
+                }
+            };
+            format!("{} differs most from clean: {how}", name.name())
+        }
         None if pads => "the same pairs as clean; pads differ".to_owned(),
         None => "the same pairs and pads as clean".to_owned(),
     };

@@ -242,9 +242,8 @@ fn notes(ui: &mut Ui, doc: &RecordingDoc) {
         lines.push(cut.to_string());
     }
     for line in lines {
-        ui.horizontal(|ui| {
-            ui.add_space(28.0);
-            ui.set_max_width(ui.available_width() - 10.0);
+        let margin = egui::Margin { left: 28, right: 10, top: 0, bottom: 2 };
+        egui::Frame::NONE.inner_margin(margin).show(ui, |ui| {
             let text = egui::RichText::new(crate::window::text::line(&line))
                 .font(fonts::regular(SMALL))
                 .color(t.second);

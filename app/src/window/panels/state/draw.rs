@@ -2,7 +2,7 @@
 //! state at the cursor below.
 
 use egui::{
-    Align, Color32, Mesh, Rect, Role, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Color32, Mesh, Rect, Role, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::{MinMax, StateLines, StateNow};
 use joinscope_operator::time::format_duration;
@@ -17,7 +17,7 @@ use crate::window::panels::failed;
 use crate::window::panels::records::key_line;
 use crate::window::ruler;
 use crate::window::selection::Selection;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
 use crate::window::text::{bytes, elide_apart, plural, short_count, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 
@@ -26,28 +26,25 @@ const STEP: f32 = 2.0;
 /// Height of the lines above the table: a part of the panel, within bounds.
 const LINES: (f32, f32, f32) = (0.42, 110.0, 260.0);
 
-const fn column(title: &'static str, width: f32, align: Align) -> Column {
-    Column { title, width, align }
-}
-
 const KEYS: [Column; 5] = [
-    column("Key", 0.0, Align::Min),
-    column("Rows", 64.0, Align::Max),
-    column("Newest event time", 124.0, Align::Min),
-    column("First leaves after", 124.0, Align::Min),
-    column("Last leaves after", 124.0, Align::Min),
+    // Figures far from their names are hard to read: nothing takes the rest.
+    Column::soft("Key", 220.0, 90.0),
+    Column::figure("Rows", 64.0),
+    Column::firm("Newest event time", TITLED),
+    Column::firm("First leaves after", TITLED),
+    Column::firm("Last leaves after", TITLED),
 ];
 
 const LEAVING: [Column; 5] = [
-    column("Key", 0.0, Align::Min),
-    column("Record", 190.0, Align::Min),
-    column("Event time", 124.0, Align::Min),
-    column("Leaves after", 124.0, Align::Min),
-    column("In event time", 96.0, Align::Max),
+    Column::soft("Key", 180.0, 90.0),
+    Column::soft("Record", 190.0, 110.0),
+    Column::firm("Event time", TITLED),
+    Column::firm("Leaves after", TITLED),
+    Column::figure("In event time", 96.0),
 ];
 
-/// Room for a date before the time.
-const DATE: f32 = 72.0;
+/// What a time's column needs for its title, points.
+const TITLED: f32 = 112.0;
 
 /// What rests in the state at the cursor.
 pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String {
@@ -320,11 +317,11 @@ fn bars(
     }
 }
 
-/// The next of 1, 2, 5 with zeros.
+/// The next of a few round numbers, so that lines fill most of their plot.
 fn round_up(n: u64) -> u64 {
     let mut unit = 1u64;
     loop {
-        for step in [1, 2, 5] {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
             let Some(top) = unit.checked_mul(step) else { return u64::MAX };
             if top >= n {
                 return top;
@@ -356,11 +353,12 @@ fn content(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow
         Order::Keys => KEYS,
         Order::Leaving => LEAVING,
     };
-    let (first, last) = cx.clock.range().unwrap_or_default();
-    let dated = cx.times.exact(first).len() > 12 || cx.times.exact(last).len() > 12;
+    let date = date_room(cx.times);
     for c in &mut columns {
-        let is_time = c.width > 120.0 && c.width < 130.0;
-        c.width += if dated && is_time { DATE } else { 0.0 };
+        if c.align == egui::Align::Min && (c.title.ends_with("time") || c.title.ends_with("after"))
+        {
+            *c = c.wider((TIME + date - TITLED).max(0.0));
+        }
     }
     let len = match this.order {
         Order::Keys => now.heaviest.len(),
@@ -455,7 +453,7 @@ fn cells(
             };
             let leaves = cx.times.exact(line.due.0);
             let name = format!("{}, key {whole}, leaves after {leaves}", line.row.record);
-            (vec![key, Cell::Mono(record), time(line.row.event_time), due(line.due.0), left], name)
+            (vec![key, Cell::Name(record), time(line.row.event_time), due(line.due.0), left], name)
         }
     };
     RowCells {
@@ -473,7 +471,7 @@ mod tests {
 
     #[test]
     fn scales_end_at_round_numbers() {
-        assert_eq!([1, 3, 812, 1_204, 50_001].map(round_up), [1, 5, 1_000, 2_000, 100_000]);
+        assert_eq!([1, 3, 812, 1_204, 50_001].map(round_up), [1, 3, 1_000, 2_000, 60_000]);
         assert_eq!(round_up(u64::MAX), u64::MAX);
     }
 }

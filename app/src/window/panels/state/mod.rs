@@ -3,6 +3,7 @@
 
 mod ask;
 mod draw;
+mod export;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,6 @@ use crate::window::chrome::{Title, panel};
 use crate::window::command::{Command, Export};
 use crate::window::cursor::State as CursorState;
 use crate::window::cx::Cx;
-use crate::window::export::Source;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
@@ -115,13 +115,7 @@ impl State {
         self.looking.ask(cx);
         let now = self.looking.shown();
         let sentence = draw::sentence(self, cx, now.as_ref());
-        let title = Title {
-            panel: Panel::State,
-            text: Panel::State.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::State, &sentence, tabs);
         let order = self.order;
         let mut chosen = order;
         let mut commands = Vec::new();
@@ -169,14 +163,5 @@ impl State {
         let question = PageQuestion { revision: cx.doc.revision, at: now.arrival, content };
         self.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
         self.page.answer()
-    }
-
-    /// What an export writes: what is listed at the cursor.
-    #[must_use]
-    pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
-        let now = self.looking.whole.clone()?;
-        let run = cx.doc.run.as_ref()?.run.clone();
-        let order = self.order;
-        Some(Box::new(move || Ok(Box::new(ask::Listed::new(run, now, order)) as Box<_>)))
     }
 }

@@ -62,13 +62,7 @@ impl Timeline {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let sentence = self.sentence(cx);
-        let title = Title {
-            panel: Panel::Timeline,
-            text: Panel::Timeline.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Timeline, &sentence, tabs);
         let mut commands = Vec::new();
         let scale = cx.scale;
         let dragged = panel(

@@ -239,7 +239,7 @@ fn name(
     let free = |place: &Rect| taken.iter().all(|other| !other.intersects(*place));
     let Some(ground) = places.into_iter().find(free) else { return };
     taken.push(ground);
-    painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.8));
+    painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.92));
     painter.galley(ground.min + vec2(3.0, 0.0), galley, t.text);
 }
 

@@ -46,13 +46,7 @@ impl Watermarks {
         let approximate = is_approximate(cx);
         let vertical =
             self.chosen.unwrap_or(if approximate { Vertical::EventTime } else { Vertical::Lag });
-        let title = Title {
-            panel: Panel::Watermarks,
-            text: Panel::Watermarks.title(),
-            mono: false,
-            sentence: &sentence,
-            tabs,
-        };
+        let title = Title::of(Panel::Watermarks, &sentence, tabs);
         let mut chosen = self.chosen;
         let mut commands = Vec::new();
         let dragged = panel(

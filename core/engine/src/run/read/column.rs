@@ -108,8 +108,7 @@ impl Run {
                 let arrivals = t.u64s("arrival")?;
                 let fates = now.fates(&self.inner.tables, number, &rows, arrivals, &verdicts)?;
                 for (verdict, fate) in verdicts.iter_mut().zip(fates) {
-                    let fallen = fate.decided.is_some_and(|decided| decided < until);
-                    *verdict = if fallen { fate.verdict } else { Verdict::Open as u8 };
+                    *verdict = fate.verdict_before(until);
                 }
             } else {
                 now.verdicts(&self.inner.tables, number, rows, &mut verdicts)?;

@@ -16,6 +16,8 @@ pub(crate) struct Fate {
     pub verdict: u8,
     pub reason: u8,
     pub decided: Option<u64>,
+    /// Of a revised row: when it had become unmatched.
+    pub unmatched_since: Option<u64>,
     pub cause: Option<u64>,
     pub removed: Option<u64>,
     /// Final at its arrival: never in the state.
@@ -23,6 +25,18 @@ pub(crate) struct Fate {
 }
 
 impl Fate {
+    /// The code of its verdict as it stood just before an arrival.
+    pub fn verdict_before(&self, until: u64) -> u8 {
+        let has_fallen = |at: Option<u64>| at.is_some_and(|at| at < until);
+        if has_fallen(self.decided) {
+            self.verdict
+        } else if has_fallen(self.unmatched_since) {
+            Verdict::Unmatched as u8
+        } else {
+            Verdict::Open as u8
+        }
+    }
+
     /// Whether nothing more can fall. A row that was not kept may still be
     /// revised, in a run where that happens.
     fn settled(&self, revisions: bool) -> bool {
@@ -120,6 +134,7 @@ impl Moment {
                     verdict: *verdict,
                     reason: 0,
                     decided: (!open).then_some(*arrival),
+                    unmatched_since: None,
                     cause: (!open).then_some(*arrival),
                     removed: None,
                     at_arrival: !open,
@@ -172,7 +187,9 @@ impl Moment {
                         return Err(RunError::corrupt(path, "a verdict that there is not"));
                     }
                     fate.verdict = verdicts[i];
-                    if reasons[i] != REVISED {
+                    if reasons[i] == REVISED {
+                        fate.unmatched_since = fate.decided;
+                    } else {
                         fate.reason = reasons[i];
                     }
                     fate.decided = Some(ats[i]);

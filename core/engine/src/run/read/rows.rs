@@ -148,6 +148,7 @@ impl Run {
                 late_by: late_by.then(|| watermarks[i].saturating_sub(times[i])),
                 verdict,
                 decided: fate.decided,
+                unmatched_since: fate.unmatched_since,
                 removed: fate.removed,
                 kept: !fate.at_arrival && fate.removed != Some(arrivals[i]),
                 padded: reason.padded(),

@@ -65,7 +65,7 @@ fn want(rows: &[Arrived], decided: &[Option<Verdict>]) -> Vec<Option<Verdict>> {
 #[test]
 fn expired_is_what_the_rule_says() {
     let pipeline = Pipeline::parse(PIPELINE, "late.toml").unwrap();
-    let mut expired = 0;
+    let (mut expired, mut revised) = (0, 0);
     for seed in 0..12 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let dir = tempfile::tempdir().unwrap();
@@ -195,14 +195,26 @@ fn expired_is_what_the_rule_says() {
                 views.iter().rev().find(|v| v.verdict == verdict).map(|v| v.row)
             );
         }
-        let at = 600;
-        let before = run.books(Some(at)).unwrap();
-        let fallen = |v: &&crate::run::RowView| {
-            v.arrival <= at && v.verdict == Verdict::Joined && v.decided.is_some_and(|d| d <= at)
-        };
-        let joined: u64 = before.inputs.iter().map(|c| c.get(Verdict::Joined)).sum();
-        assert_eq!(joined, views.iter().filter(fallen).count() as u64);
+        // At any moment the rows say what the books of that moment say, also of
+        // rows that were unmatched until they were revised.
+        for at in (0..total).step_by(37) {
+            let before = run.books(Some(at)).unwrap();
+            let column = run.verdict_column(0, total, Some(at + 1)).unwrap();
+            for verdict in Verdict::ALL {
+                let stood = |v: &&crate::run::RowView| v.verdict_at(at) == Some(verdict);
+                let rows = views.iter().filter(stood).count() as u64;
+                let counted: u64 = before.inputs.iter().map(|c| c.get(verdict)).sum();
+                assert_eq!(counted, rows, "{verdict} at {at} of {seed}");
+                let arrived = column.iter().take(at as usize + 1);
+                let same = arrived.filter(|(_, code)| *code == verdict as u8).count() as u64;
+                assert_eq!(same, rows, "{verdict} at {at} of {seed}, by column");
+            }
+            let waits = |v: &&crate::run::RowView| {
+                v.verdict == Verdict::Expired && v.verdict_at(at) == Some(Verdict::Unmatched)
+            };
+            revised += views.iter().filter(waits).count();
+        }
         expired += views.iter().filter(|v| v.verdict == Verdict::Expired).count();
     }
-    assert!(expired > 200, "{expired}");
+    assert!(expired > 200 && revised > 20, "{expired}, {revised}");
 }
