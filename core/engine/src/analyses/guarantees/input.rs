@@ -16,7 +16,7 @@ use crate::edges::log::sim::SimLog;
 use crate::edges::log::{InMessage, Log as _};
 use crate::engine::delivery::{Feed, LogDurable, StartAt, Values};
 use crate::engine::step::SinkError;
-use crate::engine::{Batches, ClockInput, Given, Source, SourceError};
+use crate::engine::{Batches, ClockInput, ClockInputKind, Given, Source, SourceError};
 use crate::operator::codec::{NoSchemas, SchemaSource};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, RecordName, TopicPartition};
@@ -282,6 +282,13 @@ impl Source for SimSource {
         if self.at.skips {
             taken.order.truncate(from as usize);
             taken.clock.retain(|said| said.precedes <= from);
+            // The time that the state has reached was told by a record that is
+            // lost now; the next one, if any comes, is not before it.
+            let reached =
+                ClockInput { precedes: from, at_ms: self.at.now_ms, kind: ClockInputKind::Tick };
+            if self.input.clock.is_empty() && from > 0 {
+                taken.clock.push(reached);
+            }
             let (records, clock) = taken.durable;
             taken.durable = (records.min(taken.order.len()), clock.min(taken.clock.len()));
         }
