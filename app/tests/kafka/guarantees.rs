@@ -48,10 +48,20 @@ fn same(case: &Case, name: &str) -> usize {
     let ends: Vec<_> = on_real.iter().map(|life| &life.outcome).collect();
     assert_eq!(check(&real, &on_real, &expected), [], "{name}: {ends:#?}");
     assert_eq!(lived.len(), on_real.len(), "{name}: processes");
+    let once = setup.pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
     for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
         let seen = visible(&real, isolation).unwrap();
         assert!(!seen.is_empty() || expected.messages.is_empty());
-        assert_eq!(seen, visible(&simulated, isolation).unwrap(), "{name}: {isolation:?}");
+        let in_simulation = visible(&simulated, isolation).unwrap();
+        // How much of an epoch was sent when it broke off, and is there twice or
+        // aborted, is up to threads.
+        if once && isolation == Isolation::ReadCommitted {
+            assert_eq!(seen, in_simulation, "{name}: {isolation:?}");
+        }
+        assert!(
+            seen.keys().eq(in_simulation.keys()),
+            "{name}: {isolation:?}: {seen:?}\n{in_simulation:?}"
+        );
     }
     lived.len()
 }

