@@ -2,101 +2,25 @@
 //! every row of 100 million is reached exactly; it paints only the rows in
 //! sight and has a scroll bar of its own.
 
+mod column;
 mod paint;
 
 use egui::{
-    Align, Event, Id, Key, Modifiers, MouseWheelUnit, Rect, Response, Role, Sense, Stroke,
-    StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Event, Id, Key, Modifiers, MouseWheelUnit, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
 };
 use joinscope_operator::verdict::Verdict;
 
+pub use self::column::{Column, TIME, VERDICT, date_room, fill};
 use self::paint::{head, paint_row, place, spoken};
 use super::text::thousands;
 use super::theme::{ROW, SMALL, TEXT, Tokens, fonts};
-use super::times::Times;
 
 /// Height of the column titles, points.
 pub const HEAD: f32 = 28.0;
 const BAR: f32 = 10.0;
 /// Shortest handle of the scroll bar, points.
 const HANDLE: f32 = 28.0;
-
-/// One column. Where there is little room the gaps give way first, then
-/// columns that have more than their least; what must never be cut (times,
-/// verdicts, figures) has no less.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    pub title: &'static str,
-    /// Points; 0 takes what the others leave.
-    pub width: f32,
-    /// It is never narrower, as long as there is room for all in their least.
-    pub least: f32,
-    pub align: Align,
-}
-
-/// What a column that takes the rest has at least, points.
-const REST: f32 = 60.0;
-
-impl Column {
-    /// Of figures, right-aligned: never narrower than its width.
-    #[must_use]
-    pub const fn figure(title: &'static str, width: f32) -> Self {
-        Self { title, width, least: width, align: Align::Max }
-    }
-
-    /// Of times, verdicts and short words: never narrower than its width.
-    #[must_use]
-    pub const fn firm(title: &'static str, width: f32) -> Self {
-        Self { title, width, least: width, align: Align::Min }
-    }
-
-    /// Of names, keys and values: gives way down to `least`, and takes more
-    /// where there is room.
-    #[must_use]
-    pub const fn soft(title: &'static str, width: f32, least: f32) -> Self {
-        Self { title, width, least, align: Align::Min }
-    }
-
-    /// What the others leave.
-    #[must_use]
-    pub const fn rest(title: &'static str) -> Self {
-        Self { title, width: 0.0, least: REST, align: Align::Min }
-    }
-
-    /// The same with more room.
-    #[must_use]
-    pub const fn wider(self, points: f32) -> Self {
-        Self { width: self.width + points, least: self.least + points, ..self }
-    }
-
-    /// Whether it may be narrower than its width, or wider.
-    fn is_soft(&self) -> bool {
-        self.width > self.least
-    }
-}
-
-/// Width of a time of a day to the millisecond in a column, points; a date
-/// before it takes [`DATE`] more.
-pub const TIME: f32 = 90.0;
-/// Room for a date before a time.
-const DATE: f32 = 80.0;
-/// Width of a verdict with its shape.
-pub const VERDICT: f32 = 92.0;
-
-/// Room for the date before a time, points: none where all is of one day.
-#[must_use]
-pub fn date_room(times: &Times) -> f32 {
-    if times.has_dates() { DATE } else { 0.0 }
-}
-
-/// Where every column has its width the last one takes what the others leave.
-pub fn fill(columns: &mut [Column]) {
-    if columns.iter().all(|c| c.width > 0.0)
-        && let Some(last) = columns.last_mut().filter(|c| c.align == Align::Min)
-    {
-        last.width = 0.0;
-    }
-}
 
 /// What a column's title says besides, where the table can be sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -543,86 +467,4 @@ pub fn empty(ui: &mut Ui, what: &str, next: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MANY: u64 = 100_000_000;
-
-    #[test]
-    fn the_last_of_a_hundred_million_rows_is_reached_exactly() {
-        let last = Position::last(MANY, 300.0);
-        // 12.5 rows fit.
-        assert_eq!(last, Position { row: MANY - 13, pixels: 12.0 });
-        let mut at = last;
-        at.scroll(-ROW, last);
-        assert_eq!(at, Position { row: MANY - 14, pixels: 12.0 });
-        at.scroll(ROW, last);
-        assert_eq!(at, last);
-        at.scroll(1e9, last);
-        assert_eq!(at, last);
-    }
-
-    #[test]
-    fn scrolling_stops_at_both_ends() {
-        let last = Position::last(MANY, 240.0);
-        let mut at = Position::default();
-        at.scroll(-5.0, last);
-        assert_eq!(at, Position::default());
-        at.scroll(5.0, last);
-        at.scroll(-2.0, last);
-        assert_eq!(at, Position { row: 0, pixels: 3.0 });
-        assert_eq!(Position::last(3, 240.0), Position::default());
-        assert_eq!(Position::last(0, 240.0), Position::default());
-    }
-
-    /// Widths of columns in so much room.
-    fn widths(columns: &[Column], room: f32) -> Vec<f32> {
-        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(room, 100.0));
-        place(columns, &[], rect).into_iter().map(|(_, at)| at.width()).collect()
-    }
-
-    #[test]
-    fn times_are_whole_while_names_give_way() {
-        let columns = [
-            Column::figure("Arrival", 76.0),
-            Column::soft("Record", 190.0, 90.0),
-            Column::soft("Key", 110.0, 60.0),
-            Column::firm("Event time", TIME + DATE),
-            Column::firm("Verdict", VERDICT),
-            Column::rest("Why"),
-        ];
-        for room in [640.0, 720.0, 800.0, 1_000.0, 3_000.0] {
-            let got = widths(&columns, room);
-            for (n, firm) in [(0, 76.0), (3, TIME + DATE), (4, VERDICT)] {
-                assert!((got[n] - firm).abs() < 0.01, "{room}: {got:?}");
-            }
-            if room > 700.0 {
-                assert!(got.iter().zip(columns).all(|(w, c)| *w >= c.least), "{room}: {got:?}");
-            }
-            let edge = place(&columns, &[], Rect::from_min_size(pos2(0.0, 0.0), vec2(room, 9.0)));
-            assert!(edge.last().unwrap().1.right() <= room, "{room}");
-        }
-        // With much room names take some of it, the rest the last.
-        let wide = widths(&columns, 3_000.0);
-        assert!(wide[1] > 190.0 && wide[2] > 110.0 && wide[5] > 1_000.0, "{wide:?}");
-        // What is empty in a column goes to the rest before a name is cut.
-        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(720.0, 9.0));
-        let needs = [50.0, 150.0, 52.0, 166.0, 70.0, 300.0];
-        let got: Vec<f32> =
-            place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
-        assert!((got[1] - 150.0).abs() < 0.01 && got[5] > REST, "{got:?}");
-        // Where nothing helps all are there still.
-        assert!(widths(&columns, 300.0).iter().all(|w| *w > 0.0));
-    }
-
-    #[test]
-    fn a_revealed_row_is_in_sight() {
-        let mut table = Table::default();
-        for row in [0, 5, MANY / 2, MANY - 1] {
-            let last = Position::last(MANY, 240.0);
-            table.show_row(row, MANY, 240.0, last);
-            let first = table.position.row;
-            assert!(first <= row && row < first + 10, "{row} from {first}");
-        }
-    }
-}
+mod tests;

@@ -18,8 +18,12 @@ use super::support::*;
 
 const PARTITIONS: i32 = 2;
 
+/// Jobs on the cluster that all tests share: their offsets stand under their names.
+pub static JOBS: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
 /// A job of its own: topics, pipeline with this guarantee, sink.
 pub fn job(name: &str, guarantee: &str) -> Feed {
+    JOBS.lock().unwrap().push(name.to_owned());
     make_topic(&format!("{name}-out"), PARTITIONS, &[]);
     let feed = Feed::new(name);
     with_guarantee(&feed, guarantee);

@@ -26,24 +26,15 @@ fn reading_leaves_no_trace_on_the_cluster() {
     assert!(!topic_names().contains(&"traceless-too".to_owned()), "asking made the topic");
 
     let groups = admin().inner().fetch_group_list(None, PATIENCE).unwrap();
-    // Other tests share the cluster: readers with groups of their own, and jobs,
-    // whose offsets stand under the job's name.
-    let known = [
-        "console-consumer",
-        "reader-of-",
-        "delivered",
-        "points",
-        "torture-",
-        "least",
-        "most",
-        "taken",
-        "log-",
-    ];
+    // Other tests share the cluster: readers with groups of their own, and jobs.
+    let readers =
+        ["console-consumer", "reader-of-", "torture-", "taken", "log-", "joinscope-guarantees-"];
+    let jobs = super::deliver::JOBS.lock().unwrap().clone();
     let groups: Vec<_> = groups
         .groups()
         .iter()
         .map(|g| g.name().to_owned())
-        .filter(|name| !known.iter().any(|known| name.starts_with(known)))
+        .filter(|name| !jobs.contains(name) && !readers.iter().any(|of| name.starts_with(of)))
         .collect();
     assert!(groups.is_empty(), "{groups:?}");
 }

@@ -101,9 +101,9 @@ impl Col {
     /// `date`: room for a date before a time, points.
     pub fn column(&self, date: f32) -> Column {
         match self {
-            Self::Arrival | Self::LateBy | Self::Decided | Self::Removed => {
-                Column::figure("", 76.0)
-            }
+            Self::Arrival | Self::Decided | Self::Removed => Column::figure("", 76.0),
+            // 3m 36.364s
+            Self::LateBy => Column::figure("", 94.0),
             Self::Outputs => Column::figure("", 60.0),
             Self::Record => Column::soft("", 190.0, 110.0),
             Self::Key => Column::soft("", 110.0, 64.0),
