@@ -179,10 +179,15 @@ impl Writer {
             )));
         }
         // An empty closing segment after the checkpoint's belongs to what follows.
-        let keep = manifest.segments[..keep]
-            .iter()
-            .position(|s| s.end == at)
-            .map_or(keep, |first| first + 1);
+        let keep = match entry {
+            // From the beginning: what the clock alone set off before the first
+            // record is done again too.
+            None if at == 0 => 0,
+            _ => manifest.segments[..keep]
+                .iter()
+                .position(|s| s.end == at)
+                .map_or(keep, |first| first + 1),
+        };
         let told = |epoch: u64| manifest.checkpoints.iter().find(|c| c.epoch == epoch)?.segments;
         let known = entry.and_then(|entry| {
             entry.segments.or_else(|| told(entry.epoch)).or_else(|| untold(&manifest, entry))
