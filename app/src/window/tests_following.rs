@@ -52,8 +52,10 @@ impl Slow {
         self.wait()
     }
 
+    /// It goes on to its end by itself.
     fn end(mut self) {
         self.go.take();
+        while self.published.recv().is_ok() {}
         self.done.take().unwrap().join().unwrap();
     }
 }
@@ -132,8 +134,7 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
 
     // End resumes it.
     h.key_press(egui::Key::End);
-    h.step();
-    h.step();
+    until(&mut h, "the head is found again", |app| app.cursor().state() == State::Following);
     assert_eq!(h.state().cursor().state(), State::Following);
     assert_eq!(h.state().cursor().at(), third - 1);
     assert_eq!(last_row(&h), third - 1, "the table comes along");
@@ -170,7 +171,5 @@ fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
     h.step();
     assert_eq!(h.state().cursor().at(), first - 2);
     std::fs::rename(&aside, &dir).unwrap();
-    slow.go.as_ref().unwrap().send(()).unwrap();
-    slow.wait();
     slow.end();
 }
