@@ -5,8 +5,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Run;
@@ -19,32 +17,44 @@ use crate::run::types::{HeavyKey, Leaves, MinMax, Range, StateLines, StateNow};
 
 /// Rows looked at at once.
 const CHUNK: u64 = 32_768;
-/// So many of them before the first report.
+/// So many of them before the first report, and so many times as many before the
+/// next: each chooses among all keys.
 const FIRST: u64 = 8;
+/// Parts that keys are divided into, by the first byte of their hash.
+const PARTS: u64 = 256;
+/// Rows that are made room for before they are seen.
+const ROOM: u64 = 1 << 22;
 /// Keys and rows that are named in an answer.
 const NAMED: usize = 500;
 
-/// Keys that are made room for at once, before they are seen.
-const ROOM: u64 = 1 << 22;
+/// Rows by their keys' hashes, in parts that fit into a processor's cache: a table
+/// of all keys would miss it with every row.
+struct Keys(Vec<Vec<(u64, u64)>>);
 
-/// What is counted of a key: rows, and the newest of them.
-#[derive(Clone, Copy)]
-struct Weight {
-    hash: u64,
-    row: u64,
-    rows: u32,
-}
+impl Keys {
+    fn new(rows: u64) -> Self {
+        let each = (rows.min(ROOM) / PARTS) as usize;
+        Self((0..PARTS).map(|_| Vec::with_capacity(each + each / 8)).collect())
+    }
 
-/// Counts a row of a key; rows come from the newest back.
-fn count(keys: &mut HashTable<Weight>, hash: u64, row: u64) {
-    match keys.entry(hash, |w| w.hash == hash, |w| w.hash) {
-        Entry::Occupied(mut known) => {
-            let known = known.get_mut();
-            known.rows = known.rows.saturating_add(1);
+    fn add(&mut self, hash: u64, row: u64) {
+        self.0[(hash >> 56) as usize].push((hash, row));
+    }
+
+    /// How many keys there are, and those with the most rows; those first that
+    /// came last where they are equal.
+    fn summed(&mut self) -> (u64, Vec<HeavyKey>) {
+        let mut keys = 0;
+        let mut most = Least(BinaryHeap::new());
+        for part in &mut self.0 {
+            part.sort_unstable();
+            for rows in part.chunk_by(|a, b| a.0 == b.0) {
+                keys += 1;
+                most.add((Reverse(rows.len()), Reverse(rows[rows.len() - 1].1)));
+            }
         }
-        Entry::Vacant(new) => {
-            new.insert(Weight { hash, row, rows: 1 });
-        }
+        let all = most.0.into_sorted_vec().into_iter();
+        (keys, all.map(|(rows, row)| HeavyKey { row: row.0, rows: rows.0 as u64 }).collect())
     }
 }
 
@@ -141,7 +151,7 @@ impl Run {
     /// for from that arrival back until all rows that the books name are found.
     /// `shifts` ([`crate::operator::pipeline::Join::shifts`]) give the expiry.
     /// `found` is told the whole, and before that, once 262,144 rows were looked at,
-    /// each time they are twice as many; if it returns false the search ends.
+    /// each time they are eight times as many; if it returns false the search ends.
     ///
     /// # Errors
     /// [`RunError::Cancelled`] once `cancel` is set, or the store cannot be read.
@@ -154,9 +164,9 @@ impl Run {
     ) -> Result<()> {
         let now = self.now();
         let of = self.books(Some(arrival))?.state_rows;
-        let mut keys: HashTable<Weight> = HashTable::with_capacity(of.min(ROOM) as usize);
+        let mut keys = Keys::new(of);
         let mut next: Least<(i64, u64)> = Least(BinaryHeap::new());
-        let (mut rows, mut looked_at) = (0u64, 0u64);
+        let (mut rows, mut looked_at, mut report) = (0u64, 0u64, FIRST * CHUNK);
         let mut end = self.row_of_arrival(&now, arrival.saturating_add(1))?;
         while end > 0 && rows < of {
             if cancel.load(Ordering::Relaxed) {
@@ -185,27 +195,20 @@ impl Run {
                 }
                 rows += 1;
                 let row = start + i as u64;
-                count(&mut keys, xxh3_64(key), row);
+                keys.add(xxh3_64(key), row);
                 let shift = shifts.get(usize::from(inputs[i])).copied().unwrap_or(0);
                 next.add((times[i].saturating_add(shift), row));
             }
             looked_at += end - start;
             end = start;
-            // Partial answers grow apart, so that choosing among all keys stays cheap.
-            let parts = looked_at / CHUNK;
             let whole = rows >= of || end == 0;
-            if (whole || parts >= FIRST && parts.is_power_of_two())
-                && !found(StateNow {
-                    arrival,
-                    rows,
-                    of,
-                    keys: keys.len() as u64,
-                    heaviest: heaviest(&keys),
-                    next: leaving(&next),
-                    whole,
-                })
-            {
-                return Ok(());
+            if whole || looked_at >= report {
+                report = report.saturating_mul(FIRST);
+                let (keys, heaviest) = keys.summed();
+                let next = leaving(&next);
+                if !found(StateNow { arrival, rows, of, keys, heaviest, next, whole }) {
+                    return Ok(());
+                }
             }
         }
         if rows == 0 {
@@ -213,16 +216,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-/// The keys with the most rows, those first that came last where they are equal.
-fn heaviest(keys: &HashTable<Weight>) -> Vec<HeavyKey> {
-    let mut most = Least(BinaryHeap::new());
-    for w in keys {
-        most.add((Reverse(w.rows), Reverse(w.row)));
-    }
-    let all = most.0.into_sorted_vec().into_iter();
-    all.map(|(rows, row)| HeavyKey { row: row.0, rows: u64::from(rows.0) }).collect()
 }
 
 fn leaving(next: &Least<(i64, u64)>) -> Vec<Leaves> {

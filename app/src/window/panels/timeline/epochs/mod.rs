@@ -187,13 +187,14 @@ impl Known {
         self.stand.epochs.is_empty() && self.lost.epochs.is_empty() && self.moments.is_empty()
     }
 
+    /// Those at arrivals `from..=to`: one that came to the end has taken `to` next.
     fn moments(&self, from: Arrival, to: Arrival) -> &[Moment] {
         let first = self.moments.partition_point(|m| m.arrival < from);
-        let end = self.moments.partition_point(|m| m.arrival < to);
+        let end = self.moments.partition_point(|m| m.arrival <= to);
         &self.moments[first..end.max(first)]
     }
 
-    /// How often the job crashed at arrivals `from..to`.
+    /// How often the job crashed at arrivals `from..=to`.
     fn crashes(&self, from: Arrival, to: Arrival) -> u64 {
         let crashed = |m: &&Moment| m.turn == Turn::Crashed;
         self.moments(from, to).iter().filter(crashed).count() as u64

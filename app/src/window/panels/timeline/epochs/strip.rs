@@ -244,19 +244,26 @@ fn moments(
     t: &Tokens,
     marks: &mut Vec<Mark>,
 ) {
-    for crashed in [false, true] {
+    let mut crosses: Vec<f32> = Vec::new();
+    for crashed in [true, false] {
         let of = |m: &&Moment| (m.turn == Turn::Crashed) == crashed;
         let mut together: Vec<&Moment> = Vec::new();
         let mut next = all.iter().filter(of).peekable();
         while let Some(moment) = next.next() {
             together.push(moment);
             let x = p.axis.x_of(together[0].arrival, cx.clock);
+            let x = x.clamp(p.plot.left(), p.plot.right());
             let near = |m: &&&Moment| p.axis.x_of(m.arrival, cx.clock) - x < SIGN;
             if next.peek().is_some_and(|m| near(&m)) {
                 continue;
             }
-            let at = Rect::from_center_size(pos2(x, row.center().y), vec2(SIGN, row.height()));
+            // Where one went on from where another had come to, both are seen.
+            let beside = !crashed && crosses.iter().any(|cross| (cross - x).abs() < SIGN);
+            let middle = if beside { x + 6.0 } else { x };
+            let middle = pos2(middle, row.center().y);
+            let at = Rect::from_center_size(middle, vec2(SIGN, row.height()));
             if crashed {
+                crosses.push(x);
                 strip.extend(cross(at.center(), t));
                 let ends = [pos2(x, p.plot.top()), pos2(x, p.plot.bottom())];
                 rows.extend(Shape::dashed_line(&ends, Stroke::new(1.0, t.text), 4.0, 3.0));
