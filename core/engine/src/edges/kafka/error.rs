@@ -54,7 +54,12 @@ pub enum KafkaError {
     Stalled { seconds: u64, waiting: String, why: String },
     /// The schema registry.
     #[error("schema registry {url}: {what}")]
-    Registry { url: String, what: String },
+    Registry {
+        url: String,
+        what: String,
+        /// It does not answer; it may, later.
+        away: bool,
+    },
     /// `publish` would not fit.
     #[error("{0}")]
     Publish(String),
@@ -64,6 +69,12 @@ pub enum KafkaError {
 }
 
 impl KafkaError {
+    /// Somebody does not answer who may, later: another start can succeed.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::NoBroker { .. } | Self::Registry { away: true, .. })
+    }
+
     pub(super) fn partition(
         partition: &TopicPartition,
         offset: Option<i64>,

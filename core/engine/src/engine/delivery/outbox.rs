@@ -90,7 +90,7 @@ struct State {
     waiting_bytes: usize,
     /// A call timed out: this producer begins no further transaction.
     tainted: bool,
-    last: String,
+    last: Option<Called>,
     failed: Option<Failed>,
     mark: Mark,
 }
@@ -108,20 +108,36 @@ fn bytes_of(message: &OutMessage) -> usize {
     96 + bytes(&message.key) + bytes(&message.value) + headers
 }
 
-/// How messages about an output call it.
-fn called(message: &OutMessage) -> String {
-    let find = |key: &str| {
-        let header = message.headers.iter().find(|h| h.key == key)?;
-        Some(String::from_utf8_lossy(header.value.as_ref()?).into_owned())
-    };
-    match (find("joinscope.example"), find("joinscope.records")) {
-        (Some(example), Some(records)) => {
-            format!(
-                "example {example} (records {records}, {} bytes)",
-                message.value.as_ref().map_or(0, bytes::Bytes::len)
-            )
+/// What messages about an output need to name it; a copy costs next to nothing.
+#[derive(Clone)]
+struct Called {
+    topic: Arc<str>,
+    example: Option<bytes::Bytes>,
+    records: Option<bytes::Bytes>,
+    bytes: usize,
+}
+
+impl Called {
+    fn of(message: &OutMessage) -> Self {
+        let find = |key: &str| message.headers.iter().find(|h| h.key == key)?.value.clone();
+        Self {
+            topic: Arc::clone(&message.topic),
+            example: find("joinscope.example"),
+            records: find("joinscope.records"),
+            bytes: message.value.as_ref().map_or(0, bytes::Bytes::len),
         }
-        _ => format!("a message for {}", message.topic),
+    }
+
+    /// The output handed over last.
+    fn text(last: Option<&Self>) -> String {
+        let Some(Self { topic, example, records, bytes }) = last else { return "none".to_owned() };
+        let text = |value: &bytes::Bytes| String::from_utf8_lossy(value).into_owned();
+        match (example.as_ref().map(text), records.as_ref().map(text)) {
+            (Some(example), Some(records)) => {
+                format!("example {example} (records {records}, {bytes} bytes)")
+            }
+            _ => format!("a message for {topic}"),
+        }
     }
 }
 
@@ -134,7 +150,7 @@ impl Outbox {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             tainted: false,
-            last: "none".to_owned(),
+            last: None,
             failed: None,
             mark,
         };
@@ -215,13 +231,13 @@ impl Outbox {
         if let Some(clock) = &self.setup.clock {
             clock(now_ms);
         }
-        state.last = called(&message);
+        state.last = Some(Called::of(&message));
         let begin = self.transactional() && !std::mem::replace(&mut state.begun, true);
         let Some(producer) = state.producer.as_mut() else { return Err(Failed::Cancelled) };
         if begin {
             self.until(&mut state.tainted, || producer.begin(), "begin")?;
         }
-        producer.send(message).map_err(|e| Failed::Log(e, state.last.clone()))
+        producer.send(message).map_err(|e| Failed::Log(e, Called::text(state.last.as_ref())))
     }
 
     /// Asks until it answers; a call that timed out taints the producer.
@@ -332,8 +348,10 @@ impl Outbox {
                     if let Some(clock) = &self.setup.clock {
                         clock(now_ms.max(prepared.entry.arrival_ms));
                     }
-                    let last = called(&message);
-                    producer.send(message).map_err(|e| Failed::Log(e, last))?;
+                    let last = Called::of(&message);
+                    producer
+                        .send(message)
+                        .map_err(|e| Failed::Log(e, Called::text(Some(&last))))?;
                 }
                 // So that a crash loses no more than the epoch at hand. What waits
                 // in the producer is waited for; where some may not have arrived
@@ -376,7 +394,7 @@ impl Outbox {
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), Failed> {
         let folder = &self.setup.folder;
-        let last = self.lock().last.clone();
+        let last = Called::text(self.lock().last.as_ref());
         if !begun {
             self.until(tainted, || producer.begin(), &last)?;
         }
@@ -403,7 +421,7 @@ impl Outbox {
     /// Waits until everything is acknowledged; what timed out may have been
     /// written or not.
     fn flush(&self, producer: &mut dyn LogProducer) -> Result<(), Failed> {
-        let last = self.lock().last.clone();
+        let last = Called::text(self.lock().last.as_ref());
         loop {
             match producer.flush() {
                 Err(e) if e.kind == LogErrorKind::Retriable => {
