@@ -41,6 +41,12 @@ impl ByOffset {
         self.0.iter().map(|(_, lane)| lane.len()).sum()
     }
 
+    /// Bytes.
+    fn memory(&self) -> usize {
+        let places: usize = self.0.iter().map(|(_, lane)| lane.capacity()).sum();
+        places * size_of::<(i64, u32)>() + self.0.capacity() * size_of::<(u32, Vec<(i64, u32)>)>()
+    }
+
     /// Each partition's first offset.
     fn firsts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
         self.0.iter().filter_map(|(source, lane)| Some((*source, lane.first()?.0)))
@@ -55,6 +61,7 @@ const BEFORE: usize = 12;
 pub struct Packed {
     bytes: Bytes,
     places: ByOffset,
+    memory: usize,
 }
 
 impl Packed {
@@ -76,7 +83,8 @@ impl Packed {
             let length = (bytes.len() - at - BEFORE) as u32;
             bytes[at + 8..at + BEFORE].copy_from_slice(&length.to_le_bytes());
         }
-        Self { bytes: bytes.into(), places }
+        let memory = bytes.capacity() + places.memory() + size_of::<Self>();
+        Self { bytes: bytes.into(), places, memory }
     }
 
     /// The record of a partition ([`Record::source`]) at an offset.
@@ -99,7 +107,7 @@ impl Packed {
     /// Bytes of memory, about.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.bytes.len() + self.places.records() * size_of::<(i64, u32)>()
+        self.memory
     }
 }
 

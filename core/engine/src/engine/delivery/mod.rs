@@ -36,6 +36,7 @@ mod mark;
 mod message;
 mod outbox;
 mod progress;
+mod sending;
 mod sink;
 mod start;
 
