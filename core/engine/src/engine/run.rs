@@ -129,6 +129,8 @@ pub(super) fn run(
             Semantics::FlinkSql | Semantics::KafkaStreams => None,
         },
         marks: operators::Marks::of_pipeline(pipeline),
+        shifts: (pipeline.join.semantics == Semantics::Clean)
+            .then(|| pipeline.join.shifts(pipeline.inputs.len())),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
         // Live, an epoch counts too that only the clock had an effect in.
         checkpoint_records: store
@@ -373,10 +375,12 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             let ends = ShardIn { batches, reached, go: wait };
             self.spawn("join", move |common| {
                 let _meter = common.meters.start("join");
+                let mut last = (0, 0);
                 for batch in ends.batches {
                     let snapshot = batch.snapshot;
-                    let mut out = ShardOut::default();
+                    let mut out = ShardOut::like(last);
                     let still = shard.run(batch, &mut out)?;
+                    last = (out.effects.len(), out.groups.len());
                     // Until the tier below is frozen nothing may be written to it.
                     if let (Some(epoch), Some(still)) = (snapshot, still)
                         && (ends.reached.send((epoch, still)).is_err() || ends.go.recv().is_err())

@@ -161,6 +161,11 @@ fn log_error(error: &KafkaError) -> LogError {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
             code if code.is_connection() => LogErrorKind::Retriable,
+            // That it is there was asked before: a broker that comes back does not
+            // know of it at once.
+            Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION => {
+                LogErrorKind::Retriable
+            }
             _ => LogErrorKind::Fatal,
         },
         _ => LogErrorKind::Fatal,
