@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -159,21 +160,38 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Epochs that were delivered: in step, a source keeps no more than two ahead.
 #[derive(Clone, Default)]
-pub struct Pulse(Arc<(Mutex<u64>, Condvar)>);
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Default)]
+struct Beats {
+    n: Mutex<u64>,
+    more: Condvar,
+    silent_until: AtomicU64,
+}
 
 impl Pulse {
     /// One more epoch is through.
     pub fn beat(&self) {
-        *lock(&self.0.0) += 1;
-        self.0.1.notify_all();
+        *lock(&self.0.n) += 1;
+        self.0.more.notify_all();
+    }
+
+    /// Epochs up to this arrival are taken again without being delivered: nobody
+    /// waits for them.
+    pub fn silent_until(&self, arrival: u64) {
+        self.0.silent_until.store(arrival, Ordering::Release);
+    }
+
+    fn is_silent(&self, end: u64) -> bool {
+        end <= self.0.silent_until.load(Ordering::Acquire)
     }
 
     fn wait(&self, beats: u64, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(5));
         let (beat, _) = self
             .0
-            .1
-            .wait_timeout_while(lock(&self.0.0), left, |beat| *beat < beats)
+            .more
+            .wait_timeout_while(lock(&self.0.n), left, |beat| *beat < beats)
             .unwrap_or_else(PoisonError::into_inner);
         *beat >= beats || Instant::now() >= until
     }
@@ -337,6 +355,7 @@ impl Source for SimSource {
             first_ns,
             last_ns: last_ns.unwrap_or(i64::MIN).max(self.at.now_ms.saturating_mul(1_000_000)),
             ahead: None,
+            end: from,
             given: 0,
             // Only where the order is the recorded one does it mean anything.
             clock: match self.order {
@@ -401,6 +420,9 @@ struct Batch {
     last_ns: i64,
     /// Of the next epoch, and whether it is on the arrival log already.
     ahead: Option<(u32, i64, bool)>,
+    /// The arrival behind what was given.
+    end: u64,
+    /// Epochs of which a beat is to come.
     given: u64,
     clock: VecDeque<ClockInput>,
 }
@@ -460,7 +482,9 @@ impl Iterator for Batch {
         };
         let said = self.clock.iter().take_while(|said| said.precedes <= last.arrival).count();
         let clock = self.clock.drain(..said).collect();
-        self.given += 1;
+        self.end += batch.len() as u64;
+        let silent = self.pulse.as_ref().is_some_and(|pulse| pulse.is_silent(self.end));
+        self.given += u64::from(!silent);
         Some(Ok(Given { records: batch, clock }))
     }
 }

@@ -325,8 +325,10 @@ impl Shared {
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
         let tell = move |event: JobEvent| {
-            if matches!(event, JobEvent::Committed { .. }) {
-                pulse.beat();
+            match event {
+                JobEvent::Committed { .. } => pulse.beat(),
+                JobEvent::Rebuilding { arrival } => pulse.silent_until(arrival),
+                _ => {}
             }
             lock(&told).push(Told { incarnation: n, at_ms: cluster.now_ms(), event });
         };
