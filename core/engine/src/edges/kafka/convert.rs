@@ -142,7 +142,7 @@ impl Converter {
         lanes: &[Lane],
         mut take: impl FnMut(&mut Self, Taken<'b>) -> Result<(), KafkaError>,
     ) -> Result<(), KafkaError> {
-        for message in batch.read() {
+        for message in batch.iter() {
             let lane = self.lane(message);
             match (message.code(), lane) {
                 (Ok(()), Some(lane)) => {

@@ -13,14 +13,6 @@ use super::client::Handle;
 use super::{Code, millis};
 use crate::operator::record::TimestampType;
 
-/// Lines of 64 bytes of a record that are fetched ahead; the processor itself
-/// goes on with longer ones.
-#[cfg(target_arch = "x86_64")]
-const PREFETCHED_LINES: usize = 4;
-
-/// How many messages ahead that is done.
-const AHEAD: usize = 4;
-
 /// Messages taken from a queue; they live until the batch is filled again,
 /// cleared or dropped.
 pub struct Batch {
@@ -71,18 +63,6 @@ impl Batch {
         self.messages.iter().map(|message| Message { message: *message, batch: PhantomData })
     }
 
-    /// As [`Batch::iter`], for who reads keys, values and headers: those of the
-    /// messages ahead are fetched meanwhile.
-    pub fn read(&self) -> impl Iterator<Item = Message<'_>> {
-        let ahead = self.iter().skip(AHEAD).map(Some).chain(std::iter::repeat(None));
-        self.iter().zip(ahead).map(|(message, ahead)| {
-            if let Some(ahead) = ahead {
-                ahead.prefetch();
-            }
-            message
-        })
-    }
-
     /// Gives the messages back.
     pub fn clear(&mut self) {
         for message in self.messages.drain(..) {
@@ -115,24 +95,6 @@ impl<'a> Message<'a> {
     #[cfg(test)]
     pub(super) fn raw(self) -> *const rd::rd_kafka_message_t {
         self.message
-    }
-
-    /// Has the processor fetch what reading the record will touch: another core
-    /// wrote it, so the first touch of each line would wait.
-    #[inline]
-    pub fn prefetch(self) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let message = self.get();
-            // The key lies before the value, and the headers behind it.
-            let first: *const i8 =
-                if message.key.is_null() { message.payload.cast() } else { message.key.cast() };
-            for line in 0..PREFETCHED_LINES {
-                // SAFETY: a prefetch reads nothing, whatever the address.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(64 * line)) };
-            }
-        }
     }
 
     /// `Err` where it is no record.
