@@ -31,6 +31,7 @@ use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::Tracker;
 use crate::run::error::{Result, RunError};
+use crate::run::layout::Part;
 use crate::run::write::moves_watermark;
 
 /// No out-of-orderness is enough.
@@ -209,7 +210,14 @@ impl Run {
             let segment = &now.segments[number];
             let s = &segment.summary;
             let end = to.min(s.end_arrival).min(levels.at.saturating_add(CHUNK));
-            let t = self.rows_of_segment(&now, segment, levels.at, end, &columns)?;
+            let rows = self.row_of_arrival(&now, levels.at)? - s.first_row
+                ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
+            let t = self.inner.tables.read(
+                segment,
+                Part::Rows,
+                &columns,
+                std::slice::from_ref(&rows),
+            )?;
             let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
