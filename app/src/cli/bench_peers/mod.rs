@@ -56,7 +56,7 @@ const NOT_EQUAL: [&str; 6] = [
     "Formats: all parse each record's JSON; Joinscope, the limit, Flink and Pathway take key and time from it, Kafka Streams \
      the time, and the key from Kafka's. Event-time watermarks: by partition in Joinscope and the limit, by input in Flink; a batch has none.",
     "Kept: Joinscope a verdict for each record, the outputs, indices that answer questions, and a checkpoint of its state \
-     every 262,144 records; Flink one line an output, no checkpoints; Kafka Streams one line an output, its stores, and \
+     every 1,000,000 records; Flink one line an output, no checkpoints; Kafka Streams one line an output, its stores, and \
      their changelogs in Kafka; Pathway one line an output, the whole input as one batch; the limit nothing.",
     "End of input: Joinscope, Flink and Pathway put out every view without an engagement; Kafka Streams closes nothing at \
      the end, and the limit leaves it open.",

@@ -122,6 +122,17 @@ pub(super) struct ShardOut {
     pub saved: Vec<u8>,
 }
 
+impl ShardOut {
+    /// An empty one with room for about so many effects and groups.
+    pub fn like((effects, groups): (usize, usize)) -> Self {
+        Self {
+            effects: Vec::with_capacity(effects + effects / 8),
+            groups: Vec::with_capacity(groups + groups / 8),
+            ..Self::default()
+        }
+    }
+}
+
 /// The shard of a key: the high half of its hash, since maps use the low one.
 #[inline]
 pub(super) fn shard_of(hash: u64, shards: usize) -> usize {

@@ -22,6 +22,7 @@ mod shard;
 mod sink;
 mod source;
 mod spec;
+mod stairs;
 pub mod step;
 mod summary;
 #[cfg(test)]

@@ -121,6 +121,8 @@ pub(super) fn run(
             Semantics::FlinkSql | Semantics::KafkaStreams => None,
         },
         marks: operators::Marks::of_pipeline(pipeline),
+        shifts: (pipeline.join.semantics == Semantics::Clean)
+            .then(|| pipeline.join.shifts(pipeline.inputs.len())),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
         // Live, an epoch counts too that only the clock had an effect in.
         checkpoint_records: store
@@ -351,10 +353,12 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             let ends: ShardIn = (batches, wait);
             self.spawn("join", move |common| {
                 let _meter = common.meters.start("join");
+                let mut last = (0, 0);
                 for batch in ends.0 {
                     let snapshot = batch.snapshot;
-                    let mut out = ShardOut::default();
+                    let mut out = ShardOut::like(last);
                     shard.run(batch, &mut out)?;
+                    last = (out.effects.len(), out.groups.len());
                     if to_collector.send(out).is_err() {
                         break;
                     }

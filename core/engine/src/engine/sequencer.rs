@@ -13,6 +13,7 @@ use super::decode::{DecodedBatch, Head, Item};
 use super::operators::Marks;
 use super::routes::{Feed, Routes};
 use super::source::{ClockInput, ClockInputKind, Heads};
+use super::stairs::Stairs;
 use super::step::{ClockEvent, ClockKind, Facts};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     /// Told the event times of records, where the source wants them.
     pub heads: Option<Arc<Heads>>,
     pub marks: Marks,
+    /// By input, as [`Stairs`] wants them.
+    pub shifts: Option<Vec<i64>>,
 }
 
 /// A batch on its way: to the collector and to each shard.
@@ -68,6 +71,7 @@ pub(super) struct Sequencer {
     /// the run goes on from.
     heard_before: usize,
     closed: bool,
+    stairs: Stairs,
     // The batch being filled.
     batch: Batch,
     rows: Vec<Vec<ShardRow>>,
@@ -82,6 +86,7 @@ impl Sequencer {
         let position = Position { watermark: i64::MIN, now_ms: i64::MIN, ..Position::default() };
         let sources = routes.partitions.len();
         let rows = (0..settings.shards).map(|_| Vec::new()).collect();
+        let stairs = Stairs::new(settings.shifts.clone());
         Self {
             settings,
             routes,
@@ -97,6 +102,7 @@ impl Sequencer {
             heard: 0,
             heard_before: 0,
             closed: false,
+            stairs,
             batch: Batch::default(),
             rows,
             moves: Vec::new(),
@@ -203,6 +209,7 @@ impl Sequencer {
                         continue;
                     }
                     facts.at_arrival.push(Verdict::Open as u8);
+                    self.stairs.take(row, feed.input, time, watermark);
                     let shard = shard_of(decoded.key.hash64(), self.rows.len());
                     let marks = self.settings.marks.of(&decoded);
                     self.rows[shard].push(ShardRow {
@@ -409,14 +416,21 @@ impl Sequencer {
     }
 
     fn watermark_moved(&mut self, at: Arrival, kind: EventKind) {
-        self.position.watermark = self.tracker.join();
         let inputs = self.routes.inputs.len() as u8;
-        self.moves.push(Move {
-            event: self.batch.events.len() as u32,
-            at,
-            join: self.tracker.join(),
-            inputs: (0..inputs).map(|i| self.tracker.input(i)).collect(),
-        });
+        let inputs = (0..inputs).map(|i| self.tracker.input(i)).collect();
+        self.passes(at, self.tracker.join(), inputs, kind);
+    }
+
+    /// The shards hear of a move of the join's event-time watermark.
+    fn passes(
+        &mut self,
+        at: Arrival,
+        join: i64,
+        inputs: smallvec::SmallVec<[i64; 2]>,
+        kind: EventKind,
+    ) {
+        self.position.watermark = join;
+        self.moves.push(Move { event: self.batch.events.len() as u32, at, join, inputs });
         self.batch.events.push(Event { at, epoch: self.position.epoch, kind });
     }
 
@@ -428,7 +442,14 @@ impl Sequencer {
         if close && !self.closed {
             self.closed = true;
             self.dirty = true;
+            let from = self.tracker.join();
             if self.tracker.close() {
+                let inputs = self.routes.inputs.len();
+                for step in self.stairs.between(from, self.tracker.join()) {
+                    let at = self.position.arrival;
+                    self.passes(at, step, smallvec::smallvec![step; inputs], EventKind::Clock);
+                    self.flush(None);
+                }
                 self.watermark_moved(self.position.arrival, EventKind::Clock);
             }
         }

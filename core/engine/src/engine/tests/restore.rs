@@ -1,7 +1,8 @@
 //! A run that goes on from any of its checkpoints ends as one that never stopped.
 
-use super::harness::{Kept, done, same, spec, tell, with_folder};
+use super::harness::{Kept, Listed, PIPELINE, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
+use crate::engine::step::Step;
 use crate::engine::{AtEnd, Control, RunError, run};
 
 #[test]
@@ -52,4 +53,47 @@ fn a_checkpoint_of_another_pipeline_is_refused() {
     other.resume = kept.checkpoints.first().cloned();
     let error = run(other, &mut Kept::default(), &Control::new()).unwrap_err();
     assert!(matches!(error, RunError::Checkpoint { .. }), "{error}");
+}
+
+/// More live rows at the end than leave in one step of the close: the same in
+/// one step (resumed before the end, nothing is known of the rows at rest) and
+/// in many.
+#[test]
+fn a_close_in_steps_is_the_close_at_once() {
+    let pipeline = PIPELINE.replace("\"100ms\"", "\"1h\"").replace("\"left\"", "\"full\"");
+    let mut listed = Listed::parse("+ views[0]\n+ plays[0]");
+    for i in 0..60_000_i64 {
+        let value = format!("{{\"k\":\"{}\",\"t\":{}}}", i / 3, 1_000 + i / 10 - i * 7_919 % 9);
+        listed.push((i % 2) as u32, 1_000 + i / 10, Some(value));
+    }
+    listed.batch = 700;
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = with_folder(spec(&pipeline, listed.clone()), folder.path(), 20_000);
+    first.at_end = AtEnd::Close;
+    first.shards = 3;
+    let (whole, kept) = done(first);
+    let close = |kept: &Kept| {
+        let last = kept.steps.last().unwrap().end;
+        let outputs = kept.steps.iter().filter(|step| step.facts.is_empty() && step.end == last);
+        outputs.map(|step| step.decisions.len()).collect::<Vec<_>>()
+    };
+    let steps = close(&kept);
+    assert!(steps.len() >= 3, "{steps:?}");
+    assert!(steps.iter().all(|&n| n < 20_000), "{steps:?}");
+
+    let entry = kept.checkpoints.iter().rev().find(|c| c.arrival < 60_000).unwrap().clone();
+    let mut again = with_folder(spec(&pipeline, listed.clone()), folder.path(), 1_000_000);
+    again.at_end = AtEnd::Close;
+    again.resume = Some(entry.clone());
+    let (resumed, rest) = done(again);
+    assert!(close(&rest).len() < steps.len(), "{:?} {steps:?}", close(&rest));
+    assert_eq!(resumed.digest, whole.digest);
+    let outputs = |steps: &mut dyn Iterator<Item = &Step>| {
+        steps.flat_map(|step| step.outputs.clone()).collect::<Vec<_>>()
+    };
+    let before = kept.steps.iter().filter(|step| step.end <= entry.arrival);
+    assert!(
+        outputs(&mut before.chain(&rest.steps)) == outputs(&mut kept.steps.iter()),
+        "the same outputs in the same order"
+    );
 }

@@ -37,14 +37,21 @@ const SHORT: usize = 14;
 impl PackedKey {
     pub fn new(key: &Key) -> Self {
         let canonical = key.canonical();
+        let len = canonical.len();
         let mut bytes = [0; SHORT];
-        match bytes.get_mut(..canonical.len()) {
-            Some(place) => {
-                place.copy_from_slice(canonical);
-                Self::Short { len: canonical.len() as u8, bytes }
-            }
-            None => Self::Long(Box::new(Long(canonical.into()))),
+        let Some(place) = bytes.get_mut(..len) else {
+            return Self::Long(Box::new(Long(canonical.into())));
+        };
+        // Two moves of eight bytes, overlapping, instead of a call.
+        if let (Some(first), Some(last)) =
+            (canonical.first_chunk::<8>(), canonical.last_chunk::<8>())
+        {
+            place[..8].copy_from_slice(first);
+            place[len - 8..].copy_from_slice(last);
+        } else {
+            place.copy_from_slice(canonical);
         }
+        Self::Short { len: len as u8, bytes }
     }
 
     #[inline]
