@@ -160,7 +160,7 @@ fn log_error(error: &KafkaError) -> LogError {
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
-            code if code.is_connection() => LogErrorKind::Retriable,
+            code if code.is_connection() || code.is_moving() => LogErrorKind::Retriable,
             _ => LogErrorKind::Fatal,
         },
         _ => LogErrorKind::Fatal,
@@ -379,4 +379,21 @@ pub(super) fn about(message: &OutMessage) -> String {
         .map(|name| format!(" {}", String::from_utf8_lossy(name)))
         .unwrap_or_default();
     format!("{}{name} ({size} bytes)", message.topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
+        let of = TopicPartition { topic: "t".into(), partition: 0 };
+        let kind = |code| log_error(&KafkaError::of_code(&of, Some(3), Code(code), "")).kind;
+        // A broker that has just started, seen at the progress topic's end.
+        assert_eq!(kind(6), LogErrorKind::Retriable);
+        assert_eq!(kind(Code::TRANSPORT.0), LogErrorKind::Retriable);
+        assert_eq!(kind(Code::OFFSET_OUT_OF_RANGE.0), LogErrorKind::OutOfRange);
+        assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
+        assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Fatal);
+    }
 }

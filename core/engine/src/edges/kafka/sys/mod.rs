@@ -64,6 +64,15 @@ impl Code {
         matches!(self, Self::TRANSPORT | Self::RESOLVE | Self::ALL_BROKERS_DOWN | Self::TIMED_OUT)
     }
 
+    /// Whether a partition's leader is changing or starting: the same question
+    /// has an answer soon. Of Kafka's table of error codes: leader not
+    /// available (5), not leader or follower (6), request timed out (7), replica
+    /// not available (9), storage error (56), fenced and unknown leader epoch
+    /// (74, 75), offset not available (78).
+    pub fn is_moving(self) -> bool {
+        matches!(self.0, 5 | 6 | 7 | 9 | 56 | 74 | 75 | 78)
+    }
+
     fn of(code: rd::rd_kafka_resp_err_t) -> Result<(), Self> {
         match code as i32 {
             0 => Ok(()),
