@@ -121,7 +121,7 @@ fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std
         number("Key", &key.to_string())?;
     }
     for (name, figure) in &e.numbers {
-        number(name, figure)?;
+        number(name, &figure.to_string())?;
     }
     if let Some(decided) = row.decided.filter(|d| *d != row.arrival) {
         number("Verdict fell at", &format!("arrival {decided}"))?;

@@ -416,8 +416,8 @@ impl App {
                     pipeline: Some(pipeline),
                     run: Some(run),
                     runs,
-                    revision: 0,
                     in_progress,
+                    ..Doc::default()
                 });
                 self.then();
             }
@@ -477,7 +477,7 @@ impl App {
         self.undo.expect();
         let doc_has_run = doc.run.is_some();
         let was = self.doc.run.as_ref().map(|r| r.dir.clone());
-        self.doc = Doc { revision, ..doc };
+        self.doc = Doc { revision, since: revision, ..doc };
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
@@ -495,6 +495,9 @@ impl App {
             (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
             self.history = history;
             self.cursor.go(at.cursor);
+            if let Some(other) = at.compared.filter(|_| self.panels.compare.other().is_none()) {
+                self.panels.compare.set_other(other);
+            }
             if let Some(tables) = tables {
                 self.panels.records = Records::restored(tables.records);
                 self.panels.outputs = Outputs::restored(tables.outputs);
@@ -513,10 +516,19 @@ impl App {
 
     /// Shows the same run as it is now.
     pub(super) fn show_newer(&mut self, run: RunDoc, in_progress: bool) {
+        let before = self.cursor.len();
         self.doc.run = Some(run);
         self.doc.in_progress = in_progress;
         self.doc.revision += 1;
         self.cursor.set_len(self.doc.arrivals());
+        // What is in sight moves with the head that it shows.
+        if self.cursor.state() == State::Following
+            && let Some((from, to)) = self.view
+            && to + 1 >= before
+        {
+            let by = self.cursor.len().saturating_sub(1).saturating_sub(to);
+            self.view = Some((from + by, to + by));
+        }
     }
 
     fn place(&self) -> Place {

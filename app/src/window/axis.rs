@@ -7,7 +7,7 @@ use joinscope_operator::record::Arrival;
 use super::cursor::ClockMap;
 
 /// Width of the labels left of every time panel, points.
-pub const GUTTER: f32 = 104.0;
+pub const GUTTER: f32 = 120.0;
 /// Room at the right of every time panel, points.
 pub const RIGHT: f32 = 12.0;
 

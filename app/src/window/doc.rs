@@ -141,11 +141,27 @@ pub struct Doc {
     pub runs: Vec<RunLabel>,
     /// Another number whenever answers about what is open may differ.
     pub revision: u64,
+    /// The revision with which it came to the front: answers of earlier ones are
+    /// about something else.
+    pub since: u64,
     /// What is open is a run in progress.
     pub in_progress: bool,
 }
 
 impl Doc {
+    /// Whether an answer is about what is open, perhaps an earlier state of it: of
+    /// a run in progress the newest one is hardly ever there.
+    #[must_use]
+    pub fn is_about(&self, revision: u64) -> bool {
+        (self.since..=self.revision).contains(&revision)
+    }
+
+    /// What is open is a live run in progress, whose arrival log grows.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.in_progress && self.run.as_ref().is_some_and(|r| r.manifest.start.live.is_some())
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.recording.is_none() && self.pipeline.is_none() && self.run.is_none()

@@ -98,6 +98,7 @@ impl App {
             selection: self.selection,
             view: self.view,
             range: self.range,
+            compared: self.panels.compare.other().map(ToOwned::to_owned),
         })
     }
 

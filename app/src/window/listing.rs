@@ -4,13 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use joinscope_core::run::SortColumn;
-
 use super::jobs::{Jobs, Slot};
 use super::table::Sort;
-
-/// Bytes of texts that are sorted at once; above it the user is asked to filter.
-const TEXTS: usize = 256 << 20;
 
 /// What a table is sorted by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +75,12 @@ impl Report {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.cancel.load(Ordering::Acquire)
+    }
+
+    /// # Errors
+    /// Nobody waits any more.
+    pub fn go_on(&self) -> Result<(), String> {
+        if self.is_cancelled() { Err("cancelled".to_owned()) } else { Ok(()) }
     }
 
     /// More lines, after those before.
@@ -256,120 +257,9 @@ impl<S> Drop for Listing<S> {
     }
 }
 
-/// Lines with the values that they are sorted by, collected in parts.
-pub struct Sorter {
-    descending: bool,
-    numbers: Vec<(i64, u32)>,
-    texts: Texts,
-    lines: Vec<u32>,
-}
-
-#[derive(Default)]
-struct Texts {
-    ends: Vec<u64>,
-    bytes: Vec<u8>,
-}
-
-impl Texts {
-    fn get(&self, i: u32) -> &[u8] {
-        let i = i as usize;
-        let from = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[from as usize..self.ends[i] as usize]
-    }
-}
-
-impl Sorter {
-    #[must_use]
-    pub fn new(descending: bool) -> Self {
-        Self { descending, numbers: Vec::new(), texts: Texts::default(), lines: Vec::new() }
-    }
-
-    /// More lines with their values.
-    ///
-    /// # Errors
-    /// Their texts are more than are sorted at once.
-    pub fn add(&mut self, lines: &[u32], column: SortColumn) -> Result<(), String> {
-        match column {
-            SortColumn::Numbers(values) => {
-                let none = if self.descending { i64::MIN } else { i64::MAX };
-                let numbers = values.into_iter().zip(lines);
-                self.numbers
-                    .extend(numbers.map(|(v, line)| (if v == i64::MIN { none } else { v }, *line)));
-            }
-            SortColumn::Bytes { ends, bytes } => {
-                let before = self.texts.bytes.len() as u64;
-                if self.texts.bytes.len() + bytes.len() > TEXTS {
-                    return Err(format!(
-                        "more than {} of texts are not sorted at once: filter the table first",
-                        super::text::bytes(TEXTS as u64)
-                    ));
-                }
-                self.texts.ends.extend(ends.into_iter().map(|end| before + end));
-                self.texts.bytes.extend_from_slice(&bytes);
-                self.lines.extend_from_slice(lines);
-            }
-        }
-        Ok(())
-    }
-
-    /// The lines in order; equal ones in their natural order, those without a
-    /// value last.
-    #[must_use]
-    pub fn sorted(&mut self) -> Vec<u32> {
-        if self.texts.ends.is_empty() {
-            if self.descending {
-                self.numbers.sort_unstable_by_key(|(v, line)| (std::cmp::Reverse(*v), *line));
-            } else {
-                self.numbers.sort_unstable();
-            }
-            return self.numbers.iter().map(|(_, line)| *line).collect();
-        }
-        let mut places: Vec<u32> = (0..self.lines.len() as u32).collect();
-        let texts = &self.texts;
-        places.sort_unstable_by(|a, b| {
-            let (x, y) = (texts.get(*a), texts.get(*b));
-            let by_value = if self.descending { y.cmp(x) } else { x.cmp(y) };
-            x.is_empty().cmp(&y.is_empty()).then(by_value).then(a.cmp(b))
-        });
-        places.into_iter().map(|place| self.lines[place as usize]).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn texts(all: &[&str]) -> SortColumn {
-        let mut bytes = Vec::new();
-        let mut ends = Vec::new();
-        for text in all {
-            bytes.extend_from_slice(text.as_bytes());
-            ends.push(bytes.len() as u64);
-        }
-        SortColumn::Bytes { ends, bytes }
-    }
-
-    #[test]
-    fn numbers_are_sorted_with_none_last_both_ways() {
-        let values = [5, i64::MIN, -1, 5];
-        for (descending, want) in [(false, [12, 10, 13, 11]), (true, [10, 13, 12, 11])] {
-            let mut s = Sorter::new(descending);
-            s.add(&[10, 11], SortColumn::Numbers(values[..2].to_vec())).unwrap();
-            let _ = s.sorted();
-            s.add(&[12, 13], SortColumn::Numbers(values[2..].to_vec())).unwrap();
-            assert_eq!(s.sorted(), want, "descending {descending}");
-        }
-    }
-
-    #[test]
-    fn texts_are_sorted_with_none_last_both_ways() {
-        for (descending, want) in [(false, [3, 1, 0, 4, 2]), (true, [4, 0, 1, 3, 2])] {
-            let mut s = Sorter::new(descending);
-            s.add(&[0, 1, 2], texts(&["b", "ab", ""])).unwrap();
-            s.add(&[3, 4], texts(&["a", "c"])).unwrap();
-            assert_eq!(s.sorted(), want, "descending {descending}");
-        }
-    }
 
     #[test]
     fn a_newer_source_ends_the_job_of_the_last() {

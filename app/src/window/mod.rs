@@ -41,6 +41,7 @@ mod running;
 mod selection;
 mod session;
 mod settings;
+mod sorting;
 mod start;
 mod store;
 mod table;

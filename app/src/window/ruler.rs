@@ -71,26 +71,30 @@ pub fn gutter_label(painter: &Painter, left: f32, y: f32, label: String, t: &Tok
     painter.text(pos2(left, y), Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
 }
 
+/// Dims what is later than the cursor in `plot`.
+pub fn later(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
+    let at = cx.cursor.at();
+    // What is later by event time may have arrived before: nothing is dimmed.
+    if cx.cursor.len() == 0 || at > cx.view.1 || axis.scale == Scale::EventTime {
+        return;
+    }
+    let later = if at < cx.view.0 {
+        plot
+    } else {
+        let x = axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
+        Rect::from_x_y_ranges(x..=plot.right() + 1.0, plot.y_range())
+    };
+    ui.painter().rect_filled(later, 0, t.panel.gamma_multiply(0.5));
+}
+
 /// The cursor's line through `whole`, and what is later dimmed in `plot`.
 pub fn cursor(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, whole: Rect, t: &Tokens) {
+    later(ui, cx, axis, plot, t);
     let at = cx.cursor.at();
-    if cx.cursor.len() == 0 {
-        return;
+    if cx.cursor.len() > 0 && (cx.view.0..=cx.view.1).contains(&at) {
+        let x = axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
+        ui.painter().vline(x, whole.y_range(), Stroke::new(1.5, t.accent));
     }
-    // What is later by event time may have arrived before: nothing is dimmed.
-    let dims = axis.scale != Scale::EventTime;
-    let dim = t.panel.gamma_multiply(if dims { 0.5 } else { 0.0 });
-    if at < cx.view.0 {
-        ui.painter().rect_filled(plot, 0, dim);
-        return;
-    }
-    if at > cx.view.1 {
-        return;
-    }
-    let x = axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
-    let later = Rect::from_x_y_ranges(x..=plot.right() + 1.0, plot.y_range());
-    ui.painter().rect_filled(later, 0, dim);
-    ui.painter().vline(x, whole.y_range(), Stroke::new(1.5, t.accent));
 }
 
 /// The marked range as a ground, and the bookmarks as lines; painted before

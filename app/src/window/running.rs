@@ -13,7 +13,7 @@ use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::dialogs::Dialog;
-use super::doc::{Doc, PipelineDoc, RunDoc};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
@@ -21,6 +21,9 @@ use super::text::{short_count, thousands};
 
 /// Between looks at a run in progress.
 const LOOK: Duration = Duration::from_millis(300);
+/// Between two readings of a growing arrival log, which take the longer the
+/// longer it is.
+const READ_LOG: Duration = Duration::from_secs(5);
 
 /// The check before a run, and its outcome while it waits for the user.
 #[derive(Default)]
@@ -135,11 +138,20 @@ impl Running {
 /// How a newer state of the run in sight is asked for.
 #[derive(Default)]
 pub struct Following {
-    slot: Slot<u64, Option<RunDoc>>,
+    slot: Slot<u64, Option<Newer>>,
     number: u64,
     asked_at: Option<Instant>,
+    /// When the arrival log of a live run was read anew.
+    log_at: Option<Instant>,
     /// The run that came to the front by itself; once.
     shown: Option<PathBuf>,
+}
+
+/// A run as it is now, and its arrival log where that was read anew.
+#[derive(Clone)]
+struct Newer {
+    run: RunDoc,
+    log: Option<RecordingDoc>,
 }
 
 impl App {
@@ -294,11 +306,29 @@ impl App {
             self.doc.recording.as_ref().map(|r| r.recording.path().to_owned()),
         );
         let cache = self.settings.cache_bytes();
+        let is_live = self.doc.is_live();
+        let reads_log = is_live && self.following.log_at.is_none_or(|at| at.elapsed() >= READ_LOG);
+        if reads_log {
+            self.following.log_at = Some(Instant::now());
+        }
         self.following.slot.ask(&self.jobs, self.following.number, move |_| {
             if let Some((run, manifest)) = open {
                 run.refresh().map_err(|e| e.to_string())?;
-                let newer = RunDoc::new(run);
-                return Ok((newer.manifest != manifest).then_some(newer));
+                let run = RunDoc::new(run);
+                if run.manifest == manifest {
+                    return Ok(None);
+                }
+                let mut log = None;
+                if is_live && !run.is_in_progress() {
+                    // It has ended, and its log has its end.
+                    if let Some(known) = run.run.recording() {
+                        let _ = run.run.locate(known.path());
+                    }
+                    log = run.run.recording();
+                } else if reads_log {
+                    log = run.run.recording();
+                }
+                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new) }));
             }
             // It has published nothing yet: that is no error.
             let Ok(run) = Run::open_with_cache(&dir, cache) else { return Ok(None) };
@@ -306,7 +336,7 @@ impl App {
                 // It was just run over; where it moved meanwhile, values are missing.
                 let _ = run.locate(&path);
             }
-            Ok(Some(RunDoc::new(run)))
+            Ok(Some(Newer { run: RunDoc::new(run), log: None }))
         });
     }
 
@@ -323,7 +353,14 @@ impl App {
                 self.look_for_the_run();
             }
             Ok(None) => {}
-            Ok(Some(newer)) => self.take_run(newer.clone()),
+            Ok(Some(newer)) => {
+                if let Some(log) = &newer.log
+                    && self.doc.run.as_ref().is_some_and(|r| r.dir == newer.run.dir)
+                {
+                    self.doc.recording = Some(log.clone());
+                }
+                self.take_run(newer.run.clone());
+            }
         }
     }
 
@@ -353,8 +390,8 @@ impl App {
             pipeline: self.doc.pipeline.clone(),
             runs: std::mem::take(&mut self.doc.runs),
             run: Some(newer),
-            revision: 0,
             in_progress,
+            ..Doc::default()
         };
         self.show_doc(doc);
         self.compare_with_before();

@@ -28,6 +28,8 @@ pub struct Opened {
     /// First and last arrival in sight.
     pub view: Option<(Arrival, Arrival)>,
     pub range: RangeState,
+    /// The run that it is compared with.
+    pub compared: Option<PathBuf>,
 }
 
 /// A breakpoint, by its condition as it is written.

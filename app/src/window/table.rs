@@ -134,6 +134,10 @@ pub struct Table {
     reveal: Option<u64>,
     /// Where it is to stand once it has so many rows.
     stands: Option<Position>,
+    /// Rows are added, and the last one is to stay in sight …
+    follows: bool,
+    /// … while it is.
+    at_end: bool,
     /// What the widest cell and the title of each column took so far, points:
     /// never less, so that columns do not move while rows scroll by.
     needs: Vec<f32>,
@@ -175,6 +179,13 @@ impl Table {
         self.position = Position::default();
         self.active = None;
         self.stands = None;
+    }
+
+    /// Whether the last row stays in sight while rows are added, until another is
+    /// looked at; from now on it is in sight.
+    pub fn follow(&mut self, follows: bool) {
+        self.at_end |= follows && !self.follows;
+        self.follows = follows;
     }
 
     /// Where it stands, or is to stand.
@@ -229,11 +240,13 @@ impl Table {
         if let Some(at) = self.stands
             && (at.row, at.pixels) <= (last.row, last.pixels)
         {
-            (self.position, self.stands) = (at, None);
+            (self.position, self.stands, self.at_end) = (at, None, false);
         }
         if let Some(row) = self.reveal.take() {
             self.stands = None;
             self.show_row(row.min(len.saturating_sub(1)), len, body.height(), last);
+        } else if self.follows && self.at_end {
+            self.position = last;
         }
         self.wheel(ui, body, last);
         self.keys(ui, &response, len, body.height(), last);
@@ -241,6 +254,7 @@ impl Table {
         if (self.position.row, self.position.pixels) > (last.row, last.pixels) {
             self.position = last;
         }
+        self.at_end = self.position == last;
         let first = self.position.row;
         let count = ((body.height() + self.position.pixels) / ROW).ceil().max(0.0) as u64;
         let rows = first..first.saturating_add(count).min(len);

@@ -208,6 +208,63 @@ pub fn sample_patient() -> &'static Path {
     run
 }
 
+/// Notes in a run's folder how the epochs of a job over it went, `each` records
+/// long: three processes, the first two of which crashed. The first one's last
+/// epoch was found committed, the second one's is lost; one is aborted and
+/// tried again; the last waits for its commit.
+pub fn note_epochs(dir: &Path, records: u64, each: u64) {
+    let mut lines = String::new();
+    let mut at_ms = BEGIN;
+    let mut note = |line: String| {
+        at_ms += 40;
+        lines += &format!("{{{line},\"at_ms\":{at_ms}}}\n");
+    };
+    let on = |epoch: u64| format!("\"epoch\":{epoch},\"arrival\":{}", (epoch * each).min(records));
+    let begin = |epoch: u64| {
+        [
+            "\"what\":\"started\",\"pid\":7".to_owned(),
+            format!("\"what\":\"restored\",{}", on(epoch)),
+        ]
+    };
+    begin(0).into_iter().for_each(&mut note);
+    let last = records.div_ceil(each);
+    for epoch in 1..=last {
+        note(format!("\"what\":\"prepared\",{}", on(epoch)));
+        if epoch == last / 3 {
+            begin(epoch).into_iter().for_each(&mut note);
+            continue;
+        }
+        if epoch == last / 2 {
+            note("\"what\":\"aborted\",\"why\":\"fenced by another producer\"".to_owned());
+        }
+        if epoch == last / 2 || epoch == last * 2 / 3 {
+            let again = usize::from(epoch == last / 2);
+            begin(epoch - 1).into_iter().skip(again).for_each(&mut note);
+            note(format!("\"what\":\"prepared\",{}", on(epoch)));
+        }
+        if epoch < last {
+            note(format!("\"what\":\"committed\",{}", on(epoch)));
+        }
+    }
+    std::fs::write(dir.join("delivery.epochs.jsonl"), lines).unwrap();
+}
+
+/// The shipped sample as a job's run: with epochs, crashes among them.
+pub fn sample_job() -> &'static Path {
+    static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, run) = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let sample = sample.join("sample-data/feed");
+        let run = folder.path().join("job");
+        let text = std::fs::read_to_string(sample.join("feed.toml")).unwrap();
+        rerun(&sample.join("feed.mcap"), &text, &[], &run);
+        note_epochs(&run, 128_911, 2_400);
+        (folder, run)
+    });
+    run
+}
+
 /// Engagements may be ten minutes out of order.
 pub const PATIENT: &[(&str, &str)] =
     &[("inputs.engagements.watermark.max_out_of_orderness", "10m")];

@@ -13,7 +13,9 @@ use super::app::App;
 use super::command::Command;
 use super::cursor::State;
 use super::headless::harness;
-use super::testing::{press, rows};
+use super::panel::Panel;
+use super::testing::{heading, note_epochs, press, rows};
+use super::text::thousands;
 
 /// A run that goes on when it is told to, `PART` records at a time.
 struct Slow {
@@ -50,8 +52,10 @@ impl Slow {
         self.wait()
     }
 
+    /// It goes on to its end by itself.
     fn end(mut self) {
         self.go.take();
+        while self.published.recv().is_ok() {}
         self.done.take().unwrap().join().unwrap();
     }
 }
@@ -65,12 +69,25 @@ fn until(h: &mut Harness<'_, App>, what: &str, holds: impl Fn(&App) -> bool) {
         assert!(begun.elapsed() < Duration::from_mins(1), "{what}");
         assert!(h.state().errors().list().is_empty(), "{:?}", h.state().errors().list());
     }
-    // And what the panels asked then.
-    while h.state().is_busy() {
+    // And what the panels asked then, and what that led to.
+    let mut quiet = 0;
+    while quiet < 4 {
         h.step();
         std::thread::sleep(Duration::from_millis(2));
+        quiet = if h.state().is_busy() { 0 } else { quiet + 1 };
     }
-    h.step();
+}
+
+/// The last row in sight of the records table.
+fn last_row(h: &Harness<'_, App>) -> u64 {
+    // arrival 12, views[0]@5, joined
+    let arrival = |row: String| row.split([' ', ',']).nth(1)?.parse::<u64>().ok();
+    rows(h).into_iter().filter_map(arrival).max().unwrap()
+}
+
+/// What the timeline says of itself: nothing while it has no answer.
+fn said(h: &Harness<'_, App>) -> String {
+    heading(h, Panel::Timeline).value().unwrap_or_default()
 }
 
 #[test]
@@ -86,10 +103,24 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     assert_eq!(h.state().cursor().state(), State::Following);
     assert_eq!(h.state().cursor().at(), first - 1);
     assert!(!rows(&h).is_empty(), "the records are there");
+    assert_eq!(last_row(&h), first - 1, "the newest record is in sight");
+    assert!(said(&h).contains(&thousands(first)), "{}", said(&h));
+    let from = first - 1_000;
+    h.state_mut().command(Command::View(Some((from, first - 1))));
 
+    // Epochs are noted while it runs.
+    assert!(h.query_by_label("Epochs").is_none());
+    note_epochs(&dir, first, 4_096);
     let second = slow.go_on();
     until(&mut h, "the second part shows", |app| app.cursor().len() == second);
     assert_eq!(h.state().cursor().at(), second - 1, "it stays at the head");
+    assert_eq!(last_row(&h), second - 1, "and so does the table");
+    assert_eq!(h.state().view(), (second - 1_000, second - 1), "what is in sight moves along");
+    h.state_mut().command(Command::View(None));
+    until(&mut h, "all is in sight", |_| true);
+    assert!(said(&h).contains(&thousands(second)), "{}", said(&h));
+    assert!(said(&h).ends_with("; 2 crashes"), "{}", said(&h));
+    assert!(h.query_by_label("Epochs").is_some());
     assert!(h.query_by_label("Following the run").is_some());
 
     // A move by hand ends it.
@@ -99,17 +130,46 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     let third = slow.go_on();
     until(&mut h, "the third part shows", |app| app.cursor().len() == third);
     assert_eq!(h.state().cursor().at(), left_at, "the cursor stays where it was put");
+    assert!(last_row(&h) < second + 2, "and so does the table");
 
     // End resumes it.
     h.key_press(egui::Key::End);
-    h.step();
-    h.step();
+    until(&mut h, "the head is found again", |app| app.cursor().state() == State::Following);
     assert_eq!(h.state().cursor().state(), State::Following);
     assert_eq!(h.state().cursor().at(), third - 1);
+    assert_eq!(last_row(&h), third - 1, "the table comes along");
 
     slow.go_on();
     slow.end();
     until(&mut h, "the run has ended", |app| !app.doc().in_progress);
     assert_eq!(h.state().cursor().at(), PART * PARTS - 1);
     assert!(h.query_by_label("To the end").is_some());
+}
+
+#[test]
+fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, aside) = (folder.path().join("run"), folder.path().join("aside"));
+    let slow = Slow::begin(&dir);
+    let first = slow.wait();
+    let mut h = harness((1280, 800), false, None);
+    h.state_mut().command(Command::Open(dir.clone()));
+    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    std::fs::rename(&dir, &aside).unwrap();
+    let begun = Instant::now();
+    while h.state().errors().list().is_empty() {
+        h.step();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is said");
+    }
+    h.step();
+    let said = h.query_all_by_label_contains("The run cannot be followed").count();
+    assert_eq!(said, 1, "{:?}", h.state().errors().list());
+    assert!(!rows(&h).is_empty(), "what was read stays");
+    h.get_by_label("One record back").click();
+    h.step();
+    h.step();
+    assert_eq!(h.state().cursor().at(), first - 2);
+    std::fs::rename(&aside, &dir).unwrap();
+    slow.end();
 }

@@ -21,7 +21,7 @@ use super::headless::{harness, settle};
 use super::incident::{IncidentDoc, Remade};
 use super::panel::Panel;
 use super::renderer;
-use super::testing::{ask, sample_patient, sample_run};
+use super::testing::{ask, sample_job, sample_patient, sample_run};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
@@ -46,10 +46,12 @@ enum Select {
     Four,
     /// Breakpoints, and a record.
     Breaks,
+    /// A job's run, the cursor near its end.
+    Job,
     /// A button of the panel was pressed.
     Press(&'static str),
 }
-use Select::{Breaks, Compared, Four, Late, Middle, Nothing, Press};
+use Select::{Breaks, Compared, Four, Job, Late, Middle, Nothing, Press};
 
 /// A new panel is a new line here.
 const SHOTS: &[Shot] = &[
@@ -60,6 +62,7 @@ const SHOTS: &[Shot] = &[
     shot("checkpoints", Panel::Checkpoints, (1000, 320), Middle),
     shot("guarantees", Panel::Guarantees, (1000, 420), Press("crash mid epoch")),
     shot("timeline", Panel::Timeline, (1000, 420), Late),
+    shot("epochs", Panel::Timeline, (1000, 420), Job),
     shot("late", Panel::Late, (1000, 620), Nothing),
     shot("causality", Panel::Causality, (1000, 520), Late),
     shot("compare", Panel::Compare, (1000, 520), Compared),
@@ -100,7 +103,8 @@ fn steady(app: &mut App) {
 
 fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
     let mut h = harness(shot.size, light, Some(shot.panel));
-    h.state_mut().command(Command::Open(sample_run().to_owned()));
+    let run = if matches!(shot.select, Job) { sample_job() } else { sample_run() };
+    h.state_mut().command(Command::Open(run.to_owned()));
     settle(&mut h).unwrap();
     steady(h.state_mut());
     match shot.select {
@@ -131,6 +135,10 @@ fn draw(shot: &Shot, light: bool) -> image::RgbaImage {
         Press(label) => {
             h.get_by_label(label).click();
             h.step();
+        }
+        Job => {
+            let at = h.state().cursor().len() / 10 * 9;
+            ask(&mut h, Command::GoTo(at));
         }
         Middle => {
             let at = h.state().cursor().len() / 2;

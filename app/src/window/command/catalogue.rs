@@ -320,6 +320,11 @@ fn compare(app: &App, list: &mut List) {
 }
 
 fn files(app: &App, list: &mut List) {
+    if app.left.is_some() {
+        list.now("File", "Restore the session that did not end", Command::Restore(true));
+    } else if app.last.is_some() && app.doc.is_empty() {
+        list.now("File", "Continue where you were", Command::Continue);
+    }
     if app.running.is_some() {
         list.now("Run", "Cancel the run", Command::CancelRun);
     }

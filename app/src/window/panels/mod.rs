@@ -3,6 +3,7 @@
 pub mod breakpoints;
 pub mod causality;
 pub mod checkpoints;
+mod choose;
 pub mod compare;
 pub mod guarantees;
 pub mod inspector;

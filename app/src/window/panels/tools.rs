@@ -115,6 +115,24 @@ pub fn conditions(
     (enter && typed.wrong.is_none()).then(|| typed.text.clone())
 }
 
+/// How a filter's menu ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Apply,
+    Clear,
+}
+
+/// The buttons below a filter; nothing wrong is applied.
+pub fn end_filter(ui: &mut Ui, typed: &Typed, clear: &str) -> Option<End> {
+    ui.horizontal(|ui| {
+        let can = typed.wrong.is_none();
+        let apply = button("Apply").primary().enabled(can).show(ui).clicked() && can;
+        let clear = button("Clear").name(clear).show(ui).clicked();
+        if clear { Some(End::Clear) } else { apply.then_some(End::Apply) }
+    })
+    .inner
+}
+
 /// A chip with the conditions; says whether it was pressed, which removes them.
 pub fn conditions_chip(ui: &mut Ui, conditions: &str) -> bool {
     let shown = elide(&line(conditions), 24);

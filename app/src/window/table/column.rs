@@ -64,7 +64,7 @@ pub const TIME: f32 = 90.0;
 /// Room for a date before a time.
 pub(super) const DATE: f32 = 80.0;
 /// Width of a verdict with its shape.
-pub const VERDICT: f32 = 92.0;
+pub const VERDICT: f32 = 100.0;
 
 /// Room for the date before a time, points: none where all is of one day.
 #[must_use]

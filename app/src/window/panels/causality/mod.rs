@@ -90,7 +90,7 @@ impl Causality {
         let question = (cx.doc.revision, subject);
         self.story.ask(cx.jobs, question, move |(_, subject)| story::read(&run, *subject));
         let answer = self.story.answer();
-        let answer = answer.filter(|a| a.question.0 == cx.doc.revision);
+        let answer = answer.filter(|a| cx.doc.is_about(a.question.0));
         match answer.as_ref().map(|a| (a.question, &a.result)) {
             Some((_, Err(error))) if failed(ui, error) => self.story.again(),
             Some((_, Err(_))) | None => {}

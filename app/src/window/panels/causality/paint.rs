@@ -213,7 +213,11 @@ pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
         };
         let crowded = beside(i.checked_sub(1).and_then(|i| all.get(i))) || beside(all.get(i + 1));
         if !crowded && top > p.plot.top() - 2.0 {
-            painter.galley(pos2(left.max(p.plot.left()), top), galley, t.second);
+            let at = pos2(left.max(p.plot.left()), top);
+            // No arrow goes through a name.
+            let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(2.0, 0.0));
+            painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
+            painter.galley(at, galley, t.second);
         }
     }
 }

@@ -262,7 +262,8 @@ fn nothing(ui: &mut Ui, cx: &Cx<'_>, commands: &mut Vec<Command>) {
     let room = ui.available_rect_before_wrap();
     let rows = known.len().clamp(1, 5) as f32;
     let top = room.center().y - 30.0 - rows * 16.0;
-    let half = egui::Rect::from_min_max(room.min, egui::pos2(room.right(), top + 60.0));
+    // The words stand just above what can be pressed.
+    let half = egui::Rect::from_x_y_ranges(room.x_range(), top..=top + 60.0);
     let mut above = ui.new_child(egui::UiBuilder::new().max_rect(half).id_salt("nothing"));
     let (what, next) = if known.is_empty() {
         (

@@ -1,7 +1,7 @@
 //! How the inspector draws: the answer first, details after.
 
 use egui::{Align, Layout, Rect, Sense, Ui, pos2, vec2};
-use joinscope_core::run::explain::Candidate;
+use joinscope_core::run::explain::{Candidate, Figure};
 use joinscope_core::run::{KeyState, RowView};
 use joinscope_operator::record::{Record, RecordName, TimestampType};
 use joinscope_operator::time::format_duration;
@@ -143,7 +143,13 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
     }
     number(ui, "Input", &r.input, None);
     for (label, figure) in &r.explained.numbers {
-        number(ui, label, figure, None);
+        match figure {
+            Figure::Text(figure) => number(ui, label, figure, None),
+            Figure::Arrival(at, ms) => {
+                let at = format!("{} · {}", thousands(*at), cx.times.exact(*ms));
+                number(ui, label, &at, Some(&cx.times.full(*ms)));
+            }
+        }
     }
     match (v.kept, v.removed) {
         (true, Some(at)) => number(ui, "In the state until", &thousands(at), None),

@@ -279,7 +279,7 @@ impl Late {
             let near = stops.partition_point(|s| s.at() <= cx.view.0);
             let question = Question { revision: cx.doc.revision, view: cx.view, stops: near };
             self.singles.ask(cx.jobs, question, move |q| ask::singles(&run, q, &stops));
-            singles = self.singles.answer().filter(|a| a.question.revision == cx.doc.revision);
+            singles = self.singles.answer().filter(|a| cx.doc.is_about(a.question.revision));
             // Those of another place do not stand for this one.
             singles = singles
                 .filter(|a| a.question.view.0 <= cx.view.1 && a.question.view.1 >= cx.view.0);
@@ -311,7 +311,7 @@ impl Late {
             return;
         }
         self.presses.1 = self.presses.0;
-        if let (Ok(Some(row)), true) = (&answer.result, answer.question.0 == cx.doc.revision) {
+        if let (Ok(Some(row)), true) = (&answer.result, cx.doc.is_about(answer.question.0)) {
             cx.commands.push(Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
         }
     }

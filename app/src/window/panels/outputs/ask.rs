@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::cli::filter::{JsonFilter, field_at, field_text};
 use crate::cli::outputs::json_of;
 use crate::cli::values::Values;
-use crate::window::listing::{Report, Sorter};
-use crate::window::panels::records::sort_bytes;
+use crate::window::listing::Report;
 use crate::window::range::ArrivalRange;
+use crate::window::sorting::{Fields, Sorter};
 use crate::window::store::Run;
 use crate::window::text::thousands;
 
@@ -227,7 +227,6 @@ pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
     let Some(sort) = &source.sort else { return Ok(()) };
     let mut sorter = Sorter::new(sort.descending);
     let by_field = matches!(sort.by, By::Field(_));
-    let mut parts = 0usize;
     each_chunk(of, report, |first, n, looked| {
         let asked = (filter.as_ref(), search.as_deref());
         let (own, seen) = look(run, source, asked, first, n, by_field)?;
@@ -242,23 +241,14 @@ pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
                 SortColumn::Numbers(kinds.collect())
             }
             By::Field(path) => {
-                let (mut ends, mut bytes) = (Vec::new(), Vec::new());
+                let mut fields = Fields::default();
                 for s in &seen {
-                    let field = s.json.as_ref().and_then(|json| field_at(json, path));
-                    sort_bytes(field, &mut bytes);
-                    ends.push(bytes.len() as u64);
+                    fields.push(s.json.as_ref().and_then(|json| field_at(json, path)));
                 }
-                SortColumn::Bytes { ends, bytes }
+                fields.column()
             }
         };
-        sorter.add(&own, column)?;
-        parts += 1;
-        if parts.is_power_of_two() || looked == of {
-            report.replace(sorter.sorted(), false, looked, of);
-        } else {
-            report.progress(looked, of);
-        }
-        Ok(())
+        sorter.report(&own, column, report, (looked, of))
     })
 }
 
@@ -270,9 +260,7 @@ fn each_chunk(
 ) -> Result<(), String> {
     let mut at = 0;
     while at < of {
-        if report.is_cancelled() {
-            return Err("cancelled".to_owned());
-        }
+        report.go_on()?;
         let n = CHUNK.min(of - at);
         work(at, n, at + n)?;
         at += n;

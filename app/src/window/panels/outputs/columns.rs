@@ -3,6 +3,7 @@
 use super::ask::{By, Line, Sorted, cell_text};
 use super::{kind_name, labels};
 use crate::window::cx::Cx;
+use crate::window::panels::choose::Choice;
 use crate::window::table::{Cell, Column, Head, TIME};
 use crate::window::text::{line, thousands};
 
@@ -19,6 +20,26 @@ pub enum Col {
     Labels,
     /// A field of the output as `outputs --json` writes it.
     Field(String),
+}
+
+impl Choice for Col {
+    const ALL: &'static [Self] = &Self::ALL;
+    const FIRST: &'static [Self] = &Self::FIRST;
+
+    fn title(&self) -> &str {
+        self.title()
+    }
+
+    fn field(path: String) -> Self {
+        Self::Field(path)
+    }
+
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Field(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 impl Col {

@@ -12,10 +12,13 @@ use super::ask::{self, Kinds, Line, Page, Question, Source};
 use super::columns::Col;
 use crate::cli::filter::JsonFilter;
 use crate::window::command::{Command, Export};
+use crate::window::cursor::State;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panel::Panel;
+use crate::window::panels::choose::{self, Fields};
 use crate::window::panels::records::paths;
+use crate::window::panels::tools::End;
 use crate::window::panels::{failed, tools};
 use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
@@ -41,9 +44,16 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
         commands.push(Command::Export(Export::Data(Panel::Outputs)));
     }
     let response = icon_button(icon::COLUMNS, "Columns").plain().show(ui);
-    let shown = Popup::menu(&response)
-        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| columns_menu(this, ui));
+    let shown =
+        Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            let fields = Fields {
+                title: "Fields of the output",
+                known: &this.fields,
+                typed: &mut this.path,
+                hint: "another, as value.views.item",
+            };
+            choose::menu(ui, &mut this.columns, fields);
+        });
     this.choosing = shown.is_some();
     let name = "Search keys and names of records in outputs";
     if let Some(text) = tools::search(ui, &mut this.typed, "Search keys and names", name) {
@@ -71,52 +81,6 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
     }
 }
 
-fn columns_menu(this: &mut Outputs, ui: &mut Ui) {
-    ui.set_width(220.0);
-    tools::edged(ui);
-    let mut fields = this.fields.clone();
-    for col in &this.columns {
-        if let Col::Field(path) = col
-            && !fields.contains(path)
-        {
-            fields.push(path.clone());
-        }
-    }
-    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        for col in Col::ALL {
-            column_box(this, ui, &col);
-        }
-        group(ui, "Fields of the output");
-        for path in fields {
-            column_box(this, ui, &Col::Field(path));
-        }
-        let path = tools::path(ui, &mut this.path, "another, as value.views.item");
-        if let Some(col) = path.map(Col::Field)
-            && !this.columns.contains(&col)
-        {
-            this.columns.push(col);
-        }
-        ui.add_space(4.0);
-        if button("As at first").name("Columns as at first").show(ui).clicked() {
-            this.columns = Col::FIRST.to_vec();
-        }
-    });
-}
-
-fn column_box(this: &mut Outputs, ui: &mut Ui, col: &Col) {
-    let mut on = this.columns.contains(col);
-    if ui.checkbox(&mut on, col.title()).changed() {
-        if on {
-            let place = |c: &Col| Col::ALL.iter().position(|k| k == c).unwrap_or(usize::MAX);
-            let at = this.columns.iter().position(|c| place(c) > place(col));
-            this.columns.insert(at.unwrap_or(this.columns.len()), col.clone());
-        } else if this.columns.len() > 1 {
-            this.columns.retain(|c| c != col);
-        }
-    }
-}
-
 fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
     ui.set_width(340.0);
     tools::edged(ui);
@@ -134,15 +98,10 @@ fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
     let check = |text: &str| text.parse::<JsonFilter>().map(|_| ());
     let hint = "labels.like=1, value.views.item~12, time>1763626401480";
     let asked = tools::conditions(ui, &mut this.asked, hint, check);
-    let mut apply = asked.is_some();
-    ui.horizontal(|ui| {
-        let can = this.asked.wrong.is_none();
-        apply |= button("Apply").primary().enabled(can).show(ui).clicked();
-        if button("Clear").name("Clear the filter of outputs").show(ui).clicked() {
-            this.clear_filter();
-        }
-    });
-    if apply && this.asked.wrong.is_none() {
+    let end = tools::end_filter(ui, &this.asked, "Clear the filter of outputs");
+    if end == Some(End::Clear) {
+        this.clear_filter();
+    } else if asked.is_some() || end == Some(End::Apply) {
         this.asked.text.trim().clone_into(&mut this.conditions);
         this.table.top();
     }
@@ -174,6 +133,7 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     }
     reveal(this, source);
     let (columns, heads) = columns(this, cx, source);
+    this.table.follow(cx.cursor.state() == State::Following && source.sort.is_none());
     let laid = this.table.lay_out_with(ui, "Outputs", &columns, heads, len);
     let lines = match ask_page(this, cx, source, &laid.rows) {
         Ok(lines) => lines,

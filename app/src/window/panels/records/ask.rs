@@ -9,8 +9,9 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::cli::filter::{Filter, field_at};
 use crate::cli::values::Values;
-use crate::window::listing::{Report, Sorter};
+use crate::window::listing::Report;
 use crate::window::range::ArrivalRange;
+use crate::window::sorting::{Fields, Sorter};
 use crate::window::store::Run;
 
 /// Rows that a page holds at most.
@@ -264,24 +265,16 @@ pub fn list(run: &Run, source: &Source, report: &Report) -> Result<(), String> {
     // Looking a value up takes far longer than reading a column.
     let chunk = if values.is_some() { CHUNK / 64 } else { CHUNK };
     let mut at = 0;
-    for (n, part) in rows.chunks(chunk).enumerate() {
-        if report.is_cancelled() {
-            return Err("cancelled".to_owned());
-        }
+    for part in rows.chunks(chunk) {
+        report.go_on()?;
         let numbers: Vec<u64> = part.iter().map(|row| u64::from(*row)).collect();
         let column = match (&sort.by, &mut values) {
             (By::Store(by), _) => run.sort_column(&numbers, *by).map_err(text)?,
             (By::Field(path), Some(values)) => field_column(run, &numbers, path, values)?,
             _ => return Ok(()),
         };
-        sorter.add(part, column)?;
         at += part.len() as u64;
-        // Sorted anew each time there are twice as many.
-        if (n + 1).is_power_of_two() || at == of {
-            report.replace(sorter.sorted(), false, at, of);
-        } else {
-            report.progress(at, of);
-        }
+        sorter.report(part, column, report, (at, of))?;
     }
     if of == 0 {
         report.replace(Vec::new(), false, 1, 1);
@@ -357,9 +350,7 @@ impl Keep<'_> {
         };
         let mut kept = Vec::new();
         for part in rows.chunks(PART) {
-            if report.is_cancelled() {
-                return Err("cancelled".to_owned());
-            }
+            report.go_on()?;
             for row in &self.run.views(part).map_err(|e| e.to_string())? {
                 if filter.meets(self.run, row, values).map_err(|e| format!("{e:#}"))? {
                     kept.push(row.row as u32);
@@ -370,23 +361,6 @@ impl Keep<'_> {
     }
 }
 
-/// Appends a field as bytes that sort: truths, then numbers, then texts;
-/// nothing for none.
-pub fn sort_bytes(field: Option<&serde_json::Value>, bytes: &mut Vec<u8>) {
-    match field {
-        None | Some(serde_json::Value::Null) => {}
-        Some(serde_json::Value::Bool(b)) => bytes.extend([1, u8::from(*b)]),
-        Some(serde_json::Value::Number(n)) => {
-            bytes.push(2);
-            bytes.extend(ordered(n.as_f64().unwrap_or(f64::NAN)).to_be_bytes());
-        }
-        Some(other) => {
-            bytes.push(3);
-            bytes.extend_from_slice(crate::cli::filter::field_text(other).as_bytes());
-        }
-    }
-}
-
 /// A field of the values of rows, to sort by.
 fn field_column(
     run: &Run,
@@ -394,29 +368,10 @@ fn field_column(
     path: &str,
     values: &mut Values,
 ) -> Result<SortColumn, String> {
-    let (mut ends, mut bytes) = (Vec::new(), Vec::new());
+    let mut fields = Fields::default();
     for row in run.views(rows).map_err(|e| e.to_string())? {
         let value = values.of(&row).map_err(|e| format!("{e:#}"))?;
-        sort_bytes(field_at(&value, path), &mut bytes);
-        ends.push(bytes.len() as u64);
+        fields.push(field_at(&value, path));
     }
-    Ok(SortColumn::Bytes { ends, bytes })
-}
-
-/// Bits that order as the numbers do.
-fn ordered(n: f64) -> u64 {
-    let bits = n.to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_order_by_their_bits() {
-        let mut all = [3.5, -1.0, 0.0, 1e300, -1e-3, -7e9];
-        all.sort_by_key(|n| ordered(*n));
-        assert!(all.is_sorted(), "{all:?}");
-    }
+    Ok(fields.column())
 }

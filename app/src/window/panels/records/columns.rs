@@ -7,6 +7,7 @@ use joinscope_operator::time::format_duration;
 use super::ask::{By, Sorted};
 use crate::cli::filter::{field_at, field_text};
 use crate::window::cx::Cx;
+use crate::window::panels::choose::Choice;
 use crate::window::table::{Cell, Column, Head, TIME, VERDICT};
 use crate::window::text::{line, thousands};
 
@@ -28,6 +29,35 @@ pub enum Col {
     Why,
     /// A field of the value, by its path.
     Field(String),
+}
+
+impl Choice for Col {
+    const ALL: &'static [Self] = &Self::ALL;
+    const FIRST: &'static [Self] = &Self::FIRST;
+
+    fn title(&self) -> &str {
+        self.title()
+    }
+
+    fn field(path: String) -> Self {
+        Self::Field(path)
+    }
+
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Field(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Fields of the value before the reason, the rest in the menu's order.
+    fn place(&self) -> usize {
+        match self {
+            Self::Why => usize::MAX,
+            Self::Field(_) => usize::MAX - 1,
+            column => Self::ALL.iter().position(|known| known == column).unwrap_or(0),
+        }
+    }
 }
 
 impl Col {

@@ -6,12 +6,12 @@ use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
 use super::Records;
-use super::columns::Col;
 use crate::cli::filter::Filter;
 use crate::window::command::{Command, Export};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::panels::tools::{self, Typed};
+use crate::window::panels::choose::{self, Fields};
+use crate::window::panels::tools::{self, End, Typed};
 use crate::window::range::{self, RangeState};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
@@ -95,9 +95,16 @@ pub fn show(this: &mut Records, ui: &mut Ui, range: &RangeState, commands: &mut 
         commands.push(Command::Export(Export::Data(Panel::Records)));
     }
     let response = icon_button(icon::COLUMNS, "Columns").plain().show(ui);
-    let shown = Popup::menu(&response)
-        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| columns(this, ui));
+    let shown =
+        Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+            let fields = Fields {
+                title: "Fields of the value",
+                known: &this.controls.fields,
+                typed: &mut this.controls.path,
+                hint: "another, as user.id",
+            };
+            choose::menu(ui, &mut this.columns, fields);
+        });
     let mut choosing = shown.is_some();
     let name = "Search keys and names of records";
     let asked = tools::search(ui, &mut this.controls.search, "Search keys and names", name);
@@ -132,64 +139,6 @@ fn chips(this: &Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     }
 }
 
-fn columns(this: &mut Records, ui: &mut Ui) {
-    ui.set_width(220.0);
-    tools::edged(ui);
-    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        for col in Col::ALL {
-            column_box(this, ui, &col);
-        }
-        group(ui, "Fields of the value");
-        let mut fields = this.controls.fields.clone();
-        let chosen = this.columns.iter().filter_map(|c| match c {
-            Col::Field(path) => Some(path.clone()),
-            _ => None,
-        });
-        for path in chosen {
-            if !fields.contains(&path) {
-                fields.push(path);
-            }
-        }
-        for path in fields {
-            column_box(this, ui, &Col::Field(path));
-        }
-        let path = tools::path(ui, &mut this.controls.path, "another, as user.id");
-        if let Some(col) = path.map(Col::Field)
-            && !this.columns.contains(&col)
-        {
-            add(&mut this.columns, col);
-        }
-        ui.add_space(4.0);
-        if button("As at first").name("Columns as at first").show(ui).clicked() {
-            this.columns = Col::FIRST.to_vec();
-        }
-    });
-}
-
-fn column_box(this: &mut Records, ui: &mut Ui, col: &Col) {
-    let mut on = this.columns.contains(col);
-    if ui.checkbox(&mut on, col.title()).changed() {
-        if on {
-            add(&mut this.columns, col.clone());
-        } else if this.columns.len() > 1 {
-            this.columns.retain(|c| c != col);
-        }
-    }
-}
-
-/// Puts a column at its place: fields of the value before the reason, the rest
-/// in the menu's order.
-fn add(columns: &mut Vec<Col>, col: Col) {
-    let place = |c: &Col| match c {
-        Col::Why => usize::MAX,
-        Col::Field(_) => usize::MAX - 1,
-        c => Col::ALL.iter().position(|known| known == c).unwrap_or(0),
-    };
-    let at = columns.iter().position(|c| place(c) > place(&col)).unwrap_or(columns.len());
-    columns.insert(at, col);
-}
-
 fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
     ui.set_width(360.0);
@@ -214,16 +163,16 @@ fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let hint = "late_by>5s, key~53, value.kind=like";
     let asked = tools::conditions(ui, &mut this.controls.conditions, hint, check);
     commands.extend(asked.map(Command::Where));
-    ui.horizontal(|ui| {
-        let can = this.controls.conditions.wrong.is_none();
-        if button("Apply").primary().enabled(can).show(ui).clicked() {
+    match tools::end_filter(ui, &this.controls.conditions, "Clear the filter") {
+        Some(End::Apply) => {
             commands.push(Command::Where(this.controls.conditions.text.clone()));
         }
-        if button("Clear").name("Clear the filter").show(ui).clicked() {
+        Some(End::Clear) => {
             this.controls.conditions.wrong = None;
             commands.push(Command::ClearFilter);
         }
-    });
+        None => {}
+    }
 }
 
 fn verdict_box(
@@ -295,7 +244,8 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::window::panels::choose::add;
+    use crate::window::panels::records::columns::Col;
 
     #[test]
     fn columns_come_where_they_belong() {

@@ -8,6 +8,7 @@ use super::ask::{self, Line, MOST, Page, Question, Source};
 use super::columns::{Col, RowShown, key_line, paths};
 use super::{Place, Records};
 use crate::window::command::Command;
+use crate::window::cursor::State;
 use crate::window::cx::Cx;
 use crate::window::jobs::Answer;
 use crate::window::panels::{failed, tools};
@@ -58,6 +59,7 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     let (columns, heads) = columns(this, cx, source);
     // Until the number of rows is known, one page of bars.
     let rows = len.unwrap_or(50);
+    this.table.follow(cx.cursor.state() == State::Following && source.sort.is_none());
     let laid = this.table.lay_out_with(ui, "Records", &columns, heads, rows);
     let lines = match ask_page(this, cx, source, &laid.rows) {
         Ok(lines) => lines,

@@ -12,7 +12,6 @@ mod tests;
 use egui::Ui;
 use joinscope_core::run::VerdictSet;
 
-pub use self::ask::sort_bytes;
 use self::ask::{Page, Question, Sorted, Source};
 use self::columns::Col;
 pub use self::columns::{key_line, paths};

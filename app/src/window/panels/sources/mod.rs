@@ -102,7 +102,7 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         let shown = ListRow { selected: true, mark: Mark::Recording, ..row(&doc.name, &count) };
         list_row(ui, &shown).on_hover_text(doc.recording.path().display().to_string());
         topics(app, ui, &doc);
-        notes(ui, &doc);
+        notes(ui, &doc, app.doc.is_live());
     }
     if let (None, Some(run)) = (&app.doc.recording, &app.doc.run) {
         let path = run.manifest.start.recording.path.clone();
@@ -231,15 +231,18 @@ fn about_gaps(p: &PartitionInfo) -> String {
 }
 
 /// What one has to know of the recording before believing its times.
-fn notes(ui: &mut Ui, doc: &RecordingDoc) {
+fn notes(ui: &mut Ui, doc: &RecordingDoc, live: bool) {
     let t = Tokens::of(ui.ctx());
     let info = doc.recording.info();
     let mut lines = Vec::new();
     if info.approximate {
         lines.push("arrival order is approximate: a merge by producers' timestamps".to_owned());
     }
-    if let Some(cut) = &info.cut {
-        lines.push(cut.to_string());
+    match &info.cut {
+        // The arrival log of a run in progress has no end yet: that is no damage.
+        Some(_) if live => lines.push("being written by the live run".to_owned()),
+        Some(cut) => lines.push(cut.to_string()),
+        None => {}
     }
     for line in lines {
         let margin = egui::Margin { left: 28, right: 10, top: 0, bottom: 2 };

@@ -12,8 +12,10 @@ use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Counts, Drawn, Place, Question};
 use super::bars::{Strip, raster};
+use super::epochs::{self, Known};
+use super::point::{place_of, point, x_of};
 use super::rows::{FEW, Opened, Row};
-use crate::window::axis::{Axis, Scale};
+use crate::window::axis::Axis;
 use crate::window::cx::Cx;
 use crate::window::export;
 use crate::window::panels::watermarks::say::lane_name;
@@ -27,7 +29,7 @@ use crate::window::widgets::{fit, verdict_shape};
 const LOWEST: f32 = 13.5;
 const HIGHEST: f32 = 40.0;
 /// Between two rows of bars, points.
-const GAP: f32 = 5.0;
+pub(super) const GAP: f32 = 5.0;
 const BAR: f32 = 8.0;
 /// Rows read beyond those in sight.
 const MORE: usize = 8;
@@ -40,6 +42,8 @@ pub struct Shown<'a> {
     pub drawn: Option<(&'a Question, &'a Drawn)>,
     pub sentence: &'a str,
     pub selected: Option<&'a RowView>,
+    /// Of a live job; why they are not known.
+    pub epochs: Result<Option<&'a Known>, &'a str>,
 }
 
 /// What the user did.
@@ -54,19 +58,19 @@ pub struct Done {
 
 /// Rows and their places.
 pub struct Laid {
-    rows: Vec<Row>,
+    pub rows: Vec<Row>,
     /// Those in sight.
     first: usize,
     end: usize,
-    height: f32,
-    area: Rect,
+    pub height: f32,
+    pub area: Rect,
     plot: Rect,
     rect: Rect,
-    top: f32,
+    pub top: f32,
 }
 
 impl Laid {
-    fn at(&self, i: usize) -> Rect {
+    pub fn at(&self, i: usize) -> Rect {
         let top = self.area.top() + i as f32 * self.height - self.top;
         Rect::from_min_size(pos2(self.area.left(), top), vec2(self.area.width(), self.height))
     }
@@ -109,11 +113,11 @@ pub struct State {
 }
 
 impl State {
-    /// Places the rows and scrolls them.
-    pub fn lay_out(&mut self, ui: &Ui, rect: Rect, axis: &Axis, rows: Vec<Row>) -> Laid {
+    /// Places the rows below a head of so many points, and scrolls them.
+    pub fn lay_out(&mut self, ui: &Ui, rect: Rect, head: f32, axis: &Axis, rows: Vec<Row>) -> Laid {
         let area = Rect::from_min_max(
-            pos2(rect.left(), rect.top() + 4.0),
-            pos2(rect.right(), (rect.bottom() - ruler::HEIGHT).max(rect.top() + 5.0)),
+            pos2(rect.left(), rect.top() + 4.0 + head),
+            pos2(rect.right(), (rect.bottom() - ruler::HEIGHT).max(rect.top() + 5.0 + head)),
         );
         let room = area.height();
         let height = (room / rows.len().max(1) as f32).clamp(LOWEST, HIGHEST);
@@ -146,6 +150,18 @@ impl State {
         let singles = singles(ui, cx, s, t);
         self.labels(ui, s, &response, opened, &mut done, t);
         mark_selected(ui, cx, s, t);
+        let head = Rect::from_x_y_ranges(
+            s.laid.rect.x_range(),
+            s.laid.rect.top()..=s.laid.rect.top() + epochs::HEIGHT,
+        );
+        match s.epochs {
+            Ok(None) => {}
+            Ok(Some(known)) => {
+                let placed = epochs::Placed { rect: head, plot, axis: s.axis };
+                epochs::show(ui, cx, &placed, known);
+            }
+            Err(error) => epochs::failed(ui, head, error),
+        }
         ruler::cursor(ui, cx, &s.axis, plot, s.laid.rect, t);
         ruler::flags(ui, cx, &s.axis, plot, t);
         point(cx, s, &response, &singles, &mut done);
@@ -260,7 +276,7 @@ impl State {
         for i in s.laid.first..s.laid.end {
             let row = s.laid.rows[i];
             let at = s.laid.at(i);
-            let label = Rect::from_x_y_ranges(at.left()..=s.laid.plot.left() - 2.0, at.y_range());
+            let label = Rect::from_x_y_ranges(at.left()..=s.laid.plot.left() - 8.0, at.y_range());
             let id = child.scope_id().with(row);
             let response = child.interact(label.intersect(clip), id, Sense::click());
             let name = name(s.start, row);
@@ -379,7 +395,7 @@ fn partitions(start: &ManifestStart, input: u8) -> usize {
     start.lanes.iter().filter(|l| l.input == input).count()
 }
 
-fn name(start: &ManifestStart, row: Row) -> String {
+pub(super) fn name(start: &ManifestStart, row: Row) -> String {
     match row {
         Row::Input(input) => {
             start.inputs.get(usize::from(input)).map(|i| i.name.to_string()).unwrap_or_default()
@@ -393,7 +409,7 @@ fn counts<'a>(s: &Shown<'a>, row: Row) -> Option<&'a Counts> {
 }
 
 /// `34 records: 20 joined, 10 unmatched, 4 late`.
-fn words(counts: &[u64; 10]) -> String {
+pub(super) fn words(counts: &[u64; 10]) -> String {
     let all = counts.iter().sum();
     let mut text = plural(all, "record");
     let parts: Vec<String> = Verdict::ALL
@@ -458,91 +474,4 @@ fn mark_selected(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) {
     let painter = ui.painter_at(s.laid.area);
     let ring = Rect::from_center_size(pos2(x, at.center().y), vec2(10.0, at.height() - 2.0));
     painter.rect_stroke(ring, 3, Stroke::new(1.5, t.accent), StrokeKind::Inside);
-}
-
-/// First and last value on the axis of the bar at a place.
-fn bar_of(s: &Shown<'_>, x: f32) -> (i64, i64) {
-    let step = s.drawn.map_or(4.0, |(q, _)| s.axis.width / q.buckets.max(1) as f32);
-    let left = s.axis.left + ((x - s.axis.left) / step).floor() * step;
-    let first = s.axis.value(left);
-    (first, s.axis.value(left + step).max(first))
-}
-
-/// What lies within the bar at a place.
-fn place_of(s: &Shown<'_>, x: f32, cx: &Cx<'_>) -> Place {
-    let (first, last) = bar_of(s, x);
-    if s.axis.scale == Scale::EventTime {
-        return Place::EventTime(first, last);
-    }
-    let arrival = |value| s.axis.arrival(s.axis.x(value), cx.clock);
-    Place::Arrivals(arrival(first), arrival(last))
-}
-
-/// Where a record stands: by event time at its own.
-fn x_of(s: &Shown<'_>, row: &RowView, cx: &Cx<'_>) -> Option<f32> {
-    match s.axis.scale {
-        Scale::EventTime => row.event_time.map(|ms| s.axis.x(ms)),
-        _ => Some(s.axis.x_of(row.arrival, cx.clock)),
-    }
-}
-
-/// What the pointer is over: told, and selected by a press.
-fn point(
-    cx: &mut Cx<'_>,
-    s: &Shown<'_>,
-    response: &Response,
-    singles: &[(u64, Arrival, egui::Pos2)],
-    done: &mut Done,
-) {
-    let Some(pos) = response.hover_pos() else { return };
-    let near = singles.iter().map(|(row, arrival, at)| (at.distance(pos), row, arrival));
-    let near = near.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|n| n.0 < 8.0);
-    let i = ((pos.y - s.laid.area.top() + s.laid.top) / s.laid.height) as usize;
-    let Some(row) = s.laid.rows.get(i).copied() else { return };
-    let name = name(s.start, row);
-    if let Some((_, number, arrival)) = near {
-        *cx.hovers = Some(*number);
-        if response.clicked() {
-            done.select = Some((*number, *arrival));
-        }
-        let view = s.drawn.and_then(|(_, d)| d.singles.iter().find(|r| r.row == *number));
-        if let Some(view) = view {
-            let event = view.event_time.map_or_else(|| "none".to_owned(), |ms| cx.times.full(ms));
-            response.clone().on_hover_text_at_pointer(format!(
-                "{}\n{}\nevent time {event}\narrived {}, arrival {}",
-                view.record,
-                view.verdict,
-                cx.times.full(view.arrival_ms),
-                thousands(view.arrival),
-            ));
-        }
-        return;
-    }
-    let Some((question, drawn)) = s.drawn.filter(|(q, _)| q.singles.is_none()) else { return };
-    let Some(counts) = drawn.rows.iter().find(|c| c.row == row) else { return };
-    let step = s.axis.width / question.buckets.max(1) as f32;
-    let bucket = ((pos.x - s.axis.left) / step).max(0.0) as usize;
-    let Some(here) = counts.buckets.get(bucket) else { return };
-    let all: u32 = here.iter().sum();
-    let (from, to) = bar_of(s, pos.x);
-    if all == 0 {
-        return;
-    }
-    let full = if matches!(row, Row::Input(_)) { drawn.scale.0 } else { drawn.scale.1 };
-    let tall = (s.laid.height - GAP) * (all as f32 / full.max(1) as f32).min(1.0);
-    let over = pos.y >= s.laid.at(i).bottom() - GAP / 2.0 - tall.max(4.0);
-    if response.clicked() && over {
-        done.pick = Some((row, place_of(s, pos.x, cx)));
-    }
-    let written = |value: i64| match s.axis.scale {
-        Scale::Arrival => format!("arrival {}", thousands(value.max(0) as u64)),
-        _ => cx.times.exact(value),
-    };
-    let beyond = if all > full { "\nhigher than is drawn" } else { "" };
-    response.clone().on_hover_text_at_pointer(format!(
-        "{name}\n{} – {}\n{}{beyond}",
-        written(from),
-        written(to),
-        words(&here.map(u64::from)),
-    ));
 }

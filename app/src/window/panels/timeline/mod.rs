@@ -1,11 +1,13 @@
 //! Timeline: how many records of which verdict came when, a row for each input
-//! and partition, down to single records.
+//! and partition, down to single records; above them the epochs of a live job.
 
 mod ask;
 mod bars;
 mod draw;
+mod epochs;
 mod events;
 mod export;
+mod point;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -17,6 +19,7 @@ use joinscope_core::run::{ManifestStart, Range, RowView};
 use joinscope_operator::verdict::Verdict;
 
 use self::ask::{Drawn, Pick, Question};
+use self::epochs::Epochs;
 use self::events::Events;
 use self::rows::{Opened, Row};
 use super::failed;
@@ -51,6 +54,7 @@ pub struct Timeline {
     totals: Totals,
     drawn: Slot<Question, Drawn>,
     events: Events,
+    epochs: Epochs,
     pick: Slot<Pick, Option<RowView>>,
     /// Presses so far, and the one whose answer was acted on.
     presses: (u64, u64),
@@ -83,8 +87,9 @@ impl Timeline {
         let drawn = known.drawn();
         let all = plural(drawn.sum.iter().sum(), "record");
         let late = drawn.sum[Verdict::Late as usize];
+        let crashes = self.epochs.crashes(cx.view);
         if late == 0 {
-            return format!("{all} in sight, none late{}", known.so_far());
+            return format!("{all} in sight, none late{crashes}{}", known.so_far());
         }
         let start = &doc.manifest.start;
         let most = self.totals.answer().and_then(|t| {
@@ -99,7 +104,7 @@ impl Timeline {
             (n > 0).then(|| format!(", {share} in {}", lane_name(&start.lanes, lane as u32)))
         });
         let most = most.filter(|_| start.lanes.len() > 1).unwrap_or_default();
-        format!("{} late of {all} in sight{most}{}", thousands(late), known.so_far())
+        format!("{} late of {all} in sight{most}{crashes}{}", thousands(late), known.so_far())
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, sentence: &str) {
@@ -120,7 +125,9 @@ impl Timeline {
         let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
         let start = &doc.manifest.start;
         let rows = self.rows(cx, start, &axis);
-        let laid = self.paint.lay_out(ui, rect, &axis, rows);
+        let epochs = self.epochs.ask(cx, ui.input(|i| i.time));
+        let head = if matches!(epochs, Ok(None)) { 0.0 } else { epochs::HEIGHT };
+        let laid = self.paint.lay_out(ui, rect, head, &axis, rows);
         if !(cx.clock.is_empty() && cx.scale != Scale::Arrival) {
             self.ask(cx, &axis, &laid);
         }
@@ -146,6 +153,7 @@ impl Timeline {
             drawn: known.as_ref().map(|k| (k.question(), k.drawn())),
             sentence,
             selected: selected.as_ref(),
+            epochs: epochs.as_ref().map(|known| known.as_deref()).map_err(String::as_str),
         };
         let done = self.paint.show(ui, cx, &shown, &self.opened);
         self.take(cx, done);
@@ -178,7 +186,7 @@ impl Timeline {
         // Of another clock nothing can be shown on this one.
         let q = known.question();
         let same = q.range.axis == cx.axis(0.0, 1.0).range().axis;
-        (same && q.revision == cx.doc.revision).then_some(known)
+        (same && cx.doc.is_about(q.revision)).then_some(known)
     }
 
     fn error(&mut self, cx: &Cx<'_>) -> Option<String> {
@@ -229,7 +237,7 @@ impl Timeline {
             return;
         }
         self.presses.1 = self.presses.0;
-        if answer.question.revision != cx.doc.revision {
+        if !cx.doc.is_about(answer.question.revision) {
             return;
         }
         if let Ok(Some(row)) = &answer.result {

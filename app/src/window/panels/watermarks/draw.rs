@@ -1,5 +1,7 @@
 //! How the panel is drawn and acted on.
 
+use std::sync::Arc;
+
 use egui::{
     Align2, CornerRadius, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke,
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -83,7 +85,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    let mut names = Names { painter: &painter, plot, taken: Vec::new() };
+    let mut names = Names { painter: &painter, plot, placed: Vec::new() };
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
@@ -99,6 +101,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     name(&mut names, &s.drawn.join, s, &height, "join", t);
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
+    names.paint(t);
     ruler::cursor(ui, cx, &s.axis, plot, rect, t);
     point(ui, cx, s, &height, &response);
     if response.has_focus() {
@@ -199,11 +202,22 @@ fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
     }
 }
 
-/// Where names of lines stand already.
+/// Names of lines, each at its place; painted once nothing else is painted over
+/// them.
 struct Names<'a> {
     painter: &'a egui::Painter,
     plot: Rect,
-    taken: Vec<Rect>,
+    placed: Vec<(Rect, Arc<egui::Galley>)>,
+}
+
+impl Names<'_> {
+    fn paint(self, t: &Tokens) {
+        for (ground, galley) in self.placed {
+            let colour = t.panel.gamma_multiply(0.92);
+            self.painter.rect_filled(ground, CornerRadius::same(3), colour);
+            self.painter.galley(ground.min + vec2(3.0, 0.0), galley, t.text);
+        }
+    }
 }
 
 /// A line's name, at its right part.
@@ -215,7 +229,7 @@ fn name(
     text: &str,
     t: &Tokens,
 ) {
-    let Names { painter, plot, taken } = names;
+    let Names { painter, plot, placed } = names;
     let from = line.len() * 5 / 6;
     let found =
         line.iter().zip(&s.drawn.arrival_ms).enumerate().skip(from).find_map(|(i, (v, ms))| {
@@ -236,11 +250,12 @@ fn name(
         places.swap(0, 1);
     }
     // Where names of other lines leave no room, the line goes without.
-    let free = |place: &Rect| taken.iter().all(|other| !other.intersects(*place));
-    let Some(ground) = places.into_iter().find(free) else { return };
-    taken.push(ground);
-    painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.92));
-    painter.galley(ground.min + vec2(3.0, 0.0), galley, t.text);
+    let free = |place: &Rect| {
+        !place.y_range().contains(y) && placed.iter().all(|(other, _)| !other.intersects(*place))
+    };
+    if let Some(ground) = places.into_iter().find(free) {
+        placed.push((ground, galley));
+    }
 }
 
 /// Late records, each where it is; where they are too many, the rest as density

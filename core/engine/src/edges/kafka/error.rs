@@ -63,6 +63,11 @@ pub enum KafkaError {
     /// `publish` would not fit.
     #[error("{0}")]
     Publish(String),
+    /// A redaction of what is not recorded.
+    #[error(
+        "\"{rule}\" is to be redacted, and topic {topic} is not among those that are recorded: check how it is spelt"
+    )]
+    Redaction { rule: String, topic: String },
     /// The recording's side.
     #[error(transparent)]
     Recording(#[from] RecordingError),

@@ -70,7 +70,7 @@ pub use packed::{Packed, Places};
 pub use parts::{part_name, parts_of};
 pub use pieces::{Found, PIECES, Piece, write_with};
 pub use reader::Recording;
-pub use redact::{RedactPolicy, RedactTarget, Redacted, Redaction, redact};
+pub use redact::{RedactPolicy, RedactTarget, Redacted, Redaction, Redactor, redact};
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
 pub use slice::{Slice, SliceTime, slice};
 pub use verify::{Problem, Verified, verify};

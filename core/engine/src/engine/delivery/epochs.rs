@@ -6,7 +6,7 @@
 //! not forced to the disk, and a job whose disk does not take it goes on.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -126,34 +126,102 @@ pub struct Epoch {
     pub why: Option<String>,
 }
 
+/// What a process did besides its epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turn {
+    /// It went on from this epoch's checkpoint (0: from the beginning) once
+    /// something had come to nothing, or once another process had ended.
+    Restored { epoch: u64 },
+    /// It ended without a word.
+    Crashed,
+}
+
+/// A turn, and where it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    pub turn: Turn,
+    /// From 1: the process that took it.
+    pub process: u32,
+    /// Restored: the next record. Crashed: how far it is known to have come.
+    pub arrival: Arrival,
+    /// Wall time, ms since the Unix epoch; of a crash: when the next process
+    /// began, which noticed it.
+    pub at_ms: i64,
+}
+
+/// A job's epochs, and where it crashed and went on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct History {
+    /// The attempts, in order.
+    pub epochs: Vec<Epoch>,
+    /// In order of time.
+    pub moments: Vec<Moment>,
+    /// The newest process has not said that it ended: it is at work, or it
+    /// crashed and no other has noticed.
+    pub lives: bool,
+}
+
 /// The attempts at a job's epochs, in order. Empty where the folder has none.
 ///
 /// # Errors
 /// The file is there and cannot be read.
 pub fn epochs(folder: &Path) -> std::io::Result<Vec<Epoch>> {
-    let text = match std::fs::read(folder.join(FILE)) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let lines = text.split(|byte| *byte == b'\n');
-    // A line that a crash cut off says nothing.
-    let lines = lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-    let mut reading = Reading::default();
-    for line in lines {
-        reading.take(line);
+    let mut reader = Reader::default();
+    reader.refresh(folder)?;
+    Ok(reader.reading.history.epochs)
+}
+
+/// Reads a job's history, and what is added to it while the job runs.
+#[derive(Default)]
+pub struct Reader {
+    /// Bytes that were read.
+    offset: u64,
+    reading: Reading,
+}
+
+impl Reader {
+    /// As far as it was read.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.reading.history
     }
-    Ok(reading.epochs)
+
+    /// Reads what was added; says whether anything was.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn refresh(&mut self, folder: &Path) -> std::io::Result<bool> {
+        let mut file = match File::open(folder.join(FILE)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        if file.metadata()?.len() < self.offset {
+            // Another job's, in the same place.
+            *self = Self::default();
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        // A line without its end is being written, or a crash cut it off.
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        for line in text[..whole].split(|byte| *byte == b'\n') {
+            if let Ok(line) = serde_json::from_slice::<Line>(line) {
+                self.reading.take(line);
+            }
+        }
+        self.offset += whole as u64;
+        Ok(whole > 0)
+    }
 }
 
 #[derive(Default)]
 struct Reading {
-    epochs: Vec<Epoch>,
+    history: History,
     process: u32,
     /// Where the next attempt begins, and since when.
     from: Arrival,
     since: i64,
-    /// The process is at work and has not said that it ended.
-    lives: bool,
 }
 
 impl Reading {
@@ -161,22 +229,26 @@ impl Reading {
         let at = line.at_ms;
         match line.what {
             What::Started { .. } => {
-                if self.lives {
+                if self.history.lives {
+                    self.turn(Turn::Crashed, self.from, at);
                     self.broken(Fate::Crashed, None, None);
                 }
                 self.process += 1;
-                (self.lives, self.since) = (true, at);
+                (self.history.lives, self.since) = (true, at);
             }
             What::Restored { epoch, arrival } => {
-                for open in self.epochs.iter_mut().rev() {
+                for open in self.history.epochs.iter_mut().rev() {
                     if open.epoch == epoch && open.epoch > 0 && open.fate == Fate::Crashed {
                         open.fate = Fate::Adopted;
                     }
                 }
+                if !self.history.epochs.is_empty() {
+                    self.turn(Turn::Restored { epoch }, arrival, at);
+                }
                 (self.from, self.since) = (arrival, at);
             }
             What::Prepared { epoch, arrival } => {
-                self.epochs.push(Epoch {
+                self.history.epochs.push(Epoch {
                     epoch,
                     process: self.process,
                     from: self.from,
@@ -190,14 +262,14 @@ impl Reading {
                 (self.from, self.since) = (arrival, at);
             }
             What::Committed { epoch, .. } => {
-                let of = self.epochs.iter_mut().rev().find(|open| open.epoch == epoch);
+                let of = self.history.epochs.iter_mut().rev().find(|open| open.epoch == epoch);
                 if let Some(open) = of.filter(|open| open.fate == Fate::Prepared) {
                     (open.fate, open.ended_ms) = (Fate::Committed, Some(at));
                 }
             }
             What::Aborted { why } => self.broken(Fate::Aborted, Some(at), Some(why)),
             What::Ended { error } => {
-                self.lives = false;
+                self.history.lives = false;
                 if error.is_some() {
                     self.broken(Fate::Aborted, Some(at), error);
                 }
@@ -205,18 +277,23 @@ impl Reading {
         }
     }
 
+    fn turn(&mut self, turn: Turn, arrival: Arrival, at_ms: i64) {
+        self.history.moments.push(Moment { turn, process: self.process, arrival, at_ms });
+    }
+
     /// The attempts at hand came to nothing.
     fn broken(&mut self, fate: Fate, at: Option<i64>, why: Option<String>) {
         let process = self.process;
         let mut any = false;
-        for open in self.epochs.iter_mut().rev().take_while(|open| open.process == process) {
+        let attempts = self.history.epochs.iter_mut().rev();
+        for open in attempts.take_while(|open| open.process == process) {
             if open.fate == Fate::Prepared {
                 (open.fate, open.ended_ms, any) = (fate, at, true);
                 open.why.clone_from(&why);
             }
         }
         if !any {
-            self.epochs.push(Epoch {
+            self.history.epochs.push(Epoch {
                 epoch: 0,
                 process,
                 from: self.from,
@@ -276,5 +353,45 @@ mod tests {
         );
         assert_eq!(found[2].why.as_deref(), Some("fenced"));
         assert!(found.iter().all(|e| e.began_ms > 0));
+    }
+
+    #[test]
+    fn crashes_and_what_was_gone_on_from_are_read_as_the_file_grows() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reader = Reader::default();
+        assert!(!reader.refresh(folder.path()).unwrap());
+        let turns = |reader: &Reader| -> Vec<_> {
+            let moments = reader.history().moments.iter();
+            moments.map(|m| (m.turn, m.process, m.arrival)).collect()
+        };
+        let first = Journal::open(folder.path());
+        first.note(What::Started { pid: 7 });
+        first.note(What::Restored { epoch: 0, arrival: 0 });
+        first.note(What::Prepared { epoch: 1, arrival: 10 });
+        first.note(What::Committed { epoch: 1, arrival: 10 });
+        first.note(What::Prepared { epoch: 2, arrival: 20 });
+        assert!(reader.refresh(folder.path()).unwrap());
+        assert!(!reader.refresh(folder.path()).unwrap(), "nothing was added");
+        // A beginning is no going on.
+        assert_eq!(turns(&reader), []);
+        assert!(reader.history().lives);
+        let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
+        file.write_all(b"{\"what\":\"commi").unwrap();
+        reader.refresh(folder.path()).unwrap();
+        let second = Journal::open(folder.path());
+        second.note(What::Started { pid: 8 });
+        // The first process's commit had reached the cluster.
+        second.note(What::Restored { epoch: 2, arrival: 20 });
+        second.note(What::Aborted { why: "fenced".to_owned() });
+        second.note(What::Restored { epoch: 2, arrival: 20 });
+        second.note(What::Prepared { epoch: 3, arrival: 31 });
+        second.note(What::Committed { epoch: 3, arrival: 31 });
+        second.note(What::Ended { error: None });
+        reader.refresh(folder.path()).unwrap();
+        let restored = Turn::Restored { epoch: 2 };
+        assert_eq!(turns(&reader), [(Turn::Crashed, 1, 20), (restored, 2, 20), (restored, 2, 20)]);
+        assert!(!reader.history().lives);
+        assert_eq!(reader.history().epochs, epochs(folder.path()).unwrap());
+        assert_eq!(reader.history().epochs[1].fate, Fate::Adopted);
     }
 }

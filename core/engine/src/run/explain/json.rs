@@ -21,7 +21,7 @@ pub fn key(key: &Key) -> Value {
 pub(super) fn of(run: &Run, e: &Explanation) -> Value {
     let row = &e.row;
     let numbers: Map<String, Value> =
-        e.numbers.iter().map(|(name, figure)| (name.clone(), figure.as_str().into())).collect();
+        e.numbers.iter().map(|(name, figure)| (name.clone(), figure.to_string().into())).collect();
     let labels = run.pipeline().examples.as_ref().map(|x| x.labels.as_slice()).unwrap_or_default();
     let candidates: Vec<Value> = e
         .candidates

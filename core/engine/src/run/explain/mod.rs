@@ -20,11 +20,30 @@ pub use why::{Whys, why};
 use super::Run;
 use super::error::Result;
 use super::types::{OutputView, RowView};
+use crate::operator::record::Arrival;
+use crate::operator::time::rfc3339_ms;
 
 /// So many candidates are named one by one.
 const CANDIDATES: usize = 20;
 /// So many outputs are named one by one.
 const OUTPUTS: usize = 20;
+
+/// A figure beside the sentence; as text with its time as RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Figure {
+    Text(String),
+    /// An arrival, and its time, ms.
+    Arrival(Arrival, i64),
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Arrival(at, ms) => write!(f, "arrival {at} · {}", rfc3339_ms(*ms)),
+        }
+    }
+}
 
 /// What can be said about one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +54,7 @@ pub struct Explanation {
     /// The verdict in a sentence or two; records by name.
     pub sentence: String,
     /// Figures beyond those of the row itself: (label, figure).
-    pub numbers: Vec<(String, String)>,
+    pub numbers: Vec<(String, Figure)>,
     /// Rows of the other side with its key, or nearly its key, the most
     /// telling first.
     pub candidates: Vec<Candidate>,

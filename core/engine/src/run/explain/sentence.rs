@@ -1,6 +1,7 @@
 //! The verdict in a sentence or two, with its numbers. Records stand in it by
 //! name, so that a reader can go there.
 
+use super::Figure;
 use super::candidates::{Candidate, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
@@ -46,21 +47,22 @@ impl Said<'_> {
     }
 
     /// Figures that the row itself does not have.
-    pub fn numbers(&self, passed: Option<&Passed>) -> Vec<(String, String)> {
+    pub fn numbers(&self, passed: Option<&Passed>) -> Vec<(String, Figure)> {
         let mut numbers = Vec::new();
         for with in &self.judge.pipeline().join.with {
             if with.input == self.row.input || self.judge.is_primary(self.row.input) {
                 let name = self.judge.input_name(with.input);
                 let bounds =
                     format!("{} to {}", duration_setting(with.after), duration_setting(with.until));
-                numbers.push((format!("Interval of {name}"), bounds));
+                numbers.push((format!("Interval of {name}"), Figure::Text(bounds)));
             }
         }
         if let Some(passed) = passed {
-            let at = format!("arrival {} · {}", passed.at, rfc3339_ms(passed.at_ms));
+            let at = Figure::Arrival(passed.at, passed.at_ms);
             numbers.push(("Watermark passed it".to_owned(), at));
             if let Some(ms) = self.row.arrival_ms.checked_sub(passed.at_ms) {
-                numbers.push(("Arrived after that".to_owned(), format_duration(ms)));
+                let after = Figure::Text(format_duration(ms));
+                numbers.push(("Arrived after that".to_owned(), after));
             }
         }
         numbers

@@ -115,6 +115,41 @@ impl Moment {
         Ok(())
     }
 
+    /// Which of consecutive rows of one segment rest in the state just after an
+    /// arrival. `at_arrival`: their verdicts when they came.
+    pub fn resting(
+        &self,
+        tables: &Tables,
+        number: usize,
+        rows: Range<u64>,
+        at_arrival: &[u8],
+        arrival: u64,
+    ) -> Result<Vec<bool>> {
+        let mut rests: Vec<bool> =
+            at_arrival.iter().map(|verdict| *verdict == Verdict::Open as u8).collect();
+        for source in self.sources.get(number).into_iter().flatten() {
+            let source = &self.segments[*source as usize];
+            // What fell later removed nothing yet.
+            let pages = match source.summary.first_arrival {
+                first if first > arrival => 0..0,
+                _ => decision_pages(source, &rows),
+            };
+            if pages.is_empty() {
+                continue;
+            }
+            let columns = ["row", "at", "removed"];
+            let table =
+                tables.read(source, Part::Decisions, &columns, std::slice::from_ref(&pages))?;
+            let (ats, removed) = (table.u64s("at")?, table.bools("removed")?);
+            for (i, row) in table.u64s("row")?.iter().enumerate() {
+                let at = row.checked_sub(rows.start).and_then(|at| usize::try_from(at).ok());
+                let Some(slot) = at.and_then(|at| rests.get_mut(at)) else { continue };
+                *slot &= !removed.value(i) || arrival < ats[i];
+            }
+        }
+        Ok(rests)
+    }
+
     /// The fates of rows of one segment, ascending. `arrivals` and
     /// `at_arrival` are theirs.
     pub fn fates(

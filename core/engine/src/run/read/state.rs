@@ -1,11 +1,15 @@
 //! The state over time, and what was in it at one moment: by key, and what
 //! leaves next.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::Run;
-use crate::operator::key::Key;
 use crate::operator::record::Arrival;
 use crate::run::bytes::u64_at;
 use crate::run::error::{Result, RunError};
@@ -13,16 +17,50 @@ use crate::run::layout::Part;
 use crate::run::summary::{COLD_WIDTH, STATE_WIDTH, Section};
 use crate::run::types::{HeavyKey, Leaves, MinMax, Range, StateLines, StateNow};
 
-/// Rows looked at between two reports.
+/// Rows looked at at once.
 const CHUNK: u64 = 32_768;
+/// So many of them before the first report.
+const FIRST: u64 = 8;
 /// Keys and rows that are named in an answer.
 const NAMED: usize = 500;
 
-/// What is counted of a key: rows, and one of them.
+/// Keys that are made room for at once, before they are seen.
+const ROOM: u64 = 1 << 22;
+
+/// What is counted of a key: rows, and the newest of them.
 #[derive(Clone, Copy)]
 struct Weight {
-    rows: u32,
+    hash: u64,
     row: u64,
+    rows: u32,
+}
+
+/// Counts a row of a key; rows come from the newest back.
+fn count(keys: &mut HashTable<Weight>, hash: u64, row: u64) {
+    match keys.entry(hash, |w| w.hash == hash, |w| w.hash) {
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            known.rows = known.rows.saturating_add(1);
+        }
+        Entry::Vacant(new) => {
+            new.insert(Weight { hash, row, rows: 1 });
+        }
+    }
+}
+
+/// Keeps the smallest of all that it is given.
+struct Least<T>(BinaryHeap<T>);
+
+impl<T: Ord> Least<T> {
+    fn add(&mut self, one: T) {
+        if self.0.len() < NAMED {
+            self.0.push(one);
+        } else if let Some(mut most) = self.0.peek_mut()
+            && one < *most
+        {
+            *most = one;
+        }
+    }
 }
 
 impl Run {
@@ -102,8 +140,8 @@ impl Run {
     /// What rests in the state just after an arrival, counted by key: looked
     /// for from that arrival back until all rows that the books name are found.
     /// `shifts` ([`crate::operator::pipeline::Join::shifts`]) give the expiry.
-    /// `found` is told at least every 32,768 rows looked at; if it returns false
-    /// the search ends.
+    /// `found` is told the whole, and before that, once 262,144 rows were looked at,
+    /// each time they are twice as many; if it returns false the search ends.
     ///
     /// # Errors
     /// [`RunError::Cancelled`] once `cancel` is set, or the store cannot be read.
@@ -116,9 +154,8 @@ impl Run {
     ) -> Result<()> {
         let now = self.now();
         let of = self.books(Some(arrival))?.state_rows;
-        let mut keys: HashMap<u64, Weight> = HashMap::new();
-        // The latest of those that leave next is on top.
-        let mut next: BinaryHeap<(i64, u64)> = BinaryHeap::new();
+        let mut keys: HashTable<Weight> = HashTable::with_capacity(of.min(ROOM) as usize);
+        let mut next: Least<(i64, u64)> = Least(BinaryHeap::new());
         let (mut rows, mut looked_at) = (0u64, 0u64);
         let mut end = self.row_of_arrival(&now, arrival.saturating_add(1))?;
         while end > 0 && rows < of {
@@ -130,38 +167,34 @@ impl Run {
             let s = &segment.summary;
             let start = s.first_row.max(end.saturating_sub(CHUNK));
             let range = start - s.first_row..end - s.first_row;
-            let columns = ["arrival", "input", "event_time", "verdict", "key"];
+            let columns = ["input", "event_time", "verdict", "key"];
             let t = self.inner.tables.read(
                 segment,
                 Part::Rows,
                 &columns,
                 std::slice::from_ref(&range),
             )?;
-            let numbers: Vec<u64> = (start..end).collect();
-            let (arrivals, verdicts) = (t.u64s("arrival")?, t.u8s("verdict")?);
-            let fates = now.fates(&self.inner.tables, number, &numbers, arrivals, verdicts)?;
+            let rests =
+                now.resting(&self.inner.tables, number, start..end, t.u8s("verdict")?, arrival)?;
             let (inputs, times, canonical) =
                 (t.u8s("input")?, t.i64s("event_time")?, t.binary("key")?);
-            for (i, fate) in fates.iter().enumerate().rev() {
-                let rests = !fate.at_arrival && fate.removed.is_none_or(|at| arrival < at);
-                let Some(key) = Key::from_canonical(canonical.at(i)).filter(|_| rests) else {
+            for (i, _) in rests.iter().enumerate().rev().filter(|(_, rests)| **rests) {
+                let key = canonical.at(i);
+                if key.is_empty() {
                     continue;
-                };
+                }
                 rows += 1;
                 let row = start + i as u64;
-                let weight = keys.entry(key.hash64()).or_insert(Weight { rows: 0, row });
-                weight.rows = weight.rows.saturating_add(1);
+                count(&mut keys, xxh3_64(key), row);
                 let shift = shifts.get(usize::from(inputs[i])).copied().unwrap_or(0);
-                next.push((times[i].saturating_add(shift), row));
-                if next.len() > NAMED {
-                    next.pop();
-                }
+                next.add((times[i].saturating_add(shift), row));
             }
             looked_at += end - start;
             end = start;
-            // Partial answers grow apart, so that sorting them stays cheap.
+            // Partial answers grow apart, so that choosing among all keys stays cheap.
+            let parts = looked_at / CHUNK;
             let whole = rows >= of || end == 0;
-            if (whole || (looked_at / CHUNK).is_power_of_two())
+            if (whole || parts >= FIRST && parts.is_power_of_two())
                 && !found(StateNow {
                     arrival,
                     rows,
@@ -183,19 +216,17 @@ impl Run {
 }
 
 /// The keys with the most rows, those first that came last where they are equal.
-fn heaviest(keys: &HashMap<u64, Weight>) -> Vec<HeavyKey> {
-    let order = |w: &Weight| (std::cmp::Reverse(w.rows), std::cmp::Reverse(w.row));
-    let mut all: Vec<Weight> = keys.values().copied().collect();
-    if all.len() > NAMED {
-        all.select_nth_unstable_by_key(NAMED, order);
-        all.truncate(NAMED);
+fn heaviest(keys: &HashTable<Weight>) -> Vec<HeavyKey> {
+    let mut most = Least(BinaryHeap::new());
+    for w in keys {
+        most.add((Reverse(w.rows), Reverse(w.row)));
     }
-    all.sort_unstable_by_key(order);
-    all.into_iter().map(|w| HeavyKey { row: w.row, rows: u64::from(w.rows) }).collect()
+    let all = most.0.into_sorted_vec().into_iter();
+    all.map(|(rows, row)| HeavyKey { row: row.0, rows: u64::from(rows.0) }).collect()
 }
 
-fn leaving(next: &BinaryHeap<(i64, u64)>) -> Vec<Leaves> {
-    let mut all: Vec<(i64, u64)> = next.iter().copied().collect();
+fn leaving(next: &Least<(i64, u64)>) -> Vec<Leaves> {
+    let mut all: Vec<(i64, u64)> = next.0.iter().copied().collect();
     all.sort_unstable();
     all.into_iter().map(|(due, row)| Leaves { due, row }).collect()
 }
