@@ -280,7 +280,7 @@ mod tests {
         let packed = Packed::of(&records);
         let folder = tempfile::tempdir().unwrap();
         for compression in [Compression::None, Compression::default()] {
-            let path = folder.path().join(compression.name());
+            let path = folder.path().join(format!("{}.mcap", compression.name()));
             let options = WriterOptions { compression, ..WriterOptions::default() };
             let mut writer = Writer::create(&path, options).unwrap();
             for partition in 0..2 {
