@@ -20,5 +20,7 @@ if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 picture=${JOINSCOPE_PICTURE:-$PWD/joinscope.png}
 echo "There is no display here (DISPLAY and WAYLAND_DISPLAY are empty), so the window cannot open." >&2
+# Without one the graphics libraries complain on stderr.
+export XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$(dirname "$out")}
 "$bin" screenshot "$out" --panel all --size 1600x1000 -o "$picture"
 echo "Its picture is in $picture" >&2

@@ -12,6 +12,7 @@ use joinscope_core::edges::kafka::{
     self, Isolation, RecordSpec, Settings, Start, Until, consume_alone,
 };
 use joinscope_core::edges::recording::{ArrivalOrder, Compression};
+use joinscope_core::process::process_cpu;
 use serde_json::json;
 
 use super::Answer;
@@ -45,6 +46,8 @@ const MEMORY: u64 = 256 << 20;
 struct Took {
     records: u64,
     seconds: f64,
+    /// Of this process.
+    cpu: f64,
 }
 
 impl Took {
@@ -94,6 +97,7 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
             json!({
                 "records": took[i].records,
                 "seconds": took[i].seconds,
+                "cpu_seconds": took[i].cpu,
                 "records_per_second": took[i].rate(),
                 "ratio": ratio(i),
             })
@@ -104,9 +108,10 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
         for (i, (name, _)) in ways.iter().enumerate() {
             writeln!(
                 out,
-                "{name:<28} {:>12} records in {:.2} s, {:>10} a second, ratio {:.2}",
+                "{name:<28} {:>12} records in {:.2} s ({:.2} s of CPU), {:>10} a second, ratio {:.2}",
                 thousands(took[i].records),
                 took[i].seconds,
+                took[i].cpu,
                 thousands(took[i].rate() as u64),
                 ratio(i)
             )?;
@@ -116,10 +121,14 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
 }
 
 fn alone(args: &BenchRecord, settings: &Settings) -> anyhow::Result<Took> {
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), process_cpu());
     let consumed = consume_alone(settings, &args.topics, args.cluster.timeout, MEMORY)?;
     // With the connection and the questions before, as record has them too.
-    Ok(Took { records: consumed.records, seconds: begin.elapsed().as_secs_f64() })
+    Ok(Took {
+        records: consumed.records,
+        seconds: begin.elapsed().as_secs_f64(),
+        cpu: process_cpu().saturating_sub(cpu).as_secs_f64(),
+    })
 }
 
 fn recorded(
@@ -140,12 +149,14 @@ fn recorded(
         patience: args.cluster.timeout,
         memory: MEMORY,
         compression: Compression::default(),
+        redact: None,
     };
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), process_cpu());
     let outcome = kafka::record(&spec, file, &AtomicBool::new(false), &mut |_| {});
     let seconds = begin.elapsed().as_secs_f64();
+    let cpu = process_cpu().saturating_sub(cpu).as_secs_f64();
     if file.exists() {
         std::fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     }
-    Ok(Took { records: outcome?.info.records, seconds })
+    Ok(Took { records: outcome?.info.records, seconds, cpu })
 }

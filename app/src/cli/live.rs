@@ -172,6 +172,11 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
                 warn(&format!("{error}; what was whole is in {}", dir.display()));
                 return Ok(Answer::Broke);
             }
+            // So may one that could not begin yet.
+            Err(error @ RunError::Away(_)) => {
+                warn(&error.to_string());
+                return Ok(Answer::Broke);
+            }
             Err(error) => return Err(error.into()),
         }
     };
@@ -228,6 +233,10 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
         | JobError::Stuck { .. }
         | JobError::Checkpoint { .. }
         | JobError::Rebuilt { .. } => Err(error.into()),
+        JobError::Away(_) => {
+            warn(&error.to_string());
+            Ok(Answer::Broke)
+        }
         JobError::Replaced { .. } | JobError::InUse { .. } => {
             warn(&error.to_string());
             Ok(Answer::Taken)

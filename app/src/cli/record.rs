@@ -5,12 +5,16 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::kafka::{self, Isolation, Outcome, RecordSpec, Start, Until};
-use joinscope_core::edges::recording::{ArrivalOrder, Compression, PartitionInfo};
+use joinscope_core::edges::recording::{
+    ArrivalOrder, Compression, PartitionInfo, RedactTarget, Redaction,
+};
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
+use super::redact::{HowArgs, rules_as_json};
 use super::{Answer, interrupt};
 
 /// Records topics into a file: every partition, without a consumer group and
@@ -48,9 +52,31 @@ pub struct Record {
     registry: Option<String>,
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = compression)]
     compression: Compression,
+    /// What the file must never hold: a field of JSON values or a path into them
+    /// (user.email), $key, $value or $header.NAME, with TOPIC: before it if only
+    /// one topic is meant. Dropped, masked, or replaced by a keyed hash under which
+    /// equal values stay equal, so that joins still work; may be repeated. The key
+    /// is read from --hash-key-file or from `JOINSCOPE_REDACT_KEY`, else made at
+    /// random, and stored nowhere
+    #[arg(long, value_name = "drop|mask|hash=FIELD", value_parser = redaction)]
+    redact: Vec<(RedactTarget, Redaction)>,
+    #[command(flatten)]
+    how: HowArgs,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// `hash=user`: what becomes of which field.
+fn redaction(text: &str) -> Result<(RedactTarget, Redaction), String> {
+    let (how, field) = text.split_once('=').unwrap_or(("", text));
+    let how = match how {
+        "drop" => Redaction::Drop,
+        "mask" => Redaction::Mask,
+        "hash" => Redaction::Hash,
+        _ => return Err("write drop=FIELD, mask=FIELD or hash=FIELD".to_owned()),
+    };
+    Ok((field.parse()?, how))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -85,6 +111,15 @@ pub fn compression(text: &str) -> Result<Compression, String> {
 
 /// Runs the verb.
 pub fn run(args: &Record) -> anyhow::Result<Answer> {
+    let redact = match args.redact.as_slice() {
+        [] if args.how.is_given() => {
+            bail!(
+                "nothing is to be redacted: name it with --redact drop=FIELD, mask=FIELD or hash=FIELD"
+            )
+        }
+        [] => None,
+        rules => Some(args.how.policy(rules.to_vec())?),
+    };
     let settings = args.cluster.settings()?;
     let registry = settings.registry(args.registry.as_deref());
     let spec = RecordSpec {
@@ -105,6 +140,7 @@ pub fn run(args: &Record) -> anyhow::Result<Answer> {
         patience: args.cluster.timeout,
         memory: MEMORY,
         compression: args.compression,
+        redact,
     };
     let stop = interrupt::stop_flag()?;
     let begin = Instant::now();
@@ -123,7 +159,25 @@ pub fn run(args: &Record) -> anyhow::Result<Answer> {
     } else {
         out.write_all(as_text(args, &outcome, seconds).as_bytes())?;
     }
-    Ok(Answer::Yes)
+    out.flush()?;
+    Ok(met(args, &outcome))
+}
+
+/// Whether every rule of the redaction redacted something; one that did not may
+/// be misspelt, and what it meant is then in the file.
+fn met(args: &Record, outcome: &Outcome) -> Answer {
+    let mut answer = Answer::Yes;
+    for (rule, _) in outcome.redacted.iter().filter(|(_, records)| *records == 0) {
+        answer = Answer::No;
+        // stderr may be gone; the exit code says it too.
+        let _ = writeln!(
+            std::io::stderr(),
+            "no record had \"{rule}\", so nothing was redacted by it: check how it is spelt, and \
+             remove {} if it holds what it must not",
+            args.output.display()
+        );
+    }
+    answer
 }
 
 /// Partitions by topic.
@@ -162,6 +216,8 @@ fn as_json(args: &Record, outcome: &Outcome, seconds: f64) -> serde_json::Value 
         "schemas": outcome.info.schemas,
         "unknown_schemas": outcome.unknown_schemas.keys().collect::<Vec<_>>(),
         "stopped": outcome.stopped,
+        "redacted": rules_as_json(&outcome.redacted),
+        "left_out": outcome.left_out,
         "bytes": outcome.info.file_bytes,
         "seconds": seconds,
         "records_per_second": outcome.info.records as f64 / seconds.max(1e-9),
@@ -227,6 +283,12 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
             "{} header names are not UTF-8: their odd bytes were replaced",
             thousands(outcome.odd_headers)
         ));
+    }
+    for (field, n) in &outcome.redacted {
+        line(format_args!("{field}: redacted in {} records", thousands(*n)));
+    }
+    if outcome.left_out > 0 {
+        line(format_args!("Left out: {} whose values are no JSON", thousands(outcome.left_out)));
     }
     if info.schemas > 0 {
         line(format_args!("{} schemas kept", info.schemas));

@@ -43,12 +43,8 @@ pub struct Redact {
     /// Becomes 32 hex digits of HMAC-SHA256; may be repeated
     #[arg(long, value_name = "FIELD")]
     hash: Vec<RedactTarget>,
-    /// The hash's key: the bytes of this file, without a line end behind them
-    #[arg(long, value_name = "FILE")]
-    hash_key_file: Option<PathBuf>,
-    /// Leaves out records whose values cannot be read as JSON
-    #[arg(long)]
-    leave_out_unreadable: bool,
+    #[command(flatten)]
+    how: HowArgs,
     /// lz4, zstd[:LEVEL] or none; by default as the recording
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", value_parser = record::compression)]
     compression: Option<Compression>,
@@ -57,7 +53,31 @@ pub struct Redact {
     json: bool,
 }
 
-impl Redact {
+/// How it is redacted; for `record --redact` too.
+#[derive(Args)]
+pub struct HowArgs {
+    /// The hash's key: the bytes of this file, without a line end behind them
+    #[arg(long, value_name = "FILE")]
+    hash_key_file: Option<PathBuf>,
+    /// Leaves out records whose values cannot be read as JSON
+    #[arg(long)]
+    leave_out_unreadable: bool,
+}
+
+impl HowArgs {
+    /// Whether anything was said.
+    pub fn is_given(&self) -> bool {
+        self.hash_key_file.is_some() || self.leave_out_unreadable
+    }
+
+    /// # Errors
+    /// No rule, or a key that cannot be read or is too short.
+    pub fn policy(&self, rules: Vec<(RedactTarget, Redaction)>) -> anyhow::Result<RedactPolicy> {
+        let mut policy = RedactPolicy::new(rules, &self.key()?).map_err(|e| anyhow!(e))?;
+        policy.leave_out_unreadable = self.leave_out_unreadable;
+        Ok(policy)
+    }
+
     /// The hash's key; it is never shown.
     fn key(&self) -> anyhow::Result<Vec<u8>> {
         if let Some(path) = &self.hash_key_file {
@@ -75,6 +95,11 @@ impl Redact {
     }
 }
 
+/// Each rule, and in how many records it redacted something.
+pub fn rules_as_json(rules: &[(String, u64)]) -> Vec<serde_json::Value> {
+    rules.iter().map(|(field, n)| json!({"field": field, "records": n})).collect()
+}
+
 /// Runs the verb.
 pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
@@ -87,20 +112,17 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
         (&args.hash, Redaction::Hash),
     ];
     let rules = rules.iter().flat_map(|(list, how)| list.iter().map(|of| (of.clone(), *how)));
-    let mut policy = RedactPolicy::new(rules.collect(), &args.key()?).map_err(|e| anyhow!(e))?;
-    policy.leave_out_unreadable = args.leave_out_unreadable;
+    let policy = args.how.policy(rules.collect())?;
     let done = follow("records", |job| {
         recording::redact(&recording, &policy, &args.output, args.compression, job)
     })?;
     let mut out = std::io::stdout().lock();
     if args.json {
-        let rules: Vec<_> =
-            done.rules.iter().map(|(field, n)| json!({"field": field, "records": n})).collect();
         let answer = json!({
             "recording": args.output,
             "records": done.info.records,
             "left_out": done.left_out,
-            "redacted": rules,
+            "redacted": rules_as_json(&done.rules),
             "policy": done.info.redaction,
             "bytes": done.info.file_bytes,
         });

@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use joinscope_core::edges::fault::POINTS;
 use joinscope_core::edges::log::Log as _;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -250,21 +251,14 @@ fn exactly_once_through_random_crashes() {
         };
         let mut feed = job(&format!("torture-{seed}"), "exactly-once");
         for _ in 0..=draw(3) {
-            let epochs = [
-                "prepare.delta",
-                "prepare.links",
-                "prepare.sync",
-                "prepare.manifest",
-                "prepare.rename",
-                "prepare.renamed",
-                "prepared",
-                "commit.progress",
-                "commit.offsets",
-                "commit.send",
-                "commit.answered",
-                "commit.marked",
-                "collect",
-            ];
+            // What every epoch passes once.
+            let once = |point: &&&str| {
+                (point.starts_with("prepare")
+                    || point.starts_with("commit")
+                    || **point == "collect")
+                    && **point != "commit.again"
+            };
+            let epochs: Vec<_> = POINTS.iter().filter(once).collect();
             let point = match draw(4) {
                 0 => format!("send@{}=stop", 1 + draw(60)),
                 _ => format!("{}@{}=stop", epochs[draw(epochs.len())], 1 + draw(4)),

@@ -313,3 +313,34 @@ fn a_start_can_be_chosen() {
     assert_eq!(live["records"], 3);
     feed.replayed(&live);
 }
+
+#[test]
+fn it_stops_at_a_breakpoint_and_goes_on_from_there() {
+    let mut feed = Feed::new("breaking");
+    feed.send(200);
+    let stopped: Said = feed.command(&["--break", "key=0-120"]).output().unwrap().into();
+    assert_eq!(stopped.code, Some(1), "{}", stopped.err);
+    assert_eq!(stopped.json()["ended"], "stopped");
+    assert!(stopped.err.contains("key=0-120, breaking-"), "{}", stopped.err);
+    let run = Run::open(&feed.dir()).unwrap();
+    assert_eq!(run.state(), RunState::Stopped);
+    let last = run.rows_of_arrival(run.arrivals() - 1).unwrap();
+    assert_eq!(last[0].key.as_ref().unwrap().to_string(), "0-120");
+    assert!(run.arrivals() < feed.sent);
+    drop(run);
+    // The same command without the breakpoint goes on as if it had never stopped.
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let live = stop(child).json();
+    assert_eq!(live["records"], feed.sent);
+    feed.replayed(&live);
+
+    for (more, why) in [
+        (["--break", "value.k=x"], "run over its arrival log afterwards"),
+        (["--break=key=1", "--write"], "cannot be used with"),
+    ] {
+        let refused: Said = feed.command(&more).output().unwrap().into();
+        assert_eq!(refused.code, Some(2), "{}", refused.err);
+        assert!(refused.err.contains(why), "{}", refused.err);
+    }
+}

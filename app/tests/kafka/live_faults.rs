@@ -17,8 +17,14 @@ fn what_cannot_be_read_is_said_at_once() {
     assert!(!feed.dir().exists(), "nothing is left");
     let nobody = Feed::over("nobody", "127.0.0.1:1".to_owned(), producer(&[]));
     let said: Said = nobody.command(&[]).output().unwrap().into();
-    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert_eq!(said.code, Some(3), "a supervisor tries again: {}", said.err);
     assert!(said.err.contains("no broker of 127.0.0.1:1 answers"), "{}", said.err);
+    // So it does where a schema registry is away.
+    let feed = Feed::new("unschooled");
+    let said: Said = feed.command(&["--registry", "http://127.0.0.1:1"]).output().unwrap().into();
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    assert!(said.err.contains("registry http://127.0.0.1:1: does not answer"), "{}", said.err);
+    assert!(!feed.dir().exists(), "nothing is left");
     let said: Said = joinscope().arg("run").arg(feed.path("p.toml")).output().unwrap().into();
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("--recording R, or --brokers"), "{}", said.err);

@@ -82,8 +82,9 @@ pub(super) struct Cut {
 pub(super) struct ShardBatch {
     pub rows: Vec<ShardRow>,
     pub moves: Arc<Vec<Move>>,
-    /// Give the delta after this batch, and wait until the tier below is frozen.
-    pub snapshot: bool,
+    /// The epoch that ends after this batch: give its delta, and wait until the
+    /// tier below is frozen.
+    pub snapshot: Option<u64>,
 }
 
 #[derive(Debug)]

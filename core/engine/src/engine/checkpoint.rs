@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub(super) struct Job {
     pub counts: Vec<Counts>,
     /// By shard: what the operator keeps besides rows.
     pub operators: Vec<Vec<u8>>,
+    /// How long the join stood still for it.
+    pub pause: Duration,
     /// What makes durable what the sink was given, once the sink has ended the
     /// epoch: that goes on beside the writing of the state.
     pub durable: Option<Receiver<Option<Durable>>>,
@@ -221,6 +224,7 @@ fn write(
         delta_ms: written.delta_ms,
         snapshot_ms: written.snapshot_ms,
         sync_ms: written.sync_ms,
+        pause_us: job.pause.as_micros().min(u128::from(u64::MAX)) as u64,
         path: written.path,
     };
     // What this checkpoint replaces is let go only when everybody has it.

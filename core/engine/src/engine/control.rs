@@ -68,6 +68,8 @@ pub struct Progress {
     pub state_rows: u64,
     pub state_bytes: u64,
     pub checkpoints: u64,
+    /// Microseconds for which the join stood still at the newest checkpoint.
+    pub pause_us: u64,
     /// Sampled peak of anonymous memory so far, bytes; 0 where it cannot be read.
     pub peak_memory_bytes: u64,
 }

@@ -33,17 +33,25 @@ use super::source::{Batches, Given, SourceError};
 use super::spec::{AtEnd, RunSpec};
 use super::step::Sink;
 use super::summary::{Ended, Furthest, RunError, Summary};
-use crate::edges::rocksdb::Store;
+use crate::edges::rocksdb::{Frozen, Store};
 use crate::operator::join::Operator;
 use crate::operator::pipeline::Semantics;
 use crate::operator::state::Cold;
 
-/// Batches that may wait between two stages.
-const QUEUE: usize = 6;
+/// Batches that may wait between two stages, and for the sink.
+#[derive(Clone, Copy)]
+struct Depth {
+    stage: usize,
+    sink: usize,
+}
 
-/// Batches that may wait for the sink (about 1 MB each): closing a segment of the
-/// run store takes as long as 20 to 30 batches, and the other stages go on meanwhile.
-const SINK_QUEUE: usize = 24;
+/// Closing a segment of the run store takes as long as 20 to 30 batches (about
+/// 1 MB each), and the other stages go on meanwhile.
+const WHOLE: Depth = Depth { stage: 6, sink: 24 };
+
+/// Live, what waits here has arrived and is not yet given out: behind a backlog
+/// it is some 15 batches, a tenth of a second or two.
+const LIVE: Depth = Depth { stage: 1, sink: 3 };
 
 /// How often memory is sampled.
 const SAMPLE: Duration = Duration::from_millis(25);
@@ -156,7 +164,8 @@ pub(super) fn run(
     let names = sink.names();
     let mut stage = SinkStage::new(sink, books, digest, outputs, control, began, total, from);
     let outcome = std::thread::scope(|scope| {
-        let threads = Threads { scope, common: &common };
+        let depth = if spec.source.is_live() { LIVE } else { WHOLE };
+        let threads = Threads { scope, common: &common, depth };
         let (over, is_over) = bounded::<()>(0);
         let result = (|| {
             let (sink_end, checkpointer) = checkpoint::checkpointer();
@@ -233,17 +242,28 @@ fn summary(
     }
 }
 
-type ShardIn = (Receiver<ShardBatch>, Receiver<()>);
+/// A shard's ends: its batches, where it says that it has reached a barrier and
+/// since when it stands still, and where it is told that it may go on.
+struct ShardIn {
+    batches: Receiver<ShardBatch>,
+    reached: Sender<(u64, Instant)>,
+    go: Receiver<()>,
+}
 
-/// The shards' ends at the collector.
+/// The shards' other ends.
 struct ShardOuts {
     outs: Vec<Receiver<ShardOut>>,
+    reached: Vec<Receiver<(u64, Instant)>>,
     go: Vec<Sender<()>>,
 }
+
+/// The tier below as it stood at a barrier, and how long the join stood still.
+type AtBarrier = (Frozen, Duration);
 
 struct Threads<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     common: &'env Common,
+    depth: Depth,
 }
 
 impl<'scope, 'env> Threads<'scope, 'env> {
@@ -266,12 +286,12 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         n: usize,
         batches: Batches,
     ) -> std::io::Result<Decoded> {
-        let (free, empty) = bounded(n * (QUEUE + 2));
+        let (free, empty) = bounded(n * (self.depth.stage + 2));
         let mut to = Vec::with_capacity(n);
         let mut from = Vec::with_capacity(n);
         for _ in 0..n {
-            let (records_in, records) = bounded::<Given>(QUEUE);
-            let (decoded, decoded_out) = bounded::<DecodedBatch>(QUEUE);
+            let (records_in, records) = bounded::<Given>(self.depth.stage);
+            let (decoded, decoded_out) = bounded::<DecodedBatch>(self.depth.stage);
             let mut decoders = decoders.clone();
             let empty: Receiver<DecodedBatch> = Receiver::clone(&empty);
             self.spawn("decode", move |common| {
@@ -299,8 +319,9 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         shards: usize,
         ending: Ending,
     ) -> std::io::Result<(Receiver<Batch>, Vec<Receiver<ShardBatch>>)> {
-        let (to_collector, collector) = bounded(QUEUE + 2);
-        let (to_shards, shard_ends): (Vec<_>, Vec<_>) = (0..shards).map(|_| bounded(QUEUE)).unzip();
+        let (to_collector, collector) = bounded(self.depth.stage + 2);
+        let (to_shards, shard_ends): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| bounded(self.depth.stage)).unzip();
         self.spawn("sequence", move |common| {
             let _meter = common.meters.start("sequence");
             let give = |sequencer: &mut Sequencer| {
@@ -345,34 +366,69 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         join: i64,
         watermarks: &[i64],
     ) -> std::io::Result<ShardOuts> {
-        let mut outs = ShardOuts { outs: Vec::new(), go: Vec::new() };
+        let mut outs = ShardOuts { outs: Vec::new(), reached: Vec::new(), go: Vec::new() };
         for (operator, batches) in operators.into_iter().zip(batches) {
-            let (to_collector, out) = bounded(QUEUE);
+            let (to_collector, out) = bounded(self.depth.stage);
+            let (reached, barrier) = bounded(1);
             let (go, wait) = bounded(1);
             let mut shard = Shard::new(operator, join, watermarks.to_vec());
-            let ends: ShardIn = (batches, wait);
+            let ends = ShardIn { batches, reached, go: wait };
             self.spawn("join", move |common| {
                 let _meter = common.meters.start("join");
                 let mut last = (0, 0);
-                for batch in ends.0 {
+                for batch in ends.batches {
                     let snapshot = batch.snapshot;
                     let mut out = ShardOut::like(last);
-                    shard.run(batch, &mut out)?;
+                    let still = shard.run(batch, &mut out)?;
                     last = (out.effects.len(), out.groups.len());
-                    if to_collector.send(out).is_err() {
+                    // Until the tier below is frozen nothing may be written to it.
+                    if let (Some(epoch), Some(still)) = (snapshot, still)
+                        && (ends.reached.send((epoch, still)).is_err() || ends.go.recv().is_err())
+                    {
                         break;
                     }
-                    // Until the tier below is frozen nothing may be written to it.
-                    if snapshot && ends.1.recv().is_err() {
+                    if to_collector.send(out).is_err() {
                         break;
                     }
                 }
                 Ok(())
             })?;
             outs.outs.push(out);
+            outs.reached.push(barrier);
             outs.go.push(go);
         }
         Ok(outs)
+    }
+
+    /// Freezes the tier below at each barrier once all shards stand there: not
+    /// behind what waits for the collector, so that they soon go on.
+    fn barrier(
+        &self,
+        reached: Vec<Receiver<(u64, Instant)>>,
+        go: Vec<Sender<()>>,
+        store: &'env Store,
+    ) -> std::io::Result<Receiver<AtBarrier>> {
+        let (to_collector, frozen) = bounded(1);
+        self.spawn("barrier", move |_| {
+            loop {
+                let mut at: Option<(u64, Instant)> = None;
+                for shard in &reached {
+                    let Ok((epoch, still)) = shard.recv() else { return Ok(()) };
+                    at = Some((epoch, at.map_or(still, |(_, first)| first.min(still))));
+                }
+                let Some((epoch, still)) = at else { return Ok(()) };
+                let frozen = store.freeze(epoch)?;
+                for go in &go {
+                    if go.send(()).is_err() {
+                        return Ok(());
+                    }
+                }
+                if to_collector.send((frozen, still.elapsed())).is_err() {
+                    return Ok(());
+                }
+            }
+        })?;
+        Ok(frozen)
     }
 
     fn collector(
@@ -382,19 +438,20 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         shards: ShardOuts,
         store: Option<&'env Store>,
     ) -> std::io::Result<Receiver<ToSink>> {
-        let (to_sink, sink) = bounded(SINK_QUEUE);
+        let (to_sink, sink) = bounded(self.depth.sink);
+        let ShardOuts { outs: shards, reached, go } = shards;
+        let barriers = store.map(|store| self.barrier(reached, go, store)).transpose()?;
         self.spawn("collect", move |common| {
             let _meter = common.meters.start("collect");
             for mut batch in batches {
-                let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.outs.len());
-                for shard in &shards.outs {
+                let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.len());
+                for shard in &shards {
                     let Ok(out) = shard.recv() else { return Ok(()) };
                     outs.push(out);
                 }
                 let mut job = None;
-                if let (Some(cut), Some(store)) = (batch.snapshot.take(), store) {
-                    // Every shard has ended the epoch and waits.
-                    let frozen = store.freeze(cut.epoch)?;
+                if let (Some(cut), Some(barriers)) = (batch.snapshot.take(), &barriers) {
+                    let Ok((frozen, pause)) = barriers.recv() else { return Ok(()) };
                     let deltas = outs.iter_mut().filter_map(|out| out.delta.take()).collect();
                     job = Some(Job {
                         frozen,
@@ -405,14 +462,10 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                         digest: super::digest::Digest::default(),
                         counts: Vec::new(),
                         operators: outs.iter_mut().map(|o| std::mem::take(&mut o.saved)).collect(),
+                        pause,
                         durable: None,
                         cut,
                     });
-                    for go in &shards.go {
-                        if go.send(()).is_err() {
-                            return Ok(());
-                        }
-                    }
                 }
                 let collected = collector.collect(batch, outs);
                 if to_sink.send((collected, job)).is_err() {

@@ -488,7 +488,7 @@ impl Sequencer {
         let events = self.batch.events.len();
         let mut batch = std::mem::take(&mut self.batch);
         batch.end = self.position.clone();
-        let barrier = snapshot.is_some();
+        let barrier = snapshot.as_ref().map(|cut| cut.epoch);
         batch.snapshot = snapshot;
         if batch.facts.is_empty() {
             batch.facts.first_row = self.position.row;

@@ -1,6 +1,8 @@
 //! One shard: an operator that gets its keys' rows and every move of the
 //! join's event-time watermark, in arrival order.
 
+use std::time::Instant;
+
 use super::batch::{ShardBatch, ShardOut};
 use crate::operator::join::{Operator, Watermarks};
 use crate::operator::state::StateError;
@@ -23,8 +25,13 @@ impl Shard {
         Self { operator, join, inputs, hashes: Vec::new() }
     }
 
-    /// Carries a batch out; `out` is empty before.
-    pub(super) fn run(&mut self, batch: ShardBatch, out: &mut ShardOut) -> Result<(), StateError> {
+    /// Carries a batch out; `out` is empty before. At a barrier: since when it
+    /// stands there.
+    pub(super) fn run(
+        &mut self,
+        batch: ShardBatch,
+        out: &mut ShardOut,
+    ) -> Result<Option<Instant>, StateError> {
         let mut moves = batch.moves.iter().peekable();
         self.hashes.clear();
         self.hashes.extend(batch.rows.iter().map(|row| row.row.key.hash64()));
@@ -45,11 +52,13 @@ impl Shard {
         }
         (out.rows, out.bytes) = self.operator.size();
         out.cold = self.operator.cold_rows();
-        if batch.snapshot {
-            out.delta = Some(self.operator.take_delta());
-            out.saved = self.operator.save();
+        if batch.snapshot.is_none() {
+            return Ok(None);
         }
-        Ok(())
+        let still = Instant::now();
+        out.delta = Some(self.operator.take_delta());
+        out.saved = self.operator.save();
+        Ok(Some(still))
     }
 
     fn advance(&mut self, to: &super::batch::Move, out: &mut ShardOut) -> Result<(), StateError> {

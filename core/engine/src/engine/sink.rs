@@ -24,6 +24,8 @@ pub(super) struct SinkStage<'a> {
     control: &'a Control,
     began: Instant,
     checkpoints: u64,
+    /// At the newest of them, µs.
+    pause_us: u64,
 }
 
 /// What the run came to.
@@ -57,7 +59,7 @@ impl<'a> SinkStage<'a> {
             progress.watermark = i64::MIN;
             progress.books = books.by_input();
         });
-        Self { sink, books, digest, outputs, control, began, checkpoints: 0 }
+        Self { sink, books, digest, outputs, control, began, checkpoints: 0, pause_us: 0 }
     }
 
     /// Until the collector ends.
@@ -183,7 +185,9 @@ impl<'a> SinkStage<'a> {
         &mut self,
         done: Result<super::step::CheckpointEntry, RunError>,
     ) -> Result<(), RunError> {
-        self.sink.checkpoint(done?)?;
+        let entry = done?;
+        self.pause_us = entry.pause_us;
+        self.sink.checkpoint(entry)?;
         self.checkpoints += 1;
         Ok(())
     }
@@ -202,6 +206,7 @@ impl<'a> SinkStage<'a> {
             progress.state_rows = state_rows;
             progress.state_bytes = state_bytes;
             progress.checkpoints = self.checkpoints;
+            progress.pause_us = self.pause_us;
             progress.peak_memory_bytes = peak.bytes();
         });
     }

@@ -342,6 +342,10 @@ pub struct CheckpointEntry {
     pub delta_ms: u64,
     pub snapshot_ms: u64,
     pub sync_ms: u64,
+    /// Microseconds for which the join stood still for it, from the first shard
+    /// that reached the barrier until all went on.
+    #[serde(default)]
+    pub pause_us: u64,
     /// Folder, relative to the run's.
     pub path: String,
     /// Closed segments of the run store that are in it; the run store knows.

@@ -29,6 +29,9 @@ pub enum RunError {
     /// The pipeline cannot be used.
     #[error("{0}")]
     Pipeline(String),
+    /// Brokers or a schema registry do not answer now: another start may find them.
+    #[error("{0}")]
+    Away(String),
     /// The engine stopped.
     #[error("{0}")]
     Engine(String),

@@ -43,8 +43,9 @@ fn schema_id(pipeline: &Pipeline, registry: Option<&RegistrySettings>) -> Result
         )
     })?;
     let schema = delivery::output_schema(pipeline).map_err(JobError::Refused)?;
-    register(registry, &format!("{}-value", sink.topic), &schema)
-        .map_err(|e| JobError::Refused(e.to_string()))
+    register(registry, &format!("{}-value", sink.topic), &schema).map_err(|e| {
+        if e.is_away() { JobError::Away(e.to_string()) } else { JobError::Refused(e.to_string()) }
+    })
 }
 
 /// Runs until the stop flag of `spec` is set, `control` is cancelled or something

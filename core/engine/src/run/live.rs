@@ -12,7 +12,7 @@ use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
 use crate::edges::pipeline_file::PipelineFile;
-use crate::engine::live::{Live, LiveSpec, LiveStatus};
+use crate::engine::live::{Live, LiveError, LiveSpec, LiveStatus};
 use crate::engine::{self, AtEnd, Control, Source, Summary};
 use crate::operator::record::TopicPartition;
 
@@ -142,7 +142,10 @@ pub fn execute_live(
         values: false,
         exact: false,
     })
-    .map_err(|e| RunError::Pipeline(e.to_string()));
+    .map_err(|error| match error {
+        LiveError::Kafka(e) if e.is_away() => RunError::Away(e.to_string()),
+        other => RunError::Pipeline(other.to_string()),
+    });
     let live = match live {
         Ok(live) => live,
         Err(error) => {

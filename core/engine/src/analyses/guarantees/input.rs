@@ -3,15 +3,16 @@
 //! record before a record is processed and survives the process.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::ticking::Ticking;
-use crate::edges::fault::point;
+use crate::edges::fault::{Plan, point};
 use crate::edges::log::sim::SimLog;
 use crate::edges::log::{InMessage, Log as _};
 use crate::engine::delivery::{Feed, LogDurable, StartAt, Values};
@@ -24,9 +25,13 @@ use crate::operator::record::{Record, RecordName, TopicPartition};
 /// How many places a record may come before its turn where the order is drawn.
 const WINDOW: usize = 12;
 
-/// How long a batch is held back for the epochs before it; longer only where
-/// the run has failed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A batch is held back for the epochs before it until the job has passed no
+/// point of its protocol in so many looks: then it has failed. Counted in looks,
+/// so that on a busy machine both wait longer.
+const STILL_LOOKS: u32 = 100;
+/// The same where a cluster takes its time to answer.
+const STILL_LOOKS_AFAR: u32 = 1000;
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The records of a pipeline's topics, in arrival order.
 pub struct Input {
@@ -158,24 +163,63 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Epochs that were delivered: in step, a source keeps no more than two ahead.
-#[derive(Clone, Default)]
-pub struct Pulse(Arc<(Mutex<u64>, Condvar)>);
+#[derive(Clone)]
+pub struct Pulse(Arc<Beats>);
+
+struct Beats {
+    n: Mutex<u64>,
+    more: Condvar,
+    silent_until: AtomicU64,
+    /// Counts what the job does.
+    plan: Arc<Plan>,
+    still_looks: u32,
+}
 
 impl Pulse {
-    /// One more epoch is through.
-    pub fn beat(&self) {
-        *lock(&self.0.0) += 1;
-        self.0.1.notify_all();
+    /// Of the incarnation with this plan; `afar`: on a real cluster.
+    #[must_use]
+    pub fn of(plan: Arc<Plan>, afar: bool) -> Self {
+        let still_looks = if afar { STILL_LOOKS_AFAR } else { STILL_LOOKS };
+        let (n, more, silent_until) = Default::default();
+        Self(Arc::new(Beats { n, more, silent_until, plan, still_looks }))
     }
 
-    fn wait(&self, beats: u64, until: Instant) -> bool {
-        let left = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(5));
-        let (beat, _) = self
-            .0
-            .1
-            .wait_timeout_while(lock(&self.0.0), left, |beat| *beat < beats)
-            .unwrap_or_else(PoisonError::into_inner);
-        *beat >= beats || Instant::now() >= until
+    /// One more epoch is through.
+    pub fn beat(&self) {
+        *lock(&self.0.n) += 1;
+        self.0.more.notify_all();
+    }
+
+    /// Epochs up to this arrival are taken again without being delivered: nobody
+    /// waits for them.
+    pub fn silent_until(&self, arrival: u64) {
+        self.0.silent_until.store(arrival, Ordering::Release);
+    }
+
+    fn is_silent(&self, end: u64) -> bool {
+        end <= self.0.silent_until.load(Ordering::Acquire)
+    }
+
+    /// Waits for so many beats; false: the incarnation has ended. A run that has
+    /// failed without ending the incarnation is not waited for.
+    fn wait(&self, beats: u64, folder: &Path) -> bool {
+        let (mut done, mut still) = (0, 0);
+        while still < self.0.still_looks {
+            let waited = self.0.more.wait_timeout_while(lock(&self.0.n), LOOK, |n| *n < beats);
+            let (n, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if *n >= beats {
+                return true;
+            }
+            drop(n);
+            // An incarnation that has ended takes nothing more.
+            if point("gate", folder).is_err() {
+                return false;
+            }
+            let passed: u64 = self.0.plan.passed().iter().map(|(_, times)| times).sum();
+            still = if passed == done { still + 1 } else { 0 };
+            done = passed;
+        }
+        true
     }
 }
 
@@ -337,6 +381,7 @@ impl Source for SimSource {
             first_ns,
             last_ns: last_ns.unwrap_or(i64::MIN).max(self.at.now_ms.saturating_mul(1_000_000)),
             ahead: None,
+            end: from,
             given: 0,
             // Only where the order is the recorded one does it mean anything.
             clock: match self.order {
@@ -401,6 +446,9 @@ struct Batch {
     last_ns: i64,
     /// Of the next epoch, and whether it is on the arrival log already.
     ahead: Option<(u32, i64, bool)>,
+    /// The arrival behind what was given.
+    end: u64,
+    /// Epochs of which a beat is to come.
     given: u64,
     clock: VecDeque<ClockInput>,
 }
@@ -429,15 +477,10 @@ impl Iterator for Batch {
     type Item = Result<Given, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(pulse) = &self.pulse {
-            let until = Instant::now() + PATIENCE;
-            // A batch ends the epoch of the one before it.
-            while !pulse.wait(self.given.saturating_sub(1), until) {
-                // An incarnation that has ended takes nothing more.
-                if point("gate", &self.folder).is_err() {
-                    return None;
-                }
-            }
+        // A batch ends the epoch of the one before it.
+        let beats = self.given.saturating_sub(1);
+        if self.pulse.as_ref().is_some_and(|pulse| !pulse.wait(beats, &self.folder)) {
+            return None;
         }
         let mut batch: Vec<Record> = Vec::new();
         let mut epoch = 0;
@@ -460,7 +503,9 @@ impl Iterator for Batch {
         };
         let said = self.clock.iter().take_while(|said| said.precedes <= last.arrival).count();
         let clock = self.clock.drain(..said).collect();
-        self.given += 1;
+        self.end += batch.len() as u64;
+        let silent = self.pulse.as_ref().is_some_and(|pulse| pulse.is_silent(self.end));
+        self.given += u64::from(!silent);
         Some(Ok(Given { records: batch, clock }))
     }
 }

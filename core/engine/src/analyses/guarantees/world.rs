@@ -219,7 +219,7 @@ impl Shared {
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
         let control = Control::new();
-        let outcome = self.run(n, &folder, client, &control);
+        let outcome = self.run(n, &folder, client, &control, &plan);
         // From where it last went on: what it had to do again counts again.
         let began = lock(&self.told).iter().rev().find_map(|told| match told.event {
             JobEvent::Restored { arrival, .. } if told.incarnation == n => Some(arrival),
@@ -289,6 +289,7 @@ impl Shared {
         folder: &Path,
         client: Arc<dyn Client>,
         control: &Control,
+        plan: &Arc<Plan>,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
         let pipeline = match &setup.next_pipeline {
@@ -310,7 +311,9 @@ impl Shared {
         spec.clock = Some(Arc::new(move |now_ms| {
             cluster.advance_to(now_ms.max(*lock(&not_before)));
         }));
-        let pulse = Pulse::default();
+        // Only a real cluster is asked again after a while.
+        let afar = !self.cluster.backoff().is_zero();
+        let pulse = Pulse::of(Arc::clone(plan), afar);
         let mut feed = SimFeed {
             input: Arc::clone(&setup.input),
             taken: self.log(n),
@@ -325,8 +328,10 @@ impl Shared {
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
         let tell = move |event: JobEvent| {
-            if matches!(event, JobEvent::Committed { .. }) {
-                pulse.beat();
+            match event {
+                JobEvent::Committed { .. } => pulse.beat(),
+                JobEvent::Rebuilding { arrival } => pulse.silent_until(arrival),
+                _ => {}
             }
             lock(&told).push(Told { incarnation: n, at_ms: cluster.now_ms(), event });
         };

@@ -44,11 +44,19 @@ pub(super) fn draft(message: Message<'_>, lane: u32) -> Draft<'_> {
 /// Memory that the keys and values of a batch share.
 pub(super) struct Block(BytesMut);
 
+fn length(bytes: Option<&[u8]>) -> usize {
+    bytes.map_or(0, <[u8]>::len)
+}
+
 impl Block {
     pub fn of(batch: &Batch) -> Self {
-        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let records = batch.iter().filter(|message| message.code().is_ok());
         Self(BytesMut::with_capacity(records.map(|m| length(m.key()) + length(m.value())).sum()))
+    }
+
+    /// For one record only.
+    pub fn of_one(draft: &Draft<'_>) -> Self {
+        Self(BytesMut::with_capacity(length(draft.key) + length(draft.value)))
     }
 
     fn copy(&mut self, bytes: Option<&[u8]>) -> Option<Bytes> {
@@ -58,14 +66,12 @@ impl Block {
         })
     }
 
-    /// Copies a message, which then may go; arrival number and time are not
-    /// yet set.
-    pub fn record(&mut self, message: Message<'_>, lane: u32, headers: Headers<'_>) -> Record {
-        let of = draft(message, lane);
+    /// Copies a draft, whose message then may go.
+    pub fn record(&mut self, of: Draft<'_>, headers: Headers<'_>) -> Record {
         Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source: lane,
+            arrival: of.arrival,
+            arrival_ns: of.arrival_ns,
+            source: of.source,
             offset: of.offset,
             timestamp: of.timestamp,
             timestamp_type: of.timestamp_type,

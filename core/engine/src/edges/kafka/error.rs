@@ -54,16 +54,32 @@ pub enum KafkaError {
     Stalled { seconds: u64, waiting: String, why: String },
     /// The schema registry.
     #[error("schema registry {url}: {what}")]
-    Registry { url: String, what: String },
+    Registry {
+        url: String,
+        what: String,
+        /// It does not answer; it may, later.
+        away: bool,
+    },
     /// `publish` would not fit.
     #[error("{0}")]
     Publish(String),
+    /// A redaction of what is not recorded.
+    #[error(
+        "\"{rule}\" is to be redacted, and topic {topic} is not among those that are recorded: check how it is spelt"
+    )]
+    Redaction { rule: String, topic: String },
     /// The recording's side.
     #[error(transparent)]
     Recording(#[from] RecordingError),
 }
 
 impl KafkaError {
+    /// Somebody does not answer who may, later: another start can succeed.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::NoBroker { .. } | Self::Registry { away: true, .. })
+    }
+
     pub(super) fn partition(
         partition: &TopicPartition,
         offset: Option<i64>,

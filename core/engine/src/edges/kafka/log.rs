@@ -161,6 +161,11 @@ fn log_error(error: &KafkaError) -> LogError {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
             code if code.is_connection() || code.is_moving() => LogErrorKind::Retriable,
+            // That it is there was asked before: a broker that comes back does not
+            // know of it at once.
+            Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION => {
+                LogErrorKind::Retriable
+            }
             _ => LogErrorKind::Fatal,
         },
         _ => LogErrorKind::Fatal,
@@ -394,6 +399,7 @@ mod tests {
         assert_eq!(kind(Code::TRANSPORT.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::OFFSET_OUT_OF_RANGE.0), LogErrorKind::OutOfRange);
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
-        assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Fatal);
+        assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
+        assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
     }
 }

@@ -125,13 +125,16 @@ impl KafkaProducer {
         let defaults = [
             ("client.id", "joinscope"),
             ("compression.type", "lz4"),
-            ("linger.ms", "5"),
+            // Fuller batches cost broker and client less; a commit does not wait for it.
+            ("linger.ms", "20"),
             // The broker decides what is too large.
             ("message.max.bytes", "1000000000"),
         ];
         let mut forced = vec![
             ("enable.idempotence", "true"),
             ("acks", "all"),
+            // Nothing is to be done about what was written.
+            ("delivery.report.only.error", "true"),
             // As Java's: librdkafka's own default breaks co-partitioning.
             ("partitioner", "murmur2_random"),
         ];

@@ -17,17 +17,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// is not compatible with the subject's).
 pub fn register(of: &RegistrySettings, subject: &str, schema: &str) -> Result<u32, KafkaError> {
     let url = of.url.trim_end_matches('/').to_owned();
-    let failed = |what: String| KafkaError::Registry {
+    let failed = |what: String, away| KafkaError::Registry {
         url: url.clone(),
         what: format!("the schema of subject {subject} cannot be registered: {what}"),
+        away,
     };
     let mut builder = SrSettings::new_builder(url.clone());
     builder.set_timeout(PATIENCE);
     if let Some((user, password)) = &of.login {
         builder.set_basic_authorization(user, Some(password));
     }
-    let settings = builder.build().map_err(|e| failed(e.error))?;
+    let settings = builder.build().map_err(|e| failed(e.error, false))?;
     let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
     let posted = post_schema(&settings, subject.to_owned(), supplied);
-    posted.map(|schema| schema.id).map_err(|e| failed(reason(&e)))
+    posted.map(|schema| schema.id).map_err(|e| failed(reason(&e), e.retriable))
 }

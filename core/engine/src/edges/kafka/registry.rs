@@ -58,10 +58,12 @@ impl Registry {
         if let Some((user, password)) = &of.login {
             builder.set_basic_authorization(user, Some(password));
         }
-        let registry = |what: String| KafkaError::Registry { url: url.clone(), what };
-        let settings = builder.build().map_err(|e| registry(e.error))?;
-        get_all_subjects(&settings)
-            .map_err(|e| registry(format!("does not answer ({})", reason(&e))))?;
+        let registry = |what, away| KafkaError::Registry { url: url.clone(), what, away };
+        let settings = builder.build().map_err(|e| registry(e.error, false))?;
+        get_all_subjects(&settings).map_err(|e| {
+            let what = if e.retriable { "does not answer" } else { "refuses" };
+            registry(format!("{what} ({})", reason(&e)), e.retriable)
+        })?;
         Ok(Self { url, settings, seen: HashSet::new(), last: None, unknown: BTreeMap::new() })
     }
 
@@ -121,7 +123,7 @@ impl Registry {
             }
             if depth == 0 {
                 let what = format!("{} refers to itself, or too deeply", reference.subject);
-                return Err(KafkaError::Registry { url: self.url.clone(), what });
+                return Err(KafkaError::Registry { url: self.url.clone(), what, away: false });
             }
             let schema = get_referenced_schema(&self.settings, reference)
                 .map_err(|error| self.error(&error))?;
@@ -137,7 +139,8 @@ impl Registry {
     }
 
     fn error(&self, error: &SRCError) -> KafkaError {
-        KafkaError::Registry { url: self.url.clone(), what: reason(error) }
+        let what = reason(error);
+        KafkaError::Registry { url: self.url.clone(), what, away: error.retriable }
     }
 }
 

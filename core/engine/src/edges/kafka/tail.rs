@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::{Cluster, Watch};
-use super::convert::{Block, Converter, Taken};
+use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
 use super::sys::{Batch, Client, Code, Queue};
@@ -228,7 +228,7 @@ impl Tail {
                 match taken {
                     Taken::Record(lane, message) => {
                         let headers = converter.headers(message, &lanes[lane as usize])?;
-                        into.push(block.record(message, lane, headers));
+                        into.push(block.record(draft(message, lane), headers));
                     }
                     Taken::End { lane, next } => ended.push((lane, next)),
                 }

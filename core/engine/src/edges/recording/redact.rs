@@ -10,7 +10,7 @@
 //!    they are to a join; a Kafka key, a header and a whole value are text.
 //! 3. Null stays null. Partitions and offsets stay as they are.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -122,7 +122,8 @@ impl RedactPolicy {
     }
 
     /// As it stands in the metadata.
-    fn describe(&self) -> String {
+    #[must_use]
+    pub fn describe(&self) -> String {
         let said = self.rules.iter().map(|(target, how)| {
             let how = match how {
                 Redaction::Drop => "dropped",
@@ -196,6 +197,11 @@ impl RedactPolicy {
         }
     }
 
+    /// The rules that name a topic, with it.
+    pub fn topics(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.rules.iter().filter_map(|(of, _)| Some((of.text.as_str(), of.topic.as_deref()?)))
+    }
+
     /// Redacts a record of a topic; counts what was there, by rule.
     ///
     /// # Errors
@@ -250,6 +256,52 @@ impl RedactPolicy {
     }
 }
 
+/// Says what is redacted, never the hash's key.
+impl fmt::Debug for RedactPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedactPolicy").field(&self.describe()).finish()
+    }
+}
+
+/// A policy at work on record after record.
+#[derive(Debug)]
+pub struct Redactor {
+    policy: RedactPolicy,
+    /// By rule: in how many records it redacted something.
+    met: Vec<u64>,
+    /// Records that were left out, for their values could not be read.
+    pub left_out: u64,
+}
+
+impl Redactor {
+    #[must_use]
+    pub fn new(policy: RedactPolicy) -> Self {
+        Self { met: vec![0; policy.rules.len()], policy, left_out: 0 }
+    }
+
+    /// Redacts a record of a topic; false: it is to be left out.
+    ///
+    /// # Errors
+    /// Its value has to be read as JSON, is none, and is not to be left out.
+    pub fn redact(&mut self, topic: &str, record: &mut Record) -> Result<bool, String> {
+        match self.policy.apply(topic, record, &mut self.met) {
+            Ok(()) => Ok(true),
+            Err(_) if self.policy.leave_out_unreadable => {
+                self.left_out += 1;
+                Ok(false)
+            }
+            Err(what) => Err(format!("{what}; leave such records out, or redact $value")),
+        }
+    }
+
+    /// Each rule as it was written, and in how many records it redacted something.
+    #[must_use]
+    pub fn rules(&self) -> Vec<(String, u64)> {
+        let texts = self.policy.rules.iter().map(|(target, _)| target.text.clone());
+        texts.zip(self.met.iter().copied()).collect()
+    }
+}
+
 /// What a redaction came to.
 #[derive(Clone, Debug)]
 pub struct Redacted {
@@ -289,8 +341,8 @@ pub fn redact(
         writer.schema(schema.clone())?;
     }
     let mut events = recording.clock_events()?.into_iter().peekable();
-    let mut met = vec![0; policy.rules.len()];
-    let (mut read, mut left_out) = (0, 0);
+    let mut redactor = Redactor::new(policy.clone());
+    let mut read = 0;
     for batch in recording.batches(None, 0) {
         let batch = batch?;
         read += batch.len() as u64;
@@ -299,14 +351,12 @@ pub fn redact(
                 writer.clock(&event)?;
             }
             let topic = &recording.partitions()[record.source as usize].topic;
-            match policy.apply(topic, &mut record, &mut met) {
-                Ok(()) => writer.add(&record)?,
-                Err(_) if policy.leave_out_unreadable => left_out += 1,
+            match redactor.redact(topic, &mut record) {
+                Ok(true) => writer.add(&record)?,
+                Ok(false) => {}
                 Err(what) => {
-                    return Err(RecordingError::Record {
-                        record: recording.name_of(&record).to_string(),
-                        what: format!("{what}; leave such records out, or redact $value"),
-                    });
+                    let record = recording.name_of(&record).to_string();
+                    return Err(RecordingError::Record { record, what });
                 }
             }
         }
@@ -315,8 +365,7 @@ pub fn redact(
     for event in events {
         writer.clock(&event)?;
     }
-    let rules: Vec<(String, u64)> =
-        policy.rules.iter().zip(met).map(|((target, _), met)| (target.text.clone(), met)).collect();
+    let rules = redactor.rules();
     if let Some((rule, _)) = rules.iter().find(|(_, met)| *met == 0) {
         return Err(RecordingError::Missing {
             path: recording.path().to_owned(),
@@ -326,5 +375,5 @@ pub fn redact(
             ),
         });
     }
-    Ok(Redacted { info: writer.finish()?, rules, left_out })
+    Ok(Redacted { info: writer.finish()?, rules, left_out: redactor.left_out })
 }

@@ -45,11 +45,9 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
         match walk.next(&mut body) {
             Ok((_, opcode)) if opcode == wanted => Ok((walk.at, body)),
             Ok(_) => Err(not(&format!("an MCAP file, but its {what} is missing"))),
-            Err(super::source::Stop::Cut { byte, why }) => Err(RecordingError::damaged(
-                path,
-                byte,
-                format!("{why}, in its {what}: nothing can be read"),
-            )),
+            Err(super::source::Stop::Cut { byte, why }) => {
+                Err(not(&format!("at byte {byte}, in its {what}, {why}: no record can be read")))
+            }
             Err(super::source::Stop::Error(error)) => Err(error),
         }
     };

@@ -27,7 +27,6 @@ pub struct Store {
     pub content: Content,
     /// What the file system is given next.
     out: Vec<u8>,
-    compressed: Vec<u8>,
     /// Bytes in the file, and their CRC (the data section's).
     written: u64,
     crc: crc32fast::Hasher,
@@ -51,7 +50,6 @@ impl Store {
             summary: Summary::default(),
             content: Content::default(),
             out: Vec::new(),
-            compressed: Vec::new(),
             written: 0,
             crc: crc32fast::Hasher::new(),
         };
@@ -104,22 +102,27 @@ impl Store {
             }
         }
         let byte = self.written + self.out.len() as u64;
-        self.compressed.clear();
-        compress::compress(self.compression, &building.bytes, &mut self.compressed)
-            .map_err(|error| self.error("compress", error))?;
         let crc = crc32fast::hash(&building.bytes);
         let (start, end) = building.times.unwrap_or((0, 0));
-        let name = self.compression.name();
-        let compressed = &self.compressed;
+        let (kind, name) = (self.compression, self.compression.name());
+        let mut compressed = Ok(0);
         wire::record(&mut self.out, op::CHUNK, |out| {
             out.extend_from_slice(&start.to_le_bytes());
             out.extend_from_slice(&end.to_le_bytes());
             out.extend_from_slice(&(building.bytes.len() as u64).to_le_bytes());
             out.extend_from_slice(&crc.to_le_bytes());
             wire::prefixed(out, name.as_bytes());
-            out.extend_from_slice(&(compressed.len() as u64).to_le_bytes());
-            out.extend_from_slice(compressed);
+            compressed =
+                wire::long_prefixed(out, |out| compress::compress(kind, &building.bytes, out));
         });
+        let compressed = match compressed {
+            Ok(length) => length,
+            Err(error) => {
+                // The file ends before this chunk.
+                self.out.truncate((byte - self.written) as usize);
+                return Err(self.error("compress", error));
+            }
+        };
         let indexes = self.written + self.out.len() as u64;
         let positions = building.write_indexes(&mut self.out);
         self.summary.chunk(&summary::ChunkIndex {
@@ -130,7 +133,7 @@ impl Store {
             index_length: self.written + self.out.len() as u64 - indexes,
             positions: &positions,
             compression: name,
-            compressed: self.compressed.len() as u64,
+            compressed,
             uncompressed: building.bytes.len() as u64,
         });
         self.index.push(byte, indexes - byte, &building.spans);

@@ -113,6 +113,19 @@ pub fn prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends what `fill` writes, with its u64 length, the answer, in front.
+pub fn long_prefixed(
+    out: &mut Vec<u8>,
+    fill: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
+) -> std::io::Result<u64> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 8]);
+    fill(out)?;
+    let length = (out.len() - start - 8) as u64;
+    out[start..start + 8].copy_from_slice(&length.to_le_bytes());
+    Ok(length)
+}
+
 /// Appends a map of strings.
 pub fn map(out: &mut Vec<u8>, map: &BTreeMap<String, String>) {
     let length: usize = map.iter().map(|(k, v)| k.len() + v.len() + 8).sum();

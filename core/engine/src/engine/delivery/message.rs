@@ -1,9 +1,11 @@
 //! What a sink topic gets (10-command-line): outputs as messages.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::Values;
@@ -12,7 +14,7 @@ use crate::edges::log::OutMessage;
 use crate::engine::step::{Named, Output, OutputKind, SinkError, Step};
 use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
 use crate::operator::key::{Key, KeyValue};
-use crate::operator::pipeline::{LatePolicy, Pipeline, SinkFormat};
+use crate::operator::pipeline::{Format, LatePolicy, Pipeline, SinkFormat};
 use crate::operator::record::{Header, Record, RecordName};
 use crate::operator::verdict::Verdict;
 
@@ -147,25 +149,56 @@ impl Messages {
     }
 
     fn json(&mut self, output: &Output, inputs: &[u8], records: &[Record]) -> Vec<u8> {
-        let mut shown = Vec::with_capacity(records.len());
+        let mut texts = Vec::with_capacity(records.len());
         for (input, record) in inputs.iter().zip(records) {
-            let decoder = &mut self.decoders[usize::from(*input)];
-            shown.push(decoder.to_json(record).unwrap_or(Value::Null));
+            texts.push(self.text(*input, record));
         }
-        let mut value = Map::new();
-        value.insert("time".to_owned(), output.time.into());
-        let sides = sides(&self.pipeline, output.kind, inputs, |i| shown[i].take());
-        value.insert("value".to_owned(), sides.into());
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        let mut out = String::with_capacity(bytes + 128);
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{{\"time\":{},\"value\":{{", output.time);
+        // What stands for each input, by its place among the records.
+        let places = sides(&self.pipeline, output.kind, inputs, Into::into);
+        let text = |place: &Value| {
+            let place = place.as_u64().and_then(|at| texts.get(at as usize));
+            place.map_or("null", |text| text)
+        };
+        for (i, (input, place)) in places.iter().enumerate() {
+            let _ = write!(out, "{}{}:", if i == 0 { "" } else { "," }, quoted(input));
+            if let Value::Array(all) = place {
+                for (i, place) in all.iter().enumerate() {
+                    out.push(if i == 0 { '[' } else { ',' });
+                    out.push_str(text(place));
+                }
+                out.push_str(if all.is_empty() { "[]" } else { "]" });
+            } else {
+                out.push_str(text(place));
+            }
+        }
+        out.push('}');
         let labels = self.pipeline.examples.as_ref().map(|x| x.labels.as_slice());
         let labels = labels.filter(|l| !l.is_empty() && output.kind == OutputKind::Example);
         if let Some(labels) = labels {
-            let labels = labels.iter().enumerate();
-            let labels: Map<String, Value> = labels
-                .map(|(bit, l)| (l.name.clone(), (output.labels >> bit & 1).into()))
-                .collect();
-            value.insert("labels".to_owned(), labels.into());
+            for (bit, label) in labels.iter().enumerate() {
+                let before = if bit == 0 { ",\"labels\":{" } else { "," };
+                let set = output.labels >> bit & 1;
+                let _ = write!(out, "{before}{}:{set}", quoted(&label.name));
+            }
+            out.push('}');
         }
-        serde_json::to_vec(&value).unwrap_or_default()
+        out.push('}');
+        out.into_bytes()
+    }
+
+    /// A value as JSON: what is JSON is carried as it came.
+    fn text<'r>(&mut self, input: u8, record: &'r Record) -> Cow<'r, str> {
+        let json = self.pipeline.inputs[usize::from(input)].format == Format::Json;
+        if let Some(value) = record.value.as_ref().filter(|_| json) {
+            let whole = serde_json::from_slice::<&RawValue>(value);
+            return whole.map_or("null", RawValue::get).into();
+        }
+        let shown = self.decoders[usize::from(input)].to_json(record);
+        shown.unwrap_or(Value::Null).to_string().into()
     }
 
     /// A late record goes aside as it came.
@@ -192,6 +225,10 @@ impl Messages {
             Decoded::Failed { .. } => None,
         }
     }
+}
+
+fn quoted(text: &str) -> Value {
+    Value::String(text.to_owned())
 }
 
 fn header(key: &str, value: impl Into<String>) -> Header {

@@ -36,6 +36,7 @@ mod mark;
 mod message;
 mod outbox;
 mod progress;
+mod sending;
 mod sink;
 mod start;
 
@@ -294,6 +295,11 @@ pub enum JobError {
 
     #[error("{0}")]
     Io(String),
+
+    /// What it needs beside the brokers does not answer now: another start may
+    /// find it.
+    #[error("{0}")]
+    Away(String),
 
     #[error("stopped while waiting for the cluster")]
     Cancelled,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::epochs::{Journal, What};
 use super::mark::Mark;
 use super::progress::{Progress, Waiter};
+use super::sending::{Called, Sending};
 use super::{Bugs, Clock, JobError, JobEvent};
 use crate::edges::fault::{Crash, point};
 use crate::edges::log::{Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
@@ -80,17 +81,19 @@ pub(super) struct Setup {
     pub progress: Progress,
 }
 
+/// While an epoch is committed its outputs wait; then they leave in so many turns
+/// beside those that still come, down to so few.
+const TURNS: u32 = 8;
+const FEW: usize = 64;
+
 struct State {
     /// `None`: with the checkpoint's thread.
     producer: Option<Box<dyn LogProducer>>,
-    begun: bool,
+    sending: Sending,
     /// An epoch is being committed: what comes belongs to the next.
     busy: bool,
     waiting: VecDeque<(i64, OutMessage)>,
     waiting_bytes: usize,
-    /// A call timed out: this producer begins no further transaction.
-    tainted: bool,
-    last: String,
     failed: Option<Failed>,
     mark: Mark,
 }
@@ -108,33 +111,14 @@ fn bytes_of(message: &OutMessage) -> usize {
     96 + bytes(&message.key) + bytes(&message.value) + headers
 }
 
-/// How messages about an output call it.
-fn called(message: &OutMessage) -> String {
-    let find = |key: &str| {
-        let header = message.headers.iter().find(|h| h.key == key)?;
-        Some(String::from_utf8_lossy(header.value.as_ref()?).into_owned())
-    };
-    match (find("joinscope.example"), find("joinscope.records")) {
-        (Some(example), Some(records)) => {
-            format!(
-                "example {example} (records {records}, {} bytes)",
-                message.value.as_ref().map_or(0, bytes::Bytes::len)
-            )
-        }
-        _ => format!("a message for {}", message.topic),
-    }
-}
-
 impl Outbox {
     pub fn new(setup: Setup, producer: Box<dyn LogProducer>, mark: Mark) -> Self {
         let state = State {
             producer: Some(producer),
-            begun: false,
+            sending: Sending::default(),
             busy: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
-            tainted: false,
-            last: "none".to_owned(),
             failed: None,
             mark,
         };
@@ -211,17 +195,26 @@ impl Outbox {
     }
 
     fn hand_over(&self, state: &mut State, now_ms: i64, message: OutMessage) -> Result<(), Failed> {
+        let Some(producer) = state.producer.as_mut() else { return Err(Failed::Cancelled) };
+        self.send(producer.as_mut(), &mut state.sending, now_ms, message)
+    }
+
+    fn send(
+        &self,
+        producer: &mut dyn LogProducer,
+        sending: &mut Sending,
+        now_ms: i64,
+        message: OutMessage,
+    ) -> Result<(), Failed> {
         point("send", &self.setup.folder)?;
         if let Some(clock) = &self.setup.clock {
             clock(now_ms);
         }
-        state.last = called(&message);
-        let begin = self.transactional() && !std::mem::replace(&mut state.begun, true);
-        let Some(producer) = state.producer.as_mut() else { return Err(Failed::Cancelled) };
-        if begin {
-            self.until(&mut state.tainted, || producer.begin(), "begin")?;
+        sending.last = Some(Called::of(&message));
+        if self.transactional() && !std::mem::replace(&mut sending.begun, true) {
+            self.until(&mut sending.tainted, || producer.begin(), "begin")?;
         }
-        producer.send(message).map_err(|e| Failed::Log(e, state.last.clone()))
+        producer.send(message).map_err(|e| Failed::Log(e, sending.called()))
     }
 
     /// Asks until it answers; a call that timed out taints the producer.
@@ -294,7 +287,8 @@ impl Outbox {
         }
         let (producer, mut tainted, begun) = {
             let mut state = self.lock();
-            (state.producer.take(), state.tainted, std::mem::take(&mut state.begun))
+            let begun = std::mem::take(&mut state.sending.begun);
+            (state.producer.take(), state.sending.tainted, begun)
         };
         let Some(mut producer) = producer else { return Err(Failed::Cancelled) };
         let mut offsets = self.setup.from.clone();
@@ -332,8 +326,10 @@ impl Outbox {
                     if let Some(clock) = &self.setup.clock {
                         clock(now_ms.max(prepared.entry.arrival_ms));
                     }
-                    let last = called(&message);
-                    producer.send(message).map_err(|e| Failed::Log(e, last))?;
+                    let last = Called::of(&message);
+                    producer
+                        .send(message)
+                        .map_err(|e| Failed::Log(e, Called::text(Some(&last))))?;
                 }
                 // So that a crash loses no more than the epoch at hand. What waits
                 // in the producer is waited for; where some may not have arrived
@@ -352,10 +348,25 @@ impl Outbox {
         let arrival_ms = prepared.entry.arrival_ms;
         self.setup.journal.note(What::Committed { epoch, arrival });
         (self.setup.tell)(JobEvent::Committed { epoch, arrival_ms });
+        let mut sending = Sending { tainted, ..Sending::default() };
         let mut state = self.lock();
+        let at_most_once = self.setup.guarantee == Guarantee::AtMostOnce;
+        let mut turns = 0;
+        while !at_most_once && state.waiting.len() > FEW && turns < TURNS {
+            turns += 1;
+            let waited = std::mem::take(&mut state.waiting);
+            state.waiting_bytes = 0;
+            drop(state);
+            self.changed.notify_all();
+            for (now_ms, message) in waited {
+                self.send(producer.as_mut(), &mut sending, now_ms, message)?;
+            }
+            state = self.lock();
+        }
+        sending.last = sending.last.or(state.sending.last.take());
         state.producer = Some(producer);
-        state.tainted = tainted;
-        if self.setup.guarantee != Guarantee::AtMostOnce {
+        state.sending = sending;
+        if !at_most_once {
             while let Some((now_ms, message)) = state.waiting.pop_front() {
                 state.waiting_bytes = state.waiting_bytes.saturating_sub(bytes_of(&message));
                 self.hand_over(&mut state, now_ms, message)?;
@@ -376,7 +387,7 @@ impl Outbox {
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), Failed> {
         let folder = &self.setup.folder;
-        let last = self.lock().last.clone();
+        let last = self.lock().sending.called();
         if !begun {
             self.until(tainted, || producer.begin(), &last)?;
         }
@@ -403,7 +414,7 @@ impl Outbox {
     /// Waits until everything is acknowledged; what timed out may have been
     /// written or not.
     fn flush(&self, producer: &mut dyn LogProducer) -> Result<(), Failed> {
-        let last = self.lock().last.clone();
+        let last = self.lock().sending.called();
         loop {
             match producer.flush() {
                 Err(e) if e.kind == LogErrorKind::Retriable => {

@@ -12,8 +12,9 @@ use crate::engine::source::{ClockInput, ClockInputKind, Given};
 use crate::operator::record::{Arrival, TopicPartition};
 
 /// A segment ends after so many bytes of keys and values, or so many chunks:
-/// what a writer must remember until the end of its file stays small.
-const BYTES: u64 = 256 << 20;
+/// what a writer must remember until the end of its file stays small, and what
+/// has left memory is mostly in a segment that is whole.
+const BYTES: u64 = 128 << 20;
 const CHUNKS: u64 = 30_000;
 
 pub(super) struct ArrivalLog {

@@ -13,6 +13,7 @@ mod cut;
 mod feed;
 mod holding;
 mod log;
+mod lookup;
 mod reader;
 mod recent;
 mod schemas;
@@ -22,6 +23,6 @@ mod ticks;
 
 pub(crate) use clock::WallClock;
 pub use feed::LiveFeed;
-pub use recent::Lookup;
+pub use lookup::Lookup;
 pub use source::{Live, LiveError, LiveSpec};
 pub use status::{LiveStatus, Standing};

@@ -14,6 +14,7 @@ use super::schemas::LiveSchemas;
 use super::status::{LiveStatus, Standing};
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, Tail};
+use crate::edges::recording::Packed;
 use crate::engine::source::{Batches, ClockInput, ClockInputKind, Given, Heads, SourceError};
 use crate::operator::record::{Arrival, Record};
 
@@ -141,8 +142,9 @@ impl Reader {
 
     /// Keeps records at hand where their values are wanted.
     fn remember(&self, records: &[Record]) {
-        if let Some(recent) = &self.recent {
-            recent.lock().unwrap_or_else(PoisonError::into_inner).add(records);
+        if let Some(recent) = self.recent.as_ref().filter(|_| !records.is_empty()) {
+            let packed = Packed::of(records);
+            recent.lock().unwrap_or_else(PoisonError::into_inner).add(packed);
         }
     }
 

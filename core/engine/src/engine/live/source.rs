@@ -9,8 +9,9 @@ use super::align::Align;
 use super::clock::WallClock;
 use super::holding::Holding;
 use super::log::ArrivalLog;
+use super::lookup::Lookup;
 use super::reader::Reader;
-use super::recent::{Lookup, Recent};
+use super::recent::Recent;
 use super::schemas::LiveSchemas;
 use super::status::LiveStatus;
 use super::ticks::Ticks;
@@ -110,7 +111,7 @@ impl Live {
             heads: Arc::new(Heads::new(partitions.len())),
             schemas: Arc::new(LiveSchemas::new(known)),
             status: Arc::clone(&spec.status),
-            recent: spec.values.then(|| Arc::new(Mutex::new(Recent::new(&partitions)))),
+            recent: spec.values.then(|| Arc::new(Mutex::new(Recent::new(partitions.len())))),
             folder: spec.folder.clone(),
             cluster_id: tail.cluster_id().map(ToOwned::to_owned),
             topic_ids: tail.topic_ids(),
@@ -123,7 +124,7 @@ impl Live {
     #[must_use]
     pub fn lookup(&self) -> Option<Lookup> {
         let recent = Arc::clone(self.recent.as_ref()?);
-        Some(Lookup::new(recent, self.folder.clone()))
+        Some(Lookup::new(recent, &self.partitions, self.folder.clone()))
     }
 
     /// How it stands, also while it runs.

@@ -16,8 +16,8 @@ pub(super) fn level_for(arrivals: u64, buckets: usize) -> Option<usize> {
 }
 
 /// On the arrival clock, where blocks of arrivals may span any time, so few
-/// arrivals are told one by one.
-const EXACT: u64 = 1 << 17;
+/// arrivals are told one by one; of lines no more on any clock.
+pub(super) const EXACT: u64 = 1 << 17;
 
 /// The level of the pyramids that a range is read from; `None`: row by row.
 pub(super) fn level_of(range: Range, arrivals: u64, buckets: usize) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! Where buckets of a range begin, as arrivals.
 
+use super::segment::Segment;
 use super::{Moment, Run};
 use crate::operator::record::Arrival;
 use crate::run::bytes::i64_at;
@@ -170,6 +171,22 @@ impl Run {
             at = stop;
         }
         Ok(())
+    }
+
+    /// Columns of the rows of arrivals `from..to` of one segment, which holds the
+    /// first of them; what lies behind its end is left out.
+    pub(super) fn rows_of_segment(
+        &self,
+        now: &Moment,
+        segment: &Segment,
+        from: u64,
+        to: u64,
+        columns: &[&str],
+    ) -> Result<super::tables::Columns> {
+        let s = &segment.summary;
+        let rows = self.row_of_arrival(now, from)? - s.first_row
+            ..self.row_of_arrival(now, to)?.min(s.end_row) - s.first_row;
+        self.inner.tables.read(segment, Part::Rows, columns, std::slice::from_ref(&rows))
     }
 
     /// The arrival time of an arrival, ms.

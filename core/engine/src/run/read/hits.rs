@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Run;
+use super::rows::FACTS;
 use crate::engine::breakpoint::{Breakpoint, Events, Fallen, Hit, Watch};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
@@ -34,20 +35,9 @@ impl Run {
                 return Err(RunError::Cancelled);
             }
             let s = &segment.summary;
-            let columns = [
-                "arrival",
-                "arrival_ms",
-                "input",
-                "partition",
-                "offset",
-                "event_time",
-                "watermark",
-                "verdict",
-                "key",
-            ];
             let whole = 0..s.rows();
             let tables = &self.inner.tables;
-            let t = tables.read(segment, Part::Rows, &columns, std::slice::from_ref(&whole))?;
+            let t = tables.read(segment, Part::Rows, &FACTS, std::slice::from_ref(&whole))?;
             let keys = t.binary("key")?;
             let fallen = if s.decisions == 0 {
                 Vec::new()

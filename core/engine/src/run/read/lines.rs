@@ -1,6 +1,6 @@
 //! Event-time watermark lines over a range, from the pyramids.
 
-use super::density::level_of;
+use super::density::{EXACT, level_of};
 use super::segment::Segment;
 use super::{Moment, Run};
 use crate::run::bytes::{i64_at, u32_at, u64_at};
@@ -23,7 +23,8 @@ fn span(min: i64, max: i64) -> Option<MinMax> {
 
 impl Run {
     /// The lines of lanes, inputs and the join over `buckets` equal parts of a
-    /// range. Above 256 arrivals a bucket, lines are as fine as 256 arrivals.
+    /// range. Above 256 arrivals a bucket, or 2^17 in all, lines are as fine as 256
+    /// arrivals: more rows than that are too many to read from disk for one picture.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -53,7 +54,7 @@ impl Run {
             lines.arrival_ms.resize(buckets, None);
             return Ok(lines);
         }
-        let level = level_of(range, to - from, buckets);
+        let level = level_of(range, to - from, buckets).or((to - from > EXACT).then_some(0));
         let joins = self.join_at(&now, edges, level.is_none())?;
         let mut state = self.lanes_before(&now, from)?;
         let changes = self.changes(&now, from, to, level)?;

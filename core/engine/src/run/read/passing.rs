@@ -5,7 +5,6 @@ use super::Run;
 use crate::operator::record::Arrival;
 use crate::operator::watermark::{Due, Lane, Tracker};
 use crate::run::error::{Result, RunError};
-use crate::run::layout::Part;
 use crate::run::pyramid::BLOCK_SHIFT;
 use crate::run::write::moves_watermark;
 
@@ -62,14 +61,7 @@ impl Run {
             let segment = &now.segments[number];
             let s = &segment.summary;
             let end = (to + 1).min(s.end_arrival);
-            let rows = self.row_of_arrival(&now, at)? - s.first_row
-                ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
-            let t = self.inner.tables.read(
-                segment,
-                Part::Rows,
-                &columns,
-                std::slice::from_ref(&rows),
-            )?;
+            let t = self.rows_of_segment(&now, segment, at, end, &columns)?;
             let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);

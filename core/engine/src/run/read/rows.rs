@@ -17,6 +17,19 @@ fn some(time: i64) -> Option<i64> {
     (time != i64::MIN).then_some(time)
 }
 
+/// Columns of what is known of a row at its arrival, and of its verdict then.
+pub(super) const FACTS: [&str; 9] = [
+    "arrival",
+    "arrival_ms",
+    "input",
+    "partition",
+    "offset",
+    "event_time",
+    "watermark",
+    "verdict",
+    "key",
+];
+
 impl Run {
     /// Rows `first_row..first_row + n`, as many of them as there are.
     ///
@@ -98,18 +111,7 @@ impl Run {
         let segment = &now.segments[number];
         let first = segment.summary.first_row;
         let ranges = consecutive(rows, first);
-        let columns = [
-            "arrival",
-            "arrival_ms",
-            "input",
-            "partition",
-            "offset",
-            "event_time",
-            "watermark",
-            "verdict",
-            "key",
-        ];
-        let t = tables.read(segment, Part::Rows, &columns, &ranges)?;
+        let t = tables.read(segment, Part::Rows, &FACTS, &ranges)?;
         let path = &segment.files[Part::Rows as usize].path;
         let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
         let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);

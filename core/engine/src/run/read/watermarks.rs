@@ -6,7 +6,6 @@ use crate::operator::record::Arrival;
 use crate::operator::watermark::{Tracker, TrackerInput};
 use crate::run::bytes::u64_at;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::Part;
 use crate::run::summary::{Section, TRACKER_WIDTH};
 use crate::run::types::{HolderAt, LaneAt, WatermarksAt};
 use crate::run::write::moves_watermark;
@@ -76,15 +75,8 @@ impl Run {
             let segment = &now.segments[number];
             let s = &segment.summary;
             let to = (arrival + 1).min(s.end_arrival);
-            let rows = self.row_of_arrival(now, from)? - s.first_row
-                ..self.row_of_arrival(now, to)?.min(s.end_row) - s.first_row;
             let columns = ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
-            let t = self.inner.tables.read(
-                segment,
-                Part::Rows,
-                &columns,
-                std::slice::from_ref(&rows),
-            )?;
+            let t = self.rows_of_segment(now, segment, from, to, &columns)?;
             let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);

@@ -5,6 +5,7 @@ mod breaking;
 mod damage;
 mod execute;
 mod expired;
+mod lines;
 mod model;
 mod questions;
 mod resume;

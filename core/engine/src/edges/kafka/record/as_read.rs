@@ -83,7 +83,7 @@ impl Intake<'_> {
                     let lane = source as usize;
                     if lanes[lane].takes(message.offset()) {
                         let headers = converter.headers(message, &lanes[lane])?;
-                        full = output.write_draft(draft(message, source), &headers, arrival_ns)?;
+                        full = output.write_draft(draft(message, source), headers, arrival_ns)?;
                     }
                     next[lane] = next[lane].max(message.offset().saturating_add(1));
                 }

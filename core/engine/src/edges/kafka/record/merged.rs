@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::super::KafkaError;
-use super::super::convert::{Block, Taken};
+use super::super::convert::{Block, Taken, draft};
 use super::super::lanes::Lane;
 use super::super::merge::Merge;
 use super::super::sys::{Client, Queue};
@@ -110,7 +110,7 @@ impl Intake<'_> {
                     Taken::Record(lane, message) => {
                         let headers = converter.headers(message, &lanes[lane as usize])?;
                         next = Some(message.offset().saturating_add(1));
-                        records.push(block.record(message, lane, headers));
+                        records.push(block.record(draft(message, lane), headers));
                     }
                     Taken::End { next: end, .. } => next = next.max(Some(end)),
                 }

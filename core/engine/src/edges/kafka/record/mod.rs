@@ -21,7 +21,9 @@ use super::range::{Start, Until};
 use super::registry::Registry;
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
-use crate::edges::recording::{ArrivalOrder, Compression, Info, Writer, WriterOptions};
+use crate::edges::recording::{
+    ArrivalOrder, Compression, Info, RedactPolicy, Redactor, Writer, WriterOptions,
+};
 
 /// What is to be recorded.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct RecordSpec {
     /// Bytes that records may take between the brokers and the file, about.
     pub memory: u64,
     pub compression: Compression,
+    /// What is taken away before the file has it.
+    pub redact: Option<RedactPolicy>,
 }
 
 /// How far it is.
@@ -67,6 +71,10 @@ pub struct Outcome {
     pub odd_headers: u64,
     /// Schema ids that records name and the registry does not know.
     pub unknown_schemas: BTreeMap<u32, String>,
+    /// Each rule of the redaction, and in how many records it redacted something.
+    pub redacted: Vec<(String, u64)>,
+    /// Records that are left out, for their values could not be redacted.
+    pub left_out: u64,
 }
 
 /// Records per read of a queue: few enough that librdkafka's structures are
@@ -94,6 +102,12 @@ pub fn record(
         // Before the cluster is asked: it is the cheaper question.
         return Err(crate::edges::recording::RecordingError::Exists { path: out.to_owned() }.into());
     }
+    let of_topics = spec.redact.iter().flat_map(RedactPolicy::topics);
+    for (rule, topic) in of_topics {
+        if !spec.topics.iter().any(|recorded| recorded == topic) {
+            return Err(KafkaError::Redaction { rule: rule.to_owned(), topic: topic.to_owned() });
+        }
+    }
     let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
     let lanes = cluster.lanes(&spec.start, &spec.until)?;
     let registry = spec.registry.as_ref().map(Registry::connect).transpose()?;
@@ -116,7 +130,13 @@ pub fn record(
         live: false,
         drained: true,
         closed: vec![false; lanes.len()],
-        output: Output::new(writer, registry, spec.limit, &lanes),
+        output: Output::new(
+            writer,
+            registry,
+            spec.redact.clone().map(Redactor::new),
+            spec.limit,
+            &lanes,
+        ),
         lanes,
         due: match spec.until {
             Until::Time(ms) if ms > now_ms() => Some(ms),
@@ -163,6 +183,7 @@ fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
             .iter()
             .filter_map(|t| Some((t.name.clone(), t.id.clone()?)))
             .collect(),
+        redaction: spec.redact.as_ref().map(RedactPolicy::describe),
         notes,
         ..WriterOptions::default()
     }
@@ -223,6 +244,8 @@ impl Intake<'_> {
             unusable_timestamps: self.clock.unusable,
             odd_headers: self.converter.odd_headers,
             unknown_schemas: self.output.registry.map(|r| r.unknown).unwrap_or_default(),
+            redacted: self.output.redactor.as_ref().map(Redactor::rules).unwrap_or_default(),
+            left_out: self.output.redactor.map_or(0, |redactor| redactor.left_out),
         })
     }
 }

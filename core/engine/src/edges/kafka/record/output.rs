@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::KafkaError;
-use super::super::convert::Headers;
+use super::super::convert::{Block, Headers};
 use super::super::lanes::Lane;
 use super::super::registry::Registry;
-use crate::edges::recording::{Draft, Writer};
-use crate::operator::record::Record;
+use crate::edges::recording::{Draft, RecordingError, Redactor, Writer};
+use crate::operator::record::{Record, RecordName, TopicPartition};
 
 /// A live recording lies on disk so soon, also when no record follows.
 const QUIET: Duration = Duration::from_secs(1);
@@ -16,8 +16,11 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(super) struct Output {
     pub writer: Writer,
     pub registry: Option<Registry>,
+    /// What others may not see is taken away before the file has it.
+    pub redactor: Option<Redactor>,
     pub records: u64,
     limit: Option<u64>,
+    partitions: Vec<TopicPartition>,
     /// Each partition's offset after its last record that was written.
     pub written: Vec<i64>,
     /// Records that were flushed, and when.
@@ -28,12 +31,15 @@ impl Output {
     pub fn new(
         writer: Writer,
         registry: Option<Registry>,
+        redactor: Option<Redactor>,
         limit: Option<u64>,
         lanes: &[Lane],
     ) -> Self {
         Self {
             writer,
             registry,
+            redactor,
+            partitions: lanes.iter().map(|lane| lane.partition.clone()).collect(),
             records: 0,
             limit,
             written: lanes.iter().map(|lane| lane.start).collect(),
@@ -57,6 +63,10 @@ impl Output {
     pub fn write(&mut self, mut record: Record, arrival_ns: i64) -> Result<bool, KafkaError> {
         record.arrival = self.records;
         record.arrival_ns = arrival_ns;
+        if !self.redact(&mut record)? {
+            self.written[record.source as usize] = record.offset.saturating_add(1);
+            return Ok(false);
+        }
         self.schemas([record.key.as_deref(), record.value.as_deref()])?;
         self.writer.add(&record)?;
         Ok(self.wrote(record.source, record.offset))
@@ -67,13 +77,17 @@ impl Output {
     pub fn write_draft(
         &mut self,
         mut draft: Draft<'_>,
-        headers: &Headers<'_>,
+        headers: Headers<'_>,
         arrival_ns: i64,
     ) -> Result<bool, KafkaError> {
+        if self.redactor.is_some() {
+            let record = Block::of_one(&draft).record(draft, headers);
+            return self.write(record, arrival_ns);
+        }
         draft.arrival = self.records;
         draft.arrival_ns = arrival_ns;
         self.schemas([draft.key, draft.value])?;
-        self.writer.add_draft(&draft, headers)?;
+        self.writer.add_draft(&draft, &headers)?;
         Ok(self.wrote(draft.source, draft.offset))
     }
 
@@ -82,6 +96,17 @@ impl Output {
         self.written[source as usize] = offset.saturating_add(1);
         self.records += 1;
         self.limit.is_some_and(|limit| self.records >= limit)
+    }
+
+    /// Takes away what others may not see; false: the record is to be left out.
+    fn redact(&mut self, record: &mut Record) -> Result<bool, KafkaError> {
+        let Some(redactor) = &mut self.redactor else { return Ok(true) };
+        let of = &self.partitions[record.source as usize];
+        redactor.redact(&of.topic, record).map_err(|what| {
+            let (topic, partition) = (of.topic.clone(), of.partition);
+            let name = RecordName { topic, partition, offset: record.offset };
+            RecordingError::Record { record: name.to_string(), what }.into()
+        })
     }
 
     /// Keeps the schemas that a key and a value name.

@@ -1,0 +1,331 @@
+//! Single records by partition and offset, each found without decoding others:
+//! in memory as they lie in a file, and in files that are not compressed.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::chunk::{self, Item};
+use super::envelope::{self, Draft, Few};
+use super::source;
+use super::wire::{ChunkHead, HEAD, MESSAGE_FIXED, op};
+use super::{Recording, RecordingError};
+use crate::operator::record::Record;
+
+/// Where records lie, by partition and offset. Offsets come in their order.
+#[derive(Debug, Default)]
+struct ByOffset(Vec<(u32, Vec<(i64, u32)>)>);
+
+impl ByOffset {
+    fn add(&mut self, source: u32, offset: i64, at: u32) {
+        if let Some((_, lane)) = self.0.iter_mut().find(|(known, _)| *known == source) {
+            lane.push((offset, at));
+        } else {
+            self.0.push((source, vec![(offset, at)]));
+        }
+    }
+
+    fn find(&self, source: u32, offset: i64) -> Option<u32> {
+        let (_, lane) = self.0.iter().find(|(known, _)| *known == source)?;
+        let ahead = offset.checked_sub(lane.first()?.0)?;
+        // Mostly there are no gaps.
+        let guess = usize::try_from(ahead).ok().and_then(|i| lane.get(i));
+        if let Some((_, at)) = guess.filter(|(found, _)| *found == offset) {
+            return Some(*at);
+        }
+        let i = lane.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
+        Some(lane[i].1)
+    }
+
+    fn records(&self) -> usize {
+        self.0.iter().map(|(_, lane)| lane.len()).sum()
+    }
+
+    /// Bytes.
+    fn memory(&self) -> usize {
+        let places: usize = self.0.iter().map(|(_, lane)| lane.capacity()).sum();
+        places * size_of::<(i64, u32)>() + self.0.capacity() * size_of::<(u32, Vec<(i64, u32)>)>()
+    }
+
+    /// Each partition's first offset.
+    fn firsts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.0.iter().filter_map(|(source, lane)| Some((*source, lane.first()?.0)))
+    }
+}
+
+/// Bytes before each envelope: arrival time and length.
+const BEFORE: usize = 12;
+
+/// Records that came together, in one piece of memory.
+#[derive(Debug, Default)]
+pub struct Packed {
+    bytes: Bytes,
+    places: ByOffset,
+    memory: usize,
+}
+
+impl Packed {
+    /// Copies them. Offsets increase within a partition; all together are
+    /// smaller than 4 GiB.
+    #[must_use]
+    pub fn of(records: &[Record]) -> Self {
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let payload: usize = records.iter().map(|r| length(&r.key) + length(&r.value)).sum();
+        let mut bytes = Vec::with_capacity(payload + records.len() * (BEFORE + 32));
+        let mut places = ByOffset::default();
+        for record in records {
+            let at = bytes.len();
+            places.add(record.source, record.offset, at as u32);
+            bytes.extend_from_slice(&record.arrival_ns.to_le_bytes());
+            bytes.extend_from_slice(&[0; 4]);
+            let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
+            envelope::encode(&mut bytes, Few::new(), &Draft::from(record), headers);
+            let length = (bytes.len() - at - BEFORE) as u32;
+            bytes[at + 8..at + BEFORE].copy_from_slice(&length.to_le_bytes());
+        }
+        let memory = bytes.capacity() + places.memory() + size_of::<Self>();
+        Self { bytes: bytes.into(), places, memory }
+    }
+
+    /// The record of a partition ([`Record::source`]) at an offset.
+    #[must_use]
+    pub fn get(&self, source: u32, offset: i64) -> Option<Record> {
+        let at = self.places.find(source, offset)? as usize;
+        let before: &[u8; BEFORE] = self.bytes.get(at..)?.first_chunk()?;
+        let [a, b, c, d, e, f, g, h, l0, l1, l2, l3] = *before;
+        let arrival_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
+        let start = at + BEFORE;
+        let end = start + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        envelope::decode(&self.bytes, start, end, source, arrival_ns)
+    }
+
+    /// Each partition's first offset.
+    pub fn firsts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
+        self.places.firsts()
+    }
+
+    /// Bytes of memory, about.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
+/// Records whose places are remembered (16 bytes each).
+const REMEMBERED: usize = 4 << 20;
+/// Read at once where a record's length is not known yet.
+const GUESS: u64 = 512;
+
+/// Finds single records of a recording of one file. Where it is not compressed
+/// a chunk is walked once, and then each record costs one read of its own.
+#[derive(Debug)]
+pub struct Places {
+    recording: Recording,
+    chunks: HashMap<usize, Chunk>,
+    /// The oldest first.
+    order: VecDeque<usize>,
+    records: usize,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    /// Where its data begin in the file; `None`: they are compressed.
+    data: Option<u64>,
+    places: ByOffset,
+}
+
+impl Places {
+    #[must_use]
+    pub fn new(recording: Recording) -> Self {
+        Self {
+            recording,
+            chunks: HashMap::new(),
+            order: VecDeque::new(),
+            records: 0,
+            buffer: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The record of a partition ([`Record::source`]) at an offset.
+    ///
+    /// # Errors
+    /// The file is damaged or cannot be read.
+    pub fn record(&mut self, source: u32, offset: i64) -> Result<Option<Record>, RecordingError> {
+        let recording = self.recording.clone();
+        let opened = recording.opened();
+        let Some(number) = opened.index.chunk_of(source, offset) else { return Ok(None) };
+        let entry = &opened.index.chunks[number];
+        let damaged =
+            |what: &str| RecordingError::damaged(recording.path(), entry.byte, what.to_owned());
+        if !self.chunks.contains_key(&number) {
+            let chunk = self.walk(number)?;
+            self.remember(number, chunk);
+        }
+        let Some(chunk) = self.chunks.get(&number) else { return Ok(None) };
+        let Some(data) = chunk.data else {
+            let partition = &recording.partitions()[source as usize];
+            return recording.record(&crate::operator::record::RecordName {
+                topic: std::sync::Arc::clone(&partition.topic),
+                partition: partition.partition,
+                offset,
+            });
+        };
+        let Some(at) = chunk.places.find(source, offset) else { return Ok(None) };
+        let at = data + u64::from(at);
+        let file = opened.file()?;
+        let bytes = &mut self.buffer;
+        file.read(at, GUESS.min(file.length.saturating_sub(at)), bytes)?;
+        let (code, length) = source::head(bytes).ok_or_else(|| damaged("a record's length"))?;
+        let whole = HEAD as u64 + length;
+        if code != op::MESSAGE || whole > entry.length {
+            return Err(damaged("another record stands where a message was"));
+        }
+        if whole > bytes.len() as u64 {
+            file.read(at, whole, bytes)?;
+        }
+        bytes.truncate(whole as usize);
+        let bytes = Bytes::copy_from_slice(bytes);
+        let Some(Item::Message(message)) = chunk::next(&bytes, &mut 0) else {
+            return Err(damaged("a message"));
+        };
+        let record = i64::try_from(message.log_time)
+            .ok()
+            .and_then(|ns| envelope::decode(&bytes, message.start, message.end, source, ns));
+        match record.filter(|record| record.offset == offset) {
+            Some(record) => Ok(Some(record)),
+            None => Err(damaged("an envelope")),
+        }
+    }
+
+    /// Where each message of a chunk lies.
+    fn walk(&mut self, number: usize) -> Result<Chunk, RecordingError> {
+        let opened = self.recording.opened();
+        let entry = &opened.index.chunks[number];
+        let path = self.recording.path();
+        let damaged = |what: &str| RecordingError::damaged(path, entry.byte, what.to_owned());
+        let body = &mut self.buffer;
+        opened.file()?.record(entry.byte, entry.length, op::CHUNK, body)?;
+        let head =
+            ChunkHead::read(body).ok_or_else(|| damaged("a chunk's lengths do not add up"))?;
+        let mut places = ByOffset::default();
+        if !head.compression.is_empty() {
+            return Ok(Chunk { data: None, places });
+        }
+        if crc32fast::hash(head.data) != head.crc {
+            return Err(damaged("a chunk's CRC is wrong"));
+        }
+        let mut at = 0;
+        while at < head.data.len() {
+            let from = at;
+            let item = chunk::next(head.data, &mut at);
+            let item = item.ok_or_else(|| damaged("in the chunk there: a record's length"))?;
+            let Item::Message(message) = item else { continue };
+            let Some(source) = message.channel.checked_sub(1) else { continue };
+            let brief = envelope::brief(&head.data[message.start..message.end])
+                .ok_or_else(|| damaged("in the chunk there: an envelope"))?;
+            debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
+            places.add(u32::from(source), brief.offset, from as u32);
+        }
+        // Nothing follows the data.
+        let before = HEAD + body.len() - head.data.len();
+        Ok(Chunk { data: Some(entry.byte + before as u64), places })
+    }
+
+    fn remember(&mut self, number: usize, chunk: Chunk) {
+        self.records += chunk.places.records();
+        self.order.push_back(number);
+        self.chunks.insert(number, chunk);
+        while self.records > REMEMBERED && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            let gone = self.chunks.remove(&oldest);
+            self.records -= gone.map_or(0, |chunk| chunk.places.records());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::{Compression, Writer, WriterOptions};
+    use crate::operator::record::{Header, TimestampType, TopicPartition};
+
+    /// With gaps in one partition, and one that is larger than what is read at once.
+    fn records() -> Vec<Record> {
+        let record = |n: u64| Record {
+            arrival: n,
+            arrival_ns: 1_000_000 + n as i64,
+            source: (n % 2) as u32,
+            offset: if n.is_multiple_of(2) { n as i64 / 2 } else { n as i64 * 3 },
+            timestamp: (!n.is_multiple_of(3)).then_some(n as i64 - 5),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: n.is_multiple_of(4).then_some(n as i32),
+            key: (!n.is_multiple_of(5)).then(|| format!("key {n}").into()),
+            value: (n != 7).then(|| vec![n as u8; if n == 20 { 3000 } else { 10 }].into()),
+            headers: (0..n % 3)
+                .map(|h| Header { key: format!("h{h}"), value: (h == 0).then(|| "v".into()) })
+                .collect(),
+        };
+        (0..100).map(record).collect()
+    }
+
+    #[test]
+    fn each_is_found_as_it_was_given_and_no_other() {
+        let records = records();
+        let packed = Packed::of(&records);
+        let folder = tempfile::tempdir().unwrap();
+        for compression in [Compression::None, Compression::default()] {
+            let path = folder.path().join(format!("{}.mcap", compression.name()));
+            let options = WriterOptions { compression, ..WriterOptions::default() };
+            let mut writer = Writer::create(&path, options).unwrap();
+            for partition in 0..2 {
+                writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+            }
+            for record in &records {
+                writer.add(record).unwrap();
+                if record.arrival % 10 == 9 {
+                    writer.hand_over().unwrap();
+                }
+            }
+            writer.finish().unwrap();
+            let mut places = Places::new(Recording::open(&path).unwrap());
+            for offset in -1..310 {
+                for source in 0..3 {
+                    let wanted =
+                        records.iter().find(|r| (r.source, r.offset) == (source, offset)).cloned();
+                    assert_eq!(packed.get(source, offset), wanted, "{source} {offset}");
+                    assert_eq!(places.record(source, offset).unwrap(), wanted);
+                }
+            }
+        }
+        assert_eq!(packed.firsts().collect::<Vec<_>>(), [(0, 0), (1, 3)]);
+        assert_eq!(Packed::of(&[]).get(0, 0), None);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r");
+        let options = WriterOptions { compression: Compression::None, ..WriterOptions::default() };
+        let mut writer = Writer::create(&path, options).unwrap();
+        for partition in 0..2 {
+            writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+        }
+        for record in records() {
+            writer.add(&record).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(7).position(|w| w == b"key 42\x3a").unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let mut places = Places::new(Recording::open(&path).unwrap());
+        let error = places.record(0, 3).unwrap_err().to_string();
+        assert!(error.contains("CRC"), "{error}");
+    }
+}

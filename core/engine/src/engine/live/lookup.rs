@@ -1,0 +1,230 @@
+//! Records by name while a live run goes on, for the values of what is given
+//! out: the newest from memory, older ones from the arrival log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::recent::Recent;
+use crate::edges::recording::{Places, Recording, RecordingError, part_name, parts_of};
+use crate::operator::record::{Record, RecordName, TopicPartition};
+
+/// Segments of the log that are open at a time.
+const OPEN: usize = 64;
+
+/// Looks records up; one for each thread.
+pub struct Lookup {
+    recent: Arc<Mutex<Recent>>,
+    by_name: HashMap<TopicPartition, u32>,
+    folder: PathBuf,
+    /// By number, up to the newest that was looked at; without a hole.
+    segments: BTreeMap<u64, Segment>,
+}
+
+struct Segment {
+    places: Places,
+    /// By partition.
+    ranges: Vec<Option<(i64, i64)>>,
+    /// It was being written when it was opened: more may be in it.
+    open: bool,
+}
+
+impl Segment {
+    fn open(path: &std::path::Path) -> Result<Self, RecordingError> {
+        let recording = Recording::open(path)?;
+        let info = recording.info();
+        let ranges = info.partitions.iter().map(|p| Some((p.first_offset?, p.last_offset?)));
+        Ok(Self {
+            ranges: ranges.collect(),
+            open: info.cut.is_some(),
+            places: Places::new(recording),
+        })
+    }
+
+    fn range(&self, source: u32) -> Option<(i64, i64)> {
+        *self.ranges.get(source as usize)?
+    }
+}
+
+impl Lookup {
+    /// `partitions` are those of the log, in its order.
+    pub(super) fn new(
+        recent: Arc<Mutex<Recent>>,
+        partitions: &[TopicPartition],
+        folder: PathBuf,
+    ) -> Self {
+        Self {
+            recent,
+            by_name: partitions.iter().cloned().zip(0..).collect(),
+            folder,
+            segments: BTreeMap::new(),
+        }
+    }
+
+    /// The record of that name.
+    ///
+    /// # Errors
+    /// The arrival log does not have it, or cannot be read.
+    pub fn record(&mut self, name: &RecordName) -> Result<Record, String> {
+        let partition =
+            TopicPartition { topic: Arc::clone(&name.topic), partition: name.partition };
+        let known = self.by_name.get(&partition).copied();
+        if let Some(source) = known {
+            if let Some(record) = Recent::get(&self.recent, source, name.offset) {
+                return Ok(record);
+            }
+            if let Some(record) = self.logged(source, name.offset).map_err(|e| e.to_string())? {
+                return Ok(record);
+            }
+        }
+        Err(format!("{name} is not in the arrival log {}", self.folder.display()))
+    }
+
+    /// From the log. Offsets increase from segment to segment.
+    fn logged(&mut self, source: u32, offset: i64) -> Result<Option<Record>, RecordingError> {
+        let ends = |s: &Segment| s.range(source).is_some_and(|(_, last)| offset <= last);
+        if !self.segments.values().any(ends) {
+            // It came since the newest was opened, and has left memory meanwhile.
+            self.newer()?;
+        }
+        loop {
+            let mut from_newest = self.segments.values_mut().rev();
+            let begun =
+                from_newest.find(|s| s.range(source).is_some_and(|(first, _)| first <= offset));
+            if let Some(segment) = begun {
+                return segment.places.record(source, offset);
+            }
+            if !self.older()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Opens what is newer than what is known.
+    fn newer(&mut self) -> Result<(), RecordingError> {
+        if let Some(newest) = self.segments.last_entry().filter(|newest| newest.get().open) {
+            newest.remove();
+        }
+        let known = self.segments.last_key_value().map(|(number, _)| *number);
+        let parts = parts_of(&self.folder)?.into_iter();
+        let mut parts: Vec<_> =
+            parts.filter(|(number, _)| known.is_none_or(|known| *number > known)).collect();
+        if known.is_none() {
+            // Further back only when it is asked for.
+            parts.drain(..parts.len().saturating_sub(2));
+        }
+        for (number, path) in parts {
+            self.open(number, &path)?;
+        }
+        while self.segments.len() > OPEN {
+            self.segments.pop_first();
+        }
+        Ok(())
+    }
+
+    /// Opens the one before the oldest that is known; whether there is one.
+    fn older(&mut self) -> Result<bool, RecordingError> {
+        let Some((oldest, _)) = self.segments.first_key_value() else { return Ok(false) };
+        let oldest = *oldest;
+        let mut parts = parts_of(&self.folder)?.into_iter().rev();
+        let Some((number, path)) = parts.find(|(number, path)| *number < oldest && !empty(path))
+        else {
+            return Ok(false);
+        };
+        if self.segments.len() >= OPEN {
+            // What is looked for lies far back: it is gone through from there.
+            self.segments.clear();
+        }
+        self.open(number, &path)?;
+        Ok(true)
+    }
+
+    fn open(&mut self, number: u64, path: &std::path::Path) -> Result<(), RecordingError> {
+        debug_assert!(path.ends_with(part_name(number)));
+        if !empty(path) {
+            self.segments.insert(number, Segment::open(path)?);
+        }
+        Ok(())
+    }
+}
+
+/// A segment that was only just made, or whose process ended then.
+fn empty(path: &std::path::Path) -> bool {
+    path.metadata().is_ok_and(|m| m.len() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::{Compression, Packed, Writer, WriterOptions};
+    use crate::operator::record::TimestampType;
+
+    fn record(n: u64) -> Record {
+        Record {
+            arrival: n,
+            arrival_ns: 0,
+            source: (n % 3) as u32,
+            offset: n as i64 / 3 * 2,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: Some(vec![n as u8; 100].into()),
+            headers: Vec::new(),
+        }
+    }
+
+    fn name(n: u64) -> RecordName {
+        RecordName { topic: "t".into(), partition: (n % 3) as i32, offset: n as i64 / 3 * 2 }
+    }
+
+    #[test]
+    fn the_newest_come_from_memory_and_older_ones_from_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let partitions: Vec<TopicPartition> =
+            (0..3).map(|partition| TopicPartition { topic: "t".into(), partition }).collect();
+        let segment = |number| {
+            let options =
+                WriterOptions { compression: Compression::None, ..WriterOptions::default() };
+            let mut log = Writer::create(&folder.path().join(part_name(number)), options).unwrap();
+            for partition in &partitions {
+                log.partition(partition.clone()).unwrap();
+            }
+            log
+        };
+        let limit = 20 * Packed::of(&[record(0)]).memory();
+        let shared = Arc::new(Mutex::new(Recent::within(3, limit)));
+        let mut lookup = Lookup::new(Arc::clone(&shared), &partitions, folder.path().to_owned());
+        let mut log = segment(0);
+        for n in 0..20_000 {
+            // 200 in all: more than are open at a time.
+            if n > 0 && n % 100 == 0 {
+                log.finish().unwrap();
+                log = segment(n / 100);
+            }
+            log.add(&record(n)).unwrap();
+            log.hand_over().unwrap();
+            shared.lock().unwrap().add(Packed::of(&[record(n)]));
+            let backs: &[u64] = if n % 977 == 0 { &[0, 5, 25, 150, 9_000] } else { &[0, 5] };
+            for back in backs {
+                if let Some(n) = n.checked_sub(*back) {
+                    // What the log's thread has not written yet comes later.
+                    let found = (0..1000).find_map(|_| {
+                        let found = lookup.record(&name(n)).ok();
+                        if found.is_none() {
+                            std::thread::sleep(std::time::Duration::from_millis(1));
+                        }
+                        found
+                    });
+                    assert_eq!(found, Some(record(n)), "{n}");
+                }
+            }
+        }
+        let kept = Recent::get(&shared, 2, record(19_999 - 20).offset);
+        assert!(kept.is_none() && lookup.segments.len() <= OPEN);
+        let missing = RecordName { offset: 1, ..name(0) };
+        assert!(lookup.record(&missing).unwrap_err().contains("t[0]@1 is not in the arrival log"));
+        let other = RecordName { partition: 3, ..name(0) };
+        assert!(lookup.record(&other).is_err());
+    }
+}
