@@ -125,6 +125,10 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     assert!(text.contains("feed.toml"), "{text}");
     let text = error(&joinscope(path, &["run", "none.toml", "--recording", "feed.mcap"]));
     assert!(text.contains("none.toml"), "{text}");
+    // Without a [sink], before any broker is asked.
+    let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
+    let text = error(&joinscope(path, &live));
+    assert!(text.contains("[sink]"), "{text}");
     assert!(!path.join("b").exists());
 }
 

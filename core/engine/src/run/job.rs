@@ -62,6 +62,8 @@ pub fn execute_job(
     begins: impl FnOnce(&Outlook),
 ) -> Result<JobEnd, JobError> {
     let refused = |e: RunError| JobError::Refused(e.to_string());
+    // Before anything is made: nothing half-written is left of a refusal.
+    delivery::sink_of(&spec.pipeline.pipeline).map_err(JobError::Refused)?;
     spec.before().map_err(refused)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let schema_id = schema_id(&pipeline, spec.tail.registry.as_ref())?;

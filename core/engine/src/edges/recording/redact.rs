@@ -290,7 +290,9 @@ impl Redactor {
                 self.left_out += 1;
                 Ok(false)
             }
-            Err(what) => Err(format!("{what}; leave such records out, or redact $value")),
+            Err(what) => Err(format!(
+                "{what}; leave such records out (--leave-out-unreadable), or redact $value"
+            )),
         }
     }
 

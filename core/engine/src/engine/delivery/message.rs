@@ -14,7 +14,7 @@ use crate::edges::log::OutMessage;
 use crate::engine::step::{Named, Output, OutputKind, SinkError, Step};
 use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
 use crate::operator::key::{Key, KeyValue};
-use crate::operator::pipeline::{Format, LatePolicy, Pipeline, SinkFormat};
+use crate::operator::pipeline::{Format, LatePolicy, Pipeline, Sink, SinkFormat};
 use crate::operator::record::{Header, Record, RecordName};
 use crate::operator::verdict::Verdict;
 
@@ -29,6 +29,18 @@ pub struct Messages {
     avro: Option<Bodies>,
 }
 
+/// Where the outputs go.
+///
+/// # Errors
+/// The pipeline does not say.
+pub fn sink_of(pipeline: &Pipeline) -> Result<&Sink, String> {
+    pipeline.sink.as_ref().ok_or_else(|| {
+        "the pipeline has no [sink]: name the topic that the outputs go to, \
+         such as [sink] topic = \"examples\" format = \"json\""
+            .to_owned()
+    })
+}
+
 impl Messages {
     /// `schema_id`: of the outputs, where the sink takes Avro.
     ///
@@ -41,10 +53,7 @@ impl Messages {
         values: Box<dyn Values>,
         schema_id: u32,
     ) -> Result<Self, String> {
-        let sink = pipeline.sink.as_ref().ok_or(
-            "the pipeline has no [sink]: name the topic that the outputs go to, \
-             such as [sink] topic = \"examples\" format = \"json\"",
-        )?;
+        let sink = sink_of(&pipeline)?;
         let avro = match sink.format {
             SinkFormat::Json => None,
             SinkFormat::AvroRegistry => {

@@ -58,7 +58,7 @@ use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
 pub use avro::output_schema;
 pub use job::run;
 pub use mark::{Lost, Mark};
-pub use message::{Messages, example_name, key_text, sides};
+pub use message::{Messages, example_name, key_text, sides, sink_of};
 pub use progress::{Progress, progress_topic, transactional_id};
 pub(in crate::engine) use start::state_digest;
 
