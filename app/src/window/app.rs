@@ -238,6 +238,13 @@ impl App {
             || !self.commands.is_empty()
     }
 
+    /// Questions asked so far: one may be answered between two looks at
+    /// [`Self::is_busy`], and what it says is drawn a frame later.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.jobs.begun()
+    }
+
     #[must_use]
     pub fn errors(&self) -> &Errors {
         &self.errors

@@ -81,8 +81,12 @@ impl Headless {
     fn settle(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         let mut quiet = 0;
+        let mut asked = self.app.asked();
         while quiet < 2 {
             self.frame();
+            if std::mem::replace(&mut asked, self.app.asked()) != self.app.asked() {
+                quiet = 0;
+            }
             if let Some(problem) = self.app.errors().list().last() {
                 anyhow::bail!("{}: {}", problem.place, problem.message);
             }

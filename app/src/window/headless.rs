@@ -207,9 +207,13 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
 pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
     let begun = Instant::now();
     let mut quiet = 0;
+    let mut asked = harness.state().asked();
     while quiet < 3 {
         harness.step();
         let app = harness.state();
+        if std::mem::replace(&mut asked, app.asked()) != app.asked() {
+            quiet = 0;
+        }
         if let Some(problem) = app.errors().list().last() {
             return Err(NoPicture::Failed(format!("{}: {}", problem.place, problem.message)));
         }

@@ -26,6 +26,7 @@ pub const DIM_AFTER: Duration = Duration::from_millis(100);
 pub struct Jobs {
     queue: SyncSender<Task>,
     open: Arc<AtomicUsize>,
+    begun: Arc<AtomicUsize>,
     repaint: egui::Context,
 }
 
@@ -47,7 +48,7 @@ impl Jobs {
                 tracing::error!("no thread for questions: {error}");
             }
         }
-        Self { queue, open: Arc::default(), repaint: ctx.clone() }
+        Self { queue, open: Arc::default(), begun: Arc::default(), repaint: ctx.clone() }
     }
 
     /// Questions that are waiting or being answered.
@@ -56,7 +57,14 @@ impl Jobs {
         self.open.load(Ordering::Acquire)
     }
 
+    /// Questions since the start for which a worker was called.
+    #[must_use]
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Acquire)
+    }
+
     fn spawn(&self, task: Task) {
+        self.begun.fetch_add(1, Ordering::AcqRel);
         // Only a dead pool refuses; then the program is ending.
         let _ = self.queue.try_send(task);
     }
