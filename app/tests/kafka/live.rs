@@ -320,7 +320,8 @@ fn it_stops_at_a_breakpoint_and_goes_on_from_there() {
     feed.send(200);
     let stopped: Said = feed.command(&["--break", "key=0-120"]).output().unwrap().into();
     assert_eq!(stopped.code, Some(1), "{}", stopped.err);
-    assert_eq!(stopped.json()["ended"], "stopped");
+    let told: serde_json::Value = serde_json::from_str(&stopped.out).unwrap();
+    assert_eq!(told["ended"], "stopped");
     assert!(stopped.err.contains("key=0-120, breaking-"), "{}", stopped.err);
     let run = Run::open(&feed.dir()).unwrap();
     assert_eq!(run.state(), RunState::Stopped);

@@ -94,6 +94,20 @@ fn a_zombie_is_fenced_and_names_who_took_over() {
     }
 }
 
+/// Found by the random schedules: the zombie's call was lost instead of answered
+/// with 'fenced', and it looked for its twin's checkpoint in its own folder.
+#[test]
+fn a_zombie_that_times_out_names_who_took_over_as_well() {
+    let mut case = super::random::case(2, 2838, Some(75)).unwrap();
+    case.schedule = serde_json::from_str(
+        r#"{"incidents":[{"calls":[],"at":["commit.progress",2,"zombie"]},
+            {"calls":[["produce",8,"lost"]],"at":null}],
+            "order":null,"in_step":false,"ticks":19}"#,
+    )
+    .unwrap();
+    assert_eq!(super::torture::run_case(&case).unwrap().0, []);
+}
+
 #[test]
 fn a_transaction_that_timed_out_in_sleep_is_done_again() {
     for point in ["send", "prepared", "commit.progress", "commit.send"] {

@@ -36,7 +36,8 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
     let owner = format!("{:032x}", rand::random::<u128>());
     let journal = Arc::new(Journal::open(&spec.folder));
     journal.note(What::Started { pid: spec.pid });
-    let mut job = Job { spec, parts, owner, committed: 0, journal: Arc::clone(&journal) };
+    let journal_of = Arc::clone(&journal);
+    let mut job = Job { spec, parts, owner, announced: false, committed: 0, journal: journal_of };
     let ended = attempts(&mut job);
     // A process that a test ends says nothing.
     if !matches!(ended, Err(JobError::Crash(Crash::At(_)))) {
@@ -113,6 +114,8 @@ struct Job<'a> {
     spec: &'a JobSpec,
     parts: Parts<'a>,
     owner: String,
+    /// The newest progress record was ours.
+    announced: bool,
     /// The epoch that is delivered.
     committed: u64,
     journal: Arc<Journal>,
@@ -162,6 +165,10 @@ impl Job<'_> {
         } else {
             None
         };
+        // A call that timed out does not say that somebody fenced us meanwhile.
+        if let Some(found) = progress.as_ref().filter(|p| self.announced && p.owner != self.owner) {
+            return Err(self.replaced(found.clone()).into());
+        }
         let look = Look { spec, log: &*log, waiter: &waiter };
         let found = look.find(self.parts.feed, progress.as_ref(), mark.as_ref())?;
         self.point("restore")?;
@@ -197,6 +204,7 @@ impl Job<'_> {
                 producer = log.producer(&self.producer())?;
                 waiter.until(|| producer.init())?;
             }
+            self.announced = true;
         }
 
         let source = self.parts.feed.open(&found.at)?;
