@@ -1,10 +1,17 @@
 //! Clusters that lose a broker, or stand still, under a job that writes.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deliver::{oracle, seen_at, with_guarantee};
 use super::live::{Feed, stop};
 use super::support::*;
+
+/// Clusters of their own are many processes: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn feed_over(own: &Own, name: &str) -> Feed {
     for topic in ["views", "plays", "out"] {
@@ -27,6 +34,7 @@ fn meanwhile(feed: &mut Feed, child: &mut std::process::Child, time: Duration) {
 
 #[test]
 fn one_of_three_brokers_is_killed_in_the_middle() {
+    let _alone = alone();
     let own = Own::start_nodes("three", 3);
     let mut feed = feed_over(&own, "three");
     feed.send(40);
@@ -50,6 +58,7 @@ fn one_of_three_brokers_is_killed_in_the_middle() {
 
 #[test]
 fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
+    let _alone = alone();
     let own = Own::start("still");
     let mut feed = feed_over(&own, "still");
     feed.send(40);

@@ -219,12 +219,12 @@ pub fn signal(child: &Child, name: &str) {
 
 /// Waits until `is` answers something.
 pub fn until<T>(what: &str, mut is: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     loop {
         if let Some(answer) = is() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "waited a minute for {what}");
+        assert!(Instant::now() < deadline, "waited three minutes for {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
