@@ -199,7 +199,9 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed_kept_and_restored
     let usual = run_sample(home.path(), "usual");
     let (_xvfb, display) = display();
     let _openbox = manager(&display);
-    let window = Window::open(&display, home.path(), &[&usual], "feed.mcap – usual – Joinscope");
+    // The dashes between are read differently from one locale to the next.
+    let title = "feed.mcap .* usual .* Joinscope";
+    let window = Window::open(&display, home.path(), &[&usual], title);
     let front = |window: &Window| {
         let session = window.session()?;
         Some(session["open"][session["front"].as_u64()? as usize].clone())

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::state::{Least, leaving, most_first};
 use super::state_index::{StateIndex, input, key, moment};
@@ -22,22 +23,43 @@ const PAGES: usize = 64;
 
 /// Rows by the row that stands for their key, in parts that are there once they are
 /// touched: keys of a state lie near each other.
-struct Counts(Vec<Vec<u32>>);
+struct Counts<'a> {
+    parts: Vec<Vec<u32>>,
+    spare: Vec<Vec<u32>>,
+    /// Where parts come from and go to: asked for anew each time they would pile up
+    /// in the allocator.
+    kept: &'a Mutex<Vec<Vec<u32>>>,
+}
 
-impl Counts {
+impl<'a> Counts<'a> {
     const PART: usize = 1 << 12;
 
-    fn new(keys: usize) -> Self {
-        Self(vec![Vec::new(); keys.div_ceil(Self::PART)])
+    fn new(keys: usize, kept: &'a Mutex<Vec<Vec<u32>>>) -> Self {
+        let spare = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        Self { parts: vec![Vec::new(); keys.div_ceil(Self::PART)], spare, kept }
     }
 
     #[inline]
     fn of(&mut self, key: u32) -> &mut u32 {
-        let part = &mut self.0[key as usize / Self::PART];
+        let part = &mut self.parts[key as usize / Self::PART];
         if part.is_empty() {
-            part.resize(Self::PART, 0);
+            *part = self.spare.pop().unwrap_or_else(|| vec![0; Self::PART]);
         }
         &mut part[key as usize % Self::PART]
+    }
+}
+
+impl Drop for Counts<'_> {
+    fn drop(&mut self) {
+        for part in self.parts.iter_mut().filter(|part| !part.is_empty()) {
+            part.fill(0);
+            self.spare.push(std::mem::take(part));
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where two count at once the larger one's are enough.
+        if kept.len() < self.spare.len() {
+            *kept = std::mem::take(&mut self.spare);
+        }
     }
 }
 
@@ -97,7 +119,7 @@ impl StateIndex {
             .rev()
             .filter(|page| self.shares(*page).iter().any(|share| share.last_left > at))
             .collect();
-        let mut counts = Counts::new(self.len());
+        let mut counts = Counts::new(self.len(), &self.spare);
         let (mut rows, mut keys) = (0u64, 0u64);
         self.each(&live, (at, end), cancel, |entry, _| {
             let count = counts.of(key(entry));
@@ -116,6 +138,7 @@ impl StateIndex {
                 enough = most.bound().map_or(0, |(least, _)| least.0);
             }
         })?;
+        drop(counts);
         let heaviest = most_first(most, u64::from);
         let next = self.next(run, now, &live, (at, end), shifts)?;
         Ok(StateNow { arrival, rows, of, keys, heaviest, next, whole: true })

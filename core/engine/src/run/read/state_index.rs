@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -76,10 +76,12 @@ pub(crate) struct StateIndex {
     pub(super) inputs: usize,
     /// By page and input.
     shares: Vec<Share>,
+    /// Zeros, for the next who counts.
+    pub(super) spare: Mutex<Vec<Vec<u32>>>,
 }
 
 impl Run {
-    /// Lays the state out in memory, so that [`Run::state_now`] and
+    /// Lays the state out in memory, for which the cache gives way, so that [`Run::state_now`] and
     /// [`Run::leaving_of_key`] answer within milliseconds at any arrival; whether
     /// that can be done: not with more than 16 million rows. For a run that has
     /// ended; in one that goes on it is soon out of date.
@@ -93,6 +95,8 @@ impl Run {
         }
         let made = StateIndex::make(&now, cancel)?.map(Arc::new);
         let is_made = made.is_some();
+        // What is asked about the state comes from there, no longer from the store.
+        self.cache().give_way(made.as_ref().map_or(0, |index| index.bytes()));
         *self.inner.state_index.write().unwrap_or_else(PoisonError::into_inner) = made;
         Ok(is_made)
     }
@@ -122,6 +126,7 @@ impl StateIndex {
             pages: Vec::new(),
             inputs,
             shares: Vec::new(),
+            spare: Mutex::default(),
         };
         let going_on =
             || if cancel.load(Ordering::Relaxed) { Err(RunError::Cancelled) } else { Ok(()) };
@@ -265,6 +270,11 @@ impl StateIndex {
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Memory that it takes.
+    fn bytes(&self) -> usize {
+        self.len() * 2 * size_of::<u32>()
     }
 
     /// The row that stands for a row's key.
