@@ -128,13 +128,23 @@ impl Window {
     /// Tells it again and again until it shows: the manager gives the focus when it
     /// gets to it. From then on the window hears all that is typed.
     fn first<T>(&self, lines: &[&str], mut seen: impl FnMut() -> Option<T>) -> T {
+        self.again(Duration::from_secs(5), lines, &mut seen)
+    }
+
+    /// Tells it again where it does not show after a time.
+    fn again<T>(
+        &self,
+        patience: Duration,
+        lines: &[&str],
+        seen: &mut impl FnMut() -> Option<T>,
+    ) -> T {
         until(&format!("{lines:?} to be done"), || {
             xdotool(&self.display, &["windowfocus", &self.id]);
             self.key("Escape");
             self.key("Escape");
             self.tell(lines);
             let told = Instant::now();
-            while told.elapsed() < Duration::from_secs(5) {
+            while told.elapsed() < patience {
                 if let Some(seen) = seen() {
                     return Some(seen);
                 }
@@ -222,9 +232,12 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed_kept_and_restored
     assert_ne!(second, usual);
 
     let file = home.path().join("changed.csv");
-    let csv = window.first(&["export the rows of compare", file.to_str().unwrap()], || {
+    // There may be nothing to export until both runs were read.
+    let export = ["export the rows of compare", file.to_str().unwrap()];
+    let csv = window.again(WAIT / 4, &export, &mut || {
         std::fs::read_to_string(&file).ok().filter(|text| text.contains(name))
     });
+    window.key("Escape");
     let changed = csv.lines().find(|line| line.contains(name)).unwrap();
     assert!(changed.contains("joined") && changed.contains("late"), "{changed}");
     window.tell(&["go to an arrival a time or a record", name]);

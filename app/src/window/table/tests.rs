@@ -140,3 +140,27 @@ fn nothing_is_cut_that_has_room_once_rows_are_read() {
     assert!(widths[2] >= 7.0 * sign, "{widths:?}: {sign}");
     assert!(widths[5] >= 16.0 + 50.0, "{widths:?}");
 }
+
+#[test]
+fn names_leave_to_the_rest_what_they_do_not_need() {
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 90.0),
+        Column::soft("Key", 110.0, 60.0),
+        Column::firm("Event time", TIME),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(800.0, 100.0));
+    let needs = [50.0, 120.0, 62.0, 70.0, 66.0, 0.0];
+    let got = |needs: &[f32]| -> Vec<f32> {
+        place(&columns, needs, rect).into_iter().map(|(_, at)| at.width()).collect()
+    };
+    let (before, after) = (got(&[]), got(&needs));
+    // What must not move while rows scroll by stays as it was.
+    for n in [0, 3, 4] {
+        assert!((before[n] - after[n]).abs() < 0.01, "{before:?} {after:?}");
+    }
+    assert!(after[1] >= 120.0 && after[2] >= 62.0, "{after:?}");
+    assert!(after[5] > before[5] + 80.0, "{before:?} {after:?}");
+}
