@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// Long, since a software renderer starts slowly on a busy machine.
-const WAIT: Duration = Duration::from_mins(2);
+const WAIT: Duration = Duration::from_mins(4);
 
 /// A process that ends with the test.
 struct Running(Child);
@@ -232,9 +232,9 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed_kept_and_restored
     assert_ne!(second, usual);
 
     let file = home.path().join("changed.csv");
-    // There may be nothing to export until both runs were read.
+    // There may be nothing to export until both runs were read; it takes a while.
     let export = ["export the rows of compare", file.to_str().unwrap()];
-    let csv = window.again(WAIT / 4, &export, &mut || {
+    let csv = window.again(WAIT / 2, &export, &mut || {
         std::fs::read_to_string(&file).ok().filter(|text| text.contains(name))
     });
     window.key("Escape");
