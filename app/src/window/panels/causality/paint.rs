@@ -222,6 +222,8 @@ pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
 }
 
 pub(super) fn epochs(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
+    // Where the last name ends.
+    let mut taken = p.plot.left();
     for (i, epoch) in p.story.epochs.iter().enumerate() {
         let at = pos2(p.x((epoch.ends_ms, ENDED)), p.epochs());
         painter.vline(at.x, p.sink() - 8.0..=at.y, Stroke::new(1.0, t.third));
@@ -242,11 +244,12 @@ pub(super) fn epochs(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
         let before = beside(i.checked_sub(1)).unwrap_or(p.plot.left());
         let left = if at.x + 15.0 + wide < next {
             at.x + 9.0
-        } else if i + 1 == p.story.epochs.len() && at.x - 15.0 - wide > before {
+        } else if i + 1 == p.story.epochs.len() && at.x - 15.0 - wide > before.max(taken) {
             at.x - 9.0 - wide
         } else {
             continue;
         };
+        taken = left + wide;
         painter.galley(pos2(left, at.y - galley.size().y / 2.0), galley, t.second);
     }
 }
