@@ -12,7 +12,7 @@ use super::bookmarks::{Bookmarks, Numbering};
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
-use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, file_name};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, file_name};
 use super::open_docs::{OpenDoc, Tables};
 use super::opening::{self, Opened};
 use super::panel::Panel;
@@ -511,23 +511,6 @@ impl App {
         if self.doc.run.is_some() {
             // How it ended, or its head.
             self.cursor.end(self.doc.in_progress);
-        }
-    }
-
-    /// Shows the same run as it is now.
-    pub(super) fn show_newer(&mut self, run: RunDoc, in_progress: bool) {
-        let before = self.cursor.len();
-        self.doc.run = Some(run);
-        self.doc.in_progress = in_progress;
-        self.doc.revision += 1;
-        self.cursor.set_len(self.doc.arrivals());
-        // What is in sight moves with the head that it shows.
-        if self.cursor.state() == State::Following
-            && let Some((from, to)) = self.view
-            && to + 1 >= before
-        {
-            let by = self.cursor.len().saturating_sub(1).saturating_sub(to);
-            self.view = Some((from + by, to + by));
         }
     }
 

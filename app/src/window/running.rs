@@ -12,6 +12,7 @@ use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
+use super::cursor::State;
 use super::dialogs::Dialog;
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc};
 use super::jobs::{Slot, panic_message};
@@ -361,6 +362,23 @@ impl App {
                 }
                 self.take_run(newer.run.clone());
             }
+        }
+    }
+
+    /// Shows the same run as it is now.
+    fn show_newer(&mut self, run: RunDoc, in_progress: bool) {
+        let before = self.cursor.len();
+        self.doc.run = Some(run);
+        self.doc.in_progress = in_progress;
+        self.doc.revision += 1;
+        self.cursor.set_len(self.doc.arrivals());
+        // What is in sight moves with the head that it shows.
+        if self.cursor.state() == State::Following
+            && let Some((from, to)) = self.view
+            && to + 1 >= before
+        {
+            let by = self.cursor.len().saturating_sub(1).saturating_sub(to);
+            self.view = Some((from + by, to + by));
         }
     }
 

@@ -168,44 +168,28 @@ impl Feed {
     }
 }
 
+/// The shipped sample, run with settings changed, in a folder of this name.
+fn of_sample(name: &str, sets: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let sample = sample.join("sample-data/feed");
+    let run = folder.path().join(name);
+    let text = std::fs::read_to_string(sample.join("feed.toml")).unwrap();
+    rerun(&sample.join("feed.mcap"), &text, sets, &run);
+    (folder, run)
+}
+
 /// The shipped sample, run: the incident that pictures are drawn of.
 pub fn sample_run() -> &'static Path {
     static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, run) = RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let sample = sample.join("sample-data/feed");
-        let order = RunOrder {
-            file: "feed.toml".to_owned(),
-            text: std::fs::read_to_string(sample.join("feed.toml")).unwrap(),
-            overrides: Vec::new(),
-            memory: 512 << 20,
-            seed: 0,
-            at_end: AtEnd::Open,
-            recording: Recording::open(&sample.join("feed.mcap")).unwrap(),
-            out: Some(folder.path().join("run")),
-        };
-        execute(&order, &Control::new(), &|_| {}).unwrap();
-        let run = folder.path().join("run");
-        (folder, run)
-    });
-    run
+    &RUN.get_or_init(|| of_sample("run", &[])).1
 }
 
 /// The shipped sample, run with engagements that may be ten minutes out of
 /// order: none of the incident's is late. Its folder is called `patient`.
 pub fn sample_patient() -> &'static Path {
     static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, run) = RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let sample = sample.join("sample-data/feed");
-        let run = folder.path().join("patient");
-        let text = std::fs::read_to_string(sample.join("feed.toml")).unwrap();
-        rerun(&sample.join("feed.mcap"), &text, PATIENT, &run);
-        (folder, run)
-    });
-    run
+    &RUN.get_or_init(|| of_sample("patient", PATIENT)).1
 }
 
 /// Notes in a run's folder how the epochs of a job over it went, `each` records
@@ -253,14 +237,9 @@ pub fn note_epochs(dir: &Path, records: u64, each: u64) {
 pub fn sample_job() -> &'static Path {
     static RUN: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, run) = RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let sample = sample.join("sample-data/feed");
-        let run = folder.path().join("job");
-        let text = std::fs::read_to_string(sample.join("feed.toml")).unwrap();
-        rerun(&sample.join("feed.mcap"), &text, &[], &run);
-        note_epochs(&run, 128_911, 2_400);
-        (folder, run)
+        let made = of_sample("job", &[]);
+        note_epochs(&made.1, 128_911, 2_400);
+        made
     });
     run
 }

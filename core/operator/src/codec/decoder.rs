@@ -122,9 +122,9 @@ impl InputDecoder {
         match body {
             Body::Json => {
                 let text = std::str::from_utf8(value)
-                    .map_err(|e| fail(Verdict::Undecodable, Why::Utf8(e)))?;
+                    .map_err(|e| fail(Verdict::Undecodable, Why::Utf8(e, framed(value))))?;
                 json::extract(text, &needs.wants, &mut slots)
-                    .map_err(|e| fail(Verdict::Undecodable, Why::Json(e)))?;
+                    .map_err(|e| fail(Verdict::Undecodable, Why::Json(e, framed(value))))?;
             }
             Body::Avro(plan) => plan
                 .extract(value, &mut slots)

@@ -18,11 +18,12 @@ pub(super) struct Failure {
 
 pub(super) enum Why {
     NullValue,
-    Utf8(std::str::Utf8Error),
-    Json(serde_json::Error),
-    Framing(Bad),
-    /// Whether it looks like Confluent framing where none is expected.
+    /// The flag of these three: whether it looks like Confluent framing where
+    /// none is expected.
+    Utf8(std::str::Utf8Error, bool),
+    Json(serde_json::Error, bool),
     Avro(Bad, bool),
+    Framing(Bad),
     Schema(String),
     Time(NoTime, &'static str),
     NoTimestamp,
@@ -53,8 +54,11 @@ impl Why {
         let time = || needs.time.map(|(slot, _)| name(slot)).unwrap_or_default();
         match self {
             Self::NullValue => "its value is null".to_owned(),
-            Self::Utf8(e) => format!("its value is not UTF-8 from byte {} on", e.valid_up_to()),
-            Self::Json(e) => format!("its value is not JSON: {e}"),
+            Self::Utf8(_, true) | Self::Json(_, true) => "its value is not JSON: it begins as Confluent framing does; if Avro is behind it, set format = \"avro-registry\" (framed JSON is not read)".to_owned(),
+            Self::Utf8(e, false) => {
+                format!("its value is not UTF-8 from byte {} on", e.valid_up_to())
+            }
+            Self::Json(e, false) => format!("its value is not JSON: {e}"),
             Self::Framing(e) => format!("its value has no Confluent framing: {e}"),
             Self::Avro(e, false) => format!("its value does not fit its Avro schema: {e}"),
             Self::Avro(e, true) => format!(

@@ -97,6 +97,14 @@ fn the_first_check_that_fails_is_the_verdict() {
         None,
         "its value is not JSON: EOF while parsing a value at line 1 column 13",
     );
+    for framed in ["\0\0\0\0\u{7}{\"id\":1}", "\0\0\0\u{1}\u{2}x"] {
+        check(
+            framed,
+            Undecodable,
+            None,
+            "its value is not JSON: it begins as Confluent framing does; if Avro is behind it, set format = \"avro-registry\" (framed JSON is not read)",
+        );
+    }
     check("{}", Untimed, None, "the field ts of its event time is missing");
     check("[1]", Untimed, None, "the field ts of its event time is missing");
     check(r#"{"ts":null}"#, Untimed, None, "the field ts of its event time is null");

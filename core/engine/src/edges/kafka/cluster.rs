@@ -61,6 +61,9 @@ const DOWN: Duration = Duration::from_secs(4);
 /// was there once.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
+/// For what is asked beside the reading.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// A cluster that answered.
 pub(super) struct Cluster {
     client: Client,
@@ -378,6 +381,12 @@ impl Cluster {
         self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
             KafkaError::Range(format!("the offsets of a time cannot be had: {code}"))
         })
+    }
+
+    /// The end of a partition, where a broker says it at once.
+    pub fn end_now(&self, partition: &TopicPartition) -> Option<i64> {
+        let at_once = self.patience.min(AT_ONCE);
+        Some(self.client.offsets(&partition.topic, partition.partition, at_once).ok()?.1)
     }
 
     /// First offset and end of a partition.

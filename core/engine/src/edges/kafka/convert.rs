@@ -109,6 +109,12 @@ impl Converter {
         }
     }
 
+    /// Another client reads from now on: topics have other ids there.
+    pub fn forget_ids(&mut self) {
+        self.by_id.clear();
+        self.last = None;
+    }
+
     /// The message's lane; `None` for what concerns no partition of ours.
     #[inline]
     fn lane(&mut self, message: Message<'_>) -> Option<u32> {

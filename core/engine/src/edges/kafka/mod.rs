@@ -16,6 +16,7 @@ mod record;
 mod register;
 mod registry;
 mod settings;
+mod starved;
 mod sys;
 mod tail;
 mod watcher;

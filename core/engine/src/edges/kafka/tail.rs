@@ -10,6 +10,7 @@ use super::cluster::{Cluster, Watch};
 use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
+use super::starved::{self, Heard};
 use super::sys::{Batch, Client, Code, Queue};
 use super::watcher::{Health, Watcher};
 use super::{Isolation, KafkaError, RegistrySettings, Settings, Start, Until};
@@ -76,6 +77,8 @@ pub struct Tail {
     watch: Watch,
     watcher: Watcher,
     cluster: Arc<Cluster>,
+    memory: u64,
+    heard: Heard,
 }
 
 impl Tail {
@@ -132,13 +135,7 @@ impl Tail {
         let registry = spec.registry.as_ref().map(Registry::connect).transpose()?;
         let client = cluster.reader(lanes.len(), lanes.len(), spec.memory)?;
         let all = client.queue();
-        let mut queues = Vec::with_capacity(lanes.len());
-        for lane in &lanes {
-            let queue = client.queue();
-            queue.forward(&all);
-            start(&client, lane, &queue)?;
-            queues.push(queue);
-        }
+        let queues = queues(&client, &lanes, |_| Some(&all))?;
         let standing: Vec<TailLane> = lanes
             .iter()
             .map(|lane| TailLane {
@@ -159,6 +156,8 @@ impl Tail {
             all,
             queues,
             converter: Converter::new(&lanes),
+            memory: spec.memory,
+            heard: Heard::new(lanes.len()),
             lanes,
             standing,
             by_name,
@@ -243,6 +242,7 @@ impl Tail {
                 continue;
             }
             lane.advance(into[i].offset.saturating_add(1));
+            self.heard.of(into[i].source);
             let standing = &mut self.standing[into[i].source as usize];
             standing.newest_ms = into[i].timestamp.or(standing.newest_ms);
             into.swap(kept, i);
@@ -250,7 +250,11 @@ impl Tail {
         }
         into.truncate(kept);
         for (lane, next) in ended {
+            self.heard.of(lane);
             self.lanes[lane as usize].advance(next);
+        }
+        if self.batch.is_empty() {
+            self.look_at_the_starved()?;
         }
         if let Err(error) = taken {
             self.judge(error)?;
@@ -272,6 +276,35 @@ impl Tail {
             Some(refused) => Err(refused),
             None => Ok(()),
         }
+    }
+
+    /// Nothing waits: partitions that have been silent for long are asked for,
+    /// and read anew if their logs have grown.
+    fn look_at_the_starved(&mut self) -> Result<(), KafkaError> {
+        let silent: Vec<u32> =
+            self.heard.silent().filter(|lane| !self.standing[*lane as usize].paused).collect();
+        let ends = self.watcher.ends_of(&silent);
+        match starved::why(&self.lanes, &ends) {
+            Some(why) => self.begin_anew(&why),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads with a new client, from where it was. What the old one holds and
+    /// has not given is read again.
+    fn begin_anew(&mut self, why: &str) -> Result<(), KafkaError> {
+        tracing::warn!("{why}: reading goes on with a new client");
+        let client = self.cluster.reader(self.lanes.len(), self.lanes.len(), self.memory)?;
+        let all = client.queue();
+        let standing = &self.standing;
+        let queues = queues(&client, &self.lanes, |lane| (!standing[lane].paused).then_some(&all))?;
+        self.batch = client.batch(BATCH);
+        (self.all, self.queues) = (all, queues);
+        self.client = client;
+        self.converter.forget_ids();
+        self.watcher.forget_ends();
+        self.heard = Heard::new(self.lanes.len());
+        Ok(())
     }
 
     /// An error of a partition: whether it is one for good.
@@ -309,6 +342,7 @@ impl Tail {
             queue.keep();
         } else {
             queue.forward(&self.all);
+            self.heard.of(source);
         }
     }
 }
@@ -321,6 +355,27 @@ pub fn first_offsets(spec: &TailSpec) -> Result<BTreeMap<TopicPartition, i64>, K
     let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
     let lanes = cluster.lanes(&spec.start, &Until::Stopped)?;
     Ok(lanes.into_iter().map(|lane| (lane.partition, lane.start)).collect())
+}
+
+/// Starts every partition into a queue of its own, which gives what comes to
+/// the queue that `to` names.
+fn queues<'q>(
+    client: &Client,
+    lanes: &[Lane],
+    to: impl Fn(usize) -> Option<&'q Queue>,
+) -> Result<Vec<Queue>, KafkaError> {
+    lanes
+        .iter()
+        .enumerate()
+        .map(|(i, lane)| {
+            let queue = client.queue();
+            if let Some(all) = to(i) {
+                queue.forward(all);
+            }
+            start(client, lane, &queue)?;
+            Ok(queue)
+        })
+        .collect()
 }
 
 fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> {

@@ -1,6 +1,7 @@
 //! Looks at the cluster beside the reading: whether it answers, whether the
 //! topics are still the same, whether they have got more partitions.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use crate::operator::record::TopicPartition;
 
 /// Between two looks at the cluster.
 const LOOK: Duration = Duration::from_secs(3);
+/// Ends that are asked for at each of them, in turns.
+const ENDS: usize = 16;
 
 /// What is known of the cluster now.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,9 @@ pub struct Health {
 struct Shared {
     health: Health,
     error: Option<KafkaError>,
+    /// Partitions (by their place) whose ends are wanted, and those found.
+    silent: Vec<u32>,
+    ends: BTreeMap<u32, i64>,
 }
 
 pub(super) struct Watcher {
@@ -48,8 +54,12 @@ impl Watcher {
             std::thread::Builder::new().name("joinscope-cluster".to_owned()).spawn(move || {
                 let asked_at = Instant::now();
                 let mut answered = asked_at;
+                let mut turn = 0;
                 while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                     let seen = cluster.look();
+                    if matches!(seen, Ok(Some(_))) {
+                        look_up_ends(&cluster, &read, &of_thread, &mut turn);
+                    }
                     let mut shared = of_thread.lock().unwrap_or_else(PoisonError::into_inner);
                     match seen {
                         Err(error) => {
@@ -79,9 +89,50 @@ impl Watcher {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).health.clone()
     }
 
+    /// The ends of these partitions, as far as they were asked for since they are
+    /// silent; a look later there are more.
+    pub fn ends_of(&self, silent: &[u32]) -> BTreeMap<u32, i64> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.silent != silent {
+            shared.silent = silent.to_vec();
+            shared.ends.retain(|lane, _| silent.contains(lane));
+        }
+        shared.ends.clone()
+    }
+
+    pub fn forget_ends(&self) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.silent.clear();
+        shared.ends.clear();
+    }
+
     /// A topic that is not what it was.
     pub fn trouble(&self) -> Option<KafkaError> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).error.take()
+    }
+}
+
+/// Asks for the ends of silent partitions, a few at a time.
+fn look_up_ends(
+    cluster: &Cluster,
+    read: &[TopicPartition],
+    shared: &Mutex<Shared>,
+    turn: &mut usize,
+) {
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let silent = lock().silent.clone();
+    for _ in 0..silent.len().min(ENDS) {
+        *turn = (*turn + 1) % silent.len();
+        let lane = silent[*turn];
+        // Who does not answer now is asked again.
+        let Some(end) = read.get(lane as usize).and_then(|partition| cluster.end_now(partition))
+        else {
+            return;
+        };
+        let mut shared = lock();
+        if shared.silent.contains(&lane) {
+            shared.ends.insert(lane, end);
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! A recording made of rows of JSON: of a file of JSON lines here, of a table
 //! in `import_parquet`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::{
@@ -12,6 +14,11 @@ use super::{
 };
 use crate::operator::record::{Record, TimestampType, TopicPartition};
 use crate::operator::time::parse_rfc3339;
+
+/// Characters of a text in a message.
+const SHOWN: usize = 60;
+/// Names of fields in a message.
+const NAMES: usize = 20;
 
 /// In what a file gives its times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,8 +59,9 @@ pub struct ImportJsonl {
 ///
 /// # Errors
 /// A line that is no JSON object, a key that is an object or an array, a time
-/// that is no time or does not fit — each with its line number —, an output
-/// that exists, or cancelled. Then there is no output.
+/// that is no time or does not fit — each with its line number —, a field of
+/// key or timestamp that no line has, an output that exists, or cancelled. Then
+/// there is no output.
 pub fn import_jsonl(
     from: &Path,
     options: &ImportJsonl,
@@ -66,6 +74,7 @@ pub fn import_jsonl(
         import.add(number, line)?;
         lines.step(job)?;
     }
+    import.has_seen_its_fields()?;
     import.finish()
 }
 
@@ -98,7 +107,14 @@ pub struct Import<'a> {
     /// Records with a null key so far.
     nulls: u32,
     arrival: u64,
+    /// Whether a row had the field of the key, and that of the timestamp.
+    seen: (bool, bool),
+    /// The names in the first row.
+    names: Option<String>,
 }
+
+/// An object's values as text: their depth costs no stack.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl<'a> Import<'a> {
     /// # Errors
@@ -122,6 +138,8 @@ impl<'a> Import<'a> {
             offsets: vec![0; partitions as usize],
             nulls: 0,
             arrival: 0,
+            seen: (false, false),
+            names: None,
         })
     }
 
@@ -135,16 +153,33 @@ impl<'a> Import<'a> {
         self.writer.finish()
     }
 
+    /// # Errors
+    /// Rows came, and none had the field of the key or of the timestamp.
+    fn has_seen_its_fields(&self) -> Result<(), RecordingError> {
+        let Some(names) = &self.names else { return Ok(()) };
+        let key = self.options.key.as_ref().filter(|_| !self.seen.0);
+        let timestamp = self.options.timestamp.as_ref().filter(|_| !self.seen.1);
+        for (what, field) in [("key", key), ("timestamp", timestamp)] {
+            if let Some(field) = field {
+                let what = format!("no line has the {what} \"{field}\"; the first has {names}");
+                return Err(RecordingError::Missing { path: self.path.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
     fn bad(&self, line: u64, what: impl Into<String>) -> RecordingError {
         RecordingError::Line { path: self.path.clone(), line, what: what.into() }
     }
 
     fn record(&mut self, number: u64, line: &[u8]) -> Result<Record, RecordingError> {
-        let value: Value = serde_json::from_slice(line)
-            .map_err(|error| self.bad(number, format!("is no JSON: {error}")))?;
-        if !value.is_object() {
+        let no_json = |error: serde_json::Error| self.bad(number, format!("is no JSON: {error}"));
+        let row: &RawValue = serde_json::from_slice(line).map_err(no_json)?;
+        if !row.get().starts_with('{') {
             return Err(self.bad(number, "is no JSON object"));
         }
+        let value: Fields<'_> = serde_json::from_str(row.get()).map_err(no_json)?;
+        self.see(&value);
         let key = self.key(number, &value)?;
         let timestamp = match &self.options.timestamp {
             None => None,
@@ -191,14 +226,26 @@ impl<'a> Import<'a> {
         })
     }
 
-    fn key(&self, number: u64, value: &Value) -> Result<Option<Bytes>, RecordingError> {
+    fn see(&mut self, row: &Fields<'_>) {
+        let has = |field: &Option<String>| field.as_ref().is_some_and(|f| at(row, f).is_some());
+        self.seen.0 = self.seen.0 || has(&self.options.key);
+        self.seen.1 = self.seen.1 || has(&self.options.timestamp);
+        if self.names.is_none() {
+            let names: Vec<String> = row.keys().take(NAMES).map(|name| shortened(name)).collect();
+            let more = if row.len() > NAMES { ", …" } else { "" };
+            self.names = Some(format!("{}{more}", names.join(", ")));
+        }
+    }
+
+    fn key(&self, number: u64, row: &Fields<'_>) -> Result<Option<Bytes>, RecordingError> {
         let Some(field) = &self.options.key else { return Ok(None) };
-        Ok(match at(value, field) {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(Bytes::copy_from_slice(text.as_bytes())),
+        let Some(found) = at(row, field) else { return Ok(None) };
+        Ok(match scalar(found) {
+            Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(Bytes::from(text)),
             Some(Value::Number(n)) => Some(Bytes::from(n.to_string())),
             Some(Value::Bool(b)) => Some(Bytes::from(b.to_string())),
-            Some(_) => {
+            _ => {
                 let what = format!(
                     "its key \"{field}\" is an object or an array: name a field inside it (a.b)"
                 );
@@ -211,14 +258,16 @@ impl<'a> Import<'a> {
     fn time(
         &self,
         number: u64,
-        value: &Value,
+        row: &Fields<'_>,
         field: &str,
     ) -> Result<Option<(i64, i64)>, RecordingError> {
-        let found = match at(value, field) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(found) => found,
+        let Some(text) = at(row, field) else { return Ok(None) };
+        let found = match scalar(text) {
+            Some(Value::Null) => return Ok(None),
+            found => found,
         };
         let read = || {
+            let found = found?;
             if self.options.unit == ImportUnit::Rfc3339 {
                 return parse_rfc3339(found.as_str()?).map(|ms| (ms, 0));
             }
@@ -235,7 +284,8 @@ impl<'a> Import<'a> {
             None => Err(self.bad(
                 number,
                 format!(
-                    "\"{field}\" is {found}: not a time in {:?}, or out of range",
+                    "\"{field}\" is {}: not a time in {:?}, or out of range",
+                    shortened(text.get()),
                     self.options.unit
                 ),
             )),
@@ -256,10 +306,25 @@ impl<'a> Import<'a> {
 }
 
 /// The field of that name, or at that path.
-fn at<'a>(value: &'a Value, field: &str) -> Option<&'a Value> {
-    if let Some(found) = value.get(field) {
+fn at<'a>(row: &Fields<'a>, field: &str) -> Option<&'a RawValue> {
+    if let Some(found) = row.get(field) {
         return Some(found);
     }
     let (first, rest) = field.split_once('.')?;
-    at(value.get(first)?, rest)
+    let inner: Fields<'a> = serde_json::from_str(row.get(first)?.get()).ok()?;
+    at(&inner, rest)
+}
+
+/// A value that is neither an object nor an array.
+fn scalar(text: &RawValue) -> Option<Value> {
+    let text = text.get();
+    if text.starts_with(['{', '[']) { None } else { serde_json::from_str(text).ok() }
+}
+
+/// As much of a text as a message may hold.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }

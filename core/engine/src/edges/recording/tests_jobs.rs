@@ -98,6 +98,24 @@ fn bad_lines_are_named_and_nothing_is_left() {
 }
 
 #[test]
+fn depth_is_no_error_and_a_field_that_no_line_has_is_one() {
+    let options = || ImportJsonl { timestamp: None, ..options() };
+    let deep =
+        format!("{{\"path\":\"p\",\"at\":1,\"v\":{}1{}}}", "[".repeat(9_999), "]".repeat(9_999));
+    let record = all(&import(deep.as_bytes(), &options()).unwrap()).unwrap().remove(0);
+    assert_eq!(record.key.as_deref(), Some(&b"p"[..]));
+    assert_eq!(record.value.as_deref(), Some(deep.as_bytes()));
+    let error =
+        import(b"{\"pth\":\"a\",\"at\":1}\n{\"at\":2}\n", &options()).unwrap_err().to_string();
+    assert!(error.contains("no line has the key \"path\"; the first has at, pth"), "{error}");
+    // One line that has it, though null, is enough.
+    assert!(import(b"{\"at\":1}\n{\"at\":2,\"path\":null}\n", &options()).is_ok());
+    let long = format!("{{\"path\":\"p\",\"at\":\"{}\"}}", "x".repeat(1_000_000));
+    let error = import(long.as_bytes(), &options()).unwrap_err().to_string();
+    assert!(error.contains("\"xxx") && error.len() < 300, "{error}");
+}
+
+#[test]
 fn other_units_and_paths() {
     let import_one = |line: &str, unit, key: &str| {
         let options = ImportJsonl { unit, key: Some(key.to_owned()), timestamp: None, ..options() };
@@ -107,9 +125,13 @@ fn other_units_and_paths() {
     assert_eq!((record.arrival_ns, record.key.as_deref()), (2_000_000_000, Some(&b"true"[..])));
     let record = import_one("{\"a.b\":\"x\",\"at\":2000001}", ImportUnit::Micros, "a.b");
     assert_eq!((record.arrival_ns, record.key.as_deref()), (2_000_001_000, Some(&b"x"[..])));
-    let record = import_one("{\"at\":\"1970-01-01T00:00:01.5Z\"}", ImportUnit::Rfc3339, "k");
+    let record =
+        import_one("{\"k\":1,\"at\":\"1970-01-01T00:00:01.5Z\"}", ImportUnit::Rfc3339, "k");
     assert_eq!(record.arrival_ns, 1_500_000_000);
-    assert_eq!(import_one("{\"at\":123456789}", ImportUnit::Nanos, "k").arrival_ns, 123_456_789);
+    assert_eq!(
+        import_one("{\"k\":1,\"at\":123456789}", ImportUnit::Nanos, "k").arrival_ns,
+        123_456_789
+    );
 }
 
 #[test]

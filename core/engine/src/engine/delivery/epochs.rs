@@ -312,19 +312,27 @@ impl Reading {
 mod tests {
     use super::*;
 
-    #[test]
-    fn attempts_are_told_apart_through_crashes_and_aborts() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(epochs(folder.path()).unwrap(), []);
-        let first = Journal::open(folder.path());
+    /// The first process: one epoch committed, the next prepared.
+    fn begun(folder: &Path) {
+        let first = Journal::open(folder);
         first.note(What::Started { pid: 7 });
         first.note(What::Restored { epoch: 0, arrival: 0 });
         first.note(What::Prepared { epoch: 1, arrival: 10 });
         first.note(What::Committed { epoch: 1, arrival: 10 });
         first.note(What::Prepared { epoch: 2, arrival: 20 });
-        // Killed while it wrote.
-        let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
+    }
+
+    fn killed_in_writing(folder: &Path) {
+        let mut file = OpenOptions::new().append(true).open(folder.join(FILE)).unwrap();
         file.write_all(b"{\"what\":\"commi").unwrap();
+    }
+
+    #[test]
+    fn attempts_are_told_apart_through_crashes_and_aborts() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(epochs(folder.path()).unwrap(), []);
+        begun(folder.path());
+        killed_in_writing(folder.path());
         let second = Journal::open(folder.path());
         second.note(What::Started { pid: 8 });
         second.note(What::Restored { epoch: 2, arrival: 20 });
@@ -364,19 +372,13 @@ mod tests {
             let moments = reader.history().moments.iter();
             moments.map(|m| (m.turn, m.process, m.arrival)).collect()
         };
-        let first = Journal::open(folder.path());
-        first.note(What::Started { pid: 7 });
-        first.note(What::Restored { epoch: 0, arrival: 0 });
-        first.note(What::Prepared { epoch: 1, arrival: 10 });
-        first.note(What::Committed { epoch: 1, arrival: 10 });
-        first.note(What::Prepared { epoch: 2, arrival: 20 });
+        begun(folder.path());
         assert!(reader.refresh(folder.path()).unwrap());
         assert!(!reader.refresh(folder.path()).unwrap(), "nothing was added");
         // A beginning is no going on.
         assert_eq!(turns(&reader), []);
         assert!(reader.history().lives);
-        let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
-        file.write_all(b"{\"what\":\"commi").unwrap();
+        killed_in_writing(folder.path());
         reader.refresh(folder.path()).unwrap();
         let second = Journal::open(folder.path());
         second.note(What::Started { pid: 8 });

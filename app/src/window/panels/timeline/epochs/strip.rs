@@ -73,7 +73,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, p: &Placed, known: &Known) {
     }
     ruler::later(ui, cx, &p.axis, strip, t);
     let rows = ui.painter_at(p.plot);
-    moments(&painter, &rows, cx, p, known.moments(from, to), row(0.0), t, &mut marks);
+    moments([&painter, &rows], cx, p, known.moments(from, to), row(0.0), t, &mut marks);
     if response.has_focus() {
         let line = Stroke::new(1.0, t.accent);
         ui.painter().rect_stroke(p.rect.shrink(0.5), 2, line, StrokeKind::Inside);
@@ -231,12 +231,10 @@ fn shape(at: Rect, fate: Fate, t: &Tokens) -> Vec<Shape> {
     }
 }
 
-/// Crashes and what was gone on from; those that would lie on one another are
-/// drawn together.
-#[allow(clippy::too_many_arguments)] // a painter for each of the two places
+/// Crashes and what was gone on from, in the strip and down through the rows;
+/// those that would lie on one another are drawn together.
 fn moments(
-    strip: &Painter,
-    rows: &Painter,
+    [strip, rows]: [&Painter; 2],
     cx: &Cx<'_>,
     p: &Placed,
     all: &[Moment],

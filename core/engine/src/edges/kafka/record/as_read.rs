@@ -67,12 +67,15 @@ impl Intake<'_> {
             if self.housekeeping(client)? {
                 return Ok(Ended::Stopped);
             }
+            if let Some(why) = self.starved() {
+                return Ok(Ended::Starved(why));
+            }
         }
     }
 
     /// Writes a batch; true when the limit is reached.
     fn write_batch(&mut self) -> Result<bool, KafkaError> {
-        let Self { converter, batch, lanes, output, clock, drained, .. } = self;
+        let Self { converter, batch, lanes, output, clock, drained, heard, .. } = self;
         let mut next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
         let mut full = false;
         let arrival_ns = clock.now();
@@ -93,7 +96,10 @@ impl Intake<'_> {
             }
             Ok(())
         });
-        for (lane, next) in lanes.iter_mut().zip(next) {
+        for (i, (lane, next)) in (0..).zip(lanes.iter_mut().zip(next)) {
+            if next > lane.next {
+                heard.of(i);
+            }
             lane.advance(next);
         }
         *drained &= result.is_ok() && !full;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::KafkaError;
 use super::super::cluster::{Watch, now_ms};
 use super::super::lanes::Lane;
+use super::super::starved;
 use super::super::sys::Client;
 use super::{Intake, Progress};
 use crate::operator::record::TopicPartition;
@@ -15,19 +16,31 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 /// Silence after which the topics are looked at, and how often.
 const SILENCE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// Silent partitions whose ends are asked for at a time.
+const ENDS: usize = 16;
 const LOOK_ANYWAY: Duration = Duration::from_secs(30);
 
 pub(super) struct Health {
     last_progress: Instant,
     last_housekeeping: Instant,
     last_look: Instant,
+    last_ends: Instant,
+    /// Silent partitions that were asked about last time.
+    turn: usize,
     watch: Watch,
 }
 
 impl Health {
     pub fn new() -> Self {
         let now = Instant::now();
-        Self { last_progress: now, last_housekeeping: now, last_look: now, watch: Watch::default() }
+        Self {
+            last_progress: now,
+            last_housekeeping: now,
+            last_look: now,
+            last_ends: now,
+            turn: 0,
+            watch: Watch::default(),
+        }
     }
 
     /// Something came.
@@ -70,6 +83,26 @@ impl Intake<'_> {
         }
         self.owed_comes(silence)?;
         Ok(false)
+    }
+
+    /// Why a partition gets nothing, where nothing waits and its log goes on:
+    /// asked for now and then, a few at a time.
+    pub(super) fn starved(&mut self) -> Option<String> {
+        if !self.batch.is_empty() || self.health.last_ends.elapsed() < LOOK_AGAIN {
+            return None;
+        }
+        let silent = self.heard.silent().filter(|lane| !self.closed[*lane as usize]);
+        let silent: Vec<u32> = silent.collect();
+        self.health.last_ends = Instant::now();
+        let turn = std::mem::take(&mut self.health.turn);
+        let few = silent.iter().copied().skip(turn).take(ENDS);
+        // Where one broker does not answer now, this waits for none of them.
+        let end = |lane: u32| self.cluster.end_now(&self.lanes[lane as usize].partition);
+        let ends = few.map_while(|lane| Some((lane, end(lane)?))).collect();
+        if turn + ENDS < silent.len() {
+            self.health.turn = turn + ENDS;
+        }
+        starved::why(&self.lanes, &ends)
     }
 
     /// Nothing new may come for ever; what is known to be there must come.

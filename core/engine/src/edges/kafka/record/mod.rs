@@ -19,6 +19,7 @@ use super::lanes::Lane;
 use super::merge::ArrivalClock;
 use super::range::{Start, Until};
 use super::registry::Registry;
+use super::starved::Heard;
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
@@ -113,7 +114,7 @@ pub fn record(
     let registry = spec.registry.as_ref().map(Registry::connect).transpose()?;
     let merged = spec.order == ArrivalOrder::Timestamp;
     let queues = if merged { lanes.len() } else { 1 };
-    let client = cluster.reader(queues, lanes.len(), spec.memory)?;
+    let mut client = cluster.reader(queues, lanes.len(), spec.memory)?;
 
     let mut writer = Writer::create(out, options(spec, &cluster))?;
     for (i, lane) in lanes.iter().enumerate() {
@@ -121,6 +122,7 @@ pub fn record(
         debug_assert_eq!(source as usize, i, "a new file numbers partitions as they come");
         writer.set_range(source, Some(lane.start), lane.stop);
     }
+    let lanes_read = lanes.len();
     let mut intake = Intake {
         spec,
         cluster: &cluster,
@@ -145,13 +147,23 @@ pub fn record(
         stop,
         progress,
         health: Health::new(),
+        heard: Heard::new(lanes_read),
     };
     let ended = if spec.limit == Some(0) {
         Ok(Ended::Whole)
-    } else if merged {
-        intake.merged(&client)
     } else {
-        intake.as_read(&client)
+        let mut ended = if merged { intake.merged(&client) } else { intake.as_read(&client) };
+        while let Ok(Ended::Starved(why)) = &ended {
+            tracing::warn!("{why}: reading goes on with a new client");
+            ended = cluster.reader(1, intake.lanes.len(), spec.memory).and_then(|new| {
+                client = new;
+                intake.batch = client.batch(BATCH);
+                intake.converter.forget_ids();
+                intake.heard = Heard::new(intake.lanes.len());
+                intake.as_read(&client)
+            });
+        }
+        ended
     };
     // Whatever happened: what was written stays valid.
     let outcome = intake.finish();
@@ -190,11 +202,14 @@ fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
 }
 
 /// Why reading ended without an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Ended {
     /// Everything that was asked for is there.
     Whole,
     Stopped,
+    /// The client reads a partition no more, and why one thinks so; the lanes
+    /// say where another one goes on.
+    Starved(String),
 }
 
 /// The reading in progress.
@@ -217,6 +232,7 @@ struct Intake<'a> {
     stop: &'a AtomicBool,
     progress: &'a mut dyn FnMut(&Progress),
     health: Health,
+    heard: Heard,
 }
 
 impl Intake<'_> {
