@@ -39,6 +39,7 @@ use super::start;
 use super::table;
 use super::theme::{self, GAP, Tokens};
 use super::times::Times;
+use super::typing::Typing;
 
 /// A question for one place of the run: the revision, and where to look.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +111,7 @@ pub struct App {
     pub(super) seek: Slot<Seek, Option<RowView>>,
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
+    pub(super) typing: Typing,
     pub(super) browsing: Browsing,
     pub(super) exports: Exports,
     pub(super) incident: Option<IncidentDoc>,
@@ -187,6 +189,7 @@ impl App {
             seek: Slot::default(),
             seeking: None,
             dialog: None,
+            typing: Typing::default(),
             browsing: Browsing::new(start.browse),
             exports: Exports::default(),
             incident: None,
@@ -235,6 +238,7 @@ impl App {
             || self.panels.breakpoints.is_seeking()
             || self.panels.semantics.is_running()
             || self.exports.is_busy()
+            || self.typing.is_held()
             || !self.commands.is_empty()
     }
 
@@ -284,7 +288,9 @@ impl App {
         if self.cursor.advance(passed.as_secs_f64(), &self.clock) {
             ctx.request_repaint();
         }
+        self.typing.begin(ctx, self.dialog.as_ref());
         if self.dialog.is_none() {
+            self.typing.hold_behind(ctx, command::asks_for_text);
             self.commands.extend(command::pressed(ctx));
         }
         self.take_drops(ctx);

@@ -66,6 +66,7 @@ mod tests_shapes;
 mod text;
 mod theme;
 mod times;
+mod typing;
 mod widgets;
 
 use std::path::PathBuf;

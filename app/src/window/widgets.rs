@@ -256,6 +256,9 @@ pub enum Mark {
     Bookmark,
 }
 
+/// Part of a list row's room that its figure keeps beside a long label.
+const FIGURE: f32 = 0.4;
+
 /// Paints a list row over the whole width; its name is label and figure.
 pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
     let t = Tokens::of(ui.ctx());
@@ -297,11 +300,16 @@ pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
     if row.mark != Mark::None {
         left += 16.0;
     }
-    let figure = painter.layout_no_wrap(row.figure.to_owned(), fonts::mono(SMALL), t.second);
+    let font = if row.mono_label { fonts::mono(SMALL) } else { fonts::regular(TEXT) };
     let right = rect.right() - super::theme::INSET;
+    // Where not both fit, the figure gives way, down to a part of the room.
+    let all = right - 8.0 - left;
+    let label =
+        painter.layout_no_wrap(super::text::line(row.label).into_owned(), font.clone(), t.text);
+    let figure = fit(ui, row.figure, &fonts::mono(SMALL), (all - label.size().x).max(all * FIGURE));
+    let figure = painter.layout_no_wrap(figure, fonts::mono(SMALL), t.second);
     let figure_left = right - figure.size().x;
     painter.galley(pos2(figure_left, rect.center().y - figure.size().y / 2.0), figure, t.second);
-    let font = if row.mono_label { fonts::mono(SMALL) } else { fonts::regular(TEXT) };
     let room = figure_left - 8.0 - left;
     let shown = fit(ui, row.label, &font, room);
     painter.text(pos2(left, rect.center().y), Align2::LEFT_CENTER, &shown, font, t.text);

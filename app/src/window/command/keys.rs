@@ -118,6 +118,26 @@ pub fn pressed(ctx: &Context) -> Vec<Command> {
         .collect()
 }
 
+/// Whether these keys bring a dialog to the front that may be written in.
+#[must_use]
+pub fn asks_for_text(modifiers: Modifiers, key: Key) -> bool {
+    let writes = |command: &Command| {
+        matches!(
+            command,
+            Command::ShowPalette
+                | Command::ShowOpen
+                | Command::ShowSettings
+                | Command::EditPipeline
+                | Command::EditBookmark(_)
+                | Command::Export(_)
+        )
+    };
+    // As it is taken: of two that share a key the first.
+    let is =
+        |b: &Binding| b.keys.logical_key == key && modifiers.matches_logically(b.keys.modifiers);
+    bindings().into_iter().find(is).is_some_and(|b| writes(&b.command))
+}
+
 fn is_function(key: Key) -> bool {
     matches!(key, Key::F1 | Key::F2 | Key::F3 | Key::F4 | Key::F5 | Key::F6)
 }

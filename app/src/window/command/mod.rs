@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 pub use catalogue::{Asked, Does, Entry, entries, suggestions};
 pub use destination::destination;
-pub use keys::{bindings, keys_text, pressed, shortcut_text};
+pub use keys::{asks_for_text, bindings, keys_text, pressed, shortcut_text};
 
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::step::OutputKind;

@@ -74,6 +74,8 @@ impl Palette {
     }
 
     fn content(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) -> bool {
+        // What comes behind it belongs to what it leads to.
+        app.typing.hold_behind(ui.ctx(), |modifiers, key| modifiers.is_none() && key == Key::Enter);
         let by = self.keys(ui);
         let hint = self.asked.as_ref().map_or("Search or run a command", Asked::hint);
         let field = TextEdit::singleline(&mut self.typed)

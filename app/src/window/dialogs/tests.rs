@@ -59,6 +59,79 @@ fn the_palette_finds_a_command_as_it_is_abbreviated_and_runs_it() {
     assert!(h.query_by_label("Command").is_some());
 }
 
+/// A key as a keyboard sends it, with the text that it writes.
+fn stroke(modifiers: Modifiers, key: Key, text: &str) -> Vec<egui::Event> {
+    let event =
+        |pressed| egui::Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
+    let written = (!text.is_empty()).then(|| egui::Event::Text(text.to_owned()));
+    [Some(event(true)), written, Some(event(false))].into_iter().flatten().collect()
+}
+
+fn typed(text: &str) -> Vec<egui::Event> {
+    let of = |c: char| {
+        let c = c.to_string();
+        let key = if c == " " { Key::Space } else { Key::from_name(&c).unwrap() };
+        stroke(Modifiers::NONE, key, &c)
+    };
+    text.chars().flat_map(of).collect()
+}
+
+/// The palette, a command and what it asks for, typed without a pause: with a
+/// space, which plays elsewhere, and a bracket, which begins a range there.
+fn without_a_pause(question: &str) -> Vec<egui::Event> {
+    let enter = || stroke(Modifiers::NONE, Key::Enter, "");
+    [
+        stroke(Modifiers::COMMAND, Key::K, ""),
+        typed("search the records"),
+        enter(),
+        typed(question),
+        enter(),
+        stroke(Modifiers::COMMAND, Key::K, ""),
+        typed("hide inspe"),
+        enter(),
+    ]
+    .concat()
+}
+
+fn was_heard(h: &Harness<'_, App>) {
+    let app = h.state();
+    assert_eq!(app.panels.records.search(), "[1]");
+    assert!(!app.layout.is_in_sight(Panel::Inspector));
+    assert!(app.dialog.is_none());
+    assert!(app.range.marked.is_none(), "a bracket was taken for a shortcut");
+    assert_eq!(app.cursor().state(), crate::window::cursor::State::Paused);
+    assert_eq!(app.cursor().at(), 700);
+}
+
+#[test]
+fn what_is_typed_right_behind_a_key_that_asks_for_a_dialog_is_the_dialogs() {
+    // All within one frame, as where frames take long.
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::GoTo(700));
+    h.input_mut().events.extend(without_a_pause("[1]"));
+    h.step();
+    settle(&mut h).unwrap();
+    was_heard(&h);
+    // A frame for each, and a table that has the focus and knows keys itself.
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::GoTo(700));
+    h.get_all_by_role(Role::Table).next().unwrap().focus();
+    settle(&mut h).unwrap();
+    for event in without_a_pause("[1]") {
+        h.input_mut().events.push(event);
+        h.step();
+    }
+    settle(&mut h).unwrap();
+    was_heard(&h);
+    // Behind what a dialog takes, keys are the window's again.
+    let one = [stroke(Modifiers::COMMAND, Key::K, ""), stroke(Modifiers::NONE, Key::Escape, "")];
+    h.input_mut().events.extend(one.concat());
+    h.step();
+    settle(&mut h).unwrap();
+    keys(&mut h, Modifiers::NONE, Key::Home);
+    assert_eq!(h.state().cursor().at(), 0);
+}
+
 #[test]
 fn the_palette_is_walked_by_arrows() {
     let mut h = opened(&feed().run());

@@ -2,6 +2,7 @@
 
 use egui::{Align, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
+use super::column::REST;
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
 use crate::window::text::elide;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
@@ -27,14 +28,17 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     // The gaps give way first …
     let gap = ((room - sum(&fixed, columns)) / number.max(1.0)).clamp(GAPS.1, GAPS.0);
     let room = room - gap * number;
-    // … then what is empty in columns …
+    // … then what is empty in columns, in names and keys also where only the one that
+    // takes the rest has too little …
     let short = sum(&fixed, columns) > room;
+    let wanting = sum(&fixed, columns) + rests * (ENOUGH - REST) > room;
     let columns: Vec<Column> = columns
         .iter()
         .enumerate()
         .map(|(i, c)| {
             let need = needs.get(i).copied().unwrap_or(0.0);
-            if !short || need <= 0.0 || c.width == 0.0 || need >= c.width {
+            let gives = short || wanting && c.is_soft();
+            if !gives || need <= 0.0 || c.width == 0.0 || need >= c.width {
                 return *c;
             }
             Column { width: need, least: c.least.min(need), ..*c }
@@ -209,7 +213,8 @@ pub(super) fn paint_row(
                 (v.name(), fonts::regular(SMALL + 0.5), t.text)
             }
         };
-        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, ink(colour));
+        let ink = ink(colour);
+        let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font.clone(), ink);
         job.wrap.max_width = at.width() - left;
         job.wrap.max_rows = 1;
         job.wrap.break_anywhere = true;
@@ -218,14 +223,21 @@ pub(super) fn paint_row(
             cut = Some(text.to_owned());
         }
         if let Some(need) = needs.get_mut(i) {
-            *need = need.max(match cell {
+            let own = match cell {
                 Cell::Parts { .. } => column.width,
                 Cell::Elided { whole, .. } | Cell::Name(whole) => {
                     whole.chars().count().max(text.chars().count()) as f32 * sign + 1.0
                 }
-                _ if galley.elided => column.width.max(at.width() + 1.0),
+                _ if galley.elided => {
+                    painter.layout_no_wrap(text.to_owned(), font, ink).size().x + left + 1.0
+                }
                 _ => galley.size().x + left + 1.0,
-            });
+            };
+            if own > *need && own > at.width() {
+                // The column was laid out before any of its rows were read.
+                ui.ctx().request_repaint();
+            }
+            *need = need.max(own);
         }
         let x = aligned(column.align, at, galley.size().x) + left;
         painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);

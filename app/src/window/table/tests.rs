@@ -82,3 +82,85 @@ fn a_revealed_row_is_in_sight() {
         assert!(first <= row && row < first + 10, "{row} from {first}");
     }
 }
+
+/// Columns that are laid out over rows not read yet know only their titles.
+#[test]
+fn nothing_is_cut_that_has_room_once_rows_are_read() {
+    struct State {
+        themed: bool,
+        table: Table,
+        read: bool,
+        widths: Vec<f32>,
+    }
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 90.0),
+        Column::soft("Key", 110.0, 60.0),
+        Column::firm("Event time", TIME),
+        Column::figure("Late by", 90.0),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let cells = || RowCells {
+        cells: vec![
+            Cell::Mono("7".to_owned()),
+            Cell::Name("views[3]@0".to_owned()),
+            Cell::Mono("1000018".to_owned()),
+            Cell::Mono("08:00:00.020".to_owned()),
+            Cell::Empty,
+            Cell::Verdict(joinscope_operator::verdict::Verdict::Unmatched),
+            Cell::Words("no candidate with this key".to_owned()),
+        ],
+        name: "views[3]@0".to_owned(),
+        selected: false,
+        hovered: false,
+        dimmed: false,
+    };
+    let state = State { themed: false, table: Table::default(), read: false, widths: Vec::new() };
+    let mut h = egui_kittest::Harness::builder().with_size(vec2(680.0, 200.0)).build_ui_state(
+        |ui, s: &mut State| {
+            if !std::mem::replace(&mut s.themed, true) {
+                // Its fonts are there from the next frame on.
+                crate::window::theme::apply(ui.ctx());
+                return;
+            }
+            let laid = s.table.lay_out(ui, "records", &columns, 3);
+            s.widths = laid.columns.iter().map(|(_, at)| at.width()).collect();
+            s.table.paint(ui, &laid, |_| s.read.then(cells));
+        },
+        state,
+    );
+    h.run_steps(3);
+    h.state_mut().read = true;
+    // As many frames as are asked for.
+    h.run();
+    let sign = h.ctx.fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0'));
+    let widths = &h.state().widths;
+    assert!(widths[3] >= 12.0 * sign, "{widths:?}: {sign}");
+    assert!(widths[2] >= 7.0 * sign, "{widths:?}: {sign}");
+    assert!(widths[5] >= 16.0 + 50.0, "{widths:?}");
+}
+
+#[test]
+fn names_leave_to_the_rest_what_they_do_not_need() {
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 90.0),
+        Column::soft("Key", 110.0, 60.0),
+        Column::firm("Event time", TIME),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(800.0, 100.0));
+    let needs = [50.0, 120.0, 62.0, 70.0, 66.0, 0.0];
+    let got = |needs: &[f32]| -> Vec<f32> {
+        place(&columns, needs, rect).into_iter().map(|(_, at)| at.width()).collect()
+    };
+    let (before, after) = (got(&[]), got(&needs));
+    // What must not move while rows scroll by stays as it was.
+    for n in [0, 3, 4] {
+        assert!((before[n] - after[n]).abs() < 0.01, "{before:?} {after:?}");
+    }
+    assert!(after[1] >= 120.0 && after[2] >= 62.0, "{after:?}");
+    assert!(after[5] > before[5] + 80.0, "{before:?} {after:?}");
+}

@@ -110,6 +110,8 @@ impl StoredFile {
 
 /// The bounded cache of blocks and of open files.
 pub(crate) struct Cache {
+    /// Bytes that it was given.
+    bytes: usize,
     shards: Vec<Mutex<LruCache<(u64, u32), Bytes>>>,
     files: Mutex<LruCache<u64, Arc<File>>>,
     /// Blocks read from files, for measurements.
@@ -117,11 +119,27 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    const SHARDS: usize = 16;
+
+    /// Blocks of a shard.
+    fn blocks(bytes: usize) -> NonZeroUsize {
+        NonZeroUsize::new(bytes / BLOCK / Self::SHARDS).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// Holds so many bytes less than it was given, at least a quarter of them: they
+    /// are held elsewhere for the same questions.
+    pub fn give_way(&self, bytes: usize) {
+        let blocks = Self::blocks(self.bytes.saturating_sub(bytes).max(self.bytes / 4));
+        for shard in &self.shards {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).resize(blocks);
+        }
+    }
+
     pub fn new(bytes: usize) -> Self {
-        const SHARDS: usize = 16;
-        let blocks = NonZeroUsize::new(bytes / BLOCK / SHARDS).unwrap_or(NonZeroUsize::MIN);
+        let blocks = Self::blocks(bytes);
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(blocks))).collect(),
+            bytes,
+            shards: (0..Self::SHARDS).map(|_| Mutex::new(LruCache::new(blocks))).collect(),
             files: Mutex::new(LruCache::new(
                 NonZeroUsize::new(OPEN_FILES).unwrap_or(NonZeroUsize::MIN),
             )),

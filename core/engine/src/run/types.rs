@@ -370,6 +370,16 @@ pub struct Leaves {
     pub row: u64,
 }
 
+/// The largest event-time watermarks that keep the first, and the last of a key's
+/// rows in the state, ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyLeaves {
+    pub first: i64,
+    pub last: i64,
+    /// All of the key's rows were looked at.
+    pub whole: bool,
+}
+
 /// What rests in the state at one moment, as far as found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateNow {

@@ -407,9 +407,7 @@ fn list(
                 let selected = cx.selection == Some(Selection::Row(i.row));
                 let ink = if selected { t.text } else { t.second };
                 let text = egui::RichText::new(&i.text).font(fonts::regular(SMALL)).color(ink);
-                let width = ui.available_width();
-                let label = egui::Label::new(text).wrap().sense(Sense::click());
-                let response = ui.add_sized(vec2(width, 0.0), label);
+                let response = ui.add(egui::Label::new(text).wrap().sense(Sense::click()));
                 response.widget_info(|| WidgetInfo::labeled(Role::Link, true, &i.text));
                 if response.hovered() || response.has_focus() {
                     *cx.hovers = Some(i.row);

@@ -190,10 +190,8 @@ fn arc(painter: &egui::Painter, from: Pos2, to: Pos2, height: f32, stroke: Strok
 
 /// What the nodes are called, beside them where there is room.
 pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
-    let records = p.story.rows.iter().map(|row| {
-        let offset = thousands(row.record.offset.unsigned_abs());
-        (p.happened(row), format!("@{offset}"))
-    });
+    let records =
+        p.story.rows.iter().map(|row| (p.happened(row), format!("@{}", row.record.offset)));
     let outputs = p.story.outputs.iter().map(|out| {
         let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
         (at, kind_name(out.output.kind, out.output.correction).to_owned())
@@ -205,7 +203,8 @@ pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
     for (i, (at, text)) in all.iter().enumerate() {
         let galley = painter.layout_no_wrap(text.clone(), fonts::mono(SMALL - 1.0), t.second);
         let left = at.x - galley.size().x / 2.0;
-        let top = at.y - R - 4.0 - galley.size().y;
+        // Above the ring of a node that is selected.
+        let top = at.y - R - 6.0 - galley.size().y;
         let beside = |other: Option<&(Pos2, String)>| {
             other.is_some_and(|o| {
                 (o.0.y - at.y).abs() < 1.0 && (o.0.x - at.x).abs() < galley.size().x + 10.0

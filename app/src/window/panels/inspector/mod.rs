@@ -58,8 +58,8 @@ impl Inspector {
         let inspected = answer.as_ref().and_then(|a| a.result.as_ref().ok());
         let name = match (cx.selection, inspected) {
             (None, _) => Panel::Inspector.title().to_owned(),
-            (_, Some(Inspected::Row(r))) => record_name(&r.view.record),
-            (_, Some(Inspected::Record(v))) => record_name(&v.name),
+            (_, Some(Inspected::Row(r))) => r.view.record.to_string(),
+            (_, Some(Inspected::Record(v))) => v.name.to_string(),
             (Some(Selection::Output(n)), _) => format!("output {}", thousands(n)),
             (Some(Selection::Row(_)), _) => "…".to_owned(),
         };
@@ -159,12 +159,6 @@ impl Inspector {
             }
         }
     }
-}
-
-/// `engagements[2]@48,117`
-fn record_name(name: &joinscope_operator::record::RecordName) -> String {
-    let offset = u64::try_from(name.offset).map_or_else(|_| name.offset.to_string(), thousands);
-    format!("{}[{}]@{offset}", name.topic, name.partition)
 }
 
 /// The selection stays, also where the filter hides it.

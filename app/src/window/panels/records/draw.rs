@@ -232,8 +232,7 @@ fn name_of(line: &Line) -> String {
         Line::Row { row, .. } => &row.record,
         Line::Record { name, .. } => name,
     };
-    let offset = u64::try_from(name.offset).map_or_else(|_| name.offset.to_string(), thousands);
-    text::line(&format!("{}[{}]@{offset}", name.topic, name.partition)).into_owned()
+    text::line(&name.to_string()).into_owned()
 }
 
 fn key_of(line: &Line) -> String {

@@ -95,7 +95,8 @@ impl Count {
 /// Nothing was run yet.
 pub fn nothing(ui: &mut Ui, can_run: bool, commands: &mut Vec<Command>) {
     let room = ui.available_rect_before_wrap();
-    let half = Rect::from_min_max(room.min, pos2(room.right(), room.center().y + 20.0));
+    // In the middle with the button that stands under it.
+    let half = Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - 48.0));
     let mut above = ui.new_child(UiBuilder::new().max_rect(half).id_salt("nothing"));
     let next = if can_run {
         "clean, Flink SQL, Flink DataStream and Kafka Streams over these very records: four runs"

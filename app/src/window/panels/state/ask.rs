@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use joinscope_core::run::{HeavyKey, Leaves, RowView, Run, StateNow};
+use joinscope_core::run::{HeavyKey, KeyLeaves, Leaves, RowView, Run, StateNow};
 use joinscope_operator::pipeline::Semantics;
 
 use super::Order;
@@ -77,10 +77,6 @@ pub fn expiry_is_known(run: &Run) -> bool {
 pub fn page(run: &Run, q: &PageQuestion) -> Result<Page, String> {
     let failed = |e: joinscope_core::run::RunError| e.to_string();
     let shifts = run.pipeline().join.shifts(run.pipeline().inputs.len());
-    let due = |row: &RowView| {
-        let shift = shifts.get(usize::from(row.input)).copied().unwrap_or(0);
-        row.event_time.unwrap_or(i64::MIN).saturating_add(shift)
-    };
     let lines = match &q.content {
         Content::Leaving(leaving) => {
             let rows: Vec<u64> = leaving.iter().map(|l| l.row).collect();
@@ -98,12 +94,16 @@ pub fn page(run: &Run, q: &PageQuestion) -> Result<Page, String> {
             let rows: Vec<u64> = keys.iter().map(|k| k.row).collect();
             for (row, heavy) in run.views(&rows).map_err(failed)?.into_iter().zip(keys) {
                 let Some(key) = row.key.clone() else { continue };
-                let own = run.state_of_key(&key, q.at).map_err(failed)?;
-                let dues = own.rows.iter().map(due);
-                let first = dues.clone().min().unwrap_or_else(|| due(&row));
-                let last = dues.max().unwrap_or_else(|| due(&row));
-                let more = !own.whole;
-                lines.push(Line { row, rows: heavy.rows, more, due: (first, last) });
+                let own = run.leaving_of_key(&key, heavy.row, q.at, &shifts).map_err(failed)?;
+                // Where too many are to be looked at, the newest stands for them.
+                let one = || {
+                    let shift = shifts.get(usize::from(row.input)).copied().unwrap_or(0);
+                    let due = row.event_time.unwrap_or(i64::MIN).saturating_add(shift);
+                    KeyLeaves { first: due, last: due, whole: false }
+                };
+                let own = own.unwrap_or_else(one);
+                let (more, due) = (!own.whole, (own.first, own.last));
+                lines.push(Line { row, rows: heavy.rows, more, due });
             }
             lines
         }

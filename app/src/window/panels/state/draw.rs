@@ -444,15 +444,13 @@ fn cells(
             )
         }
         Order::Leaving => {
-            let offset = thousands(line.row.record.offset.max(0) as u64);
-            let record =
-                format!("{}[{}]@{offset}", line.row.record.topic, line.row.record.partition);
+            let record = line.row.record.to_string();
             let left = match left {
                 Some(ms) if known => Cell::Mono(format_duration(ms.max(0))),
                 _ => Cell::Empty,
             };
             let leaves = cx.times.exact(line.due.0);
-            let name = format!("{}, key {whole}, leaves after {leaves}", line.row.record);
+            let name = format!("{record}, key {whole}, leaves after {leaves}");
             (vec![key, Cell::Name(record), time(line.row.event_time), due(line.due.0), left], name)
         }
     };

@@ -41,9 +41,44 @@ pub struct State {
     order: Order,
     lines: Slot<LinesQuestion, StateLines>,
     books: Slot<(u64, u64), Books>,
+    indexing: Indexing,
     looking: Looking,
     page: Slot<PageQuestion, Page>,
     table: Table,
+}
+
+/// Lays the state of a run that has ended out in memory, once; until that is done
+/// it is looked through.
+#[derive(Default)]
+struct Indexing {
+    /// By revision.
+    slot: Slot<u64, bool>,
+    cancel: Arc<AtomicBool>,
+    asked: Option<u64>,
+}
+
+impl Indexing {
+    fn ask(&mut self, cx: &Cx<'_>) {
+        let Some(doc) = &cx.doc.run else { return };
+        let revision = cx.doc.revision;
+        if cx.doc.in_progress || self.asked == Some(revision) {
+            return;
+        }
+        self.asked = Some(revision);
+        self.cancel.store(true, Ordering::Release);
+        self.cancel = Arc::default();
+        let (run, cancel) = (doc.run.clone(), self.cancel.clone());
+        self.slot.ask(cx.jobs, revision, move |_| {
+            // What cannot be read is said by who looks through it.
+            run.index_state(&cancel).map_err(|e| e.to_string())
+        });
+    }
+}
+
+impl Drop for Indexing {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Release);
+    }
 }
 
 /// The look through the state at the cursor; a newer one ends it.
@@ -112,6 +147,7 @@ impl State {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         self.ask_books(cx);
+        self.indexing.ask(cx);
         self.looking.ask(cx);
         let now = self.looking.shown();
         let sentence = draw::sentence(self, cx, now.as_ref());

@@ -26,7 +26,7 @@ use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
 /// Rows are as high as the room allows, within these, points.
-const LOWEST: f32 = 13.5;
+const LOWEST: f32 = 12.9;
 const HIGHEST: f32 = 40.0;
 /// Between two rows of bars, points.
 pub(super) const GAP: f32 = 5.0;

@@ -18,7 +18,7 @@ const STATE_ROWS: usize = 1_000;
 /// Other spellings of a key that are looked at one by one.
 const SPELLINGS: usize = 64;
 
-fn check_of(key: &Key) -> u16 {
+pub(super) fn check_of(key: &Key) -> u16 {
     (key.hash64() >> 48) as u16
 }
 

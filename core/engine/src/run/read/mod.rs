@@ -23,6 +23,8 @@ mod rows;
 mod search;
 mod segment;
 mod state;
+mod state_counts;
+mod state_index;
 mod tables;
 mod verdicts;
 mod watermarks;
@@ -68,6 +70,7 @@ struct Inner {
     now: RwLock<Arc<Moment>>,
     recording: RwLock<Option<Recording>>,
     looked_for_recording: OnceLock<()>,
+    state_index: RwLock<Option<Arc<state_index::StateIndex>>>,
 }
 
 /// What was published at one moment.
@@ -132,6 +135,7 @@ impl Run {
                 now: RwLock::new(Arc::new(moment)),
                 recording: RwLock::new(None),
                 looked_for_recording: OnceLock::new(),
+                state_index: RwLock::new(None),
             }),
         })
     }

@@ -45,7 +45,7 @@ impl Keys {
     /// came last where they are equal.
     fn summed(&mut self) -> (u64, Vec<HeavyKey>) {
         let mut keys = 0;
-        let mut most = Least(BinaryHeap::new());
+        let mut most = Least::default();
         for part in &mut self.0 {
             part.sort_unstable();
             for rows in part.chunk_by(|a, b| a.0 == b.0) {
@@ -53,16 +53,26 @@ impl Keys {
                 most.add((Reverse(rows.len()), Reverse(rows[rows.len() - 1].1)));
             }
         }
-        let all = most.0.into_sorted_vec().into_iter();
-        (keys, all.map(|(rows, row)| HeavyKey { row: row.0, rows: rows.0 as u64 }).collect())
+        (keys, most_first(most, |rows| rows as u64))
     }
 }
 
-/// Keeps the smallest of all that it is given.
-struct Least<T>(BinaryHeap<T>);
+/// Keeps the [`NAMED`] smallest of all that it is given.
+pub(super) struct Least<T>(BinaryHeap<T>);
+
+impl<T: Ord> Default for Least<T> {
+    fn default() -> Self {
+        Self(BinaryHeap::new())
+    }
+}
 
 impl<T: Ord> Least<T> {
-    fn add(&mut self, one: T) {
+    /// Once it is full: only what is smaller than this comes in.
+    pub(super) fn bound(&self) -> Option<&T> {
+        self.0.peek().filter(|_| self.0.len() == NAMED)
+    }
+
+    pub(super) fn add(&mut self, one: T) {
         if self.0.len() < NAMED {
             self.0.push(one);
         } else if let Some(mut most) = self.0.peek_mut()
@@ -147,8 +157,9 @@ impl Run {
         Ok(lines)
     }
 
-    /// What rests in the state just after an arrival, counted by key: looked
-    /// for from that arrival back until all rows that the books name are found.
+    /// What rests in the state just after an arrival, counted by key: over what
+    /// [`Run::index_state`] laid out, or else looked for from that arrival back
+    /// until all rows that the books name are found.
     /// `shifts` ([`crate::operator::pipeline::Join::shifts`]) give the expiry.
     /// `found` is told the whole, and before that, once 262,144 rows were looked at,
     /// each time they are eight times as many; if it returns false the search ends.
@@ -164,8 +175,12 @@ impl Run {
     ) -> Result<()> {
         let now = self.now();
         let of = self.books(Some(arrival))?.state_rows;
+        if let Some(index) = self.state_index(&now) {
+            found(index.now(self, &now, (arrival, of), shifts, cancel)?);
+            return Ok(());
+        }
         let mut keys = Keys::new(of);
-        let mut next: Least<(i64, u64)> = Least(BinaryHeap::new());
+        let mut next: Least<(i64, u64)> = Least::default();
         let (mut rows, mut looked_at, mut report) = (0u64, 0u64, FIRST * CHUNK);
         let mut end = self.row_of_arrival(&now, arrival.saturating_add(1))?;
         while end > 0 && rows < of {
@@ -218,7 +233,16 @@ impl Run {
     }
 }
 
-fn leaving(next: &Least<(i64, u64)>) -> Vec<Leaves> {
+/// Keys with their newest rows, those with the most rows first.
+pub(super) fn most_first<N: Ord>(
+    most: Least<(Reverse<N>, Reverse<u64>)>,
+    rows: impl Fn(N) -> u64,
+) -> Vec<HeavyKey> {
+    let all = most.0.into_sorted_vec().into_iter();
+    all.map(|(n, row)| HeavyKey { row: row.0, rows: rows(n.0) }).collect()
+}
+
+pub(super) fn leaving(next: &Least<(i64, u64)>) -> Vec<Leaves> {
     let mut all: Vec<(i64, u64)> = next.0.iter().copied().collect();
     all.sort_unstable();
     all.into_iter().map(|(due, row)| Leaves { due, row }).collect()

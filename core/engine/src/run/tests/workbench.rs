@@ -23,8 +23,40 @@ fn resting(m: &Model, at: u64) -> Vec<usize> {
     (0..m.rows.len()).filter(rests).collect()
 }
 
-fn ask_state(m: &Model, run: &Run, at: u64) {
-    let shifts = [1_000, -7];
+/// Ticks by which rows outlive their event time, by input.
+const SHIFTS: [i64; 2] = [1_000, -7];
+
+fn due(m: &Model, i: usize) -> i64 {
+    m.rows[i].time.saturating_add(SHIFTS[usize::from(m.rows[i].input)])
+}
+
+/// The index says what looking through the state says, and when keys leave.
+fn ask_index(m: &Model, indexed: &Run, looked: &StateNow, at: u64) {
+    let mut counted = Vec::new();
+    let no = AtomicBool::new(false);
+    indexed
+        .state_now(at, &SHIFTS, &no, |now| {
+            counted.push(now);
+            true
+        })
+        .unwrap();
+    assert_eq!(counted.iter().collect::<Vec<_>>(), [looked]);
+    let rests = resting(m, at);
+    for heavy in looked.heaviest.iter().take(20) {
+        let key = m.rows[heavy.row as usize].key.clone().unwrap();
+        let own = rests.iter().filter(|i| m.rows[**i].key.as_ref() == Some(&key));
+        let dues: Vec<i64> = own.map(|i| due(m, *i)).collect();
+        let leaves = indexed.leaving_of_key(&key, heavy.row, at, &SHIFTS).unwrap().unwrap();
+        assert_eq!(Some(leaves.first), dues.iter().copied().min());
+        assert_eq!(Some(leaves.last), dues.iter().copied().max());
+        assert!(leaves.whole);
+    }
+    let cancelled = indexed.state_now(at, &SHIFTS, &AtomicBool::new(true), |_| true);
+    assert!(rests.is_empty() || matches!(cancelled, Err(RunError::Cancelled)));
+}
+
+fn ask_state(m: &Model, run: &Run, at: u64) -> StateNow {
+    let shifts = SHIFTS;
     let mut last = StateNow::default();
     run.state_now(at, &shifts, &AtomicBool::new(false), |now| {
         assert!(now.rows >= last.rows && now.of == run.books(Some(at)).unwrap().state_rows);
@@ -45,16 +77,13 @@ fn ask_state(m: &Model, run: &Run, at: u64) {
     }
     let most = by_key.values().copied().max();
     assert_eq!(last.heaviest.first().map(|h| h.rows), most);
-    let due = |i: &usize| {
-        let row = &m.rows[*i];
-        (row.time.saturating_add(shifts[usize::from(row.input)]), *i as u64)
-    };
-    let mut dues: Vec<(i64, u64)> = rows.iter().map(due).collect();
+    let mut dues: Vec<(i64, u64)> = rows.iter().map(|i| (due(m, *i), *i as u64)).collect();
     dues.sort_unstable();
     dues.truncate(500);
     assert_eq!(last.next.iter().map(|l| (l.due, l.row)).collect::<Vec<_>>(), dues);
     let cancelled = run.state_now(at, &shifts, &AtomicBool::new(true), |_| true);
     assert!(rows.is_empty() || matches!(cancelled, Err(RunError::Cancelled)));
+    last
 }
 
 fn ask_lines(m: &Model, run: &Run, from: u64, to: u64, buckets: usize) {
@@ -155,9 +184,14 @@ proptest! {
         let run = whole(&m, &dir.path().join("run"));
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let arrivals = run.arrivals();
+        let indexed = Run::open_with_cache(run.dir(), 1 << 20).unwrap();
+        let cancelled = indexed.index_state(&AtomicBool::new(true));
+        assert!(matches!(cancelled, Err(RunError::Cancelled)));
+        assert!(indexed.index_state(&AtomicBool::new(false)).unwrap());
         for _ in 0..4 {
             let at = random.random_range(0..arrivals);
-            ask_state(&m, &run, at);
+            let looked = ask_state(&m, &run, at);
+            ask_index(&m, &indexed, &looked, at);
             ask_offsets(&m, &run, at);
             let from = random.random_range(0..arrivals);
             ask_lines(&m, &run, from.min(at), from.max(at) + 1, random.random_range(1..40));
@@ -168,4 +202,33 @@ proptest! {
             ask_effects(&m, &run, row.decided.unwrap_or(0));
         }
     }
+}
+
+/// The index of a run that goes on is not asked about what came after it.
+#[test]
+fn a_run_that_has_grown_is_looked_through() {
+    let spec = Spec {
+        seed: 11,
+        arrivals: 3_000,
+        one_topic: true,
+        partitions: 2,
+        batch: 100,
+        checkpoint_every: None,
+        segment: 500,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = m.writer(&dir.path().join("run"));
+    let half = m.steps[m.steps.len() / 2].end;
+    m.feed(&mut writer, 0, half);
+    let run = Run::open(writer.dir()).unwrap();
+    let before = run.arrivals();
+    assert!(before > 0 && run.index_state(&AtomicBool::new(false)).unwrap());
+    m.feed(&mut writer, half, u64::MAX);
+    assert!(run.refresh().unwrap() && run.arrivals() > before);
+    ask_state(&m, &run, run.arrivals() - 1);
+    // What fell since is in a new index.
+    assert!(run.index_state(&AtomicBool::new(false)).unwrap());
+    let looked = ask_state(&m, &run, before);
+    ask_index(&m, &run, &looked, before);
 }

@@ -77,6 +77,77 @@ fn more_than_can_stand_side_by_side_are_drawn_together_and_no_crash_is_lost() {
     assert!(near.iter().all(|m| m.starts_with("Epoch ") || !m.contains("zoom in")), "{near:?}");
 }
 
+/// What stands beside the pointer, once it has rested over a place.
+fn told(h: &mut Harness<'_, App>, at: egui::Pos2) -> String {
+    h.hover_at(at);
+    // Longer than a tooltip takes to appear.
+    h.run_steps(8);
+    let texts = h.query_all_by_role(Role::Label).filter_map(|n| n.accesskit_node().value());
+    let mut many: Vec<String> = texts.filter(|text| text.contains('\n')).collect();
+    assert_eq!(many.len(), 1, "{many:?}");
+    many.remove(0)
+}
+
+fn place(h: &Harness<'_, App>, begin: &str) -> egui::Pos2 {
+    let name = marks(h).into_iter().find(|m| m.starts_with(begin)).unwrap();
+    h.get_by_label(&name).rect().center()
+}
+
+#[test]
+fn the_pointer_is_told_what_it_is_over_and_a_press_goes_there() {
+    let (_feed, mut h, records) = job(30);
+    let each = records.div_ceil(30);
+    let crash = place(&h, "Crash: process 2 ");
+    let said = told(&mut h, crash);
+    assert!(said.starts_with("Crash: process 2 ended without a word\nat arrival "), "{said}");
+    let committed = place(&h, "Epoch 2: ");
+    let said = told(&mut h, committed);
+    let arrivals = format!("arrivals {each} – {}", 2 * each - 1);
+    let begin = format!("Epoch 2: committed\n{arrivals}\ncheckpoint on the disk 2025-11-20");
+    assert!(said.starts_with(&begin), "{said}");
+    assert!(said.ends_with("\nprocess 1"), "{said}");
+    h.input_mut().events.extend([true, false].map(|pressed| egui::Event::PointerButton {
+        pos: committed,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: egui::Modifiers::NONE,
+    }));
+    h.step();
+    crate::window::headless::settle(&mut h).unwrap();
+    assert_eq!(h.state().cursor().at(), 2 * each - 1, "the epoch's last record");
+    // Beside all of them it says how to read the strip.
+    let name = h.get_by_label("Epochs").rect().left_center() + egui::vec2(12.0, 0.0);
+    let said = told(&mut h, name);
+    assert!(said.starts_with("32 epochs: 28 committed, "), "{said}");
+    assert!(said.contains("; 2 crashes in sight\nfilled: committed · hollow: prepared"), "{said}");
+}
+
+#[test]
+fn arrows_go_from_epoch_to_epoch_while_the_strip_has_the_focus() {
+    let (_feed, mut h, records) = job(30);
+    let each = records.div_ceil(30);
+    ask(&mut h, Command::GoTo(0));
+    let go = |h: &mut Harness<'_, App>, key| {
+        h.key_press(key);
+        crate::window::headless::settle(h).unwrap();
+        h.state().cursor().at()
+    };
+    let (left, right) = (egui::Key::ArrowLeft, egui::Key::ArrowRight);
+    // Elsewhere they go by records.
+    assert_eq!(go(&mut h, right), 1);
+    h.get_by_label("Epochs").focus();
+    h.step();
+    for epoch in 1..=3 {
+        assert_eq!(go(&mut h, right), epoch * each - 1);
+    }
+    assert_eq!(go(&mut h, left), 2 * each - 1);
+    ask(&mut h, Command::GoTo(each / 2));
+    assert_eq!(go(&mut h, left), each / 2, "nothing ended before");
+    ask(&mut h, Command::GoTo(records - 1));
+    assert_eq!(go(&mut h, right), records - 1, "nothing ends behind");
+    assert_eq!(go(&mut h, left), 29 * each - 1);
+}
+
 #[test]
 fn a_run_that_is_no_job_shows_no_strip() {
     let feed = Feed::new(300);
