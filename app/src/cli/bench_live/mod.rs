@@ -134,6 +134,9 @@ fn publish(rig: &Rig, recording: &Recording) -> anyhow::Result<()> {
 struct Way {
     name: &'static str,
     seconds: f64,
+    /// Until the first records were through, and how many these were; the rate
+    /// counts from there. A run from a file counts its own seconds.
+    start: (f64, u64),
     /// Of this process; not known of the run from a file, a process of its own.
     cpu: Option<f64>,
 }
@@ -179,8 +182,8 @@ fn ways(rig: &Rig, args: &BenchLive, load: &Load, records: u64) -> anyhow::Resul
     remove(&out)?;
     let file = file["seconds"].as_f64().unwrap_or(f64::NAN);
     let mut ways = vec![
-        Way { name: "librdkafka alone", seconds: alone, cpu: None },
-        Way { name: "from a file", seconds: file, cpu: None },
+        Way { name: "librdkafka alone", seconds: alone, start: (0.0, 0), cpu: None },
+        Way { name: "from a file", seconds: file, start: (0.0, 0), cpu: None },
     ];
     let mut exactly = None;
     for (name, guarantee) in [
@@ -192,7 +195,8 @@ fn ways(rig: &Rig, args: &BenchLive, load: &Load, records: u64) -> anyhow::Resul
         let done = rig.beside_topics(guarantee, || {
             rig.until(guarantee, |progress, _| progress.records >= records)
         })?;
-        ways.push(Way { name, seconds: done.seconds, cpu: Some(done.cpu) });
+        let Done { seconds, start, cpu, .. } = done;
+        ways.push(Way { name, seconds, start, cpu: Some(cpu) });
         let commits: Vec<i64> = epochs_of(&done.dir)?
             .iter()
             .filter(|epoch| epoch.fate == Fate::Committed)
@@ -210,13 +214,15 @@ fn ways(rig: &Rig, args: &BenchLive, load: &Load, records: u64) -> anyhow::Resul
     print(args.json, &answer, |out, answer| {
         for way in answer["ways"].as_array().into_iter().flatten() {
             let cpu = way["cpu_seconds"].as_f64();
+            let start = way["start_seconds"].as_f64().unwrap_or_default();
             writeln!(
                 out,
                 "{:<24} {:>10} records a second, {:.2} of the file's rate{}",
                 way["name"].as_str().unwrap_or_default(),
                 thousands(way["records_per_second"].as_f64().unwrap_or(0.0) as u64),
                 way["of_file"].as_f64().unwrap_or(f64::NAN),
-                cpu.map(|s| format!(", {s:.1} CPU s")).unwrap_or_default(),
+                cpu.map(|s| format!(", {s:.1} CPU s; the first after {start:.2} s"))
+                    .unwrap_or_default(),
             )?;
         }
         writeln!(
@@ -267,17 +273,18 @@ fn answer(
     mut commits: Vec<i64>,
     recovery: &Recovery,
 ) -> Value {
-    let rate = |seconds: f64| records as f64 / seconds.max(1e-9);
-    let file = ways.get(1).map_or(f64::NAN, |way| rate(way.seconds));
+    let rate = |way: &Way| (records - way.start.1) as f64 / (way.seconds - way.start.0).max(1e-9);
+    let file = ways.get(1).map_or(f64::NAN, rate);
     let ways: Vec<Value> = ways
         .iter()
         .map(|way| {
             json!({
                 "name": way.name,
                 "seconds": way.seconds,
+                "start_seconds": way.start.0,
                 "cpu_seconds": way.cpu,
-                "records_per_second": rate(way.seconds),
-                "of_file": rate(way.seconds) / file,
+                "records_per_second": rate(way),
+                "of_file": rate(way) / file,
             })
         })
         .collect();

@@ -40,6 +40,8 @@ pub(super) struct Rig {
 pub(super) struct Done {
     pub dir: PathBuf,
     pub seconds: f64,
+    /// Seconds until the first records were through, and how many these were.
+    pub start: (f64, u64),
     /// CPU time of this process meanwhile, seconds.
     pub cpu: f64,
     /// Of each checkpoint: rows and bytes of state, and how long the join stood still, µs.
@@ -197,8 +199,12 @@ impl Rig {
         let copy = || commits.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut pauses = Vec::new();
         let mut checkpoints = 0;
+        let mut start = None;
         while !worker.is_finished() {
             let progress = control.progress();
+            if start.is_none() && progress.records > 0 {
+                start = Some((began.elapsed().as_secs_f64(), progress.records));
+            }
             if progress.checkpoints > checkpoints {
                 checkpoints = progress.checkpoints;
                 let (state_bytes, micros) = (progress.state_bytes, progress.pause_us);
@@ -218,7 +224,8 @@ impl Rig {
         if let Some(error) = error {
             bail!(error);
         }
-        Ok(Done { dir, seconds, cpu, pauses, commits: copy() })
+        let start = start.unwrap_or((seconds, 0));
+        Ok(Done { dir, seconds, start, cpu, pauses, commits: copy() })
     }
 }
 

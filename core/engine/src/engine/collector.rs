@@ -122,6 +122,7 @@ impl Collector {
             revisions: Vec::new(),
             outputs: std::mem::take(&mut self.outputs_out),
             named: self.named.as_mut().map(std::mem::take).unwrap_or_default(),
+            made: None,
             clock: batch.clock,
             trackers: batch.trackers,
             state: samples,

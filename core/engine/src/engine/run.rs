@@ -28,10 +28,10 @@ use super::operators;
 use super::routes::Routes;
 use super::sequencer::{Sequencer, Settings};
 use super::shard::Shard;
-use super::sink::{Outcome, SinkStage};
+use super::sink::{Outcome, SinkStage, Steps};
 use super::source::{Batches, Given, SourceError};
 use super::spec::{AtEnd, RunSpec};
-use super::step::Sink;
+use super::step::{Maker, Sink};
 use super::summary::{Ended, Furthest, RunError, Summary};
 use crate::edges::rocksdb::{Frozen, Store};
 use crate::operator::join::Operator;
@@ -155,7 +155,10 @@ pub(super) fn run(
         stopped: AtomicBool::new(false),
         furthest: Mutex::new(None),
     };
-    for stage in ["read", "decode", "sequence", "join", "collect", "keep", "checkpoint"] {
+    let makers = sink.makers();
+    let make: &[&str] = if makers.is_empty() { &[] } else { &["make"] };
+    let stages = ["read", "decode", "sequence", "join", "collect"];
+    for stage in stages.iter().chain(make).chain(&["keep", "checkpoint"]) {
         common.meters.expect(stage);
     }
 
@@ -174,7 +177,8 @@ pub(super) fn run(
                 threads.sequencer(sequencer, decoded, shards, ending)?;
             let outs = threads.shards(operators, to_shards, join, &watermarks)?;
             let collector = Collector::new(Arc::clone(&routes), outputs, names);
-            let to_sink = threads.collector(collector, to_collector, outs, store.as_ref())?;
+            let (collected, to_sink) = threads.makers(makers)?;
+            threads.collector(collector, to_collector, outs, store.as_ref(), collected)?;
             if let Some(store) = &store {
                 threads.checkpointer(checkpointer, store, &routes, &identity)?;
             }
@@ -182,11 +186,11 @@ pub(super) fn run(
             Ok((to_sink, sink_end))
         })();
         let outcome = match result {
-            Ok((to_sink, checkpoints)) => {
+            Ok((mut to_sink, checkpoints)) => {
                 let mut outcome = None;
                 common.failure.guard("keep", || {
                     let _meter = common.meters.start("keep");
-                    outcome = Some(stage.run(&to_sink, checkpoints, &common.peak)?);
+                    outcome = Some(stage.run(&mut to_sink, checkpoints, &common.peak)?);
                     Ok(())
                 });
                 // Dropped before the scope waits for the other stages.
@@ -437,12 +441,13 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         batches: Receiver<Batch>,
         shards: ShardOuts,
         store: Option<&'env Store>,
-    ) -> std::io::Result<Receiver<ToSink>> {
-        let (to_sink, sink) = bounded(self.depth.sink);
+        to: Vec<Sender<ToSink>>,
+    ) -> std::io::Result<()> {
         let ShardOuts { outs: shards, reached, go } = shards;
         let barriers = store.map(|store| self.barrier(reached, go, store)).transpose()?;
         self.spawn("collect", move |common| {
             let _meter = common.meters.start("collect");
+            let mut queues = to.iter().cycle();
             for mut batch in batches {
                 let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.len());
                 for shard in &shards {
@@ -468,13 +473,43 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                     });
                 }
                 let collected = collector.collect(batch, outs);
-                if to_sink.send((collected, job)).is_err() {
+                let Some(queue) = queues.next() else { break };
+                if queue.send((collected, job)).is_err() {
                     break;
                 }
             }
             Ok(())
-        })?;
-        Ok(sink)
+        })
+    }
+
+    /// Where the collector puts the steps, in turn, and where the sink gets them:
+    /// behind the makers, if there are any.
+    fn makers(&self, makers: Vec<Maker>) -> std::io::Result<(Vec<Sender<ToSink>>, Steps)> {
+        let mut to = Vec::with_capacity(makers.len());
+        let mut from = Vec::with_capacity(makers.len());
+        // So that no more waits than without them.
+        let depth = (self.depth.sink / (makers.len() + 1)).max(1);
+        for mut maker in makers {
+            let (steps_in, steps) = bounded::<ToSink>(self.depth.stage);
+            let (made, made_out) = bounded::<ToSink>(depth);
+            self.spawn("make", move |common| {
+                let _meter = common.meters.start("make");
+                for (mut collected, job) in steps {
+                    maker(&mut collected.step);
+                    if made.send((collected, job)).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+            to.push(steps_in);
+            from.push(made_out);
+        }
+        if to.is_empty() {
+            let (to_sink, steps) = bounded(self.depth.sink);
+            (to, from) = (vec![to_sink], vec![steps]);
+        }
+        Ok((to, Steps::new(from)))
     }
 
     fn checkpointer(

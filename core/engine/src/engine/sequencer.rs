@@ -300,6 +300,10 @@ impl Sequencer {
             let moved = self.tracker.hold(lane, held, now, arrival);
             if held && self.idle.get(lane as usize) == Some(&true) {
                 self.set_idle(lane, false);
+                // Of the epoch that this time lies in: after a gap each would else
+                // end an epoch of the gap.
+                let first = self.first_ms.unwrap_or(now);
+                self.position.epoch = self.epoch_of_clock(now, first);
                 self.decided(ClockKind::Active { lane }, now, arrival, moved);
             }
         }

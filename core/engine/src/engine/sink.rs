@@ -28,6 +28,31 @@ pub(super) struct SinkStage<'a> {
     pause_us: u64,
 }
 
+/// The steps in their order: from one queue, or from several taken in turn.
+pub(super) struct Steps {
+    queues: Vec<Receiver<ToSink>>,
+    turn: usize,
+}
+
+impl Steps {
+    /// There is at least one queue.
+    pub(super) fn new(queues: Vec<Receiver<ToSink>>) -> Self {
+        Self { queues, turn: 0 }
+    }
+
+    /// Where the next one comes.
+    fn queue(&self) -> &Receiver<ToSink> {
+        &self.queues[self.turn]
+    }
+
+    /// Waits for it; `None`: there is none any more.
+    fn take(&mut self) -> Option<ToSink> {
+        let next = self.queue().recv().ok();
+        self.turn = (self.turn + 1) % self.queues.len();
+        next
+    }
+}
+
 /// What the run came to.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -65,7 +90,7 @@ impl<'a> SinkStage<'a> {
     /// Until the collector ends.
     pub(super) fn run(
         &mut self,
-        steps: &Receiver<ToSink>,
+        steps: &mut Steps,
         mut checkpoints: Checkpoints,
         peak: &Peak,
     ) -> Result<Outcome, RunError> {
@@ -117,23 +142,23 @@ impl<'a> SinkStage<'a> {
     /// The next step; meanwhile a checkpoint that is ready is taken.
     fn next(
         &mut self,
-        steps: &Receiver<ToSink>,
+        steps: &mut Steps,
         checkpoints: &mut Checkpoints,
     ) -> Result<Option<ToSink>, RunError> {
         loop {
             if !checkpoints.in_flight() {
-                return Ok(steps.recv().ok());
+                return Ok(steps.take());
             }
             let mut ready = Select::new();
-            ready.recv(steps);
+            ready.recv(steps.queue());
             ready.recv(checkpoints.done());
             if ready.ready() == 0 {
-                return Ok(steps.recv().ok());
+                return Ok(steps.take());
             }
             match checkpoints.ready() {
                 Some(done) => self.checkpoint(done)?,
                 // The checkpointer is gone: what it met is known elsewhere.
-                None => return Ok(steps.recv().ok()),
+                None => return Ok(steps.take()),
             }
         }
     }

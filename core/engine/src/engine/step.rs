@@ -3,6 +3,7 @@
 
 use smallvec::SmallVec;
 
+use crate::edges::log::OutMessage;
 use crate::operator::join::Reason;
 use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Verdict;
@@ -20,6 +21,9 @@ pub struct Step {
     /// The records behind `outputs`, output after output, each as it names its
     /// rows; empty unless [`Sink::names`].
     pub named: Vec<Named>,
+    /// What a [`Maker`] made of the outputs and of what was late, each with its
+    /// processing time, ms; `None`: no maker had the step.
+    pub made: Option<Result<Vec<(i64, OutMessage)>, SinkError>>,
     pub clock: Vec<ClockEvent>,
     /// `Tracker::save()` as it was before the named arrival; at least one for
     /// every 8,192 arrivals.
@@ -46,6 +50,7 @@ impl Step {
             revisions: cut(&mut self.revisions, at, |r| r.at),
             outputs: cut(&mut self.outputs, at, |o| o.at),
             named: self.named.split_off(named.min(self.named.len())),
+            made: None,
             clock: cut(&mut self.clock, at, |c| c.precedes),
             trackers: cut(&mut self.trackers, at, |t| t.0),
             state: cut(&mut self.state, at, |s| s.arrival),
@@ -270,6 +275,10 @@ pub struct Prepared {
     pub digest: String,
 }
 
+/// Makes of a step, before its turn at the sink has come, what depends on the
+/// step alone ([`Step::made`]).
+pub type Maker = Box<dyn FnMut(&mut Step) + Send>;
+
 /// Where steps go: the run store, or nothing in a benchmark.
 pub trait Sink: Send {
     /// Takes the next step.
@@ -301,6 +310,12 @@ pub trait Sink: Send {
     /// Whether [`Step::named`] is wanted. Asked once, when the run begins.
     fn names(&self) -> bool {
         false
+    }
+
+    /// Each on a thread of its own; they take the steps in turn, and the sink
+    /// still gets them in their order. Asked once, when the run begins.
+    fn makers(&mut self) -> Vec<Maker> {
+        Vec::new()
     }
 
     /// A real snapshot begins here: the steps so far end at arrival `at`, and

@@ -279,20 +279,15 @@ impl Feed for SimFeed {
 pub struct InputValues(pub Arc<Input>);
 
 impl Values for InputValues {
-    fn records(&mut self, names: &[RecordName]) -> Result<Vec<Record>, SinkError> {
+    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
         let input = &self.0;
-        names
+        let source = input
+            .partitions
             .iter()
-            .map(|name| {
-                let source = input
-                    .partitions
-                    .iter()
-                    .position(|p| p.partition == name.partition && p.topic == name.topic);
-                let at = source.and_then(|s| input.by_name.get(&(s as u32, name.offset)));
-                at.map(|at| input.records[*at as usize].clone())
-                    .ok_or_else(|| SinkError(format!("{name} is not in the input")))
-            })
-            .collect()
+            .position(|p| p.partition == name.partition && p.topic == name.topic);
+        let at = source.and_then(|s| input.by_name.get(&(s as u32, name.offset)));
+        at.map(|at| input.records[*at as usize].clone())
+            .ok_or_else(|| SinkError(format!("{name} is not in the input")))
     }
 }
 

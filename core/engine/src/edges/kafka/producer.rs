@@ -127,6 +127,9 @@ impl KafkaProducer {
             ("compression.type", "lz4"),
             // Fuller batches cost broker and client less; a commit does not wait for it.
             ("linger.ms", "20"),
+            // A commit waits for what is on its way: no more than a fraction of a
+            // second of it.
+            ("queue.buffering.max.messages", "30000"),
             // The broker decides what is too large.
             ("message.max.bytes", "1000000000"),
         ];

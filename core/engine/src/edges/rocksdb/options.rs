@@ -30,6 +30,10 @@ impl StoreOptions {
     }
 }
 
+/// Tables of the memory tier's rows that may overlap before they are put together:
+/// a restore reads as many at once.
+const RESTING: i32 = 24;
+
 /// What both databases of a run share.
 pub(super) struct Tuning {
     cache: Cache,
@@ -71,6 +75,17 @@ impl Tuning {
     pub fn by_due(&self) -> Options {
         let mut options = self.common();
         options.set_block_based_table_factory(&self.blocks());
+        options
+    }
+
+    /// The memory tier's rows by due, as checkpoints left them. Nobody reads them
+    /// while the run goes on, and most fall behind the watermark before long: they
+    /// are put together seldom.
+    pub fn resting(&self) -> Options {
+        let mut options = self.by_due();
+        options.set_level_zero_file_num_compaction_trigger(RESTING);
+        options.set_level_zero_slowdown_writes_trigger(4 * RESTING);
+        options.set_level_zero_stop_writes_trigger(6 * RESTING);
         options
     }
 

@@ -89,7 +89,7 @@ impl Store {
         let rows = DB::open_cf_descriptors(
             &tuning.database(),
             &rows_dir,
-            [ColumnFamilyDescriptor::new(ROWS, tuning.by_due())],
+            [ColumnFamilyDescriptor::new(ROWS, tuning.resting())],
         )
         .map_err(|e| StoreError::rocks("open", &rows_dir, &e))?;
         let cold = Arc::new(ColdDatabase::new(state_dir(run).join("cold"), Arc::clone(&tuning)));
@@ -123,10 +123,11 @@ impl Store {
     pub fn freeze(&self, epoch: u64) -> Result<Frozen, StoreError> {
         let start = Instant::now();
         let temporary = checkpoints_dir(&self.run).join(format!("{epoch}.tmp"));
+        // A file system that is forcing things to disk may let a new folder wait:
+        // without a cold tier it is made later, when nobody stands still for it.
         let link = || {
-            files::remove_dir(&temporary)?;
-            files::create_dir(&temporary)?;
             let Some(db) = self.cold.get() else { return Ok(false) };
+            begin(&temporary)?;
             link_live(db, &temporary.join("cold"))?;
             Ok(true)
         };
@@ -169,6 +170,9 @@ impl Store {
 
         let start = Instant::now();
         point("prepare.links", &self.run)?;
+        if !frozen.cold {
+            begin(&frozen.temporary)?;
+        }
         link_live(&self.rows, &frozen.temporary.join("rows"))?;
         let snapshot_ms = frozen.took_ms + millis(start);
 
@@ -347,6 +351,12 @@ impl Store {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The empty folder of a checkpoint in the making.
+fn begin(temporary: &Path) -> Result<(), StoreError> {
+    files::remove_dir(temporary)?;
+    files::create_dir(temporary)
 }
 
 /// Removes what a failed checkpoint left; the first error is the one to tell.

@@ -14,7 +14,7 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Value, json};
 
-use super::message::sides;
+use super::naming::sides;
 use crate::engine::step::{Output, OutputKind};
 use crate::operator::codec::{InputDecoder, SchemaSource};
 use crate::operator::pipeline::{Format, Input, Pipeline};

@@ -24,6 +24,10 @@ use crate::operator::pipeline::Guarantee;
 /// So often in a row a job goes on from the same checkpoint.
 const ATTEMPTS: u32 = 5;
 
+/// Threads that make messages, at most: beyond these the one that hands them
+/// over is what a job waits for.
+const MAKERS: usize = 4;
+
 /// Runs a job until its input ends. Blocks.
 ///
 /// # Errors
@@ -208,13 +212,12 @@ impl Job<'_> {
         }
 
         let source = self.parts.feed.open(&found.at)?;
-        let messages = Messages::new(
-            Arc::clone(&spec.pipeline),
-            &source.schemas(),
-            self.parts.feed.values(),
-            spec.schema_id,
-        )
-        .map_err(JobError::Refused)?;
+        let makers = std::thread::available_parallelism().map_or(1, usize::from).min(MAKERS);
+        let messages = (0..makers).map(|_| {
+            let (pipeline, values) = (Arc::clone(&spec.pipeline), self.parts.feed.values());
+            Messages::new(pipeline, &source.schemas(), values, spec.schema_id)
+        });
+        let messages = messages.collect::<Result<Vec<_>, _>>().map_err(JobError::Refused)?;
         let setup = Setup {
             guarantee: spec.pipeline.delivery.guarantee,
             log: Arc::clone(&log),

@@ -1,28 +1,36 @@
 //! What a sink topic gets (10-command-line): outputs as messages.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::Values;
 use super::avro::Bodies;
+use super::naming::{
+    Side, each_side, example_name, key_text, put_example, put_key, put_names, put_number,
+};
+use super::piece::{Draft, Piece};
 use crate::edges::log::OutMessage;
 use crate::engine::step::{Named, Output, OutputKind, SinkError, Step};
 use crate::operator::codec::{Decoded, InputDecoder, SchemaSource};
-use crate::operator::key::{Key, KeyValue};
+use crate::operator::key::Key;
 use crate::operator::pipeline::{Format, LatePolicy, Pipeline, Sink, SinkFormat};
 use crate::operator::record::{Header, Record, RecordName};
 use crate::operator::verdict::Verdict;
+
+const EXAMPLE: &str = "joinscope.example";
+const RECORDS: &str = "joinscope.records";
 
 /// Makes messages of a step's outputs.
 pub struct Messages {
     pipeline: Arc<Pipeline>,
     topic: Arc<str>,
     late_topic: Option<Arc<str>>,
+    /// By input: its topic, and its name as JSON writes it, with the colon.
+    topics: Vec<Arc<str>>,
+    names: Vec<String>,
     decoders: Vec<InputDecoder>,
     values: Box<dyn Values>,
     /// `None`: as JSON.
@@ -66,6 +74,9 @@ impl Messages {
             .collect::<Result<_, _>>()
             .map_err(|e| e.to_string())?;
         Ok(Self {
+            // Of its own: what threads share costs each of them.
+            topics: pipeline.inputs.iter().map(|input| (*input.topic).into()).collect(),
+            names: pipeline.inputs.iter().map(|i| format!("{}:", quoted(&i.name))).collect(),
             topic: sink.topic.as_str().into(),
             late_topic: sink.late_topic.as_deref().filter(|_| late).map(Into::into),
             decoders,
@@ -100,12 +111,18 @@ impl Messages {
             facts.arrival_ms.get(i).copied()
         };
         let mut named = &step.named[..];
+        let mut piece = Piece::default();
         for output in &step.outputs {
             let (own, rest) = named.split_at(output.records.len().min(named.len()));
             named = rest;
-            let message = self.of_output(output, own)?;
-            to(when(output.at).unwrap_or(output.time), message)?;
+            let now_ms = when(output.at).unwrap_or(output.time);
+            let made = self.of_output(output, own, now_ms, &mut piece);
+            if made.is_err() || piece.is_full() {
+                piece.give(&mut to)?;
+            }
+            made?;
         }
+        piece.give(&mut to)?;
         if let Some(topic) = self.late_topic.clone() {
             for i in (0..facts.len()).filter(|i| facts.at_arrival[*i] == Verdict::Late as u8) {
                 let named = Named {
@@ -122,207 +139,331 @@ impl Messages {
 
     fn name(&self, named: &Named) -> RecordName {
         RecordName {
-            topic: Arc::clone(&self.pipeline.inputs[usize::from(named.input)].topic),
+            topic: Arc::clone(&self.topics[usize::from(named.input)]),
             partition: named.partition,
             offset: named.offset,
         }
     }
 
-    fn of_output(&mut self, output: &Output, named: &[Named]) -> Result<OutMessage, SinkError> {
-        let names: Vec<RecordName> = named.iter().map(|n| self.name(n)).collect();
-        let records = self.values.records(&names)?;
-        let inputs: Vec<u8> = named.iter().map(|n| n.input).collect();
+    fn of_output(
+        &mut self,
+        output: &Output,
+        named: &[Named],
+        now_ms: i64,
+        piece: &mut Piece,
+    ) -> Result<(), SinkError> {
+        let names: SmallVec<[RecordName; 2]> = named.iter().map(|n| self.name(n)).collect();
+        let inputs: SmallVec<[u8; 8]> = named.iter().map(|n| n.input).collect();
+        let mut records: SmallVec<[Record; 2]> = SmallVec::with_capacity(names.len());
+        for name in &names {
+            records.push(self.values.record(name)?);
+        }
         let which = (output.kind, output.correction);
-        let (example, corrects) = example_name(&self.pipeline, which, &inputs, &names);
         let key = match (inputs.first(), records.first()) {
             (Some(input), Some(record)) => self.key(*input, record),
             _ => None,
         };
+        let key = key.and_then(|key| match piece.part(|out| put_key(out, &key)) {
+            (at, true) => Some(at),
+            (_, false) => None,
+        });
         let value = match &mut self.avro {
             Some(bodies) => {
                 let made = bodies.of(&self.pipeline, &mut self.decoders, output, &inputs, &records);
-                made.map_err(|what| SinkError(format!("example {example} as Avro: {what}")))?
+                let made = made.map_err(|what| {
+                    let (example, _) = example_name(&self.pipeline, which, &inputs, &names);
+                    SinkError(format!("example {example} as Avro: {what}"))
+                })?;
+                piece.part(|out| out.extend_from_slice(&made)).0
             }
-            None => self.json(output, &inputs, &records),
+            None => piece.part(|out| self.json(output, &inputs, &records, out)).0,
         };
-        let mut headers = headers(&example, &names, Some(output.epoch));
-        headers.extend(corrects.map(|of| header("joinscope.corrects", of)));
-        Ok(OutMessage {
+        let (example, first) =
+            piece.part(|out| put_example(out, &self.pipeline, which, &inputs, &names));
+        let (records, ()) = piece.part(|out| put_names(out, &names, b','));
+        let (epoch, ()) = piece.part(|out| put_number(out, output.epoch));
+        let corrects = first.map(|first| example.start..example.start + first);
+        let mut headers: SmallVec<[_; 4]> = SmallVec::new();
+        headers.push((EXAMPLE, example));
+        headers.push((RECORDS, records));
+        headers.push(("joinscope.epoch", epoch));
+        headers.extend(corrects.map(|first| ("joinscope.corrects", first)));
+        piece.add(Draft {
+            now_ms,
             topic: Arc::clone(&self.topic),
-            partition: None,
             key,
-            value: Some(Bytes::from(value)),
+            value,
             timestamp: output.time,
             headers,
-        })
+        });
+        Ok(())
     }
 
-    fn json(&mut self, output: &Output, inputs: &[u8], records: &[Record]) -> Vec<u8> {
-        let mut texts = Vec::with_capacity(records.len());
-        for (input, record) in inputs.iter().zip(records) {
-            texts.push(self.text(*input, record));
-        }
-        let bytes: usize = texts.iter().map(|text| text.len()).sum();
-        let mut out = String::with_capacity(bytes + 128);
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{{\"time\":{},\"value\":{{", output.time);
-        // What stands for each input, by its place among the records.
-        let places = sides(&self.pipeline, output.kind, inputs, Into::into);
-        let text = |place: &Value| {
-            let place = place.as_u64().and_then(|at| texts.get(at as usize));
-            place.map_or("null", |text| text)
-        };
-        for (i, (input, place)) in places.iter().enumerate() {
-            let _ = write!(out, "{}{}:", if i == 0 { "" } else { "," }, quoted(input));
-            if let Value::Array(all) = place {
-                for (i, place) in all.iter().enumerate() {
-                    out.push(if i == 0 { '[' } else { ',' });
-                    out.push_str(text(place));
-                }
-                out.push_str(if all.is_empty() { "[]" } else { "]" });
-            } else {
-                out.push_str(text(place));
+    fn json(&mut self, output: &Output, inputs: &[u8], records: &[Record], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":");
+        put_number(out, output.time);
+        out.extend_from_slice(b",\"value\":{");
+        let pipeline = Arc::clone(&self.pipeline);
+        let mut any = false;
+        each_side(&pipeline, output.kind, inputs, |input, side| {
+            if std::mem::replace(&mut any, true) {
+                out.push(b',');
             }
-        }
-        out.push('}');
-        let labels = self.pipeline.examples.as_ref().map(|x| x.labels.as_slice());
+            out.extend_from_slice(self.names[input].as_bytes());
+            let mut put = |at: usize, out: &mut Vec<u8>| match records.get(at) {
+                Some(record) => self.text(inputs[at], record, out),
+                None => out.extend_from_slice(b"null"),
+            };
+            match side {
+                Side::One(at) => put(at, out),
+                Side::Missing => out.extend_from_slice(b"null"),
+                Side::Folded(all) => {
+                    out.push(b'[');
+                    for (i, at) in all.into_iter().enumerate() {
+                        if i > 0 {
+                            out.push(b',');
+                        }
+                        put(at, out);
+                    }
+                    out.push(b']');
+                }
+            }
+        });
+        out.push(b'}');
+        let labels = pipeline.examples.as_ref().map(|x| x.labels.as_slice());
         let labels = labels.filter(|l| !l.is_empty() && output.kind == OutputKind::Example);
         if let Some(labels) = labels {
             for (bit, label) in labels.iter().enumerate() {
-                let before = if bit == 0 { ",\"labels\":{" } else { "," };
-                let set = output.labels >> bit & 1;
-                let _ = write!(out, "{before}{}:{set}", quoted(&label.name));
+                out.extend_from_slice(if bit == 0 { b",\"labels\":{" } else { b"," });
+                out.extend_from_slice(quoted(&label.name).as_bytes());
+                out.extend_from_slice(if output.labels >> bit & 1 == 1 { b":1" } else { b":0" });
             }
-            out.push('}');
+            out.push(b'}');
         }
-        out.push('}');
-        out.into_bytes()
+        out.push(b'}');
     }
 
-    /// A value as JSON: what is JSON is carried as it came.
-    fn text<'r>(&mut self, input: u8, record: &'r Record) -> Cow<'r, str> {
+    /// A value as JSON. What is JSON is carried as it came, without the space
+    /// around it: that it is JSON throughout was seen when its row was decoded.
+    fn text(&mut self, input: u8, record: &Record, out: &mut Vec<u8>) {
         let json = self.pipeline.inputs[usize::from(input)].format == Format::Json;
         if let Some(value) = record.value.as_ref().filter(|_| json) {
-            let whole = serde_json::from_slice::<&RawValue>(value);
-            return whole.map_or("null", RawValue::get).into();
+            out.extend_from_slice(value.trim_ascii());
+            return;
         }
         let shown = self.decoders[usize::from(input)].to_json(record);
-        shown.unwrap_or(Value::Null).to_string().into()
+        out.extend_from_slice(shown.unwrap_or(Value::Null).to_string().as_bytes());
     }
 
     /// A late record goes aside as it came.
     fn late(&mut self, topic: &Arc<str>, named: Named) -> Result<OutMessage, SinkError> {
         let name = self.name(&named);
-        let record = self.values.records(std::slice::from_ref(&name))?.into_iter().next();
-        let record = record.ok_or_else(|| SinkError(format!("{name} is not there any more")))?;
-        let key = self.key(named.input, &record);
-        let mut all = record.headers;
-        all.extend(headers(&name.to_string(), std::slice::from_ref(&name), None));
+        let record = self.values.record(&name)?;
+        let key = self.key(named.input, &record).and_then(|key| key_text(&key));
+        let mut headers = record.headers;
+        let name = Bytes::from(name.to_string());
+        headers.extend([EXAMPLE, RECORDS].map(|key| header(key, name.clone())));
         Ok(OutMessage {
             topic: Arc::clone(topic),
             partition: None,
             key,
             value: record.value,
             timestamp: record.timestamp.unwrap_or(record.arrival_ns.div_euclid(1_000_000)),
-            headers: all,
+            headers,
         })
     }
 
-    fn key(&mut self, input: u8, record: &Record) -> Option<Bytes> {
+    fn key(&mut self, input: u8, record: &Record) -> Option<Key> {
         match self.decoders[usize::from(input)].decode(record) {
-            Decoded::Row(row) => key_text(&row.key),
+            Decoded::Row(row) => Some(row.key),
             Decoded::Failed { .. } => None,
         }
     }
 }
 
-fn quoted(text: &str) -> Value {
-    Value::String(text.to_owned())
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
 }
 
-fn header(key: &str, value: impl Into<String>) -> Header {
-    Header { key: key.to_owned(), value: Some(Bytes::from(value.into())) }
+fn header(key: &str, value: Bytes) -> Header {
+    Header { key: key.to_owned(), value: Some(value) }
 }
 
-fn headers(example: &str, names: &[RecordName], epoch: Option<u64>) -> Vec<Header> {
-    let mut records = String::new();
-    for (i, name) in names.iter().enumerate() {
-        // Writing to a String cannot fail.
-        let _ = write!(records, "{}{name}", if i == 0 { "" } else { "," });
-    }
-    let mut headers =
-        vec![header("joinscope.example", example), header("joinscope.records", records)];
-    headers.extend(epoch.map(|epoch| header("joinscope.epoch", epoch.to_string())));
-    headers
-}
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
 
-/// The join key as text: numbers in decimal, strings and bytes as they are.
-#[must_use]
-pub fn key_text(key: &Key) -> Option<Bytes> {
-    match key.value() {
-        KeyValue::Null => None,
-        KeyValue::Int(n) => Some(Bytes::from(n.to_string())),
-        KeyValue::Bool(b) => Some(Bytes::from(b.to_string())),
-        KeyValue::String(s) => Some(Bytes::from(s.to_owned())),
-        KeyValue::Bytes(b) => Some(Bytes::from(b.to_vec())),
-    }
-}
+    use super::*;
+    use crate::engine::step::Facts;
+    use crate::operator::codec::NoSchemas;
+    use crate::operator::record::TimestampType;
 
-/// The name of an example, unique and stable (10-command-line, "What a sink
-/// topic gets"), and the one that it corrects. `inputs` and `names` are those
-/// of the records behind it, in its own order.
-#[must_use]
-pub fn example_name(
-    pipeline: &Pipeline,
-    (kind, correction): (OutputKind, u32),
-    inputs: &[u8],
-    names: &[RecordName],
-) -> (String, Option<String>) {
-    match kind {
-        OutputKind::Pair => {
-            (names.iter().map(ToString::to_string).collect::<Vec<_>>().join("+"), None)
-        }
-        OutputKind::Pad => (names.first().map(ToString::to_string).unwrap_or_default(), None),
-        OutputKind::Example => {
-            let primary = inputs.iter().position(|input| *input == pipeline.join.primary);
-            let first = primary.and_then(|i| names.get(i)).map(ToString::to_string);
-            let first = first.unwrap_or_default();
-            match correction {
-                0 => (first, None),
-                k => (format!("{first}#{k}"), Some(first)),
+    /// Gives every record back: its value tells its name, with space around it.
+    struct Told;
+
+    impl Values for Told {
+        fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
+            if name.offset == 404 {
+                return Err(SinkError(format!("{name} is gone")));
             }
+            let value = format!(" \t{{\"k\": \"é{}\", \"t\":5}}\r\n", name.offset % 10);
+            Ok(Record {
+                arrival: 0,
+                arrival_ns: 7_000_000,
+                source: 0,
+                offset: name.offset,
+                timestamp: Some(77),
+                timestamp_type: TimestampType::Create,
+                leader_epoch: None,
+                key: None,
+                value: (name.offset != 13).then(|| value.into()),
+                headers: vec![header("own", "h".into())],
+            })
         }
     }
-}
 
-/// What stands for each input in an output's value: the one record, null for a
-/// missing side, a list of what was folded. `inputs` are those of the records
-/// behind it; `value` gives the i-th one's.
-pub fn sides(
-    pipeline: &Pipeline,
-    kind: OutputKind,
-    inputs: &[u8],
-    mut value: impl FnMut(usize) -> Value,
-) -> Map<String, Value> {
-    let mut sides = Map::new();
-    for (i, input) in pipeline.inputs.iter().enumerate() {
-        let of: Vec<usize> = (0..inputs.len()).filter(|at| usize::from(inputs[*at]) == i).collect();
-        let primary = usize::from(pipeline.join.primary) == i;
-        let side = if kind == OutputKind::Example && !primary {
-            of.into_iter().map(&mut value).collect::<Vec<_>>().into()
-        } else if let [one] = of[..] {
-            value(one)
-        } else if kind == OutputKind::Pair
-            || (kind == OutputKind::Pad
-                && !primary
-                && inputs.first().is_none_or(|input| *input != pipeline.join.primary))
-        {
-            // A pair has only its two inputs; a secondary's pad its own and the primary.
-            continue;
-        } else {
-            Value::Null
+    fn messages(more: &str) -> Messages {
+        let input = |name: &str| {
+            format!(
+                "[inputs.{name}]\ntopic = \"{name}-topic\"\nformat = \"json\"\nkey = \"k\"\n\
+                 event_time = {{ field = \"t\", unit = \"ms\" }}\n\
+                 watermark = {{ max_out_of_orderness = \"1s\" }}\n"
+            )
         };
-        sides.insert(input.name.to_string(), side);
+        let text = format!(
+            "name = \"p\"\n{}{}[join]\nprimary = \"a\"\n\
+             with.b = {{ after = \"0s\", until = \"1s\" }}\n{more}\
+             [sink]\ntopic = \"out\"\nformat = \"json\"\n{}",
+            input("a"),
+            input("b"),
+            if more.contains("side-output") { "late_topic = \"aside\"\n" } else { "" },
+        );
+        let pipeline = Arc::new(Pipeline::parse(&text, "p.toml").unwrap());
+        let schemas: Arc<dyn SchemaSource + Send + Sync> = Arc::new(NoSchemas);
+        Messages::new(pipeline, &schemas, Box::new(Told), 0).unwrap()
     }
-    sides
+
+    fn output(kind: OutputKind, rows: u64, (labels, correction): (u64, u32)) -> Output {
+        let records = (0..rows).collect();
+        Output { n: 0, at: 3, epoch: 12, time: -5, kind, records, labels, correction }
+    }
+
+    fn named(input: u8, offset: i64) -> Named {
+        Named { input, partition: 2, offset }
+    }
+
+    /// Time, topic, key, value and headers of each.
+    fn told(messages: &mut Messages, step: &Step) -> (Vec<String>, Option<String>) {
+        let text = |bytes: &Option<Bytes>| match bytes {
+            Some(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+            None => "null".to_owned(),
+        };
+        let mut all = Vec::new();
+        let done = messages.of_step(step, |now_ms, m| {
+            let headers: Vec<String> =
+                m.headers.iter().map(|h| format!("{}={}", h.key, text(&h.value))).collect();
+            let (key, value) = (text(&m.key), text(&m.value));
+            let timestamp = m.timestamp;
+            let headers = headers.join(" ").replace("joinscope.", "");
+            all.push(format!("{now_ms} {} {key} {value} {timestamp} {headers}", m.topic));
+            Ok(())
+        });
+        (all, done.err().map(|e| e.0))
+    }
+
+    #[test]
+    fn pairs_and_pads_and_what_was_late_as_the_command_line_says() {
+        let mut messages = messages("kind = \"full\"\nlate = \"side-output\"\n");
+        let step = Step {
+            facts: Facts {
+                arrival: vec![2, 3, 4],
+                arrival_ms: vec![20, 30, 40],
+                input: vec![0, 1, 1],
+                partition: vec![2; 3],
+                offset: vec![1, 2, 13],
+                at_arrival: vec![0, Verdict::Open as u8, Verdict::Late as u8],
+                ..Facts::default()
+            },
+            outputs: vec![
+                output(OutputKind::Pair, 2, (0, 0)),
+                output(OutputKind::Pad, 1, (0, 0)),
+                output(OutputKind::Pad, 1, (0, 0)),
+            ],
+            named: vec![named(0, 11), named(1, 22), named(0, 33), named(1, 44)],
+            ..Step::default()
+        };
+        let value = |n| format!("{{\"k\": \"é{n}\", \"t\":5}}");
+        let expected = [
+            format!(
+                "30 out é1 {{\"time\":-5,\"value\":{{\"a\":{},\"b\":{}}}}} -5 \
+                 example=a-topic[2]@11+b-topic[2]@22 records=a-topic[2]@11,b-topic[2]@22 epoch=12",
+                value(1),
+                value(2)
+            ),
+            format!(
+                "30 out é3 {{\"time\":-5,\"value\":{{\"a\":{},\"b\":null}}}} -5 \
+                 example=a-topic[2]@33 records=a-topic[2]@33 epoch=12",
+                value(3)
+            ),
+            format!(
+                "30 out é4 {{\"time\":-5,\"value\":{{\"a\":null,\"b\":{}}}}} -5 \
+                 example=b-topic[2]@44 records=b-topic[2]@44 epoch=12",
+                value(4)
+            ),
+            "40 aside null null 77 own=h example=b-topic[2]@13 records=b-topic[2]@13".to_owned(),
+        ];
+        assert_eq!(told(&mut messages, &step), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn an_example_folds_has_labels_and_names_what_it_corrects() {
+        let mut messages = messages(
+            "[examples]\nemit = \"early-and-correct\"\n\
+             labels = { hit = \"b.t = 5\" }\n",
+        );
+        let mut first = output(OutputKind::Example, 1, (0, 0));
+        first.records = smallvec![0];
+        let step = Step {
+            outputs: vec![first, output(OutputKind::Example, 3, (1, 2))],
+            named: vec![named(0, 11), named(0, 11), named(1, 22), named(1, 25)],
+            ..Step::default()
+        };
+        let value = |n| format!("{{\"k\": \"é{n}\", \"t\":5}}");
+        let expected = [
+            format!(
+                "-5 out é1 {{\"time\":-5,\"value\":{{\"a\":{},\"b\":[]}},\"labels\":{{\"hit\":0}}}} \
+                 -5 example=a-topic[2]@11 records=a-topic[2]@11 epoch=12",
+                value(1)
+            ),
+            format!(
+                "-5 out é1 {{\"time\":-5,\"value\":{{\"a\":{},\"b\":[{},{}]}},\
+                 \"labels\":{{\"hit\":1}}}} -5 example=a-topic[2]@11#2 \
+                 records=a-topic[2]@11,b-topic[2]@22,b-topic[2]@25 epoch=12 corrects=a-topic[2]@11",
+                value(1),
+                value(2),
+                value(5)
+            ),
+        ];
+        assert_eq!(told(&mut messages, &step), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn many_come_in_their_order_and_what_is_gone_ends_them_there() {
+        let mut messages = messages("");
+        let n = 5_000;
+        let mut step = Step {
+            outputs: (0..n).map(|_| output(OutputKind::Pad, 1, (0, 0))).collect(),
+            named: (0..n).map(|i| named(0, 1_000 + i)).collect(),
+            ..Step::default()
+        };
+        let (all, error) = told(&mut messages, &step);
+        assert_eq!((all.len() as i64, error), (n, None));
+        for (i, line) in all.iter().enumerate() {
+            assert!(line.contains(&format!("records=a-topic[2]@{} ", 1_000 + i)), "{i}: {line}");
+        }
+        step.named[4_321].offset = 404;
+        let (some, error) = told(&mut messages, &step);
+        assert_eq!((some.len(), error.as_deref()), (4_321, Some("a-topic[2]@404 is gone")));
+        assert_eq!(some, all[..4_321]);
+    }
 }

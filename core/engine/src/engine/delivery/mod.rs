@@ -34,7 +34,9 @@ pub mod epochs;
 mod job;
 mod mark;
 mod message;
+mod naming;
 mod outbox;
+mod piece;
 mod progress;
 mod sending;
 mod sink;
@@ -58,7 +60,8 @@ use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
 pub use avro::output_schema;
 pub use job::run;
 pub use mark::{Lost, Mark};
-pub use message::{Messages, example_name, key_text, sides, sink_of};
+pub use message::{Messages, sink_of};
+pub use naming::{example_name, key_text, sides};
 pub use progress::{Progress, progress_topic, transactional_id};
 pub(in crate::engine) use start::state_digest;
 
@@ -178,7 +181,8 @@ pub trait Feed {
     /// The source cannot be read from there.
     fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError>;
 
-    /// Records by name, for what is given out.
+    /// Records by name, for what is given out: of the source that is open. Asked
+    /// once for each thread that makes messages.
     fn values(&mut self) -> Box<dyn Values>;
 
     /// Called on the checkpoint's thread before an epoch is committed: the
@@ -193,11 +197,9 @@ pub type LogDurable = Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync
 
 /// Gives records back by name.
 pub trait Values: Send {
-    /// Each record, in the order of `names`.
-    ///
     /// # Errors
-    /// One is not there any more.
-    fn records(&mut self, names: &[RecordName]) -> Result<Vec<Record>, SinkError>;
+    /// It is not there any more.
+    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError>;
 }
 
 /// Where a job's steps are kept besides the topics it writes: the run store.

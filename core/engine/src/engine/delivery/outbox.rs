@@ -163,8 +163,10 @@ impl Outbox {
         self.setup.guarantee == Guarantee::ExactlyOnce
     }
 
-    /// Takes a message of the epoch at hand; `now_ms` is its processing time.
-    pub fn give(&self, now_ms: i64, message: OutMessage) -> Result<(), Failed> {
+    /// Takes messages of the epoch at hand, in their order, each with its
+    /// processing time, ms.
+    pub fn give(&self, messages: Vec<(i64, OutMessage)>) -> Result<(), Failed> {
+        let mut messages = messages.into_iter();
         let mut state = self.lock();
         loop {
             if let Some(failed) = &state.failed {
@@ -173,13 +175,17 @@ impl Outbox {
             // Held back until its epoch is on the disk.
             let holds = self.setup.guarantee == Guarantee::AtMostOnce;
             if holds || state.busy && !self.setup.in_step {
-                if holds || state.waiting_bytes < self.setup.queue_bytes {
+                while holds || state.waiting_bytes < self.setup.queue_bytes {
+                    let Some((now_ms, message)) = messages.next() else { return Ok(()) };
                     state.waiting_bytes += bytes_of(&message);
                     state.waiting.push_back((now_ms, message));
+                }
+                if messages.len() == 0 {
                     return Ok(());
                 }
             } else if !state.busy {
-                let result = self.hand_over(&mut state, now_ms, message);
+                let result = messages
+                    .try_for_each(|(now_ms, message)| self.hand_over(&mut state, now_ms, message));
                 drop(state);
                 return result.map_err(|failed| self.end(failed));
             }

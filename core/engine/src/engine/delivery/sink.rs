@@ -8,14 +8,15 @@ use super::outbox::{Failed, Outbox};
 use super::{LogDurable, Messages};
 use crate::edges::fault::point;
 use crate::engine::source::{Batches, Heads, Source, SourceError};
-use crate::engine::step::{CheckpointEntry, Durable, Prepared, Sink, SinkError, Step};
+use crate::engine::step::{CheckpointEntry, Durable, Maker, Prepared, Sink, SinkError, Step};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::{Arrival, TopicPartition};
 
 /// Delivers what it hands on to another sink. Made by [`super::run`].
 pub(super) struct DeliverSink<'a> {
     inner: &'a mut dyn Sink,
-    messages: Messages,
+    /// One for each thread that makes messages.
+    messages: Vec<Messages>,
     outbox: Arc<Outbox>,
     arrival_log: Option<LogDurable>,
     /// A checkpoint is made anew: up to this arrival, at which the digest must
@@ -40,7 +41,7 @@ impl From<Failed> for SinkError {
 impl<'a> DeliverSink<'a> {
     pub fn new(
         inner: &'a mut dyn Sink,
-        messages: Messages,
+        messages: Vec<Messages>,
         outbox: Arc<Outbox>,
         arrival_log: Option<LogDurable>,
         suppressed: Option<Suppressed>,
@@ -58,6 +59,25 @@ impl Sink for DeliverSink<'_> {
         true
     }
 
+    fn makers(&mut self) -> Vec<Maker> {
+        // Steps end at barriers: a step is wholly before it or behind it.
+        let suppressed = self.suppressed.as_ref().map(|suppressed| suppressed.arrival);
+        let maker = |mut messages: Messages| -> Maker {
+            Box::new(move |step| {
+                if suppressed.is_none_or(|until| step.end > until) {
+                    let mut made = Vec::with_capacity(step.outputs.len());
+                    let done = messages.of_step(step, |now_ms, message| {
+                        made.push((now_ms, message));
+                        Ok(())
+                    });
+                    step.made = Some(done.map(|()| made));
+                }
+                step.named = Vec::new();
+            })
+        };
+        std::mem::take(&mut self.messages).into_iter().map(maker).collect()
+    }
+
     fn step(&mut self, mut step: Step) -> Result<(), SinkError> {
         if self.outbox.setup.in_step {
             self.outbox.settle();
@@ -66,16 +86,16 @@ impl Sink for DeliverSink<'_> {
             return Err(failed.into());
         }
         if let Some(suppressed) = &self.suppressed {
-            // Steps end at barriers: a step is wholly before it or behind it.
             if step.end <= suppressed.arrival {
-                step.named.clear();
                 return self.inner.step(step);
             }
             self.suppressed = None;
         }
-        let outbox = &self.outbox;
-        self.messages.of_step(&step, |now_ms, message| Ok(outbox.give(now_ms, message)?))?;
-        step.named.clear();
+        let Some(made) = step.made.take() else {
+            let what = "a step came without its messages; this is a defect, please report it";
+            return Err(SinkError(what.to_owned()));
+        };
+        self.outbox.give(made?)?;
         self.inner.step(step)
     }
 

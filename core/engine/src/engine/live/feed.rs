@@ -56,8 +56,8 @@ impl Feed for LiveFeed {
     }
 
     fn values(&mut self) -> Box<dyn Values> {
-        let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Box::new(ByName(lookup))
+        let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::new(ByName(lookup.as_ref().map(Lookup::another)))
     }
 
     fn durable(&self) -> Option<Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>> {
@@ -80,10 +80,10 @@ fn force(folder: &PathBuf) -> Result<(), SinkError> {
 struct ByName(Option<Lookup>);
 
 impl Values for ByName {
-    fn records(&mut self, names: &[RecordName]) -> Result<Vec<Record>, SinkError> {
+    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
         let Some(lookup) = &mut self.0 else {
             return Err(SinkError("the arrival log is not open".to_owned()));
         };
-        names.iter().map(|name| lookup.record(name).map_err(SinkError)).collect()
+        lookup.record(name).map_err(SinkError)
     }
 }

@@ -5,17 +5,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use foldhash::fast::RandomState;
+
 use super::recent::Recent;
-use crate::edges::recording::{Places, Recording, RecordingError, part_name, parts_of};
+use crate::edges::recording::{Packed, Places, Recording, RecordingError, part_name, parts_of};
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
 /// Segments of the log that are open at a time.
 const OPEN: usize = 64;
 
+/// Batches of the newest records that a lookup holds on to: what is asked for one
+/// after the other mostly lies together.
+const AT_HAND: usize = 8;
+
 /// Looks records up; one for each thread.
 pub struct Lookup {
     recent: Arc<Mutex<Recent>>,
-    by_name: HashMap<TopicPartition, u32>,
+    /// By partition, the one looked into last at the end.
+    at_hand: Vec<(u32, Arc<Packed>)>,
+    /// By topic: the numbers of its partitions.
+    by_topic: HashMap<Arc<str>, BTreeMap<i32, u32>, RandomState>,
     folder: PathBuf,
     /// By number, up to the newest that was looked at; without a hole.
     segments: BTreeMap<u64, Segment>,
@@ -53,10 +62,20 @@ impl Lookup {
         partitions: &[TopicPartition],
         folder: PathBuf,
     ) -> Self {
+        let mut by_topic: HashMap<Arc<str>, BTreeMap<i32, u32>, RandomState> = HashMap::default();
+        for (of, source) in partitions.iter().zip(0..) {
+            by_topic.entry(Arc::clone(&of.topic)).or_default().insert(of.partition, source);
+        }
+        Self { recent, at_hand: Vec::new(), by_topic, folder, segments: BTreeMap::new() }
+    }
+
+    /// One more of the same, for another thread.
+    pub(super) fn another(&self) -> Self {
         Self {
-            recent,
-            by_name: partitions.iter().cloned().zip(0..).collect(),
-            folder,
+            recent: Arc::clone(&self.recent),
+            at_hand: Vec::new(),
+            by_topic: self.by_topic.clone(),
+            folder: self.folder.clone(),
             segments: BTreeMap::new(),
         }
     }
@@ -66,11 +85,9 @@ impl Lookup {
     /// # Errors
     /// The arrival log does not have it, or cannot be read.
     pub fn record(&mut self, name: &RecordName) -> Result<Record, String> {
-        let partition =
-            TopicPartition { topic: Arc::clone(&name.topic), partition: name.partition };
-        let known = self.by_name.get(&partition).copied();
+        let known = self.by_topic.get(&*name.topic).and_then(|of| of.get(&name.partition)).copied();
         if let Some(source) = known {
-            if let Some(record) = Recent::get(&self.recent, source, name.offset) {
+            if let Some(record) = self.newest(source, name.offset) {
                 return Ok(record);
             }
             if let Some(record) = self.logged(source, name.offset).map_err(|e| e.to_string())? {
@@ -78,6 +95,24 @@ impl Lookup {
             }
         }
         Err(format!("{name} is not in the arrival log {}", self.folder.display()))
+    }
+
+    /// From memory.
+    fn newest(&mut self, source: u32, offset: i64) -> Option<Record> {
+        let place = self.at_hand.iter().position(|(of, _)| *of == source);
+        let held = place.and_then(|at| self.at_hand[at].1.get(source, offset));
+        if held.is_some() {
+            return held;
+        }
+        let batch = Recent::batch_of(&self.recent, source, offset)?;
+        let record = batch.get(source, offset);
+        if let Some(at) = place {
+            self.at_hand.remove(at);
+        } else if self.at_hand.len() == AT_HAND {
+            self.at_hand.remove(0);
+        }
+        self.at_hand.push((source, batch));
+        record
     }
 
     /// From the log. Offsets increase from segment to segment.
@@ -156,7 +191,7 @@ fn empty(path: &std::path::Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edges::recording::{Compression, Packed, Writer, WriterOptions};
+    use crate::edges::recording::{Compression, Writer, WriterOptions};
     use crate::operator::record::TimestampType;
 
     fn record(n: u64) -> Record {
@@ -220,8 +255,12 @@ mod tests {
                 }
             }
         }
-        let kept = Recent::get(&shared, 2, record(19_999 - 20).offset);
+        let kept = Recent::batch_of(&shared, 2, record(19_999 - 20).offset);
         assert!(kept.is_none() && lookup.segments.len() <= OPEN);
+        let mut another = lookup.another();
+        for n in [19_999, 19_990, 19_800, 9_999, 0] {
+            assert_eq!(another.record(&name(n)).unwrap(), record(n), "{n}");
+        }
         let missing = RecordName { offset: 1, ..name(0) };
         assert!(lookup.record(&missing).unwrap_err().contains("t[0]@1 is not in the arrival log"));
         let other = RecordName { partition: 3, ..name(0) };

@@ -1,10 +1,9 @@
 //! The newest records of a live run, for the values of what is given out.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::edges::recording::Packed;
-use crate::operator::record::Record;
 
 /// Bytes of memory that are kept, about.
 const KEPT: usize = 256 << 20;
@@ -47,18 +46,15 @@ impl Recent {
         }
     }
 
-    /// The batch that has the record, if any has.
     fn batch(&self, source: u32, offset: i64) -> Option<Arc<Packed>> {
         let lane = self.lanes.get(source as usize)?;
         let at = lane.partition_point(|(first, _)| *first <= offset).checked_sub(1)?;
         Some(Arc::clone(&lane[at].1))
     }
 
-    /// The record of a partition at an offset; `shared` is not held while it is read.
-    pub fn get(shared: &std::sync::Mutex<Self>, source: u32, offset: i64) -> Option<Record> {
-        let shared = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let batch = shared.batch(source, offset);
-        drop(shared);
-        batch?.get(source, offset)
+    /// The batch that has the record of a partition at an offset, if any has;
+    /// `shared` is held no longer than that is looked up.
+    pub fn batch_of(shared: &Mutex<Self>, source: u32, offset: i64) -> Option<Arc<Packed>> {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).batch(source, offset)
     }
 }

@@ -72,6 +72,32 @@ fn what_is_held_is_not_idle_and_counts_anew_when_it_is_free() {
     assert_eq!(summary.epochs_with_effect, 1);
 }
 
+#[test]
+fn after_a_gap_what_is_held_ends_no_epoch_of_the_gap() {
+    // Both are idle when the run goes on after four minutes, and are held at once.
+    let mut listed = Listed::parse(
+        "1000 views[0] a 100
+         1050 plays[0] x 90",
+    );
+    listed.live = true;
+    listed.clock = vec![
+        at(2, 2_500, ClockInputKind::Tick),
+        at(2, 251_300, ClockInputKind::Tick),
+        at(2, 251_300, ClockInputKind::Held(0)),
+        at(2, 251_300, ClockInputKind::Held(1)),
+        at(2, 251_400, ClockInputKind::Free(0)),
+        at(2, 251_400, ClockInputKind::Free(1)),
+        at(2, 260_000, ClockInputKind::Tick),
+    ];
+    let (summary, kept) = done(spec(&idle(), listed));
+    assert_eq!(
+        tell_clock(&kept.steps),
+        "2 1100 idle 0\n2 1150 idle 1\n2 2000 epoch 1\n2 251300 active 0\n\
+         2 251300 active 1\n2 251500 idle 0\n2 251500 idle 1\n2 252000 epoch 251"
+    );
+    assert_eq!(summary.epochs_with_effect, 2);
+}
+
 /// Ticks, partitions held and free again, and barriers, between records.
 fn with_clock(seed: u64, n: usize) -> Listed {
     let mut listed = random(seed, n);

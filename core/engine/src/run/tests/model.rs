@@ -404,6 +404,7 @@ fn clone(step: &Step) -> Step {
         revisions: step.revisions.clone(),
         outputs: step.outputs.clone(),
         named: Vec::new(),
+        made: None,
         clock: step.clock.clone(),
         trackers: step.trackers.clone(),
         state: step.state.clone(),
