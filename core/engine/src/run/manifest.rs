@@ -214,12 +214,18 @@ impl Manifest {
         if format > FORMAT {
             return Err(RunError::Newer { path, found: format, known: FORMAT });
         }
-        let mut manifest: Self = serde_json::from_slice(&bytes).map_err(bad)?;
-        let crc = std::mem::take(&mut manifest.crc32);
-        let again = crc32fast::hash(&serde_json::to_vec(&manifest).map_err(bad)?);
+        // Over what stands there: a program that knows more fields, or fewer, finds
+        // the same.
+        let mut stands: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(bad)?;
+        // Its place among the fields counts: it is replaced, not removed.
+        let crc = stands.insert("crc32".to_owned(), String::new().into()).unwrap_or_default();
+        let again = crc32fast::hash(&serde_json::to_vec(&stands).map_err(bad)?);
         if crc != format!("{again:08x}") {
             return Err(RunError::corrupt(&path, "its checksum is wrong"));
         }
+        let mut manifest: Self = serde_json::from_slice(&bytes).map_err(bad)?;
+        manifest.crc32 = String::new();
         Ok(manifest)
     }
 }
@@ -288,6 +294,35 @@ mod tests {
             let back = Manifest::load(dir.path()).unwrap_or_else(|e| panic!("{seconds}: {e}"));
             assert!((back.end.unwrap().seconds - seconds).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn a_program_with_other_fields_wrote_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(MANIFEST);
+        let mut m = manifest();
+        m.checkpoints.push(CheckpointEntry { epoch: 3, ..CheckpointEntry::default() });
+        m.store(dir.path(), false).unwrap();
+        let mut other: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        // Older: without a field that has a default; newer: with one more.
+        let entry = other["checkpoints"][0].as_object_mut().unwrap();
+        assert!(entry.shift_remove("pause_us").is_some());
+        entry.insert("weather".to_owned(), "fine".into());
+        let mut write = |epoch: u64, seal: bool| {
+            other["checkpoints"][0]["epoch"] = epoch.into();
+            if seal {
+                other["crc32"] = "".into();
+                let crc = crc32fast::hash(&serde_json::to_vec(&other).unwrap());
+                other["crc32"] = format!("{crc:08x}").into();
+            }
+            std::fs::write(&path, serde_json::to_vec_pretty(&other).unwrap()).unwrap();
+        };
+        write(7, true);
+        assert_eq!(Manifest::load(dir.path()).unwrap().checkpoints[0].epoch, 7);
+        write(8, false);
+        let error = Manifest::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("its checksum is wrong"), "{error}");
     }
 
     #[test]
