@@ -35,8 +35,8 @@ enum From {
 /// The value of each record is its line. Its partition is the one that Kafka's
 /// own producer chooses (murmur2 of the key's bytes: a string as UTF-8, a number
 /// as its decimal text); records whose key is null or missing take turns over
-/// the partitions. Arrival order is the order of the file; times are kept as
-/// they are, also where they go back.
+/// the partitions. A key or timestamp that no line has is refused. Arrival order
+/// is the order of the file; times are kept as they are, also where they go back.
 #[derive(Args)]
 #[command(after_help = "Example:
   joinscope import jsonl changes.jsonl.zst --topic changes --key path --arrival committed_ms \\
