@@ -1,6 +1,7 @@
 //! What the compare panel asks: the other run, the job that looks for what
 //! differs, a page of it, both lines, and both sentences about a record.
 
+use std::collections::HashMap;
 use std::ops::Range as Places;
 use std::path::{Path, PathBuf};
 
@@ -75,58 +76,86 @@ impl Seen {
     }
 }
 
-/// Reads lines of the table.
+/// Reads lines of the table; the rows of each run in one go.
 pub fn page(
     here: &Run,
     there: &Run,
     matching: &Matching,
     q: &PageQuestion,
 ) -> Result<Vec<Seen>, String> {
-    let mut whys = (Whys::new(here), Whys::new(there));
-    q.lines.iter().map(|line| seen(here, there, matching, *line, &mut whys)).collect()
+    let sides: Vec<Sides> = q.lines.iter().map(|line| sides(*line, matching)).collect();
+    let rows_of = |there: bool| {
+        let own = sides.iter().filter_map(|s| if there { s.there } else { s.here });
+        own.chain(q.lines.iter().filter_map(|line| second(*line, there))).collect::<Vec<_>>()
+    };
+    let (mut a, mut b) = (Side::of(here, &rows_of(false))?, Side::of(there, &rows_of(true))?);
+    let seen = |(line, rows): (&Line, &Sides)| {
+        let with = match line {
+            Line::Output(true, _) => second(*line, true).and_then(|row| b.views.get(&row)),
+            _ => second(*line, false).and_then(|row| a.views.get(&row)),
+        };
+        Ok(Seen {
+            line: *line,
+            with: with.map(|row| row.record.to_string()),
+            here: a.said(*line, rows.here, matching.until)?,
+            there: b.said(*line, rows.there, matching.until)?,
+        })
+    };
+    q.lines.iter().zip(&sides).map(seen).collect()
 }
 
-fn seen(
-    here: &Run,
-    there: &Run,
-    matching: &Matching,
-    line: Line,
-    whys: &mut (Whys, Whys),
-) -> Result<Seen, String> {
-    let text = |e: joinscope_core::run::RunError| e.to_string();
-    let rows = match line {
+/// The row of a line in either run.
+fn sides(line: Line, matching: &Matching) -> Sides {
+    match line {
         Line::Record(changed) => Sides::of(changed.kind.from.is_none(), changed.row, matching),
         Line::Output(only_there, named) => {
             let first = named.rows().first().copied().unwrap_or(0);
             Sides::of(only_there, first, matching)
         }
-    };
-    let is_example = matches!(line, Line::Output(_, Named::Example(_)));
-    let until = matching.until;
-    let said = |run: &Run, row: Option<u64>, whys: &mut Whys| -> Result<Option<Said>, String> {
-        let Some(row) = row else { return Ok(None) };
-        let mut row = run.row(row).map_err(text)?;
-        let why = whys.of(&row).map_err(text)?;
+    }
+}
+
+/// The other row of a pair, in the run that has the pair.
+fn second(line: Line, there: bool) -> Option<u64> {
+    match line {
+        Line::Output(only_there, Named::Pair(_, second)) if only_there == there => Some(second),
+        _ => None,
+    }
+}
+
+/// A run, and its rows that are asked for.
+struct Side<'a> {
+    run: &'a Run,
+    whys: Whys,
+    views: HashMap<u64, RowView>,
+}
+
+impl<'a> Side<'a> {
+    fn of(run: &'a Run, rows: &[u64]) -> Result<Self, String> {
+        let views = run.views(rows).map_err(|e| e.to_string())?;
+        let views = rows.iter().copied().zip(views).collect();
+        Ok(Self { run, whys: Whys::new(run), views })
+    }
+
+    /// `until`: both runs have it up to there.
+    fn said(
+        &mut self,
+        line: Line,
+        row: Option<u64>,
+        until: Option<u64>,
+    ) -> Result<Option<Said>, String> {
+        let Some(mut row) = row.and_then(|row| self.views.get(&row).cloned()) else {
+            return Ok(None);
+        };
+        let why = self.whys.of(&row).map_err(|e| e.to_string())?;
         if let Some(until) = until {
             // As it stood where the shorter run ended.
             row.verdict = row.verdict_at(until.saturating_sub(1)).unwrap_or(Verdict::Open);
         }
-        let example = if is_example { example(run, row.row)? } else { None };
+        let is_example = matches!(line, Line::Output(_, Named::Example(_)));
+        let example = if is_example { example(self.run, row.row)? } else { None };
         Ok(Some(Said { row, why, example }))
-    };
-    let with = match line {
-        Line::Output(only_there, Named::Pair(_, second)) => {
-            let run = if only_there { there } else { here };
-            Some(run.row(second).map_err(text)?.record.to_string())
-        }
-        _ => None,
-    };
-    Ok(Seen {
-        line,
-        here: said(here, rows.here, &mut whys.0)?,
-        there: said(there, rows.there, &mut whys.1)?,
-        with,
-    })
+    }
 }
 
 /// The last example of a primary row: its labels, and records folded.
