@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use joinscope_core::analyses::guarantees::cluster::Cluster;
 use joinscope_core::analyses::guarantees::faults::Faults;
 use joinscope_core::analyses::guarantees::matrix::{
-    Column, Copy, Matrix, Seen, Spec, matrix, matrix_on,
+    Column, Copy, Matrix, Seen, Spec, Stage, matrix, matrix_on,
 };
 use joinscope_core::analyses::guarantees::real::{Connect, Real};
 use joinscope_core::edges::kafka::KafkaLog;
@@ -129,7 +129,10 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     let end = args.at_end.into();
     let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)
         .map_err(|e| anyhow::anyhow!(e.0))?;
-    let stage = |stage: &str| tracing::info!("{stage}");
+    let stage = |stage: &str| {
+        tracing::info!("{stage}");
+        true
+    };
     let found = if args.cluster.brokers.is_empty() && args.cluster.config.is_none() {
         matrix(&spec, &stage)?
     } else {
@@ -151,7 +154,7 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
 }
 
 /// The same over a cluster that is there.
-fn on_brokers(args: &Guarantees, spec: &Spec, stage: &dyn Fn(&str)) -> anyhow::Result<Matrix> {
+fn on_brokers(args: &Guarantees, spec: &Spec, stage: Stage<'_>) -> anyhow::Result<Matrix> {
     if !args.write {
         bail!(
             "over --brokers topics are made, written and removed (joinscope-guarantees-…): allow \

@@ -33,7 +33,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     ui.set_width(WIDTH);
     text(ui, "Joinscope", fonts::semibold(24.0), t.text);
-    let what = "Records what Kafka topics hold, joins it here, and says for every record what happened to it and why";
+    let what =
+        "Joins what Kafka topics hold, and says for every record what happened to it and why";
     let what = egui::RichText::new(what).font(fonts::regular(TEXT + 1.0)).color(t.second);
     ui.add(egui::Label::new(what).wrap());
     ui.add_space(12.0);

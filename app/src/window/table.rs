@@ -165,6 +165,12 @@ impl Laid {
         let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
         self.columns.get(column).map_or(0, |(_, r)| (r.width() / sign).floor() as usize)
     }
+
+    /// Where the room below the last row begins; the lower edge if there is none.
+    #[must_use]
+    pub fn below(&self) -> f32 {
+        (self.body.top() + self.len as f32 * ROW).min(self.body.bottom())
+    }
 }
 
 impl Table {

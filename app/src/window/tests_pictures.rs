@@ -15,12 +15,13 @@ use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::command::{Command, Export};
-use super::dialogs::{Dialog, ExportDialog, PipelineDialog, SaveIncident};
+use super::dialogs::{Dialog, ExportDialog, Palette, PipelineDialog, SaveIncident, SettingsDialog};
 use super::doc::PipelineDoc;
 use super::headless::{harness, settle};
 use super::incident::{IncidentDoc, Remade};
 use super::panel::Panel;
 use super::renderer;
+use super::settings::Settings;
 use super::testing::{ask, sample_job, sample_patient, sample_run};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
@@ -182,6 +183,10 @@ fn the_start_page_looks_as_in_its_picture() {
     results.unwrap();
 }
 
+/// Dialogs that have a picture.
+const WHICH: [&str; 7] =
+    ["incident-save", "incident-about", "pipeline", "export", "settings", "palette", "shortcuts"];
+
 /// The dialogs that have much to say, over the start page.
 fn dialog(which: &str) -> Dialog {
     let folder = Path::new("/home/you");
@@ -195,6 +200,9 @@ fn dialog(which: &str) -> Dialog {
             let what = Export::Picture(Panel::Timeline);
             Dialog::Export(ExportDialog::new(what, folder, "run 3"))
         }
+        "settings" => Dialog::Settings(SettingsDialog::new(&Settings::default())),
+        "palette" => Dialog::Palette(Palette::new(None)),
+        "shortcuts" => Dialog::Shortcuts,
         "pipeline" => {
             let text = sample.to_owned();
             let pipeline = Pipeline::parse(&text, "feed.toml").unwrap().into();
@@ -239,7 +247,7 @@ fn dialogs_look_as_in_their_pictures() {
     assert!(renderer::has_software_adapter(), "install mesa-vulkan-drivers");
     let size = (1280, 800);
     let mut results = SnapshotResults::new();
-    for which in ["incident-save", "incident-about", "pipeline", "export"] {
+    for which in WHICH {
         for light in [false, true] {
             let mut h = harness(size, light, None);
             settle(&mut h).unwrap();

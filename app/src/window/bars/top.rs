@@ -120,10 +120,7 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     if icon_button(icon::OPEN, "Open a file").plain().show(ui).clicked() {
         app.commands.push(Command::ShowOpen);
     }
-    let figures = status(app);
-    if !figures.is_empty() {
-        text(ui, &figures, fonts::regular(TEXT), t.second);
-    }
+    figures(ui, &status(app), t);
 }
 
 /// As wide as there is room for.
@@ -137,24 +134,48 @@ fn palette(app: &mut App, ui: &mut Ui) {
     }
 }
 
-fn status(app: &App) -> String {
+/// As many of the figures as there is room for, the first ones first; all in the
+/// tooltip.
+fn figures(ui: &mut Ui, parts: &[String], t: &Tokens) {
+    const BETWEEN: &str = " · ";
+    if parts.is_empty() {
+        return;
+    }
+    let room = ui.available_width();
+    let font = fonts::regular(TEXT);
+    let fits = |n: &usize| {
+        let text = parts[..*n].join(BETWEEN);
+        ui.painter().layout_no_wrap(text, font.clone(), t.second).size().x <= room
+    };
+    let n = (1..=parts.len()).rev().find(fits).unwrap_or(1);
+    let shown = text(ui, &parts[..n].join(BETWEEN), font.clone(), t.second);
+    if n < parts.len() {
+        shown.on_hover_text(parts.join(BETWEEN));
+    }
+}
+
+fn status(app: &App) -> Vec<String> {
     if let Some(path) = &app.opening.path {
-        return format!("opening {}…", crate::window::doc::file_name(path));
+        return vec![format!("opening {}…", crate::window::doc::file_name(path))];
     }
     if app.checking.is_open() {
-        return "checking the pipeline…".to_owned();
+        return vec!["checking the pipeline…".to_owned()];
     }
     if let Some(stop) = &app.stopped {
-        return app.stop_said(stop);
+        return vec![app.stop_said(stop)];
     }
     if let Some(running) = &app.running {
-        return running.status();
+        return vec![running.status()];
     }
     let Some(run) = &app.doc.run else {
         let records = app.doc.recording.as_ref().map(|r| r.recording.len());
-        return records.map(|n| plural(n, "record")).unwrap_or_default();
+        return records.map(|n| plural(n, "record")).into_iter().collect();
     };
     let mut parts = vec![plural(run.arrivals, "record")];
+    // How it ended matters more than how quick it was.
+    if let Some(ended) = run.label.ended() {
+        parts.push(ended.to_owned());
+    }
     if let Some(end) = &run.manifest.end
         && end.seconds > 0.0
     {
@@ -164,8 +185,5 @@ fn status(app: &App) -> String {
             parts.push(bytes(end.peak_memory_bytes));
         }
     }
-    if let Some(ended) = run.label.ended() {
-        parts.push(ended.to_owned());
-    }
-    parts.join(" · ")
+    parts
 }

@@ -8,6 +8,7 @@ use super::modal;
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
+use crate::window::panels::edged;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -82,6 +83,7 @@ impl ExportDialog {
                 ui.add_space(4.0);
                 let label = egui::RichText::new("Its figures beside it, as .csv");
                 let label = label.font(fonts::regular(TEXT)).color(t.text);
+                edged(ui);
                 ui.checkbox(&mut self.figures, label);
             }
             ui.add_space(8.0);

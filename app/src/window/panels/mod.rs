@@ -18,6 +18,8 @@ pub mod timeline;
 mod tools;
 pub mod watermarks;
 
+pub use tools::edged;
+
 use egui::Ui;
 
 use self::sources::{Books, Sources};

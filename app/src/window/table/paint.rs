@@ -200,7 +200,7 @@ pub(super) fn paint_row(
                 (name.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Parts { parts, text } => {
-                left = bars(&painter, at, parts, t);
+                left = bars(&painter, at, parts, &ink, t);
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
@@ -247,9 +247,15 @@ pub(super) fn paint_row(
 
 /// Parts of a whole side by side, told apart by how bright they are and by
 /// gaps; gives the room that they and their ground take.
-fn bars(painter: &egui::Painter, at: Rect, parts: &[f32; 3], t: &Tokens) -> f32 {
+fn bars(
+    painter: &egui::Painter,
+    at: Rect,
+    parts: &[f32; 3],
+    ink: &dyn Fn(Color32) -> Color32,
+    t: &Tokens,
+) -> f32 {
     let room = (at.width() * 0.5).max(0.0);
-    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third];
+    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third].map(ink);
     let mut x = at.left();
     for (part, ink) in parts.iter().zip(inks) {
         let width = part * room;

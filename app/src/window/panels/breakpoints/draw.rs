@@ -20,6 +20,8 @@ use crate::window::widgets::{button, fit, icon_button, text};
 
 /// Height of a line of the list, points.
 const LINE: f32 = 30.0;
+/// The widest that a line of the list becomes, points.
+const WIDEST: f32 = 900.0;
 
 /// What a run stops at, in words.
 pub fn words(condition: &Condition) -> String {
@@ -142,7 +144,9 @@ fn one(
     commands: &mut Vec<Command>,
     t: &Tokens,
 ) {
-    let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), LINE), Sense::hover());
+    // Counts far from their names are hard to read.
+    let width = ui.available_width().min(WIDEST);
+    let (row, _) = ui.allocate_exact_size(vec2(width, LINE), Sense::hover());
     let name = b.condition.to_string();
     let here = cx.breaks.stopped.is_some() && cx.breaks.ids.contains(&b.id);
     if here {

@@ -1,6 +1,7 @@
 //! How the checkpoints panel draws.
 
-use egui::{Rect, Ui, UiBuilder, pos2};
+use egui::{Align2, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
+use joinscope_core::engine::CHECKPOINT_RECORDS;
 use joinscope_core::engine::step::CheckpointEntry;
 
 use super::Checkpoints;
@@ -10,10 +11,10 @@ use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
-use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
+use crate::window::table::{Cell, Column, Laid, RowCells, TIME, date_room, empty};
 use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
-use crate::window::widgets::text;
+use crate::window::widgets::{fit, text};
 
 const COLUMNS: [Column; 9] = [
     Column::figure("Epoch", 56.0),
@@ -50,13 +51,15 @@ pub fn sentence(cx: &Cx<'_>) -> String {
     let middle = times[times.len() / 2];
     let written: u64 = all.iter().map(|c| c.written_bytes).sum();
     if let [one] = all {
-        return format!("1 checkpoint, {} ms, {} written", took(one), bytes(written));
+        let took = thousands(took(one));
+        return format!("1 checkpoint, {took} ms, {} written", bytes(written));
     }
     format!(
-        "{} checkpoints, {middle} ms each by the median, {} ms the longest (epoch {}); {} written",
+        "{} checkpoints, {} ms each by the median, {} ms the longest (epoch {}); {} written",
         thousands(all.len() as u64),
-        took(longest),
-        longest.epoch,
+        thousands(middle),
+        thousands(took(longest)),
+        thousands(longest.epoch),
         bytes(written)
     )
 }
@@ -111,6 +114,7 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
     columns[2] = columns[2].wider(date_room(cx.times));
     let longest = all.iter().map(took).max().unwrap_or(0).max(1) as f32;
     let laid = this.table.lay_out(ui, "Checkpoints", &columns, all.len() as u64);
+    why_so_few(ui, cx, &laid);
     let chosen = this.chosen;
     let events = this.table.paint(ui, &laid, |n| {
         let c = all.get(n as usize)?;
@@ -128,6 +132,30 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
         let json = serde_json::to_string_pretty(c).unwrap_or_default();
         cx.commands.push(Command::Copy(json));
     }
+}
+
+/// Under the last row, where there is room: why not every epoch has one.
+fn why_so_few(ui: &Ui, cx: &Cx<'_>, laid: &Laid) {
+    let Some(run) = cx.doc.run.as_ref().filter(|_| cx.doc.recording.is_some()) else { return };
+    let all = &run.manifest.checkpoints;
+    let fewer = all.last().is_some_and(|last| last.epoch > all.len() as u64);
+    let top = laid.below() + 10.0;
+    let room = ui.max_rect();
+    if !fewer || top + 20.0 > room.bottom() {
+        return;
+    }
+    let why = format!(
+        "Over a recording one is taken every {} records and at the end, not at each epoch",
+        thousands(CHECKPOINT_RECORDS)
+    );
+    let t = Tokens::of(ui.ctx());
+    let font = fonts::regular(SMALL);
+    let shown = fit(ui, &why, &font, room.width() - 2.0 * INSET);
+    let at = pos2(room.left() + INSET, top);
+    let at = ui.painter().text(at, Align2::LEFT_TOP, shown, font, t.second);
+    let response = ui.interact(at, ui.scope_id().with("why so few"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &why));
+    response.on_hover_text(&why);
 }
 
 fn cells(
@@ -166,9 +194,9 @@ fn cells(
             Cell::Mono(bytes(c.written_bytes)),
             Cell::Parts {
                 parts: phases.map(|ms| ms as f32 / longest),
-                text: format!("{} · {} · {}", phases[0], phases[1], phases[2]),
+                text: phases.map(thousands).join(" · "),
             },
-            Cell::Mono(format!("{} ms", took(c))),
+            Cell::Mono(format!("{} ms", thousands(took(c)))),
             Cell::Words(kept_word.to_owned()),
         ],
         selected,

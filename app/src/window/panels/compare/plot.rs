@@ -192,8 +192,10 @@ fn strokes(fade: f32, t: &Tokens) -> [Stroke; 2] {
 pub fn legend(painter: &Painter, at: Rect, names: [&str; 2], t: &Tokens) {
     let mut right = at.right() - INSET;
     let y = at.top() + 14.0;
+    // The settings that differ stand before them.
+    let chars = ((at.width() - 700.0) / 30.0).clamp(14.0, 32.0) as usize;
     for n in [0, 1] {
-        let name = crate::window::text::elide(&crate::window::text::line(names[n]), 14);
+        let name = crate::window::text::elide(&crate::window::text::line(names[n]), chars);
         let font = fonts::regular(SMALL);
         let said = painter.text(pos2(right, y), Align2::RIGHT_CENTER, name, font, t.second);
         let left = said.left() - 28.0;

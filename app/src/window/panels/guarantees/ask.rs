@@ -1,11 +1,14 @@
 //! What the guarantees panel asks: the three guarantees under the same faults.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use joinscope_core::analyses::guarantees::faults::Faults;
-use joinscope_core::analyses::guarantees::matrix::{Matrix, Spec, matrix};
+use joinscope_core::analyses::guarantees::matrix::{Matrix, STAGES, Spec, matrix};
 use joinscope_core::engine::AtEnd;
 use joinscope_core::run::Run;
+
+use crate::window::text::thousands;
 
 /// Records that fit into a comparison in the window: the simulated cluster is
 /// in memory.
@@ -17,6 +20,40 @@ const EPOCHS: u64 = 150;
 /// ms of the recording's time that a job is away after its process ended.
 const DOWNTIME: i64 = 2_000;
 
+/// How far a comparison is, and whether it is still wanted.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Place in [`STAGES`].
+    at: AtomicUsize,
+    cancel: AtomicBool,
+}
+
+impl Progress {
+    /// What is run now, and how many were before it.
+    pub fn stage(&self) -> (usize, &'static str) {
+        let at = self.at.load(Ordering::Relaxed).min(STAGES.len() - 1);
+        (at, STAGES[at])
+    }
+
+    /// Ends it when what is run now has ended.
+    pub fn cancel(&self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+
+    fn reached(&self, name: &str) -> bool {
+        if let Some(at) = STAGES.iter().position(|stage| *stage == name) {
+            self.at.store(at, Ordering::Relaxed);
+        }
+        !self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// Records that a run is over, where they are too many to compare here.
+pub fn too_many(run: &Run) -> Option<u64> {
+    let records = run.manifest().start.total.unwrap_or_else(|| run.rows());
+    Some(records).filter(|records| *records > MOST)
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     pub dir: PathBuf,
@@ -24,16 +61,12 @@ pub struct Question {
 }
 
 /// Compares.
-pub fn compare(run: &Run, q: &Question) -> Result<Matrix, String> {
+pub fn compare(run: &Run, q: &Question, progress: &Progress) -> Result<Matrix, String> {
     let recording = run.recording().ok_or_else(|| {
         "the recording of this run is not where it was: locate it to compare guarantees".to_owned()
     })?;
-    let records = run.manifest().start.total.unwrap_or_else(|| run.rows());
-    if records > MOST {
-        return Err(format!(
-            "{records} records are too many for a simulated cluster in memory: cut a part with \
-             joinscope recording slice, or use joinscope guarantees"
-        ));
+    if let Some(records) = too_many(run) {
+        return Err(format!("{} records are too many", thousands(records)));
     }
     let at_end = match run.manifest().start.at_end.as_str() {
         "close" => AtEnd::Close,
@@ -42,5 +75,5 @@ pub fn compare(run: &Run, q: &Question) -> Result<Matrix, String> {
     let spec = Spec::of(run.pipeline(), &recording, q.faults.clone(), at_end, DOWNTIME)
         .map_err(|e| e.0)?
         .at_most(EPOCHS);
-    matrix(&spec, &|_| {}).map_err(|e| e.to_string())
+    matrix(&spec, &|name| progress.reached(name)).map_err(|e| e.to_string())
 }

@@ -2,11 +2,11 @@
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
-use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix};
+use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix, STAGES};
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::format_duration;
 
-use super::ask::Question;
+use super::ask::{MOST, Question, too_many};
 use super::{Guarantees, Open};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -18,7 +18,8 @@ use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
 const MODES: [Column; 9] = [
-    Column::rest("Guarantee"),
+    // Figures far from their names are hard to read: nothing takes the rest.
+    Column::soft("Guarantee", 190.0, 120.0),
     Column::figure("Duplicates", 80.0),
     Column::figure("Losses", 64.0),
     Column::figure("Untrue", 64.0),
@@ -51,22 +52,31 @@ pub fn sentence(this: &Guarantees, matrix: Option<&Matrix>) -> String {
     let Some(matrix) = matrix else {
         return match &this.faults {
             None => "choose what goes wrong".to_owned(),
-            Some(faults) => format!("{faults}: comparing"),
+            Some(faults) => {
+                let (done, now) = this.stage();
+                let faults = in_words(&faults.to_string());
+                format!("{faults}: {done} of {} done, {now} now", STAGES.len())
+            }
         };
     };
     let of = |mode: &str| matrix.columns.iter().find(|column| column.mode == mode);
     let count = |n: usize, what: &str| plural(n as u64, what);
     let (Some(least), Some(most)) = (of("at-least-once"), of("at-most-once")) else {
-        return matrix.faults.clone();
+        return in_words(&matrix.faults);
     };
     format!(
         "{}, a checkpoint every {}: at-least-once gives {}, at-most-once loses {}, of {}",
-        matrix.faults,
+        in_words(&matrix.faults),
         format_duration(matrix.checkpoint_interval),
         count(least.read_committed.duplicates.len(), "duplicate"),
         count(most.read_committed.losses.len(), "example"),
         thousands(matrix.examples),
     )
+}
+
+/// `crash-mid-epoch` as the buttons have it; a moment's place (`@3`) stays.
+fn in_words(faults: &str) -> String {
+    faults.replace('-', " ")
 }
 
 /// What goes wrong, the modes, and what is behind the open number.
@@ -76,6 +86,17 @@ pub fn body(
     cx: &mut Cx<'_>,
     answer: Option<&Answer<Question, Matrix>>,
 ) {
+    let many = cx.doc.run.as_ref().and_then(|run| too_many(&run.run));
+    if let Some(records) = many {
+        let next = format!(
+            "A simulated cluster in memory holds up to {} records, this run has {}: cut a part \
+             with joinscope recording slice, or use joinscope guarantees",
+            thousands(MOST),
+            thousands(records)
+        );
+        empty(ui, "Too many records to compare here", &next);
+        return;
+    }
     choices(this, ui);
     if cx.doc.in_progress {
         empty(ui, "The run goes on", "Guarantees are compared when it has ended");
@@ -83,11 +104,19 @@ pub fn body(
     }
     let matrix = match answer.map(|answer| &answer.result) {
         None if this.faults.is_none() => {
-            empty(ui, "Nothing went wrong yet", "Choose above what happens to the job");
+            let next = "Choose above what goes wrong: the recording is then run under \
+                        exactly-once, at-least-once and at-most-once, beside a run without faults";
+            empty(ui, "What does each guarantee deliver?", next);
             return;
         }
         None => {
-            empty(ui, "Comparing", "The same recording under each guarantee, one after another");
+            let (done, now) = this.stage();
+            let what = format!("Comparing: {now}");
+            let next = format!(
+                "{done} of {} done: without faults, then under each guarantee",
+                STAGES.len()
+            );
+            empty(ui, &what, &next);
             ui.ctx().request_repaint_after(DIM_AFTER);
             return;
         }
@@ -127,6 +156,7 @@ pub fn body(
 }
 
 fn choices(this: &mut Guarantees, ui: &mut Ui) {
+    ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
         ui.set_min_height(30.0);
         ui.add_space(INSET);
@@ -134,7 +164,7 @@ fn choices(this: &mut Guarantees, ui: &mut Ui) {
         for moment in Moment::ALL {
             let faults = Faults(vec![(moment, None)]);
             let chosen = this.faults.as_ref() == Some(&faults);
-            let label = moment.name().replace('-', " ");
+            let label = in_words(moment.name());
             if button(&label).selected(chosen).show(ui).clicked() {
                 this.faults = Some(faults);
             }

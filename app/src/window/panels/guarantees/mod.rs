@@ -14,13 +14,14 @@ use egui::Ui;
 use joinscope_core::analyses::guarantees::faults::Faults;
 use joinscope_core::analyses::guarantees::matrix::Matrix;
 
-use self::ask::Question;
+use self::ask::{Progress, Question};
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::table::Table;
+use crate::window::widgets::button;
 
 /// The panel's state.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub struct Guarantees {
     /// What goes wrong; `None`: not chosen yet.
     faults: Option<Faults>,
     matrix: Slot<Question, Matrix>,
+    /// What is compared, and how far it is.
+    work: Option<(Question, Arc<Progress>)>,
     modes: Table,
     list: Table,
     /// The mode, and which of its numbers is open.
@@ -49,6 +52,12 @@ enum Open {
     Timeline,
 }
 
+impl Drop for Guarantees {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Guarantees {
     /// Opens the first number of the mode that is not 0, unless the one that is
     /// open is not; what happened stays open.
@@ -68,14 +77,21 @@ impl Guarantees {
         let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
         let sentence = draw::sentence(self, matrix);
         let title = Title::of(Panel::Guarantees, &sentence, tabs);
+        let (comparing, mut cancelled) = (self.is_comparing(), false);
         let mut commands = Vec::new();
         let dragged = panel(
             ui,
             &title,
             &mut commands,
-            |_, _| {},
+            |ui, _| {
+                let cancel = "Cancel the comparison";
+                cancelled = comparing && button("Cancel").name(cancel).show(ui).clicked();
+            },
             |ui, _| draw::body(self, ui, cx, answer.as_deref()),
         );
+        if cancelled {
+            self.cancel();
+        }
         cx.commands.append(&mut commands);
         dragged
     }
@@ -88,8 +104,38 @@ impl Guarantees {
         }
         let run = doc.run.clone();
         let question = Question { dir: run.dir().to_owned(), faults };
-        self.matrix.ask(cx.jobs, question.clone(), move |q| ask::compare(&run, q));
+        if self.work.as_ref().is_none_or(|(of, _)| *of != question) {
+            self.end();
+            self.work = Some((question.clone(), Arc::default()));
+        }
+        let (_, progress) = self.work.as_ref()?;
+        let progress = Arc::clone(progress);
+        self.matrix.ask(cx.jobs, question.clone(), move |q| ask::compare(&run, q, &progress));
         // Of another run: not shown, not even dimmed.
-        self.matrix.answer().filter(|answer| answer.question.dir == question.dir)
+        let of_this = |a: &Arc<Answer<Question, Matrix>>| {
+            a.question == question || a.question.dir == question.dir && a.result.is_ok()
+        };
+        self.matrix.answer().filter(of_this)
+    }
+
+    fn is_comparing(&self) -> bool {
+        self.faults.is_some() && self.matrix.is_open()
+    }
+
+    /// What is run now, and how many were before it.
+    fn stage(&self) -> (usize, &'static str) {
+        self.work.as_ref().map_or((0, ""), |(_, progress)| progress.stage())
+    }
+
+    /// Nothing is compared any longer.
+    fn cancel(&mut self) {
+        self.end();
+        (self.faults, self.matrix) = (None, Slot::default());
+    }
+
+    fn end(&mut self) {
+        if let Some((_, progress)) = self.work.take() {
+            progress.cancel();
+        }
     }
 }

@@ -8,6 +8,28 @@ use crate::window::panel::Panel;
 use crate::window::testing::{ask, feed, heading, opened, press, rows};
 
 #[test]
+fn a_comparison_says_how_far_it_is_and_is_cancelled() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Guarantees));
+    h.get_by_label("crash mid epoch").click();
+    h.step();
+    h.step();
+    let said = heading(&h, Panel::Guarantees).value().unwrap();
+    assert!(said.starts_with("crash mid epoch: ") && said.contains(" of 4 done"), "{said}");
+    h.get_by_label("Cancel the comparison").click();
+    h.step();
+    settle(&mut h).unwrap();
+    assert_eq!(heading(&h, Panel::Guarantees).value().unwrap(), "choose what goes wrong");
+    assert!(h.query_by_label("Cancel the comparison").is_none());
+    assert!(!rows(&h).iter().any(|row| row.contains("aborted seen by")));
+    // Asked again it begins anew and comes to its end.
+    h.get_by_label("crash mid epoch").click();
+    h.step();
+    settle(&mut h).unwrap();
+    assert!(rows(&h).iter().any(|row| row.contains("aborted seen by")), "{:?}", rows(&h));
+}
+
+#[test]
 fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::ShowPanel(Panel::Guarantees));

@@ -129,6 +129,11 @@ fn at_cursor(row: &RowView, cursor: u64) -> String {
     }
 }
 
+/// An arrival that stands alone, with its word.
+fn arrival(at: u64) -> String {
+    format!("arrival {}", thousands(at))
+}
+
 fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
     let v = &r.view;
     time(ui, cx, "Event time", v.event_time);
@@ -152,15 +157,15 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
         }
     }
     match (v.kept, v.removed) {
-        (true, Some(at)) => number(ui, "In the state until", &thousands(at), None),
+        (true, Some(at)) => number(ui, "In the state until", &arrival(at), None),
         (true, None) => number(ui, "In the state", "to the end", None),
         _ => {}
     }
     if let Some(at) = v.unmatched_since {
-        number(ui, "Unmatched since", &thousands(at), None);
+        number(ui, "Unmatched since", &arrival(at), None);
     }
     if let Some(at) = v.decided.filter(|d| *d != v.arrival) {
-        number(ui, "Verdict fell at", &thousands(at), None);
+        number(ui, "Verdict fell at", &arrival(at), None);
     }
 }
 
@@ -234,12 +239,18 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         _ => "The verdict would differ with",
     };
     group(ui, heading);
+    let t = Tokens::of(ui.ctx());
     let can_run = cx.doc.recording.is_some() && cx.doc.pipeline.is_some();
     for e in &r.explained.enough {
         let hover = format!("{}: {}", e.path, e.effect);
         ui.add_space(3.0);
         ui.horizontal_top(|ui| {
             let room = ui.available_width() - if can_run { 49.0 } else { 0.0 };
+            let wide = |text: &str, font| {
+                ui.painter().layout_no_wrap(text.to_owned(), font, t.text).size().x
+            };
+            let label = wide(&e.text, fonts::regular(SMALL + 0.5));
+            let below = label + 12.0 + wide(&e.bound(), fonts::mono(SMALL)) > room;
             ui.vertical(|ui| {
                 ui.set_width(room);
                 ui.add_space(2.0);
@@ -248,7 +259,12 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
             });
             if can_run {
                 let name = format!("Run with {} = {}", e.path, e.value);
-                let run = button("Run").name(&name).show(ui);
+                // Beside the figure, where that stands below its label too.
+                let show = |ui: &mut Ui| {
+                    ui.add_space(if below { 15.0 } else { 0.0 });
+                    button("Run").name(&name).show(ui)
+                };
+                let run = ui.vertical(show).inner;
                 if run.on_hover_text(&name).clicked() {
                     cx.commands.push(Command::Run(vec![(e.path.clone(), e.value.clone())]));
                 }
@@ -322,10 +338,10 @@ pub fn of_key(ui: &mut Ui, cx: &mut Cx<'_>, row: u64, state: &KeyState) {
     /// Rows that are listed; more are counted.
     const LISTED: usize = 20;
     let t = Tokens::of(ui.ctx());
-    let at = thousands(cx.cursor.at());
+    let at = arrival(cx.cursor.at());
     group(ui, &format!("Its key in the state at the cursor ({at})"));
     if state.rows.is_empty() {
-        text(ui, "nothing", fonts::regular(SMALL), t.second);
+        text(ui, "No row of it", fonts::regular(SMALL), t.second);
         return;
     }
     // The newest first: they stay longest.

@@ -68,5 +68,5 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
     assert!(links.contains(&name), "{name} in {links:?}");
     // Before anything arrived the state of its key is empty.
     ask(&mut h, Command::GoTo(0));
-    assert!(h.query_by_label("nothing").is_some());
+    assert!(h.query_by_label("No row of it").is_some());
 }

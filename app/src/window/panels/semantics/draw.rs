@@ -25,6 +25,8 @@ const HEAD: f32 = 44.0;
 const LINE: f32 = 54.0;
 /// Of the buttons at a line's right.
 const BUTTONS: f32 = 68.0;
+/// The widest that the lines become.
+const WIDEST: f32 = 1200.0;
 /// Room of the names, at least.
 const NAMES: f32 = 236.0;
 
@@ -126,8 +128,9 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         return;
     }
     egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        let (all, _) =
-            ui.allocate_exact_size(vec2(ui.available_width(), HEAD + 4.0 * LINE), Sense::hover());
+        // Figures far from their names are hard to read.
+        let width = ui.available_width().min(WIDEST);
+        let (all, _) = ui.allocate_exact_size(vec2(width, HEAD + 4.0 * LINE), Sense::hover());
         let places = Places::new(all);
         head(ui, all, &places, t);
         for (n, semantics) in Semantics::ALL.into_iter().enumerate() {
@@ -136,12 +139,16 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
             one(ui, cx, row, &places, (semantics, known, percent), commands, t);
         }
         let shared = shared(known);
-        if !shared.is_empty() {
-            ui.add_space(8.0);
-            let said = format!("all of them · {}", shared.join(" · "));
+        let all_of_them = format!("For all four: {}", shared.join(" · "));
+        let how =
+            "− is missing and + is extra against clean; press a figure to list what it counts";
+        let known = Some(how).filter(|_| known.ended.iter().any(|(_, r)| r.is_ok()));
+        let all_of_them = Some(all_of_them.as_str()).filter(|_| !shared.is_empty());
+        ui.add_space(8.0);
+        for said in all_of_them.into_iter().chain(known) {
             ui.horizontal(|ui| {
                 ui.add_space(INSET);
-                text(ui, &said, fonts::regular(SMALL), t.second).on_hover_text(&said);
+                text(ui, said, fonts::regular(SMALL), t.second).on_hover_text(said);
             });
         }
     });

@@ -53,19 +53,19 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
     if books.state_rows == 0 {
         return "empty at the cursor".to_owned();
     }
-    let mut text = format!("{} at the cursor", plural(books.state_rows, "row"));
+    let mut text = plural(books.state_rows, "row");
     let here = now.filter(|n| n.arrival == cx.cursor.at());
     match here {
         Some(n) if n.whole => {
-            let of = format!(" of {}", plural(n.keys, "key"));
+            let of = format!(" of {} at the cursor", plural(n.keys, "key"));
             text.push_str(&of);
         }
         Some(n) => {
             let percent = (n.rows * 100).checked_div(n.of).unwrap_or(0);
-            let how = format!(", {percent} % looked through");
+            let how = format!(" at the cursor, {percent} % looked through");
             text.push_str(&how);
         }
-        None => {}
+        None => text.push_str(" at the cursor"),
     }
     let memory = format!(", {} in memory", bytes(books.state_bytes));
     text.push_str(&memory);
@@ -206,14 +206,14 @@ fn hover(response: &egui::Response, cx: &Cx<'_>, axis: &Axis, found: &StateLines
     let part = f64::from((x - axis.left) / axis.width).clamp(0.0, 1.0);
     let bucket = ((part * found.buckets as f64) as usize).min(found.buckets.saturating_sub(1));
     let at = |line: &[Option<MinMax>]| line.get(bucket).copied().flatten();
-    let (Some(rows), Some(memory)) = (at(&found.rows), at(&found.memory_bytes)) else { return };
+    let Some(rows) = at(&found.rows) else { return };
     let arrival = axis.arrival(x, cx.clock);
     let when = cx.times.full(cx.clock.time(arrival as f64) as i64);
-    let mut said = format!(
-        "{when}\n{} in the state, {} in memory",
-        plural(rows.max.max(0) as u64, "row"),
-        bytes(memory.max.max(0) as u64)
-    );
+    let mut said = format!("{when}\n{} in the state", plural(rows.max.max(0) as u64, "row"));
+    if let Some(memory) = at(&found.memory_bytes) {
+        let taken = format!(", {} in memory", bytes(memory.max.max(0) as u64));
+        said.push_str(&taken);
+    }
     if let Some(disk) = at(&found.disk_rows).filter(|d| d.max > 0) {
         let on = format!("\n{} on disk alone", plural(disk.max as u64, "row"));
         said.push_str(&on);

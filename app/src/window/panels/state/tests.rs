@@ -19,7 +19,8 @@ fn the_state_at_the_cursor_is_counted_by_key() {
     assert!(books.state_rows > 100);
     let sentence = heading(&h, Panel::State).value().unwrap();
     let rows_said = crate::window::text::thousands(books.state_rows);
-    assert!(sentence.starts_with(&format!("{rows_said} rows at the cursor of ")), "{sentence}");
+    assert!(sentence.starts_with(&format!("{rows_said} rows of ")), "{sentence}");
+    assert!(sentence.contains(" keys at the cursor, "), "{sentence}");
     assert!(sentence.contains("in memory"), "{sentence}");
     let first = rows(&h).into_iter().find(|r| r.starts_with("key ")).unwrap();
     // The hot key of the sample's incident holds more than one row.

@@ -174,7 +174,15 @@ pub enum MatrixError {
     Log(#[from] LogError),
     #[error("no folder for the runs: {0}")]
     Io(#[from] std::io::Error),
+    #[error("cancelled")]
+    Cancelled,
 }
+
+/// Told what is run next; `false` ends the comparison there.
+pub type Stage<'a> = &'a dyn Fn(&str) -> bool;
+
+/// What [`Stage`] is told, in order.
+pub const STAGES: [&str; 4] = ["without faults", "exactly-once", "at-least-once", "at-most-once"];
 
 /// Makes the cluster of one guarantee's job, with the topics of the input.
 pub type Clusters<'a> = &'a dyn Fn(Guarantee, &Input) -> Result<Arc<dyn Cluster>, LogError>;
@@ -184,7 +192,7 @@ pub type Clusters<'a> = &'a dyn Fn(Guarantee, &Input) -> Result<Arc<dyn Cluster>
 ///
 /// # Errors
 /// The pipeline cannot be run over this input, or has no sink.
-pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> {
+pub fn matrix(spec: &Spec, stage: Stage<'_>) -> Result<Matrix, MatrixError> {
     let simulated = |_, input: &Input| {
         let cluster = SimLog::new();
         let loaded = input.load(&cluster);
@@ -201,15 +209,16 @@ pub fn matrix(spec: &Spec, stage: &dyn Fn(&str)) -> Result<Matrix, MatrixError> 
 pub fn matrix_on(
     spec: &Spec,
     clusters: Clusters<'_>,
-    stage: &dyn Fn(&str),
+    stage: Stage<'_>,
 ) -> Result<Matrix, MatrixError> {
-    stage("without faults");
+    let begin = |name: &str| if stage(name) { Ok(()) } else { Err(MatrixError::Cancelled) };
+    begin(STAGES[0])?;
     let order = recorded(&spec.input);
     let truth = oracle(&spec.pipeline, &spec.input, order, true, spec.at_end)?;
     let epochs = truth.summary.epochs_with_effect;
     let mut columns = Vec::new();
     for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce] {
-        stage(name(guarantee));
+        begin(name(guarantee))?;
         let column = one(spec, clusters, guarantee, &truth, epochs)?;
         if guarantee == Guarantee::AtLeastOnce {
             columns.push(column.0);

@@ -10,8 +10,8 @@ use crate::run::pyramid::BLOCK_SHIFT;
 use crate::run::summary::{Section, TICK_WIDTH};
 use crate::run::types::{Axis, Range};
 
-/// Up to so many arrivals a range in arrival time is resolved exactly.
-const EXACT: u64 = 1 << 18;
+/// Up to so many arrivals a range is resolved exactly.
+pub(super) const EXACT: u64 = 1 << 18;
 /// Blocks within which time jumps by more than a bucket that are resolved exactly.
 const JUMPS: usize = 64;
 
@@ -84,6 +84,8 @@ impl Run {
         let Some(segment) = now.segments.get(begin) else { return Ok(vec![end; times.len()]) };
         let from = segment.summary.first_arrival;
         let to = now.segments.get(stop).map_or(end, |s| s.summary.end_arrival);
+        let last_ms = now.segments.get(stop).or(now.segments.last()).map(|s| s.summary.last_ms);
+        let last_ms = last_ms.unwrap_or(*last);
         let ticks = self.ticks(now, from, to)?;
         // Arrivals of the first tick at or after a time, and of the one before it.
         let bounds = |time: i64| {
@@ -108,7 +110,12 @@ impl Run {
         for time in times {
             let (low, high) = bounds(*time);
             let before = ticks.at(low).map_or(*time, |t| t.0);
-            let after = ticks.at(high).map_or(*time, |t| t.0);
+            // Behind the last tick time goes on to the last arrival.
+            let at = (high >> BLOCK_SHIFT).checked_sub(ticks.first).map(|at| at as usize);
+            let after = match at.and_then(|at| ticks.ticks.get(at)) {
+                Some(tick) if high < to => tick.0,
+                _ => last_ms,
+            };
             let ends = time == first || time == last;
             if ends || i128::from(after) - i128::from(before) > width && jumps < JUMPS {
                 if known.as_ref().is_none_or(|k| k.0 != low) {

@@ -25,6 +25,7 @@ mod segment;
 mod state;
 mod state_counts;
 mod state_index;
+mod state_rows;
 mod tables;
 mod verdicts;
 mod watermarks;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Run;
+use super::edges::EXACT;
 use crate::operator::record::Arrival;
 use crate::run::bytes::u64_at;
 use crate::run::error::{Result, RunError};
@@ -86,7 +87,8 @@ impl<T: Ord> Least<T> {
 impl Run {
     /// Rows and bytes of the state over a range: for each of `buckets` parts the
     /// smallest and largest sample in it. A part without a sample has what the
-    /// last one before it said.
+    /// last one before it said. Over up to 262,144 arrivals the rows are counted
+    /// instead.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -153,6 +155,9 @@ impl Run {
                     None => {}
                 }
             }
+        }
+        if to - from <= EXACT {
+            lines.rows = self.state_rows(&now, &edges)?;
         }
         Ok(lines)
     }

@@ -93,22 +93,33 @@ fn ask_lines(m: &Model, run: &Run, from: u64, to: u64, buckets: usize) {
     for b in 0..buckets as u64 {
         let edge = |b: u64| from + (to - from) * b / buckets as u64;
         let (low, high) = (edge(b), edge(b + 1));
+        // Rows are counted …
+        let counts: Vec<i64> = (low..high).map(|at| resting(m, at).len() as i64).collect();
+        let line = lines.rows[b as usize];
+        if let (Some(min), Some(max)) = (counts.iter().min(), counts.iter().max()) {
+            let line = line.unwrap();
+            assert_eq!((line.min, line.max), (*min, *max), "rows of bucket {b}");
+        } else if let Some(line) = line {
+            let before = resting(m, low - 1).len() as i64;
+            assert_eq!((line.min, line.max), (before, before), "rows of bucket {b}");
+        }
+        // … and bytes are those of the samples.
         let within: Vec<i64> = samples
             .iter()
             .filter(|s| s.arrival >= low && s.arrival < high)
-            .map(|s| s.rows as i64)
+            .map(|s| s.bytes as i64)
             .collect();
-        let line = lines.rows[b as usize];
+        let line = lines.memory_bytes[b as usize];
         // The first bucket also knows what was before it.
         if let (Some(min), Some(max)) = (within.iter().min(), within.iter().max()) {
             let line = line.unwrap();
             assert!(line.max >= *max && line.min <= *min);
-            assert!(b == 0 || (line.min, line.max) == (*min, *max), "bucket {b}");
+            assert!(b == 0 || (line.min, line.max) == (*min, *max), "bytes of bucket {b}");
         } else if let Some(line) = line {
             let before = samples.iter().rfind(|s| s.arrival < low).unwrap();
-            assert_eq!((line.min, line.max), (before.rows as i64, before.rows as i64));
+            assert_eq!((line.min, line.max), (before.bytes as i64, before.bytes as i64));
             let cold = lines.disk_rows[b as usize].unwrap();
-            assert!(cold.max <= line.max && cold.max == before.cold as i64);
+            assert_eq!((cold.min, cold.max), (before.cold as i64, before.cold as i64));
         }
     }
 }
