@@ -143,3 +143,32 @@ fn with_every_panel_hidden_the_window_says_how_to_get_them_back() {
     ask(&mut h, Command::ShowPanel(Panel::Outputs));
     assert!(!rows(&h).is_empty());
 }
+
+/// Names of any length leave the buttons beside them their room.
+#[test]
+fn long_names_in_the_top_bar_hide_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("an-incident-of-the-homepage-feed-in-eu-central-1.mcap");
+    std::fs::copy(feed().recording(), &recording).unwrap();
+    let text = super::testing::PIPELINE
+        .replace("inputs.views", "inputs.homepage_feed_impressions_views")
+        .replace("\"views\"\nwith", "\"homepage_feed_impressions_views\"\nwith")
+        .replace("inputs.engagements", "inputs.homepage_feed_impressions_engagements")
+        .replace("with.engagements", "with.homepage_feed_impressions_engagements");
+    let out = folder.path().join("a-second-run-with-two-minutes-of-out-of-orderness");
+    super::testing::rerun(&recording, &text, &[], &out);
+    for width in [1280, 1920] {
+        let mut h = harness((width, 800), false, None);
+        h.state_mut().command(Command::Open(out.clone()));
+        settle(&mut h).unwrap();
+        let names = ["Menu", "View", "Recording", "Pipeline", "Run", "Run the pipeline"];
+        let names = names.into_iter().chain(["Open a file", "Search or run a command"]);
+        let at: Vec<egui::Rect> = names.map(|name| h.get_by_label(name).rect()).collect();
+        for pair in at.windows(2) {
+            assert!(pair[0].right() < pair[1].left(), "at {width}: {at:?}");
+        }
+        assert!(at.last().unwrap().right() <= width as f32, "at {width}: {at:?}");
+        let figures = h.query_all_by_label_contains(" records").next();
+        assert!(figures.is_some(), "its records stand beside them");
+    }
+}

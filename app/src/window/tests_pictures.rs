@@ -23,6 +23,7 @@ use super::panel::Panel;
 use super::renderer;
 use super::settings::Settings;
 use super::testing::{ask, sample_job, sample_patient, sample_run};
+use super::theme::ThemeChoice;
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
@@ -251,6 +252,9 @@ fn dialogs_look_as_in_their_pictures() {
         for light in [false, true] {
             let mut h = harness(size, light, None);
             settle(&mut h).unwrap();
+            if light {
+                h.state_mut().settings.theme = ThemeChoice::Light;
+            }
             h.state_mut().incident = Some(incident());
             h.state_mut().dialog = Some(dialog(which));
             settle(&mut h).unwrap();

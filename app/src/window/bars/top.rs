@@ -23,7 +23,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
             menus::show(app, ui);
-            names(app, ui, t);
+            let room = ui.available_width() - room_at_right(ui) - for_figures(app);
+            names(app, ui, room, t);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(app, ui, t));
         });
     });
@@ -33,29 +34,74 @@ fn arrow(ui: &mut Ui, t: &Tokens) {
     ui.label(egui::RichText::new(icon::RIGHT).font(fonts::icons(SMALL)).color(t.third));
 }
 
-/// Recording, pipeline, run, and the button that runs.
-fn names(app: &mut App, ui: &mut Ui, t: &Tokens) {
+/// Signs of recording, pipeline, run and settings at most, and at least.
+const MOST: [usize; 4] = [36, 40, 36, 44];
+const LEAST: usize = 6;
+/// What stands around the names: room in their buttons, arrows and the buttons
+/// that run, points.
+const AROUND: f32 = 250.0;
+
+/// The names as long as there is room for: the longest are cut first.
+fn fitting(ui: &Ui, names: [&str; 4], room: f32) -> [String; 4] {
+    let font = fonts::regular(TEXT);
+    let width = |name: &String| {
+        let ink = ui.visuals().text_color();
+        ui.painter().layout_no_wrap(name.clone(), font.clone(), ink).size().x
+    };
+    let cut = |chars: usize| {
+        let mut most = MOST.iter();
+        names.map(|name| short(name, most.next().copied().unwrap_or(LEAST).min(chars)))
+    };
+    let fits = |chars: &usize| cut(*chars).iter().map(width).sum::<f32>() + AROUND <= room;
+    let longest = MOST.into_iter().max().unwrap_or(LEAST);
+    cut((LEAST..=longest).rev().find(fits).unwrap_or(LEAST))
+}
+
+/// Room that the run's figures keep beside long names, points: what goes on is
+/// not to be hidden.
+fn for_figures(app: &App) -> f32 {
+    if app.running.is_some() || app.stopped.is_some() { 220.0 } else { 140.0 }
+}
+
+/// What the buttons at the right took when they were last shown, points.
+fn room_at_right(ui: &Ui) -> f32 {
+    ui.data(|data| data.get_temp(at_right())).unwrap_or(270.0)
+}
+
+fn at_right() -> egui::Id {
+    egui::Id::unique("top bar, room at the right")
+}
+
+/// Recording, pipeline, run, and the button that runs, in so many points.
+fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
+    let doc = &app.doc;
+    let title = doc.pipeline.as_ref().map(|p| p.title()).unwrap_or_default();
+    let label = doc.run.as_ref().map(|r| (r.label.name.as_str(), r.label.settings.as_str()));
+    let (name, settings) = label.unwrap_or_default();
+    let recording = doc.recording.as_ref().map_or("recording not found", |r| r.name.as_str());
+    let whole = format!("{name} {settings}");
+    let [recording_name, title_shown, name, settings] =
+        fitting(ui, [recording, &title, name, settings], room);
     if let Some(recording) = app.doc.recording.clone() {
-        let response = button(&short(&recording.name, 36)).caret().name("Recording").show(ui);
+        let response = button(&recording_name).caret().name("Recording").show(ui);
         let response = response.on_hover_text(recording.recording.path().display().to_string());
         Popup::menu(&response).show(|ui| recordings_menu(app, ui));
     } else if let Some(run) = &app.doc.run {
         let at = run.manifest.start.recording.path.display().to_string();
-        text(ui, "recording not found", fonts::regular(TEXT), t.second).on_hover_text(at);
+        text(ui, &recording_name, fonts::regular(TEXT), t.second).on_hover_text(at);
     }
     if let Some(pipeline) = &app.doc.pipeline {
         arrow(ui, t);
-        let title = pipeline.title();
-        let hover = format!("{}\nPress to edit it", pipeline.file);
-        let response = button(&short(&title, 40)).name("Pipeline").show(ui);
+        let hover = format!("{title}\n{}\nPress to edit it", pipeline.file);
+        let response = button(&title_shown).name("Pipeline").show(ui);
         if response.on_hover_text(hover).clicked() {
             app.commands.push(Command::EditPipeline);
         }
     }
-    if let Some(run) = app.doc.run.clone() {
+    if app.doc.run.is_some() {
         arrow(ui, t);
-        let settings = short(&run.label.settings, 44);
-        let response = button(&run.label.name).second(&settings).caret().name("Run").show(ui);
+        let response = button(&name).second(&settings).caret().name("Run").show(ui);
+        let response = response.on_hover_text(&whole);
         Popup::menu(&response).show(|ui| {
             ui.set_min_width(240.0);
             for label in app.doc.runs.clone() {
@@ -98,8 +144,14 @@ fn recordings_menu(app: &mut App, ui: &mut Ui) {
     item(app, ui, "Open…", Command::ShowOpen);
 }
 
+/// Cut in the middle; of joined inputs each, so that all are still named.
 fn short(name: &str, chars: usize) -> String {
-    crate::window::text::elide(&crate::window::text::line(name), chars)
+    const JOIN: &str = " ⋈ ";
+    let inputs = name.split(JOIN).count();
+    let each = ((chars + JOIN.len()) / inputs).saturating_sub(JOIN.len()).max(LEAST);
+    let most = if inputs > 1 { each } else { chars };
+    let cut = |part| crate::window::text::elide(&crate::window::text::line(part), most);
+    name.split(JOIN).map(cut).collect::<Vec<String>>().join(JOIN)
 }
 
 /// Errors and the run's figures, from right to left.
@@ -119,6 +171,11 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     }
     if icon_button(icon::OPEN, "Open a file").plain().show(ui).clicked() {
         app.commands.push(Command::ShowOpen);
+    }
+    let took = ui.min_rect().width() + ui.spacing().item_spacing.x;
+    if (room_at_right(ui) - took).abs() > 0.5 {
+        ui.data_mut(|data| data.insert_temp(at_right(), took));
+        ui.ctx().request_repaint();
     }
     figures(ui, &status(app), t);
 }

@@ -97,6 +97,9 @@ pub fn keys_text(ctx: &Context, keys: KeyboardShortcut) -> String {
     let key = match keys.logical_key {
         Key::ArrowLeft => "←",
         Key::ArrowRight => "→",
+        // Beside the sign that joins them the font makes one sign of both.
+        Key::Plus => "Plus",
+        Key::Minus => "Minus",
         other => other.symbol_or_name(),
     };
     let modifiers = ModifierNames::NAMES.format(&keys.modifiers, ctx.os().is_mac());

@@ -13,6 +13,9 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     let mut close = false;
     let left = modal(ctx, "Errors", 620.0, |ui| {
         ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+            if app.errors.list().is_empty() {
+                text(ui, "Nothing went wrong so far", fonts::regular(SMALL), t.second);
+            }
             for problem in app.errors.list().iter().rev() {
                 let times = if problem.times > 1 {
                     format!(", {} times", problem.times)

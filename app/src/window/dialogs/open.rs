@@ -78,6 +78,8 @@ impl OpenDialog {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 if self.path.is_empty() {
                     if self.recent.is_empty() {
+                        let none = "What was opened before will be listed here";
+                        crate::window::widgets::text(ui, none, fonts::regular(SMALL), t.second);
                         return;
                     }
                     group(ui, "Recent");
@@ -87,6 +89,10 @@ impl OpenDialog {
                         }
                     }
                 } else {
+                    if found.is_empty() && answer.is_some() && !self.completions.is_open() {
+                        let none = "No folder, .mcap or .toml begins like this";
+                        crate::window::widgets::text(ui, none, fonts::regular(SMALL), t.second);
+                    }
                     for path in found.iter().take(LISTED) {
                         if path_row(ui, path) {
                             if is_openable(path) {

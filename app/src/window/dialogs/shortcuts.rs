@@ -9,7 +9,7 @@ use crate::window::widgets::{button, text};
 
 /// Keys of what has the focus, which are no commands.
 const FOCUSED: [(&str, &str); 6] = [
-    ("Tab, Shift+Tab", "To the next or previous button, table or axis"),
+    ("Tab, Shift+Tab", "To the next or previous control"),
     ("↑ ↓ Page Up Page Down", "In a table: move the row"),
     ("Home, End", "In a table: the first or last row"),
     ("Enter", "Select the row; press the button"),

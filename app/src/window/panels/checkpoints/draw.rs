@@ -23,7 +23,7 @@ const COLUMNS: [Column; 9] = [
     Column::figure("Rows in state", 88.0),
     Column::figure("State", 64.0),
     Column::figure("Written", 64.0),
-    Column::rest("Delta · snapshot · sync, ms"),
+    Column::soft("Delta · snapshot · sync, ms", 330.0, 60.0),
     Column::figure("Took", 60.0),
     Column::firm("Kept", 48.0),
 ];

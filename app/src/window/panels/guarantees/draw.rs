@@ -48,8 +48,11 @@ const MOMENTS: [Column; 5] = [
 const HEIGHT: f32 = 5.0 * ROW + 8.0;
 
 /// What matters now.
-pub fn sentence(this: &Guarantees, matrix: Option<&Matrix>) -> String {
+pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> String {
     let Some(matrix) = matrix else {
+        if cx.doc.run.as_ref().is_some_and(|run| too_many(&run.run).is_some()) {
+            return "not over so many records".to_owned();
+        }
         return match &this.faults {
             None => "choose what goes wrong".to_owned(),
             Some(faults) => {

@@ -109,13 +109,13 @@ mod tests {
 
     #[test]
     fn names_of_records_become_links() {
-        let found = parts("It would have matched views[1]@391204, 3m 05s after it.");
+        let found = parts("It would have matched views[1]@391204, 3m 05s earlier.");
         assert_eq!(
             found,
             [
                 Part::Words("It would have matched ".to_owned()),
                 Part::Record("views[1]@391204".parse().unwrap()),
-                Part::Words(", 3m 05s after it.".to_owned()),
+                Part::Words(", 3m 05s earlier.".to_owned()),
             ]
         );
         assert_eq!(parts("none"), [Part::Words("none".to_owned())]);

@@ -180,7 +180,8 @@ fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
         label: short_count,
     };
     let of_bytes = Plot {
-        name: "in memory",
+        // Held from one sample to the next: batches, of which a small run has few.
+        name: "in memory, sampled",
         rect: lower,
         line: &found.memory_bytes,
         part: None,

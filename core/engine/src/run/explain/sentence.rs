@@ -322,15 +322,15 @@ impl Said<'_> {
         }
     }
 
-    /// `views[1]@391204, 3m 05s after it`: how the row lies to the candidate.
+    /// `views[1]@391204, 3m 05s earlier`: how the row lies to the candidate.
     fn apart(c: &Candidate) -> String {
         match c.distance_ms {
             None => c.record.to_string(),
             Some(0) => format!("{}, at the same time", c.record),
             Some(ms) => {
-                let side = if ms < 0 { "after" } else { "before" };
+                let side = if ms < 0 { "earlier" } else { "later" };
                 let apart = format_duration(ms.saturating_abs());
-                format!("{}, {apart} {side} it", c.record)
+                format!("{}, {apart} {side}", c.record)
             }
         }
     }
