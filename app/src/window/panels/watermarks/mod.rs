@@ -91,6 +91,7 @@ impl Watermarks {
                     at: &at.now,
                     before: at.before.as_ref(),
                     lanes: &start.lanes,
+                    name: &|lane| say::called_in(start, lane),
                     bounds: &bounds,
                     time_of: &|a| cx.clock.time(a as f64).round() as i64,
                     clock: &|ms| cx.times.exact(ms),

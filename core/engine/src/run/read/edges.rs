@@ -101,6 +101,9 @@ impl Run {
                 .map(|time| exact_from + ms.partition_point(|t| t < time) as u64)
                 .collect());
         }
+        // Behind the last tick time goes on to the end.
+        let past = now.segments.get(stop).or(now.segments.last());
+        let past = past.map_or(*last, |s| s.summary.last_ms);
         let width = (i128::from(*last) - i128::from(*first)) / times.len() as i128;
         let mut jumps = 0;
         let mut known: Option<(u64, Vec<i64>)> = None;
@@ -108,7 +111,7 @@ impl Run {
         for time in times {
             let (low, high) = bounds(*time);
             let before = ticks.at(low).map_or(*time, |t| t.0);
-            let after = ticks.at(high).map_or(*time, |t| t.0);
+            let after = if high >= to { past } else { ticks.at(high).map_or(*time, |t| t.0) };
             let ends = time == first || time == last;
             if ends || i128::from(after) - i128::from(before) > width && jumps < JUMPS {
                 if known.as_ref().is_none_or(|k| k.0 != low) {
