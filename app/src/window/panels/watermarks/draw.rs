@@ -1,20 +1,19 @@
 //! How the panel is drawn and acted on.
 
-use std::sync::Arc;
-
 use egui::{
-    Align2, CornerRadius, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke,
-    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::LaneInfo;
-use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
-use super::ask::{Drawn, Line, Question};
+use super::ask::{Drawn, Question};
 use super::lines::{band_mesh, middle_line, notches, paint};
+use super::names::{Names, Side};
 use super::point::point;
 use super::say::called_in;
 use super::scale::{Height, Vertical};
+use super::silent::{self, shade, shaded};
 use crate::window::axis::Axis;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -71,7 +70,8 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     let height = Height::new(s.vertical, low, high, plot.y_range());
     grid(ui, cx, s, &height, plot, rect, t);
     let painter = ui.painter_at(plot.expand2(vec2(1.0, 0.0)));
-    let shaded = shade(&painter, s, plot, t);
+    let shaded = shaded(s);
+    shade(&painter, s, &shaded, plot, t);
     for band in &s.drawn.bands {
         painter.add(Shape::mesh(band_mesh(band, s, &height, t.third.gamma_multiply(0.25))));
         let line = middle_line(&band.median, s, &height);
@@ -86,7 +86,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    let mut names = Names { painter: &painter, plot, s, height: &height, placed: Vec::new() };
+    let mut names = Names::new(&painter, plot, s, &height);
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
@@ -95,12 +95,12 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     }
     if let Some((lane, line)) = find(s.lane) {
         // Wider than the join's, which lies on it where this one holds it back.
-        paint(&painter, Some(*lane), line, s, &height, Stroke::new(3.5, t.verdict(Verdict::Late)));
+        paint(&painter, Some(*lane), line, s, &height, Stroke::new(3.0, t.verdict(Verdict::Late)));
         names.add(line, &called(cx, *lane), Side::Over, t);
     }
     paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(1.5, t.text));
     names.add(&s.drawn.join, "join", Side::Under, t);
-    silent(&mut names, cx, &shaded, t);
+    silent::names(&mut names, cx, &shaded, t);
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
     names.paint(t);
@@ -117,7 +117,7 @@ pub fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
 }
 
 /// What a lane is called in this run; a long name would stand in the way.
-fn called(cx: &Cx<'_>, lane: u32) -> String {
+pub(super) fn called(cx: &Cx<'_>, lane: u32) -> String {
     const LONGEST: usize = 28;
     let name = cx.doc.run.as_ref().map(|r| called_in(&r.manifest.start, lane));
     elide(&name.unwrap_or_default(), LONGEST)
@@ -134,6 +134,9 @@ fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     );
     if !s.drawn.gaps.is_empty() {
         value += &format!("; {} in offsets", plural(s.drawn.gaps.len() as u64, "gap"));
+    }
+    for range in shaded(s) {
+        value += &format!("; {}", range.said(cx));
     }
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
@@ -205,172 +208,6 @@ fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: 
     }
     let y = plot.bottom() + ruler::HEIGHT / 2.0;
     ruler::labels(painter, cx, &s.axis, y, rect.right(), t);
-}
-
-/// A range in which partitions were silent: buckets, whose, and how long, ms.
-struct Shaded {
-    from: usize,
-    to: usize,
-    lanes: Vec<u32>,
-    long: i64,
-}
-
-/// Ranges in which partitions were silent, the longest; those that touch are one.
-fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) -> Vec<Shaded> {
-    /// So many are shown.
-    const MOST: usize = 3;
-    let mut ranges: Vec<Shaded> = Vec::new();
-    for silence in &s.drawn.silences {
-        let touches = |r: &Shaded| r.from < silence.to && silence.from < r.to;
-        if let Some(range) = ranges.iter_mut().find(|r| touches(r)) {
-            range.from = range.from.min(silence.from);
-            range.to = range.to.max(silence.to);
-            range.long = range.long.max(silence.long);
-            range.lanes.push(silence.lane);
-        } else if ranges.len() < MOST {
-            let (from, to, long) = (silence.from, silence.to, silence.long);
-            ranges.push(Shaded { from, to, lanes: vec![silence.lane], long });
-        }
-    }
-    ranges.sort_unstable_by_key(|r| r.from);
-    // Where two have grown into each other the ground is not shaded twice.
-    let mut done = 0;
-    for range in &ranges {
-        let from = range.from.max(done);
-        if from < range.to {
-            let at = Rect::from_x_y_ranges(s.x(from)..=s.x(range.to), plot.y_range());
-            painter.rect_filled(at, 0, t.shade());
-            done = range.to;
-        }
-    }
-    ranges
-}
-
-/// Says of each shaded range what it is, as far as there is room.
-fn silent(names: &mut Names<'_>, cx: &Cx<'_>, shaded: &[Shaded], t: &Tokens) {
-    for range in shaded {
-        let Some(lane) = range.lanes.first() else { continue };
-        let long = format_duration(range.long / 1_000 * 1_000);
-        let who = called(cx, *lane);
-        let texts = match range.lanes.len() {
-            1 => [format!("{who} silent for {long}"), format!("silent {long}"), "silent".into()],
-            n => [
-                format!("{who} and {} more silent for up to {long}", n - 1),
-                format!("{n} silent, up to {long}"),
-                format!("{n} silent"),
-            ],
-        };
-        let (left, right) = (names.s.x(range.from) + 4.0, names.s.x(range.to) - 4.0);
-        for (i, text) in texts.iter().enumerate() {
-            let galley = names.galley(text, t.second);
-            // The whole of it may reach over the edge.
-            let right = if i == 0 { right.max(names.plot.right() - 4.0) } else { right };
-            if galley.size().x > right - left {
-                continue;
-            }
-            let tall = galley.size().y;
-            let tops = [names.plot.top() + 2.0, names.plot.bottom() - tall - 24.0];
-            let places =
-                tops.map(|top| Rect::from_min_size(pos2(left, top), galley.size()).expand2(NAME));
-            if let Some(place) = places.into_iter().find(|p| names.is_free(*p)) {
-                names.placed.push((place, galley));
-                break;
-            }
-        }
-    }
-}
-
-/// Around a name, points.
-const NAME: egui::Vec2 = vec2(3.0, 0.0);
-
-/// Where a line's name stands first, if there is room on both sides.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Over,
-    Under,
-}
-
-/// Names of lines, each near its line and on none; painted once nothing else is
-/// painted over them.
-struct Names<'a> {
-    painter: &'a egui::Painter,
-    plot: Rect,
-    s: &'a Shown<'a>,
-    height: &'a Height,
-    placed: Vec<(Rect, Arc<egui::Galley>)>,
-}
-
-impl Names<'_> {
-    fn paint(self, t: &Tokens) {
-        for (ground, galley) in self.placed {
-            let colour = t.panel.gamma_multiply(0.92);
-            self.painter.rect_filled(ground, CornerRadius::same(3), colour);
-            self.painter.galley(ground.min + vec2(NAME.x, 0.0), galley, t.text);
-        }
-    }
-
-    fn galley(&self, text: &str, colour: egui::Color32) -> Arc<egui::Galley> {
-        self.painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL), colour)
-    }
-
-    /// Heights of a line in some buckets.
-    fn heights(&self, line: &Line, x: Rangef) -> Option<Rangef> {
-        let (from, to) = (self.s.bucket(x.min), self.s.bucket(x.max));
-        let both = line.iter().zip(&self.s.drawn.arrival_ms);
-        let mut found: Option<Rangef> = None;
-        for (v, ms) in both.take(to + 1).skip(from) {
-            let (Some(v), Some(ms)) = (v, ms) else { continue };
-            for (ms, v) in [(ms.min, v.min), (ms.max, v.max)] {
-                let y = self.height.y(self.s.vertical.value(ms, v));
-                let so_far = found.unwrap_or(Rangef::new(y, y));
-                found = Some(Rangef::new(so_far.min.min(y), so_far.max.max(y)));
-            }
-        }
-        found
-    }
-
-    /// Whether no name stands there and no line goes through.
-    fn is_free(&self, place: Rect) -> bool {
-        let d = self.s.drawn;
-        let inside = self.plot.top() <= place.top() && place.bottom() <= self.plot.bottom();
-        let lines = || d.lanes.iter().map(|(_, line)| line).chain(&d.inputs).chain([&d.join]);
-        let hit = |line| {
-            let y = self.heights(line, place.x_range());
-            y.is_some_and(|y| y.min < place.bottom() && place.top() < y.max)
-        };
-        inside && !self.is_taken(place) && !lines().any(hit)
-    }
-
-    fn is_taken(&self, place: Rect) -> bool {
-        self.placed.iter().any(|(other, _)| other.intersects(place))
-    }
-
-    /// A line's name, at its right part or where there is room; where there is none
-    /// it stands on what is in its way, but on no other name.
-    fn add(&mut self, line: &Line, text: &str, side: Side, t: &Tokens) {
-        /// Where it may begin, twelfths of the line.
-        const PARTS: [usize; 11] = [10, 11, 9, 8, 7, 6, 5, 4, 3, 2, 1];
-        let galley = self.galley(text, t.text);
-        let size = galley.size();
-        let mut fallback = None;
-        for part in PARTS {
-            let left = self.s.x(line.len() * part / 12).min(self.plot.right() - size.x - 2.0);
-            let x = Rangef::new(left, left + size.x).expand(NAME.x);
-            let Some(y) = self.heights(line, x) else { continue };
-            let (over, under) = (y.min - size.y - 4.0, y.max + 4.0);
-            let tops = if side == Side::Over { [over, under] } else { [under, over] };
-            let places = tops.map(|top| Rect::from_min_size(pos2(left, top), size).expand2(NAME));
-            if let Some(place) = places.into_iter().find(|p| self.is_free(*p)) {
-                self.placed.push((place, galley));
-                return;
-            }
-            let inside = |p: &Rect| self.plot.contains_rect(p.shrink(1.0)) && !self.is_taken(*p);
-            fallback = fallback.or_else(|| places.into_iter().find(inside));
-        }
-        if let Some(place) = fallback {
-            self.placed.push((place, galley));
-        }
-    }
 }
 
 /// Late records, each where it is; where they are too many, the rest as density

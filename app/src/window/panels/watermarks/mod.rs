@@ -5,9 +5,11 @@ mod ask;
 mod draw;
 mod export;
 pub mod lines;
+mod names;
 mod point;
 pub mod say;
 pub mod scale;
+mod silent;
 #[cfg(test)]
 mod tests;
 
