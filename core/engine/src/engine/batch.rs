@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::step::{ClockEvent, Facts};
 use crate::operator::join::Effect;
 use crate::operator::record::Arrival;
-use crate::operator::state::{Delta, Row};
+use crate::operator::state::{Changes, Row};
 
 /// Arrivals in a batch: batches end where the arrival number is a multiple of
 /// it, at a real snapshot and at the end, so that they do not depend on how the
@@ -82,7 +82,7 @@ pub(super) struct Cut {
 pub(super) struct ShardBatch {
     pub rows: Vec<ShardRow>,
     pub moves: Arc<Vec<Move>>,
-    /// The epoch that ends after this batch: give its delta, and wait until the
+    /// The epoch that ends after this batch: give its changes, and wait until the
     /// tier below is frozen.
     pub snapshot: Option<u64>,
 }
@@ -118,8 +118,8 @@ pub(super) struct ShardOut {
     pub bytes: u64,
     /// Of the rows, those on disk alone.
     pub cold: u64,
-    pub delta: Option<Delta>,
-    /// With the delta: what the operator keeps besides rows.
+    pub changes: Option<Changes>,
+    /// With the changes: what the operator keeps besides rows.
     pub saved: Vec<u8>,
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::edges::rocksdb::{
 use crate::operator::join::Operator;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
-use crate::operator::state::{Delta, StateError};
+use crate::operator::state::{Changes, Delta, StateError};
 use crate::operator::verdict::Counts;
 use crate::operator::watermark::Tracker;
 
@@ -60,7 +60,7 @@ pub(super) fn options(pipeline: &Pipeline, memory: u64) -> StoreOptions {
 pub(super) struct Job {
     pub cut: Cut,
     pub frozen: Frozen,
-    pub deltas: Vec<Delta>,
+    pub changes: Vec<Changes>,
     pub state_rows: u64,
     pub state_bytes: u64,
     // Known where the steps are given to the sink:
@@ -159,7 +159,7 @@ fn write(
     identity: &Identity,
     job: Job,
 ) -> Result<CheckpointEntry, RunError> {
-    let Job { cut, frozen, deltas, durable, .. } = job;
+    let Job { cut, frozen, changes, durable, .. } = job;
     let position = cut.position;
     let engine = EngineMeta {
         epoch: position.epoch,
@@ -209,6 +209,9 @@ fn write(
         engine: serde_json::to_vec(&engine).unwrap_or_default(),
         ..CheckpointMeta::default()
     };
+    let start = Instant::now();
+    let deltas: Vec<Delta> = changes.into_iter().map(Changes::into_delta).collect();
+    let ordered_ms = start.elapsed().as_millis() as u64;
     let written = store.commit(frozen, &deltas, meta)?;
     drop(deltas);
     let entry = CheckpointEntry {
@@ -221,7 +224,7 @@ fn write(
         state_bytes: job.state_bytes,
         written_bytes: written.bytes,
         segments: None,
-        delta_ms: written.delta_ms,
+        delta_ms: ordered_ms + written.delta_ms,
         snapshot_ms: written.snapshot_ms,
         sync_ms: written.sync_ms,
         pause_us: job.pause.as_micros().min(u128::from(u64::MAX)) as u64,

@@ -457,10 +457,10 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                 let mut job = None;
                 if let (Some(cut), Some(barriers)) = (batch.snapshot.take(), &barriers) {
                     let Ok((frozen, pause)) = barriers.recv() else { return Ok(()) };
-                    let deltas = outs.iter_mut().filter_map(|out| out.delta.take()).collect();
+                    let changes = outs.iter_mut().filter_map(|out| out.changes.take()).collect();
                     job = Some(Job {
                         frozen,
-                        deltas,
+                        changes,
                         state_rows: outs.iter().map(|o| o.rows).sum(),
                         state_bytes: outs.iter().map(|o| o.bytes).sum(),
                         outputs: 0,

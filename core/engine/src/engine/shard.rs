@@ -56,7 +56,7 @@ impl Shard {
             return Ok(None);
         }
         let still = Instant::now();
-        out.delta = Some(self.operator.take_delta());
+        out.changes = Some(self.operator.take_changes());
         out.saved = self.operator.save();
         Ok(Some(still))
     }

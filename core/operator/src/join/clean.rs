@@ -15,7 +15,7 @@ use crate::pipeline::{Emit, InputIndex, Kind, OutputTime, Pipeline};
 use crate::record::Arrival;
 use crate::state::memory::{Memory, gone};
 use crate::state::tiers::{Leaving, Place, Tiers};
-use crate::state::{Cold, Delta, Due, Folded, Row, StateError};
+use crate::state::{Changes, Cold, Due, Folded, Row, StateError};
 use crate::verdict::Verdict;
 
 #[cfg(test)]
@@ -254,8 +254,8 @@ impl Operator for Clean {
         self.state.near(hashes);
     }
 
-    fn take_delta(&mut self) -> Delta {
-        self.state.take_delta()
+    fn take_changes(&mut self) -> Changes {
+        self.state.take_changes()
     }
 
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {

@@ -5,7 +5,7 @@ pub mod flink;
 pub mod kafka_streams;
 
 use crate::record::Arrival;
-use crate::state::{Delta, Due, Folded, Row, StateError};
+use crate::state::{Changes, Due, Folded, Row, StateError};
 use crate::verdict::Verdict;
 
 /// Why a verdict fell, beyond its name.
@@ -228,7 +228,7 @@ pub trait Operator: Send {
     fn near(&self, _hashes: &[u64]) {}
 
     /// What changed since the last call, for a checkpoint.
-    fn take_delta(&mut self) -> Delta;
+    fn take_changes(&mut self) -> Changes;
 
     /// What it keeps besides rows, for the same checkpoint as the delta: a few
     /// hundred bytes, whole each time. Empty: nothing.

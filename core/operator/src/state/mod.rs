@@ -4,10 +4,13 @@
 //! may stand below it, behind [`Cold`]. What rests where never shows in what
 //! the join does.
 
+mod changes;
 #[cfg(test)]
 pub mod double;
 pub mod memory;
 pub mod tiers;
+
+pub use changes::Changes;
 
 use crate::key::Key;
 use crate::pipeline::InputIndex;

@@ -1,7 +1,7 @@
 //! The memory tier with a colder one below it: what rests where never shows.
 
 use super::memory::{Memory, SlotId, gone};
-use super::{Cold, Delta, Due, Folded, Row, StateError};
+use super::{Changes, Cold, Due, Folded, Row, StateError};
 use crate::join::Ref;
 use crate::key::Key;
 use crate::pipeline::InputIndex;
@@ -288,8 +288,8 @@ impl Tiers {
     }
 
     /// What changed in memory since the last call.
-    pub fn take_delta(&mut self) -> Delta {
-        self.memory.take_delta()
+    pub fn take_changes(&mut self) -> Changes {
+        self.memory.take_changes()
     }
 
     /// Rows that rest on disk alone.

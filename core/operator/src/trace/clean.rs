@@ -134,7 +134,7 @@ impl CleanTrace {
     }
 
     fn checkpoint(&mut self) {
-        let delta = self.clean.take_delta();
+        let delta = self.clean.take_changes().into_delta();
         for due in delta.removed {
             self.held.remove(&due);
         }

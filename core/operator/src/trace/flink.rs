@@ -232,7 +232,7 @@ impl FlinkTrace {
 
     /// What an operator's state is to a checkpoint.
     fn checkpoint(&mut self) {
-        let Delta { upserts, removed, .. } = self.join.operator().take_delta();
+        let Delta { upserts, removed, .. } = self.join.operator().take_changes().into_delta();
         for due in removed {
             self.held.remove(&due);
         }

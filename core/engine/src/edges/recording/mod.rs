@@ -66,7 +66,7 @@ pub use job::{Job, unattended};
 pub use merge::{Merged, merge};
 pub use murmur2::{murmur2, partition_of_key};
 pub use options::WriterOptions;
-pub use packed::{Packed, Places};
+pub use packed::{Held, Packed, Places};
 pub use parts::{part_name, parts_of};
 pub use pieces::{Found, PIECES, Piece, write_with};
 pub use reader::Recording;

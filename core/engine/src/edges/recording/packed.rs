@@ -115,12 +115,40 @@ impl Packed {
 const REMEMBERED: usize = 4 << 20;
 /// Read at once where a record's length is not known yet.
 const GUESS: u64 = 512;
+/// Bytes of chunks that are held.
+const HELD: usize = 24 << 20;
+/// So many single reads cost about as much as reading a chunk of a megabyte.
+const SINGLES: u32 = 64;
+
+/// Chunks read last, as they lie in files that are not compressed; the oldest
+/// first. They are one for all files that somebody reads from.
+#[derive(Debug, Default)]
+pub struct Held {
+    chunks: VecDeque<((u64, usize), Bytes)>,
+    bytes: usize,
+}
+
+impl Held {
+    fn get(&self, which: (u64, usize)) -> Option<Bytes> {
+        self.chunks.iter().rev().find(|(of, _)| *of == which).map(|(_, data)| data.clone())
+    }
+
+    fn add(&mut self, which: (u64, usize), data: Bytes) {
+        self.bytes += data.len();
+        self.chunks.push_back((which, data));
+        while self.bytes > HELD && self.chunks.len() > 1 {
+            self.bytes -= self.chunks.pop_front().map_or(0, |(_, data)| data.len());
+        }
+    }
+}
 
 /// Finds single records of a recording of one file. Where it is not compressed
-/// a chunk is walked once, and then each record costs one read of its own.
-#[derive(Debug)]
+/// a chunk is walked once. While it is held its records cost nothing more; then
+/// each costs a read of its own, until those are so many that it is held again.
 pub struct Places {
     recording: Recording,
+    /// Tells files apart.
+    file: u64,
     chunks: HashMap<usize, Chunk>,
     /// The oldest first.
     order: VecDeque<usize>,
@@ -133,13 +161,17 @@ struct Chunk {
     /// Where its data begin in the file; `None`: they are compressed.
     data: Option<u64>,
     places: ByOffset,
+    /// Single reads since it was held.
+    singles: u32,
 }
 
 impl Places {
+    /// `file` is another number for each of the files that share a [`Held`].
     #[must_use]
-    pub fn new(recording: Recording) -> Self {
+    pub fn new(recording: Recording, file: u64) -> Self {
         Self {
             recording,
+            file,
             chunks: HashMap::new(),
             order: VecDeque::new(),
             records: 0,
@@ -156,18 +188,20 @@ impl Places {
     ///
     /// # Errors
     /// The file is damaged or cannot be read.
-    pub fn record(&mut self, source: u32, offset: i64) -> Result<Option<Record>, RecordingError> {
+    pub fn record(
+        &mut self,
+        source: u32,
+        offset: i64,
+        held: &mut Held,
+    ) -> Result<Option<Record>, RecordingError> {
         let recording = self.recording.clone();
         let opened = recording.opened();
         let Some(number) = opened.index.chunk_of(source, offset) else { return Ok(None) };
-        let entry = &opened.index.chunks[number];
-        let damaged =
-            |what: &str| RecordingError::damaged(recording.path(), entry.byte, what.to_owned());
         if !self.chunks.contains_key(&number) {
-            let chunk = self.walk(number)?;
+            let chunk = self.walk(number, held)?;
             self.remember(number, chunk);
         }
-        let Some(chunk) = self.chunks.get(&number) else { return Ok(None) };
+        let Some(chunk) = self.chunks.get_mut(&number) else { return Ok(None) };
         let Some(data) = chunk.data else {
             let partition = &recording.partitions()[source as usize];
             return recording.record(&crate::operator::record::RecordName {
@@ -177,22 +211,22 @@ impl Places {
             });
         };
         let Some(at) = chunk.places.find(source, offset) else { return Ok(None) };
-        let at = data + u64::from(at);
-        let file = opened.file()?;
-        let bytes = &mut self.buffer;
-        file.read(at, GUESS.min(file.length.saturating_sub(at)), bytes)?;
-        let (code, length) = source::head(bytes).ok_or_else(|| damaged("a record's length"))?;
-        let whole = HEAD as u64 + length;
-        if code != op::MESSAGE || whole > entry.length {
+        let mut bytes = held.get((self.file, number));
+        if bytes.is_none() {
+            chunk.singles += 1;
+            if chunk.singles > SINGLES {
+                chunk.singles = 0;
+                bytes = self.load(number)?.map(|(_, data)| data);
+                held.add((self.file, number), bytes.clone().unwrap_or_default());
+            }
+        }
+        let (bytes, mut at) = match bytes {
+            Some(bytes) => (bytes, at as usize),
+            None => (self.single(number, data + u64::from(at))?, 0),
+        };
+        let damaged = |what: &str| self.damaged(number, what);
+        let Some(Item::Message(message)) = chunk::next(&bytes, &mut at) else {
             return Err(damaged("another record stands where a message was"));
-        }
-        if whole > bytes.len() as u64 {
-            file.read(at, whole, bytes)?;
-        }
-        bytes.truncate(whole as usize);
-        let bytes = Bytes::copy_from_slice(bytes);
-        let Some(Item::Message(message)) = chunk::next(&bytes, &mut 0) else {
-            return Err(damaged("a message"));
         };
         let record = i64::try_from(message.log_time)
             .ok()
@@ -203,38 +237,73 @@ impl Places {
         }
     }
 
-    /// Where each message of a chunk lies.
-    fn walk(&mut self, number: usize) -> Result<Chunk, RecordingError> {
+    fn damaged(&self, number: usize, what: &str) -> RecordingError {
+        let byte = self.recording.opened().index.chunks[number].byte;
+        RecordingError::damaged(self.recording.path(), byte, what.to_owned())
+    }
+
+    /// The bytes of one message of a chunk, which begins at `at` in the file.
+    fn single(&mut self, number: usize, at: u64) -> Result<Bytes, RecordingError> {
+        let recording = self.recording.clone();
+        let file = recording.opened().file()?;
+        let mut bytes = std::mem::take(&mut self.buffer);
+        file.read(at, GUESS.min(file.length.saturating_sub(at)), &mut bytes)?;
+        let (code, length) =
+            source::head(&bytes).ok_or_else(|| self.damaged(number, "a record's length"))?;
+        let whole = HEAD as u64 + length;
+        if code != op::MESSAGE || whole > recording.opened().index.chunks[number].length {
+            return Err(self.damaged(number, "another record stands where a message was"));
+        }
+        if whole > bytes.len() as u64 {
+            file.read(at, whole, &mut bytes)?;
+        }
+        bytes.truncate(whole as usize);
+        let message = Bytes::copy_from_slice(&bytes);
+        self.buffer = bytes;
+        Ok(message)
+    }
+
+    /// The data of a chunk and where they begin in the file; `None`: they are
+    /// compressed.
+    fn load(&self, number: usize) -> Result<Option<(u64, Bytes)>, RecordingError> {
         let opened = self.recording.opened();
         let entry = &opened.index.chunks[number];
-        let path = self.recording.path();
-        let damaged = |what: &str| RecordingError::damaged(path, entry.byte, what.to_owned());
-        let body = &mut self.buffer;
-        opened.file()?.record(entry.byte, entry.length, op::CHUNK, body)?;
-        let head =
-            ChunkHead::read(body).ok_or_else(|| damaged("a chunk's lengths do not add up"))?;
-        let mut places = ByOffset::default();
+        let mut body = Vec::new();
+        opened.file()?.record(entry.byte, entry.length, op::CHUNK, &mut body)?;
+        let head = ChunkHead::read(&body)
+            .ok_or_else(|| self.damaged(number, "a chunk's lengths do not add up"))?;
         if !head.compression.is_empty() {
-            return Ok(Chunk { data: None, places });
+            return Ok(None);
         }
         if crc32fast::hash(head.data) != head.crc {
-            return Err(damaged("a chunk's CRC is wrong"));
+            return Err(self.damaged(number, "a chunk's CRC is wrong"));
         }
+        // Nothing follows the data.
+        let before = body.len() - head.data.len();
+        Ok(Some((entry.byte + (HEAD + before) as u64, Bytes::from(body).slice(before..))))
+    }
+
+    /// Where each message of a chunk lies.
+    fn walk(&self, number: usize, held: &mut Held) -> Result<Chunk, RecordingError> {
+        let damaged = |what: &str| self.damaged(number, what);
+        let mut places = ByOffset::default();
+        let Some((data, bytes)) = self.load(number)? else {
+            return Ok(Chunk { data: None, places, singles: 0 });
+        };
         let mut at = 0;
-        while at < head.data.len() {
+        while at < bytes.len() {
             let from = at;
-            let item = chunk::next(head.data, &mut at);
+            let item = chunk::next(&bytes, &mut at);
             let item = item.ok_or_else(|| damaged("in the chunk there: a record's length"))?;
             let Item::Message(message) = item else { continue };
             let Some(source) = message.channel.checked_sub(1) else { continue };
-            let brief = envelope::brief(&head.data[message.start..message.end])
+            let brief = envelope::brief(&bytes[message.start..message.end])
                 .ok_or_else(|| damaged("in the chunk there: an envelope"))?;
             debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
             places.add(u32::from(source), brief.offset, from as u32);
         }
-        // Nothing follows the data.
-        let before = HEAD + body.len() - head.data.len();
-        Ok(Chunk { data: Some(entry.byte + before as u64), places })
+        held.add((self.file, number), bytes);
+        Ok(Chunk { data: Some(data), places, singles: 0 })
     }
 
     fn remember(&mut self, number: usize, chunk: Chunk) {
@@ -293,13 +362,18 @@ mod tests {
                 }
             }
             writer.finish().unwrap();
-            let mut places = Places::new(Recording::open(&path).unwrap());
-            for offset in -1..310 {
+            let mut places = Places::new(Recording::open(&path).unwrap(), 0);
+            let mut held = Held::default();
+            for offset in (-1..310).chain(-1..310) {
+                if offset == -1 {
+                    // Once from what is held, once each by itself.
+                    held = Held::default();
+                }
                 for source in 0..3 {
                     let wanted =
                         records.iter().find(|r| (r.source, r.offset) == (source, offset)).cloned();
                     assert_eq!(packed.get(source, offset), wanted, "{source} {offset}");
-                    assert_eq!(places.record(source, offset).unwrap(), wanted);
+                    assert_eq!(places.record(source, offset, &mut held).unwrap(), wanted);
                 }
             }
         }
@@ -324,8 +398,8 @@ mod tests {
         let at = bytes.windows(7).position(|w| w == b"key 42\x3a").unwrap();
         bytes[at] ^= 1;
         std::fs::write(&path, bytes).unwrap();
-        let mut places = Places::new(Recording::open(&path).unwrap());
-        let error = places.record(0, 3).unwrap_err().to_string();
+        let mut places = Places::new(Recording::open(&path).unwrap(), 0);
+        let error = places.record(0, 3, &mut Held::default()).unwrap_err().to_string();
         assert!(error.contains("CRC"), "{error}");
     }
 }

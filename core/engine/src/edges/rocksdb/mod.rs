@@ -13,7 +13,7 @@
 //!    a shard. [`Store::memory_bytes`] is what RocksDB may use: it counts
 //!    against `--memory`.
 //! 2. At a barrier, while no shard touches its cold tier: collect every shard's
-//!    `Operator::take_delta()` and call [`Store::freeze`]. It links the cold tier
+//!    `Operator::take_changes()` and call [`Store::freeze`]. It links the cold tier
 //!    into `N.tmp` (nothing to do while nothing was ever spilled).
 //! 3. Shards go on. [`Store::commit`] may run beside them: it writes the deltas
 //!    as one sorted file, drops what the event-time watermark has passed by

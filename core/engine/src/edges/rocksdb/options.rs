@@ -32,7 +32,7 @@ impl StoreOptions {
 
 /// Tables of the memory tier's rows that may overlap before they are put together:
 /// a restore reads as many at once.
-const RESTING: i32 = 24;
+const RESTING: i32 = 48;
 
 /// What both databases of a run share.
 pub(super) struct Tuning {

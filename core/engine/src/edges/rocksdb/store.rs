@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ use crate::operator::state::{Delta, Due, Row};
 /// Column family of `state/rows`.
 pub(super) const ROWS: &str = "rows";
 
+/// Each range tombstone is a small table of its own, beside those of rows.
+const DROP_EVERY: u32 = 8;
+
 /// The state on disk of one run in progress.
 pub struct Store {
     run: PathBuf,
@@ -34,6 +38,8 @@ pub struct Store {
     /// Sizes and checksums of files that cannot change any more, by path within
     /// a checkpoint.
     known: Mutex<HashMap<String, FileEntry>>,
+    /// Checkpoints written, which is when rows are dropped.
+    passes: AtomicU32,
     _lock: File,
 }
 
@@ -100,6 +106,7 @@ impl Store {
             rows,
             cold,
             known: Mutex::new(known),
+            passes: AtomicU32::new(0),
             _lock: lock,
         })
     }
@@ -164,8 +171,8 @@ impl Store {
         let epoch = frozen.epoch;
         let start = Instant::now();
         point("prepare.delta", &self.run)?;
-        self.drop_below(meta.earliest_due())?;
-        self.write_delta(deltas)?;
+        self.pass(meta.earliest_due())?;
+        self.write_delta(deltas, meta.earliest_due())?;
         let delta_ms = millis(start);
 
         let start = Instant::now();
@@ -243,29 +250,39 @@ impl Store {
         known.retain(|name, _| entries.iter().any(|e| e.path == *name));
     }
 
+    /// Rows with `due < watermark` are gone: nobody reads them any more. Whole
+    /// files of them go at once; what else there is need not outlive the next
+    /// time that tables are put together, so it is dropped now and then.
+    fn pass(&self, watermark: i64) -> Result<(), StoreError> {
+        if self.passes.fetch_add(1, Ordering::Relaxed).is_multiple_of(DROP_EVERY) {
+            return self.drop_below(watermark);
+        }
+        self.drop_files(watermark)
+    }
+
     /// Drops every row with `due < watermark`: whole files where it can, and one
     /// range tombstone over the rest.
     pub(super) fn drop_below(&self, watermark: i64) -> Result<(), StoreError> {
-        if watermark == i64::MIN {
-            return Ok(());
-        }
-        let family = self.family()?;
-        let (start, mut end) = ([0u8; 0], ordered(watermark).to_vec());
-        if watermark == i64::MAX {
-            // The last watermark: rows that are due at the end of time go too.
-            end.push(0xff);
-            end.resize(DUE_LEN + 1, 0xff);
-        }
+        self.drop_files(watermark)?;
+        let Some((start, end)) = below(watermark) else { return Ok(()) };
         self.rows
-            .delete_file_in_range_cf(family, &start[..], &end[..])
-            .and_then(|()| self.rows.delete_range_cf_opt(family, &start[..], &end[..], &no_log()))
+            .delete_range_cf_opt(self.family()?, start, &end, &no_log())
             .map_err(|e| self.failed("drop from", &e))
     }
 
-    /// Writes what changed as sorted files and takes them in whole.
-    pub(super) fn write_delta(&self, deltas: &[Delta]) -> Result<(), StoreError> {
+    fn drop_files(&self, watermark: i64) -> Result<(), StoreError> {
+        let Some((start, end)) = below(watermark) else { return Ok(()) };
+        self.rows
+            .delete_file_in_range_cf(self.family()?, start, &end[..])
+            .map_err(|e| self.failed("drop from", &e))
+    }
+
+    /// Writes what changed as sorted files and takes them in whole. That a row
+    /// due before `earliest` has gone is not written: nobody reads there.
+    pub(super) fn write_delta(&self, deltas: &[Delta], earliest: i64) -> Result<(), StoreError> {
         let mut upserts: Vec<&(Due, Row)> = deltas.iter().flat_map(|d| &d.upserts).collect();
-        let mut removed: Vec<Due> = deltas.iter().flat_map(|d| &d.removed).copied().collect();
+        let removed = deltas.iter().flat_map(|d| &d.removed).copied();
+        let mut removed: Vec<Due> = removed.filter(|due| due.due >= earliest).collect();
         // One sorted run a shard: a merge.
         upserts.sort_by_key(|(due, _)| *due);
         removed.sort();
@@ -368,6 +385,20 @@ fn undo(temporary: &Path, error: StoreError) -> StoreError {
 }
 
 /// Links a live database into `to`: its memtables are flushed first.
+/// The keys of all rows with `due < watermark`; `None`: there are none.
+fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
+    if watermark == i64::MIN {
+        return None;
+    }
+    let mut end = ordered(watermark).to_vec();
+    if watermark == i64::MAX {
+        // The last watermark: rows that are due at the end of time go too.
+        end.push(0xff);
+        end.resize(DUE_LEN + 1, 0xff);
+    }
+    Some((&[], end))
+}
+
 fn link_live(db: &DB, to: &Path) -> Result<(), StoreError> {
     Links::new(db)
         .and_then(|links| links.create_checkpoint(to))

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use foldhash::fast::RandomState;
 
 use super::recent::Recent;
-use crate::edges::recording::{Packed, Places, Recording, RecordingError, part_name, parts_of};
+use crate::edges::recording::{
+    Held, Packed, Places, Recording, RecordingError, part_name, parts_of,
+};
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
 /// Segments of the log that are open at a time.
@@ -28,6 +30,7 @@ pub struct Lookup {
     folder: PathBuf,
     /// By number, up to the newest that was looked at; without a hole.
     segments: BTreeMap<u64, Segment>,
+    held: Held,
 }
 
 struct Segment {
@@ -39,14 +42,14 @@ struct Segment {
 }
 
 impl Segment {
-    fn open(path: &std::path::Path) -> Result<Self, RecordingError> {
+    fn open(path: &std::path::Path, number: u64) -> Result<Self, RecordingError> {
         let recording = Recording::open(path)?;
         let info = recording.info();
         let ranges = info.partitions.iter().map(|p| Some((p.first_offset?, p.last_offset?)));
         Ok(Self {
             ranges: ranges.collect(),
             open: info.cut.is_some(),
-            places: Places::new(recording),
+            places: Places::new(recording, number),
         })
     }
 
@@ -66,7 +69,14 @@ impl Lookup {
         for (of, source) in partitions.iter().zip(0..) {
             by_topic.entry(Arc::clone(&of.topic)).or_default().insert(of.partition, source);
         }
-        Self { recent, at_hand: Vec::new(), by_topic, folder, segments: BTreeMap::new() }
+        Self {
+            recent,
+            at_hand: Vec::new(),
+            by_topic,
+            folder,
+            segments: BTreeMap::new(),
+            held: Held::default(),
+        }
     }
 
     /// One more of the same, for another thread.
@@ -77,6 +87,7 @@ impl Lookup {
             by_topic: self.by_topic.clone(),
             folder: self.folder.clone(),
             segments: BTreeMap::new(),
+            held: Held::default(),
         }
     }
 
@@ -127,7 +138,7 @@ impl Lookup {
             let begun =
                 from_newest.find(|s| s.range(source).is_some_and(|(first, _)| first <= offset));
             if let Some(segment) = begun {
-                return segment.places.record(source, offset);
+                return segment.places.record(source, offset, &mut self.held);
             }
             if !self.older()? {
                 return Ok(None);
@@ -177,7 +188,7 @@ impl Lookup {
     fn open(&mut self, number: u64, path: &std::path::Path) -> Result<(), RecordingError> {
         debug_assert!(path.ends_with(part_name(number)));
         if !empty(path) {
-            self.segments.insert(number, Segment::open(path)?);
+            self.segments.insert(number, Segment::open(path, number)?);
         }
         Ok(())
     }

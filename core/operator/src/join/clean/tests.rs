@@ -13,6 +13,7 @@ use crate::pipeline::{
     Delivery, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, LatePolicy, Released,
     Secondary, Semantics, WatermarkSpec,
 };
+use crate::state::Delta;
 use crate::state::double::Double;
 
 /// A pipeline of which only what the join looks at says something.
@@ -169,7 +170,7 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
     let mut held: BTreeMap<Due, Row> = BTreeMap::new();
     for (i, (event, expected)) in events.iter().zip(expect(pipeline, events)).enumerate() {
         if way.checkpoints.contains(&i) {
-            let Delta { upserts, removed, .. } = clean.take_delta();
+            let Delta { upserts, removed, .. } = clean.take_changes().into_delta();
             assert!(upserts.is_sorted_by_key(|(due, _)| *due) && removed.is_sorted());
             for due in removed {
                 assert!(held.remove(&due).is_some(), "{due:?} was in no checkpoint");

@@ -11,7 +11,7 @@ use crate::join::{Effect, Operator, Reason, Ref, Watermarks};
 use crate::record::Arrival;
 use crate::state::memory::Memory;
 use crate::state::tiers::{Place, Tiers};
-use crate::state::{Cold, Delta, Row, StateError};
+use crate::state::{Changes, Cold, Row, StateError};
 use crate::verdict::Verdict;
 
 /// The `flink-datastream` join over the rows of one shard, left rows being
@@ -124,8 +124,8 @@ impl Operator for FlinkDataStream {
         self.state.near(hashes);
     }
 
-    fn take_delta(&mut self) -> Delta {
-        self.state.take_delta()
+    fn take_changes(&mut self) -> Changes {
+        self.state.take_changes()
     }
 
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {

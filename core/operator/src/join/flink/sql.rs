@@ -14,7 +14,7 @@ use crate::join::{Effect, Operator, Reason, Ref, Watermarks};
 use crate::record::Arrival;
 use crate::state::memory::SlotId;
 use crate::state::memory::timed::{Firing, Reach, SidePlan, Timed};
-use crate::state::{Delta, Due, Row, StateError};
+use crate::state::{Changes, Due, Row, StateError};
 use crate::verdict::Verdict;
 
 /// What a subtask has for all of its keys (rule B2).
@@ -332,8 +332,8 @@ impl Operator for FlinkSql {
         self.state.near(hashes);
     }
 
-    fn take_delta(&mut self) -> Delta {
-        self.state.take_delta()
+    fn take_changes(&mut self) -> Changes {
+        self.state.take_changes()
     }
 
     fn save(&self) -> Vec<u8> {

@@ -262,7 +262,7 @@ fn row(keys: &[Key], key: usize, side: usize, time: i64, number: u64) -> Row {
 fn checkpoint(shards: &mut [impl Operator], held: &mut BTreeMap<Due, Row>) -> Vec<u8> {
     let mut saved = Vec::new();
     for shard in shards {
-        let delta = shard.take_delta();
+        let delta = shard.take_changes().into_delta();
         for due in delta.removed {
             assert!(held.remove(&due).is_some(), "{due:?} was not held");
         }

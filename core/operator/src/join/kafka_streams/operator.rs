@@ -3,7 +3,7 @@
 use super::{KafkaStreams, StreamsError};
 use crate::join::{Effect, Operator, Watermarks};
 use crate::record::Arrival;
-use crate::state::{Delta, Row, StateError};
+use crate::state::{Changes, Row, StateError};
 
 use super::Now;
 
@@ -64,8 +64,8 @@ impl Operator for KafkaStreams {
         self.shared.rows.near(hashes);
     }
 
-    fn take_delta(&mut self) -> Delta {
-        self.rows_delta()
+    fn take_changes(&mut self) -> Changes {
+        self.rows_changes()
     }
 
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {

@@ -10,7 +10,7 @@ use super::task::{Seen, TimeTracker, due};
 use super::{KafkaStreams, task};
 use crate::record::Arrival;
 use crate::state::memory::{SlotId, tag};
-use crate::state::{Delta, Row, StateError};
+use crate::state::{Changes, Row, StateError};
 
 /// The join without its rows.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,15 +77,12 @@ impl KafkaStreams {
     }
 
     /// What changed of the rows since the last call.
-    pub(super) fn rows_delta(&mut self) -> Delta {
+    pub(super) fn rows_changes(&mut self) -> Changes {
         let retention = self.shared.settings.retention();
-        let mut delta = self.shared.rows.take_delta(|slot| due(slot.time, retention));
-        if self.shared.settings.max_task_idle.is_some() {
-            // A row that went from its queue to a store kept its name.
-            let upserts = &delta.upserts;
-            delta.removed.retain(|name| upserts.binary_search_by_key(name, |row| row.0).is_err());
-        }
-        delta
+        let changes = self.shared.rows.take_changes(|slot| due(slot.time, retention));
+        // A row that goes from its queue to a store keeps its name.
+        let queued = self.shared.settings.max_task_idle.is_some();
+        if queued { changes.with_returns() } else { changes }
     }
 
     /// Takes one row of a checkpoint back.

@@ -173,7 +173,7 @@ fn the_engines_restore_brings_everything_back() {
 impl KafkaStreams {
     /// Takes a delta into what a checkpoint holds.
     fn checkpoint(&mut self, held: &mut BTreeMap<Due, Row>) {
-        let delta = self.take_delta();
+        let delta = self.take_changes().into_delta();
         for due in &delta.removed {
             assert!(held.remove(due).is_some(), "it was not held");
         }

@@ -17,7 +17,7 @@ pub use slot::{Slot, SlotId};
 
 use slot::WARM;
 
-use super::{Delta, Due, Folded, Row, StateError};
+use super::{Changes, Due, Folded, Row, StateError};
 use crate::key::Key;
 use crate::pipeline::InputIndex;
 
@@ -209,8 +209,8 @@ impl Memory {
     }
 
     /// What changed since the last call.
-    pub fn take_delta(&mut self) -> Delta {
+    pub fn take_changes(&mut self) -> Changes {
         let calendar = &self.calendar;
-        self.rows.take_delta(|slot| calendar.name(slot.input, slot.time))
+        self.rows.take_changes(|slot| calendar.name(slot.input, slot.time))
     }
 }

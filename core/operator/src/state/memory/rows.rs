@@ -1,6 +1,6 @@
 //! Rows in slots, found by key, and what a checkpoint has to know of them.
 
-use super::super::{Delta, Due, Folded, Row, StateError};
+use super::super::{Changes, Due, Folded, Row, StateError};
 use super::calendar::{Calendar, Timer};
 use super::index::{Index, tag};
 use super::slot::{CHANGED, HELD, Slab, Slot, SlotId, WARM};
@@ -209,29 +209,24 @@ impl Rows {
     }
 
     /// What changed since the last call.
-    pub fn take_delta(&mut self, due: impl Fn(&Slot) -> i64) -> Delta {
+    pub fn take_changes(&mut self, due: impl Fn(&Slot) -> i64) -> Changes {
         let ids = self.changed.replace(Vec::new());
+        let most = ids.as_ref().map_or(self.slab.len(), Vec::len);
         let slots = self.slab.slots() as SlotId;
-        let mut changed: Vec<(Due, SlotId)> = Vec::new();
+        let mut changed: Vec<(Due, Slot)> = Vec::with_capacity(most);
         let take = |id: SlotId| {
             let slot = self.slab.get_mut(id);
             if slot.live() && slot.has(CHANGED) {
                 slot.clear(CHANGED);
                 slot.set(HELD);
-                let due = due(slot);
-                changed.push((Due { due, arrival: slot.arrival, input: slot.input }, id));
+                let due = Due { due: due(slot), arrival: slot.arrival, input: slot.input };
+                changed.push((due, slot.clone()));
             }
         };
         match ids {
             Some(ids) => ids.into_iter().for_each(take),
             None => (0..slots).for_each(take),
         }
-        // Names are put in order, not rows: those are five times as large.
-        changed.sort_unstable();
-        let upserts =
-            changed.into_iter().map(|(due, id)| (due, self.slab.get(id).unpack())).collect();
-        let mut removed = std::mem::take(&mut self.removed);
-        removed.sort_unstable();
-        Delta { upserts, removed }
+        Changes::new(changed, std::mem::take(&mut self.removed))
     }
 }

@@ -16,7 +16,7 @@ pub const NIL: SlotId = u32::MAX;
 const MOST: usize = 1 << 31;
 
 /// Canonical bytes of a key in 16 bytes; longer ones rest elsewhere.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum PackedKey {
     #[default]
     None,
@@ -28,7 +28,7 @@ pub enum PackedKey {
 }
 
 /// A thin pointer's worth of a long key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Long(Box<[u8]>);
 
 /// Integers take 9 bytes.
@@ -84,7 +84,7 @@ impl PackedKey {
 }
 
 /// A row at rest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Slot {
     pub key: PackedKey,
     pub time: i64,

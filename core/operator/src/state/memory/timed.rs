@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering;
 
-use super::super::{Delta, Due, Row, StateError};
+use super::super::{Changes, Due, Row, StateError};
 use super::calendar::{Calendar, Timer};
 use super::index::{Found, Index, tag};
 use super::rows::Rows;
@@ -426,8 +426,8 @@ impl Timed {
     }
 
     /// What changed since the last call.
-    pub fn take_delta(&mut self) -> Delta {
-        self.rows.take_delta(|_| NAME)
+    pub fn take_changes(&mut self) -> Changes {
+        self.rows.take_changes(|_| NAME)
     }
 }
 
