@@ -122,6 +122,36 @@ pub fn elide(text: &str, chars: usize) -> String {
     middle(text, chars, chars / 2)
 }
 
+/// Elides each of some names in the middle, so that all of them together fit; those that
+/// are short leave their room to the long ones. Where that would leave too little of each
+/// the whole is elided.
+#[must_use]
+pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
+    /// Less of a name says nothing.
+    const LEAST: usize = 12;
+    let whole = names.join(between);
+    if whole.chars().count() <= chars || names.is_empty() {
+        return whole;
+    }
+    let mut room = chars.saturating_sub(between.chars().count() * (names.len() - 1));
+    let mut long: Vec<usize> = names.iter().map(|n| n.chars().count()).collect();
+    long.sort_unstable();
+    let mut share = room / long.len();
+    for (i, n) in long.iter().enumerate() {
+        share = room / (long.len() - i);
+        if *n > share {
+            break;
+        }
+        room -= n;
+    }
+    if share < LEAST {
+        return elide(&whole, chars);
+    }
+    let each: Vec<String> =
+        names.iter().map(|n| elide_records(&[n], share).swap_remove(0)).collect();
+    each.join(between)
+}
+
 /// Elides names in the middle so that those which differ still do, where a cut
 /// at one place can tell them apart.
 #[must_use]
@@ -138,6 +168,24 @@ pub fn elide_apart<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
     };
     let head = heads.filter(|h| *h <= kept).find(|h| apart(*h)).unwrap_or(half);
     names.iter().map(|n| middle(n.as_ref(), chars, head)).collect()
+}
+
+/// Elides the topics of records' names, `topic[partition]@offset`, so that those which
+/// differ still do; where that leaves nothing of a topic, the whole name.
+#[must_use]
+pub fn elide_records<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
+    /// Of a topic.
+    const LEAST: usize = 3;
+    let parts = || names.iter().map(|n| n.as_ref().split_at(n.as_ref().rfind('[').unwrap_or(0)));
+    let tail = parts().map(|(_, tail)| tail.chars().count()).max().unwrap_or(0);
+    match chars.checked_sub(tail) {
+        Some(room) if room >= LEAST => {
+            let topics: Vec<&str> = parts().map(|(topic, _)| topic).collect();
+            let topics = elide_apart(&topics, room);
+            topics.iter().zip(parts()).map(|(topic, (_, tail))| format!("{topic}{tail}")).collect()
+        }
+        _ => elide_apart(names, chars),
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +219,30 @@ mod tests {
         assert_eq!(elide("5301442097718812", 9), "5301…8812");
         assert_eq!(elide("short", 9), "short");
         assert_eq!(elide("päthäth", 3), "p…h");
+    }
+
+    #[test]
+    fn of_several_names_each_keeps_its_ends() {
+        let names = |n: &[&str]| n.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let two = names(&["production.views.v17[10]@60", "production.engagements.v4[2]@86"]);
+        assert_eq!(
+            elide_each(&two, " + ", 80),
+            "production.views.v17[10]@60 + production.engagements.v4[2]@86"
+        );
+        assert_eq!(elide_each(&two, " + ", 35), "prod….v17[10]@60 + prod…ts.v4[2]@86");
+        let uneven = names(&["views[1]@2", "production.engagements.v4[2]@86"]);
+        assert_eq!(elide_each(&uneven, " + ", 33), "views[1]@2 + produc…ents.v4[2]@86");
+        assert!(elide_each(&two, " + ", 20).chars().count() <= 20);
+        assert_eq!(elide_each(&[], " + ", 5), "");
+    }
+
+    #[test]
+    fn of_a_record_partition_and_offset_stay() {
+        let names = ["code-changes[3]@891", "code-changes[11]@7"];
+        assert_eq!(elide_records(&names, 12), ["co…es[3]@891", "co…es[11]@7"]);
+        assert_eq!(elide_records(&names, 40), names);
+        assert_eq!(elide_records(&names[..1], 8), elide_apart(&names[..1], 8));
+        assert_eq!(elide_records(&["no name"], 5), ["no…me"]);
     }
 
     #[test]

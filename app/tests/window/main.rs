@@ -87,7 +87,7 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed() {
     let window = Window::open(&display, home.path(), &[&usual], "feed.mcap .* usual .* Joinscope");
     let change = "change one setting run again and compare";
     let setting = "inputs.engagements.watermark.max_out_of_orderness = 10m";
-    let compared = window.tell(Duration::from_secs(60), &[change, setting], || {
+    let compared = window.tell(Duration::from_mins(1), &[change, setting], || {
         window.front()?["compared"].as_str().map(PathBuf::from)
     });
     assert_eq!(compared, usual);
@@ -96,7 +96,7 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed() {
     let file = home.path().join("changed.csv");
     // There may be nothing to export until both runs were read.
     let export = ["export the rows of compare", file.to_str().unwrap()];
-    let csv = window.tell(Duration::from_secs(60), &export, || {
+    let csv = window.tell(Duration::from_mins(1), &export, || {
         std::fs::read_to_string(&file).ok().filter(|text| text.contains(RECORD))
     });
     let changed = csv.lines().find(|line| line.contains(RECORD)).unwrap();

@@ -5,6 +5,7 @@ use egui::{Align, Frame, Layout, Margin, Panel, Popup, Stroke, Ui};
 use super::menus::{self, item};
 use crate::window::app::App;
 use crate::window::command::{Command, shortcut_text};
+use crate::window::doc::PipelineDoc;
 use crate::window::text::{bytes, plural, short_count};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
@@ -75,7 +76,7 @@ fn at_right() -> egui::Id {
 /// Recording, pipeline, run, and the button that runs, in so many points.
 fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
     let doc = &app.doc;
-    let title = doc.pipeline.as_ref().map(|p| p.title()).unwrap_or_default();
+    let title = doc.pipeline.as_ref().map(PipelineDoc::title).unwrap_or_default();
     let label = doc.run.as_ref().map(|r| (r.label.name.as_str(), r.label.settings.as_str()));
     let (name, settings) = label.unwrap_or_default();
     let recording = doc.recording.as_ref().map_or("recording not found", |r| r.name.as_str());

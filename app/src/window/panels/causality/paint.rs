@@ -12,7 +12,7 @@ use super::story::{Kind, Subject};
 use crate::window::axis::GUTTER;
 use crate::window::cx::Cx;
 use crate::window::panels::outputs::kind_name;
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::called_in;
 use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::text::thousands;
@@ -21,19 +21,7 @@ use crate::window::widgets::fit;
 
 pub(super) fn lanes(ui: &mut Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &Tokens) {
     let start = cx.doc.run.as_ref().map(|r| &r.manifest.start);
-    let infos = start.map(|s| s.lanes.as_slice()).unwrap_or_default();
-    // Of a topic that two inputs read, a lane is called by its input.
-    let called = |lane: u32| {
-        let info = infos.get(lane as usize)?;
-        let twin = infos.iter().any(|o| {
-            (o.input, o.partition) != (info.input, info.partition)
-                && o.topic == info.topic
-                && o.partition == info.partition
-        });
-        let input = start?.inputs.get(usize::from(info.input))?;
-        twin.then(|| format!("{}[{}]", input.name, info.partition))
-    };
-    let name_of = |lane: &u32| called(*lane).unwrap_or_else(|| lane_name(infos, *lane));
+    let name_of = |lane: &u32| start.map(|s| called_in(s, *lane)).unwrap_or_default();
     let mut names: Vec<String> = p.lanes.iter().map(name_of).collect();
     names.extend(["engine", "sink", "epochs"].map(str::to_owned));
     let clip = Rect::from_x_y_ranges(rect.x_range(), p.plot.y_range());
@@ -67,7 +55,7 @@ pub(super) fn lanes(ui: &mut Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &To
 pub(super) fn axis(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, spacing: Spacing, rect: Rect, t: &Tokens) {
     let painter = ui.painter_at(rect);
     let y = rect.bottom() - ruler::HEIGHT / 2.0;
-    let mut taken = rect.left() + GUTTER - 12.0;
+    let mut taken = rect.left() + GUTTER - 26.0;
     for (ms, _) in p.map.times() {
         let x = p.x((ms, HAPPENED));
         if x < p.plot.left() || x > p.plot.right() {
@@ -188,37 +176,55 @@ fn arc(painter: &egui::Painter, from: Pos2, to: Pos2, height: f32, stroke: Strok
     head(painter, to, (to - points[2]).normalized(), stroke.color);
 }
 
-/// What the nodes are called, beside them where there is room.
+/// What the nodes are called, where there is room: records above them, outputs, into
+/// which an arrow comes from above, at their right.
 pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
-    let records =
-        p.story.rows.iter().map(|row| (p.happened(row), format!("@{}", row.record.offset)));
+    let records = p
+        .story
+        .rows
+        .iter()
+        .map(|row| (p.happened(row), format!("@{}", row.record.offset), Beside::Above));
     let outputs = p.story.outputs.iter().map(|out| {
         let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
-        (at, kind_name(out.output.kind, out.output.correction).to_owned())
+        (at, kind_name(out.output.kind, out.output.correction).to_owned(), Beside::Right)
     });
-    let mut all: Vec<(Pos2, String)> = records.chain(outputs).collect();
+    let mut all: Vec<(Pos2, String, Beside)> = records.chain(outputs).collect();
     all.sort_by(|a, b| {
         (a.0.y, a.0.x).partial_cmp(&(b.0.y, b.0.x)).unwrap_or(std::cmp::Ordering::Equal)
     });
-    for (i, (at, text)) in all.iter().enumerate() {
+    for (i, (at, text, beside)) in all.iter().enumerate() {
         let galley = painter.layout_no_wrap(text.clone(), fonts::mono(SMALL - 1.0), t.second);
-        let left = at.x - galley.size().x / 2.0;
-        // Above the ring of a node that is selected.
-        let top = at.y - R - 6.0 - galley.size().y;
-        let beside = |other: Option<&(Pos2, String)>| {
-            other.is_some_and(|o| {
-                (o.0.y - at.y).abs() < 1.0 && (o.0.x - at.x).abs() < galley.size().x + 10.0
-            })
+        let size = galley.size();
+        let min = match beside {
+            // Above the ring of a node that is selected.
+            Beside::Above => {
+                pos2((at.x - size.x / 2.0).max(p.plot.left()), at.y - R - 6.0 - size.y)
+            }
+            Beside::Right => pos2(at.x + R + 3.0, at.y - R - 4.0 - size.y),
         };
-        let crowded = beside(i.checked_sub(1).and_then(|i| all.get(i))) || beside(all.get(i + 1));
-        if !crowded && top > p.plot.top() - 2.0 {
-            let at = pos2(left.max(p.plot.left()), top);
+        let place = Rect::from_min_size(min, size).expand2(vec2(2.0, 0.0));
+        let near = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|i| all.get(i));
+        let crowded = near.into_iter().any(|o| {
+            (o.0.y - at.y).abs() < 1.0
+                && match beside {
+                    Beside::Above => (o.0.x - at.x).abs() < size.x + 10.0,
+                    Beside::Right => o.0.x >= at.x && o.0.x - R - 3.0 < place.right(),
+                }
+        });
+        let inside = place.top() > p.plot.top() - 2.0 && place.right() <= p.plot.right() + 4.0;
+        if !crowded && inside {
             // No arrow goes through a name.
-            let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(2.0, 0.0));
-            painter.rect_filled(ground, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
-            painter.galley(at, galley, t.second);
+            painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
+            painter.galley(min, galley, t.second);
         }
     }
+}
+
+/// Where a node's name stands.
+#[derive(Clone, Copy)]
+enum Beside {
+    Above,
+    Right,
 }
 
 pub(super) fn epochs(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {

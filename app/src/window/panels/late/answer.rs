@@ -11,7 +11,7 @@ use joinscope_operator::verdict::Verdict;
 use super::Shown;
 use super::bins::{bin, edge};
 use super::index::NO_VALUE;
-use crate::window::text::{short_count, thousands};
+use crate::window::text::thousands;
 use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::button;
 
@@ -260,6 +260,15 @@ fn curve(ui: &Ui, s: &Shown<'_>, scale: &Scale, plot: Rect, now: Option<i64>, t:
     painter.circle(pos2(x, y), 5.0, t.accent, Stroke::new(1.5, t.panel));
 }
 
+/// A power of ten in few signs.
+fn power(n: u64) -> String {
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => format!("{} k", n / 1_000),
+        _ => format!("{} M", n / 1_000_000),
+    }
+}
+
 fn grid(ui: &Ui, scale: &Scale, plot: Rect, most: u64, t: &Tokens) {
     let painter = ui.painter();
     let font = fonts::mono(SMALL - 0.5);
@@ -276,7 +285,7 @@ fn grid(ui: &Ui, scale: &Scale, plot: Rect, most: u64, t: &Tokens) {
         last = y;
         painter.hline(plot.x_range(), y.round() + 0.5, line);
         let at = pos2(plot.left() - 8.0, y);
-        painter.text(at, Align2::RIGHT_CENTER, short_count(n), font.clone(), t.second);
+        painter.text(at, Align2::RIGHT_CENTER, power(n), font.clone(), t.second);
     }
     let mut taken = f32::NEG_INFINITY;
     for ms in TICKS {
@@ -297,7 +306,7 @@ fn grid(ui: &Ui, scale: &Scale, plot: Rect, most: u64, t: &Tokens) {
 }
 
 /// Durations that people count in, ms.
-pub const TICKS: [i64; 22] = [
+pub const TICKS: [i64; 23] = [
     10,
     100,
     1_000,
@@ -315,6 +324,7 @@ pub const TICKS: [i64; 22] = [
     21_600_000,
     43_200_000,
     86_400_000,
+    259_200_000,
     604_800_000,
     2_592_000_000,
     10_368_000_000,

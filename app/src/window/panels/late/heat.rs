@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use egui::{
-    Align2, Color32, ColorImage, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind,
+    Color32, ColorImage, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind,
     TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::{NEVER, Query, RowView};
@@ -167,6 +167,8 @@ impl State {
         let at = Rect::from_x_y_ranges(plot.x_range(), y(of.steps.1)..=y(of.steps.0));
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
+        let stronger = if t.dark { "brighter" } else { "darker" };
+        aside(ui, plot, &format!("each record counted, {stronger} where there are more"), t);
     }
 }
 
@@ -203,6 +205,16 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
         }
     }
     image
+}
+
+/// How the picture is to be read, in its upper right corner.
+fn aside(ui: &Ui, plot: Rect, text: &str, t: &Tokens) {
+    let painter = ui.painter_at(plot);
+    let galley = painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL - 0.5), t.second);
+    let at = pos2(plot.right() - galley.size().x - 6.0, plot.top());
+    let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(3.0, 0.0));
+    painter.rect_filled(ground, 3, t.panel.gamma_multiply(0.85));
+    painter.galley(at, galley, t.second);
 }
 
 fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
@@ -290,8 +302,7 @@ fn each<'a>(
     if singles.one_in > 1 {
         let text =
             format!("all that were late, one in {} of the others", thousands(singles.one_in));
-        let at = pos2(plot.right() - 4.0, plot.top());
-        painter.text(at, Align2::RIGHT_TOP, text, fonts::regular(SMALL - 0.5), t.second);
+        aside(ui, plot, &text, t);
     }
     for (record, at, _) in &places {
         let selected = cx.selection == Some(Selection::Row(record.row));

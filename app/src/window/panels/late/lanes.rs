@@ -78,15 +78,29 @@ pub fn show(
     events.clicked.and_then(|at| places.get(at as usize).copied())
 }
 
-/// A duration in two units without fractions of the smaller; long ones in days.
+/// A duration with as many places as its neighbours in a column; long ones in days.
 fn short(ms: i64) -> String {
-    const DAY: i64 = 86_400_000;
-    let unit = match ms {
-        ..60_000 => 100,
-        60_000..864_000_000 => 1_000,
-        _ => DAY,
+    let parts = |unit: i64, of: i64| {
+        let n = (ms + unit / 2) / unit;
+        (n / of, n % of)
     };
-    format_duration((ms + unit / 2) / unit * unit)
+    match ms {
+        ..1_000 => format_duration(ms),
+        1_000..59_950 => format!("{:.1} s", ms as f64 / 1e3),
+        59_950..3_599_500 => {
+            let (minutes, seconds) = parts(1_000, 60);
+            format!("{minutes}m {seconds:02}s")
+        }
+        3_599_500..86_370_000 => {
+            let (hours, minutes) = parts(60_000, 60);
+            format!("{hours}h {minutes:02}m")
+        }
+        86_370_000..864_000_000 => {
+            let (days, hours) = parts(3_600_000, 24);
+            format!("{days}d {hours:02}h")
+        }
+        _ => format!("{} d", thousands(parts(86_400_000, i64::MAX).1.unsigned_abs())),
+    }
 }
 
 fn cells(
@@ -104,7 +118,8 @@ fn cells(
         Focus::Lane(_) => "    ",
     };
     let at = |part: f64| match lane.late_by.quantile(part) {
-        Some(ms) => Cell::Mono(short(ms)),
+        // It is as fine as a bin, the latest is exact.
+        Some(ms) => Cell::Mono(short(ms.min(lane.latest))),
         None => Cell::Empty,
     };
     let shown = elide(name, chars.saturating_sub(indent.len()));
@@ -131,5 +146,20 @@ fn cells(
         selected: focus == s.focus && focus != Focus::All,
         hovered: false,
         dimmed: lane.judged == 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn durations_of_a_column_have_as_many_places() {
+        let shown = [40, 999, 44_000, 24_512, 59_951, 180_000, 3_599_999, 7_200_000, 86_399_000];
+        let want = [
+            "40 ms", "999 ms", "44.0 s", "24.5 s", "1m 00s", "3m 00s", "1h 00m", "2h 00m", "1d 00h",
+        ];
+        assert_eq!(shown.map(short), want);
+        assert_eq!(short(853 * 86_400_000), "853 d");
     }
 }

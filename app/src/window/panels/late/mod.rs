@@ -27,6 +27,7 @@ use self::ask::{Found, Pass, Question, Singles};
 use self::bins::{bin, edge};
 use self::index::{Index, Lane, NO_VALUE, Target};
 use super::failed;
+use super::watermarks::say::feeds_several;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -167,22 +168,20 @@ impl Late {
         if cx.doc.run.is_none() || cx.cursor.len() == 0 {
             return String::new();
         }
+        let several = cx.doc.run.as_ref().is_some_and(|r| feeds_several(&r.manifest.start));
+        let unit = if several { "row" } else { "record" };
         let mut text = match (sum.late, sum.late_by.quantile(0.5)) {
             (0, _) if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
             (0, _) => {
                 let most = sum.needs.first().and_then(|c| c.quantile(1.0));
                 let most =
                     most.map(|ms| format!("; the most out of order needs {}", format_duration(ms)));
-                format!(
-                    "none of {} is late{}",
-                    plural(sum.judged, "record"),
-                    most.unwrap_or_default()
-                )
+                format!("none of {} is late{}", plural(sum.judged, unit), most.unwrap_or_default())
             }
             (late, half) => format!(
                 "{} of {} late, half of them by more than {}, the latest by {}",
                 thousands(late),
-                plural(sum.judged, "record"),
+                plural(sum.judged, unit),
                 format_duration(half.unwrap_or(0)),
                 format_duration(sum.latest),
             ),

@@ -5,7 +5,7 @@ use super::{kind_name, labels};
 use crate::window::cx::Cx;
 use crate::window::panels::choose::Choice;
 use crate::window::table::{Cell, Column, Head, TIME};
-use crate::window::text::{line, thousands};
+use crate::window::text::{elide_each, line, thousands};
 
 /// A column that can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,8 @@ impl Col {
         Head { title: Some(self.title().to_owned()), sort }
     }
 
-    pub fn cell(&self, l: &Line, key: &str, cx: &Cx<'_>) -> Cell {
+    /// `room`: signs that fit into the column of records.
+    pub fn cell(&self, l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> Cell {
         let o = &l.output;
         match self {
             Self::Number => Cell::Mono(thousands(o.n)),
@@ -124,7 +125,10 @@ impl Col {
             Self::Time => Cell::Mono(cx.times.exact(o.time)),
             Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
             Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
-            Self::Records => Cell::Name(line(&l.records.join(" + ")).into_owned()),
+            Self::Records => Cell::Elided {
+                shown: line(&elide_each(&l.records, " + ", room)).into_owned(),
+                whole: line(&l.records.join(" + ")).into_owned(),
+            },
             Self::Epoch => Cell::Mono(thousands(o.epoch)),
             Self::Labels => Cell::Mono(labels(o.labels, cx)),
             Self::Field(path) => match l.json.as_ref().and_then(|json| cell_text(json, path)) {

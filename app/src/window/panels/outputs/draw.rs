@@ -154,11 +154,15 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
     let keys: Vec<String> = lines.all().iter().map(|l| line(&l.key).into_owned()).collect();
-    let place = this.columns.iter().position(|c| *c == Col::Key);
-    let keys = elide_apart(&keys, place.map_or(0, |n| laid.chars(ui, n)));
+    let chars = |col: &Col| {
+        let place = this.columns.iter().position(|c| c == col);
+        place.map_or(0, |n| laid.chars(ui, n))
+    };
+    let keys = elide_apart(&keys, chars(&Col::Key));
+    let room = chars(&Col::Records);
     let cols = &this.columns;
     let cells: Vec<RowCells> =
-        lines.all().iter().zip(keys).map(|(l, key)| cells(cols, l, &key, cx)).collect();
+        lines.all().iter().zip(keys).map(|(l, key)| cells(cols, l, &key, room, cx)).collect();
     let first = lines.first();
     let events =
         this.table.paint(ui, &laid, |n| cells.get(n.checked_sub(first)? as usize).cloned());
@@ -247,12 +251,12 @@ pub fn kind_name(kind: OutputKind, correction: u32) -> &'static str {
     }
 }
 
-fn cells(cols: &[Col], l: &Line, key: &str, cx: &Cx<'_>) -> RowCells {
+fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCells {
     let o = &l.output;
     let kind = kind_name(o.kind, o.correction);
     RowCells {
         name: format!("output {}, {kind}, {}", o.n, l.records.join(", ")),
-        cells: cols.iter().map(|col| col.cell(l, key, cx)).collect(),
+        cells: cols.iter().map(|col| col.cell(l, key, room, cx)).collect(),
         selected: cx.selection == Some(Selection::Output(o.n)),
         hovered: false,
         dimmed: o.at > cx.cursor.at(),

@@ -11,10 +11,11 @@ use crate::window::command::Command;
 use crate::window::cursor::State;
 use crate::window::cx::Cx;
 use crate::window::jobs::Answer;
+use crate::window::panels::watermarks::say::feeds_several;
 use crate::window::panels::{failed, tools};
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, TIME, date_room, empty, fill};
-use crate::window::text::{self, elide_apart, from_bytes, thousands};
+use crate::window::text::{self, elide_apart, elide_records, from_bytes, plural, thousands};
 
 const OF_RECORDING: [Column; 6] = [
     Column::figure("Arrival", 76.0),
@@ -28,7 +29,12 @@ const OF_RECORDING: [Column; 6] = [
 /// `8,412 of 1,204,118`, and how far a search is.
 pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u64>) -> String {
     let all = cx.doc.run.as_ref().map(|r| r.rows);
-    let shown = len.map_or_else(|| "…".to_owned(), thousands);
+    let mut shown = len.map_or_else(|| "…".to_owned(), thousands);
+    let start = cx.doc.run.as_ref().map(|r| &r.manifest.start);
+    if len.is_some() && !source.filters() && start.is_some_and(feeds_several) {
+        // A record has a row for each input that it feeds.
+        shown += &format!(" rows of {}", plural(cx.cursor.len(), "record"));
+    }
     let Some(all) = all.filter(|_| source.filters() || source.is_listed()) else { return shown };
     let mut text = if source.filters() || len != Some(all) {
         format!("{shown} of {}", thousands(all))
@@ -221,7 +227,7 @@ fn ask_page(
 fn cells_of(cols: &[Col], lines: &Lines, cx: &Cx<'_>, chars: (usize, usize)) -> Vec<RowCells> {
     let names: Vec<String> = lines.all().iter().map(name_of).collect();
     let keys: Vec<String> = lines.all().iter().map(key_of).collect();
-    let names = elide_apart(&names, chars.0);
+    let names = elide_records(&names, chars.0);
     let keys = elide_apart(&keys, chars.1);
     let lines = lines.all().iter().zip(names).zip(keys);
     lines.map(|((line, name), key)| cells(cols, line, &name, &key, cx)).collect()

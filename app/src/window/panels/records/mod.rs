@@ -22,7 +22,8 @@ use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::listing::Listing;
 use crate::window::panel::Panel;
-use crate::window::panels::tools;
+use crate::window::panels::watermarks::say::feeds_several;
+use crate::window::panels::{choose, tools};
 use crate::window::selection::Selection;
 use crate::window::table::{Position, Table};
 
@@ -42,6 +43,8 @@ pub struct Records {
     conditions: String,
     sort: Option<Sorted>,
     columns: Vec<Col>,
+    /// Whether the columns are those that go with the run.
+    fitted: bool,
     controls: controls::Controls,
     page: Slot<Question, Page>,
     listing: Listing<Source>,
@@ -62,6 +65,7 @@ impl Default for Records {
             conditions: String::new(),
             sort: None,
             columns: Col::FIRST.to_vec(),
+            fitted: false,
             controls: controls::Controls::default(),
             page: Slot::default(),
             listing: Listing::default(),
@@ -106,7 +110,7 @@ impl Records {
         // They were right when they were kept.
         let _ = this.set_conditions(&kept.conditions);
         if !kept.columns.is_empty() {
-            this.columns = kept.columns;
+            (this.columns, this.fitted) = (kept.columns, true);
         }
         this.table = Table::standing(kept.position);
         this
@@ -182,6 +186,13 @@ impl Records {
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        if let (Some(doc), false) = (&cx.doc.run, self.fitted) {
+            self.fitted = true;
+            // Two rows of one record differ in nothing else.
+            if feeds_several(&doc.manifest.start) && self.columns == Col::FIRST {
+                choose::add(&mut self.columns, Col::Input);
+            }
+        }
         let source = self.source(cx);
         self.ask_listing(cx, &source);
         self.copied(cx);

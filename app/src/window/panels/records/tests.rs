@@ -4,7 +4,8 @@ use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
-use crate::window::testing::{ask, feed, opened, press, rows};
+use crate::window::panel::Panel;
+use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun, rows};
 
 #[test]
 fn a_run_shows_its_books_and_filters_by_them() {
@@ -177,4 +178,27 @@ fn filter_columns_and_place_are_there_again_when_the_run_is() {
     assert_ne!(rows(&h), shown);
     ask(&mut h, Command::Open(feed().run()));
     assert_eq!(rows(&h), shown);
+}
+
+#[test]
+fn rows_of_a_topic_that_feeds_two_inputs_say_which_and_are_counted_as_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&feed().recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
+    let mut h = opened(&run);
+    let shown = values(&h);
+    let of = |input: &str| shown.iter().filter(|v| v.contains(&format!("Input {input}"))).count();
+    assert!(of("views") > 2 && of("views").abs_diff(of("engagements")) <= 1, "{shown:?}");
+    let said = |h: &egui_kittest::Harness<'_, _>, panel| heading(h, panel).value().unwrap();
+    let arrivals = crate::window::text::thousands(h.state().cursor.len());
+    let all = said(&h, Panel::Records);
+    assert!(all.ends_with(&format!(" rows of {arrivals} records")), "{all}");
+    let timeline = said(&h, Panel::Timeline);
+    assert!(timeline.contains(" rows in sight"), "{timeline}");
+    let held = said(&h, Panel::Watermarks);
+    assert!(held.starts_with("views[") || held.starts_with("engagements["), "{held}");
+    // Where each topic feeds one, the column would say what the name says.
+    ask(&mut h, Command::Open(feed().run()));
+    assert!(values(&h).iter().all(|v| !v.contains("Input ")));
 }

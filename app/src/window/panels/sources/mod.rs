@@ -301,7 +301,9 @@ fn books(app: &mut App, ui: &mut Ui) {
         }
     }
     let outputs = thousands(app.panels.books.outputs());
-    if list_row(ui, &row("outputs", &outputs)).clicked() {
+    // Under the names, which stand beside their shapes.
+    let shown = ListRow { indent: 16.0, ..row("outputs", &outputs) };
+    if list_row(ui, &shown).clicked() {
         app.commands.push(Command::ShowPanel(crate::window::panel::Panel::Outputs));
     }
 }

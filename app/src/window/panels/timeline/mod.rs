@@ -31,7 +31,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::{called_in, feeds_several};
 use crate::window::selection::Selection;
 use crate::window::table::empty;
 use crate::window::text::{plural, thousands};
@@ -85,13 +85,15 @@ impl Timeline {
         let Some(doc) = &cx.doc.run else { return String::new() };
         let Some(known) = self.known(cx) else { return String::new() };
         let drawn = known.drawn();
-        let all = plural(drawn.sum.iter().sum(), "record");
+        let start = &doc.manifest.start;
+        // A record that feeds two inputs has two rows.
+        let unit = if feeds_several(start) { "row" } else { "record" };
+        let all = plural(drawn.sum.iter().sum(), unit);
         let late = drawn.sum[Verdict::Late as usize];
         let crashes = self.epochs.crashes(cx.view);
         if late == 0 {
             return format!("{all} in sight, none late{crashes}{}", known.so_far());
         }
-        let start = &doc.manifest.start;
         let most = self.totals.answer().and_then(|t| {
             let totals = t.result.as_ref().ok()?;
             let late = totals.iter().map(|c| c[Verdict::Late as usize]);
@@ -101,7 +103,7 @@ impl Timeline {
             } else {
                 "more than elsewhere"
             };
-            (n > 0).then(|| format!(", {share} in {}", lane_name(&start.lanes, lane as u32)))
+            (n > 0).then(|| format!(", {share} in {}", called_in(start, lane as u32)))
         });
         let most = most.filter(|_| start.lanes.len() > 1).unwrap_or_default();
         format!("{} late of {all} in sight{most}{crashes}{}", thousands(late), known.so_far())

@@ -17,6 +17,9 @@ pub const FEW: usize = 12;
 const WORST: usize = 3;
 /// Gaps in the offsets of a partition that are shown.
 const GAPS: usize = 8;
+/// Silences that are told of: at the end of a run all partitions are silent, and
+/// what came before is still shown.
+const SILENCES: usize = 24;
 /// Late records that are drawn each at its place.
 const POINTS: u64 = 1_500;
 
@@ -253,7 +256,7 @@ fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -
     }
     // One partition's silence says something; if all are silent, nothing came.
     found.sort_by_key(|s| std::cmp::Reverse(s.long));
-    found.truncate(8);
+    found.truncate(SILENCES);
     found
 }
 

@@ -1,25 +1,25 @@
 //! How the panel is drawn and acted on.
 
-use std::sync::Arc;
-
 use egui::{
-    Align2, CornerRadius, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke,
-    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::LaneInfo;
 use joinscope_operator::verdict::Verdict;
 
-use super::ask::{Drawn, Line, Question};
+use super::ask::{Drawn, Question};
 use super::lines::{band_mesh, middle_line, notches, paint};
+use super::names::{Names, Side};
 use super::point::point;
-use super::say::lane_name;
+use super::say::called_in;
 use super::scale::{Height, Vertical};
+use super::silent::{self, shade, shaded};
 use crate::window::axis::Axis;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::ruler;
 use crate::window::selection::Selection;
-use crate::window::text::{plural, thousands};
+use crate::window::text::{elide, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 
 /// What is shown.
@@ -70,7 +70,8 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     let height = Height::new(s.vertical, low, high, plot.y_range());
     grid(ui, cx, s, &height, plot, rect, t);
     let painter = ui.painter_at(plot.expand2(vec2(1.0, 0.0)));
-    shade(&painter, s, plot, t);
+    let shaded = shaded(s);
+    shade(&painter, s, &shaded, plot, t);
     for band in &s.drawn.bands {
         painter.add(Shape::mesh(band_mesh(band, s, &height, t.third.gamma_multiply(0.25))));
         let line = middle_line(&band.median, s, &height);
@@ -85,20 +86,21 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    let mut names = Names { painter: &painter, plot, placed: Vec::new() };
+    let mut names = Names::new(&painter, plot, s, &height);
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
-        let text = format!("{}, selected", lane_name(lanes(cx), *lane));
-        name(&mut names, line, s, &height, &text, t);
+        let text = format!("{}, selected", called(cx, *lane));
+        names.add(line, &text, Side::Over, t);
     }
     if let Some((lane, line)) = find(s.lane) {
-        paint(&painter, Some(*lane), line, s, &height, Stroke::new(2.0, t.verdict(Verdict::Late)));
-        let text = lane_name(lanes(cx), *lane);
-        name(&mut names, line, s, &height, &text, t);
+        // Wider than the join's, which lies on it where this one holds it back.
+        paint(&painter, Some(*lane), line, s, &height, Stroke::new(3.0, t.verdict(Verdict::Late)));
+        names.add(line, &called(cx, *lane), Side::Over, t);
     }
-    paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(2.0, t.text));
-    name(&mut names, &s.drawn.join, s, &height, "join", t);
+    paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(1.5, t.text));
+    names.add(&s.drawn.join, "join", Side::Under, t);
+    silent::names(&mut names, cx, &shaded, t);
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
     names.paint(t);
@@ -114,6 +116,13 @@ pub fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
     cx.doc.run.as_ref().map(|r| r.manifest.start.lanes.as_slice()).unwrap_or_default()
 }
 
+/// What a lane is called in this run; a long name would stand in the way.
+pub(super) fn called(cx: &Cx<'_>, lane: u32) -> String {
+    const LONGEST: usize = 28;
+    let name = cx.doc.run.as_ref().map(|r| called_in(&r.manifest.start, lane));
+    elide(&name.unwrap_or_default(), LONGEST)
+}
+
 /// The panel's one node: its name and its sentence.
 fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Event-time watermark lines"));
@@ -125,6 +134,9 @@ fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     );
     if !s.drawn.gaps.is_empty() {
         value += &format!("; {} in offsets", plural(s.drawn.gaps.len() as u64, "gap"));
+    }
+    for range in shaded(s) {
+        value += &format!("; {}", range.said(cx));
     }
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
@@ -173,89 +185,29 @@ fn bounds(s: &Shown<'_>) -> (i64, i64) {
     if low > high { (0, 1) } else { (low, high) }
 }
 
+/// With more room above zero lag it is said what that is, points.
+const AHEAD: f32 = 48.0;
+
 fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: Rect, t: &Tokens) {
     let painter = ui.painter();
+    for (x, _) in ruler::ticks(cx, &s.axis) {
+        let line = Stroke::new(1.0, t.line.gamma_multiply(0.5));
+        painter.vline(x.round() + 0.5, plot.y_range(), line);
+    }
     for (value, label) in height.ticks(cx.times, 34.0) {
         let y = height.y(value).round() + 0.5;
         painter.hline(plot.x_range(), y, Stroke::new(1.0, t.line.gamma_multiply(0.8)));
         let at = pos2(rect.left() + INSET, y);
         painter.text(at, Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
     }
+    // Above zero only a watermark before its own arrivals.
+    if s.vertical == Vertical::Lag && height.y(0) - plot.top() > AHEAD {
+        let at = pos2(plot.left() + 4.0, plot.top() + 1.0);
+        let font = fonts::regular(SMALL - 0.5);
+        painter.text(at, Align2::LEFT_TOP, "ahead of arrival", font, t.second);
+    }
     let y = plot.bottom() + ruler::HEIGHT / 2.0;
     ruler::labels(painter, cx, &s.axis, y, rect.right(), t);
-}
-
-/// Ranges in which a partition was silent.
-fn shade(painter: &egui::Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
-    let mut ranges: Vec<(usize, usize)> =
-        s.drawn.silences.iter().take(3).map(|silence| (silence.from, silence.to)).collect();
-    ranges.sort_unstable();
-    // Where two overlap the ground is not shaded twice.
-    let mut shaded = 0;
-    for (from, to) in ranges {
-        let from = from.max(shaded);
-        if from < to {
-            let at = Rect::from_x_y_ranges(s.x(from)..=s.x(to), plot.y_range());
-            painter.rect_filled(at, 0, t.shade());
-            shaded = to;
-        }
-    }
-}
-
-/// Names of lines, each at its place; painted once nothing else is painted over
-/// them.
-struct Names<'a> {
-    painter: &'a egui::Painter,
-    plot: Rect,
-    placed: Vec<(Rect, Arc<egui::Galley>)>,
-}
-
-impl Names<'_> {
-    fn paint(self, t: &Tokens) {
-        for (ground, galley) in self.placed {
-            let colour = t.panel.gamma_multiply(0.92);
-            self.painter.rect_filled(ground, CornerRadius::same(3), colour);
-            self.painter.galley(ground.min + vec2(3.0, 0.0), galley, t.text);
-        }
-    }
-}
-
-/// A line's name, at its right part.
-fn name(
-    names: &mut Names<'_>,
-    line: &Line,
-    s: &Shown<'_>,
-    height: &Height,
-    text: &str,
-    t: &Tokens,
-) {
-    let Names { painter, plot, placed } = names;
-    let from = line.len() * 5 / 6;
-    let found =
-        line.iter().zip(&s.drawn.arrival_ms).enumerate().skip(from).find_map(|(i, (v, ms))| {
-            Some((i, s.vertical.value(ms.as_ref()?.max, v.as_ref()?.max)))
-        });
-    let Some((i, value)) = found else { return };
-    let galley = painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL), t.text);
-    let below = text == "join";
-    let (y, tall) = (height.y(value), galley.size().y);
-    let left = s.x(i).min(plot.right() - galley.size().x - 2.0);
-    let at = |top: f32| {
-        let top = top.clamp(plot.top(), (plot.bottom() - tall).max(plot.top()));
-        Rect::from_min_size(pos2(left, top), galley.size()).expand2(vec2(3.0, 0.0))
-    };
-    let (under, over) = (y + 5.0, y - tall - 5.0);
-    let mut places = [over, under, over - tall, under + tall].map(at);
-    if below {
-        places.swap(0, 1);
-    }
-    // Where names of other lines leave no room, the line goes without.
-    let free = |place: &Rect| {
-        !place.y_range().contains(y) && placed.iter().all(|(other, _)| !other.intersects(*place))
-    };
-    if let Some(ground) = places.into_iter().find(free) {
-        placed.push((ground, galley));
-    }
 }
 
 /// Late records, each where it is; where they are too many, the rest as density

@@ -5,9 +5,11 @@ mod ask;
 mod draw;
 mod export;
 pub mod lines;
+mod names;
 mod point;
 pub mod say;
 pub mod scale;
+mod silent;
 #[cfg(test)]
 mod tests;
 
@@ -91,6 +93,7 @@ impl Watermarks {
                     at: &at.now,
                     before: at.before.as_ref(),
                     lanes: &start.lanes,
+                    name: &|lane| say::called_in(start, lane),
                     bounds: &bounds,
                     time_of: &|a| cx.clock.time(a as f64).round() as i64,
                     clock: &|ms| cx.times.exact(ms),

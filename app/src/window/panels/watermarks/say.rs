@@ -1,7 +1,7 @@
 //! The panel's sentence: who holds the join's event-time watermark back, since
 //! when, and why.
 
-use joinscope_core::run::{LaneInfo, WatermarksAt};
+use joinscope_core::run::{LaneInfo, ManifestStart, WatermarksAt};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
@@ -11,6 +11,8 @@ pub struct Facts<'a> {
     /// How it stood a while before, where the run is that long.
     pub before: Option<&'a WatermarksAt>,
     pub lanes: &'a [LaneInfo],
+    /// What a lane is called.
+    pub name: &'a dyn Fn(u32) -> String,
     /// `max_out_of_orderness` by input, ms.
     pub bounds: &'a [i64],
     /// Arrival time of an arrival, ms.
@@ -24,6 +26,27 @@ pub struct Facts<'a> {
 #[must_use]
 pub fn lane_name(lanes: &[LaneInfo], lane: u32) -> String {
     lanes.get(lane as usize).map_or_else(String::new, |l| format!("{}[{}]", l.topic, l.partition))
+}
+
+/// Whether a topic feeds more than one input: a record then has several rows, and a
+/// partition several lanes.
+#[must_use]
+pub fn feeds_several(start: &ManifestStart) -> bool {
+    let inputs = &start.inputs;
+    (1..inputs.len()).any(|i| inputs[..i].iter().any(|other| other.topic == inputs[i].topic))
+}
+
+/// What a lane is called where it stands alone: of a topic that several inputs
+/// read, by its input: `fixes[2]`.
+#[must_use]
+pub fn called_in(start: &ManifestStart, lane: u32) -> String {
+    let name = || {
+        let lane = start.lanes.get(lane as usize)?;
+        let input = start.inputs.get(usize::from(lane.input))?;
+        let several = start.inputs.iter().filter(|other| other.topic == input.topic).count() > 1;
+        several.then(|| format!("{}[{}]", input.name, lane.partition))
+    };
+    name().unwrap_or_else(|| lane_name(&start.lanes, lane))
 }
 
 /// The sentence, and the lane that it is about.
@@ -70,7 +93,7 @@ fn ahead(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         .max_by_key(|(_, by)| *by)?;
     let since = f.at.lanes.get(lane as usize)?.since;
     let since = since.map(|s| format!(" since {}", (f.clock)((f.time_of)(s)))).unwrap_or_default();
-    let name = lane_name(f.lanes, lane);
+    let name = (f.name)(lane);
     Some((format!("{name} is {} ahead of arrival{since}", format_duration(by)), Some(lane)))
 }
 
@@ -85,7 +108,7 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
                 Some((lane as u32, f.at.arrival_ms.saturating_sub(at.last_active_ms?)))
             })
             .max_by_key(|(_, silent)| *silent)?;
-    let name = lane_name(f.lanes, lane);
+    let name = (f.name)(lane);
     let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
     let silent = format_duration(silent);
     let text = if others > 0 {
@@ -101,7 +124,7 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
 /// The partition that is not idle and lies behind all others.
 fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let holder = f.at.holder?;
-    let name = lane_name(f.lanes, holder.lane);
+    let name = (f.name)(holder.lane);
     let since = (f.time_of)(holder.since);
     let held = format_duration(f.at.arrival_ms.saturating_sub(since));
     let lag = f.at.join.map(|join| behind(f.at.arrival_ms.saturating_sub(join)));
@@ -205,6 +228,7 @@ mod tests {
             at,
             before,
             lanes: &infos,
+            name: &|lane| lane_name(&infos, lane),
             bounds: &[5_000],
             time_of: &|a| a as i64 * 10_000,
             clock: &|ms| format!("{} s", ms / 1000),
@@ -261,6 +285,26 @@ mod tests {
         idle.lanes[1].max_seen = Some(200_000);
         assert!(check(&idle, false).starts_with("views[1] is "), "{}", check(&idle, false));
         assert!(check(&idle, false).contains("ahead of arrival since 30 s"));
+    }
+
+    #[test]
+    fn a_lane_of_a_topic_that_two_inputs_read_is_called_by_its_input() {
+        let input = |name: &str, topic: &str| joinscope_core::run::InputInfo {
+            name: name.into(),
+            topic: topic.into(),
+            max_out_of_orderness: 0,
+        };
+        let lane = |input: u8, topic: &str| LaneInfo { input, topic: topic.into(), partition: 3 };
+        let mut start = ManifestStart {
+            inputs: vec![input("changes", "code"), input("fixes", "code")],
+            lanes: vec![lane(0, "code"), lane(1, "code")],
+            ..ManifestStart::default()
+        };
+        assert!(feeds_several(&start));
+        assert_eq!([called_in(&start, 0), called_in(&start, 1)], ["changes[3]", "fixes[3]"]);
+        start.inputs[1].topic = "other".into();
+        assert!(!feeds_several(&start));
+        assert_eq!(called_in(&start, 0), "code[3]");
     }
 
     #[test]

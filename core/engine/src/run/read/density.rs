@@ -8,11 +8,61 @@ use crate::run::pyramid::{BLOCK_SHIFT, LEVELS, REVISED, ROWS, uncell};
 use crate::run::types::{Axis, Density, Range};
 use crate::run::write::LEVEL_CELLS;
 
-/// The coarsest level whose blocks fit `buckets` times into the arrivals;
-/// `None`: not even the finest does.
+/// Blocks to a bucket of usual size: with one or two, what is counted by whole
+/// blocks would beat against the buckets.
+const FINE: u64 = 4;
+
+/// The coarsest level whose blocks fit several times into each of `buckets`, or the
+/// finest; `None`: not even that fits once.
 pub(super) fn level_for(arrivals: u64, buckets: usize) -> Option<usize> {
     let per_bucket = arrivals / (buckets as u64).max(1);
-    (0..LEVELS).rev().find(|level| 1 << (BLOCK_SHIFT + 2 * *level as u32) <= per_bucket)
+    let block = |level: &usize| 1u64 << (BLOCK_SHIFT + 2 * *level as u32);
+    let fits = |level: &usize| block(level) * FINE <= per_bucket;
+    (block(&0) <= per_bucket).then(|| (0..LEVELS).rev().find(fits).unwrap_or(0))
+}
+
+/// Where the counts of each block go: into a bucket, or, where an edge lies within
+/// the block, into a slot of its own behind the buckets, to be shared out.
+struct Slots {
+    of_block: Vec<u32>,
+    /// First arrivals of the blocks that are shared out, and the ends of them.
+    shared: Vec<(u64, u64)>,
+}
+
+impl Slots {
+    /// Of the blocks `first..end`; `arrivals`: how many the run has.
+    fn new(edges: &[u64], first: u64, end: u64, shift: u32, arrivals: u64) -> Self {
+        let buckets = edges.len() - 1;
+        let mut slots = Self { of_block: Vec::new(), shared: Vec::new() };
+        for block in first..end {
+            let (start, stop) = (block << shift, ((block + 1) << shift).min(arrivals));
+            let bucket = edges.partition_point(|e| *e <= start).wrapping_sub(1);
+            if bucket < buckets && stop <= edges[bucket + 1] {
+                slots.of_block.push(bucket as u32);
+            } else {
+                slots.of_block.push((buckets + slots.shared.len()) as u32);
+                slots.shared.push((start, stop));
+            }
+        }
+        slots
+    }
+
+    /// Shares a block's counts out, by arrivals.
+    fn share(&self, edges: &[u64], n: usize, counts: &[u32; 10], into: &mut [[u32; 10]]) {
+        let (start, stop) = self.shared[n];
+        let long = (stop - start).max(1);
+        // Rounded at the edges, so that the parts add up to the whole.
+        let before = |at: u64, count: u32| {
+            let at = at.clamp(start, stop) - start;
+            ((u64::from(count) * at * 2 + long) / (long * 2)) as u32
+        };
+        let first = edges.partition_point(|e| *e <= start).saturating_sub(1);
+        for bucket in (first..into.len()).take_while(|b| edges[*b] < stop) {
+            for (slot, count) in into[bucket].iter_mut().zip(counts) {
+                *slot += before(edges[bucket + 1], *count) - before(edges[bucket], *count);
+            }
+        }
+    }
 }
 
 /// On the arrival clock, where blocks of arrivals may span any time, so few
@@ -105,16 +155,12 @@ impl Run {
         let shift = BLOCK_SHIFT + 2 * level as u32;
         let section = LEVEL_CELLS[level];
         let (from, to) = (edges[0], edges[edges.len() - 1]);
-        // A block counts where its first arrival lies.
-        let first = from.div_ceil(1 << shift);
+        let first = from >> shift;
         let end = ((to - 1) >> shift) + 1;
         let buckets = density.buckets;
-        let bucket_of: Vec<u32> = (first..end)
-            .map(|block| {
-                let arrival = block << shift;
-                edges.partition_point(|e| *e <= arrival).saturating_sub(1).min(buckets - 1) as u32
-            })
-            .collect();
+        let slots = Slots::new(edges, first, end, shift, now.arrivals());
+        let wide = buckets + slots.shared.len();
+        let mut all = vec![[0u32; 10]; density.lanes.len() * wide];
         let begin = now.segments.partition_point(|s| s.summary.end_arrival <= first << shift);
         for segment in &now.segments[begin..] {
             let n = segment.len(section, 8);
@@ -128,9 +174,9 @@ impl Run {
             for entry in bytes.chunks_exact(8) {
                 let (block, lane, verdict, count) = uncell(u64_at(entry, 0));
                 let place = places.get(lane as usize).copied().unwrap_or(u32::MAX);
-                let bucket = block.checked_sub(first).and_then(|b| bucket_of.get(b as usize));
-                let (true, Some(bucket)) = (place != u32::MAX, bucket) else { continue };
-                let counts = &mut density.counts[place as usize * buckets + *bucket as usize];
+                let slot = block.checked_sub(first).and_then(|b| slots.of_block.get(b as usize));
+                let (true, Some(slot)) = (place != u32::MAX, slot) else { continue };
+                let counts = &mut all[place as usize * wide + *slot as usize];
                 // Open: all rows, less what was decided.
                 if verdict == REVISED {
                     let unmatched = &mut counts[Verdict::Unmatched as usize];
@@ -147,6 +193,12 @@ impl Run {
                     let open = &mut counts[Verdict::Open as usize];
                     *open = open.wrapping_sub(count as u32);
                 }
+            }
+        }
+        for (all, counts) in all.chunks(wide).zip(density.counts.chunks_mut(buckets)) {
+            counts.copy_from_slice(&all[..buckets]);
+            for (n, shared) in all[buckets..].iter().enumerate() {
+                slots.share(edges, n, shared, counts);
             }
         }
         Ok(())

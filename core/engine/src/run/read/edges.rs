@@ -84,8 +84,6 @@ impl Run {
         let Some(segment) = now.segments.get(begin) else { return Ok(vec![end; times.len()]) };
         let from = segment.summary.first_arrival;
         let to = now.segments.get(stop).map_or(end, |s| s.summary.end_arrival);
-        let last_ms = now.segments.get(stop).or(now.segments.last()).map(|s| s.summary.last_ms);
-        let last_ms = last_ms.unwrap_or(*last);
         let ticks = self.ticks(now, from, to)?;
         // Arrivals of the first tick at or after a time, and of the one before it.
         let bounds = |time: i64| {
@@ -103,6 +101,9 @@ impl Run {
                 .map(|time| exact_from + ms.partition_point(|t| t < time) as u64)
                 .collect());
         }
+        // Behind the last tick time goes on to the end.
+        let past = now.segments.get(stop).or(now.segments.last());
+        let past = past.map_or(*last, |s| s.summary.last_ms);
         let width = (i128::from(*last) - i128::from(*first)) / times.len() as i128;
         let mut jumps = 0;
         let mut known: Option<(u64, Vec<i64>)> = None;
@@ -110,12 +111,7 @@ impl Run {
         for time in times {
             let (low, high) = bounds(*time);
             let before = ticks.at(low).map_or(*time, |t| t.0);
-            // Behind the last tick time goes on to the last arrival.
-            let at = (high >> BLOCK_SHIFT).checked_sub(ticks.first).map(|at| at as usize);
-            let after = match at.and_then(|at| ticks.ticks.get(at)) {
-                Some(tick) if high < to => tick.0,
-                _ => last_ms,
-            };
+            let after = if high >= to { past } else { ticks.at(high).map_or(*time, |t| t.0) };
             let ends = time == first || time == last;
             if ends || i128::from(after) - i128::from(before) > width && jumps < JUMPS {
                 if known.as_ref().is_none_or(|k| k.0 != low) {

@@ -1,13 +1,13 @@
 //! Event-time watermark lines over a range, from the pyramids.
 
-use super::density::{EXACT, level_of};
+use super::density::{EXACT, level_for, level_of};
 use super::segment::Segment;
 use super::{Moment, Run};
 use crate::run::bytes::{i64_at, u32_at, u64_at};
 use crate::run::error::Result;
 use crate::run::pyramid::BLOCK_SHIFT;
 use crate::run::summary::{CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, Section};
-use crate::run::types::{Lines, MinMax, Range};
+use crate::run::types::{Axis, Lines, MinMax, Range};
 use crate::run::write::{LEVEL_HIGHS, moves_watermark};
 
 /// A change of a lane: at an arrival its largest event time, or whether it is idle.
@@ -15,6 +15,41 @@ use crate::run::write::{LEVEL_HIGHS, moves_watermark};
 enum Change {
     High(u32, i64),
     Idle(u32, bool),
+}
+
+/// Arrivals that are read at one level of the pyramids; `None`: row by row.
+struct Stretch {
+    from: u64,
+    to: u64,
+    level: Option<usize>,
+}
+
+/// So many stretches are read row by row, wherever they lie.
+const SPARSE: usize = 32;
+
+/// The stretches of a range: on the clock, buckets with few arrivals are told finer
+/// than the usual one, for a block may last longer than many of them.
+fn stretches(range: Range, edges: &[u64], coarsest: Option<usize>) -> Vec<Stretch> {
+    let (from, to) = (edges[0], edges[edges.len() - 1]);
+    let Some(coarsest) = coarsest.filter(|_| range.axis != Axis::Arrival) else {
+        return vec![Stretch { from, to, level: coarsest }];
+    };
+    let told = |exact: bool| {
+        let mut found: Vec<Stretch> = Vec::new();
+        for pair in edges.windows(2).filter(|pair| pair[0] < pair[1]) {
+            let level = level_for(pair[1] - pair[0], 1).map(|level| level.min(coarsest));
+            let level = level.or((!exact).then_some(0));
+            match found.last_mut() {
+                Some(last) if last.level == level => last.to = pair[1],
+                _ => found.push(Stretch { from: pair[0], to: pair[1], level }),
+            }
+        }
+        found
+    };
+    let found = told(true);
+    let rows = found.iter().filter(|s| s.level.is_none());
+    let (n, arrivals) = rows.fold((0, 0), |(n, sum), s| (n + 1, sum + s.to - s.from));
+    if n > SPARSE || arrivals > EXACT { told(false) } else { found }
 }
 
 fn span(min: i64, max: i64) -> Option<MinMax> {
@@ -25,6 +60,7 @@ impl Run {
     /// The lines of lanes, inputs and the join over `buckets` equal parts of a
     /// range. Above 256 arrivals a bucket, or 2^17 in all, lines are as fine as 256
     /// arrivals: more rows than that are too many to read from disk for one picture.
+    /// On the clock that goes for each bucket: where less arrives, lines are finer.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -55,9 +91,10 @@ impl Run {
             return Ok(lines);
         }
         let level = level_of(range, to - from, buckets).or((to - from > EXACT).then_some(0));
-        let joins = self.join_at(&now, edges, level.is_none())?;
+        let stretches = stretches(range, edges, level);
+        let joins = self.join_at(&now, edges, &stretches)?;
         let mut state = self.lanes_before(&now, from)?;
-        let changes = self.changes(&now, from, to, level)?;
+        let changes = self.changes(&now, from, to, &stretches)?;
         let mut changes = changes.into_iter().peekable();
         for bucket in 0..buckets {
             let end = edges[bucket + 1];
@@ -83,7 +120,12 @@ impl Run {
     }
 
     /// Arrival time and the join's event-time watermark at edges.
-    fn join_at(&self, now: &Moment, edges: &[u64], exact: bool) -> Result<Vec<(i64, i64)>> {
+    fn join_at(
+        &self,
+        now: &Moment,
+        edges: &[u64],
+        stretches: &[Stretch],
+    ) -> Result<Vec<(i64, i64)>> {
         let (from, to) = (edges[0], edges[edges.len() - 1]);
         let end = now.arrivals();
         // After the last arrival there is no fact to ask.
@@ -93,11 +135,14 @@ impl Run {
         } else {
             None
         };
-        let mut values: Vec<(i64, i64)> = Vec::new();
-        if exact {
+        // By first arrival.
+        let mut exact: Vec<(u64, Vec<(i64, i64)>)> = Vec::new();
+        for stretch in stretches.iter().filter(|s| s.level.is_none()) {
+            let mut values: Vec<(i64, i64)> = Vec::new();
             let mut before = None;
             let columns = ["arrival", "arrival_ms", "watermark"];
-            self.rows_between(now, from, (to + 1).min(end), &columns, |t| {
+            let past = (stretch.to + 1).min(end);
+            self.rows_between(now, stretch.from, past, &columns, |t| {
                 let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
                 for (i, watermark) in t.i64s("watermark")?.iter().enumerate() {
                     if before != Some(arrivals[i]) {
@@ -107,16 +152,18 @@ impl Run {
                 }
                 Ok(())
             })?;
+            exact.push((stretch.from, values));
         }
+        let read = |edge: u64| {
+            let at = exact.partition_point(|(from, _)| *from <= edge).checked_sub(1)?;
+            exact[at].1.get((edge - exact[at].0) as usize).copied()
+        };
         let ticks = self.ticks(now, from, to)?;
         Ok(edges
             .iter()
             .map(|edge| match last {
                 Some(last) if *edge == end => last,
-                _ if exact => {
-                    values.get((edge - from) as usize).copied().unwrap_or((i64::MIN, i64::MIN))
-                }
-                _ => ticks.at(*edge).unwrap_or((i64::MIN, i64::MIN)),
+                _ => read(*edge).or_else(|| ticks.at(*edge)).unwrap_or((i64::MIN, i64::MIN)),
             })
             .collect())
     }
@@ -160,7 +207,7 @@ impl Run {
         now: &Moment,
         from: u64,
         to: u64,
-        level: Option<usize>,
+        stretches: &[Stretch],
     ) -> Result<Vec<(u64, Change)>> {
         let mut changes: Vec<(u64, Change)> = Vec::new();
         // At one arrival the clock comes first.
@@ -175,7 +222,22 @@ impl Run {
                 }
             }
         }
-        if let Some(level) = level {
+        for stretch in stretches {
+            self.changes_within(now, stretch, &mut changes)?;
+        }
+        changes.sort_by_key(|(at, _)| *at);
+        Ok(changes)
+    }
+
+    /// Adds what moves lanes forward within a stretch.
+    fn changes_within(
+        &self,
+        now: &Moment,
+        stretch: &Stretch,
+        changes: &mut Vec<(u64, Change)>,
+    ) -> Result<()> {
+        let (from, to) = (stretch.from, stretch.to);
+        if let Some(level) = stretch.level {
             let shift = BLOCK_SHIFT + 2 * level as u32;
             for segment in segments(now, from, to) {
                 self.highs(
@@ -188,24 +250,22 @@ impl Run {
                     },
                 )?;
             }
-        } else {
-            let columns = ["arrival", "input", "partition", "event_time", "verdict"];
-            self.rows_between(now, from, to, &columns, |t| {
-                let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
-                let (partitions, verdicts) = (t.i32s("partition")?, t.u8s("verdict")?);
-                for (i, time) in t.i64s("event_time")?.iter().enumerate() {
-                    if *time == i64::MIN || !moves_watermark(verdicts[i]) {
-                        continue;
-                    }
-                    if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
-                        changes.push((arrivals[i], Change::High(lane, *time)));
-                    }
-                }
-                Ok(())
-            })?;
+            return Ok(());
         }
-        changes.sort_by_key(|(at, _)| *at);
-        Ok(changes)
+        let columns = ["arrival", "input", "partition", "event_time", "verdict"];
+        self.rows_between(now, from, to, &columns, |t| {
+            let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
+            let (partitions, verdicts) = (t.i32s("partition")?, t.u8s("verdict")?);
+            for (i, time) in t.i64s("event_time")?.iter().enumerate() {
+                if *time == i64::MIN || !moves_watermark(verdicts[i]) {
+                    continue;
+                }
+                if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                    changes.push((arrivals[i], Change::High(lane, *time)));
+                }
+            }
+            Ok(())
+        })
     }
 
     fn highs(
@@ -304,5 +364,47 @@ impl LaneLines {
                 self.inputs[i] = self.inputs[i].max(min);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Range, stretches};
+    use crate::run::types::Axis;
+
+    /// Edges of buckets with so many arrivals each.
+    fn edges(counts: impl Iterator<Item = u64>) -> Vec<u64> {
+        let mut edges = vec![0];
+        for n in counts {
+            edges.push(edges[edges.len() - 1] + n);
+        }
+        edges
+    }
+
+    fn told(axis: Axis, edges: &[u64]) -> Vec<(u64, u64, Option<usize>)> {
+        let range = Range { axis, from: 0, to: 1 };
+        stretches(range, edges, Some(1)).iter().map(|s| (s.from, s.to, s.level)).collect()
+    }
+
+    #[test]
+    fn on_the_clock_a_stretch_with_few_arrivals_is_told_finer() {
+        let dense = (0..100).map(|_| 10_000);
+        let tail = [3_000, 700, 90, 0, 0, 12, 1].into_iter();
+        let edges = edges(dense.chain(tail));
+        let want = [
+            (0, 1_000_000, Some(1)),
+            (1_000_000, 1_003_700, Some(0)),
+            (1_003_700, 1_003_803, None),
+        ];
+        assert_eq!(told(Axis::ArrivalTime, &edges), want);
+        assert_eq!(told(Axis::Arrival, &edges), [(0, 1_003_803, Some(1))]);
+    }
+
+    #[test]
+    fn where_few_arrivals_lie_in_many_places_no_row_is_read() {
+        let edges = edges((0..200).map(|i| if i % 2 == 0 { 10_000 } else { 5 }));
+        let found = told(Axis::ArrivalTime, &edges);
+        assert!(found.iter().all(|s| s.2.is_some()), "{found:?}");
+        assert_eq!((found[0].0, found[found.len() - 1].1), (0, 1_000_500));
     }
 }

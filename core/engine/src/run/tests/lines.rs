@@ -40,3 +40,23 @@ fn lines_of_many_rows_are_as_fine_as_256_arrivals() {
     }
     assert!(differ > 0, "then nothing would be gained");
 }
+
+#[test]
+fn bars_of_even_arrivals_are_even_however_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("run");
+    synthetic::write(&dir, 200_000).unwrap();
+    let run = Run::open(&dir).unwrap();
+    // 500 to 720 arrivals a bar: more than two blocks of 256 and less than three, and
+    // ranges that begin and end within one.
+    for (from, to, buckets) in [(0, 200_000, 280), (0, 200_000, 333), (100, 199_900, 399)] {
+        let range = Range { axis: Axis::Arrival, from, to };
+        let density = run.density_of_groups(range, &[0; 8], 1, buckets).unwrap();
+        let bars: Vec<u32> = (0..buckets).map(|b| density.at(0, b).iter().sum()).collect();
+        assert!(bars.iter().sum::<u32>().abs_diff((to - from) as u32) <= 20, "{buckets}");
+        let usual = (to - from) as u32 / buckets as u32;
+        for (b, n) in bars.iter().enumerate() {
+            assert!(n.abs_diff(usual) <= 12, "bar {b} of {buckets}: {n}, not about {usual}");
+        }
+    }
+}
