@@ -22,7 +22,7 @@ use crate::window::widgets::verdict_shape;
 
 /// Lanes are as high as the room allows, within these, points.
 const LOWEST: f32 = 24.0;
-const HIGHEST: f32 = 84.0;
+const HIGHEST: f32 = 132.0;
 /// The list of inversions.
 const LIST: f32 = 260.0;
 /// Room at the ends of the diagram, points.

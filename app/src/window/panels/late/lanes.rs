@@ -13,7 +13,7 @@ use crate::window::text::{elide, plural, thousands};
 const COLUMNS: [Column; 7] = [
     Column::soft("Partition", 170.0, 80.0),
     Column::figure("Late", 50.0),
-    Column::figure("Then", 50.0),
+    Column::figure("At slider", 62.0),
     Column::figure("p50", 52.0),
     Column::figure("p90", 52.0),
     Column::figure("p99", 52.0),

@@ -28,6 +28,8 @@ use crate::window::widgets::{fit, verdict_shape};
 /// Rows are as high as the room allows, within these, points.
 const LOWEST: f32 = 12.9;
 const HIGHEST: f32 = 72.0;
+/// Room of the sign that folds an input, before the names, points.
+pub(super) const NAMES: f32 = 4.0;
 /// Between two rows of bars, points.
 pub(super) const GAP: f32 = 5.0;
 const BAR: f32 = 8.0;
@@ -308,7 +310,7 @@ impl State {
             if response.hovered() && parts > 1 {
                 painter.rect_filled(label.shrink2(vec2(4.0, 1.0)), 4, t.hovered);
             }
-            let x = at.left() + INSET + 4.0;
+            let x = at.left() + INSET + NAMES;
             let y = at.center().y;
             let input = matches!(row, Row::Input(_));
             let font = if input { fonts::semibold(SMALL) } else { fonts::regular(SMALL - 0.5) };

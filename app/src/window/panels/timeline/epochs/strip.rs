@@ -16,6 +16,7 @@ use super::{FATES, Known, Lane, end_of, said, turn, whole};
 use crate::window::axis::Axis;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::panels::timeline::draw::NAMES;
 use crate::window::ruler;
 use crate::window::text::thousands;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
@@ -56,7 +57,8 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, p: &Placed, known: &Known) {
     response.widget_info(|| WidgetInfo::labeled(Role::List, true, "Epochs"));
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(sentence.as_str()));
     keys(ui, cx, known, &response);
-    let left = p.rect.left() + INSET;
+    // Over the names of the rows.
+    let left = p.rect.left() + INSET + NAMES;
     let y = p.rect.center().y;
     let font = fonts::semibold(SMALL);
     ui.painter().text(pos2(left, y), Align2::LEFT_CENTER, "Epochs", font, t.text);
