@@ -67,8 +67,11 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
         }
         None => text.push_str(" at the cursor"),
     }
-    let memory = format!(", {} in memory", bytes(books.state_bytes));
-    text.push_str(&memory);
+    // Before the first sample nobody knows.
+    if books.state_bytes > 0 {
+        let memory = format!(", {} in memory", bytes(books.state_bytes));
+        text.push_str(&memory);
+    }
     let disk = this.lines.answer().and_then(|a| cold_at_cursor(cx, a.result.as_ref().ok()?));
     match disk {
         Some(0) => text.push_str(", none on disk alone"),
