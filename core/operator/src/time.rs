@@ -123,6 +123,26 @@ pub fn format_duration(ms: i64) -> String {
     format!("{sign}{text}")
 }
 
+/// A duration to the millisecond, in all units that it takes: `8d 8h 43m 50.999s`.
+/// [`parse_duration`] reads it.
+#[must_use]
+pub fn exact_duration(ms: i64) -> String {
+    let mut rest = ms.unsigned_abs();
+    let mut parts = Vec::new();
+    for (unit, name) in [(DAY, "d"), (HOUR, "h"), (MINUTE, "m")] {
+        let whole = rest / unit as u64;
+        rest %= unit as u64;
+        if whole > 0 {
+            parts.push(format!("{whole}{name}"));
+        }
+    }
+    if rest > 0 || parts.is_empty() {
+        parts.push(format!("{}s", decimal_seconds(rest, 1)));
+    }
+    let sign = if ms < 0 { "-" } else { "" };
+    format!("{sign}{}", parts.join(" "))
+}
+
 fn decimal_seconds(ms: u64, width: usize) -> String {
     let whole = format!("{:0width$}", ms / 1_000);
     match ms % 1_000 {
@@ -175,6 +195,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_exact_duration_is_read_as_what_it_is() {
+        for ms in [0, 1, 999, -250, 60_000, 722_630_999, 86_400_001, i64::MAX, i64::MIN] {
+            let text = exact_duration(ms);
+            assert_eq!(parse_duration(&text), Ok(ms), "{text}");
+        }
+        assert_eq!(exact_duration(722_630_999), "8d 8h 43m 50.999s");
+        assert_eq!(exact_duration(7_500_020), "2h 5m 0.02s");
+    }
 
     #[test]
     fn durations_are_read() {

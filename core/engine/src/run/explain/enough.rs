@@ -18,7 +18,7 @@ use super::candidates::Candidate;
 use super::judge::{Fate, Judge, Lies};
 use crate::operator::pipeline::Semantics;
 use crate::operator::record::Arrival;
-use crate::operator::time::{duration_setting, format_duration};
+use crate::operator::time::{duration_setting, exact_duration, format_duration};
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::Tracker;
 use crate::run::Run;
@@ -52,9 +52,9 @@ impl Enough {
     pub fn bound(&self) -> String {
         let sign = if self.at_least { '≥' } else { '≤' };
         let shown = format_duration(self.ms);
-        // Two units may cut off what matters: then the setting itself.
+        // Two units may cut off what matters: then all of them.
         let exact = crate::operator::time::parse_duration(&shown) == Ok(self.ms);
-        format!("{sign} {}", if exact { shown } else { self.value.clone() })
+        format!("{sign} {}", if exact { shown } else { exact_duration(self.ms) })
     }
 }
 
