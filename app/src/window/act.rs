@@ -99,6 +99,8 @@ impl App {
                 let (least, most) = (*Settings::SCALES.start(), *Settings::SCALES.end());
                 self.set(|s| s.scale = percent.clamp(least, most));
             }
+            Command::TextFont(family) => self.set(|s| s.text_font = family),
+            Command::FiguresFont(family) => self.set(|s| s.figures_font = family),
             Command::CacheMemory(mib) => {
                 let (least, most) = (*Settings::CACHE.start(), *Settings::CACHE.end());
                 self.set(|s| s.cache_mib = mib.clamp(least, most));

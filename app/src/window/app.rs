@@ -122,7 +122,9 @@ pub struct App {
     pub(super) used: Vec<String>,
     pub(super) only: Option<Panel>,
     pub(super) failures: Failures,
-    fallback: theme::Fallback,
+    pub(super) fallback: theme::Fallback,
+    /// Families that stand before the window's own, for text and for figures.
+    pub(super) fonts: [String; 2],
     hover: Option<u64>,
     last_frame: Instant,
     title: String,
@@ -199,6 +201,7 @@ impl App {
             only: start.only,
             failures: Failures::default(),
             fallback: theme::Fallback::default(),
+            fonts: Default::default(),
             hover: None,
             last_frame: now,
             title: String::new(),

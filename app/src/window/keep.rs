@@ -11,6 +11,7 @@ use super::cursor::State;
 use super::layout::Arrangement;
 use super::open_docs::path_of;
 use super::session::{Opened, Session};
+use super::theme::{Chosen, fonts};
 
 /// From a change to its being kept.
 const AFTER: Duration = Duration::from_secs(1);
@@ -26,6 +27,25 @@ impl App {
     pub(super) fn apply_settings(&mut self) {
         self.ctx.set_theme(egui::ThemePreference::from(self.settings.theme));
         self.ctx.set_zoom_factor(f32::from(self.settings.scale) / 100.0);
+        let wanted = [&self.settings.text_font, &self.settings.figures_font];
+        if wanted.into_iter().ne(&self.fonts) {
+            self.fonts = wanted.map(Clone::clone);
+            self.apply_fonts();
+        }
+    }
+
+    fn apply_fonts(&mut self) {
+        let [text, figures] = &self.fonts;
+        let (chosen, missing) = Chosen::of(text, figures);
+        self.ctx.set_fonts(fonts::with(chosen));
+        self.fallback.install(&self.ctx);
+        for family in missing {
+            let why = format!(
+                "This system has no font {family:?}, or it has no letters: the window's own \
+                 stands in for it. Install it, or choose another one in the settings"
+            );
+            self.notice("A font was not found", &why);
+        }
     }
 
     pub(super) fn save_settings(&mut self) {

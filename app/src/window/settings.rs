@@ -54,6 +54,9 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// Of the whole window, percent.
     pub scale: u16,
+    /// Families of the system's fonts; empty: the window's own.
+    pub text_font: String,
+    pub figures_font: String,
     pub zone: Zone,
     /// What the open run's answers may take, MiB.
     pub cache_mib: u32,
@@ -68,6 +71,8 @@ impl Default for Settings {
         Self {
             theme: ThemeChoice::default(),
             scale: 100,
+            text_font: String::new(),
+            figures_font: String::new(),
             zone: Zone::default(),
             cache_mib: 128,
             run_mib: 512,

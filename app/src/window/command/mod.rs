@@ -91,6 +91,10 @@ pub enum Command {
     Theme(ThemeChoice),
     /// Of the whole window, percent.
     ScaleTo(u16),
+    /// A family of the system's fonts; empty: the window's own.
+    TextFont(String),
+    /// The same for figures and names of records.
+    FiguresFont(String),
     ShowSettings,
     /// MiB that the answers of the open run may take.
     CacheMemory(u32),

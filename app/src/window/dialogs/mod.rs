@@ -5,6 +5,7 @@ mod bookmark;
 mod check;
 mod errors;
 mod export;
+mod font;
 mod incident;
 mod open;
 mod palette;

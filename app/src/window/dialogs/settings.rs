@@ -3,6 +3,7 @@
 
 use egui::{Context, DragValue, Key, TextEdit, Ui};
 
+use super::font::Fonts;
 use super::modal;
 use crate::window::app::App;
 use crate::window::command::Command;
@@ -15,13 +16,14 @@ use crate::window::widgets::{button, text};
 const WIDTH: f32 = 520.0;
 /// Of the names of settings.
 const LABELS: f32 = 150.0;
-/// Zones offered while one is typed.
+/// Names offered while one is typed.
 const OFFERED: usize = 8;
 
 /// The dialog's state.
 pub struct SettingsDialog {
     zone: String,
     zones: Vec<String>,
+    fonts: Fonts,
 }
 
 impl SettingsDialog {
@@ -31,7 +33,8 @@ impl SettingsDialog {
             Zone::Named(name) => name.clone(),
             _ => String::new(),
         };
-        Self { zone, zones: zone_names() }
+        let fonts = Fonts::new(&settings.text_font, &settings.figures_font);
+        Self { zone, zones: zone_names(), fonts }
     }
 
     /// Shows the dialog; says whether it is done.
@@ -41,6 +44,7 @@ impl SettingsDialog {
         let left = modal(ctx, "Settings", WIDTH, |ui| {
             setting(ui, "Colours", t, |ui| theme(app, ui));
             setting(ui, "Scale", t, |ui| scale(app, ui));
+            self.fonts.show(app, ui, t);
             setting(ui, "Times are shown in", t, |ui| self.zone(app, ui));
             self.offered(app, ui, t);
             setting(ui, "Memory for answers", t, |ui| {
@@ -69,6 +73,7 @@ impl SettingsDialog {
                 if button("Reset to defaults").show(ui).clicked() {
                     app.commands.push(Command::ResetSettings);
                     self.zone.clear();
+                    self.fonts.clear();
                 }
             });
         });
@@ -101,25 +106,40 @@ impl SettingsDialog {
         if self.zone.trim().is_empty() || app.settings.zone == typed {
             return;
         }
-        let offered = rank(self.zones.iter().map(String::as_str), &self.zone);
-        ui.horizontal_wrapped(|ui| {
-            if offered.is_empty() {
-                let none = "This machine knows no such time zone";
-                text(ui, none, fonts::regular(TEXT), t.second);
-            }
-            for hit in offered.iter().take(OFFERED) {
-                let name = self.zones[hit.at].clone();
-                if button(&name).show(ui).clicked() {
-                    app.commands.push(Command::Zone(Zone::Named(name.clone())));
-                    self.zone = name;
-                }
-            }
-        });
+        let none = "This machine knows no such time zone";
+        if let Some(name) = offered(ui, &self.zones, &self.zone, none, t) {
+            app.commands.push(Command::Zone(Zone::Named(name.clone())));
+            self.zone = name;
+        }
     }
 }
 
+/// Names like the one that is typed, to choose from.
+pub(super) fn offered(
+    ui: &mut Ui,
+    names: &[String],
+    typed: &str,
+    none: &str,
+    t: &Tokens,
+) -> Option<String> {
+    let offered = rank(names.iter().map(String::as_str), typed);
+    let mut chosen = None;
+    ui.horizontal_wrapped(|ui| {
+        if offered.is_empty() {
+            text(ui, none, fonts::regular(TEXT), t.second);
+        }
+        for hit in offered.iter().take(OFFERED) {
+            let name = &names[hit.at];
+            if button(name).show(ui).clicked() {
+                chosen = Some(name.clone());
+            }
+        }
+    });
+    chosen
+}
+
 /// A setting: its name at the left, what changes it at the right.
-fn setting(ui: &mut Ui, name: &str, t: &Tokens, control: impl FnOnce(&mut Ui)) {
+pub(super) fn setting(ui: &mut Ui, name: &str, t: &Tokens, control: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
         ui.set_min_height(32.0);
         ui.scope(|ui| {

@@ -218,13 +218,38 @@ fn settings_are_changed_by_keyboard_and_hold_for_the_next_start() {
     press(&mut h, "Larger");
     write(&mut h, "IANA time zone", "berlin");
     press(&mut h, "Europe/Berlin");
+    let first = |h: &Harness<'_, App>, family: egui::FontFamily| {
+        h.ctx.fonts(|f| f.definitions().families[&family][0].clone())
+    };
+    assert_eq!(first(&h, egui::FontFamily::Proportional), "Inter");
+    write(&mut h, "Family for text", "jetbrains");
+    settle(&mut h).unwrap();
+    press(&mut h, "JetBrains Mono");
+    assert_eq!(first(&h, egui::FontFamily::Proportional), "chosen");
+    assert_eq!(first(&h, egui::FontFamily::Monospace), "JetBrains Mono");
     keys(&mut h, Modifiers::NONE, Key::Escape);
     drop(h);
     let h = with_places(&places);
     let settings = &h.state().settings;
     assert_eq!((settings.theme, settings.scale), (ThemeChoice::Light, 110));
     assert_eq!(settings.zone, Zone::Named("Europe/Berlin".to_owned()));
+    assert_eq!((&*settings.text_font, &*settings.figures_font), ("JetBrains Mono", ""));
+    assert_eq!(first(&h, egui::FontFamily::Proportional), "chosen");
     assert!((h.ctx.zoom_factor() - 1.1).abs() < 1e-3);
+}
+
+#[test]
+fn a_font_that_is_gone_is_said_and_ours_stands_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    std::fs::create_dir_all(&places.config).unwrap();
+    let text = r#"{"version": 1, "text_font": "No Such Font"}"#;
+    std::fs::write(places.config.join("settings.json"), text).unwrap();
+    let mut h = harness_with((1400, 900), Some(places));
+    h.step();
+    assert!(h.query_by_label("A font was not found").is_some());
+    assert!(h.query_all_by_label_contains("no font \"No Such Font\"").next().is_some());
+    assert_eq!(h.state().settings.text_font, "No Such Font", "it may come back");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! How a table's titles and rows are painted and said.
 
-use egui::{Align, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use egui::emath::GuiRounding as _;
+use egui::{
+    Align, Color32, Galley, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
 
 use super::column::REST;
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
@@ -14,6 +17,8 @@ const GAPS: (f32, f32) = (20.0, 12.0);
 const LEAST: f32 = 36.0;
 /// A soft column grows by so much of its width at most …
 const GROWTH: f32 = 0.7;
+/// … and one whose cells are cut to so many times its width …
+const MOST: f32 = 3.0;
 /// … as long as the one that takes the rest keeps so much.
 const ENOUGH: f32 = 260.0;
 
@@ -59,8 +64,11 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     // … and where that is not enough, all alike.
     let least = want - less * spare;
     let scale = (room / least.max(1.0)).clamp(0.2, 1.0);
-    // What is left over goes to the rest, and to what is cut most easily.
+    // What is left over goes to what is cut, as far as it lacks, …
     let over = (room - want).max(0.0);
+    let (columns, given) = fill(columns, needs, over - if rests > 0.0 { ENOUGH } else { 0.0 });
+    // … then to the rest, and to what is cut most easily.
+    let over = over - given;
     let soft = sum(&|c| if c.is_soft() { c.width } else { 0.0 }, &columns);
     let more = if rests > 0.0 { (over - ENOUGH).max(0.0) / 2.0 } else { over };
     let grown = (more / soft.max(1.0)).min(GROWTH);
@@ -79,6 +87,18 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
             (*c, at)
         })
         .collect()
+}
+
+/// Gives soft columns what their widest cell lacks, out of `room`; how much it was.
+fn fill(columns: Vec<Column>, needs: &[f32], room: f32) -> (Vec<Column>, f32) {
+    let lack = |i: usize, c: &Column| match needs.get(i) {
+        Some(need) if c.is_soft() => (need.min(MOST * c.width) - c.width).max(0.0),
+        _ => 0.0,
+    };
+    let all: f32 = columns.iter().enumerate().map(|(i, c)| lack(i, c)).sum();
+    let share = (room / all.max(1.0)).clamp(0.0, 1.0);
+    let wider = |(i, c): (usize, Column)| Column { width: c.width + lack(i, &c) * share, ..c };
+    (columns.into_iter().enumerate().map(wider).collect(), all * share)
 }
 
 /// Paints the titles; says which was pressed.
@@ -138,6 +158,12 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> O
     pressed
 }
 
+/// From the top of a text of one line to the line that it stands on.
+fn baseline(galley: &Galley) -> Option<f32> {
+    let row = galley.rows.first()?;
+    Some(row.pos.y + row.glyphs.first()?.pos.y)
+}
+
 fn aligned(align: Align, at: Rect, width: f32) -> f32 {
     match align {
         Align::Min => at.left(),
@@ -178,6 +204,11 @@ pub(super) fn paint_row(
     }
     let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.62) } else { c };
     let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
+    // Words and figures stand on one line.
+    let zero = painter.layout_no_wrap("0".to_owned(), fonts::mono(SMALL), t.text);
+    let half = zero.size().y / 2.0;
+    let line = rect.center().y - half + baseline(&zero).unwrap_or(half);
+    let line = line.round_to_pixels(ui.pixels_per_point());
     for (i, ((column, at), cell)) in laid.columns.iter().zip(&row.cells).enumerate() {
         let at = Rect::from_x_y_ranges(at.x_range(), rect.y_range());
         let painter = painter.with_clip_rect(at.expand(2.0).intersect(ui.clip_rect()));
@@ -240,7 +271,8 @@ pub(super) fn paint_row(
             *need = need.max(own);
         }
         let x = aligned(column.align, at, galley.size().x) + left;
-        painter.galley(pos2(x, at.center().y - galley.size().y / 2.0), galley, t.text);
+        let y = line - baseline(&galley).unwrap_or(galley.size().y / 2.0);
+        painter.galley(pos2(x, y), galley, t.text);
     }
     cut
 }

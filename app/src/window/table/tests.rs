@@ -164,3 +164,21 @@ fn names_leave_to_the_rest_what_they_do_not_need() {
     assert!(after[1] >= 120.0 && after[2] >= 62.0, "{after:?}");
     assert!(after[5] > before[5] + 80.0, "{before:?} {after:?}");
 }
+
+#[test]
+fn what_is_cut_takes_the_room_that_there_is() {
+    let columns = [Column::soft("Key", 110.0, 60.0), Column::rest("Why")];
+    let widths = |need: f32, room: f32| -> [f32; 2] {
+        let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(room, 100.0));
+        let placed = place(&columns, &[need, 0.0], rect);
+        [placed[0].1.width(), placed[1].1.width()]
+    };
+    let [key, why] = widths(280.0, 2_000.0);
+    assert!(key >= 280.0 && why > 260.0, "{key} {why}");
+    // A key of a megabyte does not take all of it.
+    let [key, why] = widths(50_000.0, 2_000.0);
+    assert!(key < 700.0 && why > 1_000.0, "{key} {why}");
+    // Where there is none the rest keeps what it has.
+    let [key, why] = widths(280.0, 420.0);
+    assert!(key < 150.0 && why > 200.0, "{key} {why}");
+}

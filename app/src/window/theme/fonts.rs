@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use egui::{FontData, FontDefinitions, FontFamily, FontId};
 
+use super::Chosen;
+
 /// What About lists: the font, its licence's name and its text.
 pub const LICENCES: [(&str, &str, &str); 3] = [
     ("Inter", "SIL Open Font License 1.1", include_str!("../../../../assets/fonts/Inter-OFL.txt")),
@@ -20,9 +22,16 @@ pub const SEMIBOLD: &str = "semibold";
 const ICONS: &str = "icons";
 const ICONS_FILLED: &str = "icons-filled";
 
-/// The fonts, with egui's own as the last resort for signs that ours lack.
+/// The window's own fonts.
 #[must_use]
 pub fn definitions() -> FontDefinitions {
+    with(Chosen::default())
+}
+
+/// Chosen fonts before ours, and egui's own as the last resort for signs that
+/// both lack.
+#[must_use]
+pub fn with(chosen: Chosen) -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let mut add = |name: &str, data: &'static [u8]| {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(data)));
@@ -32,17 +41,28 @@ pub fn definitions() -> FontDefinitions {
     add("JetBrains Mono", include_bytes!("../../../../assets/fonts/JetBrainsMono-Regular.ttf"));
     add("Phosphor", include_bytes!("../../../../assets/fonts/Phosphor-Regular.ttf"));
     add("Phosphor Fill", include_bytes!("../../../../assets/fonts/Phosphor-Fill.ttf"));
+    let (mut text, mut titles, mut figures) = (Vec::new(), Vec::new(), Vec::new());
+    if let Some([regular, bold]) = chosen.text {
+        fonts.font_data.insert("chosen".to_owned(), Arc::new(regular));
+        fonts.font_data.insert("chosen for titles".to_owned(), Arc::new(bold));
+        (text, titles) = (vec!["chosen"], vec!["chosen for titles"]);
+    }
+    if let Some(face) = chosen.figures {
+        fonts.font_data.insert("chosen for figures".to_owned(), Arc::new(face));
+        figures.push("chosen for figures");
+    }
     let rest = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();
-    let mut family = |family: FontFamily, first: &[&str]| {
-        let mut names: Vec<String> = first.iter().map(|n| (*n).to_owned()).collect();
+    let mut family = |family: FontFamily, mut first: Vec<&str>, own: &[&'static str]| {
+        first.extend(own);
+        let mut names: Vec<String> = first.into_iter().map(ToOwned::to_owned).collect();
         names.extend(rest.iter().cloned());
         fonts.families.insert(family, names);
     };
-    family(FontFamily::Proportional, &["Inter", "JetBrains Mono"]);
-    family(FontFamily::Monospace, &["JetBrains Mono", "Inter"]);
-    family(FontFamily::Name(SEMIBOLD.into()), &["Inter SemiBold", "JetBrains Mono"]);
-    family(FontFamily::Name(ICONS.into()), &["Phosphor"]);
-    family(FontFamily::Name(ICONS_FILLED.into()), &["Phosphor Fill"]);
+    family(FontFamily::Proportional, text, &["Inter", "JetBrains Mono"]);
+    family(FontFamily::Monospace, figures, &["JetBrains Mono", "Inter"]);
+    family(FontFamily::Name(SEMIBOLD.into()), titles, &["Inter SemiBold", "JetBrains Mono"]);
+    family(FontFamily::Name(ICONS.into()), Vec::new(), &["Phosphor"]);
+    family(FontFamily::Name(ICONS_FILLED.into()), Vec::new(), &["Phosphor Fill"]);
     fonts
 }
 

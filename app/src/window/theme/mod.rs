@@ -1,5 +1,6 @@
 //! Looks: colours, fonts, and egui's style made of them.
 
+mod chosen;
 #[cfg(test)]
 mod contrast;
 mod fallback;
@@ -7,6 +8,7 @@ pub mod fonts;
 mod style;
 mod tokens;
 
+pub use chosen::{Chosen, System};
 pub use fallback::Fallback;
 pub use style::{ThemeChoice, apply};
 pub use tokens::Tokens;
