@@ -19,7 +19,8 @@ use super::Answer;
 use super::cluster::{ClusterArgs, thousands};
 
 /// Reads topics as librdkafka alone would, and as record does, in turns, and
-/// prints the ratios (1 is the speed of librdkafka alone).
+/// prints the ratios (1 is the speed of librdkafka alone, in this program and with
+/// its allocator: it is quicker there than with that of most systems).
 ///
 /// Example: joinscope bench record --brokers localhost:9092 --topics views
 #[derive(Args)]

@@ -35,8 +35,9 @@ const RECORD: &str = "engagements[2]@1401";
 const ARRIVAL: u64 = 47_387;
 const GO: &str = "go to an arrival a time or a record";
 
-/// The sample, run into a folder.
-fn run_sample(out: &Path) {
+/// A window on the sample, run into a folder of its home, and that folder.
+fn over_the_sample<'a>(display: &'a Display, home: &Path) -> (Window<'a>, PathBuf) {
+    let out = home.join("usual");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-data/feed");
     let done = Command::new(env!("CARGO_BIN_EXE_joinscope"))
         .arg("run")
@@ -44,21 +45,21 @@ fn run_sample(out: &Path) {
         .arg("--recording")
         .arg(sample.join("feed.mcap"))
         .arg("--out")
-        .arg(out)
+        .arg(&out)
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // The dashes between are read differently from one locale to the next.
+    let title = "feed.mcap .* usual .* Joinscope";
+    (Window::open(display, home, &[&out], title), out)
 }
 
 #[test]
 fn a_setting_and_the_place_in_a_run_are_there_again() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let home = tempfile::tempdir().unwrap();
-    let run = home.path().join("usual");
-    run_sample(&run);
     let display = Display::new();
-    // The dashes between are read differently from one locale to the next.
-    let window = Window::open(&display, home.path(), &[&run], "feed.mcap .* usual .* Joinscope");
+    let (window, _) = over_the_sample(&display, home.path());
     window
         .tell(SOON, &["colours light"], || (window.settings()?["theme"] == "light").then_some(()));
     let before = window.tell(SOON, &[GO, RECORD], || {
@@ -81,10 +82,8 @@ fn a_setting_and_the_place_in_a_run_are_there_again() {
 fn a_parameter_is_changed_run_again_and_what_changed_is_listed() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let home = tempfile::tempdir().unwrap();
-    let usual = home.path().join("usual");
-    run_sample(&usual);
     let display = Display::new();
-    let window = Window::open(&display, home.path(), &[&usual], "feed.mcap .* usual .* Joinscope");
+    let (window, usual) = over_the_sample(&display, home.path());
     let change = "change one setting run again and compare";
     let setting = "inputs.engagements.watermark.max_out_of_orderness = 10m";
     let compared = window.tell(Duration::from_mins(1), &[change, setting], || {

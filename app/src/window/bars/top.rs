@@ -149,7 +149,8 @@ fn recordings_menu(app: &mut App, ui: &mut Ui) {
 fn short(name: &str, chars: usize) -> String {
     const JOIN: &str = " ⋈ ";
     let inputs = name.split(JOIN).count();
-    let each = ((chars + JOIN.len()) / inputs).saturating_sub(JOIN.len()).max(LEAST);
+    let between = JOIN.chars().count();
+    let each = ((chars + between) / inputs).saturating_sub(between).max(LEAST);
     let most = if inputs > 1 { each } else { chars };
     let cut = |part| crate::window::text::elide(&crate::window::text::line(part), most);
     name.split(JOIN).map(cut).collect::<Vec<String>>().join(JOIN)

@@ -17,6 +17,11 @@ pub const LICENCES: [(&str, &str, &str); 3] = [
     ("Phosphor Icons", "MIT", include_str!("../../../../assets/fonts/Phosphor-LICENSE.txt")),
 ];
 
+/// Of text, of titles, of figures.
+pub const REGULAR: &[u8] = include_bytes!("../../../../assets/fonts/Inter-Regular.otf");
+pub const BOLD: &[u8] = include_bytes!("../../../../assets/fonts/Inter-SemiBold.otf");
+pub const MONO: &[u8] = include_bytes!("../../../../assets/fonts/JetBrainsMono-Regular.ttf");
+
 /// The name of its family.
 pub const SEMIBOLD: &str = "semibold";
 const ICONS: &str = "icons";
@@ -36,9 +41,9 @@ pub fn with(chosen: Chosen) -> FontDefinitions {
     let mut add = |name: &str, data: &'static [u8]| {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(data)));
     };
-    add("Inter", include_bytes!("../../../../assets/fonts/Inter-Regular.otf"));
-    add("Inter SemiBold", include_bytes!("../../../../assets/fonts/Inter-SemiBold.otf"));
-    add("JetBrains Mono", include_bytes!("../../../../assets/fonts/JetBrainsMono-Regular.ttf"));
+    add("Inter", REGULAR);
+    add("Inter SemiBold", BOLD);
+    add("JetBrains Mono", MONO);
     add("Phosphor", include_bytes!("../../../../assets/fonts/Phosphor-Regular.ttf"));
     add("Phosphor Fill", include_bytes!("../../../../assets/fonts/Phosphor-Fill.ttf"));
     let (mut text, mut titles, mut figures) = (Vec::new(), Vec::new(), Vec::new());

@@ -99,7 +99,7 @@ fn short(ms: i64) -> String {
             let (days, hours) = parts(3_600_000, 24);
             format!("{days}d {hours:02}h")
         }
-        _ => format!("{} d", thousands(parts(86_400_000, i64::MAX).1.unsigned_abs())),
+        _ => format!("{} d", thousands(((ms + 43_200_000) / 86_400_000).unsigned_abs())),
     }
 }
 

@@ -145,6 +145,7 @@ impl Held {
 /// Finds single records of a recording of one file. Where it is not compressed
 /// a chunk is walked once. While it is held its records cost nothing more; then
 /// each costs a read of its own, until those are so many that it is held again.
+#[derive(Debug)]
 pub struct Places {
     recording: Recording,
     /// Tells files apart.
@@ -216,8 +217,10 @@ impl Places {
             chunk.singles += 1;
             if chunk.singles > SINGLES {
                 chunk.singles = 0;
-                bytes = self.load(number)?.map(|(_, data)| data);
-                held.add((self.file, number), bytes.clone().unwrap_or_default());
+                if let Some((_, data)) = self.load(number)? {
+                    held.add((self.file, number), data.clone());
+                    bytes = Some(data);
+                }
             }
         }
         let (bytes, mut at) = match bytes {

@@ -16,8 +16,8 @@
 //!    `Operator::take_changes()` and call [`Store::freeze`]. It links the cold tier
 //!    into `N.tmp` (nothing to do while nothing was ever spilled).
 //! 3. Shards go on. [`Store::commit`] may run beside them: it writes the deltas
-//!    as one sorted file, drops what the event-time watermark has passed by
-//!    range, links `rows/`, fsyncs every file, writes the manifest, renames
+//!    as one sorted file, drops what the event-time watermark has passed (whole
+//!    files at once, the rest by range every few checkpoints), links `rows/`, fsyncs every file, writes the manifest, renames
 //!    `N.tmp` to `N` and fsyncs the folder. Only then does checkpoint N exist.
 //! 4. Afterwards the run store publishes it; [`Store::collect`] thins old ones.
 //!

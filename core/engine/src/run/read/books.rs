@@ -40,11 +40,11 @@ impl Run {
         if mark.row < first || mark.row > end {
             return Err(corrupt("a mark beyond its rows"));
         }
-        let t = self.inner.tables.read(
+        let t = self.inner.tables.read_range(
             segment,
             Part::Rows,
             &["input", "verdict"],
-            std::slice::from_ref(&(mark.row - first..end - first)),
+            &(mark.row - first..end - first),
         )?;
         for (input, verdict) in t.u8s("input")?.iter().zip(t.u8s("verdict")?) {
             let slot = books.inputs.get_mut(*input as usize);

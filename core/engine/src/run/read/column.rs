@@ -152,8 +152,7 @@ impl Run {
             let s = &segment.summary;
             let stop = end.min(s.end_row);
             let own = at - s.first_row..stop - s.first_row;
-            let t =
-                self.inner.tables.read(segment, Part::Rows, columns, std::slice::from_ref(&own))?;
+            let t = self.inner.tables.read_range(segment, Part::Rows, columns, &own)?;
             each(number, at..stop, &t)?;
             at = stop;
         }
@@ -173,12 +172,7 @@ impl Run {
             let (from, to) = (first.max(s.first_output), end.min(s.end_output));
             if from < to {
                 let range = from - s.first_output..to - s.first_output;
-                let t = self.inner.tables.read(
-                    segment,
-                    Part::Outputs,
-                    &["time"],
-                    std::slice::from_ref(&range),
-                )?;
+                let t = self.inner.tables.read_range(segment, Part::Outputs, &["time"], &range)?;
                 times.extend_from_slice(t.i64s("time")?);
             }
         }

@@ -164,12 +164,7 @@ impl Run {
             let s = &segment.summary;
             let stop = end.min(s.end_row);
             let rows = at - s.first_row..stop - s.first_row;
-            let t = self.inner.tables.read(
-                segment,
-                Part::Rows,
-                columns,
-                std::slice::from_ref(&rows),
-            )?;
+            let t = self.inner.tables.read_range(segment, Part::Rows, columns, &rows)?;
             each(&t)?;
             at = stop;
         }
@@ -189,7 +184,7 @@ impl Run {
         let s = &segment.summary;
         let rows = self.row_of_arrival(now, from)? - s.first_row
             ..self.row_of_arrival(now, to)?.min(s.end_row) - s.first_row;
-        self.inner.tables.read(segment, Part::Rows, columns, std::slice::from_ref(&rows))
+        self.inner.tables.read_range(segment, Part::Rows, columns, &rows)
     }
 
     /// The arrival time of an arrival, ms.

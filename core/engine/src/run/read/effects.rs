@@ -22,12 +22,7 @@ impl Run {
             return Ok((0, Vec::new()));
         }
         let columns = ["row", "at", "verdict", "cause"];
-        let t = self.inner.tables.read(
-            segment,
-            Part::Decisions,
-            &columns,
-            std::slice::from_ref(&all),
-        )?;
+        let t = self.inner.tables.read_range(segment, Part::Decisions, &columns, &all)?;
         let (rows, at) = (t.u64s("row")?, t.u64s("at")?);
         let (verdicts, causes) = (t.u8s("verdict")?, t.u64s("cause")?);
         let (mut count, mut found) = (0, Vec::new());

@@ -127,12 +127,7 @@ impl Run {
                 let rows: Vec<u64> = (at..end).collect();
                 let columns = ["arrival", "input", "partition", "event_time", "verdict"];
                 let ranges = at - s.first_row..end - s.first_row;
-                let t = self.inner.tables.read(
-                    segment,
-                    Part::Rows,
-                    &columns,
-                    std::slice::from_ref(&ranges),
-                )?;
+                let t = self.inner.tables.read_range(segment, Part::Rows, &columns, &ranges)?;
                 let times = t.i64s("event_time")?;
                 spans.see(block, times);
                 let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);

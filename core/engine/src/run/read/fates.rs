@@ -96,8 +96,7 @@ impl Moment {
                 continue;
             }
             let columns = ["row", "verdict"];
-            let table =
-                tables.read(source, Part::Decisions, &columns, std::slice::from_ref(&pages))?;
+            let table = tables.read_range(source, Part::Decisions, &columns, &pages)?;
             for (row, verdict) in table.u64s("row")?.iter().zip(table.u8s("verdict")?) {
                 let at = row.checked_sub(rows.start).and_then(|at| usize::try_from(at).ok());
                 let Some(slot) = at.and_then(|at| verdicts.get_mut(at)) else { continue };
@@ -138,8 +137,7 @@ impl Moment {
                 continue;
             }
             let columns = ["row", "at", "removed"];
-            let table =
-                tables.read(source, Part::Decisions, &columns, std::slice::from_ref(&pages))?;
+            let table = tables.read_range(source, Part::Decisions, &columns, &pages)?;
             let (ats, removed) = (table.u64s("at")?, table.bools("removed")?);
             for (i, row) in table.u64s("row")?.iter().enumerate() {
                 let at = row.checked_sub(rows.start).and_then(|at| usize::try_from(at).ok());

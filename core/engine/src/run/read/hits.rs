@@ -37,15 +37,14 @@ impl Run {
             let s = &segment.summary;
             let whole = 0..s.rows();
             let tables = &self.inner.tables;
-            let t = tables.read(segment, Part::Rows, &FACTS, std::slice::from_ref(&whole))?;
+            let t = tables.read_range(segment, Part::Rows, &FACTS, &whole)?;
             let keys = t.binary("key")?;
             let fallen = if s.decisions == 0 {
                 Vec::new()
             } else {
                 let columns = ["row", "at", "verdict", "removed"];
                 let all = 0..s.decisions;
-                let d =
-                    tables.read(segment, Part::Decisions, &columns, std::slice::from_ref(&all))?;
+                let d = tables.read_range(segment, Part::Decisions, &columns, &all)?;
                 let (rows, ats) = (d.u64s("row")?, d.u64s("at")?);
                 let (verdicts, removed) = (d.u8s("verdict")?, d.bools("removed")?);
                 let mut fallen: Vec<Fallen> = (0..d.len())

@@ -212,12 +212,7 @@ impl Run {
             let end = to.min(s.end_arrival).min(levels.at.saturating_add(CHUNK));
             let rows = self.row_of_arrival(&now, levels.at)? - s.first_row
                 ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
-            let t = self.inner.tables.read(
-                segment,
-                Part::Rows,
-                &columns,
-                std::slice::from_ref(&rows),
-            )?;
+            let t = self.inner.tables.read_range(segment, Part::Rows, &columns, &rows)?;
             let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);

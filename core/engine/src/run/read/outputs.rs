@@ -56,12 +56,7 @@ impl Run {
         let first = segment.summary.first_output + range.start;
         let columns =
             ["at", "epoch", "time", "kind", "first", "second", "labels", "correction", "more"];
-        let t = self.inner.tables.read(
-            segment,
-            Part::Outputs,
-            &columns,
-            std::slice::from_ref(&range),
-        )?;
+        let t = self.inner.tables.read_range(segment, Part::Outputs, &columns, &range)?;
         let (at, epoch, time) = (t.u64s("at")?, t.u64s("epoch")?, t.i64s("time")?);
         let (kind, labels) = (t.u8s("kind")?, t.u64s("labels")?);
         let (one, two) = (t.u64s("first")?, t.u64s("second")?);
@@ -172,12 +167,7 @@ impl Run {
         while from < to {
             let middle = from + (to - from) / 2;
             let one = middle..middle + 1;
-            let t = self.inner.tables.read(
-                segment,
-                Part::Outputs,
-                &["at"],
-                std::slice::from_ref(&one),
-            )?;
+            let t = self.inner.tables.read_range(segment, Part::Outputs, &["at"], &one)?;
             if t.u64s("at")?.first().is_some_and(|at| *at <= arrival) {
                 from = middle + 1;
             } else {

@@ -261,11 +261,11 @@ impl Run {
             if rows.is_empty() {
                 return Err(RunError::corrupt(&segment.index().path, "a page beyond its end"));
             }
-            let t = self.inner.tables.read(
+            let t = self.inner.tables.read_range(
                 segment,
                 Part::Rows,
                 &["input", "partition", "offset"],
-                std::slice::from_ref(&rows),
+                &rows,
             )?;
             let (inputs, partitions, offsets) =
                 (t.u8s("input")?, t.i32s("partition")?, t.i64s("offset")?);
@@ -317,12 +317,8 @@ impl Run {
             return Err(RunError::corrupt(path, "a row beyond its end"));
         }
         let rows = from - s.first_row..end - s.first_row;
-        let t = self.inner.tables.read(
-            &now.segments[number],
-            Part::Rows,
-            &["arrival"],
-            std::slice::from_ref(&rows),
-        )?;
+        let t =
+            self.inner.tables.read_range(&now.segments[number], Part::Rows, &["arrival"], &rows)?;
         Ok(from + t.u64s("arrival")?.partition_point(|a| *a < arrival) as u64)
     }
 }

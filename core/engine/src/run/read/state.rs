@@ -198,12 +198,7 @@ impl Run {
             let start = s.first_row.max(end.saturating_sub(CHUNK));
             let range = start - s.first_row..end - s.first_row;
             let columns = ["input", "event_time", "verdict", "key"];
-            let t = self.inner.tables.read(
-                segment,
-                Part::Rows,
-                &columns,
-                std::slice::from_ref(&range),
-            )?;
+            let t = self.inner.tables.read_range(segment, Part::Rows, &columns, &range)?;
             let rests =
                 now.resting(&self.inner.tables, number, start..end, t.u8s("verdict")?, arrival)?;
             let (inputs, times, canonical) =

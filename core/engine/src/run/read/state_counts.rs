@@ -201,7 +201,7 @@ impl StateIndex {
             let range = u64::from(rows.start) - first..u64::from(rows.end) - first;
             let columns = ["event_time"];
             let tables = &run.inner.tables;
-            let t = tables.read(segment, Part::Rows, &columns, std::slice::from_ref(&range))?;
+            let t = tables.read_range(segment, Part::Rows, &columns, &range)?;
             let (keys, left) = self.rows(rows.start as usize..rows.end as usize);
             let shift = shift_of(shifts, of);
             for (i, time) in t.i64s("event_time")?.iter().enumerate() {

@@ -168,7 +168,7 @@ impl StateIndex {
         for from in (0..all).step_by(CHUNK as usize) {
             let range = from..(from + CHUNK).min(all);
             let columns = ["input", "event_time", "verdict", "key"];
-            let t = tables.read(segment, Part::Rows, &columns, std::slice::from_ref(&range))?;
+            let t = tables.read_range(segment, Part::Rows, &columns, &range)?;
             let (inputs, times) = (t.u8s("input")?, t.i64s("event_time")?);
             let (verdicts, keys) = (t.u8s("verdict")?, t.binary("key")?);
             for i in 0..t.len() {
@@ -207,7 +207,7 @@ impl StateIndex {
             let range = from..(from + CHUNK).min(all);
             let columns = ["row", "at", "removed"];
             let part = Part::Decisions;
-            let t = tables.read(segment, part, &columns, std::slice::from_ref(&range))?;
+            let t = tables.read_range(segment, part, &columns, &range)?;
             let (rows, ats, removed) = (t.u64s("row")?, t.u64s("at")?, t.bools("removed")?);
             for i in (0..t.len()).filter(|i| removed.value(*i)) {
                 let Some(left) = self.left.get_mut(rows[i] as usize) else {

@@ -32,12 +32,7 @@ impl Run {
             }
             let all = 0..s.decisions;
             let columns = ["at", "removed"];
-            let t = self.inner.tables.read(
-                segment,
-                Part::Decisions,
-                &columns,
-                std::slice::from_ref(&all),
-            )?;
+            let t = self.inner.tables.read_range(segment, Part::Decisions, &columns, &all)?;
             let (ats, removed) = (t.u64s("at")?, t.bools("removed")?);
             for (_, at) in ats.iter().enumerate().filter(|(i, _)| removed.value(*i)) {
                 let slot = at.checked_sub(from).and_then(|i| changes.get_mut(i as usize));

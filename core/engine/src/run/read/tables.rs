@@ -47,6 +47,17 @@ impl Tables {
         self.footers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Some columns of rows of a file that follow each other.
+    pub fn read_range(
+        &self,
+        segment: &Segment,
+        part: Part,
+        columns: &[&str],
+        range: &Range<u64>,
+    ) -> Result<Columns> {
+        self.read(segment, part, columns, std::slice::from_ref(range))
+    }
+
     /// Some columns of some rows of a file; rows count from its start, ranges ascend.
     pub fn read(
         &self,

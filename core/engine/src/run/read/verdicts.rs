@@ -156,11 +156,11 @@ impl Run {
             let segment = &now.segments[number];
             let first = segment.summary.first_row;
             let end = to.min(segment.summary.end_row);
-            let t = self.inner.tables.read(
+            let t = self.inner.tables.read_range(
                 segment,
                 Part::Rows,
                 &["input", "partition", "verdict"],
-                std::slice::from_ref(&(at - first..end - first)),
+                &(at - first..end - first),
             )?;
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let mut verdicts = t.u8s("verdict")?.to_vec();
@@ -185,12 +185,7 @@ impl Run {
             .ok_or_else(|| RunError::NoSuch(format!("the run has no row {row}")))?;
         let segment = &now.segments[number];
         let at = row - segment.summary.first_row;
-        let t = self.inner.tables.read(
-            segment,
-            Part::Rows,
-            &["arrival"],
-            std::slice::from_ref(&(at..at + 1)),
-        )?;
+        let t = self.inner.tables.read_range(segment, Part::Rows, &["arrival"], &(at..at + 1))?;
         t.u64s("arrival")?
             .first()
             .copied()
