@@ -65,6 +65,7 @@ pub(super) fn now_ms() -> i64 {
 /// When epochs ended and when they were visible: wall times, ms.
 #[derive(Clone, Default)]
 pub(super) struct Commits {
+    /// When the first record arrived.
     pub began: i64,
     pub ends: Vec<(i64, i64)>,
 }
@@ -225,7 +226,12 @@ impl Rig {
             bail!(error);
         }
         let start = start.unwrap_or((seconds, 0));
-        Ok(Done { dir, seconds, start, cpu, pauses, commits: copy() })
+        let mut commits = copy();
+        // No record saw what went before the first of them.
+        if let Some((first, _)) = Run::open(&dir)?.arrival_time_range()? {
+            commits.began = commits.began.max(first);
+        }
+        Ok(Done { dir, seconds, start, cpu, pauses, commits })
     }
 }
 

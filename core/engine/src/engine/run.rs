@@ -175,7 +175,8 @@ pub(super) fn run(
             let decoded = threads.decoders(&decoders, cores.clamp(2, 4), batches)?;
             let (to_collector, to_shards) =
                 threads.sequencer(sequencer, decoded, shards, ending)?;
-            let outs = threads.shards(operators, to_shards, join, &watermarks)?;
+            let ahead = spec.source.is_live();
+            let outs = threads.shards(operators, to_shards, (join, &watermarks), ahead)?;
             let collector = Collector::new(Arc::clone(&routes), outputs, names);
             let (collected, to_sink) = threads.makers(makers)?;
             threads.collector(collector, to_collector, outs, store.as_ref(), collected)?;
@@ -246,19 +247,19 @@ fn summary(
     }
 }
 
-/// A shard's ends: its batches, where it says that it has reached a barrier and
-/// since when it stands still, and where it is told that it may go on.
+/// A barrier that a shard has come to, and how long it stood still there.
+type Reached = (u64, Duration);
+
+/// A shard's ends: its batches, and where it says that it has reached a barrier.
 struct ShardIn {
     batches: Receiver<ShardBatch>,
-    reached: Sender<(u64, Instant)>,
-    go: Receiver<()>,
+    reached: Sender<Reached>,
 }
 
 /// The shards' other ends.
 struct ShardOuts {
     outs: Vec<Receiver<ShardOut>>,
-    reached: Vec<Receiver<(u64, Instant)>>,
-    go: Vec<Sender<()>>,
+    reached: Vec<Receiver<Reached>>,
 }
 
 /// The tier below as it stood at a barrier, and how long the join stood still.
@@ -367,16 +368,15 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         &self,
         operators: Vec<Box<dyn Operator>>,
         batches: Vec<Receiver<ShardBatch>>,
-        join: i64,
-        watermarks: &[i64],
+        (join, watermarks): (i64, &[i64]),
+        ahead: bool,
     ) -> std::io::Result<ShardOuts> {
-        let mut outs = ShardOuts { outs: Vec::new(), reached: Vec::new(), go: Vec::new() };
+        let mut outs = ShardOuts { outs: Vec::new(), reached: Vec::new() };
         for (operator, batches) in operators.into_iter().zip(batches) {
             let (to_collector, out) = bounded(self.depth.stage);
             let (reached, barrier) = bounded(1);
-            let (go, wait) = bounded(1);
-            let mut shard = Shard::new(operator, join, watermarks.to_vec());
-            let ends = ShardIn { batches, reached, go: wait };
+            let mut shard = Shard::new(operator, join, watermarks.to_vec()).ahead(ahead);
+            let ends = ShardIn { batches, reached };
             self.spawn("join", move |common| {
                 let _meter = common.meters.start("join");
                 let mut last = (0, 0);
@@ -385,9 +385,8 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                     let mut out = ShardOut::like(last);
                     let still = shard.run(batch, &mut out)?;
                     last = (out.effects.len(), out.groups.len());
-                    // Until the tier below is frozen nothing may be written to it.
                     if let (Some(epoch), Some(still)) = (snapshot, still)
-                        && (ends.reached.send((epoch, still)).is_err() || ends.go.recv().is_err())
+                        && ends.reached.send((epoch, still)).is_err()
                     {
                         break;
                     }
@@ -399,35 +398,37 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             })?;
             outs.outs.push(out);
             outs.reached.push(barrier);
-            outs.go.push(go);
         }
         Ok(outs)
     }
 
-    /// Freezes the tier below at each barrier once all shards stand there: not
-    /// behind what waits for the collector, so that they soon go on.
+    /// Freezes the tier below at each barrier once all shards have come to it:
+    /// not behind what waits for the collector, as what they write to that tier
+    /// waits for it.
     fn barrier(
         &self,
-        reached: Vec<Receiver<(u64, Instant)>>,
-        go: Vec<Sender<()>>,
+        reached: Vec<Receiver<Reached>>,
         store: &'env Store,
     ) -> std::io::Result<Receiver<AtBarrier>> {
+        /// Whatever ends it, nobody waits for the next one.
+        struct Over<'a>(&'a Store);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.no_more_barriers();
+            }
+        }
         let (to_collector, frozen) = bounded(1);
         self.spawn("barrier", move |_| {
+            let _over = Over(store);
             loop {
-                let mut at: Option<(u64, Instant)> = None;
+                let (mut at, mut still) = (0, Duration::ZERO);
                 for shard in &reached {
-                    let Ok((epoch, still)) = shard.recv() else { return Ok(()) };
-                    at = Some((epoch, at.map_or(still, |(_, first)| first.min(still))));
+                    let Ok((epoch, stood)) = shard.recv() else { return Ok(()) };
+                    (at, still) = (epoch, still.max(stood));
                 }
-                let Some((epoch, still)) = at else { return Ok(()) };
-                let frozen = store.freeze(epoch)?;
-                for go in &go {
-                    if go.send(()).is_err() {
-                        return Ok(());
-                    }
-                }
-                if to_collector.send((frozen, still.elapsed())).is_err() {
+                let frozen = store.freeze(at)?;
+                let still = still + frozen.waited();
+                if to_collector.send((frozen, still)).is_err() {
                     return Ok(());
                 }
             }
@@ -443,8 +444,8 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         store: Option<&'env Store>,
         to: Vec<Sender<ToSink>>,
     ) -> std::io::Result<()> {
-        let ShardOuts { outs: shards, reached, go } = shards;
-        let barriers = store.map(|store| self.barrier(reached, go, store)).transpose()?;
+        let ShardOuts { outs: shards, reached } = shards;
+        let barriers = store.map(|store| self.barrier(reached, store)).transpose()?;
         self.spawn("collect", move |common| {
             let _meter = common.meters.start("collect");
             let mut queues = to.iter().cycle();

@@ -1,7 +1,7 @@
 //! One shard: an operator that gets its keys' rows and every move of the
 //! join's event-time watermark, in arrival order.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::batch::{ShardBatch, ShardOut};
 use crate::operator::join::{Operator, Watermarks};
@@ -13,25 +13,37 @@ pub(super) struct Shard {
     inputs: Vec<i64>,
     /// Of the keys of a batch.
     hashes: Vec<u64>,
+    /// Whether it copies rows ahead of barriers.
+    ahead: bool,
 }
 
 /// So many rows are announced to the operator before the first of them.
 const AHEAD: usize = 64;
 
+/// So many rows that changed last are not copied ahead of a barrier: many of
+/// them soon change again.
+const LEAVE: usize = 4096;
+
 impl Shard {
     /// `join` and `inputs` are the watermarks of the checkpoint that the
     /// operator was restored from, else `i64::MIN`.
     pub(super) fn new(operator: Box<dyn Operator>, join: i64, inputs: Vec<i64>) -> Self {
-        Self { operator, join, inputs, hashes: Vec::new() }
+        Self { operator, join, inputs, hashes: Vec::new(), ahead: false }
     }
 
-    /// Carries a batch out; `out` is empty before. At a barrier: since when it
-    /// stands there.
+    /// Barriers shall hold it up for as short a time as can be, which costs a
+    /// little everywhere else.
+    pub(super) fn ahead(self, ahead: bool) -> Self {
+        Self { ahead, ..self }
+    }
+
+    /// Carries a batch out; `out` is empty before. At a barrier: how long it
+    /// stood still there.
     pub(super) fn run(
         &mut self,
         batch: ShardBatch,
         out: &mut ShardOut,
-    ) -> Result<Option<Instant>, StateError> {
+    ) -> Result<Option<Duration>, StateError> {
         let mut moves = batch.moves.iter().peekable();
         self.hashes.clear();
         self.hashes.extend(batch.rows.iter().map(|row| row.row.key.hash64()));
@@ -53,12 +65,15 @@ impl Shard {
         (out.rows, out.bytes) = self.operator.size();
         out.cold = self.operator.cold_rows();
         if batch.snapshot.is_none() {
+            if self.ahead {
+                self.operator.copy_ahead(LEAVE);
+            }
             return Ok(None);
         }
         let still = Instant::now();
         out.changes = Some(self.operator.take_changes());
         out.saved = self.operator.save();
-        Ok(Some(still))
+        Ok(Some(still.elapsed()))
     }
 
     fn advance(&mut self, to: &super::batch::Move, out: &mut ShardOut) -> Result<(), StateError> {

@@ -254,6 +254,10 @@ impl Operator for Clean {
         self.state.near(hashes);
     }
 
+    fn copy_ahead(&mut self, leave: usize) {
+        self.state.copy_ahead(leave);
+    }
+
     fn take_changes(&mut self) -> Changes {
         self.state.take_changes()
     }

@@ -227,7 +227,13 @@ pub trait Operator: Send {
     /// than one by one. A hint: nothing follows from it.
     fn near(&self, _hashes: &[u64]) {}
 
-    /// What changed since the last call, for a checkpoint.
+    /// Does some of the work of the next [`Operator::take_changes`]: to be called
+    /// now and then between barriers where the join should not stand still at
+    /// one for long. What changed last, `leave` rows, may change again and is
+    /// left. Nothing else follows from it.
+    fn copy_ahead(&mut self, leave: usize);
+
+    /// What changed since the last call, for a checkpoint: here is a barrier.
     fn take_changes(&mut self) -> Changes;
 
     /// What it keeps besides rows, for the same checkpoint as the delta: a few

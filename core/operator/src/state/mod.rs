@@ -104,6 +104,10 @@ pub trait Cold: Send {
     /// The tier could not be read or written.
     fn take_due(&mut self, watermark: i64, out: &mut Vec<(Due, Row)>) -> Result<(), StateError>;
 
+    /// A barrier is here: what is written from now on is no part of its
+    /// checkpoint. The tier may have to wait with it until it is frozen.
+    fn barrier(&mut self) {}
+
     /// Rows that rest here.
     fn len(&self) -> u64;
 

@@ -287,8 +287,16 @@ impl Tiers {
         })
     }
 
-    /// What changed in memory since the last call.
+    /// Prepares the next [`Tiers::take_changes`].
+    pub fn copy_ahead(&mut self, leave: usize) {
+        self.memory.copy_ahead(leave);
+    }
+
+    /// What changed in memory since the last call: here is a barrier.
     pub fn take_changes(&mut self) -> Changes {
+        if let Some(cold) = &mut self.cold {
+            cold.barrier();
+        }
         self.memory.take_changes()
     }
 

@@ -8,6 +8,9 @@
 //! that the watermark has passed is dropped by range, files and all, as is the
 //! front of `due`. Nothing is ever deleted row by row: a row with `due` behind
 //! the watermark is gone, whatever the storage still holds.
+//!
+//! Behind a barrier nothing is written before the database is frozen there;
+//! reading goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ReadOptions, WriteBatch, WriteOptions};
 
+use super::barrier::Barrier;
 use super::error::StoreError;
 use super::keys::{
     INDEX_LEN, PREFIX_LEN, SHARD_LEN, bucket_start, index_arrival, index_key, index_prefix,
@@ -39,11 +43,18 @@ pub(super) struct ColdDatabase {
     tuning: Arc<Tuning>,
     opening: Mutex<()>,
     db: OnceLock<DB>,
+    pub barrier: Barrier,
 }
 
 impl ColdDatabase {
     pub fn new(path: PathBuf, tuning: Arc<Tuning>) -> Self {
-        Self { path, tuning, opening: Mutex::new(()), db: OnceLock::new() }
+        Self {
+            path,
+            tuning,
+            opening: Mutex::new(()),
+            db: OnceLock::new(),
+            barrier: Barrier::default(),
+        }
     }
 
     /// `None` while nothing was ever spilled.
@@ -92,6 +103,8 @@ pub struct ColdTier {
     /// rows of a range of times.
     offsets: Vec<Option<(i64, i64)>>,
     bytes: Vec<u8>,
+    /// Barriers that this shard has come to.
+    barriers: u64,
 }
 
 impl ColdTier {
@@ -107,6 +120,7 @@ impl ColdTier {
             buckets: BTreeSet::new(),
             offsets: Vec::new(),
             bytes: Vec::new(),
+            barriers: 0,
         }
     }
 
@@ -207,6 +221,7 @@ impl ColdTier {
         if self.buckets.first().is_none_or(|first| *first >= kept) {
             return Ok(());
         }
+        self.shared.barrier.wait(self.barriers);
         self.buckets = self.buckets.split_off(&kept);
         let db = self.shared.open()?;
         let start = self.shard.to_be_bytes();
@@ -298,6 +313,7 @@ impl Cold for ColdTier {
     }
 
     fn put(&mut self, rows: &[(Due, Row)]) -> Result<(), StateError> {
+        self.shared.barrier.wait(self.barriers);
         for chunk in rows.chunks(CHUNK) {
             let mut batch = WriteBatch::default();
             let db = self.shared.open()?;
@@ -319,6 +335,7 @@ impl Cold for ColdTier {
     }
 
     fn update(&mut self, due: Due, row: &Row) -> Result<(), StateError> {
+        self.shared.barrier.wait(self.barriers);
         self.bytes.clear();
         encode_row(row, &mut self.bytes);
         let db = self.shared.open()?;
@@ -349,6 +366,10 @@ impl Cold for ColdTier {
         }
         self.taken = watermark;
         self.sweep()
+    }
+
+    fn barrier(&mut self) {
+        self.barriers += 1;
     }
 
     fn len(&self) -> u64 {

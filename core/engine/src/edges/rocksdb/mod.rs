@@ -12,10 +12,11 @@
 //! 1. [`Store::create`] (or [`Store::restore`]) once a run; [`Store::cold`] once
 //!    a shard. [`Store::memory_bytes`] is what RocksDB may use: it counts
 //!    against `--memory`.
-//! 2. At a barrier, while no shard touches its cold tier: collect every shard's
-//!    `Operator::take_changes()` and call [`Store::freeze`]. It links the cold tier
-//!    into `N.tmp` (nothing to do while nothing was ever spilled).
-//! 3. Shards go on. [`Store::commit`] may run beside them: it writes the deltas
+//! 2. At a barrier: collect every shard's `Operator::take_changes()` and call
+//!    [`Store::freeze`]. It links the cold tier into `N.tmp` (nothing to do while
+//!    nothing was ever spilled). Shards need not wait for it: only what they
+//!    write to their cold tier does, from `Cold::barrier` until it is frozen.
+//! 3. [`Store::commit`] may run beside them: it writes the deltas
 //!    as one sorted file, drops what the event-time watermark has passed (whole
 //!    files at once, the rest by range every few checkpoints), links `rows/`, fsyncs every file, writes the manifest, renames
 //!    `N.tmp` to `N` and fsyncs the folder. Only then does checkpoint N exist.
@@ -34,6 +35,7 @@
 //! Keys of `rows/` are (due, arrival, input), whatever the number of shards; so
 //! a checkpoint restores into any number of them.
 
+mod barrier;
 mod bench;
 mod cold;
 mod error;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rocksdb::checkpoint::Checkpoint as Links;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
@@ -51,6 +51,15 @@ pub struct Frozen {
     temporary: PathBuf,
     cold: bool,
     took_ms: u64,
+    waited: Duration,
+}
+
+impl Frozen {
+    /// How long shards had to wait until it was frozen.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
 }
 
 /// What a checkpoint cost.
@@ -123,7 +132,9 @@ impl Store {
         self.tuning.memory() as u64
     }
 
-    /// Begins checkpoint `epoch`. No shard may touch its cold tier meanwhile.
+    /// Begins checkpoint `epoch`, once every shard has come to its barrier:
+    /// until then none may write to its cold tier unless it was told of the
+    /// barrier (`Cold::barrier`), which makes it wait.
     ///
     /// # Errors
     /// The folder cannot be written; nothing is left of the checkpoint.
@@ -139,9 +150,17 @@ impl Store {
             Ok(true)
         };
         match link() {
-            Ok(cold) => Ok(Frozen { epoch, temporary, cold, took_ms: millis(start) }),
+            Ok(cold) => {
+                let waited = self.cold.barrier.frozen();
+                Ok(Frozen { epoch, temporary, cold, took_ms: millis(start), waited })
+            }
             Err(error) => Err(undo(&temporary, error)),
         }
+    }
+
+    /// Nothing is frozen any more: no shard has to wait for it.
+    pub fn no_more_barriers(&self) {
+        self.cold.barrier.over();
     }
 
     /// Writes checkpoint `meta.epoch`: it exists when this returns, whatever

@@ -156,6 +156,8 @@ struct Way {
     checkpoints: Vec<usize>,
     /// And after those of them that are here, restored into a new operator.
     restores: Vec<usize>,
+    /// All but so many changed rows are copied ahead after each event.
+    ahead: Option<usize>,
 }
 
 fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
@@ -183,6 +185,9 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
         }
         let got = apply(&mut clean, &mut watermark, event);
         assert_eq!(got, expected, "at event {i}: {event:?}");
+        if let Some(leave) = way.ahead {
+            clean.copy_ahead(leave);
+        }
     }
 }
 
@@ -237,9 +242,10 @@ prop_compose! {
         slack in prop_oneof![Just(0i64), 0i64..3000],
         checkpoints in prop::collection::vec(0usize..60, 0..6),
         restored in any::<bool>(),
+        ahead in prop::option::of(0usize..4),
     ) -> Way {
         let restores = if restored { checkpoints.clone() } else { Vec::new() };
-        Way { budget, slack, checkpoints, restores }
+        Way { budget, slack, checkpoints, restores, ahead }
     }
 }
 

@@ -326,6 +326,9 @@ fn sql_case(settings: Settings, keys: &[Key], base: i64, ops: &[Op]) {
                 }
             }
         }
+        if number % 3 > 0 {
+            shards.iter_mut().for_each(|shard| shard.copy_ahead(number as usize % 2));
+        }
         given.take(effects);
         assert_eq!(given, model.given, "after {op:?}");
         let timers: usize = shards.iter().map(FlinkSql::timers).sum();
@@ -409,6 +412,9 @@ fn datastream_case(settings: Settings, keys: &[Key], base: i64, ops: &[Op]) {
                 join = new();
                 join.restore(held.values().cloned().collect()).unwrap();
             }
+        }
+        if number % 3 > 0 {
+            join.copy_ahead(number as usize % 2);
         }
         given.take(effects);
         assert_eq!(given, expected, "after {op:?}");

@@ -64,6 +64,10 @@ impl Operator for KafkaStreams {
         self.shared.rows.near(hashes);
     }
 
+    fn copy_ahead(&mut self, leave: usize) {
+        self.copy_rows_ahead(leave);
+    }
+
     fn take_changes(&mut self) -> Changes {
         self.rows_changes()
     }

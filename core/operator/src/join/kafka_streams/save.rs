@@ -76,13 +76,17 @@ impl KafkaStreams {
         Ok(())
     }
 
-    /// What changed of the rows since the last call.
+    /// Copies rows ahead of the next [`KafkaStreams::rows_changes`].
+    pub(super) fn copy_rows_ahead(&mut self, leave: usize) {
+        let retention = self.shared.settings.retention();
+        self.shared.rows.copy_ahead(leave, |slot| due(slot.time, retention));
+    }
+
+    /// What changed of the rows since the last call. A row that goes from its
+    /// queue to a store keeps its name: it goes and comes back.
     pub(super) fn rows_changes(&mut self) -> Changes {
         let retention = self.shared.settings.retention();
-        let changes = self.shared.rows.take_changes(|slot| due(slot.time, retention));
-        // A row that goes from its queue to a store keeps its name.
-        let queued = self.shared.settings.max_task_idle.is_some();
-        if queued { changes.with_returns() } else { changes }
+        self.shared.rows.take_changes(|slot| due(slot.time, retention))
     }
 
     /// Takes one row of a checkpoint back.

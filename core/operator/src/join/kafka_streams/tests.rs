@@ -146,6 +146,9 @@ fn the_engines_restore_brings_everything_back() {
             feed(&mut plain, wall, row.clone(), &mut a);
             feed(&mut restored, wall, row, &mut b);
             assert_eq!(a, b, "{settings:?}");
+            if random.below(3) == 0 {
+                restored.copy_ahead(random.below(4) as usize);
+            }
             if random.below(6) == 0 {
                 restored.checkpoint(&mut held);
                 assert_eq!(held.len() as u64, restored.size().0);

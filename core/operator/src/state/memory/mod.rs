@@ -208,6 +208,12 @@ impl Memory {
         out
     }
 
+    /// See [`Rows::copy_ahead`].
+    pub fn copy_ahead(&mut self, leave: usize) {
+        let calendar = &self.calendar;
+        self.rows.copy_ahead(leave, |slot| calendar.name(slot.input, slot.time));
+    }
+
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
         let calendar = &self.calendar;

@@ -17,8 +17,8 @@ pub struct Rows {
     /// Slots changed since the last barrier; `None` once there were so many
     /// that looking at every slot is cheaper.
     pub(super) changed: Option<Vec<SlotId>>,
-    /// Rows of the last checkpoint that have gone since.
-    removed: Vec<Due>,
+    /// What is known of the next checkpoint.
+    changes: Changes,
 }
 
 impl Default for Rows {
@@ -36,7 +36,7 @@ impl Rows {
             index: Index::default(),
             heap: 0,
             changed: Some(Vec::new()),
-            removed: Vec::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -47,7 +47,7 @@ impl Rows {
         self.slab.len() * size_of::<Slot>()
             + self.index.bytes()
             + self.heap
-            + self.removed.len() * size_of::<Due>()
+            + self.changes.removals() * size_of::<Due>()
             + self.changed.as_ref().map_or(0, |ids| ids.len() * size_of::<SlotId>())
     }
 
@@ -156,7 +156,7 @@ impl Rows {
         self.heap -= slot.heap();
         if slot.has(HELD) {
             let due = due(&slot);
-            self.removed.push(Due { due, arrival: slot.arrival, input: slot.input });
+            self.changes.remove(Due { due, arrival: slot.arrival, input: slot.input });
         }
         slot
     }
@@ -208,25 +208,45 @@ impl Rows {
         calendar.pop(watermark, &self.slab, &self.index)
     }
 
+    /// Copies for the next checkpoint, made ahead of it.
+    #[must_use]
+    pub fn copied(&self) -> usize {
+        self.changes.copies()
+    }
+
+    /// Copies some of what changed for the next checkpoint, so that less is left
+    /// to be done at the barrier: all but the last `leave` rows, which may change
+    /// again. There are never more copies than rows.
+    pub fn copy_ahead(&mut self, leave: usize, due: impl Fn(&Slot) -> i64) {
+        let Some(changed) = &mut self.changed else { return };
+        let room = self.slab.len().saturating_sub(self.changes.copies());
+        let n = changed.len().saturating_sub(leave).min(room);
+        for id in changed.drain(..n) {
+            copy(&mut self.slab, &mut self.changes, id, &due);
+        }
+    }
+
     /// What changed since the last call.
     pub fn take_changes(&mut self, due: impl Fn(&Slot) -> i64) -> Changes {
-        let ids = self.changed.replace(Vec::new());
-        let most = ids.as_ref().map_or(self.slab.len(), Vec::len);
+        let mut changes = std::mem::take(&mut self.changes);
         let slots = self.slab.slots() as SlotId;
-        let mut changed: Vec<(Due, Slot)> = Vec::with_capacity(most);
-        let take = |id: SlotId| {
-            let slot = self.slab.get_mut(id);
-            if slot.live() && slot.has(CHANGED) {
-                slot.clear(CHANGED);
-                slot.set(HELD);
-                let due = Due { due: due(slot), arrival: slot.arrival, input: slot.input };
-                changed.push((due, slot.clone()));
-            }
-        };
-        match ids {
-            Some(ids) => ids.into_iter().for_each(take),
+        let mut take = |id| copy(&mut self.slab, &mut changes, id, &due);
+        match self.changed.replace(Vec::new()) {
+            Some(ids) => ids.into_iter().for_each(&mut take),
             None => (0..slots).for_each(take),
         }
-        Changes::new(changed, std::mem::take(&mut self.removed))
+        changes
+    }
+}
+
+/// Copies a row that changed; from then on its going is told.
+#[inline]
+fn copy(slab: &mut Slab, to: &mut Changes, id: SlotId, due: impl Fn(&Slot) -> i64) {
+    let slot = slab.get_mut(id);
+    if slot.live() && slot.has(CHANGED) {
+        slot.clear(CHANGED);
+        let due = Due { due: due(slot), arrival: slot.arrival, input: slot.input };
+        to.copy(due, slot.clone());
+        slot.set(HELD);
     }
 }

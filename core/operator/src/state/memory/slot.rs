@@ -105,7 +105,7 @@ pub struct Slot {
 /// The slot holds a row.
 const LIVE: u8 = 1;
 const MATCHED: u8 = 2;
-/// The last checkpoint holds it.
+/// The last checkpoint holds it, or it was copied for the next one.
 pub const HELD: u8 = 4;
 /// New or changed since the last barrier.
 pub const CHANGED: u8 = 8;
@@ -187,6 +187,12 @@ impl Slot {
 
     pub fn clear(&mut self, flag: u8) {
         self.flags &= !flag;
+    }
+
+    /// Whether the last checkpoint holds it, or it was copied for the next one.
+    #[inline]
+    pub fn held(&self) -> bool {
+        self.has(HELD)
     }
 
     /// Whether the row carries the timer of its key and input, where the join

@@ -425,6 +425,11 @@ impl Timed {
         self.rows.index.note_timed(found, id, &self.rows.slab);
     }
 
+    /// See [`Rows::copy_ahead`].
+    pub fn copy_ahead(&mut self, leave: usize) {
+        self.rows.copy_ahead(leave, |_| NAME);
+    }
+
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
         self.rows.take_changes(|_| NAME)
