@@ -8,6 +8,7 @@ use egui::Context;
 use super::app::App;
 use super::command::Command;
 use super::cursor::State;
+use super::export::Lettering;
 use super::layout::Arrangement;
 use super::open_docs::path_of;
 use super::session::{Opened, Session};
@@ -37,6 +38,9 @@ impl App {
     fn apply_fonts(&mut self) {
         let [text, figures] = &self.fonts;
         let (chosen, missing) = Chosen::of(text, figures);
+        let text = chosen.text.is_some().then_some(text.as_str());
+        let figures = chosen.figures.is_some().then_some(figures.as_str());
+        Lettering::of(text, figures).keep(&self.ctx);
         self.ctx.set_fonts(fonts::with(chosen));
         self.fallback.install(&self.ctx);
         for family in missing {

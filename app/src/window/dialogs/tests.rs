@@ -9,6 +9,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::{Command, bindings};
+use crate::window::export::Lettering;
 use crate::window::headless::{harness_with, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -235,6 +236,9 @@ fn settings_are_changed_by_keyboard_and_hold_for_the_next_start() {
     assert_eq!(settings.zone, Zone::Named("Europe/Berlin".to_owned()));
     assert_eq!((&*settings.text_font, &*settings.figures_font), ("JetBrains Mono", ""));
     assert_eq!(first(&h, egui::FontFamily::Proportional), "chosen");
+    let in_files = Lettering::kept(&h.ctx);
+    let (text, _) = in_files.family(&egui::FontFamily::Proportional);
+    assert!(text.starts_with("'JetBrains Mono', Inter"), "{text}");
     assert!((h.ctx.zoom_factor() - 1.1).abs() < 1e-3);
 }
 
@@ -249,6 +253,8 @@ fn a_font_that_is_gone_is_said_and_ours_stands_in() {
     h.step();
     assert!(h.query_by_label("A font was not found").is_some());
     assert!(h.query_all_by_label_contains("no font \"No Such Font\"").next().is_some());
+    let (text, _) = Lettering::kept(&h.ctx).family(&egui::FontFamily::Proportional);
+    assert!(text.starts_with("Inter"), "{text}");
     assert_eq!(h.state().settings.text_font, "No Such Font", "it may come back");
 }
 

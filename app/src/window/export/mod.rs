@@ -3,6 +3,7 @@
 //! whole or not at all.
 
 mod clip;
+mod lettering;
 mod listed;
 mod picture;
 mod svg;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+pub use lettering::Lettering;
 pub use listed::Listed;
 pub use picture::{Shot, cropped, png_file};
 pub use svg::{Drawing, is_svg, remember, to_file as svg_file};

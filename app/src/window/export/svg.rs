@@ -8,9 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use egui::epaint::{ClippedShape, ColorMode, Mesh, PathShape, RectShape, TextShape, TextureId};
-use egui::{
-    Color32, ColorImage, Context, FontFamily, Id, LayerId, Pos2, Rect, Shape, Stroke, pos2,
-};
+use egui::{Color32, ColorImage, Context, Id, LayerId, Pos2, Rect, Shape, Stroke, pos2};
 use plotters_backend::text_anchor::{HPos, Pos, VPos};
 use plotters_backend::{
     BackendColor, BackendStyle, BackendTextStyle, DrawingBackend, FontFamily as Family, FontStyle,
@@ -20,8 +18,8 @@ use plotters_svg::SVGBackend;
 
 use super::Refused;
 use super::clip::{polygon, polyline};
+use super::lettering::Lettering;
 use super::write::{Partial, failed};
-use crate::window::theme::fonts::SEMIBOLD;
 
 /// The backend counts in whole units: so many of them make a point.
 const FINE: f32 = 8.0;
@@ -48,6 +46,7 @@ pub fn remember(ctx: &Context, texture: TextureId, image: &Arc<ColorImage>) {
 pub struct Drawing {
     shapes: Vec<ClippedShape>,
     pictures: Pictures,
+    lettering: Lettering,
     place: Rect,
     ground: Color32,
 }
@@ -73,7 +72,8 @@ impl Drawing {
     ) -> Self {
         let pictures = ctx.data(|d| d.get_temp::<Pictures>(Id::unique("pictures")));
         let shapes = shapes.into_iter().filter(|s| s.clip_rect.intersects(place)).collect();
-        Self { shapes, pictures: pictures.unwrap_or_default(), place, ground }
+        let lettering = Lettering::kept(ctx);
+        Self { shapes, pictures: pictures.unwrap_or_default(), lettering, place, ground }
     }
 
     /// The file's text.
@@ -86,8 +86,13 @@ impl Drawing {
         let size = (fine(self.place.width()), fine(self.place.height()));
         {
             let backend = SVGBackend::with_string(&mut text, size);
-            let mut pen =
-                Pen { backend, place: self.place, pictures: &self.pictures, failed: None };
+            let mut pen = Pen {
+                backend,
+                place: self.place,
+                pictures: &self.pictures,
+                lettering: &self.lettering,
+                failed: None,
+            };
             pen.fill(&corners(self.place, 0.0), self.ground);
             for shape in &self.shapes {
                 pen.shape(&shape.shape, shape.clip_rect.intersect(self.place));
@@ -165,14 +170,14 @@ fn colour(c: Color32) -> BackendColor {
 }
 
 /// Colour and font of a text.
-struct Writing {
+struct Writing<'a> {
     ink: Color32,
-    family: &'static str,
+    family: &'a str,
     bold: bool,
     size: f32,
 }
 
-impl BackendTextStyle for Writing {
+impl BackendTextStyle for Writing<'_> {
     type FontError = std::convert::Infallible;
 
     fn color(&self) -> BackendColor {
@@ -219,6 +224,7 @@ struct Pen<'a> {
     backend: SVGBackend<'a>,
     place: Rect,
     pictures: &'a Pictures,
+    lettering: &'a Lettering,
     failed: Option<String>,
 }
 
@@ -390,11 +396,12 @@ impl Pen<'_> {
 
     fn text(&mut self, text: &TextShape, clip: Rect) {
         let sections = &text.galley.job.sections;
+        let lettering = self.lettering;
         let mut byte = 0;
         for row in &text.galley.rows {
             let origin = text.pos + row.pos.to_vec2();
             let mut run = String::new();
-            let mut began: Option<(Pos2, Writing)> = None;
+            let mut began: Option<(Pos2, Writing<'_>)> = None;
             for glyph in &row.row.glyphs {
                 let section = sections
                     .iter()
@@ -409,7 +416,7 @@ impl Pen<'_> {
                 // Icons are of a font that nobody else has; they are no words.
                 let icon = matches!(glyph.chr, '\u{e000}'..='\u{f8ff}');
                 let fits = !icon && clip.contains(middle);
-                let (family, bold) = family(&font.family);
+                let (family, bold) = lettering.family(&font.family);
                 let same = began.as_ref().is_some_and(|(_, w)| {
                     w.ink == ink
                         && w.family == family
@@ -431,7 +438,7 @@ impl Pen<'_> {
         }
     }
 
-    fn write(&mut self, run: &mut String, began: Option<(Pos2, Writing)>) {
+    fn write(&mut self, run: &mut String, began: Option<(Pos2, Writing<'_>)>) {
         let run = std::mem::take(run);
         let Some((base, writing)) = began.filter(|_| !run.trim().is_empty()) else { return };
         let at = self.at(pos2(base.x, base.y - TOP * writing.size));
@@ -448,19 +455,6 @@ fn ink_of(text: &TextShape, painted: Color32) -> Color32 {
     };
     if text.opacity_factor < 1.0 { ink.gamma_multiply(text.opacity_factor) } else { ink }
 }
-
-/// As a file names it, with what stands in where it is not installed; and
-/// whether it is the heavier one.
-fn family(family: &FontFamily) -> (&'static str, bool) {
-    match family {
-        FontFamily::Monospace => (MONO, false),
-        FontFamily::Name(name) if **name == *SEMIBOLD => (INTER, true),
-        _ => (INTER, false),
-    }
-}
-
-const MONO: &str = "JetBrains Mono, DejaVu Sans Mono, monospace";
-const INTER: &str = "Inter, Helvetica, Arial, sans-serif";
 
 fn plain(colour: &ColorMode, width: f32) -> Stroke {
     match colour {
