@@ -253,7 +253,8 @@ fn a_font_that_is_gone_is_said_and_ours_stands_in() {
     h.step();
     assert!(h.query_by_label("A font was not found").is_some());
     assert!(h.query_all_by_label_contains("no font \"No Such Font\"").next().is_some());
-    let (text, _) = Lettering::kept(&h.ctx).family(&egui::FontFamily::Proportional);
+    let in_files = Lettering::kept(&h.ctx);
+    let (text, _) = in_files.family(&egui::FontFamily::Proportional);
     assert!(text.starts_with("Inter"), "{text}");
     assert_eq!(h.state().settings.text_font, "No Such Font", "it may come back");
 }

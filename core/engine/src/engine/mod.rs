@@ -27,6 +27,7 @@ pub mod step;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub use control::{Control, InputBooks, Progress, Stop};
 pub use source::{Batches, ClockInput, ClockInputKind, Given, Heads, Source, SourceError};

@@ -12,9 +12,9 @@ use super::collector::Collected;
 use super::control::{Control, InputBooks};
 use super::digest::Digest;
 use super::meter::Peak;
-use super::run::ToSink;
 use super::step::{ClockKind, Sink, Step};
 use super::summary::RunError;
+use super::threads::ToSink;
 
 pub(super) struct SinkStage<'a> {
     sink: &'a mut dyn Sink,

@@ -215,7 +215,7 @@ impl World {
                     .collect();
                 shard.held.extend(upserts.iter().map(|(due, _)| *due));
                 let removed = std::mem::take(&mut shard.removed).into_iter().collect();
-                Delta { upserts, removed }
+                Delta::new(upserts, removed)
             })
             .collect()
     }

@@ -1,21 +1,85 @@
 //! What changed up to a barrier, as the join lets go of it.
 
 use super::memory::Slot;
-use super::{Delta, Due};
+use super::{Due, Row};
 
 /// Rows of a piece of memory.
 const CHUNK: usize = 4096;
 
+/// Rows as they were when they were copied, each with its `due`.
+#[derive(Debug, Default)]
+struct Copies(Vec<Vec<(i64, Slot)>>);
+
+impl Copies {
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * CHUNK + last.len())
+    }
+
+    #[inline]
+    fn push(&mut self, due: i64, slot: Slot) {
+        if let Some(chunk) = self.0.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            chunk.push((due, slot));
+        } else {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            chunk.push((due, slot));
+            self.0.push(chunk);
+        }
+    }
+
+    fn dues(&self) -> impl Iterator<Item = i64> + '_ {
+        self.0.iter().flatten().map(|copy| copy.0)
+    }
+
+    #[inline]
+    fn get(&self, at: u32) -> (Due, &Slot) {
+        let (due, slot) = &self.0[at as usize / CHUNK][at as usize % CHUNK];
+        (Due { due: *due, arrival: slot.arrival, input: slot.input }, slot)
+    }
+
+    /// Their numbers by [`Due`], those of one row as they were made.
+    fn ordered(&self) -> Vec<u32> {
+        let least = self.dues().min().unwrap_or(0);
+        let span = self.dues().max().unwrap_or(0).abs_diff(least);
+        if let Ok(span) = u32::try_from(span) {
+            // Few digits differ, and numbers are moved instead of rows.
+            let rest = |due: i64| due.abs_diff(least) as u32;
+            let mut by_due: Vec<(u32, u32)> = self.dues().map(rest).zip(0..).collect();
+            if span > 0 {
+                radsort::sort_by_key(&mut by_due, |copy| copy.0);
+            }
+            self.within(by_due)
+        } else {
+            let mut by_due: Vec<(i64, u32)> = self.dues().zip(0..).collect();
+            by_due.sort_by_key(|copy| copy.0);
+            self.within(by_due)
+        }
+    }
+
+    /// Orders what is due at one time; it comes mostly in order.
+    fn within<T: PartialEq>(&self, mut by_due: Vec<(T, u32)>) -> Vec<u32> {
+        let name = |at: u32| {
+            let slot = self.get(at).1;
+            (slot.arrival, slot.input, at)
+        };
+        for alike in by_due.chunk_by_mut(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+            if !alike.is_sorted_by_key(|copy| name(copy.1)) {
+                alike.sort_unstable_by_key(|copy| name(copy.1));
+            }
+        }
+        by_due.into_iter().map(|copy| copy.1).collect()
+    }
+}
+
 /// What a [`Delta`] is made of. It is taken while the join stands still, so rows
-/// are copied as they lie; they are put in order and unpacked by whoever writes
-/// the checkpoint, beside the rows that follow.
+/// are copied as they lie; they are put in order by whoever writes the
+/// checkpoint, beside the rows that follow.
 ///
 /// Rows may be copied before the barrier, and again if they change until then.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// In pieces, so that growing copies nothing. A row that is new since the
-    /// last checkpoint is not held ([`Slot::held`]) in its first copy.
-    copies: Vec<Vec<(Due, Slot)>>,
+    /// A row that is new since the last checkpoint is not held ([`Slot::held`])
+    /// in its first copy.
+    copies: Copies,
     /// Rows that the last checkpoint held, or that were copied, and that went
     /// when there were so many copies.
     removed: Vec<(Due, u32)>,
@@ -25,7 +89,7 @@ impl Changes {
     /// Copies so far.
     #[must_use]
     pub fn copies(&self) -> usize {
-        self.copies.last().map_or(0, |last| (self.copies.len() - 1) * CHUNK + last.len())
+        self.copies.len()
     }
 
     /// Rows that went.
@@ -33,16 +97,10 @@ impl Changes {
         self.removed.len()
     }
 
-    /// A row as it is now, new or changed.
+    /// A row as it is now, new or changed; when it leaves.
     #[inline]
-    pub(super) fn copy(&mut self, due: Due, slot: Slot) {
-        if let Some(chunk) = self.copies.last_mut().filter(|chunk| chunk.len() < CHUNK) {
-            chunk.push((due, slot));
-        } else {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            chunk.push((due, slot));
-            self.copies.push(chunk);
-        }
+    pub(super) fn copy(&mut self, due: i64, slot: Slot) {
+        self.copies.push(due, slot);
     }
 
     /// A row that the last checkpoint holds, or that was copied, went.
@@ -55,38 +113,78 @@ impl Changes {
     /// Puts them in order, each row as it was in the end.
     #[must_use]
     pub fn into_delta(self) -> Delta {
-        let Self { copies, mut removed } = self;
-        let slot = |at: u32| &copies[at as usize / CHUNK][at as usize % CHUNK].1;
-        // Names are put in order, not rows: those are five times as large.
-        let mut order: Vec<(Due, u32)> =
-            copies.iter().flatten().map(|(due, _)| *due).zip(0..).collect();
-        order.sort_unstable();
-        removed.sort_unstable();
-        let mut delta = Delta {
-            upserts: Vec::with_capacity(order.len()),
-            removed: Vec::with_capacity(removed.len()),
-        };
-        let mut gone = removed.chunk_by(|a, b| a.0 == b.0).peekable();
-        for row in order.chunk_by(|a, b| a.0 == b.0) {
-            let (due, first) = row[0];
-            let (_, last) = row[row.len() - 1];
-            while let Some(before) = gone.next_if(|gone| gone[0].0 < due) {
-                delta.removed.push(before[0].0);
+        let Self { copies, removed: mut went } = self;
+        went.sort_unstable();
+        let mut order = copies.ordered();
+        let mut removed = Vec::with_capacity(went.len());
+        let mut gone = went.chunk_by(|a, b| a.0 == b.0).peekable();
+        // What stays is written over what was looked at.
+        let (mut at, mut kept) = (0, 0);
+        while let Some(&first) = order.get(at) {
+            let (due, slot) = copies.get(first);
+            let mut last = first;
+            at += 1;
+            while let Some(again) = order.get(at).filter(|next| copies.get(**next).0 == due) {
+                last = *again;
+                at += 1;
             }
-            let went = gone.next_if(|gone| gone[0].0 == due);
-            match went {
+            while let Some(before) = gone.next_if(|gone| gone[0].0 < due) {
+                removed.push(before[0].0);
+            }
+            match gone.next_if(|gone| gone[0].0 == due) {
                 // It went after its last copy.
                 Some(went) if went[went.len() - 1].1 > last => {
-                    let held = slot(first).held() || went[0].1 <= first;
-                    if held {
-                        delta.removed.push(due);
+                    if slot.held() || went[0].1 <= first {
+                        removed.push(due);
                     }
                 }
-                _ => delta.upserts.push((due, slot(last).unpack())),
+                _ => {
+                    order[kept] = last;
+                    kept += 1;
+                }
             }
         }
-        delta.removed.extend(gone.map(|gone| gone[0].0));
-        delta
+        removed.extend(gone.map(|gone| gone[0].0));
+        order.truncate(kept);
+        Delta { copies, order, removed }
+    }
+}
+
+/// What changed in the memory tier since the last barrier: what a checkpoint
+/// has to write. A row that came and went between two barriers is in neither list.
+///
+/// Rows that rest in the cold tier are not spoken of here: it keeps them itself.
+/// A row that went down there since the last barrier therefore left the memory
+/// tier: it is in `removed` if the last checkpoint held it among the memory
+/// tier's rows.
+#[derive(Debug, Default)]
+pub struct Delta {
+    copies: Copies,
+    order: Vec<u32>,
+    /// Rows that the last checkpoint held and that are gone, by [`Due`].
+    pub removed: Vec<Due>,
+}
+
+impl Delta {
+    /// Of these rows; they and the names ascend by [`Due`].
+    #[must_use]
+    pub fn new(upserts: Vec<(Due, Row)>, removed: Vec<Due>) -> Self {
+        let mut copies = Copies::default();
+        let order = (0..upserts.len() as u32).collect();
+        for (due, row) in upserts {
+            copies.push(due.due, Slot::pack(row));
+        }
+        Self { copies, order, removed }
+    }
+
+    /// New or changed rows, by [`Due`].
+    pub fn upserts(&self) -> impl ExactSizeIterator<Item = (Due, &Slot)> {
+        self.order.iter().map(|at| self.copies.get(*at))
+    }
+
+    /// The same as rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (Due, Row)> {
+        self.upserts().map(|(due, slot)| (due, slot.unpack()))
     }
 }
 
@@ -96,16 +194,16 @@ mod tests {
 
     use super::*;
     use crate::key::{Key, KeyValue};
-    use crate::state::Row;
     use crate::state::memory::Rows;
 
     const DUE: fn(&Slot) -> i64 = |slot| slot.time;
 
-    fn row(name: u64, corrections: u32) -> Row {
+    /// In every third case times lie further apart than 32 bits.
+    fn row(name: u64, corrections: u32, far: bool) -> Row {
         Row {
             key: Key::new(KeyValue::Int(name as i64 % 5)),
             input: 0,
-            time: name as i64 % 7,
+            time: (name as i64 % 7 - 3) * if far { 1 << 40 } else { 1 },
             arrival: name,
             row: name,
             partition: 0,
@@ -142,7 +240,9 @@ mod tests {
                     match (random(6), there.get(&name).copied()) {
                         (0..2, None) => {
                             let value = random(1000) as u32;
-                            let (id, tag) = rows.place(row(name, value), false).unwrap();
+                            let (id, tag) = rows
+                                .place(row(name, value, seed.is_multiple_of(3)), false)
+                                .unwrap();
                             there.insert(name, (id, tag, value));
                         }
                         (0..3, Some((id, tag, value))) => {
@@ -162,10 +262,11 @@ mod tests {
                         _ => {}
                     }
                 }
-                let Delta { upserts, removed } = rows.take_changes(DUE).into_delta();
+                let delta = rows.take_changes(DUE).into_delta();
+                let upserts: Vec<_> = delta.rows().collect();
                 assert!(upserts.is_sorted_by(|a, b| a.0 < b.0), "{seed}");
-                assert!(removed.is_sorted_by(|a, b| a < b), "{seed}");
-                for due in removed {
+                assert!(delta.removed.is_sorted_by(|a, b| a < b), "{seed}");
+                for due in delta.removed {
                     assert!(held.remove(&due).is_some(), "{seed}: {due:?} was in no checkpoint");
                 }
                 held.extend(upserts);

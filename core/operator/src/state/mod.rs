@@ -10,7 +10,7 @@ pub mod double;
 pub mod memory;
 pub mod tiers;
 
-pub use changes::Changes;
+pub use changes::{Changes, Delta};
 
 use crate::key::Key;
 use crate::pipeline::InputIndex;
@@ -114,19 +114,4 @@ pub trait Cold: Send {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// What changed in the memory tier since the last barrier: what a checkpoint
-/// has to write. A row that came and went between two barriers is in neither list.
-///
-/// Rows that rest in the cold tier are not spoken of here: it keeps them itself.
-/// A row that went down there since the last barrier therefore left the memory
-/// tier: it is in `removed` if the last checkpoint held it among the memory
-/// tier's rows.
-#[derive(Debug, Default)]
-pub struct Delta {
-    /// New or changed rows, by [`Due`].
-    pub upserts: Vec<(Due, Row)>,
-    /// Rows that the last checkpoint held and that are gone, by [`Due`].
-    pub removed: Vec<Due>,
 }

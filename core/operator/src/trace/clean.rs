@@ -135,10 +135,10 @@ impl CleanTrace {
 
     fn checkpoint(&mut self) {
         let delta = self.clean.take_changes().into_delta();
-        for due in delta.removed {
-            self.held.remove(&due);
+        for due in &delta.removed {
+            self.held.remove(due);
         }
-        self.held.extend(delta.upserts);
+        self.held.extend(delta.rows());
     }
 
     /// A checkpoint, and a new operator from it and nothing else.

@@ -14,7 +14,7 @@ use crate::join::flink::watermark::TwoInputs;
 use crate::join::{Effect, Operator, Watermarks};
 use crate::key::{Key, KeyValue};
 use crate::pipeline::OutputTime;
-use crate::state::{Delta, Due, Row, StateError};
+use crate::state::{Due, Row, StateError};
 use crate::verdict::Verdict;
 
 /// The operator at hand.
@@ -232,11 +232,11 @@ impl FlinkTrace {
 
     /// What an operator's state is to a checkpoint.
     fn checkpoint(&mut self) {
-        let Delta { upserts, removed, .. } = self.join.operator().take_changes().into_delta();
-        for due in removed {
-            self.held.remove(&due);
+        let delta = self.join.operator().take_changes().into_delta();
+        for due in &delta.removed {
+            self.held.remove(due);
         }
-        self.held.extend(upserts);
+        self.held.extend(delta.rows());
     }
 
     /// A checkpoint, and a new operator from its rows and timers and nothing

@@ -2,8 +2,11 @@
 //! in memory as they lie in a file, and in files that are not compressed.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::chunk::{self, Item};
 use super::envelope::{self, Draft, Few};
@@ -116,29 +119,76 @@ const REMEMBERED: usize = 4 << 20;
 /// Read at once where a record's length is not known yet.
 const GUESS: u64 = 512;
 /// Bytes of chunks that are held.
-const HELD: usize = 24 << 20;
+const HELD: usize = 48 << 20;
+/// Chunks that a thread has at hand.
+const AT_HAND: usize = 8;
 /// So many single reads cost about as much as reading a chunk of a megabyte.
 const SINGLES: u32 = 64;
 
-/// Chunks read last, as they lie in files that are not compressed; the oldest
-/// first. They are one for all files that somebody reads from.
+/// A file, and a chunk of it.
+type Which = (u64, usize);
+
+/// Chunks read last, as they lie in files that are not compressed: one for all
+/// files and threads that read from one folder.
 #[derive(Debug, Default)]
-pub struct Held {
-    chunks: VecDeque<((u64, usize), Bytes)>,
+pub struct Shelf(Mutex<Shelved>);
+
+#[derive(Debug, Default)]
+struct Shelved {
+    walked: HashMap<Which, Arc<Walked>, RandomState>,
+    /// The oldest first.
+    order: VecDeque<Which>,
+    records: usize,
+    /// The oldest first.
+    chunks: VecDeque<(Which, Bytes)>,
     bytes: usize,
 }
 
-impl Held {
-    fn get(&self, which: (u64, usize)) -> Option<Bytes> {
+impl Shelved {
+    fn chunk(&self, which: Which) -> Option<Bytes> {
         self.chunks.iter().rev().find(|(of, _)| *of == which).map(|(_, data)| data.clone())
     }
 
-    fn add(&mut self, which: (u64, usize), data: Bytes) {
+    fn hold(&mut self, which: Which, data: Bytes) {
         self.bytes += data.len();
         self.chunks.push_back((which, data));
         while self.bytes > HELD && self.chunks.len() > 1 {
             self.bytes -= self.chunks.pop_front().map_or(0, |(_, data)| data.len());
         }
+    }
+
+    fn remember(&mut self, which: Which, walked: Arc<Walked>) {
+        self.records += walked.places.records();
+        self.order.push_back(which);
+        self.walked.insert(which, walked);
+        while self.records > REMEMBERED && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            let gone = self.walked.remove(&oldest);
+            self.records -= gone.map_or(0, |walked| walked.places.records());
+        }
+    }
+}
+
+/// One thread's way to a [`Shelf`].
+#[derive(Debug, Default)]
+pub struct Held {
+    shelf: Arc<Shelf>,
+    /// The one used last at the end.
+    at_hand: Vec<(Which, Arc<Walked>, Bytes)>,
+}
+
+impl Held {
+    /// Another way to the same.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { shelf: Arc::clone(&self.shelf), at_hand: Vec::new() }
+    }
+
+    fn take(&mut self, which: Which, walked: &Arc<Walked>, data: &Bytes) {
+        if self.at_hand.len() == AT_HAND {
+            self.at_hand.remove(0);
+        }
+        self.at_hand.push((which, Arc::clone(walked), data.clone()));
     }
 }
 
@@ -150,34 +200,24 @@ pub struct Places {
     recording: Recording,
     /// Tells files apart.
     file: u64,
-    chunks: HashMap<usize, Chunk>,
-    /// The oldest first.
-    order: VecDeque<usize>,
-    records: usize,
     buffer: Vec<u8>,
 }
 
+/// What is known of a chunk.
 #[derive(Debug)]
-struct Chunk {
+struct Walked {
     /// Where its data begin in the file; `None`: they are compressed.
     data: Option<u64>,
     places: ByOffset,
     /// Single reads since it was held.
-    singles: u32,
+    singles: AtomicU32,
 }
 
 impl Places {
-    /// `file` is another number for each of the files that share a [`Held`].
+    /// `file` is another number for each of the files that share a [`Shelf`].
     #[must_use]
     pub fn new(recording: Recording, file: u64) -> Self {
-        Self {
-            recording,
-            file,
-            chunks: HashMap::new(),
-            order: VecDeque::new(),
-            records: 0,
-            buffer: Vec::new(),
-        }
+        Self { recording, file, buffer: Vec::new() }
     }
 
     #[must_use]
@@ -195,49 +235,79 @@ impl Places {
         offset: i64,
         held: &mut Held,
     ) -> Result<Option<Record>, RecordingError> {
-        let recording = self.recording.clone();
-        let opened = recording.opened();
-        let Some(number) = opened.index.chunk_of(source, offset) else { return Ok(None) };
-        if !self.chunks.contains_key(&number) {
-            let chunk = self.walk(number, held)?;
-            self.remember(number, chunk);
+        let chunk_of = self.recording.opened().index.chunk_of(source, offset);
+        let Some(number) = chunk_of else { return Ok(None) };
+        let which = (self.file, number);
+        if let Some((_, walked, bytes)) = held.at_hand.iter().rev().find(|hand| hand.0 == which) {
+            let Some(at) = walked.places.find(source, offset) else { return Ok(None) };
+            return self.decode(number, bytes, at as usize, source, offset).map(Some);
         }
-        let Some(chunk) = self.chunks.get_mut(&number) else { return Ok(None) };
-        let Some(data) = chunk.data else {
-            let partition = &recording.partitions()[source as usize];
-            return recording.record(&crate::operator::record::RecordName {
-                topic: std::sync::Arc::clone(&partition.topic),
+        let (walked, bytes) = self.chunk(which, held)?;
+        let Some(data) = walked.data else {
+            let partition = &self.recording.partitions()[source as usize];
+            return self.recording.record(&crate::operator::record::RecordName {
+                topic: Arc::clone(&partition.topic),
                 partition: partition.partition,
                 offset,
             });
         };
-        let Some(at) = chunk.places.find(source, offset) else { return Ok(None) };
-        let mut bytes = held.get((self.file, number));
-        if bytes.is_none() {
-            chunk.singles += 1;
-            if chunk.singles > SINGLES {
-                chunk.singles = 0;
-                if let Some((_, data)) = self.load(number)? {
-                    held.add((self.file, number), data.clone());
-                    bytes = Some(data);
-                }
+        let Some(at) = walked.places.find(source, offset) else { return Ok(None) };
+        if let Some(bytes) = bytes {
+            held.take(which, &walked, &bytes);
+            return self.decode(number, &bytes, at as usize, source, offset).map(Some);
+        }
+        let bytes = self.single(number, data + u64::from(at))?;
+        self.decode(number, &bytes, 0, source, offset).map(Some)
+    }
+
+    /// What is known of a chunk, and its data where they are held or are worth it.
+    /// Whoever wants the same one meanwhile waits instead of reading it as well.
+    fn chunk(
+        &self,
+        which: Which,
+        held: &Held,
+    ) -> Result<(Arc<Walked>, Option<Bytes>), RecordingError> {
+        let mut shelf = held.shelf.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(walked) = shelf.walked.get(&which).map(Arc::clone) else {
+            let (walked, bytes) = self.walk(which.1)?;
+            let walked = Arc::new(walked);
+            shelf.remember(which, Arc::clone(&walked));
+            if let Some(bytes) = &bytes {
+                shelf.hold(which, bytes.clone());
+            }
+            return Ok((walked, bytes));
+        };
+        let mut bytes = shelf.chunk(which);
+        if bytes.is_none()
+            && walked.data.is_some()
+            && walked.singles.fetch_add(1, Ordering::Relaxed) >= SINGLES
+        {
+            walked.singles.store(0, Ordering::Relaxed);
+            bytes = self.load(which.1)?.map(|(_, data)| data);
+            if let Some(data) = &bytes {
+                shelf.hold(which, data.clone());
             }
         }
-        let (bytes, mut at) = match bytes {
-            Some(bytes) => (bytes, at as usize),
-            None => (self.single(number, data + u64::from(at))?, 0),
-        };
-        let damaged = |what: &str| self.damaged(number, what);
-        let Some(Item::Message(message)) = chunk::next(&bytes, &mut at) else {
-            return Err(damaged("another record stands where a message was"));
+        Ok((walked, bytes))
+    }
+
+    /// The message at `at`.
+    fn decode(
+        &self,
+        number: usize,
+        bytes: &Bytes,
+        mut at: usize,
+        source: u32,
+        offset: i64,
+    ) -> Result<Record, RecordingError> {
+        let Some(Item::Message(message)) = chunk::next(bytes, &mut at) else {
+            return Err(self.damaged(number, "another record stands where a message was"));
         };
         let record = i64::try_from(message.log_time)
             .ok()
-            .and_then(|ns| envelope::decode(&bytes, message.start, message.end, source, ns));
-        match record.filter(|record| record.offset == offset) {
-            Some(record) => Ok(Some(record)),
-            None => Err(damaged("an envelope")),
-        }
+            .and_then(|ns| envelope::decode(bytes, message.start, message.end, source, ns));
+        let record = record.filter(|record| record.offset == offset);
+        record.ok_or_else(|| self.damaged(number, "an envelope"))
     }
 
     fn damaged(&self, number: usize, what: &str) -> RecordingError {
@@ -286,12 +356,12 @@ impl Places {
         Ok(Some((entry.byte + (HEAD + before) as u64, Bytes::from(body).slice(before..))))
     }
 
-    /// Where each message of a chunk lies.
-    fn walk(&self, number: usize, held: &mut Held) -> Result<Chunk, RecordingError> {
+    /// Where each message of a chunk lies, and its data if they are not compressed.
+    fn walk(&self, number: usize) -> Result<(Walked, Option<Bytes>), RecordingError> {
         let damaged = |what: &str| self.damaged(number, what);
         let mut places = ByOffset::default();
         let Some((data, bytes)) = self.load(number)? else {
-            return Ok(Chunk { data: None, places, singles: 0 });
+            return Ok((Walked { data: None, places, singles: AtomicU32::new(0) }, None));
         };
         let mut at = 0;
         while at < bytes.len() {
@@ -305,19 +375,8 @@ impl Places {
             debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
             places.add(u32::from(source), brief.offset, from as u32);
         }
-        held.add((self.file, number), bytes);
-        Ok(Chunk { data: Some(data), places, singles: 0 })
-    }
-
-    fn remember(&mut self, number: usize, chunk: Chunk) {
-        self.records += chunk.places.records();
-        self.order.push_back(number);
-        self.chunks.insert(number, chunk);
-        while self.records > REMEMBERED && self.order.len() > 1 {
-            let Some(oldest) = self.order.pop_front() else { break };
-            let gone = self.chunks.remove(&oldest);
-            self.records -= gone.map_or(0, |chunk| chunk.places.records());
-        }
+        let walked = Walked { data: Some(data), places, singles: AtomicU32::new(0) };
+        Ok((walked, Some(bytes)))
     }
 }
 
@@ -370,7 +429,8 @@ mod tests {
             for offset in (-1..310).chain(-1..310) {
                 if offset == -1 {
                     // Once from what is held, once each by itself.
-                    held = Held::default();
+                    held = held.another();
+                    held.shelf.0.lock().unwrap().chunks.clear();
                 }
                 for source in 0..3 {
                     let wanted =

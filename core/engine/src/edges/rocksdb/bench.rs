@@ -64,7 +64,7 @@ const RETENTION_MS: i64 = 1_800_000;
 pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> {
     let options = StoreOptions { memory: 64 << 20, retention_ms: RETENTION_MS };
     let all = example_rows(rows);
-    let delta = Delta { upserts: all, removed: Vec::new() };
+    let delta = Delta::new(all.clone(), Vec::new());
     let mut found = Vec::new();
 
     let ours = Store::create(&folder.join("sorted"), options)?;
@@ -74,12 +74,12 @@ pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> 
         ours: "sorted files",
         ours_seconds: timed(|| ours.write_delta(std::slice::from_ref(&delta), i64::MIN))?,
         plain: "single puts",
-        plain_seconds: timed(|| put_each(&plain, &delta))?,
+        plain_seconds: timed(|| put_each(&plain, &all))?,
         rows,
     });
 
     let half = rows / 2;
-    let passed = delta.upserts[half].0.due;
+    let passed = all[half].0.due;
     found.push(Measured {
         what: "expiry of half the rows",
         ours: "by range",
@@ -88,7 +88,7 @@ pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> 
             flush(&ours)
         })?,
         plain: "row by row",
-        plain_seconds: timed(|| delete_each(&plain, &delta.upserts[..half]))?,
+        plain_seconds: timed(|| delete_each(&plain, &all[..half]))?,
         rows: half,
     });
 
@@ -102,7 +102,7 @@ pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> 
         rows: rows - half,
     });
 
-    found.extend(cold(&ours, &delta.upserts)?);
+    found.extend(cold(&ours, &all)?);
     Ok(found)
 }
 
@@ -196,10 +196,10 @@ fn timed(work: impl FnOnce() -> Result<(), StoreError>) -> Result<f64, StoreErro
     Ok(start.elapsed().as_secs_f64())
 }
 
-fn put_each(store: &Store, delta: &Delta) -> Result<(), StoreError> {
+fn put_each(store: &Store, rows: &[(Due, Row)]) -> Result<(), StoreError> {
     let family = store.family()?;
     let mut bytes = Vec::new();
-    for chunk in delta.upserts.chunks(1024) {
+    for chunk in rows.chunks(1024) {
         let mut batch = WriteBatch::default();
         for (due, row) in chunk {
             bytes.clear();

@@ -55,6 +55,6 @@ pub use error::StoreError;
 pub use manifest::{CheckpointMeta, FileEntry, Position};
 pub use options::StoreOptions;
 pub use restore::{Restored, cut_after, list, open, verify};
-pub use row::{BadRow, decode_row, encode_row};
+pub use row::{BadRow, decode_row, encode_row, encode_slot};
 pub use store::{Frozen, Store, Written};
 pub use thin::thin;

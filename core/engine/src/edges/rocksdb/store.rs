@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use itertools::Itertools as _;
 use rocksdb::checkpoint::Checkpoint as Links;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
@@ -16,11 +17,11 @@ use super::files;
 use super::keys::{DUE_LEN, ordered};
 use super::manifest::{self, CheckpointMeta, FORM, FileEntry, Manifest};
 use super::options::{StoreOptions, Tuning};
-use super::row::encode_row;
+use super::row::encode_slot;
 use super::tables::Tables;
 use super::thin::thin;
 use crate::edges::fault::point;
-use crate::operator::state::{Delta, Due, Row};
+use crate::operator::state::Delta;
 
 /// Column family of `state/rows`.
 pub(super) const ROWS: &str = "rows";
@@ -299,25 +300,22 @@ impl Store {
     /// Writes what changed as sorted files and takes them in whole. That a row
     /// due before `earliest` has gone is not written: nobody reads there.
     pub(super) fn write_delta(&self, deltas: &[Delta], earliest: i64) -> Result<(), StoreError> {
-        let mut upserts: Vec<&(Due, Row)> = deltas.iter().flat_map(|d| &d.upserts).collect();
-        let removed = deltas.iter().flat_map(|d| &d.removed).copied();
-        let mut removed: Vec<Due> = removed.filter(|due| due.due >= earliest).collect();
-        // One sorted run a shard: a merge.
-        upserts.sort_by_key(|(due, _)| *due);
-        removed.sort();
+        // One sorted run a shard.
+        let upserts = deltas.iter().map(Delta::upserts).kmerge_by(|a, b| a.0 < b.0);
+        let removed = deltas.iter().map(|d| d.removed.iter().copied()).kmerge();
+        let mut removed = removed.filter(|due| due.due >= earliest).peekable();
         let options = self.by_due();
         let mut tables = Tables::new(self.delta_dir(), &options);
-        let mut removed = removed.into_iter().peekable();
         let mut bytes = Vec::new();
         for (due, row) in upserts {
-            while let Some(gone) = removed.next_if(|gone| gone < due) {
+            while let Some(gone) = removed.next_if(|gone| *gone < due) {
                 tables.delete(gone)?;
             }
-            // A row that left and came back within an epoch is there.
-            while removed.next_if_eq(due).is_some() {}
+            // A row that left one shard is there where it is in another's.
+            while removed.next_if_eq(&due).is_some() {}
             bytes.clear();
-            encode_row(row, &mut bytes);
-            tables.put(*due, &bytes)?;
+            encode_slot(row, &mut bytes);
+            tables.put(due, &bytes)?;
         }
         for gone in removed {
             tables.delete(gone)?;

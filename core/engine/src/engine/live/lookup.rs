@@ -87,7 +87,7 @@ impl Lookup {
             by_topic: self.by_topic.clone(),
             folder: self.folder.clone(),
             segments: BTreeMap::new(),
-            held: Held::default(),
+            held: self.held.another(),
         }
     }
 

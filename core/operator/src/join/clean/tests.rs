@@ -13,7 +13,6 @@ use crate::pipeline::{
     Delivery, EventTime, Examples, Format, Guarantee, Input, Join, KeyField, LatePolicy, Released,
     Secondary, Semantics, WatermarkSpec,
 };
-use crate::state::Delta;
 use crate::state::double::Double;
 
 /// A pipeline of which only what the join looks at says something.
@@ -172,12 +171,12 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
     let mut held: BTreeMap<Due, Row> = BTreeMap::new();
     for (i, (event, expected)) in events.iter().zip(expect(pipeline, events)).enumerate() {
         if way.checkpoints.contains(&i) {
-            let Delta { upserts, removed, .. } = clean.take_changes().into_delta();
-            assert!(upserts.is_sorted_by_key(|(due, _)| *due) && removed.is_sorted());
-            for due in removed {
-                assert!(held.remove(&due).is_some(), "{due:?} was in no checkpoint");
+            let delta = clean.take_changes().into_delta();
+            assert!(delta.upserts().is_sorted_by_key(|(due, _)| due) && delta.removed.is_sorted());
+            for due in &delta.removed {
+                assert!(held.remove(due).is_some(), "{due:?} was in no checkpoint");
             }
-            held.extend(upserts);
+            held.extend(delta.rows());
             if way.restores.contains(&i) {
                 clean = make();
                 clean.restore(held.values().cloned().collect()).unwrap();

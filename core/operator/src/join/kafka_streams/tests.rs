@@ -180,7 +180,7 @@ impl KafkaStreams {
         for due in &delta.removed {
             assert!(held.remove(due).is_some(), "it was not held");
         }
-        held.extend(delta.upserts);
+        held.extend(delta.rows());
     }
 }
 

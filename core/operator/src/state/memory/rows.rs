@@ -245,8 +245,7 @@ fn copy(slab: &mut Slab, to: &mut Changes, id: SlotId, due: impl Fn(&Slot) -> i6
     let slot = slab.get_mut(id);
     if slot.live() && slot.has(CHANGED) {
         slot.clear(CHANGED);
-        let due = Due { due: due(slot), arrival: slot.arrival, input: slot.input };
-        to.copy(due, slot.clone());
+        to.copy(due(slot), slot.clone());
         slot.set(HELD);
     }
 }

@@ -59,7 +59,7 @@ fn a_hot_key_takes_rows_in_any_order_and_gives_them_by_time() {
     let dues: Vec<(i64, u64)> =
         drain(&mut memory, i64::MAX).iter().map(|due| (due.due - 1000, due.arrival)).collect();
     assert!(dues.iter().eq(times.iter()));
-    assert!(memory.is_empty() && memory.take_changes().into_delta().upserts.is_empty());
+    assert!(memory.is_empty() && memory.take_changes().into_delta().upserts().len() == 0);
     let few = 64 * 1024;
     assert!(memory.bytes() < few, "{} bytes for nothing", memory.bytes());
 }
@@ -74,9 +74,9 @@ fn changes_are_found_after_a_long_time_without_a_barrier() {
     }
     assert!(memory.rows.changed.is_none());
     let delta = memory.take_changes().into_delta();
-    assert_eq!(delta.upserts.len(), memory.len());
+    assert_eq!(delta.upserts().len(), memory.len());
     assert!(delta.removed.is_empty(), "they were in no checkpoint");
-    assert_eq!(memory.take_changes().into_delta().upserts, []);
+    assert_eq!(memory.take_changes().into_delta().upserts().len(), 0);
     let left = drain(&mut memory, i64::MAX);
     assert_eq!(memory.take_changes().into_delta().removed, left);
 }
