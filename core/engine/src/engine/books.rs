@@ -52,9 +52,8 @@ impl Books {
 
     /// Names the rows of a restored state that have no verdict yet, in any
     /// order: `(row, input)`.
-    pub(super) fn undecided(&mut self, mut rows: Vec<(u64, u8)>) {
-        rows.sort_unstable();
-        let Some(&(first, _)) = rows.first() else { return };
+    pub(super) fn undecided(&mut self, rows: Vec<(u64, u8)>) {
+        let Some(first) = rows.iter().map(|row| row.0).min() else { return };
         let end = self.first;
         self.first = first.min(end);
         self.window = std::iter::repeat_n(DECIDED, (end - self.first) as usize).collect();

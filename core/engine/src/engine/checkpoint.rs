@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -18,9 +19,9 @@ use crate::edges::rocksdb::{
     CheckpointMeta, Frozen, Position as Offset, Restored, Store, StoreError, StoreOptions,
 };
 use crate::operator::join::Operator;
-use crate::operator::pipeline::Pipeline;
+use crate::operator::pipeline::{InputIndex, Pipeline};
 use crate::operator::record::TopicPartition;
-use crate::operator::state::{Changes, Delta, StateError};
+use crate::operator::state::{Changes, Delta, Row, StateError};
 use crate::operator::verdict::Counts;
 use crate::operator::watermark::Tracker;
 
@@ -358,23 +359,10 @@ impl Resumed {
         for (operator, saved) in operators.iter_mut().zip(&self.saved) {
             operator.load(saved)?;
         }
-        let mut undecided = Vec::new();
-        if let Some(store) = &self.start.store {
-            let shards = operators.len();
-            self.restored.rows(store, |rows| {
-                let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
-                for row in rows {
-                    if !row.matched {
-                        undecided.push((row.row, row.input));
-                    }
-                    parts[super::batch::shard_of(row.key.hash64(), shards)].push(row);
-                }
-                for (operator, rows) in operators.iter_mut().zip(parts) {
-                    operator.restore(rows)?;
-                }
-                Ok::<_, StateError>(())
-            })?;
-        }
+        let undecided = match &self.start.store {
+            Some(store) => give_back(self.restored, store, operators)?,
+            None => Vec::new(),
+        };
         let books = &mut self.start.books;
         books.undecided(undecided);
         if books.undecided_in_window() != books.open() {
@@ -389,6 +377,52 @@ impl Resumed {
         }
         Ok(self.start)
     }
+}
+
+/// Rows on their way to one shard: so many times some thousands.
+const ON_THE_WAY: usize = 2;
+
+/// Each shard takes its rows in while the next ones are read. Gives those that
+/// are in no pair yet: (row, input).
+fn give_back(
+    restored: Restored,
+    store: &Store,
+    operators: &mut [Box<dyn Operator>],
+) -> Result<Vec<(u64, InputIndex)>, RunError> {
+    let shards = operators.len();
+    let mut undecided = Vec::new();
+    std::thread::scope(|scope| {
+        let mut to = Vec::with_capacity(shards);
+        let mut taking = Vec::with_capacity(shards);
+        for operator in operators {
+            let (rows_in, rows) = bounded::<Vec<Row>>(ON_THE_WAY);
+            let take = move || rows.into_iter().try_for_each(|rows| operator.restore(rows));
+            let thread = Builder::new().name("joinscope-restore".to_owned());
+            taking.push(thread.spawn_scoped(scope, take).map_err(RunError::Thread)?);
+            to.push(rows_in);
+        }
+        let read = restored.rows(store, |rows| {
+            let most = rows.len() / shards + rows.len() / 8;
+            let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(most)).collect();
+            for row in rows {
+                if !row.matched {
+                    undecided.push((row.row, row.input));
+                }
+                parts[super::batch::shard_of(row.key.hash64(), shards)].push(row);
+            }
+            for (shard, rows) in to.iter().zip(parts) {
+                // A shard that ended has its reason.
+                shard.send(rows).map_err(|_| StateError("a shard took no more rows".to_owned()))?;
+            }
+            Ok::<_, StateError>(())
+        });
+        drop(to);
+        for thread in taking {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        read?;
+        Ok(undecided)
+    })
 }
 
 impl From<StoreError> for RunError {

@@ -140,7 +140,7 @@ pub(super) fn run(
             let decoded = threads.decoders(&decoders, cores.clamp(2, 4), batches)?;
             let (to_collector, to_shards) =
                 threads.sequencer(sequencer, decoded, shards, ending)?;
-            let ahead = spec.source.is_live();
+            let ahead = spec.source.is_live() && store.is_some();
             let outs = threads.shards(operators, to_shards, (join, &watermarks), ahead)?;
             let collector = Collector::new(Arc::clone(&routes), outputs, names);
             let (collected, to_sink) = threads.makers(makers)?;

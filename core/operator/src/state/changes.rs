@@ -256,7 +256,7 @@ mod tests {
                         }
                         (4, _) => {
                             let before = rows.copied();
-                            rows.copy_ahead(random(3) as usize, DUE);
+                            rows.copy_ahead(random(3) as usize, random(30) as usize, DUE);
                             copied_ahead += rows.copied() - before;
                         }
                         _ => {}

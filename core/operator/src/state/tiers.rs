@@ -1,6 +1,6 @@
 //! The memory tier with a colder one below it: what rests where never shows.
 
-use super::memory::{Memory, SlotId, gone};
+use super::memory::{Memory, Slot, SlotId, gone};
 use super::{Changes, Cold, Due, Folded, Row, StateError};
 use crate::join::Ref;
 use crate::key::Key;
@@ -287,9 +287,10 @@ impl Tiers {
         })
     }
 
-    /// Prepares the next [`Tiers::take_changes`].
+    /// Prepares the next [`Tiers::take_changes`], with an eighth of the budget at most.
     pub fn copy_ahead(&mut self, leave: usize) {
-        self.memory.copy_ahead(leave);
+        let most = self.budget / 8 / size_of::<(i64, Slot)>();
+        self.memory.copy_ahead(leave, most);
     }
 
     /// What changed in memory since the last call: here is a barrier.

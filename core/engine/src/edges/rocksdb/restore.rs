@@ -197,6 +197,8 @@ impl Restored {
         let family = store.family()?;
         let mut options = ReadOptions::default();
         options.fill_cache(false);
+        // Every file was read against its checksum before.
+        options.set_verify_checksums(false);
         let mut image = store.rows().raw_iterator_cf_opt(family, options);
         image.seek(ordered(self.meta.earliest_due()));
         let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.earliest_due())?;

@@ -79,7 +79,7 @@ impl KafkaStreams {
     /// Copies rows ahead of the next [`KafkaStreams::rows_changes`].
     pub(super) fn copy_rows_ahead(&mut self, leave: usize) {
         let retention = self.shared.settings.retention();
-        self.shared.rows.copy_ahead(leave, |slot| due(slot.time, retention));
+        self.shared.rows.copy_ahead(leave, usize::MAX, |slot| due(slot.time, retention));
     }
 
     /// What changed of the rows since the last call. A row that goes from its

@@ -209,9 +209,9 @@ impl Memory {
     }
 
     /// See [`Rows::copy_ahead`].
-    pub fn copy_ahead(&mut self, leave: usize) {
+    pub fn copy_ahead(&mut self, leave: usize, most: usize) {
         let calendar = &self.calendar;
-        self.rows.copy_ahead(leave, |slot| calendar.name(slot.input, slot.time));
+        self.rows.copy_ahead(leave, most, |slot| calendar.name(slot.input, slot.time));
     }
 
     /// What changed since the last call.

@@ -216,10 +216,10 @@ impl Rows {
 
     /// Copies some of what changed for the next checkpoint, so that less is left
     /// to be done at the barrier: all but the last `leave` rows, which may change
-    /// again. There are never more copies than rows.
-    pub fn copy_ahead(&mut self, leave: usize, due: impl Fn(&Slot) -> i64) {
+    /// again. There are never more copies than rows, or than `most`.
+    pub fn copy_ahead(&mut self, leave: usize, most: usize, due: impl Fn(&Slot) -> i64) {
         let Some(changed) = &mut self.changed else { return };
-        let room = self.slab.len().saturating_sub(self.changes.copies());
+        let room = self.slab.len().min(most).saturating_sub(self.changes.copies());
         let n = changed.len().saturating_sub(leave).min(room);
         for id in changed.drain(..n) {
             copy(&mut self.slab, &mut self.changes, id, &due);

@@ -427,7 +427,7 @@ impl Timed {
 
     /// See [`Rows::copy_ahead`].
     pub fn copy_ahead(&mut self, leave: usize) {
-        self.rows.copy_ahead(leave, |_| NAME);
+        self.rows.copy_ahead(leave, usize::MAX, |_| NAME);
     }
 
     /// What changed since the last call.
