@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::producer::Producer as _;
+
 use super::deliver::{oracle, seen_at, with_guarantee};
 use super::live::{Feed, stop};
 use super::support::*;
@@ -30,6 +32,15 @@ fn meanwhile(feed: &mut Feed, child: &mut std::process::Child, time: Duration) {
         feed.send(6);
         std::thread::sleep(Duration::from_millis(150));
     }
+}
+
+/// Until a client that is made now gets a record through.
+fn takes_records(own: &Own, topic: &str) {
+    until("the cluster to take a record", || {
+        let probe = own.producer();
+        give(&probe, topic, &Sent { value: Some(b"?"), ..Sent::default() });
+        probe.flush(Duration::from_secs(5)).ok()
+    });
 }
 
 #[test]
@@ -60,6 +71,7 @@ fn one_of_three_brokers_is_killed_in_the_middle() {
 fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     let _alone = alone();
     let own = Own::start("still");
+    own.make_topic("still-probe", 1);
     let mut feed = feed_over(&own, "still");
     feed.send(40);
     let mut child = feed.start(&["--write"]);
@@ -74,7 +86,10 @@ fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     // The controller fences the broker and lets it in again; librdkafka may lose
     // the partitions over that (`edges/kafka/starved.rs`): the job must get over
     // it, the test's own producer comes after it.
-    std::thread::sleep(Duration::from_secs(4));
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_secs(3));
+        takes_records(&own, "still-probe");
+    }
     feed.producer = own.producer();
     meanwhile(&mut feed, &mut child, Duration::from_secs(5));
     feed.await_arrivals(&mut child, feed.sent);

@@ -19,7 +19,7 @@ const LEAST: f32 = 36.0;
 const GROWTH: f32 = 0.7;
 /// … and one whose cells are cut to so many times its width …
 const MOST: f32 = 3.0;
-/// … as long as the one that takes the rest keeps so much.
+/// … as long as the one that takes the rest keeps so much, if it needs it.
 const ENOUGH: f32 = 260.0;
 
 /// Gives each column its place; `needs` is what the widest cell and the title of
@@ -34,14 +34,19 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     let gap = ((room - sum(&fixed, columns)) / number.max(1.0)).clamp(GAPS.1, GAPS.0);
     let room = room - gap * number;
     // … then what is empty in columns, in names and keys also where only the one that
-    // takes the rest has too little …
+    // takes the rest has too little, or another of them …
+    let need = |i: usize| needs.get(i).copied().unwrap_or(0.0);
+    let rest = columns.iter().enumerate().filter(|(_, c)| c.width == 0.0);
+    let enough = rest.map(|(i, _)| need(i)).fold(0.0, f32::max);
+    let enough = if enough > 0.0 { enough.clamp(REST, ENOUGH) } else { ENOUGH };
     let short = sum(&fixed, columns) > room;
-    let wanting = sum(&fixed, columns) + rests * (ENOUGH - REST) > room;
+    let cut = columns.iter().enumerate().any(|(i, c)| c.is_soft() && need(i) > c.width);
+    let wanting = cut || sum(&fixed, columns) + rests * (enough - REST) > room;
     let columns: Vec<Column> = columns
         .iter()
         .enumerate()
         .map(|(i, c)| {
-            let need = needs.get(i).copied().unwrap_or(0.0);
+            let need = need(i);
             let gives = short || wanting && c.is_soft();
             if !gives || need <= 0.0 || c.width == 0.0 || need >= c.width {
                 return *c;
@@ -66,11 +71,11 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     let scale = (room / least.max(1.0)).clamp(0.2, 1.0);
     // What is left over goes to what is cut, as far as it lacks, …
     let over = (room - want).max(0.0);
-    let (columns, given) = fill(columns, needs, over - if rests > 0.0 { ENOUGH } else { 0.0 });
+    let (columns, given) = fill(columns, needs, over - if rests > 0.0 { enough } else { 0.0 });
     // … then to the rest, and to what is cut most easily.
     let over = over - given;
     let soft = sum(&|c| if c.is_soft() { c.width } else { 0.0 }, &columns);
-    let more = if rests > 0.0 { (over - ENOUGH).max(0.0) / 2.0 } else { over };
+    let more = if rests > 0.0 { (over - enough).max(0.0) / 2.0 } else { over };
     let grown = (more / soft.max(1.0)).min(GROWTH);
     let rest = (over - grown * soft).max(0.0) / rests.max(1.0);
     let mut x = rect.left() + INSET;

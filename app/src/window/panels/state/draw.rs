@@ -184,7 +184,7 @@ fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
     };
     let of_bytes = Plot {
         // Held from one sample to the next: batches, of which a small run has few.
-        name: "in memory, sampled",
+        name: "memory, sampled",
         rect: lower,
         line: &found.memory_bytes,
         part: None,
