@@ -85,7 +85,8 @@ fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     own.wake();
     // The controller fences the broker and lets it in again; librdkafka may lose
     // the partitions over that (`edges/kafka/starved.rs`): the job must get over
-    // it, the test's own producer comes after it.
+    // it, the test's own producer comes after it. Whether it happens, and when,
+    // cannot be seen from here.
     for _ in 0..2 {
         std::thread::sleep(Duration::from_secs(3));
         takes_records(&own, "still-probe");

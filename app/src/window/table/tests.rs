@@ -68,6 +68,16 @@ fn times_are_whole_while_names_give_way() {
     let got: Vec<f32> =
         place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
     assert!((got[1] - 150.0).abs() < 0.01 && got[5] > REST, "{got:?}");
+    // A key that is cut is whole as soon as others have room to give: a name that is
+    // short, and the last column above what its cells take.
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(1_060.0, 9.0));
+    let long = |why: f32| -> Vec<f32> {
+        let needs = [50.0, 100.0, 320.0, 166.0, 70.0, why];
+        place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect()
+    };
+    let (brief, wordy) = (long(90.0), long(300.0));
+    assert!(brief[2] >= 320.0 && brief[1] >= 100.0 && brief[5] >= 90.0, "{brief:?}");
+    assert!(wordy[2] < 320.0 && wordy[5] > brief[5], "{wordy:?}");
     // Where nothing helps all are there still.
     assert!(widths(&columns, 300.0).iter().all(|w| *w > 0.0));
 }

@@ -16,10 +16,11 @@
 //!    [`Store::freeze`]. It links the cold tier into `N.tmp` (nothing to do while
 //!    nothing was ever spilled). Shards need not wait for it: only what they
 //!    write to their cold tier does, from `Cold::barrier` until it is frozen.
-//! 3. [`Store::commit`] may run beside them: it writes the deltas
-//!    as one sorted file, drops what the event-time watermark has passed (whole
-//!    files at once, the rest by range every few checkpoints), links `rows/`, fsyncs every file, writes the manifest, renames
-//!    `N.tmp` to `N` and fsyncs the folder. Only then does checkpoint N exist.
+//! 3. [`Store::commit`] may run beside them: it writes the deltas as one sorted
+//!    file, drops what the event-time watermark has passed (whole files at once,
+//!    the rest by range every few checkpoints), links `rows/`, fsyncs every file,
+//!    writes the manifest, renames `N.tmp` to `N` and fsyncs the folder. Only then
+//!    does checkpoint N exist.
 //! 4. Afterwards the run store publishes it; [`Store::collect`] thins old ones.
 //!
 //! # What a checkpoint holds
@@ -55,6 +56,6 @@ pub use error::StoreError;
 pub use manifest::{CheckpointMeta, FileEntry, Position};
 pub use options::StoreOptions;
 pub use restore::{Restored, cut_after, list, open, verify};
-pub use row::{BadRow, decode_row, encode_row, encode_slot};
+pub use row::{BadRow, decode_row, encode_row};
 pub use store::{Frozen, Store, Written};
 pub use thin::thin;

@@ -52,7 +52,7 @@ pub fn encode_row(row: &Row, out: &mut Vec<u8>) {
 }
 
 /// Appends the binary form of a packed row.
-pub fn encode_slot(slot: &Slot, out: &mut Vec<u8>) {
+pub(super) fn encode_slot(slot: &Slot, out: &mut Vec<u8>) {
     let fields = Fields {
         time: slot.time,
         row: slot.row,
