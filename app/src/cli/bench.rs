@@ -13,7 +13,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::edges::rocksdb;
 use joinscope_core::engine::limit::{self, NoSink};
 use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Control, RunSpec};
-use joinscope_core::run::{self, bench_questions};
+use joinscope_core::run::{self, OutputsAlone, bench_questions};
 use joinscope_operator::pipeline::Pipeline;
 use serde_json::{Value, json};
 
@@ -55,6 +55,9 @@ pub struct Bench {
     /// A measurement in a process of its own, so that its memory is its own.
     #[arg(long, hide = true, value_name = "RECORDING")]
     without_verdicts: Option<PathBuf>,
+    /// Another of them.
+    #[arg(long, hide = true, value_name = "RECORDING")]
+    without_outputs: Option<PathBuf>,
     #[command(flatten)]
     peers: super::bench_peers::PeersArgs,
 }
@@ -71,7 +74,7 @@ enum Part {
     Memory(super::bench_memory::BenchMemory),
 }
 
-/// The folder of the state of runs that keep no verdicts.
+/// The folder of runs that keep no verdicts.
 const WITHOUT_VERDICTS: &str = "run-without-verdicts";
 
 /// Seconds of each round of one measurement.
@@ -107,7 +110,10 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     let (views, rounds) = (args.views.unwrap_or(VIEWS), args.rounds.unwrap_or(3));
     let folder = folder(args.folder.as_deref());
     if let Some(recording) = &args.without_verdicts {
-        return without_verdicts(recording, &folder);
+        return without_verdicts(recording, &folder, true);
+    }
+    if let Some(recording) = &args.without_outputs {
+        return without_verdicts(recording, &folder, false);
     }
     let Load { recording: path, pipeline: pipeline_path } = Load::make(&folder, views)?;
     let pipeline = Pipeline::parse(PIPELINE, "pipeline.toml")?;
@@ -115,7 +121,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
 
     let (mut best, mut whole, mut without) =
         (Rounds::default(), Rounds::default(), Rounds::default());
-    let mut best_cpu = Rounds::default();
+    let (mut best_cpu, mut nothing) = (Rounds::default(), Rounds::default());
     let mut last = Value::Null;
     let mut last_null = Value::Null;
     let mut found = None;
@@ -134,16 +140,18 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         let begin = Instant::now();
         last = run_whole(&pipeline_path, &path, &kept)?;
         whole.0.push(begin.elapsed().as_secs_f64());
-        let begin = Instant::now();
-        last_null = child(
-            Command::new(std::env::current_exe()?)
-                .args(["bench", "--json", "--without-verdicts"])
-                .arg(&path)
-                .arg("--folder")
-                .arg(&folder),
-        )?;
-        without.0.push(begin.elapsed().as_secs_f64());
-        remove(&folder.join(WITHOUT_VERDICTS))?;
+        let less = |what: &str, seconds: &mut Rounds| {
+            let begin = Instant::now();
+            let program = std::env::current_exe()?;
+            let mut command = Command::new(program);
+            command.args(["bench", "--json", what]).arg(&path).arg("--folder").arg(&folder);
+            let last = child(&mut command)?;
+            seconds.0.push(begin.elapsed().as_secs_f64());
+            remove(&folder.join(WITHOUT_VERDICTS))?;
+            Ok::<_, anyhow::Error>(last)
+        };
+        last_null = less("--without-verdicts", &mut without)?;
+        less("--without-outputs", &mut nothing)?;
     }
     let found = found.context("nothing was measured")?;
     let joined = last["books"]["views"]["joined"].as_u64().unwrap_or(0);
@@ -158,6 +166,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     );
 
     let (best, whole, without) = (best.median(), whole.median(), without.median());
+    let nothing = nothing.median();
     let mut answer = json!({
         "records": recording.len(),
         "limit_seconds": best,
@@ -165,7 +174,9 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         "run_seconds": whole,
         "run_to_limit": whole / best,
         "run_without_verdicts_seconds": without,
+        "run_without_outputs_seconds": nothing,
         "verdicts_share": (whole - without) / whole,
+        "verdicts_and_outputs_share": (whole - nothing) / whole,
         "records_per_second": recording.len() as f64 / whole,
         "peak_memory_bytes": last["peak_memory_bytes"],
         "cpu_seconds": last["cpu_seconds"],
@@ -206,8 +217,9 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// The whole run, state and checkpoints too, into a sink that keeps nothing.
-fn without_verdicts(recording: &Path, folder: &Path) -> anyhow::Result<Answer> {
+/// The whole run, state and checkpoints too, into a sink that keeps the outputs
+/// alone, or nothing.
+fn without_verdicts(recording: &Path, folder: &Path, outputs: bool) -> anyhow::Result<Answer> {
     let state = folder.join(WITHOUT_VERDICTS);
     remove(&state)?;
     std::fs::create_dir_all(&state)?;
@@ -222,7 +234,15 @@ fn without_verdicts(recording: &Path, folder: &Path) -> anyhow::Result<Answer> {
         checkpoint_records: CHECKPOINT_RECORDS,
         resume: None,
     };
-    let summary = joinscope_core::engine::run(spec, &mut NoSink, &Control::new())?;
+    let control = Control::new();
+    let summary = if outputs {
+        let mut kept = OutputsAlone::create(&state)?;
+        let summary = joinscope_core::engine::run(spec, &mut kept, &control)?;
+        kept.finish()?;
+        summary
+    } else {
+        joinscope_core::engine::run(spec, &mut NoSink, &control)?
+    };
     writeln!(std::io::stdout().lock(), "{}", run_verb::as_json(&summary, &state))?;
     Ok(Answer::Yes)
 }
@@ -241,7 +261,8 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
         ("limit_seconds", "the limit (one core, in memory, nothing kept)"),
         ("limit_cpu_seconds", "its CPU time"),
         ("run_seconds", "the whole run"),
-        ("run_without_verdicts_seconds", "the run without verdicts kept"),
+        ("run_without_verdicts_seconds", "the run that keeps its outputs alone"),
+        ("run_without_outputs_seconds", "the run that keeps nothing"),
     ] {
         let seconds = number(name);
         let nanos = seconds / records * 1e9;
@@ -249,10 +270,11 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
     }
     writeln!(
         out,
-        "  run / limit = {:.2} (at most 2.5); keeping verdicts {:.0} % of the run (at most 15); \
-         peak memory {} MB (at most 1,610)",
+        "  run / limit = {:.2} (at most 2.5); keeping verdicts {:.0} % of the run (at most 15), \
+         outputs too {:.0} %; peak memory {} MB (at most 1,610)",
         number("run_to_limit"),
         number("verdicts_share") * 100.0,
+        number("verdicts_and_outputs_share") * 100.0,
         thousands((number("peak_memory_bytes") / 1e6) as u64)
     )?;
     for (title, name, all) in [

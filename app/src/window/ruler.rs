@@ -4,8 +4,9 @@
 //! By pointer: a press moves the cursor; a drag moves what is in sight, or the
 //! cursor where it was taken or where the whole run is in sight; the wheel
 //! zooms around the pointer, with Shift it moves; two presses show the whole
-//! run. With Shift a drag marks a range, as one over the labels does. By keyboard: arrows step, with Shift they move what is in sight; Page
-//! steps further; Home and End; + and − zoom around the cursor; 0 shows all.
+//! run. With Shift a drag marks a range, as one over the labels does. By
+//! keyboard: arrows step, with Shift they move what is in sight; Page steps
+//! further; Home and End; + and − zoom around the cursor; 0 shows all.
 
 use egui::{
     Align2, CursorIcon, Key, Modifiers, Painter, Rect, Response, Role, Sense, Shape, Stroke, Ui,
@@ -71,7 +72,8 @@ pub fn gutter_label(painter: &Painter, left: f32, y: f32, label: String, t: &Tok
     painter.text(pos2(left, y), Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
 }
 
-/// Dims what is later than the cursor in `plot`.
+/// Dims what is later than the cursor in `plot`; what is said there is painted
+/// after it, to stay legible.
 pub fn later(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
     let at = cx.cursor.at();
     // What is later by event time may have arrived before: nothing is dimmed.
@@ -84,16 +86,21 @@ pub fn later(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
         let x = axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
         Rect::from_x_y_ranges(x..=plot.right() + 1.0, plot.y_range())
     };
-    ui.painter().rect_filled(later, 0, t.panel.gamma_multiply(0.5));
+    ui.painter().rect_filled(later, 0, t.veil());
 }
 
-/// The cursor's line through `whole`, and what is later dimmed in `plot`.
+/// What is later than the cursor dimmed in `plot`, and the cursor's line over it.
 pub fn cursor(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, whole: Rect, t: &Tokens) {
     later(ui, cx, axis, plot, t);
+    line(ui, cx, axis, plot, whole, t);
+}
+
+/// The cursor's line, from the top of `whole`; not through the labels below the plot.
+pub fn line(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, whole: Rect, t: &Tokens) {
     let at = cx.cursor.at();
     if cx.cursor.len() > 0 && (cx.view.0..=cx.view.1).contains(&at) {
         let x = axis.x_of(at, cx.clock).clamp(plot.left(), plot.right());
-        ui.painter().vline(x, whole.y_range(), Stroke::new(1.5, t.accent));
+        ui.painter().vline(x, whole.top()..=plot.bottom(), Stroke::new(1.5, t.accent));
     }
 }
 

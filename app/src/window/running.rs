@@ -90,6 +90,7 @@ impl Running {
         let shared = Arc::<Shared>::default();
         let (told, watched, repaint) = (Arc::clone(&shared), control.clone(), ctx.clone());
         let work = move || {
+            joinscope_core::process::give_way(store::BEHIND);
             let begun = |dir: PathBuf| {
                 *lock(&told.dir) = Some(dir);
                 repaint.request_repaint();

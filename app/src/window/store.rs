@@ -85,6 +85,9 @@ pub fn execute(
     run::execute(spec, control).map(|_| ()).map_err(|e| e.to_string())
 }
 
+/// Runs go on behind the window: frames and questions come first.
+pub const BEHIND: i32 = 10;
+
 /// One core is the window's.
 fn shards() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

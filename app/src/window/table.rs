@@ -12,6 +12,7 @@ use egui::{
 use joinscope_operator::verdict::Verdict;
 
 pub use self::column::{Column, TIME, VERDICT, date_room, fill};
+pub use self::paint::DIMMED;
 use self::paint::{head, paint_row, place, spoken};
 use super::text::thousands;
 use super::theme::{ROW, SMALL, TEXT, Tokens, fonts};
@@ -450,7 +451,7 @@ impl Table {
         let top = laid.bar.top() + (at / total) as f32 * (laid.bar.height() - size);
         let rect = Rect::from_min_size(pos2(laid.bar.left() + 3.0, top), vec2(BAR - 5.0, size));
         let hot = ui.rect_contains_pointer(laid.bar);
-        ui.painter().rect_filled(rect, 2.5, if hot { t.third } else { t.line });
+        ui.painter().rect_filled(rect, 2.5, if hot { t.third } else { t.handle() });
     }
 }
 

@@ -8,19 +8,7 @@ use std::sync::{PoisonError, RwLock};
 /// No string longer than this reaches layout.
 pub const LONGEST: usize = 512;
 
-/// `1204118` as `1,204,118`.
-#[must_use]
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
+pub use joinscope_operator::figures::thousands;
 
 /// A count in few signs: `1,204`, `116 k`, `1.2 M`.
 #[must_use]

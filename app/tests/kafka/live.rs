@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use joinscope_core::edges::recording::{ClockEntryKind, Recording};
 use joinscope_core::run::{Run, RunState};
@@ -109,14 +109,21 @@ impl Feed {
 
     /// Waits until so many arrivals are published in the run's folder.
     pub fn await_arrivals(&self, child: &mut Child, n: u64) {
-        until(&format!("{n} arrivals"), || {
-            if let Some(status) = child.try_wait().unwrap() {
+        let deadline = Instant::now() + Duration::from_mins(3);
+        loop {
+            let ended = child.try_wait().unwrap();
+            let arrivals = Run::open(&self.dir()).map_or(0, |run| run.arrivals());
+            if ended.is_none() && arrivals >= n {
+                return;
+            }
+            if ended.is_some() || Instant::now() >= deadline {
+                let _ = child.kill();
                 let mut said = String::new();
                 std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut said).unwrap();
-                panic!("the run ended: {status}: {said}");
+                panic!("{arrivals} of {n} arrivals, the run (ended: {ended:?}) said: {said}");
             }
-            Run::open(&self.dir()).ok().filter(|run| run.arrivals() >= n).map(drop)
-        });
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The log replayed: the same digest, outputs and verdicts. Its summary.

@@ -1,5 +1,5 @@
 //! What the process itself costs: CPU time of a thread, memory. For meters,
-//! benchmarks and figures; no result of a run depends on it.
+//! benchmarks and figures; and who goes first. No result of a run depends on it.
 
 use std::time::Duration;
 
@@ -25,6 +25,17 @@ fn cpu(clock: ClockId) -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
+/// Lets other threads go first, by so many steps of the system's scale (Unix's
+/// "nice": 19 at most): the calling thread from now on, and those that it starts.
+/// There is no way back. Where threads have no such thing, nothing happens.
+pub fn give_way(steps: i32) {
+    // Whoever cannot give way goes on as before.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), steps);
+    #[cfg(not(target_os = "linux"))]
+    let _ = steps;
+}
+
 /// Anonymous memory of the process, bytes; `None` where the system does not tell.
 #[must_use]
 pub fn anonymous_memory() -> Option<u64> {
@@ -48,6 +59,21 @@ fn status(field: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_and_those_that_it_starts_give_way() {
+        let steps =
+            || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let before = steps();
+        let own = before + 3;
+        let started = std::thread::spawn(move || {
+            give_way(own);
+            (steps(), std::thread::spawn(steps).join().unwrap())
+        });
+        assert_eq!(started.join().unwrap(), (own, own));
+        assert_eq!(steps(), before, "nobody else");
+    }
 
     #[test]
     fn cpu_time_moves_with_work_and_not_with_sleep() {

@@ -4,10 +4,11 @@
 //! Nothing here does I/O, reads a clock, starts a thread or iterates a map
 //! whose order is random: the same input events give the same effects.
 //!
-//! Ground: [`record`], [`time`], [`key`], [`pipeline`], [`codec`].
+//! Ground: [`record`], [`time`], [`figures`], [`key`], [`pipeline`], [`codec`].
 //! Operators: [`verdict`], [`watermark`], [`join`], [`state`]; one of them alone: [`trace`].
 
 pub mod codec;
+pub mod figures;
 pub mod join;
 pub mod key;
 pub mod pipeline;

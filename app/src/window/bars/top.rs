@@ -73,13 +73,16 @@ fn at_right() -> egui::Id {
     egui::Id::unique("top bar, room at the right")
 }
 
+/// In place of a recording's name, and never cut as one.
+const NO_RECORDING: &str = "no recording";
+
 /// Recording, pipeline, run, and the button that runs, in so many points.
 fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
     let doc = &app.doc;
     let title = doc.pipeline.as_ref().map(PipelineDoc::title).unwrap_or_default();
     let label = doc.run.as_ref().map(|r| (r.label.name.as_str(), r.label.settings.as_str()));
     let (name, settings) = label.unwrap_or_default();
-    let recording = doc.recording.as_ref().map_or("recording not found", |r| r.name.as_str());
+    let recording = doc.recording.as_ref().map_or(NO_RECORDING, |r| r.name.as_str());
     let whole = format!("{name} {settings}");
     let [recording_name, title_shown, name, settings] =
         fitting(ui, [recording, &title, name, settings], room);
@@ -88,8 +91,9 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
         let response = response.on_hover_text(recording.recording.path().display().to_string());
         Popup::menu(&response).show(|ui| recordings_menu(app, ui));
     } else if let Some(run) = &app.doc.run {
-        let at = run.manifest.start.recording.path.display().to_string();
-        text(ui, &recording_name, fonts::regular(TEXT), t.second).on_hover_text(at);
+        let at = run.manifest.start.recording.path.display();
+        let hover = format!("Not found: {at}");
+        text(ui, NO_RECORDING, fonts::regular(TEXT), t.second).on_hover_text(hover);
     }
     if let Some(pipeline) = &app.doc.pipeline {
         arrow(ui, t);

@@ -22,6 +22,9 @@ const MOST: f32 = 3.0;
 /// … as long as the one that takes the rest keeps so much, if it needs it.
 const ENOUGH: f32 = 260.0;
 
+/// What is left of the ink of a row that is later than the cursor.
+pub const DIMMED: f32 = 0.62;
+
 /// Gives each column its place; `needs` is what the widest cell and the title of
 /// each took so far, 0 where that is not known.
 pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Column, Rect)> {
@@ -37,11 +40,12 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     // takes the rest has too little, or another of them …
     let need = |i: usize| needs.get(i).copied().unwrap_or(0.0);
     let rest = columns.iter().enumerate().filter(|(_, c)| c.width == 0.0);
-    let enough = rest.map(|(i, _)| need(i)).fold(0.0, f32::max);
-    let enough = if enough > 0.0 { enough.clamp(REST, ENOUGH) } else { ENOUGH };
+    let all = rest.map(|(i, _)| need(i)).fold(0.0, f32::max);
+    let enough = if all > 0.0 { all.clamp(REST, ENOUGH) } else { ENOUGH };
+    let all = all.max(enough);
     let short = sum(&fixed, columns) > room;
     let cut = columns.iter().enumerate().any(|(i, c)| c.is_soft() && need(i) > c.width);
-    let wanting = cut || sum(&fixed, columns) + rests * (enough - REST) > room;
+    let wanting = cut || sum(&fixed, columns) + rests * (all - REST) > room;
     let columns: Vec<Column> = columns
         .iter()
         .enumerate()
@@ -75,7 +79,7 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
     // … then to the rest, and to what is cut most easily.
     let over = over - given;
     let soft = sum(&|c| if c.is_soft() { c.width } else { 0.0 }, &columns);
-    let more = if rests > 0.0 { (over - enough).max(0.0) / 2.0 } else { over };
+    let more = if rests > 0.0 { (over - all).max(0.0) / 2.0 } else { over };
     let grown = (more / soft.max(1.0)).min(GROWTH);
     let rest = (over - grown * soft).max(0.0) / rests.max(1.0);
     let mut x = rect.left() + INSET;
@@ -207,7 +211,8 @@ pub(super) fn paint_row(
     if let Some(ground) = ground {
         painter.rect_filled(rect, 0, ground);
     }
-    let ink = |c: Color32| if row.dimmed && !row.selected { c.gamma_multiply(0.62) } else { c };
+    let dimmed = row.dimmed && !row.selected;
+    let ink = |c: Color32| if dimmed { c.gamma_multiply(DIMMED) } else { c };
     let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
     // Words and figures stand on one line.
     let zero = painter.layout_no_wrap("0".to_owned(), fonts::mono(SMALL), t.text);
@@ -240,7 +245,11 @@ pub(super) fn paint_row(
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
-            Cell::Words(text) => (text.as_str(), fonts::regular(SMALL), t.second),
+            Cell::Words(text) => {
+                // Second colour, dimmed as well, could not be read.
+                let colour = if dimmed { t.text } else { t.second };
+                (text.as_str(), fonts::regular(SMALL), colour)
+            }
             Cell::Verdict(v) => {
                 let centre = pos2(at.left() + 4.5, at.center().y);
                 let shapes = verdict_shape(centre, 4.5, *v, t);

@@ -5,6 +5,7 @@ use egui::{Color32, Rgba};
 use joinscope_operator::verdict::Verdict;
 
 use super::tokens::{DARK, LIGHT, Tokens};
+use crate::window::table::DIMMED;
 
 /// Relative luminance (WCAG 2).
 fn luminance(colour: Color32) -> f32 {
@@ -97,6 +98,33 @@ fn text_stands_out_on_every_ground() {
             let ratio = contrast(t.accent, g);
             assert!(ratio >= 4.5, "{theme}: a link on {ground} is {ratio:.2}:1");
         }
+    }
+}
+
+/// A colour with part of its ink on a ground, as egui blends it.
+fn on(colour: Color32, part: f32, ground: Color32) -> Color32 {
+    let mix = |a: u8, b: u8| (f32::from(a) * part + f32::from(b) * (1.0 - part)).round() as u8;
+    Color32::from_rgb(
+        mix(colour.r(), ground.r()),
+        mix(colour.g(), ground.g()),
+        mix(colour.b(), ground.b()),
+    )
+}
+
+#[test]
+fn rows_that_are_dimmed_can_be_read_and_handles_be_seen() {
+    for (theme, t) in themes() {
+        for (ground, g) in [("panel", t.panel), ("hovered", t.hovered)] {
+            let ratio = contrast(on(t.text, DIMMED, g), g);
+            assert!(ratio >= 4.5, "{theme}: dimmed text on {ground} is {ratio:.2}:1");
+        }
+        // Colours with alpha are kept multiplied by it.
+        let handle = t.handle();
+        let over = |h: u8, g: u8| h + (f32::from(g) * (1.0 - f32::from(handle.a()) / 255.0)) as u8;
+        let (h, g) = (handle, t.panel);
+        let seen = Color32::from_rgb(over(h.r(), g.r()), over(h.g(), g.g()), over(h.b(), g.b()));
+        let ratio = contrast(seen, g);
+        assert!(ratio >= 3.0, "{theme}: a scroll handle is {ratio:.2}:1");
     }
 }
 

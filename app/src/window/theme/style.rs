@@ -71,6 +71,8 @@ fn set(style: &mut Style, t: &Tokens) {
     s.scroll.floating = true;
     s.scroll.bar_width = 8.0;
     s.scroll.floating_width = 4.0;
+    // That there is more below is seen before the pointer is there.
+    s.scroll.dormant_handle_opacity = 0.5;
     style.interaction.tooltip_delay = 0.4;
     // Names and sentences can be copied where they are values, not everywhere.
     style.interaction.selectable_labels = false;

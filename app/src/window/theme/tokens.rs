@@ -104,6 +104,18 @@ impl Tokens {
         if self.dark { self.ground } else { self.panel }
     }
 
+    /// The handle of a scroll bar: it says where a table stands.
+    #[must_use]
+    pub fn handle(&self) -> Color32 {
+        self.third.gamma_multiply(0.7)
+    }
+
+    /// Over what is later than the cursor.
+    #[must_use]
+    pub fn veil(&self) -> Color32 {
+        self.panel.gamma_multiply(0.5)
+    }
+
     /// The ground of a range that is shaded (an idle partition): the late
     /// colour, nearly gone.
     #[must_use]

@@ -170,7 +170,6 @@ impl Sequencer {
         let feeds = routes.feeds(head.source);
         let partition = routes.partitions[head.source as usize].partition;
         let watermark = self.tracker.join();
-        let mut moved = false;
         let mut observe: smallvec::SmallVec<[(u32, i64); 2]> = smallvec::SmallVec::new();
         for (feed, item) in feeds.iter().zip(items) {
             let row = self.position.row;
@@ -238,13 +237,13 @@ impl Sequencer {
                 }
             }
         }
+        let moved = self.tracker.observe_all(observe.iter().copied(), now, arrival);
         for (lane, time) in observe {
             if self.any_idle && self.idle[lane as usize] {
                 self.set_idle(lane, false);
                 let kind = ClockKind::Active { lane };
                 self.batch.clock.push(ClockEvent { precedes: arrival, at_ms: now, kind });
             }
-            moved |= self.tracker.observe(lane, time, now, arrival);
             if let Some(heads) = &self.settings.heads {
                 heads.tell(head.source, time);
             }
@@ -296,14 +295,16 @@ impl Sequencer {
             return;
         }
         let arrival = self.position.arrival;
+        let lanes = routes.feeds(source).iter().map(|feed| feed.lane);
+        let mut moved = self.tracker.hold(lanes, held, now, arrival);
         for &Feed { lane, .. } in routes.feeds(source) {
-            let moved = self.tracker.hold(lane, held, now, arrival);
             if held && self.idle.get(lane as usize) == Some(&true) {
                 self.set_idle(lane, false);
                 // Of the epoch that this time lies in: after a gap each would else
                 // end an epoch of the gap.
                 let first = self.first_ms.unwrap_or(now);
                 self.position.epoch = self.epoch_of_clock(now, first);
+                let moved = std::mem::take(&mut moved);
                 self.decided(ClockKind::Active { lane }, now, arrival, moved);
             }
         }

@@ -25,21 +25,28 @@ use super::step::Maker;
 use super::summary::{Furthest, RunError};
 use crate::edges::rocksdb::{Frozen, Store};
 use crate::operator::join::Operator;
+use crate::process;
 
-/// Batches that may wait between two stages, and for the sink.
+/// Batches that may wait between two stages, and for the sink; how far the stages
+/// before the sink go behind it and the checkpoint ([`process::give_way`]).
 #[derive(Clone, Copy)]
 pub(super) struct Depth {
     stage: usize,
     sink: usize,
+    behind: i32,
 }
 
 /// Closing a segment of the run store takes as long as 20 to 30 batches (about
 /// 1 MB each), and the other stages go on meanwhile.
-pub(super) const WHOLE: Depth = Depth { stage: 6, sink: 24 };
+pub(super) const WHOLE: Depth = Depth { stage: 6, sink: 24, behind: 0 };
 
 /// Live, what waits here has arrived and is not yet given out: behind a backlog
-/// it is some 15 batches, a tenth of a second or two.
-pub(super) const LIVE: Depth = Depth { stage: 1, sink: 3 };
+/// it is some 15 batches, a tenth of a second or two. What has arrived goes out
+/// before more is taken in.
+pub(super) const LIVE: Depth = Depth { stage: 1, sink: 3, behind: 5 };
+
+/// The stages before the sink.
+const BEFORE: [&str; 6] = ["read", "decode", "sequence", "join", "collect", "make"];
 
 /// How often memory is sampled.
 const SAMPLE: Duration = Duration::from_millis(25);
@@ -89,10 +96,14 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         body: impl FnOnce(&'env Common) -> Result<(), RunError> + Send + 'scope,
     ) -> std::io::Result<()> {
         let common = self.common;
-        Builder::new()
-            .name(format!("joinscope-{stage}"))
-            .spawn_scoped(self.scope, move || common.failure.guard(stage, || body(common)))
-            .map(drop)
+        let behind = if BEFORE.contains(&stage) { self.depth.behind } else { 0 };
+        let work = move || {
+            if behind > 0 {
+                process::give_way(behind);
+            }
+            common.failure.guard(stage, || body(common));
+        };
+        Builder::new().name(format!("joinscope-{stage}")).spawn_scoped(self.scope, work).map(drop)
     }
 
     /// The reader and the decoders; batch `k` comes out of queue `k % n`.

@@ -175,6 +175,24 @@ impl Cache {
         Ok(open)
     }
 
+    /// Has the disk begin with bytes `at..at + len` of a file that are asked for
+    /// next, beside others: one after the other each would cost its whole way.
+    pub fn expect(&self, file: &StoredFile, at: u64, len: u64) {
+        let end = at.saturating_add(len).min(file.len);
+        if at >= end {
+            return;
+        }
+        let (first, last) = (at / BLOCK as u64, (end - 1) / BLOCK as u64);
+        let is_here = |block: u64| self.cached(file.id, block as u32).is_some();
+        if is_here(first) && is_here(last) {
+            return;
+        }
+        if let Ok(open) = self.open(file) {
+            let from = first * BLOCK as u64;
+            super::advice::soon(&open, from, end - from);
+        }
+    }
+
     /// Bytes `at..at + len` of a file, checked.
     pub fn read(&self, file: &StoredFile, at: u64, len: usize) -> Result<Bytes> {
         if len == 0 {

@@ -1,5 +1,6 @@
 //! What a run leaves behind, and how to ask it.
 
+mod advice;
 mod bench;
 mod blocks;
 mod breaking;
@@ -38,4 +39,4 @@ pub use live::{ExecuteLive, Outlook, execute_live};
 pub use manifest::{InputInfo, LiveInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
 pub use read::{EventSpans, Levels, NEVER, NO_GROUP, Need, Run};
 pub use types::*;
-pub use write::Writer;
+pub use write::{OutputsAlone, Writer};

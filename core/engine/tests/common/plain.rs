@@ -79,11 +79,7 @@ pub fn run(case: &Case, close: bool, memory: u64, cold: Option<Box<dyn Cold>>) -
             };
             moves.extend(time.map(|time| (tracker.first_lane(input).unwrap() + place, time)));
         }
-        let mut moved = false;
-        for (lane, time) in moves {
-            moved |= tracker.observe(lane, time, now, arrival);
-        }
-        if moved {
+        if tracker.observe_all(moves, now, arrival) {
             book.advance(arrival, tracker.join());
         }
     }

@@ -6,14 +6,16 @@
 //! 1. `while let Some(due) = tracker.next_due(now)`: `tracker.fire(due, arrival)`,
 //!    and its own barriers between them (at one time a barrier comes last);
 //! 2. whatever the record sets off;
-//! 3. [`Tracker::observe`] for each input that its topic feeds, unless the
+//! 3. [`Tracker::observe_all`], for all inputs that its topic feeds, unless the
 //!    record is a tombstone, undecodable or untimed.
 
+mod due;
 mod save;
 #[cfg(test)]
 mod tests;
 mod tracker;
 mod tree;
 
+pub use due::{Due, DueKind};
 pub use save::TrackerError;
-pub use tracker::{Due, DueKind, Holder, Lane, Tracker, TrackerInput, Why};
+pub use tracker::{Holder, Lane, Tracker, TrackerInput, Why};

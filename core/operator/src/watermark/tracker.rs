@@ -28,23 +28,6 @@ impl TrackerInput {
     }
 }
 
-/// Something that the clock decides at `at_ms` (processing time).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    pub at_ms: i64,
-    pub kind: DueKind,
-}
-
-/// What the clock decides. At one time: idleness (by lane), then periodic
-/// event-time watermarks (by input); barriers are the engine's and come last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DueKind {
-    /// The lane gave nothing for its idle timeout.
-    Idle { lane: u32 },
-    /// The input gives out its event-time watermark.
-    Periodic { input: InputIndex },
-}
-
 /// One partition of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
@@ -138,10 +121,24 @@ pub struct Tracker {
     pub(super) start: Option<i64>,
     pub(super) holder: Option<(u32, Arrival)>,
     /// Lower bound of all that the clock will decide.
-    earliest: i64,
+    pub(super) earliest: i64,
     /// (when, lane) for each active lane that can go idle. A lane's entry may
     /// be older than its last record: it is put right when it is reached.
-    timers: BinaryHeap<Reverse<(i64, u32)>>,
+    pub(super) timers: BinaryHeap<Reverse<(i64, u32)>>,
+}
+
+/// What is to be settled when all lanes of an arrival are up.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    holder: bool,
+    join: bool,
+}
+
+impl Open {
+    fn add(&mut self, other: Self) {
+        self.holder |= other.holder;
+        self.join |= other.join;
+    }
 }
 
 impl Tracker {
@@ -252,121 +249,68 @@ impl Tracker {
         Some(Holder { lane, since, why })
     }
 
-    /// What the clock decides next, if it is due by `now_ms` (`<=`). The first
-    /// call starts the clock: idle timeouts and periodic emissions count from it.
-    /// Call again after [`Tracker::fire`] until nothing is due.
-    #[inline]
-    pub fn next_due(&mut self, now_ms: i64) -> Option<Due> {
-        if now_ms < self.earliest {
-            return None;
-        }
-        self.find_due(now_ms)
-    }
-
-    #[cold]
-    fn find_due(&mut self, now_ms: i64) -> Option<Due> {
-        if self.start.is_none() {
-            self.start = Some(now_ms);
-            for lane in &mut self.lanes {
-                lane.last_active = now_ms;
-            }
-            self.wind_timers();
-        }
-        let idle = self.next_idle();
-        let tick = self
-            .inputs
-            .iter()
-            .enumerate()
-            .filter(|(_, input)| input.tick != i64::MAX)
-            .map(|(i, input)| (input.tick, i as InputIndex))
-            .min();
-        let due = match (idle, tick) {
-            (Some((at_ms, lane)), tick) if tick.is_none_or(|(tick, _)| at_ms <= tick) => {
-                Some(Due { at_ms, kind: DueKind::Idle { lane } })
-            }
-            (_, Some((at_ms, input))) => Some(Due { at_ms, kind: DueKind::Periodic { input } }),
-            _ => None,
-        };
-        self.earliest = due.map_or(i64::MAX, |due| due.at_ms);
-        due.filter(|due| due.at_ms <= now_ms)
-    }
-
-    /// The lane that goes idle first, and when.
-    fn next_idle(&mut self) -> Option<(i64, u32)> {
-        while let Some(&Reverse((at, lane))) = self.timers.peek() {
-            match self.idle_at(lane) {
-                Some(deadline) if deadline <= at => return Some((at, lane)),
-                deadline => {
-                    self.timers.pop();
-                    self.timers.extend(deadline.map(|deadline| Reverse((deadline, lane))));
-                }
-            }
-        }
-        None
-    }
-
-    /// When the lane goes idle if nothing comes; `None` if never, or idle already.
-    fn idle_at(&self, lane: u32) -> Option<i64> {
-        let state = &self.lanes[lane as usize];
-        let timeout = self.inputs[state.input as usize].idle_timeout?;
-        (!state.idle && !state.held).then(|| state.last_active.saturating_add(timeout))
-    }
-
-    /// Sets a timer for each lane that can go idle.
-    pub(super) fn wind_timers(&mut self) {
-        self.timers = (0..self.lanes())
-            .filter_map(|lane| Some(Reverse((self.idle_at(lane)?, lane))))
-            .collect();
-        self.earliest = i64::MIN;
-    }
-
-    /// Carries out what [`Tracker::next_due`] gave, before `arrival`; whether
-    /// the join's event-time watermark moved.
-    pub fn fire(&mut self, due: Due, arrival: Arrival) -> bool {
-        self.earliest = i64::MIN;
-        match due.kind {
-            DueKind::Idle { lane } => self.set_idle(lane, true, due.at_ms, arrival),
-            DueKind::Periodic { input } => {
-                let Some(state) = self.inputs.get_mut(input as usize) else { return false };
-                state.tick = i64::MAX;
-                state.emitted = state.current;
-                self.settle_holder(arrival);
-                self.settle_join()
-            }
-        }
-    }
-
     /// Takes a record in, after it was processed (also `filtered`, `unkeyed`
     /// and `late` ones); whether the join's event-time watermark moved.
     #[inline]
     pub fn observe(&mut self, lane: u32, event_time: i64, now_ms: i64, arrival: Arrival) -> bool {
-        let Some(state) = self.lanes.get_mut(lane as usize) else { return false };
+        let open = self.take_in(lane, event_time, now_ms, arrival);
+        self.settle(open, arrival)
+    }
+
+    /// Takes a record in for each input that its topic feeds, with its lane there
+    /// (no two of one input); whether the join's moved. The event-time
+    /// watermark moves once, when all of them have it (3-semantics, step 4). One
+    /// after the other, the first to wake while the rest still count as idle would
+    /// carry the join ahead of them for good.
+    #[inline]
+    pub fn observe_all(
+        &mut self,
+        lanes: impl IntoIterator<Item = (u32, i64)>,
+        now_ms: i64,
+        arrival: Arrival,
+    ) -> bool {
+        let mut open = Open::default();
+        for (lane, event_time) in lanes {
+            open.add(self.take_in(lane, event_time, now_ms, arrival));
+        }
+        self.settle(open, arrival)
+    }
+
+    #[inline]
+    fn take_in(&mut self, lane: u32, event_time: i64, now_ms: i64, arrival: Arrival) -> Open {
+        let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
         state.last_active = now_ms;
         let rises = event_time > state.max_seen || !state.seen;
         if !rises && !state.idle {
-            return false;
+            return Open::default();
         }
         if rises {
             state.max_seen = event_time;
             state.seen = true;
             let delay = self.inputs[state.input as usize].delay;
             let watermark = event_time.saturating_sub(delay);
-            return self.raise(lane, watermark, now_ms, arrival);
+            return self.lift(lane, watermark, now_ms, arrival);
         }
-        self.raise(lane, i64::MIN, now_ms, arrival)
+        self.lift(lane, i64::MIN, now_ms, arrival)
     }
 
     /// Sets a lane's event-time watermark itself (an input that brings its own,
     /// as in an operator trace). It never goes back; a lane that was idle is
     /// active again. Whether the join's moved.
     pub fn raise(&mut self, lane: u32, watermark: i64, now_ms: i64, arrival: Arrival) -> bool {
-        let Some(state) = self.lanes.get_mut(lane as usize) else { return false };
+        let open = self.lift(lane, watermark, now_ms, arrival);
+        self.settle(open, arrival)
+    }
+
+    /// Brings a lane and its input up; the join is still to be settled.
+    fn lift(&mut self, lane: u32, watermark: i64, now_ms: i64, arrival: Arrival) -> Open {
+        let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
         let revived = std::mem::replace(&mut state.idle, false);
         if watermark > state.watermark {
             state.watermark = watermark;
             state.since = arrival;
         } else if !revived {
-            return false;
+            return Open::default();
         }
         let (index, watermark) = (state.input as usize, state.watermark);
         let input = &mut self.inputs[index];
@@ -381,10 +325,18 @@ impl Tracker {
         }
         // What is due by `now_ms` was carried out before the record.
         let moved = self.settle_input(index, now_ms.saturating_add(1));
-        if revived || self.holder.is_some_and(|(holder, _)| holder == lane) {
+        Open {
+            holder: revived || self.holder.is_some_and(|(holder, _)| holder == lane),
+            join: moved || revived,
+        }
+    }
+
+    #[inline]
+    fn settle(&mut self, open: Open, arrival: Arrival) -> bool {
+        if open.holder {
             self.settle_holder(arrival);
         }
-        (moved || revived) && self.settle_join()
+        open.join && self.settle_join()
     }
 
     /// Says that a lane is idle or active (an input that knows by itself);
@@ -407,22 +359,40 @@ impl Tracker {
         self.settle_join()
     }
 
-    /// Says that a lane must not be idle for now (it is paused, or has records
-    /// that were not yet taken), or that it may be again: then its timeout
-    /// counts from `now_ms`. Whether the join's event-time watermark moved.
-    pub fn hold(&mut self, lane: u32, held: bool, now_ms: i64, arrival: Arrival) -> bool {
-        let Some(state) = self.lanes.get_mut(lane as usize) else { return false };
+    /// Says that lanes (of the inputs that a topic feeds) must not be idle for now
+    /// (it is paused, or has records that were not yet taken), or that they may be
+    /// again: then their timeout counts from `now_ms`. Whether the join's event-time
+    /// watermark moved, once.
+    pub fn hold(
+        &mut self,
+        lanes: impl IntoIterator<Item = u32>,
+        held: bool,
+        now_ms: i64,
+        arrival: Arrival,
+    ) -> bool {
+        let mut open = Open::default();
+        for lane in lanes {
+            open.add(self.hold_one(lane, held, now_ms, arrival));
+        }
+        self.settle(open, arrival)
+    }
+
+    fn hold_one(&mut self, lane: u32, held: bool, now_ms: i64, arrival: Arrival) -> Open {
+        let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
         if std::mem::replace(&mut state.held, held) == held {
-            return false;
+            return Open::default();
         }
         if held {
-            return state.idle && self.raise(lane, i64::MIN, now_ms, arrival);
+            if !state.idle {
+                return Open::default();
+            }
+            return self.lift(lane, i64::MIN, now_ms, arrival);
         }
         state.last_active = state.last_active.max(now_ms);
         if self.start.is_some() {
             self.wind_timers();
         }
-        false
+        Open::default()
     }
 
     /// The last event-time watermark, which closes everything; whether it moved
@@ -471,7 +441,7 @@ impl Tracker {
         lanes.map(|lane| lane.watermark).max().unwrap_or(i64::MIN)
     }
 
-    fn settle_join(&mut self) -> bool {
+    pub(super) fn settle_join(&mut self) -> bool {
         let active = self.inputs.iter().filter(|input| input.active > 0);
         let all_idle = || {
             let all = self.inputs.iter().filter(|_| self.all_idle_takes_max);

@@ -1,8 +1,8 @@
 //! How the breakpoints are drawn: a field to add one, and a line each.
 
 use egui::{
-    Align2, Key, Popup, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui, UiBuilder,
-    WidgetInfo, pos2, vec2,
+    Align2, Key, Popup, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition, EXAMPLES, FieldOp};
 use joinscope_operator::time::format_duration;
@@ -62,7 +62,11 @@ pub fn body(this: &mut Breakpoints, ui: &mut Ui, cx: &mut Cx<'_>, commands: &mut
         return;
     }
     if cx.breaks.list.is_empty() {
-        let next = "Write above what a run is to stop at; a run that ended goes from hit to hit";
+        let next = if cx.doc.run.is_some() && !cx.doc.in_progress {
+            "Write a condition above: the cursor goes from hit to hit, and the next run stops there"
+        } else {
+            "Write a condition above: a run stops where it is met"
+        };
         empty(ui, "No breakpoint", next);
         return;
     }
@@ -87,7 +91,7 @@ fn field(
         ui.spacing_mut().item_spacing.x = 6.0;
         let width = (ui.available_width() - 260.0).clamp(140.0, 420.0);
         let field = TextEdit::singleline(&mut this.typed)
-            .hint_text("verdict=late, key=42, late_by>40s, stalled>30s")
+            .hint_text(RichText::new("verdict=late").font(fonts::mono(SMALL)))
             .font(fonts::mono(SMALL))
             .margin(vec2(8.0, 5.0))
             .desired_width(width);
@@ -125,7 +129,7 @@ fn field(
     if let Some(wrong) = &this.wrong {
         ui.horizontal(|ui| {
             ui.add_space(INSET);
-            let sign = egui::RichText::new(icon::WARNING).font(fonts::icons(TEXT));
+            let sign = RichText::new(icon::WARNING).font(fonts::icons(TEXT));
             ui.label(sign.color(t.text));
             text(ui, wrong, fonts::regular(SMALL), t.text).on_hover_text(wrong);
         });

@@ -16,6 +16,7 @@ use crate::window::cx::Cx;
 use crate::window::panels::outputs::kind_name;
 use crate::window::ruler;
 use crate::window::selection::Selection;
+use crate::window::table::DIMMED;
 use crate::window::text::thousands;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::verdict_shape;
@@ -149,6 +150,7 @@ impl State {
         axis(ui, cx, &p, s.spacing, rect, t);
         let nodes = nodes(cx, &p);
         arrows(ui, cx, s, &p, t);
+        later(ui, cx, &p, t);
         let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
         cursor(ui, cx, &p, rect, t);
         if listed {
@@ -245,24 +247,24 @@ impl State {
             UiBuilder::new().max_rect(clip).id_salt("nodes").accessibility_parent(plot.id),
         );
         child.set_clip_rect(clip.intersect(ui.clip_rect()));
+        // Of what has not come yet.
+        let mut faint = child.painter().clone();
+        faint.multiply_opacity(DIMMED);
+        let cursor = cx.cursor.at();
         for row in &p.story.rows {
             let at = p.happened(row);
-            let verdict = row.verdict_at(cx.cursor.at()).unwrap_or(row.verdict);
-            child.painter().extend(verdict_shape(at, R, verdict, t));
-            child.painter().circle_filled(p.arrived(row.arrival_ms), 2.5, t.second);
+            let verdict = row.verdict_at(cursor).unwrap_or(row.verdict);
+            let brush = if row.arrival > cursor { &faint } else { child.painter() };
+            brush.extend(verdict_shape(at, R, verdict, t));
+            brush.circle_filled(p.arrived(row.arrival_ms), 2.5, t.second);
         }
         for out in &p.story.outputs {
             let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
             let square = Rect::from_center_size(at, vec2(8.0, 8.0));
-            child.painter().rect(
-                square,
-                1.5,
-                t.raised,
-                Stroke::new(1.5, t.text),
-                StrokeKind::Middle,
-            );
+            let brush = if out.output.at > cursor { &faint } else { child.painter() };
+            brush.rect(square, 1.5, t.raised, Stroke::new(1.5, t.text), StrokeKind::Middle);
         }
-        epochs(child.painter(), p, t);
+        epochs(child.painter(), &faint, now(cx, p), p, t);
         names(child.painter(), p, t);
         for (i, node) in nodes.iter().enumerate() {
             let at = Rect::from_center_size(node.at, vec2(16.0, 16.0));
@@ -364,11 +366,31 @@ fn nodes(cx: &Cx<'_>, p: &Placed<'_>) -> Vec<Node> {
     nodes
 }
 
+/// Arrival time at the cursor, ms: exact where it is an arrival of the story.
+fn now(cx: &Cx<'_>, p: &Placed<'_>) -> i64 {
+    let at = cx.cursor.at();
+    let output = || p.story.outputs.iter().find(|o| o.output.at == at).map(|o| o.at_ms);
+    let exact = p.story.times.get(&at).copied().or_else(output);
+    exact.unwrap_or_else(|| cx.clock.time(at as f64).round() as i64)
+}
+
+/// Dims what is later than the cursor; what the cursor's own arrival sets off is not.
+fn later(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, t: &Tokens) {
+    let Some((first, last)) = p.map.ends() else { return };
+    let ms = now(cx, p);
+    if cx.cursor.len() == 0 || ms > last {
+        return;
+    }
+    let left = if ms < first { p.plot.left() } else { p.x((ms, PUT_OUT)) };
+    let clip = p.plot.expand2(vec2(4.0, 0.0));
+    let left = left.max(p.plot.left()).min(clip.right());
+    let ground = Rect::from_x_y_ranges(left..=clip.right(), clip.y_range());
+    ui.painter_at(clip).rect_filled(ground, 0, t.veil());
+}
+
 fn cursor(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &Tokens) {
     let Some((first, last)) = p.map.ends() else { return };
-    let ms = cx.clock.time(cx.cursor.at() as f64).round() as i64;
-    let exact = p.story.rows.iter().find(|r| r.arrival == cx.cursor.at());
-    let ms = exact.map_or(ms, |r| r.arrival_ms);
+    let ms = now(cx, p);
     if ms < first || ms > last {
         return;
     }

@@ -15,6 +15,7 @@ use egui::{Popup, Ui};
 use self::map::Spacing;
 use self::story::{Story, Subject};
 use super::failed;
+use super::watermarks::say::unit;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -70,7 +71,8 @@ impl Causality {
         }
         let Some(answer) = self.story.answer() else { return String::new() };
         let Ok(story) = &answer.result else { return String::new() };
-        say(story)
+        let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
+        say(story, unit)
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, sentence: &str) {
@@ -112,12 +114,12 @@ impl Causality {
 }
 
 /// `key 5301: 12 records, 3 outputs, 1 inversion`.
-fn say(story: &Story) -> String {
+fn say(story: &Story, unit: &str) -> String {
     let shown = story.rows.len() as u64;
     let records = if story.records > shown {
-        format!("{} of {} nearest in event time", thousands(shown), plural(story.records, "record"))
+        format!("{} of {} nearest in event time", thousands(shown), plural(story.records, unit))
     } else {
-        plural(shown, "record")
+        plural(shown, unit)
     };
     let outputs = story.outputs.len() as u64;
     let outputs = if story.more_outputs {

@@ -1,8 +1,8 @@
 //! What the diagram shows besides its nodes: lanes, times, arrows, epochs.
 
 use egui::{
-    Align2, Color32, CornerRadius, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, Color32, CornerRadius, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
+    pos2, vec2,
 };
 use joinscope_operator::record::Arrival;
 
@@ -55,19 +55,27 @@ pub(super) fn lanes(ui: &mut Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &To
 pub(super) fn axis(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, spacing: Spacing, rect: Rect, t: &Tokens) {
     let painter = ui.painter_at(rect);
     let y = rect.bottom() - ruler::HEIGHT / 2.0;
-    let mut taken = rect.left() + GUTTER - 26.0;
-    for (ms, _) in p.map.times() {
+    let mut times: Vec<i64> = p.map.times().map(|(ms, _)| ms).collect();
+    // Those of what is selected come first, then as many as fit.
+    let row = p.story.rows.iter().find(|r| cx.selection == Some(Selection::Row(r.row)));
+    let own = row.map(|row| [Some(row.arrival_ms), row.event_time]);
+    times.sort_by_key(|ms| !own.is_some_and(|own| own.contains(&Some(*ms))));
+    // Where nothing differs in milliseconds they are left out.
+    let whole = times.iter().all(|ms| ms % 1_000 == 0);
+    let mut taken: Vec<Rangef> = Vec::new();
+    for ms in times {
         let x = p.x((ms, HAPPENED));
         if x < p.plot.left() || x > p.plot.right() {
             continue;
         }
-        let galley = painter.layout_no_wrap(cx.times.exact(ms), fonts::mono(SMALL - 0.5), t.second);
-        let left = (x - galley.size().x / 2.0)
-            .clamp(p.plot.left() - 12.0, p.plot.right() - galley.size().x);
-        if left < taken + 14.0 {
+        let text = if whole { cx.times.short(ms) } else { cx.times.exact(ms) };
+        let galley = painter.layout_no_wrap(text, fonts::mono(SMALL - 0.5), t.second);
+        let wide = galley.size().x;
+        let left = (x - wide / 2.0).min(p.plot.right() - wide).max(p.plot.left() - 12.0);
+        if taken.iter().any(|other| left < other.max + 14.0 && other.min < left + wide + 14.0) {
             continue;
         }
-        taken = left + galley.size().x;
+        taken.push(Rangef::new(left, left + wide));
         let line = Stroke::new(1.0, t.line.gamma_multiply(0.5));
         painter.vline(x.round() + 0.5, p.plot.y_range(), line);
         painter.galley(pos2(left, y - galley.size().y / 2.0), galley, t.second);
@@ -183,16 +191,27 @@ pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
         .story
         .rows
         .iter()
-        .map(|row| (p.happened(row), format!("@{}", row.record.offset), Beside::Above));
+        .map(|row| (p.happened(row), vec![format!("@{}", row.record.offset)], Beside::Above));
     let outputs = p.story.outputs.iter().map(|out| {
         let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
-        (at, kind_name(out.output.kind, out.output.correction).to_owned(), Beside::Right)
+        let kind = kind_name(out.output.kind, out.output.correction);
+        let texts = vec![format!("{kind} {}", thousands(out.output.n)), kind.to_owned()];
+        (at, texts, Beside::Right)
     });
-    let mut all: Vec<(Pos2, String, Beside)> = records.chain(outputs).collect();
+    let mut all: Vec<(Pos2, Vec<String>, Beside)> = records.chain(outputs).collect();
     all.sort_by(|a, b| {
         (a.0.y, a.0.x).partial_cmp(&(b.0.y, b.0.x)).unwrap_or(std::cmp::Ordering::Equal)
     });
-    for (i, (at, text, beside)) in all.iter().enumerate() {
+    // In full, or shorter where that is too long.
+    let each = all
+        .iter()
+        .enumerate()
+        .flat_map(|(i, (at, texts, beside))| texts.iter().map(move |text| (i, at, text, beside)));
+    let mut named = None;
+    for (i, at, text, beside) in each {
+        if named == Some(i) {
+            continue;
+        }
         let galley = painter.layout_no_wrap(text.clone(), fonts::mono(SMALL - 1.0), t.second);
         let size = galley.size();
         let min = match beside {
@@ -216,6 +235,7 @@ pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
             // No arrow goes through a name.
             painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
             painter.galley(min, galley, t.second);
+            named = Some(i);
         }
     }
 }
@@ -227,16 +247,24 @@ enum Beside {
     Right,
 }
 
-pub(super) fn epochs(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
+/// Ends of epochs; those that end after `now`, ms, are painted faintly.
+pub(super) fn epochs(
+    painter: &egui::Painter,
+    faint: &egui::Painter,
+    now: i64,
+    p: &Placed<'_>,
+    t: &Tokens,
+) {
     // Where the last name ends.
     let mut taken = p.plot.left();
     for (i, epoch) in p.story.epochs.iter().enumerate() {
         let at = pos2(p.x((epoch.ends_ms, ENDED)), p.epochs());
-        painter.vline(at.x, p.sink() - 8.0..=at.y, Stroke::new(1.0, t.third));
+        let brush = if epoch.ends_ms > now { faint } else { painter };
+        brush.vline(at.x, p.sink() - 8.0..=at.y, Stroke::new(1.0, t.third));
         let fill = if epoch.snapshot { t.text } else { t.panel };
         let diamond = [vec2(0.0, -5.0), vec2(5.0, 0.0), vec2(0.0, 5.0), vec2(-5.0, 0.0)];
         let points = diamond.iter().map(|d| at + *d).collect();
-        painter.add(Shape::convex_polygon(points, fill, Stroke::new(1.5, t.text)));
+        brush.add(Shape::convex_polygon(points, fill, Stroke::new(1.5, t.text)));
         let text = format!("epoch {}", thousands(epoch.n));
         let galley = painter.layout_no_wrap(text, fonts::mono(SMALL - 1.0), t.second);
         // At the side where there is room; where there is none it is in the tooltip
@@ -256,6 +284,8 @@ pub(super) fn epochs(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
             continue;
         };
         taken = left + wide;
-        painter.galley(pos2(left, at.y - galley.size().y / 2.0), galley, t.second);
+        // Below the lane's line, and arrows come from above; still within the lane.
+        let top = (at.y + 6.0).min(at.y + p.height / 2.0 - galley.size().y);
+        painter.galley(pos2(left, top), galley, t.second);
     }
 }

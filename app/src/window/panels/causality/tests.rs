@@ -17,6 +17,7 @@ use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::testing::{Feed, Wide};
+use crate::window::theme::Tokens;
 
 fn feed() -> &'static Feed {
     static FEED: OnceLock<Feed> = OnceLock::new();
@@ -138,6 +139,21 @@ fn the_keyboard_walks_from_node_to_node() {
         "{:?}",
         h.state().selection()
     );
+}
+
+#[test]
+fn what_is_later_than_the_cursor_is_dimmed() {
+    let mut h = opened(&feed().run());
+    let row = first(&h, Verdict::Joined, 1);
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    let is_dimmed = |h: &Harness<'_, App>| {
+        let veil = Tokens::of(&h.ctx).veil();
+        let mut shapes = h.output().shapes.iter();
+        shapes.any(|s| matches!(&s.shape, egui::Shape::Rect(r) if r.fill == veil))
+    };
+    assert!(is_dimmed(&h), "its epoch ends later");
+    ask(&mut h, Command::End);
+    assert!(!is_dimmed(&h));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::Checkpoints;
 use super::ask::About;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
@@ -16,7 +17,7 @@ use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, text};
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column::figure("Epoch", 56.0),
     Column::figure("At arrival", 80.0),
     Column::firm("Arrived", TIME),
@@ -24,6 +25,7 @@ const COLUMNS: [Column; 9] = [
     Column::figure("State", 64.0),
     Column::figure("Written", 64.0),
     Column::soft("Delta · snapshot · sync, ms", 330.0, 60.0),
+    Column::figure("Join paused", 78.0),
     Column::figure("Took", 60.0),
     Column::firm("Kept", 48.0),
 ];
@@ -38,6 +40,19 @@ fn took(c: &CheckpointEntry) -> u64 {
     c.delta_ms + c.snapshot_ms + c.sync_ms
 }
 
+/// Milliseconds for which the join stood still for it; `None`: an older program
+/// did not write it.
+fn paused(c: &CheckpointEntry) -> Option<String> {
+    (c.pause_us > 0).then(|| format!("{:.1} ms", c.pause_us as f64 / 1e3))
+}
+
+/// In the middle; of an even number between both that are.
+fn median(mut times: Vec<u64>) -> u64 {
+    times.sort_unstable();
+    let Some(last) = times.len().checked_sub(1) else { return 0 };
+    times[last / 2].midpoint(times[last.div_ceil(2)])
+}
+
 fn entries<'a>(cx: &'a Cx<'_>) -> &'a [CheckpointEntry] {
     cx.doc.run.as_ref().map(|r| r.manifest.checkpoints.as_slice()).unwrap_or_default()
 }
@@ -46,16 +61,18 @@ fn entries<'a>(cx: &'a Cx<'_>) -> &'a [CheckpointEntry] {
 pub fn sentence(cx: &Cx<'_>) -> String {
     let all = entries(cx);
     let Some(longest) = all.iter().max_by_key(|c| took(c)) else { return "none".to_owned() };
-    let mut times: Vec<u64> = all.iter().map(took).collect();
-    times.sort_unstable();
-    let middle = times[times.len() / 2];
+    let middle = median(all.iter().map(took).collect());
     let written: u64 = all.iter().map(|c| c.written_bytes).sum();
+    // What it cost the join; the rest is done beside it.
+    let stood = all.iter().max_by_key(|c| c.pause_us).and_then(paused);
     if let [one] = all {
         let took = thousands(took(one));
-        return format!("1 checkpoint, {took} ms, {} written", bytes(written));
+        let stood = stood.map_or_else(String::new, |ms| format!(", the join paused for {ms}"));
+        return format!("1 checkpoint, {took} ms{stood}; {} written", bytes(written));
     }
+    let stood = stood.map_or_else(String::new, |ms| format!(", the join paused for {ms} at most"));
     format!(
-        "{} checkpoints, {} ms each by the median, {} ms the longest (epoch {}); {} written",
+        "{} checkpoints, {} ms each by the median, {} ms the longest (epoch {}){stood}; {} written",
         thousands(all.len() as u64),
         thousands(middle),
         thousands(took(longest)),
@@ -136,7 +153,8 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
 
 /// Under the last row, where there is room: why not every epoch has one.
 fn why_so_few(ui: &Ui, cx: &Cx<'_>, laid: &Laid) {
-    let Some(run) = cx.doc.run.as_ref().filter(|_| cx.doc.recording.is_some()) else { return };
+    let over_recording = |run: &&RunDoc| run.manifest.start.live.is_none();
+    let Some(run) = cx.doc.run.as_ref().filter(over_recording) else { return };
     let all = &run.manifest.checkpoints;
     let fewer = all.last().is_some_and(|last| last.epoch > all.len() as u64);
     let top = laid.below() + 10.0;
@@ -174,7 +192,7 @@ fn cells(
     RowCells {
         name: format!(
             "checkpoint of epoch {}, at arrival {}, {} in {} ms: delta {} ms, snapshot {} ms, \
-             sync {} ms; {} written{}",
+             sync {} ms{}; {} written{}",
             c.epoch,
             c.arrival,
             plural(c.state_rows, "row"),
@@ -182,6 +200,7 @@ fn cells(
             c.delta_ms,
             c.snapshot_ms,
             c.sync_ms,
+            paused(c).map_or_else(String::new, |ms| format!(", the join paused for {ms}")),
             bytes(c.written_bytes),
             if kept == Some(false) { ", no longer on disk" } else { "" },
         ),
@@ -196,6 +215,7 @@ fn cells(
                 parts: phases.map(|ms| ms as f32 / longest),
                 text: phases.map(thousands).join(" · "),
             },
+            paused(c).map_or(Cell::Empty, Cell::Mono),
             Cell::Mono(format!("{} ms", thousands(took(c)))),
             Cell::Words(kept_word.to_owned()),
         ],
@@ -236,4 +256,23 @@ fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&Abou
             dimmed: false,
         })
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_both_in_the_middle() {
+        assert_eq!(median(vec![907, 3, 893, 2_000]), 900);
+        assert_eq!(median(vec![9, 1, 5]), 5);
+        assert_eq!(median(Vec::new()), 0);
+    }
+
+    #[test]
+    fn a_pause_that_was_not_written_is_not_shown_as_none() {
+        let of = |pause_us| CheckpointEntry { pause_us, ..CheckpointEntry::default() };
+        assert_eq!(paused(&of(112_960)).as_deref(), Some("113.0 ms"));
+        assert_eq!(paused(&of(0)), None);
+    }
 }

@@ -94,6 +94,7 @@ impl Data for Entries {
             "delta_ms",
             "snapshot_ms",
             "sync_ms",
+            "pause_us",
             "path",
         ];
         names.map(str::to_owned).to_vec()

@@ -19,6 +19,11 @@ fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
     let first = &entries[0];
     assert!(row.contains(&format!("at arrival {},", first.arrival)), "{row}");
     assert!(row.contains(&format!("sync {} ms", first.sync_ms)), "{row}");
+    // What it cost the join.
+    assert!(first.pause_us > 0, "{first:?}");
+    let paused = format!("the join paused for {:.1} ms", first.pause_us as f64 / 1e3);
+    assert!(row.contains(&paused), "{row}");
+    assert!(sentence.contains("the join paused for "), "{sentence}");
     press(&mut h, &row);
     assert_eq!(h.state().cursor().at(), first.arrival - 1);
     // Not every epoch has one: that is explained.

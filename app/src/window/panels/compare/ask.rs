@@ -214,6 +214,8 @@ pub fn ranges(
 /// What both runs say about one record, in sentences.
 #[derive(Clone, Debug)]
 pub struct Both {
+    /// Its name.
+    pub record: String,
     pub here: Option<(Verdict, String)>,
     pub there: Option<(Verdict, String)>,
     /// In the other run: its row and its arrival.
@@ -228,6 +230,7 @@ pub fn both(here: &Run, there: &Run, matching: &Matching, row: u64) -> Result<Bo
     let mine = said(here, row)?;
     let theirs = matching.in_b(row).map(|row| said(there, row)).transpose()?;
     Ok(Both {
+        record: mine.0.record.to_string(),
         partner: theirs.as_ref().map(|(row, _)| (row.row, row.arrival)),
         here: Some((mine.0.verdict, mine.1)),
         there: theirs.map(|(row, sentence)| (row.verdict, sentence)),

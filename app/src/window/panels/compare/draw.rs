@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::compare::{Matching, Named};
+use joinscope_operator::time::format_duration;
+use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
 use super::job::{Choice, Found, Line, look};
@@ -85,7 +87,7 @@ pub fn body(
     let said = said_of(this, cx, number, other, matching.as_ref());
     // Kept free from the moment of selecting, so that the row stays in sight.
     let selected = matches!(cx.selection, Some(Selection::Row(_)));
-    let foot = if selected && all.bottom() - y > 150.0 { said::HEIGHT } else { 0.0 };
+    let foot = if selected && all.bottom() - y > 150.0 { said::height(all) } else { 0.0 };
     if let Some(said) = said.filter(|_| foot > 0.0)
         && let Ok(both) = &said.result
     {
@@ -102,7 +104,7 @@ pub fn body(
         let at = left.shrink2(egui::vec2(0.0, 2.0));
         let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("kinds"));
         child.shrink_clip_rect(at);
-        kinds::show(&mut child, cx, &look(&shared), this.choice)
+        kinds::show(&mut child, cx, &look(&shared), this.choice, (&names.0, &names.1))
     };
     if let Some(chosen) = chosen {
         this.choose(chosen);
@@ -174,10 +176,15 @@ fn table(
         });
     }
     if this.revealed != cx.selection {
-        // Only once the table has it: it may still be found.
         match cx.selection {
             Some(Selection::Row(row)) => {
-                let place = found.place(lines.choice, row);
+                // Of a record that did not change, what changed next; only once all
+                // is known: it may still be found.
+                let place = match found.place(lines.choice, row) {
+                    Some(Ok(place)) => Some(place),
+                    Some(Err(next)) if found.whole => Some(next.min(len - 1)),
+                    _ => None,
+                };
                 if let Some(place) = place {
                     this.table.reveal(place);
                 }
@@ -324,6 +331,30 @@ pub fn side(line: &Seen, said: Option<&Said>, mine: bool, labels: impl Fn(u64) -
     }
 }
 
+/// Why the verdicts differ: what this run says; where it has a match and the other
+/// has none, what the other says, by its name.
+fn why(here: Option<&Said>, there: Option<&Said>, other: &str) -> String {
+    let joined = |said: &Said| said.row.verdict == Verdict::Joined;
+    let own = here.map(reason).unwrap_or_default();
+    let theirs = there.map(reason).filter(|why| !why.is_empty());
+    match theirs {
+        Some(theirs) if here.is_some_and(joined) && !there.is_some_and(joined) => {
+            format!("{other}: {theirs}")
+        }
+        Some(theirs) if own.is_empty() => theirs,
+        _ => own,
+    }
+}
+
+/// Why one run gave its verdict.
+fn reason(said: &Said) -> String {
+    match said.row.late_by.filter(|_| said.row.verdict == Verdict::Late) {
+        None => said.why.clone(),
+        Some(ms) if said.why.is_empty() => format!("late by {}", format_duration(ms)),
+        Some(ms) => format!("late by {}: {}", format_duration(ms), said.why),
+    }
+}
+
 fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'_>) -> RowCells {
     let Some(row) = line.row() else {
         return RowCells {
@@ -342,10 +373,6 @@ fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'
     let named = |mask| labels(mask, cx);
     let there = side(line, line.there.as_ref(), false, named);
     let here = side(line, line.here.as_ref(), true, named);
-    let mut why = line.here.as_ref().or(line.there.as_ref()).map_or("", |s| s.why.as_str());
-    if why.is_empty() {
-        why = line.there.as_ref().map_or("", |s| s.why.as_str());
-    }
     let spoken = format!(
         "{}: {} in {}, {} in {}",
         row.record,
@@ -356,7 +383,8 @@ fn cells(line: &Seen, name: Cell, key: Cell, names: &(String, String), cx: &Cx<'
     );
     let cells = match line.line {
         Line::Record(_) => {
-            vec![arrival, name, key, there, here, Cell::Words(one_line(why).into_owned())]
+            let why = why(line.here.as_ref(), line.there.as_ref(), &names.1);
+            vec![arrival, name, key, there, here, Cell::Words(one_line(&why).into_owned())]
         }
         Line::Output(..) => {
             let with = line.with.as_ref().map_or(Cell::Empty, |w| Cell::Name(w.clone()));

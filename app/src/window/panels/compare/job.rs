@@ -165,23 +165,24 @@ impl Found {
         }
     }
 
-    /// The place of a record of this run, where the table lists records.
-    pub fn place(&self, choice: Choice, row: u64) -> Option<u64> {
+    /// The place of a record of this run, where the table lists records; of one
+    /// that is not among them (`Err`) that of the next.
+    pub fn place(&self, choice: Choice, row: u64) -> Option<Result<u64, u64>> {
         let row = u32::try_from(row).ok()?;
         let here = |kind: &Kind| kind.from.is_some();
         match choice {
             Choice::All => {
                 // Those of this run stand first, in order.
                 let end = self.all.partition_point(|(_, k)| here(&self.kinds[usize::from(*k)].0));
-                self.all[..end].binary_search_by_key(&row, |(row, _)| *row).ok()
+                Some(self.all[..end].binary_search_by_key(&row, |(row, _)| *row))
             }
             Choice::Kind(kind) if here(&kind) => {
                 let place = self.places.get(&kind)?;
-                self.kinds[usize::from(*place)].1.binary_search(&row).ok()
+                Some(self.kinds[usize::from(*place)].1.binary_search(&row))
             }
             _ => None,
         }
-        .map(|n| n as u64)
+        .map(|place| place.map(|n| n as u64).map_err(|n| n as u64))
     }
 
     /// Percent, while it is at work.
@@ -330,10 +331,12 @@ mod tests {
         assert_eq!(found.kinds()[0].1, 2);
         assert_eq!((found.len(Choice::All), found.len(Choice::Kind(joined))), (5, 2));
         assert_eq!(found.lines(Choice::Kind(joined), 1, 9), [Line::Record(at(joined, 9))]);
-        assert_eq!(found.place(Choice::All, 9), Some(2));
-        assert_eq!(found.place(Choice::Kind(joined), 9), Some(1));
-        // A row of the other run is no row of this one.
-        assert_eq!(found.place(Choice::All, 4), None);
+        assert_eq!(found.place(Choice::All, 9), Some(Ok(2)));
+        assert_eq!(found.place(Choice::Kind(joined), 9), Some(Ok(1)));
+        // A row of the other run is no row of this one: the next that changed.
+        assert_eq!(found.place(Choice::All, 4), Some(Err(1)));
+        assert_eq!(found.place(Choice::All, 10), Some(Err(3)));
+        assert_eq!(found.place(Choice::Kind(joined), 5), Some(Err(1)));
         assert_eq!(found.place(Choice::Kind(only), 4), None);
     }
 }

@@ -9,12 +9,14 @@ use joinscope_operator::verdict::Verdict;
 
 use super::job::{Choice, Found, Outputs};
 use crate::window::cx::Cx;
-use crate::window::text::thousands;
+use crate::window::text::{elide, thousands};
 use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
 /// What a side says where a record is not in it.
 const ABSENT: &str = "absent";
+/// Signs of a run's name in a line of the list.
+const NAME: usize = 18;
 
 /// A verdict, or that there is none.
 pub fn word(verdict: Option<Verdict>) -> &'static str {
@@ -36,21 +38,26 @@ pub fn words(kind: Kind, cx: &Cx<'_>, matching: Option<&Matching>) -> String {
     format!("{input} {} → {}", word(kind.to), word(kind.from))
 }
 
-/// What a kind of output is called.
-fn called(outputs: Outputs, folds: bool) -> &'static str {
-    match outputs {
-        Outputs::PairsHere => "pairs here only",
-        Outputs::PairsThere => "pairs there only",
-        Outputs::OthersHere if folds => "examples here only",
-        Outputs::OthersThere if folds => "examples there only",
-        Outputs::OthersHere => "pads here only",
-        Outputs::OthersThere => "pads there only",
-        Outputs::Changed => "examples that differ",
-    }
+/// What a kind of output is called; `names`: of this run, and of the other.
+fn called(outputs: Outputs, folds: bool, names: (&str, &str)) -> String {
+    let what = match outputs {
+        Outputs::PairsHere | Outputs::PairsThere => "pairs",
+        Outputs::OthersHere | Outputs::OthersThere if folds => "examples",
+        Outputs::OthersHere | Outputs::OthersThere => "pads",
+        Outputs::Changed => return "examples that differ".to_owned(),
+    };
+    let name = if outputs.is_there() { names.1 } else { names.0 };
+    format!("{what} in {} only", elide(name, NAME))
 }
 
-/// Shows the list; gives what was chosen.
-pub fn show(ui: &mut Ui, cx: &Cx<'_>, found: &Found, choice: Choice) -> Option<Choice> {
+/// Shows the list; gives what was chosen. `names`: of this run, and of the other.
+pub fn show(
+    ui: &mut Ui,
+    cx: &Cx<'_>,
+    found: &Found,
+    choice: Choice,
+    names: (&str, &str),
+) -> Option<Choice> {
     let t = Tokens::of(ui.ctx());
     let mut chosen = None;
     let folds = cx.doc.pipeline.as_ref().is_some_and(|p| p.pipeline.folds());
@@ -83,7 +90,7 @@ pub fn show(ui: &mut Ui, cx: &Cx<'_>, found: &Found, choice: Choice) -> Option<C
             if count == 0 {
                 continue;
             }
-            let row = Row { name: called(outputs, folds), kind: None, count };
+            let row = Row { name: &called(outputs, folds, names), kind: None, count };
             if row.show(ui, choice == Choice::Outputs(outputs), t).clicked() {
                 chosen = Some(Choice::Outputs(outputs));
             }

@@ -23,6 +23,7 @@ use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen};
 pub use self::job::{Choice, Outputs};
 use self::job::{Job, look};
 use super::failed;
+use super::watermarks::say::unit;
 use crate::window::bars::menu_row;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::{Asked, Command};
@@ -143,19 +144,23 @@ impl Compare {
         let changed = found.changed();
         let compared = found.compared.map(|c| c.rows);
         let name = &other.doc.label.name;
+        // A record has a verdict in each input that it feeds.
+        let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
         let mut said = match (compared, changed) {
             (Some(rows), 0) => {
-                format!("the same verdicts as {name} for all {}", plural(rows, "record"))
+                format!("the same verdicts as {name} for all {}", plural(rows, unit))
             }
             (Some(rows), n) => {
                 let differ = if n == 1 { "differs" } else { "differ" };
-                format!("{} of {} {differ} from {name}", thousands(n), plural(rows, "record"))
+                format!("{} of {} {differ} from {name}", thousands(n), plural(rows, unit))
             }
-            (None, n) => format!("{} so far that differ from {name}", plural(n, "record")),
+            (None, n) => format!("{} so far that differ from {name}", plural(n, unit)),
         };
-        if let Some((kind, n)) = found.kinds().first().filter(|_| changed > 0) {
-            let most = kinds::words(*kind, cx, found.matching.as_deref());
-            said.push_str(&format!(" · {} {most}", thousands(*n)));
+        let all = found.kinds();
+        if let Some((kind, n)) = all.first() {
+            let words = kinds::words(*kind, cx, found.matching.as_deref());
+            let most = if all.len() > 1 { "most: " } else { "" };
+            said.push_str(&format!(" · {most}{} {words}", thousands(*n)));
         }
         if let Some(beyond) = found.compared.map(|c| c.beyond).filter(|n| *n > 0) {
             said.push_str(&format!(" · {} beyond the end of the shorter run", thousands(beyond)));

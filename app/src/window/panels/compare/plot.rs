@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use egui::{
-    Align2, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+    Align2, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 use joinscope_core::run::{Axis as RunAxis, Lines, Range};
 use joinscope_operator::time::format_duration;
@@ -21,6 +22,8 @@ use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 
 /// Points between buckets.
 const STEP: f32 = 2.0;
+/// What the lines are, and which way they go.
+const WHAT: &str = "join's event-time watermark, lag behind arrival";
 
 type Drawn = Arc<Answer<LinesQuestion, [Lines; 2]>>;
 
@@ -47,16 +50,23 @@ pub fn show(
     let name = "Event-time watermarks of both runs";
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, name));
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said.as_str()));
+    let what = ui.painter().layout_no_wrap(WHAT.to_owned(), fonts::regular(SMALL), t.second);
+    let mut place = None;
     if let Some(drawn) = &drawn
         && let Ok(both) = &drawn.result
     {
         let fade = if this.lines.is_stale() { 0.6 } else { 1.0 };
-        paint(ui, cx, &axis, (plot, at), (&drawn.question, both), fade, t);
+        let lines = paint(ui, cx, &axis, (plot, at), (&drawn.question, both), fade, t);
+        place = free(plot, what.size(), &lines);
     }
     if this.lines.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
     ruler::cursor(ui, cx, &axis, plot, at, t);
+    if let Some(place) = place {
+        // Over what is dimmed: it is no later than anything.
+        ui.painter().galley(place, what, t.second);
+    }
     if response.has_focus() {
         let line = Stroke::new(1.0, t.accent);
         ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
@@ -129,6 +139,30 @@ fn at_cursor(drawn: &Drawn, axis: &Axis, cx: &Cx<'_>, other: &Other) -> String {
     parts.join("; ")
 }
 
+/// The first corner of `plot`, or place between corners, in which a text of `size`
+/// crosses no line; the first of all where there is none such, `None` where there is
+/// no room.
+fn free(plot: Rect, size: Vec2, lines: &[Vec<Pos2>]) -> Option<Pos2> {
+    let inner = plot.shrink2(vec2(6.0, 3.0));
+    let (right, bottom) = (inner.right() - size.x, inner.bottom() - size.y);
+    if right < inner.left() || bottom < inner.top() {
+        return None;
+    }
+    let corners =
+        [pos2(inner.left(), bottom), pos2(right, inner.top()), inner.min, pos2(right, bottom)];
+    let is_free = |at: &Pos2| {
+        let text = Rect::from_min_size(*at, size).expand(2.0);
+        let crosses = |ends: &[Pos2]| Rect::from_two_pos(ends[0], ends[1]).intersects(text);
+        !lines.iter().any(|line| line.windows(2).any(crosses))
+    };
+    let steps = (1..6u8).flat_map(|n| {
+        let y = egui::lerp(inner.top()..=bottom, f32::from(n) / 6.0);
+        [pos2(inner.left(), y), pos2(right, y)]
+    });
+    corners.into_iter().chain(steps).find(is_free).or(Some(corners[0]))
+}
+
+/// Gives the lines that it painted.
 fn paint(
     ui: &Ui,
     cx: &Cx<'_>,
@@ -137,7 +171,7 @@ fn paint(
     (question, both): (&LinesQuestion, &[Lines; 2]),
     fade: f32,
     t: &Tokens,
-) {
+) -> Vec<Vec<Pos2>> {
     let lag = |ms, v| Vertical::Lag.value(ms, v);
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     for lines in both {
@@ -157,9 +191,14 @@ fn paint(
         painter.hline(plot.x_range(), y, Stroke::new(1.0, t.line.gamma_multiply(0.8)));
         ruler::gutter_label(painter, at.left() + INSET, y, label, t);
     }
+    for (x, _) in ruler::ticks(cx, axis) {
+        let faint = Stroke::new(1.0, t.line.gamma_multiply(0.5));
+        painter.vline(x.round() + 0.5, plot.y_range(), faint);
+    }
     ruler::labels(painter, cx, axis, plot.bottom() + ruler::HEIGHT / 2.0, at.right(), t);
     let inside = ui.painter_at(plot.expand(1.0));
     let strokes = strokes(fade, t);
+    let mut painted = Vec::new();
     // This run's stands before the other's.
     for n in [1, 0] {
         let lines = &both[n];
@@ -170,9 +209,11 @@ fn paint(
             y: &|ms, v| height.y(lag(ms, v)),
         };
         for piece in pieces(&lines.join, &place, &|_| false) {
-            line(&inside, piece, strokes[n], n == 1);
+            line(&inside, piece.clone(), strokes[n], n == 1);
+            painted.push(piece);
         }
     }
+    painted
 }
 
 fn line(painter: &Painter, points: Vec<Pos2>, stroke: Stroke, dashed: bool) {
@@ -201,5 +242,29 @@ pub fn legend(painter: &Painter, at: Rect, names: [&str; 2], t: &Tokens) {
         let left = said.left() - 28.0;
         line(painter, vec![pos2(left, y), pos2(left + 22.0, y)], strokes(1.0, t)[n], n == 1);
         right = left - 14.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_lines_are_is_written_where_none_of_them_runs() {
+        let plot = Rect::from_min_max(pos2(0.0, 0.0), pos2(500.0, 100.0));
+        let size = vec2(200.0, 15.0);
+        let below = vec![pos2(0.0, 90.0), pos2(500.0, 90.0)];
+        let lower_left = free(plot, size, &[]).unwrap();
+        let upper_right = free(plot, size, std::slice::from_ref(&below)).unwrap();
+        assert!(lower_left.y > 50.0 && lower_left.x < 50.0, "{lower_left:?}");
+        assert!(upper_right.y < 50.0 && upper_right.x > 250.0, "{upper_right:?}");
+        // A jump passes between its two ends.
+        let jump = vec![pos2(400.0, -20.0), pos2(400.0, 120.0)];
+        assert!(free(plot, size, &[below, jump]).unwrap().x < 50.0);
+        assert!(free(plot, vec2(600.0, 15.0), &[]).is_none());
+        // Lines at the top and at the bottom leave the middle.
+        let above = vec![pos2(0.0, 8.0), pos2(500.0, 8.0)];
+        let middle = free(plot, size, &[above, vec![pos2(0.0, 90.0), pos2(500.0, 90.0)]]).unwrap();
+        assert!(middle.y > 12.0 && middle.y + size.y < 88.0, "{middle:?}");
     }
 }

@@ -8,8 +8,17 @@ use crate::window::text::line;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
-/// Height of the part, points.
-pub const HEIGHT: f32 = 58.0;
+/// Height of a sentence of one line, points.
+const ROW: f32 = 24.0;
+/// What a second line takes, points.
+const MORE: f32 = 16.0;
+
+/// Height of the part in a panel over `all`: with two lines for each sentence where
+/// one may be too little and the table keeps enough.
+pub fn height(all: Rect) -> f32 {
+    let wraps = all.width() < 1100.0 && all.height() >= 520.0;
+    10.0 + 2.0 * (ROW + if wraps { MORE } else { 0.0 })
+}
 
 /// Paints both sentences into `at`.
 pub fn show(ui: &mut Ui, at: Rect, both: &Both, names: (&str, &str), t: &Tokens) {
@@ -25,17 +34,26 @@ pub fn show(ui: &mut Ui, at: Rect, both: &Both, names: (&str, &str), t: &Tokens)
         })
         .fold(0.0f32, f32::max)
         .min(140.0);
+    // Which record both are about, at the right end of the first line.
+    let font = fonts::mono(SMALL);
+    let record = fit(ui, &both.record, &font, at.width() * 0.3);
+    let record = ui.painter().layout_no_wrap(record, font, t.second);
+    let end = at.right() - INSET - record.size().x;
+    let y = at.top() + 5.0 + (ROW - record.size().y) / 2.0;
+    ui.painter().galley(pos2(end, y), record, t.second);
     for (n, (name, said)) in sides.into_iter().enumerate() {
-        let top = at.top() + 5.0 + 24.0 * n as f32;
-        let row = Rect::from_min_max(pos2(at.left(), top), pos2(at.right(), top + 24.0));
-        one(ui, row, name, said.as_ref(), widest, t);
+        let high = (at.height() - 10.0) / 2.0;
+        let top = at.top() + 5.0 + high * n as f32;
+        let right = if n == 0 { end } else { at.right() };
+        let row = Rect::from_min_max(pos2(at.left(), top), pos2(right, top + high));
+        one(ui, row, (name, &both.record), said.as_ref(), widest, t);
     }
 }
 
 fn one(
     ui: &mut Ui,
     row: Rect,
-    name: &str,
+    (name, record): (&str, &str),
     said: Option<&(Verdict, String)>,
     widest: f32,
     t: &Tokens,
@@ -46,9 +64,10 @@ fn one(
     };
     let response = ui.interact(row, ui.scope_id().with(("said", name)), Sense::hover());
     let word = super::kinds::word(verdict);
-    let spoken = format!("In {name}: {word}. {sentence}");
+    let spoken = format!("In {name}: {word}. {sentence} ({record})");
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
-    let y = row.center().y;
+    // Of the first line.
+    let y = row.top() + ROW / 2.0;
     let x = row.left() + INSET;
     let painter = ui.painter_at(row);
     let label = fit(ui, name, &fonts::regular(SMALL), widest);
@@ -65,9 +84,13 @@ fn one(
     let mut job =
         egui::text::LayoutJob::simple_singleline(text, fonts::regular(SMALL + 0.5), t.text);
     job.wrap = egui::text::TextWrapping::truncate_at_width((row.right() - INSET - x).max(20.0));
+    if row.height() > ROW + 1.0 {
+        (job.wrap.max_rows, job.wrap.break_anywhere) = (2, false);
+    }
     let galley = painter.layout_job(job);
     let cut = galley.elided;
-    painter.galley(pos2(x, y - galley.size().y / 2.0), galley, t.text);
+    let first = galley.rows.first().map_or(galley.size().y, |line| line.size.y);
+    painter.galley(pos2(x, y - first / 2.0), galley, t.text);
     if cut {
         response.on_hover_text(sentence);
     }

@@ -106,6 +106,27 @@ fn what_changed_is_counted_by_kind_and_listed_with_both_verdicts() {
     };
     assert!(said("run").starts_with("In run: late. "), "{}", said("run"));
     assert!(said("patient").starts_with("In patient: joined. "), "{}", said("patient"));
+    // And which record that is.
+    assert!(said("run").ends_with(&format!("({})", first.record)), "{}", said("run"));
+}
+
+#[test]
+fn of_a_record_that_did_not_change_the_next_that_did_is_in_sight() {
+    let mut h = compared();
+    let (a, b) = (Run::open(&two().feed.run()).unwrap(), Run::open(&two().patient()).unwrap());
+    let go_on = std::sync::atomic::AtomicBool::new(false);
+    let found = compare(&a, &b, 100_000, &go_on, &mut |_| {}).unwrap();
+    let here = found.changes.iter().filter(|c| c.kind.from.is_some());
+    let mut rows: Vec<u64> = here.flat_map(|c| c.rows.iter().copied()).collect();
+    rows.sort_unstable();
+    let last = *rows.last().unwrap();
+    let same = (0..last).rev().find(|row| rows.binary_search(row).is_err()).unwrap();
+    let next = *rows.iter().find(|row| **row > same).unwrap();
+    let arrival = a.row(same).unwrap().arrival;
+    ask(&mut h, Command::Select(Some(Selection::Row(same)), Some(arrival)));
+    let name = format!("{}: ", a.row(next).unwrap().record);
+    let shown = changed(&h);
+    assert!(shown.iter().any(|r| r.starts_with(&name)), "{name} in {shown:?}");
 }
 
 #[test]
@@ -201,7 +222,7 @@ fn outputs_that_differ_are_listed_by_their_records() {
     let name = h
         .get_all_by_role(Role::ListBoxOption)
         .filter_map(|n| n.accesskit_node().label())
-        .find(|l| l.starts_with("pairs there only, "))
+        .find(|l| l.starts_with("pairs in patient only, "))
         .unwrap();
     press(&mut h, &name);
     let shown = changed(&h);

@@ -13,9 +13,10 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
 use crate::window::table::{Cell, Column, RowCells, empty};
-use crate::window::text::{bytes, plural, thousands};
+use crate::window::text::{bytes, line, plural, thousands};
+use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
-use crate::window::widgets::{button, text};
+use crate::window::widgets::{button, icon_button, text};
 
 const MODES: [Column; 9] = [
     // Figures far from their names are hard to read: nothing takes the rest.
@@ -44,6 +45,9 @@ const MOMENTS: [Column; 5] = [
     Column::rest(""),
 ];
 
+/// What stands where nothing is compared.
+const NAME: &str = "What does each guarantee deliver?";
+
 /// Room of the title row and the four modes.
 const HEIGHT: f32 = 5.0 * ROW + 8.0;
 
@@ -51,7 +55,10 @@ const HEIGHT: f32 = 5.0 * ROW + 8.0;
 pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> String {
     let Some(matrix) = matrix else {
         if cx.doc.run.as_ref().is_some_and(|run| too_many(&run.run).is_some()) {
-            return "not over so many records".to_owned();
+            return format!("at most {} records", thousands(MOST));
+        }
+        if not_found(cx) {
+            return "the recording is not found".to_owned();
         }
         return match &this.faults {
             None => "choose what goes wrong".to_owned(),
@@ -77,6 +84,36 @@ pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> Stri
     )
 }
 
+/// Whether there is nothing to run over again.
+fn not_found(cx: &Cx<'_>) -> bool {
+    cx.doc.recording.is_none() && !cx.doc.in_progress
+}
+
+/// What goes wrong, in a sentence.
+fn says(moment: Moment) -> &'static str {
+    match moment {
+        Moment::CrashMidEpoch => {
+            "The process ends while an epoch's outputs are out and nothing of it is on the disk"
+        }
+        Moment::CrashBeforeCommit => {
+            "The process ends when the epoch's checkpoint is on the disk and not yet committed"
+        }
+        Moment::CrashAfterCommit => {
+            "The process ends when the epoch is committed and it does not yet know"
+        }
+        Moment::PowerLoss => {
+            "As crash before commit, and the disk keeps only what was forced to it"
+        }
+        Moment::BrokerRestart => {
+            "The cluster does not answer for a while, in the middle of a commit"
+        }
+        Moment::Zombie => {
+            "The process stands still, a twin takes over and runs to the end, then it wakes"
+        }
+        Moment::Sleep => "The machine sleeps until an open transaction has timed out",
+    }
+}
+
 /// `crash-mid-epoch` as the buttons have it; a moment's place (`@3`) stays.
 fn in_words(faults: &str) -> String {
     faults.replace('-', " ")
@@ -91,13 +128,11 @@ pub fn body(
 ) {
     let many = cx.doc.run.as_ref().and_then(|run| too_many(&run.run));
     if let Some(records) = many {
-        let next = format!(
-            "A simulated cluster in memory holds up to {} records, this run has {}: cut a part \
-             with joinscope recording slice, or use joinscope guarantees",
-            thousands(MOST),
-            thousands(records)
-        );
-        empty(ui, "Too many records to compare here", &next);
+        too_large(ui, cx, records);
+        return;
+    }
+    if not_found(cx) {
+        empty(ui, NAME, "It needs the recording: open it from where it is now");
         return;
     }
     choices(this, ui);
@@ -109,7 +144,7 @@ pub fn body(
         None if this.faults.is_none() => {
             let next = "Choose above what goes wrong: the recording is then run under \
                         exactly-once, at-least-once and at-most-once, beside a run without faults";
-            empty(ui, "What does each guarantee deliver?", next);
+            empty(ui, NAME, next);
             return;
         }
         None => {
@@ -158,6 +193,82 @@ pub fn body(
     }
 }
 
+/// More records than a simulated cluster holds: what to do, as commands to copy.
+fn too_large(ui: &mut Ui, cx: &mut Cx<'_>, records: u64) {
+    let t = Tokens::of(ui.ctx());
+    let room = ui.available_rect_before_wrap();
+    // In the middle with the commands that stand under it.
+    let half = Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - 72.0));
+    let mut above = ui.new_child(UiBuilder::new().max_rect(half).id_salt("too many"));
+    let next = format!(
+        "A simulated cluster in memory holds up to {} records, this run has {}: cut a part out \
+         and run that, or compare at the command line",
+        thousands(MOST),
+        thousands(records)
+    );
+    empty(&mut above, "Too many records to compare here", &next);
+    let commands = commands(cx);
+    let widest = commands
+        .iter()
+        .map(|(_, command)| {
+            let shown = line(command).into_owned();
+            ui.painter().layout_no_wrap(shown, fonts::mono(SMALL), t.text).size().x
+        })
+        .fold(0.0f32, f32::max);
+    let left = (room.center().x - widest / 2.0 - 17.0).max(room.left() + INSET);
+    let right = room.right() - INSET;
+    let at = Rect::from_min_max(pos2(left, half.center().y + 30.0), pos2(right, room.bottom()));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("commands"));
+    for (name, command) in commands {
+        child.horizontal(|ui| {
+            let copy = icon_button(icon::COPY, name).show(ui);
+            text(ui, &command, fonts::mono(SMALL), t.text).on_hover_text(&command);
+            if copy.clicked() {
+                cx.commands.push(Command::Copy(command));
+            }
+        });
+    }
+}
+
+/// What there is to do at the command line, each with what it does.
+fn commands(cx: &Cx<'_>) -> [(&'static str, String); 2] {
+    let open = cx.doc.recording.as_ref().map(|r| r.recording.path().to_owned());
+    let was = || cx.doc.run.as_ref().map(|r| r.manifest.start.recording.path.clone());
+    let recording = open.or_else(was).unwrap_or_default();
+    let recording = word(&recording.display().to_string());
+    let pipeline = cx.doc.pipeline.as_ref().map_or("pipeline.toml", |p| p.file.as_str());
+    let time = |arrival: u64| cx.clock.time(arrival as f64).round() as i64;
+    // The range that is marked, else a minute around the cursor.
+    let (from, until) = if let Some(range) = cx.range.marked {
+        (time(range.from()), time(range.to()).saturating_add(1))
+    } else {
+        let at = time(cx.cursor.at());
+        (at.saturating_sub(30_000), at.saturating_add(30_000))
+    };
+    let (from, until) = (cx.times.full(from), cx.times.full(until));
+    [
+        (
+            "Copy the command that cuts a part out",
+            format!(
+                "joinscope recording slice {recording} --from {from} --until {until} -o part.mcap"
+            ),
+        ),
+        (
+            "Copy the command that compares",
+            format!("joinscope guarantees {} --recording {recording}", word(pipeline)),
+        ),
+    ]
+}
+
+/// A text as a shell takes it for one word.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn choices(this: &mut Guarantees, ui: &mut Ui) {
     ui.add_space(4.0);
     ui.horizontal_wrapped(|ui| {
@@ -168,13 +279,16 @@ fn choices(this: &mut Guarantees, ui: &mut Ui) {
             let faults = Faults(vec![(moment, None)]);
             let chosen = this.faults.as_ref() == Some(&faults);
             let label = in_words(moment.name());
-            if button(&label).selected(chosen).show(ui).clicked() {
+            let choice = button(&label).selected(chosen).show(ui);
+            if choice.on_hover_text(says(moment)).clicked() {
                 this.faults = Some(faults);
             }
         }
         let drawn = Faults::random(1);
         let chosen = this.faults.as_ref() == Some(&drawn);
-        if button("several, drawn").selected(chosen).show(ui).clicked() {
+        let choice = button("several at random").selected(chosen).show(ui);
+        let hover = "Two to five of these in turn, drawn at random: the same ones each time";
+        if choice.on_hover_text(hover).clicked() {
             this.faults = Some(drawn);
         }
     });
@@ -334,4 +448,17 @@ fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &Cx<'_>, mode: &Mode) {
             dimmed: false,
         })
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(word("/data/feed-1.mcap"), "/data/feed-1.mcap");
+        assert_eq!(word("my feed.mcap"), "'my feed.mcap'");
+        assert_eq!(word("it's $1"), r"'it'\''s $1'");
+        assert_eq!(word(""), "''");
+    }
 }

@@ -4,7 +4,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::explain::{Explanation, explain};
 use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::codec::InputDecoder;
-use joinscope_operator::record::{Record, RecordName};
+use joinscope_operator::record::{Arrival, Record, RecordName};
 
 use crate::window::selection::Selection;
 use crate::window::store::Run;
@@ -35,6 +35,8 @@ pub struct Row {
     pub view: RowView,
     pub input: String,
     pub explained: Explanation,
+    /// Arrivals at which something became of it, with their arrival times, ms.
+    pub then: Vec<(Arrival, i64)>,
     /// The record that made the verdict fall.
     pub cause: Option<RecordName>,
     pub outputs: Vec<OutputView>,
@@ -93,6 +95,11 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
             rows.into_iter().next().map(|r| r.record)
         }
     };
+    let mut then = Vec::new();
+    for at in [row.removed, row.unmatched_since, row.decided].into_iter().flatten() {
+        let rows = run.rows_of_arrival(at).map_err(|e| e.to_string())?;
+        then.extend(rows.first().map(|r| (at, r.arrival_ms)));
+    }
     let mut outputs = run.outputs_of(row.row).map_err(|e| e.to_string())?;
     outputs.truncate(OUTPUTS);
     let (count, decided) = run.decided_by(row.arrival, EFFECTS).map_err(|e| e.to_string())?;
@@ -100,6 +107,7 @@ fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, Str
     Ok(Row {
         input: input.map(|i| i.name.to_string()).unwrap_or_default(),
         explained: explain(run, row.row).map_err(|e| e.to_string())?,
+        then,
         cause,
         outputs,
         effects: (count, decided),

@@ -3,12 +3,12 @@
 use egui::{Align, Layout, Rect, Sense, Ui, pos2, vec2};
 use joinscope_core::run::explain::{Candidate, Figure};
 use joinscope_core::run::{KeyState, RowView};
-use joinscope_operator::record::{Record, RecordName, TimestampType};
+use joinscope_operator::record::{Record, TimestampType};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Output, Row, Value};
-use super::{sentence, value};
+use super::{links, sentence, value};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::panels::outputs::{kind_name, labels};
@@ -96,7 +96,7 @@ pub fn row(
     let v = &r.view;
     verdict_line(ui, v.verdict, &at_cursor(v, cx.cursor.at()));
     ui.add_space(2.0);
-    sentence::show(ui, &r.explained.sentence, cx.commands);
+    sentence::show(ui, &r.explained.sentence, &r.explained.candidates, cx.commands);
     ui.add_space(8.0);
     ui.spacing_mut().item_spacing.y = 0.0;
     numbers(ui, cx, r);
@@ -112,6 +112,10 @@ pub fn row(
         let why = format!("The recording is not at {at}: open it from where it is now");
         let why = egui::RichText::new(why).font(fonts::regular(SMALL)).color(t.second);
         ui.add(egui::Label::new(why).wrap());
+        ui.add_space(4.0);
+        if button("Open the recording…").show(ui).clicked() {
+            cx.commands.push(Command::ShowOpen);
+        }
     }
     followed(ui, cx, r);
     if let Some(state) = state {
@@ -156,16 +160,26 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
             }
         }
     }
+    // The time beside it, where the run knows the record that arrived then.
+    let when =
+        |ui: &mut Ui, label: &str, at: u64| match r.then.iter().find(|(arrival, _)| *arrival == at)
+        {
+            None => number(ui, label, &arrival(at), None),
+            Some((_, ms)) => {
+                let figure = format!("{} · {}", thousands(at), cx.times.exact(*ms));
+                number(ui, label, &figure, Some(&cx.times.full(*ms)));
+            }
+        };
     match (v.kept, v.removed) {
-        (true, Some(at)) => number(ui, "In the state until", &arrival(at), None),
+        (true, Some(at)) => when(ui, "In the state until", at),
         (true, None) => number(ui, "In the state", "to the end", None),
         _ => {}
     }
     if let Some(at) = v.unmatched_since {
-        number(ui, "Unmatched since", &arrival(at), None);
+        when(ui, "Unmatched since", at);
     }
     if let Some(at) = v.decided.filter(|d| *d != v.arrival) {
-        number(ui, "Verdict fell at", &arrival(at), None);
+        when(ui, "Verdict fell at", at);
     }
 }
 
@@ -199,8 +213,9 @@ fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
             .id_salt(&name),
     );
     if link(&mut child, &shown).on_hover_text(&name).clicked() {
-        cx.commands.push(Command::SelectRecord(c.record.clone()));
+        cx.commands.push(links::select(&c.row));
     }
+    links::input(&mut child, cx, &c.row);
     let left = child.min_rect().right() + 10.0;
     let galley = ui.painter().layout_no_wrap(distance, fonts::mono(SMALL), t.text);
     let right = (row.left() + 190.0).max(left + galley.size().x).min(row.right());
@@ -225,6 +240,9 @@ fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
 
 /// `−3m 05s`, `+1.2s`.
 fn signed(ms: i64) -> String {
+    if ms == 0 {
+        return "same time".to_owned();
+    }
     let sign = if ms < 0 { "−" } else { "+" };
     format!("{sign}{}", format_duration(ms.saturating_abs()))
 }
@@ -255,7 +273,6 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
                 ui.set_width(room);
                 ui.add_space(2.0);
                 number(ui, &e.text, &e.bound(), Some(&hover));
-                ui.add_space(2.0);
             });
             if can_run {
                 let name = format!("Run with {} = {}", e.path, e.value);
@@ -270,6 +287,10 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
                 }
             }
         });
+        // As a pipeline calls it.
+        let font = fonts::mono(SMALL - 1.0);
+        let path = fit(ui, &e.path, &font, ui.available_width());
+        text(ui, &path, font, t.second).on_hover_text(&hover);
     }
 }
 
@@ -280,7 +301,7 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
         group(ui, "Cause");
         ui.horizontal(|ui| {
             text(ui, "decided by", fonts::regular(SMALL + 0.5), t.second);
-            record_link(ui, cx, cause);
+            links::record_link(ui, cx, cause);
         });
     }
     if r.effects.0 > 0 {
@@ -289,7 +310,7 @@ fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
             ui.horizontal(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(10.0, 22.0), Sense::hover());
                 ui.painter().extend(verdict_shape(rect.center(), 4.0, row.verdict, t));
-                record_link(ui, cx, &row.record);
+                links::row_link(ui, cx, row);
                 text(ui, row.verdict.name(), fonts::regular(SMALL), t.second);
             });
         }
@@ -323,16 +344,6 @@ fn more(ui: &mut Ui, n: u64, t: &Tokens) {
     }
 }
 
-/// A record's name, to jump to; elided only where it does not fit.
-fn record_link(ui: &mut Ui, cx: &mut Cx<'_>, name: &RecordName) {
-    let whole = name.to_string();
-    let room = (ui.available_width() - 70.0).max(80.0);
-    let shown = fit(ui, &whole, &fonts::mono(SMALL), room);
-    if link(ui, &shown).on_hover_text(&whole).clicked() {
-        cx.commands.push(Command::SelectRecord(name.clone()));
-    }
-}
-
 /// The rows of the record's key that rest in the state at the cursor.
 pub fn of_key(ui: &mut Ui, cx: &mut Cx<'_>, row: u64, state: &KeyState) {
     /// Rows that are listed; more are counted.
@@ -353,10 +364,10 @@ pub fn of_key(ui: &mut Ui, cx: &mut Cx<'_>, row: u64, state: &KeyState) {
             if other.row == row {
                 text(ui, "this record", fonts::regular(SMALL + 0.5), t.text);
             } else {
-                record_link(ui, cx, &other.record);
+                links::row_link(ui, cx, other);
             }
             if let Some(ms) = other.event_time {
-                text(ui, &cx.times.exact(ms), fonts::mono(SMALL), t.second);
+                links::time(ui, cx, ms);
             }
         });
     }
@@ -373,7 +384,7 @@ pub fn output(ui: &mut Ui, cx: &mut Cx<'_>, o: &Output) {
     text(ui, kind, fonts::semibold(TEXT + 1.0), t.text);
     ui.add_space(4.0);
     ui.spacing_mut().item_spacing.y = 0.0;
-    time(ui, cx, "Time", Some(o.view.time));
+    time(ui, cx, "Event time", Some(o.view.time));
     number(ui, "Set off by arrival", &thousands(o.view.at), None);
     number(ui, "Epoch", &thousands(o.view.epoch), None);
     if o.view.correction > 0 {
@@ -395,11 +406,11 @@ pub fn output(ui: &mut Ui, cx: &mut Cx<'_>, o: &Output) {
             let room = (ui.available_width() - 110.0).max(80.0);
             let shown = fit(ui, &whole, &fonts::mono(SMALL), room);
             if link(ui, &shown).on_hover_text(&whole).clicked() {
-                let selection = Some(Selection::Row(row.row));
-                cx.commands.push(Command::Select(selection, Some(row.arrival)));
+                cx.commands.push(links::select(row));
             }
+            links::input(ui, cx, row);
             if let Some(ms) = row.event_time {
-                text(ui, &cx.times.exact(ms), fonts::mono(SMALL), t.second);
+                links::time(ui, cx, ms);
             }
         });
     }

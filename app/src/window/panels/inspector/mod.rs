@@ -4,6 +4,7 @@
 mod ask;
 mod draw;
 mod export;
+mod links;
 mod sentence;
 #[cfg(test)]
 mod tests;
@@ -58,7 +59,10 @@ impl Inspector {
         let inspected = answer.as_ref().and_then(|a| a.result.as_ref().ok());
         let name = match (cx.selection, inspected) {
             (None, _) => Panel::Inspector.title().to_owned(),
-            (_, Some(Inspected::Row(r))) => r.view.record.to_string(),
+            (_, Some(Inspected::Row(r))) => match links::input_of(cx, &r.view) {
+                Some(input) => format!("{} · {input}", r.view.record),
+                None => r.view.record.to_string(),
+            },
             (_, Some(Inspected::Record(v))) => v.name.to_string(),
             (Some(Selection::Output(n)), _) => format!("output {}", thousands(n)),
             (Some(Selection::Row(_)), _) => "…".to_owned(),
@@ -130,6 +134,7 @@ impl Inspector {
             ui.ctx().request_repaint_after(DIM_AFTER);
         }
         let frame = egui::Frame::NONE.inner_margin(Margin::symmetric(12, 10));
+        let before = cx.commands.len();
         match &answer.result {
             Err(error) => {
                 if failed(ui, error) {
@@ -156,6 +161,12 @@ impl Inspector {
                         }
                     });
                 });
+            }
+        }
+        // What is selected from here is brought into sight in its table.
+        for command in &cx.commands[before..] {
+            if let Command::Select(Some(Selection::Row(row)), _) = command {
+                records.reveal(*row);
             }
         }
     }

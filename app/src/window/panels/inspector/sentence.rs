@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use egui::text::{CCursor, LayoutJob, TextFormat};
 use egui::{Galley, Rect, Role, Sense, Stroke, Ui, WidgetInfo};
+use joinscope_core::run::explain::Candidate;
 use joinscope_operator::record::RecordName;
 
+use super::links;
 use crate::window::command::Command;
 use crate::window::theme::{Tokens, fonts};
 
@@ -47,8 +49,9 @@ fn parts(sentence: &str) -> Vec<Part> {
     parts
 }
 
-/// Shows the sentence, wrapped, as one text with links in it.
-pub fn show(ui: &mut Ui, sentence: &str, commands: &mut Vec<Command>) {
+/// Shows the sentence, wrapped, as one text with links in it; a name of one of
+/// the candidates leads to that row, whichever input took it.
+pub fn show(ui: &mut Ui, sentence: &str, candidates: &[Candidate], commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
     let mut job = LayoutJob::default();
     job.wrap.max_width = ui.available_width();
@@ -82,7 +85,9 @@ pub fn show(ui: &mut Ui, sentence: &str, commands: &mut Vec<Command>) {
             ui.painter().hline(rect.x_range(), rect.bottom() - 1.0, Stroke::new(1.0, t.accent));
         }
         if response.on_hover_text(name.to_string()).clicked() {
-            commands.push(Command::SelectRecord(name));
+            let meant = candidates.iter().find(|c| c.record == name);
+            let by_name = || Command::SelectRecord(name.clone());
+            commands.push(meant.map_or_else(by_name, |c| links::select(&c.row)));
         }
     }
 }

@@ -1,10 +1,11 @@
-use egui_kittest::kittest::Queryable as _;
-use joinscope_core::run::{Direction, VerdictSet};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
+use crate::window::headless::settle;
 use crate::window::selection::Selection;
-use crate::window::testing::{ask, feed, opened, press};
+use crate::window::testing::{PIPELINE, ask, feed, opened, press, rerun};
 
 #[test]
 fn selecting_a_record_moves_the_cursor_and_explains_it() {
@@ -55,6 +56,10 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
         .unwrap();
     ask(&mut h, Command::Select(Some(Selection::Row(joined.row)), Some(joined.arrival)));
     assert!(h.query_by_label("decided by").is_some());
+    // An arrival alone says little: its time stands beside it.
+    let fell = crate::window::text::thousands(joined.decided.unwrap());
+    let fell = format!("Verdict fell at: {fell} · ");
+    assert!(h.query_all_by_label_contains(&fell).next().is_some(), "{fell}");
     assert!(h.query_by_label("this record").is_some(), "it is in the state at its arrival");
     // Its cause names it among what it decided.
     let cause = run.rows_of_arrival(joined.cause.unwrap()).unwrap()[0].clone();
@@ -69,4 +74,30 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
     // Before anything arrived the state of its key is empty.
     ask(&mut h, Command::GoTo(0));
     assert!(h.query_by_label("No row of it").is_some());
+}
+
+#[test]
+fn of_a_record_that_two_inputs_took_a_link_leads_to_the_row_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&feed().recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
+    let mut h = opened(&run);
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    // Both rows of a record rest in the state of its key.
+    let both = |row: RowView| {
+        let state = run.state_of_key(row.key.as_ref()?, row.arrival).unwrap();
+        let is_second = |o: &RowView| o.record == row.record && o.row > row.row;
+        let second = state.rows.into_iter().find(is_second)?;
+        Some((row, second))
+    };
+    let (first, second) = run.page(0, 200).unwrap().into_iter().find_map(both).unwrap();
+    ask(&mut h, Command::Select(Some(Selection::Row(first.row)), Some(first.arrival)));
+    let name = first.record.to_string();
+    let named = |n: &egui_kittest::Node<'_>| n.accesskit_node().label().as_ref() == Some(&name);
+    let links: Vec<_> = h.get_all_by_role(egui::accesskit::Role::Link).filter(named).collect();
+    links.last().unwrap().click_accesskit();
+    drop(links);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().selection(), Some(Selection::Row(second.row)));
 }

@@ -136,7 +136,9 @@ fn head(ui: &mut Ui, s: &Shown<'_>, now: Option<i64>, can_run: bool, at: Rect, d
 pub fn sentence(s: &Shown<'_>) -> (String, String) {
     let bold = format!("{} late at {}", thousands(s.late), format_duration(s.at));
     let rest = match s.late.cmp(&s.sum.late) {
-        std::cmp::Ordering::Equal => "as in this run".to_owned(),
+        // The same count is not yet the same setting.
+        std::cmp::Ordering::Equal if s.now == Some(s.at) => "as in this run".to_owned(),
+        std::cmp::Ordering::Equal => "as many as in this run".to_owned(),
         std::cmp::Ordering::Less => format!("{} fewer", thousands(s.sum.late - s.late)),
         std::cmp::Ordering::Greater => format!("{} more", thousands(s.late - s.sum.late)),
     };
@@ -145,7 +147,7 @@ pub fn sentence(s: &Shown<'_>) -> (String, String) {
             c.iter().filter(|(bin, _)| *bin == NO_VALUE).map(|(_, n)| n).sum::<u64>()
         });
     let never = if never > 0 { format!("; {} at any", thousands(never)) } else { String::new() };
-    (bold, format!("{rest}{never}"))
+    (bold, format!("{rest}{never}{}", s.ran))
 }
 
 fn describe(ui: &Ui, response: &Response, s: &Shown<'_>) {

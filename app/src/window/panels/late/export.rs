@@ -8,7 +8,7 @@ use super::index::NO_VALUE;
 use super::{Late, Target};
 use crate::window::cx::Cx;
 use crate::window::export::{Listed, Source};
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::called_in;
 
 /// `needs_ms`: the smallest out-of-orderness with which so many records more
 /// are not late; nothing: no value would be enough. `late_beyond`: how many of
@@ -21,16 +21,17 @@ impl Late {
     #[must_use]
     pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
         let start = &cx.doc.run.as_ref()?.manifest.start;
-        let lanes = start.lanes.clone();
+        let names: Vec<String> =
+            (0..start.lanes.len() as u32).map(|lane| called_in(start, lane)).collect();
         let (found, target): (_, Target) = (self.pass.found(), self.target);
         Some(Listed::source(&COLUMNS, move || {
             let mut rows: Vec<Vec<Value>> = Vec::new();
-            for (lane, known) in found.index.lanes.iter().enumerate() {
+            for (name, known) in names.iter().zip(&found.index.lanes) {
                 let Some(needs) = known.needs.get(target.place()) else { continue };
                 for (bin, n) in needs.iter() {
                     let needs_ms = (bin != NO_VALUE).then(|| edge(bin));
                     rows.push(vec![
-                        lane_name(&lanes, lane as u32).into(),
+                        name.as_str().into(),
                         known.judged.into(),
                         known.late.into(),
                         needs_ms.into(),

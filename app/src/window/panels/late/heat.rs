@@ -30,8 +30,9 @@ use crate::window::widgets::verdict_shape;
 
 /// Points of a column of the picture.
 const COLUMN: f32 = 2.0;
-/// Room at the top for records that no value is enough for, points.
-const TOP: f32 = 12.0;
+/// Room at the top for records that no value is enough for, and for the line's name
+/// above the line, points.
+const TOP: f32 = 18.0;
 
 /// What the user did.
 #[derive(Default)]
@@ -114,8 +115,10 @@ impl State {
             self.picture(ui, cx, s, &axis, &scale, plot, version, t);
             Vec::new()
         };
+        ruler::later(ui, cx, &axis, plot, t);
         bound(ui, s, &scale, plot, t);
-        ruler::cursor(ui, cx, &axis, plot, rect, t);
+        aside(ui, plot, &explained(singles, t), t);
+        ruler::line(ui, cx, &axis, plot, rect, t);
         if response.has_focus() {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
@@ -167,8 +170,6 @@ impl State {
         let at = Rect::from_x_y_ranges(plot.x_range(), y(of.steps.1)..=y(of.steps.0));
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
-        let stronger = if t.dark { "brighter" } else { "darker" };
-        aside(ui, plot, &format!("each record counted, {stronger} where there are more"), t);
     }
 }
 
@@ -176,7 +177,7 @@ impl State {
 fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
     let columns = (of.axis.width / COLUMN).ceil().max(1.0) as usize;
     let rows = usize::from(of.steps.1 - of.steps.0).max(1);
-    let mut counts = vec![0u32; columns * rows];
+    let mut counts = vec![0.0f32; columns * rows];
     let inputs = inputs_of(cx);
     let (first, last) = cx.view;
     let view = first.saturating_sub(s.index.block)..=last;
@@ -186,18 +187,18 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
         }
         let x = of.axis.x_of(arrival.max(first), cx.clock) - of.axis.left;
         let column = ((x / COLUMN).max(0.0) as usize).min(columns - 1);
+        let worth = worth(step);
         let step = step.clamp(of.steps.0, of.steps.1 - 1) - of.steps.0;
-        let slot = &mut counts[(rows - 1 - usize::from(step)) * columns + column];
-        *slot = slot.saturating_add(n);
+        counts[(rows - 1 - usize::from(step)) * columns + column] += n as f32 * worth;
     }
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let most = counts.iter().copied().fold(1.0, f32::max);
     let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
     for (row, line) in counts.chunks(columns).enumerate() {
         let step = of.steps.0 + (rows - 1 - row) as u16;
         let late = step >= of.bound;
         let colour = if late { t.verdict(Verdict::Late) } else { t.third };
-        for (column, n) in line.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let part = (1.0 + *n as f32).ln() / (1.0 + most as f32).ln();
+        for (column, n) in line.iter().enumerate().filter(|(_, n)| **n > 0.0) {
+            let part = (1.0 + *n).ln() / (1.0 + most).ln();
             // One late record among many is as plain as a thousand.
             let least = if late { 0.65 } else { 0.25 };
             image.pixels[row * columns + column] =
@@ -207,10 +208,41 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
     image
 }
 
-/// How the picture is to be read, in its upper right corner.
-fn aside(ui: &Ui, plot: Rect, text: &str, t: &Tokens) {
+/// What a record counts in the picture: among few milliseconds a step holds one whole
+/// one or two by turns, which would look like stripes in the data.
+fn worth(step: u16) -> f32 {
+    let (from, to) = (step_from(step), step_from(step.saturating_add(1)));
+    let whole = to.ceil() - from.ceil();
+    if whole >= 1.0 { ((to - from) / whole) as f32 } else { 1.0 }
+}
+
+/// How the picture is to be read: in full, and shorter.
+fn explained(singles: Option<&Singles>, t: &Tokens) -> [String; 3] {
+    const NEEDS: &str = "out-of-orderness that each record needs";
+    let (more, short) = match singles {
+        Some(singles) if singles.one_in > 1 => {
+            let one_in = thousands(singles.one_in);
+            let kept = format!("all that were late, one in {one_in} of the others");
+            (format!("; {kept}"), kept)
+        }
+        Some(_) => (String::new(), NEEDS.to_owned()),
+        None => {
+            let stronger = if t.dark { "brighter" } else { "darker" };
+            (format!(", {stronger} where there are more"), NEEDS.to_owned())
+        }
+    };
+    [format!("{NEEDS}{more}; records in order are not shown"), format!("{NEEDS}{more}"), short]
+}
+
+/// The longest of some texts that there is room for, in the upper right corner.
+fn aside(ui: &Ui, plot: Rect, texts: &[String; 3], t: &Tokens) {
+    /// At the left the line's name may stand, points.
+    const LEFT: f32 = 140.0;
     let painter = ui.painter_at(plot);
-    let galley = painter.layout_no_wrap(text.to_owned(), fonts::regular(SMALL - 0.5), t.second);
+    let lay =
+        |text: &String| painter.layout_no_wrap(text.clone(), fonts::regular(SMALL - 0.5), t.second);
+    let mut galleys = texts.iter().map(lay);
+    let Some(galley) = galleys.find(|g| g.size().x < plot.width() - LEFT) else { return };
     let at = pos2(plot.right() - galley.size().x - 6.0, plot.top());
     let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(3.0, 0.0));
     painter.rect_filled(ground, 3, t.panel.gamma_multiply(0.85));
@@ -299,11 +331,6 @@ fn each<'a>(
         places.push((record, at, need));
     }
     painter.add(Shape::mesh(mesh));
-    if singles.one_in > 1 {
-        let text =
-            format!("all that were late, one in {} of the others", thousands(singles.one_in));
-        aside(ui, plot, &text, t);
-    }
     for (record, at, _) in &places {
         let selected = cx.selection == Some(Selection::Row(record.row));
         if selected || cx.hover == Some(record.row) {
@@ -368,4 +395,19 @@ pub fn late_in(
     let rows = run.search_all(&query, &AtomicBool::new(false)).map_err(|e| e.to_string())?;
     let rows = run.views(&rows).map_err(|e| e.to_string())?;
     Ok(rows.into_iter().max_by_key(|r| r.late_by))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_that_are_spread_evenly_leave_no_stripes() {
+        for s in step(10)..step(200) {
+            // One record needs each millisecond.
+            let n = (1..400).filter(|ms| step(*ms) == s).count() as f32;
+            let even = (step_from(s + 1) - step_from(s)) as f32;
+            assert!((n * worth(s) - even).abs() < 1e-3, "{n} records at {} ms", step_from(s));
+        }
+    }
 }

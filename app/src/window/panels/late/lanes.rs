@@ -6,7 +6,7 @@ use joinscope_operator::time::format_duration;
 use super::index::Lane;
 use super::{Focus, Shown, inputs_of, late_at};
 use crate::window::cx::Cx;
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::called_in;
 use crate::window::table::{Cell, Column, RowCells, Table};
 use crate::window::text::{elide, plural, thousands};
 
@@ -14,10 +14,10 @@ const COLUMNS: [Column; 7] = [
     Column::soft("Partition", 170.0, 80.0),
     Column::figure("Late", 50.0),
     Column::figure("At slider", 62.0),
-    Column::figure("p50", 52.0),
+    Column::figure("Late by p50", 74.0),
     Column::figure("p90", 52.0),
     Column::figure("p99", 52.0),
-    Column::figure("Most", 52.0),
+    Column::figure("Latest", 52.0),
 ];
 
 /// A row's place: all, then each input followed by its partitions.
@@ -49,7 +49,7 @@ pub fn name(cx: &Cx<'_>, focus: Focus) -> String {
         Focus::Input(i) => {
             start.inputs.get(usize::from(i)).map(|i| i.name.to_string()).unwrap_or_default()
         }
-        Focus::Lane(lane) => lane_name(&start.lanes, lane),
+        Focus::Lane(lane) => called_in(start, lane),
     }
 }
 
@@ -135,7 +135,7 @@ fn cells(
     if narrow {
         cells.drain(4..6);
     }
-    let mut spoken = format!("{name}: {} late", plural(lane.late, "record"));
+    let mut spoken = format!("{name}: {} late", plural(lane.late, s.unit));
     if lane.late > 0 {
         spoken += &format!(", the latest by {}", format_duration(lane.latest));
     }

@@ -27,7 +27,7 @@ use self::ask::{Found, Pass, Question, Singles};
 use self::bins::{bin, edge};
 use self::index::{Index, Lane, NO_VALUE, Target};
 use super::failed;
-use super::watermarks::say::feeds_several;
+use super::watermarks::say::{about, unit};
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -106,6 +106,12 @@ struct Shown<'a> {
     /// The slider's ends, bins.
     ends: (u16, u16),
     whole: bool,
+    /// What was run, ms, where that is one value.
+    now: Option<i64>,
+    /// What was run, in words, where it is more than one.
+    ran: String,
+    /// What is counted.
+    unit: &'static str,
 }
 
 impl Shown<'_> {
@@ -168,8 +174,7 @@ impl Late {
         if cx.doc.run.is_none() || cx.cursor.len() == 0 {
             return String::new();
         }
-        let several = cx.doc.run.as_ref().is_some_and(|r| feeds_several(&r.manifest.start));
-        let unit = if several { "row" } else { "record" };
+        let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
         let mut text = match (sum.late, sum.late_by.quantile(0.5)) {
             (0, _) if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
             (0, _) => {
@@ -179,11 +184,12 @@ impl Late {
                 format!("none of {} is late{}", plural(sum.judged, unit), most.unwrap_or_default())
             }
             (late, half) => format!(
-                "{} of {} late, half of them by more than {}, the latest by {}",
+                // The others were never judged: filtered, undecodable and the like.
+                "{} late of {} that came to the join, half of them by more than {}, the latest by {}",
                 thousands(late),
                 plural(sum.judged, unit),
-                format_duration(half.unwrap_or(0)),
-                format_duration(sum.latest),
+                about(half.unwrap_or(0)),
+                about(sum.latest),
             ),
         };
         if let Focus::Input(_) | Focus::Lane(_) = self.focus {
@@ -241,6 +247,9 @@ impl Late {
             late: late_at(sum, self.target, chosen),
             ends,
             whole: found.is_whole(),
+            now,
+            ran: ran(cx, found, self.target, now),
+            unit: cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start)),
         };
         let rect = ui.available_rect_before_wrap();
         // The picture over time above, the answer and the partitions below.
@@ -342,6 +351,19 @@ fn ends(sum: &Lane, target: Target, now: Option<i64>) -> (u16, u16) {
     let least = needs.and_then(|c| c.quantile(0.05)).filter(|ms| *ms < i64::MAX).unwrap_or(0);
     let least = least.min(now.unwrap_or(i64::MAX) / 4).min(edge(most) / 100).max(10);
     (bin(least), bin(edge(most).saturating_add(edge(most) / 8)))
+}
+
+/// `; run with views 5 s, engagements 1 m`, where inputs differ and are few.
+fn ran(cx: &Cx<'_>, found: &Found, target: Target, now: Option<i64>) -> String {
+    const FEW: usize = 3;
+    let names = names(cx);
+    if now.is_some() || target != Target::All || names.len() > FEW {
+        return String::new();
+    }
+    let each = names.iter().zip(found.index.now.iter().skip(1));
+    let each: Vec<String> =
+        each.filter_map(|(name, ms)| Some(format!("{name} {}", format_duration((*ms)?)))).collect();
+    if each.is_empty() { String::new() } else { format!("; run with {}", each.join(", ")) }
 }
 
 fn inputs_of(cx: &Cx<'_>) -> Vec<u8> {

@@ -50,9 +50,9 @@ impl Col {
         Self::Time,
         Self::Kind,
         Self::Key,
-        Self::Records,
         Self::Epoch,
         Self::Labels,
+        Self::Records,
     ];
 
     /// What is shown until the user chooses.
@@ -62,15 +62,16 @@ impl Col {
         Self::Time,
         Self::Kind,
         Self::Key,
-        Self::Records,
         Self::Labels,
+        // The one that takes the rest stands last.
+        Self::Records,
     ];
 
     pub fn title(&self) -> &str {
         match self {
             Self::Number => "Output",
             Self::Arrival => "Arrival",
-            Self::Time => "Time",
+            Self::Time => "Event time",
             Self::Kind => "Kind",
             Self::Key => "Key",
             Self::Records => "Records",

@@ -23,7 +23,7 @@ use crate::window::panels::{failed, tools};
 use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
 use crate::window::table::{Column, Head, RowCells, date_room, empty, fill};
-use crate::window::text::{elide_apart, line, thousands};
+use crate::window::text::{elide_apart, line, plural, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::widgets::{button, group, icon_button};
 
@@ -32,7 +32,7 @@ pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> Stri
     let mut text = if source.filters() || len != all {
         format!("{} of {}", thousands(len), thousands(all))
     } else {
-        thousands(all)
+        plural(all, "output")
     };
     text.push_str(&this.listing.how_far(source.sort.is_some()));
     text
@@ -169,6 +169,8 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     let at = |n: u64| lines.all().get(n.checked_sub(first)? as usize);
     if let Some(line) = events.clicked.and_then(at) {
         let selection = Some(Selection::Output(line.output.n));
+        // It is in sight.
+        this.followed = selection;
         cx.commands.push(Command::Select(selection, Some(line.output.at)));
     }
     if let Some(line) = events.copied.and_then(at) {
@@ -251,6 +253,15 @@ pub fn kind_name(kind: OutputKind, correction: u32) -> &'static str {
     }
 }
 
+/// Whether an output is of the record that is selected, or under the pointer in some panel.
+fn marks(rows: &[u64], selection: Option<Selection>, hover: Option<u64>) -> bool {
+    let selected = match selection {
+        Some(Selection::Row(row)) => Some(row),
+        _ => None,
+    };
+    selected.into_iter().chain(hover).any(|row| rows.contains(&row))
+}
+
 fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCells {
     let o = &l.output;
     let kind = kind_name(o.kind, o.correction);
@@ -258,7 +269,7 @@ fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCell
         name: format!("output {}, {kind}, {}", o.n, l.records.join(", ")),
         cells: cols.iter().map(|col| col.cell(l, key, room, cx)).collect(),
         selected: cx.selection == Some(Selection::Output(o.n)),
-        hovered: false,
+        hovered: marks(&o.rows, cx.selection, cx.hover),
         dimmed: o.at > cx.cursor.at(),
     }
 }

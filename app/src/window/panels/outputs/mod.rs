@@ -21,6 +21,7 @@ use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::listing::Listing;
 use crate::window::panel::Panel;
+use crate::window::selection::Selection;
 use crate::window::table::{Position, Table};
 
 /// The panel's state.
@@ -42,6 +43,10 @@ pub struct Outputs {
     path: String,
     /// An output that waits to be brought into sight.
     reveal: Option<u64>,
+    /// The selection that was last brought into sight.
+    followed: Option<Selection>,
+    /// Revision and selected row: its outputs.
+    of_row: Slot<(u64, u64), Vec<u64>>,
     copy: Slot<(u64, u64), String>,
     copying: bool,
 }
@@ -63,6 +68,8 @@ impl Default for Outputs {
             choosing: false,
             path: String::new(),
             reveal: None,
+            followed: None,
+            of_row: Slot::default(),
             copy: Slot::default(),
             copying: false,
         }
@@ -78,6 +85,7 @@ pub struct Kept {
     sort: Option<Sorted>,
     columns: Vec<Col>,
     position: Position,
+    followed: Option<Selection>,
 }
 
 impl Outputs {
@@ -91,6 +99,7 @@ impl Outputs {
             sort: self.sort.clone(),
             columns: self.columns.clone(),
             position: self.table.position(),
+            followed: self.followed,
         }
     }
 
@@ -107,6 +116,7 @@ impl Outputs {
             sort: kept.sort,
             columns,
             table: Table::standing(kept.position),
+            followed: kept.followed,
             ..Self::default()
         }
     }
@@ -120,6 +130,35 @@ impl Outputs {
     /// Brings an output into sight.
     pub fn reveal(&mut self, n: u64) {
         self.reveal = Some(n);
+    }
+
+    /// Brings the output that was selected elsewhere into sight, or the first one of the
+    /// record that was, once it is known.
+    fn follow(&mut self, cx: &Cx<'_>) {
+        if self.followed == cx.selection {
+            return;
+        }
+        if let Some(Selection::Output(n)) = cx.selection {
+            self.reveal = Some(n);
+        }
+        if let (Some(doc), Some(Selection::Row(row))) = (&cx.doc.run, cx.selection) {
+            let run = doc.run.clone();
+            let question = (cx.doc.revision, row);
+            self.of_row.ask(cx.jobs, question, move |(_, row)| {
+                let outputs = run.outputs_of(*row).map_err(|e| e.to_string())?;
+                Ok(outputs.iter().map(|o| o.n).collect())
+            });
+            let Some(answer) = self.of_row.answer().filter(|a| a.question == question) else {
+                return;
+            };
+            let own = answer.result.as_deref().unwrap_or_default();
+            // One that was selected before it stays where it is.
+            let stays = matches!(self.followed, Some(Selection::Output(n)) if own.contains(&n));
+            if let Some(first) = own.first().filter(|_| !stays) {
+                self.reveal = Some(*first);
+            }
+        }
+        self.followed = cx.selection;
     }
 
     fn source(&self, cx: &Cx<'_>) -> Source {
@@ -154,6 +193,7 @@ impl Outputs {
             _ => self.listing.clear(),
         }
         self.copied(cx);
+        self.follow(cx);
         if labels(0, cx).is_empty() {
             self.columns.retain(|c| *c != Col::Labels);
         }

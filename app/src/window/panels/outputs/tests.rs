@@ -5,7 +5,7 @@ use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{ask, feed, opened, press, rows};
+use crate::window::testing::{ask, feed, heading, opened, press, rows};
 
 #[test]
 fn outputs_lead_to_their_records_and_back() {
@@ -21,6 +21,24 @@ fn outputs_lead_to_their_records_and_back() {
         .click();
     settle(&mut h).unwrap();
     assert!(matches!(h.state().selection(), Some(Selection::Row(_))));
+}
+
+#[test]
+fn a_record_that_is_selected_has_its_output_in_sight() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.output_page(0, run.outputs() as usize).unwrap();
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    let said = heading(&h, Panel::Outputs).value().unwrap();
+    let count = crate::window::text::thousands(run.outputs());
+    assert_eq!(said, format!("{count} outputs"));
+    // The first of its record, far below what is in sight.
+    let last = all.iter().rev().find(|o| run.outputs_of(o.rows[0]).unwrap()[0].n == o.n).unwrap();
+    let name = format!("output {}, ", last.n);
+    assert!(!rows(&h).iter().any(|r| r.starts_with(&name)), "{:?}", rows(&h));
+    let row = run.row(last.rows[0]).unwrap();
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    assert!(rows(&h).iter().any(|r| r.starts_with(&name)), "{name} in {:?}", rows(&h));
 }
 
 /// Titles of the columns in sight.
@@ -74,10 +92,10 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
     let all = run.output_page(0, run.outputs() as usize).unwrap();
     let latest = all.iter().max_by_key(|o| (o.time, std::cmp::Reverse(o.n))).unwrap();
-    press(&mut h, "Time");
-    press(&mut h, "Time, sorted ascending");
+    press(&mut h, "Event time");
+    press(&mut h, "Event time, sorted ascending");
     assert!(first(&h).starts_with(&format!("output {}, ", latest.n)), "{}", first(&h));
-    press(&mut h, "Time, sorted descending");
+    press(&mut h, "Event time, sorted descending");
     assert!(first(&h).starts_with("output 0, "));
     // By kind.
     ask(&mut h, Command::FilterOutputs(joinscope_core::engine::step::OutputKind::Pair));

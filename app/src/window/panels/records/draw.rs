@@ -29,17 +29,21 @@ const OF_RECORDING: [Column; 6] = [
 /// `8,412 of 1,204,118`, and how far a search is.
 pub fn sentence(this: &mut Records, cx: &Cx<'_>, source: &Source, len: Option<u64>) -> String {
     let all = cx.doc.run.as_ref().map(|r| r.rows);
-    let mut shown = len.map_or_else(|| "…".to_owned(), thousands);
+    let shown = len.map_or_else(|| "…".to_owned(), thousands);
     let start = cx.doc.run.as_ref().map(|r| &r.manifest.start);
-    if len.is_some() && !source.filters() && start.is_some_and(feeds_several) {
+    let whole = match len {
+        None => shown.clone(),
         // A record has a row for each input that it feeds.
-        shown += &format!(" rows of {}", plural(cx.cursor.len(), "record"));
-    }
-    let Some(all) = all.filter(|_| source.filters() || source.is_listed()) else { return shown };
+        Some(_) if start.is_some_and(feeds_several) => {
+            format!("{shown} rows of {}", plural(cx.cursor.len(), "record"))
+        }
+        Some(n) => plural(n, "record"),
+    };
+    let Some(all) = all.filter(|_| source.filters() || source.is_listed()) else { return whole };
     let mut text = if source.filters() || len != Some(all) {
         format!("{shown} of {}", thousands(all))
     } else {
-        shown
+        whole
     };
     text.push_str(&this.listing.how_far(source.sort.is_some()));
     text

@@ -101,19 +101,35 @@ pub fn nothing(ui: &mut Ui, can_run: bool, commands: &mut Vec<Command>) {
     let half = Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - 48.0));
     let mut above = ui.new_child(UiBuilder::new().max_rect(half).id_salt("nothing"));
     let next = if can_run {
-        "clean, Flink SQL, Flink DataStream and Kafka Streams over these very records: four runs"
+        offer()
     } else {
         "They need the recording and the pipeline: open the recording from where it is now"
+            .to_owned()
     };
-    empty(&mut above, "The four semantics side by side", next);
+    empty(&mut above, "The four semantics side by side", &next);
+    let at = Rect::from_min_max(pos2(room.left(), half.center().y + 34.0), room.max);
+    let flow = egui::Layout::top_down(egui::Align::Center);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).layout(flow).id_salt("run"));
     if can_run {
-        let at = Rect::from_min_max(pos2(room.left(), half.center().y + 34.0), room.max);
-        let flow = egui::Layout::top_down(egui::Align::Center);
-        let mut child = ui.new_child(UiBuilder::new().max_rect(at).layout(flow).id_salt("run"));
         if button("Run all four").filled_icon(icon::PLAY).primary().show(&mut child).clicked() {
             commands.push(Command::RunSemantics);
         }
+        child.add_space(4.0);
+        let said = "What a release cannot do is changed for its run, and said";
+        text(&mut child, said, fonts::regular(SMALL), Tokens::of(ui.ctx()).second);
+    } else if button("Open the recording…").show(&mut child).clicked() {
+        commands.push(Command::ShowOpen);
     }
+}
+
+/// What is run, with the releases whose rules are followed.
+fn offer() -> String {
+    let release = |semantics: Semantics| semantics.release().unwrap_or(semantics.name());
+    format!(
+        "clean, SQL and DataStream of {}, {} over these very records: four runs",
+        release(Semantics::FlinkSql),
+        release(Semantics::KafkaStreams)
+    )
 }
 
 /// The four, or why they could not be run.

@@ -12,6 +12,7 @@ use joinscope_operator::pipeline::Semantics;
 
 use crate::cli::run::new_run_folder;
 use crate::window::jobs::panic_message;
+use crate::window::store;
 
 /// What is run.
 #[derive(Clone)]
@@ -114,6 +115,7 @@ impl Job {
             (job.control.clone(), Arc::clone(&job.cancel), Arc::clone(&job.known));
         let repaint = ctx.clone();
         let work = move || {
+            joinscope_core::process::give_way(store::BEHIND);
             let done = catch_unwind(AssertUnwindSafe(|| run(order, &control, &cancel, &known)))
                 .unwrap_or_else(|panic| Err(panic_message(&*panic)));
             let mut known = lock(&known);

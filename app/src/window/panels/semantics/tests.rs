@@ -17,6 +17,9 @@ fn four(folder: &tempfile::TempDir) -> Harness<'static, App> {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::ShowPanel(Panel::Semantics));
     assert_eq!(heading(&h, Panel::Semantics).value().unwrap(), "not run yet");
+    for release in [Semantics::FlinkSql, Semantics::KafkaStreams].map(|s| s.release().unwrap()) {
+        assert!(h.query_all_by_label_contains(release).next().is_some(), "{release}");
+    }
     h.state_mut().run_into = Some(folder.path().join("four"));
     press(&mut h, "Run all four");
     h

@@ -20,12 +20,15 @@ use crate::window::bars::menu_item;
 use crate::window::chrome::panel_frame;
 use crate::window::command::Command;
 use crate::window::doc::{RecordingDoc, file_name};
+use crate::window::panels::watermarks::say::feeds_several;
 use crate::window::text::{plural, short_count, thousands};
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{ListRow, Mark, group, list_row};
 
 /// Topics listed before a search field is offered.
 const FEW: usize = 12;
+/// The widest that its lines become, points.
+const WIDEST: f32 = 480.0;
 
 /// What the panel keeps between frames.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +45,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.set_min_size(ui.available_size());
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
+            // Figures far from their names are hard to read.
+            ui.set_max_width(WIDEST.min(ui.available_width()));
             open(app, ui);
             inset_group(ui, "Recordings");
             recordings(app, ui);
@@ -75,9 +80,8 @@ fn open(app: &mut App, ui: &mut Ui) {
     inset_group(ui, "Open");
     let front = app.open.front();
     for (n, doc) in app.open.list().to_vec().iter().enumerate() {
-        let figure = crate::window::text::elide(&doc.note, 18);
         let title = doc.title();
-        let shown = ListRow { selected: front == Some(n), ..row(&title, &figure) };
+        let shown = ListRow { selected: front == Some(n), ..row(&title, &doc.note) };
         let response = list_row(ui, &shown);
         if response.clicked() && front != Some(n) {
             app.commands.push(Command::Open(doc.at.path.clone()));
@@ -144,7 +148,9 @@ fn topics(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
         .iter()
         .flat_map(|p| p.pipeline.inputs.iter().map(|i| i.topic.to_string()))
         .collect();
-    topics.sort_by_key(|(name, _)| (!used.iter().any(|u| u == name), *name));
+    // In the pipeline's order, as everywhere else; then by name.
+    let place = |name: &str| used.iter().position(|u| u == name).unwrap_or(usize::MAX);
+    topics.sort_by_key(|(name, _)| (place(name), *name));
     let many = topics.len() > FEW.max(used.len());
     if many {
         ui.horizontal(|ui| {
@@ -267,7 +273,6 @@ fn runs(app: &mut App, ui: &mut Ui) {
             continue;
         }
         let figure = label.ended().map_or(label.settings.clone(), ToOwned::to_owned);
-        let figure = crate::window::text::elide(&figure, 22);
         let shown =
             ListRow { selected: open.as_ref() == Some(&label.dir), ..row(&label.name, &figure) };
         let hover = format!("{}\n{}", label.settings, label.dir.display());
@@ -280,7 +285,9 @@ fn runs(app: &mut App, ui: &mut Ui) {
 fn books(app: &mut App, ui: &mut Ui) {
     let Some(run) = app.doc.run.clone() else { return };
     app.panels.books.ask(&app.jobs, &app.doc);
-    inset_group(ui, &format!("Books of {}", run.label.name));
+    // A record has a row for each input that it feeds, and a verdict for each.
+    let rows = if feeds_several(&run.manifest.start) { ", in rows" } else { "" };
+    inset_group(ui, &format!("Books of {}{rows}", run.label.name));
     let Some(counts) = app.panels.books.shown() else { return };
     let filter = app.panels.records.filter();
     for verdict in Verdict::ALL {

@@ -1,4 +1,5 @@
-use egui_kittest::kittest::Queryable as _;
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use crate::window::command::Command;
 use crate::window::headless::settle;
@@ -26,4 +27,16 @@ fn a_bookmark_is_made_by_keyboard_gone_to_and_removed() {
     settle(&mut h).unwrap();
     press(&mut h, "Remove");
     assert!(h.state().bookmarks.list().is_empty());
+}
+
+#[test]
+fn topics_stand_in_the_order_of_the_pipeline() {
+    let h = opened(&feed().run());
+    let pipeline = &h.state().doc().pipeline.as_ref().unwrap().pipeline;
+    let used: Vec<String> = pipeline.inputs.iter().map(|i| i.topic.to_string()).collect();
+    let listed: Vec<String> =
+        h.get_all_by_role(Role::ListBoxOption).filter_map(|n| n.accesskit_node().label()).collect();
+    let place = |topic: &String| listed.iter().position(|l| l.starts_with(&format!("{topic}, ")));
+    let places: Vec<usize> = used.iter().map(|topic| place(topic).unwrap()).collect();
+    assert!(places.len() == 2 && places.is_sorted(), "{used:?} in {listed:?}");
 }

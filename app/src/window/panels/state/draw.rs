@@ -69,7 +69,7 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
     }
     // Before the first sample nobody knows.
     if books.state_bytes > 0 {
-        let memory = format!(", {} in memory", bytes(books.state_bytes));
+        let memory = format!(", {} in memory when last sampled", bytes(books.state_bytes));
         text.push_str(&memory);
     }
     let disk = this.lines.answer().and_then(|a| cold_at_cursor(cx, a.result.as_ref().ok()?));
@@ -195,7 +195,11 @@ fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
     }
     let y = plots.bottom() + ruler::HEIGHT / 2.0;
     ruler::labels(ui.painter(), cx, &axis, y, rect.right(), t);
-    ruler::cursor(ui, cx, &axis, plots, rect, t);
+    ruler::later(ui, cx, &axis, plots, t);
+    if disk {
+        name_part(ui, upper, t);
+    }
+    ruler::line(ui, cx, &axis, plots, rect, t);
     if response.has_focus() {
         let line = Stroke::new(1.0, t.accent);
         ui.painter().rect_stroke(plots.expand(2.0), 3, line, egui::StrokeKind::Outside);
@@ -215,7 +219,7 @@ fn hover(response: &egui::Response, cx: &Cx<'_>, axis: &Axis, found: &StateLines
     let when = cx.times.full(cx.clock.time(arrival as f64) as i64);
     let mut said = format!("{when}\n{} in the state", plural(rows.max.max(0) as u64, "row"));
     if let Some(memory) = at(&found.memory_bytes) {
-        let taken = format!(", {} in memory", bytes(memory.max.max(0) as u64));
+        let taken = format!(", {} in memory when sampled", bytes(memory.max.max(0) as u64));
         said.push_str(&taken);
     }
     if let Some(disk) = at(&found.disk_rows).filter(|d| d.max > 0) {
@@ -296,13 +300,17 @@ fn paint(
     if points.len() > 1 {
         painter.line(points, Stroke::new(1.5, t.second));
     }
-    if plot.part.is_some() {
-        let label = "on disk alone";
-        let galley = painter.layout_no_wrap(label.to_owned(), fonts::regular(SMALL), t.text);
-        let at = pos2(plot.rect.right() - galley.size().x - 4.0, base - galley.size().y - 1.0);
-        painter.galley(at, galley, t.text);
-    }
     let _ = cx;
+}
+
+/// Says what the stripes of a plot are.
+fn name_part(ui: &Ui, plot: Rect, t: &Tokens) {
+    let painter = ui.painter_at(plot.expand(1.0));
+    let label = "on disk alone";
+    let galley = painter.layout_no_wrap(label.to_owned(), fonts::regular(SMALL), t.text);
+    let base = plot.bottom().round() - 0.5;
+    let at = pos2(plot.right() - galley.size().x - 4.0, base - galley.size().y - 1.0);
+    painter.galley(at, galley, t.text);
 }
 
 fn bars(

@@ -1,6 +1,7 @@
 //! Densities as one texture: a bar a bucket, verdicts stacked. What went wrong
 //! stands at the base, in front of the rest, and is never less than a few
-//! pixels high, however many others its bucket holds. Each verdict has a
+//! pixels high (of a low row a quarter), however many others its bucket holds;
+//! the bar itself is no higher for it. Each verdict has a
 //! pattern of its own besides its colour: late bars wear a point, those that
 //! wait or found nobody are hollow or ruled.
 
@@ -38,16 +39,22 @@ pub struct Strip<'a> {
 /// Heights of the stack's parts, pixels; at most `height` together.
 #[must_use]
 pub fn heights(counts: &[u32; 10], full: u32, height: usize, least: usize) -> [usize; 10] {
-    let mut parts = [0; 10];
-    let mut left = height;
     let scaled = |n: u32| (f64::from(n) / f64::from(full.max(1)) * height as f64).round() as usize;
+    let own = |i: usize| match counts[STACK[i] as usize] {
+        0 => 0,
+        _ if i < WRONG => least,
+        _ => 1,
+    };
+    // The least of each part is taken from the bar, not put on top of it.
+    let mut others: usize = (0..STACK.len()).map(own).sum();
+    let all = counts.iter().fold(0u32, |sum, n| sum.saturating_add(*n));
+    let mut left = scaled(all).max(others).min(height);
+    let mut parts = [0; 10];
     for (i, verdict) in STACK.iter().enumerate() {
-        let n = counts[*verdict as usize];
-        if n == 0 {
-            continue;
-        }
-        let least = if i < WRONG { least } else { 1 };
-        parts[i] = scaled(n).max(least).min(left);
+        let least = own(i);
+        others -= least;
+        let most = left.saturating_sub(others).max(least.min(left));
+        parts[i] = scaled(counts[*verdict as usize]).max(least).min(most);
         left -= parts[i];
     }
     parts
@@ -62,6 +69,8 @@ pub fn raster(size: [usize; 2], strips: &[Strip<'_>], dense: f32, t: &Tokens) ->
     let rule = dense.round().max(1.0) as usize;
     for strip in strips {
         let n = strip.buckets.len().max(1);
+        // In a low row the least of what went wrong would be most of the bar.
+        let least = least.min((strip.height / 4).max(1));
         let bottom = (strip.top + strip.height).min(tall);
         for (bucket, counts) in strip.buckets.iter().enumerate() {
             let x0 = bucket * width / n;
@@ -138,6 +147,16 @@ mod tests {
         let parts = heights(&c, 1_000_000, 20, 3);
         assert_eq!(parts[0], 3);
         assert_eq!(parts.iter().sum::<usize>(), 20);
+    }
+
+    #[test]
+    fn a_bar_with_a_late_record_is_no_higher_for_it() {
+        let c = counts(&[(Verdict::Joined, 400), (Verdict::Late, 1)]);
+        let parts = heights(&c, 800, 10, 3);
+        assert_eq!((parts[0], parts.iter().sum::<usize>()), (3, 5));
+        // Where there is next to nothing it is seen all the same.
+        let alone = heights(&counts(&[(Verdict::Late, 1)]), 800, 10, 3);
+        assert_eq!(alone.iter().sum::<usize>(), 3);
     }
 
     #[test]

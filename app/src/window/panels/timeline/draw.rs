@@ -18,7 +18,7 @@ use super::rows::{FEW, Opened, Row};
 use crate::window::axis::Axis;
 use crate::window::cx::Cx;
 use crate::window::export;
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::{lane_name, unit};
 use crate::window::ruler;
 use crate::window::text::{plural, thousands};
 use crate::window::theme::fonts::icon;
@@ -357,7 +357,7 @@ impl State {
         let top = track.top() + self.top / (all - room) * (room - size);
         let at = Rect::from_min_size(pos2(track.left() + 2.0, top), vec2(BAR - 4.0, size));
         let hot = response.hovered() || response.dragged();
-        ui.painter().rect_filled(at, 2, if hot { t.second } else { t.line });
+        ui.painter().rect_filled(at, 2, if hot { t.third } else { t.handle() });
     }
 }
 
@@ -379,7 +379,7 @@ fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) {
 
 /// What a row holds, in words.
 fn value(s: &Shown<'_>, row: Row) -> String {
-    counts(s, row).map_or_else(|| "reading".to_owned(), |c| words(&c.sum.map(|n| n)))
+    counts(s, row).map_or_else(|| "reading".to_owned(), |c| words(&c.sum, unit(s.start)))
 }
 
 fn picture(of: &Painted, drawn: &Drawn, dense: f32, t: &Tokens) -> Arc<egui::ColorImage> {
@@ -411,9 +411,9 @@ fn counts<'a>(s: &Shown<'a>, row: Row) -> Option<&'a Counts> {
 }
 
 /// `34 records: 20 joined, 10 unmatched, 4 late`.
-pub(super) fn words(counts: &[u64; 10]) -> String {
+pub(super) fn words(counts: &[u64; 10], unit: &str) -> String {
     let all = counts.iter().sum();
-    let mut text = plural(all, "record");
+    let mut text = plural(all, unit);
     let parts: Vec<String> = Verdict::ALL
         .into_iter()
         .filter(|v| counts[*v as usize] > 0)

@@ -31,7 +31,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::panels::watermarks::say::{called_in, feeds_several};
+use crate::window::panels::watermarks::say::{called_in, unit};
 use crate::window::selection::Selection;
 use crate::window::table::empty;
 use crate::window::text::{plural, thousands};
@@ -87,7 +87,7 @@ impl Timeline {
         let drawn = known.drawn();
         let start = &doc.manifest.start;
         // A record that feeds two inputs has two rows.
-        let unit = if feeds_several(start) { "row" } else { "record" };
+        let unit = unit(start);
         let all = plural(drawn.sum.iter().sum(), unit);
         let late = drawn.sum[Verdict::Late as usize];
         let crashes = self.epochs.crashes(cx.view);
@@ -98,12 +98,16 @@ impl Timeline {
             let totals = t.result.as_ref().ok()?;
             let late = totals.iter().map(|c| c[Verdict::Late as usize]);
             let (lane, n) = late.enumerate().max_by_key(|(lane, n)| (*n, usize::MAX - lane))?;
-            let share = if u64::from(n) * 2 > late_of(totals) {
-                "most of them"
+            let (n, all, lanes) = (u64::from(n), late_of(totals), totals.len() as u64);
+            // Worth a word: a third of all, or twice as many as elsewhere.
+            let share = if n * 2 > all {
+                "most".to_owned()
+            } else if n > 0 && (n * 3 >= all || n * lanes >= all * 2) {
+                thousands(n)
             } else {
-                "more than elsewhere"
+                return None;
             };
-            (n > 0).then(|| format!(", {share} in {}", called_in(start, lane as u32)))
+            Some(format!(", {share} of them in {}", called_in(start, lane as u32)))
         });
         let most = most.filter(|_| start.lanes.len() > 1).unwrap_or_default();
         format!("{} late of {all} in sight{most}{crashes}{}", thousands(late), known.so_far())

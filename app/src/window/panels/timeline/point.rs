@@ -9,6 +9,7 @@ use super::draw::{Done, GAP, Shown, name, words};
 use super::rows::Row;
 use crate::window::axis::Scale;
 use crate::window::cx::Cx;
+use crate::window::panels::watermarks::say::unit;
 use crate::window::text::thousands;
 
 /// First and last value on the axis of the bar at a place.
@@ -94,6 +95,6 @@ pub fn point(
         "{name}\n{} – {}\n{}{beyond}",
         written(from),
         written(to),
-        words(&here.map(u64::from)),
+        words(&here.map(u64::from), unit(s.start)),
     ));
 }

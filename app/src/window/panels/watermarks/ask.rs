@@ -1,8 +1,11 @@
 //! What the panel asks: lines over the range in sight, with what is worth
 //! drawing of many partitions, and how everything stood at the cursor.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
 use joinscope_core::run::{
-    Axis, Density, Lines, ManifestStart, MinMax, Range, VerdictSet, WatermarksAt,
+    Axis, Density, Lines, ManifestStart, MinMax, Query, Range, VerdictSet, WatermarksAt,
 };
 use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
@@ -109,10 +112,12 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
     let one = vec![0; all.len()];
     let whole = run.density_of_groups(q.range, &one, 1, q.buckets).map_err(|e| e.to_string())?;
     let (late, late_count) = late(run, q.view).map_err(|e| e.to_string())?;
+    let mut silences = silences(run, &start, &density, &lines.arrival_ms);
+    exact(run, &lines.arrivals, &mut silences).map_err(|e| e.to_string())?;
     Ok(Drawn {
         lanes,
         bands,
-        silences: silences(run, &start, &density, &lines.arrival_ms),
+        silences,
         late_density: (0..whole.buckets)
             .map(|b| u64::from(whole.at(0, b)[Verdict::Late as usize]))
             .collect(),
@@ -220,8 +225,12 @@ fn band(of_input: &[usize], lines: &Lines) -> Band {
     band
 }
 
-/// Ranges in which a partition gave nothing for longer than its idle timeout,
-/// or, without one, than a twentieth of what is in sight.
+/// A silence is told of from here on, also where the idle timeout is longer: until
+/// that is over the partition holds the join back.
+const TOLD: i64 = 30_000;
+
+/// Ranges in which a partition gave nothing for longer than a twentieth of what is
+/// in sight and than its idle timeout, or [`TOLD`] if that is less.
 fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -> Vec<Silence> {
     let ms = |bucket: usize| clock.get(bucket).copied().flatten();
     let whole = match (clock.iter().flatten().next(), clock.iter().flatten().last()) {
@@ -234,7 +243,7 @@ fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -
         let timeout = info
             .and_then(|l| run.pipeline().inputs.get(usize::from(l.input)))
             .and_then(|input| input.watermark.idle_timeout);
-        let least = timeout.unwrap_or(0).max(whole / 20);
+        let least = timeout.unwrap_or(0).min(TOLD).max(whole / 20);
         let mut from = None;
         for bucket in 0..=density.buckets {
             let empty = bucket < density.buckets && density.at(i, bucket).iter().all(|n| *n == 0);
@@ -258,6 +267,59 @@ fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -
     found.sort_by_key(|s| std::cmp::Reverse(s.long));
     found.truncate(SILENCES);
     found
+}
+
+/// How long the silences were by the run itself: buckets tell it no finer than they
+/// are wide, and what is told must not depend on the width of a picture.
+fn exact(
+    run: &Run,
+    arrivals: &[Arrival],
+    found: &mut [Silence],
+) -> joinscope_core::run::Result<()> {
+    /// So many arrivals before its end at most the partition's next record is looked for.
+    const NEAR: u64 = 1 << 15;
+    let end = arrivals.last().copied().unwrap_or(0);
+    let never = AtomicBool::new(false);
+    let mut known: Vec<WatermarksAt> = Vec::new();
+    for silence in &mut *found {
+        let place = |bucket: usize| arrivals.get(bucket).copied().unwrap_or(end);
+        let lasts = silence.to + 1 >= arrivals.len();
+        // An arrival within it: what the partition gave last lies before, the next after.
+        let within = if lasts {
+            end
+        } else {
+            let middle = place(silence.from.midpoint(silence.to));
+            middle.max(place(silence.to).saturating_sub(NEAR))
+        };
+        let Some(before) = within.checked_sub(1) else { continue };
+        // Those that last until the end, and that is most, share one moment.
+        if !known.iter().any(|w| w.arrival == before) {
+            known.push(run.watermarks_at(before)?);
+        }
+        let Some(at) = known.iter().find(|w| w.arrival == before) else { continue };
+        let begin = at.lanes.get(silence.lane as usize).and_then(|l| l.last_active_ms);
+        let next = if lasts {
+            Some(at.arrival_ms)
+        } else {
+            let query = Query {
+                lanes: vec![silence.lane],
+                arrivals: Some((within, end.saturating_sub(1))),
+                limit: Some(1),
+                ..Query::default()
+            };
+            let rows = run.search_all(&query, &never)?;
+            run.views(&rows)?.first().map(|row| row.arrival_ms)
+        };
+        let (Some(begin), Some(next)) = (begin, next) else { continue };
+        let long = next.saturating_sub(begin);
+        // Counts of a block may be shared out to the wrong buckets: then the arrival does
+        // not lie within, and the buckets know better.
+        if long > silence.long / 2 {
+            silence.long = long;
+        }
+    }
+    found.sort_by_key(|s| std::cmp::Reverse(s.long));
+    Ok(())
 }
 
 fn late(run: &Run, view: (Arrival, Arrival)) -> joinscope_core::run::Result<(Vec<Late>, u64)> {
@@ -290,23 +352,42 @@ fn late(run: &Run, view: (Arrival, Arrival)) -> joinscope_core::run::Result<(Vec
 pub struct At {
     pub now: WatermarksAt,
     pub before: Option<WatermarksAt>,
+    /// Arrival times of the arrivals that may be named, ms.
+    pub times: BTreeMap<Arrival, i64>,
 }
 
 /// A while, ms.
 const WHILE: i64 = 60_000;
 
+/// Exact times of the arrivals since which a lane holds the join back or is ahead.
+fn named(run: &Run, now: &WatermarksAt) -> joinscope_core::run::Result<BTreeMap<Arrival, i64>> {
+    /// Of lanes that are ahead; the one that is said is among the furthest.
+    const MOST: usize = 4;
+    let mut ahead: Vec<(i64, Arrival)> = now
+        .lanes
+        .iter()
+        .filter_map(|lane| Some((lane.max_seen?.saturating_sub(now.arrival_ms), lane.since?)))
+        .filter(|(by, _)| *by > 0)
+        .collect();
+    ahead.sort_unstable_by_key(|by| std::cmp::Reverse(*by));
+    let ahead = ahead.into_iter().take(MOST).map(|(_, since)| since);
+    let named = ahead.chain(now.holder.map(|h| h.since));
+    named.map(|arrival| run.arrival_ms(arrival).map(|ms| (arrival, ms))).collect()
+}
+
 /// Reads how everything stood at an arrival.
 pub fn at(run: &Run, arrival: Arrival) -> Result<At, String> {
     let read = || -> joinscope_core::run::Result<At> {
         let now = run.watermarks_at(arrival)?;
+        let times = named(run, &now)?;
         // Only who is behind the others needs to be told slow from skewed.
         let holder = now.holder.filter(|h| h.why == Why::Slowest);
         if holder.is_none_or(|h| gap(&now, h.lane).is_none()) {
-            return Ok(At { now, before: None });
+            return Ok(At { now, before: None, times });
         }
         let earlier = run.arrival_at_ms(now.arrival_ms.saturating_sub(WHILE))?;
         let before = if earlier < arrival { Some(run.watermarks_at(earlier)?) } else { None };
-        Ok(At { now, before })
+        Ok(At { now, before, times })
     };
     read().map_err(|e| e.to_string())
 }

@@ -4,7 +4,6 @@ use egui::{
     Align2, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
     WidgetInfo, pos2, vec2,
 };
-use joinscope_core::run::LaneInfo;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Question};
@@ -101,10 +100,16 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     paint(&painter, None, &s.drawn.join, s, &height, Stroke::new(1.5, t.text));
     names.add(&s.drawn.join, "join", Side::Under, t);
     silent::names(&mut names, cx, &shaded, t);
+    name_inputs(&mut names, cx, s, t);
+    if s.drawn.late_count > s.drawn.late.len() as u64 {
+        names.at_foot("late records, by density", t);
+    }
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
+    ruler::later(ui, cx, &s.axis, plot, t);
+    ahead(ui, s, &height, plot, t);
     names.paint(t);
-    ruler::cursor(ui, cx, &s.axis, plot, rect, t);
+    ruler::line(ui, cx, &s.axis, plot, rect, t);
     point(ui, cx, s, &height, &response);
     if response.has_focus() {
         let line = Stroke::new(1.0, t.accent);
@@ -112,15 +117,26 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     }
 }
 
-pub fn lanes<'a>(cx: &'a Cx<'_>) -> &'a [LaneInfo] {
-    cx.doc.run.as_ref().map(|r| r.manifest.start.lanes.as_slice()).unwrap_or_default()
-}
+/// A longer name would stand in the way, signs.
+const LONGEST: usize = 28;
 
-/// What a lane is called in this run; a long name would stand in the way.
+/// What a lane is called in this run.
 pub(super) fn called(cx: &Cx<'_>, lane: u32) -> String {
-    const LONGEST: usize = 28;
     let name = cx.doc.run.as_ref().map(|r| called_in(&r.manifest.start, lane));
     elide(&name.unwrap_or_default(), LONGEST)
+}
+
+/// Names of the inputs' lines, where there is room.
+fn name_inputs(names: &mut Names<'_>, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) {
+    let Some(run) = &cx.doc.run else { return };
+    for (line, input) in s.drawn.inputs.iter().zip(&run.manifest.start.inputs) {
+        // One that lies under the join's is named by that.
+        let both = line.iter().zip(&s.drawn.join);
+        let same = both.filter(|(a, b)| a.map(|v| v.max) == b.map(|v| v.max)).count();
+        if same * 2 < line.len() {
+            names.add_if_free(line, &elide(&input.name, LONGEST), Side::Over, t);
+        }
+    }
 }
 
 /// The panel's one node: its name and its sentence.
@@ -185,9 +201,6 @@ fn bounds(s: &Shown<'_>) -> (i64, i64) {
     if low > high { (0, 1) } else { (low, high) }
 }
 
-/// With more room above zero lag it is said what that is, points.
-const AHEAD: f32 = 48.0;
-
 fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: Rect, t: &Tokens) {
     let painter = ui.painter();
     for (x, _) in ruler::ticks(cx, &s.axis) {
@@ -200,14 +213,20 @@ fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, plot: Rect, rect: 
         let at = pos2(rect.left() + INSET, y);
         painter.text(at, Align2::LEFT_CENTER, label, fonts::mono(SMALL - 0.5), t.second);
     }
-    // Above zero only a watermark before its own arrivals.
+    let y = plot.bottom() + ruler::HEIGHT / 2.0;
+    ruler::labels(painter, cx, &s.axis, y, rect.right(), t);
+}
+
+/// With more room above zero lag it is said what that is, points.
+const AHEAD: f32 = 24.0;
+
+/// Above zero only a watermark before its own arrivals.
+fn ahead(ui: &Ui, s: &Shown<'_>, height: &Height, plot: Rect, t: &Tokens) {
     if s.vertical == Vertical::Lag && height.y(0) - plot.top() > AHEAD {
         let at = pos2(plot.left() + 4.0, plot.top() + 1.0);
         let font = fonts::regular(SMALL - 0.5);
-        painter.text(at, Align2::LEFT_TOP, "ahead of arrival", font, t.second);
+        ui.painter().text(at, Align2::LEFT_TOP, "ahead of arrival", font, t.second);
     }
-    let y = plot.bottom() + ruler::HEIGHT / 2.0;
-    ruler::labels(painter, cx, &s.axis, y, rect.right(), t);
 }
 
 /// Late records, each where it is; where they are too many, the rest as density

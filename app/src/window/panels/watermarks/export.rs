@@ -4,7 +4,7 @@
 use joinscope_core::run::{MinMax, Range};
 
 use super::Watermarks;
-use super::say::lane_name;
+use super::say::called_in;
 use crate::window::cx::Cx;
 use crate::window::export::{Listed, Source};
 
@@ -51,7 +51,7 @@ impl Watermarks {
                 put(&input.name, line);
             }
             for (lane, line) in lines.lanes.iter().zip(&lines.lane_lines) {
-                put(&lane_name(&start.lanes, *lane), line);
+                put(&called_in(&start, *lane), line);
             }
             Ok(rows)
         }))

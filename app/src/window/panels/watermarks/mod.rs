@@ -95,8 +95,11 @@ impl Watermarks {
                     lanes: &start.lanes,
                     name: &|lane| say::called_in(start, lane),
                     bounds: &bounds,
-                    time_of: &|a| cx.clock.time(a as f64).round() as i64,
-                    clock: &|ms| cx.times.exact(ms),
+                    time_of: &|a| {
+                        let near = || cx.clock.time(a as f64).round() as i64;
+                        at.times.get(&a).copied().unwrap_or_else(near)
+                    },
+                    clock: &|ms| cx.times.short(ms),
                     approximate: is_approximate(cx),
                 })
             }

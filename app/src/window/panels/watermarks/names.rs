@@ -84,9 +84,28 @@ impl<'a> Names<'a> {
         self.placed.iter().any(|(other, _)| other.intersects(place))
     }
 
+    /// What the bars at the foot are, above them.
+    pub fn at_foot(&mut self, text: &str, t: &Tokens) {
+        let galley = self.galley(text, t.second);
+        let size = galley.size();
+        let at = pos2(self.plot.left() + 4.0, self.plot.bottom() - size.y - 20.0);
+        let place = Rect::from_min_size(at, size).expand2(NAME);
+        if self.is_free(place) {
+            self.placed.push((place, galley));
+        }
+    }
+
     /// A line's name, at its right part or where there is room; where there is none
     /// it stands on what is in its way, but on no other name.
     pub fn add(&mut self, line: &Line, text: &str, side: Side, t: &Tokens) {
+        if let Some(place) = self.add_if_free(line, text, side, t) {
+            let galley = self.galley(text, t.text);
+            self.placed.push((place, galley));
+        }
+    }
+
+    /// The same only where there is room; else where it would have to stand.
+    pub fn add_if_free(&mut self, line: &Line, text: &str, side: Side, t: &Tokens) -> Option<Rect> {
         /// Where it may begin, twelfths of the line.
         const PARTS: [usize; 11] = [10, 11, 9, 8, 7, 6, 5, 4, 3, 2, 1];
         let galley = self.galley(text, t.text);
@@ -101,13 +120,11 @@ impl<'a> Names<'a> {
             let places = tops.map(|top| Rect::from_min_size(pos2(left, top), size).expand2(NAME));
             if let Some(place) = places.into_iter().find(|p| self.is_free(*p)) {
                 self.placed.push((place, galley));
-                return;
+                return None;
             }
             let inside = |p: &Rect| self.plot.contains_rect(p.shrink(1.0)) && !self.is_taken(*p);
             fallback = fallback.or_else(|| places.into_iter().find(inside));
         }
-        if let Some(place) = fallback {
-            self.placed.push((place, galley));
-        }
+        fallback
     }
 }

@@ -4,8 +4,7 @@ use egui::{Response, Ui};
 use joinscope_operator::time::format_duration;
 
 use super::ask::{Gap, Line};
-use super::draw::{Shown, lanes};
-use super::say::lane_name;
+use super::draw::{Shown, called};
 use super::scale::{Height, Vertical};
 use crate::window::cx::Cx;
 use crate::window::text::thousands;
@@ -35,10 +34,13 @@ pub fn point(_ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, response: &R
     });
     let near = near.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|n| n.0 < NEAR);
     if let Some((_, lane, value)) = near {
-        text += &format!("\n{}", say(&lane_name(lanes(cx), lane), value));
+        text += &format!("\n{}", say(&called(cx, lane), value));
     }
     if let Some(value) = at(&s.drawn.join) {
         text += &format!("\n{}", say("join", value));
+    }
+    if let Some(late) = s.drawn.late_density.get(i).filter(|n| **n > 0) {
+        text += &format!("\n{} late", thousands(*late));
     }
     for gap in s.drawn.gaps.iter().filter(|g| is_at(cx, s, g, pos.x)).take(4) {
         text += &format!("\n{}", missing(cx, gap));
@@ -54,7 +56,7 @@ fn is_at(cx: &Cx<'_>, s: &Shown<'_>, gap: &Gap, x: f32) -> bool {
 
 /// A gap in words. A recording does not say which of the reasons it was.
 fn missing(cx: &Cx<'_>, gap: &Gap) -> String {
-    let lane = lane_name(lanes(cx), gap.lane);
+    let lane = called(cx, gap.lane);
     let (from, to) = gap.offsets;
     let number = |n: i64| thousands(n.unsigned_abs());
     if from == to {

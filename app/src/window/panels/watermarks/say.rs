@@ -1,7 +1,7 @@
 //! The panel's sentence: who holds the join's event-time watermark back, since
 //! when, and why.
 
-use joinscope_core::run::{LaneInfo, ManifestStart, WatermarksAt};
+use joinscope_core::run::{LaneAt, LaneInfo, ManifestStart, WatermarksAt};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
@@ -71,10 +71,23 @@ pub fn sentence(f: &Facts<'_>) -> (String, Option<u32>) {
 
 fn behind(lag: i64) -> String {
     if lag >= 0 {
-        format!("{} behind arrival", format_duration(lag))
+        format!("{} behind arrival", about(lag))
     } else {
-        format!("{} ahead of arrival", format_duration(lag.saturating_neg()))
+        format!("{} ahead of arrival", about(lag.saturating_neg()))
     }
+}
+
+/// A duration in a sentence: beside minutes milliseconds say nothing.
+#[must_use]
+pub fn about(ms: i64) -> String {
+    let whole = if ms < 60_000 { ms } else { ms.saturating_add(500) / 1_000 * 1_000 };
+    format_duration(whole)
+}
+
+/// What a record of a run is called where one that feeds two inputs counts twice.
+#[must_use]
+pub fn unit(start: &ManifestStart) -> &'static str {
+    if feeds_several(start) { "row" } else { "record" }
 }
 
 /// A partition whose event time jumped far ahead of its arrival drags the
@@ -94,7 +107,7 @@ fn ahead(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let since = f.at.lanes.get(lane as usize)?.since;
     let since = since.map(|s| format!(" since {}", (f.clock)((f.time_of)(s)))).unwrap_or_default();
     let name = (f.name)(lane);
-    Some((format!("{name} is {} ahead of arrival{since}", format_duration(by)), Some(lane)))
+    Some((format!("{name} is {} ahead of arrival{since}", about(by)), Some(lane)))
 }
 
 /// The partition that has been idle longest.
@@ -110,7 +123,7 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
             .max_by_key(|(_, silent)| *silent)?;
     let name = (f.name)(lane);
     let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
-    let silent = format_duration(silent);
+    let silent = about(silent);
     let text = if others > 0 {
         format!(
             "{name} and {others} more are idle, silent for up to {silent}: the join goes on without them"
@@ -126,7 +139,7 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let holder = f.at.holder?;
     let name = (f.name)(holder.lane);
     let since = (f.time_of)(holder.since);
-    let held = format_duration(f.at.arrival_ms.saturating_sub(since));
+    let held = about(f.at.arrival_ms.saturating_sub(since));
     let lag = f.at.join.map(|join| behind(f.at.arrival_ms.saturating_sub(join)));
     let lag = lag.map(|lag| format!(": {lag}")).unwrap_or_default();
     let at = (f.clock)(since);
@@ -134,10 +147,16 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         Why::NothingYet => {
             format!("{name} has given nothing for {held} and holds the join back")
         }
+        Why::Slowest if gap(f.at, holder.lane).is_none() => {
+            let allowed = allowed(f, holder.lane, i64::MAX);
+            format!("all partitions are level{lag}{allowed}; {name} is the last")
+        }
         Why::Slowest => {
             let why = slowness(f, holder.lane).map(|why| format!(": {why}")).unwrap_or_default();
             let lag = lag.replacen(": ", if why.is_empty() { ": " } else { "; " }, 1);
-            format!("{name} holds the join back since {at}{why}{lag}")
+            let allowed = allowed(f, holder.lane, 2);
+            // Where there is no room, the time goes first, not the figure.
+            format!("{name} holds the join back{why}{lag}{allowed}, since {at}")
         }
         Why::CameBack => {
             format!("{name} came back from being idle and has not caught up since {at}{lag}")
@@ -147,6 +166,21 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         }
     };
     Some((text, Some(holder.lane)))
+}
+
+/// `, 1 m of it out-of-orderness`: what of the join's lag a lane's input asks for, if
+/// it is one part of so many, or more.
+fn allowed(f: &Facts<'_>, lane: u32, parts: i64) -> String {
+    let bound = f.lanes.get(lane as usize).and_then(|l| f.bounds.get(usize::from(l.input)));
+    let lag = f.at.join.map(|join| f.at.arrival_ms.saturating_sub(join));
+    match (bound, lag) {
+        (Some(bound), Some(lag))
+            if *bound > 0 && lag >= *bound && bound.saturating_mul(parts) >= lag =>
+        {
+            format!(", {} of it out-of-orderness", format_duration(*bound))
+        }
+        _ => String::new(),
+    }
 }
 
 /// Silent for less is no stall, ms.
@@ -164,37 +198,43 @@ pub fn gap(at: &WatermarksAt, lane: u32) -> Option<i64> {
     (gap >= BEHIND).then_some(gap)
 }
 
+/// How long a partition has given nothing while others did, where that is a stall, ms.
+fn stalled(at: &WatermarksAt, lane: u32) -> Option<i64> {
+    let silent = |l: &LaneAt| Some(at.arrival_ms.saturating_sub(l.last_active_ms?));
+    let own = silent(at.lanes.get(lane as usize)?)?;
+    let others = at.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
+    let mut others: Vec<i64> = others.filter_map(|(_, l)| silent(l)).collect();
+    others.sort_unstable();
+    let usual = others.get(others.len() / 2).copied().unwrap_or(0);
+    (own >= STALLED && own / 4 > usual).then_some(own)
+}
+
 /// Why a partition that is not idle is the least advanced: stalled (it gives
 /// nothing while others do), slow (it gives records, but falls further behind),
 /// or skewed (it keeps up, always as far behind the others). Where the others
 /// are hardly further, nothing is wrong with it.
 fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
-    let own = f.at.lanes.get(lane as usize)?;
-    let silent =
-        |l: &joinscope_core::run::LaneAt| Some(f.at.arrival_ms.saturating_sub(l.last_active_ms?));
-    let others = || {
-        let all = f.at.lanes.iter().enumerate();
-        all.filter(move |(i, l)| *i as u32 != lane && !l.idle).map(|(_, l)| l)
-    };
     let gap = gap(f.at, lane)?;
-    let own_silent = silent(own)?;
-    let mut rest: Vec<i64> = others().filter_map(silent).collect();
-    rest.sort_unstable();
-    let usual = rest.get(rest.len() / 2).copied().unwrap_or(0);
-    if own_silent >= STALLED && own_silent / 4 > usual {
-        return Some(format!("stalled, silent for {}", format_duration(own_silent)));
+    if let Some(silent) = stalled(f.at, lane) {
+        return Some(format!("stalled, silent for {}", about(silent)));
     }
-    let gap_text = format_duration(gap);
+    let gap_text = about(gap);
+    if f.before.is_some_and(|before| stalled(before, lane).is_some()) {
+        return Some(format!("silent until just now, {gap_text} behind the next"));
+    }
+    // Who keeps up drifts by no more than a tenth of the time that has passed.
+    let passed = f.before.map_or(0, |b| f.at.arrival_ms.saturating_sub(b.arrival_ms));
+    let drift = (passed / 10).max(BEHIND);
     let then = f.before.and_then(|b| {
         let was = b.lanes.get(lane as usize)?.watermark?;
         let others = b.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
         Some(others.filter_map(|(_, l)| l.watermark).min()?.saturating_sub(was))
     });
     Some(match then {
-        Some(then) if gap.saturating_sub(then) > (gap / 4).max(BEHIND) => {
+        Some(then) if gap.saturating_sub(then) > drift => {
             format!("slow, {gap_text} behind the next and falling back")
         }
-        Some(then) if then.saturating_sub(gap) > (then / 4).max(BEHIND) => {
+        Some(then) if then.saturating_sub(gap) > drift => {
             format!("slow, {gap_text} behind the next and catching up")
         }
         Some(_) => format!("skewed, steadily {gap_text} behind the next"),
@@ -205,7 +245,7 @@ fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use joinscope_core::run::{HolderAt, LaneAt};
+    use joinscope_core::run::HolderAt;
 
     fn lane(watermark: i64) -> LaneAt {
         LaneAt {
@@ -251,8 +291,10 @@ mod tests {
     #[test]
     fn the_slowest_partition_is_named_with_since_and_how_far() {
         let text = check(&at(), false);
-        assert!(text.starts_with("views[1] holds the join back since 40 s"), "{text}");
-        assert!(text.contains("behind arrival"), "{text}");
+        assert_eq!(
+            text,
+            "views[1] holds the join back: 20 s behind the next; 40 s behind arrival, since 40 s"
+        );
     }
 
     #[test]
@@ -263,6 +305,7 @@ mod tests {
         stalled.lanes[1].last_active_ms = Some(70_000);
         let text = check(&stalled, false);
         assert!(text.contains(": stalled, silent for 30 s; 40 s behind arrival"), "{text}");
+        assert_eq!([about(59_000), about(60_122), about(337_309)], ["59 s", "1 m", "5m 37s"]);
         let mut before = now.clone();
         before.lanes[0].watermark = Some(20_000);
         before.lanes[1].watermark = Some(0);
@@ -271,10 +314,19 @@ mod tests {
         before.lanes[1].watermark = Some(19_000);
         let text = check_since(&now, Some(&before), false);
         assert!(text.contains("slow, 20 s behind the next and falling back"), "{text}");
+        // It spoke again within the last minute.
+        before.lanes[0].last_active_ms = Some(99_900);
+        before.lanes[1].last_active_ms = Some(60_000);
+        let text = check_since(&now, Some(&before), false);
+        assert!(text.contains("silent until just now, 20 s behind the next"), "{text}");
         let mut level = now;
         level.lanes[0].watermark = Some(60_100);
         let text = check_since(&level, Some(&before), false);
-        assert!(!text.contains("slow") && !text.contains("skewed"), "{text}");
+        assert_eq!(
+            text,
+            "all partitions are level: 40 s behind arrival, 5 s of it out-of-orderness; \
+             views[1] is the last"
+        );
     }
 
     #[test]

@@ -82,11 +82,17 @@ pub fn names(names: &mut Names<'_>, cx: &Cx<'_>, shaded: &[Shaded], t: &Tokens) 
             if galley.size().x > right - left {
                 continue;
             }
-            let tall = galley.size().y;
-            let tops = [names.plot.top() + 2.0, names.plot.bottom() - tall - 24.0];
-            let places =
-                tops.map(|top| Rect::from_min_size(pos2(left, top), galley.size()).expand2(NAME));
-            if let Some(place) = places.into_iter().find(|p| names.is_free(*p)) {
+            let size = galley.size();
+            let (top, bottom) = (names.plot.top(), names.plot.bottom() - size.y);
+            // Over the late records at the foot only where nothing else is free.
+            let tops = [top + 2.0, bottom - 24.0, top.midpoint(bottom), bottom - 2.0];
+            let lefts = [left, (names.s.x(range.to) - 4.0 - size.x).max(left)];
+            let mut places = tops.into_iter().flat_map(|top| lefts.map(|left| pos2(left, top)));
+            let place = places.find_map(|min| {
+                let place = Rect::from_min_size(min, size).expand2(NAME);
+                names.is_free(place).then_some(place)
+            });
+            if let Some(place) = place {
                 names.placed.push((place, galley));
                 break;
             }

@@ -1,8 +1,13 @@
+use egui::Shape;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::run::{Axis, Range};
 
+use super::ask::{Question, drawn};
 use crate::window::command::Command;
+use crate::window::headless::harness;
 use crate::window::panel::Panel;
 use crate::window::testing::{BEGIN, ask, feed, heading, opened};
+use crate::window::theme::Tokens;
 
 #[test]
 fn the_sentence_names_the_partition_that_was_silent() {
@@ -21,4 +26,46 @@ fn a_silence_is_said_and_not_only_shaded_also_where_all_are_silent_at_the_end() 
     let said = lines.accesskit_node().value().unwrap_or_default();
     let silent: Vec<&str> = said.split("; ").filter(|part| part.contains(" silent for ")).collect();
     assert!(silent.iter().any(|s| s.starts_with("engagements[2] silent for ")), "{said}");
+}
+
+#[test]
+fn how_long_a_silence_was_does_not_depend_on_the_width_of_the_picture() {
+    let h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let lanes = run.manifest().start.lanes;
+    let lane = lanes.iter().position(|l| &*l.topic == "engagements" && l.partition == 2).unwrap();
+    let rows = run.page(0, run.rows() as usize).unwrap();
+    let came: Vec<i64> =
+        rows.iter().filter(|r| r.lane as usize == lane).map(|r| r.arrival_ms).collect();
+    let longest = came.windows(2).map(|w| w[1] - w[0]).max();
+    let last = run.arrivals() - 1;
+    let (from, to) = (run.arrival_ms(0).unwrap(), run.arrival_ms(last).unwrap() + 1);
+    for buckets in [900, 301, 137] {
+        let range = Range { axis: Axis::ArrivalTime, from, to };
+        let view = (0, last);
+        let q = Question { revision: 0, range, buckets, view, wanted: Vec::new() };
+        let silences = drawn(&run, &q).unwrap().silences;
+        let said = silences.iter().find(|s| s.lane as usize == lane).map(|s| s.long);
+        assert_eq!(said, longest, "of {buckets} buckets");
+    }
+}
+
+#[test]
+fn what_is_said_stands_above_the_veil_of_what_is_later() {
+    for panel in [Panel::Watermarks, Panel::Late, Panel::State] {
+        let mut h = harness((1200, 900), false, Some(panel));
+        ask(&mut h, Command::Open(feed().run()));
+        ask(&mut h, Command::GoTo(40));
+        let veil = Tokens::of(&h.ctx).veil();
+        let shapes = &h.output().shapes;
+        let at = shapes.iter().position(|s| matches!(&s.shape, Shape::Rect(r) if r.fill == veil));
+        let at = at.unwrap_or_else(|| panic!("{panel:?}: nothing is dimmed"));
+        let later = shapes[at].shape.visual_bounding_rect();
+        for s in &shapes[..at] {
+            if let Shape::Text(text) = &s.shape {
+                let under = s.shape.visual_bounding_rect().intersects(later);
+                assert!(!under, "{panel:?}: {}", text.galley.text());
+            }
+        }
+    }
 }

@@ -60,7 +60,7 @@ impl Opened {
                 "a part that is not there",
             ));
         };
-        source.record(entry.byte, entry.length, op::CHUNK, body)?;
+        let body = source.record(entry.byte, entry.length, op::CHUNK, body)?;
         chunk::load(body).map_err(|what| RecordingError::damaged(&source.path, entry.byte, what))
     }
 }
@@ -148,16 +148,16 @@ fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
         if !schema && name != meta::END && name != meta::INDEX {
             continue;
         }
-        source.record(byte, length, opcode, &mut body)?;
+        let body = source.record(byte, length, opcode, &mut body)?;
         if opcode == op::ATTACHMENT {
-            let found = wire::read_attachment(&body).ok_or("a schema is damaged")?;
+            let found = wire::read_attachment(body).ok_or("a schema is damaged")?;
             let schema = scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
             if !schemas.insert(schema) {
                 return Err("two different schemas of one id".into());
             }
             continue;
         }
-        let (found, map) = wire::read_metadata(&body).ok_or("metadata is damaged")?;
+        let (found, map) = wire::read_metadata(body).ok_or("metadata is damaged")?;
         if found != name || !meta::sealed(&name, &map) {
             return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
         }

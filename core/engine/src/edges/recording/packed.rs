@@ -1,58 +1,71 @@
-//! Single records by partition and offset, each found without decoding others:
-//! in memory as they lie in a file, and in files that are not compressed.
-
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+//! Records in memory as they lie in a file, each found by partition and offset
+//! without decoding others.
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 
-use super::chunk::{self, Item};
 use super::envelope::{self, Draft, Few};
-use super::source;
-use super::wire::{ChunkHead, HEAD, MESSAGE_FIXED, op};
-use super::{Recording, RecordingError};
 use crate::operator::record::Record;
 
 /// Where records lie, by partition and offset. Offsets come in their order.
 #[derive(Debug, Default)]
-struct ByOffset(Vec<(u32, Vec<(i64, u32)>)>);
+pub(super) struct ByOffset(Vec<Lane>);
+
+/// Records of one partition. Behind a gap that a number of 32 bits does not span
+/// another lane of it begins.
+#[derive(Debug)]
+struct Lane {
+    source: u32,
+    first: i64,
+    /// Offset, counted from the first, and place.
+    places: Vec<(u32, u32)>,
+}
+
+impl Lane {
+    fn ahead(&self, offset: i64) -> Option<u32> {
+        u32::try_from(offset.checked_sub(self.first)?).ok()
+    }
+}
 
 impl ByOffset {
-    fn add(&mut self, source: u32, offset: i64, at: u32) {
-        if let Some((_, lane)) = self.0.iter_mut().find(|(known, _)| *known == source) {
-            lane.push((offset, at));
-        } else {
-            self.0.push((source, vec![(offset, at)]));
+    pub(super) fn add(&mut self, source: u32, offset: i64, at: u32) {
+        let known = self.0.iter_mut().rev().find(|lane| lane.source == source);
+        match known.and_then(|lane| Some((lane.ahead(offset)?, lane))) {
+            Some((ahead, lane)) => lane.places.push((ahead, at)),
+            None => self.0.push(Lane { source, first: offset, places: vec![(0, at)] }),
         }
     }
 
-    fn find(&self, source: u32, offset: i64) -> Option<u32> {
-        let (_, lane) = self.0.iter().find(|(known, _)| *known == source)?;
-        let ahead = offset.checked_sub(lane.first()?.0)?;
+    pub(super) fn find(&self, source: u32, offset: i64) -> Option<u32> {
+        let of = |lane: &&Lane| lane.source == source && lane.first <= offset;
+        let lane = self.0.iter().rev().find(of)?;
+        let ahead = lane.ahead(offset)?;
         // Mostly there are no gaps.
-        let guess = usize::try_from(ahead).ok().and_then(|i| lane.get(i));
-        if let Some((_, at)) = guess.filter(|(found, _)| *found == offset) {
+        let guess = lane.places.get(ahead as usize);
+        if let Some((_, at)) = guess.filter(|(found, _)| *found == ahead) {
             return Some(*at);
         }
-        let i = lane.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
-        Some(lane[i].1)
+        let i = lane.places.binary_search_by_key(&ahead, |(ahead, _)| *ahead).ok()?;
+        Some(lane.places[i].1)
     }
 
-    fn records(&self) -> usize {
-        self.0.iter().map(|(_, lane)| lane.len()).sum()
+    pub(super) fn records(&self) -> usize {
+        self.0.iter().map(|lane| lane.places.len()).sum()
     }
 
     /// Bytes.
     fn memory(&self) -> usize {
-        let places: usize = self.0.iter().map(|(_, lane)| lane.capacity()).sum();
-        places * size_of::<(i64, u32)>() + self.0.capacity() * size_of::<(u32, Vec<(i64, u32)>)>()
+        let places: usize = self.0.iter().map(|lane| lane.places.capacity()).sum();
+        places * size_of::<(u32, u32)>() + self.0.capacity() * size_of::<Lane>()
     }
 
     /// Each partition's first offset.
     fn firsts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        self.0.iter().filter_map(|(source, lane)| Some((*source, lane.first()?.0)))
+        let mut seen: Vec<u32> = Vec::with_capacity(self.0.len());
+        self.0.iter().filter_map(move |lane| {
+            let another = !seen.contains(&lane.source);
+            seen.push(lane.source);
+            another.then_some((lane.source, lane.first))
+        })
     }
 }
 
@@ -90,16 +103,29 @@ impl Packed {
         Self { bytes: bytes.into(), places, memory }
     }
 
+    /// Its bytes for one thread's [`Packed::get_of`]: who holds records of them is
+    /// counted for that thread alone.
+    #[must_use]
+    pub fn at_hand(&self) -> Bytes {
+        Bytes::from_owner(self.bytes.clone())
+    }
+
     /// The record of a partition ([`Record::source`]) at an offset.
     #[must_use]
     pub fn get(&self, source: u32, offset: i64) -> Option<Record> {
+        self.get_of(&self.bytes, source, offset)
+    }
+
+    /// The same; `bytes` are its own, [at hand](Packed::at_hand).
+    #[must_use]
+    pub fn get_of(&self, bytes: &Bytes, source: u32, offset: i64) -> Option<Record> {
         let at = self.places.find(source, offset)? as usize;
-        let before: &[u8; BEFORE] = self.bytes.get(at..)?.first_chunk()?;
+        let before: &[u8; BEFORE] = bytes.get(at..)?.first_chunk()?;
         let [a, b, c, d, e, f, g, h, l0, l1, l2, l3] = *before;
         let arrival_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let start = at + BEFORE;
         let end = start + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        envelope::decode(&self.bytes, start, end, source, arrival_ns)
+        envelope::decode(bytes, start, end, source, arrival_ns)
     }
 
     /// Each partition's first offset.
@@ -114,355 +140,28 @@ impl Packed {
     }
 }
 
-/// Records whose places are remembered (16 bytes each).
-const REMEMBERED: usize = 4 << 20;
-/// Read at once where a record's length is not known yet.
-const GUESS: u64 = 512;
-/// Bytes of chunks that are held.
-const HELD: usize = 48 << 20;
-/// Chunks that a thread has at hand.
-const AT_HAND: usize = 8;
-/// So many single reads cost about as much as reading a chunk of a megabyte.
-const SINGLES: u32 = 64;
-
-/// A file, and a chunk of it.
-type Which = (u64, usize);
-
-/// Chunks read last, as they lie in files that are not compressed: one for all
-/// files and threads that read from one folder.
-#[derive(Debug, Default)]
-pub struct Shelf(Mutex<Shelved>);
-
-#[derive(Debug, Default)]
-struct Shelved {
-    walked: HashMap<Which, Arc<Walked>, RandomState>,
-    /// The oldest first.
-    order: VecDeque<Which>,
-    records: usize,
-    /// The oldest first.
-    chunks: VecDeque<(Which, Bytes)>,
-    bytes: usize,
-}
-
-impl Shelved {
-    fn chunk(&self, which: Which) -> Option<Bytes> {
-        self.chunks.iter().rev().find(|(of, _)| *of == which).map(|(_, data)| data.clone())
-    }
-
-    fn hold(&mut self, which: Which, data: Bytes) {
-        self.bytes += data.len();
-        self.chunks.push_back((which, data));
-        while self.bytes > HELD && self.chunks.len() > 1 {
-            self.bytes -= self.chunks.pop_front().map_or(0, |(_, data)| data.len());
-        }
-    }
-
-    fn remember(&mut self, which: Which, walked: Arc<Walked>) {
-        self.records += walked.places.records();
-        self.order.push_back(which);
-        self.walked.insert(which, walked);
-        while self.records > REMEMBERED && self.order.len() > 1 {
-            let Some(oldest) = self.order.pop_front() else { break };
-            let gone = self.walked.remove(&oldest);
-            self.records -= gone.map_or(0, |walked| walked.places.records());
-        }
-    }
-}
-
-/// One thread's way to a [`Shelf`].
-#[derive(Debug, Default)]
-pub struct Held {
-    shelf: Arc<Shelf>,
-    /// The one used last at the end.
-    at_hand: Vec<(Which, Arc<Walked>, Bytes)>,
-}
-
-impl Held {
-    /// Another way to the same.
-    #[must_use]
-    pub fn another(&self) -> Self {
-        Self { shelf: Arc::clone(&self.shelf), at_hand: Vec::new() }
-    }
-
-    fn take(&mut self, which: Which, walked: &Arc<Walked>, data: &Bytes) {
-        if self.at_hand.len() == AT_HAND {
-            self.at_hand.remove(0);
-        }
-        self.at_hand.push((which, Arc::clone(walked), data.clone()));
-    }
-}
-
-/// Finds single records of a recording of one file. Where it is not compressed
-/// a chunk is walked once. While it is held its records cost nothing more; then
-/// each costs a read of its own, until those are so many that it is held again.
-#[derive(Debug)]
-pub struct Places {
-    recording: Recording,
-    /// Tells files apart.
-    file: u64,
-    buffer: Vec<u8>,
-}
-
-/// What is known of a chunk.
-#[derive(Debug)]
-struct Walked {
-    /// Where its data begin in the file; `None`: they are compressed.
-    data: Option<u64>,
-    places: ByOffset,
-    /// Single reads since it was held.
-    singles: AtomicU32,
-}
-
-impl Places {
-    /// `file` is another number for each of the files that share a [`Shelf`].
-    #[must_use]
-    pub fn new(recording: Recording, file: u64) -> Self {
-        Self { recording, file, buffer: Vec::new() }
-    }
-
-    #[must_use]
-    pub fn recording(&self) -> &Recording {
-        &self.recording
-    }
-
-    /// The record of a partition ([`Record::source`]) at an offset.
-    ///
-    /// # Errors
-    /// The file is damaged or cannot be read.
-    pub fn record(
-        &mut self,
-        source: u32,
-        offset: i64,
-        held: &mut Held,
-    ) -> Result<Option<Record>, RecordingError> {
-        let chunk_of = self.recording.opened().index.chunk_of(source, offset);
-        let Some(number) = chunk_of else { return Ok(None) };
-        let which = (self.file, number);
-        if let Some((_, walked, bytes)) = held.at_hand.iter().rev().find(|hand| hand.0 == which) {
-            let Some(at) = walked.places.find(source, offset) else { return Ok(None) };
-            return self.decode(number, bytes, at as usize, source, offset).map(Some);
-        }
-        let (walked, bytes) = self.chunk(which, held)?;
-        let Some(data) = walked.data else {
-            let partition = &self.recording.partitions()[source as usize];
-            return self.recording.record(&crate::operator::record::RecordName {
-                topic: Arc::clone(&partition.topic),
-                partition: partition.partition,
-                offset,
-            });
-        };
-        let Some(at) = walked.places.find(source, offset) else { return Ok(None) };
-        if let Some(bytes) = bytes {
-            held.take(which, &walked, &bytes);
-            return self.decode(number, &bytes, at as usize, source, offset).map(Some);
-        }
-        let bytes = self.single(number, data + u64::from(at))?;
-        self.decode(number, &bytes, 0, source, offset).map(Some)
-    }
-
-    /// What is known of a chunk, and its data where they are held or are worth it.
-    /// Whoever wants the same one meanwhile waits instead of reading it as well.
-    fn chunk(
-        &self,
-        which: Which,
-        held: &Held,
-    ) -> Result<(Arc<Walked>, Option<Bytes>), RecordingError> {
-        let mut shelf = held.shelf.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(walked) = shelf.walked.get(&which).map(Arc::clone) else {
-            let (walked, bytes) = self.walk(which.1)?;
-            let walked = Arc::new(walked);
-            shelf.remember(which, Arc::clone(&walked));
-            if let Some(bytes) = &bytes {
-                shelf.hold(which, bytes.clone());
-            }
-            return Ok((walked, bytes));
-        };
-        let mut bytes = shelf.chunk(which);
-        if bytes.is_none()
-            && walked.data.is_some()
-            && walked.singles.fetch_add(1, Ordering::Relaxed) >= SINGLES
-        {
-            walked.singles.store(0, Ordering::Relaxed);
-            bytes = self.load(which.1)?.map(|(_, data)| data);
-            if let Some(data) = &bytes {
-                shelf.hold(which, data.clone());
-            }
-        }
-        Ok((walked, bytes))
-    }
-
-    /// The message at `at`.
-    fn decode(
-        &self,
-        number: usize,
-        bytes: &Bytes,
-        mut at: usize,
-        source: u32,
-        offset: i64,
-    ) -> Result<Record, RecordingError> {
-        let Some(Item::Message(message)) = chunk::next(bytes, &mut at) else {
-            return Err(self.damaged(number, "another record stands where a message was"));
-        };
-        let record = i64::try_from(message.log_time)
-            .ok()
-            .and_then(|ns| envelope::decode(bytes, message.start, message.end, source, ns));
-        let record = record.filter(|record| record.offset == offset);
-        record.ok_or_else(|| self.damaged(number, "an envelope"))
-    }
-
-    fn damaged(&self, number: usize, what: &str) -> RecordingError {
-        let byte = self.recording.opened().index.chunks[number].byte;
-        RecordingError::damaged(self.recording.path(), byte, what.to_owned())
-    }
-
-    /// The bytes of one message of a chunk, which begins at `at` in the file.
-    fn single(&mut self, number: usize, at: u64) -> Result<Bytes, RecordingError> {
-        let recording = self.recording.clone();
-        let file = recording.opened().file()?;
-        let mut bytes = std::mem::take(&mut self.buffer);
-        file.read(at, GUESS.min(file.length.saturating_sub(at)), &mut bytes)?;
-        let (code, length) =
-            source::head(&bytes).ok_or_else(|| self.damaged(number, "a record's length"))?;
-        let whole = HEAD as u64 + length;
-        if code != op::MESSAGE || whole > recording.opened().index.chunks[number].length {
-            return Err(self.damaged(number, "another record stands where a message was"));
-        }
-        if whole > bytes.len() as u64 {
-            file.read(at, whole, &mut bytes)?;
-        }
-        bytes.truncate(whole as usize);
-        let message = Bytes::copy_from_slice(&bytes);
-        self.buffer = bytes;
-        Ok(message)
-    }
-
-    /// The data of a chunk and where they begin in the file; `None`: they are
-    /// compressed.
-    fn load(&self, number: usize) -> Result<Option<(u64, Bytes)>, RecordingError> {
-        let opened = self.recording.opened();
-        let entry = &opened.index.chunks[number];
-        let mut body = Vec::new();
-        opened.file()?.record(entry.byte, entry.length, op::CHUNK, &mut body)?;
-        let head = ChunkHead::read(&body)
-            .ok_or_else(|| self.damaged(number, "a chunk's lengths do not add up"))?;
-        if !head.compression.is_empty() {
-            return Ok(None);
-        }
-        if crc32fast::hash(head.data) != head.crc {
-            return Err(self.damaged(number, "a chunk's CRC is wrong"));
-        }
-        // Nothing follows the data.
-        let before = body.len() - head.data.len();
-        Ok(Some((entry.byte + (HEAD + before) as u64, Bytes::from(body).slice(before..))))
-    }
-
-    /// Where each message of a chunk lies, and its data if they are not compressed.
-    fn walk(&self, number: usize) -> Result<(Walked, Option<Bytes>), RecordingError> {
-        let damaged = |what: &str| self.damaged(number, what);
-        let mut places = ByOffset::default();
-        let Some((data, bytes)) = self.load(number)? else {
-            return Ok((Walked { data: None, places, singles: AtomicU32::new(0) }, None));
-        };
-        let mut at = 0;
-        while at < bytes.len() {
-            let from = at;
-            let item = chunk::next(&bytes, &mut at);
-            let item = item.ok_or_else(|| damaged("in the chunk there: a record's length"))?;
-            let Item::Message(message) = item else { continue };
-            let Some(source) = message.channel.checked_sub(1) else { continue };
-            let brief = envelope::brief(&bytes[message.start..message.end])
-                .ok_or_else(|| damaged("in the chunk there: an envelope"))?;
-            debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
-            places.add(u32::from(source), brief.offset, from as u32);
-        }
-        let walked = Walked { data: Some(data), places, singles: AtomicU32::new(0) };
-        Ok((walked, Some(bytes)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edges::recording::{Compression, Writer, WriterOptions};
-    use crate::operator::record::{Header, TimestampType, TopicPartition};
-
-    /// With gaps in one partition, and one that is larger than what is read at once.
-    fn records() -> Vec<Record> {
-        let record = |n: u64| Record {
-            arrival: n,
-            arrival_ns: 1_000_000 + n as i64,
-            source: (n % 2) as u32,
-            offset: if n.is_multiple_of(2) { n as i64 / 2 } else { n as i64 * 3 },
-            timestamp: (!n.is_multiple_of(3)).then_some(n as i64 - 5),
-            timestamp_type: TimestampType::Create,
-            leader_epoch: n.is_multiple_of(4).then_some(n as i32),
-            key: (!n.is_multiple_of(5)).then(|| format!("key {n}").into()),
-            value: (n != 7).then(|| vec![n as u8; if n == 20 { 3000 } else { 10 }].into()),
-            headers: (0..n % 3)
-                .map(|h| Header { key: format!("h{h}"), value: (h == 0).then(|| "v".into()) })
-                .collect(),
-        };
-        (0..100).map(record).collect()
-    }
 
     #[test]
-    fn each_is_found_as_it_was_given_and_no_other() {
-        let records = records();
-        let packed = Packed::of(&records);
-        let folder = tempfile::tempdir().unwrap();
-        for compression in [Compression::None, Compression::default()] {
-            let path = folder.path().join(format!("{}.mcap", compression.name()));
-            let options = WriterOptions { compression, ..WriterOptions::default() };
-            let mut writer = Writer::create(&path, options).unwrap();
-            for partition in 0..2 {
-                writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
-            }
-            for record in &records {
-                writer.add(record).unwrap();
-                if record.arrival % 10 == 9 {
-                    writer.hand_over().unwrap();
-                }
-            }
-            writer.finish().unwrap();
-            let mut places = Places::new(Recording::open(&path).unwrap(), 0);
-            let mut held = Held::default();
-            for offset in (-1..310).chain(-1..310) {
-                if offset == -1 {
-                    // Once from what is held, once each by itself.
-                    held = held.another();
-                    held.shelf.0.lock().unwrap().chunks.clear();
-                }
-                for source in 0..3 {
-                    let wanted =
-                        records.iter().find(|r| (r.source, r.offset) == (source, offset)).cloned();
-                    assert_eq!(packed.get(source, offset), wanted, "{source} {offset}");
-                    assert_eq!(places.record(source, offset, &mut held).unwrap(), wanted);
-                }
-            }
+    fn places_are_found_across_gaps_of_any_width() {
+        let wide = i64::from(u32::MAX);
+        let offsets =
+            [-5, -4, -1, 7, wide - 5, wide + 2, wide + 3, 9 * wide, i64::MAX - 1, i64::MAX];
+        let mut places = ByOffset::default();
+        for (at, offset) in offsets.iter().enumerate() {
+            places.add(1, *offset, at as u32);
+            places.add(0, *offset - 3, 100 + at as u32);
         }
-        assert_eq!(packed.firsts().collect::<Vec<_>>(), [(0, 0), (1, 3)]);
-        assert_eq!(Packed::of(&[]).get(0, 0), None);
-    }
-
-    #[test]
-    fn a_flipped_bit_is_said() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("r");
-        let options = WriterOptions { compression: Compression::None, ..WriterOptions::default() };
-        let mut writer = Writer::create(&path, options).unwrap();
-        for partition in 0..2 {
-            writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+        for (at, offset) in offsets.iter().enumerate() {
+            assert_eq!(places.find(1, *offset), Some(at as u32), "{offset}");
+            assert_eq!(places.find(0, *offset - 3), Some(100 + at as u32), "{offset}");
         }
-        for record in records() {
-            writer.add(&record).unwrap();
+        for offset in [i64::MIN, -6, -3, 0, 8, wide + 1, 2 * wide, 9 * wide + 1] {
+            assert_eq!(places.find(1, offset), None, "{offset}");
         }
-        writer.finish().unwrap();
-        let mut bytes = std::fs::read(&path).unwrap();
-        let at = bytes.windows(7).position(|w| w == b"key 42\x3a").unwrap();
-        bytes[at] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
-        let mut places = Places::new(Recording::open(&path).unwrap(), 0);
-        let error = places.record(0, 3, &mut Held::default()).unwrap_err().to_string();
-        assert!(error.contains("CRC"), "{error}");
+        assert_eq!(places.firsts().collect::<Vec<_>>(), [(1, -5), (0, -8)]);
+        assert_eq!(places.records(), 2 * offsets.len());
     }
 }

@@ -44,7 +44,7 @@ impl Recording {
             let read = source
                 .record(byte, length, opcode, &mut body)
                 .map_err(|error| error.to_string())
-                .and_then(|()| match wire::read_attachment(&body) {
+                .and_then(|body| match wire::read_attachment(body) {
                     Some(read) if read.name == name => Ok(read.data.to_vec()),
                     _ => Err(format!("its bytes are not those that were written (byte {byte})")),
                 });

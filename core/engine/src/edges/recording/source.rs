@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::buffer::spare_capacity;
+
 use super::RecordingError;
 use super::wire::{HEAD, MAX_RECORD};
 
@@ -46,10 +48,16 @@ impl Source {
     /// Reads `length` bytes at `byte` into `into`. The caller has checked that
     /// the file is as long as that.
     pub fn read(&self, byte: u64, length: u64, into: &mut Vec<u8>) -> Result<(), RecordingError> {
-        into.resize(length as usize, 0);
         let read = match &self.bytes {
-            Backing::File(file) => file.read_exact_at(into, byte),
+            Backing::File(file) if into.capacity() < length as usize => {
+                fresh(file, byte, length as usize).map(|bytes| *into = bytes)
+            }
+            Backing::File(file) => {
+                into.resize(length as usize, 0);
+                file.read_exact_at(into, byte)
+            }
             Backing::Memory(bytes) => {
+                into.resize(length as usize, 0);
                 let from = usize::try_from(byte).ok();
                 let range = from.and_then(|from| bytes.get(from..from.checked_add(into.len())?));
                 match range {
@@ -65,14 +73,14 @@ impl Source {
     }
 
     /// The record that should stand at `byte` with this opcode and length
-    /// (head included): its body.
-    pub fn record(
+    /// (head included), read into `into`: its body.
+    pub fn record<'b>(
         &self,
         byte: u64,
         length: u64,
         opcode: u8,
-        into: &mut Vec<u8>,
-    ) -> Result<(), RecordingError> {
+        into: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], RecordingError> {
         let damaged = |what: &str| RecordingError::damaged(&self.path, byte, what);
         let fits = byte.checked_add(length).is_some_and(|end| end <= self.length);
         if length < HEAD as u64 || length > MAX_RECORD * 2 || !fits {
@@ -83,9 +91,23 @@ impl Source {
         if op != opcode || size != length - HEAD as u64 {
             return Err(damaged("an index names a place where another record stands"));
         }
-        into.drain(..HEAD);
-        Ok(())
+        Ok(&into[HEAD..])
     }
+}
+
+/// Reads bytes of a file into memory that nobody has filled with zeros before.
+fn fresh(file: &File, byte: u64, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    while bytes.len() < length {
+        let at = byte + bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// Opcode and body length.

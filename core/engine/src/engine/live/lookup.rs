@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::recent::Recent;
@@ -24,7 +25,7 @@ const AT_HAND: usize = 8;
 pub struct Lookup {
     recent: Arc<Mutex<Recent>>,
     /// By partition, the one looked into last at the end.
-    at_hand: Vec<(u32, Arc<Packed>)>,
+    at_hand: Vec<(u32, Arc<Packed>, Bytes)>,
     /// By topic: the numbers of its partitions.
     by_topic: HashMap<Arc<str>, BTreeMap<i32, u32>, RandomState>,
     folder: PathBuf,
@@ -110,19 +111,23 @@ impl Lookup {
 
     /// From memory.
     fn newest(&mut self, source: u32, offset: i64) -> Option<Record> {
-        let place = self.at_hand.iter().position(|(of, _)| *of == source);
-        let held = place.and_then(|at| self.at_hand[at].1.get(source, offset));
+        let place = self.at_hand.iter().position(|(of, ..)| *of == source);
+        let held = place.and_then(|at| {
+            let (_, batch, bytes) = &self.at_hand[at];
+            batch.get_of(bytes, source, offset)
+        });
         if held.is_some() {
             return held;
         }
         let batch = Recent::batch_of(&self.recent, source, offset)?;
-        let record = batch.get(source, offset);
+        let bytes = batch.at_hand();
+        let record = batch.get_of(&bytes, source, offset);
         if let Some(at) = place {
             self.at_hand.remove(at);
         } else if self.at_hand.len() == AT_HAND {
             self.at_hand.remove(0);
         }
-        self.at_hand.push((source, batch));
+        self.at_hand.push((source, batch, bytes));
         record
     }
 

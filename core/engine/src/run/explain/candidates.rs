@@ -42,7 +42,8 @@ pub(super) fn of(
         let rows = run.rows_of_key(key, time, limit)?;
         let all = (rows.rows.len() as u64) < limit as u64;
         beyond = (!all).then_some(rows.exact_count);
-        found = rows.rows.into_iter().filter(|r| judge.faces(own.input, r.input)).collect();
+        let faces = |r: &RowView| judge.faces(own.input, r.input) && !is_itself(judge, own, r);
+        found = rows.rows.into_iter().filter(faces).collect();
         if all || found.len() >= 3 {
             break;
         }
@@ -55,6 +56,12 @@ pub(super) fn of(
     // Itself does not count.
     let more = beyond.map_or(more, |rows| rows.saturating_sub(1 + found.len() as u64));
     Ok((found, more))
+}
+
+/// The record itself as a row of the other input, where the interval leaves that
+/// out (it begins after 0, say): nobody looks for it as a partner.
+fn is_itself(judge: &Judge, own: &RowView, row: &RowView) -> bool {
+    row.arrival == own.arrival && matches!(judge.fate(own, row), None | Some(Fate::Outside(_)))
 }
 
 fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {

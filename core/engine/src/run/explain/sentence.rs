@@ -5,7 +5,7 @@ use super::Figure;
 use super::candidates::{Candidate, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
-use super::why::failure;
+use super::why::{NOT_AT_HAND, failure};
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::Settings;
 use crate::operator::pipeline::{LatePolicy, Semantics};
@@ -36,8 +36,7 @@ impl Said<'_> {
             Verdict::Open => self.open()?,
             Verdict::Tombstone => "Its value is null, so there is nothing to join.".to_owned(),
             failed => {
-                let why = failure(self.run, self.row)
-                    .unwrap_or_else(|| "the recording is not at hand to say why".to_owned());
+                let why = failure(self.run, self.row).unwrap_or_else(|| NOT_AT_HAND.to_owned());
                 match failed {
                     Verdict::Filtered => format!("Left out: {why}."),
                     _ => format!("It is {failed}: {why}."),

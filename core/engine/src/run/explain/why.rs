@@ -12,6 +12,9 @@ use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::types::RowView;
 
+/// Where only the record itself could say why.
+pub(super) const NOT_AT_HAND: &str = "the recording is not at hand to say why";
+
 /// Why one row has its verdict; for many rows use [`Whys`].
 ///
 /// # Errors
@@ -54,7 +57,7 @@ impl Whys {
                 let run = &self.run;
                 let decoder =
                     self.decoders.entry(row.input).or_insert_with(|| decoder(run, row.input));
-                read_again(run, decoder.as_mut(), row).unwrap_or_default()
+                read_again(run, decoder.as_mut(), row).unwrap_or_else(|| NOT_AT_HAND.to_owned())
             }
         })
     }

@@ -1,5 +1,8 @@
 //! Densities by verdict over a range, from the pyramids.
 
+use std::sync::Arc;
+
+use super::segment::Segment;
 use super::{Moment, Run};
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::u64_at;
@@ -162,7 +165,14 @@ impl Run {
         let wide = buckets + slots.shared.len();
         let mut all = vec![[0u32; 10]; density.lanes.len() * wide];
         let begin = now.segments.partition_point(|s| s.summary.end_arrival <= first << shift);
-        for segment in &now.segments[begin..] {
+        let stop = now.segments.partition_point(|s| s.summary.first_arrival < end << shift);
+        let numbers = begin as u64..stop as u64;
+        let has_some = |s: &&Arc<Segment>| s.summary.number < numbers.end || s.decides(&numbers);
+        let segments = || now.segments[begin..].iter().filter(has_some);
+        for segment in segments() {
+            segment.expect(self.cache(), section);
+        }
+        for segment in segments() {
             let n = segment.len(section, 8);
             let find = |block: u64| {
                 segment

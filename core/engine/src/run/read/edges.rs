@@ -43,6 +43,10 @@ impl Run {
             }
             _ => begin,
         };
+        let told = now.segments.iter().skip(begin).enumerate();
+        for (_, segment) in told.take_while(|(i, s)| *i == 0 || s.summary.first_arrival < to) {
+            segment.expect(self.cache(), Section::Ticks);
+        }
         for (i, segment) in now.segments.iter().enumerate().skip(begin) {
             if segment.summary.first_arrival >= to && i > begin {
                 break;

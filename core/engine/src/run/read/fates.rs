@@ -86,16 +86,20 @@ impl Moment {
         verdicts: &mut [u8],
     ) -> Result<()> {
         let mut open: usize = verdicts.iter().map(|v| usize::from(*v == Verdict::Open as u8)).sum();
-        for source in self.sources.get(number).into_iter().flatten() {
+        let columns = ["row", "verdict"];
+        let sources = self.sources.get(number).into_iter().flatten();
+        let pages = sources.map(|source| {
+            let source = &*self.segments[*source as usize];
+            (source, decision_pages(source, &rows))
+        });
+        let pages: Vec<_> = pages.filter(|(_, pages)| !pages.is_empty()).collect();
+        if open > 0 {
+            tables.expect(Part::Decisions, &columns, pages.iter().cloned());
+        }
+        for (source, pages) in pages {
             if open == 0 && !self.revisions {
                 break;
             }
-            let source = &self.segments[*source as usize];
-            let pages = decision_pages(source, &rows);
-            if pages.is_empty() {
-                continue;
-            }
-            let columns = ["row", "verdict"];
             let table = tables.read_range(source, Part::Decisions, &columns, &pages)?;
             for (row, verdict) in table.u64s("row")?.iter().zip(table.u8s("verdict")?) {
                 let at = row.checked_sub(rows.start).and_then(|at| usize::try_from(at).ok());

@@ -26,13 +26,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Run;
+use super::watermarks::Moving;
 use crate::operator::pipeline::Semantics;
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::operator::watermark::Tracker;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
-use crate::run::write::moves_watermark;
 
 /// No out-of-orderness is enough.
 pub const NEVER: i64 = i64::MAX;
@@ -200,7 +200,6 @@ impl Run {
     ) -> Result<()> {
         let now = self.now();
         let to = to.min(now.arrivals());
-        let columns = ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
         let mut by_input = Vec::with_capacity(levels.fronts.len());
         while levels.at < to {
             if cancel.load(Ordering::Relaxed) {
@@ -212,49 +211,41 @@ impl Run {
             let end = to.min(s.end_arrival).min(levels.at.saturating_add(CHUNK));
             let rows = self.row_of_arrival(&now, levels.at)? - s.first_row
                 ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
-            let t = self.inner.tables.read_range(segment, Part::Rows, &columns, &rows)?;
-            let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
-            let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
-            let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
-            let lane = |i: usize| self.inner.lanes.lane(inputs[i], partitions[i]);
-            let mut at = 0;
-            while at < t.len() {
-                let arrival = arrivals[at];
-                let rest = &arrivals[at..];
-                let next = at + rest.iter().take_while(|a| **a == arrival).count();
-                while let Some(due) = levels.tracker.next_due(ms[at]) {
+            let t = self.inner.tables.read_range(segment, Part::Rows, &Moving::COLUMNS, &rows)?;
+            let moving = Moving::of(&t, &self.inner.lanes)?;
+            let first = s.first_row + rows.start;
+            for rows in moving.arrivals() {
+                let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
+                while let Some(due) = levels.tracker.next_due(arrival_ms) {
                     levels.tracker.fire(due, arrival);
                     levels.settle();
                 }
                 // All rows of an arrival are judged before it moves anything.
-                for i in at..next {
-                    let judged =
-                        Verdict::from_code(verdicts[i]).is_some_and(Verdict::passed_the_checks);
-                    let (true, Some(lane)) = (judged && times[i] != i64::MIN, lane(i)) else {
+                for i in rows.clone() {
+                    let judged = Verdict::from_code(moving.verdicts[i])
+                        .is_some_and(Verdict::passed_the_checks);
+                    let event_time = moving.times[i];
+                    let (true, Some(lane)) = (judged && event_time != i64::MIN, moving.lane(i))
+                    else {
                         continue;
                     };
-                    let (all, late_by) = levels.judge(times[i], &mut by_input);
+                    let (all, late_by) = levels.judge(event_time, &mut by_input);
                     each(&Need {
-                        row: s.first_row + rows.start + i as u64,
+                        row: first + i as u64,
                         arrival,
-                        arrival_ms: ms[i],
+                        arrival_ms,
                         lane,
-                        event_time: times[i],
+                        event_time,
                         late_by,
                         all,
                         by_input: &by_input,
                     });
                 }
-                for i in at..next {
-                    if times[i] == i64::MIN || !moves_watermark(verdicts[i]) {
-                        continue;
-                    }
-                    if let Some(lane) = lane(i) {
-                        levels.tracker.observe(lane, times[i], ms[i], arrival);
-                        levels.settle();
-                    }
+                let mut lanes = moving.lanes(rows).peekable();
+                if lanes.peek().is_some() {
+                    levels.tracker.observe_all(lanes, arrival_ms, arrival);
+                    levels.settle();
                 }
-                at = next;
             }
             levels.at = end;
         }

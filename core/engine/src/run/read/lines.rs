@@ -92,6 +92,16 @@ impl Run {
         }
         let level = level_of(range, to - from, buckets).or((to - from > EXACT).then_some(0));
         let stretches = stretches(range, edges, level);
+        for segment in segments(&now, from, to) {
+            segment.expect(self.cache(), Section::Clock);
+        }
+        for stretch in &stretches {
+            for segment in segments(&now, stretch.from, stretch.to) {
+                if let Some(level) = stretch.level {
+                    segment.expect(self.cache(), LEVEL_HIGHS[level]);
+                }
+            }
+        }
         let joins = self.join_at(&now, edges, &stretches)?;
         let mut state = self.lanes_before(&now, from)?;
         let changes = self.changes(&now, from, to, &stretches)?;

@@ -276,8 +276,7 @@ impl Run {
         for file in self.now().segments.iter().flat_map(|s| &s.files) {
             let failed = |e| RunError::io(&file.path, e);
             let open = std::fs::File::open(&file.path).map_err(failed)?;
-            rustix::fs::fadvise(&open, 0, None, rustix::fs::Advice::DontNeed)
-                .map_err(|e| failed(e.into()))?;
+            crate::run::advice::forget(&open).map_err(failed)?;
         }
         Ok(())
     }

@@ -1,18 +1,20 @@
 //! When the join's event-time watermark passed a time, and the tracker run
 //! again over a stretch of arrivals: what `explain` computes with.
 
+use smallvec::SmallVec;
+
 use super::Run;
+use super::watermarks::Moving;
 use crate::operator::record::Arrival;
 use crate::operator::watermark::{Due, Lane, Tracker};
 use crate::run::error::{Result, RunError};
 use crate::run::pyramid::BLOCK_SHIFT;
-use crate::run::write::moves_watermark;
 
 /// Something that happened to the tracker.
 pub(crate) enum Event {
     /// The clock decided something before this arrival.
     Fired { due: Due, arrival: Arrival },
-    /// A record was taken in; its lane as it was before.
+    /// A record was taken in for all inputs of its topic; a lane of it as it was before.
     Observed { lane: u32, was: Lane, arrival: Arrival, arrival_ms: i64 },
 }
 
@@ -53,7 +55,6 @@ impl Run {
             .ok_or_else(|| RunError::NoSuch(format!("the run has no arrival {to}")))?;
         let first = now.segment_of_arrival(from.min(to)).unwrap_or(last);
         let (mut tracker, start) = self.tracker_before(&now, first, from.min(to))?;
-        let columns = ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
         let mut last_ms = i64::MIN;
         let mut at = start;
         while at <= to {
@@ -61,31 +62,27 @@ impl Run {
             let segment = &now.segments[number];
             let s = &segment.summary;
             let end = (to + 1).min(s.end_arrival);
-            let t = self.rows_of_segment(&now, segment, at, end, &columns)?;
-            let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
-            let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
-            let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
-            let mut before = None;
-            for i in 0..t.len() {
-                let arrival = arrivals[i];
-                if before != Some(arrival) {
-                    before = Some(arrival);
-                    last_ms = ms[i];
-                    while let Some(due) = tracker.next_due(ms[i]) {
-                        tracker.fire(due, arrival);
-                        if arrival >= from {
-                            each(&tracker, Event::Fired { due, arrival });
-                        }
+            let t = self.rows_of_segment(&now, segment, at, end, &Moving::COLUMNS)?;
+            let moving = Moving::of(&t, &self.inner.lanes)?;
+            for rows in moving.arrivals() {
+                let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
+                last_ms = arrival_ms;
+                while let Some(due) = tracker.next_due(arrival_ms) {
+                    tracker.fire(due, arrival);
+                    if arrival >= from {
+                        each(&tracker, Event::Fired { due, arrival });
                     }
                 }
-                if arrival == to || times[i] == i64::MIN || !moves_watermark(verdicts[i]) {
+                if arrival == to {
                     continue;
                 }
-                let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) else { continue };
-                let was = if arrival >= from { tracker.lane(lane) } else { None };
-                tracker.observe(lane, times[i], ms[i], arrival);
-                if let Some(was) = was {
-                    each(&tracker, Event::Observed { lane, was, arrival, arrival_ms: ms[i] });
+                let lanes = || moving.lanes(rows.clone());
+                let told = lanes().filter(|_| arrival >= from);
+                let were: SmallVec<[(u32, Lane); 2]> =
+                    told.filter_map(|(lane, _)| Some((lane, tracker.lane(lane)?))).collect();
+                tracker.observe_all(lanes(), arrival_ms, arrival);
+                for (lane, was) in were {
+                    each(&tracker, Event::Observed { lane, was, arrival, arrival_ms });
                 }
             }
             at = end;

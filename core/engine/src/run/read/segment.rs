@@ -18,6 +18,9 @@ use crate::run::types::Books;
 /// Summaries longer than this are not ours.
 const MAX_SUMMARY: u32 = 256 << 20;
 
+/// Bytes of a section up to which it is expected as a whole.
+const EXPECTED: u64 = 512 << 10;
+
 /// A closed segment.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -91,6 +94,22 @@ impl Segment {
         let to = to.min(len / width);
         let from = from.min(to);
         cache.read(self.index(), at + from * width, ((to - from) * width) as usize)
+    }
+
+    /// Has the disk begin with a section that is asked for next. Of a long one
+    /// little may be wanted: it is left to the asking.
+    pub fn expect(&self, cache: &Cache, section: Section) {
+        let (at, len) = self.summary.sections[section as usize];
+        if len <= EXPECTED {
+            cache.expect(self.index(), at, len);
+        }
+    }
+
+    /// Whether rows that arrived in segments of these numbers were decided in it.
+    pub fn decides(&self, numbers: &std::ops::Range<u64>) -> bool {
+        let targets = &self.summary.targets;
+        let at = targets.partition_point(|(segment, _)| *segment < numbers.start);
+        targets.get(at).is_some_and(|(segment, _)| *segment < numbers.end)
     }
 
     /// Bytes of a section.

@@ -13,10 +13,11 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use parquet::errors::ParquetError;
 use parquet::file::metadata::PageIndexPolicy;
 
 use super::segment::Segment;
-use crate::run::blocks::{Cache, Chunks};
+use crate::run::blocks::{BLOCK, Cache, Chunks, StoredFile};
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
 
@@ -47,6 +48,68 @@ impl Tables {
         self.footers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    fn chunks(&self, file: &Arc<StoredFile>) -> Chunks {
+        Chunks { cache: Arc::clone(&self.cache), file: Arc::clone(file) }
+    }
+
+    fn known_footer(&self, segment: &Segment, part: Part) -> Option<ArrowReaderMetadata> {
+        let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+        footers.get(&(segment.summary.number, part as u8)).cloned()
+    }
+
+    fn footer(&self, segment: &Segment, part: Part) -> Result<ArrowReaderMetadata> {
+        if let Some(footer) = self.known_footer(segment, part) {
+            return Ok(footer);
+        }
+        let file = &segment.files[part as usize];
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Optional);
+        let footer = ArrowReaderMetadata::load(&self.chunks(file), options);
+        let footer = footer.map_err(|e| own(e, file))?;
+        let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
+        footers.put((segment.summary.number, part as u8), footer.clone());
+        Ok(footer)
+    }
+
+    /// Has the disk begin with what reading some columns of rows of several segments
+    /// takes, each with its rows: one after the other each would cost its whole way.
+    pub fn expect<'a>(
+        &self,
+        part: Part,
+        columns: &[&str],
+        wanted: impl Iterator<Item = (&'a Segment, Range<u64>)> + Clone,
+    ) {
+        for (segment, _) in wanted.clone() {
+            if self.known_footer(segment, part).is_none() {
+                let file = &segment.files[part as usize];
+                self.cache.expect(file, file.len.saturating_sub(BLOCK as u64), BLOCK as u64);
+            }
+        }
+        for (segment, rows) in wanted {
+            // What cannot be read is said when it is.
+            let Ok(footer) = self.footer(segment, part) else { continue };
+            let metadata = footer.metadata();
+            let pages = metadata.page_index_for_row_group(0);
+            let schema = metadata.file_metadata().schema_descr();
+            for (i, column) in schema.columns().iter().enumerate() {
+                let Some(pages) =
+                    pages.page_locations(i).filter(|_| columns.contains(&column.name()))
+                else {
+                    continue;
+                };
+                let before = |row: u64| pages.partition_point(|p| p.first_row_index < row as i64);
+                let first = pages.partition_point(|p| p.first_row_index <= rows.start as i64);
+                let of = &pages[first.saturating_sub(1)..before(rows.end)];
+                let (Some(from), Some(to)) = (of.first(), of.last()) else { continue };
+                let end = to.offset + i64::from(to.compressed_page_size);
+                let len = (end - from.offset).max(0) as u64;
+                self.cache.expect(&segment.files[part as usize], from.offset.max(0) as u64, len);
+            }
+        }
+    }
+
     /// Some columns of rows of a file that follow each other.
     pub fn read_range(
         &self,
@@ -68,31 +131,8 @@ impl Tables {
     ) -> Result<Columns> {
         let file = &segment.files[part as usize];
         let bad = |e: String| RunError::corrupt(&file.path, e);
-        let chunks = Chunks { cache: Arc::clone(&self.cache), file: Arc::clone(file) };
-        let name = (segment.summary.number, part as u8);
-        let known = {
-            let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
-            footers.get(&name).cloned()
-        };
-        let own = |e: parquet::errors::ParquetError| match e {
-            parquet::errors::ParquetError::External(e) => match e.downcast::<RunError>() {
-                Ok(e) => *e,
-                Err(e) => bad(e.to_string()),
-            },
-            e => bad(e.to_string()),
-        };
-        let footer = if let Some(footer) = known {
-            footer
-        } else {
-            let options = ArrowReaderOptions::new()
-                .with_skip_arrow_metadata(true)
-                .with_column_index_policy(PageIndexPolicy::Skip)
-                .with_offset_index_policy(PageIndexPolicy::Optional);
-            let footer = ArrowReaderMetadata::load(&chunks, options).map_err(own)?;
-            let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
-            footers.put(name, footer.clone());
-            footer
-        };
+        let chunks = self.chunks(file);
+        let footer = self.footer(segment, part)?;
         let rows = footer.metadata().file_metadata().num_rows() as u64;
         let wanted: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();
         if ranges.last().is_some_and(|r| r.end > rows) {
@@ -109,7 +149,7 @@ impl Tables {
             .with_row_selection(selection)
             .with_batch_size((wanted as usize).max(1))
             .build()
-            .map_err(own)?;
+            .map_err(|e| own(e, file))?;
         let schema = arrow::array::RecordBatchReader::schema(&reader);
         let mut batches = Vec::with_capacity(1);
         for batch in reader {
@@ -126,6 +166,17 @@ impl Tables {
             return Err(bad(format!("{} rows where {wanted} belong", batch.num_rows())));
         }
         Ok(Columns { batch, path: file.path.clone() })
+    }
+}
+
+/// What the Parquet reader met: our own error, or damage.
+fn own(error: ParquetError, file: &StoredFile) -> RunError {
+    match error {
+        ParquetError::External(e) => match e.downcast::<RunError>() {
+            Ok(e) => *e,
+            Err(e) => RunError::corrupt(&file.path, e.to_string()),
+        },
+        e => RunError::corrupt(&file.path, e.to_string()),
     }
 }
 

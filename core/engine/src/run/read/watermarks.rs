@@ -1,6 +1,9 @@
 //! Event-time watermarks at any arrival: the nearest snapshot of the tracker,
 //! then the same tracker over the arrivals in between.
 
+use std::ops::Range;
+
+use super::tables::Columns;
 use super::{Moment, Run};
 use crate::operator::record::Arrival;
 use crate::operator::watermark::{Tracker, TrackerInput};
@@ -8,10 +11,59 @@ use crate::run::bytes::u64_at;
 use crate::run::error::{Result, RunError};
 use crate::run::summary::{Section, TRACKER_WIDTH};
 use crate::run::types::{HolderAt, LaneAt, WatermarksAt};
-use crate::run::write::moves_watermark;
+use crate::run::write::{LaneTable, moves_watermark};
 
 fn some(time: i64) -> Option<i64> {
     (time != i64::MIN).then_some(time)
+}
+
+/// Rows as a tracker is led over them: all rows of an arrival move the event-time
+/// watermark together.
+pub(super) struct Moving<'a> {
+    pub arrival: &'a [u64],
+    pub ms: &'a [i64],
+    pub times: &'a [i64],
+    pub verdicts: &'a [u8],
+    inputs: &'a [u8],
+    partitions: &'a [i32],
+    table: &'a LaneTable,
+}
+
+impl<'a> Moving<'a> {
+    pub const COLUMNS: [&'static str; 6] =
+        ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
+
+    pub fn of(t: &'a Columns, table: &'a LaneTable) -> Result<Self> {
+        Ok(Self {
+            arrival: t.u64s("arrival")?,
+            ms: t.i64s("arrival_ms")?,
+            times: t.i64s("event_time")?,
+            verdicts: t.u8s("verdict")?,
+            inputs: t.u8s("input")?,
+            partitions: t.i32s("partition")?,
+            table,
+        })
+    }
+
+    /// The rows of each arrival.
+    pub fn arrivals(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+        let mut at = 0;
+        self.arrival.chunk_by(|a, b| a == b).map(move |rows| {
+            at += rows.len();
+            at - rows.len()..at
+        })
+    }
+
+    pub fn lane(&self, row: usize) -> Option<u32> {
+        self.table.lane(self.inputs[row], self.partitions[row])
+    }
+
+    /// Lanes and event times of those rows that move their lane.
+    pub fn lanes(&self, rows: Range<usize>) -> impl Iterator<Item = (u32, i64)> {
+        let moves =
+            |row: &usize| self.times[*row] != i64::MIN && moves_watermark(self.verdicts[*row]);
+        rows.filter(moves).filter_map(|row| Some((self.lane(row)?, self.times[row])))
+    }
 }
 
 impl Run {
@@ -75,26 +127,15 @@ impl Run {
             let segment = &now.segments[number];
             let s = &segment.summary;
             let to = (arrival + 1).min(s.end_arrival);
-            let columns = ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
-            let t = self.rows_of_segment(now, segment, from, to, &columns)?;
-            let (arrivals, ms) = (t.u64s("arrival")?, t.i64s("arrival_ms")?);
-            let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
-            let (times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
-            let mut before = None;
-            for i in 0..t.len() {
-                if before != Some(arrivals[i]) {
-                    before = Some(arrivals[i]);
-                    arrival_ms = ms[i];
-                    while let Some(due) = tracker.next_due(ms[i]) {
-                        tracker.fire(due, arrivals[i]);
-                    }
+            let t = self.rows_of_segment(now, segment, from, to, &Moving::COLUMNS)?;
+            let moving = Moving::of(&t, &self.inner.lanes)?;
+            for rows in moving.arrivals() {
+                let at = moving.arrival[rows.start];
+                arrival_ms = moving.ms[rows.start];
+                while let Some(due) = tracker.next_due(arrival_ms) {
+                    tracker.fire(due, at);
                 }
-                if times[i] != i64::MIN
-                    && moves_watermark(verdicts[i])
-                    && let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i])
-                {
-                    tracker.observe(lane, times[i], ms[i], arrivals[i]);
-                }
+                tracker.observe_all(moving.lanes(rows), arrival_ms, at);
             }
             from = to;
             number += 1;

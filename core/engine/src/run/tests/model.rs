@@ -250,11 +250,8 @@ pub fn model(spec: &Spec) -> Model {
                 }
             }
             m.decide(&mut random, arrival, &mut live, &mut step);
-            for row in &m.rows[first..] {
-                if row.time != i64::MIN {
-                    tracker.observe(row.lane, row.time, ms, arrival);
-                }
-            }
+            let moving = m.rows[first..].iter().filter(|row| row.time != i64::MIN);
+            tracker.observe_all(moving.map(|row| (row.lane, row.time)), ms, arrival);
             m.marks.push(marks(&tracker));
             if random.random_range(0..400) == 0 {
                 let rows = live.len() as u64;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::lanes::SegmentRows;
-use super::open::{Fallen, KeyEntry, Open, Outputs, Running};
+use super::open::{Fallen, KeyEntry, Open, Running};
 use crate::engine::step::{ClockKind, Facts};
 use crate::run::blocks::BlockWriter;
 use crate::run::error::{Result, RunError};
@@ -26,8 +26,6 @@ const DECISIONS_NOTE: &str = "sorted by row, then as they fell; verdict: as in r
     expired 5 its side's cache was cleared 16 not stored 17 not stored and padded 18 padded at \
     once 19 padded, then joined 20 padded for its null key 127 the verdict was unmatched before; \
     removed: the row left the state at arrival `at`; cause: the arrival of the record behind it";
-const OUTPUTS_NOTE: &str = "kind: 0 pair 1 pad 2 example; first, second, more: row numbers, the \
-    largest u64 where there is none; labels: bit i is label i; correction: 0 the first";
 
 /// What the closing of a segment leaves.
 pub(super) struct Closed {
@@ -35,7 +33,7 @@ pub(super) struct Closed {
     pub rows: SegmentRows,
 }
 
-fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
+pub(super) fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
     Column { name, values }
 }
 
@@ -88,13 +86,6 @@ pub(super) fn close(
         lanes: std::mem::take(&mut open.lanes),
         arrivals: if row_is_arrival { Vec::new() } else { open.facts.arrival.clone() },
     };
-    let path = |part: Part| part.path(dir, number);
-    let bad = |part: Part| {
-        move |e: parquet::errors::ParquetError| {
-            RunError::Engine(format!("{}: {e}", part.path(dir, number).display()))
-        }
-    };
-
     scratch.decisions.gather(&open.fallen, &mut scratch.by_row, &mut open.counter);
     let decisions = &scratch.decisions;
     summary.targets = count_targets(&decisions.row, |row| *row, segment_of);
@@ -102,19 +93,13 @@ pub(super) fn close(
     summary.last_decision = decisions.row.last().copied().unwrap_or(0);
     let cells = open.counter.take();
 
-    let table = |part: Part, table: Table<'_>| {
-        let path = path(part);
-        let file = BlockWriter::create(&path).map_err(|e| RunError::io(&path, e))?;
-        let file = table::write(file, table.rows, &table.columns, table.note).map_err(bad(part))?;
-        let (_, len, crcs) = file.finish().map_err(|e| RunError::io(&path, e))?;
-        Ok::<_, RunError>((len, crcs))
-    };
+    let table = |part: Part, table: Table<'_>| table.write(&part.path(dir, number));
     summary.files.push(table(Part::Rows, rows_table(&open.facts))?);
     summary.files.push(table(Part::Decisions, decisions.table())?);
-    let outputs = outputs_table(&open.outputs, open.first_output, folds);
+    let outputs = open.outputs.table(open.first_output, folds);
     summary.files.push(table(Part::Outputs, outputs)?);
 
-    let path = path(Part::Index);
+    let path = Part::Index.path(dir, number);
     let end = open.end;
     let write = || {
         let mut index = Index::create(&path)?;
@@ -216,10 +201,21 @@ fn count_targets<T>(
 }
 
 /// A file's columns and the note that explains them.
-struct Table<'a> {
-    rows: usize,
-    columns: Vec<Column<'a>>,
-    note: &'static str,
+pub(super) struct Table<'a> {
+    pub rows: usize,
+    pub columns: Vec<Column<'a>>,
+    pub note: &'static str,
+}
+
+impl Table<'_> {
+    /// Its length and the checksums of its blocks.
+    pub fn write(self, path: &Path) -> Result<(u64, Vec<u32>)> {
+        let file = BlockWriter::create(path).map_err(|e| RunError::io(path, e))?;
+        let file = table::write(file, self.rows, &self.columns, self.note)
+            .map_err(|e| RunError::Engine(format!("{}: {e}", path.display())))?;
+        let (_, len, crcs) = file.finish().map_err(|e| RunError::io(path, e))?;
+        Ok((len, crcs))
+    }
 }
 
 fn rows_table(facts: &Facts) -> Table<'_> {
@@ -239,25 +235,6 @@ fn rows_table(facts: &Facts) -> Table<'_> {
         ],
         note: ROWS_NOTE,
     }
-}
-
-fn outputs_table(o: &Outputs, first: u64, folds: bool) -> Table<'_> {
-    let rows = o.at.len();
-    let mut columns = vec![
-        column("n", Values::Counting(first)),
-        column("at", Values::U64(&o.at)),
-        column("epoch", Values::U64(&o.epoch)),
-        column("time", Values::I64(&o.time)),
-        column("kind", Values::U8(&o.kind)),
-        column("first", Values::U64(&o.first)),
-        column("second", Values::U64(&o.second)),
-        column("labels", Values::U64(&o.labels)),
-        column("correction", Values::U32(&o.correction)),
-    ];
-    if folds {
-        columns.push(column("more", Values::Lists { ends: &o.more_end, values: &o.more }));
-    }
-    Table { rows, columns, note: OUTPUTS_NOTE }
 }
 
 /// The index file: its sections, one after another.

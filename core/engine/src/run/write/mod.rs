@@ -4,6 +4,7 @@
 mod close;
 mod lanes;
 mod open;
+mod outputs;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::operator::verdict::Counts;
 pub(crate) use close::{LEVEL_CELLS, LEVEL_HIGHS};
 pub(crate) use lanes::LaneTable;
 pub(crate) use open::moves_watermark;
+pub use outputs::OutputsAlone;
 
 use close::{Around, Scratch};
 use lanes::RowLanes;

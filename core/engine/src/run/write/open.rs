@@ -4,13 +4,14 @@ use crate::engine::step::{ClockEvent, ClockKind, Decision, Facts, Output, Revisi
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::Out;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::{NO_ROW, NO_VERDICT, PAGE_ROWS, REVISED};
+use crate::run::layout::{NO_VERDICT, PAGE_ROWS, REVISED};
 use crate::run::ledger::{Ledger, MARK_ARRIVALS};
 use crate::run::pyramid::{BLOCK_SHIFT, Counter, Highs, MANY, ROWS};
 use crate::run::summary::put_books;
 use crate::run::types::Books;
 
 use super::lanes::{LaneTable, RowLanes};
+use super::outputs::Outputs;
 use super::{MANY_BYTES, MANY_ENTRIES};
 
 /// A decision with what the pyramids need of its row.
@@ -42,39 +43,6 @@ impl Fallen {
 
 /// An entry of the key index: (normalised hash, key check, row, event time).
 pub(super) type KeyEntry = (u64, u16, u32, i64);
-
-/// Outputs by column; row numbers beyond two lie in `more`.
-#[derive(Default)]
-pub(super) struct Outputs {
-    pub at: Vec<u64>,
-    pub epoch: Vec<u64>,
-    pub time: Vec<i64>,
-    pub kind: Vec<u8>,
-    pub first: Vec<u64>,
-    pub second: Vec<u64>,
-    pub labels: Vec<u64>,
-    pub correction: Vec<u32>,
-    pub more_end: Vec<i32>,
-    pub more: Vec<u64>,
-}
-
-impl Outputs {
-    fn clear(&mut self) {
-        let Self { at, epoch, time, kind, first, second, labels, correction, more_end, more } =
-            self;
-        at.clear();
-        epoch.clear();
-        time.clear();
-        kind.clear();
-        first.clear();
-        second.clear();
-        labels.clear();
-        correction.clear();
-        more_end.clear();
-        more.clear();
-        more.shrink_to(MANY_ENTRIES);
-    }
-}
 
 /// What fills a segment until it is closed.
 pub(super) struct Open {
@@ -470,16 +438,7 @@ impl Open {
                     self.first_output + number as u64
                 )));
             }
-            own.at.push(output.at);
-            own.epoch.push(output.epoch);
-            own.time.push(output.time);
-            own.kind.push(output.kind as u8);
-            own.labels.push(output.labels);
-            own.correction.push(output.correction);
-            own.first.push(output.records.first().copied().unwrap_or(NO_ROW));
-            own.second.push(output.records.get(1).copied().unwrap_or(NO_ROW));
-            own.more.extend(output.records.iter().skip(2));
-            own.more_end.push(own.more.len() as i32);
+            own.push(output);
             for (i, row) in output.records.iter().enumerate() {
                 // A row that pairs with itself is named once.
                 if i != 1 || output.records[0] != *row {
