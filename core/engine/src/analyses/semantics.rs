@@ -169,7 +169,17 @@ pub fn side_by_side(
             Err(error) => return Err(error.into()),
         };
         let dir = spec.dir.join(semantics.name());
-        let summary = run(spec, file, sets, &dir, control)?;
+        let summary = match run(spec, file, sets, &dir, control) {
+            Ok(summary) => summary,
+            // It leaves no folder: the engine would not start over these topics.
+            Err(RunError::Pipeline(why)) if semantics != Semantics::Clean => {
+                let refused = Outcome::Refused(why);
+                told(Event::Ended(semantics, &refused));
+                outcomes.push((semantics, refused));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if summary.ended == Ended::Cancelled {
             return Err(SemanticsError::Cancelled);
         }
