@@ -96,9 +96,10 @@ impl Needs {
     }
 
     /// Whether records without a key go to the join: the engine would hand them
-    /// to its own.
+    /// to its own. A `DataStream` job fails before, late rows too
+    /// (12-released-joins, C1).
     pub fn null_keys(&self) -> bool {
-        self.semantics != Semantics::Clean
+        matches!(self.semantics, Semantics::FlinkSql | Semantics::KafkaStreams)
     }
 
     /// Whether records without a value go to the join: only Kafka Streams
