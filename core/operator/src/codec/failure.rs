@@ -111,6 +111,14 @@ impl Why {
                 format!("{} does not fit into 64 bits of milliseconds", time())
             }
             Self::NoTimestamp => "it has no Kafka timestamp".to_owned(),
+            Self::OutOfReach(ms)
+                if needs.timer.is_some_and(|t| i128::from(*ms) + t > i128::from(i64::MAX)) =>
+            {
+                format!(
+                    "its event time {} is so far out that its cleanup timer would wrap: Flink SQL would register it again for ever and never return",
+                    rfc3339_ms(*ms)
+                )
+            }
             Self::OutOfReach(ms) => format!(
                 "its event time {} is so far out that adding the join's interval leaves 64 bits",
                 rfc3339_ms(*ms)

@@ -258,6 +258,33 @@ fn times_at_the_ends_of_reach() {
 }
 
 #[test]
+fn a_cleanup_timer_of_flink_sql_that_would_wrap_is_refused_for_that() {
+    // Rule B12: the row's size, 60 s and 1 ms; the end of time stays free.
+    let wraps = "is so far out that its cleanup timer would wrap: Flink SQL would register it again for ever and never return";
+    for (input, timer) in [(0, 1_860_001), (1, 120_001)] {
+        let mut d = released("flink-sql", input);
+        let mut why = |ts: i64| {
+            let text = format!(r#"{{"id":1,"kind":"like","ts":{ts}}}"#);
+            d.explain_failure(&Record { timestamp: Some(ts), arrival_ns: i64::MAX, ..record(text) })
+        };
+        let last = i64::MAX - timer;
+        assert!(why(last + 1).ends_with(wraps), "{}", why(last + 1));
+        assert!(!why(last).ends_with(wraps), "{}", why(last));
+        assert!(why(i64::MAX).ends_with(wraps), "{}", why(i64::MAX));
+    }
+    let text =
+        BASE.replace("until = \"30m\"", "until = \"20s\"").replace(", max_ahead = \"1h\"", "");
+    let sets = [("join.semantics", "flink-sql"), ("join.min_cleanup", "60s")]
+        .map(|(path, value)| (path.to_owned(), value.to_owned()));
+    let pipeline = Pipeline::parse_with(&text, "p.toml", &sets).unwrap();
+    let mut d = InputDecoder::new(&pipeline, 0, Arc::new(NoSchemas)).unwrap();
+    let mut at =
+        |ts: i64| d.explain_failure(&record(format!(r#"{{"id":1,"kind":"like","ts":{ts}}}"#)));
+    assert!(at(i64::MAX - 20_002).ends_with(wraps), "{}", at(i64::MAX - 20_002));
+    assert_eq!(at(i64::MAX - 1 - 80_001), "");
+}
+
+#[test]
 fn rfc3339_and_the_other_units() {
     let with = |unit: &str, ts: &str| {
         let text = BASE.replace("unit = \"ms\"", &format!("unit = \"{unit}\""));
