@@ -37,6 +37,7 @@ mod runs;
 mod screenshot;
 mod semantics;
 mod slice;
+mod subtasks;
 mod torture;
 mod truth;
 pub mod values;

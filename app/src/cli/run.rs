@@ -155,6 +155,9 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// Runs the verb.
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
+    if let Some(warning) = super::subtasks::of_sources(&pipeline.pipeline) {
+        warn(&warning);
+    }
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
     let recording = Recording::open(path)?;
     if let Some(cut) = &recording.info().cut {

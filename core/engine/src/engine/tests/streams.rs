@@ -1,6 +1,6 @@
 //! `kafka-streams` in a run: what a task buffers, and one topic for both inputs.
 
-use super::harness::{Listed, PIPELINE, check_with, done, spec, tell};
+use super::harness::{Listed, PIPELINE, check_with, done, fails, spec, tell};
 use crate::engine::AtEnd;
 
 /// The inner join of Kafka Streams, with more under `[join]`.
@@ -73,4 +73,28 @@ fn two_inputs_of_one_topic_have_one_queue() {
     });
     assert_eq!(told[0].0.matches(" pair ").count(), 6, "{}", told[0].0);
     assert_eq!(told[0], told[1]);
+}
+
+#[test]
+fn topics_of_two_numbers_of_partitions_are_refused() {
+    let listed = Listed::parse(
+        "0 views[0] a 100
+         1 plays[0] a 150
+         2 plays[1] a 160",
+    );
+    let (error, kept) = fails(spec(&pipeline(""), listed.clone()));
+    assert_eq!(
+        error.to_string(),
+        "the pipeline cannot be run: Kafka Streams 4.3.1 would not start: views has 1 partition \
+         and plays 2; a join needs the same number"
+    );
+    assert!(kept.steps.is_empty());
+    // The others do not mind; and an empty partition may be missing before others.
+    done(spec(PIPELINE, listed));
+    let gap = Listed::parse(
+        "0 views[0] a 100
+         1 views[1] b 100
+         2 plays[1] b 150",
+    );
+    done(spec(&pipeline(""), gap));
 }
