@@ -45,6 +45,7 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
         pipeline_file: "case.toml".to_owned(),
         pipeline_text: case.text.clone(),
         overrides: Vec::new(),
+        semantics: pipeline.join.semantics.to_string(),
         recording: RecordingRef::default(),
         seed: case.seed,
         at_end: "close".to_owned(),
