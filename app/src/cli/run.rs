@@ -334,6 +334,10 @@ fn words(progress: &Progress) -> String {
 
 /// An empty partition whose input never lets it be idle holds the join back for ever.
 fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
+    if pipeline.join.semantics == Semantics::KafkaStreams {
+        // It knows no watermark.
+        return Vec::new();
+    }
     let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
     inputs
         .flat_map(|input| {

@@ -190,3 +190,36 @@ semantics = "flink-datastream"
         assert!(said.starts_with(what), "{said}");
     }
 }
+
+/// Kafka Streams knows no watermark (D3, D4).
+#[test]
+fn an_open_row_of_kafka_streams_waits_for_its_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, order: &str, records: &[(&str, &str, i64)], row: u64| {
+        let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+input_order = "#;
+        let case = case(&format!("{join}\"{order}\"\n"), records);
+        let run = judged(&case, &folder.path().join(name), AtEnd::Open);
+        let view = run.row(row).unwrap();
+        assert_eq!(view.verdict, Verdict::Open, "{view:#?}");
+        assert_eq!(why(&run, &view).unwrap(), "the run ended while it was still held");
+        let sentence = explain(&run, row).unwrap().sentence;
+        assert!(!sentence.contains("watermark"), "{sentence}");
+        sentence
+    };
+    let records = [("views", "a", 1_000), ("plays", "b", 1_400)];
+    let waits = "for a head row past 1970-01-01T00:00:01.120Z.";
+    let kept = |time| format!("It is kept until its side's store has seen {time}.");
+    let said = open("left", "given", &records, 0);
+    assert!(said.contains(waits), "{said}");
+    assert!(said.contains(&kept("1970-01-01T00:00:01.120Z")), "{said}");
+    let said = open("right", "given", &records, 1);
+    assert!(!said.contains("head row"), "{said}");
+    assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
+    let said = open("buffered", "smallest-timestamp", &records[..1], 0);
+    assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}

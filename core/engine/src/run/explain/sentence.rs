@@ -249,6 +249,9 @@ impl Said<'_> {
 
     fn open(&self) -> Result<String> {
         let join = &self.judge.pipeline().join;
+        if join.semantics == Semantics::KafkaStreams {
+            return Ok(self.held()? + &self.nearest());
+        }
         let until = match join.with.iter().find(|w| w.input == self.row.input) {
             Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
             None => {

@@ -52,6 +52,9 @@ impl Whys {
                 };
                 self.with_reason(row, outputs)
             }
+            Verdict::Open if self.judge.semantics() == Semantics::KafkaStreams => {
+                "the run ended while it was still held".to_owned()
+            }
             Verdict::Open => "the run ended before its interval did".to_owned(),
             Verdict::Tombstone => "its value is null".to_owned(),
             Verdict::Late | Verdict::Unmatched | Verdict::Expired => {
