@@ -111,6 +111,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
     }
     let stop = interrupt::stop_flag()?;
+    let semantics = pipeline.pipeline.join.semantics;
     let spec = ExecuteLive {
         overrides: args.sets.clone(),
         dir: dir.clone(),
@@ -192,7 +193,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         }
         writeln!(out, "{json}")?;
     } else {
-        out.write_all(as_text(&summary, &dir).as_bytes())?;
+        out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
         writeln!(out, "{}", lag(&standing))?;
     }
     Ok(match summary.ended {

@@ -17,7 +17,7 @@ use joinscope_core::engine::{
 };
 use joinscope_core::process::process_cpu;
 use joinscope_core::run::{AtHit, Execute, RunError, execute, go_on};
-use joinscope_operator::pipeline::{Pipeline, parse_set};
+use joinscope_operator::pipeline::{Pipeline, Semantics, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
@@ -174,6 +174,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         Some(dir) => dir.clone(),
         None => new_run_folder(recording.digest())?,
     };
+    let semantics = pipeline.pipeline.join.semantics;
     let mut spec = Execute::new(pipeline.clone(), recording, dir.clone());
     spec.overrides.clone_from(&args.sets);
     spec.at_end = args.at_end.into();
@@ -190,7 +191,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     if args.json {
         writeln!(out, "{}", as_json(&summary, &dir))?;
     } else {
-        out.write_all(as_text(&summary, &dir).as_bytes())?;
+        out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
     }
     drop(out);
     if let Some(furthest) = summary.furthest.as_ref().filter(|f| f.ahead_ms > FAR_AHEAD) {
@@ -336,6 +337,10 @@ fn words(progress: &Progress) -> String {
 
 /// An empty partition whose input never lets it be idle holds the join back for ever.
 fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
+    if pipeline.join.semantics == Semantics::KafkaStreams {
+        // It knows no watermark.
+        return Vec::new();
+    }
     let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
     inputs
         .flat_map(|input| {
@@ -419,7 +424,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     })
 }
 
-pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
+pub(super) fn as_text(summary: &Summary, semantics: Semantics, dir: &Path) -> String {
     let mut text = String::new();
     let verdicts: Vec<Verdict> = Verdict::ALL
         .into_iter()
@@ -453,6 +458,9 @@ pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
         thousands(summary.peak_memory_bytes / 1_000_000)
     );
     let _ = writeln!(text, "event-time watermark {watermark}");
+    if semantics.release().is_some() {
+        let _ = writeln!(text, "semantics {semantics}");
+    }
     // A run that ended at a breakpoint has none.
     if !summary.digest.is_empty() {
         let _ = writeln!(text, "digest {}", summary.digest);

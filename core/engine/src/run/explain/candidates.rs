@@ -22,6 +22,9 @@ pub struct Candidate {
     pub(super) fate: Fate,
 }
 
+/// How the words of a row begin that lies in the interval and was not matched.
+pub(super) const INSIDE_BUT: &str = "in the interval, but ";
+
 /// A hot key's own side may crowd the other out: ask for more, so often.
 const LIMITS: [usize; 3] = [100, 2_000, 50_000];
 

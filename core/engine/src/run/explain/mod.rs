@@ -7,6 +7,7 @@ mod enough;
 mod json;
 mod judge;
 mod passed;
+mod released;
 mod sentence;
 mod why;
 

@@ -2,7 +2,7 @@
 //! name, so that a reader can go there.
 
 use super::Figure;
-use super::candidates::{Candidate, short};
+use super::candidates::{Candidate, INSIDE_BUT, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::{NOT_AT_HAND, failure};
@@ -123,6 +123,9 @@ impl Said<'_> {
             Reason::PaddedAndJoined => {
                 text.push_str(" It had been put out with nulls before: padded and joined.");
             }
+            Reason::NotKept if self.judge.semantics() == Semantics::FlinkSql => text.push_str(
+                " Flink SQL did not keep it: the operator time was already past its interval.",
+            ),
             Reason::NotStored => text.push_str(
                 " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
             ),
@@ -246,6 +249,9 @@ impl Said<'_> {
 
     fn open(&self) -> Result<String> {
         let join = &self.judge.pipeline().join;
+        if join.semantics == Semantics::KafkaStreams {
+            return Ok(self.held()? + &self.nearest());
+        }
         let until = match join.with.iter().find(|w| w.input == self.row.input) {
             Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
             None => {
@@ -271,7 +277,7 @@ impl Said<'_> {
 
     /// A candidate that the engine did not find.
     fn lost(c: &Candidate) -> String {
-        let why = c.why.strip_prefix("in the interval, but ").unwrap_or(&c.why);
+        let why = c.why.strip_prefix(INSIDE_BUT).unwrap_or(&c.why);
         format!("{} lies in its interval, but {why}.", c.record)
     }
 
