@@ -17,7 +17,7 @@ use super::{Answer, interrupt};
 /// partitions and timestamps as they were. Without --write it only says what
 /// it would do. Exit code 1 if records were refused, or Ctrl-C came before the end.
 ///
-/// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write
+/// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Publish {
