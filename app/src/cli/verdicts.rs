@@ -16,15 +16,16 @@ use super::values::Values;
 
 /// The verdicts of a run, in arrival order.
 ///
-/// Example: joinscope verdicts runs/1 --where "verdict=late, `late_by>5s`" --limit 20
+/// Example: joinscope verdicts runs/1 --where "verdict=late, late_by>5s" --limit 20
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown)] // a shell runs what stands in backticks
 pub struct Verdicts {
     /// The run's folder
     run: PathBuf,
     /// Conditions joined by commas or "and": verdict=late|expired, input=views,
-    /// topic=views, partition=0, record=views[0]@12, key=42, `late_by>5s`,
-    /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true,
+    /// topic=views, partition=0, record=views[0]@12, key=42, late_by>5s,
+    /// event_time>=2026-01-01T00:00:00Z, arrival<1000, outputs>1, padded=true,
     /// key~part, value.kind=like (a field of the value, read from the recording)
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<Filter>,
@@ -152,4 +153,18 @@ pub fn json_of(run: &Run, row: &RowView, why: &str) -> anyhow::Result<serde_json
         object.insert("padded".to_owned(), true.into());
     }
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_can_be_pasted_into_a_shell() {
+        let mut command = Verdicts::augment_args(clap::Command::new("verdicts").term_width(200));
+        let help = command.render_long_help().to_string();
+        assert!(!help.contains('`'), "{help}");
+        let example = help.split("--where \"").nth(1).and_then(|rest| rest.split('"').next());
+        assert!(example.unwrap().parse::<Filter>().is_ok(), "{example:?}");
+    }
 }
