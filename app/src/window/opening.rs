@@ -126,7 +126,7 @@ fn open(path: &Path, cache: usize) -> Result<Opened, String> {
 fn open_pipeline(path: &Path) -> Result<Opened, String> {
     let read = PipelineFile::open(path, &[]).map_err(|e| e.to_string())?;
     let pipeline = PipelineDoc {
-        file: path.display().to_string(),
+        file: read.path.display().to_string(),
         text: read.text_to_keep(),
         pipeline: Arc::new(read.pipeline),
     };
