@@ -119,6 +119,11 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
 
     let text = error(&run(path, &["--out", "b", "--set", "inputs.views.topic=view"]));
     assert!(text.contains("\"view\"") && text.contains("views"), "{text}");
+    assert!(text.contains("the nearest it has: views, engagements"), "{text}");
+    // Nor where the program chooses the folder.
+    let _ = error(&run(path, &["--set", "inputs.views.topic=view"]));
+    let runs = path.join("data/joinscope/runs");
+    assert_eq!(std::fs::read_dir(runs).map_or(0, Iterator::count), 0);
     let text = error(&run(path, &["--out", "b", "--set", "inputs.views.tpic=x"]));
     assert!(text.contains("topic"), "{text}");
     let text = error(&joinscope(path, &["run", "feed.toml", "--recording", "feed.toml"]));

@@ -28,6 +28,7 @@ mod metrics;
 mod operator;
 pub mod outputs;
 mod pipeline;
+pub mod place;
 mod publish;
 mod record;
 mod recording;

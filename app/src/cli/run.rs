@@ -23,6 +23,7 @@ use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
 
 use super::cluster::{Bar, thousands};
+use super::place::NewFolder;
 use super::{Answer, interrupt};
 
 /// An event time so far beyond its arrival is worth naming, ms.
@@ -166,13 +167,14 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     for warning in empty_partitions(&pipeline.pipeline, &recording) {
         warn(&warning);
     }
+    let mut made = None;
     let dir = match args.resume.as_ref().or(args.out.as_ref()) {
         Some(dir) if args.resume.is_some() => dir.clone(),
         Some(dir) if dir.symlink_metadata().is_ok() => {
             return Err(RunError::Exists(dir.clone()).into());
         }
         Some(dir) => dir.clone(),
-        None => new_run_folder(recording.digest())?,
+        None => made.insert(NewFolder::make(recording.digest())?).path().to_owned(),
     };
     let semantics = pipeline.pipeline.join.semantics;
     let mut spec = Execute::new(pipeline.clone(), recording, dir.clone());
@@ -358,34 +360,6 @@ fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
                 })
         })
         .collect()
-}
-
-/// Where runs of a recording lie without `--out`: the platform's data folder,
-/// `runs/<recording digest>`.
-pub fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
-    let dirs = directories::ProjectDirs::from("", "", "joinscope")
-        .context("there is no home folder; give --out")?;
-    Ok(dirs.data_dir().join("runs").join(digest))
-}
-
-/// The next number there, made so that two runs never take the same.
-pub fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
-    let folder = runs_folder(digest)?;
-    let cannot = || format!("{}: cannot be written; give --out", folder.display());
-    std::fs::create_dir_all(&folder).with_context(cannot)?;
-    let taken = std::fs::read_dir(&folder)
-        .with_context(cannot)?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-        .max();
-    let mut n = taken.map_or(1, |n| n + 1);
-    loop {
-        let dir = folder.join(n.to_string());
-        match std::fs::create_dir(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => n += 1,
-            Err(e) => return Err(e).with_context(cannot),
-        }
-    }
 }
 
 /// The contract of `run --json`.

@@ -54,12 +54,19 @@ impl Routes {
             }
             if first == lanes {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
+                known.sort_unstable();
                 known.dedup();
-                let has =
-                    if known.is_empty() { "no topic at all".into() } else { known.join(", ") };
+                let name = &*input.topic;
+                known.sort_by_cached_key(|topic| strsim::damerau_levenshtein(name, topic));
+                known.truncate(3);
+                let has = if known.is_empty() {
+                    "it has no topic at all".to_owned()
+                } else {
+                    format!("the nearest it has: {}", known.join(", "))
+                };
                 return Err(RunError::Pipeline(format!(
-                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {has}",
-                    input.name, input.topic,
+                    "input \"{}\" reads topic \"{name}\", which the recording does not have; {has}",
+                    input.name,
                 )));
             }
             tracker.push(TrackerInput {

@@ -49,7 +49,7 @@ pub struct InputInfo {
 /// What is known of a run when it starts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ManifestStart {
-    /// Name of the pipeline's file, for messages.
+    /// The pipeline's file, with its folder where it was read from one.
     pub pipeline_file: String,
     /// Its text as it was run, kept beside the manifest as `pipeline.toml`.
     #[serde(skip)]
