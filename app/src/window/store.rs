@@ -70,12 +70,11 @@ pub fn execute(
     let pipeline =
         PipelineFile { path: PathBuf::from(&order.file), text: order.text.clone(), pipeline };
     let mut made = None;
-    let dir = match &order.out {
-        Some(out) => out.clone(),
-        None => {
-            let new = NewFolder::make(order.recording.digest());
-            made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
-        }
+    let dir = if let Some(out) = &order.out {
+        out.clone()
+    } else {
+        let new = NewFolder::make(order.recording.digest());
+        made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
     };
     begun(dir.clone());
     let spec = Execute {

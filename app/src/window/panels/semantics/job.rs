@@ -165,12 +165,11 @@ fn run(
     known: &Mutex<Known>,
 ) -> Result<(), String> {
     let mut made = None;
-    let dir = match order.into {
-        Some(dir) => dir,
-        None => {
-            let new = NewFolder::make(order.recording.digest());
-            made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
-        }
+    let dir = if let Some(dir) = order.into {
+        dir
+    } else {
+        let new = NewFolder::make(order.recording.digest());
+        made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
     };
     let spec = Spec {
         pipeline: Source::Text { file: order.file, text: order.text },

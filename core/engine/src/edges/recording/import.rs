@@ -312,23 +312,21 @@ impl<'a> Import<'a> {
             let ms = i64::try_from(ns.div_euclid(1_000_000)).ok()?;
             Some((ms, ns.rem_euclid(1_000_000) as i64))
         };
-        match read() {
-            Some(time) => Ok(Some(time)),
-            None => {
-                let unit = self.options.unit;
-                let hint = match (unit == ImportUnit::Rfc3339, text.get().starts_with('"')) {
-                    (false, true) => " (--unit rfc3339 reads texts)",
-                    (true, false) => " (--unit s, ms, us or ns reads numbers)",
-                    _ => "",
-                };
-                let what = format!(
-                    "\"{field}\" is {}: not a time in {}, or out of range{hint}",
-                    shortened(text.get()),
-                    unit.name()
-                );
-                Err(self.bad(number, what))
-            }
+        if let Some(time) = read() {
+            return Ok(Some(time));
         }
+        let unit = self.options.unit;
+        let hint = match (unit == ImportUnit::Rfc3339, text.get().starts_with('"')) {
+            (false, true) => " (--unit rfc3339 reads texts)",
+            (true, false) => " (--unit s, ms, us or ns reads numbers)",
+            _ => "",
+        };
+        let what = format!(
+            "\"{field}\" is {}: not a time in {}, or out of range{hint}",
+            shortened(text.get()),
+            unit.name()
+        );
+        Err(self.bad(number, what))
     }
 
     fn arrival_ns(&self, number: u64, ms: i64, ns: i64) -> Result<i64, RecordingError> {
