@@ -160,7 +160,7 @@ grace = "20ms"
     says(&run, 9, (Unmatched, Reason::NotStored), &short, &long);
 }
 
-/// DataStream removes a row when the event-time watermark reaches its last
+/// `DataStream` removes a row when the event-time watermark reaches its last
 /// possible partner (C7), which `clean` would still have matched.
 #[test]
 fn why_goes_by_what_the_engine_found() {
