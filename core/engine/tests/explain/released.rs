@@ -6,6 +6,7 @@ use joinscope_core::engine::AtEnd;
 use joinscope_core::operator::join::Reason;
 use joinscope_core::operator::pipeline::Pipeline;
 use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
+use joinscope_core::operator::time::format_duration;
 use joinscope_core::operator::verdict::Verdict::{self, Joined, Unmatched};
 use joinscope_core::run::Run;
 use joinscope_core::run::explain::{explain, why};
@@ -222,4 +223,111 @@ input_order = "#;
     assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
     let said = open("buffered", "smallest-timestamp", &records[..1], 0);
     assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}
+
+/// An expired row keeps its reason, and a row that a timer removed says so.
+#[test]
+fn expired_rows_of_flink_sql_say_what_was_done() {
+    let join = SQL.replace("60s", "0s");
+    let case = case(
+        &join,
+        &[
+            ("views", "a", 1_000_000),
+            ("plays", "z", 1_050_000),
+            // The operator time is 1,050,000 after this one: the timer of a fires.
+            ("views", "b", 1_100_000),
+            ("views", "c", 1_010_000),
+            ("plays", "c", 1_015_000),
+            ("plays", "a", 1_010_000),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    let sentence = |row| {
+        let told = explain(&run, row).unwrap();
+        (told.row.verdict, told.row.reason, told.sentence)
+    };
+    let not_kept = "Flink SQL did not keep this row: the operator time was already past its \
+                    interval, and nothing that it still held matched. ";
+    let (verdict, reason, said) = sentence(3);
+    assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKeptPadded));
+    assert_eq!(
+        said,
+        format!(
+            "{not_kept}plays[0]@1 lies in its interval, but this one had not been kept. It was \
+             put out with nulls."
+        )
+    );
+    let (verdict, reason, said) = sentence(5);
+    assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKept));
+    assert_eq!(
+        said,
+        format!(
+            "{not_kept}views[0]@0 lies in its interval, but had been removed by Flink's cleanup \
+             timer at views[0]@1, 1970-01-01T00:00:00.002Z."
+        )
+    );
+    let (verdict, _, said) = sentence(0);
+    assert_eq!(verdict, Unmatched);
+    assert!(said.ends_with("Flink's cleanup timer removed it at views[0]@1."), "{said}");
+}
+
+/// B4.1: an expired row that cleanup has not reached yet is padded by a row of
+/// the other side.
+#[test]
+fn a_probe_that_removes_a_row_is_not_its_timer() {
+    let records = [
+        ("views", "a", 1_000_000),
+        ("plays", "z", 1_050_000),
+        ("views", "b", 1_100_000),
+        ("plays", "a", 1_060_000),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(SQL, &records), &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!((told.row.verdict, told.row.reason), (Unmatched, Reason::Padded));
+    let end = "Its interval had closed before, and it was removed when plays[0]@1 came.";
+    assert!(told.sentence.ends_with(end), "{}", told.sentence);
+}
+
+/// What the revision names is the row that would have matched, not what moved
+/// the store.
+#[test]
+fn a_revised_row_of_kafka_streams_keeps_its_number() {
+    let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+    let records = [("views", "e", 300_000), ("views", "f", 880), ("plays", "f", 900)];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 1).unwrap();
+    assert_eq!((told.row.verdict, told.row.reason), (Verdict::Expired, Reason::NotStoredPadded));
+    let older = format!("did not store it: {} older than", format_duration(299_881 - 880));
+    for part in [
+        older.as_str(),
+        "The store had come so far with views[0]@0.",
+        "plays[0]@0 lies in its interval, but this one had not been stored.",
+        "It was put out with nulls.",
+    ] {
+        assert!(told.sentence.contains(part), "{}\nexpected in it: {part}", told.sentence);
+    }
+}
+
+#[test]
+fn a_row_that_only_waits_for_its_pad_is_not_found() {
+    let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+    let records = [("views", "a", 1_000), ("views", "b", 300_000), ("plays", "a", 1_050)];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let sentence = explain(&run, 2).unwrap().sentence;
+    let lost = "views[0]@0 lies in its interval, but was not, or no longer, in its side's store.";
+    assert!(sentence.ends_with(lost), "{sentence}");
 }
