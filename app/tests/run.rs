@@ -254,6 +254,45 @@ fn a_killed_run_goes_on_to_the_same_end() {
     assert!(text.contains("has come to its end"), "{text}");
 }
 
+#[test]
+fn a_recording_that_moved_is_missed_and_named() {
+    let folder = with_feed("500");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let asks: [&[&str]; 3] = [
+        &["outputs", "a", "--json", "--limit", "5"],
+        &["verdicts", "a", "--json", "--where", "value.view_id>0", "--limit", "5"],
+        &["explain", "a", "views[0]@0"],
+    ];
+    let before = asks.map(|ask| joinscope(path, ask));
+    assert!(before.iter().all(|said| said.status.success() && !said.stdout.is_empty()));
+
+    std::fs::rename(path.join("feed.mcap"), path.join("moved.mcap")).unwrap();
+    let stderr = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let hinted = |text: &str| text.contains("feed.mcap") && text.contains("--recording FILE");
+    let outputs = joinscope(path, asks[0]);
+    assert!(outputs.status.success() && hinted(&stderr(&outputs)), "{}", stderr(&outputs));
+    // A condition that nothing could meet is no empty answer.
+    let verdicts = joinscope(path, asks[1]);
+    assert!(hinted(&error(&verdicts)), "{}", stderr(&verdicts));
+    assert!(verdicts.stdout.is_empty());
+    assert!(hinted(&error(&joinscope(path, &["explain", "a", "views[0]@999999"]))));
+
+    for (ask, before) in asks.into_iter().zip(&before) {
+        let now = joinscope(path, &[ask, &["--recording", "moved.mcap"][..]].concat());
+        assert!(now.status.success(), "{}", stderr(&now));
+        assert!(now.stdout == before.stdout, "{ask:?}: as before");
+        assert!(!hinted(&stderr(&now)), "{}", stderr(&now));
+    }
+    // Another one in its place is told by its digest.
+    let made = joinscope(path, &["generate", "feed", "--views", "20", "-o", "feed.mcap"]);
+    assert!(made.status.success());
+    let text = stderr(&joinscope(path, asks[0]));
+    assert!(text.contains("another recording") && hinted(&text), "{text}");
+    let text = error(&joinscope(path, &[asks[0], &["--recording", "feed.mcap"]].concat()));
+    assert!(text.contains("another recording"), "{text}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_stopped_before_its_first_checkpoint_says_so() {

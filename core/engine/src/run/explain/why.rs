@@ -15,7 +15,7 @@ use crate::run::error::Result;
 use crate::run::types::RowView;
 
 /// Where only the record itself could say why.
-pub(super) const NOT_AT_HAND: &str = "the recording is not at hand to say why";
+pub const NOT_AT_HAND: &str = "the recording is not at hand to say why";
 
 /// Why one row has its verdict; for many rows use [`Whys`].
 ///
