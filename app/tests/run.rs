@@ -264,3 +264,23 @@ fn a_run_stopped_before_its_first_checkpoint_says_so() {
     let text = error(&run(path, &["--resume", "early"]));
     assert!(text.contains("before its first checkpoint"), "{text}");
 }
+
+#[test]
+fn a_run_that_breaks_off_says_why_and_where_it_is() {
+    let folder = with_feed("20000");
+    let path = folder.path();
+    let mut bytes = std::fs::read(path.join("feed.mcap")).unwrap();
+    // All over its middle, so that it is not only indices that are bent.
+    for n in 0..64 {
+        let at = bytes.len() / 4 + n * bytes.len() / 128;
+        bytes[at] ^= 4;
+    }
+    std::fs::write(path.join("bent.mcap"), bytes).unwrap();
+    let bent = ["run", "feed.toml", "--recording", "bent.mcap", "--out", "broken"];
+    let text = error(&joinscope(path, &bent));
+    assert!(text.contains("what was whole is in broken"), "{text}");
+    // And it is said again whenever the run is asked.
+    let asked = joinscope(path, &["verdicts", "broken", "--limit", "1"]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(said.contains("the run failed: "), "{said}");
+}
