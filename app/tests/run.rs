@@ -99,6 +99,16 @@ fn the_json_is_a_contract_and_its_books_balance() {
 }
 
 #[test]
+fn what_a_recording_cannot_do_is_said() {
+    let folder = with_feed("500");
+    let drift = "inputs.views.watermark.max_drift=5s";
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    let text = said(run(folder.path(), &["--set", drift]));
+    assert!(text.contains("inputs.views.watermark.max_drift has no effect"), "{text}");
+    assert!(!said(run(folder.path(), &[])).contains("max_drift"));
+}
+
+#[test]
 fn without_out_runs_are_numbered_below_the_recordings_digest() {
     let folder = with_feed("500");
     let runs: Vec<String> = (0..2)

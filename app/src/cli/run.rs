@@ -17,14 +17,14 @@ use joinscope_core::engine::{
 };
 use joinscope_core::process::process_cpu;
 use joinscope_core::run::{AtHit, Execute, Manifest, RunError, execute, go_on};
-use joinscope_operator::pipeline::{Pipeline, parse_set};
+use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
 
 use super::cluster::{Bar, thousands};
 use super::place::NewFolder;
-use super::{Answer, interrupt, whole};
+use super::{Answer, ahead, interrupt, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -161,7 +161,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     if let Some(cut) = &recording.info().cut {
         warn(&format!("{}: {cut}", path.display()));
     }
-    for warning in empty_partitions(&pipeline.pipeline, &recording) {
+    let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
+    for warning in beforehand.into_iter().chain(ahead::drift(&pipeline.pipeline, path)) {
         warn(&warning);
     }
     let mut made = None;
@@ -362,27 +363,6 @@ pub(super) fn watched(
 fn words(progress: &Progress) -> String {
     let rate = progress.records as f64 / progress.seconds.max(1e-9);
     format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
-}
-
-/// An empty partition whose input never lets it be idle holds the join back for ever.
-fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
-    let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
-    inputs
-        .flat_map(|input| {
-            recording
-                .info()
-                .partitions
-                .iter()
-                .filter(|p| p.topic_partition.topic == input.topic && p.records == 0)
-                .map(|p| {
-                    format!(
-                        "{} is empty and input \"{}\" has no idle_timeout: the event-time \
-                         watermark will never move; set inputs.{}.watermark.idle_timeout=30s",
-                        p.topic_partition, input.name, input.name
-                    )
-                })
-        })
-        .collect()
 }
 
 /// The contract of `run --json`.
