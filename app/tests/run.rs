@@ -99,6 +99,16 @@ fn the_json_is_a_contract_and_its_books_balance() {
 }
 
 #[test]
+fn what_a_recording_cannot_do_is_said() {
+    let folder = with_feed("500");
+    let drift = "inputs.views.watermark.max_drift=5s";
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    let text = said(run(folder.path(), &["--set", drift]));
+    assert!(text.contains("inputs.views.watermark.max_drift has no effect"), "{text}");
+    assert!(!said(run(folder.path(), &[])).contains("max_drift"));
+}
+
+#[test]
 fn without_out_runs_are_numbered_below_the_recordings_digest() {
     let folder = with_feed("500");
     let runs: Vec<String> = (0..2)
@@ -302,4 +312,24 @@ fn a_run_stopped_before_its_first_checkpoint_says_so() {
     assert_eq!(stopped.status.code(), Some(1));
     let text = error(&run(path, &["--resume", "early"]));
     assert!(text.contains("before its first checkpoint"), "{text}");
+}
+
+#[test]
+fn a_run_that_breaks_off_says_why_and_where_it_is() {
+    let folder = with_feed("20000");
+    let path = folder.path();
+    let mut bytes = std::fs::read(path.join("feed.mcap")).unwrap();
+    // All over its middle, so that it is not only indices that are bent.
+    for n in 0..64 {
+        let at = bytes.len() / 4 + n * bytes.len() / 128;
+        bytes[at] ^= 4;
+    }
+    std::fs::write(path.join("bent.mcap"), bytes).unwrap();
+    let bent = ["run", "feed.toml", "--recording", "bent.mcap", "--out", "broken"];
+    let text = error(&joinscope(path, &bent));
+    assert!(text.contains("what was whole is in broken"), "{text}");
+    // And it is said again whenever the run is asked.
+    let asked = joinscope(path, &["verdicts", "broken", "--limit", "1"]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(said.contains("the run failed: "), "{said}");
 }

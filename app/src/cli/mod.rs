@@ -2,6 +2,7 @@
 //! answer is no; 2 misuse or bad input; 3 a live run broke off or could not
 //! begin yet; 4 another process has its job.
 
+mod ahead;
 mod bench;
 mod bench_live;
 mod bench_load;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
@@ -16,15 +16,15 @@ use joinscope_core::engine::{
     AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary,
 };
 use joinscope_core::process::process_cpu;
-use joinscope_core::run::{AtHit, Execute, RunError, execute, go_on};
-use joinscope_operator::pipeline::{Pipeline, Semantics, parse_set};
+use joinscope_core::run::{AtHit, Execute, Manifest, RunError, execute, go_on};
+use joinscope_operator::pipeline::{Semantics, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
 
 use super::cluster::{Bar, thousands};
 use super::place::NewFolder;
-use super::{Answer, interrupt};
+use super::{Answer, ahead, interrupt, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -164,7 +164,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     if let Some(cut) = &recording.info().cut {
         warn(&format!("{}: {cut}", path.display()));
     }
-    for warning in empty_partitions(&pipeline.pipeline, &recording) {
+    let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
+    for warning in beforehand.into_iter().chain(ahead::drift(&pipeline.pipeline, path)) {
         warn(&warning);
     }
     let mut made = None;
@@ -187,7 +188,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
 
     spec.at_hit = at_hit();
     let how = if args.resume.is_some() { go_on } else { execute };
-    let summary = watched(spec, &args.breaks, how)?;
+    let summary = watched(spec, &args.breaks, how)
+        .map_err(|error| broke_off(error, &dir, args.resume.is_some()))?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -216,6 +218,36 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
             Answer::No
         }
     })
+}
+
+/// An error with what is left of the run, and what to do about it.
+fn broke_off(error: anyhow::Error, dir: &Path, resumed: bool) -> anyhow::Error {
+    let mut text = whole(&error);
+    let full = text.contains("No space left on device");
+    // A run that goes on is read before it is written.
+    let began = match error.downcast_ref::<RunError>() {
+        Some(RunError::Engine(_)) => true,
+        Some(RunError::Io { .. }) => !resumed,
+        _ => false,
+    };
+    let kept = Manifest::load(dir).ok().filter(|_| began);
+    if kept.is_none() && !full {
+        return error;
+    }
+    if let Some(kept) = kept {
+        let at = dir.display();
+        let _ = write!(text, "; what was whole is in {at}");
+        if !kept.checkpoints.is_empty() {
+            let _ = write!(text, ", --resume {at} goes on from there");
+        }
+    }
+    if full {
+        text.push_str("; the disk is full: free space");
+        if !resumed {
+            text.push_str(", or give --out on another disk");
+        }
+    }
+    anyhow!(text)
 }
 
 pub(super) fn warn(text: &str) {
@@ -337,31 +369,6 @@ fn words(progress: &Progress) -> String {
     format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
 }
 
-/// An empty partition whose input never lets it be idle holds the join back for ever.
-fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
-    if pipeline.join.semantics == Semantics::KafkaStreams {
-        // It knows no watermark.
-        return Vec::new();
-    }
-    let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
-    inputs
-        .flat_map(|input| {
-            recording
-                .info()
-                .partitions
-                .iter()
-                .filter(|p| p.topic_partition.topic == input.topic && p.records == 0)
-                .map(|p| {
-                    format!(
-                        "{} is empty and input \"{}\" has no idle_timeout: the event-time \
-                         watermark will never move; set inputs.{}.watermark.idle_timeout=30s",
-                        p.topic_partition, input.name, input.name
-                    )
-                })
-        })
-        .collect()
-}
-
 /// The contract of `run --json`.
 pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     let books: Map<String, serde_json::Value> = summary
@@ -446,6 +453,21 @@ pub(super) fn as_text(summary: &Summary, semantics: Semantics, dir: &Path) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let full = || {
+            let source = std::io::Error::from_raw_os_error(28);
+            anyhow::Error::new(RunError::Io { path: "r".into(), source })
+        };
+        let text = broke_off(full(), Path::new("none"), false).to_string();
+        assert!(text.ends_with("free space, or give --out on another disk"), "{text}");
+        assert!(!text.contains("what was whole"), "it never began: {text}");
+        let text = broke_off(full(), Path::new("none"), true).to_string();
+        assert!(text.ends_with("the disk is full: free space"), "{text}");
+        let other = anyhow::Error::new(RunError::NoSuch("no checkpoint".to_owned()));
+        assert_eq!(broke_off(other, Path::new("none"), true).to_string(), "no checkpoint");
+    }
 
     #[test]
     fn sizes() {

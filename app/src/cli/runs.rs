@@ -20,8 +20,11 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
         RunState::Failed => "failed",
         RunState::CutOff => "was cut off",
     };
+    let why = run.manifest().end.and_then(|end| end.error);
+    let why = why.map(|error| format!(": {error}")).unwrap_or_default();
     eprintln!(
-        "joinscope: the run {what}; it is shown up to arrival {}, what was undecided then is open",
+        "joinscope: the run {what}{why}; it is shown up to arrival {}, what was undecided then is \
+         open",
         run.arrivals()
     );
     Ok(run)
