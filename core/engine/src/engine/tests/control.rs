@@ -55,7 +55,7 @@ fn a_panic_in_a_stage_is_an_error_and_never_a_hang() {
 fn a_topic_that_is_not_there_is_named_with_those_that_are() {
     let (error, _) = fails(spec(PIPELINE, Listed::parse("0 views[0] a 1")));
     let text = error.to_string();
-    assert!(text.contains("\"plays\"") && text.contains("it has views"), "{text}");
+    assert!(text.contains("\"plays\"") && text.contains("it has: views"), "{text}");
 }
 
 #[test]

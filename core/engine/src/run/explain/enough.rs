@@ -118,8 +118,23 @@ fn unmatched(
         if !Judge::taken(&c.row) {
             continue;
         }
-        let Some(one) = wider(judge, row, c, lies) else { continue };
+        let Some(one) = wider(judge, row, &c.row, lies) else { continue };
         least(&mut found, one);
+    }
+    if found.is_empty() {
+        return Ok(found);
+    }
+    // A record that the interval keeps from matching itself would do that first:
+    // nobody means this.
+    for own in run.rows_of_arrival(row.arrival)? {
+        if judge.faces(row.input, own.input)
+            && Judge::taken(&own)
+            && let Some(Fate::Outside(lies)) = judge.fate(row, &own)
+            && let Some(one) = wider(judge, row, &own, lies)
+        {
+            let before = |f: &Enough| if one.at_least { f.ms < one.ms } else { f.ms > one.ms };
+            found.retain(|f| f.path != one.path || before(f));
+        }
     }
     Ok(found)
 }
@@ -141,14 +156,14 @@ fn least(found: &mut Vec<Enough>, one: Enough) {
 /// have matched: it holds both, and the earlier of them is still in the state
 /// when the later one comes (3-semantics, `clean`: gone when `W > l + until` or
 /// `W > r - after`).
-fn wider(judge: &Judge, row: &RowView, c: &Candidate, lies: Lies) -> Option<Enough> {
-    let pair = judge.pair(row, &c.row)?;
+fn wider(judge: &Judge, row: &RowView, other: &RowView, lies: Lies) -> Option<Enough> {
+    let pair = judge.pair(row, other)?;
     let (primary, secondary) = (pair.primary.event_time?, pair.secondary.event_time?);
-    let (bound, later) = judge.meets(row, &c.row)?;
+    let (bound, later) = judge.meets(row, other)?;
     let watermark = later.watermark.unwrap_or(i64::MIN);
     let primary_waits = later.row == pair.secondary.row;
     let name = judge.input_name(pair.interval.input);
-    let effect = format!("it would have matched {}", c.record);
+    let effect = format!("it would have matched {}", other.record);
     match lies {
         Lies::After(_) if primary_waits || watermark <= bound => {
             let reach = if primary_waits { secondary.max(watermark) } else { secondary };
