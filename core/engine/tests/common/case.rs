@@ -34,6 +34,14 @@ impl Source for List {
         Some(self.of(topics).count() as u64)
     }
 
+    fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
+        let mut lasts = vec![None; self.partitions.len()];
+        for record in &self.records {
+            lasts[record.source as usize] = Some(record.offset);
+        }
+        Some(lasts)
+    }
+
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let records: Vec<Record> = self.of(topics).skip(from as usize).cloned().collect();
         // Batches of uneven size: where they end must not matter.

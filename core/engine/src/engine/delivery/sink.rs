@@ -168,6 +168,10 @@ impl Source for CommitFirst {
         self.inner.records(topics)
     }
 
+    fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
+        self.inner.last_offsets()
+    }
+
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let outbox = Arc::clone(&self.outbox);
         let partitions = self.inner.partitions().to_vec();
