@@ -410,7 +410,7 @@ impl App {
                 }
             }
             Opened::Incident(opened) => self.show_incident(*opened),
-            Opened::Pipeline { pipeline, beside } => self.show_pipeline(pipeline, &beside),
+            Opened::Pipeline { pipeline, over } => self.show_pipeline(pipeline, over),
             Opened::Run { run, pipeline, recording, runs } => {
                 let in_progress = run.is_in_progress();
                 self.show_doc(Doc {
@@ -442,7 +442,7 @@ impl App {
 
     /// A pipeline runs over the recording that is open, else over the one that
     /// lies beside it and has its topics, else it waits for one.
-    fn show_pipeline(&mut self, pipeline: PipelineDoc, beside: &[PathBuf]) {
+    fn show_pipeline(&mut self, pipeline: PipelineDoc, over: Option<PathBuf>) {
         if let Some(recording) = self.doc.recording.clone() {
             let runs = std::mem::take(&mut self.doc.runs);
             self.show_doc(Doc {
@@ -455,8 +455,8 @@ impl App {
             return;
         }
         self.show_doc(Doc { pipeline: Some(pipeline), ..Doc::default() });
-        if let [only] = beside {
-            self.commands.push(Command::UseRecording(only.clone()));
+        if let Some(over) = over {
+            self.commands.push(Command::UseRecording(over));
         }
     }
 

@@ -389,6 +389,10 @@ impl App {
         let centre =
             Rect::from_min_max(rest.min + egui::vec2(GAP, GAP), rest.max - egui::vec2(GAP, GAP));
         let mut child = ui.new_child(UiBuilder::new().max_rect(centre).id_salt("tiles"));
+        if self.doc.recording.is_none() && self.doc.run.is_none() {
+            start::waits(self, &mut child);
+            return hovers;
+        }
         if self.layout.is_empty() {
             table::empty(&mut child, "No panel is shown here", "The View menu lists every panel");
             return hovers;

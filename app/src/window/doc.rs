@@ -27,7 +27,7 @@ impl RecordingDoc {
 /// A pipeline that is open.
 #[derive(Clone)]
 pub struct PipelineDoc {
-    /// For messages.
+    /// For messages, and where it is saved.
     pub file: String,
     pub text: String,
     pub pipeline: Arc<Pipeline>,

@@ -22,7 +22,8 @@ pub enum Opened {
     Incident(Box<OpenedIncident>),
     Pipeline {
         pipeline: PipelineDoc,
-        beside: Vec<PathBuf>,
+        /// The one recording beside it that has its topics.
+        over: Option<PathBuf>,
     },
     Run {
         run: RunDoc,
@@ -130,7 +131,20 @@ fn open_pipeline(path: &Path) -> Result<Opened, String> {
         text: read.text_to_keep(),
         pipeline: Arc::new(read.pipeline),
     };
-    Ok(Opened::Pipeline { pipeline, beside: recordings_beside(path) })
+    let over = recording_beside(path, &pipeline.pipeline.topics());
+    Ok(Opened::Pipeline { pipeline, over })
+}
+
+/// The recording in the pipeline's folder that has these topics; none where several
+/// have them: which is meant is not known.
+fn recording_beside(path: &Path, topics: &[Arc<str>]) -> Option<PathBuf> {
+    let has = |recording: &Recording| {
+        let partitions = recording.partitions();
+        topics.iter().all(|topic| partitions.iter().any(|p| p.topic == *topic))
+    };
+    let all = recordings_beside(path).into_iter();
+    let mut fit = all.filter(|path| Recording::open(path).is_ok_and(|r| has(&r)));
+    fit.next().filter(|_| fit.next().is_none())
 }
 
 /// Recordings in the pipeline's folder, by name.

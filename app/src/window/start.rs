@@ -30,6 +30,29 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     drop_hint(ui, room, t);
 }
 
+/// In place of the panels: a pipeline is open, and nothing that it runs over.
+pub fn waits(app: &mut App, ui: &mut Ui) {
+    let Some(pipeline) = &app.doc.pipeline else { return };
+    // The top bar says what is being opened, which may be the recording.
+    if app.opening.is_open() {
+        return;
+    }
+    let t = Tokens::of(ui.ctx());
+    let room = ui.available_rect_before_wrap();
+    let at = Rect::from_center_size(room.center(), vec2(WIDTH.min(room.width()), 96.0));
+    let centred = egui::Layout::top_down(egui::Align::Center);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).layout(centred).id_salt("waits"));
+    let what = "Open a recording to run this pipeline over";
+    text(&mut child, what, fonts::regular(TEXT), t.text);
+    let reads = format!("It reads the topics {}", pipeline.pipeline.topics().join(", "));
+    text(&mut child, &reads, fonts::regular(SMALL), t.second);
+    child.add_space(8.0);
+    let open = button("Open a recording…").icon(icon::OPEN).primary().show(&mut child);
+    if open.clicked() {
+        app.commands.push(Command::ShowOpen);
+    }
+}
+
 fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     ui.set_width(WIDTH);
     text(ui, "Joinscope", fonts::semibold(24.0), t.text);

@@ -3,6 +3,7 @@
 
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
+use joinscope_operator::record::TopicPartition;
 
 use super::command::Command;
 use super::cursor::State;
@@ -93,6 +94,37 @@ fn a_pipeline_runs_over_the_recording_beside_it_and_its_panels_fill() {
     assert!(!doc.in_progress);
     assert_eq!(run.arrivals, doc.recording.as_ref().unwrap().recording.len());
     assert!(!rows(&h).is_empty());
+}
+
+#[test]
+fn a_pipeline_takes_the_one_recording_beside_it_that_has_its_topics() {
+    use joinscope_core::edges::recording::{Writer, WriterOptions};
+    let feed = Feed::new(300);
+    let other = feed.folder.path().join("a.mcap");
+    let mut writer = Writer::create(&other, WriterOptions::default()).unwrap();
+    let clicks = TopicPartition { topic: "clicks".into(), partition: 0 };
+    writer.partition(clicks).unwrap();
+    writer.finish().unwrap();
+    std::fs::write(feed.folder.path().join("b.mcap"), "not a recording").unwrap();
+    let mut h = harness((1600, 1000), false, None);
+    let out = feed.folder.path().join("second");
+    h.state_mut().run_into = Some(out.clone());
+    ask(&mut h, Command::Open(feed.pipeline()));
+    assert_eq!(h.state().doc().run.as_ref().expect("it ran").dir, out);
+
+    // With none that has them it says what is missing, and waits.
+    let moved = feed.folder.path().join("feed.moved");
+    std::fs::rename(feed.recording(), &moved).unwrap();
+    let mut h = harness((1600, 1000), false, None);
+    ask(&mut h, Command::Open(feed.pipeline()));
+    assert!(h.query_by_label("Open a recording to run this pipeline over").is_some());
+    assert!(h.query_by_label("It reads the topics views, engagements").is_some());
+    press(&mut h, "Open a recording…");
+    assert!(h.state().dialog.is_some());
+    let out = feed.folder.path().join("third");
+    h.state_mut().run_into = Some(out.clone());
+    ask(&mut h, Command::Open(moved));
+    assert_eq!(h.state().doc().run.as_ref().expect("it ran").dir, out);
 }
 
 #[test]

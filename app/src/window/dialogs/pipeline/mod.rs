@@ -12,7 +12,7 @@ use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
 use super::modal;
 use crate::window::app::App;
 use crate::window::command::Command;
-use crate::window::doc::PipelineDoc;
+use crate::window::doc::{PipelineDoc, file_name};
 use crate::window::editor::Editor;
 use crate::window::jobs::Slot;
 use crate::window::text::plural;
@@ -146,8 +146,10 @@ impl PipelineDialog {
                 Saving::No => done = self.buttons(app, ui, t),
                 Saving::Asks(path) => self.ask_path(app, ui, path, t),
                 Saving::Replaces(path, why) => {
-                    let line = format!("{} {why}", path.display());
-                    text(ui, &line, fonts::regular(TEXT), t.text).on_hover_text(&line);
+                    // A whole path would leave the buttons no room.
+                    let line = format!("{} {why}", file_name(&path));
+                    let shown = text(ui, &line, fonts::regular(TEXT), t.text);
+                    shown.on_hover_text(path.display().to_string());
                     if button("Replace it").show(ui).clicked() {
                         self.write(app, path.clone(), Over::Anything);
                     }
