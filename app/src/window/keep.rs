@@ -9,7 +9,7 @@ use super::app::App;
 use super::command::Command;
 use super::cursor::State;
 use super::export::Lettering;
-use super::layout::Arrangement;
+use super::layout::{Arrangement, Layouts};
 use super::open_docs::path_of;
 use super::session::{Opened, Session};
 use super::theme::{Chosen, fonts};
@@ -68,13 +68,20 @@ impl App {
             // A recording alone shows less than the layout holds.
             return;
         }
-        self.layouts.current = Some(now);
-        self.save_layouts();
+        self.layouts.current = Some(now.clone());
+        self.update_layouts(move |kept| {
+            kept.current = Some(now);
+            Ok(())
+        });
     }
 
-    fn save_layouts(&self) {
+    /// Changes the layouts that are kept as those in this window were.
+    fn update_layouts(
+        &self,
+        change: impl FnOnce(&mut Layouts) -> Result<(), String> + Send + 'static,
+    ) {
         if let Some(places) = &self.places {
-            self.layouts.save(places, &self.saver);
+            Layouts::update(places, &self.saver, change);
         }
     }
 
@@ -102,14 +109,23 @@ impl App {
                 }
             }
             Command::SaveLayout(name) => {
-                self.layouts.keep(&name, self.layout.arrangement());
-                self.save_layouts();
+                let here = self.layout.arrangement();
+                self.layouts.keep(&name, here.clone());
+                self.update_layouts(move |kept| {
+                    kept.keep(&name, here);
+                    Ok(())
+                });
             }
             Command::RenameLayout(old, new) => match self.layouts.rename(&old, &new) {
-                Ok(()) => self.save_layouts(),
+                Ok(()) => self.update_layouts(move |kept| kept.rename(&old, &new)),
                 Err(why) => self.fail("The layout was not renamed", &why),
             },
-            Command::DeleteLayout(name) if self.layouts.delete(&name) => self.save_layouts(),
+            Command::DeleteLayout(name) if self.layouts.delete(&name) => {
+                self.update_layouts(move |kept| {
+                    kept.delete(&name);
+                    Ok(())
+                });
+            }
             _ => {}
         }
     }

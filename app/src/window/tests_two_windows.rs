@@ -1,0 +1,53 @@
+//! Two windows over the same files: what one keeps, the other leaves there.
+
+use std::path::Path;
+
+use egui_kittest::Harness;
+
+use super::app::App;
+use super::command::Command;
+use super::headless::{harness_with, settle};
+use super::layout::Layouts;
+use super::panel::Panel;
+use super::settings::Places;
+use super::testing::{ask, feed};
+
+fn places(folder: &Path) -> Places {
+    Places { config: folder.join("config"), state: folder.join("state") }
+}
+
+/// Both have read the files before either writes.
+fn two(places: &Places) -> [Harness<'static, App>; 2] {
+    [(); 2].map(|()| {
+        let mut h = harness_with((1400, 900), Some(places.clone()));
+        settle(&mut h).unwrap();
+        h
+    })
+}
+
+#[test]
+fn layouts_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    let kept = || {
+        let (layouts, why) = Layouts::load(&places);
+        assert_eq!(why, None);
+        let names: Vec<String> = layouts.saved().iter().map(|n| n.name.clone()).collect();
+        (names.join(" "), layouts.current)
+    };
+    ask(&mut a, Command::Open(feed().run()));
+    ask(&mut a, Command::SaveLayout("alpha".to_owned()));
+    ask(&mut b, Command::Open(feed().run()));
+    ask(&mut b, Command::HidePanel(Panel::Watermarks));
+    let (names, current) = kept();
+    assert_eq!(names, "alpha", "moving a panel keeps the layouts of the other window");
+    let centre = current.unwrap().centre.unwrap();
+    assert!(!centre.contains(Panel::Watermarks), "as the panels stood last");
+    ask(&mut b, Command::SaveLayout("beta".to_owned()));
+    assert_eq!(kept().0, "alpha beta");
+    ask(&mut a, Command::RenameLayout("alpha".to_owned(), "gamma".to_owned()));
+    assert_eq!(kept().0, "beta gamma");
+    ask(&mut b, Command::DeleteLayout("beta".to_owned()));
+    assert_eq!(kept().0, "gamma");
+}
