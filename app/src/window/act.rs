@@ -275,10 +275,8 @@ impl App {
         self.cursor.go(self.cursor.at());
     }
 
-    pub(super) fn save_bookmarks(&self) {
-        if let Some(places) = &self.places {
-            self.bookmarks.save(places, &self.saver);
-        }
+    pub(super) fn save_bookmarks(&mut self) {
+        self.bookmarks.save(self.places.as_ref(), &self.saver);
     }
 
     /// Reads the bookmarks of what is open; those of the same arrivals stay.
@@ -308,9 +306,7 @@ impl App {
                 let problem = problem.clone();
                 // What was added meanwhile stays.
                 let added = std::mem::replace(&mut self.bookmarks, read.clone());
-                for bookmark in added.list() {
-                    self.bookmarks.add(bookmark.at, &bookmark.note);
-                }
+                self.bookmarks.take_in(added);
                 if let Some(problem) = problem {
                     self.notice("The bookmarks were not read", &problem);
                 }

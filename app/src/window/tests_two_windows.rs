@@ -5,6 +5,7 @@ use std::path::Path;
 use egui_kittest::Harness;
 
 use super::app::App;
+use super::bookmarks::Bookmarks;
 use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::layout::Layouts;
@@ -50,4 +51,29 @@ fn layouts_of_both_are_kept() {
     assert_eq!(kept().0, "beta gamma");
     ask(&mut b, Command::DeleteLayout("beta".to_owned()));
     assert_eq!(kept().0, "gamma");
+}
+
+#[test]
+fn bookmarks_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    for h in [&mut a, &mut b] {
+        ask(h, Command::Open(feed().run()));
+    }
+    let numbering = a.state().bookmarks.numbering().cloned();
+    let kept = || {
+        let (read, why) = Bookmarks::load(numbering.clone(), Some(&places));
+        assert_eq!(why, None);
+        read.list().iter().map(|b| (b.at, b.note.clone())).collect::<Vec<_>>()
+    };
+    let (first, second) = ((500, "stalls".to_owned()), (900, "goes on".to_owned()));
+    for (h, (at, note)) in [(&mut a, &first), (&mut b, &second)] {
+        ask(h, Command::GoTo(*at));
+        ask(h, Command::AddBookmark(note.clone()));
+    }
+    assert_eq!(kept(), [first, second.clone()]);
+    let id = a.state().bookmarks.list()[0].id;
+    ask(&mut a, Command::RemoveBookmark(id));
+    assert_eq!(kept(), [second]);
 }
