@@ -200,7 +200,7 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Writes `value` to `path`, soon: a file that no other window writes.
+    /// Writes `value` to `path`, soon, in place of whatever is there.
     pub fn save<T: Serialize>(&self, path: &Path, version: u32, value: &T) {
         let mut queue = self.shared.lock();
         match text(version, value) {

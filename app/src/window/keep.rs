@@ -1,6 +1,7 @@
 //! What the window keeps between starts: settings, layouts, the session. Each
 //! is written soon after it changed, off the window's thread.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use egui::Context;
@@ -12,6 +13,7 @@ use super::export::Lettering;
 use super::layout::{Arrangement, Layouts};
 use super::open_docs::path_of;
 use super::session::{Opened, Session};
+use super::settings::Settings;
 use super::theme::{Chosen, fonts};
 
 /// From a change to its being kept.
@@ -52,9 +54,27 @@ impl App {
         }
     }
 
-    pub(super) fn save_settings(&mut self) {
+    /// Keeps what was changed here.
+    pub(super) fn save_settings(&self, before: &Settings) {
         if let Some(places) = &self.places {
-            self.settings.save(places, &self.saver);
+            self.settings.save(before, places, &self.saver);
+        }
+    }
+
+    /// Puts what was opened first among the recent files.
+    pub(super) fn note_opened(&mut self, path: PathBuf) {
+        self.settings.opened(&path);
+        if let Some(places) = &self.places {
+            Settings::update(places, &self.saver, move |kept| kept.opened(&path));
+        }
+    }
+
+    /// Every setting as it was at first, also what another window chose.
+    pub(super) fn reset_settings(&mut self) {
+        self.settings.reset();
+        self.apply_settings();
+        if let Some(places) = &self.places {
+            Settings::update(places, &self.saver, Settings::reset);
         }
     }
 

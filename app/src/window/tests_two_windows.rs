@@ -10,8 +10,9 @@ use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::layout::Layouts;
 use super::panel::Panel;
-use super::settings::Places;
+use super::settings::{Places, Settings};
 use super::testing::{ask, feed};
+use super::theme::ThemeChoice;
 
 fn places(folder: &Path) -> Places {
     Places { config: folder.join("config"), state: folder.join("state") }
@@ -76,4 +77,22 @@ fn bookmarks_of_both_are_kept() {
     let id = a.state().bookmarks.list()[0].id;
     ask(&mut a, Command::RemoveBookmark(id));
     assert_eq!(kept(), [second]);
+}
+
+#[test]
+fn settings_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    ask(&mut a, Command::Theme(ThemeChoice::Light));
+    ask(&mut b, Command::Zoom(1));
+    ask(&mut a, Command::Open(feed().run()));
+    ask(&mut b, Command::Open(feed().recording()));
+    let (kept, why) = Settings::load(&places);
+    assert_eq!((kept.theme, kept.scale, why), (ThemeChoice::Light, 110, None));
+    assert_eq!(kept.recent, [feed().recording(), feed().run()]);
+    ask(&mut b, Command::ResetSettings);
+    let (kept, _) = Settings::load(&places);
+    assert_eq!((kept.theme, kept.scale), (ThemeChoice::default(), 100));
+    assert_eq!(kept.recent.len(), 2);
 }
