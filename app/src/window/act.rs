@@ -109,9 +109,7 @@ impl App {
                 let (least, most) = (*Settings::RUN.start(), *Settings::RUN.end());
                 self.set(|s| s.run_mib = mib.clamp(least, most));
             }
-            Command::ResetSettings => self.set(|s| {
-                *s = Settings { recent: std::mem::take(&mut s.recent), ..Settings::default() };
-            }),
+            Command::ResetSettings => self.reset_settings(),
             Command::ShowSettings => {
                 self.dialog = Some(Dialog::Settings(SettingsDialog::new(&self.settings)));
             }
@@ -275,10 +273,8 @@ impl App {
         self.cursor.go(self.cursor.at());
     }
 
-    pub(super) fn save_bookmarks(&self) {
-        if let Some(places) = &self.places {
-            self.bookmarks.save(places, &self.saver);
-        }
+    pub(super) fn save_bookmarks(&mut self) {
+        self.bookmarks.save(self.places.as_ref(), &self.saver);
     }
 
     /// Reads the bookmarks of what is open; those of the same arrivals stay.
@@ -308,9 +304,7 @@ impl App {
                 let problem = problem.clone();
                 // What was added meanwhile stays.
                 let added = std::mem::replace(&mut self.bookmarks, read.clone());
-                for bookmark in added.list() {
-                    self.bookmarks.add(bookmark.at, &bookmark.note);
-                }
+                self.bookmarks.take_in(added);
                 if let Some(problem) = problem {
                     self.notice("The bookmarks were not read", &problem);
                 }
@@ -327,9 +321,10 @@ impl App {
 
     /// Changes a setting, at once and for the next start.
     fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        let before = self.settings.clone();
         change(&mut self.settings);
         self.apply_settings();
-        self.save_settings();
+        self.save_settings(&before);
     }
 
     /// Closes one of what is open; its neighbour comes to the front.
@@ -348,8 +343,7 @@ impl App {
         if let Some((path, opened)) = self.opening.taken() {
             match opened {
                 Ok(opened) => {
-                    self.settings.opened(&path);
-                    self.save_settings();
+                    self.note_opened(path);
                     self.show_opened(opened);
                 }
                 Err(error) => {

@@ -97,13 +97,74 @@ struct Set {
     bookmarks: Vec<Bookmark>,
 }
 
+impl Kept {
+    /// Those of a numbering, in order.
+    fn list_of(&mut self, topics: &[String]) -> &mut Vec<Bookmark> {
+        let at = self.sets.iter().position(|s| s.topics == topics).unwrap_or(self.sets.len());
+        if at == self.sets.len() {
+            self.sets.push(Set { topics: topics.to_owned(), bookmarks: Vec::new() });
+        }
+        let list = &mut self.sets[at].bookmarks;
+        // Someone may have written into the file by hand.
+        list.sort_by_key(|b| b.at);
+        list.dedup_by_key(|b| b.at);
+        list
+    }
+}
+
+/// What was done, by arrival: another window over the same recording may have
+/// given the same number to another bookmark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    /// An empty note takes none away.
+    Add(Arrival, String),
+    Note(Arrival, String),
+    Remove(Arrival),
+}
+
+impl Change {
+    fn apply(self, list: &mut Vec<Bookmark>) {
+        match self {
+            Self::Add(at, note) => {
+                add_to(list, at, note);
+            }
+            Self::Note(at, note) => there(list, at).note = note,
+            Self::Remove(at) => list.retain(|b| b.at != at),
+        }
+    }
+}
+
+/// The bookmark at an arrival, a new one where there is none. The list is in
+/// order.
+fn there(list: &mut Vec<Bookmark>, at: Arrival) -> &mut Bookmark {
+    let place = list.partition_point(|b| b.at < at);
+    if list.get(place).is_none_or(|b| b.at != at) {
+        let id = list.iter().map(|b| b.id).max().map_or(1, |id| id + 1);
+        list.insert(place, Bookmark { id, at, note: String::new() });
+    }
+    &mut list[place]
+}
+
+/// Adds one, or changes the note of the one that is there already; its id.
+fn add_to(list: &mut Vec<Bookmark>, at: Arrival, note: String) -> u64 {
+    let there = there(list, at);
+    if !note.is_empty() {
+        there.note = note;
+    }
+    there.id
+}
+
+fn cut(note: &str) -> String {
+    note.trim().chars().take(LONGEST).collect()
+}
+
 /// The bookmarks of what is open, in order of arrival.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bookmarks {
     list: Vec<Bookmark>,
     numbering: Option<Numbering>,
-    /// Those of other numberings of the same recording.
-    others: Vec<Set>,
+    /// Not yet kept.
+    changes: Vec<Change>,
 }
 
 impl Bookmarks {
@@ -130,31 +191,33 @@ impl Bookmarks {
 
     /// Adds one, or changes the note of the one that is there already; its id.
     pub fn add(&mut self, at: Arrival, note: &str) -> u64 {
-        let note: String = note.trim().chars().take(LONGEST).collect();
-        if let Some(there) = self.list.iter_mut().find(|b| b.at == at) {
-            if !note.is_empty() {
-                there.note = note;
-            }
-            return there.id;
-        }
-        let id = self.list.iter().map(|b| b.id).max().map_or(1, |id| id + 1);
-        let place = self.list.partition_point(|b| b.at < at);
-        self.list.insert(place, Bookmark { id, at, note });
-        id
+        let note = cut(note);
+        self.changes.push(Change::Add(at, note.clone()));
+        add_to(&mut self.list, at, note)
     }
 
     /// Writes another note; whether there is such a bookmark.
     pub fn set_note(&mut self, id: u64, note: &str) -> bool {
         let Some(there) = self.list.iter_mut().find(|b| b.id == id) else { return false };
-        there.note = note.trim().chars().take(LONGEST).collect();
+        there.note = cut(note);
+        self.changes.push(Change::Note(there.at, there.note.clone()));
         true
     }
 
     /// Takes one away; whether it was there.
     pub fn remove(&mut self, id: u64) -> bool {
-        let before = self.list.len();
-        self.list.retain(|b| b.id != id);
-        self.list.len() != before
+        let Some(place) = self.list.iter().position(|b| b.id == id) else { return false };
+        let gone = self.list.remove(place);
+        self.changes.push(Change::Remove(gone.at));
+        true
+    }
+
+    /// Takes in those that were added while these were being read.
+    pub fn take_in(&mut self, added: Self) {
+        for bookmark in added.list {
+            add_to(&mut self.list, bookmark.at, bookmark.note);
+        }
+        self.changes.extend(added.changes);
     }
 
     /// The nearest one after or before `at`.
@@ -172,30 +235,28 @@ impl Bookmarks {
     pub fn load(numbering: Option<Numbering>, places: Option<&Places>) -> (Self, Option<String>) {
         let mut this = Self::of(numbering.clone());
         let (Some(numbering), Some(places)) = (numbering, places) else { return (this, None) };
-        let kept = match files::read::<Kept>(&numbering.path(places), VERSION) {
+        let mut kept = match files::read::<Kept>(&numbering.path(places), VERSION) {
             Read::Value(kept) => kept,
             Read::Missing => return (this, None),
             Read::Unreadable(why) => return (this, Some(why)),
         };
-        for set in kept.sets {
-            if set.topics == numbering.topics {
-                this.list = set.bookmarks;
-            } else {
-                this.others.push(set);
-            }
-        }
-        this.list.sort_by_key(|b| b.at);
-        this.list.dedup_by_key(|b| b.at);
+        this.list = std::mem::take(kept.list_of(&numbering.topics));
         (this, None)
     }
 
-    /// Keeps them.
-    pub fn save(&self, places: &Places, saver: &Saver) {
-        let Some(numbering) = &self.numbering else { return };
-        let mut sets = self.others.clone();
-        let (topics, bookmarks) = (numbering.topics.clone(), self.list.clone());
-        sets.push(Set { topics, bookmarks });
-        saver.save(&numbering.path(places), VERSION, &Kept { sets });
+    /// Keeps what was done since the last time, soon: what another window did
+    /// to those of the same recording stays.
+    pub fn save(&mut self, places: Option<&Places>, saver: &Saver) {
+        let changes = std::mem::take(&mut self.changes);
+        let (Some(numbering), Some(places)) = (&self.numbering, places) else { return };
+        let topics = numbering.topics.clone();
+        saver.update(&numbering.path(places), VERSION, move |kept: &mut Kept| {
+            let list = kept.list_of(&topics);
+            for change in changes {
+                change.apply(list);
+            }
+            Ok(())
+        });
     }
 }
 
@@ -250,16 +311,47 @@ mod tests {
         let saver = Saver::default();
         let mut first = Bookmarks::of(Some(both.clone()));
         first.add(5, "five");
-        first.save(&places, &saver);
+        first.save(Some(&places), &saver);
         drop(saver);
         let (mut other, problem) = Bookmarks::load(Some(one.clone()), Some(&places));
         assert_eq!((other.list().len(), problem), (0, None));
         other.add(9, "nine");
         let saver = Saver::default();
-        other.save(&places, &saver);
+        other.save(Some(&places), &saver);
         drop(saver);
         assert_eq!(Bookmarks::load(Some(both), Some(&places)).0.list()[0].note, "five");
         assert_eq!(Bookmarks::load(Some(one), Some(&places)).0.list()[0].note, "nine");
+    }
+
+    #[test]
+    fn another_window_s_bookmarks_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { config: folder.path().into(), state: folder.path().into() };
+        let numbering = Numbering { digest: "abc".to_owned(), topics: vec!["views".to_owned()] };
+        let mut windows = [0, 1].map(|_| Bookmarks::of(Some(numbering.clone())));
+        let kept = |windows: &mut [Bookmarks; 2]| -> Vec<(Arrival, String)> {
+            for window in windows {
+                let saver = Saver::default();
+                window.save(Some(&places), &saver);
+            }
+            let (read, why) = Bookmarks::load(Some(numbering.clone()), Some(&places));
+            assert_eq!(why, None);
+            read.list().iter().map(|b| (b.at, b.note.clone())).collect()
+        };
+        let a = windows[0].add(5, "five");
+        let b = windows[1].add(9, "nine");
+        assert_eq!(a, b, "numbers are each window's own");
+        assert_eq!(kept(&mut windows), [(5, "five".to_owned()), (9, "nine".to_owned())]);
+        windows[1].add(5, "");
+        windows[0].add(9, "ninth");
+        let both = [(5, "five".to_owned()), (9, "ninth".to_owned())];
+        assert_eq!(kept(&mut windows), both, "an empty note takes nothing away");
+        windows[0].set_note(a, "");
+        assert_eq!(kept(&mut windows), [(5, String::new()), (9, "ninth".to_owned())]);
+        assert!(windows[0].remove(a));
+        assert_eq!(kept(&mut windows), [(9, "ninth".to_owned())]);
+        windows[1].set_note(b, "again");
+        assert_eq!(kept(&mut windows), [(9, "again".to_owned())]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The window's own files: JSON that says its version, written whole or not at
 //! all and off the window's thread. One that cannot be read is put aside, never
-//! overwritten.
+//! overwritten. One that several windows write is changed, not replaced: what
+//! another one put there stays.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -105,9 +107,73 @@ pub fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     fs::rename(new, path)
 }
 
+/// What waits to be done to a file.
+trait Pending: Any + Send {
+    fn apply(self: Box<Self>, path: &Path) -> Result<(), String>;
+}
+
+/// A text in place of what is there.
+struct Whole(Vec<u8>);
+
+impl Pending for Whole {
+    fn apply(self: Box<Self>, path: &Path) -> Result<(), String> {
+        write(path, &self.0).map_err(|e| e.to_string())
+    }
+}
+
+/// Changes what a file holds, or says why it does not.
+type Change<T> = Box<dyn FnOnce(&mut T) -> Result<(), String> + Send>;
+
+/// Changes of one file, in order: it is read and written once for all of them.
+struct Changes<T> {
+    version: u32,
+    list: Vec<Change<T>>,
+}
+
+impl<T: Serialize + DeserializeOwned + Default + 'static> Pending for Changes<T> {
+    fn apply(self: Box<Self>, path: &Path) -> Result<(), String> {
+        let Self { version, list } = *self;
+        // No other window writes between reading and writing: held until this
+        // returns.
+        let _held = lock(path).map_err(|e| format!("its lock cannot be taken: {e}"))?;
+        let mut problems = Vec::new();
+        let mut value = match read::<T>(path, version) {
+            Read::Value(value) => value,
+            Read::Missing => T::default(),
+            // It could not be put aside, so it must not be written.
+            Read::Unreadable(why) if path.exists() => return Err(why),
+            Read::Unreadable(why) => {
+                problems.push(why);
+                T::default()
+            }
+        };
+        for change in list {
+            problems.extend(change(&mut value).err());
+        }
+        let whole = text(version, &value).map_err(|e| e.to_string())?;
+        write(path, &whole).map_err(|e| e.to_string())?;
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+}
+
+/// Takes the lock beside a file; it is let go with what is returned. The file
+/// itself cannot carry it: another one takes its place when it is written.
+fn lock(path: &Path) -> std::io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let lock = File::create(path.with_extension("lock"))?;
+    match lock.lock() {
+        // A file system without locks is no reason to keep nothing.
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+        locked => locked?,
+    }
+    Ok(lock)
+}
+
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<(PathBuf, Vec<u8>)>,
+    waiting: VecDeque<(PathBuf, Box<dyn Pending>)>,
     writing: bool,
     ended: bool,
     failed: Vec<(PathBuf, String)>,
@@ -125,8 +191,8 @@ impl Shared {
     }
 }
 
-/// Writes files in a thread of its own, the newest text of each; what waits is
-/// written before it is dropped.
+/// Writes files in a thread of its own, the newest text of each and every
+/// change; what waits is written before it is dropped.
 #[derive(Default)]
 pub struct Saver {
     shared: Arc<Shared>,
@@ -134,15 +200,41 @@ pub struct Saver {
 }
 
 impl Saver {
-    /// Writes `value` to `path`, soon.
+    /// Writes `value` to `path`, soon, in place of whatever is there.
     pub fn save<T: Serialize>(&self, path: &Path, version: u32, value: &T) {
         let mut queue = self.shared.lock();
         match text(version, value) {
             Ok(text) => {
                 queue.waiting.retain(|(p, _)| p != path);
-                queue.waiting.push_back((path.to_owned(), text));
+                queue.waiting.push_back((path.to_owned(), Box::new(Whole(text))));
             }
             Err(error) => queue.failed.push((path.to_owned(), error.to_string())),
+        }
+        drop(queue);
+        self.shared.changed.notify_one();
+        self.start();
+    }
+
+    /// Changes what `path` holds by then, soon: what another window wrote there
+    /// stays.
+    pub fn update<T: Serialize + DeserializeOwned + Default + 'static>(
+        &self,
+        path: &Path,
+        version: u32,
+        change: impl FnOnce(&mut T) -> Result<(), String> + Send + 'static,
+    ) {
+        let change: Change<T> = Box::new(change);
+        let mut queue = self.shared.lock();
+        let last = queue.waiting.iter_mut().rfind(|(p, _)| p == path);
+        let last = last.and_then(|(_, waits)| {
+            let waits: &mut dyn Any = &mut **waits;
+            waits.downcast_mut::<Changes<T>>()
+        });
+        if let Some(changes) = last.filter(|c| c.version == version) {
+            changes.list.push(change);
+        } else {
+            let changes = Changes { version, list: vec![change] };
+            queue.waiting.push_back((path.to_owned(), Box::new(changes)));
         }
         drop(queue);
         self.shared.changed.notify_one();
@@ -183,14 +275,14 @@ impl Saver {
 fn run(shared: &Shared) {
     let mut queue = shared.lock();
     loop {
-        if let Some((path, text)) = queue.waiting.pop_front() {
+        if let Some((path, waits)) = queue.waiting.pop_front() {
             queue.writing = true;
             drop(queue);
-            let done = write(&path, &text);
+            let done = waits.apply(&path);
             queue = shared.lock();
             queue.writing = false;
-            if let Err(error) = done {
-                queue.failed.push((path, error.to_string()));
+            if let Err(why) = done {
+                queue.failed.push((path, why));
             }
         } else if queue.ended {
             return;
@@ -217,9 +309,15 @@ impl Drop for Saver {
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+    #[derive(Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
     struct Thing {
         n: u64,
+    }
+
+    fn wait_for(saver: &Saver) {
+        while saver.is_open() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -269,10 +367,57 @@ mod tests {
         fs::write(&blocked, b"").unwrap();
         let saver = Saver::default();
         saver.save(&blocked.join("a.json"), 1, &Thing { n: 1 });
-        while saver.is_open() {
-            std::thread::yield_now();
-        }
+        wait_for(&saver);
         assert_eq!(saver.failed().len(), 1);
         assert!(saver.failed().is_empty(), "it is said once");
+    }
+
+    #[test]
+    fn changes_by_two_windows_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/thing.json");
+        let savers = [Saver::default(), Saver::default()];
+        for _ in 0..50 {
+            for saver in &savers {
+                saver.update(&path, 1, |thing: &mut Thing| {
+                    thing.n += 1;
+                    Ok(())
+                });
+            }
+        }
+        savers.iter().for_each(wait_for);
+        assert!(savers.iter().all(|s| s.failed().is_empty()));
+        assert_eq!(read(&path, 1), Read::Value(Thing { n: 100 }));
+    }
+
+    #[test]
+    fn a_change_that_is_refused_is_said_and_one_that_finds_a_broken_file_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thing.json");
+        fs::write(&path, "{").unwrap();
+        let saver = Saver::default();
+        let set = |n| {
+            saver.update(&path, 1, move |thing: &mut Thing| {
+                thing.n = n;
+                Ok(())
+            });
+        };
+        set(7);
+        wait_for(&saver);
+        assert!(saver.failed()[0].1.contains("is kept as"));
+        assert_eq!(fs::read_to_string(folder.path().join("thing.broken.json")).unwrap(), "{");
+        assert_eq!(read(&path, 1), Read::Value(Thing { n: 7 }));
+        saver.update(&path, 1, |_: &mut Thing| Err("there is one already".to_owned()));
+        set(8);
+        wait_for(&saver);
+        assert!(saver.failed()[0].1.contains("there is one already"));
+        assert_eq!(read(&path, 1), Read::Value(Thing { n: 8 }), "the others are carried out");
+        // One that can neither be read nor put aside is no file to write.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        set(9);
+        wait_for(&saver);
+        assert_eq!(saver.failed().len(), 1);
+        assert!(path.is_dir());
     }
 }

@@ -1,6 +1,7 @@
 //! What the window keeps between starts: settings, layouts, the session. Each
 //! is written soon after it changed, off the window's thread.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use egui::Context;
@@ -9,9 +10,10 @@ use super::app::App;
 use super::command::Command;
 use super::cursor::State;
 use super::export::Lettering;
-use super::layout::Arrangement;
+use super::layout::{Arrangement, Layouts};
 use super::open_docs::path_of;
 use super::session::{Opened, Session};
+use super::settings::Settings;
 use super::theme::{Chosen, fonts};
 
 /// From a change to its being kept.
@@ -52,9 +54,27 @@ impl App {
         }
     }
 
-    pub(super) fn save_settings(&mut self) {
+    /// Keeps what was changed here.
+    pub(super) fn save_settings(&self, before: &Settings) {
         if let Some(places) = &self.places {
-            self.settings.save(places, &self.saver);
+            self.settings.save(before, places, &self.saver);
+        }
+    }
+
+    /// Puts what was opened first among the recent files.
+    pub(super) fn note_opened(&mut self, path: PathBuf) {
+        self.settings.opened(&path);
+        if let Some(places) = &self.places {
+            Settings::update(places, &self.saver, move |kept| kept.opened(&path));
+        }
+    }
+
+    /// Every setting as it was at first, also what another window chose.
+    pub(super) fn reset_settings(&mut self) {
+        self.settings.reset();
+        self.apply_settings();
+        if let Some(places) = &self.places {
+            Settings::update(places, &self.saver, Settings::reset);
         }
     }
 
@@ -68,13 +88,20 @@ impl App {
             // A recording alone shows less than the layout holds.
             return;
         }
-        self.layouts.current = Some(now);
-        self.save_layouts();
+        self.layouts.current = Some(now.clone());
+        self.update_layouts(move |kept| {
+            kept.current = Some(now);
+            Ok(())
+        });
     }
 
-    fn save_layouts(&self) {
+    /// Changes the layouts that are kept as those in this window were.
+    fn update_layouts(
+        &self,
+        change: impl FnOnce(&mut Layouts) -> Result<(), String> + Send + 'static,
+    ) {
         if let Some(places) = &self.places {
-            self.layouts.save(places, &self.saver);
+            Layouts::update(places, &self.saver, change);
         }
     }
 
@@ -102,14 +129,23 @@ impl App {
                 }
             }
             Command::SaveLayout(name) => {
-                self.layouts.keep(&name, self.layout.arrangement());
-                self.save_layouts();
+                let here = self.layout.arrangement();
+                self.layouts.keep(&name, here.clone());
+                self.update_layouts(move |kept| {
+                    kept.keep(&name, here);
+                    Ok(())
+                });
             }
             Command::RenameLayout(old, new) => match self.layouts.rename(&old, &new) {
-                Ok(()) => self.save_layouts(),
+                Ok(()) => self.update_layouts(move |kept| kept.rename(&old, &new)),
                 Err(why) => self.fail("The layout was not renamed", &why),
             },
-            Command::DeleteLayout(name) if self.layouts.delete(&name) => self.save_layouts(),
+            Command::DeleteLayout(name) if self.layouts.delete(&name) => {
+                self.update_layouts(move |kept| {
+                    kept.delete(&name);
+                    Ok(())
+                });
+            }
             _ => {}
         }
     }

@@ -63,6 +63,8 @@ mod tests_incident;
 mod tests_pictures;
 #[cfg(test)]
 mod tests_shapes;
+#[cfg(test)]
+mod tests_two_windows;
 mod text;
 mod theme;
 mod times;

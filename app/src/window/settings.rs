@@ -100,9 +100,43 @@ impl Settings {
         }
     }
 
-    /// Keeps them, soon.
-    pub fn save(&self, places: &Places, saver: &Saver) {
-        saver.save(&places.settings(), VERSION, self);
+    /// Keeps what differs from `before`, soon: what another window chose stays.
+    /// Recent files are kept apart from it, as they are opened.
+    pub fn save(&self, before: &Self, places: &Places, saver: &Saver) {
+        let (before, now) = (before.clone(), self.clone());
+        Self::update(places, saver, move |kept| kept.follow(&before, &now));
+    }
+
+    /// Changes those that are kept, soon.
+    pub fn update(places: &Places, saver: &Saver, change: impl FnOnce(&mut Self) + Send + 'static) {
+        saver.update(&places.settings(), VERSION, move |kept: &mut Self| {
+            change(kept);
+            Ok(())
+        });
+    }
+
+    /// Takes over what changed from `before` to `now`.
+    fn follow(&mut self, before: &Self, now: &Self) {
+        fn one<T: PartialEq + Clone>(here: &mut T, before: &T, now: &T) {
+            if before != now {
+                here.clone_from(now);
+            }
+        }
+        // All by name: a new setting that is missing here does not compile.
+        let Self { theme, scale, text_font, figures_font, zone, cache_mib, run_mib, recent: _ } =
+            before;
+        one(&mut self.theme, theme, &now.theme);
+        one(&mut self.scale, scale, &now.scale);
+        one(&mut self.text_font, text_font, &now.text_font);
+        one(&mut self.figures_font, figures_font, &now.figures_font);
+        one(&mut self.zone, zone, &now.zone);
+        one(&mut self.cache_mib, cache_mib, &now.cache_mib);
+        one(&mut self.run_mib, run_mib, &now.run_mib);
+    }
+
+    /// The defaults; recent files stay.
+    pub fn reset(&mut self) {
+        *self = Self { recent: std::mem::take(&mut self.recent), ..Self::default() };
     }
 
     /// What someone wrote into the file by hand, within what can be.
@@ -146,8 +180,18 @@ mod tests {
         Places { config: folder.join("config"), state: folder.join("state") }
     }
 
-    fn save(settings: &Settings, places: &Places) {
-        settings.save(places, &Saver::default());
+    /// Changes settings in a window and keeps them.
+    fn change(settings: &mut Settings, places: &Places, change: impl FnOnce(&mut Settings)) {
+        let before = settings.clone();
+        change(settings);
+        settings.save(&before, places, &Saver::default());
+    }
+
+    /// Opens a file in a window and keeps that.
+    fn open(settings: &mut Settings, places: &Places, path: &str) {
+        let path = PathBuf::from(path);
+        settings.opened(&path);
+        Settings::update(places, &Saver::default(), move |kept| kept.opened(&path));
     }
 
     #[test]
@@ -155,21 +199,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let places = places(folder.path());
         assert_eq!(Settings::load(&places), (Settings::default(), None));
-        let mut settings = Settings {
-            theme: ThemeChoice::System,
-            scale: 150,
-            run_mib: 2048,
-            ..Settings::default()
-        };
-        for n in 0..20 {
-            settings.opened(Path::new(&format!("/r/{n}.mcap")));
+        let mut settings = Settings::default();
+        change(&mut settings, &places, |s| {
+            (s.theme, s.scale, s.run_mib) = (ThemeChoice::System, 150, 2048);
+        });
+        for n in (0..20).chain([15]) {
+            open(&mut settings, &places, &format!("/r/{n}.mcap"));
         }
-        settings.opened(Path::new("/r/15.mcap"));
-        save(&settings, &places);
         let (back, why) = Settings::load(&places);
         assert_eq!((&back, why), (&settings, None));
         assert_eq!(back.recent.len(), RECENT);
         assert_eq!(back.recent[0], Path::new("/r/15.mcap"));
+    }
+
+    #[test]
+    fn what_another_window_chose_stays_until_it_is_changed_or_reset() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = places(folder.path());
+        let [mut a, mut b] = [Settings::default(), Settings::default()];
+        change(&mut a, &places, |s| s.theme = ThemeChoice::Light);
+        change(&mut b, &places, |s| s.scale = 110);
+        change(&mut a, &places, |s| s.zone = Zone::Local);
+        open(&mut a, &places, "/r/1");
+        open(&mut b, &places, "/r/2");
+        open(&mut a, &places, "/r/3");
+        let (kept, why) = Settings::load(&places);
+        assert_eq!((kept.theme, kept.scale, why), (ThemeChoice::Light, 110, None));
+        assert_eq!(kept.zone, Zone::Local);
+        let recent = ["/r/3", "/r/2", "/r/1"].map(PathBuf::from);
+        assert_eq!(kept.recent, recent);
+        Settings::update(&places, &Saver::default(), Settings::reset);
+        let (kept, _) = Settings::load(&places);
+        assert_eq!(kept, Settings { recent: recent.into(), ..Settings::default() });
     }
 
     #[test]

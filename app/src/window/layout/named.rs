@@ -48,9 +48,13 @@ impl Layouts {
         }
     }
 
-    /// Keeps them, soon.
-    pub fn save(&self, places: &Places, saver: &Saver) {
-        saver.save(&path(places), VERSION, self);
+    /// Changes those that are kept, soon: another window may have kept its own.
+    pub fn update(
+        places: &Places,
+        saver: &Saver,
+        change: impl FnOnce(&mut Self) -> Result<(), String> + Send + 'static,
+    ) {
+        saver.update::<Self>(&path(places), VERSION, change);
     }
 
     #[must_use]
@@ -134,7 +138,11 @@ mod tests {
         let mut layouts = Layouts { current: Some(Arrangement::default()), saved: Vec::new() };
         layouts.keep("a", Arrangement { centre: None, ..Arrangement::default() });
         let saver = Saver::default();
-        layouts.save(&places, &saver);
+        let kept = layouts.clone();
+        Layouts::update(&places, &saver, move |there| {
+            *there = kept;
+            Ok(())
+        });
         drop(saver);
         assert_eq!(Layouts::load(&places), (layouts, None));
 

@@ -1,0 +1,98 @@
+//! Two windows over the same files: what one keeps, the other leaves there.
+
+use std::path::Path;
+
+use egui_kittest::Harness;
+
+use super::app::App;
+use super::bookmarks::Bookmarks;
+use super::command::Command;
+use super::headless::{harness_with, settle};
+use super::layout::Layouts;
+use super::panel::Panel;
+use super::settings::{Places, Settings};
+use super::testing::{ask, feed};
+use super::theme::ThemeChoice;
+
+fn places(folder: &Path) -> Places {
+    Places { config: folder.join("config"), state: folder.join("state") }
+}
+
+/// Both have read the files before either writes.
+fn two(places: &Places) -> [Harness<'static, App>; 2] {
+    [(); 2].map(|()| {
+        let mut h = harness_with((1400, 900), Some(places.clone()));
+        settle(&mut h).unwrap();
+        h
+    })
+}
+
+#[test]
+fn layouts_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    let kept = || {
+        let (layouts, why) = Layouts::load(&places);
+        assert_eq!(why, None);
+        let names: Vec<String> = layouts.saved().iter().map(|n| n.name.clone()).collect();
+        (names.join(" "), layouts.current)
+    };
+    ask(&mut a, Command::Open(feed().run()));
+    ask(&mut a, Command::SaveLayout("alpha".to_owned()));
+    ask(&mut b, Command::Open(feed().run()));
+    ask(&mut b, Command::HidePanel(Panel::Watermarks));
+    let (names, current) = kept();
+    assert_eq!(names, "alpha", "moving a panel keeps the layouts of the other window");
+    let centre = current.unwrap().centre.unwrap();
+    assert!(!centre.contains(Panel::Watermarks), "as the panels stood last");
+    ask(&mut b, Command::SaveLayout("beta".to_owned()));
+    assert_eq!(kept().0, "alpha beta");
+    ask(&mut a, Command::RenameLayout("alpha".to_owned(), "gamma".to_owned()));
+    assert_eq!(kept().0, "beta gamma");
+    ask(&mut b, Command::DeleteLayout("beta".to_owned()));
+    assert_eq!(kept().0, "gamma");
+}
+
+#[test]
+fn bookmarks_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    for h in [&mut a, &mut b] {
+        ask(h, Command::Open(feed().run()));
+    }
+    let numbering = a.state().bookmarks.numbering().cloned();
+    let kept = || {
+        let (read, why) = Bookmarks::load(numbering.clone(), Some(&places));
+        assert_eq!(why, None);
+        read.list().iter().map(|b| (b.at, b.note.clone())).collect::<Vec<_>>()
+    };
+    let (first, second) = ((500, "stalls".to_owned()), (900, "goes on".to_owned()));
+    for (h, (at, note)) in [(&mut a, &first), (&mut b, &second)] {
+        ask(h, Command::GoTo(*at));
+        ask(h, Command::AddBookmark(note.clone()));
+    }
+    assert_eq!(kept(), [first, second.clone()]);
+    let id = a.state().bookmarks.list()[0].id;
+    ask(&mut a, Command::RemoveBookmark(id));
+    assert_eq!(kept(), [second]);
+}
+
+#[test]
+fn settings_of_both_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let [mut a, mut b] = two(&places);
+    ask(&mut a, Command::Theme(ThemeChoice::Light));
+    ask(&mut b, Command::Zoom(1));
+    ask(&mut a, Command::Open(feed().run()));
+    ask(&mut b, Command::Open(feed().recording()));
+    let (kept, why) = Settings::load(&places);
+    assert_eq!((kept.theme, kept.scale, why), (ThemeChoice::Light, 110, None));
+    assert_eq!(kept.recent, [feed().recording(), feed().run()]);
+    ask(&mut b, Command::ResetSettings);
+    let (kept, _) = Settings::load(&places);
+    assert_eq!((kept.theme, kept.scale), (ThemeChoice::default(), 100));
+    assert_eq!(kept.recent.len(), 2);
+}
