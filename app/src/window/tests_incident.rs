@@ -105,6 +105,21 @@ fn it_is_saved_from_the_dialog_with_its_notes() {
     assert_eq!(h.get_by_label("Notes").value().as_deref(), Some("see 08:13"));
 }
 
+#[test]
+fn a_secret_in_the_note_of_a_bookmark_is_blanked_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut h) = saved(folder.path());
+    assert!(!says(&h, "like a secret"));
+    ask(&mut h, Command::GoTo(700));
+    ask(&mut h, Command::AddBookmark("SASL password: hunter2".to_owned()));
+    ask(&mut h, Command::ExportTo(Export::Incident, path.clone(), false));
+    press(&mut h, "Replace");
+    assert!(says(&h, "what looked like a secret in notes or comments is blanked"));
+    let read = Incident::read(&Recording::open(&path).unwrap()).unwrap();
+    assert!(read.marks.bookmarks.iter().any(|m| m.note == "SASL password: ***"));
+    assert!(read.marks.bookmarks.iter().all(|m| !m.note.contains("hunter2")));
+}
+
 /// The incident with one of its pieces bent.
 fn bent(folder: &Path, piece: &str, from: &str, to: &str) -> PathBuf {
     let (path, _) = saved(folder);

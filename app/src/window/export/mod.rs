@@ -73,6 +73,9 @@ pub enum What {
     Incident(Work),
 }
 
+/// Behind where an incident is.
+const BLANKED: &str = "; what looked like a secret in notes or comments is blanked";
+
 /// What is counted on the way, and said at the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -89,6 +92,8 @@ struct Shared {
     done: AtomicU64,
     of: AtomicU64,
     cancel: AtomicBool,
+    /// What looked like a secret is not in the file.
+    blanked: AtomicBool,
     ended: Mutex<Option<Result<u64, Refused>>>,
 }
 
@@ -111,6 +116,11 @@ impl Meter<'_> {
         self.0.done.store(done, Ordering::Relaxed);
         self.0.of.store(of, Ordering::Relaxed);
         !self.0.cancel.load(Ordering::Relaxed)
+    }
+
+    /// What looked like a secret is not written: said with how it ended.
+    pub fn blanked(&self) {
+        self.0.blanked.store(true, Ordering::Relaxed);
     }
 
     /// Runs an operation on recordings that is followed and stopped by this.
@@ -196,7 +206,11 @@ impl Exporting {
                 match self.kind {
                     Kind::Rows => format!("{} written to {path}", plural(*n, "row")),
                     Kind::Picture => format!("The picture is in {path}"),
-                    Kind::Incident => format!("The incident is in {path}, {}", bytes(*n)),
+                    Kind::Incident => {
+                        let blanked = self.shared.blanked.load(Ordering::Relaxed);
+                        let also = if blanked { BLANKED } else { "" };
+                        format!("The incident is in {path}, {}{also}", bytes(*n))
+                    }
                 }
             }
             Some(Err(Refused::Cancelled)) => format!("{name} was not written: cancelled"),
