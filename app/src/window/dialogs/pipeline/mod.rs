@@ -200,7 +200,7 @@ impl PipelineDialog {
         let cancel = button("Cancel").show(ui).clicked();
         self.saving = if cancel { Saving::No } else { Saving::Asks(path.clone()) };
         if (enter || save) && !path.trim().is_empty() {
-            self.write(app, PathBuf::from(path.trim()), false);
+            self.write(app, place(&path), false);
         }
     }
 
@@ -237,6 +237,11 @@ impl PipelineDialog {
     }
 }
 
+/// Where what is typed leads: home may be written as `~`.
+fn place(typed: &str) -> PathBuf {
+    super::open::expand(typed.trim())
+}
+
 fn write(path: &Path, text: &str, replace: bool) -> std::io::Result<Written> {
     if path.exists() && !replace {
         return Ok(Written::Exists);
@@ -250,4 +255,16 @@ fn part(ui: &mut Ui, at: Rect, name: &str, show: impl FnOnce(&mut Ui)) {
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt(name));
     child.shrink_clip_rect(at.expand(2.0));
     show(&mut child);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_may_be_written_short() {
+        let dirs = directories::BaseDirs::new().unwrap();
+        assert_eq!(place(" ~/mine.toml "), dirs.home_dir().join("mine.toml"));
+        assert_eq!(place("a/mine.toml"), Path::new("a/mine.toml"));
+    }
 }
