@@ -170,6 +170,26 @@ fn a_layout_of_another_version_is_said_and_the_rest_is_used() {
 }
 
 #[test]
+fn the_readers_own_notes_stay_and_bookmarks_that_do_not_fit_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = "\"bookmarks\": [";
+    let to = "\"bookmarks\": [{\"at\": 99000000, \"note\": \"far away\"},";
+    let path = bent(folder.path(), "bookmarks.json", from, to);
+    let marks = Incident::read(&Recording::open(&path).unwrap()).unwrap().marks.bookmarks;
+    let mut h = harness_with((1600, 1000), Some(places(folder.path())));
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(marks[1].at));
+    ask(&mut h, Command::AddBookmark("mine".to_owned()));
+    drop(h);
+    let h = window_of_bad(&path, folder.path());
+    let [only] = h.state().bookmarks.list() else { panic!("{:?}", h.state().bookmarks.list()) };
+    assert_eq!(only.at, marks[1].at);
+    assert_eq!(only.note, "mine\n— incident: The backlog arrives");
+    assert!(says(&h, "Bookmarks of the incident were left out"));
+    assert!(listed(&h, "99,000,000 (far away)"));
+}
+
+#[test]
 fn a_run_that_comes_out_otherwise_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let from = "\"overrides\": []";
