@@ -500,6 +500,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.exports.end();
         self.end_session();
     }
 

@@ -57,6 +57,14 @@ impl Exports {
         (self.at_hand, self.next) = (None, None);
     }
 
+    /// The window closes: nothing is written any more, nothing half-written stays.
+    pub fn end(&mut self) {
+        (self.awaited, self.next) = (None, None);
+        if let Some((_, exporting)) = self.at_hand.take() {
+            exporting.end();
+        }
+    }
+
     /// Whether something is being written.
     #[must_use]
     pub fn is_busy(&self) -> bool {
