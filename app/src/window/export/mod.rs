@@ -200,8 +200,8 @@ impl Exporting {
     }
 
     /// Cancels it, and waits until what was written is gone: its thread would
-    /// end with the process, and leave half a file. Not for longer than
-    /// [`LEAVE`]: what writes to a pipe that nobody reads never ends.
+    /// end with the process, and leave half a file. Not for long: what writes
+    /// to a pipe that nobody reads never ends.
     pub fn end(&self) {
         self.cancel();
         let begun = Instant::now();
