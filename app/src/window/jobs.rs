@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn what_takes_long_holds_up_no_question() {
         let jobs = Jobs::new(&egui::Context::default(), 1);
-        let (go, gate) = mpsc::channel::<()>();
+        let (go, gate) = mpsc::sync_channel::<()>(0);
         let gate = Arc::new(Mutex::new(gate));
         let mut long: Vec<Slot<u32, ()>> = (0..=LONG).map(|_| Slot::default()).collect();
         for slot in &mut long {
