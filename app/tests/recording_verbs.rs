@@ -3,6 +3,7 @@
 // A test may panic: that is how it fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -110,6 +111,39 @@ fn import_names_the_line_that_does_not_fit() {
     assert!(expected.iter().all(|&p| *of(p) == 1), "{info}");
     assert_eq!(info["arrival_order"], "file");
     assert_eq!(info["arrival_ms"], serde_json::json!([4, 5]));
+}
+
+#[test]
+fn import_reads_a_pipe_and_refuses_a_topic_that_kafka_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // Shorter than what compressed files begin with, and longer.
+    for (text, records, output) in [("\n\n", 0, "a.mcap"), ("{\"k\":1}\n", 1, "b.mcap")] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+            .current_dir(at)
+            .args(["import", "jsonl", "/dev/stdin", "--topic", "t", "--key", "k", "--json"])
+            .args(["-o", output])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Dropped at once: the end of the pipe.
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(made["records"], records);
+    }
+    std::fs::write(at.join("in.jsonl"), "{\"k\":1}\n").unwrap();
+    for topic in ["a b/c", ""] {
+        let refused = refusal(
+            at,
+            &["import", "jsonl", "in.jsonl", "--topic", topic, "--key", "k", "-o", "c"],
+        );
+        assert!(refused.contains("no Kafka topic is called"), "{refused}");
+        assert!(!at.join("c").exists());
+    }
 }
 
 #[test]

@@ -99,6 +99,16 @@ fn the_json_is_a_contract_and_its_books_balance() {
 }
 
 #[test]
+fn what_a_recording_cannot_do_is_said() {
+    let folder = with_feed("500");
+    let drift = "inputs.views.watermark.max_drift=5s";
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    let text = said(run(folder.path(), &["--set", drift]));
+    assert!(text.contains("inputs.views.watermark.max_drift has no effect"), "{text}");
+    assert!(!said(run(folder.path(), &[])).contains("max_drift"));
+}
+
+#[test]
 fn without_out_runs_are_numbered_below_the_recordings_digest() {
     let folder = with_feed("500");
     let runs: Vec<String> = (0..2)
@@ -119,6 +129,11 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
 
     let text = error(&run(path, &["--out", "b", "--set", "inputs.views.topic=view"]));
     assert!(text.contains("\"view\"") && text.contains("views"), "{text}");
+    assert!(text.contains("the nearest it has: views, engagements"), "{text}");
+    // Nor where the program chooses the folder.
+    let _ = error(&run(path, &["--set", "inputs.views.topic=view"]));
+    let runs = path.join("data/joinscope/runs");
+    assert_eq!(std::fs::read_dir(runs).map_or(0, Iterator::count), 0);
     let text = error(&run(path, &["--out", "b", "--set", "inputs.views.tpic=x"]));
     assert!(text.contains("topic"), "{text}");
     let text = error(&joinscope(path, &["run", "feed.toml", "--recording", "feed.toml"]));
@@ -249,6 +264,45 @@ fn a_killed_run_goes_on_to_the_same_end() {
     assert!(text.contains("has come to its end"), "{text}");
 }
 
+#[test]
+fn a_recording_that_moved_is_missed_and_named() {
+    let folder = with_feed("500");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let asks: [&[&str]; 3] = [
+        &["outputs", "a", "--json", "--limit", "5"],
+        &["verdicts", "a", "--json", "--where", "value.view_id>0", "--limit", "5"],
+        &["explain", "a", "views[0]@0"],
+    ];
+    let before = asks.map(|ask| joinscope(path, ask));
+    assert!(before.iter().all(|said| said.status.success() && !said.stdout.is_empty()));
+
+    std::fs::rename(path.join("feed.mcap"), path.join("moved.mcap")).unwrap();
+    let stderr = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let hinted = |text: &str| text.contains("feed.mcap") && text.contains("--recording FILE");
+    let outputs = joinscope(path, asks[0]);
+    assert!(outputs.status.success() && hinted(&stderr(&outputs)), "{}", stderr(&outputs));
+    // A condition that nothing could meet is no empty answer.
+    let verdicts = joinscope(path, asks[1]);
+    assert!(hinted(&error(&verdicts)), "{}", stderr(&verdicts));
+    assert!(verdicts.stdout.is_empty());
+    assert!(hinted(&error(&joinscope(path, &["explain", "a", "views[0]@999999"]))));
+
+    for (ask, before) in asks.into_iter().zip(&before) {
+        let now = joinscope(path, &[ask, &["--recording", "moved.mcap"][..]].concat());
+        assert!(now.status.success(), "{}", stderr(&now));
+        assert!(now.stdout == before.stdout, "{ask:?}: as before");
+        assert!(!hinted(&stderr(&now)), "{}", stderr(&now));
+    }
+    // Another one in its place is told by its digest.
+    let made = joinscope(path, &["generate", "feed", "--views", "20", "-o", "feed.mcap"]);
+    assert!(made.status.success());
+    let text = stderr(&joinscope(path, asks[0]));
+    assert!(text.contains("another recording") && hinted(&text), "{text}");
+    let text = error(&joinscope(path, &[asks[0], &["--recording", "feed.mcap"]].concat()));
+    assert!(text.contains("another recording"), "{text}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_stopped_before_its_first_checkpoint_says_so() {
@@ -258,4 +312,24 @@ fn a_run_stopped_before_its_first_checkpoint_says_so() {
     assert_eq!(stopped.status.code(), Some(1));
     let text = error(&run(path, &["--resume", "early"]));
     assert!(text.contains("before its first checkpoint"), "{text}");
+}
+
+#[test]
+fn a_run_that_breaks_off_says_why_and_where_it_is() {
+    let folder = with_feed("20000");
+    let path = folder.path();
+    let mut bytes = std::fs::read(path.join("feed.mcap")).unwrap();
+    // All over its middle, so that it is not only indices that are bent.
+    for n in 0..64 {
+        let at = bytes.len() / 4 + n * bytes.len() / 128;
+        bytes[at] ^= 4;
+    }
+    std::fs::write(path.join("bent.mcap"), bytes).unwrap();
+    let bent = ["run", "feed.toml", "--recording", "bent.mcap", "--out", "broken"];
+    let text = error(&joinscope(path, &bent));
+    assert!(text.contains("what was whole is in broken"), "{text}");
+    // And it is said again whenever the run is asked.
+    let asked = joinscope(path, &["verdicts", "broken", "--limit", "1"]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(said.contains("the run failed: "), "{said}");
 }

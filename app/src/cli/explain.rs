@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use joinscope_core::run::Run;
-use joinscope_core::run::explain::{Explanation, explain};
+use joinscope_core::run::explain::{Explanation, NOT_AT_HAND, explain};
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 
 use super::Answer;
+use super::runs::no_recording;
 use super::verdicts::plain;
 
 /// Why a record has its verdict: the sentence, its numbers, the candidates and
@@ -25,6 +26,9 @@ pub struct Explain {
     run: PathBuf,
     /// topic[partition]@offset
     record: RecordName,
+    /// Where the recording lies now, if it moved
+    #[arg(long, value_name = "RECORDING")]
+    recording: Option<PathBuf>,
     /// Only as this input took it (two inputs may read one topic)
     #[arg(long, value_name = "NAME")]
     input: Option<String>,
@@ -34,7 +38,7 @@ pub struct Explain {
 }
 
 pub fn run(args: &Explain) -> anyhow::Result<Answer> {
-    let run = super::runs::open(&args.run)?;
+    let run = super::runs::open_over(&args.run, args.recording.as_deref())?;
     let input = match &args.input {
         None => None,
         Some(name) => match run.pipeline().input_named(name) {
@@ -47,9 +51,10 @@ pub fn run(args: &Explain) -> anyhow::Result<Answer> {
         bail!("the run has not taken in {}: {}", args.record, not_taken(&run, &args.record));
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut shown = 0;
+    let (mut shown, mut unsaid) = (0, false);
     for row in rows.iter().filter(|row| input.is_none_or(|input| input == row.input)) {
         let explained = explain(&run, row.row)?;
+        unsaid |= explained.sentence.contains(NOT_AT_HAND);
         if args.json {
             serde_json::to_writer(&mut out, &explained.to_json(&run))
                 .map_err(std::io::Error::from)?;
@@ -70,6 +75,9 @@ pub fn run(args: &Explain) -> anyhow::Result<Answer> {
         );
     }
     out.flush()?;
+    if unsaid {
+        eprintln!("joinscope: {}", no_recording(&run));
+    }
     Ok(Answer::Yes)
 }
 
@@ -84,11 +92,11 @@ fn not_taken(run: &Run, name: &RecordName) -> String {
         let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
         return format!("its pipeline reads {}", topics.join(", "));
     }
-    let info = run.recording().map(|r| r.info().clone());
-    let partition = info.as_ref().and_then(|info| {
-        info.partitions.iter().find(|p| {
-            p.topic_partition.topic == name.topic && p.topic_partition.partition == name.partition
-        })
+    let Some(recording) = run.recording() else {
+        return format!("whether it was recorded cannot be said: {}", no_recording(run));
+    };
+    let partition = recording.info().partitions.iter().find(|p| {
+        p.topic_partition.topic == name.topic && p.topic_partition.partition == name.partition
     });
     match partition.and_then(|p| Some((p.first_offset?, p.last_offset?))) {
         Some((first, last)) => format!(

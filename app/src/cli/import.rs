@@ -101,7 +101,8 @@ struct Times {
     /// Field of the record timestamp
     #[arg(long, value_name = "FIELD")]
     timestamp: Option<String>,
-    /// In what the two fields give their times
+    /// In what the two fields give their times: numbers, also with a fraction, or
+    /// (rfc3339) texts
     #[arg(long, value_enum, default_value = "ms")]
     unit: Unit,
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]

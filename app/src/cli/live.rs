@@ -25,9 +25,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
-use super::run::{
-    Answered, Run, as_json, as_text, ask_at, at_hit, breakpoints, new_run_folder, said, warn,
-};
+use super::place::NewFolder;
+use super::run::{Answered, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
 use super::{Answer, interrupt};
 
 /// What records may take in memory between the brokers and the engine.
@@ -92,9 +91,12 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     log();
     let settings = live.cluster.settings()?;
     let job = pipeline.pipeline.delivery.job.as_ref().unwrap_or(&pipeline.pipeline.name).clone();
+    let mut made = None;
     let dir = match &args.out {
         Some(dir) => dir.clone(),
-        None => new_run_folder(&format!("live-{}", file_name(&job)))?,
+        None => {
+            made.insert(NewFolder::make(&format!("live-{}", file_name(&job)))?).path().to_owned()
+        }
     };
     let goes_on = dir.join("manifest.json").exists();
     if !goes_on && dir.symlink_metadata().is_ok() && !is_empty(&dir) {
@@ -111,6 +113,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
     }
     let stop = interrupt::stop_flag()?;
+    let semantics = pipeline.pipeline.join.semantics;
     let spec = ExecuteLive {
         overrides: args.sets.clone(),
         dir: dir.clone(),
@@ -192,7 +195,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         }
         writeln!(out, "{json}")?;
     } else {
-        out.write_all(as_text(&summary, &dir).as_bytes())?;
+        out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
         writeln!(out, "{}", lag(&standing))?;
     }
     Ok(match summary.ended {

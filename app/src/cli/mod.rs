@@ -2,6 +2,7 @@
 //! answer is no; 2 misuse or bad input; 3 a live run broke off or could not
 //! begin yet; 4 another process has its job.
 
+mod ahead;
 mod bench;
 mod bench_live;
 mod bench_load;
@@ -28,6 +29,7 @@ mod metrics;
 mod operator;
 pub mod outputs;
 mod pipeline;
+pub mod place;
 mod publish;
 mod record;
 mod recording;
@@ -37,6 +39,7 @@ mod runs;
 mod screenshot;
 mod semantics;
 mod slice;
+mod subtasks;
 mod torture;
 mod truth;
 pub mod values;

@@ -24,6 +24,9 @@ use super::verdicts::plain;
 pub struct Outputs {
     /// The run's folder
     run: PathBuf,
+    /// Where the recording lies now, if it moved
+    #[arg(long, value_name = "RECORDING")]
+    recording: Option<PathBuf>,
     /// Begin with this output
     #[arg(long, value_name = "N", default_value_t = 0)]
     from: u64,
@@ -38,7 +41,7 @@ pub struct Outputs {
 const PAGE: usize = 1_024;
 
 pub fn run(args: &Outputs) -> anyhow::Result<Answer> {
-    let run = super::runs::open(&args.run)?;
+    let run = super::runs::open_over(&args.run, args.recording.as_deref())?;
     let mut values = if args.json { Values::said(&run)? } else { Values::none() };
     let mut out = BufWriter::new(std::io::stdout().lock());
     if !args.json {

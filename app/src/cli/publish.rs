@@ -15,9 +15,9 @@ use super::{Answer, interrupt};
 
 /// Sends a recording's records back to a cluster: keys, values, headers,
 /// partitions and timestamps as they were. Without --write it only says what
-/// it would do.
+/// it would do. Exit code 1 if records were refused, or Ctrl-C came before the end.
 ///
-/// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write
+/// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Publish {
@@ -89,7 +89,12 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
     } else {
         out.write_all(outcome_text(&outcome, seconds).as_bytes())?;
     }
-    Ok(if outcome.failed == 0 { Answer::Yes } else { Answer::No })
+    Ok(answer(&outcome))
+}
+
+/// Whether everything that was asked for is on the cluster.
+fn answer(outcome: &PublishOutcome) -> Answer {
+    if outcome.failed == 0 && !outcome.stopped { Answer::Yes } else { Answer::No }
 }
 
 fn plan_json(plan: &PublishPlan) -> serde_json::Value {
@@ -164,4 +169,19 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_off_or_refused_is_no_success() {
+        let of = |failed, stopped| {
+            answer(&PublishOutcome { sent: 3, failed, stopped, ..PublishOutcome::default() })
+        };
+        assert_eq!(of(0, false), Answer::Yes);
+        assert_eq!(of(1, false), Answer::No);
+        assert_eq!(of(0, true), Answer::No);
+    }
 }

@@ -238,7 +238,12 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
         args.output.display(),
         info.file_bytes as f64 / 1e6,
         thousands((info.records as f64 / seconds.max(1e-9)) as u64),
-        if outcome.stopped { "; stopped before the end of the range" } else { "" },
+        // Where Ctrl-C is the end that was asked for, nothing was missed.
+        if outcome.stopped && args.until != Until::Stopped {
+            "; stopped before the end of the range"
+        } else {
+            ""
+        },
     ));
     for (topic, list) in topics(outcome) {
         let records: u64 = list.iter().map(|p| p.records).sum();

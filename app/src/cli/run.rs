@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
@@ -16,14 +16,15 @@ use joinscope_core::engine::{
     AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary,
 };
 use joinscope_core::process::process_cpu;
-use joinscope_core::run::{AtHit, Execute, RunError, execute, go_on};
-use joinscope_operator::pipeline::{Pipeline, parse_set};
+use joinscope_core::run::{AtHit, Execute, Manifest, RunError, execute, go_on};
+use joinscope_operator::pipeline::{Semantics, parse_set};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
 
 use super::cluster::{Bar, thousands};
-use super::{Answer, interrupt};
+use super::place::NewFolder;
+use super::{Answer, ahead, interrupt, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -155,22 +156,28 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// Runs the verb.
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
+    if let Some(warning) = super::subtasks::of_sources(&pipeline.pipeline) {
+        warn(&warning);
+    }
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
     let recording = Recording::open(path)?;
     if let Some(cut) = &recording.info().cut {
         warn(&format!("{}: {cut}", path.display()));
     }
-    for warning in empty_partitions(&pipeline.pipeline, &recording) {
+    let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
+    for warning in beforehand.into_iter().chain(ahead::drift(&pipeline.pipeline, path)) {
         warn(&warning);
     }
+    let mut made = None;
     let dir = match args.resume.as_ref().or(args.out.as_ref()) {
         Some(dir) if args.resume.is_some() => dir.clone(),
         Some(dir) if dir.symlink_metadata().is_ok() => {
             return Err(RunError::Exists(dir.clone()).into());
         }
         Some(dir) => dir.clone(),
-        None => new_run_folder(recording.digest())?,
+        None => made.insert(NewFolder::make(recording.digest())?).path().to_owned(),
     };
+    let semantics = pipeline.pipeline.join.semantics;
     let mut spec = Execute::new(pipeline.clone(), recording, dir.clone());
     spec.overrides.clone_from(&args.sets);
     spec.at_end = args.at_end.into();
@@ -181,13 +188,14 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
 
     spec.at_hit = at_hit();
     let how = if args.resume.is_some() { go_on } else { execute };
-    let summary = watched(spec, &args.breaks, how)?;
+    let summary = watched(spec, &args.breaks, how)
+        .map_err(|error| broke_off(error, &dir, args.resume.is_some()))?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", as_json(&summary, &dir))?;
     } else {
-        out.write_all(as_text(&summary, &dir).as_bytes())?;
+        out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
     }
     drop(out);
     if let Some(furthest) = summary.furthest.as_ref().filter(|f| f.ahead_ms > FAR_AHEAD) {
@@ -210,6 +218,36 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
             Answer::No
         }
     })
+}
+
+/// An error with what is left of the run, and what to do about it.
+fn broke_off(error: anyhow::Error, dir: &Path, resumed: bool) -> anyhow::Error {
+    let mut text = whole(&error);
+    let full = text.contains("No space left on device");
+    // A run that goes on is read before it is written.
+    let began = match error.downcast_ref::<RunError>() {
+        Some(RunError::Engine(_)) => true,
+        Some(RunError::Io { .. }) => !resumed,
+        _ => false,
+    };
+    let kept = Manifest::load(dir).ok().filter(|_| began);
+    if kept.is_none() && !full {
+        return error;
+    }
+    if let Some(kept) = kept {
+        let at = dir.display();
+        let _ = write!(text, "; what was whole is in {at}");
+        if !kept.checkpoints.is_empty() {
+            let _ = write!(text, ", --resume {at} goes on from there");
+        }
+    }
+    if full {
+        text.push_str("; the disk is full: free space");
+        if !resumed {
+            text.push_str(", or give --out on another disk");
+        }
+    }
+    anyhow!(text)
 }
 
 pub(super) fn warn(text: &str) {
@@ -331,55 +369,6 @@ fn words(progress: &Progress) -> String {
     format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
 }
 
-/// An empty partition whose input never lets it be idle holds the join back for ever.
-fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
-    let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
-    inputs
-        .flat_map(|input| {
-            recording
-                .info()
-                .partitions
-                .iter()
-                .filter(|p| p.topic_partition.topic == input.topic && p.records == 0)
-                .map(|p| {
-                    format!(
-                        "{} is empty and input \"{}\" has no idle_timeout: the event-time \
-                         watermark will never move; set inputs.{}.watermark.idle_timeout=30s",
-                        p.topic_partition, input.name, input.name
-                    )
-                })
-        })
-        .collect()
-}
-
-/// Where runs of a recording lie without `--out`: the platform's data folder,
-/// `runs/<recording digest>`.
-pub fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
-    let dirs = directories::ProjectDirs::from("", "", "joinscope")
-        .context("there is no home folder; give --out")?;
-    Ok(dirs.data_dir().join("runs").join(digest))
-}
-
-/// The next number there, made so that two runs never take the same.
-pub fn new_run_folder(digest: &str) -> anyhow::Result<PathBuf> {
-    let folder = runs_folder(digest)?;
-    let cannot = || format!("{}: cannot be written; give --out", folder.display());
-    std::fs::create_dir_all(&folder).with_context(cannot)?;
-    let taken = std::fs::read_dir(&folder)
-        .with_context(cannot)?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-        .max();
-    let mut n = taken.map_or(1, |n| n + 1);
-    loop {
-        let dir = folder.join(n.to_string());
-        match std::fs::create_dir(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => n += 1,
-            Err(e) => return Err(e).with_context(cannot),
-        }
-    }
-}
-
 /// The contract of `run --json`.
 pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     let books: Map<String, serde_json::Value> = summary
@@ -416,7 +405,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
     })
 }
 
-pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
+pub(super) fn as_text(summary: &Summary, semantics: Semantics, dir: &Path) -> String {
     let mut text = String::new();
     let verdicts: Vec<Verdict> = Verdict::ALL
         .into_iter()
@@ -450,6 +439,9 @@ pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
         thousands(summary.peak_memory_bytes / 1_000_000)
     );
     let _ = writeln!(text, "event-time watermark {watermark}");
+    if semantics.release().is_some() {
+        let _ = writeln!(text, "semantics {semantics}");
+    }
     // A run that ended at a breakpoint has none.
     if !summary.digest.is_empty() {
         let _ = writeln!(text, "digest {}", summary.digest);
@@ -461,6 +453,21 @@ pub(super) fn as_text(summary: &Summary, dir: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let full = || {
+            let source = std::io::Error::from_raw_os_error(28);
+            anyhow::Error::new(RunError::Io { path: "r".into(), source })
+        };
+        let text = broke_off(full(), Path::new("none"), false).to_string();
+        assert!(text.ends_with("free space, or give --out on another disk"), "{text}");
+        assert!(!text.contains("what was whole"), "it never began: {text}");
+        let text = broke_off(full(), Path::new("none"), true).to_string();
+        assert!(text.ends_with("the disk is full: free space"), "{text}");
+        let other = anyhow::Error::new(RunError::NoSuch("no checkpoint".to_owned()));
+        assert_eq!(broke_off(other, Path::new("none"), true).to_string(), "no checkpoint");
+    }
 
     #[test]
     fn sizes() {

@@ -20,9 +20,30 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
         RunState::Failed => "failed",
         RunState::CutOff => "was cut off",
     };
+    let why = run.manifest().end.and_then(|end| end.error);
+    let why = why.map(|error| format!(": {error}")).unwrap_or_default();
     eprintln!(
-        "joinscope: the run {what}; it is shown up to arrival {}, what was undecided then is open",
+        "joinscope: the run {what}{why}; it is shown up to arrival {}, what was undecided then is \
+         open",
         run.arrivals()
     );
     Ok(run)
+}
+
+/// [`open`], with the recording at `recording` if it moved there.
+///
+/// # Errors
+/// As [`open`], or it is no recording, or another one than was run over.
+pub fn open_over(path: &Path, recording: Option<&Path>) -> anyhow::Result<Run> {
+    let run = open(path)?;
+    if let Some(recording) = recording {
+        run.locate(recording)?;
+    }
+    Ok(run)
+}
+
+/// Why there is no recording to read from, and what to do.
+pub fn no_recording(run: &Run) -> String {
+    let why = run.why_no_recording().unwrap_or_else(|| "it was not at hand".to_owned());
+    format!("{why}; say where the recording is with --recording FILE")
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::diff::{Meter, listed, outputs};
+use super::place::NewFolder;
 use super::run::End;
 
 /// One recording under all four semantics: clean, flink-sql and
@@ -51,12 +52,13 @@ pub struct Semantics {
 
 pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    let mut made = None;
     let dir = match &args.out {
         Some(dir) if dir.symlink_metadata().is_ok() => {
             return Err(RunError::Exists(dir.clone()).into());
         }
         Some(dir) => dir.clone(),
-        None => super::run::new_run_folder(recording.digest())?,
+        None => made.insert(NewFolder::make(recording.digest())?).path().to_owned(),
     };
     let spec = Spec {
         pipeline: Source::File(args.pipeline.clone()),

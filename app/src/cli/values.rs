@@ -1,10 +1,12 @@
 //! Values of records, decoded, read from the recording where it is at hand.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::{RowView, Run};
 use joinscope_operator::codec::InputDecoder;
 use serde_json::Value;
+
+use super::runs::no_recording;
 
 /// Reads values one by one; without a recording each is null.
 pub struct Values {
@@ -33,10 +35,23 @@ impl Values {
     /// [`Values::of_run`]; where the recording is missing, stderr says so.
     pub fn said(run: &Run) -> anyhow::Result<Self> {
         let values = Self::of_run(run)?;
-        if values.recording.is_none() {
-            let at = run.manifest().start.recording.path;
-            eprintln!("joinscope: the recording is not at {}: values are null", at.display());
+        if !values.are_there() {
+            eprintln!("joinscope: values are null: {}", no_recording(run));
         }
+        Ok(values)
+    }
+
+    /// [`Values::of_run`] for a condition, which nothing meets where values are missing.
+    ///
+    /// # Errors
+    /// As [`Values::of_run`], or the recording is missing.
+    pub fn needed(run: &Run) -> anyhow::Result<Self> {
+        let values = Self::of_run(run)?;
+        ensure!(
+            values.are_there(),
+            "--where asks for a field of the value, which only the recording has: {}",
+            no_recording(run)
+        );
         Ok(values)
     }
 

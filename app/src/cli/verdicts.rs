@@ -5,26 +5,31 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use joinscope_core::run::explain::Whys;
+use joinscope_core::run::explain::{NOT_AT_HAND, Whys};
 use joinscope_core::run::{RowView, Run, VerdictSet};
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use serde_json::json;
 
 use super::Answer;
 use super::filter::Filter;
+use super::runs::no_recording;
 use super::values::Values;
 
 /// The verdicts of a run, in arrival order.
 ///
-/// Example: joinscope verdicts runs/1 --where "verdict=late, `late_by>5s`" --limit 20
+/// Example: joinscope verdicts runs/1 --where "verdict=late, late_by>5s" --limit 20
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
+#[allow(clippy::doc_markdown)] // a shell runs what stands in backticks
 pub struct Verdicts {
     /// The run's folder
     run: PathBuf,
+    /// Where the recording lies now, if it moved
+    #[arg(long, value_name = "RECORDING")]
+    recording: Option<PathBuf>,
     /// Conditions joined by commas or "and": verdict=late|expired, input=views,
-    /// topic=views, partition=0, record=views[0]@12, key=42, `late_by>5s`,
-    /// `event_time>=2026-01-01T00:00:00Z`, arrival<1000, outputs>1, padded=true,
+    /// topic=views, partition=0, record=views[0]@12, key=42, late_by>5s,
+    /// event_time>=2026-01-01T00:00:00Z, arrival<1000, outputs>1, padded=true,
     /// key~part, value.kind=like (a field of the value, read from the recording)
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<Filter>,
@@ -40,9 +45,10 @@ pub struct Verdicts {
 const PAGE: usize = 4_096;
 
 pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
-    let run = super::runs::open(&args.run)?;
+    let run = super::runs::open_over(&args.run, args.recording.as_deref())?;
     let filter = args.filter.clone().unwrap_or_default();
     filter.check(&run)?;
+    let values = if filter.needs_values() { Values::needed(&run)? } else { Values::none() };
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut whys = Whys::new(&run);
     if !args.json {
@@ -52,13 +58,14 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
             "arrival", "record", "key", "event time", "late by", "verdict"
         )?;
     }
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    each_row(&run, &filter, |row| {
+    let (mut left, mut unsaid) = (args.limit.unwrap_or(u64::MAX), false);
+    each_row(&run, &filter, values, |row| {
         if left == 0 {
             return Ok(false);
         }
         left -= 1;
         let why = whys.of(row).context("the run cannot be read")?;
+        unsaid |= why == NOT_AT_HAND;
         if args.json {
             json_line(&mut out, &run, row, &why)?;
         } else {
@@ -67,6 +74,9 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
         Ok(left > 0)
     })?;
     out.flush()?;
+    if unsaid {
+        eprintln!("joinscope: {}", no_recording(&run));
+    }
     Ok(Answer::Yes)
 }
 
@@ -74,10 +84,10 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
 fn each_row(
     run: &Run,
     filter: &Filter,
+    mut values: Values,
     mut each: impl FnMut(&RowView) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let set = filter.verdicts();
-    let mut values = if filter.needs_values() { Values::said(run)? } else { Values::none() };
     let mut at = 0;
     loop {
         // An index leads to the rows of a verdict; otherwise all are looked at.
@@ -152,4 +162,18 @@ pub fn json_of(run: &Run, row: &RowView, why: &str) -> anyhow::Result<serde_json
         object.insert("padded".to_owned(), true.into());
     }
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_can_be_pasted_into_a_shell() {
+        let mut command = Verdicts::augment_args(clap::Command::new("verdicts").term_width(200));
+        let help = command.render_long_help().to_string();
+        assert!(!help.contains('`'), "{help}");
+        let example = help.split("--where \"").nth(1).and_then(|rest| rest.split('"').next());
+        assert!(example.unwrap().parse::<Filter>().is_ok(), "{example:?}");
+    }
 }

@@ -76,6 +76,12 @@ impl RunDoc {
     pub fn is_in_progress(&self) -> bool {
         self.manifest.state == RunState::Running
     }
+
+    /// Why it failed, where it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.manifest.end.as_ref()?.error.as_deref()
+    }
 }
 
 /// A run among those of its recording.

@@ -126,7 +126,7 @@ fn open(path: &Path, cache: usize) -> Result<Opened, String> {
 fn open_pipeline(path: &Path) -> Result<Opened, String> {
     let read = PipelineFile::open(path, &[]).map_err(|e| e.to_string())?;
     let pipeline = PipelineDoc {
-        file: path.display().to_string(),
+        file: read.path.display().to_string(),
         text: read.text_to_keep(),
         pipeline: Arc::new(read.pipeline),
     };
@@ -170,7 +170,7 @@ fn same_place(a: &Path, b: &Path) -> bool {
 /// The runs of a recording that lie on the platform's place, newest first.
 #[must_use]
 pub fn runs_of(recording: &Recording) -> Vec<RunLabel> {
-    let Ok(folder) = crate::cli::run::runs_folder(recording.digest()) else {
+    let Ok(folder) = crate::cli::place::runs_folder(recording.digest()) else {
         return Vec::new();
     };
     let mut found: Vec<(u64, PathBuf)> = std::fs::read_dir(folder)

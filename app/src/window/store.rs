@@ -11,7 +11,7 @@ use joinscope_core::run::{self, Execute, Result};
 use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::record::Arrival;
 
-use crate::cli::run::new_run_folder;
+use crate::cli::place::NewFolder;
 
 pub use joinscope_core::run::Run;
 
@@ -69,9 +69,12 @@ pub fn execute(
     let pipeline = parse(order)?;
     let pipeline =
         PipelineFile { path: PathBuf::from(&order.file), text: order.text.clone(), pipeline };
-    let dir = match &order.out {
-        Some(out) => out.clone(),
-        None => new_run_folder(order.recording.digest()).map_err(|e| crate::cli::whole(&e))?,
+    let mut made = None;
+    let dir = if let Some(out) = &order.out {
+        out.clone()
+    } else {
+        let new = NewFolder::make(order.recording.digest());
+        made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
     };
     begun(dir.clone());
     let spec = Execute {

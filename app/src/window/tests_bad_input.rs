@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use egui_kittest::Harness;
+use egui_kittest::kittest::NodeT as _;
 use egui_kittest::kittest::Queryable as _;
 
 use super::app::App;
@@ -174,4 +175,27 @@ fn bookmarks_that_cannot_be_read_are_said_and_the_run_opens() {
     assert!(listed(&h, "cannot be read"));
     assert!(says(&h, "The bookmarks were not read"));
     assert!(h.state().doc().run.is_some());
+}
+
+#[test]
+fn why_a_run_failed_is_known_where_its_state_is_shown() {
+    let made = Feed::new(300);
+    let arrivals = joinscope_core::run::Run::open(&made.run()).unwrap().arrivals();
+    let writer = joinscope_core::run::Writer::resume(&made.run(), arrivals, false).unwrap();
+    let end = joinscope_core::run::RunEnd {
+        error: Some("the disk is full".to_owned()),
+        ..joinscope_core::run::RunEnd::default()
+    };
+    writer.finish(joinscope_core::run::RunState::Failed, end).unwrap();
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(made.run()));
+    assert!(says(&h, "failed"));
+    assert_eq!(h.state().doc().run.as_ref().unwrap().failure(), Some("the disk is full"));
+    let at = h.query_all_by_label_contains(" · failed").next().unwrap().rect().center();
+    h.hover_at(at);
+    // Longer than a tooltip takes to appear.
+    h.run_steps(8);
+    let mut texts = h.query_all_by_role(egui::accesskit::Role::Label);
+    let told = |text: Option<String>| text.is_some_and(|t| t.ends_with("\nthe disk is full"));
+    assert!(texts.any(|n| told(n.accesskit_node().value())));
 }

@@ -1,6 +1,10 @@
 //! Publishing is asked for, checked, and its failures are counted.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rdkafka::producer::Producer as _;
 
 use super::support::*;
 
@@ -95,4 +99,33 @@ fn the_recorded_pace_is_kept() {
     assert_eq!(answer["delivered"], 3);
     // At least: a slow machine only adds to it.
     assert!(answer["seconds"].as_f64().unwrap() >= 0.9, "{answer}");
+}
+
+#[test]
+fn what_ctrl_c_cut_off_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    make_topic("cut-short", 1, &[]);
+    let at = |timestamp| Sent { timestamp, value: Some(b"x"), ..Sent::default() };
+    produce("cut-short", &[at(1_000), at(3_600_000)]);
+    let file = folder.path().join("r.mcap");
+    record("cut-short", &file, &[]);
+    let child = joinscope()
+        .args(["recording", "publish", file.to_str().unwrap(), "--brokers", &kafka().brokers])
+        .args(["--write", "--json", "--pace", "recorded"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let asks = producer(&[]);
+    until("the first record", || {
+        let (_, end) =
+            asks.client().fetch_watermarks("cut-short", 0, Duration::from_secs(10)).unwrap();
+        (end == 3).then_some(())
+    });
+    signal(&child, "INT");
+    let said: Said = child.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(answer["delivered"], 1, "{answer}");
+    assert_eq!(answer["stopped"], true, "{answer}");
 }

@@ -98,3 +98,24 @@ fn a_registry_that_is_not_there_is_said() {
     assert!(said.err.contains("schema registry http://127.0.0.1:1"), "{}", said.err);
     assert!(!file.exists());
 }
+
+#[test]
+fn a_password_in_the_registrys_url_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    make_topic("unregistered-login", 1, &[]);
+    let file = folder.path().join("u.mcap");
+    let url = "http://user:hunter2@127.0.0.1:1";
+    let config = folder.path().join("client.properties");
+    std::fs::write(&config, format!("schema.registry.url={url}\n")).unwrap();
+    for more in [["--registry", url], ["--config", config.to_str().unwrap()]] {
+        let said: Said = joinscope()
+            .args(record_args("unregistered-login", &file, &more))
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("schema registry http://127.0.0.1:1: "), "{}", said.err);
+        assert!(!said.err.contains("hunter2") && !said.out.contains("hunter2"), "{}", said.err);
+        assert!(!file.exists());
+    }
+}

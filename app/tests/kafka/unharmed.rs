@@ -93,6 +93,7 @@ fn ctrl_c_ends_a_live_recording_with_what_was_read() {
     let mut said = String::new();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("15 records into"), "{said}");
+    assert!(!said.contains("stopped before the end"), "it ended where it was to: {said}");
     assert!(said.contains("Live from arrival 10 on"), "{said}");
     let recording = Recording::open(&file).unwrap();
     assert_eq!(recording.info().cut, None);

@@ -64,6 +64,18 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// What a topic may be called, for messages.
+pub const TOPIC_NAME: &str = "use up to 249 letters, digits, dots, _ and -";
+
+/// Kafka's own rule for the names of topics.
+#[must_use]
+pub fn is_topic_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 249
+        && !matches!(text, "." | "..")
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
 /// What a record's timestamp means (Kafka's `TimestampType`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TimestampType {
@@ -115,6 +127,18 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topics_are_called_as_kafka_lets_them_be() {
+        let longest = "x".repeat(249);
+        for name in ["views", "a.b_c-D0", "...", longest.as_str()] {
+            assert!(is_topic_name(name), "{name}");
+        }
+        let longer = "x".repeat(250);
+        for name in ["", ".", "..", "a b", "a/b", "ä", "a[0]", longer.as_str()] {
+            assert!(!is_topic_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_round_trip() {

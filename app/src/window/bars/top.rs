@@ -5,8 +5,8 @@ use egui::{Align, Frame, Layout, Margin, Panel, Popup, Stroke, Ui};
 use super::menus::{self, item};
 use crate::window::app::App;
 use crate::window::command::{Command, shortcut_text};
-use crate::window::doc::PipelineDoc;
-use crate::window::text::{bytes, plural, short_count};
+use crate::window::doc::{PipelineDoc, RunDoc};
+use crate::window::text::{bytes, line, plural, short_count};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, icon_button, text};
@@ -83,7 +83,10 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
     let label = doc.run.as_ref().map(|r| (r.label.name.as_str(), r.label.settings.as_str()));
     let (name, settings) = label.unwrap_or_default();
     let recording = doc.recording.as_ref().map_or(NO_RECORDING, |r| r.name.as_str());
-    let whole = format!("{name} {settings}");
+    let mut whole = format!("{name} {settings}");
+    if let Some(why) = doc.run.as_ref().and_then(RunDoc::failure) {
+        whole = format!("{whole}\nfailed: {}", line(why));
+    }
     let [recording_name, title_shown, name, settings] =
         fitting(ui, [recording, &title, name, settings], room);
     if let Some(recording) = app.doc.recording.clone() {
@@ -183,7 +186,7 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
         ui.data_mut(|data| data.insert_temp(at_right(), took));
         ui.ctx().request_repaint();
     }
-    figures(ui, &status(app), t);
+    figures(ui, &status(app), failure(app), t);
 }
 
 /// As wide as there is room for.
@@ -198,8 +201,8 @@ fn palette(app: &mut App, ui: &mut Ui) {
 }
 
 /// As many of the figures as there is room for, the first ones first; all in the
-/// tooltip.
-fn figures(ui: &mut Ui, parts: &[String], t: &Tokens) {
+/// tooltip, with why the run failed.
+fn figures(ui: &mut Ui, parts: &[String], why: Option<&str>, t: &Tokens) {
     const BETWEEN: &str = " · ";
     if parts.is_empty() {
         return;
@@ -212,9 +215,18 @@ fn figures(ui: &mut Ui, parts: &[String], t: &Tokens) {
     };
     let n = (1..=parts.len()).rev().find(fits).unwrap_or(1);
     let shown = text(ui, &parts[..n].join(BETWEEN), font.clone(), t.second);
-    if n < parts.len() {
-        shown.on_hover_text(parts.join(BETWEEN));
+    let all = parts.join(BETWEEN);
+    if let Some(why) = why {
+        shown.on_hover_text(format!("{all}\n{}", line(why)));
+    } else if n < parts.len() {
+        shown.on_hover_text(all);
     }
+}
+
+/// Why the run failed whose figures are shown.
+fn failure(app: &App) -> Option<&str> {
+    let other = app.opening.path.is_some() || app.checking.is_open() || app.running.is_some();
+    app.doc.run.as_ref().filter(|_| !other)?.failure()
 }
 
 fn status(app: &App) -> Vec<String> {

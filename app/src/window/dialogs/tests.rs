@@ -426,6 +426,13 @@ fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     overwrite(&mut h, "join.with.engagements.until", "8m");
     press(&mut h, "Save");
     assert!(std::fs::read_to_string(&new).unwrap().contains("until = \"8m\""));
+    // Nor over what was written there meanwhile.
+    std::fs::write(&new, "# newer").unwrap();
+    overwrite(&mut h, "join.with.engagements.until", "6m");
+    press(&mut h, "Save");
+    assert_eq!(std::fs::read_to_string(&new).unwrap(), "# newer");
+    press(&mut h, "Replace it");
+    assert!(std::fs::read_to_string(&new).unwrap().contains("until = \"6m\""));
     // Changes are not lost by a key.
     overwrite(&mut h, "join.with.engagements.until", "7m");
     keys(&mut h, Modifiers::NONE, Key::Escape);

@@ -89,6 +89,12 @@ impl Editor {
         self.text != self.saved
     }
 
+    /// What the file says as far as is known here.
+    #[must_use]
+    pub fn saved(&self) -> &str {
+        &self.saved
+    }
+
     /// It was saved, as `file`.
     pub fn was_saved(&mut self, file: &str) {
         file.clone_into(&mut self.file);

@@ -13,7 +13,7 @@ use super::compare::{self, CompareError, Comparison, Progress};
 use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
 use crate::edges::recording::Recording;
 use crate::engine::{AtEnd, Control, Ended, Summary};
-use crate::operator::pipeline::{Kind, OutputTime, Pipeline, Semantics};
+use crate::operator::pipeline::{Kind, LatePolicy, OutputTime, Pipeline, Semantics};
 use crate::operator::time::duration_setting;
 use crate::operator::verdict::Verdict;
 use crate::run::{Execute, Run, RunError, VerdictSet, execute};
@@ -127,6 +127,11 @@ fn map(pipeline: &Pipeline, semantics: Semantics) -> Mapped {
         set("join.kind", "inner");
         notes.push("DataStream has no outer interval join: run as inner".to_owned());
     }
+    let takes_all = matches!(semantics, Semantics::FlinkSql | Semantics::KafkaStreams);
+    if takes_all && join.late == LatePolicy::SideOutput {
+        set("join.late", "drop");
+        notes.push("its join drops no late row: none goes to a side output".to_owned());
+    }
     if semantics == Semantics::KafkaStreams && join.released.grace.is_none() {
         let disorder = pipeline.inputs.iter().map(|i| i.watermark.max_out_of_orderness).max();
         let grace = duration_setting(disorder.unwrap_or(0));
@@ -169,7 +174,17 @@ pub fn side_by_side(
             Err(error) => return Err(error.into()),
         };
         let dir = spec.dir.join(semantics.name());
-        let summary = run(spec, file, sets, &dir, control)?;
+        let summary = match run(spec, file, sets, &dir, control) {
+            Ok(summary) => summary,
+            // It leaves no folder: the engine would not start over these topics.
+            Err(RunError::Pipeline(why)) if semantics != Semantics::Clean => {
+                let refused = Outcome::Refused(why);
+                told(Event::Ended(semantics, &refused));
+                outcomes.push((semantics, refused));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         if summary.ended == Ended::Cancelled {
             return Err(SemanticsError::Cancelled);
         }
@@ -212,4 +227,29 @@ fn run(
     execution.at_end = spec.at_end;
     execution.memory = spec.memory;
     execute(execution, control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_output_for_late_rows_is_left_out_where_the_join_has_none() {
+        let mut text = "name = \"p\"\n".to_owned();
+        for input in ["views", "plays"] {
+            text += &format!(
+                "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n"
+            );
+        }
+        text += "[join]\nprimary = \"views\"\nwith.plays = { until = \"1m\" }\nlate = \"side-output\"\n";
+        let pipeline = Pipeline::parse(&text, "p.toml").unwrap();
+        for semantics in Semantics::ALL {
+            let mapped = map(&pipeline, semantics);
+            let taken = Pipeline::parse_with(&text, "p.toml", &mapped.sets).unwrap();
+            let has = matches!(semantics, Semantics::Clean | Semantics::FlinkDataStream);
+            let expected = if has { LatePolicy::SideOutput } else { LatePolicy::Drop };
+            assert_eq!(taken.join.late, expected, "{semantics}");
+            assert_eq!(mapped.notes.iter().any(|n| n.contains("side output")), !has);
+        }
+    }
 }

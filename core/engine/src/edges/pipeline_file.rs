@@ -11,6 +11,8 @@ const MAX_BYTES: u64 = 4 << 20;
 /// A pipeline that was read and checked.
 #[derive(Clone, Debug)]
 pub struct PipelineFile {
+    /// Absolute where it was read from a file: a run that keeps it is opened from
+    /// other folders, too.
     pub path: PathBuf,
     /// The file as it stands, overrides not applied.
     pub text: String,
@@ -42,7 +44,8 @@ impl PipelineFile {
         pipeline
             .load_schemas(|file| read(&folder.join(file)))
             .map_err(|what| PipelineFileError::Schema { path: path.into(), what })?;
-        Ok(Self { path: path.into(), text, pipeline })
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(Self { path, text, pipeline })
     }
 
     /// What a run keeps: the file as it is, or, where it names schema files, the
@@ -104,6 +107,13 @@ mod tests {
         // What is kept needs no file and takes the same overrides again.
         let again = Pipeline::parse_with(&file.text_to_keep(), "kept", &sets).unwrap();
         assert_eq!(again.digest(), file.pipeline.digest());
+    }
+
+    #[test]
+    fn the_file_is_known_from_every_folder() {
+        let path = Path::new("../../sample-data/feed/feed.toml");
+        let file = PipelineFile::open(path, &[]).unwrap();
+        assert_eq!(file.path, std::env::current_dir().unwrap().join(path));
     }
 
     #[test]

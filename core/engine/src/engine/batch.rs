@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::step::{ClockEvent, Facts};
-use crate::operator::join::Effect;
+use crate::operator::join::{Effect, LogEnd};
 use crate::operator::record::Arrival;
 use crate::operator::state::{Changes, Row};
 
@@ -13,7 +13,8 @@ use crate::operator::state::{Changes, Row};
 /// source cuts its own.
 pub(super) const BATCH: u64 = 4096;
 
-/// What may set something off: a row or a move of the join's event-time watermark.
+/// What may set something off: a row, a move of the join's event-time watermark,
+/// the end of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     /// The arrival at hand; for the clock the one that it precedes.
@@ -25,7 +26,7 @@ pub(super) struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventKind {
     Row,
-    /// A record moved the event-time watermark.
+    /// A record moved the event-time watermark, or was the last of its partition.
     Move,
     /// The clock did, before a record, or the end did.
     Clock,
@@ -97,14 +98,24 @@ pub(super) struct ShardRow {
     pub row: Row,
 }
 
-/// The join's event-time watermark moved.
+/// Something that all shards are told.
 #[derive(Clone, Debug)]
 pub(super) struct Move {
     pub event: u32,
     pub at: Arrival,
-    pub join: i64,
-    /// By input.
-    pub inputs: smallvec::SmallVec<[i64; 2]>,
+    pub what: Told,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Told {
+    /// The join's event-time watermark moved.
+    Watermark {
+        join: i64,
+        /// By input.
+        inputs: smallvec::SmallVec<[i64; 2]>,
+    },
+    /// A partition was taken up to its end, or has more again.
+    LogEnd(LogEnd),
 }
 
 /// What one shard made of a batch.

@@ -9,6 +9,7 @@ mod control;
 mod decode;
 pub mod delivery;
 mod digest;
+mod ends;
 mod failure;
 pub mod limit;
 pub mod live;

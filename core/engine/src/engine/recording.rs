@@ -27,6 +27,18 @@ impl Source for Recording {
         )
     }
 
+    /// In a live run's log the clock says where logs ended.
+    fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
+        let said = |entry: &ClockEntry| {
+            matches!(entry.kind, ClockEntryKind::Held(_) | ClockEntryKind::Free(_))
+        };
+        // One that cannot be read ends the run when it is.
+        if self.clock_events().is_ok_and(|entries| entries.iter().any(said)) {
+            return None;
+        }
+        Some(self.info().partitions.iter().map(|p| p.last_offset).collect())
+    }
+
     /// Alignment pauses are shown, not re-enacted; restarts of other engines do
     /// not concern `clean`; idleness follows from ticks and arrival times.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::summary::RunError;
-use crate::operator::pipeline::{InputIndex, Pipeline};
+use crate::operator::pipeline::{InputIndex, Pipeline, Semantics};
 use crate::operator::record::TopicPartition;
 use crate::operator::watermark::TrackerInput;
 
@@ -54,12 +54,19 @@ impl Routes {
             }
             if first == lanes {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
+                known.sort_unstable();
                 known.dedup();
-                let has =
-                    if known.is_empty() { "no topic at all".into() } else { known.join(", ") };
+                let name = &*input.topic;
+                known.sort_by_cached_key(|topic| strsim::damerau_levenshtein(name, topic));
+                known.truncate(3);
+                let has = if known.is_empty() {
+                    "it has no topic at all".to_owned()
+                } else {
+                    format!("the nearest it has: {}", known.join(", "))
+                };
                 return Err(RunError::Pipeline(format!(
-                    "input \"{}\" reads topic \"{}\", which the recording does not have; it has {has}",
-                    input.name, input.topic,
+                    "input \"{}\" reads topic \"{name}\", which the recording does not have; {has}",
+                    input.name,
                 )));
             }
             tracker.push(TrackerInput {
@@ -67,6 +74,9 @@ impl Routes {
                 partitions: lanes - first,
                 semantics: pipeline.join.semantics,
             });
+        }
+        if pipeline.join.semantics == Semantics::KafkaStreams {
+            copartitioned(&topics, partitions)?;
         }
         Ok(Self {
             topics,
@@ -83,4 +93,23 @@ impl Routes {
     pub(super) fn feeds(&self, source: u32) -> &[Feed] {
         self.feeds.get(source as usize).map_or(&[], |feeds| feeds)
     }
+}
+
+/// `CopartitionedTopicsEnforcer` of Kafka Streams: task n
+/// joins partition n of both topics, so that it refuses two numbers of them.
+fn copartitioned(topics: &[Arc<str>], partitions: &[TopicPartition]) -> Result<(), RunError> {
+    // A recording may lack partitions that gave nothing, not their numbers.
+    let count = |topic: &Arc<str>| {
+        let numbers = partitions.iter().filter(|p| p.topic == *topic).map(|p| p.partition);
+        numbers.max().map_or(0, |last| last.saturating_add(1))
+    };
+    let [first, rest @ ..] = topics else { return Ok(()) };
+    let n = count(first);
+    let Some(other) = rest.iter().find(|topic| count(topic) != n) else { return Ok(()) };
+    let release = Semantics::KafkaStreams.release().unwrap_or_default();
+    let s = if n == 1 { "" } else { "s" };
+    Err(RunError::Pipeline(format!(
+        "{release} would not start: {first} has {n} partition{s} and {other} {}; a join needs the same number",
+        count(other),
+    )))
 }

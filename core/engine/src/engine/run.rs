@@ -20,6 +20,7 @@ use super::collector::Collector;
 use super::control::Control;
 use super::decode::Decoders;
 use super::delivery;
+use super::ends::Ends;
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
 use super::operators;
@@ -94,6 +95,7 @@ pub(super) fn run(
             Semantics::FlinkSql | Semantics::KafkaStreams => None,
         },
         marks: operators::Marks::of_pipeline(pipeline),
+        ends: Ends::of_pipeline(pipeline, || spec.source.last_offsets()),
         shifts: (pipeline.join.semantics == Semantics::Clean)
             .then(|| pipeline.join.shifts(pipeline.inputs.len())),
         checkpoint_interval: pipeline.delivery.checkpoint_interval,
@@ -109,6 +111,8 @@ pub(super) fn run(
     let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);
     if let Some((cut, tracker)) = cut {
         sequencer.restore(cut, tracker);
+    } else {
+        sequencer.begin();
     }
     let batches = spec.source.batches(&routes.topics, from)?;
     let total = spec.source.records(&routes.topics);

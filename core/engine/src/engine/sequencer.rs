@@ -8,8 +8,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::batch::shard_of;
-use super::batch::{BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow};
+use super::batch::{
+    BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow, Told,
+};
 use super::decode::{DecodedBatch, Head, Item};
+use super::ends::Ends;
 use super::operators::Marks;
 use super::routes::{Feed, Routes};
 use super::source::{ClockInput, ClockInputKind, Heads};
@@ -17,6 +20,7 @@ use super::stairs::Stairs;
 use super::step::{ClockEvent, ClockKind, Facts};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
+use crate::operator::join::LogEnd;
 use crate::operator::pipeline::LatePolicy;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::state::Row;
@@ -39,6 +43,7 @@ pub(super) struct Settings {
     /// Told the event times of records, where the source wants them.
     pub heads: Option<Arc<Heads>>,
     pub marks: Marks,
+    pub ends: Ends,
     /// By input, as [`Stairs`] wants them.
     pub shifts: Option<Vec<i64>>,
 }
@@ -123,6 +128,15 @@ impl Sequencer {
         self.position = cut.position;
         self.heard_before = cut.clock;
         self.heard = cut.clock;
+    }
+
+    /// Before the first record of a run from its beginning: what is empty has
+    /// ended.
+    pub(super) fn begin(&mut self) {
+        let routes = Arc::clone(&self.routes);
+        for source in self.settings.ends.empty() {
+            self.log_end(&routes, source, true, i64::MIN, EventKind::Clock);
+        }
     }
 
     /// Takes a batch of records; what is full is then given by [`Sequencer::pop`].
@@ -255,6 +269,9 @@ impl Sequencer {
         if moved {
             self.watermark_moved(arrival, EventKind::Move);
         }
+        if self.settings.ends.is_last(head.source, head.offset) {
+            self.log_end(routes, head.source, true, now, EventKind::Move);
+        }
         self.next_offsets[head.source as usize] = Some(head.offset.saturating_add(1));
         self.position.arrival += 1;
         if self.position.arrival.is_multiple_of(BATCH) {
@@ -291,6 +308,11 @@ impl Sequencer {
     }
 
     fn hold(&mut self, routes: &Routes, source: u32, held: bool, now: i64) {
+        if self.settings.ends.are_told() {
+            self.dirty = true;
+            self.position.epoch = self.epoch_of_clock(now, self.first_ms.unwrap_or(now));
+            self.log_end(routes, source, !held, now, EventKind::Clock);
+        }
         if !self.settings.held_is_active {
             return;
         }
@@ -435,7 +457,28 @@ impl Sequencer {
         kind: EventKind,
     ) {
         self.position.watermark = join;
-        self.moves.push(Move { event: self.batch.events.len() as u32, at, join, inputs });
+        self.tell(at, Told::Watermark { join, inputs }, kind);
+    }
+
+    /// The shards hear whether a partition was taken up to its log's end.
+    fn log_end(
+        &mut self,
+        routes: &Routes,
+        source: u32,
+        reached: bool,
+        now_ms: i64,
+        kind: EventKind,
+    ) {
+        let Some(partition) = routes.partitions.get(source as usize) else { return };
+        for feed in routes.feeds(source) {
+            let partition = partition.partition;
+            let end = LogEnd { input: feed.input, partition, reached, now_ms };
+            self.tell(self.position.arrival, Told::LogEnd(end), kind);
+        }
+    }
+
+    fn tell(&mut self, at: Arrival, what: Told, kind: EventKind) {
+        self.moves.push(Move { event: self.batch.events.len() as u32, at, what });
         self.batch.events.push(Event { at, epoch: self.position.epoch, kind });
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch::{ShardBatch, ShardOut};
+use super::batch::{Move, ShardBatch, ShardOut, Told};
 use crate::operator::join::{Operator, Watermarks};
 use crate::operator::state::StateError;
 
@@ -76,12 +76,17 @@ impl Shard {
         Ok(Some(still.elapsed()))
     }
 
-    fn advance(&mut self, to: &super::batch::Move, out: &mut ShardOut) -> Result<(), StateError> {
-        self.join = to.join;
-        self.inputs.clear();
-        self.inputs.extend_from_slice(&to.inputs);
-        let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
-        self.operator.advance(to.at, watermarks, &mut out.effects)?;
+    fn advance(&mut self, to: &Move, out: &mut ShardOut) -> Result<(), StateError> {
+        match &to.what {
+            Told::Watermark { join, inputs } => {
+                self.join = *join;
+                self.inputs.clear();
+                self.inputs.extend_from_slice(inputs);
+                let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
+                self.operator.advance(to.at, watermarks, &mut out.effects)?;
+            }
+            Told::LogEnd(end) => self.operator.log_end(*end, to.at, &mut out.effects)?,
+        }
         group(out, to.event);
         Ok(())
     }

@@ -38,6 +38,13 @@ pub trait Source: Send + Sync {
     /// The source cannot be read.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError>;
 
+    /// By [`Record::source`]: the offset of the last record that it will give, of
+    /// an empty one `None`. As a whole `None`: nobody knows, or the clock says
+    /// where logs end ([`ClockInputKind::Free`]).
+    fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
+        None
+    }
+
     /// Records come as they happen: steps are given out without waiting for a
     /// full batch, and every barrier takes a snapshot.
     fn is_live(&self) -> bool {
@@ -93,7 +100,8 @@ pub enum ClockInputKind {
     /// The clock went on, though no record came.
     Tick,
     /// A partition ([`Record::source`]) is paused, or has records in the log
-    /// that are not yet taken: in `clean` it is not idle.
+    /// that are not yet taken: in `clean` it is not idle, and a task of
+    /// `kafka-streams` waits for it.
     Held(u32),
     /// Not so any more: its idle timeout counts anew from here.
     Free(u32),

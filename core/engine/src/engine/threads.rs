@@ -43,7 +43,7 @@ pub(super) const WHOLE: Depth = Depth { stage: 6, sink: 24, behind: 0 };
 /// Live, what waits here has arrived and is not yet given out: behind a backlog
 /// it is some 15 batches, a tenth of a second or two. What has arrived goes out
 /// before more is taken in.
-pub(super) const LIVE: Depth = Depth { stage: 1, sink: 3, behind: 5 };
+pub(super) const LIVE: Depth = Depth { stage: 1, sink: 3, behind: 10 };
 
 /// The stages before the sink.
 const BEFORE: [&str; 6] = ["read", "decode", "sequence", "join", "collect", "make"];

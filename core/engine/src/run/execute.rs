@@ -78,6 +78,7 @@ impl Execute {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
             overrides: self.overrides.clone(),
+            semantics: pipeline.join.semantics.to_string(),
             recording: RecordingRef {
                 path: std::path::absolute(self.recording.path())
                     .unwrap_or_else(|_| self.recording.path().to_owned()),

@@ -42,6 +42,7 @@ pub fn job_start(pipeline: &Pipeline, partitions: &[TopicPartition], seed: u64) 
     ManifestStart {
         pipeline_file: format!("{}.toml", pipeline.name),
         pipeline_text: pipeline.to_toml(),
+        semantics: pipeline.join.semantics.to_string(),
         seed,
         at_end: "open".to_owned(),
         inputs: pipeline

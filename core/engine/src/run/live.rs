@@ -68,6 +68,7 @@ impl ExecuteLive {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
             overrides: self.overrides.clone(),
+            semantics: pipeline.join.semantics.to_string(),
             recording: self.log(),
             seed: self.seed,
             at_end: "open".to_owned(),

@@ -49,13 +49,17 @@ pub struct InputInfo {
 /// What is known of a run when it starts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ManifestStart {
-    /// Name of the pipeline's file, for messages.
+    /// The pipeline's file, with its folder where it was read from one.
     pub pipeline_file: String,
     /// Its text as it was run, kept beside the manifest as `pipeline.toml`.
     #[serde(skip)]
     pub pipeline_text: String,
     /// `--set path=value`, in order.
     pub overrides: Vec<(String, String)>,
+    /// Whose rules the join follows, with the release: `flink-sql (Flink 2.3.0)`.
+    /// Empty in a run of an older program.
+    #[serde(default)]
+    pub semantics: String,
     pub recording: RecordingRef,
     pub seed: u64,
     /// `open` or `close`.
@@ -268,12 +272,14 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::pipeline::Semantics;
 
     fn manifest() -> Manifest {
         let mut m = Manifest::new(ManifestStart {
             pipeline_file: "p.toml".into(),
             pipeline_text: "name = \"x\"".into(),
             overrides: vec![("a.b".into(), "1".into())],
+            semantics: Semantics::FlinkSql.to_string(),
             lanes: vec![LaneInfo { input: 0, topic: "t".into(), partition: 3 }],
             ..ManifestStart::default()
         });
@@ -323,6 +329,23 @@ mod tests {
         write(8, false);
         let error = Manifest::load(dir.path()).unwrap_err().to_string();
         assert!(error.contains("its checksum is wrong"), "{error}");
+    }
+
+    #[test]
+    fn the_release_is_shown_and_older_manifests_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(MANIFEST);
+        manifest().store(dir.path(), false).unwrap();
+        let mut stands: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(stands["semantics"], "flink-sql (Flink 2.3.0)");
+        // As a program wrote it that did not know the field.
+        assert!(stands.as_object_mut().unwrap().shift_remove("semantics").is_some());
+        stands["crc32"] = "".into();
+        let crc = crc32fast::hash(&serde_json::to_vec(&stands).unwrap());
+        stands["crc32"] = format!("{crc:08x}").into();
+        std::fs::write(&path, serde_json::to_vec_pretty(&stands).unwrap()).unwrap();
+        assert_eq!(Manifest::load(dir.path()).unwrap().start.semantics, "");
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub struct RowView {
     pub reason: Reason,
     /// The arrival of the record that made the verdict fall.
     pub cause: Option<Arrival>,
+    /// Where the verdict was revised: what [`RowView::cause`] was before.
+    pub first_cause: Option<Arrival>,
     /// Outputs that name the row.
     pub outputs: u64,
 }

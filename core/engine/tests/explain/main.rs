@@ -16,10 +16,11 @@ use joinscope_core::operator::time::duration_setting;
 use joinscope_core::operator::verdict::Verdict;
 use joinscope_core::run::explain::{Enough, Whys, explain};
 use joinscope_core::run::{
-    InputInfo, LaneInfo, ManifestStart, RecordingRef, Run, RunEnd, RunState, Writer,
+    Expired, InputInfo, LaneInfo, ManifestStart, RecordingRef, Run, RunEnd, RunState, Writer,
 };
 
 mod lateness;
+mod released;
 mod streams;
 
 use common::case::Case;
@@ -27,6 +28,35 @@ use common::plain;
 
 /// Runs a case into a run folder.
 fn run(case: &Case, dir: &std::path::Path) -> Run {
+    let mut writer = writer(case, dir, AtEnd::Close);
+    joinscope_core::engine::run(spec(case, AtEnd::Close), &mut writer, &Control::new()).unwrap();
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+    Run::open(dir).unwrap()
+}
+
+/// As `joinscope run` does it where `expired` is possible.
+fn judged(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Run {
+    let mut sink = Expired::new(writer(case, dir, at_end), &case.pipeline).unwrap();
+    joinscope_core::engine::run(spec(case, at_end), &mut sink, &Control::new()).unwrap();
+    sink.into_writer().finish(RunState::Done, RunEnd::default()).unwrap();
+    Run::open(dir).unwrap()
+}
+
+fn spec(case: &Case, at_end: AtEnd) -> RunSpec {
+    RunSpec {
+        pipeline: Arc::clone(&case.pipeline),
+        source: case.source.clone(),
+        folder: None,
+        at_end,
+        seed: case.seed,
+        memory: u64::MAX,
+        shards: 1,
+        checkpoint_records: u64::MAX,
+        resume: None,
+    }
+}
+
+fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
     let pipeline = &case.pipeline;
     let partitions = case.source.partitions();
     let lanes = pipeline.inputs.iter().enumerate().flat_map(|(i, input)| {
@@ -45,29 +75,16 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
         pipeline_file: "case.toml".to_owned(),
         pipeline_text: case.text.clone(),
         overrides: Vec::new(),
+        semantics: pipeline.join.semantics.to_string(),
         recording: RecordingRef::default(),
         seed: case.seed,
-        at_end: "close".to_owned(),
+        at_end: if at_end == AtEnd::Close { "close" } else { "open" }.to_owned(),
         inputs: inputs.collect(),
         lanes: lanes.collect(),
         total: None,
         live: None,
     };
-    let mut writer = Writer::create(dir, start, pipeline.folds()).unwrap();
-    let spec = RunSpec {
-        pipeline: Arc::clone(pipeline),
-        source: case.source.clone(),
-        folder: None,
-        at_end: AtEnd::Close,
-        seed: case.seed,
-        memory: u64::MAX,
-        shards: 1,
-        checkpoint_records: u64::MAX,
-        resume: None,
-    };
-    joinscope_core::engine::run(spec, &mut writer, &Control::new()).unwrap();
-    writer.finish(RunState::Done, RunEnd::default()).unwrap();
-    Run::open(dir).unwrap()
+    Writer::create(dir, start, pipeline.folds()).unwrap()
 }
 
 /// The verdict of a row with one setting changed.

@@ -10,9 +10,10 @@ use joinscope_core::edges::rocksdb;
 use joinscope_core::engine::step::{Output, OutputKind};
 use joinscope_core::engine::{self, AtEnd, Control, Ended, RunSpec, Summary};
 use joinscope_core::operator::pipeline::{Kind, Pipeline, Semantics};
+use joinscope_core::operator::record::TopicPartition;
 use joinscope_core::operator::verdict::Verdict;
 
-use crate::common::case::Case;
+use crate::common::case::{Case, List};
 use crate::common::collect::Collect;
 
 /// The case's pipeline under a semantics; `None` where it cannot express it.
@@ -35,10 +36,31 @@ fn under(case: &Case, semantics: Semantics, kind: Kind) -> Option<Arc<Pipeline>>
     Some(Arc::new(Pipeline::parse_with(&case.text, "case.toml", &sets).unwrap()))
 }
 
+/// The case's records; empty partitions more where the join needs as many of
+/// each topic.
+fn source(case: &Case, semantics: Semantics) -> Arc<List> {
+    if semantics != Semantics::KafkaStreams {
+        return Arc::clone(&case.source);
+    }
+    let mut partitions = case.source.partitions.clone();
+    let most = partitions.iter().map(|p| p.partition).max().unwrap_or(0);
+    let topics: BTreeSet<Arc<str>> = partitions.iter().map(|p| Arc::clone(&p.topic)).collect();
+    for topic in topics {
+        for partition in 0..=most {
+            let wanted = TopicPartition { topic: Arc::clone(&topic), partition };
+            if !partitions.contains(&wanted) {
+                partitions.push(wanted);
+            }
+        }
+    }
+    Arc::new(List { partitions, records: case.source.records.clone() })
+}
+
 fn spec(case: &Case, pipeline: Arc<Pipeline>, folder: Option<&Path>) -> RunSpec {
+    let source = source(case, pipeline.join.semantics);
     RunSpec {
         pipeline,
-        source: case.source.clone(),
+        source,
         folder: folder.map(Path::to_owned),
         at_end: AtEnd::Close,
         seed: 0,

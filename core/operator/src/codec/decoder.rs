@@ -74,13 +74,25 @@ impl InputDecoder {
         }
     }
 
-    /// Why the record gives no row, as the second half of a sentence; empty if
-    /// it gives one.
+    /// Why the record gives no row, or one without a key, as the second half of
+    /// a sentence; empty if it gives one that has all.
     pub fn explain_failure(&mut self, record: &Record) -> String {
-        match self.examine(record) {
-            Ok(_) => String::new(),
-            Err(failure) => failure.why.text(&self.needs, &self.name),
+        let why = match self.examine(record) {
+            Ok(row) if row.key.is_null() => self.no_key(record),
+            Ok(_) => None,
+            Err(failure) => Some(failure.why),
+        };
+        why.map_or_else(String::new, |why| why.text(&self.needs, &self.name))
+    }
+
+    /// Why a row has no key.
+    fn no_key(&mut self, record: &Record) -> Option<Why> {
+        if record.value.is_none() {
+            let own = self.needs.key.is_some();
+            return Some(if own { Why::NullValue } else { Why::NoKafkaKey });
         }
+        let (slots, needs) = self.fields(record).ok()?;
+        key(needs, &slots, record).err()
     }
 
     /// Every check by itself, whatever the others say: what `pipeline check`

@@ -50,6 +50,35 @@ impl Why {
 
     /// The second half of a sentence: "it is unkeyed: …".
     pub fn text(&self, needs: &Needs, input: &str) -> String {
+        let mut text = self.fact(needs, input);
+        if let Some(fails) = self.job_fails(needs.semantics) {
+            text.push_str("; ");
+            text.push_str(fails);
+        }
+        text
+    }
+
+    /// Where the released engine would fail the job, which a run does not
+    /// (3-semantics).
+    fn job_fails(&self, semantics: Semantics) -> Option<&'static str> {
+        match (semantics, self) {
+            // Rule C1.
+            (Semantics::FlinkDataStream, why) if why.is_null() => {
+                Some("DataStream fails the job here (setCurrentKey)")
+            }
+            // Rule C2.
+            (Semantics::FlinkDataStream, Self::Time(NoTime::Missing, _)) => {
+                Some("DataStream fails the job here (Long.MIN_VALUE timestamp)")
+            }
+            // Rule B15.
+            (Semantics::FlinkSql, Self::Time(NoTime::Missing, _)) => {
+                Some("Flink SQL fails the job here (RowTime field should not be null)")
+            }
+            _ => None,
+        }
+    }
+
+    fn fact(&self, needs: &Needs, input: &str) -> String {
         let name = |slot: usize| needs.paths[slot].join(".");
         let time = || needs.time.map(|(slot, _)| name(slot)).unwrap_or_default();
         match self {
@@ -82,6 +111,14 @@ impl Why {
                 format!("{} does not fit into 64 bits of milliseconds", time())
             }
             Self::NoTimestamp => "it has no Kafka timestamp".to_owned(),
+            Self::OutOfReach(ms)
+                if needs.timer.is_some_and(|t| i128::from(*ms) + t > i128::from(i64::MAX)) =>
+            {
+                format!(
+                    "its event time {} is so far out that its cleanup timer would wrap: Flink SQL would register it again for ever and never return",
+                    rfc3339_ms(*ms)
+                )
+            }
             Self::OutOfReach(ms) => format!(
                 "its event time {} is so far out that adding the join's interval leaves 64 bits",
                 rfc3339_ms(*ms)

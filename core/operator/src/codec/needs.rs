@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::value::Got;
 use crate::pipeline::{
-    EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, Semantics, TimeUnit,
+    EventTime, FieldPath, InputIndex, KeyField, Pipeline, Scalar, Secondary, Semantics, TimeUnit,
 };
 
 /// Extracted fields by slot.
@@ -35,6 +35,8 @@ pub(super) struct Needs {
     /// Event times outside leave `i64` once the pipeline's bounds are added.
     pub earliest: i64,
     pub latest: i64,
+    /// How long after a row's own time its cleanup timer goes off (`flink-sql`).
+    pub timer: Option<i128>,
     pub semantics: Semantics,
     pub max_ahead: Option<i64>,
 }
@@ -67,7 +69,8 @@ impl Needs {
         for (slot, path) in paths.iter().enumerate() {
             add(&mut wants, path, slot);
         }
-        let (earliest, latest) = reach(pipeline, index);
+        let timer = cleanup_timer(pipeline, index);
+        let (earliest, latest) = reach(pipeline, index, timer);
         let max_ahead = input.watermark.max_ahead;
         let semantics = pipeline.join.semantics;
         Some(Self {
@@ -79,6 +82,7 @@ impl Needs {
             labels,
             earliest,
             latest,
+            timer,
             semantics,
             max_ahead,
         })
@@ -96,9 +100,10 @@ impl Needs {
     }
 
     /// Whether records without a key go to the join: the engine would hand them
-    /// to its own.
+    /// to its own. A `DataStream` job fails before, late rows too
+    /// (12-released-joins, C1).
     pub fn null_keys(&self) -> bool {
-        self.semantics != Semantics::Clean
+        matches!(self.semantics, Semantics::FlinkSql | Semantics::KafkaStreams)
     }
 
     /// Whether records without a value go to the join: only Kafka Streams
@@ -121,27 +126,34 @@ fn add(wants: &mut Vec<Want>, path: &[String], slot: usize) {
     }
 }
 
+/// Flink SQL registers the cleanup timer of a row so long after its time, the
+/// row's side's size and the least cleanup (12-released-joins, B4.2).
+fn cleanup_timer(pipeline: &Pipeline, index: InputIndex) -> Option<i128> {
+    let join = &pipeline.join;
+    if join.semantics != Semantics::FlinkSql {
+        return None;
+    }
+    let own = |with: &&Secondary| join.primary == index || with.input == index;
+    let size = |with: &Secondary| {
+        if join.primary == index { i128::from(with.until) } else { -i128::from(with.after) }
+    };
+    let size = join.with.iter().filter(own).map(size).max()?;
+    Some(size + i128::from(join.released.min_cleanup) + 1)
+}
+
 /// The event times with which all that the join adds to them stays within
 /// `i64`, its two ends kept free (none, and the end of time).
-fn reach(pipeline: &Pipeline, index: InputIndex) -> (i64, i64) {
+fn reach(pipeline: &Pipeline, index: InputIndex, timer: Option<i128>) -> (i64, i64) {
     let mut least: i128 = 0;
     let mut most: i128 = 0;
     let mut shift = |by: i128| {
         least = least.min(by);
         most = most.max(by);
     };
-    // A cleanup timer of Flink SQL goes off so much later (12-released-joins,
-    // B4.2); one that wraps never returns (B12).
-    let timer = match pipeline.join.semantics {
-        Semantics::FlinkSql => i128::from(pipeline.join.released.min_cleanup) + 1,
-        _ => 0,
-    };
+    // One that wraps never returns (12-released-joins, B12).
+    shift(timer.unwrap_or(0));
     for with in &pipeline.join.with {
         let (after, until) = (i128::from(with.after), i128::from(with.until));
-        if timer > 0 {
-            shift(until + timer);
-            shift(-after + timer);
-        }
         if pipeline.join.primary == index {
             shift(after);
             shift(until);

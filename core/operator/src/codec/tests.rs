@@ -177,6 +177,46 @@ fn the_first_check_that_fails_is_the_verdict() {
     assert_eq!(row.key, Key::new(KeyValue::Bytes(b"\xff")));
 }
 
+/// Of `BASE` under a released semantics.
+fn released(semantics: &str, input: u8) -> InputDecoder {
+    let sets = [("join.semantics", semantics), ("join.grace", "1m"), ("join.min_cleanup", "60s")]
+        .map(|(path, value)| (path.to_owned(), value.to_owned()));
+    let pipeline = Pipeline::parse_with(BASE, "p.toml", &sets).unwrap();
+    InputDecoder::new(&pipeline, input, Arc::new(NoSchemas)).unwrap()
+}
+
+#[test]
+fn a_null_key_or_time_says_what_a_release_does_there() {
+    let null_key = record(r#"{"kind":"like","ts":1763626401480,"id":null}"#);
+    let null_time = record(r#"{"kind":"like","ts":null,"id":1}"#);
+    let key = "its key id is null";
+    let time = "the field ts of its event time is null";
+    for (semantics, key_fails, time_fails) in [
+        ("clean", "", ""),
+        ("flink-sql", "", "; Flink SQL fails the job here (RowTime field should not be null)"),
+        (
+            "flink-datastream",
+            "; DataStream fails the job here (setCurrentKey)",
+            "; DataStream fails the job here (Long.MIN_VALUE timestamp)",
+        ),
+        ("kafka-streams", "", ""),
+    ] {
+        let mut d = released(semantics, 0);
+        assert_eq!(d.explain_failure(&null_key), format!("{key}{key_fails}"), "{semantics}");
+        assert_eq!(d.explain_failure(&null_time), format!("{time}{time_fails}"), "{semantics}");
+        // A DataStream job fails before its join sees the row.
+        let taken = matches!(d.decode(&null_key), Decoded::Row(row) if row.key.is_null());
+        assert_eq!(taken, matches!(semantics, "flink-sql" | "kafka-streams"), "{semantics}");
+        let whole = record(r#"{"kind":"like","ts":1763626401480,"id":1}"#);
+        assert_eq!(d.explain_failure(&whole), "", "{semantics}");
+        let keyless = Record { key: None, ..record("{}") };
+        let why = released(semantics, 1).explain_failure(&keyless);
+        assert_eq!(why, format!("its Kafka key is null{key_fails}"), "{semantics}");
+    }
+    let nothing = Record { key: None, value: None, ..record("") };
+    assert_eq!(released("kafka-streams", 1).explain_failure(&nothing), "its Kafka key is null");
+}
+
 #[test]
 fn keys_of_every_type() {
     let mut d = decoder(BASE, 0);
@@ -215,6 +255,33 @@ fn times_at_the_ends_of_reach() {
         |ts| matches!(d.decode(&Record { timestamp: Some(ts), ..record("{}") }), Decoded::Row(_));
     let (first, last) = (i64::MIN + 1 + 1_800_000, i64::MAX - 1 - 60_000);
     assert!(row(first) && row(last) && !row(first - 1) && !row(last + 1));
+}
+
+#[test]
+fn a_cleanup_timer_of_flink_sql_that_would_wrap_is_refused_for_that() {
+    // Rule B12: the row's size, 60 s and 1 ms; the end of time stays free.
+    let wraps = "is so far out that its cleanup timer would wrap: Flink SQL would register it again for ever and never return";
+    for (input, timer) in [(0, 1_860_001), (1, 120_001)] {
+        let mut d = released("flink-sql", input);
+        let mut why = |ts: i64| {
+            let text = format!(r#"{{"id":1,"kind":"like","ts":{ts}}}"#);
+            d.explain_failure(&Record { timestamp: Some(ts), arrival_ns: i64::MAX, ..record(text) })
+        };
+        let last = i64::MAX - timer;
+        assert!(why(last + 1).ends_with(wraps), "{}", why(last + 1));
+        assert!(!why(last).ends_with(wraps), "{}", why(last));
+        assert!(why(i64::MAX).ends_with(wraps), "{}", why(i64::MAX));
+    }
+    let text =
+        BASE.replace("until = \"30m\"", "until = \"20s\"").replace(", max_ahead = \"1h\"", "");
+    let sets = [("join.semantics", "flink-sql"), ("join.min_cleanup", "60s")]
+        .map(|(path, value)| (path.to_owned(), value.to_owned()));
+    let pipeline = Pipeline::parse_with(&text, "p.toml", &sets).unwrap();
+    let mut d = InputDecoder::new(&pipeline, 0, Arc::new(NoSchemas)).unwrap();
+    let mut at =
+        |ts: i64| d.explain_failure(&record(format!(r#"{{"id":1,"kind":"like","ts":{ts}}}"#)));
+    assert!(at(i64::MAX - 20_002).ends_with(wraps), "{}", at(i64::MAX - 20_002));
+    assert_eq!(at(i64::MAX - 1 - 80_001), "");
 }
 
 #[test]

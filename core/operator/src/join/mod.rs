@@ -171,6 +171,17 @@ pub struct Watermarks<'a> {
     pub inputs: &'a [i64],
 }
 
+/// Whether the log behind a partition of an input has more than was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    pub input: u8,
+    pub partition: i32,
+    /// It has nothing more; `false`: it may have, or has again.
+    pub reached: bool,
+    /// Processing time, ms.
+    pub now_ms: i64,
+}
+
 /// A join as a pure state machine over the rows of one shard.
 pub trait Operator: Send {
     /// Takes one row. `late_by` is there only under `late = "join"`; dropped
@@ -216,6 +227,21 @@ pub trait Operator: Send {
     fn clock(
         &mut self,
         _now_ms: i64,
+        _at: Arrival,
+        _out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// What is known of the log behind a partition changed, at arrival `at` (or
+    /// by the clock, before it). Only the semantics that waits for partitions
+    /// looks at it.
+    ///
+    /// # Errors
+    /// The state could not be read or written.
+    fn log_end(
+        &mut self,
+        _end: LogEnd,
         _at: Arrival,
         _out: &mut Vec<Effect>,
     ) -> Result<(), StateError> {

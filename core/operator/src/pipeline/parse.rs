@@ -12,6 +12,7 @@ use super::model::{
 use super::released;
 use super::section::{Reader, Section};
 use super::tree::{self, Node, Origin, Table, Value};
+use crate::record::{TOPIC_NAME, is_topic_name};
 
 /// Inputs and labels have bits in 64-bit masks.
 const MAX_INPUTS: usize = 64;
@@ -199,7 +200,6 @@ fn input(r: &mut Reader<'_>, s: &Section<'_>, name: &str) -> Option<Input> {
     })
 }
 
-/// Kafka's own rule for the names of topics.
 fn topic_is_legal(
     r: &mut Reader<'_>,
     s: &Section<'_>,
@@ -207,14 +207,11 @@ fn topic_is_legal(
     topic: &str,
     at: &Origin,
 ) -> bool {
-    let legal = !topic.is_empty()
-        && topic.len() <= 249
-        && !matches!(topic, "." | "..")
-        && topic.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    let legal = is_topic_name(topic);
     if !legal {
         let shown: String = topic.chars().take(64).collect();
         let what = format!("\"{}\" is \"{shown}\", which no Kafka topic is called", s.at(key));
-        r.problem(at, what, "use up to 249 letters, digits, dots, _ and -");
+        r.problem(at, what, TOPIC_NAME);
     }
     legal
 }

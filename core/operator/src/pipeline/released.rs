@@ -93,6 +93,14 @@ pub(super) fn check(r: &mut Reader<'_>, s: &Section<'_>, join: &Join, names: &[&
         );
         r.problem(&at("output_time"), what, "leave it out, or write semantics = \"clean\"");
     }
+    let takes_all = matches!(semantics, Semantics::FlinkSql | Semantics::KafkaStreams);
+    if takes_all && join.late == LatePolicy::SideOutput {
+        let what = format!(
+            "the join of {release} drops no late row and has no side output for late ones, and \"{}\" is \"side-output\"",
+            s.at("late")
+        );
+        r.problem(&at("late"), what, "write late = \"drop\" (it has no meaning here)");
+    }
     match semantics {
         Semantics::FlinkDataStream => {
             if join.kind != Kind::Inner {

@@ -288,6 +288,9 @@ fn what_a_release_cannot_do_is_refused_by_its_name() {
         ("flink-sql", ("join.parallelism", "200"), "none"),
         ("flink-sql", ("join.parallelism", "0"), "whole number from 1 to 32768"),
         ("flink-sql", ("join.max_parallelism", "1.5"), "whole number from 1 to 32768"),
+        ("flink-sql", ("join.late", "side-output"), "Flink 2.3.0 drops no late row"),
+        ("flink-sql", ("join.late", "join"), "none"),
+        ("kafka-streams", ("join.late", "side-output"), "4.3.1 drops no late row"),
         ("flink-dql", ("join.late", "drop"), "did you mean \"flink-sql\"?"),
     ] {
         match released(semantics, &[more]) {

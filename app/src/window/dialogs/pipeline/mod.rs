@@ -36,15 +36,15 @@ enum Saving {
     No,
     /// Where to.
     Asks(String),
-    /// There is a file already.
-    Replaces(PathBuf),
+    /// There is a file already, and what about it.
+    Replaces(PathBuf, &'static str),
 }
 
 /// The dialog's state.
 pub struct PipelineDialog {
     editor: Editor,
     saving: Saving,
-    written: Slot<(u64, PathBuf, bool), Written>,
+    written: Slot<(u64, PathBuf, Over), Written>,
     writes: u64,
     problem: Option<String>,
     /// Whether the pipeline's file is there to be saved to.
@@ -54,11 +54,22 @@ pub struct PipelineDialog {
     leaving: bool,
 }
 
+/// What the text may be written over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Over {
+    Nothing,
+    /// A file that still says this.
+    Known(String),
+    Anything,
+}
+
 /// What came of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
     Done,
     Exists,
+    /// The file there is not the one that was read.
+    Differs,
 }
 
 impl PipelineDialog {
@@ -134,11 +145,11 @@ impl PipelineDialog {
             match self.saving.clone() {
                 Saving::No => done = self.buttons(app, ui, t),
                 Saving::Asks(path) => self.ask_path(app, ui, path, t),
-                Saving::Replaces(path) => {
-                    let line = format!("{} is there already", path.display());
-                    text(ui, &line, fonts::regular(TEXT), t.text);
+                Saving::Replaces(path, why) => {
+                    let line = format!("{} {why}", path.display());
+                    text(ui, &line, fonts::regular(TEXT), t.text).on_hover_text(&line);
                     if button("Replace it").show(ui).clicked() {
-                        self.write(app, path.clone(), true);
+                        self.write(app, path.clone(), Over::Anything);
                     }
                     if button("Keep it").primary().show(ui).clicked() {
                         self.saving = Saving::Asks(path.display().to_string());
@@ -165,7 +176,8 @@ impl PipelineDialog {
         let is_file = self.is_file.answer().is_some_and(|a| matches!(a.result, Ok(true)));
         let can_save = is_file && self.editor.is_changed();
         if button("Save").enabled(can_save).show(ui).clicked() && can_save {
-            self.write(app, PathBuf::from(&self.editor.file), true);
+            let known = Over::Known(self.editor.saved().to_owned());
+            self.write(app, PathBuf::from(&self.editor.file), known);
         }
         if button("Save as…").show(ui).clicked() {
             self.saving = Saving::Asks(self.editor.file.clone());
@@ -200,18 +212,17 @@ impl PipelineDialog {
         let cancel = button("Cancel").show(ui).clicked();
         self.saving = if cancel { Saving::No } else { Saving::Asks(path.clone()) };
         if (enter || save) && !path.trim().is_empty() {
-            self.write(app, place(&path), false);
+            self.write(app, place(&path), Over::Nothing);
         }
     }
 
-    /// Writes the text, off the window's thread; a file that is there only where
-    /// that is wanted.
-    fn write(&mut self, app: &App, path: PathBuf, replace: bool) {
+    /// Writes the text, off the window's thread.
+    fn write(&mut self, app: &App, path: PathBuf, over: Over) {
         self.writes += 1;
         self.problem = None;
         let text = self.editor.text().to_owned();
-        self.written.ask(&app.jobs, (self.writes, path, replace), move |(_, path, replace)| {
-            write(path, &text, *replace).map_err(|e| format!("{}: {e}", path.display()))
+        self.written.ask(&app.jobs, (self.writes, path, over), move |(_, path, over)| {
+            write(path, &text, over).map_err(|e| format!("{}: {e}", path.display()))
         });
     }
 
@@ -228,7 +239,12 @@ impl PipelineDialog {
                 self.is_file.again();
                 self.saving = Saving::No;
             }
-            Ok(Written::Exists) => self.saving = Saving::Replaces(path.clone()),
+            Ok(Written::Exists) => {
+                self.saving = Saving::Replaces(path.clone(), "is there already");
+            }
+            Ok(Written::Differs) => {
+                self.saving = Saving::Replaces(path.clone(), "no longer says what was opened here");
+            }
             Err(error) => {
                 self.problem = Some(error.clone());
                 self.saving = Saving::No;
@@ -242,9 +258,13 @@ fn place(typed: &str) -> PathBuf {
     super::open::expand(typed.trim())
 }
 
-fn write(path: &Path, text: &str, replace: bool) -> std::io::Result<Written> {
-    if path.exists() && !replace {
-        return Ok(Written::Exists);
+fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
+    match over {
+        Over::Nothing if path.exists() => return Ok(Written::Exists),
+        Over::Known(known) if path.exists() && std::fs::read(path)? != known.as_bytes() => {
+            return Ok(Written::Differs);
+        }
+        Over::Nothing | Over::Known(_) | Over::Anything => {}
     }
     crate::window::files::write(path, text.as_bytes())?;
     Ok(Written::Done)

@@ -10,7 +10,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::pipeline::Semantics;
 
-use crate::cli::run::new_run_folder;
+use crate::cli::place::NewFolder;
 use crate::window::jobs::panic_message;
 use crate::window::store;
 
@@ -164,9 +164,12 @@ fn run(
     cancel: &AtomicBool,
     known: &Mutex<Known>,
 ) -> Result<(), String> {
-    let dir = match order.into {
-        Some(dir) => dir,
-        None => new_run_folder(order.recording.digest()).map_err(|e| crate::cli::whole(&e))?,
+    let mut made = None;
+    let dir = if let Some(dir) = order.into {
+        dir
+    } else {
+        let new = NewFolder::make(order.recording.digest());
+        made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
     };
     let spec = Spec {
         pipeline: Source::Text { file: order.file, text: order.text },

@@ -336,6 +336,8 @@ fn send_one(
             Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                 producer.poll(Duration::from_millis(10));
                 if stop.load(Ordering::Relaxed) {
+                    // Also where this is the last record: it was not sent.
+                    outcome.stopped = true;
                     return Ok(());
                 }
                 message = back;

@@ -96,11 +96,12 @@ impl Settings {
         Ok(())
     }
 
-    /// The registry at `url`, else the file's; with the file's login.
+    /// The registry at `url`, else the file's; with the file's login, else the
+    /// one in the URL, which holds none afterwards: it stands in messages.
     #[must_use]
     pub fn registry(&self, url: Option<&str>) -> Option<RegistrySettings> {
-        let url = url.or(self.registry_url.as_deref())?.to_owned();
-        Some(RegistrySettings { url, login: self.registry_login.clone() })
+        let (url, in_url) = without_login(url.or(self.registry_url.as_deref())?);
+        Some(RegistrySettings { url, login: self.registry_login.clone().or(in_url) })
     }
 
     /// Sets one property.
@@ -135,6 +136,29 @@ impl fmt::Debug for Settings {
             .field("properties", &shown.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
+}
+
+/// A URL without `user:password@`, and these as they are meant.
+fn without_login(url: &str) -> (String, Option<(String, String)>) {
+    let (scheme, rest) = match url.find("://") {
+        Some(at) => url.split_at(at + "://".len()),
+        None => ("", url),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A password may hold such a character as it is: then what looks like a port is none.
+    let looks_like_a_port = |(_, port): (&str, &str)| port.bytes().all(|b| b.is_ascii_digit());
+    let whole = authority.contains('@')
+        || authority.starts_with('[')
+        || authority.split_once(':').is_none_or(looks_like_a_port);
+    let searched = if whole { authority } else { rest };
+    let Some(at) = searched.rfind('@') else { return (url.to_owned(), None) };
+    let (user, password) = rest[..at].split_once(':').unwrap_or((&rest[..at], ""));
+    (format!("{scheme}{}", &rest[at + 1..]), Some((decoded(user), decoded(password))))
+}
+
+/// A text whose `%40` are meant as `@`; what is no such code stays as it is.
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Its line, name and value.
@@ -217,5 +241,37 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
             assert!(error.contains("client.properties:"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_login_in_the_registrys_url_is_taken_out_of_it() {
+        let of = |url: &str| {
+            let registry = Settings::default().registry(Some(url)).unwrap();
+            (registry.url, registry.login)
+        };
+        let login = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        for (url, clean, expected) in [
+            ("http://h:8081", "http://h:8081", None),
+            ("https://h/a@b?c", "https://h/a@b?c", None),
+            ("http://h:8081/a@b", "http://h:8081/a@b", None),
+            ("http://[::1]:8081/a@b", "http://[::1]:8081/a@b", None),
+            ("http://u:p@h:8081/sr", "http://h:8081/sr", login("u", "p")),
+            ("http://u:p@[::1]:8081", "http://[::1]:8081", login("u", "p")),
+            ("http://u%40x:p%3a%2F%zz@h", "http://h", login("u@x", "p:/%zz")),
+            ("http://u:p@q@h", "http://h", login("u", "p@q")),
+            ("http://u:p/q@h", "http://h", login("u", "p/q")),
+            ("http://u@h", "http://h", login("u", "")),
+            ("u:p@h:8081", "h:8081", login("u", "p")),
+        ] {
+            assert_eq!(of(url), (clean.to_owned(), expected), "{url}");
+        }
+        // What is said by itself wins.
+        let settings = load(
+            "schema.registry.url=http://u:hunter2@h\nschema.registry.basic.auth.user.info=v:w\n",
+        )
+        .unwrap();
+        let registry = settings.registry(None).unwrap();
+        assert_eq!((registry.url.as_str(), registry.login.clone()), ("http://h", login("v", "w")));
+        assert!(!format!("{settings:?} {registry:?}").contains("hunter2"));
     }
 }

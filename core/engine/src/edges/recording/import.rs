@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::{
     ArrivalOrder, Compression, Info, Job, RecordingError, Writer, WriterOptions, partition_of_key,
 };
-use crate::operator::record::{Record, TimestampType, TopicPartition};
+use crate::operator::record::{Record, TOPIC_NAME, TimestampType, TopicPartition, is_topic_name};
 use crate::operator::time::parse_rfc3339;
 
 /// Characters of a text in a message.
@@ -29,6 +29,35 @@ pub enum ImportUnit {
     Micros,
     Nanos,
     Rfc3339,
+}
+
+impl ImportUnit {
+    /// As `--unit` has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Millis => "ms",
+            Self::Micros => "us",
+            Self::Nanos => "ns",
+            Self::Rfc3339 => "rfc3339",
+        }
+    }
+
+    /// The power of ten that makes nanoseconds of a number; `None`: it is a text.
+    fn to_ns(self) -> Option<i64> {
+        match self {
+            Self::Seconds => Some(9),
+            Self::Millis => Some(6),
+            Self::Micros => Some(3),
+            Self::Nanos => Some(0),
+            Self::Rfc3339 => None,
+        }
+    }
+}
+
+/// Why a topic cannot be called so.
+pub fn no_topic_name(topic: &str) -> String {
+    format!("no Kafka topic is called \"{}\": {TOPIC_NAME}", shortened(topic))
 }
 
 /// How lines become records.
@@ -118,12 +147,16 @@ type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 impl<'a> Import<'a> {
     /// # Errors
-    /// The output exists or cannot be made.
+    /// No topic is called so; the output exists or cannot be made.
     pub fn create(
         from: &Path,
         options: &'a ImportJsonl,
         to: &Path,
     ) -> Result<Self, RecordingError> {
+        if !is_topic_name(&options.topic) {
+            let what = no_topic_name(&options.topic);
+            return Err(RecordingError::Missing { path: from.to_owned(), what });
+        }
         let partitions = options.partitions.clamp(1, u32::from(u16::MAX));
         let mut writer = Writer::create(to, imported(from, options.compression))?;
         for partition in 0..partitions as i32 {
@@ -243,7 +276,8 @@ impl<'a> Import<'a> {
         Ok(match scalar(found) {
             Some(Value::Null) => None,
             Some(Value::String(text)) => Some(Bytes::from(text)),
-            Some(Value::Number(n)) => Some(Bytes::from(n.to_string())),
+            // As written: `1e3` would be `1e+3` of a parsed one.
+            Some(Value::Number(_)) => Some(Bytes::copy_from_slice(found.get().as_bytes())),
             Some(Value::Bool(b)) => Some(Bytes::from(b.to_string())),
             _ => {
                 let what = format!(
@@ -268,28 +302,31 @@ impl<'a> Import<'a> {
         };
         let read = || {
             let found = found?;
-            if self.options.unit == ImportUnit::Rfc3339 {
+            let Some(power) = self.options.unit.to_ns() else {
                 return parse_rfc3339(found.as_str()?).map(|ms| (ms, 0));
+            };
+            if !found.is_number() {
+                return None;
             }
-            let n = found.as_i64()?;
-            Some(match self.options.unit {
-                ImportUnit::Seconds => (n.checked_mul(1_000)?, 0),
-                ImportUnit::Micros => (n.div_euclid(1_000), n.rem_euclid(1_000) * 1_000),
-                ImportUnit::Nanos => (n.div_euclid(1_000_000), n.rem_euclid(1_000_000)),
-                _ => (n, 0),
-            })
+            let ns = scaled(text.get(), power)?;
+            let ms = i64::try_from(ns.div_euclid(1_000_000)).ok()?;
+            Some((ms, ns.rem_euclid(1_000_000) as i64))
         };
-        match read() {
-            Some(time) => Ok(Some(time)),
-            None => Err(self.bad(
-                number,
-                format!(
-                    "\"{field}\" is {}: not a time in {:?}, or out of range",
-                    shortened(text.get()),
-                    self.options.unit
-                ),
-            )),
+        if let Some(time) = read() {
+            return Ok(Some(time));
         }
+        let unit = self.options.unit;
+        let hint = match (unit == ImportUnit::Rfc3339, text.get().starts_with('"')) {
+            (false, true) => " (--unit rfc3339 reads texts)",
+            (true, false) => " (--unit s, ms, us or ns reads numbers)",
+            _ => "",
+        };
+        let what = format!(
+            "\"{field}\" is {}: not a time in {}, or out of range{hint}",
+            shortened(text.get()),
+            unit.name()
+        );
+        Err(self.bad(number, what))
     }
 
     fn arrival_ns(&self, number: u64, ms: i64, ns: i64) -> Result<i64, RecordingError> {
@@ -319,6 +356,33 @@ fn at<'a>(row: &Fields<'a>, field: &str) -> Option<&'a RawValue> {
 fn scalar(text: &RawValue) -> Option<Value> {
     let text = text.get();
     if text.starts_with(['{', '[']) { None } else { serde_json::from_str(text).ok() }
+}
+
+/// A JSON number times a power of ten, exactly; what is finer than 1 is cut
+/// towards the past. `None`: it is out of range.
+fn scaled(text: &str, power: i64) -> Option<i128> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, i64::from(exponent.parse::<i32>().ok()?)),
+        None => (text, 0),
+    };
+    let (negative, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, mantissa),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(0);
+    }
+    let shift = power + exponent - fraction.len() as i64;
+    let kept = digits.len() as i64 + shift.min(0);
+    let (kept, cut) = digits.split_at(usize::try_from(kept).unwrap_or(0));
+    let magnitude: i128 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+    let zeros = u32::try_from(shift.max(0)).ok()?;
+    let magnitude = magnitude.checked_mul(10_i128.checked_pow(zeros)?)?;
+    let below = negative && cut.bytes().any(|digit| digit != b'0');
+    Some(if negative { -magnitude - i128::from(below) } else { magnitude })
 }
 
 /// As much of a text as a message may hold.

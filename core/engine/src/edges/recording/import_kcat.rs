@@ -7,10 +7,10 @@ use std::path::Path;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::import::{imported, now_ns};
+use super::import::{imported, no_topic_name, now_ns};
 use super::lines::Lines;
 use super::{Compression, Info, Job, RecordingError, Writer};
-use crate::operator::record::{Header, Record, TimestampType, TopicPartition};
+use crate::operator::record::{Header, Record, TimestampType, TopicPartition, is_topic_name};
 
 /// Makes a recording of kcat's output (zstd-compressed or not). Topics,
 /// partitions, offsets, timestamps, headers and null keys and values are kept;
@@ -67,6 +67,9 @@ fn read(line: &[u8]) -> Result<(TopicPartition, Record), String> {
     };
     let topic = value.get("topic").and_then(Value::as_str).filter(|t| !t.is_empty());
     let topic = topic.ok_or_else(|| missing("topic", "text"))?;
+    if !is_topic_name(topic) {
+        return Err(no_topic_name(topic));
+    }
     let partition = i32::try_from(whole("partition")?).ok().filter(|p| *p >= 0);
     let partition = partition.ok_or_else(|| "its partition is out of range".to_owned())?;
     let timestamp_type = match value.get("tstype").and_then(Value::as_str) {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek as _};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -29,10 +29,12 @@ impl Lines {
         let mut file = File::open(path).map_err(|error| RecordingError::io(path, "open", error))?;
         let total = file.metadata().map_err(fail)?.len();
         let mut magic = [0; 4];
-        let zstd = read_up_to(&mut file, &mut magic).map_err(fail)? == 4 && magic == ZSTD_MAGIC;
-        file.rewind().map_err(fail)?;
-        let done = Rc::new(Cell::new(0));
-        let counted = Counted { file, done: Rc::clone(&done) };
+        let begin = read_up_to(&mut file, &mut magic).map_err(fail)?;
+        let zstd = begin == 4 && magic == ZSTD_MAGIC;
+        let done = Rc::new(Cell::new(begin as u64));
+        let rest = Counted { file, done: Rc::clone(&done) };
+        // Not read anew: the file may be a pipe.
+        let counted = Cursor::new(magic).take(begin as u64).chain(rest);
         let text: Box<dyn BufRead> = if zstd {
             let unpacked = zstd::stream::read::Decoder::new(counted).map_err(fail)?;
             Box::new(BufReader::with_capacity(1 << 18, unpacked))

@@ -132,6 +132,42 @@ fn other_units_and_paths() {
         import_one("{\"k\":1,\"at\":123456789}", ImportUnit::Nanos, "k").arrival_ns,
         123_456_789
     );
+    // Fractions and exponents, cut towards the past; a key stays as it is written.
+    let arrival_ns =
+        |at: &str, unit| import_one(&format!("{{\"k\":1,\"at\":{at}}}"), unit, "k").arrival_ns;
+    assert_eq!(arrival_ns("1.5", ImportUnit::Seconds), 1_500_000_000);
+    assert_eq!(arrival_ns("1767225600.1234567899", ImportUnit::Seconds), 1_767_225_600_123_456_789);
+    assert_eq!(arrival_ns("25e-1", ImportUnit::Millis), 2_500_000);
+    assert_eq!(arrival_ns("1.767E+3", ImportUnit::Micros), 1_767_000);
+    assert_eq!(arrival_ns("0.9", ImportUnit::Nanos), 0);
+    assert_eq!(arrival_ns("-0.0", ImportUnit::Nanos), 0);
+    let record = import_one("{\"k\": 1e3 ,\"at\":2}", ImportUnit::Millis, "k");
+    assert_eq!(record.key.as_deref(), Some(&b"1e3"[..]));
+    let before = ImportJsonl { unit: ImportUnit::Seconds, ..options() };
+    let before = import(b"{\"path\":1,\"at\":1,\"made\":-0.0015}", &before).unwrap();
+    assert_eq!(all(&before).unwrap()[0].timestamp, Some(-2));
+    // What is no time says what --unit would make it one.
+    let refused = |at: &str, unit| {
+        let line = format!("{{\"path\":1,\"at\":{at}}}");
+        import(line.as_bytes(), &ImportJsonl { unit, ..options() }).unwrap_err().to_string()
+    };
+    let said = refused("\"2026-01-01T00:00:00Z\"", ImportUnit::Millis);
+    assert!(said.contains("not a time in ms") && said.contains("--unit rfc3339"), "{said}");
+    let said = refused("5", ImportUnit::Rfc3339);
+    assert!(said.contains("not a time in rfc3339") && said.contains("--unit s, ms"), "{said}");
+    for far in ["1e30", "-1e30", "1e99999999999", "9223372036854775808e3"] {
+        let said = refused(far, ImportUnit::Millis);
+        assert!(said.contains("out of range") || said.contains("does not fit"), "{said}");
+    }
+}
+
+#[test]
+fn a_topic_that_kafka_would_refuse_is_refused() {
+    for topic in ["", "a b/c", ".."] {
+        let options = ImportJsonl { topic: topic.to_owned(), ..options() };
+        let error = import(b"{\"path\":\"a\",\"at\":1}", &options).unwrap_err().to_string();
+        assert!(error.contains("no Kafka topic is called") && error.contains("249"), "{error}");
+    }
 }
 
 #[test]

@@ -259,6 +259,7 @@ fn what_kcat_prints_becomes_records() {
     for (line, wanted) in [
         (r#"{"topic":"w","partition":0,"offset":3}"#, ":4: w[0]@3"),
         (r#"{"partition":0,"offset":3}"#, "\"topic\""),
+        (r#"{"topic":"a b","partition":0,"offset":3}"#, "no Kafka topic is called \"a b\""),
         (r#"{"topic":"w","partition":-1,"offset":3}"#, "partition is out of range"),
         (r#"{"topic":"w","partition":0,"offset":4,"headers":[1]}"#, "headers"),
         ("% Reached end of topic", "kcat -C -J"),

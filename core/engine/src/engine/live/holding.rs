@@ -3,18 +3,25 @@
 //! is none.
 
 use crate::edges::kafka::TailLane;
+use crate::engine::ends::waits_for_partitions;
 use crate::operator::pipeline::Pipeline;
+use crate::operator::record::Record;
 
 /// A partition must lag so long before it is held, ms at most.
 const MOMENT: i64 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Holding {
-    /// `None`: no input can be idle, so nothing is held.
+    /// `None`: no input can be idle and no task waits, so nothing is held.
     moment: Option<i64>,
     /// Since when each lags, ms.
     behind: Vec<Option<i64>>,
     held: Vec<bool>,
+    /// A task of `kafka-streams` waits: nothing is free before what it has given
+    /// was taken.
+    waits: bool,
+    /// Whether its records come right after what is said.
+    coming: Vec<bool>,
 }
 
 impl Holding {
@@ -22,10 +29,26 @@ impl Holding {
     /// their end.
     pub fn new(pipeline: &Pipeline, lanes: usize) -> Self {
         let idle = pipeline.inputs.iter().filter_map(|input| input.watermark.idle_timeout);
+        let moment = idle.min().map(|shortest| (shortest / 2).min(MOMENT));
+        let waits = waits_for_partitions(pipeline);
         Self {
-            moment: idle.min().map(|shortest| (shortest / 2).min(MOMENT)),
+            moment: if waits { Some(0) } else { moment },
             behind: vec![None; lanes],
             held: vec![false; lanes],
+            waits,
+            coming: vec![false; lanes],
+        }
+    }
+
+    /// These come right after the next changes.
+    pub fn coming(&mut self, records: &[Record]) {
+        if self.waits {
+            self.coming.fill(false);
+            for record in records {
+                if let Some(coming) = self.coming.get_mut(record.source as usize) {
+                    *coming = true;
+                }
+            }
         }
     }
 
@@ -46,7 +69,7 @@ impl Holding {
             let (behind, held) = (&mut self.behind[i], &mut self.held[i]);
             if !(away || lane.paused || lane.lag() > 0) {
                 *behind = None;
-                if std::mem::replace(held, false) {
+                if !self.coming[i] && std::mem::replace(held, false) {
                     changes.push((i as u32, false));
                 }
                 continue;
@@ -73,8 +96,13 @@ mod tests {
 
     #[test]
     fn what_lags_for_longer_than_a_moment_is_held_until_it_has_caught_up() {
-        let mut holding =
-            Holding { moment: Some(100), behind: vec![None; 2], held: vec![false; 2] };
+        let mut holding = Holding {
+            moment: Some(100),
+            behind: vec![None; 2],
+            held: vec![false; 2],
+            waits: false,
+            coming: vec![false; 2],
+        };
         assert_eq!(holding.begin(), [(0, true), (1, true)]);
         let mut at = |now, a, b, away| holding.changes(&[a, b], away, now);
         let (done, lags, paused) = (lane(5, 5, false), lane(5, 6, false), lane(5, 5, true));
@@ -86,5 +114,21 @@ mod tests {
         assert_eq!(at(151, paused, done.clone(), false), [(0, true), (1, false)]);
         assert_eq!(at(152, done.clone(), done.clone(), true), [(1, true)], "nobody knows");
         assert_eq!(at(153, done.clone(), done, false), [(0, false), (1, false)]);
+    }
+
+    #[test]
+    fn where_a_task_waits_nothing_is_free_before_its_records_were_given() {
+        let mut holding = Holding {
+            moment: Some(0),
+            behind: vec![None; 2],
+            held: vec![false; 2],
+            waits: true,
+            coming: vec![true, false],
+        };
+        holding.begin();
+        let (done, lags) = (lane(5, 5, false), lane(5, 6, false));
+        assert_eq!(holding.changes(&[done.clone(), done.clone()], false, 0), [(1, false)]);
+        holding.coming(&[]);
+        assert_eq!(holding.changes(&[done, lags], false, 1), [(0, false), (1, true)]);
     }
 }

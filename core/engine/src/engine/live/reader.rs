@@ -107,6 +107,7 @@ impl Reader {
             }
             self.ticks.event(now);
         }
+        self.holding.coming(&records);
         for (source, held) in
             self.holding.changes(self.tail.lanes(), self.health.away_since.is_some(), now)
         {

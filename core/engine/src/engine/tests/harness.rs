@@ -48,6 +48,8 @@ pub(super) struct Listed {
     pub fails_after: Option<usize>,
     pub clock: Vec<ClockInput>,
     pub live: bool,
+    /// It says where its partitions end, as a recording does.
+    pub knows_ends: bool,
 }
 
 impl Listed {
@@ -64,6 +66,7 @@ impl Listed {
             fails_after: None,
             clock: Vec::new(),
             live: false,
+            knows_ends: false,
         };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -156,6 +159,12 @@ impl Source for Listed {
             batches.push(Err(SourceError("the disk is gone".into())));
         }
         Ok(Box::new(batches.into_iter()))
+    }
+
+    fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
+        self.knows_ends.then(|| {
+            self.offsets.iter().map(|next| next.checked_sub(1).filter(|last| *last >= 0)).collect()
+        })
     }
 
     fn is_live(&self) -> bool {

@@ -180,6 +180,29 @@ fn late_records_are_dropped_joined_or_sent_aside() {
 }
 
 #[test]
+fn a_datastream_job_fails_at_a_row_without_a_key_however_late_it_is() {
+    // Rule C1 (`setCurrentKey`) comes before rule C3.
+    let inner = "kind = \"inner\"\nsemantics = \"flink-datastream\"";
+    check_with(
+        &with(&[("kind = \"left\"", inner)]),
+        AtEnd::Open,
+        "0 views[0] a 100
+         1 plays[0] z 300
+         2 views[0] z 290
+         3 plays[0] - 150
+         4 plays[0] - 310
+         5 plays[0] a 150",
+        "2 pair views[0]@1+plays[0]@0 t=300
+         views[0]@0 unmatched 2 2
+         plays[0]@0 joined 2 -
+         views[0]@1 joined 2 -
+         plays[0]@1 unkeyed 3 -
+         plays[0]@2 unkeyed 4 -
+         plays[0]@3 late 5 -",
+    );
+}
+
+#[test]
 fn one_topic_may_feed_two_inputs_and_a_record_match_itself() {
     let pipeline = with(&[("topic = \"plays\"", "topic = \"views\"")]);
     check_with(

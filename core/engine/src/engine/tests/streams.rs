@@ -1,7 +1,7 @@
 //! `kafka-streams` in a run: what a task buffers, and one topic for both inputs.
 
-use super::harness::{Listed, PIPELINE, check_with, done, spec, tell};
-use crate::engine::AtEnd;
+use super::harness::{Listed, PIPELINE, check_with, done, fails, lines, spec, tell};
+use crate::engine::{AtEnd, ClockInput, ClockInputKind};
 
 /// The inner join of Kafka Streams, with more under `[join]`.
 fn pipeline(more: &str) -> String {
@@ -32,6 +32,72 @@ fn what_a_task_buffers_at_the_end_is_taken_only_if_the_end_is_the_end_of_the_log
          views[0]@0 joined 2 -
          plays[0]@0 joined 2 -",
     );
+}
+
+/// A run that ends open, over a source that knows its partitions' ends or not.
+fn told(pipeline: &str, listed: &Listed) -> String {
+    let (_, kept) = done(spec(pipeline, listed.clone()));
+    tell(pipeline, listed, &kept.steps)
+}
+
+#[test]
+fn a_task_does_not_wait_for_a_partition_that_has_given_its_last_record() {
+    let mut listed = Listed::parse(
+        "0 views[0] a 100
+         1 plays[0] a 150
+         2 plays[0] b 400",
+    );
+    listed.knows_ends = true;
+    let expected = "1 pair views[0]@0+plays[0]@0 t=150
+                    views[0]@0 joined 1 -
+                    plays[0]@0 joined 1 -
+                    plays[0]@1 open - -";
+    assert_eq!(told(&pipeline(SMALLEST), &listed), lines(expected));
+    // The last record of a partition may give no row.
+    let mut broken = Listed::parse(
+        "0 views[0] a 100
+         1 plays[0] a 150
+         2 views[0] broken",
+    );
+    broken.knows_ends = true;
+    let expected = "2 pair views[0]@0+plays[0]@0 t=150
+                    views[0]@0 joined 2 -
+                    plays[0]@0 joined 2 -
+                    views[0]@1 undecodable 2 -";
+    assert_eq!(told(&pipeline(SMALLEST), &broken), lines(expected));
+}
+
+#[test]
+fn a_task_does_not_wait_for_an_empty_partition() {
+    let mut listed = Listed::parse(
+        "+ plays[0]
+         0 views[0] a 100
+         2000 views[0] b 5000",
+    );
+    listed.knows_ends = true;
+    let left = |more| pipeline(more).replace("kind = \"inner\"", "kind = \"left\"");
+    let given = told(&left(""), &listed);
+    assert!(given.contains("1 pad views[0]@0 t=100"), "{given}");
+    assert_eq!(told(&left(SMALLEST), &listed), given);
+}
+
+#[test]
+fn live_the_clock_says_that_a_partition_has_no_lag() {
+    let mut listed = Listed::parse(
+        "0 views[0] a 100
+         1 plays[0] a 150",
+    );
+    let kind = ClockInputKind::Free(0);
+    listed.clock = vec![ClockInput { precedes: 2, at_ms: 5, kind }];
+    let expected = "2 pair views[0]@0+plays[0]@0 t=150
+                    views[0]@0 joined 2 -
+                    plays[0]@0 joined 2 -";
+    assert_eq!(told(&pipeline(SMALLEST), &listed), lines(expected));
+    // It has lag again before the play comes.
+    let said = |precedes, kind| ClockInput { precedes, at_ms: 0, kind };
+    listed.clock = vec![said(0, kind), said(1, ClockInputKind::Held(0))];
+    let waits = told(&pipeline(SMALLEST), &listed);
+    assert!(!waits.contains("pair"), "{waits}");
 }
 
 #[test]
@@ -73,4 +139,28 @@ fn two_inputs_of_one_topic_have_one_queue() {
     });
     assert_eq!(told[0].0.matches(" pair ").count(), 6, "{}", told[0].0);
     assert_eq!(told[0], told[1]);
+}
+
+#[test]
+fn topics_of_two_numbers_of_partitions_are_refused() {
+    let listed = Listed::parse(
+        "0 views[0] a 100
+         1 plays[0] a 150
+         2 plays[1] a 160",
+    );
+    let (error, kept) = fails(spec(&pipeline(""), listed.clone()));
+    assert_eq!(
+        error.to_string(),
+        "the pipeline cannot be run: Kafka Streams 4.3.1 would not start: views has 1 partition \
+         and plays 2; a join needs the same number"
+    );
+    assert!(kept.steps.is_empty());
+    // The others do not mind; and an empty partition may be missing before others.
+    done(spec(PIPELINE, listed));
+    let gap = Listed::parse(
+        "0 views[0] a 100
+         1 views[1] b 100
+         2 plays[1] b 150",
+    );
+    done(spec(&pipeline(""), gap));
 }

@@ -1,6 +1,7 @@
 //! Rows of the other side that could have matched, and why each did or did not.
 
 use super::judge::{Fate, Judge, Lies};
+use super::released;
 use crate::operator::key::{Key, KeyValue};
 use crate::operator::record::RecordName;
 use crate::operator::time::format_duration;
@@ -21,6 +22,9 @@ pub struct Candidate {
     pub why: String,
     pub(super) fate: Fate,
 }
+
+/// How the words of a row begin that lies in the interval and was not matched.
+pub(super) const INSIDE_BUT: &str = "in the interval, but ";
 
 /// A hot key's own side may crowd the other out: ask for more, so often.
 const LIMITS: [usize; 3] = [100, 2_000, 50_000];
@@ -53,6 +57,9 @@ pub(super) fn of(
     found.sort_by_key(|c| (rank(c.fate), away(c), c.row.row));
     let more = found.len().saturating_sub(most) as u64;
     found.truncate(most);
+    for c in found.iter_mut().filter(|c| c.fate == Fate::NotFound) {
+        c.why = format!("{INSIDE_BUT}{}", released::not_found(run, judge, own, &c.row)?);
+    }
     // Itself does not count.
     let more = beyond.map_or(more, |rows| rows.saturating_sub(1 + found.len() as u64));
     Ok((found, more))
@@ -75,7 +82,8 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
             "in the interval, but had left the state".to_owned()
         }
         Fate::Gone(_) => "in the interval, but this one was no longer kept".to_owned(),
-        Fate::NotFound => not_found(own, &row).to_owned(),
+        // Looked up where it is shown.
+        Fate::NotFound => String::new(),
         Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
             format!("{} outside", format_duration(ms))
         }
@@ -87,20 +95,6 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
     };
     let record = row.record.clone();
     Some(Candidate { record, row, distance_ms, matched: fate == Fate::Matched, why, fate })
-}
-
-/// Why an engine did not make a pair of two rows within the interval.
-fn not_found(own: &RowView, other: &RowView) -> &'static str {
-    let own_first = (own.arrival, own.input) < (other.arrival, other.input);
-    let (earlier, later) = if own_first { (own, other) } else { (other, own) };
-    let gone = earlier.removed.is_some_and(|removed| removed <= later.arrival);
-    match (own_first, earlier.kept) {
-        (true, false) => "in the interval, but this one had not been kept",
-        (false, false) => "in the interval, but had not been kept",
-        (true, true) if gone => "in the interval, but this one had left the state",
-        (false, true) if gone => "in the interval, but had left the state",
-        _ => "in the interval, but the engine did not find the earlier of the two",
-    }
 }
 
 /// How far a candidate is from a match, ms: from the interval where it lies

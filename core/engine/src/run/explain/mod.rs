@@ -7,6 +7,7 @@ mod enough;
 mod json;
 mod judge;
 mod passed;
+mod released;
 mod sentence;
 mod why;
 
@@ -15,7 +16,7 @@ use serde_json::Value;
 pub use candidates::Candidate;
 pub use enough::Enough;
 pub use json::key as key_to_json;
-pub use why::{Whys, why};
+pub use why::{NOT_AT_HAND, Whys, why};
 
 use super::Run;
 use super::error::Result;

@@ -2,7 +2,7 @@
 //! name, so that a reader can go there.
 
 use super::Figure;
-use super::candidates::{Candidate, short};
+use super::candidates::{Candidate, INSIDE_BUT, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::{NOT_AT_HAND, failure};
@@ -29,10 +29,7 @@ impl Said<'_> {
             Verdict::Late => self.late(passed),
             Verdict::Joined => self.joined(outputs),
             Verdict::Unmatched => self.unmatched(outputs)?,
-            Verdict::Expired if self.not_in_store() => {
-                format!("{} {}", self.not_stored()?, self.nearest())
-            }
-            Verdict::Expired => self.expired(),
+            Verdict::Expired => self.expired(outputs)?,
             Verdict::Open => self.open()?,
             Verdict::Tombstone => "Its value is null, so there is nothing to join.".to_owned(),
             failed => {
@@ -123,6 +120,9 @@ impl Said<'_> {
             Reason::PaddedAndJoined => {
                 text.push_str(" It had been put out with nulls before: padded and joined.");
             }
+            Reason::NotKept if self.judge.semantics() == Semantics::FlinkSql => text.push_str(
+                " Flink SQL did not keep it: the operator time was already past its interval.",
+            ),
             Reason::NotStored => text.push_str(
                 " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
             ),
@@ -140,52 +140,54 @@ impl Said<'_> {
     }
 
     fn unmatched(&self, outputs: &[OutputView]) -> Result<String> {
-        let mut text = match self.row.reason {
-            Reason::NotKept | Reason::NotKeptPadded
-                if self.judge.semantics() == Semantics::FlinkSql =>
-            {
-                "Flink SQL did not keep this row: the operator time was already past its interval, and nothing that it still held matched.".to_owned()
-            }
-            Reason::Cleared => {
-                "Flink SQL cleared its side's cache, in which no time above 0 was left, while the row was alive.".to_owned()
-            }
-            Reason::NotKept | Reason::NotKeptPadded => {
-                "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it.".to_owned()
-            }
-            Reason::NotStored | Reason::NotStoredPadded => self.not_stored()?,
-            Reason::PaddedAtOnce => {
-                "Kafka Streams put it out at once: it was out of order by more than its window reaches on, whatever the grace. Nothing that came later matched it.".to_owned()
-            }
-            Reason::NullKeyPadded => {
-                "Its key is null, so that nothing can match it.".to_owned()
-            }
-            Reason::Plain
-            | Reason::Padded
-            | Reason::PaddedAndJoined
-            | Reason::JoinedExpired => {
-                "Its interval closed without a match.".to_owned()
-            }
-        };
+        let mut text =
+            self.reason()?.unwrap_or_else(|| "Its interval closed without a match.".to_owned());
         let nearest = self.nearest();
         if !nearest.is_empty() {
             text.push(' ');
             text.push_str(&nearest);
         }
-        if self.row.padded {
-            text.push_str(match outputs.first() {
-                Some(_) if self.judge.pipeline().folds() => {
-                    " Its example went out with nothing folded into it."
-                }
-                _ => " It was put out with nulls.",
-            });
-        }
-        if let Some(cause) =
-            self.row.cause.filter(|c| !self.not_in_store() && *c != self.row.arrival)
-            && let Some(record) = self.run.rows_of_arrival(cause)?.into_iter().next()
-        {
-            text.push_str(&format!(" The interval closed with {}.", record.record));
+        text.push_str(self.padded(outputs));
+        if !self.not_in_store() {
+            text.push_str(&self.closed()?);
         }
         Ok(text)
+    }
+
+    /// What the join did with a row that matched nothing, besides.
+    fn reason(&self) -> Result<Option<String>> {
+        let text = match self.row.reason {
+            Reason::NotKept | Reason::NotKeptPadded
+                if self.judge.semantics() == Semantics::FlinkSql =>
+            {
+                "Flink SQL did not keep this row: the operator time was already past its interval, and nothing that it still held matched."
+            }
+            Reason::Cleared => {
+                "Flink SQL cleared its side's cache, in which no time above 0 was left, while the row was alive."
+            }
+            Reason::NotKept | Reason::NotKeptPadded => {
+                "It came when the event-time watermark was past its last possible partner, and nothing in the state matched it."
+            }
+            Reason::NotStored | Reason::NotStoredPadded => return self.not_stored().map(Some),
+            Reason::PaddedAtOnce => {
+                "Kafka Streams put it out at once: it was out of order by more than its window reaches on, whatever the grace. Nothing that came later matched it."
+            }
+            Reason::NullKeyPadded => "Its key is null, so that nothing can match it.",
+            Reason::Plain | Reason::Padded | Reason::PaddedAndJoined | Reason::JoinedExpired => {
+                return Ok(None);
+            }
+        };
+        Ok(Some(text.to_owned()))
+    }
+
+    fn padded(&self, outputs: &[OutputView]) -> &'static str {
+        match outputs.first() {
+            _ if !self.row.padded => "",
+            Some(_) if self.judge.pipeline().folds() => {
+                " Its example went out with nothing folded into it."
+            }
+            _ => " It was put out with nulls.",
+        }
     }
 
     fn not_in_store(&self) -> bool {
@@ -195,7 +197,8 @@ impl Said<'_> {
     /// Of a row that Kafka Streams did not store: `cause` is the arrival that
     /// brought the time of its side's store to where it was.
     fn not_stored(&self) -> Result<String> {
-        let moved = match self.row.cause {
+        // A revision names the row that would have matched.
+        let moved = match self.row.first_cause.or(self.row.cause) {
             Some(cause) => self.run.rows_of_arrival(cause)?,
             None => Vec::new(),
         };
@@ -217,7 +220,21 @@ impl Said<'_> {
         ))
     }
 
-    fn expired(&self) -> String {
+    fn expired(&self, outputs: &[OutputView]) -> Result<String> {
+        let mut text = String::new();
+        // In `clean` what follows says it all.
+        if self.judge.semantics() != Semantics::Clean
+            && let Some(reason) = self.reason()?
+        {
+            text = reason + " ";
+        }
+        text.push_str(&self.gone());
+        text.push_str(self.padded(outputs));
+        Ok(text)
+    }
+
+    /// What an expired row would have matched.
+    fn gone(&self) -> String {
         let gone = self.candidates.iter().find_map(|c| match c.fate {
             Fate::Gone(past) => Some((c, past)),
             _ => None,
@@ -246,6 +263,9 @@ impl Said<'_> {
 
     fn open(&self) -> Result<String> {
         let join = &self.judge.pipeline().join;
+        if join.semantics == Semantics::KafkaStreams {
+            return Ok(self.held()? + &self.nearest());
+        }
         let until = match join.with.iter().find(|w| w.input == self.row.input) {
             Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
             None => {
@@ -271,7 +291,7 @@ impl Said<'_> {
 
     /// A candidate that the engine did not find.
     fn lost(c: &Candidate) -> String {
-        let why = c.why.strip_prefix("in the interval, but ").unwrap_or(&c.why);
+        let why = c.why.strip_prefix(INSIDE_BUT).unwrap_or(&c.why);
         format!("{} lies in its interval, but {why}.", c.record)
     }
 

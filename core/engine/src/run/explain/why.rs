@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::candidates::{self, Candidate};
 use super::judge::{Fate, Judge, Lies};
+use super::released;
 use crate::operator::codec::InputDecoder;
+use crate::operator::pipeline::Semantics;
 use crate::operator::time::format_duration;
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
@@ -13,7 +15,7 @@ use crate::run::error::Result;
 use crate::run::types::RowView;
 
 /// Where only the record itself could say why.
-pub(super) const NOT_AT_HAND: &str = "the recording is not at hand to say why";
+pub const NOT_AT_HAND: &str = "the recording is not at hand to say why";
 
 /// Why one row has its verdict; for many rows use [`Whys`].
 ///
@@ -42,16 +44,30 @@ impl Whys {
     /// The store cannot be read.
     pub fn of(&mut self, row: &RowView) -> Result<String> {
         Ok(match row.verdict {
-            Verdict::Joined => match row.outputs {
-                0 => "matched; its example is still open".to_owned(),
-                1 => "1 output".to_owned(),
-                n => format!("{n} outputs"),
-            },
+            Verdict::Joined => {
+                let outputs = match row.outputs {
+                    0 => "matched; its example is still open".to_owned(),
+                    1 => "1 output".to_owned(),
+                    n => format!("{n} outputs"),
+                };
+                self.with_reason(row, outputs)
+            }
+            Verdict::Open if self.judge.semantics() == Semantics::KafkaStreams => {
+                "the run ended while it was still held".to_owned()
+            }
             Verdict::Open => "the run ended before its interval did".to_owned(),
             Verdict::Tombstone => "its value is null".to_owned(),
             Verdict::Late | Verdict::Unmatched | Verdict::Expired => {
-                let (found, _) = candidates::of(&self.run, &self.judge, row, 1)?;
-                self.nearest(row, found.first())
+                let nearest = if self.judge.semantics() == Semantics::Clean {
+                    let (found, _) = candidates::of(&self.run, &self.judge, row, 1)?;
+                    self.nearest(row, found.first())
+                } else {
+                    // What a released engine found is its own to say.
+                    let judge = Judge::of_row(&self.run, row.row)?;
+                    let (found, _) = candidates::of(&self.run, &judge, row, 1)?;
+                    self.nearest(row, found.first())
+                };
+                self.with_reason(row, nearest)
             }
             _ => {
                 let run = &self.run;
@@ -62,8 +78,22 @@ impl Whys {
         })
     }
 
+    /// What a released engine did with the row stands first.
+    fn with_reason(&self, row: &RowView, why: String) -> String {
+        match released::reason(&self.judge, row) {
+            Some(reason) => format!("{reason}; {why}"),
+            None => why,
+        }
+    }
+
     fn nearest(&self, row: &RowView, nearest: Option<&Candidate>) -> String {
-        let Some(c) = nearest else { return "no candidate with this key".to_owned() };
+        let Some(c) = nearest else {
+            let why = match row.key {
+                Some(_) => "no candidate with this key",
+                None => "without a key nothing matches it",
+            };
+            return why.to_owned();
+        };
         match c.fate {
             Fate::OwnLate => {
                 format!("would have matched one of {}", self.judge.input_name(c.row.input))
@@ -74,7 +104,11 @@ impl Whys {
                 "candidate had left the state".to_owned()
             }
             Fate::Gone(_) => "no longer kept when its candidate came".to_owned(),
-            Fate::NotFound => "the engine did not find its candidate".to_owned(),
+            Fate::NotFound => {
+                let what = c.why.strip_prefix(candidates::INSIDE_BUT).unwrap_or(&c.why);
+                let own = what.starts_with("this one ");
+                if own { what.to_owned() } else { format!("candidate {what}") }
+            }
             Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
                 format!("nearest candidate {} outside", format_duration(ms))
             }

@@ -19,6 +19,8 @@ pub(crate) struct Fate {
     /// Of a revised row: when it had become unmatched.
     pub unmatched_since: Option<u64>,
     pub cause: Option<u64>,
+    /// Of a revised row: what `cause` was before.
+    pub first_cause: Option<u64>,
     pub removed: Option<u64>,
     /// Final at its arrival: never in the state.
     pub at_arrival: bool,
@@ -173,6 +175,7 @@ impl Moment {
                     decided: (!open).then_some(*arrival),
                     unmatched_since: None,
                     cause: (!open).then_some(*arrival),
+                    first_cause: None,
                     removed: None,
                     at_arrival: !open,
                 }
@@ -226,6 +229,7 @@ impl Moment {
                     fate.verdict = verdicts[i];
                     if reasons[i] == REVISED {
                         fate.unmatched_since = fate.decided;
+                        fate.first_cause = fate.cause;
                     } else {
                         fate.reason = reasons[i];
                     }

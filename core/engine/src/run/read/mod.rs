@@ -221,14 +221,8 @@ impl Run {
     #[must_use]
     pub fn recording(&self) -> Option<Recording> {
         self.inner.looked_for_recording.get_or_init(|| {
-            let start = &self.now().manifest.start;
-            let mut path = start.recording.path.clone();
-            // A live run has it in its own folder, wherever that is now.
-            if let Some(name) = path.file_name().filter(|_| start.live.is_some()) {
-                path = self.dir().join(name);
-            }
-            // Missing or changed: the run goes without, see `locate`.
-            let _ = self.locate(&path);
+            // Missing or changed: the run goes without, see `why_no_recording`.
+            let _ = self.locate(&self.recording_path());
         });
         let known = self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
         let known = known?;
@@ -239,6 +233,26 @@ impl Run {
             return self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
         }
         Some(known)
+    }
+
+    fn recording_path(&self) -> PathBuf {
+        let now = self.now();
+        let start = &now.manifest.start;
+        let path = &start.recording.path;
+        // A live run has it in its own folder, wherever that is now.
+        match path.file_name().filter(|_| start.live.is_some()) {
+            Some(name) => self.dir().join(name),
+            None => path.clone(),
+        }
+    }
+
+    /// Why [`Run::recording`] gives none; `None`: it gives one.
+    #[must_use]
+    pub fn why_no_recording(&self) -> Option<String> {
+        if self.recording().is_some() {
+            return None;
+        }
+        self.locate(&self.recording_path()).err().map(|error| error.to_string())
     }
 
     /// Names the place that the recording moved to.

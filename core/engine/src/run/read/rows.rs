@@ -156,6 +156,7 @@ impl Run {
                 padded: reason.padded(),
                 reason,
                 cause: fate.cause,
+                first_cause: fate.first_cause,
                 outputs: outputs[i],
             });
         }

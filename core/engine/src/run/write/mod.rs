@@ -1,6 +1,7 @@
 //! Writing a run: steps fill a segment, a full one is written and published.
 //! Memory is that of one segment and of the lanes of a bounded number of older ones.
 
+mod begin;
 mod close;
 mod lanes;
 mod open;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
-use super::layout::{ARRIVALS, PIPELINE, Part, SEGMENT_ARRIVALS, SEGMENTS};
+use super::layout::{ARRIVALS, Part, SEGMENT_ARRIVALS, SEGMENTS};
 use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState, SegmentRef};
 use super::read::load_summary;
 use super::summary::{END_WIDTH, Section};
@@ -65,7 +66,8 @@ impl Writer {
     /// than two rows.
     ///
     /// # Errors
-    /// The folder exists already (an empty one does not count) or cannot be written.
+    /// The folder exists already (an empty one does not count) or cannot be written;
+    /// nothing is then left of it.
     pub fn create(dir: &Path, start: ManifestStart, folds: bool) -> Result<Self> {
         Self::create_around(dir, start, folds, "")
     }
@@ -80,30 +82,7 @@ impl Writer {
         folds: bool,
         there: &str,
     ) -> Result<Self> {
-        let taken = match std::fs::read_dir(dir) {
-            // A job's own files may be there before its run.
-            Ok(mut entries) => entries.any(|entry| {
-                entry.is_ok_and(|entry| {
-                    let name = entry.file_name();
-                    name != *there && !name.to_string_lossy().starts_with("delivery.")
-                })
-            }),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-            Err(_) => true,
-        };
-        if taken {
-            return Err(RunError::Exists(dir.to_owned()));
-        }
-        let segments = dir.join(SEGMENTS);
-        std::fs::create_dir_all(&segments).map_err(|e| RunError::io(&segments, e))?;
-        let lock = Lock::take(dir)?;
-        let pipeline = dir.join(PIPELINE);
-        std::fs::write(&pipeline, &start.pipeline_text)
-            .and_then(|()| File::open(&pipeline)?.sync_all())
-            .map_err(|e| RunError::io(&pipeline, e))?;
-        fault::synced(&pipeline);
-        let manifest = Manifest::new(start);
-        manifest.store(dir, true)?;
+        let (manifest, lock) = begin::begin(dir, start, there)?;
         Ok(Self::with(dir, manifest, lock, folds, vec![0], 0, 0))
     }
 

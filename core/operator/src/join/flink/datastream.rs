@@ -53,16 +53,15 @@ impl Operator for FlinkDataStream {
             return Err(self.settings.stranger(row.input));
         };
         let own = Ref::from(&row);
-        // Rule C3; the side output is the engine's.
-        if row.time < watermarks.join {
-            let (row, verdict) = (row.row, Verdict::Late);
-            out.push(Effect::Decided { row, verdict, reason: Reason::Plain, cause: own.arrival });
-            out.push(Effect::Removed { row });
-            return Ok(());
-        }
-        if row.key.is_null() {
-            // Rule C1: the job would fail (`setCurrentKey`).
-            let (row, verdict) = (row.row, Verdict::Unkeyed);
+        // Rule C1, before the others: the job would fail (`setCurrentKey`). Rule
+        // C3; the side output is the engine's.
+        let left_out = if row.key.is_null() {
+            Some(Verdict::Unkeyed)
+        } else {
+            (row.time < watermarks.join).then_some(Verdict::Late)
+        };
+        if let Some(verdict) = left_out {
+            let row = row.row;
             out.push(Effect::Decided { row, verdict, reason: Reason::Plain, cause: own.arrival });
             out.push(Effect::Removed { row });
             return Ok(());

@@ -355,10 +355,11 @@ fn datastream_case(settings: Settings, keys: &[Key], base: i64, ops: &[Op]) {
                 let watermarks = Watermarks { join: watermark, inputs: &[] };
                 join.row(row(keys, key, side, time, number), None, watermarks, &mut effects)
                     .unwrap();
-                let verdict = if time < watermark {
-                    Some(Verdict::Late)
+                // Rule C1 before rule C3.
+                let verdict = if keys[key].is_null() {
+                    Some(Verdict::Unkeyed)
                 } else {
-                    keys[key].is_null().then_some(Verdict::Unkeyed)
+                    (time < watermark).then_some(Verdict::Late)
                 };
                 if let Some(verdict) = verdict {
                     expected.decided.insert(number, verdict);

@@ -42,7 +42,7 @@ pub use settings::{BadSettings, InvalidTime, Settings, StreamKind, WindowStore};
 pub use side::{Side, Sides};
 pub use task::{Dropped, Now};
 
-use crate::join::{Effect, Ref};
+use crate::join::{Effect, LogEnd, Ref};
 use crate::pipeline::InputIndex;
 use crate::state::{Row, StateError};
 use task::{Shared, Task};
@@ -128,6 +128,29 @@ impl KafkaStreams {
         }
         let mut tasks = self.tasks.iter_mut().flatten();
         tasks.try_for_each(|task| task.drain(&mut self.shared, now, out))
+    }
+
+    /// A partition has no lag any more, or has some again: its task waits for it
+    /// only while it has. In the order given there is nothing to wait for.
+    ///
+    /// # Errors
+    /// As [`KafkaStreams::take`].
+    pub fn caught_up(
+        &mut self,
+        end: LogEnd,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StreamsError> {
+        if self.shared.settings.max_task_idle.is_none() {
+            return Ok(());
+        }
+        if !self.restored.is_empty() {
+            self.requeue()?;
+        }
+        let side = self.shared.side(end.input);
+        let task = task(&mut self.tasks, &self.shared, end.partition)?;
+        task.queues.set_ended(side, end.reached);
+        task.drain(&mut self.shared, now, out)
     }
 
     /// The logs of all partitions have ended: none has lag any more, so a task

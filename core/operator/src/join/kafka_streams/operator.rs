@@ -1,7 +1,7 @@
 //! The join behind the interface that every semantics has.
 
 use super::{KafkaStreams, StreamsError};
-use crate::join::{Effect, Operator, Watermarks};
+use crate::join::{Effect, LogEnd, Operator, Watermarks};
 use crate::record::Arrival;
 use crate::state::{Changes, Row, StateError};
 
@@ -56,6 +56,18 @@ impl Operator for KafkaStreams {
     fn clock(&mut self, now_ms: i64, at: Arrival, out: &mut Vec<Effect>) -> Result<(), StateError> {
         self.wall = self.wall.max(now_ms);
         self.tick(Now { wall: self.wall, arrival: at }, out)?;
+        self.shared.drops.clear();
+        Ok(())
+    }
+
+    fn log_end(
+        &mut self,
+        end: LogEnd,
+        at: Arrival,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), StateError> {
+        self.wall = self.wall.max(end.now_ms);
+        self.caught_up(end, Now { wall: self.wall, arrival: at }, out)?;
         self.shared.drops.clear();
         Ok(())
     }

@@ -45,6 +45,8 @@ struct RecordQueue {
     raw: VecDeque<SlotId>,
     /// Until when the task waits for it, once it was found empty.
     deadline: Option<i64>,
+    /// Its partition is known to have no lag: it is not waited for.
+    ended: bool,
 }
 
 /// The record queues of a task.
@@ -63,6 +65,8 @@ pub(super) struct SavedQueues {
     pub corrupted: Sides<bool>,
     /// Whether the right queue is the next one.
     pub right_first: bool,
+    #[serde(default)]
+    pub ended: Sides<bool>,
 }
 
 impl RecordQueue {
@@ -88,15 +92,20 @@ impl Queues {
         }
     }
 
-    /// `PartitionGroup#readyToProcess`. The lag of an empty partition is known
-    /// to be 0 here: what it had has come.
+    /// Whether the partition of this side is known to have no lag.
+    pub(super) fn set_ended(&mut self, side: Side, ended: bool) {
+        self.queues[side].ended = ended;
+    }
+
+    /// `PartitionGroup#readyToProcess`. Without a word about it the lag of an
+    /// empty partition is taken to be 0: what it had has come.
     fn ready(&mut self, max_task_idle: i64, wall: i64) -> bool {
         if max_task_idle == NO_IDLING {
             return true;
         }
         for side in Side::BOTH {
             let queue = &mut self.queues[side];
-            if queue.head.is_some() {
+            if queue.head.is_some() || queue.ended {
                 queue.deadline = None;
                 continue;
             }
@@ -114,6 +123,7 @@ impl Queues {
             deadline: Sides::each(|side| self.queues[side].deadline),
             corrupted: Sides::each(|side| self.queues[side].head == Some(Head::Corrupted)),
             right_first: self.order.first() == Some(&Side::Right),
+            ended: Sides::each(|side| self.queues[side].ended),
         }
     }
 }
@@ -250,6 +260,7 @@ impl Task {
         for side in Side::BOTH {
             let queue = &mut self.queues.queues[side];
             queue.deadline = saved.deadline[side];
+            queue.ended = saved.ended[side];
             queue.head = saved.corrupted[side].then_some(Head::Corrupted);
             queue.raw.extend(rows.iter().filter(|row| row.2 == side).map(|row| row.1));
             // Only a head has been looked at: its time is not negative.

@@ -55,10 +55,10 @@ pub struct Settings {
     pub exchanged: bool,
 }
 
-/// A recording says nothing of the lag that a task knew. A task that reads what
-/// is there already waits for a partition as long as that has lag, whatever
-/// `max.task.idle.ms` (0 by default) says: hence until both have a row, or the
-/// end. So long that no wall clock wraps.
+/// A task that reads what is there already waits for an empty partition as long
+/// as that has lag, whatever `max.task.idle.ms` (0 by default) says: hence until
+/// both have a row, or it is told that one has none
+/// ([`super::KafkaStreams::caught_up`]). So long that no wall clock wraps.
 const TO_THE_END: i64 = i64::MAX / 4;
 
 /// Settings that the release refuses, or that leave 64-bit milliseconds.

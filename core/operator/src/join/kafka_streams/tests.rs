@@ -143,8 +143,15 @@ fn the_engines_restore_brings_everything_back() {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         let mut held: BTreeMap<Due, Row> = BTreeMap::new();
         for (wall, row) in random.rows(60, 3) {
+            let at = row.arrival;
             feed(&mut plain, wall, row.clone(), &mut a);
             feed(&mut restored, wall, row, &mut b);
+            if random.below(9) == 0 {
+                let (input, partition) = (random.below(2) as u8, random.below(3) as i32);
+                let end = LogEnd { input, partition, reached: random.below(3) > 0, now_ms: wall };
+                plain.log_end(end, at, &mut a).unwrap();
+                restored.log_end(end, at, &mut b).unwrap();
+            }
             assert_eq!(a, b, "{settings:?}");
             if random.below(3) == 0 {
                 restored.copy_ahead(random.below(4) as usize);

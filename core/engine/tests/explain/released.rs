@@ -1,0 +1,333 @@
+//! What released engines did with a row, in `why` and in `explain`.
+
+use std::sync::Arc;
+
+use joinscope_core::engine::AtEnd;
+use joinscope_core::operator::join::Reason;
+use joinscope_core::operator::pipeline::Pipeline;
+use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
+use joinscope_core::operator::time::format_duration;
+use joinscope_core::operator::verdict::Verdict::{self, Joined, Unmatched};
+use joinscope_core::run::Run;
+use joinscope_core::run::explain::{explain, why};
+
+use crate::common::case::{Case, List};
+use crate::judged;
+
+const INPUTS: &str = r#"
+name = "released"
+[inputs.views]
+topic = "views"
+format = "json"
+key = "k"
+event_time = { field = "t", unit = "ms" }
+watermark = { max_out_of_orderness = "0ms" }
+[inputs.plays]
+topic = "plays"
+format = "json"
+key = "k"
+event_time = { field = "t", unit = "ms" }
+watermark = { max_out_of_orderness = "0ms" }
+[join]
+primary = "views"
+"#;
+
+/// Records of one partition a topic, in this order, a millisecond apart; an
+/// empty key is null.
+fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
+    let text = format!("{INPUTS}{join}");
+    let partition = |topic: &str| TopicPartition { topic: Arc::from(topic), partition: 0 };
+    let partitions = vec![partition("views"), partition("plays")];
+    let mut next = [0; 2];
+    let records = records.iter().enumerate().map(|(n, (topic, key, time))| {
+        let source = usize::from(*topic != "views");
+        let key = if key.is_empty() { "null".to_owned() } else { format!("\"{key}\"") };
+        let offset = next[source];
+        next[source] += 1;
+        Record {
+            arrival: n as u64,
+            arrival_ns: n as i64 * 1_000_000,
+            source: source as u32,
+            offset,
+            timestamp: Some(0),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value: Some(format!("{{\"k\":{key},\"t\":{time}}}").into_bytes().into()),
+            headers: Vec::new(),
+        }
+    });
+    let records = records.collect();
+    let pipeline = Arc::new(Pipeline::parse(&text, "released.toml").unwrap());
+    let source = Arc::new(List { partitions, records });
+    Case { seed: 0, text, pipeline, source, disorder: true }
+}
+
+/// The row has this verdict and reason; its `why` is this, and its sentence has
+/// these in it.
+fn says(run: &Run, row: u64, what: (Verdict, Reason), short: &str, long: &[&str]) {
+    let view = run.row(row).unwrap();
+    assert_eq!((view.verdict, view.reason), what, "{view:#?}");
+    assert_eq!(why(run, &view).unwrap(), short, "{view:#?}");
+    let sentence = explain(run, row).unwrap().sentence;
+    for part in long {
+        assert!(sentence.contains(part), "{sentence}\nexpected in it: {part}");
+    }
+}
+
+const SQL: &str = r#"
+with.plays = { after = "0s", until = "20s" }
+kind = "left"
+semantics = "flink-sql"
+min_cleanup = "60s"
+"#;
+
+#[test]
+fn reasons_of_flink_sql() {
+    let case = case(
+        SQL,
+        &[
+            ("views", "a", 1_000_000),
+            ("plays", "z", 1_050_000),
+            ("views", "b", 1_100_000),
+            // The operator time is 1,050,000.
+            ("views", "c", 1_010_000),
+            ("plays", "d", 1_010_000),
+            ("views", "e", 1_060_000),
+            // It is 1,090,000 after this one, and the timer of a fires.
+            ("plays", "f", 1_090_000),
+            ("plays", "e", 1_075_000),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    let nobody = "no candidate with this key";
+    let not_kept = "not kept: the operator time was past its interval";
+    let did_not =
+        "Flink SQL did not keep this row: the operator time was already past its interval";
+    let padded = "It was put out with nulls.";
+    says(&run, 0, (Unmatched, Reason::Padded), nobody, &[padded]);
+    let short = format!("{not_kept}; {nobody}");
+    says(&run, 3, (Unmatched, Reason::NotKeptPadded), &short, &[did_not, padded]);
+    says(&run, 4, (Unmatched, Reason::NotKept), &short, &[did_not]);
+    let short = "joined once more after one of the two had expired; 1 output";
+    says(&run, 5, (Joined, Reason::JoinedExpired), short, &["One of the two had expired already"]);
+    let short = format!("{not_kept}; 1 output");
+    says(&run, 7, (Joined, Reason::NotKept), &short, &["Flink SQL did not keep it"]);
+}
+
+#[test]
+fn reasons_of_kafka_streams() {
+    let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+    let case = case(
+        join,
+        &[
+            ("views", "a", 1_000),
+            ("views", "b", 1_500),
+            ("views", "c", 1_390),
+            ("plays", "c", 1_400),
+            ("views", "d", 1_385),
+            ("views", "e", 300_000),
+            ("views", "f", 880),
+            ("views", "", 300_000),
+            ("plays", "x", 300_000),
+            ("plays", "y", 880),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    let nobody = "no candidate with this key";
+    let (short, long) = ("padded and joined; 2 outputs", "before: padded and joined.");
+    says(&run, 2, (Joined, Reason::PaddedAndJoined), short, &[long]);
+    let short = format!("padded at once: out of order by more than `after`; {nobody}");
+    says(
+        &run,
+        4,
+        (Unmatched, Reason::PaddedAtOnce),
+        &short,
+        &["Kafka Streams put it out at once", "It was put out with nulls."],
+    );
+    let short = format!("not stored: older than its side's store keeps; {nobody}");
+    let long = ["Kafka Streams did not store it: ", "The store had come so far with views[0]@4."];
+    says(&run, 6, (Unmatched, Reason::NotStoredPadded), &short, &long);
+    let null = "padded at once: its key is null; without a key nothing matches it";
+    says(&run, 7, (Unmatched, Reason::NullKeyPadded), null, &["Its key is null, so that"]);
+    let long = ["Kafka Streams did not store it: ", "The store had come so far with plays[0]@1."];
+    says(&run, 9, (Unmatched, Reason::NotStored), &short, &long);
+}
+
+/// `DataStream` removes a row when the event-time watermark reaches its last
+/// possible partner (C7), which `clean` would still have matched.
+#[test]
+fn why_goes_by_what_the_engine_found() {
+    let join = r#"
+with.plays = { after = "0s", until = "20s" }
+kind = "inner"
+semantics = "flink-datastream"
+"#;
+    let case = case(
+        join,
+        &[
+            ("views", "a", 1_000_000),
+            ("plays", "z", 1_020_001),
+            ("views", "b", 1_100_000),
+            ("plays", "a", 1_020_000),
+            ("plays", "y", 1_030_000),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    for (row, verdict, what) in
+        [(0, Verdict::Unmatched, "this one had "), (3, Verdict::Expired, "candidate had ")]
+    {
+        let view = run.row(row).unwrap();
+        assert_eq!(view.verdict, verdict, "{view:#?}");
+        let said = why(&run, &view).unwrap();
+        assert!(said.starts_with(what), "{said}");
+    }
+}
+
+/// Kafka Streams knows no watermark (D3, D4).
+#[test]
+fn an_open_row_of_kafka_streams_waits_for_its_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, order: &str, records: &[(&str, &str, i64)], row: u64| {
+        let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+input_order = "#;
+        let case = case(&format!("{join}\"{order}\"\n"), records);
+        let run = judged(&case, &folder.path().join(name), AtEnd::Open);
+        let view = run.row(row).unwrap();
+        assert_eq!(view.verdict, Verdict::Open, "{view:#?}");
+        assert_eq!(why(&run, &view).unwrap(), "the run ended while it was still held");
+        let sentence = explain(&run, row).unwrap().sentence;
+        assert!(!sentence.contains("watermark"), "{sentence}");
+        sentence
+    };
+    let records = [("views", "a", 1_000), ("plays", "b", 1_400)];
+    let waits = "for a head row past 1970-01-01T00:00:01.120Z.";
+    let kept = |time| format!("It is kept until its side's store has seen {time}.");
+    let said = open("left", "given", &records, 0);
+    assert!(said.contains(waits), "{said}");
+    assert!(said.contains(&kept("1970-01-01T00:00:01.120Z")), "{said}");
+    let said = open("right", "given", &records, 1);
+    assert!(!said.contains("head row"), "{said}");
+    assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
+    let said = open("buffered", "smallest-timestamp", &records[..1], 0);
+    assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}
+
+/// An expired row keeps its reason, and a row that a timer removed says so.
+#[test]
+fn expired_rows_of_flink_sql_say_what_was_done() {
+    let join = SQL.replace("60s", "0s");
+    let case = case(
+        &join,
+        &[
+            ("views", "a", 1_000_000),
+            ("plays", "z", 1_050_000),
+            // The operator time is 1,050,000 after this one: the timer of a fires.
+            ("views", "b", 1_100_000),
+            ("views", "c", 1_010_000),
+            ("plays", "c", 1_015_000),
+            ("plays", "a", 1_010_000),
+        ],
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    let sentence = |row| {
+        let told = explain(&run, row).unwrap();
+        (told.row.verdict, told.row.reason, told.sentence)
+    };
+    let not_kept = "Flink SQL did not keep this row: the operator time was already past its \
+                    interval, and nothing that it still held matched. ";
+    let (verdict, reason, said) = sentence(3);
+    assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKeptPadded));
+    assert_eq!(
+        said,
+        format!(
+            "{not_kept}plays[0]@1 lies in its interval, but this one had not been kept. It was \
+             put out with nulls."
+        )
+    );
+    let (verdict, reason, said) = sentence(5);
+    assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKept));
+    assert_eq!(
+        said,
+        format!(
+            "{not_kept}views[0]@0 lies in its interval, but had been removed by Flink's cleanup \
+             timer at views[0]@1, 1970-01-01T00:00:00.002Z."
+        )
+    );
+    let (verdict, _, said) = sentence(0);
+    assert_eq!(verdict, Unmatched);
+    assert!(said.ends_with("Flink's cleanup timer removed it at views[0]@1."), "{said}");
+}
+
+/// B4.1: an expired row that cleanup has not reached yet is padded by a row of
+/// the other side.
+#[test]
+fn a_probe_that_removes_a_row_is_not_its_timer() {
+    let records = [
+        ("views", "a", 1_000_000),
+        ("plays", "z", 1_050_000),
+        ("views", "b", 1_100_000),
+        ("plays", "a", 1_060_000),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(SQL, &records), &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!((told.row.verdict, told.row.reason), (Unmatched, Reason::Padded));
+    let end = "Its interval had closed before, and it was removed when plays[0]@1 came.";
+    assert!(told.sentence.ends_with(end), "{}", told.sentence);
+}
+
+/// What the revision names is the row that would have matched, not what moved
+/// the store.
+#[test]
+fn a_revised_row_of_kafka_streams_keeps_its_number() {
+    let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+    let records = [("views", "e", 300_000), ("views", "f", 880), ("plays", "f", 900)];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 1).unwrap();
+    assert_eq!((told.row.verdict, told.row.reason), (Verdict::Expired, Reason::NotStoredPadded));
+    let older = format!("did not store it: {} older than", format_duration(299_881 - 880));
+    for part in [
+        older.as_str(),
+        "The store had come so far with views[0]@0.",
+        "plays[0]@0 lies in its interval, but this one had not been stored.",
+        "It was put out with nulls.",
+    ] {
+        assert!(told.sentence.contains(part), "{}\nexpected in it: {part}", told.sentence);
+    }
+}
+
+#[test]
+fn a_row_that_only_waits_for_its_pad_is_not_found() {
+    let join = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+    let records = [("views", "a", 1_000), ("views", "b", 300_000), ("plays", "a", 1_050)];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let sentence = explain(&run, 2).unwrap().sentence;
+    let lost = "views[0]@0 lies in its interval, but was not, or no longer, in its side's store.";
+    assert!(sentence.ends_with(lost), "{sentence}");
+}
