@@ -41,6 +41,23 @@ fn sample(name: &str) -> String {
 }
 
 #[test]
+fn what_looks_like_a_secret_is_blanked_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    saved(home);
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let save = |name: &str, notes: &str| {
+        let args = ["incident", "save", &path("run"), "-o", &path(name), "--notes", notes];
+        let out = joinscope(home, &args);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).contains("looked like a secret")
+    };
+    assert!(!save("a.mcap", "a stall") && save("b.mcap", "password: hunter2"));
+    let told = json(&joinscope(home, &["incident", "info", &path("b.mcap"), "--json"]));
+    assert_eq!(told["notes"], "password: ***");
+}
+
+#[test]
 fn a_run_is_saved_sent_and_is_the_same_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();

@@ -101,10 +101,12 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     let by = format!("joinscope {}", env!("CARGO_PKG_VERSION"));
     let now = jiff::Timestamp::now().as_millisecond();
     let mut incident = incident::Incident::of(&run, &by, now)?;
-    incident.set_notes(&args.notes);
+    let mut blanked = incident.pipeline.as_deref() != Some(run.pipeline_text());
+    blanked |= incident.set_notes(&args.notes);
     if !args.plain {
         (incident.marks, incident.view) = crate::window::kept(&manifest);
     }
+    blanked |= incident.blanks_bookmarks();
     let pieces = incident.pieces()?;
     let bytes =
         follow("bytes", |job| recording::write_with(&recording, &pieces, &args.output, false, job))
@@ -124,10 +126,15 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records, their run and {marks} bookmarks in {} ({:.1} MB)",
+            "{} records, their run and {marks} bookmarks in {} ({:.1} MB){}",
             thousands(recording.len()),
             args.output.display(),
-            bytes as f64 / 1e6
+            bytes as f64 / 1e6,
+            if blanked {
+                "; what looked like a secret in notes or comments is blanked"
+            } else {
+                ""
+            }
         )?;
     }
     Ok(Answer::Yes)

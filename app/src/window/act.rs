@@ -13,7 +13,7 @@ use super::command::Command;
 use super::cursor::{ClockMap, Cursor, State};
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, file_name};
-use super::open_docs::{OpenDoc, Tables};
+use super::open_docs::{self, OpenDoc, Tables};
 use super::opening::{self, Opened};
 use super::panel::Panel;
 use super::panels::outputs::Outputs;
@@ -361,6 +361,7 @@ impl App {
                 }
             }
             self.opening.go_on(&self.jobs, self.settings.cache_bytes());
+            self.show_another();
         }
         self.take_bookmarks();
         for (path, error) in self.saver.failed() {
@@ -380,6 +381,23 @@ impl App {
                 Ok(None) => {}
                 Err(error) => self.errors.add("Looking for a record", error),
             }
+        }
+    }
+
+    /// Where what was to come to the front could not be opened, and nothing
+    /// stands there or what was closed: another of what is open comes.
+    fn show_another(&mut self) {
+        // A pipeline alone is in front without being listed.
+        let stays = self.open.front().is_some()
+            || !self.doc.is_empty() && open_docs::path_of(&self.doc).is_none();
+        if stays || self.opening.is_open() {
+            return;
+        }
+        match self.open.next(Direction::Forward) {
+            // Not as the user's wish, which would close what says what failed.
+            Some(next) => self.opening.begin(&self.jobs, next, self.settings.cache_bytes()),
+            None if self.doc.is_empty() => {}
+            None => self.show_doc(Doc::default()),
         }
     }
 

@@ -292,7 +292,8 @@ impl App {
             ctx.request_repaint();
         }
         self.typing.begin(ctx, self.dialog.as_ref());
-        if self.dialog.is_none() {
+        // What the user is asked before a run stands in front like a dialog.
+        if self.dialog.is_none() && !self.checking.asks() {
             self.typing.hold_behind(ctx, command::asks_for_text);
             self.commands.extend(command::pressed(ctx));
         }
@@ -503,6 +504,7 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self, _: Option<&eframe::glow::Context>) {
+        self.exports.end();
         self.end_session();
     }
 

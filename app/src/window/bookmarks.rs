@@ -18,6 +18,9 @@ const VERSION: u32 = 1;
 /// Longest note kept, in characters.
 const LONGEST: usize = 4000;
 
+/// Between a note and what an incident says of the same arrival.
+const BROUGHT: &str = "\n— incident: ";
+
 /// A moment worth coming back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bookmark {
@@ -196,6 +199,27 @@ impl Bookmarks {
         add_to(&mut self.list, at, note)
     }
 
+    /// Adds one that somebody else made; what is noted there already stays before
+    /// their note. Whether all of it is kept: a note has a longest.
+    pub fn bring(&mut self, at: Arrival, theirs: &str) -> bool {
+        let theirs = theirs.trim();
+        let there = self.list.iter().find(|b| b.at == at).map(|b| b.note.clone());
+        let whole = match there.filter(|mine| !mine.is_empty()) {
+            Some(mine) if theirs.is_empty() || mine == theirs => return true,
+            Some(mine) => {
+                // The incident may be opened again.
+                let brought = format!("{BROUGHT}{theirs}");
+                if mine.ends_with(&brought) || mine.contains(&format!("{brought}\n")) {
+                    return true;
+                }
+                format!("{mine}{brought}")
+            }
+            None => theirs.to_owned(),
+        };
+        self.add(at, &whole);
+        whole.chars().count() <= LONGEST
+    }
+
     /// Writes another note; whether there is such a bookmark.
     pub fn set_note(&mut self, id: u64, note: &str) -> bool {
         let Some(there) = self.list.iter_mut().find(|b| b.id == id) else { return false };
@@ -287,6 +311,22 @@ mod tests {
         assert_eq!(b.get(id).unwrap().note, "Backlog arrives", "an empty note takes nothing away");
         b.add(50, "It arrives");
         assert_eq!((b.list().len(), b.get(id).unwrap().note.as_str()), (3, "It arrives"));
+    }
+
+    #[test]
+    fn what_is_brought_takes_nothing_away() {
+        let mut b = three();
+        let note = |b: &Bookmarks, at| b.list().iter().find(|b| b.at == at).unwrap().note.clone();
+        assert!(b.bring(50, "Backlog arrives") && b.bring(50, " ") && b.bring(70, "new"));
+        assert_eq!((note(&b, 50), note(&b, 70)), ("Backlog arrives".into(), "new".into()));
+        assert!(b.bring(50, "It arrives "));
+        assert_eq!(note(&b, 50), "Backlog arrives\n— incident: It arrives");
+        assert!(b.bring(50, "It arrives"), "once");
+        assert_eq!(note(&b, 50), "Backlog arrives\n— incident: It arrives");
+        assert!(b.bring(90, "where there was no note"));
+        assert_eq!(note(&b, 90), "where there was no note");
+        assert!(!b.bring(50, &"long ".repeat(LONGEST)));
+        assert!(note(&b, 50).starts_with("Backlog arrives\n— incident: It arrives"));
     }
 
     #[test]

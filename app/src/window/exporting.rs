@@ -44,14 +44,25 @@ impl Exports {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
     }
 
-    /// After the next export, the figures of a panel's picture as well.
+    /// After the next export, the figures of a panel's picture as well. While
+    /// one is being written no other begins, and they are not its.
     pub fn then(&mut self, panel: Panel, path: PathBuf) {
-        self.next = Some((Export::Lines(panel), path, false));
+        if !self.is_busy() {
+            self.next = Some((Export::Lines(panel), path, false));
+        }
     }
 
     /// Ends the export at hand, or forgets how it ended.
     pub fn forget(&mut self) {
         (self.at_hand, self.next) = (None, None);
+    }
+
+    /// The window closes: nothing is written any more, nothing half-written stays.
+    pub fn end(&mut self) {
+        (self.awaited, self.next) = (None, None);
+        if let Some((_, exporting)) = self.at_hand.take() {
+            exporting.end();
+        }
     }
 
     /// Whether something is being written.
@@ -88,7 +99,7 @@ impl App {
         match what {
             Export::Picture(panel) => {
                 if self.exports.place(panel).is_none() {
-                    self.fail("The panel is not in sight", "Show it, then save its picture");
+                    self.refuse("The panel is not in sight", "Show it, then save its picture");
                     return;
                 }
                 // The picture is taken once the dialog is gone.
@@ -97,7 +108,7 @@ impl App {
             }
             Export::Incident => match self.incident_work() {
                 Ok(work) => self.begin_export(what, What::Incident(work), &path, replace),
-                Err(why) => self.fail("The incident was not saved", &why),
+                Err(why) => self.refuse("The incident was not saved", &why),
             },
             Export::Data(panel) => {
                 let rows = self.data_of(panel);
@@ -141,15 +152,21 @@ impl App {
     fn export_rows(&mut self, what: Export, rows: Option<Source>, path: &Path, replace: bool) {
         match rows {
             Some(rows) => self.begin_export(what, What::Rows(rows), path, replace),
-            None => self.fail("Nothing to export", "The panel has no rows yet"),
+            None => self.refuse("Nothing to export", "The panel has no rows yet"),
         }
     }
 
     fn begin_export(&mut self, what: Export, rows: What, path: &Path, replace: bool) {
         match Exporting::begin(&self.ctx, rows, path, replace) {
             Ok(exporting) => self.exports.at_hand = Some((what, exporting)),
-            Err(error) => self.fail("The export was not started", &error),
+            Err(error) => self.refuse("The export was not started", &error),
         }
+    }
+
+    /// An export does not begin, nor what was to follow it.
+    fn refuse(&mut self, title: &str, message: &str) {
+        self.exports.next = None;
+        self.fail(title, message);
     }
 
     /// Takes the drawing of a panel that is awaited, out of the frame that was
@@ -206,12 +223,13 @@ impl App {
                     };
                     self.errors.add(place, said);
                 }
+                Some(Err(Refused::Cancelled)) => self.exports.next = None,
                 Some(Ok(_)) => {
                     if let Some((what, path, replace)) = self.exports.next.take() {
                         self.export_to(what, path, replace);
                     }
                 }
-                _ => {}
+                None => {}
             }
         } else if exporting.ended.is_none() {
             ctx.request_repaint_after(std::time::Duration::from_millis(100));

@@ -95,16 +95,24 @@ fn text<T: Serialize>(version: u32, value: &T) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Replaces a file as a whole.
+/// Replaces a file as a whole; where that fails nothing is left beside it.
 pub fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let new = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = File::create(&new)?;
+    let done = fill(&new, text).and_then(|()| fs::rename(&new, path));
+    if done.is_err() {
+        // Why it failed says more than that it cannot be removed.
+        let _ = fs::remove_file(&new);
+    }
+    done
+}
+
+fn fill(new: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(new)?;
     file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(new, path)
+    file.sync_all()
 }
 
 /// What waits to be done to a file.
@@ -358,6 +366,15 @@ mod tests {
             Read::Value(Thing { n: 7 }),
             "from before versions were written"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, b"{}").is_err(), "a folder is there");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! 3. An answer is immutable and comes with the question that it answers.
 //! 4. The last answer stays until the next one is there.
 //! 5. A panic fails its question, with the message; asking again tries again.
+//! 6. What looks through a whole run has threads of its own: no question waits
+//!    behind it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,37 +20,43 @@ type Task = Box<dyn FnOnce() + Send>;
 /// Each slot has at most one task in the queue, so this many slots fit.
 const QUEUE: usize = 1024;
 
+/// Threads for what takes long; more of it waits for one of them.
+const LONG: usize = 4;
+
 /// An answer that takes longer than this shows the old one dimmed.
 pub const DIM_AFTER: Duration = Duration::from_millis(100);
 
-/// The app's pool of workers.
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// About as long as the user notices.
+    Quick,
+    /// As long as it takes to look through a run.
+    Long,
+}
+
+/// The app's pools of workers.
 #[derive(Clone)]
 pub struct Jobs {
-    queue: SyncSender<Task>,
+    quick: SyncSender<Task>,
+    long: SyncSender<Task>,
     open: Arc<AtomicUsize>,
     begun: Arc<AtomicUsize>,
     repaint: egui::Context,
 }
 
 impl Jobs {
-    /// Starts `workers` threads; they end when the last [`Jobs`] is dropped.
+    /// Starts `workers` threads for questions, and those for what takes long;
+    /// they end when the last [`Jobs`] is dropped.
     #[must_use]
     pub fn new(ctx: &egui::Context, workers: usize) -> Self {
-        let (queue, tasks) = sync_channel::<Task>(QUEUE);
-        let tasks = Arc::new(Mutex::new(tasks));
-        for n in 0..workers.max(1) {
-            let tasks = Arc::clone(&tasks);
-            let worker = move || {
-                while let Some(task) = next(&tasks) {
-                    task();
-                }
-            };
-            let started = std::thread::Builder::new().name(format!("question-{n}")).spawn(worker);
-            if let Err(error) = started {
-                tracing::error!("no thread for questions: {error}");
-            }
+        Self {
+            quick: pool("question", workers.max(1)),
+            long: pool("long", LONG),
+            open: Arc::default(),
+            begun: Arc::default(),
+            repaint: ctx.clone(),
         }
-        Self { queue, open: Arc::default(), begun: Arc::default(), repaint: ctx.clone() }
     }
 
     /// Questions that are waiting or being answered.
@@ -63,11 +71,34 @@ impl Jobs {
         self.begun.load(Ordering::Acquire)
     }
 
-    fn spawn(&self, task: Task) {
+    fn spawn(&self, pace: Pace, task: Task) {
         self.begun.fetch_add(1, Ordering::AcqRel);
+        let queue = match pace {
+            Pace::Quick => &self.quick,
+            Pace::Long => &self.long,
+        };
         // Only a dead pool refuses; then the program is ending.
-        let _ = self.queue.try_send(task);
+        let _ = queue.try_send(task);
     }
+}
+
+/// Starts threads that do what is sent.
+fn pool(name: &str, workers: usize) -> SyncSender<Task> {
+    let (queue, tasks) = sync_channel::<Task>(QUEUE);
+    let tasks = Arc::new(Mutex::new(tasks));
+    for n in 0..workers {
+        let tasks = Arc::clone(&tasks);
+        let worker = move || {
+            while let Some(task) = next(&tasks) {
+                task();
+            }
+        };
+        let started = std::thread::Builder::new().name(format!("{name}-{n}")).spawn(worker);
+        if let Err(error) = started {
+            tracing::error!("no thread for questions: {error}");
+        }
+    }
+    queue
 }
 
 fn next(tasks: &Mutex<Receiver<Task>>) -> Option<Task> {
@@ -135,6 +166,26 @@ where
         question: Q,
         work: impl FnOnce(&Q) -> Result<A, String> + Send + 'static,
     ) {
+        self.put(jobs, Pace::Quick, question, work);
+    }
+
+    /// As [`Self::ask`], for what looks through a whole run or works it anew.
+    pub fn ask_long(
+        &mut self,
+        jobs: &Jobs,
+        question: Q,
+        work: impl FnOnce(&Q) -> Result<A, String> + Send + 'static,
+    ) {
+        self.put(jobs, Pace::Long, question, work);
+    }
+
+    fn put(
+        &mut self,
+        jobs: &Jobs,
+        pace: Pace,
+        question: Q,
+        work: impl FnOnce(&Q) -> Result<A, String> + Send + 'static,
+    ) {
         if self.asked.as_ref() == Some(&question) {
             return;
         }
@@ -148,7 +199,7 @@ where
             let (shared, jobs) = (Arc::clone(&self.inner), jobs.clone());
             let open = Arc::clone(&jobs.open);
             let repaint = jobs.repaint.clone();
-            jobs.spawn(Box::new(move || answer_all(&shared, &open, &repaint)));
+            jobs.spawn(pace, Box::new(move || answer_all(&shared, &open, &repaint)));
         }
     }
 
@@ -238,6 +289,30 @@ mod tests {
         let answer = slot.answer().unwrap();
         assert_eq!((answer.question, answer.result.clone()), (4, Ok(40)));
         assert!(!slot.is_open());
+    }
+
+    #[test]
+    fn what_takes_long_holds_up_no_question() {
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let (go, gate) = mpsc::sync_channel::<()>(0);
+        let gate = Arc::new(Mutex::new(gate));
+        let mut long: Vec<Slot<u32, ()>> = (0..=LONG).map(|_| Slot::default()).collect();
+        for slot in &mut long {
+            let gate = Arc::clone(&gate);
+            slot.ask_long(&jobs, 1, move |_| lock(&gate).recv().map_err(|e| e.to_string()));
+        }
+        let mut quick: Slot<u32, u32> = Slot::default();
+        quick.ask(&jobs, 7, |q| Ok(q * 10));
+        let begun = Instant::now();
+        while quick.answer().is_none() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::yield_now();
+        }
+        assert_eq!(quick.answer().map(|a| a.result.clone()), Some(Ok(70)));
+        assert!(long.iter_mut().all(|slot| slot.answer().is_none()));
+        // They are done once nobody keeps them, the one that waited too.
+        drop(go);
+        wait(&jobs);
+        assert!(long.iter_mut().all(|slot| slot.answer().is_some()));
     }
 
     #[test]

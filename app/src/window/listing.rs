@@ -142,7 +142,7 @@ impl<S: Clone + PartialEq> Listing<S> {
         self.looked_for = None;
         self.number += 1;
         let report = Report(Arc::clone(&self.shared));
-        self.slot.ask(jobs, self.number, move |_| match work(&report) {
+        self.slot.ask_long(jobs, self.number, move |_| match work(&report) {
             Err(_) if report.is_cancelled() => Ok(()),
             done => done,
         });

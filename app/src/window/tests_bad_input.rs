@@ -96,6 +96,39 @@ fn a_run_that_vanishes_before_it_comes_to_the_front_again_is_refused() {
 }
 
 #[test]
+fn where_one_of_a_session_is_gone_the_others_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    let gone = Feed::new(300);
+    let mut h = harness_with((1600, 1000), Some(places.clone()));
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(100));
+    ask(&mut h, Command::Open(gone.run()));
+    h.state_mut().end_session();
+    drop(h);
+    std::fs::remove_dir_all(gone.run()).unwrap();
+    let mut h = harness_with((1600, 1000), Some(places));
+    h.state_mut().command(Command::Continue);
+    quiet(&mut h);
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
+    assert_eq!((h.state().open.list().len(), h.state().cursor().at()), (1, 100));
+    assert!(says(&h, "run was not opened"), "it is said which is missing");
+}
+
+#[test]
+fn what_was_closed_does_not_stay_where_its_neighbour_is_gone() {
+    let (one, gone) = (Feed::new(300), Feed::new(300));
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(gone.run()));
+    ask(&mut h, Command::Open(one.run()));
+    std::fs::remove_dir_all(gone.run()).unwrap();
+    h.state_mut().command(Command::Close);
+    quiet(&mut h);
+    assert!(h.state().doc().is_empty() && h.state().open.list().is_empty());
+    assert!(says(&h, "run was not opened"));
+}
+
+#[test]
 fn settings_and_layouts_of_another_version_or_broken_are_said_and_kept() {
     for (file, title) in [
         ("settings.json", "The settings were not read"),

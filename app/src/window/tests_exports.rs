@@ -157,6 +157,32 @@ fn rows_and_lines_of_the_state_are_offered_apart() {
 }
 
 #[test]
+fn a_picture_that_is_not_replaced_takes_its_figures_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let (svg, csv) = (folder.path().join("late.svg"), folder.path().join("late.csv"));
+    std::fs::write(&svg, "mine").unwrap();
+    ask(&mut h, Command::ShowPanel(Panel::Late));
+    for (n, leaves) in ["Keep it", "Escape"].into_iter().enumerate() {
+        ask(&mut h, Command::ExportFigures(Panel::Late, csv.clone()));
+        ask(&mut h, Command::ExportTo(Export::Picture(Panel::Late), svg.clone(), false));
+        assert!(h.query_by_label("Replace").is_some());
+        if leaves == "Escape" {
+            h.key_press_modifiers(egui::Modifiers::NONE, egui::Key::Escape);
+            settle(&mut h).unwrap();
+        } else {
+            press(&mut h, leaves);
+        }
+        assert!(h.query_by_label("Replace").is_none());
+        // Nothing of it follows the next export.
+        let other = folder.path().join(format!("{n}.csv"));
+        ask(&mut h, Command::ExportTo(Export::Data(Panel::Records), other.clone(), false));
+        assert!(other.exists() && !csv.exists(), "{leaves}");
+    }
+    assert_eq!(std::fs::read_to_string(&svg).unwrap(), "mine");
+}
+
+#[test]
 fn a_picture_that_cannot_be_written_takes_its_figures_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut h = opened(&feed().run());

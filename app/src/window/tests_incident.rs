@@ -105,6 +105,21 @@ fn it_is_saved_from_the_dialog_with_its_notes() {
     assert_eq!(h.get_by_label("Notes").value().as_deref(), Some("see 08:13"));
 }
 
+#[test]
+fn a_secret_in_the_note_of_a_bookmark_is_blanked_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut h) = saved(folder.path());
+    assert!(!says(&h, "like a secret"));
+    ask(&mut h, Command::GoTo(700));
+    ask(&mut h, Command::AddBookmark("SASL password: hunter2".to_owned()));
+    ask(&mut h, Command::ExportTo(Export::Incident, path.clone(), false));
+    press(&mut h, "Replace");
+    assert!(says(&h, "what looked like a secret in notes or comments is blanked"));
+    let read = Incident::read(&Recording::open(&path).unwrap()).unwrap();
+    assert!(read.marks.bookmarks.iter().any(|m| m.note == "SASL password: ***"));
+    assert!(read.marks.bookmarks.iter().all(|m| !m.note.contains("hunter2")));
+}
+
 /// The incident with one of its pieces bent.
 fn bent(folder: &Path, piece: &str, from: &str, to: &str) -> PathBuf {
     let (path, _) = saved(folder);
@@ -152,6 +167,26 @@ fn a_layout_of_another_version_is_said_and_the_rest_is_used() {
     assert!(says(&h, "version 9") && listed(&h, "version 9"));
     assert_eq!(h.state().incident.as_ref().unwrap().remade, Remade::Same);
     assert_eq!(h.state().bookmarks.list().len(), 1);
+}
+
+#[test]
+fn the_readers_own_notes_stay_and_bookmarks_that_do_not_fit_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = "\"bookmarks\": [";
+    let to = "\"bookmarks\": [{\"at\": 99000000, \"note\": \"far away\"},";
+    let path = bent(folder.path(), "bookmarks.json", from, to);
+    let marks = Incident::read(&Recording::open(&path).unwrap()).unwrap().marks.bookmarks;
+    let mut h = harness_with((1600, 1000), Some(places(folder.path())));
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(marks[1].at));
+    ask(&mut h, Command::AddBookmark("mine".to_owned()));
+    drop(h);
+    let h = window_of_bad(&path, folder.path());
+    let [only] = h.state().bookmarks.list() else { panic!("{:?}", h.state().bookmarks.list()) };
+    assert_eq!(only.at, marks[1].at);
+    assert_eq!(only.note, "mine\n— incident: The backlog arrives");
+    assert!(says(&h, "Bookmarks of the incident were left out"));
+    assert!(listed(&h, "99,000,000 (far away)"));
 }
 
 #[test]

@@ -127,5 +127,9 @@ pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool 
             }
         });
     });
+    if left && !done {
+        // Else what was to be written after it would follow the next export.
+        app.commands.push(Command::CancelExport);
+    }
     done || left
 }

@@ -390,6 +390,23 @@ fn the_pipeline_is_edited_as_a_form_and_as_text_and_run_with_overrides() {
 }
 
 #[test]
+fn shortcuts_do_nothing_behind_the_question_before_a_run() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::GoTo(700));
+    let nowhere = ("inputs.views.topic".to_owned(), "nowhere".to_owned());
+    ask(&mut h, Command::Run(vec![nowhere]));
+    assert!(h.query_by_label("Run anyway").is_some());
+    keys(&mut h, Modifiers::NONE, Key::Home);
+    keys(&mut h, Modifiers::COMMAND, Key::W);
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
+    assert_eq!(h.state().cursor().at(), 700);
+    assert!(h.query_by_label("Run anyway").is_some());
+    press(&mut h, "Do not run");
+    keys(&mut h, Modifiers::COMMAND, Key::W);
+    assert!(h.state().doc().is_empty());
+}
+
+#[test]
 fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     let feed = crate::window::testing::Feed::new(400);
     let mut h = opened(&feed.run());

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use lettering::Lettering;
 pub use listed::Listed;
@@ -73,6 +73,12 @@ pub enum What {
     Incident(Work),
 }
 
+/// Behind where an incident is.
+const BLANKED: &str = "; what looked like a secret in notes or comments is blanked";
+
+/// Longest wait for a file that is no longer wanted.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// What is counted on the way, and said at the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -89,6 +95,8 @@ struct Shared {
     done: AtomicU64,
     of: AtomicU64,
     cancel: AtomicBool,
+    /// What looked like a secret is not in the file.
+    blanked: AtomicBool,
     ended: Mutex<Option<Result<u64, Refused>>>,
 }
 
@@ -111,6 +119,11 @@ impl Meter<'_> {
         self.0.done.store(done, Ordering::Relaxed);
         self.0.of.store(of, Ordering::Relaxed);
         !self.0.cancel.load(Ordering::Relaxed)
+    }
+
+    /// What looked like a secret is not written: said with how it ended.
+    pub fn blanked(&self) {
+        self.0.blanked.store(true, Ordering::Relaxed);
     }
 
     /// Runs an operation on recordings that is followed and stopped by this.
@@ -186,6 +199,18 @@ impl Exporting {
         self.shared.cancel.store(true, Ordering::Relaxed);
     }
 
+    /// Cancels it, and waits until what was written is gone: its thread would
+    /// end with the process, and leave half a file. Not for long: what writes
+    /// to a pipe that nobody reads never ends.
+    pub fn end(&self) {
+        self.cancel();
+        let begun = Instant::now();
+        let is_open = || self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        while self.ended.is_none() && is_open() && begun.elapsed() < LEAVE {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// `Exporting 48,000 of 1,204,118 · 120 k/s · 9 s left`
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -196,7 +221,11 @@ impl Exporting {
                 match self.kind {
                     Kind::Rows => format!("{} written to {path}", plural(*n, "row")),
                     Kind::Picture => format!("The picture is in {path}"),
-                    Kind::Incident => format!("The incident is in {path}, {}", bytes(*n)),
+                    Kind::Incident => {
+                        let blanked = self.shared.blanked.load(Ordering::Relaxed);
+                        let also = if blanked { BLANKED } else { "" };
+                        format!("The incident is in {path}, {}{also}", bytes(*n))
+                    }
                 }
             }
             Some(Err(Refused::Cancelled)) => format!("{name} was not written: cancelled"),
@@ -228,5 +257,39 @@ impl Exporting {
 impl Drop for Exporting {
     fn drop(&mut self) {
         self.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Endless;
+
+    impl Data for Endless {
+        fn len(&self) -> u64 {
+            u64::MAX
+        }
+        fn columns(&self) -> Vec<String> {
+            vec!["n".to_owned()]
+        }
+        fn page(&mut self, _: u64, _: usize) -> Result<Vec<Row>, String> {
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(vec![Row::named(&["n"], vec![1.into()])])
+        }
+    }
+
+    #[test]
+    fn what_ends_with_the_window_leaves_no_half_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let rows: Source = Box::new(|| Ok(Box::new(Endless) as Box<dyn Data>));
+        let ctx = egui::Context::default();
+        let exporting = Exporting::begin(&ctx, What::Rows(rows), &path, false).unwrap();
+        while !folder.path().join("a.csv.part").exists() {
+            std::thread::yield_now();
+        }
+        exporting.end();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

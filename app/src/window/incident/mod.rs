@@ -22,6 +22,7 @@ use super::jobs::Slot;
 use super::running::Running;
 use super::selection::Selection;
 use super::store::RunOrder;
+use super::text::{elide, thousands};
 
 /// An incident file as it was read.
 pub struct OpenedIncident {
@@ -265,7 +266,8 @@ impl App {
     }
 
     fn bring_marks(&mut self, incident: &mut IncidentDoc) {
-        if incident.marks.is_empty() || self.reading.is_open() {
+        // A run in progress does not have all of its arrivals yet.
+        if incident.marks.is_empty() || self.reading.is_open() || self.doc.in_progress {
             return;
         }
         let topics = &incident.incident.marks.topics;
@@ -274,10 +276,28 @@ impl App {
         if !self.bookmarks.numbering().is_some_and(fits) {
             return;
         }
-        for mark in incident.marks.drain(..).filter(|m| m.at < self.doc.arrivals()) {
-            self.bookmarks.add(mark.at, &mark.note);
-        }
+        let arrivals = self.doc.arrivals();
+        let (there, beyond): (Vec<Mark>, Vec<Mark>) =
+            incident.marks.drain(..).partition(|m| m.at < arrivals);
+        let cut: Vec<Mark> =
+            there.into_iter().filter(|m| !self.bookmarks.bring(m.at, &m.note)).collect();
         self.save_bookmarks();
+        if !beyond.is_empty() {
+            let why = format!(
+                "There are {} arrivals here, and they are at {}",
+                thousands(arrivals),
+                listed(&beyond)
+            );
+            self.notice("Bookmarks of the incident were left out", &why);
+        }
+        if !cut.is_empty() {
+            let why = format!(
+                "With what was noted there before they are longer than a note may be, at {}; \
+                 `joinscope incident info --json` has them whole",
+                listed(&cut)
+            );
+            self.notice("Notes of the incident's bookmarks were cut", &why);
+        }
     }
 
     fn stand(&mut self, at: Standing) {
@@ -372,4 +392,19 @@ impl App {
         };
         View { layout: Some(self.layout.arrangement()), at }
     }
+}
+
+/// Bookmarks by their arrivals, and what is noted there.
+fn listed(marks: &[Mark]) -> String {
+    const SAID: usize = 10;
+    let said = |mark: &Mark| {
+        let note = mark.note.lines().next().unwrap_or_default().trim();
+        let at = thousands(mark.at);
+        if note.is_empty() { at } else { format!("{at} ({})", elide(note, 40)) }
+    };
+    let mut all: Vec<String> = marks.iter().take(SAID).map(said).collect();
+    if let Some(more) = marks.len().checked_sub(SAID).filter(|more| *more > 0) {
+        all.push(format!("and {} more", thousands(more as u64)));
+    }
+    all.join(", ")
 }

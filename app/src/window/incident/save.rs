@@ -58,13 +58,21 @@ impl App {
         let (marks, notes) = (marks(&self.bookmarks), self.notes().to_owned());
         let view = self.standing_now().to_json().map_err(|e| e.to_string())?;
         Ok(Box::new(move |path, replace, meter| {
+            let mut blanked = false;
             let mut incident = match run {
-                Some(run) => Incident::of(&run, &saved_by(), now_ms())
-                    .map_err(|e| Refused::Failed(e.to_string()))?,
+                Some(run) => {
+                    let incident = Incident::of(&run, &saved_by(), now_ms())
+                        .map_err(|e| Refused::Failed(e.to_string()))?;
+                    blanked = incident.pipeline.as_deref() != Some(run.pipeline_text());
+                    incident
+                }
                 None => Incident { about: about(), ..Incident::default() },
             };
-            incident.set_notes(&notes);
+            blanked |= incident.set_notes(&notes);
             (incident.marks, incident.view) = (marks, Some(view));
+            if blanked || incident.blanks_bookmarks() {
+                meter.blanked();
+            }
             write(&recording, &incident, path, replace, meter)
         }))
     }

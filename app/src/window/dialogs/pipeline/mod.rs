@@ -214,7 +214,7 @@ impl PipelineDialog {
         let cancel = button("Cancel").show(ui).clicked();
         self.saving = if cancel { Saving::No } else { Saving::Asks(path.clone()) };
         if (enter || save) && !path.trim().is_empty() {
-            self.write(app, PathBuf::from(path.trim()), Over::Nothing);
+            self.write(app, place(&path), Over::Nothing);
         }
     }
 
@@ -255,6 +255,11 @@ impl PipelineDialog {
     }
 }
 
+/// Where what is typed leads: home may be written as `~`.
+fn place(typed: &str) -> PathBuf {
+    super::open::expand(typed.trim())
+}
+
 fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
     match over {
         Over::Nothing if path.exists() => return Ok(Written::Exists),
@@ -272,4 +277,16 @@ fn part(ui: &mut Ui, at: Rect, name: &str, show: impl FnOnce(&mut Ui)) {
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt(name));
     child.shrink_clip_rect(at.expand(2.0));
     show(&mut child);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn home_may_be_written_short() {
+        let dirs = directories::BaseDirs::new().unwrap();
+        assert_eq!(place(" ~/mine.toml "), dirs.home_dir().join("mine.toml"));
+        assert_eq!(place("a/mine.toml"), Path::new("a/mine.toml"));
+    }
 }

@@ -58,7 +58,7 @@ impl Job {
         let list: Vec<Breakpoint> =
             list.iter().map(|b| Breakpoint { enabled: true, ..b.clone() }).collect();
         let (run, found, cancel) = (run.clone(), Arc::clone(&self.found), Arc::clone(&self.cancel));
-        self.slot.ask(jobs, self.number, move |_| {
+        self.slot.ask_long(jobs, self.number, move |_| {
             let look = || found.lock().unwrap_or_else(PoisonError::into_inner);
             let told = |hits: Vec<Hit>, looked_at| {
                 let mut found = look();

@@ -234,9 +234,11 @@ impl Job {
         self.number += 1;
         let (found, cancel) = (Arc::clone(&self.found), Arc::clone(&self.cancel));
         let (here, there) = (here.clone(), there.clone());
-        self.slot.ask(jobs, self.number, move |_| match work(&here, &there, &found, &cancel) {
-            Err(CompareError::Cancelled) => Ok(()),
-            done => done.map_err(|e| e.to_string()),
+        self.slot.ask_long(jobs, self.number, move |_| {
+            match work(&here, &there, &found, &cancel) {
+                Err(CompareError::Cancelled) => Ok(()),
+                done => done.map_err(|e| e.to_string()),
+            }
         });
     }
 

@@ -110,7 +110,7 @@ impl Guarantees {
         }
         let (_, progress) = self.work.as_ref()?;
         let progress = Arc::clone(progress);
-        self.matrix.ask(cx.jobs, question.clone(), move |q| ask::compare(&run, q, &progress));
+        self.matrix.ask_long(cx.jobs, question.clone(), move |q| ask::compare(&run, q, &progress));
         // Of another run: not shown, not even dimmed.
         let of_this = |a: &Arc<Answer<Question, Matrix>>| {
             a.question == question || a.question.dir == question.dir && a.result.is_ok()

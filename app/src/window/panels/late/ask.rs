@@ -86,7 +86,7 @@ impl Pass {
         self.asked = Some(revision);
         self.number += 1;
         let (run, shared, number) = (doc.run.clone(), Arc::clone(&self.shared), self.number);
-        self.slot.ask(cx.jobs, (revision, number), move |_| match pass(&run, &shared) {
+        self.slot.ask_long(cx.jobs, (revision, number), move |_| match pass(&run, &shared) {
             Ok(()) | Err(RunError::Cancelled) => Ok(()),
             Err(error) => Err(error.to_string()),
         });

@@ -68,7 +68,7 @@ impl Indexing {
         self.cancel.store(true, Ordering::Release);
         self.cancel = Arc::default();
         let (run, cancel) = (doc.run.clone(), self.cancel.clone());
-        self.slot.ask(cx.jobs, revision, move |_| {
+        self.slot.ask_long(cx.jobs, revision, move |_| {
             // What cannot be read is said by who looks through it.
             run.index_state(&cancel).map_err(|e| e.to_string())
         });

@@ -53,9 +53,11 @@ impl Events {
         self.asked = Some(question.clone());
         let (run, cancel) = (doc.run.clone(), Arc::clone(&self.cancel));
         let (spans, partial) = (Arc::clone(&self.spans), Arc::clone(&self.partial));
-        self.slot.ask(cx.jobs, question, move |q| match pass(&run, q, &spans, &partial, &cancel) {
-            Ok(()) | Err(RunError::Cancelled) => Ok(()),
-            Err(error) => Err(error.to_string()),
+        self.slot.ask_long(cx.jobs, question, move |q| {
+            match pass(&run, q, &spans, &partial, &cancel) {
+                Ok(()) | Err(RunError::Cancelled) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            }
         });
     }
 

@@ -71,6 +71,14 @@ pub struct Marks {
     pub bookmarks: Vec<Mark>,
 }
 
+impl Marks {
+    /// As they are sent to others.
+    fn without_secrets(&self) -> Self {
+        let clean = |mark: &Mark| Mark { at: mark.at, note: secrets::blanked(&mark.note) };
+        Self { topics: self.topics.clone(), bookmarks: self.bookmarks.iter().map(clean).collect() }
+    }
+}
+
 /// Why a piece cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -108,9 +116,18 @@ impl Incident {
         })
     }
 
-    /// Takes notes in; what looks like a secret in them is blanked.
-    pub fn set_notes(&mut self, notes: &str) {
+    /// Takes notes in; what looks like a secret in them is blanked. Says whether
+    /// something was.
+    pub fn set_notes(&mut self, notes: &str) -> bool {
         self.about.notes = secrets::blanked(notes);
+        self.about.notes != notes
+    }
+
+    /// Whether something in the notes of its bookmarks looks like a secret, and
+    /// is blanked where they are saved.
+    #[must_use]
+    pub fn blanks_bookmarks(&self) -> bool {
+        self.marks.bookmarks.iter().any(|mark| secrets::blanked(&mark.note) != mark.note)
     }
 
     /// What lies beside a recording; `None`: it is no incident file.
@@ -162,7 +179,8 @@ impl Incident {
         }
     }
 
-    /// What is written beside the recording.
+    /// What is written beside the recording; what looks like a secret in the
+    /// notes of bookmarks is blanked.
     ///
     /// # Errors
     /// Something is no JSON.
@@ -176,7 +194,7 @@ impl Incident {
             pieces.push(piece(RUN, run)?);
         }
         if !self.marks.bookmarks.is_empty() {
-            pieces.push(piece(BOOKMARKS, &self.marks)?);
+            pieces.push(piece(BOOKMARKS, &self.marks.without_secrets())?);
         }
         if let Some(view) = &self.view {
             pieces.push(piece(VIEW, view)?);

@@ -84,6 +84,22 @@ fn the_run_is_made_anew_record_for_record() {
 }
 
 #[test]
+fn a_secret_in_the_note_of_a_bookmark_does_not_leave() {
+    let mark = |note: &str| Mark { at: 12, note: note.to_owned() };
+    let mut incident = Incident::default();
+    incident.marks.topics = vec!["views".to_owned()];
+    incident.marks.bookmarks = vec![mark("the backlog arrives")];
+    assert!(!incident.blanks_bookmarks() && !incident.set_notes("nobody saw it"));
+    incident.marks.bookmarks.push(mark("see the log\nSASL password: hunter2"));
+    assert!(incident.blanks_bookmarks() && incident.set_notes("token = abc"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed.mcap");
+    let read = Incident::read(&save(&incident, &path)).unwrap();
+    let notes: Vec<&str> = read.marks.bookmarks.iter().map(|m| m.note.as_str()).collect();
+    assert_eq!(notes, ["the backlog arrives", "see the log\nSASL password: ***"]);
+}
+
+#[test]
 fn a_plain_recording_is_no_incident() {
     let recording = Recording::open(&sample().join("feed.mcap")).unwrap();
     assert_eq!(Incident::read(&recording), None);
