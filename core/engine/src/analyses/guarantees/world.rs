@@ -30,8 +30,8 @@ pub struct Setup {
     pub partitions: i32,
     /// See `JobSpec::rebuild`.
     pub rebuild: bool,
-    /// The pipeline from the second incarnation on.
-    pub next_pipeline: Option<Arc<Pipeline>>,
+    /// The pipelines of the second incarnation on; the last one stays.
+    pub next_pipelines: Vec<Arc<Pipeline>>,
 }
 
 /// Done before an incarnation begins, with its folder and number.
@@ -292,10 +292,8 @@ impl Shared {
         plan: &Arc<Plan>,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
-        let pipeline = match &setup.next_pipeline {
-            Some(next) if n > 0 => next,
-            _ => &setup.pipeline,
-        };
+        let next = setup.next_pipelines.iter().take(n).next_back();
+        let pipeline = next.unwrap_or(&setup.pipeline);
         let mut spec = JobSpec::new(Arc::clone(pipeline), folder.to_owned());
         spec.at_end = setup.at_end;
         spec.memory = 64 << 20;
