@@ -1,6 +1,6 @@
 //! Runs a pipeline over a cluster into a run folder, or goes on with one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -89,8 +89,9 @@ impl ExecuteLive {
         RecordingRef { path: std::path::absolute(&path).unwrap_or(path), digest: String::new() }
     }
 
-    /// The manifest of the run that is gone on with; `None`: a new one.
-    pub(super) fn before(&self) -> Result<Option<Manifest>> {
+    /// The manifest of the run that is gone on with; `None`: a new one. `write`:
+    /// it writes to the cluster.
+    pub(super) fn before(&self, write: bool) -> Result<Option<Manifest>> {
         if !self.dir.join(MANIFEST).exists() {
             return Ok(None);
         }
@@ -98,16 +99,27 @@ impl ExecuteLive {
         let Some(live) = &manifest.start.live else {
             return Err(RunError::Exists(self.dir.clone()));
         };
-        let job = self.job();
-        if live.job != job {
-            return Err(RunError::NoSuch(format!(
-                "{}: is the run folder of job {}, not of {job}; give another --out",
-                self.dir.display(),
-                live.job
-            )));
-        }
+        goes_on(&self.dir, live, &self.job(), write)?;
         Ok(Some(manifest))
     }
+}
+
+/// Whether the run folder is of this job, and of one that writes or not as asked:
+/// what the cluster has committed rests on a writing job's checkpoints, and
+/// nothing that another run left was ever delivered.
+fn goes_on(dir: &Path, live: &LiveInfo, job: &str, write: bool) -> Result<()> {
+    let why = match (live.job == job, live.write, write) {
+        (false, ..) => format!("is the run folder of job {}, not of {job}", live.job),
+        (_, false, true) => "is the folder of a run without --write: its outputs are not on the \
+                             cluster, and a job that went on from it would not deliver them"
+            .to_owned(),
+        (_, true, false) => "is the folder of a job that writes to the cluster (--write): a run \
+                             without it would remove checkpoints that the job may have to go on \
+                             from"
+            .to_owned(),
+        _ => return Ok(()),
+    };
+    Err(RunError::NoSuch(format!("{}: {why}; give another --out", dir.display())))
 }
 
 /// Runs until `stop` is set, `control` is cancelled or something fails; blocks.
@@ -122,7 +134,7 @@ pub fn execute_live(
     control: &Control,
     begins: impl FnOnce(&Outlook),
 ) -> Result<Summary> {
-    let before = spec.before()?;
+    let before = spec.before(false)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
     // Before the cluster is asked: who else is in this folder is the cheaper question.
@@ -186,4 +198,28 @@ pub fn execute_live(
         entry,
         control,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_only_as_what_it_was() {
+        let of = |write| LiveInfo { job: "feed".to_owned(), write, ..LiveInfo::default() };
+        let said = |live: &LiveInfo, job: &str, write| {
+            goes_on(Path::new("/tmp/mine"), live, job, write).map_err(|e| e.to_string())
+        };
+        assert_eq!(said(&of(false), "feed", false), Ok(()));
+        assert_eq!(said(&of(true), "feed", true), Ok(()));
+        for (was, job, write, why) in [
+            (false, "feed", true, "a run without --write: its outputs are not on the cluster"),
+            (true, "feed", false, "would remove checkpoints"),
+            (true, "other", true, "of job feed, not of other"),
+        ] {
+            let text = said(&of(was), job, write).unwrap_err();
+            assert!(text.starts_with("/tmp/mine: ") && text.contains(why), "{text}");
+            assert!(text.ends_with("give another --out"), "{text}");
+        }
+    }
 }
