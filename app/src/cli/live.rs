@@ -53,7 +53,8 @@ pub struct LiveArgs {
     #[arg(long, conflicts_with = "recording")]
     write: bool,
     /// With --write: makes a checkpoint that is missing or damaged anew, by
-    /// replaying the input with the output suppressed as far as it was delivered
+    /// replaying the arrival log in --out with the output suppressed as far as it
+    /// was delivered (exactly-once)
     #[arg(long, requires = "write")]
     rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)

@@ -263,6 +263,7 @@ fn one(
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
+        log_left: None,
         next_pipelines: Vec::new(),
         partitions: spec.partitions,
     };

@@ -50,6 +50,7 @@ pub fn case(seed: u64, n: u64, records: Option<usize>) -> Result<Case, PipelineE
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
+        log_left: None,
         next_pipelines: Vec::new(),
         partitions: random.random_range(1..4),
     };

@@ -88,6 +88,7 @@ pub(super) fn setup(guarantee: &str) -> Setup {
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
+        log_left: None,
         next_pipelines: Vec::new(),
         partitions: 2,
     }

@@ -260,6 +260,41 @@ fn a_damaged_checkpoint_is_said_and_made_anew_when_asked() {
     }
 }
 
+/// What a job asked to make its checkpoint anew ends with.
+fn rebuilt(setup: Setup) -> JobError {
+    let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
+        if n == 1 {
+            flip(folder, 3);
+        }
+    });
+    let setup = Setup { rebuild: true, ..setup };
+    let crash = schedule(vec![at("prepared", 4, What::Crash)]);
+    let (_, mut lived, _) = lives_with(setup, &crash, Some(then));
+    assert_eq!(lived.len(), 2);
+    lived.pop().unwrap().outcome.unwrap_err()
+}
+
+#[test]
+fn a_checkpoint_is_not_made_anew_where_outputs_could_be_given_twice() {
+    // The arrival log ends before what was delivered.
+    let error = rebuilt(Setup { log_left: Some(10), ..setup("exactly-once") });
+    let text = error.to_string();
+    assert!(matches!(error, JobError::Refused(_)), "{text}");
+    assert!(text.contains("has 10 of the") && text.contains("given twice"), "{text}");
+    // No barrier falls where the progress record stands: nothing says that the
+    // state is the same.
+    let text = pipeline("exactly-once").to_toml();
+    let (from, to) = ("checkpoint_interval = \"100ms\"", "checkpoint_interval = \"80ms\"");
+    assert!(text.contains(from), "{text}");
+    let next = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
+    let error = rebuilt(Setup { next_pipelines: vec![next], ..setup("exactly-once") });
+    let text = error.to_string();
+    assert!(matches!(error, JobError::Rebuilt { .. }) && text.contains("no barrier"), "{text}");
+    // Without a progress record nothing says what to suppress.
+    let text = rebuilt(setup("at-least-once")).to_string();
+    assert!(text.contains("checkpoint 3") && !text.contains("--rebuild"), "{text}");
+}
+
 #[test]
 fn another_pipeline_is_refused_but_interval_and_guarantee_may_change() {
     let changed = |from: &str, to: &str, guarantee: &str| {

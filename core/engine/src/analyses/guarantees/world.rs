@@ -30,6 +30,8 @@ pub struct Setup {
     pub partitions: i32,
     /// See `JobSpec::rebuild`.
     pub rebuild: bool,
+    /// So many records of the arrival log are left to the second incarnation.
+    pub log_left: Option<usize>,
     /// The pipelines of the second incarnation on; the last one stays.
     pub next_pipelines: Vec<Arc<Pipeline>>,
 }
@@ -161,7 +163,11 @@ impl Shared {
     fn log(&self, incarnation: usize) -> ArrivalLog {
         let mut logs = lock(&self.logs);
         while logs.len() <= incarnation {
-            let next = logs.last().map(|log| lock(log).clone()).unwrap_or_default();
+            let mut next = logs.last().map(|log| lock(log).clone()).unwrap_or_default();
+            if let Some(left) = self.setup.log_left.filter(|_| logs.len() == 1) {
+                next.order.truncate(left);
+                next.durable.0 = next.durable.0.min(left);
+            }
             logs.push(Arc::new(Mutex::new(next)));
         }
         Arc::clone(&logs[incarnation])
