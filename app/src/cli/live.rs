@@ -107,7 +107,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             dir.display()
         );
     }
-    let metrics = live.metrics.map(Metrics::serve).transpose()?;
+    let metrics = live.metrics.map(|address| Metrics::serve(address, &job)).transpose()?;
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
     }
@@ -147,7 +147,6 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     }
     let watch = Watch {
         stop: &stop,
-        job: &job,
         metrics: metrics.as_ref(),
         breaks: &args.breaks,
         dir: &dir,
@@ -288,7 +287,6 @@ fn tell(event: JobEvent) {
 /// Who watches a run.
 struct Watch<'a> {
     stop: &'a AtomicBool,
-    job: &'a str,
     metrics: Option<&'a Metrics>,
     breaks: &'a [Condition],
     dir: &'a Path,
@@ -303,7 +301,7 @@ fn watched<T: Send + 'static>(
     watch: &Watch<'_>,
     execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
 ) -> anyhow::Result<(T, Standing)> {
-    let Watch { stop, job, metrics, breaks, dir, waits } = *watch;
+    let Watch { stop, metrics, breaks, dir, waits } = *watch;
     let control = Control::new();
     control.set_breakpoints(breakpoints(breaks));
     let watched = control.clone();
@@ -345,12 +343,7 @@ fn watched<T: Send + 'static>(
             let standing = outlook.status.get();
             bar.say(words(&progress, &standing));
             if let Some(metrics) = metrics {
-                let job = job.to_owned();
-                metrics.set(Figures {
-                    job,
-                    progress: progress.clone(),
-                    standing: standing.clone(),
-                });
+                metrics.set(Figures { progress: progress.clone(), standing: standing.clone() });
             }
             if accounted.elapsed() > ACCOUNT {
                 accounted = Instant::now();
