@@ -69,6 +69,27 @@ pub struct Lived {
     pub passed: Vec<(&'static str, u64)>,
 }
 
+/// Counts records through every restore within a process: what is done again
+/// counts again.
+#[derive(Default)]
+struct Joined {
+    before: u64,
+    /// Where it last went on.
+    from: u64,
+}
+
+impl Joined {
+    /// Up to here.
+    fn until(&self, arrival: u64) -> u64 {
+        self.before + arrival.saturating_sub(self.from)
+    }
+
+    /// It came to `arrival` and goes on at `from`.
+    fn goes_on(&mut self, arrival: u64, from: u64) {
+        *self = Self { before: self.until(arrival), from };
+    }
+}
+
 /// Something an incarnation told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -225,13 +246,9 @@ impl Shared {
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
         let control = Control::new();
-        let outcome = self.run(n, &folder, client, &control, &plan);
-        // From where it last went on: what it had to do again counts again.
-        let began = lock(&self.told).iter().rev().find_map(|told| match told.event {
-            JobEvent::Restored { arrival, .. } if told.incarnation == n => Some(arrival),
-            _ => None,
-        });
-        let taken = control.progress().records.saturating_sub(began.unwrap_or(0));
+        let joined = Arc::<Mutex<Joined>>::default();
+        let outcome = self.run(n, &folder, client, &control, &plan, &joined);
+        let taken = lock(&joined).until(control.progress().records);
         drop(armed);
         // It holds this world and its plan: whoever has not crashed lets go of them.
         plan.at_crash(|| {});
@@ -296,6 +313,7 @@ impl Shared {
         client: Arc<dyn Client>,
         control: &Control,
         plan: &Arc<Plan>,
+        joined: &Arc<Mutex<Joined>>,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
         let next = setup.next_pipelines.iter().take(n).next_back();
@@ -331,8 +349,12 @@ impl Shared {
         let start = job_start(pipeline, &setup.input.partitions, 0);
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
+        let (joined, control_of) = (Arc::clone(joined), control.clone());
         let tell = move |event: JobEvent| {
             match event {
+                JobEvent::Restored { arrival, .. } => {
+                    lock(&joined).goes_on(control_of.progress().records, arrival);
+                }
                 JobEvent::Committed { .. } => pulse.beat(),
                 JobEvent::Rebuilding { arrival } => pulse.silent_until(arrival),
                 _ => {}
