@@ -18,7 +18,7 @@ use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
 use joinscope_core::engine::{Control, Ended, Progress};
 use joinscope_core::run::{
-    AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live,
+    AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live, may_begin,
 };
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
@@ -98,7 +98,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         None => new_run_folder(&format!("live-{}", file_name(&job)))?,
     };
     let goes_on = dir.join("manifest.json").exists();
-    if !goes_on && dir.symlink_metadata().is_ok() && !is_empty(&dir) {
+    if !goes_on && dir.symlink_metadata().is_ok() && !may_begin(&dir) {
         return Err(RunError::Exists(dir).into());
     }
     if goes_on && live.from != From::Committed {
@@ -212,10 +212,6 @@ pub(super) fn log() {
         .with_ansi(std::io::stderr().is_terminal());
     // Somebody may have set one up already (a test).
     let _ = subscriber.try_init();
-}
-
-fn is_empty(dir: &std::path::Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// A job's name as a folder's.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
 use super::execute::{Keep, inputs, keep, lanes};
-use super::layout::{ARRIVALS, MANIFEST};
+use super::layout::{ARRIVALS, LOCK, MANIFEST, SEGMENTS};
 use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
@@ -122,6 +122,29 @@ fn goes_on(dir: &Path, live: &LiveInfo, job: &str, write: bool) -> Result<()> {
     Err(RunError::NoSuch(format!("{}: {why}; give another --out", dir.display())))
 }
 
+/// Whether a new run over a cluster may begin in a folder that is there: it is
+/// empty, or holds only what a start left that ended before it had a manifest.
+#[must_use]
+pub fn may_begin(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.all(|e| e.is_ok_and(|e| e.file_name() == *ARRIVALS || is_leftover(&e)))
+    })
+}
+
+/// Made before a manifest is, and holds nothing that a new start does not make.
+/// A folder that lost its manifest has more than this.
+pub(super) fn is_leftover(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    match &*name {
+        LOCK => true,
+        SEGMENTS | "checkpoints" | "state" => {
+            std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_none())
+        }
+        _ => name.starts_with("delivery."),
+    }
+}
+
 /// Runs until `stop` is set, `control` is cancelled or something fails; blocks.
 /// `begins` is told before the first record is read. What was whole is kept,
 /// and the manifest says how it ended.
@@ -221,5 +244,31 @@ mod tests {
             assert!(text.starts_with("/tmp/mine: ") && text.contains(why), "{text}");
             assert!(text.ends_with("give another --out"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_start_left_that_ended_early_is_begun_in_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert!(may_begin(dir.path()));
+        for name in ["delivery.lock", "delivery.epochs.jsonl", "lock"] {
+            std::fs::write(path(name), b"").unwrap();
+        }
+        for name in ["arrivals", "segments", "checkpoints"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        assert!(may_begin(dir.path()));
+        // What somebody else put there, or what a run without its manifest has.
+        for name in ["pipeline.toml", "segments/00000000.index", "checkpoints/1"] {
+            std::fs::write(path(name), b"").unwrap();
+            assert!(!may_begin(dir.path()), "{name}");
+            let writer =
+                Writer::create_around(dir.path(), ManifestStart::default(), false, ARRIVALS);
+            assert!(matches!(writer, Err(RunError::Exists(_))), "{name}");
+            std::fs::remove_file(path(name)).unwrap();
+        }
+        Writer::create_around(dir.path(), ManifestStart::default(), false, ARRIVALS).unwrap();
+        assert!(!may_begin(dir.path()));
+        assert!(!may_begin(&path("nowhere")));
     }
 }

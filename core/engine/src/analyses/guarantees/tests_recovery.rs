@@ -117,7 +117,9 @@ fn a_transaction_that_timed_out_in_sleep_is_done_again() {
         assert!(restarts == 1 || point != "commit.send" && restarts == 0, "{point}: {restarts}");
         // What it took before it went on from a checkpoint counts too.
         let taken = lived[0].taken;
-        assert!(taken >= 160 && (restarts == 0 || taken > 160), "{point}: {taken}");
+        // (In the first step already, nothing had gone through.)
+        let again = restarts == 1 && point != "send";
+        assert!(taken >= 160 + u64::from(again), "{point}: {taken}");
     }
 }
 

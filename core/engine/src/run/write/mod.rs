@@ -83,10 +83,7 @@ impl Writer {
         let taken = match std::fs::read_dir(dir) {
             // A job's own files may be there before its run.
             Ok(mut entries) => entries.any(|entry| {
-                entry.is_ok_and(|entry| {
-                    let name = entry.file_name();
-                    name != *there && !name.to_string_lossy().starts_with("delivery.")
-                })
+                entry.is_ok_and(|e| e.file_name() != *there && !super::live::is_leftover(&e))
             }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(_) => true,
