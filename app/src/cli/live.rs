@@ -18,7 +18,7 @@ use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
 use joinscope_core::engine::{Control, Ended, Progress};
 use joinscope_core::run::{
-    AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live,
+    AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live, may_begin,
 };
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
@@ -52,7 +52,8 @@ pub struct LiveArgs {
     #[arg(long, conflicts_with = "recording")]
     write: bool,
     /// With --write: makes a checkpoint that is missing or damaged anew, by
-    /// replaying the input with the output suppressed as far as it was delivered
+    /// replaying the arrival log in --out with the output suppressed as far as it
+    /// was delivered (exactly-once)
     #[arg(long, requires = "write")]
     rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
@@ -99,7 +100,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         }
     };
     let goes_on = dir.join("manifest.json").exists();
-    if !goes_on && dir.symlink_metadata().is_ok() && !is_empty(&dir) {
+    if !goes_on && dir.symlink_metadata().is_ok() && !may_begin(&dir) {
         return Err(RunError::Exists(dir).into());
     }
     if goes_on && live.from != From::Committed {
@@ -108,7 +109,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             dir.display()
         );
     }
-    let metrics = live.metrics.map(Metrics::serve).transpose()?;
+    let metrics = live.metrics.map(|address| Metrics::serve(address, &job)).transpose()?;
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
     }
@@ -149,7 +150,6 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     }
     let watch = Watch {
         stop: &stop,
-        job: &job,
         metrics: metrics.as_ref(),
         breaks: &args.breaks,
         dir: &dir,
@@ -215,10 +215,6 @@ pub(super) fn log() {
         .with_ansi(std::io::stderr().is_terminal());
     // Somebody may have set one up already (a test).
     let _ = subscriber.try_init();
-}
-
-fn is_empty(dir: &std::path::Path) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// A job's name as a folder's.
@@ -290,7 +286,6 @@ fn tell(event: JobEvent) {
 /// Who watches a run.
 struct Watch<'a> {
     stop: &'a AtomicBool,
-    job: &'a str,
     metrics: Option<&'a Metrics>,
     breaks: &'a [Condition],
     dir: &'a Path,
@@ -305,7 +300,7 @@ fn watched<T: Send + 'static>(
     watch: &Watch<'_>,
     execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
 ) -> anyhow::Result<(T, Standing)> {
-    let Watch { stop, job, metrics, breaks, dir, waits } = *watch;
+    let Watch { stop, metrics, breaks, dir, waits } = *watch;
     let control = Control::new();
     control.set_breakpoints(breakpoints(breaks));
     let watched = control.clone();
@@ -347,12 +342,7 @@ fn watched<T: Send + 'static>(
             let standing = outlook.status.get();
             bar.say(words(&progress, &standing));
             if let Some(metrics) = metrics {
-                let job = job.to_owned();
-                metrics.set(Figures {
-                    job,
-                    progress: progress.clone(),
-                    standing: standing.clone(),
-                });
+                metrics.set(Figures { progress: progress.clone(), standing: standing.clone() });
             }
             if accounted.elapsed() > ACCOUNT {
                 accounted = Instant::now();

@@ -1,5 +1,6 @@
 //! `--metrics ADDR`: how a live run stands, for Prometheus (`/metrics`) and for
-//! whoever asks whether it is well (`/health`: 200, or 503 with the reason).
+//! whoever asks whether it is well (`/health`: 200, or 503 with the reason). Until
+//! the cluster has answered, nothing is known but the job's name.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -14,47 +15,47 @@ use tiny_http::{Header, Method, Request, Response, Server};
 /// What is answered; replaced several times a second.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    pub job: String,
     pub progress: Progress,
     pub standing: Standing,
 }
 
 /// Answers until the process ends.
 pub struct Metrics {
-    figures: Arc<Mutex<Figures>>,
+    figures: Arc<Mutex<Option<Figures>>>,
     pub address: String,
 }
 
 impl Metrics {
     /// # Errors
     /// The address cannot be listened on.
-    pub fn serve(address: SocketAddr) -> anyhow::Result<Self> {
+    pub fn serve(address: SocketAddr, job: &str) -> anyhow::Result<Self> {
         let server = Server::http(address)
             .map_err(|e| anyhow!("--metrics {address}: cannot be listened on: {e}"))?;
         let address = server.server_addr().to_string();
-        let figures = Arc::<Mutex<Figures>>::default();
-        let shown = Arc::clone(&figures);
+        let figures = Arc::<Mutex<Option<Figures>>>::default();
+        let (shown, job) = (Arc::clone(&figures), job.to_owned());
         std::thread::Builder::new().name("joinscope-metrics".to_owned()).spawn(move || {
             for request in server.incoming_requests() {
                 let now = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                answer(request, &now);
+                answer(request, &job, now.as_ref());
             }
         })?;
         Ok(Self { figures, address })
     }
 
     pub fn set(&self, figures: Figures) {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
     }
 }
 
-fn answer(request: Request, figures: &Figures) {
+fn answer(request: Request, job: &str, figures: Option<&Figures>) {
     let path = request.url().split('?').next().unwrap_or_default().to_owned();
     let (code, body) = match (request.method(), path.as_str()) {
-        (Method::Get | Method::Head, "/metrics") => (200, text(figures)),
-        (Method::Get | Method::Head, "/health") => match &figures.standing.away {
-            None => (200, "running\n".to_owned()),
-            Some((seconds, why)) => {
+        (Method::Get | Method::Head, "/metrics") => (200, text(job, figures)),
+        (Method::Get | Method::Head, "/health") => match figures.map(|now| &now.standing.away) {
+            None => (503, "starting\n".to_owned()),
+            Some(None) => (200, "running\n".to_owned()),
+            Some(Some((seconds, why))) => {
                 (503, format!("no broker answers since {seconds} s ({why}): waiting\n"))
             }
         },
@@ -104,14 +105,18 @@ impl Page<'_> {
 }
 
 /// Prometheus' text format.
-fn text(figures: &Figures) -> String {
-    let Figures { job, progress, standing } = figures;
+fn text(job: &str, figures: Option<&Figures>) -> String {
     let mut page = Page { out: String::new(), job };
+    let up = figures.is_some_and(|now| now.standing.away.is_none());
+    page.one("brokers_answer", "gauge", "1 while a broker answers.", u8::from(up));
+    let Some(Figures { progress, standing }) = figures else { return page.out };
     page.one("records_total", "counter", "Records taken.", progress.records);
     page.one("outputs_total", "counter", "Outputs given out.", progress.outputs);
     page.one("checkpoints_total", "counter", "Checkpoints since the start.", progress.checkpoints);
     page.one("epoch", "gauge", "The epoch at hand.", progress.epoch);
-    if progress.watermark != i64::MIN {
+    // 0 before the run has said anything.
+    let said = progress.records > 0 || progress.watermark != 0;
+    if said && progress.watermark != i64::MIN {
         let seconds = progress.watermark as f64 / 1e3;
         let help = "The join's event-time watermark, seconds since the Unix epoch.";
         page.one("watermark_seconds", "gauge", help, seconds);
@@ -141,8 +146,6 @@ fn text(figures: &Figures) -> String {
     }
     let help = "Age of the newest record taken where more wait, the most of all partitions.";
     page.one("lag_seconds", "gauge", help, standing.lag_ms() as f64 / 1e3);
-    let up = u8::from(standing.away.is_none());
-    page.one("brokers_answer", "gauge", "1 while a broker answers.", up);
     let unread = standing.unread.len();
     page.one("unread_partitions", "gauge", "New partitions that are not read.", unread);
     page.out
@@ -168,7 +171,13 @@ mod tests {
 
     #[test]
     fn figures_are_served_as_prometheus_reads_them() {
-        let metrics = Metrics::serve(([127, 0, 0, 1], 0).into()).unwrap();
+        let metrics = Metrics::serve(([127, 0, 0, 1], 0).into(), "feed").unwrap();
+        // Nothing is known yet: neither that it is well, nor any number.
+        let page = get(&metrics.address, "/health");
+        assert!(page.starts_with("HTTP/1.1 503") && page.contains("starting"), "{page}");
+        let page = get(&metrics.address, "/metrics");
+        let samples: Vec<&str> = page.lines().filter(|l| l.starts_with("joinscope_")).collect();
+        assert_eq!(samples, ["joinscope_brokers_answer{job=\"feed\"} 0"], "{page}");
         let lane = TailLane {
             partition: TopicPartition { topic: "vi\"ews".into(), partition: 3 },
             next: 10,
@@ -176,7 +185,7 @@ mod tests {
             paused: true,
             newest_ms: Some(1_000),
         };
-        let mut figures = Figures { job: "feed".to_owned(), ..Figures::default() };
+        let mut figures = Figures::default();
         figures.progress.records = 42;
         figures.progress.watermark = 1_500;
         figures.standing = Standing { lanes: vec![lane], now_ms: 4_500, ..Standing::default() };
@@ -189,6 +198,7 @@ mod tests {
             "joinscope_lag_records{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
             "joinscope_paused{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
             "joinscope_lag_seconds{job=\"feed\"} 3.5",
+            "joinscope_brokers_answer{job=\"feed\"} 1",
             "# TYPE joinscope_records_total counter",
         ] {
             assert!(page.lines().any(|l| l == line), "{line}: {page}");

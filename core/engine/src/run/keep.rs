@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::execute::Keeper;
+use super::layout::ARRIVALS;
 use super::manifest::{InputInfo, ManifestStart, RunEnd, RunState, now_ms};
 use super::types::LaneInfo;
 use super::write::Writer;
@@ -76,7 +77,7 @@ impl Keep for RunStore {
             }
             writer
         } else {
-            Writer::create(&self.dir, self.start.clone(), folds).map_err(failed)?
+            Writer::create_around(&self.dir, self.start.clone(), folds, ARRIVALS).map_err(failed)?
         };
         Ok(Box::new(JobStore(Keeper::new(writer, &self.pipeline).map_err(failed)?)))
     }

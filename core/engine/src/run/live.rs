@@ -1,13 +1,13 @@
 //! Runs a pipeline over a cluster into a run folder, or goes on with one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
 use super::execute::{Keep, inputs, keep, lanes};
-use super::layout::{ARRIVALS, MANIFEST};
+use super::layout::{ARRIVALS, LOCK, MANIFEST, SEGMENTS};
 use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
@@ -90,8 +90,9 @@ impl ExecuteLive {
         RecordingRef { path: std::path::absolute(&path).unwrap_or(path), digest: String::new() }
     }
 
-    /// The manifest of the run that is gone on with; `None`: a new one.
-    pub(super) fn before(&self) -> Result<Option<Manifest>> {
+    /// The manifest of the run that is gone on with; `None`: a new one. `write`:
+    /// it writes to the cluster.
+    pub(super) fn before(&self, write: bool) -> Result<Option<Manifest>> {
         if !self.dir.join(MANIFEST).exists() {
             return Ok(None);
         }
@@ -99,15 +100,49 @@ impl ExecuteLive {
         let Some(live) = &manifest.start.live else {
             return Err(RunError::Exists(self.dir.clone()));
         };
-        let job = self.job();
-        if live.job != job {
-            return Err(RunError::NoSuch(format!(
-                "{}: is the run folder of job {}, not of {job}; give another --out",
-                self.dir.display(),
-                live.job
-            )));
-        }
+        goes_on(&self.dir, live, &self.job(), write)?;
         Ok(Some(manifest))
+    }
+}
+
+/// Whether the run folder is of this job, and of one that writes or not as asked:
+/// what the cluster has committed rests on a writing job's checkpoints, and
+/// nothing that another run left was ever delivered.
+fn goes_on(dir: &Path, live: &LiveInfo, job: &str, write: bool) -> Result<()> {
+    let why = match (live.job == job, live.write, write) {
+        (false, ..) => format!("is the run folder of job {}, not of {job}", live.job),
+        (_, false, true) => "is the folder of a run without --write: its outputs are not on the \
+                             cluster, and a job that went on from it would not deliver them"
+            .to_owned(),
+        (_, true, false) => "is the folder of a job that writes to the cluster (--write): a run \
+                             without it would remove checkpoints that the job may have to go on \
+                             from"
+            .to_owned(),
+        _ => return Ok(()),
+    };
+    Err(RunError::NoSuch(format!("{}: {why}; give another --out", dir.display())))
+}
+
+/// Whether a new run over a cluster may begin in a folder that is there: it is
+/// empty, or holds only what a start left that ended before it had a manifest.
+#[must_use]
+pub fn may_begin(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.all(|e| e.is_ok_and(|e| e.file_name() == *ARRIVALS || is_leftover(&e)))
+    })
+}
+
+/// Made before a manifest is, and holds nothing that a new start does not make.
+/// A folder that lost its manifest has more than this.
+pub(super) fn is_leftover(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    match &*name {
+        LOCK => true,
+        SEGMENTS | "checkpoints" | "state" => {
+            std::fs::read_dir(entry.path()).is_ok_and(|mut inside| inside.next().is_none())
+        }
+        _ => name.starts_with("delivery."),
     }
 }
 
@@ -123,7 +158,7 @@ pub fn execute_live(
     control: &Control,
     begins: impl FnOnce(&Outlook),
 ) -> Result<Summary> {
-    let before = spec.before()?;
+    let before = spec.before(false)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
     // Before the cluster is asked: who else is in this folder is the cheaper question.
@@ -187,4 +222,54 @@ pub fn execute_live(
         entry,
         control,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_only_as_what_it_was() {
+        let of = |write| LiveInfo { job: "feed".to_owned(), write, ..LiveInfo::default() };
+        let said = |live: &LiveInfo, job: &str, write| {
+            goes_on(Path::new("/tmp/mine"), live, job, write).map_err(|e| e.to_string())
+        };
+        assert_eq!(said(&of(false), "feed", false), Ok(()));
+        assert_eq!(said(&of(true), "feed", true), Ok(()));
+        for (was, job, write, why) in [
+            (false, "feed", true, "a run without --write: its outputs are not on the cluster"),
+            (true, "feed", false, "would remove checkpoints"),
+            (true, "other", true, "of job feed, not of other"),
+        ] {
+            let text = said(&of(was), job, write).unwrap_err();
+            assert!(text.starts_with("/tmp/mine: ") && text.contains(why), "{text}");
+            assert!(text.ends_with("give another --out"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_start_left_that_ended_early_is_begun_in_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert!(may_begin(dir.path()));
+        for name in ["delivery.lock", "delivery.epochs.jsonl", "lock"] {
+            std::fs::write(path(name), b"").unwrap();
+        }
+        for name in ["arrivals", "segments", "checkpoints"] {
+            std::fs::create_dir(path(name)).unwrap();
+        }
+        assert!(may_begin(dir.path()));
+        // What somebody else put there, or what a run without its manifest has.
+        for name in ["pipeline.toml", "segments/00000000.index", "checkpoints/1"] {
+            std::fs::write(path(name), b"").unwrap();
+            assert!(!may_begin(dir.path()), "{name}");
+            let writer =
+                Writer::create_around(dir.path(), ManifestStart::default(), false, ARRIVALS);
+            assert!(matches!(writer, Err(RunError::Exists(_))), "{name}");
+            std::fs::remove_file(path(name)).unwrap();
+        }
+        Writer::create_around(dir.path(), ManifestStart::default(), false, ARRIVALS).unwrap();
+        assert!(!may_begin(dir.path()));
+        assert!(!may_begin(&path("nowhere")));
+    }
 }

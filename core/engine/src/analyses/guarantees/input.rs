@@ -261,6 +261,10 @@ impl Feed for SimFeed {
         }))
     }
 
+    fn logged(&self) -> Result<u64, SourceError> {
+        Ok(lock(&self.taken).order.len() as u64)
+    }
+
     fn durable(&self) -> Option<LogDurable> {
         let taken = Arc::clone(&self.taken);
         Some(Arc::new(move |_| {

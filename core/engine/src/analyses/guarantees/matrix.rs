@@ -263,7 +263,8 @@ fn one(
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
-        next_pipeline: None,
+        log_left: None,
+        next_pipelines: Vec::new(),
         partitions: spec.partitions,
     };
     let root = scratch()?;

@@ -50,7 +50,8 @@ pub fn case(seed: u64, n: u64, records: Option<usize>) -> Result<Case, PipelineE
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
-        next_pipeline: None,
+        log_left: None,
+        next_pipelines: Vec::new(),
         partitions: random.random_range(1..4),
     };
     let mut schedule = schedule(&mut random, guarantee);

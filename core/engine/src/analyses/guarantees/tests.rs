@@ -88,7 +88,8 @@ pub(super) fn setup(guarantee: &str) -> Setup {
         bugs: Bugs::default(),
         forget_syncs_of: None,
         rebuild: false,
-        next_pipeline: None,
+        log_left: None,
+        next_pipelines: Vec::new(),
         partitions: 2,
     }
 }

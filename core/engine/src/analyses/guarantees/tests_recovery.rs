@@ -9,7 +9,7 @@ use super::tests::{Between, at, holds, lives, lives_with, pipeline, schedule, se
 use super::world::Setup;
 use crate::edges::fault::POINTS;
 use crate::edges::log::sim::{Call, Fault, SimLog};
-use crate::engine::delivery::{Bugs, JobError};
+use crate::engine::delivery::{Bugs, JobError, JobEvent};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
 
@@ -115,6 +115,11 @@ fn a_transaction_that_timed_out_in_sleep_is_done_again() {
         let restarts = lived[0].outcome.as_ref().unwrap().restarts;
         // Before, the transaction may not have reached the broker yet.
         assert!(restarts == 1 || point != "commit.send" && restarts == 0, "{point}: {restarts}");
+        // What it took before it went on from a checkpoint counts too.
+        let taken = lived[0].taken;
+        // (In the first step already, nothing had gone through.)
+        let again = restarts == 1 && point != "send";
+        assert!(taken >= 160 + u64::from(again), "{point}: {taken}");
     }
 }
 
@@ -190,9 +195,7 @@ fn barriers_fall_by_the_clock_and_what_they_committed_is_gone_on_from() {
             assert_eq!(records, 160);
             // More than one barrier at the last arrival: the clock alone set them off.
             let told = super::input::lock(&world.told);
-            let committed = told
-                .iter()
-                .filter(|t| matches!(t.event, crate::engine::delivery::JobEvent::Committed { .. }));
+            let committed = told.iter().filter(|t| matches!(t.event, JobEvent::Committed { .. }));
             assert!(committed.count() as u64 >= epochs, "{epochs}");
             drop(told);
             for point in ["prepared", "commit.answered", "collect", "kept"] {
@@ -262,6 +265,41 @@ fn a_damaged_checkpoint_is_said_and_made_anew_when_asked() {
     }
 }
 
+/// What a job asked to make its checkpoint anew ends with.
+fn rebuilt(setup: Setup) -> JobError {
+    let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
+        if n == 1 {
+            flip(folder, 3);
+        }
+    });
+    let setup = Setup { rebuild: true, ..setup };
+    let crash = schedule(vec![at("prepared", 4, What::Crash)]);
+    let (_, mut lived, _) = lives_with(setup, &crash, Some(then));
+    assert_eq!(lived.len(), 2);
+    lived.pop().unwrap().outcome.unwrap_err()
+}
+
+#[test]
+fn a_checkpoint_is_not_made_anew_where_outputs_could_be_given_twice() {
+    // The arrival log ends before what was delivered.
+    let error = rebuilt(Setup { log_left: Some(10), ..setup("exactly-once") });
+    let text = error.to_string();
+    assert!(matches!(error, JobError::Refused(_)), "{text}");
+    assert!(text.contains("has 10 of the") && text.contains("given twice"), "{text}");
+    // No barrier falls where the progress record stands: nothing says that the
+    // state is the same.
+    let text = pipeline("exactly-once").to_toml();
+    let (from, to) = ("checkpoint_interval = \"100ms\"", "checkpoint_interval = \"80ms\"");
+    assert!(text.contains(from), "{text}");
+    let next = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
+    let error = rebuilt(Setup { next_pipelines: vec![next], ..setup("exactly-once") });
+    let text = error.to_string();
+    assert!(matches!(error, JobError::Rebuilt { .. }) && text.contains("no barrier"), "{text}");
+    // Without a progress record nothing says what to suppress.
+    let text = rebuilt(setup("at-least-once")).to_string();
+    assert!(text.contains("checkpoint 3") && !text.contains("--rebuild"), "{text}");
+}
+
 #[test]
 fn another_pipeline_is_refused_but_interval_and_guarantee_may_change() {
     let changed = |from: &str, to: &str, guarantee: &str| {
@@ -269,7 +307,7 @@ fn another_pipeline_is_refused_but_interval_and_guarantee_may_change() {
         assert!(text.contains(from), "{text}");
         let next = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
         let mut setup = setup(guarantee);
-        setup.next_pipeline = Some(next);
+        setup.next_pipelines = vec![next];
         let crash = schedule(vec![at("prepared", 4, What::Crash)]);
         let (_, mut lived, _) = lives(setup, &crash);
         lived.pop().unwrap().outcome
@@ -286,6 +324,33 @@ fn another_pipeline_is_refused_but_interval_and_guarantee_may_change() {
     let end =
         changed("guarantee = \"exactly-once\"", "guarantee = \"at-least-once\"", "exactly-once");
     assert!(end.unwrap().committed >= 7);
+}
+
+/// What the progress topic says is of before the job ran at-least-once: until
+/// the state has a progress record of its own, it must not count.
+#[test]
+fn from_at_least_once_to_exactly_once_an_old_progress_record_does_not_count() {
+    let mut setup = setup("exactly-once");
+    setup.next_pipelines = vec![pipeline("at-least-once"), pipeline("exactly-once")];
+    let crashes = schedule(vec![
+        at("prepared", 2, What::Crash),
+        at("commit.marked", 4, What::Crash),
+        at("start.commit", 1, What::Crash),
+        at("prepared", 1, What::Crash),
+    ]);
+    let (world, lived, _) = lives(setup, &crashes);
+    assert_eq!(lived.len(), 5);
+    assert!(lived[4].outcome.is_ok(), "{:?}", lived[4].outcome);
+    let told = super::input::lock(&world.told);
+    let from: Vec<u64> = told
+        .iter()
+        .filter_map(|told| match told.event {
+            JobEvent::Restored { epoch, .. } => Some(epoch),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(from[..2], [0, 1]);
+    assert!(from[2] > 1 && from[2..] == [from[2]; 3], "{from:?}");
 }
 
 /// Whether some of these schedules show it.

@@ -30,8 +30,10 @@ pub struct Setup {
     pub partitions: i32,
     /// See `JobSpec::rebuild`.
     pub rebuild: bool,
-    /// The pipeline from the second incarnation on.
-    pub next_pipeline: Option<Arc<Pipeline>>,
+    /// So many records of the arrival log are left to the second incarnation.
+    pub log_left: Option<usize>,
+    /// The pipelines of the second incarnation on; the last one stays.
+    pub next_pipelines: Vec<Arc<Pipeline>>,
 }
 
 /// Done before an incarnation begins, with its folder and number.
@@ -65,6 +67,27 @@ pub struct Lived {
     pub folder: PathBuf,
     /// How often each point was passed.
     pub passed: Vec<(&'static str, u64)>,
+}
+
+/// Counts records through every restore within a process: what is done again
+/// counts again.
+#[derive(Default)]
+struct Joined {
+    before: u64,
+    /// Where it last went on.
+    from: u64,
+}
+
+impl Joined {
+    /// Up to here.
+    fn until(&self, arrival: u64) -> u64 {
+        self.before + arrival.saturating_sub(self.from)
+    }
+
+    /// It came to `arrival` and goes on at `from`.
+    fn goes_on(&mut self, arrival: u64, from: u64) {
+        *self = Self { before: self.until(arrival), from };
+    }
 }
 
 /// Something an incarnation told.
@@ -161,7 +184,11 @@ impl Shared {
     fn log(&self, incarnation: usize) -> ArrivalLog {
         let mut logs = lock(&self.logs);
         while logs.len() <= incarnation {
-            let next = logs.last().map(|log| lock(log).clone()).unwrap_or_default();
+            let mut next = logs.last().map(|log| lock(log).clone()).unwrap_or_default();
+            if let Some(left) = self.setup.log_left.filter(|_| logs.len() == 1) {
+                next.order.truncate(left);
+                next.durable.0 = next.durable.0.min(left);
+            }
             logs.push(Arc::new(Mutex::new(next)));
         }
         Arc::clone(&logs[incarnation])
@@ -219,13 +246,9 @@ impl Shared {
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
         let control = Control::new();
-        let outcome = self.run(n, &folder, client, &control, &plan);
-        // From where it last went on: what it had to do again counts again.
-        let began = lock(&self.told).iter().rev().find_map(|told| match told.event {
-            JobEvent::Restored { arrival, .. } if told.incarnation == n => Some(arrival),
-            _ => None,
-        });
-        let taken = control.progress().records.saturating_sub(began.unwrap_or(0));
+        let joined = Arc::<Mutex<Joined>>::default();
+        let outcome = self.run(n, &folder, client, &control, &plan, &joined);
+        let taken = lock(&joined).until(control.progress().records);
         drop(armed);
         // It holds this world and its plan: whoever has not crashed lets go of them.
         plan.at_crash(|| {});
@@ -290,12 +313,11 @@ impl Shared {
         client: Arc<dyn Client>,
         control: &Control,
         plan: &Arc<Plan>,
+        joined: &Arc<Mutex<Joined>>,
     ) -> Result<JobEnd, JobError> {
         let setup = &self.setup;
-        let pipeline = match &setup.next_pipeline {
-            Some(next) if n > 0 => next,
-            _ => &setup.pipeline,
-        };
+        let next = setup.next_pipelines.iter().take(n).next_back();
+        let pipeline = next.unwrap_or(&setup.pipeline);
         let mut spec = JobSpec::new(Arc::clone(pipeline), folder.to_owned());
         spec.at_end = setup.at_end;
         spec.memory = 64 << 20;
@@ -327,8 +349,12 @@ impl Shared {
         let start = job_start(pipeline, &setup.input.partitions, 0);
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
+        let (joined, control_of) = (Arc::clone(joined), control.clone());
         let tell = move |event: JobEvent| {
             match event {
+                JobEvent::Restored { arrival, .. } => {
+                    lock(&joined).goes_on(control_of.progress().records, arrival);
+                }
                 JobEvent::Committed { .. } => pulse.beat(),
                 JobEvent::Rebuilding { arrival } => pulse.silent_until(arrival),
                 _ => {}

@@ -186,6 +186,10 @@ impl Job<'_> {
         tell(JobEvent::Restored { epoch, arrival: found.at.arrival });
 
         let own = self.own_progress(&found);
+        // Another guarantee's mark says what counts until a progress record of
+        // this state is committed: the one that is there is older than the state.
+        let was = mark.as_ref().and_then(Mark::guarantee);
+        let takes_over = self.exactly_once() && was.is_some_and(|g| g != Guarantee::ExactlyOnce);
         let mut mark = Mark {
             job: spec.job().to_owned(),
             guarantee: guarantee_name(spec.pipeline.delivery.guarantee).to_owned(),
@@ -199,8 +203,13 @@ impl Job<'_> {
             mark.lost.extend(found.lost.iter().cloned());
             tell(JobEvent::Lost(found.lost.clone()));
         }
-        mark.store(&spec.folder)
-            .map_err(|e| JobError::Io(format!("{}: {e}", spec.folder.display())))?;
+        let store = |mark: &Mark| {
+            mark.store(&spec.folder)
+                .map_err(|e| JobError::Io(format!("{}: {e}", spec.folder.display())))
+        };
+        if !takes_over {
+            store(&mark)?;
+        }
         if self.exactly_once() {
             // Whoever is fenced from now on finds our name.
             self.point("start.commit")?;
@@ -209,6 +218,9 @@ impl Job<'_> {
                 waiter.until(|| producer.init())?;
             }
             self.announced = true;
+        }
+        if takes_over {
+            store(&mark)?;
         }
 
         let source = self.parts.feed.open(&found.at)?;

@@ -89,7 +89,8 @@ pub struct JobSpec {
     pub in_step: bool,
     /// Give a checkpoint that is missing or damaged up and make it anew, by
     /// replaying the input with the output suppressed as far as it was
-    /// delivered. Exact where the arrival order is on record; the digest tells.
+    /// delivered. Refused where the arrival log does not reach so far: outputs
+    /// could differ, and be given twice. The digest is compared too.
     pub rebuild: bool,
     /// Of the outputs, where the sink takes Avro; 0: no registry was asked.
     pub schema_id: u32,
@@ -185,6 +186,12 @@ pub trait Feed {
     /// once for each thread that makes messages.
     fn values(&mut self) -> Box<dyn Values>;
 
+    /// So many arrivals, from the first on, are in the arrival log without a gap.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn logged(&self) -> Result<Arrival, SourceError>;
+
     /// Called on the checkpoint's thread before an epoch is committed: the
     /// arrival log is on the disk up to this arrival when it returns.
     fn durable(&self) -> Option<LogDurable> {
@@ -275,17 +282,13 @@ pub enum JobError {
     #[error("{0}")]
     Refused(String),
 
-    #[error(
-        "checkpoint {epoch}, which the cluster says was the last committed one, cannot be used: \
-         {why}. It can be made anew by replaying the input with output suppressed up to there \
-         (--rebuild)"
-    )]
-    Checkpoint { epoch: u64, why: String },
+    #[error("checkpoint {epoch}, the last committed one, cannot be used: {why}. {help}")]
+    Checkpoint { epoch: u64, why: String, help: &'static str },
 
     #[error(
         "the rebuilt state at epoch {epoch} is not the one that was delivered (digest {found}, \
-         delivered {delivered}): the input's order was another one, so outputs in the replayed \
-         range may differ"
+         delivered {delivered}): the input's order or delivery.checkpoint_interval was another \
+         one, so outputs in the replayed range may differ"
     )]
     Rebuilt { epoch: u64, found: String, delivered: String },
 

@@ -22,6 +22,8 @@ pub(super) struct DeliverSink<'a> {
     /// A checkpoint is made anew: up to this arrival, at which the digest must
     /// be this one, nothing leaves.
     suppressed: Option<Suppressed>,
+    /// A barrier fell there.
+    met: bool,
 }
 
 /// What was delivered before, and is not delivered again.
@@ -46,7 +48,17 @@ impl<'a> DeliverSink<'a> {
         arrival_log: Option<LogDurable>,
         suppressed: Option<Suppressed>,
     ) -> Self {
-        Self { inner, messages, outbox, arrival_log, suppressed }
+        Self { inner, messages, outbox, arrival_log, suppressed, met: false }
+    }
+
+    /// Beyond what was delivered: without a barrier there, nothing was compared,
+    /// and a step may hold outputs of both sides.
+    fn met(&self, suppressed: &Suppressed) -> Result<(), SinkError> {
+        if self.met {
+            return Ok(());
+        }
+        let found = format!("unknown: no barrier fell at arrival {}", suppressed.arrival);
+        Err(self.outbox.rebuilt_otherwise(suppressed, &found).into())
     }
 }
 
@@ -89,6 +101,7 @@ impl Sink for DeliverSink<'_> {
             if step.end <= suppressed.arrival {
                 return self.inner.step(step);
             }
+            self.met(suppressed)?;
             self.suppressed = None;
         }
         let Some(made) = step.made.take() else {
@@ -100,6 +113,12 @@ impl Sink for DeliverSink<'_> {
     }
 
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
+        if let Some(suppressed) = &self.suppressed {
+            self.met |= at == suppressed.arrival;
+            if at > suppressed.arrival {
+                self.met(suppressed)?;
+            }
+        }
         let kept = self.inner.barrier(at)?;
         let log = self.arrival_log.clone();
         let durable = move |prepared: &Prepared| {

@@ -12,6 +12,21 @@ use crate::engine::step::CheckpointEntry;
 use crate::operator::pipeline::{Guarantee, Pipeline};
 use crate::operator::record::TopicPartition;
 
+/// Where nothing can be made anew.
+const RESTORE: &str = "Restore the job's folder from where it is whole, or begin a new job in \
+                       another folder under another delivery.job";
+
+/// What helps where a checkpoint cannot be used. Outputs are suppressed by what
+/// the progress record says: under another guarantee there is none.
+fn help(exactly_once: bool) -> &'static str {
+    if exactly_once {
+        "It can be made anew from the arrival log in the job's folder, by replaying it with output \
+         suppressed up to there (--rebuild)"
+    } else {
+        RESTORE
+    }
+}
+
 /// What the start found.
 pub(super) struct Found {
     pub entry: Option<CheckpointEntry>,
@@ -89,13 +104,14 @@ impl Look<'_> {
         } else {
             match rocksdb::verify(&spec.folder, epoch) {
                 Ok(meta) => Some(meta),
-                Err(_) if spec.rebuild && progress.is_some() => {
-                    rebuild = progress.cloned();
-                    None
-                }
                 Err(error) => {
-                    let why = error.to_string();
-                    return Err(JobError::Checkpoint { epoch, why });
+                    let Some(delivered) = progress.filter(|_| spec.rebuild && exactly) else {
+                        let why = error.to_string();
+                        return Err(JobError::Checkpoint { epoch, why, help: help(exactly) });
+                    };
+                    self.check_logged(feed, delivered)?;
+                    rebuild = Some(delivered.clone());
+                    None
                 }
             }
         };
@@ -105,7 +121,7 @@ impl Look<'_> {
         {
             let why = "its digest is not the one that was committed: it is of another job or was \
                        restored from elsewhere";
-            return Err(JobError::Checkpoint { epoch, why: why.to_owned() });
+            return Err(JobError::Checkpoint { epoch, why: why.to_owned(), help: RESTORE });
         }
 
         let now_ms = meta.as_ref().map_or(i64::MIN, |meta| meta.arrival_ms);
@@ -135,6 +151,24 @@ impl Look<'_> {
             lost,
             rebuild,
         })
+    }
+
+    /// Only the order in which they were taken gives the same outputs again.
+    fn check_logged(&self, feed: &dyn Feed, delivered: &Progress) -> Result<(), JobError> {
+        let logged = feed.logged()?;
+        if logged >= delivered.arrival {
+            return Ok(());
+        }
+        Err(JobError::Refused(format!(
+            "{}: checkpoint {} of job \"{}\" cannot be made anew: the arrival log in this folder \
+             has {logged} of the {} records whose outputs were delivered; replayed in another \
+             order, outputs could differ and be given twice. Nothing was written. Name the folder \
+             that the job ran in (--out), or begin a new job under another delivery.job",
+            self.spec.folder.display(),
+            delivered.epoch,
+            self.spec.job(),
+            delivered.arrival,
+        )))
     }
 
     /// Every topic of the job as it is now; each has to be there.

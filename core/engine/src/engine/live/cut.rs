@@ -43,6 +43,28 @@ pub(super) fn cut(folder: &Path, end: Arrival) -> Result<(), RecordingError> {
     Ok(())
 }
 
+/// The number after the last record that has all before it in the log.
+///
+/// # Errors
+/// A segment cannot be read.
+pub(super) fn logged(folder: &Path) -> Result<Arrival, RecordingError> {
+    let mut end = 0;
+    if !folder.exists() {
+        return Ok(end);
+    }
+    for (_, path) in parts_of(folder)? {
+        if path.metadata().is_ok_and(|m| m.len() > 0)
+            && let Some((first, last)) = Recording::open(&path)?.info().arrivals
+        {
+            if first > end {
+                break;
+            }
+            end = last + 1;
+        }
+    }
+    Ok(end)
+}
+
 /// The number after the last record before a segment.
 fn end_before(folder: &Path, of: &Path) -> Result<Arrival, RecordingError> {
     for (_, path) in parts_of(folder)?.into_iter().rev().skip_while(|(_, p)| p != of).skip(1) {
@@ -142,16 +164,22 @@ mod tests {
                 writer.finish().unwrap();
             }
             std::fs::write(folder.path().join(part_name(3)), b"").unwrap();
+            assert_eq!(logged(folder.path()).unwrap(), 20);
             cut(folder.path(), end).unwrap();
             let left = Recording::open(folder.path()).unwrap();
             let arrivals: Vec<u64> =
                 left.batches(None, 0).flat_map(Result::unwrap).map(|r| r.arrival).collect();
             assert_eq!(arrivals, (0..end.min(20)).collect::<Vec<_>>(), "{end}");
+            assert_eq!(logged(folder.path()).unwrap(), end.min(20), "{end}");
             let clock: Vec<u64> =
                 left.clock_events().unwrap().into_iter().map(|e| e.precedes).collect();
             let all = [0, 10, 10, 20, 20, 20];
             let wanted: Vec<u64> = all.into_iter().filter(|p| *p <= end).collect();
             assert_eq!(clock, wanted, "{end}");
+            // What comes behind a gap is not counted, nor is what was never there.
+            let _ = std::fs::remove_file(folder.path().join(part_name(0)));
+            assert_eq!(logged(folder.path()).unwrap(), 0, "{end}");
+            assert_eq!(logged(&folder.path().join("nowhere")).unwrap(), 0);
         }
     }
 }

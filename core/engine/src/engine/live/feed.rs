@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::cut::cut;
+use super::cut::{cut, logged};
 use super::source::{Live, LiveSpec};
 use super::{LiveError, Lookup};
 use crate::edges::kafka::first_offsets;
@@ -58,6 +58,10 @@ impl Feed for LiveFeed {
     fn values(&mut self) -> Box<dyn Values> {
         let lookup = self.lookup.lock().unwrap_or_else(PoisonError::into_inner);
         Box::new(ByName(lookup.as_ref().map(Lookup::another)))
+    }
+
+    fn logged(&self) -> Result<Arrival, SourceError> {
+        Ok(logged(&self.spec.folder).map_err(LiveError::from)?)
     }
 
     fn durable(&self) -> Option<Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>> {

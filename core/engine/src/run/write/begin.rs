@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::edges::fault;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{LOCK, MANIFEST, PIPELINE, SEGMENTS};
+use crate::run::live::is_leftover;
 use crate::run::manifest::{Lock, Manifest, ManifestStart};
 
 /// Makes the folder, which may hold what is named `there` already, and stores the
@@ -18,12 +19,8 @@ pub(super) fn begin(dir: &Path, start: ManifestStart, there: &str) -> Result<(Ma
     let (taken, existed) = match std::fs::read_dir(dir) {
         // A job's own files may be there before its run.
         Ok(mut entries) => {
-            let taken = entries.any(|entry| {
-                entry.is_ok_and(|entry| {
-                    let name = entry.file_name();
-                    name != *there && !name.to_string_lossy().starts_with("delivery.")
-                })
-            });
+            let taken = entries
+                .any(|entry| entry.is_ok_and(|e| e.file_name() != *there && !is_leftover(&e)));
             (taken, true)
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => (false, false),
