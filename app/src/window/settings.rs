@@ -240,10 +240,10 @@ mod tests {
         fs::create_dir_all(&places.config).unwrap();
         for text in ["{", r#"{"version": 2}"#, r#"{"version": 1, "theme": "blue"}"#] {
             fs::write(places.settings(), text).unwrap();
-            let (settings, why) = Settings::load(&places);
+            let (mut settings, why) = Settings::load(&places);
             assert_eq!(settings, Settings::default());
             assert!(why.is_some_and(|w| w.contains("settings.json") && w.contains("is kept as")));
-            save(&settings, &places);
+            change(&mut settings, &places, |s| s.scale = 110);
             let kept = fs::read_dir(&places.config).unwrap();
             let kept: Vec<String> =
                 kept.map(|e| fs::read_to_string(e.unwrap().path()).unwrap()).collect();
