@@ -144,6 +144,15 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
     let text = error(&joinscope(path, &live));
     assert!(text.contains("[sink]"), "{text}");
+    // A property that there is not: no further start gets on.
+    let sunk = std::fs::read_to_string(path.join("feed.toml")).unwrap();
+    let sunk = format!("{sunk}\n[sink]\ntopic = \"out\"\nformat = \"json\"\n");
+    std::fs::write(path.join("sunk.toml"), sunk).unwrap();
+    std::fs::write(path.join("client.properties"), "sasl.pasword=x\n").unwrap();
+    let live = ["run", "sunk.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
+    let live = [&live[..], &["--config", "client.properties"]].concat();
+    let text = error(&joinscope(path, &live));
+    assert!(text.contains("sasl.pasword") && !text.contains("the state is in"), "{text}");
     assert!(!path.join("b").exists());
 }
 

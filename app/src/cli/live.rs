@@ -247,7 +247,12 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
         | JobError::Run(_)
         | JobError::Io(_)
         | JobError::Cancelled => {
-            warn(&format!("{error}; the state is in {}", dir.display()));
+            // It may not have come so far that there is any.
+            if dir.join("manifest.json").exists() {
+                warn(&format!("{error}; the state is in {}", dir.display()));
+            } else {
+                warn(&error.to_string());
+            }
             Ok(Answer::Broke)
         }
     }

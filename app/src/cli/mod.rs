@@ -1,6 +1,6 @@
 //! The command line: one file a verb. Exit codes: 0 done; 1 it ran and the
 //! answer is no; 2 misuse or bad input; 3 a live run broke off or could not
-//! begin yet; 4 another process has its job.
+//! begin yet; 4 another process has its job; 130 ended at once by a second signal.
 
 mod ahead;
 mod bench;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::error::RunError;
 use super::keep::RunStore;
-use super::layout::ARRIVALS;
+use super::layout::{ARRIVALS, MANIFEST};
 use super::live::{ExecuteLive, Outlook};
 use crate::edges::kafka::{KafkaLog, RegistrySettings, register};
-use crate::edges::log::Log;
+use crate::edges::log::{Log, LogError, LogErrorKind};
 use crate::engine::Control;
 use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
@@ -48,6 +48,16 @@ fn schema_id(pipeline: &Pipeline, registry: Option<&RegistrySettings>) -> Result
     })
 }
 
+/// Of a cluster, before anything began: what only other settings help against is
+/// refused, so that nobody starts it again as it is.
+fn early(error: LogError) -> JobError {
+    if error.kind == LogErrorKind::Fatal {
+        JobError::Refused(error.to_string())
+    } else {
+        error.into()
+    }
+}
+
 /// Runs until the stop flag of `spec` is set, `control` is cancelled or something
 /// fails that nothing helps against; blocks. What was committed stays, and the
 /// job goes on from there when it is run again. `begins` is told before the
@@ -72,7 +82,8 @@ pub fn execute_job(
     let topics = pipeline.topics();
     let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
     let mut partitions: Vec<TopicPartition> = log
-        .topics(&names)?
+        .topics(&names)
+        .map_err(early)?
         .into_iter()
         .flat_map(|topic| {
             let name = topic.name;
@@ -103,8 +114,26 @@ pub fn execute_job(
         transaction_timeout_ms: transaction_timeout(interval),
         ..JobSpec::new(pipeline, spec.dir)
     };
-    delivery::run(
+    let ended = delivery::run(
         &job,
         Parts { log: Arc::new(log), feed: &mut feed, keep: &mut keep, control, tell: deliver.tell },
-    )
+    );
+    match ended {
+        Err(JobError::Cluster(error)) if !job.folder.join(MANIFEST).exists() => Err(early(error)),
+        ended => ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_it_began_what_no_further_start_helps_against_is_refused() {
+        let of = |kind| early(LogError::new(kind, "no such property: sasl.pasword"));
+        let refused = of(LogErrorKind::Fatal);
+        assert!(matches!(&refused, JobError::Refused(w) if w.contains("pasword")), "{refused}");
+        let later = of(LogErrorKind::Retriable);
+        assert!(matches!(later, JobError::Cluster(_)), "{later}");
+    }
 }
