@@ -95,7 +95,7 @@ fn a_parameter_is_changed_run_again_and_what_changed_is_listed() {
     let file = home.path().join("changed.csv");
     // There may be nothing to export until both runs were read.
     let export = ["export the rows of compare", file.to_str().unwrap()];
-    let csv = window.tell(Duration::from_mins(1), &export, || {
+    let csv = window.tell(SOON, &export, || {
         std::fs::read_to_string(&file).ok().filter(|text| text.contains(RECORD))
     });
     let changed = csv.lines().find(|line| line.contains(RECORD)).unwrap();

@@ -33,14 +33,15 @@ struct Lines {
 }
 
 impl Compare {
-    /// What an export writes: what is listed, as far as it is found.
+    /// What an export writes: what is listed, once all of it is found. Nobody sees
+    /// in a file that it was written half way.
     #[must_use]
     pub fn data(&mut self, cx: &Cx<'_>) -> Option<Source> {
         let here = cx.doc.run.as_ref()?;
         let answer = self.opened.answer()?;
         let there = answer.result.as_ref().ok()?.doc.run.clone();
         let (_, found) = self.job.shown();
-        let matching = look(&found).matching.clone()?;
+        let matching = Some(look(&found)).filter(|f| f.whole)?.matching.clone()?;
         let examples = cx.doc.pipeline.as_ref().and_then(|p| p.pipeline.examples.as_ref());
         let lines = Lines {
             here: here.run.clone(),
