@@ -319,6 +319,33 @@ fn a_second_process_of_a_job_is_told_who_has_it() {
     feed.await_arrivals(&mut child, feed.sent);
     let said: Said = feed.command(&["--write"]).output().unwrap().into();
     assert_eq!(said.code, Some(4), "{}", said.err);
-    assert!(said.err.contains("taken"), "{}", said.err);
+    let who = format!("is being run by process {} on ", child.id());
+    assert!(said.err.contains("taken") && said.err.contains(&who), "{}", said.err);
+    let pid = child.id();
+    assert_eq!(stop(child).code, Some(0));
+    // From another folder nothing is there to go on from, and who has it is said.
+    let said: Said = joinscope()
+        .arg("run")
+        .arg(feed.path("p.toml"))
+        .args(["--brokers", &feed.brokers, "--write", "--out"])
+        .arg(feed.path("elsewhere"))
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let who = format!("its last progress is of process {pid} on ");
+    assert!(said.err.contains(&who), "{}", said.err);
+    assert!(!said.err.contains("--rebuild"), "{}", said.err);
+}
+
+#[test]
+fn a_second_process_without_write_is_told_too() {
+    let mut feed = Feed::new("taken-quietly");
+    feed.send(20);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said: Said = feed.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    assert!(said.err.contains(&format!("(process {})", child.id())), "{}", said.err);
     assert_eq!(stop(child).code, Some(0));
 }
