@@ -175,6 +175,11 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
                 warn(&format!("{error}; what was whole is in {}", dir.display()));
                 return Ok(Answer::Broke);
             }
+            // No further start helps while it lives.
+            Err(error @ RunError::Taken(_)) => {
+                warn(&error.to_string());
+                return Ok(Answer::Taken);
+            }
             // So may one that could not begin yet.
             Err(error @ RunError::Away(_)) => {
                 warn(&error.to_string());

@@ -319,6 +319,75 @@ fn a_second_process_of_a_job_is_told_who_has_it() {
     feed.await_arrivals(&mut child, feed.sent);
     let said: Said = feed.command(&["--write"]).output().unwrap().into();
     assert_eq!(said.code, Some(4), "{}", said.err);
-    assert!(said.err.contains("taken"), "{}", said.err);
+    let who = format!("is being run by process {} on ", child.id());
+    assert!(said.err.contains("taken") && said.err.contains(&who), "{}", said.err);
+    let pid = child.id();
+    assert_eq!(stop(child).code, Some(0));
+    // From another folder nothing is there to go on from, and who has it is said.
+    let said: Said = joinscope()
+        .arg("run")
+        .arg(feed.path("p.toml"))
+        .args(["--brokers", &feed.brokers, "--write", "--out"])
+        .arg(feed.path("elsewhere"))
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let who = format!("its last progress is of process {pid} on ");
+    assert!(said.err.contains(&who), "{}", said.err);
+    assert!(!said.err.contains("--rebuild"), "{}", said.err);
+}
+
+/// Batches as large as ever were refused whole, and the message that was named was
+/// the first of them.
+#[test]
+fn a_tight_sink_topic_takes_what_fits_and_what_does_not_is_named() {
+    JOBS.lock().unwrap().push("tight".to_owned());
+    make_topic("tight-out", PARTITIONS, &[("max.message.bytes", "2000")]);
+    let mut feed = Feed::new("tight");
+    with_guarantee(&feed, "exactly-once");
+    feed.send(400);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let small = seen("tight-out", "read_committed");
+    assert_eq!(small, oracle(&feed));
+    assert!(small.len() >= 200, "{}", small.len());
+
+    // Noise, so that no compression helps.
+    let mut state = 7u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + (state >> 40) as u8 % 26)
+    });
+    let noise: String = noise.take(9_000).collect();
+    let t = super::live::now_ms();
+    for (topic, value) in [
+        ("tight-views", format!("{{\"k\":\"big\",\"t\":{t},\"x\":\"{noise}\"}}")),
+        ("tight-plays", format!("{{\"k\":\"big\",\"t\":{t}}}")),
+    ] {
+        let value = Some(value.as_bytes());
+        give(&feed.producer, topic, &Sent { timestamp: t, value, ..Sent::default() });
+    }
+    feed.send(40);
+    let mut child = feed.start(&["--write"]);
+    until("the job to give up", || child.try_wait().unwrap());
+    let said: Said = child.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let named = "(example tight-views[0]@200+tight-plays[0]@200, ";
+    assert!(said.err.contains(named), "{}", said.err);
+    assert!(said.err.contains("the topic takes 2000 (max.message.bytes)"), "{}", said.err);
+}
+
+#[test]
+fn a_second_process_without_write_is_told_too() {
+    let mut feed = Feed::new("taken-quietly");
+    feed.send(20);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said: Said = feed.command(&[]).output().unwrap().into();
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    assert!(said.err.contains(&format!("(process {})", child.id())), "{}", said.err);
     assert_eq!(stop(child).code, Some(0));
 }

@@ -32,6 +32,9 @@ pub enum RunError {
     /// Brokers or a schema registry do not answer now: another start may find them.
     #[error("{0}")]
     Away(String),
+    /// A living process has the folder.
+    #[error("{0}")]
+    Taken(String),
     /// The engine stopped.
     #[error("{0}")]
     Engine(String),

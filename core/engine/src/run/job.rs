@@ -78,8 +78,9 @@ pub fn execute_job(
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let schema_id = schema_id(&pipeline, spec.tail.registry.as_ref())?;
     let interval = pipeline.delivery.checkpoint_interval;
-    let log = KafkaLog::new(spec.tail.settings.clone(), spec.tail.patience);
+    let mut log = KafkaLog::new(spec.tail.settings.clone(), spec.tail.patience);
     let topics = pipeline.topics();
+    let written = delivery::Messages::topics(&pipeline);
     let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
     let mut partitions: Vec<TopicPartition> = log
         .topics(&names)
@@ -92,6 +93,7 @@ pub fn execute_job(
         })
         .collect();
     partitions.sort();
+    log.fit(&written);
     let start = spec.start(&partitions, log.cluster_id(), true);
     let status = Arc::<LiveStatus>::default();
     begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty: Vec::new() });

@@ -254,8 +254,12 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(RunError::io(&path, e)),
             }
         }
-        Err(RunError::Engine(format!(
-            "{}: a run is in progress in this folder; wait for it or stop it",
+        // Who has it wrote its id there, unless it is only about to.
+        let there = Manifest::load(dir).ok();
+        let running = there.filter(|m| matches!(m.state, RunState::Running | RunState::Stopped));
+        let by = running.map(|m| format!(" (process {})", m.pid)).unwrap_or_default();
+        Err(RunError::Taken(format!(
+            "{}: a run is in progress in this folder{by}; wait for it or stop it",
             dir.display()
         )))
     }
@@ -386,7 +390,14 @@ mod tests {
         assert!(!Lock::is_held(dir.path()));
         let lock = Lock::take(dir.path()).unwrap();
         assert!(Lock::is_held(dir.path()));
-        assert!(Lock::take(dir.path()).is_err());
+        let taken = |dir: &Path| match Lock::take(dir).map(drop) {
+            Err(RunError::Taken(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(!taken(dir.path()).contains("process"));
+        manifest().store(dir.path(), false).unwrap();
+        let pid = std::process::id();
+        assert!(taken(dir.path()).contains(&format!("(process {pid})")));
         drop(lock);
         assert!(!Lock::is_held(dir.path()));
     }

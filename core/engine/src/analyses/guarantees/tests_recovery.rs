@@ -265,6 +265,17 @@ fn a_damaged_checkpoint_is_said_and_made_anew_when_asked() {
     }
 }
 
+#[test]
+fn a_folder_that_has_nothing_of_the_job_names_who_ran_it_last() {
+    let text = refused("exactly-once", |_, folder| {
+        std::fs::remove_dir_all(folder.join("checkpoints")).unwrap();
+        std::fs::remove_file(folder.join("delivery.json")).unwrap();
+    });
+    let who = "its last progress is of process 1 on the harness (owner ";
+    assert!(text.contains("checkpoint 3") && text.contains(who), "{text}");
+    assert!(text.contains("--out") && !text.contains("--rebuild"), "{text}");
+}
+
 /// What a job asked to make its checkpoint anew ends with.
 fn rebuilt(setup: Setup) -> JobError {
     let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {

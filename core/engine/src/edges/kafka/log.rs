@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -13,7 +16,7 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
-use super::producer::{KafkaProducer, kind_of, right};
+use super::producer::{KafkaProducer, Limits, kind_of, right};
 use super::sys::{Code, Message};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{
@@ -35,6 +38,7 @@ pub struct KafkaLog {
     committed: Mutex<Option<Arc<Cluster>>>,
     /// Clients of groups, by name.
     groups: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
+    limits: Arc<Limits>,
 }
 
 impl KafkaLog {
@@ -47,7 +51,33 @@ impl KafkaLog {
             uncommitted: Mutex::default(),
             committed: Mutex::default(),
             groups: Mutex::default(),
+            limits: Arc::default(),
         }
+    }
+
+    /// Asks how much these topics take at once: no batch of a producer made from
+    /// now on is larger. Where the user may not ask (`DESCRIBE_CONFIGS`), batches are
+    /// as large as ever.
+    pub fn fit(&mut self, topics: &[String]) {
+        let asked: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let told = self
+            .administer(async |admin, options| admin.describe_configs(asked.iter(), options).await);
+        let mut limits = Limits::new();
+        match told {
+            Ok(told) => {
+                for resource in told.into_iter().flatten() {
+                    let bytes = resource.get("max.message.bytes").and_then(|e| e.value.as_ref());
+                    let bytes = bytes.and_then(|bytes| bytes.parse::<usize>().ok());
+                    if let (OwnedResourceSpecifier::Topic(name), Some(bytes)) =
+                        (&resource.specifier, bytes)
+                    {
+                        limits.insert(name.clone(), bytes);
+                    }
+                }
+            }
+            Err((_, what)) => tracing::debug!("what the topics take is not known: {what}"),
+        }
+        self.limits = Arc::new(limits);
     }
 
     fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {
@@ -353,7 +383,7 @@ impl Log for KafkaLog {
     }
 
     fn producer(&self, spec: &ProducerSpec) -> Result<Box<dyn LogProducer>, LogError> {
-        Ok(Box::new(KafkaProducer::new(&self.settings, spec)?))
+        Ok(Box::new(KafkaProducer::new(&self.settings, &self.limits, spec)?))
     }
 }
 

@@ -13,7 +13,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
@@ -69,17 +69,85 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
     }
 }
 
-/// What was not delivered since the last look: the first of it.
+/// Bytes of a batch's own head, and some: its limit is of the whole.
+const BATCH_HEAD: usize = 200;
+/// librdkafka's own `batch.size`.
+const BATCH: usize = 1_000_000;
+
+/// By topic, bytes that a batch may have at most, where the brokers said it.
+pub(super) type Limits = BTreeMap<String, usize>;
+
+/// A batch that is too large is refused with all that is in it, so none is made
+/// that the strictest topic does not take.
+fn batch_size(limits: &Limits) -> usize {
+    let strictest = limits.values().min();
+    strictest.map_or(BATCH, |bytes| bytes.saturating_sub(BATCH_HEAD).clamp(1, BATCH))
+}
+
+/// A message that was not delivered.
+#[derive(Clone, Debug, PartialEq)]
+struct Failure {
+    code: RDKafkaErrorCode,
+    bytes: usize,
+    what: String,
+}
+
+/// What was not delivered since the last look: the first of it; but of what is
+/// too large the largest, since a batch is refused with all that is in it.
 #[derive(Default)]
-struct Failures(Mutex<Option<(RDKafkaErrorCode, String)>>);
+struct Failures {
+    kept: Mutex<Option<Failure>>,
+    limits: Arc<Limits>,
+}
 
 impl Failures {
-    fn take(&self) -> Option<(RDKafkaErrorCode, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self) -> Option<Failure> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn note(&self, failure: Failure) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = |code| kind_of(code) == LogErrorKind::TooLarge;
+        let larger =
+            |was: &Failure| large(failure.code) && large(was.code) && was.bytes < failure.bytes;
+        if kept.as_ref().is_none_or(larger) {
+            *kept = Some(failure);
+        }
+    }
+
+    /// As [`Failures::take`]; of a refused batch, when all of it was told.
+    fn settled(&self) -> Option<Failure> {
+        let first = self.take()?;
+        if kind_of(first.code) != LogErrorKind::TooLarge {
+            return Some(first);
+        }
+        // Its messages are told one by one, on another thread.
+        std::thread::sleep(Duration::from_millis(100));
+        self.note(first);
+        self.take()
+    }
+
+    /// What a message that failed was.
+    fn name(&self, message: &BorrowedMessage<'_>, bytes: usize, code: RDKafkaErrorCode) -> String {
+        let find = |name: &str| {
+            let header = message.headers()?.iter().find(|header| header.key == name)?;
+            Some(String::from_utf8_lossy(header.value?).into_owned())
+        };
+        let topic = message.topic();
+        let example = match (find("joinscope.example"), find("joinscope.records")) {
+            (Some(example), Some(records)) => format!(" (example {example}, records {records})"),
+            _ => String::new(),
+        };
+        let large = kind_of(code) == LogErrorKind::TooLarge;
+        let limit = match self.limits.get(topic).filter(|_| large) {
+            Some(limit) => format!(", the topic takes {limit} (max.message.bytes)"),
+            None => String::new(),
+        };
+        format!("a message of {bytes} bytes to {topic}{example}: {code}{limit}")
     }
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Context(Arc<Failures>);
 
 impl ClientContext for Context {
@@ -98,10 +166,9 @@ impl ProducerContext for Context {
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }
-        let size = message.payload_len() + message.key_len();
-        let what = format!("a message of {size} bytes to {}: {code}", message.topic());
-        let mut first = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert((code, what));
+        let bytes = message.payload_len() + message.key_len();
+        let what = self.0.name(message, bytes, code);
+        self.0.note(Failure { code, bytes, what });
     }
 }
 
@@ -118,15 +185,21 @@ pub(super) struct KafkaProducer {
 }
 
 impl KafkaProducer {
-    pub fn new(settings: &Settings, spec: &ProducerSpec) -> Result<Self, LogError> {
+    pub fn new(
+        settings: &Settings,
+        limits: &Arc<Limits>,
+        spec: &ProducerSpec,
+    ) -> Result<Self, LogError> {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Critical);
         let timeout = spec.transaction_timeout_ms.to_string();
+        let batch = batch_size(limits).to_string();
         let defaults = [
             ("client.id", "joinscope"),
             ("compression.type", "lz4"),
             // Fuller batches cost broker and client less; a commit does not wait for it.
             ("linger.ms", "20"),
+            ("batch.size", batch.as_str()),
             // A commit waits for what is on its way: no more than a fraction of a
             // second of it.
             ("queue.buffering.max.messages", "30000"),
@@ -146,8 +219,8 @@ impl KafkaProducer {
             forced.push(("transaction.timeout.ms", &timeout));
         }
         config.extend(settings.properties(&defaults, &forced));
-        let context = Context::default();
-        let failures = Arc::clone(&context.0);
+        let failures = Arc::new(Failures { kept: Mutex::default(), limits: Arc::clone(limits) });
+        let context = Context(Arc::clone(&failures));
         let producer = config
             .create_with_context(context)
             .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {e}")))?;
@@ -192,7 +265,7 @@ impl KafkaProducer {
             (text, wants) = (reason, right(cause));
         }
         if kind == LogErrorKind::RequiresAbort
-            && let Some((cause, what)) = self.failures.take()
+            && let Some(Failure { code: cause, what, .. }) = self.failures.settled()
         {
             text = format!("{text} ({what})");
             // No further attempt has more rights.
@@ -222,7 +295,7 @@ impl KafkaProducer {
 
     /// What was not delivered, as an error.
     fn undelivered(&self) -> Result<(), LogError> {
-        let Some((code, what)) = self.failures.take() else { return Ok(()) };
+        let Some(Failure { code, what, .. }) = self.failures.settled() else { return Ok(()) };
         let kind = match kind_of(code) {
             LogErrorKind::TooLarge => LogErrorKind::TooLarge,
             LogErrorKind::Fenced => LogErrorKind::Fenced,
@@ -315,5 +388,39 @@ impl LogProducer for KafkaProducer {
             self.producer.abort_transaction(Timeout::Never).map_err(|e| self.error("abort", &e));
         self.failures.take();
         aborted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_batch_that_is_too_large_the_largest_message_is_kept() {
+        let of = |code, bytes| Failure { code, bytes, what: String::new() };
+        let large = RDKafkaErrorCode::MessageSizeTooLarge;
+        let failures = Failures::default();
+        for bytes in [428, 9_000, 104] {
+            failures.note(of(large, bytes));
+        }
+        assert_eq!(failures.settled(), Some(of(large, 9_000)));
+        assert_eq!(failures.settled(), None);
+        // Of anything else the first: it is the cause of the rest.
+        let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
+        failures.note(of(denied, 1));
+        failures.note(of(denied, 2));
+        failures.note(of(large, 3));
+        assert_eq!(failures.settled(), Some(of(denied, 1)));
+    }
+
+    #[test]
+    fn a_batch_fits_into_the_strictest_topic() {
+        let of = |bytes: &[usize]| {
+            batch_size(&bytes.iter().map(|b| (b.to_string(), *b)).collect::<Limits>())
+        };
+        assert_eq!(of(&[]), 1_000_000);
+        assert_eq!(of(&[1_048_588]), 1_000_000);
+        assert_eq!(of(&[1_048_588, 20_000]), 19_800);
+        assert_eq!(of(&[10]), 1);
     }
 }

@@ -2,6 +2,7 @@
 //! be got over.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use super::epochs::{Journal, What};
@@ -103,12 +104,25 @@ impl<E: Into<JobError>> From<E> for Stopped {
 fn lock(spec: &JobSpec) -> Result<File, JobError> {
     let path = spec.folder.join("delivery.lock");
     let io = |e: std::io::Error| JobError::Io(format!("{}: {e}", path.display()));
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    let mut file = options.open(&path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // For whoever comes second: without it they hear less, no more.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| file.write_all(format!("{} {}", spec.pid, spec.host).as_bytes()));
+            Ok(file)
+        }
         Err(std::fs::TryLockError::WouldBlock) => {
-            Err(JobError::InUse { job: spec.job().to_owned(), folder: spec.folder.clone() })
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            let by = match text.split_once(' ') {
+                Some((pid, host)) => format!("process {pid} on {host}"),
+                None => "another process".to_owned(),
+            };
+            Err(JobError::InUse { job: spec.job().to_owned(), folder: spec.folder.clone(), by })
         }
         Err(std::fs::TryLockError::Error(e)) => Err(io(e)),
     }

@@ -261,8 +261,8 @@ pub enum JobError {
     )]
     Replaced { job: String, owner: String, host: String, pid: u32 },
 
-    #[error("job \"{job}\" is being run by another process in {}: wait for it or stop it", folder.display())]
-    InUse { job: String, folder: PathBuf },
+    #[error("job \"{job}\" is being run by {by} in {}: wait for it or stop it", folder.display())]
+    InUse { job: String, folder: PathBuf, by: String },
 
     #[error(
         "{what}; last handed over: {output}. The same place failed twice: raise the limit \

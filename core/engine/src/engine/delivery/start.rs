@@ -16,6 +16,10 @@ use crate::operator::record::TopicPartition;
 const RESTORE: &str = "Restore the job's folder from where it is whole, or begin a new job in \
                        another folder under another delivery.job";
 
+/// Where the job ran in another folder.
+const ELSEWHERE: &str = "This folder has nothing of the job's state: name the folder that it ran \
+                         in (--out), or begin a new job under another delivery.job";
+
 /// What helps where a checkpoint cannot be used. Outputs are suppressed by what
 /// the progress record says: under another guarantee there is none.
 fn help(exactly_once: bool) -> &'static str {
@@ -107,7 +111,15 @@ impl Look<'_> {
                 Err(error) => {
                     let Some(delivered) = progress.filter(|_| spec.rebuild && exactly) else {
                         let why = error.to_string();
-                        return Err(JobError::Checkpoint { epoch, why, help: help(exactly) });
+                        let elsewhere = progress.filter(|_| exactly && mark.is_none());
+                        return Err(match elsewhere.filter(|_| have.is_empty()) {
+                            Some(last) => JobError::Checkpoint {
+                                epoch,
+                                why: format!("{why}; {}", who(last)),
+                                help: ELSEWHERE,
+                            },
+                            None => JobError::Checkpoint { epoch, why, help: help(exactly) },
+                        });
                     };
                     self.check_logged(feed, delivered)?;
                     rebuild = Some(delivered.clone());
@@ -268,6 +280,14 @@ impl Look<'_> {
         }
         Ok(lost)
     }
+}
+
+/// Who has the job, or had it last.
+fn who(last: &Progress) -> String {
+    format!(
+        "its last progress is of process {} on {} (owner {}): if that still runs, it has the job",
+        last.pid, last.host, last.owner
+    )
 }
 
 /// As pipelines write it.
