@@ -10,6 +10,7 @@ use crate::window::axis::Scale;
 use crate::window::cursor::{Speed, State};
 use crate::window::doc::file_name;
 use crate::window::panel::Panel;
+use crate::window::start::was_open;
 use crate::window::text;
 use crate::window::theme::ThemeChoice;
 use crate::window::times::{Zone, zone_names};
@@ -320,10 +321,18 @@ fn compare(app: &App, list: &mut List) {
 }
 
 fn files(app: &App, list: &mut List) {
-    if app.left.is_some() {
-        list.now("File", "Restore the session that did not end", Command::Restore(true));
-    } else if app.last.is_some() && app.doc.is_empty() {
-        list.now("File", "Continue where you were", Command::Continue);
+    // With something open it would take that one's place.
+    if app.doc.is_empty() {
+        for (n, left) in app.left.iter().enumerate() {
+            let what = was_open(&left.session).unwrap_or_default();
+            let title = "Restore the session that did not end";
+            list.noted("File", title, &what, Command::Restore(n, true));
+            let title = "Forget the session that did not end";
+            list.noted("File", title, what, Command::Restore(n, false));
+        }
+        if app.left.is_empty() && app.last.is_some() {
+            list.now("File", "Continue where you were", Command::Continue);
+        }
     }
     if app.running.is_some() {
         list.now("Run", "Cancel the run", Command::CancelRun);
