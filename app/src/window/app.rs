@@ -211,8 +211,10 @@ impl App {
         if this.places.is_some() {
             this.apply_settings();
         }
+        if let Some((title, why)) = bad_settings {
+            this.notice(&title, &why);
+        }
         for (title, why) in [
-            ("The settings were not read", bad_settings),
             ("The layouts were not read", bad_layouts),
             ("The last session was not read", bad_last),
         ] {
