@@ -85,9 +85,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     marks(app, &mut list);
     view(app, &mut list);
     compare(app, &mut list);
-    if app.doc.run.is_some() {
-        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
-    }
+    breakpoints(app, &mut list);
     files(app, &mut list);
     list.entries
 }
@@ -189,6 +187,12 @@ fn records(app: &App, list: &mut List) {
     if !app.panels.records.filter().is_empty() {
         list.now("Records", "Show all verdicts", Command::Filter(VerdictSet::EMPTY));
     }
+    let table = &app.panels.records;
+    let filtered =
+        !table.filter().is_empty() || !table.search().is_empty() || !table.conditions().is_empty();
+    if filtered {
+        list.now("Records", "Clear the whole filter", Command::ClearFilter);
+    }
     list.ask("Records", "Search the records…", Asked::Search);
     if app.selection.is_some() {
         list.now("Selection", "Select nothing", Command::Select(None, None));
@@ -217,7 +221,23 @@ fn marks(app: &App, list: &mut List) {
     for bookmark in app.bookmarks.list() {
         let note = format!("arrival {}", text::thousands(bookmark.at));
         let title = text::line(&bookmark.title()).into_owned();
-        list.noted("Bookmarks", title, note, Command::GoToBookmark(bookmark.id));
+        let remove = format!("Remove the bookmark {title}");
+        list.noted("Bookmarks", title, &note, Command::GoToBookmark(bookmark.id));
+        list.noted("Bookmarks", remove, note, Command::RemoveBookmark(bookmark.id));
+    }
+}
+
+fn breakpoints(app: &App, list: &mut List) {
+    if app.doc.run.is_some() {
+        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
+    }
+    for breakpoint in app.breakpoints.list() {
+        let (id, on, condition) = (breakpoint.id, breakpoint.enabled, &breakpoint.condition);
+        let verb = if on { "Disable" } else { "Enable" };
+        let title = format!("{verb} the breakpoint {condition}");
+        list.now("Run", title, Command::EnableBreakpoint(id, !on));
+        let title = format!("Remove the breakpoint {condition}");
+        list.now("Run", title, Command::RemoveBreakpoint(id));
     }
 }
 
@@ -249,6 +269,9 @@ fn view(app: &App, list: &mut List) {
 }
 
 fn exports(app: &App, list: &mut List) {
+    if app.exports.is_busy() {
+        list.now("Export", "Cancel the export", Command::CancelExport);
+    }
     for panel in Panel::ALL.into_iter().filter(|p| p.is_met_by(&app.doc)) {
         let title = panel.title();
         if app.doc.run.is_some() {
@@ -341,6 +364,7 @@ fn files(app: &App, list: &mut List) {
         if app.open.front() != Some(n) {
             let path = doc.at.path.clone();
             list.noted("Open", format!("Go to {}", doc.title()), &doc.note, Command::Open(path));
+            list.noted("Open", format!("Close {}", doc.title()), &doc.note, Command::CloseOpen(n));
         }
     }
     if app.incident.as_ref().is_some_and(|i| i.is_about(&app.doc)) {
@@ -353,6 +377,7 @@ fn files(app: &App, list: &mut List) {
             list.noted("Run", title, &label.settings, Command::Open(label.dir.clone()));
         }
     }
+    list.now("File", "Reset the settings to their defaults", Command::ResetSettings);
     list.now("File", "Open the sample", Command::OpenSample);
     for path in &app.settings.recent {
         let folder = path.parent().map(|p| p.display().to_string()).unwrap_or_default();
