@@ -362,38 +362,6 @@ fn the_last_session_is_offered_and_comes_back_as_it_was() {
 }
 
 #[test]
-fn a_session_that_did_not_end_is_offered_until_one_has_chosen() {
-    let folder = tempfile::tempdir().unwrap();
-    let places = places(folder.path());
-    let mut h = with_places(&places);
-    ask(&mut h, Command::Open(feed().run()));
-    ask(&mut h, Command::GoTo(700));
-    h.state_mut().end_session();
-    drop(h);
-    // As killed processes leave them: files, and no lock on them.
-    let (sessions, last) = (places.state.join("sessions"), places.state.join("last-session.json"));
-    for name in ["1-0", "2-0"] {
-        std::fs::write(sessions.join(format!("{name}.lock")), "").unwrap();
-        std::fs::copy(&last, sessions.join(format!("{name}.json"))).unwrap();
-    }
-    let offered = |h: &Harness<'_, App>| h.query_all_by_label("Restore").count();
-    let mut h = with_places(&places);
-    ask(&mut h, Command::Open(feed().recording()));
-    ask(&mut h, Command::Close);
-    assert_eq!(offered(&h), 2, "what was opened meanwhile takes nothing away");
-    drop(h);
-    let mut h = with_places(&places);
-    assert!(h.state().doc().is_empty(), "nothing opens by itself");
-    assert_eq!(offered(&h), 2, "also at the next start");
-    ask(&mut h, Command::Restore(0, false));
-    press(&mut h, "Restore");
-    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
-    assert_eq!(h.state().cursor().at(), 700);
-    drop(h);
-    assert_eq!(offered(&with_places(&places)), 0, "each was chosen about");
-}
-
-#[test]
 fn several_runs_are_open_at_once_each_with_its_cursor() {
     let other = crate::window::testing::Feed::new(400);
     let mut h = opened(&feed().run());
