@@ -30,7 +30,6 @@ impl App {
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
                 self.dialog = None;
-                self.left = None;
                 self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
             }
             Command::OpenSample => match opening::sample() {
@@ -47,11 +46,7 @@ impl App {
                     self.open(next);
                 }
             }
-            Command::Restore(yes) => {
-                if let Some(session) = self.left.take().filter(|_| yes) {
-                    self.restore(session);
-                }
-            }
+            Command::Restore(n, yes) => self.choose_left(n, yes),
             Command::Continue => {
                 if let Some(session) = self.last.take() {
                     self.restore(session);
@@ -315,7 +310,6 @@ impl App {
 
     pub(super) fn open(&mut self, path: PathBuf) {
         self.dialog = None;
-        self.left = None;
         self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
     }
 

@@ -33,7 +33,7 @@ use super::panels::Panels;
 use super::range::RangeState;
 use super::running::{Checking, Following, Running};
 use super::selection::{History, Selection};
-use super::session::{self, Marker, Session};
+use super::session::{self, Left, Marker, Session};
 use super::settings::{Places, Settings};
 use super::start;
 use super::table;
@@ -65,8 +65,8 @@ pub struct App {
     pub(super) marker: Option<Marker>,
     pub(super) saved_at: Instant,
     pub(super) saver: Saver,
-    /// What a session that did not end had open.
-    pub(super) left: Option<Session>,
+    /// What sessions that did not end had open, the newest first.
+    pub(super) left: Vec<Left>,
     /// What the last session that did end had open.
     pub(super) last: Option<Session>,
     /// What has to be said until it is closed: title and message.
@@ -139,8 +139,8 @@ impl App {
         let (settings, bad_settings) = places.map(Settings::load).unwrap_or_default();
         let (layouts, bad_layouts) = places.map(Layouts::load).unwrap_or_default();
         let mut errors = Errors::default();
-        let left = places.and_then(session::left_behind);
-        let last = places.and_then(session::last);
+        let (left, bad_left) = places.map(session::left_behind).unwrap_or_default();
+        let (last, bad_last) = places.map(session::last).unwrap_or_default();
         let marker = start.places.as_ref().and_then(|places| {
             Marker::begin(places).inspect_err(|e| errors.add("Session marker", e.to_string())).ok()
         });
@@ -211,13 +211,19 @@ impl App {
         if this.places.is_some() {
             this.apply_settings();
         }
+        if let Some((title, why)) = bad_settings {
+            this.notice(&title, &why);
+        }
         for (title, why) in [
-            ("The settings were not read", bad_settings),
             ("The layouts were not read", bad_layouts),
+            ("The last session was not read", bad_last),
         ] {
             if let Some(why) = why {
                 this.notice(title, &why);
             }
+        }
+        for why in bad_left {
+            this.notice("A session that did not end was not read", &why);
         }
         this
     }

@@ -129,6 +129,20 @@ impl Pending for Whole {
     }
 }
 
+/// No file any more.
+struct Gone;
+
+impl Pending for Gone {
+    fn apply(self: Box<Self>, path: &Path) -> Result<(), String> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("it cannot be removed: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Changes what a file holds, or says why it does not.
 type Change<T> = Box<dyn FnOnce(&mut T) -> Result<(), String> + Send>;
 
@@ -244,6 +258,16 @@ impl Saver {
             let changes = Changes { version, list: vec![change] };
             queue.waiting.push_back((path.to_owned(), Box::new(changes)));
         }
+        drop(queue);
+        self.shared.changed.notify_one();
+        self.start();
+    }
+
+    /// Removes `path`, soon, whatever is there.
+    pub fn remove(&self, path: &Path) {
+        let mut queue = self.shared.lock();
+        queue.waiting.retain(|(p, _)| p != path);
+        queue.waiting.push_back((path.to_owned(), Box::new(Gone)));
         drop(queue);
         self.shared.changed.notify_one();
         self.start();

@@ -201,6 +201,22 @@ impl App {
         }
     }
 
+    /// Restores a session that did not end, or forgets it.
+    pub(super) fn choose_left(&mut self, n: usize, restore: bool) {
+        if n >= self.left.len() {
+            return;
+        }
+        let left = self.left.remove(n);
+        if restore && let Some(marker) = &mut self.marker {
+            // Kept as this window's own before it is let go there.
+            marker.save(&left.session, &self.saver);
+        }
+        left.forget(&self.saver);
+        if restore {
+            self.restore(left.session);
+        }
+    }
+
     /// Opens again what a session had open, the one in front first.
     pub(super) fn restore(&mut self, session: Session) {
         let Some(front) = session.in_front().map(|o| o.path.clone()) else { return };

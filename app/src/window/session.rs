@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use joinscope_operator::record::Arrival;
 use serde::{Deserialize, Serialize};
@@ -59,15 +60,12 @@ impl Session {
         self.open.get(self.front).or(self.open.first())
     }
 
-    fn read(path: &Path) -> Option<Self> {
+    /// One that has something open; else why it cannot be read.
+    fn read(path: &Path) -> (Option<Self>, Option<String>) {
         match files::read(path, VERSION) {
-            Read::Value(session) => Some(session).filter(|s: &Self| !s.open.is_empty()),
-            Read::Missing => None,
-            // It is an offer, not the user's work: nothing is lost with it.
-            Read::Unreadable(why) => {
-                tracing::warn!("{why}");
-                None
-            }
+            Read::Value(session) => (Some(session).filter(|s: &Self| !s.open.is_empty()), None),
+            Read::Missing => (None, None),
+            Read::Unreadable(why) => (None, Some(why)),
         }
     }
 }
@@ -76,9 +74,9 @@ fn last_path(places: &Places) -> PathBuf {
     places.state.join("last-session.json")
 }
 
-/// The session that ended last, to be continued.
+/// The session that ended last, to be continued; else why it cannot be read.
 #[must_use]
-pub fn last(places: &Places) -> Option<Session> {
+pub fn last(places: &Places) -> (Option<Session>, Option<String>) {
     Session::read(&last_path(places))
 }
 
@@ -144,30 +142,52 @@ impl Drop for Marker {
     }
 }
 
-/// The newest of the sessions that did not end; their markers are removed, so
-/// each is offered once.
+/// A session that did not end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Left {
+    lock: PathBuf,
+    when: Option<SystemTime>,
+    pub session: Session,
+}
+
+impl Left {
+    fn saved(&self) -> PathBuf {
+        self.lock.with_extension("json")
+    }
+
+    /// The user has chosen: it is not offered again.
+    pub fn forget(&self, saver: &Saver) {
+        saver.remove(&self.saved());
+        saver.remove(&self.lock);
+    }
+}
+
+/// The sessions that did not end, the newest first, and why one of them cannot
+/// be read. They stay where they are: each is offered until the user chose.
 #[must_use]
-pub fn left_behind(places: &Places) -> Option<Session> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(places.state.join("sessions")).ok()?.flatten() {
+pub fn left_behind(places: &Places) -> (Vec<Left>, Vec<String>) {
+    let (mut found, mut problems) = (Vec::<Left>::new(), Vec::new());
+    let Ok(entries) = fs::read_dir(places.state.join("sessions")) else {
+        return (found, problems);
+    };
+    for entry in entries.flatten() {
         let lock = entry.path();
         if lock.extension().is_none_or(|e| e != "lock") {
             continue;
         }
         let Ok(file) = File::open(&lock) else { continue };
-        if file.try_lock().is_err() {
+        // Shared: another window that looks meanwhile finds it as well.
+        if file.try_lock_shared().is_err() {
             continue; // its window is still open
         }
         let saved = lock.with_extension("json");
         let when = saved.metadata().and_then(|m| m.modified()).ok();
-        if let Some(session) = Session::read(&saved) {
-            found.push((when, session));
-        }
-        let _ = fs::remove_file(&saved);
-        let _ = fs::remove_file(&lock);
+        let (session, why) = Session::read(&saved);
+        problems.extend(why);
+        found.extend(session.map(|session| Left { lock, when, session }));
     }
-    found.sort_by_key(|(when, _)| *when);
-    found.pop().map(|(_, session)| session)
+    found.sort_by_key(|left| std::cmp::Reverse(left.when));
+    (found, problems)
 }
 
 #[cfg(test)]
@@ -195,19 +215,41 @@ mod tests {
         let saver = Saver::default();
         let mut ended = Marker::begin(&places).unwrap();
         ended.save(&session(), &saver);
-        assert_eq!(left_behind(&places), None, "its window is still open");
+        assert_eq!(left_behind(&places), (Vec::new(), Vec::new()), "its window is still open");
         ended.end(&session(), &saver);
         drop(saver);
         drop(ended);
-        assert_eq!(left_behind(&places), None, "it ended");
-        assert_eq!(last(&places), Some(session()), "and can be continued");
-        // A killed process leaves its files and its lock is gone.
+        assert_eq!(left_behind(&places), (Vec::new(), Vec::new()), "it ended");
+        assert_eq!(last(&places), (Some(session()), None), "and can be continued");
+        // Killed processes leave their files, and their locks are gone.
         let sessions = places.state.join("sessions");
-        fs::write(sessions.join("1-0.lock"), b"").unwrap();
         let text = fs::read(last_path(&places)).unwrap();
-        fs::write(sessions.join("1-0.json"), text).unwrap();
-        assert_eq!(left_behind(&places), Some(session()));
-        assert_eq!(left_behind(&places), None, "it is offered once");
+        for name in ["1-0", "2-0"] {
+            fs::write(sessions.join(format!("{name}.lock")), b"").unwrap();
+            fs::write(sessions.join(format!("{name}.json")), &text).unwrap();
+        }
+        assert_eq!(left_behind(&places).0.len(), 2);
+        let (left, problems) = left_behind(&places);
+        assert_eq!((left.len(), problems), (2, Vec::new()), "looking takes nothing away");
+        assert!(left.iter().all(|l| l.session == session()));
+        left[0].forget(&Saver::default());
+        assert_eq!(left_behind(&places).0, left[1..], "what was chosen is not offered again");
+    }
+
+    #[test]
+    fn why_one_cannot_be_read_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { config: folder.path().into(), state: folder.path().into() };
+        let sessions = folder.path().join("sessions");
+        fs::create_dir_all(&sessions).unwrap();
+        fs::write(sessions.join("1-0.lock"), b"").unwrap();
+        for path in [sessions.join("1-0.json"), last_path(&places)] {
+            fs::write(path, b"{").unwrap();
+        }
+        let (left, problems) = left_behind(&places);
+        assert!(left.is_empty() && problems[0].contains("1-0.json cannot be read"), "{problems:?}");
+        let (none, why) = last(&places);
+        assert!(none.is_none() && why.is_some_and(|w| w.contains("last-session.json cannot")));
     }
 
     #[test]
@@ -219,7 +261,7 @@ mod tests {
         marker.end(&session(), &saver);
         marker.end(&Session::default(), &saver);
         drop(saver);
-        assert_eq!(last(&places), Some(session()));
+        assert_eq!(last(&places), (Some(session()), None));
         assert_eq!(session().in_front().unwrap().cursor, 7);
     }
 }

@@ -1,7 +1,9 @@
 //! The user's choices, on the platform's place.
 
+use std::fmt::Display;
 #[cfg(test)]
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -83,20 +85,30 @@ impl Default for Settings {
 
 impl Settings {
     /// What the scale may be, percent.
-    pub const SCALES: std::ops::RangeInclusive<u16> = 60..=200;
+    pub const SCALES: RangeInclusive<u16> = 60..=200;
     /// What the cache may take, MiB.
-    pub const CACHE: std::ops::RangeInclusive<u32> = 16..=8192;
+    pub const CACHE: RangeInclusive<u32> = 16..=8192;
     /// What a run's state may take, MiB.
-    pub const RUN: std::ops::RangeInclusive<u32> = 16..=262_144;
+    pub const RUN: RangeInclusive<u32> = 16..=262_144;
 
-    /// Those that were saved; the defaults, and why, where they cannot be read
-    /// (settings are no reason not to start).
+    /// Those that were saved; the defaults where they cannot be read (settings
+    /// are no reason not to start). What has to be said of them: title and message.
     #[must_use]
-    pub fn load(places: &Places) -> (Self, Option<String>) {
-        match files::read::<Self>(&places.settings(), VERSION) {
-            Read::Value(settings) => (settings.bounded(), None),
+    pub fn load(places: &Places) -> (Self, Option<(String, String)>) {
+        let path = places.settings();
+        match files::read::<Self>(&path, VERSION) {
+            Read::Value(settings) => {
+                let (settings, problems) = settings.bounded();
+                let said = (!problems.is_empty()).then(|| {
+                    let title = "Some settings cannot hold as they are written".to_owned();
+                    (title, format!("{}: {}", path.display(), problems.join("; ")))
+                });
+                (settings, said)
+            }
             Read::Missing => (Self::default(), None),
-            Read::Unreadable(why) => (Self::default(), Some(why)),
+            Read::Unreadable(why) => {
+                (Self::default(), Some(("The settings were not read".to_owned(), why)))
+            }
         }
     }
 
@@ -139,16 +151,26 @@ impl Settings {
         *self = Self { recent: std::mem::take(&mut self.recent), ..Self::default() };
     }
 
-    /// What someone wrote into the file by hand, within what can be.
-    fn bounded(mut self) -> Self {
-        self.scale = self.scale.clamp(*Self::SCALES.start(), *Self::SCALES.end());
-        self.cache_mib = self.cache_mib.clamp(*Self::CACHE.start(), *Self::CACHE.end());
-        self.run_mib = self.run_mib.clamp(*Self::RUN.start(), *Self::RUN.end());
-        if !self.zone.is_known() {
-            self.zone = Zone::default();
+    /// What someone wrote into the file by hand, within what can be; and what
+    /// does not hold as it is written.
+    fn bounded(mut self) -> (Self, Vec<String>) {
+        let within = [
+            within(&mut self.scale, &Self::SCALES, "scale"),
+            within(&mut self.cache_mib, &Self::CACHE, "cache_mib"),
+            within(&mut self.run_mib, &Self::RUN, "run_mib"),
+        ];
+        let mut problems: Vec<String> = within.into_iter().flatten().collect();
+        // The zone stays as it is written: another machine may know it.
+        if let Zone::Named(name) = &self.zone
+            && !self.zone.is_known()
+        {
+            problems.push(format!(
+                "this machine knows no time zone {name:?}, so times are shown in UTC: correct \
+                 the name, or choose a zone in the settings"
+            ));
         }
         self.recent.truncate(RECENT);
-        self
+        (self, problems)
     }
 
     /// Bytes that the open run's answers may take.
@@ -170,6 +192,18 @@ impl Settings {
         self.recent.insert(0, path);
         self.recent.truncate(RECENT);
     }
+}
+
+/// Brings a number within its bounds; says so where it was not.
+fn within<T: Copy + Ord + Display>(
+    value: &mut T,
+    bounds: &RangeInclusive<T>,
+    name: &str,
+) -> Option<String> {
+    let (least, most, written) = (*bounds.start(), *bounds.end(), *value);
+    *value = written.clamp(least, most);
+    (*value != written)
+        .then(|| format!("{name} is {written}, it can be {least} to {most}: {value} holds"))
 }
 
 #[cfg(test)]
@@ -242,7 +276,8 @@ mod tests {
             fs::write(places.settings(), text).unwrap();
             let (mut settings, why) = Settings::load(&places);
             assert_eq!(settings, Settings::default());
-            assert!(why.is_some_and(|w| w.contains("settings.json") && w.contains("is kept as")));
+            let (_, why) = why.unwrap();
+            assert!(why.contains("settings.json") && why.contains("is kept as"), "{why}");
             change(&mut settings, &places, |s| s.scale = 110);
             let kept = fs::read_dir(&places.config).unwrap();
             let kept: Vec<String> =
@@ -252,13 +287,23 @@ mod tests {
     }
 
     #[test]
-    fn numbers_written_by_hand_are_kept_within_what_can_be() {
+    fn what_is_written_by_hand_and_cannot_be_is_said_and_stays_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let places = places(folder.path());
         fs::create_dir_all(&places.config).unwrap();
-        let text = r#"{"version": 1, "scale": 5, "cache_mib": 0, "run_mib": 4294967295}"#;
+        let text = r#"{"version": 1, "scale": 5, "cache_mib": 0, "run_mib": 4294967295,
+            "zone": {"named": "Europe/Berlni"}}"#;
         fs::write(places.settings(), text).unwrap();
-        let (s, why) = Settings::load(&places);
-        assert_eq!((s.scale, s.cache_mib, s.run_mib, why), (60, 16, 262_144, None));
+        let (mut s, said) = Settings::load(&places);
+        assert_eq!((s.scale, s.cache_mib, s.run_mib), (60, 16, 262_144));
+        let (_, said) = said.unwrap();
+        for part in ["settings.json", "scale is 5, it can be 60 to 200: 60 holds", "cache_mib is 0"]
+        {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(said.contains("no time zone \"Europe/Berlni\", so times are shown in UTC"));
+        change(&mut s, &places, |s| s.theme = ThemeChoice::System);
+        let kept = fs::read_to_string(places.settings()).unwrap();
+        assert!(kept.contains("Europe/Berlni") && kept.contains("\"scale\": 5"), "{kept}");
     }
 }

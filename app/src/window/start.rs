@@ -61,10 +61,10 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let what = egui::RichText::new(what).font(fonts::regular(TEXT + 1.0)).color(t.second);
     ui.add(egui::Label::new(what).wrap());
     ui.add_space(12.0);
-    if let Some(session) = app.left.clone() {
-        restore(app, ui, &session, t);
+    for (n, left) in app.left.clone().iter().enumerate() {
+        restore(app, ui, n, &left.session, t);
     }
-    if let Some(session) = app.last.clone().filter(|_| app.left.is_none()) {
+    if let Some(session) = app.last.clone().filter(|_| app.left.is_empty()) {
         go_on(app, ui, &session, t);
     }
     if let Some(path) = &app.opening.path {
@@ -120,18 +120,24 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
     }
 }
 
-fn restore(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
+/// The session that did not end at this place of them.
+fn restore(app: &mut App, ui: &mut Ui, n: usize, session: &Session, t: &Tokens) {
     let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
     frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
         ui.set_width(WIDTH - 26.0);
-        text(ui, "The last session did not end as it should", fonts::semibold(TEXT), t.text);
-        was_open(ui, session, t);
+        let title = if n == 0 {
+            "The last session did not end as it should"
+        } else {
+            "Nor did one before it"
+        };
+        text(ui, title, fonts::semibold(TEXT), t.text);
+        say_open(ui, session, t);
         ui.horizontal(|ui| {
             if button("Restore").primary().show(ui).clicked() {
-                app.commands.push(Command::Restore(true));
+                app.commands.push(Command::Restore(n, true));
             }
             if button("Start fresh").show(ui).clicked() {
-                app.commands.push(Command::Restore(false));
+                app.commands.push(Command::Restore(n, false));
             }
         });
     });
@@ -144,7 +150,7 @@ fn go_on(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
     frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
         ui.set_width(WIDTH - 26.0);
         text(ui, "Continue where you were", fonts::semibold(TEXT), t.text);
-        was_open(ui, session, t);
+        say_open(ui, session, t);
         if button("Continue").primary().show(ui).clicked() {
             app.commands.push(Command::Continue);
         }
@@ -153,8 +159,9 @@ fn go_on(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
 }
 
 /// What a session had open, in a line.
-fn was_open(ui: &mut Ui, session: &Session, t: &Tokens) {
-    let Some(front) = session.in_front() else { return };
+#[must_use]
+pub fn was_open(session: &Session) -> Option<String> {
+    let front = session.in_front()?;
     let mut what = format!(
         "{}, at arrival {}",
         super::text::line(&front.path.display().to_string()),
@@ -164,6 +171,11 @@ fn was_open(ui: &mut Ui, session: &Session, t: &Tokens) {
     if others > 0 {
         what.push_str(&format!(", and {others} more"));
     }
+    Some(what)
+}
+
+fn say_open(ui: &mut Ui, session: &Session, t: &Tokens) {
+    let Some(what) = was_open(session) else { return };
     let all: Vec<String> = session.open.iter().map(|o| o.path.display().to_string()).collect();
     text(ui, &what, fonts::regular(TEXT), t.second).on_hover_text(all.join("\n"));
     ui.add_space(4.0);

@@ -158,6 +158,23 @@ fn settings_and_layouts_of_another_version_or_broken_are_said_and_kept() {
 }
 
 #[test]
+fn settings_that_cannot_hold_and_a_broken_last_session_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    for path in [&places.config, &places.state] {
+        std::fs::create_dir_all(path).unwrap();
+    }
+    let text = r#"{"version": 1, "scale": 400, "zone": {"named": "Europe/Berlni"}}"#;
+    std::fs::write(places.config.join("settings.json"), text).unwrap();
+    std::fs::write(places.state.join("last-session.json"), "{").unwrap();
+    let mut h = harness_with((1600, 1000), Some(places));
+    quiet(&mut h);
+    assert!(says(&h, "Some settings cannot hold as they are written"));
+    assert!(listed(&h, "scale is 400") && listed(&h, "Europe/Berlni"));
+    assert!(says(&h, "The last session was not read"));
+}
+
+#[test]
 fn bookmarks_that_cannot_be_read_are_said_and_the_run_opens() {
     let folder = tempfile::tempdir().unwrap();
     let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };

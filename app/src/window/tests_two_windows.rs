@@ -1,8 +1,10 @@
-//! Two windows over the same files: what one keeps, the other leaves there.
+//! Two windows over the same files: what one keeps, the other leaves there; and what
+//! one that crashed left.
 
 use std::path::Path;
 
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 
 use super::app::App;
 use super::bookmarks::Bookmarks;
@@ -11,20 +13,22 @@ use super::headless::{harness_with, settle};
 use super::layout::Layouts;
 use super::panel::Panel;
 use super::settings::{Places, Settings};
-use super::testing::{ask, feed};
+use super::testing::{ask, feed, press};
 use super::theme::ThemeChoice;
 
 fn places(folder: &Path) -> Places {
     Places { config: folder.join("config"), state: folder.join("state") }
 }
 
+fn window(places: &Places) -> Harness<'static, App> {
+    let mut h = harness_with((1400, 900), Some(places.clone()));
+    settle(&mut h).unwrap();
+    h
+}
+
 /// Both have read the files before either writes.
 fn two(places: &Places) -> [Harness<'static, App>; 2] {
-    [(); 2].map(|()| {
-        let mut h = harness_with((1400, 900), Some(places.clone()));
-        settle(&mut h).unwrap();
-        h
-    })
+    [(); 2].map(|()| window(places))
 }
 
 #[test]
@@ -95,4 +99,36 @@ fn settings_of_both_are_kept() {
     let (kept, _) = Settings::load(&places);
     assert_eq!((kept.theme, kept.scale), (ThemeChoice::default(), 100));
     assert_eq!(kept.recent.len(), 2);
+}
+
+#[test]
+fn a_session_that_did_not_end_is_offered_until_one_has_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let mut h = window(&places);
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(700));
+    h.state_mut().end_session();
+    drop(h);
+    // As killed processes leave them: files, and no lock on them.
+    let (sessions, last) = (places.state.join("sessions"), places.state.join("last-session.json"));
+    for name in ["1-0", "2-0"] {
+        std::fs::write(sessions.join(format!("{name}.lock")), "").unwrap();
+        std::fs::copy(&last, sessions.join(format!("{name}.json"))).unwrap();
+    }
+    let offered = |h: &Harness<'_, App>| h.query_all_by_label("Restore").count();
+    let mut h = window(&places);
+    ask(&mut h, Command::Open(feed().recording()));
+    ask(&mut h, Command::Close);
+    assert_eq!(offered(&h), 2, "what was opened meanwhile takes nothing away");
+    drop(h);
+    let mut h = window(&places);
+    assert!(h.state().doc().is_empty(), "nothing opens by itself");
+    assert_eq!(offered(&h), 2, "also at the next start");
+    ask(&mut h, Command::Restore(0, false));
+    press(&mut h, "Restore");
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
+    assert_eq!(h.state().cursor().at(), 700);
+    drop(h);
+    assert_eq!(offered(&window(&places)), 0, "each was chosen about");
 }

@@ -10,6 +10,7 @@ use crate::window::axis::Scale;
 use crate::window::cursor::{Speed, State};
 use crate::window::doc::file_name;
 use crate::window::panel::Panel;
+use crate::window::start::was_open;
 use crate::window::text;
 use crate::window::theme::ThemeChoice;
 use crate::window::times::{Zone, zone_names};
@@ -84,9 +85,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
     marks(app, &mut list);
     view(app, &mut list);
     compare(app, &mut list);
-    if app.doc.run.is_some() {
-        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
-    }
+    breakpoints(app, &mut list);
     files(app, &mut list);
     list.entries
 }
@@ -188,6 +187,12 @@ fn records(app: &App, list: &mut List) {
     if !app.panels.records.filter().is_empty() {
         list.now("Records", "Show all verdicts", Command::Filter(VerdictSet::EMPTY));
     }
+    let table = &app.panels.records;
+    let filtered =
+        !table.filter().is_empty() || !table.search().is_empty() || !table.conditions().is_empty();
+    if filtered {
+        list.now("Records", "Clear the whole filter", Command::ClearFilter);
+    }
     list.ask("Records", "Search the records…", Asked::Search);
     if app.selection.is_some() {
         list.now("Selection", "Select nothing", Command::Select(None, None));
@@ -216,7 +221,23 @@ fn marks(app: &App, list: &mut List) {
     for bookmark in app.bookmarks.list() {
         let note = format!("arrival {}", text::thousands(bookmark.at));
         let title = text::line(&bookmark.title()).into_owned();
-        list.noted("Bookmarks", title, note, Command::GoToBookmark(bookmark.id));
+        let remove = format!("Remove the bookmark {title}");
+        list.noted("Bookmarks", title, &note, Command::GoToBookmark(bookmark.id));
+        list.noted("Bookmarks", remove, note, Command::RemoveBookmark(bookmark.id));
+    }
+}
+
+fn breakpoints(app: &App, list: &mut List) {
+    if app.doc.run.is_some() {
+        list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
+    }
+    for breakpoint in app.breakpoints.list() {
+        let (id, on, condition) = (breakpoint.id, breakpoint.enabled, &breakpoint.condition);
+        let verb = if on { "Disable" } else { "Enable" };
+        let title = format!("{verb} the breakpoint {condition}");
+        list.now("Run", title, Command::EnableBreakpoint(id, !on));
+        let title = format!("Remove the breakpoint {condition}");
+        list.now("Run", title, Command::RemoveBreakpoint(id));
     }
 }
 
@@ -248,6 +269,9 @@ fn view(app: &App, list: &mut List) {
 }
 
 fn exports(app: &App, list: &mut List) {
+    if app.exports.is_busy() {
+        list.now("Export", "Cancel the export", Command::CancelExport);
+    }
     for panel in Panel::ALL.into_iter().filter(|p| p.is_met_by(&app.doc)) {
         let title = panel.title();
         if app.doc.run.is_some() {
@@ -320,10 +344,18 @@ fn compare(app: &App, list: &mut List) {
 }
 
 fn files(app: &App, list: &mut List) {
-    if app.left.is_some() {
-        list.now("File", "Restore the session that did not end", Command::Restore(true));
-    } else if app.last.is_some() && app.doc.is_empty() {
-        list.now("File", "Continue where you were", Command::Continue);
+    // With something open it would take that one's place.
+    if app.doc.is_empty() {
+        for (n, left) in app.left.iter().enumerate() {
+            let what = was_open(&left.session).unwrap_or_default();
+            let title = "Restore the session that did not end";
+            list.noted("File", title, &what, Command::Restore(n, true));
+            let title = "Forget the session that did not end";
+            list.noted("File", title, what, Command::Restore(n, false));
+        }
+        if app.left.is_empty() && app.last.is_some() {
+            list.now("File", "Continue where you were", Command::Continue);
+        }
     }
     if app.running.is_some() {
         list.now("Run", "Cancel the run", Command::CancelRun);
@@ -332,6 +364,7 @@ fn files(app: &App, list: &mut List) {
         if app.open.front() != Some(n) {
             let path = doc.at.path.clone();
             list.noted("Open", format!("Go to {}", doc.title()), &doc.note, Command::Open(path));
+            list.noted("Open", format!("Close {}", doc.title()), &doc.note, Command::CloseOpen(n));
         }
     }
     if app.incident.as_ref().is_some_and(|i| i.is_about(&app.doc)) {
@@ -344,6 +377,7 @@ fn files(app: &App, list: &mut List) {
             list.noted("Run", title, &label.settings, Command::Open(label.dir.clone()));
         }
     }
+    list.now("File", "Reset the settings to their defaults", Command::ResetSettings);
     list.now("File", "Open the sample", Command::OpenSample);
     for path in &app.settings.recent {
         let folder = path.parent().map(|p| p.display().to_string()).unwrap_or_default();

@@ -44,8 +44,8 @@ pub enum Command {
     NextOpen(Direction),
     /// Opens again what the last session had open.
     Continue,
-    /// Restores the session that did not end, or forgets it.
-    Restore(bool),
+    /// Restores one of the sessions that did not end, or forgets it.
+    Restore(usize, bool),
     /// Chooses the recording that the pipeline at hand runs over.
     UseRecording(PathBuf),
     /// Runs the pipeline at hand over the recording at hand, with settings

@@ -103,7 +103,8 @@ impl SettingsDialog {
     /// Zones like the one that is typed, to choose from.
     fn offered(&mut self, app: &mut App, ui: &mut Ui, t: &Tokens) {
         let typed = Zone::Named(self.zone.trim().to_owned());
-        if self.zone.trim().is_empty() || app.settings.zone == typed {
+        let chosen = app.settings.zone == typed && typed.is_known();
+        if self.zone.trim().is_empty() || chosen {
             return;
         }
         let none = "This machine knows no such time zone";
