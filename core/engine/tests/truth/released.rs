@@ -105,16 +105,20 @@ fn in_order(collect: &Collect) -> bool {
     })
 }
 
+/// About one in nine of the even ones has two inputs and is in order.
+const SEEDS: u64 = 14_000;
+
 #[test]
 fn in_order_all_semantics_agree() {
     let (mut compared, mut found, mut tasks) = (0, 0, 0);
-    for seed in (0..1_200).step_by(2) {
+    for seed in (0..SEEDS).step_by(2) {
         let case = Case::new(seed, 200);
         for kind in [Kind::Inner, Kind::Left, Kind::Right, Kind::Full] {
             let Some(pipeline) = under(&case, Semantics::Clean, kind) else { continue };
             let (clean, _) = run(spec(&case, pipeline, None));
             if !in_order(&clean) {
-                continue;
+                // No other kind moves the event-time watermark otherwise.
+                break;
             }
             let rows = rows(&clean);
             let keyed = |output: &Output| output.records.iter().all(|row| rows[*row as usize].1);
@@ -123,6 +127,10 @@ fn in_order_all_semantics_agree() {
 
             let sql = under(&case, Semantics::FlinkSql, kind).unwrap();
             let (sql, _) = run(spec(&case, sql, None));
+            // It takes 1 ms less off, and may give out before a tick (B16).
+            if !in_order(&sql) {
+                continue;
+            }
             // Rows without a key pad as well there, and match nothing.
             assert_eq!(multiset(&sql, keyed), expected, "flink-sql {what}");
             assert!(outputs(&sql).all(|o| o.kind != OutputKind::Pair || keyed(o)));
@@ -147,7 +155,7 @@ fn in_order_all_semantics_agree() {
             tasks += expected.len();
         }
     }
-    assert!(compared > 200 && found > 10_000 && tasks > 500, "{compared} {found} {tasks}");
+    assert!(compared > 2_000 && found > 100_000 && tasks > 5_000, "{compared} {found} {tasks}");
 }
 
 #[test]

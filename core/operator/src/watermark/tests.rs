@@ -162,6 +162,46 @@ fn periodic_emission_comes_at_its_times_and_only_with_something_to_give() {
 }
 
 #[test]
+fn sql_gives_out_at_once_what_a_row_advances_by_more_than_the_interval() {
+    let sql =
+        |n| TrackerInput { semantics: Semantics::FlinkSql, ..input(0, Some(1_000), Some(200), n) };
+    let mut t = Tracker::new(vec![sql(1)]);
+    let tick = |at_ms| Due { at_ms, kind: DueKind::Periodic { input: 0 } };
+    // Counted from 0 where nothing was given out.
+    assert_eq!(record(&mut t, 0, 200, 1000, 0), []);
+    assert_eq!(t.join(), MIN);
+    assert_eq!(record(&mut t, 0, 201, 1001, 1), []);
+    assert_eq!(t.join(), 201);
+    assert_eq!(record(&mut t, 0, 401, 1002, 2), [], "no more than the interval");
+    assert_eq!((t.join(), t.holder().unwrap().why), (201, Why::NextEmission));
+    assert_eq!(record(&mut t, 0, 402, 1003, 3), []);
+    assert_eq!((t.join(), t.holder().unwrap().why), (402, Why::Slowest));
+    assert_eq!(record(&mut t, 0, 410, 1200, 4), [], "nothing is left for the tick");
+    assert_eq!(record(&mut t, 0, 411, 1400, 5), [tick(1400)]);
+    assert_eq!(t.join(), 410);
+    // A partition that goes idle is no row.
+    let mut t = Tracker::new(vec![sql(2)]);
+    record(&mut t, 0, 100, 0, 0);
+    record(&mut t, 1, 9_000, 500, 1);
+    assert_eq!(t.join(), MIN);
+    let fired: Vec<Due> = std::iter::from_fn(|| {
+        let due = t.next_due(1_000)?;
+        t.fire(due, 2);
+        Some(due)
+    })
+    .collect();
+    let idle = Due { at_ms: 1_000, kind: DueKind::Idle { lane: 0 } };
+    assert_eq!(fired, [tick(600), idle, tick(1_000)]);
+    assert_eq!(t.join(), 9_000);
+    // No other semantics does it.
+    for semantics in Semantics::ALL.into_iter().filter(|s| *s != Semantics::FlinkSql) {
+        let mut t = Tracker::new(vec![TrackerInput { semantics, ..sql(1) }]);
+        record(&mut t, 0, 1_000_000, 1000, 0);
+        assert_eq!(t.join(), MIN);
+    }
+}
+
+#[test]
 fn an_input_without_partitions_counts_as_idle() {
     let mut t = Tracker::new(vec![input(0, None, None, 0), input(0, None, None, 1)]);
     assert!(t.observe(0, 5, 0, 0));
@@ -307,6 +347,21 @@ impl Model {
         self.join = self.join.max(join.unwrap_or(MIN));
     }
 
+    /// After a row: what of its inputs advanced too far to wait for the tick.
+    fn settle_row(&mut self) {
+        let before = self.current.clone();
+        self.settle();
+        for (i, input) in self.inputs.iter().enumerate() {
+            let sql = input.semantics == Semantics::FlinkSql && self.current[i] > before[i];
+            let Some(interval) = input.spec.emit_interval.filter(|_| sql) else { continue };
+            let least = self.emitted[i].max(0) + interval;
+            if self.current[i] > least {
+                self.emitted[i] = self.current[i];
+            }
+        }
+        self.settle();
+    }
+
     /// Walks the clock millisecond by millisecond.
     fn walk(&mut self, now: i64) -> Vec<Due> {
         let mut fired = Vec::new();
@@ -400,7 +455,7 @@ proptest! {
                 let own = &mut model.lanes[lane as usize];
                 *own = (own.0, Some(own.1.map_or(time, |max| max.max(time))), false, now);
             }
-            model.settle();
+            model.settle_row();
             prop_assert_eq!(t.join(), model.join);
             prop_assert!(t.join() >= last);
             last = t.join();

@@ -26,6 +26,11 @@ impl TrackerInput {
         let more = i64::from(self.semantics != Semantics::FlinkSql);
         self.spec.max_out_of_orderness.saturating_add(more)
     }
+
+    /// What a row advances by more than this does not wait for the tick (B16).
+    fn eager(&self) -> Option<i64> {
+        self.spec.emit_interval.filter(|_| self.semantics == Semantics::FlinkSql)
+    }
 }
 
 /// One partition of one input.
@@ -91,6 +96,8 @@ pub(super) struct InputState {
     pub(super) delay: i64,
     pub(super) idle_timeout: Option<i64>,
     pub(super) emit_interval: Option<i64>,
+    /// See [`TrackerInput::eager`].
+    eager: Option<i64>,
     /// Minimum over the lanes that are not idle; never goes back.
     pub(super) current: i64,
     /// What the join sees: `current`, or that of the last periodic emission.
@@ -125,6 +132,14 @@ pub struct Tracker {
     /// (when, lane) for each active lane that can go idle. A lane's entry may
     /// be older than its last record: it is put right when it is reached.
     pub(super) timers: BinaryHeap<Reverse<(i64, u32)>>,
+}
+
+/// What became of an input's event-time watermark.
+enum Rose {
+    Not,
+    /// For its tick.
+    Waits,
+    Emitted,
 }
 
 /// What is to be settled when all lanes of an arrival are up.
@@ -162,6 +177,7 @@ impl Tracker {
                 delay: input.delay(),
                 idle_timeout: spec.idle_timeout,
                 emit_interval: spec.emit_interval.filter(|&interval| interval > 0),
+                eager: input.eager(),
                 current: i64::MIN,
                 emitted: i64::MIN,
                 tick: i64::MAX,
@@ -324,7 +340,11 @@ impl Tracker {
             }
         }
         // What is due by `now_ms` was carried out before the record.
-        let moved = self.settle_input(index, now_ms.saturating_add(1));
+        let moved = match self.settle_input(index, now_ms.saturating_add(1)) {
+            Rose::Not => false,
+            Rose::Waits => self.emit_eagerly(index),
+            Rose::Emitted => true,
+        };
         Open {
             holder: revived || self.holder.is_some_and(|(holder, _)| holder == lane),
             join: moved || revived,
@@ -406,24 +426,23 @@ impl Tracker {
         std::mem::replace(&mut self.join, i64::MAX) != i64::MAX
     }
 
-    /// Brings an input up to its lanes; whether what the join sees changed.
-    /// A periodic emission comes at the first of its times from `not_before` on.
+    /// Brings an input up to its lanes; a tick is the first from `not_before` on.
     #[inline]
-    fn settle_input(&mut self, index: usize, not_before: i64) -> bool {
+    fn settle_input(&mut self, index: usize, not_before: i64) -> Rose {
         let input = &self.inputs[index];
         let to = match input.active {
             0 if self.all_idle_takes_max => self.most_of(index),
-            0 => return false,
+            0 => return Rose::Not,
             _ => input.tree.min(),
         };
         let input = &mut self.inputs[index];
         if to <= input.current {
-            return false;
+            return Rose::Not;
         }
         input.current = to;
         let Some(interval) = input.emit_interval else {
             input.emitted = input.current;
-            return true;
+            return Rose::Emitted;
         };
         if input.tick == i64::MAX {
             let start = self.start.unwrap_or(not_before);
@@ -431,7 +450,20 @@ impl Tracker {
             input.tick = not_before.saturating_add(if rest == 0 { 0 } else { interval - rest });
             self.earliest = self.earliest.min(input.tick);
         }
-        false
+        Rose::Waits
+    }
+
+    /// Gives out at once what a row advanced by more than the interval, counted
+    /// from 0 at least, as SQL's assigner does (B16); whether it did.
+    fn emit_eagerly(&mut self, index: usize) -> bool {
+        let input = &mut self.inputs[index];
+        let advance = input.current.saturating_sub(input.emitted.max(0));
+        if input.eager.is_none_or(|interval| advance <= interval) {
+            return false;
+        }
+        input.emitted = input.current;
+        input.tick = i64::MAX;
+        true
     }
 
     /// The largest event-time watermark of an input's lanes.

@@ -21,7 +21,9 @@
 //! Where a semantics takes nothing off beside B (`flink-sql`), neither do these
 //! rules; where all inputs idle give the largest watermark instead of none
 //! (`flink-*`), that is a moment like others. Both are exact: the engine run
-//! again with such a B says the same.
+//! again with such a B says the same. Only what SQL gives out before its tick
+//! (12-released-joins, B16) hangs on B within that interval of the epoch, from
+//! which it counts; elsewhere B moves both ends of the advance alike.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
