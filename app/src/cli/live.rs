@@ -1,7 +1,6 @@
 //! `joinscope run --brokers`: a pipeline over a cluster, until told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +57,7 @@ pub struct LiveArgs {
     rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
-    metrics: Option<SocketAddr>,
+    metrics: Option<String>,
 }
 
 /// Where a live run begins.
@@ -109,7 +108,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             dir.display()
         );
     }
-    let metrics = live.metrics.map(|address| Metrics::serve(address, &job)).transpose()?;
+    let metrics = live.metrics.as_deref().map(|a| Metrics::serve(a, &job)).transpose()?;
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
     }
