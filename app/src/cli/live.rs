@@ -25,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
-use super::run::{Answered, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
+use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
 use super::{Answer, interrupt};
 
 /// What records may take in memory between the brokers and the engine.
@@ -111,6 +111,14 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     let metrics = live.metrics.as_deref().map(|a| Metrics::serve(a, &job)).transpose()?;
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
+    }
+    if matches!(args.at_end, End::Close) {
+        let log = std::path::absolute(&dir).unwrap_or_else(|_| dir.clone()).join("arrivals");
+        warn(&format!(
+            "--at-end close is of no effect here: topics have no end, so rows stay open; to close \
+             them, run over the arrival log afterwards: --recording {} --at-end close",
+            log.display()
+        ));
     }
     let stop = interrupt::stop_flag()?;
     let semantics = pipeline.pipeline.join.semantics;
