@@ -1,7 +1,6 @@
 //! `joinscope run --brokers`: a pipeline over a cluster, until told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +25,7 @@ use tracing_subscriber::EnvFilter;
 use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
-use super::run::{Answered, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
+use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
 use super::{Answer, interrupt};
 
 /// What records may take in memory between the brokers and the engine.
@@ -58,7 +57,7 @@ pub struct LiveArgs {
     rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
-    metrics: Option<SocketAddr>,
+    metrics: Option<String>,
 }
 
 /// Where a live run begins.
@@ -109,9 +108,17 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             dir.display()
         );
     }
-    let metrics = live.metrics.map(|address| Metrics::serve(address, &job)).transpose()?;
+    let metrics = live.metrics.as_deref().map(|a| Metrics::serve(a, &job)).transpose()?;
     if let Some(metrics) = &metrics {
         tracing::info!("metrics at http://{}/metrics", metrics.address);
+    }
+    if matches!(args.at_end, End::Close) {
+        let log = std::path::absolute(&dir).unwrap_or_else(|_| dir.clone()).join("arrivals");
+        warn(&format!(
+            "--at-end close is of no effect here: topics have no end, so rows stay open; to close \
+             them, run over the arrival log afterwards: --recording {} --at-end close",
+            log.display()
+        ));
     }
     let stop = interrupt::stop_flag()?;
     let semantics = pipeline.pipeline.join.semantics;

@@ -3,7 +3,6 @@
 //! the cluster has answered, nothing is known but the job's name.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -28,9 +27,13 @@ pub struct Metrics {
 impl Metrics {
     /// # Errors
     /// The address cannot be listened on.
-    pub fn serve(address: SocketAddr, job: &str) -> anyhow::Result<Self> {
-        let server = Server::http(address)
-            .map_err(|e| anyhow!("--metrics {address}: cannot be listened on: {e}"))?;
+    pub fn serve(address: &str, job: &str) -> anyhow::Result<Self> {
+        let server = Server::http(address).map_err(|e| {
+            anyhow!(
+                "--metrics {address}: cannot be listened on: {e}; give HOST:PORT of this machine, \
+                 as 127.0.0.1:9464"
+            )
+        })?;
         let address = server.server_addr().to_string();
         let figures = Arc::<Mutex<Option<Figures>>>::default();
         let (shown, job) = (Arc::clone(&figures), job.to_owned());
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn figures_are_served_as_prometheus_reads_them() {
-        let metrics = Metrics::serve(([127, 0, 0, 1], 0).into(), "feed").unwrap();
+        let metrics = Metrics::serve("localhost:0", "feed").unwrap();
         // Nothing is known yet: neither that it is well, nor any number.
         let page = get(&metrics.address, "/health");
         assert!(page.starts_with("HTTP/1.1 503") && page.contains("starting"), "{page}");
@@ -209,5 +212,13 @@ mod tests {
         let page = get(&metrics.address, "/health");
         assert!(page.starts_with("HTTP/1.1 503") && page.contains("refused"), "{page}");
         assert!(get(&metrics.address, "/").starts_with("HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_said() {
+        for address in ["9464", "127.0.0.1:port"] {
+            let error = Metrics::serve(address, "feed").err().unwrap().to_string();
+            assert!(error.contains(address) && error.contains("HOST:PORT"), "{error}");
+        }
     }
 }

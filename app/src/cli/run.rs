@@ -84,9 +84,9 @@ pub struct Run {
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     pub(super) sets: Vec<(String, String)>,
     /// open: rows whose interval has not passed stay open; close: the end of the
-    /// recording closes everything
+    /// recording closes everything (a live run has none, and stays open)
     #[arg(long, value_enum, default_value_t = End::Open)]
-    at_end: End,
+    pub(super) at_end: End,
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
     /// Memory for join state; above it rows rest on disk (512MiB, 2GiB, …)

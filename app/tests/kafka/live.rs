@@ -325,8 +325,10 @@ fn a_start_can_be_chosen() {
 fn it_stops_at_a_breakpoint_and_goes_on_from_there() {
     let mut feed = Feed::new("breaking");
     feed.send(200);
-    let stopped: Said = feed.command(&["--break", "key=0-120"]).output().unwrap().into();
+    let args = ["--break", "key=0-120", "--at-end", "close"];
+    let stopped: Said = feed.command(&args).output().unwrap().into();
     assert_eq!(stopped.code, Some(1), "{}", stopped.err);
+    assert!(stopped.err.contains("--at-end close is of no effect"), "{}", stopped.err);
     let told: serde_json::Value = serde_json::from_str(&stopped.out).unwrap();
     assert_eq!(told["ended"], "stopped");
     assert!(stopped.err.contains("key=0-120, breaking-"), "{}", stopped.err);

@@ -7,12 +7,12 @@ use super::error::RunError;
 use super::keep::RunStore;
 use super::layout::{ARRIVALS, MANIFEST};
 use super::live::{ExecuteLive, Outlook};
-use crate::edges::kafka::{KafkaLog, RegistrySettings, register};
+use crate::edges::kafka::{Isolation, KafkaLog, RegistrySettings, register};
 use crate::edges::log::{Log, LogError, LogErrorKind};
 use crate::engine::Control;
 use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
-use crate::operator::pipeline::{Pipeline, SinkFormat};
+use crate::operator::pipeline::{Pipeline, Semantics, SinkFormat};
 use crate::operator::record::TopicPartition;
 
 /// How a job delivers, beside what its pipeline says.
@@ -48,6 +48,31 @@ fn schema_id(pipeline: &Pipeline, registry: Option<&RegistrySettings>) -> Result
     })
 }
 
+/// Partitions that have nothing and whose inputs can never be idle: they hold the
+/// join back. As far as `end`, which says where a partition ends, answers.
+fn empty(
+    pipeline: &Pipeline,
+    partitions: &[TopicPartition],
+    end: impl Fn(&TopicPartition) -> Result<i64, LogError>,
+) -> Vec<(TopicPartition, String)> {
+    let mut empty = Vec::new();
+    if pipeline.join.semantics == Semantics::KafkaStreams {
+        // It knows no watermark.
+        return empty;
+    }
+    for input in pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none()) {
+        for partition in partitions.iter().filter(|p| p.topic == input.topic) {
+            match end(partition) {
+                Ok(0) => empty.push((partition.clone(), input.name.to_string())),
+                Ok(_) => {}
+                // The job itself waits for the brokers, and says so.
+                Err(_) => return empty,
+            }
+        }
+    }
+    empty
+}
+
 /// Of a cluster, before anything began: what only other settings help against is
 /// refused, so that nobody starts it again as it is.
 fn early(error: LogError) -> JobError {
@@ -61,7 +86,7 @@ fn early(error: LogError) -> JobError {
 /// Runs until the stop flag of `spec` is set, `control` is cancelled or something
 /// fails that nothing helps against; blocks. What was committed stays, and the
 /// job goes on from there when it is run again. `begins` is told before the
-/// cluster is asked.
+/// first record is read.
 ///
 /// # Errors
 /// See [`JobError`].
@@ -96,7 +121,9 @@ pub fn execute_job(
     log.fit(&written);
     let start = spec.start(&partitions, log.cluster_id(), true);
     let status = Arc::<LiveStatus>::default();
-    begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty: Vec::new() });
+    let end = |of: &TopicPartition| log.bounds(of, Isolation::ReadUncommitted).map(|b| b.1);
+    let empty = empty(&pipeline, &partitions, end);
+    begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty });
     let mut feed = LiveFeed::new(LiveSpec {
         pipeline: Arc::clone(&pipeline),
         tail: spec.tail.clone(),
@@ -137,5 +164,23 @@ mod tests {
         assert!(matches!(&refused, JobError::Refused(w) if w.contains("pasword")), "{refused}");
         let later = of(LogErrorKind::Retriable);
         assert!(matches!(later, JobError::Cluster(_)), "{later}");
+    }
+
+    #[test]
+    fn an_empty_partition_that_is_never_idle_is_known_beforehand() {
+        let text = "name = \"x\"\n\
+            [inputs.l]\ntopic = \"left\"\nformat = \"json\"\nkey = \"k\"\n\
+            event_time = \"$timestamp\"\nwatermark = { max_out_of_orderness = \"1s\" }\n\
+            [inputs.r]\ntopic = \"right\"\nformat = \"json\"\nkey = \"k\"\n\
+            event_time = \"$timestamp\"\n\
+            watermark = { max_out_of_orderness = \"1s\", idle_timeout = \"1s\" }\n\
+            [join]\nprimary = \"l\"\nwith.r = { after = \"0s\", until = \"1s\" }\n";
+        let pipeline = Pipeline::parse(text, "p.toml").unwrap();
+        let of = |topic: &str, partition| TopicPartition { topic: topic.into(), partition };
+        let all = [of("left", 0), of("left", 1), of("right", 0)];
+        let end = |of: &TopicPartition| Ok(i64::from(&*of.topic == "left" && of.partition == 0));
+        assert_eq!(empty(&pipeline, &all, end), [(of("left", 1), "l".to_owned())]);
+        let away = |_: &TopicPartition| Err(LogError::new(LogErrorKind::Retriable, "away"));
+        assert!(empty(&pipeline, &all, away).is_empty());
     }
 }

@@ -111,8 +111,17 @@ fn a_zombie_that_times_out_names_who_took_over_as_well() {
 #[test]
 fn a_transaction_that_timed_out_in_sleep_is_done_again() {
     for point in ["send", "prepared", "commit.progress", "commit.send"] {
-        let lived = holds("exactly-once", &schedule(vec![at(point, 4, What::Sleep)]));
+        let sleep = schedule(vec![at(point, 4, What::Sleep)]);
+        let (world, lived, found) = lives(setup("exactly-once"), &sleep);
+        assert_eq!(found, [], "{point}: {:?}", lived[0].outcome);
         let restarts = lived[0].outcome.as_ref().unwrap().restarts;
+        // Nobody took the job over: no other instance is blamed for it.
+        let timed_out = |told: &super::world::Told| {
+            matches!(&told.event, JobEvent::Aborted { why }
+                if why.starts_with("the transaction timed out"))
+        };
+        let said = super::input::lock(&world.told).iter().any(timed_out);
+        assert!(said || point != "commit.send", "{point}");
         // Before, the transaction may not have reached the broker yet.
         assert!(restarts == 1 || point != "commit.send" && restarts == 0, "{point}: {restarts}");
         // What it took before it went on from a checkpoint counts too.

@@ -394,7 +394,10 @@ impl Job<'_> {
                     // A twin and a transaction that timed out look the same from here.
                     match progress::read(&*self.parts.log, self.spec.job(), waiter) {
                         Ok(Some(found)) if found.owner != self.owner => self.replaced(found).into(),
-                        Ok(_) => Stopped::Again { kind: error.kind, what: error.what, output },
+                        Ok(found) => {
+                            let what = if found.is_some() { ours(&error.what) } else { error.what };
+                            Stopped::Again { kind: error.kind, what, output }
+                        }
                         Err(other) => other.into(),
                     }
                 }
@@ -419,4 +422,13 @@ impl Job<'_> {
             pid: by.pid,
         }
     }
+}
+
+/// Fenced, but nobody else said that the job is theirs: the cluster speaks of a
+/// newer instance here too.
+fn ours(said: &str) -> String {
+    format!(
+        "the transaction timed out (or an instance that left no mark fenced it); the cluster says: \
+         {said}"
+    )
 }
