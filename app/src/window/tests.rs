@@ -9,7 +9,7 @@ use joinscope_operator::record::TopicPartition;
 use super::app::App;
 use super::command::{Command, Does, entries};
 use super::cursor::State;
-use super::headless::{harness, settle};
+use super::headless::{NoPicture, Picture, harness, picture_file, settle};
 use super::panel::Panel;
 use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
@@ -241,4 +241,18 @@ fn scroll_bars_arrows_and_boxes_have_names() {
     press(&mut h, "Filter");
     assert!(h.query_by_label("Field of the condition").is_some());
     assert!(h.query_by_label("How the condition compares").is_some());
+}
+
+#[test]
+fn no_picture_is_drawn_of_an_arrival_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.svg");
+    let (path, last) = (feed().run(), opened(&feed().run()).state().cursor().len() - 1);
+    let at = |at| Picture { at: Some(at), ..Picture::default() };
+    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file) else {
+        panic!("there are fewer arrivals");
+    };
+    assert!(why.starts_with("--at 99999999: ") && why.ends_with(&format!(" is {last}")), "{why}");
+    assert!(!file.exists());
+    picture_file(&path, &at(last), &file).unwrap();
 }
