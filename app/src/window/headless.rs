@@ -154,6 +154,16 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
     let mut harness = scaled(picture.size, picture.scale, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
     settle(&mut harness)?;
+    let arrivals = harness.state().cursor().len();
+    if let Some(at) = picture.at.filter(|at| *at >= arrivals) {
+        // The cursor would stand somewhere else, unsaid.
+        let path = path.display();
+        let why = match arrivals.checked_sub(1) {
+            Some(last) => format!("the last arrival of {path} is {last}"),
+            None => format!("{path} has no arrival"),
+        };
+        return Err(NoPicture::Failed(format!("--at {at}: {why}")));
+    }
     if let Some(other) = &picture.compare {
         harness.state_mut().command(Command::Compare(other.clone()));
         settle(&mut harness)?;

@@ -362,6 +362,7 @@ impl Table {
             return;
         }
         let response = ui.interact(bar, ui.scope_id().with("scroll bar"), Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll the rows"));
         let room = bar.height() - handle(bar, len, height);
         let total = last.row as f64 + f64::from(last.pixels / ROW);
         if response.dragged() && room > 0.0 {

@@ -2,12 +2,14 @@
 //! positions.
 
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use joinscope_operator::record::TopicPartition;
 
-use super::command::Command;
+use super::app::App;
+use super::command::{Command, Does, entries};
 use super::cursor::State;
-use super::headless::{harness, settle};
+use super::headless::{NoPicture, Picture, harness, picture_file, settle};
 use super::panel::Panel;
 use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
@@ -203,4 +205,54 @@ fn long_names_in_the_top_bar_hide_nothing() {
         let figures = h.query_all_by_label_contains(" records").next();
         assert!(figures.is_some(), "its records stand beside them");
     }
+}
+
+#[test]
+fn what_was_set_is_taken_back_from_the_palette() {
+    let mut h = opened(&feed().run());
+    let offered = |h: &Harness<'_, App>, command: &Command| {
+        let does = Does::Now(command.clone());
+        entries(h.state()).iter().any(|e| e.does == does)
+    };
+    assert!(offered(&h, &Command::ResetSettings));
+    assert!(!offered(&h, &Command::ClearFilter), "there is no filter");
+    ask(&mut h, Command::Search("53".to_owned()));
+    assert!(offered(&h, &Command::ClearFilter));
+    ask(&mut h, Command::GoTo(7));
+    ask(&mut h, Command::AddBookmark("stalls".to_owned()));
+    let id = h.state().bookmarks.list()[0].id;
+    assert!(offered(&h, &Command::RemoveBookmark(id)));
+    ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
+    let id = h.state().breakpoints.list()[0].id;
+    assert!(offered(&h, &Command::EnableBreakpoint(id, false)));
+    assert!(offered(&h, &Command::RemoveBreakpoint(id)));
+    let other = Feed::new(300);
+    ask(&mut h, Command::Open(other.run()));
+    assert!(offered(&h, &Command::CloseOpen(0)) && !offered(&h, &Command::CloseOpen(1)));
+}
+
+#[test]
+fn scroll_bars_arrows_and_boxes_have_names() {
+    let mut h = opened(&feed().run());
+    assert!(h.query_all_by_label("Scroll the rows").next().is_some());
+    let arrow = crate::window::theme::fonts::icon::RIGHT;
+    assert!(h.query_all_by_label(arrow).next().is_none(), "a glyph is no name");
+    ask(&mut h, Command::ShowPanel(Panel::Records));
+    press(&mut h, "Filter");
+    assert!(h.query_by_label("Field of the condition").is_some());
+    assert!(h.query_by_label("How the condition compares").is_some());
+}
+
+#[test]
+fn no_picture_is_drawn_of_an_arrival_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.svg");
+    let (path, last) = (feed().run(), opened(&feed().run()).state().cursor().len() - 1);
+    let at = |at| Picture { at: Some(at), ..Picture::default() };
+    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file) else {
+        panic!("there are fewer arrivals");
+    };
+    assert!(why.starts_with("--at 99999999: ") && why.ends_with(&format!(" is {last}")), "{why}");
+    assert!(!file.exists());
+    picture_file(&path, &at(last), &file).unwrap();
 }

@@ -1,6 +1,6 @@
 //! The top bar: what is open, from left to right, and the figures of its run.
 
-use egui::{Align, Frame, Layout, Margin, Panel, Popup, Stroke, Ui};
+use egui::{Align, Frame, Layout, Margin, Panel, Popup, Role, Stroke, Ui, WidgetInfo};
 
 use super::menus::{self, item};
 use crate::window::app::App;
@@ -32,7 +32,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 }
 
 fn arrow(ui: &mut Ui, t: &Tokens) {
-    ui.label(egui::RichText::new(icon::RIGHT).font(fonts::icons(SMALL)).color(t.third));
+    let sign = egui::RichText::new(icon::RIGHT).font(fonts::icons(SMALL)).color(t.third);
+    let response = ui.label(sign);
+    // A letter of the icons' font says nothing to who listens.
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, "then"));
 }
 
 /// Signs of recording, pipeline, run and settings at most, and at least.

@@ -8,7 +8,7 @@ use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
-use crate::window::command::{Command, Does, bindings, entries};
+use crate::window::command::{Command, bindings};
 use crate::window::export::Lettering;
 use crate::window::headless::{harness_with, settle};
 use crate::window::panel::Panel;
@@ -144,30 +144,6 @@ fn the_palette_is_walked_by_arrows() {
     }
     keys(&mut h, Modifiers::NONE, Key::Enter);
     assert_eq!(h.state().panels.records.filter(), VerdictSet::of(Verdict::Late));
-}
-
-#[test]
-fn what_was_set_is_taken_back_from_the_palette() {
-    let mut h = opened(&feed().run());
-    let offered = |h: &Harness<'_, App>, command: &Command| {
-        let does = Does::Now(command.clone());
-        entries(h.state()).iter().any(|e| e.does == does)
-    };
-    assert!(offered(&h, &Command::ResetSettings));
-    assert!(!offered(&h, &Command::ClearFilter), "there is no filter");
-    ask(&mut h, Command::Search("53".to_owned()));
-    assert!(offered(&h, &Command::ClearFilter));
-    ask(&mut h, Command::GoTo(7));
-    ask(&mut h, Command::AddBookmark("stalls".to_owned()));
-    let id = h.state().bookmarks.list()[0].id;
-    assert!(offered(&h, &Command::RemoveBookmark(id)));
-    ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
-    let id = h.state().breakpoints.list()[0].id;
-    assert!(offered(&h, &Command::EnableBreakpoint(id, false)));
-    assert!(offered(&h, &Command::RemoveBreakpoint(id)));
-    let other = crate::window::testing::Feed::new(300);
-    ask(&mut h, Command::Open(other.run()));
-    assert!(offered(&h, &Command::CloseOpen(0)) && !offered(&h, &Command::CloseOpen(1)));
 }
 
 #[test]

@@ -196,9 +196,10 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let called = FIELDS.iter().find(|(f, _)| *f == controls.form.field);
     let called = called.map_or(controls.form.field.clone(), |(_, name)| (*name).to_owned());
     ui.horizontal(|ui| {
-        egui::ComboBox::from_id_salt("field").selected_text(called).width(104.0).show_ui(
-            ui,
-            |ui| {
+        let field = egui::ComboBox::from_id_salt("field")
+            .selected_text(called)
+            .width(104.0)
+            .show_ui(ui, |ui| {
                 for (field, name) in FIELDS {
                     ui.selectable_value(&mut controls.form.field, field.to_owned(), name);
                 }
@@ -206,14 +207,16 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
                     let field = format!("value.{path}");
                     ui.selectable_value(&mut controls.form.field, field.clone(), field);
                 }
-            },
-        );
+            });
+        field.response.accessible_name("Field of the condition");
         let op = OPS.iter().find(|(op, _)| *op == controls.form.op).map_or("is", |(_, name)| name);
-        egui::ComboBox::from_id_salt("op").selected_text(op).width(92.0).show_ui(ui, |ui| {
+        let compared = egui::ComboBox::from_id_salt("op").selected_text(op).width(92.0);
+        let compared = compared.show_ui(ui, |ui| {
             for (op, name) in OPS {
                 ui.selectable_value(&mut controls.form.op, op, name);
             }
         });
+        compared.response.accessible_name("How the condition compares");
         let hint = example(&controls.form.field);
         let field = TextEdit::singleline(&mut controls.form.value)
             .hint_text(hint)

@@ -23,10 +23,15 @@ use crate::window::doc::{RecordingDoc, file_name};
 use crate::window::panels::watermarks::say::feeds_several;
 use crate::window::text::{plural, short_count, thousands};
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{ListRow, Mark, group, list_row};
+use crate::window::widgets::{ListRow, Mark, group, list_row, text};
 
 /// Topics listed before a search field is offered.
 const FEW: usize = 12;
+/// Topics, and partitions of one topic, that are listed at most.
+const MOST_TOPICS: usize = 100;
+const MOST_PARTITIONS: usize = 256;
+/// Where the others are.
+const EXPORT: &str = "an export of this panel has all";
 /// The widest that its lines become, points.
 const WIDEST: f32 = 480.0;
 
@@ -162,19 +167,38 @@ fn topics(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
         });
     }
     let search = app.panels.sources.search.to_lowercase();
-    let mut shown = 0;
+    let (mut shown, mut more) = (0, 0);
     for (name, partitions) in topics {
         let wanted = if search.is_empty() {
             !many || used.iter().any(|u| u == name)
         } else {
             name.to_lowercase().contains(&search)
         };
-        if !wanted || shown >= 100 {
+        if !wanted {
+            continue;
+        }
+        if shown >= MOST_TOPICS {
+            more += 1;
             continue;
         }
         shown += 1;
         topic(app, ui, name, &partitions);
     }
+    let what_to_do = if many { "type more of the name" } else { EXPORT };
+    and_more(ui, 28.0, more, what_to_do);
+}
+
+/// Says how many of a list are not shown, and what shows them.
+fn and_more(ui: &mut Ui, indent: f32, more: usize, what_to_do: &str) {
+    if more == 0 {
+        return;
+    }
+    let t = Tokens::of(ui.ctx());
+    ui.horizontal(|ui| {
+        ui.add_space(indent);
+        let said = format!("and {} more: {what_to_do}", thousands(more as u64));
+        text(ui, &said, fonts::regular(SMALL), t.second);
+    });
 }
 
 fn topic(app: &mut App, ui: &mut Ui, name: &str, partitions: &[&PartitionInfo]) {
@@ -189,7 +213,7 @@ fn topic(app: &mut App, ui: &mut Ui, name: &str, partitions: &[&PartitionInfo]) 
     if !opened {
         return;
     }
-    for p in partitions.iter().take(256) {
+    for p in partitions.iter().take(MOST_PARTITIONS) {
         let label = format!("[{}]", p.topic_partition.partition);
         let count = thousands(p.records);
         let shown = ListRow { indent: 32.0, mono_label: true, ..row(&label, &count) };
@@ -200,6 +224,8 @@ fn topic(app: &mut App, ui: &mut Ui, name: &str, partitions: &[&PartitionInfo]) 
             list_row(ui, &shown).on_hover_text(about_gaps(p));
         }
     }
+    let more = partitions.len().saturating_sub(MOST_PARTITIONS);
+    and_more(ui, 44.0, more, EXPORT);
 }
 
 fn about_partition(p: &PartitionInfo) -> String {

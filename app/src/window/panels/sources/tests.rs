@@ -1,9 +1,11 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::edges::recording::{Writer, WriterOptions};
+use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
 use crate::window::command::Command;
-use crate::window::headless::settle;
-use crate::window::testing::{ask, feed, opened, press};
+use crate::window::headless::{harness, settle};
+use crate::window::testing::{BEGIN, ask, feed, opened, press};
 
 #[test]
 fn a_bookmark_is_made_by_keyboard_gone_to_and_removed() {
@@ -39,4 +41,38 @@ fn topics_stand_in_the_order_of_the_pipeline() {
     let place = |topic: &String| listed.iter().position(|l| l.starts_with(&format!("{topic}, ")));
     let places: Vec<usize> = used.iter().map(|topic| place(topic).unwrap()).collect();
     assert!(places.len() == 2 && places.is_sorted(), "{used:?} in {listed:?}");
+}
+
+#[test]
+fn of_many_partitions_it_says_how_many_are_not_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.mcap");
+    let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+    for partition in 0..300 {
+        writer.partition(TopicPartition { topic: "wide".into(), partition }).unwrap();
+    }
+    let record = Record {
+        arrival: 0,
+        arrival_ns: BEGIN * 1_000_000,
+        source: 0,
+        offset: 0,
+        timestamp: Some(BEGIN),
+        timestamp_type: TimestampType::Create,
+        leader_epoch: None,
+        key: None,
+        value: Some("{}".into()),
+        headers: Vec::new(),
+    };
+    writer.add(&record).unwrap();
+    writer.finish().unwrap();
+    // Tall enough for all lines to be in sight.
+    let mut h = harness((1600, 8000), false, None);
+    ask(&mut h, Command::Open(path));
+    let is_topic = |label: Option<String>| label.is_some_and(|l| l.starts_with("wide, "));
+    h.query_all_by_role(Role::ListBoxOption)
+        .find(|n| is_topic(n.accesskit_node().label()))
+        .unwrap()
+        .click();
+    settle(&mut h).unwrap();
+    assert!(h.query_all_by_label_contains("and 44 more: an export").next().is_some());
 }

@@ -349,6 +349,7 @@ impl State {
         );
         let response =
             ui.interact(track, ui.scope_id().with("scroll bar"), Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll the lanes"));
         let size = (room / all * room).max(24.0);
         if response.dragged() {
             self.top += response.drag_delta().y / (room - size).max(1.0) * (all - room);
