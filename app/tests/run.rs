@@ -274,6 +274,37 @@ fn a_killed_run_goes_on_to_the_same_end() {
 }
 
 #[test]
+fn verdicts_of_a_key_or_a_record_are_those_that_looking_at_all_rows_finds() {
+    let folder = with_feed("2000");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let of = |filter: &str| {
+        let said = joinscope(path, &["verdicts", "a", "--json", "--where", filter]);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        String::from_utf8(said.stdout).unwrap()
+    };
+    let key = |record: &str| {
+        let filter = format!("record={record}");
+        let said = joinscope(path, &["verdicts", "a", "--where", &filter]).stdout;
+        let text = String::from_utf8(said).unwrap();
+        text.lines().nth(1).unwrap().split_whitespace().nth(2).unwrap().to_owned()
+    };
+    let (one, other) = (key("views[0]@3"), key("views[0]@4"));
+    // By the index, and without it: the recording's values know no index.
+    for (pinned, looked) in [
+        (format!("key={one}"), format!("value.view_id={one}")),
+        (format!("key={one}|{other}|{one}"), format!("value.view_id={one}|{other}")),
+        (format!("key={other}, verdict=joined"), format!("value.view_id={other}, verdict=joined")),
+        ("record=views[0]@3".to_owned(), "topic=views, partition=0, offset=3".to_owned()),
+        ("record=views[0]@999999".to_owned(), "topic=views, offset=999999".to_owned()),
+        ("key=no-such".to_owned(), "key~no-such".to_owned()),
+    ] {
+        assert_eq!(of(&pinned), of(&looked), "{pinned}");
+    }
+    assert!(!of(&format!("key={one}")).is_empty());
+}
+
+#[test]
 fn a_recording_that_moved_is_missed_and_named() {
     let folder = with_feed("500");
     let path = folder.path();

@@ -1,9 +1,11 @@
 //! `--where`: conditions on the rows of a run.
 
+mod store;
+
 use std::cmp::Ordering;
 use std::str::FromStr;
 
-use joinscope_core::run::{Query, RowView, Run, VerdictSet};
+use joinscope_core::run::{RowView, Run, VerdictSet};
 use joinscope_operator::pipeline::nearest;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
 use joinscope_operator::verdict::Verdict;
@@ -254,45 +256,6 @@ impl Filter {
     pub fn needs_values(&self) -> bool {
         self.conditions.iter().any(|c| c.field == Field::Value)
     }
-
-    /// What the run store can look for by itself: all that meets the filter
-    /// meets this, and most of what does not is left out.
-    pub fn query(&self, run: &Run) -> Query {
-        let mut query = Query { verdicts: self.verdicts(), ..Query::default() };
-        for c in &self.conditions {
-            match (c.field, c.op, &c.value) {
-                (Field::Input, Op::Is, Value::Texts(names)) => {
-                    let inputs = run.pipeline().inputs.iter().enumerate();
-                    let of = inputs.filter(|(_, input)| names.iter().any(|n| **n == *input.name));
-                    query.inputs = of.fold(0, |bits, (i, _)| bits | 1 << i);
-                }
-                (Field::LateBy, Op::More | Op::AtLeast | Op::Is, Value::Number(n)) => {
-                    query.late_by_at_least = query.late_by_at_least.max(Some(*n));
-                }
-                (Field::EventTime, op, Value::Number(n)) => {
-                    query.event_time = narrowed(query.event_time, i64::MIN + 1, i64::MAX, op, *n);
-                }
-                (Field::Arrival, op, Value::Number(n)) => {
-                    let now = query.arrivals.map(|(a, b)| (a as i64, b as i64));
-                    let now = narrowed(now, 0, i64::MAX - 1, op, *n);
-                    query.arrivals = now.map(|(a, b)| (a.max(0) as u64, b.max(0) as u64));
-                }
-                _ => {}
-            }
-        }
-        query
-    }
-}
-
-/// A range, narrowed by one condition.
-fn narrowed(now: Option<(i64, i64)>, low: i64, high: i64, op: Op, n: i64) -> Option<(i64, i64)> {
-    let (from, to) = now.unwrap_or((low, high));
-    match op {
-        Op::Is => Some((from.max(n), to.min(n))),
-        Op::Less | Op::AtMost => Some((from, to.min(n))),
-        Op::More | Op::AtLeast => Some((from.max(n), to)),
-        Op::IsNot | Op::Has => now,
-    }
 }
 
 /// Conditions on the fields of an object of JSON, by their paths: those of an
@@ -477,14 +440,6 @@ mod tests {
         let f: JsonFilter = "value.views.item~A".parse().unwrap();
         assert!(f.needs_values() && f.meets(&json));
         assert!("n".parse::<JsonFilter>().is_err() && "=1".parse::<JsonFilter>().is_err());
-    }
-
-    #[test]
-    fn ranges_are_narrowed_for_the_store() {
-        assert_eq!(narrowed(None, 0, 9, Op::AtLeast, 3), Some((3, 9)));
-        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::Less, 5), Some((3, 5)));
-        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::IsNot, 5), Some((3, 9)));
-        assert_eq!(narrowed(None, 0, 9, Op::IsNot, 5), None);
     }
 
     #[test]

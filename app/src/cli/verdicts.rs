@@ -1,6 +1,6 @@
 //! `joinscope verdicts`: what became of every record, in arrival order.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 use serde_json::json;
 
 use super::Answer;
+use super::cluster::{Bar, thousands};
 use super::filter::Filter;
 use super::runs::no_recording;
 use super::values::Values;
@@ -87,23 +88,58 @@ fn each_row(
     mut values: Values,
     mut each: impl FnMut(&RowView) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    let set = filter.verdicts();
+    let mut bar = Bar::new();
+    // A bar among lines of a terminal would tear them: it ends at the first.
+    let (terminal, mut quiet) = (std::io::stdout().is_terminal(), false);
+    let looked = look_through(run, filter, |page, at, total| {
+        for row in page {
+            if filter.meets(run, row, &mut values)? {
+                if terminal && !quiet {
+                    bar.clear();
+                    quiet = true;
+                }
+                if !each(row)? {
+                    return Ok(false);
+                }
+            }
+        }
+        if !quiet {
+            let words = format!("{} of {} rows", thousands(at), thousands(total));
+            bar.show(at, total, words);
+        }
+        Ok(true)
+    });
+    bar.clear();
+    looked
+}
+
+/// All rows that may meet the filter, page by page, with how many there were by
+/// then and are in all, until `each` says enough.
+fn look_through(
+    run: &Run,
+    filter: &Filter,
+    mut each: impl FnMut(&[RowView], u64, u64) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let (set, pinned) = (filter.verdicts(), filter.pinned(run)?);
+    let total = pinned.as_ref().map_or_else(|| run.count(set), |rows| rows.len() as u64);
     let mut at = 0;
     loop {
-        // An index leads to the rows of a verdict; otherwise all are looked at.
-        let page = if set == VerdictSet::ALL {
-            run.page(at, PAGE)?
-        } else {
-            run.views(&run.nth_from(set, at, PAGE)?)?
+        // An index leads to the rows of a key, a record or a verdict; otherwise
+        // all are looked at.
+        let page = match &pinned {
+            Some(rows) => {
+                let rest = rows.get(at as usize..).unwrap_or_default();
+                run.views(&rest[..rest.len().min(PAGE)])?
+            }
+            None if set == VerdictSet::ALL => run.page(at, PAGE)?,
+            None => run.views(&run.nth_from(set, at, PAGE)?)?,
         };
         if page.is_empty() {
             return Ok(());
         }
         at += page.len() as u64;
-        for row in &page {
-            if filter.meets(run, row, &mut values)? && !each(row)? {
-                return Ok(());
-            }
+        if !each(&page, at, total)? {
+            return Ok(());
         }
     }
 }

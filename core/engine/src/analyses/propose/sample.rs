@@ -1,6 +1,6 @@
 //! A sample of one topic.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -30,6 +30,8 @@ pub struct TopicSample {
     pub keys: HashSet<u64>,
     /// Record timestamps, ms, in arrival order.
     pub timestamps: Vec<i64>,
+    /// The longest time between two arrivals of one partition, ms.
+    pub silence: i64,
     /// Records of its format, to pair them with those of other topics.
     pub(super) rows: Vec<SampleRow>,
 }
@@ -60,6 +62,7 @@ impl TopicSample {
             keyed: 0,
             keys: HashSet::new(),
             timestamps: Vec::new(),
+            silence: 0,
             rows: Vec::new(),
         };
         for p in recording.info().partitions.iter().filter(|p| p.topic_partition.topic == *topic) {
@@ -68,12 +71,17 @@ impl TopicSample {
         }
         let mut readers = Readers::new(recording);
         let mut seen: Vec<(Looks, Option<SampleRow>)> = Vec::new();
+        let mut last: HashMap<u32, i64> = HashMap::new();
         'sample: for batch in recording.batches(Some(std::slice::from_ref(topic)), 0) {
             for record in &batch? {
                 if sample.records as usize == LOOK {
                     break 'sample;
                 }
                 sample.records += 1;
+                let now = record.arrival_ms();
+                if let Some(before) = last.insert(record.source, now) {
+                    sample.silence = sample.silence.max(now.saturating_sub(before));
+                }
                 let key = record.key.as_ref().map(|key| Key::from_kafka(key).hash64());
                 sample.keyed += u64::from(key.is_some());
                 sample.keys.extend(key);

@@ -9,12 +9,17 @@ use crate::analyses::check::check;
 use crate::edges::recording::{Writer, WriterOptions};
 use crate::operator::pipeline::{EventTime, KeyField, Pipeline, TimeUnit};
 use crate::operator::record::{Record, TimestampType, TopicPartition};
+use crate::operator::time::format_duration;
 
 /// (topic, partition, Kafka key, value)
 type Row = (&'static str, i32, Option<String>, Option<String>);
 
 /// Writes records, 10 ms apart, and opens what was written.
 fn recording(dir: &std::path::Path, rows: &[Row]) -> Recording {
+    recording_every(dir, rows, 10)
+}
+
+fn recording_every(dir: &std::path::Path, rows: &[Row], every_ms: i64) -> Recording {
     let path = dir.join("r.mcap");
     let _ = std::fs::remove_file(&path);
     let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
@@ -30,7 +35,7 @@ fn recording(dir: &std::path::Path, rows: &[Row]) -> Recording {
             source
         };
         let offset = offsets.entry(source).or_insert(0i64);
-        let ms = START + arrival as i64 * 10;
+        let ms = START + arrival as i64 * every_ms;
         writer
             .add(&Record {
                 arrival: arrival as u64,
@@ -94,6 +99,27 @@ fn a_feed_is_understood() {
     assert_eq!(engagements.examples[0].0, "undecodable");
     let json = proposal.to_json();
     assert_eq!(json["topics"][1]["fields"][0]["field"], "view_id");
+}
+
+#[test]
+fn the_idle_timeout_is_longer_than_any_silence_of_a_partition() {
+    let dir = tempfile::tempdir().unwrap();
+    // Partition 1 gives the first record and the last one.
+    let rows: Vec<Row> = (0..101)
+        .map(|i| {
+            let value = Some(format!("{{\"a\":{i}}}"));
+            ("t", i32::from(i % 100 == 0), Some(format!("k{i}")), value)
+        })
+        .collect();
+    // A silence as long as the timeout would be idleness already.
+    for (every_ms, idle_ms) in [(10, 30_000), (299, 30_000), (300, 60_000), (1_000, 300_000)] {
+        let recording = recording_every(dir.path(), &rows, every_ms);
+        let text = propose(&recording, "quiet").unwrap().text;
+        let p = Pipeline::parse(&text, "new.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(p.inputs[0].watermark.idle_timeout, Some(idle_ms), "{text}");
+        let said = format!("silent for at most {}\n", format_duration(every_ms * 100));
+        assert!(text.contains(&said), "{said}{text}");
+    }
 }
 
 #[test]

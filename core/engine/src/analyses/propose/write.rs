@@ -185,10 +185,14 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
         "# in the sample a record came at most {} behind the one furthest ahead",
         format_duration(disorder)
     )?;
+    writeln!(o, "# and a partition was silent for at most {}", format_duration(t.silence))?;
+    // Silence as long as the timeout is idleness: what comes after it can be late.
+    let idle = t.silence.saturating_add(1).max(30_000);
     writeln!(
         o,
-        "watermark = {{ max_out_of_orderness = \"{}\", idle_timeout = \"30s\" }}",
-        duration_setting(round_up(disorder.max(1_000)))
+        "watermark = {{ max_out_of_orderness = \"{}\", idle_timeout = \"{}\" }}",
+        duration_setting(round_up(disorder.max(1_000))),
+        duration_setting(round_up(idle))
     )?;
     for (path, f) in t
         .fields

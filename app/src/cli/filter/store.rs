@@ -1,0 +1,152 @@
+//! What of a filter the run store answers by its indexes.
+
+use std::collections::BTreeSet;
+
+use joinscope_core::run::{Query, Run};
+use joinscope_operator::key::{Key, KeyValue};
+use joinscope_operator::record::RecordName;
+
+use super::{Field, Filter, Op, Value};
+
+/// A key of more rows is looked for like anything else: page by page.
+const MOST: usize = 20_000;
+
+impl Filter {
+    /// What the run store can look for by itself: all that meets the filter
+    /// meets this, and most of what does not is left out.
+    pub fn query(&self, run: &Run) -> Query {
+        let mut query = Query { verdicts: self.verdicts(), ..Query::default() };
+        for c in &self.conditions {
+            match (c.field, c.op, &c.value) {
+                (Field::Input, Op::Is, Value::Texts(names)) => {
+                    let inputs = run.pipeline().inputs.iter().enumerate();
+                    let of = inputs.filter(|(_, input)| names.iter().any(|n| **n == *input.name));
+                    query.inputs = of.fold(0, |bits, (i, _)| bits | 1 << i);
+                }
+                (Field::LateBy, Op::More | Op::AtLeast | Op::Is, Value::Number(n)) => {
+                    query.late_by_at_least = query.late_by_at_least.max(Some(*n));
+                }
+                (Field::EventTime, op, Value::Number(n)) => {
+                    query.event_time = narrowed(query.event_time, i64::MIN + 1, i64::MAX, op, *n);
+                }
+                (Field::Arrival, op, Value::Number(n)) => {
+                    let now = query.arrivals.map(|(a, b)| (a as i64, b as i64));
+                    let now = narrowed(now, 0, i64::MAX - 1, op, *n);
+                    query.arrivals = now.map(|(a, b)| (a.max(0) as u64, b.max(0) as u64));
+                }
+                _ => {}
+            }
+        }
+        query
+    }
+
+    /// All rows that can meet it, ascending, where it names keys or records that
+    /// an index leads to; `None`: any row may.
+    pub fn pinned(&self, run: &Run) -> anyhow::Result<Option<Vec<u64>>> {
+        for c in &self.conditions {
+            let (Op::Is, Value::Texts(texts)) = (c.op, &c.value) else { continue };
+            let rows = match c.field {
+                Field::Record => of_records(run, texts)?,
+                Field::Key => of_keys(run, texts)?,
+                _ => None,
+            };
+            if rows.is_some() {
+                return Ok(rows);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn of_records(run: &Run, texts: &[String]) -> anyhow::Result<Option<Vec<u64>>> {
+    let mut rows = BTreeSet::new();
+    for text in texts {
+        // A condition compares texts: another spelling of a name is not that name.
+        let name = text.parse::<RecordName>().ok().filter(|name| name.to_string() == *text);
+        let Some(name) = name else { return Ok(None) };
+        rows.extend(run.find(&name)?.iter().map(|row| row.row));
+    }
+    Ok(Some(rows.into_iter().collect()))
+}
+
+fn of_keys(run: &Run, texts: &[String]) -> anyhow::Result<Option<Vec<u64>>> {
+    let mut rows = BTreeSet::new();
+    for text in texts {
+        // Rows without a key are shown so, too, and are no rows of one key.
+        if text == "null" {
+            return Ok(None);
+        }
+        for key in written_so(text) {
+            let found = run.rows_of_key(&key, 0, MOST)?;
+            if found.exact_count + found.normal_count > MOST as u64 {
+                return Ok(None);
+            }
+            let same = found.rows.iter().filter(|row| row.key.as_ref() == Some(&key));
+            rows.extend(same.map(|row| row.row));
+        }
+    }
+    Ok(Some(rows.into_iter().collect()))
+}
+
+/// Every key but null that is shown as this text.
+fn written_so(text: &str) -> Vec<Key> {
+    let mut keys = vec![Key::new(KeyValue::String(text))];
+    if let Some(n) = text.parse::<i64>().ok().filter(|n| n.to_string() == text) {
+        keys.push(Key::new(KeyValue::Int(n)));
+    }
+    if let Ok(b) = text.parse::<bool>() {
+        keys.push(Key::new(KeyValue::Bool(b)));
+    }
+    let hex = text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    if hex && text.len().is_multiple_of(2) {
+        let digits = (0..text.len()).step_by(2).filter_map(|i| text.get(i..i + 2));
+        let bytes: Vec<u8> = digits.filter_map(|d| u8::from_str_radix(d, 16).ok()).collect();
+        keys.push(Key::new(KeyValue::Bytes(&bytes)));
+    }
+    keys
+}
+
+/// A range, narrowed by one condition.
+fn narrowed(now: Option<(i64, i64)>, low: i64, high: i64, op: Op, n: i64) -> Option<(i64, i64)> {
+    let (from, to) = now.unwrap_or((low, high));
+    match op {
+        Op::Is => Some((from.max(n), to.min(n))),
+        Op::Less | Op::AtMost => Some((from, to.min(n))),
+        Op::More | Op::AtLeast => Some((from.max(n), to)),
+        Op::IsNot | Op::Has => now,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_narrowed_for_the_store() {
+        assert_eq!(narrowed(None, 0, 9, Op::AtLeast, 3), Some((3, 9)));
+        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::Less, 5), Some((3, 5)));
+        assert_eq!(narrowed(Some((3, 9)), 0, 9, Op::IsNot, 5), Some((3, 9)));
+        assert_eq!(narrowed(None, 0, 9, Op::IsNot, 5), None);
+    }
+
+    #[test]
+    fn a_text_stands_for_every_key_that_is_shown_so() {
+        for key in [
+            KeyValue::String("a b"),
+            KeyValue::String(""),
+            KeyValue::String("-7"),
+            KeyValue::String("007"),
+            KeyValue::Int(-7),
+            KeyValue::Int(i64::MAX),
+            KeyValue::Bool(true),
+            KeyValue::Bytes(&[]),
+            KeyValue::Bytes(&[0, 0xff]),
+        ] {
+            let key = Key::new(key);
+            let text = key.to_string();
+            let keys = written_so(&text);
+            assert!(keys.contains(&key), "{text}");
+            assert!(keys.iter().all(|key| key.to_string() == text), "{text}");
+        }
+    }
+}
