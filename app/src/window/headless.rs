@@ -154,7 +154,7 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
     let mut harness = scaled(picture.size, picture.scale, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
     settle(&mut harness)?;
-    let arrivals = harness.state().cursor().len();
+    let arrivals = harness.state().cursor.len();
     if let Some(at) = picture.at.filter(|at| *at >= arrivals) {
         // The cursor would stand somewhere else, unsaid.
         let path = path.display();
