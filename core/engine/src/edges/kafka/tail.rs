@@ -298,9 +298,14 @@ impl Tail {
         let all = client.queue();
         let standing = &self.standing;
         let queues = queues(&client, &self.lanes, |lane| (!standing[lane].paused).then_some(&all))?;
-        self.batch = client.batch(BATCH);
-        (self.all, self.queues) = (all, queues);
-        self.client = client;
+        let old = (
+            std::mem::replace(&mut self.batch, client.batch(BATCH)),
+            std::mem::replace(&mut self.queues, queues),
+            std::mem::replace(&mut self.all, all),
+            std::mem::replace(&mut self.client, client),
+        );
+        // Its end waits for partitions that are at no broker: nobody waits for it.
+        let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(|| drop(old));
         self.converter.forget_ids();
         self.watcher.forget_ends();
         self.heard = Heard::new(self.lanes.len());
