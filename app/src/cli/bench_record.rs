@@ -13,16 +13,23 @@ use joinscope_core::edges::kafka::{
 };
 use joinscope_core::edges::recording::{ArrivalOrder, Compression};
 use joinscope_core::process::process_cpu;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::Answer;
 use super::cluster::{ClusterArgs, thousands};
 
 /// Reads topics as librdkafka alone would, and as record does, in turns, and
-/// prints the ratios (1 is the speed of librdkafka alone, in this program and with
-/// its allocator: it is quicker there than with that of most systems).
+/// prints the ratios. The yardstick is librdkafka alone: in this program, whose
+/// allocator makes it quicker than most systems' own does; or, with --alone, in a
+/// program with the system's allocator, as other clients have it (both are shown).
 ///
 /// Example: joinscope bench record --brokers localhost:9092 --topics views
+///
+/// With the system's allocator, in a checkout:
+///   cargo build -p joinscope-core --example librdkafka_alone
+///   joinscope bench record --brokers localhost:9092 --topics views --alone \
+///     target/debug/examples/librdkafka_alone
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct BenchRecord {
@@ -36,18 +43,38 @@ pub struct BenchRecord {
     /// Where the recordings are written, and removed again
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// A program that consumes as librdkafka alone, called with brokers and topics;
+    /// it prints {"records": …, "seconds": …, "cpu_seconds": …}
+    #[arg(long, value_name = "PROGRAM")]
+    alone: Option<PathBuf>,
     #[arg(long)]
     json: bool,
 }
 
 const MEMORY: u64 = 256 << 20;
 
-/// A measurement: records and seconds.
+/// What is measured. The first of the list is the yardstick.
 #[derive(Clone, Copy)]
+enum Way<'a> {
+    Outside(&'a Path),
+    Alone,
+    Record(ArrivalOrder),
+}
+
+/// Each with its name in JSON and in print.
+const WAYS: [(&str, &str, Way<'static>); 3] = [
+    ("alone", "librdkafka alone", Way::Alone),
+    ("read", "record --arrival read", Way::Record(ArrivalOrder::Read)),
+    ("merge", "record (merge by timestamp)", Way::Record(ArrivalOrder::Timestamp)),
+];
+
+/// A measurement: records and seconds.
+#[derive(Clone, Copy, Deserialize)]
 struct Took {
     records: u64,
     seconds: f64,
-    /// Of this process.
+    /// Of the process that consumed.
+    #[serde(rename = "cpu_seconds")]
     cpu: f64,
 }
 
@@ -68,57 +95,72 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
     let settings = args.cluster.settings()?;
     let dir = args.dir.clone().unwrap_or_else(std::env::temp_dir);
     let file = dir.join(format!("joinscope-bench-record-{}.mcap", std::process::id()));
-    let ways = [
-        ("librdkafka alone", None),
-        ("record --arrival read", Some(ArrivalOrder::Read)),
-        ("record (merge by timestamp)", Some(ArrivalOrder::Timestamp)),
-    ];
-    let mut all: [Vec<Took>; 3] = Default::default();
+    let mut ways = WAYS.to_vec();
+    if let Some(program) = &args.alone {
+        ways.insert(0, ("outside", "librdkafka alone, outside", Way::Outside(program)));
+    }
+    let mut all: Vec<Vec<Took>> = vec![Vec::new(); ways.len()];
     for _ in 0..args.rounds {
-        for ((_, order), all) in ways.iter().zip(&mut all) {
-            all.push(match order {
-                None => alone(args, &settings)?,
-                Some(order) => recorded(args, &settings, *order, &file)?,
+        for ((.., way), all) in ways.iter().zip(&mut all) {
+            all.push(match way {
+                Way::Outside(program) => outside(args, program)?,
+                Way::Alone => alone(args, &settings)?,
+                Way::Record(order) => recorded(args, &settings, *order, &file)?,
             });
         }
     }
     let mut out = std::io::stdout().lock();
-    // Each round's ratio is of measurements made one after the other.
-    let ratios = all.each_ref().map(|way| {
+    let mut answer = serde_json::Map::new();
+    for ((key, name, _), way) in ways.iter().zip(&all) {
+        // Each round's ratio is of measurements made one after the other.
         let ratios = way.iter().zip(&all[0]);
-        median(ratios.map(|(way, alone)| way.rate() / alone.rate().max(1e-9)).collect())
-    });
-    let ratio = |i: usize| ratios[i];
-    let took = all.map(|mut way| {
+        let ratio =
+            median(ratios.map(|(way, alone)| way.rate() / alone.rate().max(1e-9)).collect());
+        let mut way = way.clone();
         way.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-        way[way.len() / 2]
-    });
-    if args.json {
-        let entry = |i: usize| {
-            json!({
-                "records": took[i].records,
-                "seconds": took[i].seconds,
-                "cpu_seconds": took[i].cpu,
-                "records_per_second": took[i].rate(),
-                "ratio": ratio(i),
-            })
-        };
-        let answer = json!({ "alone": entry(0), "read": entry(1), "merge": entry(2) });
-        writeln!(out, "{answer}")?;
-    } else {
-        for (i, (name, _)) in ways.iter().enumerate() {
-            writeln!(
-                out,
-                "{name:<28} {:>12} records in {:.2} s ({:.2} s of CPU), {:>10} a second, ratio {:.2}",
-                thousands(took[i].records),
-                took[i].seconds,
-                took[i].cpu,
-                thousands(took[i].rate() as u64),
-                ratio(i)
-            )?;
+        let Some(took) = way.get(way.len() / 2) else { continue };
+        if args.json {
+            let entry = json!({
+                "records": took.records,
+                "seconds": took.seconds,
+                "cpu_seconds": took.cpu,
+                "records_per_second": took.rate(),
+                "ratio": ratio,
+            });
+            answer.insert((*key).to_owned(), entry);
+            continue;
         }
+        writeln!(
+            out,
+            "{name:<28} {:>12} records in {:.2} s ({:.2} s of CPU), {:>10} a second, ratio {ratio:.2}",
+            thousands(took.records),
+            took.seconds,
+            took.cpu,
+            thousands(took.rate() as u64),
+        )?;
+    }
+    if args.json {
+        writeln!(out, "{}", serde_json::Value::Object(answer))?;
     }
     Ok(Answer::Yes)
+}
+
+/// Runs a program that does what [`alone`] does.
+fn outside(args: &BenchRecord, program: &Path) -> anyhow::Result<Took> {
+    let output = std::process::Command::new(program)
+        .arg(&args.cluster.brokers)
+        .arg(args.topics.join(","))
+        .output()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{} ended with {}: {}",
+        program.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{} printed no measurement", program.display()))
 }
 
 fn alone(args: &BenchRecord, settings: &Settings) -> anyhow::Result<Took> {

@@ -15,6 +15,9 @@ pub(super) const EXACT: u64 = 1 << 18;
 /// Blocks within which time jumps by more than a bucket that are resolved exactly.
 const JUMPS: usize = 64;
 
+/// The columns that say when records arrived.
+const TIMES: [&str; 2] = ["arrival", "arrival_ms"];
+
 /// Arrival time and event-time watermark at each 256th arrival.
 pub(super) struct Ticks {
     /// Number of the first.
@@ -110,23 +113,35 @@ impl Run {
         let past = past.map_or(*last, |s| s.summary.last_ms);
         let width = (i128::from(*last) - i128::from(*first)) / times.len() as i128;
         let mut jumps = 0;
+        let mut known = None;
+        let parts: Vec<_> = times
+            .iter()
+            .map(|time| {
+                let (low, high) = bounds(*time);
+                let before = ticks.at(low).map_or(*time, |t| t.0);
+                let after = if high >= to { past } else { ticks.at(high).map_or(*time, |t| t.0) };
+                let ends = time == first || time == last;
+                let jump = i128::from(after) - i128::from(before) > width && jumps < JUMPS;
+                if (ends || jump) && known != Some(low) {
+                    jumps += 1;
+                    known = Some(low);
+                }
+                (low, high, ends || jump)
+            })
+            .collect();
+        self.expect_times(now, parts.iter().filter(|p| p.2).map(|p| (p.0, p.1)))?;
         let mut known: Option<(u64, Vec<i64>)> = None;
         let mut edges = Vec::with_capacity(times.len());
-        for time in times {
-            let (low, high) = bounds(*time);
-            let before = ticks.at(low).map_or(*time, |t| t.0);
-            let after = if high >= to { past } else { ticks.at(high).map_or(*time, |t| t.0) };
-            let ends = time == first || time == last;
-            if ends || i128::from(after) - i128::from(before) > width && jumps < JUMPS {
-                if known.as_ref().is_none_or(|k| k.0 != low) {
-                    jumps += 1;
-                    known = Some((low, self.arrival_times(now, low, high)?));
-                }
-                let within = known.as_ref().map_or(0, |k| k.1.partition_point(|t| t < time));
-                edges.push(low + within as u64);
-            } else {
+        for (time, (low, high, exactly)) in times.iter().zip(parts) {
+            if !exactly {
                 edges.push(high);
+                continue;
             }
+            if known.as_ref().is_none_or(|k| k.0 != low) {
+                known = Some((low, self.arrival_times(now, low, high)?));
+            }
+            let within = known.as_ref().map_or(0, |k| k.1.partition_point(|t| t < time));
+            edges.push(low + within as u64);
         }
         for i in 1..edges.len() {
             edges[i] = edges[i].max(edges[i - 1]);
@@ -134,11 +149,31 @@ impl Run {
         Ok(edges)
     }
 
+    /// Has the disk begin with the arrival times of several ranges of arrivals.
+    fn expect_times(
+        &self,
+        now: &Moment,
+        ranges: impl Iterator<Item = (Arrival, Arrival)>,
+    ) -> Result<()> {
+        let mut wanted: Vec<(&Segment, std::ops::Range<u64>)> = Vec::new();
+        for (from, to) in ranges.filter(|(from, to)| from < to) {
+            let Some(number) = now.segment_of_arrival(from) else { continue };
+            let s = &now.segments[number].summary;
+            let rows = self.rows_about(now, from)?.start..self.rows_about(now, to - 1)?.end;
+            let rows = rows.start - s.first_row..rows.end.min(s.end_row) - s.first_row;
+            if wanted.last().is_none_or(|w| w.1 != rows || w.0.summary.number != s.number) {
+                wanted.push((&now.segments[number], rows));
+            }
+        }
+        self.inner.tables.expect(Part::Rows, &TIMES, wanted.iter().cloned());
+        Ok(())
+    }
+
     /// Arrival times of arrivals `from..to`.
     pub(super) fn arrival_times(&self, now: &Moment, from: u64, to: u64) -> Result<Vec<i64>> {
         let mut times = Vec::with_capacity((to - from) as usize);
         let mut before = None;
-        self.rows_between(now, from, to, &["arrival", "arrival_ms"], |t| {
+        self.rows_between(now, from, to, &TIMES, |t| {
             for (arrival, ms) in t.u64s("arrival")?.iter().zip(t.i64s("arrival_ms")?) {
                 if before != Some(*arrival) {
                     before = Some(*arrival);

@@ -288,39 +288,45 @@ impl Run {
         if self.inner.lanes.row_is_arrival {
             return Ok(arrival);
         }
-        let s = &now.segments[number].summary;
+        let about = self.rows_about(now, arrival)?;
+        let segment = &now.segments[number];
+        let s = &segment.summary;
+        let rows = about.start - s.first_row..about.end - s.first_row;
+        let t = self.inner.tables.read_range(segment, Part::Rows, &["arrival"], &rows)?;
+        Ok(about.start + t.u64s("arrival")?.partition_point(|a| *a < arrival) as u64)
+    }
+
+    /// Rows of an arrival's segment among which its own are, as the ticks know
+    /// them; just it where each arrival is one row.
+    pub(super) fn rows_about(&self, now: &Moment, arrival: Arrival) -> Result<Range<u64>> {
+        let Some(number) = now.segment_of_arrival(arrival) else {
+            return Ok(now.rows()..now.rows());
+        };
+        if self.inner.lanes.row_is_arrival {
+            return Ok(arrival..arrival + 1);
+        }
+        let segment = &now.segments[number];
+        let s = &segment.summary;
+        let ticks = |from, to| {
+            segment.entries(self.cache(), Section::Ticks, TICK_WIDTH, from, to).map(|bytes| {
+                bytes.chunks_exact(TICK_WIDTH).map(|t| u64_at(t, 16)).collect::<Vec<_>>()
+            })
+        };
         // The tick at or before it, where that lies in the same segment.
         let block = arrival >> crate::run::pyramid::BLOCK_SHIFT;
         let first_block = s.first_arrival.div_ceil(256);
-        let mut from = s.first_row;
-        let mut end = s.end_row;
-        if block >= first_block {
-            let at = block - first_block;
-            let ticks = now.segments[number].entries(
-                self.cache(),
-                Section::Ticks,
-                TICK_WIDTH,
-                at,
-                at + 2,
-            )?;
-            let rows: Vec<u64> = ticks.chunks_exact(TICK_WIDTH).map(|t| u64_at(t, 16)).collect();
-            from = rows.first().copied().unwrap_or(from);
-            end = rows.get(1).copied().unwrap_or(end);
-        } else if let Some(first) = now.segments[number]
-            .entries(self.cache(), Section::Ticks, TICK_WIDTH, 0, 1)?
-            .chunks_exact(TICK_WIDTH)
-            .next()
-        {
-            end = u64_at(first, 16);
-        }
+        let (from, end) = match block.checked_sub(first_block) {
+            Some(at) => {
+                let rows = ticks(at, at + 2)?;
+                (rows.first().copied(), rows.get(1).copied())
+            }
+            None => (None, ticks(0, 1)?.first().copied()),
+        };
+        let (from, end) = (from.unwrap_or(s.first_row), end.unwrap_or(s.end_row));
         if from < s.first_row || end > s.end_row || from > end {
-            let path = &now.segments[number].index().path;
-            return Err(RunError::corrupt(path, "a row beyond its end"));
+            return Err(RunError::corrupt(&segment.index().path, "a row beyond its end"));
         }
-        let rows = from - s.first_row..end - s.first_row;
-        let t =
-            self.inner.tables.read_range(&now.segments[number], Part::Rows, &["arrival"], &rows)?;
-        Ok(from + t.u64s("arrival")?.partition_point(|a| *a < arrival) as u64)
+        Ok(from..end)
     }
 }
 
