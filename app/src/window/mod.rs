@@ -48,6 +48,7 @@ mod sorting;
 mod start;
 mod store;
 mod table;
+mod table_view;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -68,6 +69,8 @@ mod tests_pictures;
 mod tests_shapes;
 #[cfg(test)]
 mod tests_two_windows;
+#[cfg(test)]
+mod tests_views;
 mod text;
 mod theme;
 mod times;

@@ -211,6 +211,12 @@ impl App {
                 self.panels.records = Records::restored(tables.records);
                 self.panels.outputs = Outputs::restored(tables.outputs);
             } else {
+                // After a start there is no more of them than the session kept.
+                let views = at.tables.as_ref();
+                let problems = views.map(|views| self.panels.set_table_views(views));
+                for why in problems.unwrap_or_default() {
+                    self.notice("A table is not shown as it was", &why);
+                }
                 self.reveal();
             }
             return;
