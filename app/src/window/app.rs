@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use egui::{Context, Frame, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
+use egui::{Context, Ui};
 use joinscope_core::engine::Stop;
-use joinscope_core::run::{Direction, RowView, VerdictSet};
-use joinscope_operator::record::{Arrival, RecordName};
+use joinscope_core::run::RowView;
+use joinscope_operator::record::Arrival;
 
 use super::axis::Scale;
 use super::bars;
@@ -16,7 +16,6 @@ use super::breakpoints::Breakpoints;
 use super::browse::{Browse, Browsing};
 use super::command::{self, Command};
 use super::cursor::{ClockMap, Cursor};
-use super::cx::{Breaks, Cx};
 use super::dialogs::Dialog;
 use super::doc::Doc;
 use super::errors::Errors;
@@ -32,21 +31,13 @@ use super::panel::Panel;
 use super::panels::Panels;
 use super::range::RangeState;
 use super::running::{Checking, Following, Running};
+use super::seeking::Seek;
 use super::selection::{History, Selection};
 use super::session::{self, Left, Marker, Session};
 use super::settings::{Places, Settings};
-use super::start;
-use super::table;
-use super::theme::{self, GAP, Tokens};
+use super::theme::{self, Tokens};
 use super::times::Times;
 use super::typing::Typing;
-
-/// A question for one place of the run: the revision, and where to look.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Seek {
-    Next(u64, VerdictSet, (Option<u64>, Arrival), Direction),
-    Named(u64, RecordName),
-}
 
 /// What the window starts with.
 pub struct Start {
@@ -125,7 +116,7 @@ pub struct App {
     pub(super) fallback: theme::Fallback,
     /// Families that stand before the window's own, for text and for figures.
     pub(super) fonts: [String; 2],
-    hover: Option<u64>,
+    pub(super) hover: Option<u64>,
     last_frame: Instant,
     title: String,
 }
@@ -351,138 +342,6 @@ impl App {
                 self.act(command);
             }
         }
-    }
-
-    fn whole(&mut self, ui: &mut Ui) -> Option<u64> {
-        bars::top(self, ui);
-        bars::notices(self, ui);
-        if self.doc.is_empty() {
-            start::show(self, ui);
-            return None;
-        }
-        bars::clock(self, ui);
-        bars::banner(self, ui);
-        let frame = |left: f32, right: f32| {
-            Frame::NONE.outer_margin(Margin {
-                left: left as i8,
-                right: right as i8,
-                top: GAP as i8,
-                bottom: GAP as i8,
-            })
-        };
-        self.layout.fit(&self.doc);
-        // A width that was set, not dragged, is another side to egui.
-        let generation = self.layout.generation;
-        if self.layout.left.shown {
-            let shown = SidePanel::left(("sources", generation))
-                .frame(frame(GAP, 0.0))
-                .default_size(self.layout.left.width)
-                .size_range(160.0..=420.0)
-                .show_separator_line(false)
-                .show(ui, |ui| self.sources(ui));
-            self.layout.left.width = shown.response.rect.width();
-        }
-        let mut hovers = None;
-        if self.layout.right.shown {
-            let shown = SidePanel::right(("inspector", generation))
-                .frame(frame(0.0, GAP))
-                .default_size(self.layout.right.width)
-                .size_range(260.0..=640.0)
-                .show_separator_line(false)
-                .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
-            self.layout.right.width = shown.response.rect.width();
-        }
-        let rest = ui.available_rect_before_wrap();
-        let centre =
-            Rect::from_min_max(rest.min + egui::vec2(GAP, GAP), rest.max - egui::vec2(GAP, GAP));
-        let mut child = ui.new_child(UiBuilder::new().max_rect(centre).id_salt("tiles"));
-        if self.doc.recording.is_none() && self.doc.run.is_none() {
-            start::waits(self, &mut child);
-            return hovers;
-        }
-        if self.layout.is_empty() {
-            table::empty(&mut child, "No panel is shown here", "The View menu lists every panel");
-            return hovers;
-        }
-        let mut layout = std::mem::take(&mut self.layout);
-        layout.ui(&mut child, &mut |ui, panel, tabs| self.panel(ui, panel, tabs, &mut hovers));
-        self.layout = layout;
-        hovers
-    }
-
-    /// Sources stands at the side and sees more of the window than a panel.
-    fn sources(&mut self, ui: &mut Ui) {
-        self.exports.note_place(Panel::Sources, ui.available_rect_before_wrap());
-        super::panels::sources::show(self, ui);
-    }
-
-    fn only_panel(&mut self, ui: &mut Ui, panel: Panel) -> Option<u64> {
-        let all = ui.max_rect();
-        let at = Rect::from_min_max(pos2(all.left(), all.top()), all.max).shrink(GAP);
-        let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("only"));
-        let mut hovers = None;
-        // The time axes need the clock, which the clock bar asks for.
-        bars::ask_clock(self);
-        if panel == Panel::Sources {
-            self.sources(&mut child);
-        } else {
-            self.one(&mut child, panel, &mut hovers);
-        }
-        hovers
-    }
-
-    fn one(&mut self, ui: &mut Ui, panel: Panel, hovers: &mut Option<u64>) {
-        self.panel(ui, panel, &super::layout::Tabs::default(), hovers);
-    }
-
-    fn panel(
-        &mut self,
-        ui: &mut Ui,
-        panel: Panel,
-        tabs: &super::layout::Tabs,
-        hovers: &mut Option<u64>,
-    ) -> bool {
-        self.exports.note_place(panel, ui.available_rect_before_wrap());
-        self.with_panels(hovers, |panels, cx| panels.show(ui, panel, tabs, cx))
-    }
-
-    /// Acts on the panels with what they may see of the window.
-    pub(super) fn with_panels<T>(
-        &mut self,
-        hovers: &mut Option<u64>,
-        act: impl FnOnce(&mut Panels, &mut Cx<'_>) -> T,
-    ) -> T {
-        let times = self.times();
-        let mut panels = std::mem::take(&mut self.panels);
-        let said = self.stopped.as_ref().map(|stop| self.stop_said(stop));
-        let stop_counts =
-            self.running.as_ref().map(|r| r.control.stop_counts()).unwrap_or_default();
-        let mut cx = Cx {
-            doc: &self.doc,
-            cursor: &self.cursor,
-            clock: &self.clock,
-            scale: self.scale,
-            view: self.view(),
-            selection: self.selection,
-            range: &self.range,
-            bookmarks: &self.bookmarks,
-            breaks: Breaks {
-                list: self.breakpoints.list(),
-                stopped: said.as_deref(),
-                ids: self.stopped.as_ref().map(|s| s.ids.as_slice()).unwrap_or_default(),
-                counts: Some(&stop_counts),
-            },
-            hover: self.hover,
-            hovers,
-            times: &times,
-            jobs: &self.jobs,
-            commands: &mut self.commands,
-            can_go_back: self.history.can_go_back(),
-            can_go_forward: self.history.can_go_forward(),
-        };
-        let done = act(&mut panels, &mut cx);
-        self.panels = panels;
-        done
     }
 
     /// First and last arrival in sight on the time axes.

@@ -159,6 +159,7 @@ impl App {
             view: self.view,
             range: self.range,
             compared: self.panels.compare.other().map(ToOwned::to_owned),
+            tables: Some(self.panels.table_views()),
         })
     }
 

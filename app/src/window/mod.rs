@@ -16,6 +16,7 @@ mod cursor;
 mod cx;
 mod dialogs;
 mod doc;
+mod drawing;
 mod editor;
 mod errors;
 mod export;
@@ -38,13 +39,16 @@ mod range;
 mod renderer;
 mod ruler;
 mod running;
+mod seeking;
 mod selection;
 mod session;
 mod settings;
+mod showing;
 mod sorting;
 mod start;
 mod store;
 mod table;
+mod table_view;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -65,6 +69,8 @@ mod tests_pictures;
 mod tests_shapes;
 #[cfg(test)]
 mod tests_two_windows;
+#[cfg(test)]
+mod tests_views;
 mod text;
 mod theme;
 mod times;

@@ -14,6 +14,7 @@ use super::layout::Arrangement;
 use super::range::RangeState;
 use super::selection::Selection;
 use super::settings::Places;
+use super::table_view::TableViews;
 
 /// Of the files.
 const VERSION: u32 = 1;
@@ -31,6 +32,8 @@ pub struct Opened {
     pub range: RangeState,
     /// The run that it is compared with.
     pub compared: Option<PathBuf>,
+    /// How its tables are set up; older files do not say it.
+    pub tables: Option<TableViews>,
 }
 
 /// A breakpoint, by its condition as it is written.

@@ -114,7 +114,7 @@ fn a_secret_in_the_note_of_a_bookmark_is_blanked_and_that_is_said() {
     ask(&mut h, Command::AddBookmark("SASL password: hunter2".to_owned()));
     ask(&mut h, Command::ExportTo(Export::Incident, path.clone(), false));
     press(&mut h, "Replace");
-    assert!(says(&h, "what looked like a secret in notes or comments is blanked"));
+    assert!(says(&h, "what looked like a secret in notes, comments or filters is blanked"));
     let read = Incident::read(&Recording::open(&path).unwrap()).unwrap();
     assert!(read.marks.bookmarks.iter().any(|m| m.note == "SASL password: ***"));
     assert!(read.marks.bookmarks.iter().all(|m| !m.note.contains("hunter2")));

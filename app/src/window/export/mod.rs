@@ -74,7 +74,7 @@ pub enum What {
 }
 
 /// Behind where an incident is.
-const BLANKED: &str = "; what looked like a secret in notes or comments is blanked";
+const BLANKED: &str = "; what looked like a secret in notes, comments or filters is blanked";
 
 /// Longest wait for a file that is no longer wanted.
 const LEAVE: Duration = Duration::from_secs(5);

@@ -7,10 +7,9 @@ mod view;
 use std::path::PathBuf;
 
 use joinscope_core::edges::recording::Recording;
+use joinscope_core::run::RunState;
 use joinscope_core::run::incident::{Incident, Mark, SavedRun};
-use joinscope_core::run::{RunState, VerdictSet};
 use joinscope_operator::pipeline::Pipeline;
-use joinscope_operator::verdict::Verdict;
 
 pub use save::kept;
 pub use view::{Standing, View};
@@ -311,14 +310,8 @@ impl App {
         self.view = at.view.filter(|(from, to)| from <= to && *to < len);
         self.mark_range(at.range.marked);
         (self.range.looped, self.range.filters) = (at.range.looped, at.range.filters);
-        let verdicts = at
-            .verdicts
-            .iter()
-            .filter_map(|name| Verdict::ALL.into_iter().find(|v| v.name() == name));
-        self.panels.records.set_filter(verdicts.fold(VerdictSet::EMPTY, VerdictSet::with));
-        self.panels.records.set_search(at.search);
-        if let Err(why) = self.panels.records.set_conditions(&at.conditions) {
-            self.notice("The filter of the incident cannot be used", &why);
+        for why in self.panels.set_table_views(&at.table_views()) {
+            self.notice("A table is not shown as in the incident", &why);
         }
         let most = |run: &super::doc::RunDoc, selection: &Selection| match selection {
             Selection::Row(row) => *row < run.rows,
@@ -382,13 +375,8 @@ impl App {
             view: self.view,
             range: self.range,
             clock: Some(self.scale.name().to_owned()),
-            verdicts: Verdict::ALL
-                .into_iter()
-                .filter(|v| self.panels.records.filter().contains(*v))
-                .map(|v| v.name().to_owned())
-                .collect(),
-            search: self.panels.records.search().to_owned(),
-            conditions: self.panels.records.conditions().to_owned(),
+            tables: Some(self.panels.table_views()),
+            ..Standing::default()
         };
         View { layout: Some(self.layout.arrangement()), at }
     }

@@ -12,6 +12,7 @@ use crate::window::bookmarks::{Bookmarks, Numbering};
 use crate::window::export::{Meter, Refused, Work, failed};
 use crate::window::layout::Layouts;
 use crate::window::settings::Places;
+use crate::window::table_view::TableViews;
 
 /// The program, as an incident names it.
 fn saved_by() -> String {
@@ -56,14 +57,16 @@ impl App {
         };
         let run = self.doc.run.as_ref().map(|r| r.run.clone());
         let (marks, notes) = (marks(&self.bookmarks), self.notes().to_owned());
-        let view = self.standing_now().to_json().map_err(|e| e.to_string())?;
+        let view = self.standing_now();
+        let left_out = view.at.tables.as_ref().is_some_and(TableViews::left_out);
+        let view = view.to_json().map_err(|e| e.to_string())?;
         Ok(Box::new(move |path, replace, meter| {
-            let mut blanked = false;
+            let mut blanked = left_out;
             let mut incident = match run {
                 Some(run) => {
                     let incident = Incident::of(&run, &saved_by(), now_ms())
                         .map_err(|e| Refused::Failed(e.to_string()))?;
-                    blanked = incident.pipeline.as_deref() != Some(run.pipeline_text());
+                    blanked |= incident.pipeline.as_deref() != Some(run.pipeline_text());
                     incident
                 }
                 None => Incident { about: about(), ..Incident::default() },

@@ -9,6 +9,7 @@ use crate::window::axis::Scale;
 use crate::window::layout::Arrangement;
 use crate::window::range::RangeState;
 use crate::window::selection::Selection;
+use crate::window::table_view::{TableView, TableViews};
 
 /// Where one stood, and in which arrangement of panels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,17 +29,35 @@ pub struct Standing {
     pub range: RangeState,
     /// The clock of the time axes, by [`Scale::name`].
     pub clock: Option<String>,
-    /// What the records table is filtered by.
-    pub verdicts: Vec<String>,
-    pub search: String,
-    #[serde(rename = "where")]
-    pub conditions: String,
+    /// How the tables are set up.
+    pub tables: Option<TableViews>,
+    /// What the records table is filtered by, in files from before `tables`.
+    #[serde(skip_serializing)]
+    pub(super) verdicts: Vec<String>,
+    #[serde(skip_serializing)]
+    pub(super) search: String,
+    #[serde(rename = "where", skip_serializing)]
+    pub(super) conditions: String,
 }
 
 impl Standing {
     #[must_use]
     pub fn scale(&self) -> Option<Scale> {
         Scale::ALL.into_iter().find(|s| Some(s.name()) == self.clock.as_deref())
+    }
+
+    /// How the tables were set up, as far as the file says it.
+    #[must_use]
+    pub fn table_views(&self) -> TableViews {
+        self.tables.clone().unwrap_or_else(|| {
+            let records = TableView {
+                only: self.verdicts.clone(),
+                search: self.search.clone(),
+                conditions: self.conditions.clone(),
+                ..TableView::default()
+            };
+            TableViews { records, ..TableViews::default() }
+        })
     }
 }
 
@@ -78,6 +97,22 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_from_before_tables_say_what_the_records_were_filtered_by() {
+        let json = r#"{"cursor": 7, "verdicts": ["late"], "search": "views", "where": "key=1"}"#;
+        let (view, problems) = View::read(serde_json::from_str(json).unwrap());
+        assert_eq!((view.at.cursor, problems.len()), (7, 0));
+        let views = view.at.table_views();
+        assert_eq!(views.records.only, ["late"]);
+        assert_eq!((&*views.records.search, &*views.records.conditions), ("views", "key=1"));
+        assert_eq!(views.outputs, TableView::default());
+        // Written anew they stand in one place only.
+        let at = Standing { tables: Some(views.clone()), ..view.at };
+        let json = View { layout: None, at }.to_json().unwrap();
+        assert!(json.get("verdicts").is_none() && json.get("where").is_none(), "{json}");
+        assert_eq!(View::read(json).0.at.table_views(), views);
+    }
 
     #[test]
     fn a_view_comes_back_and_each_of_its_halves_may_be_broken() {

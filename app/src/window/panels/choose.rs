@@ -3,7 +3,13 @@
 use egui::Ui;
 
 use super::tools;
+use crate::window::table_view::unknown;
 use crate::window::widgets::{button, group};
+
+/// Columns of a table at most that a view brings back.
+const MOST: usize = 64;
+/// Characters of a field's path at most that a view brings back.
+const LONGEST: usize = 512;
 
 /// A column that can be chosen.
 pub trait Choice: Clone + PartialEq + 'static {
@@ -13,6 +19,9 @@ pub trait Choice: Clone + PartialEq + 'static {
     const FIRST: &'static [Self];
 
     fn title(&self) -> &str;
+
+    /// Its name in files.
+    fn name(&self) -> String;
 
     /// A field, by its path.
     fn field(path: String) -> Self;
@@ -83,4 +92,90 @@ fn tick<C: Choice>(columns: &mut Vec<C>, ui: &mut Ui, column: &C) {
 pub fn add<C: Choice>(columns: &mut Vec<C>, column: C) {
     let at = columns.iter().position(|c| c.place() > column.place());
     columns.insert(at.unwrap_or(columns.len()), column);
+}
+
+/// A column as a view keeps it: its name in files, or a field's path after a dot.
+pub fn kept<C: Choice>(column: &C) -> String {
+    column.path().map_or_else(|| column.name(), |path| format!(".{path}"))
+}
+
+/// The column that was kept so; `None`: there is none of that name.
+pub fn known<C: Choice>(kept: &str) -> Option<C> {
+    match kept.strip_prefix('.') {
+        Some(path) if path.is_empty() || path.chars().count() > LONGEST => None,
+        Some(path) => Some(C::field(path.to_owned())),
+        None => C::ALL.iter().find(|column| column.name() == kept).cloned(),
+    }
+}
+
+/// The columns that a view kept, each once; what is wrong with the others is
+/// added to `problems`.
+pub fn brought<C: Choice>(kept: &[String], problems: &mut Vec<String>) -> Vec<C> {
+    let mut found: Vec<C> = Vec::new();
+    let mut others = Vec::new();
+    for name in kept.iter().take(MOST) {
+        match known::<C>(name) {
+            Some(column) if found.contains(&column) => {}
+            Some(column) => found.push(column),
+            None => others.push(name.as_str()),
+        }
+    }
+    problems.extend(unknown("column", &others));
+    if kept.len() > MOST {
+        problems.push(format!("of its {} columns the first {MOST} are shown", kept.len()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    enum Col {
+        Key,
+        Field(String),
+    }
+
+    impl Choice for Col {
+        const ALL: &'static [Self] = &[Self::Key];
+        const FIRST: &'static [Self] = &[Self::Key];
+
+        fn title(&self) -> &str {
+            self.path().unwrap_or("Key")
+        }
+
+        fn name(&self) -> String {
+            "key".to_owned()
+        }
+
+        fn field(path: String) -> Self {
+            Self::Field(path)
+        }
+
+        fn path(&self) -> Option<&str> {
+            match self {
+                Self::Field(path) => Some(path),
+                Self::Key => None,
+            }
+        }
+    }
+
+    #[test]
+    fn columns_come_back_by_their_names_and_others_are_said() {
+        let field = Col::Field("key".to_owned());
+        let names: Vec<String> = [&Col::Key, &field].map(kept).into();
+        assert_eq!(names, ["key", ".key"]);
+        let mut problems = Vec::new();
+        assert_eq!(brought::<Col>(&names, &mut problems), [Col::Key, field]);
+        assert!(problems.is_empty());
+        let bent = [".", "key", "keys", "key"].map(str::to_owned);
+        assert_eq!(brought::<Col>(&bent, &mut problems), [Col::Key]);
+        assert_eq!(problems, ["it has no column \".\", \"keys\""]);
+        let many: Vec<String> = (0..=MOST).map(|n| format!(".f{n}")).collect();
+        problems.clear();
+        assert_eq!(brought::<Col>(&many, &mut problems).len(), MOST);
+        assert_eq!(problems, ["of its 65 columns the first 64 are shown"]);
+        assert_eq!(known::<Col>(&format!(".{}", "x".repeat(LONGEST + 1))), None);
+    }
 }

@@ -26,6 +26,7 @@ use self::sources::{Books, Sources};
 use super::cx::Cx;
 use super::layout::Tabs;
 use super::panel::Panel;
+use super::table_view::TableViews;
 
 /// All panels of what is open.
 #[derive(Default)]
@@ -68,6 +69,23 @@ impl Panels {
             // Sources stands at the window's side and needs more of it.
             Panel::Sources => false,
         }
+    }
+
+    /// How the tables are set up, as the view keeps it: without secrets.
+    #[must_use]
+    pub fn table_views(&self) -> TableViews {
+        let views = TableViews { records: self.records.view(), outputs: self.outputs.view() };
+        views.without_secrets()
+    }
+
+    /// Sets the tables up as they were kept; what of that cannot be, by table.
+    pub fn set_table_views(&mut self, views: &TableViews) -> Vec<String> {
+        let records = ("The records table", self.records.set_view(&views.records));
+        let outputs = ("The outputs table", self.outputs.set_view(&views.outputs));
+        let said = |(table, why): (&str, Vec<String>)| {
+            (!why.is_empty()).then(|| format!("{table}: {}", why.join("; ")))
+        };
+        [records, outputs].into_iter().filter_map(said).collect()
     }
 }
 

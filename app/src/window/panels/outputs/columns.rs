@@ -30,6 +30,10 @@ impl Choice for Col {
         self.title()
     }
 
+    fn name(&self) -> String {
+        self.name()
+    }
+
     fn field(path: String) -> Self {
         Self::Field(path)
     }
@@ -78,6 +82,21 @@ impl Col {
             Self::Epoch => "Epoch",
             Self::Labels => "Labels",
             Self::Field(path) => path.strip_prefix("value.").unwrap_or(path),
+        }
+    }
+
+    /// Its name in files: that of `outputs --json` where there is one.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Number => "n".to_owned(),
+            Self::Arrival => "arrival".to_owned(),
+            Self::Time => "time".to_owned(),
+            Self::Kind => "kind".to_owned(),
+            Self::Key => "key".to_owned(),
+            Self::Records => "records".to_owned(),
+            Self::Epoch => "epoch".to_owned(),
+            Self::Labels => "labels".to_owned(),
+            Self::Field(path) => path.clone(),
         }
     }
 

@@ -34,7 +34,7 @@ impl Data for Lines {
     }
 
     fn columns(&self) -> Vec<String> {
-        self.columns.iter().map(name).collect()
+        self.columns.iter().map(Col::name).collect()
     }
 
     fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
@@ -52,27 +52,12 @@ impl Data for Lines {
                 Col::Kind => super::kind_name(line.output.kind, line.output.correction).into(),
                 Col::Records => line.records.join(" + ").into(),
                 Col::Labels | Col::Field(_) => {
-                    field_at(&json, &name(col)).cloned().unwrap_or_default()
+                    field_at(&json, &col.name()).cloned().unwrap_or_default()
                 }
-                _ => json.get(name(col)).cloned().unwrap_or_default(),
+                _ => json.get(col.name()).cloned().unwrap_or_default(),
             });
             Row { cells: cells.collect(), json }
         });
         Ok(rows.collect())
-    }
-}
-
-/// A column's name in files: that of `outputs --json` where there is one.
-fn name(col: &Col) -> String {
-    match col {
-        Col::Number => "n".to_owned(),
-        Col::Arrival => "arrival".to_owned(),
-        Col::Time => "time".to_owned(),
-        Col::Kind => "kind".to_owned(),
-        Col::Key => "key".to_owned(),
-        Col::Records => "records".to_owned(),
-        Col::Epoch => "epoch".to_owned(),
-        Col::Labels => "labels".to_owned(),
-        Col::Field(path) => path.clone(),
     }
 }

@@ -7,6 +7,7 @@ mod draw;
 mod export;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use egui::Ui;
 use joinscope_core::engine::step::OutputKind;

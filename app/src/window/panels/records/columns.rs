@@ -39,6 +39,10 @@ impl Choice for Col {
         self.title()
     }
 
+    fn name(&self) -> String {
+        self.name()
+    }
+
     fn field(path: String) -> Self {
         Self::Field(path)
     }

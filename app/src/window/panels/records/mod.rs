@@ -8,6 +8,7 @@ mod draw;
 mod export;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use egui::Ui;
 use joinscope_core::run::VerdictSet;

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use saved::SavedRun;
+pub use secrets::blanked;
 
 use super::error::RunError;
 use super::read::Run;

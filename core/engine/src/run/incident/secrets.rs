@@ -51,6 +51,7 @@ fn comment_of(line: &str) -> Option<usize> {
 /// Free text with the values blanked that follow a telling word (`password =
 /// …`), the user and password of addresses (`://user:pass@host`), and private
 /// keys.
+#[must_use]
 pub fn blanked(text: &str) -> String {
     let mut within_key = false;
     let lines = text.split('\n').map(|line| {
@@ -83,8 +84,12 @@ fn address(line: &str) -> String {
 
 fn value(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let found = WORDS.iter().filter_map(|word| {
-        let after = lower.find(word)? + word.len();
+    // A word may stand there more than once: "the token bucket; token = …".
+    let ends = |word: &&str| {
+        let len = word.len();
+        lower.match_indices(*word).map(move |(at, _)| at + len).collect::<Vec<_>>()
+    };
+    let found = WORDS.iter().flat_map(ends).filter_map(|after| {
         // The rest of the name, then the sign: `sasl.password_file = …`.
         let sign = after + lower[after..].find(['=', ':'])?;
         let name = lower[after..sign].trim_end();
@@ -106,6 +111,7 @@ mod tests {
         for (text, clean) in [
             ("sasl.password = hunter2", "sasl.password = ***"),
             ("API_KEY: abc", "API_KEY: ***"),
+            ("the token bucket, token = abc", "the token bucket, token = ***"),
             ("see https://me:hunter2@reg.example/x and", "see https://***@reg.example/x and"),
             (
                 "a\n-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\nb",
