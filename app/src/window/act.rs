@@ -60,6 +60,7 @@ impl App {
                 self.run_edited(file, text, overrides);
             }
             Command::EditPipeline => self.edit_pipeline(),
+            Command::NewPipeline => self.new_pipeline(),
             Command::Compare(_)
             | Command::ChangeAndCompare
             | Command::RunAndCompare(_)

@@ -60,6 +60,8 @@ mod tests_following;
 #[cfg(test)]
 mod tests_incident;
 #[cfg(test)]
+mod tests_new_pipeline;
+#[cfg(test)]
 mod tests_pictures;
 #[cfg(test)]
 mod tests_shapes;

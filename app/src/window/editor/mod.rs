@@ -55,6 +55,12 @@ impl Editor {
         this
     }
 
+    /// A text that no file holds yet.
+    #[must_use]
+    pub fn unsaved(file: &str, text: &str) -> Self {
+        Self { saved: String::new(), ..Self::new(file, text, Vec::new()) }
+    }
+
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

@@ -52,6 +52,8 @@ pub struct PipelineDialog {
     source: source::Source,
     /// Closing would lose changes, and was asked for.
     leaving: bool,
+    /// How many topics it was proposed from; no file holds it yet.
+    proposed: Option<usize>,
 }
 
 /// What the text may be written over.
@@ -75,8 +77,19 @@ enum Written {
 impl PipelineDialog {
     #[must_use]
     pub fn new(pipeline: &PipelineDoc, overrides: Vec<(String, String)>) -> Self {
+        Self::of(Editor::new(&pipeline.file, &pipeline.text, overrides))
+    }
+
+    /// Of a pipeline that was proposed from so many topics: it is saved as `file`,
+    /// where nothing is yet.
+    #[must_use]
+    pub fn proposed(file: &str, text: &str, topics: usize) -> Self {
+        Self { proposed: Some(topics), ..Self::of(Editor::unsaved(file, text)) }
+    }
+
+    fn of(editor: Editor) -> Self {
         Self {
-            editor: Editor::new(&pipeline.file, &pipeline.text, overrides),
+            editor,
             saving: Saving::No,
             written: Slot::default(),
             writes: 0,
@@ -84,6 +97,7 @@ impl PipelineDialog {
             is_file: Slot::default(),
             source: source::Source::default(),
             leaving: false,
+            proposed: None,
         }
     }
 
@@ -124,9 +138,20 @@ impl PipelineDialog {
     }
 
     fn head(&self, ui: &mut Ui, t: &Tokens) {
-        let changed = if self.editor.is_changed() { ", changed" } else { "" };
+        let changed = match self.proposed {
+            Some(_) => ", not saved yet",
+            None if self.editor.is_changed() => ", changed",
+            None => "",
+        };
         let line = format!("{}{changed}", self.editor.file);
         text(ui, &line, fonts::mono(SMALL), t.second).on_hover_text(&self.editor.file);
+        if let Some(topics) = self.proposed {
+            let why = format!(
+                "Proposed from the first records of {}: its comments say why, and what else there is",
+                plural(topics as u64, "topic")
+            );
+            text(ui, &why, fonts::regular(SMALL), t.second).on_hover_text(why.clone());
+        }
         ui.add_space(4.0);
     }
 
@@ -135,7 +160,11 @@ impl PipelineDialog {
         let mut done = false;
         ui.horizontal(|ui| {
             if self.leaving {
-                text(ui, "The changes are not saved", fonts::regular(TEXT), t.text);
+                let what = match self.proposed {
+                    Some(_) => "The new pipeline is not saved",
+                    None => "The changes are not saved",
+                };
+                text(ui, what, fonts::regular(TEXT), t.text);
                 if button("Keep editing").primary().show(ui).clicked() {
                     self.leaving = false;
                 }
@@ -176,10 +205,13 @@ impl PipelineDialog {
             done = true;
         }
         let is_file = self.is_file.answer().is_some_and(|a| matches!(a.result, Ok(true)));
-        let can_save = is_file && self.editor.is_changed();
+        let is_new = self.proposed.is_some();
+        let can_save = (is_file || is_new) && self.editor.is_changed();
         if button("Save").enabled(can_save).show(ui).clicked() && can_save {
-            let known = Over::Known(self.editor.saved().to_owned());
-            self.write(app, PathBuf::from(&self.editor.file), known);
+            // Something may have come there meanwhile.
+            let known = || Over::Known(self.editor.saved().to_owned());
+            let over = if is_new { Over::Nothing } else { known() };
+            self.write(app, PathBuf::from(&self.editor.file), over);
         }
         if button("Save as…").show(ui).clicked() {
             self.saving = Saving::Asks(self.editor.file.clone());
@@ -238,6 +270,7 @@ impl PipelineDialog {
         match &answer.result {
             Ok(Written::Done) => {
                 self.editor.was_saved(&path.display().to_string());
+                self.proposed = None;
                 self.is_file.again();
                 self.saving = Saving::No;
             }
