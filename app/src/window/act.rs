@@ -61,6 +61,7 @@ impl App {
             }
             Command::EditPipeline => self.edit_pipeline(),
             Command::NewPipeline => self.new_pipeline(),
+            Command::TakeFile(text) => self.take_file(&text),
             Command::Compare(_)
             | Command::ChangeAndCompare
             | Command::RunAndCompare(_)
@@ -246,7 +247,10 @@ impl App {
         let run = self.doc.run.as_ref();
         let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
         if let Some(pipeline) = &self.doc.pipeline {
-            let dialog = PipelineDialog::new(pipeline, overrides);
+            let mut dialog = PipelineDialog::new(pipeline, overrides);
+            if let Some(found) = self.watch.says(&pipeline.file) {
+                dialog.opens_beside(found);
+            }
             self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
         }
     }
@@ -362,6 +366,7 @@ impl App {
         for (path, error) in self.saver.failed() {
             self.errors.add(format!("Saving {}", path.display()), error);
         }
+        self.follow_file();
         self.take_check();
         self.follow_run();
         self.take_stop();

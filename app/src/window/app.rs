@@ -40,6 +40,7 @@ use super::table;
 use super::theme::{self, GAP, Tokens};
 use super::times::Times;
 use super::typing::Typing;
+use super::watch::Watch;
 
 /// A question for one place of the run: the revision, and where to look.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +95,8 @@ pub struct App {
     pub(super) panels: Panels,
     pub(super) strip: bars::Strip,
     pub(super) opening: Opening,
+    /// The pipeline's file.
+    pub(super) watch: Watch,
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
     pub(super) following: Following,
@@ -179,6 +182,7 @@ impl App {
             panels: Panels::default(),
             strip: bars::Strip::default(),
             opening: Opening::default(),
+            watch: Watch::default(),
             checking: Checking::default(),
             running: None,
             following: Following::default(),

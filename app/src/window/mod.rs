@@ -71,6 +71,7 @@ mod text;
 mod theme;
 mod times;
 mod typing;
+mod watch;
 mod widgets;
 
 use std::path::PathBuf;

@@ -61,6 +61,8 @@ pub enum Command {
     EditPipeline,
     /// Proposes a pipeline from the recording at hand, and edits it.
     NewPipeline,
+    /// What the pipeline's file says is what is open; it has to say this.
+    TakeFile(String),
     /// Compares the run in front with the one in this folder.
     Compare(PathBuf),
     /// Edits the pipeline; the run that follows is compared with this one.

@@ -107,6 +107,17 @@ impl Editor {
         self.saved.clone_from(&self.text);
     }
 
+    /// The file says this now, whatever is edited here.
+    pub fn file_says(&mut self, text: &str) {
+        text.clone_into(&mut self.saved);
+    }
+
+    /// What the file says is edited in place of what was.
+    pub fn take(&mut self, text: &str) {
+        self.file_says(text);
+        self.set_text(text.to_owned());
+    }
+
     /// Another text was written.
     pub fn set_text(&mut self, text: String) {
         if text != self.text {

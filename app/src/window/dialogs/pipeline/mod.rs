@@ -2,6 +2,7 @@
 //! and under them the overrides of the next run.
 
 mod form;
+mod outside;
 mod overrides;
 mod source;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
 
+use self::outside::Outside;
 use super::modal;
 use crate::window::app::App;
 use crate::window::command::Command;
@@ -54,6 +56,7 @@ pub struct PipelineDialog {
     leaving: bool,
     /// How many topics it was proposed from; no file holds it yet.
     proposed: Option<usize>,
+    outside: Outside,
 }
 
 /// What the text may be written over.
@@ -98,7 +101,14 @@ impl PipelineDialog {
             source: source::Source::default(),
             leaving: false,
             proposed: None,
+            outside: Outside::default(),
         }
+    }
+
+    /// The file that is edited.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.editor.file
     }
 
     /// Shows the dialog; says whether it is done.
@@ -112,6 +122,7 @@ impl PipelineDialog {
         let mut done = false;
         let left = modal(ctx, "Pipeline", size.x, |ui| {
             self.head(ui, t);
+            self.outside(app, ui, t);
             let foot = 44.0;
             let seen = self.editor.overrides().len().min(SEEN);
             let overrides = OVERRIDES + OVERRIDE * seen as f32;
@@ -270,7 +281,7 @@ impl PipelineDialog {
         match &answer.result {
             Ok(Written::Done) => {
                 self.editor.was_saved(&path.display().to_string());
-                self.proposed = None;
+                (self.proposed, self.outside) = (None, Outside::Same);
                 self.is_file.again();
                 self.saving = Saving::No;
             }
