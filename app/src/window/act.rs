@@ -52,6 +52,8 @@ impl App {
                 self.run_edited(file, text, overrides);
             }
             Command::EditPipeline => self.edit_pipeline(),
+            Command::NewPipeline => self.new_pipeline(),
+            Command::TakeFile(text) => self.take_file(&text),
             Command::Compare(_)
             | Command::ChangeAndCompare
             | Command::RunAndCompare(_)
@@ -237,7 +239,10 @@ impl App {
         let run = self.doc.run.as_ref();
         let overrides = run.map(|r| r.manifest.start.overrides.clone()).unwrap_or_default();
         if let Some(pipeline) = &self.doc.pipeline {
-            let dialog = PipelineDialog::new(pipeline, overrides);
+            let mut dialog = PipelineDialog::new(pipeline, overrides);
+            if let Some(found) = self.watch.says(&pipeline.file) {
+                dialog.opens_beside(found);
+            }
             self.dialog = Some(Dialog::Pipeline(Box::new(dialog)));
         }
     }

@@ -38,6 +38,7 @@ use super::settings::{Places, Settings};
 use super::theme::{self, Tokens};
 use super::times::Times;
 use super::typing::Typing;
+use super::watch::Watch;
 
 /// What the window starts with.
 pub struct Start {
@@ -85,6 +86,8 @@ pub struct App {
     pub(super) panels: Panels,
     pub(super) strip: bars::Strip,
     pub(super) opening: Opening,
+    /// The pipeline's file.
+    pub(super) watch: Watch,
     pub(super) checking: Checking,
     pub(super) running: Option<Running>,
     pub(super) following: Following,
@@ -170,6 +173,7 @@ impl App {
             panels: Panels::default(),
             strip: bars::Strip::default(),
             opening: Opening::default(),
+            watch: Watch::default(),
             checking: Checking::default(),
             running: None,
             following: Following::default(),

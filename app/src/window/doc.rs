@@ -173,6 +173,12 @@ impl Doc {
         self.recording.is_none() && self.pipeline.is_none() && self.run.is_none()
     }
 
+    /// What the run in front ran: another one may be open to be run next.
+    #[must_use]
+    pub fn pipeline_that_ran(&self) -> Option<&Pipeline> {
+        self.run.as_ref().map(|r| &**r.run.pipeline())
+    }
+
     /// What the cursor counts: arrivals of the run, else records.
     #[must_use]
     pub fn arrivals(&self) -> u64 {

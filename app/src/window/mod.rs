@@ -64,6 +64,8 @@ mod tests_following;
 #[cfg(test)]
 mod tests_incident;
 #[cfg(test)]
+mod tests_new_pipeline;
+#[cfg(test)]
 mod tests_pictures;
 #[cfg(test)]
 mod tests_shapes;
@@ -75,6 +77,7 @@ mod text;
 mod theme;
 mod times;
 mod typing;
+mod watch;
 mod widgets;
 
 use std::path::PathBuf;

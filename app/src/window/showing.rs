@@ -62,6 +62,7 @@ impl App {
         for (path, error) in self.saver.failed() {
             self.errors.add(format!("Saving {}", path.display()), error);
         }
+        self.follow_file();
         self.take_check();
         self.follow_run();
         self.take_stop();

@@ -353,6 +353,23 @@ pub fn press(h: &mut Harness<'_, App>, name: &str) {
     settle(h).unwrap();
 }
 
+/// Writes into a field.
+pub fn write(h: &mut Harness<'_, App>, field: &str, text: &str) {
+    h.get_by_label(field).focus();
+    h.step();
+    h.get_by_label(field).type_text(text);
+    settle(h).unwrap();
+}
+
+/// Writes over what stands in a field.
+pub fn overwrite(h: &mut Harness<'_, App>, field: &str, text: &str) {
+    h.get_by_label(field).focus();
+    h.step();
+    h.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    h.step();
+    write(h, field, text);
+}
+
 /// Names of the rows in sight of the records table.
 pub fn rows(h: &Harness<'_, App>) -> Vec<String> {
     h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()

@@ -28,6 +28,7 @@ fn main(app: &mut App, ui: &mut Ui) {
     ui.set_min_width(220.0);
     item(app, ui, "Open…", Command::ShowOpen);
     if app.doc.recording.is_some() {
+        item(app, ui, "New pipeline from the recording…", Command::NewPipeline);
         item(app, ui, "Save as an incident…", Command::Export(Export::Incident));
     }
     if !app.doc.is_empty() {

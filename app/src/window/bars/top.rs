@@ -108,6 +108,13 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
         if response.on_hover_text(hover).clicked() {
             app.commands.push(Command::EditPipeline);
         }
+    } else if app.doc.recording.is_some() && app.doc.run.is_none() {
+        arrow(ui, t);
+        let new = button("New pipeline…").icon(icon::PLUS).primary().show(ui);
+        let hover = "Proposes one from the first records of each topic; it opens unsaved";
+        if new.on_hover_text(hover).clicked() {
+            app.commands.push(Command::NewPipeline);
+        }
     }
     if app.doc.run.is_some() {
         arrow(ui, t);

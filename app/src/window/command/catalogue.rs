@@ -377,6 +377,9 @@ fn files(app: &App, list: &mut List) {
             list.noted("Run", title, &label.settings, Command::Open(label.dir.clone()));
         }
     }
+    if app.doc.recording.is_some() {
+        list.now("File", "New pipeline from the recording…", Command::NewPipeline);
+    }
     list.now("File", "Reset the settings to their defaults", Command::ResetSettings);
     list.now("File", "Open the sample", Command::OpenSample);
     for path in &app.settings.recent {

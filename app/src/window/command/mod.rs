@@ -59,6 +59,10 @@ pub enum Command {
     },
     /// The form and the TOML of the pipeline at hand.
     EditPipeline,
+    /// Proposes a pipeline from the recording at hand, and edits it.
+    NewPipeline,
+    /// What the pipeline's file says is what is open; it has to say this.
+    TakeFile(String),
     /// Compares the run in front with the one in this folder.
     Compare(PathBuf),
     /// Edits the pipeline; the run that follows is compared with this one.

@@ -10,6 +10,7 @@ mod incident;
 mod open;
 mod palette;
 mod pipeline;
+mod propose;
 mod settings;
 mod shortcuts;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use incident::SaveIncident;
 pub use open::{OpenDialog, expand};
 pub use palette::Palette;
 pub use pipeline::PipelineDialog;
+pub use propose::ProposeDialog;
 pub use settings::SettingsDialog;
 
 use super::app::App;
@@ -39,6 +41,8 @@ pub enum Dialog {
     Bookmark(BookmarkDialog),
     Palette(Palette),
     Pipeline(Box<PipelineDialog>),
+    /// A pipeline is being proposed.
+    Propose(ProposeDialog),
     Settings(SettingsDialog),
     Shortcuts,
     Errors,
@@ -82,6 +86,7 @@ impl App {
             Dialog::Bookmark(bookmark) => bookmark.show(self, ctx),
             Dialog::Palette(palette) => palette.show(self, ctx),
             Dialog::Pipeline(pipeline) => pipeline.show(self, ctx),
+            Dialog::Propose(propose) => propose.show(self, ctx),
             Dialog::Settings(settings) => settings.show(self, ctx),
             Dialog::Shortcuts => shortcuts::show(ctx),
             Dialog::Errors => errors::show(self, ctx),

@@ -14,19 +14,12 @@ use crate::window::headless::{harness_with, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::settings::Places;
-use crate::window::testing::{ask, feed, opened, press};
+use crate::window::testing::{ask, feed, opened, overwrite, press, write};
 use crate::window::theme::ThemeChoice;
 use crate::window::times::Zone;
 
 fn keys(h: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
     h.key_press_modifiers(modifiers, key);
-    settle(h).unwrap();
-}
-
-fn write(h: &mut Harness<'_, App>, field: &str, text: &str) {
-    h.get_by_label(field).focus();
-    h.step();
-    h.get_by_label(field).type_text(text);
     settle(h).unwrap();
 }
 
@@ -356,15 +349,6 @@ fn several_runs_are_open_at_once_each_with_its_cursor() {
     assert!(h.state().doc().is_empty());
 }
 
-/// Writes over what stands in a field.
-fn overwrite(h: &mut Harness<'_, App>, field: &str, text: &str) {
-    h.get_by_label(field).focus();
-    h.step();
-    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    h.step();
-    write(h, field, text);
-}
-
 #[test]
 fn the_pipeline_is_edited_as_a_form_and_as_text_and_run_with_overrides() {
     let feed = crate::window::testing::Feed::new(400);
@@ -426,9 +410,9 @@ fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     overwrite(&mut h, "join.with.engagements.until", "8m");
     press(&mut h, "Save");
     assert!(std::fs::read_to_string(&new).unwrap().contains("until = \"8m\""));
-    // Nor over what was written there meanwhile.
-    std::fs::write(&new, "# newer").unwrap();
+    // Nor over what was written there meanwhile, whether that was noticed or not.
     overwrite(&mut h, "join.with.engagements.until", "6m");
+    std::fs::write(&new, "# newer").unwrap();
     press(&mut h, "Save");
     assert_eq!(std::fs::read_to_string(&new).unwrap(), "# newer");
     press(&mut h, "Replace it");

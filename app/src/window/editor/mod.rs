@@ -55,6 +55,12 @@ impl Editor {
         this
     }
 
+    /// A text that no file holds yet.
+    #[must_use]
+    pub fn unsaved(file: &str, text: &str) -> Self {
+        Self { saved: String::new(), ..Self::new(file, text, Vec::new()) }
+    }
+
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -99,6 +105,17 @@ impl Editor {
     pub fn was_saved(&mut self, file: &str) {
         file.clone_into(&mut self.file);
         self.saved.clone_from(&self.text);
+    }
+
+    /// The file says this now, whatever is edited here.
+    pub fn file_says(&mut self, text: &str) {
+        text.clone_into(&mut self.saved);
+    }
+
+    /// What the file says is edited in place of what was.
+    pub fn take(&mut self, text: &str) {
+        self.file_says(text);
+        self.set_text(text.to_owned());
     }
 
     /// Another text was written.

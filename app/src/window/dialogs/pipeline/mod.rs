@@ -2,6 +2,7 @@
 //! and under them the overrides of the next run.
 
 mod form;
+mod outside;
 mod overrides;
 mod source;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
 
+use self::outside::Outside;
 use super::modal;
 use crate::window::app::App;
 use crate::window::command::Command;
@@ -52,6 +54,9 @@ pub struct PipelineDialog {
     source: source::Source,
     /// Closing would lose changes, and was asked for.
     leaving: bool,
+    /// How many topics it was proposed from; no file holds it yet.
+    proposed: Option<usize>,
+    outside: Outside,
 }
 
 /// What the text may be written over.
@@ -75,8 +80,19 @@ enum Written {
 impl PipelineDialog {
     #[must_use]
     pub fn new(pipeline: &PipelineDoc, overrides: Vec<(String, String)>) -> Self {
+        Self::of(Editor::new(&pipeline.file, &pipeline.text, overrides))
+    }
+
+    /// Of a pipeline that was proposed from so many topics: it is saved as `file`,
+    /// where nothing is yet.
+    #[must_use]
+    pub fn proposed(file: &str, text: &str, topics: usize) -> Self {
+        Self { proposed: Some(topics), ..Self::of(Editor::unsaved(file, text)) }
+    }
+
+    fn of(editor: Editor) -> Self {
         Self {
-            editor: Editor::new(&pipeline.file, &pipeline.text, overrides),
+            editor,
             saving: Saving::No,
             written: Slot::default(),
             writes: 0,
@@ -84,7 +100,15 @@ impl PipelineDialog {
             is_file: Slot::default(),
             source: source::Source::default(),
             leaving: false,
+            proposed: None,
+            outside: Outside::default(),
         }
+    }
+
+    /// The file that is edited.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.editor.file
     }
 
     /// Shows the dialog; says whether it is done.
@@ -98,6 +122,7 @@ impl PipelineDialog {
         let mut done = false;
         let left = modal(ctx, "Pipeline", size.x, |ui| {
             self.head(ui, t);
+            self.outside(app, ui, t);
             let foot = 44.0;
             let seen = self.editor.overrides().len().min(SEEN);
             let overrides = OVERRIDES + OVERRIDE * seen as f32;
@@ -124,9 +149,20 @@ impl PipelineDialog {
     }
 
     fn head(&self, ui: &mut Ui, t: &Tokens) {
-        let changed = if self.editor.is_changed() { ", changed" } else { "" };
+        let changed = match self.proposed {
+            Some(_) => ", not saved yet",
+            None if self.editor.is_changed() => ", changed",
+            None => "",
+        };
         let line = format!("{}{changed}", self.editor.file);
         text(ui, &line, fonts::mono(SMALL), t.second).on_hover_text(&self.editor.file);
+        if let Some(topics) = self.proposed {
+            let why = format!(
+                "Proposed from the first records of {}: its comments say why, and what else there is",
+                plural(topics as u64, "topic")
+            );
+            text(ui, &why, fonts::regular(SMALL), t.second).on_hover_text(why.clone());
+        }
         ui.add_space(4.0);
     }
 
@@ -135,7 +171,11 @@ impl PipelineDialog {
         let mut done = false;
         ui.horizontal(|ui| {
             if self.leaving {
-                text(ui, "The changes are not saved", fonts::regular(TEXT), t.text);
+                let what = match self.proposed {
+                    Some(_) => "The new pipeline is not saved",
+                    None => "The changes are not saved",
+                };
+                text(ui, what, fonts::regular(TEXT), t.text);
                 if button("Keep editing").primary().show(ui).clicked() {
                     self.leaving = false;
                 }
@@ -176,10 +216,13 @@ impl PipelineDialog {
             done = true;
         }
         let is_file = self.is_file.answer().is_some_and(|a| matches!(a.result, Ok(true)));
-        let can_save = is_file && self.editor.is_changed();
+        let is_new = self.proposed.is_some();
+        let can_save = (is_file || is_new) && self.editor.is_changed();
         if button("Save").enabled(can_save).show(ui).clicked() && can_save {
-            let known = Over::Known(self.editor.saved().to_owned());
-            self.write(app, PathBuf::from(&self.editor.file), known);
+            // Something may have come there meanwhile.
+            let known = || Over::Known(self.editor.saved().to_owned());
+            let over = if is_new { Over::Nothing } else { known() };
+            self.write(app, PathBuf::from(&self.editor.file), over);
         }
         if button("Save as…").show(ui).clicked() {
             self.saving = Saving::Asks(self.editor.file.clone());
@@ -238,6 +281,7 @@ impl PipelineDialog {
         match &answer.result {
             Ok(Written::Done) => {
                 self.editor.was_saved(&path.display().to_string());
+                (self.proposed, self.outside) = (None, Outside::Same);
                 self.is_file.again();
                 self.saving = Saving::No;
             }

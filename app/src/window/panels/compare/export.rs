@@ -42,7 +42,7 @@ impl Compare {
         let there = answer.result.as_ref().ok()?.doc.run.clone();
         let (_, found) = self.job.shown();
         let matching = Some(look(&found)).filter(|f| f.whole)?.matching.clone()?;
-        let examples = cx.doc.pipeline.as_ref().and_then(|p| p.pipeline.examples.as_ref());
+        let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
         let lines = Lines {
             here: here.run.clone(),
             there,

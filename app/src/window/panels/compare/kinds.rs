@@ -5,6 +5,7 @@ use egui::{
     Align2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::analyses::compare::{Kind, Matching};
+use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::verdict::Verdict;
 
 use super::job::{Choice, Found, Outputs};
@@ -60,7 +61,7 @@ pub fn show(
 ) -> Option<Choice> {
     let t = Tokens::of(ui.ctx());
     let mut chosen = None;
-    let folds = cx.doc.pipeline.as_ref().is_some_and(|p| p.pipeline.folds());
+    let folds = cx.doc.pipeline_that_ran().is_some_and(Pipeline::folds);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         let all = Row { name: "All that changed", kind: None, count: found.changed() };

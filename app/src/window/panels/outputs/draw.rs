@@ -277,7 +277,7 @@ fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCell
 /// `like = 1, share = 0`.
 #[must_use]
 pub fn labels(mask: u64, cx: &Cx<'_>) -> String {
-    let examples = cx.doc.pipeline.as_ref().and_then(|p| p.pipeline.examples.as_ref());
+    let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
     labels_named(mask, examples.map(|e| e.labels.as_slice()).unwrap_or_default())
 }
 

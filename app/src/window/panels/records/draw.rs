@@ -269,7 +269,7 @@ fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>) -> RowCe
         Line::Row { row, why, value } => {
             let at = cx.cursor.at();
             let verdict = row.verdict_at(at).unwrap_or(row.verdict);
-            let inputs = cx.doc.pipeline.as_ref().map(|p| p.pipeline.inputs.as_slice());
+            let inputs = cx.doc.pipeline_that_ran().map(|p| p.inputs.as_slice());
             let input = inputs.and_then(|i| i.get(usize::from(row.input)));
             let shown = RowShown {
                 view: row,

@@ -14,7 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use egui::{Popup, Ui};
+use egui::{Align, Layout, Popup, Rect, Ui, UiBuilder, vec2};
 use joinscope_core::run::{ManifestStart, Range, RowView};
 use joinscope_operator::verdict::Verdict;
 
@@ -120,6 +120,9 @@ impl Timeline {
                 "No run",
                 "Run a pipeline over this recording to see what became of its records",
             );
+            if cx.doc.pipeline.is_none() && cx.doc.recording.is_some() {
+                propose(ui, cx);
+            }
             return;
         };
         if cx.cursor.len() == 0 {
@@ -286,6 +289,22 @@ impl Known {
 
 fn late_of(totals: &[[u32; 10]]) -> u64 {
     totals.iter().map(|c| u64::from(c[Verdict::Late as usize])).sum()
+}
+
+/// Under what says that there is no run: where a pipeline could come from.
+fn propose(ui: &mut Ui, cx: &mut Cx<'_>) {
+    const BELOW: f32 = 26.0;
+    let room = ui.available_rect_before_wrap();
+    let at = Rect::from_center_size(room.center() + vec2(0.0, 24.0 + BELOW), vec2(260.0, BELOW));
+    if !room.contains_rect(at) {
+        // The top bar has it too.
+        return;
+    }
+    let centred = Layout::top_down(Align::Center);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(at).layout(centred).id_salt("propose"));
+    if button("New pipeline from this recording…").show(&mut child).clicked() {
+        cx.commands.push(Command::NewPipeline);
+    }
 }
 
 /// The clock that the axis shows, for all panels.
