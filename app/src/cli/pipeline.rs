@@ -80,11 +80,12 @@ fn new(args: &New) -> anyhow::Result<Answer> {
         serde_json::to_writer(&mut out, &proposal.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
+        let topics = proposal.topics.len();
         writeln!(
             out,
-            "{}: a pipeline for {} topics",
+            "{}: a pipeline for {topics} topic{}",
             args.output.display(),
-            proposal.topics.len()
+            if topics == 1 { "" } else { "s" }
         )?;
         writeln!(
             out,
