@@ -350,7 +350,7 @@ fn confluent_framing_and_its_poison() {
     let bad = |why: &str| (Verdict::Undecodable, why.to_owned());
     assert_eq!(
         why(body(9, &whole)),
-        bad("its schema id 9 is not known: record the topic with its registry")
+        bad("its schema id 9 is not known: name the topic's registry (--registry) when it is recorded, or when it is run over")
     );
     assert!(why(body(3, &whole)).1.starts_with("the schema with id 3 cannot be used: "));
     assert_eq!(

@@ -123,9 +123,9 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
         Looks::FramedWithoutSchema => {
             writeln!(
                 o,
-                "# They carry schema ids that the recording has no schemas for: record it"
+                "# They carry schema ids that the recording has no schemas for: give --registry"
             )?;
-            writeln!(o, "# again with --registry.")?;
+            writeln!(o, "# to pipeline new, pipeline check and run, or record it again with it.")?;
             writeln!(o, "format = \"avro-registry\"")?;
         }
         Looks::Unknown => {

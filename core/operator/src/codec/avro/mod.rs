@@ -194,7 +194,7 @@ impl Registry {
                 Some(schema) => Plan::new(&schema, self.reader.as_ref(), wants)
                     .map_err(|e| format!("the schema with id {id} cannot be used: {e}")),
                 None => Err(format!(
-                    "its schema id {id} is not known: record the topic with its registry"
+                    "its schema id {id} is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
                 )),
             };
             if self.plans.len() == MAX_PLANS {
