@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use joinscope_core::edges::kafka::{RegistrySettings, Settings, lacking_schemas};
 use joinscope_core::edges::recording::Recording;
+use joinscope_operator::codec::SchemaKind;
 use joinscope_operator::pipeline::{Format, Pipeline};
 
 use super::follow::follow;
@@ -91,6 +92,11 @@ pub fn given(
     }
     if let Some(more @ 1..) = found.unknown.len().checked_sub(NAMED) {
         warn(&format!("nor are {more} more schema ids"));
+    }
+    for schema in found.schemas.iter() {
+        if let Some(why) = SchemaKind::of(&schema.kind).unread() {
+            warn(&format!("schema {} {why}", schema.id));
+        }
     }
     Ok(recording.with_schemas(&found.schemas))
 }

@@ -236,3 +236,23 @@ fn a_registry_that_cannot_be_asked_ends_a_run_before_it_begins() {
     assert!(both.err.contains("cannot be used with"), "{}", both.err);
     assert!(!at.join("out").exists());
 }
+
+#[test]
+fn a_protobuf_schema_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    unframed("proto", at);
+    let schema = "syntax = \"proto3\"; message Seen { int64 id = 1; }";
+    let body = serde_json::json!({ "schemaType": "PROTOBUF", "schema": schema });
+    let id = register("proto-other-value", &body);
+    let value = framed(id, &[0, 8, 1]);
+    let sent = Sent { timestamp: 1_763_626_401_499, value: Some(&value[..]), ..Sent::default() };
+    produce("proto", &[sent]);
+    std::fs::remove_file(at.join("r.mcap")).unwrap();
+    record("proto", &at.join("r.mcap"), &["--registry", registry()]);
+    let run = ["run", "p.toml", "--recording", "r.mcap", "--out", "out"];
+    assert_eq!(said(at, &run).code, Some(0));
+    let poison = said(at, &["explain", "out", "proto[0]@10", "--input", "a"]);
+    let why = format!("its schema (id {id}) is Protobuf, which this version does not decode");
+    assert!(poison.out.contains(&why), "{}", poison.out);
+}

@@ -128,6 +128,14 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
             writeln!(o, "# to pipeline new, pipeline check and run, or record it again with it.")?;
             writeln!(o, "format = \"avro-registry\"")?;
         }
+        Looks::OtherSchema => {
+            writeln!(
+                o,
+                "# Their schemas are Protobuf or JSON Schema, which are not decoded: leave"
+            )?;
+            writeln!(o, "# this topic out, or join a copy of it in Avro or unframed JSON.")?;
+            writeln!(o, "format = \"avro-registry\"")?;
+        }
         Looks::Unknown => {
             writeln!(o, "# Neither JSON nor Avro of a registry. Plain Avro needs its schema:")?;
             writeln!(o, "# schema = \"{}.avsc\"", line(&t.topic))?;
