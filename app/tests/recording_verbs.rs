@@ -114,6 +114,25 @@ fn import_names_the_line_that_does_not_fit() {
 }
 
 #[test]
+fn a_proposal_says_how_many_topics_it_is_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("in.jsonl"), "{\"k\":1}\n{\"k\":2}\n").unwrap();
+    let import = ["import", "jsonl", "in.jsonl", "--topic", "t", "--key", "k", "-o", "r.mcap"];
+    json(at, &import);
+    let text = |args: &[&str]| {
+        let output = joinscope(at, args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = text(&["pipeline", "new", "r.mcap", "-o", "one.toml"]);
+    assert!(said.contains("a pipeline for 1 topic\n"), "{said}");
+    json(at, &["generate", "feed", "--views", "10", "-o", "f.mcap"]);
+    let said = text(&["pipeline", "new", "f.mcap", "-o", "two.toml"]);
+    assert!(said.contains("a pipeline for 2 topics\n"), "{said}");
+}
+
+#[test]
 fn import_reads_a_pipe_and_refuses_a_topic_that_kafka_would() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use joinscope_core::edges::kafka::{Isolation, Start, TailSpec};
+use joinscope_core::edges::kafka::{Isolation, RegistrySettings, Start, TailSpec};
 use joinscope_core::edges::log::LogErrorKind;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::engine::breakpoint::Condition;
@@ -26,7 +26,7 @@ use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
 use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
-use super::{Answer, interrupt};
+use super::{Answer, interrupt, registry};
 
 /// What records may take in memory between the brokers and the engine.
 const MEMORY: u64 = 128 << 20;
@@ -43,8 +43,9 @@ pub struct LiveArgs {
     /// begins at the earliest offset), earliest, latest, or a time (RFC 3339 or ms)
     #[arg(long, value_name = "START", default_value = "committed", hide_default_value = true)]
     from: From,
-    /// A schema registry (Confluent's API)
-    #[arg(long, value_name = "URL")]
+    /// A schema registry (Confluent's API). Over a recording: for the schemas that
+    /// it lacks, which then stay in the run's folder
+    #[arg(long, value_name = "URL", conflicts_with = "resume")]
     registry: Option<String>,
     /// Writes the outputs to the pipeline's [sink] topic, under its
     /// delivery.guarantee; without it nothing is written to the cluster
@@ -58,6 +59,17 @@ pub struct LiveArgs {
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]
     metrics: Option<String>,
+}
+
+impl LiveArgs {
+    /// The registry for what a recording lacks.
+    ///
+    /// # Errors
+    /// The properties file cannot be used, or names no registry.
+    pub fn registry_of_recording(&self) -> anyhow::Result<Option<RegistrySettings>> {
+        let settings = self.cluster.settings()?;
+        registry::of_recording(&settings, self.registry.as_deref(), self.cluster.config.as_deref())
+    }
 }
 
 /// Where a live run begins.

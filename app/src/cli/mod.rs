@@ -34,6 +34,7 @@ mod publish;
 mod record;
 mod recording;
 mod redact;
+mod registry;
 pub mod run;
 mod runs;
 mod screenshot;

@@ -14,6 +14,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 
 use super::cluster::thousands;
+use super::registry::{self, RegistryArgs};
 use super::{Answer, interrupt};
 
 /// Pipelines: a new one from a recording, or whether one fits a recording.
@@ -39,6 +40,8 @@ struct New {
     recording: PathBuf,
     #[arg(short, long, value_name = "PIPELINE")]
     output: PathBuf,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// What was found, and the pipeline, as one JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -58,6 +61,8 @@ struct Check {
     /// A setting of the pipeline, such as join.with.engagements.until=1h
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -72,6 +77,7 @@ pub fn run(args: &Pipeline) -> anyhow::Result<Answer> {
 
 fn new(args: &New) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
     let name = args.output.file_stem().map(|s| s.to_string_lossy().into_owned());
     let proposal = propose(&recording, &name.unwrap_or_else(|| "pipeline".to_owned()))?;
     write_new(&args.output, &proposal.text)?;
@@ -80,11 +86,12 @@ fn new(args: &New) -> anyhow::Result<Answer> {
         serde_json::to_writer(&mut out, &proposal.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
+        let topics = proposal.topics.len();
         writeln!(
             out,
-            "{}: a pipeline for {} topics",
+            "{}: a pipeline for {topics} topic{}",
             args.output.display(),
-            proposal.topics.len()
+            if topics == 1 { "" } else { "s" }
         )?;
         writeln!(
             out,
@@ -115,7 +122,9 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
 
 fn checked(args: &Check) -> anyhow::Result<Answer> {
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
+    let framed = registry::framed_topics(&file.pipeline);
     let recording = Recording::open(&args.recording)?;
+    let recording = registry::given(recording, Some(&framed), args.registry.settings()?.as_ref())?;
     let stop = interrupt::stop_flag()?;
     let report = check(&file.pipeline, &recording, || !stop.load(Ordering::Relaxed))?;
     let mut out = std::io::stdout().lock();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
+use joinscope_core::edges::kafka::KafkaError;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
@@ -24,7 +25,7 @@ use serde_json::{Map, json};
 
 use super::cluster::{Bar, thousands};
 use super::place::NewFolder;
-use super::{Answer, ahead, interrupt, whole};
+use super::{Answer, ahead, interrupt, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -41,6 +42,7 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
   joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed
+  joinscope run pipeline.toml --recording feed.mcap --registry http://localhost:8081
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed --write
 
@@ -48,6 +50,10 @@ A run over a recording that was killed, cancelled, stopped or failed goes on wit
 --resume from its newest checkpoint, given the pipeline, recording, --set, --seed
 and --at-end that it began with; its outputs, verdicts and digest are those of a
 run that was never stopped.
+
+A recording of framed Avro that was made without --registry lacks the schemas: a
+registry given to the run (a login stands in --config) is asked for those, and they
+are kept in the run's folder, which is opened, explained and resumed without it.
 
 Live, nothing is written to the cluster (no group, no transaction, no topic) unless
 --write is given: then the outputs go to the pipeline's [sink] topic under its
@@ -67,7 +73,7 @@ pub struct Run {
     /// The pipeline (TOML)
     pipeline: PathBuf,
     /// A recording, or the arrival log of a live run (a folder)
-    #[arg(long, value_name = "RECORDING", conflicts_with_all = ["brokers", "config", "from", "registry"])]
+    #[arg(long, value_name = "RECORDING", conflicts_with_all = ["brokers", "from"])]
     recording: Option<PathBuf>,
     #[command(flatten)]
     pub(super) live: super::live::LiveArgs,
@@ -164,6 +170,20 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     if let Some(cut) = &recording.info().cut {
         warn(&format!("{}: {cut}", path.display()));
     }
+    // A run that goes on has in its folder what it was given.
+    let registry = match &args.resume {
+        Some(_) => None,
+        None => args.live.registry_of_recording()?,
+    };
+    let framed = registry::framed_topics(&pipeline.pipeline);
+    let recording = match registry::given(recording, Some(&framed), registry.as_ref()) {
+        // As live: another start may find it.
+        Err(error) if error.downcast_ref::<KafkaError>().is_some_and(KafkaError::is_away) => {
+            warn(&whole(&error));
+            return Ok(Answer::Broke);
+        }
+        given => given?,
+    };
     let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
     for warning in beforehand.into_iter().chain(ahead::drift(&pipeline.pipeline, path)) {
         warn(&warning);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::diff::{Meter, listed, outputs};
 use super::place::NewFolder;
+use super::registry::{self, RegistryArgs};
 use super::run::End;
 
 /// One recording under all four semantics: clean, flink-sql and
@@ -45,6 +46,8 @@ pub struct Semantics {
     /// Differences to name of each kind
     #[arg(long, default_value_t = 3)]
     limit: usize,
+    #[command(flatten)]
+    registry: RegistryArgs,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -52,6 +55,7 @@ pub struct Semantics {
 
 pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
     let mut made = None;
     let dir = match &args.out {
         Some(dir) if dir.symlink_metadata().is_ok() => {

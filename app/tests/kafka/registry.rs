@@ -119,3 +119,140 @@ fn a_password_in_the_registrys_url_is_never_shown() {
         assert!(!file.exists());
     }
 }
+
+/// A topic of framed Avro, recorded without its registry, and a pipeline that joins
+/// it with itself; one record names a schema that nobody has.
+fn unframed(topic: &str, folder: &std::path::Path) {
+    let schema = r#"{"type":"record","name":"Seen","fields":[{"name":"id","type":"long"}]}"#;
+    let id = register(&format!("{topic}-value"), &serde_json::json!({ "schema": schema }));
+    make_topic(topic, 1, &[]);
+    let values: Vec<Vec<u8>> =
+        (0..10).map(|n| framed(if n == 7 { 987_653 } else { id }, &[n * 2])).collect();
+    let sent: Vec<Sent<'_>> = (1_763_626_401_480..)
+        .zip(&values)
+        .map(|(timestamp, value)| Sent { timestamp, value: Some(&value[..]), ..Sent::default() })
+        .collect();
+    produce(topic, &sent);
+    assert!(record(topic, &folder.join("r.mcap"), &[]).schemas().is_empty());
+    let input = |name: &str| {
+        format!(
+            "[inputs.{name}]\ntopic = \"{topic}\"\nformat = \"avro-registry\"\nkey = \"id\"\n\
+             event_time = \"$timestamp\"\nwatermark = {{ max_out_of_orderness = \"1s\" }}\n"
+        )
+    };
+    let join = "[join]\nprimary = \"a\"\nwith.b = { after = \"0s\", until = \"1s\" }\n";
+    let text = format!("name = \"seen\"\n{}{}{join}", input("a"), input("b"));
+    std::fs::write(folder.join("p.toml"), text).unwrap();
+}
+
+/// `joinscope …` in a folder.
+fn said(folder: &std::path::Path, args: &[&str]) -> Said {
+    joinscope().current_dir(folder).args(args).output().unwrap().into()
+}
+
+#[test]
+fn what_a_recording_lacks_comes_from_a_registry_and_stays_with_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    unframed("seen", at);
+    let run = ["run", "p.toml", "--recording", "r.mcap", "--json", "--at-end", "close", "--out"];
+    let without = said(at, &[&run[..], &["without"]].concat());
+    assert_eq!(without.json()["books"]["a"]["undecodable"], 10);
+    let with = said(at, &[&run[..], &["with", "--registry", registry()]].concat());
+    let answer = with.json();
+    assert_eq!(answer["books"]["a"]["undecodable"], 1, "{answer}");
+    assert_eq!(answer["books"]["a"]["joined"], 9, "{answer}");
+    assert!(with.err.contains("schema 987653 is neither in the recording"), "{}", with.err);
+
+    // Explained and shown without the registry, and not the same run as the other.
+    let poison = said(at, &["explain", "with", "seen[0]@7", "--input", "a"]);
+    assert!(poison.out.contains("its schema id 987653 is not known"), "{}", poison.out);
+    let outputs = said(at, &["outputs", "with", "--limit", "1", "--json"]);
+    assert_eq!(outputs.json()["value"]["a"]["id"], 0, "{}", outputs.out);
+    let diff = said(at, &["diff", "without", "with"]);
+    assert!(diff.out.contains("schemas given"), "{}", diff.out);
+
+    let check = ["pipeline", "check", "p.toml", "--recording", "r.mcap"];
+    assert_eq!(said(at, &check).code, Some(1));
+    let fits = said(at, &[&check[..], &["--registry", registry()]].concat());
+    assert_eq!(fits.code, Some(0), "{}{}", fits.out, fits.err);
+    let new = ["pipeline", "new", "r.mcap", "-o", "new.toml", "--registry", registry()];
+    assert_eq!(said(at, &new).code, Some(0));
+    let text = std::fs::read_to_string(at.join("new.toml")).unwrap();
+    assert!(text.contains("of them decode so"), "{text}");
+}
+
+/// Answers one request after the other: this user may not.
+fn forbidding() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 4096];
+            if stream.read(&mut asked).unwrap_or_default() == 0 {
+                continue;
+            }
+            let body = r#"{"error_code":40101,"message":"Unauthorized"}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    url
+}
+
+#[test]
+fn a_registry_that_cannot_be_asked_ends_a_run_before_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    unframed("unseen", at);
+    let run = ["run", "p.toml", "--recording", "r.mcap", "--out", "out"];
+    // It may answer later.
+    let away = said(at, &[&run[..], &["--registry", "http://u:hunter2@127.0.0.1:1"]].concat());
+    assert_eq!(away.code, Some(3), "{}", away.err);
+    assert!(away.err.contains("schema registry http://127.0.0.1:1: does not"), "{}", away.err);
+    assert!(!away.err.contains("hunter2"), "{}", away.err);
+
+    let url = forbidding();
+    let login = "schema.registry.basic.auth.user.info=u:hunter2";
+    std::fs::write(at.join("c.properties"), format!("schema.registry.url={url}\n{login}\n"))
+        .unwrap();
+    for verb in [&run[..], &["pipeline", "check", "p.toml", "--recording", "r.mcap"]] {
+        let refused = said(at, &[verb, &["--config", "c.properties"]].concat());
+        assert_eq!(refused.code, Some(2), "{}", refused.err);
+        assert!(refused.err.contains("refuses") && refused.err.contains("401"), "{}", refused.err);
+        assert!(refused.err.contains("user and password"), "{}", refused.err);
+        assert!(!refused.err.contains("hunter2"), "{}", refused.err);
+    }
+    std::fs::write(at.join("n.properties"), "client.id=x\n").unwrap();
+    let none = said(at, &[&run[..], &["--config", "n.properties"]].concat());
+    assert_eq!(none.code, Some(2));
+    assert!(none.err.contains("schema.registry.url=URL"), "{}", none.err);
+    let both =
+        said(at, &["run", "p.toml", "--recording", "r.mcap", "--resume", "x", "--registry", &url]);
+    assert!(both.err.contains("cannot be used with"), "{}", both.err);
+    assert!(!at.join("out").exists());
+}
+
+#[test]
+fn a_protobuf_schema_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    unframed("proto", at);
+    let schema = "syntax = \"proto3\"; message Seen { int64 id = 1; }";
+    let body = serde_json::json!({ "schemaType": "PROTOBUF", "schema": schema });
+    let id = register("proto-other-value", &body);
+    let value = framed(id, &[0, 8, 1]);
+    let sent = Sent { timestamp: 1_763_626_401_499, value: Some(&value[..]), ..Sent::default() };
+    produce("proto", &[sent]);
+    std::fs::remove_file(at.join("r.mcap")).unwrap();
+    record("proto", &at.join("r.mcap"), &["--registry", registry()]);
+    let run = ["run", "p.toml", "--recording", "r.mcap", "--out", "out"];
+    assert_eq!(said(at, &run).code, Some(0));
+    let poison = said(at, &["explain", "out", "proto[0]@10", "--input", "a"]);
+    let why = format!("its schema (id {id}) is Protobuf, which this version does not decode");
+    assert!(poison.out.contains(&why), "{}", poison.out);
+}

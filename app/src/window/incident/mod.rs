@@ -39,7 +39,8 @@ impl OpenedIncident {
         let incident = Incident::read(&recording.recording)?;
         let pipeline = incident.pipeline_for(&recording.recording);
         let runs = super::opening::runs_of(&recording.recording);
-        Some(Self { recording: recording.clone(), runs, incident, pipeline })
+        let recording = RecordingDoc::new(incident.recording(&recording.recording));
+        Some(Self { recording, runs, incident, pipeline })
     }
 }
 

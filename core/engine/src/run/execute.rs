@@ -9,6 +9,7 @@ use super::expired::Expired;
 use super::manifest::{
     InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
 };
+use super::schemas;
 use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
@@ -72,9 +73,11 @@ impl Execute {
         }
     }
 
-    fn start(&self) -> ManifestStart {
+    fn start(&self) -> Result<ManifestStart> {
         let pipeline = &self.pipeline.pipeline;
-        ManifestStart {
+        let given = schemas::kept(&self.dir, self.recording.given_schemas())?;
+        let (schemas_text, given) = given.unzip();
+        Ok(ManifestStart {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
             overrides: self.overrides.clone(),
@@ -84,6 +87,8 @@ impl Execute {
                     .unwrap_or_else(|_| self.recording.path().to_owned()),
                 digest: self.recording.digest().to_owned(),
             },
+            schemas: given,
+            schemas_text: schemas_text.unwrap_or_default(),
             seed: self.seed,
             at_end: match self.at_end {
                 AtEnd::Open => "open".to_owned(),
@@ -93,7 +98,7 @@ impl Execute {
             lanes: lanes(pipeline, self.recording.partitions()),
             total: self.recording.records(&pipeline.topics()),
             live: None,
-        }
+        })
     }
 }
 
@@ -164,24 +169,28 @@ impl Keeper {
 pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
-    let writer = Writer::create(&spec.dir, spec.start(), pipeline.folds())?;
+    let writer = Writer::create(&spec.dir, spec.start()?, pipeline.folds())?;
     keep(spec.keep(), writer, None, control)
 }
 
 /// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
 /// what it had kept after that is dropped, and it ends with the rows, verdicts,
-/// outputs and digest of a run that was never stopped.
+/// outputs and digest of a run that was never stopped. Schemas that it was given
+/// when it began are in its folder, and are given again.
 ///
 /// # Errors
 /// `spec` is not what was run in its folder, there is no such checkpoint, or as
 /// [`execute`].
-pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
+pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
     let manifest = Manifest::load(&spec.dir)?;
-    let start = spec.start();
+    let given = schemas::read(&spec.dir, manifest.start.schemas.as_ref())?;
+    spec.recording = spec.recording.with_schemas(&given);
+    let start = spec.start()?;
     let differs = [
         ("pipeline", text_digest(&start.pipeline_text) != manifest.pipeline_digest),
         ("overrides", start.overrides != manifest.start.overrides),
         ("recording", start.recording.digest != manifest.start.recording.digest),
+        ("set of schemas", start.schemas != manifest.start.schemas),
         ("seed", start.seed != manifest.start.seed),
         ("at_end", start.at_end != manifest.start.at_end),
     ];

@@ -3,6 +3,7 @@
 //! ```text
 //! manifest.json                 what was run, its state, its segments (replaced atomically)
 //! pipeline.toml                 the pipeline as it was run
+//! schemas.json                  schemas that it was given because the recording lacks them
 //! lock                          held while the run is in progress
 //! segments/00000000.rows.parquet        facts known at arrival, in row order
 //! segments/00000000.decisions.parquet   what fell while the segment was open, by row
@@ -24,6 +25,7 @@ pub const FORMAT: u32 = 2;
 
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const PIPELINE: &str = "pipeline.toml";
+pub(crate) const SCHEMAS: &str = "schemas.json";
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const SEGMENTS: &str = "segments";
 /// Of a live run.

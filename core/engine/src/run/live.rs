@@ -70,6 +70,8 @@ impl ExecuteLive {
             overrides: self.overrides.clone(),
             semantics: pipeline.join.semantics.to_string(),
             recording: self.log(),
+            schemas: None,
+            schemas_text: String::new(),
             seed: self.seed,
             at_end: "open".to_owned(),
             inputs: inputs(pipeline),

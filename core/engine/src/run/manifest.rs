@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Result, RunError};
 use super::layout::{FORMAT, LOCK, MANIFEST};
+use super::schemas::GivenSchemas;
 use super::types::LaneInfo;
 use crate::edges::fault;
 use crate::engine::step::CheckpointEntry;
@@ -61,6 +62,13 @@ pub struct ManifestStart {
     #[serde(default)]
     pub semantics: String,
     pub recording: RecordingRef,
+    /// Schemas that the recording lacks and the run was given, kept beside the
+    /// manifest as `schemas.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<GivenSchemas>,
+    /// The text of that file.
+    #[serde(skip)]
+    pub schemas_text: String,
     pub seed: u64,
     /// `open` or `close`.
     pub at_end: String,

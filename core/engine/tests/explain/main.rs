@@ -77,6 +77,8 @@ fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
         overrides: Vec::new(),
         semantics: pipeline.join.semantics.to_string(),
         recording: RecordingRef::default(),
+        schemas: None,
+        schemas_text: String::new(),
         seed: case.seed,
         at_end: if at_end == AtEnd::Close { "close" } else { "open" }.to_owned(),
         inputs: inputs.collect(),

@@ -251,7 +251,7 @@ fn body(
     let own = match &spec.schema {
         Some(file) => Some(SchemaText {
             text: file.text.clone().ok_or_else(|| format!("{} was not loaded", file.path))?,
-            references: Vec::new(),
+            ..SchemaText::default()
         }),
         None => None,
     };

@@ -13,7 +13,7 @@ struct One(String);
 
 impl SchemaSource for One {
     fn by_id(&self, id: u32) -> Option<SchemaText> {
-        (id != 0).then(|| SchemaText { text: self.0.clone(), references: Vec::new() })
+        (id != 0).then(|| SchemaText { text: self.0.clone(), ..SchemaText::default() })
     }
 }
 

@@ -59,9 +59,49 @@ pub struct DecodedRow {
     pub labels: u64,
 }
 
+/// The language of a registry's schema (its `schemaType`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaKind {
+    #[default]
+    Avro,
+    /// Not decoded.
+    Protobuf,
+    /// Not decoded.
+    JsonSchema,
+}
+
+impl SchemaKind {
+    /// Of a registry's `schemaType`, which leaves Avro out.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        match name {
+            "PROTOBUF" => Self::Protobuf,
+            "JSON" => Self::JsonSchema,
+            // What is neither is refused as the Avro that it is not.
+            _ => Self::Avro,
+        }
+    }
+
+    /// Why values behind such a schema are not decoded, and what to do; `None`:
+    /// they are.
+    #[must_use]
+    pub fn unread(self) -> Option<&'static str> {
+        match self {
+            Self::Avro => None,
+            Self::Protobuf => Some(
+                "is Protobuf, which this version does not decode: leave the topic out, or join a copy of it in Avro or JSON",
+            ),
+            Self::JsonSchema => Some(
+                "is a JSON Schema, and JSON in Confluent's framing is not decoded: leave the topic out, or join a copy of it in Avro or unframed JSON",
+            ),
+        }
+    }
+}
+
 /// A schema as a registry or a recording keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchemaText {
+    pub kind: SchemaKind,
     pub text: String,
     /// Texts of the schemas that it refers to, and those that they refer to.
     pub references: Vec<String>,

@@ -320,9 +320,11 @@ impl SchemaSource for Schemas {
             1 => VIEW.to_owned(),
             2 => VIEW.replace(r#""long""#, r#"{"type":"long","logicalType":"timestamp-micros"}"#),
             3 => "{ nonsense".to_owned(),
+            4 => return Some(SchemaText { kind: SchemaKind::Protobuf, ..SchemaText::default() }),
+            5 => return Some(SchemaText { kind: SchemaKind::JsonSchema, ..SchemaText::default() }),
             _ => return None,
         };
-        Some(SchemaText { text, references: Vec::new() })
+        Some(SchemaText { text, ..SchemaText::default() })
     }
 }
 
@@ -350,9 +352,17 @@ fn confluent_framing_and_its_poison() {
     let bad = |why: &str| (Verdict::Undecodable, why.to_owned());
     assert_eq!(
         why(body(9, &whole)),
-        bad("its schema id 9 is not known: record the topic with its registry")
+        bad(
+            "its schema id 9 is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
+        )
     );
     assert!(why(body(3, &whole)).1.starts_with("the schema with id 3 cannot be used: "));
+    let (verdict, protobuf) = why(body(4, &whole));
+    assert_eq!(verdict, Verdict::Undecodable);
+    let said = "its schema (id 4) is Protobuf, which this version does not decode: ";
+    assert!(protobuf.starts_with(said), "{protobuf}");
+    let json = why(body(5, &whole)).1;
+    assert!(json.starts_with("its schema (id 5) is a JSON Schema, and JSON in"), "{json}");
     assert_eq!(
         why(record([0, 0])),
         bad(

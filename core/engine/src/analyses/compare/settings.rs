@@ -40,6 +40,11 @@ fn of_run(run: &Run) -> BTreeMap<String, String> {
         ("seed".to_owned(), manifest.start.seed.to_string()),
         ("recording".to_owned(), short_digest(&recording.path, &recording.digest)),
     ]);
+    if let Some(given) = &manifest.start.schemas {
+        let ids: Vec<String> = given.ids.iter().map(ToString::to_string).collect();
+        let digest: String = given.digest.chars().take(12).collect();
+        all.insert("schemas given".to_owned(), format!("{} ({digest})", ids.join(", ")));
+    }
     if manifest.state != RunState::Done {
         all.insert("ended".to_owned(), format!("{:?}", manifest.state).to_lowercase());
     }

@@ -15,6 +15,8 @@ pub enum Looks {
     AvroRegistry,
     /// Confluent framing, but the recording lacks the schemas.
     FramedWithoutSchema,
+    /// Confluent framing with a schema that is not Avro.
+    OtherSchema,
     /// Nothing that this version reads by itself; plain Avro would need a schema.
     Unknown,
 }
@@ -23,7 +25,9 @@ impl Looks {
     pub fn format(self) -> Format {
         match self {
             Self::Json => Format::Json,
-            Self::AvroRegistry | Self::FramedWithoutSchema => Format::AvroRegistry,
+            Self::AvroRegistry | Self::FramedWithoutSchema | Self::OtherSchema => {
+                Format::AvroRegistry
+            }
             Self::Unknown => Format::Avro,
         }
     }
@@ -64,8 +68,12 @@ impl Readers {
         }
         if let [0, a, b, c, d, _, ..] = bytes[..] {
             let id = u32::from_be_bytes([a, b, c, d]);
-            if recording.schemas().by_id(id).is_none() {
-                return (Looks::FramedWithoutSchema, None);
+            match recording.schemas().by_id(id) {
+                None => return (Looks::FramedWithoutSchema, None),
+                Some(schema) if schema.kind.unread().is_some() => {
+                    return (Looks::OtherSchema, None);
+                }
+                Some(_) => {}
             }
             if let Some(Ok(value)) = self.avro.as_mut().map(|d| d.to_json(record)) {
                 return (Looks::AvroRegistry, Some(value));

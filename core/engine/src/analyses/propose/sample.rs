@@ -98,11 +98,12 @@ impl TopicSample {
         }
         // The format that most have; poison does not decide.
         let count = |looks| seen.iter().filter(|(l, _)| *l == looks).count();
-        sample.looks = [Looks::Json, Looks::AvroRegistry, Looks::FramedWithoutSchema]
-            .into_iter()
-            .filter(|l| count(*l) > 0)
-            .max_by_key(|l| count(*l))
-            .unwrap_or(Looks::Unknown);
+        sample.looks =
+            [Looks::Json, Looks::AvroRegistry, Looks::FramedWithoutSchema, Looks::OtherSchema]
+                .into_iter()
+                .filter(|l| count(*l) > 0)
+                .max_by_key(|l| count(*l))
+                .unwrap_or(Looks::Unknown);
         for (looks, row) in seen {
             if let (true, Some(row)) = (looks == sample.looks, row) {
                 sample.decoded += 1;
@@ -191,7 +192,7 @@ impl TopicSample {
         let format = match self.looks {
             Looks::Json => Some("json"),
             Looks::AvroRegistry | Looks::FramedWithoutSchema => Some("avro-registry"),
-            Looks::Unknown => None,
+            Looks::OtherSchema | Looks::Unknown => None,
         };
         json!({
             "topic": &*self.topic,

@@ -112,7 +112,13 @@ fn the_idle_timeout_is_longer_than_any_silence_of_a_partition() {
         })
         .collect();
     // A silence as long as the timeout would be idleness already.
-    for (every_ms, idle_ms) in [(10, 30_000), (299, 30_000), (300, 60_000), (1_000, 300_000)] {
+    for (every_ms, idle_ms) in [
+        (10, 30_000),
+        (299, 30_000),
+        (300, 60_000),
+        (1_000, 300_000),
+        (30_000_000, 35 * 86_400_000),
+    ] {
         let recording = recording_every(dir.path(), &rows, every_ms);
         let text = propose(&recording, "quiet").unwrap().text;
         let p = Pipeline::parse(&text, "new.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));

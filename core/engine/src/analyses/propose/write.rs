@@ -123,9 +123,17 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
         Looks::FramedWithoutSchema => {
             writeln!(
                 o,
-                "# They carry schema ids that the recording has no schemas for: record it"
+                "# They carry schema ids that the recording has no schemas for: give --registry"
             )?;
-            writeln!(o, "# again with --registry.")?;
+            writeln!(o, "# to pipeline new, pipeline check and run, or record it again with it.")?;
+            writeln!(o, "format = \"avro-registry\"")?;
+        }
+        Looks::OtherSchema => {
+            writeln!(
+                o,
+                "# Their schemas are Protobuf or JSON Schema, which are not decoded: leave"
+            )?;
+            writeln!(o, "# this topic out, or join a copy of it in Avro or unframed JSON.")?;
             writeln!(o, "format = \"avro-registry\"")?;
         }
         Looks::Unknown => {
@@ -367,7 +375,9 @@ fn interval(
     (duration_setting(after), duration_setting(until), seen)
 }
 
-/// The next duration that one would write.
+const DAY: i64 = 86_400_000;
+
+/// The next duration that one would write; beyond 30 days whole days.
 fn round_up(ms: i64) -> i64 {
     const STEPS: [i64; 17] = [
         1_000,
@@ -382,11 +392,11 @@ fn round_up(ms: i64) -> i64 {
         10_800_000,
         21_600_000,
         43_200_000,
-        86_400_000,
+        DAY,
         259_200_000,
         604_800_000,
         1_209_600_000,
         2_592_000_000,
     ];
-    STEPS.into_iter().find(|step| *step >= ms).unwrap_or(ms.saturating_add(999) / 1_000 * 1_000)
+    STEPS.into_iter().find(|step| *step >= ms).unwrap_or(ms.saturating_add(DAY - 1) / DAY * DAY)
 }

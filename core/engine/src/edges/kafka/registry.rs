@@ -61,8 +61,16 @@ impl Registry {
         let registry = |what, away| KafkaError::Registry { url: url.clone(), what, away };
         let settings = builder.build().map_err(|e| registry(e.error, false))?;
         get_all_subjects(&settings).map_err(|e| {
-            let what = if e.retriable { "does not answer" } else { "refuses" };
-            registry(format!("{what} ({})", reason(&e)), e.retriable)
+            let (what, so) = if e.retriable {
+                ("does not answer", "check the address")
+            } else {
+                (
+                    "refuses",
+                    "check the address, and user and password in --config \
+                     (schema.registry.basic.auth.user.info=user:password)",
+                )
+            };
+            registry(format!("{what} ({}); {so}", reason(&e)), e.retriable)
         })?;
         Ok(Self { url, settings, seen: HashSet::new(), last: None, unknown: BTreeMap::new() })
     }
@@ -72,8 +80,7 @@ impl Registry {
     /// # Errors
     /// The registry stopped answering.
     pub fn see(&mut self, bytes: &[u8]) -> Result<Option<StoredSchema>, KafkaError> {
-        let &[0, a, b, c, d, ..] = bytes else { return Ok(None) };
-        let id = u32::from_be_bytes([a, b, c, d]);
+        let Some(id) = framed_id(bytes) else { return Ok(None) };
         if self.last == Some(id) {
             return Ok(None);
         }
@@ -142,6 +149,12 @@ impl Registry {
         let what = reason(error);
         KafkaError::Registry { url: self.url.clone(), what, away: error.retriable }
     }
+}
+
+/// The schema id of Confluent's framing, if it may be one.
+pub(super) fn framed_id(bytes: &[u8]) -> Option<u32> {
+    let &[0, a, b, c, d, ..] = bytes else { return None };
+    Some(u32::from_be_bytes([a, b, c, d]))
 }
 
 pub(super) fn reason(error: &SRCError) -> String {

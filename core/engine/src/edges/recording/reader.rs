@@ -25,13 +25,15 @@ const KEPT_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug)]
 pub struct Recording {
     inner: Arc<Inner>,
+    /// Its own and those that it was given.
+    schemas: Arc<Schemas>,
+    given: Arc<Schemas>,
 }
 
 #[derive(Debug)]
 struct Inner {
     opened: Opened,
     partitions: Vec<TopicPartition>,
-    schemas: Arc<Schemas>,
     recent: Mutex<VecDeque<(usize, Arc<Vec<Record>>)>>,
 }
 
@@ -59,7 +61,8 @@ impl Recording {
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
         let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());
-        Self { inner: Arc::new(Inner { opened, partitions, schemas, recent }) }
+        let inner = Arc::new(Inner { opened, partitions, recent });
+        Self { inner, schemas, given: Arc::default() }
     }
 
     pub(super) fn opened(&self) -> &Opened {
@@ -79,8 +82,33 @@ impl Recording {
         &self.inner.opened.info
     }
 
+    /// Its own, and those that it was given.
     pub fn schemas(&self) -> Arc<Schemas> {
-        Arc::clone(&self.inner.schemas)
+        Arc::clone(&self.schemas)
+    }
+
+    /// The same recording with schemas that it lacks; its own stay what they are.
+    /// The file and the digest are not concerned: what keeps either keeps these
+    /// beside it.
+    #[must_use]
+    pub fn with_schemas(mut self, given: &Schemas) -> Self {
+        let lacking: Vec<_> =
+            given.iter().filter(|schema| self.schemas.get(schema.id).is_none()).collect();
+        if lacking.is_empty() {
+            return self;
+        }
+        let (mut all, mut kept) = ((*self.schemas).clone(), (*self.given).clone());
+        for schema in lacking {
+            all.insert(schema.clone());
+            kept.insert(schema.clone());
+        }
+        (self.schemas, self.given) = (Arc::new(all), Arc::new(kept));
+        self
+    }
+
+    /// The schemas of [`Recording::with_schemas`].
+    pub fn given_schemas(&self) -> &Schemas {
+        &self.given
     }
 
     /// 32 hex digits over all records, their partitions, times and order, the

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operator::codec::{SchemaSource, SchemaText};
+use crate::operator::codec::{SchemaKind, SchemaSource, SchemaText};
 
 /// A schema of a registry, as a recording keeps it: an attachment
 /// `joinscope/schema/ID` whose content is this as JSON.
@@ -77,6 +77,7 @@ impl Schemas {
 impl SchemaSource for Schemas {
     fn by_id(&self, id: u32) -> Option<SchemaText> {
         self.get(id).map(|schema| SchemaText {
+            kind: SchemaKind::of(&schema.kind),
             text: schema.schema.clone(),
             references: schema.references.iter().map(|r| r.schema.clone()).collect(),
         })

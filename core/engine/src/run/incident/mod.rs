@@ -7,6 +7,7 @@
 //! | `about.json` | who saved it and when; the notes |
 //! | `pipeline.toml` | the pipeline as it was run, schemas in it, overrides not applied |
 //! | `run.json` | overrides, seed, at-end, digests, books ([`SavedRun`]) |
+//! | `schemas.json` | schemas that the run was given because the recording lacks them |
 //! | `bookmarks.json` | arrivals with their notes |
 //! | `view.json` | how the window stood: the window's own affair |
 //!
@@ -28,7 +29,7 @@ pub use secrets::blanked;
 use super::error::RunError;
 use super::read::Run;
 use crate::edges::pipeline_file::PipelineFile;
-use crate::edges::recording::{Piece, Recording};
+use crate::edges::recording::{Piece, Recording, Schemas, StoredSchema};
 use crate::engine::{self, AtEnd};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::Arrival;
@@ -42,6 +43,7 @@ const LARGEST: usize = 16 << 20;
 const ABOUT: &str = "about.json";
 const PIPELINE: &str = "pipeline.toml";
 const RUN: &str = "run.json";
+const SCHEMAS: &str = "schemas.json";
 const BOOKMARKS: &str = "bookmarks.json";
 const VIEW: &str = "view.json";
 
@@ -80,6 +82,11 @@ impl Marks {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+struct SavedSchemas {
+    schemas: Vec<StoredSchema>,
+}
+
 /// Why a piece cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -94,6 +101,8 @@ pub struct Incident {
     pub about: About,
     pub pipeline: Option<String>,
     pub run: Option<SavedRun>,
+    /// That the run was given because the recording lacks them.
+    pub schemas: Schemas,
     pub marks: Marks,
     /// How the window stood; what is in it is the window's affair.
     pub view: Option<Value>,
@@ -113,6 +122,7 @@ impl Incident {
             about: About { saved_by: saved_by.to_owned(), saved_ms, notes: String::new() },
             pipeline: Some(secrets::without(run.pipeline_text())),
             run: Some(SavedRun::of(run)?),
+            schemas: run.given_schemas().clone(),
             ..Self::default()
         })
     }
@@ -143,6 +153,7 @@ impl Incident {
             match name.as_str() {
                 ABOUT => this.take("The notes", content, |i, v| i.about = v),
                 RUN => this.take("The run's settings", content, |i, v| i.run = Some(v)),
+                SCHEMAS => this.take("The schemas", content, Self::given),
                 BOOKMARKS => this.take("The bookmarks", content, |i, v| i.marks = v),
                 VIEW => this.take("The layout", content, |i, v| i.view = Some(v)),
                 PIPELINE => match content.and_then(text) {
@@ -162,6 +173,18 @@ impl Incident {
             this.problem("The run", why);
         }
         Some(this)
+    }
+
+    fn given(&mut self, saved: SavedSchemas) {
+        for schema in saved.schemas {
+            self.schemas.insert(schema);
+        }
+    }
+
+    /// The recording as the run had it: with the schemas that it was given.
+    #[must_use]
+    pub fn recording(&self, recording: &Recording) -> Recording {
+        recording.clone().with_schemas(&self.schemas)
     }
 
     fn problem(&mut self, what: &'static str, why: String) {
@@ -194,6 +217,10 @@ impl Incident {
         if let Some(run) = &self.run {
             pieces.push(piece(RUN, run)?);
         }
+        if !self.schemas.is_empty() {
+            let schemas = self.schemas.iter().cloned().collect();
+            pieces.push(piece(SCHEMAS, &SavedSchemas { schemas })?);
+        }
         if !self.marks.bookmarks.is_empty() {
             pieces.push(piece(BOOKMARKS, &self.marks.without_secrets())?);
         }
@@ -218,7 +245,7 @@ impl Incident {
         };
         let parsed = Pipeline::parse_with(pipeline, &run.pipeline_file, &run.overrides)
             .map_err(|e| e.to_string())?;
-        engine::check(&parsed, recording).map_err(|e| e.to_string())?;
+        engine::check(&parsed, &self.recording(recording)).map_err(|e| e.to_string())?;
         Ok(Some(parsed))
     }
 
@@ -239,7 +266,7 @@ impl Incident {
             overrides: run.overrides.clone(),
             seed: run.seed,
             at_end: run.at_end()?,
-            ..Execute::new(file, recording.clone(), dir)
+            ..Execute::new(file, self.recording(recording), dir)
         }))
     }
 }

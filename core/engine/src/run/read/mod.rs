@@ -39,9 +39,10 @@ use super::error::{Result, RunError};
 use super::layout::PIPELINE;
 use super::manifest::{Lock, Manifest, RunState, text_digest};
 use super::pyramid::{REVISED, ROWS, uncell};
+use super::schemas;
 use super::summary::Section;
 use super::write::LaneTable;
-use crate::edges::recording::Recording;
+use crate::edges::recording::{Recording, Schemas};
 use crate::engine::step::CheckpointEntry;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::verdict::Verdict;
@@ -67,6 +68,8 @@ struct Inner {
     tables: Tables,
     pipeline: Arc<Pipeline>,
     pipeline_text: String,
+    /// That the recording lacks.
+    schemas: Schemas,
     lanes: LaneTable,
     now: RwLock<Arc<Moment>>,
     recording: RwLock<Option<Recording>>,
@@ -123,6 +126,7 @@ impl Run {
         if pipeline.inputs.len() != manifest.start.inputs.len() {
             return Err(RunError::corrupt(&dir.join(PIPELINE), "its inputs are not the run's"));
         }
+        let schemas = schemas::read(dir, manifest.start.schemas.as_ref())?;
         let tables = Tables::new(Arc::new(Cache::new(cache_bytes)));
         let lanes = LaneTable::new(manifest.start.inputs.len(), &manifest.start.lanes);
         let moment = Moment::load(dir, manifest, None, &tables)?;
@@ -132,6 +136,7 @@ impl Run {
                 tables,
                 pipeline: Arc::new(pipeline),
                 pipeline_text,
+                schemas,
                 lanes,
                 now: RwLock::new(Arc::new(moment)),
                 recording: RwLock::new(None),
@@ -190,6 +195,12 @@ impl Run {
     #[must_use]
     pub fn pipeline_text(&self) -> &str {
         &self.inner.pipeline_text
+    }
+
+    /// Schemas that the run was given because its recording lacks them.
+    #[must_use]
+    pub fn given_schemas(&self) -> &Schemas {
+        &self.inner.schemas
     }
 
     /// Rows that are published.
@@ -270,6 +281,7 @@ impl Run {
                 recording.digest(),
             )));
         }
+        let recording = recording.with_schemas(&self.inner.schemas);
         *self.inner.recording.write().unwrap_or_else(PoisonError::into_inner) = Some(recording);
         Ok(())
     }

@@ -9,4 +9,5 @@ mod lines;
 mod model;
 mod questions;
 mod resume;
+mod schemas;
 mod workbench;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::edges::fault;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::{LOCK, MANIFEST, PIPELINE, SEGMENTS};
+use crate::run::layout::{LOCK, MANIFEST, PIPELINE, SCHEMAS, SEGMENTS};
 use crate::run::live::is_leftover;
 use crate::run::manifest::{Lock, Manifest, ManifestStart};
 
@@ -53,7 +53,7 @@ pub(super) fn begin(dir: &Path, start: ManifestStart, there: &str) -> Result<(Ma
     match stored(dir, start) {
         Ok(manifest) => Ok((manifest, lock)),
         Err(error) => {
-            for name in ["manifest.json.new", MANIFEST, PIPELINE, LOCK] {
+            for name in ["manifest.json.new", MANIFEST, PIPELINE, SCHEMAS, LOCK] {
                 let _ = std::fs::remove_file(dir.join(name));
             }
             folders_go();
@@ -63,14 +63,21 @@ pub(super) fn begin(dir: &Path, start: ManifestStart, there: &str) -> Result<(Ma
 }
 
 fn stored(dir: &Path, start: ManifestStart) -> Result<Manifest> {
-    let pipeline = dir.join(PIPELINE);
-    std::fs::write(&pipeline, &start.pipeline_text)
-        .and_then(|()| File::open(&pipeline)?.sync_all())
-        .map_err(|e| RunError::io(&pipeline, e))?;
-    fault::synced(&pipeline);
+    put(&dir.join(PIPELINE), &start.pipeline_text)?;
+    if start.schemas.is_some() {
+        put(&dir.join(SCHEMAS), &start.schemas_text)?;
+    }
     let manifest = Manifest::new(start);
     manifest.store(dir, true)?;
     Ok(manifest)
+}
+
+fn put(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text)
+        .and_then(|()| File::open(path)?.sync_all())
+        .map_err(|e| RunError::io(path, e))?;
+    fault::synced(path);
+    Ok(())
 }
 
 #[cfg(test)]

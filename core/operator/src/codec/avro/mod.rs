@@ -191,10 +191,13 @@ impl Registry {
     fn plan(&mut self, id: u32, wants: &[Want]) -> Result<&Plan, &str> {
         let at = self.plans.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
             let plan = match self.schemas.by_id(id) {
-                Some(schema) => Plan::new(&schema, self.reader.as_ref(), wants)
-                    .map_err(|e| format!("the schema with id {id} cannot be used: {e}")),
+                Some(schema) => match schema.kind.unread() {
+                    Some(why) => Err(format!("its schema (id {id}) {why}")),
+                    None => Plan::new(&schema, self.reader.as_ref(), wants)
+                        .map_err(|e| format!("the schema with id {id} cannot be used: {e}")),
+                },
                 None => Err(format!(
-                    "its schema id {id} is not known: record the topic with its registry"
+                    "its schema id {id} is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
                 )),
             };
             if self.plans.len() == MAX_PLANS {

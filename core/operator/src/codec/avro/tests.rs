@@ -16,7 +16,7 @@ fn want(name: &str, slot: Option<usize>, children: Vec<Want>) -> Want {
 }
 
 fn text(schema: &str) -> SchemaText {
-    SchemaText { text: schema.to_owned(), references: Vec::new() }
+    SchemaText { text: schema.to_owned(), ..SchemaText::default() }
 }
 
 fn run<'a>(plan: &'a Plan, body: &'a [u8], n: usize) -> Result<Vec<Got<'a>>, Bad> {
@@ -182,6 +182,7 @@ fn references_are_followed() {
                 .into(),
             r#"{"type":"fixed","name":"Id","namespace":"x","size":1}"#.into(),
         ],
+        ..SchemaText::default()
     };
     let wants = vec![want("k", None, vec![want("id", Some(0), vec![])])];
     let plan = Plan::new(&schema, None, &wants).unwrap();
@@ -382,7 +383,7 @@ proptest! {
 
     #[test]
     fn any_schema_text_is_taken_or_refused(text in "\\PC{0,60}") {
-        let schema = SchemaText { text, references: Vec::new() };
+        let schema = SchemaText { text, ..SchemaText::default() };
         let _ = Plan::new(&schema, Some(&schema), &all_wants());
     }
 }
