@@ -32,4 +32,4 @@ pub use register::register;
 pub use registry::RegistrySettings;
 pub use settings::Settings;
 pub use tail::{Tail, TailLane, TailSpec, first_offsets};
-pub use watcher::Health;
+pub use watcher::{Beside, Health};
