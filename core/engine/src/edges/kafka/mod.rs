@@ -6,6 +6,7 @@ mod bench;
 mod cluster;
 mod convert;
 mod error;
+mod keychain;
 mod lanes;
 mod log;
 mod merge;
