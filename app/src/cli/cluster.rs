@@ -17,7 +17,8 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "BROKERS", default_value = "", hide_default_value = true)]
     pub brokers: String,
     /// A file of librdkafka's properties (name=value): SASL, TLS, and
-    /// schema.registry.url; passwords belong there, not on the command line
+    /// schema.registry.url; passwords belong there, not on the command line, or in
+    /// the system's keychain: sasl.password=keychain:SERVICE/ACCOUNT
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long to wait for brokers that do not answer

@@ -15,7 +15,7 @@ use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
-use joinscope_core::engine::{Control, Ended, Progress};
+use joinscope_core::engine::{Control, Ended};
 use joinscope_core::run::{
     AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live, may_begin,
 };
@@ -369,13 +369,14 @@ fn watched<T: Send + 'static>(
                 begins(outlook);
             }
             let standing = outlook.status.get();
-            bar.say(words(&progress, &standing));
-            if let Some(metrics) = metrics {
-                metrics.set(Figures { progress: progress.clone(), standing: standing.clone() });
-            }
+            let now = Figures { progress, standing, waiting: control.waiting() };
+            bar.say(words(&now));
             if accounted.elapsed() > ACCOUNT {
                 accounted = Instant::now();
-                tracing::info!("{}", words(&progress, &standing));
+                tracing::info!("{}", words(&now));
+            }
+            if let Some(metrics) = metrics {
+                metrics.set(now);
             }
         }
         let told = stop.load(Ordering::Relaxed) && control.stopped().is_none();
@@ -411,18 +412,19 @@ fn begins(outlook: &Outlook) {
     }
 }
 
-fn words(progress: &Progress, standing: &Standing) -> String {
+fn words(now: &Figures) -> String {
+    let Figures { progress, standing, .. } = now;
     let watermark = match progress.watermark {
         i64::MIN => "no watermark yet".to_owned(),
         ms => format!("watermark {}", rfc3339_ms(ms)),
     };
     let what = if standing.replaying { ", following its log" } else { "" };
-    let away = match &standing.away {
-        Some((seconds, why)) => format!("; no broker answers since {seconds} s ({why}): waiting"),
+    let kept = match now.kept_by() {
+        Some((seconds, what)) => format!("; waiting since {seconds} s: {what}"),
         None => String::new(),
     };
     format!(
-        "{} records, {} outputs, {watermark}, {}{what}{away}",
+        "{} records, {} outputs, {watermark}, {}{what}{kept}",
         thousands(progress.records),
         thousands(progress.outputs),
         lag(standing)

@@ -1,13 +1,14 @@
 //! `--metrics ADDR`: how a live run stands, for Prometheus (`/metrics`) and for
-//! whoever asks whether it is well (`/health`: 200, or 503 with the reason). Until
-//! the cluster has answered, nothing is known but the job's name.
+//! whoever asks whether it is well (`/health`: 200, or 503 with what it waits for and
+//! since when). Until the cluster has answered, nothing is known but the job's name.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use joinscope_core::engine::live::Standing;
-use joinscope_core::engine::{InputBooks, Progress};
+use joinscope_core::engine::{InputBooks, Progress, Waiting};
 use joinscope_operator::verdict::Verdict;
 use tiny_http::{Header, Method, Request, Response, Server};
 
@@ -16,6 +17,28 @@ use tiny_http::{Header, Method, Request, Response, Server};
 pub struct Figures {
     pub progress: Progress,
     pub standing: Standing,
+    pub waiting: Option<Waiting>,
+}
+
+/// What takes longer than this is waited for; a commit takes less.
+const LONG: Duration = Duration::from_secs(5);
+/// The join takes batches of a few thousand records: one that has not asked for the
+/// next in this time does not get on.
+const STUCK_S: u64 = 30;
+
+impl Figures {
+    /// What it waits for, and for how many seconds; `None`: nothing keeps it.
+    pub fn kept_by(&self) -> Option<(u64, String)> {
+        let Self { standing, waiting, .. } = self;
+        if let Some((seconds, why)) = &standing.away {
+            return Some((*seconds, format!("no broker answers ({why})")));
+        }
+        if let Some(waiting) = waiting.as_ref().filter(|waiting| waiting.time >= LONG) {
+            return Some((waiting.time.as_secs(), format!("it waits for {}", waiting.what)));
+        }
+        let stuck = standing.unasked_s >= STUCK_S;
+        stuck.then(|| (standing.unasked_s, "the join has taken nothing more".to_owned()))
+    }
 }
 
 /// Answers until the process ends.
@@ -55,12 +78,10 @@ fn answer(request: Request, job: &str, figures: Option<&Figures>) {
     let path = request.url().split('?').next().unwrap_or_default().to_owned();
     let (code, body) = match (request.method(), path.as_str()) {
         (Method::Get | Method::Head, "/metrics") => (200, text(job, figures)),
-        (Method::Get | Method::Head, "/health") => match figures.map(|now| &now.standing.away) {
+        (Method::Get | Method::Head, "/health") => match figures.map(Figures::kept_by) {
             None => (503, "starting\n".to_owned()),
             Some(None) => (200, "running\n".to_owned()),
-            Some(Some((seconds, why))) => {
-                (503, format!("no broker answers since {seconds} s ({why}): waiting\n"))
-            }
+            Some(Some((seconds, what))) => (503, format!("waiting since {seconds} s: {what}\n")),
         },
         (Method::Get | Method::Head, _) => (404, "/metrics or /health\n".to_owned()),
         _ => (405, "GET\n".to_owned()),
@@ -112,7 +133,11 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
     let mut page = Page { out: String::new(), job };
     let up = figures.is_some_and(|now| now.standing.away.is_none());
     page.one("brokers_answer", "gauge", "1 while a broker answers.", u8::from(up));
-    let Some(Figures { progress, standing }) = figures else { return page.out };
+    let Some(now) = figures else { return page.out };
+    let Figures { progress, standing, .. } = now;
+    let waits = now.kept_by().map_or(0, |(seconds, _)| seconds);
+    let help = "How long it has waited for what /health names; 0 where nothing keeps it.";
+    page.one("waiting_seconds", "gauge", help, waits);
     page.one("records_total", "counter", "Records taken.", progress.records);
     page.one("outputs_total", "counter", "Outputs given out.", progress.outputs);
     page.one("checkpoints_total", "counter", "Checkpoints since the start.", progress.checkpoints);
@@ -211,7 +236,35 @@ mod tests {
         metrics.set(figures);
         let page = get(&metrics.address, "/health");
         assert!(page.starts_with("HTTP/1.1 503") && page.contains("refused"), "{page}");
+        let page = get(&metrics.address, "/metrics");
+        assert!(page.contains("joinscope_waiting_seconds{job=\"feed\"} 7"), "{page}");
         assert!(get(&metrics.address, "/").starts_with("HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn what_takes_long_is_said_and_what_does_not_is_not() {
+        let waits = |seconds| Figures {
+            waiting: Some(Waiting {
+                what: "the commit of epoch 7 (timed out)".to_owned(),
+                time: Duration::from_secs(seconds),
+            }),
+            ..Figures::default()
+        };
+        assert_eq!(waits(4).kept_by(), None);
+        let said = "it waits for the commit of epoch 7 (timed out)".to_owned();
+        assert_eq!(waits(12).kept_by(), Some((12, said)));
+        let untaken = |unasked_s| Figures {
+            standing: Standing { unasked_s, ..Standing::default() },
+            ..Figures::default()
+        };
+        assert_eq!(untaken(29).kept_by(), None);
+        let (seconds, said) = untaken(31).kept_by().unwrap();
+        assert!(seconds == 31 && said.contains("taken nothing"), "{said}");
+        // Nobody there is the reason for all of it.
+        let mut away = waits(12);
+        away.standing.away = Some((9, "refused".to_owned()));
+        let (seconds, said) = away.kept_by().unwrap();
+        assert!(seconds == 9 && said.starts_with("no broker answers"), "{said}");
     }
 
     #[test]

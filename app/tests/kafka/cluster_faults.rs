@@ -74,14 +74,25 @@ fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     own.make_topic("still-probe", 1);
     let mut feed = feed_over(&own, "still");
     feed.send(40);
-    let mut child = feed.start(&["--write"]);
+    let address = free_address();
+    let mut child = feed.start(&["--write", "--metrics", &address]);
     feed.await_arrivals(&mut child, feed.sent);
+    let well = |page: &String| page.starts_with("HTTP/1.1 200") && page.contains("running");
+    until("the job to be well", || page(&address, "/health").filter(well));
     own.stall();
     let begin = Instant::now();
+    let mut heard = Vec::new();
     while begin.elapsed() < Duration::from_secs(15) {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::sleep(Duration::from_millis(200));
+        let said = page(&address, "/health").unwrap();
+        if let Some((_, since)) = said.split_once("waiting since ") {
+            assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+            heard.push(since.split(' ').next().unwrap().parse::<u64>().unwrap());
+        }
     }
+    // Time goes on for whoever asks, though the job stands still.
+    assert!(heard.last().is_some_and(|last| *last >= heard[0] + 3), "{heard:?}");
     own.wake();
     // The controller fences the broker and lets it in again; librdkafka may lose
     // the partitions over that (`edges/kafka/starved.rs`): the job must get over
@@ -94,6 +105,7 @@ fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     feed.producer = own.producer();
     meanwhile(&mut feed, &mut child, Duration::from_secs(5));
     feed.await_arrivals(&mut child, feed.sent);
+    until("the job to be well again", || page(&address, "/health").filter(well));
     let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent, "{}", said.err);

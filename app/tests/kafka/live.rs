@@ -285,19 +285,11 @@ fn a_partition_too_far_ahead_is_paused_and_nothing_turns_late() {
 fn how_it_stands_is_served() {
     let mut feed = Feed::new("served");
     feed.send(20);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let address = format!("127.0.0.1:{port}");
+    let address = free_address();
     let mut child = feed.start(&["--metrics", &address]);
     feed.await_arrivals(&mut child, feed.sent);
     let page = until("the figures", || {
-        let mut stream = std::net::TcpStream::connect(&address).ok()?;
-        std::io::Write::write_all(
-            &mut stream,
-            b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        )
-        .ok()?;
-        let mut page = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut page).ok()?;
+        let page = page(&address, "/metrics")?;
         let line = format!("joinscope_records_total{{job=\"served\"}} {}", feed.sent);
         page.lines().any(|l| l == line).then_some(page)
     });

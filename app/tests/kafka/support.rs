@@ -211,6 +211,22 @@ pub fn records(recording: &Recording) -> Vec<Record> {
     recording.batches(None, 0).flat_map(Result::unwrap).collect()
 }
 
+/// A port of this machine that is free now, as an address.
+pub fn free_address() -> String {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!("127.0.0.1:{port}")
+}
+
+/// What is answered under `--metrics`, head and body; `None`: nobody is there yet.
+pub fn page(address: &str, path: &str) -> Option<String> {
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).ok()?;
+    let mut page = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut page).ok()?;
+    Some(page)
+}
+
 /// A signal to a child of ours.
 pub fn signal(child: &Child, name: &str) {
     let done = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();

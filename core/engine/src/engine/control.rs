@@ -1,5 +1,6 @@
 //! How a run in progress is watched and stopped from another thread.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Condvar;
@@ -9,6 +10,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::breakpoint::Breakpoint;
+use super::waits::{Awaited, Waiting, Waits};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
 
@@ -26,6 +28,7 @@ struct Shared {
     stops: Mutex<Stops>,
     /// Told when the run may go on.
     goes_on: Condvar,
+    waits: Waits,
 }
 
 /// Where a run stopped.
@@ -160,6 +163,22 @@ impl Control {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.shared.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it waits for now, of all that it waits for what began first. Also of
+    /// calls that have only just begun: whether it is long is the asker's to say.
+    #[must_use]
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.shared.waits.oldest()
+    }
+
+    /// Something is waited for until what this gives is dropped.
+    pub(super) fn awaits(&self, what: impl Into<Cow<'static, str>>) -> Awaited {
+        Awaited::new(self, what.into())
+    }
+
+    pub(super) fn waits(&self) -> &Waits {
+        &self.shared.waits
     }
 
     /// Replaces what [`Control::progress`] answers.

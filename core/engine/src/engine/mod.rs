@@ -29,11 +29,13 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod waits;
 
 pub use control::{Control, InputBooks, Progress, Stop};
 pub use source::{Batches, ClockInput, ClockInputKind, Given, Heads, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
 pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
+pub use waits::Waiting;
 
 use step::Sink;
 

@@ -151,6 +151,21 @@ fn an_error_that_requires_abort_is_tried_once_more_and_then_named() {
     assert!(text.contains("example ") && text.contains("max.message.bytes"), "{text}");
 }
 
+#[test]
+fn whoever_watches_a_job_hears_which_commit_it_waits_for_and_why() {
+    for (call, nth, what) in
+        [(Call::Commit, 4, "the commit of epoch "), (Call::Init, 1, "an answer of the cluster (")]
+    {
+        let away = schedule(vec![calls(vec![(call, nth, Fault::Down(3))])]);
+        let (world, _, found) = lives(setup("exactly-once"), &away);
+        assert_eq!(found, [], "{call:?}");
+        let told = super::input::lock(&world.told);
+        let waits: Vec<&str> = told.iter().filter_map(|t| t.waits_for.as_deref()).collect();
+        let whole = |said: &&str| said.starts_with(what) && said.ends_with(')');
+        assert!(waits.iter().any(whole), "{call:?}: {waits:?}");
+    }
+}
+
 /// What the second incarnation says when `between` happened before it.
 fn refused(guarantee: &str, between: impl Fn(&SimLog, &Path) + Send + Sync + 'static) -> String {
     let crash = schedule(vec![at("prepared", 4, What::Crash)]);

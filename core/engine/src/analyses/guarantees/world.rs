@@ -97,6 +97,8 @@ pub struct Told {
     /// The recording's time, ms.
     pub at_ms: i64,
     pub event: JobEvent,
+    /// With [`JobEvent::Waiting`]: what whoever watches it heard that it waits for.
+    pub waits_for: Option<String>,
 }
 
 impl World {
@@ -359,7 +361,10 @@ impl Shared {
                 JobEvent::Rebuilding { arrival } => pulse.silent_until(arrival),
                 _ => {}
             }
-            lock(&told).push(Told { incarnation: n, at_ms: cluster.now_ms(), event });
+            let waits = matches!(event, JobEvent::Waiting { .. });
+            let waits_for = control_of.waiting().filter(|_| waits).map(|waiting| waiting.what);
+            let at_ms = cluster.now_ms();
+            lock(&told).push(Told { incarnation: n, at_ms, event, waits_for });
         };
         delivery::run(
             &spec,

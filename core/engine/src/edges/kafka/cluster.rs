@@ -193,6 +193,11 @@ impl Cluster {
         &self.brokers
     }
 
+    /// What its connections say of themselves since the last look.
+    pub fn events(&self) -> Vec<ClientEvent> {
+        self.client.events()
+    }
+
     /// A second client, for the reading itself, whose queues hold about
     /// `memory` bytes in all.
     ///

@@ -84,12 +84,26 @@ fn batch_size(limits: &Limits) -> usize {
     strictest.map_or(BATCH, |bytes| bytes.saturating_sub(BATCH_HEAD).clamp(1, BATCH))
 }
 
+/// Messages of a refused batch are told within this time: those that still wait
+/// behind it leave no more, so it is not waited for them.
+const TOLD: Duration = Duration::from_secs(1);
+
+fn is_too_large(code: RDKafkaErrorCode) -> bool {
+    kind_of(code) == LogErrorKind::TooLarge
+}
+
 /// A message that was not delivered.
 #[derive(Clone, Debug, PartialEq)]
 struct Failure {
     code: RDKafkaErrorCode,
     bytes: usize,
     what: String,
+}
+
+impl Failure {
+    fn goes_before(&self, was: &Self) -> bool {
+        is_too_large(self.code) && is_too_large(was.code) && was.bytes < self.bytes
+    }
 }
 
 /// What was not delivered since the last look: the first of it; but of what is
@@ -107,24 +121,14 @@ impl Failures {
 
     fn note(&self, failure: Failure) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let large = |code| kind_of(code) == LogErrorKind::TooLarge;
-        let larger =
-            |was: &Failure| large(failure.code) && large(was.code) && was.bytes < failure.bytes;
-        if kept.as_ref().is_none_or(larger) {
+        if kept.as_ref().is_none_or(|was| failure.goes_before(was)) {
             *kept = Some(failure);
         }
     }
 
-    /// As [`Failures::take`]; of a refused batch, when all of it was told.
-    fn settled(&self) -> Option<Failure> {
-        let first = self.take()?;
-        if kind_of(first.code) != LogErrorKind::TooLarge {
-            return Some(first);
-        }
-        // Its messages are told one by one, on another thread.
-        std::thread::sleep(Duration::from_millis(100));
-        self.note(first);
-        self.take()
+    /// `first`, or what was told since of the same batch and is larger.
+    fn or_larger(&self, first: Failure) -> Failure {
+        self.take().filter(|later| later.goes_before(&first)).unwrap_or(first)
     }
 
     /// What a message that failed was.
@@ -138,8 +142,7 @@ impl Failures {
             (Some(example), Some(records)) => format!(" (example {example}, records {records})"),
             _ => String::new(),
         };
-        let large = kind_of(code) == LogErrorKind::TooLarge;
-        let limit = match self.limits.get(topic).filter(|_| large) {
+        let limit = match self.limits.get(topic).filter(|_| is_too_large(code)) {
             Some(limit) => format!(", the topic takes {limit} (max.message.bytes)"),
             None => String::new(),
         };
@@ -265,7 +268,7 @@ impl KafkaProducer {
             (text, wants) = (reason, right(cause));
         }
         if kind == LogErrorKind::RequiresAbort
-            && let Some(Failure { code: cause, what, .. }) = self.failures.settled()
+            && let Some(Failure { code: cause, what, .. }) = self.failure()
         {
             text = format!("{text} ({what})");
             // No further attempt has more rights.
@@ -293,9 +296,23 @@ impl KafkaProducer {
         self.error("send", error)
     }
 
+    /// What was not delivered; of a refused batch, when all of it was told.
+    fn failure(&self) -> Option<Failure> {
+        let first = self.failures.take()?;
+        if !is_too_large(first.code) {
+            return Some(first);
+        }
+        // Its messages are told one by one, on another thread; a message counts as
+        // on its way until it was told.
+        if let Err(error) = self.producer.flush(TOLD) {
+            tracing::debug!("{}: after a refused batch: {error}", self.name);
+        }
+        Some(self.failures.or_larger(first))
+    }
+
     /// What was not delivered, as an error.
     fn undelivered(&self) -> Result<(), LogError> {
-        let Some(Failure { code, what, .. }) = self.failures.settled() else { return Ok(()) };
+        let Some(Failure { code, what, .. }) = self.failure() else { return Ok(()) };
         let kind = match kind_of(code) {
             LogErrorKind::TooLarge => LogErrorKind::TooLarge,
             LogErrorKind::Fenced => LogErrorKind::Fenced,
@@ -403,14 +420,25 @@ mod tests {
         for bytes in [428, 9_000, 104] {
             failures.note(of(large, bytes));
         }
-        assert_eq!(failures.settled(), Some(of(large, 9_000)));
-        assert_eq!(failures.settled(), None);
+        assert_eq!(failures.take(), Some(of(large, 9_000)));
+        assert_eq!(failures.take(), None);
+        // What is told of it after the first look.
+        assert_eq!(failures.or_larger(of(large, 428)), of(large, 428));
+        for bytes in [104, 9_000, 300] {
+            failures.note(of(large, bytes));
+        }
+        assert_eq!(failures.or_larger(of(large, 428)), of(large, 9_000));
+        failures.note(of(large, 104));
+        assert_eq!(failures.or_larger(of(large, 428)), of(large, 428));
+        assert_eq!(failures.take(), None);
         // Of anything else the first: it is the cause of the rest.
         let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
         failures.note(of(denied, 1));
         failures.note(of(denied, 2));
         failures.note(of(large, 3));
-        assert_eq!(failures.settled(), Some(of(denied, 1)));
+        assert_eq!(failures.take(), Some(of(denied, 1)));
+        failures.note(of(denied, 2));
+        assert_eq!(failures.or_larger(of(large, 3)), of(large, 3));
     }
 
     #[test]

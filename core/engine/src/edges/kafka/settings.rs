@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::keychain::{self, Keychain};
 use super::{KafkaError, RegistrySettings};
 
 /// Brokers and librdkafka's properties. `Debug` shows no secret.
@@ -24,6 +25,9 @@ pub(super) fn is_secret(name: &str) -> bool {
         .iter()
         .any(|part| name.contains(part))
 }
+
+/// Of which a registry's login is no property of librdkafka.
+const LOGINS: &[&str] = &["schema.registry.basic.auth.user.info", "basic.auth.user.info"];
 
 /// What a Java client's file holds and librdkafka spells otherwise.
 const JAVA: &[(&str, &str)] = &[
@@ -52,12 +56,19 @@ impl Settings {
     }
 
     /// Adds the properties of a file: `name=value` lines, `#` or `!` begin a
-    /// comment, a backslash at the end joins the next line.
+    /// comment, a backslash at the end joins the next line. A secret may be named
+    /// instead of written: `sasl.password=keychain:SERVICE/ACCOUNT` is looked up in
+    /// the system's keychain.
     ///
     /// # Errors
-    /// The file cannot be read, a line is no property, or the property is one
-    /// that this program sets itself; never with a value in the text.
+    /// The file cannot be read, a line is no property, the property is one that this
+    /// program sets itself, or the keychain does not give what is named; never with
+    /// a value in the text.
     pub fn load(&mut self, path: &Path) -> Result<(), KafkaError> {
+        self.load_with(path, &keychain::system)
+    }
+
+    fn load_with(&mut self, path: &Path, keychain: &Keychain) -> Result<(), KafkaError> {
         let error = |line: Option<usize>, what: String| KafkaError::Properties {
             path: path.to_owned(),
             line,
@@ -65,7 +76,7 @@ impl Settings {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|e| error(None, format!("cannot be read: {e}")))?;
-        for (line, name, value) in parse(&text).map_err(|(n, what)| error(Some(n), what))? {
+        for (line, name, written) in parse(&text).map_err(|(n, what)| error(Some(n), what))? {
             if let Some((_, instead)) = JAVA.iter().find(|(java, _)| *java == name) {
                 let what = format!("{name} is a Java client's: librdkafka has {instead}");
                 return Err(error(Some(line), what));
@@ -76,21 +87,31 @@ impl Settings {
                 );
                 return Err(error(Some(line), what));
             }
+            let value = match keychain::named(&written, keychain) {
+                None => written,
+                // What is not taken for a secret may be shown.
+                Some(_) if !is_secret(&name) && !LOGINS.contains(&name.as_str()) => {
+                    let what = format!("{name} is no secret: write it here, not in the keychain");
+                    return Err(error(Some(line), what));
+                }
+                Some(Ok(secret)) => secret,
+                Some(Err(why)) => return Err(error(Some(line), format!("{name}: {why}"))),
+            };
             if name == "bootstrap.servers" || name == "metadata.broker.list" {
                 if self.brokers.is_empty() {
                     self.brokers = value;
                 }
                 continue;
             }
-            match name.as_str() {
-                "schema.registry.url" => self.registry_url = Some(value),
-                "schema.registry.basic.auth.user.info" | "basic.auth.user.info" => {
-                    let Some((user, password)) = value.split_once(':') else {
-                        return Err(error(Some(line), format!("{name}: write user:password")));
-                    };
-                    self.registry_login = Some((user.to_owned(), password.to_owned()));
-                }
-                _ => self.properties.push((name, value)),
+            if name == "schema.registry.url" {
+                self.registry_url = Some(value);
+            } else if LOGINS.contains(&name.as_str()) {
+                let Some((user, password)) = value.split_once(':') else {
+                    return Err(error(Some(line), format!("{name}: write user:password")));
+                };
+                self.registry_login = Some((user.to_owned(), password.to_owned()));
+            } else {
+                self.properties.push((name, value));
             }
         }
         Ok(())
@@ -227,6 +248,39 @@ mod tests {
         assert_eq!(get("sasl.password"), "p=q # w");
         assert_eq!(get("ssl.ca.location"), "/x/y");
         assert_eq!(get("client.id"), "f");
+    }
+
+    /// As [`load`], with a keychain that holds the secret of `kafka/me`.
+    fn load_named(text: &str, secret: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.properties");
+        std::fs::write(&path, text).unwrap();
+        let mut settings = Settings::default();
+        let keychain = keychain::tests::with_entry(secret, None);
+        let loaded = settings.load_with(&path, &*keychain);
+        loaded.map(|()| settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_the_keychain() {
+        let text = "sasl.username=u\nsasl.password=keychain:kafka/me\n";
+        let settings = load_named(text, "hunter2").unwrap();
+        let all = settings.properties(&[], &[]);
+        assert!(all.contains(&("sasl.password".to_owned(), "hunter2".to_owned())));
+        let shown = format!("{settings:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("kafka/me"), "{shown}");
+        let login = "schema.registry.url=http://h\nbasic.auth.user.info=keychain:kafka/me\n";
+        let registry = load_named(login, "u:hunter2").unwrap().registry(None).unwrap();
+        assert_eq!(registry.login, Some(("u".to_owned(), "hunter2".to_owned())));
+        for (text, said) in [
+            ("a=b\nssl.key.password=keychain:kafka/you", ":2: ssl.key.password: keychain entry"),
+            ("sasl.password=keychain:me", ":1: sasl.password: write keychain:SERVICE/ACCOUNT"),
+            ("sasl.username=keychain:kafka/me", ":1: sasl.username is no secret"),
+            ("basic.auth.user.info=keychain:kafka/me", "write user:password"),
+        ] {
+            let error = load_named(text, "hunter2").unwrap_err();
+            assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

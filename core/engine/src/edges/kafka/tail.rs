@@ -12,7 +12,7 @@ use super::lanes::Lane;
 use super::registry::Registry;
 use super::starved::{self, Heard};
 use super::sys::{Batch, Client, Code, Queue};
-use super::watcher::{Health, Watcher};
+use super::watcher::{Beside, Health, Watcher};
 use super::{Isolation, KafkaError, RegistrySettings, Settings, Start, Until};
 use crate::edges::recording::StoredSchema;
 use crate::operator::record::{Record, TopicPartition};
@@ -194,6 +194,11 @@ impl Tail {
         self.watcher.health()
     }
 
+    /// The same and more, also while nobody reads.
+    pub fn beside(&self) -> Beside {
+        self.watcher.beside()
+    }
+
     /// Why it does not answer.
     pub fn why_away(&self) -> String {
         self.watch.why()
@@ -212,7 +217,7 @@ impl Tail {
         into: &mut Vec<Record>,
         schema: &mut dyn FnMut(StoredSchema),
     ) -> Result<(), KafkaError> {
-        if let Some(trouble) = self.watcher.trouble() {
+        if let Some(trouble) = self.watcher.reads() {
             return Err(trouble);
         }
         self.all.read(&mut self.batch, BATCH, wait);

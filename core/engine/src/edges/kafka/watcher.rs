@@ -1,15 +1,16 @@
 //! Looks at the cluster beside the reading: whether it answers, whether the
-//! topics are still the same, whether they have got more partitions.
+//! topics are still the same, whether they have got more partitions; and, while
+//! nobody reads, how far the logs go.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::KafkaError;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Watch};
 use crate::operator::record::TopicPartition;
 
 /// Between two looks at the cluster.
@@ -26,13 +27,59 @@ pub struct Health {
     pub unread: Vec<TopicPartition>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shared {
     health: Health,
+    /// What the connections say of it.
+    why_away: String,
     error: Option<KafkaError>,
+    /// When the reading last asked for more, and where the logs end, by lane, since
+    /// it asks no more.
+    read_at: Option<Instant>,
+    unread_ends: BTreeMap<u32, i64>,
     /// Partitions (by their place) whose ends are wanted, and those found.
     silent: Vec<u32>,
     ends: BTreeMap<u32, i64>,
+}
+
+/// What is known beside the reading, for whoever looks while that waits.
+#[derive(Clone, Debug, Default)]
+pub struct Beside(Arc<Mutex<Shared>>);
+
+impl Beside {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the cluster.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.lock().health.clone()
+    }
+
+    /// Why it does not answer.
+    #[must_use]
+    pub fn why_away(&self) -> String {
+        self.lock().why_away.clone()
+    }
+
+    /// Where the logs end, by lane, as asked for since nobody reads; empty while
+    /// somebody does, who knows better.
+    #[must_use]
+    pub fn ends(&self) -> BTreeMap<u32, i64> {
+        self.lock().unread_ends.clone()
+    }
+
+    #[cfg(test)]
+    pub fn of(health: Health, why_away: &str, ends: &[(u32, i64)]) -> Self {
+        let shared = Shared {
+            health,
+            why_away: why_away.to_owned(),
+            unread_ends: ends.iter().copied().collect(),
+            ..Shared::default()
+        };
+        Self(Arc::new(Mutex::new(shared)))
+    }
 }
 
 pub(super) struct Watcher {
@@ -54,12 +101,15 @@ impl Watcher {
             std::thread::Builder::new().name("joinscope-cluster".to_owned()).spawn(move || {
                 let asked_at = Instant::now();
                 let mut answered = asked_at;
-                let mut turn = 0;
+                let (mut turn, mut unread_turn) = (0, 0);
+                let mut watch = Watch::default();
                 while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
                     let seen = cluster.look();
                     if matches!(seen, Ok(Some(_))) {
                         look_up_ends(&cluster, &read, &of_thread, &mut turn);
+                        look_up_unread(&cluster, &read, &of_thread, &mut unread_turn);
                     }
+                    watch.note(cluster.events());
                     let mut shared = of_thread.lock().unwrap_or_else(PoisonError::into_inner);
                     match seen {
                         Err(error) => {
@@ -67,9 +117,11 @@ impl Watcher {
                         }
                         Ok(None) => {
                             shared.health.away_since.get_or_insert(answered);
+                            shared.why_away = watch.why();
                         }
                         Ok(Some(topics)) => {
                             answered = Instant::now();
+                            watch.well();
                             let there = topics.iter().flat_map(|topic| {
                                 topic.partitions.iter().map(|partition| TopicPartition {
                                     topic: topic.name.as_str().into(),
@@ -106,9 +158,17 @@ impl Watcher {
         shared.ends.clear();
     }
 
-    /// A topic that is not what it was.
-    pub fn trouble(&self) -> Option<KafkaError> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).error.take()
+    /// For whoever looks while the reading waits.
+    pub fn beside(&self) -> Beside {
+        Beside(Arc::clone(&self.shared))
+    }
+
+    /// The reading asks for more. A topic that is not what it was is an error.
+    pub fn reads(&self) -> Option<KafkaError> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.read_at = Some(Instant::now());
+        shared.unread_ends.clear();
+        shared.error.take()
     }
 }
 
@@ -132,6 +192,31 @@ fn look_up_ends(
         let mut shared = lock();
         if shared.silent.contains(&lane) {
             shared.ends.insert(lane, end);
+        }
+    }
+}
+
+/// Asks where all logs end, if nobody has read for long: a client that waits hears
+/// of no end.
+fn look_up_unread(
+    cluster: &Cluster,
+    read: &[TopicPartition],
+    shared: &Mutex<Shared>,
+    turn: &mut usize,
+) {
+    let asked = Instant::now();
+    let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = |shared: &Shared| shared.read_at.is_none_or(|at| at + LOOK < asked);
+    for _ in 0..read.len() {
+        if !waits(&lock()) {
+            return;
+        }
+        *turn = (*turn + 1) % read.len();
+        // Who does not answer now is asked again, after the others.
+        let Some(end) = cluster.end_now(&read[*turn]) else { return };
+        let mut shared = lock();
+        if waits(&shared) {
+            shared.unread_ends.insert(*turn as u32, end);
         }
     }
 }

@@ -167,6 +167,7 @@ impl Outbox {
     /// processing time, ms.
     pub fn give(&self, messages: Vec<(i64, OutMessage)>) -> Result<(), Failed> {
         let mut messages = messages.into_iter();
+        let _awaited = self.setup.control.awaits("the cluster to take outputs");
         let mut state = self.lock();
         loop {
             if let Some(failed) = &state.failed {
@@ -286,6 +287,7 @@ impl Outbox {
         let folder = &self.setup.folder;
         point("prepared", folder)?;
         let arrival = prepared.entry.arrival;
+        let awaited = self.setup.control.awaits(format!("the commit of epoch {epoch}"));
         self.setup.journal.note(What::Prepared { epoch, arrival });
         (self.setup.tell)(JobEvent::Prepared { epoch });
         if let Some(clock) = &self.setup.clock {
@@ -354,6 +356,8 @@ impl Outbox {
         let arrival_ms = prepared.entry.arrival_ms;
         self.setup.journal.note(What::Committed { epoch, arrival });
         (self.setup.tell)(JobEvent::Committed { epoch, arrival_ms });
+        drop(awaited);
+        let _awaited = self.setup.control.awaits("the cluster to take the outputs that waited");
         let mut sending = Sending { tainted, ..Sending::default() };
         let mut state = self.lock();
         let at_most_once = self.setup.guarantee == Guarantee::AtMostOnce;
@@ -421,9 +425,11 @@ impl Outbox {
     /// written or not.
     fn flush(&self, producer: &mut dyn LogProducer) -> Result<(), Failed> {
         let last = self.lock().sending.called();
+        let awaited = self.setup.control.awaits("what was sent to be acknowledged");
         loop {
             match producer.flush() {
                 Err(e) if e.kind == LogErrorKind::Retriable => {
+                    awaited.say(&e.what);
                     point("commit.again", &self.setup.folder)?;
                     self.waiter().pause().map_err(|_| Failed::Cancelled)?;
                 }

@@ -73,7 +73,7 @@ pub(super) fn read(
     let of = TopicPartition { topic: progress_topic(job).into(), partition: 0 };
     let (start, end) = waiter.until(|| log.bounds(&of, Isolation::ReadUncommitted))?;
     let (mut at, mut newest) = (start, None);
-    let mut said = false;
+    let mut said = None;
     while at < end {
         let fetched = waiter.until(|| log.fetch(&of, at, 1_000, Isolation::ReadCommitted))?;
         for message in fetched.messages {
@@ -89,9 +89,9 @@ pub(super) fn read(
         }
         if fetched.next <= at {
             // An open transaction stands before the end: its coordinator ends it.
-            if !said {
-                said = true;
+            if said.is_none() {
                 let what = format!("{of}: a transaction that is still open");
+                said = Some(waiter.control.awaits(what.clone()));
                 (waiter.tell)(JobEvent::Waiting { what });
             }
             waiter.pause()?;
@@ -114,9 +114,11 @@ impl Waiter<'_> {
         mut ask: impl FnMut() -> Result<T, crate::edges::log::LogError>,
     ) -> Result<T, JobError> {
         let mut said = false;
+        let awaited = self.control.awaits("an answer of the cluster");
         loop {
             match ask() {
                 Err(e) if matches!(e.kind, LogErrorKind::Retriable | LogErrorKind::TimedOut) => {
+                    awaited.say(&e.what);
                     if !said {
                         said = true;
                         tracing::warn!("{e}: asked again until it answers");

@@ -178,6 +178,7 @@ impl Reader {
             replaying: self.replay.is_some(),
             away,
             unread: self.health.unread.clone(),
+            unasked_s: 0,
             now_ms: self.clock.now().div_euclid(1_000_000),
         });
     }
@@ -222,6 +223,7 @@ impl Drop for Reader {
         }
         self.accounted = None;
         self.account();
+        self.status.ends();
     }
 }
 

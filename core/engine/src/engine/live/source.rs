@@ -201,6 +201,7 @@ impl Source for Live {
             self.schemas.all(),
         )
         .map_err(|e| SourceError(format!("the arrival log: {e}")))?;
+        self.status.begins(tail.beside());
         Ok(Box::new(Reader {
             replay,
             log,
