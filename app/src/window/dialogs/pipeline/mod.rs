@@ -114,7 +114,9 @@ impl PipelineDialog {
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
         let t = Tokens::of(ctx);
-        self.take_written();
+        if let Some(error) = self.take_written() {
+            app.errors.add("Saving the pipeline", error);
+        }
         let file = PathBuf::from(&self.editor.file);
         self.is_file.ask(&app.jobs, file, |file| Ok(file.is_file()));
         let room = ctx.content_rect().size() - vec2(72.0, 120.0);
@@ -271,11 +273,12 @@ impl PipelineDialog {
         });
     }
 
-    fn take_written(&mut self) {
-        let Some(answer) = self.written.answer() else { return };
+    /// What came of writing; why it failed.
+    fn take_written(&mut self) -> Option<String> {
+        let answer = self.written.answer()?;
         let (number, path, _) = &answer.question;
         if *number != self.writes {
-            return;
+            return None;
         }
         self.writes += 1;
         match &answer.result {
@@ -294,8 +297,10 @@ impl PipelineDialog {
             Err(error) => {
                 self.problem = Some(error.clone());
                 self.saving = Saving::No;
+                return Some(error.clone());
             }
         }
+        None
     }
 }
 
