@@ -7,6 +7,7 @@ mod overrides;
 mod source;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
 
@@ -57,6 +58,8 @@ pub struct PipelineDialog {
     /// How many topics it was proposed from; no file holds it yet.
     proposed: Option<usize>,
     outside: Outside,
+    /// When it was saved last.
+    wrote: Option<Instant>,
 }
 
 /// What the text may be written over.
@@ -71,7 +74,8 @@ enum Over {
 /// What came of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
-    Done,
+    /// At this moment.
+    Done(Instant),
     Exists,
     /// The file there is not the one that was read.
     Differs,
@@ -102,6 +106,7 @@ impl PipelineDialog {
             leaving: false,
             proposed: None,
             outside: Outside::default(),
+            wrote: None,
         }
     }
 
@@ -282,7 +287,8 @@ impl PipelineDialog {
         }
         self.writes += 1;
         match &answer.result {
-            Ok(Written::Done) => {
+            Ok(Written::Done(at)) => {
+                self.wrote = Some(*at);
                 self.editor.was_saved(&path.display().to_string());
                 (self.proposed, self.outside) = (None, Outside::Same);
                 self.is_file.again();
@@ -318,7 +324,7 @@ fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
         Over::Nothing | Over::Known(_) | Over::Anything => {}
     }
     crate::window::files::write(path, text.as_bytes())?;
-    Ok(Written::Done)
+    Ok(Written::Done(Instant::now()))
 }
 
 /// A part of the dialog in its place.
