@@ -87,6 +87,14 @@ impl Numbering {
     }
 }
 
+/// Bookmarks of another numbering: they are shown once that one is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub count: usize,
+    /// Whose arrivals they count, sorted.
+    pub topics: Vec<String>,
+}
+
 /// What a file holds: one set for each numbering of its recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -112,6 +120,13 @@ impl Kept {
         list.sort_by_key(|b| b.at);
         list.dedup_by_key(|b| b.at);
         list
+    }
+
+    /// Those of the recording's other numberings, as far as there are some.
+    fn waiting(&self, topics: &[String]) -> Vec<Waiting> {
+        let others = self.sets.iter().filter(|s| s.topics != topics && !s.bookmarks.is_empty());
+        let waiting = |s: &Set| Waiting { count: s.bookmarks.len(), topics: s.topics.clone() };
+        others.map(waiting).collect()
     }
 }
 
@@ -166,6 +181,8 @@ fn cut(note: &str) -> String {
 pub struct Bookmarks {
     list: Vec<Bookmark>,
     numbering: Option<Numbering>,
+    /// Of the same recording, as they were when these were read.
+    waiting: Vec<Waiting>,
     /// Not yet kept.
     changes: Vec<Change>,
 }
@@ -185,6 +202,12 @@ impl Bookmarks {
     #[must_use]
     pub fn list(&self) -> &[Bookmark] {
         &self.list
+    }
+
+    /// Those of the same recording that count other arrivals.
+    #[must_use]
+    pub fn waiting(&self) -> &[Waiting] {
+        &self.waiting
     }
 
     #[must_use]
@@ -264,6 +287,7 @@ impl Bookmarks {
             Read::Missing => return (this, None),
             Read::Unreadable(why) => return (this, Some(why)),
         };
+        this.waiting = kept.waiting(&numbering.topics);
         this.list = std::mem::take(kept.list_of(&numbering.topics));
         (this, None)
     }
@@ -355,6 +379,9 @@ mod tests {
         drop(saver);
         let (mut other, problem) = Bookmarks::load(Some(one.clone()), Some(&places));
         assert_eq!((other.list().len(), problem), (0, None));
+        let waiting = [Waiting { count: 1, topics: both.topics.clone() }];
+        assert_eq!(other.waiting(), waiting, "the other one's wait");
+        assert!(Bookmarks::load(Some(both.clone()), Some(&places)).0.waiting().is_empty());
         other.add(9, "nine");
         let saver = Saver::default();
         other.save(Some(&places), &saver);

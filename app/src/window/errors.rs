@@ -14,6 +14,8 @@ pub struct Problem {
     pub message: String,
     /// How often in a row.
     pub times: u32,
+    /// What is open is at fault, not the window, which shows all the rest.
+    pub is_of_what_is_open: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -26,11 +28,20 @@ pub struct Errors {
 impl Errors {
     /// Adds one; the same again is counted.
     pub fn add(&mut self, place: impl Into<String>, message: impl AsRef<str>) {
-        let (place, message) = (place.into(), text::line(message.as_ref()).into_owned());
+        self.put(place.into(), message.as_ref(), false);
+    }
+
+    /// Adds what is wrong with what is open: a picture of it is one all the same.
+    pub fn add_of_what_is_open(&mut self, place: impl Into<String>, message: impl AsRef<str>) {
+        self.put(place.into(), message.as_ref(), true);
+    }
+
+    fn put(&mut self, place: String, message: &str, is_of_what_is_open: bool) {
+        let message = text::line(message).into_owned();
         tracing::error!("{place}: {message}");
         match self.list.last_mut() {
             Some(last) if last.place == place && last.message == message => last.times += 1,
-            _ => self.list.push(Problem { place, message, times: 1 }),
+            _ => self.list.push(Problem { place, message, times: 1, is_of_what_is_open }),
         }
         if self.list.len() > KEPT {
             self.list.remove(0);
@@ -42,6 +53,12 @@ impl Errors {
     #[must_use]
     pub fn list(&self) -> &[Problem] {
         &self.list
+    }
+
+    /// The newest for which nothing can be shown as it should.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Problem> {
+        self.list.iter().rfind(|problem| !problem.is_of_what_is_open)
     }
 
     #[must_use]
@@ -70,6 +87,8 @@ mod tests {
         assert_eq!(e.list().len(), 1);
         assert_eq!(e.list()[0].times, 2);
         assert_eq!(e.unseen(), 1);
+        e.add_of_what_is_open("run 3 failed", "the disk is full");
+        assert_eq!(e.newest().unwrap().place, "Opening a", "the other is the run's");
         e.mark_seen();
         for n in 0..300 {
             e.add("Opening b", format!("{n}"));

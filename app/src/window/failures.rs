@@ -1,8 +1,9 @@
-//! Answers that failed: shown in the panel that asked, listed among the errors,
-//! and, where the run's folder is gone, said above the panels.
+//! What failed: an answer is shown in the panel that asked, listed among the
+//! errors, and, where the run's folder is gone, said above the panels. A run that
+//! failed is listed, too, whoever started it.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use egui::{Context, Id};
 
@@ -12,20 +13,33 @@ use super::jobs::Slot;
 /// Told apart at most; more of one document say nothing new.
 const MOST: usize = 100;
 
-/// Failures that panels showed, on their way to the window.
-type Noted = BTreeSet<String>;
+/// Failures that panels showed, on their way to the window, and whether only a
+/// part is missing.
+type Noted = BTreeMap<String, bool>;
 
 /// A panel shows this in place of an answer.
 pub fn note(ctx: &Context, error: &str) {
+    put(ctx, error, false);
+}
+
+/// A panel shows this in place of a part that it can do without.
+pub fn note_part(ctx: &Context, error: &str) {
+    put(ctx, error, true);
+}
+
+fn put(ctx: &Context, error: &str, part: bool) {
     ctx.data_mut(|data| {
-        data.get_temp_mut_or_default::<Noted>(Id::unique("failures")).insert(error.to_owned());
+        let noted = data.get_temp_mut_or_default::<Noted>(Id::unique("failures"));
+        noted.insert(error.to_owned(), part);
     });
 }
 
 /// What failed of the document in front.
 #[derive(Default)]
 pub struct Failures {
-    known: Noted,
+    known: BTreeSet<String>,
+    /// Runs whose failure is in the list.
+    runs: BTreeSet<PathBuf>,
     /// Whether the run's folder is still there, asked after each new failure.
     looked: Slot<(usize, PathBuf), bool>,
     /// The folder whose loss was said.
@@ -36,9 +50,15 @@ impl App {
     /// Takes in what panels could not show.
     pub(super) fn take_failures(&mut self, ctx: &Context) {
         let noted = ctx.data_mut(|data| data.remove_temp::<Noted>(Id::unique("failures")));
-        for error in noted.unwrap_or_default() {
-            if self.failures.known.len() < MOST && self.failures.known.insert(error.clone()) {
-                self.errors.add("Reading what is open", error);
+        for (error, part) in noted.unwrap_or_default() {
+            const PLACE: &str = "Reading what is open";
+            if self.failures.known.len() >= MOST || !self.failures.known.insert(error.clone()) {
+                continue;
+            }
+            if part {
+                self.errors.add_of_what_is_open(PLACE, error);
+            } else {
+                self.errors.add(PLACE, error);
                 self.look_for_the_run();
             }
         }
@@ -57,6 +77,25 @@ impl App {
             );
             self.notice("The run's folder is gone", &why);
         }
+    }
+
+    /// Lists what failed without a panel in sight that would say so.
+    pub(super) fn list_failed(&mut self) {
+        if let Some(why) = self.panels.semantics.take_failure() {
+            self.errors.add("Running under all four semantics", why);
+        }
+        let Some(run) = &self.doc.run else { return };
+        if let Some(why) = run.failure()
+            && !self.failures.runs.contains(&run.dir)
+        {
+            self.failures.runs.insert(run.dir.clone());
+            self.errors.add_of_what_is_open(format!("{} failed", run.label.name), why);
+        }
+    }
+
+    /// That the run in this folder failed was said.
+    pub(super) fn has_said_failed(&mut self, dir: &Path) {
+        self.failures.runs.insert(dir.to_owned());
     }
 
     /// Asks whether the run's folder is there.

@@ -87,7 +87,7 @@ impl Headless {
             if std::mem::replace(&mut asked, self.app.asked()) != self.app.asked() {
                 quiet = 0;
             }
-            if let Some(problem) = self.app.errors().list().last() {
+            if let Some(problem) = self.app.errors().newest() {
                 anyhow::bail!("{}: {}", problem.place, problem.message);
             }
             quiet = if self.app.is_busy() { 0 } else { quiet + 1 };
@@ -140,7 +140,7 @@ pub fn measure(what: &Measured<'_>) -> anyhow::Result<FrameFigures> {
     let mut quiet = 0;
     while quiet < 2 {
         h.frame();
-        if let Some(problem) = h.app.errors().list().last() {
+        if let Some(problem) = h.app.errors().newest() {
             anyhow::bail!("{}: {}", problem.place, problem.message);
         }
         if first.is_none() && h.app.panels.books.is_read() {

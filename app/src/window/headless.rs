@@ -224,7 +224,7 @@ pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
         if std::mem::replace(&mut asked, app.asked()) != app.asked() {
             quiet = 0;
         }
-        if let Some(problem) = app.errors().list().last() {
+        if let Some(problem) = app.errors().newest() {
             return Err(NoPicture::Failed(format!("{}: {}", problem.place, problem.message)));
         }
         if app.is_busy() {

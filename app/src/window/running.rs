@@ -270,10 +270,13 @@ impl App {
                 let dir = running.dir.clone();
                 self.running = None;
                 let told = self.incident_ran(dir.as_ref(), &done);
-                if let Err(error) = done
-                    && !told
-                {
-                    self.fail("The run failed", &error);
+                if let Err(error) = done {
+                    if let Some(dir) = &dir {
+                        self.has_said_failed(dir);
+                    }
+                    if !told {
+                        self.fail("The run failed", &error);
+                    }
                 }
                 self.following.asked_at = None;
                 if let Some(dir) = dir {

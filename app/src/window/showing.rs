@@ -67,6 +67,7 @@ impl App {
         self.follow_run();
         self.take_stop();
         self.take_hit();
+        self.list_failed();
         self.follow_incident();
         if let Some(answer) = self.seek.answer()
             && self.seeking.as_ref() == Some(&answer.question)

@@ -195,6 +195,63 @@ fn bookmarks_that_cannot_be_read_are_said_and_the_run_opens() {
 }
 
 #[test]
+fn a_run_that_cannot_be_made_is_said_and_listed_once() {
+    let made = Feed::new(300);
+    let taken = made.folder.path().join("taken");
+    std::fs::write(&taken, "a file, no folder").unwrap();
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(made.run()));
+    h.state_mut().run_into = Some(taken.join("run"));
+    h.state_mut().command(Command::Run(Vec::new()));
+    quiet(&mut h);
+    assert!(says(&h, "The run failed"));
+    let listed = h.state().errors().list().iter().filter(|p| p.place.contains("failed"));
+    assert_eq!(listed.map(|p| p.times).sum::<u32>(), 1, "{:?}", h.state().errors().list());
+}
+
+#[test]
+fn why_the_four_runs_failed_is_listed_with_their_panel_out_of_sight() {
+    let made = Feed::new(300);
+    let taken = made.folder.path().join("taken");
+    std::fs::write(&taken, "a file, no folder").unwrap();
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(made.run()));
+    h.state_mut().run_into = Some(taken.join("four"));
+    h.state_mut().command(Command::RunSemantics);
+    h.state_mut().command(Command::HidePanel(Panel::Semantics));
+    quiet(&mut h);
+    let place = |h: &Harness<'_, App>| {
+        let list = h.state().errors().list().to_vec();
+        list.into_iter().map(|p| (p.place, p.times)).collect::<Vec<_>>()
+    };
+    let once = [("Running under all four semantics".to_owned(), 1_u32)];
+    assert_eq!(place(&h), once, "{:?}", h.state().errors().list());
+    h.state_mut().command(Command::ShowPanel(Panel::Semantics));
+    quiet(&mut h);
+    assert!(says(&h, "Try again"), "in the panel, too");
+    assert_eq!(place(&h), once);
+}
+
+#[test]
+fn a_pipeline_that_cannot_be_saved_is_said_and_listed() {
+    let made = Feed::new(300);
+    let taken = made.folder.path().join("taken");
+    std::fs::write(&taken, "a file, no folder").unwrap();
+    let mut h = harness_with((1600, 1000), None);
+    ask(&mut h, Command::Open(made.run()));
+    ask(&mut h, Command::EditPipeline);
+    super::testing::press(&mut h, "Save as…");
+    let path = taken.join("mine.toml").display().to_string();
+    super::testing::overwrite(&mut h, "Path to save as", &path);
+    h.get_by_label("Save there").click();
+    quiet(&mut h);
+    let [only] = h.state().errors().list() else { panic!("{:?}", h.state().errors().list()) };
+    assert_eq!(only.place, "Saving the pipeline");
+    assert!(only.message.starts_with(&path), "{}", only.message);
+    assert!(says(&h, "mine.toml: "), "at the editor, too");
+}
+
+#[test]
 fn why_a_run_failed_is_known_where_its_state_is_shown() {
     let made = Feed::new(300);
     let arrivals = joinscope_core::run::Run::open(&made.run()).unwrap().arrivals();
@@ -208,6 +265,13 @@ fn why_a_run_failed_is_known_where_its_state_is_shown() {
     ask(&mut h, Command::Open(made.run()));
     assert!(says(&h, "failed"));
     assert_eq!(h.state().doc().run.as_ref().unwrap().failure(), Some("the disk is full"));
+    // It is listed, once, and the window is not at fault.
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::Open(made.run()));
+    let [only] = h.state().errors().list() else { panic!("{:?}", h.state().errors().list()) };
+    let said = (only.place.as_str(), only.message.as_str(), only.times);
+    assert_eq!(said, ("run failed", "the disk is full", 1));
+    assert!(h.state().errors().newest().is_none());
     let at = h.query_all_by_label_contains(" · failed").next().unwrap().rect().center();
     h.hover_at(at);
     // Longer than a tooltip takes to appear.

@@ -190,6 +190,19 @@ fn the_readers_own_notes_stay_and_bookmarks_that_do_not_fit_are_said() {
 }
 
 #[test]
+fn bookmarks_of_topics_that_are_not_there_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = bent(folder.path(), "bookmarks.json", "\"engagements\"", "\"clicks\"");
+    let h = window_of_bad(&path, folder.path());
+    assert!(h.state().bookmarks.list().is_empty());
+    assert!(says(
+        &h,
+        "1 bookmark of the incident waits: it counts the arrivals of clicks, views; this \
+         recording has no clicks"
+    ));
+}
+
+#[test]
 fn a_run_that_comes_out_otherwise_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let from = "\"overrides\": []";

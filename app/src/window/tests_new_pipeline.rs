@@ -71,9 +71,11 @@ fn why_nothing_can_be_proposed_is_said_there_and_listed() {
     writer.finish().unwrap();
     let mut h = opened(&path);
     h.state_mut().command(Command::NewPipeline);
+    let begun = std::time::Instant::now();
     while !says(&h, "Nothing can be proposed: the recording has no records") {
         h.step();
         std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "nothing is said");
     }
     h.run_steps(3);
     let listed = h.state().errors().list();

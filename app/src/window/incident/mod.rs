@@ -16,6 +16,7 @@ pub use view::{Standing, View};
 
 use super::app::App;
 use super::axis::Scale;
+use super::bookmarks::{Numbering, Waiting};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunLabel};
 use super::jobs::Slot;
 use super::running::Running;
@@ -101,6 +102,15 @@ impl IncidentDoc {
         recording == Some(self.digest.as_str())
             && (self.dir.is_none()
                 || doc.run.as_ref().is_none_or(|r| Some(&r.dir) == self.dir.as_ref()))
+    }
+
+    /// Its bookmarks that wait for a run that counts other arrivals than what is
+    /// open does.
+    #[must_use]
+    pub fn waiting(&self, here: &Numbering) -> Option<Waiting> {
+        let topics = &self.incident.marks.topics;
+        let waits = !self.marks.is_empty() && here.digest == self.digest && here.topics != *topics;
+        waits.then(|| Waiting { count: self.marks.len(), topics: topics.clone() })
     }
 
     /// What became of it, in a sentence.
@@ -271,8 +281,7 @@ impl App {
             return;
         }
         let topics = &incident.incident.marks.topics;
-        let fits =
-            |n: &super::bookmarks::Numbering| n.digest == incident.digest && n.topics == *topics;
+        let fits = |n: &Numbering| n.digest == incident.digest && n.topics == *topics;
         if !self.bookmarks.numbering().is_some_and(fits) {
             return;
         }

@@ -93,6 +93,11 @@ impl Panels {
 /// The window lists it among its errors.
 fn failed(ui: &mut Ui, error: &str) -> bool {
     super::failures::note(ui.ctx(), error);
+    in_place(ui, error)
+}
+
+/// The same of what is listed already.
+fn in_place(ui: &mut Ui, error: &str) -> bool {
     let t = super::theme::Tokens::of(ui.ctx());
     let rect = ui.available_rect_before_wrap();
     let at = egui::Rect::from_center_size(rect.center(), egui::vec2(rect.width().min(520.0), 80.0));

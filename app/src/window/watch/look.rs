@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use egui::Context;
 use joinscope_core::edges::pipeline_file::{PipelineFile, PipelineFileError};
@@ -56,12 +56,13 @@ impl Found {
 pub struct Inbox {
     /// How the file was when it was looked at first.
     first: Option<Found>,
-    /// How it was changed since, the newest.
-    newest: Option<Found>,
+    /// How it was changed since, the newest, and when that was looked at.
+    newest: Option<(Instant, Found)>,
 }
 
 impl Inbox {
-    pub fn take(&mut self) -> (Option<Found>, Option<Found>) {
+    /// The first, and the newest.
+    pub fn take(&mut self) -> (Option<Found>, Option<(Instant, Found)>) {
         (self.first.take(), self.newest.take())
     }
 }
@@ -101,13 +102,14 @@ pub fn watch(path: &Path, ends: &Receiver<()>, inbox: &Mutex<Inbox>, repaint: &C
             continue;
         }
         stamp = now;
+        let at = Instant::now();
         let found = look(path);
         if found == told {
             seen = None;
         } else if seen.as_ref() == Some(&found) {
             seen = None;
             told = found.clone();
-            lock(inbox).newest = Some(found);
+            lock(inbox).newest = Some((at, found));
             repaint.request_repaint();
         } else {
             seen = Some(found);

@@ -10,6 +10,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use egui::Context;
 
@@ -53,8 +54,8 @@ impl Watch {
         Ok(())
     }
 
-    /// How the file was changed since the last time.
-    fn news(&mut self) -> Option<Found> {
+    /// How the file was changed since the last time, and when that was looked at.
+    fn news(&mut self) -> Option<(Instant, Found)> {
         let (first, newest) = look::lock(&self.inbox).take();
         // Where it was not there at first there is nothing to miss.
         if let Some(first) = first.filter(|first| first.text().is_some()) {
@@ -87,7 +88,13 @@ impl App {
                 self.errors.add("Watching the pipeline's file", error);
             }
         }
-        let Some(found) = self.watch.news() else { return };
+        let Some((at, found)) = self.watch.news() else { return };
+        if let Some(Dialog::Pipeline(editor)) = &self.dialog
+            && editor.has_written_since(at)
+        {
+            // What was written here comes next.
+            return;
+        }
         self.unsay_file();
         let was = self.watch.good.clone();
         self.watch.note(&found);

@@ -7,6 +7,7 @@ mod overrides;
 mod source;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use egui::{Context, Rect, TextEdit, Ui, UiBuilder, pos2, vec2};
 
@@ -57,6 +58,8 @@ pub struct PipelineDialog {
     /// How many topics it was proposed from; no file holds it yet.
     proposed: Option<usize>,
     outside: Outside,
+    /// When it was saved last.
+    wrote: Option<Instant>,
 }
 
 /// What the text may be written over.
@@ -71,7 +74,8 @@ enum Over {
 /// What came of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
-    Done,
+    /// At this moment.
+    Done(Instant),
     Exists,
     /// The file there is not the one that was read.
     Differs,
@@ -102,6 +106,7 @@ impl PipelineDialog {
             leaving: false,
             proposed: None,
             outside: Outside::default(),
+            wrote: None,
         }
     }
 
@@ -114,7 +119,9 @@ impl PipelineDialog {
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
         let t = Tokens::of(ctx);
-        self.take_written();
+        if let Some(error) = self.take_written() {
+            app.errors.add("Saving the pipeline", error);
+        }
         let file = PathBuf::from(&self.editor.file);
         self.is_file.ask(&app.jobs, file, |file| Ok(file.is_file()));
         let room = ctx.content_rect().size() - vec2(72.0, 120.0);
@@ -271,15 +278,17 @@ impl PipelineDialog {
         });
     }
 
-    fn take_written(&mut self) {
-        let Some(answer) = self.written.answer() else { return };
+    /// What came of writing; why it failed.
+    fn take_written(&mut self) -> Option<String> {
+        let answer = self.written.answer()?;
         let (number, path, _) = &answer.question;
         if *number != self.writes {
-            return;
+            return None;
         }
         self.writes += 1;
         match &answer.result {
-            Ok(Written::Done) => {
+            Ok(Written::Done(at)) => {
+                self.wrote = Some(*at);
                 self.editor.was_saved(&path.display().to_string());
                 (self.proposed, self.outside) = (None, Outside::Same);
                 self.is_file.again();
@@ -294,8 +303,10 @@ impl PipelineDialog {
             Err(error) => {
                 self.problem = Some(error.clone());
                 self.saving = Saving::No;
+                return Some(error.clone());
             }
         }
+        None
     }
 }
 
@@ -313,7 +324,7 @@ fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
         Over::Nothing | Over::Known(_) | Over::Anything => {}
     }
     crate::window::files::write(path, text.as_bytes())?;
-    Ok(Written::Done)
+    Ok(Written::Done(Instant::now()))
 }
 
 /// A part of the dialog in its place.

@@ -1,6 +1,8 @@
 //! What another program did to the file that is edited, and the choice between
 //! what it says and what was changed here.
 
+use std::time::Instant;
+
 use egui::Ui;
 
 use super::PipelineDialog;
@@ -25,6 +27,12 @@ pub enum Outside {
 }
 
 impl PipelineDialog {
+    /// Whether the file was written here since somebody looked at it.
+    #[must_use]
+    pub fn has_written_since(&self, looked: Instant) -> bool {
+        self.wrote.is_some_and(|wrote| looked < wrote)
+    }
+
     /// The file was changed: it is taken where nothing was changed here. Whether
     /// that is news: what was saved here is not.
     pub fn file_changed(&mut self, found: &Found) -> bool {

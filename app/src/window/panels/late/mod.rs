@@ -319,9 +319,15 @@ impl Late {
             return;
         }
         self.presses.1 = self.presses.0;
-        if let (Ok(Some(row)), true) = (&answer.result, cx.doc.is_about(answer.question.0)) {
-            cx.commands.push(Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+        if !cx.doc.is_about(answer.question.0) {
+            return;
         }
+        cx.commands.extend(match &answer.result {
+            Ok(row) => row
+                .as_ref()
+                .map(|row| Command::Select(Some(Selection::Row(row.row)), Some(row.arrival))),
+            Err(error) => Some(Command::Said("Looking for a record".to_owned(), error.clone())),
+        });
     }
 
     fn answer(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>, now: Option<i64>) {

@@ -138,7 +138,8 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
     if let Some(Err(error)) = &known.done
         && error != "cancelled"
     {
-        if crate::window::panels::failed(ui, error) {
+        // It was listed when it failed, in sight or not.
+        if crate::window::panels::in_place(ui, error) {
             commands.push(Command::RunSemantics);
         }
         return;

@@ -139,6 +139,13 @@ impl Job {
         lock(&self.known).done.is_none()
     }
 
+    /// Why it ended before its end, where nobody wanted that.
+    pub fn failure(&self) -> Option<String> {
+        let known = lock(&self.known);
+        let error = known.done.as_ref()?.as_ref().err()?;
+        (error != "cancelled").then(|| error.clone())
+    }
+
     /// Percent of the run at hand.
     pub fn percent(&self) -> u64 {
         let p = self.control.progress();

@@ -30,6 +30,8 @@ pub struct Semantics {
     job: Option<Job>,
     /// Of the recording that was run over.
     digest: String,
+    /// Its failure was taken.
+    told: bool,
 }
 
 impl Semantics {
@@ -40,6 +42,7 @@ impl Semantics {
     pub fn start(&mut self, order: Order, ctx: &egui::Context) -> Result<(), String> {
         order.recording.digest().clone_into(&mut self.digest);
         self.job = Some(Job::start(order, ctx)?);
+        self.told = false;
         Ok(())
     }
 
@@ -52,6 +55,13 @@ impl Semantics {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.job.as_ref().is_some_and(Job::is_running)
+    }
+
+    /// Why the four could not be run, once.
+    pub fn take_failure(&mut self) -> Option<String> {
+        let error = self.job.as_ref().filter(|_| !self.told)?.failure()?;
+        self.told = true;
+        Some(error)
     }
 
     /// Whether what it shows is of this recording.

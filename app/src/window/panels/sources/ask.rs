@@ -31,6 +31,11 @@ impl Books {
         self.slot.answer()?.result.as_ref().ok().map(|(counts, _)| *counts)
     }
 
+    /// Why they cannot be read.
+    pub(super) fn error(&mut self) -> Option<String> {
+        self.slot.answer()?.result.as_ref().err().cloned()
+    }
+
     /// Whether they are in sight.
     #[must_use]
     pub fn is_read(&mut self) -> bool {

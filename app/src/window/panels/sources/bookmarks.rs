@@ -1,22 +1,70 @@
 //! The bookmarks of what is open: a press goes there, Delete takes one away.
+//! Those that count other arrivals are said.
 
 use egui::{Key, Modifiers, Popup, Ui};
 
-use super::{inset_group, row};
+use super::{inset_group, remark, row};
 use crate::window::app::App;
 use crate::window::bars::menu_item;
+use crate::window::bookmarks::Waiting;
 use crate::window::command::Command;
-use crate::window::text::thousands;
+use crate::window::text::{plural, thousands};
 use crate::window::widgets::{ListRow, Mark, list_row};
 
 /// Bookmarks listed at most: more are reached by the command palette.
 const LISTED: usize = 200;
 
+/// Topics named at most.
+const NAMED: usize = 8;
+
 pub fn show(app: &mut App, ui: &mut Ui) {
-    if app.bookmarks.list().is_empty() {
+    let waiting = waiting(app);
+    if app.bookmarks.list().is_empty() && waiting.is_empty() {
         return;
     }
     inset_group(ui, "Bookmarks");
+    list(app, ui);
+    for said in waiting {
+        remark(ui, &said);
+    }
+}
+
+/// What is said of bookmarks that are not listed: how many, and why.
+fn waiting(app: &App) -> Vec<String> {
+    let kept = app.bookmarks.waiting().iter().map(|w| said(app, w, ""));
+    let here = app.bookmarks.numbering();
+    let brought = app.incident.as_ref().zip(here).and_then(|(incident, n)| incident.waiting(n));
+    kept.chain(brought.map(|w| said(app, &w, " of the incident"))).collect()
+}
+
+fn said(app: &App, waiting: &Waiting, whose: &str) -> String {
+    let many = plural(waiting.count as u64, "bookmark");
+    let (wait, count) =
+        if waiting.count == 1 { ("waits", "it counts") } else { ("wait", "they count") };
+    let topics: Vec<&str> = waiting.topics.iter().map(String::as_str).collect();
+    let mut said = format!("{many}{whose} {wait}: {count} the arrivals of {}", named(&topics));
+    let Some(recording) = &app.doc.recording else { return said };
+    let partitions = recording.recording.partitions();
+    let lacks = |topic: &&str| partitions.iter().all(|p| *p.topic != **topic);
+    let missing: Vec<&str> = topics.into_iter().filter(lacks).collect();
+    if missing.is_empty() {
+        said.push_str("; run a pipeline over these");
+    } else {
+        said.push_str(&format!("; this recording has no {}", named(&missing)));
+    }
+    said
+}
+
+/// As many names as can be read, and how many more there are.
+fn named(topics: &[&str]) -> String {
+    let mut said = topics[..topics.len().min(NAMED)].join(", ");
+    if let Some(more) = topics.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        said.push_str(&format!(" and {more} more"));
+    }
+    said
+}
+
+fn list(app: &mut App, ui: &mut Ui) {
     let times = app.times();
     let at = app.cursor.at();
     for bookmark in app.bookmarks.list().to_vec().into_iter().take(LISTED) {

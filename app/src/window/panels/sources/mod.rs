@@ -264,7 +264,6 @@ fn about_gaps(p: &PartitionInfo) -> String {
 
 /// What one has to know of the recording before believing its times.
 fn notes(ui: &mut Ui, doc: &RecordingDoc, live: bool) {
-    let t = Tokens::of(ui.ctx());
     let info = doc.recording.info();
     let mut lines = Vec::new();
     if info.approximate {
@@ -277,14 +276,20 @@ fn notes(ui: &mut Ui, doc: &RecordingDoc, live: bool) {
         None => {}
     }
     for line in lines {
-        let margin = egui::Margin { left: 28, right: 10, top: 0, bottom: 2 };
-        egui::Frame::NONE.inner_margin(margin).show(ui, |ui| {
-            let text = egui::RichText::new(crate::window::text::line(&line))
-                .font(fonts::regular(SMALL))
-                .color(t.second);
-            ui.add(egui::Label::new(text).wrap());
-        });
+        remark(ui, &line);
     }
+}
+
+/// A sentence under a row; it wraps.
+fn remark(ui: &mut Ui, said: &str) {
+    let t = Tokens::of(ui.ctx());
+    let margin = egui::Margin { left: 28, right: 10, top: 0, bottom: 2 };
+    egui::Frame::NONE.inner_margin(margin).show(ui, |ui| {
+        let text = egui::RichText::new(crate::window::text::line(said))
+            .font(fonts::regular(SMALL))
+            .color(t.second);
+        ui.add(egui::Label::new(text).wrap());
+    });
 }
 
 fn runs(app: &mut App, ui: &mut Ui) {
@@ -314,7 +319,13 @@ fn books(app: &mut App, ui: &mut Ui) {
     // A record has a row for each input that it feeds, and a verdict for each.
     let rows = if feeds_several(&run.manifest.start) { ", in rows" } else { "" };
     inset_group(ui, &format!("Books of {}{rows}", run.label.name));
-    let Some(counts) = app.panels.books.shown() else { return };
+    let Some(counts) = app.panels.books.shown() else {
+        if let Some(error) = app.panels.books.error() {
+            crate::window::failures::note(ui.ctx(), &error);
+            remark(ui, &format!("cannot be read: {error}"));
+        }
+        return;
+    };
     let filter = app.panels.records.filter();
     for verdict in Verdict::ALL {
         let n = counts.get(verdict);

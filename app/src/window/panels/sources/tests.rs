@@ -1,10 +1,14 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Writer, WriterOptions};
+use joinscope_core::run::Manifest;
 use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
+use crate::window::bookmarks::{Bookmarks, Numbering};
 use crate::window::command::Command;
-use crate::window::headless::{harness, settle};
+use crate::window::files::Saver;
+use crate::window::headless::{harness, harness_with, settle};
+use crate::window::settings::Places;
 use crate::window::testing::{BEGIN, ask, feed, opened, press};
 
 #[test]
@@ -29,6 +33,35 @@ fn a_bookmark_is_made_by_keyboard_gone_to_and_removed() {
     settle(&mut h).unwrap();
     press(&mut h, "Remove");
     assert!(h.state().bookmarks.list().is_empty());
+}
+
+#[test]
+fn bookmarks_that_count_other_arrivals_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    let digest = Manifest::load(&feed().run()).unwrap().start.recording.digest;
+    let saver = Saver::default();
+    for topics in [&["clicks", "views"] as &[&str], &["views"]] {
+        let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
+        let mut marks = Bookmarks::of(Some(Numbering { digest: digest.clone(), topics }));
+        marks.add(5, "five");
+        marks.add(9, "nine");
+        marks.save(Some(&places), &saver);
+    }
+    // What is kept is written before the window reads it.
+    drop(saver);
+    let mut h = harness_with((1600, 1000), Some(places));
+    ask(&mut h, Command::Open(feed().run()));
+    let clicks = "2 bookmarks wait: they count the arrivals of clicks, views; this recording has \
+                  no clicks";
+    let views = "2 bookmarks wait: they count the arrivals of views; run a pipeline over these";
+    for said in [clicks, views] {
+        assert!(h.query_by_label(said).is_some(), "{said}");
+    }
+    // Those of what is open stand above them.
+    ask(&mut h, Command::AddBookmark("here".to_owned()));
+    assert!(h.query_all_by_label_contains("here, ").next().is_some());
+    assert!(h.query_by_label(clicks).is_some());
 }
 
 #[test]

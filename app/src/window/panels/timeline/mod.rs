@@ -249,9 +249,12 @@ impl Timeline {
         if !cx.doc.is_about(answer.question.revision) {
             return;
         }
-        if let Ok(Some(row)) = &answer.result {
-            cx.commands.push(Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
-        }
+        cx.commands.extend(match &answer.result {
+            Ok(row) => row
+                .as_ref()
+                .map(|row| Command::Select(Some(Selection::Row(row.row)), Some(row.arrival))),
+            Err(error) => Some(Command::Said("Looking for a record".to_owned(), error.clone())),
+        });
     }
 }
 

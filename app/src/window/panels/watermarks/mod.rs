@@ -44,7 +44,7 @@ pub struct Watermarks {
 impl Watermarks {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
-        let (sentence, lane) = self.sentence(cx);
+        let (sentence, lane) = self.sentence(ui, cx);
         let approximate = is_approximate(cx);
         let vertical =
             self.chosen.unwrap_or(if approximate { Vertical::EventTime } else { Vertical::Lag });
@@ -74,7 +74,7 @@ impl Watermarks {
     }
 
     /// How it stood at the cursor; the lane that the sentence is about.
-    fn sentence(&mut self, cx: &Cx<'_>) -> (String, Option<u32>) {
+    fn sentence(&mut self, ui: &Ui, cx: &Cx<'_>) -> (String, Option<u32>) {
         let Some(doc) = &cx.doc.run else { return (String::new(), None) };
         if cx.cursor.len() == 0 {
             return (String::new(), None);
@@ -84,7 +84,10 @@ impl Watermarks {
         self.at.ask(cx.jobs, question, move |(_, arrival)| ask::at(&run, *arrival));
         let Some(answer) = self.at.answer() else { return (String::new(), None) };
         match &answer.result {
-            Err(error) => (error.clone(), None),
+            Err(error) => {
+                crate::window::failures::note(ui.ctx(), error);
+                (error.clone(), None)
+            }
             Ok(at) => {
                 let start = &doc.manifest.start;
                 let bounds: Vec<i64> =

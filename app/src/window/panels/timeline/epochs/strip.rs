@@ -88,6 +88,7 @@ pub fn failed(ui: &mut Ui, rect: Rect, error: &str) {
     let t = Tokens::of(ui.ctx());
     let mut child = ui.new_child(egui::UiBuilder::new().max_rect(rect.shrink2(vec2(INSET, 4.0))));
     let said = format!("The job's epochs cannot be read: {error}");
+    crate::window::failures::note_part(ui.ctx(), &said);
     let font = fonts::regular(SMALL);
     let shown = fit(&child, &said, &font, rect.width() - 2.0 * INSET);
     text(&mut child, &shown, font, t.second).on_hover_text(said);

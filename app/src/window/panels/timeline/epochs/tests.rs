@@ -165,4 +165,7 @@ fn epochs_that_cannot_be_read_are_said_in_their_place() {
     ask(&mut h, Command::Open(feed.run()));
     assert!(h.query_by_label_contains("The job's epochs cannot be read").is_some());
     assert!(h.query_by_label("views").is_some(), "the rows are there");
+    let listed = h.state().errors().list();
+    assert!(listed[0].message.starts_with("The job's epochs cannot be read"), "{listed:?}");
+    assert!(listed.len() == 1 && listed[0].times == 1, "{listed:?}");
 }
