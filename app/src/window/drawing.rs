@@ -1,11 +1,12 @@
 //! How the window is laid out: bars, the panels at the sides, the tiles between
 //! them, and what the panels see of the window.
 
-use egui::{Frame, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
+use egui::{Frame, Key, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
 
 use super::app::App;
 use super::bars;
 use super::cx::{Breaks, Cx};
+use super::layout::{Edge, Tabs};
 use super::panel::Panel;
 use super::panels::Panels;
 use super::start;
@@ -34,23 +35,31 @@ impl App {
         // A width that was set, not dragged, is another side to egui.
         let generation = self.layout.generation;
         if self.layout.left.shown {
-            let shown = SidePanel::left(("sources", generation))
+            let salt = ("sources", generation);
+            let edge = Edge::of(ui, salt, Panel::Sources);
+            edge.keys(ui, Key::ArrowRight, Key::ArrowLeft);
+            let shown = SidePanel::left(salt)
                 .frame(frame(GAP, 0.0))
                 .default_size(self.layout.left.width)
                 .size_range(160.0..=420.0)
                 .show_separator_line(false)
                 .show(ui, |ui| self.sources(ui));
             self.layout.left.width = shown.response.rect.width();
+            edge.say(ui, self.layout.left.width);
         }
         let mut hovers = None;
         if self.layout.right.shown {
-            let shown = SidePanel::right(("inspector", generation))
+            let salt = ("inspector", generation);
+            let edge = Edge::of(ui, salt, Panel::Inspector);
+            edge.keys(ui, Key::ArrowLeft, Key::ArrowRight);
+            let shown = SidePanel::right(salt)
                 .frame(frame(0.0, GAP))
                 .default_size(self.layout.right.width)
                 .size_range(260.0..=640.0)
                 .show_separator_line(false)
                 .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
             self.layout.right.width = shown.response.rect.width();
+            edge.say(ui, self.layout.right.width);
         }
         let rest = ui.available_rect_before_wrap();
         let centre =
@@ -92,16 +101,10 @@ impl App {
     }
 
     fn one(&mut self, ui: &mut Ui, panel: Panel, hovers: &mut Option<u64>) {
-        self.panel(ui, panel, &super::layout::Tabs::default(), hovers);
+        self.panel(ui, panel, &Tabs::default(), hovers);
     }
 
-    fn panel(
-        &mut self,
-        ui: &mut Ui,
-        panel: Panel,
-        tabs: &super::layout::Tabs,
-        hovers: &mut Option<u64>,
-    ) -> bool {
+    fn panel(&mut self, ui: &mut Ui, panel: Panel, tabs: &Tabs, hovers: &mut Option<u64>) -> bool {
         self.exports.note_place(panel, ui.available_rect_before_wrap());
         self.with_panels(hovers, |panels, cx| panels.show(ui, panel, tabs, cx))
     }

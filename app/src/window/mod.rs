@@ -54,6 +54,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_access;
+#[cfg(test)]
 mod tests_bad_input;
 #[cfg(test)]
 mod tests_drops;

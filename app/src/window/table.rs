@@ -361,8 +361,13 @@ impl Table {
         if last == Position::default() {
             return;
         }
-        let response = ui.interact(bar, ui.scope_id().with("scroll bar"), Sense::click_and_drag());
+        // Keys are the table's.
+        let sense = Sense::CLICK | Sense::DRAG;
+        let response = ui.interact(bar, ui.scope_id().with("scroll bar"), sense);
         response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll the rows"));
+        let row = self.position.row.min(last.row);
+        let said = format!("row {} of {}", thousands(row + 1), thousands(len));
+        ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said));
         let room = bar.height() - handle(bar, len, height);
         let total = last.row as f64 + f64::from(last.pixels / ROW);
         if response.dragged() && room > 0.0 {

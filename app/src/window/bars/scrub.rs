@@ -13,6 +13,7 @@ use crate::window::app::App;
 use crate::window::axis::{Axis, Scale};
 use crate::window::command::Command;
 use crate::window::cursor::ClockMap;
+use crate::window::text::thousands;
 use crate::window::theme::Tokens;
 
 /// Width of a bar of the strip and its gap, points.
@@ -55,6 +56,12 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let response = ui.interact(rect, ui.scope_id().with("strip"), Sense::click_and_drag());
     let at = app.cursor.at();
     response.widget_info(|| WidgetInfo::slider(true, at as f64, "Cursor"));
+    let last = app.cursor.len().saturating_sub(1);
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_value(format!("arrival {}, the last is {}", thousands(at), thousands(last)));
+        node.set_min_numeric_value(0.0);
+        node.set_max_numeric_value(last as f64);
+    });
     let clock = Clock::of(app, rect);
     if let Some(pos) = response.interact_pointer_pos()
         && app.cursor.len() > 0

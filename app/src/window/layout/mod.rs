@@ -1,6 +1,7 @@
 //! Where panels stand, apart from what they show: two sides and, between them,
 //! a tree of tiles whose panes are names only.
 
+mod gaps;
 mod history;
 mod named;
 #[cfg(test)]
@@ -15,12 +16,16 @@ use egui_tiles::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use self::gaps::Edge;
 pub use self::history::Undo;
 pub use self::named::Layouts;
 pub use self::tree::Node;
 use super::doc::Doc;
 use super::panel::{Home, Panel};
 use super::theme::GAP;
+
+/// No panel is made smaller, neither wide nor high, points.
+const LEAST: f32 = 120.0;
 
 /// A side of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -202,7 +207,9 @@ impl Layout {
         let tabs = self.tabs();
         let mut shown = Shown { show, tabs, dropped: false };
         self.tree.ui(&mut shown, ui);
-        if shown.dropped {
+        let dropped = shown.dropped;
+        gaps::show(&mut self.tree, ui);
+        if dropped {
             // A drop may nest what our titles cannot show.
             self.change(|_| {});
         }
@@ -261,7 +268,7 @@ impl Behavior<Panel> for Shown<'_> {
     }
 
     fn min_size(&self) -> f32 {
-        120.0
+        LEAST
     }
 
     fn simplification_options(&self) -> SimplificationOptions {

@@ -347,9 +347,14 @@ impl State {
             s.laid.rect.right() - BAR..=s.laid.rect.right(),
             s.laid.area.y_range(),
         );
-        let response =
-            ui.interact(track, ui.scope_id().with("scroll bar"), Sense::click_and_drag());
+        // Keys are the plot's.
+        let sense = Sense::CLICK | Sense::DRAG;
+        let response = ui.interact(track, ui.scope_id().with("scroll bar"), sense);
         response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll the lanes"));
+        let (first, lanes) = (s.laid.first + 1, s.laid.rows.len());
+        ui.ctx().accesskit_node_builder(response.id, |node| {
+            node.set_value(format!("lane {first} of {lanes}"));
+        });
         let size = (room / all * room).max(24.0);
         if response.dragged() {
             self.top += response.drag_delta().y / (room - size).max(1.0) * (all - room);

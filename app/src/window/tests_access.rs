@@ -1,0 +1,126 @@
+//! What assistive technology and the keyboard get of what is painted: names,
+//! values, keys.
+
+use egui::Key;
+use egui::accesskit::{Action, Role};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use super::app::App;
+use super::command::{Command, Export};
+use super::headless::settle;
+use super::panel::Panel;
+use super::testing::{ask, feed, heading, opened};
+
+/// The gaps between panels, by name and value.
+fn gaps(h: &Harness<'_, App>) -> Vec<(String, Option<String>)> {
+    let said = h.get_all_by_role(Role::Splitter);
+    said.map(|n| n.accesskit_node()).map(|n| (n.label().unwrap_or_default(), n.value())).collect()
+}
+
+fn value(h: &Harness<'_, App>, gap: &str) -> String {
+    gaps(h).into_iter().find_map(|(name, value)| value.filter(|_| name == gap)).unwrap()
+}
+
+/// Presses a key on a gap.
+fn key(h: &mut Harness<'_, App>, gap: &str, key: Key) {
+    h.get_by_role_and_label(Role::Splitter, gap).focus();
+    // Keys are its own from the second frame on.
+    h.run_steps(3);
+    h.key_press(key);
+    settle(h).unwrap();
+}
+
+#[test]
+fn gaps_between_panels_have_names_and_values_and_are_moved_by_keys() {
+    let mut h = opened(&feed().run());
+    let all = gaps(&h);
+    let told = |(name, value): &(String, Option<String>)| {
+        name.starts_with("resize: ") && value.as_ref().is_some_and(|v| !v.is_empty())
+    };
+    assert!(all.len() > 2 && all.iter().all(told), "{all:?}");
+    let gap = all.into_iter().map(|(name, _)| name).find(|n| n.ends_with(" | Records")).unwrap();
+    let top = |h: &Harness<'_, App>| heading(h, Panel::Records).rect().top();
+    let (at_first, said) = (top(&h), value(&h, &gap));
+    key(&mut h, &gap, Key::ArrowUp);
+    assert!((at_first - top(&h) - 16.0).abs() < 2.0, "from {at_first} to {}", top(&h));
+    assert_ne!(value(&h, &gap), said);
+    key(&mut h, &gap, Key::ArrowDown);
+    assert!((at_first - top(&h)).abs() < 2.0, "from {at_first} to {}", top(&h));
+    // As far as the panel above it has room to give.
+    for _ in 0..20 {
+        key(&mut h, &gap, Key::ArrowUp);
+    }
+    let highest = top(&h);
+    key(&mut h, &gap, Key::ArrowUp);
+    assert!((highest - top(&h)).abs() < 2.0 && highest < at_first - 16.0);
+    key(&mut h, &gap, Key::Enter);
+    assert_eq!(value(&h, &gap), "50 % and 50 %");
+    // Each is a step of the layout's history.
+    ask(&mut h, Command::Undo);
+    assert!((highest - top(&h)).abs() < 2.0, "from {highest} to {}", top(&h));
+}
+
+#[test]
+fn the_sides_are_made_wider_by_keys() {
+    let mut h = opened(&feed().run());
+    let widths = |h: &Harness<'_, App>| (h.state().layout.left.width, h.state().layout.right.width);
+    let before = widths(&h);
+    key(&mut h, "resize: Sources", Key::ArrowRight);
+    let wider = widths(&h);
+    assert!(wider.0 > before.0 + 8.0 && (wider.1 - before.1).abs() < 1.0, "{before:?} {wider:?}");
+    key(&mut h, "resize: Inspector", Key::ArrowRight);
+    let narrower = widths(&h);
+    assert!(narrower.1 < wider.1 - 8.0, "{wider:?} {narrower:?}");
+    let said = value(&h, "resize: Inspector");
+    assert_eq!(said, format!("{} points wide", narrower.1.round()));
+}
+
+#[test]
+fn scroll_bars_and_the_cursor_say_where_they_stand() {
+    let mut h = opened(&feed().run());
+    let value = |h: &Harness<'_, App>, name: &str| {
+        let node = h.query_all_by_label(name).next().unwrap();
+        node.accesskit_node().value().unwrap()
+    };
+    let rows = h.state().doc().run.as_ref().unwrap().rows;
+    let all = super::text::thousands(rows);
+    assert_eq!(value(&h, "Scroll the rows"), format!("row 1 of {all}"));
+    ask(&mut h, Command::GoTo(1_234));
+    assert!(value(&h, "Cursor").starts_with("arrival 1,234, the last is "));
+}
+
+/// What can have the focus and says nothing of itself: role and place.
+fn silent(h: &Harness<'_, App>) -> Vec<String> {
+    let nodes = h.query_all_by(|n| n.data().supports_action(Action::Focus));
+    nodes
+        .map(|n| n.accesskit_node())
+        .filter(|n| n.label().is_none() && n.value().is_none())
+        .map(|n| format!("{:?} at {:?}", n.role(), n.data().bounds()))
+        .collect()
+}
+
+#[test]
+fn whatever_takes_the_focus_says_what_it_is() {
+    let mut h = opened(&feed().run());
+    for panel in Panel::ALL {
+        ask(&mut h, Command::ShowPanel(panel));
+        assert_eq!(silent(&h), [""; 0], "with {panel} in sight");
+    }
+    for dialog in [
+        Command::ShowOpen,
+        Command::ShowSettings,
+        Command::ShowPalette,
+        Command::ShowShortcuts,
+        Command::ShowAbout,
+        Command::EditPipeline,
+        Command::EditBookmark(None),
+        Command::Export(Export::Incident),
+    ] {
+        ask(&mut h, dialog.clone());
+        assert!(h.state().dialog.is_some(), "{dialog:?}");
+        assert_eq!(silent(&h), [""; 0], "after {dialog:?}");
+        h.state_mut().dialog = None;
+        settle(&mut h).unwrap();
+    }
+}
