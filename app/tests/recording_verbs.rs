@@ -90,6 +90,43 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
 }
 
 #[test]
+fn what_is_whole_of_a_damaged_recording_is_taken_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "20000", "-o", "r.mcap"]);
+    let whole = json(at, &["recording", "info", "r.mcap"]);
+    let bytes = std::fs::read(at.join("r.mcap")).unwrap();
+    let slice = ["recording", "slice", "bent.mcap", "-o", "s.mcap"];
+    // Somewhere in the middle is the inside of a chunk.
+    let refused = (0..64).map(|n| bytes.len() / 2 + n * 4_096).find_map(|byte| {
+        let mut bent = bytes.clone();
+        *bent.get_mut(byte)? ^= 4;
+        std::fs::write(at.join("bent.mcap"), bent).unwrap();
+        let output = joinscope(at, &slice);
+        let _ = std::fs::remove_file(at.join("s.mcap"));
+        (output.status.code() == Some(2)).then(|| String::from_utf8(output.stderr).unwrap())
+    });
+    let refused = refused.unwrap();
+    assert!(refused.contains("damaged at byte") && refused.contains("--past-damage"), "{refused}");
+    assert!(!at.join("s.mcap").exists());
+
+    let sliced = json(at, &[&slice[..], &["--past-damage"]].concat());
+    let missing = sliced["missing"].as_array().unwrap();
+    let gone: u64 = missing.iter().map(|m| m["records"].as_u64().unwrap()).sum();
+    assert!(gone > 0);
+    assert_eq!(sliced["records"].as_u64().unwrap() + gone, whole["records"].as_u64().unwrap());
+    let first = &missing[0];
+    let named =
+        format!("{}@{}..{}", first["partition"].as_str().unwrap(), first["first"], first["last"]);
+    let verified = json(at, &["recording", "verify", "s.mcap"]);
+    assert_eq!(verified["sound"], true);
+    assert!(verified["missing"].as_str().unwrap().contains(&named), "{verified}");
+    let info = joinscope(at, &["recording", "info", "s.mcap"]);
+    let info = String::from_utf8(info.stdout).unwrap();
+    assert!(info.contains(&named) && info.contains("offsets missing in"), "{info}");
+}
+
+#[test]
 fn import_names_the_line_that_does_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

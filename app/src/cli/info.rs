@@ -55,6 +55,7 @@ pub fn cut_json(cut: &Cut) -> Value {
     json!({
         "byte": cut.byte,
         "why": cut.why,
+        "complete": cut.complete,
         "records": cut.records,
         "last_arrival": cut.last_arrival,
         "next_offsets": next,

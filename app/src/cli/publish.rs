@@ -11,11 +11,13 @@ use joinscope_core::edges::recording::Recording;
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
+use super::run::warn;
 use super::{Answer, interrupt};
 
 /// Sends a recording's records back to a cluster: keys, values, headers,
 /// partitions and timestamps as they were. Without --write it only says what
-/// it would do. Exit code 1 if records were refused, or Ctrl-C came before the end.
+/// it would do. Where the cluster would replace the recorded timestamps
+/// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records were refused, or Ctrl-C came before the end.
 ///
 /// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]
@@ -65,9 +67,12 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
         replicas: args.replicas,
         patience: args.cluster.timeout,
     };
+    let plan = kafka::plan(&recording, &spec)?;
     let mut out = std::io::stdout().lock();
+    for warning in plan.warnings() {
+        warn(&warning);
+    }
     if !args.write {
-        let plan = kafka::plan(&recording, &spec)?;
         if args.json {
             writeln!(out, "{}", plan_json(&plan))?;
         } else {
@@ -78,14 +83,14 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
     let stop = interrupt::stop_flag()?;
     let begin = Instant::now();
     let mut bar = Bar::new();
-    let outcome = kafka::publish(&recording, &spec, &stop, &mut |sent, total| {
+    let outcome = kafka::publish(&recording, &spec, &plan, &stop, &mut |sent, total| {
         bar.show(sent, total, format!("{} records", thousands(sent)));
     });
     bar.clear();
     let outcome = outcome?;
     let seconds = begin.elapsed().as_secs_f64();
     if args.json {
-        writeln!(out, "{}", outcome_json(&outcome, seconds))?;
+        writeln!(out, "{}", outcome_json(&outcome, &plan, seconds))?;
     } else {
         out.write_all(outcome_text(&outcome, seconds).as_bytes())?;
     }
@@ -108,7 +113,12 @@ fn plan_json(plan: &PublishPlan) -> serde_json::Value {
             (t.name.clone(), entry)
         })
         .collect();
-    json!({ "would_send": plan.records(), "topics": topics, "cluster": plan.cluster_id })
+    json!({
+        "would_send": plan.records(),
+        "topics": topics,
+        "cluster": plan.cluster_id,
+        "warnings": plan.warnings(),
+    })
 }
 
 fn plan_text(plan: &PublishPlan, create: bool) -> String {
@@ -131,7 +141,7 @@ fn plan_text(plan: &PublishPlan, create: bool) -> String {
     text
 }
 
-fn outcome_json(outcome: &PublishOutcome, seconds: f64) -> serde_json::Value {
+fn outcome_json(outcome: &PublishOutcome, plan: &PublishPlan, seconds: f64) -> serde_json::Value {
     let failures: serde_json::Map<String, serde_json::Value> = outcome
         .failures
         .iter()
@@ -145,6 +155,7 @@ fn outcome_json(outcome: &PublishOutcome, seconds: f64) -> serde_json::Value {
         "timestamp_zero": outcome.timestamp_zero,
         "created": outcome.created,
         "stopped": outcome.stopped,
+        "warnings": plan.warnings(),
         "seconds": seconds,
     })
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use joinscope_core::edges::recording::{self, Compression, Recording, SliceTime};
+use joinscope_core::edges::recording::{
+    self, Compression, Missing, Recording, Salvaged, SliceTime,
+};
 use joinscope_operator::record::{RecordName, TopicPartition};
 use joinscope_operator::time::parse_rfc3339;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::thousands;
 use super::follow::follow;
@@ -20,7 +22,8 @@ use super::{Answer, record};
 #[command(after_help = "Examples:
   joinscope recording slice feed.mcap --from 2026-11-02T08:15:00Z --until 2026-11-02T08:25:00Z -o stall.mcap
   joinscope recording slice feed.mcap --offsets 'views[0]@1000..2000' --topics views -o some.mcap
-  joinscope recording slice feed.mcap --key 1020000 --key 1020001 -o two-keys.mcap")]
+  joinscope recording slice feed.mcap --key 1020000 --key 1020001 -o two-keys.mcap
+  joinscope recording slice damaged.mcap --past-damage -o whole.mcap")]
 pub struct Slice {
     recording: PathBuf,
     #[arg(short, long, value_name = "RECORDING")]
@@ -47,6 +50,10 @@ pub struct Slice {
     /// lz4, zstd[:LEVEL] or none; by default as the recording
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", value_parser = record::compression)]
     compression: Option<Compression>,
+    /// Takes what is whole of a damaged or cut recording, and says which offsets
+    /// are missing and why; they are a gap of the new recording
+    #[arg(long)]
+    past_damage: bool,
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
@@ -84,8 +91,13 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         offsets: args.offsets.clone(),
         keys: args.keys.iter().map(|k| k.clone().into_bytes()).collect(),
     };
-    let info = follow("records", |job| {
-        recording::slice(&recording, &wanted, &args.output, args.compression, job)
+    let Salvaged { info, missing } = follow("records", |job| {
+        let (to, compression) = (&args.output, args.compression);
+        if args.past_damage {
+            return recording::slice_past_damage(&recording, &wanted, to, compression, job);
+        }
+        let info = recording::slice(&recording, &wanted, to, compression, job)?;
+        Ok(Salvaged { info, missing: Vec::new() })
     })
     .with_context(|| format!("slicing {}", args.recording.display()))?;
     let mut out = std::io::stdout().lock();
@@ -96,6 +108,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
             "of": recording.len(),
             "arrivals": info.arrivals,
             "bytes": info.file_bytes,
+            "missing": missing.iter().map(missing_json).collect::<Vec<_>>(),
         });
         writeln!(out, "{answer}")?;
     } else {
@@ -106,8 +119,24 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
             thousands(recording.len()),
             args.output.display()
         )?;
+        for range in &missing {
+            writeln!(out, "missing: {range}")?;
+        }
+        if args.past_damage && missing.is_empty() {
+            writeln!(out, "nothing is missing")?;
+        }
     }
     Ok(Answer::Yes)
+}
+
+fn missing_json(missing: &Missing) -> Value {
+    json!({
+        "partition": missing.partition.to_string(),
+        "first": missing.first,
+        "last": missing.last,
+        "records": missing.records,
+        "why": missing.why,
+    })
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
             "chunks": verified.info.chunks,
             "digest": verified.digest,
             "stated_digest": verified.stated_digest,
+            "missing": verified.info.notes.get("missing"),
             "problems": problems,
             "problem_count": verified.problem_count,
         });
@@ -46,6 +47,9 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
         let more = verified.problem_count - verified.problems.len() as u64;
         if more > 0 {
             writeln!(out, "… and {} more", thousands(more))?;
+        }
+        if let Some(missing) = verified.info.notes.get("missing") {
+            writeln!(out, "it was sliced past damage, and is without {missing}")?;
         }
         let verdict = if verified.sound() { "sound" } else { "NOT sound" };
         writeln!(

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use joinscope_core::edges::recording::Recording;
+use joinscope_operator::record::{Record, TimestampType};
 use rdkafka::producer::Producer as _;
 
 use super::support::*;
@@ -128,4 +130,51 @@ fn what_ctrl_c_cut_off_is_no_success() {
     let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(answer["delivered"], 1, "{answer}");
     assert_eq!(answer["stopped"], true, "{answer}");
+}
+
+#[test]
+fn who_replaces_the_recorded_timestamps_is_named_before_anything_is_sent() {
+    const APPEND: (&str, &str) = ("message.timestamp.type", "LogAppendTime");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("r.mcap");
+    make_topic("stamped", 1, &[APPEND]);
+    produce_numbers("stamped", 1, 3);
+    record("stamped", &file, &[]);
+
+    let said = publish(&file, &[]);
+    assert_eq!(said.code, Some(2));
+    let replaced = "topic stamped has message.timestamp.type=LogAppendTime on this cluster";
+    assert!(said.err.contains(replaced), "{}", said.err);
+    assert!(said.err.contains("--add-config message.timestamp.type=CreateTime"), "{}", said.err);
+    let said = publish(&file, &["--write", "--json"]);
+    assert!(said.err.contains(replaced), "{}", said.err);
+    let warnings = &said.json()["warnings"];
+    assert!(warnings[0].as_str().unwrap().contains(replaced), "{warnings}");
+    let again = folder.path().join("again.mcap");
+    let (was, is) = (records_of(&file), records(&record("stamped", &again, &[])));
+    assert!(is[3].timestamp > was[2].timestamp, "they were");
+
+    // A topic that is made keeps them, as a producer's.
+    delete_topic("stamped");
+    let said = publish(&file, &["--write", "--create-topics", "--json"]);
+    assert!(said.err.contains("was recorded with LogAppendTime"), "{}", said.err);
+    assert_eq!(said.json()["delivered"], 3);
+    let kept = folder.path().join("kept.mcap");
+    let kept = records(&record("stamped", &kept, &[]));
+    let times = |records: &[Record]| records.iter().map(|r| r.timestamp).collect::<Vec<_>>();
+    assert_eq!(times(&kept), times(&was));
+    assert!(kept.iter().all(|r| r.timestamp_type == TimestampType::Create));
+
+    // Nothing to say where all stays as it is.
+    let file = folder.path().join("plain.mcap");
+    make_topic("plainly-stamped", 1, &[]);
+    produce_numbers("plainly-stamped", 1, 3);
+    record("plainly-stamped", &file, &[]);
+    let said = publish(&file, &["--write", "--json"]);
+    assert_eq!(said.json()["warnings"], serde_json::json!([]));
+    assert!(!said.err.contains("timestamp"), "{}", said.err);
+}
+
+fn records_of(file: &Path) -> Vec<Record> {
+    records(&Recording::open(file).unwrap())
 }

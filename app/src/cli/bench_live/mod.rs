@@ -125,7 +125,7 @@ fn publish(rig: &Rig, recording: &Recording) -> anyhow::Result<()> {
         return Ok(());
     }
     say("publishing the load …");
-    let done = kafka::publish(recording, &spec, &AtomicBool::new(false), &mut |_, _| {})?;
+    let done = kafka::publish(recording, &spec, &plan, &AtomicBool::new(false), &mut |_, _| {})?;
     ensure!(done.failed == 0, "{} records were not taken by the cluster", done.failed);
     Ok(())
 }

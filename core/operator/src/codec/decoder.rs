@@ -116,8 +116,9 @@ impl InputDecoder {
             Body::Json => serde_json::from_slice(value).map_err(|e| e.to_string()),
             Body::Avro(plan) => avro(plan, value),
             Body::Registry(registry) => {
-                let (plan, body) =
-                    registry.open(value, &self.needs.wants).map_err(|e| e.to_string())?;
+                let (plan, body) = registry
+                    .open(value, &record.headers, &self.needs.wants)
+                    .map_err(|e| e.to_string())?;
                 avro(plan?, body)
             }
         }
@@ -143,7 +144,7 @@ impl InputDecoder {
                 .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, framed(value))))?,
             Body::Registry(registry) => {
                 let (plan, body) = registry
-                    .open(value, &needs.wants)
+                    .open(value, &record.headers, &needs.wants)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Framing(e)))?;
                 let plan =
                     plan.map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;

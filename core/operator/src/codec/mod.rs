@@ -21,6 +21,7 @@
 mod avro;
 mod decoder;
 mod failure;
+mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 mod json;
@@ -30,6 +31,7 @@ mod tests;
 mod value;
 
 pub use decoder::{InputDecoder, Probe};
+pub use framing::SchemaRef;
 
 use crate::key::Key;
 use crate::verdict::Verdict;
@@ -111,6 +113,20 @@ pub struct SchemaText {
 pub trait SchemaSource {
     /// The schema of a Confluent id; `None`: it is not known.
     fn by_id(&self, id: u32) -> Option<SchemaText>;
+
+    /// The schema with a GUID ([`SchemaRef::Guid`]); `None`: it is not known.
+    fn by_guid(&self, guid: SchemaRef) -> Option<SchemaText> {
+        let _ = guid;
+        None
+    }
+
+    /// The schema that a record names.
+    fn named(&self, name: SchemaRef) -> Option<SchemaText> {
+        match name {
+            SchemaRef::Id(id) => self.by_id(id),
+            SchemaRef::Guid(_) => self.by_guid(name),
+        }
+    }
 
     /// The schema of the plain Avro bodies of a topic, where the source knows
     /// one; the input's own `schema` file goes before it.

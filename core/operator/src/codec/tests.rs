@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::key::KeyValue;
 use crate::pipeline::Pipeline;
-use crate::record::{Record, TimestampType};
+use crate::record::{Header, Record, TimestampType};
 use Verdict::{Filtered, Undecodable, Unkeyed, Untimed};
 
 const BASE: &str = r#"
@@ -326,6 +326,10 @@ impl SchemaSource for Schemas {
         };
         Some(SchemaText { text, ..SchemaText::default() })
     }
+
+    fn by_guid(&self, guid: SchemaRef) -> Option<SchemaText> {
+        (guid == SchemaRef::Guid([7; 16])).then(|| self.by_id(1)).flatten()
+    }
 }
 
 #[test]
@@ -345,10 +349,23 @@ fn confluent_framing_and_its_poison() {
         d.to_json(&body(1, &whole)).unwrap().to_string(),
         r#"{"id":"k","ts":64,"kind":"like"}"#
     );
+    // By a header, and then the value is all body.
+    let by_guid = |byte: u8| {
+        let value = [&[1][..], &[byte; 16]].concat();
+        let header = Header { key: "__value_schema_id".into(), value: Some(value.into()) };
+        Record { headers: vec![header], ..record(whole) }
+    };
+    let Decoded::Row(row) = d.decode(&by_guid(7)) else { panic!() };
+    assert_eq!(row.event_time, 64);
+    assert_eq!(d.to_json(&by_guid(7)).unwrap()["id"], "k");
     let mut why = |r: Record| {
         let Decoded::Failed { verdict, .. } = d.decode(&r) else { panic!() };
         (verdict, d.explain_failure(&r))
     };
+    let (verdict, unknown) = why(by_guid(8));
+    assert_eq!(verdict, Verdict::Undecodable);
+    let said = "it names its schema by GUID 08080808-0808-0808-0808-080808080808, which no schema";
+    assert!(unknown.starts_with(said), "{unknown}");
     let bad = |why: &str| (Verdict::Undecodable, why.to_owned());
     assert_eq!(
         why(body(9, &whole)),

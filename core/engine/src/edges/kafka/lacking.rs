@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::registry::{Registry, framed_id};
+use super::registry::Registry;
 use super::{KafkaError, RegistrySettings};
 use crate::edges::recording::{Job, Recording, Schemas};
+use crate::operator::codec::SchemaRef;
 
 /// What a registry had of what a recording lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,19 +38,15 @@ pub fn lacking_schemas(
         .filter(|p| topics.is_none_or(|topics| topics.contains(&p.topic_partition.topic)))
         .map(|p| p.records)
         .sum();
-    let (mut schemas, mut read, mut last) = (Schemas::default(), 0, None);
+    let (mut schemas, mut read) = (Schemas::default(), 0);
     for batch in recording.batches(topics, 0) {
         let batch = batch?;
-        for value in batch.iter().filter_map(|record| record.value.as_ref()) {
-            let id = framed_id(value);
-            if id.is_none() || id == last {
+        for record in &batch {
+            let Some((SchemaRef::Id(id), _)) = SchemaRef::of(record) else { continue };
+            if own.get(id).is_some() {
                 continue;
             }
-            last = id;
-            if id.is_some_and(|id| own.get(id).is_some()) {
-                continue;
-            }
-            if let Some(schema) = registry.see(value)? {
+            if let Some(schema) = registry.fetch(id)? {
                 schemas.insert(schema);
             }
         }

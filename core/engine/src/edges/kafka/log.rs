@@ -59,25 +59,33 @@ impl KafkaLog {
     /// now on is larger. Where the user may not ask (`DESCRIBE_CONFIGS`), batches are
     /// as large as ever.
     pub fn fit(&mut self, topics: &[String]) {
+        let told = self.topic_settings(topics, "max.message.bytes");
+        let bytes =
+            told.into_iter().filter_map(|(name, bytes)| Some((name, bytes.parse::<usize>().ok()?)));
+        self.limits = Arc::new(bytes.collect::<Limits>());
+    }
+
+    /// One setting of each of these topics, by topic; those are left out that the user
+    /// may not ask about (`DESCRIBE_CONFIGS`), all if nobody answers.
+    pub(super) fn topic_settings(&self, topics: &[String], name: &str) -> BTreeMap<String, String> {
         let asked: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let told = self
             .administer(async |admin, options| admin.describe_configs(asked.iter(), options).await);
-        let mut limits = Limits::new();
+        let mut settings = BTreeMap::new();
         match told {
             Ok(told) => {
                 for resource in told.into_iter().flatten() {
-                    let bytes = resource.get("max.message.bytes").and_then(|e| e.value.as_ref());
-                    let bytes = bytes.and_then(|bytes| bytes.parse::<usize>().ok());
-                    if let (OwnedResourceSpecifier::Topic(name), Some(bytes)) =
-                        (&resource.specifier, bytes)
+                    let value = resource.get(name).and_then(|entry| entry.value.clone());
+                    if let (OwnedResourceSpecifier::Topic(topic), Some(value)) =
+                        (&resource.specifier, value)
                     {
-                        limits.insert(name.clone(), bytes);
+                        settings.insert(topic.clone(), value);
                     }
                 }
             }
-            Err((_, what)) => tracing::debug!("what the topics take is not known: {what}"),
+            Err((_, what)) => tracing::debug!("{name} of the topics is not known: {what}"),
         }
-        self.limits = Arc::new(limits);
+        settings
     }
 
     fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {

@@ -28,7 +28,9 @@ pub use cluster::Isolation;
 pub use error::KafkaError;
 pub use lacking::{Lacking, lacking_schemas};
 pub use log::KafkaLog;
-pub use publish::{Pace, PublishOutcome, PublishPlan, PublishSpec, plan, publish};
+pub use publish::{
+    Pace, PlannedTopic, PublishOutcome, PublishPlan, PublishSpec, Times, plan, publish,
+};
 pub use range::{BadRange, Start, Until};
 pub use record::{Outcome, Progress, RecordSpec, record};
 pub use register::register;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -16,9 +16,9 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::sys::Code;
-use super::{Isolation, KafkaError, Settings};
+use super::{Isolation, KafkaError, KafkaLog, Settings};
 use crate::edges::recording::Recording;
-use crate::operator::record::{Record, TopicPartition};
+use crate::operator::record::{Record, TimestampType, TopicPartition};
 
 /// How fast records are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,11 +59,60 @@ pub struct PlannedTopic {
     pub partitions: i32,
     /// The cluster's; `None`: no such topic.
     pub there: Option<i32>,
+    /// What becomes of its timestamps.
+    pub times: Times,
+}
+
+/// What becomes of a topic's timestamps. A broker replaces those of a batch by its
+/// own time where the topic's `message.timestamp.type` is `LogAppendTime`, whatever
+/// the producer sent (Kafka's `LogValidator`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    #[default]
+    Kept,
+    /// Kept, but recorded as the broker's, and from now on the producer's.
+    NoLongerTheBrokers,
+    /// The topic's brokers put theirs in their place.
+    Replaced,
+    /// The user may not ask for the topic's settings.
+    NotKnown,
+}
+
+impl PlannedTopic {
+    /// What is to be known of its timestamps before anything is sent, and what to do.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let topic = &self.name;
+        match self.times {
+            Times::Kept => None,
+            Times::NoLongerTheBrokers => Some(format!(
+                "topic {topic} was recorded with LogAppendTime, and keeps time as CreateTime on \
+                 this cluster: the recorded times are sent and kept, but as a producer's"
+            )),
+            Times::Replaced => Some(format!(
+                "topic {topic} has message.timestamp.type=LogAppendTime on this cluster: its \
+                 brokers put the time of arrival in place of every recorded timestamp; to keep \
+                 them, set message.timestamp.type=CreateTime there first (kafka-configs.sh \
+                 --alter --entity-type topics --entity-name {topic} --add-config \
+                 message.timestamp.type=CreateTime), or let --create-topics make the topic on a \
+                 cluster without it"
+            )),
+            Times::NotKnown => Some(format!(
+                "whether topic {topic} keeps the recorded timestamps is not known: this user may \
+                 not ask (grant DESCRIBE_CONFIGS on it)"
+            )),
+        }
+    }
 }
 
 impl PublishPlan {
     pub fn records(&self) -> u64 {
         self.topics.iter().map(|topic| topic.records).sum()
+    }
+
+    /// What is to be known before anything is sent.
+    pub fn warnings(&self) -> Vec<String> {
+        self.topics.iter().filter_map(PlannedTopic::warning).collect()
     }
 }
 
@@ -99,6 +148,7 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
             records: 0,
             partitions: 0,
             there: None,
+            times: Times::default(),
         });
         planned.records += partition.records;
         planned.partitions = planned.partitions.max(number.saturating_add(1));
@@ -141,22 +191,59 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
             )));
         }
     }
-    Ok(PublishPlan { cluster_id: cluster.id.clone(), topics: wanted.into_values().collect() })
+    let mut topics: Vec<PlannedTopic> = wanted.into_values().collect();
+    look_at_times(recording, spec, &mut topics)?;
+    Ok(PublishPlan { cluster_id: cluster.id.clone(), topics })
 }
 
-/// Publishes. `stop` ends it after what was handed over is delivered;
+/// Says of each topic what becomes of its timestamps.
+fn look_at_times(
+    recording: &Recording,
+    spec: &PublishSpec,
+    topics: &mut [PlannedTopic],
+) -> Result<(), KafkaError> {
+    let there = topics.iter().filter(|topic| topic.there.is_some());
+    let there: Vec<String> = there.map(|topic| topic.name.clone()).collect();
+    let settings = if there.is_empty() {
+        BTreeMap::new()
+    } else {
+        KafkaLog::new(spec.settings.clone(), spec.patience)
+            .topic_settings(&there, "message.timestamp.type")
+    };
+    for topic in topics.iter_mut().filter(|topic| topic.records > 0) {
+        let kind = settings.get(&topic.name).map(String::as_str);
+        topic.times = match kind {
+            Some("LogAppendTime") => Times::Replaced,
+            None if topic.there.is_some() => Times::NotKnown,
+            // One that is made keeps them.
+            _ if is_the_brokers(recording, &topic.name)? => Times::NoLongerTheBrokers,
+            _ => Times::Kept,
+        };
+    }
+    Ok(())
+}
+
+/// Whether a topic's timestamps were set by its brokers, by its first record.
+fn is_the_brokers(recording: &Recording, topic: &str) -> Result<bool, KafkaError> {
+    let topics: [Arc<str>; 1] = [topic.into()];
+    let first = recording.batches(Some(&topics), 0).next().transpose()?;
+    let first = first.as_ref().and_then(|records| records.first());
+    Ok(first.is_some_and(|record| record.timestamp_type == TimestampType::LogAppend))
+}
+
+/// Publishes as planned. `stop` ends it after what was handed over is delivered;
 /// `progress` gets (sent, total) several times a second.
 ///
 /// # Errors
-/// As [`plan`]'s; a topic is missing and may not be made; the recording cannot
-/// be read. Records that the cluster refuses are no error but are counted.
+/// A topic is missing and may not be made; the recording cannot be read. Records
+/// that the cluster refuses are no error but are counted.
 pub fn publish(
     recording: &Recording,
     spec: &PublishSpec,
+    plan: &PublishPlan,
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<PublishOutcome, KafkaError> {
-    let plan = plan(recording, spec)?;
     let missing: Vec<&PlannedTopic> = plan.topics.iter().filter(|t| t.there.is_none()).collect();
     if let Some(first) = missing.first().filter(|_| !spec.create_topics) {
         return Err(KafkaError::Publish(format!(
@@ -170,7 +257,7 @@ pub fn publish(
         .map_err(|error| KafkaError::Setting(error.to_string()))?;
     let total = plan.records();
     let mut outcome = PublishOutcome { created, ..PublishOutcome::default() };
-    let sent = send(recording, spec, &plan, &producer, &mut outcome, stop, &mut |sent| {
+    let sent = send(recording, spec, plan, &producer, &mut outcome, stop, &mut |sent| {
         progress(sent, total);
     });
     // Also after an error: what was handed over gets its answer (or times out).
@@ -261,7 +348,7 @@ fn send(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), KafkaError> {
-    let topics: Vec<std::sync::Arc<str>> =
+    let topics: Vec<Arc<str>> =
         plan.topics.iter().map(|topic| topic.name.as_str().into()).collect();
     let (begin, mut first_ns) = (Instant::now(), None);
     for batch in recording.batches(Some(&topics), 0) {

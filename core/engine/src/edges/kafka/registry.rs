@@ -80,7 +80,15 @@ impl Registry {
     /// # Errors
     /// The registry stopped answering.
     pub fn see(&mut self, bytes: &[u8]) -> Result<Option<StoredSchema>, KafkaError> {
-        let Some(id) = framed_id(bytes) else { return Ok(None) };
+        let &[0, a, b, c, d, ..] = bytes else { return Ok(None) };
+        self.fetch(u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// The schema of an id, if it is new.
+    ///
+    /// # Errors
+    /// The registry stopped answering.
+    pub fn fetch(&mut self, id: u32) -> Result<Option<StoredSchema>, KafkaError> {
         if self.last == Some(id) {
             return Ok(None);
         }
@@ -149,12 +157,6 @@ impl Registry {
         let what = reason(error);
         KafkaError::Registry { url: self.url.clone(), what, away: error.retriable }
     }
-}
-
-/// The schema id of Confluent's framing, if it may be one.
-pub(super) fn framed_id(bytes: &[u8]) -> Option<u32> {
-    let &[0, a, b, c, d, ..] = bytes else { return None };
-    Some(u32::from_be_bytes([a, b, c, d]))
 }
 
 pub(super) fn reason(error: &SRCError) -> String {

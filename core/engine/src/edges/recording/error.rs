@@ -25,7 +25,7 @@ pub enum RecordingError {
     Newer { path: PathBuf, found: String, known: u32, by: String },
     /// Bytes that are not what was written.
     #[error(
-        "{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact"
+        "{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact, and `joinscope recording slice --past-damage` takes it"
     )]
     Damaged { path: PathBuf, byte: u64, what: String },
     /// The output is there already; nothing is overwritten.

@@ -151,6 +151,8 @@ pub struct Cut {
     /// The first byte that is not part of the intact recording.
     pub byte: u64,
     pub why: String,
+    /// All records are before it: only what stands behind them is not usable.
+    pub complete: bool,
     /// Records before it.
     pub records: u64,
     pub last_arrival: Option<Arrival>,

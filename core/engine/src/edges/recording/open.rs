@@ -183,20 +183,21 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
     let mut gathered = Gathered::new();
     let mut walk = Walk::new(&source, data);
     let mut body = Vec::new();
-    let (byte, why) = loop {
+    let (byte, why, complete) = loop {
         match walk.next(&mut body) {
             Ok((byte, op::DATA_END)) if body.len() == 4 => {
                 break (
                     byte,
                     format!("all records are there, but the summary is not usable: {why}"),
+                    true,
                 );
             }
             Ok((byte, opcode)) => {
                 if let Err(what) = gathered.take(byte, opcode, &body) {
-                    break (byte, what);
+                    break (byte, what, false);
                 }
             }
-            Err(Stop::Cut { byte, why }) => break (byte, why),
+            Err(Stop::Cut { byte, why }) => break (byte, why, false),
             Err(Stop::Error(error)) => return Err(error),
         }
     };
@@ -223,6 +224,7 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
     info.cut = Some(Cut {
         byte,
         why,
+        complete,
         records: gathered.tally.records,
         last_arrival: gathered.tally.arrivals.map(|(_, last)| last),
         next_offsets: gathered.tally.next_offsets(),

@@ -10,6 +10,7 @@ use super::batches::{self, Batches};
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
+use super::index::ChunkEntry;
 use super::open::{self, Opened};
 use super::parts;
 use super::source::Source;
@@ -193,28 +194,49 @@ impl Recording {
         }
         let mut body = Vec::new();
         for entry in &opened.index.chunks {
-            let bytes = opened.load(entry, &mut body)?;
-            let mut at = 0;
-            while at < bytes.len() {
-                let damaged = || {
-                    RecordingError::damaged(
-                        self.path(),
-                        entry.byte,
-                        "a clock event in the chunk there",
-                    )
-                };
-                match chunk::next(&bytes, &mut at).ok_or_else(damaged)? {
-                    Item::Message(m) if m.channel == 0 => {
-                        let event = i64::try_from(m.log_time)
-                            .ok()
-                            .and_then(|at_ns| ClockEntry::decode(&bytes[m.start..m.end], at_ns));
-                        events.push(event.ok_or_else(damaged)?);
-                    }
-                    _ => {}
-                }
-            }
+            self.clock_of(entry, &mut body, &mut events)?;
         }
         Ok(events)
+    }
+
+    /// What the clock decided that stands in one chunk.
+    fn clock_of(
+        &self,
+        entry: &ChunkEntry,
+        body: &mut Vec<u8>,
+        events: &mut Vec<ClockEntry>,
+    ) -> Result<(), RecordingError> {
+        let bytes = self.inner.opened.load(entry, body)?;
+        let mut at = 0;
+        while at < bytes.len() {
+            let damaged = || {
+                RecordingError::damaged(self.path(), entry.byte, "a clock event in the chunk there")
+            };
+            match chunk::next(&bytes, &mut at).ok_or_else(damaged)? {
+                Item::Message(m) if m.channel == 0 => {
+                    let event = i64::try_from(m.log_time)
+                        .ok()
+                        .and_then(|at_ns| ClockEntry::decode(&bytes[m.start..m.end], at_ns));
+                    events.push(event.ok_or_else(damaged)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A chunk by itself: its records, and what the clock decided among them.
+    pub(super) fn part(
+        &self,
+        number: usize,
+    ) -> Result<(Arc<Vec<Record>>, Vec<ClockEntry>), RecordingError> {
+        let records = self.chunk(number)?;
+        let mut events = Vec::new();
+        if self.info().clock_events > 0 {
+            let entry = self.inner.opened.index.chunks[number];
+            self.clock_of(&entry, &mut Vec::new(), &mut events)?;
+        }
+        Ok((records, events))
     }
 
     /// The name of a record of this recording.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operator::codec::{SchemaKind, SchemaSource, SchemaText};
+use crate::operator::codec::{SchemaKind, SchemaRef, SchemaSource, SchemaText};
 
 /// A schema of a registry, as a recording keeps it: an attachment
 /// `joinscope/schema/ID` whose content is this as JSON.
@@ -74,12 +74,47 @@ impl Schemas {
     }
 }
 
+impl StoredSchema {
+    fn text(&self) -> SchemaText {
+        SchemaText {
+            kind: SchemaKind::of(&self.kind),
+            text: self.schema.clone(),
+            references: self.references.iter().map(|r| r.schema.clone()).collect(),
+        }
+    }
+}
+
 impl SchemaSource for Schemas {
     fn by_id(&self, id: u32) -> Option<SchemaText> {
-        self.get(id).map(|schema| SchemaText {
-            kind: SchemaKind::of(&schema.kind),
-            text: schema.schema.clone(),
-            references: schema.references.iter().map(|r| r.schema.clone()).collect(),
-        })
+        self.get(id).map(StoredSchema::text)
+    }
+
+    fn by_guid(&self, guid: SchemaRef) -> Option<SchemaText> {
+        let is = |schema: &&StoredSchema| schema.guid.as_ref().is_some_and(|g| guid.is_guid(g));
+        self.iter().find(is).map(StoredSchema::text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_found_by_its_guid() {
+        let mut schemas = Schemas::default();
+        let guid = |last: u8| format!("3f2504e0-4f89-11d3-9a0c-0305e82c33{last:02x}");
+        for id in 1..4 {
+            let schema = format!("\"s{id}\"");
+            let guid = (id > 1).then(|| guid(id as u8));
+            schemas.insert(StoredSchema { id, schema, guid, ..StoredSchema::default() });
+        }
+        let mut bytes = [
+            0x3f, 0x25, 0x04, 0xe0, 0x4f, 0x89, 0x11, 0xd3, 0x9a, 0x0c, 0x03, 0x05, 0xe8, 0x2c,
+            0x33, 0x03,
+        ];
+        assert_eq!(schemas.named(SchemaRef::Guid(bytes)).unwrap().text, "\"s3\"");
+        bytes[15] = 1;
+        assert_eq!(schemas.named(SchemaRef::Guid(bytes)), None);
+        assert_eq!(schemas.named(SchemaRef::Id(1)).unwrap().text, "\"s1\"");
     }
 }

@@ -1,11 +1,11 @@
 //! A part of a recording as a recording of its own: arrival numbers, schemas
 //! and metadata are kept.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
 use crate::operator::record::{Record, TopicPartition};
 
 /// Which time a slice goes by.
@@ -60,6 +60,50 @@ impl Slice {
         self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
     }
 
+    /// Whether the recording has what is asked for by name.
+    fn check(&self, recording: &Recording) -> Result<(), RecordingError> {
+        let missing =
+            |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
+        let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
+        let known = || {
+            let mut topics: Vec<_> =
+                recording.partitions().iter().map(|p| p.topic.to_string()).collect();
+            topics.sort();
+            topics.dedup();
+            topics.join(", ")
+        };
+        if let Some(topic) = self.topics.iter().find(|topic| !has_topic(topic)) {
+            return Err(missing(format!("has no topic \"{topic}\"; it has {}", known())));
+        }
+        let mut asked = self.offsets.iter().map(|(partition, ..)| partition);
+        match asked.find(|partition| !recording.partitions().contains(partition)) {
+            Some(partition) => Err(missing(format!("has no partition {partition}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The wanted topics; `None`: all.
+    fn topics(&self) -> Option<Vec<Arc<str>>> {
+        (!self.topics.is_empty()).then(|| self.topics.iter().map(|t| t.as_str().into()).collect())
+    }
+
+    /// What is wanted of the offsets `first..=last` of a partition, by its offsets
+    /// alone.
+    pub(super) fn offsets_within(
+        &self,
+        partition: &TopicPartition,
+        first: i64,
+        last: i64,
+    ) -> Vec<(i64, i64)> {
+        if !self.offsets.iter().any(|(p, ..)| p.topic == partition.topic) {
+            return vec![(first, last)];
+        }
+        let own = self.offsets.iter().filter(|(p, ..)| p == partition);
+        own.map(|(_, from, to)| (first.max(*from), last.min(to.saturating_sub(1))))
+            .filter(|(first, last)| first <= last)
+            .collect()
+    }
+
     /// As text, for the notes of what comes out.
     fn describe(&self) -> String {
         let mut parts = Vec::new();
@@ -92,64 +136,93 @@ pub fn slice(
     compression: Option<Compression>,
     job: &mut Job<'_>,
 ) -> Result<Info, RecordingError> {
-    let missing =
-        |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
-    let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
-    let known = || {
-        let mut topics: Vec<_> =
-            recording.partitions().iter().map(|p| p.topic.to_string()).collect();
-        topics.sort();
-        topics.dedup();
-        topics.join(", ")
-    };
-    for topic in &slice.topics {
-        if !has_topic(topic) {
-            return Err(missing(format!("has no topic \"{topic}\"; it has {}", known())));
-        }
-    }
-    for (partition, ..) in &slice.offsets {
-        if !recording.partitions().contains(partition) {
-            return Err(missing(format!("has no partition {partition}")));
-        }
-    }
-    let info = recording.info();
-    let mut writer = Writer::create(path, WriterOptions::like(info, compression))?;
-    writer.note("sliced_from", recording.digest());
-    writer.note("sliced_by", &slice.describe());
-    if let Some(arrival) = info.live_from {
-        writer.set_live_from(arrival);
-    }
-    let topics: Option<Vec<Arc<str>>> = (!slice.topics.is_empty())
-        .then(|| slice.topics.iter().map(|t| t.as_str().into()).collect());
-    let mut sources = Vec::with_capacity(recording.partitions().len());
-    for partition in recording.partitions() {
-        let wanted = topics.as_ref().is_none_or(|t| t.contains(&partition.topic));
-        sources.push(if wanted { Some(writer.partition(partition.clone())?) } else { None });
-    }
-    for schema in recording.schemas().iter() {
-        writer.schema(schema.clone())?;
-    }
-    let mut events = recording.clock_events()?.into_iter().peekable();
+    let mut out = Output::create(recording, slice, path, compression)?;
+    out.clock(recording.clock_events()?);
+    let (topics, total) = (slice.topics(), recording.info().records);
     let mut read = 0;
     for batch in recording.batches(topics.as_deref(), 0) {
         let batch = batch?;
         read += batch.len() as u64;
-        for mut record in batch {
+        out.put(batch)?;
+        job.step(read, total)?;
+    }
+    out.finish()
+}
+
+/// The recording that a slice becomes.
+pub(super) struct Output<'a> {
+    recording: &'a Recording,
+    slice: &'a Slice,
+    pub writer: Writer,
+    /// By partition of the recording, its number in the slice; `None`: not wanted.
+    pub sources: Vec<Option<u32>>,
+    /// By number in the slice, the offset behind its last record; `None`: none yet.
+    pub next: Vec<Option<i64>>,
+    /// What the clock decided and is not written yet.
+    events: VecDeque<ClockEntry>,
+}
+
+impl<'a> Output<'a> {
+    /// # Errors
+    /// A topic or partition that the recording does not have, or an output that
+    /// exists.
+    pub fn create(
+        recording: &'a Recording,
+        slice: &'a Slice,
+        path: &Path,
+        compression: Option<Compression>,
+    ) -> Result<Self, RecordingError> {
+        slice.check(recording)?;
+        let info = recording.info();
+        let mut writer = Writer::create(path, WriterOptions::like(info, compression))?;
+        writer.note("sliced_from", recording.digest());
+        writer.note("sliced_by", &slice.describe());
+        if let Some(arrival) = info.live_from {
+            writer.set_live_from(arrival);
+        }
+        let topics = slice.topics();
+        let mut sources = Vec::with_capacity(recording.partitions().len());
+        for partition in recording.partitions() {
+            let wanted = topics.as_ref().is_none_or(|t| t.contains(&partition.topic));
+            sources.push(if wanted { Some(writer.partition(partition.clone())?) } else { None });
+        }
+        for schema in recording.schemas().iter() {
+            writer.schema(schema.clone())?;
+        }
+        let next = vec![None; sources.len()];
+        Ok(Self { recording, slice, writer, sources, next, events: VecDeque::new() })
+    }
+
+    /// Takes what the clock decided, in order; each is written before the record
+    /// that it precedes.
+    pub fn clock(&mut self, events: Vec<ClockEntry>) {
+        self.events.extend(events);
+    }
+
+    /// Takes records of the recording, in order, and writes the wanted ones.
+    pub fn put(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), RecordingError> {
+        for mut record in records {
             let source = record.source as usize;
-            let Some(new) = sources[source] else { continue };
-            if !slice.wants(&recording.partitions()[source], &record) {
+            let Some(new) = self.sources[source] else { continue };
+            if !self.slice.wants(&self.recording.partitions()[source], &record) {
                 continue;
             }
-            while let Some(event) = events.next_if(|e| e.precedes <= record.arrival) {
-                writer.clock(&event)?;
+            while self.events.front().is_some_and(|e| e.precedes <= record.arrival)
+                && let Some(event) = self.events.pop_front()
+            {
+                self.writer.clock(&event)?;
             }
             record.source = new;
-            writer.add(&record)?;
+            self.writer.add(&record)?;
+            self.next[new as usize] = Some(record.offset.saturating_add(1));
         }
-        job.step(read, info.records)?;
+        Ok(())
     }
-    for event in events {
-        writer.clock(&event)?;
+
+    pub fn finish(mut self) -> Result<Info, RecordingError> {
+        for event in &self.events {
+            self.writer.clock(event)?;
+        }
+        self.writer.finish()
     }
-    writer.finish()
 }

@@ -232,6 +232,117 @@ fn slices_keep_arrival_numbers_schemas_and_metadata() {
 }
 
 #[test]
+fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
+    let (folder, path) = folder();
+    let records = records(13, 10_000);
+    write(&path, &records, small_chunks(Compression::Lz4));
+    let recording = Recording::open(&path).unwrap();
+    let index = &recording.opened().index;
+    let bytes = std::fs::read(&path).unwrap();
+    let chunks = index.chunks.len();
+    assert!(chunks > 3, "{chunks}");
+    let bent = |number: usize| {
+        let entry = index.chunks[number];
+        let mut bytes = bytes.clone();
+        bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
+        let bent = folder.path().join(format!("bent-{number}"));
+        std::fs::write(&bent, bytes).unwrap();
+        Recording::open(&bent).unwrap()
+    };
+    for number in [0, chunks / 2, chunks - 1] {
+        let to = folder.path().join(format!("whole-{number}"));
+        let bent = bent(number);
+        let plain = unattended(|job| slice(&bent, &Slice::default(), &to, None, job));
+        let error = plain.unwrap_err().to_string();
+        assert!(error.contains("slice --past-damage") && !to.exists(), "{error}");
+        let salvaged =
+            unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+        let spans = index.spans(number);
+        let expected: Vec<_> = spans
+            .iter()
+            .map(|s| {
+                let partition = recording.partitions()[s.source as usize].clone();
+                (partition, s.first_offset, Some(s.last_offset), Some(u64::from(s.records)))
+            })
+            .collect();
+        let named = |m: &Missing| (m.partition.clone(), m.first, m.last, m.records);
+        assert_eq!(salvaged.missing.iter().map(named).collect::<Vec<_>>(), expected);
+        let byte = index.chunks[number].byte;
+        assert!(salvaged.missing[0].why.contains(&format!("byte {byte}: ")));
+
+        let whole = Recording::open(&to).unwrap();
+        let first = index.before(number) as usize;
+        let gone = first..first + index.chunks[number].records as usize;
+        let kept: Vec<_> = (0..records.len())
+            .filter(|at| !gone.contains(at))
+            .map(|at| records[at].clone())
+            .collect();
+        assert_eq!(all(&whole).unwrap(), kept);
+        // It is a gap like any other, also at the ends.
+        for (was, is) in recording.info().partitions.iter().zip(&whole.info().partitions) {
+            assert_eq!((was.start_offset, was.end_offset), (is.start_offset, is.end_offset));
+            if let (Some(start), Some(end)) = (is.start_offset, is.end_offset) {
+                assert_eq!(is.gaps.offsets + is.records, end.abs_diff(start));
+            }
+        }
+        assert!(whole.info().notes["missing"].contains(&salvaged.missing[0].to_string()));
+        let verified = unattended(|job| verify(&to, job)).unwrap();
+        assert_eq!(verified.problems, [], "{number}");
+    }
+
+    // Only what is asked for can be missing.
+    let number = chunks / 2;
+    let span = *index.spans(number).iter().find(|s| s.source == 1).unwrap();
+    let (from, until) = (span.first_offset + 1, span.last_offset);
+    let wanted = Slice {
+        topics: vec!["views".to_owned()],
+        offsets: vec![(partition("views", 1), from, until)],
+        ..Slice::default()
+    };
+    let to = folder.path().join("some");
+    let bent = bent(number);
+    let some = unattended(|job| slice_past_damage(&bent, &wanted, &to, None, job)).unwrap();
+    assert_eq!(some.info.records, 0);
+    let [missing] = &some.missing[..] else { panic!("{:?}", some.missing) };
+    assert_eq!((missing.first, missing.last, missing.records), (from, Some(until - 1), None));
+    let said = missing.to_string();
+    assert!(said.starts_with(&format!("views[1]@{from}..{}: damaged", until - 1)), "{said}");
+}
+
+#[test]
+fn past_a_cut_nobody_knows_how_far_it_went() {
+    let (folder, path) = folder();
+    let records = records(14, 10_000);
+    write(&path, &records, small_chunks(Compression::Lz4));
+    let bytes = std::fs::read(&path).unwrap();
+    let (cut, to) = (folder.path().join("cut"), folder.path().join("whole"));
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let recording = Recording::open(&cut).unwrap();
+    let n = recording.len() as usize;
+    assert!(n > 0 && n < records.len());
+    let salvaged =
+        unattended(|job| slice_past_damage(&recording, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!(all(&Recording::open(&to).unwrap()).unwrap(), records[..n]);
+    assert_eq!(salvaged.missing.len(), 3);
+    for missing in &salvaged.missing {
+        let last = records[..n]
+            .iter()
+            .rfind(|r| recording.partitions()[r.source as usize] == missing.partition);
+        assert_eq!((missing.first, missing.last), (last.unwrap().offset + 1, None));
+        let said = missing.to_string();
+        assert!(said.contains("how far is not known") && said.contains("cut at byte"), "{said}");
+    }
+    // Only what stands behind the records is gone: nothing is missing.
+    std::fs::write(&cut, &bytes[..bytes.len() - 8]).unwrap();
+    let recording = Recording::open(&cut).unwrap();
+    assert!(recording.info().cut.as_ref().unwrap().complete);
+    let to = folder.path().join("again");
+    let salvaged =
+        unattended(|job| slice_past_damage(&recording, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!((salvaged.info.records, salvaged.missing), (10_000, Vec::new()));
+}
+
+#[test]
 fn cancelled_jobs_leave_nothing() {
     let (folder, path) = folder();
     write(&path, &records(12, 10_000), small_chunks(Compression::Lz4));

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::naming::sides;
 use crate::engine::step::{Output, OutputKind};
-use crate::operator::codec::{InputDecoder, SchemaSource};
+use crate::operator::codec::{InputDecoder, SchemaRef, SchemaSource};
 use crate::operator::pipeline::{Format, Input, Pipeline};
 use crate::operator::record::Record;
 
@@ -141,7 +141,7 @@ enum Side {
     /// Its bytes, as they are.
     Body,
     /// Under the reader's schema, whatever it was written under.
-    Read(Box<Schema>, HashMap<u32, Result<Written, String>>),
+    Read(Box<Schema>, HashMap<SchemaRef, Result<Written, String>>),
 }
 
 /// A writer's schema, and those that it refers to.
@@ -242,12 +242,10 @@ impl Bodies {
             }
             Side::Body => body.extend(value),
             Side::Read(reader, written) => {
-                let &[0, a, b, c, d, ref bytes @ ..] = value else {
-                    return Err("a record without Confluent's framing".to_owned());
-                };
-                let id = u32::from_be_bytes([a, b, c, d]);
+                let (name, mut bytes) =
+                    SchemaRef::of(record).ok_or("a record without Confluent's framing")?;
                 let schemas = &self.schemas;
-                let writer = written.entry(id).or_insert_with(|| writer(&**schemas, id));
+                let writer = written.entry(name).or_insert_with(|| writer(&**schemas, name));
                 let Written(writer, others) = writer.as_ref().map_err(Clone::clone)?;
                 let text = |e: apache_avro::Error| e.to_string();
                 let value = GenericDatumReader::builder(writer)
@@ -256,7 +254,7 @@ impl Bodies {
                     .reader_schema(reader)
                     .build()
                     .map_err(text)?
-                    .read_value(&mut &*bytes)
+                    .read_value(&mut bytes)
                     .map_err(text)?;
                 let datum = GenericDatumWriter::builder(reader).build().map_err(text)?;
                 body.extend(datum.write_value_to_vec(value).map_err(text)?);
@@ -266,15 +264,16 @@ impl Bodies {
     }
 }
 
-fn writer(schemas: &dyn SchemaSource, id: u32) -> Result<Written, String> {
-    let found = schemas.by_id(id).ok_or_else(|| format!("schema {id} is not known"))?;
+fn writer(schemas: &dyn SchemaSource, name: SchemaRef) -> Result<Written, String> {
+    let found =
+        schemas.named(name).ok_or_else(|| format!("the schema with {name} is not known"))?;
     let parsed = if found.references.is_empty() {
         Schema::parse_str(&found.text).map(|schema| Written(schema, Vec::new()))
     } else {
         Schema::parse_str_with_list(&found.text, &found.references)
             .map(|(schema, others)| Written(schema, others))
     };
-    parsed.map_err(|e| format!("schema {id}: {e}"))
+    parsed.map_err(|e| format!("the schema with {name}: {e}"))
 }
 
 fn position(value: &Value) -> Option<usize> {

@@ -3,7 +3,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use crate::edges::recording::{Schemas, StoredSchema};
-use crate::operator::codec::{SchemaSource, SchemaText};
+use crate::operator::codec::{SchemaRef, SchemaSource, SchemaText};
 
 #[derive(Debug, Default)]
 pub(super) struct LiveSchemas(RwLock<Schemas>);
@@ -26,5 +26,9 @@ impl LiveSchemas {
 impl SchemaSource for LiveSchemas {
     fn by_id(&self, id: u32) -> Option<SchemaText> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).by_id(id)
+    }
+
+    fn by_guid(&self, guid: SchemaRef) -> Option<SchemaText> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).by_guid(guid)
     }
 }

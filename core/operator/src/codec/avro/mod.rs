@@ -17,9 +17,11 @@ use std::sync::Arc;
 
 use apache_avro::Schema;
 
+use super::framing::{SchemaRef, named};
 use super::needs::{Slots, Want};
 use super::value::Got;
 use super::{SchemaSource, SchemaText};
+use crate::record::Header;
 use cursor::Cursor;
 
 /// Records, arrays, maps and unions within one another.
@@ -158,12 +160,12 @@ fn parse(schema: &SchemaText) -> Result<(Schema, Vec<Schema>), String> {
     parsed.map_err(|e| e.to_string())
 }
 
-/// Plans by Confluent id; every thread has its own list, the plans are shared.
+/// Plans by the schema that a record names; every thread has its own list, the plans are shared.
 #[derive(Clone)]
 pub(super) struct Registry {
     schemas: Arc<dyn SchemaSource + Send + Sync>,
     reader: Option<SchemaText>,
-    plans: Vec<(u32, Arc<Result<Plan, String>>)>,
+    plans: Vec<(SchemaRef, Arc<Result<Plan, String>>)>,
 }
 
 /// A hostile topic may name a new id in every record: so many are remembered.
@@ -174,36 +176,36 @@ impl Registry {
         Self { schemas, reader, plans: Vec::new() }
     }
 
-    /// The plan of a framed value and its body.
-    pub fn open<'a>(&mut self, value: &'a [u8], wants: &[Want]) -> Result<Opened<'_, 'a>, Bad> {
-        let (header, body) = value.split_at_checked(5).ok_or(Bad {
-            what: "it is shorter than Confluent's 5 bytes of magic and schema id",
-            at: value.len(),
-        })?;
-        if header[0] != 0 {
-            let what = "its first byte is not Confluent's magic 0";
-            return Err(Bad { what, at: 0 });
-        }
-        let id = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
-        Ok((self.plan(id, wants), body))
+    /// The plan of a value whose record names its schema, and the body.
+    pub fn open<'a>(
+        &mut self,
+        value: &'a [u8],
+        headers: &[Header],
+        wants: &[Want],
+    ) -> Result<Opened<'_, 'a>, Bad> {
+        let (name, body) = named(value, headers)?;
+        Ok((self.plan(name, wants), body))
     }
 
-    fn plan(&mut self, id: u32, wants: &[Want]) -> Result<&Plan, &str> {
-        let at = self.plans.iter().position(|(known, _)| *known == id).unwrap_or_else(|| {
-            let plan = match self.schemas.by_id(id) {
-                Some(schema) => match schema.kind.unread() {
-                    Some(why) => Err(format!("its schema (id {id}) {why}")),
+    fn plan(&mut self, name: SchemaRef, wants: &[Want]) -> Result<&Plan, &str> {
+        let at = self.plans.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            let plan = match (self.schemas.named(name), name) {
+                (Some(schema), _) => match schema.kind.unread() {
+                    Some(why) => Err(format!("its schema ({name}) {why}")),
                     None => Plan::new(&schema, self.reader.as_ref(), wants)
-                        .map_err(|e| format!("the schema with id {id} cannot be used: {e}")),
+                        .map_err(|e| format!("the schema with {name} cannot be used: {e}")),
                 },
-                None => Err(format!(
+                (None, SchemaRef::Id(id)) => Err(format!(
                     "its schema id {id} is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
+                )),
+                (None, SchemaRef::Guid(_)) => Err(format!(
+                    "it names its schema by {name}, which no schema at hand has: a registry is only asked for those that records name by id; have the producer write ids (value.schema.id.serializer = io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer)"
                 )),
             };
             if self.plans.len() == MAX_PLANS {
                 self.plans.pop();
             }
-            self.plans.push((id, Arc::new(plan)));
+            self.plans.push((name, Arc::new(plan)));
             self.plans.len() - 1
         });
         match &*self.plans[at].1 {

@@ -1,0 +1,179 @@
+//! What is whole of a damaged recording, as a recording of its own: a chunk that
+//! cannot be read is left out, and the index says which offsets were in it. They
+//! are a gap of what comes out.
+
+use std::fmt;
+use std::path::Path;
+
+use super::index::Span;
+use super::slice::Output;
+use super::{Compression, Info, Job, Recording, RecordingError, Slice};
+use crate::operator::record::TopicPartition;
+
+/// Of the notes of what comes out.
+const NOTE: &str = "missing";
+/// Ranges that stand in the notes; more are counted.
+const NOTED: usize = 100;
+
+/// Offsets that are not there any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub partition: TopicPartition,
+    pub first: i64,
+    /// `None`: the recording does not say how far it went.
+    pub last: Option<i64>,
+    /// How many records lay there (offsets may have been without one), where it is
+    /// known.
+    pub records: Option<u64>,
+    /// The damage, with its byte.
+    pub why: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, first, last, records, why } = self;
+        match last {
+            Some(last) => write!(f, "{partition}@{first}..{last}")?,
+            None => write!(f, "{partition}@{first}.. (how far is not known)")?,
+        }
+        if let Some(records) = records {
+            write!(f, " ({records} record{})", if *records == 1 { "" } else { "s" })?;
+        }
+        write!(f, ": {why}")
+    }
+}
+
+/// What [`slice_past_damage`] made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Salvaged {
+    pub info: Info,
+    /// In the order of the recording.
+    pub missing: Vec<Missing>,
+}
+
+/// As [`super::slice()`], but a damaged chunk is left out and named instead of
+/// ending it. Times and keys of what is gone are not known: with such conditions
+/// all that a damaged chunk held of the wanted partitions counts as missing. A
+/// recording that was cut gives what is before the cut.
+///
+/// # Errors
+/// As [`super::slice()`]'s, but for damage; or the file system cannot read.
+pub fn slice_past_damage(
+    recording: &Recording,
+    slice: &Slice,
+    path: &Path,
+    compression: Option<Compression>,
+    job: &mut Job<'_>,
+) -> Result<Salvaged, RecordingError> {
+    let mut out = Output::create(recording, slice, path, compression)?;
+    let sources = out.sources.clone();
+    let wanted = |source: u32| sources.get(source as usize).copied().flatten();
+    let index = &recording.opened().index;
+    let info = recording.info();
+    let clock = match info.clock_events {
+        0 => "",
+        _ => " (with what the live run's clock decided there, if it did)",
+    };
+    let mut missing = Vec::new();
+    for (number, chunk) in index.chunks.iter().enumerate() {
+        let spans = index.spans(number);
+        if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
+            match recording.part(number) {
+                Ok((records, events)) => {
+                    out.clock(events);
+                    out.put(records.iter().cloned())?;
+                }
+                Err(RecordingError::Damaged { byte, what, .. }) => {
+                    for span in spans {
+                        let Some(new) = wanted(span.source) else { continue };
+                        let partition = &recording.partitions()[span.source as usize];
+                        let why = format!("damaged at byte {byte}: {what}{clock}");
+                        let gone = of_span(slice, partition, span, &why);
+                        note_gap(&mut out, new, &gone);
+                        missing.extend(gone);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        job.step(index.before(number) + u64::from(chunk.records), info.records)?;
+    }
+    for partition in missing.iter().map(|m: &Missing| &m.partition) {
+        let source = recording.partitions().iter().position(|p| p == partition);
+        if let Some(new) = source.and_then(|source| sources[source]) {
+            // Behind its last record the gap ends the range.
+            out.writer.set_range(new, None, out.next[new as usize]);
+        }
+    }
+    missing.extend(behind_the_cut(recording, slice, wanted));
+    if !missing.is_empty() {
+        // What was missing before still is.
+        let before = info.notes.get(NOTE).map(|before| format!("{before}; ")).unwrap_or_default();
+        out.writer.note(NOTE, &(before + &note(&missing)));
+    }
+    let info = out.finish()?;
+    Ok(Salvaged { info, missing })
+}
+
+/// What is gone of a partition with a damaged chunk.
+fn of_span(slice: &Slice, partition: &TopicPartition, span: &Span, why: &str) -> Vec<Missing> {
+    let whole = (span.first_offset, span.last_offset);
+    let within = slice.offsets_within(partition, whole.0, whole.1);
+    within
+        .into_iter()
+        .map(|(first, last)| Missing {
+            partition: partition.clone(),
+            first,
+            last: Some(last),
+            records: ((first, last) == whole).then_some(u64::from(span.records)),
+            why: why.to_owned(),
+        })
+        .collect()
+}
+
+fn note_gap(out: &mut Output<'_>, new: u32, gone: &[Missing]) {
+    for Missing { first, last, .. } in gone {
+        let next = &mut out.next[new as usize];
+        if next.is_none() {
+            // Before its first record the gap begins the range.
+            out.writer.set_range(new, Some(*first), None);
+        }
+        *next = last.map(|last| last.saturating_add(1));
+    }
+}
+
+/// What a cut took from the end of each partition.
+fn behind_the_cut(
+    recording: &Recording,
+    slice: &Slice,
+    wanted: impl Fn(u32) -> Option<u32>,
+) -> Vec<Missing> {
+    let Some(cut) = recording.info().cut.as_ref().filter(|cut| !cut.complete) else {
+        return Vec::new();
+    };
+    let mut missing = Vec::new();
+    for (partition, next) in &cut.next_offsets {
+        let source = recording.partitions().iter().position(|p| p == partition);
+        let known = source.is_some_and(|source| wanted(source as u32).is_some());
+        let Some(next) = next.filter(|_| known) else { continue };
+        for (first, last) in slice.offsets_within(partition, next, i64::MAX) {
+            missing.push(Missing {
+                partition: partition.clone(),
+                first,
+                last: Some(last).filter(|last| *last < i64::MAX),
+                records: None,
+                why: format!("cut at byte {}: {}", cut.byte, cut.why),
+            });
+        }
+    }
+    missing
+}
+
+fn note(missing: &[Missing]) -> String {
+    let named: Vec<String> = missing.iter().take(NOTED).map(ToString::to_string).collect();
+    let mut text = named.join("; ");
+    if missing.len() > NOTED {
+        text += &format!("; and {} more ranges", missing.len() - NOTED);
+    }
+    text
+}
