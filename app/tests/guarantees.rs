@@ -33,7 +33,7 @@ fn scratch(pid: u32) -> Vec<String> {
     let ours = format!("joinscope-{pid}-");
     let of = |place: &Path| -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(place) else { return Vec::new() };
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with(&ours)).collect()
     };
     [of(Path::new("/dev/shm")), of(&std::env::temp_dir())].concat()

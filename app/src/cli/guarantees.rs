@@ -39,8 +39,9 @@ use super::{Answer, interrupt};
 /// With --brokers B --write the outputs go to a real cluster, into topics that
 /// are made for it (joinscope-guarantees-…) and removed afterwards, with their
 /// consumer group. The input is the recording's. Nothing else there is touched:
-/// broker-restart is calls that go unanswered, a crash a client that ends; sleep
-/// waits until the brokers have timed a transaction out.
+/// broker-restart (a broker that is killed under a commit and back 12 s later, as
+/// under Kafka's own settings) is a call that goes unanswered, a crash a client that
+/// ends; sleep waits until the brokers have timed a transaction out.
 ///
 /// The first Ctrl-C ends it and removes what was made for it (exit code 3).
 ///
