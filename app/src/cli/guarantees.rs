@@ -4,14 +4,15 @@
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use joinscope_core::analyses::guarantees::cluster::Cluster;
 use joinscope_core::analyses::guarantees::faults::Faults;
 use joinscope_core::analyses::guarantees::matrix::{
-    Column, Copy, Matrix, Seen, Spec, Stage, matrix, matrix_on,
+    Column, Copy, Matrix, MatrixError, STAGES, Seen, Spec, Stage, matrix, matrix_on,
 };
 use joinscope_core::analyses::guarantees::real::{Connect, Real};
 use joinscope_core::edges::kafka::KafkaLog;
@@ -20,8 +21,8 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
-use super::cluster::{ClusterArgs, thousands};
-use super::run::End;
+use super::cluster::{Bar, ClusterArgs, thousands};
+use super::run::{End, warn};
 use super::{Answer, interrupt};
 
 /// One recording and the same faults under exactly-once, at-least-once and
@@ -38,8 +39,11 @@ use super::{Answer, interrupt};
 /// With --brokers B --write the outputs go to a real cluster, into topics that
 /// are made for it (joinscope-guarantees-…) and removed afterwards, with their
 /// consumer group. The input is the recording's. Nothing else there is touched:
-/// broker-restart is calls that go unanswered, a crash a client that ends; sleep
-/// waits until the brokers have timed a transaction out.
+/// broker-restart (a broker that is killed under a commit and back 12 s later, as
+/// under Kafka's own settings) is a call that goes unanswered, a crash a client that
+/// ends; sleep waits until the brokers have timed a transaction out.
+///
+/// The first Ctrl-C ends it and removes what was made for it (exit code 3).
 ///
 /// Example: joinscope guarantees feed.toml --recording feed.mcap --faults crash-before-commit
 #[derive(Args)]
@@ -129,14 +133,16 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     let end = args.at_end.into();
     let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)
         .map_err(|e| anyhow::anyhow!(e.0))?;
-    let stage = |stage: &str| {
-        tracing::info!("{stage}");
-        true
-    };
-    let found = if args.cluster.brokers.is_empty() && args.cluster.config.is_none() {
-        matrix(&spec, &stage)?
-    } else {
-        on_brokers(args, &spec, &stage)?
+    let simulated = args.cluster.brokers.is_empty() && args.cluster.config.is_none();
+    let found = watched(&spec, |stage| {
+        if simulated { Ok(matrix(&spec, stage)?) } else { on_brokers(args, &spec, stage) }
+    });
+    let found = match found {
+        Err(error) if was_stopped(&error) => {
+            warn("stopped; nothing that was made for the comparison is left");
+            return Ok(Answer::Broke);
+        }
+        found => found?,
     };
     let mut out = BufWriter::new(std::io::stdout().lock());
     let picked = args.mode.and_then(|mode| found.columns.iter().find(|c| c.mode == mode.name()));
@@ -151,6 +157,44 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     out.flush()?;
     // The answer is no where a guarantee was not kept.
     Ok(if kept(&found) { Answer::Yes } else { Answer::No })
+}
+
+fn was_stopped(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<MatrixError>(), Some(MatrixError::Cancelled))
+}
+
+/// Says how far it is, and ends it on the first Ctrl-C.
+fn watched(
+    spec: &Spec,
+    compare: impl FnOnce(Stage<'_>) -> anyhow::Result<Matrix> + Send,
+) -> anyhow::Result<Matrix> {
+    let stop = interrupt::stop_flag()?;
+    let at = AtomicUsize::new(0);
+    let stage = |name: &str| {
+        tracing::info!("{name}");
+        if let Some(next) = STAGES.iter().position(|stage| *stage == name) {
+            at.store(next, Ordering::Relaxed);
+        }
+        !spec.going.is_over()
+    };
+    let records = spec.input.records.len() as u64;
+    let mut bar = Bar::new();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| compare(&stage));
+        while !worker.is_finished() {
+            if stop.load(Ordering::Relaxed) && !spec.going.is_over() {
+                bar.print("joinscope: stopping; once more ends at once, and leaves what was made");
+                spec.going.stop();
+            }
+            let stage = at.load(Ordering::Relaxed);
+            let name = STAGES.get(stage).copied().unwrap_or_default();
+            let done = stage as u64 * records + spec.going.records().min(records);
+            bar.show(done, STAGES.len() as u64 * records, name.to_owned());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+        bar.clear();
+        worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the comparison broke down")))
+    })
 }
 
 /// The same over a cluster that is there.
@@ -173,11 +217,12 @@ fn on_brokers(args: &Guarantees, spec: &Spec, stage: Stage<'_>) -> anyhow::Resul
             Ok(Arc::new(real) as Arc<dyn Cluster>)
         },
         stage,
-    )?;
+    );
+    // What it met because of that is not the reason.
     if stop.load(Ordering::Relaxed) {
-        bail!("stopped; what was made on the cluster is removed");
+        return Err(MatrixError::Cancelled.into());
     }
-    Ok(found)
+    Ok(found?)
 }
 
 /// Whether each guarantee delivered what it says.

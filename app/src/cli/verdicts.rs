@@ -16,23 +16,24 @@ use super::filter::Filter;
 use super::runs::no_recording;
 use super::values::Values;
 
+// Not as comments: what stands in backticks, as comments have names, a shell runs.
+const EXAMPLE: &str =
+    "Example: joinscope verdicts runs/1 --where \"verdict=late, late_by>5s\" --limit 20";
+const CONDITIONS: &str = "Conditions joined by commas or \"and\": verdict=late|expired, \
+    input=views, topic=views, partition=0, record=views[0]@12, key=42, late_by>5s, \
+    event_time>=2026-01-01T00:00:00Z, arrival<1000, outputs>1, padded=true, key~part, \
+    value.kind=like (a field of the value, read from the recording)";
+
 /// The verdicts of a run, in arrival order.
-///
-/// Example: joinscope verdicts runs/1 --where "verdict=late, late_by>5s" --limit 20
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
-#[allow(clippy::doc_markdown)] // a shell runs what stands in backticks
+#[command(after_help = EXAMPLE)]
 pub struct Verdicts {
     /// The run's folder
     run: PathBuf,
     /// Where the recording lies now, if it moved
     #[arg(long, value_name = "RECORDING")]
     recording: Option<PathBuf>,
-    /// Conditions joined by commas or "and": verdict=late|expired, input=views,
-    /// topic=views, partition=0, record=views[0]@12, key=42, late_by>5s,
-    /// event_time>=2026-01-01T00:00:00Z, arrival<1000, outputs>1, padded=true,
-    /// key~part, value.kind=like (a field of the value, read from the recording)
-    #[arg(long = "where", value_name = "EXPR")]
+    #[arg(long = "where", value_name = "EXPR", help = CONDITIONS)]
     filter: Option<Filter>,
     /// At most so many
     #[arg(long, value_name = "N")]
@@ -211,5 +212,6 @@ mod tests {
         assert!(!help.contains('`'), "{help}");
         let example = help.split("--where \"").nth(1).and_then(|rest| rest.split('"').next());
         assert!(example.unwrap().parse::<Filter>().is_ok(), "{example:?}");
+        assert!(help.contains("event_time>=2026-01-01T00:00:00Z"), "{help}");
     }
 }

@@ -67,6 +67,46 @@ fn one_of_three_brokers_is_killed_in_the_middle() {
     feed.replayed(&live);
 }
 
+/// The newest line of a job's epochs, if it is of an epoch whose commit has not
+/// been answered.
+fn unanswered(feed: &Feed) -> Option<String> {
+    let text = std::fs::read_to_string(feed.dir().join("delivery.epochs.jsonl")).ok()?;
+    text.lines().next_back().filter(|line| line.contains("\"prepared\"")).map(str::to_owned)
+}
+
+#[test]
+fn killed_while_a_commit_is_not_answered() {
+    let _alone = alone();
+    let own = Own::start("unanswered");
+    own.make_topic("unanswered-probe", 1);
+    let mut feed = feed_over(&own, "unanswered");
+    feed.send(40);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    // Something to commit, at a broker that takes the request and says nothing.
+    feed.send(20);
+    std::thread::sleep(Duration::from_millis(100));
+    own.stall();
+    let waits = until("a commit without an answer", || {
+        assert!(child.try_wait().unwrap().is_none(), "it waits");
+        let line = unanswered(&feed)?;
+        std::thread::sleep(Duration::from_secs(2));
+        unanswered(&feed).filter(|again| *again == line)
+    });
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    own.wake();
+    takes_records(&own, "unanswered-probe");
+    let mut child = feed.start(&["--write"]);
+    feed.producer = own.producer();
+    feed.send(20);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.json()["records"], feed.sent, "{waits}: {}", said.err);
+    let seen = seen_at(&own.brokers, "unanswered-out", "read_committed");
+    assert_eq!(seen, oracle(&feed), "{waits}: {}", said.err);
+}
+
 #[test]
 fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     let _alone = alone();

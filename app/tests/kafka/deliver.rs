@@ -104,7 +104,7 @@ pub fn oracle(feed: &Feed) -> BTreeMap<String, u32> {
 }
 
 /// Sends until the job stops at its point, then SIGKILL.
-fn killed_at(feed: &mut Feed, faults: &str) {
+pub fn killed_at(feed: &mut Feed, faults: &str) {
     let mut child: Child =
         feed.command(&["--write"]).env("JOINSCOPE_FAULTS", faults).spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -138,7 +138,7 @@ fn killed_at(feed: &mut Feed, faults: &str) {
 }
 
 /// Goes on to the end of what was sent, and ends in order.
-fn finished(feed: &mut Feed) -> Value {
+pub fn finished(feed: &mut Feed) -> Value {
     feed.send(10);
     let mut child = feed.start(&["--write"]);
     feed.await_arrivals(&mut child, feed.sent);

@@ -15,6 +15,7 @@ mod live_faults;
 mod log;
 mod publish;
 mod ranges;
+mod recovery;
 mod redact;
 mod registry;
 mod rights;

@@ -1,9 +1,11 @@
 //! What the guarantees panel asks: the three guarantees under the same faults.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use joinscope_core::analyses::guarantees::faults::Faults;
+use joinscope_core::analyses::guarantees::going::Going;
 use joinscope_core::analyses::guarantees::matrix::{Matrix, STAGES, Spec, matrix};
 use joinscope_core::engine::AtEnd;
 use joinscope_core::run::Run;
@@ -25,7 +27,7 @@ const DOWNTIME: i64 = 2_000;
 pub struct Progress {
     /// Place in [`STAGES`].
     at: AtomicUsize,
-    cancel: AtomicBool,
+    going: Arc<Going>,
 }
 
 impl Progress {
@@ -35,16 +37,16 @@ impl Progress {
         (at, STAGES[at])
     }
 
-    /// Ends it when what is run now has ended.
+    /// Ends it as soon as what is run now can end.
     pub fn cancel(&self) {
-        self.cancel.store(true, Ordering::Relaxed);
+        self.going.stop();
     }
 
     fn reached(&self, name: &str) -> bool {
         if let Some(at) = STAGES.iter().position(|stage| *stage == name) {
             self.at.store(at, Ordering::Relaxed);
         }
-        !self.cancel.load(Ordering::Relaxed)
+        !self.going.is_over()
     }
 }
 
@@ -72,8 +74,9 @@ pub fn compare(run: &Run, q: &Question, progress: &Progress) -> Result<Matrix, S
         "close" => AtEnd::Close,
         _ => AtEnd::Open,
     };
-    let spec = Spec::of(run.pipeline(), &recording, q.faults.clone(), at_end, DOWNTIME)
+    let mut spec = Spec::of(run.pipeline(), &recording, q.faults.clone(), at_end, DOWNTIME)
         .map_err(|e| e.0)?
         .at_most(EPOCHS);
+    spec.going = Arc::clone(&progress.going);
     matrix(&spec, &|name| progress.reached(name)).map_err(|e| e.to_string())
 }

@@ -105,7 +105,7 @@ fn says(moment: Moment) -> &'static str {
             "As crash before commit, and the disk keeps only what was forced to it"
         }
         Moment::BrokerRestart => {
-            "The cluster does not answer for a while, in the middle of a commit"
+            "The broker is killed in the middle of a commit, and is back 12 s later"
         }
         Moment::Zombie => {
             "The process stands still, a twin takes over and runs to the end, then it wakes"

@@ -25,7 +25,8 @@ pub enum Moment {
     CrashAfterCommit,
     /// As `crash-before-commit`, and the disk keeps only what was forced to it.
     PowerLoss,
-    /// The cluster does not answer a while, in the middle of a commit.
+    /// The broker is killed in the middle of a commit and started again: it is
+    /// away for [`AWAY_MS`].
     BrokerRestart,
     /// The process stands still, a twin takes over and runs to the end, it wakes.
     Zombie,
@@ -169,12 +170,18 @@ fn at(moment: Moment, guarantee: Guarantee, seed: u64) -> (&'static str, What) {
     }
 }
 
-/// The commit of the n-th epoch is not answered a few times; exactly-once has
+/// How long a broker that was killed is away under Kafka's own settings (11-peers):
+/// its controller lets it in again when `broker.session.timeout.ms` is over.
+pub const AWAY_MS: u32 = 12_000;
+
+/// The broker restarts under the commit of the n-th epoch; exactly-once has
 /// committed its own progress record before the first.
 fn broker_restart(guarantee: Guarantee, nth: u64) -> (Call, u64, Fault) {
     match guarantee {
-        Guarantee::ExactlyOnce => (Call::Commit, nth + 1, Fault::Down(5)),
-        Guarantee::AtLeastOnce | Guarantee::AtMostOnce => (Call::Flush, nth, Fault::Down(5)),
+        Guarantee::ExactlyOnce => (Call::Commit, nth + 1, Fault::Restart(AWAY_MS)),
+        Guarantee::AtLeastOnce | Guarantee::AtMostOnce => {
+            (Call::Flush, nth, Fault::Restart(AWAY_MS))
+        }
     }
 }
 
@@ -200,8 +207,8 @@ mod tests {
         let faults: Faults = "broker-restart@2,crash-mid-epoch@3,broker-restart".parse().unwrap();
         let schedule = faults.schedule(Guarantee::ExactlyOnce, 10);
         assert_eq!(schedule.incidents.len(), 2);
-        assert_eq!(schedule.incidents[0].calls, [(Call::Commit, 3, Fault::Down(5))]);
+        assert_eq!(schedule.incidents[0].calls, [(Call::Commit, 3, Fault::Restart(AWAY_MS))]);
         assert_eq!(schedule.incidents[0].at.as_ref().unwrap().1, 3);
-        assert_eq!(schedule.incidents[1].calls, [(Call::Commit, 6, Fault::Down(5))]);
+        assert_eq!(schedule.incidents[1].calls, [(Call::Commit, 6, Fault::Restart(AWAY_MS))]);
     }
 }

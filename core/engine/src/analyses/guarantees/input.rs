@@ -17,7 +17,7 @@ use crate::edges::log::sim::SimLog;
 use crate::edges::log::{InMessage, Log as _};
 use crate::engine::delivery::{Feed, LogDurable, StartAt, Values};
 use crate::engine::step::SinkError;
-use crate::engine::{Batches, ClockInput, ClockInputKind, Given, Source, SourceError};
+use crate::engine::{Batches, ClockInput, ClockInputKind, Control, Given, Source, SourceError};
 use crate::operator::codec::{NoSchemas, SchemaSource};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::{Record, RecordName, TopicPartition};
@@ -173,15 +173,16 @@ struct Beats {
     /// Counts what the job does.
     plan: Arc<Plan>,
     still_looks: u32,
+    control: Control,
 }
 
 impl Pulse {
-    /// Of the incarnation with this plan; `afar`: on a real cluster.
+    /// Of the incarnation with this plan and control; `afar`: on a real cluster.
     #[must_use]
-    pub fn of(plan: Arc<Plan>, afar: bool) -> Self {
+    pub fn of(plan: Arc<Plan>, afar: bool, control: Control) -> Self {
         let still_looks = if afar { STILL_LOOKS_AFAR } else { STILL_LOOKS };
         let (n, more, silent_until) = Default::default();
-        Self(Arc::new(Beats { n, more, silent_until, plan, still_looks }))
+        Self(Arc::new(Beats { n, more, silent_until, plan, still_looks, control }))
     }
 
     /// One more epoch is through.
@@ -212,7 +213,7 @@ impl Pulse {
             }
             drop(n);
             // An incarnation that has ended takes nothing more.
-            if point("gate", folder).is_err() {
+            if self.0.control.is_cancelled() || point("gate", folder).is_err() {
                 return false;
             }
             let passed: u64 = self.0.plan.passed().iter().map(|(_, times)| times).sum();

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::check::{Read, header, read};
 use super::cluster::Cluster;
 use super::faults::Faults;
+use super::going::Going;
 use super::input::Input;
-use super::oracle::{Oracle, oracle, recorded};
+use super::oracle::{Oracle, oracle_under, recorded};
 use super::world::{Lived, Setup, World, scratch};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::sim::{SimLog, Stored};
@@ -35,6 +36,8 @@ pub struct Spec {
     pub downtime_ms: i64,
     /// Partitions of the sink topics.
     pub partitions: i32,
+    /// How far it is; ends it.
+    pub going: Arc<Going>,
 }
 
 impl Spec {
@@ -58,7 +61,15 @@ impl Spec {
         });
         let input = Arc::new(Input::of(&pipeline, source)?);
         let pipeline = Arc::new(pipeline);
-        Ok(Self { pipeline, input, faults, at_end, downtime_ms, partitions: PARTITIONS })
+        Ok(Self {
+            pipeline,
+            input,
+            faults,
+            at_end,
+            downtime_ms,
+            partitions: PARTITIONS,
+            going: Arc::default(),
+        })
     }
 
     /// The same with a longer checkpoint interval, if it needs one to have no
@@ -214,7 +225,9 @@ pub fn matrix_on(
     let begin = |name: &str| if stage(name) { Ok(()) } else { Err(MatrixError::Cancelled) };
     begin(STAGES[0])?;
     let order = recorded(&spec.input);
-    let truth = oracle(&spec.pipeline, &spec.input, order, true, spec.at_end)?;
+    let control = spec.going.begin();
+    let truth = oracle_under(&control, &spec.pipeline, &spec.input, order, true, spec.at_end)?;
+    whole(spec)?;
     let epochs = truth.summary.epochs_with_effect;
     let mut columns = Vec::new();
     for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce] {
@@ -235,6 +248,11 @@ pub fn matrix_on(
         checkpoint_interval: spec.pipeline.delivery.checkpoint_interval,
         columns,
     })
+}
+
+/// What ran last came to its end.
+fn whole(spec: &Spec) -> Result<(), MatrixError> {
+    if spec.going.is_over() { Err(MatrixError::Cancelled) } else { Ok(()) }
 }
 
 fn name(guarantee: Guarantee) -> &'static str {
@@ -268,10 +286,12 @@ fn one(
         partitions: spec.partitions,
     };
     let root = scratch()?;
-    let world = World::on(clusters(guarantee, &spec.input)?, setup, root.path())?;
+    let mut world = World::on(clusters(guarantee, &spec.input)?, setup, root.path())?;
+    world.going = Arc::clone(&spec.going);
     let began = Instant::now();
     let lived = world.live(&spec.faults.schedule(guarantee, epochs));
     let seconds = began.elapsed().as_secs_f64();
+    whole(spec)?;
 
     let client = world.cluster.connect()?;
     let expected = Expected::new(truth);

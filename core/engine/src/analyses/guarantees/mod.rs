@@ -10,11 +10,13 @@
 //!   job left;
 //! - [`check`]: an independent reader of the sink topic, and what must hold;
 //! - [`torture`]: random jobs through random schedules ([`random`]);
+//! - [`going`]: how far jobs are, and the wish to end them;
 //! - [`matrix`]: guarantees side by side under [`faults`] that a user names.
 
 pub mod check;
 pub mod cluster;
 pub mod faults;
+pub mod going;
 pub mod input;
 pub mod matrix;
 pub mod oracle;

@@ -34,6 +34,21 @@ pub fn oracle(
     in_recorded_order: bool,
     at_end: AtEnd,
 ) -> Result<Oracle, RunError> {
+    oracle_under(&Control::new(), pipeline, input, taken, in_recorded_order, at_end)
+}
+
+/// As [`oracle`], watched and ended by `control`.
+///
+/// # Errors
+/// As [`oracle`].
+pub fn oracle_under(
+    control: &Control,
+    pipeline: &Arc<Pipeline>,
+    input: &Arc<Input>,
+    taken: Taken,
+    in_recorded_order: bool,
+    at_end: AtEnd,
+) -> Result<Oracle, RunError> {
     let values = Box::new(InputValues(Arc::clone(input)));
     let messages = Messages::new(Arc::clone(pipeline), &input.schemas, values, 0);
     // The run store judges what the join cannot know (`expired`), so the oracle
@@ -58,7 +73,7 @@ pub fn oracle(
             resume: None,
         },
         &mut sink,
-        &Control::new(),
+        control,
     )?;
     Ok(Oracle { messages: sink.said, summary })
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::check::{Violation, check};
 use super::input::Input;
+use super::matrix::{Spec, matrix};
 use super::oracle::oracle;
 use super::schedule::{Incident, Schedule, What};
 use super::world::{Lived, Setup, World};
@@ -165,6 +166,39 @@ fn without_faults_each_guarantee_delivers_everything_once() {
 }
 
 #[test]
+fn a_broker_restart_costs_time_and_no_output() {
+    let spec = |faults: &str| Spec {
+        pipeline: pipeline("exactly-once"),
+        input: input(),
+        faults: faults.parse().unwrap(),
+        at_end: AtEnd::Close,
+        downtime_ms: 500,
+        partitions: 2,
+        going: Arc::default(),
+    };
+    let [calm, restarted] =
+        ["none", "broker-restart@4"].map(|faults| matrix(&spec(faults), &|_| true).unwrap());
+    assert_eq!(calm.columns.len(), 4);
+    for (calm, restarted) in calm.columns.iter().zip(&restarted.columns) {
+        let (mode, seen) = (&restarted.mode, &restarted.read_committed);
+        assert_eq!(restarted.stopped, None, "{mode}");
+        assert_eq!(seen.messages, calm.read_committed.messages, "{mode}");
+        for harm in [&seen.duplicates, &seen.losses, &seen.untrue] {
+            assert!(harm.is_empty(), "{mode}: {harm:?}");
+        }
+        assert_eq!(restarted.incarnations, 1, "{mode}");
+        let (was, is) = (calm.latency, restarted.latency);
+        let away = i64::from(super::faults::AWAY_MS);
+        assert!(is.max >= was.max + away / 2 && is.max <= was.max + away, "{mode}: {was:?} {is:?}");
+        // Only a transaction's end has to be asked for again.
+        let of = |what: &str| restarted.timeline.iter().filter(|m| m.what == what).count();
+        let once = mode == "exactly-once";
+        let asked = (of("waiting"), of("new-producer"));
+        assert_eq!(asked, (usize::from(once), usize::from(once)), "{mode}");
+    }
+}
+
+#[test]
 fn exactly_once_survives_a_crash_at_every_point() {
     for point in POINTS.iter().filter(|point| !matches!(**point, "offsets" | "commit.again")) {
         let nth = if point.starts_with("start") || *point == "restore" { 1 } else { 3 };
@@ -175,7 +209,14 @@ fn exactly_once_survives_a_crash_at_every_point() {
 
 #[test]
 fn a_commit_without_an_answer_is_got_over_and_so_is_a_crash_in_it() {
-    for fault in [Fault::Lost, Fault::Landed, Fault::Late(3), Fault::TooLate(3), Fault::Down(4)] {
+    for fault in [
+        Fault::Lost,
+        Fault::Landed,
+        Fault::Late(3),
+        Fault::TooLate(3),
+        Fault::Down(4),
+        Fault::Restart(12_000),
+    ] {
         for crash in [false, true] {
             let calls = vec![(Call::Commit, 4, fault)];
             let at = crash.then(|| ("commit.again".to_owned(), 1, What::Crash));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::cluster::{Client, Cluster};
+use super::going::Going;
 use super::input::{ArrivalLog, Input, Pulse, SimFeed, Taken, lock};
 use super::schedule::{Incident, Schedule, What};
 use crate::edges::fault::disk::{PowerLoss, left_behind};
@@ -51,6 +52,7 @@ pub struct World {
     not_before: Arc<Mutex<i64>>,
     pub told: Arc<Mutex<Vec<Told>>>,
     pub between: Option<Between>,
+    pub going: Arc<Going>,
 }
 
 /// One incarnation and how it ended.
@@ -129,6 +131,7 @@ impl World {
             not_before: Arc::new(Mutex::new(i64::MIN)),
             told: Arc::default(),
             between: None,
+            going: Arc::default(),
         })
     }
 
@@ -161,6 +164,7 @@ impl World {
             told: Arc::clone(&self.told),
             schedule: schedule.clone(),
             between: self.between.clone(),
+            going: Arc::clone(&self.going),
             lived: Arc::clone(lived),
         })
     }
@@ -178,6 +182,7 @@ struct Shared {
     told: Arc<Mutex<Vec<Told>>>,
     schedule: Schedule,
     between: Option<Between>,
+    going: Arc<Going>,
     lived: Arc<Mutex<Vec<Lived>>>,
 }
 
@@ -202,6 +207,9 @@ impl Shared {
 
     /// Incarnation `n` and those that follow it.
     fn incarnation(self: &Arc<Self>, n: usize) {
+        if self.going.is_over() {
+            return;
+        }
         let incident = self.schedule.incidents.get(n).cloned().unwrap_or_default();
         let folder = self.folder(n);
         let client = match self.cluster.connect() {
@@ -247,7 +255,7 @@ impl Shared {
             });
         }
         let armed = fault::arm(&folder, Arc::clone(&plan));
-        let control = Control::new();
+        let control = self.going.begin();
         let joined = Arc::<Mutex<Joined>>::default();
         let outcome = self.run(n, &folder, client, &control, &plan, &joined);
         let taken = lock(&joined).until(control.progress().records);
@@ -337,7 +345,7 @@ impl Shared {
         }));
         // Only a real cluster is asked again after a while.
         let afar = !self.cluster.backoff().is_zero();
-        let pulse = Pulse::of(Arc::clone(plan), afar);
+        let pulse = Pulse::of(Arc::clone(plan), afar, control.clone());
         let mut feed = SimFeed {
             input: Arc::clone(&setup.input),
             taken: self.log(n),

@@ -118,6 +118,18 @@ impl Shared {
         let wrong = |kind, what: &str| Err(LogError::new(kind, format!("{name}: {what}")));
         match lock(&self.script).next(call) {
             Some(Fault::Down(_)) => wrong(LogErrorKind::Retriable, "the cluster does not answer"),
+            // Nothing is done to the cluster itself: its clock goes on, and the call
+            // goes unanswered or is late.
+            Some(Fault::Restart(ms)) => {
+                self.now_ms.fetch_add(i64::from(ms), Ordering::AcqRel);
+                match call {
+                    Call::Produce | Call::Flush => Ok(None),
+                    Call::Init | Call::Offsets | Call::Commit | Call::Abort => {
+                        wrong(LogErrorKind::TimedOut, "no answer in time")
+                    }
+                    _ => wrong(LogErrorKind::Retriable, "the broker restarts"),
+                }
+            }
             Some(Fault::Lost) => wrong(LogErrorKind::TimedOut, "no answer in time"),
             Some(Fault::Refused) => {
                 wrong(LogErrorKind::RequiresAbort, "the transaction has to be aborted")

@@ -39,6 +39,18 @@ impl Wire {
                 let what = format!("{}: the cluster does not answer", call.name());
                 Err(LogError::new(LogErrorKind::Retriable, what))
             }
+            Some(Fault::Restart(ms)) => {
+                let back = broker.now_ms.saturating_add(i64::from(ms));
+                broker.advance_to(back);
+                match call {
+                    Call::Produce | Call::Flush => Ok((broker, fault)),
+                    Call::Init | Call::Offsets | Call::Commit | Call::Abort => Err(timed_out(call)),
+                    _ => {
+                        let what = format!("{}: the broker restarts", call.name());
+                        Err(LogError::new(LogErrorKind::Retriable, what))
+                    }
+                }
+            }
             Some(Fault::Lost) => Err(timed_out(call)),
             Some(Fault::Refused) => {
                 let what = format!("{}: the transaction has to be aborted", call.name());

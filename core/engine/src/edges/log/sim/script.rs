@@ -63,6 +63,12 @@ pub enum Fault {
     /// The cluster does not answer this and the next calls, of any kind, so many
     /// in all: retriable, without effect.
     Down(u32),
+    /// The broker is killed under this call and is back after so many ms of the
+    /// cluster's clock. As measured (11-peers): its log has what was acknowledged and
+    /// the transaction that is open, no more and no less; the end of a transaction
+    /// times out and succeeds when it is asked for again; messages on their way the
+    /// client sends once more by itself, and their numbers keep them single.
+    Restart(u32),
     /// Time-out; the request never reached the broker.
     Lost,
     /// Time-out; it had its effect, the answer was lost.

@@ -122,6 +122,37 @@ fn a_transaction_that_is_open_for_too_long_is_aborted_and_its_producer_fenced() 
 }
 
 #[test]
+fn a_broker_that_restarts_keeps_the_open_transaction_and_each_message_once() {
+    let sim = cluster();
+    let client = sim.client();
+    let away = |call| Script::new().with(call, 1, Fault::Restart(12_000));
+    sim.script(away(Call::Commit));
+    let mut producer = transactional(&client);
+    producer.begin().unwrap();
+    producer.send(message("a")).unwrap();
+    assert_eq!(kind(producer.commit()), LogErrorKind::TimedOut);
+    assert_eq!(sim.now_ms(), 12_000);
+    assert_eq!(texts(&client, ReadCommitted), [""; 0], "the transaction is still open");
+    producer.commit().unwrap();
+    assert_eq!(texts(&client, ReadCommitted), ["a"]);
+    assert_eq!(sim.stored("out")[0].visible_ms, Some(12_000));
+    // What is on its way is sent once more, and is there once.
+    sim.script(away(Call::Flush));
+    let before = sim.written_bytes();
+    let mut plain = client
+        .producer(&ProducerSpec { transactional_id: None, transaction_timeout_ms: 0 })
+        .unwrap();
+    plain.send(message("pp")).unwrap();
+    plain.flush().unwrap();
+    assert_eq!(texts(&client, ReadCommitted), ["a", "pp"]);
+    assert_eq!((sim.now_ms(), sim.written_bytes() - before), (24_000, 4));
+    // Whatever else is asked meanwhile is asked again.
+    sim.script(away(Call::Topics));
+    assert_eq!(kind(client.topics(&["out"])), LogErrorKind::Retriable);
+    client.topics(&["out"]).unwrap();
+}
+
+#[test]
 fn a_commit_without_an_answer_is_asked_for_again() {
     for (fault, after_first) in [(Fault::Lost, 0), (Fault::Landed, 1), (Fault::Late(3), 0)] {
         let sim = cluster();
