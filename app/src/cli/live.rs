@@ -397,6 +397,9 @@ fn begins(outlook: &Outlook) {
              inputs.{input}.watermark.idle_timeout=30s"
         ));
     }
+    for warning in &outlook.sources {
+        warn(warning);
+    }
 }
 
 fn words(progress: &Progress, standing: &Standing) -> String {

@@ -39,7 +39,6 @@ mod runs;
 mod screenshot;
 mod semantics;
 mod slice;
-mod subtasks;
 mod torture;
 mod truth;
 pub mod values;

@@ -92,8 +92,10 @@ impl Routes {
     }
 }
 
-/// `CopartitionedTopicsEnforcer` of Kafka Streams: task n
-/// joins partition n of both topics, so that it refuses two numbers of them.
+/// Kafka Streams makes a task of each partition number: task n joins partition n of
+/// both topics (`PartitionGrouper#partitionGroups`), so that it refuses two
+/// numbers of them (`CopartitionedTopicsEnforcer`). Which thread or instance has a task is
+/// the assignor's affair, and changes nothing that comes out.
 fn copartitioned(topics: &[Arc<str>], partitions: &[TopicPartition]) -> Result<(), RunError> {
     // A recording may lack partitions that gave nothing, not their numbers.
     let count = |topic: &Arc<str>| {

@@ -47,6 +47,19 @@ impl Sources {
         Self { parallelism, owners }
     }
 
+    /// By position among the input's partitions, the subtask that reads each; none:
+    /// there is but one.
+    #[must_use]
+    pub fn owners(&self) -> &[u32] {
+        &self.owners
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn parallelism(&self) -> u32 {
+        self.parallelism.max(1)
+    }
+
     /// Who reads the partition at this position.
     pub(super) fn owner(&self, position: u32) -> u32 {
         self.owners.get(position as usize).copied().unwrap_or(0)
