@@ -9,6 +9,7 @@ mod bench_load;
 mod bench_memory;
 mod bench_peers;
 mod bench_record;
+mod bench_semantics;
 mod bench_window;
 mod cluster;
 mod diff;

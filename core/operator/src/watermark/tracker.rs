@@ -442,6 +442,19 @@ impl Tracker {
         Open::default()
     }
 
+    /// The same, but that nothing waits for a tick.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
+        for input in &mut self.inputs {
+            (input.emit_interval, input.eager) = (None, None);
+            (input.tick, input.waiting) = (i64::MAX, 0);
+        }
+        for subtask in 0..self.subtasks.len() {
+            self.give(subtask);
+        }
+        self
+    }
+
     /// The last event-time watermark, which closes everything; whether it moved
     /// the join's. It stands for the end of every source, as at the end of a bounded
     /// one (`SourceOperator#emitNextNotReading` gives out the largest): that of a
