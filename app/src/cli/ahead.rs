@@ -3,17 +3,13 @@
 use std::path::Path;
 
 use joinscope_core::edges::recording::Recording;
-use joinscope_operator::pipeline::{Pipeline, Semantics};
+use joinscope_operator::pipeline::Pipeline;
 
 /// An empty partition whose input never lets it be idle holds the join back for ever.
 pub fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
-    if pipeline.join.semantics == Semantics::KafkaStreams {
-        // It knows no watermark.
-        return Vec::new();
-    }
-    let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
+    let inputs = pipeline.never_idle();
     inputs
-        .flat_map(|input| {
+        .flat_map(|(_, input)| {
             recording
                 .info()
                 .partitions

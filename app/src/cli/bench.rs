@@ -31,6 +31,7 @@ use super::{Answer, run as run_verb};
 #[command(after_help = "Examples:
   joinscope bench --views 1000000
   joinscope bench --peers
+  joinscope bench semantics
   joinscope bench --json")]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Bench {
@@ -72,6 +73,7 @@ enum Part {
     Record(super::bench_record::BenchRecord),
     Window(super::bench_window::BenchWindow),
     Memory(super::bench_memory::BenchMemory),
+    Semantics(super::bench_semantics::BenchSemantics),
 }
 
 /// The folder of runs that keep no verdicts.
@@ -79,10 +81,10 @@ const WITHOUT_VERDICTS: &str = "run-without-verdicts";
 
 /// Seconds of each round of one measurement.
 #[derive(Default)]
-struct Rounds(Vec<f64>);
+pub(super) struct Rounds(pub(super) Vec<f64>);
 
 impl Rounds {
-    fn median(&self) -> f64 {
+    pub(super) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let n = sorted.len();
@@ -101,6 +103,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         Some(Part::Record(part)) => return super::bench_record::run(part),
         Some(Part::Window(part)) => return super::bench_window::run(part),
         Some(Part::Memory(part)) => return super::bench_memory::run(part),
+        Some(Part::Semantics(part)) => return super::bench_semantics::run(part),
         None => {}
     }
     if args.peers.peers {

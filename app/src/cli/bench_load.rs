@@ -72,17 +72,23 @@ impl Load {
 
 /// `joinscope run` of a load into `out`, which is made anew: what it prints.
 pub fn run_whole(pipeline: &Path, recording: &Path, out: &Path) -> anyhow::Result<Value> {
+    run_with(pipeline, recording, out, &[])
+}
+
+/// [`run_whole`] with these settings (`--set path=value`).
+pub fn run_with(
+    pipeline: &Path,
+    recording: &Path,
+    out: &Path,
+    sets: &[(&str, &str)],
+) -> anyhow::Result<Value> {
     remove(out)?;
-    child(
-        Command::new(std::env::current_exe()?)
-            .arg("run")
-            .arg(pipeline)
-            .arg("--recording")
-            .arg(recording)
-            .arg("--out")
-            .arg(out)
-            .args(["--memory", MEMORY, "--json"]),
-    )
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("run").arg(pipeline).arg("--recording").arg(recording).arg("--out").arg(out);
+    for (path, value) in sets {
+        command.arg("--set").arg(format!("{path}={value}"));
+    }
+    child(command.args(["--memory", MEMORY, "--json"]))
 }
 
 /// Runs a child and reads the JSON that it prints.

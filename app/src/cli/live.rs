@@ -410,6 +410,9 @@ fn begins(outlook: &Outlook) {
              inputs.{input}.watermark.idle_timeout=30s"
         ));
     }
+    for warning in &outlook.sources {
+        warn(warning);
+    }
 }
 
 fn words(now: &Figures) -> String {

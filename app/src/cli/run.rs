@@ -14,7 +14,7 @@ use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
 use joinscope_core::engine::{
-    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary,
+    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary, sources,
 };
 use joinscope_core::process::process_cpu;
 use joinscope_core::run::{AtHit, Execute, Manifest, RunError, execute, go_on};
@@ -162,9 +162,6 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// Runs the verb.
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
-    if let Some(warning) = super::subtasks::of_sources(&pipeline.pipeline) {
-        warn(&warning);
-    }
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
     let recording = Recording::open(path)?;
     if let Some(cut) = &recording.info().cut {
@@ -185,7 +182,9 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         given => given?,
     };
     let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
-    for warning in beforehand.into_iter().chain(ahead::drift(&pipeline.pipeline, path)) {
+    let subtasks = sources::warnings(&pipeline.pipeline, recording.partitions());
+    let drift = ahead::drift(&pipeline.pipeline, path);
+    for warning in beforehand.into_iter().chain(subtasks).chain(drift) {
         warn(&warning);
     }
     let mut made = None;

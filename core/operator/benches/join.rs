@@ -15,7 +15,7 @@ use feed::{DISORDER, Feed, INTERVAL, Keys, cpu, pipeline, run};
 use joinscope_operator::join::Operator as _;
 use joinscope_operator::join::clean::Clean;
 use joinscope_operator::pipeline::{Emit, Kind, Secondary, Semantics, WatermarkSpec};
-use joinscope_operator::watermark::{Tracker, TrackerInput};
+use joinscope_operator::watermark::{Sources, Tracker, TrackerInput};
 
 fn clean(c: &mut Criterion) {
     // An interval of 10 ms: what is measured is one key with a million rows.
@@ -57,8 +57,9 @@ fn tracker(c: &mut Criterion) {
             idle_timeout: Some(30_000),
             ..WatermarkSpec::default()
         };
+        let (semantics, sources) = (Semantics::Clean, Sources::default());
         let mut tracker =
-            Tracker::new(vec![TrackerInput { spec, partitions, semantics: Semantics::Clean }; 2]);
+            Tracker::new(vec![TrackerInput { spec, partitions, semantics, sources }; 2]);
         let (mut seed, mut arrival) = (1u64, 0u64);
         c.bench_function(name, |b| {
             b.iter_custom(|iters| {

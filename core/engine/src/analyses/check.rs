@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::edges::recording::{Recording, RecordingError};
+use crate::engine::sources;
 use crate::operator::codec::{CodecError, InputDecoder};
 use crate::operator::pipeline::{InputIndex, Pipeline};
 use crate::operator::record::{Record, RecordName};
@@ -23,6 +24,9 @@ pub struct CheckReport {
     pub inputs: Vec<InputCheck>,
     /// Records read to know the keys.
     pub keys_looked_at: u64,
+    /// What Flink's source subtasks make of the recording's partitions, where that
+    /// holds an input back for ever.
+    pub sources: Vec<String>,
 }
 
 /// A topic that the recording lacks.
@@ -80,7 +84,8 @@ pub fn check(
 ) -> Result<CheckReport, CheckError> {
     let topics: HashSet<Arc<str>> =
         recording.partitions().iter().map(|p| p.topic.clone()).collect();
-    let mut report = CheckReport::default();
+    let sources = sources::warnings(pipeline, recording.partitions());
+    let mut report = CheckReport { sources, ..CheckReport::default() };
     let mut there = Vec::new();
     for (i, input) in pipeline.inputs.iter().enumerate() {
         if topics.contains(&input.topic) {
@@ -327,6 +332,7 @@ impl CheckReport {
         for i in self.inputs.iter().filter(|i| i.values() == 0) {
             warnings.push(format!("input {}: no record of {} has a value", i.input, i.topic));
         }
+        warnings.extend_from_slice(&self.sources);
         warnings
     }
 

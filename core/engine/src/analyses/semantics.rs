@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 use super::compare::{self, CompareError, Comparison, Progress};
 use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
 use crate::edges::recording::Recording;
-use crate::engine::{AtEnd, Control, Ended, Summary};
+use crate::engine::{AtEnd, Control, Ended, Summary, sources};
 use crate::operator::pipeline::{Kind, LatePolicy, OutputTime, Pipeline, Semantics};
 use crate::operator::time::duration_setting;
 use crate::operator::verdict::Verdict;
@@ -173,6 +173,8 @@ pub fn side_by_side(
             }
             Err(error) => return Err(error.into()),
         };
+        let mut notes = mapped.notes;
+        notes.extend(sources::warnings(&file.pipeline, spec.recording.partitions()));
         let dir = spec.dir.join(semantics.name());
         let summary = match run(spec, file, sets, &dir, control) {
             Ok(summary) => summary,
@@ -200,7 +202,7 @@ pub fn side_by_side(
             .transpose()?;
         let ran = Outcome::Ran(Box::new(Ran {
             dir,
-            notes: mapped.notes,
+            notes,
             summary,
             pairs,
             pads,

@@ -22,6 +22,7 @@ mod sequencer;
 mod shard;
 mod sink;
 mod source;
+pub mod sources;
 mod spec;
 mod stairs;
 pub mod step;

@@ -45,14 +45,15 @@ impl Routes {
             if !topics.contains(&input.topic) {
                 topics.push(Arc::clone(&input.topic));
             }
-            let first = lanes;
-            for (source, _) in partitions.iter().enumerate().filter(|(_, p)| p.topic == input.topic)
+            let mut own = Vec::new();
+            for (source, p) in partitions.iter().enumerate().filter(|(_, p)| p.topic == input.topic)
             {
                 let feeds: &mut SmallVec<[Feed; 2]> = &mut feeds[source];
                 feeds.push(Feed { input: index as InputIndex, lane: lanes });
                 lanes += 1;
+                own.push(p.partition);
             }
-            if first == lanes {
+            if own.is_empty() {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
                 known.sort_unstable();
                 known.dedup();
@@ -69,11 +70,7 @@ impl Routes {
                     input.name,
                 )));
             }
-            tracker.push(TrackerInput {
-                spec: input.watermark,
-                partitions: lanes - first,
-                semantics: pipeline.join.semantics,
-            });
+            tracker.extend(TrackerInput::of(pipeline, index as InputIndex, &own));
         }
         if pipeline.join.semantics == Semantics::KafkaStreams {
             copartitioned(&topics, partitions)?;
@@ -95,8 +92,10 @@ impl Routes {
     }
 }
 
-/// `CopartitionedTopicsEnforcer` of Kafka Streams: task n
-/// joins partition n of both topics, so that it refuses two numbers of them.
+/// Kafka Streams makes a task of each partition number: task n joins partition n of
+/// both topics (`PartitionGrouper#partitionGroups`), so that it refuses two
+/// numbers of them (`CopartitionedTopicsEnforcer`). Which thread or instance has a task is
+/// the assignor's affair, and changes nothing that comes out.
 fn copartitioned(topics: &[Arc<str>], partitions: &[TopicPartition]) -> Result<(), RunError> {
     // A recording may lack partitions that gave nothing, not their numbers.
     let count = |topic: &Arc<str>| {

@@ -7,7 +7,8 @@ use super::breaking::{AtHit, Breaking, Values};
 use super::error::{Result, RunError};
 use super::expired::Expired;
 use super::manifest::{
-    InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, now_ms, text_digest,
+    InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, SourceInfo, now_ms,
+    text_digest,
 };
 use super::schemas;
 use super::types::LaneInfo;
@@ -19,6 +20,7 @@ use crate::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, So
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
 use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Counts;
+use crate::operator::watermark::Sources;
 
 /// What to run, and where what it leaves behind goes.
 #[derive(Clone, Debug)]
@@ -96,6 +98,7 @@ impl Execute {
             },
             inputs: inputs(pipeline),
             lanes: lanes(pipeline, self.recording.partitions()),
+            sources: sources(pipeline, self.recording.partitions()),
             total: self.recording.records(&pipeline.topics()),
             live: None,
         })
@@ -126,6 +129,18 @@ pub(super) fn lanes(pipeline: &Pipeline, partitions: &[TopicPartition]) -> Vec<L
             })
         })
         .collect()
+}
+
+/// Which source subtask of Flink reads what; none at parallelism 1, and under
+/// other rules.
+pub(super) fn sources(pipeline: &Pipeline, partitions: &[TopicPartition]) -> Vec<SourceInfo> {
+    let inputs = crate::engine::sources::of(pipeline, partitions);
+    let info = |(input, sources): (u8, Sources)| SourceInfo {
+        input,
+        subtasks: sources.owners().to_vec(),
+        without_partition: sources.without_partition(sources.owners().len() as u32),
+    };
+    inputs.map(info).collect()
 }
 
 /// Where the steps go: `expired` is decided on the way only where it can happen.

@@ -9,10 +9,10 @@ use super::layout::{ARRIVALS, MANIFEST};
 use super::live::{ExecuteLive, Outlook};
 use crate::edges::kafka::{Isolation, KafkaLog, RegistrySettings, register};
 use crate::edges::log::{Log, LogError, LogErrorKind};
-use crate::engine::Control;
 use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
-use crate::operator::pipeline::{Pipeline, Semantics, SinkFormat};
+use crate::engine::{Control, sources};
+use crate::operator::pipeline::{Pipeline, SinkFormat};
 use crate::operator::record::TopicPartition;
 
 /// How a job delivers, beside what its pipeline says.
@@ -56,11 +56,7 @@ fn empty(
     end: impl Fn(&TopicPartition) -> Result<i64, LogError>,
 ) -> Vec<(TopicPartition, String)> {
     let mut empty = Vec::new();
-    if pipeline.join.semantics == Semantics::KafkaStreams {
-        // It knows no watermark.
-        return empty;
-    }
-    for input in pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none()) {
+    for (_, input) in pipeline.never_idle() {
         for partition in partitions.iter().filter(|p| p.topic == input.topic) {
             match end(partition) {
                 Ok(0) => empty.push((partition.clone(), input.name.to_string())),
@@ -123,7 +119,8 @@ pub fn execute_job(
     let status = Arc::<LiveStatus>::default();
     let end = |of: &TopicPartition| log.bounds(of, Isolation::ReadUncommitted).map(|b| b.1);
     let empty = empty(&pipeline, &partitions, end);
-    begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty });
+    let sources = sources::warnings(&pipeline, &partitions);
+    begins(&Outlook { status: Arc::clone(&status), resumed_at: None, empty, sources });
     let mut feed = LiveFeed::new(LiveSpec {
         pipeline: Arc::clone(&pipeline),
         tail: spec.tail.clone(),

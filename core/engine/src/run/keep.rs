@@ -56,6 +56,7 @@ pub fn job_start(pipeline: &Pipeline, partitions: &[TopicPartition], seed: u64) 
             })
             .collect(),
         lanes: lanes.collect(),
+        sources: super::execute::sources(pipeline, partitions),
         ..ManifestStart::default()
     }
 }

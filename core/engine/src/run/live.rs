@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
-use super::execute::{Keep, inputs, keep, lanes};
+use super::execute::{Keep, inputs, keep, lanes, sources};
 use super::layout::{ARRIVALS, LOCK, MANIFEST, SEGMENTS};
 use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
@@ -47,6 +47,9 @@ pub struct Outlook {
     pub resumed_at: Option<u64>,
     /// Partitions without a record whose input is never idle, with the input.
     pub empty: Vec<(TopicPartition, String)>,
+    /// What Flink's source subtasks make of the partitions, where that holds an
+    /// input back for ever.
+    pub sources: Vec<String>,
 }
 
 impl ExecuteLive {
@@ -76,6 +79,7 @@ impl ExecuteLive {
             at_end: "open".to_owned(),
             inputs: inputs(pipeline),
             lanes: lanes(pipeline, partitions),
+            sources: sources(pipeline, partitions),
             total: None,
             live: Some(LiveInfo {
                 brokers: self.tail.settings.brokers.clone(),
@@ -200,6 +204,7 @@ pub fn execute_live(
         status: live.status(),
         resumed_at: entry.as_ref().map(|entry| entry.arrival),
         empty: live.empty(&pipeline),
+        sources: engine::sources::warnings(&pipeline, live.partitions()),
     });
     let cluster_id = live.cluster_id().map(ToOwned::to_owned);
     let start = spec.start(live.partitions(), cluster_id, false);

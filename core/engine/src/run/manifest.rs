@@ -75,12 +75,27 @@ pub struct ManifestStart {
     pub inputs: Vec<InputInfo>,
     /// Input by input, in partition order of the source.
     pub lanes: Vec<LaneInfo>,
+    /// Which source subtask of Flink reads what, input by input; none at
+    /// parallelism 1, and under other rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceInfo>,
     /// Records of the pipeline's topics in the recording, if known.
     pub total: Option<u64>,
     /// It reads a cluster; the recording is its arrival log, whose digest is
     /// known when it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveInfo>,
+}
+
+/// The source subtasks of an input in a Flink job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    pub input: u8,
+    /// By lane of the input: the one that reads it.
+    pub subtasks: Vec<u32>,
+    /// Those that read nothing: without an idle timeout they hold the input back
+    /// for ever.
+    pub without_partition: Vec<u32>,
 }
 
 /// A run over a cluster.

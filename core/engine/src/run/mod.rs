@@ -37,7 +37,9 @@ pub use job::{Deliver, execute_job};
 pub use keep::{RunStore, job_start};
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};
 pub use live::{ExecuteLive, Outlook, execute_live, may_begin};
-pub use manifest::{InputInfo, LiveInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState};
+pub use manifest::{
+    InputInfo, LiveInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, SourceInfo,
+};
 pub use read::{EventSpans, Levels, NEVER, NO_GROUP, Need, Run};
 pub use schemas::GivenSchemas;
 pub use types::*;

@@ -18,7 +18,7 @@ use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
 use crate::operator::pipeline::{Semantics, WatermarkSpec};
 use crate::operator::verdict::Verdict;
-use crate::operator::watermark::{Tracker, TrackerInput};
+use crate::operator::watermark::{Sources, Tracker, TrackerInput};
 use crate::process::thread_cpu;
 
 /// The pipeline of such runs.
@@ -134,7 +134,12 @@ pub fn write_in_parts(
     let mut writer = Writer::create(dir, start(), false)?;
     let mut figures = Figures::default();
     let spec = WatermarkSpec { max_out_of_orderness: DELAY, ..WatermarkSpec::default() };
-    let input = TrackerInput { spec, partitions: PARTITIONS, semantics: Semantics::Clean };
+    let input = TrackerInput {
+        spec,
+        partitions: PARTITIONS,
+        semantics: Semantics::Clean,
+        sources: Sources::default(),
+    };
     let mut tracker = Tracker::new(vec![input; 2]);
     let mut random = Random(7);
     let mut offsets = [0i64; 2 * PARTITIONS as usize];

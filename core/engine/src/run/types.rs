@@ -7,7 +7,7 @@ use crate::operator::join::Reason;
 use crate::operator::key::Key;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::verdict::{Counts, Verdict};
-pub use crate::operator::watermark::Why;
+pub use crate::operator::watermark::{Why, WithoutPartition};
 
 /// A set of verdicts, as the chips of a filter choose it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -181,10 +181,13 @@ pub struct LaneAt {
 /// The lane that holds the rest back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HolderAt {
+    /// No lane of the run where `without` is one.
     pub lane: u32,
     /// The arrival since which it has held.
     pub since: Arrival,
     pub why: Why,
+    /// Source subtasks of Flink without a partition, which it is then.
+    pub without: Option<WithoutPartition>,
 }
 
 /// Event-time watermarks just after one arrival, ms.

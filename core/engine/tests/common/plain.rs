@@ -13,7 +13,7 @@ use joinscope_core::operator::join::{Effect, Operator as _, Watermarks};
 use joinscope_core::operator::pipeline::LatePolicy;
 use joinscope_core::operator::state::{Cold, Row};
 use joinscope_core::operator::verdict::Verdict;
-use joinscope_core::operator::watermark::{Tracker, TrackerInput};
+use joinscope_core::operator::watermark::{Sources, Tracker, TrackerInput};
 
 use super::case::Case;
 
@@ -24,6 +24,7 @@ pub fn run(case: &Case, close: bool, memory: u64, cold: Option<Box<dyn Cold>>) -
         spec: input.watermark,
         partitions: partitions.iter().filter(|p| p.topic == input.topic).count() as u32,
         semantics: pipeline.join.semantics,
+        sources: Sources::default(),
     });
     let mut tracker = Tracker::new(inputs.collect());
     let mut decoders: Vec<InputDecoder> = (0..pipeline.inputs.len() as u8)

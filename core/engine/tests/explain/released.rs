@@ -10,6 +10,7 @@ use joinscope_core::operator::time::format_duration;
 use joinscope_core::operator::verdict::Verdict::{self, Joined, Unmatched};
 use joinscope_core::run::Run;
 use joinscope_core::run::explain::{explain, why};
+use tempfile::TempDir;
 
 use crate::common::case::{Case, List};
 use crate::judged;
@@ -63,6 +64,13 @@ fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
     Case { seed: 0, text, pipeline, source, disorder: true }
 }
 
+/// A run over these records, and the folder that it lies in.
+fn judged_over(join: &str, records: &[(&str, &str, i64)]) -> (TempDir, Run) {
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case(join, records), &folder.path().join("run"), AtEnd::Open);
+    (folder, run)
+}
+
 /// The row has this verdict and reason; its `why` is this, and its sentence has
 /// these in it.
 fn says(run: &Run, row: u64, what: (Verdict, Reason), short: &str, long: &[&str]) {
@@ -75,6 +83,13 @@ fn says(run: &Run, row: u64, what: (Verdict, Reason), short: &str, long: &[&str]
     }
 }
 
+const STREAMS: &str = r#"
+with.plays = { after = "0s", until = "100ms" }
+kind = "left"
+semantics = "kafka-streams"
+grace = "20ms"
+"#;
+
 const SQL: &str = r#"
 with.plays = { after = "0s", until = "20s" }
 kind = "left"
@@ -84,7 +99,7 @@ min_cleanup = "60s"
 
 #[test]
 fn reasons_of_flink_sql() {
-    let case = case(
+    let (_folder, run) = judged_over(
         SQL,
         &[
             ("views", "a", 1_000_000),
@@ -99,8 +114,6 @@ fn reasons_of_flink_sql() {
             ("plays", "e", 1_075_000),
         ],
     );
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
     let nobody = "no candidate with this key";
     let not_kept = "not kept: the operator time was past its interval";
     let did_not =
@@ -118,14 +131,8 @@ fn reasons_of_flink_sql() {
 
 #[test]
 fn reasons_of_kafka_streams() {
-    let join = r#"
-with.plays = { after = "0s", until = "100ms" }
-kind = "left"
-semantics = "kafka-streams"
-grace = "20ms"
-"#;
-    let case = case(
-        join,
+    let (_folder, run) = judged_over(
+        STREAMS,
         &[
             ("views", "a", 1_000),
             ("views", "b", 1_500),
@@ -139,8 +146,6 @@ grace = "20ms"
             ("plays", "y", 880),
         ],
     );
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
     let nobody = "no candidate with this key";
     let (short, long) = ("padded and joined; 2 outputs", "before: padded and joined.");
     says(&run, 2, (Joined, Reason::PaddedAndJoined), short, &[long]);
@@ -170,7 +175,7 @@ with.plays = { after = "0s", until = "20s" }
 kind = "inner"
 semantics = "flink-datastream"
 "#;
-    let case = case(
+    let (_folder, run) = judged_over(
         join,
         &[
             ("views", "a", 1_000_000),
@@ -180,8 +185,6 @@ semantics = "flink-datastream"
             ("plays", "y", 1_030_000),
         ],
     );
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
     for (row, verdict, what) in
         [(0, Verdict::Unmatched, "this one had "), (3, Verdict::Expired, "candidate had ")]
     {
@@ -192,18 +195,75 @@ semantics = "flink-datastream"
     }
 }
 
+/// C5, C7: the cleanup timer fires when the event-time watermark reaches its
+/// time; `clean` keeps a row until it is past that.
+#[test]
+fn an_open_row_of_datastream_stays_until_its_timer_is_reached() {
+    let join = r#"
+with.plays = { after = "0s", until = "20s" }
+kind = "inner"
+semantics = "flink-datastream"
+"#;
+    let records = [("views", "b", 1_100_000), ("plays", "y", 1_030_000)];
+    for (semantics, says, views, plays) in [
+        ("flink-datastream", "reaches", "18:40.000Z", "17:10.000Z"),
+        ("clean", "is past", "18:40.000Z", "17:10.000Z"),
+    ] {
+        let (_folder, run) = judged_over(&join.replace("flink-datastream", semantics), &records);
+        for (row, until) in [(0, views), (1, plays)] {
+            assert_eq!(run.row(row).unwrap().verdict, Verdict::Open);
+            let sentence = explain(&run, row).unwrap().sentence;
+            let said = format!(
+                "until the event-time watermark {says} 1970-01-01T00:{until}; at the end that \
+                 stood at 1970-01-01T00:17:09.999Z. "
+            );
+            assert!(sentence.contains(&said), "{sentence}\nexpected in it: {said}");
+        }
+    }
+    // C7: the timer of a row whose bound is behind it is at its own time.
+    let early =
+        join.replace("after = \"0s\", until = \"20s\"", "after = \"-20s\", until = \"-10s\"");
+    let (_folder, run) = judged_over(&early, &records);
+    let sentence = explain(&run, 0).unwrap().sentence;
+    assert!(sentence.contains("reaches 1970-01-01T00:18:20.000Z"), "{sentence}");
+}
+
+/// A source subtask without a partition gives out no event-time watermark: nothing
+/// expires or is padded before the end.
+#[test]
+fn a_source_subtask_without_a_partition_keeps_every_row_open() {
+    let records = [
+        ("views", "a", 1_000_000),
+        ("plays", "z", 1_050_000),
+        ("views", "b", 2_000_000),
+        ("plays", "y", 2_000_000),
+    ];
+    let joined = |parallelism: u32| {
+        judged_over(&format!("{SQL}parallelism = {parallelism}\n").replace("60s", "0s"), &records)
+    };
+    let (_folder, run) = joined(1);
+    assert_eq!(run.row(0).unwrap().verdict, Unmatched);
+    let (_folder, run) = joined(4);
+    assert_eq!(run.row(0).unwrap().verdict, Verdict::Open);
+    let at = run.watermarks_at(3).unwrap();
+    assert_eq!((at.join, at.inputs), (None, vec![None, None]));
+    let without = at.holder.and_then(|holder| holder.without).unwrap();
+    assert_eq!((without.input, without.more), (0, 2));
+    let sentence = explain(&run, 0).unwrap().sentence;
+    let said = format!(
+        "at the end that had not begun. What holds that back is source subtask {} of views and 2 \
+         more, without a partition.",
+        without.subtask
+    );
+    assert!(sentence.contains(&said), "{sentence}\nexpected in it: {said}");
+}
+
 /// Kafka Streams knows no watermark (D3, D4).
 #[test]
 fn an_open_row_of_kafka_streams_waits_for_its_stores() {
     let folder = tempfile::tempdir().unwrap();
     let open = |name: &str, order: &str, records: &[(&str, &str, i64)], row: u64| {
-        let join = r#"
-with.plays = { after = "0s", until = "100ms" }
-kind = "left"
-semantics = "kafka-streams"
-grace = "20ms"
-input_order = "#;
-        let case = case(&format!("{join}\"{order}\"\n"), records);
+        let case = case(&format!("{STREAMS}input_order = \"{order}\"\n"), records);
         let run = judged(&case, &folder.path().join(name), AtEnd::Open);
         let view = run.row(row).unwrap();
         assert_eq!(view.verdict, Verdict::Open, "{view:#?}");
@@ -229,7 +289,7 @@ input_order = "#;
 #[test]
 fn expired_rows_of_flink_sql_say_what_was_done() {
     let join = SQL.replace("60s", "0s");
-    let case = case(
+    let (_folder, run) = judged_over(
         &join,
         &[
             ("views", "a", 1_000_000),
@@ -241,8 +301,6 @@ fn expired_rows_of_flink_sql_say_what_was_done() {
             ("plays", "a", 1_010_000),
         ],
     );
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
     let sentence = |row| {
         let told = explain(&run, row).unwrap();
         (told.row.verdict, told.row.reason, told.sentence)
@@ -282,8 +340,7 @@ fn a_probe_that_removes_a_row_is_not_its_timer() {
         ("views", "b", 1_100_000),
         ("plays", "a", 1_060_000),
     ];
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case(SQL, &records), &folder.path().join("run"), AtEnd::Open);
+    let (_folder, run) = judged_over(SQL, &records);
     let told = explain(&run, 0).unwrap();
     assert_eq!((told.row.verdict, told.row.reason), (Unmatched, Reason::Padded));
     let end = "Its interval had closed before, and it was removed when plays[0]@1 came.";
@@ -294,15 +351,8 @@ fn a_probe_that_removes_a_row_is_not_its_timer() {
 /// the store.
 #[test]
 fn a_revised_row_of_kafka_streams_keeps_its_number() {
-    let join = r#"
-with.plays = { after = "0s", until = "100ms" }
-kind = "left"
-semantics = "kafka-streams"
-grace = "20ms"
-"#;
     let records = [("views", "e", 300_000), ("views", "f", 880), ("plays", "f", 900)];
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let (_folder, run) = judged_over(STREAMS, &records);
     let told = explain(&run, 1).unwrap();
     assert_eq!((told.row.verdict, told.row.reason), (Verdict::Expired, Reason::NotStoredPadded));
     let older = format!("did not store it: {} older than", format_duration(299_881 - 880));
@@ -318,15 +368,8 @@ grace = "20ms"
 
 #[test]
 fn a_row_that_only_waits_for_its_pad_is_not_found() {
-    let join = r#"
-with.plays = { after = "0s", until = "100ms" }
-kind = "left"
-semantics = "kafka-streams"
-grace = "20ms"
-"#;
     let records = [("views", "a", 1_000), ("views", "b", 300_000), ("plays", "a", 1_050)];
-    let folder = tempfile::tempdir().unwrap();
-    let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+    let (_folder, run) = judged_over(STREAMS, &records);
     let sentence = explain(&run, 2).unwrap().sentence;
     let lost = "views[0]@0 lies in its interval, but was not, or no longer, in its side's store.";
     assert!(sentence.ends_with(lost), "{sentence}");

@@ -102,6 +102,16 @@ impl Pipeline {
             .map(|(i, _)| i as InputIndex)
     }
 
+    /// The inputs that whatever gives nothing holds back for ever: a partition
+    /// that is empty, a source subtask of Flink without one. Kafka Streams knows
+    /// no watermark.
+    pub fn never_idle(&self) -> impl Iterator<Item = (InputIndex, &Input)> {
+        let inputs = self.inputs.iter().enumerate().map(|(i, input)| (i as InputIndex, input));
+        inputs.filter(move |(_, input)| {
+            self.join.semantics != Semantics::KafkaStreams && input.watermark.idle_timeout.is_none()
+        })
+    }
+
     /// Whether examples are folded into one row for each primary row.
     #[must_use]
     pub fn folds(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::pipeline::{
     Pipeline, Released, Secondary, Semantics, WatermarkSpec,
 };
 use crate::state::{Due, Row};
-use crate::watermark::{Tracker, TrackerInput};
+use crate::watermark::{Sources, Tracker, TrackerInput};
 
 pub struct CleanTrace {
     pipeline: Pipeline,
@@ -33,7 +33,8 @@ pub struct CleanTrace {
 
 fn lanes() -> Vec<TrackerInput> {
     let semantics = Semantics::Clean;
-    vec![TrackerInput { spec: WatermarkSpec::default(), partitions: 1, semantics }; 2]
+    let (spec, sources) = (WatermarkSpec::default(), Sources::default());
+    vec![TrackerInput { spec, partitions: 1, semantics, sources }; 2]
 }
 
 impl CleanTrace {

@@ -17,7 +17,8 @@ pub struct Due {
 /// event-time watermarks (by input); barriers are the engine's and come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DueKind {
-    /// The lane gave nothing for its idle timeout.
+    /// The lane gave nothing for its idle timeout; it may be one that stands for
+    /// source subtasks without a partition ([`Tracker::without_partition`]).
     Idle { lane: u32 },
     /// The input gives out its event-time watermark.
     Periodic { input: InputIndex },
@@ -86,7 +87,7 @@ impl Tracker {
 
     /// Sets a timer for each lane that can go idle.
     pub(super) fn wind_timers(&mut self) {
-        self.timers = (0..self.lanes())
+        self.timers = (0..self.lanes.len() as u32)
             .filter_map(|lane| Some(Reverse((self.idle_at(lane)?, lane))))
             .collect();
         self.earliest = i64::MIN;
@@ -101,7 +102,9 @@ impl Tracker {
             DueKind::Periodic { input } => {
                 let Some(state) = self.inputs.get_mut(input as usize) else { return false };
                 state.tick = i64::MAX;
-                state.emitted = state.current;
+                for subtask in self.subtasks_of(input) {
+                    self.give(subtask);
+                }
                 self.settle_holder(arrival);
                 self.settle_join()
             }

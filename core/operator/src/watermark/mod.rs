@@ -10,12 +10,19 @@
 //!    record is a tombstone, undecodable or untimed.
 
 mod due;
+mod input;
 mod save;
+mod sources;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_sources;
 mod tracker;
 mod tree;
+mod valve;
 
 pub use due::{Due, DueKind};
+pub use input::TrackerInput;
 pub use save::TrackerError;
-pub use tracker::{Holder, Lane, Tracker, TrackerInput, Why};
+pub use sources::{Sources, WithoutPartition, split_owner};
+pub use tracker::{Holder, Lane, Tracker, Why};

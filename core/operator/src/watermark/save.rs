@@ -1,15 +1,22 @@
 //! A tracker as bytes: for snapshots of the run store and checkpoints.
 //!
-//! Version 1: `1`; start, join; for each input current, emitted, tick; for each
-//! lane a byte of flags and its numbers; the holder. Numbers are LEB128
-//! varints, signed ones zigzag, those of a lane relative to the lane before.
+//! Version 1: `1`; partitions, start, join; for each input current, emitted, tick;
+//! for each lane a byte of flags and its numbers; the holder. Version 2, under
+//! Flink's rules: for each input, for each of its subtasks current, emitted and
+//! whether it is idle, then emitted, tick; lanes also of subtasks without a
+//! partition. Numbers are LEB128 varints, signed ones zigzag, those of a lane
+//! relative to the lane before.
 
-use super::tracker::{Tracker, TrackerInput};
+use super::input::TrackerInput;
+use super::tracker::Tracker;
 
 /// Bytes that are no saved tracker of these inputs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrackerError {
-    #[error("the saved event-time watermarks have version {0}; this program reads version 1")]
+    #[error(
+        "the saved event-time watermarks have version {0}; this program reads version 1, and \
+         version 2 where the join follows Flink"
+    )]
     Version(u8),
     #[error("the saved event-time watermarks end in the middle or are damaged")]
     Damaged,
@@ -20,6 +27,8 @@ pub enum TrackerError {
 }
 
 const VERSION: u8 = 1;
+/// Under Flink's rules.
+const OF_SUBTASKS: u8 = 2;
 const SEEN: u8 = 1;
 const IDLE: u8 = 2;
 /// The event-time watermark is not `max_seen − delay`.
@@ -31,16 +40,24 @@ impl Tracker {
     /// The whole state, a few bytes a lane.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(24 + self.inputs.len() * 16 + self.lanes.len() * 12);
-        out.push(VERSION);
-        unsigned(&mut out, self.lanes.len() as u64);
+        let mut out = Vec::with_capacity(24 + self.subtasks.len() * 16 + self.lanes.len() * 12);
+        out.push(self.version());
+        unsigned(&mut out, u64::from(self.partitions));
         out.push(u8::from(self.start.is_some()));
         let start = self.start.unwrap_or(0);
         signed(&mut out, start);
         signed(&mut out, self.join);
         for input in &self.inputs {
-            signed(&mut out, input.current);
-            signed(&mut out, input.emitted.wrapping_sub(input.current));
+            for subtask in &self.subtasks[input.subtasks()] {
+                signed(&mut out, subtask.current);
+                signed(&mut out, subtask.emitted.wrapping_sub(subtask.current));
+                if self.flink {
+                    out.push(u8::from(subtask.idle));
+                }
+            }
+            if self.flink {
+                signed(&mut out, input.emitted);
+            }
             signed(&mut out, input.tick);
         }
         let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
@@ -72,15 +89,19 @@ impl Tracker {
         out
     }
 
+    fn version(&self) -> u8 {
+        if self.flink { OF_SUBTASKS } else { VERSION }
+    }
+
     /// Brings a saved tracker back; `inputs` are those that it was made with.
     pub fn load(inputs: Vec<TrackerInput>, bytes: &[u8]) -> Result<Self, TrackerError> {
         let mut tracker = Self::new(inputs);
         let mut read = Reader(bytes);
-        match read.byte()? {
-            VERSION => {}
-            version => return Err(TrackerError::Version(version)),
+        let version = read.byte()?;
+        if version != tracker.version() {
+            return Err(TrackerError::Version(version));
         }
-        let (saved, given) = (read.unsigned()?, tracker.lanes.len() as u64);
+        let (saved, given) = (read.unsigned()?, u64::from(tracker.partitions));
         if saved != given {
             return Err(TrackerError::Lanes { saved, given });
         }
@@ -89,24 +110,33 @@ impl Tracker {
         tracker.start = started.then_some(start);
         tracker.join = read.signed()?;
         for input in &mut tracker.inputs {
-            input.current = read.signed()?;
-            input.emitted = input.current.wrapping_add(read.signed()?);
+            for subtask in &mut tracker.subtasks[input.subtasks()] {
+                subtask.current = read.signed()?;
+                subtask.emitted = subtask.current.wrapping_add(read.signed()?);
+                if tracker.flink {
+                    subtask.idle = read.flag()?;
+                }
+                input.emitted = subtask.emitted;
+            }
+            if tracker.flink {
+                input.emitted = read.signed()?;
+            }
             input.tick = read.signed()?;
         }
         let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
-        for (number, lane) in tracker.lanes.iter_mut().enumerate() {
+        for lane in &mut tracker.lanes {
             let flags = read.byte()?;
             if flags > SEEN + IDLE + APART + HELD {
                 return Err(TrackerError::Damaged);
             }
-            let input = &mut tracker.inputs[lane.input as usize];
+            let delay = tracker.inputs[lane.input as usize].delay;
             lane.seen = flags & SEEN != 0;
             lane.idle = flags & IDLE != 0;
             lane.held = flags & HELD != 0;
             if lane.seen {
                 max_seen = max_seen.wrapping_add(read.signed()?);
                 lane.max_seen = max_seen;
-                lane.watermark = max_seen.saturating_sub(input.delay);
+                lane.watermark = max_seen.saturating_sub(delay);
             }
             if flags & APART != 0 {
                 lane.watermark = read.signed()?;
@@ -116,13 +146,15 @@ impl Tracker {
             since = since.wrapping_add(read.signed()? as u64);
             lane.since = since;
             let stands = if lane.idle { i64::MAX } else { lane.watermark };
-            input.tree.set(number - input.first as usize, stands);
-            input.active -= u32::from(lane.idle);
+            let subtask = &mut tracker.subtasks[lane.subtask as usize];
+            subtask.tree.set(lane.slot as usize, stands);
+            subtask.active -= u32::from(lane.idle);
         }
         let (lane, since) = (read.unsigned()?, read.unsigned()?);
-        if lane > given || !read.0.is_empty() {
+        if lane > tracker.lanes.len() as u64 || !read.0.is_empty() {
             return Err(TrackerError::Damaged);
         }
+        tracker.bring_up();
         tracker.holder = lane.checked_sub(1).map(|lane| (lane as u32, since));
         if started {
             tracker.wind_timers();
@@ -150,6 +182,14 @@ impl Reader<'_> {
         let (&byte, rest) = self.0.split_first().ok_or(TrackerError::Damaged)?;
         self.0 = rest;
         Ok(byte)
+    }
+
+    fn flag(&mut self) -> Result<bool, TrackerError> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(TrackerError::Damaged),
+        }
     }
 
     fn unsigned(&mut self) -> Result<u64, TrackerError> {

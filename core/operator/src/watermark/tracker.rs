@@ -3,35 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::input::TrackerInput;
+use super::sources::WithoutPartition;
 use super::tree::MinTree;
-use crate::pipeline::{InputIndex, Semantics, WatermarkSpec};
+use super::valve::{Given, InputState, Rose, Subtask};
+use crate::pipeline::InputIndex;
 use crate::record::Arrival;
-
-/// One input as the tracker sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrackerInput {
-    pub spec: WatermarkSpec,
-    /// Partitions of its topic; each is a lane.
-    pub partitions: u32,
-    /// Whose rules the event-time watermark follows; the same for all inputs.
-    pub semantics: Semantics,
-}
-
-impl TrackerInput {
-    /// How far behind the largest event time the event-time watermark stays.
-    /// SQL's `WatermarkAssignerOperator` takes nothing more off
-    /// (12-released-joins, B16); `BoundedOutOfOrdernessWatermarks`, and ours,
-    /// take 1 ms.
-    fn delay(&self) -> i64 {
-        let more = i64::from(self.semantics != Semantics::FlinkSql);
-        self.spec.max_out_of_orderness.saturating_add(more)
-    }
-
-    /// What a row advances by more than this does not wait for the tick (B16).
-    fn eager(&self) -> Option<i64> {
-        self.spec.emit_interval.filter(|_| self.semantics == Semantics::FlinkSql)
-    }
-}
 
 /// One partition of one input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +31,8 @@ pub struct Lane {
 /// The lane that holds the join's event-time watermark back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
+    /// One that [`Tracker::lane`] does not know stands for source subtasks that
+    /// have no partition: see [`Tracker::without_partition`].
     pub lane: u32,
     /// The arrival since which it is this lane.
     pub since: Arrival,
@@ -72,6 +51,9 @@ pub enum Why {
     CameBack,
     /// It has advanced, but its input gives out periodically.
     NextEmission,
+    /// It is no partition but a source subtask of Flink that has none, and no
+    /// idle timeout lets it be idle (yet).
+    NoPartition,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,48 +64,37 @@ pub(super) struct LaneState {
     pub(super) last_active: i64,
     pub(super) since: Arrival,
     pub(super) input: InputIndex,
+    /// Who reads it, and where it stands there.
+    pub(super) subtask: u32,
+    pub(super) slot: u32,
     pub(super) seen: bool,
     pub(super) idle: bool,
     /// It cannot go idle.
     pub(super) held: bool,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct InputState {
-    /// Its first lane.
-    pub(super) first: u32,
-    /// See [`TrackerInput::delay`].
-    pub(super) delay: i64,
-    pub(super) idle_timeout: Option<i64>,
-    pub(super) emit_interval: Option<i64>,
-    /// See [`TrackerInput::eager`].
-    eager: Option<i64>,
-    /// Minimum over the lanes that are not idle; never goes back.
-    pub(super) current: i64,
-    /// What the join sees: `current`, or that of the last periodic emission.
-    pub(super) emitted: i64,
-    /// When `current` is given out; `i64::MAX` if nothing waits.
-    pub(super) tick: i64,
-    /// Lanes that are not idle.
-    pub(super) active: u32,
-    pub(super) tree: MinTree,
-}
-
 /// Event-time watermarks of all lanes, inputs and the join.
 ///
 /// Per partition `max − max_out_of_orderness − 1`; per input the minimum over
 /// partitions that are not idle; per join the minimum over inputs that are not
-/// all idle, and if all are, it stays; under Flink's rules the maximum over
-/// all is taken then, of partitions and of inputs
+/// all idle, and if all are, it stays. Under Flink's rules partitions are
+/// combined by source subtask and then by input (`valve.rs`), and where all
+/// is idle the maximum is taken, of partitions, of subtasks and of inputs
 /// (`CombinedWatermarkStatus#updateCombinedWatermark`; 12-released-joins, A2).
 /// None ever goes back.
 #[derive(Clone, Debug)]
 pub struct Tracker {
+    /// Those of partitions, then, for each input of Flink that has subtasks
+    /// without a partition, one that stands for them and never gives anything.
     pub(super) lanes: Vec<LaneState>,
+    /// How many lanes are of partitions.
+    pub(super) partitions: u32,
+    /// Input by input; one each but under Flink's rules.
+    pub(super) subtasks: Vec<Subtask>,
     pub(super) inputs: Vec<InputState>,
     pub(super) join: i64,
-    /// Where all are idle the maximum counts.
-    all_idle_takes_max: bool,
+    /// Flink's rules.
+    pub(super) flink: bool,
     /// Processing time of the first arrival.
     pub(super) start: Option<i64>,
     pub(super) holder: Option<(u32, Arrival)>,
@@ -132,14 +103,6 @@ pub struct Tracker {
     /// (when, lane) for each active lane that can go idle. A lane's entry may
     /// be older than its last record: it is put right when it is reached.
     pub(super) timers: BinaryHeap<Reverse<(i64, u32)>>,
-}
-
-/// What became of an input's event-time watermark.
-enum Rose {
-    Not,
-    /// For its tick.
-    Waits,
-    Emitted,
 }
 
 /// What is to be settled when all lanes of an arrival are up.
@@ -162,42 +125,82 @@ impl Tracker {
     pub fn new(inputs: Vec<TrackerInput>) -> Self {
         let mut tracker = Self {
             lanes: Vec::new(),
+            partitions: 0,
+            subtasks: Vec::new(),
             inputs: Vec::with_capacity(inputs.len()),
             join: i64::MIN,
-            all_idle_takes_max: inputs.iter().any(|input| input.semantics.is_flink()),
+            flink: inputs.iter().any(|input| input.semantics.is_flink()),
             start: None,
             holder: None,
             earliest: i64::MIN,
             timers: BinaryHeap::new(),
         };
+        // By input: the subtask that stands for those without a partition.
+        let mut without = Vec::new();
         for (index, input) in inputs.into_iter().enumerate() {
-            let TrackerInput { spec, partitions, .. } = input;
+            let first_subtask = tracker.subtasks.len();
+            let read = if tracker.flink { input.sources.read(input.partitions) } else { vec![0] };
+            let empty = if tracker.flink {
+                input.sources.without_partition(input.partitions)
+            } else {
+                Vec::new()
+            };
+            let subtasks = read.len() + usize::from(!empty.is_empty());
+            tracker.subtasks.extend((0..subtasks).map(|_| Subtask::new(index as InputIndex)));
+            if !empty.is_empty() {
+                without.push((index, first_subtask + read.len()));
+            }
+            let first = tracker.lanes.len() as u32;
+            for partition in 0..input.partitions {
+                let owner = if tracker.flink { input.sources.owner(partition) } else { 0 };
+                let at = read.binary_search(&owner).unwrap_or(0);
+                tracker.add_lane(index, first_subtask + at);
+            }
             tracker.inputs.push(InputState {
-                first: tracker.lanes.len() as u32,
+                first,
                 delay: input.delay(),
-                idle_timeout: spec.idle_timeout,
-                emit_interval: spec.emit_interval.filter(|&interval| interval > 0),
+                idle_timeout: input.spec.idle_timeout,
+                emit_interval: input.spec.emit_interval.filter(|&interval| interval > 0),
                 eager: input.eager(),
-                current: i64::MIN,
+                first_subtask,
+                channels: subtasks,
                 emitted: i64::MIN,
                 tick: i64::MAX,
-                active: partitions,
-                tree: MinTree::new(partitions as usize),
+                waiting: 0,
+                idle: subtasks == 1 && empty.is_empty() && input.partitions == 0,
+                awake: subtasks as u32,
+                aligned: MinTree::new(subtasks),
+                empty,
             });
-            let lane = LaneState {
-                watermark: i64::MIN,
-                max_seen: i64::MIN,
-                last_active: i64::MIN,
-                since: 0,
-                input: index as InputIndex,
-                seen: false,
-                idle: false,
-                held: false,
-            };
-            tracker.lanes.extend(std::iter::repeat_n(lane, partitions as usize));
+        }
+        tracker.partitions = tracker.lanes.len() as u32;
+        for (index, subtask) in without {
+            tracker.add_lane(index, subtask);
+        }
+        for subtask in &mut tracker.subtasks {
+            subtask.tree = MinTree::new(subtask.lanes.len());
+            subtask.active = subtask.lanes.len() as u32;
         }
         tracker.settle_holder(0);
         tracker
+    }
+
+    fn add_lane(&mut self, input: usize, subtask: usize) {
+        let lanes = &mut self.subtasks[subtask].lanes;
+        let slot = lanes.len() as u32;
+        lanes.push(self.lanes.len() as u32);
+        self.lanes.push(LaneState {
+            watermark: i64::MIN,
+            max_seen: i64::MIN,
+            last_active: i64::MIN,
+            since: 0,
+            input: input as InputIndex,
+            subtask: subtask as u32,
+            slot,
+            seen: false,
+            idle: false,
+            held: false,
+        });
     }
 
     /// The join's event-time watermark; `i64::MIN` before there is one.
@@ -214,16 +217,27 @@ impl Tracker {
         self.inputs.get(i as usize).map_or(i64::MIN, |input| input.emitted)
     }
 
-    /// Whether all partitions of input `i` are idle.
+    /// Whether the join goes on without input `i`: all its partitions are idle
+    /// (under Flink's rules, see `valve.rs`).
     #[must_use]
     pub fn input_idle(&self, i: InputIndex) -> bool {
-        self.inputs.get(i as usize).is_none_or(|input| input.active == 0)
+        self.inputs.get(i as usize).is_none_or(|input| input.idle)
     }
 
-    /// How many lanes there are.
+    /// How many lanes of partitions there are.
     #[must_use]
     pub fn lanes(&self) -> u32 {
-        self.lanes.len() as u32
+        self.partitions
+    }
+
+    /// The source subtasks without a partition that a lane stands for, which
+    /// [`Tracker::lane`] does not know.
+    #[must_use]
+    pub fn without_partition(&self, lane: u32) -> Option<WithoutPartition> {
+        let input = self.lanes.get(lane as usize).filter(|_| lane >= self.partitions)?.input;
+        let empty = &self.inputs.get(usize::from(input))?.empty;
+        let more = empty.len().saturating_sub(1) as u32;
+        Some(WithoutPartition { input, subtask: *empty.first()?, more })
     }
 
     /// The first lane of input `i`; its partitions follow one another.
@@ -235,7 +249,7 @@ impl Tracker {
     /// One lane.
     #[must_use]
     pub fn lane(&self, lane: u32) -> Option<Lane> {
-        let state = self.lanes.get(lane as usize)?;
+        let state = self.lanes.get(lane as usize).filter(|_| lane < self.partitions)?;
         Some(Lane {
             input: state.input,
             partition: lane - self.inputs[state.input as usize].first,
@@ -252,12 +266,15 @@ impl Tracker {
     pub fn holder(&self) -> Option<Holder> {
         let (lane, since) = self.holder?;
         let state = &self.lanes[lane as usize];
-        let input = &self.inputs[state.input as usize];
-        let why = if state.watermark == i64::MIN {
+        let (input, subtask) =
+            (&self.inputs[state.input as usize], &self.subtasks[state.subtask as usize]);
+        let why = if lane >= self.partitions {
+            Why::NoPartition
+        } else if state.watermark == i64::MIN {
             Why::NothingYet
-        } else if state.watermark < input.current {
+        } else if state.watermark < subtask.current || subtask.emitted < input.emitted {
             Why::CameBack
-        } else if input.current > input.emitted {
+        } else if subtask.current > subtask.emitted {
             Why::NextEmission
         } else {
             Why::Slowest
@@ -328,26 +345,30 @@ impl Tracker {
         } else if !revived {
             return Open::default();
         }
-        let (index, watermark) = (state.input as usize, state.watermark);
-        let input = &mut self.inputs[index];
-        input.tree.set((lane - input.first) as usize, watermark);
+        let (s, slot, watermark) = (state.subtask as usize, state.slot as usize, state.watermark);
+        let subtask = &mut self.subtasks[s];
+        subtask.tree.set(slot, watermark);
         if revived {
             state.last_active = now_ms;
-            input.active += 1;
+            subtask.active += 1;
+            if !self.flink {
+                self.inputs[usize::from(subtask.input)].idle = false;
+            }
             if let Some(deadline) = self.idle_at(lane) {
                 self.timers.push(Reverse((deadline, lane)));
                 self.earliest = self.earliest.min(deadline);
             }
         }
         // What is due by `now_ms` was carried out before the record.
-        let moved = match self.settle_input(index, now_ms.saturating_add(1)) {
-            Rose::Not => false,
-            Rose::Waits => self.emit_eagerly(index),
-            Rose::Emitted => true,
+        let given = match self.settle_subtask(s, now_ms.saturating_add(1)) {
+            Rose::Not => Given::default(),
+            Rose::Waits => self.give_eagerly(s),
+            Rose::Gives => self.give(s),
         };
+        let holds = self.holder.is_some_and(|(holder, _)| holder == lane);
         Open {
-            holder: revived || self.holder.is_some_and(|(holder, _)| holder == lane),
-            join: moved || revived,
+            holder: revived || given.channels || holds,
+            join: revived || given.channels || given.moved,
         }
     }
 
@@ -369,12 +390,18 @@ impl Tracker {
         if std::mem::replace(&mut state.idle, true) {
             return false;
         }
-        let index = state.input as usize;
-        let input = &mut self.inputs[index];
-        input.active -= 1;
-        input.tree.set((lane - input.first) as usize, i64::MAX);
+        let (s, slot) = (state.subtask as usize, state.slot as usize);
+        let subtask = &mut self.subtasks[s];
+        subtask.active -= 1;
+        subtask.tree.set(slot, i64::MAX);
+        let all = subtask.active == 0;
         // At one time idleness comes before a periodic emission.
-        self.settle_input(index, now_ms);
+        if matches!(self.settle_subtask(s, now_ms), Rose::Gives) {
+            self.give(s);
+        }
+        if all {
+            self.rest(s);
+        }
         self.settle_holder(arrival);
         self.settle_join()
     }
@@ -415,68 +442,40 @@ impl Tracker {
         Open::default()
     }
 
-    /// The last event-time watermark, which closes everything; whether it moved
-    /// the join's.
-    pub fn close(&mut self) -> bool {
+    /// The same, but that nothing waits for a tick.
+    #[must_use]
+    pub fn at_once(mut self) -> Self {
         for input in &mut self.inputs {
-            input.current = i64::MAX;
+            (input.emit_interval, input.eager) = (None, None);
+            (input.tick, input.waiting) = (i64::MAX, 0);
+        }
+        for subtask in 0..self.subtasks.len() {
+            self.give(subtask);
+        }
+        self
+    }
+
+    /// The last event-time watermark, which closes everything; whether it moved
+    /// the join's. It stands for the end of every source, as at the end of a bounded
+    /// one (`SourceOperator#emitNextNotReading` gives out the largest): that of a
+    /// subtask without a partition too.
+    pub fn close(&mut self) -> bool {
+        for subtask in &mut self.subtasks {
+            subtask.current = i64::MAX;
+            subtask.emitted = i64::MAX;
+        }
+        for input in &mut self.inputs {
             input.emitted = i64::MAX;
             input.tick = i64::MAX;
+            input.waiting = 0;
         }
         std::mem::replace(&mut self.join, i64::MAX) != i64::MAX
     }
 
-    /// Brings an input up to its lanes; a tick is the first from `not_before` on.
-    #[inline]
-    fn settle_input(&mut self, index: usize, not_before: i64) -> Rose {
-        let input = &self.inputs[index];
-        let to = match input.active {
-            0 if self.all_idle_takes_max => self.most_of(index),
-            0 => return Rose::Not,
-            _ => input.tree.min(),
-        };
-        let input = &mut self.inputs[index];
-        if to <= input.current {
-            return Rose::Not;
-        }
-        input.current = to;
-        let Some(interval) = input.emit_interval else {
-            input.emitted = input.current;
-            return Rose::Emitted;
-        };
-        if input.tick == i64::MAX {
-            let start = self.start.unwrap_or(not_before);
-            let rest = not_before.saturating_sub(start).rem_euclid(interval);
-            input.tick = not_before.saturating_add(if rest == 0 { 0 } else { interval - rest });
-            self.earliest = self.earliest.min(input.tick);
-        }
-        Rose::Waits
-    }
-
-    /// Gives out at once what a row advanced by more than the interval, counted
-    /// from 0 at least, as SQL's assigner does (B16); whether it did.
-    fn emit_eagerly(&mut self, index: usize) -> bool {
-        let input = &mut self.inputs[index];
-        let advance = input.current.saturating_sub(input.emitted.max(0));
-        if input.eager.is_none_or(|interval| advance <= interval) {
-            return false;
-        }
-        input.emitted = input.current;
-        input.tick = i64::MAX;
-        true
-    }
-
-    /// The largest event-time watermark of an input's lanes.
-    #[cold]
-    fn most_of(&self, index: usize) -> i64 {
-        let lanes = self.lanes.iter().filter(|lane| usize::from(lane.input) == index);
-        lanes.map(|lane| lane.watermark).max().unwrap_or(i64::MIN)
-    }
-
     pub(super) fn settle_join(&mut self) -> bool {
-        let active = self.inputs.iter().filter(|input| input.active > 0);
+        let active = self.inputs.iter().filter(|input| !input.idle);
         let all_idle = || {
-            let all = self.inputs.iter().filter(|_| self.all_idle_takes_max);
+            let all = self.inputs.iter().filter(|_| self.flink);
             all.map(|input| input.emitted).max()
         };
         match active.map(|input| input.emitted).min().or_else(all_idle) {
@@ -489,10 +488,8 @@ impl Tracker {
     }
 
     pub(super) fn settle_holder(&mut self, arrival: Arrival) {
-        let active = self.inputs.iter().filter(|input| input.active > 0);
-        let lane = active
-            .min_by_key(|input| input.emitted)
-            .map(|input| input.first + input.tree.argmin() as u32);
+        let active = self.inputs.iter().filter(|input| !input.idle);
+        let lane = active.min_by_key(|input| input.emitted).and_then(|input| self.held_by(input));
         if lane != self.holder.map(|(lane, _)| lane) {
             self.holder = lane.map(|lane| (lane, arrival));
         }

@@ -96,6 +96,7 @@ impl Watermarks {
                     at: &at.now,
                     before: at.before.as_ref(),
                     lanes: &start.lanes,
+                    inputs: &start.inputs,
                     name: &|lane| say::called_in(start, lane),
                     bounds: &bounds,
                     time_of: &|a| {

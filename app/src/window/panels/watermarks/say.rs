@@ -1,7 +1,7 @@
 //! The panel's sentence: who holds the join's event-time watermark back, since
 //! when, and why.
 
-use joinscope_core::run::{LaneAt, LaneInfo, ManifestStart, WatermarksAt};
+use joinscope_core::run::{InputInfo, LaneAt, LaneInfo, ManifestStart, WatermarksAt};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
@@ -11,6 +11,7 @@ pub struct Facts<'a> {
     /// How it stood a while before, where the run is that long.
     pub before: Option<&'a WatermarksAt>,
     pub lanes: &'a [LaneInfo],
+    pub inputs: &'a [InputInfo],
     /// What a lane is called.
     pub name: &'a dyn Fn(u32) -> String,
     /// `max_out_of_orderness` by input, ms.
@@ -137,7 +138,11 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
 /// The partition that is not idle and lies behind all others.
 fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let holder = f.at.holder?;
-    let name = (f.name)(holder.lane);
+    let without = holder.without.map(|without| {
+        let input = f.inputs.get(usize::from(without.input)).map_or("", |input| &*input.name);
+        without.named(input)
+    });
+    let name = without.unwrap_or_else(|| (f.name)(holder.lane));
     let since = (f.time_of)(holder.since);
     let held = about(f.at.arrival_ms.saturating_sub(since));
     let lag = f.at.join.map(|join| behind(f.at.arrival_ms.saturating_sub(join)));
@@ -146,6 +151,9 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let text = match holder.why {
         Why::NothingYet => {
             format!("{name} has given nothing for {held} and holds the join back")
+        }
+        Why::NoPartition => {
+            format!("{name} has no partition, gives nothing and holds the join back")
         }
         Why::Slowest if gap(f.at, holder.lane).is_none() => {
             let allowed = allowed(f, holder.lane, i64::MAX);
@@ -165,7 +173,7 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
             format!("{name} waits for its next periodic event-time watermark since {at}{lag}")
         }
     };
-    Some((text, Some(holder.lane)))
+    Some((text, holder.without.is_none().then_some(holder.lane)))
 }
 
 /// `, 1 m of it out-of-orderness`: what of the join's lag a lane's input asks for, if
@@ -245,7 +253,7 @@ fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use joinscope_core::run::HolderAt;
+    use joinscope_core::run::{HolderAt, WithoutPartition};
 
     fn lane(watermark: i64) -> LaneAt {
         LaneAt {
@@ -264,10 +272,16 @@ mod tests {
     fn check_since(at: &WatermarksAt, before: Option<&WatermarksAt>, approximate: bool) -> String {
         let infos: Vec<LaneInfo> =
             (0..2).map(|p| LaneInfo { input: 0, topic: "views".into(), partition: p }).collect();
+        let inputs = [InputInfo {
+            name: "clicks".into(),
+            topic: "views".into(),
+            max_out_of_orderness: 5_000,
+        }];
         let facts = Facts {
             at,
             before,
             lanes: &infos,
+            inputs: &inputs,
             name: &|lane| lane_name(&infos, lane),
             bounds: &[5_000],
             time_of: &|a| a as i64 * 10_000,
@@ -284,7 +298,7 @@ mod tests {
             lanes: vec![lane(80_000), lane(60_000)],
             inputs: vec![Some(60_000)],
             join: Some(60_000),
-            holder: Some(HolderAt { lane: 1, since: 4, why: Why::Slowest }),
+            holder: Some(HolderAt { lane: 1, since: 4, why: Why::Slowest, without: None }),
         }
     }
 
@@ -295,6 +309,17 @@ mod tests {
             text,
             "views[1] holds the join back: 20 s behind the next; 40 s behind arrival, since 40 s"
         );
+    }
+
+    #[test]
+    fn a_source_subtask_without_a_partition_is_named() {
+        let mut held = at();
+        held.join = None;
+        let without = Some(WithoutPartition { input: 0, subtask: 3, more: 0 });
+        held.holder = Some(HolderAt { lane: 2, since: 0, why: Why::NoPartition, without });
+        let said = "source subtask 3 of clicks has no partition, gives nothing and holds the join \
+                    back";
+        assert_eq!(check(&held, false), said);
     }
 
     #[test]

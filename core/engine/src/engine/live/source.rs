@@ -19,7 +19,7 @@ use crate::edges::kafka::{Health, KafkaError, Tail, TailSpec};
 use crate::edges::recording::{Recording, RecordingError, parts_of};
 use crate::engine::source::{Batches, Heads, Source, SourceError};
 use crate::operator::codec::SchemaSource;
-use crate::operator::pipeline::{Pipeline, Semantics};
+use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
 
 /// What is read, and where its log lies.
@@ -148,16 +148,12 @@ impl Live {
     /// hold the join back.
     #[must_use]
     pub fn empty(&self, pipeline: &Pipeline) -> Vec<(TopicPartition, String)> {
-        if pipeline.join.semantics == Semantics::KafkaStreams {
-            // It knows no watermark.
-            return Vec::new();
-        }
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let lanes = waiting.iter().flat_map(|waiting| waiting.tail.lanes());
         let empty: Vec<_> = lanes.filter(|l| l.end == 0).map(|l| l.partition.clone()).collect();
-        let inputs = pipeline.inputs.iter().filter(|i| i.watermark.idle_timeout.is_none());
+        let inputs = pipeline.never_idle();
         inputs
-            .flat_map(|input| {
+            .flat_map(|(_, input)| {
                 let of_topic = empty.iter().filter(|p| p.topic == input.topic);
                 of_topic.map(|p| (p.clone(), input.name.to_string())).collect::<Vec<_>>()
             })

@@ -146,6 +146,38 @@ impl Said<'_> {
         })
     }
 
+    /// How long an open row stays in the state, where that goes by the event-time
+    /// watermark, which stood at `stood` at the end.
+    pub(super) fn stays(&self, time: i64, stood: Option<i64>) -> String {
+        let join = &self.judge.pipeline().join;
+        let reach = match join.with.iter().find(|with| with.input == self.row.input) {
+            Some(with) => with.after.saturating_neg(),
+            None => self.judge.pipeline().largest_until(),
+        };
+        let stands = stood.map_or_else(
+            || "had not begun".to_owned(),
+            |stood| format!("stood at {}", rfc3339_ms(stood)),
+        );
+        if join.semantics != Semantics::FlinkDataStream {
+            let until = rfc3339_ms(time.saturating_add(reach));
+            return format!(
+                "It stays in the state until the event-time watermark is past {until}; at the end that {stands}. "
+            );
+        }
+        // C5: the time of its cleanup timer; C7: which fires when W reaches it, but
+        // where that was so when the row came, with the next advance.
+        let timer = time.saturating_add(reach.max(0));
+        let until = rfc3339_ms(timer);
+        if stood.is_some_and(|stood| stood >= timer) {
+            return format!(
+                "It stays in the state until the event-time watermark moves: its cleanup timer is at {until}, and that {stands} already. "
+            );
+        }
+        format!(
+            "It stays in the state until the event-time watermark reaches {until}; at the end that {stands}. "
+        )
+    }
+
     /// What a row waits for that Kafka Streams still held at the end. It knows
     /// no watermark: its stores go by their own times (D3, D4).
     pub(super) fn held(&self) -> Result<String> {

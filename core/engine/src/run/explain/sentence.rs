@@ -9,7 +9,7 @@ use super::why::{NOT_AT_HAND, failure};
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::Settings;
 use crate::operator::pipeline::{LatePolicy, Semantics};
-use crate::operator::time::{duration_setting, format_duration, rfc3339_ms};
+use crate::operator::time::{duration_setting, format_duration};
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
 use crate::run::error::Result;
@@ -266,24 +266,15 @@ impl Said<'_> {
         if join.semantics == Semantics::KafkaStreams {
             return Ok(self.held()? + &self.nearest());
         }
-        let until = match join.with.iter().find(|w| w.input == self.row.input) {
-            Some(with) => self.row.event_time.map(|t| t.saturating_sub(with.after)),
-            None => {
-                self.row.event_time.map(|t| t.saturating_add(self.judge.pipeline().largest_until()))
-            }
-        };
         let last = self.run.arrivals().saturating_sub(1);
-        let stood = self.run.watermarks_at(last)?.join;
+        let at = self.run.watermarks_at(last)?;
         let mut text = "The run ended before its interval did. ".to_owned();
-        if let Some(until) = until {
-            let stood = stood.map_or_else(
-                || "had not begun".to_owned(),
-                |w| format!("stood at {}", rfc3339_ms(w)),
-            );
-            text.push_str(&format!(
-                "It stays in the state until the event-time watermark is past {}; at the end that {stood}. ",
-                rfc3339_ms(until)
-            ));
+        if let Some(time) = self.row.event_time {
+            text.push_str(&self.stays(time, at.join));
+        }
+        if let Some(without) = at.holder.and_then(|holder| holder.without) {
+            let name = without.named(self.judge.input_name(without.input));
+            text.push_str(&format!("What holds that back is {name}, without a partition. "));
         }
         text.push_str(&self.nearest());
         Ok(text)

@@ -3,6 +3,7 @@
 use super::density::{EXACT, level_for, level_of};
 use super::segment::Segment;
 use super::{Moment, Run};
+use crate::operator::watermark::Tracker;
 use crate::run::bytes::{i64_at, u32_at, u64_at};
 use crate::run::error::Result;
 use crate::run::pyramid::BLOCK_SHIFT;
@@ -193,11 +194,17 @@ impl Run {
                 .collect(),
             lane_inputs: self.inner.lanes.inputs_of_lanes.clone(),
             inputs: vec![i64::MIN; start.inputs.len()],
+            flink: None,
         };
+        let flink = self.inner.pipeline.join.semantics.is_flink();
         for (lane, info) in start.lanes.iter().enumerate() {
             state.of_input[info.input as usize].push(lane as u32);
         }
-        let Some(before) = arrival.checked_sub(1) else { return Ok(state) };
+        let Some(before) = arrival.checked_sub(1) else {
+            let tracker = flink.then(|| Tracker::new(self.tracker_inputs(now)));
+            state.flink = tracker.map(Tracker::at_once);
+            return Ok(state);
+        };
         let (tracker, _) = self.tracker_after(now, before)?;
         for (lane, high) in state.highs.iter_mut().enumerate() {
             if let Some(lane) = tracker.lane(lane as u32) {
@@ -207,6 +214,7 @@ impl Run {
         for (i, input) in state.inputs.iter_mut().enumerate() {
             *input = tracker.input(i as u8);
         }
+        state.flink = flink.then(|| tracker.at_once());
         Ok(state)
     }
 
@@ -335,6 +343,9 @@ struct LaneLines {
     of_input: Vec<Vec<u32>>,
     delays: Vec<i64>,
     inputs: Vec<i64>,
+    /// Under Flink's rules inputs are no minimum over their lanes: the tracker
+    /// itself says what they give.
+    flink: Option<Tracker>,
 }
 
 impl LaneLines {
@@ -354,6 +365,12 @@ impl LaneLines {
         let lane = match change {
             Change::High(lane, _) | Change::Idle(lane, _) => lane as usize,
         };
+        if let Some(tracker) = &mut self.flink {
+            match change {
+                Change::High(lane, time) => tracker.observe(lane, time, 0, 0),
+                Change::Idle(lane, idle) => tracker.set_idle(lane, idle, 0, 0),
+            };
+        }
         if matches!(change, Change::Idle(..)) || self.highs.get(lane).is_some_and(|slot| slot.1) {
             // It may come back behind what its input has given out meanwhile,
             // or be the last that was active.
@@ -368,6 +385,12 @@ impl LaneLines {
 
     /// An input: the smallest of its lanes that are not idle; it never falls.
     fn settle(&mut self) {
+        if let Some(tracker) = &self.flink {
+            for (i, input) in self.inputs.iter_mut().enumerate() {
+                *input = tracker.input(i as u8);
+            }
+            return;
+        }
         for (i, lanes) in self.of_input.iter().enumerate() {
             let active = lanes.iter().filter(|lane| !self.highs[**lane as usize].1);
             if let Some(min) = active.map(|lane| self.lane(*lane)).min() {

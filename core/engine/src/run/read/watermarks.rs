@@ -96,23 +96,20 @@ impl Run {
                 lane: holder.lane,
                 since: holder.since,
                 why: holder.why,
+                without: tracker.without_partition(holder.lane),
             }),
         })
     }
 
     pub(super) fn tracker_inputs(&self, now: &Moment) -> Vec<TrackerInput> {
         let lanes = &now.manifest.start.lanes;
-        self.inner
-            .pipeline
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(i, input)| TrackerInput {
-                spec: input.watermark,
-                partitions: lanes.iter().filter(|l| l.input as usize == i).count() as u32,
-                semantics: self.inner.pipeline.join.semantics,
-            })
-            .collect()
+        let pipeline = &self.inner.pipeline;
+        let input = |i: usize| {
+            let own = lanes.iter().filter(|lane| usize::from(lane.input) == i);
+            let partitions: Vec<i32> = own.map(|lane| lane.partition).collect();
+            TrackerInput::of(pipeline, i as u8, &partitions)
+        };
+        (0..pipeline.inputs.len()).filter_map(input).collect()
     }
 
     /// The tracker as it is after an arrival, and that arrival's time.

@@ -12,7 +12,7 @@ use crate::operator::join::Reason;
 use crate::operator::key::{Key, KeyValue};
 use crate::operator::pipeline::Pipeline;
 use crate::operator::verdict::{Counts, Verdict};
-use crate::operator::watermark::{DueKind, Tracker, TrackerInput};
+use crate::operator::watermark::{DueKind, Sources, Tracker, TrackerInput};
 use crate::run::{Books, InputInfo, LaneInfo, ManifestStart, Writer};
 
 pub struct Spec {
@@ -147,6 +147,7 @@ pub fn model(spec: &Spec) -> Model {
             spec: i.watermark,
             partitions: spec.partitions,
             semantics: m.pipeline.join.semantics,
+            sources: Sources::default(),
         })
         .collect();
     let mut tracker = Tracker::new(inputs);

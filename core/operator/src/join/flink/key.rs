@@ -57,13 +57,17 @@ fn java_hash(key: KeyValue<'_>) -> i32 {
         KeyValue::Null => 0,
         KeyValue::Int(n) => (n ^ (n as u64 >> 32) as i64) as i32,
         KeyValue::Bool(b) => [1237, 1231][usize::from(b)],
-        KeyValue::String(text) => text
-            .encode_utf16()
-            .fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit))),
+        KeyValue::String(text) => string_hash(text),
         KeyValue::Bytes(bytes) => bytes
             .iter()
             .fold(1i32, |hash, &byte| hash.wrapping_mul(31).wrapping_add(i32::from(byte as i8))),
     }
+}
+
+/// `String#hashCode`.
+pub(crate) fn string_hash(text: &str) -> i32 {
+    let units = text.encode_utf16();
+    units.fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
 /// `MathUtils#murmurHash`: never negative.
