@@ -209,17 +209,18 @@ impl App {
             if let Some(other) = at.compared.filter(|_| self.panels.compare.other().is_none()) {
                 self.panels.compare.set_other(other);
             }
-            if let Some(tables) = tables {
+            let views = at.tables.unwrap_or_default();
+            let problems = if let Some(tables) = tables {
                 self.panels.records = Records::restored(tables.records);
                 self.panels.outputs = Outputs::restored(tables.outputs);
+                self.panels.set_other_views(&views)
             } else {
                 // After a start there is no more of them than the session kept.
-                let views = at.tables.as_ref();
-                let problems = views.map(|views| self.panels.set_table_views(views));
-                for why in problems.unwrap_or_default() {
-                    self.notice("A table is not shown as it was", &why);
-                }
                 self.reveal();
+                self.panels.set_table_views(&views)
+            };
+            for why in problems {
+                self.notice("A table is not shown as it was", &why);
             }
             return;
         }

@@ -71,19 +71,28 @@ impl TableView {
     }
 }
 
-/// All tables that have columns to choose.
+/// All tables that can be set up: the first two with columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TableViews {
     pub records: TableView,
     pub outputs: TableView,
+    /// Keys or rows of the state: its order.
+    pub state: TableView,
+    /// What differs between two runs: the kind that is listed.
+    pub compare: TableView,
 }
 
 impl TableViews {
     /// As it may be kept.
     #[must_use]
     pub fn without_secrets(self) -> Self {
-        Self { records: self.records.without_secrets(), outputs: self.outputs.without_secrets() }
+        Self {
+            records: self.records.without_secrets(),
+            outputs: self.outputs.without_secrets(),
+            // These are names of the program's own.
+            ..self
+        }
     }
 
     /// Whether something was not kept because it looked like a secret.

@@ -16,8 +16,9 @@ use super::app::App;
 use super::command::{Command, Export};
 use super::headless::{harness_with, settle};
 use super::panel::Panel;
+use super::panels::compare::{Choice, Outputs};
 use super::settings::Places;
-use super::testing::{ask, feed, heading, press, rows};
+use super::testing::{PATIENT, PIPELINE, ask, feed, heading, press, rerun, rows};
 
 fn places(folder: &Path) -> Places {
     Places { config: folder.join("config"), state: folder.join("state") }
@@ -136,6 +137,41 @@ fn tables_come_back_with_an_incident() {
         // The line about the incident leaves the tables less room.
         assert!(!now.rows.is_empty() && then.rows.starts_with(&now.rows), "{now:?} of {then:?}");
     }
+}
+
+#[test]
+fn what_the_state_and_the_comparison_list_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let patient = folder.path().join("patient");
+    rerun(&feed().recording(), PIPELINE, PATIENT, &patient);
+    let mut h = window(&places);
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(1_000));
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    press(&mut h, "Leave next");
+    let leaving = |h: &Harness<'_, App>| -> Vec<String> {
+        rows(h).into_iter().filter(|row| row.contains("leaves after")).collect()
+    };
+    let before = leaving(&h);
+    assert!(!before.is_empty());
+    ask(&mut h, Command::Compare(patient));
+    let listed = Choice::Outputs(Outputs::PairsThere);
+    ask(&mut h, Command::ListDifference(listed));
+    let said = |h: &Harness<'_, App>| {
+        let seen = rows(h).into_iter().filter(|row| row.contains("patient"));
+        (heading(h, Panel::Compare).value(), seen.collect::<Vec<_>>())
+    };
+    let compared = said(&h);
+    h.state_mut().end_session();
+    drop(h);
+    let mut h = window(&places);
+    press(&mut h, "Continue");
+    ask(&mut h, Command::ShowPanel(Panel::Compare));
+    assert_eq!(said(&h), compared);
+    assert_eq!(h.state().panels.compare.view().only, [listed.name()]);
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    assert_eq!(leaving(&h), before);
 }
 
 /// Frames until nothing is asked any more, whatever was said.

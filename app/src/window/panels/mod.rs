@@ -74,19 +74,34 @@ impl Panels {
     /// How the tables are set up, as the view keeps it: without secrets.
     #[must_use]
     pub fn table_views(&self) -> TableViews {
-        let views = TableViews { records: self.records.view(), outputs: self.outputs.view() };
+        let views = TableViews {
+            records: self.records.view(),
+            outputs: self.outputs.view(),
+            state: self.state.view(),
+            compare: self.compare.view(),
+        };
         views.without_secrets()
     }
 
-    /// Sets the tables up as they were kept; what of that cannot be, by table.
+    /// Sets all tables up as they were kept; what of that cannot be, by table.
     pub fn set_table_views(&mut self, views: &TableViews) -> Vec<String> {
-        let records = ("The records table", self.records.set_view(&views.records));
-        let outputs = ("The outputs table", self.outputs.set_view(&views.outputs));
-        let said = |(table, why): (&str, Vec<String>)| {
-            (!why.is_empty()).then(|| format!("{table}: {}", why.join("; ")))
-        };
-        [records, outputs].into_iter().filter_map(said).collect()
+        let records = said("records", &self.records.set_view(&views.records));
+        let outputs = said("outputs", &self.outputs.set_view(&views.outputs));
+        let others = self.set_other_views(views);
+        records.into_iter().chain(outputs).chain(others).collect()
     }
+
+    /// The same, but for records and outputs.
+    pub fn set_other_views(&mut self, views: &TableViews) -> Vec<String> {
+        let state = said("state", &self.state.set_view(&views.state));
+        let compare = said("compare", &self.compare.set_view(&views.compare));
+        state.into_iter().chain(compare).collect()
+    }
+}
+
+/// What is wrong with how a table was kept.
+fn said(table: &str, why: &[String]) -> Option<String> {
+    (!why.is_empty()).then(|| format!("The {table} table: {}", why.join("; ")))
 }
 
 /// What is shown in place of an answer that failed; says whether to try again.

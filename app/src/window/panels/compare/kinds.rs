@@ -24,6 +24,47 @@ pub fn word(verdict: Option<Verdict>) -> &'static str {
     verdict.map_or(ABSENT, Verdict::name)
 }
 
+impl Choice {
+    /// As a view keeps it.
+    pub fn name(self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::Kind(kind) => format!("{} {} {}", kind.input, word(kind.to), word(kind.from)),
+            Self::Outputs(outputs) => outputs.name().to_owned(),
+        }
+    }
+
+    /// The one of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == "all" {
+            return Some(Self::All);
+        }
+        if let Some(outputs) = Outputs::ALL.into_iter().find(|o| o.name() == name) {
+            return Some(Self::Outputs(outputs));
+        }
+        let side = |word: &str| match word {
+            ABSENT => Some(None),
+            word => Verdict::from_name(word).map(Some),
+        };
+        let parts: Vec<&str> = name.split(' ').collect();
+        let [input, to, from] = parts.as_slice() else { return None };
+        Some(Self::Kind(Kind { input: input.parse().ok()?, to: side(to)?, from: side(from)? }))
+    }
+}
+
+impl Outputs {
+    /// As a view keeps it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PairsHere => "pairs-here",
+            Self::PairsThere => "pairs-there",
+            Self::OthersHere => "others-here",
+            Self::OthersThere => "others-there",
+            Self::Changed => "changed-outputs",
+        }
+    }
+}
+
 /// The name of an input of either run.
 fn input<'a>(kind: Kind, cx: &'a Cx<'_>, matching: Option<&'a Matching>) -> &'a str {
     if let Some(name) = matching.and_then(|m| m.inputs.get(usize::from(kind.input))) {
@@ -176,5 +217,24 @@ impl Row<'_> {
             x = said.right() + 6.0;
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_listed_is_told_by_its_name() {
+        let kind = |from, to| Choice::Kind(Kind { input: 1, from, to });
+        let (late, joined) = (Some(Verdict::Late), Some(Verdict::Joined));
+        let kinds = [kind(late, joined), kind(None, joined), kind(late, None)];
+        let outputs = Outputs::ALL.into_iter().map(Choice::Outputs);
+        for choice in [Choice::All].into_iter().chain(kinds).chain(outputs) {
+            assert_eq!(Choice::from_name(&choice.name()), Some(choice), "{}", choice.name());
+        }
+        for name in ["", "some", "1 late", "x late joined", "1 lost joined", "1 late joined 2"] {
+            assert_eq!(Choice::from_name(name), None, "{name}");
+        }
     }
 }

@@ -34,6 +34,7 @@ use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::{Table, empty};
+use crate::window::table_view::{TableView, unknown};
 use crate::window::text::{elide, line, plural, thousands};
 use crate::window::theme::INSET;
 use crate::window::theme::fonts::icon;
@@ -72,6 +73,24 @@ impl Compare {
             self.opened.again();
         } else {
             *self = Self { other: Some(other), ..Self::default() };
+        }
+    }
+
+    /// What it lists, as a session and an incident file keep it.
+    #[must_use]
+    pub fn view(&self) -> TableView {
+        TableView { only: vec![self.choice.name()], ..TableView::default() }
+    }
+
+    /// Lists what was kept; what of that cannot be.
+    pub fn set_view(&mut self, view: &TableView) -> Vec<String> {
+        let Some(name) = view.only.first() else { return Vec::new() };
+        match Choice::from_name(name) {
+            Some(choice) => {
+                self.choose(choice);
+                Vec::new()
+            }
+            None => unknown("kind of difference", &[name]).into_iter().collect(),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::table::Table;
+use crate::window::table_view::{KeptSort, TableView, unknown};
 use crate::window::theme::fonts::icon;
 use crate::window::widgets::{button, icon_button};
 
@@ -33,6 +34,18 @@ pub enum Order {
     Keys,
     /// Rows, those that leave first.
     Leaving,
+}
+
+impl Order {
+    const ALL: [Self; 2] = [Self::Keys, Self::Leaving];
+
+    /// As a view keeps it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Leaving => "leaving",
+        }
+    }
 }
 
 /// The panel's state.
@@ -144,6 +157,25 @@ impl Drop for Looking {
 }
 
 impl State {
+    /// How its table is set up, as a session and an incident file keep it.
+    #[must_use]
+    pub fn view(&self) -> TableView {
+        let by = self.order.name().to_owned();
+        TableView { sort: Some(KeptSort { by, descending: false }), ..TableView::default() }
+    }
+
+    /// Sets it up as it was kept; what of that cannot be.
+    pub fn set_view(&mut self, view: &TableView) -> Vec<String> {
+        let Some(sort) = &view.sort else { return Vec::new() };
+        match Order::ALL.into_iter().find(|order| order.name() == sort.by) {
+            Some(order) => {
+                self.order = order;
+                Vec::new()
+            }
+            None => unknown("order by", &[&sort.by]).into_iter().collect(),
+        }
+    }
+
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         self.ask_books(cx);
