@@ -132,8 +132,7 @@ fn source_subtasks_without_a_partition_are_named() {
     assert!(count > 0);
     let manifest = std::fs::read(folder.path().join("held/manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    let sources = manifest["sources"].as_array().or(manifest["start"]["sources"].as_array());
-    let sources = sources.unwrap_or_else(|| panic!("{manifest}"));
+    let sources = manifest["sources"].as_array().unwrap();
     for source in sources {
         let of = |field: &str| source[field].as_array().unwrap().len();
         let mut read = source["subtasks"].as_array().unwrap().clone();
