@@ -109,6 +109,50 @@ fn what_a_recording_cannot_do_is_said() {
 }
 
 #[test]
+fn source_subtasks_without_a_partition_are_named() {
+    let folder = with_feed("500");
+    let sets = ["--set", "join.semantics=flink-sql", "--set", "join.parallelism=9"];
+    let ran = run(folder.path(), &[&sets[..], &["--out", "held", "--json"]].concat());
+    let said = String::from_utf8(ran.stderr.clone()).unwrap();
+    let answer = json(&ran);
+    for input in ["views", "engagements"] {
+        assert!(said.contains(&format!("of input \"{input}\" have no partition")), "{said}");
+        assert!(said.contains(&format!("set inputs.{input}.watermark.idle_timeout=30s")), "{said}");
+    }
+    assert!(answer["records"].as_u64() > Some(0));
+    // The event-time watermark never moves.
+    let verdicts = joinscope(folder.path(), &["verdicts", "held", "--json"]);
+    let verdicts = String::from_utf8(verdicts.stdout).unwrap();
+    let mut count = 0;
+    for line in verdicts.lines() {
+        let verdict: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(verdict["watermark"], Value::Null, "{line}");
+        count += 1;
+    }
+    assert!(count > 0);
+    let manifest = std::fs::read(folder.path().join("held/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let sources = manifest["sources"].as_array().unwrap();
+    for source in sources {
+        let of = |field: &str| source[field].as_array().unwrap().len();
+        let mut read = source["subtasks"].as_array().unwrap().clone();
+        read.dedup();
+        assert_eq!(of("without_partition"), 9 - read.len(), "{source}");
+    }
+    assert_eq!(sources.len(), 2);
+    let check = ["pipeline", "check", "feed.toml", "--recording", "feed.mcap", "--json"];
+    let checked = joinscope(folder.path(), &[&check[..], &sets[..]].concat());
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let warnings = checked["warnings"].to_string();
+    assert!(warnings.contains("of input \\\"views\\\" have no partition"), "{warnings}");
+    // An idle timeout helps, and so do no more subtasks than partitions.
+    for more in ["join.parallelism=1", "join.semantics=clean"] {
+        let said = run(folder.path(), &[&sets[..], &["--set", more]].concat()).stderr;
+        assert!(!String::from_utf8(said).unwrap().contains("have no partition"), "{more}");
+    }
+}
+
+#[test]
 fn without_out_runs_are_numbered_below_the_recordings_digest() {
     let folder = with_feed("500");
     let runs: Vec<String> = (0..2)

@@ -35,7 +35,10 @@ const FAR_AHEAD: i64 = 60_000;
 ///
 /// The pipeline's join.semantics says whose rules the join follows: clean,
 /// flink-sql (Flink 2.3.0), flink-datastream (Flink 2.3.0) or kafka-streams
-/// (Kafka Streams 4.3.1).
+/// (Kafka Streams 4.3.1). Under flink-* with join.parallelism above 1 each
+/// partition belongs to the source subtask that Flink gives it to; a subtask
+/// without one holds the event-time watermark back unless its input has an
+/// idle_timeout.
 #[derive(Args)]
 #[command(after_help = "Examples:
   joinscope run pipeline.toml --recording feed.mcap

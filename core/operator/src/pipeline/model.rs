@@ -232,7 +232,7 @@ pub struct Released {
     pub grace: Option<i64>,
     /// `flink-sql`: `table.exec.interval-join.min-cleanup-interval`, ms.
     pub min_cleanup: i64,
-    /// `flink-*`: subtasks of the join.
+    /// `flink-*`: subtasks of the join and of each source.
     pub parallelism: u32,
     /// `flink-*`: key groups.
     pub max_parallelism: u32,

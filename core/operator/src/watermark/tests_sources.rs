@@ -19,11 +19,6 @@ fn input(idle: Option<i64>, parallelism: u32, owners: &[u32]) -> TrackerInput {
     }
 }
 
-fn no_disorder(mut inputs: Vec<TrackerInput>) -> Tracker {
-    inputs.iter_mut().for_each(|input| input.spec.max_out_of_orderness = 0);
-    Tracker::new(inputs)
-}
-
 /// Takes a record as the engine does.
 fn record(t: &mut Tracker, lane: u32, time: i64, now: i64) {
     while let Some(due) = t.next_due(now) {
@@ -34,7 +29,7 @@ fn record(t: &mut Tracker, lane: u32, time: i64, now: i64) {
 
 #[test]
 fn a_subtask_without_a_partition_holds_the_join_back_for_ever() {
-    let mut t = no_disorder(vec![input(None, 4, &[1]), input(None, 4, &[3, 0, 1, 2])]);
+    let mut t = Tracker::new(vec![input(None, 4, &[1]), input(None, 4, &[3, 0, 1, 2])]);
     for now in 0..50 {
         for lane in 0..5 {
             record(&mut t, lane, 1_000 + now, now);
@@ -55,7 +50,7 @@ fn a_subtask_without_a_partition_holds_the_join_back_for_ever() {
 
 #[test]
 fn an_idle_timeout_frees_the_join_of_a_subtask_without_a_partition() {
-    let mut t = no_disorder(vec![input(Some(100), 2, &[1])]);
+    let mut t = Tracker::new(vec![input(Some(100), 2, &[1])]);
     record(&mut t, 0, 1_000, 0);
     record(&mut t, 0, 1_050, 99);
     assert_eq!(t.join(), MIN);
@@ -72,7 +67,7 @@ fn an_idle_timeout_frees_the_join_of_a_subtask_without_a_partition() {
 fn a_subtask_that_came_back_behind_does_not_hold_the_others() {
     let run = |semantics, owners: &[u32]| {
         let input = TrackerInput { semantics, ..input(Some(100), 2, owners) };
-        let mut t = no_disorder(vec![input]);
+        let mut t = Tracker::new(vec![input]);
         record(&mut t, 0, 1_000, 0);
         record(&mut t, 1, 1_000, 0);
         record(&mut t, 0, 2_000, 90);
@@ -90,7 +85,7 @@ fn a_subtask_that_came_back_behind_does_not_hold_the_others() {
     let waits = [2_000, 2_000, 2_000, 2_999, 3_499];
     assert_eq!(run(Semantics::Clean, &two), waits);
     let one = TrackerInput { sources: Sources::default(), ..input(Some(100), 1, &two) };
-    let mut t = no_disorder(vec![one]);
+    let mut t = Tracker::new(vec![one]);
     for (lane, time, now) in [(0, 1_000, 0), (1, 1_000, 0), (0, 2_000, 90), (0, 2_001, 100)] {
         record(&mut t, lane, time, now);
     }
@@ -109,7 +104,7 @@ fn a_subtask_that_came_back_behind_does_not_hold_the_others() {
 fn a_record_behind_what_was_given_out_wakes_no_subtask() {
     let run = |semantics| {
         let with = |idle| TrackerInput { semantics, ..input(idle, 1, &[0]) };
-        let mut t = no_disorder(vec![with(Some(100)), with(None)]);
+        let mut t = Tracker::new(vec![with(Some(100)), with(None)]);
         record(&mut t, 0, 1_000, 0);
         record(&mut t, 1, 1_000, 0);
         record(&mut t, 1, 2_000, 100);

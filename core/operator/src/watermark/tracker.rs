@@ -457,8 +457,8 @@ impl Tracker {
 
     /// The last event-time watermark, which closes everything; whether it moved
     /// the join's. It stands for the end of every source, as at the end of a bounded
-    /// one (`SourceOperator#emitNextNotReading` gives out the largest): that of a
-    /// subtask without a partition too.
+    /// one (`SourceOperatorStreamTask#advanceToEndOfEventTime`): that of a subtask
+    /// without a partition too.
     pub fn close(&mut self) -> bool {
         for subtask in &mut self.subtasks {
             subtask.current = i64::MAX;

@@ -3,7 +3,7 @@
 
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::verdict::Verdict;
-use crate::operator::watermark::DueKind;
+use crate::operator::watermark::{Due, DueKind, WithoutPartition};
 use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::read::Event;
@@ -24,6 +24,8 @@ pub(super) enum By {
     Record(RecordName),
     /// A lane went idle and no longer held it back.
     Idle(LaneInfo),
+    /// Source subtasks of Flink that have no partition did.
+    NoPartition(WithoutPartition),
     /// An input's periodic emission.
     Periodic(u8),
 }
@@ -43,13 +45,19 @@ pub(super) fn past(run: &Run, limit: i64, before: Arrival) -> Result<Option<Pass
         return Ok(None);
     };
     let from = first.saturating_sub(1);
-    let mut found: Option<Event> = None;
+    let mut found: Option<(Event, Option<WithoutPartition>)> = None;
     run.replay(from, first, |tracker, event| {
         if found.is_none() && tracker.join() > limit {
-            found = Some(event);
+            let without = match &event {
+                Event::Fired { due: Due { kind: DueKind::Idle { lane }, .. }, .. } => {
+                    tracker.without_partition(*lane)
+                }
+                Event::Fired { .. } | Event::Observed { .. } => None,
+            };
+            found = Some((event, without));
         }
     })?;
-    let Some(event) = found else { return Ok(None) };
+    let Some((event, without)) = found else { return Ok(None) };
     Ok(match event {
         Event::Observed { arrival, arrival_ms, .. } => {
             let row = run.rows_of_arrival(arrival)?.into_iter().next();
@@ -59,7 +67,8 @@ pub(super) fn past(run: &Run, limit: i64, before: Arrival) -> Result<Option<Pass
             let by = match due.kind {
                 DueKind::Idle { lane } => {
                     let lanes = run.manifest().start.lanes;
-                    lanes.into_iter().nth(lane as usize).map(By::Idle)
+                    let idle = lanes.into_iter().nth(lane as usize).map(By::Idle);
+                    idle.or(without.map(By::NoPartition))
                 }
                 DueKind::Periodic { input } => Some(By::Periodic(input)),
             };

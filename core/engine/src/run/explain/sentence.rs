@@ -93,6 +93,10 @@ impl Said<'_> {
                 "{}[{}] had gone idle {ago}, and the event-time watermark went past it without waiting.",
                 lane.topic, lane.partition
             ),
+            By::NoPartition(without) => format!(
+                "Flink had found {}, without a partition, to be idle {ago}, and the event-time watermark went past it without waiting.",
+                without.named(self.judge.input_name(without.input))
+            ),
             By::Periodic(input) => format!(
                 "The periodic event-time watermark of {} had passed it {ago}.",
                 self.judge.input_name(*input)

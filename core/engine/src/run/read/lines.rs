@@ -3,6 +3,7 @@
 use super::density::{EXACT, level_for, level_of};
 use super::segment::Segment;
 use super::{Moment, Run};
+use crate::operator::pipeline::Semantics;
 use crate::operator::watermark::Tracker;
 use crate::run::bytes::{i64_at, u32_at, u64_at};
 use crate::run::error::Result;
@@ -182,6 +183,9 @@ impl Run {
     /// Lanes as they are before an arrival.
     fn lanes_before(&self, now: &Moment, arrival: u64) -> Result<LaneLines> {
         let start = &now.manifest.start;
+        let semantics = self.inner.pipeline.join.semantics;
+        // B16: SQL takes nothing more off.
+        let more = i64::from(semantics != Semantics::FlinkSql);
         let mut state = LaneLines {
             highs: vec![(i64::MIN, false); start.lanes.len()],
             of_input: vec![Vec::new(); start.inputs.len()],
@@ -190,13 +194,13 @@ impl Run {
                 .pipeline
                 .inputs
                 .iter()
-                .map(|i| i.watermark.max_out_of_orderness.saturating_add(1))
+                .map(|i| i.watermark.max_out_of_orderness.saturating_add(more))
                 .collect(),
             lane_inputs: self.inner.lanes.inputs_of_lanes.clone(),
             inputs: vec![i64::MIN; start.inputs.len()],
             flink: None,
         };
-        let flink = self.inner.pipeline.join.semantics.is_flink();
+        let flink = semantics.is_flink();
         for (lane, info) in start.lanes.iter().enumerate() {
             state.of_input[info.input as usize].push(lane as u32);
         }
