@@ -17,7 +17,8 @@ use super::{Answer, interrupt};
 /// Sends a recording's records back to a cluster: keys, values, headers,
 /// partitions and timestamps as they were. Without --write it only says what
 /// it would do. Where the cluster would replace the recorded timestamps
-/// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records were refused, or Ctrl-C came before the end.
+/// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records
+/// were refused, or Ctrl-C came before the end.
 ///
 /// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]

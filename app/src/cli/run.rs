@@ -171,10 +171,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         warn(&format!("{}: {cut}", path.display()));
     }
     // A run that goes on has in its folder what it was given.
-    let registry = match &args.resume {
-        Some(_) => None,
-        None => args.live.registry_of_recording()?,
-    };
+    let registry = if args.resume.is_some() { None } else { args.live.registry_of_recording()? };
     let framed = registry::framed_topics(&pipeline.pipeline);
     let recording = match registry::given(recording, Some(&framed), registry.as_ref()) {
         // As live: another start may find it.

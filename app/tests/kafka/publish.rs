@@ -148,8 +148,8 @@ fn who_replaces_the_recorded_timestamps_is_named_before_anything_is_sent() {
     assert!(said.err.contains("--add-config message.timestamp.type=CreateTime"), "{}", said.err);
     let said = publish(&file, &["--write", "--json"]);
     assert!(said.err.contains(replaced), "{}", said.err);
-    let warnings = &said.json()["warnings"];
-    assert!(warnings[0].as_str().unwrap().contains(replaced), "{warnings}");
+    let answer = said.json();
+    assert!(answer["warnings"][0].as_str().unwrap().contains(replaced), "{answer}");
     let again = folder.path().join("again.mcap");
     let (was, is) = (records_of(&file), records(&record("stamped", &again, &[])));
     assert!(is[3].timestamp > was[2].timestamp, "they were");

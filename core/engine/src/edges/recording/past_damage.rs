@@ -70,11 +70,12 @@ pub fn slice_past_damage(
     let wanted = |source: u32| sources.get(source as usize).copied().flatten();
     let index = &recording.opened().index;
     let info = recording.info();
-    let clock = match info.clock_events {
-        0 => "",
-        _ => " (with what the live run's clock decided there, if it did)",
+    let clock = if info.clock_events == 0 {
+        ""
+    } else {
+        " (with what the live run's clock decided there, if it did)"
     };
-    let mut missing = Vec::new();
+    let mut missing: Vec<Missing> = Vec::new();
     for (number, chunk) in index.chunks.iter().enumerate() {
         let spans = index.spans(number);
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
@@ -98,7 +99,7 @@ pub fn slice_past_damage(
         }
         job.step(index.before(number) + u64::from(chunk.records), info.records)?;
     }
-    for partition in missing.iter().map(|m: &Missing| &m.partition) {
+    for Missing { partition, .. } in &missing {
         let source = recording.partitions().iter().position(|p| p == partition);
         if let Some(new) = source.and_then(|source| sources[source]) {
             // Behind its last record the gap ends the range.
