@@ -200,6 +200,27 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     assert!(!path.join("b").exists());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_secret_that_no_keychain_gives_is_named_before_anything_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("feed.toml"), PIPELINE).unwrap();
+    let properties = "sasl.username=me\nsasl.password=keychain:kafka/me\n";
+    std::fs::write(path.join("client.properties"), properties).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(path)
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")
+        .args(["run", "feed.toml", "--brokers", "127.0.0.1:1", "--out", "live"])
+        .args(["--config", "client.properties"])
+        .output()
+        .unwrap();
+    let text = error(&output);
+    let named = "client.properties:2: sasl.password: keychain entry kafka/me: ";
+    assert!(text.contains(named) && text.contains("does not answer"), "{text}");
+    assert!(!path.join("live").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_leaves_what_was_written_valid() {

@@ -28,6 +28,8 @@ mod tests;
 #[cfg(test)]
 mod tests_real;
 #[cfg(test)]
+mod tests_rebuild;
+#[cfg(test)]
 mod tests_recovery;
 mod ticking;
 pub mod torture;

@@ -167,7 +167,10 @@ fn whoever_watches_a_job_hears_which_commit_it_waits_for_and_why() {
 }
 
 /// What the second incarnation says when `between` happened before it.
-fn refused(guarantee: &str, between: impl Fn(&SimLog, &Path) + Send + Sync + 'static) -> String {
+pub(super) fn refused(
+    guarantee: &str,
+    between: impl Fn(&SimLog, &Path) + Send + Sync + 'static,
+) -> String {
     let crash = schedule(vec![at("prepared", 4, What::Crash)]);
     let then: Between = Arc::new(move |cluster: &SimLog, folder: &Path, n| {
         if n == 1 {
@@ -191,27 +194,35 @@ fn a_full_disk_stops_the_job_by_name_and_it_goes_on_when_there_is_room() {
     }
 }
 
+/// A job whose inputs can be idle, and whose rows stay open at the end.
+pub(super) fn idling(guarantee: &str, kind: &str) -> Setup {
+    let text = pipeline(guarantee).to_toml();
+    let idle = "max_out_of_orderness = \"20ms\"";
+    assert!(text.contains(idle) && text.contains("kind = \"left\""), "{text}");
+    let text = text
+        .replace(idle, &format!("{idle}, idle_timeout = \"150ms\""))
+        .replace("kind = \"left\"", &format!("kind = \"{kind}\""));
+    let pipeline = Arc::new(Pipeline::parse(&text, "ticking.toml").unwrap());
+    Setup { pipeline, at_end: crate::engine::AtEnd::Open, ..setup(guarantee) }
+}
+
+/// Time goes on without records, and the wall clock is set.
+pub(super) fn ticking(incidents: Vec<Incident>) -> Schedule {
+    Schedule {
+        ticks: Some(20),
+        in_step: false,
+        clock_steps: vec![(40, 3_000), (80, -4_000), (120, 500)],
+        ..schedule(incidents)
+    }
+}
+
 /// Ticks of its own, through a crash at each point where only the clock may have
 /// had an effect since the last record.
 #[test]
 fn barriers_fall_by_the_clock_and_what_they_committed_is_gone_on_from() {
     for guarantee in ["exactly-once", "at-least-once", "at-most-once"] {
         for kind in ["left", "inner"] {
-            let text = pipeline(guarantee).to_toml();
-            let idle = "max_out_of_orderness = \"20ms\"";
-            assert!(text.contains(idle) && text.contains("kind = \"left\""), "{text}");
-            let text = text
-                .replace(idle, &format!("{idle}, idle_timeout = \"150ms\""))
-                .replace("kind = \"left\"", &format!("kind = \"{kind}\""));
-            let next = Arc::new(Pipeline::parse(&text, "ticking.toml").unwrap());
-            let mut setup = setup(guarantee);
-            (setup.pipeline, setup.at_end) = (next, crate::engine::AtEnd::Open);
-            let ticking = |incidents| Schedule {
-                ticks: Some(20),
-                in_step: false,
-                clock_steps: vec![(40, 3_000), (80, -4_000), (120, 500)],
-                ..schedule(incidents)
-            };
+            let setup = idling(guarantee, kind);
             let (world, lived, found) = lives(setup.clone(), &ticking(vec![]));
             assert_eq!(found, [], "{guarantee} {kind}");
             let epochs = lived[0].passed.iter().find(|(point, _)| *point == "prepared").unwrap().1;
@@ -260,35 +271,6 @@ fn what_does_not_fit_any_more_is_refused_and_nothing_is_reset() {
     assert!(text.contains("knows nothing of it") && text.contains("another folder"), "{text}");
 }
 
-/// Changes a byte in the middle of a file of the newest committed checkpoint.
-fn flip(folder: &Path, epoch: u64) {
-    let rows = folder.join(format!("checkpoints/{epoch}/rows"));
-    let tables = std::fs::read_dir(rows).unwrap().flatten().map(|e| e.path());
-    let table = tables.into_iter().find(|p| p.extension().is_some_and(|e| e == "sst")).unwrap();
-    let mut bytes = std::fs::read(&table).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
-    std::fs::write(table, bytes).unwrap();
-}
-
-#[test]
-fn a_damaged_checkpoint_is_said_and_made_anew_when_asked() {
-    let text = refused("exactly-once", |_, folder| flip(folder, 3));
-    assert!(text.contains("checkpoint 3") && text.contains("--rebuild"), "{text}");
-    for order in [None, Some(3)] {
-        let mut crash = schedule(vec![at("prepared", 4, What::Crash)]);
-        crash.order = order;
-        let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
-            if n == 1 {
-                flip(folder, 3);
-            }
-        });
-        let setup = Setup { rebuild: true, ..setup("exactly-once") };
-        let (_, lived, found) = lives_with(setup, &crash, Some(then));
-        assert_eq!(found, [], "{:?}", lived[1].outcome);
-    }
-}
-
 #[test]
 fn a_folder_that_has_nothing_of_the_job_names_who_ran_it_last() {
     let text = refused("exactly-once", |_, folder| {
@@ -298,41 +280,6 @@ fn a_folder_that_has_nothing_of_the_job_names_who_ran_it_last() {
     let who = "its last progress is of process 1 on the harness (owner ";
     assert!(text.contains("checkpoint 3") && text.contains(who), "{text}");
     assert!(text.contains("--out") && !text.contains("--rebuild"), "{text}");
-}
-
-/// What a job asked to make its checkpoint anew ends with.
-fn rebuilt(setup: Setup) -> JobError {
-    let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
-        if n == 1 {
-            flip(folder, 3);
-        }
-    });
-    let setup = Setup { rebuild: true, ..setup };
-    let crash = schedule(vec![at("prepared", 4, What::Crash)]);
-    let (_, mut lived, _) = lives_with(setup, &crash, Some(then));
-    assert_eq!(lived.len(), 2);
-    lived.pop().unwrap().outcome.unwrap_err()
-}
-
-#[test]
-fn a_checkpoint_is_not_made_anew_where_outputs_could_be_given_twice() {
-    // The arrival log ends before what was delivered.
-    let error = rebuilt(Setup { log_left: Some(10), ..setup("exactly-once") });
-    let text = error.to_string();
-    assert!(matches!(error, JobError::Refused(_)), "{text}");
-    assert!(text.contains("has 10 of the") && text.contains("given twice"), "{text}");
-    // No barrier falls where the progress record stands: nothing says that the
-    // state is the same.
-    let text = pipeline("exactly-once").to_toml();
-    let (from, to) = ("checkpoint_interval = \"100ms\"", "checkpoint_interval = \"80ms\"");
-    assert!(text.contains(from), "{text}");
-    let next = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
-    let error = rebuilt(Setup { next_pipelines: vec![next], ..setup("exactly-once") });
-    let text = error.to_string();
-    assert!(matches!(error, JobError::Rebuilt { .. }) && text.contains("no barrier"), "{text}");
-    // Without a progress record nothing says what to suppress.
-    let text = rebuilt(setup("at-least-once")).to_string();
-    assert!(text.contains("checkpoint 3") && !text.contains("--rebuild"), "{text}");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::outbox::{Failed, Outbox};
 use super::{LogDurable, Messages};
 use crate::edges::fault::point;
 use crate::engine::source::{Batches, Heads, Source, SourceError};
-use crate::engine::step::{CheckpointEntry, Durable, Maker, Prepared, Sink, SinkError, Step};
+use crate::engine::step::{
+    CheckpointEntry, ClockKind, Durable, Maker, Prepared, Sink, SinkError, Step,
+};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::{Arrival, TopicPartition};
 
@@ -19,14 +21,16 @@ pub(super) struct DeliverSink<'a> {
     messages: Vec<Messages>,
     outbox: Arc<Outbox>,
     arrival_log: Option<LogDurable>,
-    /// A checkpoint is made anew: up to this arrival, at which the digest must
-    /// be this one, nothing leaves.
+    /// A checkpoint is made anew: up to its barrier, at which the digest must be
+    /// this one, nothing leaves.
     suppressed: Option<Suppressed>,
-    /// A barrier fell there.
-    met: bool,
+    /// The epoch whose end was in the steps last.
+    ended: u64,
 }
 
-/// What was delivered before, and is not delivered again.
+/// What was delivered before, and is not delivered again: all up to the barrier of
+/// this epoch. Where only the clock had an effect, several barriers fall at one
+/// arrival, with outputs between them.
 #[derive(Clone, Debug)]
 pub(super) struct Suppressed {
     pub epoch: u64,
@@ -48,17 +52,15 @@ impl<'a> DeliverSink<'a> {
         arrival_log: Option<LogDurable>,
         suppressed: Option<Suppressed>,
     ) -> Self {
-        Self { inner, messages, outbox, arrival_log, suppressed, met: false }
+        Self { inner, messages, outbox, arrival_log, suppressed, ended: 0 }
     }
 
-    /// Beyond what was delivered: without a barrier there, nothing was compared,
-    /// and a step may hold outputs of both sides.
-    fn met(&self, suppressed: &Suppressed) -> Result<(), SinkError> {
-        if self.met {
-            return Ok(());
-        }
-        let found = format!("unknown: no barrier fell at arrival {}", suppressed.arrival);
-        Err(self.outbox.rebuilt_otherwise(suppressed, &found).into())
+    /// Beyond what was delivered, and its barrier did not fall: nothing was
+    /// compared, and a step may hold outputs of both sides.
+    fn unmet(&self, suppressed: &Suppressed) -> SinkError {
+        let Suppressed { epoch, arrival, .. } = suppressed;
+        let found = format!("unknown: no barrier of epoch {epoch} fell at arrival {arrival}");
+        self.outbox.rebuilt_otherwise(suppressed, &found).into()
     }
 }
 
@@ -72,11 +74,12 @@ impl Sink for DeliverSink<'_> {
     }
 
     fn makers(&mut self) -> Vec<Maker> {
-        // Steps end at barriers: a step is wholly before it or behind it.
+        // Steps end at barriers: a step is wholly before the one or behind it. Which
+        // of those that end at its arrival are behind it is seen in their turn.
         let suppressed = self.suppressed.as_ref().map(|suppressed| suppressed.arrival);
         let maker = |mut messages: Messages| -> Maker {
             Box::new(move |step| {
-                if suppressed.is_none_or(|until| step.end > until) {
+                if suppressed.is_none_or(|until| step.end >= until) {
                     let mut made = Vec::with_capacity(step.outputs.len());
                     let done = messages.of_step(step, |now_ms, message| {
                         made.push((now_ms, message));
@@ -97,12 +100,17 @@ impl Sink for DeliverSink<'_> {
         if let Some(failed) = self.outbox.failure() {
             return Err(failed.into());
         }
+        let ends = step.clock.iter().rev().find_map(|event| match event.kind {
+            ClockKind::Epoch { n } => Some(n),
+            _ => None,
+        });
+        self.ended = ends.unwrap_or(self.ended);
         if let Some(suppressed) = &self.suppressed {
-            if step.end <= suppressed.arrival {
-                return self.inner.step(step);
+            if step.end > suppressed.arrival {
+                return Err(self.unmet(suppressed));
             }
-            self.met(suppressed)?;
-            self.suppressed = None;
+            step.made = None;
+            return self.inner.step(step);
         }
         let Some(made) = step.made.take() else {
             let what = "a step came without its messages; this is a defect, please report it";
@@ -113,11 +121,12 @@ impl Sink for DeliverSink<'_> {
     }
 
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
-        if let Some(suppressed) = &self.suppressed {
-            self.met |= at == suppressed.arrival;
-            if at > suppressed.arrival {
-                self.met(suppressed)?;
-            }
+        let suppressed = self.suppressed.clone();
+        if let Some(suppressed) = &suppressed
+            && (at > suppressed.arrival
+                || at == suppressed.arrival && self.ended > suppressed.epoch)
+        {
+            return Err(self.unmet(suppressed));
         }
         let kept = self.inner.barrier(at)?;
         let log = self.arrival_log.clone();
@@ -127,14 +136,16 @@ impl Sink for DeliverSink<'_> {
             }
             log.map_or(Ok(()), |log| log(at))
         };
-        if let Some(suppressed) = self.suppressed.clone()
-            && at <= suppressed.arrival
-        {
+        if let Some(suppressed) = suppressed {
+            let its_own = at == suppressed.arrival && self.ended == suppressed.epoch;
+            if its_own {
+                self.suppressed = None;
+            }
             let outbox = Arc::clone(&self.outbox);
             return Ok(Some(Box::new(move |prepared| {
                 durable(prepared)?;
                 let found = &prepared.digest;
-                if at == suppressed.arrival && *found != suppressed.digest {
+                if its_own && *found != suppressed.digest {
                     return Err(outbox.rebuilt_otherwise(&suppressed, found).into());
                 }
                 Ok(())
