@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
-use joinscope_core::edges::kafka::{RegistrySettings, Settings, lacking_schemas};
-use joinscope_core::edges::recording::Recording;
+use joinscope_core::edges::kafka::{KafkaError, RegistrySettings, Settings, lacking_schemas};
+use joinscope_core::edges::recording::{Recording, RecordingError};
 use joinscope_operator::codec::SchemaKind;
 use joinscope_operator::pipeline::{Format, Pipeline};
 
 use super::follow::follow;
 use super::run::warn;
+use super::{Answer, whole};
 
 /// Ids that are named one by one.
 const NAMED: usize = 5;
@@ -99,4 +100,22 @@ pub fn given(
         }
     }
     Ok(recording.with_schemas(&found.schemas))
+}
+
+/// What a run answers that could not begin because of [`given`]'s error.
+///
+/// # Errors
+/// It, where no other start helps.
+pub fn not_begun(error: anyhow::Error) -> anyhow::Result<Answer> {
+    let kafka: Option<&KafkaError> = error.downcast_ref();
+    // As live: another start may find the registry.
+    if kafka.is_some_and(KafkaError::is_away) {
+        warn(&whole(&error));
+        return Ok(Answer::Broke);
+    }
+    if matches!(kafka, Some(KafkaError::Recording(RecordingError::Cancelled))) {
+        warn("cancelled: nothing was begun");
+        return Ok(Answer::No);
+    }
+    Err(error)
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
-use joinscope_core::edges::kafka::KafkaError;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
@@ -174,12 +173,8 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let registry = if args.resume.is_some() { None } else { args.live.registry_of_recording()? };
     let framed = registry::framed_topics(&pipeline.pipeline);
     let recording = match registry::given(recording, Some(&framed), registry.as_ref()) {
-        // As live: another start may find it.
-        Err(error) if error.downcast_ref::<KafkaError>().is_some_and(KafkaError::is_away) => {
-            warn(&whole(&error));
-            return Ok(Answer::Broke);
-        }
-        given => given?,
+        Ok(recording) => recording,
+        Err(error) => return registry::not_begun(error),
     };
     let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
     let subtasks = sources::warnings(&pipeline.pipeline, recording.partitions());
