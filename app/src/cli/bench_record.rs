@@ -26,10 +26,7 @@ use super::cluster::{ClusterArgs, thousands};
 ///
 /// Example: joinscope bench record --brokers localhost:9092 --topics views
 ///
-/// With the system's allocator, in a checkout:
-///   cargo build -p joinscope-core --example librdkafka_alone
-///   joinscope bench record --brokers localhost:9092 --topics views --alone \
-///     target/debug/examples/librdkafka_alone
+/// The example `librdkafka_alone` of joinscope-core is such a program.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct BenchRecord {
@@ -44,7 +41,7 @@ pub struct BenchRecord {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// A program that consumes as librdkafka alone, called with brokers and topics;
-    /// it prints {"records": …, "seconds": …, "cpu_seconds": …}
+    /// it prints `{"records": …, "seconds": …, "cpu_seconds": …}`
     #[arg(long, value_name = "PROGRAM")]
     alone: Option<PathBuf>,
     #[arg(long)]

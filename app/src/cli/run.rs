@@ -37,7 +37,7 @@ const FAR_AHEAD: i64 = 60_000;
 /// (Kafka Streams 4.3.1). Under flink-* with join.parallelism above 1 each
 /// partition belongs to the source subtask that Flink gives it to; a subtask
 /// without one holds the event-time watermark back unless its input has an
-/// idle_timeout.
+/// `idle_timeout`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   joinscope run pipeline.toml --recording feed.mcap
