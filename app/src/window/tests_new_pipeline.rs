@@ -10,6 +10,7 @@ use joinscope_operator::record::TopicPartition;
 use super::app::App;
 use super::command::{Command, Does, entries};
 use super::headless::harness;
+use super::panel::Panel;
 use super::testing::{Feed, ask, feed, opened, press};
 
 fn source(h: &Harness<'_, App>) -> String {
@@ -54,6 +55,8 @@ fn a_new_pipeline_is_proposed_edited_saved_beside_the_recording_and_run() {
 fn a_file_that_comes_meanwhile_is_not_written_over() {
     let feed = Feed::new(300);
     let mut h = opened(&feed.recording());
+    // The panels of the time axis offer it where they stand empty.
+    ask(&mut h, Command::ShowPanel(Panel::Timeline));
     press(&mut h, "New pipeline from this recording…");
     let path = feed.folder.path().join("feed-2.toml");
     std::fs::write(&path, "# mine").unwrap();

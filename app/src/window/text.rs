@@ -159,7 +159,8 @@ pub fn elide_apart<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
 }
 
 /// Elides the topics of records' names, `topic[partition]@offset`, so that those which
-/// differ still do; where that leaves nothing of a topic, the whole name.
+/// differ still do; where that leaves nothing of a topic, the whole name. One that
+/// has room stays as it is: longer ones may stand out of sight.
 #[must_use]
 pub fn elide_records<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
     /// Of a topic.
@@ -170,7 +171,11 @@ pub fn elide_records<S: AsRef<str>>(names: &[S], chars: usize) -> Vec<String> {
         Some(room) if room >= LEAST => {
             let topics: Vec<&str> = parts().map(|(topic, _)| topic).collect();
             let topics = elide_apart(&topics, room);
-            topics.iter().zip(parts()).map(|(topic, (_, tail))| format!("{topic}{tail}")).collect()
+            let elided =
+                topics.iter().zip(parts()).map(|(topic, (_, tail))| format!("{topic}{tail}"));
+            let fits = |name: &str| name.chars().count() <= chars;
+            let whole = names.iter().map(AsRef::as_ref);
+            whole.zip(elided).map(|(n, cut)| if fits(n) { n.to_owned() } else { cut }).collect()
         }
         _ => elide_apart(names, chars),
     }

@@ -152,6 +152,9 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         Why::NothingYet => {
             format!("{name} has given nothing for {held} and holds the join back")
         }
+        Why::NoPartition if holder.without.is_some_and(|w| w.more > 0) => {
+            format!("{name} have no partition, give nothing and hold the join back")
+        }
         Why::NoPartition => {
             format!("{name} has no partition, gives nothing and holds the join back")
         }
@@ -320,6 +323,10 @@ mod tests {
         let said = "source subtask 3 of clicks has no partition, gives nothing and holds the join \
                     back";
         assert_eq!(check(&held, false), said);
+        let without = Some(WithoutPartition { input: 0, subtask: 3, more: 1 });
+        held.holder = Some(HolderAt { lane: 2, since: 0, why: Why::NoPartition, without });
+        let said = check(&held, false);
+        assert!(said.ends_with("1 more have no partition, give nothing and hold the join back"));
     }
 
     #[test]
