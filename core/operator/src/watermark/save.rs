@@ -141,7 +141,6 @@ impl Tracker {
         let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
         for (number, lane) in tracker.lanes.iter_mut().enumerate() {
             if (saved..saved + missing).contains(&number) {
-                lane.last_active = start;
                 continue;
             }
             let flags = read.byte()?;

@@ -283,6 +283,7 @@ fn a_partition_that_comes_later_holds_back_from_then_on_and_nothing_goes_back() 
     assert_eq!((t.join(), t.lanes(), t.holder()), (49, 4, before.holder()));
     let new = t.lane(2).unwrap();
     assert_eq!((new.input, new.partition, new.idle, new.max_seen), (0, 1, true, None));
+    assert_eq!(new.last_active_ms, MIN, "it is not there");
     assert_eq!(t.lane(3).unwrap().input, 1);
     // Not there yet: the log of before is still followed.
     record(&mut t, 0, 55, 10, 2);
@@ -395,7 +396,7 @@ impl Model {
         let Some(start) = self.start else {
             self.start = Some(now);
             self.clock = now;
-            self.lanes.iter_mut().for_each(|lane| lane.3 = now);
+            self.lanes.iter_mut().filter(|lane| !lane.2).for_each(|lane| lane.3 = now);
             return self.due_at(now, now);
         };
         // What is due at a time happens once, before the first record from then on.
@@ -524,7 +525,7 @@ proptest! {
         let mut t = Tracker::new(inputs.clone());
         let mut whole = Tracker::grown(inputs.clone(), &later);
         let mut model = Model::new(&inputs);
-        model.lanes.extend(later.iter().map(|input| (usize::from(*input), None, true, 0)));
+        model.lanes.extend(later.iter().map(|input| (usize::from(*input), None, true, MIN)));
         let (first, mut known, mut there) = (t.lanes(), 0, 0);
         let (mut now, mut last) = (0, MIN);
         for (arrival, (what, lane, time, after)) in (0u64..).zip(steps) {

@@ -25,7 +25,8 @@ pub struct Lane {
     /// The arrival that last raised `watermark`; 0 before the first record.
     pub since: Arrival,
     /// Arrival time (ms) of the last record that counted as activity; the
-    /// run's first arrival where there was none, `i64::MIN` before that.
+    /// run's first arrival where there was none, `i64::MIN` before that and while its
+    /// partition is not there yet.
     pub last_active_ms: i64,
 }
 
