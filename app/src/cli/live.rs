@@ -151,6 +151,8 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             },
             offsets: std::collections::BTreeMap::new(),
             partitions: Vec::new(),
+            later: Vec::new(),
+            known_only: false,
             topic_ids: std::collections::BTreeMap::new(),
             patience: live.cluster.timeout,
             memory: MEMORY,
@@ -303,8 +305,8 @@ fn tell(event: JobEvent) {
                 tracing::warn!("lost (at-most-once): {topic}[{partition}] offsets {from} to {to}");
             }
         }
-        JobEvent::NewPartition(partition) => {
-            tracing::warn!("{partition} is new since the job began; a new job reads it");
+        JobEvent::NewPartition { partition, is } => {
+            tracing::warn!("{partition} is new since the job began: {is}");
         }
         JobEvent::Rebuilding { arrival } => {
             tracing::info!("outputs are suppressed up to arrival {arrival}");

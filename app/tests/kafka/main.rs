@@ -13,6 +13,7 @@ mod harm;
 mod live;
 mod live_faults;
 mod log;
+mod partitions;
 mod publish;
 mod ranges;
 mod recovery;

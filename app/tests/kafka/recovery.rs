@@ -12,7 +12,8 @@
 //! | a zombie wakes | [`a_zombie_that_wakes_names_its_twin`] |
 //! | checkpoint E missing or corrupt | [`a_checkpoint_that_is_gone_is_made_anew_when_asked`] |
 //! | input offset gone, topic id changed, progress gone | [`what_does_not_fit_the_state_is_refused`], [`state_that_the_cluster_knows_nothing_of_is_refused`] |
-//! | more partitions; pipeline changed | [`a_changed_pipeline_is_refused_and_a_new_partition_is_said`] |
+//! | more partitions | `partitions::a_job_reads_new_partitions_from_its_next_start_on_through_kills`, [`a_changed_pipeline_is_refused_and_a_new_partition_is_said`] |
+//! | pipeline changed | the same |
 //! | the other guarantees | `deliver::at_least_once_loses_nothing`, `deliver::at_most_once_gives_nothing_twice`, [`the_other_guarantees_at_further_points`] |
 
 use std::process::{Command, Stdio};

@@ -134,6 +134,8 @@ impl Rig {
                 start: Start::Earliest,
                 offsets: BTreeMap::new(),
                 partitions: Vec::new(),
+                later: Vec::new(),
+                known_only: false,
                 topic_ids: BTreeMap::new(),
                 patience: self.patience,
                 memory: READ_AHEAD,

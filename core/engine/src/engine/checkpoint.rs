@@ -38,6 +38,9 @@ struct EngineMeta {
     counts: Vec<Counts>,
     /// By input.
     watermarks: Vec<i64>,
+    /// The source's, in its order; none: not told.
+    #[serde(default)]
+    partitions: Vec<String>,
     /// By partition of the source.
     next_offsets: Vec<Option<i64>>,
     idle: Vec<bool>,
@@ -169,6 +172,7 @@ fn write(
         now_ms: position.now_ms,
         counts: job.counts,
         watermarks: cut.inputs,
+        partitions: routes.partitions.iter().map(ToString::to_string).collect(),
         next_offsets: cut.next_offsets.clone(),
         idle: cut.idle,
         clock: cut.clock,
@@ -299,19 +303,32 @@ impl Resumed {
                     .to_owned(),
             ));
         }
-        let engine: EngineMeta =
+        let mut engine: EngineMeta =
             serde_json::from_slice(&meta.engine).map_err(|e| damaged(e.to_string()))?;
         let inputs = routes.inputs.len();
         if engine.counts.len() != inputs
             || engine.watermarks.len() != inputs
-            || engine.next_offsets.len() != routes.partitions.len()
+            || !routes.may_know_only(engine.next_offsets.len())
         {
             return Err(damaged(
                 "its inputs or partitions are not those of the recording".to_owned(),
             ));
         }
-        let tracker = Tracker::load(routes.tracker.clone(), &meta.tracker)
+        let names = routes.partitions.iter().map(ToString::to_string);
+        if !engine.partitions.is_empty()
+            && engine.partitions.iter().cloned().ne(names.take(engine.partitions.len()))
+        {
+            return Err(damaged(
+                "the partitions are in another order than they were (is the arrival log beside \
+                 it missing?)"
+                    .to_owned(),
+            ));
+        }
+        let tracker = Tracker::load_grown(routes.tracker.clone(), &routes.later, &meta.tracker)
             .map_err(|e| damaged(e.to_string()))?;
+        // Partitions that came since: nothing was taken of them.
+        engine.next_offsets.resize(routes.partitions.len(), None);
+        engine.idle.resize(tracker.lanes() as usize, true);
         let digest = Digest::from_bytes(&meta.digest)
             .ok_or_else(|| damaged("its digest is not 16 bytes".to_owned()))?;
         let cut = Cut {

@@ -33,6 +33,7 @@ mod threads;
 mod waits;
 
 pub use control::{Control, InputBooks, Progress, Stop};
+pub use routes::lanes;
 pub use source::{Batches, ClockInput, ClockInputKind, Given, Heads, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};
 pub use summary::{Ended, Furthest, RunError, StageTime, Summary};
@@ -55,6 +56,6 @@ pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summ
 /// Whether a pipeline can be run over a source at all: its topics are there and
 /// its inputs can be decoded. Writes nothing.
 pub fn check(pipeline: &Pipeline, source: &dyn Source) -> Result<(), RunError> {
-    let routes = std::sync::Arc::new(routes::Routes::new(pipeline, source.partitions())?);
-    decode::Decoders::new(pipeline, routes, &source.schemas()).map(drop)
+    let routes = routes::Routes::new(pipeline, source.partitions(), &source.later())?;
+    decode::Decoders::new(pipeline, std::sync::Arc::new(routes), &source.schemas()).map(drop)
 }

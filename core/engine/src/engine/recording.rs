@@ -27,6 +27,11 @@ impl Source for Recording {
         )
     }
 
+    fn later(&self) -> Vec<u32> {
+        let partitions = (0..).zip(&self.info().partitions);
+        partitions.filter(|(_, p)| p.later).map(|(source, _)| source).collect()
+    }
+
     /// In a live run's log the clock says where logs ended.
     fn last_offsets(&self) -> Option<Vec<Option<i64>>> {
         let said = |entry: &ClockEntry| {
@@ -51,6 +56,7 @@ impl Source for Recording {
                 ClockEntryKind::Held(name) => ClockInputKind::Held(source(name)?),
                 ClockEntryKind::Free(name) => ClockInputKind::Free(source(name)?),
                 ClockEntryKind::Barrier(_) => ClockInputKind::Barrier,
+                ClockEntryKind::Added(name) => ClockInputKind::Added(source(name)?),
                 ClockEntryKind::Idle(_)
                 | ClockEntryKind::Active(_)
                 | ClockEntryKind::Paused(_)

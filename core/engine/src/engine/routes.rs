@@ -26,34 +26,39 @@ pub(super) struct Routes {
     /// in pipeline order. Empty for a topic that the pipeline does not name.
     feeds: Vec<SmallVec<[Feed; 2]>>,
     pub partitions: Vec<TopicPartition>,
+    /// Of the partitions that were there from the beginning.
     pub tracker: Vec<TrackerInput>,
+    /// Those that came later: the input of each of their lanes, which stand behind all
+    /// others.
+    pub later: Vec<InputIndex>,
+    /// By source: it came later.
+    is_later: Vec<bool>,
     pub inputs: Vec<Arc<str>>,
     /// By input: XXH3 of the topic's name, for the digest.
     pub topic_hash: Vec<u64>,
 }
 
 impl Routes {
+    /// `later`: sources that came later.
     pub(super) fn new(
         pipeline: &Pipeline,
         partitions: &[TopicPartition],
+        later: &[u32],
     ) -> Result<Self, RunError> {
+        let is_later = is_later(pipeline, partitions.len(), later);
+        let (laid, later) = lanes(pipeline, partitions, later);
+        let (first, later) = laid.split_at(laid.len() - later as usize);
         let mut topics: Vec<Arc<str>> = Vec::new();
-        let mut feeds = vec![SmallVec::new(); partitions.len()];
+        let mut feeds: Vec<SmallVec<[Feed; 2]>> = vec![SmallVec::new(); partitions.len()];
+        for (lane, (input, source)) in (0u32..).zip(&laid) {
+            feeds[*source as usize].push(Feed { input: *input, lane });
+        }
         let mut tracker = Vec::with_capacity(pipeline.inputs.len());
-        let mut lanes = 0;
         for (index, input) in pipeline.inputs.iter().enumerate() {
             if !topics.contains(&input.topic) {
                 topics.push(Arc::clone(&input.topic));
             }
-            let mut own = Vec::new();
-            for (source, p) in partitions.iter().enumerate().filter(|(_, p)| p.topic == input.topic)
-            {
-                let feeds: &mut SmallVec<[Feed; 2]> = &mut feeds[source];
-                feeds.push(Feed { input: index as InputIndex, lane: lanes });
-                lanes += 1;
-                own.push(p.partition);
-            }
-            if own.is_empty() {
+            if !partitions.iter().any(|p| p.topic == input.topic) {
                 let mut known: Vec<&str> = partitions.iter().map(|p| &*p.topic).collect();
                 known.sort_unstable();
                 known.dedup();
@@ -70,8 +75,12 @@ impl Routes {
                     input.name,
                 )));
             }
+            let own = first.iter().filter(|(of, _)| usize::from(*of) == index);
+            let own: Vec<i32> =
+                own.map(|(_, source)| partitions[*source as usize].partition).collect();
             tracker.extend(TrackerInput::of(pipeline, index as InputIndex, &own));
         }
+        let later = later.iter().map(|(input, _)| *input).collect();
         if pipeline.join.semantics == Semantics::KafkaStreams {
             copartitioned(&topics, partitions)?;
         }
@@ -80,9 +89,17 @@ impl Routes {
             feeds,
             partitions: partitions.to_vec(),
             tracker,
+            later,
+            is_later,
             inputs: pipeline.inputs.iter().map(|i| Arc::clone(&i.name)).collect(),
             topic_hash: pipeline.inputs.iter().map(|i| xxh3_64(i.topic.as_bytes())).collect(),
         })
+    }
+
+    /// Whether a state that knows the first `n` partitions only may be gone on with:
+    /// those behind came later.
+    pub(super) fn may_know_only(&self, n: usize) -> bool {
+        self.is_later.get(n..).is_some_and(|rest| rest.iter().all(|is_later| *is_later))
     }
 
     /// The inputs that a record of this partition feeds, in pipeline order.
@@ -90,6 +107,51 @@ impl Routes {
     pub(super) fn feeds(&self, source: u32) -> &[Feed] {
         self.feeds.get(source as usize).map_or(&[], |feeds| feeds)
     }
+}
+
+/// By source: whether it came later, as far as the pipeline's rules know such.
+fn is_later(pipeline: &Pipeline, sources: usize, later: &[u32]) -> Vec<bool> {
+    let mut is_later = vec![false; sources];
+    if takes_new_partitions(pipeline) {
+        for source in later {
+            if let Some(is_later) = is_later.get_mut(*source as usize) {
+                *is_later = true;
+            }
+        }
+    }
+    is_later
+}
+
+/// The lanes of a run over these partitions, in their order: the input and the
+/// source of each; and how many of them, the last ones, came later.
+#[must_use]
+pub fn lanes(
+    pipeline: &Pipeline,
+    partitions: &[TopicPartition],
+    later: &[u32],
+) -> (Vec<(InputIndex, u32)>, u32) {
+    let is_later = is_later(pipeline, partitions.len(), later);
+    let sources = || (0u32..).zip(partitions).zip(&is_later);
+    let inputs = || pipeline.inputs.iter().enumerate().map(|(i, own)| (i as InputIndex, own));
+    let mut lanes: Vec<(InputIndex, u32)> = Vec::new();
+    for (input, own) in inputs() {
+        let first = sources().filter(|((_, p), is_later)| p.topic == own.topic && !**is_later);
+        lanes.extend(first.map(|((source, _), _)| (input, source)));
+    }
+    let first = lanes.len();
+    for ((source, p), _) in sources().filter(|(_, is_later)| **is_later) {
+        let fed = inputs().filter(|(_, own)| own.topic == p.topic);
+        lanes.extend(fed.map(|(input, _)| (input, source)));
+    }
+    let later = (lanes.len() - first) as u32;
+    (lanes, later)
+}
+
+/// Whether partitions that a topic gets later can be taken in by a run that goes on.
+/// Not where Flink has several source subtasks: one that had no partition would have
+/// one from then on, and what stood for it until then has no place any more.
+pub(super) fn takes_new_partitions(pipeline: &Pipeline) -> bool {
+    !pipeline.join.semantics.is_flink() || pipeline.join.released.parallelism <= 1
 }
 
 /// Kafka Streams makes a task of each partition number: task n joins partition n of

@@ -48,7 +48,7 @@ pub(super) fn run(
     if pipeline.delivery.checkpoint_interval < 1 {
         return Err(RunError::Pipeline("delivery.checkpoint_interval must be over 0".to_owned()));
     }
-    let routes = Arc::new(Routes::new(pipeline, spec.source.partitions())?);
+    let routes = Arc::new(Routes::new(pipeline, spec.source.partitions(), &spec.source.later())?);
     let decoders = Decoders::new(pipeline, Arc::clone(&routes), &spec.source.schemas())?;
     // A subtask or task never spans shards (3-semantics), and at parallelism 1
     // there is one: what is sequential in the engine is so here.

@@ -86,8 +86,10 @@ pub(super) struct Sequencer {
 
 impl Sequencer {
     pub(super) fn new(settings: Settings, routes: Arc<Routes>) -> Self {
-        let tracker = Tracker::new(routes.tracker.clone());
-        let lanes = tracker.lanes() as usize;
+        let tracker = Tracker::grown(routes.tracker.clone(), &routes.later);
+        let idle: Vec<bool> = (0..tracker.lanes())
+            .map(|lane| tracker.lane(lane).is_some_and(|lane| lane.idle))
+            .collect();
         let position = Position { watermark: i64::MIN, now_ms: i64::MIN, ..Position::default() };
         let sources = routes.partitions.len();
         let rows = (0..settings.shards).map(|_| Vec::new()).collect();
@@ -100,8 +102,8 @@ impl Sequencer {
             first_ms: None,
             dirty: false,
             last_snapshot: 0,
-            idle: vec![false; lanes],
-            any_idle: false,
+            any_idle: idle.contains(&true),
+            idle,
             next_offsets: vec![None; sources],
             furthest: None,
             heard: 0,
@@ -299,6 +301,7 @@ impl Sequencer {
         match said.kind {
             ClockInputKind::Held(source) => self.hold(routes, source, true, now),
             ClockInputKind::Free(source) => self.hold(routes, source, false, now),
+            ClockInputKind::Added(source) => self.add(routes, source, now),
             ClockInputKind::Barrier if self.dirty => {
                 self.position.epoch = self.position.epoch.max(1);
                 self.barrier(now, arrival);
@@ -318,9 +321,26 @@ impl Sequencer {
         }
         let arrival = self.position.arrival;
         let lanes = routes.feeds(source).iter().map(|feed| feed.lane);
-        let mut moved = self.tracker.hold(lanes, held, now, arrival);
+        let moved = self.tracker.hold(lanes, held, now, arrival);
+        if held {
+            self.wakes(routes, source, now, moved);
+        }
+    }
+
+    /// A partition counts from now on.
+    fn add(&mut self, routes: &Routes, source: u32, now: i64) {
+        let arrival = self.position.arrival;
+        let lanes = routes.feeds(source).iter().map(|feed| feed.lane);
+        let moved = self.tracker.appear(lanes, now, arrival);
+        self.wakes(routes, source, now, moved);
+    }
+
+    /// The lanes of a partition that were idle are not so any more, though it gave no
+    /// record. `moved`: the join's event-time watermark did.
+    fn wakes(&mut self, routes: &Routes, source: u32, now: i64, mut moved: bool) {
+        let arrival = self.position.arrival;
         for &Feed { lane, .. } in routes.feeds(source) {
-            if held && self.idle.get(lane as usize) == Some(&true) {
+            if self.idle.get(lane as usize) == Some(&true) {
                 self.set_idle(lane, false);
                 // Of the epoch that this time lies in: after a gap each would else
                 // end an epoch of the gap.

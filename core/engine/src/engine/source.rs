@@ -45,6 +45,13 @@ pub trait Source: Send + Sync {
         None
     }
 
+    /// Partitions ([`Record::source`], ascending) that were not there from the
+    /// beginning: each counts from where the clock says so
+    /// ([`ClockInputKind::Added`]).
+    fn later(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Records come as they happen: steps are given out without waiting for a
     /// full batch, and every barrier takes a snapshot.
     fn is_live(&self) -> bool {
@@ -107,6 +114,9 @@ pub enum ClockInputKind {
     Free(u32),
     /// The epoch ends here, before its time.
     Barrier,
+    /// A partition is there that was not before: from here on it is waited for as
+    /// one that has given nothing yet.
+    Added(u32),
 }
 
 /// The source could not be read: what, where, and what to do.

@@ -79,6 +79,7 @@ impl Execute {
         let pipeline = &self.pipeline.pipeline;
         let given = schemas::kept(&self.dir, self.recording.given_schemas())?;
         let (schemas_text, given) = given.unzip();
+        let laid = Laid::out(pipeline, self.recording.partitions(), &self.recording.later());
         Ok(ManifestStart {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
@@ -97,7 +98,8 @@ impl Execute {
                 AtEnd::Close => "close".to_owned(),
             },
             inputs: inputs(pipeline),
-            lanes: lanes(pipeline, self.recording.partitions()),
+            lanes: laid.lanes,
+            later: laid.later,
             sources: sources(pipeline, self.recording.partitions()),
             total: self.recording.records(&pipeline.topics()),
             live: None,
@@ -117,18 +119,23 @@ pub(super) fn inputs(pipeline: &Pipeline) -> Vec<InputInfo> {
         .collect()
 }
 
-/// Input by input, in the source's order of partitions.
-pub(super) fn lanes(pipeline: &Pipeline, partitions: &[TopicPartition]) -> Vec<LaneInfo> {
-    let inputs = pipeline.inputs.iter().enumerate();
-    inputs
-        .flat_map(|(index, input)| {
-            partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
-                input: index as u8,
-                topic: Arc::clone(&p.topic),
-                partition: p.partition,
-            })
-        })
-        .collect()
+/// A run's lanes as the engine numbers them.
+pub(super) struct Laid {
+    pub lanes: Vec<LaneInfo>,
+    /// How many, the last ones, are of partitions that came later.
+    pub later: u32,
+}
+
+impl Laid {
+    /// `later`: which partitions came later ([`Source::later`]).
+    pub fn out(pipeline: &Pipeline, partitions: &[TopicPartition], later: &[u32]) -> Self {
+        let (lanes, later) = engine::lanes(pipeline, partitions, later);
+        let info = |(input, source): (u8, u32)| {
+            let of = partitions.get(source as usize)?;
+            Some(LaneInfo { input, topic: Arc::clone(&of.topic), partition: of.partition })
+        };
+        Self { lanes: lanes.into_iter().filter_map(info).collect(), later }
+    }
 }
 
 /// Which source subtask of Flink reads what; none at parallelism 1, and under
@@ -164,6 +171,13 @@ impl Keeper {
         match self {
             Self::Plain(writer) => writer.as_mut(),
             Self::Judging(judge) => judge.as_mut(),
+        }
+    }
+
+    pub(super) fn writer(&mut self) -> &mut Writer {
+        match self {
+            Self::Plain(writer) => writer.as_mut(),
+            Self::Judging(judge) => judge.writer(),
         }
     }
 

@@ -180,6 +180,11 @@ impl Expired {
         Ok(())
     }
 
+    /// The writer. What is read back of the run is looked for anew: it may have grown.
+    pub(super) fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
     /// The writer, to finish the run.
     #[must_use]
     pub fn into_writer(self) -> Writer {

@@ -115,7 +115,8 @@ pub fn execute_job(
         .collect();
     partitions.sort();
     log.fit(&written);
-    let start = spec.start(&partitions, log.cluster_id(), true);
+    // Which of them came later is known when the arrival log is open.
+    let start = spec.start(&partitions, &[], log.cluster_id(), true);
     let status = Arc::<LiveStatus>::default();
     let end = |of: &TopicPartition| log.bounds(of, Isolation::ReadUncommitted).map(|b| b.1);
     let empty = empty(&pipeline, &partitions, end);

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::execute::Keeper;
+use super::execute::{Keeper, Laid};
 use super::layout::ARRIVALS;
 use super::manifest::{InputInfo, ManifestStart, RunEnd, RunState, now_ms};
-use super::types::LaneInfo;
 use super::write::Writer;
 use crate::engine::delivery::{Keep, Kept};
 use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
@@ -33,13 +32,7 @@ impl RunStore {
 /// of the source.
 #[must_use]
 pub fn job_start(pipeline: &Pipeline, partitions: &[TopicPartition], seed: u64) -> ManifestStart {
-    let lanes = pipeline.inputs.iter().enumerate().flat_map(|(index, input)| {
-        partitions.iter().filter(|p| p.topic == input.topic).map(move |p| LaneInfo {
-            input: index as u8,
-            topic: Arc::clone(&p.topic),
-            partition: p.partition,
-        })
-    });
+    let Laid { lanes, later } = Laid::out(pipeline, partitions, &[]);
     ManifestStart {
         pipeline_file: format!("{}.toml", pipeline.name),
         pipeline_text: pipeline.to_toml(),
@@ -55,7 +48,8 @@ pub fn job_start(pipeline: &Pipeline, partitions: &[TopicPartition], seed: u64) 
                 max_out_of_orderness: input.watermark.max_out_of_orderness,
             })
             .collect(),
-        lanes: lanes.collect(),
+        lanes,
+        later,
         sources: super::execute::sources(pipeline, partitions),
         ..ManifestStart::default()
     }
@@ -80,32 +74,41 @@ impl Keep for RunStore {
         } else {
             Writer::create_around(&self.dir, self.start.clone(), folds, ARRIVALS).map_err(failed)?
         };
-        Ok(Box::new(JobStore(Keeper::new(writer, &self.pipeline).map_err(failed)?)))
+        let keeper = Keeper::new(writer, &self.pipeline).map_err(failed)?;
+        Ok(Box::new(JobStore { keeper, pipeline: Arc::clone(&self.pipeline) }))
     }
 }
 
 /// The run store while the job runs.
-struct JobStore(Keeper);
+struct JobStore {
+    keeper: Keeper,
+    pipeline: Arc<Pipeline>,
+}
 
 impl Sink for JobStore {
     fn step(&mut self, step: Step) -> Result<(), SinkError> {
-        self.0.sink().step(step)
+        self.keeper.sink().step(step)
     }
 
     fn revise(&mut self, step: &mut Step) -> Result<(), SinkError> {
-        self.0.sink().revise(step)
+        self.keeper.sink().revise(step)
     }
 
     fn barrier(&mut self, at: Arrival) -> Result<Option<Durable>, SinkError> {
-        self.0.sink().barrier(at)
+        self.keeper.sink().barrier(at)
     }
 
     fn checkpoint(&mut self, entry: CheckpointEntry) -> Result<(), SinkError> {
-        self.0.sink().checkpoint(entry)
+        self.keeper.sink().checkpoint(entry)
     }
 }
 
 impl Kept for JobStore {
+    fn partitions(&mut self, all: &[TopicPartition], later: &[u32]) -> Result<(), SinkError> {
+        let laid = Laid::out(&self.pipeline, all, later);
+        self.keeper.writer().grow(laid).map_err(|e| SinkError(e.to_string()))
+    }
+
     fn finish(self: Box<Self>, outcome: Result<&Summary, &str>) -> Result<(), SinkError> {
         let state = match outcome {
             Ok(summary) if summary.ended == Ended::Done => RunState::Done,
@@ -119,6 +122,6 @@ impl Kept for JobStore {
             peak_memory_bytes: outcome.map_or(0, |summary| summary.peak_memory_bytes),
             ended_ms: now_ms(),
         };
-        self.0.into_writer().finish(state, end).map_err(|e| SinkError(e.to_string()))
+        self.keeper.into_writer().finish(state, end).map_err(|e| SinkError(e.to_string()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
-use super::execute::{Keep, inputs, keep, lanes, sources};
+use super::execute::{Keep, Laid, inputs, keep, sources};
 use super::layout::{ARRIVALS, LOCK, MANIFEST, SEGMENTS};
 use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
@@ -63,10 +63,12 @@ impl ExecuteLive {
     pub(super) fn start(
         &self,
         partitions: &[TopicPartition],
+        later: &[u32],
         cluster_id: Option<String>,
         write: bool,
     ) -> ManifestStart {
         let pipeline = &self.pipeline.pipeline;
+        let Laid { lanes, later } = Laid::out(pipeline, partitions, later);
         ManifestStart {
             pipeline_file: self.pipeline.path.display().to_string(),
             pipeline_text: self.pipeline.text_to_keep(),
@@ -78,7 +80,8 @@ impl ExecuteLive {
             seed: self.seed,
             at_end: "open".to_owned(),
             inputs: inputs(pipeline),
-            lanes: lanes(pipeline, partitions),
+            lanes,
+            later,
             sources: sources(pipeline, partitions),
             total: None,
             live: Some(LiveInfo {
@@ -200,6 +203,7 @@ pub fn execute_live(
         }
     };
     engine::check(&pipeline, &live).map_err(|e| RunError::Pipeline(e.to_string()))?;
+    live.say_new();
     begins(&Outlook {
         status: live.status(),
         resumed_at: entry.as_ref().map(|entry| entry.arrival),
@@ -207,9 +211,12 @@ pub fn execute_live(
         sources: engine::sources::warnings(&pipeline, live.partitions()),
     });
     let cluster_id = live.cluster_id().map(ToOwned::to_owned);
-    let start = spec.start(live.partitions(), cluster_id, false);
+    let start = spec.start(live.partitions(), &live.later(), cluster_id, false);
     let writer = match resumed {
-        Some(writer) => writer,
+        Some(mut writer) => {
+            writer.grow(Laid { lanes: start.lanes, later: start.later })?;
+            writer
+        }
         None => Writer::create_around(&spec.dir, start, pipeline.folds(), ARRIVALS)?,
     };
     keep(

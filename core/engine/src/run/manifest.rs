@@ -73,8 +73,12 @@ pub struct ManifestStart {
     /// `open` or `close`.
     pub at_end: String,
     pub inputs: Vec<InputInfo>,
-    /// Input by input, in partition order of the source.
+    /// Input by input, in partition order of the source; then those of partitions that
+    /// came later, in the order in which they came, so that no lane's number changes.
     pub lanes: Vec<LaneInfo>,
+    /// So many of them, the last ones, are of partitions that came later.
+    #[serde(default)]
+    pub later: u32,
     /// Which source subtask of Flink reads what, input by input; none at
     /// parallelism 1, and under other rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +89,22 @@ pub struct ManifestStart {
     /// known when it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveInfo>,
+}
+
+impl ManifestStart {
+    /// The lanes of partitions that were there from the beginning, and those of later
+    /// ones.
+    #[must_use]
+    pub fn parts(&self) -> (&[LaneInfo], &[LaneInfo]) {
+        self.lanes.split_at(self.lanes.len().saturating_sub(self.later as usize))
+    }
+
+    /// By lane, before the first record: the largest event time (`i64::MIN`: none) and
+    /// whether it is left out.
+    pub(crate) fn ends_at_first(&self) -> Vec<(i64, bool)> {
+        let (first, _) = self.parts();
+        (0..self.lanes.len()).map(|lane| (i64::MIN, lane >= first.len())).collect()
+    }
 }
 
 /// The source subtasks of an input in a Flink job.

@@ -174,7 +174,8 @@ pub struct LaneAt {
     pub idle: bool,
     /// The arrival that moved it last.
     pub since: Option<Arrival>,
-    /// Arrival time of its last record, ms.
+    /// Arrival time of its last record, ms; of one that gave none, where its time
+    /// began. `None`: nothing has begun, or its partition is not there yet.
     pub last_active_ms: Option<i64>,
 }
 

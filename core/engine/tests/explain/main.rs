@@ -83,6 +83,7 @@ fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
         at_end: if at_end == AtEnd::Close { "close" } else { "open" }.to_owned(),
         inputs: inputs.collect(),
         lanes: lanes.collect(),
+        later: 0,
         sources: Vec::new(),
         total: None,
         live: None,

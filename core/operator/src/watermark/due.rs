@@ -40,7 +40,8 @@ impl Tracker {
     fn find_due(&mut self, now_ms: i64) -> Option<Due> {
         if self.start.is_none() {
             self.start = Some(now_ms);
-            for lane in &mut self.lanes {
+            // Those that are not there yet have not begun.
+            for lane in self.lanes.iter_mut().filter(|lane| !lane.idle) {
                 lane.last_active = now_ms;
             }
             self.wind_timers();

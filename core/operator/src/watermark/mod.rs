@@ -11,6 +11,7 @@
 
 mod due;
 mod input;
+mod said;
 mod save;
 mod sources;
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! for each lane a byte of flags and its numbers; the holder. Version 2, under
 //! Flink's rules: for each input, for each of its subtasks current, emitted and
 //! whether it is idle, then emitted, tick; lanes also of subtasks without a
-//! partition. Numbers are LEB128 varints, signed ones zigzag, those of a lane
+//! partition. Lanes at the end of the partitions may be missing: those of partitions
+//! that came after it was saved. Numbers are LEB128 varints, signed ones zigzag, those of a lane
 //! relative to the lane before.
 
 use super::input::TrackerInput;
 use super::tracker::Tracker;
+use crate::pipeline::InputIndex;
 
 /// Bytes that are no saved tracker of these inputs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,16 +97,29 @@ impl Tracker {
 
     /// Brings a saved tracker back; `inputs` are those that it was made with.
     pub fn load(inputs: Vec<TrackerInput>, bytes: &[u8]) -> Result<Self, TrackerError> {
-        let mut tracker = Self::new(inputs);
+        Self::load_grown(inputs, &[], bytes)
+    }
+
+    /// As [`Tracker::load`], of one that was [`Tracker::grown`]. It may have been saved
+    /// before the last of `later` were known: they have not appeared then.
+    pub fn load_grown(
+        inputs: Vec<TrackerInput>,
+        later: &[InputIndex],
+        bytes: &[u8],
+    ) -> Result<Self, TrackerError> {
+        let mut tracker = Self::grown(inputs, later);
         let mut read = Reader(bytes);
         let version = read.byte()?;
         if version != tracker.version() {
             return Err(TrackerError::Version(version));
         }
         let (saved, given) = (read.unsigned()?, u64::from(tracker.partitions));
-        if saved != given {
+        if saved > given || saved < u64::from(tracker.first) {
             return Err(TrackerError::Lanes { saved, given });
         }
+        // Not over `given`, which has 32 bits.
+        let saved = saved as usize;
+        let missing = tracker.partitions as usize - saved;
         let started = read.byte()? != 0;
         let start = read.signed()?;
         tracker.start = started.then_some(start);
@@ -124,12 +139,16 @@ impl Tracker {
             input.tick = read.signed()?;
         }
         let (mut max_seen, mut last_active, mut since) = (0i64, start, 0u64);
-        for lane in &mut tracker.lanes {
+        for (number, lane) in tracker.lanes.iter_mut().enumerate() {
+            if (saved..saved + missing).contains(&number) {
+                continue;
+            }
             let flags = read.byte()?;
             if flags > SEEN + IDLE + APART + HELD {
                 return Err(TrackerError::Damaged);
             }
             let delay = tracker.inputs[lane.input as usize].delay;
+            let was_idle = lane.idle;
             lane.seen = flags & SEEN != 0;
             lane.idle = flags & IDLE != 0;
             lane.held = flags & HELD != 0;
@@ -148,14 +167,18 @@ impl Tracker {
             let stands = if lane.idle { i64::MAX } else { lane.watermark };
             let subtask = &mut tracker.subtasks[lane.subtask as usize];
             subtask.tree.set(lane.slot as usize, stands);
+            subtask.active += u32::from(was_idle);
             subtask.active -= u32::from(lane.idle);
         }
         let (lane, since) = (read.unsigned()?, read.unsigned()?);
-        if lane > tracker.lanes.len() as u64 || !read.0.is_empty() {
+        if lane > (tracker.lanes.len() - missing) as u64 || !read.0.is_empty() {
             return Err(TrackerError::Damaged);
         }
         tracker.bring_up();
-        tracker.holder = lane.checked_sub(1).map(|lane| (lane as u32, since));
+        // What stands for subtasks without a partition was numbered before those that
+        // are missing.
+        let now = |lane: usize| if lane < saved { lane } else { lane + missing };
+        tracker.holder = lane.checked_sub(1).map(|lane| (now(lane as usize) as u32, since));
         if started {
             tracker.wind_timers();
         }

@@ -269,6 +269,55 @@ fn inputs_of_one_topic_are_held_together() {
     assert_eq!(t.join(), stays);
 }
 
+/// Lanes of partitions that a topic got later stand behind all others, and hold
+/// nothing back before they are there.
+#[test]
+fn a_partition_that_comes_later_holds_back_from_then_on_and_nothing_goes_back() {
+    let inputs = || vec![input(0, Some(100), None, 1), input(0, Some(100), None, 1)];
+    let mut before = Tracker::new(inputs());
+    record(&mut before, 0, 50, 0, 0);
+    record(&mut before, 1, 60, 0, 1);
+    assert_eq!((before.join(), before.lanes()), (49, 2));
+
+    let mut t = Tracker::load_grown(inputs(), &[0, 1], &before.save()).unwrap();
+    assert_eq!((t.join(), t.lanes(), t.holder()), (49, 4, before.holder()));
+    let new = t.lane(2).unwrap();
+    assert_eq!((new.input, new.partition, new.idle, new.max_seen), (0, 1, true, None));
+    assert_eq!(new.last_active_ms, MIN, "it is not there");
+    assert_eq!(t.lane(3).unwrap().input, 1);
+    // Not there yet: the log of before is still followed.
+    record(&mut t, 0, 55, 10, 2);
+    assert_eq!(t.join(), 54);
+
+    assert!(!t.appear([2], 20, 3));
+    let holder = t.holder().unwrap();
+    assert_eq!((holder.lane, holder.since, holder.why), (2, 3, Why::NothingYet));
+    record(&mut t, 0, 90, 21, 3);
+    record(&mut t, 1, 90, 22, 4);
+    assert_eq!(t.join(), 54, "held, and not gone back");
+    record(&mut t, 2, 10, 23, 5);
+    assert_eq!(t.join(), 54, "its record is late as it is");
+    record(&mut t, 2, 70, 24, 6);
+    assert_eq!(t.join(), 69);
+
+    // One that gives nothing is idle after the timeout, counted from when it came.
+    assert!(!t.appear([3], 30, 7));
+    let fired = record(&mut t, 2, 80, 100, 7);
+    assert_eq!(fired, []);
+    record(&mut t, 0, 95, 110, 8);
+    record(&mut t, 1, 95, 110, 9);
+    let fired = record(&mut t, 2, 95, 130, 10);
+    assert_eq!(fired, [Due { at_ms: 130, kind: DueKind::Idle { lane: 3 } }]);
+    assert_eq!(t.join(), 94);
+
+    // What was there before cannot be missing, and what is there cannot be too much.
+    let one = || vec![input(0, None, None, 1)];
+    let error = Tracker::load_grown(inputs(), &[0], &Tracker::new(one()).save()).unwrap_err();
+    assert_eq!(error, TrackerError::Lanes { saved: 1, given: 3 });
+    let error = Tracker::load_grown(inputs(), &[0], &t.save()).unwrap_err();
+    assert_eq!(error, TrackerError::Lanes { saved: 4, given: 3 });
+}
+
 #[test]
 fn bad_bytes_are_refused() {
     let inputs = || vec![input(5, Some(10), None, 3)];
@@ -347,7 +396,7 @@ impl Model {
         let Some(start) = self.start else {
             self.start = Some(now);
             self.clock = now;
-            self.lanes.iter_mut().for_each(|lane| lane.3 = now);
+            self.lanes.iter_mut().filter(|lane| !lane.2).for_each(|lane| lane.3 = now);
             return self.due_at(now, now);
         };
         // What is due at a time happens once, before the first record from then on.
@@ -460,6 +509,69 @@ proptest! {
                     .all(|other| other.watermark >= lane.watermark));
             } else {
                 prop_assert!((0..t.lanes()).all(|i| t.lane(i).unwrap().idle));
+            }
+        }
+    }
+
+    /// As if they had been known from the beginning, and as the model says: a tracker
+    /// that learns of partitions by restores, one after another.
+    #[test]
+    fn partitions_that_come_later_are_as_the_model_says(
+        inputs in prop::collection::vec(some_input(), 1..3),
+        later in prop::collection::vec(0u8..2, 1..4),
+        steps in prop::collection::vec((0u32..9, 0u32..12, -20i64..60, 0i64..9), 0..60),
+    ) {
+        let later: Vec<u8> = later.into_iter().map(|i| i % inputs.len() as u8).collect();
+        let mut t = Tracker::new(inputs.clone());
+        let mut whole = Tracker::grown(inputs.clone(), &later);
+        let mut model = Model::new(&inputs);
+        model.lanes.extend(later.iter().map(|input| (usize::from(*input), None, true, MIN)));
+        let (first, mut known, mut there) = (t.lanes(), 0, 0);
+        let (mut now, mut last) = (0, MIN);
+        for (arrival, (what, lane, time, after)) in (0u64..).zip(steps) {
+            now += after;
+            let mut fired = Vec::new();
+            while let Some(due) = t.next_due(now) {
+                t.fire(due, arrival);
+                prop_assert_eq!(whole.next_due(now), Some(due));
+                whole.fire(due, arrival);
+                fired.push(due);
+            }
+            prop_assert_eq!(whole.next_due(now), None);
+            prop_assert_eq!(fired, model.walk(now));
+            match what {
+                0 if known < later.len() => {
+                    known += 1;
+                    t = Tracker::load_grown(inputs.clone(), &later[..known], &t.save()).unwrap();
+                }
+                1 if there < known => {
+                    let lane = first + there as u32;
+                    t.appear([lane], now, arrival);
+                    whole.appear([lane], now, arrival);
+                    let own = &mut model.lanes[lane as usize];
+                    *own = (own.0, None, false, now);
+                    there += 1;
+                }
+                _ if first + there as u32 > 0 => {
+                    let lane = lane % (first + there as u32);
+                    t.observe(lane, time, now, arrival);
+                    whole.observe(lane, time, now, arrival);
+                    let own = &mut model.lanes[lane as usize];
+                    *own = (own.0, Some(own.1.map_or(time, |max| max.max(time))), false, now);
+                }
+                _ => {}
+            }
+            model.settle();
+            prop_assert_eq!(t.join(), model.join);
+            prop_assert!(t.join() >= last, "it went back");
+            last = t.join();
+            prop_assert_eq!((whole.join(), whole.holder()), (t.join(), t.holder()));
+            for i in 0..t.lanes() {
+                let lane = t.lane(i);
+                prop_assert_eq!(whole.lane(i), lane);
+                let got = lane.unwrap();
+                let own = (got.input as usize, got.max_seen, got.idle, got.last_active_ms);
+                prop_assert_eq!(own, model.lanes[i as usize]);
             }
         }
     }

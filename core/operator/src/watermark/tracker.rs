@@ -14,7 +14,8 @@ use crate::record::Arrival;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane {
     pub input: InputIndex,
-    /// Position in the partitions of the input's topic.
+    /// Position in the partitions of the input's topic; those that came later stand
+    /// behind the others.
     pub partition: u32,
     /// `max_seen − max_out_of_orderness − 1`, ms; `i64::MIN` before the first record.
     pub watermark: i64,
@@ -24,7 +25,8 @@ pub struct Lane {
     /// The arrival that last raised `watermark`; 0 before the first record.
     pub since: Arrival,
     /// Arrival time (ms) of the last record that counted as activity; the
-    /// run's first arrival where there was none, `i64::MIN` before that.
+    /// run's first arrival where there was none, `i64::MIN` before that and while its
+    /// partition is not there yet.
     pub last_active_ms: i64,
 }
 
@@ -64,6 +66,8 @@ pub(super) struct LaneState {
     pub(super) last_active: i64,
     pub(super) since: Arrival,
     pub(super) input: InputIndex,
+    /// Its position among the partitions of its input.
+    pub(super) partition: u32,
     /// Who reads it, and where it stands there.
     pub(super) subtask: u32,
     pub(super) slot: u32,
@@ -84,11 +88,15 @@ pub(super) struct LaneState {
 /// None ever goes back.
 #[derive(Clone, Debug)]
 pub struct Tracker {
-    /// Those of partitions, then, for each input of Flink that has subtasks
-    /// without a partition, one that stands for them and never gives anything.
+    /// Those of partitions that were there from the beginning, input by input, those
+    /// that came later in the order in which they came, then, for each input of Flink
+    /// that has subtasks without a partition, one that stands for them and never
+    /// gives anything.
     pub(super) lanes: Vec<LaneState>,
     /// How many lanes are of partitions.
     pub(super) partitions: u32,
+    /// How many of them were there from the beginning.
+    pub(super) first: u32,
     /// Input by input; one each but under Flink's rules.
     pub(super) subtasks: Vec<Subtask>,
     pub(super) inputs: Vec<InputState>,
@@ -107,13 +115,13 @@ pub struct Tracker {
 
 /// What is to be settled when all lanes of an arrival are up.
 #[derive(Clone, Copy, Default)]
-struct Open {
-    holder: bool,
-    join: bool,
+pub(super) struct Open {
+    pub(super) holder: bool,
+    pub(super) join: bool,
 }
 
 impl Open {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.holder |= other.holder;
         self.join |= other.join;
     }
@@ -123,9 +131,20 @@ impl Tracker {
     /// Lanes are numbered input by input, in the partition order given by the source.
     #[must_use]
     pub fn new(inputs: Vec<TrackerInput>) -> Self {
+        Self::grown(inputs, &[])
+    }
+
+    /// As [`Tracker::new`], with partitions that the topics got later: the inputs that
+    /// they are of, in the order in which they came. Their lanes stand behind all
+    /// others, so that no lane's number changes where more come. They are left out, as
+    /// idle ones are, until [`Tracker::appear`]. Only where an input has one source
+    /// subtask.
+    #[must_use]
+    pub fn grown(inputs: Vec<TrackerInput>, later: &[InputIndex]) -> Self {
         let mut tracker = Self {
             lanes: Vec::new(),
             partitions: 0,
+            first: 0,
             subtasks: Vec::new(),
             inputs: Vec::with_capacity(inputs.len()),
             join: i64::MIN,
@@ -137,6 +156,7 @@ impl Tracker {
         };
         // By input: the subtask that stands for those without a partition.
         let mut without = Vec::new();
+        let mut sizes: Vec<u32> = inputs.iter().map(|input| input.partitions).collect();
         for (index, input) in inputs.into_iter().enumerate() {
             let first_subtask = tracker.subtasks.len();
             let read = if tracker.flink { input.sources.read(input.partitions) } else { vec![0] };
@@ -154,7 +174,7 @@ impl Tracker {
             for partition in 0..input.partitions {
                 let owner = if tracker.flink { input.sources.owner(partition) } else { 0 };
                 let at = read.binary_search(&owner).unwrap_or(0);
-                tracker.add_lane(index, first_subtask + at);
+                tracker.add_lane(index, partition, first_subtask + at);
             }
             tracker.inputs.push(InputState {
                 first,
@@ -173,19 +193,35 @@ impl Tracker {
                 empty,
             });
         }
+        tracker.first = tracker.lanes.len() as u32;
+        for input in later.iter().map(|input| usize::from(*input)) {
+            let (Some(state), Some(size)) = (tracker.inputs.get(input), sizes.get_mut(input))
+            else {
+                continue;
+            };
+            let subtask = state.first_subtask;
+            tracker.add_lane(input, *size, subtask);
+            *size += 1;
+        }
         tracker.partitions = tracker.lanes.len() as u32;
         for (index, subtask) in without {
-            tracker.add_lane(index, subtask);
+            tracker.add_lane(index, 0, subtask);
         }
         for subtask in &mut tracker.subtasks {
             subtask.tree = MinTree::new(subtask.lanes.len());
             subtask.active = subtask.lanes.len() as u32;
         }
+        for lane in &mut tracker.lanes[tracker.first as usize..tracker.partitions as usize] {
+            lane.idle = true;
+            let subtask = &mut tracker.subtasks[lane.subtask as usize];
+            subtask.tree.set(lane.slot as usize, i64::MAX);
+            subtask.active -= 1;
+        }
         tracker.settle_holder(0);
         tracker
     }
 
-    fn add_lane(&mut self, input: usize, subtask: usize) {
+    fn add_lane(&mut self, input: usize, partition: u32, subtask: usize) {
         let lanes = &mut self.subtasks[subtask].lanes;
         let slot = lanes.len() as u32;
         lanes.push(self.lanes.len() as u32);
@@ -195,6 +231,7 @@ impl Tracker {
             last_active: i64::MIN,
             since: 0,
             input: input as InputIndex,
+            partition,
             subtask: subtask as u32,
             slot,
             seen: false,
@@ -240,7 +277,8 @@ impl Tracker {
         Some(WithoutPartition { input, subtask: *empty.first()?, more })
     }
 
-    /// The first lane of input `i`; its partitions follow one another.
+    /// The first lane of input `i`; its partitions follow one another, but for those
+    /// that came later.
     #[must_use]
     pub fn first_lane(&self, i: InputIndex) -> Option<u32> {
         self.inputs.get(i as usize).map(|input| input.first)
@@ -252,7 +290,7 @@ impl Tracker {
         let state = self.lanes.get(lane as usize).filter(|_| lane < self.partitions)?;
         Some(Lane {
             input: state.input,
-            partition: lane - self.inputs[state.input as usize].first,
+            partition: state.partition,
             watermark: state.watermark,
             max_seen: state.seen.then_some(state.max_seen),
             idle: state.idle,
@@ -336,7 +374,13 @@ impl Tracker {
     }
 
     /// Brings a lane and its input up; the join is still to be settled.
-    fn lift(&mut self, lane: u32, watermark: i64, now_ms: i64, arrival: Arrival) -> Open {
+    pub(super) fn lift(
+        &mut self,
+        lane: u32,
+        watermark: i64,
+        now_ms: i64,
+        arrival: Arrival,
+    ) -> Open {
         let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
         let revived = std::mem::replace(&mut state.idle, false);
         if watermark > state.watermark {
@@ -373,73 +417,11 @@ impl Tracker {
     }
 
     #[inline]
-    fn settle(&mut self, open: Open, arrival: Arrival) -> bool {
+    pub(super) fn settle(&mut self, open: Open, arrival: Arrival) -> bool {
         if open.holder {
             self.settle_holder(arrival);
         }
         open.join && self.settle_join()
-    }
-
-    /// Says that a lane is idle or active (an input that knows by itself);
-    /// whether the join's event-time watermark moved.
-    pub fn set_idle(&mut self, lane: u32, idle: bool, now_ms: i64, arrival: Arrival) -> bool {
-        if !idle {
-            return self.raise(lane, i64::MIN, now_ms, arrival);
-        }
-        let Some(state) = self.lanes.get_mut(lane as usize) else { return false };
-        if std::mem::replace(&mut state.idle, true) {
-            return false;
-        }
-        let (s, slot) = (state.subtask as usize, state.slot as usize);
-        let subtask = &mut self.subtasks[s];
-        subtask.active -= 1;
-        subtask.tree.set(slot, i64::MAX);
-        let all = subtask.active == 0;
-        // At one time idleness comes before a periodic emission.
-        if matches!(self.settle_subtask(s, now_ms), Rose::Gives) {
-            self.give(s);
-        }
-        if all {
-            self.rest(s);
-        }
-        self.settle_holder(arrival);
-        self.settle_join()
-    }
-
-    /// Says that lanes (of the inputs that a topic feeds) must not be idle for now
-    /// (it is paused, or has records that were not yet taken), or that they may be
-    /// again: then their timeout counts from `now_ms`. Whether the join's event-time
-    /// watermark moved, once.
-    pub fn hold(
-        &mut self,
-        lanes: impl IntoIterator<Item = u32>,
-        held: bool,
-        now_ms: i64,
-        arrival: Arrival,
-    ) -> bool {
-        let mut open = Open::default();
-        for lane in lanes {
-            open.add(self.hold_one(lane, held, now_ms, arrival));
-        }
-        self.settle(open, arrival)
-    }
-
-    fn hold_one(&mut self, lane: u32, held: bool, now_ms: i64, arrival: Arrival) -> Open {
-        let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
-        if std::mem::replace(&mut state.held, held) == held {
-            return Open::default();
-        }
-        if held {
-            if !state.idle {
-                return Open::default();
-            }
-            return self.lift(lane, i64::MIN, now_ms, arrival);
-        }
-        state.last_active = state.last_active.max(now_ms);
-        if self.start.is_some() {
-            self.wind_timers();
-        }
-        Open::default()
     }
 
     /// The same, but that nothing waits for a tick.

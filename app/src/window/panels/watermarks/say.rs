@@ -123,7 +123,9 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
             })
             .max_by_key(|(_, silent)| *silent)?;
     let name = (f.name)(lane);
-    let others = f.at.lanes.iter().filter(|at| at.idle).count() - 1;
+    // One that is left out and never began is not there yet.
+    let idle = f.at.lanes.iter().filter(|at| at.idle && at.last_active_ms.is_some());
+    let others = idle.count() - 1;
     let silent = about(silent);
     let text = if others > 0 {
         format!(

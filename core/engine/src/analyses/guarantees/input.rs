@@ -36,6 +36,11 @@ const LOOK: Duration = Duration::from_millis(5);
 /// The records of a pipeline's topics, in arrival order.
 pub struct Input {
     pub partitions: Vec<TopicPartition>,
+    /// Of these, the last ones that the topics do not have at first.
+    pub later: Vec<u32>,
+    /// So many records are there at first, but for those of later partitions; the rest
+    /// comes with these.
+    pub first_records: usize,
     pub records: Vec<Record>,
     pub schemas: Arc<dyn SchemaSource + Send + Sync>,
     /// What a live run's clock said, where the recording has it.
@@ -50,7 +55,23 @@ impl Input {
     pub fn new(partitions: Vec<TopicPartition>, records: Vec<Record>) -> Self {
         let by_name =
             records.iter().enumerate().map(|(i, r)| ((r.source, r.offset), i as u32)).collect();
-        Self { partitions, records, schemas: Arc::new(NoSchemas), clock: Vec::new(), by_name }
+        let (later, clock) = (Vec::new(), Vec::new());
+        let first_records = records.len();
+        Self {
+            partitions,
+            later,
+            first_records,
+            records,
+            schemas: Arc::new(NoSchemas),
+            clock,
+            by_name,
+        }
+    }
+
+    /// The partitions that are there at first.
+    #[must_use]
+    pub fn first(&self) -> &[TopicPartition] {
+        &self.partitions[..self.partitions.len().saturating_sub(self.later.len())]
     }
 
     /// What a pipeline reads of a source.
@@ -87,7 +108,7 @@ impl Input {
     #[must_use]
     pub fn topics(&self) -> BTreeMap<Arc<str>, i32> {
         let mut sizes: BTreeMap<Arc<str>, i32> = BTreeMap::new();
-        for partition in &self.partitions {
+        for partition in self.first() {
             let size = sizes.entry(Arc::clone(&partition.topic)).or_default();
             *size = (*size).max(partition.partition + 1);
         }
@@ -103,7 +124,34 @@ impl Input {
         for (topic, partitions) in self.topics() {
             cluster.client().create_topic(&topic, partitions, false).map_err(failed)?;
         }
-        for record in &self.records {
+        self.put(cluster, |i, record| self.is_first(i, record))
+    }
+
+    /// Whether a record is there before the partitions that come later.
+    fn is_first(&self, i: usize, record: &Record) -> bool {
+        i < self.first_records && !self.later.contains(&record.source)
+    }
+
+    /// Gives the topics of a cluster the partitions that come later, and the records
+    /// that come with them.
+    ///
+    /// # Errors
+    /// They have such records already.
+    pub fn load_later(&self, cluster: &SimLog) -> Result<(), SourceError> {
+        for partition in &self.partitions[self.first().len()..] {
+            cluster.add_partitions(&partition.topic, 1);
+        }
+        self.put(cluster, |i, record| !self.is_first(i, record))
+    }
+
+    fn put(
+        &self,
+        cluster: &SimLog,
+        wanted: impl Fn(usize, &Record) -> bool,
+    ) -> Result<(), SourceError> {
+        let failed = |e: crate::edges::log::LogError| SourceError(e.what);
+        let records = self.records.iter().enumerate();
+        for (_, record) in records.filter(|(i, record)| wanted(*i, record)) {
             let message = InMessage {
                 offset: record.offset,
                 timestamp: record.timestamp,
@@ -121,8 +169,8 @@ impl Input {
     #[must_use]
     pub fn first_offsets(&self) -> BTreeMap<TopicPartition, i64> {
         let mut first: BTreeMap<TopicPartition, i64> =
-            self.partitions.iter().map(|partition| (partition.clone(), 0)).collect();
-        for record in self.records.iter().rev() {
+            self.first().iter().map(|partition| (partition.clone(), 0)).collect();
+        for record in self.records.iter().rev().filter(|r| !self.later.contains(&r.source)) {
             first.insert(self.partitions[record.source as usize].clone(), record.offset);
         }
         first
@@ -249,7 +297,12 @@ impl Feed for SimFeed {
     }
 
     fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError> {
+        // The cluster was asked where each partition is that it has.
+        let input = &self.input;
+        let came = |source: &&u32| at.offsets.contains_key(&input.partitions[**source as usize]);
+        let there = input.first().len() + input.later.iter().take_while(came).count();
         Ok(Arc::new(SimSource {
+            there,
             input: Arc::clone(&self.input),
             taken: Arc::clone(&self.taken),
             interval: self.interval.max(1),
@@ -306,11 +359,36 @@ struct SimSource {
     steps: Vec<(u64, i64)>,
     folder: PathBuf,
     at: StartAt,
+    /// So many of the input's partitions are on the cluster.
+    there: usize,
+}
+
+impl SimSource {
+    /// Has it on the arrival log, behind what is there, which partitions came since it
+    /// was written.
+    fn note_new(&self, taken: &mut Taken, from: u64) {
+        let first_ns = self.input.records.first().map_or(0, |record| record.arrival_ns);
+        let newest_ns = taken.order.last().map_or(first_ns, |(_, ns)| *ns).max(first_ns);
+        let said_ms = taken.clock.last().map_or(i64::MIN, |said| said.at_ms);
+        let at_ms = newest_ns.div_euclid(1_000_000).max(said_ms).max(self.at.now_ms);
+        let precedes = (taken.order.len() as u64).max(from);
+        for source in self.later() {
+            let kind = ClockInputKind::Added(source);
+            if !taken.clock.iter().any(|said| said.kind == kind) {
+                taken.clock.push(ClockInput { precedes, at_ms, kind });
+            }
+        }
+    }
 }
 
 impl Source for SimSource {
     fn partitions(&self) -> &[TopicPartition] {
-        &self.input.partitions
+        &self.input.partitions[..self.there]
+    }
+
+    fn later(&self) -> Vec<u32> {
+        let later = self.input.later.iter().copied();
+        later.filter(|source| (*source as usize) < self.there).collect()
     }
 
     fn schemas(&self) -> Arc<dyn SchemaSource + Send + Sync> {
@@ -336,6 +414,11 @@ impl Source for SimSource {
             let (records, clock) = taken.durable;
             taken.durable = (records.min(taken.order.len()), clock.min(taken.clock.len()));
         }
+        self.note_new(&mut taken, from);
+        if self.ticks.is_none() && self.there > self.input.first().len() {
+            let what = "partitions that come later are said by a clock: the schedule has to tick";
+            return Err(SourceError(what.to_owned()));
+        }
         let follow: VecDeque<(u32, i64)> =
             taken.order.get(from as usize..).unwrap_or_default().iter().copied().collect();
         let first_ns = taken.order.first().map(|(_, ns)| *ns);
@@ -343,7 +426,8 @@ impl Source for SimSource {
         drop(taken);
         // What neither the state nor the arrival log has.
         let mut next = vec![i64::MIN; self.input.partitions.len()];
-        for (i, partition) in self.input.partitions.iter().enumerate() {
+        next[self.there..].fill(i64::MAX);
+        for (i, partition) in self.partitions().iter().enumerate() {
             next[i] = self.at.offsets.get(partition).copied().unwrap_or(i64::MIN);
         }
         for (i, _) in &follow {
@@ -351,9 +435,11 @@ impl Source for SimSource {
             let next = &mut next[record.source as usize];
             *next = (*next).max(record.offset + 1);
         }
+        let grown = self.there > self.input.first().len();
         let mut lanes: Vec<VecDeque<u32>> = vec![VecDeque::new(); next.len()];
         for (i, record) in self.input.records.iter().enumerate() {
-            if record.offset >= next[record.source as usize] {
+            let there = grown || self.input.is_first(i, record);
+            if there && record.offset >= next[record.source as usize] {
                 lanes[record.source as usize].push_back(i as u32);
             }
         }

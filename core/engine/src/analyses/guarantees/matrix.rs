@@ -455,7 +455,9 @@ pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
                     let records: i64 = lost.iter().map(|lost| lost.to - lost.from).sum();
                     ("lost", None, format!("{records} offsets were taken and never processed"))
                 }
-                JobEvent::NewPartition(partition) => ("new-partition", None, partition.to_string()),
+                JobEvent::NewPartition { partition, is } => {
+                    ("new-partition", None, format!("{partition}: {is}"))
+                }
                 JobEvent::Rebuilding { arrival } => {
                     ("rebuilding", None, format!("up to arrival {arrival}"))
                 }

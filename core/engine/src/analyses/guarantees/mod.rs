@@ -26,6 +26,8 @@ pub mod schedule;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_partitions;
+#[cfg(test)]
 mod tests_real;
 #[cfg(test)]
 mod tests_rebuild;

@@ -54,9 +54,10 @@ pub fn oracle_under(
     // The run store judges what the join cannot know (`expired`), so the oracle
     // has one too.
     let scratch = scratch().map_err(|e| SinkError(format!("no folder for the oracle: {e}")))?;
-    let start = job_start(pipeline, &input.partitions, 0);
+    let start = job_start(pipeline, input.first(), 0);
     let folder = scratch.path().join("oracle");
-    let store = RunStore::new(folder, start, Arc::clone(pipeline)).open(None)?;
+    let mut store = RunStore::new(folder, start, Arc::clone(pipeline)).open(None)?;
+    store.partitions(&input.partitions, &input.later)?;
     let messages = messages.map_err(RunError::Pipeline)?;
     let mut sink = Told { messages, said: Vec::new(), store };
     let source = Ordered { input: Arc::clone(input), taken, in_recorded_order };
@@ -128,6 +129,10 @@ impl Source for Ordered {
 
     fn schemas(&self) -> Arc<dyn SchemaSource + Send + Sync> {
         Arc::clone(&self.input.schemas)
+    }
+
+    fn later(&self) -> Vec<u32> {
+        self.input.later.clone()
     }
 
     fn records(&self, _: &[Arc<str>]) -> Option<u64> {

@@ -50,7 +50,7 @@ format = "json"
 }
 
 /// 160 records, 5 ms apart, over two topics of two partitions.
-fn input() -> Arc<Input> {
+pub(super) fn input() -> Arc<Input> {
     let partitions: Vec<TopicPartition> = ["views", "likes"]
         .into_iter()
         .flat_map(|topic| {

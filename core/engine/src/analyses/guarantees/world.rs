@@ -356,7 +356,7 @@ impl Shared {
             steps: self.schedule.clock_steps.clone(),
             folder: folder.to_owned(),
         };
-        let start = job_start(pipeline, &setup.input.partitions, 0);
+        let start = job_start(pipeline, setup.input.first(), 0);
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
         let (joined, control_of) = (Arc::clone(joined), control.clone());

@@ -30,9 +30,14 @@ pub struct TailSpec {
     pub start: Start,
     /// Where a run goes on.
     pub offsets: BTreeMap<TopicPartition, i64>,
-    /// In this order, first; partitions of the topics that are not among them
-    /// are not read. Empty: all.
+    /// In this order, first; partitions of the topics that are not among them are
+    /// new. Empty: none is known.
     pub partitions: Vec<TopicPartition>,
+    /// Of these, those that were new once: where `offsets` has none for them they
+    /// begin at the first offset of their log, as new ones do.
+    pub later: Vec<TopicPartition>,
+    /// New partitions are not read.
+    pub known_only: bool,
     /// Topic ids as they were, where the run was there before.
     pub topic_ids: BTreeMap<String, String>,
     pub registry: Option<RegistrySettings>,
@@ -116,11 +121,18 @@ impl Tail {
                 });
             }
             let place = |lane: &Lane| spec.partitions.iter().position(|p| *p == lane.partition);
-            lanes.retain(|lane| place(lane).is_some());
-            lanes.sort_by_key(place);
+            lanes.retain(|lane| !spec.known_only || place(lane).is_some());
+            // New ones behind, in their own order.
+            lanes.sort_by_key(|lane| place(lane).unwrap_or(usize::MAX));
         }
         for lane in &mut lanes {
-            let Some(offset) = spec.offsets.get(&lane.partition).copied() else { continue };
+            let is_new = !spec.partitions.is_empty() && !spec.partitions.contains(&lane.partition);
+            let offset = spec.offsets.get(&lane.partition).copied();
+            if offset.is_none() && (is_new || spec.later.contains(&lane.partition)) {
+                (lane.start, lane.backlog) = cluster.offsets(&lane.partition)?;
+                lane.next = lane.start;
+            }
+            let Some(offset) = offset else { continue };
             let (low, high) = cluster.offsets(&lane.partition)?;
             if offset < low || offset > high {
                 return Err(KafkaError::Range(format!(

@@ -40,6 +40,8 @@ pub enum ClockEntryKind {
     Held(String),
     /// Not so any more.
     Free(String),
+    /// A partition is there that was not before: its records come from here on.
+    Added(String),
 }
 
 impl ClockEntry {
@@ -56,6 +58,7 @@ impl ClockEntry {
             K::Restart => (P::Restart, None, None),
             K::Held(p) => (P::Held, Some(p.clone()), None),
             K::Free(p) => (P::Free, Some(p.clone()), None),
+            K::Added(p) => (P::Added, Some(p.clone()), None),
         };
         let event =
             proto::ClockEvent { precedes: self.precedes, kind: kind.into(), partition, epoch };
@@ -77,6 +80,7 @@ impl ClockEntry {
             P::Restart => K::Restart,
             P::Held => K::Held(event.partition?),
             P::Free => K::Free(event.partition?),
+            P::Added => K::Added(event.partition?),
         };
         Some(Self { precedes: event.precedes, at_ns, kind })
     }

@@ -100,6 +100,9 @@ pub struct PartitionInfo {
     /// Smallest and largest record timestamp, ms.
     pub timestamps: Option<(i64, i64)>,
     pub gaps: Gaps,
+    /// It was not there from the beginning: the channel `joinscope/arrivals` says from
+    /// where on it is.
+    pub later: bool,
 }
 
 impl PartitionInfo {
@@ -114,6 +117,7 @@ impl PartitionInfo {
             arrival_ms: None,
             timestamps: None,
             gaps: Gaps::default(),
+            later: false,
         }
     }
 }

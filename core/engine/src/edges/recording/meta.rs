@@ -71,6 +71,8 @@ struct PartitionJson {
     gaps: u64,
     missing_offsets: u64,
     gap_list: Vec<(i64, i64)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    later: bool,
 }
 
 /// What is known when writing begins (and may be refined until the end).
@@ -138,6 +140,7 @@ pub fn end_map(info: &Info, digest: &str) -> Map {
             gaps: p.gaps.count,
             missing_offsets: p.gaps.offsets,
             gap_list: p.gaps.listed.clone(),
+            later: p.later,
         })
         .collect();
     let mut map = start_map(info);
@@ -179,6 +182,7 @@ pub fn read_end(map: &Map, info: &mut Info) -> Option<String> {
             arrival_ms: p.arrival_ms,
             timestamps: p.timestamps,
             gaps: Gaps { count: p.gaps, offsets: p.missing_offsets, listed: p.gap_list },
+            later: p.later,
         })
         .collect();
     map.get("digest").cloned()

@@ -123,7 +123,8 @@ fn add_info(whole: &mut Info, part: Info) {
     for (i, partition) in part.partitions.into_iter().enumerate() {
         match whole.partitions.get_mut(i) {
             Some(known) => add_partition(known, partition),
-            None => whole.partitions.push(partition),
+            // It was not there before, whether or not its segment says so.
+            None => whole.partitions.push(PartitionInfo { later: true, ..partition }),
         }
     }
 }

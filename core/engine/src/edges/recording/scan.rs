@@ -219,7 +219,7 @@ impl Gathered {
         let mut last_offsets: HashMap<u32, i64> = HashMap::new();
         let mut runs: Vec<(usize, usize)> = Vec::new();
         let mut entries: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
-        let mut clock_events = 0;
+        let mut clock = Vec::new();
         let known = self.tally.partitions.len();
         let mut at = 0;
         while at < bytes.len() {
@@ -270,8 +270,8 @@ impl Gathered {
             let arrival_ns = i64::try_from(message.log_time)
                 .map_err(|_| "an arrival time beyond the year 2262".to_owned())?;
             if message.channel == 0 {
-                ClockEntry::decode(envelope, arrival_ns).ok_or("a clock event is damaged")?;
-                clock_events += 1;
+                let said = ClockEntry::decode(envelope, arrival_ns);
+                clock.push(said.ok_or("a clock event is damaged")?.kind);
                 continue;
             }
             let source = u32::from(message.channel) - 1;
@@ -312,7 +312,7 @@ impl Gathered {
         });
         self.channels.extend(new_channels);
         self.tally.partitions.extend(partitions);
-        self.tally.clock_events += clock_events;
+        clock.iter().for_each(|said| self.tally.hear(said));
         for (from, to) in runs {
             self.tally.content.take(&bytes[from..to]);
         }

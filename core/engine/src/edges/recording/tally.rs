@@ -3,6 +3,7 @@
 
 use xxhash_rust::xxh3::Xxh3;
 
+use super::clock::ClockEntryKind;
 use super::envelope::Brief;
 use super::{Info, PartitionInfo, Schemas};
 use crate::operator::record::{Arrival, TopicPartition};
@@ -55,6 +56,17 @@ impl Tally {
     pub fn check(&self, source: u32, brief: &Brief) -> Result<(), String> {
         let partition = &self.partitions[source as usize];
         check_order(partition, self.arrivals.map(|(_, last)| last), partition.last_offset, brief)
+    }
+
+    /// Counts what a live run's clock said.
+    pub fn hear(&mut self, said: &ClockEntryKind) {
+        self.clock_events += 1;
+        let ClockEntryKind::Added(name) = said else { return };
+        // Rare: once for each partition that came later.
+        let named = |p: &&mut PartitionInfo| p.topic_partition.to_string() == *name;
+        if let Some(partition) = self.partitions.iter_mut().find(named) {
+            partition.later = true;
+        }
     }
 
     /// Counts a record that was checked.

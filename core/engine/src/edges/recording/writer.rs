@@ -277,7 +277,7 @@ impl Writer {
             few.append_to(out);
             entry.encode(out);
         });
-        self.tally.clock_events += 1;
+        self.tally.hear(&entry.kind);
         Ok(())
     }
 

@@ -238,6 +238,8 @@ impl Job<'_> {
         }
 
         let source = self.parts.feed.open(&found.at)?;
+        kept.partitions(source.partitions(), &source.later())
+            .map_err(|e| JobError::Io(e.to_string()))?;
         let makers = std::thread::available_parallelism().map_or(1, usize::from).min(MAKERS);
         let messages = (0..makers).map(|_| {
             let (pipeline, values) = (Arc::clone(&spec.pipeline), self.parts.feed.values());

@@ -221,6 +221,14 @@ pub trait Keep {
 
 /// A sink that is told how the run ended.
 pub trait Kept: Sink {
+    /// The source's partitions, before the first step; of these, `later` were not
+    /// there from the beginning ([`Source::later`]). What was kept before may know
+    /// the first of them only.
+    ///
+    /// # Errors
+    /// What was kept is of other partitions, or it cannot be written.
+    fn partitions(&mut self, all: &[TopicPartition], later: &[u32]) -> Result<(), SinkError>;
+
     /// # Errors
     /// What is left could not be written.
     fn finish(self: Box<Self>, outcome: Result<&Summary, &str>) -> Result<(), SinkError>;
@@ -243,10 +251,38 @@ pub enum JobEvent {
     Waiting { what: String },
     /// At-most-once: these records will not be processed.
     Lost(Vec<Lost>),
-    /// A partition that was not there when the job began.
-    NewPartition(TopicPartition),
+    /// A partition that was not there when the job began, and what is done with it.
+    NewPartition { partition: TopicPartition, is: NewIs },
     /// Outputs are suppressed up to this arrival, to make a checkpoint anew.
     Rebuilding { arrival: Arrival },
+}
+
+/// What a job does with a partition that was not there when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewIs {
+    /// It is read from its first offset, this one; its records may be late.
+    ReadFrom(i64),
+    /// The pipeline's rules leave no place for it: only a new job reads it.
+    Unread,
+    /// It is of a topic that the job writes.
+    Written,
+}
+
+impl std::fmt::Display for NewIs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ReadFrom(offset) => {
+                write!(f, "it is read from its first offset, {offset}, and its records may be late")
+            }
+            Self::Unread => f.write_str(
+                "under Flink's rules with several source subtasks (join.parallelism) only a new \
+                 job reads it, in another folder under another delivery.job",
+            ),
+            Self::Written => {
+                f.write_str("outputs go to it too, so that a key's may go elsewhere than before")
+            }
+        }
+    }
 }
 
 /// Why a job stopped that had not come to the end of its input.

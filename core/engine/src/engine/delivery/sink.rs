@@ -202,6 +202,10 @@ impl Source for CommitFirst {
         self.inner.last_offsets()
     }
 
+    fn later(&self) -> Vec<u32> {
+        self.inner.later()
+    }
+
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let outbox = Arc::clone(&self.outbox);
         let partitions = self.inner.partitions().to_vec();

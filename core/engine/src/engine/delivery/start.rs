@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::mark::{Lost, Mark, TopicMark};
 use super::progress::{Progress, Waiter, unnamed};
-use super::{Feed, JobError, JobEvent, JobSpec, Messages, StartAt};
+use super::{Feed, JobError, JobEvent, JobSpec, Messages, NewIs, StartAt};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::{Log, TopicState};
 use crate::edges::rocksdb::{self, CheckpointMeta};
+use crate::engine::routes::takes_new_partitions;
 use crate::engine::step::CheckpointEntry;
 use crate::operator::pipeline::{Guarantee, Pipeline};
 use crate::operator::record::TopicPartition;
@@ -87,7 +88,7 @@ impl Look<'_> {
                 super::progress_topic(spec.job()),
             )));
         }
-        let start = if known_start.is_empty() {
+        let mut start = if known_start.is_empty() {
             feed.first_offsets()?
         } else {
             unnamed(known_start, &inputs)
@@ -152,7 +153,7 @@ impl Look<'_> {
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
             lost = self.skip(&inputs, &mut at)?;
         }
-        self.check_offsets(&inputs, &mut at)?;
+        self.check_offsets(&inputs, &mut at, &mut start)?;
         Ok(Found {
             digest: meta.as_ref().map(|meta| hex(&meta.digest)).unwrap_or_default(),
             entry: meta.as_ref().map(entry),
@@ -229,20 +230,37 @@ impl Look<'_> {
                     is.partitions, was.partitions
                 )));
             }
+            let read = self.spec.pipeline.topics().iter().any(|topic| **topic == **name);
+            if read && takes_new_partitions(&self.spec.pipeline) {
+                continue;
+            }
+            let is = if read { NewIs::Unread } else { NewIs::Written };
             for partition in was.partitions..is.partitions {
-                let topic = name.as_str().into();
-                (self.waiter.tell)(JobEvent::NewPartition(TopicPartition { topic, partition }));
+                let partition = TopicPartition { topic: name.as_str().into(), partition };
+                (self.waiter.tell)(JobEvent::NewPartition { partition, is });
             }
         }
         Ok(())
     }
 
     /// Every offset has to be in the log still; a partition that is new begins
-    /// at its first.
-    fn check_offsets(&self, inputs: &[TopicPartition], at: &mut StartAt) -> Result<(), JobError> {
+    /// at its first, which is kept in `start`: what retention removes of it from now
+    /// on is missed.
+    fn check_offsets(
+        &self,
+        inputs: &[TopicPartition],
+        at: &mut StartAt,
+        start: &mut BTreeMap<TopicPartition, i64>,
+    ) -> Result<(), JobError> {
+        let takes_new = takes_new_partitions(&self.spec.pipeline);
         for partition in inputs {
             let (first, end) =
                 self.waiter.until(|| self.log.bounds(partition, Isolation::ReadCommitted))?;
+            if takes_new && !start.contains_key(partition) {
+                let is = NewIs::ReadFrom(*at.offsets.get(partition).unwrap_or(&first));
+                start.insert(partition.clone(), first);
+                (self.waiter.tell)(JobEvent::NewPartition { partition: partition.clone(), is });
+            }
             let offset = *at.offsets.entry(partition.clone()).or_insert(first);
             if offset < first || offset > end {
                 let what = if offset < first {

@@ -33,7 +33,8 @@ pub(super) struct ArrivalLog {
 
 impl ArrivalLog {
     /// The log goes on with segment `number`, where the partitions stand as
-    /// `lanes` say.
+    /// `lanes` say. `added` are said of partitions that no segment before it has, and
+    /// stand in its first chunk, as their names do: whoever finds one finds both.
     ///
     /// # Errors
     /// The segment cannot be made.
@@ -44,6 +45,7 @@ impl ArrivalLog {
         cluster_id: Option<String>,
         topic_ids: BTreeMap<String, String>,
         schemas: Schemas,
+        added: &[ClockInput],
     ) -> Result<Self, RecordingError> {
         let mut log = Self {
             folder,
@@ -57,12 +59,12 @@ impl ArrivalLog {
             chunks: 0,
             next: lanes.iter().map(|lane| lane.next).collect(),
         };
-        log.open()?;
+        log.open(added)?;
         Ok(log)
     }
 
     /// Makes the next segment.
-    fn open(&mut self) -> Result<(), RecordingError> {
+    fn open(&mut self, added: &[ClockInput]) -> Result<(), RecordingError> {
         let options = WriterOptions {
             // Values are read back one by one, at their places.
             compression: Compression::None,
@@ -79,6 +81,9 @@ impl ArrivalLog {
         for (partition, next) in self.partitions.iter().zip(&self.next) {
             let source = writer.partition(partition.clone())?;
             writer.set_range(source, Some(*next), None);
+        }
+        for said in added {
+            writer.clock(&entry(said, &self.partitions))?;
         }
         for schema in self.schemas.iter() {
             writer.schema(schema.clone())?;
@@ -126,7 +131,7 @@ impl ArrivalLog {
     pub fn write(&mut self, given: &Given) -> Result<(), RecordingError> {
         if self.bytes >= BYTES || self.chunks >= CHUNKS {
             self.finish()?;
-            self.open()?;
+            self.open(&[])?;
         }
         let Some(writer) = &mut self.writer else { return Ok(()) };
         let mut clock = given.clock.iter().peekable();
@@ -168,6 +173,89 @@ fn entry(said: &ClockInput, partitions: &[TopicPartition]) -> ClockEntry {
         ClockInputKind::Held(source) => ClockEntryKind::Held(name(source)),
         ClockInputKind::Free(source) => ClockEntryKind::Free(name(source)),
         ClockInputKind::Barrier => ClockEntryKind::Barrier(0),
+        ClockInputKind::Added(source) => ClockEntryKind::Added(name(source)),
     };
     ClockEntry { precedes: said.precedes, at_ns: said.at_ms.saturating_mul(1_000_000), kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::edges::recording::{Recording, Slice, parts_of, slice, unattended};
+    use crate::engine::Source;
+    use crate::operator::record::{Record, TimestampType};
+
+    fn begin(folder: &Path, number: u64, lanes: u32, added: &[ClockInput]) -> ArrivalLog {
+        let lane = |partition: u32| TailLane {
+            partition: TopicPartition { topic: "t".into(), partition: partition as i32 },
+            next: i64::from(partition) * 10,
+            end: 100,
+            paused: false,
+            newest_ms: None,
+        };
+        let lanes: Vec<TailLane> = (0..lanes).map(lane).collect();
+        let (ids, schemas) = (BTreeMap::new(), Schemas::default());
+        ArrivalLog::begin(folder.to_owned(), number, &lanes, None, ids, schemas, added).unwrap()
+    }
+
+    fn given(arrival: Arrival, source: u32) -> Given {
+        let record = Record {
+            arrival,
+            arrival_ns: 1_000_000 * arrival as i64,
+            source,
+            offset: i64::from(source) * 10 + arrival as i64,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        Given { records: vec![record], clock: Vec::new() }
+    }
+
+    fn added(recording: &Recording) -> Vec<ClockInput> {
+        let topics: [Arc<str>; 1] = ["t".into()];
+        let batches = Source::batches(recording, &topics, 0).unwrap();
+        let said = batches.flat_map(|given| given.unwrap().clock);
+        said.filter(|said| matches!(said.kind, ClockInputKind::Added(_))).collect()
+    }
+
+    /// However the start ended that found them, and also once the log is one file.
+    #[test]
+    fn a_partition_that_came_later_stands_in_the_log_with_where_it_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::create_dir(&path).unwrap();
+        let mut log = begin(&path, 0, 2, &[]);
+        log.write(&given(0, 0)).unwrap();
+        log.write(&given(1, 1)).unwrap();
+        drop(log);
+        let open = || Recording::open(&path).unwrap();
+        assert!(open().later().is_empty() && added(&open()).is_empty());
+
+        let new = ClockInput { precedes: 2, at_ms: 5, kind: ClockInputKind::Added(2) };
+        // It ended before it took a record: cut, as after a kill.
+        drop(begin(&path, 1, 3, &[new]));
+        let names = |r: &Recording| r.partitions().iter().map(|p| p.partition).collect::<Vec<_>>();
+        assert_eq!((names(&open()), open().later()), (vec![0, 1, 2], vec![2]));
+        assert_eq!(added(&open()), [new]);
+        let segment = parts_of(&path).unwrap()[1].1.clone();
+        assert_eq!(Recording::open(&segment).unwrap().later(), [2], "by itself too");
+
+        let mut log = begin(&path, 2, 3, &[]);
+        log.write(&given(2, 2)).unwrap();
+        log.write(&given(3, 0)).unwrap();
+        log.finish().unwrap();
+        assert_eq!((open().later(), added(&open())), (vec![2], vec![new]));
+        assert_eq!(open().len(), 4);
+
+        let one = folder.path().join("one.mcap");
+        unattended(|job| slice(&open(), &Slice::default(), &one, None, job)).unwrap();
+        let one = Recording::open(&one).unwrap();
+        assert_eq!((one.later(), added(&one)), (vec![2], vec![new]));
+    }
 }

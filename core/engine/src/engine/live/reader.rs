@@ -42,6 +42,11 @@ pub(super) struct Reader {
     pub clock: WallClock,
     /// The number of the next record.
     pub next: Arrival,
+    /// Said of partitions that are new, first of all that is not in the log: that
+    /// much of it is there already.
+    pub added: Vec<ClockInput>,
+    /// The next start reads partitions that come meanwhile.
+    pub takes_new: bool,
     pub began: bool,
     pub ended: bool,
     /// To be said next.
@@ -82,7 +87,7 @@ impl Reader {
             }
         }
         let at_ns = self.clock.now();
-        let given = self.given(records, at_ns)?;
+        let mut given = self.given(records, at_ns)?;
         for schema in schemas {
             self.schemas.add(schema.clone());
             self.log.schema(schema).map_err(wrong)?;
@@ -91,6 +96,7 @@ impl Reader {
             self.log.write(&given).map_err(wrong)?;
         }
         self.remember(&given.records);
+        given.clock.splice(0..0, self.added.drain(..));
         Ok(given)
     }
 
@@ -136,8 +142,9 @@ impl Reader {
         let at_ms = self.clock.now().div_euclid(1_000_000);
         let said = |kind| ClockInput { precedes: self.next, at_ms, kind };
         let clock = vec![said(ClockInputKind::Tick), said(ClockInputKind::Barrier)];
-        let given = Given { records: Vec::new(), clock };
+        let mut given = Given { records: Vec::new(), clock };
         self.log.write(&given).and_then(|()| self.log.finish()).map_err(wrong)?;
+        given.clock.splice(0..0, self.added.drain(..));
         Ok(given)
     }
 
@@ -169,8 +176,15 @@ impl Reader {
         if self.health.unread.len() > unread {
             let names: Vec<String> = self.health.unread.iter().map(ToString::to_string).collect();
             tracing::warn!(
-                "new partitions are there and are not read by this run: {}; a new run reads them",
-                names.join(", ")
+                "new partitions are there and are not read now: {}; {}",
+                names.join(", "),
+                if self.takes_new {
+                    "the next start reads them from their first offsets, so that their records \
+                     may be late"
+                } else {
+                    "under Flink's rules with several source subtasks (join.parallelism) only a \
+                     new run reads them, in another folder"
+                }
             );
         }
         self.status.set(Standing {

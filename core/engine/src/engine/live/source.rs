@@ -17,7 +17,8 @@ use super::status::LiveStatus;
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, KafkaError, Tail, TailSpec};
 use crate::edges::recording::{Recording, RecordingError, parts_of};
-use crate::engine::source::{Batches, Heads, Source, SourceError};
+use crate::engine::routes::takes_new_partitions;
+use crate::engine::source::{Batches, ClockInput, ClockInputKind, Heads, Source, SourceError};
 use crate::operator::codec::SchemaSource;
 use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
@@ -26,8 +27,8 @@ use crate::operator::record::TopicPartition;
 #[derive(Clone, Debug)]
 pub struct LiveSpec {
     pub pipeline: Arc<Pipeline>,
-    /// `topics`, `partitions`, `topic_ids` and, where the log has them, `offsets`
-    /// are filled in here.
+    /// `topics`, `partitions`, `later`, `known_only`, `topic_ids` and, where the log has
+    /// them, `offsets` are filled in here.
     pub tail: TailSpec,
     /// The folder of the arrival log; what it holds is followed first.
     pub folder: PathBuf,
@@ -53,6 +54,8 @@ pub enum LiveError {
 /// A cluster's topics, read live.
 pub struct Live {
     partitions: Vec<TopicPartition>,
+    /// Those that were not there from the log's beginning.
+    later: Vec<u32>,
     schemas: Arc<LiveSchemas>,
     heads: Arc<Heads>,
     status: Arc<LiveStatus>,
@@ -69,11 +72,14 @@ struct Waiting {
     tail: Tail,
     old: Option<Recording>,
     number: u64,
+    /// Partitions that the log does not have yet.
+    new: Vec<u32>,
 }
 
 impl Live {
     /// Connects, and finds where each partition goes on: where the log ends,
-    /// else where the spec says.
+    /// else where the spec says; one that the topics got since the log was written,
+    /// at its first offset.
     ///
     /// # Errors
     /// The cluster cannot be read (see [`Tail::open`]); the log that is there is
@@ -92,6 +98,8 @@ impl Live {
         if let Some(old) = &old {
             let info = old.info();
             spec.tail.partitions = old.partitions().to_vec();
+            let later = info.partitions.iter().filter(|partition| partition.later);
+            spec.tail.later = later.map(|partition| partition.topic_partition.clone()).collect();
             spec.tail.topic_ids = info.topic_ids.clone();
             for partition in &info.partitions {
                 let after = partition.last_offset.map(|last| last.saturating_add(1));
@@ -103,9 +111,15 @@ impl Live {
                 }
             }
         }
+        spec.tail.known_only = !takes_new_partitions(&spec.pipeline);
         let tail = Tail::open(&spec.tail)?;
         let partitions: Vec<TopicPartition> =
             tail.lanes().iter().map(|lane| lane.partition.clone()).collect();
+        let known = Some(spec.tail.partitions.len()).filter(|known| *known > 0);
+        let new: Vec<u32> =
+            (0..partitions.len() as u32).skip(known.unwrap_or(usize::MAX)).collect();
+        let mut later = old.as_ref().map(Source::later).unwrap_or_default();
+        later.extend(&new);
         let known = old.as_ref().map(|old| (*old.schemas()).clone()).unwrap_or_default();
         Ok(Self {
             heads: Arc::new(Heads::new(partitions.len())),
@@ -116,7 +130,8 @@ impl Live {
             cluster_id: tail.cluster_id().map(ToOwned::to_owned),
             topic_ids: tail.topic_ids(),
             partitions,
-            waiting: Mutex::new(Some(Waiting { spec, tail, old, number })),
+            later,
+            waiting: Mutex::new(Some(Waiting { spec, tail, old, number, new })),
         })
     }
 
@@ -142,6 +157,20 @@ impl Live {
     #[must_use]
     pub fn topic_ids(&self) -> &BTreeMap<String, String> {
         &self.topic_ids
+    }
+
+    /// Says which partitions are new, and from where on they are read.
+    pub fn say_new(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Waiting { tail, new, .. }) = &*waiting else { return };
+        for lane in new.iter().filter_map(|source| tail.lanes().get(*source as usize)) {
+            tracing::warn!(
+                "{} is new since the last start: it is read from its first offset, {}, and its \
+                 records may be late",
+                lane.partition,
+                lane.next
+            );
+        }
     }
 
     /// Partitions that have nothing and whose inputs can never be idle: they
@@ -174,10 +203,14 @@ impl Source for Live {
         None
     }
 
+    fn later(&self) -> Vec<u32> {
+        self.later.clone()
+    }
+
     /// Only once: what was read is read from the log.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Waiting { spec, tail, old, number }) = waiting else {
+        let Some(Waiting { spec, tail, old, number, new }) = waiting else {
             return Err(SourceError("a live source is read only once".to_owned()));
         };
         let logged = old.as_ref().map_or(0, Recording::len);
@@ -188,6 +221,11 @@ impl Source for Live {
             Some(old) if logged >= from => Some(Source::batches(old, topics, from)?),
             _ => None,
         };
+        // Behind what the log holds: a replay takes them in at the same place.
+        let precedes = logged.max(from);
+        let added = new.into_iter().map(ClockInputKind::Added);
+        let added: Vec<ClockInput> =
+            added.map(|kind| ClockInput { precedes, at_ms: now, kind }).collect();
         let log = ArrivalLog::begin(
             spec.folder.clone(),
             number,
@@ -195,6 +233,7 @@ impl Source for Live {
             self.cluster_id.clone(),
             self.topic_ids.clone(),
             self.schemas.all(),
+            &added,
         )
         .map_err(|e| SourceError(format!("the arrival log: {e}")))?;
         self.status.begins(tail.beside());
@@ -211,6 +250,8 @@ impl Source for Live {
             heads: Arc::clone(&self.heads),
             clock,
             next: from,
+            added,
+            takes_new: takes_new_partitions(&spec.pipeline),
             began: false,
             ended: false,
             failed: None,

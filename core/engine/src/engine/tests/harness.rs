@@ -47,6 +47,8 @@ pub(super) struct Listed {
     /// An error after so many batches.
     pub fails_after: Option<usize>,
     pub clock: Vec<ClockInput>,
+    /// Partitions, the last ones, that were not there from the beginning.
+    pub later: Vec<u32>,
     pub live: bool,
     /// It says where its partitions end, as a recording does.
     pub knows_ends: bool,
@@ -65,6 +67,7 @@ impl Listed {
             offsets: Vec::new(),
             fails_after: None,
             clock: Vec::new(),
+            later: Vec::new(),
             live: false,
             knows_ends: false,
         };
@@ -165,6 +168,10 @@ impl Source for Listed {
         self.knows_ends.then(|| {
             self.offsets.iter().map(|next| next.checked_sub(1).filter(|last| *last >= 0)).collect()
         })
+    }
+
+    fn later(&self) -> Vec<u32> {
+        self.later.clone()
     }
 
     fn is_live(&self) -> bool {

@@ -3,6 +3,7 @@
 
 mod control;
 mod harness;
+mod later;
 mod live;
 mod restore;
 mod semantics;

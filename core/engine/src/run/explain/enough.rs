@@ -203,6 +203,8 @@ fn later(run: &Run, judge: &Judge, at: Arrival, limit: i64, effect: &str) -> Res
         look(tracker, limit, &mut needs);
         if let Event::Observed { lane, was, arrival_ms, .. } = event
             && was.idle
+            // Else it was not there.
+            && was.last_active_ms != i64::MIN
             && let Some(longest) = silent.get_mut(lane as usize)
         {
             *longest = (*longest).max(arrival_ms.saturating_sub(was.last_active_ms));

@@ -136,7 +136,7 @@ impl Run {
             while bucket + 1 < density.buckets && row >= rows[bucket + 1].1 {
                 bucket += 1;
             }
-            let lane = self.inner.lanes.lane(input, partition);
+            let lane = now.lanes.lane(input, partition);
             let place = lane.and_then(|lane| places.get(lane as usize)).copied();
             if let Some(place) = place.filter(|p| *p != u32::MAX) {
                 let counts = &mut density.counts[place as usize * density.buckets + bucket];

@@ -137,7 +137,7 @@ impl Run {
                     if *time == i64::MIN || *time < range.from || *time >= range.to {
                         continue;
                     }
-                    let lane = self.inner.lanes.lane(inputs[i], partitions[i]);
+                    let lane = now.lanes.lane(inputs[i], partitions[i]);
                     let group = lane.and_then(|l| group_of.get(l as usize)).copied();
                     let Some(group) = group.filter(|g| *g < groups) else { continue };
                     let part =

@@ -176,7 +176,7 @@ impl Run {
             more,
             all_idle_takes_max: semantics.is_flink(),
             at: 0,
-            tracker: Tracker::new(self.tracker_inputs(&now)),
+            tracker: self.first_tracker(&now),
             common: i64::MIN,
             fronts: vec![Front::default(); inputs.len()],
             delays: inputs
@@ -214,7 +214,7 @@ impl Run {
             let rows = self.row_of_arrival(&now, levels.at)? - s.first_row
                 ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
             let t = self.inner.tables.read_range(segment, Part::Rows, &Moving::COLUMNS, &rows)?;
-            let moving = Moving::of(&t, &self.inner.lanes)?;
+            let moving = Moving::of(&t, &now.lanes)?;
             let first = s.first_row + rows.start;
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);

@@ -187,7 +187,7 @@ impl Run {
         // B16: SQL takes nothing more off.
         let more = i64::from(semantics != Semantics::FlinkSql);
         let mut state = LaneLines {
-            highs: vec![(i64::MIN, false); start.lanes.len()],
+            highs: start.ends_at_first(),
             of_input: vec![Vec::new(); start.inputs.len()],
             delays: self
                 .inner
@@ -196,7 +196,7 @@ impl Run {
                 .iter()
                 .map(|i| i.watermark.max_out_of_orderness.saturating_add(more))
                 .collect(),
-            lane_inputs: self.inner.lanes.inputs_of_lanes.clone(),
+            lane_inputs: now.lanes.inputs_of_lanes.clone(),
             inputs: vec![i64::MIN; start.inputs.len()],
             flink: None,
         };
@@ -205,7 +205,7 @@ impl Run {
             state.of_input[info.input as usize].push(lane as u32);
         }
         let Some(before) = arrival.checked_sub(1) else {
-            let tracker = flink.then(|| Tracker::new(self.tracker_inputs(now)));
+            let tracker = flink.then(|| self.first_tracker(now));
             state.flink = tracker.map(Tracker::at_once);
             return Ok(state);
         };
@@ -282,7 +282,7 @@ impl Run {
                 if *time == i64::MIN || !moves_watermark(verdicts[i]) {
                     continue;
                 }
-                if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                if let Some(lane) = now.lanes.lane(inputs[i], partitions[i]) {
                     changes.push((arrivals[i], Change::High(lane, *time)));
                 }
             }
@@ -322,15 +322,22 @@ impl Run {
     pub fn lane_ends(&self) -> Result<Vec<(Option<i64>, bool)>> {
         let now = self.now();
         let Some(last) = now.segments.last() else {
-            return Ok(vec![(None, false); now.manifest.start.lanes.len()]);
+            return Ok(ends(now.manifest.start.ends_at_first()));
         };
         let n = last.len(Section::End, END_WIDTH);
         let bytes = last.entries(self.cache(), Section::End, END_WIDTH, 0, n)?;
-        Ok(bytes
-            .chunks_exact(END_WIDTH)
-            .map(|e| (Some(i64_at(e, 0)).filter(|high| *high != i64::MIN), e[8] != 0))
-            .collect())
+        // Partitions may have come since.
+        let mut all = now.manifest.start.ends_at_first();
+        for (end, bytes) in all.iter_mut().zip(bytes.chunks_exact(END_WIDTH)) {
+            *end = (i64_at(bytes, 0), bytes[8] != 0);
+        }
+        Ok(ends(all))
     }
+}
+
+fn ends(all: Vec<(i64, bool)>) -> Vec<(Option<i64>, bool)> {
+    let known = |high: i64| Some(high).filter(|high| *high != i64::MIN);
+    all.into_iter().map(|(high, idle)| (known(high), idle)).collect()
 }
 
 fn segments(now: &Moment, from: u64, to: u64) -> &[std::sync::Arc<Segment>] {

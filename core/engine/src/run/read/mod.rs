@@ -70,7 +70,6 @@ struct Inner {
     pipeline_text: String,
     /// That the recording lacks.
     schemas: Schemas,
-    lanes: LaneTable,
     now: RwLock<Arc<Moment>>,
     recording: RwLock<Option<Recording>>,
     looked_for_recording: OnceLock<()>,
@@ -80,6 +79,8 @@ struct Inner {
 /// What was published at one moment.
 pub(crate) struct Moment {
     pub manifest: Manifest,
+    /// A job that goes on may have got partitions.
+    pub lanes: LaneTable,
     pub segments: Vec<Arc<Segment>>,
     /// By segment: those in which decisions about its rows fell, ascending.
     sources: Vec<Vec<u32>>,
@@ -128,7 +129,6 @@ impl Run {
         }
         let schemas = schemas::read(dir, manifest.start.schemas.as_ref())?;
         let tables = Tables::new(Arc::new(Cache::new(cache_bytes)));
-        let lanes = LaneTable::new(manifest.start.inputs.len(), &manifest.start.lanes);
         let moment = Moment::load(dir, manifest, None, &tables)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -137,7 +137,6 @@ impl Run {
                 pipeline: Arc::new(pipeline),
                 pipeline_text,
                 schemas,
-                lanes,
                 now: RwLock::new(Arc::new(moment)),
                 recording: RwLock::new(None),
                 looked_for_recording: OnceLock::new(),
@@ -335,6 +334,7 @@ impl Moment {
             sums: old.map_or_else(Vec::new, |old| old.sums.clone()),
             revisions: old.is_some_and(|old| old.revisions),
             totals: old.map_or([0; 10], |old| old.totals),
+            lanes: LaneTable::new(manifest.start.inputs.len(), &manifest.start.lanes),
             manifest,
         };
         let durable = moment.manifest.checkpoints.last().map_or(0, |c| c.arrival);

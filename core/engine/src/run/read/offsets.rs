@@ -37,7 +37,7 @@ impl Run {
             self.rows_between(&now, from, arrival, &columns, |t| {
                 let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
                 for (i, offset) in t.i64s("offset")?.iter().enumerate() {
-                    if let Some(lane) = self.inner.lanes.lane(inputs[i], partitions[i]) {
+                    if let Some(lane) = now.lanes.lane(inputs[i], partitions[i]) {
                         see(lane, *offset);
                     }
                 }

@@ -63,7 +63,7 @@ impl Run {
             let s = &segment.summary;
             let end = (to + 1).min(s.end_arrival);
             let t = self.rows_of_segment(&now, segment, at, end, &Moving::COLUMNS)?;
-            let moving = Moving::of(&t, &self.inner.lanes)?;
+            let moving = Moving::of(&t, &now.lanes)?;
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
                 last_ms = arrival_ms;

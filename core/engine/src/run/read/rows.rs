@@ -125,7 +125,7 @@ impl Run {
             let (Some(info), Some(verdict), Some(lane)) = (
                 now.manifest.start.inputs.get(inputs[i] as usize),
                 Verdict::from_code(fate.verdict),
-                self.inner.lanes.lane(inputs[i], partitions[i]),
+                now.lanes.lane(inputs[i], partitions[i]),
             ) else {
                 return Err(RunError::corrupt(path, format!("row {row} makes no sense")));
             };
@@ -285,7 +285,7 @@ impl Run {
     /// The first row of an arrival; the end for one beyond it.
     pub(super) fn row_of_arrival(&self, now: &Moment, arrival: Arrival) -> Result<u64> {
         let Some(number) = now.segment_of_arrival(arrival) else { return Ok(now.rows()) };
-        if self.inner.lanes.row_is_arrival {
+        if now.lanes.row_is_arrival {
             return Ok(arrival);
         }
         let about = self.rows_about(now, arrival)?;
@@ -302,7 +302,7 @@ impl Run {
         let Some(number) = now.segment_of_arrival(arrival) else {
             return Ok(now.rows()..now.rows());
         };
-        if self.inner.lanes.row_is_arrival {
+        if now.lanes.row_is_arrival {
             return Ok(arrival..arrival + 1);
         }
         let segment = &now.segments[number];

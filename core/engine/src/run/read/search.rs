@@ -153,7 +153,7 @@ impl Run {
                 continue;
             }
             if !matcher.lanes.is_empty() {
-                let lane = self.inner.lanes.lane(inputs[i], partitions[i]);
+                let lane = now.lanes.lane(inputs[i], partitions[i]);
                 if lane.is_none_or(|lane| matcher.lanes.binary_search(&lane).is_err()) {
                     continue;
                 }

@@ -177,7 +177,7 @@ impl Run {
 
     /// The arrival of a row.
     pub(super) fn arrival_of(&self, now: &Moment, row: u64) -> Result<Arrival> {
-        if self.inner.lanes.row_is_arrival {
+        if now.lanes.row_is_arrival {
             return Ok(row);
         }
         let number = now

@@ -101,15 +101,23 @@ impl Run {
         })
     }
 
-    pub(super) fn tracker_inputs(&self, now: &Moment) -> Vec<TrackerInput> {
-        let lanes = &now.manifest.start.lanes;
+    /// What a tracker of the run is made with; the inputs of lanes that came later.
+    fn tracker_inputs(&self, now: &Moment) -> (Vec<TrackerInput>, Vec<u8>) {
+        let (first, later) = now.manifest.start.parts();
         let pipeline = &self.inner.pipeline;
         let input = |i: usize| {
-            let own = lanes.iter().filter(|lane| usize::from(lane.input) == i);
+            let own = first.iter().filter(|lane| usize::from(lane.input) == i);
             let partitions: Vec<i32> = own.map(|lane| lane.partition).collect();
             TrackerInput::of(pipeline, i as u8, &partitions)
         };
-        (0..pipeline.inputs.len()).filter_map(input).collect()
+        let inputs = (0..pipeline.inputs.len()).filter_map(input).collect();
+        (inputs, later.iter().map(|lane| lane.input).collect())
+    }
+
+    /// The tracker at the run's beginning.
+    pub(super) fn first_tracker(&self, now: &Moment) -> Tracker {
+        let (inputs, later) = self.tracker_inputs(now);
+        Tracker::grown(inputs, &later)
     }
 
     /// The tracker as it is after an arrival, and that arrival's time.
@@ -125,7 +133,7 @@ impl Run {
             let s = &segment.summary;
             let to = (arrival + 1).min(s.end_arrival);
             let t = self.rows_of_segment(now, segment, from, to, &Moving::COLUMNS)?;
-            let moving = Moving::of(&t, &self.inner.lanes)?;
+            let moving = Moving::of(&t, &now.lanes)?;
             for rows in moving.arrivals() {
                 let at = moving.arrival[rows.start];
                 arrival_ms = moving.ms[rows.start];
@@ -147,7 +155,7 @@ impl Run {
         last: usize,
         at: Arrival,
     ) -> Result<(Tracker, Arrival)> {
-        let inputs = self.tracker_inputs(now);
+        let (inputs, later) = self.tracker_inputs(now);
         for number in (0..=last).rev() {
             let segment = &now.segments[number];
             let all = 0..segment.len(Section::Trackers, TRACKER_WIDTH);
@@ -168,10 +176,10 @@ impl Run {
                 from,
                 from.saturating_add(len),
             )?;
-            let tracker = Tracker::load(inputs, &bytes)
+            let tracker = Tracker::load_grown(inputs, &later, &bytes)
                 .map_err(|e| RunError::corrupt(&segment.index().path, e.to_string()))?;
             return Ok((tracker, u64_at(&entry, 0)));
         }
-        Ok((Tracker::new(inputs), 0))
+        Ok((Tracker::grown(inputs, &later), 0))
     }
 }

@@ -101,6 +101,11 @@ impl RowLanes {
         Self { dir: dir.to_owned(), table, bounds, kept, last: None }
     }
 
+    /// Lanes that came are behind those that are known.
+    pub fn lanes_are(&mut self, table: Arc<LaneTable>) {
+        self.table = table;
+    }
+
     /// Takes in the rows of the segment that was just closed.
     pub fn push(&mut self, rows: SegmentRows) {
         self.bounds.push(rows.first_row + rows.lanes.len() as u64);

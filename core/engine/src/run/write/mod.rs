@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, RunError};
+use super::execute::Laid;
 use super::layout::{ARRIVALS, Part, SEGMENT_ARRIVALS, SEGMENTS};
 use super::manifest::{Lock, Manifest, ManifestStart, RunEnd, RunState, SegmentRef};
 use super::read::load_summary;
@@ -105,7 +106,7 @@ impl Writer {
                     inputs: vec![Counts::default(); start.inputs.len()],
                     ..Books::default()
                 },
-                ends: vec![(i64::MIN, false); lanes],
+                ends: start.ends_at_first(),
                 last_arrival: arrival.checked_sub(1),
                 last_ms: i64::MIN,
             },
@@ -214,7 +215,8 @@ impl Writer {
             let bytes = std::fs::read(&path).map_err(|e| RunError::io(&path, e))?;
             let (from, len) = summary.sections[Section::End as usize];
             let ends = bytes.get(from as usize..(from + len) as usize).unwrap_or_default();
-            if ends.len() != writer.running.ends.len() * END_WIDTH {
+            // Partitions may have come since: they stand behind.
+            if ends.len() > writer.running.ends.len() * END_WIDTH {
                 return Err(RunError::corrupt(&path, "it does not fit the run's lanes"));
             }
             for (end, bytes) in writer.running.ends.iter_mut().zip(ends.chunks_exact(END_WIDTH)) {
@@ -222,6 +224,41 @@ impl Writer {
             }
         }
         Ok(writer)
+    }
+
+    /// Takes in the partitions of the source, before the first step: the lanes that
+    /// the run has are the first of `laid`, and those behind came since.
+    pub(super) fn grow(&mut self, laid: Laid) -> Result<()> {
+        let start = &mut self.manifest.start;
+        if start.lanes == laid.lanes {
+            return Ok(());
+        }
+        let came = laid.lanes.len().saturating_sub(start.lanes.len()) as u32;
+        // A folder in which nothing was kept yet may have begun with other lanes.
+        let fits = laid.lanes.starts_with(&start.lanes) && came <= laid.later;
+        if !(fits || self.manifest.segments.is_empty()) || !self.open.is_empty() {
+            return Err(RunError::NoSuch(format!(
+                "{}: the run's partitions are not the first of those that are read now: it has \
+                 {}, now there are {}; give another --out",
+                self.dir.display(),
+                start.lanes.len(),
+                laid.lanes.len()
+            )));
+        }
+        start.lanes = laid.lanes;
+        start.later = laid.later;
+        let lanes = start.lanes.len();
+        let mut ends = start.ends_at_first();
+        if !self.manifest.segments.is_empty() {
+            let known = self.running.ends.len();
+            ends[..known].copy_from_slice(&self.running.ends);
+        }
+        self.table = Arc::new(LaneTable::new(start.inputs.len(), &start.lanes));
+        self.older.lanes_are(Arc::clone(&self.table));
+        self.running.ends = ends;
+        let open = &self.open;
+        self.open = Open::new(lanes, open.end, open.first_row, open.first_output);
+        self.manifest.store(&self.dir, true)
     }
 
     /// Names the checkpoint that a job goes on from, which ends where the run
