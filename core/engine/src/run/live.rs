@@ -80,6 +80,7 @@ impl ExecuteLive {
             inputs: inputs(pipeline),
             lanes: lanes(pipeline, partitions),
             sources: sources(pipeline, partitions),
+            restarts: Vec::new(),
             total: None,
             live: Some(LiveInfo {
                 brokers: self.tail.settings.brokers.clone(),
@@ -220,6 +221,7 @@ pub fn execute_live(
             dir: spec.dir,
             at_end: AtEnd::Open,
             seed: spec.seed,
+            restarts: Vec::new(),
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: 1,

@@ -251,7 +251,8 @@ pub struct MinMax {
 }
 
 /// Event-time watermarks over a range: for each bucket the value that the line
-/// had at its start and at its end (lines never fall), `None` before the first.
+/// had at its start and at its end (lines never fall), `None` before the first, and
+/// where a modelled restart lies in it, at which all begins anew.
 /// The join's value at an edge is that at the next arrival, so what the clock
 /// decided before it is in.
 #[derive(Clone, Debug, PartialEq)]

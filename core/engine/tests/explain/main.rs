@@ -49,6 +49,7 @@ fn spec(case: &Case, at_end: AtEnd) -> RunSpec {
         folder: None,
         at_end,
         seed: case.seed,
+        restarts: Vec::new(),
         memory: u64::MAX,
         shards: 1,
         checkpoint_records: u64::MAX,
@@ -84,6 +85,7 @@ fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
         inputs: inputs.collect(),
         lanes: lanes.collect(),
         sources: Vec::new(),
+        restarts: Vec::new(),
         total: None,
         live: None,
     };

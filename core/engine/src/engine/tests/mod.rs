@@ -4,6 +4,7 @@
 mod control;
 mod harness;
 mod live;
+mod restarts;
 mod restore;
 mod semantics;
 mod shards;

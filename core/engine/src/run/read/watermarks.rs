@@ -132,6 +132,9 @@ impl Run {
                 while let Some(due) = tracker.next_due(arrival_ms) {
                     tracker.fire(due, at);
                 }
+                if now.manifest.start.restarts_at(at) {
+                    tracker.restart(arrival_ms, at);
+                }
                 tracker.observe_all(moving.lanes(rows), arrival_ms, at);
             }
             from = to;
