@@ -225,6 +225,11 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         writeln!(out, "{}", as_json(&summary, &dir))?;
     } else {
         out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
+        let restarts = Manifest::load(&dir).map(|kept| kept.start.restarts).unwrap_or_default();
+        if !restarts.is_empty() {
+            let restarts: Vec<String> = restarts.into_iter().map(thousands).collect();
+            writeln!(out, "modelled restarts before arrival {}", restarts.join("; "))?;
+        }
     }
     drop(out);
     if let Some(furthest) = summary.furthest.as_ref().filter(|f| f.ahead_ms > FAR_AHEAD) {

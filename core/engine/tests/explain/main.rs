@@ -21,6 +21,7 @@ use joinscope_core::run::{
 
 mod lateness;
 mod released;
+mod restarts;
 mod streams;
 
 use common::case::Case;
@@ -28,7 +29,7 @@ use common::plain;
 
 /// Runs a case into a run folder.
 fn run(case: &Case, dir: &std::path::Path) -> Run {
-    let mut writer = writer(case, dir, AtEnd::Close);
+    let mut writer = writer(case, dir, AtEnd::Close, &[]);
     joinscope_core::engine::run(spec(case, AtEnd::Close), &mut writer, &Control::new()).unwrap();
     writer.finish(RunState::Done, RunEnd::default()).unwrap();
     Run::open(dir).unwrap()
@@ -36,8 +37,14 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
 
 /// As `joinscope run` does it where `expired` is possible.
 fn judged(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Run {
-    let mut sink = Expired::new(writer(case, dir, at_end), &case.pipeline).unwrap();
-    joinscope_core::engine::run(spec(case, at_end), &mut sink, &Control::new()).unwrap();
+    restarted(case, dir, at_end, &[])
+}
+
+/// The same with modelled restarts.
+fn restarted(case: &Case, dir: &std::path::Path, at_end: AtEnd, restarts: &[u64]) -> Run {
+    let mut sink = Expired::new(writer(case, dir, at_end, restarts), &case.pipeline).unwrap();
+    let spec = RunSpec { restarts: restarts.to_vec(), ..spec(case, at_end) };
+    joinscope_core::engine::run(spec, &mut sink, &Control::new()).unwrap();
     sink.into_writer().finish(RunState::Done, RunEnd::default()).unwrap();
     Run::open(dir).unwrap()
 }
@@ -57,7 +64,7 @@ fn spec(case: &Case, at_end: AtEnd) -> RunSpec {
     }
 }
 
-fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
+fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd, restarts: &[u64]) -> Writer {
     let pipeline = &case.pipeline;
     let partitions = case.source.partitions();
     let lanes = pipeline.inputs.iter().enumerate().flat_map(|(i, input)| {
@@ -85,7 +92,7 @@ fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
         inputs: inputs.collect(),
         lanes: lanes.collect(),
         sources: Vec::new(),
-        restarts: Vec::new(),
+        restarts: restarts.to_vec(),
         total: None,
         live: None,
     };

@@ -81,7 +81,7 @@ pub(super) struct LaneState {
 /// combined by source subtask and then by input (`valve.rs`), and where all
 /// is idle the maximum is taken, of partitions, of subtasks and of inputs
 /// (`CombinedWatermarkStatus#updateCombinedWatermark`; 12-released-joins, A2).
-/// None ever goes back.
+/// None ever goes back but at a modelled restart ([`Tracker::restart`]).
 #[derive(Clone, Debug)]
 pub struct Tracker {
     /// Those of partitions, then, for each input of Flink that has subtasks
