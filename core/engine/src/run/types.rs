@@ -200,6 +200,8 @@ pub struct WatermarksAt {
     pub inputs: Vec<Option<i64>>,
     pub join: Option<i64>,
     pub holder: Option<HolderAt>,
+    /// The last modelled restart by then: before this arrival all began anew.
+    pub restarted: Option<Arrival>,
 }
 
 /// The scale that a range is measured on.

@@ -86,7 +86,9 @@ impl Run {
             })
             .collect();
         let inputs = now.manifest.start.inputs.len();
+        let begun = now.manifest.start.stretch(arrival, now.arrivals()).start;
         Ok(WatermarksAt {
+            restarted: (begun > 0).then_some(begun),
             arrival,
             arrival_ms,
             lanes,
