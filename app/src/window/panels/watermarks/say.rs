@@ -67,7 +67,8 @@ pub fn sentence(f: &Facts<'_>) -> (String, Option<u32>) {
         )
     });
     if let Some(restart) = f.at.restarted.filter(|_| f.at.join.is_none()) {
-        text += &format!("; all was forgotten at the restart before arrival {}", thousands(restart));
+        text +=
+            &format!("; all was forgotten at the restart before arrival {}", thousands(restart));
     }
     if f.approximate {
         text += "; arrival is approximate";
