@@ -6,7 +6,9 @@
 //! and forgotten are (12-released-joins, A7, B2, B10, C9): the event-time
 //! watermarks of partitions, source subtasks, inputs and the join with what was
 //! idle, and the expiration times of Flink SQL's subtasks. The job goes on at the
-//! parallelism that it had; savepoints take no time, and no record is read twice.
+//! parallelism that it had; savepoints take no time, and no record is read twice. What
+//! the joins forget is proved against the released classes, what the sources forget
+//! is read in theirs (`operator::watermark`).
 //!
 //! A restart is an input of the engine that stands in arrival order, at the time of
 //! the record that it precedes, after all that the clock had due by then. Where it

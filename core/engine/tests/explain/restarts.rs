@@ -82,6 +82,7 @@ fn stretch(restarts: &[u64], at: u64, end: u64) -> (u64, u64) {
 
 #[test]
 fn watermarks_begin_anew_at_each_restart() {
+    let mut expired = 0;
     for (seed, join) in [SQL, DATASTREAM].into_iter().enumerate() {
         let restarts = [300, 301, 1_024, 2_222, 2_999];
         let case = case(join, &random(seed as u64, 3_000));
@@ -106,7 +107,33 @@ fn watermarks_begin_anew_at_each_restart() {
         event_time_is_a_scale(&run, &rows);
         lateness_is_what_was_judged(&run, &rows);
         late_rows_are_explained(&run, &rows, &restarts);
+        expired += verdicts_know_what_had_gone(&rows);
     }
+    assert!(expired > 20, "{expired}");
+}
+
+/// 3-semantics, "The verdict": one that matched nothing is expired if a row within
+/// its interval had come before, or if it was itself not kept and one came after.
+fn verdicts_know_what_had_gone(rows: &[RowView]) -> u32 {
+    let inside = |a: &RowView, b: &RowView| {
+        let (view, play) = if a.input == 0 { (a, b) } else { (b, a) };
+        let apart = play.event_time.unwrap() - view.event_time.unwrap();
+        a.input != b.input && a.key == b.key && (0..=100).contains(&apart)
+    };
+    let mut expired = 0;
+    for (i, row) in rows.iter().enumerate() {
+        let verdict = match row.verdict {
+            Verdict::Unmatched | Verdict::Expired => row.verdict,
+            _ => continue,
+        };
+        let came = |other: &&RowView| other.verdict.reaches_join() && inside(row, other);
+        let before = rows[..i].iter().any(|other| came(&other));
+        let after = row.reason.not_kept() && rows[i + 1..].iter().any(|other| came(&other));
+        let expected = if before || after { Verdict::Expired } else { Verdict::Unmatched };
+        assert_eq!(verdict, expected, "{row:#?}");
+        expired += u32::from(expected == Verdict::Expired);
+    }
+    expired
 }
 
 /// Fine and by blocks.

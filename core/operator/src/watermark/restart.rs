@@ -6,7 +6,9 @@
 //! (`WatermarkOutputMultiplexer`, `WatermarkAssignerOperator` in SQL) are made
 //! anew, as is the valve of each task (`StatusWatermarkValve`) and what the join
 //! combines (12-released-joins, A7). At an unchanged parallelism each source
-//! subtask has its partitions back.
+//! subtask has its partitions back (`RoundRobinOperatorStateRepartitioner#repartitionState`
+//! leaves such a state as it was). Of this A7 is proved against the released classes;
+//! the sources' part is read in the source, not run.
 
 use super::tracker::Tracker;
 use super::tree::MinTree;

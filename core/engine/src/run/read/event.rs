@@ -1,5 +1,6 @@
 //! Event time as a scale: arrivals by the join's event-time watermark at them,
-//! which goes back at a modelled restart alone; and records by their own event times, which no index
+//! which goes back at a modelled restart alone (what counts is how far it had come
+//! for the first time); and records by their own event times, which no index
 //! orders: a pass with partial results, that skips what it once saw to lie
 //! elsewhere.
 
