@@ -44,7 +44,7 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
   joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed
-  joinscope run pipeline.toml --recording feed.mcap --set join.semantics=flink-sql \
+  joinscope run pipeline.toml --recording feed.mcap --set join.semantics=flink-sql \\
     --restart-at 20000,45000
   joinscope run pipeline.toml --recording feed.mcap --registry http://localhost:8081
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
@@ -104,9 +104,9 @@ pub struct Run {
         value_name = "ARRIVAL,…",
         value_delimiter = ',',
         requires = "recording",
-        help = "Models a restart of Flink before these arrivals (flink-sql, flink-datastream): a \
-                stop with a savepoint and a start from it, at the same parallelism. Rows, timers \
-                and offsets stay; forgotten are all event-time watermarks, what was idle, and the \
+        help = "Models a restart of Flink before these arrivals, as a run numbers them (flink-sql, \
+                flink-datastream): a stop with a savepoint and a start from it, at the same \
+                parallelism. Rows, timers and offsets stay; forgotten are all event-time watermarks, what was idle, and the \
                 expiration times of Flink SQL's subtasks. clean forgets nothing, and a restart of \
                 Kafka Streams is not modelled: both are refused. All rows stay in memory then"
     )]
