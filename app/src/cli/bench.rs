@@ -232,6 +232,7 @@ fn without_verdicts(recording: &Path, folder: &Path, outputs: bool) -> anyhow::R
         folder: Some(state.clone()),
         at_end: AtEnd::Open,
         seed: 0,
+        restarts: Vec::new(),
         memory: run_verb::size(MEMORY).unwrap_or(1 << 29),
         shards: 0,
         checkpoint_records: CHECKPOINT_RECORDS,

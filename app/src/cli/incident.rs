@@ -188,6 +188,10 @@ fn info(args: &Info) -> anyhow::Result<Answer> {
             line("override", &format!("{path}={value}"))?;
         }
         line("seed", &run.seed.to_string())?;
+        if !run.restarts.is_empty() {
+            let restarts: Vec<String> = run.restarts.iter().map(|at| thousands(*at)).collect();
+            line("restarts", &format!("before arrival {}", restarts.join("; ")))?;
+        }
         line("at end", &run.at_end)?;
         line("made by", &format!("joinscope {}", run.program))?;
         line("outputs", &thousands(run.outputs))?;

@@ -44,14 +44,16 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
   joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed
+  joinscope run pipeline.toml --recording feed.mcap --set join.semantics=flink-sql \\
+    --restart-at 20000,45000
   joinscope run pipeline.toml --recording feed.mcap --registry http://localhost:8081
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed
   joinscope run pipeline.toml --brokers localhost:9092 --out /tmp/feed --write
 
 A run over a recording that was killed, cancelled, stopped or failed goes on with
 --resume from its newest checkpoint, given the pipeline, recording, --set, --seed
-and --at-end that it began with; its outputs, verdicts and digest are those of a
-run that was never stopped.
+and --at-end that it began with (and its --restart-at, or none: then the run's own);
+its outputs, verdicts and digest are those of a run that was never stopped.
 
 A recording of framed Avro that was made without --registry lacks the schemas: a
 registry given to the run (a login stands in --config) is asked for those, and they
@@ -97,6 +99,18 @@ pub struct Run {
     pub(super) at_end: End,
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
+    #[arg(
+        long,
+        value_name = "ARRIVAL,…",
+        value_delimiter = ',',
+        requires = "recording",
+        help = "Models a restart of Flink before these arrivals, as a run numbers them (flink-sql, \
+                flink-datastream): a stop with a savepoint and a start from it, at the same \
+                parallelism. Rows, timers and offsets stay; forgotten are all event-time watermarks, what was idle, and the \
+                expiration times of Flink SQL's subtasks. clean forgets nothing, and a restart of \
+                Kafka Streams is not modelled: both are refused. All rows stay in memory then"
+    )]
+    restart_at: Vec<u64>,
     /// Memory for join state; above it rows rest on disk (512MiB, 2GiB, …)
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
     pub(super) memory: u64,
@@ -196,6 +210,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     spec.overrides.clone_from(&args.sets);
     spec.at_end = args.at_end.into();
     spec.seed = args.seed;
+    spec.restarts.clone_from(&args.restart_at);
     spec.memory = args.memory;
     spec.shards = args.shards.map_or(0, usize::from);
     spec.checkpoint_records = args.checkpoint_records;
@@ -210,6 +225,11 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
         writeln!(out, "{}", as_json(&summary, &dir))?;
     } else {
         out.write_all(as_text(&summary, semantics, &dir).as_bytes())?;
+        let restarts = Manifest::load(&dir).map(|kept| kept.start.restarts).unwrap_or_default();
+        if !restarts.is_empty() {
+            let restarts: Vec<String> = restarts.into_iter().map(thousands).collect();
+            writeln!(out, "modelled restarts before arrival {}", restarts.join("; "))?;
+        }
     }
     drop(out);
     if let Some(furthest) = summary.furthest.as_ref().filter(|f| f.ahead_ms > FAR_AHEAD) {

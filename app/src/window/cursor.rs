@@ -76,10 +76,10 @@ impl ClockMap {
     }
 
     /// With the join's event-time watermark as a second clock, in order of
-    /// arrival and never going back.
+    /// arrival. It stands where that goes back, at a modelled restart.
     #[must_use]
     pub fn with_event_time(self, event: Vec<(Arrival, i64)>, slack: i64) -> Self {
-        Self { event: event.into(), slack: slack.max(0), ..self }
+        Self { event: never_back(event).into(), slack: slack.max(0), ..self }
     }
 
     /// Whether there is an event-time watermark at all.
@@ -111,7 +111,7 @@ impl ClockMap {
     pub fn refined(&self, stretch: &Self) -> Self {
         Self {
             points: patched(&self.points, &stretch.points).into(),
-            event: patched(&self.event, &stretch.event).into(),
+            event: never_back(patched(&self.event, &stretch.event)).into(),
             slack: self.slack,
         }
     }
@@ -147,6 +147,16 @@ fn patched(points: &[(Arrival, i64)], stretch: &[(Arrival, i64)]) -> Vec<(Arriva
     let before = points.partition_point(|p| p.0 < first.0);
     let after = points.partition_point(|p| p.0 <= last.0);
     [&points[..before], stretch, &points[after..]].concat()
+}
+
+/// Points whose times stand where they would go back.
+pub fn never_back(mut points: Vec<(Arrival, i64)>) -> Vec<(Arrival, i64)> {
+    let mut most = i64::MIN;
+    for point in &mut points {
+        most = most.max(point.1);
+        point.1 = most;
+    }
+    points
 }
 
 /// Interpolates `to` at the place where `from` is `at`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::window::store::Run;
+use crate::window::text::plural;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::{Manifest, RunState};
 use joinscope_operator::pipeline::Pipeline;
@@ -107,6 +108,10 @@ impl RunLabel {
         } else {
             let changed = start.overrides.iter().map(|(path, value)| short_setting(path, value));
             changed.collect::<Vec<_>>().join(", ")
+        };
+        let settings = match start.restarts.len() as u64 {
+            0 => settings,
+            restarts => format!("{settings}, {}", plural(restarts, "restart")),
         };
         Self { dir: dir.to_owned(), name, settings, state: manifest.state }
     }

@@ -206,6 +206,7 @@ impl App {
             memory: self.settings.run_bytes(),
             // As the run at hand was.
             seed: run.map_or(0, |r| r.manifest.start.seed),
+            restarts: run.map_or_else(Vec::new, |r| r.manifest.start.restarts.clone()),
             at_end: match run.map(|r| r.manifest.start.at_end.as_str()) {
                 Some("close") => AtEnd::Close,
                 _ => AtEnd::Open,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use joinscope_core::analyses::check;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::engine::{AtEnd, Control};
+use joinscope_core::engine::{AtEnd, Control, restarts};
 use joinscope_core::run::{self, Execute, Result};
 use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::record::Arrival;
@@ -37,6 +37,8 @@ pub struct RunOrder {
     /// Bytes of state that it keeps in memory.
     pub memory: u64,
     pub seed: u64,
+    /// Modelled restarts, where the pipeline's semantics has any.
+    pub restarts: Vec<Arrival>,
     pub at_end: AtEnd,
     /// `None`: on the platform's place.
     pub out: Option<PathBuf>,
@@ -77,10 +79,14 @@ pub fn execute(
         made.insert(new.map_err(|e| crate::cli::whole(&e))?).path().to_owned()
     };
     begun(dir.clone());
+    // A run made anew under another semantics is one without.
+    let semantics = pipeline.pipeline.join.semantics;
+    let restarts = if restarts::possible(semantics) { order.restarts.clone() } else { Vec::new() };
     let spec = Execute {
         overrides: order.overrides.clone(),
         memory: order.memory,
         seed: order.seed,
+        restarts,
         at_end: order.at_end,
         shards: shards(),
         ..Execute::new(pipeline, order.recording.clone(), dir)

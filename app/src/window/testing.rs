@@ -147,6 +147,7 @@ impl Feed {
             overrides: Vec::new(),
             memory: 512 << 20,
             seed: 0,
+            restarts: Vec::new(),
             at_end: AtEnd::Open,
             recording: recording(&folder.path().join("feed.mcap"), views),
             out: Some(folder.path().join("run")),
@@ -257,6 +258,7 @@ pub fn rerun(recording: &Path, text: &str, sets: &[(&str, &str)], out: &Path) {
         memory: 512 << 20,
         recording: Recording::open(recording).unwrap(),
         seed: 0,
+        restarts: Vec::new(),
         at_end: joinscope_core::engine::AtEnd::Open,
         out: Some(out.to_owned()),
     };
@@ -318,6 +320,7 @@ impl Wide {
             recording: Recording::open(&path).unwrap(),
             memory: 512 << 20,
             seed: 0,
+            restarts: Vec::new(),
             at_end: AtEnd::Open,
             out: Some(folder.path().join("run")),
         };

@@ -40,6 +40,7 @@ fn run(folder: &Path, recording: Recording) -> std::path::PathBuf {
         overrides: Vec::new(),
         memory: 512 << 20,
         seed: 0,
+        restarts: Vec::new(),
         at_end: AtEnd::Open,
         recording,
         out: Some(out.clone()),

@@ -8,7 +8,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::{Axis as RunAxis, Density, Range};
 
 use crate::window::app::App;
-use crate::window::cursor::ClockMap;
+use crate::window::cursor::{ClockMap, never_back};
 use crate::window::jobs::Slot;
 use crate::window::selection::Selection;
 
@@ -106,7 +106,7 @@ fn events_of(run: &Run) -> Result<ClockMap, String> {
         points.push((len - 1, last.max));
     }
     points.dedup_by_key(|p| p.0);
-    Ok(ClockMap::new(points))
+    Ok(ClockMap::new(never_back(points)))
 }
 
 /// The join's event-time watermark at the cursor, ms, exactly; `None`: it has

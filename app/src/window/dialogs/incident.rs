@@ -166,6 +166,10 @@ fn facts(incident: &IncidentDoc) -> Vec<(&'static str, String)> {
     if run.seed != 0 {
         facts.push(("Seed", run.seed.to_string()));
     }
+    if !run.restarts.is_empty() {
+        let restarts: Vec<String> = run.restarts.iter().map(|at| thousands(*at)).collect();
+        facts.push(("Restarts before arrival", restarts.join("; ")));
+    }
     facts.push(("At the end", run.at_end.clone()));
     facts.push(("Made by", format!("joinscope {}", run.program)));
     facts.push(("Digest of the run", run.digest.clone()));

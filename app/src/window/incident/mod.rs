@@ -213,6 +213,7 @@ impl App {
             recording: recording.clone(),
             memory: self.settings.run_bytes(),
             seed: run.seed,
+            restarts: run.restarts.clone(),
             at_end: run.at_end()?,
             out: self.run_into.take(),
         })

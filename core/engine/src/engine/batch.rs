@@ -28,7 +28,7 @@ pub(super) enum EventKind {
     Row,
     /// A record moved the event-time watermark, or was the last of its partition.
     Move,
-    /// The clock did, before a record, or the end did.
+    /// The clock did, before a record, or the end or a restart did.
     Clock,
 }
 
@@ -116,6 +116,9 @@ pub(super) enum Told {
     },
     /// A partition was taken up to its end, or has more again.
     LogEnd(LogEnd),
+    /// The engine that the join stands for was started again, and has forgotten
+    /// the event-time watermark.
+    Restart,
 }
 
 /// What one shard made of a batch.

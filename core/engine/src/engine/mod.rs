@@ -16,6 +16,7 @@ pub mod live;
 mod meter;
 mod operators;
 mod recording;
+pub mod restarts;
 mod routes;
 mod run;
 mod sequencer;

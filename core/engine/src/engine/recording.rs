@@ -44,8 +44,9 @@ impl Source for Recording {
         Some(self.info().partitions.iter().map(|p| p.last_offset).collect())
     }
 
-    /// Alignment pauses are shown, not re-enacted; restarts of other engines do
-    /// not concern `clean`; idleness follows from ticks and arrival times.
+    /// Alignment pauses are shown, not re-enacted; idleness follows from ticks and
+    /// arrival times. Restarts of other engines are asked of a run
+    /// ([`super::restarts`]); a live run is none of theirs, and its log names none.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let names: HashMap<String, u32> =
             self.partitions().iter().enumerate().map(|(i, p)| (p.to_string(), i as u32)).collect();

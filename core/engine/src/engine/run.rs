@@ -24,6 +24,7 @@ use super::ends::Ends;
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
 use super::operators;
+use super::restarts;
 use super::routes::Routes;
 use super::sequencer::{Sequencer, Settings};
 use super::sink::{Outcome, SinkStage};
@@ -53,6 +54,7 @@ pub(super) fn run(
     // A subtask or task never spans shards (3-semantics), and at parallelism 1
     // there is one: what is sequential in the engine is so here.
     let shards = if pipeline.join.semantics == Semantics::Clean { shards } else { 1 };
+    let restarts = restarts::of(pipeline, spec.source.records(&routes.topics), &spec.restarts)?;
     let identity = Identity {
         pipeline_digest: delivery::state_digest(pipeline),
         interval: pipeline.delivery.checkpoint_interval,
@@ -69,7 +71,9 @@ pub(super) fn run(
             None => u64::MAX,
         };
         let cold = |shard| {
-            let store = start.store.as_ref()?;
+            // The tier below takes no row that is due before what has passed, and after
+            // a restart such rows come: everything stays in memory.
+            let store = start.store.as_ref().filter(|_| restarts.is_empty())?;
             Some(Box::new(store.cold(shard as u16)) as Box<dyn Cold>)
         };
         (0..shards).map(|shard| operators::make(pipeline, budget, cold(shard))).collect()
@@ -106,6 +110,7 @@ pub(super) fn run(
         shards,
         held_is_active: pipeline.join.semantics == Semantics::Clean,
         heads: spec.source.heads(),
+        restarts,
     };
     let mut sequencer = Sequencer::new(settings, Arc::clone(&routes));
     let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);

@@ -46,6 +46,9 @@ pub(super) struct Settings {
     pub ends: Ends,
     /// By input, as [`Stairs`] wants them.
     pub shifts: Option<Vec<i64>>,
+    /// Before these arrivals, ascending, the engine that the join stands for is
+    /// started again ([`super::restarts`]).
+    pub restarts: Vec<Arrival>,
 }
 
 /// A batch on its way: to the collector and to each shard.
@@ -182,6 +185,9 @@ impl Sequencer {
         self.position.now_ms = now;
         self.position.epoch = self.epoch_of_record(now, first).max(self.position.epoch);
         self.dirty = true;
+        if self.settings.restarts.binary_search(&arrival).is_ok() {
+            self.restart(now, arrival);
+        }
 
         let feeds = routes.feeds(head.source);
         let partition = routes.partitions[head.source as usize].partition;
@@ -279,6 +285,23 @@ impl Sequencer {
         if self.position.arrival.is_multiple_of(BATCH) {
             self.flush(None);
         }
+    }
+
+    /// The modelled engine is started again, at the time of the record that comes
+    /// next: what the clock had due by then was carried out before, and a snapshot
+    /// at this arrival is one before it. So whoever goes on from there, or leads
+    /// the tracker over the arrivals again, restarts at the same place.
+    fn restart(&mut self, now: i64, arrival: Arrival) {
+        for lane in 0..self.tracker.lanes() {
+            if self.idle.get(lane as usize) == Some(&true) {
+                self.set_idle(lane, false);
+                let kind = ClockKind::Active { lane };
+                self.batch.clock.push(ClockEvent { precedes: arrival, at_ms: now, kind });
+            }
+        }
+        self.tracker.restart(now, arrival);
+        self.position.watermark = i64::MIN;
+        self.tell(arrival, Told::Restart, EventKind::Clock);
     }
 
     /// What the source's clock says: time goes on without a record, or a

@@ -86,6 +86,11 @@ impl Shard {
                 self.operator.advance(to.at, watermarks, &mut out.effects)?;
             }
             Told::LogEnd(end) => self.operator.log_end(*end, to.at, &mut out.effects)?,
+            Told::Restart => {
+                self.join = i64::MIN;
+                self.inputs.fill(i64::MIN);
+                self.operator.restart();
+            }
         }
         group(out, to.event);
         Ok(())

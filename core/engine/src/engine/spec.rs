@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::source::Source;
 use super::step::CheckpointEntry;
 use crate::operator::pipeline::Pipeline;
+use crate::operator::record::Arrival;
 
 /// Records between two real snapshots, unless the run says otherwise.
 pub const CHECKPOINT_RECORDS: u64 = 1_000_000;
 
-/// One run. Nothing here but `pipeline`, `source`, `at_end` and `seed` can
-/// change an output, a verdict or the digest.
+/// One run. Nothing here but `pipeline`, `source`, `at_end`, `seed` and `restarts`
+/// can change an output, a verdict or the digest.
 pub struct RunSpec {
     pub pipeline: Arc<Pipeline>,
     pub source: Arc<dyn Source>,
@@ -21,6 +22,10 @@ pub struct RunSpec {
     pub at_end: AtEnd,
     /// Reserved for what a pipeline leaves to chance; kept with the run.
     pub seed: u64,
+    /// Before these arrivals the engine that the join stands for is stopped with a
+    /// savepoint and started again, and forgets what the release forgets; only
+    /// where [`super::restarts::possible`].
+    pub restarts: Vec<Arrival>,
     /// Bytes that rows may take in memory, over all shards; more rest on disk.
     pub memory: u64,
     /// At least 1; 0 means one for each core.

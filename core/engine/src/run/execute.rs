@@ -33,6 +33,9 @@ pub struct Execute {
     pub dir: PathBuf,
     pub at_end: AtEnd,
     pub seed: u64,
+    /// Before these arrivals the engine that the join stands for is started again
+    /// ([`engine::restarts`]), in any order.
+    pub restarts: Vec<Arrival>,
     /// Bytes that join state may take in memory.
     pub memory: u64,
     /// 0: one for each core.
@@ -53,6 +56,7 @@ impl Execute {
             dir,
             at_end: AtEnd::Open,
             seed: 0,
+            restarts: Vec::new(),
             memory: 1 << 30,
             shards: 0,
             checkpoint_records: CHECKPOINT_RECORDS,
@@ -68,6 +72,7 @@ impl Execute {
             dir: self.dir,
             at_end: self.at_end,
             seed: self.seed,
+            restarts: self.restarts,
             memory: self.memory,
             shards: self.shards,
             checkpoint_records: self.checkpoint_records,
@@ -101,6 +106,7 @@ impl Execute {
             lanes: laid.lanes,
             later: laid.later,
             sources: sources(pipeline, self.recording.partitions()),
+            restarts: self.restarts.clone(),
             total: self.recording.records(&pipeline.topics()),
             live: None,
         })
@@ -195,9 +201,12 @@ impl Keeper {
 ///
 /// # Errors
 /// The run failed; or its folder could not be made or finished.
-pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
+pub fn execute(mut spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
+    let records = spec.recording.records(&pipeline.topics());
+    spec.restarts = engine::restarts::of(&pipeline, records, &spec.restarts)
+        .map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start()?, pipeline.folds())?;
     keep(spec.keep(), writer, None, control)
 }
@@ -205,7 +214,8 @@ pub fn execute(spec: Execute, control: &Control) -> Result<Summary> {
 /// Goes on with a run whose process ended, from its checkpoint at arrival `at`:
 /// what it had kept after that is dropped, and it ends with the rows, verdicts,
 /// outputs and digest of a run that was never stopped. Schemas that it was given
-/// when it began are in its folder, and are given again.
+/// when it began are in its folder, and are given again; so are modelled restarts,
+/// where none are named.
 ///
 /// # Errors
 /// `spec` is not what was run in its folder, there is no such checkpoint, or as
@@ -214,6 +224,11 @@ pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summa
     let manifest = Manifest::load(&spec.dir)?;
     let given = schemas::read(&spec.dir, manifest.start.schemas.as_ref())?;
     spec.recording = spec.recording.with_schemas(&given);
+    if spec.restarts.is_empty() {
+        spec.restarts.clone_from(&manifest.start.restarts);
+    }
+    spec.restarts.sort_unstable();
+    spec.restarts.dedup();
     let start = spec.start()?;
     let differs = [
         ("pipeline", text_digest(&start.pipeline_text) != manifest.pipeline_digest),
@@ -222,6 +237,7 @@ pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summa
         ("set of schemas", start.schemas != manifest.start.schemas),
         ("seed", start.seed != manifest.start.seed),
         ("at_end", start.at_end != manifest.start.at_end),
+        ("set of restarts", start.restarts != manifest.start.restarts),
     ];
     if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
         return Err(RunError::NoSuch(format!(
@@ -277,6 +293,7 @@ pub(super) struct Keep {
     pub dir: PathBuf,
     pub at_end: AtEnd,
     pub seed: u64,
+    pub restarts: Vec<Arrival>,
     pub memory: u64,
     pub shards: usize,
     pub checkpoint_records: u64,
@@ -302,6 +319,7 @@ pub(super) fn keep(
             folder: Some(spec.dir),
             at_end: spec.at_end,
             seed: spec.seed,
+            restarts: spec.restarts,
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: spec.checkpoint_records,

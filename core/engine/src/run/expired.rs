@@ -11,9 +11,11 @@
 //! come late ask, and what they ask is which earlier rows lie in their interval.
 //! Under `flink-datastream` a row is gone when the event-time watermark reaches
 //! its last possible partner (12-released-joins, C7), under `kafka-streams` by
-//! how far its store's time has come, whatever the watermark ([`Asks`]).
+//! how far its store's time has come, whatever the watermark ([`Asks`]). After a
+//! modelled restart the event-time watermark begins anew, and a row that had been
+//! passed before may come in time: what had passed by then still counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 
 use super::error::Result;
@@ -121,6 +123,12 @@ pub struct Expired {
     writer: Writer,
     intervals: Intervals,
     asks: Asks,
+    /// No event-time watermark so far was beyond this.
+    passed: i64,
+    /// The largest event time so far: before a restart none was beyond it either.
+    newest: i64,
+    /// Modelled restarts that are to come.
+    restarts: VecDeque<Arrival>,
     run: Run,
     segments: usize,
     /// Rows since the last published segment, by key hash.
@@ -142,6 +150,9 @@ impl Expired {
             segments: writer.segments(),
             intervals: Intervals::of(pipeline),
             asks: Asks::of(pipeline),
+            passed: i64::MIN,
+            newest: i64::MIN,
+            restarts: run.manifest().start.restarts.into(),
             writer,
             run,
             open: HashMap::new(),
@@ -159,8 +170,12 @@ impl Expired {
             late_by_at_least: Some(1),
             ..Query::default()
         };
-        if !matches!(self.asks, Asks::Late) {
+        if !matches!(self.asks, Asks::Late) || !self.restarts.is_empty() {
             query.late_by_at_least = None;
+        }
+        if !self.restarts.is_empty() && self.run.rows() > 0 {
+            // As below: what had passed is not kept.
+            (self.passed, self.newest) = (i64::MAX, i64::MAX);
         }
         if let Asks::Behind { most, .. } = &mut self.asks
             && self.run.rows() > 0
@@ -238,7 +253,19 @@ impl Expired {
         Ok(())
     }
 
+    /// Takes in how far the event-time watermark has come when a row arrives.
+    fn passes(&mut self, step: &Step, i: usize) {
+        let facts = &step.facts;
+        while self.restarts.front().is_some_and(|next| *next <= facts.arrival[i]) {
+            self.restarts.pop_front();
+            self.passed = self.passed.max(self.newest);
+        }
+        self.passed = self.passed.max(facts.watermark[i]);
+        self.newest = self.newest.max(facts.event_time[i]);
+    }
+
     fn row(&mut self, step: &mut Step, i: usize, at_once: Option<usize>) -> Result<()> {
+        self.passes(step, i);
         let facts = &step.facts;
         if facts.at_arrival[i] != Verdict::Open as u8 {
             return Ok(());
@@ -250,7 +277,7 @@ impl Expired {
             // A null key equals nothing.
             return Ok(());
         }
-        let late = self.asks.asks(time, facts.watermark[i]);
+        let late = self.asks.asks(time, self.passed);
         let mut had_partner = false;
         if late {
             let windows = self.intervals.windows(input, time);

@@ -83,6 +83,7 @@ impl ExecuteLive {
             lanes,
             later,
             sources: sources(pipeline, partitions),
+            restarts: Vec::new(),
             total: None,
             live: Some(LiveInfo {
                 brokers: self.tail.settings.brokers.clone(),
@@ -227,6 +228,7 @@ pub fn execute_live(
             dir: spec.dir,
             at_end: AtEnd::Open,
             seed: spec.seed,
+            restarts: Vec::new(),
             memory: spec.memory,
             shards: spec.shards,
             checkpoint_records: 1,

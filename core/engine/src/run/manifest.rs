@@ -14,6 +14,7 @@ use super::schemas::GivenSchemas;
 use super::types::LaneInfo;
 use crate::edges::fault;
 use crate::engine::step::CheckpointEntry;
+use crate::operator::record::Arrival;
 
 /// Whether and how a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,10 @@ pub struct ManifestStart {
     /// parallelism 1, and under other rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceInfo>,
+    /// Before these arrivals, ascending, the engine that the join stands for was
+    /// started again, and forgot what the release forgets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Arrival>,
     /// Records of the pipeline's topics in the recording, if known.
     pub total: Option<u64>,
     /// It reads a cluster; the recording is its arrival log, whose digest is
@@ -104,6 +109,21 @@ impl ManifestStart {
     pub(crate) fn ends_at_first(&self) -> Vec<(i64, bool)> {
         let (first, _) = self.parts();
         (0..self.lanes.len()).map(|lane| (i64::MIN, lane >= first.len())).collect()
+    }
+
+    /// The arrivals around `at`, of `end` in all, between which the event-time
+    /// watermark never goes back: from the last restart at or before it up to
+    /// the next one.
+    pub(crate) fn stretch(&self, at: Arrival, end: Arrival) -> std::ops::Range<Arrival> {
+        let next = self.restarts.partition_point(|restart| *restart <= at);
+        let from = next.checked_sub(1).and_then(|last| self.restarts.get(last));
+        let to = self.restarts.get(next).copied().unwrap_or(end);
+        from.copied().unwrap_or(0)..to.min(end)
+    }
+
+    /// Whether the modelled engine was started again just before an arrival.
+    pub(crate) fn restarts_at(&self, at: Arrival) -> bool {
+        self.restarts.binary_search(&at).is_ok()
     }
 }
 

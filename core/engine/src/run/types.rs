@@ -201,6 +201,8 @@ pub struct WatermarksAt {
     pub inputs: Vec<Option<i64>>,
     pub join: Option<i64>,
     pub holder: Option<HolderAt>,
+    /// The last modelled restart by then: before this arrival all began anew.
+    pub restarted: Option<Arrival>,
 }
 
 /// The scale that a range is measured on.
@@ -252,7 +254,8 @@ pub struct MinMax {
 }
 
 /// Event-time watermarks over a range: for each bucket the value that the line
-/// had at its start and at its end (lines never fall), `None` before the first.
+/// had at its start and at its end (lines never fall), `None` before the first, and
+/// where a modelled restart lies in it, at which all begins anew.
 /// The join's value at an edge is that at the next arrival, so what the clock
 /// decided before it is in.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,6 +21,7 @@ use joinscope_core::run::{
 
 mod lateness;
 mod released;
+mod restarts;
 mod streams;
 
 use common::case::Case;
@@ -28,7 +29,7 @@ use common::plain;
 
 /// Runs a case into a run folder.
 fn run(case: &Case, dir: &std::path::Path) -> Run {
-    let mut writer = writer(case, dir, AtEnd::Close);
+    let mut writer = writer(case, dir, AtEnd::Close, &[]);
     joinscope_core::engine::run(spec(case, AtEnd::Close), &mut writer, &Control::new()).unwrap();
     writer.finish(RunState::Done, RunEnd::default()).unwrap();
     Run::open(dir).unwrap()
@@ -36,8 +37,14 @@ fn run(case: &Case, dir: &std::path::Path) -> Run {
 
 /// As `joinscope run` does it where `expired` is possible.
 fn judged(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Run {
-    let mut sink = Expired::new(writer(case, dir, at_end), &case.pipeline).unwrap();
-    joinscope_core::engine::run(spec(case, at_end), &mut sink, &Control::new()).unwrap();
+    restarted(case, dir, at_end, &[])
+}
+
+/// The same with modelled restarts.
+fn restarted(case: &Case, dir: &std::path::Path, at_end: AtEnd, restarts: &[u64]) -> Run {
+    let mut sink = Expired::new(writer(case, dir, at_end, restarts), &case.pipeline).unwrap();
+    let spec = RunSpec { restarts: restarts.to_vec(), ..spec(case, at_end) };
+    joinscope_core::engine::run(spec, &mut sink, &Control::new()).unwrap();
     sink.into_writer().finish(RunState::Done, RunEnd::default()).unwrap();
     Run::open(dir).unwrap()
 }
@@ -49,6 +56,7 @@ fn spec(case: &Case, at_end: AtEnd) -> RunSpec {
         folder: None,
         at_end,
         seed: case.seed,
+        restarts: Vec::new(),
         memory: u64::MAX,
         shards: 1,
         checkpoint_records: u64::MAX,
@@ -56,7 +64,7 @@ fn spec(case: &Case, at_end: AtEnd) -> RunSpec {
     }
 }
 
-fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
+fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd, restarts: &[u64]) -> Writer {
     let pipeline = &case.pipeline;
     let partitions = case.source.partitions();
     let lanes = pipeline.inputs.iter().enumerate().flat_map(|(i, input)| {
@@ -85,6 +93,7 @@ fn writer(case: &Case, dir: &std::path::Path, at_end: AtEnd) -> Writer {
         lanes: lanes.collect(),
         later: 0,
         sources: Vec::new(),
+        restarts: restarts.to_vec(),
         total: None,
         live: None,
     };

@@ -18,6 +18,7 @@ fn spec(case: &Case, folder: Option<&Path>) -> RunSpec {
         folder: folder.map(Path::to_owned),
         at_end: if case.seed.is_multiple_of(3) { AtEnd::Close } else { AtEnd::Open },
         seed: 0,
+        restarts: Vec::new(),
         memory: 1 << 30,
         shards: 1,
         checkpoint_records: 1_000_000,

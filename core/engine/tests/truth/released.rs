@@ -64,6 +64,7 @@ fn spec(case: &Case, pipeline: Arc<Pipeline>, folder: Option<&Path>) -> RunSpec 
         folder: folder.map(Path::to_owned),
         at_end: AtEnd::Close,
         seed: 0,
+        restarts: Vec::new(),
         memory: 1 << 30,
         shards: 1 + case.seed as usize % 3,
         checkpoint_records: 1_000_000,

@@ -28,6 +28,7 @@ fn check(name: &str) -> u64 {
         folder: folder.map(Path::to_owned),
         at_end: AtEnd::Open,
         seed: 0,
+        restarts: Vec::new(),
         memory: 0,
         shards,
         checkpoint_records: 40_000,

@@ -248,6 +248,12 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// The engine that it stands for is stopped with a savepoint and started again:
+    /// what the release does not checkpoint is forgotten, rows and timers stay.
+    /// The watermarks begin anew ([`Watermarks`], `i64::MIN`). Nothing comes out.
+    /// Who asks for it has seen to it that the semantics has such a restart.
+    fn restart(&mut self) {}
+
     /// Rows of keys with these hashes come next (some 64 of them): what is
     /// known of them is brought near, which is several times faster together
     /// than one by one. A hint: nothing follows from it.

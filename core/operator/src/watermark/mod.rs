@@ -11,6 +11,7 @@
 
 mod due;
 mod input;
+mod restart;
 mod said;
 mod save;
 mod sources;

@@ -85,7 +85,7 @@ pub(super) struct LaneState {
 /// combined by source subtask and then by input (`valve.rs`), and where all
 /// is idle the maximum is taken, of partitions, of subtasks and of inputs
 /// (`CombinedWatermarkStatus#updateCombinedWatermark`; 12-released-joins, A2).
-/// None ever goes back.
+/// None ever goes back but at a modelled restart ([`Tracker::restart`]).
 #[derive(Clone, Debug)]
 pub struct Tracker {
     /// Those of partitions that were there from the beginning, input by input, those

@@ -386,6 +386,8 @@ pub fn at(run: &Run, arrival: Arrival) -> Result<At, String> {
             return Ok(At { now, before: None, times });
         }
         let earlier = run.arrival_at_ms(now.arrival_ms.saturating_sub(WHILE))?;
+        // What stood before a restart is nothing to measure by.
+        let earlier = now.restarted.map_or(earlier, |restart| earlier.max(restart));
         let before = if earlier < arrival { Some(run.watermarks_at(earlier)?) } else { None };
         Ok(At { now, before, times })
     };

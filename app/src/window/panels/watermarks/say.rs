@@ -5,6 +5,8 @@ use joinscope_core::run::{InputInfo, LaneAt, LaneInfo, ManifestStart, Watermarks
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
+use crate::window::text::thousands;
+
 /// What the sentence is made of.
 pub struct Facts<'a> {
     pub at: &'a WatermarksAt,
@@ -64,6 +66,10 @@ pub fn sentence(f: &Facts<'_>) -> (String, Option<u32>) {
             None,
         )
     });
+    if let Some(restart) = f.at.restarted.filter(|_| f.at.join.is_none()) {
+        text +=
+            &format!("; all was forgotten at the restart before arrival {}", thousands(restart));
+    }
     if f.approximate {
         text += "; arrival is approximate";
     }
@@ -304,7 +310,21 @@ mod tests {
             inputs: vec![Some(60_000)],
             join: Some(60_000),
             holder: Some(HolderAt { lane: 1, since: 4, why: Why::Slowest, without: None }),
+            restarted: None,
         }
+    }
+
+    #[test]
+    fn a_restart_is_named_until_the_join_has_come_back() {
+        let mut anew = at();
+        anew.restarted = Some(1_200);
+        assert_eq!(check(&anew, false), check(&at(), false));
+        anew.join = None;
+        anew.lanes[1].watermark = None;
+        anew.holder = Some(HolderAt { lane: 1, since: 4, why: Why::NothingYet, without: None });
+        let said = "views[1] has given nothing for 1 m and holds the join back; all was \
+                    forgotten at the restart before arrival 1,200";
+        assert_eq!(check(&anew, false), said);
     }
 
     #[test]

@@ -45,6 +45,11 @@ fn of_run(run: &Run) -> BTreeMap<String, String> {
         let digest: String = given.digest.chars().take(12).collect();
         all.insert("schemas given".to_owned(), format!("{} ({digest})", ids.join(", ")));
     }
+    if !manifest.start.restarts.is_empty() {
+        let restarts = manifest.start.restarts.iter().map(ToString::to_string);
+        let restarts: Vec<String> = restarts.collect();
+        all.insert("restarts".to_owned(), format!("before arrival {}", restarts.join(", ")));
+    }
     if manifest.state != RunState::Done {
         all.insert("ended".to_owned(), format!("{:?}", manifest.state).to_lowercase());
     }

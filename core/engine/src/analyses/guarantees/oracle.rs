@@ -68,6 +68,7 @@ pub fn oracle_under(
             folder: None,
             at_end,
             seed: 0,
+            restarts: Vec::new(),
             memory: 1 << 30,
             shards: 1,
             checkpoint_records: u64::MAX,

@@ -315,6 +315,7 @@ impl Job<'_> {
             folder: Some(spec.folder.clone()),
             at_end: spec.at_end,
             seed: spec.seed,
+            restarts: Vec::new(),
             memory: spec.memory,
             shards: spec.shards,
             // Every epoch that took a record is one to commit.

@@ -229,6 +229,7 @@ pub(super) fn spec(pipeline: &str, source: Listed) -> RunSpec {
         folder: None,
         at_end: AtEnd::Open,
         seed: 0,
+        restarts: Vec::new(),
         memory: 64 << 20,
         shards: 1,
         checkpoint_records: 1_000_000,

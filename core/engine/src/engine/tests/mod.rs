@@ -5,6 +5,7 @@ mod control;
 mod harness;
 mod later;
 mod live;
+mod restarts;
 mod restore;
 mod semantics;
 mod shards;

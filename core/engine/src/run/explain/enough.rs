@@ -193,7 +193,7 @@ struct Need {
 /// Settings with which the event-time watermark stays at or below `limit` until
 /// the record of arrival `at` is looked at.
 fn later(run: &Run, judge: &Judge, at: Arrival, limit: i64, effect: &str) -> Result<Vec<Enough>> {
-    let Some(first) = run.first_past(limit)?.filter(|first| *first <= at) else {
+    let Some(first) = run.first_past(limit, at)?.filter(|first| *first <= at) else {
         return Ok(Vec::new());
     };
     let inputs = &judge.pipeline().inputs;

@@ -133,6 +133,15 @@ impl Judge {
         })
     }
 
+    /// How far on a partner of a row at `time` may lie, ms.
+    pub fn matched_until(&self, input: InputIndex, time: i64) -> i64 {
+        let reach = match self.pipeline.secondary(input) {
+            Some(with) => with.after.saturating_neg(),
+            None => self.pipeline.largest_until(),
+        };
+        time.saturating_add(reach)
+    }
+
     /// Whether a row was handed to the join.
     pub fn taken(row: &RowView) -> bool {
         row.verdict.reaches_join()

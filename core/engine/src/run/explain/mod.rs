@@ -8,6 +8,7 @@ mod json;
 mod judge;
 mod passed;
 mod released;
+mod restart;
 mod sentence;
 mod why;
 
@@ -79,10 +80,11 @@ pub fn explain(run: &Run, row: u64) -> Result<Explanation> {
     let (candidates, more_candidates) = candidates::of(run, &judge, &row, CANDIDATES)?;
     let passed = passed::of(run, &row)?;
     let enough = enough::of(run, &judge, &row, &candidates)?;
+    let forgot = restart::said(run, &judge, &row, &candidates)?;
     let said = sentence::Said { run, judge: &judge, row: &row, candidates: &candidates };
     Ok(Explanation {
         input: judge.input_name(row.input).to_owned(),
-        sentence: said.sentence(passed.as_ref(), &outputs)?,
+        sentence: said.sentence(passed.as_ref(), &outputs)? + &forgot,
         numbers: said.numbers(passed.as_ref()),
         candidates,
         more_candidates,

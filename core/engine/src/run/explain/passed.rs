@@ -41,7 +41,7 @@ pub(super) fn of(run: &Run, row: &RowView) -> Result<Option<Passed>> {
 
 /// What first moved it beyond `limit`, before arrival `before`.
 pub(super) fn past(run: &Run, limit: i64, before: Arrival) -> Result<Option<Passed>> {
-    let Some(first) = run.first_past(limit)?.filter(|first| *first <= before) else {
+    let Some(first) = run.first_past(limit, before)?.filter(|first| *first <= before) else {
         return Ok(None);
     };
     let from = first.saturating_sub(1);

@@ -265,6 +265,7 @@ impl Incident {
         Ok(Some(Execute {
             overrides: run.overrides.clone(),
             seed: run.seed,
+            restarts: run.restarts.clone(),
             at_end: run.at_end()?,
             ..Execute::new(file, self.recording(recording), dir)
         }))

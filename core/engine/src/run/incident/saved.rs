@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::run::error::RunError;
 use crate::run::manifest::RunState;
@@ -21,6 +22,9 @@ pub struct SavedRun {
     pub overrides: Vec<(String, String)>,
     #[serde(default)]
     pub seed: u64,
+    /// Modelled restarts, before these arrivals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<Arrival>,
     /// `open` or `close`.
     pub at_end: String,
     /// Version of the program that ran it.
@@ -69,6 +73,7 @@ impl SavedRun {
             pipeline_file: file.to_string_lossy().into_owned(),
             overrides: manifest.start.overrides.clone(),
             seed: manifest.start.seed,
+            restarts: manifest.start.restarts.clone(),
             at_end: manifest.start.at_end.clone(),
             program: manifest.version.clone(),
             recording: manifest.start.recording.digest.clone(),

@@ -1,11 +1,13 @@
 //! Event time as a scale: arrivals by the join's event-time watermark at them,
-//! which never goes back; and records by their own event times, which no index
+//! which goes back at a modelled restart alone (what counts is how far it had come
+//! for the first time); and records by their own event times, which no index
 //! orders: a pass with partial results, that skips what it once saw to lie
 //! elsewhere.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::edges::Ticks;
 use super::{Moment, Run};
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
@@ -55,7 +57,8 @@ impl Run {
         let (Some(first), Some(last)) = (times.first(), times.last()) else {
             return Ok(Vec::new());
         };
-        let ticks = self.ticks(now, 0, end)?;
+        let mut ticks = self.ticks(now, 0, end)?;
+        self.never_falling(now, &mut ticks)?;
         // Arrivals of the tick before a time and of the first one at or after it.
         let bounds = |time: i64| {
             let at = ticks.ticks.partition_point(|t| t.1 < time) as u64 + ticks.first;
@@ -68,11 +71,14 @@ impl Run {
         }
         let mut watermarks: Vec<i64> = Vec::new();
         let mut before = None;
+        // The largest so far, as the ticks have it.
+        let mut most = ticks.at(from).map_or(i64::MIN, |tick| tick.1);
         self.rows_between(now, from, to, &["arrival", "watermark"], |t| {
             for (arrival, watermark) in t.u64s("arrival")?.iter().zip(t.i64s("watermark")?) {
                 if before != Some(*arrival) {
                     before = Some(*arrival);
-                    watermarks.push(*watermark);
+                    most = most.max(*watermark);
+                    watermarks.push(most);
                 }
             }
             Ok(())
@@ -81,6 +87,31 @@ impl Run {
             .iter()
             .map(|time| from + watermarks.partition_point(|w| w < time) as u64)
             .collect())
+    }
+
+    /// Puts in place of the event-time watermark at each tick the largest up to
+    /// there. What it had come to before a modelled restart may lie between ticks.
+    fn never_falling(&self, now: &Moment, ticks: &mut Ticks) -> Result<()> {
+        let restarts = &now.manifest.start.restarts;
+        if restarts.is_empty() {
+            return Ok(());
+        }
+        for restart in restarts.iter().filter(|restart| **restart <= now.arrivals()) {
+            let Some(last) = restart.checked_sub(1) else { continue };
+            // Of the first tick that comes after it.
+            let at = ((last >> BLOCK_SHIFT) + 1).saturating_sub(ticks.first);
+            let Some(tick) = ticks.ticks.get_mut(at as usize) else { continue };
+            self.rows_between(now, last, *restart, &["watermark"], |t| {
+                tick.1 = t.i64s("watermark")?.iter().copied().fold(tick.1, i64::max);
+                Ok(())
+            })?;
+        }
+        let mut most = i64::MIN;
+        for tick in &mut ticks.ticks {
+            most = most.max(tick.1);
+            tick.1 = most;
+        }
+        Ok(())
     }
 
     /// How many rows of each group of lanes have which verdict, in `buckets`

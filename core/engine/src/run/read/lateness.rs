@@ -23,7 +23,8 @@
 //! (`flink-*`), that is a moment like others. Both are exact: the engine run
 //! again with such a B says the same. Only what SQL gives out before its tick
 //! (12-released-joins, B16) hangs on B within that interval of the epoch, from
-//! which it counts; elsewhere B moves both ends of the advance alike.
+//! which it counts; elsewhere B moves both ends of the advance alike. At a modelled
+//! restart t begins anew.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -105,6 +106,14 @@ impl Levels {
     #[must_use]
     pub fn at(&self) -> Arrival {
         self.at
+    }
+
+    /// The modelled engine is started again: what was given out until then makes
+    /// nothing late any more, at any out-of-orderness.
+    fn restart(&mut self, now_ms: i64, arrival: Arrival) {
+        self.tracker.restart(now_ms, arrival);
+        self.common = i64::MIN;
+        self.fronts.fill(Front::default());
     }
 
     /// Takes in how the tracker stands now.
@@ -221,6 +230,9 @@ impl Run {
                 while let Some(due) = levels.tracker.next_due(arrival_ms) {
                     levels.tracker.fire(due, arrival);
                     levels.settle();
+                }
+                if now.manifest.start.restarts_at(arrival) {
+                    levels.restart(arrival_ms, arrival);
                 }
                 // All rows of an arrival are judged before it moves anything.
                 for i in rows.clone() {

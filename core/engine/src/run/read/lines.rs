@@ -12,11 +12,13 @@ use crate::run::summary::{CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, Section};
 use crate::run::types::{Axis, Lines, MinMax, Range};
 use crate::run::write::{LEVEL_HIGHS, moves_watermark};
 
-/// A change of a lane: at an arrival its largest event time, or whether it is idle.
+/// A change of a lane: at an arrival its largest event time, or whether it is idle;
+/// or of all: a modelled restart, before that arrival.
 #[derive(Clone, Copy)]
 enum Change {
     High(u32, i64),
     Idle(u32, bool),
+    Restart,
 }
 
 /// Arrivals that are read at one level of the pyramids; `None`: row by row.
@@ -52,6 +54,57 @@ fn stretches(range: Range, edges: &[u64], coarsest: Option<usize>) -> Vec<Stretc
     let rows = found.iter().filter(|s| s.level.is_none());
     let (n, arrivals) = rows.fold((0, 0), |(n, sum), s| (n + 1, sum + s.to - s.from));
     if n > SPARSE || arrivals > EXACT { told(false) } else { found }
+}
+
+/// Around restarts: a block that holds arrivals of both sides of one says nothing of
+/// either, so that what lies in it is told finer, down to row by row.
+fn around(stretches: Vec<Stretch>, restarts: &[u64]) -> Vec<Stretch> {
+    if restarts.is_empty() {
+        return stretches;
+    }
+    let mut finer = Vec::with_capacity(stretches.len());
+    for stretch in stretches {
+        let Stretch { from, to, level: Some(level) } = stretch else {
+            finer.push(stretch);
+            continue;
+        };
+        let shift = BLOCK_SHIFT + 2 * level as u32;
+        // What its blocks say, beyond its ends too.
+        let (first, end) = (from >> shift << shift, (((to - 1) >> shift) + 1) << shift);
+        let within = |restart: &&u64| (first + 1..end).contains(*restart);
+        if !restarts.iter().any(|restart| within(&restart)) {
+            finer.push(stretch);
+            continue;
+        }
+        let mut at = from;
+        let own = restarts.iter().copied().filter(|restart| (from + 1..to).contains(restart));
+        for next in own.chain([to]) {
+            cover(at, next, level, &mut finer);
+            at = next;
+        }
+    }
+    finer
+}
+
+/// Covers arrivals `from..to` by whole blocks, no coarser than a level, and what is
+/// left at the ends row by row.
+fn cover(from: u64, to: u64, coarsest: usize, into: &mut Vec<Stretch>) {
+    let block = |level: usize| 1u64 << (BLOCK_SHIFT + 2 * level as u32);
+    let begin = into.len();
+    let mut at = from;
+    while at < to {
+        let fits = |level: &usize| at.is_multiple_of(block(*level)) && at + block(*level) <= to;
+        let level = (0..=coarsest).rev().find(fits);
+        let end = match level {
+            Some(level) => at + block(level),
+            None => (((at >> BLOCK_SHIFT) + 1) << BLOCK_SHIFT).min(to),
+        };
+        match into[begin..].last_mut() {
+            Some(last) if last.level == level => last.to = end,
+            _ => into.push(Stretch { from: at, to: end, level }),
+        }
+        at = end;
+    }
 }
 
 fn span(min: i64, max: i64) -> Option<MinMax> {
@@ -93,7 +146,8 @@ impl Run {
             return Ok(lines);
         }
         let level = level_of(range, to - from, buckets).or((to - from > EXACT).then_some(0));
-        let stretches = stretches(range, edges, level);
+        let restarts = &now.manifest.start.restarts;
+        let stretches = around(stretches(range, edges, level), restarts);
         for segment in segments(&now, from, to) {
             segment.expect(self.cache(), Section::Clock);
         }
@@ -116,6 +170,15 @@ impl Run {
                 state.apply(change);
             }
             state.settle();
+            let (a, b) = (joins[bucket], joins[bucket + 1]);
+            lines.arrival_ms.push(span(a.0, b.0));
+            if restarts.iter().any(|restart| (edges[bucket]..end).contains(restart)) {
+                // They fall to none, and begin anew.
+                let all = lines.lane_lines.iter_mut().chain(&mut lines.inputs);
+                all.for_each(|line| line.push(None));
+                lines.join.push(None);
+                continue;
+            }
             for ((line, lane), before) in lines.lane_lines.iter_mut().zip(lanes).zip(before) {
                 line.push(span(before, state.lane(*lane)));
             }
@@ -124,9 +187,7 @@ impl Run {
             {
                 line.push(span(before, *after));
             }
-            let (a, b) = (joins[bucket], joins[bucket + 1]);
             lines.join.push(span(a.1, b.1));
-            lines.arrival_ms.push(span(a.0, b.0));
         }
         Ok(lines)
     }
@@ -232,7 +293,7 @@ impl Run {
         stretches: &[Stretch],
     ) -> Result<Vec<(u64, Change)>> {
         let mut changes: Vec<(u64, Change)> = Vec::new();
-        // At one arrival the clock comes first.
+        // At one arrival the clock comes first, then a restart.
         for segment in segments(now, from, to) {
             let n = segment.len(Section::Clock, CLOCK_WIDTH);
             let bytes = segment.entries(self.cache(), Section::Clock, CLOCK_WIDTH, 0, n)?;
@@ -244,6 +305,9 @@ impl Run {
                 }
             }
         }
+        let restarts = now.manifest.start.restarts.iter();
+        let within = restarts.filter(|restart| (from..to).contains(*restart));
+        changes.extend(within.map(|restart| (*restart, Change::Restart)));
         for stretch in stretches {
             self.changes_within(now, stretch, &mut changes)?;
         }
@@ -375,11 +439,16 @@ impl LaneLines {
     fn apply(&mut self, change: Change) {
         let lane = match change {
             Change::High(lane, _) | Change::Idle(lane, _) => lane as usize,
+            Change::Restart => {
+                self.restart();
+                return;
+            }
         };
         if let Some(tracker) = &mut self.flink {
             match change {
                 Change::High(lane, time) => tracker.observe(lane, time, 0, 0),
                 Change::Idle(lane, idle) => tracker.set_idle(lane, idle, 0, 0),
+                Change::Restart => false,
             };
         }
         if matches!(change, Change::Idle(..)) || self.highs.get(lane).is_some_and(|slot| slot.1) {
@@ -391,7 +460,16 @@ impl LaneLines {
         *slot = match change {
             Change::High(_, time) => (slot.0.max(time), false),
             Change::Idle(_, idle) => (slot.0, idle),
+            Change::Restart => (i64::MIN, false),
         };
+    }
+
+    fn restart(&mut self) {
+        self.highs.fill((i64::MIN, false));
+        self.inputs.fill(i64::MIN);
+        if let Some(tracker) = &mut self.flink {
+            tracker.restart(0, 0);
+        }
     }
 
     /// An input: the smallest of its lanes that are not idle; it never falls.
@@ -423,6 +501,38 @@ mod tests {
             edges.push(edges[edges.len() - 1] + n);
         }
         edges
+    }
+
+    #[test]
+    fn around_a_restart_no_block_holds_arrivals_of_both_sides() {
+        for (from, to, restarts) in [
+            (0, 1 << 20, vec![300_000]),
+            (70, 900_000, vec![10, 71, 65_536, 65_600, 65_601, 899_999, 950_000]),
+            (70, 900_000, vec![900_001]),
+            (512, 4_096, vec![512, 1_024]),
+            (0, 100, vec![50]),
+        ] {
+            for level in 0..3 {
+                let whole = vec![super::Stretch { from, to, level: Some(level) }];
+                let found = super::around(whole, &restarts);
+                assert_eq!((found[0].from, found[found.len() - 1].to), (from, to));
+                assert!(found.windows(2).all(|pair| pair[0].to == pair[1].from));
+                let mut exact = 0;
+                for stretch in &found {
+                    let Some(level) = stretch.level else {
+                        exact += stretch.to - stretch.from;
+                        continue;
+                    };
+                    let shift = 8 + 2 * level as u32;
+                    for block in stretch.from >> shift..=(stretch.to - 1) >> shift {
+                        let (first, end) = (block << shift, (block + 1) << shift);
+                        let held = |restart: &u64| first < *restart && *restart < end;
+                        assert!(!restarts.iter().any(held), "{from}..{to} {level} {first}");
+                    }
+                }
+                assert!(exact <= 1_024 * restarts.len() as u64, "{exact}");
+            }
+        }
     }
 
     fn told(axis: Axis, edges: &[u64]) -> Vec<(u64, u64, Option<usize>)> {

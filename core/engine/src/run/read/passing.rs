@@ -20,14 +20,19 @@ pub(crate) enum Event {
 
 impl Run {
     /// The first arrival before which the join's event-time watermark was
-    /// beyond `limit`.
-    pub(crate) fn first_past(&self, limit: i64) -> Result<Option<Arrival>> {
+    /// beyond `limit`, of the stretch without a modelled restart that `by` lies in.
+    pub(crate) fn first_past(&self, limit: i64, by: Arrival) -> Result<Option<Arrival>> {
         let now = self.now();
-        let end = now.arrivals();
-        let ticks = self.ticks(&now, 0, end)?;
-        let at = ticks.ticks.partition_point(|t| t.1 <= limit) as u64 + ticks.first;
-        let low = at.saturating_sub(1) << BLOCK_SHIFT;
-        let high = (at << BLOCK_SHIFT).saturating_add(1).min(end);
+        let stretch = now.manifest.start.stretch(by, now.arrivals());
+        let ticks = self.ticks(&now, stretch.start, stretch.end)?;
+        // Those of the stretch: within it it never goes back.
+        let first = stretch.start.div_ceil(1 << BLOCK_SHIFT).max(ticks.first);
+        let end = stretch.end.div_ceil(1 << BLOCK_SHIFT).max(first);
+        let end = usize::try_from(end - ticks.first).unwrap_or(usize::MAX).min(ticks.ticks.len());
+        let own = ticks.ticks.get((first - ticks.first) as usize..end).unwrap_or_default();
+        let at = own.partition_point(|t| t.1 <= limit) as u64 + first;
+        let low = (at.saturating_sub(1) << BLOCK_SHIFT).max(stretch.start);
+        let high = (at << BLOCK_SHIFT).saturating_add(1).min(stretch.end);
         let mut found = None;
         self.rows_between(&now, low, high, &["arrival", "watermark"], |t| {
             let (arrivals, watermarks) = (t.u64s("arrival")?, t.i64s("watermark")?);
@@ -42,7 +47,8 @@ impl Run {
     /// Tells `each` what happened to the tracker from arrival `from` on, with
     /// the tracker as it was after it; what it returns is the tracker just
     /// before the record of arrival `to`, the clock's decisions before it
-    /// carried out, and that arrival's time.
+    /// carried out, and that arrival's time. What the clock decided just before a
+    /// modelled restart is not told: nothing is left of it.
     pub(crate) fn replay(
         &self,
         from: Arrival,
@@ -67,11 +73,15 @@ impl Run {
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
                 last_ms = arrival_ms;
+                let restarts = now.manifest.start.restarts_at(arrival);
                 while let Some(due) = tracker.next_due(arrival_ms) {
                     tracker.fire(due, arrival);
-                    if arrival >= from {
+                    if arrival >= from && !restarts {
                         each(&tracker, Event::Fired { due, arrival });
                     }
+                }
+                if restarts {
+                    tracker.restart(arrival_ms, arrival);
                 }
                 if arrival == to {
                     continue;

@@ -86,7 +86,9 @@ impl Run {
             })
             .collect();
         let inputs = now.manifest.start.inputs.len();
+        let begun = now.manifest.start.stretch(arrival, now.arrivals()).start;
         Ok(WatermarksAt {
+            restarted: (begun > 0).then_some(begun),
             arrival,
             arrival_ms,
             lanes,
@@ -139,6 +141,9 @@ impl Run {
                 arrival_ms = moving.ms[rows.start];
                 while let Some(due) = tracker.next_due(arrival_ms) {
                     tracker.fire(due, at);
+                }
+                if now.manifest.start.restarts_at(at) {
+                    tracker.restart(arrival_ms, at);
                 }
                 tracker.observe_all(moving.lanes(rows), arrival_ms, at);
             }

@@ -119,6 +119,11 @@ impl Operator for FlinkDataStream {
         })
     }
 
+    /// Rules A7 and C9: it has nothing of its own to forget but the watermark,
+    /// which who feeds it begins anew. So rows come that are due below what has
+    /// passed: the tier below takes none of those, and there must be none.
+    fn restart(&mut self) {}
+
     fn near(&self, hashes: &[u64]) {
         self.state.near(hashes);
     }

@@ -5,7 +5,8 @@
 //! current watermark is what [`Watermarks::join`](super::Watermarks) says; who
 //! feeds the operator combines it as Flink does ([`watermark`], rules A). A
 //! restart of Flink (rule A7) is a new operator from the rows of the last
-//! checkpoint; the engine's own restore brings back the rest as well.
+//! checkpoint, or the same one told to [`restart`](super::Operator::restart); the
+//! engine's own restore brings back the rest as well.
 
 pub mod datastream;
 pub mod key;

@@ -328,6 +328,11 @@ impl Operator for FlinkSql {
         result
     }
 
+    /// Rules A7, B2 and B10: the expiration times are those of the start.
+    fn restart(&mut self) {
+        self.subtasks.fill(Subtask::default());
+    }
+
     fn near(&self, hashes: &[u64]) {
         self.state.near(hashes);
     }

@@ -4,7 +4,8 @@
 //! The rules are those of 12-released-joins, part D, and are named where they
 //! are carried out: [`task`] D1, D2 and D4, [`close`] D3, [`queues`] D7 and what
 //! a task does, [`settings`] the two window stores of D4. A restart (D9) has
-//! been read in the source, never run, and is not here.
+//! been read in the source, never run, and is not here: what its stores still show
+//! then hangs on how they came back, and a run is refused one.
 //!
 //! A stream joined with itself (D10: two inputs of one topic) is the join of two
 //! streams that each get every record, in the order in which the pipeline lists
