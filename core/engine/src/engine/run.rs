@@ -54,7 +54,8 @@ pub(super) fn run(
     // A subtask or task never spans shards (3-semantics), and at parallelism 1
     // there is one: what is sequential in the engine is so here.
     let shards = if pipeline.join.semantics == Semantics::Clean { shards } else { 1 };
-    let restarts = restarts::of(pipeline, spec.source.records(&routes.topics), &spec.restarts)?;
+    let records = spec.source.records(&routes.topics);
+    let restarts = restarts::of(pipeline, records, !routes.later.is_empty(), &spec.restarts)?;
     let identity = Identity {
         pipeline_digest: delivery::state_digest(pipeline),
         interval: pipeline.delivery.checkpoint_interval,

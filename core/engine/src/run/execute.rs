@@ -205,7 +205,8 @@ pub fn execute(mut spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
     let records = spec.recording.records(&pipeline.topics());
-    spec.restarts = engine::restarts::of(&pipeline, records, &spec.restarts)
+    let later = !spec.recording.later().is_empty();
+    spec.restarts = engine::restarts::of(&pipeline, records, later, &spec.restarts)
         .map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start()?, pipeline.folds())?;
     keep(spec.keep(), writer, None, control)
