@@ -234,10 +234,10 @@ impl Look<'_> {
             if read && takes_new_partitions(&self.spec.pipeline) {
                 continue;
             }
-            let is = if read { NewIs::Unread } else { NewIs::Written };
+            let told = if read { NewIs::Unread } else { NewIs::Written };
             for partition in was.partitions..is.partitions {
                 let partition = TopicPartition { topic: name.as_str().into(), partition };
-                (self.waiter.tell)(JobEvent::NewPartition { partition, is });
+                (self.waiter.tell)(JobEvent::NewPartition { partition, is: told });
             }
         }
         Ok(())
