@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::model::{Spec, model};
 use super::questions::ask_all;
+use crate::run::execute::Laid;
+use crate::run::types::LaneInfo;
 use crate::run::{Run, RunEnd, RunError, RunState, Writer};
 
 pub fn segments(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -49,6 +51,63 @@ fn a_resumed_run_leaves_the_same_bytes() {
             assert_eq!(segments(&cut), segments(&whole), "resumed at {at}");
             ask_all(&m, &Run::open(&cut).unwrap(), seed);
         }
+    }
+}
+
+/// What the segments know stays where it is; what a start made known that kept nothing
+/// counts for nothing.
+#[test]
+fn a_run_that_goes_on_takes_partitions_in_that_came_since() {
+    let spec = Spec {
+        seed: 5,
+        arrivals: 3_000,
+        one_topic: false,
+        partitions: 3,
+        batch: 128,
+        checkpoint_every: Some(1_300),
+        segment: 700,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let mut writer = m.writer(&path);
+    m.feed(&mut writer, 0, 1_300);
+    drop(writer);
+    let with = |new: &[(u8, &str)]| {
+        let lane = |(input, topic): &(u8, &str)| LaneInfo {
+            input: *input,
+            topic: (*topic).into(),
+            partition: 3,
+        };
+        let lanes = m.start.lanes.iter().cloned().chain(new.iter().map(lane)).collect();
+        Laid { lanes, later: new.len() as u32 }
+    };
+    // Of the right input first, as the start found that then kept nothing.
+    let mut writer = Writer::resume(&path, 1_300, true).unwrap();
+    writer.grow(with(&[(1, "b")])).unwrap();
+    drop(writer);
+    let mut writer = Writer::resume(&path, 1_300, true).unwrap();
+    let mut moved = with(&[(0, "a")]);
+    moved.lanes.swap(0, 6);
+    let error = writer.grow(moved).unwrap_err().to_string();
+    assert!(error.contains("the run's 6 partitions are not the first of the 7"), "{error}");
+    writer.grow(with(&[(0, "a"), (1, "b")])).unwrap();
+    writer.set_segment_arrivals(m.segment);
+    m.feed(&mut writer, 1_300, u64::MAX);
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+
+    let run = Run::open(&path).unwrap();
+    let start = run.manifest().start;
+    assert_eq!((start.lanes.len(), start.later), (8, 2));
+    assert_eq!(run.arrivals(), 3_000);
+    let ends = run.lane_ends().unwrap();
+    assert_eq!(ends[6..], [(None, true); 2]);
+    for at in [0, 699, 1_299, 1_300, 2_999] {
+        let got = run.watermarks_at(at).unwrap();
+        let join = m.marks[at as usize].join;
+        assert_eq!(got.join, (join != i64::MIN).then_some(join), "join at {at}");
+        assert_eq!(got.lanes.len(), 8);
+        assert!(got.lanes[6..].iter().all(|lane| lane.idle && lane.last_active_ms.is_none()));
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Writer {
     /// Held while the run is in progress.
     _lock: Lock,
     table: Arc<LaneTable>,
+    /// So many lanes, the first ones, the segments that are kept know.
+    known_lanes: usize,
     older: RowLanes,
     /// First row of each closed segment.
     firsts: Vec<u64>,
@@ -118,6 +120,7 @@ impl Writer {
             manifest,
             _lock: lock,
             table,
+            known_lanes: 0,
             folds,
             segment_arrivals: SEGMENT_ARRIVALS,
             unsynced: Vec::new(),
@@ -219,6 +222,7 @@ impl Writer {
             if ends.len() > writer.running.ends.len() * END_WIDTH {
                 return Err(RunError::corrupt(&path, "it does not fit the run's lanes"));
             }
+            writer.known_lanes = ends.len() / END_WIDTH;
             for (end, bytes) in writer.running.ends.iter_mut().zip(ends.chunks_exact(END_WIDTH)) {
                 *end = (super::bytes::i64_at(bytes, 0), bytes[8] != 0);
             }
@@ -227,21 +231,21 @@ impl Writer {
     }
 
     /// Takes in the partitions of the source, before the first step: the lanes that
-    /// the run has are the first of `laid`, and those behind came since.
+    /// the run's segments know are the first of `laid`, and those behind came since.
     pub(super) fn grow(&mut self, laid: Laid) -> Result<()> {
         let start = &mut self.manifest.start;
-        if start.lanes == laid.lanes {
+        if (&start.lanes, start.later) == (&laid.lanes, laid.later) {
             return Ok(());
         }
-        let came = laid.lanes.len().saturating_sub(start.lanes.len()) as u32;
-        // A folder in which nothing was kept yet may have begun with other lanes.
-        let fits = laid.lanes.starts_with(&start.lanes) && came <= laid.later;
-        if !(fits || self.manifest.segments.is_empty()) || !self.open.is_empty() {
+        // What a start made known that ended before it kept anything counts for nothing.
+        let known = self.known_lanes;
+        let fits = start.lanes.get(..known).is_some_and(|known| laid.lanes.starts_with(known));
+        let came = laid.lanes.len().saturating_sub(known);
+        if !fits || known > 0 && came > laid.later as usize || !self.open.is_empty() {
             return Err(RunError::NoSuch(format!(
-                "{}: the run's partitions are not the first of those that are read now: it has \
-                 {}, now there are {}; give another --out",
+                "{}: the run's {known} partitions are not the first of the {} that are read now; \
+                 give another --out",
                 self.dir.display(),
-                start.lanes.len(),
                 laid.lanes.len()
             )));
         }
@@ -249,9 +253,8 @@ impl Writer {
         start.later = laid.later;
         let lanes = start.lanes.len();
         let mut ends = start.ends_at_first();
-        if !self.manifest.segments.is_empty() {
-            let known = self.running.ends.len();
-            ends[..known].copy_from_slice(&self.running.ends);
+        for (end, was) in ends.iter_mut().zip(&self.running.ends).take(known) {
+            *end = *was;
         }
         self.table = Arc::new(LaneTable::new(start.inputs.len(), &start.lanes));
         self.older.lanes_are(Arc::clone(&self.table));
