@@ -7,7 +7,7 @@ use egui::{
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Question};
-use super::lines::{band_mesh, middle_line, notches, paint};
+use super::lines::{band_mesh, middle_lines, notches, paint};
 use super::names::{Names, Side};
 use super::point::point;
 use super::say::called_in;
@@ -73,8 +73,9 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     shade(&painter, s, &shaded, plot, t);
     for band in &s.drawn.bands {
         painter.add(Shape::mesh(band_mesh(band, s, &height, t.third.gamma_multiply(0.25))));
-        let line = middle_line(&band.median, s, &height);
-        painter.line(line, Stroke::new(1.0, t.third.gamma_multiply(0.8)));
+        for line in middle_lines(&band.median, s, &height).into_iter().filter(|l| l.len() > 1) {
+            painter.line(line, Stroke::new(1.0, t.third.gamma_multiply(0.8)));
+        }
     }
     for (lane, line) in &s.drawn.lanes {
         if Some(*lane) != s.lane && Some(*lane) != s.selected {

@@ -117,27 +117,32 @@ pub fn notches(painter: &Painter, cx: &Cx<'_>, s: &Shown<'_>, height: &Height, t
     }
 }
 
-pub fn middle_line(values: &[Option<i64>], s: &Shown<'_>, height: &Height) -> Vec<Pos2> {
+/// The unbroken pieces of a line through one value a bucket.
+pub fn middle_lines(values: &[Option<i64>], s: &Shown<'_>, height: &Height) -> Vec<Vec<Pos2>> {
     let clock = &s.drawn.arrival_ms;
     let both = values.iter().zip(clock).enumerate();
-    both.filter_map(|(i, (v, ms))| {
+    let point = |(i, (v, ms)): (usize, (&Option<i64>, &Option<MinMax>))| {
         let value = s.vertical.value(ms.as_ref()?.max, (*v)?);
         Some(pos2(s.x(i + 1), height.y(value)))
-    })
-    .collect()
+    };
+    let points: Vec<Option<Pos2>> = both.map(point).collect();
+    let pieces = points.split(Option::is_none);
+    pieces.map(|piece| piece.iter().flatten().copied().collect()).collect()
 }
 
 pub fn band_mesh(band: &Band, s: &Shown<'_>, height: &Height, colour: Color32) -> Mesh {
     let mut mesh = Mesh::default();
-    let low = middle_line(&band.low, s, height);
-    let high = middle_line(&band.high, s, height);
-    for (a, b) in low.windows(2).zip(high.windows(2)) {
-        let first = mesh.vertices.len() as u32;
-        for p in [a[0], b[0], b[1], a[1]] {
-            mesh.colored_vertex(p, colour);
+    let low = middle_lines(&band.low, s, height);
+    let high = middle_lines(&band.high, s, height);
+    for (low, high) in low.iter().zip(&high) {
+        for (a, b) in low.windows(2).zip(high.windows(2)) {
+            let first = mesh.vertices.len() as u32;
+            for p in [a[0], b[0], b[1], a[1]] {
+                mesh.colored_vertex(p, colour);
+            }
+            mesh.add_triangle(first, first + 1, first + 2);
+            mesh.add_triangle(first, first + 2, first + 3);
         }
-        mesh.add_triangle(first, first + 1, first + 2);
-        mesh.add_triangle(first, first + 2, first + 3);
     }
     mesh
 }
