@@ -9,6 +9,7 @@ use joinscope_operator::record::TopicPartition;
 
 use super::app::App;
 use super::command::{Command, Does, entries};
+use super::dialogs::Dialog;
 use super::headless::harness;
 use super::panel::Panel;
 use super::testing::{Feed, ask, feed, opened, press};
@@ -55,9 +56,7 @@ fn a_new_pipeline_is_proposed_edited_saved_beside_the_recording_and_run() {
 fn a_file_that_comes_meanwhile_is_not_written_over() {
     let feed = Feed::new(300);
     let mut h = opened(&feed.recording());
-    // The panels of the time axis offer it where they stand empty.
-    ask(&mut h, Command::ShowPanel(Panel::Timeline));
-    press(&mut h, "New pipeline from this recording…");
+    press(&mut h, "New pipeline…");
     let path = feed.folder.path().join("feed-2.toml");
     std::fs::write(&path, "# mine").unwrap();
     press(&mut h, "Save");
@@ -88,6 +87,14 @@ fn why_nothing_can_be_proposed_is_said_there_and_listed() {
     h.get_by_label("Close").click();
     h.run_steps(3);
     assert!(h.state().dialog.is_none());
+}
+
+#[test]
+fn a_panel_without_a_run_offers_it() {
+    let mut h = harness((1200, 420), false, Some(Panel::Timeline));
+    ask(&mut h, Command::Open(feed().recording()));
+    press(&mut h, "New pipeline from this recording…");
+    assert!(matches!(h.state().dialog, Some(Dialog::Pipeline(_))));
 }
 
 #[test]
