@@ -4,6 +4,9 @@
 //!
 //! A pure state machine: records in, batches out.
 
+mod clock;
+mod fill;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,18 +17,17 @@ use super::batch::{
 use super::decode::{DecodedBatch, Head, Item};
 use super::ends::Ends;
 use super::operators::Marks;
-use super::routes::{Feed, Routes};
-use super::source::{ClockInput, ClockInputKind, Heads};
+use super::routes::Routes;
+use super::source::Heads;
 use super::stairs::Stairs;
-use super::step::{ClockEvent, ClockKind, Facts};
+use super::step::{ClockEvent, ClockKind};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
-use crate::operator::join::LogEnd;
 use crate::operator::pipeline::LatePolicy;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::state::Row;
 use crate::operator::verdict::Verdict;
-use crate::operator::watermark::{DueKind, Tracker};
+use crate::operator::watermark::Tracker;
 
 /// How it is set up.
 #[derive(Clone, Debug)]
@@ -304,227 +306,6 @@ impl Sequencer {
         self.tell(arrival, Told::Restart, EventKind::Clock);
     }
 
-    /// What the source's clock says: time goes on without a record, or a
-    /// partition may not or may again be idle.
-    fn hear(&mut self, routes: &Routes, said: ClockInput) {
-        if self.heard_before > 0 {
-            self.heard_before -= 1;
-            return;
-        }
-        let now = said.at_ms.max(self.position.now_ms);
-        let first = *self.first_ms.get_or_insert(now);
-        let arrival = self.position.arrival;
-        self.begin_unless_begun();
-        self.clock(now, arrival, first);
-        self.begin_unless_begun();
-        self.position.now_ms = now;
-        // Not before: a snapshot on the way there is one before all of this,
-        // and to hear it again changes nothing that was decided.
-        self.heard += 1;
-        match said.kind {
-            ClockInputKind::Held(source) => self.hold(routes, source, true, now),
-            ClockInputKind::Free(source) => self.hold(routes, source, false, now),
-            ClockInputKind::Added(source) => self.add(routes, source, now),
-            ClockInputKind::Barrier if self.dirty => {
-                self.position.epoch = self.position.epoch.max(1);
-                self.barrier(now, arrival);
-            }
-            ClockInputKind::Tick | ClockInputKind::Barrier => {}
-        }
-    }
-
-    fn hold(&mut self, routes: &Routes, source: u32, held: bool, now: i64) {
-        if self.settings.ends.are_told() {
-            self.dirty = true;
-            self.position.epoch = self.epoch_of_clock(now, self.first_ms.unwrap_or(now));
-            self.log_end(routes, source, !held, now, EventKind::Clock);
-        }
-        if !self.settings.held_is_active {
-            return;
-        }
-        let arrival = self.position.arrival;
-        let lanes = routes.feeds(source).iter().map(|feed| feed.lane);
-        let moved = self.tracker.hold(lanes, held, now, arrival);
-        if held {
-            self.wakes(routes, source, now, moved);
-        }
-    }
-
-    /// A partition counts from now on.
-    fn add(&mut self, routes: &Routes, source: u32, now: i64) {
-        let arrival = self.position.arrival;
-        let lanes = routes.feeds(source).iter().map(|feed| feed.lane);
-        let moved = self.tracker.appear(lanes, now, arrival);
-        self.wakes(routes, source, now, moved);
-    }
-
-    /// The lanes of a partition that were idle are not so any more, though it gave no
-    /// record. `moved`: the join's event-time watermark did.
-    fn wakes(&mut self, routes: &Routes, source: u32, now: i64, mut moved: bool) {
-        let arrival = self.position.arrival;
-        for &Feed { lane, .. } in routes.feeds(source) {
-            if self.idle.get(lane as usize) == Some(&true) {
-                self.set_idle(lane, false);
-                // Of the epoch that this time lies in: after a gap each would else
-                // end an epoch of the gap.
-                let first = self.first_ms.unwrap_or(now);
-                self.position.epoch = self.epoch_of_clock(now, first);
-                let moved = std::mem::take(&mut moved);
-                self.decided(ClockKind::Active { lane }, now, arrival, moved);
-            }
-        }
-    }
-
-    /// What is due by `now` comes before the record, in order of its time; at one
-    /// time idleness, periodic event-time watermarks, the barrier.
-    fn clock(&mut self, now: i64, arrival: Arrival, first: i64) {
-        while let Some(due) = self.tracker.next_due(now) {
-            self.before_decision(due.at_ms, arrival, first);
-            let kind = match due.kind {
-                DueKind::Idle { lane } => {
-                    self.set_idle(lane, true);
-                    ClockKind::Idle { lane }
-                }
-                DueKind::Periodic { input } => ClockKind::Periodic { input },
-            };
-            let moved = self.tracker.fire(due, arrival);
-            self.decided(kind, due.at_ms, arrival, moved);
-        }
-        self.barriers(now, arrival, first);
-    }
-
-    fn before_decision(&mut self, at_ms: i64, arrival: Arrival, first: i64) {
-        self.barriers(at_ms.saturating_sub(1), arrival, first);
-        self.begin_unless_begun();
-        self.position.epoch = self.epoch_of_clock(at_ms, first);
-    }
-
-    fn decided(&mut self, kind: ClockKind, at_ms: i64, arrival: Arrival, moved: bool) {
-        self.batch.clock.push(ClockEvent { precedes: arrival, at_ms, kind });
-        self.dirty = true;
-        if moved {
-            self.watermark_moved(arrival, EventKind::Clock);
-        }
-    }
-
-    /// Executes the barrier of the epoch at hand if it is due by `now` and the
-    /// epoch had an effect; those without are only counted.
-    fn barriers(&mut self, now: i64, arrival: Arrival, first: i64) {
-        if !self.dirty {
-            return;
-        }
-        let ends = self.end_of_epoch(self.position.epoch, first);
-        if ends <= now {
-            self.barrier(ends, arrival);
-        }
-    }
-
-    /// Ends the epoch at hand.
-    fn barrier(&mut self, ends: i64, arrival: Arrival) {
-        self.dirty = false;
-        self.position.epochs_with_effect += 1;
-        let n = self.position.epoch;
-        self.batch.clock.push(ClockEvent {
-            precedes: arrival,
-            at_ms: ends,
-            kind: ClockKind::Epoch { n },
-        });
-        self.position.epoch += 1;
-        let since = arrival - self.last_snapshot;
-        if self.settings.checkpoint_records.is_some_and(|records| since >= records) {
-            self.position.now_ms = self.position.now_ms.max(ends);
-            self.snapshot(n);
-        }
-    }
-
-    /// Each batch begins with the tracker as it was before its first arrival.
-    #[inline]
-    fn begin_unless_begun(&mut self) {
-        if self.batch.trackers.is_empty() {
-            self.batch.trackers.push((self.position.arrival, self.tracker.save()));
-        }
-    }
-
-    fn snapshot(&mut self, epoch: u64) {
-        self.last_snapshot = self.position.arrival;
-        let cut = Cut {
-            epoch,
-            position: self.position.clone(),
-            first_ms: self.first_ms.unwrap_or(self.position.now_ms),
-            tracker: self.tracker.save(),
-            inputs: (0..self.routes.inputs.len()).map(|i| self.tracker.input(i as u8)).collect(),
-            next_offsets: self.next_offsets.clone(),
-            idle: self.idle.clone(),
-            clock: self.heard,
-            closed: self.closed,
-        };
-        self.flush(Some(cut));
-    }
-
-    /// Epochs are numbered from 1; epoch n ends at the first arrival + n intervals.
-    fn end_of_epoch(&self, n: u64, first: i64) -> i64 {
-        let n = i64::try_from(n).unwrap_or(i64::MAX);
-        first.saturating_add(n.saturating_mul(self.settings.checkpoint_interval))
-    }
-
-    /// A record at a barrier's time comes after it.
-    fn epoch_of_record(&self, now: i64, first: i64) -> u64 {
-        now.saturating_sub(first) as u64 / self.settings.checkpoint_interval as u64 + 1
-    }
-
-    /// What the clock decides at a barrier's time comes before it.
-    fn epoch_of_clock(&self, at: i64, first: i64) -> u64 {
-        let since = at.saturating_sub(first).max(0) as u64;
-        since.div_ceil(self.settings.checkpoint_interval as u64).max(self.position.epoch).max(1)
-    }
-
-    fn set_idle(&mut self, lane: u32, idle: bool) {
-        if let Some(entry) = self.idle.get_mut(lane as usize) {
-            *entry = idle;
-        }
-        self.any_idle = idle || self.idle.contains(&true);
-    }
-
-    fn watermark_moved(&mut self, at: Arrival, kind: EventKind) {
-        let inputs = self.routes.inputs.len() as u8;
-        let inputs = (0..inputs).map(|i| self.tracker.input(i)).collect();
-        self.passes(at, self.tracker.join(), inputs, kind);
-    }
-
-    /// The shards hear of a move of the join's event-time watermark.
-    fn passes(
-        &mut self,
-        at: Arrival,
-        join: i64,
-        inputs: smallvec::SmallVec<[i64; 2]>,
-        kind: EventKind,
-    ) {
-        self.position.watermark = join;
-        self.tell(at, Told::Watermark { join, inputs }, kind);
-    }
-
-    /// The shards hear whether a partition was taken up to its log's end.
-    fn log_end(
-        &mut self,
-        routes: &Routes,
-        source: u32,
-        reached: bool,
-        now_ms: i64,
-        kind: EventKind,
-    ) {
-        let Some(partition) = routes.partitions.get(source as usize) else { return };
-        for feed in routes.feeds(source) {
-            let partition = partition.partition;
-            let end = LogEnd { input: feed.input, partition, reached, now_ms };
-            self.tell(self.position.arrival, Told::LogEnd(end), kind);
-        }
-    }
-
-    fn tell(&mut self, at: Arrival, what: Told, kind: EventKind) {
-        self.moves.push(Move { event: self.batch.events.len() as u32, at, what });
-        self.batch.events.push(Event { at, epoch: self.position.epoch, kind });
-    }
-
     /// The end of the source. `close`: the last event-time watermark; `snapshot`:
     /// the state as it is now is kept.
     pub(super) fn end(&mut self, close: bool, snapshot: bool) {
@@ -572,55 +353,4 @@ impl Sequencer {
             ahead_ms,
         })
     }
-
-    fn flush(&mut self, snapshot: Option<Cut>) {
-        let rows = self.batch.facts.len();
-        let keys = self.batch.facts.keys.len();
-        let events = self.batch.events.len();
-        let mut batch = std::mem::take(&mut self.batch);
-        batch.end = self.position.clone();
-        let barrier = snapshot.as_ref().map(|cut| cut.epoch);
-        batch.snapshot = snapshot;
-        if batch.facts.is_empty() {
-            batch.facts.first_row = self.position.row;
-        }
-        let moves = Arc::new(std::mem::take(&mut self.moves));
-        let shards = self
-            .rows
-            .iter_mut()
-            .map(|rows| {
-                let next = Vec::with_capacity(rows.len() + rows.len() / 8);
-                ShardBatch {
-                    rows: std::mem::replace(rows, next),
-                    moves: Arc::clone(&moves),
-                    snapshot: barrier,
-                }
-            })
-            .collect();
-        self.ready.push_back(Sequenced { batch, shards });
-        reserve(&mut self.batch, rows, keys, events);
-        self.batch.facts.first_row = self.position.row;
-    }
-}
-
-/// The next batch will be about as large as the last one.
-fn reserve(batch: &mut Batch, rows: usize, keys: usize, events: usize) {
-    let n = rows;
-    batch.facts = Facts {
-        first_row: 0,
-        arrival: Vec::with_capacity(n),
-        arrival_ms: Vec::with_capacity(n),
-        input: Vec::with_capacity(n),
-        partition: Vec::with_capacity(n),
-        offset: Vec::with_capacity(n),
-        event_time: Vec::with_capacity(n),
-        watermark: Vec::with_capacity(n),
-        at_arrival: Vec::with_capacity(n),
-        key_hash: Vec::with_capacity(n),
-        normal_hash: Vec::with_capacity(n),
-        key_end: Vec::with_capacity(n),
-        keys: Vec::with_capacity(keys + keys / 8),
-    };
-    batch.payloads = Vec::with_capacity(n);
-    batch.events = Vec::with_capacity(events + events / 8);
 }
