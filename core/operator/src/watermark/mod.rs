@@ -18,6 +18,8 @@ mod sources;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_model;
+#[cfg(test)]
 mod tests_sources;
 mod tracker;
 mod tree;

@@ -4,6 +4,8 @@
 //!
 //! - [`input`]: the recording as the topics of a simulated cluster, and the
 //!   arrival order that survives a crash;
+//! - [`feed`]: what an incarnation takes of them, in step ([`pulse`]) with what is
+//!   delivered;
 //! - [`world`]: a job through its incarnations, with a [`schedule`] of faults;
 //! - [`cluster`]: what it is harmed on: the simulated one, or a [`real`] one;
 //! - [`oracle`]: what the engine gives without faults over the order that the
@@ -16,10 +18,12 @@
 pub mod check;
 pub mod cluster;
 pub mod faults;
+pub mod feed;
 pub mod going;
 pub mod input;
 pub mod matrix;
 pub mod oracle;
+pub mod pulse;
 pub mod random;
 pub mod real;
 pub mod schedule;

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::input::{ArrivalLog, Input, Lanes, lock};
+use super::feed::Lanes;
+use super::input::{ArrivalLog, Input, lock};
 use crate::engine::live::WallClock;
 use crate::engine::{ClockInput, ClockInputKind, Given, SourceError};
 use crate::operator::record::Record;

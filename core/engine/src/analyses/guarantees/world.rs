@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::cluster::{Client, Cluster};
+use super::feed::SimFeed;
 use super::going::Going;
-use super::input::{ArrivalLog, Input, Pulse, SimFeed, Taken, lock};
+use super::input::{ArrivalLog, Input, Taken, lock};
+use super::pulse::Pulse;
 use super::schedule::{Incident, Schedule, What};
 use crate::edges::fault::disk::{PowerLoss, left_behind};
 use crate::edges::fault::{self, Act, POINTS, Plan};

@@ -26,6 +26,7 @@ mod state;
 mod state_counts;
 mod state_index;
 mod state_rows;
+mod stretches;
 mod tables;
 mod verdicts;
 mod watermarks;

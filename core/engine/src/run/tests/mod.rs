@@ -1,6 +1,7 @@
 //! Random runs against a plain model that answers every question by looking
 //! at everything.
 
+mod asked;
 mod breaking;
 mod damage;
 mod execute;
