@@ -122,6 +122,7 @@ impl Look<'_> {
                             None => JobError::Checkpoint { epoch, why, help: help(exactly) },
                         });
                     };
+                    self.check_guarantee(delivered)?;
                     self.check_logged(feed, delivered)?;
                     rebuild = Some(delivered.clone());
                     None
@@ -149,6 +150,11 @@ impl Look<'_> {
             });
             at.offsets.extend(read);
         }
+        if let Some(delivered) = &rebuild {
+            // What came before is followed from the arrival log: the topics may have
+            // lost it since.
+            at.offsets.extend(unnamed(&delivered.offsets, &inputs));
+        }
         let mut lost = Vec::new();
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
             lost = self.skip(&inputs, &mut at)?;
@@ -164,6 +170,25 @@ impl Look<'_> {
             lost,
             rebuild,
         })
+    }
+
+    /// Under another guarantee than the one that it was delivered under, nothing holds
+    /// back what was; and at-most-once takes what a state from the beginning has not as
+    /// lost, and cuts it off the arrival log.
+    fn check_guarantee(&self, delivered: &Progress) -> Result<(), JobError> {
+        let now = self.spec.pipeline.delivery.guarantee;
+        if now == Guarantee::ExactlyOnce {
+            return Ok(());
+        }
+        Err(JobError::Refused(format!(
+            "{}: checkpoint {} of job \"{}\" was delivered exactly-once and can be made anew under \
+             that guarantee only; delivery.guarantee is {} now. Nothing was written. Run it with \
+             delivery.guarantee=exactly-once until it goes on, then change it",
+            self.spec.folder.display(),
+            delivered.epoch,
+            self.spec.job(),
+            guarantee_name(now),
+        )))
     }
 
     /// Only the order in which they were taken gives the same outputs again.
