@@ -228,8 +228,14 @@ impl Job<'_> {
             // Whoever is fenced from now on finds our name.
             self.point("start.commit")?;
             if self.announce(producer.as_mut(), &own, &waiter)? {
+                self.point("commit.again")?;
                 producer = log.producer(&self.producer())?;
                 waiter.until(|| producer.init())?;
+                // Since the commit was answered somebody may have taken the job over.
+                let now = progress::read(&*log, spec.job(), &waiter)?;
+                if let Some(by) = now.filter(|found| found.owner != self.owner) {
+                    return Err(self.replaced(by).into());
+                }
             }
             self.announced = true;
         }
