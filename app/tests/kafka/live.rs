@@ -250,6 +250,11 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     let refused: Said = feed.command(&["--from", "latest"]).output().unwrap().into();
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.err.contains("goes on where it stands"), "{}", refused.err);
+    // No further start helps: a supervisor is to leave it.
+    let other = ["--set", "inputs.views.watermark.max_out_of_orderness=300ms"];
+    let refused: Said = feed.command(&other).output().unwrap().into();
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("it was taken under another pipeline"), "{}", refused.err);
 }
 
 #[test]
