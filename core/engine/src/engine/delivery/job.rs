@@ -161,7 +161,12 @@ impl Job<'_> {
         let log = Arc::clone(&self.parts.log);
         let tell = Arc::clone(&self.parts.tell);
         let control = self.parts.control.clone();
-        let waiter = Waiter { backoff: spec.backoff, control: &control, tell: &*tell };
+        let waiter = Waiter {
+            backoff: spec.backoff,
+            control: &control,
+            stop: Some(&spec.stop),
+            tell: &*tell,
+        };
 
         // Fences whoever had the job and ends what they had in flight.
         if self.exactly_once() {
