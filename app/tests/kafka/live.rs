@@ -321,6 +321,24 @@ fn a_start_can_be_chosen() {
     feed.replayed(&live);
 }
 
+/// Found by reading: a partition that had given nothing before the kill was read from
+/// its first offset afterwards.
+#[test]
+fn a_start_that_was_chosen_counts_after_a_kill_too() {
+    let mut feed = Feed::new("chosen-once");
+    feed.send(20);
+    let mut child = feed.start(&["--from", "latest"]);
+    until("the log", || feed.dir().join("arrivals/00000000.mcap").exists().then_some(()));
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    feed.send(2);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, 3);
+    let live = stop(child).json();
+    assert_eq!(live["records"], 3);
+    feed.replayed(&live);
+}
+
 #[test]
 fn it_stops_at_a_breakpoint_and_goes_on_from_there() {
     let mut feed = Feed::new("breaking");
