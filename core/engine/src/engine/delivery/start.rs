@@ -153,7 +153,8 @@ impl Look<'_> {
         if let Some(delivered) = &rebuild {
             // What came before is followed from the arrival log: the topics may have
             // lost it since.
-            at.offsets.extend(unnamed(&delivered.offsets, &inputs));
+            let read = unnamed(&delivered.offsets, &inputs).into_iter();
+            at.offsets.extend(read.filter(|(partition, _)| start.contains_key(partition)));
         }
         let mut lost = Vec::new();
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
