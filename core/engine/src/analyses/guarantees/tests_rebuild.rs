@@ -91,6 +91,29 @@ fn a_checkpoint_is_made_anew_under_the_guarantee_that_it_was_delivered_under() {
     }
 }
 
+/// Found by reading: under another interval a rebuild leaves a checkpoint of the
+/// delivered epoch's number that is not that epoch's, and nothing made it anew again.
+#[test]
+fn a_rebuild_that_came_out_otherwise_can_be_done_again() {
+    let text = pipeline("exactly-once").to_toml();
+    let (from, to) = ("checkpoint_interval = \"100ms\"", "checkpoint_interval = \"80ms\"");
+    assert!(text.contains(from), "{text}");
+    let other = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
+    let next_pipelines = vec![other, pipeline("exactly-once")];
+    let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
+        if n == 1 {
+            flip(folder, 3);
+        }
+        assert!(n < 2 || folder.join("checkpoints/3").is_dir());
+    });
+    let setup = Setup { rebuild: true, next_pipelines, ..setup("exactly-once") };
+    let crashes = schedule(vec![at("prepared", 4, What::Crash), at("collect", 3, What::Crash)]);
+    let (_, lived, found) = lives_with(setup, &crashes, Some(then));
+    assert_eq!(found, [], "{:?}", lived.last().map(|life| &life.outcome));
+    assert_eq!(lived.len(), 3);
+    assert!(lived[2].outcome.is_ok(), "{:?}", lived[2].outcome);
+}
+
 /// Found by reading: where the job had begun was looked for in the topics, so that no
 /// job could be rebuilt whose retention was shorter than its life.
 #[test]

@@ -107,11 +107,10 @@ impl Look<'_> {
         let meta = if epoch == 0 {
             None
         } else {
-            match rocksdb::verify(&spec.folder, epoch) {
+            match self.verified(epoch, progress.filter(|_| exactly)) {
                 Ok(meta) => Some(meta),
-                Err(error) => {
+                Err(why) => {
                     let Some(delivered) = progress.filter(|_| spec.rebuild && exactly) else {
-                        let why = error.to_string();
                         let elsewhere = progress.filter(|_| exactly && mark.is_none());
                         return Err(match elsewhere.filter(|_| have.is_empty()) {
                             Some(last) => JobError::Checkpoint {
@@ -129,14 +128,6 @@ impl Look<'_> {
                 }
             }
         };
-        if let (Some(meta), Some(progress), true) = (&meta, progress, exactly)
-            && hex(&meta.digest) != progress.digest
-            && !spec.bugs.adopt_newest
-        {
-            let why = "its digest is not the one that was committed: it is of another job or was \
-                       restored from elsewhere";
-            return Err(JobError::Checkpoint { epoch, why: why.to_owned(), help: RESTORE });
-        }
 
         let now_ms = meta.as_ref().map_or(i64::MIN, |meta| meta.arrival_ms);
         let mut at = StartAt { now_ms, offsets: start.clone(), ..StartAt::default() };
@@ -171,6 +162,18 @@ impl Look<'_> {
             lost,
             rebuild,
         })
+    }
+
+    /// The checkpoint, whole and as it was delivered; else why not.
+    fn verified(&self, epoch: u64, delivered: Option<&Progress>) -> Result<CheckpointMeta, String> {
+        let meta = rocksdb::verify(&self.spec.folder, epoch).map_err(|e| e.to_string())?;
+        let other = delivered.is_some_and(|progress| progress.digest != hex(&meta.digest));
+        if other && !self.spec.bugs.adopt_newest {
+            let why = "its digest is not the one that was committed: it is of another job, was \
+                       restored from elsewhere, or came out otherwise when it was made anew";
+            return Err(why.to_owned());
+        }
+        Ok(meta)
     }
 
     /// Under another guarantee than the one that it was delivered under, nothing holds
