@@ -1,11 +1,12 @@
-//! A job that is told to stop before it has begun.
+//! A job that is told to stop before it has begun, and one that has to stop by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::feed::SimFeed;
-use super::tests::{input, pipeline};
+use super::schedule::Incident;
+use super::tests::{input, lives, pipeline, schedule, setup};
 use super::world::scratch;
 use crate::edges::log::Log as _;
 use crate::edges::log::sim::{Call, Fault, Script, SimLog};
@@ -53,4 +54,16 @@ fn a_stop_ends_what_is_waited_for_at_a_start() {
     }
     // What answers is gone on with, to what is whole.
     assert!(run(Script::new()).unwrap().committed > 0);
+}
+
+/// Found by reading: only attempts that ended alike were counted, and a job whose
+/// transactions time out, here in one way and there in another, began again for ever.
+#[test]
+fn a_job_that_gets_no_further_gives_up_whatever_the_reasons() {
+    let faults = [Fault::Landed, Fault::Refused].into_iter().cycle();
+    let calls = (1..9).zip(faults).map(|(nth, fault)| (Call::Flush, nth, fault)).collect();
+    let alternating = schedule(vec![Incident { calls, at: None }]);
+    let (_, lived, _) = lives(setup("at-least-once"), &alternating);
+    let error = lived[0].outcome.as_ref().unwrap_err();
+    assert!(matches!(error, JobError::Stuck { epoch: 0, attempts: 5, .. }), "{error}");
 }
