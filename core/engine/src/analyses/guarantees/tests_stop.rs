@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::feed::SimFeed;
 use super::schedule::Incident;
-use super::tests::{input, lives, pipeline, schedule, setup};
+use super::tests::{holds, input, lives, pipeline, schedule, setup};
 use super::world::scratch;
 use crate::edges::log::Log as _;
 use crate::edges::log::sim::{Call, Fault, Script, SimLog};
@@ -66,4 +66,16 @@ fn a_job_that_gets_no_further_gives_up_whatever_the_reasons() {
     let (_, lived, _) = lives(setup("at-least-once"), &alternating);
     let error = lived[0].outcome.as_ref().unwrap_err();
     assert!(matches!(error, JobError::Stuck { epoch: 0, attempts: 5, .. }), "{error}");
+}
+
+/// Found by reading: a partition of the sink without its replicas for the time of two
+/// transactions ended a job, as if a message of it were too large.
+#[test]
+fn what_was_not_taken_in_time_is_sent_again_more_than_once() {
+    let late = |nth| (Call::Produce, nth, Fault::Lost);
+    let lived = holds(
+        "exactly-once",
+        &schedule(vec![Incident { calls: vec![late(9), late(10)], at: None }]),
+    );
+    assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 2);
 }

@@ -433,6 +433,7 @@ impl Job<'_> {
                     }
                 }
                 LogErrorKind::RequiresAbort
+                | LogErrorKind::NotTaken
                 | LogErrorKind::TooLarge
                 | LogErrorKind::TimedOut
                 | LogErrorKind::Retriable => {
