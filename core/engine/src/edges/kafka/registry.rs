@@ -201,7 +201,7 @@ fn status(error: &SRCError) -> Option<u16> {
 /// was one too many (429), or the registry itself is not well (Confluent's: 50001, an
 /// error in the backend data store, under status 500).
 pub(super) fn is_away(error: &SRCError) -> bool {
-    let passing = |code| matches!(code, 408 | 425 | 429) || code >= 500;
+    let passing = |code: u16| matches!(code, 408 | 425 | 429) || code >= 500;
     error.retriable || status(error).is_some_and(passing)
 }
 
@@ -211,7 +211,7 @@ pub(super) fn is_away(error: &SRCError) -> bool {
 fn has_none(error: &SRCError, id: u32) -> bool {
     // Ids are Java's positive ints: what is more is data, whatever is said of it.
     let is_none = i32::try_from(id).is_err();
-    let of_client = |code| (400..500).contains(&code) && !matches!(code, 401 | 407);
+    let of_client = |code: u16| (400..500).contains(&code) && !matches!(code, 401 | 407);
     status(error).is_some_and(|code| is_none || of_client(code) && !is_away(error))
 }
 
