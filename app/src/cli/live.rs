@@ -15,7 +15,7 @@ use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::delivery::{JobError, JobEvent};
 use joinscope_core::engine::live::Standing;
-use joinscope_core::engine::{Control, Ended};
+use joinscope_core::engine::{Control, Ended, RunError as EngineError};
 use joinscope_core::run::{
     AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live, may_begin,
 };
@@ -257,7 +257,10 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
         | JobError::Output { .. }
         | JobError::Stuck { .. }
         | JobError::Checkpoint { .. }
-        | JobError::Rebuilt { .. } => Err(error.into()),
+        | JobError::Rebuilt { .. }
+        | JobError::Run(EngineError::Pipeline(_) | EngineError::Checkpoint { .. }) => {
+            Err(error.into())
+        }
         JobError::Away(_) => {
             warn(&error.to_string());
             Ok(Answer::Broke)
@@ -450,6 +453,8 @@ fn lag(standing: &Standing) -> String {
 
 #[cfg(test)]
 mod tests {
+    use joinscope_core::engine::SourceError;
+
     use super::*;
 
     #[test]
@@ -459,6 +464,18 @@ mod tests {
         assert_eq!("1700000000000".parse(), Ok(From::At(Start::Time(1_700_000_000_000))));
         let error = "sometime".parse::<From>().unwrap_err();
         assert!(error.contains("committed") && error.contains("sometime"), "{error}");
+    }
+
+    #[test]
+    fn what_no_further_start_helps_against_is_not_one_that_broke_off() {
+        let ended = |error: EngineError| broken(JobError::Run(error), Path::new("nowhere"));
+        let topics = "Kafka Streams 4.3.1 would not start: a has 2 partitions and b 3".to_owned();
+        let error = ended(EngineError::Pipeline(topics)).unwrap_err().to_string();
+        assert!(error.contains("a has 2 partitions and b 3"), "{error}");
+        let (path, what) = ("checkpoints/3".to_owned(), "another order".to_owned());
+        assert!(ended(EngineError::Checkpoint { path, what }).is_err());
+        let source = SourceError("the registry does not answer".to_owned());
+        assert_eq!(ended(EngineError::Source(source)).unwrap(), Answer::Broke);
     }
 
     #[test]

@@ -69,9 +69,9 @@ takes it, and gives the same outputs and verdicts.
 
 Exit codes: 0 done, live also stopped by a signal; 1 cancelled; 2 it cannot be run
 as asked: change something before trying again; 3 it broke off (what was whole is
-kept), or brokers or a schema registry do not answer: starting it again goes on from
-there; 4 another process has the job: do not start it again; 130 ended at once by a
-second signal.
+kept), or brokers or a schema registry do not answer (a signal ends that waiting
+while nothing has begun): starting it again goes on from there; 4 another process
+has the job: do not start it again; 130 ended at once by a second signal.
 Log lines go to stderr; JOINSCOPE_LOG sets what of them (e.g. debug).")]
 pub struct Run {
     /// The pipeline (TOML)

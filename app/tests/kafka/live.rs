@@ -250,6 +250,11 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     let refused: Said = feed.command(&["--from", "latest"]).output().unwrap().into();
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.err.contains("goes on where it stands"), "{}", refused.err);
+    // No further start helps: a supervisor is to leave it.
+    let other = ["--set", "inputs.views.watermark.max_out_of_orderness=300ms"];
+    let refused: Said = feed.command(&other).output().unwrap().into();
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("it was taken under another pipeline"), "{}", refused.err);
 }
 
 #[test]
@@ -310,6 +315,24 @@ fn a_start_can_be_chosen() {
     until("the log", || feed.dir().join("arrivals/00000000.mcap").exists().then_some(()));
     std::thread::sleep(std::time::Duration::from_millis(500));
     feed.send(2);
+    feed.await_arrivals(&mut child, 3);
+    let live = stop(child).json();
+    assert_eq!(live["records"], 3);
+    feed.replayed(&live);
+}
+
+/// Found by reading: a partition that had given nothing before the kill was read from
+/// its first offset afterwards.
+#[test]
+fn a_start_that_was_chosen_counts_after_a_kill_too() {
+    let mut feed = Feed::new("chosen-once");
+    feed.send(20);
+    let mut child = feed.start(&["--from", "latest"]);
+    until("the log", || feed.dir().join("arrivals/00000000.mcap").exists().then_some(()));
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    feed.send(2);
+    let mut child = feed.start(&[]);
     feed.await_arrivals(&mut child, 3);
     let live = stop(child).json();
     assert_eq!(live["records"], 3);

@@ -2,6 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
+
+use joinscope_core::run::Run;
 
 use super::support::*;
 
@@ -134,6 +137,11 @@ fn unframed(topic: &str, folder: &std::path::Path) {
         .collect();
     produce(topic, &sent);
     assert!(record(topic, &folder.join("r.mcap"), &[]).schemas().is_empty());
+    joined(topic, folder);
+}
+
+/// A pipeline that joins a topic of framed Avro with itself.
+fn joined(topic: &str, folder: &std::path::Path) {
     let input = |name: &str| {
         format!(
             "[inputs.{name}]\ntopic = \"{topic}\"\nformat = \"avro-registry\"\nkey = \"id\"\n\
@@ -235,6 +243,71 @@ fn a_registry_that_cannot_be_asked_ends_a_run_before_it_begins() {
         said(at, &["run", "p.toml", "--recording", "r.mcap", "--resume", "x", "--registry", &url]);
     assert!(both.err.contains("cannot be used with"), "{}", both.err);
     assert!(!at.join("out").exists());
+}
+
+/// A registry that gives one schema for every id, and whose store does not answer when
+/// it is asked for it first.
+fn unwell(schema: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut times = 0;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 4096];
+            let n = stream.read(&mut asked).unwrap_or_default();
+            let (mut code, mut body) = (200, "[]".to_owned());
+            if asked[..n].starts_with(b"GET /schemas/ids/") {
+                times += 1;
+                body = serde_json::json!({ "schema": schema }).to_string();
+                if times == 1 {
+                    code = 500;
+                    body = r#"{"error_code":50001,"message":"the backend data store"}"#.to_owned();
+                }
+            }
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {code} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    url
+}
+
+/// Found by reading: what named the schema went on without it, and stayed undecodable
+/// through every later start.
+#[test]
+fn a_registry_that_is_not_well_for_a_moment_costs_a_live_run_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    make_topic("unwell", 1, &[]);
+    joined("unwell", at);
+    let values: Vec<Vec<u8>> = (0..10).map(|n| framed(77, &[n * 2])).collect();
+    let sent: Vec<Sent<'_>> = (1_763_626_401_480..)
+        .zip(&values)
+        .map(|(timestamp, value)| Sent { timestamp, value: Some(&value[..]), ..Sent::default() })
+        .collect();
+    produce("unwell", &sent);
+    let url = unwell(r#"{"type":"record","name":"Seen","fields":[{"name":"id","type":"long"}]}"#);
+    let start = || {
+        let mut command = joinscope();
+        command.current_dir(at).args(["run", "p.toml", "--brokers", &kafka().brokers]);
+        command.args(["--registry", &url, "--out", "out", "--json"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut child = start();
+    until("the run to end", || child.try_wait().unwrap());
+    let ended: Said = child.wait_with_output().unwrap().into();
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert!(ended.err.contains("failed with status 500"), "{}", ended.err);
+    let child = start();
+    until("all records to be taken", || {
+        Run::open(&at.join("out")).ok().filter(|run| run.arrivals() >= 10).map(drop)
+    });
+    let answer = super::live::stop(child).json();
+    assert_eq!(answer["records"], 10, "{answer}");
+    assert_eq!(answer["books"]["a"]["undecodable"], 0, "{answer}");
 }
 
 #[test]

@@ -365,7 +365,11 @@ pub(super) fn keep(
         }
     };
     let finished = writer.finish(state, end);
-    let summary = outcome.map_err(|error| RunError::Engine(error.to_string()))?;
+    let summary = outcome.map_err(|error| match error {
+        // It took nothing, and as it is no further start would.
+        engine::RunError::Checkpoint { .. } => RunError::NoSuch(error.to_string()),
+        other => RunError::Engine(other.to_string()),
+    })?;
     finished?;
     Ok(summary)
 }

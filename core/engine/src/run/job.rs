@@ -138,6 +138,7 @@ pub fn execute_job(
         shards: spec.shards,
         rebuild: deliver.rebuild,
         schema_id,
+        stop: spec.stop,
         transaction_timeout_ms: transaction_timeout(interval),
         ..JobSpec::new(pipeline, spec.dir)
     };

@@ -1,5 +1,6 @@
 //! Runs a pipeline over a cluster into a run folder, or goes on with one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -90,6 +91,7 @@ impl ExecuteLive {
                 cluster_id,
                 job: self.job(),
                 write,
+                starts: BTreeMap::new(),
             }),
         }
     }
@@ -179,9 +181,13 @@ pub fn execute_live(
             None => Writer::resume(&spec.dir, 0, pipeline.folds())?,
         }),
     };
+    let mut tail = spec.tail.clone();
+    if let Some(before) = &before {
+        tail.offsets = before.start.first_offsets();
+    }
     let live = Live::open(LiveSpec {
         pipeline: Arc::clone(&pipeline),
-        tail: spec.tail.clone(),
+        tail,
         folder: spec.dir.join(ARRIVALS),
         stop: Arc::clone(&spec.stop),
         status: Arc::default(),
@@ -212,7 +218,10 @@ pub fn execute_live(
         sources: engine::sources::warnings(&pipeline, live.partitions()),
     });
     let cluster_id = live.cluster_id().map(ToOwned::to_owned);
-    let start = spec.start(live.partitions(), &live.later(), cluster_id, false);
+    let mut start = spec.start(live.partitions(), &live.later(), cluster_id, false);
+    if let Some(info) = &mut start.live {
+        info.starts = live.next_offsets();
+    }
     let writer = match resumed {
         Some(mut writer) => {
             writer.grow(Laid { lanes: start.lanes, later: start.later })?;

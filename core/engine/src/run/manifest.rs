@@ -1,6 +1,7 @@
 //! `manifest.json`: what was run, how it ended, and which segments are whole.
 //! It is replaced atomically, so that whoever reads it sees one moment.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use super::schemas::GivenSchemas;
 use super::types::LaneInfo;
 use crate::edges::fault;
 use crate::engine::step::CheckpointEntry;
-use crate::operator::record::Arrival;
+use crate::operator::record::{Arrival, TopicPartition};
 
 /// Whether and how a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,17 @@ impl ManifestStart {
         (0..self.lanes.len()).map(|lane| (i64::MIN, lane >= first.len())).collect()
     }
 
+    /// Where a live run began each partition that was there then: the arrival log of a
+    /// process that was killed says so only of those that gave it a record.
+    pub(crate) fn first_offsets(&self) -> BTreeMap<TopicPartition, i64> {
+        let Some(live) = &self.live else { return BTreeMap::new() };
+        let lanes = self.lanes.iter().map(|lane| TopicPartition {
+            topic: Arc::clone(&lane.topic),
+            partition: lane.partition,
+        });
+        lanes.filter_map(|of| live.starts.get(&of.to_string()).map(|at| (of, *at))).collect()
+    }
+
     /// The arrivals around `at`, of `end` in all, between which the event-time
     /// watermark never goes back: from the last restart at or before it up to
     /// the next one.
@@ -146,6 +158,9 @@ pub struct LiveInfo {
     pub job: String,
     /// It writes its outputs to the cluster.
     pub write: bool,
+    /// Where it first began, by `topic[partition]`; of one that writes, its job knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub starts: BTreeMap<String, i64>,
 }
 
 /// How a run ended.

@@ -37,6 +37,8 @@ mod tests_real;
 mod tests_rebuild;
 #[cfg(test)]
 mod tests_recovery;
+#[cfg(test)]
+mod tests_stop;
 mod ticking;
 pub mod torture;
 pub mod world;

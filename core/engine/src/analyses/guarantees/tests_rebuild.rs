@@ -10,6 +10,7 @@ use super::world::Setup;
 use crate::edges::log::sim::SimLog;
 use crate::engine::delivery::{JobError, JobEvent};
 use crate::operator::pipeline::Pipeline;
+use crate::operator::record::TopicPartition;
 
 /// Changes a byte in the middle of a file of the newest committed checkpoint.
 fn flip(folder: &Path, epoch: u64) {
@@ -73,6 +74,66 @@ fn a_checkpoint_is_not_made_anew_where_outputs_could_be_given_twice() {
     // Without a progress record nothing says what to suppress.
     let text = rebuilt(setup("at-least-once")).to_string();
     assert!(text.contains("checkpoint 3") && !text.contains("--rebuild"), "{text}");
+}
+
+/// Found by reading: at-most-once took all that was delivered as lost, and cut the
+/// whole arrival log away; at-least-once gave out what lay behind before anything was
+/// compared, and a crash on the way left a job that nothing could go on with.
+#[test]
+fn a_checkpoint_is_made_anew_under_the_guarantee_that_it_was_delivered_under() {
+    for guarantee in ["at-least-once", "at-most-once"] {
+        let next = vec![pipeline(guarantee)];
+        let error = rebuilt(Setup { next_pipelines: next, ..setup("exactly-once") });
+        let text = error.to_string();
+        assert!(matches!(error, JobError::Refused(_)), "{guarantee}: {text}");
+        let now = format!("delivery.guarantee is {guarantee} now");
+        assert!(text.contains("checkpoint 3") && text.contains(&now), "{text}");
+    }
+}
+
+/// Found by reading: under another interval a rebuild leaves a checkpoint of the
+/// delivered epoch's number that is not that epoch's, and nothing made it anew again.
+#[test]
+fn a_rebuild_that_came_out_otherwise_can_be_done_again() {
+    let text = pipeline("exactly-once").to_toml();
+    let (from, to) = ("checkpoint_interval = \"100ms\"", "checkpoint_interval = \"80ms\"");
+    assert!(text.contains(from), "{text}");
+    let other = Arc::new(Pipeline::parse(&text.replace(from, to), "next.toml").unwrap());
+    let next_pipelines = vec![other, pipeline("exactly-once")];
+    let then: Between = Arc::new(|_: &SimLog, folder: &Path, n| {
+        if n == 1 {
+            flip(folder, 3);
+        }
+        assert!(n < 2 || folder.join("checkpoints/3").is_dir());
+    });
+    let setup = Setup { rebuild: true, next_pipelines, ..setup("exactly-once") };
+    let crashes = schedule(vec![at("prepared", 4, What::Crash), at("collect", 3, What::Crash)]);
+    let (_, lived, found) = lives_with(setup, &crashes, Some(then));
+    assert_eq!(found, [], "{:?}", lived.last().map(|life| &life.outcome));
+    assert_eq!(lived.len(), 3);
+    assert!(lived[2].outcome.is_ok(), "{:?}", lived[2].outcome);
+}
+
+/// Found by reading: where the job had begun was looked for in the topics, so that no
+/// job could be rebuilt whose retention was shorter than its life.
+#[test]
+fn what_retention_deleted_since_it_was_delivered_is_rebuilt_from_the_log() {
+    let then: Between = Arc::new(|cluster: &SimLog, folder: &Path, n| {
+        if n == 1 {
+            flip(folder, 3);
+            // Of each partition fifteen were delivered.
+            for (topic, partition, first) in [("views", 0, 0), ("views", 1, 3), ("likes", 0, 7)] {
+                let of = TopicPartition { topic: topic.into(), partition };
+                cluster.delete_before(&of, first + 15);
+            }
+        }
+    });
+    let setup = Setup { rebuild: true, ..setup("exactly-once") };
+    let crash = schedule(vec![at("prepared", 4, What::Crash)]);
+    let (_, lived, found) = lives_with(setup, &crash, Some(then));
+    assert_eq!(found, [], "{:?}", lived[1].outcome);
+    assert_eq!(lived.len(), 2);
+    assert!(lived[1].outcome.is_ok(), "{:?}", lived[1].outcome);
 }
 
 /// Found by reading: what only the clock set off behind the barrier up to which

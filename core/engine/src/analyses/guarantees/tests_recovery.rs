@@ -94,6 +94,22 @@ fn a_zombie_is_fenced_and_names_who_took_over() {
     }
 }
 
+/// Found by reading: a start whose own progress record was committed only when asked
+/// again makes a new producer; a twin that had taken over before that was fenced, and
+/// its epochs were delivered a second time.
+#[test]
+fn a_start_that_makes_a_new_producer_looks_who_has_the_job_now() {
+    for fault in [Fault::Lost, Fault::Landed] {
+        let at = Some(("commit.again".to_owned(), 1, What::Zombie));
+        let again = Incident { calls: vec![(Call::Commit, 1, fault)], at };
+        let lived = holds("exactly-once", &schedule(vec![again]));
+        assert_eq!(lived.len(), 2, "{fault:?}");
+        let error = lived[0].outcome.as_ref().unwrap_err();
+        assert!(matches!(error, JobError::Replaced { .. }), "{fault:?}: {error}");
+        assert!(lived[1].outcome.is_ok(), "{fault:?}: {:?}", lived[1].outcome);
+    }
+}
+
 /// Found by the random schedules: the zombie's call was lost instead of answered
 /// with 'fenced', and it looked for its twin's checkpoint in its own folder.
 #[test]

@@ -20,7 +20,7 @@
 //! | `prepare.delta` · `prepare.links` · `prepare.sync` · `prepare.manifest` · `prepare.rename` · `prepare.renamed` | each step of writing N; the last: before the folder of checkpoints is forced to disk |
 //! | `prepared` | what follows N being on disk |
 //! | `commit.progress` · `commit.offsets` · `commit.send` | progress record, offsets, end of the transaction |
-//! | `commit.again` | the end of the transaction is asked for once more |
+//! | `commit.again` | the end of the transaction is asked for once more; at a start, a new producer is initialised because it was |
 //! | `commit.answered` · `commit.marked` | N is marked; the next epoch may begin |
 //! | `collect` · `kept` | old checkpoints go; the run store names N |
 //! | `offsets` | at-most-once: an epoch's offsets are committed |

@@ -53,6 +53,15 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
     }
 }
 
+/// What it means to an open transaction that a message of it was not delivered.
+fn in_transaction(code: RDKafkaErrorCode) -> LogErrorKind {
+    match kind_of(code) {
+        kind @ (LogErrorKind::TooLarge | LogErrorKind::Fenced | LogErrorKind::Denied) => kind,
+        LogErrorKind::TimedOut | LogErrorKind::Retriable => LogErrorKind::NotTaken,
+        _ => LogErrorKind::RequiresAbort,
+    }
+}
+
 /// What a user lacks, to go behind an error's text.
 pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
     use RDKafkaErrorCode as E;
@@ -267,13 +276,17 @@ impl KafkaProducer {
             };
             (text, wants) = (reason, right(cause));
         }
-        if kind == LogErrorKind::RequiresAbort
-            && let Some(Failure { code: cause, what, .. }) = self.failure()
-        {
-            text = format!("{text} ({what})");
-            // No further attempt has more rights.
-            if kind_of(cause) == LogErrorKind::Denied {
-                (kind, wants) = (LogErrorKind::Denied, right(cause));
+        if kind == LogErrorKind::RequiresAbort {
+            let mut cause = code;
+            if let Some(Failure { code, what, .. }) = self.failure() {
+                cause = code;
+                text = format!("{text} ({what})");
+            }
+            match in_transaction(cause) {
+                // No further attempt has more rights.
+                LogErrorKind::Denied => (kind, wants) = (LogErrorKind::Denied, right(cause)),
+                LogErrorKind::NotTaken => kind = LogErrorKind::NotTaken,
+                _ => {}
             }
         }
         if self.transactional && code == RDKafkaErrorCode::TopicAuthorizationFailed {
@@ -313,13 +326,7 @@ impl KafkaProducer {
     /// What was not delivered, as an error.
     fn undelivered(&self) -> Result<(), LogError> {
         let Some(Failure { code, what, .. }) = self.failure() else { return Ok(()) };
-        let kind = match kind_of(code) {
-            LogErrorKind::TooLarge => LogErrorKind::TooLarge,
-            LogErrorKind::Fenced => LogErrorKind::Fenced,
-            LogErrorKind::Denied => LogErrorKind::Denied,
-            _ if self.transactional => LogErrorKind::RequiresAbort,
-            kind => kind,
-        };
+        let kind = if self.transactional { in_transaction(code) } else { kind_of(code) };
         Err(LogError::new(kind, format!("{}: not delivered: {what}{}", self.name, right(code))))
     }
 }
@@ -439,6 +446,19 @@ mod tests {
         assert_eq!(failures.take(), Some(of(denied, 1)));
         failures.note(of(denied, 2));
         assert_eq!(failures.or_larger(of(large, 3)), of(large, 3));
+    }
+
+    #[test]
+    fn a_message_that_no_broker_took_in_time_may_be_taken_later() {
+        use RDKafkaErrorCode as E;
+        // As a broker's partition without its replicas is met: by its time alone.
+        for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::LeaderNotAvailable] {
+            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
+        }
+        assert_eq!(in_transaction(E::MessageSizeTooLarge), LogErrorKind::TooLarge);
+        assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
+        assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);
+        assert_eq!(in_transaction(E::InvalidRecord), LogErrorKind::RequiresAbort);
     }
 
     #[test]

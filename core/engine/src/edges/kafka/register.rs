@@ -5,7 +5,7 @@ use std::time::Duration;
 use schema_registry_converter::blocking::schema_registry::{SrSettings, post_schema};
 use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
 
-use super::registry::reason;
+use super::registry::{is_away, reason};
 use super::{KafkaError, RegistrySettings};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,5 +30,5 @@ pub fn register(of: &RegistrySettings, subject: &str, schema: &str) -> Result<u3
     let settings = builder.build().map_err(|e| failed(e.error, false))?;
     let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
     let posted = post_schema(&settings, subject.to_owned(), supplied);
-    posted.map(|schema| schema.id).map_err(|e| failed(reason(&e), e.retriable))
+    posted.map(|schema| schema.id).map_err(|e| failed(reason(&e), is_away(&e)))
 }

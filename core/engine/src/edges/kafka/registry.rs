@@ -15,6 +15,7 @@ use schema_registry_converter::schema_registry_common::{
 
 use super::KafkaError;
 use crate::edges::recording::{SchemaReference, StoredSchema};
+use crate::operator::record::Record;
 
 /// How a registry is reached. `Debug` shows no secret.
 #[derive(Clone, Default)]
@@ -61,7 +62,8 @@ impl Registry {
         let registry = |what, away| KafkaError::Registry { url: url.clone(), what, away };
         let settings = builder.build().map_err(|e| registry(e.error, false))?;
         get_all_subjects(&settings).map_err(|e| {
-            let (what, so) = if e.retriable {
+            let away = is_away(&e);
+            let (what, so) = if away {
                 ("does not answer", "check the address")
             } else {
                 (
@@ -70,9 +72,38 @@ impl Registry {
                      (schema.registry.basic.auth.user.info=user:password)",
                 )
             };
-            registry(format!("{what} ({}); {so}", reason(&e)), e.retriable)
+            registry(format!("{what} ({}); {so}", reason(&e)), away)
         })?;
         Ok(Self { url, settings, seen: HashSet::new(), last: None, unknown: BTreeMap::new() })
+    }
+
+    /// Gives `new` the new schemas that the keys and values of `records` name, from the
+    /// one at `from` on. After an error those are taken out of `records` that were not
+    /// looked at: kept without their schemas they could never be decoded.
+    ///
+    /// # Errors
+    /// The registry stopped answering.
+    pub fn see_all(
+        &mut self,
+        records: &mut Vec<Record>,
+        from: usize,
+        new: &mut dyn FnMut(StoredSchema),
+    ) -> Result<(), KafkaError> {
+        for at in from..records.len() {
+            let Record { key, value, .. } = &records[at];
+            let seen: Result<(), KafkaError> =
+                [key, value].into_iter().flatten().try_for_each(|bytes| {
+                    if let Some(schema) = self.see(bytes)? {
+                        new(schema);
+                    }
+                    Ok(())
+                });
+            if let Err(error) = seen {
+                records.truncate(at);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// The schema that a key or value is framed with, if it is new.
@@ -98,7 +129,7 @@ impl Registry {
         }
         match get_schema_by_id(id, &self.settings) {
             Ok(schema) => self.whole(id, &schema).map(Some),
-            Err(error) if error.retriable => Err(self.error(&error)),
+            Err(error) if !has_none(&error, id) => Err(self.error(&error)),
             Err(error) => {
                 tracing::warn!("schema {id} is not in the registry {}", self.url);
                 self.unknown.insert(id, reason(&error));
@@ -155,8 +186,33 @@ impl Registry {
 
     fn error(&self, error: &SRCError) -> KafkaError {
         let what = reason(error);
-        KafkaError::Registry { url: self.url.clone(), what, away: error.retriable }
+        KafkaError::Registry { url: self.url.clone(), what, away: is_away(error) }
     }
+}
+
+/// The HTTP status that the registry answered with, if it did: the client has it in
+/// words only.
+fn status(error: &SRCError) -> Option<u16> {
+    let said = error.error.strip_prefix("HTTP request to schema registry failed with status ")?;
+    said.get(..3)?.parse().ok()
+}
+
+/// Whether the same question may be answered later: it was cut off, its time was up, it
+/// was one too many (429), or the registry itself is not well (Confluent's: 50001, an
+/// error in the backend data store, under status 500).
+pub(super) fn is_away(error: &SRCError) -> bool {
+    let passing = |code: u16| matches!(code, 408 | 425 | 429) || code >= 500;
+    error.retriable || status(error).is_some_and(passing)
+}
+
+/// Whether the registry says that it has no schema of this id, or none for this user.
+/// Anything else says nothing of the schema: to take it for unknown would make what
+/// names it undecodable for good.
+fn has_none(error: &SRCError, id: u32) -> bool {
+    // Ids are Java's positive ints: what is more is data, whatever is said of it.
+    let is_none = i32::try_from(id).is_err();
+    let of_client = |code: u16| (400..500).contains(&code) && !matches!(code, 401 | 407);
+    status(error).is_some_and(|code| is_none || of_client(code) && !is_away(error))
 }
 
 pub(super) fn reason(error: &SRCError) -> String {
@@ -167,4 +223,93 @@ pub(super) fn reason(error: &SRCError) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::operator::record::TimestampType;
+
+    const SCHEMA: &str = r#"{"schema":"\"string\""}"#;
+
+    /// A registry that answers one question after the other: a status, and what it says.
+    fn answering(answers: Vec<(u16, &'static str)>) -> Registry {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            // First the subjects, when it is connected to.
+            for (code, body) in std::iter::once((200, "[]")).chain(answers) {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                let mut line = String::new();
+                while stream.read_line(&mut line).unwrap() > 2 {
+                    line.clear();
+                }
+                let length = body.len();
+                write!(
+                    stream.get_mut(),
+                    "HTTP/1.1 {code} Said\r\nContent-Type: application/json\r\n\
+                     Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+        });
+        Registry::connect(&RegistrySettings { url, login: None }).unwrap()
+    }
+
+    fn naming(arrival: u64, id: u32) -> Record {
+        Record {
+            arrival,
+            arrival_ns: 0,
+            source: 0,
+            offset: arrival as i64,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"x"].concat())),
+            headers: Vec::new(),
+        }
+    }
+
+    /// Found by reading: a registry that was not well for a moment made all that named a
+    /// new schema undecodable for good.
+    #[test]
+    fn only_an_answer_that_there_is_none_makes_a_schema_unknown() {
+        for (code, away) in [(500, true), (504, true), (429, true), (401, false)] {
+            let error_code = r#"{"error_code":50001,"message":"the backend data store"}"#;
+            let mut registry = answering(vec![(code, error_code)]);
+            let error = registry.fetch(7).unwrap_err();
+            assert_eq!(error.is_away(), away, "{code}: {error}");
+            assert!(error.to_string().contains(&code.to_string()), "{error}");
+            assert!(registry.unknown.is_empty(), "{code}");
+        }
+        // A proxy's page.
+        assert!(answering(vec![(200, "<html>")]).fetch(7).is_err());
+        let none = r#"{"error_code":40403,"message":"Schema not found"}"#;
+        for (code, id) in [(404, 7), (403, 7), (500, u32::MAX)] {
+            let mut registry = answering(vec![(code, none)]);
+            assert_eq!(registry.fetch(id).unwrap(), None, "{code}");
+            assert!(registry.unknown.contains_key(&id), "{code}");
+        }
+    }
+
+    /// Found by reading: they went on without it, into the arrival log too, and a start
+    /// that followed it decoded none of them.
+    #[test]
+    fn records_whose_schema_was_not_had_are_not_taken() {
+        let mut registry = answering(vec![(200, SCHEMA), (503, "{}")]);
+        let mut records: Vec<Record> =
+            [7, 7, 7, 8, 7].into_iter().zip(0..).map(|(id, n)| naming(n, id)).collect();
+        let mut had = Vec::new();
+        let error =
+            registry.see_all(&mut records, 1, &mut |schema| had.push(schema.id)).unwrap_err();
+        assert!(error.is_away(), "{error}");
+        let left: Vec<u64> = records.iter().map(|record| record.arrival).collect();
+        assert_eq!((left, had), (vec![0, 1, 2], vec![7]));
+    }
 }

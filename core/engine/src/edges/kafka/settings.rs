@@ -21,7 +21,7 @@ pub struct Settings {
 /// Properties whose values are never shown.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "secret", "token", "jaas", "ssl.key.pem", "sasl.oauthbearer.config"]
+    ["password", "passphrase", "secret", "token", "jaas", "key.pem", "sasl.oauthbearer.config"]
         .iter()
         .any(|part| name.contains(part))
 }
@@ -269,6 +269,12 @@ mod tests {
         assert!(all.contains(&("sasl.password".to_owned(), "hunter2".to_owned())));
         let shown = format!("{settings:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("kafka/me"), "{shown}");
+        for part in ["pem", "passphrase"] {
+            let name = format!("sasl.oauthbearer.assertion.private.key.{part}");
+            let settings = load_named(&format!("{name}=keychain:kafka/me\n"), "hunter2").unwrap();
+            assert!(settings.properties(&[], &[]).contains(&(name, "hunter2".to_owned())));
+            assert!(!format!("{settings:?}").contains("hunter2"), "{part}");
+        }
         let login = "schema.registry.url=http://h\nbasic.auth.user.info=keychain:kafka/me\n";
         let registry = load_named(login, "u:hunter2").unwrap().registry(None).unwrap();
         assert_eq!(registry.login, Some(("u".to_owned(), "hunter2".to_owned())));

@@ -193,6 +193,9 @@ pub struct Fetched {
 pub enum LogErrorKind {
     /// The open transaction must be aborted.
     RequiresAbort,
+    /// So it must, as the brokers did not take in time what was sent in it: they may
+    /// take the same later.
+    NotTaken,
     /// The same call may be made again.
     Retriable,
     /// A call took too long: what became of it is not known. This producer

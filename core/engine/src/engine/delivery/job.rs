@@ -55,8 +55,7 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
 /// As often as it helps.
 fn attempts(job: &mut Job<'_>) -> Result<JobEnd, JobError> {
     let mut restarts = 0;
-    // The checkpoint gone on from last, why, and how often.
-    let mut stuck: (u64, Option<LogErrorKind>, u32) = (0, None, 0);
+    let mut stuck = Stuck::default();
     loop {
         match job.attempt() {
             Ok(summary) => return Ok(JobEnd { summary, committed: job.committed, restarts }),
@@ -66,20 +65,38 @@ fn attempts(job: &mut Job<'_>) -> Result<JobEnd, JobError> {
                 tracing::warn!("{what}: going on from epoch {}", job.committed);
                 job.journal.note(What::Aborted { why: what.clone() });
                 (job.parts.tell)(JobEvent::Aborted { why: what.clone() });
-                let again = (job.committed, Some(kind));
-                stuck = match stuck {
-                    (epoch, was, n) if (epoch, was) == again => (epoch, was, n + 1),
-                    _ => (job.committed, Some(kind), 1),
-                };
+                stuck.again(job.committed, kind);
                 let abort = matches!(kind, LogErrorKind::RequiresAbort | LogErrorKind::TooLarge);
-                if abort && stuck.2 >= 2 {
+                if abort && stuck.alike >= 2 {
                     return Err(JobError::Output { what, output });
                 }
-                if stuck.2 >= ATTEMPTS {
-                    return Err(JobError::Stuck { what, epoch: job.committed, attempts: stuck.2 });
+                if stuck.attempts >= ATTEMPTS {
+                    let (epoch, attempts) = (job.committed, stuck.attempts);
+                    return Err(JobError::Stuck { what, epoch, attempts });
                 }
             }
         }
+    }
+}
+
+/// How often a job went on from a checkpoint without getting further.
+#[derive(Default)]
+struct Stuck {
+    /// The checkpoint gone on from last.
+    epoch: u64,
+    attempts: u32,
+    /// Why the last attempt at it ended, and how many in a row did so.
+    kind: Option<LogErrorKind>,
+    alike: u32,
+}
+
+impl Stuck {
+    fn again(&mut self, epoch: u64, kind: LogErrorKind) {
+        if self.epoch != epoch {
+            *self = Self::default();
+        }
+        let alike = if self.kind == Some(kind) { self.alike } else { 0 };
+        *self = Self { epoch, attempts: self.attempts + 1, kind: Some(kind), alike: alike + 1 };
     }
 }
 
@@ -161,7 +178,12 @@ impl Job<'_> {
         let log = Arc::clone(&self.parts.log);
         let tell = Arc::clone(&self.parts.tell);
         let control = self.parts.control.clone();
-        let waiter = Waiter { backoff: spec.backoff, control: &control, tell: &*tell };
+        let waiter = Waiter {
+            backoff: spec.backoff,
+            control: &control,
+            stop: Some(&spec.stop),
+            tell: &*tell,
+        };
 
         // Fences whoever had the job and ends what they had in flight.
         if self.exactly_once() {
@@ -228,8 +250,14 @@ impl Job<'_> {
             // Whoever is fenced from now on finds our name.
             self.point("start.commit")?;
             if self.announce(producer.as_mut(), &own, &waiter)? {
+                self.point("commit.again")?;
                 producer = log.producer(&self.producer())?;
                 waiter.until(|| producer.init())?;
+                // Since the commit was answered somebody may have taken the job over.
+                let now = progress::read(&*log, spec.job(), &waiter)?;
+                if let Some(by) = now.filter(|found| found.owner != self.owner) {
+                    return Err(self.replaced(by).into());
+                }
             }
             self.announced = true;
         }
@@ -405,6 +433,7 @@ impl Job<'_> {
                     }
                 }
                 LogErrorKind::RequiresAbort
+                | LogErrorKind::NotTaken
                 | LogErrorKind::TooLarge
                 | LogErrorKind::TimedOut
                 | LogErrorKind::Retriable => {

@@ -45,6 +45,7 @@ mod start;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::control::Control;
@@ -94,6 +95,9 @@ pub struct JobSpec {
     pub rebuild: bool,
     /// Of the outputs, where the sink takes Avro; 0: no registry was asked.
     pub schema_id: u32,
+    /// Set by whoever wants it to end with what is whole. The feed then ends by itself;
+    /// before there is one, what the cluster does not answer is not waited for any more.
+    pub stop: Arc<AtomicBool>,
     /// This machine and process, for whoever is fenced.
     pub host: String,
     pub pid: u32,
@@ -136,6 +140,7 @@ impl JobSpec {
             in_step: false,
             rebuild: false,
             schema_id: 0,
+            stop: Arc::default(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             pid: std::process::id(),
             clock: None,

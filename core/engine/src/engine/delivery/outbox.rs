@@ -156,7 +156,8 @@ impl Outbox {
 
     fn waiter(&self) -> Waiter<'_> {
         let setup = &self.setup;
-        Waiter { backoff: setup.backoff, control: &setup.control, tell: &*setup.tell }
+        // A stop waits for the last commit.
+        Waiter { backoff: setup.backoff, control: &setup.control, stop: None, tell: &*setup.tell }
     }
 
     fn transactional(&self) -> bool {

@@ -2,6 +2,7 @@
 //! partition, key = job, compacted, written by the job's transactional id only.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -105,6 +106,8 @@ pub(super) fn read(
 pub(super) struct Waiter<'a> {
     pub backoff: Duration,
     pub control: &'a Control,
+    /// Where nothing has begun that is to be made whole: nobody waits once it is set.
+    pub stop: Option<&'a AtomicBool>,
     pub tell: &'a (dyn Fn(JobEvent) + Send + Sync),
 }
 
@@ -132,7 +135,8 @@ impl Waiter<'_> {
     }
 
     pub fn pause(&self) -> Result<(), JobError> {
-        if self.control.is_cancelled() {
+        let stopped = self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+        if stopped || self.control.is_cancelled() {
             return Err(JobError::Cancelled);
         }
         std::thread::sleep(self.backoff);

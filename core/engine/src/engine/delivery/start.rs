@@ -107,11 +107,10 @@ impl Look<'_> {
         let meta = if epoch == 0 {
             None
         } else {
-            match rocksdb::verify(&spec.folder, epoch) {
+            match self.verified(epoch, progress.filter(|_| exactly)) {
                 Ok(meta) => Some(meta),
-                Err(error) => {
+                Err(why) => {
                     let Some(delivered) = progress.filter(|_| spec.rebuild && exactly) else {
-                        let why = error.to_string();
                         let elsewhere = progress.filter(|_| exactly && mark.is_none());
                         return Err(match elsewhere.filter(|_| have.is_empty()) {
                             Some(last) => JobError::Checkpoint {
@@ -122,20 +121,13 @@ impl Look<'_> {
                             None => JobError::Checkpoint { epoch, why, help: help(exactly) },
                         });
                     };
+                    self.check_guarantee(delivered)?;
                     self.check_logged(feed, delivered)?;
                     rebuild = Some(delivered.clone());
                     None
                 }
             }
         };
-        if let (Some(meta), Some(progress), true) = (&meta, progress, exactly)
-            && hex(&meta.digest) != progress.digest
-            && !spec.bugs.adopt_newest
-        {
-            let why = "its digest is not the one that was committed: it is of another job or was \
-                       restored from elsewhere";
-            return Err(JobError::Checkpoint { epoch, why: why.to_owned(), help: RESTORE });
-        }
 
         let now_ms = meta.as_ref().map_or(i64::MIN, |meta| meta.arrival_ms);
         let mut at = StartAt { now_ms, offsets: start.clone(), ..StartAt::default() };
@@ -148,6 +140,12 @@ impl Look<'_> {
                 )
             });
             at.offsets.extend(read);
+        }
+        if let Some(delivered) = &rebuild {
+            // What came before is followed from the arrival log: the topics may have
+            // lost it since.
+            let read = unnamed(&delivered.offsets, &inputs).into_iter();
+            at.offsets.extend(read.filter(|(partition, _)| start.contains_key(partition)));
         }
         let mut lost = Vec::new();
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
@@ -164,6 +162,37 @@ impl Look<'_> {
             lost,
             rebuild,
         })
+    }
+
+    /// The checkpoint, whole and as it was delivered; else why not.
+    fn verified(&self, epoch: u64, delivered: Option<&Progress>) -> Result<CheckpointMeta, String> {
+        let meta = rocksdb::verify(&self.spec.folder, epoch).map_err(|e| e.to_string())?;
+        let other = delivered.is_some_and(|progress| progress.digest != hex(&meta.digest));
+        if other && !self.spec.bugs.adopt_newest {
+            let why = "its digest is not the one that was committed: it is of another job, was \
+                       restored from elsewhere, or came out otherwise when it was made anew";
+            return Err(why.to_owned());
+        }
+        Ok(meta)
+    }
+
+    /// Under another guarantee than the one that it was delivered under, nothing holds
+    /// back what was; and at-most-once takes what a state from the beginning has not as
+    /// lost, and cuts it off the arrival log.
+    fn check_guarantee(&self, delivered: &Progress) -> Result<(), JobError> {
+        let now = self.spec.pipeline.delivery.guarantee;
+        if now == Guarantee::ExactlyOnce {
+            return Ok(());
+        }
+        Err(JobError::Refused(format!(
+            "{}: checkpoint {} of job \"{}\" was delivered exactly-once and can be made anew under \
+             that guarantee only; delivery.guarantee is {} now. Nothing was written. Run it with \
+             delivery.guarantee=exactly-once until it goes on, then change it",
+            self.spec.folder.display(),
+            delivered.epoch,
+            self.spec.job(),
+            guarantee_name(now),
+        )))
     }
 
     /// Only the order in which they were taken gives the same outputs again.

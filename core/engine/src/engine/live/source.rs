@@ -159,6 +159,14 @@ impl Live {
         &self.topic_ids
     }
 
+    /// Where each partition goes on, by `topic[partition]`; empty once it is read.
+    #[must_use]
+    pub fn next_offsets(&self) -> BTreeMap<String, i64> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = waiting.iter().flat_map(|waiting| waiting.tail.lanes());
+        lanes.map(|lane| (lane.partition.to_string(), lane.next)).collect()
+    }
+
     /// Says which partitions are new, and from where on they are read.
     pub fn say_new(&self) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

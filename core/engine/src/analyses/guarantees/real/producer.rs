@@ -9,7 +9,7 @@ use super::Shared;
 use super::client::alive;
 use super::sent::Copy;
 use crate::analyses::guarantees::input::lock;
-use crate::edges::log::sim::{BATCH, Call, bytes_of};
+use crate::edges::log::sim::{BATCH, Call, bytes_of, failed};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage};
 use crate::operator::record::TopicPartition;
 
@@ -64,8 +64,10 @@ impl RealProducer {
         let sent = self.hand_over(inner);
         // As on the simulated cluster: what timed out for good fails the transaction.
         sent.map_err(|error| match error.kind {
-            LogErrorKind::TimedOut | LogErrorKind::RequiresAbort if inner.transactional => {
-                let error = LogError::new(LogErrorKind::RequiresAbort, error.what);
+            LogErrorKind::TimedOut | LogErrorKind::NotTaken | LogErrorKind::RequiresAbort
+                if inner.transactional =>
+            {
+                let error = failed(error);
                 inner.failed = Some(error.clone());
                 error
             }

@@ -22,7 +22,7 @@ use broker::Broker;
 
 pub use broker::{Fate, Stored};
 pub use client::SimClient;
-pub(crate) use producer::BATCH;
+pub(crate) use producer::{BATCH, failed};
 pub use script::{Call, Fault, Script};
 
 /// The cluster.

@@ -71,7 +71,7 @@ impl SimProducer {
         // for good fails the transaction, or without one is the caller's.
         sent.map_err(|error: LogError| match error.kind {
             LogErrorKind::TimedOut | LogErrorKind::RequiresAbort if by.is_some() => {
-                let error = LogError::new(LogErrorKind::RequiresAbort, error.what);
+                let error = failed(error);
                 self.failed = Some(error.clone());
                 error
             }
@@ -99,6 +99,13 @@ impl SimProducer {
         self.failed = None;
         Ok(())
     }
+}
+
+/// What an error of messages does to the transaction that they are of.
+pub(crate) fn failed(error: LogError) -> LogError {
+    let late = error.kind == LogErrorKind::TimedOut;
+    let kind = if late { LogErrorKind::NotTaken } else { error.kind };
+    LogError::new(kind, error.what)
 }
 
 /// Where the broker restarted under them, messages went out twice and are there

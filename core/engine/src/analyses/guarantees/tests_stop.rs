@@ -1,0 +1,81 @@
+//! A job that is told to stop before it has begun, and one that has to stop by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::feed::SimFeed;
+use super::schedule::Incident;
+use super::tests::{holds, input, lives, pipeline, schedule, setup};
+use super::world::scratch;
+use crate::edges::log::Log as _;
+use crate::edges::log::sim::{Call, Fault, Script, SimLog};
+use crate::engine::Control;
+use crate::engine::delivery::{self, JobError, JobEvent, JobSpec, Parts};
+use crate::run::{RunStore, job_start};
+
+/// Found by reading: a job that waited for its cluster heard no Ctrl-C but the second,
+/// which ends the process; a supervisor sends one.
+#[test]
+fn a_stop_ends_what_is_waited_for_at_a_start() {
+    let root = scratch().unwrap();
+    let folder = root.path().join("job");
+    let (cluster, input, pipeline) = (SimLog::new(), input(), pipeline("exactly-once"));
+    input.load(&cluster).unwrap();
+    cluster.client().create_topic("out", 2, false).unwrap();
+    let run = |script: Script| {
+        cluster.script(script);
+        let spec = JobSpec {
+            stop: Arc::new(AtomicBool::new(true)),
+            backoff: Duration::ZERO,
+            ..JobSpec::new(Arc::clone(&pipeline), folder.clone())
+        };
+        let mut feed = SimFeed {
+            input: Arc::clone(&input),
+            taken: Arc::default(),
+            interval: pipeline.delivery.checkpoint_interval,
+            order: None,
+            pulse: None,
+            ticks: None,
+            steps: Vec::new(),
+            folder: folder.clone(),
+        };
+        let start = job_start(&pipeline, input.first(), 0);
+        let mut keep = RunStore::new(folder.clone(), start, Arc::clone(&pipeline));
+        let (log, control) = (Arc::new(cluster.client()), Control::new());
+        let tell = Arc::new(|_: JobEvent| {});
+        let parts = Parts { log, feed: &mut feed, keep: &mut keep, control: &control, tell };
+        delivery::run(&spec, parts)
+    };
+    for call in [Call::Topics, Call::Init, Call::Bounds] {
+        // Away for so many calls: who waits for it goes on behind them.
+        let ended = run(Script::new().with(call, 1, Fault::Down(20)));
+        assert!(matches!(ended, Err(JobError::Cancelled)), "{call:?}: {ended:?}");
+    }
+    // What answers is gone on with, to what is whole.
+    assert!(run(Script::new()).unwrap().committed > 0);
+}
+
+/// Found by reading: only attempts that ended alike were counted, and a job whose
+/// transactions time out, here in one way and there in another, began again for ever.
+#[test]
+fn a_job_that_gets_no_further_gives_up_whatever_the_reasons() {
+    let faults = [Fault::Landed, Fault::Refused].into_iter().cycle();
+    let calls = (1..9).zip(faults).map(|(nth, fault)| (Call::Flush, nth, fault)).collect();
+    let alternating = schedule(vec![Incident { calls, at: None }]);
+    let (_, lived, _) = lives(setup("at-least-once"), &alternating);
+    let error = lived[0].outcome.as_ref().unwrap_err();
+    assert!(matches!(error, JobError::Stuck { epoch: 0, attempts: 5, .. }), "{error}");
+}
+
+/// Found by reading: a partition of the sink without its replicas for the time of two
+/// transactions ended a job, as if a message of it were too large.
+#[test]
+fn what_was_not_taken_in_time_is_sent_again_more_than_once() {
+    let late = |nth| (Call::Produce, nth, Fault::Lost);
+    let lived = holds(
+        "exactly-once",
+        &schedule(vec![Incident { calls: vec![late(9), late(10)], at: None }]),
+    );
+    assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 2);
+}
