@@ -262,7 +262,8 @@ fn unwell(schema: &'static str) -> String {
                 body = serde_json::json!({ "schema": schema }).to_string();
                 if times == 1 {
                     code = 500;
-                    body = r#"{"error_code":50001,"message":"the backend data store"}"#.to_owned();
+                    body =
+                        String::from(r#"{"error_code":50001,"message":"the backend data store"}"#);
                 }
             }
             let _ = write!(
