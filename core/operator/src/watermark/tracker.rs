@@ -179,6 +179,7 @@ impl Tracker {
             tracker.inputs.push(InputState {
                 first,
                 delay: input.delay(),
+                wakes_by_rising: input.wakes_by_rising(),
                 idle_timeout: input.spec.idle_timeout,
                 emit_interval: input.spec.emit_interval.filter(|&interval| interval > 0),
                 eager: input.eager(),
@@ -350,8 +351,11 @@ impl Tracker {
     #[inline]
     fn take_in(&mut self, lane: u32, event_time: i64, now_ms: i64, arrival: Arrival) -> Open {
         let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
-        state.last_active = now_ms;
         let rises = event_time > state.max_seen || !state.seen;
+        if !rises && state.idle && self.inputs[state.input as usize].wakes_by_rising {
+            return Open::default();
+        }
+        state.last_active = now_ms;
         if !rises && !state.idle {
             return Open::default();
         }

@@ -4,8 +4,8 @@
 //! A record is late iff its event time e is behind the join's event-time
 //! watermark W at its arrival (3-semantics). The out-of-orderness B of an input
 //! moves its event-time watermark by as much as it grows and changes nothing
-//! else: idleness and periodic emissions depend on arrival times alone, and late
-//! records move the watermark as others do. So with L the level of an input
+//! else: idleness and periodic emissions depend on arrival times and on the order of
+//! event times, and late records move the watermark as others do. So with L the level of an input
 //! (its watermark at B = −1), and t the record's arrival:
 //!
 //! 1. The same B for every input: W = M(t) − B − 1, where M(t) is the largest
