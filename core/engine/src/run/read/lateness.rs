@@ -212,6 +212,7 @@ impl Run {
         let now = self.now();
         let to = to.min(now.arrivals());
         let mut by_input = Vec::with_capacity(levels.fronts.len());
+        let mut came = self.came(&now, levels.at, to)?;
         while levels.at < to {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
@@ -227,8 +228,7 @@ impl Run {
             let first = s.first_row + rows.start;
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
-                while let Some(due) = levels.tracker.next_due(arrival_ms) {
-                    levels.tracker.fire(due, arrival);
+                while came.lead(&mut levels.tracker, arrival, arrival_ms).is_some() {
                     levels.settle();
                 }
                 if now.manifest.start.restarts_at(arrival) {
