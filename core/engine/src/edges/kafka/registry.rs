@@ -15,6 +15,8 @@ use schema_registry_converter::schema_registry_common::{
 
 use super::KafkaError;
 use crate::edges::recording::{SchemaReference, StoredSchema};
+use crate::operator::codec::SchemaRef;
+use crate::operator::record::Record;
 
 /// How a registry is reached. `Debug` shows no secret.
 #[derive(Clone, Default)]
@@ -80,8 +82,25 @@ impl Registry {
     /// # Errors
     /// The registry stopped answering.
     pub fn see(&mut self, bytes: &[u8]) -> Result<Option<StoredSchema>, KafkaError> {
-        let &[0, a, b, c, d, ..] = bytes else { return Ok(None) };
-        self.fetch(u32::from_be_bytes([a, b, c, d]))
+        framed(bytes).map_or(Ok(None), |id| self.fetch(id))
+    }
+
+    /// Gives `found` the new schemas that records name.
+    ///
+    /// # Errors
+    /// The registry stopped answering; of so many records, from the first on, all
+    /// schemas were had by then.
+    pub fn see_all(
+        &mut self,
+        records: &[Record],
+        found: &mut dyn FnMut(StoredSchema),
+    ) -> Result<(), (usize, KafkaError)> {
+        for_each_id(records, |id| {
+            if let Some(new) = self.fetch(id)? {
+                found(new);
+            }
+            Ok(())
+        })
     }
 
     /// The schema of an id, if it is new.
@@ -159,6 +178,31 @@ impl Registry {
     }
 }
 
+/// The id in Confluent's framing.
+fn framed(bytes: &[u8]) -> Option<u32> {
+    let &[0, a, b, c, d, ..] = bytes else { return None };
+    Some(u32::from_be_bytes([a, b, c, d]))
+}
+
+/// The ids that keys and values of records name, in order, until one fails: then at
+/// which record. Where a header names a value's schema, the value is all body.
+fn for_each_id<E>(
+    records: &[Record],
+    mut each: impl FnMut(u32) -> Result<(), E>,
+) -> Result<(), (usize, E)> {
+    for (n, record) in records.iter().enumerate() {
+        let value = match SchemaRef::of(record) {
+            Some((SchemaRef::Id(id), _)) => Some(id),
+            Some((SchemaRef::Guid(_), _)) | None => None,
+        };
+        let key = record.key.as_deref().and_then(framed);
+        for id in [key, value].into_iter().flatten() {
+            each(id).map_err(|error| (n, error))?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn reason(error: &SRCError) -> String {
     let mut text = error.error.clone();
     let mut cause = std::error::Error::source(error);
@@ -167,4 +211,54 @@ pub(super) fn reason(error: &SRCError) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::record::{Header, TimestampType};
+
+    fn record(key: &[u8], value: Option<&[u8]>, header: Option<&[u8]>) -> Record {
+        let header = header.map(|bytes| Header {
+            key: "__value_schema_id".to_owned(),
+            value: Some(bytes.to_vec().into()),
+        });
+        Record {
+            arrival: 0,
+            arrival_ns: 0,
+            source: 0,
+            offset: 0,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: Some(key.to_vec().into()),
+            value: value.map(|bytes| bytes.to_vec().into()),
+            headers: header.into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_whole_once_all_schemas_that_it_names_are_there() {
+        let guid = [&[1][..], &[7; 16]].concat();
+        let records = [
+            record(b"plain", Some(b"{}"), None),
+            record(&[0, 0, 0, 0, 5, 9], Some(&[0, 0, 0, 0, 6, 9]), None),
+            // A body behind a header may begin with anything.
+            record(b"", Some(&[0, 0, 0, 1, 0, 9]), Some(&guid)),
+            record(b"", Some(&[0, 0, 0, 1, 0, 9]), Some(&[0, 0, 0, 0, 8])),
+            record(b"", None, None),
+            record(b"", Some(&[0, 0, 0, 0, 7]), None),
+        ];
+        let ask = |away: Option<u32>| {
+            let mut asked = Vec::new();
+            let done = for_each_id(&records, |id| {
+                asked.push(id);
+                if away == Some(id) { Err(id) } else { Ok(()) }
+            });
+            (done, asked)
+        };
+        assert_eq!(ask(None), (Ok(()), vec![5, 6, 8, 7]));
+        assert_eq!(ask(Some(6)), (Err((1, 6)), vec![5, 6]));
+        assert_eq!(ask(Some(7)), (Err((5, 7)), vec![5, 6, 8, 7]));
+    }
 }

@@ -222,7 +222,8 @@ impl Tail {
     ///
     /// # Errors
     /// An offset is gone, a topic is not what it was, the login is refused, the
-    /// registry does not answer. That no broker answers is none.
+    /// registry does not answer: then what is behind in `into` has all its schemas, and
+    /// the rest was not taken. That no broker answers is none.
     pub fn poll(
         &mut self,
         wait: Duration,
@@ -270,18 +271,19 @@ impl Tail {
             self.heard.of(lane);
             self.lanes[lane as usize].advance(next);
         }
+        // Before anything else can fail: what is in `into` is taken whatever fails, and a
+        // record that is taken without its schema is undecodable for good.
+        if let Some(registry) = &mut self.registry
+            && let Err((whole, error)) = registry.see_all(&into[first..], schema)
+        {
+            into.truncate(first + whole);
+            return Err(error);
+        }
         if self.batch.is_empty() {
             self.look_at_the_starved()?;
         }
         if let Err(error) = taken {
             self.judge(error)?;
-        }
-        if let Some(registry) = &mut self.registry {
-            for bytes in into[first..].iter().flat_map(|r| [&r.key, &r.value]).flatten() {
-                if let Some(new) = registry.see(bytes)? {
-                    schema(new);
-                }
-            }
         }
         for (lane, standing) in self.lanes.iter().zip(&mut self.standing) {
             standing.next = lane.next;
