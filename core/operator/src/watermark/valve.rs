@@ -141,19 +141,19 @@ impl Tracker {
         };
         let subtask = &mut self.subtasks[s];
         let waited = subtask.current > subtask.emitted;
-        let input = &mut self.inputs[usize::from(subtask.input)];
         if to <= subtask.current {
             // A lane came back behind what waits for the tick, which combines the lanes
             // anew (`ProgressiveTimestampsAndWatermarks#emitImmediateWatermark`).
             if self.flink && waited {
                 subtask.current = to.max(subtask.emitted);
                 if subtask.current == subtask.emitted {
-                    input.waits_no_more();
+                    self.inputs[usize::from(subtask.input)].waits_no_more();
                 }
             }
             return Rose::Not;
         }
         subtask.current = to;
+        let input = &mut self.inputs[usize::from(subtask.input)];
         let Some(interval) = input.emit_interval else { return Rose::Gives };
         input.waiting += u32::from(!waited);
         if input.tick == i64::MAX {
