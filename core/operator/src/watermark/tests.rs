@@ -321,6 +321,28 @@ fn a_partition_that_comes_later_holds_back_from_then_on_and_nothing_goes_back() 
     assert_eq!(error, TrackerError::Lanes { saved: 4, given: 3 });
 }
 
+/// Rules A2 and A3: what a channel gives out, what its valve does once it is idle, and
+/// the input's idleness are a line each for the join.
+#[test]
+fn an_input_of_flink_that_goes_idle_moves_the_join_in_steps() {
+    let after = |semantics| {
+        let with = |idle, n| TrackerInput { semantics, ..input(0, idle, None, n) };
+        let mut t = Tracker::new(vec![with(Some(100), 2), with(None, 1)]);
+        for (arrival, (lane, time)) in (0u64..).zip([(0, 2_001), (1, 1_001), (2, 9_001)]) {
+            record(&mut t, lane, time, 0, arrival);
+        }
+        let mut told: Vec<(bool, Vec<i64>, i64)> = Vec::new();
+        while let Some(due) = t.next_due(100) {
+            let moved = t.fire(due, 3);
+            told.push((moved, t.steps().to_vec(), t.join()));
+        }
+        told
+    };
+    let told = |steps| vec![(false, Vec::new(), 1_000), (true, steps, 9_000)];
+    assert_eq!(after(Semantics::FlinkDataStream), told(vec![2_000]));
+    assert_eq!(after(Semantics::Clean), told(Vec::new()));
+}
+
 /// A tick of Flink combines the splits as they are then
 /// (`ProgressiveTimestampsAndWatermarks#emitImmediateWatermark`): what they allowed
 /// for a moment between two ticks nobody has seen.

@@ -101,6 +101,8 @@ pub struct Tracker {
     pub(super) subtasks: Vec<Subtask>,
     pub(super) inputs: Vec<InputState>,
     pub(super) join: i64,
+    /// Where the join's stood on the way, when it last moved in steps.
+    pub(super) steps: Vec<i64>,
     /// Flink's rules.
     pub(super) flink: bool,
     /// Processing time of the first arrival.
@@ -148,6 +150,7 @@ impl Tracker {
             subtasks: Vec::new(),
             inputs: Vec::with_capacity(inputs.len()),
             join: i64::MIN,
+            steps: Vec::new(),
             flink: inputs.iter().any(|input| input.semantics.is_flink()),
             start: None,
             holder: None,
@@ -246,6 +249,15 @@ impl Tracker {
     #[must_use]
     pub fn join(&self) -> i64 {
         self.join
+    }
+
+    /// Where the join's event-time watermark stood on the way, if the last
+    /// [`Tracker::fire`] moved it in steps: an operator of Flink advances at what a
+    /// channel gives out, and once more when that channel is idle after it
+    /// (12-released-joins, A2 and A3).
+    #[must_use]
+    pub fn steps(&self) -> &[i64] {
+        &self.steps
     }
 
     /// What input `i` gives the join; `i64::MIN` before there is anything, and

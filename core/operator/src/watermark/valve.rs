@@ -213,7 +213,9 @@ impl Tracker {
             self.inputs[usize::from(input)].idle = true;
             return;
         }
+        // What it has to give goes first, and the join advances by it.
         self.give(s);
+        self.step();
         let subtask = &mut self.subtasks[s];
         if std::mem::replace(&mut subtask.idle, true) {
             return;
@@ -224,15 +226,26 @@ impl Tracker {
         let input = &mut self.inputs[usize::from(index)];
         input.aligned.set(s - input.first_subtask, i64::MAX);
         input.awake -= 1;
-        input.idle = input.awake == 0;
-        if emitted != input.emitted {
-            return;
+        let last = input.awake == 0;
+        if emitted == input.emitted {
+            if last {
+                let all = self.subtasks[subtasks].iter().map(|subtask| subtask.emitted);
+                input.emitted = all.max().unwrap_or(i64::MIN).max(input.emitted);
+            } else {
+                input.take_least();
+            }
         }
-        if input.idle {
-            let all = self.subtasks[subtasks].iter().map(|subtask| subtask.emitted);
-            input.emitted = all.max().unwrap_or(i64::MIN).max(input.emitted);
-        } else {
-            input.take_least();
+        if last {
+            // The valve says so behind what it gave out.
+            self.step();
+            self.inputs[usize::from(index)].idle = true;
+        }
+    }
+
+    /// The join advances, and what comes at once may carry it on.
+    fn step(&mut self) {
+        if self.settle_join() {
+            self.steps.push(self.join);
         }
     }
 
