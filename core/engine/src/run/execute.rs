@@ -205,7 +205,9 @@ pub fn execute(mut spec: Execute, control: &Control) -> Result<Summary> {
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     engine::check(&pipeline, &spec.recording).map_err(|e| RunError::Pipeline(e.to_string()))?;
     let records = spec.recording.records(&pipeline.topics());
-    let later = !spec.recording.later().is_empty();
+    // Of those that its rules know to come later: where they know none, all are there.
+    let (partitions, later) = (spec.recording.partitions(), spec.recording.later());
+    let later = Laid::out(&pipeline, partitions, &later).later > 0;
     spec.restarts = engine::restarts::of(&pipeline, records, later, &spec.restarts)
         .map_err(|e| RunError::Pipeline(e.to_string()))?;
     let writer = Writer::create(&spec.dir, spec.start()?, pipeline.folds())?;

@@ -20,6 +20,7 @@ use joinscope_core::run::{
 };
 
 mod lateness;
+mod later;
 mod released;
 mod restarts;
 mod streams;

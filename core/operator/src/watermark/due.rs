@@ -98,6 +98,7 @@ impl Tracker {
     /// the join's event-time watermark moved.
     pub fn fire(&mut self, due: Due, arrival: Arrival) -> bool {
         self.earliest = i64::MIN;
+        self.steps.clear();
         match due.kind {
             DueKind::Idle { lane } => self.set_idle(lane, true, due.at_ms, arrival),
             DueKind::Periodic { input } => {

@@ -38,6 +38,16 @@ impl TrackerInput {
         self.spec.max_out_of_orderness.saturating_add(more)
     }
 
+    /// Whether an idle partition is so until a record raises its event-time watermark.
+    /// SQL's generator gives out nothing else at a record (`on-event`:
+    /// `DefaultWatermarkGenerator#onEvent`), and only what is given out makes a split
+    /// active (`PartialWatermark#setWatermark`); a periodic one gives out what it has
+    /// at each tick.
+    pub(super) fn wakes_by_rising(&self) -> bool {
+        let at_once = self.spec.emit_interval.is_none_or(|interval| interval <= 0);
+        self.semantics == Semantics::FlinkSql && at_once
+    }
+
     /// What a row advances by more than this does not wait for the tick (B16).
     pub(super) fn eager(&self) -> Option<i64> {
         self.spec.emit_interval.filter(|_| self.semantics == Semantics::FlinkSql)

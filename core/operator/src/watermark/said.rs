@@ -25,11 +25,18 @@ impl Tracker {
         if matches!(self.settle_subtask(s, now_ms), Rose::Gives) {
             self.give(s);
         }
+        self.steps.clear();
         if all {
             self.rest(s);
         }
         self.settle_holder(arrival);
-        self.settle_join()
+        let moves_on = self.settle_join();
+        let moved = moves_on || !self.steps.is_empty();
+        if !moves_on {
+            // There it stands.
+            self.steps.pop();
+        }
+        moved
     }
 
     /// Says that a partition is there that was not before, with its lanes in the inputs

@@ -321,6 +321,78 @@ fn a_partition_that_comes_later_holds_back_from_then_on_and_nothing_goes_back() 
     assert_eq!(error, TrackerError::Lanes { saved: 4, given: 3 });
 }
 
+/// Rules A2 and A3: what a channel gives out, what its valve does once it is idle, and
+/// the input's idleness are a line each for the join.
+#[test]
+fn an_input_of_flink_that_goes_idle_moves_the_join_in_steps() {
+    let after = |semantics| {
+        let with = |idle, n| TrackerInput { semantics, ..input(0, idle, None, n) };
+        let mut t = Tracker::new(vec![with(Some(100), 2), with(None, 1)]);
+        for (arrival, (lane, time)) in (0u64..).zip([(0, 2_001), (1, 1_001), (2, 9_001)]) {
+            record(&mut t, lane, time, 0, arrival);
+        }
+        let mut told: Vec<(bool, Vec<i64>, i64)> = Vec::new();
+        while let Some(due) = t.next_due(100) {
+            let moved = t.fire(due, 3);
+            told.push((moved, t.steps().to_vec(), t.join()));
+        }
+        told
+    };
+    let told = |steps| vec![(false, Vec::new(), 1_000), (true, steps, 9_000)];
+    assert_eq!(after(Semantics::FlinkDataStream), told(vec![2_000]));
+    assert_eq!(after(Semantics::Clean), told(Vec::new()));
+}
+
+/// A tick of Flink combines the splits as they are then
+/// (`ProgressiveTimestampsAndWatermarks#emitImmediateWatermark`): what they allowed
+/// for a moment between two ticks nobody has seen.
+#[test]
+fn a_partition_that_comes_back_before_the_tick_holds_what_waits_for_it() {
+    let joined = |semantics, back: i64| {
+        let inputs = || vec![TrackerInput { semantics, ..input(0, Some(150), Some(100), 2) }];
+        let mut t = Tracker::new(inputs());
+        let mut joins = Vec::new();
+        // The second partition goes idle at 150 and comes back at 220.
+        let records = [(0, 1_000, 0), (1, 1_000, 0), (0, 1_100, 140), (0, 2_000, 210)];
+        let then = [(1, back, 220), (0, 2_001, 310)];
+        for (arrival, (lane, time, now)) in (0u64..).zip(records.into_iter().chain(then)) {
+            record(&mut t, lane, time, now, arrival);
+            t = Tracker::load(inputs(), &t.save()).unwrap();
+            joins.push(t.join());
+        }
+        joins
+    };
+    let flink = |back| joined(Semantics::FlinkDataStream, back);
+    assert_eq!(flink(900), [MIN, MIN, 999, 1_099, 1_099, 1_099]);
+    assert_eq!(flink(1_200), [MIN, MIN, 999, 1_099, 1_099, 1_199]);
+    assert_eq!(flink(2_500), [MIN, MIN, 999, 1_099, 1_099, 1_999]);
+    // Our own rules give out what was allowed once.
+    assert_eq!(joined(Semantics::Clean, 900)[5], 1_999);
+}
+
+/// `DefaultWatermarkGenerator#onEvent`: a record that raises nothing gives nothing out,
+/// and so leaves its split idle. A periodic generator gives out what it has.
+#[test]
+fn in_sql_a_record_behind_its_own_partition_does_not_wake_it() {
+    let after = |semantics, emit| {
+        let mut t = Tracker::new(vec![TrackerInput { semantics, ..input(0, Some(100), emit, 2) }]);
+        let records = [(0, 1_000, 0), (1, 1_000, 0), (1, 2_000, 90), (1, 2_001, 101)];
+        let then = [(0, 900, 110), (1, 3_000, 120)];
+        for (arrival, (lane, time, now)) in (0u64..).zip(records.into_iter().chain(then)) {
+            record(&mut t, lane, time, now, arrival);
+        }
+        let lane = t.lane(0).unwrap();
+        let stood = (t.join(), lane.idle, lane.last_active_ms);
+        // One that raises it does.
+        record(&mut t, 0, 1_001, 130, 6);
+        assert!(!t.lane(0).unwrap().idle);
+        stood
+    };
+    assert_eq!(after(Semantics::FlinkSql, None), (3_000, true, 0));
+    assert_eq!(after(Semantics::FlinkSql, Some(10)), (2_001, false, 110));
+    assert_eq!(after(Semantics::FlinkDataStream, None), (2_000, false, 110));
+}
+
 #[test]
 fn bad_bytes_are_refused() {
     let inputs = || vec![input(5, Some(10), None, 3)];

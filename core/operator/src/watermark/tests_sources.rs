@@ -239,8 +239,9 @@ impl Model {
         }
     }
 
-    /// `CombinedWatermarkStatus#updateCombinedWatermark`; whether all are idle.
-    fn combine(&mut self, i: usize, s: usize) -> bool {
+    /// What `CombinedWatermarkStatus#updateCombinedWatermark` would make of the splits
+    /// now; whether all are idle.
+    fn allowed(&self, i: usize, s: usize) -> (i64, bool) {
         let spec = self.inputs[i].spec;
         let less = i64::from(self.inputs[i].semantics != Semantics::FlinkSql);
         let mark =
@@ -253,9 +254,12 @@ impl Model {
         } else {
             own.iter().filter(|split| !split.idle).map(mark).min()
         };
-        let source = &mut self.sources[i][s];
-        source.combined = source.combined.max(to.unwrap_or(MIN));
-        all_idle
+        (self.sources[i][s].combined.max(to.unwrap_or(MIN)), all_idle)
+    }
+
+    /// It is asked where something is given out: at a tick, if emission is periodic.
+    fn combine(&mut self, i: usize, s: usize) {
+        self.sources[i][s].combined = self.allowed(i, s).0;
     }
 
     /// `WatermarkToDataOutput#emitWatermark`.
@@ -292,25 +296,29 @@ impl Model {
     }
 
     fn row(&mut self, lane: usize, time: i64, now: i64) {
+        let (i, s) = self.source_of(lane);
+        let TrackerInput { spec, semantics, .. } = self.inputs[i];
+        let sql = semantics == Semantics::FlinkSql;
+        let before = self.allowed(i, s).0;
         let split = &mut self.splits[lane];
+        let rises = split.max.is_none_or(|max| time > max);
+        if split.idle && !rises && sql && spec.emit_interval.is_none() {
+            // `DefaultWatermarkGenerator#onEvent` gives nothing out.
+            return;
+        }
         let max = split.max.map_or(time, |max| max.max(time));
         *split = Split { max: Some(max), idle: false, last: now };
-        let (i, s) = self.source_of(lane);
-        let before = self.sources[i][s].combined;
-        self.combine(i, s);
-        let source = &self.sources[i][s];
-        let rose = source.combined > before;
-        match self.inputs[i].spec.emit_interval {
-            None => self.emit(i, s),
+        let after = self.allowed(i, s).0;
+        let at_once = match spec.emit_interval {
+            None => true,
             // B16.
-            Some(interval)
-                if rose
-                    && self.inputs[i].semantics == Semantics::FlinkSql
-                    && source.combined > source.given.max(0) + interval =>
-            {
-                self.emit(i, s);
+            Some(interval) => {
+                sql && after > before && after > self.sources[i][s].given.max(0) + interval
             }
-            Some(_) => {}
+        };
+        if at_once {
+            self.combine(i, s);
+            self.emit(i, s);
         }
     }
 
@@ -339,9 +347,11 @@ impl Model {
                 continue;
             }
             self.splits[lane].idle = true;
-            if self.combine(i, s) {
+            if self.allowed(i, s).1 {
+                self.combine(i, s);
                 self.mark_idle(i, s);
             } else if self.inputs[i].spec.emit_interval.is_none() {
+                self.combine(i, s);
                 self.emit(i, s);
             }
             self.settle();
@@ -362,12 +372,16 @@ impl Model {
             lane += 1;
         }
         for i in 0..self.inputs.len() {
-            let waits = self.sources[i].iter().any(|source| source.combined > source.given);
+            let own = 0..self.sources[i].len();
+            let waits = own.clone().any(|s| self.allowed(i, s).0 > self.sources[i][s].given);
             if let Some(interval) = self.inputs[i].spec.emit_interval
                 && (now - start) % interval == 0
                 && waits
             {
-                (0..self.sources[i].len()).for_each(|s| self.emit(i, s));
+                for s in own {
+                    self.combine(i, s);
+                    self.emit(i, s);
+                }
                 self.settle();
                 fired.push(Due { at_ms: now, kind: DueKind::Periodic { input: i as u8 } });
             }

@@ -101,6 +101,8 @@ pub struct Tracker {
     pub(super) subtasks: Vec<Subtask>,
     pub(super) inputs: Vec<InputState>,
     pub(super) join: i64,
+    /// Where the join's stood on the way, when it last moved in steps.
+    pub(super) steps: Vec<i64>,
     /// Flink's rules.
     pub(super) flink: bool,
     /// Processing time of the first arrival.
@@ -148,6 +150,7 @@ impl Tracker {
             subtasks: Vec::new(),
             inputs: Vec::with_capacity(inputs.len()),
             join: i64::MIN,
+            steps: Vec::new(),
             flink: inputs.iter().any(|input| input.semantics.is_flink()),
             start: None,
             holder: None,
@@ -179,6 +182,7 @@ impl Tracker {
             tracker.inputs.push(InputState {
                 first,
                 delay: input.delay(),
+                wakes_by_rising: input.wakes_by_rising(),
                 idle_timeout: input.spec.idle_timeout,
                 emit_interval: input.spec.emit_interval.filter(|&interval| interval > 0),
                 eager: input.eager(),
@@ -245,6 +249,15 @@ impl Tracker {
     #[must_use]
     pub fn join(&self) -> i64 {
         self.join
+    }
+
+    /// Where the join's event-time watermark stood on the way, if the last
+    /// [`Tracker::fire`] moved it in steps: an operator of Flink advances at what a
+    /// channel gives out, and once more when that channel is idle after it
+    /// (12-released-joins, A2 and A3).
+    #[must_use]
+    pub fn steps(&self) -> &[i64] {
+        &self.steps
     }
 
     /// What input `i` gives the join; `i64::MIN` before there is anything, and
@@ -350,8 +363,11 @@ impl Tracker {
     #[inline]
     fn take_in(&mut self, lane: u32, event_time: i64, now_ms: i64, arrival: Arrival) -> Open {
         let Some(state) = self.lanes.get_mut(lane as usize) else { return Open::default() };
-        state.last_active = now_ms;
         let rises = event_time > state.max_seen || !state.seen;
+        if !rises && state.idle && self.inputs[state.input as usize].wakes_by_rising {
+            return Open::default();
+        }
+        state.last_active = now_ms;
         if !rises && !state.idle {
             return Open::default();
         }

@@ -50,7 +50,8 @@ pub(super) struct Subtask {
     pub(super) tree: MinTree,
     /// Lanes that are not idle.
     pub(super) active: u32,
-    /// What its lanes allow; never goes back.
+    /// What its lanes allow; never goes back. In Flink's periodic emission only what
+    /// was given out does not: a tick looks at the lanes as they are then.
     pub(super) current: i64,
     /// What it gave out: `current`, or that of the last periodic emission.
     pub(super) emitted: i64,
@@ -78,6 +79,8 @@ pub(super) struct InputState {
     pub(super) first: u32,
     /// How far behind the largest event time a lane stays, ms.
     pub(super) delay: i64,
+    /// [`TrackerInput::wakes_by_rising`](super::TrackerInput).
+    pub(super) wakes_by_rising: bool,
     pub(super) idle_timeout: Option<i64>,
     pub(super) emit_interval: Option<i64>,
     /// What a row advances by more than this does not wait for the tick (B16).
@@ -137,10 +140,18 @@ impl Tracker {
             _ => subtask.tree.min(),
         };
         let subtask = &mut self.subtasks[s];
+        let waited = subtask.current > subtask.emitted;
         if to <= subtask.current {
+            // A lane came back behind what waits for the tick, which combines the lanes
+            // anew (`ProgressiveTimestampsAndWatermarks#emitImmediateWatermark`).
+            if self.flink && waited {
+                subtask.current = to.max(subtask.emitted);
+                if subtask.current == subtask.emitted {
+                    self.inputs[usize::from(subtask.input)].waits_no_more();
+                }
+            }
             return Rose::Not;
         }
-        let waited = subtask.current > subtask.emitted;
         subtask.current = to;
         let input = &mut self.inputs[usize::from(subtask.input)];
         let Some(interval) = input.emit_interval else { return Rose::Gives };
@@ -176,10 +187,7 @@ impl Tracker {
         }
         let input = &mut self.inputs[usize::from(subtask.input)];
         if input.emit_interval.is_some() {
-            input.waiting = input.waiting.saturating_sub(1);
-            if input.waiting == 0 {
-                input.tick = i64::MAX;
-            }
+            input.waits_no_more();
         }
         let behind = subtask.emitted < input.emitted;
         subtask.emitted = subtask.current;
@@ -205,7 +213,9 @@ impl Tracker {
             self.inputs[usize::from(input)].idle = true;
             return;
         }
+        // What it has to give goes first, and the join advances by it.
         self.give(s);
+        self.step();
         let subtask = &mut self.subtasks[s];
         if std::mem::replace(&mut subtask.idle, true) {
             return;
@@ -216,15 +226,26 @@ impl Tracker {
         let input = &mut self.inputs[usize::from(index)];
         input.aligned.set(s - input.first_subtask, i64::MAX);
         input.awake -= 1;
-        input.idle = input.awake == 0;
-        if emitted != input.emitted {
-            return;
+        let last = input.awake == 0;
+        if emitted == input.emitted {
+            if last {
+                let all = self.subtasks[subtasks].iter().map(|subtask| subtask.emitted);
+                input.emitted = all.max().unwrap_or(i64::MIN).max(input.emitted);
+            } else {
+                input.take_least();
+            }
         }
-        if input.idle {
-            let all = self.subtasks[subtasks].iter().map(|subtask| subtask.emitted);
-            input.emitted = all.max().unwrap_or(i64::MIN).max(input.emitted);
-        } else {
-            input.take_least();
+        if last {
+            // The valve says so behind what it gave out.
+            self.step();
+            self.inputs[usize::from(index)].idle = true;
+        }
+    }
+
+    /// The join advances, and what comes at once may carry it on.
+    fn step(&mut self) {
+        if self.settle_join() {
+            self.steps.push(self.join);
         }
     }
 
@@ -273,6 +294,14 @@ impl Tracker {
 impl InputState {
     pub(super) fn subtasks(&self) -> Range<usize> {
         self.first_subtask..self.first_subtask + self.channels
+    }
+
+    /// One of its subtasks has nothing to give out any more.
+    fn waits_no_more(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+        if self.waiting == 0 {
+            self.tick = i64::MAX;
+        }
     }
 
     /// `StatusWatermarkValve#findAndOutputNewMinWatermarkAcrossAlignedSubpartitions`;

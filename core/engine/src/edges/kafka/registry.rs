@@ -15,6 +15,7 @@ use schema_registry_converter::schema_registry_common::{
 
 use super::KafkaError;
 use crate::edges::recording::{SchemaReference, StoredSchema};
+use crate::operator::codec::SchemaRef;
 use crate::operator::record::Record;
 
 /// How a registry is reached. `Debug` shows no secret.
@@ -89,21 +90,16 @@ impl Registry {
         from: usize,
         new: &mut dyn FnMut(StoredSchema),
     ) -> Result<(), KafkaError> {
-        for at in from..records.len() {
-            let Record { key, value, .. } = &records[at];
-            let seen: Result<(), KafkaError> =
-                [key, value].into_iter().flatten().try_for_each(|bytes| {
-                    if let Some(schema) = self.see(bytes)? {
-                        new(schema);
-                    }
-                    Ok(())
-                });
-            if let Err(error) = seen {
-                records.truncate(at);
-                return Err(error);
+        let seen = for_each_id(&records[from..], |id| {
+            if let Some(schema) = self.fetch(id)? {
+                new(schema);
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        seen.map_err(|(whole, error)| {
+            records.truncate(from + whole);
+            error
+        })
     }
 
     /// The schema that a key or value is framed with, if it is new.
@@ -111,8 +107,7 @@ impl Registry {
     /// # Errors
     /// The registry stopped answering.
     pub fn see(&mut self, bytes: &[u8]) -> Result<Option<StoredSchema>, KafkaError> {
-        let &[0, a, b, c, d, ..] = bytes else { return Ok(None) };
-        self.fetch(u32::from_be_bytes([a, b, c, d]))
+        framed(bytes).map_or(Ok(None), |id| self.fetch(id))
     }
 
     /// The schema of an id, if it is new.
@@ -129,7 +124,11 @@ impl Registry {
         }
         match get_schema_by_id(id, &self.settings) {
             Ok(schema) => self.whole(id, &schema).map(Some),
-            Err(error) if !has_none(&error, id) => Err(self.error(&error)),
+            Err(error) if !has_none(&error, id) => {
+                // To be asked again.
+                (self.last, _) = (None, self.seen.remove(&id));
+                Err(self.error(&error))
+            }
             Err(error) => {
                 tracing::warn!("schema {id} is not in the registry {}", self.url);
                 self.unknown.insert(id, reason(&error));
@@ -215,6 +214,31 @@ fn has_none(error: &SRCError, id: u32) -> bool {
     status(error).is_some_and(|code| is_none || of_client(code) && !is_away(error))
 }
 
+/// The id in Confluent's framing.
+fn framed(bytes: &[u8]) -> Option<u32> {
+    let &[0, a, b, c, d, ..] = bytes else { return None };
+    Some(u32::from_be_bytes([a, b, c, d]))
+}
+
+/// The ids that keys and values of records name, in order, until one fails: then at
+/// which record. Where a header names a value's schema, the value is all body.
+fn for_each_id<E>(
+    records: &[Record],
+    mut each: impl FnMut(u32) -> Result<(), E>,
+) -> Result<(), (usize, E)> {
+    for (n, record) in records.iter().enumerate() {
+        let value = match SchemaRef::of(record) {
+            Some((SchemaRef::Id(id), _)) => Some(id),
+            Some((SchemaRef::Guid(_), _)) | None => None,
+        };
+        let key = record.key.as_deref().and_then(framed);
+        for id in [key, value].into_iter().flatten() {
+            each(id).map_err(|error| (n, error))?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn reason(error: &SRCError) -> String {
     let mut text = error.error.clone();
     let mut cause = std::error::Error::source(error);
@@ -233,7 +257,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::operator::record::TimestampType;
+    use crate::operator::record::{Header, TimestampType};
 
     const SCHEMA: &str = r#"{"schema":"\"string\""}"#;
 
@@ -311,5 +335,49 @@ mod tests {
         assert!(error.is_away(), "{error}");
         let left: Vec<u64> = records.iter().map(|record| record.arrival).collect();
         assert_eq!((left, had), (vec![0, 1, 2], vec![7]));
+    }
+
+    fn record(key: &[u8], value: Option<&[u8]>, header: Option<&[u8]>) -> Record {
+        let header = header.map(|bytes| Header {
+            key: "__value_schema_id".to_owned(),
+            value: Some(bytes.to_vec().into()),
+        });
+        Record {
+            arrival: 0,
+            arrival_ns: 0,
+            source: 0,
+            offset: 0,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: Some(key.to_vec().into()),
+            value: value.map(|bytes| bytes.to_vec().into()),
+            headers: header.into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_whole_once_all_schemas_that_it_names_are_there() {
+        let guid = [&[1][..], &[7; 16]].concat();
+        let records = [
+            record(b"plain", Some(b"{}"), None),
+            record(&[0, 0, 0, 0, 5, 9], Some(&[0, 0, 0, 0, 6, 9]), None),
+            // A body behind a header may begin with anything.
+            record(b"", Some(&[0, 0, 0, 1, 0, 9]), Some(&guid)),
+            record(b"", Some(&[0, 0, 0, 1, 0, 9]), Some(&[0, 0, 0, 0, 8])),
+            record(b"", None, None),
+            record(b"", Some(&[0, 0, 0, 0, 7]), None),
+        ];
+        let ask = |away: Option<u32>| {
+            let mut asked = Vec::new();
+            let done = for_each_id(&records, |id| {
+                asked.push(id);
+                if away == Some(id) { Err(id) } else { Ok(()) }
+            });
+            (done, asked)
+        };
+        assert_eq!(ask(None), (Ok(()), vec![5, 6, 8, 7]));
+        assert_eq!(ask(Some(6)), (Err((1, 6)), vec![5, 6]));
+        assert_eq!(ask(Some(7)), (Err((5, 7)), vec![5, 6, 8, 7]));
     }
 }

@@ -94,6 +94,9 @@ impl Sequencer {
                 DueKind::Periodic { input } => ClockKind::Periodic { input },
             };
             let moved = self.tracker.fire(due, arrival);
+            for join in self.tracker.steps().to_vec() {
+                self.passes(arrival, join, self.inputs(), EventKind::Clock);
+            }
             self.decided(kind, due.at_ms, arrival, moved);
         }
         self.barriers(now, arrival, first);

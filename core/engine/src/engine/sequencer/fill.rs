@@ -20,9 +20,12 @@ impl Sequencer {
     }
 
     pub(super) fn watermark_moved(&mut self, at: Arrival, kind: EventKind) {
-        let inputs = self.routes.inputs.len() as u8;
-        let inputs = (0..inputs).map(|i| self.tracker.input(i)).collect();
-        self.passes(at, self.tracker.join(), inputs, kind);
+        self.passes(at, self.tracker.join(), self.inputs(), kind);
+    }
+
+    /// What each input gives the join.
+    pub(super) fn inputs(&self) -> smallvec::SmallVec<[i64; 2]> {
+        (0..self.routes.inputs.len()).map(|i| self.tracker.input(i as u8)).collect()
     }
 
     /// The shards hear of a move of the join's event-time watermark.

@@ -263,7 +263,11 @@ impl Sequencer {
         }
         let moved = self.tracker.observe_all(observe.iter().copied(), now, arrival);
         for (lane, time) in observe {
-            if self.any_idle && self.idle[lane as usize] {
+            // Not every record wakes its lane.
+            let woke = self.any_idle
+                && self.idle[lane as usize]
+                && self.tracker.lane(lane).is_some_and(|own| !own.idle);
+            if woke {
                 self.set_idle(lane, false);
                 let kind = ClockKind::Active { lane };
                 self.batch.clock.push(ClockEvent { precedes: arrival, at_ms: now, kind });

@@ -122,6 +122,65 @@ fn idleness_is_counted_from_the_first_arrival_and_frees_the_watermark() {
 }
 
 #[test]
+fn in_flink_sql_a_record_behind_its_own_partition_does_not_wake_it() {
+    let pipeline = with(&[
+        ("kind = \"left\"", "kind = \"left\"\nsemantics = \"flink-sql\""),
+        (
+            "watermark = { max_out_of_orderness = \"10ms\" }\n[inputs.plays]",
+            "watermark = { max_out_of_orderness = \"10ms\", idle_timeout = \"50ms\" }\n[inputs.plays]",
+        ),
+    ]);
+    let input = "1000 plays[0] x 5000
+                 1000 views[0] a 1000
+                 1000 views[1] b 1000
+                 1040 views[1] c 2000
+                 1060 views[1] d 2001
+                 1070 views[0] e 900
+                 1080 views[1] f 3000
+                 1090 views[0] g 1001
+                 1095 views[1] h 4000";
+    let (_, kept) = done(spec(&pipeline, Listed::parse(input)));
+    let watermarks: Vec<i64> =
+        kept.steps.iter().flat_map(|step| step.facts.watermark.clone()).collect();
+    let none = i64::MIN;
+    assert_eq!(watermarks, [none, none, none, 990, 1_990, 1_991, 1_991, 2_990, 2_990]);
+    assert_eq!(tell_clock(&kept.steps), "4 1050 idle 0\n7 1090 active 0");
+}
+
+/// Rules A2 and A3: views give out 2,990 and are idle then, which the join advances at
+/// one by one, so that a's second timer comes behind b's.
+#[test]
+fn in_flink_an_input_gives_out_what_it_has_before_it_is_idle() {
+    let pipeline = with(&[
+        ("kind = \"left\"", "kind = \"left\"\nsemantics = \"flink-sql\""),
+        (
+            "watermark = { max_out_of_orderness = \"10ms\" }\n[inputs.plays]",
+            "watermark = { max_out_of_orderness = \"10ms\", idle_timeout = \"50ms\" }\n[inputs.plays]",
+        ),
+    ]);
+    let listed = Listed::parse(
+        "+ views[0]
+         + views[1]
+         1000 plays[0] x 9000
+         1000 views[1] z 1000
+         1000 views[0] a 1500
+         1000 views[0] b 1600
+         1000 views[0] a 3000
+         1060 plays[0] y 9001",
+    );
+    let (_, kept) = done(spec(&pipeline, listed.clone()));
+    let told = tell(&pipeline, &listed, &kept.steps);
+    let pads: Vec<&str> = told.lines().filter(|line| line.contains(" pad ")).collect();
+    let expected = [
+        "5 pad views[1]@0 t=1000",
+        "5 pad views[0]@0 t=1500",
+        "5 pad views[0]@1 t=1600",
+        "5 pad views[0]@2 t=3000",
+    ];
+    assert_eq!(pads, expected);
+}
+
+#[test]
 fn a_periodic_watermark_is_given_out_at_its_tick() {
     let pipeline = with(&[(
         "watermark = { max_out_of_orderness = \"10ms\" }\n[inputs.plays]",

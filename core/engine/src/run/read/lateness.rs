@@ -4,8 +4,8 @@
 //! A record is late iff its event time e is behind the join's event-time
 //! watermark W at its arrival (3-semantics). The out-of-orderness B of an input
 //! moves its event-time watermark by as much as it grows and changes nothing
-//! else: idleness and periodic emissions depend on arrival times alone, and late
-//! records move the watermark as others do. So with L the level of an input
+//! else: idleness and periodic emissions depend on arrival times and on the order of
+//! event times, and late records move the watermark as others do. So with L the level of an input
 //! (its watermark at B = −1), and t the record's arrival:
 //!
 //! 1. The same B for every input: W = M(t) − B − 1, where M(t) is the largest
@@ -212,6 +212,7 @@ impl Run {
         let now = self.now();
         let to = to.min(now.arrivals());
         let mut by_input = Vec::with_capacity(levels.fronts.len());
+        let mut came = self.came(&now, levels.at, to)?;
         while levels.at < to {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
@@ -227,8 +228,7 @@ impl Run {
             let first = s.first_row + rows.start;
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
-                while let Some(due) = levels.tracker.next_due(arrival_ms) {
-                    levels.tracker.fire(due, arrival);
+                while came.lead(&mut levels.tracker, arrival, arrival_ms).is_some() {
                     levels.settle();
                 }
                 if now.manifest.start.restarts_at(arrival) {

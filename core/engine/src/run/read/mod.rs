@@ -4,6 +4,7 @@
 //! [`super::bench_questions`].
 
 mod books;
+mod came;
 mod column;
 mod density;
 mod earlier;

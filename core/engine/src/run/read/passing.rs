@@ -4,6 +4,7 @@
 use smallvec::SmallVec;
 
 use super::Run;
+use super::came::Led;
 use super::watermarks::Moving;
 use crate::operator::record::Arrival;
 use crate::operator::watermark::{Due, Lane, Tracker};
@@ -61,6 +62,7 @@ impl Run {
             .ok_or_else(|| RunError::NoSuch(format!("the run has no arrival {to}")))?;
         let first = now.segment_of_arrival(from.min(to)).unwrap_or(last);
         let (mut tracker, start) = self.tracker_before(&now, first, from.min(to))?;
+        let mut came = self.came(&now, start, to)?;
         let mut last_ms = i64::MIN;
         let mut at = start;
         while at <= to {
@@ -74,9 +76,11 @@ impl Run {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
                 last_ms = arrival_ms;
                 let restarts = now.manifest.start.restarts_at(arrival);
-                while let Some(due) = tracker.next_due(arrival_ms) {
-                    tracker.fire(due, arrival);
-                    if arrival >= from && !restarts {
+                while let Some(led) = came.lead(&mut tracker, arrival, arrival_ms) {
+                    if let Led::Fired(due) = led
+                        && arrival >= from
+                        && !restarts
+                    {
                         each(&tracker, Event::Fired { due, arrival });
                     }
                 }

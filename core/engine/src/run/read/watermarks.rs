@@ -129,6 +129,7 @@ impl Run {
             .ok_or_else(|| RunError::NoSuch(format!("the run has no arrival {arrival}")))?;
         let (mut tracker, mut from) = self.tracker_before(now, last, arrival)?;
         let mut arrival_ms = i64::MIN;
+        let mut came = self.came(now, from, arrival)?;
         let mut number = now.segment_of_arrival(from).unwrap_or(last);
         while number <= last {
             let segment = &now.segments[number];
@@ -139,9 +140,7 @@ impl Run {
             for rows in moving.arrivals() {
                 let at = moving.arrival[rows.start];
                 arrival_ms = moving.ms[rows.start];
-                while let Some(due) = tracker.next_due(arrival_ms) {
-                    tracker.fire(due, at);
-                }
+                while came.lead(&mut tracker, at, arrival_ms).is_some() {}
                 if now.manifest.start.restarts_at(at) {
                     tracker.restart(arrival_ms, at);
                 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::resume::segments;
 use crate::edges::pipeline_file::PipelineFile;
-use crate::edges::recording::Recording;
+use crate::edges::recording::{ClockEntry, ClockEntryKind, Recording, Writer, WriterOptions};
 use crate::engine::Control;
+use crate::operator::record::{Record, TimestampType, TopicPartition};
 use crate::operator::verdict::Verdict;
 use crate::run::{Execute, Run, RunError, RunState, VerdictSet, execute, resume};
 
@@ -66,4 +67,76 @@ fn a_run_gone_on_with_ends_as_if_it_had_never_stopped() {
         let error = resume(spec(&path, sets), 1, &Control::new()).unwrap_err().to_string();
         assert!(error.contains("no checkpoint"), "{error}");
     }
+}
+
+/// An arrival log whose topic `other` and, if asked, `views` got a partition later.
+fn grown(path: &Path, views: bool) -> Recording {
+    let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
+    let of = |topic: &str, partition| TopicPartition { topic: topic.into(), partition };
+    let mut partitions = vec![of("views", 0), of("plays", 0), of("other", 0), of("other", 1)];
+    partitions.extend(views.then(|| of("views", 1)));
+    for partition in &partitions {
+        writer.partition(partition.clone()).unwrap();
+    }
+    for arrival in 0..6u64 {
+        if arrival == 4 {
+            for partition in &partitions[3..] {
+                let kind = ClockEntryKind::Added(partition.to_string());
+                writer.clock(&ClockEntry { precedes: 4, at_ns: 3_500_000, kind }).unwrap();
+            }
+        }
+        let record = Record {
+            arrival,
+            arrival_ns: arrival as i64 * 1_000_000,
+            source: arrival as u32 % 2,
+            offset: arrival as i64 / 2,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: Some(format!("{{\"k\":\"a\",\"t\":{}}}", 1_000 + arrival).into_bytes().into()),
+            headers: Vec::new(),
+        };
+        writer.add(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    Recording::open(path).unwrap()
+}
+
+#[test]
+fn a_restart_is_refused_only_where_the_join_gets_partitions_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.toml");
+    let mut text = String::new();
+    for input in ["views", "plays"] {
+        text += &format!(
+            "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"k\"\n\
+             event_time = {{ field = \"t\", unit = \"ms\" }}\n\
+             watermark = {{ max_out_of_orderness = \"1s\" }}\n"
+        );
+    }
+    text +=
+        "[join]\nprimary = \"views\"\nwith.plays = { until = \"1m\" }\nsemantics = \"flink-sql\"\n";
+    std::fs::write(&file, text).unwrap();
+    let run = |name: &str, views: bool, parallelism: &str| {
+        let sets = [("join.parallelism".to_owned(), parallelism.to_owned())];
+        let recording = grown(&dir.path().join(format!("{name}.mcap")), views);
+        assert!(recording.info().partitions.iter().any(|partition| partition.later));
+        let spec = Execute {
+            overrides: sets.to_vec(),
+            restarts: vec![2],
+            ..Execute::new(
+                PipelineFile::open(&file, &sets).unwrap(),
+                recording,
+                dir.path().join(name),
+            )
+        };
+        execute(spec, &Control::new()).map(drop).map_err(|e| e.to_string())
+    };
+    // A topic that it does not read, and rules that know all from the beginning.
+    assert_eq!(run("other", false, "1"), Ok(()));
+    assert_eq!(run("subtasks", true, "2"), Ok(()));
+    let refused = run("views", true, "1").unwrap_err();
+    assert!(refused.contains("a topic got new partitions"), "{refused}");
+    assert!(!dir.path().join("views").exists());
 }

@@ -165,7 +165,17 @@ fn parse(schema: &SchemaText) -> Result<(Schema, Vec<Schema>), String> {
 pub(super) struct Registry {
     schemas: Arc<dyn SchemaSource + Send + Sync>,
     reader: Option<SchemaText>,
-    plans: Vec<(SchemaRef, Arc<Result<Plan, String>>)>,
+    plans: Vec<Known>,
+}
+
+/// What is made of a schema that a record named.
+#[derive(Clone)]
+struct Known {
+    name: SchemaRef,
+    plan: Arc<Result<Plan, String>>,
+    /// No schema at hand has the name. A live run may learn of one: others name by id
+    /// what this one names by GUID.
+    lacks: bool,
 }
 
 /// A hostile topic may name a new id in every record: so many are remembered.
@@ -188,30 +198,51 @@ impl Registry {
     }
 
     fn plan(&mut self, name: SchemaRef, wants: &[Want]) -> Result<&Plan, &str> {
-        let at = self.plans.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
-            let plan = match (self.schemas.named(name), name) {
-                (Some(schema), _) => match schema.kind.unread() {
-                    Some(why) => Err(format!("its schema ({name}) {why}")),
-                    None => Plan::new(&schema, self.reader.as_ref(), wants)
-                        .map_err(|e| format!("the schema with {name} cannot be used: {e}")),
-                },
-                (None, SchemaRef::Id(id)) => Err(format!(
-                    "its schema id {id} is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
-                )),
-                (None, SchemaRef::Guid(_)) => Err(format!(
-                    "it names its schema by {name}, which no schema at hand has: a registry is only asked for those that records name by id; have the producer write ids (value.schema.id.serializer = io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer)"
-                )),
-            };
-            if self.plans.len() == MAX_PLANS {
-                self.plans.pop();
-            }
-            self.plans.push((name, Arc::new(plan)));
-            self.plans.len() - 1
-        });
-        match &*self.plans[at].1 {
+        let known = self.plans.iter().position(|known| known.name == name);
+        let asks = known.is_none_or(|at| self.plans[at].lacks);
+        let found = if asks { self.schemas.named(name) } else { None };
+        let at = match known {
+            Some(at) if found.is_none() => at,
+            _ => self.make(known, name, found, wants),
+        };
+        match &*self.plans[at].plan {
             Ok(plan) => Ok(plan),
             Err(why) => Err(why),
         }
+    }
+
+    /// A plan in the place of one that is known, or behind all others; where it stands.
+    fn make(
+        &mut self,
+        known: Option<usize>,
+        name: SchemaRef,
+        found: Option<SchemaText>,
+        wants: &[Want],
+    ) -> usize {
+        let lacks = found.is_none();
+        let plan = match (found, name) {
+            (Some(schema), _) => match schema.kind.unread() {
+                Some(why) => Err(format!("its schema ({name}) {why}")),
+                None => Plan::new(&schema, self.reader.as_ref(), wants)
+                    .map_err(|e| format!("the schema with {name} cannot be used: {e}")),
+            },
+            (None, SchemaRef::Id(id)) => Err(format!(
+                "its schema id {id} is not known: name the topic's registry (--registry) when it is recorded, or when it is run over"
+            )),
+            (None, SchemaRef::Guid(_)) => Err(format!(
+                "it names its schema by {name}, which no schema at hand has: a registry is only asked for those that records name by id; have the producer write ids (value.schema.id.serializer = io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer)"
+            )),
+        };
+        let made = Known { name, plan: Arc::new(plan), lacks };
+        if let Some(place) = known.and_then(|at| self.plans.get_mut(at)) {
+            *place = made;
+            return known.unwrap_or_default();
+        }
+        if self.plans.len() == MAX_PLANS {
+            self.plans.pop();
+        }
+        self.plans.push(made);
+        self.plans.len() - 1
     }
 }
 

@@ -394,3 +394,31 @@ fn names_are_those_that_apache_avro_resolves() {
     let resolved = ResolvedSchema::new(&schema).unwrap();
     assert!(resolved.get_names().len() >= 3);
 }
+
+/// As a live run's: more come as records name them by id.
+#[derive(Default)]
+struct Learning(std::sync::RwLock<bool>);
+
+impl SchemaSource for Learning {
+    fn by_id(&self, _: u32) -> Option<SchemaText> {
+        self.0.read().unwrap().then(|| text(VIEW))
+    }
+
+    fn by_guid(&self, _: SchemaRef) -> Option<SchemaText> {
+        self.by_id(0)
+    }
+}
+
+#[test]
+fn a_schema_that_comes_later_is_found_also_by_who_asked_for_it_before() {
+    let schemas = Arc::new(Learning::default());
+    let mut asked = Registry::new(schemas.clone(), None);
+    // Another thread's.
+    let mut did_not = asked.clone();
+    let value = [&[1][..], &[7; 16], &[0]].concat();
+    let wants = [want("ts", Some(0), Vec::new())];
+    let reads = |registry: &mut Registry| registry.open(&value, &[], &wants).unwrap().0.is_ok();
+    assert!(!reads(&mut asked) && !reads(&mut asked));
+    *schemas.0.write().unwrap() = true;
+    assert!(reads(&mut did_not) && reads(&mut asked) && reads(&mut asked));
+}
