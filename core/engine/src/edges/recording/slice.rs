@@ -120,6 +120,9 @@ impl Slice {
         if !self.keys.is_empty() {
             parts.push(format!("{} keys", self.keys.len()));
         }
+        if parts.is_empty() {
+            return "all".to_owned();
+        }
         parts.join("; ")
     }
 }

@@ -312,6 +312,48 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
 }
 
 #[test]
+fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
+    let (folder, path) = folder();
+    let records = records(15, 300);
+    let mut writer = Writer::create(&path, small_chunks(Compression::Lz4)).unwrap();
+    for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
+        writer.partition(p).unwrap();
+    }
+    // Nothing comes for a while: a chunk of ticks alone.
+    for (i, record) in records.iter().enumerate() {
+        if i == 150 {
+            writer.hand_over().unwrap();
+            for at_ns in 0..40 {
+                let kind = ClockEntryKind::Tick;
+                writer.clock(&ClockEntry { precedes: record.arrival, at_ns, kind }).unwrap();
+            }
+            writer.hand_over().unwrap();
+        }
+        writer.add(record).unwrap();
+    }
+    writer.finish().unwrap();
+    let recording = Recording::open(&path).unwrap();
+    let index = &recording.opened().index;
+    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
+    let entry = index.chunks[number];
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
+    let (bent, to) = (folder.path().join("bent"), folder.path().join("whole"));
+    std::fs::write(&bent, bytes).unwrap();
+    let bent = Recording::open(&bent).unwrap();
+    let salvaged =
+        unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!(salvaged.missing, []);
+    let [clock] = &salvaged.clock[..] else { panic!("{:?}", salvaged.clock) };
+    assert!(clock.starts_with(&format!("damaged at byte {}: ", entry.byte)), "{clock}");
+    let whole = Recording::open(&to).unwrap();
+    assert_eq!(all(&whole).unwrap(), records);
+    let noted = &whole.info().notes["missing"];
+    assert!(noted.contains("clock decided") && noted.contains(&clock[..]), "{noted}");
+    assert_eq!(whole.info().notes["sliced_by"], "all");
+}
+
+#[test]
 fn past_a_cut_nobody_knows_how_far_it_went() {
     let (folder, path) = folder();
     let records = records(14, 10_000);
