@@ -309,6 +309,17 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
     assert_eq!((missing.first, missing.last, missing.records), (from, Some(until - 1), None));
     let said = missing.to_string();
     assert!(said.starts_with(&format!("views[1]@{from}..{}: damaged", until - 1)), "{said}");
+    // Asked for twice, and the later part first: missing once.
+    let within = from + (until - from) / 2;
+    let ranges = [(within, until), (from, within + 1)];
+    let offsets = ranges.map(|(from, to)| (partition("views", 1), from, to)).to_vec();
+    let to = folder.path().join("twice");
+    let wanted = Slice { offsets, ..wanted };
+    let twice = unattended(|job| slice_past_damage(&bent, &wanted, &to, None, job)).unwrap();
+    assert_eq!(twice.missing, some.missing);
+    let info = twice.info.partitions.iter().find(|p| p.topic_partition == missing.partition);
+    let range = info.map(|p| (p.start_offset, p.end_offset));
+    assert_eq!(range, Some((Some(from), Some(until))));
 }
 
 #[test]
