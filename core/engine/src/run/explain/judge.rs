@@ -37,9 +37,11 @@ pub(super) enum Fate {
     /// They made a pair.
     Matched,
     Outside(Lies),
-    /// In the interval, but the row asked about was late.
+    /// In the interval, but the row asked about was late: in time it would have
+    /// matched.
     OwnLate,
-    /// In the interval, but the candidate was late by so many ms.
+    /// In the interval, but the candidate was late by so many ms, whether or not the
+    /// row asked about was late as well.
     OtherLate(i64),
     /// In the interval, but the earlier of them had left the state, or was
     /// never kept, when the later came: so many ms of event time before.
@@ -171,11 +173,12 @@ impl Judge {
             Lies::Within => {}
             outside => return Some(Fate::Outside(outside)),
         }
-        if own.verdict == Verdict::Late {
-            return Some(Fate::OwnLate);
-        }
+        // First: what was dropped itself is not met by a row that comes in time.
         if other.verdict == Verdict::Late {
             return Some(Fate::OtherLate(other.late_by.unwrap_or(0)));
+        }
+        if own.verdict == Verdict::Late {
+            return Some(Fate::OwnLate);
         }
         if let Some(partners) = &self.partners {
             let found = partners.contains(&other.row);
