@@ -49,9 +49,9 @@ pub struct Salvaged {
     pub info: Info,
     /// In the order of the recording.
     pub missing: Vec<Missing>,
-    /// Damage, with its byte, where no wanted record lay, but what a live run's clock
-    /// decided may have.
-    pub clock: Vec<String>,
+    /// What else may be gone, and the damage with its byte: what a live run's clock
+    /// decided where no wanted record lay; all, where a cut leaves none.
+    pub besides: Vec<String>,
 }
 
 /// As [`super::slice()`], but a damaged chunk is left out and named instead of
@@ -79,7 +79,7 @@ pub fn slice_past_damage(
         " (with what the live run's clock decided there, if it did)"
     };
     let mut missing: Vec<Missing> = Vec::new();
-    let mut of_clock = Vec::new();
+    let mut besides = Vec::new();
     for (number, chunk) in index.chunks.iter().enumerate() {
         let spans = index.spans(number);
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
@@ -99,7 +99,9 @@ pub fn slice_past_damage(
                         missing.extend(gone);
                     }
                     if info.clock_events > 0 && missing.len() == named {
-                        of_clock.push(format!("damaged at byte {byte}: {what}"));
+                        besides.push(format!(
+                            "what the live run's clock decided, if it did: damaged at byte {byte}: {what}"
+                        ));
                     }
                 }
                 Err(error) => return Err(error),
@@ -115,13 +117,17 @@ pub fn slice_past_damage(
         }
     }
     missing.extend(behind_the_cut(recording, slice, wanted));
-    if !missing.is_empty() || !of_clock.is_empty() {
+    if let Some(cut) = info.cut.as_ref().filter(|cut| !cut.complete && cut.records == 0) {
+        // Not even its partitions need be known.
+        besides.push(format!("all, if it had records: cut at byte {}: {}", cut.byte, cut.why));
+    }
+    if !missing.is_empty() || !besides.is_empty() {
         // What was missing before still is.
         let before = info.notes.get(NOTE).map(|before| format!("{before}; ")).unwrap_or_default();
-        out.writer.note(NOTE, &(before + &note(&missing, &of_clock)));
+        out.writer.note(NOTE, &(before + &note(&missing, &besides)));
     }
     let info = out.finish()?;
-    Ok(Salvaged { info, missing, clock: of_clock })
+    Ok(Salvaged { info, missing, besides })
 }
 
 /// What is gone of a partition with a damaged chunk.
@@ -178,12 +184,11 @@ fn behind_the_cut(
     missing
 }
 
-fn note(missing: &[Missing], of_clock: &[String]) -> String {
-    let clock = |why: &String| format!("what the live run's clock decided, if it did: {why}");
-    let all = missing.iter().map(ToString::to_string).chain(of_clock.iter().map(clock));
+fn note(missing: &[Missing], besides: &[String]) -> String {
+    let all = missing.iter().map(ToString::to_string).chain(besides.iter().cloned());
     let named: Vec<String> = all.take(NOTED).collect();
     let mut text = named.join("; ");
-    let more = (missing.len() + of_clock.len()).saturating_sub(NOTED);
+    let more = (missing.len() + besides.len()).saturating_sub(NOTED);
     if more > 0 {
         text += &format!("; and {more} more ranges");
     }
