@@ -120,7 +120,7 @@ fn as_json(recording: &Recording) -> Value {
 }
 
 /// What a slice past damage is without, one by one.
-fn missing(noted: &str) -> Vec<String> {
+pub(super) fn missing(noted: &str) -> Vec<String> {
     let ranges: Vec<&str> = noted.split("; ").collect();
     let mut lines: Vec<String> = ranges.iter().take(NAMED).map(|r| (*r).to_owned()).collect();
     if let Some(more @ 1..) = ranges.len().checked_sub(NAMED) {
