@@ -121,6 +121,9 @@ fn what_is_whole_of_a_damaged_recording_is_taken_when_asked_for() {
     let verified = json(at, &["recording", "verify", "s.mcap"]);
     assert_eq!(verified["sound"], true);
     assert!(verified["missing"].as_str().unwrap().contains(&named), "{verified}");
+    let verified = String::from_utf8(joinscope(at, &["recording", "verify", "s.mcap"]).stdout);
+    let line = format!("\n  {named}");
+    assert!(format!("\n{}", verified.unwrap()).contains(&line));
     let info = joinscope(at, &["recording", "info", "s.mcap"]);
     let info = String::from_utf8(info.stdout).unwrap();
     assert!(info.contains(&named) && info.contains("offsets missing in"), "{info}");

@@ -257,6 +257,24 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     assert!(!path.join("b").exists());
 }
 
+#[test]
+fn what_is_of_no_use_to_a_run_is_refused_and_not_passed_over() {
+    let folder = with_feed("10");
+    let path = folder.path();
+    json(&run(path, &["--out", "a", "--json"]));
+    let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--timeout", "1s"];
+    let live = |more: &[&str]| joinscope(path, &[&live[..], more].concat());
+    for (output, what) in [
+        (live(&["--resume", "a"]), "--resume"),
+        (live(&["--restart-at", "5", "--out", "b"]), "--restart-at"),
+        (run(path, &["--rebuild", "--out", "b"]), "--rebuild"),
+    ] {
+        let text = error(&output);
+        assert!(text.contains("cannot be used with") && text.contains(what), "{text}");
+    }
+    assert!(!path.join("b").exists());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_secret_that_no_keychain_gives_is_named_before_anything_begins() {

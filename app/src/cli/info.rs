@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::cluster::thousands;
 
+/// Ranges that a recording is without and that are named, each in its line.
+const NAMED: usize = 5;
+
 /// What a recording holds: topics, partitions, times, gaps, schemas, and where
 /// it was cut if it was
 #[derive(Args)]
@@ -116,6 +119,16 @@ fn as_json(recording: &Recording) -> Value {
     })
 }
 
+/// What a slice past damage is without, one by one.
+pub(super) fn missing(noted: &str) -> Vec<String> {
+    let ranges: Vec<&str> = noted.split("; ").collect();
+    let mut lines: Vec<String> = ranges.iter().take(NAMED).map(|r| (*r).to_owned()).collect();
+    if let Some(more @ 1..) = ranges.len().checked_sub(NAMED) {
+        lines.push(format!("… and {} more, which --json names", thousands(more as u64)));
+    }
+    lines
+}
+
 fn range(times: Option<(i64, i64)>) -> String {
     times.map_or("–".to_owned(), |(from, to)| {
         let length = format_duration(to.saturating_sub(from));
@@ -179,7 +192,11 @@ fn as_text(recording: &Recording) -> String {
         line("redaction", redaction.clone());
     }
     for (key, value) in &info.notes {
-        line(key, value.clone());
+        match key.as_str() {
+            "missing" => missing(value).into_iter().for_each(|range| line(key, range)),
+            _ if value.is_empty() => {}
+            _ => line(key, value.clone()),
+        }
     }
     if let Some(cut) = &info.cut {
         line("CUT", cut.to_string());
@@ -210,4 +227,22 @@ fn as_text(recording: &Recording) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_missing_ranges_the_first_are_named_each_in_its_line() {
+        assert_eq!(
+            missing("views[0]@3..5 (2 records): damaged"),
+            ["views[0]@3..5 (2 records): damaged"]
+        );
+        let all: Vec<String> = (0..7).map(|n| format!("views[{n}]@3..5: damaged")).collect();
+        let lines = missing(&all.join("; "));
+        assert_eq!(lines[..NAMED], all[..NAMED]);
+        assert_eq!(lines[NAMED..], ["… and 2 more, which --json names"]);
+        assert_eq!(missing(&all[..NAMED].join("; ")), all[..NAMED]);
+    }
 }

@@ -54,7 +54,7 @@ pub struct LiveArgs {
     /// With --write: makes a checkpoint that is missing or damaged anew, by
     /// replaying the arrival log in --out with the output suppressed as far as it
     /// was delivered (exactly-once)
-    #[arg(long, requires = "write")]
+    #[arg(long, requires = "write", conflicts_with = "recording")]
     rebuild: bool,
     /// Serves how the run stands: /metrics for Prometheus, /health (200 or 503)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "recording")]

@@ -88,7 +88,9 @@ pub struct Run {
     pub(super) out: Option<PathBuf>,
     /// Goes on with the run in this folder, which did not come to its end, from its
     /// newest checkpoint
-    #[arg(long, value_name = "DIR", requires = "recording", conflicts_with = "out")]
+    // `requires` alone asks for nothing where what it names is in conflict with
+    // another argument that is there.
+    #[arg(long, value_name = "DIR", requires = "recording", conflicts_with_all = ["out", "brokers"])]
     resume: Option<PathBuf>,
     /// Another value for a setting of the pipeline; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
@@ -104,6 +106,7 @@ pub struct Run {
         value_name = "ARRIVAL,…",
         value_delimiter = ',',
         requires = "recording",
+        conflicts_with = "brokers",
         help = "Models a restart of Flink before these arrivals, as a run numbers them (flink-sql, \
                 flink-datastream): a stop with a savepoint and a start from it, at the same \
                 parallelism. Rows, timers and offsets stay; forgotten are all event-time watermarks, what was idle, and the \

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use joinscope_core::analyses::semantics::{Event, Outcome, Ran, Source, Spec, side_by_side};
+use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::Control;
 use joinscope_core::run::{Run, RunError};
@@ -55,7 +56,11 @@ pub struct Semantics {
 
 pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
-    let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
+    // As all of them read it; what one of them cannot do is said of that one.
+    let clean = ("join.semantics".to_owned(), Name::Clean.name().to_owned());
+    let sets: Vec<(String, String)> = args.sets.iter().cloned().chain([clean]).collect();
+    let framed = registry::framed_topics(&PipelineFile::open(&args.pipeline, &sets)?.pipeline);
+    let recording = registry::given(recording, Some(&framed), args.registry.settings()?.as_ref())?;
     let mut made = None;
     let dir = match &args.out {
         Some(dir) if dir.symlink_metadata().is_ok() => {

@@ -91,13 +91,13 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         offsets: args.offsets.clone(),
         keys: args.keys.iter().map(|k| k.clone().into_bytes()).collect(),
     };
-    let Salvaged { info, missing } = follow("records", |job| {
+    let Salvaged { info, missing, besides } = follow("records", |job| {
         let (to, compression) = (&args.output, args.compression);
         if args.past_damage {
             return recording::slice_past_damage(&recording, &wanted, to, compression, job);
         }
         let info = recording::slice(&recording, &wanted, to, compression, job)?;
-        Ok(Salvaged { info, missing: Vec::new() })
+        Ok(Salvaged { info, missing: Vec::new(), besides: Vec::new() })
     })
     .with_context(|| format!("slicing {}", args.recording.display()))?;
     let mut out = std::io::stdout().lock();
@@ -109,6 +109,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
             "arrivals": info.arrivals,
             "bytes": info.file_bytes,
             "missing": missing.iter().map(missing_json).collect::<Vec<_>>(),
+            "missing_besides": besides,
         });
         writeln!(out, "{answer}")?;
     } else {
@@ -122,7 +123,10 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         for range in &missing {
             writeln!(out, "missing: {range}")?;
         }
-        if args.past_damage && missing.is_empty() {
+        for what in &besides {
+            writeln!(out, "missing: {what}")?;
+        }
+        if args.past_damage && missing.is_empty() && besides.is_empty() {
             writeln!(out, "nothing is missing")?;
         }
     }

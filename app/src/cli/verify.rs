@@ -49,7 +49,10 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
             writeln!(out, "… and {} more", thousands(more))?;
         }
         if let Some(missing) = verified.info.notes.get("missing") {
-            writeln!(out, "it was sliced past damage, and is without {missing}")?;
+            writeln!(out, "it was sliced past damage, and is without")?;
+            for range in super::info::missing(missing) {
+                writeln!(out, "  {range}")?;
+            }
         }
         let verdict = if verified.sound() { "sound" } else { "NOT sound" };
         writeln!(

@@ -188,6 +188,19 @@ fn what_a_recording_lacks_comes_from_a_registry_and_stays_with_the_run() {
     assert_eq!(said(at, &new).code, Some(0));
     let text = std::fs::read_to_string(at.join("new.toml")).unwrap();
     assert!(text.contains("of them decode so"), "{text}");
+
+    // Of a topic that no input reads nothing is asked.
+    make_topic("seen-aside", 1, &[]);
+    let value = framed(987_654, &[2]);
+    let sent = Sent { timestamp: 1_763_626_401_480, value: Some(&value[..]), ..Sent::default() };
+    produce("seen-aside", &[sent]);
+    record("seen-aside", &at.join("aside.mcap"), &[]);
+    let merge = ["recording", "merge", "r.mcap", "aside.mcap", "-o", "both.mcap"];
+    assert_eq!(said(at, &merge).code, Some(0));
+    let sides = ["semantics", "p.toml", "--recording", "both.mcap", "--out", "sides"];
+    let sides = said(at, &[&sides[..], &["--registry", registry()]].concat());
+    assert!(sides.err.contains("schema 987653 is neither"), "{}", sides.err);
+    assert!(!sides.err.contains("987654"), "{}", sides.err);
 }
 
 /// Answers one request after the other: this user may not.

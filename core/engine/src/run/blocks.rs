@@ -92,7 +92,9 @@ impl Write for BlockWriter {
 /// A finished file: its length and checksums are what the writer saw.
 #[derive(Debug)]
 pub(crate) struct StoredFile {
-    id: u64,
+    /// Of this process, never given twice: a run that goes on from a checkpoint may
+    /// write a file of the same name anew.
+    pub id: u64,
     pub path: PathBuf,
     pub len: u64,
     crcs: Vec<u32>,

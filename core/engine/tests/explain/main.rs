@@ -151,6 +151,10 @@ fn what_would_have_been_enough_is_exactly_enough() {
                 if possible && exact {
                     assert!(!changed(short), "less is enough: {}", at());
                 }
+                if row.verdict == Verdict::Late && exact && e.effect.contains("have matched") {
+                    let verdict = verdict_with(&case, &e.path, e.ms, row.row);
+                    assert_eq!(verdict, Verdict::Joined, "no match: {}", at());
+                }
                 *checked.entry(kind_of(row.verdict, e)).or_default() += 1;
             }
             left -= i32::from(!told.enough.is_empty());
@@ -176,6 +180,7 @@ fn kind_of(verdict: Verdict, e: &Enough) -> String {
 #[test]
 fn every_row_is_explained() {
     let mut sentences: BTreeMap<String, u64> = BTreeMap::new();
+    let mut both_late = 0;
     for seed in 0..120 {
         let case = Case::new(seed, 80);
         let dir = tempfile::tempdir().unwrap();
@@ -201,6 +206,13 @@ fn every_row_is_explained() {
                         "{}",
                         at()
                     );
+                    // In time it would not have met what was dropped as well, unless that
+                    // then is in time too.
+                    for c in told.candidates.iter().filter(|c| c.row.verdict == Verdict::Late) {
+                        let along = c.row.arrival <= row.arrival && c.distance_ms >= Some(0);
+                        assert!(along || c.why != "in the interval", "{}", at());
+                        both_late += u32::from(c.why.ends_with(" late"));
+                    }
                 }
                 Verdict::Joined => {
                     assert!(told.candidates.iter().any(|c| c.matched), "{}", at());
@@ -222,4 +234,5 @@ fn every_row_is_explained() {
         }
     }
     assert!(sentences.len() >= 8, "{sentences:?}");
+    assert!(both_late > 0);
 }

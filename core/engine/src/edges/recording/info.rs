@@ -147,6 +147,14 @@ impl Gaps {
             self.listed.push((from, to));
         }
     }
+
+    /// Adds those that follow.
+    pub(super) fn append(&mut self, later: Self) {
+        self.count = self.count.saturating_add(later.count);
+        self.offsets = self.offsets.saturating_add(later.offsets);
+        self.listed.extend(later.listed);
+        self.listed.truncate(Self::LISTED);
+    }
 }
 
 /// Where a file stops being whole, and what is intact before it.

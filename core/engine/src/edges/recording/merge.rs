@@ -15,6 +15,7 @@ use std::path::Path;
 
 use super::batches::Batches;
 use super::clock::ClockEntry;
+use super::past_damage::NOTE as MISSING;
 use super::{
     ArrivalOrder, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions,
 };
@@ -139,6 +140,13 @@ fn options(
         for (key, value) in &info.notes {
             notes.entry(key.clone()).or_insert_with(|| value.clone());
         }
+    }
+    // What one file is without another may hold: the gaps say what still is missing.
+    notes.remove(MISSING);
+    let missing: Vec<&str> =
+        infos().filter_map(|info| info.notes.get(MISSING).map(String::as_str)).collect();
+    if !missing.is_empty() {
+        notes.insert("missing_before_merge".to_owned(), missing.join("; "));
     }
     WriterOptions {
         compression: compression

@@ -130,12 +130,11 @@ fn add_info(whole: &mut Info, part: Info) {
 }
 
 fn add_partition(whole: &mut PartitionInfo, part: PartitionInfo) {
-    if let (Some(last), Some(first)) = (whole.last_offset, part.first_offset) {
-        whole.gaps.add(last.saturating_add(1), first);
+    // Between the two; up to its first record the segment counts by itself.
+    if let (Some(end), Some(start)) = (whole.end_offset, part.start_offset) {
+        whole.gaps.add(end, start);
     }
-    for (from, to) in part.gaps.listed {
-        whole.gaps.add(from, to);
-    }
+    whole.gaps.append(part.gaps);
     whole.records += part.records;
     whole.start_offset = whole.start_offset.or(part.start_offset);
     whole.end_offset = part.end_offset.or(whole.end_offset);
@@ -268,6 +267,38 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let error = Recording::open(empty.path()).unwrap_err().to_string();
         assert!(error.contains("without a segment"), "{error}");
+    }
+
+    #[test]
+    fn segments_have_the_gaps_of_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (parts, one) = (folder.path().join("parts"), folder.path().join("one.mcap"));
+        std::fs::create_dir(&parts).unwrap();
+        // Every other offset, as the markers of small transactions leave it.
+        let offset = |arrival: u64| 2 * arrival as i64;
+        let write = |path: &Path, range: std::ops::Range<u64>, finish: bool| {
+            let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
+            let partition = TopicPartition { topic: "t".into(), partition: 0 };
+            let source = writer.partition(partition).unwrap();
+            // As the arrival log does: from where the segment before it ended.
+            let start = range.start.checked_sub(1).map_or(0, |last| offset(last) + 1);
+            writer.set_range(source, Some(start), None);
+            for arrival in range {
+                let record = Record { source, offset: offset(arrival), ..record(arrival) };
+                writer.add(&record).unwrap();
+            }
+            if finish {
+                writer.finish().unwrap();
+            }
+        };
+        write(&parts.join(part_name(0)), 0..150, true);
+        // Cut off: where it began is not known.
+        write(&parts.join(part_name(1)), 150..160, false);
+        write(&parts.join(part_name(2)), 160..300, true);
+        write(&one, 0..300, true);
+        let gaps = |path: &Path| Recording::open(path).unwrap().info().partitions[0].gaps.clone();
+        assert_eq!(gaps(&one).count, 299);
+        assert_eq!(gaps(&parts), gaps(&one));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{Compression, Info, Job, Recording, RecordingError, Slice};
 use crate::operator::record::TopicPartition;
 
 /// Of the notes of what comes out.
-const NOTE: &str = "missing";
+pub(super) const NOTE: &str = "missing";
 /// Ranges that stand in the notes; more are counted.
 const NOTED: usize = 100;
 
@@ -49,6 +49,9 @@ pub struct Salvaged {
     pub info: Info,
     /// In the order of the recording.
     pub missing: Vec<Missing>,
+    /// What else may be gone, and the damage with its byte: what a live run's clock
+    /// decided where no wanted record lay; all, where a cut leaves none.
+    pub besides: Vec<String>,
 }
 
 /// As [`super::slice()`], but a damaged chunk is left out and named instead of
@@ -76,6 +79,7 @@ pub fn slice_past_damage(
         " (with what the live run's clock decided there, if it did)"
     };
     let mut missing: Vec<Missing> = Vec::new();
+    let mut besides = Vec::new();
     for (number, chunk) in index.chunks.iter().enumerate() {
         let spans = index.spans(number);
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
@@ -85,6 +89,7 @@ pub fn slice_past_damage(
                     out.put(records.iter().cloned())?;
                 }
                 Err(RecordingError::Damaged { byte, what, .. }) => {
+                    let named = missing.len();
                     for span in spans {
                         let Some(new) = wanted(span.source) else { continue };
                         let partition = &recording.partitions()[span.source as usize];
@@ -92,6 +97,11 @@ pub fn slice_past_damage(
                         let gone = of_span(slice, partition, span, &why);
                         note_gap(&mut out, new, &gone);
                         missing.extend(gone);
+                    }
+                    if info.clock_events > 0 && missing.len() == named {
+                        besides.push(format!(
+                            "what the live run's clock decided, if it did: damaged at byte {byte}: {what}"
+                        ));
                     }
                 }
                 Err(error) => return Err(error),
@@ -107,13 +117,17 @@ pub fn slice_past_damage(
         }
     }
     missing.extend(behind_the_cut(recording, slice, wanted));
-    if !missing.is_empty() {
+    if let Some(cut) = info.cut.as_ref().filter(|cut| !cut.complete && cut.records == 0) {
+        // Not even its partitions need be known.
+        besides.push(format!("all, if it had records: cut at byte {}: {}", cut.byte, cut.why));
+    }
+    if !missing.is_empty() || !besides.is_empty() {
         // What was missing before still is.
         let before = info.notes.get(NOTE).map(|before| format!("{before}; ")).unwrap_or_default();
-        out.writer.note(NOTE, &(before + &note(&missing)));
+        out.writer.note(NOTE, &(before + &note(&missing, &besides)));
     }
     let info = out.finish()?;
-    Ok(Salvaged { info, missing })
+    Ok(Salvaged { info, missing, besides })
 }
 
 /// What is gone of a partition with a damaged chunk.
@@ -170,11 +184,13 @@ fn behind_the_cut(
     missing
 }
 
-fn note(missing: &[Missing]) -> String {
-    let named: Vec<String> = missing.iter().take(NOTED).map(ToString::to_string).collect();
+fn note(missing: &[Missing], besides: &[String]) -> String {
+    let all = missing.iter().map(ToString::to_string).chain(besides.iter().cloned());
+    let named: Vec<String> = all.take(NOTED).collect();
     let mut text = named.join("; ");
-    if missing.len() > NOTED {
-        text += &format!("; and {} more ranges", missing.len() - NOTED);
+    let more = (missing.len() + besides.len()).saturating_sub(NOTED);
+    if more > 0 {
+        text += &format!("; and {more} more ranges");
     }
     text
 }

@@ -88,7 +88,7 @@ impl Slice {
     }
 
     /// What is wanted of the offsets `first..=last` of a partition, by its offsets
-    /// alone.
+    /// alone: ascending ranges, none touching the next.
     pub(super) fn offsets_within(
         &self,
         partition: &TopicPartition,
@@ -99,9 +99,20 @@ impl Slice {
             return vec![(first, last)];
         }
         let own = self.offsets.iter().filter(|(p, ..)| p == partition);
-        own.map(|(_, from, to)| (first.max(*from), last.min(to.saturating_sub(1))))
+        let mut own: Vec<(i64, i64)> = own
+            .map(|(_, from, to)| (first.max(*from), last.min(to.saturating_sub(1))))
             .filter(|(first, last)| first <= last)
-            .collect()
+            .collect();
+        // As they were asked for they may overlap, and stand in any order.
+        own.sort_unstable();
+        own.dedup_by(|next, before| {
+            let one = next.0 <= before.1.saturating_add(1);
+            if one {
+                before.1 = before.1.max(next.1);
+            }
+            one
+        });
+        own
     }
 
     /// As text, for the notes of what comes out.
@@ -119,6 +130,9 @@ impl Slice {
         parts.extend(self.offsets.iter().map(|(p, from, to)| format!("{p}@{from}..{to}")));
         if !self.keys.is_empty() {
             parts.push(format!("{} keys", self.keys.len()));
+        }
+        if parts.is_empty() {
+            return "all".to_owned();
         }
         parts.join("; ")
     }

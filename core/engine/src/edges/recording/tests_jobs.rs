@@ -309,6 +309,60 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
     assert_eq!((missing.first, missing.last, missing.records), (from, Some(until - 1), None));
     let said = missing.to_string();
     assert!(said.starts_with(&format!("views[1]@{from}..{}: damaged", until - 1)), "{said}");
+    // Asked for twice, and the later part first: missing once.
+    let within = from + (until - from) / 2;
+    let ranges = [(within, until), (from, within + 1)];
+    let offsets = ranges.map(|(from, to)| (partition("views", 1), from, to)).to_vec();
+    let to = folder.path().join("twice");
+    let wanted = Slice { offsets, ..wanted };
+    let twice = unattended(|job| slice_past_damage(&bent, &wanted, &to, None, job)).unwrap();
+    assert_eq!(twice.missing, some.missing);
+    let info = twice.info.partitions.iter().find(|p| p.topic_partition == missing.partition);
+    let range = info.map(|p| (p.start_offset, p.end_offset));
+    assert_eq!(range, Some((Some(from), Some(until))));
+}
+
+#[test]
+fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
+    let (folder, path) = folder();
+    let records = records(15, 300);
+    let mut writer = Writer::create(&path, small_chunks(Compression::Lz4)).unwrap();
+    for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
+        writer.partition(p).unwrap();
+    }
+    // Nothing comes for a while: a chunk of ticks alone.
+    for (i, record) in records.iter().enumerate() {
+        if i == 150 {
+            writer.hand_over().unwrap();
+            for at_ns in 0..40 {
+                let kind = ClockEntryKind::Tick;
+                writer.clock(&ClockEntry { precedes: record.arrival, at_ns, kind }).unwrap();
+            }
+            writer.hand_over().unwrap();
+        }
+        writer.add(record).unwrap();
+    }
+    writer.finish().unwrap();
+    let recording = Recording::open(&path).unwrap();
+    let index = &recording.opened().index;
+    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
+    let entry = index.chunks[number];
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
+    let (bent, to) = (folder.path().join("bent"), folder.path().join("whole"));
+    std::fs::write(&bent, bytes).unwrap();
+    let bent = Recording::open(&bent).unwrap();
+    let salvaged =
+        unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!(salvaged.missing, []);
+    let [clock] = &salvaged.besides[..] else { panic!("{:?}", salvaged.besides) };
+    let said = format!("clock decided, if it did: damaged at byte {}: ", entry.byte);
+    assert!(clock.contains(&said), "{clock}");
+    let whole = Recording::open(&to).unwrap();
+    assert_eq!(all(&whole).unwrap(), records);
+    let noted = &whole.info().notes["missing"];
+    assert!(noted.contains(&clock[..]), "{noted}");
+    assert_eq!(whole.info().notes["sliced_by"], "all");
 }
 
 #[test]
@@ -341,7 +395,19 @@ fn past_a_cut_nobody_knows_how_far_it_went() {
     let to = folder.path().join("again");
     let salvaged =
         unattended(|job| slice_past_damage(&recording, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!(salvaged.besides, [""; 0]);
     assert_eq!((salvaged.info.records, salvaged.missing), (10_000, Vec::new()));
+    // Before the first whole chunk nothing is known, and that is not nothing missing.
+    let first = Recording::open(&path).unwrap().opened().index.chunks[0];
+    std::fs::write(&cut, &bytes[..(first.byte + first.length / 2) as usize]).unwrap();
+    let recording = Recording::open(&cut).unwrap();
+    assert!(recording.is_empty());
+    let to = folder.path().join("nothing");
+    let salvaged =
+        unattended(|job| slice_past_damage(&recording, &Slice::default(), &to, None, job)).unwrap();
+    assert_eq!(salvaged.missing, []);
+    let [all] = &salvaged.besides[..] else { panic!("{:?}", salvaged.besides) };
+    assert!(all.starts_with("all, if it had records: cut at byte "), "{all}");
 }
 
 #[test]

@@ -142,3 +142,33 @@ fn topic_ids_schemas_and_clocks_have_to_agree() {
     assert_eq!(recording.digest(), a.digest(), "records, schemas and the clock");
     assert_eq!(recording.clock_events().unwrap(), a.clock_events().unwrap());
 }
+
+#[test]
+fn what_one_file_is_without_is_not_said_of_the_merge() {
+    let whole = whole(5, 60, 1);
+    let (folder, path) = folder();
+    let file = |name: &str, records: &[Record], missing: Option<&str>| {
+        let at = folder.path().join(name);
+        let mut writer = Writer::create(&at, small()).unwrap();
+        for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
+            writer.partition(p).unwrap();
+        }
+        if let Some(missing) = missing {
+            writer.note("missing", missing);
+        }
+        records.iter().for_each(|record| writer.add(record).unwrap());
+        writer.finish().unwrap();
+        Recording::open(&at).unwrap()
+    };
+    let files = [
+        file("a", &whole[..20], Some("views[0]@9..12: damaged")),
+        file("b", &whole[30..], Some("views[1]@20..22: damaged")),
+        file("c", &whole, None),
+    ];
+    let merged = unattended(|job| merge(&files, &path, None, job)).unwrap();
+    assert_eq!(all(&Recording::open(&path).unwrap()).unwrap(), whole);
+    let notes = &merged.info.notes;
+    assert_eq!(notes.get("missing"), None);
+    let both = "views[0]@9..12: damaged; views[1]@20..22: damaged";
+    assert_eq!(notes["missing_before_merge"], both);
+}

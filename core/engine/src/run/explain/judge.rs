@@ -37,9 +37,11 @@ pub(super) enum Fate {
     /// They made a pair.
     Matched,
     Outside(Lies),
-    /// In the interval, but the row asked about was late.
+    /// In the interval, but the row asked about was late: in time it would have
+    /// matched.
     OwnLate,
-    /// In the interval, but the candidate was late by so many ms.
+    /// In the interval, but the candidate was late by so many ms; so may the row asked
+    /// about have been, and in time it would not have found it.
     OtherLate(i64),
     /// In the interval, but the earlier of them had left the state, or was
     /// never kept, when the later came: so many ms of event time before.
@@ -162,6 +164,15 @@ impl Judge {
         Some((bound, later))
     }
 
+    /// Whether of two late rows the other is in time wherever the row asked about is:
+    /// it came no later, when the event-time watermark had come no further, and is no
+    /// older. Only in `clean` does that never go back.
+    fn goes_along(&self, own: &RowView, other: &RowView) -> bool {
+        let clean = self.semantics() == Semantics::Clean;
+        let came = other.arrival == own.arrival || clean && other.arrival < own.arrival;
+        came && other.event_time >= own.event_time
+    }
+
     /// What became of the row asked about and another.
     pub fn fate(&self, own: &RowView, other: &RowView) -> Option<Fate> {
         if own.key != other.key {
@@ -171,11 +182,13 @@ impl Judge {
             Lies::Within => {}
             outside => return Some(Fate::Outside(outside)),
         }
-        if own.verdict == Verdict::Late {
-            return Some(Fate::OwnLate);
-        }
-        if other.verdict == Verdict::Late {
+        let own_late = own.verdict == Verdict::Late;
+        // What was dropped itself is not met by a row that comes in time.
+        if other.verdict == Verdict::Late && !(own_late && self.goes_along(own, other)) {
             return Some(Fate::OtherLate(other.late_by.unwrap_or(0)));
+        }
+        if own_late {
+            return Some(Fate::OwnLate);
         }
         if let Some(partners) = &self.partners {
             let found = partners.contains(&other.row);

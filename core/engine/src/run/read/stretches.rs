@@ -37,7 +37,37 @@ pub(super) fn stretches(range: Range, edges: &[u64], coarsest: Option<usize>) ->
     let found = told(true);
     let rows = found.iter().filter(|s| s.level.is_none());
     let (n, arrivals) = rows.fold((0, 0), |(n, sum), s| (n + 1, sum + s.to - s.from));
-    if n > SPARSE || arrivals > EXACT { told(false) } else { found }
+    up_to_finer(if n > SPARSE || arrivals > EXACT { told(false) } else { found })
+}
+
+/// Where a finer stretch follows, a block that reaches into it would tell what comes
+/// there too early, by as many buckets as it lasts: the stretch ends at its last block
+/// before, and what is left of it is told as finely as can be by whole blocks, the
+/// rest with what follows.
+fn up_to_finer(stretches: Vec<Stretch>) -> Vec<Stretch> {
+    let mut told: Vec<Stretch> = Vec::with_capacity(stretches.len());
+    for next in stretches {
+        let mut from = next.from;
+        let coarse = told.last_mut().and_then(|last| Some((last.level?, last)));
+        if let Some((level, last)) = coarse
+            && next.level.is_none_or(|finer| finer < level)
+        {
+            let whole = |level: usize| {
+                let shift = BLOCK_SHIFT + 2 * level as u32;
+                next.from >> shift << shift
+            };
+            from = whole(level).max(last.from);
+            last.to = from;
+            for level in (next.level.map_or(0, |finer| finer + 1)..level).rev() {
+                let to = whole(level).max(from);
+                told.push(Stretch { from, to, level: Some(level) });
+                from = to;
+            }
+        }
+        told.push(Stretch { from, ..next });
+    }
+    told.retain(|stretch| stretch.from < stretch.to);
+    told
 }
 
 /// Around restarts: a block that holds arrivals of both sides of one says nothing of
@@ -147,13 +177,41 @@ mod tests {
         let dense = (0..100).map(|_| 10_000);
         let tail = [3_000, 700, 90, 0, 0, 12, 1].into_iter();
         let edges = edges(dense.chain(tail));
-        let want = [
-            (0, 1_000_000, Some(1)),
-            (1_000_000, 1_003_700, Some(0)),
-            (1_003_700, 1_003_803, None),
-        ];
+        // Each up to its last block that reaches no further.
+        let want =
+            [(0, 999_424, Some(1)), (999_424, 1_003_520, Some(0)), (1_003_520, 1_003_803, None)];
         assert_eq!(told(Axis::ArrivalTime, &edges), want);
         assert_eq!(told(Axis::Arrival, &edges), [(0, 1_003_803, Some(1))]);
+    }
+
+    #[test]
+    fn no_block_tells_early_what_a_finer_stretch_tells() {
+        // Ends and beginnings within blocks; a fall by two levels at once.
+        for counts in [
+            vec![20_000, 20_000, 7, 5, 0, 3, 300, 9],
+            vec![70, 5_000, 5_000, 300, 1, 1, 5_000, 2],
+            vec![300, 5, 300, 5, 70_000, 100],
+        ] {
+            let edges = edges(counts.iter().copied());
+            for coarsest in 0..4 {
+                let range = Range { axis: Axis::ArrivalTime, from: 0, to: 1 };
+                let found = stretches(range, &edges, Some(coarsest));
+                assert_eq!(found[0].from, 0);
+                assert_eq!(found[found.len() - 1].to, edges[edges.len() - 1]);
+                for pair in found.windows(2) {
+                    assert_eq!(pair[0].to, pair[1].from, "{counts:?}");
+                    let Some(level) = pair[0].level else { continue };
+                    let finer = pair[1].level.is_none_or(|finer| finer < level);
+                    let whole = pair[0].to.is_multiple_of(1 << (8 + 2 * level));
+                    assert!(!finer || whole, "{counts:?}, {coarsest}: {}", pair[0].to);
+                }
+                // What is read row by row is little more than what has to be.
+                let few: u64 = counts.iter().filter(|n| **n < 256).sum();
+                let rows = found.iter().filter(|s| s.level.is_none());
+                let rows: u64 = rows.map(|s| s.to - s.from).sum();
+                assert!((few..=few + 255 * 4).contains(&rows), "{counts:?}: {rows}");
+            }
+        }
     }
 
     #[test]

@@ -27,7 +27,8 @@ const FOOTERS: usize = 256;
 /// Reads tables; keeps the footers of the files last used.
 pub(crate) struct Tables {
     pub cache: Arc<Cache>,
-    footers: Mutex<LruCache<(u64, u8), ArrowReaderMetadata>>,
+    /// By [`StoredFile::id`].
+    footers: Mutex<LruCache<u64, ArrowReaderMetadata>>,
 }
 
 /// Columns of some rows.
@@ -52,16 +53,16 @@ impl Tables {
         Chunks { cache: Arc::clone(&self.cache), file: Arc::clone(file) }
     }
 
-    fn known_footer(&self, segment: &Segment, part: Part) -> Option<ArrowReaderMetadata> {
+    fn known_footer(&self, file: &StoredFile) -> Option<ArrowReaderMetadata> {
         let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
-        footers.get(&(segment.summary.number, part as u8)).cloned()
+        footers.get(&file.id).cloned()
     }
 
     fn footer(&self, segment: &Segment, part: Part) -> Result<ArrowReaderMetadata> {
-        if let Some(footer) = self.known_footer(segment, part) {
+        let file = &segment.files[part as usize];
+        if let Some(footer) = self.known_footer(file) {
             return Ok(footer);
         }
-        let file = &segment.files[part as usize];
         let options = ArrowReaderOptions::new()
             .with_skip_arrow_metadata(true)
             .with_column_index_policy(PageIndexPolicy::Skip)
@@ -69,7 +70,7 @@ impl Tables {
         let footer = ArrowReaderMetadata::load(&self.chunks(file), options);
         let footer = footer.map_err(|e| own(e, file))?;
         let mut footers = self.footers.lock().unwrap_or_else(PoisonError::into_inner);
-        footers.put((segment.summary.number, part as u8), footer.clone());
+        footers.put(file.id, footer.clone());
         Ok(footer)
     }
 
@@ -82,8 +83,8 @@ impl Tables {
         wanted: impl Iterator<Item = (&'a Segment, Range<u64>)> + Clone,
     ) {
         for (segment, _) in wanted.clone() {
-            if self.known_footer(segment, part).is_none() {
-                let file = &segment.files[part as usize];
+            let file = &segment.files[part as usize];
+            if self.known_footer(file).is_none() {
                 self.cache.expect(file, file.len.saturating_sub(BLOCK as u64), BLOCK as u64);
             }
         }

@@ -54,6 +54,39 @@ fn a_resumed_run_leaves_the_same_bytes() {
     }
 }
 
+/// The segment that was cut short is written anew, and longer: what is known of its
+/// files is not of the new ones.
+#[test]
+fn who_has_a_run_open_sees_it_go_on_from_before_what_was_published() {
+    let spec = Spec {
+        seed: 11,
+        arrivals: 4_000,
+        one_topic: false,
+        partitions: 2,
+        batch: 100,
+        checkpoint_every: Some(1_300),
+        segment: 700,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let mut writer = m.writer(&path);
+    m.feed(&mut writer, 0, 1_600);
+    writer.finish(RunState::Cancelled, RunEnd::default()).unwrap();
+    let run = Run::open(&path).unwrap();
+    let before = run.rows();
+    assert!((1_301..4_000).contains(&run.arrivals()), "{}", run.arrivals());
+    assert_eq!(run.page(0, before as usize).unwrap().len() as u64, before);
+
+    let mut writer = Writer::resume(&path, 1_300, true).unwrap();
+    writer.set_segment_arrivals(m.segment);
+    m.feed(&mut writer, 1_300, u64::MAX);
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+    assert!(run.refresh().unwrap());
+    assert_eq!(run.arrivals(), 4_000);
+    ask_all(&m, &run, spec.seed);
+}
+
 /// What the segments know stays where it is; what a start made known that kept nothing
 /// counts for nothing.
 #[test]
