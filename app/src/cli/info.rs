@@ -18,6 +18,7 @@ use super::cluster::thousands;
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording info feed.mcap")]
 pub struct Info {
+    /// A recording, or the arrival log of a live run (a folder)
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]

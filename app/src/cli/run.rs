@@ -94,6 +94,7 @@ pub struct Run {
     /// recording closes everything (a live run has none, and stays open)
     #[arg(long, value_enum, default_value_t = End::Open)]
     pub(super) at_end: End,
+    /// Stays with the run; a run that goes on has to be given the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
     #[arg(
