@@ -12,7 +12,7 @@ use super::app::App;
 use super::axis::Scale;
 use super::command::Command;
 use super::cursor::{Speed, State};
-use super::headless::settle;
+use super::headless::{harness, settle};
 use super::selection::Selection;
 use super::testing::{ask, feed, opened, press};
 
@@ -43,6 +43,25 @@ fn the_next_of_a_verdict_is_stepped_to_and_with_shift_the_one_before() {
     ask(&mut h, Command::Start);
     press(&mut h, "next undecodable");
     stands_at(&h, &nth(&h, Verdict::Undecodable, 0));
+}
+
+#[test]
+fn its_parts_stand_beside_each_other_at_every_size() {
+    for (width, height) in [(1280, 800), (1600, 1000), (1920, 1080), (3840, 2160)] {
+        let mut h = harness((width, height), false, None);
+        ask(&mut h, Command::Open(feed().run()));
+        let names = ["Clock", "To the start", "One record back", "Play", "One record on"];
+        let names = names.into_iter().chain(["To the end", "next late", "Cursor", "Go to"]);
+        let names = names.chain(["Time zone", "Speed"]);
+        let at: Vec<egui::Rect> = names.map(|name| h.get_by_label(name).rect()).collect();
+        for pair in at.windows(2) {
+            assert!(pair[0].right() < pair[1].left(), "at {width}: {at:?}");
+        }
+        let whole = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(width as f32, height as f32));
+        assert!(at.iter().all(|part| whole.contains_rect(*part)), "at {width}: {at:?}");
+        let strip = at[7];
+        assert!(strip.width() > 300.0, "at {width}: {strip:?}");
+    }
 }
 
 /// A place on the strip, as a share of its width.
