@@ -1,5 +1,5 @@
-//! The question before a run, a run that is cancelled, and a run in which nothing
-//! matched.
+//! The sample's run, the question before a run, a run that is cancelled, and one in
+//! which nothing matched.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,22 @@ use joinscope_core::run::{RunState, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use super::command::Command;
-use super::headless::settle;
+use super::headless::{harness, settle};
 use super::store::Run;
 use super::testing::{ask, feed, opened, press, sample_run};
+
+#[test]
+fn the_sample_opens_from_the_start_page_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("sample");
+    let mut h = harness((1600, 1000), false, None);
+    settle(&mut h).unwrap();
+    h.state_mut().run_into = Some(dir.clone());
+    press(&mut h, "Open the sample");
+    let run = h.state().doc().run.as_ref().expect("it runs over the recording beside it");
+    assert_eq!((&run.dir, run.run.state()), (&dir, RunState::Done));
+    assert!(run.run.count(VerdictSet::of(Verdict::Late)) > 1_000, "its incident is there");
+}
 
 /// A key that no engagement has.
 fn keyless() -> Vec<(String, String)> {

@@ -15,6 +15,8 @@ mod settings;
 mod shortcuts;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_open;
 
 use egui::{Context, Frame, Id, Modal, Ui};
 
