@@ -106,6 +106,30 @@ fn the_cursor_is_scrubbed_by_the_pointer_and_moved_by_keys() {
 }
 
 #[test]
+fn a_drag_with_shift_marks_a_range_and_leaves_the_cursor() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Scale(Scale::Arrival));
+    ask(&mut h, Command::GoTo(7));
+    let last = h.state().cursor().len() - 1;
+    let (from, to) = (on_the_strip(&h, 0.25), on_the_strip(&h, 0.5));
+    h.hover_at(from);
+    h.event(egui::Event::ModifiersChanged(Modifiers::SHIFT));
+    h.drag_at(from);
+    h.hover_at(to);
+    h.drop_at(to);
+    h.event(egui::Event::ModifiersChanged(Modifiers::NONE));
+    h.step();
+    settle(&mut h).unwrap();
+    let range = h.state().range.marked.unwrap();
+    let near = |at: u64, share: u64| at.abs_diff(last * share / 100) <= last / 50;
+    assert!(near(range.from(), 25) && near(range.to(), 50), "{range:?} of {last}");
+    assert_eq!(h.state().cursor().at(), 7);
+    // Playing goes round it, once that is asked for.
+    press(&mut h, "Loop the range");
+    assert!(h.state().range.looped);
+}
+
+#[test]
 fn on_event_time_the_clock_shows_the_joins_watermark() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::EventTimeClock);
