@@ -280,3 +280,65 @@ fn pictures_are_drawn_without_a_display() {
     assert!(said.contains("engagements[9]@1 is not in this run"), "{said}");
     assert!(!Path::new(&nowhere).exists());
 }
+
+#[test]
+fn the_sample_is_made_anew_as_it_is_shipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("feed.mcap").to_str().unwrap().to_owned();
+    printed(&["generate", "feed", "--incident", "-o", &made]);
+    let digest = |path: &str| {
+        let info = printed(&["recording", "info", path, "--json"]);
+        let info: Value = serde_json::from_str(&info).unwrap();
+        info["digest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(digest(&made), digest(&sample("feed.mcap")));
+}
+
+#[test]
+fn the_poison_that_the_samples_readme_names_has_these_verdicts() {
+    let text = std::fs::read_to_string(sample("README.md")).unwrap();
+    let (out, _) = run();
+    let filter = "verdict=undecodable|unkeyed|untimed|tombstone";
+    let verdicts = lines(&printed(&["verdicts", out, "--where", filter, "--json"]));
+    let mut named = 0;
+    for row in text.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, _, records, verdict, _] = cells[..] else { continue };
+        let verdict = verdict.split(':').next().unwrap();
+        for record in records.split('`').skip(1).step_by(2) {
+            match verdicts.iter().find(|v| v["record"] == record) {
+                Some(found) => assert_eq!(found["verdict"], verdict, "{record}"),
+                None => assert!(verdict.starts_with("a key like any other"), "{record}"),
+            }
+            named += 1;
+        }
+    }
+    assert_eq!(named, 36, "three of each of twelve kinds");
+}
+
+#[test]
+fn without_a_display_make_run_writes_the_windows_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("window.png");
+    let run = || {
+        let output = Command::new("bash")
+            .arg(repository().join("scripts/run-sample.sh"))
+            .arg(env!("CARGO_BIN_EXE_joinscope"))
+            .arg(repository().join("sample-data/feed"))
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .env("JOINSCOPE_RUNS", folder.path().join("runs"))
+            .env("JOINSCOPE_PICTURE", &picture)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("There is no display here"), "{said}");
+        assert!(said.contains(picture.to_str().unwrap()), "{said}");
+        assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run().contains("digest "), "the sample is run first");
+    std::fs::remove_file(&picture).unwrap();
+    assert!(!run().contains("digest "), "the same run serves again");
+}
