@@ -63,6 +63,8 @@ fn a_run_is_cancelled_and_what_it_published_stays() {
     h.state_mut().run_into = Some(dir.clone());
     ask(&mut h, Command::Run(Vec::new()));
     let stopped = h.state().stopped.as_ref().unwrap().arrival;
+    let status = h.state().running.as_ref().unwrap().status();
+    assert!(status.contains(" of 128,911"), "{status}");
     press(&mut h, "Cancel");
     let begun = Instant::now();
     while h.state().running.is_some() {
