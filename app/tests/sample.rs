@@ -295,6 +295,29 @@ fn the_sample_is_made_anew_as_it_is_shipped() {
 }
 
 #[test]
+fn the_real_samples_readme_shows_what_the_program_says() {
+    let sample = repository().join("sample-data/code-changes");
+    let file = |name: &str| sample.join(name).to_str().unwrap().to_owned();
+    let readme = std::fs::read_to_string(file("README.md")).unwrap();
+    let (pipeline, recording) = (file("code-changes.toml"), file("code-changes.mcap"));
+    let info = printed(&["recording", "info", &recording, "--json"]);
+    let info: Value = serde_json::from_str(&info).unwrap();
+    assert!(readme.contains(info["digest"].as_str().unwrap()), "its digest");
+
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run").to_str().unwrap().to_owned();
+    let books = printed(&["run", &pipeline, "--recording", &recording, "--out", &out]);
+    for line in books.lines().take(3) {
+        assert!(readme.lines().any(|shown| shown == line.trim_end()), "it does not show: {line}");
+    }
+    // A change that waited for a fix which came late, and what would have been enough.
+    let explained = printed(&["explain", &out, "code-changes[4]@4389"]);
+    assert!(explained.contains("code-changes[4]@4482"), "{explained}");
+    assert!(explained.contains("max_out_of_orderness=605504999ms"), "{explained}");
+    assert!(readme.contains("605,504,999 ms"));
+}
+
+#[test]
 fn the_poison_that_the_samples_readme_names_has_these_verdicts() {
     let text = std::fs::read_to_string(sample("README.md")).unwrap();
     let (out, _) = run();
