@@ -90,7 +90,7 @@ impl App {
             Dialog::Pipeline(pipeline) => pipeline.show(self, ctx),
             Dialog::Propose(propose) => propose.show(self, ctx),
             Dialog::Settings(settings) => settings.show(self, ctx),
-            Dialog::Shortcuts => shortcuts::show(ctx),
+            Dialog::Shortcuts => shortcuts::show(ctx, !self.doc.is_empty()),
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
             Dialog::Export(export) => export.show(self, ctx),
