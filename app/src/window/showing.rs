@@ -139,7 +139,7 @@ impl App {
     /// one, values can be read again.
     fn locate(&mut self, recording: RecordingDoc, runs: Vec<RunLabel>) {
         let Some(run) = &self.doc.run else { return };
-        match run.run.locate(recording.recording.path()) {
+        match run.run.located(recording.recording.clone()) {
             Ok(()) => {
                 self.doc.runs = runs;
                 self.doc.recording = Some(recording);
