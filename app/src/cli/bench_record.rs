@@ -32,6 +32,7 @@ use super::cluster::{ClusterArgs, thousands};
 pub struct BenchRecord {
     #[command(flatten)]
     cluster: ClusterArgs,
+    /// Topics to read, whole
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
     topics: Vec<String>,
     /// How often each is measured; the median counts
@@ -44,6 +45,7 @@ pub struct BenchRecord {
     /// it prints `{"records": …, "seconds": …, "cpu_seconds": …}`
     #[arg(long, value_name = "PROGRAM")]
     alone: Option<PathBuf>,
+    /// One JSON object on stdout
     #[arg(long)]
     json: bool,
 }

@@ -21,8 +21,10 @@ use crate::window::{Measured, Panel, measure};
 pub struct BenchWindow {
     /// A run folder
     run: PathBuf,
+    /// How many are measured
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     frames: u32,
+    /// Of the cursor's path
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Brings this panel to the front of the default layout first; may be repeated

@@ -21,7 +21,9 @@ use super::follow::follow;
   joinscope recording export feed.mcap -o feed.parquet
   duckdb -c \"select topic, count(*) from 'feed.parquet' group by topic\"")]
 pub struct Export {
+    /// The recording to read
     recording: PathBuf,
+    /// The Parquet file that is made; one that is there is never written over
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Only these topics

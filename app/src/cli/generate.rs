@@ -45,8 +45,10 @@ struct Feed {
     /// benchmark's load
     #[arg(long)]
     incident: bool,
+    /// How many views
     #[arg(long)]
     views: Option<u64>,
+    /// The same seed and options give the same bytes
     #[arg(long)]
     seed: Option<u64>,
     /// Event time of the first view (RFC 3339, or ms since 1970)
@@ -76,13 +78,16 @@ struct Feed {
     /// How many of them do; the others arrive within 200 ms
     #[arg(long, value_name = "SHARE")]
     disorder_share: Option<f64>,
+    /// Users that views are spread over
     #[arg(long)]
     users: Option<u64>,
+    /// Items that views are spread over
     #[arg(long)]
     items: Option<u64>,
     /// 1: all items alike; the larger, the more often the same few
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20))]
     skew: Option<u32>,
+    /// Producers that records come from (faults name them by number)
     #[arg(long)]
     producers: Option<u32>,
     /// Engagements of one hot view
@@ -98,8 +103,10 @@ struct Feed {
     /// outage, clock (a producer); may be repeated
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
+    /// How its chunks are compressed
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = record::compression)]
     compression: Compression,
     /// One JSON object on stdout

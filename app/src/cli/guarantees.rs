@@ -26,11 +26,11 @@ use super::run::{End, warn};
 use super::{Answer, interrupt};
 
 /// One recording and the same faults under exactly-once, at-least-once and
-/// at-most-once, over a simulated cluster or a real one: what a reader gets twice, never, or
-/// otherwise than without faults; what `read_uncommitted` sees of aborted
-/// transactions; how long an output takes from its arrival until it is visible;
-/// bytes written. The column "deduplicated" is at-least-once behind a reader
-/// that keeps the first of each example. Every number opens: --list.
+/// at-most-once, over a simulated cluster or a real one: what a reader gets
+/// twice, never, or otherwise than without faults; what `read_uncommitted` sees
+/// of aborted transactions; how long an output takes from its arrival until it is
+/// visible; bytes written. The column "deduplicated" is at-least-once behind a
+/// reader that keeps the first of each example. Every number opens: --list.
 ///
 /// Faults: none, a moment (crash-mid-epoch, crash-before-commit,
 /// crash-after-commit, power-loss, broker-restart, zombie, sleep), a moment in an

@@ -42,7 +42,9 @@ enum From {
   joinscope import jsonl changes.jsonl.zst --topic changes --key path --arrival committed_ms \\
     --timestamp authored_ms --partitions 8 -o changes.mcap")]
 pub struct Jsonl {
+    /// The lines (- is not taken: name /dev/stdin for a pipe)
     file: PathBuf,
+    /// Topic that the records are said to be of
     #[arg(long)]
     topic: String,
     /// Field of the key, or a path to it (a.b)
@@ -65,7 +67,10 @@ pub struct Jsonl {
   joinscope import parquet feed.parquet -o feed.mcap
   joinscope import parquet clicks.parquet --topic clicks --key user_id --timestamp at --unit rfc3339 -o clicks.mcap")]
 pub struct Parquet {
+    /// The Parquet file
     file: PathBuf,
+    /// Topic that the rows are said to be of; without it the file is an exported
+    /// recording
     #[arg(long, requires = "key")]
     topic: Option<String>,
     /// Column of the key, or a path into one (a.b)
@@ -87,6 +92,7 @@ pub struct Parquet {
   kcat -b localhost:9092 -C -J -e -t views > views.jsonl
   joinscope import kcat views.jsonl -o views.mcap")]
 pub struct Kcat {
+    /// What kcat printed
     file: PathBuf,
     #[command(flatten)]
     to: To,
@@ -105,6 +111,7 @@ struct Times {
     /// (rfc3339) texts
     #[arg(long, value_enum, default_value = "ms")]
     unit: Unit,
+    /// Partitions of the topic
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=65_535))]
     partitions: u32,
 }
@@ -112,8 +119,10 @@ struct Times {
 /// Where it goes.
 #[derive(Args)]
 struct To {
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
+    /// How its chunks are compressed
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = record::compression)]
     compression: Compression,
     /// One JSON object on stdout

@@ -39,6 +39,7 @@ enum Verb {
 struct Save {
     /// A run's folder
     run: PathBuf,
+    /// The incident file that is made; one that is there is never written over
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// What happened, and what to look at
@@ -59,6 +60,7 @@ struct Save {
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope incident info stall.mcap")]
 struct Info {
+    /// An incident file
     incident: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]
@@ -70,6 +72,7 @@ struct Info {
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope incident check stall.mcap --out /tmp/stall")]
 struct Check {
+    /// An incident file
     incident: PathBuf,
     /// Keeps the run in this folder, which must not exist yet
     #[arg(long, value_name = "DIR")]

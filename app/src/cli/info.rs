@@ -21,6 +21,7 @@ const NAMED: usize = 5;
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording info feed.mcap")]
 pub struct Info {
+    /// A recording, or the arrival log of a live run (a folder)
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]

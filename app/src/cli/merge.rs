@@ -23,8 +23,10 @@ use super::{Answer, record};
   joinscope recording merge views.mcap engagements.mcap -o feed.mcap
   joinscope recording merge monday.mcap tuesday.mcap wednesday.mcap -o week.mcap")]
 pub struct Merge {
+    /// Two recordings or more
     #[arg(required = true, num_args = 2.., value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     /// lz4, zstd[:LEVEL] or none; by default as the first recording

@@ -176,7 +176,42 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::whole;
+    use clap::CommandFactory as _;
+
+    use super::{Cli, whole};
+
+    /// Every verb that does something, with what it is called by.
+    fn verbs(command: &clap::Command, called: &str, found: &mut Vec<(String, clap::Command)>) {
+        if !command.has_subcommands() || command.get_arguments().next().is_some() {
+            found.push((called.to_owned(), command.clone()));
+        }
+        for verb in command.get_subcommands() {
+            verbs(verb, &format!("{called} {}", verb.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_verb_has_an_example_json_and_a_line_for_all_that_it_takes() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        let mut all = Vec::new();
+        for verb in cli.get_subcommands() {
+            verbs(verb, verb.get_name(), &mut all);
+        }
+        assert!(all.len() > 30, "{}", all.len());
+        for (called, verb) in &all {
+            let said = [verb.get_about(), verb.get_long_about(), verb.get_after_help()];
+            let said: String = said.into_iter().flatten().map(ToString::to_string).collect();
+            assert!(said.contains("Example") && said.contains("joinscope "), "{called}: {said}");
+            // What an operator gives is JSON lines anyway.
+            let json = verb.get_arguments().any(|a| a.get_id().as_str() == "json");
+            assert!(json || called == "operator", "{called}");
+            let silent =
+                verb.get_arguments().filter(|a| !a.is_hide_set() && a.get_help().is_none());
+            let silent: Vec<&str> = silent.map(|a| a.get_id().as_str()).collect();
+            assert!(silent.is_empty(), "{called}: {silent:?}");
+        }
+    }
 
     #[test]
     fn a_cause_that_was_said_is_not_said_again() {

@@ -83,7 +83,7 @@ fn table_line(
 ) -> std::io::Result<()> {
     let key = rows.first().and_then(|r| r.key.as_ref()).map(ToString::to_string);
     let names: Vec<String> = rows.iter().map(|r| r.record.to_string()).collect();
-    let labels = pipeline.examples.iter().flat_map(|x| x.labels.iter().enumerate());
+    let labels = pipeline.labels().iter().enumerate();
     let labels: Vec<String> =
         labels.map(|(bit, l)| format!("  {} = {}", l.name, output.labels >> bit & 1)).collect();
     let correction = match output.correction {
@@ -125,7 +125,7 @@ pub fn json_of(
         "corrects": corrects,
         "epoch": output.epoch,
     });
-    let labels = pipeline.examples.as_ref().map(|x| x.labels.as_slice()).unwrap_or_default();
+    let labels = pipeline.labels();
     if !labels.is_empty()
         && let Some(line) = line.as_object_mut()
     {

@@ -37,7 +37,9 @@ enum Verb {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 struct New {
+    /// The recording to look at
     recording: PathBuf,
+    /// The pipeline that is written; a file that is there is never written over
     #[arg(short, long, value_name = "PIPELINE")]
     output: PathBuf,
     #[command(flatten)]
@@ -55,7 +57,9 @@ struct New {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 struct Check {
+    /// The pipeline (TOML)
     pipeline: PathBuf,
+    /// The recording that it is held against
     #[arg(long)]
     recording: PathBuf,
     /// A setting of the pipeline, such as join.with.engagements.until=1h

@@ -24,6 +24,7 @@ use super::{Answer, interrupt};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Publish {
+    /// The recording to send
     recording: PathBuf,
     #[command(flatten)]
     cluster: ClusterArgs,

@@ -26,8 +26,10 @@ use super::{Answer, interrupt};
 pub struct Record {
     #[command(flatten)]
     cluster: ClusterArgs,
+    /// Topics to record, all partitions of each
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
     topics: Vec<String>,
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     /// earliest, latest, a time (RFC 3339 or ms), or offsets: topic[partition]@offset,…
@@ -50,6 +52,7 @@ pub struct Record {
     /// kept in the recording
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// How its chunks are compressed
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = compression)]
     compression: Compression,
     /// What the file must never hold: a field of JSON values or a path into them

@@ -31,7 +31,9 @@ const KEY: &str = "JOINSCOPE_REDACT_KEY";
 #[command(after_help = "Example:
   joinscope recording redact feed.mcap --hash user --hash '$key' --mask views:query --drop email -o open.mcap")]
 pub struct Redact {
+    /// The recording to read
     recording: PathBuf,
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     /// Takes it away: the field is missing, the key or value null; may be repeated

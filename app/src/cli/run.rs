@@ -1,30 +1,27 @@
 //! `joinscope run`: a pipeline over a recording, and what became of its records.
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+mod account;
+mod watch;
 
-use anyhow::{Context as _, anyhow, bail};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
-use joinscope_core::engine::{
-    AtEnd, CHECKPOINT_RECORDS, Control, Ended, InputBooks, Progress, Stop, Summary, sources,
-};
-use joinscope_core::process::process_cpu;
-use joinscope_core::run::{AtHit, Execute, Manifest, RunError, execute, go_on};
-use joinscope_operator::pipeline::{Semantics, parse_set};
+use joinscope_core::engine::breakpoint::Condition;
+use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Ended, sources};
+use joinscope_core::run::{Execute, Manifest, RunError, execute, go_on};
+use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
-use joinscope_operator::verdict::Verdict;
-use serde_json::{Map, json};
 
-use super::cluster::{Bar, thousands};
+pub(super) use self::account::{as_json, as_text};
+pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, said, watched};
+use super::cluster::thousands;
 use super::place::NewFolder;
-use super::{Answer, ahead, interrupt, registry, whole};
+use super::{Answer, ahead, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -99,6 +96,7 @@ pub struct Run {
     /// recording closes everything (a live run has none, and stays open)
     #[arg(long, value_enum, default_value_t = End::Open)]
     pub(super) at_end: End,
+    /// Stays with the run; a run that goes on has to be given the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
     #[arg(
@@ -290,201 +288,6 @@ fn broke_off(error: anyhow::Error, dir: &Path, resumed: bool) -> anyhow::Error {
 pub(super) fn warn(text: &str) {
     // stderr may be gone; the run goes on.
     let _ = writeln!(std::io::stderr(), "joinscope: {text}");
-}
-
-/// What a run does at a breakpoint: someone has to be there to say that it goes
-/// on.
-pub(super) fn at_hit() -> AtHit {
-    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if asks { AtHit::Wait } else { AtHit::End }
-}
-
-/// The breakpoints of `--break`.
-pub(super) fn breakpoints(breaks: &[Condition]) -> Vec<Breakpoint> {
-    let list = breaks.iter().cloned().zip(0..);
-    list.map(|(condition, id)| Breakpoint { id, enabled: true, condition }).collect()
-}
-
-/// What the user says of a run that waits at a breakpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answered {
-    GoOn,
-    End,
-}
-
-/// Says where a run waits and asks what is to become of it; a signal ends it.
-pub(super) fn ask_at(
-    stop: &Stop,
-    breaks: &[Condition],
-    dir: &Path,
-    signal: &AtomicBool,
-) -> Answered {
-    warn(&said(stop, breaks, dir));
-    warn("Enter goes on, q and Enter ends the run");
-    let (told, answers) = std::sync::mpsc::sync_channel(1);
-    // It ends with the process where a signal came first.
-    let reader = std::thread::Builder::new().name("joinscope-answer".to_owned()).spawn(move || {
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer);
-        let goes_on = read.is_ok_and(|n| n > 0) && answer.trim() != "q";
-        // Nobody may be waiting any more.
-        let _ = told.send(if goes_on { Answered::GoOn } else { Answered::End });
-    });
-    if reader.is_err() {
-        return Answered::End;
-    }
-    loop {
-        match answers.recv_timeout(Duration::from_millis(50)) {
-            Ok(answer) => return answer,
-            Err(RecvTimeoutError::Timeout) if !signal.load(Ordering::Relaxed) => {}
-            Err(_) => return Answered::End,
-        }
-    }
-}
-
-/// What stopped a run, in words.
-pub(super) fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
-    let met = stop.ids.iter().filter_map(|id| breaks.get(usize::try_from(*id).ok()?));
-    let met: Vec<String> = met.map(ToString::to_string).collect();
-    let record = stop.row.and_then(|row| {
-        let run = joinscope_core::run::Run::open(dir).ok()?;
-        Some(format!(", {}", run.row(row).ok()?.record))
-    });
-    let record = record.unwrap_or_default();
-    format!("stopped at arrival {}: {}{record}", thousands(stop.arrival), met.join(", "))
-}
-
-/// Runs with a bar, until the end or Ctrl-C.
-pub(super) fn watched(
-    spec: Execute,
-    breaks: &[Condition],
-    how: fn(Execute, &Control) -> Result<Summary, RunError>,
-) -> anyhow::Result<Summary> {
-    let stop = interrupt::stop_flag()?;
-    let control = Control::new();
-    control.set_breakpoints(breakpoints(breaks));
-    let (dir, waits) = (spec.dir.clone(), spec.at_hit == AtHit::Wait);
-    let watched = control.clone();
-    let worker = std::thread::Builder::new()
-        .name("joinscope-run".to_owned())
-        .spawn(move || how(spec, &watched))
-        .context("no thread could be started")?;
-    let mut bar = Bar::new();
-    while !worker.is_finished() {
-        if stop.load(Ordering::Relaxed) {
-            control.cancel();
-        }
-        if let Some(stopped) = control.stopped().filter(|_| waits && !control.is_cancelled()) {
-            bar.clear();
-            match ask_at(&stopped, breaks, &dir, &stop) {
-                Answered::GoOn => control.go_on(),
-                Answered::End => control.cancel(),
-            }
-            bar = Bar::new();
-            continue;
-        }
-        let progress = control.progress();
-        bar.show(progress.records, progress.total.unwrap_or(0), words(&progress));
-        std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 {
-            5
-        } else {
-            100
-        }));
-    }
-    bar.clear();
-    if let Some(stopped) = control.stopped().filter(|_| !waits) {
-        warn(&said(&stopped, breaks, &dir));
-    }
-    match worker.join() {
-        Ok(summary) => Ok(summary?),
-        Err(_) => bail!("the run broke down"),
-    }
-}
-
-fn words(progress: &Progress) -> String {
-    let rate = progress.records as f64 / progress.seconds.max(1e-9);
-    format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
-}
-
-/// The contract of `run --json`.
-pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
-    let books: Map<String, serde_json::Value> = summary
-        .books
-        .iter()
-        .map(|InputBooks { input, counts }| {
-            let counts: Map<String, serde_json::Value> = Verdict::ALL
-                .into_iter()
-                .map(|v| (v.name().to_owned(), counts.get(v).into()))
-                .collect();
-            (input.to_string(), counts.into())
-        })
-        .collect();
-    let stages: Map<String, serde_json::Value> = summary
-        .stages
-        .iter()
-        .map(|stage| (stage.name.to_owned(), stage.busy.as_secs_f64().into()))
-        .collect();
-    json!({
-        "records": summary.records,
-        "outputs": summary.outputs,
-        "books": books,
-        "digest": Some(&summary.digest).filter(|digest| !digest.is_empty()),
-        "seconds": summary.seconds,
-        "records_per_second": summary.records_per_second,
-        "peak_memory_bytes": summary.peak_memory_bytes,
-        "watermark": (summary.watermark != i64::MIN).then_some(summary.watermark),
-        "state": { "rows": summary.state_rows, "bytes": summary.state_bytes },
-        "checkpoints": summary.checkpoints,
-        "ended": summary.ended,
-        "stages": stages,
-        "cpu_seconds": process_cpu().as_secs_f64(),
-        "run": dir,
-    })
-}
-
-pub(super) fn as_text(summary: &Summary, semantics: Semantics, dir: &Path) -> String {
-    let mut text = String::new();
-    let verdicts: Vec<Verdict> = Verdict::ALL
-        .into_iter()
-        .filter(|v| summary.books.iter().any(|b| b.counts.get(*v) > 0))
-        .collect();
-    let width = summary.books.iter().map(|b| b.input.chars().count()).max().unwrap_or(0);
-    let _ = write!(text, "{:width$}", "");
-    for verdict in &verdicts {
-        let _ = write!(text, " {:>14}", verdict.name());
-    }
-    text.push('\n');
-    for InputBooks { input, counts } in &summary.books {
-        let _ = write!(text, "{input:width$}");
-        for verdict in &verdicts {
-            let _ = write!(text, " {:>14}", thousands(counts.get(*verdict)));
-        }
-        text.push('\n');
-    }
-    let watermark = match summary.watermark {
-        i64::MIN => "none yet".to_owned(),
-        i64::MAX => "closed".to_owned(),
-        ms => rfc3339_ms(ms),
-    };
-    let _ = writeln!(
-        text,
-        "\n{} records, {} outputs in {:.2} s ({} records/s), peak memory {} MB",
-        thousands(summary.records),
-        thousands(summary.outputs),
-        summary.seconds,
-        thousands(summary.records_per_second as u64),
-        thousands(summary.peak_memory_bytes / 1_000_000)
-    );
-    let _ = writeln!(text, "event-time watermark {watermark}");
-    if semantics.release().is_some() {
-        let _ = writeln!(text, "semantics {semantics}");
-    }
-    // A run that ended at a breakpoint has none.
-    if !summary.digest.is_empty() {
-        let _ = writeln!(text, "digest {}", summary.digest);
-    }
-    let _ = writeln!(text, "run {}", dir.display());
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `joinscope screenshot`: the window or one panel as a picture, without a
 //! display.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -8,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_operator::record::{Arrival, RecordName};
+use serde_json::json;
 
 use super::Answer;
 use crate::window::{NoPicture, Panel, Picture, picture_file};
@@ -31,6 +33,7 @@ pub struct Screenshot {
     /// Pixels a point: 2 for a screen of high density
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = scale)]
     scale: f32,
+    /// Dark or light colours
     #[arg(long, value_enum, default_value = "dark")]
     theme: Theme,
     /// Where the cursor stands
@@ -52,6 +55,9 @@ pub struct Screenshot {
     /// Writes the panel's rows or figures as well, as .csv or .jsonl
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
+    /// One JSON object on stdout: what was written
+    #[arg(long)]
+    json: bool,
 }
 
 const ALL: &str = "all";
@@ -107,7 +113,19 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         data: args.data.clone(),
     };
     match picture_file(&args.run, &wanted, &args.output) {
-        Ok(()) => Ok(Answer::Yes),
+        Ok(()) => {
+            if args.json {
+                let written = json!({
+                    "picture": args.output,
+                    "panel": args.panel.0.map_or(ALL, |panel| panel.about().name),
+                    "width": args.size.0,
+                    "height": args.size.1,
+                    "data": args.data,
+                });
+                writeln!(std::io::stdout().lock(), "{written}")?;
+            }
+            Ok(Answer::Yes)
+        }
         Err(NoPicture::NoAdapter) => bail!(
             "no graphics adapter to draw with; install Mesa's software Vulkan: mesa-vulkan-drivers"
         ),

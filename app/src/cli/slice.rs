@@ -25,7 +25,9 @@ use super::{Answer, record};
   joinscope recording slice feed.mcap --key 1020000 --key 1020001 -o two-keys.mcap
   joinscope recording slice damaged.mcap --past-damage -o whole.mcap")]
 pub struct Slice {
+    /// The recording to read
     recording: PathBuf,
+    /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     /// Only these topics

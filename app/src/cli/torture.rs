@@ -24,6 +24,7 @@ pub struct Torture {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 500)]
     schedules: u64,
+    /// The same seed gives the same cases
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only this one

@@ -16,6 +16,7 @@ use super::follow::follow;
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording verify feed.mcap")]
 pub struct Verify {
+    /// A recording; of a live run's arrival log one of its files
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]

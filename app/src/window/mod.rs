@@ -58,6 +58,8 @@ mod tests_access;
 #[cfg(test)]
 mod tests_bad_input;
 #[cfg(test)]
+mod tests_clock;
+#[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
 mod tests_exports;
@@ -69,6 +71,8 @@ mod tests_incident;
 mod tests_new_pipeline;
 #[cfg(test)]
 mod tests_pictures;
+#[cfg(test)]
+mod tests_runs;
 #[cfg(test)]
 mod tests_shapes;
 #[cfg(test)]

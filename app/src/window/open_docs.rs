@@ -27,6 +27,8 @@ pub struct OpenDoc {
     pub history: History,
     /// How its tables were set up.
     pub tables: Option<Tables>,
+    /// Whether it is a run; not known of what was not opened yet.
+    run: Option<bool>,
     /// When it was left: a running number.
     left: u64,
 }
@@ -36,6 +38,13 @@ impl OpenDoc {
     #[must_use]
     pub fn title(&self) -> String {
         if self.title.is_empty() { file_name(&self.at.path) } else { self.title.clone() }
+    }
+
+    /// Whether it is a run, without looking at the disk: of what was not opened yet
+    /// its name says it.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.run.unwrap_or_else(|| self.at.path.extension().is_none_or(|e| e != "mcap"))
     }
 }
 
@@ -109,10 +118,12 @@ impl OpenDocs {
         if let Some(n) = self.place(&path) {
             self.front = Some(n);
             (self.list[n].title, self.list[n].note) = (title, note);
+            self.list[n].run = Some(doc.run.is_some());
             return Some(self.list[n].clone());
         }
         let at = Opened { path, ..Opened::default() };
-        let opened = OpenDoc { at, title, note, ..OpenDoc::default() };
+        let run = Some(doc.run.is_some());
+        let opened = OpenDoc { at, title, note, run, ..OpenDoc::default() };
         if let Some(front) = self.front.filter(|n| instead && *n < self.list.len()) {
             self.list[front] = opened;
             return None;
@@ -211,6 +222,17 @@ mod tests {
         docs.front = Some(2);
         docs.close(0);
         assert_eq!(docs.list()[docs.front().unwrap()].at.path, Path::new("/c"));
+    }
+
+    #[test]
+    fn what_is_a_run_is_known_without_looking() {
+        let mut docs = three();
+        docs.list[1].at.path = "/b.mcap".into();
+        let runs = |docs: &OpenDocs| docs.list().iter().map(OpenDoc::is_run).collect::<Vec<_>>();
+        assert_eq!(runs(&docs), [true, false, true], "by their names");
+        // The arrival log of a live run is a folder as well.
+        docs.list[2].run = Some(false);
+        assert_eq!(runs(&docs), [true, false, false]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use joinscope_operator::pipeline::Pipeline;
 use super::app::App;
 use super::cursor::State;
 use super::dialogs::Dialog;
-use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, RunLabel};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
@@ -154,6 +154,8 @@ pub struct Following {
 struct Newer {
     run: RunDoc,
     log: Option<RecordingDoc>,
+    /// All runs over its recording, where it comes into sight.
+    runs: Option<Vec<RunLabel>>,
 }
 
 impl App {
@@ -309,7 +311,7 @@ impl App {
         let open = self.doc.run.as_ref().filter(|r| r.dir == dir);
         let (open, recording) = (
             open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
-            self.doc.recording.as_ref().map(|r| r.recording.path().to_owned()),
+            self.doc.recording.as_ref().map(|r| r.recording.clone()),
         );
         let cache = self.settings.cache_bytes();
         let is_live = self.doc.is_live();
@@ -334,15 +336,17 @@ impl App {
                 } else if reads_log {
                     log = run.run.recording();
                 }
-                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new) }));
+                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new), runs: None }));
             }
             // It has published nothing yet: that is no error.
             let Ok(run) = Run::open_with_cache(&dir, cache) else { return Ok(None) };
-            if let Some(path) = recording {
+            if let Some(recording) = &recording {
                 // It was just run over; where it moved meanwhile, values are missing.
-                let _ = run.locate(&path);
+                let _ = run.locate(recording.path());
             }
-            Ok(Some(Newer { run: RunDoc::new(run), log: None }))
+            let run = RunDoc::new(run);
+            let runs = recording.as_ref().map(runs_of);
+            Ok(Some(Newer { run, log: None, runs }))
         });
     }
 
@@ -365,7 +369,7 @@ impl App {
                 {
                     self.doc.recording = Some(log.clone());
                 }
-                self.take_run(newer.run.clone());
+                self.take_run(newer.run.clone(), newer.runs.clone());
             }
         }
     }
@@ -387,7 +391,7 @@ impl App {
         }
     }
 
-    fn take_run(&mut self, newer: RunDoc) {
+    fn take_run(&mut self, newer: RunDoc, runs: Option<Vec<RunLabel>>) {
         // One that waits at a breakpoint is in progress too.
         let waits = self.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&newer.dir));
         let in_progress = newer.is_in_progress() || waits;
@@ -418,8 +422,8 @@ impl App {
         };
         self.show_doc(doc);
         self.compare_with_before();
-        if !in_progress && let Some(r) = &self.doc.recording {
-            self.doc.runs = runs_of(&r.recording);
+        if !in_progress && let Some(runs) = runs {
+            self.doc.runs = runs;
         }
     }
 }

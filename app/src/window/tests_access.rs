@@ -7,10 +7,10 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::app::App;
-use super::command::{Command, Export};
+use super::command::{Command, Export, shortcut_text};
 use super::headless::settle;
 use super::panel::Panel;
-use super::testing::{ask, feed, heading, opened};
+use super::testing::{ask, feed, heading, opened, press};
 
 /// The gaps between panels, by name and value.
 fn gaps(h: &Harness<'_, App>) -> Vec<(String, Option<String>)> {
@@ -88,6 +88,24 @@ fn scroll_bars_and_the_cursor_say_where_they_stand() {
     assert_eq!(value(&h, "Scroll the rows"), format!("row 1 of {all}"));
     ask(&mut h, Command::GoTo(1_234));
     assert!(value(&h, "Cursor").starts_with("arrival 1,234, the last is "));
+}
+
+#[test]
+fn menus_say_the_shortcuts_of_what_they_offer() {
+    let mut h = opened(&feed().run());
+    press(&mut h, "Menu");
+    for (row, command) in [
+        ("Open…", Command::ShowOpen),
+        ("Save as an incident…", Command::Export(Export::Incident)),
+        ("Close", Command::Close),
+        ("Settings…", Command::ShowSettings),
+        ("Quit", Command::Quit),
+    ] {
+        let keys = shortcut_text(&h.ctx, &command);
+        assert!(keys.is_some(), "{row}");
+        let node = h.get_by_label(row).accesskit_node();
+        assert_eq!(node.data().keyboard_shortcut(), keys.as_deref(), "{row}");
+    }
 }
 
 /// What can have the focus and says nothing of itself: role and place.

@@ -96,6 +96,28 @@ fn a_run_that_vanishes_before_it_comes_to_the_front_again_is_refused() {
 }
 
 #[test]
+fn a_recording_that_moved_is_located_again_and_another_is_refused() {
+    let made = Feed::new(300);
+    let moved = made.folder.path().join("elsewhere.mcap");
+    std::fs::rename(made.recording(), &moved).unwrap();
+    let mut h = harness_with((1600, 1000), None);
+    let open = |h: &mut Harness<'_, App>, path: &Path| {
+        h.state_mut().command(Command::Open(path.to_owned()));
+        quiet(h);
+    };
+    open(&mut h, &made.run());
+    assert!(h.state().doc().run.is_some() && h.state().doc().recording.is_none());
+    assert!(!rows(&h).is_empty(), "everything but values works");
+    open(&mut h, &feed().recording());
+    assert!(says(&h, "This is not the run's recording") && listed(&h, "another recording"));
+    assert!(h.state().doc().recording.is_none());
+    open(&mut h, &moved);
+    let doc = h.state().doc();
+    assert_eq!(doc.run.as_ref().unwrap().dir, made.run());
+    assert_eq!(doc.recording.as_ref().unwrap().recording.path(), moved);
+}
+
+#[test]
 fn where_one_of_a_session_is_gone_the_others_open() {
     let folder = tempfile::tempdir().unwrap();
     let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };

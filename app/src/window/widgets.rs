@@ -111,6 +111,13 @@ impl<'a> Button<'a> {
         Self { enabled, ..self }
     }
 
+    /// What it shows, where its name does not say so: the choice of a menu.
+    fn value(&self) -> Option<String> {
+        let name = self.name.filter(|_| !self.text.is_empty())?.to_lowercase();
+        let shown = [Some(self.text), self.second].into_iter().flatten().collect::<Vec<_>>();
+        (!name.contains(&self.text.to_lowercase())).then(|| shown.join(", "))
+    }
+
     /// Lays the button out and paints it.
     pub fn show(self, ui: &mut Ui) -> Response {
         let t = Tokens::of(ui.ctx());
@@ -160,6 +167,9 @@ impl<'a> Button<'a> {
                 WidgetInfo::labeled(Role::Button, enabled, name)
             }
         });
+        if let Some(value) = self.value() {
+            ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value));
+        }
         if ui.is_rect_visible(rect) {
             let hot = response.hovered() || response.has_focus();
             let fill = match (primary, self.selected, hot, self.plain) {

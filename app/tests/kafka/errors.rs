@@ -36,6 +36,14 @@ fn a_broker_that_is_not_there_is_said() {
 }
 
 #[test]
+fn a_topic_that_is_not_there_is_said_with_those_that_are() {
+    make_topic("anything", 1, &[]);
+    let said = fails(&["--brokers", &kafka().brokers]);
+    assert!(said.err.contains("topic any is not on the cluster; the nearest are "), "{}", said.err);
+    assert!(said.err.contains("anything"), "{}", said.err);
+}
+
+#[test]
 fn a_wrong_password_is_said_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("client.properties");

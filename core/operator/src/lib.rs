@@ -4,8 +4,8 @@
 //! Nothing here does I/O, reads a clock, starts a thread or iterates a map
 //! whose order is random: the same input events give the same effects.
 //!
-//! Ground: [`record`], [`time`], [`figures`], [`key`], [`pipeline`], [`codec`].
-//! Operators: [`verdict`], [`watermark`], [`join`], [`state`]; one of them alone: [`trace`].
+//! Ground: [`record`], [`time`], [`figures`], [`key`], [`pipeline`], [`verdict`], [`codec`].
+//! Operators: [`watermark`], [`join`], [`state`]; one of them alone: [`trace`].
 
 pub mod codec;
 pub mod figures;

@@ -63,6 +63,7 @@ pub struct BenchLive {
     /// Where the load and the runs lie
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// One JSON object on stdout
     #[arg(long)]
     json: bool,
 }

@@ -128,8 +128,8 @@ impl Row<'_> {
         let t = Tokens::of(ui.ctx());
         let painter = ui.painter().clone();
         let label = painter.layout_no_wrap(self.label.to_owned(), fonts::regular(TEXT), t.text);
-        let keys = self.shortcut.unwrap_or_default();
-        let keys = painter.layout_no_wrap(keys, fonts::mono(SMALL), t.third);
+        let shortcut = self.shortcut.unwrap_or_default();
+        let keys = painter.layout_no_wrap(shortcut.clone(), fonts::mono(SMALL), t.third);
         let left = if self.checked.is_some() || self.icon.is_some() { MARK } else { 8.0 };
         let room = if self.checked.is_some() && self.icon.is_some() { MARK - 4.0 } else { 0.0 };
         let least = left + room + label.size().x + 24.0 + keys.size().x + 8.0;
@@ -139,6 +139,10 @@ impl Row<'_> {
             Some(on) => WidgetInfo::selected(Role::CheckBox, true, on, self.label),
             None => WidgetInfo::labeled(Role::Button, true, self.label),
         });
+        if !shortcut.is_empty() {
+            let told = |node: &mut egui::accesskit::Node| node.set_keyboard_shortcut(shortcut);
+            ui.ctx().accesskit_node_builder(response.id, told);
+        }
         if response.hovered() || response.has_focus() {
             ui.painter().rect_filled(rect, BUTTON_RADIUS, t.hovered);
         }

@@ -67,11 +67,15 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
         && app.cursor.len() > 0
     {
         let here = clock.axis.arrival(pos.x, &clock.map);
-        let from = ui.input(|i| i.pointer.press_origin().filter(|_| i.modifiers.shift));
-        app.commands.push(match from {
-            // Shift draws a range.
-            Some(from) => Command::SetRange(clock.axis.arrival(from.x, &clock.map), here),
-            None => Command::GoTo(here),
+        // Shift draws a range. Where the button was let go, there is no origin any more:
+        // the cursor stays where it was.
+        let (origin, shift) = ui.input(|i| (i.pointer.press_origin(), i.modifiers.shift));
+        app.commands.extend(match (origin, shift) {
+            (Some(from), true) => {
+                Some(Command::SetRange(clock.axis.arrival(from.x, &clock.map), here))
+            }
+            (None, true) => None,
+            (_, false) => Some(Command::GoTo(here)),
         });
         response.request_focus();
     }

@@ -315,7 +315,7 @@ fn compared(app: &App, list: &mut List) {
         }
     }
     for doc in app.open.list() {
-        if doc.at.path.is_dir() && !seen.contains(&doc.at.path.as_path()) {
+        if doc.is_run() && !seen.contains(&doc.at.path.as_path()) {
             let title = format!("Compare with {}", doc.title());
             list.noted("Compare", title, &doc.note, Command::Compare(doc.at.path.clone()));
         }

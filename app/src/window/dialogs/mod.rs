@@ -15,6 +15,8 @@ mod settings;
 mod shortcuts;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_open;
 
 use egui::{Context, Frame, Id, Modal, Ui};
 
@@ -88,7 +90,7 @@ impl App {
             Dialog::Pipeline(pipeline) => pipeline.show(self, ctx),
             Dialog::Propose(propose) => propose.show(self, ctx),
             Dialog::Settings(settings) => settings.show(self, ctx),
-            Dialog::Shortcuts => shortcuts::show(ctx),
+            Dialog::Shortcuts => shortcuts::show(ctx, !self.doc.is_empty()),
             Dialog::Errors => errors::show(self, ctx),
             Dialog::About => about::show(ctx),
             Dialog::Export(export) => export.show(self, ctx),

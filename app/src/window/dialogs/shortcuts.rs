@@ -17,13 +17,27 @@ const FOCUSED: [(&str, &str); 6] = [
     ("Escape", "Close a menu or dialog"),
 ];
 
+/// Keys of panels that have the focus; said where something is open.
+const IN_PANELS: [(&str, &str); 10] = [
+    ("Ctrl+C", "Table: copy the row as JSON"),
+    ("Page Up Page Down", "Time axis: further back or on"),
+    ("Shift+← Shift+→", "Time axis: move what is in sight"),
+    ("Plus Minus", "Time axis, causality: zoom"),
+    ("0", "Time axis, causality: show all"),
+    ("↑ ↓ Enter", "Timeline: choose a row, open it"),
+    ("← →", "Epochs: to the one before or after"),
+    ("← → Enter", "Causality: from node to node"),
+    ("Arrows, Enter", "Gap: move it, halve the room"),
+    ("Delete", "What is open, bookmark: remove it"),
+];
+
 const WIDTH: f32 = 860.0;
 
-/// Shows the sheet; says whether it is done.
-pub fn show(ctx: &Context) -> bool {
+/// Shows the sheet; says whether it is done. `open`: there are panels.
+pub fn show(ctx: &Context, open: bool) -> bool {
     let mut close = false;
     let left = modal(ctx, "Shortcuts", WIDTH, |ui| {
-        let groups = groups(ctx);
+        let groups = groups(ctx, open);
         let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
         let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
         area.show(ui, |ui| {
@@ -52,7 +66,7 @@ pub fn show(ctx: &Context) -> bool {
 type Group = (String, Vec<(String, String)>);
 
 /// Keys of one command stand in one line.
-fn groups(ctx: &Context) -> Vec<Group> {
+fn groups(ctx: &Context, open: bool) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for bound in bindings() {
         let keys = keys_text(ctx, bound.keys);
@@ -67,8 +81,11 @@ fn groups(ctx: &Context) -> Vec<Group> {
             None => rows.push((keys, bound.title.to_owned())),
         }
     }
-    let focused = FOCUSED.map(|(keys, title)| (keys.to_owned(), title.to_owned()));
-    groups.push(("What has the focus".to_owned(), focused.into()));
+    let said = |&(keys, title): &(&str, &str)| (keys.to_owned(), title.to_owned());
+    groups.push(("What has the focus".to_owned(), FOCUSED.iter().map(said).collect()));
+    if open {
+        groups.push(("Panels that have it".to_owned(), IN_PANELS.iter().map(said).collect()));
+    }
     groups
 }
 

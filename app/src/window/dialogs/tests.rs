@@ -187,8 +187,14 @@ fn the_cheat_sheet_lists_every_shortcut() {
     for bound in bindings() {
         assert!(h.query_all_by_label(bound.title).next().is_some(), "{}", bound.title);
     }
+    // And the keys of what has the focus, of panels where there are any.
+    let axis = "Time axis: move what is in sight";
+    assert!(h.query_by_label(axis).is_some());
     press(&mut h, "Close");
     assert!(h.query_by_label("Shortcuts").is_none());
+    ask(&mut h, Command::Close);
+    keys(&mut h, Modifiers::COMMAND, Key::Slash);
+    assert!(h.query_by_label("Escape").is_some() && h.query_by_label(axis).is_none());
 }
 
 fn with_places(places: &Places) -> Harness<'static, App> {

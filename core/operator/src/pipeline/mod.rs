@@ -118,6 +118,15 @@ impl Pipeline {
         self.examples.as_ref().is_some_and(|e| e.emit.folds())
     }
 
+    /// The labels of folded examples; none where outputs are pairs.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        match &self.examples {
+            Some(examples) if examples.emit.folds() => &examples.labels,
+            _ => &[],
+        }
+    }
+
     /// The largest `until` over all secondaries: a primary row is closed when
     /// the event-time watermark has passed it.
     #[must_use]

@@ -236,9 +236,12 @@ fn an_input_that_nothing_joins_is_refused() {
 #[test]
 fn folding_makes_left_the_default_kind() {
     let text = FEED.replace("kind = \"left\"", "");
-    assert_eq!(Pipeline::parse(&text, "f").unwrap().join.kind, Kind::Left);
+    let folded = Pipeline::parse(&text, "f").unwrap();
+    assert_eq!((folded.join.kind, folded.labels().len()), (Kind::Left, 2));
     let text = text.replace("\"on-close\"", "\"on-match\"");
-    assert_eq!(Pipeline::parse(&text, "f").unwrap().join.kind, Kind::Inner);
+    // A pair has no labels: a 0 would say that its records do not satisfy one.
+    let pairs = Pipeline::parse(&text, "f").unwrap();
+    assert_eq!((pairs.join.kind, pairs.labels().len()), (Kind::Inner, 0));
 }
 
 /// FEED as pairs under a released semantics.

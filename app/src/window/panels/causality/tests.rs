@@ -16,7 +16,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, Wide};
+use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
 use crate::window::theme::Tokens;
 
 fn feed() -> &'static Feed {
@@ -121,6 +121,26 @@ fn a_record_that_arrived_after_what_happened_later_is_listed_and_selects() {
     h.get_by_label(&turned.text).click();
     settle(&mut h).unwrap();
     assert_eq!(h.state().selection(), Some(Selection::Row(turned.row)));
+}
+
+#[test]
+fn a_record_that_happened_before_what_it_is_joined_to_is_listed() {
+    let wide = Wide::new(4, 200);
+    // Engagements look back for the view that they follow 2 s later.
+    let text = PIPELINE.replace("primary = \"views\"", "primary = \"engagements\"").replace(
+        "with.engagements = { after = \"0s\", until = \"5m\" }",
+        "with.views = { after = \"-10s\", until = \"0s\" }",
+    );
+    let out = wide.folder.path().join("turned");
+    rerun(&wide.folder.path().join("feed.mcap"), &text, &[], &out);
+    let h = opened(&out);
+    let row = first(&h, Verdict::Joined, 0);
+    let story = read(&run_of(&h), Subject::Row(row.row)).unwrap();
+    let turned = story.inversions.iter().find(|i| i.kind == Kind::EventTime).unwrap();
+    let against = story.rows.iter().find(|r| r.row == turned.against).unwrap();
+    assert_eq!((turned.row, against.input), (row.row, 1));
+    assert!(turned.text.contains("happened 2 s before"), "{}", turned.text);
+    assert!(turned.text.ends_with(", which it was joined to"), "{}", turned.text);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use egui::{Popup, PopupCloseBehavior, Ui};
 use joinscope_core::engine::step::OutputKind;
-use joinscope_operator::pipeline::Label;
+use joinscope_operator::pipeline::{Label, Pipeline};
 
 use super::Outputs;
 use super::ask::{self, Kinds, Line, Page, Question, Source};
@@ -274,11 +274,10 @@ fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCell
     }
 }
 
-/// `like = 1, share = 0`.
+/// `like = 1, share = 0`; nothing where outputs are pairs.
 #[must_use]
 pub fn labels(mask: u64, cx: &Cx<'_>) -> String {
-    let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
-    labels_named(mask, examples.map(|e| e.labels.as_slice()).unwrap_or_default())
+    labels_named(mask, cx.doc.pipeline_that_ran().map(Pipeline::labels).unwrap_or_default())
 }
 
 /// The same, by their names.

@@ -3,10 +3,11 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Axis, Range};
 
 use super::ask::{Question, drawn};
+use super::scale::Vertical;
 use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::panel::Panel;
-use crate::window::testing::{BEGIN, ask, feed, heading, opened};
+use crate::window::testing::{BEGIN, ask, feed, heading, opened, press};
 use crate::window::theme::Tokens;
 
 #[test]
@@ -47,6 +48,19 @@ fn how_long_a_silence_was_does_not_depend_on_the_width_of_the_picture() {
         let silences = drawn(&run, &q).unwrap().silences;
         let said = silences.iter().find(|s| s.lane as usize == lane).map(|s| s.long);
         assert_eq!(said, longest, "of {buckets} buckets");
+    }
+}
+
+#[test]
+fn lag_and_event_time_are_two_scales_to_choose() {
+    let mut h = opened(&feed().run());
+    for (scale, vertical) in
+        [("event time", Vertical::EventTime), ("lag behind arrival", Vertical::Lag)]
+    {
+        press(&mut h, "Scale");
+        press(&mut h, scale);
+        assert_eq!(h.get_by_label("Scale").value().as_deref(), Some(scale));
+        assert_eq!(h.state().panels.watermarks.chosen, Some(vertical));
     }
 }
 

@@ -272,13 +272,20 @@ impl Run {
     /// # Errors
     /// It cannot be opened, or is another recording.
     pub fn locate(&self, path: &Path) -> Result<()> {
-        let recording = Recording::open(path).map_err(|e| RunError::Recording(e.to_string()))?;
+        self.located(Recording::open(path).map_err(|e| RunError::Recording(e.to_string()))?)
+    }
+
+    /// The same with a recording that is open: nothing is read.
+    ///
+    /// # Errors
+    /// It is another recording.
+    pub fn located(&self, recording: Recording) -> Result<()> {
         let want = &self.now().manifest.start.recording.digest;
         // The arrival log of a live run is known by its digest once it is whole.
         if !want.is_empty() && recording.digest() != want {
             return Err(RunError::Recording(format!(
                 "{}: another recording than the one that was run over (digest {}, not {want})",
-                path.display(),
+                recording.path().display(),
                 recording.digest(),
             )));
         }

@@ -1,0 +1,126 @@
+//! How a run is looked after from a terminal while it goes: a bar, Ctrl-C, and
+//! what is said and asked at a breakpoint.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
+use joinscope_core::engine::{Control, Progress, Stop, Summary};
+use joinscope_core::run::{AtHit, Execute, RunError};
+
+use super::super::cluster::{Bar, thousands};
+use super::super::interrupt;
+use super::warn;
+
+/// What a run does at a breakpoint: someone has to be there to say that it goes
+/// on.
+pub fn at_hit() -> AtHit {
+    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if asks { AtHit::Wait } else { AtHit::End }
+}
+
+/// The breakpoints of `--break`.
+pub fn breakpoints(breaks: &[Condition]) -> Vec<Breakpoint> {
+    let list = breaks.iter().cloned().zip(0..);
+    list.map(|(condition, id)| Breakpoint { id, enabled: true, condition }).collect()
+}
+
+/// What the user says of a run that waits at a breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    GoOn,
+    End,
+}
+
+/// Says where a run waits and asks what is to become of it; a signal ends it.
+pub fn ask_at(stop: &Stop, breaks: &[Condition], dir: &Path, signal: &AtomicBool) -> Answered {
+    warn(&said(stop, breaks, dir));
+    warn("Enter goes on, q and Enter ends the run");
+    let (told, answers) = std::sync::mpsc::sync_channel(1);
+    // It ends with the process where a signal came first.
+    let reader = std::thread::Builder::new().name("joinscope-answer".to_owned()).spawn(move || {
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer);
+        let goes_on = read.is_ok_and(|n| n > 0) && answer.trim() != "q";
+        // Nobody may be waiting any more.
+        let _ = told.send(if goes_on { Answered::GoOn } else { Answered::End });
+    });
+    if reader.is_err() {
+        return Answered::End;
+    }
+    loop {
+        match answers.recv_timeout(Duration::from_millis(50)) {
+            Ok(answer) => return answer,
+            Err(RecvTimeoutError::Timeout) if !signal.load(Ordering::Relaxed) => {}
+            Err(_) => return Answered::End,
+        }
+    }
+}
+
+/// What stopped a run, in words.
+pub fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
+    let met = stop.ids.iter().filter_map(|id| breaks.get(usize::try_from(*id).ok()?));
+    let met: Vec<String> = met.map(ToString::to_string).collect();
+    let record = stop.row.and_then(|row| {
+        let run = joinscope_core::run::Run::open(dir).ok()?;
+        Some(format!(", {}", run.row(row).ok()?.record))
+    });
+    let record = record.unwrap_or_default();
+    format!("stopped at arrival {}: {}{record}", thousands(stop.arrival), met.join(", "))
+}
+
+/// Runs with a bar, until the end or Ctrl-C.
+pub fn watched(
+    spec: Execute,
+    breaks: &[Condition],
+    how: fn(Execute, &Control) -> Result<Summary, RunError>,
+) -> anyhow::Result<Summary> {
+    let stop = interrupt::stop_flag()?;
+    let control = Control::new();
+    control.set_breakpoints(breakpoints(breaks));
+    let (dir, waits) = (spec.dir.clone(), spec.at_hit == AtHit::Wait);
+    let watched = control.clone();
+    let worker = std::thread::Builder::new()
+        .name("joinscope-run".to_owned())
+        .spawn(move || how(spec, &watched))
+        .context("no thread could be started")?;
+    let mut bar = Bar::new();
+    while !worker.is_finished() {
+        if stop.load(Ordering::Relaxed) {
+            control.cancel();
+        }
+        if let Some(stopped) = control.stopped().filter(|_| waits && !control.is_cancelled()) {
+            bar.clear();
+            match ask_at(&stopped, breaks, &dir, &stop) {
+                Answered::GoOn => control.go_on(),
+                Answered::End => control.cancel(),
+            }
+            bar = Bar::new();
+            continue;
+        }
+        let progress = control.progress();
+        bar.show(progress.records, progress.total.unwrap_or(0), words(&progress));
+        std::thread::park_timeout(Duration::from_millis(if progress.seconds < 1.0 {
+            5
+        } else {
+            100
+        }));
+    }
+    bar.clear();
+    if let Some(stopped) = control.stopped().filter(|_| !waits) {
+        warn(&said(&stopped, breaks, &dir));
+    }
+    match worker.join() {
+        Ok(summary) => Ok(summary?),
+        Err(_) => bail!("the run broke down"),
+    }
+}
+
+fn words(progress: &Progress) -> String {
+    let rate = progress.records as f64 / progress.seconds.max(1e-9);
+    format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
+}

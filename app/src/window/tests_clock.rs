@@ -1,0 +1,160 @@
+//! The clock bar through the accessibility tree: the next of a verdict,
+//! scrubbing, keys, its clocks and what its buttons show.
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, Pos2, pos2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use joinscope_core::run::{RowView, VerdictSet};
+use joinscope_operator::verdict::Verdict;
+
+use super::app::App;
+use super::axis::Scale;
+use super::command::Command;
+use super::cursor::{Speed, State};
+use super::headless::{harness, settle};
+use super::selection::Selection;
+use super::testing::{ask, feed, opened, press};
+
+/// The `n`-th record of a verdict.
+fn nth(h: &Harness<'_, App>, verdict: Verdict, n: u64) -> RowView {
+    let run = &h.state().doc().run.as_ref().unwrap().run;
+    run.row(run.nth(VerdictSet::of(verdict), n).unwrap().unwrap()).unwrap()
+}
+
+#[test]
+fn the_next_of_a_verdict_is_stepped_to_and_with_shift_the_one_before() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Start);
+    let stands_at = |h: &Harness<'_, App>, row: &RowView| {
+        assert_eq!(h.state().selection(), Some(Selection::Row(row.row)));
+        assert_eq!(h.state().cursor().at(), row.arrival);
+    };
+    for n in [0, 1] {
+        press(&mut h, "next late");
+        stands_at(&h, &nth(&h, Verdict::Late, n));
+    }
+    h.get_by_label("next late").click_modifiers(Modifiers::SHIFT);
+    settle(&mut h).unwrap();
+    stands_at(&h, &nth(&h, Verdict::Late, 0));
+    // What the table is filtered by is what is looked for.
+    ask(&mut h, Command::Filter(VerdictSet::of(Verdict::Undecodable)));
+    ask(&mut h, Command::Select(None, None));
+    ask(&mut h, Command::Start);
+    press(&mut h, "next undecodable");
+    stands_at(&h, &nth(&h, Verdict::Undecodable, 0));
+}
+
+#[test]
+fn its_parts_stand_beside_each_other_at_every_size() {
+    for (width, height) in [(1280, 800), (1600, 1000), (1920, 1080), (3840, 2160)] {
+        let mut h = harness((width, height), false, None);
+        ask(&mut h, Command::Open(feed().run()));
+        let names = ["Clock", "To the start", "One record back", "Play", "One record on"];
+        let names = names.into_iter().chain(["To the end", "next late", "Cursor", "Go to"]);
+        let names = names.chain(["Time zone", "Speed"]);
+        let at: Vec<egui::Rect> = names.map(|name| h.get_by_label(name).rect()).collect();
+        for pair in at.windows(2) {
+            assert!(pair[0].right() < pair[1].left(), "at {width}: {at:?}");
+        }
+        let whole = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(width as f32, height as f32));
+        assert!(at.iter().all(|part| whole.contains_rect(*part)), "at {width}: {at:?}");
+        let strip = at[7];
+        assert!(strip.width() > 300.0, "at {width}: {strip:?}");
+    }
+}
+
+/// A place on the strip, as a share of its width.
+fn on_the_strip(h: &Harness<'_, App>, share: f32) -> Pos2 {
+    let strip = h.get_by_role_and_label(Role::Slider, "Cursor").rect();
+    pos2(strip.left() + strip.width() * share, strip.center().y)
+}
+
+#[test]
+fn the_cursor_is_scrubbed_by_the_pointer_and_moved_by_keys() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Scale(Scale::Arrival));
+    let last = h.state().cursor().len() - 1;
+    let near = |at: u64, share: u64| at.abs_diff(last * share / 100) <= last / 50;
+    let (from, to) = (on_the_strip(&h, 0.25), on_the_strip(&h, 0.5));
+    h.hover_at(from);
+    h.drag_at(from);
+    h.run_steps(3);
+    assert!(near(h.state().cursor().at(), 25), "{} of {last}", h.state().cursor().at());
+    h.hover_at(to);
+    h.drop_at(to);
+    settle(&mut h).unwrap();
+    let half = h.state().cursor().at();
+    assert!(near(half, 50), "{half} of {last}");
+    // It has the focus now; keys are its own from the second frame on.
+    h.run_steps(3);
+    let key = |h: &mut Harness<'_, App>, key: Key| {
+        h.key_press(key);
+        settle(h).unwrap();
+        h.state().cursor().at()
+    };
+    assert_eq!(key(&mut h, Key::ArrowRight), half + 1);
+    assert_eq!(key(&mut h, Key::ArrowLeft), half);
+    assert_eq!(key(&mut h, Key::PageDown), half + h.state().cursor().len() / 50);
+    assert_eq!(key(&mut h, Key::End), last);
+    assert_eq!(key(&mut h, Key::Home), 0);
+    h.key_press(Key::Space);
+    h.step();
+    h.step();
+    assert_eq!(h.state().cursor().state(), State::Playing);
+    ask(&mut h, Command::TogglePlay);
+}
+
+#[test]
+fn a_drag_with_shift_marks_a_range_and_leaves_the_cursor() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Scale(Scale::Arrival));
+    ask(&mut h, Command::GoTo(7));
+    let last = h.state().cursor().len() - 1;
+    let (from, to) = (on_the_strip(&h, 0.25), on_the_strip(&h, 0.5));
+    h.hover_at(from);
+    h.event(egui::Event::ModifiersChanged(Modifiers::SHIFT));
+    h.drag_at(from);
+    h.hover_at(to);
+    h.drop_at(to);
+    h.event(egui::Event::ModifiersChanged(Modifiers::NONE));
+    h.step();
+    settle(&mut h).unwrap();
+    let range = h.state().range.marked.unwrap();
+    let near = |at: u64, share: u64| at.abs_diff(last * share / 100) <= last / 50;
+    assert!(near(range.from(), 25) && near(range.to(), 50), "{range:?} of {last}");
+    assert_eq!(h.state().cursor().at(), 7);
+    // Playing goes round it, once that is asked for.
+    press(&mut h, "Loop the range");
+    assert!(h.state().range.looped);
+}
+
+#[test]
+fn on_event_time_the_clock_shows_the_joins_watermark() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EventTimeClock);
+    ask(&mut h, Command::Start);
+    assert!(h.query_by_label("no watermark").is_some(), "it has not moved yet");
+    ask(&mut h, Command::End);
+    assert!(h.query_by_label("no watermark").is_none());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let join = run.watermarks_at(run.arrivals() - 1).unwrap().join.unwrap();
+    let shown = h.state().times().exact(join);
+    assert!(h.query_all_by_label(&shown).next().is_some(), "{shown}");
+}
+
+#[test]
+fn what_its_buttons_show_is_their_value() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::GoTo(1_234));
+    let speed = Speed::ALL[0];
+    ask(&mut h, Command::Speed(speed));
+    ask(&mut h, Command::Scale(Scale::Arrival));
+    let value = |name: &str| h.get_by_label(name).value().unwrap_or_default();
+    assert_eq!(value("Go to"), "1,234");
+    assert_eq!(value("Speed"), speed.label());
+    assert_eq!(value("Clock"), Scale::Arrival.name());
+    assert_eq!(value("Time zone"), "UTC");
+    // A name that says it already needs no value.
+    assert!(h.get_by_label("Run the pipeline").value().is_none());
+}
