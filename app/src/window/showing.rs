@@ -189,6 +189,7 @@ impl App {
         let doc_has_run = doc.run.is_some();
         let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, since: revision, ..doc };
+        self.unsay_what_runs();
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }

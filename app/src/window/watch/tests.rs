@@ -65,6 +65,7 @@ fn what_another_program_wrote_is_said_and_runs_next() {
     let run = h.state().doc().run.clone().unwrap();
     assert_eq!(run.dir, feed.folder.path().join("third"));
     assert_eq!(run.run.pipeline_text(), with("9m"));
+    assert!(!says(&h, "feed.toml was changed"), "the run in front is of it");
     // In the editor it is what is edited.
     ask(&mut h, Command::EditPipeline);
     assert_eq!(source(&h), with("9m"));
