@@ -9,6 +9,7 @@ use super::bookmarks::{Bookmarks, Numbering};
 use super::command::Command;
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::Doc;
+use super::jobs::Slot;
 use super::opening;
 use super::panel::Panel;
 use super::range::{ArrivalRange, RangeState};
@@ -278,6 +279,8 @@ impl App {
         self.bookmarks = Bookmarks::of(wanted.clone());
         self.range = RangeState::default();
         let places = self.places.clone();
+        // One that comes back before the other's are read finds its own answer old.
+        self.reading = Slot::default();
         self.reading.ask(&self.jobs, wanted, move |wanted| {
             Ok(Bookmarks::load(wanted.clone(), places.as_ref()))
         });
