@@ -22,7 +22,7 @@ impl App {
             Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
-                self.dialog = None;
+                self.leave_dialog();
                 self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
             }
             Command::OpenSample => match opening::sample() {
@@ -155,8 +155,11 @@ impl App {
 
             Command::EditBookmark(id) => self.edit_bookmark(id),
             Command::AddBookmark(note) => {
-                if self.cursor.len() > 0 {
-                    self.bookmarks.add(self.cursor.at(), &note);
+                self.act(Command::AddBookmarkAt(self.cursor.at(), note));
+            }
+            Command::AddBookmarkAt(at, note) => {
+                if at < self.cursor.len() {
+                    self.bookmarks.add(at, &note);
                     self.save_bookmarks();
                 }
             }
@@ -261,7 +264,8 @@ impl App {
             Some(id) => self.bookmarks.get(id),
             None => self.bookmarks.list().iter().find(|b| b.at == self.cursor.at()),
         };
-        self.dialog = Some(Dialog::bookmark(there, self.cursor.at()));
+        let of = self.bookmarks.numbering().cloned();
+        self.dialog = Some(Dialog::bookmark(there, self.cursor.at(), of));
         // It would play away from what is written about.
         self.cursor.go(self.cursor.at());
     }

@@ -205,15 +205,20 @@ impl App {
             let shot = cropped(window, place, ctx.pixels_per_point());
             self.begin_export(what, What::Picture(shot), &path, replace);
         }
+        let written_in = self.dialog.as_ref().is_some_and(Dialog::holds_words);
         let Some((what, exporting)) = &mut self.exports.at_hand else { return };
         let what = *what;
-        if exporting.ends_now() {
-            let path = exporting.path.clone();
+        let ended = exporting.ends_now();
+        if matches!(exporting.ended, Some(Err(Refused::Exists))) {
+            if written_in {
+                // It is asked once nobody writes in front any more.
+                ctx.request_repaint_after(std::time::Duration::from_millis(100));
+            } else {
+                self.dialog = Some(Dialog::Replace(what, exporting.path.clone()));
+                self.exports.at_hand = None;
+            }
+        } else if ended {
             match &exporting.ended {
-                Some(Err(Refused::Exists)) => {
-                    self.dialog = Some(Dialog::Replace(what, path));
-                    self.exports.at_hand = None;
-                }
                 Some(Err(Refused::Failed(_))) => {
                     let said = exporting.sentence();
                     self.exports.next = None;
@@ -223,7 +228,7 @@ impl App {
                     };
                     self.errors.add(place, said);
                 }
-                Some(Err(Refused::Cancelled)) => self.exports.next = None,
+                Some(Err(Refused::Cancelled | Refused::Exists)) => self.exports.next = None,
                 Some(Ok(_)) => {
                     if let Some((what, path, replace)) = self.exports.next.take() {
                         self.export_to(what, path, replace);

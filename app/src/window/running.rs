@@ -13,7 +13,6 @@ use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::cursor::State;
-use super::dialogs::Dialog;
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
@@ -254,7 +253,7 @@ impl App {
 
     pub(super) fn fail(&mut self, title: &str, message: &str) {
         self.errors.add(title, message);
-        self.dialog = Some(Dialog::Failed { title: title.to_owned(), message: message.to_owned() });
+        self.say_failed(title.to_owned(), message.to_owned());
     }
 
     /// Shows the run that this window started as soon as there is something of

@@ -8,7 +8,6 @@ use super::app::App;
 use super::axis::Scale;
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor};
-use super::dialogs::Dialog;
 use super::doc::{Doc, PipelineDoc, RecordingDoc, file_name};
 use super::open_docs::{self, OpenDoc, Tables};
 use super::opening::{self, Opened};
@@ -18,7 +17,7 @@ use super::selection::History;
 
 impl App {
     pub(super) fn open(&mut self, path: PathBuf) {
-        self.dialog = None;
+        self.leave_dialog();
         self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
     }
 
@@ -49,10 +48,7 @@ impl App {
                     {
                         self.open.close(n);
                     }
-                    self.dialog = Some(Dialog::Failed {
-                        title: format!("{} was not opened", file_name(&path)),
-                        message: error,
-                    });
+                    self.say_failed(format!("{} was not opened", file_name(&path)), error);
                 }
             }
             self.opening.go_on(&self.jobs, self.settings.cache_bytes());

@@ -28,7 +28,7 @@ pub use propose::ProposeDialog;
 pub use settings::SettingsDialog;
 
 use super::app::App;
-use super::bookmarks::Bookmark;
+use super::bookmarks::{Bookmark, Numbering};
 use super::command::{Command, Export};
 use super::settings::Settings;
 use super::theme::{TEXT, Tokens, fonts};
@@ -66,14 +66,43 @@ impl Dialog {
         Self::Open(OpenDialog::new(settings))
     }
 
-    /// The note of a bookmark, or of a new one at `at`.
+    /// The note of a bookmark, or of a new one at `at`, which is counted so.
     #[must_use]
-    pub fn bookmark(there: Option<&Bookmark>, at: Arrival) -> Self {
-        Self::Bookmark(BookmarkDialog::new(there, at))
+    pub fn bookmark(there: Option<&Bookmark>, at: Arrival, of: Option<Numbering>) -> Self {
+        Self::Bookmark(BookmarkDialog::new(there, at, of))
+    }
+
+    /// Whether something is written in it that would be lost with it.
+    #[must_use]
+    pub fn holds_words(&self) -> bool {
+        match self {
+            Self::Pipeline(editor) => editor.is_changed(),
+            Self::Bookmark(_) | Self::SaveIncident(_) => true,
+            _ => false,
+        }
     }
 }
 
 impl App {
+    /// Says that something did not happen: in front, or above the panels where
+    /// somebody writes in a dialog.
+    pub(super) fn say_failed(&mut self, title: String, message: String) {
+        if self.dialog.as_ref().is_some_and(Dialog::holds_words) {
+            self.notices.push((title, message));
+        } else {
+            self.dialog = Some(Dialog::Failed { title, message });
+        }
+    }
+
+    /// Something is opened: what was asked for in front is done with. A pipeline
+    /// that is not saved stays; it may be run over what is opened.
+    pub(super) fn leave_dialog(&mut self) {
+        self.dialog = self
+            .dialog
+            .take()
+            .filter(|dialog| matches!(dialog, Dialog::Pipeline(editor) if editor.is_changed()));
+    }
+
     /// Shows the dialog in front, if there is one.
     pub(super) fn dialogs(&mut self, ctx: &Context) {
         if self.checking.asks() {
