@@ -200,7 +200,12 @@ impl App {
         self.cursor.set_len(self.doc.arrivals());
         self.read_bookmarks();
         if let Some(OpenDoc { at, history, tables, .. }) = stood {
-            (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
+            // A session may be of a run that was longer, in the same folder.
+            let len = self.cursor.len();
+            self.selection = at.selection.filter(|s| self.has(*s));
+            self.view = at.view.filter(|(from, to)| from <= to && *to < len);
+            self.range = at.range;
+            self.range.mark(at.range.marked.and_then(|range| range.within(len)));
             self.history = history;
             self.cursor.go(at.cursor);
             if let Some(other) = at.compared.filter(|_| self.panels.compare.other().is_none()) {
