@@ -132,7 +132,8 @@ fn a_session_of_a_run_that_was_longer_opens_what_is_there() {
     drop(h);
     // Made anew in the same place, over less.
     std::fs::remove_dir_all(&run).unwrap();
-    copy(&Feed::new(300).run(), &run);
+    let less = Feed::new(300);
+    copy(&less.run(), &run);
     let mut h = harness_with((1600, 1000), Some(places));
     ask(&mut h, Command::Continue);
     let shorter = h.state().cursor().len();
