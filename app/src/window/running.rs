@@ -301,6 +301,18 @@ impl App {
         self.ctx.request_repaint_after(LOOK);
     }
 
+    /// Whether the run that goes on is the one in front.
+    pub(super) fn runs_here(&self) -> bool {
+        let going = self.running.as_ref().and_then(|running| running.dir.as_ref());
+        going.is_some() && going == self.doc.run.as_ref().map(|run| &run.dir)
+    }
+
+    /// Whether the run that goes on came to the front once.
+    pub(super) fn was_shown(&self) -> bool {
+        let going = self.running.as_ref().and_then(|running| running.dir.as_ref());
+        going.is_some() && going == self.following.shown.as_ref()
+    }
+
     /// Asks how the run stands now.
     fn look(&mut self, dir: PathBuf) {
         self.following.number += 1;

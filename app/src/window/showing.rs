@@ -186,6 +186,8 @@ impl App {
         let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, since: revision, ..doc };
         self.unsay_what_runs();
+        // Of a run that waits at a breakpoint it is asked anew whether it is this.
+        self.stopped = None;
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
