@@ -107,14 +107,15 @@ impl App {
         self.take_file_in(found, was.as_deref(), edited);
     }
 
-    /// The file of the pipeline that is edited, else of the one that is open.
+    /// The file of the pipeline that is edited, else of the one that is open; a name
+    /// alone, as an incident keeps it, is none.
     fn file_at_hand(&self) -> Option<PathBuf> {
         let file = match (&self.dialog, &self.doc.pipeline) {
             (Some(Dialog::Pipeline(editor)), _) => editor.file(),
             (_, Some(pipeline)) => pipeline.file.as_str(),
             (_, None) => return None,
         };
-        (!file.is_empty()).then(|| PathBuf::from(file))
+        Some(PathBuf::from(file)).filter(|file| file.is_absolute())
     }
 
     /// The pipeline that is open follows its file where it is as the file `was`.

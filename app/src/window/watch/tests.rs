@@ -122,6 +122,21 @@ fn what_runs_unsaved_is_not_replaced_and_the_editor_asks() {
 }
 
 #[test]
+fn a_name_alone_is_no_file_of_this_machine() {
+    let feed = Feed::new(300);
+    let mut h = harness((1600, 1000), false, None);
+    ask(&mut h, Command::Open(feed.run()));
+    // As of an incident; there is a file of that name where the tests run.
+    assert!(std::path::Path::new("Cargo.toml").is_file());
+    h.state_mut().doc.pipeline.as_mut().unwrap().file = "Cargo.toml".to_owned();
+    ask(&mut h, Command::EditPipeline);
+    overwrite(&mut h, UNTIL, "7m");
+    assert_eq!(h.state().watch.path, None);
+    press(&mut h, "Save");
+    assert!(h.query_by_label("Replace it").is_none(), "it is not where to save to");
+}
+
+#[test]
 fn a_file_that_is_gone_for_a_while_is_not_taken_unasked() {
     let (feed, mut h) = watched();
     ask(&mut h, Command::EditPipeline);

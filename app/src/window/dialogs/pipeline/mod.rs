@@ -137,7 +137,9 @@ impl PipelineDialog {
             app.errors.add("Saving the pipeline", error);
         }
         let file = PathBuf::from(&self.editor.file);
-        self.is_file.ask(&app.jobs, file, |file| Ok(file.is_file()));
+        // A name alone, as an incident keeps it, is no file of this machine: one that
+        // is called so where the program was started is another.
+        self.is_file.ask(&app.jobs, file, |file| Ok(file.is_absolute() && file.is_file()));
         let room = ctx.content_rect().size() - vec2(72.0, 120.0);
         let size = vec2(WIDTH.min(room.x), HEIGHT.min(room.y)).max(vec2(600.0, 320.0));
         let mut done = false;
@@ -339,7 +341,8 @@ impl PipelineDialog {
 
 /// Where what is typed leads: home may be written as `~`.
 fn place(typed: &str) -> PathBuf {
-    super::open::expand(typed.trim())
+    let path = super::open::expand(typed.trim());
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
@@ -371,7 +374,7 @@ mod tests {
     fn home_may_be_written_short() {
         let dirs = directories::BaseDirs::new().unwrap();
         assert_eq!(place(" ~/mine.toml "), dirs.home_dir().join("mine.toml"));
-        assert_eq!(place("a/mine.toml"), Path::new("a/mine.toml"));
+        assert_eq!(place("a/mine.toml"), std::env::current_dir().unwrap().join("a/mine.toml"));
     }
 
     #[test]
