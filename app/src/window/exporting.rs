@@ -82,11 +82,12 @@ impl App {
         };
         let home = directories::UserDirs::new();
         let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
+        let since = self.doc.since;
         self.dialog = Some(match what {
             Export::Incident => {
-                Dialog::SaveIncident(SaveIncident::new(folder, &name, self.notes()))
+                Dialog::SaveIncident(SaveIncident::new(folder, &name, self.notes(), since))
             }
-            _ => Dialog::Export(ExportDialog::new(what, folder, &name)),
+            _ => Dialog::Export(ExportDialog::new(what, folder, &name, since)),
         });
     }
 

@@ -81,6 +81,27 @@ fn a_bookmark_is_added_where_its_note_was_begun() {
 }
 
 #[test]
+fn a_file_is_not_written_of_something_else_than_it_was_asked_for() {
+    let other = Feed::new(200);
+    for (what, said) in [
+        (Export::Incident, "The incident was not saved"),
+        (Export::Data(Panel::Records), "Nothing was exported"),
+    ] {
+        let mut h = opened(&feed().run());
+        // The other comes to the front while the dialog is open.
+        h.state_mut().command(Command::Open(other.run()));
+        h.state_mut().command(Command::Export(what));
+        let begun = Instant::now();
+        while !has_notice(&h, said) {
+            h.step();
+            assert!(begun.elapsed() < Duration::from_mins(1), "{said}");
+        }
+        assert_eq!(h.state().doc().run.as_ref().unwrap().dir, other.run());
+        assert!(h.state().dialog.is_none());
+    }
+}
+
+#[test]
 fn a_note_is_never_given_to_another_recording_s_bookmark() {
     let other = Feed::new(200);
     let mut h = opened(&feed().run());

@@ -146,6 +146,20 @@ fn modal(ctx: &Context, name: &str, width: f32, content: impl FnOnce(&mut Ui)) -
     shown.should_close()
 }
 
+/// Whether what came to the front `since` still is, so that a file that is asked for
+/// holds what its name says; else says that it is not, with what was written.
+fn still_in_front(app: &mut App, since: u64, title: &str, written: &str) -> bool {
+    if app.doc.since == since {
+        return true;
+    }
+    let mut why = "Something else came to the front while it was asked where to".to_owned();
+    if !written.is_empty() {
+        why.push_str(&format!(". What was written for it: {written}"));
+    }
+    app.notice(title, &why);
+    false
+}
+
 fn failed(ctx: &Context, title: &str, message: &str) -> bool {
     let t = Tokens::of(ctx);
     let mut close = false;
