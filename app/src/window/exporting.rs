@@ -21,6 +21,8 @@ use super::theme::Tokens;
 #[derive(Default)]
 pub struct Exports {
     pub at_hand: Option<(Export, Exporting)>,
+    /// What it is of, by [`Doc::since`](super::doc::Doc::since).
+    since: u64,
     /// A picture was asked for: of which panel, to where; and whether the
     /// window's picture was asked of the platform already.
     awaited: Option<(Export, PathBuf, bool, bool)>,
@@ -159,7 +161,10 @@ impl App {
 
     fn begin_export(&mut self, what: Export, rows: What, path: &Path, replace: bool) {
         match Exporting::begin(&self.ctx, rows, path, replace) {
-            Ok(exporting) => self.exports.at_hand = Some((what, exporting)),
+            Ok(exporting) => {
+                (self.exports.at_hand, self.exports.since) =
+                    (Some((what, exporting)), self.doc.since);
+            }
             Err(error) => self.refuse("The export was not started", &error),
         }
     }
@@ -215,7 +220,8 @@ impl App {
                 // It is asked once nobody writes in front any more.
                 ctx.request_repaint_after(std::time::Duration::from_millis(100));
             } else {
-                self.dialog = Some(Dialog::Replace(what, exporting.path.clone()));
+                let path = exporting.path.clone();
+                self.dialog = Some(Dialog::Replace(what, path, self.exports.since));
                 self.exports.at_hand = None;
             }
         } else if ended {

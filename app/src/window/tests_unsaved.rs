@@ -102,6 +102,24 @@ fn a_file_is_not_written_of_something_else_than_it_was_asked_for() {
 }
 
 #[test]
+fn a_file_is_not_replaced_by_something_else_than_was_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("all.csv");
+    std::fs::write(&csv, "mine").unwrap();
+    let other = Feed::new(200);
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::Records), csv.clone(), false));
+    assert!(matches!(h.state().dialog, Some(Dialog::Replace(..))));
+    // What is being opened meanwhile comes to the front under the question.
+    let question = h.state_mut().dialog.take();
+    ask(&mut h, Command::Open(other.run()));
+    h.state_mut().dialog = question;
+    h.run_steps(3);
+    assert!(has_notice(&h, "The file was not replaced") && h.state().dialog.is_none());
+    assert_eq!(std::fs::read_to_string(&csv).unwrap(), "mine");
+}
+
+#[test]
 fn a_note_is_never_given_to_another_recording_s_bookmark() {
     let other = Feed::new(200);
     let mut h = opened(&feed().run());

@@ -114,7 +114,11 @@ impl ExportDialog {
 }
 
 /// Something is there already: whether it is to be replaced.
-pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool {
+pub fn replace(app: &mut App, ctx: &Context, (what, since): (Export, u64), path: &Path) -> bool {
+    if !still_in_front(app, since, "The file was not replaced", "") {
+        app.commands.push(Command::CancelExport);
+        return true;
+    }
     let t = Tokens::of(ctx);
     let mut done = false;
     let left = modal(ctx, "Replace the file?", 520.0, |ui| {

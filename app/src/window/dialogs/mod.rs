@@ -51,8 +51,8 @@ pub enum Dialog {
     SaveIncident(SaveIncident),
     /// What is said of the incident that is open.
     Incident,
-    /// The file of an export is there already.
-    Replace(Export, std::path::PathBuf),
+    /// The file of an export is there already; since when what it is of is in front.
+    Replace(Export, std::path::PathBuf, u64),
     /// Something that was asked for did not happen.
     Failed {
         title: String,
@@ -123,7 +123,7 @@ impl App {
             Dialog::Export(export) => export.show(self, ctx),
             Dialog::SaveIncident(save) => save.show(self, ctx),
             Dialog::Incident => incident::show(self, ctx),
-            Dialog::Replace(what, path) => export::replace(self, ctx, *what, path),
+            Dialog::Replace(what, path, since) => export::replace(self, ctx, (*what, *since), path),
             Dialog::Failed { title, message } => failed(ctx, title, message),
         };
         if !close && self.dialog.is_none() {
