@@ -319,10 +319,7 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
         None => mode.mode.clone(),
     };
     // Of nothing there is no latency, and 0 would be the best.
-    let latency = |ms| match seen.messages {
-        0 => "–".to_owned(),
-        _ => format_duration(ms),
-    };
+    let latency = |ms: i64| if seen.messages == 0 { "–".to_owned() } else { format_duration(ms) };
     let (median, most) = (latency(mode.latency.p50), latency(mode.latency.p99));
     RowCells {
         name: format!(
