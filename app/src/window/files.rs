@@ -103,12 +103,13 @@ pub fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     }
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = path.with_extension(format!("{}.new", std::process::id()));
-    let done = fill(&new, text)
-        .and_then(|()| match fs::metadata(&path) {
-            Ok(there) => fs::set_permissions(&new, there.permissions()),
-            Err(_) => Ok(()),
-        })
-        .and_then(|()| fs::rename(&new, &path));
+    let done = fill(&new, text).and_then(|()| {
+        if let Ok(there) = fs::metadata(&path) {
+            // A file system without permissions is no reason to keep nothing.
+            let _ = fs::set_permissions(&new, there.permissions());
+        }
+        fs::rename(&new, &path)
+    });
     if done.is_err() {
         // Why it failed says more than that it cannot be removed.
         let _ = fs::remove_file(&new);
