@@ -117,6 +117,17 @@ fn where_one_of_a_session_is_gone_the_others_open() {
 }
 
 #[test]
+fn what_fails_again_and_again_is_said_once() {
+    let mut h = harness_with((1600, 1000), None);
+    // As a run in progress whose folder is gone: it is asked several times a second.
+    for _ in 0..3 {
+        h.state_mut().notice("The run cannot be followed", "its folder is gone");
+    }
+    assert_eq!(h.state().notices.len(), 1);
+    assert_eq!(h.state().errors().list()[0].times, 3);
+}
+
+#[test]
 fn a_session_of_a_run_that_was_longer_opens_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };

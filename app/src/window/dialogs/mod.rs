@@ -88,7 +88,7 @@ impl App {
     /// somebody writes in a dialog.
     pub(super) fn say_failed(&mut self, title: String, message: String) {
         if self.dialog.as_ref().is_some_and(Dialog::holds_words) {
-            self.notices.push((title, message));
+            self.put_notice(title, message);
         } else {
             self.dialog = Some(Dialog::Failed { title, message });
         }
