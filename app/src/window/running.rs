@@ -13,7 +13,7 @@ use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::cursor::State;
-use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, RunLabel};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
@@ -153,6 +153,8 @@ pub struct Following {
 struct Newer {
     run: RunDoc,
     log: Option<RecordingDoc>,
+    /// All runs of the recording, where this one was opened and has ended.
+    runs: Option<Vec<RunLabel>>,
 }
 
 impl App {
@@ -320,7 +322,7 @@ impl App {
         let open = self.doc.run.as_ref().filter(|r| r.dir == dir);
         let (open, recording) = (
             open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
-            self.doc.recording.as_ref().map(|r| r.recording.path().to_owned()),
+            self.doc.recording.as_ref().map(|r| r.recording.clone()),
         );
         let cache = self.settings.cache_bytes();
         let is_live = self.doc.is_live();
@@ -345,15 +347,18 @@ impl App {
                 } else if reads_log {
                     log = run.run.recording();
                 }
-                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new) }));
+                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new), runs: None }));
             }
             // It has published nothing yet: that is no error.
             let Ok(run) = Run::open_with_cache(&dir, cache) else { return Ok(None) };
-            if let Some(path) = recording {
+            if let Some(recording) = &recording {
                 // It was just run over; where it moved meanwhile, values are missing.
-                let _ = run.locate(&path);
+                let _ = run.locate(recording.path());
             }
-            Ok(Some(Newer { run: RunDoc::new(run), log: None }))
+            let run = RunDoc::new(run);
+            // Their files are not read by the window's thread.
+            let runs = recording.filter(|_| !run.is_in_progress()).map(|r| runs_of(&r));
+            Ok(Some(Newer { run, log: None, runs }))
         });
     }
 
@@ -376,7 +381,7 @@ impl App {
                 {
                     self.doc.recording = Some(log.clone());
                 }
-                self.take_run(newer.run.clone());
+                self.take_run(newer.run.clone(), newer.runs.clone());
             }
         }
     }
@@ -398,7 +403,8 @@ impl App {
         }
     }
 
-    fn take_run(&mut self, newer: RunDoc) {
+    /// `runs`: all of its recording, where they were asked for.
+    fn take_run(&mut self, newer: RunDoc, runs: Option<Vec<RunLabel>>) {
         // One that waits at a breakpoint is in progress too.
         let waits = self.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&newer.dir));
         let in_progress = newer.is_in_progress() || waits;
@@ -429,8 +435,8 @@ impl App {
         };
         self.show_doc(doc);
         self.compare_with_before();
-        if !in_progress && let Some(r) = &self.doc.recording {
-            self.doc.runs = runs_of(&r.recording);
+        if !in_progress && let Some(runs) = runs {
+            self.doc.runs = runs;
         }
     }
 }

@@ -8,9 +8,9 @@ use super::app::App;
 use super::axis::Scale;
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor};
-use super::doc::{Doc, PipelineDoc, RecordingDoc, file_name};
+use super::doc::{Doc, PipelineDoc, RecordingDoc, RunLabel, file_name};
 use super::open_docs::{self, OpenDoc, Tables};
-use super::opening::{self, Opened};
+use super::opening::Opened;
 use super::panels::outputs::Outputs;
 use super::panels::records::Records;
 use super::selection::History;
@@ -96,10 +96,10 @@ impl App {
 
     fn show_opened(&mut self, opened: Opened) {
         match opened {
-            Opened::Recording { recording, .. }
+            Opened::Recording { recording, runs }
                 if self.doc.run.is_some() && self.doc.recording.is_none() =>
             {
-                self.locate(recording);
+                self.locate(recording, runs);
             }
             Opened::Recording { recording, runs } => {
                 // A pipeline that waits for its recording keeps waiting for this one.
@@ -133,11 +133,11 @@ impl App {
 
     /// The run at hand has lost its recording, and one was opened: if it is the
     /// one, values can be read again.
-    fn locate(&mut self, recording: RecordingDoc) {
+    fn locate(&mut self, recording: RecordingDoc, runs: Vec<RunLabel>) {
         let Some(run) = &self.doc.run else { return };
         match run.run.locate(recording.recording.path()) {
             Ok(()) => {
-                self.doc.runs = opening::runs_of(&recording.recording);
+                self.doc.runs = runs;
                 self.doc.recording = Some(recording);
                 self.doc.revision += 1;
             }
