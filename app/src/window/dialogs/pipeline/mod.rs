@@ -247,8 +247,11 @@ impl PipelineDialog {
             });
             done = true;
         }
-        let is_file = self.is_file.answer().is_some_and(|a| matches!(a.result, Ok(true)));
+        let there = self.is_file.answer().and_then(|a| a.result.as_ref().ok().copied());
+        let is_file = there == Some(true);
         let is_new = self.proposed.is_some();
+        // As a proposal that was run without being saved.
+        let in_no_file = there == Some(false) && !is_new;
         let can_save = (is_file || is_new) && self.editor.is_changed() && !saves;
         if button("Save").enabled(can_save).show(ui).clicked() && can_save {
             // Something may have come there meanwhile.
@@ -271,6 +274,7 @@ impl PipelineDialog {
             (None, 0) if app.doc.recording.is_none() => "Open a recording to run over".to_owned(),
             (None, 0) if app.running.is_some() => "A run is in progress".to_owned(),
             (None, 0) if saves => "It is being saved".to_owned(),
+            (None, 0) if in_no_file => "It is in no file: Save as… writes one".to_owned(),
             (None, 0) => String::new(),
             (None, n) => format!("{} to correct before it can run", plural(n as u64, "mistake")),
         };
