@@ -351,7 +351,8 @@ fn place(typed: &str) -> PathBuf {
 
 fn write(path: &Path, text: &str, over: &Over) -> std::io::Result<Written> {
     match over {
-        Over::Nothing if path.exists() => return Ok(Written::Exists),
+        // Also a link that leads nowhere is there.
+        Over::Nothing if path.symlink_metadata().is_ok() => return Ok(Written::Exists),
         Over::Known(known) if path.exists() && std::fs::read(path)? != known.as_bytes() => {
             return Ok(Written::Differs);
         }
@@ -379,6 +380,16 @@ mod tests {
         let dirs = directories::BaseDirs::new().unwrap();
         assert_eq!(place(" ~/mine.toml "), dirs.home_dir().join("mine.toml"));
         assert_eq!(place("a/mine.toml"), std::env::current_dir().unwrap().join("a/mine.toml"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_written_over_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("feed.toml");
+        std::os::unix::fs::symlink(folder.path().join("gone.toml"), &link).unwrap();
+        assert_eq!(write(&link, "a = 1", &Over::Nothing).unwrap(), Written::Exists);
+        assert!(link.is_symlink());
     }
 
     #[test]
