@@ -314,10 +314,7 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
     let count = |n: usize| Cell::Mono(thousands(n as u64));
     let stopped = mode.stopped.as_ref().map_or_else(String::new, |why| format!("; stopped: {why}"));
     // The counts of a job that did not reach the end are no guarantee's.
-    let label = match &mode.stopped {
-        Some(_) => format!("stopped: {}", mode.mode),
-        None => mode.mode.clone(),
-    };
+    let label = format!("{}{}", mode.stopped.as_ref().map_or("", |_| "stopped: "), mode.mode);
     // Of nothing there is no latency, and 0 would be the best.
     let latency = |ms: i64| if seen.messages == 0 { "–".to_owned() } else { format_duration(ms) };
     let (median, most) = (latency(mode.latency.p50), latency(mode.latency.p99));
@@ -488,8 +485,7 @@ mod tests {
             })
         };
         assert_eq!(shown(&mode(None, 7)), ["exactly-once", "5 s"]);
-        let stopped = shown(&mode(Some("the disk is full"), 0));
-        assert_eq!(stopped, ["stopped: exactly-once", "–"]);
+        assert_eq!(shown(&mode(Some("full disk"), 0)), ["stopped: exactly-once", "–"]);
     }
 
     #[test]
