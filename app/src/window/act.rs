@@ -9,6 +9,7 @@ use super::bookmarks::{Bookmarks, Numbering};
 use super::command::Command;
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::Doc;
+use super::jobs::Slot;
 use super::opening;
 use super::panel::Panel;
 use super::range::{ArrivalRange, RangeState};
@@ -21,7 +22,7 @@ impl App {
             Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
-                self.dialog = None;
+                self.leave_dialog();
                 self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
             }
             Command::OpenSample => match opening::sample() {
@@ -154,8 +155,11 @@ impl App {
 
             Command::EditBookmark(id) => self.edit_bookmark(id),
             Command::AddBookmark(note) => {
-                if self.cursor.len() > 0 {
-                    self.bookmarks.add(self.cursor.at(), &note);
+                self.act(Command::AddBookmarkAt(self.cursor.at(), note));
+            }
+            Command::AddBookmarkAt(at, note) => {
+                if at < self.cursor.len() {
+                    self.bookmarks.add(at, &note);
                     self.save_bookmarks();
                 }
             }
@@ -260,7 +264,8 @@ impl App {
             Some(id) => self.bookmarks.get(id),
             None => self.bookmarks.list().iter().find(|b| b.at == self.cursor.at()),
         };
-        self.dialog = Some(Dialog::bookmark(there, self.cursor.at()));
+        let of = self.bookmarks.numbering().cloned();
+        self.dialog = Some(Dialog::bookmark(there, self.cursor.at(), of));
         // It would play away from what is written about.
         self.cursor.go(self.cursor.at());
     }
@@ -278,6 +283,8 @@ impl App {
         self.bookmarks = Bookmarks::of(wanted.clone());
         self.range = RangeState::default();
         let places = self.places.clone();
+        // One that comes back before the other's are read finds its own answer old.
+        self.reading = Slot::default();
         self.reading.ask(&self.jobs, wanted, move |wanted| {
             Ok(Bookmarks::load(wanted.clone(), places.as_ref()))
         });

@@ -85,9 +85,12 @@ impl App {
             Command::RemoveBreakpoint(id) => self.breakpoints.list.retain(|b| b.id != id),
             Command::GoOn => {
                 self.stopped = None;
+                let here = self.runs_here();
                 if let Some(running) = &self.running {
                     running.control.go_on();
-                    self.cursor.end(true);
+                    if here {
+                        self.cursor.end(true);
+                    }
                 }
                 return;
             }
@@ -123,18 +126,23 @@ impl App {
         }
     }
 
-    /// The run that was started here waits at a breakpoint: it is shown there.
+    /// The run that was started here waits at a breakpoint: it is shown there. Where
+    /// the user went on to something else it is said, and that stays as it is.
     pub(super) fn take_stop(&mut self) {
         let stop = self.running.as_ref().and_then(|running| running.control.stopped());
         let Some(stop) = stop else {
             self.stopped = None;
             return;
         };
-        let dir = self.running.as_ref().and_then(|running| running.dir.as_deref());
-        let there = self.doc.run.as_ref();
-        let shown = there
-            .is_some_and(|run| Some(run.dir.as_path()) == dir && run.arrivals == stop.arrival + 1);
-        if self.stopped.as_ref() == Some(&stop) || !shown {
+        if self.stopped.as_ref() == Some(&stop) {
+            return;
+        }
+        if !self.runs_here() {
+            self.stopped = Some(stop).filter(|_| self.was_shown());
+            return;
+        }
+        let run = self.doc.run.as_ref();
+        if run.is_none_or(|run| run.arrivals != stop.arrival + 1) {
             return;
         }
         if let Some(row) = stop.row {

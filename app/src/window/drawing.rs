@@ -117,9 +117,12 @@ impl App {
     ) -> T {
         let times = self.times();
         let mut panels = std::mem::take(&mut self.panels);
-        let said = self.stopped.as_ref().map(|stop| self.stop_said(stop));
-        let stop_counts =
-            self.running.as_ref().map(|r| r.control.stop_counts()).unwrap_or_default();
+        // The panels are about what is in front: another run may go on behind it.
+        let here = self.runs_here();
+        let stopped = self.stopped.as_ref().filter(|_| here);
+        let said = stopped.map(|stop| self.stop_said(stop));
+        let going = self.running.as_ref().filter(|_| here);
+        let stop_counts = going.map(|r| r.control.stop_counts()).unwrap_or_default();
         let mut cx = Cx {
             doc: &self.doc,
             cursor: &self.cursor,
@@ -132,7 +135,7 @@ impl App {
             breaks: Breaks {
                 list: self.breakpoints.list(),
                 stopped: said.as_deref(),
-                ids: self.stopped.as_ref().map(|s| s.ids.as_slice()).unwrap_or_default(),
+                ids: stopped.map(|s| s.ids.as_slice()).unwrap_or_default(),
                 counts: Some(&stop_counts),
             },
             hover: self.hover,

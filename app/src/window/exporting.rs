@@ -21,6 +21,8 @@ use super::theme::Tokens;
 #[derive(Default)]
 pub struct Exports {
     pub at_hand: Option<(Export, Exporting)>,
+    /// What it is of, by [`Doc::since`](super::doc::Doc::since).
+    since: u64,
     /// A picture was asked for: of which panel, to where; and whether the
     /// window's picture was asked of the platform already.
     awaited: Option<(Export, PathBuf, bool, bool)>,
@@ -82,11 +84,12 @@ impl App {
         };
         let home = directories::UserDirs::new();
         let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
+        let since = self.doc.since;
         self.dialog = Some(match what {
             Export::Incident => {
-                Dialog::SaveIncident(SaveIncident::new(folder, &name, self.notes()))
+                Dialog::SaveIncident(SaveIncident::new(folder, &name, self.notes(), since))
             }
-            _ => Dialog::Export(ExportDialog::new(what, folder, &name)),
+            _ => Dialog::Export(ExportDialog::new(what, folder, &name, since)),
         });
     }
 
@@ -158,7 +161,10 @@ impl App {
 
     fn begin_export(&mut self, what: Export, rows: What, path: &Path, replace: bool) {
         match Exporting::begin(&self.ctx, rows, path, replace) {
-            Ok(exporting) => self.exports.at_hand = Some((what, exporting)),
+            Ok(exporting) => {
+                (self.exports.at_hand, self.exports.since) =
+                    (Some((what, exporting)), self.doc.since);
+            }
             Err(error) => self.refuse("The export was not started", &error),
         }
     }
@@ -205,15 +211,21 @@ impl App {
             let shot = cropped(window, place, ctx.pixels_per_point());
             self.begin_export(what, What::Picture(shot), &path, replace);
         }
+        let written_in = self.dialog.as_ref().is_some_and(Dialog::holds_words);
         let Some((what, exporting)) = &mut self.exports.at_hand else { return };
         let what = *what;
-        if exporting.ends_now() {
-            let path = exporting.path.clone();
+        let ended = exporting.ends_now();
+        if matches!(exporting.ended, Some(Err(Refused::Exists))) {
+            if written_in {
+                // It is asked once nobody writes in front any more.
+                ctx.request_repaint_after(std::time::Duration::from_millis(100));
+            } else {
+                let path = exporting.path.clone();
+                self.dialog = Some(Dialog::Replace(what, path, self.exports.since));
+                self.exports.at_hand = None;
+            }
+        } else if ended {
             match &exporting.ended {
-                Some(Err(Refused::Exists)) => {
-                    self.dialog = Some(Dialog::Replace(what, path));
-                    self.exports.at_hand = None;
-                }
                 Some(Err(Refused::Failed(_))) => {
                     let said = exporting.sentence();
                     self.exports.next = None;
@@ -223,7 +235,7 @@ impl App {
                     };
                     self.errors.add(place, said);
                 }
-                Some(Err(Refused::Cancelled)) => self.exports.next = None,
+                Some(Err(Refused::Cancelled | Refused::Exists)) => self.exports.next = None,
                 Some(Ok(_)) => {
                     if let Some((what, path, replace)) = self.exports.next.take() {
                         self.export_to(what, path, replace);

@@ -95,13 +95,21 @@ fn text<T: Serialize>(version: u32, value: &T) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Replaces a file as a whole; where that fails nothing is left beside it.
+/// Replaces a file as a whole; where that fails nothing is left beside it. A link
+/// stays one, and who may read the file stays as it was.
 pub fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let new = path.with_extension(format!("{}.new", std::process::id()));
-    let done = fill(&new, text).and_then(|()| fs::rename(&new, path));
+    let done = fill(&new, text).and_then(|()| {
+        if let Ok(there) = fs::metadata(&path) {
+            // A file system without permissions is no reason to keep nothing.
+            let _ = fs::set_permissions(&new, there.permissions());
+        }
+        fs::rename(&new, &path)
+    });
     if done.is_err() {
         // Why it failed says more than that it cannot be removed.
         let _ = fs::remove_file(&new);
@@ -390,6 +398,22 @@ mod tests {
             Read::Value(Thing { n: 7 }),
             "from before versions were written"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_and_a_file_as_private_as_it_was() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("kept.toml"), folder.path().join("feed.toml"));
+        fs::write(&file, "old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -23,7 +23,15 @@ impl App {
     /// Says in the window what it has to know, until it is closed.
     pub(super) fn notice(&mut self, title: &str, message: &str) {
         self.errors.add(title, message);
-        self.notices.push((title.to_owned(), message.to_owned()));
+        self.put_notice(title.to_owned(), message.to_owned());
+    }
+
+    /// Says it above the panels; what stands there already is not said again.
+    pub(super) fn put_notice(&mut self, title: String, message: String) {
+        let notice = (title, message);
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
     }
 
     /// Sets what the settings say of the whole window.

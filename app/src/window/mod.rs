@@ -78,6 +78,8 @@ mod tests_shapes;
 #[cfg(test)]
 mod tests_two_windows;
 #[cfg(test)]
+mod tests_unsaved;
+#[cfg(test)]
 mod tests_views;
 mod text;
 mod theme;

@@ -13,9 +13,23 @@ use super::widgets::button;
 
 /// Arrivals from the first to the last, both in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Ends")]
 pub struct ArrivalRange {
     from: Arrival,
     to: Arrival,
+}
+
+/// A range as a file has it.
+#[derive(Deserialize)]
+struct Ends {
+    from: Arrival,
+    to: Arrival,
+}
+
+impl From<Ends> for ArrivalRange {
+    fn from(ends: Ends) -> Self {
+        Self::between(ends.from, ends.to)
+    }
 }
 
 impl ArrivalRange {
@@ -133,6 +147,9 @@ mod tests {
         assert_eq!(range.within(3), None);
         assert_eq!(range.within(0), None);
         assert_eq!(ArrivalRange::between(0, u64::MAX).count(), u64::MAX);
+        // Also where a file has them the wrong way round.
+        assert_eq!(serde_json::from_str::<ArrivalRange>(r#"{"from": 9, "to": 3}"#).unwrap(), range);
+        assert_eq!(serde_json::to_string(&range).unwrap(), r#"{"from":3,"to":9}"#);
     }
 
     #[test]

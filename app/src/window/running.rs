@@ -13,7 +13,6 @@ use joinscope_operator::pipeline::Pipeline;
 
 use super::app::App;
 use super::cursor::State;
-use super::dialogs::Dialog;
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, RunLabel};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
@@ -154,7 +153,7 @@ pub struct Following {
 struct Newer {
     run: RunDoc,
     log: Option<RecordingDoc>,
-    /// All runs over its recording, where it comes into sight.
+    /// All runs of the recording, where this one was opened and has ended.
     runs: Option<Vec<RunLabel>>,
 }
 
@@ -256,7 +255,7 @@ impl App {
 
     pub(super) fn fail(&mut self, title: &str, message: &str) {
         self.errors.add(title, message);
-        self.dialog = Some(Dialog::Failed { title: title.to_owned(), message: message.to_owned() });
+        self.say_failed(title.to_owned(), message.to_owned());
     }
 
     /// Shows the run that this window started as soon as there is something of
@@ -304,6 +303,18 @@ impl App {
         self.ctx.request_repaint_after(LOOK);
     }
 
+    /// Whether the run that goes on is the one in front.
+    pub(super) fn runs_here(&self) -> bool {
+        let going = self.running.as_ref().and_then(|running| running.dir.as_ref());
+        going.is_some() && going == self.doc.run.as_ref().map(|run| &run.dir)
+    }
+
+    /// Whether the run that goes on came to the front once.
+    pub(super) fn was_shown(&self) -> bool {
+        let going = self.running.as_ref().and_then(|running| running.dir.as_ref());
+        going.is_some() && going == self.following.shown.as_ref()
+    }
+
     /// Asks how the run stands now.
     fn look(&mut self, dir: PathBuf) {
         self.following.number += 1;
@@ -345,7 +356,8 @@ impl App {
                 let _ = run.locate(recording.path());
             }
             let run = RunDoc::new(run);
-            let runs = recording.as_ref().map(runs_of);
+            // Their files are not read by the window's thread.
+            let runs = recording.filter(|_| !run.is_in_progress()).map(|r| runs_of(&r));
             Ok(Some(Newer { run, log: None, runs }))
         });
     }
@@ -391,6 +403,7 @@ impl App {
         }
     }
 
+    /// `runs`: all of its recording, where they were asked for.
     fn take_run(&mut self, newer: RunDoc, runs: Option<Vec<RunLabel>>) {
         // One that waits at a breakpoint is in progress too.
         let waits = self.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&newer.dir));

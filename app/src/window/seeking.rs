@@ -25,6 +25,16 @@ impl App {
         self.reveal();
     }
 
+    /// Whether what is in front has this.
+    pub(super) fn has(&self, selection: Selection) -> bool {
+        match (&self.doc.run, selection) {
+            (Some(run), Selection::Row(row)) => row < run.rows,
+            (Some(run), Selection::Output(n)) => n < run.outputs,
+            (None, Selection::Row(row)) => row < self.cursor.len(),
+            (None, Selection::Output(_)) => false,
+        }
+    }
+
     /// Selecting moves the cursor when paused, not when playing.
     pub(super) fn select(&mut self, selection: Option<Selection>, at: Option<Arrival>) {
         if selection == self.selection {

@@ -8,7 +8,6 @@ use super::app::App;
 use super::axis::Scale;
 use super::command::Command;
 use super::cursor::{ClockMap, Cursor};
-use super::dialogs::Dialog;
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunLabel, file_name};
 use super::open_docs::{self, OpenDoc, Tables};
 use super::opening::Opened;
@@ -18,7 +17,7 @@ use super::selection::History;
 
 impl App {
     pub(super) fn open(&mut self, path: PathBuf) {
-        self.dialog = None;
+        self.leave_dialog();
         self.opening.begin(&self.jobs, path, self.settings.cache_bytes());
     }
 
@@ -49,10 +48,7 @@ impl App {
                     {
                         self.open.close(n);
                     }
-                    self.dialog = Some(Dialog::Failed {
-                        title: format!("{} was not opened", file_name(&path)),
-                        message: error,
-                    });
+                    self.say_failed(format!("{} was not opened", file_name(&path)), error);
                 }
             }
             self.opening.go_on(&self.jobs, self.settings.cache_bytes());
@@ -189,6 +185,9 @@ impl App {
         let doc_has_run = doc.run.is_some();
         let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, since: revision, ..doc };
+        self.unsay_what_runs();
+        // Of a run that waits at a breakpoint it is asked anew whether it is this.
+        self.stopped = None;
         if self.event_time && !doc_has_run {
             (self.scale, self.event_time) = (Scale::default(), false);
         }
@@ -203,7 +202,12 @@ impl App {
         self.cursor.set_len(self.doc.arrivals());
         self.read_bookmarks();
         if let Some(OpenDoc { at, history, tables, .. }) = stood {
-            (self.selection, self.view, self.range) = (at.selection, at.view, at.range);
+            // A session may be of a run that was longer, in the same folder.
+            let len = self.cursor.len();
+            self.selection = at.selection.filter(|s| self.has(*s));
+            self.view = at.view.filter(|(from, to)| from <= to && *to < len);
+            self.range = at.range;
+            self.range.mark(at.range.marked.and_then(|range| range.within(len)));
             self.history = history;
             self.cursor.go(at.cursor);
             if let Some(other) = at.compared.filter(|_| self.panels.compare.other().is_none()) {

@@ -108,6 +108,39 @@ fn menus_say_the_shortcuts_of_what_they_offer() {
     }
 }
 
+fn has_focus(h: &Harness<'_, App>, name: &str) -> bool {
+    h.get_by_label(name).accesskit_node().is_focused()
+}
+
+/// Presses Tab in a field.
+fn tab_in(h: &mut Harness<'_, App>, field: &str) {
+    h.get_by_label(field).focus();
+    // Keys are its own from the second frame on.
+    h.run_steps(3);
+    assert!(has_focus(h, field));
+    h.key_press(Key::Tab);
+    settle(h).unwrap();
+}
+
+#[test]
+fn tab_leaves_every_field() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EditPipeline);
+    let source = |h: &Harness<'_, App>| {
+        h.get_by_label("Pipeline as TOML").accesskit_node().value().unwrap_or_default()
+    };
+    let before = source(&h);
+    tab_in(&mut h, "Pipeline as TOML");
+    assert!(!has_focus(&h, "Pipeline as TOML"));
+    assert_eq!(source(&h), before);
+    h.state_mut().dialog = None;
+    settle(&mut h).unwrap();
+    // With nothing to complete also where it completes a path.
+    ask(&mut h, Command::ShowOpen);
+    tab_in(&mut h, "Path");
+    assert!(!has_focus(&h, "Path"));
+}
+
 /// What can have the focus and says nothing of itself: role and place.
 fn silent(h: &Harness<'_, App>) -> Vec<String> {
     let nodes = h.query_all_by(|n| n.data().supports_action(Action::Focus));

@@ -12,6 +12,7 @@ use super::app::App;
 use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::panel::Panel;
+use super::selection::Selection;
 use super::settings::Places;
 use super::testing::{Feed, ask, feed, rows};
 
@@ -135,6 +136,43 @@ fn where_one_of_a_session_is_gone_the_others_open() {
     assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
     assert_eq!((h.state().open.list().len(), h.state().cursor().at()), (1, 100));
     assert!(says(&h, "run was not opened"), "it is said which is missing");
+}
+
+#[test]
+fn what_fails_again_and_again_is_said_once() {
+    let mut h = harness_with((1600, 1000), None);
+    // As a run in progress whose folder is gone: it is asked several times a second.
+    for _ in 0..3 {
+        h.state_mut().notice("The run cannot be followed", "its folder is gone");
+    }
+    assert_eq!(h.state().notices.len(), 1);
+    assert_eq!(h.state().errors().list()[0].times, 3);
+}
+
+#[test]
+fn a_session_of_a_run_that_was_longer_opens_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    let run = folder.path().join("run");
+    copy(&feed().run(), &run);
+    let mut h = harness_with((1600, 1000), Some(places.clone()));
+    ask(&mut h, Command::Open(run.clone()));
+    let (len, last) = (h.state().cursor().len(), h.state().doc().run.as_ref().unwrap().rows - 1);
+    ask(&mut h, Command::View(Some((len - 100, len - 1))));
+    ask(&mut h, Command::SetRange(len - 50, len - 10));
+    ask(&mut h, Command::Select(Some(Selection::Row(last)), None));
+    h.state_mut().end_session();
+    drop(h);
+    // Made anew in the same place, over less.
+    std::fs::remove_dir_all(&run).unwrap();
+    let less = Feed::new(300);
+    copy(&less.run(), &run);
+    let mut h = harness_with((1600, 1000), Some(places));
+    ask(&mut h, Command::Continue);
+    let shorter = h.state().cursor().len();
+    assert!(shorter + 100 < len, "{shorter} of {len}");
+    assert_eq!(h.state().view(), (0, shorter - 1));
+    assert_eq!((h.state().range.marked, h.state().selection()), (None, None));
 }
 
 #[test]

@@ -53,6 +53,19 @@ fn a_new_pipeline_is_proposed_edited_saved_beside_the_recording_and_run() {
 }
 
 #[test]
+fn one_that_ran_unsaved_says_that_no_file_has_it() {
+    let feed = Feed::new(300);
+    let mut h = opened(&feed.recording());
+    press(&mut h, "New pipeline…");
+    h.state_mut().run_into = Some(feed.folder.path().join("proposed"));
+    press(&mut h, "Run this pipeline");
+    assert!(h.state().doc().run.is_some());
+    ask(&mut h, Command::EditPipeline);
+    assert!(!feed.folder.path().join("feed-2.toml").exists());
+    assert!(says(&h, "It is in no file: Save as… writes one"));
+}
+
+#[test]
 fn a_file_that_comes_meanwhile_is_not_written_over() {
     let feed = Feed::new(300);
     let mut h = opened(&feed.recording());

@@ -196,11 +196,11 @@ fn dialog(which: &str) -> Dialog {
     match which {
         "incident-save" => {
             let notes = "Partition 2 of the engagements stalls at 08:13.\nIts backlog comes late.";
-            Dialog::SaveIncident(SaveIncident::new(folder, "run 3", notes))
+            Dialog::SaveIncident(SaveIncident::new(folder, "run 3", notes, 0))
         }
         "export" => {
             let what = Export::Picture(Panel::Timeline);
-            Dialog::Export(ExportDialog::new(what, folder, "run 3"))
+            Dialog::Export(ExportDialog::new(what, folder, "run 3", 0))
         }
         "settings" => Dialog::Settings(SettingsDialog::new(&Settings::default())),
         "palette" => Dialog::Palette(Palette::new(None)),

@@ -161,6 +161,8 @@ pub enum Command {
     EditBookmark(Option<u64>),
     /// A bookmark at the cursor, with a note.
     AddBookmark(String),
+    /// Adds one there, wherever the cursor is by then.
+    AddBookmarkAt(Arrival, String),
     SetNote(u64, String),
     RemoveBookmark(u64),
     /// The cursor goes to a bookmark.

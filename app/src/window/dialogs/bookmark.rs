@@ -5,7 +5,7 @@ use joinscope_operator::record::Arrival;
 
 use super::modal;
 use crate::window::app::App;
-use crate::window::bookmarks::Bookmark;
+use crate::window::bookmarks::{Bookmark, Numbering};
 use crate::window::command::Command;
 use crate::window::text::thousands;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
@@ -16,24 +16,37 @@ pub struct BookmarkDialog {
     /// `None`: it is added.
     id: Option<u64>,
     at: Arrival,
+    /// Which arrivals are counted.
+    of: Option<Numbering>,
     note: String,
+    /// The note as it was.
+    was: String,
     begun: bool,
 }
 
 impl BookmarkDialog {
-    /// Of the bookmark that is there, or of a new one at `at`.
+    /// Of the bookmark that is there, or of a new one at `at`; `of`: what is
+    /// counted.
     #[must_use]
-    pub fn new(there: Option<&Bookmark>, at: Arrival) -> Self {
+    pub fn new(there: Option<&Bookmark>, at: Arrival, of: Option<Numbering>) -> Self {
+        let note = there.map(|b| b.note.clone()).unwrap_or_default();
         Self {
             id: there.map(|b| b.id),
             at: there.map_or(at, |b| b.at),
-            note: there.map(|b| b.note.clone()).unwrap_or_default(),
+            of,
+            was: note.clone(),
+            note,
             begun: false,
         }
     }
 
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        if app.bookmarks.numbering() != self.of.as_ref() {
+            // A run that was started, or a file, came to the front meanwhile.
+            self.give_up(app);
+            return true;
+        }
         let t = Tokens::of(ctx);
         let mut done = false;
         let closed = modal(ctx, "Bookmark", 420.0, |ui| {
@@ -64,7 +77,7 @@ impl BookmarkDialog {
                 if button(label).primary().show(ui).clicked() || enter {
                     app.commands.push(match self.id {
                         Some(id) => Command::SetNote(id, self.note.clone()),
-                        None => Command::AddBookmark(self.note.clone()),
+                        None => Command::AddBookmarkAt(self.at, self.note.clone()),
                     });
                     done = true;
                 }
@@ -78,5 +91,19 @@ impl BookmarkDialog {
             });
         });
         done || closed
+    }
+
+    /// What is in front counts other arrivals: the bookmark would be another one.
+    fn give_up(&self, app: &mut App) {
+        if self.note == self.was {
+            return;
+        }
+        let why = format!(
+            "What came to the front meanwhile counts other arrivals than the one it was for, {}. \
+             Its note: {}",
+            thousands(self.at),
+            self.note.trim()
+        );
+        app.notice("The bookmark's note was not kept", &why);
     }
 }

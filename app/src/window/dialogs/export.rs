@@ -4,7 +4,7 @@ use std::path::Path;
 
 use egui::{Context, Key, TextEdit};
 
-use super::modal;
+use super::{modal, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
@@ -16,6 +16,8 @@ use crate::window::widgets::{button, text};
 pub struct ExportDialog {
     what: Export,
     path: String,
+    /// What was in front, by [`Doc::since`](crate::window::doc::Doc::since).
+    since: u64,
     /// Of a picture: the figures that it shows are written beside it.
     figures: bool,
     begun: bool,
@@ -23,9 +25,9 @@ pub struct ExportDialog {
 
 impl ExportDialog {
     /// `folder`: where the file goes unless the user says otherwise; `name`: of
-    /// the run or recording.
+    /// the run or recording, which came to the front `since`.
     #[must_use]
-    pub fn new(what: Export, folder: &Path, name: &str) -> Self {
+    pub fn new(what: Export, folder: &Path, name: &str, since: u64) -> Self {
         let ending = match what {
             Export::Data(_) | Export::Lines(_) => "csv",
             Export::Picture(_) | Export::Incident => "png",
@@ -34,7 +36,7 @@ impl ExportDialog {
         let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
         let what_of = if matches!(what, Export::Lines(_)) { "-over-time" } else { "" };
         let file = folder.join(format!("{stem}-{panel}{what_of}.{ending}"));
-        Self { what, path: file.display().to_string(), figures: true, begun: false }
+        Self { what, path: file.display().to_string(), since, figures: true, begun: false }
     }
 
     fn is_picture(&self) -> bool {
@@ -43,6 +45,9 @@ impl ExportDialog {
 
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        if !still_in_front(app, self.since, "Nothing was exported", "") {
+            return true;
+        }
         let t = Tokens::of(ctx);
         let mut done = false;
         let (title, hint) = match self.what {
@@ -109,7 +114,11 @@ impl ExportDialog {
 }
 
 /// Something is there already: whether it is to be replaced.
-pub fn replace(app: &mut App, ctx: &Context, what: Export, path: &Path) -> bool {
+pub fn replace(app: &mut App, ctx: &Context, (what, since): (Export, u64), path: &Path) -> bool {
+    if !still_in_front(app, since, "The file was not replaced", "") {
+        app.commands.push(Command::CancelExport);
+        return true;
+    }
     let t = Tokens::of(ctx);
     let mut done = false;
     let left = modal(ctx, "Replace the file?", 520.0, |ui| {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use egui::{Context, Label, RichText, ScrollArea, TextEdit, Ui};
 
-use super::{copy, modal, paragraph};
+use super::{copy, modal, paragraph, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::incident::{IncidentDoc, Remade};
@@ -17,21 +17,30 @@ use crate::window::widgets::{button, group, text};
 pub struct SaveIncident {
     path: String,
     notes: String,
+    /// The notes as they were.
+    was: String,
+    /// What was in front, by [`Doc::since`](crate::window::doc::Doc::since).
+    since: u64,
     begun: bool,
 }
 
 impl SaveIncident {
     /// `folder`: where it goes unless the user says otherwise; `name`: of the
-    /// run or recording.
+    /// run or recording, which came to the front `since`.
     #[must_use]
-    pub fn new(folder: &Path, name: &str, notes: &str) -> Self {
+    pub fn new(folder: &Path, name: &str, notes: &str, since: u64) -> Self {
         let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
         let file = folder.join(format!("{stem}-incident.mcap"));
-        Self { path: file.display().to_string(), notes: notes.to_owned(), begun: false }
+        let (path, notes) = (file.display().to_string(), notes.to_owned());
+        Self { path, was: notes.clone(), notes, since, begun: false }
     }
 
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
+        let written = if self.notes == self.was { "" } else { self.notes.trim() };
+        if !still_in_front(app, self.since, "The incident was not saved", written) {
+            return true;
+        }
         let t = Tokens::of(ctx);
         let mut done = false;
         let closed = modal(ctx, "Save as an incident", 560.0, |ui| {

@@ -30,7 +30,7 @@ pub use propose::ProposeDialog;
 pub use settings::SettingsDialog;
 
 use super::app::App;
-use super::bookmarks::Bookmark;
+use super::bookmarks::{Bookmark, Numbering};
 use super::command::{Command, Export};
 use super::settings::Settings;
 use super::theme::{TEXT, Tokens, fonts};
@@ -53,8 +53,8 @@ pub enum Dialog {
     SaveIncident(SaveIncident),
     /// What is said of the incident that is open.
     Incident,
-    /// The file of an export is there already.
-    Replace(Export, std::path::PathBuf),
+    /// The file of an export is there already; since when what it is of is in front.
+    Replace(Export, std::path::PathBuf, u64),
     /// Something that was asked for did not happen.
     Failed {
         title: String,
@@ -68,14 +68,43 @@ impl Dialog {
         Self::Open(OpenDialog::new(settings))
     }
 
-    /// The note of a bookmark, or of a new one at `at`.
+    /// The note of a bookmark, or of a new one at `at`, which is counted so.
     #[must_use]
-    pub fn bookmark(there: Option<&Bookmark>, at: Arrival) -> Self {
-        Self::Bookmark(BookmarkDialog::new(there, at))
+    pub fn bookmark(there: Option<&Bookmark>, at: Arrival, of: Option<Numbering>) -> Self {
+        Self::Bookmark(BookmarkDialog::new(there, at, of))
+    }
+
+    /// Whether something is written in it that would be lost with it.
+    #[must_use]
+    pub fn holds_words(&self) -> bool {
+        match self {
+            Self::Pipeline(editor) => editor.is_changed(),
+            Self::Bookmark(_) | Self::SaveIncident(_) => true,
+            _ => false,
+        }
     }
 }
 
 impl App {
+    /// Says that something did not happen: in front, or above the panels where
+    /// somebody writes in a dialog.
+    pub(super) fn say_failed(&mut self, title: String, message: String) {
+        if self.dialog.as_ref().is_some_and(Dialog::holds_words) {
+            self.put_notice(title, message);
+        } else {
+            self.dialog = Some(Dialog::Failed { title, message });
+        }
+    }
+
+    /// Something is opened: what was asked for in front is done with. A pipeline
+    /// that is not saved stays; it may be run over what is opened.
+    pub(super) fn leave_dialog(&mut self) {
+        self.dialog = self
+            .dialog
+            .take()
+            .filter(|dialog| matches!(dialog, Dialog::Pipeline(editor) if editor.is_changed()));
+    }
+
     /// Shows the dialog in front, if there is one.
     pub(super) fn dialogs(&mut self, ctx: &Context) {
         if self.checking.asks() {
@@ -96,7 +125,7 @@ impl App {
             Dialog::Export(export) => export.show(self, ctx),
             Dialog::SaveIncident(save) => save.show(self, ctx),
             Dialog::Incident => incident::show(self, ctx),
-            Dialog::Replace(what, path) => export::replace(self, ctx, *what, path),
+            Dialog::Replace(what, path, since) => export::replace(self, ctx, (*what, *since), path),
             Dialog::Failed { title, message } => failed(ctx, title, message),
         };
         if !close && self.dialog.is_none() {
@@ -117,6 +146,20 @@ fn modal(ctx: &Context, name: &str, width: f32, content: impl FnOnce(&mut Ui)) -
             content(ui);
         });
     shown.should_close()
+}
+
+/// Whether what came to the front `since` still is, so that a file that is asked for
+/// holds what its name says; else says that it is not, with what was written.
+fn still_in_front(app: &mut App, since: u64, title: &str, written: &str) -> bool {
+    if app.doc.since == since {
+        return true;
+    }
+    let mut why = "Something else came to the front while it was asked where to".to_owned();
+    if !written.is_empty() {
+        why.push_str(&format!(". What was written for it: {written}"));
+    }
+    app.notice(title, &why);
+    false
 }
 
 fn failed(ctx: &Context, title: &str, message: &str) -> bool {

@@ -20,8 +20,22 @@ const LISTED: usize = 40;
 pub struct OpenDialog {
     path: String,
     recent: Vec<PathBuf>,
-    completions: Slot<String, Vec<PathBuf>>,
+    completions: Slot<String, Completions>,
     begun: bool,
+}
+
+/// What begins with what was typed.
+struct Completions {
+    paths: Vec<PathBuf>,
+    /// As far as all of them agree.
+    common: Option<String>,
+}
+
+impl Completions {
+    fn of(typed: &str) -> Self {
+        let paths = complete(typed);
+        Self { common: common(&paths), paths }
+    }
 }
 
 impl OpenDialog {
@@ -40,28 +54,31 @@ impl OpenDialog {
         let t = Tokens::of(ctx);
         let mut done = false;
         let typed = self.path.clone();
-        self.completions.ask(&app.jobs, typed, |typed| Ok(complete(typed)));
+        self.completions.ask(&app.jobs, typed, |typed| Ok(Completions::of(typed)));
         let answer = self.completions.answer();
-        let found: &[PathBuf] = match answer.as_ref().map(|a| &a.result) {
-            Some(Ok(found)) if !self.path.is_empty() => found,
-            _ => &[],
-        };
+        let found = answer.as_ref().and_then(|a| a.result.as_ref().ok());
+        let found = found.filter(|_| !self.path.is_empty());
+        let common = found.and_then(|found| found.common.clone());
+        let found = found.map(|found| found.paths.as_slice()).unwrap_or_default();
         let closed = modal(ctx, "Open", 560.0, |ui| {
             let mut chosen = None;
             ui.horizontal(|ui| {
+                // Where it has nothing to complete Tab leaves the field.
+                let next = common.filter(|next| *next != self.path);
                 let field = TextEdit::singleline(&mut self.path)
                     .font(fonts::mono(SMALL))
                     .hint_text("Path of a recording, a pipeline or a run folder")
                     .desired_width(370.0)
-                    .lock_focus(true);
+                    .lock_focus(next.is_some());
                 let response = ui.add(field).accessible_name("Path");
                 if !self.begun {
                     response.request_focus();
                     self.begun = true;
                 }
-                let tab = response.has_focus()
-                    && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Tab));
-                if tab && let Some(next) = common(found) {
+                if response.has_focus()
+                    && let Some(next) = next
+                    && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Tab))
+                {
                     self.path = next;
                 }
                 let enter = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));

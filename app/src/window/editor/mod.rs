@@ -101,10 +101,10 @@ impl Editor {
         &self.saved
     }
 
-    /// It was saved, as `file`.
-    pub fn was_saved(&mut self, file: &str) {
+    /// This was saved, as `file`: what was written since is not.
+    pub fn was_saved(&mut self, file: &str, text: String) {
         file.clone_into(&mut self.file);
-        self.saved.clone_from(&self.text);
+        self.saved = text;
     }
 
     /// The file says this now, whatever is edited here.

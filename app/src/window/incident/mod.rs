@@ -20,7 +20,6 @@ use super::bookmarks::{Numbering, Waiting};
 use super::doc::{Doc, PipelineDoc, RecordingDoc, RunLabel};
 use super::jobs::Slot;
 use super::running::Running;
-use super::selection::Selection;
 use super::store::RunOrder;
 use super::text::{elide, thousands};
 
@@ -324,14 +323,7 @@ impl App {
         for why in self.panels.set_table_views(&at.table_views()) {
             self.notice("A table is not shown as in the incident", &why);
         }
-        let most = |run: &super::doc::RunDoc, selection: &Selection| match selection {
-            Selection::Row(row) => *row < run.rows,
-            Selection::Output(n) => *n < run.outputs,
-        };
-        self.selection = at.selection.filter(|s| match &self.doc.run {
-            Some(run) => most(run, s),
-            None => matches!(s, Selection::Row(n) if *n < len),
-        });
+        self.selection = at.selection.filter(|s| self.has(*s));
         self.cursor.go(at.cursor);
         self.reveal();
     }

@@ -123,6 +123,10 @@ fn look(path: &Path) -> Found {
 }
 
 fn read(path: &Path) -> Found {
+    // A pipe or a terminal may never end, and what is read of it nobody else gets.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Found::Unreadable(format!("{}: this is no file", path.display()));
+    }
     let error = match PipelineFile::open(path, &[]) {
         Ok(file) => {
             let text = file.text_to_keep();
@@ -159,6 +163,8 @@ mod tests {
         let path = folder.path().join("feed.toml");
         assert_eq!(read(&path), Found::Gone);
         assert!(matches!(read(folder.path()), Found::Unreadable(_)));
+        #[cfg(unix)]
+        assert!(matches!(read(Path::new("/dev/null")), Found::Unreadable(_)));
         std::fs::write(&path, PIPELINE).unwrap();
         assert_eq!(read(&path).text(), Some(PIPELINE));
         assert!(matches!(read(&path), Found::Good { .. }));

@@ -34,6 +34,8 @@ pub struct Watch {
     good: Option<String>,
     /// The title of the notice about it.
     said: Option<String>,
+    /// That notice is about what runs next.
+    runs_next: bool,
 }
 
 impl Watch {
@@ -105,14 +107,15 @@ impl App {
         self.take_file_in(found, was.as_deref(), edited);
     }
 
-    /// The file of the pipeline that is edited, else of the one that is open.
+    /// The file of the pipeline that is edited, else of the one that is open; a name
+    /// alone, as an incident keeps it, is none.
     fn file_at_hand(&self) -> Option<PathBuf> {
         let file = match (&self.dialog, &self.doc.pipeline) {
             (Some(Dialog::Pipeline(editor)), _) => editor.file(),
             (_, Some(pipeline)) => pipeline.file.as_str(),
             (_, None) => return None,
         };
-        (!file.is_empty()).then(|| PathBuf::from(file))
+        Some(PathBuf::from(file)).filter(|file| file.is_absolute())
     }
 
     /// The pipeline that is open follows its file where it is as the file `was`.
@@ -132,6 +135,7 @@ impl App {
                     let what = "Another program changed it, and what it says now is what runs \
                                 next; the run in front stays as it was";
                     self.say_of_file(format!("{name} was changed"), what);
+                    self.watch.runs_next = true;
                 }
             }
             // The editor asks.
@@ -181,6 +185,15 @@ impl App {
         self.watch.said = Some(title);
     }
 
+    /// Another document is in front: what was said to run next has run, or
+    /// something else of that file runs next.
+    pub(super) fn unsay_what_runs(&mut self) {
+        let (Some(run), Some(pipeline)) = (&self.doc.run, &self.doc.pipeline) else { return };
+        if self.watch.runs_next && run.run.pipeline_text() == pipeline.text {
+            self.unsay_file();
+        }
+    }
+
     fn warn_of_file(&mut self, title: String, message: &str) {
         self.notice(&title, message);
         self.watch.said = Some(title);
@@ -188,6 +201,7 @@ impl App {
 
     /// What was said of the file is no longer so.
     fn unsay_file(&mut self) {
+        self.watch.runs_next = false;
         if let Some(said) = self.watch.said.take() {
             self.notices.retain(|(title, _)| *title != said);
         }

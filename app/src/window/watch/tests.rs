@@ -65,6 +65,7 @@ fn what_another_program_wrote_is_said_and_runs_next() {
     let run = h.state().doc().run.clone().unwrap();
     assert_eq!(run.dir, feed.folder.path().join("third"));
     assert_eq!(run.run.pipeline_text(), with("9m"));
+    assert!(!says(&h, "feed.toml was changed"), "the run in front is of it");
     // In the editor it is what is edited.
     ask(&mut h, Command::EditPipeline);
     assert_eq!(source(&h), with("9m"));
@@ -118,6 +119,63 @@ fn what_runs_unsaved_is_not_replaced_and_the_editor_asks() {
     press(&mut h, "Take the file's");
     assert_eq!((source(&h), open_text(&h)), (with("9m"), with("9m")));
     assert!(!says(&h, "what is open here was changed, too"));
+}
+
+#[test]
+fn a_name_alone_is_no_file_of_this_machine() {
+    let feed = Feed::new(300);
+    let mut h = harness((1600, 1000), false, None);
+    ask(&mut h, Command::Open(feed.run()));
+    // As of an incident; there is a file of that name where the tests run.
+    assert!(std::path::Path::new("Cargo.toml").is_file());
+    h.state_mut().doc.pipeline.as_mut().unwrap().file = "Cargo.toml".to_owned();
+    ask(&mut h, Command::EditPipeline);
+    overwrite(&mut h, UNTIL, "7m");
+    assert_eq!(h.state().watch.path, None);
+    press(&mut h, "Save");
+    assert!(h.query_by_label("Replace it").is_none(), "it is not where to save to");
+}
+
+#[test]
+fn a_file_that_is_gone_for_a_while_is_not_taken_unasked() {
+    let (feed, mut h) = watched();
+    ask(&mut h, Command::EditPipeline);
+    overwrite(&mut h, UNTIL, "7m");
+    h.state_mut().run_into = Some(feed.folder.path().join("third"));
+    press(&mut h, "Run this pipeline");
+    std::fs::write(feed.pipeline(), with("9m")).unwrap();
+    until(&mut h, "the change", |h| says(h, "what is open here was changed, too"));
+    ask(&mut h, Command::EditPipeline);
+    assert!(says(&h, "The file says something else"));
+    std::fs::remove_file(feed.pipeline()).unwrap();
+    until(&mut h, "it is gone", |h| says(h, "The file is not there any more"));
+    std::fs::write(feed.pipeline(), with("9m")).unwrap();
+    until(&mut h, "it is back", |h| !says(h, "The file is not there any more"));
+    assert!(says(&h, "The file says something else"));
+    assert_eq!(source(&h), with("7m"));
+}
+
+#[test]
+fn what_is_said_of_the_file_takes_no_room_from_the_buttons() {
+    let feed = Feed::new(300);
+    let mut h = harness((640, 400), false, None);
+    ask(&mut h, Command::Open(feed.recording()));
+    ask(&mut h, Command::NewPipeline);
+    // It is written until the first look is past.
+    let (begun, mut written) = (Instant::now(), 0);
+    while !says(&h, "The file says something else") {
+        if begun.elapsed() >= Duration::from_secs(3) * written {
+            written += 1;
+            let text = format!("# mine, {written}");
+            std::fs::write(feed.folder.path().join("feed-2.toml"), text).unwrap();
+        }
+        h.step();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(begun.elapsed() < Duration::from_mins(2), "nothing is said");
+    }
+    h.run_steps(3);
+    let close = h.get_by_label("Close").rect();
+    assert!(close.bottom() + 16.0 <= 400.0, "{close:?}");
 }
 
 #[test]

@@ -42,12 +42,16 @@ impl PipelineDialog {
             return true;
         };
         if said == self.editor.saved() || said == self.editor.text() {
+            if said == self.editor.text() {
+                self.proposed = None;
+            }
             self.editor.file_says(said);
-            self.outside = Outside::Same;
+            (self.outside, self.differs) = (Outside::Same, false);
             return false;
         }
-        let asked = matches!(self.outside, Outside::Differs(_));
-        self.outside = if self.editor.is_changed() || asked {
+        // Also where it was gone for a while.
+        self.differs |= self.editor.is_changed();
+        self.outside = if self.differs {
             Outside::Differs(said.to_owned())
         } else {
             self.editor.take(said);
@@ -61,7 +65,7 @@ impl PipelineDialog {
     pub fn opens_beside(&mut self, found: &Found) {
         match found.text() {
             Some(said) if said != self.editor.text() => {
-                self.outside = Outside::Differs(said.to_owned());
+                (self.outside, self.differs) = (Outside::Differs(said.to_owned()), true);
             }
             Some(_) => {}
             None => self.file_is_missing(found),
@@ -100,6 +104,7 @@ impl PipelineDialog {
         if !take && !keep {
             return;
         }
+        self.differs = false;
         if let Outside::Differs(said) = std::mem::take(&mut self.outside) {
             if keep {
                 // Saving writes over what was seen here.

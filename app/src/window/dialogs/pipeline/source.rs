@@ -60,6 +60,8 @@ impl Source {
                 let edit = TextEdit::multiline(&mut written)
                     .id(id)
                     .code_editor()
+                    // Tab leaves it, as everywhere.
+                    .lock_focus(false)
                     .frame(egui::Frame::NONE)
                     .background_color(Color32::TRANSPARENT)
                     .desired_width(f32::INFINITY)

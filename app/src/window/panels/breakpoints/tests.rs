@@ -99,8 +99,14 @@ fn a_run_stops_at_a_breakpoint_and_goes_on_to_the_same_end() {
     let said = format!("stopped at arrival {}: verdict=late", thousands(late.arrival));
     assert_eq!(sentence, said);
     assert!(h.query_all_by_label_contains("stopped once").next().is_some());
-    // It goes on to the next.
-    press(&mut h, "Go on from the breakpoint");
+    // It goes on to the next, also from another run, in which nothing moves.
+    ask(&mut h, Command::Open(feed().run()));
+    ask(&mut h, Command::GoTo(5));
+    let sentence = heading(&h, Panel::Breakpoints).value().unwrap();
+    assert!(!sentence.contains("stopped"), "{sentence}");
+    press(&mut h, "Go on with the run");
+    assert_eq!(h.state().cursor().at(), 5);
+    ask(&mut h, Command::Open(dir.clone()));
     let second = plain.row(plain.nth(set, 1).unwrap().unwrap()).unwrap();
     assert_eq!(h.state().cursor().at(), second.arrival);
     assert!(h.query_all_by_label_contains("stopped 2 times").next().is_some());

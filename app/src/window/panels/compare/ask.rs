@@ -220,20 +220,33 @@ pub struct Both {
     pub there: Option<(Verdict, String)>,
     /// In the other run: its row and its arrival.
     pub partner: Option<(u64, u64)>,
+    /// The other run ended before it came.
+    pub beyond: bool,
 }
 
-/// Explains a row of this run in both.
+/// Explains a row of this run in both, as the table has it: where one run did not
+/// end, as it stood there.
 pub fn both(here: &Run, there: &Run, matching: &Matching, row: u64) -> Result<Both, String> {
     let said = |run: &Run, row: u64| {
         explain(run, row).map(|e| (e.row, e.sentence)).map_err(|e| e.to_string())
+    };
+    let stood = |row: &RowView, sentence: String| {
+        let until = matching.until.and_then(|until| row.verdict_at(until.saturating_sub(1)));
+        match until.filter(|verdict| *verdict != row.verdict) {
+            Some(verdict) => {
+                (verdict, format!("{verdict} where the shorter run ends; later: {sentence}"))
+            }
+            None => (row.verdict, sentence),
+        }
     };
     let mine = said(here, row)?;
     let theirs = matching.in_b(row).map(|row| said(there, row)).transpose()?;
     Ok(Both {
         record: mine.0.record.to_string(),
         partner: theirs.as_ref().map(|(row, _)| (row.row, row.arrival)),
-        here: Some((mine.0.verdict, mine.1)),
-        there: theirs.map(|(row, sentence)| (row.verdict, sentence)),
+        beyond: theirs.is_none() && matching.until.is_some_and(|until| mine.0.arrival >= until),
+        here: Some(stood(&mine.0, mine.1)),
+        there: theirs.map(|(row, sentence)| stood(&row, sentence)),
     })
 }
 

@@ -46,25 +46,26 @@ pub fn show(ui: &mut Ui, at: Rect, both: &Both, names: (&str, &str), t: &Tokens)
         let top = at.top() + 5.0 + high * n as f32;
         let right = if n == 0 { end } else { at.right() };
         let row = Rect::from_min_max(pos2(at.left(), top), pos2(right, top + high));
-        one(ui, row, (name, &both.record), said.as_ref(), widest, t);
+        one(ui, row, (name, both), said.as_ref(), widest, t);
     }
 }
 
 fn one(
     ui: &mut Ui,
     row: Rect,
-    (name, record): (&str, &str),
+    (name, both): (&str, &Both),
     said: Option<&(Verdict, String)>,
     widest: f32,
     t: &Tokens,
 ) {
     let (verdict, sentence) = match said {
         Some((verdict, sentence)) => (Some(*verdict), sentence.as_str()),
+        None if both.beyond => (None, "This run ended before this record came"),
         None => (None, "This run has no such record"),
     };
     let response = ui.interact(row, ui.scope_id().with(("said", name)), Sense::hover());
     let word = super::kinds::word(verdict);
-    let spoken = format!("In {name}: {word}. {sentence} ({record})");
+    let spoken = format!("In {name}: {word}. {sentence} ({})", both.record);
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &spoken));
     // Of the first line.
     let y = row.top() + ROW / 2.0;

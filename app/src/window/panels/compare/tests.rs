@@ -6,7 +6,10 @@ use std::sync::OnceLock;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use joinscope_core::analyses::compare::compare;
+use joinscope_core::analyses::compare::{compare, matching};
+use joinscope_core::edges::recording::Recording;
+use joinscope_core::engine::breakpoint::Breakpoint;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
@@ -14,7 +17,7 @@ use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::store::Run;
+use crate::window::store::{Run, RunOrder, execute};
 use crate::window::testing::{Feed, PATIENT, PIPELINE, ask, heading, opened, press, rerun, rows};
 use crate::window::text::thousands;
 
@@ -178,6 +181,57 @@ fn a_changed_setting_is_run_and_compared_with_the_run_before() {
     assert!(sentence.contains("differ from run"), "{sentence}");
     let bar = h.get_by_label("1 setting differs").value().unwrap();
     assert_eq!(bar, "join.with.engagements.until: 60s in again, 5m in run");
+}
+
+#[test]
+fn of_a_run_that_did_not_end_both_sentences_are_as_of_its_end() {
+    let feed = &two().feed;
+    let folder = tempfile::tempdir().unwrap();
+    let order = RunOrder {
+        file: "feed.toml".to_owned(),
+        text: PIPELINE.to_owned(),
+        overrides: Vec::new(),
+        recording: Recording::open(&feed.recording()).unwrap(),
+        memory: 512 << 20,
+        seed: 0,
+        restarts: Vec::new(),
+        at_end: AtEnd::Open,
+        out: Some(folder.path().join("short")),
+    };
+    let control = Control::new();
+    let condition = "verdict=late".parse().unwrap();
+    control.set_breakpoints(vec![Breakpoint { id: 1, enabled: true, condition }]);
+    let whole = Run::open(&feed.run()).unwrap();
+    let stops = control.clone();
+    let going = std::thread::spawn(move || execute(&order, &stops, &|_| {}));
+    let shorter = || {
+        let stop = control.stopped()?;
+        let short = Run::open(&folder.path().join("short")).ok()?;
+        (short.arrivals() == stop.arrival + 1).then_some(short)
+    };
+    let mut found = shorter();
+    while found.is_none() && !going.is_finished() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        found = shorter();
+    }
+    let short = found.expect("the run stops");
+    let never = std::sync::atomic::AtomicBool::new(false);
+    let matching = matching(&whole, &short, &never, &mut |_| {}).unwrap();
+    let end = short.arrivals();
+    let is_open = |row: &u64| {
+        let row = whole.row(*row).unwrap();
+        row.verdict == Verdict::Joined && row.verdict_at(end - 1) == Some(Verdict::Open)
+    };
+    let row = (0..short.rows()).find(is_open).expect("some record is open there");
+    let both = |row| super::ask::both(&whole, &short, &matching, row).unwrap();
+    let (open, beyond) = (both(row), both(whole.rows() - 1));
+    control.cancel();
+    assert!(going.join().is_ok(), "its thread ends");
+    let (verdict, sentence) = open.here.unwrap();
+    assert_eq!(verdict, Verdict::Open, "as in the table, which does not list it");
+    assert!(sentence.starts_with("open where the shorter run ends; later: "), "{sentence}");
+    assert_eq!(open.there.unwrap().0, Verdict::Open);
+    assert!(!open.beyond && beyond.beyond && beyond.there.is_none());
 }
 
 #[test]

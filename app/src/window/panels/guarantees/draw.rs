@@ -313,28 +313,31 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
     let aborted = mode.read_uncommitted.aborted.len();
     let count = |n: usize| Cell::Mono(thousands(n as u64));
     let stopped = mode.stopped.as_ref().map_or_else(String::new, |why| format!("; stopped: {why}"));
+    // The counts of a job that did not reach the end are no guarantee's.
+    let label = format!("{}{}", mode.stopped.as_ref().map_or("", |_| "stopped: "), mode.mode);
+    // Of nothing there is no latency, and 0 would be the best.
+    let latency = |ms: i64| if seen.messages == 0 { "–".to_owned() } else { format_duration(ms) };
+    let (median, most) = (latency(mode.latency.p50), latency(mode.latency.p99));
     RowCells {
         name: format!(
-            "{}: {}, {} lost, {} untrue, {} aborted seen by read_uncommitted; latency {} by the \
-             median, {} at p99; {} written, {} processed{stopped}",
+            "{}: {}, {} lost, {} untrue, {} aborted seen by read_uncommitted; latency {median} by \
+             the median, {most} at p99; {} written, {} processed{stopped}",
             mode.mode,
             plural(seen.duplicates.len() as u64, "duplicate"),
             seen.losses.len(),
             seen.untrue.len(),
             aborted,
-            format_duration(mode.latency.p50),
-            format_duration(mode.latency.p99),
             bytes(mode.written_bytes),
             plural(mode.processed, "record"),
         ),
         cells: vec![
-            Cell::Words(mode.mode.clone()),
+            Cell::Words(label),
             count(seen.duplicates.len()),
             count(seen.losses.len()),
             count(seen.untrue.len()),
             count(aborted),
-            Cell::Mono(format_duration(mode.latency.p50)),
-            Cell::Mono(format_duration(mode.latency.p99)),
+            Cell::Mono(median),
+            Cell::Mono(most),
             Cell::Mono(bytes(mode.written_bytes)),
             Cell::Mono(thousands(mode.processed)),
         ],
@@ -382,6 +385,11 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
         if button("what happened").selected(timeline).show(ui).clicked() {
             this.open = Open::Timeline;
             this.list.top();
+        }
+        if let Some(why) = &mode.stopped {
+            ui.add_space(6.0);
+            let said = format!("stopped before its end: {why}");
+            text(ui, &said, fonts::regular(SMALL), t.text).on_hover_text(&said);
         }
     });
 }
@@ -453,6 +461,32 @@ fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &Cx<'_>, mode: &Mode) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use joinscope_core::analyses::guarantees::matrix::{Latency, Seen};
+
+    #[test]
+    fn a_job_that_stopped_and_one_that_delivered_nothing_show_it() {
+        let mode = |stopped: Option<&str>, messages| Mode {
+            mode: "exactly-once".to_owned(),
+            stopped: stopped.map(str::to_owned),
+            read_committed: Seen { messages, ..Seen::default() },
+            read_uncommitted: Seen::default(),
+            latency: Latency { p50: 5_000, p99: 9_000, max: 9_000 },
+            written_bytes: 0,
+            processed: 0,
+            records_per_second: 0.0,
+            incarnations: 1,
+            timeline: Vec::new(),
+        };
+        let shown = |mode: &Mode| -> [String; 2] {
+            let cells = mode_cells(mode, false).cells;
+            [0, 5].map(|n| match &cells[n] {
+                Cell::Words(text) | Cell::Mono(text) => text.clone(),
+                _ => String::new(),
+            })
+        };
+        assert_eq!(shown(&mode(None, 7)), ["exactly-once", "5 s"]);
+        assert_eq!(shown(&mode(Some("full disk"), 0)), ["stopped: exactly-once", "–"]);
+    }
 
     #[test]
     fn a_path_is_one_word_for_a_shell() {

@@ -197,6 +197,10 @@ impl Outputs {
         self.follow(cx);
         if labels(0, cx).is_empty() {
             self.columns.retain(|c| *c != Col::Labels);
+            if self.columns.is_empty() {
+                // A view may be of another pipeline, and of labels only.
+                self.columns = Col::FIRST.into_iter().filter(|c| *c != Col::Labels).collect();
+            }
         }
         let all = cx.doc.run.as_ref().map_or(0, |r| r.outputs);
         let len = if source.is_listed() { self.listing.len() } else { all };

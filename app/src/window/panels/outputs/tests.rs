@@ -5,6 +5,7 @@ use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
+use crate::window::table_view::TableView;
 use crate::window::testing::{ask, feed, heading, opened, press, rows};
 
 #[test]
@@ -44,6 +45,16 @@ fn a_record_that_is_selected_has_its_output_in_sight() {
 /// Titles of the columns in sight.
 fn titles(h: &egui_kittest::Harness<'_, crate::window::app::App>) -> Vec<String> {
     h.get_all_by_role(Role::ColumnHeader).filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+#[test]
+fn a_view_of_labels_only_shows_columns_where_there_are_no_labels() {
+    let mut h = opened(&feed().run());
+    let columns = vec!["labels".to_owned()];
+    let view = TableView { columns, ..TableView::default() };
+    assert_eq!(h.state_mut().panels.outputs.set_view(&view), [""; 0]);
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    assert!(titles(&h).contains(&"Kind".to_owned()), "{:?}", titles(&h));
 }
 
 #[test]

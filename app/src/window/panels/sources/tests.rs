@@ -65,6 +65,29 @@ fn bookmarks_that_count_other_arrivals_are_said() {
 }
 
 #[test]
+fn bookmarks_are_read_also_where_one_comes_back_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    let saver = Saver::default();
+    let manifest = Manifest::load(&feed().run()).unwrap();
+    let mut marks = Bookmarks::of(Some(Numbering::of_run(&manifest)));
+    marks.add(5, "five");
+    marks.save(Some(&places), &saver);
+    drop(saver);
+    let mut h = harness_with((1600, 1000), Some(places));
+    ask(&mut h, Command::Open(feed().run()));
+    assert_eq!(h.state().bookmarks.list().len(), 1);
+    // Nothing is in front for a moment, shorter than reading takes.
+    let app = h.state_mut();
+    let there = std::mem::take(&mut app.doc);
+    app.read_bookmarks();
+    app.doc = there;
+    app.read_bookmarks();
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().bookmarks.list().len(), 1);
+}
+
+#[test]
 fn topics_stand_in_the_order_of_the_pipeline() {
     let h = opened(&feed().run());
     let pipeline = &h.state().doc().pipeline.as_ref().unwrap().pipeline;

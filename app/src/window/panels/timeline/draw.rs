@@ -197,7 +197,8 @@ impl State {
             self.active = (self.active + 1).min(s.laid.rows.len() - 1);
         }
         let (at, room) = (self.active as f32 * s.laid.height, s.laid.area.height());
-        self.top = self.top.clamp((at + s.laid.height - room).max(0.0), at.max(0.0));
+        // Where there is less room than a row takes, its upper edge stays in sight.
+        self.top = self.top.clamp((at + s.laid.height - room).clamp(0.0, at), at);
         if !pressed(Key::Enter) {
             return;
         }

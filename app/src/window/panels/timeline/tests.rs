@@ -85,6 +85,18 @@ fn an_input_folds_and_opens_by_pointer_and_by_keyboard() {
 }
 
 #[test]
+fn with_less_room_than_a_row_takes_keys_still_move() {
+    let mut h = harness((1200, 70), false, Some(Panel::Timeline));
+    ask(&mut h, Command::Open(feed().run()));
+    h.get_by_label("Timeline of records").focus();
+    settle(&mut h).unwrap();
+    press(&mut h, Key::ArrowDown);
+    ask(&mut h, Command::GoTo(300));
+    press(&mut h, Key::ArrowRight);
+    assert_eq!(h.state().cursor().at(), 301);
+}
+
+#[test]
 fn by_keyboard_a_record_is_found_and_what_is_in_sight_changes() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::GoTo(300));
