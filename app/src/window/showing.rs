@@ -185,6 +185,8 @@ impl App {
         let doc_has_run = doc.run.is_some();
         let was = self.doc.run.as_ref().map(|r| r.dir.clone());
         self.doc = Doc { revision, since: revision, ..doc };
+        // One that waits at a breakpoint goes on, whatever its folder says.
+        self.doc.in_progress |= self.runs_here();
         self.unsay_what_runs();
         // Of a run that waits at a breakpoint it is asked anew whether it is this.
         self.stopped = None;

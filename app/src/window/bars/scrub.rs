@@ -67,13 +67,22 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
         && app.cursor.len() > 0
     {
         let here = clock.axis.arrival(pos.x, &clock.map);
-        // Shift draws a range. Where the button was let go, there is no origin any more:
-        // the cursor stays where it was.
-        let (origin, shift) = ui.input(|i| (i.pointer.press_origin(), i.modifiers.shift));
-        app.commands.extend(match (origin, shift) {
-            (Some(from), true) => {
-                Some(Command::SetRange(clock.axis.arrival(from.x, &clock.map), here))
-            }
+        // Shift draws a range, from the arrival that was pressed on: the bar has less room
+        // for the strip once there is one. Where the button was let go, there is no origin
+        // any more: the cursor stays where it was.
+        let (origin, shift, pressed) = ui
+            .input(|i| (i.pointer.press_origin(), i.modifiers.shift, i.pointer.primary_pressed()));
+        let began = origin.map(|from| {
+            let there = clock.axis.arrival(from.x, &clock.map);
+            ui.data_mut(|d| {
+                if pressed {
+                    d.insert_temp(response.id, there);
+                }
+                d.get_temp(response.id).unwrap_or(there)
+            })
+        });
+        app.commands.extend(match (began, shift) {
+            (Some(from), true) => Some(Command::SetRange(from, here)),
             (None, true) => None,
             (_, false) => Some(Command::GoTo(here)),
         });
