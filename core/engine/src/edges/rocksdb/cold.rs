@@ -227,7 +227,9 @@ impl ColdTier {
         let start = self.shard.to_be_bytes();
         let index_end = bucket_start(self.shard, kept);
         let due_end = shard_due_key(self.shard, Due { due: self.taken, arrival: 0, input: 0 });
-        for (family, end) in [(KEY, &index_end[..]), (DUE, &due_end[..])] {
+        // Before the key of any row: a file that ends with the last key goes too.
+        let due_end = &due_end[..SHARD_LEN + size_of::<i64>()];
+        for (family, end) in [(KEY, &index_end[..]), (DUE, due_end)] {
             let family = self.shared.family(db, family)?;
             db.delete_file_in_range_cf(family, &start[..], end)
                 .and_then(|()| db.delete_range_cf_opt(family, &start[..], end, &no_log()))
@@ -374,5 +376,56 @@ impl Cold for ColdTier {
 
     fn len(&self) -> u64 {
         self.front.len() as u64 + self.behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::StoreOptions;
+    use super::*;
+    use crate::operator::key::KeyValue;
+
+    /// A file that ends with the first row of a run, due at the very watermark, is
+    /// none that the watermark has passed.
+    #[test]
+    fn what_is_due_at_the_watermark_stays_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions { memory: 0, retention_ms: 400 };
+        let tuning = Arc::new(Tuning::new(options));
+        let shared = Arc::new(ColdDatabase::new(folder.path().join("cold"), tuning));
+        let mut tier = ColdTier::new(Arc::clone(&shared), 0, options.retention_ms);
+        // The first record lies ahead of all others.
+        let rows: Vec<(Due, Row)> = (1..=100)
+            .chain([0])
+            .map(|arrival| {
+                let time = if arrival == 0 { 1_000 } else { arrival * 9 };
+                let arrival = arrival as u64;
+                let row = Row {
+                    key: Key::new(KeyValue::Int(1)),
+                    input: 0,
+                    time,
+                    arrival,
+                    row: arrival,
+                    partition: 0,
+                    offset: 0,
+                    labels: 0,
+                    matched: false,
+                    corrections: 0,
+                    folded: Vec::new(),
+                };
+                (Due { due: time, arrival, input: 0 }, row)
+            })
+            .collect();
+        tier.put(&rows).unwrap();
+        let db = shared.get().unwrap();
+        let family = shared.family(db, DUE).unwrap();
+        // Into one file below the newest level: those go whole.
+        db.flush_cf(family).unwrap();
+        db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        let mut gone = Vec::new();
+        tier.take_due(1_000, &mut gone).unwrap();
+        assert_eq!(gone.len(), 100);
+        let key = shard_due_key(0, Due { due: 1_000, arrival: 0, input: 0 });
+        assert!(db.get_cf(family, key).unwrap().is_some());
     }
 }
