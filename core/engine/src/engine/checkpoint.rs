@@ -376,6 +376,8 @@ impl Resumed {
         for (operator, saved) in operators.iter_mut().zip(&self.saved) {
             operator.load(saved)?;
         }
+        let join = self.start.join;
+        operators.iter_mut().for_each(|operator| operator.passed(join));
         let undecided = match &self.start.store {
             Some(store) => give_back(self.restored, store, operators)?,
             None => Vec::new(),

@@ -201,7 +201,7 @@ impl Restored {
         options.set_verify_checksums(false);
         let mut image = store.rows().raw_iterator_cf_opt(family, options);
         image.seek(ordered(self.meta.earliest_due()));
-        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.earliest_due())?;
+        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.watermark)?;
 
         // Rows of the cold tier are not in `rows/` yet: they go there now, so
         // that the next delta need not hold them.
@@ -232,7 +232,7 @@ impl Restored {
                 let row = cold
                     .value()
                     .map_or(Err(super::row::BadRow::Malformed), |bytes| decode_row(due, bytes));
-                tables.put(due, cold.value().unwrap_or_default())?;
+                tables.put(self.meta.name(due), cold.value().unwrap_or_default())?;
                 row
             } else {
                 decode_row(due, image.value().unwrap_or_default())
@@ -273,6 +273,8 @@ struct ColdRows<'a> {
 }
 
 impl<'a> ColdRows<'a> {
+    /// Those that the watermark has not passed: of the others some lie there still,
+    /// and none that it has passed goes down, whatever the semantics.
     fn new(db: Option<&'a DB>, watermark: i64) -> Result<Self, StoreError> {
         let mut rows = Self { shards: Vec::new(), heads: BTreeSet::new() };
         let Some(db) = db else { return Ok(rows) };

@@ -2,7 +2,7 @@
 
 use super::harness::{Kept, Listed, PIPELINE, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
-use crate::engine::step::Step;
+use crate::engine::step::{CheckpointEntry, Step};
 use crate::engine::{AtEnd, Control, RunError, run};
 
 #[test]
@@ -39,6 +39,39 @@ fn a_run_resumed_from_any_checkpoint_ends_the_same() {
             assert_eq!(resumed.digest, whole.digest, "{what}");
             assert_eq!(resumed.books, whole.books, "{what}");
             assert_eq!((resumed.rows, resumed.outputs), (whole.rows, whole.outputs), "{what}");
+        }
+    }
+}
+
+/// Its rows are held by their timers, of which the tier below knows nothing: what
+/// it gives back is what was there, and what comes of it is so again.
+#[test]
+fn a_datastream_job_that_spilled_goes_on_from_checkpoints_and_from_theirs() {
+    let inner = "\"inner\"\nsemantics = \"flink-datastream\"";
+    let pipeline = PIPELINE.replace("\"left\"", inner);
+    let listed = random(11, 4_000);
+    let (whole, _) = done(spec(&pipeline, listed.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let spilled = |resume: Option<CheckpointEntry>| {
+        let mut spec = with_folder(spec(&pipeline, listed.clone()), folder.path(), 700);
+        spec.memory = 1;
+        spec.resume = resume;
+        let what = format!("from {:?}", spec.resume.as_ref().map(|entry| entry.arrival));
+        let (summary, kept) = done(spec);
+        assert_eq!(summary.digest, whole.digest, "{what}");
+        assert_eq!(summary.books, whole.books, "{what}");
+        assert_eq!(summary.state_rows, whole.state_rows, "{what}");
+        kept
+    };
+    let first = spilled(None);
+    let cold = |kept: &Kept| kept.steps.iter().any(|s| s.state.iter().any(|s| s.cold > 10));
+    assert!(cold(&first), "the samples of state say what rests on disk");
+    assert!(first.checkpoints.len() >= 3, "{}", first.checkpoints.len());
+    // Newest first: going back deletes the newer ones.
+    for entry in first.checkpoints.iter().rev() {
+        let again = spilled(Some(entry.clone()));
+        for entry in again.checkpoints.iter().rev() {
+            spilled(Some(entry.clone()));
         }
     }
 }
