@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use joinscope_core::edges::rocksdb::{self, Store, StoreError};
-use joinscope_core::operator::state::Row;
+use joinscope_core::edges::rocksdb::{self, CheckpointMeta, Store, StoreError};
+use joinscope_core::operator::key::{Key, KeyValue};
+use joinscope_core::operator::state::{Cold as _, Row};
 
-use crate::world::{World, due, options, tiers};
+use crate::world::{RETENTION, World, due, options, tiers};
 
 pub fn restore(run: &Path, epoch: u64) -> Result<(Store, Vec<Row>), StoreError> {
     let (store, restored) = Store::restore(run, epoch, options())?;
@@ -51,6 +52,36 @@ fn every_checkpoint_gives_back_the_rows_of_its_moment() {
             assert_eq!(rocksdb::list(run.path()).unwrap().last(), Some(&epoch));
         }
     }
+}
+
+/// Also what is due at the end of time, and may still lie in the cold tier's files.
+#[test]
+fn after_the_last_watermark_nothing_is_given_back() {
+    let run = tempfile::tempdir().unwrap();
+    let store = Store::create(run.path(), options()).unwrap();
+    let mut cold = store.cold(0);
+    let row = Row {
+        key: Key::new(KeyValue::Int(1)),
+        input: 0,
+        time: i64::MAX - RETENTION,
+        arrival: 1,
+        row: 1,
+        partition: 0,
+        offset: 1,
+        labels: 0,
+        matched: false,
+        corrections: 0,
+        folded: Vec::new(),
+    };
+    cold.put(&[(due(&row), row)]).unwrap();
+    let mut gone = Vec::new();
+    cold.take_due(i64::MAX, &mut gone).unwrap();
+    assert_eq!(gone.len(), 1);
+    let frozen = store.freeze(1).unwrap();
+    let meta = CheckpointMeta { epoch: 1, watermark: i64::MAX, ..CheckpointMeta::default() };
+    store.commit(frozen, &[], meta).unwrap();
+    drop((cold, store));
+    assert!(restore(run.path(), 1).unwrap().1.is_empty());
 }
 
 #[test]

@@ -277,7 +277,8 @@ impl<'a> ColdRows<'a> {
     /// and none that it has passed goes down, whatever the semantics.
     fn new(db: Option<&'a DB>, watermark: i64) -> Result<Self, StoreError> {
         let mut rows = Self { shards: Vec::new(), heads: BTreeSet::new() };
-        let Some(db) = db else { return Ok(rows) };
+        // The last watermark has passed all, also what is due at the end of time.
+        let Some(db) = db.filter(|_| watermark != i64::MAX) else { return Ok(rows) };
         let family = db.cf_handle(DUE).ok_or_else(|| StoreError::Rocks {
             what: "open",
             path: db.path().to_owned(),
