@@ -3,7 +3,8 @@
 use super::harness::{Kept, Listed, PIPELINE, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
 use crate::engine::step::{CheckpointEntry, Step};
-use crate::engine::{AtEnd, Control, RunError, run};
+use crate::engine::{AtEnd, Control, RunError, checkpoint, run};
+use crate::operator::pipeline::Pipeline;
 
 #[test]
 fn a_run_resumed_from_any_checkpoint_ends_the_same() {
@@ -74,6 +75,15 @@ fn a_datastream_job_that_spilled_goes_on_from_checkpoints_and_from_theirs() {
             spilled(Some(entry.clone()));
         }
     }
+}
+
+/// Each step of the tier below leaves tombstones that every probe has to look
+/// through: with none but equal times in the interval it would be one a millisecond.
+#[test]
+fn what_rests_on_disk_goes_in_steps_of_how_long_it_stays() {
+    let text = PIPELINE.replace("\"100ms\"", "\"0s\"").replace("\"10ms\"", "\"1h\"");
+    let pipeline = Pipeline::parse(&text, "test.toml").unwrap();
+    assert_eq!(checkpoint::options(&pipeline, 1).retention_ms, 3_600_000);
 }
 
 #[test]
