@@ -77,6 +77,29 @@ fn a_datastream_job_that_spilled_goes_on_from_checkpoints_and_from_theirs() {
     }
 }
 
+/// A play finds view b expired, whose timer is pending still: that stays alone.
+#[test]
+fn a_timer_that_is_left_of_a_row_waits_for_no_verdict() {
+    let released = "\"inner\"\nsemantics = \"flink-sql\"\nmin_cleanup = \"10s\"";
+    let pipeline = PIPELINE.replace("\"left\"", released);
+    let listed = Listed::parse(
+        "0 views[0] b 1000
+         1 plays[0] z 1300
+         2 views[0] z 1300
+         3 plays[0] b 1400",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, kept) = done(with_folder(spec(&pipeline, listed.clone()), folder.path(), 1));
+    let told = tell(&pipeline, &listed, &kept.steps);
+    assert!(told.contains("views[0]@0 unmatched 3 3"), "{told}");
+    assert_eq!(whole.state_rows, 4, "the timer among them");
+    let mut again = with_folder(spec(&pipeline, listed), folder.path(), 1);
+    again.resume = kept.checkpoints.last().cloned();
+    let (resumed, _) = done(again);
+    assert_eq!(resumed.digest, whole.digest);
+    assert_eq!((resumed.books, resumed.state_rows), (whole.books, whole.state_rows));
+}
+
 /// Each step of the tier below leaves tombstones that every probe has to look
 /// through: with none but equal times in the interval it would be one a millisecond.
 #[test]
