@@ -38,7 +38,7 @@ pub(super) const KEY: &str = "key";
 const CHUNK: usize = 4096;
 /// Bytes in memory that rows read ahead take, about: some of them are large, as
 /// thousands are folded into them.
-const AHEAD_BYTES: usize = 4 << 20;
+pub(super) const AHEAD_BYTES: usize = 4 << 20;
 
 /// The database under the cold tiers of all shards, made at the first spill.
 pub(super) struct ColdDatabase {
@@ -258,7 +258,7 @@ impl ColdTier {
 }
 
 /// Bytes that a row takes in memory, about.
-fn weight(row: &Row) -> usize {
+pub(super) fn weight(row: &Row) -> usize {
     size_of::<(Due, Row)>() + row.key.canonical().len() + row.folded.len() * size_of::<Folded>()
 }
 

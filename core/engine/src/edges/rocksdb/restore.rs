@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions};
 
-use super::cold::{DUE, KEY};
+use super::cold::{AHEAD_BYTES, DUE, KEY, weight};
 use super::error::StoreError;
 use super::files;
 use super::keys::{SHARD_LEN, ordered, parse_due, shard_due_key};
@@ -16,7 +16,7 @@ use super::store::{Store, checkpoint_dir, checkpoints_dir, remove_checkpoint, st
 use super::tables::Tables;
 use crate::operator::state::{Due, Row, StateError};
 
-/// Rows given back at once.
+/// Rows given back at once, fewer where they are large.
 const CHUNK: usize = 8192;
 
 /// The checkpoints of the run in folder `run`, by epoch, oldest first. Half
@@ -208,7 +208,7 @@ impl Restored {
         let by_due = store.by_due();
         let mut tables = Tables::new(store.delta_dir(), &by_due);
         let mut chunk = Vec::with_capacity(CHUNK);
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         let bad = |what: String| StoreError::Damaged {
             epoch: self.meta.epoch,
             path: store.rows_dir(),
@@ -237,7 +237,9 @@ impl Restored {
             } else {
                 decode_row(due, image.value().unwrap_or_default())
             };
-            chunk.push(row.map_err(|e| bad(e.to_string()))?);
+            let row = row.map_err(|e| bad(e.to_string()))?;
+            bytes += weight(&row);
+            chunk.push(row);
             count += 1;
             if resident == Some(due) {
                 image.next();
@@ -245,8 +247,9 @@ impl Restored {
             if from_cold {
                 cold.next()?;
             }
-            if chunk.len() == CHUNK {
+            if chunk.len() == CHUNK || bytes >= AHEAD_BYTES {
                 take(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))?;
+                bytes = 0;
             }
         }
         image.status().map_err(|e| store.failed("read", &e))?;
