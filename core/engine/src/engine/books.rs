@@ -52,14 +52,10 @@ impl Window {
     #[inline]
     fn open(&mut self, row: u64, input: u8) {
         let number = row / PIECE;
-        if self.pieces.is_empty() {
-            self.first = number;
+        if self.first + self.pieces.len() as u64 <= number {
+            self.begin(number);
         }
-        let at = (number - self.first) as usize;
-        if at >= self.pieces.len() {
-            self.begin(at);
-        }
-        let piece = &mut self.pieces[at];
+        let piece = &mut self.pieces[(number - self.first) as usize];
         let place = (row % PIECE) as usize;
         if place >= piece.inputs.len() {
             piece.inputs.resize(place + 1, DECIDED);
@@ -68,13 +64,25 @@ impl Window {
         piece.inputs[place] = input;
     }
 
-    /// The newest piece is another one from now on.
+    /// This is the newest piece from now on.
     #[cold]
-    fn begin(&mut self, at: usize) {
+    fn begin(&mut self, number: u64) {
         if let Some(last) = self.pieces.back_mut().filter(|last| last.open == 0) {
             last.inputs = Vec::new();
         }
-        self.pieces.resize_with(at + 1, Piece::default);
+        self.forget(0);
+        if self.pieces.is_empty() {
+            self.first = number;
+        }
+        self.pieces.resize_with((number - self.first) as usize + 1, Piece::default);
+    }
+
+    /// The oldest pieces go, but for so many, while no row in them is undecided.
+    fn forget(&mut self, but: usize) {
+        while self.pieces.len() > but && self.pieces.front().is_some_and(|p| p.open == 0) {
+            self.pieces.pop_front();
+            self.first += 1;
+        }
     }
 
     /// The input of an undecided row, which is decided now.
@@ -91,10 +99,7 @@ impl Window {
         piece.open -= 1;
         if piece.open == 0 && !newest {
             piece.inputs = Vec::new();
-            while self.pieces.len() > 1 && self.pieces.front().is_some_and(|p| p.open == 0) {
-                self.pieces.pop_front();
-                self.first += 1;
-            }
+            self.forget(1);
         }
         Some(input)
     }
@@ -307,6 +312,12 @@ mod tests {
         assert!(taken < 8 * PIECE as usize, "{taken} bytes for {rows} rows");
         books.decide(&decided(0, Verdict::Joined)).unwrap();
         assert_eq!((books.open(), books.window.pieces.len()), (0, 1));
+        // Nor do they where none stays open.
+        for row in 2 * rows..2 * rows + 10 * PIECE {
+            books.take(&facts, 0);
+            books.decide(&decided(row, Verdict::Joined)).unwrap();
+        }
+        assert_eq!(books.window.pieces.len(), 1);
     }
 
     #[test]
