@@ -20,11 +20,89 @@ pub(super) struct Books {
     counts: Vec<Counts>,
     /// Rows that the sequencer took for each input, counted apart.
     taken: Vec<u64>,
-    /// The input of each row from `first` on that is undecided, else
-    /// [`DECIDED`]: begins with the oldest undecided row. A verdict that falls
-    /// twice, or for a row that was never taken, is found here.
-    window: VecDeque<u8>,
+    /// The undecided rows: a verdict that falls twice, or for a row that was never
+    /// taken, is found here.
+    window: Window,
+}
+
+/// Rows of a piece of the window.
+const PIECE: u64 = 4096;
+
+/// The input of each undecided row, in pieces. One without such a row takes no
+/// memory: those that come after a row that stays open for long do not count.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    /// Number of the first piece.
     first: u64,
+    pieces: VecDeque<Piece>,
+    /// Rows before this one were taken.
+    end: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Piece {
+    /// By row, else [`DECIDED`]; so are those behind its end.
+    inputs: Vec<u8>,
+    /// Rows that are undecided.
+    open: u32,
+}
+
+impl Window {
+    /// A row before `end` is undecided; those before the first piece are not.
+    #[inline]
+    fn open(&mut self, row: u64, input: u8) {
+        let number = row / PIECE;
+        if self.first + self.pieces.len() as u64 <= number {
+            self.begin(number);
+        }
+        let piece = &mut self.pieces[(number - self.first) as usize];
+        let place = (row % PIECE) as usize;
+        if place >= piece.inputs.len() {
+            piece.inputs.resize(place + 1, DECIDED);
+        }
+        piece.open += u32::from(piece.inputs[place] == DECIDED);
+        piece.inputs[place] = input;
+    }
+
+    /// This is the newest piece from now on.
+    #[cold]
+    fn begin(&mut self, number: u64) {
+        if let Some(last) = self.pieces.back_mut().filter(|last| last.open == 0) {
+            last.inputs = Vec::new();
+        }
+        self.forget(0);
+        if self.pieces.is_empty() {
+            self.first = number;
+        }
+        self.pieces.resize_with((number - self.first) as usize + 1, Piece::default);
+    }
+
+    /// The oldest pieces go, but for so many, while no row in them is undecided.
+    fn forget(&mut self, but: usize) {
+        while self.pieces.len() > but && self.pieces.front().is_some_and(|p| p.open == 0) {
+            self.pieces.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// The input of an undecided row, which is decided now.
+    #[inline]
+    fn decide(&mut self, row: u64) -> Option<u8> {
+        let at = (row / PIECE).checked_sub(self.first)? as usize;
+        let newest = at + 1 == self.pieces.len();
+        let piece = self.pieces.get_mut(at)?;
+        let entry = piece.inputs.get_mut((row % PIECE) as usize)?;
+        let input = std::mem::replace(entry, DECIDED);
+        if input == DECIDED {
+            return None;
+        }
+        piece.open -= 1;
+        if piece.open == 0 && !newest {
+            piece.inputs = Vec::new();
+            self.forget(1);
+        }
+        Some(input)
+    }
 }
 
 impl Books {
@@ -33,8 +111,7 @@ impl Books {
             names: names.to_vec(),
             counts: vec![Counts::default(); names.len()],
             taken: vec![0; names.len()],
-            window: VecDeque::new(),
-            first: 0,
+            window: Window::default(),
         }
     }
 
@@ -45,22 +122,18 @@ impl Books {
             names: names.to_vec(),
             taken: counts.iter().map(Counts::total).collect(),
             counts,
-            window: VecDeque::new(),
-            first: rows,
+            window: Window { end: rows, ..Window::default() },
         }
     }
 
     /// Names the rows of a restored state that have no verdict yet, in any
     /// order: `(row, input)`.
     pub(super) fn undecided(&mut self, rows: Vec<(u64, u8)>) {
-        let Some(first) = rows.iter().map(|row| row.0).min() else { return };
-        let end = self.first;
-        self.first = first.min(end);
-        self.window = std::iter::repeat_n(DECIDED, (end - self.first) as usize).collect();
+        let end = self.window.end;
+        let mut rows: Vec<_> = rows.into_iter().filter(|(row, _)| *row < end).collect();
+        rows.sort_unstable();
         for (row, input) in rows {
-            if let Some(entry) = self.window.get_mut((row.wrapping_sub(self.first)) as usize) {
-                *entry = input;
-            }
+            self.window.open(row, input);
         }
     }
 
@@ -71,33 +144,21 @@ impl Books {
         self.taken[input as usize] += 1;
         self.counts[input as usize].0[code as usize] += 1;
         if code == Verdict::Open as u8 {
-            self.window.push_back(input);
-        } else if self.window.is_empty() {
-            self.first += 1;
-        } else {
-            self.window.push_back(DECIDED);
+            self.window.open(self.window.end, input);
         }
+        self.window.end += 1;
     }
 
     /// A verdict fell.
     #[inline]
     pub(super) fn decide(&mut self, decision: &Decision) -> Result<(), RunError> {
         let Some(verdict) = decision.verdict else { return Ok(()) };
-        let at = decision.row.wrapping_sub(self.first);
-        let entry = usize::try_from(at).ok().and_then(|at| self.window.get_mut(at));
-        let input = match entry {
-            Some(entry) if *entry != DECIDED => std::mem::replace(entry, DECIDED),
-            _ => return Err(self.twice(decision, verdict)),
+        let Some(input) = self.window.decide(decision.row) else {
+            return Err(self.twice(decision, verdict));
         };
         let counts = &mut self.counts[input as usize];
         counts.0[Verdict::Open as usize] -= 1;
         counts.add(verdict, 1);
-        if at == 0 {
-            while self.window.front() == Some(&DECIDED) {
-                self.window.pop_front();
-                self.first += 1;
-            }
-        }
         Ok(())
     }
 
@@ -153,7 +214,7 @@ impl Books {
 
     /// Rows that the restored state named as undecided.
     pub(super) fn undecided_in_window(&self) -> u64 {
-        self.window.iter().filter(|&&input| input != DECIDED).count() as u64
+        self.window.pieces.iter().map(|piece| u64::from(piece.open)).sum()
     }
 
     pub(super) fn counts(&self) -> &[Counts] {
@@ -225,6 +286,38 @@ mod tests {
         books.take(&facts(&[(0, Verdict::Open)]), 0);
         books.decide(&decided(7, Verdict::Joined)).unwrap();
         books.check(8).unwrap();
+    }
+
+    /// One without a verdict for days, as its event time lies years ahead.
+    #[test]
+    fn rows_that_come_after_one_that_stays_open_take_no_memory() {
+        let mut books = Books::new(&["views".into()]);
+        let facts = facts(&[(0, Verdict::Open), (0, Verdict::Late)]);
+        let rows = 100 * PIECE;
+        for row in 0..rows {
+            books.take(&facts, 0);
+            books.take(&facts, 1);
+            // Some wait for others; the first one for all.
+            if let Some(before) = row.checked_sub(row % 3 * 1_000).filter(|row| *row > 0) {
+                let _ = books.decide(&decided(2 * before, Verdict::Joined));
+            }
+        }
+        for row in 1..rows {
+            let _ = books.decide(&decided(2 * row, Verdict::Joined));
+        }
+        assert_eq!((books.open(), books.undecided_in_window()), (1, 1));
+        books.check(2 * rows).unwrap();
+        let bytes = |piece: &Piece| piece.inputs.capacity() + size_of::<Piece>();
+        let taken: usize = books.window.pieces.iter().map(bytes).sum();
+        assert!(taken < 8 * PIECE as usize, "{taken} bytes for {rows} rows");
+        books.decide(&decided(0, Verdict::Joined)).unwrap();
+        assert_eq!((books.open(), books.window.pieces.len()), (0, 1));
+        // Nor do they where none stays open.
+        for row in 2 * rows..2 * rows + 10 * PIECE {
+            books.take(&facts, 0);
+            books.decide(&decided(row, Verdict::Joined)).unwrap();
+        }
+        assert_eq!(books.window.pieces.len(), 1);
     }
 
     #[test]

@@ -54,10 +54,13 @@ struct EngineMeta {
     operators: Vec<Vec<u8>>,
 }
 
-/// How a run's state rests on disk: rows stay at most this long, in ms of event time.
+/// How a run's state rests on disk: about so long, in ms of event time, as the
+/// event-time watermark is behind by the out-of-orderness.
 pub(super) fn options(pipeline: &Pipeline, memory: u64) -> StoreOptions {
     let reach = pipeline.join.with.iter().map(|w| w.until.max(w.after.saturating_neg()));
-    StoreOptions::for_budget(memory, reach.max().unwrap_or(0).max(0))
+    let disorder = pipeline.inputs.iter().map(|input| input.watermark.max_out_of_orderness);
+    let reach = reach.max().unwrap_or(0).max(0);
+    StoreOptions::for_budget(memory, reach.saturating_add(disorder.max().unwrap_or(0)))
 }
 
 /// A snapshot on its way to the disk.
@@ -376,6 +379,8 @@ impl Resumed {
         for (operator, saved) in operators.iter_mut().zip(&self.saved) {
             operator.load(saved)?;
         }
+        let join = self.start.join;
+        operators.iter_mut().for_each(|operator| operator.passed(join));
         let undecided = match &self.start.store {
             Some(store) => give_back(self.restored, store, operators)?,
             None => Vec::new(),

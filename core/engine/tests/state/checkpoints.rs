@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use joinscope_core::edges::rocksdb::{self, Store, StoreError};
-use joinscope_core::operator::state::Row;
+use joinscope_core::edges::rocksdb::{self, CheckpointMeta, Store, StoreError};
+use joinscope_core::operator::key::{Key, KeyValue};
+use joinscope_core::operator::state::{Cold as _, Folded, Row};
 
-use crate::world::{World, due, options, tiers};
+use crate::world::{RETENTION, World, due, options, tiers};
 
 pub fn restore(run: &Path, epoch: u64) -> Result<(Store, Vec<Row>), StoreError> {
     let (store, restored) = Store::restore(run, epoch, options())?;
@@ -51,6 +52,69 @@ fn every_checkpoint_gives_back_the_rows_of_its_moment() {
             assert_eq!(rocksdb::list(run.path()).unwrap().last(), Some(&epoch));
         }
     }
+}
+
+fn row(time: i64, arrival: u64) -> Row {
+    Row {
+        key: Key::new(KeyValue::Int(1)),
+        input: 0,
+        time,
+        arrival,
+        row: arrival,
+        partition: 0,
+        offset: 1,
+        labels: 0,
+        matched: false,
+        corrections: 0,
+        folded: Vec::new(),
+    }
+}
+
+/// Thousands of records are folded into each: what did not fit in memory shall fit
+/// on its way back.
+#[test]
+fn large_rows_are_given_back_a_few_at_a_time() {
+    let run = tempfile::tempdir().unwrap();
+    let store = Store::create(run.path(), options()).unwrap();
+    let mut cold = store.cold(0);
+    let folded =
+        Folded { input: 1, time: 0, arrival: 0, row: 0, partition: 0, offset: 0, labels: 0 };
+    let rows: Vec<_> =
+        (0..300).map(|n| Row { folded: vec![folded.clone(); 2_000], ..row(n as i64, n) }).collect();
+    let put: Vec<_> = rows.iter().map(|row| (due(row), row.clone())).collect();
+    cold.put(&put).unwrap();
+    let frozen = store.freeze(1).unwrap();
+    let meta = CheckpointMeta { epoch: 1, state_rows: 300, ..CheckpointMeta::default() };
+    store.commit(frozen, &[], meta).unwrap();
+    drop((cold, store));
+    let (store, restored) = Store::restore(run.path(), 1, options()).unwrap();
+    let (mut back, mut most) = (Vec::new(), 0);
+    let take = |rows: Vec<Row>| {
+        most = most.max(rows.len());
+        back.extend(rows);
+        Ok(())
+    };
+    restored.rows(&store, take).unwrap();
+    assert!(most < 100, "{most} rows of 100 kB at once");
+    assert!(back == rows, "{} rows", back.len());
+}
+
+/// Also what is due at the end of time, and may still lie in the cold tier's files.
+#[test]
+fn after_the_last_watermark_nothing_is_given_back() {
+    let run = tempfile::tempdir().unwrap();
+    let store = Store::create(run.path(), options()).unwrap();
+    let mut cold = store.cold(0);
+    let row = row(i64::MAX - RETENTION, 1);
+    cold.put(&[(due(&row), row)]).unwrap();
+    let mut gone = Vec::new();
+    cold.take_due(i64::MAX, &mut gone).unwrap();
+    assert_eq!(gone.len(), 1);
+    let frozen = store.freeze(1).unwrap();
+    let meta = CheckpointMeta { epoch: 1, watermark: i64::MAX, ..CheckpointMeta::default() };
+    store.commit(frozen, &[], meta).unwrap();
+    drop((cold, store));
+    assert!(restore(run.path(), 1).unwrap().1.is_empty());
 }
 
 #[test]

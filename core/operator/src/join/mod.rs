@@ -282,6 +282,10 @@ pub trait Operator: Send {
         Ok(())
     }
 
+    /// The join's event-time watermark of the checkpoint whose rows are brought
+    /// back next. Only a join that keeps rows which it has passed looks at it.
+    fn passed(&mut self, _watermark: i64) {}
+
     /// Brings back rows of a checkpoint (any number of calls before the first
     /// row). The next delta takes them as held by that checkpoint: it names them
     /// only if they change or leave.

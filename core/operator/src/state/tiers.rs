@@ -213,6 +213,13 @@ impl Tiers {
                 .is_some_and(|cold| cold.earliest().is_some_and(|due| gone(due, watermark)))
     }
 
+    /// The watermark has come so far and no row leaves: what is due before it goes
+    /// down no more.
+    #[inline]
+    pub fn passes(&mut self, watermark: i64) {
+        self.memory.passes(watermark);
+    }
+
     /// Takes out every row that the watermark has passed, by [`Due`].
     pub fn leave(
         &mut self,

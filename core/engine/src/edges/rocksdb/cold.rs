@@ -28,7 +28,7 @@ use super::options::Tuning;
 use super::row::{decode_row, encode_row};
 use crate::operator::key::Key;
 use crate::operator::pipeline::InputIndex;
-use crate::operator::state::{Cold, Due, Row, StateError};
+use crate::operator::state::{Cold, Due, Folded, Row, StateError};
 
 /// Column families of `state/cold`.
 pub(super) const DUE: &str = "due";
@@ -36,6 +36,9 @@ pub(super) const KEY: &str = "key";
 
 /// Rows read ahead from the front of `due`; also rows in one write.
 const CHUNK: usize = 4096;
+/// Bytes in memory that rows read ahead take, about: some of them are large, as
+/// thousands are folded into them.
+pub(super) const AHEAD_BYTES: usize = 4 << 20;
 
 /// The database under the cold tiers of all shards, made at the first spill.
 pub(super) struct ColdDatabase {
@@ -95,6 +98,8 @@ pub struct ColdTier {
     taken: i64,
     /// The rows before `front_end` that were not taken; they are on disk too.
     front: BTreeMap<Due, Row>,
+    /// Of the front, by [`weight`].
+    front_bytes: usize,
     front_end: Due,
     /// Rows from `front_end` on.
     behind: u64,
@@ -115,6 +120,7 @@ impl ColdTier {
             width: (retention_ms / 4).max(1),
             taken: i64::MIN,
             front: BTreeMap::new(),
+            front_bytes: 0,
             front_end: Due { due: i64::MIN, arrival: 0, input: 0 },
             behind: 0,
             buckets: BTreeSet::new(),
@@ -156,6 +162,7 @@ impl ColdTier {
         let (lo, hi) = self.offsets[input].unwrap_or((offset, offset));
         self.offsets[input] = Some((lo.min(offset), hi.max(offset)));
         if due < self.front_end {
+            self.front_bytes += weight(row);
             self.front.insert(due, row.clone());
         } else {
             self.behind += 1;
@@ -164,9 +171,17 @@ impl ColdTier {
 
     /// Keeps the front small, and not empty while anything rests here.
     fn balance(&mut self) -> Result<(), StateError> {
-        if self.front.len() > 4 * CHUNK {
-            if let Some(due) = self.front.keys().nth(CHUNK).copied() {
-                self.behind += self.front.split_off(&due).len() as u64;
+        if self.front.len() > 4 * CHUNK || self.front_bytes > 4 * AHEAD_BYTES {
+            let (mut rows, mut bytes) = (0, 0);
+            let mut stays = |row: &Row| {
+                (rows, bytes) = (rows + 1, bytes + weight(row));
+                rows == 1 || rows <= CHUNK && bytes <= AHEAD_BYTES
+            };
+            let first = self.front.iter().find(|(_, row)| !stays(row)).map(|(due, _)| *due);
+            if let Some(due) = first {
+                let left = self.front.split_off(&due);
+                self.front_bytes -= left.values().map(weight).sum::<usize>();
+                self.behind += left.len() as u64;
                 self.front_end = due;
             }
         } else if self.front.is_empty() && self.behind > 0 {
@@ -184,14 +199,16 @@ impl ColdTier {
         options.fill_cache(false);
         let mut rows = db.raw_iterator_cf_opt(family, options);
         rows.seek(shard_due_key(self.shard, self.front_end));
-        let mut read = Vec::new();
-        while read.len() < CHUNK {
+        let (mut read, mut bytes) = (Vec::new(), 0);
+        while read.len() < CHUNK && bytes < AHEAD_BYTES {
             let Some((key, value)) = rows.item() else { break };
             let due =
                 parse_due(&key[SHARD_LEN..]).ok_or_else(|| self.damaged("a key is no due"))?;
             // Behind the watermark: taken already, not dropped yet.
             if due.due >= self.taken {
-                read.push((due, self.decode(due, value)?));
+                let row = self.decode(due, value)?;
+                bytes += weight(&row);
+                read.push((due, row));
             }
             rows.next();
         }
@@ -206,6 +223,7 @@ impl ColdTier {
             .checked_sub(read.len() as u64)
             .ok_or_else(|| self.damaged("there are more rows than were put"))?;
         self.front.extend(read);
+        self.front_bytes += bytes;
         Ok(())
     }
 
@@ -227,7 +245,9 @@ impl ColdTier {
         let start = self.shard.to_be_bytes();
         let index_end = bucket_start(self.shard, kept);
         let due_end = shard_due_key(self.shard, Due { due: self.taken, arrival: 0, input: 0 });
-        for (family, end) in [(KEY, &index_end[..]), (DUE, &due_end[..])] {
+        // Before the key of any row: a file that ends with the last key goes too.
+        let due_end = &due_end[..SHARD_LEN + size_of::<i64>()];
+        for (family, end) in [(KEY, &index_end[..]), (DUE, due_end)] {
             let family = self.shared.family(db, family)?;
             db.delete_file_in_range_cf(family, &start[..], end)
                 .and_then(|()| db.delete_range_cf_opt(family, &start[..], end, &no_log()))
@@ -235,6 +255,11 @@ impl ColdTier {
         }
         Ok(())
     }
+}
+
+/// Bytes that a row takes in memory, about.
+pub(super) fn weight(row: &Row) -> usize {
+    size_of::<(Due, Row)>() + row.key.canonical().len() + row.folded.len() * size_of::<Folded>()
 }
 
 /// No write-ahead log: a crash goes back to a checkpoint anyway.
@@ -343,9 +368,10 @@ impl Cold for ColdTier {
         db.put_cf_opt(family, shard_due_key(self.shard, due), &self.bytes, &no_log())
             .map_err(|e| self.failed("write", &e))?;
         if let Some(kept) = self.front.get_mut(&due) {
+            self.front_bytes = self.front_bytes - weight(kept) + weight(row);
             kept.clone_from(row);
         }
-        Ok(())
+        self.balance()
     }
 
     fn earliest(&self) -> Option<i64> {
@@ -361,7 +387,9 @@ impl Cold for ColdTier {
             if first.key().due >= watermark && watermark != i64::MAX {
                 break;
             }
-            out.push(first.remove_entry());
+            let (due, row) = first.remove_entry();
+            self.front_bytes -= weight(&row);
+            out.push((due, row));
             self.balance()?;
         }
         self.taken = watermark;
@@ -374,5 +402,98 @@ impl Cold for ColdTier {
 
     fn len(&self) -> u64 {
         self.front.len() as u64 + self.behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::StoreOptions;
+    use super::*;
+    use crate::operator::key::KeyValue;
+
+    /// Due at its event time.
+    fn row(arrival: u64, time: i64) -> (Due, Row) {
+        let row = Row {
+            key: Key::new(KeyValue::Int(1)),
+            input: 0,
+            time,
+            arrival,
+            row: arrival,
+            partition: 0,
+            offset: 0,
+            labels: 0,
+            matched: false,
+            corrections: 0,
+            folded: Vec::new(),
+        };
+        (Due { due: time, arrival, input: 0 }, row)
+    }
+
+    /// They come back as they were, whichever way they go.
+    #[test]
+    fn large_rows_that_are_read_ahead_take_no_more_memory_than_small_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions { memory: 0, retention_ms: 400 };
+        let tuning = Arc::new(Tuning::new(options));
+        let shared = Arc::new(ColdDatabase::new(folder.path().join("cold"), tuning));
+        let mut tier = ColdTier::new(shared, 0, options.retention_ms);
+        let folded =
+            Folded { input: 1, time: 0, arrival: 0, row: 0, partition: 0, offset: 0, labels: 0 };
+        let each = 5 * AHEAD_BYTES / size_of::<Folded>() / 200;
+        let held = |tier: &ColdTier| {
+            let held: usize = tier.front.values().map(weight).sum();
+            assert_eq!(held, tier.front_bytes);
+            held
+        };
+        // The second time before what was read ahead.
+        let mut expected = Vec::new();
+        for second in [0, 1] {
+            let mut rows: Vec<_> = (0..200)
+                .map(|n| row(200 * second + n, 500 * (1 - second as i64) + n as i64))
+                .collect();
+            for (_, row) in &mut rows {
+                row.folded = vec![folded.clone(); each];
+            }
+            tier.put(&rows).unwrap();
+            assert!(held(&tier) < 2 * AHEAD_BYTES, "{} bytes", held(&tier));
+            expected.splice(0..0, rows);
+        }
+        assert_eq!(tier.len(), 400);
+        // One of them grows beyond all bounds.
+        expected[20].1.folded = vec![folded; 200 * each];
+        tier.update(expected[20].0, &expected[20].1).unwrap();
+        assert!(held(&tier) < 2 * AHEAD_BYTES, "{} bytes", held(&tier));
+        let mut taken = Vec::new();
+        for watermark in [100, 550, i64::MAX] {
+            tier.take_due(watermark, &mut taken).unwrap();
+            held(&tier);
+        }
+        assert!(taken == expected, "{} rows", taken.len());
+        assert_eq!((tier.front_bytes, tier.len()), (0, 0));
+    }
+
+    /// A file that ends with the first row of a run, due at the very watermark, is
+    /// none that the watermark has passed.
+    #[test]
+    fn what_is_due_at_the_watermark_stays_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions { memory: 0, retention_ms: 400 };
+        let tuning = Arc::new(Tuning::new(options));
+        let shared = Arc::new(ColdDatabase::new(folder.path().join("cold"), tuning));
+        let mut tier = ColdTier::new(Arc::clone(&shared), 0, options.retention_ms);
+        // The first record lies ahead of all others.
+        let mut rows: Vec<_> = (1..=100).map(|arrival| row(arrival, arrival as i64 * 9)).collect();
+        rows.push(row(0, 1_000));
+        tier.put(&rows).unwrap();
+        let db = shared.get().unwrap();
+        let family = shared.family(db, DUE).unwrap();
+        // Into one file below the newest level: those go whole.
+        db.flush_cf(family).unwrap();
+        db.compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+        let mut gone = Vec::new();
+        tier.take_due(1_000, &mut gone).unwrap();
+        assert_eq!(gone.len(), 100);
+        let key = shard_due_key(0, Due { due: 1_000, arrival: 0, input: 0 });
+        assert!(db.get_cf(family, key).unwrap().is_some());
     }
 }

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::StoreError;
 use super::files;
+use crate::operator::state::Due;
 
 /// The form of checkpoints that this program writes.
 pub(super) const FORM: u32 = 1;
@@ -71,6 +72,14 @@ impl CheckpointMeta {
     #[must_use]
     pub fn earliest_due(&self) -> i64 {
         if self.any_due { i64::MIN } else { self.watermark }
+    }
+
+    /// Under what a row of the cold tier stands once it is one of memory's. Of the
+    /// released semantics only `flink-datastream` has a cold tier, and there memory's
+    /// rows stand under their timers, 1 ms after they are due
+    /// (`operator::state::memory::Calendar::name`).
+    pub(super) fn name(&self, due: Due) -> Due {
+        if self.any_due { Due { due: due.due.saturating_add(1), ..due } } else { due }
     }
 }
 

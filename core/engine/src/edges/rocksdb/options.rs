@@ -13,8 +13,8 @@ pub struct StoreOptions {
     /// Bytes that RocksDB may use for blocks, indices, filters and memtables;
     /// raised to [`StoreOptions::LEAST_MEMORY`].
     pub memory: usize,
-    /// How long a row rests between its event time and its expiry at most, in
-    /// ms of event time: a quarter of it is what the key index drops at once.
+    /// How long a row rests, about, in ms of event time, out-of-orderness included:
+    /// a quarter of it is what the cold tier drops at once.
     pub retention_ms: i64,
 }
 

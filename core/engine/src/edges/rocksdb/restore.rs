@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions};
 
-use super::cold::{DUE, KEY};
+use super::cold::{AHEAD_BYTES, DUE, KEY, weight};
 use super::error::StoreError;
 use super::files;
 use super::keys::{SHARD_LEN, ordered, parse_due, shard_due_key};
@@ -16,7 +16,7 @@ use super::store::{Store, checkpoint_dir, checkpoints_dir, remove_checkpoint, st
 use super::tables::Tables;
 use crate::operator::state::{Due, Row, StateError};
 
-/// Rows given back at once.
+/// Rows given back at once, fewer where they are large.
 const CHUNK: usize = 8192;
 
 /// The checkpoints of the run in folder `run`, by epoch, oldest first. Half
@@ -201,14 +201,14 @@ impl Restored {
         options.set_verify_checksums(false);
         let mut image = store.rows().raw_iterator_cf_opt(family, options);
         image.seek(ordered(self.meta.earliest_due()));
-        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.earliest_due())?;
+        let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.watermark)?;
 
         // Rows of the cold tier are not in `rows/` yet: they go there now, so
         // that the next delta need not hold them.
         let by_due = store.by_due();
         let mut tables = Tables::new(store.delta_dir(), &by_due);
         let mut chunk = Vec::with_capacity(CHUNK);
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         let bad = |what: String| StoreError::Damaged {
             epoch: self.meta.epoch,
             path: store.rows_dir(),
@@ -232,12 +232,14 @@ impl Restored {
                 let row = cold
                     .value()
                     .map_or(Err(super::row::BadRow::Malformed), |bytes| decode_row(due, bytes));
-                tables.put(due, cold.value().unwrap_or_default())?;
+                tables.put(self.meta.name(due), cold.value().unwrap_or_default())?;
                 row
             } else {
                 decode_row(due, image.value().unwrap_or_default())
             };
-            chunk.push(row.map_err(|e| bad(e.to_string()))?);
+            let row = row.map_err(|e| bad(e.to_string()))?;
+            bytes += weight(&row);
+            chunk.push(row);
             count += 1;
             if resident == Some(due) {
                 image.next();
@@ -245,8 +247,9 @@ impl Restored {
             if from_cold {
                 cold.next()?;
             }
-            if chunk.len() == CHUNK {
+            if chunk.len() == CHUNK || bytes >= AHEAD_BYTES {
                 take(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))?;
+                bytes = 0;
             }
         }
         image.status().map_err(|e| store.failed("read", &e))?;
@@ -273,9 +276,12 @@ struct ColdRows<'a> {
 }
 
 impl<'a> ColdRows<'a> {
+    /// Those that the watermark has not passed: of the others some lie there still,
+    /// and none that it has passed goes down, whatever the semantics.
     fn new(db: Option<&'a DB>, watermark: i64) -> Result<Self, StoreError> {
         let mut rows = Self { shards: Vec::new(), heads: BTreeSet::new() };
-        let Some(db) = db else { return Ok(rows) };
+        // The last watermark has passed all, also what is due at the end of time.
+        let Some(db) = db.filter(|_| watermark != i64::MAX) else { return Ok(rows) };
         let family = db.cf_handle(DUE).ok_or_else(|| StoreError::Rocks {
             what: "open",
             path: db.path().to_owned(),

@@ -2,8 +2,9 @@
 
 use super::harness::{Kept, Listed, PIPELINE, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
-use crate::engine::step::Step;
-use crate::engine::{AtEnd, Control, RunError, run};
+use crate::engine::step::{CheckpointEntry, Step};
+use crate::engine::{AtEnd, Control, RunError, checkpoint, run};
+use crate::operator::pipeline::Pipeline;
 
 #[test]
 fn a_run_resumed_from_any_checkpoint_ends_the_same() {
@@ -41,6 +42,71 @@ fn a_run_resumed_from_any_checkpoint_ends_the_same() {
             assert_eq!((resumed.rows, resumed.outputs), (whole.rows, whole.outputs), "{what}");
         }
     }
+}
+
+/// Its rows are held by their timers, of which the tier below knows nothing: what
+/// it gives back is what was there, and what comes of it is so again.
+#[test]
+fn a_datastream_job_that_spilled_goes_on_from_checkpoints_and_from_theirs() {
+    let inner = "\"inner\"\nsemantics = \"flink-datastream\"";
+    let pipeline = PIPELINE.replace("\"left\"", inner);
+    let listed = random(11, 4_000);
+    let (whole, _) = done(spec(&pipeline, listed.clone()));
+    let folder = tempfile::tempdir().unwrap();
+    let spilled = |resume: Option<CheckpointEntry>| {
+        let mut spec = with_folder(spec(&pipeline, listed.clone()), folder.path(), 700);
+        spec.memory = 1;
+        spec.resume = resume;
+        let what = format!("from {:?}", spec.resume.as_ref().map(|entry| entry.arrival));
+        let (summary, kept) = done(spec);
+        assert_eq!(summary.digest, whole.digest, "{what}");
+        assert_eq!(summary.books, whole.books, "{what}");
+        assert_eq!(summary.state_rows, whole.state_rows, "{what}");
+        kept
+    };
+    let first = spilled(None);
+    let cold = |kept: &Kept| kept.steps.iter().any(|s| s.state.iter().any(|s| s.cold > 10));
+    assert!(cold(&first), "the samples of state say what rests on disk");
+    assert!(first.checkpoints.len() >= 3, "{}", first.checkpoints.len());
+    // Newest first: going back deletes the newer ones.
+    for entry in first.checkpoints.iter().rev().step_by(2) {
+        let again = spilled(Some(entry.clone()));
+        for entry in again.checkpoints.iter().rev().take(2) {
+            spilled(Some(entry.clone()));
+        }
+    }
+}
+
+/// A play finds view b expired, whose timer is pending still: that stays alone.
+#[test]
+fn a_timer_that_is_left_of_a_row_waits_for_no_verdict() {
+    let released = "\"inner\"\nsemantics = \"flink-sql\"\nmin_cleanup = \"10s\"";
+    let pipeline = PIPELINE.replace("\"left\"", released);
+    let listed = Listed::parse(
+        "0 views[0] b 1000
+         1 plays[0] z 1300
+         2 views[0] z 1300
+         3 plays[0] b 1400",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, kept) = done(with_folder(spec(&pipeline, listed.clone()), folder.path(), 1));
+    let told = tell(&pipeline, &listed, &kept.steps);
+    assert!(told.contains("views[0]@0 unmatched 3 3"), "{told}");
+    assert_eq!(whole.state_rows, 4, "the timer among them");
+    let mut again = with_folder(spec(&pipeline, listed), folder.path(), 1);
+    again.resume = kept.checkpoints.last().cloned();
+    let (resumed, _) = done(again);
+    assert_eq!(resumed.digest, whole.digest);
+    assert_eq!((resumed.books, resumed.state_rows), (whole.books, whole.state_rows));
+}
+
+/// Each step of the tier below leaves tombstones that every probe has to look
+/// through: with none but equal times in the interval it would be one a millisecond.
+#[test]
+fn what_rests_on_disk_goes_in_steps_of_how_long_it_stays() {
+    let text = PIPELINE.replace("\"100ms\"", "\"0s\"").replace("\"10ms\"", "\"1h\"");
+    let pipeline = Pipeline::parse(&text, "test.toml").unwrap();
+    assert_eq!(checkpoint::options(&pipeline, 1).retention_ms, 3_600_000);
 }
 
 #[test]

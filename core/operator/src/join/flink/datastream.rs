@@ -104,6 +104,7 @@ impl Operator for FlinkDataStream {
         out: &mut Vec<Effect>,
     ) -> Result<(), StateError> {
         if !self.state.may_be_due(watermarks.join) {
+            self.state.passes(watermarks.join);
             return Ok(());
         }
         self.state.leave(watermarks.join, |leaving| {
@@ -136,11 +137,19 @@ impl Operator for FlinkDataStream {
         self.state.take_changes()
     }
 
+    fn passed(&mut self, watermark: i64) {
+        self.state.passes(watermark);
+    }
+
     fn restore(&mut self, rows: Vec<Row>) -> Result<(), StateError> {
         rows.into_iter().try_for_each(|row| self.state.restore(row))
     }
 
     fn size(&self) -> (u64, u64) {
         self.state.size()
+    }
+
+    fn cold_rows(&self) -> u64 {
+        self.state.cold_rows()
     }
 }

@@ -410,7 +410,10 @@ fn datastream_case(settings: Settings, keys: &[Key], base: i64, ops: &[Op]) {
             Op::Restore(_) => {
                 checkpoint(std::slice::from_mut(&mut join), &mut held);
                 assert!(!held.keys().any(|due| due.due < watermark), "a checkpoint drops it");
+                let below = cold.rows.lock().unwrap().keys().any(|due| due.due < watermark);
+                assert!(!below, "a restore leaves it out");
                 join = new();
+                join.passed(watermark);
                 join.restore(held.values().cloned().collect()).unwrap();
             }
         }
@@ -421,6 +424,35 @@ fn datastream_case(settings: Settings, keys: &[Key], base: i64, ops: &[Op]) {
         assert_eq!(given, expected, "after {op:?}");
         assert_eq!(join.size().0, model.len() as u64);
     }
+}
+
+/// A row whose timer is at the watermark waits in memory for the next one: whoever
+/// goes back to a checkpoint takes what rests below to be due from the watermark on.
+#[test]
+fn what_the_watermark_has_reached_stays_in_memory() {
+    let cold = Double::default();
+    let new = || {
+        let settings = settings(Kind::Inner, (0, 10), 0, 1);
+        FlinkDataStream::new(settings, 1, Some(Box::new(cold.clone())))
+    };
+    let at = |join: i64| Watermarks { join, inputs: &[] };
+    let keys = [Key::new(KeyValue::Int(7))];
+    let (mut join, mut effects) = (new(), Vec::new());
+    // Nothing leaves at it.
+    join.advance(0, at(100), &mut effects).unwrap();
+    for (side, number) in [(1, 0), (0, 1)] {
+        join.row(row(&keys, 0, side, 100, number), None, at(100), &mut effects).unwrap();
+    }
+    assert_eq!((join.size().0, join.cold_rows()), (2, 1));
+    let mut held = BTreeMap::new();
+    checkpoint(std::slice::from_mut(&mut join), &mut held);
+    let mut again = new();
+    again.passed(100);
+    again.restore(held.into_values().collect()).unwrap();
+    assert_eq!((again.size().0, again.cold_rows()), (2, 1));
+    again.advance(2, at(101), &mut effects).unwrap();
+    assert_eq!((again.size().0, again.cold_rows()), (1, 1));
+    assert!(effects.contains(&Effect::Removed { row: 0 }));
 }
 
 /// The keys of a case; if it is a hot one, one key for all rows.

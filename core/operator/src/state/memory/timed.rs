@@ -264,7 +264,10 @@ impl Timed {
     pub fn remove(&mut self, id: SlotId) {
         let slot = self.rows.slab.get(id);
         if slot.timed() {
-            self.rows.change(id).corrections |= GHOST;
+            let ghost = self.rows.change(id);
+            ghost.corrections |= GHOST;
+            // Its verdict has fallen: a restore shall not wait for one.
+            ghost.set_matched();
             return;
         }
         let tag = tag(xxhash_rust::xxh3::xxh3_64(slot.key.bytes()));
