@@ -134,7 +134,7 @@ impl Intake<'_> {
                 Some(offset) => offset,
                 None => self.cluster.offsets(&lane.partition)?.1,
             };
-            lane.stop = Some(end.max(lane.next));
+            lane.stop_at(end);
         }
         Ok(())
     }

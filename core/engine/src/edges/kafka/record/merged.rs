@@ -93,6 +93,12 @@ impl Intake<'_> {
     ) -> Result<bool, KafkaError> {
         let bytes = (self.spec.memory / 4 / self.lanes.len().max(1) as u64).max(64 << 10) as usize;
         let (mut came, mut patience) = (false, patience);
+        if self.lanes[lane as usize].past_backlog() {
+            // Its end came to be known meanwhile.
+            merge.close(lane);
+            self.closed[lane as usize] = self.lanes[lane as usize].finished();
+            return Ok(true);
+        }
         loop {
             // Small reads: a lane's bound in bytes is looked at in between.
             queue.read(&mut self.batch, 256, patience);
