@@ -32,6 +32,9 @@ pub struct Matching {
 struct Partners {
     to_b: Vec<u32>,
     to_a: Vec<u32>,
+    /// The input of each row of `b`, where `b` lists its inputs in another order
+    /// than `a` does; else empty.
+    inputs_of_rows: Vec<u8>,
 }
 
 impl Matching {
@@ -65,7 +68,8 @@ impl Matching {
             return Ok(matching);
         }
         same_cluster(a, b)?;
-        let partners = by_name(a, b, &one, &two, pass)?;
+        let order_differs = !matching.inputs_of_b.is_sorted();
+        let partners = by_name(a, b, (&one, &two), order_differs, pass)?;
         if partners.to_b.iter().all(|row| *row == NONE) {
             return Err(CompareError::Apart(format!(
                 "the runs have no record in common: {} was run over {} ({}), {} over {} ({})",
@@ -114,6 +118,27 @@ impl Matching {
         }
     }
 
+    /// Two rows of `b` in the order in which `a` lists their inputs.
+    pub(super) fn as_in_a(&self, rows: (u64, u64)) -> (u64, u64) {
+        let place = |input: u8| self.inputs_of_b.get(usize::from(input)).copied();
+        self.ordered(rows, |row| place(self.input_of_b(row)?))
+    }
+
+    /// Two rows of `b` in the order in which `b` lists their inputs.
+    pub(super) fn as_in_b(&self, rows: (u64, u64)) -> (u64, u64) {
+        self.ordered(rows, |row| self.input_of_b(row))
+    }
+
+    fn ordered(&self, rows: (u64, u64), by: impl Fn(u64) -> Option<u8>) -> (u64, u64) {
+        if by(rows.0) > by(rows.1) { (rows.1, rows.0) } else { rows }
+    }
+
+    /// Known where the runs list their inputs in other orders.
+    fn input_of_b(&self, row: u64) -> Option<u8> {
+        let inputs = &self.partners.as_ref()?.inputs_of_rows;
+        inputs.get(usize::try_from(row).ok()?).copied()
+    }
+
     /// The row of `b` that has a common number.
     pub(super) fn row_of_b(&self, common: u64) -> u64 {
         match &self.partners {
@@ -151,8 +176,8 @@ type Lane = (Vec<i64>, Vec<u32>);
 fn by_name(
     a: &Run,
     b: &Run,
-    one: &ManifestStart,
-    two: &ManifestStart,
+    (one, two): (&ManifestStart, &ManifestStart),
+    order_differs: bool,
     pass: &mut Pass<'_>,
 ) -> Result<Partners, CompareError> {
     // Inputs are the same where name and topic are.
@@ -163,11 +188,15 @@ fn by_name(
     };
     let places: Vec<Option<u8>> = (0..two.inputs.len()).map(|i| place(i as u8)).collect();
     let mut lanes: HashMap<(u8, i32), Lane> = HashMap::new();
+    let mut inputs_of_rows = Vec::new();
     let mut row = 0;
     while row < b.rows() {
         let names = b.name_column(row, CHUNK)?;
         if names.is_empty() {
             break;
+        }
+        if order_differs {
+            inputs_of_rows.extend(names.iter().map(|(input, ..)| *input));
         }
         for (n, (input, partition, offset)) in names.iter().enumerate() {
             let Some(place) = places.get(usize::from(*input)).copied().flatten() else { continue };
@@ -183,8 +212,11 @@ fn by_name(
         both.sort_unstable();
         *lane = both.into_iter().unzip();
     }
-    let mut partners =
-        Partners { to_b: vec![NONE; a.rows() as usize], to_a: vec![NONE; b.rows() as usize] };
+    let mut partners = Partners {
+        to_b: vec![NONE; a.rows() as usize],
+        to_a: vec![NONE; b.rows() as usize],
+        inputs_of_rows,
+    };
     let mut row = 0;
     while row < a.rows() {
         let names = a.name_column(row, CHUNK)?;
