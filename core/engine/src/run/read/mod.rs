@@ -4,6 +4,7 @@
 //! [`super::bench_questions`].
 
 mod books;
+mod clocked;
 mod column;
 mod density;
 mod earlier;
