@@ -58,7 +58,7 @@ impl Matching {
                 inputs.push(Arc::clone(&input.name));
             }
         }
-        let same = one.recording.digest == two.recording.digest && topics(&one) == topics(&two);
+        let same = same_recording(&one, &two) && topics(&one) == topics(&two);
         let mut matching = Self { rows, until: None, inputs, inputs_of_b, partners: None };
         if same {
             let (x, y) = (a.arrivals(), b.arrivals());
@@ -151,6 +151,13 @@ impl Matching {
 
 fn found(list: &[u32], row: u64) -> Option<u64> {
     list.get(usize::try_from(row).ok()?).filter(|r| **r != NONE).map(|r| u64::from(*r))
+}
+
+/// Whether two runs are over the same recording. The arrival log of a live run that
+/// goes on, or was killed, has no digest: it is known by its place.
+pub(super) fn same_recording(one: &ManifestStart, two: &ManifestStart) -> bool {
+    let (one, two) = (&one.recording, &two.recording);
+    one.digest == two.digest && (!one.digest.is_empty() || one.path == two.path)
 }
 
 fn topics(start: &ManifestStart) -> Vec<String> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::{Recording, Slice, slice, unattended};
 use crate::engine::Control;
-use crate::run::{Execute, Manifest, RunState, execute};
+use crate::run::{Execute, Manifest, ManifestStart, RecordingRef, RunState, execute};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample-data").join(name)
@@ -139,6 +139,20 @@ fn the_order_in_which_a_pipeline_lists_inputs_and_labels_is_no_difference() {
         assert_eq!(found.outputs.only_in_b.pairs > 0, emit == "on-match");
         assert_eq!(found.outputs.only_in_a.pairs, 0);
     }
+}
+
+#[test]
+fn logs_that_go_on_are_told_apart_by_their_places() {
+    let start = |path: &str, digest: &str| ManifestStart {
+        recording: RecordingRef { path: path.into(), digest: digest.to_owned() },
+        ..ManifestStart::default()
+    };
+    let same = |a: &ManifestStart, b: &ManifestStart| matching::same_recording(a, b);
+    assert!(same(&start("/a/r.mcap", "1"), &start("/b/r.mcap", "1")));
+    assert!(!same(&start("/a/r.mcap", "1"), &start("/a/r.mcap", "2")));
+    // Live runs in progress, or killed.
+    assert!(!same(&start("/a/arrivals", ""), &start("/b/arrivals", "")));
+    assert!(same(&start("/a/arrivals", ""), &start("/a/arrivals", "")));
 }
 
 #[test]
