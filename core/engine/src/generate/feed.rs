@@ -153,7 +153,8 @@ impl Feed {
     fn engagement(&mut self, at_ns: i64, view: u64, user: u32) {
         let interval = self.options.interval_ms as u64;
         // Most soon, some at the very end: the cube of a uniform number.
-        let mut delay = 200 + self.views.skewed(interval.saturating_sub(200).max(1), 3);
+        let soon = interval.min(200);
+        let mut delay = soon + self.views.skewed((interval - soon).max(1), 3);
         if self.views.chance(self.options.outside) {
             delay = interval + 1 + self.views.below(interval / 3 + 1);
         }
@@ -447,8 +448,24 @@ mod tests {
             FeedOptions { interval_ms: i64::MAX, ..small() },
             FeedOptions { views: u64::MAX, ..small() },
             FeedOptions { faults: vec!["outage:99@1m+1m".parse().unwrap()], ..small() },
+            // Nanoseconds of that do not fit.
+            FeedOptions { faults: vec!["slow:views[1]+200000d".parse().unwrap()], ..small() },
+            FeedOptions { faults: vec!["idle:views[1]@0s+200000d".parse().unwrap()], ..small() },
+            FeedOptions { faults: vec!["clock:1@1m+1m=200000d".parse().unwrap()], ..small() },
+            FeedOptions { start_ms: 8_000_000_000_000, views: 10, rate: 1e-8, ..small() },
         ] {
             assert!(Feed::new(bad).is_err());
         }
+    }
+
+    #[test]
+    fn engagements_follow_within_a_short_interval_too() {
+        let options = FeedOptions { interval_ms: 100, outside: 0.0, orphans: 0.0, ..small() };
+        let key = |record: &Record| record.key.clone().unwrap();
+        let records: Vec<Record> = Feed::new(options).unwrap().collect();
+        let (views, engagements): (Vec<_>, Vec<_>) = records.iter().partition(|r| r.source < 4);
+        let seen: HashMap<Bytes, i64> = views.iter().map(|r| (key(r), ts(r).unwrap())).collect();
+        assert!(engagements.len() > 3_000);
+        assert!(engagements.iter().all(|r| ts(r).unwrap() - seen[&key(r)] <= 100));
     }
 }

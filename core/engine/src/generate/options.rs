@@ -6,6 +6,8 @@ use super::Fault;
 
 /// 2026-11-02T08:00:00Z.
 const START_MS: i64 = 1_793_606_400_000;
+/// In nanoseconds it fits 63 bits.
+const LATEST_MS: i128 = 9_200_000_000_000;
 
 /// What a generated feed is like. The defaults are the reference load of the
 /// benchmark: with 10 million views about 12 million records, 1.9 million live
@@ -132,6 +134,11 @@ impl FeedOptions {
         if self.views as f64 / self.rate > 1e9 {
             return Err("views and rate: the feed would last longer than 30 years".to_owned());
         }
+        if self.latest_ms() > LATEST_MS {
+            let what = "start, rate and faults: the last record could arrive after 2261, which no \
+                        recording holds";
+            return Err(what.to_owned());
+        }
         for fault in &self.faults {
             match *fault {
                 Fault::Stall { topic, partition, .. }
@@ -151,8 +158,31 @@ impl FeedOptions {
                     }
                 }
             }
+            if let Fault::Clock { by, .. } = *fault
+                && i128::from(by).abs() > LATEST_MS
+            {
+                return Err("a clock is off by at most 290 years".to_owned());
+            }
         }
         Ok(())
+    }
+
+    /// No record can arrive later, ms: all that puts records off, one after another.
+    fn latest_ms(&self) -> i128 {
+        // Gaps are up to twice their mean.
+        let views = (2_000.0 * self.views as f64 / self.rate) as i128;
+        let put_off = self.faults.iter().map(|fault| match *fault {
+            // A backlog drains, too.
+            Fault::Stall { from, length, .. } | Fault::Outage { from, length, .. } => {
+                i128::from(from) + 2 * i128::from(length)
+            }
+            Fault::Idle { from, length, .. } | Fault::Clock { from, length, .. } => {
+                i128::from(from) + i128::from(length)
+            }
+            Fault::Slow { by, .. } => i128::from(by),
+        });
+        let own = 3 * i128::from(self.interval_ms) + i128::from(self.disorder_ms) + 200;
+        i128::from(self.start_ms) + views + own + put_off.sum::<i128>()
     }
 
     /// All of it as text, for the recording's notes.

@@ -32,6 +32,9 @@ pub struct Matching {
 struct Partners {
     to_b: Vec<u32>,
     to_a: Vec<u32>,
+    /// The input of each row of `b`, where `b` lists its inputs in another order
+    /// than `a` does; else empty.
+    inputs_of_rows: Vec<u8>,
 }
 
 impl Matching {
@@ -55,7 +58,7 @@ impl Matching {
                 inputs.push(Arc::clone(&input.name));
             }
         }
-        let same = one.recording.digest == two.recording.digest && topics(&one) == topics(&two);
+        let same = same_recording(&one, &two) && topics(&one) == topics(&two);
         let mut matching = Self { rows, until: None, inputs, inputs_of_b, partners: None };
         if same {
             let (x, y) = (a.arrivals(), b.arrivals());
@@ -65,7 +68,8 @@ impl Matching {
             return Ok(matching);
         }
         same_cluster(a, b)?;
-        let partners = by_name(a, b, &one, &two, pass)?;
+        let order_differs = !matching.inputs_of_b.is_sorted();
+        let partners = by_name(a, b, (&one, &two), order_differs, pass)?;
         if partners.to_b.iter().all(|row| *row == NONE) {
             return Err(CompareError::Apart(format!(
                 "the runs have no record in common: {} was run over {} ({}), {} over {} ({})",
@@ -114,6 +118,27 @@ impl Matching {
         }
     }
 
+    /// Two rows of `b` in the order in which `a` lists their inputs.
+    pub(super) fn as_in_a(&self, rows: (u64, u64)) -> (u64, u64) {
+        let place = |input: u8| self.inputs_of_b.get(usize::from(input)).copied();
+        self.ordered(rows, |row| place(self.input_of_b(row)?))
+    }
+
+    /// Two rows of `b` in the order in which `b` lists their inputs.
+    pub(super) fn as_in_b(&self, rows: (u64, u64)) -> (u64, u64) {
+        self.ordered(rows, |row| self.input_of_b(row))
+    }
+
+    fn ordered(&self, rows: (u64, u64), by: impl Fn(u64) -> Option<u8>) -> (u64, u64) {
+        if by(rows.0) > by(rows.1) { (rows.1, rows.0) } else { rows }
+    }
+
+    /// Known where the runs list their inputs in other orders.
+    fn input_of_b(&self, row: u64) -> Option<u8> {
+        let inputs = &self.partners.as_ref()?.inputs_of_rows;
+        inputs.get(usize::try_from(row).ok()?).copied()
+    }
+
     /// The row of `b` that has a common number.
     pub(super) fn row_of_b(&self, common: u64) -> u64 {
         match &self.partners {
@@ -126,6 +151,13 @@ impl Matching {
 
 fn found(list: &[u32], row: u64) -> Option<u64> {
     list.get(usize::try_from(row).ok()?).filter(|r| **r != NONE).map(|r| u64::from(*r))
+}
+
+/// Whether two runs are over the same recording. The arrival log of a live run that
+/// goes on, or was killed, has no digest: it is known by its place.
+pub(super) fn same_recording(one: &ManifestStart, two: &ManifestStart) -> bool {
+    let (one, two) = (&one.recording, &two.recording);
+    one.digest == two.digest && (!one.digest.is_empty() || one.path == two.path)
 }
 
 fn topics(start: &ManifestStart) -> Vec<String> {
@@ -151,8 +183,8 @@ type Lane = (Vec<i64>, Vec<u32>);
 fn by_name(
     a: &Run,
     b: &Run,
-    one: &ManifestStart,
-    two: &ManifestStart,
+    (one, two): (&ManifestStart, &ManifestStart),
+    order_differs: bool,
     pass: &mut Pass<'_>,
 ) -> Result<Partners, CompareError> {
     // Inputs are the same where name and topic are.
@@ -163,11 +195,15 @@ fn by_name(
     };
     let places: Vec<Option<u8>> = (0..two.inputs.len()).map(|i| place(i as u8)).collect();
     let mut lanes: HashMap<(u8, i32), Lane> = HashMap::new();
+    let mut inputs_of_rows = Vec::new();
     let mut row = 0;
     while row < b.rows() {
         let names = b.name_column(row, CHUNK)?;
         if names.is_empty() {
             break;
+        }
+        if order_differs {
+            inputs_of_rows.extend(names.iter().map(|(input, ..)| *input));
         }
         for (n, (input, partition, offset)) in names.iter().enumerate() {
             let Some(place) = places.get(usize::from(*input)).copied().flatten() else { continue };
@@ -183,8 +219,11 @@ fn by_name(
         both.sort_unstable();
         *lane = both.into_iter().unzip();
     }
-    let mut partners =
-        Partners { to_b: vec![NONE; a.rows() as usize], to_a: vec![NONE; b.rows() as usize] };
+    let mut partners = Partners {
+        to_b: vec![NONE; a.rows() as usize],
+        to_a: vec![NONE; b.rows() as usize],
+        inputs_of_rows,
+    };
     let mut row = 0;
     while row < a.rows() {
         let names = a.name_column(row, CHUNK)?;

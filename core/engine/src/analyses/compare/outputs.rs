@@ -120,18 +120,51 @@ impl Entry {
     }
 }
 
-fn entry(view: &OutputView, common: impl Fn(u64) -> u64) -> Option<Entry> {
-    let first = common(*view.rows.first()?);
-    let (second, said) = match view.kind {
-        OutputKind::Pair => (u32::try_from(common(*view.rows.get(1)?)).ok()?, 0),
-        OutputKind::Pad => (PAD, 0),
-        OutputKind::Example => {
-            let rows = view.rows.iter().map(|row| common(*row));
-            let bytes: Vec<u8> = rows.chain([view.labels]).flat_map(u64::to_le_bytes).collect();
-            (EXAMPLE, xxh3_64(&bytes))
-        }
-    };
-    Some(Entry { name: first << 32 | u64::from(second), said })
+/// How a run's rows and labels are written, so that the other run's compare with
+/// them: the pipelines may list their inputs and labels in other orders.
+struct Common<'a> {
+    run: &'a Run,
+    /// A row's common number.
+    row: &'a dyn Fn(u64) -> u64,
+    /// The rows of a pair in the order of `a`.
+    pair: &'a dyn Fn((u64, u64)) -> (u64, u64),
+    /// The bit of each label and the hash of its name, by name.
+    labels: Vec<(u64, u64)>,
+}
+
+impl<'a> Common<'a> {
+    fn new(
+        run: &'a Run,
+        row: &'a dyn Fn(u64) -> u64,
+        pair: &'a dyn Fn((u64, u64)) -> (u64, u64),
+    ) -> Self {
+        let labels = run.pipeline().examples.iter().flat_map(|examples| &examples.labels);
+        let mut labels: Vec<(&str, u64)> =
+            labels.enumerate().map(|(bit, label)| (label.name.as_str(), 1u64 << bit)).collect();
+        labels.sort_unstable();
+        let labels = labels.into_iter().map(|(name, bit)| (bit, xxh3_64(name.as_bytes())));
+        Self { run, row, pair, labels: labels.collect() }
+    }
+
+    fn entry(&self, view: &OutputView) -> Option<Entry> {
+        let first = *view.rows.first()?;
+        let (first, second, said) = match view.kind {
+            OutputKind::Pair => {
+                let (first, second) = (self.pair)((first, *view.rows.get(1)?));
+                (first, u32::try_from((self.row)(second)).ok()?, 0)
+            }
+            OutputKind::Pad => (first, PAD, 0),
+            OutputKind::Example => {
+                let rows = view.rows.iter().map(|row| (self.row)(*row));
+                let held = self.labels.iter().filter(|(bit, _)| view.labels & bit != 0);
+                let said = [view.rows.len() as u64].into_iter().chain(rows);
+                let said = said.chain(held.map(|(_, name)| *name));
+                let bytes: Vec<u8> = said.flat_map(u64::to_le_bytes).collect();
+                (first, EXAMPLE, xxh3_64(&bytes))
+            }
+        };
+        Some(Entry { name: (self.row)(first) << 32 | u64::from(second), said })
+    }
 }
 
 /// How many pairs, pads and examples a run put out; each correction counts.
@@ -167,12 +200,12 @@ pub(super) fn work(a: &Run, b: &Run) -> u64 {
 /// The outputs of a run whose first row's common number is in `rows`, by name;
 /// of an example the last.
 fn all(
-    run: &Run,
+    of: &Common<'_>,
     rows: &std::ops::Range<u64>,
     until: Option<Arrival>,
-    common: &dyn Fn(u64) -> u64,
     pass: &mut Pass<'_>,
 ) -> Result<Vec<Entry>, CompareError> {
+    let run = of.run;
     let mut found = Vec::new();
     let mut first = 0;
     while first < run.outputs() {
@@ -181,8 +214,8 @@ fn all(
             break;
         }
         let wanted = page.iter().filter(|v| until.is_none_or(|until| v.at < until));
-        let wanted = wanted.filter(|v| v.rows.first().is_some_and(|r| rows.contains(&common(*r))));
-        found.extend(wanted.filter_map(|view| entry(view, common)));
+        let entries = wanted.filter_map(|view| of.entry(view));
+        found.extend(entries.filter(|entry| rows.contains(&(entry.name >> 32))));
         first += page.len() as u64;
         pass.did(page.len() as u64)?;
     }
@@ -208,10 +241,15 @@ pub(super) fn diff(
     let mut found = OutputsDiff::default();
     let passes = passes(a, b);
     let end = a.rows() + b.rows();
+    let common = |row| matching.common(row);
+    let pair = |rows| matching.as_in_a(rows);
+    let (own, in_order) = (|row: u64| row, |rows: (u64, u64)| rows);
+    let of_a = Common::new(a, &own, &in_order);
+    let of_b = Common::new(b, &common, &pair);
     for n in 0..passes {
         let rows = end * n / passes..end * (n + 1) / passes;
-        let one = all(a, &rows, matching.until, &|row| row, pass)?;
-        let two = all(b, &rows, matching.until, &|row| matching.common(row), pass)?;
+        let one = all(&of_a, &rows, matching.until, pass)?;
+        let two = all(&of_b, &rows, matching.until, pass)?;
         merge(one, two, matching, limit, &mut found);
     }
     Ok(found)
@@ -240,7 +278,13 @@ fn merge(
             }
             Ordering::Greater => {
                 if let Some(entry) = two.next() {
-                    let named = entry.named().mapped(|row| matching.row_of_b(row));
+                    let named = match entry.named().mapped(|row| matching.row_of_b(row)) {
+                        Named::Pair(first, second) => {
+                            let (first, second) = matching.as_in_b((first, second));
+                            Named::Pair(first, second)
+                        }
+                        other => other,
+                    };
                     found.only_in_b.add(named, limit);
                 }
             }

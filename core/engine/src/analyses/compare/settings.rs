@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::matching::same_recording;
 use crate::run::{Run, RunState};
 
 /// A setting with two values; `None` where a run does not have it.
@@ -18,7 +19,7 @@ pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
     let (one, two) = (of_run(a), of_run(b));
     let paths: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
     // The same recording may lie at two places.
-    let same = a.manifest().start.recording.digest == b.manifest().start.recording.digest;
+    let same = same_recording(&a.manifest().start, &b.manifest().start);
     paths
         .into_iter()
         .filter(|path| one.get(*path) != two.get(*path))

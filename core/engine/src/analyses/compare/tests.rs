@@ -6,7 +6,7 @@ use super::*;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::{Recording, Slice, slice, unattended};
 use crate::engine::Control;
-use crate::run::{Execute, Manifest, RunState, execute};
+use crate::run::{Execute, Manifest, ManifestStart, RecordingRef, RunState, execute};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample-data").join(name)
@@ -92,6 +92,67 @@ fn pairs_are_matched_by_their_records() {
     assert_eq!(found.outputs.only_in_b.pairs, 0, "a narrower interval gives no new pair");
     assert_eq!(found.outputs.same + found.outputs.only_in_a.total(), base.outputs());
     assert_eq!(found.outputs.same + found.outputs.only_in_b.total(), narrow.outputs());
+}
+
+/// The sample's pipeline with its inputs, and its labels, listed the other way round.
+fn turned_round(text: &str) -> String {
+    let place = |part: &str| text.find(part).unwrap();
+    let (views, engagements) = (place("[inputs.views]"), place("[inputs.engagements]"));
+    let (join, labels) = (place("[join]"), place("labels = "));
+    let end = labels + text[labels..].find('\n').unwrap();
+    let others =
+        "labels = { share = \"engagements.kind = share\", like = \"engagements.kind = like\" }";
+    let (first, second) = (&text[views..engagements], &text[engagements..join]);
+    [&text[..views], second, first, &text[join..labels], others, &text[end..]].concat()
+}
+
+#[test]
+fn the_order_in_which_a_pipeline_lists_inputs_and_labels_is_no_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(sample("feed").join("feed.toml")).unwrap();
+    let turned = folder.path().join("turned.toml");
+    std::fs::write(&turned, turned_round(&text)).unwrap();
+    for emit in ["on-match", "on-close"] {
+        let sets = [("examples.emit", emit)];
+        let base = run(&folder.path().join(format!("a-{emit}")), "feed", &sets);
+        let dir = folder.path().join(format!("b-{emit}"));
+        let sets = vec![("examples.emit".to_owned(), emit.to_owned())];
+        let pipeline = PipelineFile::open(&turned, &sets).unwrap();
+        assert_eq!(&*pipeline.pipeline.inputs[0].name, "engagements");
+        let mut spec = Execute::new(pipeline, base.recording().unwrap(), dir.clone());
+        spec.overrides = sets;
+        execute(spec, &Control::default()).unwrap();
+        let other = Run::open(&dir).unwrap();
+        for (a, b) in [(&base, &other), (&other, &base)] {
+            let found = held(a, b, 3).unwrap();
+            assert!(found.same(), "{emit}: {found:?}");
+            assert_eq!(found.outputs.same, base.outputs());
+        }
+        // What only one has is named in the order of its own pipeline.
+        let narrow = [("examples.emit", emit), ("join.with.engagements.until", "1m")];
+        let narrow = run(&folder.path().join(format!("c-{emit}")), "feed", &narrow);
+        let found = held(&narrow, &other, 3).unwrap();
+        for named in &found.outputs.only_in_b.first_pairs {
+            let inputs = named.rows().into_iter().map(|row| other.row(row).unwrap().input);
+            assert_eq!(inputs.collect::<Vec<_>>(), [0, 1], "{named:?}");
+        }
+        assert_eq!(found.outputs.only_in_b.pairs > 0, emit == "on-match");
+        assert_eq!(found.outputs.only_in_a.pairs, 0);
+    }
+}
+
+#[test]
+fn logs_that_go_on_are_told_apart_by_their_places() {
+    let start = |path: &str, digest: &str| ManifestStart {
+        recording: RecordingRef { path: path.into(), digest: digest.to_owned() },
+        ..ManifestStart::default()
+    };
+    let same = |a: &ManifestStart, b: &ManifestStart| matching::same_recording(a, b);
+    assert!(same(&start("/a/r.mcap", "1"), &start("/b/r.mcap", "1")));
+    assert!(!same(&start("/a/r.mcap", "1"), &start("/a/r.mcap", "2")));
+    // Live runs in progress, or killed.
+    assert!(!same(&start("/a/arrivals", ""), &start("/b/arrivals", "")));
+    assert!(same(&start("/a/arrivals", ""), &start("/a/arrivals", "")));
 }
 
 #[test]

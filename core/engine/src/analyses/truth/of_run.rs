@@ -106,8 +106,10 @@ fn end(run: &Run) -> Result<Option<i64>, TruthError> {
     if manifest.start.at_end == "close" && run.state() == crate::run::RunState::Done {
         return Ok(Some(i64::MAX));
     }
-    let Some(last) = run.arrivals().checked_sub(1) else { return Ok(None) };
-    Ok(Some(run.watermarks_at(last)?.join.unwrap_or(i64::MIN)))
+    if run.arrivals() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(run.last_watermark()?.unwrap_or(i64::MIN)))
 }
 
 impl From<RunError> for TruthError {

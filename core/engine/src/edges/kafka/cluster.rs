@@ -337,8 +337,10 @@ impl Cluster {
             Start::Time(ms) => Some(self.at(&partitions, *ms)?),
             _ => None,
         };
+        // Asked once: the time may come while the partitions are asked.
+        let is_to_come = matches!(until, Until::Time(ms) if *ms > now_ms());
         let stops = match until {
-            Until::Time(ms) if *ms <= now_ms() => Some(self.at(&partitions, *ms)?),
+            Until::Time(ms) if !is_to_come => Some(self.at(&partitions, *ms)?),
             _ => None,
         };
         let mut lanes = Vec::with_capacity(partitions.len());
@@ -362,7 +364,7 @@ impl Cluster {
                 Until::Now => Some(high),
                 Until::Stopped => None,
                 // A time to come: found when it has come.
-                Until::Time(ms) if *ms > now_ms() => None,
+                Until::Time(_) if is_to_come => None,
                 Until::Time(_) => Some(stops.as_ref().and_then(|s| s[i]).unwrap_or(high)),
                 Until::Offsets(list) => Some(of(list).unwrap_or(high)),
             }

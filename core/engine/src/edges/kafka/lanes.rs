@@ -37,6 +37,14 @@ impl Lane {
         self.next = self.next.max(next);
     }
 
+    /// Reading ends before `end`, or here if it is further already. Of what was in
+    /// the log at the start, no more is then waited for.
+    pub fn stop_at(&mut self, end: i64) {
+        let stop = end.max(self.next);
+        self.stop = Some(stop);
+        self.backlog = self.backlog.min(stop);
+    }
+
     /// The end of what was recorded.
     pub fn end(&self) -> i64 {
         match self.stop {
@@ -50,5 +58,31 @@ impl Lane {
         let all = self.backlog.saturating_sub(self.start).max(0);
         let done = self.next.min(self.backlog).saturating_sub(self.start).clamp(0, all);
         (all.unsigned_abs(), done.unsigned_abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_within_the_backlog_ends_it() {
+        let mut lane = Lane {
+            partition: TopicPartition { topic: "t".into(), partition: 0 },
+            start: 0,
+            backlog: 100,
+            stop: None,
+            next: 40,
+        };
+        let mut further = lane.clone();
+        lane.stop_at(60);
+        assert!(!lane.past_backlog() && lane.takes(59) && !lane.takes(60));
+        lane.advance(60);
+        assert!(lane.past_backlog() && lane.finished());
+        assert_eq!((lane.end(), lane.backlog_progress()), (60, (60, 60)));
+        // What was read already stays.
+        further.stop_at(10);
+        assert!(further.past_backlog() && further.finished());
+        assert_eq!(further.end(), 40);
     }
 }

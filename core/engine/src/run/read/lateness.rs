@@ -212,7 +212,6 @@ impl Run {
         let now = self.now();
         let to = to.min(now.arrivals());
         let mut by_input = Vec::with_capacity(levels.fronts.len());
-        let mut came = self.came(&now, levels.at, to)?;
         while levels.at < to {
             if cancel.load(Ordering::Relaxed) {
                 return Err(RunError::Cancelled);
@@ -225,11 +224,18 @@ impl Run {
                 ..self.row_of_arrival(&now, end)?.min(s.end_row) - s.first_row;
             let t = self.inner.tables.read_range(segment, Part::Rows, &Moving::COLUMNS, &rows)?;
             let moving = Moving::of(&t, &now.lanes)?;
+            let mut clock = self.clocked(&now, levels.at..end)?.into_iter().peekable();
             let first = s.first_row + rows.start;
             for rows in moving.arrivals() {
                 let (arrival, arrival_ms) = (moving.arrival[rows.start], moving.ms[rows.start]);
-                while came.lead(&mut levels.tracker, arrival, arrival_ms).is_some() {
-                    levels.settle();
+                while let Some(decided) = clock.next_if(|d| d.precedes <= arrival) {
+                    // What its own record wakes is judged as it was, as that record is.
+                    let own = decided.at_ms == arrival_ms
+                        && moving.lanes(rows.clone()).any(|(lane, _)| decided.wakes(lane));
+                    if !own {
+                        decided.carry_out(&mut levels.tracker);
+                        levels.settle();
+                    }
                 }
                 if now.manifest.start.restarts_at(arrival) {
                     levels.restart(arrival_ms, arrival);

@@ -5,6 +5,7 @@
 
 mod books;
 mod came;
+mod clocked;
 mod column;
 mod density;
 mod earlier;

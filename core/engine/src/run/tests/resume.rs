@@ -7,6 +7,7 @@ use std::path::Path;
 use super::model::{Spec, model};
 use super::questions::ask_all;
 use crate::run::execute::Laid;
+use crate::run::manifest::{LiveInfo, Manifest, ManifestStart};
 use crate::run::types::LaneInfo;
 use crate::run::{Run, RunEnd, RunError, RunState, Writer};
 
@@ -85,6 +86,19 @@ fn who_has_a_run_open_sees_it_go_on_from_before_what_was_published() {
     assert!(run.refresh().unwrap());
     assert_eq!(run.arrivals(), 4_000);
     ask_all(&m, &run, spec.seed);
+}
+
+#[test]
+fn the_log_of_a_live_run_that_goes_on_is_not_the_one_that_a_stop_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("run");
+    let mut start = ManifestStart { live: Some(LiveInfo::default()), ..ManifestStart::default() };
+    start.recording.digest = "as it was when the run was stopped".to_owned();
+    let writer = Writer::create(&dir, start, false).unwrap();
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+    drop(Writer::resume(&dir, 0, false).unwrap());
+    // Else whoever looks for values refuses the log, which has grown.
+    assert_eq!(Manifest::load(&dir).unwrap().start.recording.digest, "");
 }
 
 /// What the segments know stays where it is; what a start made known that kept nothing

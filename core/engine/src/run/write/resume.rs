@@ -73,6 +73,10 @@ impl Writer {
         manifest.state = RunState::Running;
         manifest.end = None;
         manifest.pid = std::process::id();
+        if manifest.start.live.is_some() {
+            // The arrival log goes on: it is whole again when the run ends.
+            manifest.start.recording.digest.clear();
+        }
         manifest.start.pipeline_text = read::pipeline_text(dir, &manifest)?;
         manifest.store(dir, true)?;
         for number in keep..keep + cut.len() {

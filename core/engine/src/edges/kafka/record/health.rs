@@ -62,9 +62,8 @@ impl Intake<'_> {
         }
         self.health.last_housekeeping = now;
         self.report();
-        if now.duration_since(self.health.last_progress) > HOUSEKEEPING {
-            self.output.flush_when_quiet()?;
-        }
+        let quiet = now.duration_since(self.health.last_progress) > HOUSEKEEPING;
+        self.output.keep_up(quiet)?;
         self.health.watch.note(client.events());
         if let Some(refused) = self.health.watch.refused(self.cluster.brokers()) {
             return Err(refused);
@@ -134,7 +133,7 @@ impl Intake<'_> {
                 Some(offset) => offset,
                 None => self.cluster.offsets(&lane.partition)?.1,
             };
-            lane.stop = Some(end.max(lane.next));
+            lane.stop_at(end);
         }
         Ok(())
     }

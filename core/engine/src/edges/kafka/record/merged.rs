@@ -63,7 +63,7 @@ impl Intake<'_> {
                 return Ok(Ended::Stopped);
             }
         }
-        if self.lanes.iter().all(Lane::finished) {
+        if is_all(&self.lanes, &early) {
             self.drained = true;
             return Ok(Ended::Whole);
         }
@@ -93,6 +93,12 @@ impl Intake<'_> {
     ) -> Result<bool, KafkaError> {
         let bytes = (self.spec.memory / 4 / self.lanes.len().max(1) as u64).max(64 << 10) as usize;
         let (mut came, mut patience) = (false, patience);
+        if self.lanes[lane as usize].past_backlog() {
+            // Its end came to be known meanwhile.
+            merge.close(lane);
+            self.closed[lane as usize] = self.lanes[lane as usize].finished();
+            return Ok(true);
+        }
         loop {
             // Small reads: a lane's bound in bytes is looked at in between.
             queue.read(&mut self.batch, 256, patience);
@@ -137,5 +143,45 @@ impl Intake<'_> {
                 return Ok(true);
             }
         }
+    }
+}
+
+/// Whether what was merged is all there is to write: what was read beyond the backlog
+/// may reach up to the end, too, and is written after it.
+fn is_all(lanes: &[Lane], early: &[Record]) -> bool {
+    early.is_empty() && lanes.iter().all(Lane::finished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::record::{TimestampType, TopicPartition};
+
+    #[test]
+    fn what_came_while_it_was_merged_is_still_to_be_written() {
+        // 100 records were there, three more are waited for, and came with the others.
+        let mut lane = Lane {
+            partition: TopicPartition { topic: "t".into(), partition: 0 },
+            start: 0,
+            backlog: 100,
+            stop: Some(103),
+            next: 100,
+        };
+        let record = Record {
+            arrival: 0,
+            arrival_ns: 0,
+            source: 0,
+            offset: 102,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        assert!(!is_all(std::slice::from_ref(&lane), &[]));
+        lane.advance(103);
+        assert!(!is_all(std::slice::from_ref(&lane), &[record]));
+        assert!(is_all(&[lane], &[]));
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::health::Health;
 use self::output::Output;
-use super::cluster::{Cluster, now_ms};
+use super::cluster::Cluster;
 use super::convert::Converter;
 use super::lanes::Lane;
 use super::merge::ArrivalClock;
@@ -139,11 +139,8 @@ pub fn record(
             spec.limit,
             &lanes,
         ),
+        due: due(&spec.until, &lanes),
         lanes,
-        due: match spec.until {
-            Until::Time(ms) if ms > now_ms() => Some(ms),
-            _ => None,
-        },
         stop,
         progress,
         health: Health::new(),
@@ -175,6 +172,15 @@ pub fn record(
     let mut outcome = outcome?;
     outcome.stopped = stopped;
     Ok(outcome)
+}
+
+/// The time at which the ends of the lanes are looked up: one that was to come when
+/// they were made, though it may have come since.
+fn due(until: &Until, lanes: &[Lane]) -> Option<i64> {
+    match until {
+        Until::Time(ms) if lanes.iter().any(|lane| lane.stop.is_none()) => Some(*ms),
+        _ => None,
+    }
 }
 
 fn options(spec: &RecordSpec, cluster: &Cluster) -> WriterOptions {
@@ -270,4 +276,26 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
     client
         .start(&lane.partition.topic, lane.partition.partition, lane.next, queue)
         .map_err(|code| KafkaError::of_code(&lane.partition, Some(lane.next), code, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::record::TopicPartition;
+
+    #[test]
+    fn an_end_that_has_come_since_is_looked_up_all_the_same() {
+        let lane = |stop| Lane {
+            partition: TopicPartition { topic: "t".into(), partition: 0 },
+            start: 0,
+            backlog: 5,
+            stop,
+            next: 0,
+        };
+        // Long ago, but to come when the partitions were asked.
+        let until = Until::Time(1_000);
+        assert_eq!(due(&until, &[lane(None), lane(None)]), Some(1_000));
+        assert_eq!(due(&until, &[lane(Some(5))]), None, "the ends are known");
+        assert_eq!(due(&Until::Stopped, &[lane(None)]), None);
+    }
 }

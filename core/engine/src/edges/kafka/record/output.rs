@@ -47,8 +47,13 @@ impl Output {
         }
     }
 
-    /// The writer flushes as records come; when none come, this does.
-    pub fn flush_when_quiet(&mut self) -> Result<(), KafkaError> {
+    /// Called several times a second, so that what was written lies on disk soon.
+    /// The writer looks at its clock once in many records: where few come, this has
+    /// it look; where none come (`quiet`), this flushes.
+    pub fn keep_up(&mut self, quiet: bool) -> Result<(), KafkaError> {
+        if !quiet {
+            return Ok(self.writer.tick()?);
+        }
         let (records, at) = self.flushed;
         if at.elapsed() > QUIET {
             if records < self.records {
@@ -120,5 +125,49 @@ impl Output {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::{Recording, WriterOptions};
+    use crate::operator::record::TimestampType;
+
+    #[test]
+    fn what_trickles_in_lies_on_disk_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.mcap");
+        let every = Some(Duration::from_millis(20));
+        let options = WriterOptions { sync_every: every, ..WriterOptions::default() };
+        let mut writer = Writer::create(&path, options).unwrap();
+        let partition = TopicPartition { topic: "t".into(), partition: 0 };
+        writer.partition(partition.clone()).unwrap();
+        let lane = Lane { partition, start: 0, backlog: 0, stop: None, next: 0 };
+        let mut output = Output::new(writer, None, None, None, &[lane]);
+        let mut on_disk = 0;
+        // Too few for the writer to look at its clock, too many for it to be quiet.
+        for offset in 0..300 {
+            let record = Record {
+                arrival: 0,
+                arrival_ns: 0,
+                source: 0,
+                offset,
+                timestamp: None,
+                timestamp_type: TimestampType::None,
+                leader_epoch: None,
+                key: None,
+                value: None,
+                headers: Vec::new(),
+            };
+            output.write(record, offset).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+            output.keep_up(false).unwrap();
+            on_disk = Recording::open(&path).unwrap().len();
+            if on_disk > 0 {
+                break;
+            }
+        }
+        assert!(on_disk > 0, "a kill would have taken all of it");
     }
 }
