@@ -105,19 +105,20 @@ impl Reader {
         let now = at_ns.div_euclid(1_000_000);
         let precedes = self.next;
         let mut clock = Vec::new();
-        let mut say = |kind| clock.push(ClockInput { precedes, at_ms: now, kind });
+        let said = |kind, at_ms| ClockInput { precedes, at_ms, kind };
         if !std::mem::replace(&mut self.began, true) {
-            say(ClockInputKind::Tick);
+            clock.push(said(ClockInputKind::Tick, now));
             for (source, _) in self.holding.begin() {
-                say(ClockInputKind::Held(source));
+                clock.push(said(ClockInputKind::Held(source), now));
             }
             self.ticks.event(now);
         }
         self.holding.coming(&records);
-        for (source, held) in
-            self.holding.changes(self.tail.lanes(), self.health.away_since.is_some(), now)
-        {
-            say(if held { ClockInputKind::Held(source) } else { ClockInputKind::Free(source) });
+        let away = self.health.away_since.is_some();
+        for (source, held, at_ms) in self.holding.changes(self.tail.lanes(), away, now) {
+            let kind =
+                if held { ClockInputKind::Held(source) } else { ClockInputKind::Free(source) };
+            clock.push(said(kind, at_ms));
             self.ticks.event(now);
         }
         for (source, paused) in self.align.changes(self.tail.lanes(), &self.heads) {
@@ -127,7 +128,7 @@ impl Reader {
         if !records.is_empty() {
             self.ticks.event(now);
         } else if self.ticks.due(now) {
-            say(ClockInputKind::Tick);
+            clock.push(said(ClockInputKind::Tick, now));
         }
         for record in &mut records {
             record.arrival = self.next;
