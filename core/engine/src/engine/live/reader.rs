@@ -247,6 +247,6 @@ fn size(record: &Record) -> usize {
         + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }
 
-fn wrong(error: crate::edges::recording::RecordingError) -> SourceError {
+pub(super) fn wrong(error: crate::edges::recording::RecordingError) -> SourceError {
     SourceError(format!("the arrival log: {error}"))
 }
