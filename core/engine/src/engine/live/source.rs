@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::align::Align;
 use super::clock::WallClock;
+use super::cut::tidy;
 use super::follow::follow;
 use super::holding::Holding;
 use super::log::ArrivalLog;
@@ -91,6 +92,7 @@ impl Live {
             doing: "make".to_owned(),
             source,
         })?;
+        tidy(&spec.folder)?;
         let parts = parts_of(&spec.folder)?;
         let number = parts.last().map_or(0, |(number, _)| number + 1);
         let some = parts.iter().any(|(_, path)| path.metadata().is_ok_and(|m| m.len() > 0));
