@@ -69,6 +69,9 @@ impl Reader {
             let from = records.len();
             let taken = self.tail.poll(patience, &mut records, &mut |new| schemas.push(new));
             if let Err(error) = taken {
+                if error.is_denied() {
+                    self.status.denied();
+                }
                 let error = SourceError(error.to_string());
                 if records.is_empty() {
                     return Err(error);
@@ -193,6 +196,7 @@ impl Reader {
             replaying: self.replay.is_some(),
             away,
             unread: self.health.unread.clone(),
+            denied: false,
             unasked_s: 0,
             now_ms: self.clock.now().div_euclid(1_000_000),
         });
