@@ -45,7 +45,8 @@ pub(super) fn follow(
             given
         })
     };
-    Ok((Some(Box::new(replay.map(behind))), end))
+    let replay: Batches = Box::new(replay.map(behind));
+    Ok((Some(replay), end))
 }
 
 /// How many records of the log come before record `from`: fewer where it lost some, as
