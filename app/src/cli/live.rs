@@ -184,13 +184,15 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         })?;
         match outcome {
             Ok(end) => (end.summary, standing, Some(end.committed)),
-            Err(error) => return broken(error, &dir),
+            Err(error) => return broken(error, standing.denied, &dir),
         }
     } else {
         let (outcome, standing) =
             watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
         match outcome {
             Ok(summary) => (summary, standing, None),
+            // No further start has more rights.
+            Err(error @ RunError::Engine(_)) if standing.denied => return Err(error.into()),
             // It had begun: what was whole is kept, and another start goes on.
             Err(error @ RunError::Engine(_)) => {
                 warn(&format!("{error}; what was whole is in {}", dir.display()));
@@ -249,8 +251,8 @@ fn file_name(job: &str) -> String {
     job.chars().map(plain).collect()
 }
 
-/// What a job's end means to a supervisor.
-fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
+/// What a job's end means to a supervisor. `denied`: it may not read its input.
+fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Result<Answer> {
     match error {
         // Somebody has to decide something first.
         JobError::Refused(_)
@@ -271,6 +273,7 @@ fn broken(error: JobError, dir: &std::path::Path) -> anyhow::Result<Answer> {
         }
         // No further start has more rights.
         JobError::Cluster(ref cluster) if cluster.kind == LogErrorKind::Denied => Err(error.into()),
+        JobError::Run(EngineError::Source(_)) if denied => Err(error.into()),
         JobError::Crash(_)
         | JobError::Cluster(_)
         | JobError::Run(_)
@@ -468,7 +471,8 @@ mod tests {
 
     #[test]
     fn what_no_further_start_helps_against_is_not_one_that_broke_off() {
-        let ended = |error: EngineError| broken(JobError::Run(error), Path::new("nowhere"));
+        let dir = Path::new("nowhere");
+        let ended = |error: EngineError| broken(JobError::Run(error), false, dir);
         let topics = "Kafka Streams 4.3.1 would not start: a has 2 partitions and b 3".to_owned();
         let error = ended(EngineError::Pipeline(topics)).unwrap_err().to_string();
         assert!(error.contains("a has 2 partitions and b 3"), "{error}");
@@ -476,6 +480,9 @@ mod tests {
         assert!(ended(EngineError::Checkpoint { path, what }).is_err());
         let source = SourceError("the registry does not answer".to_owned());
         assert_eq!(ended(EngineError::Source(source)).unwrap(), Answer::Broke);
+        let source = SourceError("views[0]: this user may not read it".to_owned());
+        let denied = broken(JobError::Run(EngineError::Source(source)), true, dir);
+        assert!(denied.unwrap_err().to_string().contains("may not read"));
     }
 
     #[test]

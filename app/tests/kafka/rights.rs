@@ -79,6 +79,6 @@ fn a_right_that_is_missing_is_named() {
     // A run without --write does not go on from what a job left.
     let _ = std::fs::remove_dir_all(feed.dir());
     let said: Said = feed.command(&["--config", &config]).output().unwrap().into();
-    assert_ne!(said.code, Some(0), "{}", said.err);
+    assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("denied-views") && said.err.contains("READ"), "{}", said.err);
 }

@@ -297,7 +297,14 @@ impl Resumed {
         identity: &Identity,
     ) -> Result<Self, RunError> {
         let damaged = |what: String| RunError::Checkpoint { path: entry.path.clone(), what };
-        let (store, restored) = Store::restore(folder, entry.epoch, options)?;
+        let (store, restored) =
+            Store::restore(folder, entry.epoch, options).map_err(|error| match error {
+                // As it is, no further start goes on from it.
+                StoreError::Damaged { .. }
+                | StoreError::Missing { .. }
+                | StoreError::Newer { .. } => damaged(error.to_string()),
+                other => other.into(),
+            })?;
         let meta = restored.meta();
         if meta.pipeline_digest != identity.pipeline_digest {
             return Err(damaged(

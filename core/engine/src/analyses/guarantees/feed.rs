@@ -66,6 +66,16 @@ impl Feed for SimFeed {
         Ok(lock(&self.taken).order.len() as u64)
     }
 
+    fn logged_offsets(&self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
+        let mut next = BTreeMap::new();
+        for (i, _) in &lock(&self.taken).order {
+            let record = &self.input.records[*i as usize];
+            let of = &self.input.partitions[record.source as usize];
+            next.insert(of.clone(), record.offset + 1);
+        }
+        Ok(next)
+    }
+
     fn durable(&self) -> Option<LogDurable> {
         let taken = Arc::clone(&self.taken);
         Some(Arc::new(move |_| {

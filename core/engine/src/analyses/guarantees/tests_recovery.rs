@@ -287,6 +287,25 @@ fn what_does_not_fit_any_more_is_refused_and_nothing_is_reset() {
     assert!(text.contains("knows nothing of it") && text.contains("another folder"), "{text}");
 }
 
+/// Found by reading: a job that was killed behind its last checkpoint could not go on
+/// once retention had removed what its log alone was to be followed for.
+#[test]
+fn what_retention_deleted_of_what_the_log_has_is_followed_from_there() {
+    for guarantee in ["exactly-once", "at-least-once"] {
+        let then: Between = Arc::new(|cluster: &SimLog, _: &Path, n| {
+            if n == 1 {
+                // The state goes on at 15, the log at 20 or later.
+                cluster.delete_before(&part("views"), 18);
+            }
+        });
+        let crash = schedule(vec![at("prepared", 4, What::Crash)]);
+        let (_, lived, found) = lives_with(setup(guarantee), &crash, Some(then));
+        assert_eq!(found, [], "{guarantee}: {:?}", lived[1].outcome);
+        assert_eq!(lived.len(), 2);
+        assert!(lived[1].outcome.is_ok(), "{guarantee}: {:?}", lived[1].outcome);
+    }
+}
+
 #[test]
 fn a_folder_that_has_nothing_of_the_job_names_who_ran_it_last() {
     let text = refused("exactly-once", |_, folder| {

@@ -80,6 +80,14 @@ impl KafkaError {
         matches!(self, Self::NoBroker { .. } | Self::Registry { away: true, .. })
     }
 
+    /// This user may not read: as it is, no other start succeeds. (One whose login is
+    /// refused is told so when it starts; in between the login's own source may be away.)
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        let may_not = |code: i32| Code(code) == Code::TOPIC_AUTHORIZATION;
+        matches!(self, Self::Partition { code: Some(code), .. } if may_not(*code))
+    }
+
     pub(super) fn partition(
         partition: &TopicPartition,
         offset: Option<i64>,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::registry::Registry;
+use super::registry::{Part, Registry};
 use super::{KafkaError, RegistrySettings};
 use crate::edges::recording::{Job, Recording, Schemas};
 use crate::operator::codec::SchemaRef;
@@ -46,7 +46,7 @@ pub fn lacking_schemas(
             if own.get(id).is_some() {
                 continue;
             }
-            if let Some(schema) = registry.fetch(id)? {
+            if let Some(schema) = registry.fetch(id, Part::Value)? {
                 schemas.insert(schema);
             }
         }

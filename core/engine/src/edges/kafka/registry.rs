@@ -34,11 +34,19 @@ impl fmt::Debug for RegistrySettings {
 }
 
 /// Bytes that begin as a frame does but name no schema are data: after so many
-/// unknown ids the registry is not asked any more.
+/// unknown ids in keys (numbers of eight bytes mostly begin with a 0) the registry is
+/// not asked for a key's any more; nor for a value's after so many in values.
 const UNKNOWN_IDS: usize = 100;
 /// References within references.
 const DEPTH: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where in a record an id stands.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Key,
+    Value,
+}
 
 /// Watches records for schema ids and fetches what is new.
 pub(super) struct Registry {
@@ -48,6 +56,8 @@ pub(super) struct Registry {
     last: Option<u32>,
     /// Ids that the registry does not know, and what it said.
     pub unknown: BTreeMap<u32, String>,
+    /// How many of them stood in keys, and in values.
+    unknown_in: [usize; 2],
 }
 
 impl Registry {
@@ -75,7 +85,14 @@ impl Registry {
             };
             registry(format!("{what} ({}); {so}", reason(&e)), away)
         })?;
-        Ok(Self { url, settings, seen: HashSet::new(), last: None, unknown: BTreeMap::new() })
+        Ok(Self {
+            url,
+            settings,
+            seen: HashSet::new(),
+            last: None,
+            unknown: BTreeMap::new(),
+            unknown_in: [0; 2],
+        })
     }
 
     /// Gives `new` the new schemas that the keys and values of `records` name, from the
@@ -90,8 +107,8 @@ impl Registry {
         from: usize,
         new: &mut dyn FnMut(StoredSchema),
     ) -> Result<(), KafkaError> {
-        let seen = for_each_id(&records[from..], |id| {
-            if let Some(schema) = self.fetch(id)? {
+        let seen = for_each_id(&records[from..], |id, part| {
+            if let Some(schema) = self.fetch(id, part)? {
                 new(schema);
             }
             Ok(())
@@ -106,20 +123,20 @@ impl Registry {
     ///
     /// # Errors
     /// The registry stopped answering.
-    pub fn see(&mut self, bytes: &[u8]) -> Result<Option<StoredSchema>, KafkaError> {
-        framed(bytes).map_or(Ok(None), |id| self.fetch(id))
+    pub fn see(&mut self, bytes: &[u8], part: Part) -> Result<Option<StoredSchema>, KafkaError> {
+        framed(bytes).map_or(Ok(None), |id| self.fetch(id, part))
     }
 
     /// The schema of an id, if it is new.
     ///
     /// # Errors
     /// The registry stopped answering.
-    pub fn fetch(&mut self, id: u32) -> Result<Option<StoredSchema>, KafkaError> {
-        if self.last == Some(id) {
+    pub fn fetch(&mut self, id: u32, part: Part) -> Result<Option<StoredSchema>, KafkaError> {
+        if self.last == Some(id) || self.unknown_in[part as usize] >= UNKNOWN_IDS {
             return Ok(None);
         }
         self.last = Some(id);
-        if self.unknown.len() >= UNKNOWN_IDS || !self.seen.insert(id) {
+        if !self.seen.insert(id) {
             return Ok(None);
         }
         match get_schema_by_id(id, &self.settings) {
@@ -132,6 +149,7 @@ impl Registry {
             Err(error) => {
                 tracing::warn!("schema {id} is not in the registry {}", self.url);
                 self.unknown.insert(id, reason(&error));
+                self.unknown_in[part as usize] += 1;
                 Ok(None)
             }
         }
@@ -224,7 +242,7 @@ fn framed(bytes: &[u8]) -> Option<u32> {
 /// which record. Where a header names a value's schema, the value is all body.
 fn for_each_id<E>(
     records: &[Record],
-    mut each: impl FnMut(u32) -> Result<(), E>,
+    mut each: impl FnMut(u32, Part) -> Result<(), E>,
 ) -> Result<(), (usize, E)> {
     for (n, record) in records.iter().enumerate() {
         let value = match SchemaRef::of(record) {
@@ -232,8 +250,8 @@ fn for_each_id<E>(
             Some((SchemaRef::Guid(_), _)) | None => None,
         };
         let key = record.key.as_deref().and_then(framed);
-        for id in [key, value].into_iter().flatten() {
-            each(id).map_err(|error| (n, error))?;
+        for (id, part) in [(key, Part::Key), (value, Part::Value)] {
+            id.map_or(Ok(()), |id| each(id, part)).map_err(|error| (n, error))?;
         }
     }
     Ok(())
@@ -307,19 +325,34 @@ mod tests {
         for (code, away) in [(500, true), (504, true), (429, true), (401, false)] {
             let error_code = r#"{"error_code":50001,"message":"the backend data store"}"#;
             let mut registry = answering(vec![(code, error_code)]);
-            let error = registry.fetch(7).unwrap_err();
+            let error = registry.fetch(7, Part::Value).unwrap_err();
             assert_eq!(error.is_away(), away, "{code}: {error}");
             assert!(error.to_string().contains(&code.to_string()), "{error}");
             assert!(registry.unknown.is_empty(), "{code}");
         }
         // A proxy's page.
-        assert!(answering(vec![(200, "<html>")]).fetch(7).is_err());
+        assert!(answering(vec![(200, "<html>")]).fetch(7, Part::Value).is_err());
         let none = r#"{"error_code":40403,"message":"Schema not found"}"#;
         for (code, id) in [(404, 7), (403, 7), (500, u32::MAX)] {
             let mut registry = answering(vec![(code, none)]);
-            assert_eq!(registry.fetch(id).unwrap(), None, "{code}");
+            assert_eq!(registry.fetch(id, Part::Value).unwrap(), None, "{code}");
             assert!(registry.unknown.contains_key(&id), "{code}");
         }
+    }
+
+    /// Found by reading: eight-byte numbers as keys name schemas that there are not, and
+    /// after a hundred of them no new schema of a value was asked for.
+    #[test]
+    fn numbers_in_keys_do_not_hide_the_schemas_of_values() {
+        let mut answers = vec![(404, r#"{"error_code":40403}"#); UNKNOWN_IDS];
+        answers.push((200, SCHEMA));
+        let mut registry = answering(answers);
+        for number in 0..2 * UNKNOWN_IDS as u64 {
+            let key = ((1_000 + number) << 24).to_be_bytes();
+            assert_eq!(registry.see(&key, Part::Key).unwrap(), None, "{number}");
+        }
+        let had = registry.see(&[0, 0, 0, 0, 7, b'x'], Part::Value).unwrap();
+        assert_eq!(had.map(|schema| schema.id), Some(7));
     }
 
     /// Found by reading: they went on without it, into the arrival log too, and a start
@@ -370,7 +403,7 @@ mod tests {
         ];
         let ask = |away: Option<u32>| {
             let mut asked = Vec::new();
-            let done = for_each_id(&records, |id| {
+            let done = for_each_id(&records, |id, _| {
                 asked.push(id);
                 if away == Some(id) { Err(id) } else { Ok(()) }
             });

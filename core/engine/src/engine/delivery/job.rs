@@ -236,7 +236,7 @@ impl Job<'_> {
             lost: mark.map(|mark| mark.lost).unwrap_or_default(),
         };
         if !found.lost.is_empty() {
-            mark.lost.extend(found.lost.iter().cloned());
+            mark.lose(&found.lost);
             tell(JobEvent::Lost(found.lost.clone()));
         }
         let store = |mark: &Mark| {

@@ -197,6 +197,13 @@ pub trait Feed {
     /// It cannot be read.
     fn logged(&self) -> Result<Arrival, SourceError>;
 
+    /// Where each partition goes on behind the arrival log, of those that gave it a
+    /// record.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn logged_offsets(&self) -> Result<BTreeMap<TopicPartition, i64>, SourceError>;
+
     /// Called on the checkpoint's thread before an epoch is committed: the
     /// arrival log is on the disk up to this arrival when it returns.
     fn durable(&self) -> Option<LogDurable> {

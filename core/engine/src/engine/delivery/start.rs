@@ -151,7 +151,7 @@ impl Look<'_> {
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
             lost = self.skip(&inputs, &mut at)?;
         }
-        self.check_offsets(&inputs, &mut at, &mut start)?;
+        self.check_offsets(feed, &inputs, &mut at, &mut start)?;
         Ok(Found {
             digest: meta.as_ref().map(|meta| hex(&meta.digest)).unwrap_or_default(),
             entry: meta.as_ref().map(entry),
@@ -272,16 +272,18 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Every offset has to be in the log still; a partition that is new begins
-    /// at its first, which is kept in `start`: what retention removes of it from now
-    /// on is missed.
+    /// Every offset has to be in the topic still, but for what the arrival log has
+    /// beyond the state; a partition that is new begins at its first, which is kept in
+    /// `start`: what retention removes of it from now on is missed.
     fn check_offsets(
         &self,
+        feed: &dyn Feed,
         inputs: &[TopicPartition],
         at: &mut StartAt,
         start: &mut BTreeMap<TopicPartition, i64>,
     ) -> Result<(), JobError> {
         let takes_new = takes_new_partitions(&self.spec.pipeline);
+        let mut logged: Option<BTreeMap<TopicPartition, i64>> = None;
         for partition in inputs {
             let (first, end) =
                 self.waiter.until(|| self.log.bounds(partition, Isolation::ReadCommitted))?;
@@ -290,7 +292,15 @@ impl Look<'_> {
                 start.insert(partition.clone(), first);
                 (self.waiter.tell)(JobEvent::NewPartition { partition: partition.clone(), is });
             }
-            let offset = *at.offsets.entry(partition.clone()).or_insert(first);
+            let mut offset = *at.offsets.entry(partition.clone()).or_insert(first);
+            if offset < first && !at.skips {
+                // It is followed from there, and the topic read behind it.
+                if logged.is_none() {
+                    logged = Some(feed.logged_offsets()?);
+                }
+                let next = logged.as_ref().and_then(|logged| logged.get(partition));
+                offset = next.map_or(offset, |next| offset.max(*next));
+            }
             if offset < first || offset > end {
                 let what = if offset < first {
                     "retention deleted input that the job has not read"

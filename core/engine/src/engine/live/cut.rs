@@ -8,6 +8,9 @@ use crate::edges::recording::{
 };
 use crate::operator::record::Arrival;
 
+/// The extension of a segment that is being cut.
+const HALF: &str = "cut";
+
 /// Leaves what stands before record `end`; what the clock said before it stays.
 ///
 /// # Errors
@@ -38,6 +41,22 @@ pub(super) fn cut(folder: &Path, end: Arrival) -> Result<(), RecordingError> {
             // The clock alone; it belongs to the records before it or after.
             None if end_before(folder, &path)? > end => remove()?,
             None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a cut left half done: the segment that it was made from is there still.
+///
+/// # Errors
+/// It cannot be removed.
+pub(super) fn tidy(folder: &Path) -> Result<(), RecordingError> {
+    for (_, path) in parts_of(folder)? {
+        let half = path.with_extension(HALF);
+        if let Err(source) = std::fs::remove_file(&half)
+            && source.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(RecordingError::Io { path: half, doing: "remove".to_owned(), source });
         }
     }
     Ok(())
@@ -79,7 +98,7 @@ fn end_before(folder: &Path, of: &Path) -> Result<Arrival, RecordingError> {
 
 fn shorten(part: &Recording, path: &Path, end: Arrival) -> Result<(), RecordingError> {
     let info = part.info();
-    let temporary = path.with_extension("cut");
+    let temporary = path.with_extension(HALF);
     let _ = std::fs::remove_file(&temporary);
     let mut writer = Writer::create(
         &temporary,
@@ -164,6 +183,11 @@ mod tests {
                 writer.finish().unwrap();
             }
             std::fs::write(folder.path().join(part_name(3)), b"").unwrap();
+            // A process ended as it cut.
+            let half = folder.path().join("00000001.cut");
+            std::fs::write(&half, b"half").unwrap();
+            tidy(folder.path()).unwrap();
+            assert!(!half.exists());
             assert_eq!(logged(folder.path()).unwrap(), 20);
             cut(folder.path(), end).unwrap();
             let left = Recording::open(folder.path()).unwrap();

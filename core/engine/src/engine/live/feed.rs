@@ -9,7 +9,7 @@ use super::cut::{cut, logged};
 use super::source::{Live, LiveSpec};
 use super::{LiveError, Lookup};
 use crate::edges::kafka::first_offsets;
-use crate::edges::recording::parts_of;
+use crate::edges::recording::{Recording, parts_of};
 use crate::engine::delivery::{Feed, StartAt, Values};
 use crate::engine::source::{Source, SourceError};
 use crate::engine::step::SinkError;
@@ -62,6 +62,21 @@ impl Feed for LiveFeed {
 
     fn logged(&self) -> Result<Arrival, SourceError> {
         Ok(logged(&self.spec.folder).map_err(LiveError::from)?)
+    }
+
+    fn logged_offsets(&self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
+        let folder = &self.spec.folder;
+        let parts = if folder.exists() { parts_of(folder) } else { Ok(Vec::new()) };
+        let mut parts = parts.map_err(LiveError::from)?.into_iter();
+        if !parts.any(|(_, path)| path.metadata().is_ok_and(|m| m.len() > 0)) {
+            return Ok(BTreeMap::new());
+        }
+        let log = Recording::open(folder).map_err(LiveError::from)?;
+        let next = log.info().partitions.iter().filter_map(|partition| {
+            let last = partition.last_offset?;
+            Some((partition.topic_partition.clone(), last.saturating_add(1)))
+        });
+        Ok(next.collect())
     }
 
     fn durable(&self) -> Option<Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync>> {

@@ -1,6 +1,10 @@
 //! Which partitions may not be idle: those that are paused, or have records in
 //! the log that were not yet taken. Only changes are said, and a moment's lag
 //! is none.
+//!
+//! Where the reading stood still (a commit or a breakpoint waits, the machine
+//! slept), no partition was silent meanwhile: nobody listened. What has records then
+//! is held from the last look on, before its idle timeout can have passed.
 
 use crate::edges::kafka::TailLane;
 use crate::engine::ends::waits_for_partitions;
@@ -9,6 +13,16 @@ use crate::operator::record::Record;
 
 /// A partition must lag so long before it is held, ms at most.
 const MOMENT: i64 = 1_000;
+/// Looks lie no further apart than this while the reading gets on, ms: it waits
+/// for a tenth of a second at most.
+const APART: i64 = 200;
+/// After so long, ms, the ends that are known are too old to say that nothing is
+/// behind them: the cluster was not heard either.
+const ASLEEP: i64 = 10_000;
+
+/// Something that is to be said of a partition: whether it is held, and from when
+/// on, ms.
+pub(super) type Change = (u32, bool, i64);
 
 #[derive(Debug)]
 pub(super) struct Holding {
@@ -22,6 +36,8 @@ pub(super) struct Holding {
     waits: bool,
     /// Whether its records come right after what is said.
     coming: Vec<bool>,
+    /// When it was last looked at all of them, ms.
+    looked: Option<i64>,
 }
 
 impl Holding {
@@ -37,12 +53,13 @@ impl Holding {
             held: vec![false; lanes],
             waits,
             coming: vec![false; lanes],
+            looked: None,
         }
     }
 
     /// These come right after the next changes.
     pub fn coming(&mut self, records: &[Record]) {
-        if self.waits {
+        if self.moment.is_some() {
             self.coming.fill(false);
             for record in records {
                 if let Some(coming) = self.coming.get_mut(record.source as usize) {
@@ -61,25 +78,38 @@ impl Holding {
         (0..self.held.len() as u32).map(|source| (source, true)).collect()
     }
 
-    /// What changed: a partition, and whether it is held now.
-    pub fn changes(&mut self, lanes: &[TailLane], away: bool, now: i64) -> Vec<(u32, bool)> {
+    /// What changed, in the order in which it is to be said.
+    pub fn changes(&mut self, lanes: &[TailLane], away: bool, now: i64) -> Vec<Change> {
         let Some(moment) = self.moment else { return Vec::new() };
+        let last = self.looked.replace(now).unwrap_or(now);
+        // A task that waits knows no idleness.
+        let apart = if self.waits { 0 } else { now.saturating_sub(last) };
+        let stood = apart >= moment.max(APART);
         let mut changes = Vec::new();
         for (i, lane) in lanes.iter().enumerate() {
+            let source = i as u32;
+            let lags = away || lane.paused || lane.lag() > 0;
             let (behind, held) = (&mut self.behind[i], &mut self.held[i]);
-            if !(away || lane.paused || lane.lag() > 0) {
+            let unknown = apart >= ASLEEP && !(lags || self.coming[i]);
+            if stood && (lags || self.coming[i] || unknown) && !std::mem::replace(held, true) {
+                changes.push((source, true, last));
+            }
+            if !lags {
                 *behind = None;
-                if !self.coming[i] && std::mem::replace(held, false) {
-                    changes.push((i as u32, false));
+                let waits = unknown || self.waits && self.coming[i];
+                if !waits && std::mem::replace(held, false) {
+                    changes.push((source, false, now));
                 }
                 continue;
             }
             let since = *behind.get_or_insert(now);
             let lasting = lane.paused || away || now.saturating_sub(since) >= moment;
             if lasting && !std::mem::replace(held, true) {
-                changes.push((i as u32, true));
+                changes.push((source, true, now));
             }
         }
+        // Before a timeout that has passed since can count.
+        changes.sort_by_key(|(.., at)| *at);
         changes
     }
 }
@@ -87,7 +117,13 @@ impl Holding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::TopicPartition;
+    use crate::operator::record::{TimestampType, TopicPartition};
+
+    /// What is said from now on.
+    fn now_of(changes: &[Change], now: i64) -> Vec<(u32, bool)> {
+        assert!(changes.iter().all(|(.., at)| *at == now), "{changes:?}");
+        changes.iter().map(|&(source, held, _)| (source, held)).collect()
+    }
 
     fn lane(next: i64, end: i64, paused: bool) -> TailLane {
         let partition = TopicPartition { topic: "t".into(), partition: 0 };
@@ -102,9 +138,10 @@ mod tests {
             held: vec![false; 2],
             waits: false,
             coming: vec![false; 2],
+            looked: None,
         };
         assert_eq!(holding.begin(), [(0, true), (1, true)]);
-        let mut at = |now, a, b, away| holding.changes(&[a, b], away, now);
+        let mut at = |now, a, b, away| now_of(&holding.changes(&[a, b], away, now), now);
         let (done, lags, paused) = (lane(5, 5, false), lane(5, 6, false), lane(5, 5, true));
         assert_eq!(at(0, done.clone(), lags.clone(), false), [(0, false)]);
         assert_eq!(at(10, lags.clone(), done.clone(), false), [(1, false)]);
@@ -124,11 +161,58 @@ mod tests {
             held: vec![false; 2],
             waits: true,
             coming: vec![true, false],
+            looked: None,
         };
         holding.begin();
         let (done, lags) = (lane(5, 5, false), lane(5, 6, false));
-        assert_eq!(holding.changes(&[done.clone(), done.clone()], false, 0), [(1, false)]);
+        assert_eq!(holding.changes(&[done.clone(), done.clone()], false, 0), [(1, false, 0)]);
         holding.coming(&[]);
-        assert_eq!(holding.changes(&[done, lags], false, 1), [(0, false), (1, true)]);
+        let later = holding.changes(&[done, lags], false, 60_000);
+        assert_eq!(now_of(&later, 60_000), [(0, false), (1, true)]);
+    }
+
+    /// Found by reading: after a commit, a breakpoint or a night that took longer than
+    /// the idle timeout all partitions were idle, and the one that was read first made
+    /// the records of the others late.
+    #[test]
+    fn while_the_reading_stood_still_no_partition_was_silent() {
+        let mut holding = Holding {
+            moment: Some(MOMENT),
+            behind: vec![None; 3],
+            held: vec![false; 3],
+            waits: false,
+            coming: vec![false; 3],
+            looked: None,
+        };
+        let record = |source| Record {
+            arrival: 0,
+            arrival_ns: 0,
+            source,
+            offset: 4,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let (done, lags) = (lane(5, 5, false), lane(5, 9, false));
+        let quiet = [done.clone(), done.clone(), done.clone()];
+        assert_eq!(holding.changes(&quiet, false, 0), []);
+        // A moment is none.
+        holding.coming(&[record(0)]);
+        let some = [done.clone(), lags, done];
+        assert_eq!(holding.changes(&some, false, 900), []);
+        assert_eq!(holding.changes(&quiet, false, 1_000), []);
+        // All that came meanwhile, part of it in this batch; the third has nothing.
+        let said = holding.changes(&some, false, 9_000);
+        assert_eq!(said, [(0, true, 1_000), (1, true, 1_000), (0, false, 9_000)]);
+        holding.coming(&[]);
+        assert_eq!(holding.changes(&quiet, false, 9_100), [(1, false, 9_100)]);
+        // Nor is anything known of it after a sleep, until the next look.
+        let said = holding.changes(&quiet, false, 60_000);
+        assert_eq!(said, [(0, true, 9_100), (1, true, 9_100), (2, true, 9_100)]);
+        let said = holding.changes(&quiet, false, 60_100);
+        assert_eq!(now_of(&said, 60_100), [(0, false), (1, false), (2, false)]);
     }
 }

@@ -11,6 +11,7 @@ mod align;
 mod clock;
 mod cut;
 mod feed;
+mod follow;
 mod holding;
 mod log;
 mod lookup;

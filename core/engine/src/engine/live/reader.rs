@@ -69,6 +69,9 @@ impl Reader {
             let from = records.len();
             let taken = self.tail.poll(patience, &mut records, &mut |new| schemas.push(new));
             if let Err(error) = taken {
+                if error.is_denied() {
+                    self.status.denied();
+                }
                 let error = SourceError(error.to_string());
                 if records.is_empty() {
                     return Err(error);
@@ -105,19 +108,20 @@ impl Reader {
         let now = at_ns.div_euclid(1_000_000);
         let precedes = self.next;
         let mut clock = Vec::new();
-        let mut say = |kind| clock.push(ClockInput { precedes, at_ms: now, kind });
+        let said = |kind, at_ms| ClockInput { precedes, at_ms, kind };
         if !std::mem::replace(&mut self.began, true) {
-            say(ClockInputKind::Tick);
+            clock.push(said(ClockInputKind::Tick, now));
             for (source, _) in self.holding.begin() {
-                say(ClockInputKind::Held(source));
+                clock.push(said(ClockInputKind::Held(source), now));
             }
             self.ticks.event(now);
         }
         self.holding.coming(&records);
-        for (source, held) in
-            self.holding.changes(self.tail.lanes(), self.health.away_since.is_some(), now)
-        {
-            say(if held { ClockInputKind::Held(source) } else { ClockInputKind::Free(source) });
+        let away = self.health.away_since.is_some();
+        for (source, held, at_ms) in self.holding.changes(self.tail.lanes(), away, now) {
+            let kind =
+                if held { ClockInputKind::Held(source) } else { ClockInputKind::Free(source) };
+            clock.push(said(kind, at_ms));
             self.ticks.event(now);
         }
         for (source, paused) in self.align.changes(self.tail.lanes(), &self.heads) {
@@ -127,7 +131,7 @@ impl Reader {
         if !records.is_empty() {
             self.ticks.event(now);
         } else if self.ticks.due(now) {
-            say(ClockInputKind::Tick);
+            clock.push(said(ClockInputKind::Tick, now));
         }
         for record in &mut records {
             record.arrival = self.next;
@@ -192,6 +196,7 @@ impl Reader {
             replaying: self.replay.is_some(),
             away,
             unread: self.health.unread.clone(),
+            denied: false,
             unasked_s: 0,
             now_ms: self.clock.now().div_euclid(1_000_000),
         });
@@ -246,6 +251,6 @@ fn size(record: &Record) -> usize {
         + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }
 
-fn wrong(error: crate::edges::recording::RecordingError) -> SourceError {
+pub(super) fn wrong(error: crate::edges::recording::RecordingError) -> SourceError {
     SourceError(format!("the arrival log: {error}"))
 }

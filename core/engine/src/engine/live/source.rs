@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::align::Align;
 use super::clock::WallClock;
+use super::cut::tidy;
+use super::follow::follow;
 use super::holding::Holding;
 use super::log::ArrivalLog;
 use super::lookup::Lookup;
@@ -90,6 +92,7 @@ impl Live {
             doing: "make".to_owned(),
             source,
         })?;
+        tidy(&spec.folder)?;
         let parts = parts_of(&spec.folder)?;
         let number = parts.last().map_or(0, |(number, _)| number + 1);
         let some = parts.iter().any(|(_, path)| path.metadata().is_ok_and(|m| m.len() > 0));
@@ -221,14 +224,13 @@ impl Source for Live {
         let Some(Waiting { spec, tail, old, number, new }) = waiting else {
             return Err(SourceError("a live source is read only once".to_owned()));
         };
-        let logged = old.as_ref().map_or(0, Recording::len);
+        let (replay, logged) = match &old {
+            Some(old) => follow(old, &spec.folder, topics, from)?,
+            None => (None, 0),
+        };
         let newest_ms = old.as_ref().and_then(|old| old.info().arrival_ms).map_or(0, |(_, ms)| ms);
         let mut clock = WallClock::after(newest_ms.saturating_mul(1_000_000));
         let now = clock.now().div_euclid(1_000_000);
-        let replay = match &old {
-            Some(old) if logged >= from => Some(Source::batches(old, topics, from)?),
-            _ => None,
-        };
         // Behind what the log holds: a replay takes them in at the same place.
         let precedes = logged.max(from);
         let added = new.into_iter().map(ClockInputKind::Added);

@@ -19,6 +19,8 @@ struct Told {
     at: Option<Instant>,
     /// Of the reading that is open.
     beside: Option<Beside>,
+    /// Of the newest reading.
+    denied: bool,
 }
 
 /// How a live source stands.
@@ -31,6 +33,8 @@ pub struct Standing {
     pub away: Option<(u64, String)>,
     /// Partitions that the topics have got since the start: not read.
     pub unread: Vec<TopicPartition>,
+    /// The reading ended because this user may not read: another start would end so too.
+    pub denied: bool,
     /// Seconds for which the join has not asked for more, so that nothing is read.
     pub unasked_s: u64,
     /// Wall clock, ms since the Unix epoch.
@@ -63,7 +67,7 @@ impl LiveStatus {
     #[must_use]
     pub fn get(&self) -> Standing {
         let told = self.lock();
-        let mut standing = told.standing.clone();
+        let mut standing = Standing { denied: told.denied, ..told.standing.clone() };
         let Some(at) = told.at else { return standing };
         let passed = at.elapsed();
         standing.now_ms = standing.now_ms.saturating_add(passed.as_millis() as i64);
@@ -85,7 +89,13 @@ impl LiveStatus {
 
     /// A reading begins; what is known beside it.
     pub(super) fn begins(&self, beside: Beside) {
-        self.lock().beside = Some(beside);
+        let mut told = self.lock();
+        (told.beside, told.denied) = (Some(beside), false);
+    }
+
+    /// The cluster does not let it read on.
+    pub(super) fn denied(&self) {
+        self.lock().denied = true;
     }
 
     pub(super) fn set(&self, standing: Standing) {
@@ -145,8 +155,13 @@ mod tests {
         status.begins(Beside::of(health, "connection refused", &[]));
         assert_eq!(status.get().away, Some((9, "connection refused".to_owned())));
         // Whoever reads no more does not know.
+        status.denied();
         status.ends();
         assert_eq!(status.get().away, None);
         assert_eq!(status.get().lag_records(), 4);
+        // Nor why, once it is read again.
+        assert!(status.get().denied);
+        status.begins(Beside::default());
+        assert!(!status.get().denied);
     }
 }

@@ -46,8 +46,10 @@ impl Ticks {
 
     /// Whether the clock has to speak now, where nothing came.
     pub fn due(&mut self, now: i64) -> bool {
+        // Until it has spoken so late: the reading may have stood still meanwhile, and
+        // what fell due then (an epoch's end) waits for it.
         let due = now.saturating_sub(self.last_said) >= self.every
-            && now.saturating_sub(self.last_event) <= self.enough;
+            && self.last_said.saturating_sub(self.last_event) < self.enough;
         if due {
             self.last_said = now;
         }
@@ -86,5 +88,15 @@ mod tests {
         assert!(!ticks.due(20_100) && ticks.due(20_200));
         assert_eq!(Ticks::new(&pipeline("max_out_of_orderness = \"1s\"", "1h"), 0).every(), 500);
         assert_eq!(Ticks::new(&pipeline("max_out_of_orderness = \"1s\"", "10ms"), 0).every(), 20);
+    }
+
+    /// Found by reading: a commit of two seconds, or a sleep, behind the last records,
+    /// and the epoch that they are in was not ended before another came.
+    #[test]
+    fn what_fell_due_while_nobody_looked_is_said_afterwards() {
+        let mut ticks = Ticks::new(&pipeline("max_out_of_orderness = \"1s\"", "1s"), 0);
+        ticks.event(5_000);
+        assert!(ticks.due(15_000));
+        assert!(!ticks.due(15_200) && !ticks.due(60_000), "nothing is left");
     }
 }

@@ -121,6 +121,35 @@ fn a_checkpoint_of_another_pipeline_is_refused() {
     assert!(matches!(error, RunError::Checkpoint { .. }), "{error}");
 }
 
+/// Found by reading: it counted as a disk that failed, and a live run was to be started
+/// again for ever.
+#[test]
+fn a_checkpoint_that_is_gone_or_damaged_is_refused_as_one() {
+    let pipeline = &pipelines()[0];
+    let listed = random(7, 3_000);
+    let folder = tempfile::tempdir().unwrap();
+    let (_, kept) = done(with_folder(spec(pipeline, listed.clone()), folder.path(), 1_000));
+    let resumed = |entry: &CheckpointEntry| {
+        let mut again = with_folder(spec(pipeline, listed.clone()), folder.path(), 1_000);
+        again.resume = Some(entry.clone());
+        run(again, &mut Kept::default(), &Control::new()).unwrap_err()
+    };
+    let checkpoint = |entry: &CheckpointEntry| folder.path().join(&entry.path);
+    let (first, last) = (&kept.checkpoints[0], &kept.checkpoints[kept.checkpoints.len() - 1]);
+    for file in std::fs::read_dir(checkpoint(last)).unwrap().map(|file| file.unwrap().path()) {
+        if file.is_file() {
+            std::fs::write(file, b"cut").unwrap();
+        }
+    }
+    let error = resumed(last);
+    assert!(matches!(&error, RunError::Checkpoint { .. }), "{error}");
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    std::fs::remove_dir_all(checkpoint(first)).unwrap();
+    let error = resumed(first);
+    assert!(matches!(&error, RunError::Checkpoint { .. }), "{error}");
+    assert!(error.to_string().contains("holds no checkpoint"), "{error}");
+}
+
 /// More live rows at the end than leave in one step of the close: the same in
 /// one step (resumed before the end, nothing is known of the rows at rest) and
 /// in many.

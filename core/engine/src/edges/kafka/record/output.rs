@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::KafkaError;
 use super::super::convert::{Block, Headers};
 use super::super::lanes::Lane;
-use super::super::registry::Registry;
+use super::super::registry::{Part, Registry};
 use crate::edges::recording::{Draft, RecordingError, Redactor, Writer};
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
@@ -118,8 +118,9 @@ impl Output {
     #[inline]
     fn schemas(&mut self, parts: [Option<&[u8]>; 2]) -> Result<(), KafkaError> {
         if let Some(registry) = &mut self.registry {
-            for bytes in parts.into_iter().flatten() {
-                if let Some(schema) = registry.see(bytes)? {
+            for (bytes, part) in parts.into_iter().zip([Part::Key, Part::Value]) {
+                let Some(bytes) = bytes else { continue };
+                if let Some(schema) = registry.see(bytes, part)? {
                     self.writer.schema(schema)?;
                 }
             }

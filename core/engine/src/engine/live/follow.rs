@@ -1,0 +1,160 @@
+//! Following the arrival log of an earlier start, from where the state stands.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::reader::wrong;
+use crate::edges::recording::{Recording, RecordingError, parts_of};
+use crate::engine::source::{Batches, Given, Source, SourceError};
+use crate::operator::record::Arrival;
+
+/// The log from record `from` on, and the number after its last record. `None`: it
+/// ends before `from`, and reading goes on behind that.
+///
+/// # Errors
+/// The log cannot be read, or has not all that comes behind `from`.
+pub(super) fn follow(
+    log: &Recording,
+    folder: &Path,
+    topics: &[Arc<str>],
+    from: Arrival,
+) -> Result<(Option<Batches>, Arrival), SourceError> {
+    let Some((first, last)) = log.info().arrivals else {
+        let replay = (from == 0).then(|| Source::batches(log, topics, 0)).transpose()?;
+        return Ok((replay, 0));
+    };
+    let end = last + 1;
+    if from > end {
+        return Ok((None, end));
+    }
+    let whole = first == 0 && log.len() == end;
+    let before = if whole { from } else { before(folder, from).map_err(wrong)? };
+    if log.len().saturating_sub(before) != end - from {
+        return Err(SourceError(format!(
+            "the arrival log {}: it goes up to record {end}, and between {from} and there records \
+             are missing that the state does not have (were segments removed?): restore them, or \
+             begin a new run in another folder",
+            folder.display()
+        )));
+    }
+    let replay = Source::batches(log, topics, before)?;
+    // Behind a gap: what the clock said before it is of records that the state has.
+    let behind = move |given: Result<Given, SourceError>| {
+        given.map(|mut given| {
+            given.clock.retain(|said| said.precedes >= from);
+            given
+        })
+    };
+    let replay: Batches = Box::new(replay.map(behind));
+    Ok((Some(replay), end))
+}
+
+/// How many records of the log come before record `from`: fewer where it lost some, as
+/// segments that were removed, or what a power loss took after the state had it.
+fn before(folder: &Path, from: Arrival) -> Result<u64, RecordingError> {
+    let mut before = 0;
+    for (_, path) in parts_of(folder)? {
+        if path.metadata().is_ok_and(|m| m.len() > 0) {
+            let part = Recording::open(&path)?;
+            // Within a segment they follow one another.
+            if let Some((first, _)) = part.info().arrivals {
+                before += from.saturating_sub(first).min(part.len());
+            }
+        }
+    }
+    Ok(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::{ClockEntry, ClockEntryKind, Writer, WriterOptions, part_name};
+    use crate::operator::record::{Record, TimestampType, TopicPartition};
+
+    fn record(arrival: u64) -> Record {
+        Record {
+            arrival,
+            arrival_ns: 0,
+            source: 0,
+            offset: arrival as i64,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// A segment, with a tick before its first record and behind its last.
+    fn segment(folder: &Path, n: u64, range: std::ops::Range<u64>) {
+        let path = folder.join(part_name(n));
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.partition(TopicPartition { topic: "t".into(), partition: 0 }).unwrap();
+        let tick = |precedes| ClockEntry { precedes, at_ns: 7, kind: ClockEntryKind::Tick };
+        writer.clock(&tick(range.start)).unwrap();
+        for arrival in range.clone() {
+            writer.add(&record(arrival)).unwrap();
+        }
+        writer.clock(&tick(range.end)).unwrap();
+        writer.finish().unwrap();
+    }
+
+    /// Arrivals of what is followed, and what the clock's entries precede.
+    type Followed = Result<Option<(Vec<u64>, Vec<u64>)>, String>;
+
+    fn on(from: u64, clock: &[u64]) -> Followed {
+        Ok(Some(((from..20).collect(), clock.to_vec())))
+    }
+
+    fn followed(folder: &Path, from: u64) -> Followed {
+        let log = Recording::open(folder).unwrap();
+        let topics: [Arc<str>; 1] = ["t".into()];
+        let (replay, end) = follow(&log, folder, &topics, from).map_err(|e| e.to_string())?;
+        assert_eq!(end, 20);
+        let Some(replay) = replay else { return Ok(None) };
+        let (mut arrivals, mut clock) = (Vec::new(), Vec::new());
+        for given in replay {
+            let given = given.unwrap();
+            arrivals.extend(given.records.iter().map(|record| record.arrival));
+            clock.extend(given.clock.iter().map(|said| said.precedes));
+        }
+        Ok(Some((arrivals, clock)))
+    }
+
+    /// Found by reading: records were counted from the log's beginning, so that behind
+    /// a gap as many were passed over that no state had.
+    #[test]
+    fn behind_a_gap_the_log_is_followed_by_the_numbers_of_its_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        // A power loss took three that the checkpoint had.
+        segment(path, 0, 0..9);
+        segment(path, 1, 12..16);
+        segment(path, 2, 16..20);
+        assert_eq!(followed(path, 12), on(12, &[12, 16, 16, 20]));
+        assert_eq!(followed(path, 14), on(14, &[16, 16, 20]));
+        assert_eq!(followed(path, 16), on(16, &[16, 16, 20]));
+        assert_eq!(followed(path, 20), on(20, &[20]));
+        assert_eq!(followed(path, 21), Ok(None));
+        for from in [0, 5, 9, 11] {
+            let error = followed(path, from).unwrap_err();
+            assert!(error.contains(&format!("between {from} and there")), "{error}");
+        }
+        // Who needs the room removes what is old.
+        std::fs::remove_file(path.join(part_name(0))).unwrap();
+        assert_eq!(followed(path, 14), on(14, &[16, 16, 20]));
+        assert!(followed(path, 9).is_err());
+    }
+
+    #[test]
+    fn a_whole_log_is_followed_from_anywhere() {
+        let folder = tempfile::tempdir().unwrap();
+        segment(folder.path(), 0, 0..9);
+        segment(folder.path(), 1, 9..20);
+        assert_eq!(followed(folder.path(), 0), on(0, &[0, 9, 9, 20]));
+        assert_eq!(followed(folder.path(), 5), on(5, &[9, 9, 20]));
+        assert_eq!(followed(folder.path(), 20), on(20, &[20]));
+        assert_eq!(followed(folder.path(), 25), Ok(None));
+    }
+}
