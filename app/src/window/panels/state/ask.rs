@@ -2,6 +2,7 @@
 //! or rows with their expiry.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use joinscope_core::run::{HeavyKey, KeyLeaves, Leaves, RowView, Run, StateNow};
 use joinscope_operator::pipeline::Semantics;
@@ -110,6 +111,18 @@ pub fn page(run: &Run, q: &PageQuestion) -> Result<Page, String> {
     };
     let watermark = run.watermarks_at(q.at).map_err(failed)?.join;
     Ok(Page { lines, watermark })
+}
+
+/// The whole state at an arrival.
+pub fn whole(run: &Run, at: u64, cancel: &AtomicBool) -> Result<StateNow, String> {
+    let shifts = run.pipeline().join.shifts(run.pipeline().inputs.len());
+    let mut found = StateNow::default();
+    let told = |now| {
+        found = now;
+        true
+    };
+    run.state_now(at, &shifts, cancel, told).map_err(|e| e.to_string())?;
+    Ok(found)
 }
 
 /// What is listed, as rows of a file.
