@@ -84,7 +84,7 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
     text
 }
 
-/// Rows on disk alone, by the sample nearest to the cursor.
+/// Rows on disk alone, by the sample nearest to the cursor, where that is in sight.
 fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
     let arrival = cx.cursor.at() as f64;
     let at = match cx.scale {
@@ -92,6 +92,11 @@ fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
         Scale::EventTime if cx.clock.has_event_time() => cx.clock.event_time(arrival) as i64,
         Scale::ArrivalTime | Scale::EventTime => cx.clock.time(arrival) as i64,
     };
+    let range = lines.range;
+    if range.axis != cx.axis(0.0, 1.0).range().axis || !(range.from..=range.to).contains(&at) {
+        // The edge of what is in sight says nothing of the cursor beyond it.
+        return None;
+    }
     let span = lines.range.to.saturating_sub(lines.range.from).max(1);
     let part = at.saturating_sub(lines.range.from) as f64 / span as f64;
     let bucket = (part * lines.buckets as f64).clamp(0.0, lines.buckets as f64 - 1.0) as usize;

@@ -35,6 +35,19 @@ fn the_state_at_the_cursor_is_counted_by_key() {
 }
 
 #[test]
+fn what_is_on_disk_is_said_of_the_cursor_while_that_is_in_sight() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let len = h.state().cursor().len();
+    ask(&mut h, Command::GoTo(len / 4));
+    let said = heading(&h, Panel::State).value().unwrap();
+    assert!(said.ends_with("on disk alone"), "{said}");
+    ask(&mut h, Command::View(Some((len / 2, len - 1))));
+    let said = heading(&h, Panel::State).value().unwrap();
+    assert!(said.contains(" at the cursor, ") && !said.contains("on disk"), "{said}");
+}
+
+#[test]
 fn what_leaves_next_comes_in_its_order() {
     let mut h = opened(sample_run());
     ask(&mut h, Command::ShowPanel(Panel::State));
