@@ -249,6 +249,15 @@ fn rows_of_a_topic_that_feeds_two_inputs_say_which_and_are_counted_as_rows() {
     assert!(timeline.contains(" rows in sight"), "{timeline}");
     let held = said(&h, Panel::Watermarks);
     assert!(held.contains("views[") || held.contains("engagements["), "{held}");
+    // One input after the other, not one topic's records in their order.
+    for (title, first, then) in
+        [("Input", "views", "engagements"), ("Input, sorted ascending", "engagements", "views")]
+    {
+        press(&mut h, title);
+        let shown = values(&h);
+        let of = |input: &str| shown.iter().any(|v| v.contains(&format!("Input {input}")));
+        assert!(of(first) && !of(then), "{title}: {shown:?}");
+    }
     // Where each topic feeds one, the column would say what the name says.
     ask(&mut h, Command::Open(feed().run()));
     assert!(values(&h).iter().all(|v| !v.contains("Input ")));
