@@ -156,6 +156,9 @@ impl Data for Listed {
         let content = Content::of(&self.now, self.order, &seen);
         let page = page(&self.run, &PageQuestion { revision: 0, at: self.now.arrival, content })?;
         let columns = self.columns();
+        // As the panel, which says that it is not known.
+        let known = expiry_is_known(&self.run);
+        let leaves = |ms: i64| serde_json::Value::from(known.then_some(ms));
         let rows = page.lines.into_iter().map(|line| {
             let key = line.row.key.as_ref().map(joinscope_core::run::explain::key_to_json);
             let cells = vec![
@@ -163,8 +166,8 @@ impl Data for Listed {
                 line.rows.into(),
                 line.row.record.to_string().into(),
                 line.row.event_time.into(),
-                line.due.0.into(),
-                line.due.1.into(),
+                leaves(line.due.0),
+                leaves(line.due.1),
             ];
             let json = columns.iter().cloned().zip(cells.iter().cloned()).collect();
             Row { json: serde_json::Value::Object(json), cells }

@@ -441,6 +441,7 @@ fn cells(
     let due = |ms: i64| if known { time(Some(ms)) } else { Cell::Words("not known".to_owned()) };
     let key = Cell::Elided { shown: shown.to_owned(), whole: whole.to_owned() };
     let left = page.watermark.map(|w| line.due.0.saturating_sub(w).saturating_add(1));
+    let leaves = known.then(|| format!("leaves after {}", cx.times.exact(line.due.0)));
     let (cells, name) = match order {
         Order::Keys => {
             let more = if line.more { "+" } else { "" };
@@ -451,14 +452,8 @@ fn cells(
                 due(line.due.0),
                 due(line.due.1),
             ];
-            let leaves = cx.times.exact(line.due.0);
-            (
-                cells,
-                format!(
-                    "key {whole}, {}, the first leaves after {leaves}",
-                    plural(line.rows, "row")
-                ),
-            )
+            let leaves = leaves.map_or_else(String::new, |at| format!(", the first {at}"));
+            (cells, format!("key {whole}, {}{leaves}", plural(line.rows, "row")))
         }
         Order::Leaving => {
             let record = line.row.record.to_string();
@@ -466,8 +461,8 @@ fn cells(
                 Some(ms) if known => Cell::Mono(format_duration(ms.max(0))),
                 _ => Cell::Empty,
             };
-            let leaves = cx.times.exact(line.due.0);
-            let name = format!("{record}, key {whole}, leaves after {leaves}");
+            let leaves = leaves.map_or_else(String::new, |at| format!(", {at}"));
+            let name = format!("{record}, key {whole}{leaves}");
             (vec![key, Cell::Name(record), time(line.row.event_time), due(line.due.0), left], name)
         }
     };
