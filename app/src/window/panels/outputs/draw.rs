@@ -67,7 +67,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
     range::chip(range, ui, commands);
     if !this.conditions.is_empty() && tools::conditions_chip(ui, &this.conditions) {
         this.conditions.clear();
-        this.asked.text.clear();
+        this.asked = tools::Typed::default();
         this.table.top();
     }
     if !this.kinds.is_empty() {

@@ -148,9 +148,10 @@ impl Records {
         if !text.is_empty() {
             text.parse::<Filter>()?;
         }
+        // What was typed and not asked for is gone, and what was wrong with it.
+        self.controls.conditions = tools::Typed { text: text.to_owned(), wrong: None };
         if text != self.conditions {
             text.clone_into(&mut self.conditions);
-            text.clone_into(&mut self.controls.conditions.text);
             self.table.top();
         }
         Ok(())

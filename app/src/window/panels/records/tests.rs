@@ -160,6 +160,18 @@ fn conditions_filter_and_their_chip_removes_them() {
 }
 
 #[test]
+fn what_was_typed_and_not_asked_for_goes_with_the_conditions() {
+    let mut table = super::Records::default();
+    for asked in ["late_by>5s", "", ""] {
+        table.controls.conditions.text = "late".to_owned();
+        table.controls.conditions.wrong = Some("late is no condition".to_owned());
+        table.set_conditions(asked).unwrap();
+        let typed = &table.controls.conditions;
+        assert_eq!((typed.text.as_str(), &typed.wrong), (asked, &None));
+    }
+}
+
+#[test]
 fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::Where("value.kind=like|share".to_owned()));
