@@ -66,7 +66,7 @@ fn what_the_filter_hides_is_known_behind_another_panel_and_shown_again() {
 fn a_search_that_was_stopped_does_not_say_that_there_is_nothing() {
     let mut h = opened(&feed().run());
     // No thread is free for it until it was stopped.
-    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let (go, gate) = std::sync::mpsc::sync_channel::<()>(1);
     let gate = Arc::new(Mutex::new(gate));
     let mut held: Vec<Slot<u32, ()>> = (0..4).map(|_| Slot::default()).collect();
     for slot in &mut held {
