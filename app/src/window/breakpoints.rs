@@ -10,6 +10,7 @@ use super::command::Command;
 use super::panel::Panel;
 use super::selection::Selection;
 use super::session::KeptBreakpoint;
+use super::table_view::is_secret;
 
 /// The list.
 #[derive(Clone, Debug, Default)]
@@ -35,12 +36,15 @@ impl Breakpoints {
         self.list.push(Breakpoint { id: self.last, enabled: true, condition });
     }
 
-    /// As a session keeps them.
+    /// As a session keeps them: without secrets.
     #[must_use]
     pub fn kept(&self) -> Vec<KeptBreakpoint> {
-        let kept = |b: &Breakpoint| KeptBreakpoint {
-            condition: b.condition.to_string(),
-            enabled: b.enabled,
+        let kept = |b: &Breakpoint| {
+            let condition = b.condition.to_string();
+            if is_secret(&condition) {
+                return KeptBreakpoint { left_out: true, ..KeptBreakpoint::default() };
+            }
+            KeptBreakpoint { condition, enabled: b.enabled, left_out: false }
         };
         self.list.iter().map(kept).collect()
     }
@@ -48,7 +52,11 @@ impl Breakpoints {
     /// Takes in those of a session; says why one of them cannot be read.
     pub fn restore(&mut self, kept: &[KeptBreakpoint]) -> Vec<String> {
         let mut problems = Vec::new();
-        for KeptBreakpoint { condition, enabled } in kept {
+        for KeptBreakpoint { condition, enabled, left_out } in kept {
+            if *left_out {
+                problems.push("it looked like a secret and was not kept: add it anew".to_owned());
+                continue;
+            }
             match condition.parse::<Condition>() {
                 Ok(condition) => {
                     self.add(condition.clone());
@@ -202,7 +210,10 @@ mod tests {
         }
         list.list[1].enabled = false;
         let mut kept = list.kept();
-        kept.push(KeptBreakpoint { condition: "verdict=soon".to_owned(), enabled: true });
+        kept.push(KeptBreakpoint {
+            condition: "verdict=soon".to_owned(),
+            ..KeptBreakpoint::default()
+        });
         let mut back = Breakpoints::default();
         let problems = back.restore(&kept);
         assert_eq!(back.list(), list.list());
@@ -210,6 +221,20 @@ mod tests {
         // A second time nothing is listed twice.
         back.restore(&kept);
         assert_eq!(back.list().len(), 4);
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_not_kept_and_said() {
+        let mut list = Breakpoints::default();
+        for condition in ["value.password=hunter2", "verdict=late"] {
+            list.add(condition.parse().unwrap());
+        }
+        let kept = list.kept();
+        assert!(!serde_json::to_string(&kept).unwrap().contains("hunter2"), "{kept:?}");
+        let mut back = Breakpoints::default();
+        let problems = back.restore(&kept);
+        assert_eq!(back.kept(), list.kept()[1..]);
+        assert!(problems.len() == 1 && problems[0].contains("add it anew"), "{problems:?}");
     }
 
     #[test]

@@ -48,11 +48,26 @@ struct Progress {
     ascending: bool,
     looked_at: u64,
     of: u64,
+    /// What was listed of an earlier state of the same run, and whether in its
+    /// natural order: it stands until the job has found more, or is done.
+    before: Option<(Arc<Vec<u32>>, bool)>,
+}
+
+impl Progress {
+    /// What is shown, and whether it is in its natural order.
+    fn shown(&self) -> (&Arc<Vec<u32>>, bool) {
+        match &self.before {
+            Some((lines, ascending)) if lines.len() > self.lines.len() => (lines, *ascending),
+            _ => (&self.lines, self.ascending),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    cancel: AtomicBool,
+    cancel: Arc<AtomicBool>,
+    /// The job found all there is.
+    whole: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -93,7 +108,9 @@ impl Report {
 
     /// These lines in place of those before.
     pub fn replace(&self, lines: Vec<u32>, ascending: bool, looked_at: u64, of: u64) {
-        *self.0.progress() = Progress { lines: Arc::new(lines), ascending, looked_at, of };
+        let mut p = self.0.progress();
+        (p.lines, p.ascending) = (Arc::new(lines), ascending);
+        (p.looked_at, p.of) = (looked_at, of);
     }
 
     /// How far it is, the lines as before.
@@ -101,6 +118,27 @@ impl Report {
         let mut p = self.0.progress();
         (p.looked_at, p.of) = (looked_at, of);
     }
+
+    /// The job has ended; `done`: it did not fail.
+    fn ended(&self, done: bool) {
+        self.0.progress().before = None;
+        if done && !self.is_cancelled() {
+            self.0.whole.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What a job lists, for a thread that needs all of it; set, `cancel` ends it.
+///
+/// # Errors
+/// The job's, or it was cancelled.
+pub fn listed(
+    cancel: Arc<AtomicBool>,
+    work: impl FnOnce(&Report) -> Result<(), String>,
+) -> Result<Arc<Vec<u32>>, String> {
+    let shared = Arc::new(Shared { cancel, ..Shared::default() });
+    work(&Report(Arc::clone(&shared)))?;
+    Ok(Arc::clone(&shared.progress().lines))
 }
 
 /// A table's listing of one source; a newer source ends the job of the last.
@@ -110,8 +148,12 @@ pub struct Listing<S> {
     number: u64,
     shared: Arc<Shared>,
     /// The line that was asked for last: it is asked for in every frame.
-    looked_for: Option<(u32, usize, Option<u64>)>,
+    looked_for: Option<LookedFor>,
 }
+
+/// A line, how many lines there were and whether this job found them, and its
+/// place among them.
+type LookedFor = (u32, (usize, bool), Option<u64>);
 
 impl<S> Default for Listing<S> {
     fn default() -> Self {
@@ -126,25 +168,37 @@ impl<S> Default for Listing<S> {
 }
 
 impl<S: Clone + PartialEq> Listing<S> {
-    /// Begins the job of `source`, unless it is the one at hand.
+    /// Begins the job of `source`, unless it is the one at hand. Where the last one
+    /// `is_like` it, but for the state of the run, its lines stand meanwhile.
     pub fn ask(
         &mut self,
         jobs: &Jobs,
         source: &S,
+        is_like: impl FnOnce(&S, &S) -> bool,
         work: impl FnOnce(&Report) -> Result<(), String> + Send + 'static,
     ) {
         if self.source.as_ref() == Some(source) {
             return;
         }
         self.stop();
+        let before = self.source.as_ref().filter(|last| is_like(last, source)).map(|_| {
+            let p = self.shared.progress();
+            let (lines, ascending) = p.shown();
+            (Arc::clone(lines), ascending)
+        });
         self.source = Some(source.clone());
         self.shared = Arc::default();
+        self.shared.progress().before = before;
         self.looked_for = None;
         self.number += 1;
         let report = Report(Arc::clone(&self.shared));
-        self.slot.ask_long(jobs, self.number, move |_| match work(&report) {
-            Err(_) if report.is_cancelled() => Ok(()),
-            done => done,
+        self.slot.ask_long(jobs, self.number, move |_| {
+            let done = work(&report);
+            report.ended(done.is_ok());
+            match done {
+                Err(_) if report.is_cancelled() => Ok(()),
+                done => done,
+            }
         });
     }
 
@@ -161,6 +215,14 @@ impl<S: Clone + PartialEq> Listing<S> {
     pub fn again(&mut self) {
         self.source = None;
     }
+
+    /// The lines of `source` as they are shown for good: all of them, or as many
+    /// as were found until the user stopped; `None`: they are not known yet.
+    #[must_use]
+    pub fn of(&self, source: &S) -> Option<Arc<Vec<u32>>> {
+        let known = self.source.as_ref() == Some(source) && (self.is_whole() || self.is_stopped());
+        known.then(|| Arc::clone(self.shared.progress().shown().0))
+    }
 }
 
 impl<S> Listing<S> {
@@ -172,26 +234,25 @@ impl<S> Listing<S> {
     /// Whether the job was stopped before it was done.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        let p = self.shared.progress();
-        self.shared.cancel.load(Ordering::Acquire) && p.looked_at < p.of
+        self.shared.cancel.load(Ordering::Acquire) && !self.is_whole()
+    }
+
+    /// Whether all lines of what was asked for last are found.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.shared.whole.load(Ordering::Acquire)
     }
 
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.shared.progress().lines.len() as u64
-    }
-
-    /// All lines found so far.
-    #[must_use]
-    pub fn all(&self) -> Arc<Vec<u32>> {
-        Arc::clone(&self.shared.progress().lines)
+        self.shared.progress().shown().0.len() as u64
     }
 
     /// Lines at these places of the table.
     #[must_use]
     pub fn lines(&self, first: u64, count: usize) -> Vec<u64> {
         let p = self.shared.progress();
-        p.lines.iter().skip(first as usize).take(count).map(|l| u64::from(*l)).collect()
+        p.shown().0.iter().skip(first as usize).take(count).map(|l| u64::from(*l)).collect()
     }
 
     /// The place of a line in the table.
@@ -199,20 +260,21 @@ impl<S> Listing<S> {
     pub fn place(&mut self, line: u64) -> Option<u64> {
         let line = u32::try_from(line).ok()?;
         let p = self.shared.progress();
-        if let Some((last, len, place)) = self.looked_for
-            && (last, len) == (line, p.lines.len())
+        let (lines, ascending) = p.shown();
+        let among = (lines.len(), Arc::ptr_eq(lines, &p.lines));
+        if let Some((last, then, place)) = self.looked_for
+            && (last, then) == (line, among)
         {
             return place;
         }
-        let place = if p.ascending {
-            p.lines.binary_search(&line).ok()
+        let place = if ascending {
+            lines.binary_search(&line).ok()
         } else {
-            p.lines.iter().position(|l| *l == line)
+            lines.iter().position(|l| *l == line)
         };
         let place = place.map(|n| n as u64);
-        let len = p.lines.len();
         drop(p);
-        self.looked_for = Some((line, len, place));
+        self.looked_for = Some((line, among, place));
         place
     }
 
@@ -265,18 +327,28 @@ mod tests {
     fn a_newer_source_ends_the_job_of_the_last() {
         let jobs = Jobs::new(&egui::Context::default(), 2);
         let mut listing: Listing<u32> = Listing::default();
-        listing.ask(&jobs, &1, |report| {
-            while !report.is_cancelled() {
-                std::thread::yield_now();
-            }
-            report.add([7], 1, 2);
-            Err("cancelled".to_owned())
-        });
+        listing.ask(
+            &jobs,
+            &1,
+            |_, _| false,
+            |report| {
+                while !report.is_cancelled() {
+                    std::thread::yield_now();
+                }
+                report.add([7], 1, 2);
+                Err("cancelled".to_owned())
+            },
+        );
         assert_eq!(listing.percent(), Some(0));
-        listing.ask(&jobs, &2, |report| {
-            report.replace(vec![9, 3, 4], false, 10, 10);
-            Ok(())
-        });
+        listing.ask(
+            &jobs,
+            &2,
+            |_, _| false,
+            |report| {
+                report.replace(vec![9, 3, 4], false, 10, 10);
+                Ok(())
+            },
+        );
         while jobs.open() > 0 {
             std::thread::yield_now();
         }
@@ -294,15 +366,94 @@ mod tests {
                 std::thread::yield_now();
             }
         };
-        listing.ask(&jobs, &1, |_| Err("disk gone".to_owned()));
+        listing.ask(&jobs, &1, |_, _| false, |_| Err("disk gone".to_owned()));
         wait();
         assert_eq!(listing.error().as_deref(), Some("disk gone"));
         listing.again();
-        listing.ask(&jobs, &1, |report| {
-            report.add([1, 2], 2, 2);
+        listing.ask(
+            &jobs,
+            &1,
+            |_, _| false,
+            |report| {
+                report.add([1, 2], 2, 2);
+                Ok(())
+            },
+        );
+        wait();
+        assert_eq!((listing.error(), listing.len()), (None, 2));
+        assert!(listing.is_whole() && !listing.is_stopped());
+    }
+
+    /// What holds a job up until it is told to go on.
+    fn held() -> (std::sync::mpsc::SyncSender<()>, impl Fn() + Send + 'static) {
+        let (go, gate) = std::sync::mpsc::sync_channel::<()>(1);
+        let gate = Mutex::new(gate);
+        (go, move || {
+            let _ = gate.lock().unwrap().recv();
+        })
+    }
+
+    #[test]
+    fn lines_of_an_earlier_state_stand_until_there_are_more() {
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let mut listing: Listing<(u64, &str)> = Listing::default();
+        let like = |a: &(u64, &str), b: &(u64, &str)| a.1 == b.1;
+        let wait = || {
+            while jobs.open() > 0 {
+                std::thread::yield_now();
+            }
+        };
+        listing.ask(&jobs, &(1, "late"), like, |report| {
+            report.replace(vec![5, 3, 8], false, 9, 9);
             Ok(())
         });
         wait();
-        assert_eq!((listing.error(), listing.len()), (None, 2));
+        let (go, hold) = held();
+        listing.ask(&jobs, &(2, "late"), like, move |report| {
+            report.replace(vec![9], false, 1, 9);
+            hold();
+            report.replace(vec![9, 3], false, 9, 9);
+            Ok(())
+        });
+        assert_eq!((listing.lines(0, 9), listing.place(3)), (vec![5, 3, 8], Some(1)));
+        assert!(!listing.is_whole() && listing.of(&(2, "late")).is_none());
+        go.send(()).unwrap();
+        wait();
+        // One is no longer late: what it found counts once it is done.
+        assert_eq!((listing.lines(0, 9), listing.place(8)), (vec![9, 3], None));
+        assert_eq!(listing.of(&(2, "late")).as_deref(), Some(&vec![9, 3]));
+        assert!(listing.of(&(1, "late")).is_none(), "that was asked for before");
+        // Of something else nothing stands.
+        let (go, hold) = held();
+        listing.ask(&jobs, &(2, "expired"), like, move |_| {
+            hold();
+            Ok(())
+        });
+        assert_eq!(listing.len(), 0);
+        go.send(()).unwrap();
+        wait();
+    }
+
+    #[test]
+    fn one_that_is_stopped_before_it_found_anything_is_not_whole() {
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let mut listing: Listing<u32> = Listing::default();
+        let (go, hold) = held();
+        listing.ask(
+            &jobs,
+            &1,
+            |_, _| false,
+            move |report| {
+                hold();
+                report.go_on()
+            },
+        );
+        listing.stop();
+        go.send(()).unwrap();
+        while jobs.open() > 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!((listing.percent(), listing.error(), listing.len()), (None, None, 0));
+        assert!(listing.is_stopped() && !listing.is_whole());
     }
 }

@@ -155,6 +155,8 @@ struct Newer {
     log: Option<RecordingDoc>,
     /// All runs of the recording, where this one was opened and has ended.
     runs: Option<Vec<RunLabel>>,
+    /// It was in front when it was looked at.
+    was_front: bool,
 }
 
 impl App {
@@ -347,7 +349,8 @@ impl App {
                 } else if reads_log {
                     log = run.run.recording();
                 }
-                return Ok(Some(Newer { run, log: log.map(RecordingDoc::new), runs: None }));
+                let log = log.map(RecordingDoc::new);
+                return Ok(Some(Newer { run, log, runs: None, was_front: true }));
             }
             // It has published nothing yet: that is no error.
             let Ok(run) = Run::open_with_cache(&dir, cache) else { return Ok(None) };
@@ -358,7 +361,7 @@ impl App {
             let run = RunDoc::new(run);
             // Their files are not read by the window's thread.
             let runs = recording.filter(|_| !run.is_in_progress()).map(|r| runs_of(&r));
-            Ok(Some(Newer { run, log: None, runs }))
+            Ok(Some(Newer { run, log: None, runs, was_front: false }))
         });
     }
 
@@ -381,7 +384,7 @@ impl App {
                 {
                     self.doc.recording = Some(log.clone());
                 }
-                self.take_run(newer.run.clone(), newer.runs.clone());
+                self.take_run(newer.run.clone(), newer.runs.clone(), newer.was_front);
             }
         }
     }
@@ -403,8 +406,9 @@ impl App {
         }
     }
 
-    /// `runs`: all of its recording, where they were asked for.
-    fn take_run(&mut self, newer: RunDoc, runs: Option<Vec<RunLabel>>) {
+    /// `runs`: all of its recording, where they were asked for; `was_front`: it stood
+    /// there when it was looked at.
+    fn take_run(&mut self, newer: RunDoc, runs: Option<Vec<RunLabel>>, was_front: bool) {
         // One that waits at a breakpoint is in progress too.
         let waits = self.running.as_ref().is_some_and(|r| r.dir.as_ref() == Some(&newer.dir));
         let in_progress = newer.is_in_progress() || waits;
@@ -420,7 +424,7 @@ impl App {
             self.show_newer(newer, in_progress);
             return;
         }
-        if !over_this || self.following.shown.as_ref() == Some(&newer.dir) {
+        if was_front || !over_this || self.following.shown.as_ref() == Some(&newer.dir) {
             // The user went elsewhere meanwhile; the run is in the list.
             return;
         }
@@ -438,5 +442,28 @@ impl App {
         if !in_progress && let Some(runs) = runs {
             self.doc.runs = runs;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::testing::{PATIENT, PIPELINE, feed, opened, rerun};
+
+    #[test]
+    fn a_run_that_the_user_left_does_not_come_back_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let patient = folder.path().join("patient");
+        rerun(&feed().recording(), PIPELINE, PATIENT, &patient);
+        let mut h = opened(&feed().run());
+        let front = |app: &App| app.doc.run.as_ref().unwrap().dir.clone();
+        let here = front(h.state());
+        let other = RunDoc::new(Run::open_with_cache(&patient, 1 << 20).unwrap());
+        // It was in front when it was looked at; what is there now came meanwhile.
+        h.state_mut().take_run(other.clone(), None, true);
+        assert_eq!(front(h.state()), here);
+        // One that was never there comes, as soon as there is something of it.
+        h.state_mut().take_run(other.clone(), None, false);
+        assert_eq!(front(h.state()), other.dir);
     }
 }

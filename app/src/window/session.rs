@@ -42,6 +42,8 @@ pub struct Opened {
 pub struct KeptBreakpoint {
     pub condition: String,
     pub enabled: bool,
+    /// Its condition looked like a secret and was not kept.
+    pub left_out: bool,
 }
 
 /// What is open.
@@ -205,8 +207,12 @@ mod tests {
             ..Opened::default()
         };
         let layout = Some(Arrangement::default());
-        let breakpoints =
-            vec![KeptBreakpoint { condition: "verdict=late".to_owned(), enabled: true }];
+        let breakpoint = KeptBreakpoint {
+            condition: "verdict=late".to_owned(),
+            enabled: true,
+            ..KeptBreakpoint::default()
+        };
+        let breakpoints = vec![breakpoint];
         Session { open: vec![Opened::default(), opened], front: 1, layout, breakpoints }
     }
 

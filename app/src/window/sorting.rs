@@ -9,6 +9,9 @@ use crate::cli::filter::field_text;
 /// Bytes of texts that are sorted at once; above it the user is asked to filter.
 const TEXTS: usize = 256 << 20;
 
+/// Up to here every whole number is a double of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// A field of values, to sort by: truths, then numbers, then texts; those that
 /// have none last.
 #[derive(Default)]
@@ -24,8 +27,15 @@ impl Fields {
             None | Some(Value::Null) => {}
             Some(Value::Bool(b)) => self.bytes.extend([1, u8::from(*b)]),
             Some(Value::Number(n)) => {
+                let near = n.as_f64().unwrap_or(f64::NAN);
                 self.bytes.push(2);
-                self.bytes.extend(ordered(n.as_f64().unwrap_or(f64::NAN)).to_be_bytes());
+                self.bytes.extend(ordered(near).to_be_bytes());
+                if near.abs() >= EXACT {
+                    // Ids and nanoseconds that share a double differ in the rest.
+                    let whole = n.as_i64().map(i128::from).or(n.as_u64().map(i128::from));
+                    let rest = whole.map_or(0, |whole| (whole - near as i128) as i64);
+                    self.bytes.extend((rest ^ i64::MIN).to_be_bytes());
+                }
             }
             Some(other) => {
                 self.bytes.push(3);
@@ -163,6 +173,33 @@ mod tests {
         let mut all = [3.5, -1.0, 0.0, 1e300, -1e-3, -7e9];
         all.sort_by_key(|n| ordered(*n));
         assert!(all.is_sorted(), "{all:?}");
+    }
+
+    #[test]
+    fn whole_numbers_that_share_a_double_are_told_apart() {
+        let all: Vec<Value> = [
+            "-9007199254740993",
+            "-9007199254740992",
+            "7.5",
+            "9007199254740992",
+            "9007199254740993",
+            "1763626401480000001",
+            "1763626401480000002",
+            "18446744073709551614",
+            "18446744073709551615",
+            "1e300",
+        ]
+        .map(|n| serde_json::from_str::<Value>(n).unwrap())
+        .into();
+        // From the last to the first, so that no tie stands right by itself.
+        let mut fields = Fields::default();
+        all.iter().rev().for_each(|n| fields.push(Some(n)));
+        let lines: Vec<u32> = (0..all.len() as u32).rev().collect();
+        let mut sorter = Sorter::new(false);
+        sorter.add(&lines, fields.column()).unwrap();
+        let sorted = sorter.sorted();
+        let want: Vec<u32> = (0..all.len() as u32).collect();
+        assert_eq!(sorted, want);
     }
 
     fn texts(all: &[&str]) -> SortColumn {

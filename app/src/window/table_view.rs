@@ -103,7 +103,8 @@ impl TableViews {
 }
 
 /// Whether a text holds what an incident file would blank in a note.
-fn is_secret(text: &str) -> bool {
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
     // Conditions compare by these as well.
     let text = text.replace(['~', '<', '>', '!'], "=");
     blanked(&text) != text

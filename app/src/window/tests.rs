@@ -7,7 +7,7 @@ use egui_kittest::kittest::Queryable as _;
 use joinscope_operator::record::TopicPartition;
 
 use super::app::App;
-use super::command::{Command, Does, entries};
+use super::command::{Asked, Command, Does, entries, suggestions};
 use super::cursor::State;
 use super::headless::{NoPicture, Picture, harness, picture_file, settle};
 use super::panel::Panel;
@@ -229,6 +229,16 @@ fn what_was_set_is_taken_back_from_the_palette() {
     let other = Feed::new(300);
     ask(&mut h, Command::Open(other.run()));
     assert!(offered(&h, &Command::CloseOpen(0)) && !offered(&h, &Command::CloseOpen(1)));
+}
+
+#[test]
+fn a_layout_that_is_replaced_is_named_so_however_it_is_typed() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::SaveLayout("late hunt".to_owned()));
+    for (typed, verb) in [("late hunt", "Replace"), (" late  hunt ", "Replace"), ("late", "Save")] {
+        let offered = suggestions(h.state(), &Asked::LayoutName, typed).unwrap();
+        assert!(offered[0].title.starts_with(verb), "{typed:?}: {}", offered[0].title);
+    }
 }
 
 #[test]

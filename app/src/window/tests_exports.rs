@@ -38,6 +38,78 @@ fn the_rows_that_are_shown_are_written_with_their_columns() {
 }
 
 #[test]
+fn a_table_behind_another_is_written_as_it_is_filtered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    assert!(!h.state().layout.is_in_sight(Panel::Outputs));
+    let last = run.arrivals() / 2;
+    ask(&mut h, Command::SetRange(0, last));
+    ask(&mut h, Command::FilterToRange(true));
+    let path = folder.path().join("outputs.jsonl");
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::Outputs), path.clone(), false));
+    let all = run.output_page(0, run.outputs() as usize).unwrap();
+    let want = all.iter().filter(|o| o.at <= last).count();
+    assert!(want > 0 && want < all.len());
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), want);
+    // Nor what it showed when it was in sight last.
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    ask(&mut h, Command::SetRange(0, 9));
+    let path = folder.path().join("records.jsonl");
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::Records), path.clone(), false));
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 10);
+}
+
+#[test]
+fn the_state_behind_another_panel_is_written_as_it_is_at_the_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let len = h.state().cursor().len();
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    ask(&mut h, Command::GoTo(len / 2));
+    ask(&mut h, Command::ShowPanel(Panel::Records));
+    assert!(!h.state().layout.is_in_sight(Panel::State));
+    ask(&mut h, Command::GoTo(len / 4));
+    let written = |h: &mut egui_kittest::Harness<'_, super::app::App>, name: &str| {
+        let csv = folder.path().join(name);
+        ask(h, Command::ExportTo(Export::Data(Panel::State), csv.clone(), false));
+        std::fs::read_to_string(csv).unwrap()
+    };
+    let behind = written(&mut h, "behind.csv");
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    assert!(behind.lines().count() > 1);
+    assert_eq!(behind, written(&mut h, "before.csv"));
+}
+
+#[test]
+fn the_inspector_that_is_hidden_writes_what_is_selected_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let select = |row| Command::Select(Some(super::selection::Selection::Row(row)), Some(row));
+    ask(&mut h, select(5));
+    ask(&mut h, Command::HidePanel(Panel::Inspector));
+    ask(&mut h, select(100));
+    let csv = folder.path().join("inspector.csv");
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::Inspector), csv.clone(), false));
+    let text = std::fs::read_to_string(&csv).unwrap();
+    let line = format!("record,{}", run.row(100).unwrap().record);
+    assert!(text.lines().any(|l| l == line), "{line} in {text}");
+}
+
+#[test]
+fn late_events_that_were_not_read_yet_are_no_empty_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&feed().run());
+    assert!(!h.state().layout.is_in_sight(Panel::Late));
+    let csv = folder.path().join("late.csv");
+    h.state_mut().command(Command::ExportTo(Export::Data(Panel::Late), csv.clone(), false));
+    assert!(settle(&mut h).is_err());
+    assert!(h.state().errors().list()[0].message.contains("not read through the run yet"));
+    assert!(!csv.exists());
+}
+
+#[test]
 fn outputs_are_written_as_the_command_line_writes_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut h = opened(&feed().run());

@@ -147,6 +147,31 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
 }
 
 #[test]
+fn a_table_that_is_filtered_stays_where_it_stood_when_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("run");
+    let slow = Slow::begin(&dir);
+    let first = slow.wait();
+    let mut h = harness((1280, 800), false, None);
+    h.state_mut().command(Command::Open(dir.clone()));
+    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    press(&mut h, "One record back");
+    // In every record's name.
+    h.state_mut().command(Command::Search("[".to_owned()));
+    until(&mut h, "the search is asked for", |app| app.panels.records.search() == "[");
+    h.state_mut().panels.records.reveal(first / 2);
+    until(&mut h, "the record is in sight", |_| true);
+    let stood = last_row(&h);
+    assert!(stood.abs_diff(first / 2) < 100, "{stood}");
+    let second = slow.go_on();
+    until(&mut h, "the second part shows", |app| app.cursor().len() == second);
+    assert_eq!(last_row(&h), stood);
+    let said = heading(&h, Panel::Records).value().unwrap();
+    assert!(said.starts_with(&thousands(second)), "{said}");
+    slow.end();
+}
+
+#[test]
 fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, aside) = (folder.path().join("run"), folder.path().join("aside"));

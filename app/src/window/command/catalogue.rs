@@ -421,7 +421,7 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         Asked::LayoutName | Asked::RenameLayout(_) | Asked::Setting | Asked::Breakpoint
             if typed.is_empty() => {}
         Asked::LayoutName => {
-            let there = app.layouts.get(typed).is_some();
+            let there = app.layouts.replaces(typed);
             let verb = if there { "Replace" } else { "Save" };
             let title = format!("{verb} the layout {typed:?}");
             list.now("Layout", title, Command::SaveLayout(typed.to_owned()));

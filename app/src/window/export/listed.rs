@@ -21,7 +21,7 @@ impl Listed {
         columns: &'static [&'static str],
         read: impl FnOnce() -> Result<Vec<Vec<Value>>, String> + Send + 'static,
     ) -> Source {
-        Box::new(move || Ok(Box::new(Self::new(columns, read()?)) as Box<dyn Data>))
+        Box::new(move |_| Ok(Box::new(Self::new(columns, read()?)) as Box<dyn Data>))
     }
 }
 

@@ -57,7 +57,7 @@ pub trait Data: Send {
 }
 
 /// Gives the rows, off the window's thread.
-pub type Source = Box<dyn FnOnce() -> Result<Box<dyn Data>, String> + Send>;
+pub type Source = Box<dyn FnOnce(&Meter<'_>) -> Result<Box<dyn Data>, String> + Send>;
 
 /// Writes a file by itself: to where, whether over one that is there; gives its
 /// length.
@@ -94,7 +94,7 @@ type Count = fn(u64) -> String;
 struct Shared {
     done: AtomicU64,
     of: AtomicU64,
-    cancel: AtomicBool,
+    cancel: Arc<AtomicBool>,
     /// What looked like a secret is not in the file.
     blanked: AtomicBool,
     ended: Mutex<Option<Result<u64, Refused>>>,
@@ -119,6 +119,12 @@ impl Meter<'_> {
         self.0.done.store(done, Ordering::Relaxed);
         self.0.of.store(of, Ordering::Relaxed);
         !self.0.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Set once it is to end: for what looks through a run before there are rows.
+    #[must_use]
+    pub fn cancel(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0.cancel)
     }
 
     /// What looked like a secret is not written: said with how it ended.
@@ -168,7 +174,10 @@ impl Exporting {
             let meter = Meter(&told);
             let done = catch_unwind(AssertUnwindSafe(|| match what {
                 What::Rows(source) => {
-                    let mut rows = source().map_err(Refused::Failed)?;
+                    let mut rows = source(&meter).map_err(|why| {
+                        let ended = meter.0.cancel.load(Ordering::Relaxed);
+                        if ended { Refused::Cancelled } else { Refused::Failed(why) }
+                    })?;
                     to_file(&mut *rows, &to, replace, &meter)
                 }
                 What::Picture(shot) => picture::to_file(&shot, &to, replace).map(|()| 1),
@@ -283,7 +292,7 @@ mod tests {
     fn what_ends_with_the_window_leaves_no_half_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
-        let rows: Source = Box::new(|| Ok(Box::new(Endless) as Box<dyn Data>));
+        let rows: Source = Box::new(|_| Ok(Box::new(Endless) as Box<dyn Data>));
         let ctx = egui::Context::default();
         let exporting = Exporting::begin(&ctx, What::Rows(rows), &path, false).unwrap();
         while !folder.path().join("a.csv.part").exists() {

@@ -167,16 +167,18 @@ fn line(out: &mut impl Write, format: Format, row: &Row) -> std::io::Result<()> 
 }
 
 fn csv_line(out: &mut impl Write, cells: &[Value]) -> std::io::Result<()> {
+    // An empty line would be read as no row at all.
+    let alone = cells.len() == 1;
     for (i, cell) in cells.iter().enumerate() {
         if i > 0 {
             out.write_all(b",")?;
         }
         let text = match cell {
-            Value::Null => continue,
+            Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        if text.contains(['"', ',', '\n', '\r']) {
+        if text.contains(['"', ',', '\n', '\r']) || alone && text.is_empty() {
             write!(out, "\"{}\"", text.replace('"', "\"\""))?;
         } else {
             out.write_all(text.as_bytes())?;
@@ -206,6 +208,19 @@ mod tests {
             });
             Ok(rows.collect())
         }
+    }
+
+    #[test]
+    fn a_row_of_one_empty_cell_is_a_row() {
+        let written = |cells: &[Value]| {
+            let mut out = Vec::new();
+            csv_line(&mut out, cells).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(&[Value::Null]), "\"\"\r\n");
+        assert_eq!(written(&["".into()]), "\"\"\r\n");
+        assert_eq!(written(&[Value::Null, Value::Null]), ",\r\n");
+        assert_eq!(written(&["a".into()]), "a\r\n");
     }
 
     fn names(dir: &Path) -> Vec<String> {

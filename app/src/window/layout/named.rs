@@ -67,6 +67,12 @@ impl Layouts {
         self.saved.iter().find(|n| n.name == name).map(|n| &n.arrangement)
     }
 
+    /// Whether one that is kept under this name takes the place of another.
+    #[must_use]
+    pub fn replaces(&self, name: &str) -> bool {
+        self.get(&cleaned(name)).is_some()
+    }
+
     /// Keeps an arrangement under a name, in place of the one that had it.
     pub fn keep(&mut self, name: &str, arrangement: Arrangement) {
         let name = cleaned(name);

@@ -51,6 +51,9 @@ pub fn bar(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     });
 }
 
+/// What to do where a search was stopped before it found anything.
+pub const STOPPED: &str = "Change the filter or the order to search again";
+
 /// The button that ends a search or a sort; what was found stays.
 pub fn stop(ui: &mut Ui, stop: impl FnOnce()) {
     bar(ui, |ui| {

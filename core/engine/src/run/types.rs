@@ -341,6 +341,8 @@ pub enum SortBy {
     Key,
     /// Topic, partition, offset.
     Record,
+    /// In the pipeline's order.
+    Input,
 }
 
 /// A value for each row, to sort by.

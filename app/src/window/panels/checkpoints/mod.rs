@@ -59,7 +59,7 @@ impl Checkpoints {
     #[must_use]
     pub fn data(cx: &Cx<'_>) -> Option<Source> {
         let manifest = Arc::clone(&cx.doc.run.as_ref()?.manifest);
-        Some(Box::new(move || Ok(Box::new(Entries(manifest)) as Box<dyn Data>)))
+        Some(Box::new(move |_| Ok(Box::new(Entries(manifest)) as Box<dyn Data>)))
     }
 
     /// Asks where the partitions stood at the chosen one, and which of all

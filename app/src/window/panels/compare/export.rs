@@ -52,7 +52,7 @@ impl Compare {
             found,
             choice: self.choice,
         };
-        Some(Box::new(move || Ok(Box::new(lines) as Box<dyn Data>)))
+        Some(Box::new(move |_| Ok(Box::new(lines) as Box<dyn Data>)))
     }
 }
 

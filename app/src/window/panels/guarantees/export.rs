@@ -41,7 +41,7 @@ impl Guarantees {
     pub fn data(&mut self, cx: &Cx<'_>) -> Option<Source> {
         let answer = self.ask(cx)?;
         answer.result.as_ref().ok()?;
-        Some(Box::new(move || Ok(Box::new(Modes(answer)) as Box<dyn Data>)))
+        Some(Box::new(move |_| Ok(Box::new(Modes(answer)) as Box<dyn Data>)))
     }
 }
 

@@ -16,16 +16,33 @@ impl Inspector {
     /// What an export writes; nothing is selected: nothing.
     #[must_use]
     pub fn data(&mut self, cx: &Cx<'_>) -> Option<Source> {
-        cx.selection?;
+        let selection = cx.selection?;
         let run = cx.doc.run.as_ref().map(|r| r.run.clone());
-        let answer = self.slot.answer()?;
-        answer.result.as_ref().ok()?;
+        let recording = cx.doc.recording.as_ref().map(|r| r.recording.clone());
+        // What it says last may be of something that was selected before.
+        let answer = self
+            .slot
+            .answer()
+            .filter(|a| a.question.selection == selection && cx.doc.is_about(a.question.revision));
         Some(Listed::source(&COLUMNS, move || {
-            let facts = match (&answer.result, &run) {
-                (Ok(Inspected::Row(row)), Some(run)) => of_row(row, run),
-                (Ok(Inspected::Output(output)), _) => of_output(output),
-                (Ok(Inspected::Record(value)), _) => of_value(value),
-                _ => Vec::new(),
+            let asked;
+            let inspected = match (answer.as_ref().map(|a| &a.result), &run, &recording) {
+                (Some(Ok(known)), ..) => known,
+                (_, Some(run), _) => {
+                    asked = ask::of_run(run, recording.as_ref(), selection)?;
+                    &asked
+                }
+                (_, None, Some(recording)) => {
+                    asked = ask::of_recording(recording, selection)?;
+                    &asked
+                }
+                (_, None, None) => return Ok(Vec::new()),
+            };
+            let facts = match (inspected, &run) {
+                (Inspected::Row(row), Some(run)) => of_row(row, run),
+                (Inspected::Row(_), None) => Vec::new(),
+                (Inspected::Output(output), _) => of_output(output),
+                (Inspected::Record(value), _) => of_value(value),
             };
             Ok(facts.into_iter().map(|(what, value)| vec![what.into(), value]).collect())
         }))

@@ -180,6 +180,8 @@ fn hidden(ui: &mut Ui, cx: &mut Cx<'_>) {
         text(ui, "hidden by the filter ·", fonts::regular(SMALL), t.second);
         let show = egui::RichText::new("show").font(fonts::regular(SMALL)).color(t.accent);
         if ui.add(egui::Link::new(show)).clicked() {
+            // The range hides it as well as the filter does.
+            cx.commands.push(Command::FilterToRange(false));
             cx.commands.push(Command::ClearFilter);
         }
     });

@@ -16,15 +16,24 @@ use crate::window::panels::watermarks::say::called_in;
 const COLUMNS: [&str; 6] =
     ["partition", "judged", "late_as_run", "needs_ms", "records", "late_beyond"];
 
+/// Why there is no file yet.
+const HALF: &str = "the panel has not read through the run yet: show it, and export once it has";
+
 impl Late {
     /// What an export writes.
     #[must_use]
     pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
-        let start = &cx.doc.run.as_ref()?.manifest.start;
+        let doc = cx.doc.run.as_ref()?;
+        let start = &doc.manifest.start;
         let names: Vec<String> =
             (0..start.lanes.len() as u32).map(|lane| called_in(start, lane)).collect();
         let (found, target): (_, Target) = (self.pass.found(), self.target);
+        // Nobody sees in a file that it was written half way.
+        let half = doc.arrivals > 0 && (found.of == 0 || self.pass.is_open() && !found.is_whole());
         Some(Listed::source(&COLUMNS, move || {
+            if half {
+                return Err(HALF.to_owned());
+            }
             let mut rows: Vec<Vec<Value>> = Vec::new();
             for (name, known) in names.iter().zip(&found.index.lanes) {
                 let Some(needs) = known.needs.get(target.place()) else { continue };

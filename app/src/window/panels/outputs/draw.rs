@@ -67,7 +67,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
     range::chip(range, ui, commands);
     if !this.conditions.is_empty() && tools::conditions_chip(ui, &this.conditions) {
         this.conditions.clear();
-        this.asked.text.clear();
+        this.asked = tools::Typed::default();
         this.table.top();
     }
     if !this.kinds.is_empty() {
@@ -121,7 +121,9 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
     }
     if len == 0 && !searching {
-        let (what, next) = if source.filters() {
+        let (what, next) = if source.is_listed() && this.listing.is_stopped() {
+            ("No output was found until it was stopped", tools::STOPPED)
+        } else if source.filters() {
             ("No output is like that", "Remove the filter or search for something else")
         } else if cx.doc.in_progress {
             ("No output", "They appear as soon as the run has published its first segment")

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::Outputs;
-use super::ask::{Question, Source, page};
+use super::ask::{Question, Source, list, page};
 use super::columns::Col;
 use crate::cli::filter::field_at;
 use crate::window::cx::Cx;
 use crate::window::export::{Data, Row, Source as Rows};
+use crate::window::listing;
 use crate::window::store::Run;
 
 struct Lines {
@@ -22,9 +23,18 @@ impl Outputs {
     #[must_use]
     pub fn data(&self, cx: &Cx<'_>) -> Option<Rows> {
         let run = cx.doc.run.as_ref()?.run.clone();
-        let listed = self.source(cx).is_listed().then(|| self.listing.all());
+        let source = self.source(cx);
+        let known = self.listing.of(&source);
         let columns = self.columns.clone();
-        Some(Box::new(move || Ok(Box::new(Lines { run, listed, columns }) as Box<dyn Data>)))
+        Some(Box::new(move |meter| {
+            let listed = match known {
+                _ if !source.is_listed() => None,
+                // The table is not in sight, or not done.
+                None => Some(listing::listed(meter.cancel(), |to| list(&run, &source, to))?),
+                known => known,
+            };
+            Ok(Box::new(Lines { run, listed, columns }) as Box<dyn Data>)
+        }))
     }
 }
 

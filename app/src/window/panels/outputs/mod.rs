@@ -20,7 +20,7 @@ use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
-use crate::window::listing::Listing;
+use crate::window::listing::{Listing, Report};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::{Position, Table};
@@ -189,7 +189,8 @@ impl Outputs {
         match &cx.doc.run {
             Some(doc) if source.is_listed() => {
                 let (run, order) = (doc.run.clone(), source.clone());
-                self.listing.ask(cx.jobs, &source, move |report| ask::list(&run, &order, report));
+                let list = move |report: &Report| ask::list(&run, &order, report);
+                self.listing.ask(cx.jobs, &source, Source::is_like, list);
             }
             _ => self.listing.clear(),
         }

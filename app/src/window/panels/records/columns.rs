@@ -153,7 +153,8 @@ impl Col {
     pub fn sorts_by(&self) -> Option<By> {
         Some(match self {
             Self::Arrival | Self::Arrived => By::Arrival,
-            Self::Record | Self::Input => By::Store(SortBy::Record),
+            Self::Record => By::Store(SortBy::Record),
+            Self::Input => By::Store(SortBy::Input),
             Self::Key => By::Store(SortBy::Key),
             Self::EventTime => By::Store(SortBy::EventTime),
             Self::LateBy => By::Store(SortBy::LateBy),

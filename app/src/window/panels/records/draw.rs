@@ -62,7 +62,7 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         tools::stop(ui, || this.listing.stop());
     }
     if len == Some(0) && !searching {
-        nothing(ui, cx, source);
+        nothing(ui, cx, source, this.listing.is_stopped());
         return;
     }
     reveal(this, cx, source);
@@ -118,8 +118,10 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
 }
 
 /// Nothing to show: says what to do next.
-fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
-    if source.filters() {
+fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, stopped: bool) {
+    if stopped && source.is_listed() {
+        empty(ui, "No record was found until it was stopped", tools::STOPPED);
+    } else if source.filters() {
         empty(ui, "No record is like that", "Remove the filter or search for something else");
     } else if cx.doc.in_progress {
         empty(

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use joinscope_core::run::explain::Whys;
 
 use super::Records;
-use super::ask::{Source, object};
+use super::ask::{Source, list, object};
 use super::columns::Col;
 use crate::cli::filter::field_at;
 use crate::cli::values::Values;
 use crate::window::cx::Cx;
 use crate::window::export::{Data, Row, Source as Shown};
+use crate::window::listing;
 use crate::window::store::Run;
 
 /// The rows of a table, by position.
@@ -31,9 +32,15 @@ impl Records {
     pub fn data(&self, cx: &Cx<'_>) -> Option<Shown> {
         let run = cx.doc.run.as_ref()?.run.clone();
         let source = self.source(cx);
-        let listed = source.is_listed().then(|| self.listing.all());
+        let known = self.listing.of(&source);
         let columns = self.columns.clone();
-        Some(Box::new(move || {
+        Some(Box::new(move |meter| {
+            let listed = match known {
+                _ if !source.is_listed() => None,
+                // The table is not in sight, or not done.
+                None => Some(listing::listed(meter.cancel(), |to| list(&run, &source, to))?),
+                known => known,
+            };
             let len = match &listed {
                 Some(rows) => rows.len() as u64,
                 None if source.verdicts.is_empty() => run.rows(),

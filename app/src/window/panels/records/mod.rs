@@ -21,7 +21,7 @@ use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
-use crate::window::listing::Listing;
+use crate::window::listing::{Listing, Report};
 use crate::window::panel::Panel;
 use crate::window::panels::watermarks::say::feeds_several;
 use crate::window::panels::{choose, tools};
@@ -148,9 +148,10 @@ impl Records {
         if !text.is_empty() {
             text.parse::<Filter>()?;
         }
+        // What was typed and not asked for is gone, and what was wrong with it.
+        self.controls.conditions = tools::Typed { text: text.to_owned(), wrong: None };
         if text != self.conditions {
             text.clone_into(&mut self.conditions);
-            text.clone_into(&mut self.controls.conditions.text);
             self.table.top();
         }
         Ok(())
@@ -231,7 +232,8 @@ impl Records {
         match &cx.doc.run {
             Some(doc) if source.is_listed() => {
                 let (run, order) = (doc.run.clone(), source.clone());
-                self.listing.ask(cx.jobs, source, move |report| ask::list(&run, &order, report));
+                let list = move |report: &Report| ask::list(&run, &order, report);
+                self.listing.ask(cx.jobs, source, Source::is_like, list);
             }
             _ => self.listing.clear(),
         }
@@ -260,8 +262,10 @@ impl Records {
             return Some(false);
         }
         if source.is_listed() {
+            // Another panel may stand before the table, which would ask.
+            self.ask_listing(cx, &source);
             let there = self.listing.place(row).is_some();
-            return (there || self.listing.percent().is_none()).then_some(!there);
+            return (there || self.listing.is_whole()).then_some(!there);
         }
         let rank = self.rank(cx, row)?;
         Some(rank == Place::Hidden)

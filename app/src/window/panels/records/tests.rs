@@ -1,10 +1,14 @@
+use std::sync::{Arc, Mutex};
+
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
+use crate::window::jobs::Slot;
 use crate::window::panel::Panel;
+use crate::window::selection::Selection;
 use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun, rows};
 
 #[test]
@@ -39,6 +43,53 @@ fn a_selection_that_the_filter_hides_stays_in_the_inspector() {
     press(&mut h, "show");
     assert!(h.state().panels.records.filter().is_empty());
     assert!(h.query_by_label("hidden by the filter ·").is_none());
+}
+
+#[test]
+fn what_the_filter_hides_is_known_behind_another_panel_and_shown_again() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Select(Some(Selection::Row(5)), Some(5)));
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    assert!(!h.state().layout.is_in_sight(Panel::Records));
+    ask(&mut h, Command::SetRange(0, 9));
+    ask(&mut h, Command::FilterToRange(true));
+    assert!(h.query_by_label("hidden by the filter ·").is_none());
+    ask(&mut h, Command::SetRange(100, 109));
+    assert!(h.query_by_label("hidden by the filter ·").is_some());
+    press(&mut h, "show");
+    assert!(h.query_by_label("hidden by the filter ·").is_none());
+    ask(&mut h, Command::ShowPanel(Panel::Records));
+    assert!(rows(&h).iter().any(|r| r.starts_with("arrival 5, ")), "{:?}", rows(&h));
+}
+
+#[test]
+fn a_search_that_was_stopped_does_not_say_that_there_is_nothing() {
+    let mut h = opened(&feed().run());
+    // No thread is free for it until it was stopped.
+    let (go, gate) = std::sync::mpsc::sync_channel::<()>(1);
+    let gate = Arc::new(Mutex::new(gate));
+    let mut held: Vec<Slot<u32, ()>> = (0..4).map(|_| Slot::default()).collect();
+    for slot in &mut held {
+        let gate = Arc::clone(&gate);
+        slot.ask_long(&h.state().jobs, 1, move |_| {
+            gate.lock().unwrap().recv().map_err(|e| e.to_string())
+        });
+    }
+    h.state_mut().command(Command::Search("no such key".to_owned()));
+    for _ in 0..3 {
+        h.step();
+    }
+    h.get_by_label("Stop searching").click();
+    for _ in 0..3 {
+        h.step();
+    }
+    drop(go);
+    crate::window::headless::settle(&mut h).unwrap();
+    assert!(h.query_all_by_label_contains("No record is like that").next().is_none());
+    assert!(h.query_all_by_label_contains("until it was stopped").next().is_some());
+    // Asked again it is looked for to the end.
+    ask(&mut h, Command::Search("no such key either".to_owned()));
+    assert!(h.query_all_by_label_contains("No record is like that").next().is_some());
 }
 
 #[test]
@@ -106,6 +157,18 @@ fn conditions_filter_and_their_chip_removes_them() {
     h.state_mut().command(Command::Where("late".to_owned()));
     assert!(crate::window::headless::settle(&mut h).is_err());
     assert!(h.state().errors().list()[0].message.contains("is no condition"));
+}
+
+#[test]
+fn what_was_typed_and_not_asked_for_goes_with_the_conditions() {
+    let mut table = super::Records::default();
+    for asked in ["late_by>5s", "", ""] {
+        table.controls.conditions.text = "late".to_owned();
+        table.controls.conditions.wrong = Some("late is no condition".to_owned());
+        table.set_conditions(asked).unwrap();
+        let typed = &table.controls.conditions;
+        assert_eq!((typed.text.as_str(), &typed.wrong), (asked, &None));
+    }
 }
 
 #[test]
@@ -198,6 +261,15 @@ fn rows_of_a_topic_that_feeds_two_inputs_say_which_and_are_counted_as_rows() {
     assert!(timeline.contains(" rows in sight"), "{timeline}");
     let held = said(&h, Panel::Watermarks);
     assert!(held.contains("views[") || held.contains("engagements["), "{held}");
+    // One input after the other, not one topic's records in their order.
+    for (title, first, then) in
+        [("Input", "views", "engagements"), ("Input, sorted ascending", "engagements", "views")]
+    {
+        press(&mut h, title);
+        let shown = values(&h);
+        let of = |input: &str| shown.iter().any(|v| v.contains(&format!("Input {input}")));
+        assert!(of(first) && !of(then), "{title}: {shown:?}");
+    }
     // Where each topic feeds one, the column would say what the name says.
     ask(&mut h, Command::Open(feed().run()));
     assert!(values(&h).iter().all(|v| !v.contains("Input ")));

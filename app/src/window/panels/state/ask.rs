@@ -2,6 +2,7 @@
 //! or rows with their expiry.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use joinscope_core::run::{HeavyKey, KeyLeaves, Leaves, RowView, Run, StateNow};
 use joinscope_operator::pipeline::Semantics;
@@ -112,6 +113,18 @@ pub fn page(run: &Run, q: &PageQuestion) -> Result<Page, String> {
     Ok(Page { lines, watermark })
 }
 
+/// The whole state at an arrival.
+pub fn whole(run: &Run, at: u64, cancel: &AtomicBool) -> Result<StateNow, String> {
+    let shifts = run.pipeline().join.shifts(run.pipeline().inputs.len());
+    let mut found = StateNow::default();
+    let told = |now| {
+        found = now;
+        true
+    };
+    run.state_now(at, &shifts, cancel, told).map_err(|e| e.to_string())?;
+    Ok(found)
+}
+
 /// What is listed, as rows of a file.
 pub struct Listed {
     run: Run,
@@ -143,6 +156,9 @@ impl Data for Listed {
         let content = Content::of(&self.now, self.order, &seen);
         let page = page(&self.run, &PageQuestion { revision: 0, at: self.now.arrival, content })?;
         let columns = self.columns();
+        // As the panel, which says that it is not known.
+        let known = expiry_is_known(&self.run);
+        let leaves = |ms: i64| serde_json::Value::from(known.then_some(ms));
         let rows = page.lines.into_iter().map(|line| {
             let key = line.row.key.as_ref().map(joinscope_core::run::explain::key_to_json);
             let cells = vec![
@@ -150,8 +166,8 @@ impl Data for Listed {
                 line.rows.into(),
                 line.row.record.to_string().into(),
                 line.row.event_time.into(),
-                line.due.0.into(),
-                line.due.1.into(),
+                leaves(line.due.0),
+                leaves(line.due.1),
             ];
             let json = columns.iter().cloned().zip(cells.iter().cloned()).collect();
             Row { json: serde_json::Value::Object(json), cells }

@@ -84,7 +84,7 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
     text
 }
 
-/// Rows on disk alone, by the sample nearest to the cursor.
+/// Rows on disk alone, by the sample nearest to the cursor, where that is in sight.
 fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
     let arrival = cx.cursor.at() as f64;
     let at = match cx.scale {
@@ -92,6 +92,11 @@ fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
         Scale::EventTime if cx.clock.has_event_time() => cx.clock.event_time(arrival) as i64,
         Scale::ArrivalTime | Scale::EventTime => cx.clock.time(arrival) as i64,
     };
+    let range = lines.range;
+    if range.axis != cx.axis(0.0, 1.0).range().axis || !(range.from..=range.to).contains(&at) {
+        // The edge of what is in sight says nothing of the cursor beyond it.
+        return None;
+    }
     let span = lines.range.to.saturating_sub(lines.range.from).max(1);
     let part = at.saturating_sub(lines.range.from) as f64 / span as f64;
     let bucket = (part * lines.buckets as f64).clamp(0.0, lines.buckets as f64 - 1.0) as usize;
@@ -436,6 +441,7 @@ fn cells(
     let due = |ms: i64| if known { time(Some(ms)) } else { Cell::Words("not known".to_owned()) };
     let key = Cell::Elided { shown: shown.to_owned(), whole: whole.to_owned() };
     let left = page.watermark.map(|w| line.due.0.saturating_sub(w).saturating_add(1));
+    let leaves = known.then(|| format!("leaves after {}", cx.times.exact(line.due.0)));
     let (cells, name) = match order {
         Order::Keys => {
             let more = if line.more { "+" } else { "" };
@@ -446,14 +452,8 @@ fn cells(
                 due(line.due.0),
                 due(line.due.1),
             ];
-            let leaves = cx.times.exact(line.due.0);
-            (
-                cells,
-                format!(
-                    "key {whole}, {}, the first leaves after {leaves}",
-                    plural(line.rows, "row")
-                ),
-            )
+            let leaves = leaves.map_or_else(String::new, |at| format!(", the first {at}"));
+            (cells, format!("key {whole}, {}{leaves}", plural(line.rows, "row")))
         }
         Order::Leaving => {
             let record = line.row.record.to_string();
@@ -461,8 +461,8 @@ fn cells(
                 Some(ms) if known => Cell::Mono(format_duration(ms.max(0))),
                 _ => Cell::Empty,
             };
-            let leaves = cx.times.exact(line.due.0);
-            let name = format!("{record}, key {whole}, leaves after {leaves}");
+            let leaves = leaves.map_or_else(String::new, |at| format!(", {at}"));
+            let name = format!("{record}, key {whole}{leaves}");
             (vec![key, Cell::Name(record), time(line.row.event_time), due(line.due.0), left], name)
         }
     };

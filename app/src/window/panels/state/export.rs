@@ -5,7 +5,7 @@ use joinscope_core::run::MinMax;
 
 use super::{State, ask};
 use crate::window::cx::Cx;
-use crate::window::export::{Listed, Source};
+use crate::window::export::{Data, Listed, Source};
 
 /// Pieces that the range in sight is cut into.
 const PIECES: usize = 1_000;
@@ -27,10 +27,17 @@ impl State {
     /// What is listed at the cursor.
     #[must_use]
     pub fn data(&self, cx: &Cx<'_>) -> Option<Source> {
-        let now = self.looking.whole.clone()?;
         let run = cx.doc.run.as_ref()?.run.clone();
-        let order = self.order;
-        Some(Box::new(move || Ok(Box::new(ask::Listed::new(run, now, order)) as Box<_>)))
+        let (at, order) = (cx.cursor.at(), self.order);
+        let known = self.looking.whole.clone().filter(|now| now.arrival == at);
+        Some(Box::new(move |meter| {
+            let now = match known {
+                Some(now) => now,
+                // The panel is not in sight, or the cursor has just moved.
+                None => ask::whole(&run, at, &meter.cancel())?,
+            };
+            Ok(Box::new(ask::Listed::new(run, now, order)) as Box<dyn Data>)
+        }))
     }
 
     /// The lines over the range in sight.

@@ -3,10 +3,12 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-use crate::window::command::Command;
+use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{ask, heading, opened, press, rows, sample_run};
+use crate::window::testing::{
+    PIPELINE, ask, feed, heading, opened, press, rerun, rows, sample_run,
+};
 
 #[test]
 fn the_state_at_the_cursor_is_counted_by_key() {
@@ -32,6 +34,39 @@ fn the_state_at_the_cursor_is_counted_by_key() {
     assert_eq!(view.key.as_ref().unwrap().to_string(), key);
     assert!(view.in_state_at(at));
     assert_eq!(h.state().cursor().at(), at, "the cursor stays where the state is looked at");
+}
+
+#[test]
+fn what_is_on_disk_is_said_of_the_cursor_while_that_is_in_sight() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let len = h.state().cursor().len();
+    ask(&mut h, Command::GoTo(len / 4));
+    let said = heading(&h, Panel::State).value().unwrap();
+    assert!(said.ends_with("on disk alone"), "{said}");
+    ask(&mut h, Command::View(Some((len / 2, len - 1))));
+    let said = heading(&h, Panel::State).value().unwrap();
+    assert!(said.contains(" at the cursor, ") && !said.contains("on disk"), "{said}");
+}
+
+#[test]
+fn when_rows_leave_is_not_said_where_it_is_not_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let sets =
+        [("join.semantics", "flink-sql"), ("join.output_time", "larger"), ("join.late", "drop")];
+    rerun(&feed().recording(), PIPELINE, &sets, &out);
+    let mut h = opened(&out);
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    let keys: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("key ")).collect();
+    assert!(!keys.is_empty() && keys.iter().all(|r| !r.contains("leaves after")), "{keys:?}");
+    let csv = folder.path().join("state.csv");
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::State), csv.clone(), false));
+    let text = std::fs::read_to_string(&csv).unwrap();
+    assert!(text.lines().count() > 1);
+    assert!(text.lines().skip(1).all(|l| l.ends_with(",,")), "{text}");
 }
 
 #[test]

@@ -18,7 +18,9 @@ impl Run {
     pub fn sort_column(&self, rows: &[u64], by: SortBy) -> Result<SortColumn> {
         let now = self.now();
         let mut out = match by {
-            SortBy::EventTime | SortBy::LateBy | SortBy::Verdict => SortColumn::Numbers(Vec::new()),
+            SortBy::EventTime | SortBy::LateBy | SortBy::Verdict | SortBy::Input => {
+                SortColumn::Numbers(Vec::new())
+            }
             SortBy::Key | SortBy::Record => {
                 SortColumn::Bytes { ends: Vec::new(), bytes: Vec::new() }
             }
@@ -29,6 +31,7 @@ impl Run {
             SortBy::Verdict => &["arrival", "verdict"],
             SortBy::Key => &["key"],
             SortBy::Record => &["input", "partition", "offset"],
+            SortBy::Input => &["input"],
         };
         let mut at = 0;
         while at < rows.len() {
@@ -43,6 +46,9 @@ impl Run {
             match (&mut out, by) {
                 (SortColumn::Numbers(all), SortBy::EventTime) => {
                     all.extend_from_slice(t.i64s("event_time")?);
+                }
+                (SortColumn::Numbers(all), SortBy::Input) => {
+                    all.extend(t.u8s("input")?.iter().map(|input| i64::from(*input)));
                 }
                 (SortColumn::Numbers(all), SortBy::LateBy) => {
                     let (times, marks) = (t.i64s("event_time")?, t.i64s("watermark")?);

@@ -138,6 +138,9 @@ fn ask_columns(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     let SortColumn::Numbers(verdicts) = run.sort_column(&rows, SortBy::Verdict).unwrap() else {
         panic!("verdicts are numbers")
     };
+    let SortColumn::Numbers(inputs) = run.sort_column(&rows, SortBy::Input).unwrap() else {
+        panic!("inputs are numbers")
+    };
     let SortColumn::Bytes { ends, bytes } = run.sort_column(&rows, SortBy::Key).unwrap() else {
         panic!("keys are bytes")
     };
@@ -145,6 +148,7 @@ fn ask_columns(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
         assert_eq!(times[i], view.event_time.unwrap_or(i64::MIN));
         assert_eq!(late[i], view.late_by.unwrap_or(i64::MIN));
         assert_eq!(verdicts[i], view.verdict as i64);
+        assert_eq!(inputs[i], i64::from(view.input));
         let from = i.checked_sub(1).map_or(0, |before| ends[before]) as usize;
         let own = &bytes[from..ends[i] as usize];
         assert_eq!(own, view.key.as_ref().map_or(&[][..], |k| k.canonical()));
