@@ -10,6 +10,7 @@ use joinscope_core::analyses::compare::{compare, matching};
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::Breakpoint;
 use joinscope_core::engine::{AtEnd, Control};
+use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
@@ -149,6 +150,12 @@ fn both_watermarks_stand_over_one_axis() {
     };
     assert!(lag(&b) > lag(&a));
     assert_ne!(here.trim_start_matches("run"), there.trim_start_matches("patient"));
+    // As they stood at the cursor itself, also where that is out of sight.
+    let [here, there] = [&a, &b].map(|run| format_duration(lag(run)));
+    let want = format!("run: {here} behind arrival; patient: {there} behind arrival");
+    assert_eq!(lines, want);
+    ask(&mut h, Command::View(Some((0, 100))));
+    assert_eq!(h.get_by_label("Event-time watermarks of both runs").value(), Some(want));
 }
 
 #[test]
