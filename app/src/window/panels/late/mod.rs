@@ -177,6 +177,7 @@ impl Late {
         let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
         let mut text = match sum.late {
             0 if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
+            0 if sum.judged == 0 => "no record came to the join".to_owned(),
             0 => {
                 let most = sum.needs.first().and_then(|c| c.quantile(1.0));
                 let most =
@@ -216,9 +217,16 @@ impl Late {
         }
         let nothing = sum.needs.iter().all(index::Counts::is_empty);
         if found.is_whole() && nothing && self.focus == Focus::All {
-            let next =
-                "Every record came in the order of event time: an out-of-orderness of 0 is enough";
-            empty(ui, "Nothing out of order", next);
+            let (what, next) = if sum.judged == 0 {
+                // Of none of them it is known whether it came in order.
+                ("No record came to the join", "The records table says what became of each")
+            } else {
+                (
+                    "Nothing out of order",
+                    "Every record came in the order of event time: an out-of-orderness of 0 is enough",
+                )
+            };
+            empty(ui, what, next);
             return;
         }
         let now = self.now(found);

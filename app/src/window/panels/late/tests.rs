@@ -15,7 +15,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, Wide};
+use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
 
 fn opened(path: &Path) -> Harness<'static, App> {
     let mut h = harness((1200, 900), false, Some(Panel::Late));
@@ -181,4 +181,16 @@ fn none_is_later_than_the_latest() {
     let want = "3 late of 300 rows that came to the join, half of them by more than 5 s, the \
                 latest by 1 m";
     assert_eq!(said, want);
+}
+
+#[test]
+fn of_records_without_an_event_time_none_is_said_to_be_in_order() {
+    let feed = Feed::new(200);
+    let run = feed.folder.path().join("untimed");
+    rerun(&feed.recording(), &PIPELINE.replace("\"ts\"", "\"nothing\""), &[], &run);
+    let h = opened(&run);
+    let run = run_of(&h);
+    assert_eq!(run.count(VerdictSet::of(Verdict::Joined)), 0);
+    assert!(h.query_all_by_label_contains("Nothing out of order").next().is_none());
+    assert!(h.query_all_by_label_contains("No record came to the join").next().is_some());
 }
