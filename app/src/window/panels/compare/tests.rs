@@ -293,3 +293,30 @@ fn outputs_that_differ_are_listed_by_their_records() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its first input has another name: no record of it is one of this run's.
+    let text = PIPELINE
+        .replace("inputs.views", "inputs.seen")
+        .replace("primary = \"views\"", "primary = \"seen\"");
+    let other = folder.path().join("renamed");
+    rerun(&two().feed.recording(), &text, &[], &other);
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::Compare(other));
+    let path = folder.path().join("changed.csv");
+    ask(&mut h, Command::ExportFigures(Panel::Compare, path.clone()));
+    let written = std::fs::read_to_string(&path).unwrap();
+    // Of records that are absent in this column, their inputs.
+    let inputs = |column: usize| {
+        let lines = written.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        let absent = lines.filter(|cells| cells[column] == "absent");
+        let mut inputs: Vec<&str> = absent.map(|cells| cells[2]).collect();
+        inputs.dedup();
+        inputs
+    };
+    let (there, here) = (4, 5);
+    assert_eq!(inputs(there), ["views"]);
+    assert_eq!(inputs(here), ["seen"]);
+}
