@@ -144,6 +144,8 @@ impl App {
 
             Command::SetRange(a, b) => self.mark_range(Some(ArrivalRange::between(a, b))),
             Command::ClearRange => self.mark_range(None),
+            // Without an arrival there is none to mark.
+            Command::RangeFromHere | Command::RangeToHere if self.cursor.len() == 0 => {}
             Command::RangeFromHere => {
                 let last = self.cursor.len().saturating_sub(1);
                 self.range.move_end(true, self.cursor.at(), last);

@@ -77,6 +77,15 @@ fn without_a_run_there_is_no_event_time_to_show() {
 }
 
 #[test]
+fn without_an_arrival_no_range_is_marked() {
+    let mut h = harness((1280, 800), false, None);
+    for command in [Command::RangeFromHere, Command::RangeToHere] {
+        ask(&mut h, command);
+        assert_eq!(h.state().range.marked, None);
+    }
+}
+
+#[test]
 fn its_parts_stand_beside_each_other_at_every_size() {
     for (width, height) in [(1280, 800), (1600, 1000), (1920, 1080), (3840, 2160)] {
         let mut h = harness((width, height), false, None);
