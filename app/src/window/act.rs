@@ -133,16 +133,19 @@ impl App {
             Command::TogglePlay => self.cursor.toggle_play(),
             Command::Zone(zone) => self.set(|s| s.zone = zone),
             Command::Speed(speed) => self.cursor.speed = speed,
+            Command::EventTimeClock | Command::Scale(Scale::EventTime)
+                if self.doc.run.is_none() => {}
             Command::Scale(scale) => {
                 (self.scale, self.event_time) = (scale, scale == Scale::EventTime);
             }
-            Command::EventTimeClock if self.doc.run.is_none() => {}
             Command::EventTimeClock => (self.scale, self.event_time) = (Scale::EventTime, true),
             Command::Next(set, direction) => self.seek_next(set, direction),
             Command::View(view) => self.view = view,
 
             Command::SetRange(a, b) => self.mark_range(Some(ArrivalRange::between(a, b))),
             Command::ClearRange => self.mark_range(None),
+            // Without an arrival there is none to mark.
+            Command::RangeFromHere | Command::RangeToHere if self.cursor.len() == 0 => {}
             Command::RangeFromHere => {
                 let last = self.cursor.len().saturating_sub(1);
                 self.range.move_end(true, self.cursor.at(), last);

@@ -174,8 +174,10 @@ pub fn zoomed(
     if from == 0 && to >= last {
         return None;
     }
-    // Never closer than a handful of records.
-    (to.saturating_sub(from) >= 8).then_some((from, to)).or(Some(view))
+    // Never closer than a handful of records; all of so few stay in sight, also when
+    // there are more.
+    let narrowest = Some(view).filter(|view| *view != (0, last));
+    (to.saturating_sub(from) >= 8).then_some((from, to)).or(narrowest)
 }
 
 #[cfg(test)]
@@ -212,6 +214,7 @@ mod tests {
         assert!(view.0 <= 251 && view.1 >= 749 && view.0 >= 249 && view.1 <= 751);
         assert_eq!(zoomed(view, 500, 4.0, 1000), None);
         assert_eq!(zoomed((10, 18), 12, 0.1, 1000), Some((10, 18)));
+        assert_eq!(zoomed((0, 4), 2, 0.5, 5), None, "of a run in progress more may come");
     }
 
     #[test]

@@ -164,9 +164,15 @@ impl App {
     /// `stopped at arrival 12,345: verdict=late`
     #[must_use]
     pub(super) fn stop_said(&self, stop: &Stop) -> String {
-        let at = super::text::thousands(stop.arrival);
-        format!("stopped at arrival {at}: {}", self.breakpoints.names(&stop.ids))
+        said(stop.arrival, &self.breakpoints.names(&stop.ids))
     }
+}
+
+/// Where a run waits, and at which breakpoints: they may have been removed since.
+fn said(arrival: u64, names: &str) -> String {
+    let at = super::text::thousands(arrival);
+    let names = if names.is_empty() { String::new() } else { format!(": {names}") };
+    format!("stopped at arrival {at}{names}")
 }
 
 /// The hit after or before an arrival, of those in arrival order.
@@ -200,6 +206,10 @@ mod tests {
         assert_eq!(list.list().len(), 2);
         assert!(list.list()[0].enabled);
         assert_eq!(list.names(&[2, 1]), "verdict=late, key=7");
+        assert_eq!(said(1_200, &list.names(&[2])), "stopped at arrival 1,200: key=7");
+        // It goes on waiting where its breakpoint is removed.
+        list.list.clear();
+        assert_eq!(said(1_200, &list.names(&[2])), "stopped at arrival 1,200");
     }
 
     #[test]

@@ -49,6 +49,10 @@ impl App {
 
     pub(super) fn select_row(&mut self, row: &RowView) {
         self.select(Some(Selection::Row(row.row)), Some(row.arrival));
+        // It may have been selected already, and the cursor moved on.
+        if self.cursor.state() != State::Playing {
+            self.cursor.go(row.arrival);
+        }
         self.reveal();
     }
 
@@ -65,8 +69,9 @@ impl App {
         let Some(doc) = &self.doc.run else { return };
         let run = doc.run.clone();
         let at = self.cursor.at();
-        // From the selected row where there is one: several rows may share an
-        // arrival.
+        // From the selected row where the cursor stands on it: several rows may share
+        // an arrival. While playing the cursor is never there.
+        let playing = self.cursor.state() == State::Playing;
         let selected = match self.selection {
             Some(Selection::Row(row)) => Some(row),
             _ => None,
@@ -75,7 +80,8 @@ impl App {
         self.seeking = Some(seek.clone());
         self.seek.again();
         self.seek.ask(&self.jobs, seek, move |_| {
-            let from = match selected {
+            let is_here = |row: &u64| playing || run.row(*row).is_ok_and(|r| r.arrival == at);
+            let from = match selected.filter(is_here) {
                 Some(row) => row,
                 None => crate::window::store::first_row_of(&run, at).map_err(|e| e.to_string())?,
             };

@@ -46,6 +46,46 @@ fn the_next_of_a_verdict_is_stepped_to_and_with_shift_the_one_before() {
 }
 
 #[test]
+fn the_next_of_a_verdict_is_looked_for_from_where_the_cursor_was_moved_to() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Start);
+    press(&mut h, "next late");
+    let first = nth(&h, Verdict::Late, 0);
+    assert_eq!(h.state().selection(), Some(Selection::Row(first.row)));
+    // The selection stays where it is, and may be what is found.
+    ask(&mut h, Command::Start);
+    press(&mut h, "next late");
+    assert_eq!(h.state().cursor().at(), first.arrival);
+    let late = h.state().doc().run.as_ref().unwrap().run.count(VerdictSet::of(Verdict::Late));
+    let last = nth(&h, Verdict::Late, late - 1);
+    ask(&mut h, Command::GoTo(last.arrival - 1));
+    press(&mut h, "next late");
+    assert_eq!(h.state().selection(), Some(Selection::Row(last.row)));
+    assert_eq!(h.state().cursor().at(), last.arrival);
+    ask(&mut h, Command::GoTo(first.arrival + 1));
+    h.get_by_label("next late").click_modifiers(Modifiers::SHIFT);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().selection(), Some(Selection::Row(first.row)));
+}
+
+#[test]
+fn without_a_run_there_is_no_event_time_to_show() {
+    let mut h = opened(&feed().recording());
+    ask(&mut h, Command::Scale(Scale::EventTime));
+    assert_eq!(h.get_by_label("Clock").value().unwrap_or_default(), Scale::ArrivalTime.name());
+    assert!(h.query_by_label("no watermark").is_none());
+}
+
+#[test]
+fn without_an_arrival_no_range_is_marked() {
+    let mut h = harness((1280, 800), false, None);
+    for command in [Command::RangeFromHere, Command::RangeToHere] {
+        ask(&mut h, command);
+        assert_eq!(h.state().range.marked, None);
+    }
+}
+
+#[test]
 fn its_parts_stand_beside_each_other_at_every_size() {
     for (width, height) in [(1280, 800), (1600, 1000), (1920, 1080), (3840, 2160)] {
         let mut h = harness((width, height), false, None);

@@ -38,10 +38,15 @@ pub struct Job {
 }
 
 impl Job {
-    /// Begins to look, unless this is what is looked for already.
+    /// Begins to look, unless this is what is looked for already; of a run in progress
+    /// what is newer is looked through once the look at hand is done.
     pub fn ask(&mut self, jobs: &Jobs, revision: u64, run: &Run, list: &[Breakpoint]) {
         let conditions: Vec<(u64, Condition)> =
             list.iter().map(|b| (b.id, b.condition.clone())).collect();
+        let busy = self.is_open();
+        if busy && self.asked.as_ref().is_some_and(|(_, asked)| *asked == conditions) {
+            return;
+        }
         let question = (revision, conditions);
         if self.asked.as_ref() == Some(&question) {
             return;
@@ -105,5 +110,62 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         self.cancel.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Breakpoints;
+    use super::*;
+    use crate::window::testing::feed;
+    use joinscope_core::run::Direction;
+
+    #[test]
+    fn that_there_is_no_hit_is_known_of_a_run_that_goes_on() {
+        let run = Run::open(&feed().run()).unwrap();
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let condition = "key=nobody".parse().unwrap();
+        let list = [Breakpoint { id: 1, enabled: true, condition }];
+        let mut panel = Breakpoints::default();
+        panel.seek(Direction::Forward);
+        panel.look(&jobs, 1, &run, &list);
+        while panel.job.is_open() {
+            std::thread::yield_now();
+        }
+        // There is more of the run by then.
+        panel.look(&jobs, 2, &run, &list);
+        assert_eq!(panel.sought(0, &list), Some(Ok(None)));
+        assert!(!panel.is_seeking());
+    }
+
+    #[test]
+    fn a_look_is_done_before_what_is_newer_is_looked_through() {
+        let run = Run::open(&feed().run()).unwrap();
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let condition = "verdict=late".parse().unwrap();
+        let list = [Breakpoint { id: 1, enabled: true, condition }];
+        // All threads are at work until this is dropped: the look waits for one.
+        let (work, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let mut slots: Vec<Slot<u8, ()>> = (0..8).map(|_| Slot::default()).collect();
+        for slot in &mut slots {
+            let wait = Arc::clone(&wait);
+            slot.ask_long(&jobs, 0, move |_| {
+                let _ = wait.lock().unwrap().recv();
+                Ok(())
+            });
+        }
+        let mut job = Job::default();
+        let asked = |job: &Job| job.asked.as_ref().map(|asked| asked.0);
+        job.ask(&jobs, 1, &run, &list);
+        job.ask(&jobs, 2, &run, &list);
+        assert_eq!(asked(&job), Some(1));
+        drop(work);
+        while job.is_open() {
+            std::thread::yield_now();
+        }
+        assert!(job.found().counts[&1] > 0);
+        job.ask(&jobs, 2, &run, &list);
+        assert_eq!(asked(&job), Some(2));
     }
 }

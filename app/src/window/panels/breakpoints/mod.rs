@@ -33,6 +33,8 @@ pub struct Breakpoints {
     wanted: bool,
     /// Which way a hit is asked for.
     seeks: Option<Direction>,
+    /// The look for that hit has begun.
+    begun: bool,
     typed: String,
     wrong: Option<String>,
     selected: Selected,
@@ -45,7 +47,7 @@ pub type Sought = Result<Option<(u64, Option<u64>)>, String>;
 impl Breakpoints {
     /// Asks for the next hit.
     pub fn seek(&mut self, direction: Direction) {
-        (self.seeks, self.wanted) = (Some(direction), true);
+        (self.seeks, self.wanted, self.begun) = (Some(direction), true, false);
     }
 
     /// Whether a hit is asked for and not known yet.
@@ -56,8 +58,11 @@ impl Breakpoints {
 
     /// Looks for what is hit, where that is wanted.
     pub fn look(&mut self, jobs: &Jobs, revision: u64, run: &Run, list: &[Breakpoint]) {
-        if self.wanted {
+        // A run in progress is a newer one before the look is done: the hit is of what
+        // was there when it was asked for.
+        if self.wanted && !(self.seeks.is_some() && self.begun) {
             self.job.ask(jobs, revision, run, list);
+            self.begun = true;
         }
     }
 

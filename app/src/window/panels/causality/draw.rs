@@ -330,7 +330,9 @@ fn nodes(cx: &Cx<'_>, p: &Placed<'_>) -> Vec<Node> {
     let records = p.story.rows.iter().map(|row| {
         let event = row.event_time.map_or_else(|| "none".to_owned(), |ms| cx.times.full(ms));
         let behind = row.event_time.map_or_else(String::new, |ms| {
-            format!(", {} after it happened", format_duration(row.arrival_ms.saturating_sub(ms)))
+            let lag = row.arrival_ms.saturating_sub(ms);
+            let word = if lag < 0 { "before" } else { "after" };
+            format!(", {} {word} it happened", format_duration(lag.saturating_abs()))
         });
         Node {
             at: p.happened(row),

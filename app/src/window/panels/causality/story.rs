@@ -138,12 +138,15 @@ fn outputs(run: &Run, subject: Subject, story: &mut Story) -> joinscope_core::ru
         found.insert(n, run.output(n)?);
     }
     for row in &story.rows {
-        for n in run.output_numbers_of(row.row, 0, OUTPUTS)? {
-            if found.len() >= OUTPUTS {
-                story.more_outputs = true;
-                break;
-            }
+        // One more than are shown, to know whether there is one.
+        for n in run.output_numbers_of(row.row, 0, OUTPUTS + 1)? {
+            let full = found.len() >= OUTPUTS;
+            // Both records of a pair name it: that is no further output.
             if let std::collections::btree_map::Entry::Vacant(slot) = found.entry(n) {
+                if full {
+                    story.more_outputs = true;
+                    break;
+                }
                 slot.insert(run.output(n)?);
             }
         }

@@ -1,13 +1,15 @@
 //! Causality through the accessibility tree.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use joinscope_core::run::{Direction, RowView, VerdictSet};
+use joinscope_core::edges::recording::{Writer, WriterOptions};
+use joinscope_core::run::{Direction, RowView, Run, VerdictSet};
+use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_operator::verdict::Verdict;
 
 use super::story::{Kind, Subject, read};
@@ -16,7 +18,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
+use crate::window::testing::{BEGIN, Feed, PIPELINE, Wide, rerun};
 use crate::window::theme::Tokens;
 
 fn feed() -> &'static Feed {
@@ -183,4 +185,58 @@ fn a_record_without_a_key_stands_alone() {
     ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
     let canvas = h.get_by_label("Causality of the selection").value().unwrap();
     assert!(canvas.starts_with("1 record, 0 outputs"), "{canvas}");
+}
+
+/// A run over one key: so many views, then so many engagements, each of which joins
+/// each view. Records arrive `ahead` ms before they happen.
+fn one_key(folder: &Path, views: i64, engagements: i64, ahead: i64) -> PathBuf {
+    let path = folder.join("key.mcap");
+    let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+    for topic in ["views", "engagements"] {
+        writer.partition(TopicPartition { topic: topic.into(), partition: 0 }).unwrap();
+    }
+    for n in 0..views + engagements {
+        let (source, offset) = if n < views { (0, n) } else { (1, n - views) };
+        let time = BEGIN + n * 100;
+        let record = Record {
+            arrival: n as u64,
+            arrival_ns: (time - ahead) * 1_000_000,
+            source,
+            offset,
+            timestamp: Some(time),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value: Some(format!(r#"{{"view_id":7,"ts":{time}}}"#).into_bytes().into()),
+            headers: Vec::new(),
+        };
+        writer.add(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    let run = folder.join("run");
+    rerun(&path, PIPELINE, &[], &run);
+    run
+}
+
+#[test]
+fn as_many_outputs_as_are_shown_are_all_of_them() {
+    let story = |engagements| {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::open(&one_key(folder.path(), 4, engagements, 0)).unwrap();
+        read(&run, Subject::Row(0)).unwrap()
+    };
+    let all = story(20);
+    assert_eq!((all.rows.len(), all.outputs.len(), all.more_outputs), (24, 80, false));
+    let more = story(21);
+    assert_eq!((more.rows.len(), more.outputs.len(), more.more_outputs), (25, 80, true));
+}
+
+#[test]
+fn a_record_that_arrived_before_it_happened_is_said_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(&one_key(folder.path(), 1, 1, 5_000));
+    ask(&mut h, Command::Select(Some(Selection::Row(0)), Some(0)));
+    let row = run_of(&h).row(0).unwrap();
+    let detail = h.get_by_label(&format!("{}, {}", row.record, row.verdict)).value().unwrap();
+    assert!(detail.contains(", 5 s before it happened"), "{detail}");
 }

@@ -211,6 +211,42 @@ pub fn ranges(
     [own, Range { axis: RunAxis::ArrivalTime, from, to }]
 }
 
+/// How a join's event-time watermark stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stood {
+    /// ms behind the arrival.
+    Lag(i64),
+    /// It had not moved yet.
+    Nowhere,
+    /// The run has no arrival there.
+    Absent,
+}
+
+/// How both watermarks stood just after an arrival of this run. In the other run that
+/// is the arrival of that number or, where they are matched `by_name`, the last one of
+/// by then.
+pub fn stood(here: &Run, there: &Run, at: u64, by_name: bool) -> Result<[Stood; 2], String> {
+    let read = || -> joinscope_core::run::Result<[Stood; 2]> {
+        let other = if by_name {
+            let after = here.arrival_ms(at)?.saturating_add(1);
+            let next =
+                Range { axis: RunAxis::ArrivalTime, from: after, to: after.saturating_add(1) };
+            let next = there.lines(next, &[], 1)?.arrivals.first().copied();
+            next.and_then(|next| next.checked_sub(1))
+        } else {
+            Some(at).filter(|at| *at < there.arrivals())
+        };
+        let of = |run: &Run, at: u64| {
+            run.watermarks_at(at).map(|w| match w.join {
+                Some(join) => Stood::Lag(w.arrival_ms.saturating_sub(join)),
+                None => Stood::Nowhere,
+            })
+        };
+        Ok([of(here, at)?, other.map_or(Ok(Stood::Absent), |at| of(there, at))?])
+    };
+    read().map_err(|e| e.to_string())
+}
+
 /// What both runs say about one record, in sentences.
 #[derive(Clone, Debug)]
 pub struct Both {

@@ -25,7 +25,8 @@ const OUTPUTS: [&str; 7] = ["arrival", "record", "input", "key", "with", "there"
 struct Lines {
     here: Run,
     there: Run,
-    inputs: Vec<Arc<str>>,
+    /// Names of this run's, and of the other's.
+    inputs: [Vec<Arc<str>>; 2],
     labels: Vec<Label>,
     matching: Arc<Matching>,
     found: Arc<Mutex<Found>>,
@@ -39,14 +40,16 @@ impl Compare {
     pub fn data(&mut self, cx: &Cx<'_>) -> Option<Source> {
         let here = cx.doc.run.as_ref()?;
         let answer = self.opened.answer()?;
-        let there = answer.result.as_ref().ok()?.doc.run.clone();
+        let other = &answer.result.as_ref().ok()?.doc;
+        let inputs = [here, other]
+            .map(|run| run.manifest.start.inputs.iter().map(|i| i.name.clone()).collect());
         let (_, found) = self.job.shown();
         let matching = Some(look(&found)).filter(|f| f.whole)?.matching.clone()?;
         let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
         let lines = Lines {
             here: here.run.clone(),
-            there,
-            inputs: here.manifest.start.inputs.iter().map(|i| i.name.clone()).collect(),
+            there: other.run.clone(),
+            inputs,
             labels: examples.map(|e| e.labels.clone()).unwrap_or_default(),
             matching,
             found,
@@ -63,6 +66,8 @@ impl Lines {
 
     fn cells(&self, seen: &Seen) -> Vec<Value> {
         let row = seen.row();
+        // A record that only the other run has is of one of its inputs.
+        let inputs = &self.inputs[usize::from(seen.here.is_none())];
         let labels = |mask| labels_named(mask, &self.labels);
         let there = side(seen, seen.there.as_ref(), false, labels);
         let here = side(seen, seen.here.as_ref(), true, labels);
@@ -70,7 +75,7 @@ impl Lines {
         let mut cells: Vec<Value> = vec![
             seen.here.as_ref().map(|said| said.row.arrival).into(),
             row.map(|r| r.record.to_string()).into(),
-            row.and_then(|r| self.inputs.get(usize::from(r.input))).map(|i| &**i).into(),
+            row.and_then(|r| inputs.get(usize::from(r.input))).map(|i| &**i).into(),
             row.and_then(|r| r.key.as_ref()).map(key_to_json).into(),
         ];
         match seen.line {

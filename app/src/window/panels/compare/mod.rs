@@ -19,7 +19,7 @@ use std::sync::Arc;
 use egui::{Popup, Ui};
 use joinscope_core::run::{Lines, RunState};
 
-use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen};
+use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen, Stood};
 pub use self::job::{Choice, Outputs};
 use self::job::{Job, look};
 use super::failed;
@@ -55,6 +55,8 @@ pub struct Compare {
     page: Slot<PageQuestion, Vec<Seen>>,
     lines: Slot<LinesQuestion, [Lines; 2]>,
     both: Slot<(u64, u64), Both>,
+    /// Of a revision, matched by name or not, at an arrival.
+    stood: Slot<(u64, bool, u64), [Stood; 2]>,
     /// The selection that was last brought into sight.
     revealed: Option<Selection>,
 }

@@ -11,7 +11,7 @@ use joinscope_core::run::{Axis as RunAxis, Lines, Range};
 use joinscope_operator::time::format_duration;
 
 use super::Compare;
-use super::ask::{self, LinesQuestion, Other};
+use super::ask::{self, LinesQuestion, Other, Stood};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
@@ -46,7 +46,7 @@ pub fn show(
     ruler::range(ui, cx, &axis, plot);
     ruler::marks(ui, cx, &axis, plot, t);
     let drawn = answer(this, cx, &axis, other, by_name);
-    let said = drawn.as_ref().map(|d| at_cursor(d, &axis, cx, other)).unwrap_or_default();
+    let said = at_cursor(this, cx, other, by_name);
     let name = "Event-time watermarks of both runs";
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, name));
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said.as_str()));
@@ -115,28 +115,27 @@ fn x_of(axis: &Axis, cx: &Cx<'_>, range: Range, lines: &Lines, bucket: usize) ->
     axis.x_of(arrival, cx.clock)
 }
 
-/// What both watermarks were at the cursor, in words.
-fn at_cursor(drawn: &Drawn, axis: &Axis, cx: &Cx<'_>, other: &Other) -> String {
-    let Ok(both) = &drawn.result else { return String::new() };
-    let x = axis.x_of(cx.cursor.at(), cx.clock);
-    let here = cx.doc.run.as_ref().map_or("", |r| r.label.name.as_str());
-    let mut parts = Vec::new();
-    for ((lines, range), name) in
-        both.iter().zip(drawn.question.ranges).zip([here, other.doc.label.name.as_str()])
-    {
-        let left = |bucket: &usize| x_of(axis, cx, range, lines, *bucket) <= x;
-        let bucket = (0..lines.buckets).rev().find(left).unwrap_or(0);
-        let at = |line: &[Option<joinscope_core::run::MinMax>]| line.get(bucket).copied().flatten();
-        parts.push(match (at(&lines.join), at(&lines.arrival_ms)) {
-            (Some(join), Some(ms)) => {
-                let lag = ms.max.saturating_sub(join.max);
-                let word = if lag < 0 { "ahead of" } else { "behind" };
-                format!("{name}: {} {word} arrival", format_duration(lag.saturating_abs()))
-            }
-            _ => format!("{name}: no event-time watermark"),
-        });
-    }
-    parts.join("; ")
+/// What both watermarks were at the cursor, in words: also where it is out of sight.
+fn at_cursor(this: &mut Compare, cx: &Cx<'_>, other: &Other, by_name: bool) -> String {
+    let Some(doc) = cx.doc.run.as_ref().filter(|_| cx.cursor.len() > 0) else {
+        return String::new();
+    };
+    let (here, there) = (doc.run.clone(), other.doc.run.clone());
+    let question = (cx.doc.revision, by_name, cx.cursor.at());
+    this.stood
+        .ask(cx.jobs, question, move |(_, by_name, at)| ask::stood(&here, &there, *at, *by_name));
+    let Some(answer) = this.stood.answer() else { return String::new() };
+    let Ok(both) = &answer.result else { return String::new() };
+    let names = [doc.label.name.as_str(), other.doc.label.name.as_str()];
+    let said = both.iter().zip(names).map(|(stood, name)| match *stood {
+        Stood::Lag(lag) => {
+            let word = if lag < 0 { "ahead of" } else { "behind" };
+            format!("{name}: {} {word} arrival", format_duration(lag.saturating_abs()))
+        }
+        Stood::Nowhere => format!("{name}: no event-time watermark"),
+        Stood::Absent => format!("{name}: no arrival there"),
+    });
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// The first corner of `plot`, or place between corners, in which a text of `size`

@@ -10,6 +10,7 @@ use joinscope_core::analyses::compare::{compare, matching};
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::Breakpoint;
 use joinscope_core::engine::{AtEnd, Control};
+use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
@@ -149,6 +150,12 @@ fn both_watermarks_stand_over_one_axis() {
     };
     assert!(lag(&b) > lag(&a));
     assert_ne!(here.trim_start_matches("run"), there.trim_start_matches("patient"));
+    // As they stood at the cursor itself, also where that is out of sight.
+    let [here, there] = [&a, &b].map(|run| format_duration(lag(run)));
+    let want = format!("run: {here} behind arrival; patient: {there} behind arrival");
+    assert_eq!(lines, want);
+    ask(&mut h, Command::View(Some((0, 100))));
+    assert_eq!(h.get_by_label("Event-time watermarks of both runs").value(), Some(want));
 }
 
 #[test]
@@ -285,4 +292,31 @@ fn outputs_that_differ_are_listed_by_their_records() {
         shown.iter().all(|r| r.ends_with("put out in patient, not put out in run")),
         "{shown:?}"
     );
+}
+
+#[test]
+fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
+    let folder = tempfile::tempdir().unwrap();
+    // Its first input has another name: no record of it is one of this run's.
+    let text = PIPELINE
+        .replace("inputs.views", "inputs.seen")
+        .replace("primary = \"views\"", "primary = \"seen\"");
+    let other = folder.path().join("renamed");
+    rerun(&two().feed.recording(), &text, &[], &other);
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::Compare(other));
+    let path = folder.path().join("changed.csv");
+    ask(&mut h, Command::ExportFigures(Panel::Compare, path.clone()));
+    let written = std::fs::read_to_string(&path).unwrap();
+    // Of records that are absent in this column, their inputs.
+    let inputs = |column: usize| {
+        let lines = written.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+        let absent = lines.filter(|cells| cells[column] == "absent");
+        let mut inputs: Vec<&str> = absent.map(|cells| cells[2]).collect();
+        inputs.dedup();
+        inputs
+    };
+    let (there, here) = (4, 5);
+    assert_eq!(inputs(there), ["views"]);
+    assert_eq!(inputs(here), ["seen"]);
 }

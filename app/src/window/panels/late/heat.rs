@@ -138,7 +138,7 @@ impl State {
         version: (u64, u64),
         t: &Tokens,
     ) {
-        let steps = (step(edge(s.ends.0)), step(edge(s.ends.1)) + 1);
+        let steps = steps(s.ends);
         let of = Painted {
             version,
             axis: *axis,
@@ -171,6 +171,13 @@ impl State {
         let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
     }
+}
+
+/// The picture's lowest step and the one past its highest, from the slider's ends.
+fn steps(ends: (u16, u16)) -> (u16, u16) {
+    // The last edge of all is [`NEVER`], which has no height.
+    let height = |bin: u16| step(edge(bin).min(NEVER - 1));
+    (height(ends.0), height(ends.1) + 1)
 }
 
 /// A texel a column and step; brighter where there are more.
@@ -399,7 +406,17 @@ pub fn late_in(
 
 #[cfg(test)]
 mod tests {
+    use super::super::bins::bin;
     use super::*;
+
+    #[test]
+    fn a_need_of_almost_all_there_is_leaves_a_picture_of_few_rows() {
+        // A field of digits read as an event time leaves all that follows so late.
+        let ends = (bin(10), bin(i64::MAX - 1));
+        assert_eq!(edge(ends.1), NEVER, "the edge is beyond all");
+        assert_eq!(steps(ends), (step(10), step(NEVER - 1) + 1));
+        assert!(steps(ends).1 < 400);
+    }
 
     #[test]
     fn needs_that_are_spread_evenly_leave_no_stripes() {

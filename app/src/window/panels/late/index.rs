@@ -5,7 +5,7 @@
 //! many would be late at this out-of-orderness" is exact for every value that
 //! the slider stands on, and for the value that was run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use joinscope_core::run::{NEVER, Need};
 use joinscope_operator::record::Arrival;
@@ -223,7 +223,8 @@ impl Index {
         target: Target,
         lanes: &'a dyn Fn(u32) -> bool,
     ) -> impl Iterator<Item = (Arrival, u16, u32)> + 'a {
-        let groups: Vec<u32> =
+        // Each once: thousands of partitions are kept as a few inputs.
+        let groups: BTreeSet<u32> =
             (0..self.lanes.len() as u32).filter(|l| lanes(*l)).map(|l| self.group(l)).collect();
         let cells = self.cells.get(target.place()).into_iter().flatten();
         cells

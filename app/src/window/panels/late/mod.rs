@@ -175,22 +175,16 @@ impl Late {
             return String::new();
         }
         let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
-        let mut text = match (sum.late, sum.late_by.quantile(0.5)) {
-            (0, _) if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
-            (0, _) => {
+        let mut text = match sum.late {
+            0 if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
+            0 if sum.judged == 0 => "no record came to the join".to_owned(),
+            0 => {
                 let most = sum.needs.first().and_then(|c| c.quantile(1.0));
                 let most =
                     most.map(|ms| format!("; the most out of order needs {}", format_duration(ms)));
                 format!("none of {} is late{}", plural(sum.judged, unit), most.unwrap_or_default())
             }
-            (late, half) => format!(
-                // The others were never judged: filtered, undecodable and the like.
-                "{} late of {} that came to the join, half of them by more than {}, the latest by {}",
-                thousands(late),
-                plural(sum.judged, unit),
-                about(half.unwrap_or(0)),
-                about(sum.latest),
-            ),
+            _ => how_late(sum, unit),
         };
         if let Focus::Input(_) | Focus::Lane(_) = self.focus {
             text = format!("{}: {text}", lanes::name(cx, self.focus));
@@ -223,9 +217,16 @@ impl Late {
         }
         let nothing = sum.needs.iter().all(index::Counts::is_empty);
         if found.is_whole() && nothing && self.focus == Focus::All {
-            let next =
-                "Every record came in the order of event time: an out-of-orderness of 0 is enough";
-            empty(ui, "Nothing out of order", next);
+            let (what, next) = if sum.judged == 0 {
+                // Of none of them it is known whether it came in order.
+                ("No record came to the join", "The records table says what became of each")
+            } else {
+                (
+                    "Nothing out of order",
+                    "Every record came in the order of event time: an out-of-orderness of 0 is enough",
+                )
+            };
+            empty(ui, what, next);
             return;
         }
         let now = self.now(found);
@@ -340,6 +341,22 @@ impl Late {
             cx.commands.push(Command::Run(settings(cx, s.target, s.at)));
         }
     }
+}
+
+/// How many of some partitions were late, and by how much.
+fn how_late(sum: &Lane, unit: &str) -> String {
+    // It is as fine as a bin, the latest is exact: of one record, or where all are
+    // equally late, none is by more than half of them.
+    let half = sum.late_by.quantile(0.5).filter(|ms| *ms < sum.latest);
+    let half = half.map(|ms| format!(", half of them by more than {}", about(ms)));
+    format!(
+        // The others were never judged: filtered, undecodable and the like.
+        "{} late of {} that came to the join{}, the latest by {}",
+        thousands(sum.late),
+        plural(sum.judged, unit),
+        half.unwrap_or_default(),
+        about(sum.latest),
+    )
 }
 
 fn part(ui: &mut Ui, rect: Rect, name: &str) -> Ui {

@@ -8,12 +8,14 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
+use super::how_late;
+use super::index::{Counts, Lane};
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, Wide};
+use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
 
 fn opened(path: &Path) -> Harness<'static, App> {
     let mut h = harness((1200, 900), false, Some(Panel::Late));
@@ -160,4 +162,35 @@ fn a_run_with_nothing_out_of_order_says_so() {
     let h = opened(&wide.run());
     let said = h.query_all_by_label_contains("Nothing out of order").next().is_some();
     assert!(said || late(&h) == 0);
+}
+
+#[test]
+fn none_is_later_than_the_latest() {
+    let lane = |late: &[i64]| {
+        let mut late_by = Counts::default();
+        late.iter().for_each(|ms| late_by.add(*ms));
+        let latest = late.iter().copied().max().unwrap_or(0);
+        Lane { judged: 300, late: late.len() as u64, late_by, latest, ..Lane::default() }
+    };
+    // Alone it stands in a bin that ends at 12.4 s.
+    let said = how_late(&lane(&[12_345]), "record");
+    assert_eq!(said, "1 late of 300 records that came to the join, the latest by 12.345 s");
+    let said = how_late(&lane(&[5_000, 5_000, 5_000]), "record");
+    assert_eq!(said, "3 late of 300 records that came to the join, the latest by 5 s");
+    let said = how_late(&lane(&[1_000, 5_000, 60_000]), "row");
+    let want = "3 late of 300 rows that came to the join, half of them by more than 5 s, the \
+                latest by 1 m";
+    assert_eq!(said, want);
+}
+
+#[test]
+fn of_records_without_an_event_time_none_is_said_to_be_in_order() {
+    let feed = Feed::new(200);
+    let run = feed.folder.path().join("untimed");
+    rerun(&feed.recording(), &PIPELINE.replace("\"ts\"", "\"nothing\""), &[], &run);
+    let h = opened(&run);
+    let run = run_of(&h);
+    assert_eq!(run.count(VerdictSet::of(Verdict::Joined)), 0);
+    assert!(h.query_all_by_label_contains("Nothing out of order").next().is_none());
+    assert!(h.query_all_by_label_contains("No record came to the join").next().is_some());
 }

@@ -4,7 +4,7 @@
 use std::sync::atomic::AtomicBool;
 
 use joinscope_core::run::{
-    Density, ManifestStart, NO_GROUP, Query, Range, RowView, RunError, VerdictSet,
+    Axis, Density, ManifestStart, NO_GROUP, Query, Range, RowView, RunError, VerdictSet,
 };
 use joinscope_operator::record::Arrival;
 use joinscope_operator::verdict::Verdict;
@@ -144,15 +144,8 @@ pub struct Pick {
     /// Counts presses, so that the same place can be asked for again.
     pub press: u64,
     pub row: Row,
-    pub place: Place,
-}
-
-/// What lies under a press.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Arrivals(Arrival, Arrival),
-    /// First and last event time, ms.
-    EventTime(i64, i64),
+    /// The values of the bar.
+    pub bar: Range,
 }
 
 /// The record there: one that went wrong before one that did not, the first of
@@ -169,9 +162,14 @@ pub fn pick(run: &Run, q: &Pick) -> Result<Option<RowView>, String> {
     .into_iter()
     .collect();
     let mut query = Query { limit: Some(1), ..Query::default() };
-    match q.place {
-        Place::Arrivals(first, last) => query.arrivals = Some((first, last)),
-        Place::EventTime(first, last) => query.event_time = Some((first, last)),
+    if q.bar.axis == Axis::EventTime {
+        query.event_time = Some((q.bar.from, q.bar.to.saturating_sub(1)));
+    } else {
+        // As they are counted: many arrivals may share a time, or its bar.
+        let edges = run.lines(q.bar, &[], 1).map_err(|e| e.to_string())?.arrivals;
+        let ends = edges.first().copied().zip(edges.last().copied());
+        let Some((first, end)) = ends.filter(|(first, end)| first < end) else { return Ok(None) };
+        query.arrivals = Some((first, end - 1));
     }
     match q.row {
         Row::Input(input) => query.inputs = 1 << input,

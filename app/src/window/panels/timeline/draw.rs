@@ -6,14 +6,14 @@ use egui::{
     Align2, Color32, Key, Modifiers, Rect, Response, Role, Sense, Stroke, StrokeKind,
     TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
-use joinscope_core::run::{ManifestStart, RowView};
+use joinscope_core::run::{ManifestStart, Range, RowView};
 use joinscope_operator::record::Arrival;
 use joinscope_operator::verdict::Verdict;
 
-use super::ask::{Counts, Drawn, Place, Question};
+use super::ask::{Counts, Drawn, Question};
 use super::bars::{Strip, raster};
 use super::epochs::{self, Known};
-use super::point::{place_of, point, x_of};
+use super::point::{at_cursor, point, x_of};
 use super::rows::{FEW, Opened, Row};
 use crate::window::axis::Axis;
 use crate::window::cx::Cx;
@@ -54,8 +54,8 @@ pub struct Done {
     pub open: Option<(u8, bool)>,
     /// Row of the run, and its arrival.
     pub select: Option<(u64, Arrival)>,
-    /// Find the record there.
-    pub pick: Option<(Row, Place)>,
+    /// Find a record of the bar with these values.
+    pub pick: Option<(Row, Range)>,
 }
 
 /// Rows and their places.
@@ -203,14 +203,11 @@ impl State {
             return;
         }
         let row = s.laid.rows[self.active];
-        let at = cx.cursor.at();
-        // A record at the cursor, else within its bar.
-        let bar = place_of(s, s.axis.x_of(at, cx.clock), cx);
         match row {
             Row::Input(input) if partitions(s.start, input) > 1 => {
                 done.open = Some((input, !opened.is_open(input, partitions(s.start, input))));
             }
-            row => done.pick = Some((row, bar)),
+            row => done.pick = Some((row, at_cursor(s, cx))),
         }
     }
 

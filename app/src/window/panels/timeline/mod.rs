@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use egui::{Align, Layout, Popup, Rect, Ui, UiBuilder, vec2};
-use joinscope_core::run::{ManifestStart, Range, RowView};
+use joinscope_core::run::{Axis as RunAxis, ManifestStart, Range, RowView};
 use joinscope_operator::verdict::Verdict;
 
 use self::ask::{Drawn, Pick, Question};
@@ -94,11 +94,20 @@ impl Timeline {
         if late == 0 {
             return format!("{all} in sight, none late{crashes}{}", known.so_far());
         }
-        let most = self.totals.answer().and_then(|t| {
-            let totals = t.result.as_ref().ok()?;
-            let late = totals.iter().map(|c| c[Verdict::Late as usize]);
-            let (lane, n) = late.enumerate().max_by_key(|(lane, n)| (*n, usize::MAX - lane))?;
-            let (n, all, lanes) = (u64::from(n), late_of(totals), totals.len() as u64);
+        let by_lane = if known.question().range.axis == RunAxis::EventTime {
+            // The others are of what arrived in that range of the join's watermark.
+            Some((late_in_rows(drawn, start), late))
+        } else {
+            let totals = self.totals.answer();
+            totals.and_then(|t| {
+                let totals = t.result.as_ref().ok()?;
+                let late = totals.iter().map(|c| u64::from(c[Verdict::Late as usize]));
+                Some((late.enumerate().collect(), late_of(totals)))
+            })
+        };
+        let most = by_lane.and_then(|(late, all): (Vec<(usize, u64)>, u64)| {
+            let (lane, n) = late.into_iter().max_by_key(|(lane, n)| (*n, usize::MAX - lane))?;
+            let lanes = start.lanes.len() as u64;
             // Worth a word: a third of all, or twice as many as elsewhere.
             let share = if n * 2 > all {
                 "most".to_owned()
@@ -231,10 +240,10 @@ impl Timeline {
         if let Some(row) = done.select {
             cx.commands.push(Command::Select(Some(Selection::Row(row.0)), Some(row.1)));
         }
-        if let (Some((row, place)), Some(doc)) = (done.pick, &cx.doc.run) {
+        if let (Some((row, bar)), Some(doc)) = (done.pick, &cx.doc.run) {
             self.presses.0 += 1;
             let run = doc.run.clone();
-            let pick = Pick { revision: cx.doc.revision, press: self.presses.0, row, place };
+            let pick = Pick { revision: cx.doc.revision, press: self.presses.0, row, bar };
             self.pick.ask(cx.jobs, pick, move |q| ask::pick(&run, q));
         }
     }
@@ -288,6 +297,20 @@ impl Known {
             _ => String::new(),
         }
     }
+}
+
+/// Late records of the partitions that have a row, or are all of an input that has one.
+fn late_in_rows(drawn: &Drawn, start: &ManifestStart) -> Vec<(usize, u64)> {
+    let lanes = rows::lanes_of(start);
+    let lane = |row: Row| match row {
+        Row::Lane(lane) => Some(lane),
+        Row::Input(input) => match lanes.get(usize::from(input)).map(Vec::as_slice) {
+            Some([only]) => Some(*only),
+            _ => None,
+        },
+    };
+    let late = |c: &ask::Counts| Some((lane(c.row)? as usize, c.sum[Verdict::Late as usize]));
+    drawn.rows.iter().filter_map(late).collect()
 }
 
 fn late_of(totals: &[[u32; 10]]) -> u64 {

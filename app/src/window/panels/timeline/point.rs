@@ -1,10 +1,10 @@
 //! What lies at a place of the plot: told to the pointer, selected by a press.
 
 use egui::{Pos2, Response};
-use joinscope_core::run::RowView;
+use joinscope_core::run::{Axis, Range, RowView};
 use joinscope_operator::record::Arrival;
 
-use super::ask::Place;
+use super::STEP;
 use super::draw::{Done, GAP, Shown, name, words};
 use super::rows::Row;
 use crate::window::axis::Scale;
@@ -12,22 +12,58 @@ use crate::window::cx::Cx;
 use crate::window::panels::watermarks::say::unit;
 use crate::window::text::thousands;
 
-/// First and last value on the axis of the bar at a place.
-fn bar_of(s: &Shown<'_>, x: f32) -> (i64, i64) {
-    let step = s.drawn.map_or(4.0, |(q, _)| s.axis.width / q.buckets.max(1) as f32);
-    let left = s.axis.left + ((x - s.axis.left) / step).floor() * step;
-    let first = s.axis.value(left);
-    (first, s.axis.value(left + step).max(first))
+/// The bars as the run store counts them.
+struct Bars {
+    range: Range,
+    count: i128,
+    span: i128,
 }
 
-/// What lies within the bar at a place.
-pub fn place_of(s: &Shown<'_>, x: f32, cx: &Cx<'_>) -> Place {
-    let (first, last) = bar_of(s, x);
-    if s.axis.scale == Scale::EventTime {
-        return Place::EventTime(first, last);
+impl Bars {
+    fn new(range: Range, count: usize) -> Self {
+        let span = (i128::from(range.to) - i128::from(range.from)).max(1);
+        Self { range, count: count.max(1) as i128, span }
     }
-    let arrival = |value| s.axis.arrival(s.axis.x(value), cx.clock);
-    Place::Arrivals(arrival(first), arrival(last))
+
+    fn of(s: &Shown<'_>) -> Self {
+        let drawn = s.drawn.map(|(q, _)| Self::new(q.range, q.buckets));
+        drawn.unwrap_or_else(|| Self::new(s.axis.range(), (s.axis.width / STEP) as usize))
+    }
+
+    /// The bar under a place, as the picture lies on the axis.
+    fn under(&self, s: &Shown<'_>, x: f32) -> usize {
+        let (left, right) = (s.axis.x(self.range.from), s.axis.x(self.range.to));
+        let part = f64::from((x - left) / (right - left).max(1.0)).clamp(0.0, 1.0);
+        ((part * self.count as f64) as usize).min(self.count as usize - 1)
+    }
+
+    /// The bar that counts what stands at a value.
+    fn with(&self, value: i64) -> usize {
+        let since = i128::from(value) - i128::from(self.range.from);
+        let since = since.clamp(0, self.span - 1);
+        let bar = if self.range.axis == Axis::EventTime {
+            since * self.count / self.span
+        } else {
+            // Arrivals are cut at edges that are rounded down.
+            ((since + 1) * self.count - 1) / self.span
+        };
+        bar as usize
+    }
+
+    /// First value of a bar and the one past its last.
+    fn values(&self, bar: usize) -> Range {
+        let edge = |n: usize| {
+            let up = if self.range.axis == Axis::EventTime { self.count - 1 } else { 0 };
+            (i128::from(self.range.from) + (self.span * n as i128 + up) / self.count) as i64
+        };
+        Range { axis: self.range.axis, from: edge(bar), to: edge(bar + 1) }
+    }
+}
+
+/// The values of the bar that counts what arrived at the cursor.
+pub fn at_cursor(s: &Shown<'_>, cx: &Cx<'_>) -> Range {
+    let bars = Bars::of(s);
+    bars.values(bars.with(s.axis.value(s.axis.x_of(cx.cursor.at(), cx.clock))))
 }
 
 /// Where a record stands: by event time at its own.
@@ -72,11 +108,11 @@ pub fn point(
     }
     let Some((question, drawn)) = s.drawn.filter(|(q, _)| q.singles.is_none()) else { return };
     let Some(counts) = drawn.rows.iter().find(|c| c.row == row) else { return };
-    let step = s.axis.width / question.buckets.max(1) as f32;
-    let bucket = ((pos.x - s.axis.left) / step).max(0.0) as usize;
-    let Some(here) = counts.buckets.get(bucket) else { return };
+    let bars = Bars::new(question.range, question.buckets);
+    let bar = bars.under(s, pos.x);
+    let Some(here) = counts.buckets.get(bar) else { return };
     let all: u32 = here.iter().sum();
-    let (from, to) = bar_of(s, pos.x);
+    let values = bars.values(bar);
     if all == 0 {
         return;
     }
@@ -84,17 +120,77 @@ pub fn point(
     let tall = (s.laid.height - GAP) * (all as f32 / full.max(1) as f32).min(1.0);
     let over = pos.y >= s.laid.at(i).bottom() - GAP / 2.0 - tall.max(4.0);
     if response.clicked() && over {
-        done.pick = Some((row, place_of(s, pos.x, cx)));
+        done.pick = Some((row, values));
     }
-    let written = |value: i64| match s.axis.scale {
-        Scale::Arrival => format!("arrival {}", thousands(value.max(0) as u64)),
-        _ => cx.times.exact(value),
+    let within = if values.axis == Axis::Arrival {
+        let arrival = |value: i64| format!("arrival {}", thousands(value.max(0) as u64));
+        let (first, last) = (arrival(values.from), arrival(values.to.saturating_sub(1)));
+        if first == last { first } else { format!("{first} – {last}") }
+    } else {
+        format!("{} – {}", cx.times.exact(values.from), cx.times.exact(values.to))
     };
     let beyond = if all > full { "\nhigher than is drawn" } else { "" };
     response.clone().on_hover_text_at_pointer(format!(
-        "{name}\n{} – {}\n{}{beyond}",
-        written(from),
-        written(to),
+        "{name}\n{within}\n{}{beyond}",
         words(&here.map(u64::from), unit(s.start)),
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ask::{Pick, Question, drawn, pick};
+    use super::*;
+    use crate::window::store::Run;
+    use crate::window::testing::feed;
+
+    #[test]
+    fn a_press_finds_a_record_that_its_bar_counts() {
+        const BARS: usize = 300;
+        let run = Run::open(&feed().run()).unwrap();
+        let (from, last) = (run.arrival_ms(0).unwrap(), run.arrivals() - 1);
+        let to = run.arrival_ms(last).unwrap() + 1;
+        let row = Row::Input(1);
+        for range in [
+            Range { axis: Axis::Arrival, from: 0, to: last as i64 + 1 },
+            Range { axis: Axis::ArrivalTime, from, to },
+        ] {
+            let rows = vec![row];
+            let q = Question { revision: 0, range, buckets: BARS, rows, singles: None };
+            let drawn = drawn(&run, &q).unwrap();
+            let bars = Bars::new(range, BARS);
+            for (bar, counts) in drawn.rows[0].buckets.iter().enumerate() {
+                let press = Pick { revision: 0, press: 0, row, bar: bars.values(bar) };
+                let found = pick(&run, &press).unwrap();
+                assert_eq!(found.is_some(), counts.iter().any(|n| *n > 0), "bar {bar}");
+                if let Some(found) = found {
+                    let of_it = counts[found.verdict as usize];
+                    assert!(of_it > 0, "bar {bar}: {} is {}", found.record, found.verdict);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bar_holds_what_is_counted_in_it_and_nothing_of_its_neighbours() {
+        for (axis, from, to, count) in [
+            (Axis::Arrival, 0, 500, 300),
+            (Axis::ArrivalTime, 1_000, 1_002, 300),
+            (Axis::ArrivalTime, -7, 1_000_003, 13),
+            (Axis::EventTime, -3, 497, 300),
+            (Axis::EventTime, i64::MIN + 1, i64::MAX - 1, 300),
+        ] {
+            let bars = Bars::new(Range { axis, from, to }, count);
+            let mut end = from;
+            for bar in 0..count {
+                let values = bars.values(bar);
+                assert_eq!(values.from, end, "bar {bar} begins where the last one ended");
+                end = values.to;
+                if values.from < values.to {
+                    let ends = [values.from, values.to - 1];
+                    assert_eq!(ends.map(|v| bars.with(v)), [bar, bar], "{axis:?}");
+                }
+            }
+            assert_eq!(end, to);
+        }
+    }
 }

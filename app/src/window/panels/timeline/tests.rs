@@ -156,6 +156,23 @@ fn by_event_time_every_record_is_where_it_happened() {
 }
 
 #[test]
+fn by_event_time_late_records_are_those_that_happened_in_sight() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Scale(Scale::EventTime));
+    // They happen while their partition is silent, and arrive when it is not any more.
+    let at = |minute: i64| {
+        let ms = crate::window::testing::BEGIN + minute * 60_000;
+        h.state().clock.arrival(ms as f64) as u64
+    };
+    let view = (at(6), at(8));
+    ask(&mut h, Command::View(Some(view)));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let late = run.nth(VerdictSet::of(Verdict::Late), 0).unwrap().unwrap();
+    assert!(run.row(late).unwrap().arrival > view.1);
+    assert!(value(&h).contains("most of them in engagements[2]"), "{}", value(&h));
+}
+
+#[test]
 fn late_records_are_said_wherever_they_are_in_sight() {
     let mut h = opened(&feed().run());
     let run = h.state().doc().run.as_ref().unwrap().run.clone();

@@ -10,7 +10,7 @@ use super::ask::{Drawn, Question};
 use super::lines::{band_mesh, middle_lines, notches, paint};
 use super::names::{Names, Side};
 use super::point::point;
-use super::say::called_in;
+use super::say::{called_in, unit};
 use super::scale::{Height, Vertical};
 use super::silent::{self, shade, shaded};
 use crate::window::axis::Axis;
@@ -143,11 +143,13 @@ fn name_inputs(names: &mut Names<'_>, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) {
 /// The panel's one node: its name and its sentence.
 fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Event-time watermark lines"));
+    // A record that feeds two inputs has two rows.
+    let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
     let mut value = format!(
-        "{}; {} late records in sight; cursor at arrival {}",
+        "{}; {} in sight; cursor at arrival {}",
         s.sentence,
-        thousands(s.drawn.late_count),
-        cx.cursor.at()
+        plural(s.drawn.late_count, &format!("late {unit}")),
+        thousands(cx.cursor.at())
     );
     if !s.drawn.gaps.is_empty() {
         value += &format!("; {} in offsets", plural(s.drawn.gaps.len() as u64, "gap"));

@@ -1,6 +1,7 @@
 use egui::Shape;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use joinscope_core::run::{Axis, Range};
+use joinscope_core::run::{Axis, Range, VerdictSet};
+use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Question, drawn};
 use super::scale::Vertical;
@@ -49,6 +50,19 @@ fn how_long_a_silence_was_does_not_depend_on_the_width_of_the_picture() {
         let said = silences.iter().find(|s| s.lane as usize == lane).map(|s| s.long);
         assert_eq!(said, longest, "of {buckets} buckets");
     }
+}
+
+#[test]
+fn one_late_record_is_counted_as_one() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let late = VerdictSet::of(Verdict::Late);
+    let last = run.nth(late, run.count(late) - 1).unwrap().unwrap();
+    let at = run.row(last).unwrap().arrival;
+    ask(&mut h, Command::View(Some((at, at + 8))));
+    let lines = h.get_by_label("Event-time watermark lines");
+    let said = lines.accesskit_node().value().unwrap_or_default();
+    assert!(said.contains("; 1 late record in sight; "), "{said}");
 }
 
 #[test]
