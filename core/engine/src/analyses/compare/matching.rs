@@ -121,16 +121,12 @@ impl Matching {
     /// Two rows of `b` in the order in which `a` lists their inputs.
     pub(super) fn as_in_a(&self, rows: (u64, u64)) -> (u64, u64) {
         let place = |input: u8| self.inputs_of_b.get(usize::from(input)).copied();
-        self.ordered(rows, |row| place(self.input_of_b(row)?))
+        ordered(rows, |row| place(self.input_of_b(row)?))
     }
 
     /// Two rows of `b` in the order in which `b` lists their inputs.
     pub(super) fn as_in_b(&self, rows: (u64, u64)) -> (u64, u64) {
-        self.ordered(rows, |row| self.input_of_b(row))
-    }
-
-    fn ordered(&self, rows: (u64, u64), by: impl Fn(u64) -> Option<u8>) -> (u64, u64) {
-        if by(rows.0) > by(rows.1) { (rows.1, rows.0) } else { rows }
+        ordered(rows, |row| self.input_of_b(row))
     }
 
     /// Known where the runs list their inputs in other orders.
@@ -147,6 +143,10 @@ impl Matching {
             Some(p) => found(&p.to_b, common).unwrap_or(common),
         }
     }
+}
+
+fn ordered(rows: (u64, u64), by: impl Fn(u64) -> Option<u8>) -> (u64, u64) {
+    if by(rows.0) > by(rows.1) { (rows.1, rows.0) } else { rows }
 }
 
 fn found(list: &[u32], row: u64) -> Option<u64> {
