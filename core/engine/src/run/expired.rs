@@ -10,7 +10,8 @@
 //! event-time watermark has passed its last possible partner. So only rows that
 //! come late ask, and what they ask is which earlier rows lie in their interval.
 //! Under `flink-datastream` a row is gone when the event-time watermark reaches
-//! its last possible partner (12-released-joins, C7), under `kafka-streams` by
+//! its last possible partner (12-released-joins, C7), under `flink-sql` a row that
+//! comes then is not kept (B4.2), under `kafka-streams` it goes by
 //! how far its store's time has come, whatever the watermark ([`Asks`]). After a
 //! modelled restart the event-time watermark begins anew, and a row that had been
 //! passed before may come in time: what had passed by then still counts.
@@ -84,8 +85,10 @@ impl Asks {
     fn of(pipeline: &Pipeline) -> Self {
         let join = &pipeline.join;
         match join.semantics {
-            Semantics::Clean | Semantics::FlinkSql => Self::Late,
-            Semantics::FlinkDataStream => Self::LateOrAt,
+            Semantics::Clean => Self::Late,
+            // B4.2: not kept where the operator time has reached its last possible
+            // partner, which itself may still come in time. C7.
+            Semantics::FlinkSql | Semantics::FlinkDataStream => Self::LateOrAt,
             Semantics::KafkaStreams => {
                 let reach = join.with.iter().map(|w| w.until.min(w.after.saturating_neg()));
                 let by = reach.min().unwrap_or(0).saturating_add(join.released.grace.unwrap_or(0));

@@ -35,7 +35,7 @@ primary = "views"
 
 /// Records of one partition a topic, in this order, a millisecond apart; an
 /// empty key is null.
-fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
+pub(crate) fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
     let text = format!("{INPUTS}{join}");
     let partition = |topic: &str| TopicPartition { topic: Arc::from(topic), partition: 0 };
     let partitions = vec![partition("views"), partition("plays")];
@@ -65,7 +65,7 @@ fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
 }
 
 /// A run over these records, and the folder that it lies in.
-fn judged_over(join: &str, records: &[(&str, &str, i64)]) -> (TempDir, Run) {
+pub(crate) fn judged_over(join: &str, records: &[(&str, &str, i64)]) -> (TempDir, Run) {
     let folder = tempfile::tempdir().unwrap();
     let run = judged(&case(join, records), &folder.path().join("run"), AtEnd::Open);
     (folder, run)

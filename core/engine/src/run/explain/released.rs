@@ -146,6 +146,18 @@ impl Said<'_> {
         })
     }
 
+    /// Of an open row that could be matched until the event-time watermark was past
+    /// `until`, and is still held.
+    pub(super) fn overstays(&self, until: i64, stood: Option<i64>) -> String {
+        // B4.1, B5.
+        format!(
+            "Its interval ended without a match, and Flink SQL still holds it: at the end the event-time watermark stood at {}, past {}, but neither its key's cleanup timer nor a record of {} with its key has removed it. ",
+            stood.map(rfc3339_ms).unwrap_or_default(),
+            rfc3339_ms(until),
+            self.judge.other_side(self.row.input)
+        )
+    }
+
     /// How long an open row stays in the state, where that goes by the event-time
     /// watermark, which stood at `stood` at the end.
     pub(super) fn stays(&self, time: i64, stood: Option<i64>) -> String {
@@ -160,8 +172,10 @@ impl Said<'_> {
         );
         if join.semantics != Semantics::FlinkDataStream {
             let until = rfc3339_ms(time.saturating_add(reach));
+            // B4.2: its key's timer may be that of another row, and later.
+            let least = if join.semantics == Semantics::FlinkSql { "at least " } else { "" };
             return format!(
-                "It stays in the state until the event-time watermark is past {until}; at the end that {stands}. "
+                "It stays in the state {least}until the event-time watermark is past {until}; at the end that {stands}. "
             );
         }
         // C5: the time of its cleanup timer; C7: which fires when W reaches it, but

@@ -2,7 +2,7 @@
 //! name, so that a reader can go there.
 
 use super::Figure;
-use super::candidates::{Candidate, INSIDE_BUT, short};
+use super::candidates::{Candidate, INSIDE_BUT, how_gone, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::{NOT_AT_HAND, failure};
@@ -21,6 +21,8 @@ pub(super) struct Said<'a> {
     pub judge: &'a Judge,
     pub row: &'a RowView,
     pub candidates: &'a [Candidate],
+    /// All that lie in its interval are among them.
+    pub whole: bool,
 }
 
 impl Said<'_> {
@@ -108,10 +110,9 @@ impl Said<'_> {
         let matched: Vec<&Candidate> = self.candidates.iter().filter(|c| c.matched).collect();
         let mut text = match matched[..] {
             [] => "It matched.".to_owned(),
-            [one] => format!("Matched {}.", Self::apart(one)),
+            [one] if self.whole => format!("Matched {}.", Self::apart(one)),
             [first, ..] => {
-                let n = matched.len();
-                let more = if n == self.candidates.len() { " or more" } else { "" };
+                let (n, more) = (matched.len(), self.or_more());
                 let names: Vec<String> =
                     matched.iter().take(3).map(|c| c.record.to_string()).collect();
                 match n {
@@ -141,6 +142,11 @@ impl Said<'_> {
             text.push_str(&format!(" It is folded into output {}.", last.n));
         }
         text
+    }
+
+    /// After a number of candidates in the interval.
+    fn or_more(&self) -> &'static str {
+        if self.whole { "" } else { " or more" }
     }
 
     fn unmatched(&self, outputs: &[OutputView]) -> Result<String> {
@@ -248,9 +254,10 @@ impl Said<'_> {
             return Self::lost(c);
         }
         match gone {
-            Some((c, past)) if c.row.arrival <= self.row.arrival => format!(
-                "{} lies in its interval but had left the state: the event-time watermark was {} beyond the last one that keeps it.",
+            Some((c, past)) if !Judge::came_first(self.row, &c.row) => format!(
+                "{} lies in its interval but {}: the event-time watermark was {} beyond the last one that keeps it.",
                 c.record,
+                how_gone(self.row, &c.row),
                 format_duration(past)
             ),
             Some((c, past)) => format!(
@@ -272,6 +279,9 @@ impl Said<'_> {
         }
         let last = self.run.arrivals().saturating_sub(1);
         let at = self.run.watermarks_at(last)?;
+        if let Some(until) = self.judge.overstays(self.row, at.join) {
+            return Ok(self.overstays(until, at.join) + &self.nearest());
+        }
         let mut text = "The run ended before its interval did. ".to_owned();
         if let Some(time) = self.row.event_time {
             text.push_str(&self.stays(time, at.join));
@@ -304,9 +314,10 @@ impl Said<'_> {
             Fate::OwnLate => {
                 let n = self.candidates.iter().filter(|c| c.fate == Fate::OwnLate).count();
                 match n {
-                    1 => format!("It would have matched {}.", Self::apart(c)),
+                    1 if self.whole => format!("It would have matched {}.", Self::apart(c)),
                     _ => format!(
-                        "It would have matched {n} records of {other}, the nearest {}.",
+                        "It would have matched {n}{} records of {other}, the nearest {}.",
+                        self.or_more(),
                         Self::apart(c)
                     ),
                 }
@@ -318,7 +329,7 @@ impl Said<'_> {
             ),
             Fate::NotFound => Self::lost(c),
             Fate::Gone(_) => format!(
-                "{} lies in its interval, but the earlier of the two had left the state when the later came.",
+                "{} lies in its interval, but the earlier of the two was not in the state when the later came.",
                 c.record
             ),
             Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => format!(

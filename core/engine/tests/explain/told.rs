@@ -1,0 +1,171 @@
+//! What is said of rows at the edges: a verdict at the last possible moment, a row that
+//! is held too long, one that was never kept, a key with more rows than are looked at.
+
+use joinscope_core::engine::AtEnd;
+use joinscope_core::operator::join::Reason;
+use joinscope_core::operator::verdict::Verdict;
+use joinscope_core::run::Run;
+use joinscope_core::run::explain::{Candidate, explain, why};
+
+use crate::judged;
+use crate::released::{case, judged_over};
+
+fn verdicts(run: &Run, rows: [u64; 2]) -> [(Verdict, Reason); 2] {
+    rows.map(|row| {
+        let view = run.row(row).unwrap();
+        (view.verdict, view.reason)
+    })
+}
+
+fn candidate(candidates: &[Candidate], record: &str) -> String {
+    let of = |c: &&Candidate| c.record.to_string() == record;
+    candidates.iter().find(of).unwrap().why.clone()
+}
+
+/// B4.2: a row is not kept where the operator time has reached its last possible
+/// partner, which itself may still come in time.
+#[test]
+fn the_last_possible_partner_in_time_finds_its_row_gone() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "left"
+semantics = "flink-sql"
+"#;
+    let (_folder, run) = judged_over(
+        join,
+        &[
+            ("views", "z", 110_000),
+            ("plays", "z", 110_000),
+            ("views", "a", 100_000),
+            ("plays", "a", 110_000),
+        ],
+    );
+    assert_eq!(run.row(3).unwrap().late_by, None, "it came in time");
+    assert_eq!(
+        verdicts(&run, [2, 3]),
+        [(Verdict::Expired, Reason::NotKeptPadded), (Verdict::Expired, Reason::NotKept)]
+    );
+    assert_eq!(run.row(2).unwrap().unmatched_since, Some(2));
+}
+
+/// B4.2: a key has one timer a side, that of the row which came first.
+#[test]
+fn a_row_of_flink_sql_that_is_held_beyond_its_interval_says_so() {
+    let join = r#"
+with.plays = { after = "0s", until = "60s" }
+kind = "left"
+semantics = "flink-sql"
+"#;
+    let (_folder, run) = judged_over(
+        join,
+        &[
+            ("views", "a", 100_000),
+            ("plays", "z", 20_000),
+            ("views", "a", 30_000),
+            ("plays", "z", 95_000),
+        ],
+    );
+    let told = |row| {
+        let told = explain(&run, row).unwrap();
+        assert_eq!(told.row.verdict, Verdict::Open);
+        (told.sentence, why(&run, &told.row).unwrap())
+    };
+    let (sentence, short) = told(2);
+    assert_eq!(
+        sentence,
+        "Its interval ended without a match, and Flink SQL still holds it: at the end the \
+         event-time watermark stood at 1970-01-01T00:01:35.000Z, past 1970-01-01T00:01:30.000Z, \
+         but neither its key's cleanup timer nor a record of plays with its key has removed it. \
+         No record of plays has its key \"a\"."
+    );
+    assert_eq!(short, "its interval ended without a match; Flink SQL still holds it");
+    let (sentence, short) = told(0);
+    let until = "It stays in the state at least until the event-time watermark is past \
+                 1970-01-01T00:02:40.000Z; at the end that stood at 1970-01-01T00:01:35.000Z.";
+    assert!(sentence.contains(until), "{sentence}");
+    assert_eq!(short, "the run ended before its interval did");
+}
+
+/// A row that was never in the state has not left it.
+#[test]
+fn a_row_that_was_not_kept_has_not_left_the_state() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "inner"
+late = "join"
+"#;
+    let (_folder, run) = judged_over(
+        join,
+        &[
+            ("views", "b", 199_000),
+            ("views", "z", 200_000),
+            ("plays", "z", 200_000),
+            ("views", "a", 100_000),
+            ("plays", "a", 105_000),
+            ("views", "z", 300_000),
+            ("plays", "z", 300_000),
+            ("plays", "b", 199_000),
+        ],
+    );
+    let told = |row| {
+        let told = explain(&run, row).unwrap();
+        assert_eq!(told.row.verdict, Verdict::Expired, "{told:#?}");
+        (told.candidates, told.sentence, why(&run, &told.row).unwrap())
+    };
+    let (candidates, sentence, short) = told(4);
+    assert_eq!(candidate(&candidates, "views[0]@2"), "in the interval, but had not been kept");
+    assert!(sentence.starts_with("views[0]@2 lies in its interval but had not been kept: "));
+    assert_eq!(short, "candidate had not been kept");
+    let (candidates, sentence, short) = told(3);
+    let what = candidate(&candidates, "plays[0]@1");
+    assert_eq!(what, "in the interval, but this one had not been kept");
+    assert!(sentence.starts_with("It was not in the state when plays[0]@1 came"), "{sentence}");
+    assert_eq!(short, "no longer kept when its candidate came");
+    let (candidates, sentence, _) = told(7);
+    assert_eq!(candidate(&candidates, "views[0]@0"), "in the interval, but had left the state");
+    assert!(sentence.starts_with("views[0]@0 lies in its interval but had left the state: "));
+}
+
+/// The rows of a hot key that lie nearest in time may all lie outside of an interval
+/// that begins further off.
+#[test]
+fn what_lies_in_the_interval_of_a_hot_key_is_found_beyond_what_is_near() {
+    let join = r#"
+with.plays = { after = "60s", until = "120s" }
+kind = "inner"
+"#;
+    let mut records = vec![("views", "a", 1_000_000)];
+    records.extend((0..150).map(|n| ("plays", "a", 1_000_001 + n)));
+    records.extend([("plays", "a", 1_070_000), ("plays", "a", 1_080_000)]);
+    let (_folder, run) = judged_over(join, &records);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!(told.row.verdict, Verdict::Joined);
+    assert_eq!(told.sentence, "Matched plays[0]@150 and plays[0]@151.");
+    // Just as many as are listed, and more than those.
+    for (n, said) in [(20, "Matched 20 records, "), (21, "Matched 20 or more records, ")] {
+        let mut records = vec![("views", "a", 1_000_000)];
+        records.extend((0..n).map(|n| ("plays", "a", 1_070_000 + n)));
+        let (_folder, run) = judged_over(join, &records);
+        let sentence = explain(&run, 0).unwrap().sentence;
+        assert!(sentence.starts_with(said), "{sentence}");
+    }
+}
+
+/// Of a late row no more are counted than are listed.
+#[test]
+fn a_late_row_counts_what_it_would_have_matched() {
+    let join = r#"
+with.plays = { after = "0s", until = "60s" }
+kind = "inner"
+"#;
+    for (n, said) in [(2, "matched 2 records of plays, "), (25, "matched 20 or more records of ")] {
+        let mut records = vec![("views", "z", 1_040_000)];
+        records.extend((0..n).map(|n| ("plays", "a", 1_041_000 + n)));
+        records.push(("views", "a", 1_000_000));
+        let folder = tempfile::tempdir().unwrap();
+        let run = judged(&case(join, &records), &folder.path().join("run"), AtEnd::Open);
+        let told = explain(&run, n as u64 + 1).unwrap();
+        assert_eq!(told.row.verdict, Verdict::Late);
+        assert!(told.sentence.contains(said), "{}", told.sentence);
+    }
+}
