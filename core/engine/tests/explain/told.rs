@@ -1,12 +1,17 @@
 //! What is said of rows at the edges: a verdict at the last possible moment, a row that
 //! is held too long, one that was never kept, a key with more rows than are looked at.
 
+use std::sync::Arc;
+
 use joinscope_core::engine::AtEnd;
 use joinscope_core::operator::join::Reason;
+use joinscope_core::operator::pipeline::Pipeline;
+use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_core::operator::verdict::Verdict;
 use joinscope_core::run::Run;
 use joinscope_core::run::explain::{Candidate, explain, why};
 
+use crate::common::case::{Case, List};
 use crate::judged;
 use crate::released::{case, judged_over};
 
@@ -168,4 +173,85 @@ kind = "inner"
         assert_eq!(told.row.verdict, Verdict::Late);
         assert!(told.sentence.contains(said), "{}", told.sentence);
     }
+}
+
+/// Records of `kafka-streams` by (topic, partition), key and time; two partitions a
+/// topic. Those of the key `gone` have no value.
+fn streams(gone: &str, records: &[((&str, i32), &str, i64)]) -> Case {
+    let mut text = "name = \"streams\"\n".to_owned();
+    for input in ["views", "plays"] {
+        text += &format!(
+            "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"$key\"\n\
+             event_time = \"$timestamp\"\nwatermark = {{ max_out_of_orderness = \"0ms\" }}\n"
+        );
+    }
+    text += "[join]\nprimary = \"views\"\nwith.plays = { after = \"0s\", until = \"100ms\" }\n\
+             kind = \"left\"\nsemantics = \"kafka-streams\"\ngrace = \"20ms\"\n";
+    let sources = [("views", 0), ("plays", 0), ("views", 1), ("plays", 1)];
+    let mut next = [0; 4];
+    let records = records.iter().enumerate().map(|(n, (of, key, time))| {
+        let source = sources.iter().position(|source| source == of).unwrap();
+        let offset = next[source];
+        next[source] += 1;
+        Record {
+            arrival: n as u64,
+            arrival_ns: n as i64 * 1_000_000,
+            source: source as u32,
+            offset,
+            timestamp: Some(*time),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: Some((*key).trim_end_matches('-').to_owned().into()),
+            value: (*key != gone).then(|| "{}".into()),
+            headers: Vec::new(),
+        }
+    });
+    let records = records.collect();
+    let partition =
+        |(topic, partition): (&str, i32)| TopicPartition { topic: Arc::from(topic), partition };
+    let partitions = sources.into_iter().map(partition).collect();
+    let pipeline = Arc::new(Pipeline::parse(&text, "streams.toml").unwrap());
+    let source = Arc::new(List { partitions, records });
+    Case { seed: 0, text, pipeline, source, disorder: true }
+}
+
+/// D4: a task joins partition n with partition n. What lies in another partition was
+/// nobody's partner, and so was not removed before its partner came.
+#[test]
+fn no_row_of_another_partition_makes_one_of_kafka_streams_expired() {
+    let records = [
+        (("views", 0), "a", 1_000),
+        (("plays", 0), "z", 1_100),
+        (("plays", 1), "a", 1_050),
+        (("plays", 1), "y", 2_000),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&streams("", &records), &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 2).unwrap();
+    assert_eq!(told.row.verdict, Verdict::Unmatched, "{told:#?}");
+    assert!(told.sentence.contains("is of another partition, which"), "{}", told.sentence);
+}
+
+/// D2.2: a record without a value is dropped before the join, so it is nobody's partner.
+#[test]
+fn no_tombstone_makes_a_row_of_kafka_streams_expired() {
+    let records = [
+        (("views", 0), "a-", 1_000),
+        (("plays", 0), "z", 1_100),
+        (("plays", 0), "a", 1_050),
+        (("views", 0), "b", 300_000),
+        (("views", 0), "a", 880),
+        (("plays", 0), "a-", 900),
+        (("plays", 0), "y", 300_000),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&streams("a-", &records), &folder.path().join("run"), AtEnd::Open);
+    for tombstone in [0, 5] {
+        let row = run.row(tombstone).unwrap();
+        assert_eq!((row.verdict, row.key), (Verdict::Tombstone, run.row(2).unwrap().key));
+    }
+    assert_eq!(
+        verdicts(&run, [2, 4]),
+        [(Verdict::Unmatched, Reason::Plain), (Verdict::Unmatched, Reason::NotStoredPadded)]
+    );
 }
