@@ -255,3 +255,35 @@ fn no_tombstone_makes_a_row_of_kafka_streams_expired() {
         [(Verdict::Unmatched, Reason::Plain), (Verdict::Unmatched, Reason::NotStoredPadded)]
     );
 }
+
+/// An example that goes out early is not open: what came later and changed no label of
+/// it stands in no output.
+#[test]
+fn what_changes_no_label_of_an_early_example_waits_for_nothing() {
+    let join = r#"
+with.plays = { after = "0s", until = "100s" }
+kind = "left"
+[examples]
+emit = "early-and-correct"
+labels = { hit = "plays.k = a" }
+"#;
+    let records = [("views", "a", 1_000_000), ("plays", "a", 1_001_000), ("plays", "a", 1_002_000)];
+    let (_folder, run) = judged_over(join, &records);
+    let said = |row| {
+        let told = explain(&run, row).unwrap();
+        assert_eq!(told.row.verdict, Verdict::Joined);
+        (told.row.outputs, why(&run, &told.row).unwrap(), told.sentence)
+    };
+    let (outputs, short, sentence) = said(2);
+    assert_eq!((outputs, short.as_str()), (0, "matched; it changed no label"));
+    assert_eq!(sentence, "Matched views[0]@0, 2 s earlier.");
+    let (outputs, short, sentence) = said(1);
+    assert_eq!((outputs, short.as_str()), (1, "1 output"));
+    assert!(sentence.ends_with(" It is folded into output 1."), "{sentence}");
+    let (outputs, _, sentence) = said(0);
+    assert_eq!(outputs, 2);
+    assert!(sentence.ends_with(" Its example is output 1."), "{sentence}");
+    // One that waits for its close.
+    let (_folder, run) = judged_over(&join.replace("early-and-correct", "on-close"), &records);
+    assert_eq!(why(&run, &run.row(2).unwrap()).unwrap(), "matched; its example is still open");
+}

@@ -6,7 +6,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use crate::window::command::Command;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{ask, heading, opened, press, rows, sample_run};
+use crate::window::testing::{
+    PIPELINE, ask, feed, heading, opened, press, rerun, rows, sample_run,
+};
 
 #[test]
 fn the_state_at_the_cursor_is_counted_by_key() {
@@ -52,6 +54,23 @@ fn what_leaves_next_comes_in_its_order() {
         run.find(&name).unwrap()[0].removed.unwrap_or(u64::MAX)
     };
     assert!(removed(&listed[0]) <= removed(listed.last().unwrap()));
+}
+
+/// Flink cleans up by timers of its own, which no column of the store knows.
+#[test]
+fn when_a_row_leaves_under_a_released_semantics_is_not_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("sql");
+    rerun(&feed().recording(), PIPELINE, &[("join.semantics", "flink-sql")], &run);
+    let mut h = opened(&run);
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    assert!(rows(&h).iter().any(|r| r.starts_with("key ")), "{:?}", rows(&h));
+    assert!(rows(&h).iter().all(|r| !r.contains("leaves after")), "{:?}", rows(&h));
+    press(&mut h, "Leave next");
+    assert!(rows(&h).iter().any(|r| r.contains(", key ")), "{:?}", rows(&h));
+    assert!(rows(&h).iter().all(|r| !r.contains("leaves after")), "{:?}", rows(&h));
 }
 
 #[test]

@@ -139,7 +139,9 @@ impl Said<'_> {
         if self.judge.pipeline().folds()
             && let Some(last) = outputs.last()
         {
-            text.push_str(&format!(" It is folded into output {}.", last.n));
+            let primary = self.judge.is_primary(self.row.input);
+            let role = if primary { "Its example is" } else { "It is folded into" };
+            text.push_str(&format!(" {role} output {}.", last.n));
         }
         text
     }

@@ -7,7 +7,7 @@ use super::candidates::{self, Candidate};
 use super::judge::{Fate, Judge, Lies};
 use super::released;
 use crate::operator::codec::InputDecoder;
-use crate::operator::pipeline::Semantics;
+use crate::operator::pipeline::{Emit, Semantics};
 use crate::operator::record::Arrival;
 use crate::operator::time::format_duration;
 use crate::operator::verdict::Verdict;
@@ -51,6 +51,8 @@ impl Whys {
         Ok(match row.verdict {
             Verdict::Joined => {
                 let outputs = match row.outputs {
+                    // A correction is put out for what changes a label alone.
+                    0 if self.corrects() => "matched; it changed no label".to_owned(),
                     0 => "matched; its example is still open".to_owned(),
                     1 => "1 output".to_owned(),
                     n => format!("{n} outputs"),
@@ -81,6 +83,12 @@ impl Whys {
                 read_again(run, decoder.as_mut(), row).unwrap_or_else(|| NOT_AT_HAND.to_owned())
             }
         })
+    }
+
+    /// Examples go out when their primary row comes, and do not wait for their close.
+    fn corrects(&self) -> bool {
+        let examples = self.judge.pipeline().examples.as_ref();
+        examples.is_some_and(|examples| examples.emit == Emit::EarlyAndCorrect)
     }
 
     fn open(&mut self, row: &RowView) -> Result<&'static str> {
