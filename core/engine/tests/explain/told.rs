@@ -287,3 +287,26 @@ labels = { hit = "plays.k = a" }
     let (_folder, run) = judged_over(&join.replace("early-and-correct", "on-close"), &records);
     assert_eq!(why(&run, &run.row(2).unwrap()).unwrap(), "matched; its example is still open");
 }
+
+/// What a partition that went idle closed was not closed by the record that came next.
+#[test]
+fn an_interval_that_the_clock_closed_says_so() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "inner"
+"#;
+    let mut records = vec![("views", "a", 1_000), ("plays", "z", 1_000)];
+    records.extend((0..6).map(|n| ("views", "b", 200_000 + n)));
+    let mut case = case(join, &records);
+    // That of plays, the input before the join.
+    let (idle, own) = ("\"0ms\", idle_timeout = \"5ms\" }\n[join]", "\"0ms\" }\n[join]");
+    assert!(case.text.contains(own));
+    case.text = case.text.replace(own, idle);
+    case.pipeline = Arc::new(Pipeline::parse(&case.text, "idle.toml").unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let run = judged(&case, &folder.path().join("run"), AtEnd::Open);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!((told.row.verdict, told.row.decided), (Verdict::Unmatched, Some(6)));
+    let end = " The interval closed when plays[0] had gone idle, before views[0]@5 came.";
+    assert!(told.sentence.ends_with(end), "{}", told.sentence);
+}

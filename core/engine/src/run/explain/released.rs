@@ -1,6 +1,7 @@
 //! What a released engine did with a row, in its own terms (12-released-joins).
 
 use super::judge::Judge;
+use super::passed::{By, past};
 use super::sentence::Said;
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::{Settings, StreamKind};
@@ -133,9 +134,10 @@ impl Said<'_> {
             return Ok(String::new());
         };
         let with = self.run.rows_of_arrival(cause)?;
-        let Some(record) = with.first().map(|row| &row.record) else { return Ok(String::new()) };
+        let Some(first) = with.first() else { return Ok(String::new()) };
+        let record = &first.record;
         Ok(match self.judge.semantics() {
-            Semantics::Clean => format!(" The interval closed with {record}."),
+            Semantics::Clean => self.interval_closed(first)?,
             Semantics::FlinkSql if probed(self.judge, self.row, &with) => {
                 format!(" Its interval had closed before, and it was removed when {record} came.")
             }
@@ -143,6 +145,24 @@ impl Said<'_> {
                 format!(" Flink's cleanup timer removed it at {record}.")
             }
             Semantics::KafkaStreams => format!(" Kafka Streams held it until {record}."),
+        })
+    }
+
+    /// With `came` the event-time watermark passed the interval, or the clock moved it
+    /// past before that came.
+    fn interval_closed(&self, came: &RowView) -> Result<String> {
+        let record = &came.record;
+        let until = self.row.event_time.map(|time| self.judge.matched_until(self.row.input, time));
+        let Some(until) = until.filter(|until| came.watermark.is_some_and(|w| w > *until)) else {
+            return Ok(format!(" The interval closed with {record}."));
+        };
+        let by = past(self.run, until, came.arrival)?.map(|passed| passed.by);
+        Ok(match by {
+            Some(By::Idle(lane)) => format!(
+                " The interval closed when {}[{}] had gone idle, before {record} came.",
+                lane.topic, lane.partition
+            ),
+            _ => format!(" The interval closed before {record} came."),
         })
     }
 
