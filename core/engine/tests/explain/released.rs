@@ -115,9 +115,9 @@ fn reasons_of_flink_sql() {
         ],
     );
     let nobody = "no candidate with this key";
-    let not_kept = "not kept: the operator time was past its interval";
-    let did_not =
-        "Flink SQL did not keep this row: the operator time was already past its interval";
+    let not_kept = "not kept: the operator time had reached the end of its interval";
+    let did_not = "Flink SQL did not keep this row: the operator time had already reached the \
+                   end of its interval";
     let padded = "It was put out with nulls.";
     says(&run, 0, (Unmatched, Reason::Padded), nobody, &[padded]);
     let short = format!("{not_kept}; {nobody}");
@@ -305,8 +305,8 @@ fn expired_rows_of_flink_sql_say_what_was_done() {
         let told = explain(&run, row).unwrap();
         (told.row.verdict, told.row.reason, told.sentence)
     };
-    let not_kept = "Flink SQL did not keep this row: the operator time was already past its \
-                    interval, and nothing that it still held matched. ";
+    let not_kept = "Flink SQL did not keep this row: the operator time had already reached the \
+                    end of its interval, and nothing that it still held matched. ";
     let (verdict, reason, said) = sentence(3);
     assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKeptPadded));
     assert_eq!(

@@ -51,6 +51,8 @@ semantics = "flink-sql"
         [(Verdict::Expired, Reason::NotKeptPadded), (Verdict::Expired, Reason::NotKept)]
     );
     assert_eq!(run.row(2).unwrap().unmatched_since, Some(2));
+    let sentence = explain(&run, 2).unwrap().sentence;
+    assert!(sentence.contains("had already reached the end of its interval"), "{sentence}");
 }
 
 /// B4.2: a key has one timer a side, that of the row which came first.

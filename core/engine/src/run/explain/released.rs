@@ -19,7 +19,7 @@ pub(super) fn reason(judge: &Judge, row: &RowView) -> Option<&'static str> {
     Some(match row.reason {
         // B4.2; `clean` has its own words for it.
         Reason::NotKept | Reason::NotKeptPadded if judge.semantics() == Semantics::FlinkSql => {
-            "not kept: the operator time was past its interval"
+            "not kept: the operator time had reached the end of its interval"
         }
         // B4.1.
         Reason::JoinedExpired => "joined once more after one of the two had expired",

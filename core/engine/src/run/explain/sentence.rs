@@ -126,7 +126,7 @@ impl Said<'_> {
                 text.push_str(" It had been put out with nulls before: padded and joined.");
             }
             Reason::NotKept if self.judge.semantics() == Semantics::FlinkSql => text.push_str(
-                " Flink SQL did not keep it: the operator time was already past its interval.",
+                " Flink SQL did not keep it: the operator time had already reached the end of its interval.",
             ),
             Reason::NotStored => text.push_str(
                 " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
@@ -172,7 +172,7 @@ impl Said<'_> {
             Reason::NotKept | Reason::NotKeptPadded
                 if self.judge.semantics() == Semantics::FlinkSql =>
             {
-                "Flink SQL did not keep this row: the operator time was already past its interval, and nothing that it still held matched."
+                "Flink SQL did not keep this row: the operator time had already reached the end of its interval, and nothing that it still held matched."
             }
             Reason::Cleared => {
                 "Flink SQL cleared its side's cache, in which no time above 0 was left, while the row was alive."
