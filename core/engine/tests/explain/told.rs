@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
-use joinscope_core::engine::AtEnd;
+use joinscope_core::engine::step::Sink as _;
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_core::operator::join::Reason;
 use joinscope_core::operator::pipeline::Pipeline;
 use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_core::operator::verdict::Verdict;
-use joinscope_core::run::Run;
 use joinscope_core::run::explain::{Candidate, explain, why};
+use joinscope_core::run::{Run, RunEnd, RunState};
 
 use crate::common::case::{Case, List};
-use crate::judged;
 use crate::released::{case, judged_over};
+use crate::{judged, spec, writer};
 
 fn verdicts(run: &Run, rows: [u64; 2]) -> [(Verdict, Reason); 2] {
     rows.map(|row| {
@@ -311,4 +312,49 @@ kind = "inner"
     assert_eq!((told.row.verdict, told.row.decided), (Verdict::Unmatched, Some(6)));
     let end = " The interval closed when plays[0] had gone idle, before views[0]@5 came.";
     assert!(told.sentence.ends_with(end), "{}", told.sentence);
+}
+
+/// What has not fallen while a run goes on, or waits at a breakpoint, may still fall.
+#[test]
+fn a_run_that_goes_on_has_not_ended() {
+    let clean = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "left"
+semantics = "clean"
+"#;
+    let streams = clean.replace("\"clean\"", "\"kafka-streams\"") + "grace = \"1s\"\n";
+    for (join, short, long, ended) in [
+        (
+            clean,
+            "no verdict has fallen yet",
+            "No verdict has fallen yet. It stays in the state until the event-time watermark is \
+             past 1970-01-01T00:00:11.000Z; so far that stands at 1970-01-01T00:00:00.999Z. ",
+            "the run ended before its interval did",
+        ),
+        (
+            streams.as_str(),
+            "it is still held",
+            "It is still held. It waits to be put out with nulls for a head row past ",
+            "the run ended while it was still held",
+        ),
+    ] {
+        let case = case(join, &[("views", "a", 1_000), ("plays", "z", 1_000)]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let mut writer = writer(&case, &path, AtEnd::Open, &[]);
+        let spec = spec(&case, AtEnd::Open);
+        joinscope_core::engine::run(spec, &mut writer, &Control::new()).unwrap();
+        for (stopped, state) in [(true, RunState::Stopped), (false, RunState::Running)] {
+            writer.stopped(stopped).unwrap();
+            let run = Run::open(&path).unwrap();
+            assert_eq!((run.state(), run.rows()), (state, 2));
+            let told = explain(&run, 0).unwrap();
+            assert_eq!(told.row.verdict, Verdict::Open);
+            assert!(told.sentence.starts_with(long), "{}", told.sentence);
+            assert_eq!(why(&run, &told.row).unwrap(), short);
+        }
+        writer.finish(RunState::Done, RunEnd::default()).unwrap();
+        let run = Run::open(&path).unwrap();
+        assert_eq!(why(&run, &run.row(0).unwrap()).unwrap(), ended);
+    }
 }

@@ -19,11 +19,16 @@ pub use enough::Enough;
 pub use json::key as key_to_json;
 pub use why::{NOT_AT_HAND, Whys, why};
 
-use super::Run;
 use super::error::Result;
 use super::types::{OutputView, RowView};
+use super::{Run, RunState};
 use crate::operator::record::Arrival;
 use crate::operator::time::rfc3339_ms;
+
+/// Whether more may come: what has not fallen may still fall.
+fn goes_on(run: &Run) -> bool {
+    matches!(run.state(), RunState::Running | RunState::Stopped)
+}
 
 /// So many candidates are named one by one.
 const CANDIDATES: usize = 20;

@@ -1,5 +1,6 @@
 //! What a released engine did with a row, in its own terms (12-released-joins).
 
+use super::goes_on;
 use super::judge::Judge;
 use super::passed::{By, past};
 use super::sentence::Said;
@@ -12,6 +13,9 @@ use crate::operator::verdict::Verdict;
 use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::types::RowView;
+
+/// Of a run that goes on.
+const NOW: &str = "so far";
 
 /// The reason of a verdict in a few words, for a table; `None` where the engine
 /// did nothing of its own.
@@ -148,6 +152,12 @@ impl Said<'_> {
         })
     }
 
+    /// How the event-time watermark is spoken of: as it stood at the end of the run, or
+    /// stands where that goes on.
+    fn tense(&self) -> (&'static str, &'static str) {
+        if goes_on(self.run) { (NOW, "stands") } else { ("at the end", "stood") }
+    }
+
     /// With `came` the event-time watermark passed the interval, or the clock moved it
     /// past before that came.
     fn interval_closed(&self, came: &RowView) -> Result<String> {
@@ -170,8 +180,9 @@ impl Said<'_> {
     /// `until`, and is still held.
     pub(super) fn overstays(&self, until: i64, stood: Option<i64>) -> String {
         // B4.1, B5.
+        let (when, stands) = self.tense();
         format!(
-            "Its interval ended without a match, and Flink SQL still holds it: at the end the event-time watermark stood at {}, past {}, but neither its key's cleanup timer nor a record of {} with its key has removed it. ",
+            "Its interval ended without a match, and Flink SQL still holds it: {when} the event-time watermark {stands} at {}, past {}, but neither its key's cleanup timer nor a record of {} with its key has removed it. ",
             stood.map(rfc3339_ms).unwrap_or_default(),
             rfc3339_ms(until),
             self.judge.other_side(self.row.input)
@@ -186,16 +197,18 @@ impl Said<'_> {
             Some(with) => with.after.saturating_neg(),
             None => self.judge.pipeline().largest_until(),
         };
+        let (when, stands) = self.tense();
+        let begun = if when == NOW { "has" } else { "had" };
         let stands = stood.map_or_else(
-            || "had not begun".to_owned(),
-            |stood| format!("stood at {}", rfc3339_ms(stood)),
+            || format!("{begun} not begun"),
+            |stood| format!("{stands} at {}", rfc3339_ms(stood)),
         );
         if join.semantics != Semantics::FlinkDataStream {
             let until = rfc3339_ms(time.saturating_add(reach));
             // B4.2: its key's timer may be that of another row, and later.
             let least = if join.semantics == Semantics::FlinkSql { "at least " } else { "" };
             return format!(
-                "It stays in the state {least}until the event-time watermark is past {until}; at the end that {stands}. "
+                "It stays in the state {least}until the event-time watermark is past {until}; {when} that {stands}. "
             );
         }
         // C5: the time of its cleanup timer; C7: which fires when W reaches it, but
@@ -208,14 +221,15 @@ impl Said<'_> {
             );
         }
         format!(
-            "It stays in the state until the event-time watermark reaches {until}; at the end that {stands}. "
+            "It stays in the state until the event-time watermark reaches {until}; {when} that {stands}. "
         )
     }
 
     /// What a row waits for that Kafka Streams still held at the end. It knows
     /// no watermark: its stores go by their own times (D3, D4).
     pub(super) fn held(&self) -> Result<String> {
-        let mut text = "The run ended while it was still held. ".to_owned();
+        let ended = "The run ended while it was still held. ";
+        let mut text = if goes_on(self.run) { "It is still held. " } else { ended }.to_owned();
         let (Ok((settings, inputs)), Some(time)) =
             (Settings::of_pipeline(self.judge.pipeline()), self.row.event_time)
         else {

@@ -1,11 +1,11 @@
 //! The verdict in a sentence or two, with its numbers. Records stand in it by
 //! name, so that a reader can go there.
 
-use super::Figure;
 use super::candidates::{Candidate, INSIDE_BUT, how_gone, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::{NOT_AT_HAND, failure};
+use super::{Figure, goes_on};
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::Settings;
 use crate::operator::pipeline::{LatePolicy, Semantics};
@@ -284,7 +284,9 @@ impl Said<'_> {
         if let Some(until) = self.judge.overstays(self.row, at.join) {
             return Ok(self.overstays(until, at.join) + &self.nearest());
         }
-        let mut text = "The run ended before its interval did. ".to_owned();
+        let ended = "The run ended before its interval did. ";
+        let mut text =
+            if goes_on(self.run) { "No verdict has fallen yet. " } else { ended }.to_owned();
         if let Some(time) = self.row.event_time {
             text.push_str(&self.stays(time, at.join));
         }

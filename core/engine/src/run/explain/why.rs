@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::candidates::{self, Candidate};
+use super::goes_on;
 use super::judge::{Fate, Judge, Lies};
 use super::released;
 use crate::operator::codec::InputDecoder;
@@ -59,9 +60,6 @@ impl Whys {
                 };
                 self.with_reason(row, outputs)
             }
-            Verdict::Open if self.judge.semantics() == Semantics::KafkaStreams => {
-                "the run ended while it was still held".to_owned()
-            }
             Verdict::Open => self.open(row)?.to_owned(),
             Verdict::Tombstone => "its value is null".to_owned(),
             Verdict::Late | Verdict::Unmatched | Verdict::Expired => {
@@ -92,6 +90,11 @@ impl Whys {
     }
 
     fn open(&mut self, row: &RowView) -> Result<&'static str> {
+        let goes_on = goes_on(&self.run);
+        if self.judge.semantics() == Semantics::KafkaStreams {
+            let held = "the run ended while it was still held";
+            return Ok(if goes_on { "it is still held" } else { held });
+        }
         let arrivals = self.run.arrivals();
         if self.judge.semantics() == Semantics::FlinkSql && self.stood.0 != arrivals {
             let stood = self.run.watermarks_at(arrivals.saturating_sub(1))?.join;
@@ -99,6 +102,8 @@ impl Whys {
         }
         Ok(if self.judge.overstays(row, self.stood.1).is_some() {
             "its interval ended without a match; Flink SQL still holds it"
+        } else if goes_on {
+            "no verdict has fallen yet"
         } else {
             "the run ended before its interval did"
         })
