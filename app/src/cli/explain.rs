@@ -134,7 +134,7 @@ fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std
     if let Some(decided) = row.decided.filter(|d| *d != row.arrival) {
         number("Verdict fell at", &format!("arrival {decided}"))?;
     }
-    if let Some(removed) = row.removed {
+    if let Some(removed) = row.removed.filter(|_| row.kept) {
         number("Left the state at", &format!("arrival {removed}"))?;
     }
     if !e.candidates.is_empty() {

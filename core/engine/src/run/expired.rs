@@ -10,8 +10,11 @@
 //! event-time watermark has passed its last possible partner. So only rows that
 //! come late ask, and what they ask is which earlier rows lie in their interval.
 //! Under `flink-datastream` a row is gone when the event-time watermark reaches
-//! its last possible partner (12-released-joins, C7), under `kafka-streams` by
-//! how far its store's time has come, whatever the watermark ([`Asks`]). After a
+//! its last possible partner (12-released-joins, C7), under `flink-sql` a row that
+//! comes then is not kept (B4.2), under `kafka-streams` it goes by
+//! how far its store's time has come, whatever the watermark ([`Asks`]): there a row's
+//! partners are those of its partition number, which one task joins (D4), and what
+//! has no value is nobody's (D2.2). After a
 //! modelled restart the event-time watermark begins anew, and a row that had been
 //! passed before may come in time: what had passed by then still counts.
 
@@ -84,8 +87,10 @@ impl Asks {
     fn of(pipeline: &Pipeline) -> Self {
         let join = &pipeline.join;
         match join.semantics {
-            Semantics::Clean | Semantics::FlinkSql => Self::Late,
-            Semantics::FlinkDataStream => Self::LateOrAt,
+            Semantics::Clean => Self::Late,
+            // B4.2: not kept where the operator time has reached its last possible
+            // partner, which itself may still come in time. C7.
+            Semantics::FlinkSql | Semantics::FlinkDataStream => Self::LateOrAt,
             Semantics::KafkaStreams => {
                 let reach = join.with.iter().map(|w| w.until.min(w.after.saturating_neg()));
                 let by = reach.min().unwrap_or(0).saturating_add(join.released.grace.unwrap_or(0));
@@ -113,6 +118,7 @@ struct Seen {
     row: u64,
     arrival: Arrival,
     input: u8,
+    partition: i32,
     time: i64,
     /// Not kept, and unmatched so far.
     missed: bool,
@@ -123,6 +129,8 @@ pub struct Expired {
     writer: Writer,
     intervals: Intervals,
     asks: Asks,
+    /// A task joins partition n with partition n, and nothing else.
+    by_partition: bool,
     /// No event-time watermark so far was beyond this.
     passed: i64,
     /// The largest event time so far: before a restart none was beyond it either.
@@ -137,6 +145,8 @@ pub struct Expired {
     doomed: HashSet<u64>,
     /// Published rows revised since then.
     revised: HashSet<u64>,
+    /// Rows since then that the join left out for what they are.
+    left_out: HashSet<u64>,
 }
 
 impl Expired {
@@ -150,6 +160,7 @@ impl Expired {
             segments: writer.segments(),
             intervals: Intervals::of(pipeline),
             asks: Asks::of(pipeline),
+            by_partition: pipeline.join.semantics == Semantics::KafkaStreams,
             passed: i64::MIN,
             newest: i64::MIN,
             restarts: run.manifest().start.restarts.into(),
@@ -158,6 +169,7 @@ impl Expired {
             open: HashMap::new(),
             doomed: HashSet::new(),
             revised: HashSet::new(),
+            left_out: HashSet::new(),
         };
         judge.recall()?;
         Ok(judge)
@@ -187,7 +199,9 @@ impl Expired {
         for row in self.run.views(&late)? {
             let (Some(key), Some(time)) = (&row.key, row.event_time) else { continue };
             let windows = self.intervals.windows(row.input, time);
-            let earlier = self.run.earlier(key.hash64(), key.normal_hash(), &windows, row.row)?;
+            let hashes = (key.hash64(), key.normal_hash());
+            let partition = self.by_partition.then_some(row.record.partition);
+            let earlier = self.run.earlier(hashes, &windows, partition, row.row)?;
             if !earlier.is_empty() {
                 self.doomed.insert(row.row);
             }
@@ -218,6 +232,7 @@ impl Expired {
             rows.retain(|seen| seen.row >= published);
             !rows.is_empty()
         });
+        self.left_out.retain(|row| *row >= published);
         Ok(())
     }
 
@@ -227,6 +242,9 @@ impl Expired {
         // Verdicts that fell at the row's own arrival, by row in the step.
         let mut at_once: Vec<Option<usize>> = vec![None; step.facts.len()];
         for (i, decision) in step.decisions.iter().enumerate() {
+            if decision.verdict.is_some_and(|verdict| !verdict.reaches_join()) {
+                self.left_out.insert(decision.row);
+            }
             let own = decision.row.checked_sub(first).map(|row| row as usize);
             if let Some(slot) = own.and_then(|row| at_once.get_mut(row)) {
                 let own_arrival = step.facts.arrival[decision.row as usize - first as usize];
@@ -278,13 +296,20 @@ impl Expired {
             return Ok(());
         }
         let late = self.asks.asks(time, self.passed);
+        if self.left_out.contains(&row) {
+            return Ok(());
+        }
+        let partition = facts.partition[i];
         let mut had_partner = false;
         if late {
             let windows = self.intervals.windows(input, time);
+            let (by_partition, left_out) = (self.by_partition, &self.left_out);
             let inside = |seen: &Seen| {
-                windows
-                    .iter()
-                    .any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
+                (!by_partition || seen.partition == partition)
+                    && !left_out.contains(&seen.row)
+                    && windows
+                        .iter()
+                        .any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
             };
             for seen in self.open.get_mut(&hash).into_iter().flatten().filter(|s| inside(s)) {
                 had_partner = true;
@@ -293,7 +318,8 @@ impl Expired {
                     step.revisions.push(Revision { row, input, was, at: arrival });
                 }
             }
-            let published = self.run.earlier(hash, normal, &windows, row)?;
+            let own = by_partition.then_some(partition);
+            let published = self.run.earlier((hash, normal), &windows, own, row)?;
             for Earlier { row, input, arrival: was, missed } in published {
                 had_partner = true;
                 if missed && self.revised.insert(row) {
@@ -306,7 +332,8 @@ impl Expired {
             self.doomed.insert(row);
         }
         let missed = verdict.is_some_and(missed) && !had_partner;
-        self.open.entry(hash).or_default().push(Seen { row, arrival, input, time, missed });
+        let seen = Seen { row, arrival, input, partition, time, missed };
+        self.open.entry(hash).or_default().push(seen);
         Ok(())
     }
 }

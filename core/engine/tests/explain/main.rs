@@ -24,6 +24,7 @@ mod later;
 mod released;
 mod restarts;
 mod streams;
+mod told;
 
 use common::case::Case;
 use common::plain;

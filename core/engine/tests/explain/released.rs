@@ -35,7 +35,7 @@ primary = "views"
 
 /// Records of one partition a topic, in this order, a millisecond apart; an
 /// empty key is null.
-fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
+pub(crate) fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
     let text = format!("{INPUTS}{join}");
     let partition = |topic: &str| TopicPartition { topic: Arc::from(topic), partition: 0 };
     let partitions = vec![partition("views"), partition("plays")];
@@ -65,7 +65,7 @@ fn case(join: &str, records: &[(&str, &str, i64)]) -> Case {
 }
 
 /// A run over these records, and the folder that it lies in.
-fn judged_over(join: &str, records: &[(&str, &str, i64)]) -> (TempDir, Run) {
+pub(crate) fn judged_over(join: &str, records: &[(&str, &str, i64)]) -> (TempDir, Run) {
     let folder = tempfile::tempdir().unwrap();
     let run = judged(&case(join, records), &folder.path().join("run"), AtEnd::Open);
     (folder, run)
@@ -115,9 +115,9 @@ fn reasons_of_flink_sql() {
         ],
     );
     let nobody = "no candidate with this key";
-    let not_kept = "not kept: the operator time was past its interval";
-    let did_not =
-        "Flink SQL did not keep this row: the operator time was already past its interval";
+    let not_kept = "not kept: the operator time had reached the end of its interval";
+    let did_not = "Flink SQL did not keep this row: the operator time had already reached the \
+                   end of its interval";
     let padded = "It was put out with nulls.";
     says(&run, 0, (Unmatched, Reason::Padded), nobody, &[padded]);
     let short = format!("{not_kept}; {nobody}");
@@ -305,8 +305,8 @@ fn expired_rows_of_flink_sql_say_what_was_done() {
         let told = explain(&run, row).unwrap();
         (told.row.verdict, told.row.reason, told.sentence)
     };
-    let not_kept = "Flink SQL did not keep this row: the operator time was already past its \
-                    interval, and nothing that it still held matched. ";
+    let not_kept = "Flink SQL did not keep this row: the operator time had already reached the \
+                    end of its interval, and nothing that it still held matched. ";
     let (verdict, reason, said) = sentence(3);
     assert_eq!((verdict, reason), (Verdict::Expired, Reason::NotKeptPadded));
     assert_eq!(

@@ -440,8 +440,10 @@ fn cells(
     let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Mono(cx.times.exact(ms)));
     let due = |ms: i64| if known { time(Some(ms)) } else { Cell::Words("not known".to_owned()) };
     let key = Cell::Elided { shown: shown.to_owned(), whole: whole.to_owned() };
+    let says_when = |what: &str| {
+        if known { format!("{what} {}", cx.times.exact(line.due.0)) } else { String::new() }
+    };
     let left = page.watermark.map(|w| line.due.0.saturating_sub(w).saturating_add(1));
-    let leaves = known.then(|| format!("leaves after {}", cx.times.exact(line.due.0)));
     let (cells, name) = match order {
         Order::Keys => {
             let more = if line.more { "+" } else { "" };
@@ -452,7 +454,7 @@ fn cells(
                 due(line.due.0),
                 due(line.due.1),
             ];
-            let leaves = leaves.map_or_else(String::new, |at| format!(", the first {at}"));
+            let leaves = says_when(", the first leaves after");
             (cells, format!("key {whole}, {}{leaves}", plural(line.rows, "row")))
         }
         Order::Leaving => {
@@ -461,8 +463,7 @@ fn cells(
                 Some(ms) if known => Cell::Mono(format_duration(ms.max(0))),
                 _ => Cell::Empty,
             };
-            let leaves = leaves.map_or_else(String::new, |at| format!(", {at}"));
-            let name = format!("{record}, key {whole}{leaves}");
+            let name = format!("{record}, key {whole}{}", says_when(", leaves after"));
             (vec![key, Cell::Name(record), time(line.row.event_time), due(line.due.0), left], name)
         }
     };

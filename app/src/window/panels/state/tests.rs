@@ -89,6 +89,23 @@ fn what_leaves_next_comes_in_its_order() {
     assert!(removed(&listed[0]) <= removed(listed.last().unwrap()));
 }
 
+/// Flink cleans up by timers of its own, which no column of the store knows.
+#[test]
+fn when_a_row_leaves_under_a_released_semantics_is_not_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("sql");
+    rerun(&feed().recording(), PIPELINE, &[("join.semantics", "flink-sql")], &run);
+    let mut h = opened(&run);
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    assert!(rows(&h).iter().any(|r| r.starts_with("key ")), "{:?}", rows(&h));
+    assert!(rows(&h).iter().all(|r| !r.contains("leaves after")), "{:?}", rows(&h));
+    press(&mut h, "Leave next");
+    assert!(rows(&h).iter().any(|r| r.contains(", key ")), "{:?}", rows(&h));
+    assert!(rows(&h).iter().all(|r| !r.contains("leaves after")), "{:?}", rows(&h));
+}
+
 #[test]
 fn an_empty_state_says_so() {
     let mut h = opened(sample_run());

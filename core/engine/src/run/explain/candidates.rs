@@ -29,26 +29,36 @@ pub(super) const INSIDE_BUT: &str = "in the interval, but ";
 /// A hot key's own side may crowd the other out: ask for more, so often.
 const LIMITS: [usize; 3] = [100, 2_000, 50_000];
 
-/// Candidates, the most telling first, and how many more have its key.
-pub(super) fn of(
-    run: &Run,
-    judge: &Judge,
-    own: &RowView,
-    most: usize,
-) -> Result<(Vec<Candidate>, u64)> {
+/// Candidates of a row.
+pub(super) struct Listed {
+    /// The most telling first.
+    pub candidates: Vec<Candidate>,
+    /// How many more have its key.
+    pub more: u64,
+    /// All that lie in its interval are listed.
+    pub whole: bool,
+}
+
+/// At most so many candidates.
+pub(super) fn of(run: &Run, judge: &Judge, own: &RowView, most: usize) -> Result<Listed> {
     let (Some(key), Some(time)) = (&own.key, own.event_time) else {
-        return Ok((Vec::new(), 0));
+        return Ok(Listed { candidates: Vec::new(), more: 0, whole: true });
     };
-    let mut found = Vec::new();
+    let mut found: Vec<RowView> = Vec::new();
     // Rows of its key, where not all were looked at.
     let mut beyond = None;
+    let mut whole = true;
+    let reach = judge.reach(own.input);
     for limit in LIMITS {
         let rows = run.rows_of_key(key, time, limit)?;
         let all = (rows.rows.len() as u64) < limit as u64;
         beyond = (!all).then_some(rows.exact_count);
+        let furthest = rows.rows.last().and_then(|row| row.event_time);
+        whole = all || furthest.is_some_and(|at| at.abs_diff(time) > reach);
         let faces = |r: &RowView| judge.faces(own.input, r.input) && !is_itself(judge, own, r);
         found = rows.rows.into_iter().filter(faces).collect();
-        if all || found.len() >= 3 {
+        // What lies nearest in time may all lie outside of the interval.
+        if all || found.len() >= 3 && (whole || found.iter().any(|r| lies_within(judge, own, r))) {
             break;
         }
     }
@@ -56,13 +66,19 @@ pub(super) fn of(
         found.into_iter().filter_map(|row| candidate(judge, own, row)).collect();
     found.sort_by_key(|c| (rank(c.fate), away(c), c.row.row));
     let more = found.len().saturating_sub(most) as u64;
+    whole &= found.get(most).is_none_or(|c| rank(c.fate) >= OUTSIDE);
     found.truncate(most);
     for c in found.iter_mut().filter(|c| c.fate == Fate::NotFound) {
         c.why = format!("{INSIDE_BUT}{}", released::not_found(run, judge, own, &c.row)?);
     }
     // Itself does not count.
     let more = beyond.map_or(more, |rows| rows.saturating_sub(1 + found.len() as u64));
-    Ok((found, more))
+    Ok(Listed { candidates: found, more, whole })
+}
+
+/// Whether a row has the key and lies in the interval, whatever became of it.
+fn lies_within(judge: &Judge, own: &RowView, row: &RowView) -> bool {
+    judge.fate(own, row).is_some_and(|fate| rank(fate) < OUTSIDE)
 }
 
 /// The record itself as a row of the other input, where the interval leaves that
@@ -78,10 +94,7 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
         Fate::Matched => "in the interval, matched".to_owned(),
         Fate::OwnLate => "in the interval".to_owned(),
         Fate::OtherLate(by) => format!("in the interval, but {} late", format_duration(by)),
-        Fate::Gone(_) if row.kept && row.arrival < own.arrival => {
-            "in the interval, but had left the state".to_owned()
-        }
-        Fate::Gone(_) => "in the interval, but this one was no longer kept".to_owned(),
+        Fate::Gone(_) => format!("{INSIDE_BUT}{}", how_gone(own, &row)),
         // Looked up where it is shown.
         Fate::NotFound => String::new(),
         Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => {
@@ -97,6 +110,19 @@ fn candidate(judge: &Judge, own: &RowView, row: RowView) -> Option<Candidate> {
     Some(Candidate { record, row, distance_ms, matched: fate == Fate::Matched, why, fate })
 }
 
+/// Why the earlier of two rows, `own` being this one, was not in the state when the
+/// later came.
+pub(super) fn how_gone(own: &RowView, other: &RowView) -> &'static str {
+    let own_first = Judge::came_first(own, other);
+    let earlier = if own_first { own } else { other };
+    match (own_first, earlier.reason.not_kept()) {
+        (true, true) => "this one had not been kept",
+        (true, false) => "this one was no longer kept",
+        (false, true) => "had not been kept",
+        (false, false) => "had left the state",
+    }
+}
+
 /// How far a candidate is from a match, ms: from the interval where it lies
 /// outside (a row at nearly the same time may lie far outside), else in time.
 fn away(c: &Candidate) -> u64 {
@@ -106,12 +132,15 @@ fn away(c: &Candidate) -> u64 {
     }
 }
 
+/// The rank of what lies outside of the interval.
+const OUTSIDE: u8 = 2;
+
 /// What was matched, then what nearly was.
 fn rank(fate: Fate) -> u8 {
     match fate {
         Fate::Matched | Fate::OwnLate => 0,
         Fate::OtherLate(_) | Fate::Gone(_) | Fate::NotFound => 1,
-        Fate::Outside(_) => 2,
+        Fate::Outside(_) => OUTSIDE,
         Fate::OtherKey => 3,
     }
 }

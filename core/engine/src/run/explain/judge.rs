@@ -144,6 +144,27 @@ impl Judge {
         time.saturating_add(reach)
     }
 
+    /// How far from a row's own time its partners lie at most, ms.
+    pub fn reach(&self, input: InputIndex) -> u64 {
+        let with = &self.pipeline.join.with;
+        let own = with.iter().filter(|w| self.is_primary(input) || w.input == input);
+        own.map(|w| w.after.unsigned_abs().max(w.until.unsigned_abs())).max().unwrap_or(0)
+    }
+
+    /// Until when an open row could be matched, if the event-time watermark, which
+    /// stood at `stood` at the end, is past that: Flink SQL has one timer a key and
+    /// side (12-released-joins, B4.2), which goes by the row that came first, not by
+    /// the oldest, and waits for `min_cleanup` more.
+    pub fn overstays(&self, row: &RowView, stood: Option<i64>) -> Option<i64> {
+        let until = self.matched_until(row.input, row.event_time?);
+        (self.semantics() == Semantics::FlinkSql && stood? > until).then_some(until)
+    }
+
+    /// Whether one row was handed to the join before another.
+    pub fn came_first(row: &RowView, other: &RowView) -> bool {
+        (row.arrival, row.input) <= (other.arrival, other.input)
+    }
+
     /// Whether a row was handed to the join.
     pub fn taken(row: &RowView) -> bool {
         row.verdict.reaches_join()
@@ -154,8 +175,7 @@ impl Judge {
     /// gone (3-semantics, `clean`).
     pub fn meets<'r>(&self, a: &'r RowView, b: &'r RowView) -> Option<(i64, &'r RowView)> {
         let Pair { interval, primary, secondary } = self.pair(a, b)?;
-        let (earlier, later) =
-            if (a.arrival, a.input) <= (b.arrival, b.input) { (a, b) } else { (b, a) };
+        let (earlier, later) = if Self::came_first(a, b) { (a, b) } else { (b, a) };
         let bound = if earlier.row == primary.row {
             primary.event_time?.saturating_add(interval.until)
         } else {

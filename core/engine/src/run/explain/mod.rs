@@ -19,11 +19,16 @@ pub use enough::Enough;
 pub use json::key as key_to_json;
 pub use why::{NOT_AT_HAND, Whys, why};
 
-use super::Run;
 use super::error::Result;
 use super::types::{OutputView, RowView};
+use super::{Run, RunState};
 use crate::operator::record::Arrival;
 use crate::operator::time::rfc3339_ms;
+
+/// Whether more may come: what has not fallen may still fall.
+fn goes_on(run: &Run) -> bool {
+    matches!(run.state(), RunState::Running | RunState::Stopped)
+}
 
 /// So many candidates are named one by one.
 const CANDIDATES: usize = 20;
@@ -77,11 +82,12 @@ pub fn explain(run: &Run, row: u64) -> Result<Explanation> {
     let mut outputs = run.outputs_of(row.row)?;
     outputs.truncate(OUTPUTS);
     let judge = judge::Judge::of_row(run, row.row)?;
-    let (candidates, more_candidates) = candidates::of(run, &judge, &row, CANDIDATES)?;
+    let candidates::Listed { candidates, more: more_candidates, whole } =
+        candidates::of(run, &judge, &row, CANDIDATES)?;
     let passed = passed::of(run, &row)?;
     let enough = enough::of(run, &judge, &row, &candidates)?;
     let forgot = restart::said(run, &judge, &row, &candidates)?;
-    let said = sentence::Said { run, judge: &judge, row: &row, candidates: &candidates };
+    let said = sentence::Said { run, judge: &judge, row: &row, candidates: &candidates, whole };
     Ok(Explanation {
         input: judge.input_name(row.input).to_owned(),
         sentence: said.sentence(passed.as_ref(), &outputs)? + &forgot,

@@ -1,6 +1,8 @@
 //! What a released engine did with a row, in its own terms (12-released-joins).
 
+use super::goes_on;
 use super::judge::Judge;
+use super::passed::{By, past};
 use super::sentence::Said;
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::{Settings, StreamKind};
@@ -12,13 +14,16 @@ use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::types::RowView;
 
+/// Of a run that goes on.
+const NOW: &str = "so far";
+
 /// The reason of a verdict in a few words, for a table; `None` where the engine
 /// did nothing of its own.
 pub(super) fn reason(judge: &Judge, row: &RowView) -> Option<&'static str> {
     Some(match row.reason {
         // B4.2; `clean` has its own words for it.
         Reason::NotKept | Reason::NotKeptPadded if judge.semantics() == Semantics::FlinkSql => {
-            "not kept: the operator time was past its interval"
+            "not kept: the operator time had reached the end of its interval"
         }
         // B4.1.
         Reason::JoinedExpired => "joined once more after one of the two had expired",
@@ -133,9 +138,10 @@ impl Said<'_> {
             return Ok(String::new());
         };
         let with = self.run.rows_of_arrival(cause)?;
-        let Some(record) = with.first().map(|row| &row.record) else { return Ok(String::new()) };
+        let Some(first) = with.first() else { return Ok(String::new()) };
+        let record = &first.record;
         Ok(match self.judge.semantics() {
-            Semantics::Clean => format!(" The interval closed with {record}."),
+            Semantics::Clean => self.interval_closed(first)?,
             Semantics::FlinkSql if probed(self.judge, self.row, &with) => {
                 format!(" Its interval had closed before, and it was removed when {record} came.")
             }
@@ -146,6 +152,43 @@ impl Said<'_> {
         })
     }
 
+    /// How the event-time watermark is spoken of: as it stood at the end of the run, or
+    /// stands where that goes on.
+    fn tense(&self) -> (&'static str, &'static str) {
+        if goes_on(self.run) { (NOW, "stands") } else { ("at the end", "stood") }
+    }
+
+    /// With `came` the event-time watermark passed the interval, or the clock moved it
+    /// past before that came.
+    fn interval_closed(&self, came: &RowView) -> Result<String> {
+        let record = &came.record;
+        let until = self.row.event_time.map(|time| self.judge.matched_until(self.row.input, time));
+        let Some(until) = until.filter(|until| came.watermark.is_some_and(|w| w > *until)) else {
+            return Ok(format!(" The interval closed with {record}."));
+        };
+        let by = past(self.run, until, came.arrival)?.map(|passed| passed.by);
+        Ok(match by {
+            Some(By::Idle(lane)) => format!(
+                " The interval closed when {}[{}] had gone idle, before {record} came.",
+                lane.topic, lane.partition
+            ),
+            _ => format!(" The interval closed before {record} came."),
+        })
+    }
+
+    /// Of an open row that could be matched until the event-time watermark was past
+    /// `until`, and is still held.
+    pub(super) fn overstays(&self, until: i64, stood: Option<i64>) -> String {
+        // B4.1, B5.
+        let (when, stands) = self.tense();
+        format!(
+            "Its interval ended without a match, and Flink SQL still holds it: {when} the event-time watermark {stands} at {}, past {}, but neither its key's cleanup timer nor a record of {} with its key has removed it. ",
+            stood.map(rfc3339_ms).unwrap_or_default(),
+            rfc3339_ms(until),
+            self.judge.other_side(self.row.input)
+        )
+    }
+
     /// How long an open row stays in the state, where that goes by the event-time
     /// watermark, which stood at `stood` at the end.
     pub(super) fn stays(&self, time: i64, stood: Option<i64>) -> String {
@@ -154,14 +197,18 @@ impl Said<'_> {
             Some(with) => with.after.saturating_neg(),
             None => self.judge.pipeline().largest_until(),
         };
+        let (when, stands) = self.tense();
+        let begun = if when == NOW { "has" } else { "had" };
         let stands = stood.map_or_else(
-            || "had not begun".to_owned(),
-            |stood| format!("stood at {}", rfc3339_ms(stood)),
+            || format!("{begun} not begun"),
+            |stood| format!("{stands} at {}", rfc3339_ms(stood)),
         );
         if join.semantics != Semantics::FlinkDataStream {
             let until = rfc3339_ms(time.saturating_add(reach));
+            // B4.2: its key's timer may be that of another row, and later.
+            let least = if join.semantics == Semantics::FlinkSql { "at least " } else { "" };
             return format!(
-                "It stays in the state until the event-time watermark is past {until}; at the end that {stands}. "
+                "It stays in the state {least}until the event-time watermark is past {until}; {when} that {stands}. "
             );
         }
         // C5: the time of its cleanup timer; C7: which fires when W reaches it, but
@@ -174,14 +221,15 @@ impl Said<'_> {
             );
         }
         format!(
-            "It stays in the state until the event-time watermark reaches {until}; at the end that {stands}. "
+            "It stays in the state until the event-time watermark reaches {until}; {when} that {stands}. "
         )
     }
 
     /// What a row waits for that Kafka Streams still held at the end. It knows
     /// no watermark: its stores go by their own times (D3, D4).
     pub(super) fn held(&self) -> Result<String> {
-        let mut text = "The run ended while it was still held. ".to_owned();
+        let ended = "The run ended while it was still held. ";
+        let mut text = if goes_on(self.run) { "It is still held. " } else { ended }.to_owned();
         let (Ok((settings, inputs)), Some(time)) =
             (Settings::of_pipeline(self.judge.pipeline()), self.row.event_time)
         else {

@@ -79,7 +79,7 @@ impl Forgot {
         let at = rfc3339_ms(*stood);
         if judge.semantics() == Semantics::FlinkSql {
             return format!(
-                "Flink SQL kept {name} only because it forgot the event-time watermark {when}: that had stood at {at}, past its interval."
+                "Flink SQL kept {name} only because it forgot the event-time watermark {when}: that had stood at {at}, no longer before the end of its interval."
             );
         }
         let late = format_duration(stood.saturating_sub(row.event_time.unwrap_or(*stood)));

@@ -1,11 +1,11 @@
 //! The verdict in a sentence or two, with its numbers. Records stand in it by
 //! name, so that a reader can go there.
 
-use super::Figure;
-use super::candidates::{Candidate, INSIDE_BUT, short};
+use super::candidates::{Candidate, INSIDE_BUT, how_gone, short};
 use super::judge::{Fate, Judge, Lies};
 use super::passed::{By, Passed};
 use super::why::{NOT_AT_HAND, failure};
+use super::{Figure, goes_on};
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::Settings;
 use crate::operator::pipeline::{LatePolicy, Semantics};
@@ -21,6 +21,8 @@ pub(super) struct Said<'a> {
     pub judge: &'a Judge,
     pub row: &'a RowView,
     pub candidates: &'a [Candidate],
+    /// All that lie in its interval are among them.
+    pub whole: bool,
 }
 
 impl Said<'_> {
@@ -108,10 +110,9 @@ impl Said<'_> {
         let matched: Vec<&Candidate> = self.candidates.iter().filter(|c| c.matched).collect();
         let mut text = match matched[..] {
             [] => "It matched.".to_owned(),
-            [one] => format!("Matched {}.", Self::apart(one)),
+            [one] if self.whole => format!("Matched {}.", Self::apart(one)),
             [first, ..] => {
-                let n = matched.len();
-                let more = if n == self.candidates.len() { " or more" } else { "" };
+                let (n, more) = (matched.len(), self.or_more());
                 let names: Vec<String> =
                     matched.iter().take(3).map(|c| c.record.to_string()).collect();
                 match n {
@@ -125,7 +126,7 @@ impl Said<'_> {
                 text.push_str(" It had been put out with nulls before: padded and joined.");
             }
             Reason::NotKept if self.judge.semantics() == Semantics::FlinkSql => text.push_str(
-                " Flink SQL did not keep it: the operator time was already past its interval.",
+                " Flink SQL did not keep it: the operator time had already reached the end of its interval.",
             ),
             Reason::NotStored => text.push_str(
                 " Kafka Streams did not store it: it was older than what its side's store keeps, so nothing that came later could find it.",
@@ -138,9 +139,16 @@ impl Said<'_> {
         if self.judge.pipeline().folds()
             && let Some(last) = outputs.last()
         {
-            text.push_str(&format!(" It is folded into output {}.", last.n));
+            let primary = self.judge.is_primary(self.row.input);
+            let role = if primary { "Its example is" } else { "It is folded into" };
+            text.push_str(&format!(" {role} output {}.", last.n));
         }
         text
+    }
+
+    /// After a number of candidates in the interval.
+    fn or_more(&self) -> &'static str {
+        if self.whole { "" } else { " or more" }
     }
 
     fn unmatched(&self, outputs: &[OutputView]) -> Result<String> {
@@ -164,7 +172,7 @@ impl Said<'_> {
             Reason::NotKept | Reason::NotKeptPadded
                 if self.judge.semantics() == Semantics::FlinkSql =>
             {
-                "Flink SQL did not keep this row: the operator time was already past its interval, and nothing that it still held matched."
+                "Flink SQL did not keep this row: the operator time had already reached the end of its interval, and nothing that it still held matched."
             }
             Reason::Cleared => {
                 "Flink SQL cleared its side's cache, in which no time above 0 was left, while the row was alive."
@@ -248,9 +256,10 @@ impl Said<'_> {
             return Self::lost(c);
         }
         match gone {
-            Some((c, past)) if c.row.arrival <= self.row.arrival => format!(
-                "{} lies in its interval but had left the state: the event-time watermark was {} beyond the last one that keeps it.",
+            Some((c, past)) if !Judge::came_first(self.row, &c.row) => format!(
+                "{} lies in its interval but {}: the event-time watermark was {} beyond the last one that keeps it.",
                 c.record,
+                how_gone(self.row, &c.row),
                 format_duration(past)
             ),
             Some((c, past)) => format!(
@@ -272,7 +281,12 @@ impl Said<'_> {
         }
         let last = self.run.arrivals().saturating_sub(1);
         let at = self.run.watermarks_at(last)?;
-        let mut text = "The run ended before its interval did. ".to_owned();
+        if let Some(until) = self.judge.overstays(self.row, at.join) {
+            return Ok(self.overstays(until, at.join) + &self.nearest());
+        }
+        let ended = "The run ended before its interval did. ";
+        let mut text =
+            if goes_on(self.run) { "No verdict has fallen yet. " } else { ended }.to_owned();
         if let Some(time) = self.row.event_time {
             text.push_str(&self.stays(time, at.join));
         }
@@ -304,9 +318,10 @@ impl Said<'_> {
             Fate::OwnLate => {
                 let n = self.candidates.iter().filter(|c| c.fate == Fate::OwnLate).count();
                 match n {
-                    1 => format!("It would have matched {}.", Self::apart(c)),
+                    1 if self.whole => format!("It would have matched {}.", Self::apart(c)),
                     _ => format!(
-                        "It would have matched {n} records of {other}, the nearest {}.",
+                        "It would have matched {n}{} records of {other}, the nearest {}.",
+                        self.or_more(),
                         Self::apart(c)
                     ),
                 }
@@ -318,7 +333,7 @@ impl Said<'_> {
             ),
             Fate::NotFound => Self::lost(c),
             Fate::Gone(_) => format!(
-                "{} lies in its interval, but the earlier of the two had left the state when the later came.",
+                "{} lies in its interval, but the earlier of the two was not in the state when the later came.",
                 c.record
             ),
             Fate::Outside(Lies::Before(ms) | Lies::After(ms)) => format!(

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::candidates::{self, Candidate};
+use super::goes_on;
 use super::judge::{Fate, Judge, Lies};
 use super::released;
 use crate::operator::codec::InputDecoder;
-use crate::operator::pipeline::Semantics;
+use crate::operator::pipeline::{Emit, Semantics};
+use crate::operator::record::Arrival;
 use crate::operator::time::format_duration;
 use crate::operator::verdict::Verdict;
 use crate::run::Run;
@@ -30,12 +32,16 @@ pub struct Whys {
     run: Run,
     judge: Judge,
     decoders: HashMap<u8, Option<InputDecoder>>,
+    /// The join's event-time watermark after so many arrivals: the last that were asked
+    /// for.
+    stood: (Arrival, Option<i64>),
 }
 
 impl Whys {
     #[must_use]
     pub fn new(run: &Run) -> Self {
-        Self { run: run.clone(), judge: Judge::new(run), decoders: HashMap::new() }
+        let judge = Judge::new(run);
+        Self { run: run.clone(), judge, decoders: HashMap::new(), stood: (0, None) }
     }
 
     /// Why the row has its verdict.
@@ -46,25 +52,24 @@ impl Whys {
         Ok(match row.verdict {
             Verdict::Joined => {
                 let outputs = match row.outputs {
+                    // A correction is put out for what changes a label alone.
+                    0 if self.corrects() => "matched; it changed no label".to_owned(),
                     0 => "matched; its example is still open".to_owned(),
                     1 => "1 output".to_owned(),
                     n => format!("{n} outputs"),
                 };
                 self.with_reason(row, outputs)
             }
-            Verdict::Open if self.judge.semantics() == Semantics::KafkaStreams => {
-                "the run ended while it was still held".to_owned()
-            }
-            Verdict::Open => "the run ended before its interval did".to_owned(),
+            Verdict::Open => self.open(row)?.to_owned(),
             Verdict::Tombstone => "its value is null".to_owned(),
             Verdict::Late | Verdict::Unmatched | Verdict::Expired => {
                 let nearest = if self.judge.semantics() == Semantics::Clean {
-                    let (found, _) = candidates::of(&self.run, &self.judge, row, 1)?;
+                    let found = candidates::of(&self.run, &self.judge, row, 1)?.candidates;
                     self.nearest(row, found.first())
                 } else {
                     // What a released engine found is its own to say.
                     let judge = Judge::of_row(&self.run, row.row)?;
-                    let (found, _) = candidates::of(&self.run, &judge, row, 1)?;
+                    let found = candidates::of(&self.run, &judge, row, 1)?.candidates;
                     self.nearest(row, found.first())
                 };
                 self.with_reason(row, nearest)
@@ -75,6 +80,32 @@ impl Whys {
                     self.decoders.entry(row.input).or_insert_with(|| decoder(run, row.input));
                 read_again(run, decoder.as_mut(), row).unwrap_or_else(|| NOT_AT_HAND.to_owned())
             }
+        })
+    }
+
+    /// Examples go out when their primary row comes, and do not wait for their close.
+    fn corrects(&self) -> bool {
+        let examples = self.judge.pipeline().examples.as_ref();
+        examples.is_some_and(|examples| examples.emit == Emit::EarlyAndCorrect)
+    }
+
+    fn open(&mut self, row: &RowView) -> Result<&'static str> {
+        let goes_on = goes_on(&self.run);
+        if self.judge.semantics() == Semantics::KafkaStreams {
+            let held = "the run ended while it was still held";
+            return Ok(if goes_on { "it is still held" } else { held });
+        }
+        let arrivals = self.run.arrivals();
+        if self.judge.semantics() == Semantics::FlinkSql && self.stood.0 != arrivals {
+            let stood = self.run.watermarks_at(arrivals.saturating_sub(1))?.join;
+            self.stood = (arrivals, stood);
+        }
+        Ok(if self.judge.overstays(row, self.stood.1).is_some() {
+            "its interval ended without a match; Flink SQL still holds it"
+        } else if goes_on {
+            "no verdict has fallen yet"
+        } else {
+            "the run ended before its interval did"
         })
     }
 
@@ -100,10 +131,10 @@ impl Whys {
             }
             Fate::Matched => format!("matched {}", c.record),
             Fate::OtherLate(by) => format!("candidate was {} late", format_duration(by)),
-            Fate::Gone(_) if c.row.arrival < row.arrival => {
-                "candidate had left the state".to_owned()
+            Fate::Gone(_) if Judge::came_first(row, &c.row) => {
+                "no longer kept when its candidate came".to_owned()
             }
-            Fate::Gone(_) => "no longer kept when its candidate came".to_owned(),
+            Fate::Gone(_) => format!("candidate {}", candidates::how_gone(row, &c.row)),
             Fate::NotFound => {
                 let what = c.why.strip_prefix(candidates::INSIDE_BUT).unwrap_or(&c.why);
                 let own = what.starts_with("this one ");

@@ -20,12 +20,13 @@ pub(crate) struct Earlier {
 
 impl Run {
     /// Published rows before `row` of a key (by its hashes) that reached the
-    /// join and lie in one of the windows.
+    /// join and lie in one of the windows; of one partition number, where that is
+    /// given.
     pub(crate) fn earlier(
         &self,
-        hash: u64,
-        normal: u64,
+        (hash, normal): (u64, u64),
         windows: &[Window],
+        partition: Option<i32>,
         row: u64,
     ) -> Result<Vec<Earlier>> {
         let now = self.now();
@@ -62,21 +63,27 @@ impl Run {
             }
             rows.sort_unstable();
             let ranges = super::rows::consecutive(&rows, s.first_row);
-            let columns = ["arrival", "input", "event_time", "verdict", "key"];
+            let columns = ["arrival", "input", "partition", "event_time", "verdict", "key"];
             let t = self.inner.tables.read(segment, Part::Rows, &columns, &ranges)?;
             let (arrivals, inputs) = (t.u64s("arrival")?, t.u8s("input")?);
             let (event_times, verdicts) = (t.i64s("event_time")?, t.u8s("verdict")?);
-            let keys = t.binary("key")?;
+            let (keys, partitions) = (t.binary("key")?, t.i32s("partition")?);
             let fates = now.fates(&self.inner.tables, number, &rows, arrivals, verdicts)?;
             for (i, row) in rows.iter().enumerate() {
                 let inside = windows.iter().any(|(input, lo, hi)| {
                     inputs[i] == *input && (*lo..=*hi).contains(&event_times[i])
                 });
-                let reached = verdicts[i] == Verdict::Open as u8;
-                if !inside || !reached || xxhash_rust::xxh3::xxh3_64(keys.at(i)) != hash {
+                let fate = &fates[i];
+                // Kafka Streams' join finds a null value, and leaves it out.
+                let reached = verdicts[i] == Verdict::Open as u8
+                    && Verdict::from_code(fate.verdict).is_some_and(Verdict::reaches_join);
+                let together = partition.is_none_or(|partition| partition == partitions[i]);
+                if !inside || !reached || !together {
                     continue;
                 }
-                let fate = &fates[i];
+                if xxhash_rust::xxh3::xxh3_64(keys.at(i)) != hash {
+                    continue;
+                }
                 let not_kept = Reason::from_code(fate.reason).is_some_and(Reason::not_kept);
                 found.push(Earlier {
                     row: *row,
