@@ -145,7 +145,7 @@ mod tests {
         let condition = "verdict=late".parse().unwrap();
         let list = [Breakpoint { id: 1, enabled: true, condition }];
         // All threads are at work until this is dropped: the look waits for one.
-        let (work, wait) = std::sync::mpsc::channel::<()>();
+        let (work, wait) = std::sync::mpsc::sync_channel::<()>(0);
         let wait = Arc::new(Mutex::new(wait));
         let mut slots: Vec<Slot<u8, ()>> = (0..8).map(|_| Slot::default()).collect();
         for slot in &mut slots {
