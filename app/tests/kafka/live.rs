@@ -109,10 +109,7 @@ impl Feed {
 
     /// Waits until so many arrivals are published in the run's folder.
     pub fn await_arrivals(&self, child: &mut Child, n: u64) {
-        // While offsets are sent, librdkafka may not notice that the group's coordinator
-        // is back before another broker comes or goes (rd_kafka_coord_req_fsm asks
-        // again at such moments only, and no timeout ends it): seen for three minutes.
-        let deadline = Instant::now() + Duration::from_mins(6);
+        let deadline = Instant::now() + Duration::from_mins(3);
         loop {
             let ended = child.try_wait().unwrap();
             let arrivals = Run::open(&self.dir()).map_or(0, |run| run.arrivals());

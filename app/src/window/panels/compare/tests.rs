@@ -14,7 +14,7 @@ use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
-use crate::window::command::Command;
+use crate::window::command::{Command, Export};
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -306,7 +306,7 @@ fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
     let mut h = opened(&two().feed.run());
     ask(&mut h, Command::Compare(other));
     let path = folder.path().join("changed.csv");
-    ask(&mut h, Command::ExportFigures(Panel::Compare, path.clone()));
+    ask(&mut h, Command::ExportTo(Export::Data(Panel::Compare), path.clone(), false));
     let written = std::fs::read_to_string(&path).unwrap();
     // Of records that are absent in this column, their inputs.
     let inputs = |column: usize| {

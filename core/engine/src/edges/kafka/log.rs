@@ -1,7 +1,7 @@
 //! A cluster as the delivery protocol sees it ([`Log`]).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -88,12 +88,40 @@ impl KafkaLog {
         settings
     }
 
-    fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {
+    fn place(&self, isolation: Isolation) -> MutexGuard<'_, Option<Arc<Cluster>>> {
         let place = match isolation {
             Isolation::ReadUncommitted => &self.uncommitted,
             Isolation::ReadCommitted => &self.committed,
         };
-        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the cluster. Where that fails for now, the next question has a client of its
+    /// own: one was seen to say for minutes that all brokers are down, which were not.
+    fn ask<T>(
+        &self,
+        isolation: Isolation,
+        question: impl FnOnce(&Cluster) -> Result<T, KafkaError>,
+    ) -> Result<T, LogError> {
+        let cluster = self.cluster(isolation)?;
+        question(&cluster).map_err(|error| {
+            let error = log_error(&error);
+            if matches!(error.kind, LogErrorKind::Retriable | LogErrorKind::TimedOut) {
+                let mut place = self.place(isolation);
+                if place.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &cluster)) {
+                    *place = None;
+                }
+                // Nobody waits for a client's end.
+                let _ = std::thread::Builder::new()
+                    .name("old-client".to_owned())
+                    .spawn(move || drop(cluster));
+            }
+            error
+        })
+    }
+
+    fn cluster(&self, isolation: Isolation) -> Result<Arc<Cluster>, LogError> {
+        let mut place = self.place(isolation);
         if let Some(cluster) = &*place {
             return Ok(Arc::clone(cluster));
         }
@@ -217,8 +245,7 @@ impl Log for KafkaLog {
     }
 
     fn topics(&self, names: &[&str]) -> Result<Vec<TopicState>, LogError> {
-        let cluster = self.cluster(Isolation::ReadUncommitted)?;
-        let described = cluster.describe(names).map_err(|e| log_error(&e))?;
+        let described = self.ask(Isolation::ReadUncommitted, |cluster| cluster.describe(names))?;
         names
             .iter()
             .map(|name| {
@@ -243,7 +270,7 @@ impl Log for KafkaLog {
     }
 
     fn bounds(&self, of: &TopicPartition, isolation: Isolation) -> Result<(i64, i64), LogError> {
-        self.cluster(isolation)?.offsets(of).map_err(|e| log_error(&e))
+        self.ask(isolation, |cluster| cluster.offsets(of))
     }
 
     fn fetch(
@@ -314,6 +341,8 @@ impl Log for KafkaLog {
         }
         let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
             let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            // As in `ask`.
+            self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
             LogError::new(
                 kind_of(code),
                 format!("the offsets of group {group}: {e}{}", right(code)),

@@ -215,6 +215,10 @@ impl KafkaProducer {
             // A commit waits for what is on its way: no more than a fraction of a
             // second of it.
             ("queue.buffering.max.messages", "30000"),
+            // Where offsets are sent while their coordinator moves, librdkafka asks for it
+            // again only when a connection comes or goes (rd_kafka_coord_req_fsm): a
+            // quiet one goes after so long, by default never.
+            ("connections.max.idle.ms", "10000"),
             // The broker decides what is too large.
             ("message.max.bytes", "1000000000"),
         ];
