@@ -53,7 +53,23 @@ impl In<'_> {
     pub fn i64(&mut self) -> Option<i64> {
         self.take().map(i64::from_le_bytes)
     }
+    #[inline]
     pub fn var(&mut self) -> Option<u64> {
+        // Mostly one byte or two.
+        match *self.0 {
+            [a @ 0..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Some(a.into())
+            }
+            [a, b @ 0..0x80, ref rest @ ..] => {
+                self.0 = rest;
+                Some(u64::from(a & 0x7f) | u64::from(b) << 7)
+            }
+            _ => self.long_var(),
+        }
+    }
+    #[inline(never)]
+    fn long_var(&mut self) -> Option<u64> {
         let mut v = 0u64;
         for shift in (0..64).step_by(7) {
             let b = self.u8()?;

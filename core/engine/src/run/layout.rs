@@ -21,7 +21,7 @@ pub const SEGMENT_ARRIVALS: u64 = 262_144;
 /// question read less).
 pub const PAGE_ROWS: usize = 2_048;
 /// Format number of the manifest and the index files.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const PIPELINE: &str = "pipeline.toml";

@@ -16,6 +16,7 @@ mod layout;
 mod ledger;
 mod live;
 mod manifest;
+mod packed;
 mod pyramid;
 mod read;
 mod schemas;

@@ -2,6 +2,8 @@
 //! which blocks a question needs. It ends the segment's index file.
 
 use super::bytes::{In, Out};
+use super::packed::Fences;
+use super::pyramid::LEVELS;
 use super::types::Books;
 use crate::operator::verdict::Counts;
 
@@ -12,7 +14,7 @@ pub(crate) enum Section {
     Keys = 0,
     /// (row u64, output in the segment u32), sorted.
     Refs = 1,
-    /// Pyramid cells, one section a level: see `pyramid`.
+    /// Pyramid cells, one section a level: see `pyramid` and `packed`.
     Cells0 = 2,
     Cells1 = 3,
     Cells2 = 4,
@@ -20,9 +22,9 @@ pub(crate) enum Section {
     Cells4 = 6,
     /// Cells of level 1 summed over lanes.
     Sums = 7,
-    /// For each 256th arrival: (arrival time, event-time watermark, first row).
+    /// For each 256th arrival: (arrival time, event-time watermark, first row): see `packed`.
     Ticks = 8,
-    /// (block u32, lane u32, largest event time i64), one section a level.
+    /// (block, lane, largest event time), one section a level: see `packed`.
     Highs0 = 9,
     Highs1 = 10,
     Highs2 = 11,
@@ -52,8 +54,6 @@ pub(crate) const SECTIONS: usize = 23;
 const FIRST_SECTIONS: usize = 22;
 pub(crate) const KEY_WIDTH: usize = 16;
 pub(crate) const REF_WIDTH: usize = 12;
-pub(crate) const TICK_WIDTH: usize = 24;
-pub(crate) const HIGH_WIDTH: usize = 16;
 pub(crate) const END_WIDTH: usize = 9;
 pub(crate) const TRACKER_WIDTH: usize = 24;
 pub(crate) const CLOCK_WIDTH: usize = 25;
@@ -67,6 +67,20 @@ pub(crate) const REF_FENCE: usize = 1024;
 
 /// Lanes of a segment whose offsets stay in memory.
 pub(crate) const KEPT_LANES: usize = 256;
+
+pub(crate) const LEVEL_CELLS: [Section; LEVELS] =
+    [Section::Cells0, Section::Cells1, Section::Cells2, Section::Cells3, Section::Cells4];
+pub(crate) const LEVEL_HIGHS: [Section; LEVELS] =
+    [Section::Highs0, Section::Highs1, Section::Highs2, Section::Highs3, Section::Highs4];
+
+/// Sections that lie in chunks: cells, largest event times, ticks.
+pub(crate) const PACKED: usize = 2 * LEVELS + 1;
+
+/// Position of a section among those.
+pub(crate) fn packed_at(section: Section) -> Option<usize> {
+    let mut all = LEVEL_CELLS.iter().chain(&LEVEL_HIGHS).chain(&[Section::Ticks]);
+    all.position(|packed| *packed == section)
+}
 
 /// Summary of a closed segment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,6 +121,8 @@ pub(crate) struct Summary {
     /// Lengths and block checksums of the rows, decisions and outputs files,
     /// and of the index file before this summary.
     pub files: Vec<(u64, Vec<u32>)>,
+    /// Of each by its [`packed_at`]; `None` in the formats before, whose entries are plain.
+    pub fences: Option<Vec<Fences>>,
 }
 
 /// An entry of the key index, 16 bytes that sort by: 48 bits of the normalised
@@ -220,6 +236,19 @@ pub(crate) fn books(input: &mut In<'_>) -> Option<Books> {
     Some(Books { inputs, outputs, state_rows, state_bytes })
 }
 
+fn fences(input: &mut In<'_>) -> Option<Fences> {
+    let n = input.var()? as usize;
+    // Two bytes each at least.
+    let mut all = Fences::with_capacity((n <= input.0.len() / 2).then_some(n)?);
+    let mut before = (0u32, 0u32);
+    for _ in 0..n {
+        let mut next = || u32::try_from(input.var()?).ok();
+        before = (before.0.checked_add(next()?)?, before.1.checked_add(next()?)?);
+        all.push(before);
+    }
+    Some(all)
+}
+
 impl Summary {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Out::default();
@@ -258,6 +287,15 @@ impl Summary {
         for (len, crcs) in &self.files {
             out.u64(*len);
             out.u32s(crcs);
+        }
+        for fences in self.fences.iter().flatten() {
+            out.var(fences.len() as u64);
+            let mut before = (0, 0);
+            for (block, at) in fences {
+                out.var((block - before.0).into());
+                out.var((at - before.1).into());
+                before = (*block, *at);
+            }
         }
         out.0
     }
@@ -298,6 +336,10 @@ impl Summary {
         let files = i.u64()?;
         for _ in 0..files.min(8) {
             summary.files.push((i.u64()?, i.u32s()?));
+        }
+        if !i.0.is_empty() {
+            let all: Option<Vec<Fences>> = (0..PACKED).map(|_| fences(&mut i)).collect();
+            summary.fences = Some(all?);
         }
         let whole = summary.files.len() == 4
             && summary.sections.len() == SECTIONS

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use super::segment::Segment;
 use super::{Moment, Run};
 use crate::operator::verdict::Verdict;
-use crate::run::bytes::u64_at;
 use crate::run::error::Result;
 use crate::run::pyramid::{BLOCK_SHIFT, LEVELS, REVISED, ROWS, uncell};
 use crate::run::types::{Axis, Density, Range};
-use crate::run::write::LEVEL_CELLS;
 
 /// Blocks to a bucket of usual size: with one or two, what is counted by whole
 /// blocks would beat against the buckets.
@@ -61,7 +59,8 @@ impl Slots {
         };
         let first = edges.partition_point(|e| *e <= start).saturating_sub(1);
         for bucket in (first..into.len()).take_while(|b| edges[*b] < stop) {
-            for (slot, count) in into[bucket].iter_mut().zip(counts) {
+            // Most verdicts are of no row here, and dividing takes its time.
+            for (slot, count) in into[bucket].iter_mut().zip(counts).filter(|(_, n)| **n > 0) {
                 *slot += before(edges[bucket + 1], *count) - before(edges[bucket], *count);
             }
         }
@@ -78,6 +77,38 @@ pub(super) fn level_of(range: Range, arrivals: u64, buckets: usize) -> Option<us
         return None;
     }
     level_for(arrivals, buckets)
+}
+
+/// Counts of a lane in a bucket as cells name them: the verdicts, then rows, then what
+/// became expired.
+const TALLY: usize = 12;
+
+/// Where the codes of cells are counted; what there is not, nowhere.
+const TALLIED: [u8; 16] = {
+    let mut at = [u8::MAX; 16];
+    let mut verdict = 0;
+    while verdict < 10 {
+        at[verdict] = verdict as u8;
+        verdict += 1;
+    }
+    at[ROWS as usize] = 10;
+    at[REVISED as usize] = 11;
+    at
+};
+
+/// By verdict; open are all rows, less what was decided.
+fn settled(tally: &[u32; TALLY]) -> [u32; 10] {
+    let [rows, revised] = [tally[10], tally[11]];
+    let mut counts = [0; 10];
+    counts.copy_from_slice(&tally[..10]);
+    counts[Verdict::Open as usize] = 0;
+    let decided = counts.iter().fold(0u32, |sum, n| sum.wrapping_add(*n));
+    counts[Verdict::Open as usize] = rows.wrapping_sub(decided);
+    let unmatched = &mut counts[Verdict::Unmatched as usize];
+    *unmatched = unmatched.wrapping_sub(revised);
+    let expired = &mut counts[Verdict::Expired as usize];
+    *expired = expired.wrapping_add(revised);
+    counts
 }
 
 impl Run {
@@ -156,59 +187,42 @@ impl Run {
         density: &mut Density,
     ) -> Result<()> {
         let shift = BLOCK_SHIFT + 2 * level as u32;
-        let section = LEVEL_CELLS[level];
         let (from, to) = (edges[0], edges[edges.len() - 1]);
         let first = from >> shift;
         let end = ((to - 1) >> shift) + 1;
         let buckets = density.buckets;
         let slots = Slots::new(edges, first, end, shift, now.arrivals());
         let wide = buckets + slots.shared.len();
-        let mut all = vec![[0u32; 10]; density.lanes.len() * wide];
+        // Bucket by bucket: cells come block by block.
+        let lanes = density.lanes.len();
+        let mut all = vec![[0u32; TALLY]; lanes * wide];
         let begin = now.segments.partition_point(|s| s.summary.end_arrival <= first << shift);
         let stop = now.segments.partition_point(|s| s.summary.first_arrival < end << shift);
         let numbers = begin as u64..stop as u64;
         let has_some = |s: &&Arc<Segment>| s.summary.number < numbers.end || s.decides(&numbers);
         let segments = || now.segments[begin..].iter().filter(has_some);
         for segment in segments() {
-            segment.expect(self.cache(), section);
+            segment.expect_cells(self.cache(), level, &(first..end));
         }
         for segment in segments() {
-            let n = segment.len(section, 8);
-            let find = |block: u64| {
-                segment
-                    .partition_point(self.cache(), section, 8, 0..n, |e| u64_at(e, 0) >> 32 < block)
-            };
-            let whole = first == 0 && segment.summary.end_arrival <= end << shift;
-            let (a, b) = if whole { (0, n) } else { (find(first)?, find(end)?) };
-            let bytes = segment.entries(self.cache(), section, 8, a, b)?;
-            for entry in bytes.chunks_exact(8) {
-                let (block, lane, verdict, count) = uncell(u64_at(entry, 0));
+            segment.cells(self.cache(), level, &(first..end), |cell| {
+                let (block, lane, verdict, count) = uncell(cell);
                 let place = places.get(lane as usize).copied().unwrap_or(u32::MAX);
                 let slot = block.checked_sub(first).and_then(|b| slots.of_block.get(b as usize));
-                let (true, Some(slot)) = (place != u32::MAX, slot) else { continue };
-                let counts = &mut all[place as usize * wide + *slot as usize];
-                // Open: all rows, less what was decided.
-                if verdict == REVISED {
-                    let unmatched = &mut counts[Verdict::Unmatched as usize];
-                    *unmatched = unmatched.wrapping_sub(count as u32);
-                    let expired = &mut counts[Verdict::Expired as usize];
-                    *expired = expired.wrapping_add(count as u32);
-                    continue;
-                }
-                let open = &mut counts[Verdict::Open as usize];
-                if verdict == ROWS {
-                    *open = open.wrapping_add(count as u32);
-                } else if let Some(slot) = counts.get_mut(verdict as usize) {
+                let (true, Some(slot)) = (place != u32::MAX, slot) else { return };
+                let tally = &mut all[*slot as usize * lanes + place as usize];
+                if let Some(slot) = tally.get_mut(usize::from(TALLIED[usize::from(verdict & 15)])) {
                     *slot = slot.wrapping_add(count as u32);
-                    let open = &mut counts[Verdict::Open as usize];
-                    *open = open.wrapping_sub(count as u32);
                 }
-            }
+            })?;
         }
-        for (all, counts) in all.chunks(wide).zip(density.counts.chunks_mut(buckets)) {
-            counts.copy_from_slice(&all[..buckets]);
-            for (n, shared) in all[buckets..].iter().enumerate() {
-                slots.share(edges, n, shared, counts);
+        for (place, counts) in density.counts.chunks_mut(buckets).enumerate() {
+            let mut own = all.iter().skip(place).step_by(lanes.max(1)).map(settled);
+            for (count, own) in counts.iter_mut().zip(&mut own) {
+                *count = own;
+            }
+            for (n, shared) in own.enumerate() {
+                slots.share(edges, n, &shared, counts);
             }
         }
         Ok(())

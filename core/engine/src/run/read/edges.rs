@@ -3,11 +3,10 @@
 use super::segment::Segment;
 use super::{Moment, Run};
 use crate::operator::record::Arrival;
-use crate::run::bytes::i64_at;
 use crate::run::error::Result;
 use crate::run::layout::Part;
 use crate::run::pyramid::BLOCK_SHIFT;
-use crate::run::summary::{Section, TICK_WIDTH};
+use crate::run::summary::Section;
 use crate::run::types::{Axis, Range};
 
 /// Up to so many arrivals a range is resolved exactly.
@@ -57,11 +56,8 @@ impl Run {
             if i == begin {
                 found.first = segment.summary.first_arrival.div_ceil(1 << BLOCK_SHIFT);
             }
-            let all = segment.len(Section::Ticks, TICK_WIDTH);
-            let bytes = segment.entries(self.cache(), Section::Ticks, TICK_WIDTH, 0, all)?;
-            found
-                .ticks
-                .extend(bytes.chunks_exact(TICK_WIDTH).map(|t| (i64_at(t, 0), i64_at(t, 8))));
+            let ticks = segment.ticks(self.cache(), 0, u64::MAX)?;
+            found.ticks.extend(ticks.into_iter().map(|(ms, watermark, _)| (ms, watermark)));
         }
         Ok(found)
     }

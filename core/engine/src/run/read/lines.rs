@@ -6,12 +6,12 @@ use super::stretches::{Stretch, around, stretches};
 use super::{Moment, Run};
 use crate::operator::pipeline::Semantics;
 use crate::operator::watermark::Tracker;
-use crate::run::bytes::{i64_at, u32_at, u64_at};
+use crate::run::bytes::{i64_at, u64_at};
 use crate::run::error::Result;
 use crate::run::pyramid::BLOCK_SHIFT;
-use crate::run::summary::{CLOCK_WIDTH, END_WIDTH, HIGH_WIDTH, Section};
+use crate::run::summary::{CLOCK_WIDTH, END_WIDTH, Section};
 use crate::run::types::{Lines, MinMax, Range};
-use crate::run::write::{LEVEL_HIGHS, moves_watermark};
+use crate::run::write::moves_watermark;
 
 /// A change of a lane: at an arrival its largest event time, or whether it is idle;
 /// or of all: a modelled restart, before that arrival.
@@ -67,10 +67,9 @@ impl Run {
             segment.expect(self.cache(), Section::Clock);
         }
         for stretch in &stretches {
+            let Some((level, blocks)) = stretch.blocks() else { continue };
             for segment in segments(&now, stretch.from, stretch.to) {
-                if let Some(level) = stretch.level {
-                    segment.expect(self.cache(), LEVEL_HIGHS[level]);
-                }
+                segment.expect_highs(self.cache(), level, &blocks);
             }
         }
         let joins = self.join_at(&now, edges, &stretches)?;
@@ -238,18 +237,13 @@ impl Run {
         changes: &mut Vec<(u64, Change)>,
     ) -> Result<()> {
         let (from, to) = (stretch.from, stretch.to);
-        if let Some(level) = stretch.level {
+        if let Some((level, blocks)) = stretch.blocks() {
             let shift = BLOCK_SHIFT + 2 * level as u32;
             for segment in segments(now, from, to) {
-                self.highs(
-                    segment,
-                    level,
-                    from >> shift,
-                    ((to - 1) >> shift) + 1,
-                    |block, high| {
-                        changes.push(((block << shift).max(from), high));
-                    },
-                )?;
+                segment.highs(self.cache(), level, &blocks, |(block, lane, high)| {
+                    let at = (u64::from(block) << shift).max(from);
+                    changes.push((at, Change::High(lane, high)));
+                })?;
             }
             return Ok(());
         }
@@ -267,30 +261,6 @@ impl Run {
             }
             Ok(())
         })
-    }
-
-    fn highs(
-        &self,
-        segment: &Segment,
-        level: usize,
-        first: u64,
-        end: u64,
-        mut each: impl FnMut(u64, Change),
-    ) -> Result<()> {
-        let section = LEVEL_HIGHS[level];
-        let n = segment.len(section, HIGH_WIDTH);
-        let find = |block: u64| {
-            segment.partition_point(self.cache(), section, HIGH_WIDTH, 0..n, |e| {
-                u64::from(u32_at(e, 0)) < block
-            })
-        };
-        let (a, b) = (find(first)?, find(end)?);
-        let bytes = segment.entries(self.cache(), section, HIGH_WIDTH, a, b)?;
-        for entry in bytes.chunks_exact(HIGH_WIDTH) {
-            let block = u64::from(u32_at(entry, 0));
-            each(block, Change::High(u32_at(entry, 4), i64_at(entry, 8)));
-        }
-        Ok(())
     }
 
     /// By lane, the largest event time seen at the end of what is published and

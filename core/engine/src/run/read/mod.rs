@@ -21,6 +21,7 @@ mod lines;
 mod offsets;
 mod outputs;
 mod passing;
+mod pyramids;
 mod rows;
 mod search;
 mod segment;

@@ -10,7 +10,7 @@ use crate::operator::verdict::Verdict;
 use crate::run::bytes::{i64_at, u32_at, u64_at};
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{PAGE_ROWS, Part};
-use crate::run::summary::{OFFSET_WIDTH, REF_FENCE, REF_WIDTH, Section, TICK_WIDTH};
+use crate::run::summary::{OFFSET_WIDTH, REF_FENCE, REF_WIDTH, Section};
 use crate::run::types::RowView;
 
 fn some(time: i64) -> Option<i64> {
@@ -308,9 +308,8 @@ impl Run {
         let segment = &now.segments[number];
         let s = &segment.summary;
         let ticks = |from, to| {
-            segment.entries(self.cache(), Section::Ticks, TICK_WIDTH, from, to).map(|bytes| {
-                bytes.chunks_exact(TICK_WIDTH).map(|t| u64_at(t, 16)).collect::<Vec<_>>()
-            })
+            let ticks = segment.ticks(self.cache(), from, to)?;
+            Ok::<Vec<u64>, RunError>(ticks.into_iter().map(|tick| tick.2).collect())
         };
         // The tick at or before it, where that lies in the same segment.
         let block = arrival >> crate::run::pyramid::BLOCK_SHIFT;

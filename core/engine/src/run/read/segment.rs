@@ -105,6 +105,12 @@ impl Segment {
         }
     }
 
+    /// Has the disk begin with bytes of a section.
+    pub fn expect_bytes(&self, cache: &Cache, section: Section, from: u64, to: u64) {
+        let at = self.summary.sections[section as usize].0;
+        cache.expect(self.index(), at + from, to.saturating_sub(from));
+    }
+
     /// Whether rows that arrived in segments of these numbers were decided in it.
     pub fn decides(&self, numbers: &std::ops::Range<u64>) -> bool {
         let targets = &self.summary.targets;

@@ -12,6 +12,14 @@ pub(super) struct Stretch {
     pub level: Option<usize>,
 }
 
+impl Stretch {
+    /// Its level and the blocks of it; `None`: row by row.
+    pub fn blocks(&self) -> Option<(usize, std::ops::Range<u64>)> {
+        let shift = BLOCK_SHIFT + 2 * self.level? as u32;
+        Some((self.level?, self.from >> shift..((self.to - 1) >> shift) + 1))
+    }
+}
+
 /// So many stretches are read row by row, wherever they lie.
 const SPARSE: usize = 32;
 

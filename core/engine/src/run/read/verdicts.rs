@@ -4,7 +4,7 @@ use super::{Moment, Run};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
-use crate::run::layout::Part;
+use crate::run::layout::{PAGE_ROWS, Part};
 use crate::run::types::{Direction, VerdictSet};
 
 /// Arrivals of a block of the sums.
@@ -150,18 +150,24 @@ impl Run {
         to: u64,
         mut each: impl FnMut(u64, (u8, i32), u8),
     ) -> Result<()> {
+        let columns = ["input", "partition", "verdict"];
         let mut at = from;
+        if to.saturating_sub(from) > PAGE_ROWS as u64 {
+            let begin = now.segment_of_row(from).unwrap_or(now.segments.len());
+            let wanted = now.segments[begin..].iter().map(|segment| {
+                let (first, end) = (segment.summary.first_row, segment.summary.end_row);
+                (&**segment, from.max(first) - first..to.min(end).saturating_sub(first))
+            });
+            let wanted = wanted.take_while(|(_, rows)| !rows.is_empty());
+            self.inner.tables.expect(Part::Rows, &columns, wanted);
+        }
         while at < to {
             let Some(number) = now.segment_of_row(at) else { break };
             let segment = &now.segments[number];
             let first = segment.summary.first_row;
             let end = to.min(segment.summary.end_row);
-            let t = self.inner.tables.read_range(
-                segment,
-                Part::Rows,
-                &["input", "partition", "verdict"],
-                &(at - first..end - first),
-            )?;
+            let own = at - first..end - first;
+            let t = self.inner.tables.read_range(segment, Part::Rows, &columns, &own)?;
             let (inputs, partitions) = (t.u8s("input")?, t.i32s("partition")?);
             let mut verdicts = t.u8s("verdict")?.to_vec();
             now.verdicts(&self.inner.tables, number, at..end, &mut verdicts)?;

@@ -6,6 +6,7 @@ mod breaking;
 mod damage;
 mod execute;
 mod expired;
+mod format;
 mod lines;
 mod model;
 mod questions;

@@ -5,15 +5,17 @@ use std::path::Path;
 
 use super::lanes::SegmentRows;
 use super::open::{Fallen, KeyEntry, Open, Running};
-use crate::engine::step::{ClockKind, Facts};
+use crate::engine::step::{ClockEvent, ClockKind, Facts};
 use crate::run::blocks::BlockWriter;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part};
 use crate::run::manifest::SegmentRef;
-use crate::run::pyramid::{Counter, LEVELS, SUM_LEVEL, coarser, over_lanes};
+use crate::run::packed::{Fences, Packed, pack_cells, pack_highs, pack_ticks};
+use crate::run::pyramid::{Counter, Highs, LEVELS, SUM_LEVEL, coarser, over_lanes};
 use crate::run::summary::{
-    CLOCK_WIDTH, COLD_WIDTH, END_WIDTH, HIGH_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, OFFSET_WIDTH,
-    PackedKey, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary, TRACKER_WIDTH,
+    CLOCK_WIDTH, COLD_WIDTH, END_WIDTH, KEPT_LANES, KEY_FENCE, KeyTimes, LEVEL_CELLS, LEVEL_HIGHS,
+    OFFSET_WIDTH, PACKED, PackedKey, REF_FENCE, REF_WIDTH, SECTIONS, STATE_WIDTH, Section, Summary,
+    TRACKER_WIDTH, packed_at,
 };
 use crate::run::table::{self, Column, Values};
 
@@ -105,6 +107,7 @@ pub(super) fn close(
         let mut index = Index::create(&path)?;
         index.fill(open, scratch, around, cells, &mut summary)?;
         summary.sections = index.sections;
+        summary.fences = Some(index.fences);
         let (mut file, len, crcs) = index.out.finish()?;
         summary.files.push((len, crcs));
         let summary = summary.encode();
@@ -242,17 +245,27 @@ struct Index {
     out: BlockWriter,
     at: u64,
     sections: Vec<(u64, u64)>,
+    fences: Vec<Fences>,
 }
 
 impl Index {
     fn create(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { out: BlockWriter::create(path)?, at: 0, sections: vec![(0, 0); SECTIONS] })
+        let out = BlockWriter::create(path)?;
+        let fences = vec![Fences::new(); PACKED];
+        Ok(Self { out, at: 0, sections: vec![(0, 0); SECTIONS], fences })
     }
 
     fn bytes(&mut self, section: Section, bytes: &[u8]) -> std::io::Result<()> {
         self.sections[section as usize] = (self.at, bytes.len() as u64);
         self.at += bytes.len() as u64;
         self.out.write_all(bytes)
+    }
+
+    fn packed(&mut self, section: Section, packed: Packed) -> std::io::Result<()> {
+        if let Some(fences) = packed_at(section).and_then(|at| self.fences.get_mut(at)) {
+            *fences = packed.fences;
+        }
+        self.bytes(section, &packed.bytes)
     }
 
     /// A section of equal entries.
@@ -275,7 +288,7 @@ impl Index {
         open: &mut Open,
         scratch: &mut Scratch,
         around: &Around<'_>,
-        mut cells: Vec<u64>,
+        cells: Vec<u64>,
         summary: &mut Summary,
     ) -> std::io::Result<()> {
         self.offsets(&mut open.offset_pages, summary)?;
@@ -289,25 +302,9 @@ impl Index {
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
-        let mut highs = std::mem::take(&mut open.highs);
-        for level in 0..LEVELS {
-            if level as u32 == SUM_LEVEL {
-                let sums = over_lanes(&cells);
-                self.entries(Section::Sums, sums.iter().map(|c| c.to_le_bytes()))?;
-            }
-            self.entries(LEVEL_CELLS[level], cells.iter().map(|c| c.to_le_bytes()))?;
-            cells = coarser(&cells);
-            let entries = highs.0.iter().map(|(block, lane, high)| {
-                join::<HIGH_WIDTH>(&[
-                    &block.to_le_bytes(),
-                    &lane.to_le_bytes(),
-                    &high.to_le_bytes(),
-                ])
-            });
-            self.entries(LEVEL_HIGHS[level], entries)?;
-            highs = highs.coarser();
-        }
-        self.bytes(Section::Ticks, &open.ticks.0)?;
+        self.pyramids(std::mem::take(&mut open.highs), cells)?;
+        self.packed(Section::Ticks, pack_ticks(&open.ticks))?;
+        self.clock(&open.clock)?;
         let ends = around
             .running
             .ends
@@ -334,21 +331,6 @@ impl Index {
             self.at += bytes.len() as u64;
         }
         self.sections[Section::TrackerBytes as usize] = (from, self.at - from);
-        let clock = open.clock.iter().map(|event| {
-            let (kind, argument) = match event.kind {
-                ClockKind::Idle { lane } => (0u8, u64::from(lane)),
-                ClockKind::Active { lane } => (1, lane.into()),
-                ClockKind::Periodic { input } => (2, input.into()),
-                ClockKind::Epoch { n } => (3, n),
-            };
-            join::<CLOCK_WIDTH>(&[
-                &event.precedes.to_le_bytes(),
-                &event.at_ms.to_le_bytes(),
-                &[kind],
-                &argument.to_le_bytes(),
-            ])
-        });
-        self.entries(Section::Clock, clock)?;
         let state = open.state.iter().map(|s| {
             join::<STATE_WIDTH>(&[
                 &s.arrival.to_le_bytes(),
@@ -364,6 +346,50 @@ impl Index {
             .filter(|_| cold)
             .map(|s| join::<COLD_WIDTH>(&[&s.arrival.to_le_bytes(), &s.cold.to_le_bytes()]));
         self.entries(Section::Cold, cold)
+    }
+
+    /// The scales of the pyramids. What is asked over long ranges lies together, before
+    /// and behind it the finest scale: much, and seldom read whole.
+    fn pyramids(&mut self, mut highs: Highs, mut cells: Vec<u64>) -> std::io::Result<()> {
+        let mut coarse = Vec::new();
+        for level in 0..LEVELS {
+            if level as u32 == SUM_LEVEL {
+                let sums = over_lanes(&cells);
+                self.entries(Section::Sums, sums.iter().map(|c| c.to_le_bytes()))?;
+            }
+            let (packed_highs, packed) = (pack_highs(&highs.0), pack_cells(&cells));
+            self.packed(LEVEL_HIGHS[level], packed_highs)?;
+            if level == 0 {
+                self.packed(LEVEL_CELLS[level], packed)?;
+            } else {
+                coarse.push((level, packed));
+            }
+            cells = coarser(&cells);
+            highs = highs.coarser();
+        }
+        // The longest of them next to the ticks that follow.
+        for (level, packed) in coarse.into_iter().rev() {
+            self.packed(LEVEL_CELLS[level], packed)?;
+        }
+        Ok(())
+    }
+
+    fn clock(&mut self, clock: &[ClockEvent]) -> std::io::Result<()> {
+        let clock = clock.iter().map(|event| {
+            let (kind, argument) = match event.kind {
+                ClockKind::Idle { lane } => (0u8, u64::from(lane)),
+                ClockKind::Active { lane } => (1, lane.into()),
+                ClockKind::Periodic { input } => (2, input.into()),
+                ClockKind::Epoch { n } => (3, n),
+            };
+            join::<CLOCK_WIDTH>(&[
+                &event.precedes.to_le_bytes(),
+                &event.at_ms.to_le_bytes(),
+                &[kind],
+                &argument.to_le_bytes(),
+            ])
+        });
+        self.entries(Section::Clock, clock)
     }
 
     fn offsets(
@@ -432,8 +458,3 @@ fn join<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
     }
     out
 }
-
-pub(crate) const LEVEL_CELLS: [Section; LEVELS] =
-    [Section::Cells0, Section::Cells1, Section::Cells2, Section::Cells3, Section::Cells4];
-pub(crate) const LEVEL_HIGHS: [Section; LEVELS] =
-    [Section::Highs0, Section::Highs1, Section::Highs2, Section::Highs3, Section::Highs4];

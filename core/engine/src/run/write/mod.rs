@@ -23,7 +23,6 @@ use crate::engine::step::{CheckpointEntry, Durable, Sink, SinkError, Step};
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Counts;
 
-pub(crate) use close::{LEVEL_CELLS, LEVEL_HIGHS};
 pub(crate) use lanes::LaneTable;
 pub(crate) use open::moves_watermark;
 pub use outputs::OutputsAlone;

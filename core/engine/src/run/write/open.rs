@@ -6,6 +6,7 @@ use crate::run::bytes::Out;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{NO_VERDICT, PAGE_ROWS, REVISED};
 use crate::run::ledger::{Ledger, MARK_ARRIVALS};
+use crate::run::packed::Tick;
 use crate::run::pyramid::{BLOCK_SHIFT, Counter, Highs, MANY, ROWS};
 use crate::run::summary::put_books;
 use crate::run::types::Books;
@@ -59,7 +60,7 @@ pub(super) struct Open {
     /// (row, output in the segment).
     pub refs: Vec<(u64, u32)>,
     pub keys: Vec<KeyEntry>,
-    pub ticks: Out,
+    pub ticks: Vec<Tick>,
     pub marks: Out,
     pub ledger: Ledger,
     pub counter: Counter,
@@ -115,7 +116,7 @@ impl Open {
             outputs: Outputs::default(),
             refs: Vec::new(),
             keys: Vec::new(),
-            ticks: Out::default(),
+            ticks: Vec::new(),
             marks: Out::default(),
             ledger: Ledger::default(),
             counter: Counter::new(lanes),
@@ -151,7 +152,7 @@ impl Open {
         self.refs.clear();
         self.refs.shrink_to(MANY_ENTRIES);
         self.keys.clear();
-        self.ticks.0.clear();
+        self.ticks.clear();
         self.marks.0.clear();
         self.highs.0.clear();
         self.offset_pages.clear();
@@ -302,9 +303,8 @@ impl Open {
         running.last_arrival = Some(arrival);
         running.last_ms = facts.arrival_ms[i];
         if arrival & ((1 << BLOCK_SHIFT) - 1) == 0 {
-            self.ticks.i64(facts.arrival_ms[i]);
-            self.ticks.i64(facts.watermark[i]);
-            self.ticks.u64(self.first_row + row as u64);
+            let row = self.first_row + row as u64;
+            self.ticks.push((facts.arrival_ms[i], facts.watermark[i], row));
         }
         Ok(())
     }
