@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminOptions;
+use rdkafka::producer::Producer as _;
 
-use super::live::{Feed, stop};
+use super::live::{Feed, now_ms, stop};
 use super::support::*;
 
 #[test]
@@ -64,6 +65,37 @@ fn records_that_retention_removed_are_not_passed_over_in_silence() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("removed-views[0]@20"), "{}", said.err);
     assert!(said.err.contains("retention removed it"), "{}", said.err);
+}
+
+/// A partition that ends in a commit marker, and that retention empties: the log begins
+/// behind the position of its last record, and nothing was lost.
+#[test]
+fn markers_that_retention_removed_are_no_loss() {
+    let mut feed = Feed::new("markers");
+    feed.send(10);
+    let transactional = producer(&[("transactional.id", "markers-tx")]);
+    transactional.init_transactions(PATIENCE).unwrap();
+    transactional.begin_transaction().unwrap();
+    let value = format!("{{\"k\":\"last\",\"t\":{}}}", now_ms());
+    let value = Some(value.as_bytes());
+    give(&transactional, "markers-views", &Sent { timestamp: 1, value, ..Sent::default() });
+    transactional.flush(PATIENCE).unwrap();
+    transactional.commit_transaction(PATIENCE).unwrap();
+    feed.sent += 1;
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    // It comes to the end behind the marker, too.
+    std::thread::sleep(Duration::from_secs(2));
+    stop(child);
+    // Offsets 0 to 5 held records, 6 the marker.
+    let mut until = TopicPartitionList::new();
+    until.add_partition_offset("markers-views", 0, rdkafka::Offset::Offset(7)).unwrap();
+    block(admin().delete_records(&until, &AdminOptions::new())).unwrap();
+    feed.send(10);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.json()["records"], feed.sent, "{}", said.err);
 }
 
 #[test]

@@ -98,6 +98,8 @@ impl Reader {
         if !(given.records.is_empty() && given.clock.is_empty()) {
             self.log.write(&given).map_err(wrong)?;
         }
+        // Only now: all that the reading gave is in the log.
+        self.log.reached(self.tail.lanes(), at_ns.div_euclid(1_000_000)).map_err(wrong)?;
         self.remember(&given.records);
         given.clock.splice(0..0, self.added.drain(..));
         Ok(given)

@@ -10,7 +10,7 @@ use super::clock::WallClock;
 use super::cut::tidy;
 use super::follow::follow;
 use super::holding::Holding;
-use super::log::ArrivalLog;
+use super::log::{ArrivalLog, behind};
 use super::lookup::Lookup;
 use super::reader::Reader;
 use super::recent::Recent;
@@ -105,8 +105,7 @@ impl Live {
             spec.tail.later = later.map(|partition| partition.topic_partition.clone()).collect();
             spec.tail.topic_ids = info.topic_ids.clone();
             for partition in &info.partitions {
-                let after = partition.last_offset.map(|last| last.saturating_add(1));
-                let logged = after.max(partition.start_offset);
+                let logged = behind(partition).max(partition.start_offset);
                 let given = spec.tail.offsets.get(&partition.topic_partition).copied();
                 let next = if spec.exact && given.is_some() { given } else { logged.max(given) };
                 if let Some(next) = next {
