@@ -42,8 +42,8 @@ pub(super) struct Reader {
     pub clock: WallClock,
     /// The number of the next record.
     pub next: Arrival,
-    /// Said of partitions that are new, first of all that is not in the log: that
-    /// much of it is there already.
+    /// Said first of all that was not in the log, and is there already: in place of
+    /// what it lost of what the state has heard, and of partitions that are new.
     pub added: Vec<ClockInput>,
     /// The next start reads partitions that come meanwhile.
     pub takes_new: bool,
