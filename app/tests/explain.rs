@@ -36,7 +36,7 @@ fn said(folder: &Path, args: &[&str]) -> String {
 }
 
 #[test]
-fn a_row_that_was_never_in_the_state_has_not_left_it() {
+fn what_is_said_of_a_row_is_true_and_stands_in_columns() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     std::fs::write(at.join("few.toml"), PIPELINE).unwrap();
@@ -58,4 +58,25 @@ fn a_row_that_was_never_in_the_state_has_not_left_it() {
     let left = |record| said(at, &["explain", "few", record]).contains("Left the state at");
     assert!(left("views[0]@0"), "it was kept");
     assert!(!left("plays[0]@1"), "it came when its interval was over");
+
+    // What is not there: how many were taken in is no arrival.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_joinscope"));
+    let output = command.current_dir(at).args(["explain", "few", "views[0]@7"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let said_so = "recorded from offset 0 to 1, and the run took in 4 records in all";
+    assert!(!output.status.success() && error.contains(said_so), "{error}");
+
+    // The figures stand below one another, however long an input's name is.
+    let name = "plays_that_were_counted";
+    let text = PIPELINE
+        .replace("[inputs.plays]", &format!("[inputs.{name}]"))
+        .replace("with.plays", &format!("with.{name}"));
+    std::fs::write(at.join("long.toml"), text).unwrap();
+    said(at, &["run", "long.toml", "--recording", "few.mcap", "--out", "long"]);
+    let told = said(at, &["explain", "long", "views[0]@0"]);
+    let column = |label: &str, figure: &str| {
+        let line = told.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
+        line.find(figure).unwrap()
+    };
+    assert_eq!(column("Event time", "1970-"), column("Interval of", "0s to 10s"), "{told}");
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use joinscope_core::run::Run;
 use joinscope_core::run::explain::{Explanation, NOT_AT_HAND, explain};
+use joinscope_operator::figures::thousands;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
@@ -100,13 +101,42 @@ fn not_taken(run: &Run, name: &RecordName) -> String {
     });
     match partition.and_then(|p| Some((p.first_offset?, p.last_offset?))) {
         Some((first, last)) => format!(
-            "{}[{}] was recorded from offset {first} to {last}, and the run went to arrival {}",
+            "{}[{}] was recorded from offset {first} to {last}, and the run took in {} records in all",
             name.topic,
             name.partition,
-            run.arrivals()
+            thousands(run.arrivals())
         ),
         None => format!("{}[{}] has no records in it", name.topic, name.partition),
     }
+}
+
+/// Columns of the figures' labels, at least.
+const LABEL: usize = 22;
+
+/// The figures, by their labels.
+fn numbers(e: &Explanation) -> Vec<(&str, String)> {
+    let row = &e.row;
+    let mut numbers: Vec<(&str, String)> = Vec::new();
+    if let Some(time) = row.event_time {
+        numbers.push(("Event time", rfc3339_ms(time)));
+    }
+    let watermark = row.watermark.map_or_else(|| "none yet".to_owned(), rfc3339_ms);
+    numbers.push(("Watermark then", watermark));
+    numbers.push(("Arrival", format!("{} · {}", row.arrival, rfc3339_ms(row.arrival_ms))));
+    if let Some(late) = row.late_by {
+        numbers.push(("Late by", format_duration(late)));
+    }
+    if let Some(key) = &row.key {
+        numbers.push(("Key", key.to_string()));
+    }
+    numbers.extend(e.numbers.iter().map(|(name, figure)| (name.as_str(), figure.to_string())));
+    if let Some(decided) = row.decided.filter(|d| *d != row.arrival) {
+        numbers.push(("Verdict fell at", format!("arrival {decided}")));
+    }
+    if let Some(removed) = row.removed.filter(|_| row.kept) {
+        numbers.push(("Left the state at", format!("arrival {removed}")));
+    }
+    numbers
 }
 
 fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std::io::Result<()> {
@@ -114,28 +144,12 @@ fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std
     let input = if by_input { format!(" as {}", e.input) } else { String::new() };
     writeln!(out, "{}{input} · {}", row.record, row.verdict)?;
     writeln!(out, "{}\n", plain(e.sentence.trim(), 4_000))?;
-    let mut number =
-        |name: &str, figure: &str| writeln!(out, "  {name:<22} {}", plain(figure, 200));
-    if let Some(time) = row.event_time {
-        number("Event time", &rfc3339_ms(time))?;
-    }
-    let watermark = row.watermark.map_or_else(|| "none yet".to_owned(), rfc3339_ms);
-    number("Watermark then", &watermark)?;
-    number("Arrival", &format!("{} · {}", row.arrival, rfc3339_ms(row.arrival_ms)))?;
-    if let Some(late) = row.late_by {
-        number("Late by", &format_duration(late))?;
-    }
-    if let Some(key) = &row.key {
-        number("Key", &key.to_string())?;
-    }
-    for (name, figure) in &e.numbers {
-        number(name, &figure.to_string())?;
-    }
-    if let Some(decided) = row.decided.filter(|d| *d != row.arrival) {
-        number("Verdict fell at", &format!("arrival {decided}"))?;
-    }
-    if let Some(removed) = row.removed.filter(|_| row.kept) {
-        number("Left the state at", &format!("arrival {removed}"))?;
+    let numbers = numbers(e);
+    // An input's name may be long.
+    let longest = numbers.iter().map(|(name, _)| name.chars().count()).max();
+    let width = longest.unwrap_or(0).max(LABEL);
+    for (name, figure) in &numbers {
+        writeln!(out, "  {name:<width$} {}", plain(figure, 200))?;
     }
     if !e.candidates.is_empty() {
         writeln!(out, "\nCandidates")?;

@@ -218,6 +218,7 @@ fn as_json(args: &Record, outcome: &Outcome, seconds: f64) -> serde_json::Value 
         "live_from": outcome.info.live_from,
         "schemas": outcome.info.schemas,
         "unknown_schemas": outcome.unknown_schemas.keys().collect::<Vec<_>>(),
+        "unasked_schemas": outcome.unasked_schemas,
         "stopped": outcome.stopped,
         "redacted": rules_as_json(&outcome.redacted),
         "left_out": outcome.left_out,
@@ -303,6 +304,13 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
     }
     for (id, why) in &outcome.unknown_schemas {
         line(format_args!("Schema {id} is not in the registry: {why}"));
+    }
+    if outcome.unasked_schemas > 0 {
+        line(format_args!(
+            "{} keys and values name schemas that the registry was not asked for, after many that \
+             it does not know",
+            thousands(outcome.unasked_schemas)
+        ));
     }
     text
 }

@@ -132,7 +132,7 @@ impl App {
     }
 
     /// The run at hand has lost its recording, and one was opened: if it is the
-    /// one, values can be read again.
+    /// one, values can be read again; another is opened by itself.
     fn locate(&mut self, recording: RecordingDoc, runs: Vec<RunLabel>) {
         let Some(run) = &self.doc.run else { return };
         match run.run.located(recording.recording.clone()) {
@@ -141,7 +141,11 @@ impl App {
                 self.doc.recording = Some(recording);
                 self.doc.revision += 1;
             }
-            Err(error) => self.fail("This is not the run's recording", &error.to_string()),
+            Err(error) => {
+                self.show_doc(Doc { recording: Some(recording), runs, ..Doc::default() });
+                let what = format!("{error}; it is opened by itself");
+                self.notice("This is not the recording of the run that was in front", &what);
+            }
         }
     }
 

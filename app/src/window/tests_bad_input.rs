@@ -97,7 +97,7 @@ fn a_run_that_vanishes_before_it_comes_to_the_front_again_is_refused() {
 }
 
 #[test]
-fn a_recording_that_moved_is_located_again_and_another_is_refused() {
+fn a_recording_that_moved_is_located_again_and_another_is_opened_as_such() {
     let made = Feed::new(300);
     let moved = made.folder.path().join("elsewhere.mcap");
     std::fs::rename(made.recording(), &moved).unwrap();
@@ -110,8 +110,13 @@ fn a_recording_that_moved_is_located_again_and_another_is_refused() {
     assert!(h.state().doc().run.is_some() && h.state().doc().recording.is_none());
     assert!(!rows(&h).is_empty(), "everything but values works");
     open(&mut h, &feed().recording());
-    assert!(says(&h, "This is not the run's recording") && listed(&h, "another recording"));
-    assert!(h.state().doc().recording.is_none());
+    // It can be looked at, too; only it is not of this run.
+    assert!(says(&h, "This is not the recording of the run") && listed(&h, "another recording"));
+    let doc = h.state().doc();
+    assert_eq!(doc.recording.as_ref().unwrap().recording.path(), feed().recording());
+    assert!(doc.run.is_none());
+    open(&mut h, &made.run());
+    assert!(h.state().doc().run.is_some() && h.state().doc().recording.is_none());
     open(&mut h, &moved);
     let doc = h.state().doc();
     assert_eq!(doc.run.as_ref().unwrap().dir, made.run());

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use joinscope_core::edges::recording::Recording;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminOptions;
+use rdkafka::producer::Producer as _;
 
-use super::live::{Feed, stop};
+use super::live::{Feed, now_ms, stop};
 use super::support::*;
 
 #[test]
@@ -64,6 +66,59 @@ fn records_that_retention_removed_are_not_passed_over_in_silence() {
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("removed-views[0]@20"), "{}", said.err);
     assert!(said.err.contains("retention removed it"), "{}", said.err);
+}
+
+/// Found by reading: what the checkpoint had and the log had lost was taken a second
+/// time.
+#[test]
+fn a_log_that_a_power_loss_left_behind_the_checkpoint_is_gone_on_with() {
+    let mut feed = Feed::new("left-behind");
+    feed.send(200);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    stop(child);
+    let segment = feed.dir().join("arrivals/00000000.mcap");
+    let file = std::fs::File::options().write(true).open(&segment).unwrap();
+    file.set_len(segment.metadata().unwrap().len() / 2).unwrap();
+    assert!(Recording::open(&segment).unwrap().len() < feed.sent);
+    for _ in 0..2 {
+        let mut child = feed.start(&[]);
+        feed.send(30);
+        feed.await_arrivals(&mut child, feed.sent);
+        let said = stop(child);
+        assert_eq!(said.json()["records"], feed.sent, "each record once: {}", said.err);
+    }
+}
+
+/// A partition that ends in a commit marker, and that retention empties: the log begins
+/// behind the position of its last record, and nothing was lost.
+#[test]
+fn markers_that_retention_removed_are_no_loss() {
+    let mut feed = Feed::new("markers");
+    feed.send(10);
+    let transactional = producer(&[("transactional.id", "markers-tx")]);
+    transactional.init_transactions(PATIENCE).unwrap();
+    transactional.begin_transaction().unwrap();
+    let value = format!("{{\"k\":\"last\",\"t\":{}}}", now_ms());
+    let value = Some(value.as_bytes());
+    give(&transactional, "markers-views", &Sent { timestamp: 1, value, ..Sent::default() });
+    transactional.flush(PATIENCE).unwrap();
+    transactional.commit_transaction(PATIENCE).unwrap();
+    feed.sent += 1;
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    // It comes to the end behind the marker, too.
+    std::thread::sleep(Duration::from_secs(2));
+    stop(child);
+    // Offsets 0 to 5 held records, 6 the marker.
+    let mut until = TopicPartitionList::new();
+    until.add_partition_offset("markers-views", 0, rdkafka::Offset::Offset(7)).unwrap();
+    block(admin().delete_records(&until, &AdminOptions::new())).unwrap();
+    feed.send(10);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.json()["records"], feed.sent, "{}", said.err);
 }
 
 #[test]

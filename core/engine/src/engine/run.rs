@@ -116,6 +116,7 @@ pub(super) fn run(
     let mut sequencer = Sequencer::new(settings, Arc::clone(&routes));
     let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);
     if let Some((cut, tracker)) = cut {
+        spec.source.heard(cut.clock);
         sequencer.restore(cut, tracker);
     } else {
         sequencer.begin();

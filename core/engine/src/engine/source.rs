@@ -38,6 +38,11 @@ pub trait Source: Send + Sync {
     /// The source cannot be read.
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError>;
 
+    /// A state goes on behind a record, and has carried out so many of the clock's
+    /// entries behind that one: told before [`Source::batches`], which gives as many
+    /// of them first. A source whose own memory may have lost some stands in for them.
+    fn heard(&self, _entries: usize) {}
+
     /// By [`Record::source`]: the offset of the last record that it will give, of
     /// an empty one `None`. As a whole `None`: nobody knows, or the clock says
     /// where logs end ([`ClockInputKind::Free`]).

@@ -13,6 +13,7 @@ use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
 use crate::edges::pipeline_file::PipelineFile;
+use crate::edges::rocksdb;
 use crate::engine::live::{Live, LiveError, LiveSpec, LiveStatus};
 use crate::engine::{self, AtEnd, Control, Source, Summary};
 use crate::operator::record::TopicPartition;
@@ -184,6 +185,13 @@ pub fn execute_live(
     let mut tail = spec.tail.clone();
     if let Some(before) = &before {
         tail.offsets = before.start.first_offsets();
+    }
+    // What the state has is read no second time, though a power loss may have left the
+    // arrival log behind it. A checkpoint that cannot be read is said when it is restored.
+    let meta = entry.as_ref().and_then(|entry| rocksdb::open(&spec.dir, entry.epoch).ok());
+    for next in meta.into_iter().flat_map(|meta| meta.offsets) {
+        let topic = next.topic.as_str().into();
+        tail.offsets.insert(TopicPartition { topic, partition: next.partition }, next.offset);
     }
     let live = Live::open(LiveSpec {
         pipeline: Arc::clone(&pipeline),

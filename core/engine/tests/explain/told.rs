@@ -14,7 +14,7 @@ use joinscope_core::run::{Run, RunEnd, RunState};
 
 use crate::common::case::{Case, List};
 use crate::released::{case, judged_over};
-use crate::{judged, spec, writer};
+use crate::{judged, run, spec, verdict_with, writer};
 
 fn verdicts(run: &Run, rows: [u64; 2]) -> [(Verdict, Reason); 2] {
     rows.map(|row| {
@@ -175,6 +175,40 @@ kind = "inner"
         let told = explain(&run, n as u64 + 1).unwrap();
         assert_eq!(told.row.verdict, Verdict::Late);
         assert!(told.sentence.contains(said), "{}", told.sentence);
+    }
+}
+
+/// Found by reading: of many late partners only the first were asked, and these are
+/// those nearest in time, not those that were least late.
+#[test]
+fn what_is_enough_for_the_least_late_of_many_is_named() {
+    let join = r#"
+with.plays = { after = "0s", until = "60s" }
+kind = "left"
+"#;
+    let over = |n: i64| {
+        let mut records =
+            vec![("views", "a", 1_000_000), ("views", "z", 1_100_000), ("plays", "z", 1_060_000)];
+        records.extend((1..=n).map(|n| ("plays", "a", 1_000_000 + 1_000 * n)));
+        let case = case(join, &records);
+        let folder = tempfile::tempdir().unwrap();
+        let told = explain(&run(&case, &folder.path().join("run")), 0).unwrap();
+        assert_eq!(told.row.verdict, Verdict::Unmatched);
+        (case, told.enough)
+    };
+    let (case, enough) = over(20);
+    assert!(!enough.is_empty());
+    for e in &enough {
+        assert_eq!(verdict_with(&case, &e.path, e.ms, 0), Verdict::Joined, "{e:#?}");
+        assert_eq!(verdict_with(&case, &e.path, e.ms - 1, 0), Verdict::Unmatched, "{e:#?}");
+        assert!(!e.effect.contains("less may be enough"), "{e:#?}");
+    }
+    // Of more than are listed it is said that it may not be the smallest.
+    let (case, enough) = over(30);
+    assert!(!enough.is_empty());
+    for e in &enough {
+        assert_eq!(verdict_with(&case, &e.path, e.ms, 0), Verdict::Joined, "{e:#?}");
+        assert!(e.effect.contains("less may be enough"), "{e:#?}");
     }
 }
 

@@ -49,12 +49,31 @@ impl SchemaRef {
     pub fn of(record: &Record) -> Option<(Self, &[u8])> {
         named(record.value.as_deref()?, &record.headers).ok()
     }
+
+    /// The same of a value and its headers that are nowhere a [`Record`].
+    #[must_use]
+    pub fn of_value<'a, 'h>(
+        value: &'a [u8],
+        headers: impl DoubleEndedIterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> Option<(Self, &'a [u8])> {
+        named_by(value, last(headers)).ok()
+    }
+}
+
+/// What the last header says that may name a value's schema.
+fn last<'h>(
+    mut headers: impl DoubleEndedIterator<Item = (&'h str, Option<&'h [u8]>)>,
+) -> Option<&'h [u8]> {
+    headers.rfind(|(key, _)| *key == HEADER)?.1
 }
 
 /// The schema that a value names, and its body.
 pub(super) fn named<'a>(value: &'a [u8], headers: &[Header]) -> Result<(SchemaRef, &'a [u8]), Bad> {
-    let last = headers.iter().rfind(|header| header.key == HEADER);
-    if let Some(bytes) = last.and_then(|header| header.value.as_deref()) {
+    named_by(value, last(headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()))))
+}
+
+fn named_by<'a>(value: &'a [u8], header: Option<&[u8]>) -> Result<(SchemaRef, &'a [u8]), Bad> {
+    if let Some(bytes) = header {
         // What stands behind is Protobuf's.
         return match read(bytes) {
             Some((name, _)) => Ok((name, value)),

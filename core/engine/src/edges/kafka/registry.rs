@@ -58,6 +58,8 @@ pub(super) struct Registry {
     pub unknown: BTreeMap<u32, String>,
     /// How many of them stood in keys, and in values.
     unknown_in: [usize; 2],
+    /// How often keys, and values, named an id that was not asked for any more.
+    pub unasked: [u64; 2],
 }
 
 impl Registry {
@@ -92,6 +94,7 @@ impl Registry {
             last: None,
             unknown: BTreeMap::new(),
             unknown_in: [0; 2],
+            unasked: [0; 2],
         })
     }
 
@@ -132,7 +135,11 @@ impl Registry {
     /// # Errors
     /// The registry stopped answering.
     pub fn fetch(&mut self, id: u32, part: Part) -> Result<Option<StoredSchema>, KafkaError> {
-        if self.last == Some(id) || self.unknown_in[part as usize] >= UNKNOWN_IDS {
+        if self.unknown_in[part as usize] >= UNKNOWN_IDS {
+            self.not_asked(id, part);
+            return Ok(None);
+        }
+        if self.last == Some(id) {
             return Ok(None);
         }
         self.last = Some(id);
@@ -152,6 +159,29 @@ impl Registry {
                 self.unknown_in[part as usize] += 1;
                 Ok(None)
             }
+        }
+    }
+
+    /// Counts an id that is not asked for any more, and says the first.
+    fn not_asked(&mut self, id: u32, part: Part) {
+        if self.seen.contains(&id) {
+            return;
+        }
+        let unasked = &mut self.unasked[part as usize];
+        *unasked += 1;
+        if *unasked == 1 {
+            let of = match part {
+                Part::Key => "keys",
+                Part::Value => "values",
+            };
+            tracing::warn!(
+                "schema {id} and all that {of} name from here on are not asked of the registry \
+                 {}: it did not know {UNKNOWN_IDS} of theirs, so that they are most likely no \
+                 schema ids. If they are, name the registry that the producers write to \
+                 (--registry), or leave out the topic whose {of} begin with a byte 0 by chance, \
+                 and start again",
+                self.url
+            );
         }
     }
 
@@ -351,6 +381,11 @@ mod tests {
             let key = ((1_000 + number) << 24).to_be_bytes();
             assert_eq!(registry.see(&key, Part::Key).unwrap(), None, "{number}");
         }
+        assert_eq!(registry.unasked, [UNKNOWN_IDS as u64, 0]);
+        // What was asked for before is not what is passed over.
+        let first = 1_000_u64 << 24;
+        assert_eq!(registry.see(&first.to_be_bytes(), Part::Key).unwrap(), None);
+        assert_eq!(registry.unasked, [UNKNOWN_IDS as u64, 0]);
         let had = registry.see(&[0, 0, 0, 0, 7, b'x'], Part::Value).unwrap();
         assert_eq!(had.map(|schema| schema.id), Some(7));
     }

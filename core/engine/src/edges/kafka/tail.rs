@@ -137,8 +137,9 @@ impl Tail {
             if offset < low || offset > high {
                 return Err(KafkaError::Range(format!(
                     "{}@{offset}, where this run would go on, is not in the log, which holds \
-                     offsets {low} to {high} (exclusive): retention removed it, or the topic is \
-                     another one; nothing is reset by itself: begin a new run",
+                     offsets {low} to {high} (exclusive): retention removed it (once that is so, \
+                     nobody can tell whether only markers of transactions lay there), or the \
+                     topic is another one; nothing is reset by itself: begin a new run",
                     lane.partition
                 )));
             }

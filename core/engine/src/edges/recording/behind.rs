@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::building::Building;
+use super::meta::Map;
 use super::store::Store;
 use super::{Compression, RecordingError};
 
@@ -19,6 +20,8 @@ const WAITING: usize = 4;
 enum Task {
     Chunk(Building),
     Attachment(String, Vec<u8>),
+    /// How far partitions were read.
+    Reached(Map),
     /// How the chunks that follow are compressed.
     Compression(Compression),
     /// Force what came before to disk; who waits is told.
@@ -107,6 +110,11 @@ impl Behind {
         self.give(Task::Attachment(name, data));
     }
 
+    /// Writes how far partitions were read.
+    pub fn reached(&self, map: Map) {
+        self.give(Task::Reached(map));
+    }
+
     /// Compresses the chunks that follow in another way of the same format.
     pub fn compression(&self, kind: Compression) {
         self.give(Task::Compression(kind));
@@ -164,6 +172,7 @@ impl Worker {
                 Ok(())
             }
             Task::Attachment(name, data) if !failed => self.store.attachment(&name, &data),
+            Task::Reached(map) if !failed => self.store.reached(map),
             Task::Force(None) if !failed => {
                 self.forcing_due = true;
                 self.force_if_due()
@@ -178,7 +187,7 @@ impl Worker {
                 let _ = done.send(());
                 return;
             }
-            Task::Attachment(..) | Task::Force(None) => Ok(()),
+            Task::Attachment(..) | Task::Reached(_) | Task::Force(None) => Ok(()),
         };
         self.note(result);
     }

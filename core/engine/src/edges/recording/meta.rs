@@ -3,6 +3,8 @@
 //!
 //! - `joinscope/recording`, at the start: format version, recorder, cluster,
 //!   topic ids, arrival order, redaction, notes.
+//! - `joinscope/reached`, between chunks of an arrival log: of partitions, up to
+//!   which offset (exclusive) all was taken where no record says it.
 //! - `joinscope/end`, at the end: the same, with totals, partitions (ranges,
 //!   times, gaps), digest.
 //! - `joinscope/index`, at the end: for each chunk its place and the range of
@@ -16,6 +18,7 @@ use super::{ArrivalOrder, Gaps, Info, PartitionInfo};
 use crate::operator::record::TopicPartition;
 
 pub const START: &str = "joinscope/recording";
+pub const REACHED: &str = "joinscope/reached";
 pub const END: &str = "joinscope/end";
 pub const INDEX: &str = "joinscope/index";
 pub const SCHEMA_PREFIX: &str = "joinscope/schema/";

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::index::Span;
 use super::slice::Output;
-use super::{Compression, Info, Job, Recording, RecordingError, Slice};
+use super::{ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Slice};
 use crate::operator::record::TopicPartition;
 
 /// Of the notes of what comes out.
@@ -50,7 +50,8 @@ pub struct Salvaged {
     /// In the order of the recording.
     pub missing: Vec<Missing>,
     /// What else may be gone, and the damage with its byte: what a live run's clock
-    /// decided where no wanted record lay; all, where a cut leaves none.
+    /// decided where no wanted record lay; where a partition came in that was not there
+    /// from the beginning; all, where a cut leaves none.
     pub besides: Vec<String>,
 }
 
@@ -80,11 +81,20 @@ pub fn slice_past_damage(
     };
     let mut missing: Vec<Missing> = Vec::new();
     let mut besides = Vec::new();
+    let came = came_in_damage(recording, wanted, job)?;
+    // Behind what was whole so far: the next arrival, and the time, ns.
+    let first_ms = info.arrival_ms.map_or(0, |(first, _)| first.max(0));
+    let mut at = (0, first_ms.saturating_mul(1_000_000));
     for (number, chunk) in index.chunks.iter().enumerate() {
         let spans = index.spans(number);
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
             match recording.part(number) {
                 Ok((records, events)) => {
+                    let heard = events.last().map(|event| (event.precedes, event.at_ns));
+                    let taken = records.last().map(|r| (r.arrival + 1, r.arrival_ns));
+                    for (arrival, ns) in heard.into_iter().chain(taken) {
+                        at = (at.0.max(arrival), at.1.max(ns));
+                    }
                     out.clock(events);
                     out.put(records.iter().cloned())?;
                 }
@@ -97,6 +107,14 @@ pub fn slice_past_damage(
                         let gone = of_span(slice, partition, span, &why);
                         note_gap(&mut out, new, &gone);
                         missing.extend(gone);
+                    }
+                    for (_, name) in came.iter().filter(|(chunk, _)| *chunk == number) {
+                        let kind = ClockEntryKind::Added(name.clone());
+                        out.clock(vec![ClockEntry { precedes: at.0, at_ns: at.1, kind }]);
+                        besides.push(format!(
+                            "where {name} came in, which was not there from the beginning (it \
+                             counts from the damage on): damaged at byte {byte}: {what}"
+                        ));
                     }
                     if info.clock_events > 0 && missing.len() == named {
                         besides.push(format!(
@@ -128,6 +146,45 @@ pub fn slice_past_damage(
     }
     let info = out.finish()?;
     Ok(Salvaged { info, missing, besides })
+}
+
+/// Wanted partitions that were not there from the beginning, where a damaged chunk
+/// held the clock's entry that says from where on they are; by that chunk. Where it
+/// may have been one of several it is the last of them that is not behind the
+/// partition's first record.
+fn came_in_damage(
+    recording: &Recording,
+    wanted: impl Fn(u32) -> Option<u32>,
+    job: &mut Job<'_>,
+) -> Result<Vec<(usize, String)>, RecordingError> {
+    let info = recording.info();
+    let later = (0..).zip(&info.partitions).filter(|(_, partition)| partition.later);
+    let mut later: Vec<(u32, String)> = later
+        .filter(|(source, _)| wanted(*source).is_some())
+        .map(|(source, partition)| (source, partition.topic_partition.to_string()))
+        .collect();
+    if later.is_empty() {
+        return Ok(Vec::new());
+    }
+    let index = &recording.opened().index;
+    let mut damaged = Vec::new();
+    for number in 0..index.chunks.len() {
+        match recording.part(number) {
+            Ok((_, events)) => later.retain(|(_, name)| {
+                !events.iter().any(|e| matches!(&e.kind, ClockEntryKind::Added(of) if of == name))
+            }),
+            Err(RecordingError::Damaged { .. }) => damaged.push(number),
+            Err(error) => return Err(error),
+        }
+        job.step(0, info.records)?;
+    }
+    let chunk_of = |source: u32| {
+        let has = |number: &usize| index.spans(*number).iter().any(|span| span.source == source);
+        let first = (0..index.chunks.len()).find(has).unwrap_or(index.chunks.len());
+        damaged.iter().copied().rfind(|number| *number <= first)
+    };
+    let came = later.into_iter().filter_map(|(source, name)| Some((chunk_of(source)?, name)));
+    Ok(came.collect())
 }
 
 /// What is gone of a partition with a damaged chunk.

@@ -152,6 +152,12 @@ impl Store {
         self.put()
     }
 
+    /// Writes how far partitions were read.
+    pub fn reached(&mut self, map: Map) -> Result<(), RecordingError> {
+        self.metadata(meta::REACHED, map);
+        self.put()
+    }
+
     fn metadata(&mut self, name: &str, map: Map) {
         let byte = self.written + self.out.len() as u64;
         let map = meta::seal(name, map);

@@ -131,7 +131,8 @@ impl Tally {
                 p.gaps.add(start, end);
             }
             p.start_offset = p.start_offset.or(p.first_offset);
-            p.end_offset = p.end_offset.or(p.last_offset.map(|last| last.saturating_add(1)));
+            // What was noted on the way may lie before the last record.
+            p.end_offset = p.end_offset.max(p.last_offset.map(|last| last.saturating_add(1)));
         }
         partitions
     }

@@ -365,6 +365,58 @@ fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
     assert_eq!(whole.info().notes["sliced_by"], "all");
 }
 
+/// Without the entry that says where it came in, a partition would have been there from
+/// the beginning, and held everything back.
+#[test]
+fn past_damage_a_partition_that_came_later_still_came_later() {
+    let (folder, path) = folder();
+    let mut records = records(16, 300);
+    let came = records[150].arrival;
+    records.retain(|r| r.source != 1 || r.arrival >= came);
+    records.iter_mut().for_each(|r| r.arrival_ns = 1_000_000 * r.arrival as i64);
+    let mut writer = Writer::create(&path, small_chunks(Compression::Lz4)).unwrap();
+    for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
+        writer.partition(p).unwrap();
+    }
+    for record in &records {
+        if record.arrival == came {
+            writer.hand_over().unwrap();
+            let kind = ClockEntryKind::Added("views[1]".to_owned());
+            let at_ns = record.arrival_ns;
+            writer.clock(&ClockEntry { precedes: came, at_ns, kind }).unwrap();
+            writer.hand_over().unwrap();
+        }
+        writer.add(record).unwrap();
+    }
+    writer.finish().unwrap();
+    let recording = Recording::open(&path).unwrap();
+    let index = &recording.opened().index;
+    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
+    let entry = index.chunks[number];
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
+    let (bent, to) = (folder.path().join("bent"), folder.path().join("whole"));
+    std::fs::write(&bent, bytes).unwrap();
+    let bent = Recording::open(&bent).unwrap();
+    let salvaged =
+        unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+    assert!(salvaged.besides[0].starts_with("where views[1] came in"), "{:?}", salvaged.besides);
+    let whole = Recording::open(&to).unwrap();
+    assert_eq!(all(&whole).unwrap(), records);
+    let later: Vec<bool> = whole.info().partitions.iter().map(|p| p.later).collect();
+    assert_eq!(later, [false, true, false]);
+    // Where the damage is: behind what stands before it, before what stands behind.
+    let before = records.iter().rfind(|r| r.arrival < came).unwrap();
+    let [said] = &whole.clock_events().unwrap()[..] else { panic!("one entry") };
+    assert_eq!(said.kind, ClockEntryKind::Added("views[1]".to_owned()));
+    assert_eq!((said.precedes, said.at_ns), (before.arrival + 1, before.arrival_ns));
+    // Where it is not asked for nothing is said of it.
+    let wanted = Slice { topics: vec!["engagements".to_owned()], ..Slice::default() };
+    let to = folder.path().join("other");
+    let other = unattended(|job| slice_past_damage(&bent, &wanted, &to, None, job)).unwrap();
+    assert!(other.besides.iter().all(|said| !said.contains("views[1]")), "{:?}", other.besides);
+}
+
 #[test]
 fn past_a_cut_nobody_knows_how_far_it_went() {
     let (folder, path) = folder();

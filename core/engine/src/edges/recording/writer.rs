@@ -125,6 +125,22 @@ impl Writer {
         }
     }
 
+    /// Notes at this place how far partitions were read, by their sources: all before
+    /// the offset was added or is not there. It counts in a file that is cut too.
+    pub fn reached(&mut self, ends: &[(u32, i64)]) -> Result<(), RecordingError> {
+        let mut map = Map::new();
+        for (source, end) in ends {
+            if let Some(partition) = self.tally.partitions.get_mut(*source as usize) {
+                partition.end_offset = partition.end_offset.max(Some(*end));
+                map.insert(partition.topic_partition.to_string(), end.to_string());
+            }
+        }
+        // Behind the chunk that introduces them.
+        self.close_chunk();
+        self.behind.reached(map);
+        self.check()
+    }
+
     /// Records from this arrival on came while recording.
     pub fn set_live_from(&mut self, arrival: Arrival) {
         self.info.live_from = Some(arrival);

@@ -198,7 +198,7 @@ pub trait Feed {
     fn logged(&self) -> Result<Arrival, SourceError>;
 
     /// Where each partition goes on behind the arrival log, of those that gave it a
-    /// record.
+    /// record or were read to an end: all before is in it, or is not there.
     ///
     /// # Errors
     /// It cannot be read.

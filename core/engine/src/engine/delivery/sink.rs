@@ -225,6 +225,10 @@ impl Source for CommitFirst {
         })))
     }
 
+    fn heard(&self, entries: usize) {
+        self.inner.heard(entries);
+    }
+
     fn is_live(&self) -> bool {
         self.inner.is_live()
     }

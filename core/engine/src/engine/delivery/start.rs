@@ -303,7 +303,8 @@ impl Look<'_> {
             }
             if offset < first || offset > end {
                 let what = if offset < first {
-                    "retention deleted input that the job has not read"
+                    "retention deleted input that the job has not read, unless only markers of \
+                     transactions lay there (once they are gone nobody can tell)"
                 } else {
                     "the log ends before it: it was cut or made anew"
                 };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cut::{cut, logged};
+use super::log::behind;
 use super::source::{Live, LiveSpec};
 use super::{LiveError, Lookup};
 use crate::edges::kafka::first_offsets;
@@ -72,10 +73,10 @@ impl Feed for LiveFeed {
             return Ok(BTreeMap::new());
         }
         let log = Recording::open(folder).map_err(LiveError::from)?;
-        let next = log.info().partitions.iter().filter_map(|partition| {
-            let last = partition.last_offset?;
-            Some((partition.topic_partition.clone(), last.saturating_add(1)))
-        });
+        let next =
+            log.info().partitions.iter().filter_map(|partition| {
+                Some((partition.topic_partition.clone(), behind(partition)?))
+            });
         Ok(next.collect())
     }
 

@@ -5,11 +5,23 @@ use std::sync::Arc;
 
 use super::reader::wrong;
 use crate::edges::recording::{Recording, RecordingError, parts_of};
-use crate::engine::source::{Batches, Given, Source, SourceError};
+use crate::engine::source::{Batches, ClockInput, Given, Source, SourceError};
 use crate::operator::record::Arrival;
 
-/// The log from record `from` on, and the number after its last record. `None`: it
-/// ends before `from`, and reading goes on behind that.
+/// What the log still holds of what comes behind the state.
+#[derive(Default)]
+pub(super) struct Followed {
+    /// `None`: nothing, and reading goes on behind the state.
+    pub replay: Option<Batches>,
+    /// The number after its last record.
+    pub end: Arrival,
+    /// What the clock said behind the state's last record, as far as the log has it:
+    /// all of it, where it goes on with records.
+    pub said: usize,
+}
+
+/// The log from record `from` on. Where it ends before that, a power loss took what
+/// the state had, and only the clock may have said something since.
 ///
 /// # Errors
 /// The log cannot be read, or has not all that comes behind `from`.
@@ -18,16 +30,17 @@ pub(super) fn follow(
     folder: &Path,
     topics: &[Arc<str>],
     from: Arrival,
-) -> Result<(Option<Batches>, Arrival), SourceError> {
-    let Some((first, last)) = log.info().arrivals else {
-        let replay = (from == 0).then(|| Source::batches(log, topics, 0)).transpose()?;
-        return Ok((replay, 0));
-    };
-    let end = last + 1;
+) -> Result<Followed, SourceError> {
+    let arrivals = log.info().arrivals;
+    let end = arrivals.map_or(0, |(_, last)| last + 1);
     if from > end {
-        return Ok((None, end));
+        let clock = said_since(folder, topics, from)?;
+        let said = clock.len();
+        let given = Given { records: Vec::new(), clock };
+        let replay: Batches = Box::new(std::iter::once(Ok(given)));
+        return Ok(Followed { replay: (said > 0).then_some(replay), end, said });
     }
-    let whole = first == 0 && log.len() == end;
+    let whole = arrivals.is_none_or(|(first, _)| first == 0) && log.len() == end;
     let before = if whole { from } else { before(folder, from).map_err(wrong)? };
     if log.len().saturating_sub(before) != end - from {
         return Err(SourceError(format!(
@@ -37,7 +50,6 @@ pub(super) fn follow(
             folder.display()
         )));
     }
-    let replay = Source::batches(log, topics, before)?;
     // Behind a gap: what the clock said before it is of records that the state has.
     let behind = move |given: Result<Given, SourceError>| {
         given.map(|mut given| {
@@ -45,8 +57,40 @@ pub(super) fn follow(
             given
         })
     };
-    let replay: Batches = Box::new(replay.map(behind));
-    Ok((Some(replay), end))
+    let batches = || Source::batches(log, topics, before).map(|batches| batches.map(behind));
+    let said = if from < end {
+        usize::MAX
+    } else {
+        let entries = batches()?.map(|given| given.map(|given| given.clock.len()));
+        entries.sum::<Result<usize, SourceError>>()?
+    };
+    Ok(Followed { replay: Some(Box::new(batches()?)), end, said })
+}
+
+/// What the clock said behind record `from - 1`, which the log has lost: it stands in
+/// segments without a record behind those that have one.
+fn said_since(
+    folder: &Path,
+    topics: &[Arc<str>],
+    from: Arrival,
+) -> Result<Vec<ClockInput>, SourceError> {
+    let mut segments = Vec::new();
+    for (_, path) in parts_of(folder).map_err(wrong)?.into_iter().rev() {
+        if path.metadata().is_ok_and(|m| m.len() > 0) {
+            let part = Recording::open(&path).map_err(wrong)?;
+            if part.info().arrivals.is_some() {
+                break;
+            }
+            segments.push(part);
+        }
+    }
+    let mut clock = Vec::new();
+    for part in segments.iter().rev() {
+        for given in Source::batches(part, topics, 0)? {
+            clock.extend(given?.clock.into_iter().filter(|said| said.precedes >= from));
+        }
+    }
+    Ok(clock)
 }
 
 /// How many records of the log come before record `from`: fewer where it lost some, as
@@ -110,15 +154,20 @@ mod tests {
     fn followed(folder: &Path, from: u64) -> Result<Option<Followed>, String> {
         let log = Recording::open(folder).unwrap();
         let topics: [Arc<str>; 1] = ["t".into()];
-        let (replay, end) = follow(&log, folder, &topics, from).map_err(|e| e.to_string())?;
-        assert_eq!(end, 20);
-        let Some(replay) = replay else { return Ok(None) };
+        let followed = follow(&log, folder, &topics, from).map_err(|e| e.to_string())?;
+        assert_eq!(followed.end, 20);
+        let Some(replay) = followed.replay else {
+            assert_eq!(followed.said, 0);
+            return Ok(None);
+        };
         let (mut arrivals, mut clock) = (Vec::new(), Vec::new());
         for given in replay {
             let given = given.unwrap();
             arrivals.extend(given.records.iter().map(|record| record.arrival));
             clock.extend(given.clock.iter().map(|said| said.precedes));
         }
+        let said = if from < 20 { usize::MAX } else { clock.len() };
+        assert_eq!(followed.said, said, "{from}");
         Ok(Some((arrivals, clock)))
     }
 
@@ -145,6 +194,30 @@ mod tests {
         std::fs::remove_file(path.join(part_name(0))).unwrap();
         assert_eq!(followed(path, 14), Ok(Some(on(14, &[16, 16, 20]))));
         assert!(followed(path, 9).is_err());
+    }
+
+    /// Found by reading: a start behind a log that a power loss had cut was not followed
+    /// by the next one, as long as it took no record.
+    #[test]
+    fn what_the_clock_said_behind_a_loss_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        segment(path, 0, 0..20);
+        // The state has 25; two starts took no record.
+        segment(path, 1, 25..25);
+        segment(path, 2, 25..25);
+        let no_records =
+            |n: usize| -> Result<Option<Followed>, String> { Ok(Some((Vec::new(), vec![25; n]))) };
+        assert_eq!(followed(path, 25), no_records(4));
+        assert_eq!(followed(path, 26), Ok(None));
+        // Before the first record there is none that a log could have lost.
+        let empty = tempfile::tempdir().unwrap();
+        segment(empty.path(), 0, 0..0);
+        let log = Recording::open(empty.path()).unwrap();
+        let topics: [Arc<str>; 1] = ["t".into()];
+        let begin = follow(&log, empty.path(), &topics, 0).unwrap();
+        assert_eq!((begin.end, begin.said), (0, 2));
+        assert_eq!(begin.replay.unwrap().map(|given| given.unwrap().clock.len()).sum::<usize>(), 2);
     }
 
     #[test]

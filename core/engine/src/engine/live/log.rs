@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::edges::kafka::TailLane;
 use crate::edges::recording::{
-    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, RecordingError, Schemas, StoredSchema,
-    Writer, WriterOptions, part_name,
+    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, PartitionInfo, RecordingError, Schemas,
+    StoredSchema, Writer, WriterOptions, part_name,
 };
 use crate::engine::source::{ClockInput, ClockInputKind, Given};
 use crate::operator::record::{Arrival, TopicPartition};
@@ -16,6 +16,9 @@ use crate::operator::record::{Arrival, TopicPartition};
 /// has left memory is mostly in a segment that is whole.
 const BYTES: u64 = 128 << 20;
 const CHUNKS: u64 = 30_000;
+/// A partition that is read further than its last record, as behind the marker of a
+/// transaction, is noted once it rests: between two looks so many ms apart.
+const REST_MS: i64 = 10_000;
 
 pub(super) struct ArrivalLog {
     folder: PathBuf,
@@ -27,8 +30,19 @@ pub(super) struct ArrivalLog {
     writer: Option<Writer>,
     bytes: u64,
     chunks: u64,
-    /// Each partition's offset after the last record that was written.
+    /// Each partition's next offset: all before it is in the log, or is not there.
     next: Vec<i64>,
+    /// The same, as a segment that is cut says it.
+    told: Vec<i64>,
+    /// `next` at the last look, and when that was, ms.
+    seen: (Vec<i64>, i64),
+}
+
+/// Where a partition goes on behind the log. Behind its last record it may have been
+/// read on to its end, over offsets without a record: that the topic has lost those
+/// since is no loss.
+pub(super) fn behind(partition: &PartitionInfo) -> Option<i64> {
+    partition.last_offset.map(|last| last.saturating_add(1)).max(partition.end_offset)
 }
 
 impl ArrivalLog {
@@ -47,6 +61,7 @@ impl ArrivalLog {
         schemas: Schemas,
         added: &[ClockInput],
     ) -> Result<Self, RecordingError> {
+        let next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
         let mut log = Self {
             folder,
             number,
@@ -57,7 +72,9 @@ impl ArrivalLog {
             writer: None,
             bytes: 0,
             chunks: 0,
-            next: lanes.iter().map(|lane| lane.next).collect(),
+            told: next.clone(),
+            seen: (next.clone(), i64::MIN),
+            next,
         };
         log.open(added)?;
         Ok(log)
@@ -140,7 +157,9 @@ impl ArrivalLog {
                 writer.clock(&entry(said, &self.partitions))?;
             }
             writer.add(record)?;
-            self.next[record.source as usize] = record.offset.saturating_add(1);
+            let next = record.offset.saturating_add(1);
+            self.next[record.source as usize] = next;
+            self.told[record.source as usize] = next;
             self.bytes += record.key.as_ref().map_or(0, |b| b.len() as u64)
                 + record.value.as_ref().map_or(0, |b| b.len() as u64);
         }
@@ -151,6 +170,38 @@ impl ArrivalLog {
         writer.hand_over()?;
         // On the disk once a second.
         writer.tick()
+    }
+
+    /// Where the reading stands, all of whose records are written: a partition's end
+    /// may lie behind its last record. What rests there is noted in the file, where
+    /// a process that is killed leaves it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn reached(&mut self, lanes: &[TailLane], now_ms: i64) -> Result<(), RecordingError> {
+        for (next, lane) in self.next.iter_mut().zip(lanes) {
+            *next = (*next).max(lane.next);
+        }
+        let (seen, at_ms) = &mut self.seen;
+        if now_ms.saturating_sub(*at_ms) < REST_MS {
+            return Ok(());
+        }
+        *at_ms = now_ms;
+        let mut ends = Vec::new();
+        for (source, next) in self.next.iter().enumerate() {
+            if seen[source] == *next && self.told[source] < *next {
+                ends.push((source as u32, *next));
+            }
+        }
+        seen.clone_from(&self.next);
+        let Some(writer) = self.writer.as_mut().filter(|_| !ends.is_empty()) else {
+            return Ok(());
+        };
+        for (source, next) in &ends {
+            self.told[*source as usize] = *next;
+        }
+        writer.reached(&ends)?;
+        writer.hand_over()
     }
 
     /// Ends the segment: it is whole by itself.
@@ -222,6 +273,57 @@ mod tests {
         let batches = Source::batches(recording, &topics, 0).unwrap();
         let said = batches.flat_map(|given| given.unwrap().clock);
         said.filter(|said| matches!(said.kind, ClockInputKind::Added(_))).collect()
+    }
+
+    /// A topic's transactions end in markers, and retention may leave nothing before
+    /// the log's end: what was read to there is known, and nothing beyond.
+    #[test]
+    fn a_partition_goes_on_where_it_was_read_to_also_behind_its_last_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::create_dir(&path).unwrap();
+        let go_on = || {
+            let open = Recording::open(&path).unwrap();
+            open.info().partitions.iter().map(behind).collect::<Vec<_>>()
+        };
+        let lanes = |next: [i64; 2]| -> Vec<TailLane> {
+            let lane = |(partition, next)| TailLane {
+                partition: TopicPartition { topic: "t".into(), partition },
+                next,
+                end: 100,
+                paused: false,
+                newest_ms: None,
+            };
+            (0..).zip(next).map(lane).collect()
+        };
+        let mut log = begin(&path, 0, 2, &[]);
+        log.write(&given(0, 0)).unwrap();
+        log.write(&given(1, 1)).unwrap();
+        log.reached(&lanes([2, 13]), 0).unwrap();
+        // Not before it rests: each transaction would leave a note of its own.
+        log.reached(&lanes([2, 13]), REST_MS - 1).unwrap();
+        assert_eq!(go_on(), [Some(1), Some(12)]);
+        log.reached(&lanes([2, 14]), REST_MS).unwrap();
+        // As a process that is killed leaves it.
+        assert_eq!(go_on(), [Some(2), Some(12)]);
+        log.reached(&lanes([2, 14]), 2 * REST_MS).unwrap();
+        assert_eq!(go_on(), [Some(2), Some(14)]);
+        // A record behind it is further.
+        log.write(&given(5, 0)).unwrap();
+        assert_eq!(go_on(), [Some(6), Some(14)]);
+        let cut = Recording::open(&path).unwrap();
+        assert!(cut.info().cut.is_some());
+        assert_eq!(cut.info().partitions[0].gaps.listed, [(1, 5)]);
+        // In order it ends with all that is known.
+        log.reached(&lanes([8, 14]), 2 * REST_MS + 1).unwrap();
+        log.finish().unwrap();
+        assert_eq!(go_on(), [Some(8), Some(14)]);
+        let segment = parts_of(&path).unwrap()[0].1.clone();
+        let verified = unattended(|job| crate::edges::recording::verify(&segment, job)).unwrap();
+        assert!(verified.problems.is_empty(), "{:?}", verified.problems);
+        // The next start that is killed knows no less.
+        drop(begin(&path, 1, 2, &[]));
+        assert_eq!(go_on(), [Some(8), Some(14)]);
     }
 
     /// However the start ended that found them, and also once the log is one file.

@@ -10,7 +10,7 @@ use super::clock::WallClock;
 use super::holding::Holding;
 use super::log::ArrivalLog;
 use super::recent::Recent;
-use super::schemas::LiveSchemas;
+use super::schemas::{Guids, LiveSchemas};
 use super::status::{LiveStatus, Standing};
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, Tail};
@@ -35,6 +35,8 @@ pub(super) struct Reader {
     pub stop: Arc<AtomicBool>,
     pub status: Arc<LiveStatus>,
     pub schemas: Arc<LiveSchemas>,
+    /// `None`: no registry is asked.
+    pub guids: Option<Guids>,
     pub heads: Arc<Heads>,
     pub align: Align,
     pub holding: Holding,
@@ -42,8 +44,8 @@ pub(super) struct Reader {
     pub clock: WallClock,
     /// The number of the next record.
     pub next: Arrival,
-    /// Said of partitions that are new, first of all that is not in the log: that
-    /// much of it is there already.
+    /// Said first of all that was not in the log, and is there already: in place of
+    /// what it lost of what the state has heard, and of partitions that are new.
     pub added: Vec<ClockInput>,
     /// The next start reads partitions that come meanwhile.
     pub takes_new: bool,
@@ -91,13 +93,21 @@ impl Reader {
         }
         let at_ns = self.clock.now();
         let mut given = self.given(records, at_ns)?;
-        for schema in schemas {
+        for mut schema in schemas {
+            if let Some(guids) = &self.guids {
+                schema = guids.learn(schema, &self.schemas);
+            }
             self.schemas.add(schema.clone());
             self.log.schema(schema).map_err(wrong)?;
+        }
+        if let Some(guids) = &mut self.guids {
+            guids.see(&given.records, &self.schemas);
         }
         if !(given.records.is_empty() && given.clock.is_empty()) {
             self.log.write(&given).map_err(wrong)?;
         }
+        // Only now: all that the reading gave is in the log.
+        self.log.reached(self.tail.lanes(), at_ns.div_euclid(1_000_000)).map_err(wrong)?;
         self.remember(&given.records);
         given.clock.splice(0..0, self.added.drain(..));
         Ok(given)

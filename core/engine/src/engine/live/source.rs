@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::align::Align;
 use super::clock::WallClock;
 use super::cut::tidy;
-use super::follow::follow;
+use super::follow::{Followed, follow};
 use super::holding::Holding;
-use super::log::ArrivalLog;
+use super::log::{ArrivalLog, behind};
 use super::lookup::Lookup;
 use super::reader::Reader;
 use super::recent::Recent;
-use super::schemas::LiveSchemas;
+use super::schemas::{Guids, LiveSchemas};
 use super::status::LiveStatus;
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, KafkaError, Tail, TailSpec};
@@ -65,6 +65,8 @@ pub struct Live {
     folder: PathBuf,
     cluster_id: Option<String>,
     topic_ids: BTreeMap<String, String>,
+    /// See [`Source::heard`].
+    heard: AtomicUsize,
     /// Until the reading begins.
     waiting: Mutex<Option<Waiting>>,
 }
@@ -105,8 +107,7 @@ impl Live {
             spec.tail.later = later.map(|partition| partition.topic_partition.clone()).collect();
             spec.tail.topic_ids = info.topic_ids.clone();
             for partition in &info.partitions {
-                let after = partition.last_offset.map(|last| last.saturating_add(1));
-                let logged = after.max(partition.start_offset);
+                let logged = behind(partition).max(partition.start_offset);
                 let given = spec.tail.offsets.get(&partition.topic_partition).copied();
                 let next = if spec.exact && given.is_some() { given } else { logged.max(given) };
                 if let Some(next) = next {
@@ -134,6 +135,7 @@ impl Live {
             topic_ids: tail.topic_ids(),
             partitions,
             later,
+            heard: AtomicUsize::new(0),
             waiting: Mutex::new(Some(Waiting { spec, tail, old, number, new })),
         })
     }
@@ -224,18 +226,24 @@ impl Source for Live {
         let Some(Waiting { spec, tail, old, number, new }) = waiting else {
             return Err(SourceError("a live source is read only once".to_owned()));
         };
-        let (replay, logged) = match &old {
+        let Followed { replay, end: logged, said } = match &old {
             Some(old) => follow(old, &spec.folder, topics, from)?,
-            None => (None, 0),
+            None => Followed::default(),
         };
-        let newest_ms = old.as_ref().and_then(|old| old.info().arrival_ms).map_or(0, |(_, ms)| ms);
-        let mut clock = WallClock::after(newest_ms.saturating_mul(1_000_000));
+        let newest_ms = old.as_ref().and_then(|old| old.info().arrival_ms).map(|(_, ms)| ms);
+        let before = old.as_ref().is_some_and(|old| !old.is_empty());
+        let mut clock = WallClock::after(newest_ms.unwrap_or(0).saturating_mul(1_000_000));
         let now = clock.now().div_euclid(1_000_000);
         // Behind what the log holds: a replay takes them in at the same place.
         let precedes = logged.max(from);
-        let added = new.into_iter().map(ClockInputKind::Added);
-        let added: Vec<ClockInput> =
-            added.map(|kind| ClockInput { precedes, at_ms: now, kind }).collect();
+        // The state has heard more than the log still says: what the clock says next is
+        // not that. At a time that has passed, nothing follows from a tick.
+        let lost = self.heard.load(Ordering::Relaxed).saturating_sub(said);
+        let at_ms = newest_ms.unwrap_or(now);
+        let tick = ClockInput { precedes, at_ms, kind: ClockInputKind::Tick };
+        let new = new.into_iter().map(ClockInputKind::Added);
+        let new = new.map(|kind| ClockInput { precedes, at_ms: now, kind });
+        let added: Vec<ClockInput> = std::iter::repeat_n(tick, lost).chain(new).collect();
         let log = ArrivalLog::begin(
             spec.folder.clone(),
             number,
@@ -257,6 +265,7 @@ impl Source for Live {
             stop: spec.stop,
             status: Arc::clone(&self.status),
             schemas: Arc::clone(&self.schemas),
+            guids: spec.tail.registry.as_ref().map(|_| Guids::new(before)),
             heads: Arc::clone(&self.heads),
             clock,
             next: from,
@@ -269,6 +278,10 @@ impl Source for Live {
             health: Health::default(),
             recent: self.recent.clone(),
         }))
+    }
+
+    fn heard(&self, entries: usize) {
+        self.heard.store(entries, Ordering::Relaxed);
     }
 
     fn is_live(&self) -> bool {

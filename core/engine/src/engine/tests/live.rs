@@ -1,6 +1,9 @@
 //! What a source's clock says: an input like a record, so that a live run, its
 //! replay and a run resumed from any of its snapshots are the same.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -8,7 +11,10 @@ use super::harness::{
     Kept, Listed, PIPELINE, done, lines, same, spec, tell, tell_clock, with_folder,
 };
 use super::shards::{pipelines, random};
-use crate::engine::{AtEnd, ClockInput, ClockInputKind, Control, run};
+use crate::engine::{
+    AtEnd, Batches, ClockInput, ClockInputKind, Control, Source, SourceError, run,
+};
+use crate::operator::record::TopicPartition;
 
 fn at(precedes: u64, at_ms: i64, kind: ClockInputKind) -> ClockInput {
     ClockInput { precedes, at_ms, kind }
@@ -192,6 +198,71 @@ fn live_replayed_or_resumed_from_any_snapshot_it_is_the_same() {
             assert_eq!(resumed.books, summary.books, "{what}");
         }
     }
+}
+
+/// A live source whose log a power loss left behind the state: what the clock said
+/// behind the last record is gone.
+struct Behind {
+    listed: Listed,
+    heard: AtomicUsize,
+}
+
+impl Source for Behind {
+    fn partitions(&self) -> &[TopicPartition] {
+        &self.listed.partitions
+    }
+
+    fn records(&self, topics: &[Arc<str>]) -> Option<u64> {
+        Source::records(&self.listed, topics)
+    }
+
+    fn heard(&self, entries: usize) {
+        self.heard.store(entries, Ordering::Relaxed);
+    }
+
+    fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
+        let mut listed = self.listed.clone();
+        let lost = self.heard.load(Ordering::Relaxed);
+        listed.clock.splice(0..0, std::iter::repeat_n(at(from, 0, ClockInputKind::Tick), lost));
+        listed.batches(topics, from)
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+}
+
+/// Found by reading: as many of the clock's next entries as the state had heard were
+/// passed over.
+#[test]
+fn what_the_clock_says_behind_a_loss_is_heard() {
+    let pipeline = idle();
+    let mut listed = Listed::parse(
+        "1000 views[0] a 100
+         1050 plays[0] x 90
+         1090 views[0] b 400",
+    );
+    listed.live = true;
+    let before = [at(3, 1_095, ClockInputKind::Tick), at(3, 1_100, ClockInputKind::Barrier)];
+    listed.clock = before.to_vec();
+    let resumed = |source: Arc<dyn Source>| {
+        let folder = tempfile::tempdir().unwrap();
+        let first = with_folder(spec(&pipeline, listed.clone()), folder.path(), 1);
+        let entry = done(first).1.checkpoints.last().cloned().unwrap();
+        assert_eq!(entry.arrival, 3);
+        let mut again = with_folder(spec(&pipeline, listed.clone()), folder.path(), 1);
+        (again.source, again.resume) = (source, Some(entry));
+        tell_clock(&done(again).1.steps)
+    };
+    let next = at(3, 2_500, ClockInputKind::Tick);
+    let mut whole = listed.clone();
+    whole.clock.push(next);
+    let whole = resumed(Arc::new(whole));
+    assert!(whole.starts_with("3 1150 idle 1\n3 1190 idle 0"), "{whole}");
+    let mut left = listed.clone();
+    left.clock = vec![next];
+    let behind = Behind { listed: left, heard: AtomicUsize::new(0) };
+    assert_eq!(resumed(Arc::new(behind)), whole);
 }
 
 #[test]

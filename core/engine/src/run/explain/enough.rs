@@ -58,11 +58,13 @@ impl Enough {
     }
 }
 
+/// `whole`: all that lie in the row's interval are among `candidates`.
 pub(super) fn of(
     run: &Run,
     judge: &Judge,
     row: &RowView,
     candidates: &[Candidate],
+    whole: bool,
 ) -> Result<Vec<Enough>> {
     if judge.semantics() != Semantics::Clean {
         // What would have been enough is proved under our own rules only.
@@ -79,7 +81,7 @@ pub(super) fn of(
             };
             later(run, judge, row.arrival, time, &effect)
         }
-        Verdict::Unmatched | Verdict::Expired => unmatched(run, judge, row, candidates),
+        Verdict::Unmatched | Verdict::Expired => unmatched(run, judge, row, candidates, whole),
         _ => Ok(Vec::new()),
     }
 }
@@ -89,10 +91,11 @@ fn unmatched(
     judge: &Judge,
     row: &RowView,
     candidates: &[Candidate],
+    whole: bool,
 ) -> Result<Vec<Enough>> {
     // What was late, or had gone: with which settings it would have been met.
     let mut found: Vec<Enough> = Vec::new();
-    for c in candidates.iter().take(MET_AT_MOST) {
+    for c in candidates {
         let more = match c.fate {
             Fate::OtherLate(_) => {
                 let Some(time) = c.row.event_time else { continue };
@@ -110,6 +113,9 @@ fn unmatched(
         more.into_iter().for_each(|one| least(&mut found, one));
     }
     if !found.is_empty() {
+        if !whole {
+            found.iter_mut().for_each(|one| one.effect.push_str(LESS));
+        }
         return Ok(found);
     }
     // Each side of the interval by itself: what changes it least.
@@ -139,9 +145,8 @@ fn unmatched(
     Ok(found)
 }
 
-/// Candidates that are asked for what would have let them meet: each may look
-/// at many arrivals.
-const MET_AT_MOST: usize = 16;
+/// Said where not all that lie in the interval were looked at.
+const LESS: &str = " (less may be enough for another: not all in the interval were looked at)";
 
 /// Keeps, for each setting, the value that changes it least.
 fn least(found: &mut Vec<Enough>, one: Enough) {

@@ -67,7 +67,8 @@ pub struct Explanation {
     pub candidates: Vec<Candidate>,
     /// Others with its key that are not listed.
     pub more_candidates: u64,
-    /// Each of these alone changes the verdict; the smallest change that does.
+    /// Each of these alone changes the verdict; the smallest change that does, unless
+    /// its effect says that not all partners were looked at.
     pub enough: Vec<Enough>,
     /// The first outputs that name it; [`RowView::outputs`] says how many.
     pub outputs: Vec<OutputView>,
@@ -85,7 +86,7 @@ pub fn explain(run: &Run, row: u64) -> Result<Explanation> {
     let candidates::Listed { candidates, more: more_candidates, whole } =
         candidates::of(run, &judge, &row, CANDIDATES)?;
     let passed = passed::of(run, &row)?;
-    let enough = enough::of(run, &judge, &row, &candidates)?;
+    let enough = enough::of(run, &judge, &row, &candidates, whole)?;
     let forgot = restart::said(run, &judge, &row, &candidates)?;
     let said = sentence::Said { run, judge: &judge, row: &row, candidates: &candidates, whole };
     Ok(Explanation {

@@ -72,6 +72,9 @@ pub struct Outcome {
     pub odd_headers: u64,
     /// Schema ids that records name and the registry does not know.
     pub unknown_schemas: BTreeMap<u32, String>,
+    /// How often keys and values named one that it was not asked for any more, after it
+    /// had not known many.
+    pub unasked_schemas: u64,
     /// Each rule of the redaction, and in how many records it redacted something.
     pub redacted: Vec<(String, u64)>,
     /// Records that are left out, for their values could not be redacted.
@@ -259,13 +262,16 @@ impl Intake<'_> {
         let merged = self.spec.order == ArrivalOrder::Timestamp;
         self.output.writer.set_approximate(merged && self.clock.from_producers);
         let info = self.output.writer.finish()?;
+        let registry = self.output.registry.map(|r| (r.unknown, r.unasked.iter().sum::<u64>()));
+        let (unknown_schemas, unasked_schemas) = registry.unwrap_or_default();
         Ok(Outcome {
             info,
             stopped: false,
             raised: self.clock.raised,
             unusable_timestamps: self.clock.unusable,
             odd_headers: self.converter.odd_headers,
-            unknown_schemas: self.output.registry.map(|r| r.unknown).unwrap_or_default(),
+            unknown_schemas,
+            unasked_schemas,
             redacted: self.output.redactor.as_ref().map(Redactor::rules).unwrap_or_default(),
             left_out: self.output.redactor.map_or(0, |redactor| redactor.left_out),
         })

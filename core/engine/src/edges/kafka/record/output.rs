@@ -7,6 +7,7 @@ use super::super::convert::{Block, Headers};
 use super::super::lanes::Lane;
 use super::super::registry::{Part, Registry};
 use crate::edges::recording::{Draft, RecordingError, Redactor, Writer};
+use crate::operator::codec::SchemaRef;
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
 /// A live recording lies on disk so soon, also when no record follows.
@@ -72,7 +73,8 @@ impl Output {
             self.written[record.source as usize] = record.offset.saturating_add(1);
             return Ok(false);
         }
-        self.schemas([record.key.as_deref(), record.value.as_deref()])?;
+        let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
+        self.schemas(record.key.as_deref(), record.value.as_deref(), headers)?;
         self.writer.add(&record)?;
         Ok(self.wrote(record.source, record.offset))
     }
@@ -91,7 +93,8 @@ impl Output {
         }
         draft.arrival = self.records;
         draft.arrival_ns = arrival_ns;
-        self.schemas([draft.key, draft.value])?;
+        let named = headers.iter().map(|(key, value)| (key.as_ref(), *value));
+        self.schemas(draft.key, draft.value, named)?;
         self.writer.add_draft(&draft, &headers)?;
         Ok(self.wrote(draft.source, draft.offset))
     }
@@ -116,16 +119,34 @@ impl Output {
 
     /// Keeps the schemas that a key and a value name.
     #[inline]
-    fn schemas(&mut self, parts: [Option<&[u8]>; 2]) -> Result<(), KafkaError> {
+    fn schemas<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl DoubleEndedIterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> Result<(), KafkaError> {
         if let Some(registry) = &mut self.registry {
-            for (bytes, part) in parts.into_iter().zip([Part::Key, Part::Value]) {
-                let Some(bytes) = bytes else { continue };
-                if let Some(schema) = registry.see(bytes, part)? {
-                    self.writer.schema(schema)?;
-                }
+            let key = key.map_or(Ok(None), |key| registry.see(key, Part::Key))?;
+            let id = value.and_then(|value| id_of(value, headers));
+            let value = id.map_or(Ok(None), |id| registry.fetch(id, Part::Value))?;
+            for schema in [key, value].into_iter().flatten() {
+                self.writer.schema(schema)?;
             }
         }
         Ok(())
+    }
+}
+
+/// The id of the schema that a value names: where a header names it, the value is all
+/// body and may begin with anything.
+#[inline]
+fn id_of<'h>(
+    value: &[u8],
+    headers: impl DoubleEndedIterator<Item = (&'h str, Option<&'h [u8]>)>,
+) -> Option<u32> {
+    match SchemaRef::of_value(value, headers)? {
+        (SchemaRef::Id(id), _) => Some(id),
+        (SchemaRef::Guid(_), _) => None,
     }
 }
 
@@ -134,6 +155,26 @@ mod tests {
     use super::*;
     use crate::edges::recording::{Recording, WriterOptions};
     use crate::operator::record::TimestampType;
+
+    /// Found by reading: a body behind a header that names its schema was asked for as
+    /// framed, and the schema that the header names was not.
+    #[test]
+    fn where_a_header_names_the_schema_the_value_is_all_body() {
+        fn own(value: Option<&[u8]>) -> (&str, Option<&[u8]>) {
+            ("__value_schema_id", value)
+        }
+        let framed: &[u8] = &[0, 0, 0, 0, 7, b'x'];
+        let guid = [&[1][..], &[9; 16]].concat();
+        let of = |value: &[u8], headers: &[(&str, Option<&[u8]>)]| {
+            id_of(value, headers.iter().map(|(key, value)| (*key, *value)))
+        };
+        assert_eq!(of(framed, &[]), Some(7));
+        assert_eq!(of(framed, &[("trace", Some(b"1")), own(None)]), Some(7));
+        assert_eq!(of(framed, &[own(Some(&[0, 0, 0, 0, 8])), ("trace", None)]), Some(8));
+        assert_eq!(of(b"body", &[own(Some(&[0, 0, 0, 0, 8]))]), Some(8));
+        assert_eq!(of(framed, &[own(Some(&guid))]), None);
+        assert_eq!(of(b"body", &[]), None);
+    }
 
     #[test]
     fn what_trickles_in_lies_on_disk_soon() {
