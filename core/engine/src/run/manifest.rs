@@ -236,6 +236,15 @@ impl Manifest {
         }
     }
 
+    /// The name of a live run, from its beginning: the same when it has ended, has gone on
+    /// or was moved. `None`: not live, and named by its recording's digest.
+    #[must_use]
+    pub fn live_name(&self) -> Option<String> {
+        let live = self.start.live.as_ref()?;
+        let cluster = live.cluster_id.as_deref().unwrap_or_default();
+        Some(text_digest(&format!("{} {cluster} {}", self.started_ms, live.job)))
+    }
+
     fn sealed(&self) -> serde_json::Result<Vec<u8>> {
         let mut copy = self.clone();
         copy.crc32 = String::new();
