@@ -89,8 +89,8 @@ impl Numbering {
     }
 
     /// The files that keep its bookmarks. Those of a live run stand under its own name,
-    /// under which it finds them also when it goes on, and once it has ended under its
-    /// recording's too, where runs over that find them.
+    /// under which it finds them also when it goes on; what is done to them once it has
+    /// ended, under its recording's too, where runs over that find it.
     fn paths(&self, places: &Places) -> Vec<PathBuf> {
         let folder = places.state.join("bookmarks");
         let live = self.live.as_ref().map(|name| format!("live-{name}"));
