@@ -10,7 +10,6 @@ use super::command::Command;
 use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::Doc;
 use super::jobs::Slot;
-use super::opening;
 use super::panel::Panel;
 use super::range::{ArrivalRange, RangeState};
 use super::settings::Settings;
@@ -25,10 +24,10 @@ impl App {
                 self.leave_dialog();
                 self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
             }
-            Command::OpenSample => match opening::sample() {
-                Some(path) => self.open(path),
-                None => self.errors.add("Opening the sample", "sample-data is not where the program looks for it: beside the program, or in the current folder"),
-            },
+            Command::OpenSample => {
+                self.sample.want(&self.jobs);
+                self.ctx.request_repaint();
+            }
             Command::Close => match self.open.front() {
                 Some(front) => self.close(front),
                 None => self.show_doc(Doc::default()),

@@ -31,6 +31,7 @@ use super::panel::Panel;
 use super::panels::Panels;
 use super::range::RangeState;
 use super::running::{Checking, Following, Running};
+use super::sample::Sample;
 use super::seeking::Seek;
 use super::selection::{History, Selection};
 use super::session::{self, Left, Marker, Session};
@@ -86,6 +87,7 @@ pub struct App {
     pub(super) panels: Panels,
     pub(super) strip: bars::Strip,
     pub(super) opening: Opening,
+    pub(super) sample: Sample,
     /// The pipeline's file.
     pub(super) watch: Watch,
     pub(super) checking: Checking,
@@ -173,6 +175,7 @@ impl App {
             panels: Panels::default(),
             strip: bars::Strip::default(),
             opening: Opening::default(),
+            sample: Sample::default(),
             watch: Watch::default(),
             checking: Checking::default(),
             running: None,
@@ -234,6 +237,7 @@ impl App {
     pub fn is_busy(&self) -> bool {
         self.jobs.open() > 0
             || self.opening.is_open()
+            || self.sample.is_wanted()
             || self.checking.is_open()
             || self.seeking.is_some()
             || self.saver.is_open()

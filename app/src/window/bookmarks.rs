@@ -1,6 +1,10 @@
 //! Bookmarks: arrivals with a note. They belong to an order of arrivals (a
 //! recording and the topics that a run takes from it), so that runs that share
-//! it share them. Kept in the app's state place, a file for each recording.
+//! it share them. Kept in the app's state place, a file for each recording, and
+//! one for each live run: what it records has a digest only once it has ended.
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -46,10 +50,12 @@ impl Bookmark {
 /// another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbering {
-    /// Of the recording.
+    /// Of the recording; empty while a live run writes it.
     pub digest: String,
     /// Sorted.
     pub topics: Vec<String>,
+    /// The live run whose arrivals they are, which has its name from its beginning.
+    pub live: Option<String>,
 }
 
 impl Numbering {
@@ -65,7 +71,7 @@ impl Numbering {
             }
             _ => return None,
         };
-        Some(Self::new(digest, topics))
+        Some(Self::new(digest, topics, None))
     }
 
     /// How the arrivals of a run are counted.
@@ -73,17 +79,24 @@ impl Numbering {
     pub fn of_run(manifest: &Manifest) -> Self {
         let start = &manifest.start;
         let topics = start.inputs.iter().map(|i| i.topic.to_string()).collect();
-        Self::new(start.recording.digest.clone(), topics)
+        Self::new(start.recording.digest.clone(), topics, manifest.live_name())
     }
 
-    fn new(digest: String, mut topics: Vec<String>) -> Self {
+    fn new(digest: String, mut topics: Vec<String>, live: Option<String>) -> Self {
         topics.sort();
         topics.dedup();
-        Self { digest, topics }
+        Self { digest, topics, live }
     }
 
-    fn path(&self, places: &Places) -> PathBuf {
-        places.state.join("bookmarks").join(format!("{}.json", self.digest))
+    /// The files that keep its bookmarks. Those of a live run stand under its own name,
+    /// under which it finds them also when it goes on; what is done to them once it has
+    /// ended, under its recording's too, where runs over that find it.
+    fn paths(&self, places: &Places) -> Vec<PathBuf> {
+        let folder = places.state.join("bookmarks");
+        let live = self.live.as_ref().map(|name| format!("live-{name}"));
+        let recording = Some(self.digest.clone()).filter(|digest| !digest.is_empty());
+        let names = live.into_iter().chain(recording);
+        names.map(|name| folder.join(format!("{name}.json"))).collect()
     }
 }
 
@@ -282,14 +295,29 @@ impl Bookmarks {
     pub fn load(numbering: Option<Numbering>, places: Option<&Places>) -> (Self, Option<String>) {
         let mut this = Self::of(numbering.clone());
         let (Some(numbering), Some(places)) = (numbering, places) else { return (this, None) };
-        let mut kept = match files::read::<Kept>(&numbering.path(places), VERSION) {
-            Read::Value(kept) => kept,
-            Read::Missing => return (this, None),
-            Read::Unreadable(why) => return (this, Some(why)),
-        };
-        this.waiting = kept.waiting(&numbering.topics);
-        this.list = std::mem::take(kept.list_of(&numbering.topics));
-        (this, None)
+        let mut problems = Vec::new();
+        for path in numbering.paths(places) {
+            match files::read::<Kept>(&path, VERSION) {
+                Read::Value(kept) => this.read_in(kept, &numbering.topics),
+                Read::Missing => {}
+                Read::Unreadable(why) => problems.push(why),
+            }
+        }
+        let problem = (!problems.is_empty()).then(|| problems.join("; "));
+        (this, problem)
+    }
+
+    /// Those of a file beside those of the files before it.
+    fn read_in(&mut self, mut kept: Kept, topics: &[String]) {
+        self.waiting.extend(kept.waiting(topics));
+        let list = std::mem::take(kept.list_of(topics));
+        if self.list.is_empty() {
+            self.list = list;
+            return;
+        }
+        for bookmark in list {
+            add_to(&mut self.list, bookmark.at, bookmark.note);
+        }
     }
 
     /// Keeps what was done since the last time, soon: what another window did
@@ -297,137 +325,15 @@ impl Bookmarks {
     pub fn save(&mut self, places: Option<&Places>, saver: &Saver) {
         let changes = std::mem::take(&mut self.changes);
         let (Some(numbering), Some(places)) = (&self.numbering, places) else { return };
-        let topics = numbering.topics.clone();
-        saver.update(&numbering.path(places), VERSION, move |kept: &mut Kept| {
-            let list = kept.list_of(&topics);
-            for change in changes {
-                change.apply(list);
-            }
-            Ok(())
-        });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn three() -> Bookmarks {
-        let mut b = Bookmarks::default();
-        b.add(50, "Backlog arrives");
-        b.add(10, " Partition 2 stalls\nsince the deploy ");
-        b.add(90, "");
-        b
-    }
-
-    #[test]
-    fn they_stand_in_order_of_arrival_and_are_named_by_their_note() {
-        let b = three();
-        let titles: Vec<String> = b.list().iter().map(Bookmark::title).collect();
-        assert_eq!(titles, ["Partition 2 stalls", "Backlog arrives", "arrival 90"]);
-        assert_eq!(b.list()[0].note, "Partition 2 stalls\nsince the deploy");
-    }
-
-    #[test]
-    fn an_arrival_has_one_bookmark_at_most() {
-        let mut b = three();
-        let id = b.add(50, "");
-        assert_eq!(b.get(id).unwrap().note, "Backlog arrives", "an empty note takes nothing away");
-        b.add(50, "It arrives");
-        assert_eq!((b.list().len(), b.get(id).unwrap().note.as_str()), (3, "It arrives"));
-    }
-
-    #[test]
-    fn what_is_brought_takes_nothing_away() {
-        let mut b = three();
-        let note = |b: &Bookmarks, at| b.list().iter().find(|b| b.at == at).unwrap().note.clone();
-        assert!(b.bring(50, "Backlog arrives") && b.bring(50, " ") && b.bring(70, "new"));
-        assert_eq!((note(&b, 50), note(&b, 70)), ("Backlog arrives".into(), "new".into()));
-        assert!(b.bring(50, "It arrives "));
-        assert_eq!(note(&b, 50), "Backlog arrives\n— incident: It arrives");
-        assert!(b.bring(50, "It arrives"), "once");
-        assert_eq!(note(&b, 50), "Backlog arrives\n— incident: It arrives");
-        assert!(b.bring(90, "where there was no note"));
-        assert_eq!(note(&b, 90), "where there was no note");
-        assert!(!b.bring(50, &"long ".repeat(LONGEST)));
-        assert!(note(&b, 50).starts_with("Backlog arrives\n— incident: It arrives"));
-    }
-
-    #[test]
-    fn next_and_previous_never_stay() {
-        let b = three();
-        let at = |at, d| b.next(at, d).map(|b| b.at);
-        assert_eq!(at(10, Direction::Forward), Some(50));
-        assert_eq!(at(50, Direction::Backward), Some(10));
-        assert_eq!(at(90, Direction::Forward), None);
-        assert_eq!(at(0, Direction::Backward), None);
-    }
-
-    #[test]
-    fn they_come_back_for_the_same_arrivals_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let places = Places { config: folder.path().into(), state: folder.path().into() };
-        let of = |topics: &[&str]| Numbering {
-            digest: "abc".to_owned(),
-            topics: topics.iter().map(|t| (*t).to_owned()).collect(),
-        };
-        let (both, one) = (of(&["engagements", "views"]), of(&["views"]));
-        let saver = Saver::default();
-        let mut first = Bookmarks::of(Some(both.clone()));
-        first.add(5, "five");
-        first.save(Some(&places), &saver);
-        drop(saver);
-        let (mut other, problem) = Bookmarks::load(Some(one.clone()), Some(&places));
-        assert_eq!((other.list().len(), problem), (0, None));
-        let waiting = [Waiting { count: 1, topics: both.topics.clone() }];
-        assert_eq!(other.waiting(), waiting, "the other one's wait");
-        assert!(Bookmarks::load(Some(both.clone()), Some(&places)).0.waiting().is_empty());
-        other.add(9, "nine");
-        let saver = Saver::default();
-        other.save(Some(&places), &saver);
-        drop(saver);
-        assert_eq!(Bookmarks::load(Some(both), Some(&places)).0.list()[0].note, "five");
-        assert_eq!(Bookmarks::load(Some(one), Some(&places)).0.list()[0].note, "nine");
-    }
-
-    #[test]
-    fn another_window_s_bookmarks_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let places = Places { config: folder.path().into(), state: folder.path().into() };
-        let numbering = Numbering { digest: "abc".to_owned(), topics: vec!["views".to_owned()] };
-        let mut windows = [0, 1].map(|_| Bookmarks::of(Some(numbering.clone())));
-        let kept = |windows: &mut [Bookmarks; 2]| -> Vec<(Arrival, String)> {
-            for window in windows {
-                let saver = Saver::default();
-                window.save(Some(&places), &saver);
-            }
-            let (read, why) = Bookmarks::load(Some(numbering.clone()), Some(&places));
-            assert_eq!(why, None);
-            read.list().iter().map(|b| (b.at, b.note.clone())).collect()
-        };
-        let a = windows[0].add(5, "five");
-        let b = windows[1].add(9, "nine");
-        assert_eq!(a, b, "numbers are each window's own");
-        assert_eq!(kept(&mut windows), [(5, "five".to_owned()), (9, "nine".to_owned())]);
-        windows[1].add(5, "");
-        windows[0].add(9, "ninth");
-        let both = [(5, "five".to_owned()), (9, "ninth".to_owned())];
-        assert_eq!(kept(&mut windows), both, "an empty note takes nothing away");
-        windows[0].set_note(a, "");
-        assert_eq!(kept(&mut windows), [(5, String::new()), (9, "ninth".to_owned())]);
-        assert!(windows[0].remove(a));
-        assert_eq!(kept(&mut windows), [(9, "ninth".to_owned())]);
-        windows[1].set_note(b, "again");
-        assert_eq!(kept(&mut windows), [(9, "again".to_owned())]);
-    }
-
-    #[test]
-    fn a_removed_one_is_gone_and_its_number_is_not_another_s() {
-        let mut b = three();
-        let first = b.list()[0].id;
-        assert!(b.remove(first) && !b.remove(first));
-        assert!(!b.set_note(first, "x"));
-        let new = b.add(1, "new");
-        assert_eq!(b.list().iter().filter(|x| x.id == new).count(), 1);
+        for path in numbering.paths(places) {
+            let (topics, changes) = (numbering.topics.clone(), changes.clone());
+            saver.update(&path, VERSION, move |kept: &mut Kept| {
+                let list = kept.list_of(&topics);
+                for change in changes {
+                    change.apply(list);
+                }
+                Ok(())
+            });
+        }
     }
 }

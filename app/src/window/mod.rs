@@ -39,6 +39,7 @@ mod range;
 mod renderer;
 mod ruler;
 mod running;
+mod sample;
 mod seeking;
 mod selection;
 mod session;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::store::Run;
 use joinscope_core::edges::pipeline_file::PipelineFile;
@@ -201,24 +201,4 @@ pub fn runs_of(recording: &Recording) -> Vec<RunLabel> {
             Some(RunLabel::new(&dir, &manifest))
         })
         .collect()
-}
-
-/// The sample that ships: its pipeline, where it can be found. Looked for once: the
-/// start page asks in every frame.
-#[must_use]
-pub fn sample() -> Option<PathBuf> {
-    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let find = || {
-        let beside = std::env::current_exe()
-            .ok()
-            .and_then(|exe| Some(exe.parent()?.parent()?.join("share/joinscope/sample-data")));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|p| p.join("sample-data"));
-        let here = Some(PathBuf::from("sample-data"));
-        [beside, here, source]
-            .into_iter()
-            .flatten()
-            .map(|d| d.join("feed/feed.toml"))
-            .find(|p| p.is_file())
-    };
-    FOUND.get_or_init(find).clone()
 }

@@ -54,6 +54,11 @@ impl App {
             self.opening.go_on(&self.jobs, self.settings.cache_bytes());
             self.show_another();
         }
+        match self.sample.taken() {
+            Some(Ok(path)) => self.open(path),
+            Some(Err(why)) => self.errors.add("Opening the sample", why),
+            None => {}
+        }
         self.take_bookmarks();
         for (path, error) in self.saver.failed() {
             self.errors.add(format!("Saving {}", path.display()), error);

@@ -5,7 +5,6 @@ use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use super::app::App;
 use super::command::Command;
 use super::doc::file_name;
-use super::opening::sample;
 use super::session::Session;
 use super::text::thousands;
 use super::theme::fonts::icon;
@@ -71,7 +70,7 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
         text(ui, &format!("Opening {}…", path.display()), fonts::regular(TEXT), t.second);
     }
     ui.horizontal(|ui| {
-        if sample().is_some() {
+        if app.sample.found(&app.jobs).is_some() {
             let open = button("Open the sample").primary().show(ui);
             if open.clicked() {
                 app.commands.push(Command::OpenSample);

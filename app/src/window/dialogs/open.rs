@@ -26,7 +26,8 @@ pub struct OpenDialog {
 
 /// What begins with what was typed.
 struct Completions {
-    paths: Vec<PathBuf>,
+    /// The first ones, and whether each can be opened.
+    listed: Vec<(PathBuf, bool)>,
     /// As far as all of them agree.
     common: Option<String>,
 }
@@ -34,7 +35,13 @@ struct Completions {
 impl Completions {
     fn of(typed: &str) -> Self {
         let paths = complete(typed);
-        Self { common: common(&paths), paths }
+        let common = common(&paths);
+        // Off the window's thread, as all that looks at the disk.
+        let openable = |path: PathBuf| {
+            let is = is_openable(&path);
+            (path, is)
+        };
+        Self { listed: paths.into_iter().take(LISTED).map(openable).collect(), common }
     }
 }
 
@@ -59,7 +66,7 @@ impl OpenDialog {
         let found = answer.as_ref().and_then(|a| a.result.as_ref().ok());
         let found = found.filter(|_| !self.path.is_empty());
         let common = found.and_then(|found| found.common.clone());
-        let found = found.map(|found| found.paths.as_slice()).unwrap_or_default();
+        let found = found.map(|found| found.listed.as_slice()).unwrap_or_default();
         let closed = modal(ctx, "Open", 560.0, |ui| {
             let mut chosen = None;
             ui.horizontal(|ui| {
@@ -110,9 +117,9 @@ impl OpenDialog {
                         let none = "No folder, .mcap or .toml begins like this";
                         crate::window::widgets::text(ui, none, fonts::regular(SMALL), t.second);
                     }
-                    for path in found.iter().take(LISTED) {
+                    for (path, openable) in found {
                         if path_row(ui, path) {
-                            if is_openable(path) {
+                            if *openable {
                                 chosen = Some(path.clone());
                             } else {
                                 self.path = format!("{}/", path.display());

@@ -1,7 +1,7 @@
 //! Opening by the dialog: a typed path with completion, what was opened before,
 //! and what the platform's own dialog answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 
 use egui::{Key, Modifiers};
@@ -11,6 +11,7 @@ use egui_kittest::kittest::Queryable as _;
 use crate::window::app::App;
 use crate::window::browse::{Browse, Browsing};
 use crate::window::command::Command;
+use crate::window::doc::file_name;
 use crate::window::headless::{harness, settle};
 use crate::window::testing::{Feed, ask, feed, press, write};
 use crate::window::text::{elide, line};
@@ -39,6 +40,21 @@ fn a_typed_path_is_completed_and_opened_by_keyboard() {
     keys(&mut h, Modifiers::NONE, Key::Enter);
     assert_eq!(h.state().doc().run.as_ref().unwrap().dir, run);
     assert!(h.query_by_label("Open the path").is_none(), "the dialog is closed");
+}
+
+#[test]
+fn a_listed_folder_is_gone_into_and_a_listed_run_is_opened() {
+    let mut h = asked();
+    let folder = feed().folder.path();
+    let row = |path: &Path| {
+        let inside = path.parent().unwrap().display().to_string();
+        format!("{}, {}", file_name(path), elide(&line(&inside), 44))
+    };
+    write(&mut h, "Path", &folder.display().to_string());
+    press(&mut h, &row(folder));
+    assert_eq!(h.get_by_label("Path").value(), Some(format!("{}/", folder.display())));
+    press(&mut h, &row(&feed().run()));
+    assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
 }
 
 #[test]

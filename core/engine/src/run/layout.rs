@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! manifest.json                 what was run, its state, its segments (replaced atomically)
+//! older/                        the older entries of the manifest's lists: `manifest::older`
 //! pipeline.toml                 the pipeline as it was run
 //! schemas.json                  schemas that it was given because the recording lacks them
 //! lock                          held while the run is in progress
@@ -20,7 +21,8 @@ pub const SEGMENT_ARRIVALS: u64 = 262_144;
 /// Rows of a Parquet page (the design allows 8,192: smaller pages make a cold
 /// question read less).
 pub const PAGE_ROWS: usize = 2_048;
-/// Format number of the manifest and the index files.
+/// Format number of the manifest and the index files: since 2 with sections that the
+/// first had not, since 3 with packed pyramids and older entries beside the manifest.
 pub const FORMAT: u32 = 3;
 
 pub(crate) const MANIFEST: &str = "manifest.json";

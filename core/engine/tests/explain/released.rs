@@ -275,14 +275,46 @@ fn an_open_row_of_kafka_streams_waits_for_its_stores() {
     let records = [("views", "a", 1_000), ("plays", "b", 1_400)];
     let waits = "for a head row past 1970-01-01T00:00:01.120Z.";
     let kept = |time| format!("It is kept until its side's store has seen {time}.");
+    let found = "Rows of the other side find it until its side's store has seen \
+                 1970-01-01T00:00:01.120Z. ";
     let said = open("left", "given", &records, 0);
-    assert!(said.contains(waits), "{said}");
-    assert!(said.contains(&kept("1970-01-01T00:00:01.120Z")), "{said}");
+    assert!(said.contains(waits) && said.contains(found), "{said}");
     let said = open("right", "given", &records, 1);
     assert!(!said.contains("head row"), "{said}");
     assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
     let said = open("buffered", "smallest-timestamp", &records[..1], 0);
     assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}
+
+/// With a negative `before` (D4) the store outlives a row before its window has closed,
+/// and one that comes late it never has: both still wait (D3.3).
+#[test]
+fn a_row_of_kafka_streams_waits_also_where_its_store_has_outlived_it() {
+    let join = STREAMS.replace("after = \"0s\"", "after = \"50ms\"");
+    let join = format!("{join}input_order = \"given\"\n");
+    let sentence = |records: &[(&str, &str, i64)], row| {
+        let (_folder, run) = judged_over(&join, records);
+        assert_eq!(run.row(row).unwrap().verdict, Verdict::Open);
+        explain(&run, row).unwrap().sentence
+    };
+    // Kept for 70 ms, closed after 120 ms.
+    let said = "It waits to be put out with nulls for a head row past 1970-01-01T00:00:01.120Z. \
+                Rows of the other side find it until its side's store has seen \
+                1970-01-01T00:00:01.070Z";
+    let (old, new) = (("views", "a", 1_000), ("views", "b", 1_080));
+    let alone = sentence(&[old], 0);
+    assert!(alone.contains(&format!("{said}. ")), "{alone}");
+    for (records, row) in [([old, new], 0), ([new, old], 1)] {
+        let outlived = sentence(&records, row);
+        let come = format!("{said}; views[0] has come to 1970-01-01T00:00:01.080Z. ");
+        assert!(outlived.contains(&come), "{outlived}");
+        assert!(!outlived.contains("It is kept"), "{outlived}");
+    }
+    // And so it is: what comes later does not find it.
+    let (_folder, run) = judged_over(&join, &[old, new, ("plays", "a", 1_070)]);
+    assert_eq!(run.row(0).unwrap().verdict, Verdict::Open);
+    let (_folder, run) = judged_over(&join, &[old, ("plays", "a", 1_070), new]);
+    assert_eq!(run.row(0).unwrap().verdict, Joined);
 }
 
 /// An expired row keeps its reason, and a row that a timer removed says so.

@@ -43,9 +43,11 @@ fn said(app: &App, waiting: &Waiting, whose: &str) -> String {
         if waiting.count == 1 { ("waits", "it counts") } else { ("wait", "they count") };
     let topics: Vec<&str> = waiting.topics.iter().map(String::as_str).collect();
     let mut said = format!("{many}{whose} {wait}: {count} the arrivals of {}", named(&topics));
-    let Some(recording) = &app.doc.recording else { return said };
-    let partitions = recording.recording.partitions();
-    let lacks = |topic: &&str| partitions.iter().all(|p| *p.topic != **topic);
+    if app.doc.recording.is_none() {
+        return said;
+    }
+    let there = &app.panels.sources.topics;
+    let lacks = |topic: &&str| !there.has(topic);
     let missing: Vec<&str> = topics.into_iter().filter(lacks).collect();
     if missing.is_empty() {
         said.push_str("; run a pipeline over these");

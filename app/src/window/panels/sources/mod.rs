@@ -7,31 +7,27 @@ mod bookmarks;
 mod export;
 #[cfg(test)]
 mod tests;
+mod topics;
+
+use std::sync::Arc;
 
 use egui::{Key, Modifiers, Popup, ScrollArea, Ui};
 
-use joinscope_core::edges::recording::PartitionInfo;
 use joinscope_core::run::{RunState, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 pub use self::ask::Books;
+use self::topics::Topics;
 use crate::window::app::App;
 use crate::window::bars::menu_item;
 use crate::window::chrome::panel_frame;
 use crate::window::command::Command;
 use crate::window::doc::{RecordingDoc, file_name};
 use crate::window::panels::watermarks::say::feeds_several;
-use crate::window::text::{plural, short_count, thousands};
+use crate::window::text::{short_count, thousands};
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{ListRow, Mark, group, list_row, text};
+use crate::window::widgets::{ListRow, Mark, group, list_row};
 
-/// Topics listed before a search field is offered.
-const FEW: usize = 12;
-/// Topics, and partitions of one topic, that are listed at most.
-const MOST_TOPICS: usize = 100;
-const MOST_PARTITIONS: usize = 256;
-/// Where the others are.
-const EXPORT: &str = "an export of this panel has all";
 /// The widest that its lines become, points.
 const WIDEST: f32 = 480.0;
 
@@ -41,6 +37,8 @@ pub struct Sources {
     search: String,
     /// Topics whose partitions are listed.
     opened: Vec<String>,
+    /// Of the recording as it was when they were looked at last.
+    topics: Arc<Topics>,
 }
 
 /// Shows the panel.
@@ -110,7 +108,7 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         let count = short_count(doc.recording.len());
         let shown = ListRow { selected: true, mark: Mark::Recording, ..row(&doc.name, &count) };
         list_row(ui, &shown).on_hover_text(doc.recording.path().display().to_string());
-        topics(app, ui, &doc);
+        topics::show(app, ui, &doc);
         notes(ui, &doc, app.doc.is_live());
     }
     if let (None, Some(run)) = (&app.doc.recording, &app.doc.run) {
@@ -135,131 +133,6 @@ fn recordings(app: &mut App, ui: &mut Ui) {
             app.commands.push(Command::Open(path));
         }
     }
-}
-
-/// The pipeline's topics first, the rest behind a search field where they are many.
-fn topics(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
-    let mut topics: Vec<(&str, Vec<&PartitionInfo>)> = Vec::new();
-    for p in &doc.recording.info().partitions {
-        let topic: &str = &p.topic_partition.topic;
-        match topics.iter_mut().find(|(name, _)| *name == topic) {
-            Some((_, list)) => list.push(p),
-            None => topics.push((topic, vec![p])),
-        }
-    }
-    let used: Vec<String> = app
-        .doc
-        .pipeline
-        .iter()
-        .flat_map(|p| p.pipeline.inputs.iter().map(|i| i.topic.to_string()))
-        .collect();
-    // In the pipeline's order, as everywhere else; then by name.
-    let place = |name: &str| used.iter().position(|u| u == name).unwrap_or(usize::MAX);
-    topics.sort_by_key(|(name, _)| (place(name), *name));
-    let many = topics.len() > FEW.max(used.len());
-    if many {
-        ui.horizontal(|ui| {
-            ui.add_space(28.0);
-            let field = egui::TextEdit::singleline(&mut app.panels.sources.search)
-                .hint_text("Search topics")
-                .desired_width(ui.available_width() - 12.0);
-            ui.add(field).accessible_name("Search topics");
-        });
-    }
-    let search = app.panels.sources.search.to_lowercase();
-    let (mut shown, mut more) = (0, 0);
-    for (name, partitions) in topics {
-        let wanted = if search.is_empty() {
-            !many || used.iter().any(|u| u == name)
-        } else {
-            name.to_lowercase().contains(&search)
-        };
-        if !wanted {
-            continue;
-        }
-        if shown >= MOST_TOPICS {
-            more += 1;
-            continue;
-        }
-        shown += 1;
-        topic(app, ui, name, &partitions);
-    }
-    let what_to_do = if many { "type more of the name" } else { EXPORT };
-    and_more(ui, 28.0, more, what_to_do);
-}
-
-/// Says how many of a list are not shown, and what shows them.
-fn and_more(ui: &mut Ui, indent: f32, more: usize, what_to_do: &str) {
-    if more == 0 {
-        return;
-    }
-    let t = Tokens::of(ui.ctx());
-    ui.horizontal(|ui| {
-        ui.add_space(indent);
-        let said = format!("and {} more: {what_to_do}", thousands(more as u64));
-        text(ui, &said, fonts::regular(SMALL), t.second);
-    });
-}
-
-fn topic(app: &mut App, ui: &mut Ui, name: &str, partitions: &[&PartitionInfo]) {
-    let count = thousands(partitions.iter().map(|p| p.records).sum());
-    let shown = ListRow { indent: 16.0, ..row(name, &count) };
-    let opened = app.panels.sources.opened.iter().any(|o| o == name);
-    let hint = plural(partitions.len() as u64, "partition");
-    if list_row(ui, &shown).on_hover_text(hint).clicked() {
-        let list = &mut app.panels.sources.opened;
-        if opened { list.retain(|o| o != name) } else { list.push(name.to_owned()) }
-    }
-    if !opened {
-        return;
-    }
-    for p in partitions.iter().take(MOST_PARTITIONS) {
-        let label = format!("[{}]", p.topic_partition.partition);
-        let count = thousands(p.records);
-        let shown = ListRow { indent: 32.0, mono_label: true, ..row(&label, &count) };
-        list_row(ui, &shown).on_hover_text(about_partition(p));
-        if p.gaps.count > 0 {
-            let missing = thousands(p.gaps.offsets);
-            let shown = ListRow { indent: 44.0, ..row("offsets without a record", &missing) };
-            list_row(ui, &shown).on_hover_text(about_gaps(p));
-        }
-    }
-    let more = partitions.len().saturating_sub(MOST_PARTITIONS);
-    and_more(ui, 44.0, more, EXPORT);
-}
-
-fn about_partition(p: &PartitionInfo) -> String {
-    let offsets = match (p.start_offset, p.end_offset) {
-        (Some(from), Some(to)) => format!("offsets {from} to {to}"),
-        _ => "no record".to_owned(),
-    };
-    let mut text = format!("{}: {}, {offsets}", p.topic_partition, plural(p.records, "record"));
-    if let Some((from, to)) = p.timestamps {
-        let times = crate::window::times::Times::new(&crate::window::times::Zone::Utc, from, to);
-        let range = format!("\ntimestamps {} to {}", times.full(from), times.full(to));
-        text.push_str(&range);
-    }
-    text
-}
-
-fn about_gaps(p: &PartitionInfo) -> String {
-    let listed: Vec<String> = p
-        .gaps
-        .listed
-        .iter()
-        .take(8)
-        .map(
-            |(from, to)| {
-                if to - from == 1 { from.to_string() } else { format!("{from} to {}", to - 1) }
-            },
-        )
-        .collect();
-    let more = if p.gaps.count as usize > listed.len() { ", …" } else { "" };
-    format!(
-        "{}: compacted, control records, deleted or not recorded: {}{more}",
-        plural(p.gaps.count, "gap"),
-        listed.join(", ")
-    )
 }
 
 /// What one has to know of the recording before believing its times.

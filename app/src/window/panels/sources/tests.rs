@@ -43,7 +43,8 @@ fn bookmarks_that_count_other_arrivals_are_said() {
     let saver = Saver::default();
     for topics in [&["clicks", "views"] as &[&str], &["views"]] {
         let topics: Vec<String> = topics.iter().map(|t| (*t).to_owned()).collect();
-        let mut marks = Bookmarks::of(Some(Numbering { digest: digest.clone(), topics }));
+        let numbering = Numbering { digest: digest.clone(), topics, live: None };
+        let mut marks = Bookmarks::of(Some(numbering));
         marks.add(5, "five");
         marks.add(9, "nine");
         marks.save(Some(&places), &saver);

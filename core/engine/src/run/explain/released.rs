@@ -241,20 +241,29 @@ impl Said<'_> {
             StreamKind::Left => left,
             StreamKind::Outer => true,
         };
+        let outlived = time.saturating_add(settings.retention());
+        let until = rfc3339_ms(outlived);
         // An undecided row that has outputs was put out with nulls.
         if pads && self.row.outputs == 0 {
             let reach = if left { settings.after } else { settings.before };
             let closes = time.saturating_add(reach).saturating_add(settings.grace);
+            // It waits in a store of its own, for as long as it takes: the window store
+            // may have outlived it by then (D3.4), with a negative `before` (of the right
+            // side, `after`) always, and may never have had it (D4).
             text.push_str(&format!(
-                "It waits to be put out with nulls for a head row past {}. ",
+                "It waits to be put out with nulls for a head row past {}. Rows of the other side find it until its side's store has seen {until}",
                 rfc3339_ms(closes)
             ));
+            if let Some(seen) = self.seen(Some(self.row.lane as usize))?.filter(|s| *s >= outlived)
+            {
+                let of = &self.row.record;
+                let come = rfc3339_ms(seen);
+                text.push_str(&format!("; {}[{}] has come to {come}", of.topic, of.partition));
+            }
+            text.push_str(". ");
+        } else {
+            text.push_str(&format!("It is kept until its side's store has seen {until}. "));
         }
-        let outlived = time.saturating_add(settings.retention());
-        text.push_str(&format!(
-            "It is kept until its side's store has seen {}. ",
-            rfc3339_ms(outlived)
-        ));
         if settings.max_task_idle.is_some() {
             let other = if left { inputs.right } else { inputs.left };
             text.push_str(&self.buffered(other, time)?);
@@ -273,14 +282,18 @@ impl Said<'_> {
         let partition = self.row.record.partition;
         let lanes = self.run.manifest().start.lanes;
         let lane = lanes.iter().position(|l| l.input == other && l.partition == partition);
-        let last = self.run.arrivals().saturating_sub(1);
-        let at = self.run.watermarks_at(last)?;
-        let seen = lane.and_then(|lane| at.lanes.get(lane)?.max_seen);
-        if seen.is_some_and(|seen| seen >= time) {
+        if self.seen(lane)?.is_some_and(|seen| seen >= time) {
             return Ok(String::new());
         }
         Ok(format!(
             "If its task still waited for a record of {topic}[{partition}], it was only buffered. "
         ))
+    }
+
+    /// The largest event time of a lane so far.
+    fn seen(&self, lane: Option<usize>) -> Result<Option<i64>> {
+        let last = self.run.arrivals().saturating_sub(1);
+        let at = self.run.watermarks_at(last)?;
+        Ok(lane.and_then(|lane| at.lanes.get(lane)?.max_seen))
     }
 }

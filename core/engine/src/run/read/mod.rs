@@ -155,8 +155,8 @@ impl Run {
     /// The folder vanished or is damaged; the run can still be asked about
     /// what was there before.
     pub fn refresh(&self) -> Result<bool> {
-        let manifest = Manifest::load(&self.inner.dir)?;
         let old = self.now();
+        let manifest = Manifest::load_again(&self.inner.dir, Some(&old.manifest))?;
         let moment = Moment::load(&self.inner.dir, manifest, Some(&old), &self.inner.tables)?;
         if moment.manifest == old.manifest {
             return Ok(false);

@@ -158,6 +158,53 @@ fn a_run_that_goes_on_takes_partitions_in_that_came_since() {
     }
 }
 
+/// Of more segments than the manifest names itself, those of the checkpoint stay.
+#[test]
+fn a_run_of_many_segments_is_gone_on_with() {
+    let spec = Spec {
+        seed: 17,
+        arrivals: 2_200,
+        one_topic: false,
+        partitions: 2,
+        batch: 100,
+        checkpoint_every: Some(1_000),
+        segment: 8,
+    };
+    let m = model(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let beside = || std::fs::read_dir(path.join("older")).map_or(0, Iterator::count);
+    let mut writer = m.writer(&path);
+    m.feed(&mut writer, 0, 2_100);
+    assert!(writer.segments() > 256);
+    drop(writer);
+    assert_eq!(beside(), 1);
+    let run = Run::open(&path).unwrap();
+    assert!((2_090..=2_100).contains(&run.arrivals()), "{}", run.arrivals());
+    let before = run.page(0, 1_000).unwrap();
+
+    let mut writer = Writer::resume(&path, 1_000, true).unwrap();
+    assert!((100..256).contains(&writer.segments()));
+    assert_eq!(beside(), 0, "it names them itself again");
+    assert!(run.refresh().unwrap());
+    assert_eq!(run.arrivals(), 1_000);
+    writer.set_segment_arrivals(m.segment);
+    m.feed(&mut writer, 1_000, u64::MAX);
+    writer.finish(RunState::Done, RunEnd::default()).unwrap();
+    assert_eq!(beside(), 1);
+    assert!(run.refresh().unwrap());
+    for run in [run, Run::open(&path).unwrap()] {
+        assert_eq!((run.arrivals(), run.rows()), (2_200, m.rows.len() as u64));
+        let taken: Vec<u64> = run.checkpoints().iter().map(|c| c.arrival).collect();
+        assert_eq!(taken, m.checkpoints);
+        let now = run.page(0, 1_000).unwrap();
+        let names = |rows: &[crate::run::RowView]| -> Vec<String> {
+            rows.iter().map(|row| row.record.to_string()).collect()
+        };
+        assert_eq!(names(&now), names(&before));
+    }
+}
+
 #[test]
 fn only_a_checkpoint_can_be_gone_on_from() {
     let spec = Spec {

@@ -67,7 +67,7 @@ fn stored(dir: &Path, start: ManifestStart) -> Result<Manifest> {
     if start.schemas.is_some() {
         put(&dir.join(SCHEMAS), &start.schemas_text)?;
     }
-    let manifest = Manifest::new(start);
+    let mut manifest = Manifest::new(start);
     manifest.store(dir, true)?;
     Ok(manifest)
 }

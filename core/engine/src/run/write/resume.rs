@@ -66,10 +66,9 @@ impl Writer {
             Some(known) => known,
             None => through_output(dir, &manifest.segments, keep, entry)?,
         };
-        let cut = manifest.segments.split_off(keep);
-        manifest.at_barrier = None;
         let epoch = entry.map_or(u64::MAX, |entry| entry.epoch);
-        manifest.checkpoints.retain(|c| c.arrival <= at && c.epoch <= epoch);
+        let cut = manifest.cut(keep, |c| c.arrival <= at && c.epoch <= epoch);
+        manifest.at_barrier = None;
         manifest.state = RunState::Running;
         manifest.end = None;
         manifest.pid = std::process::id();
@@ -79,6 +78,7 @@ impl Writer {
         }
         manifest.start.pipeline_text = read::pipeline_text(dir, &manifest)?;
         manifest.store(dir, true)?;
+        manifest.sweep(dir);
         for number in keep..keep + cut.len() {
             for part in Part::ALL {
                 let path = part.path(dir, number as u64);

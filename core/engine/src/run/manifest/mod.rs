@@ -1,16 +1,25 @@
 //! `manifest.json`: what was run, how it ended, and which segments are whole.
-//! It is replaced atomically, so that whoever reads it sees one moment.
+//! It is replaced atomically, so that whoever reads it sees one moment. Of its two
+//! lists, which grow as long as a run goes on, it has the newest entries only: the
+//! others lie in files beside it ([`older`]).
+
+mod lock;
+mod older;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::lock::Lock;
+use self::older::Older;
 use super::error::{Result, RunError};
-use super::layout::{FORMAT, LOCK, MANIFEST};
+use super::layout::{FORMAT, MANIFEST};
 use super::schemas::GivenSchemas;
 use super::types::LaneInfo;
 use crate::edges::fault;
@@ -206,9 +215,16 @@ pub struct Manifest {
     /// checkpoint, which may be committed before the run store is told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) at_barrier: Option<u64>,
+    /// Where the first ones of `checkpoints` and `segments` lie, which the file itself
+    /// does not have.
+    #[serde(default, skip_serializing_if = "Older::is_empty")]
+    older: Older,
     /// CRC-32 of the manifest with this field empty.
     crc32: String,
 }
+
+/// How often a manifest is read again that was replaced while its files were read.
+const TRIES: usize = 5;
 
 pub(crate) fn text_digest(text: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
@@ -232,13 +248,38 @@ impl Manifest {
             end: None,
             segments: Vec::new(),
             at_barrier: None,
+            older: Older::default(),
             crc32: String::new(),
         }
     }
 
+    /// The name of a live run, from its beginning: the same when it has ended, has gone on
+    /// or was moved. `None`: not live, and named by its recording's digest.
+    #[must_use]
+    pub fn live_name(&self) -> Option<String> {
+        let live = self.start.live.as_ref()?;
+        let cluster = live.cluster_id.as_deref().unwrap_or_default();
+        Some(text_digest(&format!("{} {cluster} {}", self.started_ms, live.job)))
+    }
+
+    /// As it stands in its file: of its lists what does not lie beside it.
     fn sealed(&self) -> serde_json::Result<Vec<u8>> {
-        let mut copy = self.clone();
-        copy.crc32 = String::new();
+        let (segments, checkpoints) = self.older.lens();
+        let mut copy = Self {
+            format: self.format,
+            version: self.version.clone(),
+            state: self.state,
+            pid: self.pid,
+            started_ms: self.started_ms,
+            start: self.start.clone(),
+            pipeline_digest: self.pipeline_digest.clone(),
+            checkpoints: self.checkpoints.get(checkpoints..).unwrap_or_default().to_vec(),
+            end: self.end.clone(),
+            segments: self.segments.get(segments..).unwrap_or_default().to_vec(),
+            at_barrier: self.at_barrier,
+            older: self.older.clone(),
+            crc32: String::new(),
+        };
         // A number of 17 digits may be read back as its neighbour, and the
         // checksum is over what is read.
         if let Some(end) = &mut copy.end {
@@ -250,8 +291,13 @@ impl Manifest {
     }
 
     /// Replaces the manifest in `dir`: whatever happens, the old one or the new
-    /// one is there whole. With `sync` the new one is durable afterwards.
-    pub(crate) fn store(&self, dir: &Path, sync: bool) -> Result<()> {
+    /// one is there whole. With `sync` the new one is durable afterwards. What it is
+    /// not to have itself is brought beside it before.
+    pub(crate) fn store(&mut self, dir: &Path, sync: bool) -> Result<()> {
+        self.older.take(dir, &self.segments, &self.checkpoints)?;
+        // Also of a run that a program before this one began: what it did not know of is
+        // in what follows, and it would take what is left of the lists for all.
+        self.format = FORMAT;
         let path = dir.join(MANIFEST);
         let new = dir.join("manifest.json.new");
         let write = || {
@@ -270,213 +316,91 @@ impl Manifest {
         write().map_err(|e| RunError::io(&path, e))
     }
 
+    /// Keeps the first `segments` and the checkpoints that `keep` says; gives the
+    /// segments that go. What is stored next is so.
+    pub(crate) fn cut(
+        &mut self,
+        segments: usize,
+        keep: impl Fn(&CheckpointEntry) -> bool,
+    ) -> Vec<SegmentRef> {
+        let same = self.checkpoints.iter().take_while(|entry| keep(entry)).count();
+        self.older.cut(segments, same);
+        self.checkpoints.retain(keep);
+        self.segments.split_off(segments.min(self.segments.len()))
+    }
+
+    /// Removes the files beside it that the manifest in `dir`, which is this one, does
+    /// not name: of a history that was cut off.
+    pub(crate) fn sweep(&self, dir: &Path) {
+        self.older.sweep(dir);
+    }
+
     /// Reads the manifest of `dir`. Its state is as stored: see [`Lock`].
     pub fn load(dir: &Path) -> Result<Self> {
+        Self::load_again(dir, None)
+    }
+
+    /// As [`Manifest::load`]. Of what was read before, `known`, the files beside the
+    /// manifest are not read again.
+    pub(crate) fn load_again(dir: &Path, known: Option<&Self>) -> Result<Self> {
+        let path = dir.join(MANIFEST);
+        let mut tries = 0;
+        loop {
+            let bytes = bytes_of(dir, &path)?;
+            let mut manifest = Self::parse(&path, &bytes)?;
+            tries += 1;
+            match manifest.read_older(dir, known) {
+                Ok(()) => return Ok(manifest),
+                // Whoever goes on with the run takes away what is not of it any more.
+                Err(_) if tries < TRIES && std::fs::read(&path).is_ok_and(|now| now != bytes) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes the entries in that lie beside the manifest.
+    fn read_older(&mut self, dir: &Path, known: Option<&Self>) -> Result<()> {
+        let lists = known.map(|m| (&m.older, m.segments.as_slice(), m.checkpoints.as_slice()));
+        let (mut segments, mut checkpoints) = self.older.read(dir, lists)?;
+        segments.append(&mut self.segments);
+        checkpoints.append(&mut self.checkpoints);
+        (self.segments, self.checkpoints) = (segments, checkpoints);
+        Ok(())
+    }
+
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Format {
             format: u32,
         }
-        let path = dir.join(MANIFEST);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(if dir.is_dir() || !dir.exists() && path.parent() == Some(dir) {
-                    RunError::NotARun(dir.to_owned())
-                } else {
-                    RunError::io(&path, e)
-                });
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotADirectory => {
-                return Err(RunError::NotARun(dir.to_owned()));
-            }
-            Err(e) => return Err(RunError::io(&path, e)),
-        };
-        let bad = |e: serde_json::Error| RunError::corrupt(&path, format!("not a manifest: {e}"));
-        let Format { format } = serde_json::from_slice(&bytes).map_err(bad)?;
+        let bad = |e: serde_json::Error| RunError::corrupt(path, format!("not a manifest: {e}"));
+        let Format { format } = serde_json::from_slice(bytes).map_err(bad)?;
         if format > FORMAT {
-            return Err(RunError::Newer { path, found: format, known: FORMAT });
+            return Err(RunError::Newer { path: path.to_owned(), found: format, known: FORMAT });
         }
         // Over what stands there: a program that knows more fields, or fewer, finds
         // the same.
         let mut stands: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&bytes).map_err(bad)?;
+            serde_json::from_slice(bytes).map_err(bad)?;
         // Its place among the fields counts: it is replaced, not removed.
         let crc = stands.insert("crc32".to_owned(), String::new().into()).unwrap_or_default();
         let again = crc32fast::hash(&serde_json::to_vec(&stands).map_err(bad)?);
         if crc != format!("{again:08x}") {
-            return Err(RunError::corrupt(&path, "its checksum is wrong"));
+            return Err(RunError::corrupt(path, "its checksum is wrong"));
         }
-        let mut manifest: Self = serde_json::from_slice(&bytes).map_err(bad)?;
+        let mut manifest: Self = serde_json::from_slice(bytes).map_err(bad)?;
         manifest.crc32 = String::new();
         Ok(manifest)
     }
 }
 
-/// The lock that says that a run's process is alive: held from start to end,
-/// released by the system if the process dies.
-pub(crate) struct Lock(#[allow(dead_code, reason = "held, never read")] File);
-
-impl Lock {
-    /// Takes the lock; an error if a living process has it.
-    pub fn take(dir: &Path) -> Result<Self> {
-        let path = dir.join(LOCK);
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(|e| RunError::io(&path, e))?;
-        // A reader that looks whether we live holds it for a moment.
-        for _ in 0..100 {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::WouldBlock) => {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
-                }
-                Err(TryLockError::Error(e)) => return Err(RunError::io(&path, e)),
-            }
+/// The content of the manifest's file, or why there is none.
+fn bytes_of(dir: &Path, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound if dir.is_dir() || !dir.exists() => {
+            RunError::NotARun(dir.to_owned())
         }
-        // Who has it wrote its id there, unless it is only about to.
-        let there = Manifest::load(dir).ok();
-        let running = there.filter(|m| matches!(m.state, RunState::Running | RunState::Stopped));
-        let by = running.map(|m| format!(" (process {})", m.pid)).unwrap_or_default();
-        Err(RunError::Taken(format!(
-            "{}: a run is in progress in this folder{by}; wait for it or stop it",
-            dir.display()
-        )))
-    }
-
-    /// Whether a living process has it.
-    pub fn is_held(dir: &Path) -> bool {
-        File::open(dir.join(LOCK)).is_ok_and(|file| {
-            // Shared, and given back at once: readers never bar each other.
-            matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::operator::pipeline::Semantics;
-
-    fn manifest() -> Manifest {
-        let mut m = Manifest::new(ManifestStart {
-            pipeline_file: "p.toml".into(),
-            pipeline_text: "name = \"x\"".into(),
-            overrides: vec![("a.b".into(), "1".into())],
-            semantics: Semantics::FlinkSql.to_string(),
-            lanes: vec![LaneInfo { input: 0, topic: "t".into(), partition: 3 }],
-            ..ManifestStart::default()
-        });
-        m.end = Some(RunEnd { seconds: 1.1, ..RunEnd::default() });
-        m.segments.push(SegmentRef { at: 1, len: 2, crc: 3, end: 4 });
-        m
-    }
-
-    #[test]
-    fn any_seconds_are_read_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut m = manifest();
-        for nanos in (0..40_000_000_000u64).step_by(19_333_337) {
-            // As `Duration::as_secs_f64` adds them up.
-            let seconds = (nanos / 1_000_000_000) as f64 + (nanos % 1_000_000_000) as f64 / 1e9;
-            m.end = Some(RunEnd { seconds, ..RunEnd::default() });
-            m.store(dir.path(), false).unwrap();
-            let back = Manifest::load(dir.path()).unwrap_or_else(|e| panic!("{seconds}: {e}"));
-            assert!((back.end.unwrap().seconds - seconds).abs() < 1e-3);
-        }
-    }
-
-    #[test]
-    fn a_program_with_other_fields_wrote_no_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(MANIFEST);
-        let mut m = manifest();
-        m.checkpoints.push(CheckpointEntry { epoch: 3, ..CheckpointEntry::default() });
-        m.store(dir.path(), false).unwrap();
-        let mut other: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        // Older: without a field that has a default; newer: with one more.
-        let entry = other["checkpoints"][0].as_object_mut().unwrap();
-        assert!(entry.shift_remove("pause_us").is_some());
-        entry.insert("weather".to_owned(), "fine".into());
-        let mut write = |epoch: u64, seal: bool| {
-            other["checkpoints"][0]["epoch"] = epoch.into();
-            if seal {
-                other["crc32"] = "".into();
-                let crc = crc32fast::hash(&serde_json::to_vec(&other).unwrap());
-                other["crc32"] = format!("{crc:08x}").into();
-            }
-            std::fs::write(&path, serde_json::to_vec_pretty(&other).unwrap()).unwrap();
-        };
-        write(7, true);
-        assert_eq!(Manifest::load(dir.path()).unwrap().checkpoints[0].epoch, 7);
-        write(8, false);
-        let error = Manifest::load(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("its checksum is wrong"), "{error}");
-    }
-
-    #[test]
-    fn the_release_is_shown_and_older_manifests_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(MANIFEST);
-        manifest().store(dir.path(), false).unwrap();
-        let mut stands: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(stands["semantics"], "flink-sql (Flink 2.3.0)");
-        // As a program wrote it that did not know the field.
-        assert!(stands.as_object_mut().unwrap().shift_remove("semantics").is_some());
-        stands["crc32"] = "".into();
-        let crc = crc32fast::hash(&serde_json::to_vec(&stands).unwrap());
-        stands["crc32"] = format!("{crc:08x}").into();
-        std::fs::write(&path, serde_json::to_vec_pretty(&stands).unwrap()).unwrap();
-        assert_eq!(Manifest::load(dir.path()).unwrap().start.semantics, "");
-    }
-
-    #[test]
-    fn round_trips_and_finds_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        let m = manifest();
-        m.store(dir.path(), true).unwrap();
-        let mut back = Manifest::load(dir.path()).unwrap();
-        back.start.pipeline_text.clone_from(&m.start.pipeline_text);
-        assert_eq!(back, m);
-        let path = dir.path().join(MANIFEST);
-        let bytes = std::fs::read(&path).unwrap();
-        for i in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[i] ^= 1;
-            std::fs::write(&path, &damaged).unwrap();
-            if let Ok(mut read) = Manifest::load(dir.path()) {
-                // White space, or the letter case of a checksum.
-                read.start.pipeline_text.clone_from(&m.start.pipeline_text);
-                assert_eq!(read, m, "byte {i}");
-            }
-        }
-    }
-
-    #[test]
-    fn says_what_is_wrong() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Manifest::load(dir.path()), Err(RunError::NotARun(_))));
-        assert!(matches!(Manifest::load(&dir.path().join("no")), Err(RunError::NotARun(_))));
-        std::fs::write(dir.path().join(MANIFEST), "{\"format\": 99}").unwrap();
-        let error = Manifest::load(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("newer"), "{error}");
-    }
-
-    #[test]
-    fn the_lock_tells_the_living_from_the_dead() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(!Lock::is_held(dir.path()));
-        let lock = Lock::take(dir.path()).unwrap();
-        assert!(Lock::is_held(dir.path()));
-        let taken = |dir: &Path| match Lock::take(dir).map(drop) {
-            Err(RunError::Taken(text)) => text,
-            other => panic!("{other:?}"),
-        };
-        assert!(!taken(dir.path()).contains("process"));
-        manifest().store(dir.path(), false).unwrap();
-        let pid = std::process::id();
-        assert!(taken(dir.path()).contains(&format!("(process {pid})")));
-        drop(lock);
-        assert!(!Lock::is_held(dir.path()));
-    }
+        std::io::ErrorKind::NotADirectory => RunError::NotARun(dir.to_owned()),
+        _ => RunError::io(path, e),
+    })
 }

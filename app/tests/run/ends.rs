@@ -1,0 +1,159 @@
+//! Runs that end before their recording does: by Ctrl-C, at a breakpoint, killed, on a
+//! damaged file; and how one goes on.
+
+#[cfg(unix)]
+use std::process::Command;
+
+use serde_json::Value;
+
+#[cfg(unix)]
+use crate::{RUN, json, run};
+use crate::{error, joinscope, with_feed};
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_was_written_valid() {
+    let folder = with_feed("400000");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(folder.path())
+        .args(RUN)
+        .args(["--out", "cut", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let manifest = folder.path().join("cut/manifest.json");
+    while !manifest.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["ended"], "cancelled");
+    let records = told["records"].as_u64().unwrap();
+    assert!(records < 400_000, "{records}");
+
+    let run = joinscope_core::run::Run::open(&folder.path().join("cut")).unwrap();
+    assert_eq!(run.arrivals(), records);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["state"], "cancelled");
+}
+
+#[test]
+fn a_run_ends_at_its_breakpoint_where_nobody_can_say_that_it_goes_on() {
+    let folder = with_feed("2000");
+    let run = |condition: &str, out: &str| {
+        let args = ["run", "feed.toml", "--recording", "feed.mcap", "--out", out, "--json"];
+        let args: Vec<&str> = args.into_iter().chain(["--break", condition]).collect();
+        joinscope(folder.path(), &args)
+    };
+    let stopped = run("state>100", "stopped");
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert_eq!(stopped.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped at arrival ") && said.contains("state>100, "), "{said}");
+    let json: Value = serde_json::from_slice(&stopped.stdout).unwrap();
+    assert_eq!(json["ended"], "stopped");
+    let records = json["records"].as_u64().unwrap();
+    assert!(records > 100 && records < 2_000, "{json}");
+    // The run is readable up to there, and says how it ended.
+    let verdicts = joinscope(folder.path(), &["verdicts", "stopped", "--limit", "5"]);
+    let said = String::from_utf8_lossy(&verdicts.stderr).into_owned();
+    assert!(said.contains("stopped at a breakpoint"), "{said}");
+    assert!(said.contains(&format!("arrival {records}")), "{said}");
+
+    let wrong = run("lat_by>1s", "wrong");
+    let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert_eq!(wrong.status.code(), Some(2), "{said}");
+    assert!(said.contains("did you mean late_by"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_stopped_before_its_first_checkpoint_says_so() {
+    let folder = with_feed("2000");
+    let path = folder.path();
+    let stopped = run(path, &["--out", "early", "--break", "state>100"]);
+    assert_eq!(stopped.status.code(), Some(1));
+    let text = error(&run(path, &["--resume", "early"]));
+    assert!(text.contains("before its first checkpoint"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_goes_on_to_the_same_end() {
+    let folder = with_feed("400000");
+    let path = folder.path();
+    let whole = json(&run(path, &["--json", "--out", "whole"]));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(path)
+        .args(RUN)
+        .args(["--out", "cut", "--checkpoint-records", "20000"])
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    let manifest = || -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(path.join("cut/manifest.json")).ok()?).ok()
+    };
+    let checkpoints = |m: Value| m["checkpoints"].as_array().unwrap().len();
+    while manifest().map_or(0, checkpoints) < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its second checkpoint");
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("still goes on") && text.contains(&pid), "{text}");
+    signal("-KILL");
+    child.wait().unwrap();
+    assert_eq!(manifest().unwrap()["state"], "running", "nobody could write how it ended");
+
+    // Only as it began.
+    let text = error(&run(path, &["--resume", "cut", "--set", "join.late=\"join\""]));
+    assert!(text.contains("another overrides") || text.contains("another pipeline"), "{text}");
+    let text = error(&run(path, &["--resume", "cut", "--seed", "7"]));
+    assert!(text.contains("another seed"), "{text}");
+    let made = joinscope(path, &["generate", "feed", "--views", "500", "-o", "other.mcap"]);
+    assert!(made.status.success());
+    let other = ["run", "feed.toml", "--recording", "other.mcap", "--resume", "cut"];
+    let text = error(&joinscope(path, &other));
+    assert!(text.contains("another recording"), "{text}");
+    let text = error(&run(path, &["--resume", "cut", "--out", "else"]));
+    assert!(text.contains("--out"), "{text}");
+    let text = error(&run(path, &["--resume", "none"]));
+    assert!(text.contains("none"), "{text}");
+
+    // In other shards, which changes nothing.
+    let more = ["--json", "--resume", "cut", "--checkpoint-records", "20000", "--shards", "3"];
+    let again = json(&run(path, &more));
+    for key in ["digest", "books", "records", "outputs", "watermark"] {
+        assert_eq!(again[key], whole[key], "{key}");
+    }
+    let verdicts = |dir: &str| joinscope(path, &["verdicts", dir, "--json"]).stdout;
+    assert!(verdicts("cut") == verdicts("whole"), "the verdicts are those of the whole run");
+    let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("has come to its end"), "{text}");
+}
+
+#[test]
+fn a_run_that_breaks_off_says_why_and_where_it_is() {
+    let folder = with_feed("20000");
+    let path = folder.path();
+    let mut bytes = std::fs::read(path.join("feed.mcap")).unwrap();
+    // All over its middle, so that it is not only indices that are bent.
+    for n in 0..64 {
+        let at = bytes.len() / 4 + n * bytes.len() / 128;
+        bytes[at] ^= 4;
+    }
+    std::fs::write(path.join("bent.mcap"), bytes).unwrap();
+    let bent = ["run", "feed.toml", "--recording", "bent.mcap", "--out", "broken"];
+    let text = error(&joinscope(path, &bent));
+    assert!(text.contains("what was whole is in broken"), "{text}");
+    // And it is said again whenever the run is asked.
+    let asked = joinscope(path, &["verdicts", "broken", "--limit", "1"]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(said.contains("the run failed: "), "{said}");
+}

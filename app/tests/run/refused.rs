@@ -1,0 +1,95 @@
+//! What cannot be run, or has no effect: said before anything is written.
+
+#[cfg(target_os = "linux")]
+use std::process::Command;
+use std::process::Output;
+
+#[cfg(target_os = "linux")]
+use crate::PIPELINE;
+use crate::{error, joinscope, json, run, with_feed};
+
+#[test]
+fn what_a_recording_cannot_do_is_said() {
+    let folder = with_feed("500");
+    let drift = "inputs.views.watermark.max_drift=5s";
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    let text = said(run(folder.path(), &["--set", drift]));
+    assert!(text.contains("inputs.views.watermark.max_drift has no effect"), "{text}");
+    assert!(!said(run(folder.path(), &[])).contains("max_drift"));
+}
+
+#[test]
+fn what_cannot_be_run_is_said_and_leaves_nothing() {
+    let folder = with_feed("500");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let text = error(&run(path, &["--out", "a"]));
+    assert!(text.contains("exists already"), "{text}");
+
+    let text = error(&run(path, &["--out", "b", "--set", "inputs.views.topic=view"]));
+    assert!(text.contains("\"view\"") && text.contains("views"), "{text}");
+    assert!(text.contains("the nearest it has: views, engagements"), "{text}");
+    // Nor where the program chooses the folder.
+    let _ = error(&run(path, &["--set", "inputs.views.topic=view"]));
+    let runs = path.join("data/joinscope/runs");
+    assert_eq!(std::fs::read_dir(runs).map_or(0, Iterator::count), 0);
+    let text = error(&run(path, &["--out", "b", "--set", "inputs.views.tpic=x"]));
+    assert!(text.contains("topic"), "{text}");
+    let text = error(&joinscope(path, &["run", "feed.toml", "--recording", "feed.toml"]));
+    assert!(text.contains("feed.toml"), "{text}");
+    let text = error(&joinscope(path, &["run", "none.toml", "--recording", "feed.mcap"]));
+    assert!(text.contains("none.toml"), "{text}");
+    // Without a [sink], before any broker is asked.
+    let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
+    let text = error(&joinscope(path, &live));
+    assert!(text.contains("[sink]"), "{text}");
+    // A property that there is not: no further start gets on.
+    let sunk = std::fs::read_to_string(path.join("feed.toml")).unwrap();
+    let sunk = format!("{sunk}\n[sink]\ntopic = \"out\"\nformat = \"json\"\n");
+    std::fs::write(path.join("sunk.toml"), sunk).unwrap();
+    std::fs::write(path.join("client.properties"), "sasl.pasword=x\n").unwrap();
+    let live = ["run", "sunk.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
+    let live = [&live[..], &["--config", "client.properties"]].concat();
+    let text = error(&joinscope(path, &live));
+    assert!(text.contains("sasl.pasword") && !text.contains("the state is in"), "{text}");
+    assert!(!path.join("b").exists());
+}
+
+#[test]
+fn what_is_of_no_use_to_a_run_is_refused_and_not_passed_over() {
+    let folder = with_feed("10");
+    let path = folder.path();
+    json(&run(path, &["--out", "a", "--json"]));
+    let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--timeout", "1s"];
+    let live = |more: &[&str]| joinscope(path, &[&live[..], more].concat());
+    for (output, what) in [
+        (live(&["--resume", "a"]), "--resume"),
+        (live(&["--restart-at", "5", "--out", "b"]), "--restart-at"),
+        (run(path, &["--rebuild", "--out", "b"]), "--rebuild"),
+    ] {
+        let text = error(&output);
+        assert!(text.contains("cannot be used with") && text.contains(what), "{text}");
+    }
+    assert!(!path.join("b").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_secret_that_no_keychain_gives_is_named_before_anything_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join("feed.toml"), PIPELINE).unwrap();
+    let properties = "sasl.username=me\nsasl.password=keychain:kafka/me\n";
+    std::fs::write(path.join("client.properties"), properties).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(path)
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")
+        .args(["run", "feed.toml", "--brokers", "127.0.0.1:1", "--out", "live"])
+        .args(["--config", "client.properties"])
+        .output()
+        .unwrap();
+    let text = error(&output);
+    let named = "client.properties:2: sasl.password: keychain entry kafka/me: ";
+    assert!(text.contains(named) && text.contains("does not answer"), "{text}");
+    assert!(!path.join("live").exists());
+}
