@@ -125,7 +125,8 @@ fn pass(run: &Run, shared: &Shared) -> Result<(), RunError> {
     let mut index = Index::new(start.lanes.iter().map(|l| l.input).collect(), &bounds, of);
     let mut levels = run.levels();
     let mut stops = vec![Arc::new(levels.clone())];
-    let mut published = Instant::now();
+    // What came first is shown at once.
+    let mut published: Option<Instant> = None;
     let stop = (of / STOPS).max(PIECE / 8);
     while levels.at() < of {
         let next = (stops.len() as u64 * stop).min(of);
@@ -137,10 +138,10 @@ fn pass(run: &Run, shared: &Shared) -> Result<(), RunError> {
         if to == next {
             stops.push(Arc::new(levels.clone()));
         }
-        if to < of && published.elapsed() < OFTEN {
+        if to < of && published.is_some_and(|at| at.elapsed() < OFTEN) {
             continue;
         }
-        published = Instant::now();
+        published = Some(Instant::now());
         let whole = Arc::new(index.clone());
         *lock(&shared.found) = Found { index: whole, stops: stops.clone(), read: to, of };
     }

@@ -9,7 +9,8 @@ use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
 use super::how_late;
-use super::index::{Counts, Lane};
+use super::counts::Counts;
+use super::index::Lane;
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
