@@ -7,7 +7,7 @@ mod damage;
 mod execute;
 mod expired;
 mod lines;
-mod model;
+pub(crate) mod model;
 mod questions;
 mod resume;
 mod schemas;
