@@ -5,6 +5,8 @@
 //! many would be late at this out-of-orderness" is exact for every value that
 //! the slider stands on, and for the value that was run.
 
+use std::sync::Arc;
+
 use joinscope_core::run::Need;
 use joinscope_operator::record::Arrival;
 
@@ -15,6 +17,9 @@ use super::counts::{Counts, bin_of};
 const BLOCKS: u64 = 2_048;
 /// With more partitions the picture over time is kept by input.
 const LANES_IN_TIME: usize = 64;
+
+/// Needs below it are looked up, ms: most are.
+const KNOWN: i64 = 1 << 16;
 
 /// Whose out-of-orderness is changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,6 +79,8 @@ pub struct Index {
     cells: Cells,
     /// By lane: as which group it is kept over time.
     groups: Vec<u32>,
+    /// By need below [`KNOWN`]: its bin and its height.
+    known: Arc<[(u16, u16)]>,
     /// What was run, by [`Target::place`], ms: every input's, where they are
     /// all the same, else nothing is said of all.
     pub now: Vec<Option<i64>>,
@@ -96,6 +103,7 @@ impl Index {
                 .zip(&inputs)
                 .map(|(lane, input)| if by_lane { lane } else { u32::from(*input) })
                 .collect(),
+            known: (0..KNOWN).map(|ms| (bin_of(ms), step(ms))).collect(),
             lanes: vec![lane; inputs.len()],
             now,
         }
@@ -116,10 +124,13 @@ impl Index {
         self.cells.begin(need.arrival);
         let needs = std::iter::once(&need.all).chain(need.by_input);
         for ((place, counts), ms) in lane.needs.iter_mut().enumerate().zip(needs) {
-            if *ms > 0 {
-                counts.count(bin_of(*ms), 1);
-                self.cells.add(place, *group, step(*ms));
+            if *ms <= 0 {
+                continue;
             }
+            let known = self.known.get(*ms as usize).copied();
+            let (bin, height) = known.unwrap_or_else(|| (bin_of(*ms), step(*ms)));
+            counts.count(bin, 1);
+            self.cells.add(place, *group, height);
         }
     }
 
@@ -189,5 +200,9 @@ mod tests {
         assert_eq!(index.sum(&|l| l == 0).late, 0);
         let cells: Vec<_> = index.cells(Target::All, &|l| l == 1).collect();
         assert_eq!(cells, [(1, step(7_778), 1)]);
+        // One that is not looked up.
+        index.add(&need(3, 0, 0, 10 * KNOWN));
+        assert_eq!(index.sum(&|l| l == 0).needs[0].beyond(bin(10 * KNOWN) - 1), 1);
+        assert!(index.cells(Target::All, &|l| l == 0).any(|c| c == (3, step(10 * KNOWN), 1)));
     }
 }
