@@ -28,6 +28,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use smallvec::SmallVec;
+
 use super::Run;
 use super::watermarks::Moving;
 use crate::operator::pipeline::Semantics;
@@ -36,6 +38,7 @@ use crate::operator::verdict::Verdict;
 use crate::operator::watermark::Tracker;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
+use crate::run::write::moves_watermark;
 
 /// No out-of-orderness is enough.
 pub const NEVER: i64 = i64::MAX;
@@ -263,12 +266,18 @@ impl Run {
                     levels.restart(arrival_ms, arrival);
                 }
                 // All rows of an arrival are judged before it moves anything.
-                for i in rows.clone() {
-                    let event_time = moving.times[i];
-                    if !judged[usize::from(moving.verdicts[i])] || event_time == i64::MIN {
+                let mut moves: SmallVec<[(u32, i64); 2]> = SmallVec::new();
+                for i in rows {
+                    let (event_time, verdict) = (moving.times[i], moving.verdicts[i]);
+                    let Some(lane) = moving.lane(i).filter(|_| event_time != i64::MIN) else {
+                        continue;
+                    };
+                    if moves_watermark(verdict) {
+                        moves.push((lane, event_time));
+                    }
+                    if !judged[usize::from(verdict)] {
                         continue;
                     }
-                    let Some(lane) = moving.lane(i) else { continue };
                     let (all, late_by) = levels.judge(event_time, &mut by_input);
                     each(&Need {
                         row: first + i as u64,
@@ -281,9 +290,8 @@ impl Run {
                         by_input: &by_input,
                     });
                 }
-                let mut lanes = moving.lanes(rows).peekable();
-                if lanes.peek().is_some() {
-                    levels.tracker.observe_all(lanes, arrival_ms, arrival);
+                if !moves.is_empty() {
+                    levels.tracker.observe_all(moves, arrival_ms, arrival);
                     levels.settle();
                 }
             }
