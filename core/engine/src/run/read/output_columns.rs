@@ -7,7 +7,7 @@ use super::Run;
 use super::tables::Columns;
 use crate::engine::step::OutputKind;
 use crate::operator::record::Arrival;
-use crate::run::error::{Result, RunError};
+use crate::run::error::Result;
 use crate::run::layout::Part;
 
 /// Columns of outputs that follow each other. Row numbers are `NO_ROW` where an
