@@ -37,6 +37,7 @@ fn random_run(seed: u64) -> Model {
 
 /// Leaves outputs out, puts them out twice or later, and has them say something else.
 fn change(m: &mut Model, random: &mut ChaCha8Rng) {
+    let mut numbers = 0..;
     for step in &mut m.steps {
         let mut outputs = Vec::new();
         for mut output in step.outputs.drain(..) {
@@ -53,6 +54,7 @@ fn change(m: &mut Model, random: &mut ChaCha8Rng) {
             outputs.push(output);
         }
         outputs.sort_by_key(|output| output.at);
+        outputs.iter_mut().zip(&mut numbers).for_each(|(output, n)| output.n = n);
         step.outputs = outputs;
     }
 }
