@@ -82,6 +82,7 @@ impl Front {
     }
 
     /// The largest level of moments that allowed more than `event_time`.
+    #[inline]
     fn above(&self, event_time: i64) -> Option<i64> {
         let at = self.0.partition_point(|p| p.0 <= event_time);
         self.0.get(at).map(|p| p.1)
@@ -124,6 +125,7 @@ impl Levels {
 
     /// Takes in how the tracker stands now. Few records move anything, and what was
     /// taken in says nothing more a second time.
+    #[inline]
     fn settle(&mut self) {
         let mut moved = false;
         for (i, settled) in (0..).zip(&mut self.settled) {
@@ -177,6 +179,7 @@ impl Levels {
         }
     }
 
+    #[inline]
     fn judge(&self, event_time: i64, by_input: &mut Vec<i64>) -> (i64, i64) {
         let need = |level: i64| level.saturating_sub(self.more).saturating_sub(event_time).max(0);
         by_input.clear();

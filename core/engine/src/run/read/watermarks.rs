@@ -76,6 +76,7 @@ impl<'a> Moving<'a> {
         })
     }
 
+    #[inline]
     pub fn lane(&self, row: usize) -> Option<u32> {
         self.table.lane(self.inputs[row], self.partitions[row])
     }
