@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use joinscope_core::run::Need;
 use joinscope_operator::record::Arrival;
 
 use super::cells::{Cells, step};
@@ -39,6 +38,15 @@ impl Target {
             Self::Input(i) => usize::from(i) + 1,
         }
     }
+}
+
+/// A record that was judged for lateness.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged {
+    pub arrival: Arrival,
+    pub lane: u32,
+    /// ms; 0: not late.
+    pub late_by: i64,
 }
 
 /// What is known of one partition.
@@ -109,20 +117,20 @@ impl Index {
         }
     }
 
-    pub fn add(&mut self, need: &Need<'_>) {
-        let number = need.lane as usize;
+    /// Takes in a record; `needs`: by [`Target::place`], ms.
+    pub fn add(&mut self, record: &Judged, needs: &[i64]) {
+        let number = record.lane as usize;
         let (Some(lane), Some(group)) = (self.lanes.get_mut(number), self.groups.get(number))
         else {
             return;
         };
         lane.judged += 1;
-        if need.late_by > 0 {
+        if record.late_by > 0 {
             lane.late += 1;
-            lane.late_by.add(need.late_by);
-            lane.latest = lane.latest.max(need.late_by);
+            lane.late_by.add(record.late_by);
+            lane.latest = lane.latest.max(record.late_by);
         }
-        self.cells.begin(need.arrival);
-        let needs = std::iter::once(&need.all).chain(need.by_input);
+        self.cells.begin(record.arrival);
         for ((place, counts), ms) in lane.needs.iter_mut().enumerate().zip(needs) {
             if *ms <= 0 {
                 continue;
@@ -174,25 +182,13 @@ mod tests {
     use super::*;
     use crate::window::panels::late::bins::bin;
 
-    fn need(arrival: u64, lane: u32, late_by: i64, all: i64) -> Need<'static> {
-        Need {
-            row: arrival,
-            arrival,
-            arrival_ms: 0,
-            lane,
-            event_time: 0,
-            late_by,
-            all,
-            by_input: &[NEVER],
-        }
-    }
-
     #[test]
     fn partitions_add_up() {
+        let record = |arrival, lane, late_by| Judged { arrival, lane, late_by };
         let mut index = Index::new(vec![0, 0], &[7_777], 10);
-        index.add(&need(0, 0, 0, 7_777));
-        index.add(&need(1, 1, 1, 7_778));
-        index.add(&need(2, 1, 0, 0));
+        index.add(&record(0, 0, 0), &[7_777, NEVER]);
+        index.add(&record(1, 1, 1), &[7_778, NEVER]);
+        index.add(&record(2, 1, 0), &[0, NEVER]);
         let all = index.sum(&|_| true);
         assert_eq!((all.judged, all.late, all.latest), (3, 1, 1));
         assert_eq!(all.needs[Target::All.place()].beyond(bin(7_770)), 2);
@@ -201,7 +197,7 @@ mod tests {
         let cells: Vec<_> = index.cells(Target::All, &|l| l == 1).collect();
         assert_eq!(cells, [(1, step(7_778), 1)]);
         // One that is not looked up.
-        index.add(&need(3, 0, 0, 10 * KNOWN));
+        index.add(&record(3, 0, 0), &[10 * KNOWN, NEVER]);
         assert_eq!(index.sum(&|l| l == 0).needs[0].beyond(bin(10 * KNOWN) - 1), 1);
         assert!(index.cells(Target::All, &|l| l == 0).any(|c| c == (3, step(10 * KNOWN), 1)));
     }
