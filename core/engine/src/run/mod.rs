@@ -24,7 +24,7 @@ mod summary;
 pub mod synthetic;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 mod write;
 
@@ -36,12 +36,14 @@ pub use execute::{Execute, execute, go_on, resume};
 pub use expired::Expired;
 pub use job::{Deliver, execute_job};
 pub use keep::{RunStore, job_start};
+pub(crate) use layout::NO_ROW;
 pub use layout::{PAGE_ROWS, SEGMENT_ARRIVALS};
 pub use live::{ExecuteLive, Outlook, execute_live, may_begin};
 pub use manifest::{
     InputInfo, LiveInfo, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, SourceInfo,
 };
 pub use read::{EventSpans, Levels, NEVER, NO_GROUP, Need, Run};
+pub(crate) use read::{Lists, OutputColumns};
 pub use schemas::GivenSchemas;
 pub use types::*;
 pub use write::{OutputsAlone, Writer};

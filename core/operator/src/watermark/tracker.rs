@@ -262,6 +262,7 @@ impl Tracker {
 
     /// What input `i` gives the join; `i64::MIN` before there is anything, and
     /// for an input that does not exist.
+    #[inline]
     #[must_use]
     pub fn input(&self, i: InputIndex) -> i64 {
         self.inputs.get(i as usize).map_or(i64::MIN, |input| input.emitted)
@@ -269,6 +270,7 @@ impl Tracker {
 
     /// Whether the join goes on without input `i`: all its partitions are idle
     /// (under Flink's rules, see `valve.rs`).
+    #[inline]
     #[must_use]
     pub fn input_idle(&self, i: InputIndex) -> bool {
         self.inputs.get(i as usize).is_none_or(|input| input.idle)

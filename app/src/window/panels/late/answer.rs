@@ -10,7 +10,7 @@ use joinscope_operator::verdict::Verdict;
 
 use super::Shown;
 use super::bins::{bin, edge};
-use super::index::NO_VALUE;
+use super::counts::NO_VALUE;
 use crate::window::text::thousands;
 use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::button;

@@ -2,23 +2,28 @@
 //! partial results; and single records where few are in sight.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use joinscope_core::run::{Levels, RunError};
+use joinscope_core::run::{Levels, Need, RunError};
 use joinscope_operator::record::Arrival;
 
-use super::index::{Index, Target};
+use super::index::{Index, Judged, Target};
 use crate::window::cx::Cx;
 use crate::window::jobs::Slot;
 use crate::window::store::Run;
 
 /// Arrivals read at once.
-const PIECE: u64 = 262_144;
+const PIECE: u64 = 65_536;
+/// Pieces that are read ahead of the counting.
+const AHEAD: usize = 2;
 /// Between two partial results.
 const OFTEN: Duration = Duration::from_millis(200);
-/// Places of the run from which a part of it can be read.
+/// Places of the run from which a part of it can be read, and the fewest arrivals
+/// between two of them.
 const STOPS: u64 = 64;
+const APART: u64 = 32_768;
 /// Fewer arrivals in sight are read record by record.
 pub const FEW: u64 = 200_000;
 /// Records that are kept one by one.
@@ -117,34 +122,92 @@ fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What was read of a stretch of the run.
+struct Piece {
+    records: Vec<Judged>,
+    /// What they need, one record's after the other's.
+    needs: Vec<i64>,
+    /// Read up to here.
+    to: Arrival,
+    /// Where a part of the run can be read from.
+    stop: Option<Arc<Levels>>,
+}
+
+impl Piece {
+    fn add(&mut self, need: &Need<'_>) {
+        let Need { arrival, lane, late_by, .. } = *need;
+        self.records.push(Judged { arrival, lane, late_by });
+        self.needs.push(need.all);
+        self.needs.extend_from_slice(need.by_input);
+    }
+}
+
+/// Reads the run, and counts beside that what was read.
 fn pass(run: &Run, shared: &Shared) -> Result<(), RunError> {
-    let start = run.manifest().start;
-    let bounds: Vec<i64> =
-        run.pipeline().inputs.iter().map(|i| i.watermark.max_out_of_orderness).collect();
     let of = run.arrivals();
-    let mut index = Index::new(start.lanes.iter().map(|l| l.input).collect(), &bounds, of);
+    let (pieces, read) = sync_channel(AHEAD);
+    std::thread::scope(|scope| {
+        let counting = scope.spawn(move || count(run, shared, of, &read));
+        let done = read_through(run, shared, of, &pieces);
+        // Nothing more comes.
+        drop(pieces);
+        match counting.join() {
+            Ok(()) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn read_through(
+    run: &Run,
+    shared: &Shared,
+    of: Arrival,
+    pieces: &SyncSender<Piece>,
+) -> Result<(), RunError> {
     let mut levels = run.levels();
-    let mut stops = vec![Arc::new(levels.clone())];
-    let mut published = Instant::now();
-    let stop = (of / STOPS).max(PIECE / 8);
+    let stop = (of / STOPS).max(APART);
+    let mut next = stop.min(of);
+    let places = run.pipeline().inputs.len() + 1;
     while levels.at() < of {
-        let next = (stops.len() as u64 * stop).min(of);
         let to = next.min(levels.at() + PIECE);
-        run.needs(&mut levels, to, &shared.cancel, |need| index.add(need))?;
+        let most = (to - levels.at()) as usize;
+        let (records, needs) = (Vec::with_capacity(most), Vec::with_capacity(most * places));
+        let mut piece = Piece { records, needs, to, stop: None };
+        run.needs(&mut levels, to, &shared.cancel, |need| piece.add(need))?;
         if levels.at() < to {
             break;
         }
         if to == next {
-            stops.push(Arc::new(levels.clone()));
+            piece.stop = Some(Arc::new(levels.clone()));
+            next = next.saturating_add(stop).min(of);
         }
-        if to < of && published.elapsed() < OFTEN {
-            continue;
+        // Nobody counts any more: that has failed.
+        if pieces.send(piece).is_err() {
+            break;
         }
-        published = Instant::now();
-        let whole = Arc::new(index.clone());
-        *lock(&shared.found) = Found { index: whole, stops: stops.clone(), read: to, of };
     }
     Ok(())
+}
+
+fn count(run: &Run, shared: &Shared, of: Arrival, pieces: &Receiver<Piece>) {
+    let start = run.manifest().start;
+    let bounds: Vec<i64> =
+        run.pipeline().inputs.iter().map(|i| i.watermark.max_out_of_orderness).collect();
+    let mut index = Index::new(start.lanes.iter().map(|l| l.input).collect(), &bounds, of);
+    let mut stops = vec![Arc::new(run.levels())];
+    // What came first is shown at once.
+    let mut published: Option<Instant> = None;
+    for piece in pieces {
+        let needs = piece.needs.chunks_exact(bounds.len() + 1);
+        piece.records.iter().zip(needs).for_each(|(record, needs)| index.add(record, needs));
+        stops.extend(piece.stop);
+        if piece.to < of && published.is_some_and(|at| at.elapsed() < OFTEN) {
+            continue;
+        }
+        published = Some(Instant::now());
+        let whole = Arc::new(index.clone());
+        *lock(&shared.found) = Found { index: whole, stops: stops.clone(), read: piece.to, of };
+    }
 }
 
 /// Records in sight.

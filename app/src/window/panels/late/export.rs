@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::bins::edge;
-use super::index::NO_VALUE;
+use super::counts::NO_VALUE;
 use super::{Late, Target};
 use crate::window::cx::Cx;
 use crate::window::export::{Listed, Source};

@@ -16,7 +16,9 @@ use joinscope_operator::verdict::Verdict;
 use super::answer::TICKS;
 use super::ask::{Single, Singles};
 use super::bins::edge;
-use super::index::{NO_VALUE, Target, step, step_from};
+use super::cells::{HEIGHTS, step, step_from};
+use super::counts::NO_VALUE;
+use super::index::Target;
 use super::{Focus, Shown, inputs_of};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
@@ -188,13 +190,22 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
     let inputs = inputs_of(cx);
     let (first, last) = cx.view;
     let view = first.saturating_sub(s.index.block)..=last;
+    let worths: Vec<f32> = (0..HEIGHTS).map(worth).collect();
+    // Those of a block follow one another and share a column.
+    let mut newest = None;
     for (arrival, step, n) in s.index.cells(of.target, &|lane| s.has(lane, &inputs)) {
         if !view.contains(&arrival) || step == NO_VALUE {
             continue;
         }
-        let x = of.axis.x_of(arrival.max(first), cx.clock) - of.axis.left;
-        let column = ((x / COLUMN).max(0.0) as usize).min(columns - 1);
-        let worth = worth(step);
+        let column = match newest {
+            Some((block, column)) if block == arrival => column,
+            _ => {
+                let x = of.axis.x_of(arrival.max(first), cx.clock) - of.axis.left;
+                ((x / COLUMN).max(0.0) as usize).min(columns - 1)
+            }
+        };
+        newest = Some((arrival, column));
+        let worth = worths.get(usize::from(step)).copied().unwrap_or(1.0);
         let step = step.clamp(of.steps.0, of.steps.1 - 1) - of.steps.0;
         counts[(rows - 1 - usize::from(step)) * columns + column] += n as f32 * worth;
     }

@@ -8,6 +8,8 @@
 mod answer;
 mod ask;
 mod bins;
+mod cells;
+mod counts;
 mod export;
 mod heat;
 mod index;
@@ -25,7 +27,8 @@ use joinscope_operator::time::{duration_setting, format_duration};
 
 use self::ask::{Found, Pass, Question, Singles};
 use self::bins::{bin, edge};
-use self::index::{Index, Lane, NO_VALUE, Target};
+use self::counts::{Counts, NO_VALUE};
+use self::index::{Index, Lane, Target};
 use super::failed;
 use super::watermarks::say::{about, unit};
 use crate::window::chrome::{Title, panel};
@@ -215,7 +218,7 @@ impl Late {
             empty(ui, "Reading the run", "How out of order each record came is worked out once");
             return;
         }
-        let nothing = sum.needs.iter().all(index::Counts::is_empty);
+        let nothing = sum.needs.iter().all(Counts::is_empty);
         if found.is_whole() && nothing && self.focus == Focus::All {
             let (what, next) = if sum.judged == 0 {
                 // Of none of them it is known whether it came in order.
@@ -369,7 +372,7 @@ fn part(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
 /// for every record that anything is enough for.
 fn ends(sum: &Lane, target: Target, now: Option<i64>) -> (u16, u16) {
     let needs = sum.needs.get(target.place());
-    let bins = || needs.into_iter().flat_map(index::Counts::iter).filter(|b| b.0 != NO_VALUE);
+    let bins = || needs.into_iter().flat_map(Counts::iter).filter(|b| b.0 != NO_VALUE);
     let most = bins().map(|b| b.0).max().unwrap_or(0).max(now.map_or(0, bin)).max(bin(1_000));
     let least = needs.and_then(|c| c.quantile(0.05)).filter(|ms| *ms < i64::MAX).unwrap_or(0);
     let least = least.min(now.unwrap_or(i64::MAX) / 4).min(edge(most) / 100).max(10);

@@ -8,8 +8,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
+use super::counts::Counts;
 use super::how_late;
-use super::index::{Counts, Lane};
+use super::index::Lane;
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::headless::{harness, settle};

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::{CHUNK, CompareError, Pass};
 use crate::operator::record::Arrival;
 use crate::run::{ManifestStart, Run, RunState};
@@ -178,7 +180,40 @@ fn same_cluster(a: &Run, b: &Run) -> Result<(), CompareError> {
 }
 
 /// Offsets of a partition with their rows.
-type Lane = (Vec<i64>, Vec<u32>);
+#[derive(Default)]
+struct Lane {
+    offsets: Vec<i64>,
+    rows: Vec<u32>,
+    /// Behind the one that was found last: what is looked for mostly comes in order.
+    next: usize,
+}
+
+impl Lane {
+    fn push(&mut self, offset: i64, row: u32) {
+        self.offsets.push(offset);
+        self.rows.push(row);
+    }
+
+    /// In the order of offsets from now on.
+    fn sort(&mut self) {
+        if self.offsets.is_sorted() {
+            return;
+        }
+        let both = self.offsets.drain(..).zip(self.rows.drain(..));
+        let mut both: Vec<(i64, u32)> = both.collect();
+        both.sort_unstable();
+        (self.offsets, self.rows) = both.into_iter().unzip();
+    }
+
+    fn find(&mut self, offset: i64) -> Option<u32> {
+        let at = match self.offsets.get(self.next) {
+            Some(next) if *next == offset => self.next,
+            _ => self.offsets.binary_search(&offset).ok()?,
+        };
+        self.next = at + 1;
+        self.rows.get(at).copied()
+    }
+}
 
 fn by_name(
     a: &Run,
@@ -194,7 +229,7 @@ fn by_name(
         same.map(|n| n as u8)
     };
     let places: Vec<Option<u8>> = (0..two.inputs.len()).map(|i| place(i as u8)).collect();
-    let mut lanes: HashMap<(u8, i32), Lane> = HashMap::new();
+    let mut lanes: HashMap<(u8, i32), Lane, RandomState> = HashMap::default();
     let mut inputs_of_rows = Vec::new();
     let mut row = 0;
     while row < b.rows() {
@@ -208,17 +243,12 @@ fn by_name(
         for (n, (input, partition, offset)) in names.iter().enumerate() {
             let Some(place) = places.get(usize::from(*input)).copied().flatten() else { continue };
             let lane = lanes.entry((place, *partition)).or_default();
-            lane.0.push(*offset);
-            lane.1.push((row + n as u64) as u32);
+            lane.push(*offset, (row + n as u64) as u32);
         }
         row += names.len() as u64;
         pass.did(names.len() as u64)?;
     }
-    for lane in lanes.values_mut().filter(|lane| !lane.0.is_sorted()) {
-        let mut both: Vec<(i64, u32)> = lane.0.drain(..).zip(lane.1.drain(..)).collect();
-        both.sort_unstable();
-        *lane = both.into_iter().unzip();
-    }
+    lanes.values_mut().for_each(Lane::sort);
     let mut partners = Partners {
         to_b: vec![NONE; a.rows() as usize],
         to_a: vec![NONE; b.rows() as usize],
@@ -231,9 +261,9 @@ fn by_name(
             break;
         }
         for (n, (input, partition, offset)) in names.iter().enumerate() {
-            let Some(lane) = lanes.get(&(*input, *partition)) else { continue };
-            let Ok(at) = lane.0.binary_search(offset) else { continue };
-            let (of_a, of_b) = (row + n as u64, lane.1[at]);
+            let Some(lane) = lanes.get_mut(&(*input, *partition)) else { continue };
+            let Some(of_b) = lane.find(*offset) else { continue };
+            let of_a = row + n as u64;
             partners.to_b[of_a as usize] = of_b;
             partners.to_a[of_b as usize] = of_a as u32;
         }

@@ -7,24 +7,28 @@
 //! are matched by the records' names. A run that did not end is compared as far
 //! as it came.
 
+mod kept;
 mod matching;
+mod named;
 mod outputs;
+mod scan;
 mod settings;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_outputs;
 mod verdicts;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use matching::Matching;
-pub use outputs::{Named, OutputsDiff, Side, count};
+pub use named::Named;
+pub use outputs::{OutputsDiff, Side, count};
 pub use settings::SettingDiff;
 pub use verdicts::{Change, Changed, Compared, Kind};
 
 use crate::run::{Run, RunError};
 
-/// Outputs that are asked for at once.
-const PAGE: usize = 8192;
 /// Rows of which a column is read at once.
 const CHUNK: u64 = 32_768;
 
@@ -57,6 +61,11 @@ pub(super) struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(of: u64, cancel: &'a AtomicBool, told: &'a mut dyn FnMut(Progress)) -> Self {
         Self { at: Progress { done: 0, of }, cancel, told }
+    }
+
+    /// There is more to read than was thought.
+    fn more(&mut self, n: u64) {
+        self.at.of += n;
     }
 
     fn did(&mut self, n: u64) -> Result<(), CompareError> {

@@ -2,43 +2,11 @@
 
 use std::cmp::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use super::{CompareError, Matching, PAGE, Pass};
-use crate::engine::step::OutputKind;
-use crate::operator::record::Arrival;
-use crate::run::{OutputView, Run};
-
-/// An output by its rows, numbered as in the run that put it out (`a` where both
-/// did).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Named {
-    /// Both rows, in pipeline order.
-    Pair(u64, u64),
-    /// A row put out with nulls.
-    Pad(u64),
-    /// A folded example, by its primary row; the last correction counts.
-    Example(u64),
-}
-
-impl Named {
-    /// Its rows; of an example the primary one.
-    #[must_use]
-    pub fn rows(self) -> Vec<u64> {
-        match self {
-            Self::Pair(a, b) => vec![a, b],
-            Self::Pad(row) | Self::Example(row) => vec![row],
-        }
-    }
-
-    fn mapped(self, to: impl Fn(u64) -> u64) -> Self {
-        match self {
-            Self::Pair(a, b) => Self::Pair(to(a), to(b)),
-            Self::Pad(row) => Self::Pad(to(row)),
-            Self::Example(row) => Self::Example(to(row)),
-        }
-    }
-}
+use super::kept::Bits;
+use super::named::{Common, EXAMPLE_KIND, Entry};
+use super::scan::{CHUNK, Reader, Scan};
+use super::{CompareError, Matching, Named, Pass};
+use crate::run::Run;
 
 /// How the outputs of two runs differ; counts, and the first of each kind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,26 +29,6 @@ pub struct Side {
 }
 
 impl Side {
-    fn add(&mut self, named: Named, limit: usize) {
-        let first = match named {
-            Named::Pair(..) => {
-                self.pairs += 1;
-                &mut self.first_pairs
-            }
-            Named::Pad(_) => {
-                self.pads += 1;
-                &mut self.first_others
-            }
-            Named::Example(_) => {
-                self.examples += 1;
-                &mut self.first_others
-            }
-        };
-        if first.len() < limit {
-            first.push(named);
-        }
-    }
-
     #[must_use]
     pub fn total(&self) -> u64 {
         self.pairs + self.pads + self.examples
@@ -94,78 +42,8 @@ impl OutputsDiff {
     }
 }
 
-/// Outputs of one run that are held in memory at once; more are compared in
-/// several passes, by their first row.
-const MOST: u64 = 4 << 20;
-
-/// An output by its rows' common numbers, in 32 bits each, and what it says
-/// besides: folded rows and labels. 16 bytes, so that millions fit.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    name: u64,
-    said: u64,
-}
-
-const PAD: u32 = u32::MAX;
-const EXAMPLE: u32 = u32::MAX - 1;
-
-impl Entry {
-    fn named(self) -> Named {
-        let (first, second) = (self.name >> 32, self.name as u32);
-        match second {
-            PAD => Named::Pad(first),
-            EXAMPLE => Named::Example(first),
-            second => Named::Pair(first, u64::from(second)),
-        }
-    }
-}
-
-/// How a run's rows and labels are written, so that the other run's compare with
-/// them: the pipelines may list their inputs and labels in other orders.
-struct Common<'a> {
-    run: &'a Run,
-    /// A row's common number.
-    row: &'a dyn Fn(u64) -> u64,
-    /// The rows of a pair in the order of `a`.
-    pair: &'a dyn Fn((u64, u64)) -> (u64, u64),
-    /// The bit of each label and the hash of its name, by name.
-    labels: Vec<(u64, u64)>,
-}
-
-impl<'a> Common<'a> {
-    fn new(
-        run: &'a Run,
-        row: &'a dyn Fn(u64) -> u64,
-        pair: &'a dyn Fn((u64, u64)) -> (u64, u64),
-    ) -> Self {
-        let labels = run.pipeline().examples.iter().flat_map(|examples| &examples.labels);
-        let mut labels: Vec<(&str, u64)> =
-            labels.enumerate().map(|(bit, label)| (label.name.as_str(), 1u64 << bit)).collect();
-        labels.sort_unstable();
-        let labels = labels.into_iter().map(|(name, bit)| (bit, xxh3_64(name.as_bytes())));
-        Self { run, row, pair, labels: labels.collect() }
-    }
-
-    fn entry(&self, view: &OutputView) -> Option<Entry> {
-        let first = *view.rows.first()?;
-        let (first, second, said) = match view.kind {
-            OutputKind::Pair => {
-                let (first, second) = (self.pair)((first, *view.rows.get(1)?));
-                (first, u32::try_from((self.row)(second)).ok()?, 0)
-            }
-            OutputKind::Pad => (first, PAD, 0),
-            OutputKind::Example => {
-                let rows = view.rows.iter().map(|row| (self.row)(*row));
-                let held = self.labels.iter().filter(|(bit, _)| view.labels & bit != 0);
-                let said = [view.rows.len() as u64].into_iter().chain(rows);
-                let said = said.chain(held.map(|(_, name)| *name));
-                let bytes: Vec<u8> = said.flat_map(u64::to_le_bytes).collect();
-                (first, EXAMPLE, xxh3_64(&bytes))
-            }
-        };
-        Some(Entry { name: (self.row)(first) << 32 | u64::from(second), said })
-    }
-}
+/// Outputs of one run that are held in memory at once; more take more passes.
+const MOST: usize = 4 << 20;
 
 /// How many pairs, pads and examples a run put out; each correction counts.
 ///
@@ -174,61 +52,25 @@ impl<'a> Common<'a> {
 pub fn count(run: &Run) -> Result<[u64; 3], CompareError> {
     let mut counts = [0; 3];
     let mut first = 0;
-    while first < run.outputs() {
-        let page = run.output_page(first, PAGE)?;
-        if page.is_empty() {
-            break;
+    while let Some(read) = run.output_columns(first, CHUNK, &["kind"])? {
+        for kind in read.kinds()? {
+            counts[usize::from((*kind).min(EXAMPLE_KIND))] += 1;
         }
-        for view in &page {
-            counts[view.kind as usize] += 1;
-        }
-        first += page.len() as u64;
+        first += read.len() as u64;
     }
     Ok(counts)
 }
 
-/// Passes over all outputs of both runs.
-fn passes(a: &Run, b: &Run) -> u64 {
-    a.outputs().max(b.outputs()).div_ceil(MOST).max(1)
-}
-
-/// Outputs that a comparison reads.
+/// Outputs that a comparison reads, if one pass is enough.
 pub(super) fn work(a: &Run, b: &Run) -> u64 {
-    passes(a, b) * (a.outputs() + b.outputs())
+    a.outputs() + b.outputs()
 }
 
-/// The outputs of a run whose first row's common number is in `rows`, by name;
-/// of an example the last.
-fn all(
-    of: &Common<'_>,
-    rows: &std::ops::Range<u64>,
-    until: Option<Arrival>,
-    pass: &mut Pass<'_>,
-) -> Result<Vec<Entry>, CompareError> {
-    let run = of.run;
-    let mut found = Vec::new();
-    let mut first = 0;
-    while first < run.outputs() {
-        let page = run.output_page(first, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        let wanted = page.iter().filter(|v| until.is_none_or(|until| v.at < until));
-        let entries = wanted.filter_map(|view| of.entry(view));
-        found.extend(entries.filter(|entry| rows.contains(&(entry.name >> 32))));
-        first += page.len() as u64;
-        pass.did(page.len() as u64)?;
-    }
-    // Stable: of equal names the later output stays behind.
-    found.sort_by_key(|entry| entry.name);
-    found.dedup_by(|later, earlier| {
-        let same = later.name == earlier.name && later.name as u32 == EXAMPLE;
-        if same {
-            earlier.said = later.said;
-        }
-        same
-    });
-    Ok(found)
+/// How much is read at once, and held in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub chunk: u64,
+    pub most: usize,
 }
 
 pub(super) fn diff(
@@ -238,67 +80,175 @@ pub(super) fn diff(
     limit: usize,
     pass: &mut Pass<'_>,
 ) -> Result<OutputsDiff, CompareError> {
-    let mut found = OutputsDiff::default();
-    let passes = passes(a, b);
-    let end = a.rows() + b.rows();
+    diff_within(a, b, matching, limit, Room { chunk: CHUNK, most: MOST }, pass)
+}
+
+pub(super) fn diff_within(
+    a: &Run,
+    b: &Run,
+    matching: &Matching,
+    limit: usize,
+    room: Room,
+    pass: &mut Pass<'_>,
+) -> Result<OutputsDiff, CompareError> {
     let common = |row| matching.common(row);
     let pair = |rows| matching.as_in_a(rows);
     let (own, in_order) = (|row: u64| row, |rows: (u64, u64)| rows);
-    let of_a = Common::new(a, &own, &in_order);
-    let of_b = Common::new(b, &common, &pair);
-    for n in 0..passes {
-        let rows = end * n / passes..end * (n + 1) / passes;
-        let one = all(&of_a, &rows, matching.until, pass)?;
-        let two = all(&of_b, &rows, matching.until, pass)?;
-        merge(one, two, matching, limit, &mut found);
+    let of_a = Reader::new(Common::new(a, &own, &in_order), matching.until, room.chunk)?;
+    let of_b = Reader::new(Common::new(b, &common, &pair), matching.until, room.chunk)?;
+    let alike = !matching.by_name();
+    let mut scan = Scan::new([of_a, of_b], alike, room.most);
+    let mut found = Differing::new(limit);
+    scan.pass(pass)?;
+    found.diff.same = scan.found.same + scan.found.together.count_without(&scan.found.apart);
+    found.pads(&scan.found.pads);
+    // Rows that are numbered alike are known to differ only now.
+    let mut waits = alike && !scan.found.apart.is_empty();
+    let mut is_cut = scan.found.pairs.is_cut() || !alike && scan.found.examples.is_cut();
+    found.entries(scan.found.pairs.take());
+    if !alike {
+        found.examples(scan.found.examples.take());
     }
-    Ok(found)
+    while waits || is_cut {
+        pass.more(scan.work());
+        scan.again(pass)?;
+        waits = false;
+        is_cut = scan.found.pairs.is_cut() || scan.found.examples.is_cut();
+        found.entries(scan.found.pairs.take());
+        found.examples(scan.found.examples.take());
+    }
+    Ok(found.whole(matching))
 }
 
-fn merge(
-    one: Vec<Entry>,
-    two: Vec<Entry>,
-    matching: &Matching,
+/// What only one run put out, by name, as `a` numbers rows.
+#[derive(Default)]
+struct Only {
+    pairs: Vec<Entry>,
+    /// Pads, those of rows that have several, and examples; each ascending.
+    others: [Vec<Entry>; 3],
+}
+
+/// What differs, as it is found.
+struct Differing {
+    diff: OutputsDiff,
+    only: [Only; 2],
     limit: usize,
-    found: &mut OutputsDiff,
-) {
-    let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
-    loop {
-        let order = match (one.peek(), two.peek()) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => a.name.cmp(&b.name),
+}
+
+impl Differing {
+    fn new(limit: usize) -> Self {
+        Self { diff: OutputsDiff::default(), only: Default::default(), limit }
+    }
+
+    fn side(&mut self, side: usize) -> &mut Side {
+        if side == 0 { &mut self.diff.only_in_a } else { &mut self.diff.only_in_b }
+    }
+
+    /// Pads of either run, by row.
+    fn pads(&mut self, pads: &[Bits; 2]) {
+        let [one, two] = pads;
+        self.diff.same += one.both(two);
+        for (side, (own, other)) in [(one, two), (two, one)].into_iter().enumerate() {
+            self.side(side).pads += own.count_without(other);
+            let first = own.without(other).take(self.limit).map(Entry::pad);
+            self.only[side].others[0].extend(first);
+        }
+    }
+
+    /// Pairs, and pads of rows that have several: each counts.
+    fn entries(&mut self, [one, two]: [Vec<Entry>; 2]) {
+        self.merge(one, two);
+    }
+
+    /// Examples: the last correction counts.
+    fn examples(&mut self, mut sides: [Vec<Entry>; 2]) {
+        for side in &mut sides {
+            side.dedup_by(|later, earlier| {
+                let same = later.name == earlier.name;
+                if same {
+                    earlier.said = later.said;
+                }
+                same
+            });
+        }
+        let [one, two] = sides;
+        self.merge(one, two);
+    }
+
+    /// Only one run has it.
+    fn add(&mut self, side: usize, entry: Entry) {
+        let limit = self.limit;
+        let counts = self.side(side);
+        let place = match entry.named() {
+            Named::Pair(..) => {
+                counts.pairs += 1;
+                None
+            }
+            Named::Pad(_) => {
+                counts.pads += 1;
+                Some(1)
+            }
+            Named::Example(_) => {
+                counts.examples += 1;
+                Some(2)
+            }
         };
-        match order {
-            Ordering::Less => {
-                if let Some(entry) = one.next() {
-                    found.only_in_a.add(entry.named(), limit);
-                }
-            }
-            Ordering::Greater => {
-                if let Some(entry) = two.next() {
-                    let named = match entry.named().mapped(|row| matching.row_of_b(row)) {
-                        Named::Pair(first, second) => {
-                            let (first, second) = matching.as_in_b((first, second));
-                            Named::Pair(first, second)
-                        }
-                        other => other,
-                    };
-                    found.only_in_b.add(named, limit);
-                }
-            }
-            Ordering::Equal => {
-                let (a, b) = (one.next(), two.next());
-                if a == b {
-                    found.same += 1;
-                } else if let Some(entry) = a {
-                    found.changed += 1;
-                    if found.changed_first.len() < limit {
-                        found.changed_first.push(entry.named());
+        let only = &mut self.only[side];
+        let first = match place {
+            None => &mut only.pairs,
+            Some(place) => &mut only.others[place],
+        };
+        if first.len() < limit {
+            first.push(entry);
+        }
+    }
+
+    fn merge(&mut self, one: Vec<Entry>, two: Vec<Entry>) {
+        let (mut one, mut two) = (one.into_iter().peekable(), two.into_iter().peekable());
+        loop {
+            let order = match (one.peek(), two.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(a), Some(b)) => a.name.cmp(&b.name),
+            };
+            let (a, b) = (one.next_if(|_| order.is_le()), two.next_if(|_| order.is_ge()));
+            match (a, b) {
+                (Some(a), Some(b)) if a == b => self.diff.same += 1,
+                (Some(a), Some(_)) => {
+                    self.diff.changed += 1;
+                    if self.diff.changed_first.len() < self.limit {
+                        self.diff.changed_first.push(a.named());
                     }
                 }
+                (Some(a), None) => self.add(0, a),
+                (None, Some(b)) => self.add(1, b),
+                (None, None) => {}
             }
         }
+    }
+
+    /// All of it, with the rows of each run.
+    fn whole(mut self, matching: &Matching) -> OutputsDiff {
+        let of_b = |entry: Entry| match entry.named().mapped(|row| matching.row_of_b(row)) {
+            Named::Pair(first, second) => {
+                let (first, second) = matching.as_in_b((first, second));
+                Named::Pair(first, second)
+            }
+            other => other,
+        };
+        for (n, only) in std::mem::take(&mut self.only).into_iter().enumerate() {
+            let mut others = only.others.concat();
+            others.sort_by_key(|entry| entry.name);
+            others.truncate(self.limit);
+            let named = |entries: Vec<Entry>| -> Vec<Named> {
+                let each = entries.into_iter();
+                each.map(|entry| if n == 0 { entry.named() } else { of_b(entry) }).collect()
+            };
+            let (first_pairs, first_others) = (named(only.pairs), named(others));
+            let side = self.side(n);
+            (side.first_pairs, side.first_others) = (first_pairs, first_others);
+        }
+        self.diff
     }
 }

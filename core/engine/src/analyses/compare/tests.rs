@@ -8,6 +8,9 @@ use crate::edges::recording::{Recording, Slice, slice, unattended};
 use crate::engine::Control;
 use crate::run::{Execute, Manifest, ManifestStart, RecordingRef, RunState, execute};
 
+/// Rows that are asked for at once.
+const PAGE: usize = 8192;
+
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sample-data").join(name)
 }

@@ -6,6 +6,10 @@ use super::{CHUNK, CompareError, Matching, Pass};
 use crate::operator::verdict::Verdict;
 use crate::run::{Run, RunState};
 
+/// Rows of two runs that are held against each other at once: of fewer, more of their
+/// decisions would be read twice, which lie in pages of the segments in which they fell.
+const ALIKE: u64 = 4 * CHUNK;
+
 /// How the two runs see a record; `None`: it is not in that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
@@ -70,13 +74,16 @@ fn alike(
     let mut changed = Vec::new();
     let mut first = 0;
     while first < rows {
-        let n = CHUNK.min(rows - first);
-        let one = a.verdict_column(first, n, matching.until)?;
-        let two = b.verdict_column(first, n, matching.until)?;
-        for (row, ((input, from), (_, to))) in (first..).zip(one.iter().zip(&two)) {
-            if from != to {
-                let kind = Kind { input: *input, from: verdict(*from), to: verdict(*to) };
-                changed.push(Changed { kind, row });
+        let n = ALIKE.min(rows - first);
+        let one = a.verdict_codes(first, n, matching.until)?;
+        let two = b.verdict_codes(first, n, matching.until)?;
+        if one != two {
+            let inputs = a.input_column(first, n)?;
+            for (row, ((from, to), input)) in (first..).zip(one.iter().zip(&two).zip(inputs)) {
+                if from != to {
+                    let kind = Kind { input, from: verdict(*from), to: verdict(*to) };
+                    changed.push(Changed { kind, row });
+                }
             }
         }
         found(&changed);

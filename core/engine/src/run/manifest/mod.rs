@@ -143,6 +143,7 @@ impl ManifestStart {
     }
 
     /// Whether the modelled engine was started again just before an arrival.
+    #[inline]
     pub(crate) fn restarts_at(&self, at: Arrival) -> bool {
         self.restarts.binary_search(&at).is_ok()
     }

@@ -105,21 +105,44 @@ impl Run {
         n: u64,
         until: Option<Arrival>,
     ) -> Result<Vec<(u8, u8)>> {
+        let inputs = self.input_column(first, n)?;
+        Ok(inputs.into_iter().zip(self.verdict_codes(first, n, until)?).collect())
+    }
+
+    /// Verdict codes of rows `first..first + n`, as many as there are; `until`: as
+    /// they stood just before this arrival.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn verdict_codes(&self, first: u64, n: u64, until: Option<Arrival>) -> Result<Vec<u8>> {
         let now = self.now();
         let mut out = Vec::with_capacity(n as usize);
-        self.by_segment(&now, first, n, &["arrival", "input", "verdict"], |number, rows, t| {
-            let mut verdicts = t.u8s("verdict")?.to_vec();
-            if let Some(until) = until {
-                let rows: Vec<u64> = rows.collect();
-                let arrivals = t.u64s("arrival")?;
-                let fates = now.fates(&self.inner.tables, number, &rows, arrivals, &verdicts)?;
-                for (verdict, fate) in verdicts.iter_mut().zip(fates) {
-                    *verdict = fate.verdict_before(until);
-                }
-            } else {
-                now.verdicts(&self.inner.tables, number, rows, &mut verdicts)?;
-            }
-            out.extend(t.u8s("input")?.iter().copied().zip(verdicts));
+        let Some(until) = until else {
+            self.by_segment(&now, first, n, &["verdict"], |number, rows, t| {
+                let from = out.len();
+                out.extend_from_slice(t.u8s("verdict")?);
+                now.verdicts(&self.inner.tables, number, rows, &mut out[from..])
+            })?;
+            return Ok(out);
+        };
+        self.by_segment(&now, first, n, &["arrival", "verdict"], |number, rows, t| {
+            let rows: Vec<u64> = rows.collect();
+            let (arrivals, verdicts) = (t.u64s("arrival")?, t.u8s("verdict")?);
+            let fates = now.fates(&self.inner.tables, number, &rows, arrivals, verdicts)?;
+            out.extend(fates.iter().map(|fate| fate.verdict_before(until)));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Inputs of rows `first..first + n`, as many as there are.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn input_column(&self, first: u64, n: u64) -> Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(n as usize);
+        self.by_segment(&self.now(), first, n, &["input"], |_, _, t| {
+            out.extend_from_slice(t.u8s("input")?);
             Ok(())
         })?;
         Ok(out)

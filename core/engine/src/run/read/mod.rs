@@ -19,6 +19,7 @@ mod keys;
 mod lateness;
 mod lines;
 mod offsets;
+mod output_columns;
 mod outputs;
 mod passing;
 mod pyramids;
@@ -57,6 +58,7 @@ pub(crate) use earlier::Earlier;
 pub use event::EventSpans;
 pub use grouped::NO_GROUP;
 pub use lateness::{Levels, NEVER, Need};
+pub(crate) use output_columns::{Lists, OutputColumns};
 pub(crate) use passing::Event;
 pub(crate) use segment::load_summary;
 

@@ -193,6 +193,11 @@ impl Columns {
         Ok(self.column::<PrimitiveArray<T>>(name)?.values())
     }
 
+    /// What is wrong with the file.
+    pub fn corrupt(&self, what: &str) -> RunError {
+        RunError::corrupt(&self.path, what)
+    }
+
     pub fn len(&self) -> usize {
         self.batch.num_rows()
     }

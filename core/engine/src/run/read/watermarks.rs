@@ -1,6 +1,7 @@
 //! Event-time watermarks at any arrival: the nearest snapshot of the tracker,
 //! then the same tracker over the arrivals in between.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::tables::Columns;
@@ -20,7 +21,7 @@ fn some(time: i64) -> Option<i64> {
 /// Rows as a tracker is led over them: all rows of an arrival move the event-time
 /// watermark together.
 pub(super) struct Moving<'a> {
-    pub arrival: &'a [u64],
+    pub arrival: Cow<'a, [u64]>,
     pub ms: &'a [i64],
     pub times: &'a [i64],
     pub verdicts: &'a [u8],
@@ -33,9 +34,30 @@ impl<'a> Moving<'a> {
     pub const COLUMNS: [&'static str; 6] =
         ["arrival", "arrival_ms", "input", "partition", "event_time", "verdict"];
 
+    /// Without the arrival, which is the row's number where each topic feeds one input.
+    const COUNTED: [&'static str; 5] =
+        ["arrival_ms", "input", "partition", "event_time", "verdict"];
+
+    /// The columns that [`Moving::from_row`] takes.
+    pub fn columns(table: &LaneTable) -> &'static [&'static str] {
+        if table.row_is_arrival { &Self::COUNTED } else { &Self::COLUMNS }
+    }
+
     pub fn of(t: &'a Columns, table: &'a LaneTable) -> Result<Self> {
+        Self::with(t, table, Cow::Borrowed(t.u64s("arrival")?))
+    }
+
+    /// Rows that follow each other, `first` the first of them.
+    pub fn from_row(t: &'a Columns, table: &'a LaneTable, first: u64) -> Result<Self> {
+        if !table.row_is_arrival {
+            return Self::of(t, table);
+        }
+        Self::with(t, table, (first..first + t.len() as u64).collect())
+    }
+
+    fn with(t: &'a Columns, table: &'a LaneTable, arrival: Cow<'a, [u64]>) -> Result<Self> {
         Ok(Self {
-            arrival: t.u64s("arrival")?,
+            arrival,
             ms: t.i64s("arrival_ms")?,
             times: t.i64s("event_time")?,
             verdicts: t.u8s("verdict")?,
@@ -46,7 +68,7 @@ impl<'a> Moving<'a> {
     }
 
     /// The rows of each arrival.
-    pub fn arrivals(&self) -> impl Iterator<Item = Range<usize>> + use<'a> {
+    pub fn arrivals(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut at = 0;
         self.arrival.chunk_by(|a, b| a == b).map(move |rows| {
             at += rows.len();
@@ -54,6 +76,7 @@ impl<'a> Moving<'a> {
         })
     }
 
+    #[inline]
     pub fn lane(&self, row: usize) -> Option<u32> {
         self.table.lane(self.inputs[row], self.partitions[row])
     }

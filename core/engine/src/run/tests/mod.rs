@@ -8,7 +8,7 @@ mod execute;
 mod expired;
 mod format;
 mod lines;
-mod model;
+pub(crate) mod model;
 mod questions;
 mod resume;
 mod schemas;

@@ -7,7 +7,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::model::{Model, ModelRow};
 use crate::operator::verdict::Verdict;
-use crate::run::{Axis, Direction, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet};
+use crate::run::{
+    Axis, Direction, NO_ROW, Query, Range, RowView, Run, RunEnd, RunState, VerdictSet,
+};
 
 fn same(view: &RowView, n: usize, m: &Model) {
     let row = &m.rows[n];
@@ -51,6 +53,12 @@ fn ask_rows(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     for (i, view) in page.iter().enumerate() {
         same(view, first + i, m);
     }
+    let verdicts: Vec<u8> = page.iter().map(|view| view.verdict as u8).collect();
+    assert_eq!(run.verdict_codes(first as u64, count as u64, None).unwrap(), verdicts);
+    let inputs: Vec<u8> = page.iter().map(|view| view.input).collect();
+    assert_eq!(run.input_column(first as u64, count as u64).unwrap(), inputs);
+    let both: Vec<(u8, u8)> = inputs.into_iter().zip(verdicts).collect();
+    assert_eq!(run.verdict_column(first as u64, count as u64, None).unwrap(), both);
     let mut picked: Vec<u64> = (0..20).map(|_| random.random_range(0..n) as u64).collect();
     picked.push(picked[0]);
     for (view, row) in run.views(&picked).unwrap().iter().zip(&picked) {
@@ -148,6 +156,25 @@ fn ask_keys(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     }
 }
 
+/// Columns of outputs, up to the end of a segment.
+fn by_column(m: &Model, run: &Run, first: usize, n: u64) {
+    let columns = ["at", "kind", "first", "second", "labels", "more"];
+    let Some(read) = run.output_columns(first as u64, n, &columns).unwrap() else {
+        assert_eq!(first, m.outputs.len());
+        return;
+    };
+    assert!(read.len() > 0 && read.len() as u64 <= n);
+    let (starts, more) = read.more().unwrap().unwrap();
+    for (i, want) in m.outputs[first..].iter().take(read.len()).enumerate() {
+        assert_eq!((read.ats().unwrap()[i], read.kinds().unwrap()[i]), (want.at, want.kind as u8));
+        assert_eq!(read.labels().unwrap()[i], want.labels);
+        let two = [read.firsts().unwrap()[i], read.seconds().unwrap()[i]];
+        let more = &more[starts[i] as usize..starts[i + 1] as usize];
+        let rows = two.iter().filter(|row| **row != NO_ROW).chain(more);
+        assert!(rows.eq(want.records.iter()), "output {}", first + i);
+    }
+}
+
 fn ask_outputs(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
     assert_eq!(run.outputs(), m.outputs.len() as u64);
     let first = random.random_range(0..m.outputs.len() + 1);
@@ -159,6 +186,10 @@ fn ask_outputs(m: &Model, run: &Run, random: &mut ChaCha8Rng) {
         assert_eq!(view.correction, want.correction);
         assert_eq!(view.rows, want.records.to_vec());
     }
+    by_column(m, run, first, first as u64 % 300 + 1);
+    let until = first as u64 * 7 % (m.marks.len() as u64 + 2);
+    let before = m.outputs.iter().filter(|o| o.at < until).count();
+    assert_eq!(run.outputs_before(until).unwrap(), before as u64);
     for _ in 0..10 {
         let row = random.random_range(0..m.rows.len()) as u64;
         let got: Vec<u64> = run.outputs_of(row).unwrap().iter().map(|o| o.n).collect();

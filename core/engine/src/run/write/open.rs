@@ -453,6 +453,7 @@ impl Open {
 
 /// Whether a record with this verdict at arrival moves the event-time
 /// watermark and counts as activity (3-semantics, step 2).
+#[inline]
 pub(crate) fn moves_watermark(verdict: u8) -> bool {
     ![Verdict::Tombstone as u8, Verdict::Undecodable as u8, Verdict::Untimed as u8]
         .contains(&verdict)
