@@ -259,10 +259,15 @@ fn no_picture_is_drawn_of_an_arrival_that_is_not_there() {
     let file = folder.path().join("all.svg");
     let (path, last) = (feed().run(), opened(&feed().run()).state().cursor().len() - 1);
     let at = |at| Picture { at: Some(at), ..Picture::default() };
-    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file) else {
+    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file, &mut |_| {})
+    else {
         panic!("there are fewer arrivals");
     };
     assert!(why.starts_with("--at 99999999: ") && why.ends_with(&format!(" is {last}")), "{why}");
     assert!(!file.exists());
-    picture_file(&path, &at(last), &file).unwrap();
+    let mut told: Vec<String> = Vec::new();
+    picture_file(&path, &at(last), &file, &mut |doing| told.push(doing.to_owned())).unwrap();
+    // It says what it waits for, in turn.
+    told.dedup();
+    assert_eq!(told, [format!("opening {}", path.display()), "reading what is shown".to_owned()]);
 }
