@@ -271,3 +271,31 @@ fn no_picture_is_drawn_of_an_arrival_that_is_not_there() {
     told.dedup();
     assert_eq!(told, [format!("opening {}", path.display()), "reading what is shown".to_owned()]);
 }
+
+#[test]
+fn a_menu_is_as_wide_as_its_words() {
+    let mut h = opened(&feed().run());
+    for (menu, item) in [("Menu", "Quit"), ("View", "Reset the layout")] {
+        press(&mut h, menu);
+        let wide = h.get_by_label(item).rect().width();
+        assert!((200.0..400.0).contains(&wide), "{menu}: {wide}");
+        h.key_press(egui::Key::Escape);
+        settle(&mut h).unwrap();
+    }
+}
+
+#[test]
+fn a_panel_alone_that_needs_a_run_says_so() {
+    for panel in [
+        Panel::Causality,
+        Panel::State,
+        Panel::Checkpoints,
+        Panel::Compare,
+        Panel::Semantics,
+        Panel::Guarantees,
+    ] {
+        let mut h = harness((700, 300), false, Some(panel));
+        ask(&mut h, Command::Open(feed().recording()));
+        assert!(h.query_all_by_label_contains("No run. ").next().is_some(), "{panel:?}");
+    }
+}

@@ -291,8 +291,9 @@ pub(super) fn paint_row(
     cut
 }
 
-/// Parts of a whole side by side, told apart by how bright they are and by
-/// gaps; gives the room that they and their ground take.
+/// Parts of a whole side by side, told apart by how bright they are, the last by
+/// being hollow, and by gaps: colour is the verdicts' and the selection's. Gives the
+/// room that they and their ground take.
 fn bars(
     painter: &egui::Painter,
     at: Rect,
@@ -301,13 +302,18 @@ fn bars(
     t: &Tokens,
 ) -> f32 {
     let room = (at.width() * 0.5).max(0.0);
-    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third].map(ink);
+    let inks = [(t.third, true), (t.text, true), (t.third, false)];
     let mut x = at.left();
-    for (part, ink) in parts.iter().zip(inks) {
+    for (part, (colour, filled)) in parts.iter().zip(inks) {
         let width = part * room;
         if width > 0.0 {
             let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
-            painter.rect_filled(bar, 1, ink);
+            if filled {
+                painter.rect_filled(bar, 1, ink(colour));
+            } else {
+                let line = Stroke::new(1.0, ink(colour));
+                painter.rect_stroke(bar, 1, line, StrokeKind::Inside);
+            }
             x += width.max(1.0) + 1.0;
         }
     }

@@ -23,7 +23,7 @@ use crate::window::widgets::verdict_shape;
 
 /// Lanes are as high as the room allows, within these, points.
 const LOWEST: f32 = 24.0;
-const HIGHEST: f32 = 132.0;
+const HIGHEST: f32 = 220.0;
 /// The list of inversions.
 const LIST: f32 = 260.0;
 /// Room at the ends of the diagram, points.
@@ -265,7 +265,7 @@ impl State {
             brush.rect(square, 1.5, t.raised, Stroke::new(1.5, t.text), StrokeKind::Middle);
         }
         epochs(child.painter(), &faint, now(cx, p), p, t);
-        names(child.painter(), p, t);
+        names(child.painter(), p, cx.selection, t);
         for (i, node) in nodes.iter().enumerate() {
             let at = Rect::from_center_size(node.at, vec2(16.0, 16.0));
             let id = child.scope_id().with(("node", i));
@@ -412,11 +412,14 @@ fn list(
     t: &Tokens,
 ) -> Option<(Selection, Arrival)> {
     ui.painter().vline(at.left(), at.y_range(), Stroke::new(1.0, t.line));
-    let inner = at.shrink2(vec2(INSET, 4.0));
+    // The scroll bar stands in the margin at the right, not over the words.
+    let inner = Rect::from_min_max(at.min + vec2(INSET, 4.0), at.max - vec2(2.0, 4.0));
     let mut child = ui.new_child(UiBuilder::new().max_rect(inner).id_salt("inversions"));
     child.shrink_clip_rect(at);
     let mut chosen = None;
-    egui::ScrollArea::vertical().id_salt("inversions").show(&mut child, |ui| {
+    let area = egui::ScrollArea::vertical().id_salt("inversions").auto_shrink([false, true]);
+    area.show(&mut child, |ui| {
+        ui.set_max_width(at.width() - 2.0 * INSET);
         for (kind, title) in [
             (Kind::Arrival, "Out of order by arrival"),
             (Kind::EventTime, "Out of order by event time"),

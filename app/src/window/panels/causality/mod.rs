@@ -11,6 +11,7 @@ mod story;
 mod tests;
 
 use egui::{Popup, Ui};
+use joinscope_operator::verdict::Verdict;
 
 use self::map::Spacing;
 use self::story::{Story, Subject};
@@ -113,13 +114,18 @@ impl Causality {
     }
 }
 
-/// `key 5301: 12 records, 3 outputs, 1 inversion`.
+/// `key 5301: 12 records, 2 late, 3 outputs, 1 inversion`.
 fn say(story: &Story, unit: &str) -> String {
     let shown = story.rows.len() as u64;
     let records = if story.records > shown {
         format!("{} of {} nearest in event time", thousands(shown), plural(story.records, unit))
     } else {
         plural(shown, unit)
+    };
+    // One that came late is in order for the key, and still what matters.
+    let late = match story.rows.iter().filter(|r| r.verdict == Verdict::Late).count() as u64 {
+        0 => String::new(),
+        n => format!(", {} late", thousands(n)),
     };
     let outputs = story.outputs.len() as u64;
     let outputs = if story.more_outputs {
@@ -132,7 +138,7 @@ fn say(story: &Story, unit: &str) -> String {
         n => plural(n, "inversion"),
     };
     let key = story.key.as_ref().map(|k| format!("key {}: ", elide(&line(k), 40)));
-    format!("{}{records}, {outputs}, {inversions}", key.unwrap_or_default())
+    format!("{}{records}{late}, {outputs}, {inversions}", key.unwrap_or_default())
 }
 
 fn choose(ui: &mut Ui, spacing: &mut Spacing) {

@@ -149,14 +149,18 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         let width = ui.available_width().min(WIDEST);
         let (all, _) = ui.allocate_exact_size(vec2(width, HEAD + 4.0 * LINE), Sense::hover());
         let places = Places::new(all);
-        head(ui, all, &places, t);
+        // Lines go on to the panel's edge, as those of tables do.
+        let edge = ui.max_rect().right();
+        head(ui, all, &places, edge, t);
         for (n, semantics) in Semantics::ALL.into_iter().enumerate() {
             let top = all.top() + HEAD + LINE * n as f32;
             let row = Rect::from_min_size(pos2(all.left(), top), vec2(all.width(), LINE));
-            one(ui, cx, row, &places, (semantics, known, percent), commands, t);
+            let whole = Rect::from_min_max(row.min, pos2(edge, row.bottom()));
+            ground(ui, cx, whole, (semantics, known), t);
+            one(ui, row, &places, (semantics, known, percent), commands, t);
         }
         let shared = shared(known);
-        let all_of_them = format!("For all four: {}", shared.join(" · "));
+        let all_of_them = format!("For all four, {}", shared.join(" · "));
         let how =
             "− is missing and + is extra against clean; press a figure to list what it counts";
         let known = Some(how).filter(|_| known.ended.iter().any(|(_, r)| r.is_ok()));
@@ -209,7 +213,7 @@ impl Places {
     }
 }
 
-fn head(ui: &Ui, all: Rect, places: &Places, t: &Tokens) {
+fn head(ui: &Ui, all: Rect, places: &Places, edge: f32, t: &Tokens) {
     let painter = ui.painter();
     let y = all.top() + HEAD - 12.0;
     for (i, (title, ..)) in COLUMNS.iter().enumerate() {
@@ -224,13 +228,21 @@ fn head(ui: &Ui, all: Rect, places: &Places, t: &Tokens) {
     for x in [left..=said.left() - 8.0, said.right() + 8.0..=right] {
         painter.hline(x, at.y, Stroke::new(1.0, t.line));
     }
-    painter.hline(all.x_range(), all.top() + HEAD - 0.5, Stroke::new(1.0, t.line));
+    painter.hline(all.left()..=edge, all.top() + HEAD - 0.5, Stroke::new(1.0, t.line));
 }
 
-#[allow(clippy::too_many_arguments)] // what is painted, and where
+/// What a line stands on: another ground where its run is the one in front.
+fn ground(ui: &Ui, cx: &Cx<'_>, row: Rect, (semantics, known): (Semantics, &Known), t: &Tokens) {
+    let ended = known.ended.iter().find(|(s, _)| *s == semantics);
+    let dir = ended.and_then(|(_, r)| Some(r.as_ref().ok()?.dir.as_path()));
+    if dir.is_some() && dir == cx.doc.run.as_ref().map(|r| r.dir.as_path()) {
+        ui.painter().rect_filled(row, 0, t.selected.gamma_multiply(0.6));
+    }
+    ui.painter().hline(row.x_range(), row.bottom() - 0.5, Stroke::new(1.0, t.line));
+}
+
 fn one(
     ui: &mut Ui,
-    cx: &Cx<'_>,
     row: Rect,
     places: &Places,
     (semantics, known, percent): (Semantics, &Known, u64),
@@ -238,12 +250,7 @@ fn one(
     t: &Tokens,
 ) {
     let ended = known.ended.iter().find(|(s, _)| *s == semantics).map(|(_, r)| r);
-    let here = cx.doc.run.as_ref().map(|r| r.dir.as_path());
     let figures = ended.and_then(|r| r.as_ref().ok());
-    if figures.is_some_and(|f| Some(f.dir.as_path()) == here) {
-        ui.painter().rect_filled(row, 0, t.selected.gamma_multiply(0.6));
-    }
-    ui.painter().hline(row.x_range(), row.bottom() - 0.5, Stroke::new(1.0, t.line));
     let left = row.left() + INSET;
     let y = row.top() + 18.0;
     let name = fit(ui, semantics.name(), &fonts::semibold(TEXT), places.name - 8.0);
