@@ -56,10 +56,15 @@ pub(super) fn axis(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, spacing: Spacing, rect:
     let painter = ui.painter_at(rect);
     let y = rect.bottom() - ruler::HEIGHT / 2.0;
     let mut times: Vec<i64> = p.map.times().map(|(ms, _)| ms).collect();
-    // Those of what is selected come first, then as many as fit.
+    // Those of what is selected come first, then both ends, then as many as fit.
     let row = p.story.rows.iter().find(|r| cx.selection == Some(Selection::Row(r.row)));
     let own = row.map(|row| [Some(row.arrival_ms), row.event_time]);
-    times.sort_by_key(|ms| !own.is_some_and(|own| own.contains(&Some(*ms))));
+    let ends = p.map.ends();
+    times.sort_by_key(|ms| {
+        let is_own = own.is_some_and(|own| own.contains(&Some(*ms)));
+        let is_end = ends.is_some_and(|(first, last)| [first, last].contains(ms));
+        (!is_own, !is_end)
+    });
     // Where nothing differs in milliseconds they are left out.
     let whole = times.iter().all(|ms| ms % 1_000 == 0);
     let mut taken: Vec<Rangef> = Vec::new();
