@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use egui::{Context, Label, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Context, Label, RichText, TextEdit, Ui};
 
-use super::{copy, modal, paragraph, still_in_front};
+use super::{copy, modal, paragraph, scrolled, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::incident::{IncidentDoc, Remade};
@@ -123,7 +123,7 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     let left = modal(ctx, "About the incident", 600.0, |ui| {
         text(ui, &name, fonts::mono(SMALL), t.text);
         text(ui, &saved, fonts::regular(SMALL), t.second);
-        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+        scrolled(ui, |ui| {
             group(ui, "Notes");
             if notes.is_empty() {
                 text(ui, "None were written", fonts::regular(TEXT), t.second);

@@ -113,8 +113,10 @@ fn said(table: &str, why: &[String]) -> Option<String> {
 /// Of what needs a run where there is none: what to do next. The window shows such a
 /// panel nowhere; a picture of it alone may be asked for.
 fn without_run(panel: Panel, doc: &Doc) -> Option<&'static str> {
+    if doc.run.is_some() {
+        return None;
+    }
     let next = match panel {
-        _ if doc.run.is_some() => return None,
         Panel::State => "Run a pipeline over this recording to see what waits for a match",
         Panel::Checkpoints => "Run a pipeline over this recording to see its checkpoints",
         Panel::Compare => "Run a pipeline over this recording to compare that run with another",

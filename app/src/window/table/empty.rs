@@ -52,7 +52,7 @@ mod tests {
                 let job = centred(words, FontId::proportional(12.0), egui::Color32::WHITE, wide);
                 let galley = ui.painter().layout_job(job);
                 let rect = galley.rect;
-                assert!(rect.width() <= wide && (rect.center().x).abs() < 1.0, "{rect:?}");
+                assert!(rect.width() <= wide && rect.center().x.abs() < 1.0, "{rect:?}");
                 sizes.push(galley.rows.len());
             }
         });

@@ -151,8 +151,9 @@ impl State {
         let nodes = nodes(cx, &p);
         arrows(ui, cx, s, &p, t);
         later(ui, cx, &p, t);
-        let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
+        // Behind the nodes: a name that stands on it is read.
         cursor(ui, cx, &p, rect, t);
+        let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
         if listed {
             let at = Rect::from_min_max(pos2(rect.right(), whole.top()), whole.max);
             chosen = list(ui, cx, s.story, at, t).or(chosen);
@@ -258,8 +259,13 @@ impl State {
             brush.extend(verdict_shape(at, R, verdict, t));
             brush.circle_filled(p.arrived(row.arrival_ms), 2.5, t.second);
         }
+        let mut painted: Option<f32> = None;
         for out in &p.story.outputs {
             let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
+            // Of two faint ones on each other would come one that looks like the past.
+            if painted.replace(at.x).is_some_and(|x| (x - at.x).abs() < 0.5) {
+                continue;
+            }
             let square = Rect::from_center_size(at, vec2(8.0, 8.0));
             let brush = if out.output.at > cursor { &faint } else { child.painter() };
             brush.rect(square, 1.5, t.raised, Stroke::new(1.5, t.text), StrokeKind::Middle);
