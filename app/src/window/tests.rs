@@ -1,9 +1,9 @@
 //! The window driven through its accessibility tree: by names, never by
 //! positions.
 
-use egui::accesskit::Role;
+use egui::accesskit::{Role, Toggled};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_operator::record::TopicPartition;
 
 use super::app::App;
@@ -298,4 +298,20 @@ fn a_panel_alone_that_needs_a_run_says_so() {
         ask(&mut h, Command::Open(feed().recording()));
         assert!(h.query_all_by_label_contains("No run. ").next().is_some(), "{panel:?}");
     }
+}
+
+#[test]
+fn what_is_chosen_in_a_menu_is_told_by_its_check() {
+    let mut h = opened(&feed().run());
+    press(&mut h, "Speed");
+    let on = |h: &Harness<'_, App>, name: &str| {
+        h.query_all_by_role(Role::RadioButton).any(|n| {
+            let node = n.accesskit_node();
+            node.label().as_deref() == Some(name) && node.toggled() == Some(Toggled::True)
+        })
+    };
+    assert!(on(&h, "whole in 60 s") && !on(&h, "1,000 records/s"));
+    press(&mut h, "1,000 records/s");
+    press(&mut h, "Speed");
+    assert!(on(&h, "1,000 records/s") && !on(&h, "whole in 60 s"));
 }

@@ -113,6 +113,13 @@ pub fn row(label: &str) -> Row<'_> {
     Row { label, icon: None, checked: None, shortcut: None }
 }
 
+/// A row of a menu of which one is chosen: told by a check, not by colour alone.
+pub fn choice(ui: &mut Ui, on: bool, label: &str) -> Response {
+    let response = Row { label, icon: None, checked: Some(on), shortcut: None }.show(ui);
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, label));
+    response
+}
+
 /// A row of a menu.
 pub struct Row<'a> {
     pub label: &'a str,

@@ -17,6 +17,7 @@ use self::map::Spacing;
 use self::story::{Story, Subject};
 use super::failed;
 use super::watermarks::say::unit;
+use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -145,7 +146,7 @@ fn choose(ui: &mut Ui, spacing: &mut Spacing) {
     let response = button(spacing.name()).plain().caret().name("Spacing of time").show(ui);
     Popup::menu(&response).show(|ui| {
         for s in Spacing::ALL {
-            if ui.selectable_label(*spacing == s, s.name()).clicked() {
+            if menu_choice(ui, *spacing == s, s.name()).clicked() {
                 *spacing = s;
                 ui.close();
             }
