@@ -95,8 +95,7 @@ pub fn body(
         said::show(ui, at, both, (&names.0, &names.1), t);
     }
     let rest = Rect::from_min_max(pos2(all.left(), y), pos2(all.right(), all.bottom() - foot));
-    // Where there is little room the table needs it more.
-    let wide = KINDS.min(rest.width() * 0.33);
+    let wide = KINDS.min(rest.width() * 0.4);
     let left = Rect::from_min_max(rest.min, pos2(rest.left() + wide, rest.bottom()));
     let line = egui::Stroke::new(1.0, t.line);
     ui.painter().hline(rest.x_range(), rest.top() + 0.5, line);
