@@ -315,3 +315,15 @@ fn what_is_chosen_in_a_menu_is_told_by_its_check() {
     press(&mut h, "Speed");
     assert!(on(&h, "1,000 records/s") && !on(&h, "whole in 60 s"));
 }
+
+#[test]
+fn many_notices_leave_the_panels_their_room() {
+    let mut h = opened(&feed().run());
+    for n in 0..40 {
+        h.state_mut().notice("Something was not saved", &format!("file number {n}"));
+    }
+    h.run_steps(3);
+    let height = h.ctx.content_rect().height();
+    assert!(h.get_by_label("file number 39").rect().bottom() < height * 0.3, "the newest");
+    assert!(heading(&h, Panel::Watermarks).rect().top() < height * 0.4);
+}
