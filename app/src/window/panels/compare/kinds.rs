@@ -16,6 +16,7 @@ use crate::window::widgets::{fit, verdict_shape};
 
 /// What a side says where a record is not in it.
 const ABSENT: &str = "absent";
+
 /// A verdict, or that there is none.
 pub fn word(verdict: Option<Verdict>) -> &'static str {
     verdict.map_or(ABSENT, Verdict::name)
