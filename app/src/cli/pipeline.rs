@@ -83,7 +83,9 @@ fn new(args: &New) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
     let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
     let name = args.output.file_stem().map(|s| s.to_string_lossy().into_owned());
-    let proposal = propose(&recording, &name.unwrap_or_else(|| "pipeline".to_owned()))?;
+    let name = name.unwrap_or_else(|| "pipeline".to_owned());
+    let stop = interrupt::stop_flag()?;
+    let proposal = propose(&recording, &name, || !stop.load(Ordering::Relaxed))?;
     write_new(&args.output, &proposal.text)?;
     let mut out = std::io::stdout().lock();
     if args.json {

@@ -12,6 +12,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use serde_json::json;
 
 use super::Answer;
+use super::cluster::Bar;
 use crate::window::{NoPicture, Panel, Picture, picture_file};
 
 /// Draws the window or one panel into a PNG or an SVG, without a display.
@@ -112,7 +113,11 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         press: args.press.clone(),
         data: args.data.clone(),
     };
-    match picture_file(&args.run, &wanted, &args.output) {
+    let mut bar = Bar::new();
+    let mut tell = |doing: &str| bar.say(format!("{doing}…"));
+    let done = picture_file(&args.run, &wanted, &args.output, &mut tell);
+    bar.clear();
+    match done {
         Ok(()) => {
             if args.json {
                 let written = json!({

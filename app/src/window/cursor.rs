@@ -10,6 +10,7 @@ use std::sync::Arc;
 use joinscope_operator::record::Arrival;
 
 use super::range::ArrivalRange;
+use super::text::thousands;
 
 /// What moves the cursor by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Speed {
         match self {
             Self::WholeIn(s) => format!("whole in {s:.0} s"),
             Self::Records(1.0) => "1 record/s".to_owned(),
-            Self::Records(n) => format!("{n:.0} records/s"),
+            Self::Records(n) => format!("{} records/s", thousands(n.round() as u64)),
             Self::Times(x) => format!("{x:.0}×"),
         }
     }

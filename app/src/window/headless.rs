@@ -121,26 +121,42 @@ pub fn harness_with<'a>(
         })
 }
 
+/// Is told, again and again, what a picture waits for.
+type Told<'a> = &'a mut dyn FnMut(&str);
+
 /// Opens `path` and draws it when no request is open.
-pub fn picture(path: &Path, picture: &Picture) -> Result<RgbaImage, NoPicture> {
+#[cfg(test)]
+pub fn picture(path: &Path, wanted: &Picture) -> Result<RgbaImage, NoPicture> {
+    drawn(path, wanted, &mut |_| {})
+}
+
+fn drawn(path: &Path, wanted: &Picture, told: Told<'_>) -> Result<RgbaImage, NoPicture> {
     if !renderer::can_draw_pictures() {
         return Err(NoPicture::NoAdapter);
     }
-    ready(path, picture)?.render().map_err(NoPicture::Failed)
+    let mut harness = ready(path, wanted, told)?;
+    told("drawing");
+    harness.render().map_err(NoPicture::Failed)
 }
 
 /// Opens `path` and writes it into a file, in place of what is there: an SVG
-/// where its name says so, else a PNG.
-pub fn picture_file(path: &Path, wanted: &Picture, file: &Path) -> Result<(), NoPicture> {
+/// where its name says so, else a PNG. Meanwhile `told` is told what it waits
+/// for, at every frame.
+pub fn picture_file(
+    path: &Path,
+    wanted: &Picture,
+    file: &Path,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), NoPicture> {
     let said = |refused: Refused| match refused {
         Refused::Failed(why) => NoPicture::Failed(why),
         other => NoPicture::Failed(format!("{}: {other:?}", file.display())),
     };
     if !export::is_svg(file) {
-        return export::png_file(&picture(path, wanted)?, file, true).map_err(said);
+        return export::png_file(&drawn(path, wanted, told)?, file, true).map_err(said);
     }
     // Shapes need nothing to draw with.
-    let harness = ready(path, wanted)?;
+    let harness = ready(path, wanted, told)?;
     let size = egui::vec2(wanted.size.0 as f32, wanted.size.1 as f32) / wanted.scale;
     let all = egui::Rect::from_min_size(egui::Pos2::ZERO, size);
     let shapes = harness.output().shapes.clone();
@@ -150,10 +166,16 @@ pub fn picture_file(path: &Path, wanted: &Picture, file: &Path) -> Result<(), No
 }
 
 /// A window on `path` in which no request is open.
-fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPicture> {
+fn ready<'a>(
+    path: &Path,
+    picture: &Picture,
+    told: Told<'_>,
+) -> Result<Harness<'a, App>, NoPicture> {
     let mut harness = scaled(picture.size, picture.scale, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
-    settle(&mut harness)?;
+    let mut wait =
+        |harness: &mut Harness<'a, App>, what: &str| settle_telling(harness, &mut || told(what));
+    wait(&mut harness, &format!("opening {}", path.display()))?;
     let arrivals = harness.state().cursor.len();
     if let Some(at) = picture.at.filter(|at| *at >= arrivals) {
         // The cursor would stand somewhere else, unsaid.
@@ -166,7 +188,7 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
     }
     if let Some(other) = &picture.compare {
         harness.state_mut().command(Command::Compare(other.clone()));
-        settle(&mut harness)?;
+        wait(&mut harness, &format!("comparing with {}", other.display()))?;
     }
     for condition in &picture.breaks {
         harness.state_mut().command(Command::AddBreakpoint(condition.clone()));
@@ -175,16 +197,16 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
         harness.state_mut().command(Command::GoTo(at));
     }
     if let Some(name) = &picture.select {
-        settle(&mut harness)?;
+        wait(&mut harness, "reading what is shown")?;
         harness.state_mut().command(Command::SelectRecord(name.clone()));
     }
-    settle(&mut harness)?;
+    wait(&mut harness, "reading what is shown")?;
     if picture.select.is_some()
         && let Some(at) = picture.at
     {
         // The record was selected; the cursor stands where it was asked for.
         harness.state_mut().command(Command::GoTo(at));
-        settle(&mut harness)?;
+        wait(&mut harness, "reading what is shown")?;
     }
     if !picture.press.is_empty() {
         // What a run that is started here leaves behind is gone with the picture.
@@ -197,7 +219,7 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
             };
             node.click();
             harness.step();
-            settle(&mut harness)?;
+            wait(&mut harness, &format!("\"{name}\" was pressed"))?;
         }
     }
     if let Some(file) = &picture.data {
@@ -207,19 +229,26 @@ fn ready<'a>(path: &Path, picture: &Picture) -> Result<Harness<'a, App>, NoPictu
         };
         let what = Command::ExportTo(Export::Data(panel), file.clone(), true);
         harness.state_mut().command(what);
-        settle(&mut harness)?;
+        wait(&mut harness, &format!("writing {}", file.display()))?;
     }
     Ok(harness)
 }
 
-/// Frames until nothing is asked any more, twice in a row: an answer may lead
-/// to another question.
+/// Frames until nothing is asked any more.
+#[cfg(test)]
 pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
+    settle_telling(harness, &mut || {})
+}
+
+/// Frames until nothing is asked any more, twice in a row: an answer may lead
+/// to another question. `tell` is called after each.
+fn settle_telling(harness: &mut Harness<'_, App>, tell: &mut dyn FnMut()) -> Result<(), NoPicture> {
     let begun = Instant::now();
     let mut quiet = 0;
     let mut asked = harness.state().asked();
     while quiet < 3 {
         harness.step();
+        tell();
         let app = harness.state();
         if std::mem::replace(&mut asked, app.asked()) != app.asked() {
             quiet = 0;

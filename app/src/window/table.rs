@@ -3,6 +3,7 @@
 //! sight and has a scroll bar of its own.
 
 mod column;
+mod empty;
 mod paint;
 
 use egui::{
@@ -12,10 +13,11 @@ use egui::{
 use joinscope_operator::verdict::Verdict;
 
 pub use self::column::{Column, TIME, VERDICT, date_room, fill};
+pub use self::empty::empty;
 pub use self::paint::DIMMED;
 use self::paint::{head, paint_row, place, spoken};
 use super::text::thousands;
-use super::theme::{ROW, SMALL, TEXT, Tokens, fonts};
+use super::theme::{ROW, SMALL, Tokens, fonts};
 
 /// Height of the column titles, points.
 pub const HEAD: f32 = 28.0;
@@ -478,19 +480,6 @@ fn row_id(table: Id, row: u64) -> Id {
 fn handle(bar: Rect, len: u64, height: f32) -> f32 {
     let part = height / (len as f32 * ROW);
     (bar.height() * part).clamp(HANDLE.min(bar.height()), bar.height())
-}
-
-/// The table's place when it has nothing to show: what to do next.
-pub fn empty(ui: &mut Ui, what: &str, next: &str) {
-    let t = Tokens::of(ui.ctx());
-    let rect = ui.available_rect_before_wrap();
-    let painter = ui.painter();
-    let at = rect.center() - vec2(0.0, 12.0);
-    let centre = egui::Align2::CENTER_CENTER;
-    painter.text(at, centre, what, fonts::regular(TEXT), t.text);
-    painter.text(at + vec2(0.0, 22.0), centre, next, fonts::regular(SMALL), t.second);
-    let response = ui.interact(rect, ui.scope_id().with("empty"), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what}. {next}")));
 }
 
 #[cfg(test)]

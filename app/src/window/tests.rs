@@ -1,9 +1,9 @@
 //! The window driven through its accessibility tree: by names, never by
 //! positions.
 
-use egui::accesskit::Role;
+use egui::accesskit::{Role, Toggled};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_operator::record::TopicPartition;
 
 use super::app::App;
@@ -259,10 +259,71 @@ fn no_picture_is_drawn_of_an_arrival_that_is_not_there() {
     let file = folder.path().join("all.svg");
     let (path, last) = (feed().run(), opened(&feed().run()).state().cursor().len() - 1);
     let at = |at| Picture { at: Some(at), ..Picture::default() };
-    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file) else {
+    let Err(NoPicture::Failed(why)) = picture_file(&path, &at(99_999_999), &file, &mut |_| {})
+    else {
         panic!("there are fewer arrivals");
     };
     assert!(why.starts_with("--at 99999999: ") && why.ends_with(&format!(" is {last}")), "{why}");
     assert!(!file.exists());
-    picture_file(&path, &at(last), &file).unwrap();
+    let mut told: Vec<String> = Vec::new();
+    picture_file(&path, &at(last), &file, &mut |doing| told.push(doing.to_owned())).unwrap();
+    // It says what it waits for, in turn.
+    told.dedup();
+    assert_eq!(told, [format!("opening {}", path.display()), "reading what is shown".to_owned()]);
+}
+
+#[test]
+fn a_menu_is_as_wide_as_its_words() {
+    let mut h = opened(&feed().run());
+    for (menu, item) in [("Menu", "Quit"), ("View", "Reset the layout")] {
+        press(&mut h, menu);
+        let wide = h.get_by_label(item).rect().width();
+        assert!((200.0..400.0).contains(&wide), "{menu}: {wide}");
+        h.key_press(egui::Key::Escape);
+        settle(&mut h).unwrap();
+    }
+}
+
+#[test]
+fn a_panel_alone_that_needs_a_run_says_so() {
+    for panel in [
+        Panel::Causality,
+        Panel::State,
+        Panel::Checkpoints,
+        Panel::Compare,
+        Panel::Semantics,
+        Panel::Guarantees,
+    ] {
+        let mut h = harness((700, 300), false, Some(panel));
+        ask(&mut h, Command::Open(feed().recording()));
+        assert!(h.query_all_by_label_contains("No run. ").next().is_some(), "{panel:?}");
+    }
+}
+
+#[test]
+fn what_is_chosen_in_a_menu_is_told_by_its_check() {
+    let mut h = opened(&feed().run());
+    press(&mut h, "Speed");
+    let on = |h: &Harness<'_, App>, name: &str| {
+        h.query_all_by_role(Role::RadioButton).any(|n| {
+            let node = n.accesskit_node();
+            node.label().as_deref() == Some(name) && node.toggled() == Some(Toggled::True)
+        })
+    };
+    assert!(on(&h, "whole in 60 s") && !on(&h, "1,000 records/s"));
+    press(&mut h, "1,000 records/s");
+    press(&mut h, "Speed");
+    assert!(on(&h, "1,000 records/s") && !on(&h, "whole in 60 s"));
+}
+
+#[test]
+fn many_notices_leave_the_panels_their_room() {
+    let mut h = opened(&feed().run());
+    for n in 0..40 {
+        h.state_mut().notice("Something was not saved", &format!("file number {n}"));
+    }
+    h.run_steps(3);
+    let height = h.ctx.content_rect().height();
+    assert!(h.get_by_label("file number 39").rect().bottom() < height * 0.3, "the newest");
+    assert!(heading(&h, Panel::Watermarks).rect().top() < height * 0.4);
 }

@@ -214,6 +214,16 @@ fn a_run_that_comes_out_otherwise_is_said() {
     assert!(says(&h, "The run is not the one that was saved"));
     assert!(listed(&h, "engagements late"));
     assert!(h.state().doc().run.is_some(), "it is shown");
+    let how = how.clone();
+    let mut h = h;
+    h.get_by_label("About the incident").click();
+    h.run_steps(3);
+    for one in how {
+        assert!(h.query_all_by_label(&one).next().is_some(), "{one}");
+    }
+    for fact in ["Records", "Outputs", "Digest of the run", "Digest of the recording"] {
+        assert!(h.query_all_by_label(fact).next().is_some(), "{fact}");
+    }
 }
 
 #[test]

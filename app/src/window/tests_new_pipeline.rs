@@ -28,7 +28,7 @@ fn a_new_pipeline_is_proposed_edited_saved_beside_the_recording_and_run() {
     let mut h = opened(&feed.recording());
     press(&mut h, "New pipeline…");
     let recording = Recording::open(&feed.recording()).unwrap();
-    let proposal = propose(&recording, "feed-2").unwrap();
+    let proposal = propose(&recording, "feed-2", || true).unwrap();
     assert_eq!(source(&h), proposal.text, "as the command line proposes it");
     assert!(source(&h).contains("# could be the key, too: "), "and why: {}", source(&h));
     assert!(says(&h, "Proposed from the first records of 2 topics"));

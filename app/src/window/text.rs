@@ -25,13 +25,18 @@ pub fn short_count(n: u64) -> String {
     }
 }
 
-/// Bytes as `412 MB`, `1.3 GB` (powers of 1000, as disks are sold).
+/// Bytes as `412 MB`, `2.7 MB`, `1.3 GB` (powers of 1000, as disks are sold).
 #[must_use]
 pub fn bytes(n: u64) -> String {
     match n {
         0..1_000 => format!("{n} B"),
-        1_000..1_000_000 => format!("{:.0} kB", n as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", n as f64 / 1e6),
+        1_000..999_500 => format!("{:.0} kB", n as f64 / 1e3),
+        // Below ten a whole number would be up to a third off.
+        999_500..9_950_000 => {
+            let text = format!("{:.1}", n as f64 / 1e6);
+            format!("{} MB", text.strip_suffix(".0").unwrap_or(&text))
+        }
+        9_950_000..999_500_000 => format!("{:.0} MB", n as f64 / 1e6),
         _ => format!("{:.1} GB", n as f64 / 1e9),
     }
 }
@@ -195,6 +200,9 @@ mod tests {
         assert_eq!(short_count(1_204_118), "1.2 M");
         assert_eq!(short_count(999_999), "1.0 M");
         assert_eq!(bytes(412_000_000), "412 MB");
+        assert_eq!([2_660_000, 4_000_000, 9_960_000].map(bytes), ["2.7 MB", "4 MB", "10 MB"]);
+        assert_eq!([999_499, 999_500, 999_700_000].map(bytes), ["999 kB", "1 MB", "1.0 GB"]);
+        assert_eq!(bytes(1_340_000_000), "1.3 GB");
         assert_eq!(plural(1, "record"), "1 record");
         assert_eq!(plural(8_412, "record"), "8,412 records");
     }

@@ -39,7 +39,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                             app.commands.push(Command::Filter(set));
                         }
                         ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                            text(ui, cause(verdict), fonts::regular(TEXT), t.second);
+                            let cause = cause(verdict);
+                            text(ui, cause, fonts::regular(TEXT), t.second).on_hover_text(cause);
                         });
                     });
                 });

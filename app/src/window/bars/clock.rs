@@ -15,6 +15,7 @@ use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::times::Zone;
 use crate::window::widgets::{button, icon_button};
 
+use super::menus::choice;
 use super::strip::{ask_clock, cursor_event_ms, cursor_ms};
 use super::{marks, scrub};
 
@@ -53,14 +54,14 @@ fn left(app: &mut App, ui: &mut Ui) {
         ui.set_min_width(140.0);
         for scale in [Scale::Arrival, Scale::ArrivalTime] {
             let on = app.scale == scale && !app.event_time;
-            if ui.selectable_label(on, scale.name()).clicked() {
+            if choice(ui, on, scale.name()).clicked() {
                 app.commands.push(Command::Scale(scale));
                 ui.close();
             }
         }
         let hover = "The cursor shows the join's event-time watermark";
         let event_time = app.doc.run.is_some()
-            && ui.selectable_label(app.event_time, "event time").on_hover_text(hover).clicked();
+            && choice(ui, app.event_time, "event time").on_hover_text(hover).clicked();
         if event_time {
             app.commands.push(Command::EventTimeClock);
             ui.close();
@@ -142,7 +143,7 @@ fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     Popup::menu(&response).show(|ui| {
         ui.set_min_width(150.0);
         for speed in Speed::ALL {
-            if ui.selectable_label(app.cursor.speed == speed, speed.label()).clicked() {
+            if choice(ui, app.cursor.speed == speed, &speed.label()).clicked() {
                 app.commands.push(Command::Speed(speed));
                 ui.close();
             }
@@ -179,7 +180,7 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
         |ui| {
             ui.set_min_width(200.0);
             for (label, zone) in [("UTC", Zone::Utc), ("Local time", Zone::Local)] {
-                if ui.selectable_label(app.settings.zone == zone, label).clicked() {
+                if choice(ui, app.settings.zone == zone, label).clicked() {
                     app.commands.push(Command::Zone(zone));
                     ui.close();
                 }

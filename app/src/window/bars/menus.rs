@@ -113,6 +113,13 @@ pub fn row(label: &str) -> Row<'_> {
     Row { label, icon: None, checked: None, shortcut: None }
 }
 
+/// A row of a menu of which one is chosen: told by a check, not by colour alone.
+pub fn choice(ui: &mut Ui, on: bool, label: &str) -> Response {
+    let response = Row { label, icon: None, checked: Some(on), shortcut: None }.show(ui);
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, on, label));
+    response
+}
+
 /// A row of a menu.
 pub struct Row<'a> {
     pub label: &'a str,
@@ -133,7 +140,9 @@ impl Row<'_> {
         let left = if self.checked.is_some() || self.icon.is_some() { MARK } else { 8.0 };
         let room = if self.checked.is_some() && self.icon.is_some() { MARK - 4.0 } else { 0.0 };
         let least = left + room + label.size().x + 24.0 + keys.size().x + 8.0;
-        let size = vec2(ui.available_width().max(least), ROW);
+        // A menu is as wide as its widest row, which is looked for first.
+        let given = if ui.is_sizing_pass() { 0.0 } else { ui.available_width() };
+        let size = vec2(given.max(least), ROW);
         let (rect, response) = ui.allocate_exact_size(size, Sense::click());
         response.widget_info(|| match self.checked {
             Some(on) => WidgetInfo::selected(Role::CheckBox, true, on, self.label),

@@ -12,7 +12,7 @@ mod top;
 
 pub use banner::show as banner;
 pub use clock::show as clock;
-pub use menus::{Row as MenuRow, item as menu_item, row as menu_row};
+pub use menus::{Row as MenuRow, choice as menu_choice, item as menu_item, row as menu_row};
 pub use notices::show as notices;
 pub use strip::{Strip, ask_clock};
 pub use top::show as top;

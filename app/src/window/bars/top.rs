@@ -6,7 +6,7 @@ use super::menus::{self, item};
 use crate::window::app::App;
 use crate::window::command::{Command, shortcut_text};
 use crate::window::doc::{PipelineDoc, RunDoc};
-use crate::window::text::{bytes, line, plural, short_count};
+use crate::window::text::{bytes, elide, line, plural, short_count};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, icon_button, text};
@@ -41,6 +41,8 @@ fn arrow(ui: &mut Ui, t: &Tokens) {
 /// Signs of recording, pipeline, run and settings at most, and at least.
 const MOST: [usize; 4] = [36, 40, 36, 44];
 const LEAST: usize = 6;
+/// Signs of a name in a menu: a run may be called anything.
+const IN_MENU: usize = 60;
 /// What stands around the names: room in their buttons, arrows and the buttons
 /// that run, points.
 const AROUND: f32 = 250.0;
@@ -124,7 +126,7 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
             ui.set_min_width(240.0);
             for label in app.doc.runs.clone() {
                 let text = format!("{}  {}", label.name, label.settings);
-                item(app, ui, &text, Command::Open(label.dir));
+                item(app, ui, &elide(&line(&text), IN_MENU), Command::Open(label.dir));
             }
         });
     }
@@ -157,7 +159,7 @@ fn recordings_menu(app: &mut App, ui: &mut Ui) {
     let recent: Vec<_> = app.settings.recent.clone();
     for path in recent.iter().filter(|p| p.extension().is_some_and(|e| e == "mcap")) {
         let name = crate::window::doc::file_name(path);
-        item(app, ui, &name, Command::Open(path.clone()));
+        item(app, ui, &elide(&line(&name), IN_MENU), Command::Open(path.clone()));
     }
     item(app, ui, "Open…", Command::ShowOpen);
 }
@@ -169,7 +171,7 @@ fn short(name: &str, chars: usize) -> String {
     let between = JOIN.chars().count();
     let each = ((chars + between) / inputs).saturating_sub(between).max(LEAST);
     let most = if inputs > 1 { each } else { chars };
-    let cut = |part| crate::window::text::elide(&crate::window::text::line(part), most);
+    let cut = |part| elide(&line(part), most);
     name.split(JOIN).map(cut).collect::<Vec<String>>().join(JOIN)
 }
 

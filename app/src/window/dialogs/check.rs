@@ -2,7 +2,7 @@
 
 use egui::Context;
 
-use super::{modal, paragraph};
+use super::{modal, paragraph, scrolled};
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::theme::{TEXT, Tokens, fonts};
@@ -15,10 +15,12 @@ pub fn show(app: &mut App, ctx: &Context) {
         let why = "The check before the run found something that makes a useful run unlikely:";
         text(ui, why, fonts::regular(TEXT), t.second);
         ui.add_space(8.0);
-        for reason in &checked.reasons {
-            paragraph(ui, reason, t);
-            ui.add_space(4.0);
-        }
+        scrolled(ui, |ui| {
+            for reason in &checked.reasons {
+                paragraph(ui, reason, t);
+                ui.add_space(4.0);
+            }
+        });
         ui.add_space(8.0);
         ui.horizontal(|ui| {
             if button("Do not run").primary().show(ui).clicked() {

@@ -1,9 +1,10 @@
 //! The list of what went wrong since the window was opened.
 
-use egui::{Context, ScrollArea};
+use egui::Context;
 
-use super::{copy, modal, paragraph};
+use super::{copy, modal, paragraph, scrolled};
 use crate::window::app::App;
+use crate::window::text::thousands;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -12,13 +13,13 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     app.errors.mark_seen();
     let mut close = false;
     let left = modal(ctx, "Errors", 620.0, |ui| {
-        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+        scrolled(ui, |ui| {
             if app.errors.list().is_empty() {
                 text(ui, "Nothing went wrong so far", fonts::regular(SMALL), t.second);
             }
             for problem in app.errors.list().iter().rev() {
                 let times = if problem.times > 1 {
-                    format!(", {} times", problem.times)
+                    format!(", {} times", thousands(u64::from(problem.times)))
                 } else {
                     String::new()
                 };
@@ -30,6 +31,9 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
         ui.add_space(4.0);
         ui.horizontal(|ui| {
             close = button("Close").show(ui).clicked();
+            if app.errors.list().is_empty() {
+                return;
+            }
             let all: Vec<String> =
                 app.errors.list().iter().map(|p| format!("{}: {}", p.place, p.message)).collect();
             copy(app, ui, &all.join("\n"));

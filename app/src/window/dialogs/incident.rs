@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use egui::{Context, Label, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Context, Label, RichText, TextEdit, Ui};
 
-use super::{copy, modal, paragraph, still_in_front};
+use super::{copy, modal, paragraph, scrolled, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::incident::{IncidentDoc, Remade};
@@ -111,10 +111,11 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     let about = &incident.incident.about;
     let saved = format!("Saved {} by {}", times.full(about.saved_ms), about.saved_by);
     let (name, facts) = (incident.name.clone(), facts(incident));
-    let (notes, sentence) = (about.notes.clone(), incident.sentence());
-    let differences = match &incident.remade {
-        Remade::Differs(how) => how.clone(),
-        _ => Vec::new(),
+    let notes = about.notes.clone();
+    // What differs is listed: the sentence need not say it too.
+    let (sentence, differences) = match &incident.remade {
+        Remade::Differs(how) => ("The run is not the one that was saved".to_owned(), how.clone()),
+        _ => (incident.sentence(), Vec::new()),
     };
     let problems: Vec<String> =
         incident.incident.problems.iter().map(|p| format!("{}: {}", p.what, p.why)).collect();
@@ -122,7 +123,7 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
     let left = modal(ctx, "About the incident", 600.0, |ui| {
         text(ui, &name, fonts::mono(SMALL), t.text);
         text(ui, &saved, fonts::regular(SMALL), t.second);
-        ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+        scrolled(ui, |ui| {
             group(ui, "Notes");
             if notes.is_empty() {
                 text(ui, "None were written", fonts::regular(TEXT), t.second);
@@ -133,6 +134,7 @@ pub fn show(app: &mut App, ctx: &Context) -> bool {
             for how in &differences {
                 wrapped(ui, how, t);
             }
+            ui.add_space(6.0);
             for (what, value) in &facts {
                 ui.horizontal(|ui| {
                     let width = 150.0;
@@ -167,7 +169,8 @@ fn facts(incident: &IncidentDoc) -> Vec<(&'static str, String)> {
     let Some(run) = &incident.incident.run else { return Vec::new() };
     let mut facts = vec![
         ("Pipeline", run.pipeline_file.clone()),
-        ("Records, outputs", format!("{}, {}", thousands(run.records), thousands(run.outputs))),
+        ("Records", thousands(run.records)),
+        ("Outputs", thousands(run.outputs)),
     ];
     for (path, value) in &run.overrides {
         facts.push(("Override", format!("{path} = {value}")));
@@ -182,6 +185,6 @@ fn facts(incident: &IncidentDoc) -> Vec<(&'static str, String)> {
     facts.push(("At the end", run.at_end.clone()));
     facts.push(("Made by", format!("joinscope {}", run.program)));
     facts.push(("Digest of the run", run.digest.clone()));
-    facts.push(("Of the recording", run.recording.clone()));
+    facts.push(("Digest of the recording", run.recording.clone()));
     facts
 }

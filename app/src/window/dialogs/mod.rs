@@ -18,7 +18,7 @@ mod tests;
 #[cfg(test)]
 mod tests_open;
 
-use egui::{Context, Frame, Id, Modal, Ui};
+use egui::{Context, Frame, Id, Modal, ScrollArea, Ui};
 
 pub use bookmark::BookmarkDialog;
 pub use export::ExportDialog;
@@ -162,11 +162,25 @@ fn still_in_front(app: &mut App, since: u64, title: &str, written: &str) -> bool
     false
 }
 
+/// Room of a scroll bar beside words, points.
+const BAR: f32 = 12.0;
+
+/// Words that may be many: they scroll, and what is below them stays in sight.
+fn scrolled(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 420.0);
+    // As high as its words need, up to that, from the first frame on.
+    let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
+    area.auto_shrink([false, true]).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - BAR);
+        content(ui);
+    });
+}
+
 fn failed(ctx: &Context, title: &str, message: &str) -> bool {
     let t = Tokens::of(ctx);
     let mut close = false;
     let left = modal(ctx, title, 520.0, |ui| {
-        paragraph(ui, message, t);
+        scrolled(ui, |ui| paragraph(ui, message, t));
         ui.add_space(12.0);
         close = button("Close").show(ui).clicked();
     });

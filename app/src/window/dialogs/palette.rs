@@ -238,7 +238,8 @@ fn row(ui: &mut Ui, entry: &Entry, hit: &Hit, chosen: bool, t: &Tokens) -> Respo
         Does::Ask(_) => String::new(),
     };
     let y = rect.center().y;
-    let mut right = rect.right() - 8.0;
+    // The scroll bar stands beside them, not over them.
+    let mut right = rect.right() - 14.0;
     let column = right - KEYS;
     for (text, font, colour) in [
         (keys, fonts::mono(SMALL), t.second),

@@ -3,6 +3,8 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::Context;
 use joinscope_core::analyses::propose::propose;
@@ -31,6 +33,8 @@ struct Proposed {
 pub struct ProposeDialog {
     recording: RecordingDoc,
     proposed: Slot<u32, Proposed>,
+    /// Set where nobody waits any longer.
+    cancel: Arc<AtomicBool>,
     /// Tries so far.
     tries: u32,
     /// The try whose failure is in the list of errors.
@@ -40,15 +44,16 @@ pub struct ProposeDialog {
 impl ProposeDialog {
     #[must_use]
     pub fn new(recording: RecordingDoc) -> Self {
-        Self { recording, proposed: Slot::default(), tries: 0, listed: None }
+        let cancel = Arc::default();
+        Self { recording, proposed: Slot::default(), cancel, tries: 0, listed: None }
     }
 
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
         let t = Tokens::of(ctx);
-        let recording = self.recording.recording.clone();
+        let (recording, cancel) = (self.recording.recording.clone(), Arc::clone(&self.cancel));
         // A topic with few records is looked for through the whole recording.
-        self.proposed.ask_long(&app.jobs, self.tries, move |_| proposal(&recording));
+        self.proposed.ask_long(&app.jobs, self.tries, move |_| proposal(&recording, &cancel));
         let answer = self.proposed.answer().filter(|answer| answer.question == self.tries);
         let mut error = None;
         match answer.as_ref().map(|answer| &answer.result) {
@@ -90,10 +95,17 @@ impl ProposeDialog {
     }
 }
 
-fn proposal(recording: &Recording) -> Result<Proposed, String> {
+impl Drop for ProposeDialog {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Relaxed);
+    }
+}
+
+fn proposal(recording: &Recording, cancel: &AtomicBool) -> Result<Proposed, String> {
     let file = beside(recording.path());
     let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let proposal = propose(recording, &name).map_err(|e| e.to_string())?;
+    let go_on = || !cancel.load(Ordering::Relaxed);
+    let proposal = propose(recording, &name, go_on).map_err(|e| e.to_string())?;
     Ok(Proposed { file, text: proposal.text, topics: proposal.topics.len() })
 }
 
@@ -130,7 +142,50 @@ impl App {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+
+    use egui_kittest::kittest::Queryable as _;
+
     use super::*;
+    use crate::window::command::Command;
+    use crate::window::headless::settle;
+    use crate::window::testing::{feed, opened};
+
+    #[test]
+    fn cancel_ends_the_work_and_nothing_comes_of_it() {
+        let mut h = opened(&feed().recording());
+        // Nothing that takes long gets a thread before the gate opens.
+        let (go, gate) = sync_channel::<()>(0);
+        let gate = Arc::new(Mutex::new(gate));
+        let mut others: Vec<Slot<u32, ()>> = (0..16).map(|_| Slot::default()).collect();
+        for slot in &mut others {
+            let gate = Arc::clone(&gate);
+            let waits = move |_: &u32| match gate.lock().map(|gate| gate.recv()) {
+                Ok(Ok(())) | Err(_) => Err("the gate is broken".to_owned()),
+                Ok(Err(_)) => Ok(()),
+            };
+            slot.ask_long(&h.state().jobs, 1, waits);
+        }
+        h.state_mut().command(Command::NewPipeline);
+        h.run_steps(3);
+        let looks = "Looking at the first records of each topic";
+        assert!(h.query_all_by_label_contains(looks).next().is_some());
+        let Some(Dialog::Propose(dialog)) = &h.state().dialog else { panic!("no dialog") };
+        let (cancel, recording) = (Arc::clone(&dialog.cancel), dialog.recording.clone());
+        assert!(!cancel.load(Ordering::Relaxed));
+        h.get_by_label("Cancel").click();
+        h.run_steps(3);
+        assert!(h.state().dialog.is_none());
+        assert!(cancel.load(Ordering::Relaxed));
+        // So told, the work ends at the first record, and no editor comes up.
+        let ended = proposal(&recording.recording, &cancel).map(|_| ());
+        assert_eq!(ended, Err("cancelled".to_owned()));
+        drop(go);
+        settle(&mut h).unwrap();
+        assert!(h.state().dialog.is_none());
+        assert!(others.iter_mut().all(|slot| slot.answer().is_some_and(|a| a.result == Ok(()))));
+    }
 
     #[test]
     fn a_file_that_is_there_is_never_proposed() {

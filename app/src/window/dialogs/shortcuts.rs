@@ -10,7 +10,7 @@ use crate::window::widgets::{button, text};
 /// Keys of what has the focus, which are no commands.
 const FOCUSED: [(&str, &str); 6] = [
     ("Tab, Shift+Tab", "To the next or previous control"),
-    ("↑ ↓ Page Up Page Down", "In a table: move the row"),
+    ("↑ ↓, Page Up, Page Down", "In a table: move the row"),
     ("Home, End", "In a table: the first or last row"),
     ("Enter", "Select the row; press the button"),
     ("← →", "On a time axis: one record back or on"),
@@ -20,27 +20,32 @@ const FOCUSED: [(&str, &str); 6] = [
 /// Keys of panels that have the focus; said where something is open.
 const IN_PANELS: [(&str, &str); 10] = [
     ("Ctrl+C", "Table: copy the row as JSON"),
-    ("Page Up Page Down", "Time axis: further back or on"),
-    ("Shift+← Shift+→", "Time axis: move what is in sight"),
-    ("Plus Minus", "Time axis, causality: zoom"),
+    ("Page Up, Page Down", "Time axis: further back or on"),
+    ("Shift+←, Shift+→", "Time axis: move what is in sight"),
+    ("Plus, Minus", "Time axis, causality: zoom"),
     ("0", "Time axis, causality: show all"),
-    ("↑ ↓ Enter", "Timeline: choose a row, open it"),
+    ("↑ ↓, Enter", "Timeline: choose a row, open it"),
     ("← →", "Epochs: to the one before or after"),
-    ("← → Enter", "Causality: from node to node"),
+    ("← →, Enter", "Causality: from node to node"),
     ("Arrows, Enter", "Gap: move it, halve the room"),
     ("Delete", "What is open, bookmark: remove it"),
 ];
 
-const WIDTH: f32 = 860.0;
+/// Room of the scroll bar: no words under it.
+const BAR: f32 = 16.0;
+const WIDTH: f32 = 860.0 + BAR;
 
 /// Shows the sheet; says whether it is done. `open`: there are panels.
 pub fn show(ctx: &Context, open: bool) -> bool {
     let mut close = false;
-    let left = modal(ctx, "Shortcuts", WIDTH, |ui| {
+    // The smallest window is 900 wide.
+    let width = WIDTH.min(ctx.content_rect().width() - 40.0);
+    let left = modal(ctx, "Shortcuts", width, |ui| {
         let groups = groups(ctx, open);
         let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
         let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
-        area.show(ui, |ui| {
+        area.auto_shrink([false, true]).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - BAR);
             // Two columns of about the same length.
             let lines: usize = groups.iter().map(|(_, rows)| rows.len() + 2).sum();
             let mut sides: [Vec<usize>; 2] = [Vec::new(), Vec::new()];

@@ -9,6 +9,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::{Command, bindings};
+use crate::window::dialogs::Dialog;
 use crate::window::export::Lettering;
 use crate::window::headless::{harness_with, settle};
 use crate::window::panel::Panel;
@@ -429,6 +430,19 @@ fn an_edited_pipeline_is_saved_and_never_over_another_unasked() {
     assert!(h.query_by_label("Keep editing").is_some());
     press(&mut h, "Close without saving");
     assert!(h.query_by_label("Pipeline as TOML").is_none());
+}
+
+#[test]
+fn a_long_message_leaves_the_buttons_in_the_window() {
+    let mut h = harness_with((900, 600), None);
+    let message = "a line of many\n".repeat(200);
+    h.state_mut().dialog = Some(Dialog::Failed { title: "It failed".to_owned(), message });
+    h.run_steps(3);
+    let close = h.get_by_label("Close").rect();
+    assert!(close.bottom() < 600.0, "{close}");
+    h.get_by_label("Close").click();
+    h.run_steps(3);
+    assert!(h.state().dialog.is_none());
 }
 
 /// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws each dialog

@@ -23,9 +23,12 @@ pub use tools::edged;
 use egui::Ui;
 
 use self::sources::{Books, Sources};
+use super::chrome::{self, Title};
 use super::cx::Cx;
+use super::doc::Doc;
 use super::layout::Tabs;
 use super::panel::Panel;
+use super::table::empty;
 use super::table_view::TableViews;
 
 /// All panels of what is open.
@@ -52,6 +55,9 @@ impl Panels {
     /// Shows one panel over all room of `ui`; says whether its title is being
     /// dragged.
     pub fn show(&mut self, ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        if let Some(next) = without_run(panel, cx.doc) {
+            return no_run(ui, panel, tabs, cx, next);
+        }
         match panel {
             Panel::Records => self.records.show(ui, tabs, cx),
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
@@ -102,6 +108,30 @@ impl Panels {
 /// What is wrong with how a table was kept.
 fn said(table: &str, why: &[String]) -> Option<String> {
     (!why.is_empty()).then(|| format!("The {table} table: {}", why.join("; ")))
+}
+
+/// Of what needs a run where there is none: what to do next. The window shows such a
+/// panel nowhere; a picture of it alone may be asked for.
+fn without_run(panel: Panel, doc: &Doc) -> Option<&'static str> {
+    if doc.run.is_some() {
+        return None;
+    }
+    let next = match panel {
+        Panel::State => "Run a pipeline over this recording to see what waits for a match",
+        Panel::Checkpoints => "Run a pipeline over this recording to see its checkpoints",
+        Panel::Compare => "Run a pipeline over this recording to compare that run with another",
+        Panel::Guarantees => "Run a pipeline over this recording to see what each would deliver",
+        Panel::Semantics if doc.pipeline.is_none() => {
+            "Choose a pipeline for this recording: it is run under all four"
+        }
+        _ => return None,
+    };
+    Some(next)
+}
+
+fn no_run(ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>, next: &str) -> bool {
+    let title = Title::of(panel, "", tabs);
+    chrome::panel(ui, &title, cx.commands, |_, _| {}, |ui, _| empty(ui, "No run", next))
 }
 
 /// What is shown in place of an answer that failed; says whether to try again.

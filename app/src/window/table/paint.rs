@@ -22,6 +22,10 @@ const MOST: f32 = 3.0;
 /// … as long as the one that takes the rest keeps so much, if it needs it.
 const ENOUGH: f32 = 260.0;
 
+/// Narrower than this, points, parts of a whole have no room for their numbers beside
+/// them: those are in the tooltip.
+const NUMBERED: f32 = 200.0;
+
 /// What is left of the ink of a row that is later than the cursor.
 pub const DIMMED: f32 = 0.62;
 
@@ -240,8 +244,17 @@ pub(super) fn paint_row(
                 }
                 (name.as_str(), fonts::mono(SMALL), t.text)
             }
+            Cell::Parts { parts, text } if at.width() < NUMBERED => {
+                bars(&painter, at, at.width(), parts, &ink, t);
+                if pointed {
+                    cut = Some(text.clone());
+                }
+                continue;
+            }
             Cell::Parts { parts, text } => {
-                left = bars(&painter, at, parts, &ink, t);
+                let room = at.width() * 0.5;
+                bars(&painter, at, room, parts, &ink, t);
+                left = room + 8.0;
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
@@ -291,27 +304,32 @@ pub(super) fn paint_row(
     cut
 }
 
-/// Parts of a whole side by side, told apart by how bright they are and by
-/// gaps; gives the room that they and their ground take.
+/// Parts of a whole side by side, told apart by how bright they are, the last by
+/// being hollow, and by gaps: colour is the verdicts' and the selection's. The whole of
+/// the largest takes `room`.
 fn bars(
     painter: &egui::Painter,
     at: Rect,
+    room: f32,
     parts: &[f32; 3],
     ink: &dyn Fn(Color32) -> Color32,
     t: &Tokens,
-) -> f32 {
-    let room = (at.width() * 0.5).max(0.0);
-    let inks = [t.accent, t.accent.gamma_multiply(0.65), t.third].map(ink);
+) {
+    let inks = [(t.third, true), (t.text, true), (t.third, false)];
     let mut x = at.left();
-    for (part, ink) in parts.iter().zip(inks) {
+    for (part, (colour, filled)) in parts.iter().zip(inks) {
         let width = part * room;
         if width > 0.0 {
             let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
-            painter.rect_filled(bar, 1, ink);
+            if filled {
+                painter.rect_filled(bar, 1, ink(colour));
+            } else {
+                let line = Stroke::new(1.0, ink(colour));
+                painter.rect_stroke(bar, 1, line, StrokeKind::Inside);
+            }
             x += width.max(1.0) + 1.0;
         }
     }
-    room + 8.0
 }
 
 /// All cells of a row in words: `Key 1024942, Verdict late`.

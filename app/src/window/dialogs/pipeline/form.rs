@@ -2,6 +2,7 @@
 
 use egui::{Popup, ScrollArea, TextEdit, Ui};
 
+use crate::window::bars::menu_choice;
 use crate::window::editor::{Editor, Field, Kind, entry};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
@@ -90,7 +91,7 @@ fn one(ui: &mut Ui, field: &Field) -> Option<String> {
                 let none =
                     [("", left_out.as_str())].into_iter().filter(|_| !field.default.is_empty());
                 for (value, label) in none.chain(all.iter().map(|v| (v.as_str(), v.as_str()))) {
-                    if ui.selectable_label(field.value == value, label).clicked() {
+                    if menu_choice(ui, field.value == value, label).clicked() {
                         chosen = Some(value.to_owned());
                         ui.close();
                     }

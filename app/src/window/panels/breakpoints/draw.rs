@@ -46,6 +46,11 @@ pub fn words(condition: &Condition) -> String {
                 FieldOp::More => "is more than",
                 FieldOp::AtLeast => "is at least",
             };
+            // A text in a sentence: where it begins and ends is seen.
+            let value = match op {
+                FieldOp::Is | FieldOp::IsNot | FieldOp::Has => format!("\"{value}\""),
+                _ => value.clone(),
+            };
             format!("a record arrives whose {path} {how} {value}")
         }
     }

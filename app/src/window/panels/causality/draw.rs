@@ -23,7 +23,7 @@ use crate::window::widgets::verdict_shape;
 
 /// Lanes are as high as the room allows, within these, points.
 const LOWEST: f32 = 24.0;
-const HIGHEST: f32 = 132.0;
+const HIGHEST: f32 = 220.0;
 /// The list of inversions.
 const LIST: f32 = 260.0;
 /// Room at the ends of the diagram, points.
@@ -151,8 +151,9 @@ impl State {
         let nodes = nodes(cx, &p);
         arrows(ui, cx, s, &p, t);
         later(ui, cx, &p, t);
-        let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
+        // Behind the nodes: a name that stands on it is read.
         cursor(ui, cx, &p, rect, t);
+        let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
         if listed {
             let at = Rect::from_min_max(pos2(rect.right(), whole.top()), whole.max);
             chosen = list(ui, cx, s.story, at, t).or(chosen);
@@ -258,14 +259,19 @@ impl State {
             brush.extend(verdict_shape(at, R, verdict, t));
             brush.circle_filled(p.arrived(row.arrival_ms), 2.5, t.second);
         }
+        let mut painted: Option<f32> = None;
         for out in &p.story.outputs {
             let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
+            // Of two faint ones on each other would come one that looks like the past.
+            if painted.replace(at.x).is_some_and(|x| (x - at.x).abs() < 0.5) {
+                continue;
+            }
             let square = Rect::from_center_size(at, vec2(8.0, 8.0));
             let brush = if out.output.at > cursor { &faint } else { child.painter() };
             brush.rect(square, 1.5, t.raised, Stroke::new(1.5, t.text), StrokeKind::Middle);
         }
         epochs(child.painter(), &faint, now(cx, p), p, t);
-        names(child.painter(), p, t);
+        names(child.painter(), p, cx.selection, t);
         for (i, node) in nodes.iter().enumerate() {
             let at = Rect::from_center_size(node.at, vec2(16.0, 16.0));
             let id = child.scope_id().with(("node", i));
@@ -412,11 +418,14 @@ fn list(
     t: &Tokens,
 ) -> Option<(Selection, Arrival)> {
     ui.painter().vline(at.left(), at.y_range(), Stroke::new(1.0, t.line));
-    let inner = at.shrink2(vec2(INSET, 4.0));
+    // The scroll bar stands in the margin at the right, not over the words.
+    let inner = Rect::from_min_max(at.min + vec2(INSET, 4.0), at.max - vec2(2.0, 4.0));
     let mut child = ui.new_child(UiBuilder::new().max_rect(inner).id_salt("inversions"));
     child.shrink_clip_rect(at);
     let mut chosen = None;
-    egui::ScrollArea::vertical().id_salt("inversions").show(&mut child, |ui| {
+    let area = egui::ScrollArea::vertical().id_salt("inversions").auto_shrink([false, true]);
+    area.show(&mut child, |ui| {
+        ui.set_max_width(at.width() - 2.0 * INSET);
         for (kind, title) in [
             (Kind::Arrival, "Out of order by arrival"),
             (Kind::EventTime, "Out of order by event time"),

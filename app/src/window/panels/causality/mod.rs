@@ -11,11 +11,13 @@ mod story;
 mod tests;
 
 use egui::{Popup, Ui};
+use joinscope_operator::verdict::Verdict;
 
 use self::map::Spacing;
 use self::story::{Story, Subject};
 use super::failed;
 use super::watermarks::say::unit;
+use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -113,13 +115,18 @@ impl Causality {
     }
 }
 
-/// `key 5301: 12 records, 3 outputs, 1 inversion`.
+/// `key 5301: 12 records, 2 late, 3 outputs, 1 inversion`.
 fn say(story: &Story, unit: &str) -> String {
     let shown = story.rows.len() as u64;
     let records = if story.records > shown {
         format!("{} of {} nearest in event time", thousands(shown), plural(story.records, unit))
     } else {
         plural(shown, unit)
+    };
+    // One that came late is in order for the key, and still what matters.
+    let late = match story.rows.iter().filter(|r| r.verdict == Verdict::Late).count() as u64 {
+        0 => String::new(),
+        n => format!(", {} late", thousands(n)),
     };
     let outputs = story.outputs.len() as u64;
     let outputs = if story.more_outputs {
@@ -132,14 +139,14 @@ fn say(story: &Story, unit: &str) -> String {
         n => plural(n, "inversion"),
     };
     let key = story.key.as_ref().map(|k| format!("key {}: ", elide(&line(k), 40)));
-    format!("{}{records}, {outputs}, {inversions}", key.unwrap_or_default())
+    format!("{}{records}{late}, {outputs}, {inversions}", key.unwrap_or_default())
 }
 
 fn choose(ui: &mut Ui, spacing: &mut Spacing) {
     let response = button(spacing.name()).plain().caret().name("Spacing of time").show(ui);
     Popup::menu(&response).show(|ui| {
         for s in Spacing::ALL {
-            if ui.selectable_label(*spacing == s, s.name()).clicked() {
+            if menu_choice(ui, *spacing == s, s.name()).clicked() {
                 *spacing = s;
                 ui.close();
             }

@@ -56,10 +56,15 @@ pub(super) fn axis(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, spacing: Spacing, rect:
     let painter = ui.painter_at(rect);
     let y = rect.bottom() - ruler::HEIGHT / 2.0;
     let mut times: Vec<i64> = p.map.times().map(|(ms, _)| ms).collect();
-    // Those of what is selected come first, then as many as fit.
+    // Those of what is selected come first, then both ends, then as many as fit.
     let row = p.story.rows.iter().find(|r| cx.selection == Some(Selection::Row(r.row)));
     let own = row.map(|row| [Some(row.arrival_ms), row.event_time]);
-    times.sort_by_key(|ms| !own.is_some_and(|own| own.contains(&Some(*ms))));
+    let ends = p.map.ends();
+    times.sort_by_key(|ms| {
+        let is_own = own.is_some_and(|own| own.contains(&Some(*ms)));
+        let is_end = ends.is_some_and(|(first, last)| [first, last].contains(ms));
+        (!is_own, !is_end)
+    });
     // Where nothing differs in milliseconds they are left out.
     let whole = times.iter().all(|ms| ms % 1_000 == 0);
     let mut taken: Vec<Rangef> = Vec::new();
@@ -184,59 +189,88 @@ fn arc(painter: &egui::Painter, from: Pos2, to: Pos2, height: f32, stroke: Strok
     head(painter, to, (to - points[2]).normalized(), stroke.color);
 }
 
+/// A node's name: in full, or shorter where that is too long.
+struct Name {
+    at: Pos2,
+    texts: Vec<String>,
+    beside: Beside,
+    /// Of what is selected.
+    own: bool,
+}
+
 /// What the nodes are called, where there is room: records above them, outputs, into
-/// which an arrow comes from above, at their right.
-pub(super) fn names(painter: &egui::Painter, p: &Placed<'_>, t: &Tokens) {
-    let records = p
-        .story
-        .rows
-        .iter()
-        .map(|row| (p.happened(row), vec![format!("@{}", row.record.offset)], Beside::Above));
+/// which an arrow comes from above, at their right. What is selected has its name
+/// first, however crowded it is there.
+pub(super) fn names(
+    painter: &egui::Painter,
+    p: &Placed<'_>,
+    selection: Option<Selection>,
+    t: &Tokens,
+) {
+    let records = p.story.rows.iter().map(|row| Name {
+        at: p.happened(row),
+        texts: vec![format!("@{}", row.record.offset)],
+        beside: Beside::Above,
+        own: selection == Some(Selection::Row(row.row)),
+    });
     let outputs = p.story.outputs.iter().map(|out| {
-        let at = pos2(p.x((out.at_ms, PUT_OUT)), p.sink());
         let kind = kind_name(out.output.kind, out.output.correction);
-        let texts = vec![format!("{kind} {}", thousands(out.output.n)), kind.to_owned()];
-        (at, texts, Beside::Right)
-    });
-    let mut all: Vec<(Pos2, Vec<String>, Beside)> = records.chain(outputs).collect();
-    all.sort_by(|a, b| {
-        (a.0.y, a.0.x).partial_cmp(&(b.0.y, b.0.x)).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    // In full, or shorter where that is too long.
-    let each = all
-        .iter()
-        .enumerate()
-        .flat_map(|(i, (at, texts, beside))| texts.iter().map(move |text| (i, at, text, beside)));
-    let mut named = None;
-    for (i, at, text, beside) in each {
-        if named == Some(i) {
-            continue;
+        Name {
+            at: pos2(p.x((out.at_ms, PUT_OUT)), p.sink()),
+            texts: vec![format!("{kind} {}", thousands(out.output.n)), kind.to_owned()],
+            beside: Beside::Right,
+            own: selection == Some(Selection::Output(out.output.n)),
         }
-        let galley = painter.layout_no_wrap(text.clone(), fonts::mono(SMALL - 1.0), t.second);
-        let size = galley.size();
-        let min = match beside {
+    });
+    let mut all: Vec<Name> = records.chain(outputs).collect();
+    all.sort_by(|a, b| {
+        (a.at.y, a.at.x).partial_cmp(&(b.at.y, b.at.x)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let (own, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|i| all[*i].own);
+    let mut taken: Vec<Rect> = Vec::new();
+    for i in own.into_iter().chain(others) {
+        let name = &all[i];
+        for text in &name.texts {
+            let ink = if name.own { t.text } else { t.second };
+            let galley = painter.layout_no_wrap(text.clone(), fonts::mono(SMALL - 1.0), ink);
+            let place = name.place(galley.size(), p.plot);
+            let near = [i.checked_sub(1), Some(i + 1)];
+            let near = near.into_iter().flatten().filter_map(|i| all.get(i));
+            let crowded = !name.own && near.into_iter().any(|o| name.is_near(o, place))
+                || taken.iter().any(|other| other.intersects(place));
+            let inside = place.top() > p.plot.top() - 2.0 && place.right() <= p.plot.right() + 4.0;
+            if !crowded && inside {
+                // No arrow goes through a name.
+                painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
+                painter.galley(place.min + vec2(2.0, 0.0), galley, ink);
+                taken.push(place);
+                break;
+            }
+        }
+    }
+}
+
+impl Name {
+    /// Where a text of this size stands, with some room at its sides.
+    fn place(&self, size: egui::Vec2, plot: Rect) -> Rect {
+        let min = match self.beside {
             // Above the ring of a node that is selected.
             Beside::Above => {
-                pos2((at.x - size.x / 2.0).max(p.plot.left()), at.y - R - 6.0 - size.y)
+                let left = (self.at.x - size.x / 2.0).min(plot.right() - size.x);
+                pos2(left.max(plot.left()), self.at.y - R - 6.0 - size.y)
             }
-            Beside::Right => pos2(at.x + R + 3.0, at.y - R - 4.0 - size.y),
+            Beside::Right => pos2(self.at.x + R + 3.0, self.at.y - R - 4.0 - size.y),
         };
-        let place = Rect::from_min_size(min, size).expand2(vec2(2.0, 0.0));
-        let near = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|i| all.get(i));
-        let crowded = near.into_iter().any(|o| {
-            (o.0.y - at.y).abs() < 1.0
-                && match beside {
-                    Beside::Above => (o.0.x - at.x).abs() < size.x + 10.0,
-                    Beside::Right => o.0.x >= at.x && o.0.x - R - 3.0 < place.right(),
-                }
-        });
-        let inside = place.top() > p.plot.top() - 2.0 && place.right() <= p.plot.right() + 4.0;
-        if !crowded && inside {
-            // No arrow goes through a name.
-            painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
-            painter.galley(min, galley, t.second);
-            named = Some(i);
-        }
+        Rect::from_min_size(min, size).expand2(vec2(2.0, 0.0))
+    }
+
+    /// Whether a neighbour leaves too little room for it at `place`.
+    fn is_near(&self, other: &Self, place: Rect) -> bool {
+        (other.at.y - self.at.y).abs() < 1.0
+            && match self.beside {
+                Beside::Above => (other.at.x - self.at.x).abs() < place.width() + 6.0,
+                Beside::Right => other.at.x >= self.at.x && other.at.x - R - 3.0 < place.right(),
+            }
     }
 }
 

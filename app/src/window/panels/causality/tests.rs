@@ -240,3 +240,30 @@ fn a_record_that_arrived_before_it_happened_is_said_to() {
     let detail = h.get_by_label(&format!("{}, {}", row.record, row.verdict)).value().unwrap();
     assert!(detail.contains(", 5 s before it happened"), "{detail}");
 }
+
+#[test]
+fn late_records_of_the_key_are_counted_in_the_sentence() {
+    let mut h = opened(&feed().run());
+    let row = first(&h, Verdict::Late, 1);
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    let late = read(&run_of(&h), Subject::Row(row.row)).unwrap();
+    let late = late.rows.iter().filter(|r| r.verdict == Verdict::Late).count();
+    let canvas = h.get_by_label("Causality of the selection").value().unwrap();
+    assert!(late > 0 && canvas.contains(&format!(", {late} late, ")), "{canvas}");
+}
+
+#[test]
+fn what_is_selected_has_its_name_however_crowded_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = harness((700, 460), false, Some(Panel::Causality));
+    ask(&mut h, Command::Open(one_key(folder.path(), 2, 60, 0)));
+    let named = |h: &Harness<'_, App>, name: &str| {
+        let mut shapes = h.output().shapes.iter();
+        shapes.any(|s| matches!(&s.shape, egui::Shape::Text(t) if t.galley.text() == name))
+    };
+    let engagement = |offset| Some(Selection::Row(2 + offset));
+    ask(&mut h, Command::Select(engagement(30), Some(32)));
+    assert!(named(&h, "@30") && !named(&h, "@31"), "its neighbours have no room");
+    ask(&mut h, Command::Select(engagement(31), Some(33)));
+    assert!(named(&h, "@31") && !named(&h, "@30"));
+}

@@ -12,7 +12,7 @@ use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
-use crate::window::table::{Cell, Column, Laid, RowCells, TIME, date_room, empty};
+use crate::window::table::{Cell, Column, Head, Laid, RowCells, TIME, date_room, empty};
 use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, text};
@@ -31,6 +31,10 @@ const COLUMNS: [Column; 10] = [
 ];
 
 const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next offset", 96.0)];
+
+/// The column of phases, and how wide a panel has room for its whole title.
+const PHASES: usize = 6;
+const WHOLE_TITLES: f32 = 930.0;
 
 /// Width of the offsets beside the table, points.
 const SIDE: f32 = 270.0;
@@ -130,7 +134,12 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
     let mut columns = COLUMNS;
     columns[2] = columns[2].wider(date_room(cx.times));
     let longest = all.iter().map(took).max().unwrap_or(0).max(1) as f32;
-    let laid = this.table.lay_out(ui, "Checkpoints", &columns, all.len() as u64);
+    let mut heads = vec![Head::default(); columns.len()];
+    if ui.available_width() < WHOLE_TITLES + date_room(cx.times) {
+        // Cut in the middle it would say nothing.
+        heads[PHASES].title = Some("Phases".to_owned());
+    }
+    let laid = this.table.lay_out_with(ui, "Checkpoints", &columns, heads, all.len() as u64);
     why_so_few(ui, cx, &laid);
     let chosen = this.chosen;
     let events = this.table.paint(ui, &laid, |n| {

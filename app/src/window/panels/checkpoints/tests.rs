@@ -4,6 +4,7 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use crate::window::command::Command;
+use crate::window::headless::harness;
 use crate::window::panel::Panel;
 use crate::window::testing::{ask, feed, heading, opened, press, rows, sample_run};
 
@@ -64,4 +65,17 @@ fn a_run_without_checkpoints_says_why() {
     let none = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.is_empty();
     let said = h.query_all_by_label_contains("No checkpoint").next().is_some();
     assert_eq!(none, said);
+}
+
+#[test]
+fn phases_have_a_title_that_fits() {
+    let titles = ["Phases", "Delta · snapshot · sync, ms"];
+    for (wide, there) in [(700, 0), (1_200, 1)] {
+        let mut h = harness((wide, 300), false, Some(Panel::Checkpoints));
+        ask(&mut h, Command::Open(sample_run().to_owned()));
+        for (n, title) in titles.iter().enumerate() {
+            let is_there = h.query_all_by_label(title).next().is_some();
+            assert_eq!(is_there, n == there, "{wide}: {title}");
+        }
+    }
 }

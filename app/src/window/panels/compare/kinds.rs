@@ -10,14 +10,12 @@ use joinscope_operator::verdict::Verdict;
 
 use super::job::{Choice, Found, Outputs};
 use crate::window::cx::Cx;
-use crate::window::text::{elide, thousands};
+use crate::window::text::thousands;
 use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
 /// What a side says where a record is not in it.
 const ABSENT: &str = "absent";
-/// Signs of a run's name in a line of the list.
-const NAME: usize = 18;
 
 /// A verdict, or that there is none.
 pub fn word(verdict: Option<Verdict>) -> &'static str {
@@ -89,7 +87,8 @@ fn called(outputs: Outputs, folds: bool, names: (&str, &str)) -> String {
         Outputs::Changed => return "examples that differ".to_owned(),
     };
     let name = if outputs.is_there() { names.1 } else { names.0 };
-    format!("{what} in {} only", elide(name, NAME))
+    // It is cut where its line has no room for it, once.
+    format!("{what} in {name} only")
 }
 
 /// Shows the list; gives what was chosen. `names`: of this run, and of the other.
@@ -197,8 +196,9 @@ impl Row<'_> {
         let Some(kind) = self.kind else {
             let font = fonts::regular(TEXT);
             let name = fit(ui, self.name, &font, right - left);
+            let cut = name != self.name;
             painter.text(pos2(left, y), Align2::LEFT_CENTER, name, font, t.text);
-            return response;
+            return if cut { response.on_hover_text(self.name) } else { response };
         };
         let font = fonts::regular(SMALL + 0.5);
         let mut x = left;
@@ -215,6 +215,10 @@ impl Row<'_> {
             let at = pos2(x + 14.0, y);
             let said = clipped.text(at, Align2::LEFT_CENTER, word(verdict), font.clone(), t.text);
             x = said.right() + 6.0;
+        }
+        if x - 6.0 > right {
+            let whole = format!("{} → {}", word(kind.to), word(kind.from));
+            return response.on_hover_text(whole);
         }
         response
     }

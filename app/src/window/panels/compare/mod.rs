@@ -164,7 +164,8 @@ impl Compare {
         let found = look(&found);
         let changed = found.changed();
         let compared = found.compared.map(|c| c.rows);
-        let name = &other.doc.label.name;
+        // What differs matters more than a long name, which the menu beside it has too.
+        let name = elide(&line(&other.doc.label.name), 24);
         // A record has a verdict in each input that it feeds.
         let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
         let mut said = match (compared, changed) {

@@ -1,12 +1,13 @@
 //! How the guarantees panel draws.
 
-use egui::{Rect, Ui, UiBuilder, pos2};
+use egui::{Rect, Ui, UiBuilder, pos2, vec2};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix, STAGES};
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::format_duration;
 
 use super::ask::{MOST, Question, too_many};
+use super::say::{in_column, in_words, not_found, says};
 use super::{Guarantees, Open};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -50,74 +51,6 @@ const NAME: &str = "What does each guarantee deliver?";
 
 /// Room of the title row and the four modes.
 const HEIGHT: f32 = 5.0 * ROW + 8.0;
-
-/// What matters now.
-pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> String {
-    let Some(matrix) = matrix else {
-        if cx.doc.run.as_ref().is_some_and(|run| too_many(&run.run).is_some()) {
-            return format!("at most {} records", thousands(MOST));
-        }
-        if not_found(cx) {
-            return "the recording is not found".to_owned();
-        }
-        return match &this.faults {
-            None => "choose what goes wrong".to_owned(),
-            Some(faults) => {
-                let (done, now) = this.stage();
-                let faults = in_words(&faults.to_string());
-                format!("{faults}: {done} of {} done, {now} now", STAGES.len())
-            }
-        };
-    };
-    let of = |mode: &str| matrix.columns.iter().find(|column| column.mode == mode);
-    let count = |n: usize, what: &str| plural(n as u64, what);
-    let (Some(least), Some(most)) = (of("at-least-once"), of("at-most-once")) else {
-        return in_words(&matrix.faults);
-    };
-    format!(
-        "{}, a checkpoint every {}: at-least-once gives {}, at-most-once loses {}, of {}",
-        in_words(&matrix.faults),
-        format_duration(matrix.checkpoint_interval),
-        count(least.read_committed.duplicates.len(), "duplicate"),
-        count(most.read_committed.losses.len(), "example"),
-        thousands(matrix.examples),
-    )
-}
-
-/// Whether there is nothing to run over again.
-fn not_found(cx: &Cx<'_>) -> bool {
-    cx.doc.recording.is_none() && !cx.doc.in_progress
-}
-
-/// What goes wrong, in a sentence.
-fn says(moment: Moment) -> &'static str {
-    match moment {
-        Moment::CrashMidEpoch => {
-            "The process ends while an epoch's outputs are out and nothing of it is on the disk"
-        }
-        Moment::CrashBeforeCommit => {
-            "The process ends when the epoch's checkpoint is on the disk and not yet committed"
-        }
-        Moment::CrashAfterCommit => {
-            "The process ends when the epoch is committed and it does not yet know"
-        }
-        Moment::PowerLoss => {
-            "As crash before commit, and the disk keeps only what was forced to it"
-        }
-        Moment::BrokerRestart => {
-            "The broker is killed in the middle of a commit, and is back 12 s later"
-        }
-        Moment::Zombie => {
-            "The process stands still, a twin takes over and runs to the end, then it wakes"
-        }
-        Moment::Sleep => "The machine sleeps until an open transaction has timed out",
-    }
-}
-
-/// `crash-mid-epoch` as the buttons have it; a moment's place (`@3`) stays.
-fn in_words(faults: &str) -> String {
-    faults.replace('-', " ")
-}
 
 /// What goes wrong, the modes, and what is behind the open number.
 pub fn body(
@@ -173,7 +106,7 @@ pub fn body(
         ui.multiply_opacity(0.6);
     }
     let all = ui.available_rect_before_wrap();
-    let above = Rect::from_min_size(all.min, egui::vec2(all.width(), HEIGHT));
+    let above = Rect::from_min_size(all.min, vec2(all.width(), HEIGHT));
     let mut child = ui.new_child(UiBuilder::new().max_rect(above).id_salt("modes"));
     modes(this, &mut child, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
@@ -271,9 +204,11 @@ fn word(text: &str) -> String {
 
 fn choices(this: &mut Guarantees, ui: &mut Ui) {
     ui.add_space(4.0);
-    ui.horizontal_wrapped(|ui| {
+    // Every line of them keeps off the panel's edges.
+    let room = ui.available_rect_before_wrap().shrink2(vec2(INSET, 0.0));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(room).id_salt("choices"));
+    child.horizontal_wrapped(|ui| {
         ui.set_min_height(30.0);
-        ui.add_space(INSET);
         ui.spacing_mut().item_spacing.x = 4.0;
         for moment in Moment::ALL {
             let faults = Faults(vec![(moment, None)]);
@@ -292,6 +227,7 @@ fn choices(this: &mut Guarantees, ui: &mut Ui) {
             this.faults = Some(drawn);
         }
     });
+    ui.advance_cursor_after_rect(child.min_rect());
 }
 
 fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
@@ -316,8 +252,11 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
     // The counts of a job that did not reach the end are no guarantee's.
     let label = format!("{}{}", mode.stopped.as_ref().map_or("", |_| "stopped: "), mode.mode);
     // Of nothing there is no latency, and 0 would be the best.
-    let latency = |ms: i64| if seen.messages == 0 { "–".to_owned() } else { format_duration(ms) };
-    let (median, most) = (latency(mode.latency.p50), latency(mode.latency.p99));
+    let of = |ms: i64, say: fn(i64) -> String| {
+        if seen.messages == 0 { "–".to_owned() } else { say(ms) }
+    };
+    let (p50, p99) = (mode.latency.p50, mode.latency.p99);
+    let (median, most) = (of(p50, format_duration), of(p99, format_duration));
     RowCells {
         name: format!(
             "{}: {}, {} lost, {} untrue, {} aborted seen by read_uncommitted; latency {median} by \
@@ -336,8 +275,8 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
             count(seen.losses.len()),
             count(seen.untrue.len()),
             count(aborted),
-            Cell::Mono(median),
-            Cell::Mono(most),
+            Cell::Mono(of(p50, in_column)),
+            Cell::Mono(of(p99, in_column)),
             Cell::Mono(bytes(mode.written_bytes)),
             Cell::Mono(thousands(mode.processed)),
         ],
@@ -484,7 +423,7 @@ mod tests {
                 _ => String::new(),
             })
         };
-        assert_eq!(shown(&mode(None, 7)), ["exactly-once", "5 s"]);
+        assert_eq!(shown(&mode(None, 7)), ["exactly-once", "5.000 s"]);
         assert_eq!(shown(&mode(Some("full disk"), 0)), ["stopped: exactly-once", "–"]);
     }
 

@@ -5,6 +5,7 @@
 mod ask;
 mod draw;
 mod export;
+mod say;
 #[cfg(test)]
 mod tests;
 
@@ -75,7 +76,7 @@ impl Guarantees {
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let answer = self.ask(cx);
         let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
-        let sentence = draw::sentence(self, cx, matrix);
+        let sentence = say::sentence(self, cx, matrix);
         let title = Title::of(Panel::Guarantees, &sentence, tabs);
         let (comparing, mut cancelled) = (self.is_comparing(), false);
         let mut commands = Vec::new();

@@ -31,6 +31,7 @@ use self::counts::{Counts, NO_VALUE};
 use self::index::{Index, Lane, Target};
 use super::failed;
 use super::watermarks::say::{about, unit};
+use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -426,7 +427,7 @@ fn choose(ui: &mut Ui, target: &mut Target, names: &[String]) {
         ui.set_min_width(230.0);
         let each = (0..names.len()).map(|i| Target::Input(i as u8));
         for t in std::iter::once(Target::All).chain(each) {
-            if ui.selectable_label(*target == t, label(t)).clicked() {
+            if menu_choice(ui, *target == t, &label(t)).clicked() {
                 *target = t;
                 ui.close();
             }

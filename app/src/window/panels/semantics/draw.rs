@@ -10,6 +10,7 @@ use joinscope_operator::pipeline::Semantics;
 use joinscope_operator::verdict::Verdict;
 
 use super::job::{Figures, Known};
+use super::places::Places;
 use crate::window::bars::menu_row;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -24,15 +25,13 @@ use crate::window::widgets::{button, fit, icon_button, text};
 const HEAD: f32 = 44.0;
 const LINE: f32 = 54.0;
 /// Of the buttons at a line's right.
-const BUTTONS: f32 = 68.0;
+pub(super) const BUTTONS: f32 = 68.0;
 /// The widest that the lines become.
 const WIDEST: f32 = 1200.0;
-/// Room of the names, at least.
-const NAMES: f32 = 236.0;
 
 /// What a column counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Count {
+pub(super) enum Count {
     Pairs,
     Pads,
     Late,
@@ -45,7 +44,7 @@ enum Count {
 }
 
 /// Title, what it is called in a sentence, and what it counts.
-const COLUMNS: [(&str, &str, Count); 9] = [
+pub(super) const COLUMNS: [(&str, &str, Count); 9] = [
     ("Pairs", "pairs", Count::Pairs),
     ("Pads", "pads", Count::Pads),
     ("Late", "late", Count::Late),
@@ -57,10 +56,10 @@ const COLUMNS: [(&str, &str, Count); 9] = [
     ("Verdicts", "records with another verdict", Count::Verdicts),
 ];
 /// The first column that is about the difference from `clean`.
-const AGAINST: usize = 4;
+pub(super) const AGAINST: usize = 4;
 
 impl Count {
-    fn of(self, f: &Figures) -> Option<u64> {
+    pub(super) fn of(self, f: &Figures) -> Option<u64> {
         Some(match self {
             Self::Pairs => f.pairs,
             Self::Pads => f.pads,
@@ -148,15 +147,19 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         // Figures far from their names are hard to read.
         let width = ui.available_width().min(WIDEST);
         let (all, _) = ui.allocate_exact_size(vec2(width, HEAD + 4.0 * LINE), Sense::hover());
-        let places = Places::new(all);
-        head(ui, all, &places, t);
+        let places = Places::new(ui, all, known);
+        // Lines go on to the panel's edge, as those of tables do.
+        let edge = ui.max_rect().right();
+        head(ui, all, &places, edge, t);
         for (n, semantics) in Semantics::ALL.into_iter().enumerate() {
             let top = all.top() + HEAD + LINE * n as f32;
             let row = Rect::from_min_size(pos2(all.left(), top), vec2(all.width(), LINE));
-            one(ui, cx, row, &places, (semantics, known, percent), commands, t);
+            let whole = Rect::from_min_max(row.min, pos2(edge, row.bottom()));
+            ground(ui, cx, whole, (semantics, known), t);
+            one(ui, row, &places, (semantics, known, percent), commands, t);
         }
         let shared = shared(known);
-        let all_of_them = format!("For all four: {}", shared.join(" · "));
+        let all_of_them = format!("For all four, {}", shared.join(" · "));
         let how =
             "− is missing and + is extra against clean; press a figure to list what it counts";
         let known = Some(how).filter(|_| known.ended.iter().any(|(_, r)| r.is_ok()));
@@ -182,55 +185,36 @@ fn shared(known: &Known) -> Vec<String> {
     first.iter().filter(|note| others.iter().all(|notes| notes.contains(note))).cloned().collect()
 }
 
-/// Where columns stand.
-struct Places {
-    name: f32,
-    /// Right edges.
-    rights: Vec<f32>,
-    width: f32,
-}
-
-impl Places {
-    fn new(all: Rect) -> Self {
-        let n = COLUMNS.len() as f32;
-        // A gap between what was counted and what differs.
-        let gap = 18.0;
-        let room = all.width() - 2.0 * INSET - BUTTONS - gap;
-        let width = ((room - NAMES) / n).clamp(50.0, 92.0);
-        let name = (room - width * n).max(100.0);
-        let left = all.left() + INSET + name;
-        let right = |i: usize| left + width * (i + 1) as f32 + if i >= AGAINST { gap } else { 0.0 };
-        Self { name, rights: (0..COLUMNS.len()).map(right).collect(), width }
-    }
-
-    fn cell(&self, i: usize, row: Rect) -> Rect {
-        let right = self.rights[i];
-        Rect::from_x_y_ranges(right - self.width..=right, row.y_range())
-    }
-}
-
-fn head(ui: &Ui, all: Rect, places: &Places, t: &Tokens) {
+fn head(ui: &Ui, all: Rect, places: &Places, edge: f32, t: &Tokens) {
     let painter = ui.painter();
     let y = all.top() + HEAD - 12.0;
     for (i, (title, ..)) in COLUMNS.iter().enumerate() {
         let font = fonts::regular(SMALL);
-        painter.text(pos2(places.rights[i], y), Align2::RIGHT_CENTER, title, font, t.second);
+        painter.text(pos2(places.right(i), y), Align2::RIGHT_CENTER, title, font, t.second);
     }
-    let left = places.rights[AGAINST] - places.width + 10.0;
-    let right = places.rights[COLUMNS.len() - 1];
+    let left = places.left(AGAINST) + 10.0;
+    let right = places.right(COLUMNS.len() - 1);
     let over = "against clean";
     let at = pos2(f32::midpoint(left, right), all.top() + 13.0);
     let said = painter.text(at, Align2::CENTER_CENTER, over, fonts::regular(SMALL), t.third);
     for x in [left..=said.left() - 8.0, said.right() + 8.0..=right] {
         painter.hline(x, at.y, Stroke::new(1.0, t.line));
     }
-    painter.hline(all.x_range(), all.top() + HEAD - 0.5, Stroke::new(1.0, t.line));
+    painter.hline(all.left()..=edge, all.top() + HEAD - 0.5, Stroke::new(1.0, t.line));
 }
 
-#[allow(clippy::too_many_arguments)] // what is painted, and where
+/// What a line stands on: another ground where its run is the one in front.
+fn ground(ui: &Ui, cx: &Cx<'_>, row: Rect, (semantics, known): (Semantics, &Known), t: &Tokens) {
+    let ended = known.ended.iter().find(|(s, _)| *s == semantics);
+    let dir = ended.and_then(|(_, r)| Some(r.as_ref().ok()?.dir.as_path()));
+    if dir.is_some() && dir == cx.doc.run.as_ref().map(|r| r.dir.as_path()) {
+        ui.painter().rect_filled(row, 0, t.selected.gamma_multiply(0.6));
+    }
+    ui.painter().hline(row.x_range(), row.bottom() - 0.5, Stroke::new(1.0, t.line));
+}
+
 fn one(
     ui: &mut Ui,
-    cx: &Cx<'_>,
     row: Rect,
     places: &Places,
     (semantics, known, percent): (Semantics, &Known, u64),
@@ -238,23 +222,24 @@ fn one(
     t: &Tokens,
 ) {
     let ended = known.ended.iter().find(|(s, _)| *s == semantics).map(|(_, r)| r);
-    let here = cx.doc.run.as_ref().map(|r| r.dir.as_path());
     let figures = ended.and_then(|r| r.as_ref().ok());
-    if figures.is_some_and(|f| Some(f.dir.as_path()) == here) {
-        ui.painter().rect_filled(row, 0, t.selected.gamma_multiply(0.6));
-    }
-    ui.painter().hline(row.x_range(), row.bottom() - 0.5, Stroke::new(1.0, t.line));
     let left = row.left() + INSET;
     let y = row.top() + 18.0;
     let name = fit(ui, semantics.name(), &fonts::semibold(TEXT), places.name - 8.0);
     let font = fonts::semibold(TEXT);
     let at = ui.painter().text(pos2(left, y), Align2::LEFT_CENTER, name, font, t.text);
+    // A release stands whole beside the name, else below it.
+    let mut release_below = None;
     if let Some(release) = semantics.release() {
         let room = left + places.name - at.right() - 16.0;
-        let font = fonts::regular(SMALL);
-        let release = fit(ui, release, &font, room);
-        let place = pos2(at.right() + 8.0, y);
-        ui.painter().text(place, Align2::LEFT_CENTER, release, font, t.second);
+        let galley =
+            ui.painter().layout_no_wrap(release.to_owned(), fonts::regular(SMALL), t.second);
+        if galley.size().x <= room {
+            let place = pos2(at.right() + 8.0, y - galley.size().y / 2.0);
+            ui.painter().galley(place, galley, t.second);
+        } else {
+            release_below = Some(release);
+        }
     }
     let running = known.at.filter(|(at, _)| *at == semantics);
     let waits = match (ended, running) {
@@ -275,6 +260,10 @@ fn one(
         }
         (None, None) => String::new(),
     };
+    let notes = match release_below {
+        Some(release) => format!("{notes} · {release}"),
+        None => notes,
+    };
     // Under the figures there is nothing else.
     let width = row.width() - 2.0 * INSET - BUTTONS;
     note(ui, row, semantics, &notes, width, t);
@@ -292,7 +281,7 @@ fn one(
             }
             Some(n) => {
                 let name = format!("{}: {} {called}", semantics.name(), thousands(n));
-                if figure(ui, cell, y, n, &name, t) {
+                if figure(ui, cell, y, (n, places.figure(n)), &name, t) {
                     let then = count.opens(clean);
                     commands.push(Command::OpenThen(figures.dir.clone(), then));
                 }
@@ -326,8 +315,14 @@ fn note(ui: &mut Ui, row: Rect, semantics: Semantics, notes: &str, width: f32, t
 }
 
 /// A count; whether its records are asked for.
-fn figure(ui: &mut Ui, cell: Rect, y: f32, n: u64, name: &str, t: &Tokens) -> bool {
-    let shown = thousands(n);
+fn figure(
+    ui: &mut Ui,
+    cell: Rect,
+    y: f32,
+    (n, shown): (u64, String),
+    name: &str,
+    t: &Tokens,
+) -> bool {
     let font = fonts::mono(SMALL + 0.5);
     if n == 0 {
         let at = pos2(cell.right(), y);

@@ -5,6 +5,7 @@
 mod draw;
 mod export;
 mod job;
+mod places;
 #[cfg(test)]
 mod tests;
 

@@ -28,7 +28,7 @@ const LINES: (f32, f32, f32) = (0.42, 110.0, 260.0);
 
 const KEYS: [Column; 5] = [
     // Figures far from their names are hard to read: nothing takes the rest.
-    Column::soft("Key", 220.0, 90.0),
+    Column::soft("Key", 130.0, 90.0),
     Column::figure("Rows", 64.0),
     Column::firm("Newest event time", TITLED),
     Column::firm("First leaves after", TITLED),
@@ -36,8 +36,8 @@ const KEYS: [Column; 5] = [
 ];
 
 const LEAVING: [Column; 5] = [
-    Column::soft("Key", 180.0, 90.0),
-    Column::soft("Record", 190.0, 110.0),
+    Column::soft("Key", 130.0, 90.0),
+    Column::soft("Record", 150.0, 110.0),
     Column::firm("Event time", TITLED),
     Column::firm("Leaves after", TITLED),
     Column::figure("In event time", 96.0),

@@ -25,6 +25,7 @@ use self::rows::{Opened, Row};
 use super::failed;
 use super::selected::Selected;
 use crate::window::axis::{Axis, GUTTER, RIGHT, Scale};
+use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -338,7 +339,7 @@ fn clock(ui: &mut Ui, scale: Scale, commands: &mut Vec<Command>) {
     let response = button(scale.name()).plain().caret().name("Clock of the time axis").show(ui);
     Popup::menu(&response).show(|ui| {
         for s in Scale::ALL {
-            if ui.selectable_label(scale == s, s.name()).clicked() {
+            if menu_choice(ui, scale == s, s.name()).clicked() {
                 commands.push(Command::Scale(s));
                 ui.close();
             }

@@ -19,6 +19,7 @@ use self::scale::Vertical;
 use super::failed;
 use super::selected::Selected;
 use crate::window::axis::{GUTTER, RIGHT, Scale};
+use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
@@ -59,7 +60,7 @@ impl Watermarks {
                 let response = button(vertical.name()).plain().caret().name("Scale").show(ui);
                 Popup::menu(&response).show(|ui| {
                     for v in [Vertical::Lag, Vertical::EventTime] {
-                        if ui.selectable_label(vertical == v, v.name()).clicked() {
+                        if menu_choice(ui, vertical == v, v.name()).clicked() {
                             chosen = Some(v);
                             ui.close();
                         }

@@ -22,6 +22,8 @@ pub enum ProposeError {
     Recording(#[from] RecordingError),
     #[error("the recording has no records: record a topic first")]
     Empty,
+    #[error("cancelled")]
+    Cancelled,
 }
 
 /// What was found, and the pipeline made of it.
@@ -35,14 +37,18 @@ pub struct Proposal {
 /// Samples each topic and writes a pipeline that joins them.
 ///
 /// # Errors
-/// The recording is empty or cannot be read.
-pub fn propose(recording: &Recording, name: &str) -> Result<Proposal, ProposeError> {
+/// The recording is empty or cannot be read, or `go_on` said no.
+pub fn propose(
+    recording: &Recording,
+    name: &str,
+    mut go_on: impl FnMut() -> bool,
+) -> Result<Proposal, ProposeError> {
     let mut topics = Vec::new();
     let mut names: Vec<_> = recording.partitions().iter().map(|p| p.topic.clone()).collect();
     names.sort();
     names.dedup();
     for topic in names {
-        let sample = TopicSample::read(recording, &topic)?;
+        let sample = TopicSample::read(recording, &topic, &mut go_on)?;
         if sample.records > 0 {
             topics.push(sample);
         }

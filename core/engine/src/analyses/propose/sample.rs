@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::LOOK;
 use super::fields::{Fields, UNITS, at, key_of, ms_of, sounds_like_time};
 use super::formats::{Looks, Readers};
-use crate::edges::recording::{Recording, RecordingError};
+use super::{LOOK, ProposeError};
+use crate::edges::recording::Recording;
 use crate::operator::key::Key;
 
 /// The first records of a topic.
@@ -49,7 +49,11 @@ pub(super) struct SampleRow {
 const KEPT_BYTES: usize = 1 << 16;
 
 impl TopicSample {
-    pub(super) fn read(recording: &Recording, topic: &Arc<str>) -> Result<Self, RecordingError> {
+    pub(super) fn read(
+        recording: &Recording,
+        topic: &Arc<str>,
+        go_on: &mut impl FnMut() -> bool,
+    ) -> Result<Self, ProposeError> {
         let mut sample = Self {
             topic: topic.clone(),
             records: 0,
@@ -76,6 +80,10 @@ impl TopicSample {
             for record in &batch? {
                 if sample.records as usize == LOOK {
                     break 'sample;
+                }
+                // A value may be large: not only between batches.
+                if !go_on() {
+                    return Err(ProposeError::Cancelled);
                 }
                 sample.records += 1;
                 let now = record.arrival_ms();

@@ -80,7 +80,7 @@ fn feed() -> Vec<Row> {
 fn a_feed_is_understood() {
     let dir = tempfile::tempdir().unwrap();
     let recording = recording(dir.path(), &feed());
-    let proposal = propose(&recording, "feed").unwrap();
+    let proposal = propose(&recording, "feed", || true).unwrap();
     let p = Pipeline::parse(&proposal.text, "new.toml")
         .unwrap_or_else(|e| panic!("{e}\n{}", proposal.text));
     assert_eq!(&*p.inputs[usize::from(p.join.primary)].name, "views", "{}", proposal.text);
@@ -120,7 +120,7 @@ fn the_idle_timeout_is_longer_than_any_silence_of_a_partition() {
         (30_000_000, 35 * 86_400_000),
     ] {
         let recording = recording_every(dir.path(), &rows, every_ms);
-        let text = propose(&recording, "quiet").unwrap().text;
+        let text = propose(&recording, "quiet", || true).unwrap().text;
         let p = Pipeline::parse(&text, "new.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
         assert_eq!(p.inputs[0].watermark.idle_timeout, Some(idle_ms), "{text}");
         let said = format!("silent for at most {}\n", format_duration(every_ms * 100));
@@ -150,19 +150,19 @@ fn other_shapes_still_parse() {
     let mixed: Vec<Row> = [alone.clone(), binary.clone(), hostile.clone(), feed()].concat();
     for rows in [alone, binary, null, framed, hostile, mixed] {
         let recording = recording(dir.path(), &rows);
-        let proposal = propose(&recording, "a \"name\"\n").unwrap();
+        let proposal = propose(&recording, "a \"name\"\n", || true).unwrap();
         Pipeline::parse(&proposal.text, "new.toml")
             .unwrap_or_else(|e| panic!("{e}\n{}", proposal.text));
     }
     let empty = recording(dir.path(), &[]);
-    assert!(matches!(propose(&empty, "x"), Err(ProposeError::Empty)));
+    assert!(matches!(propose(&empty, "x", || true), Err(ProposeError::Empty)));
 }
 
 #[test]
 fn a_check_names_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let recording = recording(dir.path(), &feed());
-    let text = propose(&recording, "feed").unwrap().text;
+    let text = propose(&recording, "feed", || true).unwrap().text;
     let reasons = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}\n{text}");
         let p = Pipeline::parse(&text.replace(from, to), "p").unwrap();
@@ -196,4 +196,18 @@ fn a_check_names_what_is_wrong() {
         check(&p, &recording, || false),
         Err(crate::analyses::check::CheckError::Cancelled)
     ));
+}
+
+#[test]
+fn a_proposal_ends_where_it_is_cancelled() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = recording(dir.path(), &feed());
+    let mut asked = 0;
+    let cancelled = propose(&recording, "feed", || {
+        asked += 1;
+        asked < 150
+    });
+    assert!(matches!(cancelled, Err(ProposeError::Cancelled)));
+    // In the middle of a topic: nothing was read on.
+    assert_eq!(asked, 150);
 }

@@ -1,0 +1,61 @@
+//! What stands where there is nothing to show.
+
+use egui::text::LayoutJob;
+use egui::{Align, FontId, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+
+use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
+
+/// From the first line's middle to the second's, points.
+const STEP: f32 = 22.0;
+/// Text is never wrapped narrower, points.
+const NARROWEST: f32 = 80.0;
+
+/// The table's place when it has nothing to show: what to do next. Words that do not
+/// fit beside each other wrap.
+pub fn empty(ui: &mut Ui, what: &str, next: &str) {
+    let t = Tokens::of(ui.ctx());
+    let rect = ui.available_rect_before_wrap();
+    let wide = (rect.width() - 2.0 * INSET).max(NARROWEST);
+    let mut middle = rect.center() - vec2(0.0, 12.0);
+    for (words, font, ink) in
+        [(what, fonts::regular(TEXT), t.text), (next, fonts::regular(SMALL), t.second)]
+    {
+        let galley = ui.painter().layout_job(centred(words, font, ink, wide));
+        let line = galley.rows.first().map_or(0.0, |row| row.rect().height());
+        let top = middle.y - line / 2.0;
+        // What the lines that were wrapped take besides moves what follows.
+        let more = galley.size().y - line;
+        ui.painter().galley(pos2(middle.x, top), galley, ink);
+        middle.y += STEP + more;
+    }
+    let response = ui.interact(rect, ui.scope_id().with("empty"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what}. {next}")));
+}
+
+fn centred(words: &str, font: FontId, ink: egui::Color32, wide: f32) -> LayoutJob {
+    let mut job = LayoutJob::simple(words.to_owned(), font, ink, wide);
+    job.halign = Align::Center;
+    job
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_do_not_fit_wrap_around_the_middle() {
+        let ctx = egui::Context::default();
+        let mut sizes = Vec::new();
+        let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+            for wide in [2_000.0, 200.0] {
+                let words = "Choose above what goes wrong: the recording is then run";
+                let job = centred(words, FontId::proportional(12.0), egui::Color32::WHITE, wide);
+                let galley = ui.painter().layout_job(job);
+                let rect = galley.rect;
+                assert!(rect.width() <= wide && rect.center().x.abs() < 1.0, "{rect:?}");
+                sizes.push(galley.rows.len());
+            }
+        });
+        assert!(sizes[0] == 1 && sizes[1] > 1, "{sizes:?}");
+    }
+}
