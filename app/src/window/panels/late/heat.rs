@@ -116,9 +116,9 @@ impl State {
             Vec::new()
         };
         ruler::later(ui, cx, &axis, plot, t);
+        ruler::line(ui, cx, &axis, plot, rect, t);
         bound(ui, s, &scale, plot, t);
         aside(ui, plot, &explained(singles, t), t);
-        ruler::line(ui, cx, &axis, plot, rect, t);
         if response.has_focus() {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
