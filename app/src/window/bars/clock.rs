@@ -203,7 +203,11 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
 /// The cursor's number; a press asks where to go.
 fn go_to(app: &mut App, ui: &mut Ui, at: u64) {
     let figure = thousands(at);
-    let response = button(&figure).plain().name("Go to").show(ui);
+    let response = button(&figure).plain().mono().name("Go to").show(ui);
+    // Room for the longest: the strip beside it keeps its width while it plays.
+    let longest = thousands(app.cursor.len().saturating_sub(1));
+    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0'));
+    ui.add_space(longest.len().saturating_sub(figure.len()) as f32 * sign);
     let response = response
         .on_hover_text(format!("of {}; press to go elsewhere", thousands(app.cursor.len())));
     Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
