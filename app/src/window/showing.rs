@@ -232,9 +232,7 @@ impl App {
         }
         (self.selection, self.view) = (None, None);
         self.history = History::default();
-        if self.doc.run.is_some() {
-            // How it ended, or its head.
-            self.cursor.end(self.doc.in_progress);
-        }
+        // How it ended, or its head; nothing of a recording is later than that.
+        self.cursor.end(self.doc.run.is_some() && self.doc.in_progress);
     }
 }

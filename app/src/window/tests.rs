@@ -48,8 +48,11 @@ fn a_recording_opens_by_itself_without_verdicts() {
     let mut h = opened(&feed().recording());
     assert!(h.query_by_label("next late").is_none());
     assert!(h.query_by_label("Run the pipeline").is_none());
+    // It stands at the end, so that no row is dimmed as later, and shows the first rows.
+    assert_eq!(h.state().cursor().at() + 1, h.state().cursor().len());
     let found = rows(&h);
     assert!(found[0].starts_with("arrival 0, "), "{found:?}");
+    assert!(h.query_all_by_label_contains("read what it holds").next().is_some());
     press(&mut h, &found[3].clone());
     assert_eq!(h.state().cursor().at(), 3);
     assert!(h.query_by_label("Decoded value").is_some());
