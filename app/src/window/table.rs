@@ -15,7 +15,8 @@ pub use self::column::{Column, TIME, VERDICT, date_room, fill};
 pub use self::paint::DIMMED;
 use self::paint::{head, paint_row, place, spoken};
 use super::text::thousands;
-use super::theme::{ROW, SMALL, TEXT, Tokens, fonts};
+use super::theme::{ROW, SMALL, Tokens, fonts};
+pub use super::widgets::empty;
 
 /// Height of the column titles, points.
 pub const HEAD: f32 = 28.0;
@@ -478,30 +479,6 @@ fn row_id(table: Id, row: u64) -> Id {
 fn handle(bar: Rect, len: u64, height: f32) -> f32 {
     let part = height / (len as f32 * ROW);
     (bar.height() * part).clamp(HANDLE.min(bar.height()), bar.height())
-}
-
-/// The table's place when it has nothing to show: what to do next.
-pub fn empty(ui: &mut Ui, what: &str, next: &str) {
-    let t = Tokens::of(ui.ctx());
-    let rect = ui.available_rect_before_wrap();
-    let painter = ui.painter();
-    let at = rect.center() - vec2(0.0, 12.0);
-    // In a narrow panel both wrap: the first upwards, the second downwards.
-    let lay = |text: &str, font, colour| {
-        let room = (rect.width() - 24.0).max(48.0);
-        let mut job = egui::text::LayoutJob::simple(text.to_owned(), font, colour, room);
-        job.halign = egui::Align::Center;
-        painter.layout_job(job)
-    };
-    let row = |galley: &egui::Galley| galley.rows.first().map_or(0.0, |row| row.height());
-    let galley = lay(what, fonts::regular(TEXT), t.text);
-    let top = at.y + row(&galley) / 2.0 - galley.size().y;
-    painter.galley(pos2(at.x, top), galley, t.text);
-    let galley = lay(next, fonts::regular(SMALL), t.second);
-    let top = at.y + 22.0 - row(&galley) / 2.0;
-    painter.galley(pos2(at.x, top), galley, t.second);
-    let response = ui.interact(rect, ui.scope_id().with("empty"), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what}. {next}")));
 }
 
 #[cfg(test)]

@@ -338,6 +338,30 @@ pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
     if shown == row.label { response } else { response.on_hover_text(row.label) }
 }
 
+/// What a panel says in the middle of its room when it has nothing to show, and what to do next.
+pub fn empty(ui: &mut Ui, what: &str, next: &str) {
+    let t = Tokens::of(ui.ctx());
+    let rect = ui.available_rect_before_wrap();
+    let painter = ui.painter();
+    let at = rect.center() - vec2(0.0, 12.0);
+    // In a narrow panel both wrap: the first upwards, the second downwards.
+    let lay = |text: &str, font, colour| {
+        let room = (rect.width() - 24.0).max(48.0);
+        let mut job = egui::text::LayoutJob::simple(text.to_owned(), font, colour, room);
+        job.halign = egui::Align::Center;
+        painter.layout_job(job)
+    };
+    let row = |galley: &egui::Galley| galley.rows.first().map_or(0.0, |row| row.height());
+    let galley = lay(what, fonts::regular(TEXT), t.text);
+    let top = at.y + row(&galley) / 2.0 - galley.size().y;
+    painter.galley(pos2(at.x, top), galley, t.text);
+    let galley = lay(next, fonts::regular(SMALL), t.second);
+    let top = at.y + 22.0 - row(&galley) / 2.0;
+    painter.galley(pos2(at.x, top), galley, t.second);
+    let response = ui.interact(rect, ui.scope_id().with("empty"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{what}. {next}")));
+}
+
 /// `label` elided in the middle so that it takes at most `room` points.
 #[must_use]
 pub fn fit(ui: &Ui, label: &str, font: &FontId, room: f32) -> String {

@@ -11,7 +11,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
 use joinscope_operator::watermark::Why;
 
-use super::say::hindmost;
+use super::hindmost::hindmost;
 use crate::window::store::Run;
 
 /// Partitions of an input that are drawn one by one; above it, a band.

@@ -4,6 +4,7 @@
 mod ask;
 mod draw;
 mod export;
+mod hindmost;
 pub mod lines;
 mod names;
 mod point;

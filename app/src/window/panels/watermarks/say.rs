@@ -5,6 +5,7 @@ use joinscope_core::run::{InputInfo, LaneAt, LaneInfo, ManifestStart, Watermarks
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
+use super::hindmost::{BEHIND, FAR, Hindmost, active, hindmost, spread};
 use crate::window::text::thousands;
 
 /// What the sentence is made of.
@@ -212,59 +213,8 @@ fn allowed(f: &Facts<'_>, lane: u32, parts: i64) -> String {
 
 /// Silent for less is no stall, ms.
 const STALLED: i64 = 5_000;
-/// Behind the others by less is nothing to speak of, ms …
-const BEHIND: i64 = 1_000;
-/// … and several that are behind the others by less are level with them, ms.
-const FAR: i64 = 5_000;
 /// Of partitions that are not level, none of which is to blame.
 const SPREAD: &str = "no partition is far behind the next";
-
-/// The partitions that are behind all others that are not idle.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Hindmost {
-    /// In order.
-    lanes: Vec<u32>,
-    /// How far the next is before the last of all, ms.
-    gap: i64,
-}
-
-impl Hindmost {
-    fn has(&self, lane: u32) -> bool {
-        self.lanes.binary_search(&lane).is_ok()
-    }
-}
-
-/// Event-time watermarks of the lanes that are not idle, ms.
-fn active(at: &WatermarksAt) -> impl Iterator<Item = (i64, u32)> {
-    let lanes = at.lanes.iter().enumerate().filter(|(_, l)| !l.idle);
-    lanes.filter_map(|(i, l)| Some((l.watermark?, i as u32)))
-}
-
-/// From the last partition to the first, ms.
-fn spread(at: &WatermarksAt) -> i64 {
-    let ends = active(at).map(|(ms, _)| ms).min().zip(active(at).map(|(ms, _)| ms).max());
-    ends.map_or(0, |(last, first)| first.saturating_sub(last))
-}
-
-/// Who is behind all others, where that is something to speak of: one that is behind
-/// the next, or several, as the partitions of an input that ended, far behind the rest.
-#[must_use]
-pub fn hindmost(at: &WatermarksAt, lane: u32) -> Option<Hindmost> {
-    let own = at.lanes.get(lane as usize)?.watermark?;
-    let mut others: Vec<(i64, u32)> = active(at).filter(|(_, l)| *l != lane).collect();
-    others.sort_unstable();
-    let gap = others.first()?.0.saturating_sub(own);
-    if gap >= BEHIND {
-        return Some(Hindmost { lanes: vec![lane], gap });
-    }
-    let far = |pair: &[(i64, u32)]| pair[1].0.saturating_sub(pair[0].0) >= FAR;
-    let level = others.windows(2).position(far)? + 1;
-    let gap = others.get(level)?.0.saturating_sub(own);
-    let level = others.iter().take(level).map(|(_, l)| *l);
-    let mut lanes: Vec<u32> = std::iter::once(lane).chain(level).collect();
-    lanes.sort_unstable();
-    Some(Hindmost { lanes, gap })
-}
 
 /// How long partitions have given nothing while others did, where that is a stall, ms.
 fn stalled(at: &WatermarksAt, lane: u32, hind: &Hindmost) -> Option<i64> {
