@@ -70,7 +70,7 @@ impl App {
         {
             self.seeking = None;
             match &answer.result {
-                Ok(Some(row)) => self.select_row(row),
+                Ok(Some((row, arrival))) => self.select_row(*row, *arrival),
                 Ok(None) => {}
                 Err(error) => self.errors.add("Looking for a record", error),
             }

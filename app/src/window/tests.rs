@@ -11,6 +11,7 @@ use super::command::{Asked, Command, Does, entries, suggestions};
 use super::cursor::State;
 use super::headless::{NoPicture, Picture, harness, picture_file, settle};
 use super::panel::Panel;
+use super::selection::Selection;
 use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
 #[test]
@@ -56,6 +57,16 @@ fn a_recording_opens_by_itself_without_verdicts() {
     press(&mut h, &found[3].clone());
     assert_eq!(h.state().cursor().at(), 3);
     assert!(h.query_by_label("Decoded value").is_some());
+    // By its name, as the field that asks where to go offers it.
+    let recording = h.state().doc().recording.as_ref().unwrap().recording.clone();
+    let wanted = recording.page(200, 1).unwrap().remove(0);
+    ask(&mut h, Command::SelectRecord(recording.name_of(&wanted)));
+    assert_eq!(h.state().selection(), Some(Selection::Row(200)));
+    assert_eq!(h.state().cursor().at(), 200);
+    h.state_mut().command(Command::SelectRecord("views[9]@7".parse().unwrap()));
+    assert!(settle(&mut h).is_err());
+    let said = &h.state().errors().newest().unwrap().message;
+    assert!(said.contains("views[9]@7 is not in this recording"), "{said}");
 }
 
 #[test]
