@@ -236,6 +236,11 @@ pub fn text(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response 
     )
 }
 
+/// Gives the rows and fields of a menu room around their text; egui takes it away there.
+pub fn roomy(ui: &mut Ui) {
+    ui.spacing_mut().button_padding = vec2(8.0, 4.0);
+}
+
 /// The small label above a group of rows.
 pub fn group(ui: &mut Ui, label: &str) {
     let t = Tokens::of(ui.ctx());

@@ -15,7 +15,7 @@ use crate::window::panels::tools::{self, End, Typed};
 use crate::window::range::{self, RangeState};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{button, group, icon_button, verdict_shape};
+use crate::window::widgets::{button, group, icon_button, roomy, verdict_shape};
 
 /// What is typed before it is asked for.
 #[derive(Default)]
@@ -207,8 +207,7 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let called = FIELDS.iter().find(|(f, _)| *f == controls.form.field);
     let called = called.map_or(controls.form.field.clone(), |(_, name)| (*name).to_owned());
     ui.horizontal(|ui| {
-        // egui takes the room around texts away in menus.
-        ui.spacing_mut().button_padding = vec2(8.0, 4.0);
+        roomy(ui);
         let field = egui::ComboBox::from_id_salt("field")
             .selected_text(called)
             .width(104.0)
