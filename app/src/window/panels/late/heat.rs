@@ -229,7 +229,7 @@ fn explained(singles: Option<&Singles>, t: &Tokens) -> [String; 3] {
     let (more, short) = match singles {
         Some(singles) if singles.one_in > 1 => {
             let one_in = thousands(singles.one_in);
-            let kept = format!("all that were late, one in {one_in} of the others");
+            let kept = format!("all that were late, 1 in {one_in} of the others");
             (format!("; {kept}"), kept)
         }
         Some(_) => (String::new(), NEEDS.to_owned()),
