@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use egui::{Context, Ui};
 use joinscope_core::engine::Stop;
-use joinscope_core::run::RowView;
 use joinscope_operator::record::Arrival;
 
 use super::axis::Scale;
@@ -32,7 +31,7 @@ use super::panels::Panels;
 use super::range::RangeState;
 use super::running::{Checking, Following, Running};
 use super::sample::Sample;
-use super::seeking::Seek;
+use super::seeking::{Found, Seek};
 use super::selection::{History, Selection};
 use super::session::{self, Left, Marker, Session};
 use super::settings::{Places, Settings};
@@ -104,7 +103,7 @@ pub struct App {
     pub(super) compares: bool,
     /// Where the next run goes; `None`: the platform's place.
     pub(super) run_into: Option<PathBuf>,
-    pub(super) seek: Slot<Seek, Option<RowView>>,
+    pub(super) seek: Slot<Seek, Found>,
     pub(super) seeking: Option<Seek>,
     pub(super) dialog: Option<Dialog>,
     pub(super) typing: Typing,

@@ -70,8 +70,14 @@ pub fn panel(
         let font = if title.mono { fonts::mono(SMALL + 1.0) } else { fonts::semibold(TEXT) };
         let room = right - 8.0 - x;
         let text = super::widgets::fit(ui, title.text, &font, room);
+        let cut = text != super::text::line(title.text);
         let at =
             ui.painter().text(pos2(x, bar.center().y), Align2::LEFT_CENTER, text, font, t.text);
+        if cut {
+            let id = ui.scope_id().with((title.panel, "name"));
+            let at = Rect::from_x_y_ranges(at.x_range(), bar.y_range());
+            ui.interact(at, id, Sense::hover()).on_hover_text(title.text);
+        }
         x = at.right() + 12.0;
     }
     sentence(ui, title, Rect::from_x_y_ranges(x..=(right - 10.0).max(x), bar.y_range()), t);

@@ -1,11 +1,16 @@
-//! Selecting, and looking through the run for what is to be selected.
+//! Selecting, and looking through the run or the recording for what is to be
+//! selected.
 
+use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::App;
 use super::cursor::State;
 use super::selection::{Place, Selection};
+
+/// What was found: the table's row, and its arrival.
+pub(super) type Found = Option<(u64, Arrival)>;
 
 /// A question for one place of the run: the revision, and where to look.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,11 +52,11 @@ impl App {
         }
     }
 
-    pub(super) fn select_row(&mut self, row: &RowView) {
-        self.select(Some(Selection::Row(row.row)), Some(row.arrival));
+    pub(super) fn select_row(&mut self, row: u64, arrival: Arrival) {
+        self.select(Some(Selection::Row(row)), Some(arrival));
         // It may have been selected already, and the cursor moved on.
         if self.cursor.state() != State::Playing {
-            self.cursor.go(row.arrival);
+            self.cursor.go(arrival);
         }
         self.reveal();
     }
@@ -86,22 +91,52 @@ impl App {
                 None => crate::window::store::first_row_of(&run, at).map_err(|e| e.to_string())?,
             };
             let next = run.next(set, from, direction).map_err(|e| e.to_string())?;
-            next.map(|row| run.row(row)).transpose().map_err(|e| e.to_string())
+            let next = next.map(|row| run.row(row)).transpose().map_err(|e| e.to_string())?;
+            Ok(next.as_ref().map(place_of))
         });
     }
 
     pub(super) fn seek_named(&mut self, name: RecordName) {
-        let Some(doc) = &self.doc.run else { return };
-        let run = doc.run.clone();
+        let run = self.doc.run.as_ref().map(|doc| doc.run.clone());
+        let recording = self.doc.recording.as_ref().map(|doc| doc.recording.clone());
+        if run.is_none() && recording.is_none() {
+            return;
+        }
         let seek = Seek::Named(self.doc.revision, name.clone());
         self.seeking = Some(seek.clone());
         self.seek.again();
         self.seek.ask(&self.jobs, seek, move |_| {
-            let rows = run.find(&name).map_err(|e| e.to_string())?;
-            match rows.into_iter().next() {
-                Some(row) => Ok(Some(row)),
-                None => Err(format!("{name} is not in this run")),
-            }
+            let (found, of) = match (run, recording) {
+                (Some(run), _) => {
+                    let rows = run.find(&name).map_err(|e| e.to_string())?;
+                    (rows.first().map(place_of), "run")
+                }
+                (None, Some(recording)) => (place_in(&recording, &name)?, "recording"),
+                (None, None) => (None, "run"),
+            };
+            found.map(Some).ok_or_else(|| format!("{name} is not in this {of}"))
         });
     }
+}
+
+fn place_of(row: &RowView) -> (u64, Arrival) {
+    (row.row, row.arrival)
+}
+
+/// Where a record stands in a recording without a run, whose rows are its records. In a
+/// slice they keep the arrivals of the whole: those have holes, their order has none.
+fn place_in(recording: &Recording, name: &RecordName) -> Result<Found, String> {
+    let Some(record) = recording.record(name).map_err(|e| e.to_string())? else {
+        return Ok(None);
+    };
+    let (mut from, mut to) = (0, recording.len());
+    while from < to {
+        let middle = u64::midpoint(from, to);
+        let page = recording.page(middle, 1).map_err(|e| e.to_string())?;
+        match page.first() {
+            Some(there) if there.arrival < record.arrival => from = middle + 1,
+            _ => to = middle,
+        }
+    }
+    Ok(Some((from, from)))
 }

@@ -75,7 +75,7 @@ impl App {
         {
             self.seeking = None;
             match &answer.result {
-                Ok(Some(row)) => self.select_row(row),
+                Ok(Some((row, arrival))) => self.select_row(*row, *arrival),
                 Ok(None) => {}
                 Err(error) => self.errors.add("Looking for a record", error),
             }
@@ -241,9 +241,7 @@ impl App {
         }
         (self.selection, self.view) = (None, None);
         self.history = History::default();
-        if self.doc.run.is_some() {
-            // How it ended, or its head.
-            self.cursor.end(self.doc.in_progress);
-        }
+        // How it ended, or its head; nothing of a recording is later than that.
+        self.cursor.end(self.doc.run.is_some() && self.doc.in_progress);
     }
 }

@@ -11,6 +11,7 @@ use super::command::{Asked, Command, Does, entries, suggestions};
 use super::cursor::State;
 use super::headless::{NoPicture, Picture, harness, picture_file, settle};
 use super::panel::Panel;
+use super::selection::Selection;
 use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
 #[test]
@@ -48,11 +49,24 @@ fn a_recording_opens_by_itself_without_verdicts() {
     let mut h = opened(&feed().recording());
     assert!(h.query_by_label("next late").is_none());
     assert!(h.query_by_label("Run the pipeline").is_none());
+    // It stands at the end, so that no row is dimmed as later, and shows the first rows.
+    assert_eq!(h.state().cursor().at() + 1, h.state().cursor().len());
     let found = rows(&h);
     assert!(found[0].starts_with("arrival 0, "), "{found:?}");
+    assert!(h.query_all_by_label_contains("read what it holds").next().is_some());
     press(&mut h, &found[3].clone());
     assert_eq!(h.state().cursor().at(), 3);
     assert!(h.query_by_label("Decoded value").is_some());
+    // By its name, as the field that asks where to go offers it.
+    let recording = h.state().doc().recording.as_ref().unwrap().recording.clone();
+    let wanted = recording.page(200, 1).unwrap().remove(0);
+    ask(&mut h, Command::SelectRecord(recording.name_of(&wanted)));
+    assert_eq!(h.state().selection(), Some(Selection::Row(200)));
+    assert_eq!(h.state().cursor().at(), 200);
+    h.state_mut().command(Command::SelectRecord("views[9]@7".parse().unwrap()));
+    assert!(settle(&mut h).is_err());
+    let said = &h.state().errors().newest().unwrap().message;
+    assert!(said.contains("views[9]@7 is not in this recording"), "{said}");
 }
 
 #[test]

@@ -111,6 +111,16 @@ fn on_the_strip(h: &Harness<'_, App>, share: f32) -> Pos2 {
 }
 
 #[test]
+fn the_strip_keeps_its_width_however_long_the_cursors_number_is() {
+    let mut h = opened(&feed().run());
+    let widths = [0, 11, 111, 1_111].map(|at| {
+        ask(&mut h, Command::GoTo(at));
+        h.get_by_role_and_label(Role::Slider, "Cursor").rect().width()
+    });
+    assert!(widths.iter().all(|w| (w - widths[0]).abs() < 1.5), "{widths:?}");
+}
+
+#[test]
 fn the_cursor_is_scrubbed_by_the_pointer_and_moved_by_keys() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::Scale(Scale::Arrival));

@@ -19,6 +19,7 @@ pub struct Button<'a> {
     caret: bool,
     primary: bool,
     plain: bool,
+    mono: bool,
     selected: bool,
     enabled: bool,
 }
@@ -50,6 +51,7 @@ pub fn button(text: &str) -> Button<'_> {
         caret: false,
         primary: false,
         plain: false,
+        mono: false,
         selected: false,
         enabled: true,
     }
@@ -101,6 +103,12 @@ impl<'a> Button<'a> {
         Self { plain: true, ..self }
     }
 
+    /// Its text is a figure, which is as wide as others of so many digits.
+    #[must_use]
+    pub fn mono(self) -> Self {
+        Self { mono: true, ..self }
+    }
+
     #[must_use]
     pub fn selected(self, selected: bool) -> Self {
         Self { selected, ..self }
@@ -129,7 +137,11 @@ impl<'a> Button<'a> {
             (false, false) => t.third,
         };
         let painter = ui.painter().clone();
-        let font = if primary { fonts::semibold(TEXT) } else { fonts::regular(TEXT) };
+        let font = match (primary, self.mono) {
+            (true, _) => fonts::semibold(TEXT),
+            (false, true) => fonts::mono(SMALL),
+            (false, false) => fonts::regular(TEXT),
+        };
         let layout = |text: &str, font, colour| {
             ButtonPart::Text(painter.layout_no_wrap(text.to_owned(), font, colour))
         };
@@ -222,6 +234,11 @@ pub fn text(ui: &mut Ui, text: &str, font: FontId, colour: Color32) -> Response 
         egui::Label::new(egui::RichText::new(super::text::line(text)).font(font).color(colour))
             .truncate(),
     )
+}
+
+/// Gives the rows and fields of a menu room around their text; egui takes it away there.
+pub fn roomy(ui: &mut Ui) {
+    ui.spacing_mut().button_padding = vec2(8.0, 4.0);
 }
 
 /// The small label above a group of rows.

@@ -9,11 +9,12 @@ use crate::window::app::App;
 use crate::window::axis::Scale;
 use crate::window::command::{Command, destination};
 use crate::window::cursor::{Speed, State};
+use crate::window::panels::edged;
 use crate::window::text::thousands;
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::times::Zone;
-use crate::window::widgets::{button, icon_button};
+use crate::window::widgets::{button, icon_button, roomy};
 
 use super::menus::choice;
 use super::strip::{ask_clock, cursor_event_ms, cursor_ms};
@@ -51,6 +52,7 @@ fn left(app: &mut App, ui: &mut Ui) {
     let shown = if app.event_time { "event time" } else { app.scale.name() };
     let response = button(shown).caret().name("Clock").show(ui);
     Popup::menu(&response).show(|ui| {
+        roomy(ui);
         ui.set_min_width(140.0);
         for scale in [Scale::Arrival, Scale::ArrivalTime] {
             let on = app.scale == scale && !app.event_time;
@@ -141,6 +143,7 @@ fn next(app: &mut App, ui: &mut Ui) {
 fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let response = button(&app.cursor.speed.label()).caret().name("Speed").show(ui);
     Popup::menu(&response).show(|ui| {
+        roomy(ui);
         ui.set_min_width(150.0);
         for speed in Speed::ALL {
             if choice(ui, app.cursor.speed == speed, &speed.label()).clicked() {
@@ -178,6 +181,7 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
     let response = button(name).plain().name("Time zone").show(ui).on_hover_text("Time zone");
     Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
         |ui| {
+            roomy(ui);
             ui.set_min_width(200.0);
             for (label, zone) in [("UTC", Zone::Utc), ("Local time", Zone::Local)] {
                 if choice(ui, app.settings.zone == zone, label).clicked() {
@@ -185,6 +189,7 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
                     ui.close();
                 }
             }
+            edged(ui);
             let field = egui::TextEdit::singleline(&mut app.strip.zone)
                 .hint_text("IANA name: Europe/Berlin")
                 .font(fonts::mono(SMALL))
@@ -204,11 +209,17 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
 /// The cursor's number; a press asks where to go.
 fn go_to(app: &mut App, ui: &mut Ui, at: u64) {
     let figure = thousands(at);
-    let response = button(&figure).plain().name("Go to").show(ui);
+    let response = button(&figure).plain().mono().name("Go to").show(ui);
+    // Room for the longest: the strip beside it keeps its width while it plays.
+    let longest = thousands(app.cursor.len().saturating_sub(1));
+    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0'));
+    ui.add_space(longest.len().saturating_sub(figure.len()) as f32 * sign);
     let response = response
         .on_hover_text(format!("of {}; press to go elsewhere", thousands(app.cursor.len())));
     Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
         |ui| {
+            roomy(ui);
+            edged(ui);
             ui.set_min_width(260.0);
             let field = egui::TextEdit::singleline(&mut app.strip.typed)
                 .hint_text("Arrival, time or record")

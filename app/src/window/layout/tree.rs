@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::window::panel::{Home, Panel};
 
-/// Height of the tabs against that of one panel above them.
-const TABS_SHARE: f32 = 1.6;
+/// Height of the tabs against that of one panel above them …
+const TABS_SHARE: f32 = 1.45;
+/// … and of the timeline by default: two inputs of four partitions each are in sight,
+/// with their names apart, also in a window of 800 points.
+const TIMELINE_SHARE: f32 = 1.15;
 
 /// The number of the first container's tile: panels come before, shown or not.
 const CONTAINERS: u64 = 1000;
@@ -55,6 +58,11 @@ impl Node {
             (&mut whole, panels.iter().find(|p| p.about().home == Home::Tab))
         {
             node.bring_to_front(*first);
+        }
+        if let Some(Self::Column(parts)) = &mut whole {
+            for part in parts.iter_mut().filter(|p| p.node == Self::Panel(Panel::Timeline)) {
+                part.share = TIMELINE_SHARE;
+            }
         }
         whole
     }

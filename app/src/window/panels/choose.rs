@@ -50,6 +50,7 @@ pub struct Fields<'a> {
 pub fn menu<C: Choice>(ui: &mut Ui, columns: &mut Vec<C>, fields: Fields<'_>) {
     ui.set_width(220.0);
     tools::edged(ui);
+    ui.add_space(6.0);
     egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for column in C::ALL {

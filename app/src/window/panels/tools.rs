@@ -1,7 +1,7 @@
 //! What tables have beside their titles: a search field, conditions, columns,
 //! and a row of their own for all that where the title has no room.
 
-use egui::{Align, Key, Layout, Response, Stroke, TextEdit, Ui, vec2};
+use egui::{Align, Frame, Key, Layout, Margin, Response, Stroke, TextEdit, Ui, vec2};
 
 use crate::window::command::Command;
 use crate::window::jobs::Slot;
@@ -13,6 +13,13 @@ use crate::window::widgets::{button, text};
 
 /// Height of the row below the title, points.
 const BAR: f32 = 34.0;
+
+/// The frame of a menu that is a form: with more room around it than rows need that
+/// are chosen.
+#[must_use]
+pub fn form(ui: &Ui) -> Frame {
+    Frame::popup(ui.style()).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 12 })
+}
 
 /// Gives boxes and fields of a menu an edge that is seen; egui takes it away in
 /// menus.
@@ -127,6 +134,7 @@ pub enum End {
 
 /// The buttons below a filter; nothing wrong is applied.
 pub fn end_filter(ui: &mut Ui, typed: &Typed, clear: &str) -> Option<End> {
+    ui.add_space(6.0);
     ui.horizontal(|ui| {
         let can = typed.wrong.is_none();
         let apply = button("Apply").primary().enabled(can).show(ui).clicked() && can;

@@ -5,7 +5,7 @@ use egui::{Popup, ScrollArea, TextEdit, Ui};
 use crate::window::bars::menu_choice;
 use crate::window::editor::{Editor, Field, Kind, entry};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, text};
+use crate::window::widgets::{button, roomy, text};
 
 /// Of the names of settings, points.
 const LABELS: f32 = 150.0;
@@ -86,6 +86,7 @@ fn one(ui: &mut Ui, field: &Field) -> Option<String> {
             let mut chosen = None;
             let response = button(shown).caret().name(&setting).show(ui);
             Popup::menu(&response).show(|ui| {
+                roomy(ui);
                 ui.set_min_width(140.0);
                 let left_out = format!("left out ({})", field.default);
                 let none =

@@ -27,7 +27,7 @@ use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::empty;
 use crate::window::text::{elide, line, plural, thousands};
-use crate::window::widgets::button;
+use crate::window::widgets::{button, roomy};
 
 /// The panel's state.
 #[derive(Default)]
@@ -145,6 +145,7 @@ fn say(story: &Story, unit: &str) -> String {
 fn choose(ui: &mut Ui, spacing: &mut Spacing) {
     let response = button(spacing.name()).plain().caret().name("Spacing of time").show(ui);
     Popup::menu(&response).show(|ui| {
+        roomy(ui);
         for s in Spacing::ALL {
             if menu_choice(ui, *spacing == s, s.name()).clicked() {
                 *spacing = s;

@@ -59,19 +59,21 @@ impl Inspector {
         let inspected = answer.as_ref().and_then(|a| a.result.as_ref().ok());
         let name = match (cx.selection, inspected) {
             (None, _) => Panel::Inspector.title().to_owned(),
-            (_, Some(Inspected::Row(r))) => match links::input_of(cx, &r.view) {
-                Some(input) => format!("{} · {input}", r.view.record),
-                None => r.view.record.to_string(),
-            },
+            (_, Some(Inspected::Row(r))) => r.view.record.to_string(),
             (_, Some(Inspected::Record(v))) => v.name.to_string(),
             (Some(Selection::Output(n)), _) => format!("output {}", thousands(n)),
             (Some(Selection::Row(_)), _) => "…".to_owned(),
+        };
+        let input = match inspected {
+            Some(Inspected::Row(r)) if cx.selection.is_some() => links::input_of(cx, &r.view),
+            _ => None,
         };
         let title = Title {
             panel: Panel::Inspector,
             text: &name,
             mono: cx.selection.is_some(),
-            sentence: "",
+            // Of a record that several inputs took, whose row it is.
+            sentence: input.unwrap_or_default(),
             tabs: &Tabs::default(),
         };
         let (back, forward) = (cx.can_go_back, cx.can_go_forward);
@@ -123,7 +125,12 @@ impl Inspector {
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) {
         if cx.selection.is_none() {
-            empty(ui, "Nothing selected", "Select a record to read what happened to it and why");
+            let next = if cx.doc.run.is_some() {
+                "Select a record to read what happened to it and why"
+            } else {
+                "Select a record to read what it holds"
+            };
+            empty(ui, "Nothing selected", next);
             return;
         }
         let Some(answer) = self.slot.answer() else { return };

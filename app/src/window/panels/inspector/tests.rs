@@ -3,9 +3,10 @@ use joinscope_core::run::{Direction, RowView, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
-use crate::window::headless::settle;
+use crate::window::headless::{harness, settle};
+use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{PIPELINE, ask, feed, opened, press, rerun};
+use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun};
 
 #[test]
 fn selecting_a_record_moves_the_cursor_and_explains_it() {
@@ -100,4 +101,25 @@ fn of_a_record_that_two_inputs_took_a_link_leads_to_the_row_that_it_names() {
     drop(links);
     settle(&mut h).unwrap();
     assert_eq!(h.state().selection(), Some(Selection::Row(second.row)));
+    // Beside the record's name, which is elided apart from it.
+    let input = run.manifest().start.inputs[usize::from(second.input)].name.to_string();
+    assert_eq!(heading(&h, Panel::Inspector).value(), Some(input));
+}
+
+#[test]
+fn in_a_narrow_panel_what_to_do_next_wraps() {
+    let mut h = harness((200, 400), false, Some(Panel::Inspector));
+    ask(&mut h, Command::Open(feed().run()));
+    assert!(h.query_all_by_label_contains("Nothing selected").next().is_some());
+    let room = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(200.0, 400.0));
+    let texts: Vec<egui::Rect> = h
+        .output()
+        .shapes
+        .iter()
+        .filter_map(|s| match &s.shape {
+            egui::Shape::Text(text) => Some(text.visual_bounding_rect()),
+            _ => None,
+        })
+        .collect();
+    assert!(texts.len() >= 2 && texts.iter().all(|at| room.contains_rect(*at)), "{texts:?}");
 }

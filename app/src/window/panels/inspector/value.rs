@@ -1,6 +1,8 @@
 //! A record's value: decoded, raw, and its headers. Long values page by 64 KiB;
 //! only the lines in sight are painted; Copy gives the whole.
 
+use std::borrow::Cow;
+
 use egui::{Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use joinscope_operator::record::Record;
 
@@ -136,27 +138,50 @@ fn paged_text(shown: &mut Shown, ui: &mut Ui, all: &str) {
     let page = &all[from..to];
     let t = Tokens::of(ui.ctx());
     let width = ui.available_width();
-    let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
-    let chars = ((width / sign) as usize).max(8);
-    let lines: Vec<&str> = page.lines().flat_map(|l| wrapped(l, chars)).collect();
+    let lines: Vec<&str> = ui.ctx().fonts_mut(|f| {
+        let font = fonts::mono(SMALL);
+        let sign = f.glyph_width(&font, '0').max(1.0);
+        let cells = ((width / sign) as usize).max(8);
+        // Signs of other fonts are wider than this one's.
+        let mut wide = |c| (f.glyph_width(&font, c) / sign - 0.01).ceil() as usize;
+        page.lines().flat_map(|l| wrapped(l, cells, &mut wide)).collect()
+    });
     paint(ui, "Decoded value", page, lines.len(), |i| {
         let part = lines.get(i).copied().unwrap_or_default();
         json_line(part, t)
     });
 }
 
-/// A line cut into parts of at most `chars` characters.
-fn wrapped(line: &str, chars: usize) -> Vec<&str> {
+/// A line cut into parts that take at most so many cells each as they are shown;
+/// `wide`: how many a character takes that is not escaped.
+fn wrapped<'a>(line: &'a str, cells: usize, wide: &mut impl FnMut(char) -> usize) -> Vec<&'a str> {
     let mut parts = Vec::new();
     let mut rest = line;
     loop {
-        let Some((at, _)) = rest.char_indices().nth(chars) else {
-            parts.push(rest);
-            return parts;
-        };
+        let most = rest.char_indices().nth(cells).map_or(rest.len(), |(at, _)| at);
+        let at = within(&rest[..most], cells, wide);
         parts.push(&rest[..at]);
         rest = &rest[at..];
+        if rest.is_empty() {
+            return parts;
+        }
     }
+}
+
+/// How much of a part fits into so many cells, bytes; at least one character.
+fn within(part: &str, cells: usize, wide: &mut impl FnMut(char) -> usize) -> usize {
+    if part.is_ascii() && matches!(line(part), Cow::Borrowed(_)) {
+        return part.len();
+    }
+    let mut taken = 0;
+    for (at, c) in part.char_indices() {
+        let shown = line(c.encode_utf8(&mut [0; 4])).len();
+        taken += if shown > c.len_utf8() { shown } else { wide(c) };
+        if taken > cells && at > 0 {
+            return at;
+        }
+    }
+    part.len()
 }
 
 /// Field names in second colour, all else in text's.
@@ -244,7 +269,20 @@ mod tests {
 
     #[test]
     fn long_lines_wrap_without_cutting_a_character() {
-        assert_eq!(wrapped("äöü", 2), ["äö", "ü"]);
-        assert_eq!(wrapped("", 2), [""]);
+        assert_eq!(wrapped("äöü", 2, &mut |_| 1), ["äö", "ü"]);
+        assert_eq!(wrapped("", 2, &mut |_| 1), [""]);
+        assert_eq!(wrapped("abcd", 2, &mut |_| 1), ["ab", "cd"]);
+    }
+
+    #[test]
+    fn what_is_escaped_or_of_a_wider_font_wraps_by_the_room_that_it_takes() {
+        let wide = &mut |c: char| if c == 'é' { 2 } else { 1 };
+        assert_eq!(wrapped("aééx", 4, wide), ["aé", "éx"]);
+        // `\u{202e}` takes eight.
+        let turned = "ab\u{202e}cd\u{202e}\u{202e}";
+        let parts = wrapped(turned, 10, wide);
+        assert_eq!(parts, ["ab\u{202e}", "cd\u{202e}", "\u{202e}"]);
+        assert!(parts.iter().all(|p| line(p).chars().count() <= 10));
+        assert_eq!(wrapped("\u{202e}\u{202e}", 4, wide).len(), 2, "no part is empty");
     }
 }

@@ -258,8 +258,24 @@ fn curve(ui: &Ui, s: &Shown<'_>, scale: &Scale, plot: Rect, now: Option<i64>, t:
     }
     let x = scale.x(s.at);
     painter.vline(x, plot.y_range(), Stroke::new(1.5, t.accent));
+    axes(ui, plot, s.unit, t);
     let y = height(s.late, most, plot);
     painter.circle(pos2(x, y), 5.0, t.accent, Stroke::new(1.5, t.panel));
+}
+
+/// What the curve counts, over what; under it, where it is highest.
+fn axes(ui: &Ui, plot: Rect, unit: &str, t: &Tokens) {
+    let text = format!("late {unit}s, by out-of-orderness");
+    let painter = ui.painter();
+    let galley = painter.layout_no_wrap(text, fonts::regular(SMALL - 0.5), t.second);
+    let room = plot.shrink2(vec2(9.0, 20.0));
+    if galley.size().x > room.width() || galley.size().y > room.height() {
+        return;
+    }
+    let at = pos2(plot.left() + 9.0, plot.bottom() - galley.size().y - 6.0);
+    let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(3.0, 0.0));
+    painter.rect_filled(ground, 3, t.panel.gamma_multiply(0.85));
+    painter.galley(at, galley, t.second);
 }
 
 /// A power of ten in few signs.

@@ -118,9 +118,9 @@ impl State {
             Vec::new()
         };
         ruler::later(ui, cx, &axis, plot, t);
+        ruler::line(ui, cx, &axis, plot, rect, t);
         bound(ui, s, &scale, plot, t);
         aside(ui, plot, &explained(singles, t), t);
-        ruler::line(ui, cx, &axis, plot, rect, t);
         if response.has_focus() {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
@@ -240,7 +240,7 @@ fn explained(singles: Option<&Singles>, t: &Tokens) -> [String; 3] {
     let (more, short) = match singles {
         Some(singles) if singles.one_in > 1 => {
             let one_in = thousands(singles.one_in);
-            let kept = format!("all that were late, one in {one_in} of the others");
+            let kept = format!("all that were late, 1 in {one_in} of the others");
             (format!("; {kept}"), kept)
         }
         Some(_) => (String::new(), NEEDS.to_owned()),

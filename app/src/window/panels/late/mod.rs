@@ -41,7 +41,7 @@ use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::{Table, empty};
 use crate::window::text::{plural, thousands};
-use crate::window::widgets::button;
+use crate::window::widgets::{button, roomy};
 
 /// Widest room of the partitions, points.
 const TABLE: f32 = 820.0;
@@ -424,6 +424,7 @@ fn choose(ui: &mut Ui, target: &mut Target, names: &[String]) {
     };
     let response = button(&label(*target)).plain().caret().name("Whose out-of-orderness").show(ui);
     Popup::menu(&response).show(|ui| {
+        roomy(ui);
         ui.set_min_width(230.0);
         let each = (0..names.len()).map(|i| Target::Input(i as u8));
         for t in std::iter::once(Target::All).chain(each) {

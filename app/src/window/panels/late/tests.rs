@@ -71,6 +71,17 @@ fn the_slider_begins_at_what_was_run_and_says_what_would_be() {
 }
 
 #[test]
+fn the_curve_says_what_it_counts_over_what() {
+    let feed = Feed::new(1_000);
+    let h = opened(&feed.run());
+    let says = |shape: &egui::Shape| match shape {
+        egui::Shape::Text(text) => text.galley.text() == "late records, by out-of-orderness",
+        _ => false,
+    };
+    assert_eq!(h.output().shapes.iter().filter(|s| says(&s.shape)).count(), 1);
+}
+
+#[test]
 fn what_it_says_is_what_a_run_with_it_finds() {
     let feed = Feed::new(1_000);
     let mut h = opened(&feed.run());

@@ -44,8 +44,10 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
         commands.push(Command::Export(Export::Data(Panel::Outputs)));
     }
     let response = icon_button(icon::COLUMNS, "Columns").plain().show(ui);
-    let shown =
-        Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+    let shown = Popup::menu(&response)
+        .frame(tools::form(ui))
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .show(|ui| {
             let fields = Fields {
                 title: "Fields of the output",
                 known: &this.fields,
@@ -62,6 +64,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
     }
     let response = button("Filter").icon(icon::FILTER).name("Filter the outputs").show(ui);
     Popup::menu(&response)
+        .frame(tools::form(ui))
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .show(|ui| filter_menu(this, ui));
     range::chip(range, ui, commands);

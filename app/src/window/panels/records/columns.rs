@@ -186,7 +186,7 @@ impl Col {
             Self::Key => elided(row.key, v.key.as_ref().map(key_line).unwrap_or_default()),
             Self::EventTime => time(v.event_time),
             Self::Watermark => time(v.watermark),
-            Self::LateBy => v.late_by.map_or(Cell::Empty, |ms| Cell::Mono(format_duration(ms))),
+            Self::LateBy => v.late_by.map_or(Cell::Empty, |ms| Cell::Mono(late_by(ms))),
             Self::Verdict => Cell::Verdict(row.verdict),
             Self::Decided => number(v.decided),
             Self::Removed => number(v.removed),
@@ -199,6 +199,15 @@ impl Col {
                 Some(field) => Cell::Mono(line(&field_text(field)).into_owned()),
             },
         }
+    }
+}
+
+/// A lateness with as many places as its neighbours in a column: `3m 18.290s`.
+fn late_by(ms: i64) -> String {
+    match (ms / 60_000, ms % 60_000 / 1_000, ms % 1_000) {
+        (0, 1.., part) => format!("{}.{part:03} s", ms / 1_000),
+        (minutes @ 1..60, seconds, part) => format!("{minutes}m {seconds:02}.{part:03}s"),
+        _ => format_duration(ms),
     }
 }
 
@@ -248,6 +257,22 @@ pub fn paths<'v>(values: impl Iterator<Item = &'v serde_json::Value>) -> Vec<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latenesses_of_a_column_have_their_places_under_each_other() {
+        let said = [0, 250, 1_200, 60_000, 198_290, 3_599_999, 3_600_000, 97_200_000].map(late_by);
+        let want = [
+            "0 s",
+            "250 ms",
+            "1.200 s",
+            "1m 00.000s",
+            "3m 18.290s",
+            "59m 59.999s",
+            "1 h",
+            "1d 03h",
+        ];
+        assert_eq!(said, want);
+    }
 
     #[test]
     fn fields_are_offered_once_by_their_paths() {

@@ -15,7 +15,7 @@ use crate::window::panels::tools::{self, End, Typed};
 use crate::window::range::{self, RangeState};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{button, group, icon_button, verdict_shape};
+use crate::window::widgets::{button, group, icon_button, roomy, verdict_shape};
 
 /// What is typed before it is asked for.
 #[derive(Default)]
@@ -31,6 +31,11 @@ pub struct Controls {
     /// The user is choosing: values are read.
     pub choosing: bool,
 }
+
+/// Width of the filter: a condition in parts, with a time as its value, takes one line.
+const FORM: f32 = 448.0;
+/// The button beside it with its gap, points.
+const ADD: f32 = 54.0;
 
 /// A condition in parts.
 struct Form {
@@ -95,8 +100,10 @@ pub fn show(this: &mut Records, ui: &mut Ui, range: &RangeState, commands: &mut 
         commands.push(Command::Export(Export::Data(Panel::Records)));
     }
     let response = icon_button(icon::COLUMNS, "Columns").plain().show(ui);
-    let shown =
-        Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).show(|ui| {
+    let shown = Popup::menu(&response)
+        .frame(tools::form(ui))
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .show(|ui| {
             let fields = Fields {
                 title: "Fields of the value",
                 known: &this.controls.fields,
@@ -111,6 +118,7 @@ pub fn show(this: &mut Records, ui: &mut Ui, range: &RangeState, commands: &mut 
     commands.extend(asked.map(Command::Search));
     let response = button("Filter").icon(icon::FILTER).name("Filter").show(ui);
     let shown = Popup::menu(&response)
+        .frame(tools::form(ui))
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .show(|ui| filter(this, ui, commands));
     choosing |= shown.is_some();
@@ -141,16 +149,19 @@ fn chips(this: &Records, ui: &mut Ui, commands: &mut Vec<Command>) {
 
 fn filter(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
-    ui.set_width(360.0);
+    ui.set_width(FORM);
     tools::edged(ui);
     group(ui, "Verdict");
     let flow = egui::Layout::left_to_right(egui::Align::Center);
+    // A box stays beside the shape of its verdict, and below those of others.
+    let size = vec2(FORM / 3.0, 24.0);
     for some in Verdict::ALL.chunks(3) {
         ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 0.0;
             for verdict in some {
-                // A box stays beside the shape of its verdict.
-                ui.allocate_ui_with_layout(vec2(114.0, 22.0), flow, |ui| {
-                    ui.set_min_width(114.0);
+                ui.allocate_ui_with_layout(size, flow, |ui| {
+                    ui.set_min_size(size);
+                    ui.spacing_mut().item_spacing.x = 6.0;
                     verdict_box(this, ui, *verdict, commands, t);
                 });
             }
@@ -183,7 +194,7 @@ fn verdict_box(
     t: &Tokens,
 ) {
     let mut on = this.filter.contains(verdict);
-    let (rect, _) = ui.allocate_exact_size(vec2(10.0, 20.0), egui::Sense::hover());
+    let (rect, _) = ui.allocate_exact_size(vec2(10.0, 24.0), egui::Sense::hover());
     ui.painter().extend(verdict_shape(rect.center(), 4.5, verdict, t));
     if ui.checkbox(&mut on, verdict.name()).changed() {
         let set = if on { this.filter.with(verdict) } else { this.filter.without(verdict) };
@@ -196,6 +207,7 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
     let called = FIELDS.iter().find(|(f, _)| *f == controls.form.field);
     let called = called.map_or(controls.form.field.clone(), |(_, name)| (*name).to_owned());
     ui.horizontal(|ui| {
+        roomy(ui);
         let field = egui::ComboBox::from_id_salt("field")
             .selected_text(called)
             .width(104.0)
@@ -222,7 +234,7 @@ fn form(this: &mut Records, ui: &mut Ui, commands: &mut Vec<Command>) {
             .hint_text(hint)
             .font(fonts::mono(SMALL))
             .margin(tools::FIELD)
-            .desired_width(84.0);
+            .desired_width((ui.available_width() - ADD).max(84.0));
         let field = ui.add(field).accessible_name("Value of the condition");
         let enter = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
         let add = button("Add").name("Add the condition").show(ui).clicked();

@@ -66,9 +66,14 @@ pub fn raster(size: [usize; 2], strips: &[Strip<'_>], dense: f32, t: &Tokens) ->
     let mut image = ColorImage::filled(size, Color32::TRANSPARENT);
     let [width, tall] = size;
     let least = (3.0 * dense).round().max(2.0) as usize;
-    let rule = dense.round().max(1.0) as usize;
+    // Whole pixels, and no thicker than a point: at a scale of 1.5 two would leave a
+    // narrow bar no middle.
+    let rule = dense.floor().max(1.0) as usize;
     for strip in strips {
         let n = strip.buckets.len().max(1);
+        // Where the width is no multiple of the buckets some have a pixel more; their
+        // bars have not, or they would look like others.
+        let most = (width / n).saturating_sub(rule);
         // In a low row the least of what went wrong would be most of the bar.
         let least = least.min((strip.height / 4).max(1));
         let bottom = (strip.top + strip.height).min(tall);
@@ -76,7 +81,7 @@ pub fn raster(size: [usize; 2], strips: &[Strip<'_>], dense: f32, t: &Tokens) ->
             let x0 = bucket * width / n;
             let x1 = (bucket + 1) * width / n;
             // A gap between bars where there is room for one.
-            let x1 = if x1 > x0 + 2 * rule { x1 - rule } else { x1.max(x0 + 1) }.min(width);
+            let x1 = if most > rule { x0 + most } else { x1.max(x0 + 1) }.min(width);
             let parts = heights(counts, strip.full, strip.height, least);
             let mut y = bottom;
             for (part, verdict) in parts.into_iter().zip(STACK) {
@@ -169,6 +174,24 @@ mod tests {
         assert_eq!(at(1, 19), t.verdict(Verdict::Late));
         assert_eq!(at(1, 5), t.verdict(Verdict::Joined));
         assert_eq!(at(5, 19), Color32::TRANSPARENT, "an empty bucket has no bar");
+    }
+
+    #[test]
+    fn bars_of_equal_counts_look_the_same_at_every_scale() {
+        let t: &Tokens = &crate::window::theme::DARK;
+        let buckets = [counts(&[(Verdict::Unmatched, 100)]); 5];
+        let strip = || Strip { top: 0, height: 8, buckets: &buckets, full: 100 };
+        // Buckets of 4, 6 and 8 pixels, and where one of them has a pixel more.
+        for (wide, dense) in [(20, 1.0), (30, 1.5), (33, 1.5), (40, 2.0), (43, 2.0)] {
+            let image = raster([wide, 8], &[strip()], dense, t);
+            let row = &image.pixels[4 * wide..5 * wide];
+            let own = |n: usize| &row[n * wide / 5..][..wide / 5];
+            let full = t.verdict(Verdict::Unmatched);
+            assert_eq!(own(0)[0], full, "it has sides at {dense} × {wide}");
+            assert_ne!(own(0)[dense as usize], full, "and a middle");
+            assert_eq!(own(0)[wide / 5 - 1], Color32::TRANSPARENT, "and a gap");
+            assert!((1..5).all(|n| own(n) == own(0)), "at {dense} × {wide}");
+        }
     }
 
     #[test]

@@ -18,15 +18,16 @@ use super::rows::{FEW, Opened, Row};
 use crate::window::axis::Axis;
 use crate::window::cx::Cx;
 use crate::window::export;
-use crate::window::panels::watermarks::say::{lane_name, unit};
+use crate::window::panels::watermarks::say::{called_in, unit};
 use crate::window::ruler;
 use crate::window::text::{plural, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
-/// Rows are as high as the room allows, within these, points.
-const LOWEST: f32 = 12.9;
+/// Rows are as high as the room allows, within these, points: names of neighbours
+/// stand apart.
+const LOWEST: f32 = 15.8;
 const HIGHEST: f32 = 72.0;
 /// Room of the sign that folds an input, before the names, points.
 pub(super) const NAMES: f32 = 4.0;
@@ -406,7 +407,7 @@ pub(super) fn name(start: &ManifestStart, row: Row) -> String {
         Row::Input(input) => {
             start.inputs.get(usize::from(input)).map(|i| i.name.to_string()).unwrap_or_default()
         }
-        Row::Lane(lane) => lane_name(&start.lanes, lane),
+        Row::Lane(lane) => called_in(start, lane),
     }
 }
 

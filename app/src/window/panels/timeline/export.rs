@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Row, Timeline};
 use crate::window::cx::Cx;
 use crate::window::export::{Listed, Source};
-use crate::window::panels::watermarks::say::lane_name;
+use crate::window::panels::watermarks::say::called_in;
 
 /// `from` and `to` are on the clock of the axis: arrivals, or ms; `to` is past
 /// the last.
@@ -45,7 +45,7 @@ impl Timeline {
                 Row::Input(input) => {
                     start.inputs.get(usize::from(input)).map(|i| i.name.to_string())
                 }
-                Row::Lane(lane) => Some(lane_name(&start.lanes, lane)),
+                Row::Lane(lane) => Some(called_in(start, lane)),
             };
             let name = name.unwrap_or_default();
             for (bucket, by_verdict) in counts.buckets.iter().enumerate() {

@@ -36,7 +36,7 @@ use crate::window::panels::watermarks::say::{called_in, unit};
 use crate::window::selection::Selection;
 use crate::window::table::empty;
 use crate::window::text::{plural, thousands};
-use crate::window::widgets::button;
+use crate::window::widgets::{button, roomy};
 
 /// Points of a bar and its gap.
 const STEP: f32 = 4.0;
@@ -338,6 +338,7 @@ fn propose(ui: &mut Ui, cx: &mut Cx<'_>) {
 fn clock(ui: &mut Ui, scale: Scale, commands: &mut Vec<Command>) {
     let response = button(scale.name()).plain().caret().name("Clock of the time axis").show(ui);
     Popup::menu(&response).show(|ui| {
+        roomy(ui);
         for s in Scale::ALL {
             if menu_choice(ui, scale == s, s.name()).clicked() {
                 commands.push(Command::Scale(s));

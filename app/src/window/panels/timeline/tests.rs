@@ -16,7 +16,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, Wide};
+use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
 
 fn feed() -> &'static Feed {
     static FEED: OnceLock<Feed> = OnceLock::new();
@@ -71,6 +71,27 @@ fn each_input_and_partition_is_a_row_that_says_what_it_holds() {
     assert!(engagements.1.starts_with(&want), "{engagements:?} is not {want}");
     assert!(engagements.1.contains(&format!("{late} late")), "{engagements:?}");
     assert!(value(&h).contains("most of them in engagements[2]"), "{}", value(&h));
+}
+
+#[test]
+fn in_the_smallest_window_all_rows_are_in_sight_and_their_names_apart() {
+    let mut h = harness((1280, 800), false, None);
+    ask(&mut h, Command::Open(feed().run()));
+    let rows: Vec<egui::Rect> = h.get_all_by_role(Role::TreeItem).map(|n| n.rect()).collect();
+    assert_eq!(rows.len(), 10);
+    assert!(rows.iter().all(|row| row.height() > 15.5), "{rows:?}");
+}
+
+#[test]
+fn partitions_of_a_topic_that_two_inputs_read_are_called_by_their_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&feed().recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
+    let h = opened(&run);
+    let names: Vec<String> = rows(&h).into_iter().map(|r| r.0).collect();
+    assert_eq!(names[..2], ["views", "views[0]"]);
+    assert_eq!(names[5..7], ["engagements", "engagements[0]"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
 use joinscope_operator::watermark::Why;
 
-use super::say::gap;
+use super::hindmost::hindmost;
 use crate::window::store::Run;
 
 /// Partitions of an input that are drawn one by one; above it, a band.
@@ -382,7 +382,7 @@ pub fn at(run: &Run, arrival: Arrival) -> Result<At, String> {
         let times = named(run, &now)?;
         // Only who is behind the others needs to be told slow from skewed.
         let holder = now.holder.filter(|h| h.why == Why::Slowest);
-        if holder.is_none_or(|h| gap(&now, h.lane).is_none()) {
+        if holder.is_none_or(|h| hindmost(&now, h.lane).is_none()) {
             return Ok(At { now, before: None, times });
         }
         let earlier = run.arrival_at_ms(now.arrival_ms.saturating_sub(WHILE))?;

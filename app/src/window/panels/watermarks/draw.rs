@@ -109,8 +109,9 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     late(&painter, cx, s, &height, plot, t);
     ruler::later(ui, cx, &s.axis, plot, t);
     ahead(ui, s, &height, plot, t);
-    names.paint(t);
+    // Names stay legible where the cursor goes through them.
     ruler::line(ui, cx, &s.axis, plot, rect, t);
+    names.paint(t);
     point(ui, cx, s, &height, &response);
     if response.has_focus() {
         let line = Stroke::new(1.0, t.accent);

@@ -4,6 +4,7 @@
 mod ask;
 mod draw;
 mod export;
+mod hindmost;
 pub mod lines;
 mod names;
 mod point;
@@ -26,7 +27,7 @@ use crate::window::jobs::{DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
 use crate::window::table::empty;
-use crate::window::widgets::button;
+use crate::window::widgets::{button, roomy};
 use egui::{Popup, Ui};
 
 /// Points between buckets.
@@ -59,6 +60,7 @@ impl Watermarks {
             |ui, _| {
                 let response = button(vertical.name()).plain().caret().name("Scale").show(ui);
                 Popup::menu(&response).show(|ui| {
+                    roomy(ui);
                     for v in [Vertical::Lag, Vertical::EventTime] {
                         if menu_choice(ui, vertical == v, v.name()).clicked() {
                             chosen = Some(v);

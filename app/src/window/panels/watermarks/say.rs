@@ -5,6 +5,7 @@ use joinscope_core::run::{InputInfo, LaneAt, LaneInfo, ManifestStart, Watermarks
 use joinscope_operator::time::format_duration;
 use joinscope_operator::watermark::Why;
 
+use super::hindmost::{BEHIND, FAR, Hindmost, active, hindmost, spread};
 use crate::window::text::thousands;
 
 /// What the sentence is made of.
@@ -166,16 +167,24 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
         Why::NoPartition => {
             format!("{name} has no partition, gives nothing and holds the join back")
         }
-        Why::Slowest if gap(f.at, holder.lane).is_none() => {
-            let allowed = allowed(f, holder.lane, i64::MAX);
-            format!("all partitions are level{lag}{allowed}; {name} is the last")
-        }
         Why::Slowest => {
-            let why = slowness(f, holder.lane).map(|why| format!(": {why}")).unwrap_or_default();
-            let lag = lag.replacen(": ", if why.is_empty() { ": " } else { "; " }, 1);
-            let allowed = allowed(f, holder.lane, 2);
-            // Where there is no room, the time goes first, not the figure.
-            format!("{name} holds the join back{why}{lag}{allowed}, since {at}")
+            if let Some(hind) = hindmost(f.at, holder.lane) {
+                let why = slowness(f, holder.lane, &hind);
+                let lag = lag.replacen(": ", "; ", 1);
+                let allowed = allowed(f, holder.lane, 2);
+                let hold = match hind.lanes.len().saturating_sub(1) {
+                    0 => format!("{name} holds"),
+                    others => format!("{name} and {} more hold", thousands(others as u64)),
+                };
+                // Where there is no room, the time goes first, not the figure.
+                format!("{hold} the join back: {why}{lag}{allowed}, since {at}")
+            } else {
+                let allowed = allowed(f, holder.lane, i64::MAX);
+                // Each close behind the next, the last may be far from the first.
+                let level = spread(f.at) < FAR;
+                let all = if level { "all partitions are level" } else { SPREAD };
+                format!("{all}{lag}{allowed}; {name} is the last")
+            }
         }
         Why::CameBack => {
             format!("{name} came back from being idle and has not caught up since {at}{lag}")
@@ -204,24 +213,15 @@ fn allowed(f: &Facts<'_>, lane: u32, parts: i64) -> String {
 
 /// Silent for less is no stall, ms.
 const STALLED: i64 = 5_000;
-/// Behind the others by less is nothing to speak of, ms.
-const BEHIND: i64 = 1_000;
+/// Of partitions that are not level, none of which is to blame.
+const SPREAD: &str = "no partition is far behind the next";
 
-/// How far a partition is behind the next that is not idle, where that is
-/// something to speak of, ms.
-#[must_use]
-pub fn gap(at: &WatermarksAt, lane: u32) -> Option<i64> {
-    let own = at.lanes.get(lane as usize)?.watermark?;
-    let others = at.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
-    let gap = others.filter_map(|(_, l)| l.watermark).min()?.saturating_sub(own);
-    (gap >= BEHIND).then_some(gap)
-}
-
-/// How long a partition has given nothing while others did, where that is a stall, ms.
-fn stalled(at: &WatermarksAt, lane: u32) -> Option<i64> {
+/// How long partitions have given nothing while others did, where that is a stall, ms.
+fn stalled(at: &WatermarksAt, lane: u32, hind: &Hindmost) -> Option<i64> {
     let silent = |l: &LaneAt| Some(at.arrival_ms.saturating_sub(l.last_active_ms?));
     let own = silent(at.lanes.get(lane as usize)?)?;
-    let others = at.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
+    let others = at.lanes.iter().enumerate();
+    let others = others.filter(|(i, l)| !l.idle && !hind.has(*i as u32));
     let mut others: Vec<i64> = others.filter_map(|(_, l)| silent(l)).collect();
     others.sort_unstable();
     let usual = others.get(others.len() / 2).copied().unwrap_or(0);
@@ -232,24 +232,24 @@ fn stalled(at: &WatermarksAt, lane: u32) -> Option<i64> {
 /// nothing while others do), slow (it gives records, but falls further behind),
 /// or skewed (it keeps up, always as far behind the others). Where the others
 /// are hardly further, nothing is wrong with it.
-fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
-    let gap = gap(f.at, lane)?;
-    if let Some(silent) = stalled(f.at, lane) {
-        return Some(format!("stalled, silent for {}", about(silent)));
+fn slowness(f: &Facts<'_>, lane: u32, hind: &Hindmost) -> String {
+    let gap = hind.gap;
+    if let Some(silent) = stalled(f.at, lane, hind) {
+        return format!("stalled, silent for {}", about(silent));
     }
     let gap_text = about(gap);
-    if f.before.is_some_and(|before| stalled(before, lane).is_some()) {
-        return Some(format!("silent until just now, {gap_text} behind the next"));
+    if f.before.is_some_and(|before| stalled(before, lane, hind).is_some()) {
+        return format!("silent until just now, {gap_text} behind the next");
     }
     // Who keeps up drifts by no more than a tenth of the time that has passed.
     let passed = f.before.map_or(0, |b| f.at.arrival_ms.saturating_sub(b.arrival_ms));
     let drift = (passed / 10).max(BEHIND);
     let then = f.before.and_then(|b| {
         let was = b.lanes.get(lane as usize)?.watermark?;
-        let others = b.lanes.iter().enumerate().filter(|(i, l)| *i as u32 != lane && !l.idle);
-        Some(others.filter_map(|(_, l)| l.watermark).min()?.saturating_sub(was))
+        let others = active(b).filter(|(_, l)| !hind.has(*l));
+        Some(others.map(|(ms, _)| ms).min()?.saturating_sub(was))
     });
-    Some(match then {
+    match then {
         Some(then) if gap.saturating_sub(then) > drift => {
             format!("slow, {gap_text} behind the next and falling back")
         }
@@ -258,7 +258,7 @@ fn slowness(f: &Facts<'_>, lane: u32) -> Option<String> {
         }
         Some(_) => format!("skewed, steadily {gap_text} behind the next"),
         None => format!("{gap_text} behind the next"),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -381,6 +381,34 @@ mod tests {
             "all partitions are level: 40 s behind arrival, 5 s of it out-of-orderness; \
              views[1] is the last"
         );
+    }
+
+    #[test]
+    fn partitions_that_hold_the_join_back_together_are_not_level_with_the_rest() {
+        // Two that ended ten minutes ago, and two that go on.
+        let mut at = at();
+        at.arrival_ms = 700_000;
+        at.lanes = [60_200, 60_000, 699_000, 699_500].map(lane).to_vec();
+        for (i, lane) in at.lanes.iter_mut().enumerate() {
+            lane.last_active_ms = Some(if i < 2 { 100_000 } else { 699_900 });
+        }
+        let together = Some(Hindmost { lanes: vec![0, 1], gap: 639_000 });
+        assert_eq!(hindmost(&at, 1), together);
+        let said = "views[1] and 1 more hold the join back: stalled, silent for 10 m; \
+                    10m 40s behind arrival, since 40 s";
+        assert_eq!(check(&at, false), said);
+        // One that is idle holds nothing back and is no partition to be level with.
+        let mut idle = at.clone();
+        for lane in &mut idle.lanes[2..] {
+            lane.idle = true;
+        }
+        assert_eq!(hindmost(&idle, 1), None);
+        // Each close behind the next, but the last far from the first.
+        at.lanes = (0..10).map(|i| lane(60_000 + (i + 9) % 10 * 900)).collect();
+        at.arrival_ms = 100_000;
+        let said = check(&at, false);
+        assert!(said.starts_with("no partition is far behind the next: 40 s behind"), "{said}");
+        assert!(said.ends_with("; views[1] is the last"), "{said}");
     }
 
     #[test]

@@ -47,8 +47,9 @@ impl Shaded {
         }
     }
 
+    /// To the second that is nearest, as the panel's sentence says it.
     fn long(&self) -> String {
-        format_duration(self.long / 1_000 * 1_000)
+        format_duration(self.long.saturating_add(500) / 1_000 * 1_000)
     }
 }
 

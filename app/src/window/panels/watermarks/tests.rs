@@ -97,3 +97,32 @@ fn what_is_said_stands_above_the_veil_of_what_is_later() {
         }
     }
 }
+
+#[test]
+fn the_cursor_goes_under_what_is_said_not_through_it() {
+    for panel in [Panel::Watermarks, Panel::Late] {
+        let mut h = harness((1200, 900), false, Some(panel));
+        ask(&mut h, Command::Open(feed().run()));
+        // Through the name of the silence, and through how the picture is to be read.
+        for part in [40, 60, 95] {
+            let at = h.state().cursor().len() * part / 100;
+            ask(&mut h, Command::GoTo(at));
+            let accent = Tokens::of(&h.ctx).accent;
+            let is_line = |shape: &Shape| match shape {
+                Shape::LineSegment { points: [a, b], stroke } => {
+                    (a.x - b.x).abs() < 0.1 && stroke.color == accent
+                }
+                _ => false,
+            };
+            let shapes = &h.output().shapes;
+            let at = shapes.iter().position(|s| is_line(&s.shape)).unwrap();
+            let line = shapes[at].shape.visual_bounding_rect();
+            for s in &shapes[..at] {
+                if let Shape::Text(text) = &s.shape {
+                    let through = s.shape.visual_bounding_rect().intersects(line);
+                    assert!(!through, "{panel:?}: {}", text.galley.text());
+                }
+            }
+        }
+    }
+}

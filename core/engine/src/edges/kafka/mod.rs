@@ -3,6 +3,7 @@
 //! topic made; writing is only what `publish` does.
 
 mod bench;
+mod bounded;
 mod cluster;
 mod convert;
 mod error;

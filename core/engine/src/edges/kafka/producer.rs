@@ -20,6 +20,7 @@ use rdkafka::producer::{
 use rdkafka::util::Timeout;
 
 use super::Settings;
+use super::bounded::within;
 use super::log::{about, group_client, list};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
@@ -185,15 +186,35 @@ impl ProducerContext for Context {
 }
 
 pub(super) struct KafkaProducer {
-    producer: ThreadedProducer<Context>,
+    producer: Arc<ThreadedProducer<Context>>,
+    config: ClientConfig,
     failures: Arc<Failures>,
     settings: Settings,
     /// By name: clients that are asked who the group is; none ever joins it.
     groups: HashMap<String, BaseConsumer>,
     transactional: bool,
+    /// A call has all the time that a transaction has; then the client is given up.
+    patience: Duration,
+    /// Calls in a row that ran out of time.
+    timed_out: u32,
+    /// A call never came back: the client takes no other.
+    hangs: bool,
     name: String,
     /// That the open transaction writes: an error names none of them.
     topics: BTreeSet<Arc<str>>,
+}
+
+/// Beyond the time limit that a call has by itself.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Calls in a row that ran out of time until the client is given up.
+const TIMED_OUT: u32 = 3;
+
+fn client(
+    config: &ClientConfig,
+    failures: &Arc<Failures>,
+) -> Result<ThreadedProducer<Context>, LogError> {
+    let made = config.create_with_context(Context(Arc::clone(failures)));
+    made.map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {e}")))
 }
 
 impl KafkaProducer {
@@ -236,19 +257,46 @@ impl KafkaProducer {
         }
         config.extend(settings.properties(&defaults, &forced));
         let failures = Arc::new(Failures { kept: Mutex::default(), limits: Arc::clone(limits) });
-        let context = Context(Arc::clone(&failures));
-        let producer = config
-            .create_with_context(context)
-            .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {e}")))?;
         Ok(Self {
-            producer,
+            producer: Arc::new(client(&config, &failures)?),
+            config,
             failures,
             settings: settings.clone(),
             groups: HashMap::new(),
             transactional: spec.transactional_id.is_some(),
             topics: BTreeSet::new(),
+            patience: Duration::from_millis(spec.transaction_timeout_ms.into()) + MARGIN,
+            timed_out: 0,
+            hangs: false,
             name: spec.transactional_id.clone().unwrap_or_else(|| "the producer".to_owned()),
         })
+    }
+
+    /// After a call that nobody answered in time. Once is a cluster that is away; again
+    /// and again may be a client that knows no broker any more (see [`super::bounded`]):
+    /// what the cluster has of the transaction then says a new one, which ends it.
+    fn judged(&mut self, answer: Result<(), LogError>) -> Result<(), LogError> {
+        let Err(mut error) = answer else {
+            self.timed_out = 0;
+            return Ok(());
+        };
+        if error.kind == LogErrorKind::TimedOut {
+            self.timed_out += 1;
+            if self.timed_out >= TIMED_OUT {
+                error.kind = LogErrorKind::NotTaken;
+            }
+        }
+        Err(error)
+    }
+
+    /// The client hangs in a call.
+    fn given_up(&self, doing: &str) -> LogError {
+        let text = format!(
+            "{}: {doing}: the Kafka client gave no answer for {} s and is given up",
+            self.name,
+            self.patience.as_secs()
+        );
+        LogError::new(LogErrorKind::NotTaken, text)
     }
 
     /// An error of a call: first whether it needs an abort, then whether it can
@@ -337,10 +385,23 @@ impl KafkaProducer {
 
 impl LogProducer for KafkaProducer {
     fn init(&mut self) -> Result<(), LogError> {
-        self.producer.init_transactions(Timeout::Never).map_err(|e| self.error("init", &e))
+        let asked = self.producer.init_transactions(Timeout::Never);
+        let error = match asked.map_err(|e| self.error("init", &e)) {
+            Err(e) if matches!(e.kind, LogErrorKind::TimedOut | LogErrorKind::Retriable) => e,
+            other => return other,
+        };
+        // Nothing has begun: the next attempt has a client of its own.
+        let old =
+            std::mem::replace(&mut self.producer, Arc::new(client(&self.config, &self.failures)?));
+        // Nobody waits for a client's end.
+        let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(|| drop(old));
+        Err(error)
     }
 
     fn begin(&mut self) -> Result<(), LogError> {
+        if self.hangs {
+            return Err(self.given_up("begin"));
+        }
         self.failures.take();
         self.topics.clear();
         self.producer.begin_transaction().map_err(|e| self.error("begin", &e))
@@ -402,13 +463,22 @@ impl LogProducer for KafkaProducer {
             let what = format!("{}: group {group} has no metadata", self.name);
             return Err(LogError::new(LogErrorKind::Fatal, what));
         };
-        self.producer
-            .send_offsets_to_transaction(&list(offsets)?, &metadata, Timeout::Never)
-            .map_err(|e| self.error("send offsets", &e))
+        let (producer, offsets) = (Arc::clone(&self.producer), list(offsets)?);
+        let answer = within(self.patience, move || {
+            producer.send_offsets_to_transaction(&offsets, &metadata, Timeout::Never)
+        });
+        let Some(answer) = answer else {
+            self.hangs = true;
+            return Err(self.given_up("send offsets"));
+        };
+        let answer = answer.map_err(|e| self.error("send offsets", &e));
+        self.judged(answer)
     }
 
     fn commit(&mut self) -> Result<(), LogError> {
-        self.producer.commit_transaction(Timeout::Never).map_err(|e| self.error("commit", &e))
+        let answer = self.producer.commit_transaction(Timeout::Never);
+        let answer = answer.map_err(|e| self.error("commit", &e));
+        self.judged(answer)
     }
 
     fn abort(&mut self) -> Result<(), LogError> {

@@ -176,7 +176,7 @@ fn a_run_of_many_segments_is_gone_on_with() {
     let beside = || std::fs::read_dir(path.join("older")).map_or(0, Iterator::count);
     let mut writer = m.writer(&path);
     m.feed(&mut writer, 0, 2_100);
-    assert!(writer.segments() > 256);
+    assert!(writer.segments() > 256, "{}", writer.segments());
     drop(writer);
     assert_eq!(beside(), 1);
     let run = Run::open(&path).unwrap();
