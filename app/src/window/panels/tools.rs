@@ -16,7 +16,6 @@ const BAR: f32 = 34.0;
 
 /// The frame of a menu that is a form: with more room around it than rows need that
 /// are chosen.
-#[must_use]
 pub fn form(ui: &Ui) -> Frame {
     Frame::popup(ui.style()).inner_margin(Margin { left: 12, right: 12, top: 4, bottom: 12 })
 }

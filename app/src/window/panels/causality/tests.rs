@@ -261,7 +261,7 @@ fn what_is_selected_has_its_name_however_crowded_it_is() {
         let mut shapes = h.output().shapes.iter();
         shapes.any(|s| matches!(&s.shape, egui::Shape::Text(t) if t.galley.text() == name))
     };
-    let engagement = |offset| Some(Selection::Row(2 + offset));
+    let engagement = |offset: u64| Some(Selection::Row(2 + offset));
     ask(&mut h, Command::Select(engagement(30), Some(32)));
     assert!(named(&h, "@30") && !named(&h, "@31"), "its neighbours have no room");
     ask(&mut h, Command::Select(engagement(31), Some(33)));

@@ -29,8 +29,8 @@ mod tests {
     fn an_answer_is_waited_for_and_a_call_that_hangs_is_given_up() {
         let patience = Duration::from_mins(1);
         assert_eq!(within(patience, || 7), Some(7));
-        let (end, ends) = mpsc::channel::<()>();
-        let (gone, is_gone) = mpsc::channel::<()>();
+        let (end, ends) = mpsc::sync_channel::<()>(1);
+        let (gone, is_gone) = mpsc::sync_channel::<()>(1);
         let hangs = move || {
             let _held = gone;
             ends.recv()

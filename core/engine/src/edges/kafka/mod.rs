@@ -22,6 +22,7 @@ mod settings;
 mod starved;
 mod sys;
 mod tail;
+mod undelivered;
 mod watcher;
 
 pub use bench::{Consumed, consume_alone};

@@ -6,22 +6,20 @@
 //! whether the producer was fenced.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Header, Headers as _, Message, OwnedHeaders};
-use rdkafka::producer::{
-    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
-};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use rdkafka::util::Timeout;
 
 use super::Settings;
 use super::bounded::within;
 use super::log::{about, group_client, list};
+use super::undelivered::{Context, Failure, Failures, is_too_large};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
 
@@ -98,93 +96,6 @@ fn batch_size(limits: &Limits) -> usize {
 /// behind it leave no more, so it is not waited for them.
 const TOLD: Duration = Duration::from_secs(1);
 
-fn is_too_large(code: RDKafkaErrorCode) -> bool {
-    kind_of(code) == LogErrorKind::TooLarge
-}
-
-/// A message that was not delivered.
-#[derive(Clone, Debug, PartialEq)]
-struct Failure {
-    code: RDKafkaErrorCode,
-    bytes: usize,
-    what: String,
-}
-
-impl Failure {
-    fn goes_before(&self, was: &Self) -> bool {
-        is_too_large(self.code) && is_too_large(was.code) && was.bytes < self.bytes
-    }
-}
-
-/// What was not delivered since the last look: the first of it; but of what is
-/// too large the largest, since a batch is refused with all that is in it.
-#[derive(Default)]
-struct Failures {
-    kept: Mutex<Option<Failure>>,
-    limits: Arc<Limits>,
-}
-
-impl Failures {
-    fn take(&self) -> Option<Failure> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn note(&self, failure: Failure) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.as_ref().is_none_or(|was| failure.goes_before(was)) {
-            *kept = Some(failure);
-        }
-    }
-
-    /// `first`, or what was told since of the same batch and is larger.
-    fn or_larger(&self, first: Failure) -> Failure {
-        self.take().filter(|later| later.goes_before(&first)).unwrap_or(first)
-    }
-
-    /// What a message that failed was.
-    fn name(&self, message: &BorrowedMessage<'_>, bytes: usize, code: RDKafkaErrorCode) -> String {
-        let find = |name: &str| {
-            let header = message.headers()?.iter().find(|header| header.key == name)?;
-            Some(String::from_utf8_lossy(header.value?).into_owned())
-        };
-        let topic = message.topic();
-        let example = match (find("joinscope.example"), find("joinscope.records")) {
-            (Some(example), Some(records)) => format!(" (example {example}, records {records})"),
-            _ => String::new(),
-        };
-        let limit = match self.limits.get(topic).filter(|_| is_too_large(code)) {
-            Some(limit) => format!(", the topic takes {limit} (max.message.bytes)"),
-            None => String::new(),
-        };
-        format!("a message of {bytes} bytes to {topic}{example}: {code}{limit}")
-    }
-}
-
-#[derive(Clone)]
-struct Context(Arc<Failures>);
-
-impl ClientContext for Context {
-    fn error(&self, error: ClientError, reason: &str) {
-        tracing::info!(target: "librdkafka", "{error}: {reason}");
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, message)) = result else { return };
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        // An abort empties the queue.
-        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
-            return;
-        }
-        let bytes = message.payload_len() + message.key_len();
-        let what = self.0.name(message, bytes, code);
-        self.0.note(Failure { code, bytes, what });
-    }
-}
-
 pub(super) struct KafkaProducer {
     producer: Arc<ThreadedProducer<Context>>,
     config: ClientConfig,
@@ -256,7 +167,7 @@ impl KafkaProducer {
             forced.push(("transaction.timeout.ms", &timeout));
         }
         config.extend(settings.properties(&defaults, &forced));
-        let failures = Arc::new(Failures { kept: Mutex::default(), limits: Arc::clone(limits) });
+        let failures = Arc::new(Failures::new(Arc::clone(limits)));
         Ok(Self {
             producer: Arc::new(client(&config, &failures)?),
             config,
@@ -492,35 +403,6 @@ impl LogProducer for KafkaProducer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_a_batch_that_is_too_large_the_largest_message_is_kept() {
-        let of = |code, bytes| Failure { code, bytes, what: String::new() };
-        let large = RDKafkaErrorCode::MessageSizeTooLarge;
-        let failures = Failures::default();
-        for bytes in [428, 9_000, 104] {
-            failures.note(of(large, bytes));
-        }
-        assert_eq!(failures.take(), Some(of(large, 9_000)));
-        assert_eq!(failures.take(), None);
-        // What is told of it after the first look.
-        assert_eq!(failures.or_larger(of(large, 428)), of(large, 428));
-        for bytes in [104, 9_000, 300] {
-            failures.note(of(large, bytes));
-        }
-        assert_eq!(failures.or_larger(of(large, 428)), of(large, 9_000));
-        failures.note(of(large, 104));
-        assert_eq!(failures.or_larger(of(large, 428)), of(large, 428));
-        assert_eq!(failures.take(), None);
-        // Of anything else the first: it is the cause of the rest.
-        let denied = RDKafkaErrorCode::TopicAuthorizationFailed;
-        failures.note(of(denied, 1));
-        failures.note(of(denied, 2));
-        failures.note(of(large, 3));
-        assert_eq!(failures.take(), Some(of(denied, 1)));
-        failures.note(of(denied, 2));
-        assert_eq!(failures.or_larger(of(large, 3)), of(large, 3));
-    }
 
     #[test]
     fn a_message_that_no_broker_took_in_time_may_be_taken_later() {
