@@ -21,7 +21,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     // However many there are, the panels keep their room.
     let most = ui.ctx().content_rect().height() * 0.25;
     Panel::top("notices").frame(frame).show_separator_line(false).show(ui, |ui| {
-        let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+        let area = ScrollArea::vertical().max_height(most);
         area.auto_shrink([false, true]).show(ui, |ui| {
             for (n, (title, message)) in app.notices.iter().enumerate().rev() {
                 if one(ui, title, message, t) {

@@ -52,7 +52,7 @@ impl Clock {
 /// Shows it.
 pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let room = ui.available_rect_before_wrap();
-    let rect = Rect::from_center_size(room.center(), vec2(room.width() - 8.0, 40.0));
+    let rect = Rect::from_center_size(room.center(), vec2((room.width() - 8.0).max(1.0), 40.0));
     let response = ui.interact(rect, ui.scope_id().with("strip"), Sense::click_and_drag());
     let at = app.cursor.at();
     response.widget_info(|| WidgetInfo::slider(true, at as f64, "Cursor"));

@@ -168,8 +168,7 @@ const BAR: f32 = 12.0;
 /// Words that may be many: they scroll, and what is below them stays in sight.
 fn scrolled(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 420.0);
-    // As high as its words need, up to that, from the first frame on.
-    let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
+    let area = ScrollArea::vertical().max_height(height);
     area.auto_shrink([false, true]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - BAR);
         content(ui);

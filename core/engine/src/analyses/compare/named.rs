@@ -97,6 +97,11 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Whether output `i` names what its kind needs.
+    pub fn is_whole(&self, i: usize) -> bool {
+        self.firsts[i] != NO_ROW && (self.kinds[i] != PAIR_KIND || self.seconds[i] != NO_ROW)
+    }
+
     /// The rows that an output names beyond the second.
     fn more(&self, i: usize) -> &'a [u64] {
         let Some((ends, values)) = self.more else { return &[] };
@@ -151,12 +156,11 @@ impl<'a> Common<'a> {
     /// Output `i` of a view; `None`: it lacks a row. `room` is written over.
     pub fn entry(&self, view: &View<'_>, i: usize, room: &mut Vec<u8>) -> Option<Entry> {
         let (first, second) = (view.firsts[i], view.seconds[i]);
-        if first == NO_ROW {
+        if !view.is_whole(i) {
             return None;
         }
         let common = |row: u64| u32::try_from((self.row)(row)).ok();
         let (first, second, said) = match view.kinds[i] {
-            PAIR_KIND if second == NO_ROW => return None,
             PAIR_KIND => {
                 let (first, second) = (self.pair)((first, second));
                 (first, common(second)?, 0)

@@ -192,7 +192,7 @@ fn same(a: &mut Reader<'_>, b: &mut Reader<'_>, found: &mut Found) -> Result<boo
     for i in 0..view.kinds.len() {
         // Whatever it says, both say it.
         if view.kinds[i] != EXAMPLE_KIND {
-            found.same += u64::from(!found.again);
+            found.same += u64::from(!found.again && view.is_whole(i));
         } else if (!found.again || found.apart.has(view.firsts[i]))
             && let Some(entry) = a.of.entry(&view, i, &mut found.room)
         {
