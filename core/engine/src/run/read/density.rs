@@ -68,15 +68,16 @@ impl Slots {
 }
 
 /// On the arrival clock, where blocks of arrivals may span any time, so few
-/// arrivals are told one by one; of lines no more on any clock.
+/// arrivals are told one by one; no more are on any clock.
 pub(super) const EXACT: u64 = 1 << 17;
 
-/// The level of the pyramids that a range is read from; `None`: row by row.
+/// The level of the pyramids that a range is read from; `None`: row by row. More rows
+/// than [`EXACT`] are too many to read from disk for one picture.
 pub(super) fn level_of(range: Range, arrivals: u64, buckets: usize) -> Option<usize> {
     if range.axis != Axis::Arrival && arrivals <= EXACT {
         return None;
     }
-    level_for(arrivals, buckets)
+    level_for(arrivals, buckets).or((arrivals > EXACT).then_some(0))
 }
 
 /// Counts of a lane in a bucket as cells name them: the verdicts, then rows, then what
@@ -113,7 +114,8 @@ fn settled(tally: &[u32; TALLY]) -> [u32; 10] {
 
 impl Run {
     /// How many rows of each lane have which verdict, in `buckets` equal parts
-    /// of a range.
+    /// of a range. Above 256 arrivals a bucket, or 2^17 in all, rows are counted by
+    /// blocks of 256 arrivals or more: one near an edge may be counted beyond it.
     ///
     /// # Errors
     /// The store cannot be read.

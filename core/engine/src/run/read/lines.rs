@@ -1,6 +1,6 @@
 //! Event-time watermark lines over a range, from the pyramids.
 
-use super::density::{EXACT, level_of};
+use super::density::level_of;
 use super::segment::Segment;
 use super::stretches::{Stretch, around, stretches};
 use super::{Moment, Run};
@@ -60,7 +60,7 @@ impl Run {
             lines.arrival_ms.resize(buckets, None);
             return Ok(lines);
         }
-        let level = level_of(range, to - from, buckets).or((to - from > EXACT).then_some(0));
+        let level = level_of(range, to - from, buckets);
         let restarts = &now.manifest.start.restarts;
         let stretches = around(stretches(range, edges, level), restarts);
         for segment in segments(&now, from, to) {
