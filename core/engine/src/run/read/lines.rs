@@ -64,6 +64,7 @@ impl Run {
         let restarts = &now.manifest.start.restarts;
         let stretches = around(stretches(range, edges, level), restarts);
         for segment in segments(&now, from, to) {
+            segment.expect(self.cache(), Section::Ticks);
             segment.expect(self.cache(), Section::Clock);
         }
         for stretch in &stretches {
