@@ -6,27 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const PIPELINE: &str = r#"
-name = "feed"
-[inputs.views]
-topic = "views"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[inputs.engagements]
-topic = "engagements"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[join]
-primary = "views"
-with.engagements = { after = "0s", until = "30m" }
-kind = "left"
-[delivery]
-checkpoint_interval = "1s"
-"#;
+const PIPELINE: &str = include_str!("pipelines/feed.toml");
 
 /// Folders of a process in which jobs run.
 fn scratch(pid: u32) -> Vec<String> {

@@ -13,27 +13,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-const PIPELINE: &str = r#"
-name = "feed"
-[inputs.views]
-topic = "views"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[inputs.engagements]
-topic = "engagements"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[join]
-primary = "views"
-with.engagements = { after = "0s", until = "30m" }
-kind = "left"
-[delivery]
-checkpoint_interval = "1s"
-"#;
+const PIPELINE: &str = include_str!("../pipelines/feed.toml");
 
 fn joinscope(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_joinscope"))

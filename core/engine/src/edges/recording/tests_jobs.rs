@@ -1,5 +1,6 @@
 //! Slices and imports.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use super::tests::{all, folder, partition, records, small_chunks, write};
@@ -322,6 +323,24 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
     assert_eq!(range, Some((Some(from), Some(until))));
 }
 
+/// Damages the first chunk that holds nothing but the clock's entries, and slices past
+/// it: what was said, the damaged recording, where the slice is, and at which byte the
+/// chunk begins.
+fn past_a_damaged_clock(folder: &Path, path: &Path) -> (Salvaged, Recording, PathBuf, u64) {
+    let recording = Recording::open(path).unwrap();
+    let index = &recording.opened().index;
+    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
+    let entry = index.chunks[number];
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
+    let (bent, to) = (folder.join("bent"), folder.join("whole"));
+    std::fs::write(&bent, bytes).unwrap();
+    let bent = Recording::open(&bent).unwrap();
+    let slice = Slice::default();
+    let salvaged = unattended(|job| slice_past_damage(&bent, &slice, &to, None, job)).unwrap();
+    (salvaged, bent, to, entry.byte)
+}
+
 #[test]
 fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
     let (folder, path) = folder();
@@ -343,20 +362,10 @@ fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
         writer.add(record).unwrap();
     }
     writer.finish().unwrap();
-    let recording = Recording::open(&path).unwrap();
-    let index = &recording.opened().index;
-    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
-    let entry = index.chunks[number];
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
-    let (bent, to) = (folder.path().join("bent"), folder.path().join("whole"));
-    std::fs::write(&bent, bytes).unwrap();
-    let bent = Recording::open(&bent).unwrap();
-    let salvaged =
-        unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+    let (salvaged, _, to, byte) = past_a_damaged_clock(folder.path(), &path);
     assert_eq!(salvaged.missing, []);
     let [clock] = &salvaged.besides[..] else { panic!("{:?}", salvaged.besides) };
-    let said = format!("clock decided, if it did: damaged at byte {}: ", entry.byte);
+    let said = format!("clock decided, if it did: damaged at byte {byte}: ");
     assert!(clock.contains(&said), "{clock}");
     let whole = Recording::open(&to).unwrap();
     assert_eq!(all(&whole).unwrap(), records);
@@ -389,17 +398,7 @@ fn past_damage_a_partition_that_came_later_still_came_later() {
         writer.add(record).unwrap();
     }
     writer.finish().unwrap();
-    let recording = Recording::open(&path).unwrap();
-    let index = &recording.opened().index;
-    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
-    let entry = index.chunks[number];
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
-    let (bent, to) = (folder.path().join("bent"), folder.path().join("whole"));
-    std::fs::write(&bent, bytes).unwrap();
-    let bent = Recording::open(&bent).unwrap();
-    let salvaged =
-        unattended(|job| slice_past_damage(&bent, &Slice::default(), &to, None, job)).unwrap();
+    let (salvaged, bent, to, _) = past_a_damaged_clock(folder.path(), &path);
     assert!(salvaged.besides[0].starts_with("where views[1] came in"), "{:?}", salvaged.besides);
     let whole = Recording::open(&to).unwrap();
     assert_eq!(all(&whole).unwrap(), records);
