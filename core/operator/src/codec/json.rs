@@ -1,6 +1,7 @@
-//! Fields out of a JSON text in one pass: `serde_json` finds the borders of
-//! values, only those wanted are looked into. Its skipping is not recursive, so
-//! depth costs no stack.
+//! Fields out of a JSON text in one pass. Most records are read by [`plain`];
+//! for all others, and for every error, `serde_json` finds the borders of
+//! values, and only those wanted are looked into. Its skipping is not
+//! recursive, so depth costs no stack.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,11 +12,25 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::needs::{Slots, Want};
+use super::plain;
 use super::value::Got;
 
 /// Reads the whole text and puts what is wanted into its slots, which the
 /// caller has set to [`Got::Missing`].
 pub(super) fn extract<'a>(
+    text: &'a str,
+    wants: &[Want],
+    out: &mut Slots<'a>,
+) -> Result<(), serde_json::Error> {
+    if plain::extract(text, wants, out).is_some() {
+        return Ok(());
+    }
+    out.fill(Got::Missing);
+    thorough(text, wants, out)
+}
+
+/// [`extract`] of whatever is JSON.
+pub(super) fn thorough<'a>(
     text: &'a str,
     wants: &[Want],
     out: &mut Slots<'a>,
@@ -96,7 +111,7 @@ impl Visitor<'_> for Name<'_> {
 }
 
 /// A value's text, already known to be valid JSON, without space around it.
-fn scalar(raw: &str) -> Result<Got<'_>, serde_json::Error> {
+pub(super) fn scalar(raw: &str) -> Result<Got<'_>, serde_json::Error> {
     Ok(match raw.as_bytes().first() {
         Some(b'"') => {
             let inner = &raw[1..raw.len() - 1];

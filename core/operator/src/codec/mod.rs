@@ -26,6 +26,7 @@ mod framing;
 pub mod fuzz;
 mod json;
 mod needs;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod value;
