@@ -5,10 +5,17 @@ use std::ops::Range;
 
 use super::Moment;
 use super::segment::Segment;
-use super::tables::Tables;
+use super::tables::{Columns, Tables};
 use crate::operator::verdict::Verdict;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::{NO_VERDICT, PAGE_ROWS, Part, REVISED};
+
+/// What a fate is made of.
+const COLUMNS: [&str; 6] = ["row", "at", "verdict", "reason", "removed", "cause"];
+
+/// So many segments are asked of the disk at once: a row leaves the state some of them
+/// after it was decided.
+const AHEAD: usize = 8;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,64 +191,82 @@ impl Moment {
         let revisions = self.revisions;
         let mut open = fates.iter().filter(|f| !f.settled(revisions)).count();
         let Some(sources) = self.sources.get(number) else { return Ok(fates) };
-        for source in sources {
-            if open == 0 {
-                break;
+        for near in sources.chunks(AHEAD) {
+            let near = near.iter().map(|source| &*self.segments[*source as usize]);
+            if open > 0 && near.len() > 1 {
+                let pages = |source| pages_of(source, rows, &fates, revisions);
+                let wanted = near.clone().flat_map(|s| pages(s).into_iter().map(move |p| (s, p)));
+                let wanted: Vec<_> = wanted.collect();
+                tables.expect(Part::Decisions, &COLUMNS, wanted.iter().cloned());
             }
-            let source = &self.segments[*source as usize];
-            let mut ranges: Vec<Range<u64>> = Vec::new();
-            // Consecutive rows are asked for at once.
-            let mut at = 0;
-            while at < rows.len() {
-                let mut end = at + 1;
-                while end < rows.len() && rows[end] - rows[end - 1] < PAGE_ROWS as u64 {
-                    end += 1;
+            for source in near {
+                if open == 0 {
+                    break;
                 }
-                if fates[at..end].iter().any(|f| !f.settled(revisions)) {
-                    ranges.push(decision_pages(source, &(rows[at]..rows[end - 1] + 1)));
-                }
-                at = end;
-            }
-            union(&mut ranges);
-            if ranges.is_empty() {
-                continue;
-            }
-            let columns = ["row", "at", "verdict", "reason", "removed", "cause"];
-            let table = tables.read(source, Part::Decisions, &columns, &ranges)?;
-            let (named, ats) = (table.u64s("row")?, table.u64s("at")?);
-            let (verdicts, reasons) = (table.u8s("verdict")?, table.u8s("reason")?);
-            let (removed, causes) = (table.bools("removed")?, table.u64s("cause")?);
-            let mut next = 0;
-            for (i, row) in named.iter().enumerate() {
-                while next < rows.len() && rows[next] < *row {
-                    next += 1;
-                }
-                if rows.get(next) != Some(row) {
+                let ranges = pages_of(source, rows, &fates, revisions);
+                if ranges.is_empty() {
                     continue;
                 }
-                let fate = &mut fates[next];
-                let was = fate.settled(revisions);
-                if verdicts[i] != NO_VERDICT {
-                    if Verdict::from_code(verdicts[i]).is_none() {
-                        let path = &source.files[Part::Decisions as usize].path;
-                        return Err(RunError::corrupt(path, "a verdict that there is not"));
-                    }
-                    fate.verdict = verdicts[i];
-                    if reasons[i] == REVISED {
-                        fate.unmatched_since = fate.decided;
-                        fate.first_cause = fate.cause;
-                    } else {
-                        fate.reason = reasons[i];
-                    }
-                    fate.decided = Some(ats[i]);
-                    fate.cause = Some(causes[i]);
-                }
-                if removed.value(i) {
-                    fate.removed = Some(ats[i]);
-                }
-                open -= usize::from(!was && fate.settled(revisions));
+                let table = tables.read(source, Part::Decisions, &COLUMNS, &ranges)?;
+                fall(&table, source, rows, &mut fates)?;
+                open = fates.iter().filter(|f| !f.settled(revisions)).count();
             }
         }
         Ok(fates)
     }
+}
+
+/// The pages of a segment's decisions with what fell about rows that are not settled.
+fn pages_of(source: &Segment, rows: &[u64], fates: &[Fate], revisions: bool) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    // Consecutive rows are asked for at once.
+    let mut at = 0;
+    while at < rows.len() {
+        let mut end = at + 1;
+        while end < rows.len() && rows[end] - rows[end - 1] < PAGE_ROWS as u64 {
+            end += 1;
+        }
+        if fates[at..end].iter().any(|f| !f.settled(revisions)) {
+            ranges.push(decision_pages(source, &(rows[at]..rows[end - 1] + 1)));
+        }
+        at = end;
+    }
+    union(&mut ranges);
+    ranges
+}
+
+/// Takes decisions of a segment about some of these rows into their fates.
+fn fall(table: &Columns, source: &Segment, rows: &[u64], fates: &mut [Fate]) -> Result<()> {
+    let (named, ats) = (table.u64s("row")?, table.u64s("at")?);
+    let (verdicts, reasons) = (table.u8s("verdict")?, table.u8s("reason")?);
+    let (removed, causes) = (table.bools("removed")?, table.u64s("cause")?);
+    let mut next = 0;
+    for (i, row) in named.iter().enumerate() {
+        while next < rows.len() && rows[next] < *row {
+            next += 1;
+        }
+        if rows.get(next) != Some(row) {
+            continue;
+        }
+        let fate = &mut fates[next];
+        if verdicts[i] != NO_VERDICT {
+            if Verdict::from_code(verdicts[i]).is_none() {
+                let path = &source.files[Part::Decisions as usize].path;
+                return Err(RunError::corrupt(path, "a verdict that there is not"));
+            }
+            fate.verdict = verdicts[i];
+            if reasons[i] == REVISED {
+                fate.unmatched_since = fate.decided;
+                fate.first_cause = fate.cause;
+            } else {
+                fate.reason = reasons[i];
+            }
+            fate.decided = Some(ats[i]);
+            fate.cause = Some(causes[i]);
+        }
+        if removed.value(i) {
+            fate.removed = Some(ats[i]);
+        }
+    }
+    Ok(())
 }

@@ -63,19 +63,10 @@ impl Run {
         let level = level_of(range, to - from, buckets);
         let restarts = &now.manifest.start.restarts;
         let stretches = around(stretches(range, edges, level), restarts);
-        for segment in segments(&now, from, to) {
-            segment.expect(self.cache(), Section::Ticks);
-            segment.expect(self.cache(), Section::Clock);
-        }
-        for stretch in &stretches {
-            let Some((level, blocks)) = stretch.blocks() else { continue };
-            for segment in segments(&now, stretch.from, stretch.to) {
-                segment.expect_highs(self.cache(), level, &blocks);
-            }
-        }
-        let joins = self.join_at(&now, edges, &stretches)?;
+        self.expect_lines(&now, from, to, &stretches);
         let mut state = self.lanes_before(&now, from)?;
         let changes = self.changes(&now, from, to, &stretches)?;
+        let joins = self.join_at(&now, edges, &stretches)?;
         let mut changes = changes.into_iter().peekable();
         for bucket in 0..buckets {
             let end = edges[bucket + 1];
@@ -107,6 +98,29 @@ impl Run {
         Ok(lines)
     }
 
+    /// Has the disk begin with what lines are told from: what lies side by side in a
+    /// segment at once.
+    fn expect_lines(&self, now: &Moment, from: u64, to: u64, stretches: &[Stretch]) {
+        let within = numbers(now, from, to);
+        let whole = |segment: &Segment| {
+            [Section::Ticks, Section::Clock].iter().filter_map(|s| segment.place(*s)).collect()
+        };
+        let mut places: Vec<Vec<(u64, u64)>> =
+            now.segments[within.clone()].iter().map(|segment| whole(segment)).collect();
+        for stretch in stretches {
+            let Some((level, blocks)) = stretch.blocks() else { continue };
+            for number in numbers(now, stretch.from, stretch.to) {
+                let highs = now.segments[number].place_of_highs(level, &blocks);
+                if let Some(places) = places.get_mut(number.wrapping_sub(within.start)) {
+                    places.extend(highs);
+                }
+            }
+        }
+        for (segment, places) in now.segments[within].iter().zip(places) {
+            segment.expect_places(self.cache(), places);
+        }
+    }
+
     /// Arrival time and the join's event-time watermark at edges.
     fn join_at(
         &self,
@@ -116,6 +130,7 @@ impl Run {
     ) -> Result<Vec<(i64, i64)>> {
         let (from, to) = (edges[0], edges[edges.len() - 1]);
         let end = now.arrivals();
+        let ticks = self.ticks(now, from, to)?;
         // After the last arrival there is no fact to ask.
         let last = if to == end {
             let (tracker, ms) = self.tracker_after(now, end - 1)?;
@@ -146,7 +161,6 @@ impl Run {
             let at = exact.partition_point(|(from, _)| *from <= edge).checked_sub(1)?;
             exact[at].1.get((edge - exact[at].0) as usize).copied()
         };
-        let ticks = self.ticks(now, from, to)?;
         Ok(edges
             .iter()
             .map(|edge| match last {
@@ -290,10 +304,15 @@ fn ends(all: Vec<(i64, bool)>) -> Vec<(Option<i64>, bool)> {
     all.into_iter().map(|(high, idle)| (known(high), idle)).collect()
 }
 
-fn segments(now: &Moment, from: u64, to: u64) -> &[std::sync::Arc<Segment>] {
+/// The segments that arrivals `from..to` lie in, by their place.
+fn numbers(now: &Moment, from: u64, to: u64) -> std::ops::Range<usize> {
     let begin = now.segments.partition_point(|s| s.summary.end_arrival <= from);
     let end = now.segments.partition_point(|s| s.summary.first_arrival < to);
-    &now.segments[begin..end.max(begin)]
+    begin..end.max(begin)
+}
+
+fn segments(now: &Moment, from: u64, to: u64) -> &[std::sync::Arc<Segment>] {
+    &now.segments[numbers(now, from, to)]
 }
 
 /// Lanes as a sweep over arrivals sees them.

@@ -38,21 +38,22 @@ impl Segment {
 
     /// Has the disk begin with what [`Segment::cells`] of these blocks reads.
     pub fn expect_cells(&self, cache: &Cache, level: usize, blocks: &Range<u64>) {
-        self.expect_blocks(cache, LEVEL_CELLS[level], blocks);
+        if let Some((from, to)) = self.place_of(LEVEL_CELLS[level], blocks) {
+            cache.expect(self.index(), from, to - from);
+        }
     }
 
-    /// Has the disk begin with what [`Segment::highs`] of these blocks reads.
-    pub fn expect_highs(&self, cache: &Cache, level: usize, blocks: &Range<u64>) {
-        self.expect_blocks(cache, LEVEL_HIGHS[level], blocks);
+    /// Where what [`Segment::highs`] of these blocks reads lies in the index file.
+    pub fn place_of_highs(&self, level: usize, blocks: &Range<u64>) -> Option<(u64, u64)> {
+        self.place_of(LEVEL_HIGHS[level], blocks)
     }
 
-    fn expect_blocks(&self, cache: &Cache, section: Section, blocks: &Range<u64>) {
-        let Some(fences) = self.fences(section) else {
-            return self.expect(cache, section);
-        };
+    fn place_of(&self, section: Section, blocks: &Range<u64>) -> Option<(u64, u64)> {
+        let Some(fences) = self.fences(section) else { return self.place(section) };
         let chunks = chunks_of(fences, blocks.start, blocks.end);
         let (from, to) = self.bytes_of(section, fences, &chunks);
-        self.expect_bytes(cache, section, from, to);
+        let at = self.summary.sections[section as usize].0;
+        Some((at + from, at + to.max(from)))
     }
 
     /// Each chunk with what lies in these blocks: its first block and its bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::run::blocks::{Cache, StoredFile};
+use crate::run::blocks::{BLOCK, Cache, StoredFile};
 use crate::run::bytes::In;
 use crate::run::error::{Result, RunError};
 use crate::run::layout::Part;
@@ -105,10 +105,22 @@ impl Segment {
         }
     }
 
-    /// Has the disk begin with bytes of a section.
-    pub fn expect_bytes(&self, cache: &Cache, section: Section, from: u64, to: u64) {
-        let at = self.summary.sections[section as usize].0;
-        cache.expect(self.index(), at + from, to.saturating_sub(from));
+    /// Where a section lies in the index file that is asked for whole: its first byte
+    /// and the one behind it. `None`: too long, as for [`Segment::expect`].
+    pub fn place(&self, section: Section) -> Option<(u64, u64)> {
+        let (at, len) = self.summary.sections[section as usize];
+        (len <= EXPECTED).then_some((at, at + len))
+    }
+
+    /// Has the disk begin with several places of the index file, in as few pieces as
+    /// they lie in: each piece costs its whole way.
+    pub fn expect_places(&self, cache: &Cache, mut places: Vec<(u64, u64)>) {
+        places.sort_unstable();
+        let near = |a: (u64, u64), b: (u64, u64)| b.0 <= a.1 + BLOCK as u64;
+        for piece in places.chunk_by(|a, b| near(*a, *b)) {
+            let end = piece.iter().map(|place| place.1).max().unwrap_or(0);
+            cache.expect(self.index(), piece[0].0, end.saturating_sub(piece[0].0));
+        }
     }
 
     /// Whether rows that arrived in segments of these numbers were decided in it.

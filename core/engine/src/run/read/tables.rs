@@ -24,6 +24,9 @@ use crate::run::layout::Part;
 /// Footers of files kept in memory.
 const FOOTERS: usize = 256;
 
+/// So many ranges of rows of a file are asked of the disk before they are read.
+const TOGETHER: usize = 4;
+
 /// Reads tables; keeps the footers of the files last used.
 pub(crate) struct Tables {
     pub cache: Arc<Cache>,
@@ -135,6 +138,11 @@ impl Tables {
         let chunks = self.chunks(file);
         let footer = self.footer(segment, part)?;
         let rows = footer.metadata().file_metadata().num_rows() as u64;
+        if columns.len() > 1 && ranges.len() <= TOGETHER {
+            // The columns of some rows lie far apart, and the reader takes one after
+            // the other.
+            self.expect(part, columns, ranges.iter().map(|rows| (segment, rows.clone())));
+        }
         let wanted: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();
         if ranges.last().is_some_and(|r| r.end > rows) {
             return Err(bad(format!("it has {rows} rows, fewer than its summary says")));

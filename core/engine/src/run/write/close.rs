@@ -302,9 +302,12 @@ impl Index {
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
-        self.pyramids(std::mem::take(&mut open.highs), cells)?;
+        let highs = self.pyramids(std::mem::take(&mut open.highs), cells)?;
         self.packed(Section::Ticks, pack_ticks(&open.ticks))?;
         self.clock(&open.clock)?;
+        for (section, packed) in highs {
+            self.packed(section, packed)?;
+        }
         let ends = around
             .running
             .ends
@@ -348,30 +351,37 @@ impl Index {
         self.entries(Section::Cold, cold)
     }
 
-    /// The scales of the pyramids. What is asked over long ranges lies together, before
-    /// and behind it the finest scale: much, and seldom read whole.
-    fn pyramids(&mut self, mut highs: Highs, mut cells: Vec<u64>) -> std::io::Result<()> {
-        let mut coarse = Vec::new();
+    /// The scales of the pyramids. What is asked over long ranges lies together: before
+    /// the ticks and the clock that follow cells, behind them the largest event times
+    /// that this returns. Before all of it stands the finest scale: much, and seldom
+    /// read whole.
+    fn pyramids(
+        &mut self,
+        mut highs: Highs,
+        mut cells: Vec<u64>,
+    ) -> std::io::Result<Vec<(Section, Packed)>> {
+        let (mut coarse, mut behind) = (Vec::new(), Vec::new());
         for level in 0..LEVELS {
             if level as u32 == SUM_LEVEL {
                 let sums = over_lanes(&cells);
                 self.entries(Section::Sums, sums.iter().map(|c| c.to_le_bytes()))?;
             }
             let (packed_highs, packed) = (pack_highs(&highs.0), pack_cells(&cells));
-            self.packed(LEVEL_HIGHS[level], packed_highs)?;
             if level == 0 {
+                self.packed(LEVEL_HIGHS[level], packed_highs)?;
                 self.packed(LEVEL_CELLS[level], packed)?;
             } else {
-                coarse.push((level, packed));
+                behind.push((LEVEL_HIGHS[level], packed_highs));
+                coarse.push((LEVEL_CELLS[level], packed));
             }
             cells = coarser(&cells);
             highs = highs.coarser();
         }
         // The longest of them next to the ticks that follow.
-        for (level, packed) in coarse.into_iter().rev() {
-            self.packed(LEVEL_CELLS[level], packed)?;
+        for (section, packed) in coarse.into_iter().rev() {
+            self.packed(section, packed)?;
         }
-        Ok(())
+        Ok(behind)
     }
 
     fn clock(&mut self, clock: &[ClockEvent]) -> std::io::Result<()> {
