@@ -78,10 +78,7 @@ impl Causality {
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, sentence: &str) {
-        let Some(doc) = &cx.doc.run else {
-            empty(ui, "No run", "Run a pipeline over this recording to see what led to what");
-            return;
-        };
+        let Some(doc) = &cx.doc.run else { return };
         let Some(subject) = Self::subject(cx) else {
             empty(
                 ui,

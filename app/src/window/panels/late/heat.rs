@@ -35,6 +35,10 @@ const COLUMN: f32 = 2.0;
 /// Room at the top for records that no value is enough for, and for the line's name
 /// above the line, points.
 const TOP: f32 = 18.0;
+/// Room at the foot for records that need less than the scale shows, points.
+const FLOOR: f32 = 12.0;
+/// Height of what is not on the scale, points.
+const BAND: f32 = 6.0;
 
 /// What the user did.
 #[derive(Default)]
@@ -68,16 +72,37 @@ struct Scale {
     low: f64,
     high: f64,
     y: Rangef,
-    top: f32,
 }
 
 impl Scale {
+    /// Between the slider's ends, over the height of the plot.
+    fn new(ends: (u16, u16), plot: Rangef) -> Self {
+        let low = (edge(ends.0).max(1) as f64).ln();
+        let high = (edge(ends.1).max(2) as f64).ln().max(low + 0.1);
+        let y = Rangef::new(plot.min + TOP, (plot.max - FLOOR).max(plot.min + TOP));
+        Self { low, high, y }
+    }
+
+    /// Where records stand that no value is enough for.
+    fn never(&self) -> f32 {
+        self.y.min - TOP / 2.0
+    }
+
+    /// Where records stand that need less than is on the scale.
+    fn floor(&self) -> f32 {
+        self.y.max + FLOOR / 2.0
+    }
+
     fn y(&self, ms: i64) -> f32 {
         if ms == NEVER {
-            return self.top + TOP / 2.0;
+            return self.never();
         }
-        let part = ((ms.max(1) as f64).ln() - self.low) / (self.high - self.low);
-        self.y.max - (part.clamp(0.0, 1.0) as f32) * self.y.span()
+        let log = (ms.max(1) as f64).ln();
+        if log < self.low {
+            return self.floor();
+        }
+        let part = (log - self.low) / (self.high - self.low);
+        self.y.max - (part.min(1.0) as f32) * self.y.span()
     }
 }
 
@@ -98,19 +123,13 @@ impl State {
             pos2(axis.left, rect.top() + 4.0),
             pos2(axis.left + axis.width, (rect.bottom() - ruler::HEIGHT).max(rect.top() + 30.0)),
         );
-        let low = (edge(s.ends.0).max(1) as f64).ln();
-        let scale = Scale {
-            low,
-            high: (edge(s.ends.1).max(2) as f64).ln().max(low + 0.1),
-            y: Rangef::new(plot.top() + TOP, plot.bottom()),
-            top: plot.top(),
-        };
+        let scale = Scale::new(s.ends, plot.y_range());
         let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::click_and_drag());
         describe(ui, cx, s, &response);
         ruler::act(ui, cx, &axis, &response);
         ruler::range(ui, cx, &axis, plot);
         ruler::marks(ui, cx, &axis, plot, t);
-        grid(ui, cx, &axis, &scale, plot, rect, t);
+        grid(ui, cx, s, &axis, &scale, plot, rect, t);
         let places = if let Some(singles) = singles {
             each(ui, cx, s, &axis, &scale, plot, singles, t)
         } else {
@@ -164,14 +183,26 @@ impl State {
             self.picture = Some((of, texture));
         }
         let Some((of, texture)) = &self.picture else { return };
-        // Steps below and above the scale's ends reach beyond the plot.
+        // Steps below and above the scale's ends reach beyond it.
         let y = |step: u16| {
             let part = (step_from(step).ln() - scale.low) / (scale.high - scale.low);
             scale.y.max - (part as f32) * scale.y.span()
         };
-        let at = Rect::from_x_y_ranges(plot.x_range(), y(of.steps.1)..=y(of.steps.0));
-        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-        ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
+        let band = |y: f32| Rangef::new(y - BAND / 2.0, y + BAND / 2.0);
+        let (rows, all) = (scaled_rows(of.steps), texture_rows(of.steps) as f32);
+        let on_scale = Rangef::new(y(of.steps.1), y(of.steps.0));
+        // What stands on the scale, above and below it: where, cut to where, which rows.
+        for (at, clip, from, to) in [
+            (band(scale.never()), band(scale.never()), 0, 1),
+            (on_scale, scale.y, 1, 1 + rows),
+            (band(scale.floor()), band(scale.floor()), 1 + rows, 2 + rows),
+        ] {
+            let at = Rect::from_x_y_ranges(plot.x_range(), at);
+            let clip = Rect::from_x_y_ranges(plot.x_range(), clip);
+            let v = |row: usize| row as f32 / all;
+            let uv = Rect::from_min_max(pos2(0.0, v(from)), pos2(1.0, v(to)));
+            ui.painter_at(clip).image(texture.id(), at, uv, Color32::WHITE);
+        }
     }
 }
 
@@ -182,10 +213,43 @@ fn steps(ends: (u16, u16)) -> (u16, u16) {
     (height(ends.0), height(ends.1) + 1)
 }
 
+/// Rows of the picture that stand on the scale.
+fn scaled_rows(steps: (u16, u16)) -> usize {
+    usize::from(steps.1.saturating_sub(steps.0)).max(1)
+}
+
+/// All rows: one more for what no value is enough for, and one for what needs less
+/// than is on the scale.
+fn texture_rows(steps: (u16, u16)) -> usize {
+    scaled_rows(steps) + 2
+}
+
+/// The picture's row of a height.
+fn row_of(step: u16, steps: (u16, u16)) -> usize {
+    match step.checked_sub(steps.0) {
+        _ if step == NO_VALUE => 0,
+        None => texture_rows(steps) - 1,
+        Some(above) => {
+            let rows = scaled_rows(steps);
+            rows - usize::from(above).min(rows - 1)
+        }
+    }
+}
+
+/// The least height in a row of the picture that is on the scale; below it the one
+/// below, above it the last of all.
+fn step_of(row: usize, steps: (u16, u16)) -> u16 {
+    match scaled_rows(steps).checked_sub(row) {
+        _ if row == 0 => NO_VALUE,
+        None => steps.0.saturating_sub(1),
+        Some(above) => steps.0 + above as u16,
+    }
+}
+
 /// A texel a column and step; brighter where there are more.
 fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
     let columns = (of.axis.width / COLUMN).ceil().max(1.0) as usize;
-    let rows = usize::from(of.steps.1 - of.steps.0).max(1);
+    let rows = texture_rows(of.steps);
     let mut counts = vec![0.0f32; columns * rows];
     let inputs = inputs_of(cx);
     let (first, last) = cx.view;
@@ -194,7 +258,7 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
     // Those of a block follow one another and share a column.
     let mut newest = None;
     for (arrival, step, n) in s.index.cells(of.target, &|lane| s.has(lane, &inputs)) {
-        if !view.contains(&arrival) || step == NO_VALUE {
+        if !view.contains(&arrival) {
             continue;
         }
         let column = match newest {
@@ -206,17 +270,17 @@ fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
         };
         newest = Some((arrival, column));
         let worth = worths.get(usize::from(step)).copied().unwrap_or(1.0);
-        let step = step.clamp(of.steps.0, of.steps.1 - 1) - of.steps.0;
-        counts[(rows - 1 - usize::from(step)) * columns + column] += n as f32 * worth;
+        counts[row_of(step, of.steps) * columns + column] += n as f32 * worth;
     }
-    let most = counts.iter().copied().fold(1.0, f32::max);
+    // Below the scale there may be more than anywhere on it.
+    let scaled = counts.iter().take((rows - 1) * columns);
+    let most = scaled.copied().fold(1.0, f32::max);
     let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
     for (row, line) in counts.chunks(columns).enumerate() {
-        let step = of.steps.0 + (rows - 1 - row) as u16;
-        let late = step >= of.bound;
+        let late = step_of(row, of.steps) >= of.bound;
         let colour = if late { t.verdict(Verdict::Late) } else { t.third };
         for (column, n) in line.iter().enumerate().filter(|(_, n)| **n > 0.0) {
-            let part = (1.0 + *n).ln() / (1.0 + most).ln();
+            let part = ((1.0 + *n).ln() / (1.0 + most).ln()).min(1.0);
             // One late record among many is as plain as a thousand.
             let least = if late { 0.65 } else { 0.25 };
             image.pixels[row * columns + column] =
@@ -274,14 +338,34 @@ fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
-fn grid(ui: &Ui, cx: &Cx<'_>, axis: &Axis, scale: &Scale, plot: Rect, rect: Rect, t: &Tokens) {
+#[allow(clippy::too_many_arguments)] // each is another thing
+fn grid(
+    ui: &Ui,
+    cx: &Cx<'_>,
+    s: &Shown<'_>,
+    axis: &Axis,
+    scale: &Scale,
+    plot: Rect,
+    rect: Rect,
+    t: &Tokens,
+) {
     let painter = ui.painter();
     let line = Stroke::new(1.0, t.line.gamma_multiply(0.8));
-    let mut taken = f32::INFINITY;
+    // What stands outside the scale is said to.
+    let mut taken = scale.floor();
+    let least = format!("< {}", format_duration(edge(s.ends.0)));
+    ruler::gutter_label(painter, rect.left() + INSET, taken, least, t);
+    painter.hline(plot.x_range(), scale.y.max.round() + 0.5, line);
+    let needs = s.sum.needs.get(s.target.place());
+    let never = needs.is_some_and(|c| c.iter().any(|(bin, _)| bin == NO_VALUE));
+    if never {
+        ruler::gutter_label(painter, rect.left() + INSET, scale.never(), "at any".to_owned(), t);
+    }
+    let top = if never { scale.never() + 16.0 } else { f32::NEG_INFINITY };
     for ms in TICKS {
         let y = scale.y(ms);
         let inside = (ms as f64).ln() >= scale.low && (ms as f64).ln() <= scale.high;
-        if !inside || taken - y < 22.0 {
+        if !inside || taken - y < 22.0 || y < top {
             continue;
         }
         taken = y;
@@ -427,6 +511,24 @@ mod tests {
         assert_eq!(edge(ends.1), NEVER, "the edge is beyond all");
         assert_eq!(steps(ends), (step(10), step(NEVER - 1) + 1));
         assert!(steps(ends).1 < 400);
+    }
+
+    #[test]
+    fn what_is_not_on_the_scale_has_a_row_of_its_own() {
+        let ends = (bin(3_000), bin(300_000));
+        let of = steps(ends);
+        let last = texture_rows(of) - 1;
+        assert_eq!(row_of(NO_VALUE, of), 0);
+        assert_eq!([row_of(step(10), of), row_of(step(1_000), of)], [last, last]);
+        assert_eq!([row_of(step(3_000), of), row_of(step(300_000), of)], [last - 1, 1]);
+        for row in 0..=last {
+            assert_eq!(row_of(step_of(row, of), of), row, "row {row}");
+        }
+        let scale = Scale::new(ends, Rangef::new(0.0, 200.0));
+        assert!(scale.y(10) > scale.y(3_000) + 4.0 && scale.y(10) < 200.0);
+        assert!((scale.y(10) - scale.y(2_999)).abs() < 0.01, "no matter by how much");
+        assert!(scale.y(NEVER) < scale.y(300_000) - 4.0 && scale.y(NEVER) > 0.0);
+        assert!(scale.y(3_000) <= 188.0 && scale.y(300_000) >= 18.0);
     }
 
     #[test]

@@ -53,6 +53,22 @@ fn how_long_a_silence_was_does_not_depend_on_the_width_of_the_picture() {
 }
 
 #[test]
+fn without_a_run_it_is_said_what_to_do_and_there_is_nothing_to_choose() {
+    for (panel, choice) in [
+        (Panel::Watermarks, "Scale"),
+        (Panel::Late, "Whose out-of-orderness"),
+        (Panel::Causality, "Spacing of time"),
+    ] {
+        let mut h = harness((900, 420), false, Some(panel));
+        ask(&mut h, Command::Open(feed().recording()));
+        let said = h.query_all_by_label_contains("Run a pipeline over this recording").next();
+        assert!(said.is_some() && h.query_by_label(choice).is_none(), "{panel:?}");
+        ask(&mut h, Command::Open(feed().run()));
+        assert!(h.query_by_label(choice).is_some(), "{panel:?}");
+    }
+}
+
+#[test]
 fn one_late_record_is_counted_as_one() {
     let mut h = opened(&feed().run());
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
