@@ -13,7 +13,8 @@ use crate::window::app::App;
 use crate::window::axis::{Axis, Scale};
 use crate::window::command::Command;
 use crate::window::cursor::ClockMap;
-use crate::window::text::thousands;
+use crate::window::panels::watermarks::say::unit;
+use crate::window::text::{plural, thousands};
 use crate::window::theme::Tokens;
 
 /// Width of a bar of the strip and its gap, points.
@@ -97,6 +98,7 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     match totals {
         Some(totals) => {
             painter.add(Shape::mesh(bars(&totals, rect, base, t)));
+            told(app, &clock, rect, &totals, &response);
         }
         None => {
             painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
@@ -130,6 +132,30 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
         let line = Stroke::new(1.0, t.accent);
         ui.painter().rect_stroke(rect, 3, line, egui::StrokeKind::Outside);
     }
+}
+
+/// Says what the bar under the pointer counts: colour alone does not.
+fn told(app: &App, clock: &Clock, rect: Rect, totals: &[Total], response: &egui::Response) {
+    let pointer = response.hover_pos().filter(|_| !response.is_pointer_button_down_on());
+    let Some(pos) = pointer else { return };
+    let part = ((pos.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+    let bar = ((part * totals.len() as f32) as usize).min(totals.len().saturating_sub(1));
+    let Some(total) = totals.get(bar) else { return };
+    let unit = app.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
+    let arrival = thousands(clock.axis.arrival(pos.x, &clock.map));
+    let said = format!("near arrival {arrival}\n{}", counted(total, unit));
+    response.clone().on_hover_text_at_pointer(said);
+}
+
+/// `412 records: 380 joined, 32 late`.
+fn counted((all, by): &Total, unit: &str) -> String {
+    let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.name(), by[verdict as usize]));
+    let some = counts.filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = some.map(|(name, n)| format!("{} {name}", thousands(n))).collect();
+    if parts.is_empty() {
+        return format!("no {unit}");
+    }
+    format!("{}: {}", plural(*all, unit), parts.join(", "))
 }
 
 fn keys(app: &mut App, ui: &Ui, response: &egui::Response) {
@@ -246,4 +272,18 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
         }
     }
     mesh
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_says_in_words_what_its_colours_count() {
+        let mut by = [0; 10];
+        by[Verdict::Joined as usize] = 1_380;
+        by[Verdict::Late as usize] = 32;
+        assert_eq!(counted(&(1_412, by), "record"), "1,412 records: 1,380 joined, 32 late");
+        assert_eq!(counted(&(0, [0; 10]), "row"), "no row");
+    }
 }
