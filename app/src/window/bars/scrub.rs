@@ -238,12 +238,13 @@ fn sums(density: &Density) -> Vec<Total> {
     totals
 }
 
-/// One bar a bucket: all records in the line colour, what went wrong in its own
-/// from the base.
+/// One bar a bucket: all records faintly, what went wrong in its own colour from the
+/// base.
 fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
     let most = totals.iter().map(|t| t.0).max().unwrap_or(0).max(1) as f32;
     let height = base - rect.top() - 8.0;
     let mut mesh = Mesh::default();
+    let plain = t.third.gamma_multiply(0.4);
     let wrong = [Verdict::Late, Verdict::Expired, Verdict::Undecodable];
     for (bucket, (all, by)) in totals.iter().enumerate() {
         if *all == 0 {
@@ -252,7 +253,7 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
         let x = rect.left() + bucket as f32 * rect.width() / totals.len() as f32;
         let bar = |n: u64, least: f32| (n as f32 / most * height).max(least);
         let top = base - bar(*all, 2.0);
-        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), t.hovered);
+        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), plain);
         let mut y = base;
         for verdict in wrong {
             let n = if verdict == Verdict::Undecodable {

@@ -86,7 +86,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    let mut names = Names::new(&painter, plot, s, &height);
+    let mut names = Names::new(&painter, cx, plot, s, &height);
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));

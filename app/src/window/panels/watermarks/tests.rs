@@ -95,6 +95,39 @@ fn lag_and_event_time_are_two_scales_to_choose() {
 }
 
 #[test]
+fn no_name_stands_on_a_late_record() {
+    let mut h = harness((1200, 900), false, Some(Panel::Watermarks));
+    ask(&mut h, Command::Open(feed().run()));
+    let colour = Tokens::of(&h.ctx).verdict(Verdict::Late);
+    let shapes = &h.output().shapes;
+    let meshes = shapes.iter().filter_map(|s| match &s.shape {
+        Shape::Mesh(mesh) => Some(mesh),
+        _ => None,
+    });
+    let quads = meshes.flat_map(|mesh| mesh.vertices.chunks_exact(4));
+    let places = quads.filter(|quad| quad[0].color == colour).map(|quad| {
+        let corners: Vec<egui::Pos2> = quad.iter().map(|v| v.pos).collect();
+        egui::Rect::from_points(&corners)
+    });
+    let late: Vec<egui::Pos2> = places
+        .filter(|at| (at.width() - 2.4).abs() < 0.01 && (at.height() - 2.4).abs() < 0.01)
+        .map(|at| at.center())
+        .collect();
+    assert!(!late.is_empty());
+    let mut names = 0;
+    for s in shapes {
+        let Shape::Text(text) = &s.shape else { continue };
+        let name = text.galley.text();
+        if name == "join" || name.contains("silent") || name.starts_with("engagements[") {
+            let at = s.shape.visual_bounding_rect();
+            assert!(!late.iter().any(|pos| at.contains(*pos)), "{name}");
+            names += 1;
+        }
+    }
+    assert!(names > 1);
+}
+
+#[test]
 fn what_is_said_stands_above_the_veil_of_what_is_later() {
     for panel in [Panel::Watermarks, Panel::Late, Panel::State] {
         let mut h = harness((1200, 900), false, Some(panel));
