@@ -51,7 +51,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn left(app: &mut App, ui: &mut Ui) {
     let shown = if app.event_time { "event time" } else { app.scale.name() };
     let response = button(shown).caret().name("Clock").show(ui);
-    let response = response.on_hover_text("The clock that the cursor is shown on");
+    let response = response.on_hover_text("The clock of the cursor and of the time axes");
     Popup::menu(&response).show(|ui| {
         roomy(ui);
         ui.set_min_width(140.0);
