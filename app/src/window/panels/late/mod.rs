@@ -14,6 +14,7 @@ mod export;
 mod heat;
 mod index;
 mod lanes;
+mod raster;
 #[cfg(test)]
 mod tests;
 

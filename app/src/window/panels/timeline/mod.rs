@@ -312,7 +312,9 @@ fn worst(late: &[(usize, u64)], all: u64, start: &ManifestStart) -> Option<(usiz
     let input = |lane: usize| start.lanes.get(lane).map_or(0, |l| usize::from(l.input));
     // Partitions of each input, those that are known, and the late records of them.
     let mut inputs = [[0u64; 3]; 256];
-    (0..start.lanes.len()).for_each(|lane| inputs[input(lane)][0] += 1);
+    for lane in &start.lanes {
+        inputs[usize::from(lane.input)][0] += 1;
+    }
     for (lane, n) in late {
         let of = &mut inputs[input(*lane)];
         of[1] += 1;
