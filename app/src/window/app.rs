@@ -120,6 +120,8 @@ pub struct App {
     pub(super) fallback: theme::Fallback,
     /// Families that stand before the window's own, for text and for figures.
     pub(super) fonts: [String; 2],
+    /// What was found of those that the settings name, and what was not.
+    pub(super) font_search: Slot<[String; 2], (theme::Chosen, Vec<String>)>,
     pub(super) hover: Option<u64>,
     last_frame: Instant,
     title: String,
@@ -199,6 +201,7 @@ impl App {
             failures: Failures::default(),
             fallback: theme::Fallback::default(),
             fonts: Default::default(),
+            font_search: Slot::default(),
             hover: None,
             last_frame: now,
             title: String::new(),
@@ -304,6 +307,7 @@ impl App {
         self.take_drops(ctx);
         self.take_exports(ctx);
         self.fallback.follow(ctx, &self.jobs);
+        self.follow_fonts();
         if let Some(path) = self.browsing.taken() {
             self.commands.push(Command::Open(path));
         }

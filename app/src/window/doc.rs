@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::window::store::Run;
 use crate::window::text::plural;
 use joinscope_core::edges::recording::Recording;
-use joinscope_core::run::{Manifest, RunState};
+use joinscope_core::run::{Manifest, ManifestStart, RunState};
 use joinscope_operator::pipeline::Pipeline;
-use joinscope_operator::time::duration_setting;
+use joinscope_operator::time::{exact_duration, format_duration, parse_duration};
 
 /// A recording that is open.
 #[derive(Clone)]
@@ -101,18 +101,7 @@ impl RunLabel {
     pub fn new(dir: &Path, manifest: &Manifest) -> Self {
         let folder = file_name(dir);
         let name = if folder.parse::<u64>().is_ok() { format!("run {folder}") } else { folder };
-        let start = &manifest.start;
-        let settings = if start.overrides.is_empty() {
-            let bound = start.inputs.iter().map(|i| i.max_out_of_orderness).max().unwrap_or(0);
-            format!("out-of-orderness {}", duration_setting(bound))
-        } else {
-            let changed = start.overrides.iter().map(|(path, value)| short_setting(path, value));
-            changed.collect::<Vec<_>>().join(", ")
-        };
-        let settings = match start.restarts.len() as u64 {
-            0 => settings,
-            restarts => format!("{settings}, {}", plural(restarts, "restart")),
-        };
+        let settings = told_apart_by(&manifest.start);
         Self { dir: dir.to_owned(), name, settings, state: manifest.state }
     }
 
@@ -130,8 +119,32 @@ impl RunLabel {
     }
 }
 
+/// A run's changed settings, else its bounds, and how often it was restarted.
+fn told_apart_by(start: &ManifestStart) -> String {
+    let settings = if start.overrides.is_empty() {
+        let bounds = || start.inputs.iter().map(|i| i.max_out_of_orderness);
+        let (least, most) = (bounds().min().unwrap_or(0), bounds().max().unwrap_or(0));
+        let up_to = if least < most { "up to " } else { "" };
+        format!("out-of-orderness {up_to}{}", setting_duration(most))
+    } else {
+        let changed = start.overrides.iter().map(|(path, value)| short_setting(path, value));
+        changed.collect::<Vec<_>>().join(", ")
+    };
+    match start.restarts.len() as u64 {
+        0 => settings,
+        restarts => format!("{settings}, {}", plural(restarts, "restart")),
+    }
+}
+
+/// A setting's duration as the panels write durations; to the millisecond where two
+/// units would not tell it from another.
+fn setting_duration(ms: i64) -> String {
+    let shown = format_duration(ms);
+    if parse_duration(&shown) == Ok(ms) { shown } else { exact_duration(ms) }
+}
+
 /// `inputs.engagements.watermark.max_out_of_orderness = 309s` as
-/// `out-of-orderness 309s`.
+/// `out-of-orderness 5m 09s`.
 #[must_use]
 pub fn short_setting(path: &str, value: &str) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
@@ -139,7 +152,14 @@ pub fn short_setting(path: &str, value: &str) -> String {
         "max_out_of_orderness" => "out-of-orderness".to_owned(),
         other => other.replace('_', " "),
     };
-    format!("{words} {}", value.trim_matches('"'))
+    let value = value.trim_matches('"');
+    // A bare 0 may be a count.
+    match parse_duration(value) {
+        Ok(ms) if value.ends_with(|c: char| c.is_ascii_alphabetic()) => {
+            format!("{words} {}", setting_duration(ms))
+        }
+        _ => format!("{words} {value}"),
+    }
 }
 
 /// Everything that is open.
@@ -214,11 +234,31 @@ pub fn file_name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use joinscope_core::run::InputInfo;
 
     #[test]
     fn settings_are_named_by_their_last_part() {
         let path = "inputs.engagements.watermark.max_out_of_orderness";
-        assert_eq!(short_setting(path, "309s"), "out-of-orderness 309s");
-        assert_eq!(short_setting("inputs.a.watermark.idle_timeout", "\"5m\""), "idle timeout 5m");
+        assert_eq!(short_setting(path, "309s"), "out-of-orderness 5m 09s");
+        assert_eq!(short_setting("inputs.a.watermark.idle_timeout", "\"5m\""), "idle timeout 5 m");
+        assert_eq!(short_setting("join.semantics", "\"flink-sql\""), "semantics flink-sql");
+        assert_eq!(short_setting("join.parallelism", "0"), "parallelism 0");
+    }
+
+    #[test]
+    fn runs_whose_durations_differ_are_told_apart() {
+        let bounds = |of: &[i64]| {
+            let input = |ms: &i64| InputInfo {
+                name: "a".into(),
+                topic: "a".into(),
+                max_out_of_orderness: *ms,
+            };
+            let inputs = of.iter().map(input).collect();
+            told_apart_by(&ManifestStart { inputs, ..ManifestStart::default() })
+        };
+        assert_eq!(bounds(&[60_000, 60_000]), "out-of-orderness 1 m");
+        assert_eq!(bounds(&[60_000, 5_400_000]), "out-of-orderness up to 1h 30m");
+        assert_eq!(bounds(&[604_800_000]), "out-of-orderness 7 d");
+        assert_eq!(bounds(&[605_504_999]), "out-of-orderness 7d 11m 44.999s");
     }
 }

@@ -38,16 +38,29 @@ impl App {
     pub(super) fn apply_settings(&mut self) {
         self.ctx.set_theme(egui::ThemePreference::from(self.settings.theme));
         self.ctx.set_zoom_factor(f32::from(self.settings.scale) / 100.0);
-        let wanted = [&self.settings.text_font, &self.settings.figures_font];
-        if wanted.into_iter().ne(&self.fonts) {
-            self.fonts = wanted.map(Clone::clone);
-            self.apply_fonts();
+    }
+
+    /// Looks for the chosen fonts in the background, and sets them once they are found.
+    pub(super) fn follow_fonts(&mut self) {
+        let settings = &self.settings;
+        if [&settings.text_font, &settings.figures_font].into_iter().eq(&self.fonts) {
+            return;
+        }
+        let wanted = [settings.text_font.clone(), settings.figures_font.clone()];
+        self.font_search
+            .ask(&self.jobs, wanted.clone(), |[text, figures]| Ok(Chosen::of(text, figures)));
+        let Some(answer) = self.font_search.answer().filter(|a| a.question == wanted) else {
+            return;
+        };
+        self.fonts = wanted;
+        match &answer.result {
+            Ok((chosen, missing)) => self.set_fonts(chosen.clone(), missing),
+            Err(why) => self.notice("The fonts were not read", why),
         }
     }
 
-    fn apply_fonts(&mut self) {
+    fn set_fonts(&mut self, chosen: Chosen, missing: &[String]) {
         let [text, figures] = &self.fonts;
-        let (chosen, missing) = Chosen::of(text, figures);
         let text = chosen.text.is_some().then_some(text.as_str());
         let figures = chosen.figures.is_some().then_some(figures.as_str());
         Lettering::of(text, figures).keep(&self.ctx);

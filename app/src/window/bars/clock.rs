@@ -51,6 +51,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn left(app: &mut App, ui: &mut Ui) {
     let shown = if app.event_time { "event time" } else { app.scale.name() };
     let response = button(shown).caret().name("Clock").show(ui);
+    let response = response.on_hover_text("The clock of the cursor and of the time axes");
     Popup::menu(&response).show(|ui| {
         roomy(ui);
         ui.set_min_width(140.0);
@@ -142,6 +143,7 @@ fn next(app: &mut App, ui: &mut Ui) {
 /// Speed, zone, time and number of the cursor, from right to left.
 fn right(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let response = button(&app.cursor.speed.label()).caret().name("Speed").show(ui);
+    let response = response.on_hover_text("How quickly Play goes through the run");
     Popup::menu(&response).show(|ui| {
         roomy(ui);
         ui.set_min_width(150.0);

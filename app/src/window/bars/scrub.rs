@@ -13,7 +13,8 @@ use crate::window::app::App;
 use crate::window::axis::{Axis, Scale};
 use crate::window::command::Command;
 use crate::window::cursor::ClockMap;
-use crate::window::text::thousands;
+use crate::window::panels::watermarks::say::unit;
+use crate::window::text::{plural, thousands};
 use crate::window::theme::Tokens;
 
 /// Width of a bar of the strip and its gap, points.
@@ -97,6 +98,7 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     match totals {
         Some(totals) => {
             painter.add(Shape::mesh(bars(&totals, rect, base, t)));
+            told(app, &clock, rect, &totals, &response);
         }
         None => {
             painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
@@ -130,6 +132,30 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
         let line = Stroke::new(1.0, t.accent);
         ui.painter().rect_stroke(rect, 3, line, egui::StrokeKind::Outside);
     }
+}
+
+/// Says what the bar under the pointer counts: colour alone does not.
+fn told(app: &App, clock: &Clock, rect: Rect, totals: &[Total], response: &egui::Response) {
+    let pointer = response.hover_pos().filter(|_| !response.is_pointer_button_down_on());
+    let Some(pos) = pointer else { return };
+    let part = ((pos.x - rect.left()) / rect.width()).clamp(0.0, 1.0);
+    let bar = ((part * totals.len() as f32) as usize).min(totals.len().saturating_sub(1));
+    let Some(total) = totals.get(bar) else { return };
+    let unit = app.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
+    let arrival = thousands(clock.axis.arrival(pos.x, &clock.map));
+    let said = format!("near arrival {arrival}\n{}", counted(total, unit));
+    response.clone().on_hover_text_at_pointer(said);
+}
+
+/// `412 records: 380 joined, 32 late`.
+fn counted((all, by): &Total, unit: &str) -> String {
+    let counts = Verdict::ALL.into_iter().map(|verdict| (verdict.name(), by[verdict as usize]));
+    let some = counts.filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = some.map(|(name, n)| format!("{} {name}", thousands(n))).collect();
+    if parts.is_empty() {
+        return format!("no {unit}");
+    }
+    format!("{}: {}", plural(*all, unit), parts.join(", "))
 }
 
 fn keys(app: &mut App, ui: &Ui, response: &egui::Response) {
@@ -212,12 +238,13 @@ fn sums(density: &Density) -> Vec<Total> {
     totals
 }
 
-/// One bar a bucket: all records in the line colour, what went wrong in its own
-/// from the base.
+/// One bar a bucket: all records faintly, what went wrong in its own colour from the
+/// base.
 fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
     let most = totals.iter().map(|t| t.0).max().unwrap_or(0).max(1) as f32;
     let height = base - rect.top() - 8.0;
     let mut mesh = Mesh::default();
+    let plain = t.third.gamma_multiply(0.4);
     let wrong = [Verdict::Late, Verdict::Expired, Verdict::Undecodable];
     for (bucket, (all, by)) in totals.iter().enumerate() {
         if *all == 0 {
@@ -226,7 +253,7 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
         let x = rect.left() + bucket as f32 * rect.width() / totals.len() as f32;
         let bar = |n: u64, least: f32| (n as f32 / most * height).max(least);
         let top = base - bar(*all, 2.0);
-        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), t.hovered);
+        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), plain);
         let mut y = base;
         for verdict in wrong {
             let n = if verdict == Verdict::Undecodable {
@@ -246,4 +273,18 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
         }
     }
     mesh
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_says_in_words_what_its_colours_count() {
+        let mut by = [0; 10];
+        by[Verdict::Joined as usize] = 1_380;
+        by[Verdict::Late as usize] = 32;
+        assert_eq!(counted(&(1_412, by), "record"), "1,412 records: 1,380 joined, 32 late");
+        assert_eq!(counted(&(0, [0; 10]), "row"), "no row");
+    }
 }

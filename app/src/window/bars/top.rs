@@ -212,25 +212,33 @@ fn palette(app: &mut App, ui: &mut Ui) {
     }
 }
 
+/// A figure as it is shown, and said in full.
+type Figure = [String; 2];
+
 /// As many of the figures as there is room for, the first ones first; all in the
-/// tooltip, with why the run failed.
-fn figures(ui: &mut Ui, parts: &[String], why: Option<&str>, t: &Tokens) {
+/// tooltip, in full, with why the run failed.
+fn figures(ui: &mut Ui, parts: &[Figure], why: Option<&str>, t: &Tokens) {
     const BETWEEN: &str = " · ";
     if parts.is_empty() {
         return;
     }
     let room = ui.available_width();
     let font = fonts::regular(TEXT);
+    let joined = |n: usize| {
+        let shown: Vec<&str> = parts.iter().take(n).map(|[shown, _]| shown.as_str()).collect();
+        shown.join(BETWEEN)
+    };
     let fits = |n: &usize| {
-        let text = parts[..*n].join(BETWEEN);
+        let text = joined(*n);
         ui.painter().layout_no_wrap(text, font.clone(), t.second).size().x <= room
     };
     let n = (1..=parts.len()).rev().find(fits).unwrap_or(1);
-    let shown = text(ui, &parts[..n].join(BETWEEN), font.clone(), t.second);
-    let all = parts.join(BETWEEN);
+    let shown = text(ui, &joined(n), font.clone(), t.second);
+    let all: Vec<&str> = parts.iter().map(|[_, said]| said.as_str()).collect();
+    let all = all.join("\n");
     if let Some(why) = why {
         shown.on_hover_text(format!("{all}\n{}", line(why)));
-    } else if n < parts.len() {
+    } else if parts.len() > 1 {
         shown.on_hover_text(all);
     }
 }
@@ -241,35 +249,38 @@ fn failure(app: &App) -> Option<&str> {
     app.doc.run.as_ref().filter(|_| !other)?.failure()
 }
 
-fn status(app: &App) -> Vec<String> {
+fn status(app: &App) -> Vec<Figure> {
+    let plain = |text: String| [text.clone(), text];
     if let Some(path) = &app.opening.path {
-        return vec![format!("opening {}…", crate::window::doc::file_name(path))];
+        return vec![plain(format!("opening {}…", crate::window::doc::file_name(path)))];
     }
     if app.checking.is_open() {
-        return vec!["checking the pipeline…".to_owned()];
+        return vec![plain("checking the pipeline…".to_owned())];
     }
     if let Some(stop) = &app.stopped {
-        return vec![app.stop_said(stop)];
+        return vec![plain(app.stop_said(stop))];
     }
     if let Some(running) = &app.running {
-        return vec![running.status()];
+        return vec![plain(running.status())];
     }
     let Some(run) = &app.doc.run else {
         let records = app.doc.recording.as_ref().map(|r| r.recording.len());
-        return records.map(|n| plural(n, "record")).into_iter().collect();
+        return records.map(|n| plain(plural(n, "record"))).into_iter().collect();
     };
-    let mut parts = vec![plural(run.arrivals, "record")];
+    let mut parts = vec![plain(plural(run.arrivals, "record"))];
     // How it ended matters more than how quick it was.
     if let Some(ended) = run.label.ended() {
-        parts.push(ended.to_owned());
+        parts.push(plain(ended.to_owned()));
     }
     if let Some(end) = &run.manifest.end
         && end.seconds > 0.0
     {
         let rate = run.arrivals as f64 / end.seconds;
-        parts.push(format!("{}/s", short_count(rate as u64)));
+        let rate = short_count(rate as u64);
+        parts.push([format!("{rate}/s"), format!("{rate} records a second")]);
         if end.peak_memory_bytes > 0 {
-            parts.push(bytes(end.peak_memory_bytes));
+            let memory = bytes(end.peak_memory_bytes);
+            parts.push([memory.clone(), format!("{memory} of memory at most")]);
         }
     }
     parts

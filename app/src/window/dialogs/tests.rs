@@ -250,6 +250,11 @@ fn a_font_that_is_gone_is_said_and_ours_stands_in() {
     let text = r#"{"version": 1, "text_font": "No Such Font"}"#;
     std::fs::write(places.config.join("settings.json"), text).unwrap();
     let mut h = harness_with((1400, 900), Some(places));
+    // What has to be said is listed among the errors, so nothing settles.
+    while h.state().errors().list().is_empty() {
+        h.step();
+        std::thread::yield_now();
+    }
     h.step();
     assert!(h.query_by_label("A font was not found").is_some());
     assert!(h.query_all_by_label_contains("no font \"No Such Font\"").next().is_some());

@@ -117,6 +117,11 @@ fn without_run(panel: Panel, doc: &Doc) -> Option<&'static str> {
         return None;
     }
     let next = match panel {
+        Panel::Watermarks => {
+            "Run a pipeline over this recording to see how event time went on, and what held it back"
+        }
+        Panel::Late => "Run a pipeline over this recording to see what came late",
+        Panel::Causality => "Run a pipeline over this recording to see what led to what",
         Panel::State => "Run a pipeline over this recording to see what waits for a match",
         Panel::Checkpoints => "Run a pipeline over this recording to see its checkpoints",
         Panel::Compare => "Run a pipeline over this recording to compare that run with another",

@@ -18,7 +18,7 @@ pub struct Column {
 }
 
 /// What a column that takes the rest has at least, points.
-pub(super) const REST: f32 = 60.0;
+pub(super) const REST: f32 = 80.0;
 
 impl Column {
     /// Of figures, right-aligned: never narrower than its width.

@@ -62,15 +62,19 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
             Column { width: need, least: c.least.min(need), ..*c }
         })
         .collect();
-    // … then columns that have more than their least, and below it still …
-    let least = sum(&|c| c.least, &columns);
-    let soft = |c: &Column| c.width == 0.0 || c.is_soft();
-    let columns: Vec<Column> = if least > room {
-        let less = |c: Column| if soft(&c) { Column { least: c.least.min(LEAST), ..c } } else { c };
-        columns.into_iter().map(less).collect()
-    } else {
-        columns
+    // … then columns that have more than their least, and below it still, the one that
+    // takes the rest last: it says why …
+    let least = |columns: &[Column]| sum(&|c| c.least, columns);
+    let cut = |c: &Column, rest: bool| {
+        let gives = if c.width == 0.0 { rest } else { c.is_soft() };
+        if gives { Column { least: c.least.min(LEAST), ..*c } } else { *c }
     };
+    let mut columns = columns;
+    for rest in [false, true] {
+        if least(&columns) > room {
+            columns = columns.iter().map(|c| cut(c, rest)).collect();
+        }
+    }
     let want = sum(&fixed, &columns);
     let spare = sum(&|c| if c.is_soft() { c.width - c.least } else { 0.0 }, &columns);
     let less = ((want - room) / spare.max(1.0)).clamp(0.0, 1.0);

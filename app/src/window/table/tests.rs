@@ -83,6 +83,27 @@ fn times_are_whole_while_names_give_way() {
 }
 
 #[test]
+fn where_names_can_still_give_way_the_rest_keeps_room_to_say_why() {
+    // As records of two inputs over days, in a window of 1280.
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 110.0),
+        Column::soft("Input", 92.0, 60.0),
+        Column::soft("Key", 110.0, 64.0),
+        Column::firm("Event time", 141.0),
+        Column::figure("Late by", 65.0),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let needs = [49.0, 150.0, 49.0, 160.0, 166.0, 80.0, 82.0, 300.0];
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(700.0, 9.0));
+    let got: Vec<f32> =
+        place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
+    assert!(got[7] > REST - 0.01 && got[1] > 50.0 && got[3] > 50.0, "{got:?}");
+    assert!((got[4] - 141.0).abs() < 0.01 && (got[2] - 49.0).abs() < 0.01, "{got:?}");
+}
+
+#[test]
 fn a_revealed_row_is_in_sight() {
     let mut table = Table::default();
     for row in [0, 5, MANY / 2, MANY - 1] {

@@ -46,27 +46,27 @@ impl System {
     }
 
     /// The upright face of a family that is nearest to a weight.
-    fn face(&self, family: &str, weight: Weight) -> Option<FontData> {
+    fn face(&self, family: &str, weight: Weight) -> Option<Arc<FontData>> {
         let families = &[Family::Name(family)];
         let (stretch, style) = (Stretch::Normal, Style::Normal);
         let id = self.0.query(&Query { families, weight, stretch, style })?;
         self.0.face(id).filter(|face| self.writes(face))?;
         let (bytes, index) = self.0.with_face_data(id, |data, index| (data.to_vec(), index))?;
-        Some(FontData { index, ..FontData::from_owned(bytes) })
+        Some(Arc::new(FontData { index, ..FontData::from_owned(bytes) }))
     }
 }
 
 /// What stands before the window's own fonts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Chosen {
     /// For text, and for titles.
-    pub text: Option<[FontData; 2]>,
-    pub figures: Option<FontData>,
+    pub text: Option<[Arc<FontData>; 2]>,
+    pub figures: Option<Arc<FontData>>,
 }
 
 impl Chosen {
     /// The families of these names (empty: the window's own), and the names of
-    /// those that the system does not have.
+    /// those that the system does not have. Reads the system's fonts.
     #[must_use]
     pub fn of(text: &str, figures: &str) -> (Self, Vec<String>) {
         if text.is_empty() && figures.is_empty() {

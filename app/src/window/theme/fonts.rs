@@ -48,12 +48,12 @@ pub fn with(chosen: Chosen) -> FontDefinitions {
     add("Phosphor Fill", include_bytes!("../../../../assets/fonts/Phosphor-Fill.ttf"));
     let (mut text, mut titles, mut figures) = (Vec::new(), Vec::new(), Vec::new());
     if let Some([regular, bold]) = chosen.text {
-        fonts.font_data.insert("chosen".to_owned(), Arc::new(regular));
-        fonts.font_data.insert("chosen for titles".to_owned(), Arc::new(bold));
+        fonts.font_data.insert("chosen".to_owned(), regular);
+        fonts.font_data.insert("chosen for titles".to_owned(), bold);
         (text, titles) = (vec!["chosen"], vec!["chosen for titles"]);
     }
     if let Some(face) = chosen.figures {
-        fonts.font_data.insert("chosen for figures".to_owned(), Arc::new(face));
+        fonts.font_data.insert("chosen for figures".to_owned(), face);
         figures.push("chosen for figures");
     }
     let rest = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();

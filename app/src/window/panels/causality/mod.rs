@@ -78,10 +78,7 @@ impl Causality {
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, sentence: &str) {
-        let Some(doc) = &cx.doc.run else {
-            empty(ui, "No run", "Run a pipeline over this recording to see what led to what");
-            return;
-        };
+        let Some(doc) = &cx.doc.run else { return };
         let Some(subject) = Self::subject(cx) else {
             empty(
                 ui,
@@ -135,7 +132,8 @@ fn say(story: &Story, unit: &str) -> String {
         plural(outputs, "output")
     };
     let inversions = match story.inversions.len() as u64 {
-        0 => "nothing out of order".to_owned(),
+        // Of a record that came late as well: it is in order with these.
+        0 => "no inversion".to_owned(),
         n => plural(n, "inversion"),
     };
     let key = story.key.as_ref().map(|k| format!("key {}: ", elide(&line(k), 40)));

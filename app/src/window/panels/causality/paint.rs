@@ -8,7 +8,7 @@ use joinscope_operator::record::Arrival;
 
 use super::draw::{ENDED, HAPPENED, PUT_OUT, Placed, R, Shown};
 use super::map::Spacing;
-use super::story::{Kind, Subject};
+use super::story::{Kind, Out, Subject};
 use crate::window::axis::GUTTER;
 use crate::window::cx::Cx;
 use crate::window::panels::outputs::kind_name;
@@ -213,14 +213,12 @@ pub(super) fn names(
         beside: Beside::Above,
         own: selection == Some(Selection::Row(row.row)),
     });
-    let outputs = p.story.outputs.iter().map(|out| {
-        let kind = kind_name(out.output.kind, out.output.correction);
-        Name {
-            at: pos2(p.x((out.at_ms, PUT_OUT)), p.sink()),
-            texts: vec![format!("{kind} {}", thousands(out.output.n)), kind.to_owned()],
-            beside: Beside::Right,
-            own: selection == Some(Selection::Output(out.output.n)),
-        }
+    let outputs = p.story.outputs.iter().zip(output_names(&p.story.outputs));
+    let outputs = outputs.map(|(out, texts)| Name {
+        at: pos2(p.x((out.at_ms, PUT_OUT)), p.sink()),
+        texts: texts.into(),
+        beside: Beside::Right,
+        own: selection == Some(Selection::Output(out.output.n)),
     });
     let mut all: Vec<Name> = records.chain(outputs).collect();
     all.sort_by(|a, b| {
@@ -238,7 +236,9 @@ pub(super) fn names(
             let near = near.into_iter().flatten().filter_map(|i| all.get(i));
             let crowded = !name.own && near.into_iter().any(|o| name.is_near(o, place))
                 || taken.iter().any(|other| other.intersects(place));
-            let inside = place.top() > p.plot.top() - 2.0 && place.right() <= p.plot.right() + 4.0;
+            let inside = place.top() > p.plot.top() - 2.0
+                && place.left() >= p.plot.left() - 4.0
+                && place.right() <= p.plot.right() + 4.0;
             if !crowded && inside {
                 // No arrow goes through a name.
                 painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
@@ -250,6 +250,18 @@ pub(super) fn names(
     }
 }
 
+/// What outputs are called, in full and shorter: of what tells them apart, their
+/// numbers where all are of one kind.
+pub(super) fn output_names(outputs: &[Out]) -> Vec<[String; 2]> {
+    let kind_of = |out: &Out| kind_name(out.output.kind, out.output.correction);
+    let alike = outputs.windows(2).all(|two| kind_of(&two[0]) == kind_of(&two[1]));
+    let name = |out: &Out| {
+        let (kind, number) = (kind_of(out), thousands(out.output.n));
+        [format!("{kind} {number}"), if alike { number } else { kind.to_owned() }]
+    };
+    outputs.iter().map(name).collect()
+}
+
 impl Name {
     /// Where a text of this size stands, with some room at its sides.
     fn place(&self, size: egui::Vec2, plot: Rect) -> Rect {
@@ -259,7 +271,13 @@ impl Name {
                 let left = (self.at.x - size.x / 2.0).min(plot.right() - size.x);
                 pos2(left.max(plot.left()), self.at.y - R - 6.0 - size.y)
             }
-            Beside::Right => pos2(self.at.x + R + 3.0, self.at.y - R - 4.0 - size.y),
+            Beside::Right => {
+                let right = self.at.x + R + 3.0;
+                // At the plot's edge it stands at the left.
+                let turned = right + size.x > plot.right();
+                let left = if turned { self.at.x - R - 3.0 - size.x } else { right };
+                pos2(left, self.at.y - R - 4.0 - size.y)
+            }
         };
         Rect::from_min_size(min, size).expand2(vec2(2.0, 0.0))
     }
@@ -269,6 +287,9 @@ impl Name {
         (other.at.y - self.at.y).abs() < 1.0
             && match self.beside {
                 Beside::Above => (other.at.x - self.at.x).abs() < place.width() + 6.0,
+                Beside::Right if place.right() < self.at.x => {
+                    other.at.x <= self.at.x && other.at.x + R + 3.0 > place.left()
+                }
                 Beside::Right => other.at.x >= self.at.x && other.at.x - R - 3.0 < place.right(),
             }
     }
@@ -321,5 +342,23 @@ pub(super) fn epochs(
         // Below the lane's line, and arrows come from above; still within the lane.
         let top = (at.y + 6.0).min(at.y + p.height / 2.0 - galley.size().y);
         painter.galley(pos2(left, top), galley, t.second);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_without_room_at_its_right_has_its_name_at_its_left() {
+        let plot = Rect::from_min_max(pos2(0.0, 0.0), pos2(300.0, 200.0));
+        let output =
+            |x| Name { at: pos2(x, 100.0), texts: Vec::new(), beside: Beside::Right, own: false };
+        let place = |x| output(x).place(vec2(40.0, 12.0), plot);
+        assert!(place(100.0).left() > 100.0);
+        assert!(place(290.0).right() < 290.0);
+        // It gives way to what stands where it is.
+        let near = |other| output(290.0).is_near(&output(other), place(290.0));
+        assert!(near(270.0) && !near(200.0) && !near(298.0));
     }
 }

@@ -8,10 +8,12 @@ use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Writer, WriterOptions};
+use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{Direction, RowView, Run, VerdictSet};
 use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_operator::verdict::Verdict;
 
+use super::paint::output_names;
 use super::story::{Kind, Subject, read};
 use crate::window::app::App;
 use crate::window::command::Command;
@@ -229,6 +231,22 @@ fn as_many_outputs_as_are_shown_are_all_of_them() {
     assert_eq!((all.rows.len(), all.outputs.len(), all.more_outputs), (24, 80, false));
     let more = story(21);
     assert_eq!((more.rows.len(), more.outputs.len(), more.more_outputs), (25, 80, true));
+}
+
+#[test]
+fn outputs_without_room_are_called_by_what_tells_them_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::open(&one_key(folder.path(), 1, 3, 0)).unwrap();
+    let mut outputs = read(&run, Subject::Row(0)).unwrap().outputs;
+    let names = output_names(&outputs);
+    assert_eq!(names.len(), 3);
+    for (out, [full, short]) in outputs.iter().zip(&names) {
+        assert_eq!(*full, format!("pair {}", out.output.n));
+        assert_eq!(*short, out.output.n.to_string());
+    }
+    outputs[1].output.kind = OutputKind::Pad;
+    let short: Vec<String> = output_names(&outputs).into_iter().map(|[_, short]| short).collect();
+    assert_eq!(short, ["pair", "with nulls", "pair"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use egui::{
-    Color32, ColorImage, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind,
-    TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
+    Color32, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind, TextureHandle,
+    TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::run::{NEVER, Query, RowView};
 use joinscope_operator::record::Arrival;
@@ -16,9 +16,9 @@ use joinscope_operator::verdict::Verdict;
 use super::answer::TICKS;
 use super::ask::{Single, Singles};
 use super::bins::edge;
-use super::cells::{HEIGHTS, step, step_from};
+use super::cells::{step, step_from};
 use super::counts::NO_VALUE;
-use super::index::Target;
+use super::raster::{Painted, raster, scaled_rows, steps, texture_rows};
 use super::{Focus, Shown, inputs_of};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
@@ -30,11 +30,13 @@ use crate::window::text::thousands;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::verdict_shape;
 
-/// Points of a column of the picture.
-const COLUMN: f32 = 2.0;
 /// Room at the top for records that no value is enough for, and for the line's name
 /// above the line, points.
 const TOP: f32 = 18.0;
+/// Room at the foot for records that need less than the scale shows, points.
+const FLOOR: f32 = 12.0;
+/// Height of what is not on the scale, points.
+const BAND: f32 = 6.0;
 
 /// What the user did.
 #[derive(Default)]
@@ -50,34 +52,42 @@ pub struct State {
     picture: Option<(Painted, TextureHandle)>,
 }
 
-/// What the picture shows.
-#[derive(Clone, Debug, PartialEq)]
-struct Painted {
-    version: (u64, u64),
-    axis: Axis,
-    target: Target,
-    focus: Focus,
-    steps: (u16, u16),
-    /// Steps above it are late.
-    bound: u16,
-    dark: bool,
-}
-
 /// Heights: needs on a logarithmic scale.
 struct Scale {
     low: f64,
     high: f64,
     y: Rangef,
-    top: f32,
 }
 
 impl Scale {
+    /// Between the slider's ends, over the height of the plot.
+    fn new(ends: (u16, u16), plot: Rangef) -> Self {
+        let low = (edge(ends.0).max(1) as f64).ln();
+        let high = (edge(ends.1).max(2) as f64).ln().max(low + 0.1);
+        let y = Rangef::new(plot.min + TOP, (plot.max - FLOOR).max(plot.min + TOP));
+        Self { low, high, y }
+    }
+
+    /// Where records stand that no value is enough for.
+    fn never(&self) -> f32 {
+        self.y.min - TOP / 2.0
+    }
+
+    /// Where records stand that need less than is on the scale.
+    fn floor(&self) -> f32 {
+        self.y.max + FLOOR / 2.0
+    }
+
     fn y(&self, ms: i64) -> f32 {
         if ms == NEVER {
-            return self.top + TOP / 2.0;
+            return self.never();
         }
-        let part = ((ms.max(1) as f64).ln() - self.low) / (self.high - self.low);
-        self.y.max - (part.clamp(0.0, 1.0) as f32) * self.y.span()
+        let log = (ms.max(1) as f64).ln();
+        if log < self.low {
+            return self.floor();
+        }
+        let part = (log - self.low) / (self.high - self.low);
+        self.y.max - (part.min(1.0) as f32) * self.y.span()
     }
 }
 
@@ -98,19 +108,13 @@ impl State {
             pos2(axis.left, rect.top() + 4.0),
             pos2(axis.left + axis.width, (rect.bottom() - ruler::HEIGHT).max(rect.top() + 30.0)),
         );
-        let low = (edge(s.ends.0).max(1) as f64).ln();
-        let scale = Scale {
-            low,
-            high: (edge(s.ends.1).max(2) as f64).ln().max(low + 0.1),
-            y: Rangef::new(plot.top() + TOP, plot.bottom()),
-            top: plot.top(),
-        };
+        let scale = Scale::new(s.ends, plot.y_range());
         let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::click_and_drag());
         describe(ui, cx, s, &response);
         ruler::act(ui, cx, &axis, &response);
         ruler::range(ui, cx, &axis, plot);
         ruler::marks(ui, cx, &axis, plot, t);
-        grid(ui, cx, &axis, &scale, plot, rect, t);
+        grid(ui, cx, s, &axis, &scale, plot, rect, t);
         let places = if let Some(singles) = singles {
             each(ui, cx, s, &axis, &scale, plot, singles, t)
         } else {
@@ -164,74 +168,27 @@ impl State {
             self.picture = Some((of, texture));
         }
         let Some((of, texture)) = &self.picture else { return };
-        // Steps below and above the scale's ends reach beyond the plot.
+        // Steps below and above the scale's ends reach beyond it.
         let y = |step: u16| {
             let part = (step_from(step).ln() - scale.low) / (scale.high - scale.low);
             scale.y.max - (part as f32) * scale.y.span()
         };
-        let at = Rect::from_x_y_ranges(plot.x_range(), y(of.steps.1)..=y(of.steps.0));
-        let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-        ui.painter_at(plot).image(texture.id(), at, uv, Color32::WHITE);
-    }
-}
-
-/// The picture's lowest step and the one past its highest, from the slider's ends.
-fn steps(ends: (u16, u16)) -> (u16, u16) {
-    // The last edge of all is [`NEVER`], which has no height.
-    let height = |bin: u16| step(edge(bin).min(NEVER - 1));
-    (height(ends.0), height(ends.1) + 1)
-}
-
-/// A texel a column and step; brighter where there are more.
-fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImage {
-    let columns = (of.axis.width / COLUMN).ceil().max(1.0) as usize;
-    let rows = usize::from(of.steps.1 - of.steps.0).max(1);
-    let mut counts = vec![0.0f32; columns * rows];
-    let inputs = inputs_of(cx);
-    let (first, last) = cx.view;
-    let view = first.saturating_sub(s.index.block)..=last;
-    let worths: Vec<f32> = (0..HEIGHTS).map(worth).collect();
-    // Those of a block follow one another and share a column.
-    let mut newest = None;
-    for (arrival, step, n) in s.index.cells(of.target, &|lane| s.has(lane, &inputs)) {
-        if !view.contains(&arrival) || step == NO_VALUE {
-            continue;
-        }
-        let column = match newest {
-            Some((block, column)) if block == arrival => column,
-            _ => {
-                let x = of.axis.x_of(arrival.max(first), cx.clock) - of.axis.left;
-                ((x / COLUMN).max(0.0) as usize).min(columns - 1)
-            }
-        };
-        newest = Some((arrival, column));
-        let worth = worths.get(usize::from(step)).copied().unwrap_or(1.0);
-        let step = step.clamp(of.steps.0, of.steps.1 - 1) - of.steps.0;
-        counts[(rows - 1 - usize::from(step)) * columns + column] += n as f32 * worth;
-    }
-    let most = counts.iter().copied().fold(1.0, f32::max);
-    let mut image = ColorImage::filled([columns, rows], Color32::TRANSPARENT);
-    for (row, line) in counts.chunks(columns).enumerate() {
-        let step = of.steps.0 + (rows - 1 - row) as u16;
-        let late = step >= of.bound;
-        let colour = if late { t.verdict(Verdict::Late) } else { t.third };
-        for (column, n) in line.iter().enumerate().filter(|(_, n)| **n > 0.0) {
-            let part = (1.0 + *n).ln() / (1.0 + most).ln();
-            // One late record among many is as plain as a thousand.
-            let least = if late { 0.65 } else { 0.25 };
-            image.pixels[row * columns + column] =
-                colour.gamma_multiply(least + (1.0 - least) * part);
+        let band = |y: f32| Rangef::new(y - BAND / 2.0, y + BAND / 2.0);
+        let (rows, all) = (scaled_rows(of.steps), texture_rows(of.steps) as f32);
+        let on_scale = Rangef::new(y(of.steps.1), y(of.steps.0));
+        // What stands on the scale, above and below it: where, cut to where, which rows.
+        for (at, clip, from, to) in [
+            (band(scale.never()), band(scale.never()), 0, 1),
+            (on_scale, scale.y, 1, 1 + rows),
+            (band(scale.floor()), band(scale.floor()), 1 + rows, 2 + rows),
+        ] {
+            let at = Rect::from_x_y_ranges(plot.x_range(), at);
+            let clip = Rect::from_x_y_ranges(plot.x_range(), clip);
+            let v = |row: usize| row as f32 / all;
+            let uv = Rect::from_min_max(pos2(0.0, v(from)), pos2(1.0, v(to)));
+            ui.painter_at(clip).image(texture.id(), at, uv, Color32::WHITE);
         }
     }
-    image
-}
-
-/// What a record counts in the picture: among few milliseconds a step holds one whole
-/// one or two by turns, which would look like stripes in the data.
-fn worth(step: u16) -> f32 {
-    let (from, to) = (step_from(step), step_from(step.saturating_add(1)));
-    let whole = to.ceil() - from.ceil();
-    if whole >= 1.0 { ((to - from) / whole) as f32 } else { 1.0 }
 }
 
 /// How the picture is to be read: in full, and shorter.
@@ -274,14 +231,34 @@ fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
-fn grid(ui: &Ui, cx: &Cx<'_>, axis: &Axis, scale: &Scale, plot: Rect, rect: Rect, t: &Tokens) {
+#[allow(clippy::too_many_arguments)] // each is another thing
+fn grid(
+    ui: &Ui,
+    cx: &Cx<'_>,
+    s: &Shown<'_>,
+    axis: &Axis,
+    scale: &Scale,
+    plot: Rect,
+    rect: Rect,
+    t: &Tokens,
+) {
     let painter = ui.painter();
     let line = Stroke::new(1.0, t.line.gamma_multiply(0.8));
-    let mut taken = f32::INFINITY;
+    // What stands outside the scale is said to.
+    let mut taken = scale.floor();
+    let least = format!("< {}", format_duration(edge(s.ends.0)));
+    ruler::gutter_label(painter, rect.left() + INSET, taken, least, t);
+    painter.hline(plot.x_range(), scale.y.max.round() + 0.5, line);
+    let needs = s.sum.needs.get(s.target.place());
+    let never = needs.is_some_and(|c| c.iter().any(|(bin, _)| bin == NO_VALUE));
+    if never {
+        ruler::gutter_label(painter, rect.left() + INSET, scale.never(), "at any".to_owned(), t);
+    }
+    let top = if never { scale.never() + 16.0 } else { f32::NEG_INFINITY };
     for ms in TICKS {
         let y = scale.y(ms);
         let inside = (ms as f64).ln() >= scale.low && (ms as f64).ln() <= scale.high;
-        if !inside || taken - y < 22.0 {
+        if !inside || taken - y < 22.0 || y < top {
             continue;
         }
         taken = y;
@@ -421,21 +398,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_need_of_almost_all_there_is_leaves_a_picture_of_few_rows() {
-        // A field of digits read as an event time leaves all that follows so late.
-        let ends = (bin(10), bin(i64::MAX - 1));
-        assert_eq!(edge(ends.1), NEVER, "the edge is beyond all");
-        assert_eq!(steps(ends), (step(10), step(NEVER - 1) + 1));
-        assert!(steps(ends).1 < 400);
-    }
-
-    #[test]
-    fn needs_that_are_spread_evenly_leave_no_stripes() {
-        for s in step(10)..step(200) {
-            // One record needs each millisecond.
-            let n = (1..400).filter(|ms| step(*ms) == s).count() as f32;
-            let even = (step_from(s + 1) - step_from(s)) as f32;
-            assert!((n * worth(s) - even).abs() < 1e-3, "{n} records at {} ms", step_from(s));
-        }
+    fn what_is_not_on_the_scale_stands_apart_from_it() {
+        let ends = (bin(3_000), bin(300_000));
+        let scale = Scale::new(ends, Rangef::new(0.0, 200.0));
+        assert!(scale.y(10) > scale.y(3_000) + 4.0 && scale.y(10) < 200.0);
+        assert!((scale.y(10) - scale.y(2_999)).abs() < 0.01, "no matter by how much");
+        assert!(scale.y(NEVER) < scale.y(300_000) - 4.0 && scale.y(NEVER) > 0.0);
+        assert!(scale.y(3_000) <= 188.0 && scale.y(300_000) >= 18.0);
     }
 }

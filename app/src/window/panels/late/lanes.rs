@@ -63,17 +63,20 @@ pub fn show(
 ) -> Option<Focus> {
     let inputs = inputs_of(cx);
     let places = places(&inputs);
-    let narrow = ui.available_width() < 600.0;
-    // Where there is little room the ends of the distribution stay.
-    let columns: Vec<Column> =
-        COLUMNS.iter().filter(|c| !narrow || !matches!(c.title, "p90" | "p99")).copied().collect();
+    // Where there is little room the ends of the distribution stay, then the last of all.
+    let room = ui.available_width();
+    let left_out = if room < 600.0 { if room < 420.0 { 3..6 } else { 4..6 } } else { 0..0 };
+    let kept = COLUMNS.iter().enumerate().filter(|(i, _)| !left_out.contains(i));
+    let columns: Vec<Column> = kept.map(|(_, column)| *column).collect();
     let laid = table.lay_out(ui, "Lateness by partition", &columns, places.len() as u64);
     let chars = laid.chars(ui, 0);
     let events = table.paint(ui, &laid, |at| {
         let focus = *places.get(at as usize)?;
         let lane = s.sums.of(s.index, focus, &inputs);
         let then = late_at(&lane, s.target, chosen);
-        Some(cells(&name(cx, focus), focus, &lane, then, s, narrow, chars))
+        let mut row = cells(&name(cx, focus), focus, &lane, then, s, chars);
+        row.cells.drain(left_out.clone());
+        Some(row)
     });
     events.clicked.and_then(|at| places.get(at as usize).copied())
 }
@@ -109,7 +112,6 @@ fn cells(
     lane: &Lane,
     then: u64,
     s: &Shown<'_>,
-    narrow: bool,
     chars: usize,
 ) -> RowCells {
     let indent = match focus {
@@ -123,7 +125,7 @@ fn cells(
         None => Cell::Empty,
     };
     let shown = elide(name, chars.saturating_sub(indent.len()));
-    let mut cells = vec![
+    let cells = vec![
         Cell::Mono(format!("{indent}{shown}")),
         Cell::Mono(thousands(lane.late)),
         Cell::Mono(thousands(then)),
@@ -132,9 +134,6 @@ fn cells(
         at(0.99),
         if lane.late > 0 { Cell::Mono(short(lane.latest)) } else { Cell::Empty },
     ];
-    if narrow {
-        cells.drain(4..6);
-    }
     let mut spoken = format!("{name}: {} late", plural(lane.late, s.unit));
     if lane.late > 0 {
         spoken += &format!(", the latest by {}", format_duration(lane.latest));

@@ -14,6 +14,7 @@ mod export;
 mod heat;
 mod index;
 mod lanes;
+mod raster;
 #[cfg(test)]
 mod tests;
 
@@ -200,10 +201,6 @@ impl Late {
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, found: &Found, sum: &Lane) {
-        if cx.doc.run.is_none() {
-            empty(ui, "No run", "Run a pipeline over this recording to see what came late");
-            return;
-        }
         if cx.cursor.len() == 0 {
             let next = "It is read as soon as the run has published its first segment";
             empty(ui, "No record yet", next);
@@ -234,10 +231,10 @@ impl Late {
             return;
         }
         let now = self.now(found);
-        let ends = ends(sum, self.target, now);
         // Where inputs differ, no one value was run: the slider then stands on
-        // the largest.
+        // the largest, which has to be on its scale.
         let largest = found.index.now.iter().flatten().copied().max().unwrap_or(0);
+        let ends = ends(sum, self.target, now.or((largest > 0).then_some(largest)));
         let chosen = self.chosen.or_else(|| now.is_none().then(|| bin(largest)));
         let at = chosen.map_or(now.unwrap_or(largest), edge);
         // The parts of the panel share the sums while its state is drawn.
@@ -370,7 +367,7 @@ fn part(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
 }
 
 /// The slider's ends: from what is far below all that matters to what is enough
-/// for every record that anything is enough for.
+/// for every record that anything is enough for. `now`: where it stands at first, ms.
 fn ends(sum: &Lane, target: Target, now: Option<i64>) -> (u16, u16) {
     let needs = sum.needs.get(target.place());
     let bins = || needs.into_iter().flat_map(Counts::iter).filter(|b| b.0 != NO_VALUE);

@@ -81,6 +81,36 @@ fn the_curve_says_what_it_counts_over_what() {
     assert_eq!(h.output().shapes.iter().filter(|s| says(&s.shape)).count(), 1);
 }
 
+/// Texts that are painted.
+fn texts(h: &Harness<'_, App>) -> Vec<String> {
+    let text = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+        egui::Shape::Text(text) => Some(text.galley.text().to_owned()),
+        _ => None,
+    };
+    h.output().shapes.iter().filter_map(text).collect()
+}
+
+#[test]
+fn what_needs_less_than_the_scale_shows_is_said_to() {
+    let feed = Feed::new(1_000);
+    let h = opened(&feed.run());
+    let least: Vec<String> = texts(&h).into_iter().filter(|t| t.starts_with("< ")).collect();
+    assert_eq!(least.len(), 1, "{least:?}");
+    assert!(joinscope_operator::time::parse_duration(&least[0][2..]).is_ok(), "{least:?}");
+}
+
+#[test]
+fn where_inputs_differ_the_larger_value_stands_on_the_scale() {
+    let feed = Feed::new(1_000);
+    let run = feed.folder.path().join("differ");
+    let sets = [("inputs.engagements.watermark.max_out_of_orderness", "90m")];
+    rerun(&feed.recording(), PIPELINE, &sets, &run);
+    let h = opened(&run);
+    assert!(value(&h, "Out-of-orderness").starts_with("1h 30m: "));
+    // None needs more than some minutes.
+    assert!(texts(&h).iter().any(|t| t == "30 m"), "{:?}", texts(&h));
+}
+
 #[test]
 fn what_it_says_is_what_a_run_with_it_finds() {
     let feed = Feed::new(1_000);
@@ -140,6 +170,15 @@ fn partitions_are_listed_with_their_lateness_and_one_can_be_looked_at() {
     );
     let of_it: u64 = row.split(' ').nth(1).unwrap().replace(',', "").parse().unwrap();
     assert_eq!(late(&h), of_it);
+}
+
+#[test]
+fn in_a_narrow_panel_partitions_keep_their_names() {
+    let feed = Feed::new(1_000);
+    let mut h = harness((600, 320), false, Some(Panel::Late));
+    ask(&mut h, Command::Open(feed.run()));
+    let shown = texts(&h);
+    assert!(shown.iter().any(|t| t.trim() == "views[0]"), "{shown:?}");
 }
 
 #[test]

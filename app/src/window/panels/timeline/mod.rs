@@ -107,16 +107,8 @@ impl Timeline {
             })
         };
         let most = by_lane.and_then(|(late, all): (Vec<(usize, u64)>, u64)| {
-            let (lane, n) = late.into_iter().max_by_key(|(lane, n)| (*n, usize::MAX - lane))?;
-            let lanes = start.lanes.len() as u64;
-            // Worth a word: a third of all, or twice as many as elsewhere.
-            let share = if n * 2 > all {
-                "most".to_owned()
-            } else if n > 0 && (n * 3 >= all || n * lanes >= all * 2) {
-                thousands(n)
-            } else {
-                return None;
-            };
+            let (lane, n) = worst(&late, all, start)?;
+            let share = if n * 2 > all { "most".to_owned() } else { thousands(n) };
             Some(format!(", {share} of them in {}", called_in(start, lane as u32)))
         });
         let most = most.filter(|_| start.lanes.len() > 1).unwrap_or_default();
@@ -312,6 +304,30 @@ fn late_in_rows(drawn: &Drawn, start: &ManifestStart) -> Vec<(usize, u64)> {
     };
     let late = |c: &ask::Counts| Some((lane(c.row)? as usize, c.sum[Verdict::Late as usize]));
     drawn.rows.iter().filter_map(late).collect()
+}
+
+/// The partition whose late records are worth a word, and how many of `all` they are: a
+/// third of all, or twice the mean of its input's partitions and no less than that of all.
+fn worst(late: &[(usize, u64)], all: u64, start: &ManifestStart) -> Option<(usize, u64)> {
+    let input = |lane: usize| start.lanes.get(lane).map_or(0, |l| usize::from(l.input));
+    // Partitions of each input, those that are known, and the late records of them.
+    let mut inputs = [[0u64; 3]; 256];
+    for lane in &start.lanes {
+        inputs[usize::from(lane.input)][0] += 1;
+    }
+    for (lane, n) in late {
+        let of = &mut inputs[input(*lane)];
+        of[1] += 1;
+        of[2] += n;
+    }
+    let lanes = start.lanes.len() as u64;
+    let stands_out = |lane: usize, n: u64| {
+        let [partitions, known, sum] = inputs[input(lane)];
+        known == partitions && n * partitions >= sum * 2 && n * lanes >= all
+    };
+    let some = late.iter().copied();
+    let some = some.filter(|(lane, n)| *n > 0 && (*n * 3 >= all || stands_out(*lane, *n)));
+    some.max_by_key(|(lane, n)| (*n, usize::MAX - *lane))
 }
 
 fn late_of(totals: &[[u32; 10]]) -> u64 {

@@ -7,7 +7,7 @@ use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use joinscope_core::run::VerdictSet;
+use joinscope_core::run::{LaneInfo, ManifestStart, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
@@ -191,6 +191,28 @@ fn by_event_time_late_records_are_those_that_happened_in_sight() {
     let late = run.nth(VerdictSet::of(Verdict::Late), 0).unwrap().unwrap();
     assert!(run.row(late).unwrap().arrival > view.1);
     assert!(value(&h).contains("most of them in engagements[2]"), "{}", value(&h));
+}
+
+#[test]
+fn a_partition_is_named_that_stands_out_among_those_of_its_input() {
+    let worst = |inputs: &[[u64; 4]]| {
+        let mut start = ManifestStart::default();
+        for input in 0..inputs.len() as u8 {
+            let lane = |partition| LaneInfo { input, topic: "topic".into(), partition };
+            start.lanes.extend((0..4).map(lane));
+        }
+        let late: Vec<(usize, u64)> = inputs.iter().flatten().copied().enumerate().collect();
+        super::worst(&late, inputs.iter().flatten().sum(), &start)
+    };
+    // The shipped sample: views of all partitions are late, engagements of one.
+    let feed = worst(&[[501, 507, 517, 596], [119, 105, 537, 143]]);
+    assert_eq!(feed, Some((6, 537)));
+    // An input that has more late records than another makes none of its partitions stand
+    // out, nor does one late record where there are thousands.
+    assert_eq!(worst(&[[932, 1_106, 803, 840], [75, 120, 88, 96]]), None);
+    assert_eq!(worst(&[[500, 500, 500, 500], [1, 0, 0, 0]]), None);
+    assert_eq!(worst(&[[0, 0, 9, 8], [0, 0, 0, 0]]), Some((2, 9)));
+    assert_eq!(worst(&[[0; 4], [0; 4]]), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Question};
 use super::lines::{band_mesh, middle_lines, notches, paint};
-use super::names::{Names, Side};
+use super::names::{NAME, Names, Side};
 use super::point::point;
 use super::say::{called_in, unit};
 use super::scale::{Height, Vertical};
@@ -86,7 +86,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     for line in &s.drawn.inputs {
         paint(&painter, None, line, s, &height, Stroke::new(1.0, t.second));
     }
-    let mut names = Names::new(&painter, plot, s, &height);
+    let mut names = Names::new(&painter, cx, plot, s, &height);
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
@@ -108,9 +108,9 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
     ruler::later(ui, cx, &s.axis, plot, t);
-    ahead(ui, s, &height, plot, t);
     // Names stay legible where the cursor goes through them.
     ruler::line(ui, cx, &s.axis, plot, rect, t);
+    ahead(ui, s, &height, plot, t);
     names.paint(t);
     point(ui, cx, s, &height, &response);
     if response.has_focus() {
@@ -227,9 +227,12 @@ const AHEAD: f32 = 24.0;
 /// Above zero only a watermark before its own arrivals.
 fn ahead(ui: &Ui, s: &Shown<'_>, height: &Height, plot: Rect, t: &Tokens) {
     if s.vertical == Vertical::Lag && height.y(0) - plot.top() > AHEAD {
-        let at = pos2(plot.left() + 4.0, plot.top() + 1.0);
         let font = fonts::regular(SMALL - 0.5);
-        ui.painter().text(at, Align2::LEFT_TOP, "ahead of arrival", font, t.second);
+        let galley = ui.painter().layout_no_wrap("ahead of arrival".to_owned(), font, t.second);
+        // A line of the grid may go through it.
+        let at = Rect::from_min_size(plot.min + vec2(4.0, 1.0), galley.size());
+        ui.painter().rect_filled(at.expand2(NAME), 3, t.panel.gamma_multiply(0.92));
+        ui.painter().galley(at.min, galley, t.second);
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use egui::{CornerRadius, Rangef, Rect, pos2, vec2};
+use egui::{CornerRadius, Pos2, Rangef, Rect, pos2, vec2};
 
-use super::ask::Line;
+use super::ask::{Late, Line};
 use super::draw::Shown;
 use super::scale::Height;
+use crate::window::cx::Cx;
 use crate::window::theme::{SMALL, Tokens, fonts};
 
 /// Around a name, points.
@@ -19,13 +20,15 @@ pub enum Side {
     Under,
 }
 
-/// Names of lines, each near its line and on none; painted once nothing else is
-/// painted over them.
+/// Names of lines, each near its line and on none, nor on a late record; painted once
+/// nothing else is painted over them.
 pub struct Names<'a> {
     painter: &'a egui::Painter,
     pub plot: Rect,
     pub s: &'a Shown<'a>,
     height: &'a Height,
+    /// Where late records stand.
+    late: Vec<Pos2>,
     pub placed: Vec<(Rect, Arc<egui::Galley>)>,
 }
 
@@ -33,11 +36,17 @@ impl<'a> Names<'a> {
     #[must_use]
     pub fn new(
         painter: &'a egui::Painter,
+        cx: &Cx<'_>,
         plot: Rect,
         s: &'a Shown<'a>,
         height: &'a Height,
     ) -> Self {
-        Self { painter, plot, s, height, placed: Vec::new() }
+        let at = |late: &Late| {
+            let value = s.vertical.value(late.arrival_ms, late.event_time);
+            pos2(s.axis.x_of(late.arrival, cx.clock), height.y(value))
+        };
+        let late = s.drawn.late.iter().map(at).collect();
+        Self { painter, plot, s, height, late, placed: Vec::new() }
     }
 
     pub fn paint(self, t: &Tokens) {
@@ -68,7 +77,7 @@ impl<'a> Names<'a> {
         found
     }
 
-    /// Whether no name stands there and no line goes through.
+    /// Whether no name and no late record stands there and no line goes through.
     pub fn is_free(&self, place: Rect) -> bool {
         let d = self.s.drawn;
         let inside = self.plot.top() <= place.top() && place.bottom() <= self.plot.bottom();
@@ -77,7 +86,8 @@ impl<'a> Names<'a> {
             let y = self.heights(line, place.x_range());
             y.is_some_and(|y| y.min < place.bottom() && place.top() < y.max)
         };
-        inside && !self.is_taken(place) && !lines().any(hit)
+        let late = || self.late.iter().any(|at| place.contains(*at));
+        inside && !self.is_taken(place) && !late() && !lines().any(hit)
     }
 
     fn is_taken(&self, place: Rect) -> bool {

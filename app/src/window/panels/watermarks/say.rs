@@ -186,14 +186,23 @@ fn held(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
                 format!("{all}{lag}{allowed}; {name} is the last")
             }
         }
+        // The join did not go back to where these are.
         Why::CameBack => {
+            let lag = of_join(&lag);
             format!("{name} came back from being idle and has not caught up since {at}{lag}")
         }
         Why::NextEmission => {
+            let lag = of_join(&lag);
             format!("{name} waits for its next periodic event-time watermark since {at}{lag}")
         }
     };
     Some((text, holder.without.is_none().then_some(holder.lane)))
+}
+
+/// `: 1 m behind arrival` as `; the join is 1 m behind arrival`, where the partition that
+/// is named is elsewhere.
+fn of_join(lag: &str) -> String {
+    lag.replacen(": ", "; the join is ", 1)
 }
 
 /// `, 1 m of it out-of-orderness`: what of the join's lag a lane's input asks for, if
@@ -334,6 +343,17 @@ mod tests {
             text,
             "views[1] holds the join back: 20 s behind the next; 40 s behind arrival, since 40 s"
         );
+    }
+
+    #[test]
+    fn of_a_partition_that_came_back_it_is_said_how_far_behind_the_join_is() {
+        // It is 40 s behind, the join 20 s: that does not go back.
+        let mut back = at();
+        back.join = Some(80_000);
+        back.holder = Some(HolderAt { lane: 1, since: 4, why: Why::CameBack, without: None });
+        let said = "views[1] came back from being idle and has not caught up since 40 s; the \
+                    join is 20 s behind arrival";
+        assert_eq!(check(&back, false), said);
     }
 
     #[test]

@@ -53,6 +53,22 @@ fn how_long_a_silence_was_does_not_depend_on_the_width_of_the_picture() {
 }
 
 #[test]
+fn without_a_run_it_is_said_what_to_do_and_there_is_nothing_to_choose() {
+    for (panel, choice) in [
+        (Panel::Watermarks, "Scale"),
+        (Panel::Late, "Whose out-of-orderness"),
+        (Panel::Causality, "Spacing of time"),
+    ] {
+        let mut h = harness((900, 420), false, Some(panel));
+        ask(&mut h, Command::Open(feed().recording()));
+        let said = h.query_all_by_label_contains("Run a pipeline over this recording").next();
+        assert!(said.is_some() && h.query_by_label(choice).is_none(), "{panel:?}");
+        ask(&mut h, Command::Open(feed().run()));
+        assert!(h.query_by_label(choice).is_some(), "{panel:?}");
+    }
+}
+
+#[test]
 fn one_late_record_is_counted_as_one() {
     let mut h = opened(&feed().run());
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
@@ -76,6 +92,39 @@ fn lag_and_event_time_are_two_scales_to_choose() {
         assert_eq!(h.get_by_label("Scale").value().as_deref(), Some(scale));
         assert_eq!(h.state().panels.watermarks.chosen, Some(vertical));
     }
+}
+
+#[test]
+fn no_name_stands_on_a_late_record() {
+    let mut h = harness((1200, 900), false, Some(Panel::Watermarks));
+    ask(&mut h, Command::Open(feed().run()));
+    let colour = Tokens::of(&h.ctx).verdict(Verdict::Late);
+    let shapes = &h.output().shapes;
+    let meshes = shapes.iter().filter_map(|s| match &s.shape {
+        Shape::Mesh(mesh) => Some(mesh),
+        _ => None,
+    });
+    let quads = meshes.flat_map(|mesh| mesh.vertices.chunks_exact(4));
+    let places = quads.filter(|quad| quad[0].color == colour).map(|quad| {
+        let corners: Vec<egui::Pos2> = quad.iter().map(|v| v.pos).collect();
+        egui::Rect::from_points(&corners)
+    });
+    let late: Vec<egui::Pos2> = places
+        .filter(|at| (at.width() - 2.4).abs() < 0.01 && (at.height() - 2.4).abs() < 0.01)
+        .map(|at| at.center())
+        .collect();
+    assert!(!late.is_empty());
+    let mut names = 0;
+    for s in shapes {
+        let Shape::Text(text) = &s.shape else { continue };
+        let name = text.galley.text();
+        if name == "join" || name.contains("silent") || name.starts_with("engagements[") {
+            let at = s.shape.visual_bounding_rect();
+            assert!(!late.iter().any(|pos| at.contains(*pos)), "{name}");
+            names += 1;
+        }
+    }
+    assert!(names > 1);
 }
 
 #[test]
