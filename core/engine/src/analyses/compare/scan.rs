@@ -27,11 +27,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// `until`: those that were set off before this arrival.
-    pub fn new(of: Common<'a>, until: Option<Arrival>, chunk: u64) -> Result<Self, CompareError> {
+    /// `until`: those that were set off before this arrival; else the first `outputs`.
+    pub fn new(
+        of: Common<'a>,
+        until: Option<Arrival>,
+        outputs: u64,
+        chunk: u64,
+    ) -> Result<Self, CompareError> {
         let end = match until {
             Some(until) => of.run.outputs_before(until)?,
-            None => of.run.outputs(),
+            None => outputs,
         };
         Ok(Self { of, end, chunk, next: 0, read: None, at: 0 })
     }
