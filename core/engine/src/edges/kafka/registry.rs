@@ -306,7 +306,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::operator::record::{Header, TimestampType};
+    use crate::operator::record::Header;
 
     const SCHEMA: &str = r#"{"schema":"\"string\""}"#;
 
@@ -335,18 +335,8 @@ mod tests {
     }
 
     fn naming(arrival: u64, id: u32) -> Record {
-        Record {
-            arrival,
-            arrival_ns: 0,
-            source: 0,
-            offset: arrival as i64,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"x"].concat())),
-            headers: Vec::new(),
-        }
+        let value = Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"x"].concat()));
+        Record { arrival, offset: arrival as i64, value, ..Record::default() }
     }
 
     /// Found by reading: a registry that was not well for a moment made all that named a
@@ -425,16 +415,10 @@ mod tests {
             value: Some(bytes.to_vec().into()),
         });
         Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source: 0,
-            offset: 0,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
             key: Some(key.to_vec().into()),
             value: value.map(|bytes| bytes.to_vec().into()),
             headers: header.into_iter().collect(),
+            ..Record::default()
         }
     }
 
