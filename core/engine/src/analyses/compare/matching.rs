@@ -54,8 +54,13 @@ impl Matching {
         let rows = [now_a.rows(), now_b.rows()];
         let outputs = [now_a.outputs(), now_b.outputs()];
         if rows[0] + rows[1] >= u64::from(NONE) {
-            let said = "runs with more than 4 G records together are not compared";
-            return Err(CompareError::Apart(said.to_owned()));
+            return Err(CompareError::Apart(format!(
+                "{} and {} have {} rows together, and more than 4 billion are not compared: run \
+                 the pipelines over slices of the recordings (joinscope recording slice)",
+                a.dir().display(),
+                b.dir().display(),
+                rows[0] + rows[1],
+            )));
         }
         let mut inputs: Vec<Arc<str>> = one.inputs.iter().map(|i| Arc::clone(&i.name)).collect();
         let mut inputs_of_b = Vec::new();

@@ -29,7 +29,7 @@ pub use verdicts::{Change, Changed, Compared, Kind};
 
 use crate::run::{Run, RunError};
 
-/// Rows of which a column is read at once.
+/// Rows, or outputs, of which columns are read at once.
 const CHUNK: u64 = 32_768;
 
 /// Why two runs cannot be compared.

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::kept::Bits;
 use super::named::{Common, EXAMPLE_KIND, Entry};
-use super::scan::{CHUNK, Reader, Scan};
-use super::{CompareError, Matching, Named, Pass};
+use super::scan::{Reader, Scan};
+use super::{CHUNK, CompareError, Matching, Named, Pass};
 use crate::run::Run;
 
 /// How the outputs of two runs differ; counts, and the first of each kind.

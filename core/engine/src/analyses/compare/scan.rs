@@ -9,9 +9,6 @@ use super::{CompareError, Pass};
 use crate::operator::record::Arrival;
 use crate::run::OutputColumns;
 
-/// Outputs of a run that are read at once.
-pub(super) const CHUNK: u64 = 32_768;
-
 /// One run: its outputs from the first on.
 pub(super) struct Reader<'a> {
     of: Common<'a>,
