@@ -48,9 +48,9 @@ impl Matching {
     /// # Errors
     /// They have nothing in common, one cannot be read, or it was cancelled.
     pub(super) fn of(a: &Run, b: &Run, pass: &mut Pass<'_>) -> Result<Self, CompareError> {
-        let (one, two) = (a.manifest().start, b.manifest().start);
         // One moment of each: a run in progress goes on meanwhile.
         let (now_a, now_b) = (a.now(), b.now());
+        let (one, two) = (&now_a.manifest.start, &now_b.manifest.start);
         let rows = [now_a.rows(), now_b.rows()];
         let outputs = [now_a.outputs(), now_b.outputs()];
         if rows[0] + rows[1] >= u64::from(NONE) {
@@ -71,7 +71,7 @@ impl Matching {
                 inputs.push(Arc::clone(&input.name));
             }
         }
-        let same = same_recording(&one, &two) && topics(&one) == topics(&two);
+        let same = same_recording(one, two) && topics(one) == topics(two);
         let mut matching = Self { rows, outputs, until: None, inputs, inputs_of_b, partners: None };
         if same {
             let (x, y) = (now_a.arrivals(), now_b.arrivals());
@@ -82,16 +82,16 @@ impl Matching {
         }
         same_cluster(a, b)?;
         let order_differs = !matching.inputs_of_b.is_sorted();
-        let partners = by_name((a, b), (&one, &two), rows, order_differs, pass)?;
+        let partners = by_name((a, b), (one, two), rows, order_differs, pass)?;
         if partners.to_b.iter().all(|row| *row == NONE) {
             return Err(CompareError::Apart(format!(
                 "the runs have no record in common: {} was run over {} ({}), {} over {} ({})",
                 a.dir().display(),
                 one.recording.path.display(),
-                topics(&one).join(", "),
+                topics(one).join(", "),
                 b.dir().display(),
                 two.recording.path.display(),
-                topics(&two).join(", "),
+                topics(two).join(", "),
             )));
         }
         matching.partners = Some(partners);

@@ -172,7 +172,7 @@ pub fn compare(
 ) -> Result<Comparison, CompareError> {
     // Rows are read once to be matched by name, and once to be compared.
     let rows = a.rows() + b.rows();
-    let named = !matching::same_recording(&a.manifest().start, &b.manifest().start);
+    let named = !matching::same_recording(&a.now().manifest.start, &b.now().manifest.start);
     let of = rows * (1 + u64::from(named)) + outputs::work(a, b);
     let mut pass = Pass::new(of, cancel, progress);
     let matching = Matching::of(a, b, &mut pass)?;
