@@ -121,7 +121,7 @@ pub fn killed_at(feed: &mut Feed, faults: &str) {
         }
         said
     });
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     while stopped.try_recv().is_err() {
         assert!(
             child.try_wait().unwrap().is_none(),

@@ -146,6 +146,7 @@ fn a_cluster_that_goes_away_is_waited_for() {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::sleep(Duration::from_millis(200));
     }
+    served(&address, "joinscope_brokers_answer{job=\"away\"} 0");
     own.revive();
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
