@@ -9,25 +9,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-const PIPELINE: &str = r#"
-name = "poison"
-[inputs.views]
-topic = "views"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[inputs.engagements]
-topic = "engagements"
-format = "json"
-key = "view_id"
-event_time = { field = "ts", unit = "ms" }
-watermark = { max_out_of_orderness = "60s" }
-[join]
-primary = "views"
-with.engagements = { after = "0s", until = "1m" }
-kind = "left"
-"#;
+const PIPELINE: &str = include_str!("pipelines/feed.toml");
 
 fn printed(folder: &Path, args: &[&str]) -> String {
     let mut joinscope = Command::new(env!("CARGO_BIN_EXE_joinscope"));

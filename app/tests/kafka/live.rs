@@ -1,6 +1,7 @@
 //! `joinscope run --brokers`: live, without a trace on the cluster, and
 //! afterwards an ordinary run over its arrival log.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -124,6 +125,30 @@ impl Feed {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits until all that the topics hold is in the arrival log: of a job that loses
+    /// records nobody knows how many arrive.
+    pub fn await_log(&self, child: &mut Child) {
+        let mut sent = BTreeMap::new();
+        for topic in [&self.views, &self.plays] {
+            for partition in 0..2 {
+                let ends = self.producer.client().fetch_watermarks(topic, partition, PATIENCE);
+                let (_, end) = ends.unwrap();
+                if end > 0 {
+                    sent.insert(format!("{topic}[{partition}]"), end - 1);
+                }
+            }
+        }
+        until("all records in the log", || {
+            assert!(child.try_wait().unwrap().is_none(), "the run ended");
+            let log = Recording::open(&self.dir().join("arrivals")).ok()?;
+            let partitions = log.info().partitions.iter();
+            let last: BTreeMap<String, i64> = partitions
+                .filter_map(|p| Some((p.topic_partition.to_string(), p.last_offset?)))
+                .collect();
+            (last == sent).then_some(())
+        });
     }
 
     /// The log replayed: the same digest, outputs and verdicts. Its summary.
@@ -308,9 +333,8 @@ fn a_start_can_be_chosen() {
     let mut feed = Feed::new("chosen");
     feed.send(20);
     let mut child = feed.start(&["--from", "latest"]);
-    // Its log is there as soon as it reads.
+    // Its log is there once it is known where it begins.
     until("the log", || feed.dir().join("arrivals/00000000.mcap").exists().then_some(()));
-    std::thread::sleep(std::time::Duration::from_millis(500));
     feed.send(2);
     feed.await_arrivals(&mut child, 3);
     let live = stop(child).json();

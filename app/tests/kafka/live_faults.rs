@@ -105,12 +105,21 @@ fn markers_that_retention_removed_are_no_loss() {
     transactional.flush(PATIENCE).unwrap();
     transactional.commit_transaction(PATIENCE).unwrap();
     feed.sent += 1;
-    let mut child = feed.start(&[]);
+    // Offsets 0 to 5 hold records, 6 the marker.
+    until("the marker", || {
+        let (_, end) =
+            feed.producer.client().fetch_watermarks("markers-views", 0, PATIENCE).ok()?;
+        (end == 7).then_some(())
+    });
+    let address = free_address();
+    let mut child = feed.start(&["--metrics", &address]);
     feed.await_arrivals(&mut child, feed.sent);
     // It comes to the end behind the marker, too.
-    std::thread::sleep(Duration::from_secs(2));
+    served(
+        &address,
+        "joinscope_lag_records{job=\"markers\",topic=\"markers-views\",partition=\"0\"} 0",
+    );
     stop(child);
-    // Offsets 0 to 5 held records, 6 the marker.
     let mut until = TopicPartitionList::new();
     until.add_partition_offset("markers-views", 0, rdkafka::Offset::Offset(7)).unwrap();
     block(admin().delete_records(&until, &AdminOptions::new())).unwrap();
@@ -128,7 +137,8 @@ fn a_cluster_that_goes_away_is_waited_for() {
     own.make_topic("away-plays", 2);
     let mut feed = Feed::over("away", own.brokers.clone(), own.producer());
     feed.send(30);
-    let mut child = feed.start(&[]);
+    let address = free_address();
+    let mut child = feed.start(&["--metrics", &address]);
     feed.await_arrivals(&mut child, feed.sent);
     own.kill();
     let begin = Instant::now();
@@ -136,11 +146,12 @@ fn a_cluster_that_goes_away_is_waited_for() {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::sleep(Duration::from_millis(200));
     }
+    served(&address, "joinscope_brokers_answer{job=\"away\"} 0");
     own.revive();
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
     // It looks every three seconds whether somebody answers.
-    std::thread::sleep(Duration::from_secs(5));
+    served(&address, "joinscope_brokers_answer{job=\"away\"} 1");
     let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent);

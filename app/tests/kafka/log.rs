@@ -129,7 +129,11 @@ fn a_transaction_that_timed_out_looks_like_a_twin() {
     producer.begin().unwrap();
     producer.send(message("log-slow", "late")).unwrap();
     producer.flush().unwrap();
-    std::thread::sleep(Duration::from_secs(4));
+    // The message, and the marker of the abort.
+    until("the coordinator to end it", || {
+        let (_, end) = again(|| log.bounds(&at("log-slow"), Isolation::ReadCommitted));
+        (end == 2).then_some(())
+    });
     let error = producer.commit().unwrap_err();
     assert_eq!(error.kind, LogErrorKind::Fenced, "{error}");
     let mut next = transactional(&log, "log-slow", 1_500);

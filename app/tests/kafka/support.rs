@@ -227,6 +227,11 @@ pub fn page(address: &str, path: &str) -> Option<String> {
     Some(page)
 }
 
+/// Waits until a line stands under `--metrics`.
+pub fn served(address: &str, line: &str) {
+    until(line, || page(address, "/metrics")?.lines().any(|l| l == line).then_some(()));
+}
+
 /// A signal to a child of ours.
 pub fn signal(child: &Child, name: &str) {
     let done = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();

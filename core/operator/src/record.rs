@@ -95,8 +95,9 @@ pub struct Header {
     pub value: Option<Bytes>,
 }
 
-/// One Kafka record with everything that Kafka keeps of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One Kafka record with everything that Kafka keeps of it; by default the first of
+/// its source, without time, key and value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     /// Position in the arrival order of its source (a slice of a recording
     /// keeps the numbers of the whole: there they have holes).

@@ -18,8 +18,11 @@ const NONE: u32 = u32::MAX;
 /// How rows of two runs are matched.
 #[derive(Clone, Debug)]
 pub struct Matching {
-    /// Rows of `a` and of `b` when they were matched.
+    /// Rows of `a` and of `b` when they were matched: what a run in progress takes
+    /// afterwards is not compared.
     pub rows: [u64; 2],
+    /// Outputs of both then; they name no other rows.
+    pub(super) outputs: [u64; 2],
     /// One run did not end: both are compared as they stood before this arrival.
     pub until: Option<Arrival>,
     /// Names of the inputs of `a`, then those that only `b` has.
@@ -45,11 +48,19 @@ impl Matching {
     /// # Errors
     /// They have nothing in common, one cannot be read, or it was cancelled.
     pub(super) fn of(a: &Run, b: &Run, pass: &mut Pass<'_>) -> Result<Self, CompareError> {
-        let (one, two) = (a.manifest().start, b.manifest().start);
-        let rows = [a.rows(), b.rows()];
+        // One moment of each: a run in progress goes on meanwhile.
+        let (now_a, now_b) = (a.now(), b.now());
+        let (one, two) = (&now_a.manifest.start, &now_b.manifest.start);
+        let rows = [now_a.rows(), now_b.rows()];
+        let outputs = [now_a.outputs(), now_b.outputs()];
         if rows[0] + rows[1] >= u64::from(NONE) {
-            let said = "runs with more than 4 G records together are not compared";
-            return Err(CompareError::Apart(said.to_owned()));
+            return Err(CompareError::Apart(format!(
+                "{} and {} have {} rows together, and more than 4 billion are not compared: run \
+                 the pipelines over slices of the recordings (joinscope recording slice)",
+                a.dir().display(),
+                b.dir().display(),
+                rows[0] + rows[1],
+            )));
         }
         let mut inputs: Vec<Arc<str>> = one.inputs.iter().map(|i| Arc::clone(&i.name)).collect();
         let mut inputs_of_b = Vec::new();
@@ -60,27 +71,27 @@ impl Matching {
                 inputs.push(Arc::clone(&input.name));
             }
         }
-        let same = same_recording(&one, &two) && topics(&one) == topics(&two);
-        let mut matching = Self { rows, until: None, inputs, inputs_of_b, partners: None };
+        let same = same_recording(one, two) && topics(one) == topics(two);
+        let mut matching = Self { rows, outputs, until: None, inputs, inputs_of_b, partners: None };
         if same {
-            let (x, y) = (a.arrivals(), b.arrivals());
-            let whole = a.state() == RunState::Done && b.state() == RunState::Done;
+            let (x, y) = (now_a.arrivals(), now_b.arrivals());
+            let whole = [&now_a, &now_b].iter().all(|now| now.manifest.state == RunState::Done);
             matching.until = (!whole && x != y).then(|| x.min(y));
             matching.rows = [rows[0].min(rows[1]); 2];
             return Ok(matching);
         }
         same_cluster(a, b)?;
         let order_differs = !matching.inputs_of_b.is_sorted();
-        let partners = by_name(a, b, (&one, &two), order_differs, pass)?;
+        let partners = by_name((a, b), (one, two), rows, order_differs, pass)?;
         if partners.to_b.iter().all(|row| *row == NONE) {
             return Err(CompareError::Apart(format!(
                 "the runs have no record in common: {} was run over {} ({}), {} over {} ({})",
                 a.dir().display(),
                 one.recording.path.display(),
-                topics(&one).join(", "),
+                topics(one).join(", "),
                 b.dir().display(),
                 two.recording.path.display(),
-                topics(&two).join(", "),
+                topics(two).join(", "),
             )));
         }
         matching.partners = Some(partners);
@@ -216,9 +227,9 @@ impl Lane {
 }
 
 fn by_name(
-    a: &Run,
-    b: &Run,
+    (a, b): (&Run, &Run),
     (one, two): (&ManifestStart, &ManifestStart),
+    rows: [u64; 2],
     order_differs: bool,
     pass: &mut Pass<'_>,
 ) -> Result<Partners, CompareError> {
@@ -232,8 +243,8 @@ fn by_name(
     let mut lanes: HashMap<(u8, i32), Lane, RandomState> = HashMap::default();
     let mut inputs_of_rows = Vec::new();
     let mut row = 0;
-    while row < b.rows() {
-        let names = b.name_column(row, CHUNK)?;
+    while row < rows[1] {
+        let names = b.name_column(row, CHUNK.min(rows[1] - row))?;
         if names.is_empty() {
             break;
         }
@@ -250,13 +261,13 @@ fn by_name(
     }
     lanes.values_mut().for_each(Lane::sort);
     let mut partners = Partners {
-        to_b: vec![NONE; a.rows() as usize],
-        to_a: vec![NONE; b.rows() as usize],
+        to_b: vec![NONE; rows[0] as usize],
+        to_a: vec![NONE; rows[1] as usize],
         inputs_of_rows,
     };
     let mut row = 0;
-    while row < a.rows() {
-        let names = a.name_column(row, CHUNK)?;
+    while row < rows[0] {
+        let names = a.name_column(row, CHUNK.min(rows[0] - row))?;
         if names.is_empty() {
             break;
         }

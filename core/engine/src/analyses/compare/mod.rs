@@ -29,7 +29,7 @@ pub use verdicts::{Change, Changed, Compared, Kind};
 
 use crate::run::{Run, RunError};
 
-/// Rows of which a column is read at once.
+/// Rows, or outputs, of which columns are read at once.
 const CHUNK: u64 = 32_768;
 
 /// Why two runs cannot be compared.
@@ -172,7 +172,7 @@ pub fn compare(
 ) -> Result<Comparison, CompareError> {
     // Rows are read once to be matched by name, and once to be compared.
     let rows = a.rows() + b.rows();
-    let named = !matching::same_recording(&a.manifest().start, &b.manifest().start);
+    let named = !matching::same_recording(&a.now().manifest.start, &b.now().manifest.start);
     let of = rows * (1 + u64::from(named)) + outputs::work(a, b);
     let mut pass = Pass::new(of, cancel, progress);
     let matching = Matching::of(a, b, &mut pass)?;

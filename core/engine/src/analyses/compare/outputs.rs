@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::kept::Bits;
 use super::named::{Common, EXAMPLE_KIND, Entry};
-use super::scan::{CHUNK, Reader, Scan};
-use super::{CompareError, Matching, Named, Pass};
+use super::scan::{Reader, Scan};
+use super::{CHUNK, CompareError, Matching, Named, Pass};
 use crate::run::Run;
 
 /// How the outputs of two runs differ; counts, and the first of each kind.
@@ -94,8 +94,9 @@ pub(super) fn diff_within(
     let common = |row| matching.common(row);
     let pair = |rows| matching.as_in_a(rows);
     let (own, in_order) = (|row: u64| row, |rows: (u64, u64)| rows);
-    let of_a = Reader::new(Common::new(a, &own, &in_order), matching.until, room.chunk)?;
-    let of_b = Reader::new(Common::new(b, &common, &pair), matching.until, room.chunk)?;
+    let Matching { until, outputs: [end_a, end_b], .. } = *matching;
+    let of_a = Reader::new(Common::new(a, &own, &in_order), until, end_a, room.chunk)?;
+    let of_b = Reader::new(Common::new(b, &common, &pair), until, end_b, room.chunk)?;
     let alike = !matching.by_name();
     let mut scan = Scan::new([of_a, of_b], alike, room.most);
     let mut found = Differing::new(limit);

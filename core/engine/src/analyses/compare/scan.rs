@@ -9,9 +9,6 @@ use super::{CompareError, Pass};
 use crate::operator::record::Arrival;
 use crate::run::OutputColumns;
 
-/// Outputs of a run that are read at once.
-pub(super) const CHUNK: u64 = 32_768;
-
 /// One run: its outputs from the first on.
 pub(super) struct Reader<'a> {
     of: Common<'a>,
@@ -27,11 +24,16 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// `until`: those that were set off before this arrival.
-    pub fn new(of: Common<'a>, until: Option<Arrival>, chunk: u64) -> Result<Self, CompareError> {
+    /// `until`: those that were set off before this arrival; else the first `outputs`.
+    pub fn new(
+        of: Common<'a>,
+        until: Option<Arrival>,
+        outputs: u64,
+        chunk: u64,
+    ) -> Result<Self, CompareError> {
         let end = match until {
             Some(until) => of.run.outputs_before(until)?,
-            None => of.run.outputs(),
+            None => outputs,
         };
         Ok(Self { of, end, chunk, next: 0, read: None, at: 0 })
     }

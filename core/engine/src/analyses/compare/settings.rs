@@ -19,7 +19,7 @@ pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
     let (one, two) = (of_run(a), of_run(b));
     let paths: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
     // The same recording may lie at two places.
-    let same = same_recording(&a.manifest().start, &b.manifest().start);
+    let same = same_recording(&a.now().manifest.start, &b.now().manifest.start);
     paths
         .into_iter()
         .filter(|path| one.get(*path) != two.get(*path))
@@ -33,7 +33,8 @@ pub(super) fn differing(a: &Run, b: &Run) -> Vec<SettingDiff> {
 }
 
 fn of_run(run: &Run) -> BTreeMap<String, String> {
-    let manifest = run.manifest();
+    let now = run.now();
+    let manifest = &now.manifest;
     let recording = &manifest.start.recording;
     let mut all = BTreeMap::from([
         ("at_end".to_owned(), manifest.start.at_end.clone()),

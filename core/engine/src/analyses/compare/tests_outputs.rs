@@ -208,3 +208,43 @@ fn outputs_are_compared_as_the_plain_way_does() {
     }
     assert!(differing > 80 && passes > 40, "{differing} differ, {passes} took more passes");
 }
+
+/// Found by reading: what a live run took while it was compared by name was looked for
+/// in lists that were laid out before, and its new outputs were held against all.
+#[test]
+fn what_a_run_takes_while_it_is_compared_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let m = random_run(3);
+    let mut other = random_run(3);
+    other.start.recording.path = "elsewhere".into();
+    let whole = written(&other, &dir.path().join("whole"), u64::MAX);
+    let begun = |name: &str| {
+        let path = dir.path().join(name);
+        let mut writer = m.writer(&path);
+        m.feed(&mut writer, 0, ARRIVALS / 2);
+        (writer, Run::open(&path).unwrap())
+    };
+    let go = AtomicBool::new(false);
+    let (_waits, still) = begun("still");
+    assert!(still.rows() > 0 && still.outputs() > 50);
+    for turned in [false, true] {
+        let (mut writer, growing) = begun(if turned { "second" } else { "first" });
+        assert_eq!((growing.rows(), growing.outputs()), (still.rows(), still.outputs()));
+        let held = |run: &Run, told: &mut dyn FnMut(Progress)| {
+            let (a, b) = if turned { (&whole, run) } else { (run, &whole) };
+            compare(a, b, 1_000, &go, told).unwrap()
+        };
+        let want = held(&still, &mut |_| {});
+        let mut parts = 0;
+        let found = held(&growing, &mut |_| {
+            parts += 1;
+            // Both were read, and are looked at once more for what came since.
+            if parts == 2 {
+                m.feed(&mut writer, ARRIVALS / 2, u64::MAX);
+                assert!(growing.refresh().unwrap());
+            }
+        });
+        assert!(growing.rows() > still.rows() && growing.outputs() > still.outputs());
+        assert_eq!((found.rows, &found.outputs), (want.rows, &want.outputs), "{turned}");
+    }
+}

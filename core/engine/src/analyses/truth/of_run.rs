@@ -102,8 +102,8 @@ fn claims(
 
 /// The join's event-time watermark at the end of what is published.
 fn end(run: &Run) -> Result<Option<i64>, TruthError> {
-    let manifest = run.manifest();
-    if manifest.start.at_end == "close" && run.state() == crate::run::RunState::Done {
+    let now = run.now();
+    if now.manifest.start.at_end == "close" && run.state() == crate::run::RunState::Done {
         return Ok(Some(i64::MAX));
     }
     if run.arrivals() == 0 {

@@ -153,22 +153,9 @@ mod tests {
     use super::*;
 
     fn record(source: u32, offset: i64, timestamp: Option<i64>) -> Record {
-        Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source,
-            offset,
-            timestamp,
-            timestamp_type: if timestamp.is_some() {
-                TimestampType::Create
-            } else {
-                TimestampType::None
-            },
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        }
+        let timestamp_type =
+            if timestamp.is_some() { TimestampType::Create } else { TimestampType::None };
+        Record { source, offset, timestamp, timestamp_type, ..Record::default() }
     }
 
     /// The rule, written the slow way.

@@ -146,20 +146,21 @@ impl Registry {
         if !self.seen.insert(id) {
             return Ok(None);
         }
-        match get_schema_by_id(id, &self.settings) {
+        let had = match get_schema_by_id(id, &self.settings) {
             Ok(schema) => self.whole(id, &schema).map(Some),
-            Err(error) if !has_none(&error, id) => {
-                // To be asked again.
-                (self.last, _) = (None, self.seen.remove(&id));
-                Err(self.error(&error))
-            }
+            Err(error) if !has_none(&error, id) => Err(self.error(&error)),
             Err(error) => {
                 tracing::warn!("schema {id} is not in the registry {}", self.url);
                 self.unknown.insert(id, reason(&error));
                 self.unknown_in[part as usize] += 1;
                 Ok(None)
             }
+        };
+        if had.is_err() {
+            // To be asked again, also where only what it refers to was not had.
+            (self.last, _) = (None, self.seen.remove(&id));
         }
+        had
     }
 
     /// Counts an id that is not asked for any more, and says the first.
@@ -305,7 +306,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::operator::record::{Header, TimestampType};
+    use crate::operator::record::Header;
 
     const SCHEMA: &str = r#"{"schema":"\"string\""}"#;
 
@@ -334,18 +335,8 @@ mod tests {
     }
 
     fn naming(arrival: u64, id: u32) -> Record {
-        Record {
-            arrival,
-            arrival_ns: 0,
-            source: 0,
-            offset: arrival as i64,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"x"].concat())),
-            headers: Vec::new(),
-        }
+        let value = Some(Bytes::from([&[0][..], &id.to_be_bytes(), b"x"].concat()));
+        Record { arrival, offset: arrival as i64, value, ..Record::default() }
     }
 
     /// Found by reading: a registry that was not well for a moment made all that named a
@@ -368,6 +359,19 @@ mod tests {
             assert_eq!(registry.fetch(id, Part::Value).unwrap(), None, "{code}");
             assert!(registry.unknown.contains_key(&id), "{code}");
         }
+    }
+
+    /// Found by reading: it passed for one that was had.
+    #[test]
+    fn a_schema_without_what_it_refers_to_is_asked_for_again() {
+        let refers = r#"{"schema":"\"string\"","references":[
+            {"name":"other","subject":"other","version":1}]}"#;
+        let other = r#"{"subject":"other","version":1,"id":3,"schema":"\"int\""}"#;
+        let answers = vec![(200, refers), (503, "{}"), (200, refers), (200, other)];
+        let mut registry = answering(answers);
+        assert!(registry.fetch(7, Part::Value).unwrap_err().is_away());
+        let had = registry.fetch(7, Part::Value).unwrap().unwrap();
+        assert_eq!((had.id, had.references.len()), (7, 1));
     }
 
     /// Found by reading: eight-byte numbers as keys name schemas that there are not, and
@@ -411,16 +415,10 @@ mod tests {
             value: Some(bytes.to_vec().into()),
         });
         Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source: 0,
-            offset: 0,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
             key: Some(key.to_vec().into()),
             value: value.map(|bytes| bytes.to_vec().into()),
             headers: header.into_iter().collect(),
+            ..Record::default()
         }
     }
 

@@ -467,21 +467,7 @@ mod tests {
     #[test]
     fn fields_of_a_newer_version_are_skipped() {
         let mut bytes = Vec::new();
-        encode_record(
-            &mut bytes,
-            &Record {
-                arrival: 7,
-                arrival_ns: 0,
-                source: 0,
-                offset: 9,
-                timestamp: None,
-                timestamp_type: TimestampType::None,
-                leader_epoch: None,
-                key: None,
-                value: None,
-                headers: vec![],
-            },
-        );
+        encode_record(&mut bytes, &Record { arrival: 7, offset: 9, ..Record::default() });
         bytes.extend_from_slice(&[0x9d, 0x06, 1, 2, 3, 4, 0x7a, 2, 1, 1]);
         let chunk = Bytes::from(bytes);
         assert_eq!(decode(&chunk, 0, chunk.len(), 0, 0).unwrap().offset, 9);

@@ -203,7 +203,7 @@ fn later(run: &Run, judge: &Judge, at: Arrival, limit: i64, effect: &str) -> Res
     };
     let inputs = &judge.pipeline().inputs;
     let mut needs = vec![Need::default(); inputs.len()];
-    let mut silent: Vec<i64> = vec![i64::MIN; run.manifest().start.lanes.len()];
+    let mut silent: Vec<i64> = vec![i64::MIN; run.now().manifest.start.lanes.len()];
     let (tracker, at_ms) = run.replay(first.saturating_sub(1), at, |tracker, event| {
         look(tracker, limit, &mut needs);
         if let Event::Observed { lane, was, arrival_ms, .. } = event

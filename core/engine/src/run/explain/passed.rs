@@ -66,8 +66,8 @@ pub(super) fn past(run: &Run, limit: i64, before: Arrival) -> Result<Option<Pass
         Event::Fired { due, arrival } => {
             let by = match due.kind {
                 DueKind::Idle { lane } => {
-                    let lanes = run.manifest().start.lanes;
-                    let idle = lanes.into_iter().nth(lane as usize).map(By::Idle);
+                    let now = run.now();
+                    let idle = now.manifest.start.lanes.get(lane as usize).cloned().map(By::Idle);
                     idle.or(without.map(By::NoPartition))
                 }
                 DueKind::Periodic { input } => Some(By::Periodic(input)),

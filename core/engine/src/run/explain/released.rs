@@ -280,7 +280,8 @@ impl Said<'_> {
             return Ok(String::new());
         };
         let partition = self.row.record.partition;
-        let lanes = self.run.manifest().start.lanes;
+        let now = self.run.now();
+        let lanes = &now.manifest.start.lanes;
         let lane = lanes.iter().position(|l| l.input == other && l.partition == partition);
         if self.seen(lane)?.is_some_and(|seen| seen >= time) {
             return Ok(String::new());

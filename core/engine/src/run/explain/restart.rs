@@ -41,7 +41,8 @@ pub(super) fn said(
 }
 
 fn of(run: &Run, judge: &Judge, row: &RowView) -> Result<Option<Forgot>> {
-    let restarts = run.manifest().start.restarts;
+    let now = run.now();
+    let restarts = &now.manifest.start.restarts;
     let before = &restarts[..restarts.partition_point(|restart| *restart <= row.arrival)];
     let (Some(last), Some(time)) = (before.last(), row.event_time) else { return Ok(None) };
     if !Judge::taken(row) {

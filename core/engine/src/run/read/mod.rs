@@ -223,7 +223,7 @@ impl Run {
     /// Outputs that are published.
     #[must_use]
     pub fn outputs(&self) -> u64 {
-        self.now().segments.last().map_or(0, |s| s.summary.end_output)
+        self.now().outputs()
     }
 
     /// Checkpoints in order.
@@ -431,6 +431,10 @@ impl Moment {
 
     pub fn arrivals(&self) -> u64 {
         self.segments.last().map_or(0, |s| s.summary.end_arrival)
+    }
+
+    pub fn outputs(&self) -> u64 {
+        self.segments.last().map_or(0, |s| s.summary.end_output)
     }
 
     /// The segment that a row is in.

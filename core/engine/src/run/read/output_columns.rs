@@ -92,7 +92,7 @@ impl Run {
         let Some(last) = arrival.checked_sub(1) else { return Ok(0) };
         match now.segment_of_arrival(last) {
             Some(number) => self.outputs_at(&now, number, last),
-            None => Ok(now.segments.last().map_or(0, |s| s.summary.end_output)),
+            None => Ok(now.outputs()),
         }
     }
 }

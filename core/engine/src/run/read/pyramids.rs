@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::segment::Segment;
 use crate::run::blocks::Cache;
 use crate::run::bytes::{i64_at, u32_at, u64_at};
@@ -80,6 +82,23 @@ impl Segment {
         Ok(())
     }
 
+    /// Entries of the formats before that are of these blocks.
+    fn plain(
+        &self,
+        cache: &Cache,
+        section: Section,
+        width: usize,
+        blocks: &Range<u64>,
+        block_of: impl Fn(&[u8]) -> u64,
+    ) -> Result<Bytes> {
+        let n = self.len(section, width);
+        let find = |block: u64| {
+            self.partition_point(cache, section, width, 0..n, |entry| block_of(entry) < block)
+        };
+        let (from, to) = (find(blocks.start)?, find(blocks.end)?);
+        self.entries(cache, section, width, from, to)
+    }
+
     /// The cells of a level in blocks `from..to`, and maybe others near them.
     pub fn cells(
         &self,
@@ -95,12 +114,7 @@ impl Segment {
                 packed::cells(block, bytes, &mut each)
             });
         }
-        let n = self.len(section, CELL_WIDTH);
-        let find = |block: u64| {
-            self.partition_point(cache, section, CELL_WIDTH, 0..n, |e| u64_at(e, 0) >> 32 < block)
-        };
-        let (a, b) = (find(blocks.start)?, find(blocks.end)?);
-        let bytes = self.entries(cache, section, CELL_WIDTH, a, b)?;
+        let bytes = self.plain(cache, section, CELL_WIDTH, blocks, |e| u64_at(e, 0) >> 32)?;
         bytes.chunks_exact(CELL_WIDTH).for_each(|entry| each(u64_at(entry, 0)));
         Ok(())
     }
@@ -124,14 +138,7 @@ impl Segment {
                 })
             });
         }
-        let n = self.len(section, HIGH_WIDTH);
-        let find = |block: u64| {
-            self.partition_point(cache, section, HIGH_WIDTH, 0..n, |e| {
-                u64::from(u32_at(e, 0)) < block
-            })
-        };
-        let (a, b) = (find(blocks.start)?, find(blocks.end)?);
-        let bytes = self.entries(cache, section, HIGH_WIDTH, a, b)?;
+        let bytes = self.plain(cache, section, HIGH_WIDTH, blocks, |e| u32_at(e, 0).into())?;
         for entry in bytes.chunks_exact(HIGH_WIDTH) {
             each((u32_at(entry, 0), u32_at(entry, 4), i64_at(entry, 8)));
         }

@@ -155,7 +155,7 @@ fn is_all(lanes: &[Lane], early: &[Record]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::{TimestampType, TopicPartition};
+    use crate::operator::record::TopicPartition;
 
     #[test]
     fn what_came_while_it_was_merged_is_still_to_be_written() {
@@ -167,18 +167,7 @@ mod tests {
             stop: Some(103),
             next: 100,
         };
-        let record = Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source: 0,
-            offset: 102,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        };
+        let record = Record { offset: 102, ..Record::default() };
         assert!(!is_all(std::slice::from_ref(&lane), &[]));
         lane.advance(103);
         assert!(!is_all(std::slice::from_ref(&lane), &[record]));

@@ -154,7 +154,6 @@ fn id_of<'h>(
 mod tests {
     use super::*;
     use crate::edges::recording::{Recording, WriterOptions};
-    use crate::operator::record::TimestampType;
 
     /// Found by reading: a body behind a header that names its schema was asked for as
     /// framed, and the schema that the header names was not.
@@ -190,18 +189,7 @@ mod tests {
         let mut on_disk = 0;
         // Too few for the writer to look at its clock, too many for it to be quiet.
         for offset in 0..300 {
-            let record = Record {
-                arrival: 0,
-                arrival_ns: 0,
-                source: 0,
-                offset,
-                timestamp: None,
-                timestamp_type: TimestampType::None,
-                leader_epoch: None,
-                key: None,
-                value: None,
-                headers: Vec::new(),
-            };
+            let record = Record { offset, ..Record::default() };
             output.write(record, offset).unwrap();
             std::thread::sleep(Duration::from_millis(10));
             output.keep_up(false).unwrap();
