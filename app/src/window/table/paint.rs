@@ -258,6 +258,13 @@ pub(super) fn paint_row(
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
+            Cell::Time(exact) => {
+                let short = without_millis(exact, (at.width() / sign).floor() as usize);
+                if pointed && short != exact {
+                    cut = Some(exact.clone());
+                }
+                (short, fonts::mono(SMALL), t.text)
+            }
             Cell::Words(text) => {
                 // Second colour, dimmed as well, could not be read.
                 let colour = if dimmed { t.text } else { t.second };
@@ -304,6 +311,13 @@ pub(super) fn paint_row(
     cut
 }
 
+/// A time to the second where the whole takes more than `chars`; times that are numbers,
+/// outside every calendar, have nothing to leave out.
+pub(super) fn without_millis(exact: &str, chars: usize) -> &str {
+    let fits = exact.chars().count() <= chars;
+    exact.rsplit_once('.').map_or(exact, |(short, _)| if fits { exact } else { short })
+}
+
 /// Parts of a whole side by side, told apart by how bright they are, the last by
 /// being hollow, and by gaps: colour is the verdicts' and the selection's. The whole of
 /// the largest takes `room`.
@@ -341,6 +355,7 @@ pub(super) fn spoken(laid: &Laid, row: &RowCells) -> String {
             let text = match cell {
                 Cell::Empty => return None,
                 Cell::Mono(text)
+                | Cell::Time(text)
                 | Cell::Name(text)
                 | Cell::Words(text)
                 | Cell::Parts { text, .. } => text.as_str(),

@@ -83,6 +83,23 @@ fn times_are_whole_while_names_give_way() {
 }
 
 #[test]
+fn of_a_time_with_its_date_the_milliseconds_give_way() {
+    use super::paint::without_millis;
+    use crate::window::times::{Times, Zone};
+
+    let exact = "2019-02-20 13:16:14.000";
+    assert_eq!(without_millis(exact, 23), exact);
+    assert_eq!(without_millis(exact, 22), "2019-02-20 13:16:14");
+    assert_eq!(without_millis("9223372036854775807 ms", 5), "9223372036854775807 ms");
+    // At 7.2 points a sign such a time has room in a narrow table, and the whole elsewhere.
+    let days = Times::new(&Zone::Utc, 0, 86_400_000);
+    let room = |table: f32, chars: f32| TIME + date_room(&days, table) >= chars * 7.2;
+    assert!(room(1_200.0, 23.0) && room(700.0, 19.0) && !room(700.0, 23.0));
+    let day = Times::new(&Zone::Utc, 0, 1_000);
+    assert!([700.0, 1_200.0].iter().all(|table| date_room(&day, *table) == 0.0));
+}
+
+#[test]
 fn a_revealed_row_is_in_sight() {
     let mut table = Table::default();
     for row in [0, 5, MANY / 2, MANY - 1] {

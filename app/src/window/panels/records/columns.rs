@@ -175,7 +175,7 @@ impl Col {
     /// What stands in a row's cell. Names, keys and the like come elided.
     pub fn cell(&self, row: &RowShown<'_>, cx: &Cx<'_>) -> Cell {
         let v = row.view;
-        let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Mono(cx.times.exact(ms)));
+        let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Time(cx.times.exact(ms)));
         let number = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::Mono(thousands(n)));
         let elided = |shown: &str, whole: String| Cell::Elided { shown: shown.to_owned(), whole };
         match self {

@@ -66,7 +66,7 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         return;
     }
     reveal(this, cx, source);
-    let (columns, heads) = columns(this, cx, source);
+    let (columns, heads) = columns(this, cx, source, ui.available_width());
     // Until the number of rows is known, one page of bars.
     let rows = len.unwrap_or(50);
     this.table.follow(cx.cursor.state() == State::Following && source.sort.is_none());
@@ -134,8 +134,9 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, stopped: bool) {
     }
 }
 
-fn columns(this: &Records, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
-    let date = date_room(cx.times);
+/// `table`: how wide it is, points.
+fn columns(this: &Records, cx: &Cx<'_>, source: &Source, table: f32) -> (Vec<Column>, Vec<Head>) {
+    let date = date_room(cx.times, table);
     if cx.doc.run.is_none() {
         let mut columns = OF_RECORDING.to_vec();
         for c in &mut columns {
@@ -291,7 +292,8 @@ fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>) -> RowCe
             }
         }
         Line::Record { record, name: full, .. } => {
-            let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| mono(cx.times.exact(ms)));
+            let time =
+                |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Time(cx.times.exact(ms)));
             let value = match &record.value {
                 None => "null".to_owned(),
                 Some(v) => text::line(&from_bytes(&v[..v.len().min(160)])).into_owned(),
