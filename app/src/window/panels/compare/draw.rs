@@ -18,7 +18,7 @@ use crate::window::panels::outputs::labels;
 use crate::window::panels::records::key_line;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
-use crate::window::text::{elide_apart, line as one_line, thousands};
+use crate::window::text::{elide_apart, elide_records, line as one_line, thousands};
 use crate::window::theme::{Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -244,7 +244,7 @@ fn table(
         .iter()
         .map(|s| s.row().and_then(|r| r.key.as_ref()).map_or_else(|| "–".to_owned(), key_line))
         .collect();
-    let short_names = elide_apart(&names, laid.chars(ui, 1));
+    let short_names = elide_records(&names, laid.chars(ui, 1));
     let short_keys = elide_apart(&keys, laid.chars(ui, if outputs { 5 } else { 2 }));
     let events = this.table.paint(ui, &laid, |place| {
         let n = place.checked_sub(from)? as usize;

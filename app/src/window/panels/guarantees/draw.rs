@@ -13,7 +13,7 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Cell, Column, RowCells, empty, empty_to};
 use crate::window::text::{bytes, line, plural, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
@@ -139,7 +139,7 @@ fn too_large(ui: &mut Ui, cx: &mut Cx<'_>, records: u64) {
         thousands(MOST),
         thousands(records)
     );
-    empty(&mut above, "Too many records to compare here", &next);
+    let below = empty_to(&mut above, "Too many records to compare here", &next);
     let commands = commands(cx);
     let widest = commands
         .iter()
@@ -150,7 +150,7 @@ fn too_large(ui: &mut Ui, cx: &mut Cx<'_>, records: u64) {
         .fold(0.0f32, f32::max);
     let left = (room.center().x - widest / 2.0 - 17.0).max(room.left() + INSET);
     let right = room.right() - INSET;
-    let at = Rect::from_min_max(pos2(left, half.center().y + 30.0), pos2(right, room.bottom()));
+    let at = Rect::from_min_max(pos2(left, (below + 12.0).round()), pos2(right, room.bottom()));
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("commands"));
     for (name, command) in commands {
         child.horizontal(|ui| {

@@ -40,6 +40,10 @@ fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     let modes: Vec<String> =
         rows(&h).into_iter().filter(|row| row.contains("aborted seen by")).collect();
     assert_eq!(modes.len(), 4, "{modes:?}");
+    // What the faults led to goes before what they were.
+    let said = heading(&h, Panel::Guarantees).value().unwrap();
+    assert!(said.starts_with("at-least-once gives "), "{said}");
+    assert!(said.contains(" · crash mid epoch, a checkpoint every "), "{said}");
     assert!(modes[0].starts_with("exactly-once: 0 duplicates, 0 lost, 0 untrue"), "{}", modes[0]);
     let least = &modes[1];
     assert!(least.starts_with("at-least-once: ") && !least.contains(": 0 dup"), "{least}");
