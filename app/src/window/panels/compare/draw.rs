@@ -8,7 +8,7 @@ use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
-use super::job::{Choice, Found, Line, look};
+use super::job::{Choice, Found, Line, Outputs, look};
 use super::{Compare, kinds, plot, said, settings};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -202,6 +202,11 @@ fn table(
         columns[2].width = 0.0;
         shown -= 1;
     }
+    let pairs = matches!(lines.choice, Choice::Outputs(Outputs::PairsHere | Outputs::PairsThere));
+    if outputs && !pairs {
+        // Of one record each.
+        columns[2] = Column::firm("", 1.0);
+    }
     let columns = &columns[..shown];
     let title = |name: &String| Some(name.clone());
     let mut heads = vec![Head::default(); shown];
@@ -320,8 +325,9 @@ pub fn side(line: &Seen, said: Option<&Said>, mine: bool, labels: impl Fn(u64) -
             None => Cell::Words("no example".to_owned()),
             Some((mask, n)) => {
                 let named = labels(mask);
-                let records = crate::window::text::plural(n as u64, "record");
-                Cell::Words(if named.is_empty() { records } else { format!("{named}, {records}") })
+                // Beside the example's own record.
+                let folded = format!("{} folded", thousands(n as u64));
+                Cell::Words(if named.is_empty() { folded } else { format!("{named}, {folded}") })
             }
         },
         (Line::Output(only_there, named), Some(_)) => {

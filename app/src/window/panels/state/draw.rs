@@ -40,7 +40,7 @@ const LEAVING: [Column; 5] = [
     Column::soft("Record", 150.0, 110.0),
     Column::firm("Event time", TITLED),
     Column::firm("Leaves after", TITLED),
-    Column::figure("In event time", 96.0),
+    Column::figure("Still to go", 96.0),
 ];
 
 /// What a time's column needs for its title, points.
