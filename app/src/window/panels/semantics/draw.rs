@@ -162,10 +162,12 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         let all_of_them = format!("For all four, {}", shared.join(" · "));
         let how =
             "− is missing and + is extra against clean; press a figure to list what it counts";
-        let known = Some(how).filter(|_| known.ended.iter().any(|(_, r)| r.is_ok()));
+        let pad = "A pad is a row put out with nulls, for want of a match";
+        let figures = known.ended.iter().any(|(_, r)| r.is_ok());
+        let read = [how, pad].into_iter().filter(|_| figures);
         let all_of_them = Some(all_of_them.as_str()).filter(|_| !shared.is_empty());
         ui.add_space(8.0);
-        for said in all_of_them.into_iter().chain(known) {
+        for said in all_of_them.into_iter().chain(read) {
             ui.horizontal(|ui| {
                 ui.add_space(INSET);
                 text(ui, said, fonts::regular(SMALL), t.second).on_hover_text(said);
