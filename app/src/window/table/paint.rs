@@ -12,7 +12,7 @@ use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
 /// Between columns, points: with room, and at least.
-const GAPS: (f32, f32) = (20.0, 12.0);
+const GAPS: (f32, f32) = (20.0, 10.0);
 /// What may be cut has so much still where nothing else helps, points.
 const LEAST: f32 = 36.0;
 /// A soft column grows by so much of its width at most …
@@ -62,15 +62,18 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
             Column { width: need, least: c.least.min(need), ..*c }
         })
         .collect();
-    // … then columns that have more than their least, and below it still …
-    let least = sum(&|c| c.least, &columns);
-    let soft = |c: &Column| c.width == 0.0 || c.is_soft();
-    let columns: Vec<Column> = if least > room {
-        let less = |c: Column| if soft(&c) { Column { least: c.least.min(LEAST), ..c } } else { c };
+    // … then columns that have more than their least, and below it still, the one that
+    // takes the rest last: it says why …
+    let below = |gives: fn(&Column) -> bool, columns: Vec<Column>| -> Vec<Column> {
+        if sum(&|c| c.least, &columns) <= room {
+            return columns;
+        }
+        let less =
+            |c: Column| if gives(&c) { Column { least: c.least.min(LEAST), ..c } } else { c };
         columns.into_iter().map(less).collect()
-    } else {
-        columns
     };
+    let columns = below(Column::is_soft, columns);
+    let columns = below(|c| c.width == 0.0, columns);
     let want = sum(&fixed, &columns);
     let spare = sum(&|c| if c.is_soft() { c.width - c.least } else { 0.0 }, &columns);
     let less = ((want - room) / spare.max(1.0)).clamp(0.0, 1.0);

@@ -192,6 +192,31 @@ fn names_leave_to_the_rest_what_they_do_not_need() {
     assert!(after[5] > before[5] + 80.0, "{before:?} {after:?}");
 }
 
+/// As at 1,280 points over several days, where two inputs read one topic.
+#[test]
+fn of_a_full_table_the_reason_keeps_its_least_and_names_their_partition() {
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 110.0),
+        Column::soft("Input", 92.0, 60.0),
+        Column::soft("Key", 110.0, 64.0),
+        Column::firm("Event time", TIME + 50.0),
+        Column::figure("Late by", 94.0),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let needs = [49.0, 145.0, 49.0, 290.0, 138.0, 52.0, 83.0, 300.0];
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(700.0, 100.0));
+    let got: Vec<f32> =
+        place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
+    assert!(got[7] > REST - 0.1, "{got:?}");
+    // `co…[0]@10436` takes twelve signs of 7.2 points.
+    assert!(got[1] >= 12.0 * 7.2, "{got:?}");
+    for n in [0, 2, 4, 5, 6] {
+        assert!((got[n] - needs[n]).abs() < 0.1, "{got:?}");
+    }
+}
+
 #[test]
 fn what_is_cut_takes_the_room_that_there_is() {
     let columns = [Column::soft("Key", 110.0, 60.0), Column::rest("Why")];
