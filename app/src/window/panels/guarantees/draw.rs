@@ -32,6 +32,19 @@ const MODES: [Column; 9] = [
     Column::figure("Processed", 80.0),
 ];
 
+/// The numbers of a guarantee: of one, of more, and what each counts.
+const NUMBERS: [(Open, &str, &str, &str); 4] = [
+    (Open::Duplicates, "duplicate", "duplicates", "Examples that a reader gets more than once"),
+    (Open::Losses, "loss", "losses", "Examples that a reader never gets"),
+    (Open::Untrue, "untrue", "untrue", "Examples that are otherwise than without faults"),
+    (
+        Open::Aborted,
+        "aborted",
+        "aborted",
+        "What aborted transactions wrote: only a reader with read_uncommitted sees it",
+    ),
+];
+
 const COPIES: [Column; 3] = [
     Column::soft("Where it stands", 150.0, 90.0),
     Column::figure("Epoch", 56.0),
@@ -306,16 +319,11 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
         ui.spacing_mut().item_spacing.x = 4.0;
         text(ui, &mode.mode, fonts::semibold(SMALL), t.text);
         ui.add_space(6.0);
-        let all = [
-            (Open::Duplicates, "duplicates"),
-            (Open::Losses, "losses"),
-            (Open::Untrue, "untrue"),
-            (Open::Aborted, "aborted"),
-        ];
-        for (open, name) in all {
-            let count = thousands(behind(mode, open).len() as u64);
-            let label = format!("{count} {name}");
-            if button(&label).selected(this.open == open).show(ui).clicked() {
+        for (open, one, more, says) in NUMBERS {
+            let n = behind(mode, open).len() as u64;
+            let label = format!("{} {}", thousands(n), if n == 1 { one } else { more });
+            let number = button(&label).selected(this.open == open).show(ui);
+            if number.on_hover_text(says).clicked() {
                 this.open = open;
                 this.list.top();
             }
