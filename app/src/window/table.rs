@@ -13,7 +13,7 @@ use egui::{
 use joinscope_operator::verdict::Verdict;
 
 pub use self::column::{Column, TIME, VERDICT, date_room, fill};
-pub use self::empty::empty;
+pub use self::empty::{empty, empty_to};
 pub use self::paint::DIMMED;
 use self::paint::{head, paint_row, place, spoken};
 use super::text::thousands;
@@ -50,6 +50,9 @@ pub enum Cell {
     Empty,
     /// A figure or a name, in `JetBrains` Mono.
     Mono(String),
+    /// A time to the millisecond, without them where they do not fit: the whole is in
+    /// the tooltip then.
+    Time(String),
     /// A name whose end matters: elided in the middle where it does not fit.
     Name(String),
     /// The same, elided already; the whole is in the tooltip.

@@ -25,6 +25,16 @@ pub fn short_count(n: u64) -> String {
     }
 }
 
+/// A sentence about a record that ends with an output, its number as tables have it.
+#[must_use]
+pub fn counted(sentence: &str) -> Cow<'_, str> {
+    let number = |last: &str| last.strip_suffix('.')?.parse::<u64>().ok();
+    match sentence.rsplit_once(" output ").map(|(before, last)| (before, number(last))) {
+        Some((before, Some(n))) => Cow::Owned(format!("{before} output {}.", thousands(n))),
+        _ => Cow::Borrowed(sentence),
+    }
+}
+
 /// Bytes as `412 MB`, `2.7 MB`, `1.3 GB` (powers of 1000, as disks are sold).
 #[must_use]
 pub fn bytes(n: u64) -> String {
@@ -117,7 +127,8 @@ pub fn elide(text: &str, chars: usize) -> String {
 
 /// Elides each of some names in the middle, so that all of them together fit; those that
 /// are short leave their room to the long ones. Where that would leave too little of each
-/// the whole is elided.
+/// the first stands for all, with how many more there are; without room for that the
+/// whole is elided.
 #[must_use]
 pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
     /// Less of a name says nothing.
@@ -138,6 +149,12 @@ pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
         room -= n;
     }
     if share < LEAST {
+        // The first one whole says more than parts of all.
+        let more = format!("{between}{} more", names.len() - 1);
+        let room = chars.saturating_sub(more.chars().count());
+        if names.len() > 1 && room >= LEAST {
+            return elide_records(&names[..1], room).swap_remove(0) + &more;
+        }
         return elide(&whole, chars);
     }
     let each: Vec<String> =
@@ -208,6 +225,14 @@ mod tests {
     }
 
     #[test]
+    fn an_output_in_a_sentence_is_counted_as_in_tables() {
+        let said = "Matched views[2]@3183, 7m 46.035s earlier. It is folded into output";
+        assert_eq!(counted(&format!("{said} 13046.")), format!("{said} 13,046."));
+        let other = "The late side output took it.";
+        assert_eq!(counted(other), other);
+    }
+
+    #[test]
     fn lines_are_short_and_safe() {
         assert_eq!(line("plain"), "plain");
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
@@ -234,6 +259,9 @@ mod tests {
         let uneven = names(&["views[1]@2", "production.engagements.v4[2]@86"]);
         assert_eq!(elide_each(&uneven, " + ", 33), "views[1]@2 + produc…ents.v4[2]@86");
         assert!(elide_each(&two, " + ", 20).chars().count() <= 20);
+        let three = names(&["code-changes[2]@1451", "code-changes[2]@1452", "code-changes[2]@60"]);
+        assert_eq!(elide_each(&three, " + ", 31), "code-changes[2]@1451 + 2 more");
+        assert_eq!(elide_each(&three, " + ", 24), "cod…ges[2]@1451 + 2 more");
         assert_eq!(elide_each(&[], " + ", 5), "");
     }
 

@@ -18,7 +18,7 @@ pub struct Column {
 }
 
 /// What a column that takes the rest has at least, points.
-pub(super) const REST: f32 = 80.0;
+pub(super) const REST: f32 = 60.0;
 
 impl Column {
     /// Of figures, right-aligned: never narrower than its width.
@@ -66,10 +66,20 @@ pub(super) const DATE: f32 = 80.0;
 /// Width of a verdict with its shape.
 pub const VERDICT: f32 = 100.0;
 
-/// Room for the date before a time, points: none where all is of one day.
+/// What the milliseconds of a time take, points.
+const MILLIS: f32 = 30.0;
+/// A table that is narrower, points, has no room for dates and milliseconds both: the
+/// names beside them would be cut until nothing could be told apart.
+const NARROW: f32 = 900.0;
+
+/// Room for the date before a time, points, in a table so wide: none where all is of
+/// one day; less where [`super::Cell::Time`] leaves the milliseconds out.
 #[must_use]
-pub fn date_room(times: &Times) -> f32 {
-    if times.has_dates() { DATE } else { 0.0 }
+pub fn date_room(times: &Times, table: f32) -> f32 {
+    if !times.has_dates() {
+        return 0.0;
+    }
+    if table < NARROW { DATE - MILLIS } else { DATE }
 }
 
 /// Where every column has its width the last one takes what the others leave.

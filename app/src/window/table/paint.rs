@@ -12,7 +12,7 @@ use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
 /// Between columns, points: with room, and at least.
-const GAPS: (f32, f32) = (20.0, 12.0);
+const GAPS: (f32, f32) = (20.0, 10.0);
 /// What may be cut has so much still where nothing else helps, points.
 const LEAST: f32 = 36.0;
 /// A soft column grows by so much of its width at most …
@@ -262,6 +262,13 @@ pub(super) fn paint_row(
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Mono(text) => (text.as_str(), fonts::mono(SMALL), t.text),
+            Cell::Time(exact) => {
+                let short = without_millis(exact, (at.width() / sign).floor() as usize);
+                if pointed && short != exact {
+                    cut = Some(exact.clone());
+                }
+                (short, fonts::mono(SMALL), t.text)
+            }
             Cell::Words(text) => {
                 // Second colour, dimmed as well, could not be read.
                 let colour = if dimmed { t.text } else { t.second };
@@ -308,6 +315,13 @@ pub(super) fn paint_row(
     cut
 }
 
+/// A time to the second where the whole takes more than `chars`; times that are numbers,
+/// outside every calendar, have nothing to leave out.
+pub(super) fn without_millis(exact: &str, chars: usize) -> &str {
+    let fits = exact.chars().count() <= chars;
+    exact.rsplit_once('.').map_or(exact, |(short, _)| if fits { exact } else { short })
+}
+
 /// Parts of a whole side by side, told apart by how bright they are, the last by
 /// being hollow, and by gaps: colour is the verdicts' and the selection's. The whole of
 /// the largest takes `room`.
@@ -345,6 +359,7 @@ pub(super) fn spoken(laid: &Laid, row: &RowCells) -> String {
             let text = match cell {
                 Cell::Empty => return None,
                 Cell::Mono(text)
+                | Cell::Time(text)
                 | Cell::Name(text)
                 | Cell::Words(text)
                 | Cell::Parts { text, .. } => text.as_str(),

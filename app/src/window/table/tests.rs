@@ -104,6 +104,23 @@ fn where_names_can_still_give_way_the_rest_keeps_room_to_say_why() {
 }
 
 #[test]
+fn of_a_time_with_its_date_the_milliseconds_give_way() {
+    use super::paint::without_millis;
+    use crate::window::times::{Times, Zone};
+
+    let exact = "2019-02-20 13:16:14.000";
+    assert_eq!(without_millis(exact, 23), exact);
+    assert_eq!(without_millis(exact, 22), "2019-02-20 13:16:14");
+    assert_eq!(without_millis("9223372036854775807 ms", 5), "9223372036854775807 ms");
+    // At 7.2 points a sign such a time has room in a narrow table, and the whole elsewhere.
+    let days = Times::new(&Zone::Utc, 0, 86_400_000);
+    let room = |table: f32, chars: f32| TIME + date_room(&days, table) >= chars * 7.2;
+    assert!(room(1_200.0, 23.0) && room(700.0, 19.0) && !room(700.0, 23.0));
+    let day = Times::new(&Zone::Utc, 0, 1_000);
+    assert!([700.0, 1_200.0].iter().all(|table| date_room(&day, *table) == 0.0));
+}
+
+#[test]
 fn a_revealed_row_is_in_sight() {
     let mut table = Table::default();
     for row in [0, 5, MANY / 2, MANY - 1] {
@@ -194,6 +211,31 @@ fn names_leave_to_the_rest_what_they_do_not_need() {
     }
     assert!(after[1] >= 120.0 && after[2] >= 62.0, "{after:?}");
     assert!(after[5] > before[5] + 80.0, "{before:?} {after:?}");
+}
+
+/// As at 1,280 points over several days, where two inputs read one topic.
+#[test]
+fn of_a_full_table_the_reason_keeps_its_least_and_names_their_partition() {
+    let columns = [
+        Column::figure("Arrival", 76.0),
+        Column::soft("Record", 190.0, 110.0),
+        Column::soft("Input", 92.0, 60.0),
+        Column::soft("Key", 110.0, 64.0),
+        Column::firm("Event time", TIME + 50.0),
+        Column::figure("Late by", 94.0),
+        Column::firm("Verdict", VERDICT),
+        Column::rest("Why"),
+    ];
+    let needs = [49.0, 145.0, 49.0, 290.0, 138.0, 52.0, 83.0, 300.0];
+    let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(700.0, 100.0));
+    let got: Vec<f32> =
+        place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
+    assert!(got[7] > REST - 0.1, "{got:?}");
+    // `co…[0]@10436` takes twelve signs of 7.2 points.
+    assert!(got[1] >= 12.0 * 7.2, "{got:?}");
+    for n in [0, 2, 4, 5, 6] {
+        assert!((got[n] - needs[n]).abs() < 0.1, "{got:?}");
+    }
 }
 
 #[test]

@@ -194,6 +194,10 @@ fn every_row_is_explained() {
             let why = whys.of(&row).unwrap();
             // Also where the recording, as here, is not there to be read again.
             assert!(!why.is_empty(), "{}", at());
+            // What the join never saw has no interval.
+            let mut labels = told.numbers.iter().map(|(label, _)| label.as_str());
+            let interval = labels.any(|label| label.starts_with("Interval of "));
+            assert!(!interval || row.verdict.passed_the_checks(), "{}", at());
             // Nobody looks for a record as its own partner where the interval leaves it out.
             let itself = told.candidates.iter().filter(|c| c.row.arrival == row.arrival);
             let mut outside = itself.filter(|c| c.why.ends_with("outside"));

@@ -32,8 +32,9 @@ const COLUMNS: [Column; 10] = [
 
 const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next offset", 96.0)];
 
-/// The column of phases, and how wide a panel has room for its whole title.
-const PHASES: usize = 6;
+/// Columns whose titles are long, each with a short one, and how wide a panel has room
+/// for the long ones.
+const SHORT_TITLES: [(usize, &str); 3] = [(3, "Rows"), (6, "Phases"), (7, "Paused")];
 const WHOLE_TITLES: f32 = 930.0;
 
 /// Width of the offsets beside the table, points.
@@ -47,7 +48,12 @@ fn took(c: &CheckpointEntry) -> u64 {
 /// Milliseconds for which the join stood still for it; `None`: an older program
 /// did not write it.
 fn paused(c: &CheckpointEntry) -> Option<String> {
-    (c.pause_us > 0).then(|| format!("{:.1} ms", c.pause_us as f64 / 1e3))
+    match c.pause_us {
+        0 => None,
+        // Rounded it would be none.
+        1..50 => Some("<0.1 ms".to_owned()),
+        us => Some(format!("{:.1} ms", us as f64 / 1e3)),
+    }
 }
 
 /// In the middle; of an even number between both that are.
@@ -132,12 +138,15 @@ pub fn body(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>) {
 fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&About>) {
     let all = entries(cx);
     let mut columns = COLUMNS;
-    columns[2] = columns[2].wider(date_room(cx.times));
+    let date = date_room(cx.times, ui.available_width());
+    columns[2] = columns[2].wider(date);
     let longest = all.iter().map(took).max().unwrap_or(0).max(1) as f32;
     let mut heads = vec![Head::default(); columns.len()];
-    if ui.available_width() < WHOLE_TITLES + date_room(cx.times) {
-        // Cut in the middle it would say nothing.
-        heads[PHASES].title = Some("Phases".to_owned());
+    if ui.available_width() < WHOLE_TITLES + date {
+        // Cut in the middle they would say nothing, and leave figures no room.
+        for (n, short) in SHORT_TITLES {
+            heads[n].title = Some(short.to_owned());
+        }
     }
     let laid = this.table.lay_out_with(ui, "Checkpoints", &columns, heads, all.len() as u64);
     why_so_few(ui, cx, &laid);
@@ -216,7 +225,7 @@ fn cells(
         cells: vec![
             Cell::Mono(thousands(c.epoch)),
             Cell::Mono(thousands(c.arrival)),
-            Cell::Mono(cx.times.exact(c.arrival_ms)),
+            Cell::Time(cx.times.exact(c.arrival_ms)),
             Cell::Mono(thousands(c.state_rows)),
             Cell::Mono(bytes(c.state_bytes)),
             Cell::Mono(bytes(c.written_bytes)),
@@ -283,5 +292,6 @@ mod tests {
         let of = |pause_us| CheckpointEntry { pause_us, ..CheckpointEntry::default() };
         assert_eq!(paused(&of(112_960)).as_deref(), Some("113.0 ms"));
         assert_eq!(paused(&of(0)), None);
+        assert_eq!([of(49), of(50)].map(|c| paused(&c).unwrap()), ["<0.1 ms", "0.1 ms"]);
     }
 }

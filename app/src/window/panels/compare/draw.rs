@@ -8,7 +8,7 @@ use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
-use super::job::{Choice, Found, Line, look};
+use super::job::{Choice, Found, Line, Outputs, look};
 use super::{Compare, kinds, plot, said, settings};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -18,7 +18,7 @@ use crate::window::panels::outputs::labels;
 use crate::window::panels::records::key_line;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
-use crate::window::text::{elide_apart, line as one_line, thousands};
+use crate::window::text::{elide_apart, elide_records, line as one_line, thousands};
 use crate::window::theme::{Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -202,6 +202,11 @@ fn table(
         columns[2].width = 0.0;
         shown -= 1;
     }
+    let pairs = matches!(lines.choice, Choice::Outputs(Outputs::PairsHere | Outputs::PairsThere));
+    if outputs && !pairs {
+        // Of one record each.
+        columns[2] = Column::firm("", 1.0);
+    }
     let columns = &columns[..shown];
     let title = |name: &String| Some(name.clone());
     let mut heads = vec![Head::default(); shown];
@@ -244,7 +249,7 @@ fn table(
         .iter()
         .map(|s| s.row().and_then(|r| r.key.as_ref()).map_or_else(|| "–".to_owned(), key_line))
         .collect();
-    let short_names = elide_apart(&names, laid.chars(ui, 1));
+    let short_names = elide_records(&names, laid.chars(ui, 1));
     let short_keys = elide_apart(&keys, laid.chars(ui, if outputs { 5 } else { 2 }));
     let events = this.table.paint(ui, &laid, |place| {
         let n = place.checked_sub(from)? as usize;
@@ -320,8 +325,9 @@ pub fn side(line: &Seen, said: Option<&Said>, mine: bool, labels: impl Fn(u64) -
             None => Cell::Words("no example".to_owned()),
             Some((mask, n)) => {
                 let named = labels(mask);
-                let records = crate::window::text::plural(n as u64, "record");
-                Cell::Words(if named.is_empty() { records } else { format!("{named}, {records}") })
+                // Beside the example's own record.
+                let folded = format!("{} folded", thousands(n as u64));
+                Cell::Words(if named.is_empty() { folded } else { format!("{named}, {folded}") })
             }
         },
         (Line::Output(only_there, named), Some(_)) => {

@@ -151,7 +151,7 @@ impl Compare {
         cx: &Cx<'_>,
         other: Option<&crate::window::jobs::Answer<Pair, Other>>,
     ) -> String {
-        let Some(path) = &self.other else { return "with no other run yet".to_owned() };
+        let Some(path) = &self.other else { return "no run chosen to compare with".to_owned() };
         let other = match other.map(|a| &a.result) {
             None => return format!("opening {}…", file_name(path)),
             Some(Err(_)) => return "not possible".to_owned(),

@@ -4,7 +4,7 @@ use egui::{Align2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2};
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::Both;
-use crate::window::text::line;
+use crate::window::text::{counted, line};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
@@ -59,9 +59,9 @@ fn one(
     t: &Tokens,
 ) {
     let (verdict, sentence) = match said {
-        Some((verdict, sentence)) => (Some(*verdict), sentence.as_str()),
-        None if both.beyond => (None, "This run ended before this record came"),
-        None => (None, "This run has no such record"),
+        Some((verdict, sentence)) => (Some(*verdict), counted(sentence)),
+        None if both.beyond => (None, "This run ended before this record came".into()),
+        None => (None, "This run has no such record".into()),
     };
     let response = ui.interact(row, ui.scope_id().with(("said", name)), Sense::hover());
     let word = super::kinds::word(verdict);
@@ -81,7 +81,7 @@ fn one(
     let word = painter.text(pos2(x + 16.0, y), Align2::LEFT_CENTER, word, font, t.text);
     // Sentences begin under each other.
     let x = word.right().max(x + 16.0 + 72.0) + 12.0;
-    let text = line(sentence).into_owned();
+    let text = line(&sentence).into_owned();
     let mut job =
         egui::text::LayoutJob::simple_singleline(text, fonts::regular(SMALL + 0.5), t.text);
     job.wrap = egui::text::TextWrapping::truncate_at_width((row.right() - INSET - x).max(20.0));
@@ -93,6 +93,6 @@ fn one(
     let first = galley.rows.first().map_or(galley.size().y, |line| line.size.y);
     painter.galley(pos2(x, y - first / 2.0), galley, t.text);
     if cut {
-        response.on_hover_text(sentence);
+        response.on_hover_text(&*sentence);
     }
 }

@@ -19,7 +19,9 @@ use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::{Run, RunOrder, execute};
-use crate::window::testing::{Feed, PATIENT, PIPELINE, ask, heading, opened, press, rerun, rows};
+use crate::window::testing::{
+    Feed, PATIENT, PIPELINE, ask, heading, opened, press, rerun, rows, sample_patient, sample_run,
+};
 use crate::window::text::thousands;
 
 /// A feed with two runs: `run`, and `patient`, in which no record of the backlog
@@ -294,6 +296,23 @@ fn outputs_that_differ_are_listed_by_their_records() {
         shown.iter().all(|r| r.ends_with("put out in patient, not put out in run")),
         "{shown:?}"
     );
+}
+
+#[test]
+fn examples_that_differ_say_what_is_folded_and_have_no_second_record() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::Compare(sample_patient().to_owned()));
+    let name = h
+        .get_all_by_role(Role::ListBoxOption)
+        .filter_map(|n| n.accesskit_node().label())
+        .find(|l| l.starts_with("examples that differ, "))
+        .unwrap();
+    h.get_by_label(&name).click_accesskit();
+    settle(&mut h).unwrap();
+    let shown = changed(&h);
+    assert!(!shown.is_empty());
+    assert!(shown.iter().all(|r| r.contains(" folded in patient, ")), "{shown:?}");
+    assert!(h.query_by_label("With").is_none());
 }
 
 #[test]

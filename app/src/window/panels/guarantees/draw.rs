@@ -13,7 +13,7 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
-use crate::window::table::{Cell, Column, RowCells, empty};
+use crate::window::table::{Cell, Column, RowCells, empty, empty_to};
 use crate::window::text::{bytes, line, plural, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
@@ -30,6 +30,19 @@ const MODES: [Column; 9] = [
     Column::figure("Latency p99", 84.0),
     Column::figure("Written", 72.0),
     Column::figure("Processed", 80.0),
+];
+
+/// The numbers of a guarantee: of one, of more, and what each counts.
+const NUMBERS: [(Open, &str, &str, &str); 4] = [
+    (Open::Duplicates, "duplicate", "duplicates", "Examples that a reader gets more than once"),
+    (Open::Losses, "loss", "losses", "Examples that a reader never gets"),
+    (Open::Untrue, "untrue", "untrue", "Examples that are otherwise than without faults"),
+    (
+        Open::Aborted,
+        "aborted",
+        "aborted",
+        "What aborted transactions wrote: only a reader with read_uncommitted sees it",
+    ),
 ];
 
 const COPIES: [Column; 3] = [
@@ -139,7 +152,7 @@ fn too_large(ui: &mut Ui, cx: &mut Cx<'_>, records: u64) {
         thousands(MOST),
         thousands(records)
     );
-    empty(&mut above, "Too many records to compare here", &next);
+    let below = empty_to(&mut above, "Too many records to compare here", &next);
     let commands = commands(cx);
     let widest = commands
         .iter()
@@ -150,7 +163,7 @@ fn too_large(ui: &mut Ui, cx: &mut Cx<'_>, records: u64) {
         .fold(0.0f32, f32::max);
     let left = (room.center().x - widest / 2.0 - 17.0).max(room.left() + INSET);
     let right = room.right() - INSET;
-    let at = Rect::from_min_max(pos2(left, half.center().y + 30.0), pos2(right, room.bottom()));
+    let at = Rect::from_min_max(pos2(left, (below + 12.0).round()), pos2(right, room.bottom()));
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("commands"));
     for (name, command) in commands {
         child.horizontal(|ui| {
@@ -306,16 +319,11 @@ fn numbers(this: &mut Guarantees, ui: &mut Ui, mode: &Mode) {
         ui.spacing_mut().item_spacing.x = 4.0;
         text(ui, &mode.mode, fonts::semibold(SMALL), t.text);
         ui.add_space(6.0);
-        let all = [
-            (Open::Duplicates, "duplicates"),
-            (Open::Losses, "losses"),
-            (Open::Untrue, "untrue"),
-            (Open::Aborted, "aborted"),
-        ];
-        for (open, name) in all {
-            let count = thousands(behind(mode, open).len() as u64);
-            let label = format!("{count} {name}");
-            if button(&label).selected(this.open == open).show(ui).clicked() {
+        for (open, one, more, says) in NUMBERS {
+            let n = behind(mode, open).len() as u64;
+            let label = format!("{} {}", thousands(n), if n == 1 { one } else { more });
+            let number = button(&label).selected(this.open == open).show(ui);
+            if number.on_hover_text(says).clicked() {
                 this.open = open;
                 this.list.top();
             }

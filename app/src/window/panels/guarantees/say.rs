@@ -41,12 +41,13 @@ pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> Stri
     if each.is_empty() {
         return in_turn(&matrix.faults);
     }
+    // What it led to first: the faults are chosen below, and a long title is cut.
     format!(
-        "{}, a checkpoint every {}: {}, of {}",
-        in_turn(&matrix.faults),
-        format_duration(matrix.checkpoint_interval),
+        "{}, of {} · {}, a checkpoint every {}",
         each.join(", "),
         plural(matrix.examples, "example"),
+        in_turn(&matrix.faults),
+        format_duration(matrix.checkpoint_interval),
     )
 }
 

@@ -1,6 +1,6 @@
 //! The guarantees panel through its accessibility tree.
 
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use crate::window::command::Command;
 use crate::window::headless::settle;
@@ -40,6 +40,17 @@ fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     let modes: Vec<String> =
         rows(&h).into_iter().filter(|row| row.contains("aborted seen by")).collect();
     assert_eq!(modes.len(), 4, "{modes:?}");
+    // What aborted transactions wrote is no fault of the guarantee.
+    let aborted = h.query_all_by_label_contains(" aborted").find_map(|n| {
+        let node = n.accesskit_node();
+        (node.role() == egui::accesskit::Role::Button).then(|| node.description())
+    });
+    let aborted = aborted.flatten().unwrap();
+    assert!(aborted.ends_with("only a reader with read_uncommitted sees it"), "{aborted}");
+    // What the faults led to goes before what they were.
+    let said = heading(&h, Panel::Guarantees).value().unwrap();
+    assert!(said.starts_with("at-least-once gives "), "{said}");
+    assert!(said.contains(" · crash mid epoch, a checkpoint every "), "{said}");
     assert!(modes[0].starts_with("exactly-once: 0 duplicates, 0 lost, 0 untrue"), "{}", modes[0]);
     let least = &modes[1];
     assert!(least.starts_with("at-least-once: ") && !least.contains(": 0 dup"), "{least}");

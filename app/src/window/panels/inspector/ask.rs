@@ -5,6 +5,7 @@ use joinscope_core::run::explain::{Explanation, explain};
 use joinscope_core::run::{OutputView, RowView};
 use joinscope_operator::codec::InputDecoder;
 use joinscope_operator::record::{Arrival, Record, RecordName};
+use joinscope_operator::verdict::Verdict;
 
 use crate::window::selection::Selection;
 use crate::window::store::Run;
@@ -37,7 +38,7 @@ pub struct Row {
     pub explained: Explanation,
     /// Arrivals at which something became of it, with their arrival times, ms.
     pub then: Vec<(Arrival, i64)>,
-    /// The record that made the verdict fall.
+    /// The later record with which the verdict fell.
     pub cause: Option<RecordName>,
     pub outputs: Vec<OutputView>,
     /// Rows whose verdict it made fall: how many, and the first of them.
@@ -88,7 +89,9 @@ pub fn of_recording(recording: &Recording, selection: Selection) -> Result<Inspe
 fn row_of(run: &Run, recording: Option<&Recording>, row: u64) -> Result<Row, String> {
     let row = run.row(row).map_err(|e| e.to_string())?;
     let input = run.pipeline().inputs.get(usize::from(row.input));
-    let cause = match row.cause.filter(|c| *c != row.arrival) {
+    // Of a verdict that fell with the record's own arrival it is what was there before:
+    // the sentence says so, and it decided nothing.
+    let cause = match row.cause.filter(|c| *c != row.arrival && row.decided == Some(*c)) {
         None => None,
         Some(arrival) => {
             let rows = run.rows_of_arrival(arrival).map_err(|e| e.to_string())?;
@@ -125,7 +128,12 @@ fn value(run: &Run, recording: &Recording, row: &RowView) -> Result<Option<Value
     let decoded = InputDecoder::new(run.pipeline(), row.input, recording.schemas())
         .map_err(|e| e.to_string())
         .and_then(|mut decoder| decoder.to_json(&record))
-        .and_then(|json| serde_json::to_string_pretty(&json).map_err(|e| e.to_string()));
+        .and_then(|json| serde_json::to_string_pretty(&json).map_err(|e| e.to_string()))
+        // Why is in the sentence; a second reading may say it in other words.
+        .map_err(|why| {
+            let told = row.verdict == Verdict::Undecodable;
+            if told { "It cannot be decoded; its bytes are".to_owned() } else { why }
+        });
     Ok(Some(Value { name: row.record.clone(), record, decoded }))
 }
 

@@ -3,7 +3,7 @@
 use egui::{Align, Layout, Rect, Sense, Ui, pos2, vec2};
 use joinscope_core::run::explain::{Candidate, Figure};
 use joinscope_core::run::{KeyState, RowView};
-use joinscope_operator::record::{Record, TimestampType};
+use joinscope_operator::record::{Record, RecordName, TimestampType};
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
@@ -17,6 +17,8 @@ use crate::window::text::{from_bytes, line, thousands};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, fit, group, link, text, verdict_shape};
 
+/// Between a label and the figure beside it at least, points.
+const APART: f32 = 12.0;
 /// Lines that a figure takes at most; the whole is in the tooltip.
 const FIGURE_LINES: usize = 4;
 
@@ -30,7 +32,8 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
     let label_galley =
         painter.layout(label.to_owned(), fonts::regular(SMALL + 0.5), t.second, width);
     let one = painter.layout_no_wrap(escaped.clone(), fonts::mono(SMALL), t.text);
-    let fits = label_galley.rows.len() == 1 && label_galley.size().x + 12.0 + one.size().x <= width;
+    let fits =
+        label_galley.rows.len() == 1 && label_galley.size().x + APART + one.size().x <= width;
     let figure_galley = if fits {
         one
     } else {
@@ -71,6 +74,21 @@ fn time(ui: &mut Ui, cx: &Cx<'_>, label: &str, ms: Option<i64>) {
     if let Some(ms) = ms {
         number(ui, label, &cx.times.exact(ms), Some(&cx.times.full(ms)));
     }
+}
+
+/// An arrival with its time, without its milliseconds where only so both fit beside
+/// the label.
+fn moment(ui: &mut Ui, cx: &Cx<'_>, label: &str, at: u64, ms: i64) {
+    let painter = ui.painter();
+    let wide = |text: &str, font| {
+        painter.layout_no_wrap(text.to_owned(), font, egui::Color32::WHITE).size().x
+    };
+    let room = ui.available_width() - wide(label, fonts::regular(SMALL + 0.5)) - APART;
+    let of = |time: String| format!("{} · {time}", thousands(at));
+    let [exact, short] = [cx.times.exact(ms), cx.times.short(ms)].map(of);
+    let fits = |text: &str| wide(text, fonts::mono(SMALL)) <= room;
+    let figure = if fits(&exact) || !fits(&short) { exact } else { short };
+    number(ui, label, &figure, Some(&cx.times.full(ms)));
 }
 
 fn verdict_line(ui: &mut Ui, verdict: Verdict, extra: &str) {
@@ -142,8 +160,7 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
     let v = &r.view;
     time(ui, cx, "Event time", v.event_time);
     time(ui, cx, "Watermark then", v.watermark);
-    let arrived = format!("{} · {}", thousands(v.arrival), cx.times.exact(v.arrival_ms));
-    number(ui, "Arrival", &arrived, Some(&cx.times.full(v.arrival_ms)));
+    moment(ui, cx, "Arrival", v.arrival, v.arrival_ms);
     if let Some(late) = v.late_by {
         number(ui, "Late by", &format_duration(late), None);
     }
@@ -154,10 +171,7 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
     for (label, figure) in &r.explained.numbers {
         match figure {
             Figure::Text(figure) => number(ui, label, figure, None),
-            Figure::Arrival(at, ms) => {
-                let at = format!("{} · {}", thousands(*at), cx.times.exact(*ms));
-                number(ui, label, &at, Some(&cx.times.full(*ms)));
-            }
+            Figure::Arrival(at, ms) => moment(ui, cx, label, *at, *ms),
         }
     }
     // The time beside it, where the run knows the record that arrived then.
@@ -165,10 +179,7 @@ fn numbers(ui: &mut Ui, cx: &Cx<'_>, r: &Row) {
         |ui: &mut Ui, label: &str, at: u64| match r.then.iter().find(|(arrival, _)| *arrival == at)
         {
             None => number(ui, label, &arrival(at), None),
-            Some((_, ms)) => {
-                let figure = format!("{} · {}", thousands(at), cx.times.exact(*ms));
-                number(ui, label, &figure, Some(&cx.times.full(*ms)));
-            }
+            Some((_, ms)) => moment(ui, cx, label, at, *ms),
         };
     match (v.kept, v.removed) {
         (true, Some(at)) => when(ui, "In the state until", at),
@@ -189,8 +200,20 @@ fn candidates(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     }
     let t = Tokens::of(ui.ctx());
     group(ui, "Candidates with this key");
+    // Distances stand under each other, whatever the names before them take.
+    let gap = ui.spacing().item_spacing.x;
+    let painter = ui.painter().clone();
+    let wide = |text: String, font| painter.layout_no_wrap(text, font, t.text).size().x;
+    let edge = |c: &Candidate| {
+        let input = links::input_of(cx, &c.row);
+        wide(c.record.to_string(), fonts::mono(SMALL))
+            + input.map_or(0.0, |input| gap + wide(input.to_owned(), fonts::regular(SMALL)))
+            + 10.0
+            + wide(distance(c), fonts::mono(SMALL))
+    };
+    let edge = r.explained.candidates.iter().map(edge).fold(190.0, f32::max);
     for c in &r.explained.candidates {
-        candidate(ui, cx, c, t);
+        candidate(ui, cx, c, edge, t);
     }
     if r.explained.more_candidates > 0 {
         let more = format!("and {} more", thousands(r.explained.more_candidates));
@@ -200,11 +223,11 @@ fn candidates(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
 
 /// A candidate's name, how far it is, and why it did or did not match: beside
 /// them where that fits, else below, wrapped.
-fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
+/// `edge`: where distances end, points from the left.
+fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, edge: f32, t: &Tokens) {
     let width = ui.available_width();
     let name = c.record.to_string();
     let shown = fit(ui, &name, &fonts::mono(SMALL), (width - 90.0).max(60.0));
-    let distance = c.distance_ms.map(signed).unwrap_or_default();
     let (row, _) = ui.allocate_exact_size(vec2(width, 22.0), Sense::hover());
     let mut child = ui.new_child(
         egui::UiBuilder::new()
@@ -217,8 +240,8 @@ fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
     }
     links::input(&mut child, cx, &c.row);
     let left = child.min_rect().right() + 10.0;
-    let galley = ui.painter().layout_no_wrap(distance, fonts::mono(SMALL), t.text);
-    let right = (row.left() + 190.0).max(left + galley.size().x).min(row.right());
+    let galley = ui.painter().layout_no_wrap(distance(c), fonts::mono(SMALL), t.text);
+    let right = (row.left() + edge).max(left + galley.size().x).min(row.right());
     let top = row.center().y - galley.size().y / 2.0;
     ui.painter().galley(pos2(right - galley.size().x, top), galley, t.text);
     let why = line(&c.why).into_owned();
@@ -236,6 +259,11 @@ fn candidate(ui: &mut Ui, cx: &mut Cx<'_>, c: &Candidate, t: &Tokens) {
     ui.painter().galley(at, why_galley, t.second);
     let response = ui.interact(place, ui.scope_id().with(("why", &name)), Sense::hover());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &why));
+}
+
+/// How far a candidate is in event time; nothing where one of both has none.
+fn distance(c: &Candidate) -> String {
+    c.distance_ms.map(signed).unwrap_or_default()
 }
 
 /// `−3m 05s`, `+1.2s`.
@@ -268,7 +296,7 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
                 ui.painter().layout_no_wrap(text.to_owned(), font, t.text).size().x
             };
             let label = wide(&e.text, fonts::regular(SMALL + 0.5));
-            let below = label + 12.0 + wide(&e.bound(), fonts::mono(SMALL)) > room;
+            let below = label + APART + wide(&e.bound(), fonts::mono(SMALL)) > room;
             ui.vertical(|ui| {
                 ui.set_width(room);
                 ui.add_space(2.0);
@@ -297,7 +325,11 @@ fn enough(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
 /// What made the verdict fall, and what the record set off, as links.
 fn followed(ui: &mut Ui, cx: &mut Cx<'_>, r: &Row) {
     let t = Tokens::of(ui.ctx());
-    if let Some(cause) = &r.cause {
+    // Said once: where a sentence names what closed the interval, it leads there.
+    let said = |cause: &RecordName| {
+        r.view.verdict != Verdict::Joined && sentence::names(&r.explained.sentence, cause)
+    };
+    if let Some(cause) = r.cause.as_ref().filter(|cause| !said(cause)) {
         group(ui, "Cause");
         ui.horizontal(|ui| {
             text(ui, "decided by", fonts::regular(SMALL + 0.5), t.second);

@@ -10,6 +10,7 @@ use joinscope_operator::record::RecordName;
 
 use super::links;
 use crate::window::command::Command;
+use crate::window::text::counted;
 use crate::window::theme::{Tokens, fonts};
 
 const SIZE: f32 = 14.0;
@@ -49,6 +50,11 @@ fn parts(sentence: &str) -> Vec<Part> {
     parts
 }
 
+/// Whether a sentence has this record in it.
+pub fn names(sentence: &str, record: &RecordName) -> bool {
+    parts(sentence).iter().any(|part| matches!(part, Part::Record(name) if name == record))
+}
+
 /// Shows the sentence, wrapped, as one text with links in it; a name of one of
 /// the candidates leads to that row, whichever input took it.
 pub fn show(ui: &mut Ui, sentence: &str, candidates: &[Candidate], commands: &mut Vec<Command>) {
@@ -57,7 +63,7 @@ pub fn show(ui: &mut Ui, sentence: &str, candidates: &[Candidate], commands: &mu
     job.wrap.max_width = ui.available_width();
     let mut links = Vec::new();
     let mut chars = 0;
-    for part in parts(sentence) {
+    for part in parts(&counted(sentence)) {
         let (text, colour) = match &part {
             Part::Words(words) => (crate::window::text::line(words).into_owned(), t.text),
             Part::Record(name) => (crate::window::text::elide(&name.to_string(), 44), t.accent),
@@ -124,5 +130,8 @@ mod tests {
             ]
         );
         assert_eq!(parts("none"), [Part::Words("none".to_owned())]);
+        let closed = "The interval closed with engagements[0]@958.";
+        let named = |record: &str| names(closed, &record.parse().unwrap());
+        assert!(named("engagements[0]@958") && !named("engagements[0]@95"));
     }
 }

@@ -66,6 +66,8 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
     let cause = run.rows_of_arrival(joined.cause.unwrap()).unwrap()[0].clone();
     ask(&mut h, Command::Select(Some(Selection::Row(cause.row)), Some(cause.arrival)));
     assert!(h.query_by_label("It decided").is_some());
+    // Its own verdict fell as it came: what it matched decided nothing of it.
+    assert!(h.query_by_label("decided by").is_none());
     let name = joined.record.to_string();
     let links: Vec<String> = h
         .get_all_by_role(egui::accesskit::Role::Link)
@@ -75,6 +77,32 @@ fn causes_and_effects_are_links_and_the_state_is_that_at_the_cursor() {
     // Before anything arrived the state of its key is empty.
     ask(&mut h, Command::GoTo(0));
     assert!(h.query_by_label("No row of it").is_some());
+}
+
+#[test]
+fn what_closed_an_interval_is_said_once() {
+    let mut h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.page(0, run.rows() as usize).unwrap();
+    let is_later = |r: &RowView| r.decided == r.cause && r.cause.is_some_and(|c| c != r.arrival);
+    let closed = all.iter().find(|r| r.verdict == Verdict::Unmatched && is_later(r)).unwrap();
+    ask(&mut h, Command::Select(Some(Selection::Row(closed.row)), Some(closed.arrival)));
+    let cause = run.rows_of_arrival(closed.cause.unwrap()).unwrap()[0].record.to_string();
+    let named = |n: &egui_kittest::Node<'_>| n.accesskit_node().label().as_ref() == Some(&cause);
+    let links = h.get_all_by_role(egui::accesskit::Role::Link).filter(named).count();
+    assert!(links > 0, "the sentence leads to {cause}");
+    assert!(h.query_by_label("decided by").is_none());
+}
+
+#[test]
+fn what_cannot_be_decoded_shows_its_bytes() {
+    let mut h = opened(&feed().run());
+    let to = VerdictSet::of(Verdict::Undecodable);
+    ask(&mut h, Command::Next(to, Direction::Backward));
+    assert!(h.state().selection().is_some());
+    assert!(h.query_by_label("Decoded value").is_none());
+    let bytes = h.get_by_label("Raw value").accesskit_node().value().unwrap();
+    assert!(bytes.contains("7b 22 76 69"), "{bytes}");
 }
 
 #[test]

@@ -67,9 +67,11 @@ pub fn show(shown: &mut Shown, ui: &mut Ui, value: &Value, commands: &mut Vec<Co
             text(ui, "null: a tombstone", fonts::regular(SMALL), t.second);
         }
         (Face::Decoded, Ok(json), _) => paged_text(shown, ui, json),
-        (Face::Decoded, Err(why), _) => {
+        (Face::Decoded, Err(why), Some(raw)) => {
             let why = egui::RichText::new(line(why)).font(fonts::regular(SMALL)).color(t.second);
             ui.add(egui::Label::new(why).wrap());
+            // What there is to see of it.
+            paged_hex(shown, ui, raw);
         }
         (Face::Raw, _, Some(raw)) => paged_hex(shown, ui, raw),
     }

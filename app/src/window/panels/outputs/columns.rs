@@ -142,7 +142,7 @@ impl Col {
         match self {
             Self::Number => Cell::Mono(thousands(o.n)),
             Self::Arrival => Cell::Mono(thousands(o.at)),
-            Self::Time => Cell::Mono(cx.times.exact(o.time)),
+            Self::Time => Cell::Time(cx.times.exact(o.time)),
             Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
             Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
             Self::Records => Cell::Elided {

@@ -137,7 +137,7 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         return;
     }
     reveal(this, source);
-    let (columns, heads) = columns(this, cx, source);
+    let (columns, heads) = columns(this, cx, source, ui.available_width());
     this.table.follow(cx.cursor.state() == State::Following && source.sort.is_none());
     let laid = this.table.lay_out_with(ui, "Outputs", &columns, heads, len);
     let lines = match ask_page(this, cx, source, &laid.rows) {
@@ -199,8 +199,9 @@ fn reveal(this: &mut Outputs, source: &Source) {
     this.reveal = None;
 }
 
-fn columns(this: &Outputs, cx: &Cx<'_>, source: &Source) -> (Vec<Column>, Vec<Head>) {
-    let date = date_room(cx.times);
+/// `table`: how wide it is, points.
+fn columns(this: &Outputs, cx: &Cx<'_>, source: &Source, table: f32) -> (Vec<Column>, Vec<Head>) {
+    let date = date_room(cx.times, table);
     let sample = labels(0, cx);
     let mut columns: Vec<Column> = this.columns.iter().map(|c| c.column(&sample, date)).collect();
     fill(&mut columns);

@@ -8,10 +8,8 @@ use super::ask::{By, Sorted};
 use crate::cli::filter::{field_at, field_text};
 use crate::window::cx::Cx;
 use crate::window::panels::choose::Choice;
-use crate::window::panels::watermarks::say::about;
 use crate::window::table::{Cell, Column, Head, TIME, VERDICT};
 use crate::window::text::{line, thousands};
-use crate::window::times::Times;
 
 /// A column that can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,22 +132,17 @@ impl Col {
         }
     }
 
-    /// `date`: room for a date before a time, points; `short`: without fractions of
-    /// seconds.
-    pub fn column(&self, date: f32, short: bool) -> Column {
+    /// `date`: room for a date before a time, points.
+    pub fn column(&self, date: f32) -> Column {
         match self {
             Self::Arrival | Self::Decided | Self::Removed => Column::figure("", 76.0),
-            // 3m 36s
-            Self::LateBy if short => Column::figure("", 65.0),
             // 3m 36.364s
             Self::LateBy => Column::figure("", 94.0),
             Self::Outputs => Column::figure("", 60.0),
             Self::Record => Column::soft("", 190.0, 110.0),
             Self::Key => Column::soft("", 110.0, 64.0),
             Self::Field(_) => Column::soft("", 110.0, 52.0),
-            Self::Arrived | Self::EventTime | Self::Watermark => {
-                Column::firm("", TIME).wider(wider(date, short))
-            }
+            Self::Arrived | Self::EventTime | Self::Watermark => Column::firm("", TIME).wider(date),
             Self::Verdict => Column::firm("", VERDICT),
             Self::Input => Column::soft("", 92.0, 60.0),
             Self::Why => Column::rest(""),
@@ -182,7 +175,7 @@ impl Col {
     /// What stands in a row's cell. Names, keys and the like come elided.
     pub fn cell(&self, row: &RowShown<'_>, cx: &Cx<'_>) -> Cell {
         let v = row.view;
-        let time = |ms: Option<i64>| time_cell(ms, cx.times, row.short);
+        let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Time(cx.times.exact(ms)));
         let number = |n: Option<u64>| n.map_or(Cell::Empty, |n| Cell::Mono(thousands(n)));
         let elided = |shown: &str, whole: String| Cell::Elided { shown: shown.to_owned(), whole };
         match self {
@@ -193,9 +186,6 @@ impl Col {
             Self::Key => elided(row.key, v.key.as_ref().map(key_line).unwrap_or_default()),
             Self::EventTime => time(v.event_time),
             Self::Watermark => time(v.watermark),
-            Self::LateBy if row.short => {
-                v.late_by.map_or(Cell::Empty, |ms| elided(&about(ms), late_by(ms)))
-            }
             Self::LateBy => v.late_by.map_or(Cell::Empty, |ms| Cell::Mono(late_by(ms))),
             Self::Verdict => Cell::Verdict(row.verdict),
             Self::Decided => number(v.decided),
@@ -209,24 +199,6 @@ impl Col {
                 Some(field) => Cell::Mono(line(&field_text(field)).into_owned()),
             },
         }
-    }
-}
-
-/// Room of a fraction of a second, points.
-const FRACTION: f32 = 29.0;
-
-/// What a column of times takes besides [`TIME`], points: a date, without fractions of
-/// seconds where they are left out.
-pub fn wider(date: f32, short: bool) -> f32 {
-    if short { date - FRACTION } else { date }
-}
-
-/// A time; of a short one the whole is in the tooltip.
-pub fn time_cell(ms: Option<i64>, times: &Times, short: bool) -> Cell {
-    match ms {
-        None => Cell::Empty,
-        Some(ms) if short => Cell::Elided { shown: times.short(ms), whole: times.exact(ms) },
-        Some(ms) => Cell::Mono(times.exact(ms)),
     }
 }
 
@@ -254,8 +226,6 @@ pub struct RowShown<'a> {
     pub name: &'a str,
     pub key: &'a str,
     pub input: &'a str,
-    /// Times and durations without fractions of seconds.
-    pub short: bool,
 }
 
 /// Paths of the fields of values, down to three names, each once, in order.
@@ -302,17 +272,6 @@ mod tests {
             "1d 03h",
         ];
         assert_eq!(said, want);
-    }
-
-    #[test]
-    fn of_a_short_time_the_whole_is_kept_beside_it() {
-        const AT: i64 = 1_763_626_401_480;
-        let times = Times::new(&crate::window::times::Zone::Utc, AT, AT + 172_800_000);
-        let whole = "2025-11-20 08:13:21.480".to_owned();
-        assert_eq!(time_cell(Some(AT), &times, false), Cell::Mono(whole.clone()));
-        let shown = "2025-11-20 08:13:21".to_owned();
-        assert_eq!(time_cell(Some(AT), &times, true), Cell::Elided { shown, whole });
-        assert_eq!(time_cell(None, &times, true), Cell::Empty);
     }
 
     #[test]

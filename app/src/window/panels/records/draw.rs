@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::Ui;
 
 use super::ask::{self, Line, MOST, Page, Question, Source};
-use super::columns::{Col, RowShown, key_line, paths, time_cell, wider};
+use super::columns::{Col, RowShown, key_line, paths};
 use super::{Place, Records};
 use crate::window::command::Command;
 use crate::window::cursor::State;
@@ -66,8 +66,7 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
         return;
     }
     reveal(this, cx, source);
-    let short = cx.times.has_dates() && ui.available_width() < SHORT;
-    let (columns, heads) = columns(this, cx, source, short);
+    let (columns, heads) = columns(this, cx, source, ui.available_width());
     // Until the number of rows is known, one page of bars.
     let rows = len.unwrap_or(50);
     this.table.follow(cx.cursor.state() == State::Following && source.sort.is_none());
@@ -88,8 +87,7 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     let has_run = cx.doc.run.is_some();
     let places = if has_run { (at(&Col::Record), at(&Col::Key)) } else { (Some(1), Some(2)) };
     let chars = |place: Option<usize>| place.map_or(0, |n| laid.chars(ui, n));
-    let chars = (chars(places.0), chars(places.1));
-    let cells = cells_of(&this.columns, &lines, cx, chars, short);
+    let cells = cells_of(&this.columns, &lines, cx, (chars(places.0), chars(places.1)));
     if this.page.is_stale() {
         ui.multiply_opacity(0.6);
     }
@@ -136,22 +134,19 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, stopped: bool) {
     }
 }
 
-/// A narrower table with dates leaves out fractions of seconds, points: they would take
-/// the room of what says why.
-const SHORT: f32 = 800.0;
-
-fn columns(this: &Records, cx: &Cx<'_>, source: &Source, short: bool) -> (Vec<Column>, Vec<Head>) {
-    let date = date_room(cx.times);
+/// `table`: how wide it is, points.
+fn columns(this: &Records, cx: &Cx<'_>, source: &Source, table: f32) -> (Vec<Column>, Vec<Head>) {
+    let date = date_room(cx.times, table);
     if cx.doc.run.is_none() {
         let mut columns = OF_RECORDING.to_vec();
         for c in &mut columns {
             if matches!(c.title, "Timestamp" | "Arrived") {
-                *c = c.wider(wider(date, short));
+                *c = c.wider(date);
             }
         }
         return (columns, Vec::new());
     }
-    let mut columns: Vec<Column> = this.columns.iter().map(|col| col.column(date, short)).collect();
+    let mut columns: Vec<Column> = this.columns.iter().map(|col| col.column(date)).collect();
     fill(&mut columns);
     let heads = this.columns.iter().map(|col| col.head(source.sort.as_ref())).collect();
     (columns, heads)
@@ -236,19 +231,13 @@ fn ask_page(
 }
 
 /// Cells of all lines, names and keys elided so that they stay apart.
-fn cells_of(
-    cols: &[Col],
-    lines: &Lines,
-    cx: &Cx<'_>,
-    chars: (usize, usize),
-    short: bool,
-) -> Vec<RowCells> {
+fn cells_of(cols: &[Col], lines: &Lines, cx: &Cx<'_>, chars: (usize, usize)) -> Vec<RowCells> {
     let names: Vec<String> = lines.all().iter().map(name_of).collect();
     let keys: Vec<String> = lines.all().iter().map(key_of).collect();
     let names = elide_records(&names, chars.0);
     let keys = elide_apart(&keys, chars.1);
     let lines = lines.all().iter().zip(names).zip(keys);
-    lines.map(|((line, name), key)| cells(cols, line, &name, &key, cx, short)).collect()
+    lines.map(|((line, name), key)| cells(cols, line, &name, &key, cx)).collect()
 }
 
 fn name_of(line: &Line) -> String {
@@ -274,7 +263,7 @@ fn head(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(text::LONGEST)]
 }
 
-fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>, short: bool) -> RowCells {
+fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>) -> RowCells {
     let number = line.number();
     let selected = cx.selection == Some(Selection::Row(number));
     let hovered = cx.hover == Some(number);
@@ -293,7 +282,6 @@ fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>, short: b
                 name,
                 key,
                 input: input.map_or("", |i| &*i.name),
-                short,
             };
             RowCells {
                 cells: cols.iter().map(|col| col.cell(&shown, cx)).collect(),
@@ -304,7 +292,8 @@ fn cells(cols: &[Col], line: &Line, name: &str, key: &str, cx: &Cx<'_>, short: b
             }
         }
         Line::Record { record, name: full, .. } => {
-            let time = |ms: Option<i64>| time_cell(ms, cx.times, short);
+            let time =
+                |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Time(cx.times.exact(ms)));
             let value = match &record.value {
                 None => "null".to_owned(),
                 Some(v) => text::line(&from_bytes(&v[..v.len().min(160)])).into_owned(),

@@ -15,7 +15,7 @@ use crate::window::bars::menu_row;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::panels::compare::{Choice, Outputs};
-use crate::window::table::empty;
+use crate::window::table::empty_to;
 use crate::window::text::{line, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
@@ -105,8 +105,8 @@ pub fn nothing(ui: &mut Ui, can_run: bool, commands: &mut Vec<Command>) {
         "They need the recording and the pipeline: open the recording from where it is now"
             .to_owned()
     };
-    empty(&mut above, "The four semantics side by side", &next);
-    let at = Rect::from_min_max(pos2(room.left(), half.center().y + 34.0), room.max);
+    let below = empty_to(&mut above, "The four semantics side by side", &next);
+    let at = Rect::from_min_max(pos2(room.left(), (below + 16.0).round()), room.max);
     let flow = egui::Layout::top_down(egui::Align::Center);
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).layout(flow).id_salt("run"));
     if can_run {
@@ -162,10 +162,12 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         let all_of_them = format!("For all four, {}", shared.join(" · "));
         let how =
             "− is missing and + is extra against clean; press a figure to list what it counts";
-        let known = Some(how).filter(|_| known.ended.iter().any(|(_, r)| r.is_ok()));
+        let pad = "A pad is a row put out with nulls, for want of a match";
+        let figures = known.ended.iter().any(|(_, r)| r.is_ok());
+        let read = [how, pad].into_iter().filter(|_| figures);
         let all_of_them = Some(all_of_them.as_str()).filter(|_| !shared.is_empty());
         ui.add_space(8.0);
-        for said in all_of_them.into_iter().chain(known) {
+        for said in all_of_them.into_iter().chain(read) {
             ui.horizontal(|ui| {
                 ui.add_space(INSET);
                 text(ui, said, fonts::regular(SMALL), t.second).on_hover_text(said);

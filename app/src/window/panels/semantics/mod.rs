@@ -134,13 +134,14 @@ fn sentence(known: Option<&Known>) -> String {
     let mut said = match most {
         Some((name, a)) => {
             let how = match (a.pairs_missing, a.pairs_extra) {
-                (missing, 0) => format!("{} missing", plural(missing, "pair")),
-                (0, extra) => format!("{} extra", plural(extra, "pair")),
+                (missing, 0) => format!("{} missing", thousands(missing)),
+                (0, extra) => format!("{} extra", thousands(extra)),
                 (missing, extra) => {
-                    format!("{} missing, {} extra", plural(missing, "pair"), thousands(extra))
+                    format!("{} missing, {} extra", thousands(missing), thousands(extra))
                 }
             };
-            format!("{} differs most from clean: {how}", name.name())
+            // Of pads another may have more: the sentence says by what it counts.
+            format!("{} differs most from clean in pairs: {how}", name.name())
         }
         None if pads => "the same pairs as clean; pads differ".to_owned(),
         None => "the same pairs and pads as clean".to_owned(),

@@ -52,7 +52,8 @@ fn all_four_stand_side_by_side_and_each_count_opens_its_records() {
     let folder = tempfile::tempdir().unwrap();
     let mut h = four(&folder);
     let sentence = heading(&h, Panel::Semantics).value().unwrap();
-    assert!(sentence.contains("differs most from clean"), "{sentence}");
+    assert!(sentence.contains("differs most from clean in pairs: "), "{sentence}");
+    assert!(h.query_all_by_label_contains("A pad is a row").next().is_some());
     for semantics in Semantics::ALL {
         let name = semantics.name();
         let Ok(run) = Run::open(&folder.path().join("four").join(name)) else {

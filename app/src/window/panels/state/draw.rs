@@ -40,7 +40,7 @@ const LEAVING: [Column; 5] = [
     Column::soft("Record", 150.0, 110.0),
     Column::firm("Event time", TITLED),
     Column::firm("Leaves after", TITLED),
-    Column::figure("In event time", 96.0),
+    Column::figure("Still to go", 96.0),
 ];
 
 /// What a time's column needs for its title, points.
@@ -370,7 +370,7 @@ fn content(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow
         Order::Keys => KEYS,
         Order::Leaving => LEAVING,
     };
-    let date = date_room(cx.times);
+    let date = date_room(cx.times, ui.available_width());
     for c in &mut columns {
         if c.align == egui::Align::Min && (c.title.ends_with("time") || c.title.ends_with("after"))
         {
@@ -437,7 +437,7 @@ fn cells(
     known: bool,
     cx: &Cx<'_>,
 ) -> RowCells {
-    let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Mono(cx.times.exact(ms)));
+    let time = |ms: Option<i64>| ms.map_or(Cell::Empty, |ms| Cell::Time(cx.times.exact(ms)));
     let due = |ms: i64| if known { time(Some(ms)) } else { Cell::Words("not known".to_owned()) };
     let key = Cell::Elided { shown: shown.to_owned(), whole: whole.to_owned() };
     let says_when = |what: &str| {

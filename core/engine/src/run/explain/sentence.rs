@@ -47,7 +47,9 @@ impl Said<'_> {
     /// Figures that the row itself does not have.
     pub fn numbers(&self, passed: Option<&Passed>) -> Vec<(String, Figure)> {
         let mut numbers = Vec::new();
-        for with in &self.judge.pipeline().join.with {
+        // What failed an earlier check was never held against an interval.
+        let judged = self.row.verdict.passed_the_checks();
+        for with in self.judge.pipeline().join.with.iter().filter(|_| judged) {
             if with.input == self.row.input || self.judge.is_primary(self.row.input) {
                 let name = self.judge.input_name(with.input);
                 let bounds =
