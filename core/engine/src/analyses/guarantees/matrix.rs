@@ -155,11 +155,14 @@ pub struct Latency {
 pub struct Moment {
     pub incarnation: usize,
     pub at_ms: i64,
-    /// `prepared`, `committed`, `aborted`, `restored`, `ended`, …
+    /// `prepared`, `committed`, `aborted`, `restored`, `ended`, [`MISSED`], …
     pub what: &'static str,
     pub epoch: Option<u64>,
     pub text: String,
 }
+
+/// A fault that never came: the job had no such epoch.
+pub const MISSED: &str = "missed";
 
 /// The whole comparison.
 #[derive(Clone, Debug, Serialize)]
@@ -290,6 +293,7 @@ fn one(
     world.going = Arc::clone(&spec.going);
     let began = Instant::now();
     let lived = world.live(&spec.faults.schedule(guarantee, epochs));
+    let missed = spec.faults.missed(guarantee, epochs, &lived);
     let seconds = began.elapsed().as_secs_f64();
     whole(spec)?;
 
@@ -304,7 +308,7 @@ fn one(
             stored.insert((topic.clone(), found.partition, found.message.offset), found);
         }
     }
-    let column = Column {
+    let mut column = Column {
         mode: name(guarantee).to_owned(),
         stopped: stopped(&lived),
         read_committed: expected.seen(&committed, &stored),
@@ -316,6 +320,12 @@ fn one(
         incarnations: lived.len() as u64,
         timeline: timeline(&world, &lived),
     };
+    let (incarnation, at_ms) =
+        column.timeline.last().map_or((0, i64::MIN), |last| (last.incarnation, last.at_ms));
+    column.timeline.extend(missed.into_iter().map(|moment| {
+        let text = format!("{moment} never came: the job ended before it");
+        Moment { incarnation, at_ms, what: MISSED, epoch: None, text }
+    }));
     let mut deduplicated = column.clone();
     "at-least-once, deduplicated".clone_into(&mut deduplicated.mode);
     deduplicated.read_committed = expected.seen(&first_of_each(committed, &stored), &stored);

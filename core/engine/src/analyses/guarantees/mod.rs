@@ -32,6 +32,8 @@ mod tests;
 #[cfg(test)]
 mod tests_partitions;
 #[cfg(test)]
+mod tests_presets;
+#[cfg(test)]
 mod tests_real;
 #[cfg(test)]
 mod tests_rebuild;
