@@ -41,6 +41,8 @@ mod tests_rebuild;
 mod tests_recovery;
 #[cfg(test)]
 mod tests_stop;
+#[cfg(test)]
+mod tests_unfit;
 mod ticking;
 pub mod torture;
 pub mod world;

@@ -442,3 +442,6 @@ fn check_guard(
         if names.len() == 1 { "s" } else { "" },
     )))
 }
+
+#[cfg(test)]
+mod tests;
