@@ -43,6 +43,19 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
     let text = error(&joinscope(path, &live));
     assert!(text.contains("[sink]"), "{text}");
+    // What is written would be read again; a job that no topic can be called after.
+    for (sets, what) in [
+        (
+            &["sink.topic=views", "sink.format=json"][..],
+            "[sink] writes topic \"views\", which input \"views\" reads",
+        ),
+        (&["sink.topic=out", "delivery.job=a/b"], "\"joinscope-progress-a/b\""),
+    ] {
+        let sets = sets.iter().flat_map(|set| ["--set", *set]);
+        let live: Vec<&str> = live.into_iter().chain(sets).collect();
+        let text = error(&joinscope(path, &live));
+        assert!(text.contains(what), "{text}");
+    }
     // A property that there is not: no further start gets on.
     let sunk = std::fs::read_to_string(path.join("feed.toml")).unwrap();
     let sunk = format!("{sunk}\n[sink]\ntopic = \"out\"\nformat = \"json\"\n");

@@ -95,6 +95,7 @@ pub fn execute_job(
     let refused = |e: RunError| JobError::Refused(e.to_string());
     // Before anything is made: nothing half-written is left of a refusal.
     delivery::sink_of(&spec.pipeline.pipeline).map_err(JobError::Refused)?;
+    delivery::check_job(&spec.pipeline.pipeline).map_err(JobError::Refused)?;
     spec.before(true).map_err(refused)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let schema_id = schema_id(&pipeline, spec.tail.registry.as_ref())?;
