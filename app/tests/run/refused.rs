@@ -96,10 +96,16 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
         ),
         (&["sink.topic=out", "delivery.job=a/b"], "\"joinscope-progress-a/b\""),
     ] {
-        let sets = sets.iter().flat_map(|set| ["--set", *set]);
-        let live: Vec<&str> = live.into_iter().chain(sets).collect();
-        let text = error(&joinscope(path, &live));
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let text = error(&joinscope(path, &[&live[..], &sets].concat()));
         assert!(text.contains(what), "{text}");
+        // A replay writes nothing, and a check says it beforehand.
+        let check = ["pipeline", "check", "feed.toml", "--recording", "feed.mcap", "--json"];
+        let checked = json(&joinscope(path, &[&check[..], &sets].concat()));
+        let warnings = checked["warnings"].as_array().unwrap();
+        let said = warnings.iter().filter_map(serde_json::Value::as_str);
+        let mut refusals = said.filter(|warning| warning.starts_with("run --write is refused: "));
+        assert!(refusals.any(|why| why.contains(what)), "{checked}");
     }
     // A property that there is not: no further start gets on.
     let sunk = std::fs::read_to_string(path.join("feed.toml")).unwrap();
