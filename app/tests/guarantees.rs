@@ -124,7 +124,7 @@ fn a_guarantee_that_is_not_kept_and_a_fault_that_never_came_are_said() {
     let at = folder.path();
     // Nothing fences a twin that writes at-most-once.
     let more_often = ["--set", "delivery.checkpoint_interval=1m"];
-    let zombie = compared(at, &[&["--faults", "zombie"], &more_often[..]].concat());
+    let zombie = compared(at, &[&["--faults", "zombie"][..], &more_often].concat());
     assert_eq!(zombie.status.code(), Some(1), "{}", String::from_utf8_lossy(&zombie.stdout));
     let never = compared(at, &["--faults", "crash-before-commit@99"]);
     assert_eq!(never.status.code(), Some(0), "{}", String::from_utf8_lossy(&never.stderr));

@@ -239,7 +239,7 @@ fn a_correction_names_what_it_corrects_and_comes_only_where_a_label_changes() {
     let (_folder, out, _) = run_with(&["examples.emit=early-and-correct"]);
     // By the view's name: corrections so far, labels, engagements.
     let mut known: BTreeMap<String, (u64, Value, Vec<Value>)> = BTreeMap::new();
-    let (mut corrections, mut most) = (0, 0);
+    let (mut corrections, mut most) = (0u64, 0u64);
     for line in lines(&printed(&["outputs", &out, "--limit", "20000", "--json"])) {
         let view = line["records"]["views"].as_str().unwrap().to_owned();
         let engagements = line["records"]["engagements"].as_array().unwrap().clone();
@@ -265,7 +265,7 @@ fn a_correction_names_what_it_corrects_and_comes_only_where_a_label_changes() {
 #[test]
 fn a_verdict_falls_and_a_row_leaves_no_sooner_than_it_came() {
     let (out, _) = run();
-    let (mut last, mut kept) = (0, 0);
+    let (mut last, mut kept) = (0u64, 0u64);
     for line in printed(&["verdicts", out, "--json"]).lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let of = |field: &str| line[field].as_u64();
