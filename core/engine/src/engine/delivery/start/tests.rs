@@ -90,6 +90,16 @@ fn each_part_that_the_state_is_made_by_is_guarded_and_named() {
 }
 
 #[test]
+fn a_run_that_writes_nothing_is_held_to_the_same() {
+    let of = |text: &str| Pipeline::parse(text, "case.toml").unwrap();
+    let was = of(&text());
+    assert_eq!(same_state(&was, &of(&text()), "case"), Ok(()));
+    let now = of(&text().replace("until = \"150ms\"", "until = \"140ms\""));
+    let why = same_state(&was, &now, "case").unwrap_err();
+    assert!(why.contains("of job \"case\" was made by another pipeline: [join] differs"), "{why}");
+}
+
+#[test]
 fn what_may_change_is_not_guarded() {
     for (from, to) in [
         ("guarantee = \"exactly-once\"", "guarantee = \"at-most-once\""),
