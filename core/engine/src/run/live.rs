@@ -222,6 +222,10 @@ pub fn execute_live(
     .map_err(|error| match error {
         LiveError::Kafka(e) if e.is_away() => RunError::Away(e.to_string()),
         other => RunError::Pipeline(other.to_string()),
+    })
+    .and_then(|live| match engine::check(&pipeline, &live) {
+        Ok(()) => Ok(live),
+        Err(e) => Err(RunError::Pipeline(e.to_string())),
     });
     let live = match live {
         Ok(live) => live,
@@ -234,7 +238,6 @@ pub fn execute_live(
             return Err(error);
         }
     };
-    engine::check(&pipeline, &live).map_err(|e| RunError::Pipeline(e.to_string()))?;
     live.say_new();
     begins(&Outlook {
         status: live.status(),
