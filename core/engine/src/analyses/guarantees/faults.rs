@@ -271,7 +271,8 @@ mod tests {
             for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce]
             {
                 // One alone comes in the middle.
-                let [place] = &faults.places(guarantee, 9)[..] else { panic!("{moment:?}") };
+                let places = faults.places(guarantee, 9);
+                let [place] = &places[..] else { panic!("{moment:?}: {}", places.len()) };
                 assert_eq!((place.incident, place.nth), (0, 4), "{moment:?}");
                 assert!(POINTS.contains(&place.point), "{moment:?}: {}", place.point);
             }
