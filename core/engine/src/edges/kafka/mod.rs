@@ -38,7 +38,6 @@ pub use range::{BadRange, Start, Until};
 pub use record::{Outcome, Progress, RecordSpec, record};
 pub use register::register;
 pub use registry::RegistrySettings;
-pub use replicas::FewReplicas;
 pub use settings::Settings;
 pub use tail::{Tail, TailLane, TailSpec, first_offsets};
 pub use watcher::{Beside, Health};
