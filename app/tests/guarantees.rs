@@ -140,3 +140,38 @@ fn a_guarantee_that_is_not_kept_and_a_fault_that_never_came_are_said() {
         assert!(refused.stdout.is_empty() && !refused.stderr.is_empty(), "{wrong:?}");
     }
 }
+
+/// Found by trying it: where an input's topic was called as the one that the outputs go
+/// to, its records counted as outputs that are untrue.
+#[test]
+fn what_is_read_is_not_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("feed.toml"), PIPELINE).unwrap();
+    let made = |args: &[&str]| {
+        let mut joinscope = Command::new(env!("CARGO_BIN_EXE_joinscope"));
+        let output = joinscope.current_dir(at).args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let line = |n: i64| format!("{{\"view_id\":{n},\"ts\":{}}}\n", 1_793_606_400_000 + n * 1_000);
+    std::fs::write(at.join("lines.jsonl"), (0..100).map(line).collect::<String>()).unwrap();
+    for topic in ["examples", "engagements"] {
+        let to = format!("{topic}.mcap");
+        let times = ["--key", "view_id", "--timestamp", "ts", "-o", &to];
+        made(&[&["import", "jsonl", "lines.jsonl", "--topic", topic][..], &times].concat());
+    }
+    made(&["recording", "merge", "examples.mcap", "engagements.mcap", "-o", "feed.mcap"]);
+    let views = ["--set", "inputs.views.topic=examples", "--faults", "none"];
+    let told = compared(at, &[&views[..], &["--json"]].concat());
+    assert_eq!(told.status.code(), Some(0), "{}", String::from_utf8_lossy(&told.stderr));
+    let found: Value = serde_json::from_slice(&told.stdout).unwrap();
+    for column in found["columns"].as_array().unwrap() {
+        let seen = &column["read-committed"];
+        assert_eq!((&seen["messages"], &column["stopped"]), (&100.into(), &Value::Null));
+        assert_eq!(seen["untrue"], serde_json::json!([]));
+    }
+    let refused = compared(at, &[&views[..], &["--set", "sink.topic=engagements"]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("writes topic \"engagements\", which input \"engagements\""), "{said}");
+}

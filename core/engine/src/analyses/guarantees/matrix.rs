@@ -18,7 +18,7 @@ use super::world::{Lived, Setup, World, scratch};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::sim::{SimLog, Stored};
 use crate::edges::log::{LogError, LogErrorKind};
-use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages};
+use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages, sink_of};
 use crate::engine::{AtEnd, Source, SourceError};
 use crate::operator::pipeline::{Guarantee, Pipeline, Sink, SinkFormat};
 
@@ -42,10 +42,11 @@ pub struct Spec {
 
 impl Spec {
     /// What a pipeline reads of a source. Outputs that it writes nowhere go to a
-    /// topic `examples`: what is not written can still be asked about.
+    /// topic `examples` (or `-out` behind it): what is not written can still be asked
+    /// about.
     ///
     /// # Errors
-    /// As [`Input::of`].
+    /// As [`Input::of`], or the pipeline reads what it writes.
     pub fn of(
         pipeline: &Pipeline,
         source: &dyn Source,
@@ -54,11 +55,14 @@ impl Spec {
         downtime_ms: i64,
     ) -> Result<Self, SourceError> {
         let mut pipeline = pipeline.clone();
-        pipeline.sink.get_or_insert_with(|| Sink {
-            topic: "examples".to_owned(),
-            late_topic: None,
-            format: SinkFormat::Json,
-        });
+        if pipeline.sink.is_none() {
+            let mut topic = "examples".to_owned();
+            while pipeline.inputs.iter().any(|input| *input.topic == *topic) {
+                topic.push_str("-out");
+            }
+            pipeline.sink = Some(Sink { topic, late_topic: None, format: SinkFormat::Json });
+        }
+        sink_of(&pipeline).map_err(SourceError)?;
         let input = Arc::new(Input::of(&pipeline, source)?);
         let pipeline = Arc::new(pipeline);
         Ok(Self {
