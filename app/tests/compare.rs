@@ -98,3 +98,38 @@ fn four_semantics_stand_side_by_side() {
     let again = joinscope(&args);
     assert_eq!(again.status.code(), Some(2), "its folder exists");
 }
+
+#[test]
+fn where_all_agree_the_answer_is_yes_and_what_is_refused_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (pipeline, recording) = (path("feed.toml"), path("feed.mcap"));
+    std::fs::write(&pipeline, include_str!("pipelines/feed.toml")).unwrap();
+    let made = joinscope(&["generate", "feed", "--views", "2000", "-o", &recording]);
+    assert!(made.status.success());
+    let four = |kind: &str, out: &str| {
+        let kind = format!("join.kind={kind}");
+        let args = ["semantics", &pipeline, "--recording", &recording, "--set", &kind];
+        joinscope(&[&args[..], &["--json", "--out", &path(out)]].concat())
+    };
+    // Nothing is late, and the grace covers the disorder: inner joins are the same.
+    let same = four("inner", "inner");
+    assert_eq!(same.status.code(), Some(0), "{}", String::from_utf8_lossy(&same.stderr));
+    let found = json(&same);
+    let clean = &found["clean"];
+    assert!(clean["pairs"].as_u64() > Some(100) && clean["release"].is_null(), "{clean}");
+    for name in ["flink-sql", "flink-datastream", "kafka-streams"] {
+        let one = &found[name];
+        assert_eq!((&one["same"], &one["pairs"]), (&clean["pairs"], &clean["pairs"]), "{one}");
+        for side in ["missing", "extra"] {
+            assert_eq!((&one[side]["pairs"], &one[side]["pads"]), (&0.into(), &0.into()), "{one}");
+        }
+    }
+    // Kafka Streams has no right join; DataStream runs what it has, and says so.
+    let found = json(&four("right", "right"));
+    let refused = found["kafka-streams"]["refused"].as_str().unwrap();
+    assert!(refused.contains("no right one"), "{refused}");
+    assert!(found["flink-sql"]["refused"].is_null(), "{found}");
+    let notes = found["flink-datastream"]["notes"].to_string();
+    assert!(notes.contains("run as inner"), "{notes}");
+}

@@ -84,6 +84,20 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
         assert_eq!(answer["sound"], false);
         assert!(!answer["problems"].as_array().unwrap().is_empty());
     }
+    // Its beginning says how the rest is read: nobody is sent to a verb that cannot help.
+    bytes[middle] ^= 4;
+    bytes[60] ^= 4;
+    std::fs::write(at.join("headless.mcap"), &bytes).unwrap();
+    for args in [
+        &["recording", "verify", "headless.mcap"][..],
+        &["recording", "info", "headless.mcap"],
+        &["recording", "slice", "headless.mcap", "--past-damage", "-o", "s.mcap"],
+    ] {
+        let error = refusal(at, args);
+        assert!(error.contains("damaged at byte 58, in its beginning"), "{error}");
+        assert!(error.contains("another copy") && !error.contains("past-damage"), "{error}");
+    }
+    assert!(!at.join("s.mcap").exists());
     std::fs::write(at.join("no.mcap"), "{}").unwrap();
     assert!(refusal(at, &["recording", "info", "no.mcap"]).contains("not a recording"));
     assert!(refusal(at, &["recording", "verify", "gone.mcap"]).contains("cannot open"));

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -232,6 +232,60 @@ fn outputs_in_json_have_the_fields_that_others_rely_on() {
         }
     }
     assert!(pads > 0, "the first interval has closed by then");
+}
+
+#[test]
+fn a_correction_names_what_it_corrects_and_comes_only_where_a_label_changes() {
+    let (_folder, out, _) = run_with(&["examples.emit=early-and-correct"]);
+    // By the view's name: corrections so far, labels, engagements.
+    let mut known: BTreeMap<String, (u64, Value, Vec<Value>)> = BTreeMap::new();
+    let (mut corrections, mut most) = (0u64, 0u64);
+    for line in lines(&printed(&["outputs", &out, "--limit", "20000", "--json"])) {
+        let view = line["records"]["views"].as_str().unwrap().to_owned();
+        let engagements = line["records"]["engagements"].as_array().unwrap().clone();
+        let labels = line["labels"].clone();
+        let before = known.get(&view);
+        let k = before.map_or(0, |(k, ..)| k + 1);
+        if let Some((_, was, folded)) = before {
+            assert_eq!(line["corrects"], view.as_str(), "{line}");
+            assert_eq!(line["example"], format!("{view}#{k}"), "{line}");
+            assert_ne!(*was, labels, "{line}");
+            assert!(folded.iter().all(|one| engagements.contains(one)), "{line}");
+            corrections += 1;
+            most = most.max(k);
+        } else {
+            assert!(line["corrects"].is_null(), "{line}");
+            assert_eq!(line["example"], view.as_str(), "{line}");
+        }
+        known.insert(view, (k, labels, engagements));
+    }
+    assert!(corrections > 100 && most > 1, "{corrections} corrections, {most} of one view");
+}
+
+#[test]
+fn a_verdict_falls_and_a_row_leaves_no_sooner_than_it_came() {
+    let (out, _) = run();
+    let (mut last, mut kept) = (0u64, 0u64);
+    for line in printed(&["verdicts", out, "--json"]).lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let of = |field: &str| line[field].as_u64();
+        let arrival = of("arrival").unwrap();
+        assert!(arrival >= last, "in arrival order: {line}");
+        last = arrival;
+        let verdict = line["verdict"].as_str().unwrap();
+        // Not before the run ended: only of what is open.
+        assert_eq!(of("decided").is_none(), verdict == "open", "{line}");
+        for at in [of("decided"), of("removed")] {
+            assert!(at.is_none_or(|at| at >= arrival), "{line}");
+        }
+        // What never was a row in the state, and what still is one.
+        match verdict {
+            "unmatched" | "expired" => assert!(of("removed").is_some(), "{line}"),
+            "joined" => kept += u64::from(of("removed").is_none()),
+            _ => assert_eq!(of("removed"), None, "{line}"),
+        }
+    }
+    assert!(kept > 0, "some that matched could match again when the recording ended");
 }
 
 #[test]

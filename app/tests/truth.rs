@@ -31,6 +31,18 @@ fn a_run_of_a_sample_agrees_with_the_truth() {
     let text = joinscope(&["truth", dir, "--limit", "1"]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains("0 unexplained"), "{text}");
+
+    // Another engine's rules are no mistakes: it is said what to ask instead.
+    let other = folder.path().join("flink");
+    let other = other.to_str().unwrap();
+    let sets = ["--set", "join.semantics=flink-sql", "--set", "examples.emit=on-match"];
+    let ran = ["run", pipeline, "--recording", recording, "--out", other];
+    let ran = joinscope(&[&ran[..], &sets[..]].concat());
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let told = joinscope(&["truth", other]);
+    assert_eq!(told.status.code(), Some(2));
+    let text = String::from_utf8(told.stderr).unwrap();
+    assert!(text.contains("flink-sql") && text.contains("joinscope semantics"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use joinscope_core::engine::delivery::epochs::{Fate, epochs};
+use joinscope_core::run::Run;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 
 use super::Answer;
@@ -28,6 +29,8 @@ pub struct Epochs {
 pub fn run(args: &Epochs) -> anyhow::Result<Answer> {
     let found = epochs(&args.run)?;
     if found.is_empty() {
+        // Not a run at all, or one that writes nothing.
+        Run::open(&args.run)?;
         bail!(
             "{}: has no epochs of a job: they are noted where a run writes its outputs to a \
              cluster (joinscope run --brokers B --write)",

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use joinscope_core::run::{RowView, Run, VerdictSet};
 use joinscope_operator::pipeline::nearest;
+use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
 use joinscope_operator::verdict::Verdict;
 
@@ -158,7 +159,7 @@ fn condition(text: &str) -> Result<Condition, String> {
     if *op == Op::Has && !texts {
         return Err(format!("\"{name}\" is no text: ~ goes with key, record, topic and value.…"));
     }
-    let value = read(field, &value)?;
+    let value = read(field, *op, &value)?;
     let ordered = matches!(value, Value::Number(_)) || field == Field::Value;
     if !ordered && !matches!(op, Op::Is | Op::IsNot | Op::Has) {
         return Err(format!("\"{name}\" has no order: use = or !="));
@@ -166,7 +167,7 @@ fn condition(text: &str) -> Result<Condition, String> {
     Ok(Condition { field, path: path.to_owned(), op: *op, value })
 }
 
-fn read(field: Field, values: &[String]) -> Result<Value, String> {
+fn read(field: Field, op: Op, values: &[String]) -> Result<Value, String> {
     let one = || match values {
         [one] => Ok(one.as_str()),
         _ => Err("only one value is taken there".to_owned()),
@@ -188,7 +189,20 @@ fn read(field: Field, values: &[String]) -> Result<Value, String> {
             }
             Value::Verdicts(set)
         }
-        Field::Input | Field::Topic | Field::Record | Field::Key | Field::Padded | Field::Value => {
+        // As it is written everywhere: a name can be typed with more or less.
+        Field::Record if op != Op::Has => {
+            let names = values.iter().map(|text| {
+                let name = text.parse::<RecordName>();
+                let wrong = |e| format!("{e}, or record~ with a part of a name");
+                name.map(|name| name.to_string()).map_err(wrong)
+            });
+            Value::Texts(names.collect::<Result<_, _>>()?)
+        }
+        Field::Padded => match values.iter().find(|text| text.parse::<bool>().is_err()) {
+            Some(text) => return Err(format!("\"{text}\" is neither true nor false")),
+            None => Value::Texts(values.to_vec()),
+        },
+        Field::Input | Field::Topic | Field::Record | Field::Key | Field::Value => {
             Value::Texts(values.to_vec())
         }
         Field::Partition | Field::Offset | Field::Arrival | Field::Outputs => {
@@ -220,17 +234,22 @@ impl Filter {
         Verdict::ALL.into_iter().filter(meets).collect()
     }
 
-    /// Names of inputs and topics are those of the run.
+    /// Names of inputs and topics are those of the run; a part of one may be any.
     pub fn check(&self, run: &Run) -> anyhow::Result<()> {
         let inputs = &run.pipeline().inputs;
-        for c in &self.conditions {
-            let Value::Texts(names) = &c.value else { continue };
+        for c in self.conditions.iter().filter(|c| c.op != Op::Has) {
+            let Value::Texts(texts) = &c.value else { continue };
             let known: Vec<&str> = match c.field {
                 Field::Input => inputs.iter().map(|i| &*i.name).collect(),
-                Field::Topic => inputs.iter().map(|i| &*i.topic).collect(),
+                Field::Topic | Field::Record => inputs.iter().map(|i| &*i.topic).collect(),
                 _ => continue,
             };
-            if let Some(name) = names.iter().find(|n| !known.contains(&n.as_str())) {
+            // A record's name begins with its topic.
+            let mut named = texts.iter().map(|text| match text.parse::<RecordName>() {
+                Ok(record) if c.field == Field::Record => record.topic.to_string(),
+                _ => text.clone(),
+            });
+            if let Some(name) = named.find(|name| !known.contains(&name.as_str())) {
                 anyhow::bail!("--where: the run has no \"{name}\"; it has {}", known.join(", "));
             }
         }
@@ -410,6 +429,12 @@ mod tests {
         assert!(matches!(&f.conditions[0].value, Value::Texts(t) if t[0] == "a, b and c"));
         assert!("event_time>=2026-01-01T00:00:00Z".parse::<Filter>().is_ok());
         assert!("record=views[0]@12".parse::<Filter>().is_ok());
+        assert!(
+            "record~views[0]".parse::<Filter>().is_ok() && "padded!=true".parse::<Filter>().is_ok()
+        );
+        // As the window prints it.
+        let f: Filter = "record=\"views[0]@48,117\"".parse().unwrap();
+        assert!(matches!(&f.conditions[0].value, Value::Texts(t) if t[0] == "views[0]@48117"));
     }
 
     #[test]
@@ -452,5 +477,9 @@ mod tests {
         assert!(error("late").contains("is no condition"));
         assert!(error("arrival=x").contains("not a whole number"));
         assert!(error("").contains("is empty") && error("input=").contains("nothing stands"));
+        assert!(error("padded=maybe").contains("\"maybe\" is neither true nor false"));
+        let record = error("record=views[0]@1|views[0]");
+        assert!(record.contains("\"views[0]\" does not name a record"), "{record}");
+        assert!(record.contains("record~"), "{record}");
     }
 }

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use joinscope_core::analyses::guarantees::cluster::Cluster;
 use joinscope_core::analyses::guarantees::faults::Faults;
 use joinscope_core::analyses::guarantees::matrix::{
-    Column, Copy, Matrix, MatrixError, STAGES, Seen, Spec, Stage, matrix, matrix_on,
+    Column, Copy, MISSED, Matrix, MatrixError, STAGES, Seen, Spec, Stage, matrix, matrix_on,
 };
 use joinscope_core::analyses::guarantees::real::{Connect, Real};
 use joinscope_core::edges::kafka::KafkaLog;
@@ -34,7 +34,9 @@ use super::{Answer, interrupt};
 ///
 /// Faults: none, a moment (crash-mid-epoch, crash-before-commit,
 /// crash-after-commit, power-loss, broker-restart, zombie, sleep), a moment in an
-/// epoch (crash-before-commit@5), several joined by commas, or random:SEED.
+/// epoch (crash-before-commit@5), several joined by commas, or random:SEED. Several
+/// come in turn: epochs are counted from where a process went on, or from the moment
+/// before. One that never came, because the job ended before, is named.
 ///
 /// With --brokers B --write the outputs go to a real cluster, into topics that
 /// are made for it (joinscope-guarantees-…) and removed afterwards, with their
@@ -284,6 +286,12 @@ fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Res
     for column in &found.columns {
         if let Some(why) = &column.stopped {
             writeln!(out, "\n{} stopped: {why}", column.mode)?;
+        }
+    }
+    // The deduplicated column is of the same job as the one before it.
+    for column in found.columns.iter().filter(|column| column.mode != Mode::Deduplicated.name()) {
+        for moment in column.timeline.iter().filter(|moment| moment.what == MISSED) {
+            writeln!(out, "\n{}: {}", column.mode, moment.text)?;
         }
     }
     Ok(())

@@ -308,7 +308,10 @@ fn tell(event: JobEvent) {
             for range in lost {
                 let (topic, partition) = (&range.topic, range.partition);
                 let (from, to) = (range.from, range.to);
-                tracing::warn!("lost (at-most-once): {topic}[{partition}] offsets {from} to {to}");
+                let n = to - from;
+                tracing::warn!(
+                    "lost (at-most-once): {topic}[{partition}]@{from}..{to}, {n} offsets"
+                );
             }
         }
         JobEvent::NewPartition { partition, is } => {

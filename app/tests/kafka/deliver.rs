@@ -381,6 +381,23 @@ fn a_tight_sink_topic_takes_what_fits_and_what_does_not_is_named() {
 }
 
 #[test]
+fn a_sink_topic_with_fewer_replicas_than_it_wants_is_said() {
+    JOBS.lock().unwrap().push("few".to_owned());
+    make_topic("few-out", PARTITIONS, &[("min.insync.replicas", "2")]);
+    let mut feed = Feed::new("few");
+    with_guarantee(&feed, "exactly-once");
+    feed.send(20);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let what = "topic few-out: partition 0 has 1 of the 2 replicas that its min.insync.replicas";
+    assert!(said.err.contains(what), "{}", said.err);
+    // A broker of today takes one in sync for enough.
+    assert_eq!(seen("few-out", "read_committed"), oracle(&feed));
+}
+
+#[test]
 fn a_second_process_without_write_is_told_too() {
     let mut feed = Feed::new("taken-quietly");
     feed.send(20);

@@ -94,9 +94,9 @@ fn a_sleep_a_zombie_and_an_unanswered_commit_are_the_same_on_both() {
     (case.schedule.in_step, case.schedule.order, case.schedule.ticks) = (true, None, None);
     let at = |point: &str, what| Some((point.to_owned(), 2, what));
     for incident in [
-        Incident { calls: vec![], at: at("commit.send", What::Sleep) },
-        Incident { calls: vec![], at: at("commit.send", What::Zombie) },
-        Incident { calls: vec![(Call::Commit, 3, Fault::Landed)], at: None },
+        Incident { at: at("commit.send", What::Sleep), ..Incident::default() },
+        Incident { at: at("commit.send", What::Zombie), ..Incident::default() },
+        Incident { calls: vec![(Call::Commit, 3, Fault::Landed)], ..Incident::default() },
     ] {
         case.schedule.incidents = vec![incident];
         same(&case, &format!("{:?}", case.schedule.incidents));

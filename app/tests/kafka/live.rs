@@ -276,7 +276,8 @@ fn killed_it_goes_on_from_its_checkpoint_and_its_log() {
     let other = ["--set", "inputs.views.watermark.max_out_of_orderness=300ms"];
     let refused: Said = feed.command(&other).output().unwrap().into();
     assert_eq!(refused.code, Some(2), "{}", refused.err);
-    assert!(refused.err.contains("it was taken under another pipeline"), "{}", refused.err);
+    let what = "was made by another pipeline: [inputs.views] differs";
+    assert!(refused.err.contains(what), "{}", refused.err);
 }
 
 #[test]

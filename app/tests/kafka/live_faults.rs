@@ -27,6 +27,11 @@ fn what_cannot_be_read_is_said_at_once() {
     assert_eq!(said.code, Some(3), "{}", said.err);
     assert!(said.err.contains("registry http://127.0.0.1:1: does not answer"), "{}", said.err);
     assert!(!feed.dir().exists(), "nothing is left");
+    // Nor of one that the topics are there for, and that cannot be run.
+    let said: Said = feed.command(&["--set", "inputs.views.format=avro"]).output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("needs the schema of its records"), "{}", said.err);
+    assert!(!feed.dir().exists(), "nothing is left");
     let said: Said = joinscope().arg("run").arg(feed.path("p.toml")).output().unwrap().into();
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("--recording R, or --brokers"), "{}", said.err);

@@ -41,6 +41,36 @@ fn ctrl_c_leaves_what_was_written_valid() {
     assert_eq!(manifest["state"], "cancelled");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = with_feed("400000");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .current_dir(folder.path())
+        .args(RUN)
+        .args(["--out", "cut", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !folder.path().join("cut/manifest.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    // Standing still it cannot end between the two, which are not the same signal: two
+    // of one that wait are one.
+    let pid = child.id().to_string();
+    for signal in ["-STOP", "-INT", "-TERM", "-CONT"] {
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stdout.is_empty());
+    // Nobody could say how it ended; what was published is there.
+    let asked = joinscope(folder.path(), &["verdicts", "cut", "--limit", "1"]);
+    let said = String::from_utf8(asked.stderr).unwrap();
+    assert!(asked.status.success() && said.contains("the run was cut off"), "{said}");
+}
+
 #[test]
 fn a_run_ends_at_its_breakpoint_where_nobody_can_say_that_it_goes_on() {
     let folder = with_feed("2000");

@@ -123,6 +123,29 @@ fn verdicts_of_a_key_or_a_record_are_those_that_looking_at_all_rows_finds() {
         assert_eq!(of(&pinned), of(&looked), "{pinned}");
     }
     assert!(!of(&format!("key={one}")).is_empty());
+    // A part of a name; a name as the window prints it.
+    assert_eq!(of("topic~vie"), of("topic=views"));
+    assert_eq!(of("record=\"views[0]@0,003\""), of("record=views[0]@3"));
+    for (filter, what) in [
+        ("input=vews", "no \"vews\"; it has views, engagements"),
+        ("record=vews[0]@3", "no \"vews\"; it has views, engagements"),
+        ("record=views", "\"views\" does not name a record"),
+        ("padded=maybe", "neither true nor false"),
+    ] {
+        let text = error(&joinscope(path, &["verdicts", "a", "--where", filter]));
+        assert!(text.contains(what), "{filter}: {text}");
+    }
+}
+
+#[test]
+fn what_has_no_epochs_is_said_to_be_a_run_or_none() {
+    let folder = with_feed("20");
+    let path = folder.path();
+    assert!(run(path, &["--out", "a"]).status.success());
+    let text = error(&joinscope(path, &["epochs", "a"]));
+    assert!(text.contains("has no epochs of a job") && text.contains("--write"), "{text}");
+    let text = error(&joinscope(path, &["epochs", "nowhere"]));
+    assert!(text.contains("not a run folder"), "{text}");
 }
 
 #[test]

@@ -19,6 +19,51 @@ fn what_a_recording_cannot_do_is_said() {
 }
 
 #[test]
+fn what_holds_everything_back_or_makes_everything_late_is_named() {
+    let folder = with_feed("0");
+    let path = folder.path();
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let empty = said(&run(path, &[]));
+    for partition in ["views[0]", "views[3]", "engagements[2]"] {
+        let (input, _) = partition.split_once('[').unwrap();
+        let held = format!(
+            "{partition} is empty and input \"{input}\" has no idle_timeout: the event-time \
+             watermark will never move; set inputs.{input}.watermark.idle_timeout=30s"
+        );
+        assert!(empty.contains(&held), "{empty}");
+    }
+
+    // One view of the year 2100 among those of a few minutes.
+    for topic in ["views", "engagements"] {
+        let lines: String = (0..200i64)
+            .map(|n| {
+                let at = 1_793_606_400_000 + n * 1_000;
+                let time = if (topic, n) == ("views", 50) { 4_102_444_800_000 } else { at };
+                format!("{{\"view_id\":{n},\"ts\":{time},\"at\":{at}}}\n")
+            })
+            .collect();
+        let (from, to) = (format!("{topic}.jsonl"), format!("{topic}.mcap"));
+        std::fs::write(path.join(&from), lines).unwrap();
+        let times = ["--key", "view_id", "--arrival", "at", "--timestamp", "at", "-o", &to];
+        let import = ["import", "jsonl", &from, "--topic", topic];
+        json(&joinscope(path, &[&import[..], &times, &["--json"]].concat()));
+    }
+    let merge = ["recording", "merge", "views.mcap", "engagements.mcap", "-o", "far.mcap"];
+    assert!(joinscope(path, &merge).status.success());
+    let far = |more: &[&str]| {
+        let args = ["run", "feed.toml", "--recording", "far.mcap", "--json"];
+        joinscope(path, &[&args[..], more].concat())
+    };
+    let told = said(&far(&[]));
+    let named = "views[0]@50 moved the event-time watermark furthest: its event time \
+                 2100-01-01T00:00:00.000Z is ";
+    assert!(told.contains(named) && told.contains("watermark.max_ahead"), "{told}");
+    let bounded = far(&["--set", "inputs.views.watermark.max_ahead=1h"]);
+    assert!(!said(&bounded).contains("furthest"), "{}", said(&bounded));
+    assert_eq!(json(&bounded)["books"]["views"]["untimed"], 1);
+}
+
+#[test]
 fn what_cannot_be_run_is_said_and_leaves_nothing() {
     let folder = with_feed("500");
     let path = folder.path();
@@ -43,6 +88,25 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     let live = ["run", "feed.toml", "--brokers", "127.0.0.1:1", "--write", "--out", "b"];
     let text = error(&joinscope(path, &live));
     assert!(text.contains("[sink]"), "{text}");
+    // What is written would be read again; a job that no topic can be called after.
+    for (sets, what) in [
+        (
+            &["sink.topic=views", "sink.format=json"][..],
+            "[sink] writes topic \"views\", which input \"views\" reads",
+        ),
+        (&["sink.topic=out", "delivery.job=a/b"], "\"joinscope-progress-a/b\""),
+    ] {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let text = error(&joinscope(path, &[&live[..], &sets].concat()));
+        assert!(text.contains(what), "{text}");
+        // A replay writes nothing, and a check says it beforehand.
+        let check = ["pipeline", "check", "feed.toml", "--recording", "feed.mcap", "--json"];
+        let checked = json(&joinscope(path, &[&check[..], &sets].concat()));
+        let warnings = checked["warnings"].as_array().unwrap();
+        let said = warnings.iter().filter_map(serde_json::Value::as_str);
+        let mut refusals = said.filter(|warning| warning.starts_with("run --write is refused: "));
+        assert!(refusals.any(|why| why.contains(what)), "{checked}");
+    }
     // A property that there is not: no further start gets on.
     let sunk = std::fs::read_to_string(path.join("feed.toml")).unwrap();
     let sunk = format!("{sunk}\n[sink]\ntopic = \"out\"\nformat = \"json\"\n");

@@ -61,9 +61,7 @@ impl Filter {
 fn of_records(run: &Run, texts: &[String]) -> anyhow::Result<Option<Vec<u64>>> {
     let mut rows = BTreeSet::new();
     for text in texts {
-        // A condition compares texts: another spelling of a name is not that name.
-        let name = text.parse::<RecordName>().ok().filter(|name| name.to_string() == *text);
-        let Some(name) = name else { return Ok(None) };
+        let Ok(name) = text.parse::<RecordName>() else { return Ok(None) };
         rows.extend(run.find(&name)?.iter().map(|row| row.row));
     }
     Ok(Some(rows.into_iter().collect()))

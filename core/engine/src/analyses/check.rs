@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::edges::recording::{Recording, RecordingError};
-use crate::engine::sources;
+use crate::engine::{delivery, sources};
 use crate::operator::codec::{CodecError, InputDecoder};
 use crate::operator::pipeline::{InputIndex, Pipeline};
 use crate::operator::record::{Record, RecordName};
@@ -27,6 +27,9 @@ pub struct CheckReport {
     /// What Flink's source subtasks make of the recording's partitions, where that
     /// holds an input back for ever.
     pub sources: Vec<String>,
+    /// Why a job that writes the outputs to a cluster would be refused, where the
+    /// pipeline says that they are to be written.
+    pub delivery: Vec<String>,
 }
 
 /// A topic that the recording lacks.
@@ -85,7 +88,8 @@ pub fn check(
     let topics: HashSet<Arc<str>> =
         recording.partitions().iter().map(|p| p.topic.clone()).collect();
     let sources = sources::warnings(pipeline, recording.partitions());
-    let mut report = CheckReport { sources, ..CheckReport::default() };
+    let delivery = unwritable(pipeline);
+    let mut report = CheckReport { sources, delivery, ..CheckReport::default() };
     let mut there = Vec::new();
     for (i, input) in pipeline.inputs.iter().enumerate() {
         if topics.contains(&input.topic) {
@@ -144,6 +148,15 @@ pub fn check(
         }
     }
     Ok(report)
+}
+
+/// See [`CheckReport::delivery`].
+fn unwritable(pipeline: &Pipeline) -> Vec<String> {
+    if pipeline.sink.is_none() {
+        return Vec::new();
+    }
+    let sink = delivery::sink_of(pipeline).err();
+    sink.into_iter().chain(delivery::check_job(pipeline).err()).collect()
 }
 
 /// Hashes of the keys of one input.
@@ -333,6 +346,7 @@ impl CheckReport {
             warnings.push(format!("input {}: no record of {} has a value", i.input, i.topic));
         }
         warnings.extend_from_slice(&self.sources);
+        warnings.extend(self.delivery.iter().map(|why| format!("run --write is refused: {why}")));
         warnings
     }
 

@@ -122,6 +122,7 @@ fn map(pipeline: &Pipeline, semantics: Semantics) -> Mapped {
     }
     if join.output_time == OutputTime::Primary && semantics != Semantics::Clean {
         set("join.output_time", "larger");
+        notes.push("the time of an output is the engine's to give, not the primary's".to_owned());
     }
     if semantics == Semantics::FlinkDataStream && join.kind != Kind::Inner {
         set("join.kind", "inner");
@@ -131,6 +132,10 @@ fn map(pipeline: &Pipeline, semantics: Semantics) -> Mapped {
     if takes_all && join.late == LatePolicy::SideOutput {
         set("join.late", "drop");
         notes.push("its join drops no late row: none goes to a side output".to_owned());
+    }
+    if semantics == Semantics::FlinkDataStream && join.late == LatePolicy::Join {
+        set("join.late", "drop");
+        notes.push("DataStream never joins a late row: late ones are dropped".to_owned());
     }
     if semantics == Semantics::KafkaStreams && join.released.grace.is_none() {
         let disorder = pipeline.inputs.iter().map(|i| i.watermark.max_out_of_orderness).max();
@@ -235,23 +240,71 @@ fn run(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_side_output_for_late_rows_is_left_out_where_the_join_has_none() {
+    /// A pipeline of two inputs with these lines of `[join]`.
+    fn text(join: &str) -> String {
         let mut text = "name = \"p\"\n".to_owned();
         for input in ["views", "plays"] {
             text += &format!(
-                "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n"
+                "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\nwatermark = {{ max_out_of_orderness = \"7s\" }}\n"
             );
         }
-        text += "[join]\nprimary = \"views\"\nwith.plays = { until = \"1m\" }\nlate = \"side-output\"\n";
-        let pipeline = Pipeline::parse(&text, "p.toml").unwrap();
+        text + "[join]\nprimary = \"views\"\nwith.plays = { until = \"1m\" }\n" + join
+    }
+
+    /// What is run, or why it is refused; and what is said to have been changed.
+    fn mapped(text: &str, semantics: Semantics) -> (Result<Pipeline, String>, Vec<String>) {
+        let mapped = map(&Pipeline::parse(text, "p.toml").unwrap(), semantics);
+        let taken = Pipeline::parse_with(text, "p.toml", &mapped.sets);
+        (taken.map_err(|e| e.to_string()), mapped.notes)
+    }
+
+    #[test]
+    fn what_an_engine_has_not_is_left_out_of_the_run_and_said() {
+        use Semantics::{Clean, FlinkDataStream, FlinkSql, KafkaStreams};
+        let side_output = "late = \"side-output\"\n";
+        for (join, lacking, says) in [
+            (side_output, &[FlinkSql, KafkaStreams][..], "none goes to a side output"),
+            ("late = \"join\"\n", &[FlinkDataStream], "late ones are dropped"),
+            ("kind = \"left\"\n", &[FlinkDataStream], "no outer interval join: run as inner"),
+            ("kind = \"full\"\n", &[FlinkDataStream], "no outer interval join: run as inner"),
+            (
+                "output_time = \"primary\"\n",
+                &[FlinkSql, FlinkDataStream, KafkaStreams],
+                "the time of an output is the engine's",
+            ),
+            ("", &[KafkaStreams], "grace 7s: the largest out-of-orderness"),
+        ] {
+            let text = text(join);
+            let asked = Pipeline::parse(&text, "p.toml").unwrap().join;
+            for semantics in [Clean, FlinkSql, FlinkDataStream, KafkaStreams] {
+                let (taken, notes) = mapped(&text, semantics);
+                let taken = taken.unwrap_or_else(|e| panic!("{join} {semantics}: {e}")).join;
+                let said = notes.iter().any(|note| note.contains(says));
+                assert_eq!(said, lacking.contains(&semantics), "{join} {semantics}: {notes:?}");
+                assert_eq!(taken.semantics, semantics);
+                // What is not said to be changed is as it was asked for.
+                if !said {
+                    let of = |join: &crate::operator::pipeline::Join| {
+                        (join.late, join.kind, join.output_time)
+                    };
+                    assert_eq!(of(&taken), of(&asked), "{join} {semantics}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn examples_are_compared_as_pairs_and_a_right_join_of_streams_is_refused() {
+        let labels = "kind = \"left\"\n[examples]\nemit = \"on-close\"\nlabels = { like = \"plays.kind = like\" }\n";
         for semantics in Semantics::ALL {
-            let mapped = map(&pipeline, semantics);
-            let taken = Pipeline::parse_with(&text, "p.toml", &mapped.sets).unwrap();
-            let has = matches!(semantics, Semantics::Clean | Semantics::FlinkDataStream);
-            let expected = if has { LatePolicy::SideOutput } else { LatePolicy::Drop };
-            assert_eq!(taken.join.late, expected, "{semantics}");
-            assert_eq!(mapped.notes.iter().any(|n| n.contains("side output")), !has);
+            let (taken, notes) = mapped(&text(labels), semantics);
+            assert!(!taken.unwrap().folds(), "{semantics}");
+            assert!(notes.iter().any(|note| note.contains("nothing is folded")), "{notes:?}");
+            let (right, _) = mapped(&text("kind = \"right\"\n"), semantics);
+            let refused = right.err();
+            assert_eq!(refused.is_some(), semantics == Semantics::KafkaStreams, "{refused:?}");
+            let why = refused.unwrap_or_default();
+            assert!(why.is_empty() || why.contains("no right one; exchange the inputs"), "{why}");
         }
     }
 }

@@ -95,6 +95,7 @@ pub fn execute_job(
     let refused = |e: RunError| JobError::Refused(e.to_string());
     // Before anything is made: nothing half-written is left of a refusal.
     delivery::sink_of(&spec.pipeline.pipeline).map_err(JobError::Refused)?;
+    delivery::check_job(&spec.pipeline.pipeline).map_err(JobError::Refused)?;
     spec.before(true).map_err(refused)?;
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let schema_id = schema_id(&pipeline, spec.tail.registry.as_ref())?;
@@ -115,6 +116,10 @@ pub fn execute_job(
         .collect();
     partitions.sort();
     log.fit(&written);
+    // Where nothing is taken for want of them, a broker says nothing but time-outs.
+    for few in log.few_replicas(&written) {
+        tracing::warn!("{few}");
+    }
     // Which of them came later is known when the arrival log is open.
     let start = spec.start(&partitions, &[], log.cluster_id(), true);
     let status = Arc::<LiveStatus>::default();

@@ -8,14 +8,17 @@ use std::sync::atomic::AtomicBool;
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
 use super::execute::{Keep, Laid, inputs, keep, sources};
-use super::layout::{ARRIVALS, LOCK, MANIFEST, SEGMENTS};
+use super::layout::{ARRIVALS, LOCK, MANIFEST, PIPELINE, SEGMENTS};
 use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
+use super::read;
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::rocksdb;
+use crate::engine::delivery::same_state;
 use crate::engine::live::{Live, LiveError, LiveSpec, LiveStatus};
 use crate::engine::{self, AtEnd, Control, Source, Summary};
+use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
 
 /// What to run, and where what it leaves behind goes.
@@ -116,6 +119,17 @@ impl ExecuteLive {
         goes_on(&self.dir, live, &self.job(), write)?;
         Ok(Some(manifest))
     }
+
+    /// Whether the run in the folder was made by this pipeline: also before its first
+    /// checkpoint what is in it is followed, and its manifest names one pipeline.
+    fn same_pipeline(&self, manifest: &Manifest) -> Result<()> {
+        let refused = |why: String| RunError::NoSuch(format!("{}: {why}", self.dir.display()));
+        let text = read::pipeline_text(&self.dir, manifest)?;
+        let file = self.dir.join(PIPELINE).display().to_string();
+        let was = Pipeline::parse_with(&text, &file, &manifest.start.overrides)
+            .map_err(|e| RunError::Pipeline(e.to_string()))?;
+        same_state(&was, &self.pipeline.pipeline, &self.job()).map_err(refused)
+    }
 }
 
 /// Whether the run folder is of this job, and of one that writes or not as asked:
@@ -172,6 +186,9 @@ pub fn execute_live(
     begins: impl FnOnce(&Outlook),
 ) -> Result<Summary> {
     let before = spec.before(false)?;
+    if let Some(manifest) = &before {
+        spec.same_pipeline(manifest)?;
+    }
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
     // Before the cluster is asked: who else is in this folder is the cheaper question.
@@ -205,6 +222,10 @@ pub fn execute_live(
     .map_err(|error| match error {
         LiveError::Kafka(e) if e.is_away() => RunError::Away(e.to_string()),
         other => RunError::Pipeline(other.to_string()),
+    })
+    .and_then(|live| match engine::check(&pipeline, &live) {
+        Ok(()) => Ok(live),
+        Err(e) => Err(RunError::Pipeline(e.to_string())),
     });
     let live = match live {
         Ok(live) => live,
@@ -217,7 +238,6 @@ pub fn execute_live(
             return Err(error);
         }
     };
-    engine::check(&pipeline, &live).map_err(|e| RunError::Pipeline(e.to_string()))?;
     live.say_new();
     begins(&Outlook {
         status: live.status(),

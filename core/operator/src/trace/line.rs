@@ -86,7 +86,8 @@ struct ActiveLine {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FlagLine {
-    #[serde(alias = "end", alias = "snapshot", alias = "checkpoint")]
+    // So that an error names what may stand there.
+    #[serde(rename = "end", alias = "snapshot", alias = "checkpoint")]
     flag: bool,
 }
 

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{Incident, Schedule, What};
+use super::world::Lived;
 use crate::edges::log::sim::{Call, Fault};
 use crate::operator::pipeline::Guarantee;
 
@@ -61,7 +62,7 @@ impl Moment {
 }
 
 /// What goes wrong, in turn: each moment in an epoch counted from the one that
-/// the job went on from.
+/// the process went on from, or from the moment before it in the same process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<(Moment, Option<u64>)>);
 
@@ -130,35 +131,78 @@ impl Faults {
     }
 
     /// The schedule for one guarantee; `epochs`: how many the job has, of which
-    /// a moment without an epoch takes the middle.
+    /// moments without an epoch take even shares (one alone: the middle).
     #[must_use]
     pub fn schedule(&self, guarantee: Guarantee, epochs: u64) -> Schedule {
-        let middle = (epochs / 2).max(1);
         let mut incidents: Vec<Incident> = Vec::new();
-        let mut next = Incident::default();
-        for (moment, epoch) in &self.0 {
-            let nth = epoch.unwrap_or(middle).max(1);
-            let (point, what) = at(*moment, guarantee, nth);
-            if *moment == Moment::BrokerRestart {
-                next.calls.push(broker_restart(guarantee, nth));
-                continue;
+        for place in self.places(guarantee, epochs) {
+            incidents.resize_with(incidents.len().max(place.incident + 1), Incident::default);
+            let Some(incident) = incidents.last_mut() else { continue };
+            let passing = (place.point.to_owned(), place.nth, place.what);
+            match place.moment {
+                Moment::BrokerRestart => {
+                    incident.calls.push(broker_restart(guarantee, place.nth));
+                }
+                Moment::Sleep => incident.meanwhile.push(passing),
+                _ => incident.at = Some(passing),
             }
-            next.at = Some((point.to_owned(), nth, what));
-            incidents.push(std::mem::take(&mut next));
-        }
-        if next != Incident::default() {
-            incidents.push(next);
         }
         Schedule { incidents, in_step: true, ..Schedule::default() }
     }
+
+    /// The moments that never came in the life of a job under [`Faults::schedule`],
+    /// because it ended before: each as the user wrote it.
+    #[must_use]
+    pub fn missed(&self, guarantee: Guarantee, epochs: u64, lived: &[Lived]) -> Vec<String> {
+        let came = |place: &Place| {
+            lived.iter().filter(|life| life.incarnation == place.incident).any(|life| {
+                life.passed.iter().any(|(point, n)| *point == place.point && *n >= place.nth)
+            })
+        };
+        let places = self.places(guarantee, epochs);
+        let never = self.0.iter().zip(&places).filter(|&(_, place)| !came(place));
+        never.map(|(moment, _)| Self(vec![*moment]).to_string()).collect()
+    }
+
+    /// Where each moment falls. What ends a process, and a zombie, whose twin goes
+    /// on, leave the next moments to the next process, which counts its epochs anew;
+    /// within a process they are counted from the moment before.
+    fn places(&self, guarantee: Guarantee, epochs: u64) -> Vec<Place> {
+        let share = epochs / (self.0.len() as u64 + 1);
+        let (mut incident, mut before) = (0, 0u64);
+        let place = |(moment, epoch): &(Moment, Option<u64>)| {
+            let nth = before.saturating_add(epoch.unwrap_or(share).max(1));
+            let (point, what) = at(*moment, guarantee, nth);
+            let place = Place { moment: *moment, incident, point, nth, what };
+            if matches!(moment, Moment::BrokerRestart | Moment::Sleep) {
+                before = nth;
+            } else {
+                (incident, before) = (incident + 1, 0);
+            }
+            place
+        };
+        self.0.iter().map(place).collect()
+    }
+}
+
+/// Where a moment falls.
+struct Place {
+    moment: Moment,
+    /// In the life of this incarnation.
+    incident: usize,
+    /// At the n-th passing.
+    point: &'static str,
+    nth: u64,
+    what: What,
 }
 
 fn at(moment: Moment, guarantee: Guarantee, seed: u64) -> (&'static str, What) {
     let most_once = guarantee == Guarantee::AtMostOnce;
     match moment {
-        Moment::CrashMidEpoch | Moment::BrokerRestart => ("prepare.delta", What::Crash),
-        Moment::CrashBeforeCommit if most_once => ("prepared", What::Crash),
-        Moment::CrashBeforeCommit => ("commit.send", What::Crash),
+        Moment::CrashMidEpoch => ("prepare.delta", What::Crash),
+        // The broker restarts under the call behind this point; nothing happens at it.
+        Moment::CrashBeforeCommit | Moment::BrokerRestart if most_once => ("prepared", What::Crash),
+        Moment::CrashBeforeCommit | Moment::BrokerRestart => ("commit.send", What::Crash),
         Moment::PowerLoss if most_once => ("prepared", What::PowerLoss(seed)),
         Moment::PowerLoss => ("commit.send", What::PowerLoss(seed)),
         Moment::CrashAfterCommit if most_once => ("collect", What::Crash),
@@ -188,6 +232,7 @@ fn broker_restart(guarantee: Guarantee, nth: u64) -> (Call, u64, Fault) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edges::fault::POINTS;
 
     #[test]
     fn names_are_read_back_and_others_refused() {
@@ -204,11 +249,33 @@ mod tests {
 
     #[test]
     fn what_does_not_end_a_process_goes_with_what_ends_it() {
-        let faults: Faults = "broker-restart@2,crash-mid-epoch@3,broker-restart".parse().unwrap();
+        let faults: Faults =
+            "broker-restart@2,sleep@1,crash-mid-epoch@3,broker-restart".parse().unwrap();
         let schedule = faults.schedule(Guarantee::ExactlyOnce, 10);
         assert_eq!(schedule.incidents.len(), 2);
-        assert_eq!(schedule.incidents[0].calls, [(Call::Commit, 3, Fault::Restart(AWAY_MS))]);
-        assert_eq!(schedule.incidents[0].at.as_ref().unwrap().1, 3);
-        assert_eq!(schedule.incidents[1].calls, [(Call::Commit, 6, Fault::Restart(AWAY_MS))]);
+        // Each is counted from the one before it: none comes too early, or never.
+        let [first, last] = &schedule.incidents[..] else { panic!("{schedule:?}") };
+        assert_eq!(first.calls, [(Call::Commit, 3, Fault::Restart(AWAY_MS))]);
+        assert_eq!(first.meanwhile, [("commit.send".to_owned(), 3, What::Sleep)]);
+        assert_eq!(first.at, Some(("prepare.delta".to_owned(), 6, What::Crash)));
+        // In a new process anew, after its share of ten epochs.
+        assert_eq!(last.calls, [(Call::Commit, 3, Fault::Restart(AWAY_MS))]);
+        assert!(last.meanwhile.is_empty() && last.at.is_none(), "{last:?}");
+    }
+
+    #[test]
+    fn every_moment_has_a_name_and_a_place_under_each_guarantee() {
+        for moment in Moment::ALL {
+            let faults: Faults = moment.name().parse().unwrap();
+            assert_eq!(faults, Faults(vec![(moment, None)]));
+            for guarantee in [Guarantee::ExactlyOnce, Guarantee::AtLeastOnce, Guarantee::AtMostOnce]
+            {
+                // One alone comes in the middle.
+                let places = faults.places(guarantee, 9);
+                let [place] = &places[..] else { panic!("{moment:?}: {}", places.len()) };
+                assert_eq!((place.incident, place.nth), (0, 4), "{moment:?}");
+                assert!(POINTS.contains(&place.point), "{moment:?}: {}", place.point);
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::world::{Lived, Setup, World, scratch};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::sim::{SimLog, Stored};
 use crate::edges::log::{LogError, LogErrorKind};
-use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages};
+use crate::engine::delivery::{Bugs, JobError, JobEvent, Messages, sink_of};
 use crate::engine::{AtEnd, Source, SourceError};
 use crate::operator::pipeline::{Guarantee, Pipeline, Sink, SinkFormat};
 
@@ -42,10 +42,11 @@ pub struct Spec {
 
 impl Spec {
     /// What a pipeline reads of a source. Outputs that it writes nowhere go to a
-    /// topic `examples`: what is not written can still be asked about.
+    /// topic `examples` (or `-out` behind it): what is not written can still be asked
+    /// about.
     ///
     /// # Errors
-    /// As [`Input::of`].
+    /// As [`Input::of`], or the pipeline reads what it writes.
     pub fn of(
         pipeline: &Pipeline,
         source: &dyn Source,
@@ -54,11 +55,14 @@ impl Spec {
         downtime_ms: i64,
     ) -> Result<Self, SourceError> {
         let mut pipeline = pipeline.clone();
-        pipeline.sink.get_or_insert_with(|| Sink {
-            topic: "examples".to_owned(),
-            late_topic: None,
-            format: SinkFormat::Json,
-        });
+        if pipeline.sink.is_none() {
+            let mut topic = "examples".to_owned();
+            while pipeline.inputs.iter().any(|input| *input.topic == *topic) {
+                topic.push_str("-out");
+            }
+            pipeline.sink = Some(Sink { topic, late_topic: None, format: SinkFormat::Json });
+        }
+        sink_of(&pipeline).map_err(SourceError)?;
         let input = Arc::new(Input::of(&pipeline, source)?);
         let pipeline = Arc::new(pipeline);
         Ok(Self {
@@ -155,11 +159,14 @@ pub struct Latency {
 pub struct Moment {
     pub incarnation: usize,
     pub at_ms: i64,
-    /// `prepared`, `committed`, `aborted`, `restored`, `ended`, …
+    /// `prepared`, `committed`, `aborted`, `restored`, `ended`, [`MISSED`], …
     pub what: &'static str,
     pub epoch: Option<u64>,
     pub text: String,
 }
+
+/// A fault that never came: the job had no such epoch.
+pub const MISSED: &str = "missed";
 
 /// The whole comparison.
 #[derive(Clone, Debug, Serialize)]
@@ -290,6 +297,7 @@ fn one(
     world.going = Arc::clone(&spec.going);
     let began = Instant::now();
     let lived = world.live(&spec.faults.schedule(guarantee, epochs));
+    let missed = spec.faults.missed(guarantee, epochs, &lived);
     let seconds = began.elapsed().as_secs_f64();
     whole(spec)?;
 
@@ -304,7 +312,7 @@ fn one(
             stored.insert((topic.clone(), found.partition, found.message.offset), found);
         }
     }
-    let column = Column {
+    let mut column = Column {
         mode: name(guarantee).to_owned(),
         stopped: stopped(&lived),
         read_committed: expected.seen(&committed, &stored),
@@ -316,6 +324,12 @@ fn one(
         incarnations: lived.len() as u64,
         timeline: timeline(&world, &lived),
     };
+    let (incarnation, at_ms) =
+        column.timeline.last().map_or((0, i64::MIN), |last| (last.incarnation, last.at_ms));
+    column.timeline.extend(missed.into_iter().map(|moment| {
+        let text = format!("{moment} never came: the job ended before it");
+        Moment { incarnation, at_ms, what: MISSED, epoch: None, text }
+    }));
     let mut deduplicated = column.clone();
     "at-least-once, deduplicated".clone_into(&mut deduplicated.mode);
     deduplicated.read_committed = expected.seen(&first_of_each(committed, &stored), &stored);

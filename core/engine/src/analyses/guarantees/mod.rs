@@ -32,6 +32,8 @@ mod tests;
 #[cfg(test)]
 mod tests_partitions;
 #[cfg(test)]
+mod tests_presets;
+#[cfg(test)]
 mod tests_real;
 #[cfg(test)]
 mod tests_rebuild;
@@ -39,6 +41,8 @@ mod tests_rebuild;
 mod tests_recovery;
 #[cfg(test)]
 mod tests_stop;
+#[cfg(test)]
+mod tests_unfit;
 mod ticking;
 pub mod torture;
 pub mod world;

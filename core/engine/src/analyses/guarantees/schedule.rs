@@ -28,6 +28,9 @@ pub struct Schedule {
 pub struct Incident {
     /// Calls to the cluster that go wrong: kind, n-th of this incarnation, how.
     pub calls: Vec<(Call, u64, Fault)>,
+    /// As `at`, of which none ends it: several in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meanwhile: Vec<(String, u64, What)>,
     /// A point of the code, the n-th passing of it, and what happens there.
     pub at: Option<(String, u64, What)>,
 }

@@ -96,7 +96,7 @@ pub(super) fn setup(guarantee: &str) -> Setup {
 }
 
 pub(super) fn at(point: &str, nth: u64, what: What) -> Incident {
-    Incident { calls: Vec::new(), at: Some((point.to_owned(), nth, what)) }
+    Incident { at: Some((point.to_owned(), nth, what)), ..Incident::default() }
 }
 
 pub(super) fn schedule(incidents: Vec<Incident>) -> Schedule {
@@ -220,7 +220,10 @@ fn a_commit_without_an_answer_is_got_over_and_so_is_a_crash_in_it() {
         for crash in [false, true] {
             let calls = vec![(Call::Commit, 4, fault)];
             let at = crash.then(|| ("commit.again".to_owned(), 1, What::Crash));
-            let lived = holds("exactly-once", &schedule(vec![Incident { calls, at }]));
+            let lived = holds(
+                "exactly-once",
+                &schedule(vec![Incident { calls, at, ..Incident::default() }]),
+            );
             assert_eq!(lived.len(), 1 + usize::from(crash), "{fault:?}");
         }
     }

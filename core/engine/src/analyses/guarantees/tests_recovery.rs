@@ -14,7 +14,7 @@ use crate::operator::pipeline::Pipeline;
 use crate::operator::record::TopicPartition;
 
 fn calls(calls: Vec<(Call, u64, Fault)>) -> Incident {
-    Incident { calls, at: None }
+    Incident { calls, ..Incident::default() }
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_zombie_is_fenced_and_names_who_took_over() {
 fn a_start_that_makes_a_new_producer_looks_who_has_the_job_now() {
     for fault in [Fault::Lost, Fault::Landed] {
         let at = Some(("commit.again".to_owned(), 1, What::Zombie));
-        let again = Incident { calls: vec![(Call::Commit, 1, fault)], at };
+        let again = Incident { calls: vec![(Call::Commit, 1, fault)], at, ..Incident::default() };
         let lived = holds("exactly-once", &schedule(vec![again]));
         assert_eq!(lived.len(), 2, "{fault:?}");
         let error = lived[0].outcome.as_ref().unwrap_err();
@@ -409,6 +409,7 @@ fn a_commit_before_its_time_a_wrong_checkpoint_and_a_producer_reused_are_caught(
             Incident {
                 calls: vec![(Call::Commit, 4, Fault::Late(8))],
                 at: Some(("prepare.delta".to_owned(), 4, What::Crash)),
+                ..Incident::default()
             },
         ),
     ];

@@ -62,7 +62,7 @@ fn a_stop_ends_what_is_waited_for_at_a_start() {
 fn a_job_that_gets_no_further_gives_up_whatever_the_reasons() {
     let faults = [Fault::Landed, Fault::Refused].into_iter().cycle();
     let calls = (1..9).zip(faults).map(|(nth, fault)| (Call::Flush, nth, fault)).collect();
-    let alternating = schedule(vec![Incident { calls, at: None }]);
+    let alternating = schedule(vec![Incident { calls, ..Incident::default() }]);
     let (_, lived, _) = lives(setup("at-least-once"), &alternating);
     let error = lived[0].outcome.as_ref().unwrap_err();
     assert!(matches!(error, JobError::Stuck { epoch: 0, attempts: 5, .. }), "{error}");
@@ -75,7 +75,7 @@ fn what_was_not_taken_in_time_is_sent_again_more_than_once() {
     let late = |nth| (Call::Produce, nth, Fault::Lost);
     let lived = holds(
         "exactly-once",
-        &schedule(vec![Incident { calls: vec![late(9), late(10)], at: None }]),
+        &schedule(vec![Incident { calls: vec![late(9), late(10)], ..Incident::default() }]),
     );
     assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 2);
 }

@@ -289,33 +289,35 @@ impl Shared {
         }
     }
 
-    /// Arms the incident's point; the seed of a power loss.
+    /// Arms the incident's points; the seed of a power loss.
     fn arm(self: &Arc<Self>, n: usize, incident: &Incident, plan: &Arc<Plan>) -> Option<u64> {
-        let (_, nth, what) = incident.at.as_ref()?;
-        let point = point_of(incident)?;
-        let shared = Arc::clone(self);
-        match what {
-            What::Crash => plan.at(point, *nth, Act::Crash),
-            What::DiskFull => plan.at(point, *nth, Act::Full),
-            What::PowerLoss(seed) => {
-                plan.at(point, *nth, Act::Crash);
-                return Some(*seed);
-            }
-            What::Sleep => {
-                let sleep = move || shared.cluster.sleep();
-                plan.at(point, *nth, Act::Call(Arc::new(sleep)));
-            }
-            What::Zombie => {
-                let twin = move || {
-                    let (from, to) = (shared.folder(n), shared.folder(n + 1));
-                    let _ = left_behind(&from, &to, None);
-                    drop(shared.log(n + 1));
-                    shared.incarnation(n + 1);
-                };
-                plan.at(point, *nth, Act::Call(Arc::new(twin)));
+        let mut loss = None;
+        for (name, nth, what) in incident.meanwhile.iter().chain(&incident.at) {
+            let Some(point) = named(name) else { continue };
+            let shared = Arc::clone(self);
+            match what {
+                What::Crash => plan.at(point, *nth, Act::Crash),
+                What::DiskFull => plan.at(point, *nth, Act::Full),
+                What::PowerLoss(seed) => {
+                    plan.at(point, *nth, Act::Crash);
+                    loss = Some(*seed);
+                }
+                What::Sleep => {
+                    let sleep = move || shared.cluster.sleep();
+                    plan.at(point, *nth, Act::Call(Arc::new(sleep)));
+                }
+                What::Zombie => {
+                    let twin = move || {
+                        let (from, to) = (shared.folder(n), shared.folder(n + 1));
+                        let _ = left_behind(&from, &to, None);
+                        drop(shared.log(n + 1));
+                        shared.incarnation(n + 1);
+                    };
+                    plan.at(point, *nth, Act::Call(Arc::new(twin)));
+                }
             }
         }
-        None
+        loss
     }
 
     fn run(
@@ -386,7 +388,11 @@ impl Shared {
 /// The point of an incident, if there is such a one.
 fn point_of(incident: &Incident) -> Option<&'static str> {
     let (name, ..) = incident.at.as_ref()?;
-    POINTS.iter().find(|point| *point == name).copied()
+    named(name)
+}
+
+fn named(name: &str) -> Option<&'static str> {
+    POINTS.into_iter().find(|point| *point == name)
 }
 
 /// A folder for worlds, in memory where the system has such a place.

@@ -17,7 +17,7 @@ pub enum TruthError {
     OtherRecording { row: u64, claimed: String, found: String },
     #[error("the run has {claimed} rows, the recording gives {found}")]
     Rows { claimed: u64, found: u64 },
-    #[error("the run could not be read: {0}")]
+    #[error("the run cannot be held against the truth: {0}")]
     Run(String),
     #[error("cancelled")]
     Cancelled,

@@ -98,7 +98,7 @@ impl KafkaLog {
 
     /// Asks the cluster. Where that fails for now, the next question has a client of its
     /// own: one was seen to say for minutes that all brokers are down, which were not.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         isolation: Isolation,
         question: impl FnOnce(&Cluster) -> Result<T, KafkaError>,

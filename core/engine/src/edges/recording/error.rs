@@ -28,6 +28,11 @@ pub enum RecordingError {
         "{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact, and `joinscope recording slice --past-damage` takes it"
     )]
     Damaged { path: PathBuf, byte: u64, what: String },
+    /// As [`Self::Damaged`], where it takes all that follows with it.
+    #[error(
+        "{path}: damaged at byte {byte}, in its beginning ({what}), without which nothing else of it can be read: use another copy, or record it anew"
+    )]
+    Beginning { path: PathBuf, byte: u64, what: String },
     /// The output is there already; nothing is overwritten.
     #[error("{path} exists already: choose another name or remove it first")]
     Exists { path: PathBuf },

@@ -40,13 +40,23 @@ pub struct Messages {
 /// Where the outputs go.
 ///
 /// # Errors
-/// The pipeline does not say.
+/// The pipeline does not say, or it reads what it writes.
 pub fn sink_of(pipeline: &Pipeline) -> Result<&Sink, String> {
-    pipeline.sink.as_ref().ok_or_else(|| {
+    let sink = pipeline.sink.as_ref().ok_or_else(|| {
         "the pipeline has no [sink]: name the topic that the outputs go to, \
          such as [sink] topic = \"examples\" format = \"json\""
             .to_owned()
-    })
+    })?;
+    for topic in Messages::topics(pipeline) {
+        if let Some(input) = pipeline.inputs.iter().find(|input| *input.topic == *topic) {
+            return Err(format!(
+                "[sink] writes topic \"{topic}\", which input \"{}\" reads: what is written \
+                 would come back as input, without end; name another topic",
+                input.name
+            ));
+        }
+    }
+    Ok(sink)
 }
 
 impl Messages {

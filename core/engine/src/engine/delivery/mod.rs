@@ -63,7 +63,8 @@ pub use job::run;
 pub use mark::{Lost, Mark};
 pub use message::{Messages, sink_of};
 pub use naming::{example_name, key_text, sides};
-pub use progress::{Progress, progress_topic, transactional_id};
+pub use progress::{Progress, check_job, progress_topic, transactional_id};
+pub use start::same_state;
 pub(in crate::engine) use start::state_digest;
 
 /// What to run as a job.

@@ -13,12 +13,31 @@ use super::{JobError, JobEvent};
 use crate::edges::kafka::Isolation;
 use crate::edges::log::{Log, LogErrorKind, OutMessage};
 use crate::engine::control::Control;
-use crate::operator::record::TopicPartition;
+use crate::operator::pipeline::{Guarantee, Pipeline};
+use crate::operator::record::{TOPIC_NAME, TopicPartition, is_topic_name};
 
 /// `joinscope-progress-<job>`.
 #[must_use]
 pub fn progress_topic(job: &str) -> String {
     format!("joinscope-progress-{job}")
+}
+
+/// Whether a cluster can hold what goes by the name of a pipeline's job.
+///
+/// # Errors
+/// The job has no name, or its progress topic cannot be called so.
+pub fn check_job(pipeline: &Pipeline) -> Result<(), String> {
+    let job = pipeline.delivery.job.as_deref().unwrap_or(&pipeline.name);
+    let once = pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
+    let topic = progress_topic(job);
+    if !job.is_empty() && (!once || is_topic_name(&topic)) {
+        return Ok(());
+    }
+    let shown: String = topic.chars().take(64).collect();
+    Err(format!(
+        "delivery.job (else the pipeline's name) names the job, whose progress would be in topic \
+         \"{shown}\": no Kafka topic is called so; write another delivery.job, and {TOPIC_NAME}"
+    ))
 }
 
 /// `joinscope-<job>`.
@@ -156,4 +175,37 @@ pub(super) fn unnamed(
 ) -> BTreeMap<TopicPartition, i64> {
     let find = |p: &TopicPartition| Some((p.clone(), *offsets.get(&p.to_string())?));
     partitions.iter().filter_map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_no_topic_can_be_called_after_is_refused() {
+        let of = |name: &str, delivery: &str| {
+            let text = format!(
+                "name = \"{name}\"\n\
+                 [inputs.l]\ntopic = \"l\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n\
+                 [inputs.r]\ntopic = \"r\"\nformat = \"json\"\nkey = \"k\"\nevent_time = \"$timestamp\"\n\
+                 [join]\nprimary = \"l\"\nwith.r = {{ until = \"1s\" }}\n[delivery]\n{delivery}\n"
+            );
+            check_job(&Pipeline::parse(&text, "p.toml").unwrap())
+        };
+        assert_eq!(of("feed", ""), Ok(()));
+        assert_eq!(of("Views of a feed", "job = \"feed-1\""), Ok(()));
+        // Only exactly-once has a progress topic.
+        assert_eq!(of("Views of a feed", "guarantee = \"at-least-once\""), Ok(()));
+        let long = "x".repeat(240);
+        for (name, delivery) in [
+            ("Views of a feed", String::new()),
+            ("feed", "job = \"a/b\"".to_owned()),
+            ("feed", "job = \"\"\nguarantee = \"at-most-once\"".to_owned()),
+            ("feed", format!("job = \"{long}\"")),
+        ] {
+            let error = of(name, &delivery).unwrap_err();
+            assert!(error.contains("write another delivery.job"), "{error}");
+            assert!(error.contains("\"joinscope-progress-"), "{error}");
+        }
+    }
 }

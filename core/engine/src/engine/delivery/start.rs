@@ -422,6 +422,14 @@ pub(super) fn guard(pipeline: &Pipeline) -> BTreeMap<String, String> {
     parts.into_iter().map(|(name, text)| (name, digest(text))).collect()
 }
 
+/// Whether `now` can go on with the state that `was` made for a job.
+///
+/// # Errors
+/// It cannot: the parts of the pipeline that differ.
+pub fn same_state(was: &Pipeline, now: &Pipeline, job: &str) -> Result<(), String> {
+    check_guard(&guard(was), &guard(now), job).map_err(|refused| refused.to_string())
+}
+
 fn check_guard(
     was: &BTreeMap<String, String>,
     is: &BTreeMap<String, String>,
@@ -442,3 +450,6 @@ fn check_guard(
         if names.len() == 1 { "s" } else { "" },
     )))
 }
+
+#[cfg(test)]
+mod tests;

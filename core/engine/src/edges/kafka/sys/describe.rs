@@ -16,8 +16,18 @@ pub struct TopicDescription {
     pub id: Option<String>,
     /// Partition numbers, ascending.
     pub partitions: Vec<i32>,
+    /// Of each of them, in the order in which the cluster says it.
+    pub replicas: Vec<Replicas>,
     /// Why it cannot be described.
     pub error: Option<(Code, String)>,
+}
+
+/// How many brokers have a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    pub partition: i32,
+    pub all: usize,
+    pub in_sync: usize,
 }
 
 /// The id of "no id" (all bits 0).
@@ -145,10 +155,22 @@ unsafe fn describe(topic: *const rd::rd_kafka_TopicDescription_t) -> TopicDescri
             .filter(|id| !id.is_empty() && id != NO_ID);
         let mut count = 0;
         let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
-        let mut partitions: Vec<i32> = (0..count)
-            .map(|i| rd::rd_kafka_TopicPartitionInfo_partition(*partitions.add(i)))
-            .collect();
+        let replicas: Vec<Replicas> = (0..count).map(|i| replicas(*partitions.add(i))).collect();
+        let mut partitions: Vec<i32> = replicas.iter().map(|of| of.partition).collect();
         partitions.sort_unstable();
-        TopicDescription { name, id, partitions, error }
+        TopicDescription { name, id, partitions, replicas, error }
+    }
+}
+
+/// # Safety
+/// `partition` is what a description says of one, and lives through the call.
+unsafe fn replicas(partition: *const rd::rd_kafka_TopicPartitionInfo_t) -> Replicas {
+    let (mut all, mut in_sync) = (0, 0);
+    // SAFETY: the caller's promise; of the lists only their lengths are read.
+    unsafe {
+        rd::rd_kafka_TopicPartitionInfo_replicas(partition, &raw mut all);
+        rd::rd_kafka_TopicPartitionInfo_isr(partition, &raw mut in_sync);
+        let partition = rd::rd_kafka_TopicPartitionInfo_partition(partition);
+        Replicas { partition, all, in_sync }
     }
 }

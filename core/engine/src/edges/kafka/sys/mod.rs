@@ -24,7 +24,7 @@ mod offsets;
 mod tests;
 
 pub use client::{Client, ClientEvent, Queue};
-pub use describe::TopicDescription;
+pub use describe::{Replicas, TopicDescription};
 pub use message::{Batch, Message};
 
 use std::ffi::{CStr, c_char};

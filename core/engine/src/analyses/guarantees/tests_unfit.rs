@@ -1,0 +1,71 @@
+//! Topics that do not fit the state any more on a cluster without topic ids, and what
+//! at-most-once says that it lost.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::schedule::What;
+use super::tests::{at, lives, schedule, setup};
+use super::tests_recovery::refused;
+use crate::engine::delivery::JobEvent;
+
+/// What the job remembers of a topic, otherwise than it was.
+fn remembers(folder: &Path, topic: &str, as_was: Value) {
+    let path = folder.join("delivery.json");
+    let mut mark: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(mark["topics"][topic]["partitions"], 2, "{mark}");
+    mark["topics"][topic] = as_was;
+    std::fs::write(path, mark.to_string()).unwrap();
+}
+
+#[test]
+fn fewer_partitions_than_the_job_began_with_are_refused() {
+    for topic in ["likes", "out"] {
+        let text = refused("at-least-once", move |_, folder| {
+            remembers(folder, topic, json!({ "id": null, "partitions": 3 }));
+        });
+        let what = format!("topic \"{topic}\" has 2 partitions and had 3 when the job began");
+        assert!(text.contains(&what) && text.contains("delivery.job"), "{text}");
+    }
+}
+
+#[test]
+fn a_log_that_ends_before_the_state_is_refused() {
+    let text = refused("at-least-once", |cluster, folder| {
+        cluster.make_anew("likes");
+        // Nothing but its offsets tells.
+        remembers(folder, "likes", json!({ "id": null, "partitions": 2 }));
+    });
+    assert!(text.starts_with("likes[") && text.contains("the log holds 0 to 0"), "{text}");
+    assert!(text.contains("it was cut or made anew"), "{text}");
+    assert!(text.contains("Nothing is skipped by itself"), "{text}");
+}
+
+#[test]
+fn at_most_once_lists_each_record_that_it_lost() {
+    let crash = schedule(vec![at("prepare.delta", 4, What::Crash)]);
+    let (world, lived, found) = lives(setup("at-most-once"), &crash);
+    assert_eq!(found, []);
+    assert_eq!(lived.len(), 2);
+    let told = super::input::lock(&world.told);
+    let lost = told.iter().filter_map(|told| match &told.event {
+        JobEvent::Lost(lost) => Some(lost),
+        _ => None,
+    });
+    let ranges: Vec<(String, i64, i64)> = lost
+        .flatten()
+        .map(|lost| (format!("{}[{}]", lost.topic, lost.partition), lost.from, lost.to))
+        .collect();
+    assert!(ranges.iter().all(|(_, from, to)| from < to), "{ranges:?}");
+    // Each partition once, and as many records as the job never took (none of this
+    // input's offsets is empty).
+    let mut partitions: Vec<&str> = ranges.iter().map(|(of, ..)| of.as_str()).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    assert_eq!(partitions.len(), ranges.len(), "{ranges:?}");
+    let listed: i64 = ranges.iter().map(|(_, from, to)| to - from).sum();
+    let missed = 160 - world.order().order.len() as i64;
+    assert!(missed > 0);
+    assert_eq!(listed, missed, "{ranges:?}");
+}
