@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 /// No string longer than this reaches layout.
@@ -65,6 +66,13 @@ pub fn line(text: &str) -> Cow<'_, str> {
         if plain(c) { out.push(c) } else { out.extend(c.escape_default()) }
     }
     Cow::Owned(out)
+}
+
+/// A path as a safe line; where it is longer than any line its middle goes, not its
+/// name.
+#[must_use]
+pub fn path_line(path: &Path) -> String {
+    line(&elide(&path.to_string_lossy(), LONGEST)).into_owned()
 }
 
 /// Signs that no font has.
@@ -213,6 +221,13 @@ mod tests {
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
         assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
         assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
+    }
+
+    #[test]
+    fn a_path_of_any_length_keeps_its_name() {
+        assert_eq!(path_line(Path::new("/a/b\nc\u{202e}")), "/a/b\\nc\\u{202e}");
+        let long = path_line(&Path::new(&"folder/".repeat(400)).join("run"));
+        assert!(long.ends_with("/run") && long.chars().count() == LONGEST, "{long}");
     }
 
     #[test]
