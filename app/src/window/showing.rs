@@ -56,7 +56,7 @@ impl App {
         }
         match self.sample.taken() {
             Some(Ok(path)) => self.open(path),
-            Some(Err(why)) => self.errors.add("Opening the sample", why),
+            Some(Err(why)) => self.fail("The sample was not opened", &why),
             None => {}
         }
         self.take_bookmarks();
