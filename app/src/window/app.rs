@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use egui::{Context, Ui};
+use egui::{Context, PointerState, Ui};
 use joinscope_core::engine::Stop;
 use joinscope_operator::record::Arrival;
 
@@ -123,6 +123,8 @@ pub struct App {
     pub(super) hover: Option<u64>,
     last_frame: Instant,
     title: String,
+    /// Something stands in front of everything else.
+    covered: bool,
 }
 
 impl App {
@@ -202,6 +204,7 @@ impl App {
             hover: None,
             last_frame: now,
             title: String::new(),
+            covered: false,
         };
         this.fallback.install(ctx);
         // Pictures and tests say themselves how the window looks.
@@ -327,10 +330,14 @@ impl App {
     pub fn ui(&mut self, ui: &mut Ui) {
         let t = Tokens::of(ui.ctx());
         ui.painter().rect_filled(ui.max_rect(), 0, t.ground);
+        let pointer = self.without_pointer(ui.ctx());
         let hovers = match self.only {
             Some(panel) => self.only_panel(ui, panel),
             None => self.whole(ui),
         };
+        if let Some(pointer) = pointer {
+            ui.ctx().input_mut(|i| i.pointer = pointer);
+        }
         if hovers != self.hover {
             self.hover = hovers;
             ui.ctx().request_repaint();
@@ -349,6 +356,15 @@ impl App {
                 self.act(command);
             }
         }
+    }
+
+    /// Takes the pointer away from what a dialog has just covered, for one frame:
+    /// a tooltip that is open stays, else, in front of the dialog for as long as the
+    /// pointer rests over what it is of.
+    fn without_pointer(&mut self, ctx: &Context) -> Option<PointerState> {
+        let covers = self.dialog.is_some() || self.checking.asks();
+        let covered = std::mem::replace(&mut self.covered, covers);
+        (covers && !covered).then(|| ctx.input_mut(|i| std::mem::take(&mut i.pointer)))
     }
 
     /// First and last arrival in sight on the time axes.

@@ -17,6 +17,8 @@ mod shortcuts;
 mod tests;
 #[cfg(test)]
 mod tests_open;
+#[cfg(test)]
+mod tests_room;
 
 use egui::{Context, Frame, Id, Modal, ScrollArea, Ui};
 
@@ -168,7 +170,8 @@ const BAR: f32 = 12.0;
 /// Words that may be many: they scroll, and what is below them stays in sight.
 fn scrolled(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 420.0);
-    let area = ScrollArea::vertical().max_height(height);
+    // Else it would be given what it took when the dialog was shown last.
+    let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
     area.auto_shrink([false, true]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - BAR);
         content(ui);
