@@ -40,8 +40,7 @@ impl Errors {
 
     fn put(&mut self, place: String, message: &str, is_of_what_is_open: bool) {
         // Several mistakes in a file stand in a line each.
-        let lines: Vec<_> = message.trim().lines().take(LINES).map(text::line).collect();
-        let message = lines.join("\n");
+        let message = text::lines(message, LINES);
         tracing::error!("{place}: {message}");
         match self.list.last_mut() {
             Some(last) if last.place == place && last.message == message => last.times += 1,
@@ -108,6 +107,6 @@ mod tests {
         let message = &e.list()[0].message;
         assert_eq!(message, "line 3: no such field\nline 9: no\\u{202e} number");
         e.add("Reading feed.toml", "again\n".repeat(1_000));
-        assert_eq!(e.list()[1].message.lines().count(), LINES);
+        assert_eq!(e.list()[1].message.lines().count(), LINES + 1, "and a sign of more");
     }
 }

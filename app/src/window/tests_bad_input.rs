@@ -317,6 +317,29 @@ fn a_pipeline_that_cannot_be_saved_is_said_and_listed() {
 }
 
 #[test]
+fn settings_that_cannot_be_kept_are_said_once_and_counted_in_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let places =
+        Places { config: folder.path().join("config"), state: folder.path().join("state") };
+    // A file where the folder belongs: nothing can be written into it.
+    std::fs::write(&places.config, b"").unwrap();
+    let mut h = harness_with((1400, 900), Some(places));
+    quiet(&mut h);
+    let before = h.state().errors().list().len();
+    for by in [1, 1] {
+        h.state_mut().command(Command::Zoom(by));
+        quiet(&mut h);
+    }
+    assert_eq!(h.state().settings.scale, 120, "it holds for this window");
+    let listed = &h.state().errors().list()[before..];
+    let is_of = |place: &str| place.contains("settings.json");
+    assert!(!listed.is_empty() && listed.iter().all(|p| is_of(&p.place)), "{listed:?}");
+    assert!(listed[0].message.contains("the next change is written again"), "{listed:?}");
+    let said = h.state().notices.iter().filter(|(title, _)| is_of(title)).count();
+    assert_eq!(said, 1, "above the panels");
+}
+
+#[test]
 fn why_a_run_failed_is_known_where_its_state_is_shown() {
     let made = Feed::new(300);
     let arrivals = joinscope_core::run::Run::open(&made.run()).unwrap().arrivals();

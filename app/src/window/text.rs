@@ -68,6 +68,17 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The first lines of a text that somebody else wrote, each as [`line`] gives it.
+#[must_use]
+pub fn lines(text: &str, most: usize) -> String {
+    let mut lines = text.trim().lines();
+    let mut shown: Vec<_> = lines.by_ref().take(most).map(line).collect();
+    if lines.next().is_some() {
+        shown.push("…".into());
+    }
+    shown.join("\n")
+}
+
 /// A path as a safe line; where it is longer than any line its middle goes, not its
 /// name.
 #[must_use]
@@ -221,6 +232,13 @@ mod tests {
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
         assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
         assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
+    }
+
+    #[test]
+    fn of_many_lines_the_first_are_shown_each_of_them_safe() {
+        assert_eq!(lines(" one\r\ntwo\u{202e}\n", 2), "one\ntwo\\u{202e}");
+        assert_eq!(lines("1\n2\n3\n4", 2), "1\n2\n…");
+        assert_eq!(lines("", 2), "");
     }
 
     #[test]

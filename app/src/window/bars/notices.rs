@@ -4,7 +4,7 @@
 use egui::{Frame, Id, Label, Margin, Panel, RichText, ScrollArea, Ui};
 
 use crate::window::app::App;
-use crate::window::text::line;
+use crate::window::text::{line, lines};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{GAP, RADIUS, TEXT, Tokens, fonts};
 use crate::window::widgets::{icon_button, text};
@@ -60,9 +60,8 @@ fn one(ui: &mut Ui, title: &str, message: &str, t: &Tokens) -> bool {
                 ui.vertical(|ui| {
                     ui.set_width(width);
                     text(ui, title, fonts::semibold(TEXT), t.text).on_hover_text(line(title));
-                    let lines: Vec<_> = message.trim().lines().take(LINES).map(line).collect();
-                    let lines = RichText::new(lines.join("\n")).font(fonts::regular(TEXT));
-                    ui.add(Label::new(lines.color(t.second)).wrap().selectable(true));
+                    let said = RichText::new(lines(message, LINES)).font(fonts::regular(TEXT));
+                    ui.add(Label::new(said.color(t.second)).wrap().selectable(true));
                 });
             });
             closed = icon_button(icon::CLOSE, "Close the notice").plain().show(ui).clicked();
