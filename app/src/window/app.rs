@@ -135,12 +135,13 @@ impl App {
         let places = start.places.as_ref();
         let (settings, bad_settings) = places.map(Settings::load).unwrap_or_default();
         let (layouts, bad_layouts) = places.map(Layouts::load).unwrap_or_default();
-        let mut errors = Errors::default();
         let (left, bad_left) = places.map(session::left_behind).unwrap_or_default();
         let (last, bad_last) = places.map(session::last).unwrap_or_default();
-        let marker = start.places.as_ref().and_then(|places| {
-            Marker::begin(places).inspect_err(|e| errors.add("Session marker", e.to_string())).ok()
-        });
+        let (marker, no_marker) = match places.map(Marker::begin) {
+            Some(Ok(marker)) => (Some(marker), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let now = Instant::now();
         let mut layout = Layout::default();
         if let Some(current) = &layouts.current {
@@ -157,7 +158,7 @@ impl App {
             notices: Vec::new(),
             ctx: ctx.clone(),
             jobs: Jobs::new(ctx, start.workers),
-            errors,
+            errors: Errors::default(),
             doc: Doc::default(),
             cursor: Cursor::default(),
             clock: ClockMap::default(),
@@ -222,10 +223,23 @@ impl App {
                 this.notice(title, &why);
             }
         }
+        if let Some(error) = no_marker {
+            this.say_unkept(&error);
+        }
         for why in bad_left {
             this.notice("A session that did not end was not read", &why);
         }
         this
+    }
+
+    /// No session can be kept.
+    fn say_unkept(&mut self, error: &std::io::Error) {
+        let at = self.places.as_ref().map(|p| p.state.display().to_string()).unwrap_or_default();
+        let why = format!(
+            "{at}: {error}. What is open cannot be restored after a crash; make the folder one \
+             that can be written to, and start again"
+        );
+        self.notice("This session is not kept", &why);
     }
 
     /// Asks for something; it is carried out at the end of the frame.

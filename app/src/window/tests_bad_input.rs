@@ -13,6 +13,7 @@ use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::panel::Panel;
 use super::selection::Selection;
+use super::session::{KeptBreakpoint, Opened, Session};
 use super::settings::Places;
 use super::testing::{Feed, ask, feed, rows};
 
@@ -237,6 +238,33 @@ fn settings_that_cannot_hold_and_a_broken_last_session_are_said() {
     assert!(says(&h, "Some settings cannot hold as they are written"));
     assert!(listed(&h, "scale is 400") && listed(&h, "Europe/Berlni"));
     assert!(says(&h, "The last session was not read"));
+}
+
+#[test]
+fn a_session_that_cannot_be_kept_is_said_and_the_window_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    // A file where the folder belongs: nothing can be written into it.
+    std::fs::write(&places.state, b"").unwrap();
+    let mut h = harness_with((1400, 900), Some(places));
+    quiet(&mut h);
+    assert!(says(&h, "This session is not kept"));
+    assert!(listed(&h, "cannot be restored after a crash"));
+    h.state_mut().command(Command::Open(feed().run()));
+    quiet(&mut h);
+    assert!(!rows(&h).is_empty());
+}
+
+#[test]
+fn a_breakpoint_of_a_session_that_cannot_be_read_is_said_and_the_session_opens() {
+    let mut h = harness_with((1400, 900), None);
+    let opened = Opened { path: feed().run(), ..Opened::default() };
+    let broken = KeptBreakpoint { condition: "late~soon".to_owned(), ..KeptBreakpoint::default() };
+    let session = Session { open: vec![opened], breakpoints: vec![broken], ..Session::default() };
+    h.state_mut().restore(session);
+    quiet(&mut h);
+    assert!(says(&h, "A breakpoint was not restored") && listed(&h, "late~soon"));
+    assert!(!rows(&h).is_empty());
 }
 
 #[test]

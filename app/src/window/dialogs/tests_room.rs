@@ -43,7 +43,7 @@ fn the_palette_is_as_long_again_once_less_is_typed() {
         settle(h).unwrap();
     };
     keys(&mut h, Modifiers::COMMAND, Key::K);
-    overwrite(&mut h, "Command", "cheat no such");
+    overwrite(&mut h, "Command", "zzqq");
     assert!(titles(&h).is_empty());
     keys(&mut h, Modifiers::COMMAND, Key::A);
     keys(&mut h, Modifiers::NONE, Key::Backspace);
