@@ -68,6 +68,21 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A line of any length in pieces that may reach layout, cut between words where it
+/// has any.
+#[must_use]
+pub fn pieces(text: &str) -> Vec<&str> {
+    let (mut rest, mut pieces) = (text, Vec::new());
+    while let Some((end, _)) = rest.char_indices().nth(LONGEST) {
+        let word = rest.char_indices().take_while(|(at, _)| *at < end).filter(|(_, c)| *c == ' ');
+        let (piece, after) = rest.split_at(word.last().map_or(end, |(at, _)| at + 1));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
 /// The first lines of a text that somebody else wrote, each as [`line`] gives it.
 #[must_use]
 pub fn lines(text: &str, most: usize) -> String {
@@ -232,6 +247,22 @@ mod tests {
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
         assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
         assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_into_pieces_between_words() {
+        assert_eq!(pieces("short"), ["short"]);
+        assert_eq!(pieces(""), [""]);
+        let words = "wört ".repeat(300);
+        let cut = pieces(&words);
+        assert!(cut.iter().all(|piece| piece.chars().count() <= LONGEST));
+        assert!(cut[..2].iter().all(|piece| piece.ends_with("wört ")), "{cut:?}");
+        assert_eq!(cut.concat(), words);
+        let one = "ü".repeat(2 * LONGEST + 1);
+        assert_eq!(
+            pieces(&one).iter().map(|p| p.chars().count()).collect::<Vec<_>>(),
+            [LONGEST, LONGEST, 1]
+        );
     }
 
     #[test]

@@ -199,3 +199,15 @@ fn an_incident_is_saved_by_enter_in_the_path() {
     settle(&mut h).unwrap();
     assert!(path.is_file() && h.state().dialog.is_none());
 }
+
+#[test]
+fn a_message_of_any_length_is_there_whole_or_says_what_is_not() {
+    let mut h = harness_with((900, 600), None);
+    let long = format!("{}its end", "a word ".repeat(200));
+    let message = format!("{long}\n{}", "more\n".repeat(250));
+    h.state_mut().dialog = Some(Dialog::Failed { title: "It failed".to_owned(), message });
+    h.run_steps(3);
+    assert!(h.query_all_by_label_contains("its end").next().is_some());
+    assert!(h.query_by_label("… and 51 more lines").is_some());
+    assert!(h.get_by_label("Close").rect().bottom() < 600.0);
+}
