@@ -44,7 +44,8 @@ pub fn waits(app: &mut App, ui: &mut Ui) {
     let what = "Open a recording to run this pipeline over";
     text(&mut child, what, fonts::regular(TEXT), t.text);
     let reads = format!("It reads the topics {}", pipeline.pipeline.topics().join(", "));
-    text(&mut child, &reads, fonts::regular(SMALL), t.second);
+    let whole = super::text::line(&reads).into_owned();
+    text(&mut child, &reads, fonts::regular(SMALL), t.second).on_hover_text(whole);
     child.add_space(8.0);
     let open = button("Open a recording…").icon(icon::OPEN).primary().show(&mut child);
     if open.clicked() {

@@ -111,7 +111,18 @@ pub fn without_font(signs: BTreeSet<char>) {
 
 /// Signs that would turn or hide the text around them.
 fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// Bytes as text where they are UTF-8, invalid ones escaped as `\xff`.
@@ -245,6 +256,7 @@ mod tests {
     fn lines_are_short_and_safe() {
         assert_eq!(line("plain"), "plain");
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
+        assert_eq!(line("\u{61c}a\u{2028}b\u{e0041}"), "\\u{61c}a\\u{2028}b\\u{e0041}");
         assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
         assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
     }
