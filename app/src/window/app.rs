@@ -123,8 +123,8 @@ pub struct App {
     pub(super) hover: Option<u64>,
     last_frame: Instant,
     title: String,
-    /// Something stands in front of everything else.
-    covered: bool,
+    /// Frames since something stands in front of everything else.
+    covered: u8,
 }
 
 impl App {
@@ -205,7 +205,7 @@ impl App {
             hover: None,
             last_frame: now,
             title: String::new(),
-            covered: false,
+            covered: 0,
         };
         this.fallback.install(ctx);
         // Pictures and tests say themselves how the window looks.
@@ -372,13 +372,17 @@ impl App {
         }
     }
 
-    /// Takes the pointer away from what a dialog has just covered, for one frame:
-    /// a tooltip that is open stays, else, in front of the dialog for as long as the
-    /// pointer rests over what it is of.
+    /// Takes the pointer away from what a dialog has just covered: a tooltip that is
+    /// open stays, else, in front of the dialog for as long as the pointer rests over
+    /// what it is of.
     fn without_pointer(&mut self, ctx: &Context) -> Option<PointerState> {
+        /// The first may only measure the dialog: what is behind it is still hovered
+        /// in the one after.
+        const FRAMES: u8 = 3;
         let covers = self.dialog.is_some() || self.checking.asks();
-        let covered = std::mem::replace(&mut self.covered, covers);
-        (covers && !covered).then(|| ctx.input_mut(|i| std::mem::take(&mut i.pointer)))
+        self.covered = if covers { self.covered.saturating_add(1) } else { 0 };
+        let taken = || ctx.input_mut(|i| std::mem::take(&mut i.pointer));
+        (1..=FRAMES).contains(&self.covered).then(taken)
     }
 
     /// First and last arrival in sight on the time axes.
