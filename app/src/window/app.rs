@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use egui::{Context, Ui};
+use egui::{Context, PointerState, Ui};
 use joinscope_core::engine::Stop;
 use joinscope_operator::record::Arrival;
 
@@ -125,6 +125,8 @@ pub struct App {
     pub(super) hover: Option<u64>,
     last_frame: Instant,
     title: String,
+    /// Frames since something stands in front of everything else.
+    covered: u8,
 }
 
 impl App {
@@ -135,12 +137,13 @@ impl App {
         let places = start.places.as_ref();
         let (settings, bad_settings) = places.map(Settings::load).unwrap_or_default();
         let (layouts, bad_layouts) = places.map(Layouts::load).unwrap_or_default();
-        let mut errors = Errors::default();
         let (left, bad_left) = places.map(session::left_behind).unwrap_or_default();
         let (last, bad_last) = places.map(session::last).unwrap_or_default();
-        let marker = start.places.as_ref().and_then(|places| {
-            Marker::begin(places).inspect_err(|e| errors.add("Session marker", e.to_string())).ok()
-        });
+        let (marker, no_marker) = match places.map(Marker::begin) {
+            Some(Ok(marker)) => (Some(marker), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let now = Instant::now();
         let mut layout = Layout::default();
         if let Some(current) = &layouts.current {
@@ -157,7 +160,7 @@ impl App {
             notices: Vec::new(),
             ctx: ctx.clone(),
             jobs: Jobs::new(ctx, start.workers),
-            errors,
+            errors: Errors::default(),
             doc: Doc::default(),
             cursor: Cursor::default(),
             clock: ClockMap::default(),
@@ -205,6 +208,7 @@ impl App {
             hover: None,
             last_frame: now,
             title: String::new(),
+            covered: 0,
         };
         this.fallback.install(ctx);
         // Pictures and tests say themselves how the window looks.
@@ -222,10 +226,23 @@ impl App {
                 this.notice(title, &why);
             }
         }
+        if let Some(error) = no_marker {
+            this.say_unkept(&error);
+        }
         for why in bad_left {
             this.notice("A session that did not end was not read", &why);
         }
         this
+    }
+
+    /// No session can be kept.
+    fn say_unkept(&mut self, error: &std::io::Error) {
+        let at = self.places.as_ref().map(|p| p.state.display().to_string()).unwrap_or_default();
+        let why = format!(
+            "{at}: {error}. What is open cannot be restored after a crash; make the folder one \
+             that can be written to, and start again"
+        );
+        self.notice("This session is not kept", &why);
     }
 
     /// Asks for something; it is carried out at the end of the frame.
@@ -331,10 +348,14 @@ impl App {
     pub fn ui(&mut self, ui: &mut Ui) {
         let t = Tokens::of(ui.ctx());
         ui.painter().rect_filled(ui.max_rect(), 0, t.ground);
+        let pointer = self.without_pointer(ui.ctx());
         let hovers = match self.only {
             Some(panel) => self.only_panel(ui, panel),
             None => self.whole(ui),
         };
+        if let Some(pointer) = pointer {
+            ui.ctx().input_mut(|i| i.pointer = pointer);
+        }
         if hovers != self.hover {
             self.hover = hovers;
             ui.ctx().request_repaint();
@@ -353,6 +374,19 @@ impl App {
                 self.act(command);
             }
         }
+    }
+
+    /// Takes the pointer away from what a dialog has just covered: a tooltip that is
+    /// open stays, else, in front of the dialog for as long as the pointer rests over
+    /// what it is of.
+    fn without_pointer(&mut self, ctx: &Context) -> Option<PointerState> {
+        /// The first may only measure the dialog: what is behind it is still hovered
+        /// in the one after.
+        const FRAMES: u8 = 3;
+        let covers = self.dialog.is_some() || self.checking.asks();
+        self.covered = if covers { self.covered.saturating_add(1) } else { 0 };
+        let taken = || ctx.input_mut(|i| std::mem::take(&mut i.pointer));
+        (1..=FRAMES).contains(&self.covered).then(taken)
     }
 
     /// First and last arrival in sight on the time axes.

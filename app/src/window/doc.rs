@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::window::store::Run;
-use crate::window::text::plural;
+use crate::window::text::{line, plural};
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::{Manifest, ManifestStart, RunState};
 use joinscope_operator::pipeline::Pipeline;
@@ -217,8 +217,8 @@ impl Doc {
     /// For the window's title.
     #[must_use]
     pub fn title(&self) -> String {
-        let recording = self.recording.as_ref().map(|r| r.name.clone());
-        let run = self.run.as_ref().map(|r| r.label.name.clone());
+        let recording = self.recording.as_ref().map(|r| line(&r.name).into_owned());
+        let run = self.run.as_ref().map(|r| line(&r.label.name).into_owned());
         let parts: Vec<String> =
             recording.into_iter().chain(run).chain(["Joinscope".to_owned()]).collect();
         parts.join(" – ")

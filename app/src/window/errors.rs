@@ -5,6 +5,8 @@ use super::text;
 
 /// Errors kept; the oldest go first.
 const KEPT: usize = 200;
+/// Lines kept of one error.
+const LINES: usize = 40;
 
 /// One thing that went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ impl Errors {
     }
 
     fn put(&mut self, place: String, message: &str, is_of_what_is_open: bool) {
-        let message = text::line(message).into_owned();
+        // Several mistakes in a file stand in a line each.
+        let message = text::lines(message, LINES);
         tracing::error!("{place}: {message}");
         match self.list.last_mut() {
             Some(last) if last.place == place && last.message == message => last.times += 1,
@@ -95,5 +98,15 @@ mod tests {
         }
         assert_eq!(e.list().len(), KEPT);
         assert_eq!(e.list().last().unwrap().message, "299");
+    }
+
+    #[test]
+    fn of_several_lines_each_stays_one() {
+        let mut e = Errors::default();
+        e.add("Reading feed.toml", "line 3: no such field\nline 9: no\u{202e} number\n");
+        let message = &e.list()[0].message;
+        assert_eq!(message, "line 3: no such field\nline 9: no\\u{202e} number");
+        e.add("Reading feed.toml", "again\n".repeat(1_000));
+        assert_eq!(e.list()[1].message.lines().count(), LINES + 1, "and a sign of more");
     }
 }

@@ -40,10 +40,20 @@ pub struct Failures {
     known: BTreeSet<String>,
     /// Runs whose failure is in the list.
     runs: BTreeSet<PathBuf>,
+    /// Files of the window that could not be written as they should.
+    unsaved: BTreeSet<PathBuf>,
     /// Whether the run's folder is still there, asked after each new failure.
     looked: Slot<(usize, PathBuf), bool>,
     /// The folder whose loss was said.
     lost: Option<PathBuf>,
+}
+
+impl Failures {
+    /// Whether it is the first time that this file of the window's own could not be
+    /// written as it should.
+    pub fn is_news(&mut self, path: PathBuf) -> bool {
+        self.unsaved.insert(path)
+    }
 }
 
 impl App {

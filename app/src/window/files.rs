@@ -123,6 +123,15 @@ fn fill(new: &Path, text: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Why a file of the window's own was not written, and what becomes of it.
+fn unwritten(error: &std::io::Error) -> String {
+    let what = match error.kind() {
+        std::io::ErrorKind::StorageFull => format!("the disk is full; free some room ({error})"),
+        _ => error.to_string(),
+    };
+    format!("{what}; what was there before stays, and the next change is written again")
+}
+
 /// What waits to be done to a file.
 trait Pending: Any + Send {
     fn apply(self: Box<Self>, path: &Path) -> Result<(), String>;
@@ -133,7 +142,7 @@ struct Whole(Vec<u8>);
 
 impl Pending for Whole {
     fn apply(self: Box<Self>, path: &Path) -> Result<(), String> {
-        write(path, &self.0).map_err(|e| e.to_string())
+        write(path, &self.0).map_err(|e| unwritten(&e))
     }
 }
 
@@ -165,7 +174,8 @@ impl<T: Serialize + DeserializeOwned + Default + 'static> Pending for Changes<T>
         let Self { version, list } = *self;
         // No other window writes between reading and writing: held until this
         // returns.
-        let _held = lock(path).map_err(|e| format!("its lock cannot be taken: {e}"))?;
+        let _held =
+            lock(path).map_err(|e| format!("its lock cannot be taken: {}", unwritten(&e)))?;
         let mut problems = Vec::new();
         let mut value = match read::<T>(path, version) {
             Read::Value(value) => value,
@@ -181,7 +191,7 @@ impl<T: Serialize + DeserializeOwned + Default + 'static> Pending for Changes<T>
             problems.extend(change(&mut value).err());
         }
         let whole = text(version, &value).map_err(|e| e.to_string())?;
-        write(path, &whole).map_err(|e| e.to_string())?;
+        write(path, &whole).map_err(|e| unwritten(&e))?;
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 }

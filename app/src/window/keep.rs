@@ -246,7 +246,7 @@ impl App {
             self.arrange(layout);
         }
         for why in self.breakpoints.restore(&session.breakpoints) {
-            self.errors.add("A breakpoint was not restored", why);
+            self.notice("A breakpoint was not restored", &why);
         }
         self.open.restore(session.open);
         self.commands.push(Command::Open(front));

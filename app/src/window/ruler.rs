@@ -17,7 +17,7 @@ use super::axis::{Axis, Scale, moved, zoomed};
 use super::calendar;
 use super::command::Command;
 use super::cx::Cx;
-use super::text::thousands;
+use super::text::{lines, thousands};
 use super::theme::{SMALL, Tokens, fonts};
 use super::times::count_step;
 
@@ -27,6 +27,8 @@ pub const HEIGHT: f32 = 24.0;
 const APART: f32 = 110.0;
 /// Bookmarks painted at most: more would be one beside the other.
 const MARKS: usize = 500;
+/// Lines of a bookmark's note in its tooltip.
+const LINES: usize = 12;
 /// So near to the cursor's line a drag takes it, points.
 const NEAR: f32 = 5.0;
 
@@ -143,7 +145,10 @@ pub fn flags(ui: &mut Ui, cx: &mut Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) 
         if response.clicked() {
             cx.commands.push(Command::GoToBookmark(bookmark.id));
         }
-        let note = if bookmark.note.is_empty() { bookmark.title() } else { bookmark.note.clone() };
+        let note = match bookmark.note.as_str() {
+            "" => bookmark.title(),
+            note => lines(note, LINES),
+        };
         response.on_hover_text(format!("{note}\narrival {}", thousands(bookmark.at)));
     }
 }

@@ -168,7 +168,8 @@ impl Left {
 }
 
 /// The sessions that did not end, the newest first, and why one of them cannot
-/// be read. They stay where they are: each is offered until the user chose.
+/// be read. They stay where they are: each is offered until the user chose. What is
+/// left of one that had nothing open is removed.
 #[must_use]
 pub fn left_behind(places: &Places) -> (Vec<Left>, Vec<String>) {
     let (mut found, mut problems) = (Vec::<Left>::new(), Vec::new());
@@ -188,6 +189,14 @@ pub fn left_behind(places: &Places) -> (Vec<Left>, Vec<String>) {
         let saved = lock.with_extension("json");
         let when = saved.metadata().and_then(|m| m.modified()).ok();
         let (session, why) = Session::read(&saved);
+        if session.is_none() && why.is_none() && saved.is_file() {
+            // It had nothing open: there is nothing to offer. Without a saved session
+            // it may be a window that begins at this moment.
+            drop(file);
+            let _ = fs::remove_file(&saved);
+            let _ = fs::remove_file(&lock);
+            continue;
+        }
         problems.extend(why);
         found.extend(session.map(|session| Left { lock, when, session }));
     }
@@ -259,6 +268,21 @@ mod tests {
         assert!(left.is_empty() && problems[0].contains("1-0.json cannot be read"), "{problems:?}");
         let (none, why) = last(&places);
         assert!(none.is_none() && why.is_some_and(|w| w.contains("last-session.json cannot")));
+    }
+
+    #[test]
+    fn nothing_is_left_of_one_that_had_nothing_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { config: folder.path().into(), state: folder.path().into() };
+        let sessions = folder.path().join("sessions");
+        fs::create_dir_all(&sessions).unwrap();
+        fs::write(sessions.join("1-0.lock"), b"").unwrap();
+        fs::write(sessions.join("1-0.json"), br#"{"version": 1, "open": []}"#).unwrap();
+        // One that begins at this moment: nothing is saved yet.
+        fs::write(sessions.join("2-0.lock"), b"").unwrap();
+        assert_eq!(left_behind(&places), (Vec::new(), Vec::new()));
+        let left: Vec<_> = fs::read_dir(&sessions).unwrap().flatten().collect();
+        assert_eq!(left.iter().map(|e| e.file_name()).collect::<Vec<_>>(), ["2-0.lock"]);
     }
 
     #[test]

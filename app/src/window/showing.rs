@@ -56,12 +56,17 @@ impl App {
         }
         match self.sample.taken() {
             Some(Ok(path)) => self.open(path),
-            Some(Err(why)) => self.errors.add("Opening the sample", why),
+            Some(Err(why)) => self.fail("The sample was not opened", &why),
             None => {}
         }
         self.take_bookmarks();
         for (path, error) in self.saver.failed() {
-            self.errors.add(format!("Saving {}", path.display()), error);
+            let place = format!("Saving {}", path.display());
+            self.errors.add(&place, &error);
+            // Once: a session that changes is tried again every second.
+            if self.failures.is_news(path) {
+                self.put_notice(place, error);
+            }
         }
         self.follow_file();
         self.take_check();

@@ -1,15 +1,15 @@
 //! The start page: with nothing open, what one can do.
 
-use egui::{Align2, Rect, Sense, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
+use egui::{Align2, Rect, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 
 use super::app::App;
 use super::command::Command;
 use super::doc::file_name;
 use super::session::Session;
-use super::text::thousands;
+use super::text::{path_line, thousands};
 use super::theme::fonts::icon;
 use super::theme::{RADIUS, SMALL, TEXT, Tokens, fonts};
-use super::widgets::{ListRow, Mark, button, group, icon_button, list_row, text};
+use super::widgets::{ListRow, Mark, button, fit, group, icon_button, list_row, text};
 
 const WIDTH: f32 = 640.0;
 
@@ -44,7 +44,8 @@ pub fn waits(app: &mut App, ui: &mut Ui) {
     let what = "Open a recording to run this pipeline over";
     text(&mut child, what, fonts::regular(TEXT), t.text);
     let reads = format!("It reads the topics {}", pipeline.pipeline.topics().join(", "));
-    text(&mut child, &reads, fonts::regular(SMALL), t.second);
+    let whole = super::text::line(&reads).into_owned();
+    text(&mut child, &reads, fonts::regular(SMALL), t.second).on_hover_text(whole);
     child.add_space(8.0);
     let open = button("Open a recording…").icon(icon::OPEN).primary().show(&mut child);
     if open.clicked() {
@@ -113,7 +114,7 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
             mark: Mark::None,
             mono_label: false,
         };
-        if list_row(ui, &row).on_hover_text(path.display().to_string()).clicked() {
+        if list_row(ui, &row).on_hover_text(path_line(&path)).clicked() {
             app.commands.push(Command::Open(path));
         }
     }
@@ -161,11 +162,7 @@ fn go_on(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
 #[must_use]
 pub fn was_open(session: &Session) -> Option<String> {
     let front = session.in_front()?;
-    let mut what = format!(
-        "{}, at arrival {}",
-        super::text::line(&front.path.display().to_string()),
-        thousands(front.cursor)
-    );
+    let mut what = format!("{}, at arrival {}", path_line(&front.path), thousands(front.cursor));
     let others = session.open.len() - 1;
     if others > 0 {
         what.push_str(&format!(", and {others} more"));
@@ -175,8 +172,13 @@ pub fn was_open(session: &Session) -> Option<String> {
 
 fn say_open(ui: &mut Ui, session: &Session, t: &Tokens) {
     let Some(what) = was_open(session) else { return };
-    let all: Vec<String> = session.open.iter().map(|o| o.path.display().to_string()).collect();
-    text(ui, &what, fonts::regular(TEXT), t.second).on_hover_text(all.join("\n"));
+    let all: Vec<String> = session.open.iter().map(|o| path_line(&o.path)).collect();
+    // Its ends say most: where it is, and where one stood in it.
+    let font = fonts::regular(TEXT);
+    let fitting = fit(ui, &what, &font, ui.available_width());
+    let shown = text(ui, &fitting, font, t.second);
+    shown.widget_info(|| WidgetInfo::labeled(Role::Label, true, &what));
+    shown.on_hover_text(all.join("\n"));
     ui.add_space(4.0);
 }
 

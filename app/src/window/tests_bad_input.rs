@@ -13,6 +13,7 @@ use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::panel::Panel;
 use super::selection::Selection;
+use super::session::{KeptBreakpoint, Opened, Session};
 use super::settings::Places;
 use super::testing::{Feed, ask, feed, rows};
 
@@ -240,6 +241,33 @@ fn settings_that_cannot_hold_and_a_broken_last_session_are_said() {
 }
 
 #[test]
+fn a_session_that_cannot_be_kept_is_said_and_the_window_works() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
+    // A file where the folder belongs: nothing can be written into it.
+    std::fs::write(&places.state, b"").unwrap();
+    let mut h = harness_with((1400, 900), Some(places));
+    quiet(&mut h);
+    assert!(says(&h, "This session is not kept"));
+    assert!(listed(&h, "cannot be restored after a crash"));
+    h.state_mut().command(Command::Open(feed().run()));
+    quiet(&mut h);
+    assert!(!rows(&h).is_empty());
+}
+
+#[test]
+fn a_breakpoint_of_a_session_that_cannot_be_read_is_said_and_the_session_opens() {
+    let mut h = harness_with((1400, 900), None);
+    let opened = Opened { path: feed().run(), ..Opened::default() };
+    let broken = KeptBreakpoint { condition: "late~soon".to_owned(), ..KeptBreakpoint::default() };
+    let session = Session { open: vec![opened], breakpoints: vec![broken], ..Session::default() };
+    h.state_mut().restore(session);
+    quiet(&mut h);
+    assert!(says(&h, "A breakpoint was not restored") && listed(&h, "late~soon"));
+    assert!(!rows(&h).is_empty());
+}
+
+#[test]
 fn bookmarks_that_cannot_be_read_are_said_and_the_run_opens() {
     let folder = tempfile::tempdir().unwrap();
     let places = Places { config: folder.path().join("c"), state: folder.path().join("s") };
@@ -314,6 +342,29 @@ fn a_pipeline_that_cannot_be_saved_is_said_and_listed() {
     assert_eq!(only.place, "Saving the pipeline");
     assert!(only.message.starts_with(&path), "{}", only.message);
     assert!(says(&h, "mine.toml: "), "at the editor, too");
+}
+
+#[test]
+fn settings_that_cannot_be_kept_are_said_once_and_counted_in_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let places =
+        Places { config: folder.path().join("config"), state: folder.path().join("state") };
+    // A file where the folder belongs: nothing can be written into it.
+    std::fs::write(&places.config, b"").unwrap();
+    let mut h = harness_with((1400, 900), Some(places));
+    quiet(&mut h);
+    let before = h.state().errors().list().len();
+    for by in [1, 1] {
+        h.state_mut().command(Command::Zoom(by));
+        quiet(&mut h);
+    }
+    assert_eq!(h.state().settings.scale, 120, "it holds for this window");
+    let listed = &h.state().errors().list()[before..];
+    let is_of = |place: &str| place.contains("settings.json");
+    assert!(!listed.is_empty() && listed.iter().all(|p| is_of(&p.place)), "{listed:?}");
+    assert!(listed[0].message.contains("the next change is written again"), "{listed:?}");
+    let said = h.state().notices.iter().filter(|(title, _)| is_of(title)).count();
+    assert_eq!(said, 1, "above the panels");
 }
 
 #[test]

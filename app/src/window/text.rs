@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 /// No string longer than this reaches layout.
@@ -77,6 +78,39 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A line of any length in pieces that may reach layout, cut between words where it
+/// has any.
+#[must_use]
+pub fn pieces(text: &str) -> Vec<&str> {
+    let (mut rest, mut pieces) = (text, Vec::new());
+    while let Some((end, _)) = rest.char_indices().nth(LONGEST) {
+        let word = rest.char_indices().take_while(|(at, _)| *at < end).filter(|(_, c)| *c == ' ');
+        let (piece, after) = rest.split_at(word.last().map_or(end, |(at, _)| at + 1));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// The first lines of a text that somebody else wrote, each as [`line`] gives it.
+#[must_use]
+pub fn lines(text: &str, most: usize) -> String {
+    let mut lines = text.trim().lines();
+    let mut shown: Vec<_> = lines.by_ref().take(most).map(line).collect();
+    if lines.next().is_some() {
+        shown.push("…".into());
+    }
+    shown.join("\n")
+}
+
+/// A path as a safe line; where it is longer than any line its middle goes, not its
+/// name.
+#[must_use]
+pub fn path_line(path: &Path) -> String {
+    line(&elide(&path.to_string_lossy(), LONGEST)).into_owned()
+}
+
 /// Signs that no font has.
 static MISSING: RwLock<BTreeSet<char>> = RwLock::new(BTreeSet::new());
 
@@ -87,7 +121,18 @@ pub fn without_font(signs: BTreeSet<char>) {
 
 /// Signs that would turn or hide the text around them.
 fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// Bytes as text where they are UTF-8, invalid ones escaped as `\xff`.
@@ -236,8 +281,39 @@ mod tests {
     fn lines_are_short_and_safe() {
         assert_eq!(line("plain"), "plain");
         assert_eq!(line("a\nb\u{202e}"), "a\\nb\\u{202e}");
+        assert_eq!(line("\u{61c}a\u{2028}b\u{e0041}"), "\\u{61c}a\\u{2028}b\\u{e0041}");
         assert!(line(&"x".repeat(10_000)).chars().count() <= LONGEST + 1);
         assert_eq!(from_bytes(b"ok\xff"), "ok\\xff");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_into_pieces_between_words() {
+        assert_eq!(pieces("short"), ["short"]);
+        assert_eq!(pieces(""), [""]);
+        let words = "wört ".repeat(300);
+        let cut = pieces(&words);
+        assert!(cut.iter().all(|piece| piece.chars().count() <= LONGEST));
+        assert!(cut[..2].iter().all(|piece| piece.ends_with("wört ")), "{cut:?}");
+        assert_eq!(cut.concat(), words);
+        let one = "ü".repeat(2 * LONGEST + 1);
+        assert_eq!(
+            pieces(&one).iter().map(|p| p.chars().count()).collect::<Vec<_>>(),
+            [LONGEST, LONGEST, 1]
+        );
+    }
+
+    #[test]
+    fn of_many_lines_the_first_are_shown_each_of_them_safe() {
+        assert_eq!(lines(" one\r\ntwo\u{202e}\n", 2), "one\ntwo\\u{202e}");
+        assert_eq!(lines("1\n2\n3\n4", 2), "1\n2\n…");
+        assert_eq!(lines("", 2), "");
+    }
+
+    #[test]
+    fn a_path_of_any_length_keeps_its_name() {
+        assert_eq!(path_line(Path::new("/a/b\nc\u{202e}")), "/a/b\\nc\\u{202e}");
+        let long = path_line(&Path::new(&"folder/".repeat(400)).join("run"));
+        assert!(long.ends_with("/run") && long.chars().count() == LONGEST, "{long}");
     }
 
     #[test]

@@ -340,7 +340,11 @@ pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
     let room = figure_left - 8.0 - left;
     let shown = fit(ui, row.label, &font, room);
     painter.text(pos2(left, rect.center().y), Align2::LEFT_CENTER, &shown, font, t.text);
-    if shown == row.label { response } else { response.on_hover_text(row.label) }
+    if shown == row.label {
+        response
+    } else {
+        response.on_hover_text(super::text::line(row.label).into_owned())
+    }
 }
 
 /// `label` elided in the middle so that it takes at most `room` points.

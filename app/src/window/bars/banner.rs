@@ -5,6 +5,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::Command;
+use crate::window::text::line;
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{GAP, RADIUS, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
@@ -51,7 +52,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
 fn export(app: &mut App, ui: &mut Ui) {
     let Some((_, exporting)) = &app.exports.at_hand else { return };
     let t = Tokens::of(ui.ctx());
-    let sentence = exporting.sentence();
+    let sentence = line(&exporting.sentence()).into_owned();
     let failed = matches!(&exporting.ended, Some(Err(_)));
     let (label, name) = match exporting.ended {
         None => ("Cancel", "Cancel the export"),

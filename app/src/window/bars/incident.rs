@@ -6,6 +6,7 @@ use egui::{Align, Frame, Layout, Margin, Panel, Ui};
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::incident::Remade;
+use crate::window::text::line;
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{GAP, RADIUS, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, icon_button, text};
@@ -22,7 +23,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         _ => icon::SOURCES,
     };
     let (sentence, notes) = (incident.sentence(), incident.incident.about.notes.clone());
-    let notes = notes.lines().next().map(str::trim).unwrap_or_default().to_owned();
+    // Somebody else wrote them, of any length.
+    let notes = line(notes.lines().next().map(str::trim).unwrap_or_default()).into_owned();
+    let sentence = line(&sentence).into_owned();
     let margin = GAP as i8;
     let frame =
         Frame::NONE.outer_margin(Margin { left: margin, right: margin, top: margin, bottom: 0 });

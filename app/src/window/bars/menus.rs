@@ -5,6 +5,7 @@ use egui::{Align2, Popup, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use crate::window::app::App;
 use crate::window::command::{Asked, Command, Export, shortcut_text};
 use crate::window::panel::{Home, Panel};
+use crate::window::text::{elide, line};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::button;
@@ -93,7 +94,7 @@ fn layouts(app: &mut App, ui: &mut Ui) {
     }
     ui.separator();
     for name in names {
-        let label = crate::window::text::elide(&name, 32);
+        let label = elide(&line(&name), 32);
         item(app, ui, &label, Command::UseLayout(name));
     }
 }

@@ -1,12 +1,16 @@
 //! What the window has to say until it is closed: a file of its own that could
 //! not be read.
 
-use egui::{Frame, Label, Margin, Panel, RichText, ScrollArea, Ui};
+use egui::{Frame, Id, Label, Margin, Panel, RichText, ScrollArea, Ui};
 
 use crate::window::app::App;
+use crate::window::text::{line, lines};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{GAP, RADIUS, TEXT, Tokens, fonts};
 use crate::window::widgets::{icon_button, text};
+
+/// Lines of one that are shown; the list of errors has more.
+const LINES: usize = 8;
 
 /// Shows the notices, the newest above.
 pub fn show(app: &mut App, ui: &mut Ui) {
@@ -20,8 +24,9 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let mut closed = None;
     // However many there are, the panels keep their room.
     let most = ui.ctx().content_rect().height() * 0.25;
-    Panel::top("notices").frame(frame).show_separator_line(false).show(ui, |ui| {
-        let area = ScrollArea::vertical().max_height(most);
+    let panel = Panel::top("notices").frame(frame).show_separator_line(false);
+    let shown = panel.show(ui, |ui| {
+        let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
         area.auto_shrink([false, true]).show(ui, |ui| {
             for (n, (title, message)) in app.notices.iter().enumerate().rev() {
                 if one(ui, title, message, t) {
@@ -32,6 +37,13 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     });
     if let Some(n) = closed {
         app.notices.remove(n);
+    }
+    // What a panel grew by is painted in the frame after.
+    let (height, id) = (shown.response.rect.height(), Id::unique("notices, height"));
+    let before = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or_default();
+    if (height - before).abs() > 0.5 {
+        ui.data_mut(|data| data.insert_temp(id, height));
+        ui.ctx().request_repaint();
     }
 }
 
@@ -47,10 +59,9 @@ fn one(ui: &mut Ui, title: &str, message: &str, t: &Tokens) -> bool {
             ui.allocate_ui(egui::vec2(width, 0.0), |ui| {
                 ui.vertical(|ui| {
                     ui.set_width(width);
-                    text(ui, title, fonts::semibold(TEXT), t.text).on_hover_text(title);
-                    let line = crate::window::text::line(message).into_owned();
-                    let line = RichText::new(line).font(fonts::regular(TEXT));
-                    ui.add(Label::new(line.color(t.second)).wrap().selectable(true));
+                    text(ui, title, fonts::semibold(TEXT), t.text).on_hover_text(line(title));
+                    let said = RichText::new(lines(message, LINES)).font(fonts::regular(TEXT));
+                    ui.add(Label::new(said.color(t.second)).wrap().selectable(true));
                 });
             });
             closed = icon_button(icon::CLOSE, "Close the notice").plain().show(ui).clicked();

@@ -6,7 +6,7 @@ use super::menus::{self, item};
 use crate::window::app::App;
 use crate::window::command::{Command, shortcut_text};
 use crate::window::doc::{PipelineDoc, RunDoc};
-use crate::window::text::{bytes, elide, line, plural, short_count};
+use crate::window::text::{bytes, elide, line, path_line, plural, short_count};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, icon_button, text};
@@ -88,7 +88,7 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
     let label = doc.run.as_ref().map(|r| (r.label.name.as_str(), r.label.settings.as_str()));
     let (name, settings) = label.unwrap_or_default();
     let recording = doc.recording.as_ref().map_or(NO_RECORDING, |r| r.name.as_str());
-    let mut whole = format!("{name} {settings}");
+    let mut whole = line(&format!("{name} {settings}")).into_owned();
     if let Some(why) = doc.run.as_ref().and_then(RunDoc::failure) {
         whole = format!("{whole}\nfailed: {}", line(why));
     }
@@ -96,16 +96,16 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
         fitting(ui, [recording, &title, name, settings], room);
     if let Some(recording) = app.doc.recording.clone() {
         let response = button(&recording_name).caret().name("Recording").show(ui);
-        let response = response.on_hover_text(recording.recording.path().display().to_string());
+        let response = response.on_hover_text(path_line(recording.recording.path()));
         Popup::menu(&response).show(|ui| recordings_menu(app, ui));
     } else if let Some(run) = &app.doc.run {
-        let at = run.manifest.start.recording.path.display();
+        let at = path_line(&run.manifest.start.recording.path);
         let hover = format!("Not found: {at}");
         text(ui, NO_RECORDING, fonts::regular(TEXT), t.second).on_hover_text(hover);
     }
     if let Some(pipeline) = &app.doc.pipeline {
         arrow(ui, t);
-        let hover = format!("{title}\n{}\nPress to edit it", pipeline.file);
+        let hover = format!("{title}\n{}\nPress to edit it", line(&pipeline.file));
         let response = button(&title_shown).name("Pipeline").show(ui);
         if response.on_hover_text(hover).clicked() {
             app.commands.push(Command::EditPipeline);

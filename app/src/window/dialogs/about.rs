@@ -1,8 +1,8 @@
 //! About: the version, and the licences of the fonts that ship with it.
 
-use egui::{Context, ScrollArea};
+use egui::Context;
 
-use super::modal;
+use super::{modal, scrolled};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, text};
 
@@ -19,7 +19,7 @@ pub fn show(ctx: &Context) -> bool {
             t.second,
         );
         ui.add_space(8.0);
-        ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+        scrolled(ui, |ui| {
             for (name, licence, full) in fonts::LICENCES {
                 egui::CollapsingHeader::new(format!("{name}: {licence}")).show(ui, |ui| {
                     for line in full.lines() {

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use egui::{Context, Key, TextEdit};
 
-use super::{modal, still_in_front};
+use super::{modal, paragraph, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::panels::edged;
+use crate::window::text::path_line;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, text};
+use crate::window::widgets::button;
 
 /// The dialog's state.
 pub struct ExportDialog {
@@ -33,7 +34,7 @@ impl ExportDialog {
             Export::Picture(_) | Export::Incident => "png",
         };
         let panel = what.panel().map_or("", Panel::title).to_lowercase().replace(' ', "-");
-        let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
+        let stem = stem(name);
         let what_of = if matches!(what, Export::Lines(_)) { "-over-time" } else { "" };
         let file = folder.join(format!("{stem}-{panel}{what_of}.{ending}"));
         Self { what, path: file.display().to_string(), since, figures: true, begun: false }
@@ -113,6 +114,14 @@ impl ExportDialog {
     }
 }
 
+/// A file's name after what it is of: whatever that is called, it is one that any file
+/// system takes, with room for more behind it.
+pub(super) fn stem(name: &str) -> String {
+    const LONGEST: usize = 60;
+    let plain = |c: char| if c.is_alphanumeric() || "._-+=,@()[]".contains(c) { c } else { '-' };
+    name.trim_end_matches(".mcap").chars().take(LONGEST).map(plain).collect()
+}
+
 /// Something is there already: whether it is to be replaced.
 pub fn replace(app: &mut App, ctx: &Context, (what, since): (Export, u64), path: &Path) -> bool {
     if !still_in_front(app, since, "The file was not replaced", "") {
@@ -122,8 +131,7 @@ pub fn replace(app: &mut App, ctx: &Context, (what, since): (Export, u64), path:
     let t = Tokens::of(ctx);
     let mut done = false;
     let left = modal(ctx, "Replace the file?", 520.0, |ui| {
-        let said = format!("{} is there already", path.display());
-        text(ui, &said, fonts::mono(SMALL), t.text).on_hover_text(&said);
+        paragraph(ui, &format!("{} is there already", path_line(path)), t);
         ui.add_space(12.0);
         ui.horizontal(|ui| {
             if button("Replace").primary().show(ui).clicked() {

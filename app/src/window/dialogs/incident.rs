@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use egui::{Context, Label, RichText, TextEdit, Ui};
+use egui::{Context, Key, Label, RichText, TextEdit, Ui};
 
+use super::export::stem;
 use super::{copy, modal, paragraph, scrolled, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
@@ -29,8 +30,7 @@ impl SaveIncident {
     /// run or recording, which came to the front `since`.
     #[must_use]
     pub fn new(folder: &Path, name: &str, notes: &str, since: u64) -> Self {
-        let stem = name.trim_end_matches(".mcap").replace([' ', '/'], "-");
-        let file = folder.join(format!("{stem}-incident.mcap"));
+        let file = folder.join(format!("{}-incident.mcap", stem(name)));
         let (path, notes) = (file.display().to_string(), notes.to_owned());
         Self { path, was: notes.clone(), notes, since, begun: false }
     }
@@ -53,6 +53,7 @@ impl SaveIncident {
                 field.request_focus();
                 self.begun = true;
             }
+            let enter = field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
             ui.add_space(8.0);
             let notes = TextEdit::multiline(&mut self.notes)
                 .hint_text("What happened, and what to look at")
@@ -66,7 +67,7 @@ impl SaveIncident {
             let path = self.path.trim().to_owned();
             ui.horizontal(|ui| {
                 let save = button("Save").primary().enabled(!path.is_empty()).show(ui);
-                if save.clicked() && !path.is_empty() {
+                if (enter || save.clicked()) && !path.is_empty() {
                     app.commands.push(Command::SetNotes(self.notes.trim().to_owned()));
                     let path = super::open::expand(&path);
                     app.commands.push(Command::ExportTo(Export::Incident, path, false));

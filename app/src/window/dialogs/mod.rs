@@ -17,6 +17,8 @@ mod shortcuts;
 mod tests;
 #[cfg(test)]
 mod tests_open;
+#[cfg(test)]
+mod tests_room;
 
 use egui::{Context, Frame, Id, Modal, ScrollArea, Ui};
 
@@ -33,6 +35,7 @@ use super::app::App;
 use super::bookmarks::{Bookmark, Numbering};
 use super::command::{Command, Export};
 use super::settings::Settings;
+use super::text::{pieces, plural};
 use super::theme::{TEXT, Tokens, fonts};
 use super::widgets::{button, text};
 use joinscope_operator::record::Arrival;
@@ -168,7 +171,8 @@ const BAR: f32 = 12.0;
 /// Words that may be many: they scroll, and what is below them stays in sight.
 fn scrolled(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 420.0);
-    let area = ScrollArea::vertical().max_height(height);
+    // Else it would be given what it took when the dialog was shown last.
+    let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
     area.auto_shrink([false, true]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - BAR);
         content(ui);
@@ -186,12 +190,19 @@ fn failed(ctx: &Context, title: &str, message: &str) -> bool {
     close || left
 }
 
-/// Text that wraps and can be copied.
+/// Text that wraps and can be copied; how many lines are not shown is said.
 fn paragraph(ui: &mut Ui, message: &str, t: &Tokens) {
-    for line in message.lines().take(40) {
-        let line =
-            egui::RichText::new(super::text::line(line)).font(fonts::regular(TEXT)).color(t.text);
-        ui.add(egui::Label::new(line).wrap().selectable(true));
+    const LINES: usize = 200;
+    let mut lines = message.lines();
+    for piece in lines.by_ref().take(LINES).flat_map(pieces) {
+        let piece =
+            egui::RichText::new(super::text::line(piece)).font(fonts::regular(TEXT)).color(t.text);
+        ui.add(egui::Label::new(piece).wrap().selectable(true));
+    }
+    let more = lines.count() as u64;
+    if more > 0 {
+        let more = format!("… and {}", plural(more, "more line"));
+        text(ui, &more, fonts::regular(TEXT), t.second);
     }
 }
 

@@ -98,7 +98,9 @@ impl OpenDialog {
                 }
             });
             ui.add_space(4.0);
-            ScrollArea::vertical().max_height(320.0).auto_shrink([false, true]).show(ui, |ui| {
+            let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 320.0);
+            let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
+            area.auto_shrink([false, true]).show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 if self.path.is_empty() {
                     if self.recent.is_empty() {
@@ -113,7 +115,9 @@ impl OpenDialog {
                         }
                     }
                 } else {
-                    if found.is_empty() && answer.is_some() && !self.completions.is_open() {
+                    // Of what was written in this frame nothing is known yet.
+                    let known = answer.as_ref().is_some_and(|a| a.question == self.path);
+                    if found.is_empty() && known {
                         let none = "No folder, .mcap or .toml begins like this";
                         crate::window::widgets::text(ui, none, fonts::regular(SMALL), t.second);
                     }
@@ -155,7 +159,7 @@ fn path_row(ui: &mut egui::Ui, path: &Path) -> bool {
         mark: Mark::None,
         mono_label: false,
     };
-    list_row(ui, &row).on_hover_text(path.display().to_string()).clicked()
+    list_row(ui, &row).on_hover_text(crate::window::text::path_line(path)).clicked()
 }
 
 /// `~` is the home folder.

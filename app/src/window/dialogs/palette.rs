@@ -19,6 +19,10 @@ const ROW: f32 = 28.0;
 const KEYS: f32 = 110.0;
 /// Rows in sight.
 const SEEN: f32 = 13.0;
+/// Rows in sight in a small window.
+const LEAST: f32 = 3.0;
+/// Room below the list, points.
+const BELOW: f32 = 16.0;
 /// Rows listed: nobody reads on.
 const LISTED: usize = 200;
 
@@ -104,7 +108,11 @@ impl Palette {
             });
         }
         let height = ROW * SEEN.min(self.hits.len() as f32);
-        ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        let room = ui.ctx().content_rect().bottom() - ui.cursor().top() - BELOW;
+        let height = height.min(room.max(LEAST * ROW));
+        // Else a list that was short once stays so: it is given what it took last.
+        let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
+        area.auto_shrink([false, true]).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for (n, hit) in self.hits.iter().enumerate() {
                 let Some(entry) = self.entries.get(hit.at) else { continue };

@@ -96,7 +96,8 @@ pub fn failed(path: &Path, error: &Error) -> Refused {
         std::io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
         _ => error.to_string(),
     };
-    Refused::Failed(format!("{}: {what}; nothing is left of it", path.display()))
+    // The path last: where there is no room for all of it the reason is in sight.
+    Refused::Failed(format!("{what}; nothing is left of {}", path.display()))
 }
 
 /// Writes rows to a file; gives how many.

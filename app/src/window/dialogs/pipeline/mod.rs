@@ -18,9 +18,9 @@ use crate::window::command::Command;
 use crate::window::doc::{PipelineDoc, file_name};
 use crate::window::editor::Editor;
 use crate::window::jobs::{Jobs, Slot};
-use crate::window::text::plural;
+use crate::window::text::{line, path_line, plural};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, text};
+use crate::window::widgets::{button, fit, text};
 
 /// Largest size of the dialog's content, points.
 const WIDTH: f32 = 1180.0;
@@ -183,7 +183,11 @@ impl PipelineDialog {
             None => "",
         };
         let line = format!("{}{changed}", self.editor.file);
-        text(ui, &line, fonts::mono(SMALL), t.second).on_hover_text(&self.editor.file);
+        // Its end says whether it is saved.
+        let font = fonts::mono(SMALL);
+        let fitting = fit(ui, &line, &font, ui.available_width());
+        let shown = text(ui, &fitting, font, t.second);
+        shown.on_hover_text(path_line(Path::new(&self.editor.file)));
     }
 
     /// Where a text comes from that no file holds yet.
@@ -219,7 +223,7 @@ impl PipelineDialog {
                     // A whole path would leave the buttons no room.
                     let line = format!("{} {why}", file_name(&path));
                     let shown = text(ui, &line, fonts::regular(TEXT), t.text);
-                    shown.on_hover_text(path.display().to_string());
+                    shown.on_hover_text(path_line(&path));
                     if button("Replace it").show(ui).clicked() {
                         self.write(&app.jobs, path.clone(), Over::Anything);
                     }
@@ -278,7 +282,7 @@ impl PipelineDialog {
             (None, 0) => String::new(),
             (None, n) => format!("{} to correct before it can run", plural(n as u64, "mistake")),
         };
-        text(ui, &why, fonts::regular(TEXT), t.second).on_hover_text(why.clone());
+        text(ui, &why, fonts::regular(TEXT), t.second).on_hover_text(line(&why));
         done
     }
 

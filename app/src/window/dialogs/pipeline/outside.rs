@@ -8,6 +8,7 @@ use egui::Ui;
 use super::PipelineDialog;
 use crate::window::app::App;
 use crate::window::command::Command;
+use crate::window::text::line;
 use crate::window::theme::{TEXT, Tokens, fonts};
 use crate::window::watch::Found;
 use crate::window::widgets::{button, text};
@@ -95,7 +96,7 @@ impl PipelineDialog {
         let differs = matches!(self.outside, Outside::Differs(_));
         let (mut take, mut keep) = (false, false);
         ui.horizontal(|ui| {
-            text(ui, &said, fonts::regular(TEXT), t.text).on_hover_text(&said);
+            text(ui, &said, fonts::regular(TEXT), t.text).on_hover_text(line(&said));
             if differs {
                 take = button("Take the file's").show(ui).clicked();
                 keep = button("Keep mine").primary().show(ui).clicked();
