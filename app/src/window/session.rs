@@ -282,7 +282,7 @@ mod tests {
         fs::write(sessions.join("2-0.lock"), b"").unwrap();
         assert_eq!(left_behind(&places), (Vec::new(), Vec::new()));
         let left: Vec<_> = fs::read_dir(&sessions).unwrap().flatten().collect();
-        assert_eq!(left.iter().map(|e| e.file_name()).collect::<Vec<_>>(), ["2-0.lock"]);
+        assert_eq!(left.iter().map(std::fs::DirEntry::file_name).collect::<Vec<_>>(), ["2-0.lock"]);
     }
 
     #[test]

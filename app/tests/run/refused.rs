@@ -35,13 +35,12 @@ fn what_holds_everything_back_or_makes_everything_late_is_named() {
 
     // One view of the year 2100 among those of a few minutes.
     for topic in ["views", "engagements"] {
-        let lines: String = (0..200i64)
-            .map(|n| {
-                let at = 1_793_606_400_000 + n * 1_000;
-                let time = if (topic, n) == ("views", 50) { 4_102_444_800_000 } else { at };
-                format!("{{\"view_id\":{n},\"ts\":{time},\"at\":{at}}}\n")
-            })
-            .collect();
+        let lines = (0..200i64).map(|n| {
+            let at = 1_793_606_400_000 + n * 1_000;
+            let time = if (topic, n) == ("views", 50) { 4_102_444_800_000 } else { at };
+            format!("{{\"view_id\":{n},\"ts\":{time},\"at\":{at}}}\n")
+        });
+        let lines = lines.collect::<Vec<_>>().concat();
         let (from, to) = (format!("{topic}.jsonl"), format!("{topic}.mcap"));
         std::fs::write(path.join(&from), lines).unwrap();
         let times = ["--key", "view_id", "--arrival", "at", "--timestamp", "at", "-o", &to];

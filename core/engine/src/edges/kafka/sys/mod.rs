@@ -24,7 +24,9 @@ mod offsets;
 mod tests;
 
 pub use client::{Client, ClientEvent, Queue};
-pub use describe::{Replicas, TopicDescription};
+#[cfg(test)]
+pub use describe::Replicas;
+pub use describe::TopicDescription;
 pub use message::{Batch, Message};
 
 use std::ffi::{CStr, c_char};
