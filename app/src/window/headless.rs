@@ -240,13 +240,14 @@ pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
     settle_telling(harness, &mut || {})
 }
 
-/// Frames until nothing is asked any more, twice in a row: an answer may lead
-/// to another question. `tell` is called after each.
+/// Frames until nothing is asked any more, four in a row: an answer may lead
+/// to another question, and a dialog stands where it stays after its third frame.
+/// `tell` is called after each.
 fn settle_telling(harness: &mut Harness<'_, App>, tell: &mut dyn FnMut()) -> Result<(), NoPicture> {
     let begun = Instant::now();
     let mut quiet = 0;
     let mut asked = harness.state().asked();
-    while quiet < 3 {
+    while quiet < 4 {
         harness.step();
         tell();
         let app = harness.state();

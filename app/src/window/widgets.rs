@@ -1,13 +1,29 @@
 //! The few widgets that the window is made of, each with its accessible name.
 
 use egui::{
-    Align2, Color32, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontId, Pos2, Rect, Response, Role, ScrollArea, Sense, Shape, Stroke,
+    StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 use joinscope_operator::verdict::Verdict;
 
 use super::theme::fonts::icon;
 use super::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
+
+/// A part that scrolls, as high as its content up to `most` points, also where it was
+/// less high before: else it would be given what it took last.
+pub fn growing<R>(ui: &mut Ui, most: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
+    let shown = area.auto_shrink([false, true]).show(ui, content);
+    // What it covers for the pointer, and where what is below it stands, follow in the
+    // frame after.
+    let (height, id) = (shown.inner_rect.height(), shown.id.with("height"));
+    let before = ui.data(|data| data.get_temp::<f32>(id));
+    if before.is_none_or(|before| (height - before).abs() > 0.5) {
+        ui.data_mut(|data| data.insert_temp(id, height));
+        ui.ctx().request_repaint();
+    }
+    shown.inner
+}
 
 /// A button; its text is its accessible name unless another is given.
 #[allow(clippy::struct_excessive_bools)] // each is a look of its own

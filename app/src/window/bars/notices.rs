@@ -1,13 +1,13 @@
 //! What the window has to say until it is closed: a file of its own that could
 //! not be read.
 
-use egui::{Frame, Id, Label, Margin, Panel, RichText, ScrollArea, Ui};
+use egui::{Frame, Label, Margin, Panel, RichText, Ui};
 
 use crate::window::app::App;
 use crate::window::text::{line, lines};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{GAP, RADIUS, TEXT, Tokens, fonts};
-use crate::window::widgets::{icon_button, text};
+use crate::window::widgets::{growing, icon_button, text};
 
 /// Lines of one that are shown; the list of errors has more.
 const LINES: usize = 8;
@@ -25,9 +25,8 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     // However many there are, the panels keep their room.
     let most = ui.ctx().content_rect().height() * 0.25;
     let panel = Panel::top("notices").frame(frame).show_separator_line(false);
-    let shown = panel.show(ui, |ui| {
-        let area = ScrollArea::vertical().max_height(most).min_scrolled_height(most);
-        area.auto_shrink([false, true]).show(ui, |ui| {
+    panel.show(ui, |ui| {
+        growing(ui, most, |ui| {
             for (n, (title, message)) in app.notices.iter().enumerate().rev() {
                 if one(ui, title, message, t) {
                     closed = Some(n);
@@ -37,13 +36,6 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     });
     if let Some(n) = closed {
         app.notices.remove(n);
-    }
-    // What a panel grew by is painted in the frame after.
-    let (height, id) = (shown.response.rect.height(), Id::unique("notices, height"));
-    let before = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or_default();
-    if (height - before).abs() > 0.5 {
-        ui.data_mut(|data| data.insert_temp(id, height));
-        ui.ctx().request_repaint();
     }
 }
 

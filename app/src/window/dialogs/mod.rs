@@ -20,7 +20,7 @@ mod tests_open;
 #[cfg(test)]
 mod tests_room;
 
-use egui::{Context, Frame, Id, Modal, ScrollArea, Ui};
+use egui::{Context, Frame, Id, Modal, Ui};
 
 pub use bookmark::BookmarkDialog;
 pub use export::ExportDialog;
@@ -37,7 +37,7 @@ use super::command::{Command, Export};
 use super::settings::Settings;
 use super::text::{pieces, plural};
 use super::theme::{TEXT, Tokens, fonts};
-use super::widgets::{button, text};
+use super::widgets::{button, growing, text};
 use joinscope_operator::record::Arrival;
 
 /// The dialog in front.
@@ -171,9 +171,7 @@ const BAR: f32 = 12.0;
 /// Words that may be many: they scroll, and what is below them stays in sight.
 fn scrolled(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 420.0);
-    // Else it would be given what it took when the dialog was shown last.
-    let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
-    area.auto_shrink([false, true]).show(ui, |ui| {
+    growing(ui, height, |ui| {
         ui.set_max_width(ui.available_width() - BAR);
         content(ui);
     });

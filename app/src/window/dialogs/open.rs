@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{Context, Key, Modifiers, ScrollArea, TextEdit};
+use egui::{Context, Key, Modifiers, TextEdit};
 
 use super::modal;
 use crate::window::app::App;
@@ -11,7 +11,7 @@ use crate::window::doc::file_name;
 use crate::window::jobs::Slot;
 use crate::window::settings::Settings;
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{ListRow, Mark, button, group, list_row};
+use crate::window::widgets::{ListRow, Mark, button, group, growing, list_row};
 
 /// Completions listed.
 const LISTED: usize = 40;
@@ -99,8 +99,7 @@ impl OpenDialog {
             });
             ui.add_space(4.0);
             let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 320.0);
-            let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
-            area.auto_shrink([false, true]).show(ui, |ui| {
+            growing(ui, height, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
                 if self.path.is_empty() {
                     if self.recent.is_empty() {

@@ -3,15 +3,15 @@
 
 use egui::text::{LayoutJob, TextFormat};
 use egui::{
-    Align2, Area, Context, Frame, Id, Key, Modal, Modifiers, Rect, Response, Role, ScrollArea,
-    Sense, TextEdit, Ui, WidgetInfo, pos2, vec2,
+    Align2, Area, Context, Frame, Id, Key, Modal, Modifiers, Rect, Response, Role, Sense, TextEdit,
+    Ui, WidgetInfo, pos2, vec2,
 };
 
 use crate::window::app::App;
 use crate::window::command::{Asked, Command, Does, Entry, entries, shortcut_text, suggestions};
 use crate::window::fuzzy::{Hit, rank};
 use crate::window::theme::{BUTTON_RADIUS, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{fit, text};
+use crate::window::widgets::{fit, growing, text};
 
 const WIDTH: f32 = 640.0;
 const ROW: f32 = 28.0;
@@ -110,9 +110,7 @@ impl Palette {
         let height = ROW * SEEN.min(self.hits.len() as f32);
         let room = ui.ctx().content_rect().bottom() - ui.cursor().top() - BELOW;
         let height = height.min(room.max(LEAST * ROW));
-        // Else a list that was short once stays so: it is given what it took last.
-        let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
-        area.auto_shrink([false, true]).show(ui, |ui| {
+        growing(ui, height, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for (n, hit) in self.hits.iter().enumerate() {
                 let Some(entry) = self.entries.get(hit.at) else { continue };

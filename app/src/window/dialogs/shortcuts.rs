@@ -1,11 +1,11 @@
 //! The cheat sheet: every shortcut, by group, and the keys of tables and axes.
 
-use egui::{Context, ScrollArea, Ui};
+use egui::{Context, Ui};
 
 use super::modal;
 use crate::window::command::{bindings, keys_text};
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, text};
+use crate::window::widgets::{button, growing, text};
 
 /// Keys of what has the focus, which are no commands.
 const FOCUSED: [(&str, &str); 6] = [
@@ -43,8 +43,7 @@ pub fn show(ctx: &Context, open: bool) -> bool {
     let left = modal(ctx, "Shortcuts", width, |ui| {
         let groups = groups(ctx, open);
         let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
-        let area = ScrollArea::vertical().max_height(height).min_scrolled_height(height);
-        area.auto_shrink([false, true]).show(ui, |ui| {
+        growing(ui, height, |ui| {
             ui.set_max_width(ui.available_width() - BAR);
             // Two columns of about the same length.
             let lines: usize = groups.iter().map(|(_, rows)| rows.len() + 2).sum();
