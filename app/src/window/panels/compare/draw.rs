@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::compare::{Matching, Named};
-use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
@@ -15,7 +14,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
 use crate::window::panels::outputs::labels;
-use crate::window::panels::records::key_line;
+use crate::window::panels::records::{key_line, late_by};
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
 use crate::window::text::{elide_apart, elide_records, line as one_line, thousands};
@@ -356,8 +355,8 @@ fn why(here: Option<&Said>, there: Option<&Said>, other: &str) -> String {
 fn reason(said: &Said) -> String {
     match said.row.late_by.filter(|_| said.row.verdict == Verdict::Late) {
         None => said.why.clone(),
-        Some(ms) if said.why.is_empty() => format!("late by {}", format_duration(ms)),
-        Some(ms) => format!("late by {}: {}", format_duration(ms), said.why),
+        Some(ms) if said.why.is_empty() => format!("late by {}", late_by(ms)),
+        Some(ms) => format!("late by {}: {}", late_by(ms), said.why),
     }
 }
 
