@@ -91,6 +91,19 @@ fn texts(h: &Harness<'_, App>) -> Vec<String> {
 }
 
 #[test]
+fn where_a_topic_feeds_two_inputs_each_row_needs_its_own() {
+    let feed = Feed::new(1_000);
+    let run = feed.folder.path().join("twice");
+    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&feed.recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
+    for (run, unit) in [(feed.run(), "record"), (run, "row")] {
+        let said = texts(&opened(&run));
+        let want = format!("out-of-orderness that each {unit} needs");
+        assert!(said.iter().any(|t| t.starts_with(&want)), "{unit}: {said:?}");
+    }
+}
+
+#[test]
 fn what_needs_less_than_the_scale_shows_is_said_to() {
     let feed = Feed::new(1_000);
     let h = opened(&feed.run());
