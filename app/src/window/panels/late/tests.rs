@@ -195,6 +195,19 @@ fn in_a_narrow_panel_partitions_keep_their_names() {
 }
 
 #[test]
+fn in_a_narrow_panel_the_answer_is_not_cut_until_it_says_nothing() {
+    let feed = Feed::new(1_000);
+    for wide in [500, 560, 620, 680, 740, 900, 1_200] {
+        let mut h = harness((wide, 480), false, Some(Panel::Late));
+        ask(&mut h, Command::Open(feed.run()));
+        let shown = texts(&h);
+        let mut said = shown.iter().filter(|t| t.starts_with("as"));
+        assert!(said.clone().all(|t| t.chars().count() > 6), "{wide}: {shown:?}");
+        assert!(wide < 1_200 || said.any(|t| t == "as in this run"), "{shown:?}");
+    }
+}
+
+#[test]
 fn a_press_on_a_late_record_selects_it() {
     let feed = Feed::new(1_500);
     let mut h = opened(&feed.run());
