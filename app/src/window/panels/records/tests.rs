@@ -287,6 +287,7 @@ fn times_keep_their_milliseconds_where_there_is_room_for_them() {
     // Also after frames in which only the titles were known.
     let digits = |part: &str, n| part.len() == n && part.bytes().all(|b| b.is_ascii_digit());
     let is_exact = |time: &str, part: &str| time.matches(':').count() == 2 && digits(part, 3);
-    let exact = texts.filter(|text| text.rsplit_once('.').is_some_and(|(a, b)| is_exact(a, b)));
+    let exact =
+        texts.filter(|text| text.rsplit_once('.').is_some_and(|(time, part)| is_exact(time, part)));
     assert!(exact.count() > 5);
 }
