@@ -40,8 +40,9 @@ const OUTPUTS: [Column; 6] = [
     Column::rest("Key"),
 ];
 
-/// Width of the list of kinds, points.
+/// Width of the list of kinds, points, and how wide a panel has room for it.
 const KINDS: f32 = 288.0;
+const ROOMY: f32 = 1_100.0;
 
 /// Everything under the title.
 pub fn body(
@@ -94,7 +95,13 @@ pub fn body(
         said::show(ui, at, both, (&names.0, &names.1), t);
     }
     let rest = Rect::from_min_max(pos2(all.left(), y), pos2(all.right(), all.bottom() - foot));
-    let wide = KINDS.min(rest.width() * 0.4);
+    // In a narrow panel records' names need what the list does not.
+    let most = if rest.width() < ROOMY {
+        kinds::width(ui, cx, &look(&shared), (&names.0, &names.1)).min(KINDS)
+    } else {
+        KINDS
+    };
+    let wide = most.min(rest.width() * 0.4);
     let left = Rect::from_min_max(rest.min, pos2(rest.left() + wide, rest.bottom()));
     let line = egui::Stroke::new(1.0, t.line);
     ui.painter().hline(rest.x_range(), rest.top() + 0.5, line);

@@ -333,6 +333,20 @@ fn latenesses_of_a_list_have_their_places_under_each_other() {
 }
 
 #[test]
+fn the_list_of_kinds_takes_no_more_than_it_needs_in_a_narrow_panel() {
+    let list = |wide: u32| {
+        let mut h = harness((wide, 460), false, Some(Panel::Compare));
+        ask(&mut h, Command::Open(sample_run().to_owned()));
+        ask(&mut h, Command::Compare(sample_patient().to_owned()));
+        let first = h.query_all_by_label_contains("All that changed, ").next().unwrap();
+        first.rect().width()
+    };
+    let (narrow, wide) = (list(700), list(1_280));
+    assert!((180.0..265.0).contains(&narrow), "{narrow}");
+    assert!((wide - 288.0).abs() < 1.0, "{wide}");
+}
+
+#[test]
 fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
     let folder = tempfile::tempdir().unwrap();
     // Its first input has another name: no record of it is one of this run's.
