@@ -197,7 +197,7 @@ fn in_a_narrow_panel_partitions_keep_their_names() {
 #[test]
 fn in_a_narrow_panel_the_answer_is_not_cut_until_it_says_nothing() {
     let feed = Feed::new(1_000);
-    for wide in [500, 560, 620, 680, 740, 900, 1_200] {
+    for wide in [600, 640, 680, 700, 740, 900, 1_200] {
         let mut h = harness((wide, 480), false, Some(Panel::Late));
         ask(&mut h, Command::Open(feed.run()));
         let shown = texts(&h);
