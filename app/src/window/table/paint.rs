@@ -297,6 +297,8 @@ pub(super) fn paint_row(
                 Cell::Elided { whole, .. } | Cell::Name(whole) => {
                     whole.chars().count().max(text.chars().count()) as f32 * sign + 1.0
                 }
+                // Else what had to be left out once would never have room again.
+                Cell::Time(exact) => exact.chars().count() as f32 * sign + 1.0,
                 _ if galley.elided => {
                     painter.layout_no_wrap(text.to_owned(), font, ink).size().x + left + 1.0
                 }

@@ -224,6 +224,7 @@ pub(super) fn names(
     all.sort_by(|a, b| {
         (a.at.y, a.at.x).partial_cmp(&(b.at.y, b.at.x)).unwrap_or(std::cmp::Ordering::Equal)
     });
+    let all = stacked(all);
     let (own, others): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|i| all[*i].own);
     let mut taken: Vec<Rect> = Vec::new();
     for i in own.into_iter().chain(others) {
@@ -262,6 +263,31 @@ pub(super) fn output_names(outputs: &[Out]) -> Vec<[String; 2]> {
     outputs.iter().map(name).collect()
 }
 
+/// Outputs of one moment stand on each other: one of them is named for all, the
+/// selected one before the first.
+fn stacked(names: Vec<Name>) -> Vec<Name> {
+    let mut found: Vec<(Name, u64)> = Vec::new();
+    for name in names {
+        match found.last_mut() {
+            Some((last, more)) if last.is_under(&name) => {
+                *more += 1;
+                if name.own {
+                    *last = name;
+                }
+            }
+            _ => found.push((name, 0)),
+        }
+    }
+    let with = |(name, more): (Name, u64)| match more {
+        0 => name,
+        more => {
+            let and = |text: String| format!("{text} + {} more", thousands(more));
+            Name { texts: name.texts.into_iter().map(and).collect(), ..name }
+        }
+    };
+    found.into_iter().map(with).collect()
+}
+
 impl Name {
     /// Where a text of this size stands, with some room at its sides.
     fn place(&self, size: egui::Vec2, plot: Rect) -> Rect {
@@ -280,6 +306,11 @@ impl Name {
             }
         };
         Rect::from_min_size(min, size).expand2(vec2(2.0, 0.0))
+    }
+
+    /// Whether the next one, an output too, stands on it.
+    fn is_under(&self, next: &Self) -> bool {
+        matches!(self.beside, Beside::Right) && self.at.distance(next.at) < 1.0
     }
 
     /// Whether a neighbour leaves too little room for it at `place`.
@@ -360,5 +391,21 @@ mod tests {
         // It gives way to what stands where it is.
         let near = |other| output(290.0).is_near(&output(other), place(290.0));
         assert!(near(270.0) && !near(200.0) && !near(298.0));
+    }
+
+    #[test]
+    fn of_outputs_that_stand_on_each_other_one_is_named_for_all() {
+        let output = |x, n: u64, own| {
+            let texts = vec![format!("pair {n}"), n.to_string()];
+            Name { at: pos2(x, 100.0), texts, beside: Beside::Right, own }
+        };
+        let names = |own: u64| {
+            let all = [(10.0, 4), (60.0, 5), (60.0, 6), (60.2, 7)];
+            stacked(all.into_iter().map(|(x, n)| output(x, n, n == own)).collect())
+        };
+        let texts = |own| names(own).into_iter().map(|name| name.texts).collect::<Vec<_>>();
+        assert_eq!(texts(4), [["pair 4", "4"], ["pair 5 + 2 more", "5 + 2 more"]]);
+        assert_eq!(texts(6)[1], ["pair 6 + 2 more", "6 + 2 more"]);
+        assert!(names(6)[1].own && !names(4)[1].own);
     }
 }

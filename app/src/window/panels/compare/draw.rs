@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 use joinscope_core::analyses::compare::{Matching, Named};
-use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
@@ -15,7 +14,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
 use crate::window::panels::outputs::labels;
-use crate::window::panels::records::key_line;
+use crate::window::panels::records::{key_line, late_by};
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
 use crate::window::text::{elide_apart, elide_records, line as one_line, thousands};
@@ -41,8 +40,9 @@ const OUTPUTS: [Column; 6] = [
     Column::rest("Key"),
 ];
 
-/// Width of the list of kinds, points.
+/// Width of the list of kinds, points, and how wide a panel has room for it.
 const KINDS: f32 = 288.0;
+const ROOMY: f32 = 1_100.0;
 
 /// Everything under the title.
 pub fn body(
@@ -95,7 +95,13 @@ pub fn body(
         said::show(ui, at, both, (&names.0, &names.1), t);
     }
     let rest = Rect::from_min_max(pos2(all.left(), y), pos2(all.right(), all.bottom() - foot));
-    let wide = KINDS.min(rest.width() * 0.4);
+    // In a narrow panel records' names need what the list does not.
+    let most = if rest.width() < ROOMY {
+        kinds::width(ui, cx, &look(&shared), (&names.0, &names.1)).min(KINDS)
+    } else {
+        KINDS
+    };
+    let wide = most.min(rest.width() * 0.4);
     let left = Rect::from_min_max(rest.min, pos2(rest.left() + wide, rest.bottom()));
     let line = egui::Stroke::new(1.0, t.line);
     ui.painter().hline(rest.x_range(), rest.top() + 0.5, line);
@@ -356,8 +362,8 @@ fn why(here: Option<&Said>, there: Option<&Said>, other: &str) -> String {
 fn reason(said: &Said) -> String {
     match said.row.late_by.filter(|_| said.row.verdict == Verdict::Late) {
         None => said.why.clone(),
-        Some(ms) if said.why.is_empty() => format!("late by {}", format_duration(ms)),
-        Some(ms) => format!("late by {}: {}", format_duration(ms), said.why),
+        Some(ms) if said.why.is_empty() => format!("late by {}", late_by(ms)),
+        Some(ms) => format!("late by {}: {}", late_by(ms), said.why),
     }
 }
 

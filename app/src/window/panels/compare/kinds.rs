@@ -2,7 +2,8 @@
 //! is filtered by.
 
 use egui::{
-    Align2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontId, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    WidgetInfo, pos2, vec2,
 };
 use joinscope_core::analyses::compare::{Kind, Matching};
 use joinscope_operator::pipeline::Pipeline;
@@ -10,10 +11,12 @@ use joinscope_operator::verdict::Verdict;
 
 use super::job::{Choice, Found, Outputs};
 use crate::window::cx::Cx;
-use crate::window::text::thousands;
+use crate::window::text::{line, thousands};
 use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{fit, verdict_shape};
 
+/// What the first line is called.
+const ALL: &str = "All that changed";
 /// What a side says where a record is not in it.
 const ABSENT: &str = "absent";
 
@@ -91,6 +94,39 @@ fn called(outputs: Outputs, folds: bool, names: (&str, &str)) -> String {
     format!("{what} in {name} only")
 }
 
+/// Between what a line says and its count, points.
+const APART: f32 = 10.0;
+
+/// How wide the list is where nothing in it is cut, points. `names`: of this run, and of
+/// the other.
+pub fn width(ui: &Ui, cx: &Cx<'_>, found: &Found, names: (&str, &str)) -> f32 {
+    /// Two shapes, and the gaps around them and the arrow.
+    const SHAPES: f32 = 40.0;
+    let wide = |text: &str, font: FontId| {
+        ui.painter().layout_no_wrap(text.to_owned(), font, Color32::WHITE).size().x
+    };
+    let name = |text: &str| wide(&line(text), fonts::regular(TEXT));
+    let change = |kind: Kind| {
+        let parts = [word(kind.to), "→", word(kind.from)];
+        SHAPES + parts.map(|part| wide(part, fonts::regular(SMALL + 0.5))).iter().sum::<f32>()
+    };
+    let row = |said: f32, n: u64| said + APART + wide(&thousands(n), fonts::mono(SMALL));
+    let mut widest = row(name(ALL), found.changed());
+    for (kind, n) in found.kinds() {
+        widest = widest.max(row(change(kind), n));
+    }
+    let folds = cx.doc.pipeline_that_ran().is_some_and(Pipeline::folds);
+    let diff = found.outputs.as_deref();
+    for outputs in Outputs::ALL {
+        let n = diff.map_or(0, |diff| outputs.of(diff).0);
+        if n > 0 {
+            widest = widest.max(row(name(&called(outputs, folds, names)), n));
+        }
+    }
+    // What is as wide as its room is not to be cut for a rounding.
+    widest + 2.0 * INSET + 2.0
+}
+
 /// Shows the list; gives what was chosen. `names`: of this run, and of the other.
 pub fn show(
     ui: &mut Ui,
@@ -104,7 +140,7 @@ pub fn show(
     let folds = cx.doc.pipeline_that_ran().is_some_and(Pipeline::folds);
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        let all = Row { name: "All that changed", kind: None, count: found.changed() };
+        let all = Row { name: ALL, kind: None, count: found.changed() };
         if all.show(ui, choice == Choice::All, t).clicked() {
             chosen = Some(Choice::All);
         }
@@ -191,7 +227,7 @@ impl Row<'_> {
         let figure = painter.layout_no_wrap(count, fonts::mono(SMALL), t.text);
         let mut right = rect.right() - INSET - figure.size().x;
         painter.galley(pos2(right, y - figure.size().y / 2.0), figure, t.text);
-        right -= 10.0;
+        right -= APART;
         let left = rect.left() + INSET;
         let Some(kind) = self.kind else {
             let font = fonts::regular(TEXT);

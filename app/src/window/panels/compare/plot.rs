@@ -64,7 +64,10 @@ pub fn show(
     }
     ruler::cursor(ui, cx, &axis, plot, at, t);
     if let Some(place) = place {
-        // Over what is dimmed: it is no later than anything.
+        // Over what is dimmed: it is no later than anything. A line of the grid may go
+        // through it.
+        let ground = Rect::from_min_size(place, what.size()).expand2(vec2(3.0, 0.0));
+        ui.painter().rect_filled(ground, 3, t.panel.gamma_multiply(0.85));
         ui.painter().galley(place, what, t.second);
     }
     if response.has_focus() {

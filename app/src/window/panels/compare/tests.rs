@@ -15,7 +15,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
-use crate::window::headless::settle;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::{Run, RunOrder, execute};
@@ -313,6 +313,37 @@ fn examples_that_differ_say_what_is_folded_and_have_no_second_record() {
     assert!(!shown.is_empty());
     assert!(shown.iter().all(|r| r.contains(" folded in patient, ")), "{shown:?}");
     assert!(h.query_by_label("With").is_none());
+}
+
+#[test]
+fn latenesses_of_a_list_have_their_places_under_each_other() {
+    let mut h = harness((1280, 800), false, Some(Panel::Compare));
+    ask(&mut h, Command::Open(sample_run().to_owned()));
+    ask(&mut h, Command::Compare(sample_patient().to_owned()));
+    let run = Run::open(sample_run()).unwrap();
+    let record = "engagements[2]@1398".parse().unwrap();
+    let row = run.find(&record).unwrap()[0].clone();
+    assert_eq!(row.late_by, Some(216_910));
+    ask(&mut h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    let said = |shape: &egui::Shape| match shape {
+        egui::Shape::Text(text) => text.galley.text().starts_with("late by 3m 36.910s"),
+        _ => false,
+    };
+    assert!(h.output().shapes.iter().any(|s| said(&s.shape)));
+}
+
+#[test]
+fn the_list_of_kinds_takes_no_more_than_it_needs_in_a_narrow_panel() {
+    let list = |wide: u32| {
+        let mut h = harness((wide, 460), false, Some(Panel::Compare));
+        ask(&mut h, Command::Open(sample_run().to_owned()));
+        ask(&mut h, Command::Compare(sample_patient().to_owned()));
+        let first = h.query_all_by_label_contains("All that changed, ").next().unwrap();
+        first.rect().width()
+    };
+    let (narrow, wide) = (list(700), list(1_280));
+    assert!((180.0..265.0).contains(&narrow), "{narrow}");
+    assert!((wide - 288.0).abs() < 1.0, "{wide}");
 }
 
 #[test]

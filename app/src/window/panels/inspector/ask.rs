@@ -132,7 +132,7 @@ fn value(run: &Run, recording: &Recording, row: &RowView) -> Result<Option<Value
         // Why is in the sentence; a second reading may say it in other words.
         .map_err(|why| {
             let told = row.verdict == Verdict::Undecodable;
-            if told { "It cannot be decoded; its bytes are".to_owned() } else { why }
+            if told { "It cannot be decoded; its bytes are:".to_owned() } else { why }
         });
     Ok(Some(Value { name: row.record.clone(), record, decoded }))
 }

@@ -101,6 +101,7 @@ fn what_cannot_be_decoded_shows_its_bytes() {
     ask(&mut h, Command::Next(to, Direction::Backward));
     assert!(h.state().selection().is_some());
     assert!(h.query_by_label("Decoded value").is_none());
+    assert!(h.query_all_by_label_contains("its bytes are:").next().is_some());
     let bytes = h.get_by_label("Raw value").accesskit_node().value().unwrap();
     assert!(bytes.contains("7b 22 76 69"), "{bytes}");
 }

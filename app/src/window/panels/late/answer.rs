@@ -18,6 +18,8 @@ use crate::window::widgets::button;
 const HEAD: f32 = 34.0;
 const FOOT: f32 = 24.0;
 const GUTTER: f32 = 56.0;
+/// So much of the answer's second part is shown at least, points.
+const LEAST: f32 = 70.0;
 
 /// What the user did.
 #[derive(Default)]
@@ -121,8 +123,12 @@ fn head(ui: &mut Ui, s: &Shown<'_>, now: Option<i64>, can_run: bool, at: Rect, d
     );
     let from = pos2(b.right() + 8.0, room.center().y);
     let font = fonts::regular(TEXT);
-    let shown = crate::window::widgets::fit(ui, &rest, &font, room.right() - from.x);
-    painter.text(from, Align2::LEFT_CENTER, shown, font, t.second);
+    let wide = room.right() - from.x;
+    let shown = crate::window::widgets::fit(ui, &rest, &font, wide);
+    // Less of it would say nothing.
+    if shown == rest || wide >= LEAST {
+        painter.text(from, Align2::LEFT_CENTER, shown, font, t.second);
+    }
     let whole = ui.interact(room, ui.scope_id().with("answer"), Sense::hover());
     let text = format!("{bold} {rest}");
     whole.widget_info(|| WidgetInfo::labeled(Role::Label, true, &text));

@@ -124,7 +124,7 @@ impl State {
         ruler::later(ui, cx, &axis, plot, t);
         ruler::line(ui, cx, &axis, plot, rect, t);
         bound(ui, s, &scale, plot, t);
-        aside(ui, plot, &explained(singles, t), t);
+        aside(ui, plot, &explained(singles, s.unit, t), t);
         if response.has_focus() {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(plot.shrink(0.5), 2, line, StrokeKind::Inside);
@@ -192,21 +192,21 @@ impl State {
 }
 
 /// How the picture is to be read: in full, and shorter.
-fn explained(singles: Option<&Singles>, t: &Tokens) -> [String; 3] {
-    const NEEDS: &str = "out-of-orderness that each record needs";
+fn explained(singles: Option<&Singles>, unit: &str, t: &Tokens) -> [String; 3] {
+    let needs = format!("out-of-orderness that each {unit} needs");
     let (more, short) = match singles {
         Some(singles) if singles.one_in > 1 => {
             let one_in = thousands(singles.one_in);
             let kept = format!("all that were late, 1 in {one_in} of the others");
             (format!("; {kept}"), kept)
         }
-        Some(_) => (String::new(), NEEDS.to_owned()),
+        Some(_) => (String::new(), needs.clone()),
         None => {
             let stronger = if t.dark { "brighter" } else { "darker" };
-            (format!(", {stronger} where there are more"), NEEDS.to_owned())
+            (format!(", {stronger} where there are more"), needs.clone())
         }
     };
-    [format!("{NEEDS}{more}; records in order are not shown"), format!("{NEEDS}{more}"), short]
+    [format!("{needs}{more}; {unit}s in order are not shown"), format!("{needs}{more}"), short]
 }
 
 /// The longest of some texts that there is room for, in the upper right corner.

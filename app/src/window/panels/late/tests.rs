@@ -91,6 +91,19 @@ fn texts(h: &Harness<'_, App>) -> Vec<String> {
 }
 
 #[test]
+fn where_a_topic_feeds_two_inputs_each_row_needs_its_own() {
+    let feed = Feed::new(1_000);
+    let run = feed.folder.path().join("twice");
+    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&feed.recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
+    for (run, unit) in [(feed.run(), "record"), (run, "row")] {
+        let said = texts(&opened(&run));
+        let want = format!("out-of-orderness that each {unit} needs");
+        assert!(said.iter().any(|t| t.starts_with(&want)), "{unit}: {said:?}");
+    }
+}
+
+#[test]
 fn what_needs_less_than_the_scale_shows_is_said_to() {
     let feed = Feed::new(1_000);
     let h = opened(&feed.run());
@@ -179,6 +192,19 @@ fn in_a_narrow_panel_partitions_keep_their_names() {
     ask(&mut h, Command::Open(feed.run()));
     let shown = texts(&h);
     assert!(shown.iter().any(|t| t.trim() == "views[0]"), "{shown:?}");
+}
+
+#[test]
+fn in_a_narrow_panel_the_answer_is_not_cut_until_it_says_nothing() {
+    let feed = Feed::new(1_000);
+    for wide in [600, 640, 680, 700, 740, 900, 1_200] {
+        let mut h = harness((wide, 480), false, Some(Panel::Late));
+        ask(&mut h, Command::Open(feed.run()));
+        let shown = texts(&h);
+        let mut said = shown.iter().filter(|t| t.starts_with("as"));
+        assert!(said.clone().all(|t| t.chars().count() > 6), "{wide}: {shown:?}");
+        assert!(wide < 1_200 || said.any(|t| t == "as in this run"), "{shown:?}");
+    }
 }
 
 #[test]

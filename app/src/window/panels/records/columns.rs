@@ -203,7 +203,8 @@ impl Col {
 }
 
 /// A lateness with as many places as its neighbours in a column: `3m 18.290s`.
-fn late_by(ms: i64) -> String {
+#[must_use]
+pub fn late_by(ms: i64) -> String {
     match (ms / 60_000, ms % 60_000 / 1_000, ms % 1_000) {
         (0, 1.., part) => format!("{}.{part:03} s", ms / 1_000),
         (minutes @ 1..60, seconds, part) => format!("{minutes}m {seconds:02}.{part:03}s"),

@@ -15,7 +15,7 @@ use joinscope_core::run::VerdictSet;
 
 use self::ask::{Page, Question, Sorted, Source};
 use self::columns::Col;
-pub use self::columns::{key_line, paths};
+pub use self::columns::{key_line, late_by, paths};
 use crate::cli::filter::Filter;
 use crate::window::chrome::{Title, panel};
 use crate::window::cx::Cx;

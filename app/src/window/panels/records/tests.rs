@@ -6,6 +6,7 @@ use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
+use crate::window::headless::harness;
 use crate::window::jobs::Slot;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -273,4 +274,20 @@ fn rows_of_a_topic_that_feeds_two_inputs_say_which_and_are_counted_as_rows() {
     // Where each topic feeds one, the column would say what the name says.
     ask(&mut h, Command::Open(feed().run()));
     assert!(values(&h).iter().all(|v| !v.contains("Input ")));
+}
+
+#[test]
+fn times_keep_their_milliseconds_where_there_is_room_for_them() {
+    let mut h = harness((1280, 800), false, None);
+    ask(&mut h, Command::Open(feed().run()));
+    let texts = h.output().shapes.iter().filter_map(|s| match &s.shape {
+        egui::Shape::Text(text) => Some(text.galley.text()),
+        _ => None,
+    });
+    // Also after frames in which only the titles were known.
+    let digits = |part: &str, n| part.len() == n && part.bytes().all(|b| b.is_ascii_digit());
+    let is_exact = |time: &str, part: &str| time.matches(':').count() == 2 && digits(part, 3);
+    let exact =
+        texts.filter(|text| text.rsplit_once('.').is_some_and(|(time, part)| is_exact(time, part)));
+    assert!(exact.count() > 5);
 }

@@ -10,7 +10,7 @@ use super::ask::{Drawn, Question};
 use super::lines::{band_mesh, middle_lines, notches, paint};
 use super::names::{NAME, Names, Side};
 use super::point::point;
-use super::say::{called_in, unit};
+use super::say::{by_density, called_in, unit};
 use super::scale::{Height, Vertical};
 use super::silent::{self, shade, shaded};
 use crate::window::axis::Axis;
@@ -103,7 +103,8 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     silent::names(&mut names, cx, &shaded, t);
     name_inputs(&mut names, cx, s, t);
     if s.drawn.late_count > s.drawn.late.len() as u64 {
-        names.at_foot("late records, by density", t);
+        let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
+        names.at_foot(&by_density(unit), t);
     }
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);

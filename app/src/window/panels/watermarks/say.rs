@@ -98,6 +98,12 @@ pub fn unit(start: &ManifestStart) -> &'static str {
     if feeds_several(start) { "row" } else { "record" }
 }
 
+/// What the bars at the foot are, which stand for late records or rows.
+#[must_use]
+pub fn by_density(unit: &str) -> String {
+    format!("late {unit}s, by density")
+}
+
 /// A partition whose event time jumped far ahead of its arrival drags the
 /// event-time watermark with it: all that comes after is late.
 fn ahead(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
@@ -321,6 +327,14 @@ mod tests {
             holder: Some(HolderAt { lane: 1, since: 4, why: Why::Slowest, without: None }),
             restarted: None,
         }
+    }
+
+    #[test]
+    fn bars_at_the_foot_are_of_what_is_counted() {
+        assert_eq!(
+            ["record", "row"].map(by_density),
+            ["late records, by density", "late rows, by density"]
+        );
     }
 
     #[test]
