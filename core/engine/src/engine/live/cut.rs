@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::edges::recording::{
-    Compression, Recording, RecordingError, Writer, WriterOptions, parts_of,
+    Compression, Recording, RecordingError, StoredSchema, Writer, WriterOptions, parts_of,
 };
 use crate::operator::record::Arrival;
 
@@ -116,7 +116,9 @@ fn shorten(part: &Recording, path: &Path, end: Arrival) -> Result<(), RecordingE
         writer.set_range(source, partition.start_offset, None);
     }
     for schema in part.schemas().iter() {
-        writer.schema(schema.clone())?;
+        // What comes next has all of them.
+        let from = schema.from.min(end);
+        writer.schema(StoredSchema { from, ..schema.clone() })?;
     }
     let mut batches = part.batches(None, 0);
     'all: while let Some(next) = batches.next_with_clock() {
