@@ -102,7 +102,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         Ok(Salvaged { info, missing: Vec::new(), besides: Vec::new() })
     })
     .with_context(|| format!("slicing {}", args.recording.display()))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "recording": args.output,
