@@ -84,17 +84,31 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
         assert_eq!(answer["sound"], false);
         assert!(!answer["problems"].as_array().unwrap().is_empty());
     }
-    // Its beginning says how the rest is read: nobody is sent to a verb that cannot help.
+    // Its beginning says how the rest is read, and so does its end.
     bytes[middle] ^= 4;
     bytes[60] ^= 4;
     std::fs::write(at.join("headless.mcap"), &bytes).unwrap();
+    let slice = ["recording", "slice", "headless.mcap", "-o", "s.mcap"];
     for args in [
         &["recording", "verify", "headless.mcap"][..],
         &["recording", "info", "headless.mcap"],
-        &["recording", "slice", "headless.mcap", "--past-damage", "-o", "s.mcap"],
+        &slice,
     ] {
         let error = refusal(at, args);
         assert!(error.contains("damaged at byte 58, in its beginning"), "{error}");
+        assert!(error.contains("slice --past-damage"), "{error}");
+    }
+    assert!(!at.join("s.mcap").exists());
+    let slice = [&slice[..], &["--past-damage"]].concat();
+    let sliced = json(at, &slice);
+    assert_eq!(sliced["missing"], serde_json::json!([]));
+    let digest = |name: &str| json(at, &["recording", "info", name])["digest"].clone();
+    assert_eq!(digest("s.mcap"), digest("r.mcap"));
+    std::fs::remove_file(at.join("s.mcap")).unwrap();
+    // Without either nobody is sent to a verb that cannot help.
+    std::fs::write(at.join("headless.mcap"), &bytes[..bytes.len() / 2]).unwrap();
+    for args in [&["recording", "verify", "headless.mcap"][..], &slice[..]] {
+        let error = refusal(at, args);
         assert!(error.contains("another copy") && !error.contains("past-damage"), "{error}");
     }
     assert!(!at.join("s.mcap").exists());
