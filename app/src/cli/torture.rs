@@ -24,7 +24,7 @@ pub struct Torture {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 500)]
     schedules: u64,
-    /// The same seed gives the same cases
+    /// The same seed gives the same cases, in one version of this program
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only this one
