@@ -166,6 +166,27 @@ mod tests {
         }
     }
 
+    /// Found by reading: what came in its place was not decoded by a schema that the run
+    /// had by then.
+    #[test]
+    fn what_comes_behind_a_cut_has_all_schemas() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(part_name(0));
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.partition(TopicPartition { topic: "t".into(), partition: 0 }).unwrap();
+        for (id, from) in [(1, 0), (2, 4), (3, 8)] {
+            writer.schema(StoredSchema { id, from, ..StoredSchema::default() }).unwrap();
+        }
+        for arrival in 0..10 {
+            writer.add(&record(arrival)).unwrap();
+        }
+        writer.finish().unwrap();
+        cut(folder.path(), 6).unwrap();
+        let left = Recording::open(folder.path()).unwrap();
+        let from: Vec<Arrival> = left.schemas().iter().map(|schema| schema.from).collect();
+        assert_eq!((left.len(), from), (6, vec![0, 4, 6]));
+    }
+
     #[test]
     fn what_was_lost_is_no_part_of_the_log() {
         for end in [0, 3, 9, 10, 11, 19, 20, 25] {
