@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// What helps against a damaged beginning.
-const BY_END: &str = ": its end says the same, and `joinscope recording slice --past-damage` \
-                      takes what is whole of it by that";
-const BY_NOTHING: &str = ", without which nothing else of it can be read: use another copy, or \
-                          record it anew";
+fn instead(by_end: bool) -> &'static str {
+    if by_end {
+        ": its end says the same, and `joinscope recording slice --past-damage` takes what is whole of it by that"
+    } else {
+        ", without which nothing else of it can be read: use another copy, or record it anew"
+    }
+}
 
 /// Why a recording cannot be read or written; says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +40,7 @@ pub enum RecordingError {
     /// As [`Self::Damaged`], where it takes all that follows with it.
     #[error(
         "{path}: damaged at byte {byte}, in its beginning ({what}){}",
-        if *.by_end { BY_END } else { BY_NOTHING }
+        instead(*.by_end)
     )]
     Beginning {
         path: PathBuf,
