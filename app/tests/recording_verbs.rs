@@ -84,17 +84,31 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
         assert_eq!(answer["sound"], false);
         assert!(!answer["problems"].as_array().unwrap().is_empty());
     }
-    // Its beginning says how the rest is read: nobody is sent to a verb that cannot help.
+    // Its beginning says how the rest is read, and so does its end.
     bytes[middle] ^= 4;
     bytes[60] ^= 4;
     std::fs::write(at.join("headless.mcap"), &bytes).unwrap();
+    let slice = ["recording", "slice", "headless.mcap", "-o", "s.mcap"];
     for args in [
         &["recording", "verify", "headless.mcap"][..],
         &["recording", "info", "headless.mcap"],
-        &["recording", "slice", "headless.mcap", "--past-damage", "-o", "s.mcap"],
+        &slice,
     ] {
         let error = refusal(at, args);
         assert!(error.contains("damaged at byte 58, in its beginning"), "{error}");
+        assert!(error.contains("slice --past-damage"), "{error}");
+    }
+    assert!(!at.join("s.mcap").exists());
+    let slice = [&slice[..], &["--past-damage"]].concat();
+    let sliced = json(at, &slice);
+    assert_eq!(sliced["missing"], serde_json::json!([]));
+    let digest = |name: &str| json(at, &["recording", "info", name])["digest"].clone();
+    assert_eq!(digest("s.mcap"), digest("r.mcap"));
+    std::fs::remove_file(at.join("s.mcap")).unwrap();
+    // Without either nobody is sent to a verb that cannot help.
+    std::fs::write(at.join("headless.mcap"), &bytes[..bytes.len() / 2]).unwrap();
+    for args in [&["recording", "verify", "headless.mcap"][..], &slice[..]] {
+        let error = refusal(at, args);
         assert!(error.contains("another copy") && !error.contains("past-damage"), "{error}");
     }
     assert!(!at.join("s.mcap").exists());
@@ -256,6 +270,23 @@ fn slices_merge_into_the_whole() {
     assert!(refusal(at, &["recording", "merge", "v.mcap", "-o", "n.mcap"]).contains("2 "));
 }
 
+/// Found by using it: it said that there was no space, and not where.
+#[test]
+fn an_answer_that_cannot_be_written_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "50", "-o", "r.mcap"]);
+    // Linux's.
+    let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_joinscope"));
+    command.current_dir(at).args(["recording", "info", "r.mcap"]).stdout(full);
+    let output = command.stderr(Stdio::piped()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("joinscope: cannot write to standard output: No space"), "{error}");
+    assert!(error.contains("free space where it goes"), "{error}");
+}
+
 #[test]
 fn redact_export_and_import() {
     let folder = tempfile::tempdir().unwrap();
@@ -273,6 +304,10 @@ fn redact_export_and_import() {
     assert!(none.contains("name fields"), "{none}");
     let typo = refusal(at, &["recording", "redact", "r.mcap", "--drop", "vew_id", "-o", "n.mcap"]);
     assert!(typo.contains("\"vew_id\""), "{typo}");
+    let both = ["--mask", "view_id", "--drop", "view_id", "-o", "n.mcap"];
+    let both = refusal(at, &[&["recording", "redact", "r.mcap"], &both[..]].concat());
+    assert!(both.contains("masked") && both.contains("dropped"), "{both}");
+    assert!(!at.join("n.mcap").exists());
 
     let out = json(at, &["recording", "export", "r.mcap", "-o", "r.parquet"]);
     let back = json(at, &["import", "parquet", "r.parquet", "-o", "b.mcap"]);

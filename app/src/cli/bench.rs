@@ -211,7 +211,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
             .collect();
         remove(&scratch)?;
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{answer}")?;
     } else {
@@ -247,7 +247,7 @@ fn without_verdicts(recording: &Path, folder: &Path, outputs: bool) -> anyhow::R
     } else {
         joinscope_core::engine::run(spec, &mut NoSink, &control)?
     };
-    writeln!(std::io::stdout().lock(), "{}", run_verb::as_json(&summary, &state))?;
+    writeln!(super::stdout::lock(), "{}", run_verb::as_json(&summary, &state))?;
     Ok(Answer::Yes)
 }
 

@@ -76,7 +76,7 @@ pub fn run(args: &BenchMemory) -> anyhow::Result<Answer> {
         thousands(long.live)
     );
     let growth = long.peak as f64 / short.peak.max(1) as f64;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let entry = |run: &Run| {
             json!({

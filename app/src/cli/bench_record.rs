@@ -108,7 +108,7 @@ pub fn run(args: &BenchRecord) -> anyhow::Result<Answer> {
             });
         }
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     let mut answer = serde_json::Map::new();
     for ((key, name, _), way) in ways.iter().zip(&all) {
         // Each round's ratio is of measurements made one after the other.

@@ -92,7 +92,7 @@ pub fn run(args: &BenchSemantics) -> anyhow::Result<Answer> {
         "bound": BOUND,
         "runs": figures(&measured),
     });
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{answer}")?;
     } else {

@@ -47,7 +47,7 @@ pub fn run(args: &BenchWindow) -> anyhow::Result<Answer> {
         panels: &args.panels,
         compare: args.compare.as_deref(),
     })?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&f)?)?;
         return Ok(Answer::Yes);

@@ -39,7 +39,7 @@ pub fn run(args: &Diff) -> anyhow::Result<Answer> {
         bar.show(at.done, at.of);
     })?;
     bar.clear();
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     if args.json {
         writeln!(out, "{}", as_json(&found, &a, &b)?)?;
     } else {

@@ -37,7 +37,7 @@ pub fn run(args: &Epochs) -> anyhow::Result<Answer> {
             args.run.display()
         );
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     for epoch in &found {
         if args.json {
             serde_json::to_writer(&mut out, epoch).map_err(std::io::Error::from)?;

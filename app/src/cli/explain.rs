@@ -51,7 +51,7 @@ pub fn run(args: &Explain) -> anyhow::Result<Answer> {
     if rows.is_empty() {
         bail!("the run has not taken in {}: {}", args.record, not_taken(&run, &args.record));
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     let (mut shown, mut unsaid) = (0, false);
     for row in rows.iter().filter(|row| input.is_none_or(|input| input == row.input)) {
         let explained = explain(&run, row.row)?;

@@ -44,7 +44,7 @@ pub fn run(args: &Export) -> anyhow::Result<Answer> {
         recording::export_parquet(&recording, &args.topics, &args.output, job)
     })?;
     let bytes = args.output.metadata().map_or(0, |m| m.len());
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", json!({"file": args.output, "records": records, "bytes": bytes}))?;
     } else {

@@ -170,7 +170,7 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
             .map(|p| p.records)
             .sum()
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "recording": args.output,

@@ -146,7 +146,7 @@ pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
         }
         found => found?,
     };
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     let picked = args.mode.and_then(|mode| found.columns.iter().find(|c| c.mode == mode.name()));
     match (args.list, picked) {
         (Some(list), Some(column)) => print_list(args, list, column, &mut out)?,

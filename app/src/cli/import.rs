@@ -199,7 +199,7 @@ fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
         topic.0 += 1;
         topic.1 += partition.records;
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if to.json {
         let topics: serde_json::Map<String, serde_json::Value> = topics
             .into_iter()

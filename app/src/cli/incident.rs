@@ -114,7 +114,7 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     let bytes =
         follow("bytes", |job| recording::write_with(&recording, &pieces, &args.output, false, job))
             .with_context(|| format!("saving {}", args.output.display()))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     let marks = incident.marks.bookmarks.len();
     if args.json {
         let answer = json!({
@@ -161,7 +161,7 @@ fn problems(incident: &incident::Incident) -> Vec<String> {
 
 fn info(args: &Info) -> anyhow::Result<Answer> {
     let (recording, incident) = open(&args.incident)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "saved_by": incident.about.saved_by,
@@ -241,7 +241,7 @@ fn check(args: &Check) -> anyhow::Result<Answer> {
         }
     }
     let same = wrong.is_empty();
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "same": same,

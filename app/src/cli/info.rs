@@ -31,7 +31,7 @@ pub struct Info {
 /// Runs the verb.
 pub fn run(args: &Info) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", as_json(&recording))?;
     } else {

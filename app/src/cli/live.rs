@@ -211,7 +211,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
             Err(error) => return Err(error.into()),
         }
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let mut json = as_json(&summary, &dir);
         json["lag"] = serde_json::json!({

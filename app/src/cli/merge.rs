@@ -49,7 +49,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
     }
     let merged =
         follow("records", |job| recording::merge(&files, &args.output, args.compression, job))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "recording": args.output,

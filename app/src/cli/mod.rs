@@ -41,6 +41,7 @@ mod runs;
 mod screenshot;
 mod semantics;
 mod slice;
+mod stdout;
 mod torture;
 mod truth;
 pub mod values;

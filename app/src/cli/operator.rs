@@ -28,7 +28,7 @@ pub struct Operator {}
 
 /// Reads stdin to its end.
 pub fn run(_: &Operator) -> anyhow::Result<Answer> {
-    feed(io::stdin().lock(), BufWriter::new(io::stdout().lock()))
+    feed(io::stdin().lock(), BufWriter::new(super::stdout::lock()))
 }
 
 fn feed(mut input: impl BufRead, mut output: impl Write) -> anyhow::Result<Answer> {

@@ -43,7 +43,7 @@ const PAGE: usize = 1_024;
 pub fn run(args: &Outputs) -> anyhow::Result<Answer> {
     let run = super::runs::open_over(&args.run, args.recording.as_deref())?;
     let mut values = if args.json { Values::said(&run)? } else { Values::none() };
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     if !args.json {
         writeln!(out, "{:>10}  {:<24}  {:<22}  records", "output", "time", "key")?;
     }

@@ -87,7 +87,7 @@ fn new(args: &New) -> anyhow::Result<Answer> {
     let stop = interrupt::stop_flag()?;
     let proposal = propose(&recording, &name, || !stop.load(Ordering::Relaxed))?;
     write_new(&args.output, &proposal.text)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         serde_json::to_writer(&mut out, &proposal.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -133,7 +133,7 @@ fn checked(args: &Check) -> anyhow::Result<Answer> {
     let recording = registry::given(recording, Some(&framed), args.registry.settings()?.as_ref())?;
     let stop = interrupt::stop_flag()?;
     let report = check(&file.pipeline, &recording, || !stop.load(Ordering::Relaxed))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         serde_json::to_writer(&mut out, &report.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;

@@ -70,7 +70,7 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
         patience: args.cluster.timeout,
     };
     let plan = kafka::plan(&recording, &spec)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     for warning in plan.warnings() {
         warn(&warning);
     }

@@ -60,7 +60,8 @@ pub struct Record {
     /// one topic is meant. Dropped, masked, or replaced by a keyed hash under which
     /// equal values stay equal, so that joins still work; may be repeated. The key
     /// is read from --hash-key-file or from `JOINSCOPE_REDACT_KEY`, else made at
-    /// random, and stored nowhere
+    /// random, and stored nowhere. It is done in the order given; what leaves nothing
+    /// to a later one (user, then user.email) is refused
     #[arg(long, value_name = "drop|mask|hash=FIELD", value_parser = redaction)]
     redact: Vec<(RedactTarget, Redaction)>,
     #[command(flatten)]
@@ -156,7 +157,7 @@ pub fn run(args: &Record) -> anyhow::Result<Answer> {
     bar.clear();
     let outcome = outcome?;
     let seconds = begin.elapsed().as_secs_f64();
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", as_json(args, &outcome, seconds))?;
     } else {

@@ -25,8 +25,9 @@ const KEY: &str = "JOINSCOPE_REDACT_KEY";
 /// $value or $header.NAME; TOPIC:FIELD means one topic only. The hash's key is
 /// read from --hash-key-file or from `JOINSCOPE_REDACT_KEY` (16 bytes or more), else
 /// one is made at random; it is stored nowhere. What was done stands in the
-/// metadata. A value that cannot be read, or a FIELD that no record has, is an
-/// error and nothing is written.
+/// metadata. A value that cannot be read, a FIELD that no record has, or one of
+/// which another FIELD leaves nothing (user and user.email; --drop comes first, then
+/// --mask, then --hash), is an error and nothing is written.
 #[derive(Args)]
 #[command(after_help = "Example:
   joinscope recording redact feed.mcap --hash user --hash '$key' --mask views:query --drop email -o open.mcap")]
@@ -73,7 +74,7 @@ impl HowArgs {
     }
 
     /// # Errors
-    /// No rule, or a key that cannot be read or is too short.
+    /// No rule, rules that conflict, or a key that cannot be read or is too short.
     pub fn policy(&self, rules: Vec<(RedactTarget, Redaction)>) -> anyhow::Result<RedactPolicy> {
         let mut policy = RedactPolicy::new(rules, &self.key()?).map_err(|e| anyhow!(e))?;
         policy.leave_out_unreadable = self.leave_out_unreadable;
@@ -118,7 +119,7 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     let done = follow("records", |job| {
         recording::redact(&recording, &policy, &args.output, args.compression, job)
     })?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "recording": args.output,

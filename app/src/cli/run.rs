@@ -221,7 +221,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let summary = watched(spec, &args.breaks, how)
         .map_err(|error| broke_off(error, &dir, args.resume.is_some()))?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", as_json(&summary, &dir))?;
     } else {

@@ -127,7 +127,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
                     "height": args.size.1,
                     "data": args.data,
                 });
-                writeln!(std::io::stdout().lock(), "{written}")?;
+                writeln!(super::stdout::lock(), "{written}")?;
             }
             Ok(Answer::Yes)
         }

@@ -85,7 +85,7 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         }
     })?;
     meter.clear();
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     if args.json {
         let all: serde_json::Map<String, Value> = outcomes
             .iter()

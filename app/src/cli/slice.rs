@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use joinscope_core::edges::recording::{
-    self, Compression, Missing, Recording, Salvaged, SliceTime,
+    self, Compression, Missing, Recording, RecordingError, Salvaged, SliceTime,
 };
 use joinscope_operator::record::{RecordName, TopicPartition};
 use joinscope_operator::time::parse_rfc3339;
@@ -53,7 +53,8 @@ pub struct Slice {
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", value_parser = record::compression)]
     compression: Option<Compression>,
     /// Takes what is whole of a damaged or cut recording, and says which offsets
-    /// are missing and why; they are a gap of the new recording
+    /// are missing and why; they are a gap of the new recording. Where its beginning
+    /// is damaged, its end says the same, if that is whole
     #[arg(long)]
     past_damage: bool,
     /// One JSON object on stdout
@@ -79,9 +80,21 @@ fn offsets(text: &str) -> Result<(TopicPartition, i64, i64), String> {
     read().ok_or_else(|| "write TOPIC[PARTITION]@FROM..TO, e.g. views[0]@1000..2000".to_owned())
 }
 
+/// The recording; where its beginning is damaged, by its end, if that is asked for.
+fn opened(args: &Slice) -> anyhow::Result<Recording> {
+    match Recording::open(&args.recording) {
+        Err(error @ RecordingError::Beginning { .. }) if args.past_damage => {
+            let recording = Recording::open_past_damage(&args.recording)?;
+            writeln!(std::io::stderr(), "{error}")?;
+            Ok(recording)
+        }
+        opened => Ok(opened?),
+    }
+}
+
 /// Runs the verb.
 pub fn run(args: &Slice) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = opened(args)?;
     if let Some(cut) = &recording.info().cut {
         writeln!(std::io::stderr(), "{}: {cut}", args.recording.display())?;
     }
@@ -102,7 +115,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         Ok(Salvaged { info, missing: Vec::new(), besides: Vec::new() })
     })
     .with_context(|| format!("slicing {}", args.recording.display()))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
             "recording": args.output,

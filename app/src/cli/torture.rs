@@ -24,7 +24,7 @@ pub struct Torture {
     /// How many
     #[arg(long, value_name = "N", default_value_t = 500)]
     schedules: u64,
-    /// The same seed gives the same cases
+    /// The same seed gives the same cases, in one version of this program
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only this one
@@ -75,6 +75,7 @@ pub fn run(args: &Torture) -> anyhow::Result<Answer> {
         .map(|failed| if args.faults.is_some() { failed } else { smallest(failed, |_| {}) });
     let seconds = began.elapsed().as_secs_f64();
     let crashes: u64 = outcome.crashes.values().sum();
+    let mut out = super::stdout::lock();
     if args.json {
         let failed = failed.as_ref().map(|failed| {
             let violations: Vec<_> =
@@ -90,33 +91,34 @@ pub fn run(args: &Torture) -> anyhow::Result<Answer> {
             "seconds": seconds,
             "failed": failed,
         });
-        println!("{line}");
+        writeln!(out, "{line}")?;
     } else {
-        println!(
+        writeln!(
+            out,
             "{} schedules, {} incarnations, {} ended on purpose, {seconds:.1} s",
             thousands(outcome.cases),
             thousands(outcome.incarnations),
             thousands(crashes)
-        );
+        )?;
         if let Some(guarantee) = outcome.guarantee {
-            println!("{guarantee:?}");
+            writeln!(out, "{guarantee:?}")?;
         }
         for moment in &outcome.moments {
             let epoch = moment.epoch.map_or_else(String::new, |n| n.to_string());
             let process = moment.incarnation + 1;
-            println!("  process {process}  {:<12} {epoch:>6}  {}", moment.what, moment.text);
+            writeln!(out, "  process {process}  {:<12} {epoch:>6}  {}", moment.what, moment.text)?;
         }
         for (point, n) in &outcome.crashes {
-            println!("  {n:>7}  {point}");
+            writeln!(out, "  {n:>7}  {point}")?;
         }
         if let Some(failed) = &failed {
-            println!("\nfailed:");
+            writeln!(out, "\nfailed:")?;
             for violation in &failed.violations {
-                println!("  {} (4-commit, {})", violation.what, violation.rule);
+                writeln!(out, "  {} (4-commit, {})", violation.what, violation.rule)?;
             }
-            println!("run it again: {}", failed.command());
+            writeln!(out, "run it again: {}", failed.command())?;
         } else {
-            println!("everything held");
+            writeln!(out, "everything held")?;
         }
     }
     Ok(if failed.is_some() { Answer::No } else { Answer::Yes })

@@ -52,7 +52,7 @@ pub fn run(args: &Truth) -> anyhow::Result<Answer> {
     })
     .with_context(|| args.run.display().to_string())?;
     report.differences.truncate(args.limit);
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         serde_json::to_writer(&mut out, &report)?;
         writeln!(out)?;

@@ -51,7 +51,7 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
     let filter = args.filter.clone().unwrap_or_default();
     filter.check(&run)?;
     let values = if filter.needs_values() { Values::needed(&run)? } else { Values::none() };
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(super::stdout::lock());
     let mut whys = Whys::new(&run);
     if !args.json {
         writeln!(

@@ -26,7 +26,7 @@ pub struct Verify {
 /// Runs the verb.
 pub fn run(args: &Verify) -> anyhow::Result<Answer> {
     let verified = follow("bytes", |job| verify(&args.recording, job))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if args.json {
         let problems: Vec<_> =
             verified.problems.iter().map(|p| json!({"byte": p.byte, "what": p.what})).collect();

@@ -258,9 +258,12 @@ fn a_registry_that_cannot_be_asked_ends_a_run_before_it_begins() {
     assert!(!at.join("out").exists());
 }
 
-/// A registry that gives one schema for every id, and whose store does not answer when
-/// it is asked for it first.
-fn unwell(schema: &'static str) -> String {
+/// What the registry of `unwell` says first.
+const AWAY: (u16, &str) = (500, r#"{"error_code":50001,"message":"the backend data store"}"#);
+const UNKNOWN: (u16, &str) = (404, r#"{"error_code":40403,"message":"Schema not found"}"#);
+
+/// A registry that gives one schema for every id, but `first` when it is asked first.
+fn unwell(schema: &'static str, first: (u16, &'static str)) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -274,9 +277,7 @@ fn unwell(schema: &'static str) -> String {
                 times += 1;
                 body = serde_json::json!({ "schema": schema }).to_string();
                 if times == 1 {
-                    code = 500;
-                    body =
-                        String::from(r#"{"error_code":50001,"message":"the backend data store"}"#);
+                    (code, body) = (first.0, first.1.to_owned());
                 }
             }
             let _ = write!(
@@ -288,6 +289,8 @@ fn unwell(schema: &'static str) -> String {
     });
     url
 }
+
+const SEEN: &str = r#"{"type":"record","name":"Seen","fields":[{"name":"id","type":"long"}]}"#;
 
 /// Found by reading: what named the schema went on without it, and stayed undecodable
 /// through every later start.
@@ -303,7 +306,7 @@ fn a_registry_that_is_not_well_for_a_moment_costs_a_live_run_no_record() {
         .map(|(timestamp, value)| Sent { timestamp, value: Some(&value[..]), ..Sent::default() })
         .collect();
     produce("unwell", &sent);
-    let url = unwell(r#"{"type":"record","name":"Seen","fields":[{"name":"id","type":"long"}]}"#);
+    let url = unwell(SEEN, AWAY);
     let start = || {
         let mut command = joinscope();
         command.current_dir(at).args(["run", "p.toml", "--brokers", &kafka().brokers]);
@@ -322,6 +325,50 @@ fn a_registry_that_is_not_well_for_a_moment_costs_a_live_run_no_record() {
     let answer = super::live::stop(child).json();
     assert_eq!(answer["records"], 10, "{answer}");
     assert_eq!(answer["books"]["a"]["undecodable"], 0, "{answer}");
+}
+
+/// Found by reading: a replay decoded all of them, and the live run the later ones only.
+#[test]
+fn a_schema_that_is_known_at_the_next_start_counts_from_there_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    make_topic("late-schema", 1, &[]);
+    joined("late-schema", at);
+    let send = |from: u8| {
+        let values: Vec<Vec<u8>> = (from..from + 5).map(|n| framed(78, &[n * 2])).collect();
+        let sent: Vec<Sent<'_>> = (1_763_626_401_480 + i64::from(from)..)
+            .zip(&values)
+            .map(|(timestamp, value)| Sent {
+                timestamp,
+                value: Some(&value[..]),
+                ..Sent::default()
+            })
+            .collect();
+        produce("late-schema", &sent);
+    };
+    let url = unwell(SEEN, UNKNOWN);
+    let taken = |records: u64| {
+        let mut command = joinscope();
+        command.current_dir(at).args(["run", "p.toml", "--brokers", &kafka().brokers]);
+        command.args(["--registry", &url, "--out", "out", "--json"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until("all records to be taken", || {
+            Run::open(&at.join("out")).ok().filter(|run| run.arrivals() >= records).map(drop)
+        });
+        super::live::stop(child).json()
+    };
+    send(0);
+    assert_eq!(taken(5)["books"]["a"]["undecodable"], 5);
+    send(5);
+    let live = taken(10);
+    assert_eq!(live["books"]["a"]["undecodable"], 5, "{live}");
+    let replay = ["run", "p.toml", "--recording", "out/arrivals", "--out", "again", "--json"];
+    let replay = said(at, &replay).json();
+    for field in ["records", "outputs", "books", "digest"] {
+        assert_eq!(replay[field], live[field], "{field}");
+    }
+    let why = said(at, &["explain", "again", "late-schema[0]@4", "--input", "a"]);
+    assert!(why.out.contains("was not known when a live run took it in"), "{}", why.out);
 }
 
 #[test]

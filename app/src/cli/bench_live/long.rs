@@ -72,11 +72,11 @@ pub(super) fn run(rig: &Rig, for_ms: i64, rate: u64, as_json: bool) -> anyhow::R
         Err(_) => bail!("the load broke down"),
     }
     if as_json {
-        writeln!(std::io::stdout(), "{answer}")?;
+        writeln!(crate::cli::stdout::lock(), "{answer}")?;
     } else {
         let mib = |field: &str| answer[field].as_u64().unwrap_or(0) >> 20;
         writeln!(
-            std::io::stdout(),
+            crate::cli::stdout::lock(),
             "{} records in {} s; memory {} MiB after five minutes, {} MiB in the second half at \
              most, {} MiB at the end; from arrival to visible {} ms (p99)",
             thousands(answer["records"].as_u64().unwrap_or(0)),

@@ -250,7 +250,7 @@ fn print(
     answer: &Value,
     text: impl FnOnce(&mut dyn std::io::Write, &Value) -> std::io::Result<()>,
 ) -> anyhow::Result<Answer> {
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if as_json {
         writeln!(out, "{answer}")?;
     } else {

@@ -99,7 +99,7 @@ pub fn run(
     let answer = measure_all(&given, &args.only, rounds);
     remove(&given.watch.folder)?;
     let (answer, sound) = answer?;
-    let mut out = std::io::stdout().lock();
+    let mut out = super::stdout::lock();
     if as_json {
         writeln!(out, "{answer}")?;
     } else {

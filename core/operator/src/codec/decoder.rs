@@ -116,9 +116,8 @@ impl InputDecoder {
             Body::Json => serde_json::from_slice(value).map_err(|e| e.to_string()),
             Body::Avro(plan) => avro(plan, value),
             Body::Registry(registry) => {
-                let (plan, body) = registry
-                    .open(value, &record.headers, &self.needs.wants)
-                    .map_err(|e| e.to_string())?;
+                let (plan, body) =
+                    registry.open(record, value, &self.needs.wants).map_err(|e| e.to_string())?;
                 avro(plan?, body)
             }
         }
@@ -144,7 +143,7 @@ impl InputDecoder {
                 .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, framed(value))))?,
             Body::Registry(registry) => {
                 let (plan, body) = registry
-                    .open(value, &record.headers, &needs.wants)
+                    .open(record, value, &needs.wants)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Framing(e)))?;
                 let plan =
                     plan.map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;

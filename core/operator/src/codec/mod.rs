@@ -35,6 +35,7 @@ pub use decoder::{InputDecoder, Probe};
 pub use framing::SchemaRef;
 
 use crate::key::Key;
+use crate::record::Arrival;
 use crate::verdict::Verdict;
 
 /// What decoding found in one record for one input.
@@ -108,6 +109,9 @@ pub struct SchemaText {
     pub text: String,
     /// Texts of the schemas that it refers to, and those that they refer to.
     pub references: Vec<String>,
+    /// The first record that it counts for. A live run took those before it in without
+    /// it, and a replay is to decode what the live run did.
+    pub from: Arrival,
 }
 
 /// Where writer schemas come from.

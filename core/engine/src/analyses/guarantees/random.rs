@@ -56,6 +56,7 @@ pub fn case(seed: u64, n: u64, records: Option<usize>) -> Result<Case, PipelineE
     };
     let mut schedule = schedule(&mut random, guarantee);
     live(&mut random, &mut schedule);
+    past_sleep(&mut random, &mut schedule, guarantee);
     Ok(Case { setup, schedule })
 }
 
@@ -182,6 +183,22 @@ fn live(random: &mut ChaCha8Rng, schedule: &mut Schedule) {
     }
 }
 
+/// A job goes on behind the machine's sleep, and into what comes then. It is drawn behind
+/// all else: a case without a sleep is what it was before there was this.
+fn past_sleep(random: &mut ChaCha8Rng, schedule: &mut Schedule, guarantee: Guarantee) {
+    for incident in &mut schedule.incidents {
+        // More, and broker faults, before an epoch is through would be meant to stop it.
+        let most = if incident.calls.is_empty() { 3 } else { 1 };
+        while let Some(sleep) = incident.at.take_if(|(_, _, what)| *what == What::Sleep) {
+            if incident.meanwhile.len() == most {
+                break;
+            }
+            incident.meanwhile.push(sleep);
+            incident.at = random.random_bool(0.8).then(|| passing(random, guarantee));
+        }
+    }
+}
+
 fn incident(random: &mut ChaCha8Rng, guarantee: Guarantee) -> Incident {
     let mut incident = Incident::default();
     if random.random_bool(0.45) {
@@ -199,42 +216,46 @@ fn incident(random: &mut ChaCha8Rng, guarantee: Guarantee) -> Incident {
         }
     }
     if incident.calls.is_empty() || random.random_bool(0.7) {
-        let exactly = guarantee == Guarantee::ExactlyOnce;
-        let what = match random.random_range(0..20) {
-            11..15 => What::PowerLoss(random.random_range(0..1_000_000)),
-            15..18 if exactly => What::Sleep,
-            18.. if exactly => What::Zombie,
-            _ => What::Crash,
-        };
-        let usable: Vec<&str> = POINTS
-            .iter()
-            .copied()
-            .filter(|point| match guarantee {
-                // What happens in the middle of a start, a twin cannot tell.
-                Guarantee::ExactlyOnce if what == What::Zombie => {
-                    point.starts_with("prepare") || point.starts_with("commit.") || *point == "send"
-                }
-                Guarantee::ExactlyOnce => *point != "offsets",
-                Guarantee::AtLeastOnce => {
-                    !matches!(*point, "offsets" | "start.read" | "start.commit")
-                        && !matches!(*point, "commit.progress" | "commit.offsets")
-                }
-                Guarantee::AtMostOnce => {
-                    !point.starts_with("commit.")
-                        && !matches!(*point, "start.read" | "start.commit")
-                }
-            })
-            .collect();
-        let point = usable.choose(random).copied().unwrap_or("prepared");
-        let nth = match point {
-            "start.init" | "start.read" | "start.commit" | "restore" => 1,
-            "send" => random.random_range(1..90),
-            "commit.again" => random.random_range(1..3),
-            _ => random.random_range(1..9),
-        };
-        incident.at = Some((point.to_owned(), nth, what));
+        incident.at = Some(passing(random, guarantee));
     }
     incident
+}
+
+/// A point, which passing of it, and what happens there.
+fn passing(random: &mut ChaCha8Rng, guarantee: Guarantee) -> (String, u64, What) {
+    let exactly = guarantee == Guarantee::ExactlyOnce;
+    let what = match random.random_range(0..20) {
+        11..15 => What::PowerLoss(random.random_range(0..1_000_000)),
+        15..18 if exactly => What::Sleep,
+        18.. if exactly => What::Zombie,
+        _ => What::Crash,
+    };
+    let usable: Vec<&str> = POINTS
+        .iter()
+        .copied()
+        .filter(|point| match guarantee {
+            // What happens in the middle of a start, a twin cannot tell.
+            Guarantee::ExactlyOnce if what == What::Zombie => {
+                point.starts_with("prepare") || point.starts_with("commit.") || *point == "send"
+            }
+            Guarantee::ExactlyOnce => *point != "offsets",
+            Guarantee::AtLeastOnce => {
+                !matches!(*point, "offsets" | "start.read" | "start.commit")
+                    && !matches!(*point, "commit.progress" | "commit.offsets")
+            }
+            Guarantee::AtMostOnce => {
+                !point.starts_with("commit.") && !matches!(*point, "start.read" | "start.commit")
+            }
+        })
+        .collect();
+    let point = usable.choose(random).copied().unwrap_or("prepared");
+    let nth = match point {
+        "start.init" | "start.read" | "start.commit" | "restore" => 1,
+        "send" => random.random_range(1..90),
+        "commit.again" => random.random_range(1..3),
+        _ => random.random_range(1..9),
+    };
+    (point.to_owned(), nth, what)
 }
 
 fn broker_fault(random: &mut ChaCha8Rng, guarantee: Guarantee) -> (Call, Fault) {
@@ -262,4 +283,34 @@ fn broker_fault(random: &mut ChaCha8Rng, guarantee: Guarantee) -> (Call, Fault) 
         _ => vec![Fault::Lost, Fault::Landed, down],
     };
     (call, faults.choose(random).copied().unwrap_or(down))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_goes_on_past_a_sleep() {
+        let (mut sleeps, mut several, mut ends) = (0, 0, 0);
+        for n in 0..1_000 {
+            let Case { setup, schedule } = case(1, n, None).unwrap();
+            for incident in &schedule.incidents {
+                let slept = incident.meanwhile.len();
+                let asleep = |at: &(String, u64, What)| at.2 == What::Sleep;
+                assert!(incident.meanwhile.iter().all(asleep), "{n}: {incident:?}");
+                // Nothing that a run would only stay in for its own end.
+                assert!(!incident.at.as_ref().is_some_and(asleep), "{n}: {incident:?}");
+                let most = if incident.calls.is_empty() { 3 } else { 1 };
+                assert!(slept <= most, "{n}: {incident:?}");
+                let exactly = setup.pipeline.delivery.guarantee == Guarantee::ExactlyOnce;
+                assert!(slept == 0 || exactly, "{n}: {incident:?}");
+                sleeps += u64::from(slept > 0);
+                several += u64::from(slept > 1);
+                let over = incident.at.as_ref().is_some_and(|at| at.2.ends());
+                ends += u64::from(slept > 0 && over);
+            }
+            assert_eq!(case(1, n, None).unwrap().schedule, schedule, "{n}");
+        }
+        assert!(several > 0 && ends > several && sleeps > ends, "{sleeps} {several} {ends}");
+    }
 }

@@ -48,10 +48,10 @@ fn a_job_leaves_the_same_behind_the_way_to_a_real_cluster() {
         let held = |(_, _, fault): &(_, _, Fault)| {
             matches!(fault, Fault::Late(_) | Fault::TooLate(_) | Fault::Lost | Fault::Landed)
         };
-        let sleeps = |at: &(String, u64, What)| at.2 == What::Sleep;
         let fits = case.schedule.in_step
             && !most_once
-            && incidents.all(|i| !i.calls.iter().any(held) && !i.at.as_ref().is_some_and(sleeps));
+            // Those that sleep.
+            && incidents.all(|i| !i.calls.iter().any(held) && i.meanwhile.is_empty());
         if !fits {
             continue;
         }

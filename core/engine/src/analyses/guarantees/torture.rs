@@ -218,8 +218,16 @@ fn smaller(of: &Failed) -> Vec<Failed> {
                 next.schedule.incidents[i].calls.remove(call);
             });
         }
+        for (m, (_, nth, _)) in incident.meanwhile.iter().enumerate() {
+            with(&|next| {
+                next.schedule.incidents[i].meanwhile.remove(m);
+            });
+            if *nth > 1 {
+                with(&|next| next.schedule.incidents[i].meanwhile[m].1 /= 2);
+            }
+        }
         if let Some((_, nth, what)) = &incident.at {
-            if !incident.calls.is_empty() {
+            if !incident.calls.is_empty() || !incident.meanwhile.is_empty() {
                 with(&|next| next.schedule.incidents[i].at = None);
             }
             if matches!(what, What::PowerLoss(_) | What::DiskFull) {

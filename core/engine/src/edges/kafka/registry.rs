@@ -201,6 +201,7 @@ impl Registry {
             schema: schema.schema.clone(),
             references,
             guid: schema.guid.clone(),
+            from: 0,
         })
     }
 

@@ -2,6 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+/// What helps against a damaged beginning.
+fn instead(by_end: bool) -> &'static str {
+    if by_end {
+        ": its end says the same, and `joinscope recording slice --past-damage` takes what is whole of it by that"
+    } else {
+        ", without which nothing else of it can be read: use another copy, or record it anew"
+    }
+}
+
 /// Why a recording cannot be read or written; says what, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
@@ -30,9 +39,16 @@ pub enum RecordingError {
     Damaged { path: PathBuf, byte: u64, what: String },
     /// As [`Self::Damaged`], where it takes all that follows with it.
     #[error(
-        "{path}: damaged at byte {byte}, in its beginning ({what}), without which nothing else of it can be read: use another copy, or record it anew"
+        "{path}: damaged at byte {byte}, in its beginning ({what}){}",
+        instead(*.by_end)
     )]
-    Beginning { path: PathBuf, byte: u64, what: String },
+    Beginning {
+        path: PathBuf,
+        byte: u64,
+        what: String,
+        /// Its end is whole, and says the same.
+        by_end: bool,
+    },
     /// The output is there already; nothing is overwritten.
     #[error("{path} exists already: choose another name or remove it first")]
     Exists { path: PathBuf },

@@ -8,7 +8,9 @@
 //!    files contradict each other about that, they are refused.
 //! 3. `topic[partition]@offset` in several files is one record, the first of
 //!    them, if timestamp, key, value and headers agree; else they are refused.
-//! 4. Arrival times stay as they are, also where rule 2 lets one go back.
+//! 4. A schema counts for all records, also where it came later in a live run: that
+//!    was said in arrival numbers, and the merge has others.
+//! 5. Arrival times stay as they are, also where rule 2 lets one go back.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -17,7 +19,8 @@ use super::batches::Batches;
 use super::clock::ClockEntry;
 use super::past_damage::NOTE as MISSING;
 use super::{
-    ArrivalOrder, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions,
+    ArrivalOrder, Compression, Info, Job, Recording, RecordingError, StoredSchema, Writer,
+    WriterOptions,
 };
 use crate::operator::record::{Record, RecordName, TopicPartition};
 
@@ -57,7 +60,8 @@ pub fn merge(
     let mut lanes = Lanes::new(files, &mut writer)?;
     for file in files {
         for schema in file.schemas().iter() {
-            writer.schema(schema.clone()).map_err(|error| match error {
+            let schema = StoredSchema { from: 0, ..schema.clone() };
+            writer.schema(schema).map_err(|error| match error {
                 RecordingError::Record { record, what } => {
                     RecordingError::Record { record, what: format!("{what}, in different files") }
                 }

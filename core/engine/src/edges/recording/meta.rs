@@ -5,8 +5,8 @@
 //!   topic ids, arrival order, redaction, notes.
 //! - `joinscope/reached`, between chunks of an arrival log: of partitions, up to
 //!   which offset (exclusive) all was taken where no record says it.
-//! - `joinscope/end`, at the end: the same, with totals, partitions (ranges,
-//!   times, gaps), digest.
+//! - `joinscope/end`, at the end: the same as at the start, with totals, partitions
+//!   (ranges, times, gaps), digest. It stands in for the start where that is damaged.
 //! - `joinscope/index`, at the end: for each chunk its place and the range of
 //!   offsets of each partition in it.
 
@@ -100,8 +100,13 @@ pub fn start_map(info: &Info) -> Map {
     map
 }
 
-/// Reads what [`start_map`] wrote; `None`: something is missing or no number.
+/// Reads what [`start_map`] wrote; `None`: something is missing or no number, or it is
+/// of a newer format.
 pub fn read_start(map: &Map, info: &mut Info) -> Option<()> {
+    let version: u32 = map.get("format_version")?.parse().ok()?;
+    if version > FORMAT_VERSION {
+        return None;
+    }
     info.recorder.clone_from(map.get("recorder")?);
     info.arrival_order = ArrivalOrder::parse(map.get("arrival_order")?)?;
     info.approximate = map.get("approximate")?.parse().ok()?;

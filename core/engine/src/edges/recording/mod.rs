@@ -9,7 +9,9 @@
 //! 3. Arrival numbers increase through the file; offsets increase within a
 //!    partition.
 //! 4. Schemas and channels stand in chunks, under their CRC; metadata carries
-//!    its own. A file without its end opens up to the last whole chunk.
+//!    its own. A file without its end opens up to the last whole chunk. Registry
+//!    schemas are attachments (JSON); in a live run's arrival log one may say from
+//!    which arrival number on it counts.
 //! 5. The index (`joinscope/index`) gives place and offset ranges of every
 //!    chunk: a record is found by name or position with one chunk read.
 

@@ -25,12 +25,40 @@ pub struct Opened {
 
 /// Opens a file or bytes.
 pub fn open(source: Source) -> Result<Opened, RecordingError> {
-    let (info, data) = scan::start(&source)?;
+    let (info, data) = start(&source)?;
     match by_summary(&source, info.clone()) {
         Ok((info, schemas, index, digest)) => Ok(opened(source, info, schemas, index, digest)),
         Err(Unusable::Error(error)) => Err(error),
         Err(Unusable::Because(why)) => by_scan(source, info, data, &why),
     }
+}
+
+/// As [`scan::start`]; of a damaged beginning the error says whether the end stands in
+/// for it.
+pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
+    scan::start(source).map_err(|error| match error {
+        RecordingError::Beginning { path, byte, what, .. } => {
+            RecordingError::Beginning { path, byte, what, by_end: by_end(source).is_ok() }
+        }
+        other => other,
+    })
+}
+
+/// As [`open`], but a file whose beginning is damaged opens by its end, which says all
+/// that the beginning does.
+pub fn open_past_damage(source: Source) -> Result<Opened, RecordingError> {
+    let Err(beginning @ RecordingError::Beginning { .. }) = scan::start(&source) else {
+        return open(source);
+    };
+    match by_end(&source) {
+        Ok((info, schemas, index, digest)) => Ok(opened(source, info, schemas, index, digest)),
+        Err(Unusable::Error(error)) => Err(error),
+        Err(Unusable::Because(_)) => Err(beginning),
+    }
+}
+
+fn by_end(source: &Source) -> Result<Found, Unusable> {
+    by_summary(source, Info { file_bytes: source.length, ..Info::default() })
 }
 
 fn opened(source: Source, info: Info, schemas: Schemas, index: Index, digest: String) -> Opened {

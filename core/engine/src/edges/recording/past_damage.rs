@@ -1,6 +1,7 @@
 //! What is whole of a damaged recording, as a recording of its own: a chunk that
 //! cannot be read is left out, and the index says which offsets were in it. They
-//! are a gap of what comes out.
+//! are a gap of what comes out. Where its beginning is damaged, its end says the same
+//! ([`Recording::open_past_damage`]).
 
 use std::fmt;
 use std::path::Path;

@@ -49,6 +49,15 @@ impl Recording {
         Self::from_source(Source::open(path)?)
     }
 
+    /// The same; a file whose beginning is damaged opens by its end, where that is whole:
+    /// it says all that the beginning does. What else is damaged is found as it is read.
+    pub fn open_past_damage(path: &Path) -> Result<Self, RecordingError> {
+        if path.is_dir() {
+            return Self::open(path);
+        }
+        Ok(Self::from_opened(open::open_past_damage(Source::open(path)?)?))
+    }
+
     /// Opens a recording whose bytes are in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, RecordingError> {
         Self::from_source(Source::memory(bytes))

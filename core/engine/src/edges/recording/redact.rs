@@ -8,7 +8,9 @@
 //!    met no record at all, for it may be misspelt.
 //! 2. A hash covers the value's kind, so that `5` and `"5"` stay different, as
 //!    they are to a join; a Kafka key, a header and a whole value are text.
-//! 3. Null stays null. Partitions and offsets stay as they are.
+//! 3. Rules are carried out in their order. One that an earlier one leaves nothing to, or
+//!    only what that one made of it, is refused; the same one again is no other.
+//! 4. Null stays null. Partitions and offsets stay as they are.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -37,6 +39,16 @@ pub enum Redaction {
     Hash,
 }
 
+impl Redaction {
+    pub(super) fn done(self) -> &'static str {
+        match self {
+            Self::Drop => "dropped",
+            Self::Mask => "masked",
+            Self::Hash => "hashed",
+        }
+    }
+}
+
 /// What a rule names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Target {
@@ -45,6 +57,17 @@ enum Target {
     Header(String),
     /// A path into the JSON of the value; arrays on the way are gone through.
     Field(Vec<String>),
+}
+
+impl Target {
+    /// Whether nothing of `other` is left, or not what it was, once this is redacted.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Field(path), Self::Field(within)) => within.starts_with(path),
+            (Self::Value, Self::Field(_)) => true,
+            _ => self == other,
+        }
+    }
 }
 
 /// What is redacted: `[TOPIC:]FIELD`, `[TOPIC:]$key`, `[TOPIC:]$value` or
@@ -84,6 +107,18 @@ impl FromStr for RedactTarget {
     }
 }
 
+impl RedactTarget {
+    /// The same, however it is written.
+    fn is(&self, other: &Self) -> bool {
+        (&self.topic, &self.target) == (&other.topic, &other.target)
+    }
+
+    /// Whether it covers `other` in all topics that that one is meant for.
+    fn covers(&self, other: &Self) -> bool {
+        (self.topic.is_none() || self.topic == other.topic) && self.target.covers(&other.target)
+    }
+}
+
 /// What is to be redacted, and how.
 #[derive(Clone)]
 pub struct RedactPolicy {
@@ -98,10 +133,27 @@ impl RedactPolicy {
     /// `key` is the hash's; equal values under equal keys have equal hashes.
     ///
     /// # Errors
-    /// No rule, or a key of fewer than 16 bytes.
-    pub fn new(rules: Vec<(RedactTarget, Redaction)>, key: &[u8]) -> Result<Self, String> {
-        if rules.is_empty() {
+    /// No rule, one that an earlier one leaves nothing to, or a key of fewer than 16 bytes.
+    pub fn new(given: Vec<(RedactTarget, Redaction)>, key: &[u8]) -> Result<Self, String> {
+        if given.is_empty() {
             return Err("nothing is to be redacted: name fields to drop, mask or hash".to_owned());
+        }
+        let mut rules: Vec<(RedactTarget, Redaction)> = Vec::with_capacity(given.len());
+        for (of, how) in given {
+            if rules.iter().any(|(known, same)| *same == how && known.is(&of)) {
+                continue;
+            }
+            if let Some((first, before)) = rules.iter().find(|(first, _)| first.covers(&of)) {
+                return Err(format!(
+                    "\"{}\" is to be {}, and \"{}\", which leaves nothing of it to that, to be {} \
+                     before: name only one of them",
+                    of.text,
+                    how.done(),
+                    first.text,
+                    before.done()
+                ));
+            }
+            rules.push((of, how));
         }
         if key.len() < 16 {
             return Err(format!(
@@ -125,12 +177,11 @@ impl RedactPolicy {
     #[must_use]
     pub fn describe(&self) -> String {
         let said = self.rules.iter().map(|(target, how)| {
-            let how = match how {
-                Redaction::Drop => "dropped",
-                Redaction::Mask => "masked",
-                Redaction::Hash => "hashed (HMAC-SHA256, 128 bits, key not stored)",
+            let more = match how {
+                Redaction::Hash => " (HMAC-SHA256, 128 bits, key not stored)",
+                Redaction::Drop | Redaction::Mask => "",
             };
-            format!("{} {how}", target.text)
+            format!("{} {}{more}", target.text, how.done())
         });
         said.collect::<Vec<_>>().join(", ")
     }

@@ -63,8 +63,10 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
     }
     let (end, body) = next(op::METADATA, "first metadata record")?;
     let byte = end - body.len() as u64;
-    let damaged =
-        |what: &str| RecordingError::Beginning { path: path.clone(), byte, what: what.to_owned() };
+    let damaged = |what: &str| {
+        let (path, what) = (path.clone(), what.to_owned());
+        RecordingError::Beginning { path, byte, what, by_end: false }
+    };
     let (name, map) =
         wire::read_metadata(&body).ok_or_else(|| damaged("the first metadata record"))?;
     if name != meta::START || !meta::sealed(&name, &map) {

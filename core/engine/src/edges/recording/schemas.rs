@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::codec::{SchemaKind, SchemaRef, SchemaSource, SchemaText};
+use crate::operator::record::Arrival;
 
 /// A schema of a registry, as a recording keeps it: an attachment
 /// `joinscope/schema/ID` whose content is this as JSON.
@@ -23,6 +24,14 @@ pub struct StoredSchema {
     /// Confluent's GUID, where the registry gives one (framing by header).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
+    /// The first record that it counts for; more than 0 in the arrival log of a live run,
+    /// which took those before it in without it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub from: Arrival,
+}
+
+fn is_first<A: Default + PartialEq>(arrival: &A) -> bool {
+    *arrival == A::default()
 }
 
 /// A schema that another one refers to.
@@ -80,6 +89,7 @@ impl StoredSchema {
             kind: SchemaKind::of(&self.kind),
             text: self.schema.clone(),
             references: self.references.iter().map(|r| r.schema.clone()).collect(),
+            from: self.from,
         }
     }
 }
@@ -91,7 +101,8 @@ impl SchemaSource for Schemas {
 
     fn by_guid(&self, guid: SchemaRef) -> Option<SchemaText> {
         let is = |schema: &&StoredSchema| schema.guid.as_ref().is_some_and(|g| guid.is_guid(g));
-        self.iter().find(is).map(StoredSchema::text)
+        // A live run that learns of another one goes on with what it has.
+        self.iter().filter(is).min_by_key(|schema| schema.from).map(StoredSchema::text)
     }
 }
 
@@ -116,5 +127,13 @@ mod tests {
         bytes[15] = 1;
         assert_eq!(schemas.named(SchemaRef::Guid(bytes)), None);
         assert_eq!(schemas.named(SchemaRef::Id(1)).unwrap().text, "\"s1\"");
+        // Of two, the one that a live run had first.
+        bytes[15] = 9;
+        for (id, from) in [(7, 20), (8, 10)] {
+            let (schema, guid) = (format!("\"s{id}\""), Some(guid(9)));
+            schemas.insert(StoredSchema { id, schema, guid, from, ..StoredSchema::default() });
+        }
+        let found = schemas.named(SchemaRef::Guid(bytes)).unwrap();
+        assert_eq!((found.text.as_str(), found.from), ("\"s8\"", 10));
     }
 }

@@ -95,7 +95,8 @@ impl Tally {
     }
 
     /// The digest: XXH3-128 of all message records in order, then the names of
-    /// the partitions in channel order, then the schemas by id. Not covered:
+    /// the partitions in channel order, then the schemas by id, and where they count
+    /// from if that is not the beginning. Not covered:
     /// compression, where chunks end, metadata.
     pub fn digest(&self, schemas: &Schemas) -> String {
         let mut hasher = self.content.hasher.clone();
@@ -114,6 +115,10 @@ impl Tally {
                 hasher.update(&[0]);
                 hasher.update(reference.schema.as_bytes());
                 hasher.update(&[0]);
+            }
+            if schema.from > 0 {
+                hasher.update(b"from");
+                hasher.update(&schema.from.to_le_bytes());
             }
         }
         format!("{:032x}", hasher.digest128())

@@ -71,6 +71,7 @@ fn schema(id: u32) -> StoredSchema {
             schema: "\"string\"".to_owned(),
         }],
         guid: None,
+        from: 0,
     }
 }
 

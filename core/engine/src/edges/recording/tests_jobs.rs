@@ -342,6 +342,57 @@ fn past_a_damaged_clock(folder: &Path, path: &Path) -> (Salvaged, Recording, Pat
 }
 
 #[test]
+fn past_damage_a_beginning_is_what_the_end_says_of_it() {
+    let (folder, path) = folder();
+    let records = records(13, 2_000);
+    let options = WriterOptions {
+        redaction: Some("user dropped".to_owned()),
+        cluster_id: Some("c".to_owned()),
+        ..small_chunks(Compression::Lz4)
+    };
+    write(&path, &records, options);
+    let whole = Recording::open(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let start = bytes.windows(meta::START.len()).position(|w| w == meta::START.as_bytes()).unwrap();
+    let bent = folder.path().join("bent.mcap");
+    for byte in [0, 5, 30, 60, 90].map(|n| start + n) {
+        let mut bytes = bytes.clone();
+        bytes[byte] ^= 4;
+        std::fs::write(&bent, &bytes).unwrap();
+        let error = Recording::open(&bent).unwrap_err();
+        assert!(matches!(error, RecordingError::Beginning { by_end: true, .. }), "{byte}: {error}");
+        assert!(error.to_string().contains("slice --past-damage"), "{error}");
+        assert!(unattended(|job| verify(&bent, job)).is_err());
+        let opened = Recording::open_past_damage(&bent).unwrap();
+        assert_eq!((opened.info(), opened.digest()), (whole.info(), whole.digest()), "{byte}");
+        let to = folder.path().join(format!("to-{byte}"));
+        let salvaged =
+            unattended(|job| slice_past_damage(&opened, &Slice::default(), &to, None, job));
+        let salvaged = salvaged.unwrap();
+        assert_eq!((salvaged.missing, salvaged.besides), (Vec::new(), Vec::new()));
+        let sliced = Recording::open(&to).unwrap();
+        assert_eq!(all(&sliced).unwrap(), records);
+        assert_eq!(sliced.info().redaction.as_deref(), Some("user dropped"));
+        assert!(unattended(|job| verify(&to, job)).unwrap().sound());
+        // Nobody knows what was redacted where the end is gone, too.
+        for bytes in [&bytes[..bytes.len() - 20], &bytes[..bytes.len() / 2]] {
+            std::fs::write(&bent, bytes).unwrap();
+            for opened in [Recording::open(&bent), Recording::open_past_damage(&bent)] {
+                let error = opened.unwrap_err();
+                let beginning = matches!(error, RecordingError::Beginning { by_end: false, .. });
+                assert!(beginning && error.to_string().contains("another copy"), "{error}");
+            }
+        }
+    }
+    // A sound one opens as ever.
+    assert_eq!(Recording::open_past_damage(&path).unwrap().info(), whole.info());
+    let mut map = meta::end_map(whole.info(), whole.digest());
+    assert!(meta::read_end(&map, &mut Info::default()).is_some());
+    map.insert("format_version".to_owned(), "2".to_owned());
+    assert_eq!(meta::read_end(&map, &mut Info::default()), None, "of a newer version");
+}
+
+#[test]
 fn past_damage_what_the_clock_decided_is_not_lost_unsaid() {
     let (folder, path) = folder();
     let records = records(15, 300);

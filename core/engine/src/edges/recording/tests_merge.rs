@@ -143,6 +143,32 @@ fn topic_ids_schemas_and_clocks_have_to_agree() {
     assert_eq!(recording.clock_events().unwrap(), a.clock_events().unwrap());
 }
 
+/// In the arrival log of a live run; a merge numbers its records anew.
+#[test]
+fn where_a_schema_counts_from_is_kept_with_the_arrival_numbers() {
+    let (folder, path) = folder();
+    let file = |name: &str, from: u64| {
+        let at = folder.path().join(name);
+        let mut writer = Writer::create(&at, small()).unwrap();
+        for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
+            writer.partition(p).unwrap();
+        }
+        let schema = "\"string\"".to_owned();
+        writer.schema(StoredSchema { id: 4, schema, from, ..StoredSchema::default() }).unwrap();
+        whole(3, 20, 1).iter().for_each(|record| writer.add(record).unwrap());
+        writer.finish().unwrap();
+        Recording::open(&at).unwrap()
+    };
+    let (first, later) = (file("first", 0), file("later", 7));
+    assert_eq!(later.schemas().get(4).unwrap().from, 7);
+    assert_ne!(first.digest(), later.digest(), "they are not decoded alike");
+    unattended(|job| slice(&later, &Slice::default(), &path, None, job)).unwrap();
+    assert_eq!(Recording::open(&path).unwrap().schemas(), later.schemas());
+    std::fs::remove_file(&path).unwrap();
+    unattended(|job| merge(&[first.clone(), later], &path, None, job)).unwrap();
+    assert_eq!(Recording::open(&path).unwrap().schemas(), first.schemas());
+}
+
 #[test]
 fn what_one_file_is_without_is_not_said_of_the_merge() {
     let whole = whole(5, 60, 1);

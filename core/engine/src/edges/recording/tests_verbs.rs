@@ -113,6 +113,50 @@ fn equal_values_stay_equal_and_nothing_else_is_left_of_them() {
     assert_ne!(json(&got[0])["user"].as_str().unwrap(), hash);
 }
 
+/// Found by using it: "no record has it, check how it is spelt" was said of what another
+/// rule had taken away before.
+#[test]
+fn a_rule_that_another_one_leaves_nothing_to_is_refused() {
+    use Redaction::{Drop, Hash, Mask};
+    let of = |rules: &[(&str, Redaction)]| {
+        let rules = rules.iter().map(|(of, how)| (of.parse().unwrap(), *how)).collect();
+        RedactPolicy::new(rules, KEY).map(|policy| policy.describe())
+    };
+    let conflicts = [
+        [("email", Drop), ("email", Mask)],
+        [("email", Mask), ("views:email", Hash)],
+        [("user", Drop), ("user.email", Mask)],
+        [("views:user", Hash), ("views:user.email.host", Drop)],
+        [("$value", Mask), ("user", Drop)],
+        [("$key", Drop), (":$key", Hash)],
+        [("$header.who", Mask), ("$header.who", Hash)],
+    ];
+    for rules in conflicts {
+        let error = of(&rules).unwrap_err();
+        for (name, how) in rules {
+            let said = format!("\"{name}\"");
+            assert!(error.contains(&said) && error.contains(how.done()), "{error}");
+        }
+        assert!(error.contains("name only one of them"), "{error}");
+    }
+    // What is left to each of them.
+    let both = [
+        [("views:email", Drop), ("email", Hash)],
+        [("views:email", Drop), ("clicks:email", Mask)],
+        [("user.email", Mask), ("user", Hash)],
+        [("user", Drop), ("username", Mask)],
+        [("user", Drop), ("$value", Hash)],
+        [("$key", Drop), ("$header.who", Drop)],
+    ];
+    for rules in both {
+        let said = of(&rules).unwrap();
+        for (name, how) in rules {
+            assert!(said.contains(&format!("{name} {}", how.done())), "{said}");
+        }
+    }
+    assert_eq!(of(&[("email", Mask), (":email", Mask)]).unwrap(), "email masked");
+}
+
 #[test]
 fn what_cannot_be_redacted_is_not_written() {
     let (_folder, out, recording) = recorded(&[Some(r#"{"user":"ann"}"#), Some("user=ann")]);

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::scan::{self, Gathered};
+use super::scan::Gathered;
 use super::source::{Source, Stop, Walk};
 use super::wire::op;
-use super::{Info, Job, RecordingError, meta};
+use super::{Info, Job, RecordingError, meta, open};
 
 /// Problems that are listed; more are counted.
 const LISTED: usize = 100;
@@ -60,7 +60,7 @@ pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError
 }
 
 pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
-    let (mut info, data) = scan::start(source)?;
+    let (mut info, data) = open::start(source)?;
     let mut verified = Verified::default();
     let mut gathered = Gathered::new();
     let mut crc = crc32fast::Hasher::new();

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::edges::recording::{
-    Compression, Recording, RecordingError, Writer, WriterOptions, parts_of,
+    Compression, Recording, RecordingError, StoredSchema, Writer, WriterOptions, parts_of,
 };
 use crate::operator::record::Arrival;
 
@@ -116,7 +116,9 @@ fn shorten(part: &Recording, path: &Path, end: Arrival) -> Result<(), RecordingE
         writer.set_range(source, partition.start_offset, None);
     }
     for schema in part.schemas().iter() {
-        writer.schema(schema.clone())?;
+        // What comes next has all of them.
+        let from = schema.from.min(end);
+        writer.schema(StoredSchema { from, ..schema.clone() })?;
     }
     let mut batches = part.batches(None, 0);
     'all: while let Some(next) = batches.next_with_clock() {
@@ -162,6 +164,27 @@ mod tests {
             value: None,
             headers: Vec::new(),
         }
+    }
+
+    /// Found by reading: what came in its place was not decoded by a schema that the run
+    /// had by then.
+    #[test]
+    fn what_comes_behind_a_cut_has_all_schemas() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(part_name(0));
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.partition(TopicPartition { topic: "t".into(), partition: 0 }).unwrap();
+        for (id, from) in [(1, 0), (2, 4), (3, 8)] {
+            writer.schema(StoredSchema { id, from, ..StoredSchema::default() }).unwrap();
+        }
+        for arrival in 0..10 {
+            writer.add(&record(arrival)).unwrap();
+        }
+        writer.finish().unwrap();
+        cut(folder.path(), 6).unwrap();
+        let left = Recording::open(folder.path()).unwrap();
+        let from: Vec<Arrival> = left.schemas().iter().map(|schema| schema.from).collect();
+        assert_eq!((left.len(), from), (6, vec![0, 4, 6]));
     }
 
     #[test]

@@ -206,9 +206,14 @@ fn empty(path: &std::path::Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
     use crate::edges::recording::{Compression, Writer, WriterOptions};
     use crate::operator::record::TimestampType;
+
+    /// For the log's thread, on a machine that has other work.
+    const PATIENCE: Duration = Duration::from_mins(2);
 
     fn record(n: u64) -> Record {
         Record {
@@ -260,14 +265,16 @@ mod tests {
             for back in backs {
                 if let Some(n) = n.checked_sub(*back) {
                     // What the log's thread has not written yet comes later.
-                    let found = (0..1000).find_map(|_| {
-                        let found = lookup.record(&name(n)).ok();
-                        if found.is_none() {
-                            std::thread::sleep(std::time::Duration::from_millis(1));
+                    let since = Instant::now();
+                    let found = loop {
+                        match lookup.record(&name(n)) {
+                            Err(_) if since.elapsed() < PATIENCE => {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            found => break found,
                         }
-                        found
-                    });
-                    assert_eq!(found, Some(record(n)), "{n}");
+                    };
+                    assert_eq!(found, Ok(record(n)), "{n}");
                 }
             }
         }

@@ -10,7 +10,7 @@ use super::clock::WallClock;
 use super::holding::Holding;
 use super::log::ArrivalLog;
 use super::recent::Recent;
-use super::schemas::{Guids, LiveSchemas};
+use super::schemas::LiveSchemas;
 use super::status::{LiveStatus, Standing};
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, Tail};
@@ -35,8 +35,6 @@ pub(super) struct Reader {
     pub stop: Arc<AtomicBool>,
     pub status: Arc<LiveStatus>,
     pub schemas: Arc<LiveSchemas>,
-    /// `None`: no registry is asked.
-    pub guids: Option<Guids>,
     pub heads: Arc<Heads>,
     pub align: Align,
     pub holding: Holding,
@@ -92,16 +90,11 @@ impl Reader {
             }
         }
         let at_ns = self.clock.now();
+        let first = self.next;
         let mut given = self.given(records, at_ns)?;
-        for mut schema in schemas {
-            if let Some(guids) = &self.guids {
-                schema = guids.learn(schema, &self.schemas);
-            }
-            self.schemas.add(schema.clone());
+        for schema in schemas {
+            let schema = self.schemas.learn(schema, first);
             self.log.schema(schema).map_err(wrong)?;
-        }
-        if let Some(guids) = &mut self.guids {
-            guids.see(&given.records, &self.schemas);
         }
         if !(given.records.is_empty() && given.clock.is_empty()) {
             self.log.write(&given).map_err(wrong)?;

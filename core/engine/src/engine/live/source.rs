@@ -14,7 +14,7 @@ use super::log::{ArrivalLog, behind};
 use super::lookup::Lookup;
 use super::reader::Reader;
 use super::recent::Recent;
-use super::schemas::{Guids, LiveSchemas};
+use super::schemas::LiveSchemas;
 use super::status::LiveStatus;
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, KafkaError, Tail, TailSpec};
@@ -231,7 +231,6 @@ impl Source for Live {
             None => Followed::default(),
         };
         let newest_ms = old.as_ref().and_then(|old| old.info().arrival_ms).map(|(_, ms)| ms);
-        let before = old.as_ref().is_some_and(|old| !old.is_empty());
         let mut clock = WallClock::after(newest_ms.unwrap_or(0).saturating_mul(1_000_000));
         let now = clock.now().div_euclid(1_000_000);
         // Behind what the log holds: a replay takes them in at the same place.
@@ -265,7 +264,6 @@ impl Source for Live {
             stop: spec.stop,
             status: Arc::clone(&self.status),
             schemas: Arc::clone(&self.schemas),
-            guids: spec.tail.registry.as_ref().map(|_| Guids::new(before)),
             heads: Arc::clone(&self.heads),
             clock,
             next: from,

@@ -21,7 +21,7 @@ use super::framing::{SchemaRef, named};
 use super::needs::{Slots, Want};
 use super::value::Got;
 use super::{SchemaSource, SchemaText};
-use crate::record::Header;
+use crate::record::{self, Arrival};
 use cursor::Cursor;
 
 /// Records, arrays, maps and unions within one another.
@@ -174,8 +174,21 @@ struct Known {
     name: SchemaRef,
     plan: Arc<Result<Plan, String>>,
     /// No schema at hand has the name. A live run may learn of one: others name by id
-    /// what this one names by GUID.
+    /// what this one names by GUID, or the registry knows the id later.
     lacks: bool,
+    /// The first record that it counts for, and what is said of those before it.
+    from: Arrival,
+    before: Arc<str>,
+}
+
+impl Known {
+    fn plan(&self, of: Arrival) -> Result<&Plan, &str> {
+        match &*self.plan {
+            _ if of < self.from => Err(&self.before),
+            Ok(plan) => Ok(plan),
+            Err(why) => Err(why),
+        }
+    }
 }
 
 /// A hostile topic may name a new id in every record: so many are remembered.
@@ -186,18 +199,18 @@ impl Registry {
         Self { schemas, reader, plans: Vec::new() }
     }
 
-    /// The plan of a value whose record names its schema, and the body.
+    /// The plan of the value of a record that names its schema, and the body.
     pub fn open<'a>(
         &mut self,
+        record: &record::Record,
         value: &'a [u8],
-        headers: &[Header],
         wants: &[Want],
     ) -> Result<Opened<'_, 'a>, Bad> {
-        let (name, body) = named(value, headers)?;
-        Ok((self.plan(name, wants), body))
+        let (name, body) = named(value, &record.headers)?;
+        Ok((self.plan(name, record.arrival, wants), body))
     }
 
-    fn plan(&mut self, name: SchemaRef, wants: &[Want]) -> Result<&Plan, &str> {
+    fn plan(&mut self, name: SchemaRef, of: Arrival, wants: &[Want]) -> Result<&Plan, &str> {
         let known = self.plans.iter().position(|known| known.name == name);
         let asks = known.is_none_or(|at| self.plans[at].lacks);
         let found = if asks { self.schemas.named(name) } else { None };
@@ -205,10 +218,7 @@ impl Registry {
             Some(at) if found.is_none() => at,
             _ => self.make(known, name, found, wants),
         };
-        match &*self.plans[at].plan {
-            Ok(plan) => Ok(plan),
-            Err(why) => Err(why),
-        }
+        self.plans[at].plan(of)
     }
 
     /// A plan in the place of one that is known, or behind all others; where it stands.
@@ -220,6 +230,7 @@ impl Registry {
         wants: &[Want],
     ) -> usize {
         let lacks = found.is_none();
+        let from = found.as_ref().map_or(0, |schema| schema.from);
         let plan = match (found, name) {
             (Some(schema), _) => match schema.kind.unread() {
                 Some(why) => Err(format!("its schema ({name}) {why}")),
@@ -233,7 +244,14 @@ impl Registry {
                 "it names its schema by {name}, which no schema at hand has: a registry is only asked for those that records name by id; have the producer write ids (value.schema.id.serializer = io.confluent.kafka.serializers.schema.id.PrefixSchemaIdSerializer)"
             )),
         };
-        let made = Known { name, plan: Arc::new(plan), lacks };
+        let before = if from == 0 {
+            String::new()
+        } else {
+            format!(
+                "its schema ({name}) was not known when a live run took it in, only from arrival {from} on, and a replay decodes what the live run did: join the topic from its beginning in a new run to have it decoded"
+            )
+        };
+        let made = Known { name, plan: Arc::new(plan), lacks, from, before: before.into() };
         if let Some(place) = known.and_then(|at| self.plans.get_mut(at)) {
             *place = made;
             return known.unwrap_or_default();

@@ -417,8 +417,38 @@ fn a_schema_that_comes_later_is_found_also_by_who_asked_for_it_before() {
     let mut did_not = asked.clone();
     let value = [&[1][..], &[7; 16], &[0]].concat();
     let wants = [want("ts", Some(0), Vec::new())];
-    let reads = |registry: &mut Registry| registry.open(&value, &[], &wants).unwrap().0.is_ok();
+    let record = crate::record::Record::default();
+    let reads = |registry: &mut Registry| registry.open(&record, &value, &wants).unwrap().0.is_ok();
     assert!(!reads(&mut asked) && !reads(&mut asked));
     *schemas.0.write().unwrap() = true;
     assert!(reads(&mut did_not) && reads(&mut asked) && reads(&mut asked));
+}
+
+/// As its replay's: all of them from the beginning.
+struct CountsFrom(u64);
+
+impl SchemaSource for CountsFrom {
+    fn by_id(&self, _: u32) -> Option<SchemaText> {
+        Some(SchemaText { from: self.0, ..text(VIEW) })
+    }
+}
+
+#[test]
+fn a_schema_counts_from_its_record_on() {
+    let mut registry = Registry::new(Arc::new(CountsFrom(5)), None);
+    let wants = [want("ts", Some(0), Vec::new())];
+    let mut why = |id: u8, arrival| {
+        let record = crate::record::Record { arrival, ..crate::record::Record::default() };
+        let plan = registry.open(&record, &[0, 0, 0, 0, id, 0], &wants).unwrap().0;
+        plan.err().map(ToOwned::to_owned)
+    };
+    // In whatever order they are asked for, as `explain` does.
+    for (id, arrivals) in [(1, [4, 5, 0]), (2, [9, 4, 6])] {
+        for arrival in arrivals {
+            let why = why(id, arrival);
+            assert_eq!(why.is_some(), arrival < 5, "{id} {arrival}: {why:?}");
+            let said = format!("its schema (id {id}) was not known when a live run took it in");
+            assert!(why.is_none_or(|why| why.starts_with(&said) && why.contains("arrival 5")));
+        }
+    }
 }

@@ -1,0 +1,46 @@
+//! Standard output, where what a verb answers goes.
+
+use std::io::{self, StdoutLock, Write};
+
+/// Standard output; an error says that it was this which could not be written.
+pub fn lock() -> Stdout {
+    Stdout(io::stdout().lock())
+}
+
+pub struct Stdout(StdoutLock<'static>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(said)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(said)
+    }
+}
+
+/// Of the same kind: a closed pipe stays one, and what was interrupted goes on.
+fn said(error: io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull => "; free space where it goes, or send it elsewhere",
+        _ => "",
+    };
+    io::Error::new(error.kind(), format!("cannot write to standard output: {error}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_about_an_error_stays_the_same() {
+        for kind in [io::ErrorKind::BrokenPipe, io::ErrorKind::Interrupted] {
+            assert_eq!(said(kind.into()).kind(), kind);
+        }
+        let full = said(io::ErrorKind::StorageFull.into()).to_string();
+        assert!(full.starts_with("cannot write to standard output: "), "{full}");
+        assert!(full.ends_with("or send it elsewhere"), "{full}");
+        let other = said(io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(!other.contains("free space"), "{other}");
+    }
+}
