@@ -60,10 +60,29 @@ impl Own {
     }
 
     pub fn start_nodes(name: &str, nodes: u32) -> Self {
+        Self::start_with(name, &["--nodes", &nodes.to_string()])
+    }
+
+    /// With a listener that speaks TLS, and wants a client's certificate.
+    pub fn start_tls(name: &str) -> Self {
+        Self::start_with(name, &["--tls"])
+    }
+
+    fn start_with(name: &str, more: &[&str]) -> Self {
         let folder = folder().with_extension(name);
-        let (pid, nodes) = (std::process::id().to_string(), nodes.to_string());
-        let brokers = Self::script(&folder, &["start", "--nodes", &nodes, "--with", &pid]);
+        let pid = std::process::id().to_string();
+        let brokers = Self::script(&folder, &[&["start", "--with", &pid][..], more].concat());
         Self { folder, brokers }
+    }
+
+    /// The address of the TLS listener.
+    pub fn tls_address(&self) -> String {
+        Self::script(&self.folder, &["address", "--tls"])
+    }
+
+    /// A certificate or keystore that was made for the TLS listener.
+    pub fn tls(&self, name: &str) -> PathBuf {
+        self.folder.join("tls").join(name)
     }
 
     fn script(folder: &Path, args: &[&str]) -> String {

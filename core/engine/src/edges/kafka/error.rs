@@ -26,6 +26,11 @@ pub enum KafkaError {
         "{brokers} refuses the login ({why}); check sasl.mechanism, sasl.username and sasl.password, or the certificates, in --config"
     )]
     Refused { brokers: String, why: String },
+    /// The broker's certificate is not trusted, or no TLS is agreed upon.
+    #[error(
+        "no TLS connection to {brokers} ({why}); in --config, ssl.ca.location names the certificate (PEM) of whoever signed the broker's, which must be for the host by which the broker is named"
+    )]
+    Untrusted { brokers: String, why: String },
     /// The cluster has no such topic.
     #[error("topic {topic} is not on the cluster{near}")]
     UnknownTopic { topic: String, near: String },
