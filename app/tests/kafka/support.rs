@@ -230,6 +230,22 @@ pub fn records(recording: &Recording) -> Vec<Record> {
     recording.batches(None, 0).flat_map(Result::unwrap).collect()
 }
 
+/// No file in a folder, or below it, holds this text.
+pub fn holds_nowhere(folder: PathBuf, text: &str) {
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                let bytes = std::fs::read(entry.path()).unwrap();
+                let found = bytes.windows(text.len()).any(|w| w == text.as_bytes());
+                assert!(!found, "{}", entry.path().display());
+            }
+        }
+    }
+}
+
 /// A port of this machine that is free now, as an address.
 pub fn free_address() -> String {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -26,7 +26,9 @@ fn properties(path: &Path, trusted: &Path, keystore: Option<(&Path, &str)>) {
 #[test]
 fn a_cluster_is_read_over_tls_and_certificates_that_do_not_fit_are_said() {
     let own = Own::start_tls("tls");
-    let (broker, client) = (own.tls("broker.pem"), own.tls("client.p12"));
+    let (broker, keystore, none) =
+        (own.tls("broker.pem"), own.tls("client.p12"), own.tls("none.p12"));
+    let client = keystore.as_path();
     // A certificate as good as any, but not of who signed the broker's.
     let stranger = own.tls("client.pem");
     for topic in ["tls-views", "tls-plays"] {
@@ -56,24 +58,25 @@ fn a_cluster_is_read_over_tls_and_certificates_that_do_not_fit_are_said() {
     };
 
     // A certificate that nobody who is trusted has signed.
-    properties(&config, &stranger, Some((&client, PASSWORD)));
+    properties(&config, &stranger, Some((client, PASSWORD)));
     let untrusted = format!("no TLS connection to {}", feed.brokers);
     let said = record();
     fails(&said, &untrusted);
     assert!(said.err.contains("certificate verify failed"), "{}", said.err);
     assert!(said.err.contains("ssl.ca.location names the certificate"), "{}", said.err);
     let args = ["--config", config.to_str().unwrap()];
-    fails(&feed.command(&args).output().unwrap().into(), &untrusted);
+    let said: Said = feed.command(&args).output().unwrap().into();
+    fails(&said, &untrusted);
     // No certificate of the client, a keystore that does not open, a file that is not there.
     properties(&config, &broker, None);
     fails(&record(), &feed.brokers);
-    properties(&config, &broker, Some((&client, "hunter2")));
+    properties(&config, &broker, Some((client, "hunter2")));
     fails(&record(), "ssl.keystore.location");
-    properties(&config, &broker, Some((&own.tls("none.p12"), "hunter2")));
+    properties(&config, &broker, Some((none.as_path(), "hunter2")));
     fails(&record(), "client.properties:3: ssl.keystore.location");
 
     // All as it should be.
-    properties(&config, &broker, Some((&client, PASSWORD)));
+    properties(&config, &broker, Some((client, PASSWORD)));
     let said = record();
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert_eq!(Recording::open(&file).unwrap().len(), feed.sent);
@@ -81,4 +84,7 @@ fn a_cluster_is_read_over_tls_and_certificates_that_do_not_fit_are_said() {
     feed.await_arrivals(&mut child, feed.sent);
     let said = stop(child);
     assert_eq!(said.code, Some(0), "{}", said.err);
+    // Recording, run and arrival log: nothing but the settings' file held the password.
+    std::fs::remove_file(&config).unwrap();
+    holds_nowhere(feed.folder.path().to_owned(), PASSWORD);
 }
