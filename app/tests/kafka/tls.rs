@@ -71,7 +71,7 @@ fn a_cluster_is_read_over_tls_and_certificates_that_do_not_fit_are_said() {
     properties(&config, &broker, None);
     fails(&record(), &feed.brokers);
     properties(&config, &broker, Some((client, "hunter2")));
-    fails(&record(), "ssl.keystore.location");
+    fails(&record(), "ssl.keystore.password its password");
     properties(&config, &broker, Some((none.as_path(), "hunter2")));
     fails(&record(), "client.properties:3: ssl.keystore.location");
 

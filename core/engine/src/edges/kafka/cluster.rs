@@ -157,9 +157,7 @@ impl Cluster {
     ) -> Result<Self, KafkaError> {
         let brokers = settings.brokers.clone();
         if brokers.trim().is_empty() {
-            return Err(KafkaError::Setting(
-                "no broker is named: give --brokers host:port".to_owned(),
-            ));
+            return Err(KafkaError::NoAddress);
         }
         let properties = settings.properties(DEFAULTS, &forced(isolation));
         let client = Client::new(&properties, is_secret).map_err(KafkaError::Setting)?;
