@@ -1,6 +1,14 @@
-# make run    build, and open the window on the shipped sample
-# make test   everything: unit, end-to-end (a real Kafka, the real window)
-# The rest stands below.
+# make run         build, and open the window on the shipped sample
+# make test        everything: unit, end-to-end (a real Kafka, the real window)
+# make build       the program alone: target/debug/joinscope
+# make kafka       a Kafka on this machine, and its address; make kafka-stop ends it
+# make bench       how fast the engine is (joinscope bench --help has more)
+# make parity      100,000 random traces of each released join against its own classes
+# make torture     random faults on a simulated cluster, and on a real one
+# make unsafe      the unsafe code: its calls under Valgrind, its pure part under Miri
+# make lint        format and clippy; make deny: the dependencies' licences and advisories
+# make pictures    the README's pictures; make reference-pictures: the window tests' own
+# make clean       removes what was built
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -13,8 +21,7 @@ SAMPLE := sample-data/feed
 .PHONY: help run build test parity torture lint deny kafka kafka-stop bench packages packages-test clean
 
 help:
-	@sed -n 's/^# //p' Makefile | head -2
-	@echo "make build | parity | torture | pictures | lint | deny | bench | kafka | kafka-stop"
+	@sed -n 's/^# make /make /p' Makefile
 
 packages:
 	@scripts/packages.sh run

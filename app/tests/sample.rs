@@ -77,6 +77,13 @@ fn the_readme_shows_what_the_program_says() {
     }
     let (_folder, patient, _) = run_with(&["inputs.engagements.watermark.idle_timeout=6m"]);
     is_shown(&printed(&["explain", &patient, "engagements[2]@1401"]), 2);
+    let changed = joinscope(&["diff", out, &patient]);
+    assert_eq!(changed.status.code(), Some(1), "they differ");
+    let changed = String::from_utf8(changed.stdout).unwrap();
+    let join = changed.lines().find(|line| line.contains("late → joined")).unwrap();
+    let join = join.split("late → joined").nth(1).unwrap().split_whitespace().next().unwrap();
+    let said = format!("{join} of the late engagements join now");
+    assert!(readme.contains(&said), "README.md does not say: {said}");
 
     let folder = tempfile::tempdir().unwrap();
     let four = folder.path().join("four").to_str().unwrap().to_owned();

@@ -3,10 +3,10 @@
 # Central once, then one to three KRaft nodes (broker and controller combined)
 # on free loopback ports.
 #
-#   kafka.sh start [--nodes N] [--dir D] [--sasl] [--with PID]
+#   kafka.sh start [--nodes N] [--dir D] [--sasl] [--tls] [--with PID]
 #                                                   prints the bootstrap address
 #   kafka.sh stop  [--dir D]                        stops it and removes its data
-#   kafka.sh address [--dir D] [--sasl]             of a running cluster
+#   kafka.sh address [--dir D] [--sasl | --tls]     of a running cluster
 #   kafka.sh kill  [--dir D] --node N               SIGKILL of one node
 #   kafka.sh revive [--dir D] --node N              starts it again with its data
 #   kafka.sh stall|wake [--dir D] --node N          SIGSTOP and SIGCONT of one node
@@ -19,6 +19,10 @@
 # --sasl adds a SASL/PLAIN listener; JOINSCOPE_SASL_USER and
 # JOINSCOPE_SASL_PASSWORD are its only account. Rights are then asked for: what
 # no rule (tool AclCommand) denies is allowed, and to the plain listener all.
+# --tls adds a TLS listener that wants a client's certificate. What is made for it
+# is in D/tls: broker.pem (the broker's, signed by itself: ssl.ca.location of its
+# clients), client.p12 (the one client that it takes: ssl.keystore.location, with
+# JOINSCOPE_TLS_PASSWORD as ssl.keystore.password) and that client's client.pem.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -26,6 +30,7 @@ cache=${JOINSCOPE_CACHE:-$HOME/.cache/joinscope}/kafka
 libs=$cache/libs-4.3.1
 user=${JOINSCOPE_SASL_USER:-joinscope}
 password=${JOINSCOPE_SASL_PASSWORD:-only-for-tests}
+store_password=${JOINSCOPE_TLS_PASSWORD:-only-for-tests}
 
 say() { echo "kafka.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -106,6 +111,25 @@ cluster_id() {
   echo "$id"
 }
 
+# A key pair in a keystore, D/tls/NAME.p12, and its certificate as NAME.pem.
+key_pair() {
+  local name=$1 store=(-storetype PKCS12 -storepass "$store_password" -keystore "$dir/tls/$1.p12" -alias "$1")
+  shift
+  {
+    keytool -J-XX:TieredStopAtLevel=1 -genkeypair "${store[@]}" -keyalg EC -groupname secp256r1 \
+      -validity 30 "$@" &&
+      keytool -J-XX:TieredStopAtLevel=1 -exportcert -rfc "${store[@]}" -file "$dir/tls/$name.pem"
+  } >"$dir/tls/keytool" 2>&1 || fail "keytool could not make a key pair: $(cat "$dir/tls/keytool")"
+}
+
+certificates() {
+  need keytool "JDK 17 (openjdk-17-jdk-headless)"
+  rm -rf "$dir/tls"
+  (umask 077 && mkdir "$dir/tls")
+  key_pair broker -dname CN=broker -ext san=ip:127.0.0.1,dns:localhost -ext eku=serverAuth
+  key_pair client -dname CN=client -ext eku=clientAuth
+}
+
 configure() {
   local n=$1 node=$dir/node-$1 replicas=$nodes isr=1
   [ "$nodes" -gt 1 ] && isr=2
@@ -116,6 +140,10 @@ configure() {
     listeners="$listeners,SASL://127.0.0.1:${secured[$n]}"
     advertised="$advertised,SASL://127.0.0.1:${secured[$n]}"
   fi
+  if [ -n "$tls" ]; then
+    listeners="$listeners,TLS://127.0.0.1:${encrypted[$n]}"
+    advertised="$advertised,TLS://127.0.0.1:${encrypted[$n]}"
+  fi
   {
     cat <<P
 process.roles=broker,controller
@@ -124,7 +152,7 @@ controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
 listeners=$listeners
 advertised.listeners=$advertised
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$node/data
 num.partitions=1
@@ -155,6 +183,17 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
 super.users=User:ANONYMOUS
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$user="$password";
+P
+    fi
+    if [ -n "$tls" ]; then
+      cat <<P
+listener.name.tls.ssl.keystore.type=PKCS12
+listener.name.tls.ssl.keystore.location=$dir/tls/broker.p12
+listener.name.tls.ssl.keystore.password=$store_password
+listener.name.tls.ssl.key.password=$store_password
+listener.name.tls.ssl.truststore.type=PEM
+listener.name.tls.ssl.truststore.location=$dir/tls/client.pem
+listener.name.tls.ssl.client.auth=required
 P
     fi
   } >"$node/server.properties"
@@ -213,7 +252,7 @@ end_nodes() {
 
 # Only what start made is removed; D itself only when nothing else is in it.
 forget() {
-  rm -rf "$dir"/node-* "$dir/address" "$dir/sasl-address" "$dir/formatted"
+  rm -rf "$dir"/node-* "$dir/address" "$dir/sasl-address" "$dir/tls-address" "$dir/tls"
   rm -f "$dir/.lock"
   rmdir "$dir" 2>/dev/null || true
 }
@@ -229,19 +268,22 @@ start() {
     return
   fi
   local attempt n id
+  [ -n "$tls" ] && certificates
   for attempt in 1 2 3 4 5; do
     end_nodes
     rm -rf "$dir"/node-*
     taken="" voters=""
-    plain=() control=() secured=()
-    local bootstrap="" sasl_bootstrap=""
+    plain=() control=() secured=() encrypted=()
+    local bootstrap="" sasl_bootstrap="" tls_bootstrap=""
     for n in $(seq 1 "$nodes"); do
       free_port; plain[n]=$free_port_answer
       free_port; control[n]=$free_port_answer
       free_port; secured[n]=$free_port_answer
+      free_port; encrypted[n]=$free_port_answer
       voters="$voters${voters:+,}$n@127.0.0.1:${control[n]}"
       bootstrap="$bootstrap${bootstrap:+,}127.0.0.1:${plain[n]}"
       sasl_bootstrap="$sasl_bootstrap${sasl_bootstrap:+,}127.0.0.1:${secured[n]}"
+      tls_bootstrap="$tls_bootstrap${tls_bootstrap:+,}127.0.0.1:${encrypted[n]}"
     done
     id=$(cluster_id)
     for n in $(seq 1 "$nodes"); do
@@ -256,6 +298,7 @@ start() {
       watch
       echo "$bootstrap" >"$dir/address"
       [ -n "$sasl" ] && echo "$sasl_bootstrap" >"$dir/sasl-address"
+      [ -n "$tls" ] && echo "$tls_bootstrap" >"$dir/tls-address"
       echo "$bootstrap"
       return
     fi
@@ -292,12 +335,13 @@ if [ "$verb" = tool ]; then
 fi
 
 dir=${JOINSCOPE_KAFKA_DIR:-${TMPDIR:-/tmp}/joinscope-kafka-$(id -u)}
-nodes=1 sasl="" victim="" with=""
+nodes=1 sasl="" tls="" victim="" with=""
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --sasl) sasl=yes; shift ;;
+    --tls) tls=yes; shift ;;
     --with) with=$2; shift 2 ;;
     --node) victim=$2; shift 2 ;;
     *) fail "unknown argument $1" ;;
@@ -316,7 +360,9 @@ case $verb in
   address)
     [ -d "$dir" ] && dir=$(cd "$dir" && pwd)
     running || fail "no cluster runs in $dir: kafka.sh start --dir $dir"
-    cat "$dir/${sasl:+sasl-}address"
+    kind=${sasl:+sasl-}${tls:+tls-}
+    [ -e "$dir/${kind}address" ] || fail "the cluster in $dir has no such listener: start another with it, in another --dir"
+    cat "$dir/${kind}address"
     ;;
   kill)
     dir=$(cd "$dir" && pwd)

@@ -19,8 +19,9 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::{ClusterArgs, thousands};
 
-/// Reads topics as librdkafka alone would, and as record does, in turns, and
-/// prints the ratios. The yardstick is librdkafka alone: in this program, whose
+/// Reads topics as librdkafka alone would, and as record does, and prints the ratios
+///
+/// They take turns. The yardstick is librdkafka alone: in this program, whose
 /// allocator makes it quicker than most systems' own does; or, with --alone, in a
 /// program with the system's allocator, as other clients have it (both are shown).
 ///

@@ -21,7 +21,7 @@ pub struct ClusterArgs {
     /// the system's keychain: sasl.password=keychain:SERVICE/ACCOUNT
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// How long to wait for brokers that do not answer
+    /// How long to wait for brokers that do not answer (500ms, 30s, 2m)
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
 }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// What differs between two runs: settings, verdicts by kind of change, outputs.
+/// What differs between two runs: settings, verdicts by kind of change, outputs
+///
 /// Runs over one recording are compared by arrival, others by the names of their
 /// records ("–": not in that run). Exit code 1 if anything but settings differs.
 ///

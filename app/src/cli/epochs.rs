@@ -11,9 +11,10 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 
 use super::Answer;
 
-/// The epochs of a live job that writes, through every process that it took:
-/// which arrivals each covers, when its checkpoint was on the disk, when it was
-/// committed, what was aborted, and where a process ended without a word.
+/// The epochs of a live job that writes, through every process that it took
+///
+/// Of each: which arrivals it covers, when its checkpoint was on the disk, when it
+/// was committed, what was aborted, and where a process ended without a word.
 ///
 /// Example: joinscope epochs runs/live-feed
 #[derive(Args)]

@@ -16,10 +16,12 @@ use super::Answer;
 use super::runs::no_recording;
 use super::verdicts::plain;
 
-/// Why a record has its verdict: the sentence, its numbers, the candidates and
-/// why each did or did not match, what followed, and what would have been enough.
+/// Why a record has its verdict, and what would have been enough for another
 ///
-/// Example: joinscope explain runs/1 "engagements[2]@48117"
+/// The verdict in a sentence, its numbers, the candidates and why each did or did
+/// not match, what followed, and the smallest setting that changes the verdict.
+///
+/// Example: joinscope explain runs/1 "engagements[2]@1401"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Explain {

@@ -25,9 +25,10 @@ use super::cluster::{Bar, ClusterArgs, thousands};
 use super::run::{End, warn};
 use super::{Answer, interrupt};
 
-/// One recording and the same faults under exactly-once, at-least-once and
-/// at-most-once, over a simulated cluster or a real one: what a reader gets
-/// twice, never, or otherwise than without faults; what `read_uncommitted` sees
+/// One recording and the same faults under exactly-once, at-least-once and at-most-once
+///
+/// Over a simulated cluster or a real one: what a reader gets twice, never, or
+/// otherwise than without faults; what `read_uncommitted` sees
 /// of aborted transactions; how long an output takes from its arrival until it is
 /// visible; bytes written. The column "deduplicated" is at-least-once behind a
 /// reader that keeps the first of each example. Every number opens: --list.
@@ -64,7 +65,8 @@ pub struct Guarantees {
     /// What goes wrong, in turn
     #[arg(long, value_name = "SCHEDULE", default_value = "crash-before-commit")]
     faults: Faults,
-    /// Changes a setting of the pipeline
+    /// Another value for a setting of the pipeline, such as
+    /// join.with.engagements.until=1h; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
     /// How long a job is away after its process ended, in the recording's time

@@ -16,7 +16,7 @@ use super::Answer;
 use super::values::Values;
 use super::verdicts::plain;
 
-/// The joined rows of a run, in output order.
+/// The joined rows of a run, in output order
 ///
 /// Example: joinscope outputs runs/1 --limit 10 --json
 #[derive(Args)]

@@ -30,8 +30,10 @@ enum Verb {
     Check(Check),
 }
 
-/// Writes a commented pipeline from a sample of each topic: its format, the
-/// fields that could be key or event time, with the share of records that have them.
+/// Writes a commented pipeline from a sample of each topic
+///
+/// It names each topic's format and the fields that could be key or event time, with
+/// the share of records that have them; the comments say why, and what else could be.
 ///
 /// Example: joinscope pipeline new feed.mcap -o feed.toml
 #[derive(Args)]
@@ -49,9 +51,11 @@ struct New {
     json: bool,
 }
 
-/// Whether a pipeline finds anything in a recording: topics that are missing,
-/// and the share of the first 10,000 records of each input that decode, have a
-/// key, have a time, and whose key is on the other side. Exit code 1: it does not.
+/// Whether a pipeline finds anything in a recording
+///
+/// Topics that are missing, with the nearest names, and the share of the first
+/// 10,000 records of each input that decode, have a key, have a time, and whose key
+/// is on the other side. Exit code 1: it finds nothing.
 ///
 /// Example: joinscope pipeline check feed.toml --recording feed.mcap
 #[derive(Args)]
@@ -62,7 +66,8 @@ struct Check {
     /// The recording that it is held against
     #[arg(long)]
     recording: PathBuf,
-    /// A setting of the pipeline, such as join.with.engagements.until=1h
+    /// Another value for a setting of the pipeline, such as
+    /// join.with.engagements.until=1h; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
     #[command(flatten)]

@@ -14,9 +14,10 @@ use super::cluster::{Bar, ClusterArgs, thousands};
 use super::run::warn;
 use super::{Answer, interrupt};
 
-/// Sends a recording's records back to a cluster: keys, values, headers,
-/// partitions and timestamps as they were. Without --write it only says what
-/// it would do. Where the cluster would replace the recorded timestamps
+/// Sends a recording's records back to a cluster; without --write only says what it would do
+///
+/// Keys, values, headers, partitions and timestamps are as they were. Where the
+/// cluster would replace the recorded timestamps
 /// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records
 /// were refused, or Ctrl-C came before the end.
 ///

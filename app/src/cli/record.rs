@@ -17,16 +17,25 @@ use super::cluster::{Bar, ClusterArgs, thousands};
 use super::redact::{HowArgs, rules_as_json};
 use super::{Answer, interrupt};
 
-/// Records topics into a file: every partition, without a consumer group and
-/// without writing anything to the cluster. Ctrl-C ends it with what was read.
+/// Records topics into a file, without writing anything to the cluster
 ///
-/// Example: joinscope record --brokers localhost:9092 --topics views engagements -o feed.mcap
+/// Every partition is read, without a consumer group. Ctrl-C ends it with what was
+/// read, a whole recording. Exit code 1: a rule of --redact fitted no record; 2: it
+/// could not begin, or broke off, and what was read before is kept.
+///
+/// Examples:
+///   joinscope record --brokers localhost:9092 --topics views,engagements -o feed.mcap
+///   joinscope record --brokers kafka:9093 --config client.properties --topics views \
+///     --from 2026-11-02T08:00:00Z --until 2026-11-02T09:00:00Z -o hour.mcap
+/// where client.properties is, for a cluster that speaks TLS:
+///   security.protocol=SSL
+///   ssl.ca.location=ca.pem
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Record {
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Topics to record, all partitions of each
+    /// Topics to record, all partitions of each, separated by commas or spaces
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
     topics: Vec<String>,
     /// The recording that is made; a file that is there is never written over
@@ -35,13 +44,14 @@ pub struct Record {
     /// earliest, latest, a time (RFC 3339 or ms), or offsets: topic[partition]@offset,…
     #[arg(long, value_name = "START", default_value = "earliest")]
     from: Start,
-    /// now (the end offsets at the start), stopped (Ctrl-C), a time, or offsets (exclusive)
+    /// now (the end offsets at the start), stopped (Ctrl-C), a time (RFC 3339 or ms), or
+    /// offsets (exclusive)
     #[arg(long, value_name = "END", default_value = "now")]
     until: Until,
     /// At most so many records
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Also what open and aborted transactions wrote, or not
+    /// read-uncommitted: also what open and aborted transactions wrote
     #[arg(long, value_enum, default_value = "read-uncommitted")]
     isolation: IsolationName,
     /// Order and time of arrival of what was in the log: its partitions merged

@@ -89,7 +89,8 @@ pub struct Run {
     // another argument that is there.
     #[arg(long, value_name = "DIR", requires = "recording", conflicts_with_all = ["out", "brokers"])]
     resume: Option<PathBuf>,
-    /// Another value for a setting of the pipeline; may be repeated
+    /// Another value for a setting of the pipeline, such as
+    /// join.with.engagements.until=1h; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     pub(super) sets: Vec<(String, String)>,
     /// open: rows whose interval has not passed stay open; close: the end of the

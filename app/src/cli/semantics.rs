@@ -19,11 +19,13 @@ use super::place::NewFolder;
 use super::registry::{self, RegistryArgs};
 use super::run::End;
 
-/// One recording under all four semantics: clean, flink-sql and
-/// flink-datastream (Flink 2.3.0), kafka-streams (Kafka Streams 4.3.1). Outputs,
-/// pads, late and expired records of each, and which pairs and pads differ from
-/// clean. Each semantics leaves a run behind: open any of them, or two with
-/// `joinscope diff`. Exit code 1 if one differs from clean.
+/// One recording under all four semantics, each held against clean
+///
+/// They are clean, flink-sql and flink-datastream (Flink 2.3.0), kafka-streams
+/// (Kafka Streams 4.3.1). Pairs, pads, late and expired records of each, and which
+/// pairs and pads are missing in it or extra, as against clean. Each semantics
+/// leaves a run behind: open any of them, or two with `joinscope diff`. Exit code 1
+/// if one differs from clean.
 ///
 /// Example: joinscope semantics sample-data/feed/feed.toml --recording sample-data/feed/feed.mcap
 #[derive(Args)]
@@ -34,7 +36,8 @@ pub struct Semantics {
     /// The recording to run it over
     #[arg(long)]
     recording: PathBuf,
-    /// Changes a setting of the pipeline
+    /// Another value for a setting of the pipeline, such as
+    /// join.with.engagements.until=1h; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
     /// Where the runs go: a folder that does not exist yet

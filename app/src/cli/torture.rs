@@ -12,22 +12,23 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::thousands;
 
-/// Random jobs through random faults on a simulated cluster; after each the
-/// sink topics, progress, offsets, digest and books are held against a run
-/// without faults. A case that fails is made smaller and printed as the one
+/// Random jobs through random faults on a simulated cluster
+///
+/// After each the sink topics, progress, offsets, digest and books are held against
+/// a run without faults. A case that fails is made smaller and printed as the one
 /// command that runs it again. Exit code 1 if one fails.
 ///
 /// Example: joinscope torture --schedules 500 --seed 1
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Torture {
-    /// How many
+    /// How many cases
     #[arg(long, value_name = "N", default_value_t = 500)]
     schedules: u64,
     /// The same seed gives the same cases, in one version of this program
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this one
+    /// Only the case with this number
     #[arg(long, value_name = "K")]
     only: Option<u64>,
     /// At most so many records in a case

@@ -22,5 +22,6 @@ mod registry;
 mod rights;
 mod round_trip;
 mod support;
+mod tls;
 mod transactions;
 mod unharmed;

@@ -60,10 +60,29 @@ impl Own {
     }
 
     pub fn start_nodes(name: &str, nodes: u32) -> Self {
+        Self::start_with(name, &["--nodes", &nodes.to_string()])
+    }
+
+    /// With a listener that speaks TLS, and wants a client's certificate.
+    pub fn start_tls(name: &str) -> Self {
+        Self::start_with(name, &["--tls"])
+    }
+
+    fn start_with(name: &str, more: &[&str]) -> Self {
         let folder = folder().with_extension(name);
-        let (pid, nodes) = (std::process::id().to_string(), nodes.to_string());
-        let brokers = Self::script(&folder, &["start", "--nodes", &nodes, "--with", &pid]);
+        let pid = std::process::id().to_string();
+        let brokers = Self::script(&folder, &[&["start", "--with", &pid][..], more].concat());
         Self { folder, brokers }
+    }
+
+    /// The address of the TLS listener.
+    pub fn tls_address(&self) -> String {
+        Self::script(&self.folder, &["address", "--tls"])
+    }
+
+    /// A certificate or keystore that was made for the TLS listener.
+    pub fn tls(&self, name: &str) -> PathBuf {
+        self.folder.join("tls").join(name)
     }
 
     fn script(folder: &Path, args: &[&str]) -> String {
@@ -209,6 +228,22 @@ pub fn record_in_background(topic: &str, file: &Path, more: &[&str]) -> Child {
 /// All records of a recording, in arrival order.
 pub fn records(recording: &Recording) -> Vec<Record> {
     recording.batches(None, 0).flat_map(Result::unwrap).collect()
+}
+
+/// No file in a folder, or below it, holds this text.
+pub fn holds_nowhere(folder: PathBuf, text: &str) {
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                let bytes = std::fs::read(entry.path()).unwrap();
+                let found = bytes.windows(text.len()).any(|w| w == text.as_bytes());
+                assert!(!found, "{}", entry.path().display());
+            }
+        }
+    }
 }
 
 /// A port of this machine that is free now, as an address.

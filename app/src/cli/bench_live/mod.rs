@@ -21,10 +21,11 @@ use super::Answer;
 use super::bench_load::{Load, PIPELINE, folder, remove, run_whole, say};
 use super::cluster::{ClusterArgs, thousands};
 
-/// The reference load from a broker (it is published there first, into topics
-/// views and engagements, which stay), with nothing written, at-least-once and
-/// exactly-once, checkpoints every second, beside the same load from a file and
-/// librdkafka alone. Broker and program share the machine. Then how long a job
+/// Runs the reference load live, beside the same load from a file and librdkafka alone
+///
+/// The load comes from a broker (it is published there first, into topics views and
+/// engagements, which stay), with nothing written, at-least-once and exactly-once,
+/// checkpoints every second. Broker and program share the machine. Then how long a job
 /// that was stopped in the middle needs until it processes again.
 ///
 /// With --state SIZE: exactly-once alone, views that all stay in the state until it

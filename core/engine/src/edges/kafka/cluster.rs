@@ -78,7 +78,7 @@ pub(super) struct Cluster {
 /// What a client's events say while an answer is awaited.
 #[derive(Default)]
 pub(super) struct Watch {
-    refused: Option<String>,
+    refused: Option<(Code, String)>,
     down_since: Option<Instant>,
     reason: Option<String>,
 }
@@ -87,7 +87,7 @@ impl Watch {
     pub fn note(&mut self, events: Vec<ClientEvent>) {
         for event in events {
             if event.code.refuses_us() {
-                self.refused.get_or_insert(event.reason);
+                self.refused.get_or_insert((event.code, event.reason));
                 continue;
             }
             if event.code.is_connection() {
@@ -107,8 +107,13 @@ impl Watch {
     }
 
     pub fn refused(&self, brokers: &str) -> Option<KafkaError> {
-        let why = self.refused.clone()?;
-        Some(KafkaError::Refused { brokers: brokers.to_owned(), why })
+        let (code, why) = self.refused.clone()?;
+        let brokers = brokers.to_owned();
+        Some(if code == Code::SSL {
+            KafkaError::Untrusted { brokers, why }
+        } else {
+            KafkaError::Refused { brokers, why }
+        })
     }
 
     pub fn why(&self) -> String {
@@ -152,9 +157,7 @@ impl Cluster {
     ) -> Result<Self, KafkaError> {
         let brokers = settings.brokers.clone();
         if brokers.trim().is_empty() {
-            return Err(KafkaError::Setting(
-                "no broker is named: give --brokers host:port".to_owned(),
-            ));
+            return Err(KafkaError::NoAddress);
         }
         let properties = settings.properties(DEFAULTS, &forced(isolation));
         let client = Client::new(&properties, is_secret).map_err(KafkaError::Setting)?;

@@ -11,8 +11,11 @@ use crate::operator::record::TopicPartition;
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
     /// A property that librdkafka does not take.
-    #[error("{0}; properties are librdkafka's: see its CONFIGURATION.md")]
+    #[error("{}; {}", .0, advice(.0))]
     Setting(String),
+    /// Nothing says where the cluster is.
+    #[error("no broker is named: give --brokers host:port")]
+    NoAddress,
     /// A properties file that cannot be read.
     #[error("{path}{}: {what}", line.map(|n| format!(":{n}")).unwrap_or_default())]
     Properties { path: PathBuf, line: Option<usize>, what: String },
@@ -26,6 +29,11 @@ pub enum KafkaError {
         "{brokers} refuses the login ({why}); check sasl.mechanism, sasl.username and sasl.password, or the certificates, in --config"
     )]
     Refused { brokers: String, why: String },
+    /// The broker's certificate is not trusted, or no TLS is agreed upon.
+    #[error(
+        "no TLS connection to {brokers} ({why}); in --config, ssl.ca.location names the certificate (PEM) of whoever signed the broker's, which must be for the host by which the broker is named"
+    )]
+    Untrusted { brokers: String, why: String },
     /// The cluster has no such topic.
     #[error("topic {topic} is not on the cluster{near}")]
     UnknownTopic { topic: String, near: String },
@@ -73,6 +81,18 @@ pub enum KafkaError {
     Recording(#[from] RecordingError),
 }
 
+/// What helps where librdkafka does not take a property: of a key that does not open
+/// it (`rdkafka_ssl.c`) gives OpenSSL's words alone, "mac verify failure" or "PEM lib".
+fn advice(said: &str) -> &'static str {
+    if said.contains("ssl.keystore.location") {
+        "it must be PKCS#12, and ssl.keystore.password its password"
+    } else if said.contains("ssl.key.location") {
+        "it must be PEM, and ssl.key.password its password, if it has one"
+    } else {
+        "properties are librdkafka's: see its CONFIGURATION.md"
+    }
+}
+
 impl KafkaError {
     /// Somebody does not answer who may, later: another start can succeed.
     #[must_use]
@@ -118,5 +138,27 @@ impl KafkaError {
             _ => text.to_owned(),
         };
         Self::Partition { partition: partition.clone(), offset, what, code: Some(code.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_does_not_open_is_said_with_its_password_s_property() {
+        for (said, property) in [
+            (
+                "Failed to parse ssl.keystore.location PKCS#12 file: a.p12: error:11800071:PKCS12 routines::mac verify failure",
+                "ssl.keystore.password",
+            ),
+            ("ssl.key.location failed: error:0A080009:SSL routines::PEM lib", "ssl.key.password"),
+            ("No such configuration property: \"sasl.pasword\"", "CONFIGURATION.md"),
+        ] {
+            let error = KafkaError::Setting(said.to_owned()).to_string();
+            assert!(error.starts_with(said) && error.contains(property), "{error}");
+        }
+        let error = KafkaError::NoAddress.to_string();
+        assert!(error.ends_with("give --brokers host:port"), "{error}");
     }
 }

@@ -222,7 +222,7 @@ pub(super) fn list(
 fn log_error(error: &KafkaError) -> LogError {
     let kind = match error {
         KafkaError::NoBroker { .. } | KafkaError::Stalled { .. } => LogErrorKind::Retriable,
-        KafkaError::Refused { .. } => LogErrorKind::Denied,
+        KafkaError::Refused { .. } | KafkaError::Untrusted { .. } => LogErrorKind::Denied,
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,

@@ -50,6 +50,16 @@ const FIXED: &[&str] = &[
     "isolation.level",
 ];
 
+/// Files that librdkafka opens, and where it cannot names the property alone.
+/// (`ssl.ca.location` may be a folder, or `probe`: the system's own.)
+const FILES: &[&str] = &[
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.crl.location",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+
 impl Settings {
     pub fn new(brokers: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), ..Self::default() }
@@ -62,8 +72,8 @@ impl Settings {
     ///
     /// # Errors
     /// The file cannot be read, a line is no property, the property is one that this
-    /// program sets itself, or the keychain does not give what is named; never with
-    /// a value in the text.
+    /// program sets itself, a file that it names cannot be read, or the keychain does
+    /// not give what is named; never with a secret in the text.
     pub fn load(&mut self, path: &Path) -> Result<(), KafkaError> {
         self.load_with(path, &keychain::system)
     }
@@ -97,6 +107,12 @@ impl Settings {
                 Some(Ok(secret)) => secret,
                 Some(Err(why)) => return Err(error(Some(line), format!("{name}: {why}"))),
             };
+            if FILES.contains(&name.as_str())
+                && value != "probe"
+                && let Err(e) = std::fs::File::open(&value)
+            {
+                return Err(error(Some(line), format!("{name}: {value} cannot be read: {e}")));
+            }
             if name == "bootstrap.servers" || name == "metadata.broker.list" {
                 if self.brokers.is_empty() {
                     self.brokers = value;
@@ -238,7 +254,7 @@ mod tests {
     #[test]
     fn a_file_is_read_as_properties_are_written() {
         let settings =
-            load("# c\n! c\n\nbootstrap.servers = a:1\nsasl.password=p=q # w\nssl.ca.location=/x\\\n  /y\n")
+            load("# c\n! c\n\nbootstrap.servers = a:1\nsasl.password=p=q # w\nssl.engine.location=/x\\\n  /y\n")
                 .unwrap();
         assert_eq!(settings.brokers, "a:1");
         let all = settings.properties(&[("client.id", "d")], &[("client.id", "f")]);
@@ -246,7 +262,7 @@ mod tests {
             all.iter().rev().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).unwrap()
         };
         assert_eq!(get("sasl.password"), "p=q # w");
-        assert_eq!(get("ssl.ca.location"), "/x/y");
+        assert_eq!(get("ssl.engine.location"), "/x/y");
         assert_eq!(get("client.id"), "f");
     }
 
@@ -300,6 +316,16 @@ mod tests {
             let error = load(text).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
             assert!(error.contains("client.properties:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_there_is_named_with_its_line() {
+        let error = load("security.protocol=SSL\nssl.ca.location=nowhere/ca.pem\n").unwrap_err();
+        assert!(error.contains(":2: ssl.ca.location: nowhere/ca.pem cannot be read"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        for there in ["probe", folder.path().to_str().unwrap()] {
+            load(&format!("ssl.ca.location={there}\n")).unwrap();
         }
     }
 

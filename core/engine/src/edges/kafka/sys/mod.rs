@@ -56,7 +56,8 @@ impl Code {
     pub const SASL_AUTHENTICATION: Self = Self(58);
     pub const UNKNOWN_TOPIC_ID: Self = Self(100);
 
-    /// Whether the broker refused who we are: trying again does not help.
+    /// Whether the broker refused who we are, or we its certificate: trying again does
+    /// not help.
     pub fn refuses_us(self) -> bool {
         matches!(self, Self::AUTHENTICATION | Self::SASL_AUTHENTICATION | Self::SSL)
     }
