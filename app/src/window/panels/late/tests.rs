@@ -94,7 +94,7 @@ fn texts(h: &Harness<'_, App>) -> Vec<String> {
 fn where_a_topic_feeds_two_inputs_each_row_needs_its_own() {
     let feed = Feed::new(1_000);
     let run = feed.folder.path().join("twice");
-    let text = PIPELINE.replace("topic = \"engagements\"", "topic = \"views\"");
+    let text = PIPELINE.replace("topic = \"views\"", "topic = \"engagements\"");
     rerun(&feed.recording(), &text.replace("\"0s\"", "\"1ms\""), &[], &run);
     for (run, unit) in [(feed.run(), "record"), (run, "row")] {
         let said = texts(&opened(&run));
