@@ -5,6 +5,8 @@ use super::{Due, Row};
 
 /// Rows of a piece of memory.
 const CHUNK: usize = 4096;
+/// Rows that are brought near at a time.
+const NEAR: usize = 16;
 
 /// Rows as they were when they were copied, each with its `due`.
 #[derive(Debug, Default)]
@@ -179,7 +181,7 @@ impl Delta {
 
     /// New or changed rows, by [`Due`].
     pub fn upserts(&self) -> impl ExactSizeIterator<Item = (Due, &Slot)> {
-        self.order.iter().map(|at| self.copies.get(*at))
+        Upserts { delta: self, at: 0 }
     }
 
     /// The same as rows.
@@ -187,6 +189,35 @@ impl Delta {
         self.upserts().map(|(due, slot)| (due, slot.unpack()))
     }
 }
+
+/// See [`Delta::upserts`]. They lie as they changed: so many are brought near at a time,
+/// which is faster than one by one.
+struct Upserts<'a> {
+    delta: &'a Delta,
+    at: usize,
+}
+
+impl<'a> Iterator for Upserts<'a> {
+    type Item = (Due, &'a Slot);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Delta { copies, order, .. } = self.delta;
+        let number = *order.get(self.at)?;
+        if self.at.is_multiple_of(NEAR) {
+            let near = order[self.at..].iter().take(NEAR).map(|at| copies.get(*at));
+            std::hint::black_box(near.fold(0, |sum, (due, slot)| sum ^ due.due ^ slot.offset));
+        }
+        self.at += 1;
+        Some(copies.get(number))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.delta.order.len() - self.at;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Upserts<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use itertools::Itertools as _;
+use itertools::{Either, Itertools as _};
 use rocksdb::checkpoint::Checkpoint as Links;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
@@ -301,7 +301,10 @@ impl Store {
     /// due before `earliest` has gone is not written: nobody reads there.
     pub(super) fn write_delta(&self, deltas: &[Delta], earliest: i64) -> Result<(), StoreError> {
         // One sorted run a shard.
-        let upserts = deltas.iter().map(Delta::upserts).kmerge_by(|a, b| a.0 < b.0);
+        let upserts = match deltas {
+            [one] => Either::Left(one.upserts()),
+            all => Either::Right(all.iter().map(Delta::upserts).kmerge_by(|a, b| a.0 < b.0)),
+        };
         let removed = deltas.iter().map(|d| d.removed.iter().copied()).kmerge();
         let mut removed = removed.filter(|due| due.due >= earliest).peekable();
         let options = self.by_due();
