@@ -1,6 +1,7 @@
 //! `joinscope run`: a pipeline over a recording, and what became of its records.
 
 mod account;
+mod refused;
 mod watch;
 
 use std::fmt::Write as _;
@@ -18,6 +19,7 @@ use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 
 pub(super) use self::account::{as_json, as_text};
+use self::refused::refused;
 pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, said, watched};
 use super::cluster::thousands;
 use super::place::NewFolder;
@@ -242,6 +244,9 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
             rfc3339_ms(furthest.event_time),
             format_duration(furthest.ahead_ms)
         ));
+    }
+    for warning in refused(&summary, &dir) {
+        warn(&warning);
     }
     Ok(match summary.ended {
         Ended::Done => Answer::Yes,

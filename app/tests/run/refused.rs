@@ -19,6 +19,17 @@ fn what_a_recording_cannot_do_is_said() {
 }
 
 #[test]
+fn an_input_of_which_nothing_came_to_the_join_says_why() {
+    let folder = with_feed("500");
+    let said = |output: Output| String::from_utf8(output.stderr).unwrap();
+    assert!(!said(run(folder.path(), &[])).contains("nothing of input"));
+    let text = said(run(folder.path(), &["--set", "inputs.engagements.key=no_such_field"]));
+    let named = "nothing of input \"engagements\" came to the join: all ";
+    assert!(text.contains(named) && text.contains(" are unkeyed. engagements["), "{text}");
+    assert!(text.contains("no_such_field") && !text.contains("input \"views\""), "{text}");
+}
+
+#[test]
 fn what_holds_everything_back_or_makes_everything_late_is_named() {
     let folder = with_feed("0");
     let path = folder.path();
