@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::{RUN, json, run};
 use crate::{error, joinscope, with_feed};
 
+/// A run into the folder `cut` that takes some seconds, once it has begun.
 #[cfg(unix)]
-#[test]
-fn ctrl_c_leaves_what_was_written_valid() {
+fn begun() -> (tempfile::TempDir, std::process::Child) {
     let folder = with_feed("400000");
     let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
         .current_dir(folder.path())
@@ -21,11 +21,18 @@ fn ctrl_c_leaves_what_was_written_valid() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let manifest = folder.path().join("cut/manifest.json");
-    while !manifest.exists() {
+    while !folder.path().join("cut/manifest.json").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
         std::thread::yield_now();
     }
+    (folder, child)
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_what_was_written_valid() {
+    let (folder, child) = begun();
+    let manifest = folder.path().join("cut/manifest.json");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
@@ -44,18 +51,7 @@ fn ctrl_c_leaves_what_was_written_valid() {
 #[cfg(unix)]
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let folder = with_feed("400000");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
-        .current_dir(folder.path())
-        .args(RUN)
-        .args(["--out", "cut", "--json"])
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !folder.path().join("cut/manifest.json").exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
-        std::thread::yield_now();
-    }
+    let (folder, child) = begun();
     // Standing still it cannot end between the two, which are not the same signal: two
     // of one that wait are one.
     let pid = child.id().to_string();

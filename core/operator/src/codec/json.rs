@@ -130,7 +130,7 @@ pub(super) fn scalar(raw: &str) -> Result<Got<'_>, serde_json::Error> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// `a` in slot 0, `b` in slot 1, `b.c` in slot 2.
-    fn wants() -> Vec<Want> {
+    pub(in super::super) fn wants() -> Vec<Want> {
         vec![want("a", Some(0), vec![]), want("b", Some(1), vec![want("c", Some(2), vec![])])]
     }
 

@@ -267,15 +267,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::json;
+    use super::super::json::tests::wants;
     use super::*;
-
-    fn want(name: &str, slot: Option<usize>, children: Vec<Want>) -> Want {
-        Want { name: name.into(), slot, children }
-    }
-
-    fn wants() -> Vec<Want> {
-        vec![want("a", Some(0), vec![]), want("b", Some(1), vec![want("c", Some(2), vec![])])]
-    }
 
     fn plain(text: &str) -> Option<Vec<Got<'_>>> {
         let mut out: Slots<'_> = smallvec::smallvec![Got::Missing; 3];

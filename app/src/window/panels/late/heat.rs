@@ -91,6 +91,14 @@ impl Scale {
     }
 }
 
+/// Where the picture stands: in `plot`, with what is written around it in `rect`.
+struct Place<'a> {
+    axis: &'a Axis,
+    scale: &'a Scale,
+    plot: Rect,
+    rect: Rect,
+}
+
 impl State {
     /// Shows the picture, its axis and the cursor over all room.
     pub fn show(
@@ -114,11 +122,12 @@ impl State {
         ruler::act(ui, cx, &axis, &response);
         ruler::range(ui, cx, &axis, plot);
         ruler::marks(ui, cx, &axis, plot, t);
-        grid(ui, cx, s, &axis, &scale, plot, rect, t);
+        let place = Place { axis: &axis, scale: &scale, plot, rect };
+        grid(ui, cx, s, &place, t);
         let places = if let Some(singles) = singles {
-            each(ui, cx, s, &axis, &scale, plot, singles, t)
+            each(ui, cx, s, &place, singles, t)
         } else {
-            self.picture(ui, cx, s, &axis, &scale, plot, version, t);
+            self.picture(ui, cx, s, &place, version, t);
             Vec::new()
         };
         ruler::later(ui, cx, &axis, plot, t);
@@ -132,18 +141,16 @@ impl State {
         point(cx, &axis, &response, &places)
     }
 
-    #[allow(clippy::too_many_arguments)] // each is another thing
     fn picture(
         &mut self,
         ui: &Ui,
         cx: &Cx<'_>,
         s: &Shown<'_>,
-        axis: &Axis,
-        scale: &Scale,
-        plot: Rect,
+        place: &Place<'_>,
         version: (u64, u64),
         t: &Tokens,
     ) {
+        let Place { axis, scale, plot, .. } = *place;
         let steps = steps(s.ends);
         let of = Painted {
             version,
@@ -231,17 +238,8 @@ fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
-#[allow(clippy::too_many_arguments)] // each is another thing
-fn grid(
-    ui: &Ui,
-    cx: &Cx<'_>,
-    s: &Shown<'_>,
-    axis: &Axis,
-    scale: &Scale,
-    plot: Rect,
-    rect: Rect,
-    t: &Tokens,
-) {
+fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, place: &Place<'_>, t: &Tokens) {
+    let Place { axis, scale, plot, rect } = *place;
     let painter = ui.painter();
     let line = Stroke::new(1.0, t.line.gamma_multiply(0.8));
     // What stands outside the scale is said to.
@@ -292,17 +290,15 @@ fn bound(ui: &Ui, s: &Shown<'_>, scale: &Scale, plot: Rect, t: &Tokens) {
 }
 
 /// Each record at its place; what may be pointed at.
-#[allow(clippy::too_many_arguments)] // each is another thing
 fn each<'a>(
     ui: &Ui,
     cx: &Cx<'_>,
     s: &Shown<'_>,
-    axis: &Axis,
-    scale: &Scale,
-    plot: Rect,
+    place: &Place<'_>,
     singles: &'a Singles,
     t: &Tokens,
 ) -> Vec<(&'a Single, Pos2, i64)> {
+    let Place { axis, scale, plot, .. } = *place;
     let inputs = inputs_of(cx);
     let painter = ui.painter_at(plot.expand2(vec2(6.0, 2.0)));
     let mut mesh = Mesh::default();

@@ -1,26 +1,9 @@
 //! Faults that a user names, each under every guarantee: that they come, and what
 //! readers get then.
 
-use std::sync::Arc;
-
 use super::faults::Moment;
-use super::matrix::{Column, MISSED, Matrix, Spec, matrix};
-use super::tests::{input, pipeline};
-use crate::engine::AtEnd;
-
-/// 103 examples in 8 epochs.
-fn under(faults: &str) -> Matrix {
-    let spec = Spec {
-        pipeline: pipeline("exactly-once"),
-        input: input(),
-        faults: faults.parse().unwrap(),
-        at_end: AtEnd::Close,
-        downtime_ms: 500,
-        partitions: 2,
-        going: Arc::default(),
-    };
-    matrix(&spec, &|_| true).unwrap()
-}
+use super::matrix::{Column, MISSED, Matrix};
+use super::tests::under;
 
 /// Exactly-once, at-least-once, the same deduplicated, at-most-once.
 fn columns(found: &Matrix) -> &[Column; 4] {
