@@ -28,8 +28,10 @@ impl Copies {
         }
     }
 
-    fn dues(&self) -> impl Iterator<Item = i64> + '_ {
-        self.0.iter().flatten().map(|copy| copy.0)
+    /// When each leaves that is not due before `earliest`, with its number.
+    fn dues(&self, earliest: i64) -> impl Iterator<Item = (i64, u32)> + '_ {
+        let dues = self.0.iter().flatten().map(|copy| copy.0).zip(0..);
+        dues.filter(move |(due, _)| *due >= earliest)
     }
 
     #[inline]
@@ -38,20 +40,23 @@ impl Copies {
         (Due { due: *due, arrival: slot.arrival, input: slot.input }, slot)
     }
 
-    /// Their numbers by [`Due`], those of one row as they were made.
-    fn ordered(&self) -> Vec<u32> {
-        let least = self.dues().min().unwrap_or(0);
-        let span = self.dues().max().unwrap_or(0).abs_diff(least);
+    /// The numbers of those not due before `earliest`, by [`Due`], those of one row as
+    /// they were made.
+    fn ordered(&self, earliest: i64) -> Vec<u32> {
+        let dues = || self.dues(earliest).map(|(due, _)| due);
+        let least = dues().min().unwrap_or(0);
+        let span = dues().max().unwrap_or(0).abs_diff(least);
         if let Ok(span) = u32::try_from(span) {
             // Few digits differ, and numbers are moved instead of rows.
             let rest = |due: i64| due.abs_diff(least) as u32;
-            let mut by_due: Vec<(u32, u32)> = self.dues().map(rest).zip(0..).collect();
+            let mut by_due: Vec<(u32, u32)> =
+                self.dues(earliest).map(|(due, at)| (rest(due), at)).collect();
             if span > 0 {
                 radsort::sort_by_key(&mut by_due, |copy| copy.0);
             }
             self.within(by_due)
         } else {
-            let mut by_due: Vec<(i64, u32)> = self.dues().zip(0..).collect();
+            let mut by_due: Vec<(i64, u32)> = self.dues(earliest).collect();
             by_due.sort_by_key(|copy| copy.0);
             self.within(by_due)
         }
@@ -77,7 +82,7 @@ impl Copies {
 /// checkpoint, beside the rows that follow.
 ///
 /// Rows may be copied before the barrier, and again if they change until then.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Changes {
     /// A row that is new since the last checkpoint is not held ([`Slot::held`])
     /// in its first copy.
@@ -85,6 +90,14 @@ pub struct Changes {
     /// Rows that the last checkpoint held, or that were copied, and that went
     /// when there were so many copies.
     removed: Vec<(Due, u32)>,
+    /// See [`Delta::earliest`].
+    earliest: i64,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { copies: Copies::default(), removed: Vec::new(), earliest: i64::MIN }
+    }
 }
 
 impl Changes {
@@ -105,6 +118,11 @@ impl Changes {
         self.copies.push(due, slot);
     }
 
+    /// Every row due before `earliest` has gone, whether it was named or not.
+    pub(super) fn passed(&mut self, earliest: i64) {
+        self.earliest = earliest;
+    }
+
     /// A row that the last checkpoint holds, or that was copied, went.
     #[inline]
     pub(super) fn remove(&mut self, due: Due) {
@@ -115,9 +133,10 @@ impl Changes {
     /// Puts them in order, each row as it was in the end.
     #[must_use]
     pub fn into_delta(self) -> Delta {
-        let Self { copies, removed: mut went } = self;
+        let Self { copies, removed: mut went, earliest } = self;
+        went.retain(|(due, _)| due.due >= earliest);
         went.sort_unstable();
-        let mut order = copies.ordered();
+        let mut order = copies.ordered(earliest);
         let mut removed = Vec::with_capacity(went.len());
         let mut gone = went.chunk_by(|a, b| a.0 == b.0).peekable();
         // What stays is written over what was looked at.
@@ -148,7 +167,7 @@ impl Changes {
         }
         removed.extend(gone.map(|gone| gone[0].0));
         order.truncate(kept);
-        Delta { copies, order, removed }
+        Delta { copies, order, removed, earliest }
     }
 }
 
@@ -159,12 +178,16 @@ impl Changes {
 /// A row that went down there since the last barrier therefore left the memory
 /// tier: it is in `removed` if the last checkpoint held it among the memory
 /// tier's rows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Delta {
     copies: Copies,
     order: Vec<u32>,
-    /// Rows that the last checkpoint held and that are gone, by [`Due`].
+    /// Rows that the last checkpoint held and that are gone, by [`Due`]; not those
+    /// due before `earliest`.
     pub removed: Vec<Due>,
+    /// Every row due before this has gone, ms: a checkpoint drops them all at once. The
+    /// smallest number where rows leave by rules of their own.
+    pub earliest: i64,
 }
 
 impl Delta {
@@ -176,7 +199,7 @@ impl Delta {
         for (due, row) in upserts {
             copies.push(due.due, Slot::pack(row));
         }
-        Self { copies, order, removed }
+        Self { copies, order, removed, earliest: i64::MIN }
     }
 
     /// New or changed rows, by [`Due`].
@@ -293,7 +316,7 @@ mod tests {
                         _ => {}
                     }
                 }
-                let delta = rows.take_changes(DUE).into_delta();
+                let delta = rows.take_changes(i64::MIN, DUE).into_delta();
                 let upserts: Vec<_> = delta.rows().collect();
                 assert!(upserts.is_sorted_by(|a, b| a.0 < b.0), "{seed}");
                 assert!(delta.removed.is_sorted_by(|a, b| a < b), "{seed}");

@@ -140,6 +140,7 @@ impl CleanTrace {
             self.held.remove(due);
         }
         self.held.extend(delta.rows());
+        self.held.retain(|due, _| due.due >= delta.earliest);
     }
 
     /// A checkpoint, and a new operator from it and nothing else.

@@ -177,6 +177,8 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
                 assert!(held.remove(due).is_some(), "{due:?} was in no checkpoint");
             }
             held.extend(delta.rows());
+            held.retain(|due, _| due.due >= delta.earliest);
+            assert_eq!(held.len() as u64, clean.size().0 - clean.cold_rows(), "at event {i}");
             if way.restores.contains(&i) {
                 clean = make();
                 clean.restore(held.values().cloned().collect()).unwrap();

@@ -86,7 +86,7 @@ impl KafkaStreams {
     /// queue to a store keeps its name: it goes and comes back.
     pub(super) fn rows_changes(&mut self) -> Changes {
         let retention = self.shared.settings.retention();
-        self.shared.rows.take_changes(|slot| due(slot.time, retention))
+        self.shared.rows.take_changes(i64::MIN, |slot| due(slot.time, retention))
     }
 
     /// Takes one row of a checkpoint back.

@@ -76,6 +76,12 @@ impl Calendar {
         due(time, shift, self.wraps)
     }
 
+    /// Whether no row rests that is due before the watermark, so that a checkpoint may
+    /// drop all of those without being told of each.
+    pub fn drops(&self) -> bool {
+        !self.wraps
+    }
+
     /// Under which time a checkpoint holds a row: below no watermark at which
     /// it is still here, as those are dropped. A timer at the watermark waits
     /// for the next one.

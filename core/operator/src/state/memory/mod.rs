@@ -163,7 +163,9 @@ impl Memory {
     pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, Slot)> {
         let Rows { slab, index, .. } = &self.rows;
         let Timer { due, id, tag } = self.calendar.pop(watermark, slab, index)?;
-        Some((due, self.remove(id, tag)))
+        let dropped = self.calendar.drops() && due.due < self.passed;
+        let slot = if dropped { self.rows.expire(id, tag) } else { self.remove(id, tag) };
+        Some((due, slot))
     }
 
     /// Says that rows leave at this watermark now.
@@ -217,6 +219,7 @@ impl Memory {
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
         let calendar = &self.calendar;
-        self.rows.take_changes(|slot| calendar.name(slot.input, slot.time))
+        let earliest = if calendar.drops() { self.passed } else { i64::MIN };
+        self.rows.take_changes(earliest, |slot| calendar.name(slot.input, slot.time))
     }
 }

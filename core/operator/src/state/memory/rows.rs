@@ -161,6 +161,16 @@ impl Rows {
         slot
     }
 
+    /// Takes a row out that a checkpoint drops with all that is due as early, so that
+    /// it does not have to be told of it.
+    #[inline]
+    pub fn expire(&mut self, id: SlotId, tag: u32) -> Slot {
+        self.unlist(id, tag);
+        let slot = self.slab.remove(id);
+        self.heap -= slot.heap();
+        slot
+    }
+
     /// Rows that rest here.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -226,8 +236,9 @@ impl Rows {
         }
     }
 
-    /// What changed since the last call.
-    pub fn take_changes(&mut self, due: impl Fn(&Slot) -> i64) -> Changes {
+    /// What changed since the last call. All that was due before `earliest` has gone.
+    pub fn take_changes(&mut self, earliest: i64, due: impl Fn(&Slot) -> i64) -> Changes {
+        self.changes.passed(earliest);
         let mut changes = std::mem::take(&mut self.changes);
         let slots = self.slab.slots() as SlotId;
         let mut take = |id| copy(&mut self.slab, &mut changes, id, &due);

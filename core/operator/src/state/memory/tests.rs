@@ -30,6 +30,7 @@ fn random(seed: &mut u64) -> u64 {
 
 fn drain(memory: &mut Memory, watermark: i64) -> Vec<Due> {
     std::iter::from_fn(|| {
+        memory.passes(watermark);
         let (due, _) = memory.pop_due(watermark)?;
         Some(due)
     })
@@ -78,7 +79,46 @@ fn changes_are_found_after_a_long_time_without_a_barrier() {
     assert!(delta.removed.is_empty(), "they were in no checkpoint");
     assert_eq!(memory.take_changes().into_delta().upserts().len(), 0);
     let left = drain(&mut memory, i64::MAX);
-    assert_eq!(memory.take_changes().into_delta().removed, left);
+    assert!(!left.is_empty());
+    let delta = memory.take_changes().into_delta();
+    assert!(delta.removed.is_empty() && delta.earliest == i64::MAX, "they go all at once");
+}
+
+/// A checkpoint is told one by one of rows that leave under Flink's timers.
+#[test]
+fn rows_that_leave_are_named_where_no_watermark_says_so() {
+    // Flink's timer at time + 10 goes off at that watermark already.
+    let of_flink = (Memory::of_flink(vec![10], 10), 6, 6, i64::MIN);
+    let clean = (Memory::new(vec![10], 10), 5, 0, 15);
+    for (mut memory, left, named, earliest) in [of_flink, clean] {
+        for arrival in 0..10 {
+            memory.insert(row(arrival as i64, arrival as i64, arrival)).unwrap();
+        }
+        assert_eq!(memory.take_changes().into_delta().upserts().len(), 10);
+        assert_eq!(drain(&mut memory, 15).len(), left);
+        let delta = memory.take_changes().into_delta();
+        assert_eq!((delta.removed.len(), delta.earliest), (named, earliest));
+    }
+}
+
+/// A row that was copied ahead of a barrier and expired before it is in no delta, nor
+/// is one that is due only at the end of time and leaves there.
+#[test]
+fn what_was_copied_and_expired_is_not_written() {
+    let mut memory = Memory::new(vec![10], 10);
+    for (arrival, time) in [0, 1, 2, 100, i64::MAX].into_iter().enumerate() {
+        memory.insert(row(arrival as i64, time, arrival as u64)).unwrap();
+    }
+    memory.copy_ahead(0, 100);
+    assert_eq!(drain(&mut memory, 12).len(), 2);
+    let delta = memory.take_changes().into_delta();
+    let dues: Vec<i64> = delta.upserts().map(|(due, _)| due.due).collect();
+    assert_eq!(dues, [12, 110, i64::MAX]);
+    assert_eq!(drain(&mut memory, i64::MAX).len(), 3);
+    let delta = memory.take_changes().into_delta();
+    assert_eq!(delta.upserts().len(), 0);
+    let removed: Vec<i64> = delta.removed.iter().map(|due| due.due).collect();
+    assert_eq!((delta.earliest, &removed[..]), (i64::MAX, &[i64::MAX][..]));
 }
 
 #[test]

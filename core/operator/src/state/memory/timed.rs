@@ -435,7 +435,7 @@ impl Timed {
 
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> Changes {
-        self.rows.take_changes(|_| NAME)
+        self.rows.take_changes(i64::MIN, |_| NAME)
     }
 }
 
