@@ -15,14 +15,17 @@ use super::routes::Routes;
 use super::step::{Decision, Named, Output, OutputKind, StateSample, Step};
 use crate::operator::join::{Effect, Reason, Ref};
 use crate::operator::record::Arrival;
-use crate::operator::state::{Due, Folded};
+use crate::operator::state::Folded;
+
+/// From so many decisions on they are sorted by digits.
+const MANY: usize = 256;
 
 pub(super) struct Collector {
     routes: Arc<Routes>,
     outputs: u64,
     output_digest: OutputDigest,
-    /// Outputs of the arrival at hand, with their order.
-    pending: Vec<(Option<Due>, Effect)>,
+    /// Outputs of the arrival at hand.
+    pending: Vec<Effect>,
     decisions: Vec<Decision>,
     /// Where the decisions of the event at hand begin in `decisions`.
     event_from: usize,
@@ -133,7 +136,6 @@ impl Collector {
 
     fn effect(&mut self, effect: Effect, at: Arrival) {
         match effect {
-            Effect::Kept { .. } => {}
             Effect::Decided { row, verdict, reason, cause } => {
                 self.decisions.push(Decision {
                     row,
@@ -158,7 +160,7 @@ impl Collector {
                     cause: at,
                 }),
             },
-            output => self.pending.push((output.order(), output)),
+            output => self.pending.push(output),
         }
     }
 
@@ -169,7 +171,11 @@ impl Collector {
         if tail.is_sorted_by(|a, b| a.row < b.row) {
             return;
         }
-        tail.sort_by_key(|d| d.row);
+        if tail.len() > MANY {
+            radsort::sort_by_key(tail, |d| d.row);
+        } else {
+            tail.sort_by_key(|d| d.row);
+        }
         let mut kept = self.event_from;
         for i in self.event_from + 1..self.decisions.len() {
             let next = self.decisions[i];
@@ -190,11 +196,11 @@ impl Collector {
         if self.pending.is_empty() {
             return;
         }
-        if self.pending.len() > 1 && !self.pending.is_sorted_by_key(|(order, _)| *order) {
-            self.pending.sort_by_key(|(order, _)| *order);
+        if self.pending.len() > 1 && !self.pending.is_sorted_by_key(Effect::order) {
+            self.pending.sort_by_cached_key(Effect::order);
         }
         let mut pending = std::mem::take(&mut self.pending);
-        for (_, effect) in pending.drain(..) {
+        for effect in pending.drain(..) {
             let n = self.outputs;
             let hashes = &self.routes.topic_hash;
             let head = |time, kind, labels, correction| OutputHead {
@@ -234,7 +240,7 @@ impl Collector {
                     let rows = folded.iter().map(|f| f.row);
                     (head, std::iter::once(primary.row).chain(rows).collect())
                 }
-                Effect::Decided { .. } | Effect::Kept { .. } | Effect::Removed { .. } => continue,
+                Effect::Decided { .. } | Effect::Removed { .. } => continue,
             };
             self.output_digest.end(digest);
             self.outputs_out.push(Output {
@@ -270,7 +276,7 @@ fn name(effect: &Effect, named: &mut Vec<Named>) {
                 offset: f.offset,
             }));
         }
-        Effect::Decided { .. } | Effect::Kept { .. } | Effect::Removed { .. } => {}
+        Effect::Decided { .. } | Effect::Removed { .. } => {}
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Shard {
     operator: Box<dyn Operator>,
     join: i64,
     inputs: Vec<i64>,
-    /// Of the keys of a batch.
+    /// Of the keys of the next rows.
     hashes: Vec<u64>,
     /// Whether it copies rows ahead of barriers.
     ahead: bool,
@@ -45,12 +45,18 @@ impl Shard {
         out: &mut ShardOut,
     ) -> Result<Option<Duration>, StateError> {
         let mut moves = batch.moves.iter().peekable();
-        self.hashes.clear();
-        self.hashes.extend(batch.rows.iter().map(|row| row.row.key.hash64()));
-        for (i, row) in batch.rows.into_iter().enumerate() {
-            if i.is_multiple_of(AHEAD) {
-                self.operator.near(&self.hashes[i..(i + AHEAD).min(self.hashes.len())]);
+        let mut rows = batch.rows.into_iter();
+        let mut near = 0;
+        loop {
+            if near == 0 {
+                near = rows.len().min(AHEAD);
+                self.hashes.clear();
+                let next = &rows.as_slice()[..near];
+                self.hashes.extend(next.iter().map(|row| row.row.key.hash64()));
+                self.operator.near(&self.hashes);
             }
+            let Some(row) = rows.next() else { break };
+            near -= 1;
             while let Some(next) = moves.next_if(|m| m.event < row.event) {
                 self.advance(next, out)?;
             }

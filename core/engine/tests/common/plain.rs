@@ -118,6 +118,8 @@ impl Book {
     fn row(&mut self, row: Row, late_by: Option<i64>, watermark: i64) {
         let mut effects = Vec::new();
         let marks = Watermarks { join: watermark, inputs: &[] };
+        // Unless it is said to have left right away.
+        self.claims.open[row.row as usize] = true;
         self.clean.row(row, late_by, marks, &mut effects).unwrap();
         self.take(effects);
     }
@@ -148,7 +150,6 @@ impl Book {
                     put(OutputKind::Example, rows, labels, correction, time);
                 }
                 Effect::Decided { row, verdict, .. } => self.decide(row, verdict),
-                Effect::Kept { row } => self.claims.open[row as usize] = true,
                 Effect::Removed { row } => self.claims.open[row as usize] = false,
             }
         }

@@ -202,7 +202,6 @@ impl Clean {
 
     fn rest(&mut self, row: Row, kept: bool, out: &mut Vec<Effect>) -> Result<(), StateError> {
         if kept {
-            out.push(Effect::Kept { row: row.row });
             self.state.insert(row)
         } else {
             out.push(Effect::Removed { row: row.row });

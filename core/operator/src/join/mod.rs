@@ -114,10 +114,8 @@ pub enum Effect {
     /// (for both rows of a pair: that of the other one), or the arrival at
     /// which the event-time watermark passed the row.
     Decided { row: u64, verdict: Verdict, reason: Reason, cause: Arrival },
-    /// The row rests in the state from now on.
-    Kept { row: u64 },
     /// The row is not in the state from now on; for a row that is not kept,
-    /// right at its arrival.
+    /// right at its arrival. Of one that is kept nothing is said.
     Removed { row: u64 },
 }
 

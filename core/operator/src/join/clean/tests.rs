@@ -134,10 +134,14 @@ fn apply(clean: &mut Clean, watermark: &mut i64, event: &Event) -> Expected {
             Effect::Decided { row, verdict, reason, cause } => {
                 assert!(got.decided.insert((row, verdict as u8, reason as u8, cause)));
             }
-            Effect::Kept { row } => assert!(got.kept.insert(row)),
             Effect::Removed { row } => assert!(got.removed.insert(row)),
             output => got.outputs.push(output),
         }
+    }
+    if let Event::Row(row) = event
+        && !got.removed.contains(&row.row)
+    {
+        got.kept.insert(row.row);
     }
     let mut sorted = got.outputs.clone();
     sorted.sort_by_key(Effect::order);

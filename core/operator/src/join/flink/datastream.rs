@@ -91,7 +91,6 @@ impl Operator for FlinkDataStream {
             }
         }
         self.matches = matches;
-        out.push(Effect::Kept { row: own.row });
         self.state.insert(row)
     }
 

@@ -283,7 +283,6 @@ impl Operator for FlinkSql {
         }
         // Rule B4.2.
         if kept {
-            out.push(Effect::Kept { row: row.row });
             return self.state.insert(row, self.settings.input(other));
         }
         if !row.matched {

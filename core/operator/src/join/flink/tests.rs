@@ -93,7 +93,6 @@ impl Given {
                     assert_eq!(self.decided.insert(row, verdict), None, "{row} decided twice");
                 }
                 Effect::Removed { row } => assert!(self.removed.insert(row), "{row} left twice"),
-                Effect::Kept { .. } => {}
                 Effect::Example { .. } => panic!("Flink folds nothing"),
             }
         }

@@ -339,7 +339,6 @@ impl Task {
         let marks = row.corrections;
         let id = shared.rows.hold(row, false)?;
         self.place(shared, id, tag, marks, side);
-        out.push(Effect::Kept { row: own.row });
         Ok(())
     }
 

@@ -283,8 +283,12 @@ impl Slab {
     /// Frees a slot and gives out what it held.
     #[inline]
     pub fn remove(&mut self, id: SlotId) -> Slot {
-        let free = Slot { next: self.first_free, ..Slot::default() };
-        let slot = std::mem::replace(self.get_mut(id), free);
+        let next = self.first_free;
+        let place = self.get_mut(id);
+        let (key, folded) = (std::mem::take(&mut place.key), place.folded.take());
+        let slot = Slot { key, folded, ..*place };
+        // What else it holds is of no use to anybody.
+        (place.flags, place.next) = (0, next);
         self.first_free = id;
         self.live -= 1;
         slot
