@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::MANY_ENTRIES;
+use super::by_row::ByRow;
 use super::lanes::SegmentRows;
 use super::open::{Fallen, KeyEntry, Open, Running};
 use crate::engine::step::{ClockEvent, ClockKind, Facts};
@@ -43,7 +45,7 @@ pub(super) fn column<'a>(name: &'static str, values: Values<'a>) -> Column<'a> {
 /// this size would be given back to the system and asked for again each time.
 #[derive(Default)]
 pub(super) struct Scratch {
-    by_row: Vec<(u64, u32)>,
+    by_row: ByRow,
     decisions: Decisions,
     keys: Vec<u128>,
 }
@@ -90,7 +92,7 @@ pub(super) fn close(
     };
     scratch.decisions.gather(&open.fallen, &mut scratch.by_row, &mut open.counter);
     let decisions = &scratch.decisions;
-    summary.targets = count_targets(&decisions.row, |row| *row, segment_of);
+    summary.targets = scratch.by_row.targets(segment_of);
     summary.decision_fences = decisions.row.iter().step_by(PAGE_ROWS).copied().collect();
     summary.last_decision = decisions.row.last().copied().unwrap_or(0);
     let cells = open.counter.take();
@@ -131,10 +133,8 @@ struct Decisions {
 
 impl Decisions {
     /// Counts the verdicts on the way: rows ascend, so blocks do.
-    fn gather(&mut self, fallen: &[Fallen], order: &mut Vec<(u64, u32)>, counter: &mut Counter) {
-        order.clear();
-        order.extend(fallen.iter().enumerate().map(|(i, f)| (f.row, i as u32)));
-        sort_by_row(order);
+    fn gather(&mut self, fallen: &[Fallen], order: &mut ByRow, counter: &mut Counter) {
+        order.order(fallen.iter().map(|f| f.row).zip(0..));
         let Self { row, at, verdict, reason, removed, cause } = self;
         row.clear();
         at.clear();
@@ -143,9 +143,10 @@ impl Decisions {
         removed.clear();
         cause.clear();
         // In stretches whose decisions stay in the processor's cache.
-        for stretch in order.chunks(PAGE_ROWS) {
-            let all = || stretch.iter().map(|(_, i)| &fallen[*i as usize]);
-            row.extend(stretch.iter().map(|(row, _)| *row));
+        for from in (0..order.len()).step_by(PAGE_ROWS) {
+            let stretch = from..(from + PAGE_ROWS).min(order.len());
+            let all = || stretch.clone().map(|at| &fallen[order.get(at).1 as usize]);
+            row.extend(stretch.clone().map(|at| order.get(at).0));
             at.extend(all().map(|f| f.at));
             cause.extend(all().map(|f| f.cause));
             verdict.extend(all().map(|f| f.verdict));
@@ -173,34 +174,6 @@ impl Decisions {
             note: DECISIONS_NOTE,
         }
     }
-}
-
-/// Stable. The rows that a segment names lie within some millions: few digits differ.
-fn sort_by_row(entries: &mut [(u64, u32)]) {
-    let least = entries.iter().map(|e| e.0).min().unwrap_or(0);
-    let most = entries.iter().map(|e| e.0).max().unwrap_or(0);
-    if most - least <= u32::MAX.into() {
-        radsort::sort_by_key(entries, |e| (e.0 - least) as u32);
-    } else {
-        radsort::sort_by_key(entries, |e| e.0);
-    }
-}
-
-/// (segment, how many) of entries by ascending row.
-fn count_targets<T>(
-    entries: &[T],
-    row: impl Fn(&T) -> u64,
-    segment_of: &dyn Fn(u64) -> (u64, u64),
-) -> Vec<(u64, u64)> {
-    let mut targets: Vec<(u64, u64)> = Vec::new();
-    let mut rest = entries;
-    while let Some(first) = rest.first() {
-        let (segment, end) = segment_of(row(first));
-        let n = rest.partition_point(|e| row(e) < end).max(1);
-        targets.push((segment, n as u64));
-        rest = &rest[n..];
-    }
-    targets
 }
 
 /// A file's columns and the note that explains them.
@@ -293,15 +266,17 @@ impl Index {
     ) -> std::io::Result<()> {
         self.offsets(&mut open.offset_pages, summary)?;
         self.keys(&open.keys, &mut scratch.keys, summary)?;
-        let refs = &mut open.refs;
+        let refs = &mut scratch.by_row;
         // Outputs of a row ascend already.
-        sort_by_row(refs);
-        summary.ref_targets = count_targets(refs, |r| r.0, around.segment_of);
-        summary.ref_fences = refs.iter().step_by(REF_FENCE).map(|r| r.0).collect();
+        refs.order(open.refs.iter().copied());
+        summary.ref_targets = refs.targets(around.segment_of);
+        summary.ref_fences =
+            (0..refs.len()).step_by(REF_FENCE).map(|at| refs.get(at).0).collect();
         let entries = refs
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
         self.entries(Section::Refs, entries)?;
+        refs.shrink_to(MANY_ENTRIES);
         let highs = self.pyramids(std::mem::take(&mut open.highs), cells)?;
         self.packed(Section::Ticks, pack_ticks(&open.ticks))?;
         self.clock(&open.clock)?;

@@ -2,6 +2,7 @@
 //! Memory is that of one segment and of the lanes of a bounded number of older ones.
 
 mod begin;
+mod by_row;
 mod close;
 mod lanes;
 mod open;
