@@ -147,6 +147,24 @@ fn what_is_of_no_use_to_a_run_is_refused_and_not_passed_over() {
     assert!(!path.join("b").exists());
 }
 
+/// Over a recording librdkafka, which knew no such property, was never asked.
+#[test]
+fn what_a_registry_s_settings_lack_is_said_before_anything_begins() {
+    let folder = with_feed("10");
+    let path = folder.path();
+    for (text, said) in [
+        ("schema.registry.ssl.ca.location=none.pem", "none.pem cannot be read: "),
+        ("schema.registry.ssl.ca.location=feed.toml", "feed.toml holds no certificate in PEM"),
+        ("schema.registry.ssl.ca.locaton=ca.pem", "mean schema.registry.ssl.ca.location?"),
+    ] {
+        let text = format!("schema.registry.url=https://127.0.0.1:1\n{text}\n");
+        std::fs::write(path.join("client.properties"), text).unwrap();
+        let told = error(&run(path, &["--out", "a", "--config", "client.properties"]));
+        assert!(told.contains("client.properties:2: ") && told.contains(said), "{told}");
+        assert!(!path.join("a").exists());
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_secret_that_no_keychain_gives_is_named_before_anything_begins() {
