@@ -30,6 +30,34 @@ fn an_input_of_which_nothing_came_to_the_join_says_why() {
 }
 
 #[test]
+fn a_run_in_which_nothing_matched_says_why() {
+    let folder = with_feed("500");
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let matched = said(&run(folder.path(), &[]));
+    assert!(!matched.contains("no record matched"), "{matched}");
+    let key = &["inputs.engagements.key=kind"][..];
+    let interval = &["join.with.engagements.after=900h", "join.with.engagements.until=901h"][..];
+    let clocks = &["inputs.engagements.event_time.unit=us"][..];
+    for (sets, why) in [
+        (key, ["No record of engagements has the key 1", ", and none of views the key \""]),
+        (interval, ["Records share keys, but ", "outside the interval: its bounds never hold"]),
+        (clocks, ["Records share keys, but ", "are years apart; check field and unit"]),
+    ] {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        for more in [&["--json"][..], &["--at-end", "close", "--json"]] {
+            let output = run(folder.path(), &[&sets[..], more].concat());
+            // What others read of it is as ever.
+            assert_eq!(json(&output)["books"]["views"]["joined"], 0);
+            let text = said(&output);
+            let lines: Vec<&str> =
+                text.lines().filter(|line| line.contains("no record matched. ")).collect();
+            assert_eq!(lines.len(), 1, "{text}");
+            assert!(why.iter().all(|part| lines[0].contains(part)), "{text}");
+        }
+    }
+}
+
+#[test]
 fn what_holds_everything_back_or_makes_everything_late_is_named() {
     let folder = with_feed("0");
     let path = folder.path();
