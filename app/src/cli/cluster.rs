@@ -16,9 +16,10 @@ pub struct ClusterArgs {
     /// host:port of one or more brokers, separated by commas
     #[arg(long, value_name = "BROKERS", default_value = "", hide_default_value = true)]
     pub brokers: String,
-    /// A file of librdkafka's properties (name=value): SASL, TLS, and
-    /// schema.registry.url; passwords belong there, not on the command line, or in
-    /// the system's keychain: sasl.password=keychain:SERVICE/ACCOUNT
+    /// A file of librdkafka's properties (name=value): SASL, TLS, and the registry's
+    /// schema.registry.url, .basic.auth.user.info and .ssl.*; passwords belong
+    /// there, not on the command line, or in the system's keychain:
+    /// sasl.password=keychain:SERVICE/ACCOUNT
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long to wait for brokers that do not answer (500ms, 30s, 2m)

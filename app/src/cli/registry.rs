@@ -23,9 +23,10 @@ pub struct RegistryArgs {
     /// A schema registry (Confluent's API) for the schemas that the recording lacks
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
-    /// A file of properties (name=value) with schema.registry.url and
-    /// schema.registry.basic.auth.user.info; a password belongs there, not on the
-    /// command line
+    /// A file of properties (name=value) with schema.registry.url,
+    /// schema.registry.basic.auth.user.info and schema.registry.ssl.*
+    /// (ca.location, certificate.location, key.location); a password belongs there,
+    /// not on the command line
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -55,8 +55,9 @@ and --at-end that it began with (and its --restart-at, or none: then the run's o
 its outputs, verdicts and digest are those of a run that was never stopped.
 
 A recording of framed Avro that was made without --registry lacks the schemas: a
-registry given to the run (a login stands in --config) is asked for those, and they
-are kept in the run's folder, which is opened, explained and resumed without it.
+registry given to the run (login and certificates stand in --config) is asked for
+those, and they are kept in the run's folder, which is opened, explained and resumed
+without it.
 
 Live, nothing is written to the cluster (no group, no transaction, no topic) unless
 --write is given: then the outputs go to the pipeline's [sink] topic under its

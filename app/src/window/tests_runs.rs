@@ -48,6 +48,8 @@ fn what_the_check_doubts_runs_where_the_user_insists_and_then_says_what_is_wrong
     assert!(run.run.count(VerdictSet::of(Verdict::Unkeyed)) > 0);
     // Above the panels: that nothing matched, and the records to look at.
     assert!(h.query_by_label("No record matched").is_some());
+    let cause = "Nothing of input engagements came to the join. Most have no key";
+    assert!(h.query_all_by_label_contains(cause).next().is_some());
     let shows = |verdict: &Verdict| h.query_by_label(&format!("Show {verdict}")).is_some();
     let most = Verdict::ALL.into_iter().find(shows).unwrap();
     press(&mut h, &format!("Show {most}"));

@@ -30,6 +30,34 @@ fn an_input_of_which_nothing_came_to_the_join_says_why() {
 }
 
 #[test]
+fn a_run_in_which_nothing_matched_says_why() {
+    let folder = with_feed("500");
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+    let matched = said(&run(folder.path(), &[]));
+    assert!(!matched.contains("no record matched"), "{matched}");
+    let key = &["inputs.engagements.key=kind"][..];
+    let interval = &["join.with.engagements.after=900h", "join.with.engagements.until=901h"][..];
+    let clocks = &["inputs.engagements.event_time.unit=us"][..];
+    for (sets, why) in [
+        (key, ["No record of engagements has the key 1", ", and none of views the key \""]),
+        (interval, ["Records share keys, but ", "outside the interval: its bounds never hold"]),
+        (clocks, ["Records share keys, but ", "are years apart; check field and unit"]),
+    ] {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        for more in [&["--json"][..], &["--at-end", "close", "--json"]] {
+            let output = run(folder.path(), &[&sets[..], more].concat());
+            // What others read of it is as ever.
+            assert_eq!(json(&output)["books"]["views"]["joined"], 0);
+            let text = said(&output);
+            let lines: Vec<&str> =
+                text.lines().filter(|line| line.contains("no record matched. ")).collect();
+            assert_eq!(lines.len(), 1, "{text}");
+            assert!(why.iter().all(|part| lines[0].contains(part)), "{text}");
+        }
+    }
+}
+
+#[test]
 fn what_holds_everything_back_or_makes_everything_late_is_named() {
     let folder = with_feed("0");
     let path = folder.path();
@@ -145,6 +173,24 @@ fn what_is_of_no_use_to_a_run_is_refused_and_not_passed_over() {
         assert!(text.contains("cannot be used with") && text.contains(what), "{text}");
     }
     assert!(!path.join("b").exists());
+}
+
+/// Over a recording librdkafka, which knew no such property, was never asked.
+#[test]
+fn what_a_registry_s_settings_lack_is_said_before_anything_begins() {
+    let folder = with_feed("10");
+    let path = folder.path();
+    for (text, said) in [
+        ("schema.registry.ssl.ca.location=none.pem", "none.pem cannot be read: "),
+        ("schema.registry.ssl.ca.location=feed.toml", "feed.toml holds no certificate in PEM"),
+        ("schema.registry.ssl.ca.locaton=ca.pem", "mean schema.registry.ssl.ca.location?"),
+    ] {
+        let text = format!("schema.registry.url=https://127.0.0.1:1\n{text}\n");
+        std::fs::write(path.join("client.properties"), text).unwrap();
+        let told = error(&run(path, &["--out", "a", "--config", "client.properties"]));
+        assert!(told.contains("client.properties:2: ") && told.contains(said), "{told}");
+        assert!(!path.join("a").exists());
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -1,10 +1,11 @@
-//! An input of which nothing came to the join: why, by its first record. Its books alone
-//! only count, and often one setting or one schema is all that is missing.
+//! An input of which nothing came to the join: why, by its first record; and why nothing
+//! matched though records came. The books alone only count, and often one setting or one
+//! schema is all that is missing.
 
 use std::path::Path;
 
-use joinscope_core::engine::{InputBooks, Summary};
-use joinscope_core::run::explain::explain;
+use joinscope_core::engine::{Ended, InputBooks, Summary};
+use joinscope_core::run::explain::{explain, no_match};
 use joinscope_core::run::{Run, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
@@ -13,10 +14,27 @@ use super::super::cluster::thousands;
 /// Among so many rows with the verdict the first of the input is looked for.
 const LOOK: usize = 64;
 
-/// One sentence for each such input.
+/// One sentence for each such input; where there is none, one if nothing matched.
 pub fn refused(summary: &Summary, dir: &Path) -> Vec<String> {
     let inputs = summary.books.iter().enumerate();
-    inputs.filter_map(|(n, books)| of_input(n, books, dir)).collect()
+    let mut said: Vec<String> = inputs.filter_map(|(n, books)| of_input(n, books, dir)).collect();
+    if said.is_empty() {
+        said.extend(nothing_matched(summary, dir));
+    }
+    said
+}
+
+/// As the window says it. A run that was ended early may have had no time for it.
+fn nothing_matched(summary: &Summary, dir: &Path) -> Option<String> {
+    let matched = summary.books.iter().any(|books| books.counts.get(Verdict::Joined) > 0);
+    if matched || summary.rows == 0 || summary.ended != Ended::Done {
+        return None;
+    }
+    match Run::open(dir).and_then(|run| no_match(&run)) {
+        Ok(why) => why.map(|why| format!("no record matched. {}", why.cause)),
+        // What cannot be read again is said by who reads the run.
+        Err(_) => Some("no record matched".to_owned()),
+    }
 }
 
 fn of_input(

@@ -1,7 +1,8 @@
 //! Above the panels: what makes everything below them worth doubting.
 
 use egui::{Frame, Margin, Panel, Ui};
-use joinscope_operator::verdict::Verdict;
+use joinscope_core::run::VerdictSet;
+use joinscope_core::run::explain::NoMatch;
 
 use crate::window::app::App;
 use crate::window::command::Command;
@@ -18,7 +19,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     if app.doc.in_progress || app.doc.run.is_none() {
         return;
     }
-    let Some((verdict, _)) = app.panels.books.no_match() else { return };
+    let Some(NoMatch { verdict, cause }) = app.panels.books.no_match() else { return };
     let t = Tokens::of(ui.ctx());
     let margin = GAP as i8;
     let frame =
@@ -33,15 +34,14 @@ pub fn show(app: &mut App, ui: &mut Ui) {
                     let sign = egui::RichText::new(icon::WARNING).font(fonts::icons(TEXT + 2.0));
                     ui.label(sign.color(t.text));
                     text(ui, "No record matched", fonts::semibold(TEXT), t.text);
-                    let show = format!("Show {verdict}");
                     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                        if button(&show).show(ui).clicked() {
-                            let set = joinscope_core::run::VerdictSet::of(verdict);
-                            app.commands.push(Command::Filter(set));
+                        if let Some(verdict) = verdict
+                            && button(&format!("Show {verdict}")).show(ui).clicked()
+                        {
+                            app.commands.push(Command::Filter(VerdictSet::of(verdict)));
                         }
                         ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                            let cause = cause(verdict);
-                            text(ui, cause, fonts::regular(TEXT), t.second).on_hover_text(cause);
+                            text(ui, &cause, fonts::regular(TEXT), t.second).on_hover_text(&cause);
                         });
                     });
                 });
@@ -79,25 +79,4 @@ fn export(app: &mut App, ui: &mut Ui) {
             });
         });
     });
-}
-
-/// The likeliest cause, by the verdict that most records have.
-fn cause(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Unmatched => {
-            "Most found no candidate: the key fields may not hold the same key, or the interval is too short"
-        }
-        Verdict::Late => {
-            "Most were late: the event-time watermark ran ahead of them, perhaps by one wrong time"
-        }
-        Verdict::Undecodable => "Most cannot be decoded: the format or the schema is another one",
-        Verdict::Unkeyed => "Most have no key: the pipeline's key field is not in them",
-        Verdict::Untimed => "Most have no event time: its field or unit is another one",
-        Verdict::Tombstone => "Most have a null value",
-        Verdict::Filtered => "Most are left out by the pipeline's where",
-        Verdict::Expired => "Most came when what they would have matched was gone",
-        Verdict::Open | Verdict::Joined => {
-            "The recording ended before the intervals did, and nothing had matched until then"
-        }
-    }
 }

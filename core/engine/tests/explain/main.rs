@@ -21,6 +21,7 @@ use joinscope_core::run::{
 
 mod lateness;
 mod later;
+mod no_match;
 mod released;
 mod restarts;
 mod streams;

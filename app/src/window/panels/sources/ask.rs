@@ -1,5 +1,6 @@
-//! What Sources asks: the books of the run.
+//! What Sources asks: the books of the run, and why nothing matched in it.
 
+use joinscope_core::run::explain::{NoMatch, no_match};
 use joinscope_operator::verdict::{Counts, Verdict};
 
 use crate::window::doc::Doc;
@@ -9,14 +10,16 @@ use crate::window::jobs::{Jobs, Slot};
 #[derive(Default)]
 pub struct Books {
     slot: Slot<u64, (Counts, u64)>,
+    /// Asked of a run in which nothing matched.
+    cause: Slot<u64, Option<NoMatch>>,
 }
 
 impl Books {
     pub(super) fn ask(&mut self, jobs: &Jobs, doc: &Doc) {
         let Some(run) = &doc.run else { return };
-        let run = run.run.clone();
+        let of = run.run.clone();
         self.slot.ask(jobs, doc.revision, move |_| {
-            let books = run.books(None).map_err(|e| e.to_string())?;
+            let books = of.books(None).map_err(|e| e.to_string())?;
             let mut all = Counts::default();
             for counts in &books.inputs {
                 for verdict in Verdict::ALL {
@@ -25,6 +28,12 @@ impl Books {
             }
             Ok((all, books.outputs))
         });
+        let matched = self.shown().is_none_or(|counts| counts.get(Verdict::Joined) > 0);
+        if !doc.in_progress && !matched {
+            let of = run.run.clone();
+            self.cause
+                .ask_long(jobs, doc.revision, move |_| no_match(&of).map_err(|e| e.to_string()));
+        }
     }
 
     pub(super) fn shown(&mut self) -> Option<Counts> {
@@ -47,14 +56,14 @@ impl Books {
         self.shown().map_or(0, |counts| counts.get(verdict))
     }
 
-    /// No record matched, in a run that ended: the most frequent verdict.
-    pub fn no_match(&mut self) -> Option<(Verdict, u64)> {
-        let counts = self.shown()?;
-        if counts.total() == 0 || counts.get(Verdict::Joined) > 0 {
-            return None;
-        }
-        let all = Verdict::ALL.into_iter().map(|v| (v, counts.get(v)));
-        all.max_by_key(|(_, n)| *n)
+    /// Why no record matched, in a run that ended.
+    pub fn no_match(&mut self) -> Option<NoMatch> {
+        let books = self.slot.answer()?;
+        let (counts, _) = books.result.as_ref().ok()?;
+        let cause = self.cause.answer()?;
+        // The newest answer may be that of the run before.
+        let fits = cause.question == books.question && counts.get(Verdict::Joined) == 0;
+        cause.result.as_ref().ok().filter(|_| fits)?.clone()
     }
 
     pub(super) fn outputs(&mut self) -> u64 {

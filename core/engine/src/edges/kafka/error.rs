@@ -141,6 +141,19 @@ impl KafkaError {
     }
 }
 
+/// A text, and what lies behind an error; what says the same once more is left out.
+pub(super) fn with_causes(mut text: String, error: &dyn std::error::Error) -> String {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

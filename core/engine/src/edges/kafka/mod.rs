@@ -18,6 +18,7 @@ mod range;
 mod record;
 mod register;
 mod registry;
+mod registry_tls;
 mod replicas;
 mod settings;
 mod starved;

@@ -14,6 +14,8 @@ use schema_registry_converter::schema_registry_common::{
 };
 
 use super::KafkaError;
+use super::error::with_causes;
+use super::registry_tls::{self, RegistryTls};
 use crate::edges::recording::{SchemaReference, StoredSchema};
 use crate::operator::codec::SchemaRef;
 use crate::operator::record::Record;
@@ -25,6 +27,27 @@ pub struct RegistrySettings {
     pub url: String,
     /// User and password.
     pub login: Option<(String, String)>,
+    pub(super) tls: RegistryTls,
+}
+
+impl RegistrySettings {
+    /// What every question to the registry needs; nothing is asked yet.
+    ///
+    /// # Errors
+    /// There can be no such HTTP client.
+    pub(super) fn client(&self) -> Result<SrSettings, KafkaError> {
+        let url = self.url.trim_end_matches('/').to_owned();
+        let mut builder = SrSettings::new_builder(url.clone());
+        builder.set_timeout(PATIENCE);
+        if let Some((user, password)) = &self.login {
+            builder.set_basic_authorization(user, Some(password));
+        }
+        let client = self.tls.given(reqwest::blocking::Client::builder());
+        builder.build_with(client).map_err(|e| {
+            let what = with_causes(e.error.clone(), &e);
+            KafkaError::Registry { url, what, away: false }
+        })
+    }
 }
 
 impl fmt::Debug for RegistrySettings {
@@ -64,28 +87,24 @@ pub(super) struct Registry {
 
 impl Registry {
     /// # Errors
-    /// The registry does not answer, or refuses the login.
+    /// The registry does not answer, refuses the login, or no TLS is agreed upon.
     pub fn connect(of: &RegistrySettings) -> Result<Self, KafkaError> {
         let url = of.url.trim_end_matches('/').to_owned();
-        let mut builder = SrSettings::new_builder(url.clone());
-        builder.set_timeout(PATIENCE);
-        if let Some((user, password)) = &of.login {
-            builder.set_basic_authorization(user, Some(password));
-        }
-        let registry = |what, away| KafkaError::Registry { url: url.clone(), what, away };
-        let settings = builder.build().map_err(|e| registry(e.error, false))?;
+        let settings = of.client()?;
         get_all_subjects(&settings).map_err(|e| {
             let away = is_away(&e);
-            let (what, so) = if away {
-                ("does not answer", "check the address")
+            let what = if of_tls(&e).is_some() {
+                reason(&e)
+            } else if away {
+                format!("does not answer ({}); check the address", reason(&e))
             } else {
-                (
-                    "refuses",
-                    "check the address, and user and password in --config \
+                format!(
+                    "refuses ({}); check the address, and user and password in --config \
                      (schema.registry.basic.auth.user.info=user:password)",
+                    reason(&e)
                 )
             };
-            registry(format!("{what} ({}); {so}", reason(&e)), away)
+            KafkaError::Registry { url: url.clone(), what, away }
         })?;
         Ok(Self {
             url,
@@ -248,10 +267,17 @@ fn status(error: &SRCError) -> Option<u16> {
 
 /// Whether the same question may be answered later: it was cut off, its time was up, it
 /// was one too many (429), or the registry itself is not well (Confluent's: 50001, an
-/// error in the backend data store, under status 500).
+/// error in the backend data store, under status 500). Certificates do not get better.
 pub(super) fn is_away(error: &SRCError) -> bool {
     let passing = |code: u16| matches!(code, 408 | 425 | 429) || code >= 500;
-    error.retriable || status(error).is_some_and(passing)
+    status(error).map_or_else(|| error.retriable && of_tls(error).is_none(), passing)
+}
+
+/// What to do where no TLS was agreed upon.
+fn of_tls(error: &SRCError) -> Option<&'static str> {
+    // What the registry itself answered is another matter.
+    let said = || with_causes(error.error.clone(), error);
+    status(error).is_none().then(said).and_then(|said| registry_tls::advice(&said))
 }
 
 /// Whether the registry says that it has no schema of this id, or none for this user.
@@ -289,14 +315,13 @@ fn for_each_id<E>(
     Ok(())
 }
 
+/// What an error says; where no TLS was agreed upon also what to do.
 pub(super) fn reason(error: &SRCError) -> String {
-    let mut text = error.error.clone();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    let said = with_causes(error.error.clone(), error);
+    match of_tls(error) {
+        Some(so) => format!("no TLS connection ({said}); {so}"),
+        None => said,
     }
-    text
 }
 
 #[cfg(test)]
@@ -332,7 +357,7 @@ mod tests {
                 .unwrap();
             }
         });
-        Registry::connect(&RegistrySettings { url, login: None }).unwrap()
+        Registry::connect(&RegistrySettings { url, ..RegistrySettings::default() }).unwrap()
     }
 
     fn naming(arrival: u64, id: u32) -> Record {

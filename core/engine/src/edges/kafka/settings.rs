@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::keychain::{self, Keychain};
+use super::registry_tls::{self, RegistryTls, TlsLines};
 use super::{KafkaError, RegistrySettings};
 
 /// Brokers and librdkafka's properties. `Debug` shows no secret.
@@ -13,9 +14,10 @@ pub struct Settings {
     pub brokers: String,
     /// As librdkafka names them; later ones win.
     properties: Vec<(String, String)>,
-    /// `schema.registry.url` and `schema.registry.basic.auth.user.info`.
+    /// `schema.registry.url`, `schema.registry.basic.auth.*` and `schema.registry.ssl.*`.
     registry_url: Option<String>,
     registry_login: Option<(String, String)>,
+    registry_tls: RegistryTls,
 }
 
 /// Properties whose values are never shown.
@@ -28,6 +30,10 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// Of which a registry's login is no property of librdkafka.
 const LOGINS: &[&str] = &["schema.registry.basic.auth.user.info", "basic.auth.user.info"];
+
+/// Where a registry's login stands, as Confluent's clients say it.
+const SOURCES: &[&str] =
+    &["schema.registry.basic.auth.credentials.source", "basic.auth.credentials.source"];
 
 /// What a Java client's file holds and librdkafka spells otherwise.
 const JAVA: &[(&str, &str)] = &[
@@ -72,7 +78,7 @@ impl Settings {
     ///
     /// # Errors
     /// The file cannot be read, a line is no property, the property is one that this
-    /// program sets itself, a file that it names cannot be read, or the keychain does
+    /// program sets itself, a file that it names cannot be read or used, or the keychain does
     /// not give what is named; never with a secret in the text.
     pub fn load(&mut self, path: &Path) -> Result<(), KafkaError> {
         self.load_with(path, &keychain::system)
@@ -86,6 +92,7 @@ impl Settings {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|e| error(None, format!("cannot be read: {e}")))?;
+        let (mut tls, mut inherits) = (TlsLines::default(), None);
         for (line, name, written) in parse(&text).map_err(|(n, what)| error(Some(n), what))? {
             if let Some((_, instead)) = JAVA.iter().find(|(java, _)| *java == name) {
                 let what = format!("{name} is a Java client's: librdkafka has {instead}");
@@ -126,19 +133,50 @@ impl Settings {
                     return Err(error(Some(line), format!("{name}: write user:password")));
                 };
                 self.registry_login = Some((user.to_owned(), password.to_owned()));
+            } else if SOURCES.contains(&name.as_str()) {
+                inherits = match value.as_str() {
+                    // They are looked for where they may stand anyway.
+                    "USER_INFO" | "URL" => None,
+                    "SASL_INHERIT" => Some((line, name)),
+                    _ => {
+                        let what = format!("{name}: write USER_INFO, URL or SASL_INHERIT");
+                        return Err(error(Some(line), what));
+                    }
+                };
+            } else if name.starts_with(registry_tls::PREFIX) {
+                tls.take(line, &name, value).map_err(|what| error(Some(line), what))?;
             } else {
                 self.properties.push((name, value));
             }
         }
+        if let Some((line, name)) = inherits {
+            let login = self.last("sasl.username").zip(self.last("sasl.password"));
+            let Some((user, password)) = login else {
+                let what = format!(
+                    "{name}=SASL_INHERIT takes sasl.username and sasl.password, which are not both \
+                     in this file"
+                );
+                return Err(error(Some(line), what));
+            };
+            self.registry_login = Some((user.to_owned(), password.to_owned()));
+        }
+        self.registry_tls = tls.read().map_err(|(line, what)| error(Some(line), what))?;
         Ok(())
     }
 
-    /// The registry at `url`, else the file's; with the file's login, else the
-    /// one in the URL, which holds none afterwards: it stands in messages.
+    /// A property of librdkafka, as it stands last.
+    fn last(&self, name: &str) -> Option<&str> {
+        let last = self.properties.iter().rev().find(|(known, _)| known == name);
+        last.map(|(_, value)| value.as_str())
+    }
+
+    /// The registry at `url`, else the file's; with the file's TLS and login, else the
+    /// login in the URL, which holds none afterwards: it stands in messages.
     #[must_use]
     pub fn registry(&self, url: Option<&str>) -> Option<RegistrySettings> {
         let (url, in_url) = without_login(url.or(self.registry_url.as_deref())?);
-        Some(RegistrySettings { url, login: self.registry_login.clone().or(in_url) })
+        let login = self.registry_login.clone().or(in_url);
+        Some(RegistrySettings { url, login, tls: self.registry_tls.clone() })
     }
 
     /// Sets one property.
@@ -359,5 +397,27 @@ mod tests {
         let registry = settings.registry(None).unwrap();
         assert_eq!((registry.url.as_str(), registry.login.clone()), ("http://h", login("v", "w")));
         assert!(!format!("{settings:?} {registry:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_registry_s_login_may_be_that_of_the_brokers() {
+        let source = "schema.registry.url=http://u:v@h\nbasic.auth.credentials.source=";
+        let login = |rest: &str| {
+            let registry = load(&format!("{source}{rest}\n"))?.registry(None);
+            Ok::<_, String>(registry.and_then(|registry| registry.login))
+        };
+        let of = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        let sasl = "sasl.username=me\nsasl.password=hunter2";
+        assert_eq!(login(&format!("SASL_INHERIT\n{sasl}")).unwrap(), of("me", "hunter2"));
+        assert_eq!(login(&format!("URL\n{sasl}")).unwrap(), of("u", "v"));
+        let info = format!("USER_INFO\n{sasl}\nbasic.auth.user.info=w:x");
+        assert_eq!(login(&info).unwrap(), of("w", "x"));
+        for (rest, said) in [
+            ("SASL_INHERIT\nsasl.password=hunter2", ":2: basic.auth.credentials.source=SASL_INH"),
+            ("hunter2", ":2: basic.auth.credentials.source: write USER_INFO, URL or SASL_INHERIT"),
+        ] {
+            let error = login(rest).unwrap_err();
+            assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+        }
     }
 }

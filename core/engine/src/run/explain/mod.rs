@@ -6,6 +6,7 @@ mod candidates;
 mod enough;
 mod json;
 mod judge;
+mod no_match;
 mod passed;
 mod released;
 mod restart;
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use candidates::Candidate;
 pub use enough::Enough;
 pub use json::key as key_to_json;
+pub use no_match::{NoMatch, no_match};
 pub use why::{NOT_AT_HAND, Whys, why};
 
 use super::error::Result;
