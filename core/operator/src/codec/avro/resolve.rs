@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use apache_avro::Schema;
-use apache_avro::schema::{InnerDecimalSchema, UuidSchema};
+use apache_avro::schema::{Alias, InnerDecimalSchema, UuidSchema};
 use serde_json::Value;
 
 use super::Convert;
@@ -63,8 +63,10 @@ pub(super) fn base(schema: &Schema) -> Base {
     }
 }
 
-/// The reader's schema for what the writer wrote: itself, or the first branch
-/// of a reader's union that can take it.
+/// The reader's schema for what the writer wrote: itself, or the branch of a
+/// reader's union that takes it: of its own type the one that is called alike, else
+/// the first that it can be promoted to (`Resolver.ReaderUnion#firstMatchingBranch` of
+/// Avro's Java, which takes names before structure).
 pub(super) fn branch<'s>(
     writer: &Schema,
     reader: &'s Schema,
@@ -73,11 +75,27 @@ pub(super) fn branch<'s>(
     let reader = names.follow(reader);
     if let Schema::Union(union) = reader {
         let exact = union.variants().iter().map(|v| names.follow(v));
-        let same = exact.clone().find(|v| base(writer) == base(v));
-        let found = same.map(|v| (v, Convert::Same));
+        let same = exact.clone().filter(|v| base(writer) == base(v));
+        let found = same.min_by_key(|v| apart(writer, v)).map(|v| (v, Convert::Same));
         return found.or_else(|| exact.into_iter().find_map(|v| Some((v, convert(writer, v)?))));
     }
     Some((reader, convert(writer, reader)?))
+}
+
+/// How far the names of two types of one kind are apart; those without names are not.
+fn apart(writer: &Schema, reader: &Schema) -> u8 {
+    let (Some(own), Some(other)) = (writer.name(), reader.name()) else { return 0 };
+    let full = own.fullname(None);
+    let was = |alias: &Alias| alias.fullname(None) == full;
+    if other.fullname(None) == full {
+        0
+    } else if reader.aliases().is_some_and(|aliases| aliases.iter().any(was)) {
+        1
+    } else if own.name() == other.name() {
+        2
+    } else {
+        3
+    }
 }
 
 fn convert(writer: &Schema, reader: &Schema) -> Option<Convert> {

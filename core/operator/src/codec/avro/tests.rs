@@ -174,6 +174,26 @@ fn a_reader_schema_resolves_names_and_defaults() {
 }
 
 #[test]
+fn of_a_readers_union_the_record_is_meant_that_is_called_alike() {
+    let writer = r#"{"type":"record","name":"Event","namespace":"n","fields":[
+        {"name":"what","type":["null",
+            {"type":"record","name":"Click","fields":[{"name":"id","type":"string"}]},
+            {"type":"record","name":"View","fields":[{"name":"page","type":"string"}]}]}]}"#;
+    let moved = writer.replace(r#""namespace":"n""#, r#""namespace":"m""#);
+    let renamed = writer.replace(r#""name":"View""#, r#""name":"Seen","aliases":["View"]"#);
+    let fields = vec![want("id", Some(0), vec![]), want("page", Some(1), vec![])];
+    let wants = vec![want("what", None, fields)];
+    for reader in [writer, &moved, &renamed] {
+        let plan = Plan::new(&text(writer), Some(&text(reader)), &wants).unwrap();
+        // Branch 1, then 2, with a text of one byte each.
+        let click = run(&plan, &[2, 2, b'c'], 2).unwrap();
+        assert_eq!(click, [Got::Str("c".into()), Got::Missing], "{reader}");
+        let view = run(&plan, &[4, 2, b'v'], 2).unwrap();
+        assert_eq!(view, [Got::Missing, Got::Str("v".into())], "{reader}");
+    }
+}
+
+#[test]
 fn references_are_followed() {
     let schema = SchemaText {
         text: r#"{"type":"record","name":"Outer","fields":[{"name":"k","type":"x.Key"}]}"#.into(),
