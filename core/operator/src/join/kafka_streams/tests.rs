@@ -191,6 +191,27 @@ impl KafkaStreams {
     }
 }
 
+/// A live run's epoch may end by the clock alone, right behind a restore.
+#[test]
+fn a_checkpoint_before_the_first_event_says_what_the_one_before_it_said() {
+    let waits = Settings { max_task_idle: Some(9), ..left(0) };
+    let (mut first, mut out) = (join(waits), Vec::new());
+    let mut held = BTreeMap::new();
+    feed(&mut first, 1, row(RIGHT, KeyValue::Int(1), 7, 0), &mut out);
+    let end = LogEnd { input: RIGHT, partition: 1, reached: true, now_ms: 2 };
+    first.log_end(end, 1, &mut out).unwrap();
+    first.checkpoint(&mut held);
+    let saved = Operator::save(&first);
+    let mut again = join(waits);
+    Operator::load(&mut again, &saved).unwrap();
+    again.restore(held.values().cloned().collect()).unwrap();
+    again.checkpoint(&mut held);
+    assert_eq!(held.len(), 1);
+    let text = |saved: &[u8]| String::from_utf8_lossy(saved).into_owned();
+    assert_eq!(text(&Operator::save(&again)), text(&saved));
+    assert!(text(&saved).contains("\"right_first\":true"), "{}", text(&saved));
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named() {
     let mut join = join(left(0));
