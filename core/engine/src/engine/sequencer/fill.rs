@@ -57,6 +57,14 @@ impl Sequencer {
         }
     }
 
+    /// The shards hear of partitions that the source lacks: nothing comes of them.
+    pub(super) fn absent(&mut self, routes: &Routes) {
+        for (input, partition) in routes.absent() {
+            let end = LogEnd { input, partition, reached: true, now_ms: i64::MIN };
+            self.tell(self.position.arrival, Told::LogEnd(end), EventKind::Clock);
+        }
+    }
+
     pub(super) fn tell(&mut self, at: Arrival, what: Told, kind: EventKind) {
         self.moves.push(Move { event: self.batch.events.len() as u32, at, what });
         self.batch.events.push(Event { at, epoch: self.position.epoch, kind });

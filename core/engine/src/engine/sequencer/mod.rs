@@ -138,11 +138,14 @@ impl Sequencer {
     }
 
     /// Before the first record of a run from its beginning: what is empty has
-    /// ended.
+    /// ended, as has what the source does not even have.
     pub(super) fn begin(&mut self) {
         let routes = Arc::clone(&self.routes);
         for source in self.settings.ends.empty() {
             self.log_end(&routes, source, true, i64::MIN, EventKind::Clock);
+        }
+        if self.settings.ends.are_known() {
+            self.absent(&routes);
         }
     }
 

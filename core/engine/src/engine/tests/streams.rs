@@ -81,6 +81,22 @@ fn a_task_does_not_wait_for_an_empty_partition() {
     assert_eq!(told(&left(SMALLEST), &listed), given);
 }
 
+/// As an import of records has it: nobody said that there is a plays[0].
+#[test]
+fn a_task_does_not_wait_for_a_partition_that_the_source_lacks() {
+    let mut listed = Listed::parse(
+        "0 views[0] a 100
+         1 views[1] b 100
+         2 plays[1] b 150
+         2000 views[0] c 5000",
+    );
+    listed.knows_ends = true;
+    let left = |more| pipeline(more).replace("kind = \"inner\"", "kind = \"left\"");
+    let given = told(&left(""), &listed);
+    assert!(given.contains("3 pad views[0]@0 t=100"), "{given}");
+    assert_eq!(told(&left(SMALLEST), &listed), given);
+}
+
 #[test]
 fn live_the_clock_says_that_a_partition_has_no_lag() {
     let mut listed = Listed::parse(
