@@ -213,6 +213,37 @@ fn a_checkpoint_before_the_first_event_says_what_the_one_before_it_said() {
 }
 
 #[test]
+fn what_an_application_leaves_out_has_its_turn_in_the_queue() {
+    let left_out = |input, time, arrival| Row {
+        matched: true,
+        corrections: marks::LEFT_OUT,
+        ..row(input, KeyValue::Null, time, arrival)
+    };
+    let waits = Settings { max_task_idle: Some(9_999), ..left(0) };
+    let (mut taken, mut out) = (join(waits), Vec::new());
+    feed(&mut taken, 0, row(LEFT, KeyValue::Int(1), 10, 0), &mut out);
+    assert!(out.is_empty(), "{out:?}");
+    feed(&mut taken, 0, left_out(RIGHT, 12, 1), &mut out);
+    assert_eq!(out, [Effect::Kept { row: 0 }]);
+    feed(&mut taken, 0, row(RIGHT, KeyValue::Int(1), 11, 2), &mut out);
+    assert_eq!(out.len(), 1, "it waits for a left one, behind another");
+    // And over a restore.
+    let mut held = BTreeMap::new();
+    taken.checkpoint(&mut held);
+    let saved = Operator::save(&taken);
+    let mut taken = join(waits);
+    Operator::load(&mut taken, &saved).unwrap();
+    taken.restore(held.into_values().collect()).unwrap();
+    feed(&mut taken, 0, left_out(LEFT, 20, 3), &mut out);
+    let pairs = out.iter().filter(|effect| matches!(effect, Effect::Pair { .. })).count();
+    assert_eq!((pairs, taken.size().0), (1, 3), "{out:?}");
+    // In the order given there is no queue.
+    let mut given = join(left(0));
+    feed(&mut given, 0, left_out(LEFT, 10, 0), &mut out);
+    assert_eq!(given.size().0, 0);
+}
+
+#[test]
 fn a_damaged_checkpoint_is_named() {
     let mut join = join(left(0));
     let error = Operator::load(&mut join, b"[1").unwrap_err();
