@@ -31,6 +31,7 @@ mod plain;
 mod tests;
 mod value;
 
+pub use avro::branch_of;
 pub use decoder::{InputDecoder, Probe};
 pub use framing::SchemaRef;
 

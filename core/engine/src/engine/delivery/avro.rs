@@ -10,11 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
 use serde_json::{Value, json};
 
 use super::naming::sides;
+use super::rewrite::Written;
 use crate::engine::step::{Output, OutputKind};
 use crate::operator::codec::{InputDecoder, SchemaRef, SchemaSource};
 use crate::operator::pipeline::{Format, Input, Pipeline};
@@ -144,9 +143,6 @@ enum Side {
     Read(Box<Schema>, HashMap<SchemaRef, Result<Written, String>>),
 }
 
-/// A writer's schema, and those that it refers to.
-struct Written(Schema, Vec<Schema>);
-
 /// Makes bodies of outputs.
 pub(super) struct Bodies {
     sides: Vec<Side>,
@@ -242,38 +238,18 @@ impl Bodies {
             }
             Side::Body => body.extend(value),
             Side::Read(reader, written) => {
-                let (name, mut bytes) =
+                let (name, bytes) =
                     SchemaRef::of(record).ok_or("a record without Confluent's framing")?;
-                let schemas = &self.schemas;
-                let writer = written.entry(name).or_insert_with(|| writer(&**schemas, name));
-                let Written(writer, others) = writer.as_ref().map_err(Clone::clone)?;
-                let text = |e: apache_avro::Error| e.to_string();
-                let value = GenericDatumReader::builder(writer)
-                    .writer_schemata(others.iter().collect())
-                    .map_err(text)?
-                    .reader_schema(reader)
-                    .build()
-                    .map_err(text)?
-                    .read_value(&mut bytes)
-                    .map_err(text)?;
-                let datum = GenericDatumWriter::builder(reader).build().map_err(text)?;
-                body.extend(datum.write_value_to_vec(value).map_err(text)?);
+                let reader: &Schema = reader;
+                let schemas = &*self.schemas;
+                let writer = || Written::of(schemas, name, reader);
+                let written = written.entry(name).or_insert_with(writer);
+                let written = written.as_ref().map_err(Clone::clone)?;
+                body.extend_from_slice(&written.read(bytes, reader)?);
             }
         }
         Ok(())
     }
-}
-
-fn writer(schemas: &dyn SchemaSource, name: SchemaRef) -> Result<Written, String> {
-    let found =
-        schemas.named(name).ok_or_else(|| format!("the schema with {name} is not known"))?;
-    let parsed = if found.references.is_empty() {
-        Schema::parse_str(&found.text).map(|schema| Written(schema, Vec::new()))
-    } else {
-        Schema::parse_str_with_list(&found.text, &found.references)
-            .map(|(schema, others)| Written(schema, others))
-    };
-    parsed.map_err(|e| format!("the schema with {name}: {e}"))
 }
 
 fn position(value: &Value) -> Option<usize> {
@@ -292,6 +268,8 @@ fn long(body: &mut Vec<u8>, n: i64) {
 
 #[cfg(test)]
 mod tests {
+    use apache_avro::reader::datum::GenericDatumReader;
+
     use super::*;
     use crate::operator::pipeline::SchemaFile;
 

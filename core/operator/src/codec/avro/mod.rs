@@ -23,6 +23,7 @@ use super::value::Got;
 use super::{SchemaSource, SchemaText};
 use crate::record::{self, Arrival};
 use cursor::Cursor;
+pub use resolve::branch_of;
 
 /// Records, arrays, maps and unions within one another.
 pub(super) const MAX_DEPTH: usize = 256;
