@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use apache_avro::Schema;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::naming::sides;
@@ -232,7 +233,8 @@ impl Bodies {
         let value = record.value.as_deref().unwrap_or_default();
         match &mut self.sides[input] {
             Side::Text => {
-                let text = decoder.to_json(record)?.to_string();
+                let shown = decoder.to_json(record).map(|json| json.to_string());
+                let text = shown.or_else(|why| as_it_came(value).ok_or(why))?;
                 long(body, text.len() as i64);
                 body.extend(text.as_bytes());
             }
@@ -250,6 +252,14 @@ impl Bodies {
         }
         Ok(())
     }
+}
+
+/// A value that is JSON, though none that can be taken apart: it nests too deep, or half
+/// of a pair of escapes stands in it. The join needs no such field.
+fn as_it_came(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(text.trim_ascii().to_owned())
 }
 
 fn position(value: &Value) -> Option<usize> {
@@ -271,6 +281,7 @@ mod tests {
     use apache_avro::reader::datum::GenericDatumReader;
 
     use super::*;
+    use crate::operator::codec::{Decoded, NoSchemas};
     use crate::operator::pipeline::SchemaFile;
 
     fn pipeline(folds: bool) -> Pipeline {
@@ -321,6 +332,24 @@ mod tests {
         same.inputs[1].schema.as_mut().unwrap().text = Some(other.to_owned());
         let error = output_schema(&same).unwrap_err();
         assert!(error.contains("\"likes\"") && error.contains("feed.View"), "{error}");
+    }
+
+    #[test]
+    fn json_that_cannot_be_taken_apart_is_carried_as_it_came() {
+        let pipeline = pipeline(false);
+        let schemas: Arc<dyn SchemaSource + Send + Sync> = Arc::new(NoSchemas);
+        let mut bodies = Bodies::new(&pipeline, Arc::clone(&schemas), 7).unwrap();
+        let mut decoder = InputDecoder::new(&pipeline, 1, schemas).unwrap();
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for field in [deep, r#""\ud800""#.to_owned()] {
+            let text = format!("{{\"k\":\"a\",\"t\":5,\"x\":{field}}}");
+            let record = Record { value: Some(format!(" {text}\n").into()), ..Record::default() };
+            assert!(matches!(decoder.decode(&record), Decoded::Row(_)), "{text}");
+            let mut body = Vec::new();
+            bodies.record(1, &mut decoder, &record, &mut body).unwrap();
+            assert!(body.ends_with(text.as_bytes()), "{text}");
+        }
+        assert_eq!(as_it_came(b"\0\0\0\0\x07k"), None);
     }
 
     #[test]
