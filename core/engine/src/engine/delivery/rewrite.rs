@@ -14,7 +14,7 @@ use apache_avro::schema::{Name, RecordField, RecordSchema, ResolvedSchema};
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 
-use crate::operator::codec::{SchemaRef, SchemaSource, branch_of};
+use crate::operator::codec::{SchemaRef, SchemaSource, branch_of, parse_schema};
 
 /// A writer's schema, and those that it refers to.
 pub(super) struct Written {
@@ -45,11 +45,7 @@ impl Written {
     ) -> Result<Self, String> {
         let found =
             schemas.named(name).ok_or_else(|| format!("the schema with {name} is not known"))?;
-        let parsed = if found.references.is_empty() {
-            Schema::parse_str(&found.text).map(|schema| (schema, Vec::new()))
-        } else {
-            Schema::parse_str_with_list(&found.text, &found.references)
-        };
+        let parsed = parse_schema(&found);
         let (schema, others) = parsed.map_err(|e| format!("the schema with {name}: {e}"))?;
         let same = others.is_empty() && schema == *reader;
         Ok(Self { schema, others, same })
