@@ -66,6 +66,25 @@ impl Key {
         }
     }
 
+    /// Every key but null that is shown as this text.
+    #[must_use]
+    pub fn shown_as(text: &str) -> Vec<Self> {
+        let mut keys = vec![Self::new(KeyValue::String(text))];
+        if let Some(n) = text.parse::<i64>().ok().filter(|n| n.to_string() == text) {
+            keys.push(Self::new(KeyValue::Int(n)));
+        }
+        if let Ok(b) = text.parse::<bool>() {
+            keys.push(Self::new(KeyValue::Bool(b)));
+        }
+        let hex = text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+        if hex && text.len().is_multiple_of(2) {
+            let digits = (0..text.len()).step_by(2).filter_map(|i| text.get(i..i + 2));
+            let bytes: Vec<u8> = digits.filter_map(|d| u8::from_str_radix(d, 16).ok()).collect();
+            keys.push(Self::new(KeyValue::Bytes(&bytes)));
+        }
+        keys
+    }
+
     /// The inverse of [`Key::canonical`]; `None` if the bytes are no key.
     #[must_use]
     pub fn from_canonical(bytes: &[u8]) -> Option<Self> {
@@ -205,6 +224,27 @@ mod tests {
             Key::new(KeyValue::String("alpha")).normal_hash()
         );
         assert_eq!(Key::new(KeyValue::Int(i64::MIN)).to_string(), i64::MIN.to_string());
+    }
+
+    #[test]
+    fn a_text_stands_for_every_key_that_is_shown_so() {
+        for key in [
+            KeyValue::String("a b"),
+            KeyValue::String(""),
+            KeyValue::String("-7"),
+            KeyValue::String("007"),
+            KeyValue::Int(-7),
+            KeyValue::Int(i64::MAX),
+            KeyValue::Bool(true),
+            KeyValue::Bytes(&[]),
+            KeyValue::Bytes(&[0, 0xff]),
+        ] {
+            let key = Key::new(key);
+            let text = key.to_string();
+            let keys = Key::shown_as(&text);
+            assert!(keys.contains(&key), "{text}");
+            assert!(keys.iter().all(|key| key.to_string() == text), "{text}");
+        }
     }
 
     #[test]

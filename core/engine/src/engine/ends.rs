@@ -37,6 +37,11 @@ impl Ends {
         matches!(self, Self::Told)
     }
 
+    /// The source knows of all partitions where they end.
+    pub fn are_known(&self) -> bool {
+        matches!(self, Self::Known(_))
+    }
+
     /// The sources that are known to be empty.
     pub fn empty(&self) -> Vec<u32> {
         let Self::Known(lasts) = self else { return Vec::new() };

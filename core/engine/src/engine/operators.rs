@@ -3,14 +3,15 @@
 
 use super::summary::RunError;
 use crate::operator::codec::DecodedRow;
-use crate::operator::join::Operator;
 use crate::operator::join::clean::Clean;
 use crate::operator::join::flink::Settings as FlinkSettings;
 use crate::operator::join::flink::datastream::FlinkDataStream;
 use crate::operator::join::flink::sql::FlinkSql;
 use crate::operator::join::kafka_streams::{KafkaStreams, Settings as StreamsSettings, marks};
+use crate::operator::join::{Operator, Ref};
+use crate::operator::key::{Key, KeyValue};
 use crate::operator::pipeline::{Pipeline, Semantics};
-use crate::operator::state::Cold;
+use crate::operator::state::{Cold, Row};
 
 /// A join without rows. Above `budget` bytes rows go to `cold`, where the
 /// semantics has a tier below memory.
@@ -55,5 +56,24 @@ impl Marks {
     #[inline]
     pub fn of(self, row: &DecodedRow) -> u32 {
         if self == Self::Streams && row.null_value { marks::NO_VALUE } else { 0 }
+    }
+}
+
+/// What goes to a task of Kafka Streams of a record that gives no row: it is in the
+/// task's queue all the same.
+pub(super) fn left_out(of: Ref) -> Row {
+    let Ref { input, row, arrival, partition, offset, time } = of;
+    Row {
+        key: Key::new(KeyValue::Null),
+        input,
+        time,
+        arrival,
+        row,
+        partition,
+        offset,
+        labels: 0,
+        matched: true,
+        corrections: marks::LEFT_OUT,
+        folded: Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Which inputs a record of a partition feeds, and where its watermark lane is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -100,6 +101,19 @@ impl Routes {
     /// those behind came later.
     pub(super) fn may_know_only(&self, n: usize) -> bool {
         self.is_later.get(n..).is_some_and(|rest| rest.iter().all(|is_later| *is_later))
+    }
+
+    /// Partitions that one input has and another lacks: the one that lacks it, and its
+    /// number. A recording may leave out those that gave nothing.
+    pub(super) fn absent(&self) -> Vec<(InputIndex, i32)> {
+        let sources = self.feeds.iter().zip(&self.partitions);
+        let there: BTreeSet<(InputIndex, i32)> = sources
+            .flat_map(|(feeds, p)| feeds.iter().map(move |feed| (feed.input, p.partition)))
+            .collect();
+        let numbers: BTreeSet<i32> = there.iter().map(|(_, number)| *number).collect();
+        let inputs = 0..self.inputs.len() as InputIndex;
+        let all = inputs.flat_map(|input| numbers.iter().map(move |number| (input, *number)));
+        all.filter(|partition| !there.contains(partition)).collect()
     }
 
     /// The inputs that a record of this partition feeds, in pipeline order.

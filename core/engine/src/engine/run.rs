@@ -20,7 +20,7 @@ use super::collector::Collector;
 use super::control::Control;
 use super::decode::Decoders;
 use super::delivery;
-use super::ends::Ends;
+use super::ends::{Ends, waits_for_partitions};
 use super::failure::Failure;
 use super::meter::{Meters, Peak};
 use super::operators;
@@ -100,6 +100,7 @@ pub(super) fn run(
             Semantics::FlinkSql | Semantics::KafkaStreams => None,
         },
         marks: operators::Marks::of_pipeline(pipeline),
+        queues: waits_for_partitions(pipeline),
         ends: Ends::of_pipeline(pipeline, || spec.source.last_offsets()),
         shifts: (pipeline.join.semantics == Semantics::Clean)
             .then(|| pipeline.join.shifts(pipeline.inputs.len())),

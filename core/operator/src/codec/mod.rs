@@ -31,6 +31,7 @@ mod plain;
 mod tests;
 mod value;
 
+pub use avro::{branch_of, parse_schema};
 pub use decoder::{InputDecoder, Probe};
 pub use framing::SchemaRef;
 

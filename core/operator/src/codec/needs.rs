@@ -107,9 +107,11 @@ impl Needs {
     }
 
     /// Whether records without a value go to the join: only Kafka Streams
-    /// hands them on, and they have a time only where it is the record's own.
+    /// hands them on, and they have a time only where it is the record's own. A
+    /// `where` keeps none of them, as they have no fields.
     pub fn null_values(&self) -> bool {
-        self.semantics == Semantics::KafkaStreams && self.time.is_none()
+        let kafka_streams = self.semantics == Semantics::KafkaStreams;
+        kafka_streams && self.time.is_none() && self.filter.is_empty()
     }
 }
 

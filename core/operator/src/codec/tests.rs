@@ -218,6 +218,21 @@ fn a_null_key_or_time_says_what_a_release_does_there() {
 }
 
 #[test]
+fn a_null_value_goes_to_kafka_streams_unless_a_where_asks_for_a_field_of_it() {
+    let nothing = Record { value: None, ..record("") };
+    let mut d = released("kafka-streams", 1);
+    assert!(matches!(d.decode(&nothing), Decoded::Row(row) if row.null_value));
+    let kept = BASE.replace("[join]", "where = { x = 1 }\n[join]");
+    let set = |path: &str, value: &str| (path.to_owned(), value.to_owned());
+    let sets = [set("join.semantics", "kafka-streams"), set("join.grace", "1m")];
+    let pipeline = Pipeline::parse_with(&kept, "p.toml", &sets).unwrap();
+    let mut d = InputDecoder::new(&pipeline, 1, Arc::new(NoSchemas)).unwrap();
+    assert_eq!(d.decode(&nothing), failed(Verdict::Tombstone, None));
+    assert_eq!(d.explain_failure(&nothing), "its value is null");
+    assert!(matches!(d.decode(&record(r#"{"x":1}"#)), Decoded::Row(row) if !row.null_value));
+}
+
+#[test]
 fn keys_of_every_type() {
     let mut d = decoder(BASE, 0);
     let mut key = |k: &str| match d

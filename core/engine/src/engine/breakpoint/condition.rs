@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::operator::key::{Key, KeyValue};
 use crate::operator::pipeline::nearest;
 use crate::operator::time::{duration_setting, parse_duration};
 use crate::operator::verdict::Verdict;
@@ -14,7 +13,9 @@ use crate::operator::verdict::Verdict;
 pub enum Condition {
     /// A record gets this verdict: at the arrival at which it falls.
     Verdict(Verdict),
-    /// A record with this key arrives, whatever the key's type.
+    /// A record arrives whose key is shown so, whatever its type ([`Key::shown_as`]).
+    ///
+    /// [`Key::shown_as`]: crate::operator::key::Key::shown_as
     Key(String),
     /// A record arrives further behind the join's event-time watermark than
     /// this, ms.
@@ -81,10 +82,10 @@ impl FromStr for Condition {
             return Err(format!("\"{text}\" is no condition: write e.g. {}", EXAMPLES.join(", ")));
         };
         let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
-        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
         if value.is_empty() {
             return Err(format!("nothing stands after \"{name} {sign}\""));
         }
+        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
         let only = |wanted: FieldOp, sign: &str| {
             if *op == wanted { Ok(()) } else { Err(format!("\"{name}\" goes with {sign} only")) }
         };
@@ -151,7 +152,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verdict(verdict) => write!(f, "verdict={verdict}"),
-            Self::Key(key) => write!(f, "key={key}"),
+            Self::Key(key) => write!(f, "key={}", Quoted(key)),
             Self::LateBy(ms) => write!(f, "late_by>{}", duration_setting(*ms)),
             Self::Stalled(ms) => write!(f, "stalled>{}", duration_setting(*ms)),
             Self::StateRows(rows) => write!(f, "state>{rows}"),
@@ -162,23 +163,23 @@ impl fmt::Display for Condition {
             }
             Self::Field { path, op, value } => {
                 let sign = OPS.iter().find(|(_, o)| o == op).map_or("=", |(sign, _)| sign);
-                write!(f, "value.{path}{sign}{value}")
+                write!(f, "value.{path}{sign}{}", Quoted(value))
             }
         }
     }
 }
 
-impl Condition {
-    /// The keys that are meant by a text: of every type that it may be.
-    pub(super) fn keys(text: &str) -> Vec<Key> {
-        let mut keys = vec![Key::new(KeyValue::String(text))];
-        if let Ok(n) = text.parse() {
-            keys.push(Key::new(KeyValue::Int(n)));
+/// A text as a condition has it: in quotes where it would not be read back else.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0;
+        if text.is_empty() || text.trim() != text || text.starts_with('"') {
+            write!(f, "\"{text}\"")
+        } else {
+            f.write_str(text)
         }
-        if let Ok(b) = text.parse() {
-            keys.push(Key::new(KeyValue::Bool(b)));
-        }
-        keys
     }
 }
 
@@ -221,6 +222,17 @@ mod tests {
         let spaced: Condition = " late_by > 40s ".parse().unwrap();
         assert_eq!(spaced, Condition::LateBy(40_000));
         assert_eq!("state>1_000".parse(), Ok(Condition::StateRows(1_000)));
+        // A session keeps them so, and the window makes them of any key.
+        for text in ["", " a ", "\"a\"", "\"", "a=b", "ff00"] {
+            let path = "kind".to_owned();
+            for condition in [
+                Condition::Key(text.to_owned()),
+                Condition::Field { path, op: FieldOp::Is, value: text.to_owned() },
+            ] {
+                let written = condition.to_string();
+                assert_eq!(written.parse(), Ok(condition), "{written}");
+            }
+        }
     }
 
     #[test]

@@ -216,7 +216,7 @@ fn simple(
             }
         }
         Condition::Key(text) => {
-            let keys: Vec<Key> = Condition::keys(text);
+            let keys = Key::shown_as(text);
             for (i, at) in e.arrival.iter().enumerate() {
                 let own = (e.key)(i);
                 if keys.iter().any(|key| key.canonical() == own) {
@@ -283,4 +283,55 @@ pub(crate) fn of_step<T>(step: &Step, with: impl FnOnce(&Events<'_>) -> T) -> T 
         clock: &clock,
         bytes: &bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::key::KeyValue;
+
+    struct NoFields;
+
+    impl Fields for NoFields {
+        fn value(&mut self, _: u8, _: i32, _: i64) -> Result<serde_json::Value, String> {
+            Err("nobody asks for one".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_key_is_met_as_it_is_shown_whatever_its_type() {
+        let keys = [
+            KeyValue::Bytes(&[0xff, 0]),
+            KeyValue::String("ff00"),
+            KeyValue::Int(7),
+            KeyValue::String("7"),
+            KeyValue::String("007"),
+        ]
+        .map(Key::new);
+        let events = Events {
+            first_row: 0,
+            arrival: &[0, 1, 2, 3, 4],
+            arrival_ms: &[0; 5],
+            input: &[0; 5],
+            partition: &[0; 5],
+            offset: &[0; 5],
+            event_time: &[0; 5],
+            watermark: &[i64::MIN; 5],
+            at_arrival: &[Verdict::Open as u8; 5],
+            key: &|i| keys[i].canonical(),
+            fallen: &[],
+            clock: &[],
+            bytes: &[],
+        };
+        let met = |text: &str| {
+            let condition = Condition::Key(text.to_owned());
+            let list = [Breakpoint { id: 1, enabled: true, condition }];
+            let hits = Watch::default().pass(&list, &events, &mut NoFields).unwrap();
+            hits.iter().map(|hit| hit.at).collect::<Vec<_>>()
+        };
+        // As the window adds it from the selected record.
+        assert_eq!(met(&keys[0].to_string()), [0, 1]);
+        assert_eq!(met("7"), [2, 3]);
+        assert_eq!(met("007"), [4]);
+    }
 }

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::writer::datum::GenericDatumWriter;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::naming::sides;
+use super::rewrite::Written;
 use crate::engine::step::{Output, OutputKind};
 use crate::operator::codec::{InputDecoder, SchemaRef, SchemaSource};
 use crate::operator::pipeline::{Format, Input, Pipeline};
@@ -144,9 +144,6 @@ enum Side {
     Read(Box<Schema>, HashMap<SchemaRef, Result<Written, String>>),
 }
 
-/// A writer's schema, and those that it refers to.
-struct Written(Schema, Vec<Schema>);
-
 /// Makes bodies of outputs.
 pub(super) struct Bodies {
     sides: Vec<Side>,
@@ -236,44 +233,33 @@ impl Bodies {
         let value = record.value.as_deref().unwrap_or_default();
         match &mut self.sides[input] {
             Side::Text => {
-                let text = decoder.to_json(record)?.to_string();
+                let shown = decoder.to_json(record).map(|json| json.to_string());
+                let text = shown.or_else(|why| as_it_came(value).ok_or(why))?;
                 long(body, text.len() as i64);
                 body.extend(text.as_bytes());
             }
             Side::Body => body.extend(value),
             Side::Read(reader, written) => {
-                let (name, mut bytes) =
+                let (name, bytes) =
                     SchemaRef::of(record).ok_or("a record without Confluent's framing")?;
-                let schemas = &self.schemas;
-                let writer = written.entry(name).or_insert_with(|| writer(&**schemas, name));
-                let Written(writer, others) = writer.as_ref().map_err(Clone::clone)?;
-                let text = |e: apache_avro::Error| e.to_string();
-                let value = GenericDatumReader::builder(writer)
-                    .writer_schemata(others.iter().collect())
-                    .map_err(text)?
-                    .reader_schema(reader)
-                    .build()
-                    .map_err(text)?
-                    .read_value(&mut bytes)
-                    .map_err(text)?;
-                let datum = GenericDatumWriter::builder(reader).build().map_err(text)?;
-                body.extend(datum.write_value_to_vec(value).map_err(text)?);
+                let reader: &Schema = reader;
+                let schemas = &*self.schemas;
+                let writer = || Written::of(schemas, name, reader);
+                let written = written.entry(name).or_insert_with(writer);
+                let written = written.as_ref().map_err(Clone::clone)?;
+                body.extend_from_slice(&written.read(bytes, reader)?);
             }
         }
         Ok(())
     }
 }
 
-fn writer(schemas: &dyn SchemaSource, name: SchemaRef) -> Result<Written, String> {
-    let found =
-        schemas.named(name).ok_or_else(|| format!("the schema with {name} is not known"))?;
-    let parsed = if found.references.is_empty() {
-        Schema::parse_str(&found.text).map(|schema| Written(schema, Vec::new()))
-    } else {
-        Schema::parse_str_with_list(&found.text, &found.references)
-            .map(|(schema, others)| Written(schema, others))
-    };
-    parsed.map_err(|e| format!("the schema with {name}: {e}"))
+/// A value that is JSON, though none that can be taken apart: it nests too deep, or half
+/// of a pair of escapes stands in it. The join needs no such field.
+fn as_it_came(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    Some(text.trim_ascii().to_owned())
 }
 
 fn position(value: &Value) -> Option<usize> {
@@ -292,7 +278,10 @@ fn long(body: &mut Vec<u8>, n: i64) {
 
 #[cfg(test)]
 mod tests {
+    use apache_avro::reader::datum::GenericDatumReader;
+
     use super::*;
+    use crate::operator::codec::{Decoded, NoSchemas};
     use crate::operator::pipeline::SchemaFile;
 
     fn pipeline(folds: bool) -> Pipeline {
@@ -343,6 +332,24 @@ mod tests {
         same.inputs[1].schema.as_mut().unwrap().text = Some(other.to_owned());
         let error = output_schema(&same).unwrap_err();
         assert!(error.contains("\"likes\"") && error.contains("feed.View"), "{error}");
+    }
+
+    #[test]
+    fn json_that_cannot_be_taken_apart_is_carried_as_it_came() {
+        let pipeline = pipeline(false);
+        let schemas: Arc<dyn SchemaSource + Send + Sync> = Arc::new(NoSchemas);
+        let mut bodies = Bodies::new(&pipeline, Arc::clone(&schemas), 7).unwrap();
+        let mut decoder = InputDecoder::new(&pipeline, 1, schemas).unwrap();
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for field in [deep, r#""\ud800""#.to_owned()] {
+            let text = format!("{{\"k\":\"a\",\"t\":5,\"x\":{field}}}");
+            let record = Record { value: Some(format!(" {text}\n").into()), ..Record::default() };
+            assert!(matches!(decoder.decode(&record), Decoded::Row(_)), "{text}");
+            let mut body = Vec::new();
+            bodies.record(1, &mut decoder, &record, &mut body).unwrap();
+            assert!(body.ends_with(text.as_bytes()), "{text}");
+        }
+        assert_eq!(as_it_came(b"\0\0\0\0\x07k"), None);
     }
 
     #[test]

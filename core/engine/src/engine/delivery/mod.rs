@@ -38,6 +38,7 @@ mod naming;
 mod outbox;
 mod piece;
 mod progress;
+mod rewrite;
 mod sending;
 mod sink;
 mod start;

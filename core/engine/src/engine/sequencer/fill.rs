@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use super::{Sequenced, Sequencer};
-use crate::engine::batch::{Batch, Cut, Event, EventKind, Move, ShardBatch, Told};
+use crate::engine::batch::{
+    Batch, Cut, Event, EventKind, Move, ShardBatch, ShardRow, Told, shard_of,
+};
 use crate::engine::routes::Routes;
 use crate::engine::step::Facts;
 use crate::operator::join::LogEnd;
 use crate::operator::record::Arrival;
+use crate::operator::state::Row;
 
 impl Sequencer {
     /// Each batch begins with the tracker as it was before its first arrival.
@@ -54,6 +57,24 @@ impl Sequencer {
             let partition = partition.partition;
             let end = LogEnd { input: feed.input, partition, reached, now_ms };
             self.tell(self.position.arrival, Told::LogEnd(end), kind);
+        }
+    }
+
+    /// A row goes to the shard of its key.
+    #[inline]
+    pub(super) fn send(&mut self, now_ms: i64, late_by: Option<i64>, row: Row) {
+        let (at, epoch, kind) = (row.arrival, self.position.epoch, EventKind::Row);
+        let shard = shard_of(row.key.hash64(), self.rows.len());
+        let event = self.batch.events.len() as u32;
+        self.rows[shard].push(ShardRow { event, now_ms, late_by, row });
+        self.batch.events.push(Event { at, epoch, kind });
+    }
+
+    /// The shards hear of partitions that the source lacks: nothing comes of them.
+    pub(super) fn absent(&mut self, routes: &Routes) {
+        for (input, partition) in routes.absent() {
+            let end = LogEnd { input, partition, reached: true, now_ms: i64::MIN };
+            self.tell(self.position.arrival, Told::LogEnd(end), EventKind::Clock);
         }
     }
 

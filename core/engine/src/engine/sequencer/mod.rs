@@ -10,19 +10,17 @@ mod fill;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::batch::shard_of;
-use super::batch::{
-    BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow, Told,
-};
+use super::batch::{BATCH, Batch, Cut, EventKind, Move, Position, ShardBatch, ShardRow, Told};
 use super::decode::{DecodedBatch, Head, Item};
 use super::ends::Ends;
-use super::operators::Marks;
+use super::operators::{Marks, left_out};
 use super::routes::Routes;
 use super::source::Heads;
 use super::stairs::Stairs;
 use super::step::{ClockEvent, ClockKind};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
+use crate::operator::join::Ref;
 use crate::operator::pipeline::LatePolicy;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::state::Row;
@@ -45,6 +43,8 @@ pub(super) struct Settings {
     /// Told the event times of records, where the source wants them.
     pub heads: Option<Arc<Heads>>,
     pub marks: Marks,
+    /// Records that give no row have their turn in a task's queue (`kafka-streams`).
+    pub queues: bool,
     pub ends: Ends,
     /// By input, as [`Stairs`] wants them.
     pub shifts: Option<Vec<i64>>,
@@ -138,11 +138,14 @@ impl Sequencer {
     }
 
     /// Before the first record of a run from its beginning: what is empty has
-    /// ended.
+    /// ended, as has what the source does not even have.
     pub(super) fn begin(&mut self) {
         let routes = Arc::clone(&self.routes);
         for source in self.settings.ends.empty() {
             self.log_end(&routes, source, true, i64::MIN, EventKind::Clock);
+        }
+        if self.settings.ends.are_known() {
+            self.absent(&routes);
         }
     }
 
@@ -214,6 +217,11 @@ impl Sequencer {
                     facts.key_hash.push(0);
                     facts.key_end.push(facts.keys.len() as u32);
                     observe.extend(event_time.map(|time| (feed.lane, time)));
+                    if let (true, Some(time)) = (self.settings.queues, event_time) {
+                        let (input, offset) = (feed.input, head.offset);
+                        let of = Ref { input, row, arrival, partition, offset, time };
+                        self.send(now, None, left_out(of));
+                    }
                 }
                 Decoded::Row(decoded) => {
                     let time = decoded.event_time;
@@ -233,13 +241,12 @@ impl Sequencer {
                     }
                     facts.at_arrival.push(Verdict::Open as u8);
                     self.stairs.take(row, feed.input, time, watermark);
-                    let shard = shard_of(decoded.key.hash64(), self.rows.len());
-                    let marks = self.settings.marks.of(&decoded);
-                    self.rows[shard].push(ShardRow {
-                        event: self.batch.events.len() as u32,
-                        now_ms: now,
-                        late_by: late.then(|| watermark.saturating_sub(time)),
-                        row: Row {
+                    let late_by = late.then(|| watermark.saturating_sub(time));
+                    let corrections = self.settings.marks.of(&decoded);
+                    self.send(
+                        now,
+                        late_by,
+                        Row {
                             key: decoded.key,
                             input: feed.input,
                             time,
@@ -249,15 +256,10 @@ impl Sequencer {
                             offset: head.offset,
                             labels: decoded.labels,
                             matched: false,
-                            corrections: marks,
+                            corrections,
                             folded: Vec::new(),
                         },
-                    });
-                    self.batch.events.push(Event {
-                        at: arrival,
-                        epoch: self.position.epoch,
-                        kind: EventKind::Row,
-                    });
+                    );
                 }
             }
         }

@@ -82,6 +82,39 @@ fn a_task_does_not_wait_for_an_empty_partition() {
 }
 
 #[test]
+fn what_a_where_leaves_out_has_its_turn_in_the_queue() {
+    let kept = "where = { k = [\"a\"] }\n[inputs.plays]";
+    // Arrival 2 gives no row, but says that no view before play a comes next.
+    check_with(
+        &pipeline(SMALLEST).replace("[inputs.plays]", kept),
+        AtEnd::Open,
+        "0 views[0] a 100
+         1 plays[0] a 150
+         2 views[0] z 400",
+        "2 pair views[0]@0+plays[0]@0 t=150
+         views[0]@0 joined 2 -
+         plays[0]@0 joined 2 -
+         views[0]@1 filtered 2 -",
+    );
+}
+
+/// As an import of records has it: nobody said that there is a plays[0].
+#[test]
+fn a_task_does_not_wait_for_a_partition_that_the_source_lacks() {
+    let mut listed = Listed::parse(
+        "0 views[0] a 100
+         1 views[1] b 100
+         2 plays[1] b 150
+         2000 views[0] c 5000",
+    );
+    listed.knows_ends = true;
+    let left = |more| pipeline(more).replace("kind = \"inner\"", "kind = \"left\"");
+    let given = told(&left(""), &listed);
+    assert!(given.contains("3 pad views[0]@0 t=100"), "{given}");
+    assert_eq!(told(&left(SMALLEST), &listed), given);
+}
+
+#[test]
 fn live_the_clock_says_that_a_partition_has_no_lag() {
     let mut listed = Listed::parse(
         "0 views[0] a 100

@@ -284,6 +284,13 @@ fn defaults<'s>(
 ) {
     let Some(value) = value else { return missing(want, absent, &Got::Null) };
     absent.extend(want.slot.map(|slot| (slot, default(value, schema, names))));
+    // Of a record that is null by default nothing is there, as of one that is null.
+    if !value.is_object() {
+        for child in &want.children {
+            missing(child, absent, &Got::Missing);
+        }
+        return;
+    }
     let mut schema = names.follow(schema);
     if let Schema::Union(union) = schema {
         let nested = |v: &&Schema| matches!(v, Schema::Record(_) | Schema::Map(_));

@@ -23,6 +23,7 @@ use super::value::Got;
 use super::{SchemaSource, SchemaText};
 use crate::record::{self, Arrival};
 use cursor::Cursor;
+pub use resolve::branch_of;
 
 /// Records, arrays, maps and unions within one another.
 pub(super) const MAX_DEPTH: usize = 256;
@@ -108,10 +109,11 @@ impl Plan {
         reader: Option<&SchemaText>,
         wants: &[Want],
     ) -> Result<Self, String> {
-        let (writer, others) = parse(writer)?;
+        let (writer, others) = parse_schema(writer)?;
         let (reader, reader_others) = match reader {
             Some(reader) => {
-                let (schema, others) = parse(reader).map_err(|e| format!("reader schema: {e}"))?;
+                let (schema, others) =
+                    parse_schema(reader).map_err(|e| format!("reader schema: {e}"))?;
                 (Some(schema), others)
             }
             None => (None, Vec::new()),
@@ -127,7 +129,7 @@ impl Plan {
         schema: &SchemaText,
         paths: &'p [Vec<String>],
     ) -> Result<Option<&'p Vec<String>>, String> {
-        let (schema, others) = parse(schema)?;
+        let (schema, others) = parse_schema(schema)?;
         Ok(paths.iter().find(|path| !compile::has(&schema, &others, path)))
     }
 
@@ -147,7 +149,11 @@ impl Plan {
     }
 }
 
-fn parse(schema: &SchemaText) -> Result<(Schema, Vec<Schema>), String> {
+/// An Avro schema, and those that it refers to.
+///
+/// # Errors
+/// It is none.
+pub fn parse_schema(schema: &SchemaText) -> Result<(Schema, Vec<Schema>), String> {
     let text = schema.text.trim();
     // Registries give primitive schemas also without their quotes.
     let quoted = format!("\"{text}\"");

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use apache_avro::Schema;
-use apache_avro::schema::{InnerDecimalSchema, UuidSchema};
+use apache_avro::schema::{Alias, InnerDecimalSchema, UuidSchema};
 use serde_json::Value;
 
 use super::Convert;
@@ -63,21 +63,52 @@ pub(super) fn base(schema: &Schema) -> Base {
     }
 }
 
-/// The reader's schema for what the writer wrote: itself, or the first branch
-/// of a reader's union that can take it.
+/// The reader's schema for what the writer wrote: itself, or the branch of a
+/// reader's union that takes it.
 pub(super) fn branch<'s>(
     writer: &Schema,
     reader: &'s Schema,
     names: &Names<'s>,
 ) -> Option<(&'s Schema, Convert)> {
-    let reader = names.follow(reader);
+    let mut reader = names.follow(reader);
     if let Schema::Union(union) = reader {
-        let exact = union.variants().iter().map(|v| names.follow(v));
-        let same = exact.clone().find(|v| base(writer) == base(v));
-        let found = same.map(|v| (v, Convert::Same));
-        return found.or_else(|| exact.into_iter().find_map(|v| Some((v, convert(writer, v)?))));
+        let branches = union.variants();
+        reader = names.follow(&branches[branch_of(writer, branches, |v| names.follow(v))?]);
     }
     Some((reader, convert(writer, reader)?))
+}
+
+/// Which branch of a reader's union takes what was written under `writer` (no union):
+/// of its own type the one that is called alike, else the first that it can be
+/// promoted to (`Resolver.ReaderUnion#firstMatchingBranch` of Avro's Java, which takes
+/// names before structure). `follow` gives the definition behind a reference.
+#[must_use]
+pub fn branch_of<'s>(
+    writer: &Schema,
+    branches: &'s [Schema],
+    follow: impl Fn(&'s Schema) -> &'s Schema,
+) -> Option<usize> {
+    let all = || branches.iter().map(&follow).enumerate();
+    let same = all().filter(|(_, reader)| base(writer) == base(reader));
+    let called = same.min_by_key(|(_, reader)| apart(writer, reader));
+    let taken = called.or_else(|| all().find(|(_, reader)| convert(writer, reader).is_some()));
+    taken.map(|(at, _)| at)
+}
+
+/// How far the names of two types of one kind are apart; those without names are not.
+fn apart(writer: &Schema, reader: &Schema) -> u8 {
+    let (Some(own), Some(other)) = (writer.name(), reader.name()) else { return 0 };
+    let full = own.fullname(None);
+    let was = |alias: &Alias| alias.fullname(None) == full;
+    if other.fullname(None) == full {
+        0
+    } else if reader.aliases().is_some_and(|aliases| aliases.iter().any(was)) {
+        1
+    } else if own.name() == other.name() {
+        2
+    } else {
+        3
+    }
 }
 
 fn convert(writer: &Schema, reader: &Schema) -> Option<Convert> {

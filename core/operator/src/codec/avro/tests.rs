@@ -134,7 +134,9 @@ fn a_reader_schema_resolves_names_and_defaults() {
             {"name":"a","type":"long","default":5},
             {"name":"t","type":{"type":"long","logicalType":"timestamp-nanos"}}]},
           "default":{"t":9}},
-        {"name":"bare","type":"long"}]}"#;
+        {"name":"bare","type":"long"},
+        {"name":"who","type":["null",{"type":"record","name":"Who","fields":[
+            {"name":"kind","type":"string","default":"guest"}]}],"default":null}]}"#;
     let wants = vec![
         want("id", Some(0), vec![]),
         want("s", Some(1), vec![]),
@@ -144,6 +146,7 @@ fn a_reader_schema_resolves_names_and_defaults() {
         want("sub", Some(5), vec![want("a", Some(6), vec![]), want("t", Some(7), vec![])]),
         want("bare", Some(8), vec![]),
         want("old", Some(9), vec![]),
+        want("who", Some(10), vec![want("kind", Some(11), vec![])]),
     ];
     let plan = Plan::new(&text(writer), Some(&text(reader)), &wants).unwrap();
     let value = Avro::Record(vec![
@@ -153,7 +156,7 @@ fn a_reader_schema_resolves_names_and_defaults() {
     ]);
     let body = encode(&Schema::parse_str(writer).unwrap(), value);
     assert_eq!(
-        run(&plan, &body, 10).unwrap(),
+        run(&plan, &body, 12).unwrap(),
         [
             Got::Int(12),
             Got::Str("hi".into()),
@@ -165,12 +168,34 @@ fn a_reader_schema_resolves_names_and_defaults() {
             Got::Time(9, TimeUnit::Nanoseconds),
             Got::Null,
             Got::Missing,
+            Got::Null,
+            Got::Missing,
         ]
     );
     let strict = reader.replace(r#""name":"n","type":"double""#, r#""name":"n","type":"boolean""#);
     let plan = Plan::new(&text(writer), Some(&text(&strict)), &wants).unwrap();
-    let bad = run(&plan, &body, 10).unwrap_err();
+    let bad = run(&plan, &body, 12).unwrap_err();
     assert_eq!(bad.what, "the reader schema cannot take the type of a field");
+}
+
+#[test]
+fn of_a_readers_union_the_record_is_meant_that_is_called_alike() {
+    let writer = r#"{"type":"record","name":"Event","namespace":"n","fields":[
+        {"name":"what","type":["null",
+            {"type":"record","name":"Click","fields":[{"name":"id","type":"string"}]},
+            {"type":"record","name":"View","fields":[{"name":"page","type":"string"}]}]}]}"#;
+    let moved = writer.replace(r#""namespace":"n""#, r#""namespace":"m""#);
+    let renamed = writer.replace(r#""name":"View""#, r#""name":"Seen","aliases":["View"]"#);
+    let fields = vec![want("id", Some(0), vec![]), want("page", Some(1), vec![])];
+    let wants = vec![want("what", None, fields)];
+    for reader in [writer, &moved, &renamed] {
+        let plan = Plan::new(&text(writer), Some(&text(reader)), &wants).unwrap();
+        // Branch 1, then 2, with a text of one byte each.
+        let click = run(&plan, &[2, 2, b'c'], 2).unwrap();
+        assert_eq!(click, [Got::Str("c".into()), Got::Missing], "{reader}");
+        let view = run(&plan, &[4, 2, b'v'], 2).unwrap();
+        assert_eq!(view, [Got::Missing, Got::Str("v".into())], "{reader}");
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub const QUEUED: u32 = 1 << 12;
 pub const NO_VALUE: u32 = 1 << 13;
 /// Its side's window store did not take it, so that no fetch ever reaches it.
 pub const NOT_STORED: u32 = 1 << 14;
+/// The application leaves the record out before its join: it has its place in a
+/// record queue, and nothing else comes of it.
+pub const LEFT_OUT: u32 = 1 << 15;
 
 /// A row's marks, at rest or on its way.
 pub trait Marks {

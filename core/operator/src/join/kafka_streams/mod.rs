@@ -46,6 +46,7 @@ pub use task::{Dropped, Now};
 use crate::join::{Effect, LogEnd, Ref};
 use crate::pipeline::InputIndex;
 use crate::state::{Row, StateError};
+use marks::{LEFT_OUT, Marks as _};
 use task::{Shared, Task};
 
 /// Kafka Streams would stop here, or the state could not be kept.
@@ -92,7 +93,8 @@ impl KafkaStreams {
     }
 
     /// Takes one record; `wall` is the wall clock, ms, which never goes back. A
-    /// record without a value is marked [`marks::NO_VALUE`].
+    /// record without a value is marked [`marks::NO_VALUE`], one that comes to no join
+    /// [`marks::LEFT_OUT`] (and as matched, so that nobody waits for its verdict).
     ///
     /// What it sets off is appended to `out` in the order in which Kafka Streams
     /// puts it out.
@@ -108,6 +110,8 @@ impl KafkaStreams {
         let shared = &mut self.shared;
         if shared.settings.max_task_idle.is_some() {
             task.enqueue(shared, row, now, out)
+        } else if row.marked(LEFT_OUT) {
+            Ok(())
         } else if row.time < 0 {
             task.invalid_time(shared, Ref::from(&row), out)
         } else {

@@ -4,12 +4,15 @@
 //!
 //! `PartitionGroup#readyToProcess`, `#nextRecord`, `#addRawRecords`;
 //! `RecordQueue#updateHead`, `#poll`.
+//!
+//! Queues stand before the topology: what a filter of the application leaves out has
+//! its turn as well, and no other record waits for it longer than for one that is kept.
 
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
-use super::marks::{Marks, QUEUED};
+use super::marks::{LEFT_OUT, Marks, QUEUED};
 use super::settings::InvalidTime;
 use super::side::{Side, Sides};
 use super::task::{Now, Shared, Task};
@@ -202,6 +205,9 @@ impl Task {
             }
             if let Some(Head::Record { id, .. }) = head {
                 let mut row = shared.free(id).unpack();
+                if row.marked(LEFT_OUT) {
+                    continue;
+                }
                 row.unmark(QUEUED);
                 self.process(shared, row, now, out)?;
             }

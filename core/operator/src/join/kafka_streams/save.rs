@@ -49,11 +49,19 @@ impl KafkaStreams {
                 tracker: task.tracker,
                 seen: task.seen,
                 dropped: task.dropped,
-                queues: task.queues.save(),
+                queues: self.not_yet_filled(task.partition).unwrap_or_else(|| task.queues.save()),
             })
             .collect();
         // Plain numbers: this cannot fail.
         serde_json::to_vec(&Saved { wall: self.wall, tasks }).unwrap_or_default()
+    }
+
+    /// What a checkpoint said of a task's queues, where no event came since.
+    fn not_yet_filled(&self, of: i32) -> Option<SavedQueues> {
+        self.restored.iter().find_map(|restored| match restored {
+            Restored::Queues { partition, saved } if *partition == of => Some(saved.clone()),
+            Restored::Queues { .. } | Restored::Buffered { .. } => None,
+        })
     }
 
     /// Brings back what [`KafkaStreams::save`] gave, before the first record.

@@ -191,6 +191,58 @@ impl KafkaStreams {
     }
 }
 
+/// A live run's epoch may end by the clock alone, right behind a restore.
+#[test]
+fn a_checkpoint_before_the_first_event_says_what_the_one_before_it_said() {
+    let waits = Settings { max_task_idle: Some(9), ..left(0) };
+    let (mut first, mut out) = (join(waits), Vec::new());
+    let mut held = BTreeMap::new();
+    feed(&mut first, 1, row(RIGHT, KeyValue::Int(1), 7, 0), &mut out);
+    let end = LogEnd { input: RIGHT, partition: 1, reached: true, now_ms: 2 };
+    first.log_end(end, 1, &mut out).unwrap();
+    first.checkpoint(&mut held);
+    let saved = Operator::save(&first);
+    let mut again = join(waits);
+    Operator::load(&mut again, &saved).unwrap();
+    again.restore(held.values().cloned().collect()).unwrap();
+    again.checkpoint(&mut held);
+    assert_eq!(held.len(), 1);
+    let text = |saved: &[u8]| String::from_utf8_lossy(saved).into_owned();
+    assert_eq!(text(&Operator::save(&again)), text(&saved));
+    assert!(text(&saved).contains("\"right_first\":true"), "{}", text(&saved));
+}
+
+#[test]
+fn what_an_application_leaves_out_has_its_turn_in_the_queue() {
+    let left_out = |input, time, arrival| Row {
+        matched: true,
+        corrections: marks::LEFT_OUT,
+        ..row(input, KeyValue::Null, time, arrival)
+    };
+    let waits = Settings { max_task_idle: Some(9_999), ..left(0) };
+    let (mut taken, mut out) = (join(waits), Vec::new());
+    feed(&mut taken, 0, row(LEFT, KeyValue::Int(1), 10, 0), &mut out);
+    assert!(out.is_empty(), "{out:?}");
+    feed(&mut taken, 0, left_out(RIGHT, 12, 1), &mut out);
+    assert_eq!(out, [Effect::Kept { row: 0 }]);
+    feed(&mut taken, 0, row(RIGHT, KeyValue::Int(1), 11, 2), &mut out);
+    assert_eq!(out.len(), 1, "it waits for a left one, behind another");
+    // And over a restore.
+    let mut held = BTreeMap::new();
+    taken.checkpoint(&mut held);
+    let saved = Operator::save(&taken);
+    let mut taken = join(waits);
+    Operator::load(&mut taken, &saved).unwrap();
+    taken.restore(held.into_values().collect()).unwrap();
+    feed(&mut taken, 0, left_out(LEFT, 20, 3), &mut out);
+    let pairs = out.iter().filter(|effect| matches!(effect, Effect::Pair { .. })).count();
+    assert_eq!((pairs, taken.size().0), (1, 3), "{out:?}");
+    // In the order given there is no queue.
+    let mut given = join(left(0));
+    feed(&mut given, 0, left_out(LEFT, 10, 0), &mut out);
+    assert_eq!(given.size().0, 0);
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named() {
     let mut join = join(left(0));
