@@ -46,7 +46,11 @@ pub fn run(args: &Export) -> anyhow::Result<Answer> {
     let bytes = args.output.metadata().map_or(0, |m| m.len());
     let mut out = super::stdout::lock();
     if args.json {
-        writeln!(out, "{}", json!({"file": args.output, "records": records, "bytes": bytes}))?;
+        writeln!(
+            out,
+            "{}",
+            json!({"file": super::stdout::path(&args.output), "records": records, "bytes": bytes})
+        )?;
     } else {
         writeln!(
             out,

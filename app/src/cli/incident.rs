@@ -9,7 +9,7 @@ use joinscope_core::edges::recording::{self, Recording};
 use joinscope_core::run::Run;
 use joinscope_core::run::incident::{self, SavedRun};
 use joinscope_operator::time::rfc3339_ms;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Answer;
 use super::cluster::thousands;
@@ -118,7 +118,7 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     let marks = incident.marks.bookmarks.len();
     if args.json {
         let answer = json!({
-            "incident": args.output,
+            "incident": super::stdout::path(&args.output),
             "bytes": bytes,
             "records": recording.len(),
             "bookmarks": marks,
@@ -248,7 +248,7 @@ fn check(args: &Check) -> anyhow::Result<Answer> {
             "saved": incident.run.as_ref().map(|r| &r.digest),
             "made": made.as_ref().map(|r| &r.digest),
             "problems": wrong,
-            "run": args.out.as_ref().map_or(Value::Null, |dir| json!(dir)),
+            "run": args.out.as_deref().map(super::stdout::path),
         });
         writeln!(out, "{answer}")?;
     } else {

@@ -52,7 +52,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": merged.info.records,
             "of": files.iter().map(Recording::len).collect::<Vec<_>>(),
             "duplicates": merged.duplicates,

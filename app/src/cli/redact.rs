@@ -122,7 +122,7 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": done.info.records,
             "left_out": done.left_out,
             "redacted": rules_as_json(&done.rules),

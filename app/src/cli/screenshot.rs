@@ -121,11 +121,11 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         Ok(()) => {
             if args.json {
                 let written = json!({
-                    "picture": args.output,
+                    "picture": super::stdout::path(&args.output),
                     "panel": args.panel.0.map_or(ALL, |panel| panel.about().name),
                     "width": args.size.0,
                     "height": args.size.1,
-                    "data": args.data,
+                    "data": args.data.as_deref().map(super::stdout::path),
                 });
                 writeln!(super::stdout::lock(), "{written}")?;
             }

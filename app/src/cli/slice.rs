@@ -118,7 +118,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": info.records,
             "of": recording.len(),
             "arrivals": info.arrivals,

@@ -44,8 +44,14 @@ pub enum RunState {
 /// The recording that was run over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingRef {
+    /// One that is no UTF-8 is kept as it is shown: the recording has to be located then.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     pub digest: String,
+}
+
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// An input by name.
