@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::cluster::Bar;
+use super::run::warn;
 use crate::window::{NoPicture, Panel, Picture, picture_file};
 
 /// Draws the window or one panel into a PNG or an SVG, without a display.
@@ -136,7 +137,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         ),
         Err(NoPicture::Failed(why)) => bail!("{why}"),
         Err(NoPicture::Late(why)) => {
-            eprintln!("joinscope: {why}");
+            warn(&why);
             Ok(Answer::No)
         }
     }
