@@ -190,3 +190,37 @@ fn a_disk_that_fills_leaves_nothing_half_written() {
     assert!(said.contains("cannot write"), "{said}");
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "nothing is left");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_check_that_is_called_off_does_not_say_that_it_is_not_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (feed, run, file) = (path("feed.mcap"), path("run"), path("incident.mcap"));
+    let pipeline = path("feed.toml");
+    std::fs::write(&pipeline, include_str!("pipelines/feed.toml")).unwrap();
+    for args in [
+        &["generate", "feed", "--views", "400000", "-o", &feed][..],
+        &["run", &pipeline, "--recording", &feed, "--out", &run],
+        &["incident", "save", &run, "-o", &file, "--plain"],
+    ] {
+        assert!(joinscope(home, args).status.success(), "{args:?}");
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .args(["incident", "check", &file, "--out", &path("again"), "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !home.join("again/manifest.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.stdout.is_empty() && said.contains("cancelled"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use joinscope_core::edges::recording::{self, Recording};
+use joinscope_core::engine::Ended;
 use joinscope_core::run::Run;
 use joinscope_core::run::incident::{self, SavedRun};
 use joinscope_operator::time::rfc3339_ms;
@@ -293,7 +294,11 @@ fn remake(
         Ok(None) => return Ok(Remade::None),
         Err(why) => return Ok(Remade::Not(why)),
     };
-    watched(order, &[], joinscope_core::run::execute)?;
+    let made = watched(order, &[], joinscope_core::run::execute)?;
+    if made.ended != Ended::Done {
+        // It says neither yes nor no.
+        bail!("cancelled before the run was made anew");
+    }
     match Run::open(&dir).and_then(|run| SavedRun::of(&run)) {
         Ok(run) => Ok(Remade::Made(run)),
         Err(error) => Ok(Remade::Not(error.to_string())),
