@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
 use crate::operator::record::{Record, TopicPartition};
+use crate::operator::time::rfc3339_ms;
 
 /// Which time a slice goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +61,20 @@ impl Slice {
         self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
     }
 
-    /// Whether the recording has what is asked for by name.
+    /// Whether the recording has what is asked for by name, and anything can lie within
+    /// the times.
     fn check(&self, recording: &Recording) -> Result<(), RecordingError> {
         let missing =
             |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
+        if let (Some(from), Some(until)) = (self.from_ms, self.until_ms)
+            && until <= from
+        {
+            return Err(missing(format!(
+                "nothing lies from {} until {}: the end has to be later than the beginning",
+                rfc3339_ms(from),
+                rfc3339_ms(until)
+            )));
+        }
         let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
         let known = || {
             let mut topics: Vec<_> =
@@ -141,8 +152,8 @@ impl Slice {
 /// Writes the wanted part of a recording. Progress is in records read.
 ///
 /// # Errors
-/// A topic or partition that the recording does not have, damage, an output
-/// that exists, or cancelled (then there is no output).
+/// A topic or partition that the recording does not have, an end that is not after
+/// the beginning, damage, an output that exists, or cancelled (then there is no output).
 pub fn slice(
     recording: &Recording,
     slice: &Slice,
@@ -178,8 +189,8 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// # Errors
-    /// A topic or partition that the recording does not have, or an output that
-    /// exists.
+    /// A topic or partition that the recording does not have, an end that is not after
+    /// the beginning, or an output that exists.
     pub fn create(
         recording: &'a Recording,
         slice: &'a Slice,

@@ -230,6 +230,13 @@ fn slices_keep_arrival_numbers_schemas_and_metadata() {
     let error =
         unattended(|job| slice(&recording, &nothing, &to, None, job)).unwrap_err().to_string();
     assert!(error.contains("vews") && error.contains("views"), "{error}");
+    // As with offsets: times that hold nothing are a mistake.
+    for until in [from, from - 1] {
+        let wanted = Slice { from_ms: Some(from), until_ms: Some(until), ..Slice::default() };
+        let error = unattended(|job| slice(&recording, &wanted, &to, None, job)).unwrap_err();
+        assert!(error.to_string().contains("has to be later than"), "{error}");
+        assert!(!to.exists());
+    }
 }
 
 #[test]
