@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::batch::shard_of;
 use super::batch::{
-    BATCH, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow, Told,
+    BATCH, BATCH_KEYS, Batch, Cut, Event, EventKind, Move, Position, ShardBatch, ShardRow, Told,
 };
 use super::decode::{DecodedBatch, Head, Item};
 use super::ends::Ends;
@@ -288,7 +288,8 @@ impl Sequencer {
         }
         self.next_offsets[head.source as usize] = Some(head.offset.saturating_add(1));
         self.position.arrival += 1;
-        if self.position.arrival.is_multiple_of(BATCH) {
+        let has_long_keys = self.batch.facts.keys.len() >= BATCH_KEYS;
+        if has_long_keys || self.position.arrival.is_multiple_of(BATCH) {
             self.flush(None);
         }
     }
