@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use joinscope_core::edges::recording::{Piece, Recording, unattended, write_with};
+use joinscope_core::edges::recording::{
+    Piece, Recording, Writer, WriterOptions, unattended, write_with,
+};
 use serde_json::Value;
 
 /// With a home of its own, so that nobody's bookmarks or runs are in it.
@@ -55,6 +57,33 @@ fn what_looks_like_a_secret_is_blanked_and_that_is_said() {
     assert!(!save("a.mcap", "a stall") && save("b.mcap", "password: hunter2"));
     let told = json(&joinscope(home, &["incident", "info", &path("b.mcap"), "--json"]));
     assert_eq!(told["notes"], "password: ***");
+}
+
+#[test]
+fn what_others_wrote_does_not_reach_the_terminal_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    saved(home);
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (run, file) = (path("run"), path("title.mcap"));
+    let notes = "a stall\n\u{1b}]0;not your title\u{7} on partition 2";
+    let args = ["incident", "save", &run, "-o", &file, "--notes", notes];
+    assert!(joinscope(home, &args).status.success());
+    let told = joinscope(home, &["incident", "info", &file]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("not your title\u{fffd} on partition 2"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    let told = json(&joinscope(home, &["incident", "info", &file, "--json"]));
+    assert_eq!(told["notes"], notes);
+
+    let note = [("by\u{1b}[2J".to_owned(), "me\rnot me".to_owned())];
+    let options = WriterOptions { notes: note.into(), ..WriterOptions::default() };
+    let odd = home.join("odd.mcap");
+    Writer::create(&odd, options).unwrap().finish().unwrap();
+    let told = joinscope(home, &["recording", "info", odd.to_str().unwrap()]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("me\u{fffd}not me"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::Answer;
 use super::cluster::thousands;
 use super::follow::follow;
 use super::run::watched;
+use super::verdicts::plain;
 
 /// One file to send: the recording, the run over it, bookmarks, notes and the
 /// window's layout. Whoever opens it makes the same run anew
@@ -178,7 +179,9 @@ fn info(args: &Info) -> anyhow::Result<Answer> {
         writeln!(out, "{answer}")?;
         return Ok(Answer::Yes);
     }
-    let mut line = |name: &str, value: &str| writeln!(out, "{name:<12} {value}");
+    // It comes from others.
+    let mut line =
+        |name: &str, value: &str| writeln!(out, "{name:<12} {}", plain(value, usize::MAX));
     line("incident", &args.incident.display().to_string())?;
     let about = &incident.about;
     line("saved", &format!("{} by {}", rfc3339_ms(about.saved_ms), about.saved_by))?;
