@@ -159,6 +159,25 @@ kind = "inner"
     }
 }
 
+/// Where one record of a segment lies ages ahead (nanoseconds taken for milliseconds),
+/// the index of keys knows event times to half an hour only.
+#[test]
+fn what_lies_in_the_interval_is_found_where_event_times_are_known_coarsely() {
+    let join = r#"
+with.plays = { after = "0s", until = "120s" }
+kind = "inner"
+"#;
+    let time = 1_000_000_000;
+    let mut records = vec![("views", "a", time)];
+    records.extend((0..150).map(|n| ("plays", "a", time + 600_000 + n)));
+    records.extend([("plays", "a", time + 70_000), ("plays", "z", 1 << 61)]);
+    let (_folder, run) = judged_over(join, &records);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!(told.row.verdict, Verdict::Joined);
+    assert_eq!(told.sentence, "Matched plays[0]@150, 1m 10s later.");
+    assert!(told.candidates[0].matched);
+}
+
 /// Of a late row no more are counted than are listed.
 #[test]
 fn a_late_row_counts_what_it_would_have_matched() {
