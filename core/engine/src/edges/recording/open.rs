@@ -34,11 +34,14 @@ pub fn open(source: Source) -> Result<Opened, RecordingError> {
 }
 
 /// As [`scan::start`]; of a damaged beginning the error says whether the end stands in
-/// for it.
+/// for it. What ends as a recording does is one, whatever its first bytes are.
 pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
     scan::start(source).map_err(|error| match error {
         RecordingError::Beginning { path, byte, what, .. } => {
             RecordingError::Beginning { path, byte, what, by_end: by_end(source).is_ok() }
+        }
+        RecordingError::NotARecording { path, why } if by_end(source).is_ok() => {
+            RecordingError::Beginning { path, byte: 0, what: why, by_end: true }
         }
         other => other,
     })
@@ -47,7 +50,7 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
 /// As [`open`], but a file whose beginning is damaged opens by its end, which says all
 /// that the beginning does.
 pub fn open_past_damage(source: Source) -> Result<Opened, RecordingError> {
-    let Err(beginning @ RecordingError::Beginning { .. }) = scan::start(&source) else {
+    let Err(beginning @ RecordingError::Beginning { by_end: true, .. }) = start(&source) else {
         return open(source);
     };
     match by_end(&source) {

@@ -391,6 +391,25 @@ fn past_damage_a_beginning_is_what_the_end_says_of_it() {
             }
         }
     }
+    // Before it stand MCAP's magic and header: every bit of them may be another.
+    for byte in 0..start {
+        let mut bytes = bytes.clone();
+        bytes[byte] ^= 16;
+        std::fs::write(&bent, &bytes).unwrap();
+        let opened = Recording::open_past_damage(&bent).unwrap();
+        assert_eq!((opened.info(), opened.digest()), (whole.info(), whole.digest()), "{byte}");
+        assert_eq!(all(&opened).unwrap(), records, "{byte}");
+        if let Err(error) = Recording::open(&bent) {
+            let beginning = matches!(error, RecordingError::Beginning { by_end: true, .. });
+            assert!(beginning && error.to_string().contains("past-damage"), "{byte}: {error}");
+        }
+        // Where the end is gone, too, nothing says that it is a recording.
+        std::fs::write(&bent, &bytes[..bytes.len() - 20]).unwrap();
+        if let Err(error) = Recording::open(&bent) {
+            let by_end = matches!(error, RecordingError::Beginning { by_end: true, .. });
+            assert!(!by_end, "{byte}: {error}");
+        }
+    }
     // A sound one opens as ever.
     assert_eq!(Recording::open_past_damage(&path).unwrap().info(), whole.info());
     let mut map = meta::end_map(whole.info(), whole.digest());
