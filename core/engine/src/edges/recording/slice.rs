@@ -5,7 +5,10 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use super::{
+    ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Writer,
+    WriterOptions,
+};
 use crate::operator::record::{Record, TopicPartition};
 use crate::operator::time::rfc3339_ms;
 
@@ -59,6 +62,15 @@ impl Slice {
             return false;
         }
         self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
+    }
+
+    /// Whether what the clock decided behind the last wanted record is of the slice: not
+    /// once that was over, or its end would be as far off as that of the whole. A
+    /// partition that came later did so all the same.
+    fn hears(&self, event: &ClockEntry) -> bool {
+        let until = self.until_ms.filter(|_| self.time == SliceTime::Arrival);
+        until.is_none_or(|until| event.at_ns.div_euclid(1_000_000) < until)
+            || matches!(event.kind, ClockEntryKind::Added(_))
     }
 
     /// Whether the recording has what is asked for by name, and anything can lie within
@@ -245,9 +257,61 @@ impl<'a> Output<'a> {
     }
 
     pub fn finish(mut self) -> Result<Info, RecordingError> {
-        for event in &self.events {
+        for event in self.events.iter().filter(|event| self.slice.hears(event)) {
             self.writer.clock(event)?;
         }
         self.writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::tests::{folder, partition};
+    use crate::edges::recording::unattended;
+    use crate::operator::record::TimestampType;
+
+    /// What the clock decided after the slice's end would let time go on there to the end of
+    /// the whole: partitions would go idle that never were.
+    #[test]
+    fn a_slice_ends_where_it_was_to_end_for_the_clock_too() {
+        let (folder, path) = folder();
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.partition(partition("views", 0)).unwrap();
+        let second = |n: u64| n as i64 * 1_000_000_000;
+        for arrival in 0..6u64 {
+            let kind = match arrival {
+                4 => ClockEntryKind::Added("views[0]".to_owned()),
+                _ => ClockEntryKind::Tick,
+            };
+            let at_ns = second(arrival) - i64::from(arrival > 0);
+            writer.clock(&ClockEntry { precedes: arrival, at_ns, kind }).unwrap();
+            let record = Record {
+                arrival,
+                arrival_ns: second(arrival),
+                offset: arrival as i64,
+                timestamp: Some(arrival as i64),
+                timestamp_type: TimestampType::Create,
+                ..Default::default()
+            };
+            writer.add(&record).unwrap();
+        }
+        let end = ClockEntry { precedes: 6, at_ns: second(60), kind: ClockEntryKind::Tick };
+        writer.clock(&end).unwrap();
+        writer.finish().unwrap();
+        let recording = Recording::open(&path).unwrap();
+        let heard = |name: &str, wanted: &Slice| {
+            let to = folder.path().join(name);
+            unattended(|job| slice(&recording, wanted, &to, None, job)).unwrap();
+            let events = Recording::open(&to).unwrap().clock_events().unwrap();
+            events.iter().map(|event| event.precedes).collect::<Vec<_>>()
+        };
+        // Just before it ends, and that a partition came.
+        let until = |ms| Slice { until_ms: Some(ms), ..Slice::default() };
+        assert_eq!(heard("three", &until(3_000)), [0, 1, 2, 3, 4]);
+        assert_eq!(heard("two", &until(2_999)), [0, 1, 2, 4]);
+        assert_eq!(heard("all", &until(60_001)), [0, 1, 2, 3, 4, 5, 6]);
+        let stamped = Slice { time: SliceTime::Timestamp, ..until(3) };
+        assert_eq!(heard("stamped", &stamped), [0, 1, 2, 3, 4, 5, 6]);
     }
 }
