@@ -64,13 +64,23 @@ impl Slice {
         self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
     }
 
-    /// Whether what the clock decided behind the last wanted record is of the slice: not
-    /// once that was over, or its end would be as far off as that of the whole. A
-    /// partition that came later did so all the same.
-    fn hears(&self, event: &ClockEntry) -> bool {
-        let until = self.until_ms.filter(|_| self.time == SliceTime::Arrival);
-        until.is_none_or(|until| event.at_ns.div_euclid(1_000_000) < until)
-            || matches!(event.kind, ClockEntryKind::Added(_))
+    /// What the clock decided, as the slice has it; `None`: it is not of it. Time begins
+    /// with the slice and is over with it: as it went before, each partition would be
+    /// idle when the first record comes, and as it goes on after, some would go so. What
+    /// was so when it begins still is, and a partition that came later did come.
+    fn heard(&self, event: ClockEntry) -> Option<ClockEntry> {
+        if self.time != SliceTime::Arrival {
+            return Some(event);
+        }
+        let ms = event.at_ns.div_euclid(1_000_000);
+        let at = |ms: i64| ms.saturating_mul(1_000_000).max(0);
+        if let Some(until) = self.until_ms.filter(|until| ms >= *until) {
+            let came = matches!(event.kind, ClockEntryKind::Added(_));
+            return came.then_some(ClockEntry { at_ns: at(until), ..event });
+        }
+        let Some(from) = self.from_ms.filter(|from| ms < *from) else { return Some(event) };
+        let passes = matches!(event.kind, ClockEntryKind::Tick | ClockEntryKind::Barrier(_));
+        (!passes).then_some(ClockEntry { at_ns: at(from), ..event })
     }
 
     /// Whether the recording has what is asked for by name, and anything can lie within
@@ -247,7 +257,7 @@ impl<'a> Output<'a> {
             while self.events.front().is_some_and(|e| e.precedes <= record.arrival)
                 && let Some(event) = self.events.pop_front()
             {
-                self.writer.clock(&event)?;
+                self.hear(event)?;
             }
             record.source = new;
             self.writer.add(&record)?;
@@ -257,10 +267,14 @@ impl<'a> Output<'a> {
     }
 
     pub fn finish(mut self) -> Result<Info, RecordingError> {
-        for event in self.events.iter().filter(|event| self.slice.hears(event)) {
-            self.writer.clock(event)?;
+        while let Some(event) = self.events.pop_front() {
+            self.hear(event)?;
         }
         self.writer.finish()
+    }
+
+    fn hear(&mut self, event: ClockEntry) -> Result<(), RecordingError> {
+        self.slice.heard(event).map_or(Ok(()), |event| self.writer.clock(&event))
     }
 }
 
@@ -271,10 +285,10 @@ mod tests {
     use crate::edges::recording::unattended;
     use crate::operator::record::TimestampType;
 
-    /// What the clock decided after the slice's end would let time go on there to the end of
-    /// the whole: partitions would go idle that never were.
+    /// What the clock decided before the slice and after it would let time go by there
+    /// without a record: partitions would go idle that never were.
     #[test]
-    fn a_slice_ends_where_it_was_to_end_for_the_clock_too() {
+    fn a_slice_begins_and_ends_where_it_was_to_for_the_clock_too() {
         let (folder, path) = folder();
         let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
         writer.partition(partition("views", 0)).unwrap();
@@ -304,13 +318,23 @@ mod tests {
             let to = folder.path().join(name);
             unattended(|job| slice(&recording, wanted, &to, None, job)).unwrap();
             let events = Recording::open(&to).unwrap().clock_events().unwrap();
+            assert!(events.is_sorted_by_key(|event| event.at_ns));
             events.iter().map(|event| event.precedes).collect::<Vec<_>>()
         };
         // Just before it ends, and that a partition came.
         let until = |ms| Slice { until_ms: Some(ms), ..Slice::default() };
         assert_eq!(heard("three", &until(3_000)), [0, 1, 2, 3, 4]);
         assert_eq!(heard("two", &until(2_999)), [0, 1, 2, 4]);
+        let last = Recording::open(&folder.path().join("two")).unwrap().clock_events().unwrap();
+        assert_eq!(last[3].at_ns, 2_999_000_000);
         assert_eq!(heard("all", &until(60_001)), [0, 1, 2, 3, 4, 5, 6]);
+        let from = |ms| Slice { from_ms: Some(ms), ..Slice::default() };
+        assert_eq!(heard("from three", &from(3_000)), [4, 5, 6]);
+        // That one came is said of the beginning.
+        assert_eq!(heard("from five", &from(5_000)), [4, 6]);
+        let first = Recording::open(&folder.path().join("from five")).unwrap();
+        assert_eq!(first.clock_events().unwrap()[0].at_ns, second(5));
+        assert_eq!(heard("none", &until(-5)), [4]);
         let stamped = Slice { time: SliceTime::Timestamp, ..until(3) };
         assert_eq!(heard("stamped", &stamped), [0, 1, 2, 3, 4, 5, 6]);
     }
