@@ -37,7 +37,8 @@ pub enum RunState {
     /// At a breakpoint: its process waits there, or ended there.
     Stopped,
     Failed,
-    /// The manifest says running, but no process holds the run's lock.
+    /// The manifest says running, or waiting at a breakpoint, but no process holds the
+    /// run's lock.
     CutOff,
 }
 
