@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use joinscope_core::edges::recording::{Piece, Recording, unattended, write_with};
+use joinscope_core::edges::recording::{
+    Piece, Recording, Writer, WriterOptions, unattended, write_with,
+};
 use serde_json::Value;
 
 /// With a home of its own, so that nobody's bookmarks or runs are in it.
@@ -55,6 +57,33 @@ fn what_looks_like_a_secret_is_blanked_and_that_is_said() {
     assert!(!save("a.mcap", "a stall") && save("b.mcap", "password: hunter2"));
     let told = json(&joinscope(home, &["incident", "info", &path("b.mcap"), "--json"]));
     assert_eq!(told["notes"], "password: ***");
+}
+
+#[test]
+fn what_others_wrote_does_not_reach_the_terminal_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    saved(home);
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (run, file) = (path("run"), path("title.mcap"));
+    let notes = "a stall\n\u{1b}]0;not your title\u{7} on partition 2";
+    let args = ["incident", "save", &run, "-o", &file, "--notes", notes];
+    assert!(joinscope(home, &args).status.success());
+    let told = joinscope(home, &["incident", "info", &file]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("not your title\u{fffd} on partition 2"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    let told = json(&joinscope(home, &["incident", "info", &file, "--json"]));
+    assert_eq!(told["notes"], notes);
+
+    let note = [("by\u{1b}[2J".to_owned(), "me\rnot me".to_owned())];
+    let options = WriterOptions { notes: note.into(), ..WriterOptions::default() };
+    let odd = home.join("odd.mcap");
+    Writer::create(&odd, options).unwrap().finish().unwrap();
+    let told = joinscope(home, &["recording", "info", odd.to_str().unwrap()]);
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("me\u{fffd}not me"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
 }
 
 #[test]
@@ -189,4 +218,38 @@ fn a_disk_that_fills_leaves_nothing_half_written() {
     assert_eq!(saved.status.code(), Some(2), "{said}");
     assert!(said.contains("cannot write"), "{said}");
     assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "nothing is left");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_check_that_is_called_off_does_not_say_that_it_is_not_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    let (feed, run, file) = (path("feed.mcap"), path("run"), path("incident.mcap"));
+    let pipeline = path("feed.toml");
+    std::fs::write(&pipeline, include_str!("pipelines/feed.toml")).unwrap();
+    for args in [
+        &["generate", "feed", "--views", "400000", "-o", &feed][..],
+        &["run", &pipeline, "--recording", &feed, "--out", &run],
+        &["incident", "save", &run, "-o", &file, "--plain"],
+    ] {
+        assert!(joinscope(home, args).status.success(), "{args:?}");
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .args(["incident", "check", &file, "--out", &path("again"), "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !home.join("again/manifest.json").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.stdout.is_empty() && said.contains("cancelled"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
 }

@@ -83,8 +83,8 @@ fn as_json(found: &Comparison, a: &Run, b: &Run) -> anyhow::Result<Value> {
     }
     let (one, two) = (&found.outputs.only_in_a, &found.outputs.only_in_b);
     Ok(json!({
-        "a": a.dir(),
-        "b": b.dir(),
+        "a": super::stdout::path(a.dir()),
+        "b": super::stdout::path(b.dir()),
         "settings": found.settings,
         "rows": found.rows,
         "beyond": found.beyond,

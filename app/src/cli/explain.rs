@@ -13,6 +13,7 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
 
 use super::Answer;
+use super::run::warn;
 use super::runs::no_recording;
 use super::verdicts::plain;
 
@@ -79,7 +80,7 @@ pub fn run(args: &Explain) -> anyhow::Result<Answer> {
     }
     out.flush()?;
     if unsaid {
-        eprintln!("joinscope: {}", no_recording(&run));
+        warn(&no_recording(&run));
     }
     Ok(Answer::Yes)
 }

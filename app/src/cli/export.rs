@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::thousands;
 use super::follow::follow;
+use super::recording::say_cut;
 
 /// Writes a recording as a Parquet file: a row for each record, with arrival,
 /// topic, partition, offset, timestamp, key, value and headers
@@ -37,16 +38,18 @@ pub struct Export {
 /// Runs the verb.
 pub fn run(args: &Export) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
-    if let Some(cut) = &recording.info().cut {
-        writeln!(std::io::stderr(), "{}: {cut}", args.recording.display())?;
-    }
+    say_cut(&recording, &args.recording);
     let records = follow("records", |job| {
         recording::export_parquet(&recording, &args.topics, &args.output, job)
     })?;
     let bytes = args.output.metadata().map_or(0, |m| m.len());
     let mut out = super::stdout::lock();
     if args.json {
-        writeln!(out, "{}", json!({"file": args.output, "records": records, "bytes": bytes}))?;
+        writeln!(
+            out,
+            "{}",
+            json!({"file": super::stdout::path(&args.output), "records": records, "bytes": bytes})
+        )?;
     } else {
         writeln!(
             out,

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::str::FromStr;
 
 use joinscope_core::run::{RowView, Run, VerdictSet};
+use joinscope_operator::figures::compared;
 use joinscope_operator::pipeline::nearest;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
@@ -159,6 +160,7 @@ fn condition(text: &str) -> Result<Condition, String> {
     if *op == Op::Has && !texts {
         return Err(format!("\"{name}\" is no text: ~ goes with key, record, topic and value.…"));
     }
+    one_to_compare_with(*op, &value)?;
     let value = read(field, *op, &value)?;
     let ordered = matches!(value, Value::Number(_)) || field == Field::Value;
     if !ordered && !matches!(op, Op::Is | Op::IsNot | Op::Has) {
@@ -167,10 +169,20 @@ fn condition(text: &str) -> Result<Condition, String> {
     Ok(Condition { field, path: path.to_owned(), op: *op, value })
 }
 
+/// What is larger or smaller is so than one value.
+fn one_to_compare_with(op: Op, values: &[String]) -> Result<(), String> {
+    match (op, values) {
+        (Op::Is | Op::IsNot | Op::Has, _) | (_, [_]) => Ok(()),
+        _ => Err(ONE.to_owned()),
+    }
+}
+
+const ONE: &str = "only one value is taken there";
+
 fn read(field: Field, op: Op, values: &[String]) -> Result<Value, String> {
     let one = || match values {
         [one] => Ok(one.as_str()),
-        _ => Err("only one value is taken there".to_owned()),
+        _ => Err(ONE.to_owned()),
     };
     let number = |text: &str| {
         text.replace(['_'], "").parse().map_err(|_| format!("\"{text}\" is not a whole number"))
@@ -304,6 +316,7 @@ impl FromStr for JsonFilter {
                 Some(inner) => vec![inner.to_owned()],
                 None => value.split('|').map(|v| v.trim().to_owned()).collect(),
             };
+            one_to_compare_with(*op, &texts)?;
             let value = Value::Texts(texts);
             Ok(Condition { field: Field::Value, path: path.to_owned(), op: *op, value })
         };
@@ -346,10 +359,7 @@ impl Condition {
         let Value::Texts(texts) = &self.value else { return false };
         let Some(own) = field_at(value, &self.path) else { return self.op == Op::IsNot };
         let own = field_text(own);
-        let order = || {
-            let (a, b): (f64, f64) = (own.parse().ok()?, texts.first()?.parse().ok()?);
-            a.partial_cmp(&b)
-        };
+        let order = || compared(&own, texts.first()?);
         match self.op {
             Op::Is => texts.contains(&own),
             Op::IsNot => !texts.contains(&own),
@@ -439,7 +449,9 @@ mod tests {
 
     #[test]
     fn fields_of_the_value_are_compared_as_what_they_are() {
-        let value = serde_json::json!({"user": {"id": 7}, "tags": ["a", "b"], "kind": "Like"});
+        let value = serde_json::json!({
+            "user": {"id": 7}, "tags": ["a", "b"], "kind": "Like", "id": 9_007_199_254_740_993_u64,
+        });
         let meets = |text: &str| {
             let f: Filter = text.parse().unwrap();
             assert!(f.needs_values());
@@ -452,6 +464,7 @@ mod tests {
         assert!(
             meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
         );
+        assert!(meets("value.id>9007199254740992") && !meets("value.id<=9007199254740992"));
         assert!("value.=1".parse::<Filter>().is_err());
         assert!("partition~1".parse::<Filter>().unwrap_err().contains("is no text"));
     }
@@ -473,6 +486,8 @@ mod tests {
         assert_eq!(error("verdct=late"), "\"verdct\" is not known: did you mean verdict?");
         assert_eq!(error("verdict=lat"), "\"lat\" is no verdict: did you mean late?");
         assert_eq!(error("verdict>late"), "\"verdict\" has no order: use = or !=");
+        assert_eq!(error("value.n>1|2"), "only one value is taken there");
+        assert!("n>1|2".parse::<JsonFilter>().is_err());
         assert!(error("late_by>5").contains("a unit is missing"));
         assert!(error("late").contains("is no condition"));
         assert!(error("arrival=x").contains("not a whole number"));

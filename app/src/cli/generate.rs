@@ -173,7 +173,7 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": info.records,
             "views": of("views"),
             "engagements": of("engagements"),

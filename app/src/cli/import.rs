@@ -208,7 +208,7 @@ fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
             })
             .collect();
         let answer = json!({
-            "recording": to.output,
+            "recording": super::stdout::path(&to.output),
             "records": info.records,
             "topics": topics,
             "bytes": info.file_bytes,

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use joinscope_core::edges::recording::{self, Recording};
+use joinscope_core::engine::Ended;
 use joinscope_core::run::Run;
 use joinscope_core::run::incident::{self, SavedRun};
 use joinscope_operator::time::rfc3339_ms;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Answer;
 use super::cluster::thousands;
 use super::follow::follow;
 use super::run::watched;
+use super::verdicts::plain;
 
 /// One file to send: the recording, the run over it, bookmarks, notes and the
 /// window's layout. Whoever opens it makes the same run anew
@@ -118,7 +120,7 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     let marks = incident.marks.bookmarks.len();
     if args.json {
         let answer = json!({
-            "incident": args.output,
+            "incident": super::stdout::path(&args.output),
             "bytes": bytes,
             "records": recording.len(),
             "bookmarks": marks,
@@ -177,7 +179,9 @@ fn info(args: &Info) -> anyhow::Result<Answer> {
         writeln!(out, "{answer}")?;
         return Ok(Answer::Yes);
     }
-    let mut line = |name: &str, value: &str| writeln!(out, "{name:<12} {value}");
+    // It comes from others.
+    let mut line =
+        |name: &str, value: &str| writeln!(out, "{name:<12} {}", plain(value, usize::MAX));
     line("incident", &args.incident.display().to_string())?;
     let about = &incident.about;
     line("saved", &format!("{} by {}", rfc3339_ms(about.saved_ms), about.saved_by))?;
@@ -248,7 +252,7 @@ fn check(args: &Check) -> anyhow::Result<Answer> {
             "saved": incident.run.as_ref().map(|r| &r.digest),
             "made": made.as_ref().map(|r| &r.digest),
             "problems": wrong,
-            "run": args.out.as_ref().map_or(Value::Null, |dir| json!(dir)),
+            "run": args.out.as_deref().map(super::stdout::path),
         });
         writeln!(out, "{answer}")?;
     } else {
@@ -293,7 +297,11 @@ fn remake(
         Ok(None) => return Ok(Remade::None),
         Err(why) => return Ok(Remade::Not(why)),
     };
-    watched(order, &[], joinscope_core::run::execute)?;
+    let made = watched(order, &[], joinscope_core::run::execute)?;
+    if made.ended != Ended::Done {
+        // It says neither yes nor no.
+        bail!("cancelled before the run was made anew");
+    }
     match Run::open(&dir).and_then(|run| SavedRun::of(&run)) {
         Ok(run) => Ok(Remade::Made(run)),
         Err(error) => Ok(Remade::Not(error.to_string())),

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::cluster::thousands;
+use super::verdicts::plain;
 
 /// Ranges that a recording is without and that are named, each in its line.
 const NAMED: usize = 5;
@@ -159,6 +160,8 @@ fn as_text(recording: &Recording) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut line = |name: &str, value: String| {
+        // Names and notes are whatever a file's maker wrote.
+        let (name, value) = (plain(name, usize::MAX), plain(&value, usize::MAX));
         let _ = writeln!(text, "{name:<12} {value}");
     };
     let ratio = info.uncompressed_bytes as f64 / (info.file_bytes as f64).max(1.0);
@@ -204,6 +207,7 @@ fn as_text(recording: &Recording) -> String {
     }
     for (topic, list) in topics(info) {
         let records: u64 = list.iter().map(|p| p.records).sum();
+        let topic = plain(topic, usize::MAX);
         let _ =
             writeln!(text, "\n{topic}: {} records, {} partitions", thousands(records), list.len());
         for p in list {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::cluster::thousands;
 use super::follow::follow;
+use super::recording::say_cut;
 use super::{Answer, record};
 
 /// Makes one recording of several: by arrival time, then in the order in which
@@ -42,9 +43,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
     let mut files = Vec::with_capacity(args.recordings.len());
     for path in &args.recordings {
         let file = Recording::open(path)?;
-        if let Some(cut) = &file.info().cut {
-            writeln!(std::io::stderr(), "{}: {cut}", path.display())?;
-        }
+        say_cut(&file, path);
         files.push(file);
     }
     let merged =
@@ -52,7 +51,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": merged.info.records,
             "of": files.iter().map(Recording::len).collect::<Vec<_>>(),
             "duplicates": merged.duplicates,

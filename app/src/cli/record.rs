@@ -220,7 +220,7 @@ fn as_json(args: &Record, outcome: &Outcome, seconds: f64) -> serde_json::Value 
         })
         .collect();
     json!({
-        "recording": args.output,
+        "recording": super::stdout::path(&args.output),
         "records": outcome.info.records,
         "topics": topics,
         "cluster": outcome.info.cluster_id,

@@ -1,7 +1,11 @@
 //! `joinscope recording …`: what can be done with a recording.
 
-use clap::{Args, Subcommand};
+use std::path::Path;
 
+use clap::{Args, Subcommand};
+use joinscope_core::edges::recording;
+
+use super::run::warn;
 use super::{Answer, export, info, merge, publish, redact, slice, verify};
 
 /// Looks at recordings, checks, cuts, merges, redacts and exports them, sends
@@ -21,6 +25,13 @@ enum Verb {
     Redact(redact::Redact),
     Export(export::Export),
     Publish(publish::Publish),
+}
+
+/// Says where a recording was cut, if it was.
+pub fn say_cut(recording: &recording::Recording, path: &Path) {
+    if let Some(cut) = &recording.info().cut {
+        warn(&format!("{}: {cut}", path.display()));
+    }
 }
 
 /// Runs the verb.

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::cluster::thousands;
 use super::follow::follow;
+use super::recording::say_cut;
 use super::{Answer, record};
 
 /// The environment's name for the hash's key.
@@ -106,9 +107,7 @@ pub fn rules_as_json(rules: &[(String, u64)]) -> Vec<serde_json::Value> {
 /// Runs the verb.
 pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
-    if let Some(cut) = &recording.info().cut {
-        writeln!(std::io::stderr(), "{}: {cut}", args.recording.display())?;
-    }
+    say_cut(&recording, &args.recording);
     let rules = [
         (&args.drop, Redaction::Drop),
         (&args.mask, Redaction::Mask),
@@ -122,7 +121,7 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": done.info.records,
             "left_out": done.left_out,
             "redacted": rules_as_json(&done.rules),

@@ -23,6 +23,7 @@ use self::refused::refused;
 pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, said, watched};
 use super::cluster::thousands;
 use super::place::NewFolder;
+use super::recording::say_cut;
 use super::{Answer, ahead, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
@@ -185,9 +186,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
     let recording = Recording::open(path)?;
-    if let Some(cut) = &recording.info().cut {
-        warn(&format!("{}: {cut}", path.display()));
-    }
+    say_cut(&recording, path);
     // A run that goes on has in its folder what it was given.
     let registry = if args.resume.is_some() { None } else { args.live.registry_of_recording()? };
     let framed = registry::framed_topics(&pipeline.pipeline);

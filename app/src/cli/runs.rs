@@ -4,6 +4,8 @@ use std::path::Path;
 
 use joinscope_core::run::{Run, RunState};
 
+use super::run::warn;
+
 /// Opens the run at `path` and says on stderr if it is not whole.
 pub fn open(path: &Path) -> anyhow::Result<Run> {
     // A path to the manifest means its folder.
@@ -22,11 +24,10 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
     };
     let why = run.manifest().end.and_then(|end| end.error);
     let why = why.map(|error| format!(": {error}")).unwrap_or_default();
-    eprintln!(
-        "joinscope: the run {what}{why}; it is shown up to arrival {}, what was undecided then is \
-         open",
+    warn(&format!(
+        "the run {what}{why}; it is shown up to arrival {}, what was undecided then is open",
         run.arrivals()
-    );
+    ));
     Ok(run)
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::cluster::Bar;
+use super::run::warn;
 use crate::window::{NoPicture, Panel, Picture, picture_file};
 
 /// Draws the window or one panel into a PNG or an SVG, without a display.
@@ -121,11 +122,11 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         Ok(()) => {
             if args.json {
                 let written = json!({
-                    "picture": args.output,
+                    "picture": super::stdout::path(&args.output),
                     "panel": args.panel.0.map_or(ALL, |panel| panel.about().name),
                     "width": args.size.0,
                     "height": args.size.1,
-                    "data": args.data,
+                    "data": args.data.as_deref().map(super::stdout::path),
                 });
                 writeln!(super::stdout::lock(), "{written}")?;
             }
@@ -136,7 +137,7 @@ pub fn run(args: &Screenshot) -> anyhow::Result<Answer> {
         ),
         Err(NoPicture::Failed(why)) => bail!("{why}"),
         Err(NoPicture::Late(why)) => {
-            eprintln!("joinscope: {why}");
+            warn(&why);
             Ok(Answer::No)
         }
     }

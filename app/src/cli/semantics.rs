@@ -113,7 +113,7 @@ fn as_json(name: Name, outcome: &Outcome) -> anyhow::Result<Value> {
     };
     let mut value = json!({
         "release": name.release(),
-        "run": ran.dir,
+        "run": super::stdout::path(&ran.dir),
         "notes": ran.notes,
         "records": ran.summary.records,
         "pairs": ran.pairs,

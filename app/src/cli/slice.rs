@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use super::cluster::thousands;
 use super::follow::follow;
+use super::recording::say_cut;
+use super::run::warn;
 use super::{Answer, record};
 
 /// Writes a part of a recording into a new one: by time, offsets, topics, keys.
@@ -85,7 +87,7 @@ fn opened(args: &Slice) -> anyhow::Result<Recording> {
     match Recording::open(&args.recording) {
         Err(error @ RecordingError::Beginning { .. }) if args.past_damage => {
             let recording = Recording::open_past_damage(&args.recording)?;
-            writeln!(std::io::stderr(), "{error}")?;
+            warn(&error.to_string());
             Ok(recording)
         }
         opened => Ok(opened?),
@@ -95,9 +97,7 @@ fn opened(args: &Slice) -> anyhow::Result<Recording> {
 /// Runs the verb.
 pub fn run(args: &Slice) -> anyhow::Result<Answer> {
     let recording = opened(args)?;
-    if let Some(cut) = &recording.info().cut {
-        writeln!(std::io::stderr(), "{}: {cut}", args.recording.display())?;
-    }
+    say_cut(&recording, &args.recording);
     let wanted = recording::Slice {
         topics: args.topics.clone(),
         time: if args.by_timestamp { SliceTime::Timestamp } else { SliceTime::Arrival },
@@ -118,7 +118,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
-            "recording": args.output,
+            "recording": super::stdout::path(&args.output),
             "records": info.records,
             "of": recording.len(),
             "arrivals": info.arrivals,

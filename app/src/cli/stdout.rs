@@ -1,10 +1,16 @@
 //! Standard output, where what a verb answers goes.
 
 use std::io::{self, StdoutLock, Write};
+use std::path::Path;
 
 /// Standard output; an error says that it was this which could not be written.
 pub fn lock() -> Stdout {
     Stdout(io::stdout().lock())
+}
+
+/// A path as JSON has it. One that is no UTF-8 is none there: it is given as it is shown.
+pub fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 pub struct Stdout(StdoutLock<'static>);

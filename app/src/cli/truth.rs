@@ -54,7 +54,7 @@ pub fn run(args: &Truth) -> anyhow::Result<Answer> {
     report.differences.truncate(args.limit);
     let mut out = super::stdout::lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report)?;
+        serde_json::to_writer(&mut out, &report).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
         print(&report, &mut out)?;

@@ -6,6 +6,7 @@ use joinscope_core::run::{RowView, Run};
 use joinscope_operator::codec::InputDecoder;
 use serde_json::Value;
 
+use super::run::warn;
 use super::runs::no_recording;
 
 /// Reads values one by one; without a recording each is null.
@@ -36,7 +37,7 @@ impl Values {
     pub fn said(run: &Run) -> anyhow::Result<Self> {
         let values = Self::of_run(run)?;
         if !values.are_there() {
-            eprintln!("joinscope: values are null: {}", no_recording(run));
+            warn(&format!("values are null: {}", no_recording(run)));
         }
         Ok(values)
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::{Bar, thousands};
 use super::filter::Filter;
+use super::run::warn;
 use super::runs::no_recording;
 use super::values::Values;
 
@@ -77,7 +78,7 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
     })?;
     out.flush()?;
     if unsaid {
-        eprintln!("joinscope: {}", no_recording(&run));
+        warn(&no_recording(&run));
     }
     Ok(Answer::Yes)
 }

@@ -89,6 +89,10 @@ fn a_run_ends_at_its_breakpoint_where_nobody_can_say_that_it_goes_on() {
     assert!(said.contains("stopped at a breakpoint"), "{said}");
     assert!(said.contains(&format!("arrival {records}")), "{said}");
 
+    // Both rows of the first match meet it, and it is named once.
+    let said = String::from_utf8(run("verdict=joined", "joined").stderr).unwrap();
+    assert_eq!(said.matches("verdict=joined").count(), 1, "{said}");
+
     let wrong = run("lat_by>1s", "wrong");
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert_eq!(wrong.status.code(), Some(2), "{said}");

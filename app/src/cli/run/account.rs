@@ -45,7 +45,7 @@ pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
         "ended": summary.ended,
         "stages": stages,
         "cpu_seconds": process_cpu().as_secs_f64(),
-        "run": dir,
+        "run": super::super::stdout::path(dir),
     })
 }
 

@@ -63,8 +63,9 @@ pub fn ask_at(stop: &Stop, breaks: &[Condition], dir: &Path, signal: &AtomicBool
 
 /// What stopped a run, in words.
 pub fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
-    let met = stop.ids.iter().filter_map(|id| breaks.get(usize::try_from(*id).ok()?));
-    let met: Vec<String> = met.map(ToString::to_string).collect();
+    // Two rows of one arrival may meet one condition.
+    let met = (0..).zip(breaks).filter(|(id, _)| stop.ids.contains(id));
+    let met: Vec<String> = met.map(|(_, condition)| condition.to_string()).collect();
     let record = stop.row.and_then(|row| {
         let run = joinscope_core::run::Run::open(dir).ok()?;
         Some(format!(", {}", run.row(row).ok()?.record))

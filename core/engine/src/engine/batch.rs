@@ -9,9 +9,12 @@ use crate::operator::record::Arrival;
 use crate::operator::state::{Changes, Row};
 
 /// Arrivals in a batch: batches end where the arrival number is a multiple of
-/// it, at a real snapshot and at the end, so that they do not depend on how the
-/// source cuts its own.
+/// it, where they hold [`BATCH_KEYS`], at a real snapshot and at the end, so that
+/// they do not depend on how the source cuts its own.
 pub(super) const BATCH: u64 = 4096;
+/// Bytes of keys in a batch: of a megabyte each, 4,096 would be more than
+/// [`Facts::key_end`] can name, and fill the memory before.
+pub(super) const BATCH_KEYS: usize = 16 << 20;
 
 /// What may set something off: a row, a move of the join's event-time watermark,
 /// the end of a partition.

@@ -154,6 +154,10 @@ pub struct KeyRows {
     /// The nearest of both in event time, nearest first. At most as many as
     /// asked for.
     pub rows: Vec<RowView>,
+    /// How finely the index knows event times, ms: one that is left out may be
+    /// nearer than one of these by up to twice that. 0, unless event times of one
+    /// segment span more than 34 years.
+    pub coarse_ms: u64,
 }
 
 /// One partition of one input: a lane of the event-time watermark tracker.

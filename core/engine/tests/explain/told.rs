@@ -159,6 +159,25 @@ kind = "inner"
     }
 }
 
+/// Where one record of a segment lies ages ahead (nanoseconds taken for milliseconds),
+/// the index of keys knows event times to half an hour only.
+#[test]
+fn what_lies_in_the_interval_is_found_where_event_times_are_known_coarsely() {
+    let join = r#"
+with.plays = { after = "0s", until = "120s" }
+kind = "inner"
+"#;
+    let time = 1_000_000_000;
+    let mut records = vec![("views", "a", time)];
+    records.extend((0..150).map(|n| ("plays", "a", time + 600_000 + n)));
+    records.extend([("plays", "a", time + 70_000), ("plays", "z", 1 << 61)]);
+    let (_folder, run) = judged_over(join, &records);
+    let told = explain(&run, 0).unwrap();
+    assert_eq!(told.row.verdict, Verdict::Joined);
+    assert_eq!(told.sentence, "Matched plays[0]@150, 1m 10s later.");
+    assert!(told.candidates[0].matched);
+}
+
 /// Of a late row no more are counted than are listed.
 #[test]
 fn a_late_row_counts_what_it_would_have_matched() {
@@ -357,18 +376,21 @@ kind = "left"
 semantics = "clean"
 "#;
     let streams = clean.replace("\"clean\"", "\"kafka-streams\"") + "grace = \"1s\"\n";
-    for (join, short, long, ended) in [
+    for (join, short, long, end, ended) in [
         (
             clean,
             "no verdict has fallen yet",
             "No verdict has fallen yet. It stays in the state until the event-time watermark is \
              past 1970-01-01T00:00:11.000Z; so far that stands at 1970-01-01T00:00:00.999Z. ",
+            // At its breakpoint.
+            RunState::Stopped,
             "the run ended before its interval did",
         ),
         (
             streams.as_str(),
             "it is still held",
             "It is still held. It waits to be put out with nulls for a head row past ",
+            RunState::Done,
             "the run ended while it was still held",
         ),
     ] {
@@ -387,8 +409,31 @@ semantics = "clean"
             assert!(told.sentence.starts_with(long), "{}", told.sentence);
             assert_eq!(why(&run, &told.row).unwrap(), short);
         }
-        writer.finish(RunState::Done, RunEnd::default()).unwrap();
+        writer.finish(end, RunEnd::default()).unwrap();
         let run = Run::open(&path).unwrap();
+        assert_eq!(run.state(), end);
         assert_eq!(why(&run, &run.row(0).unwrap()).unwrap(), ended);
     }
+}
+
+#[test]
+fn a_run_that_was_killed_where_it_waited_has_ended() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "left"
+semantics = "clean"
+"#;
+    let case = case(join, &[("views", "a", 1_000), ("plays", "z", 1_000)]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut writer = writer(&case, &path, AtEnd::Open, &[]);
+    joinscope_core::engine::run(spec(&case, AtEnd::Open), &mut writer, &Control::new()).unwrap();
+    writer.stopped(true).unwrap();
+    // Dropped without an end, as a killed process leaves it.
+    drop(writer);
+    let run = Run::open(&path).unwrap();
+    assert_eq!((run.state(), run.rows()), (RunState::CutOff, 2));
+    let told = explain(&run, 0).unwrap();
+    assert_eq!(told.row.verdict, Verdict::Open);
+    assert!(told.sentence.starts_with("The run ended before its interval did. "));
 }

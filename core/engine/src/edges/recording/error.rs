@@ -37,7 +37,8 @@ pub enum RecordingError {
         "{path}: damaged at byte {byte}: {what}; `joinscope recording verify` lists what is intact, and `joinscope recording slice --past-damage` takes it"
     )]
     Damaged { path: PathBuf, byte: u64, what: String },
-    /// As [`Self::Damaged`], where it takes all that follows with it.
+    /// As [`Self::Damaged`], where it takes all that follows with it, or the end alone
+    /// says that it is a recording.
     #[error(
         "{path}: damaged at byte {byte}, in its beginning ({what}){}",
         instead(*.by_end)

@@ -26,6 +26,8 @@ use crate::operator::record::{Record, TimestampType};
 pub const DESCRIBED: &str = "joinscope.recording";
 /// Rows of a row group.
 const GROUP: usize = 1 << 17;
+/// Bytes of a row group, about: all of it is in memory until it is whole.
+const GROUP_BYTES: usize = 128 << 20;
 
 /// What is known of a recording besides its records.
 #[derive(Debug, Serialize, Deserialize)]
@@ -122,6 +124,16 @@ pub fn export_parquet(
     path: &Path,
     job: &mut Job<'_>,
 ) -> Result<u64, RecordingError> {
+    export_in_groups(recording, topics, path, GROUP_BYTES, job)
+}
+
+fn export_in_groups(
+    recording: &Recording,
+    topics: &[String],
+    path: &Path,
+    group_bytes: usize,
+    job: &mut Job<'_>,
+) -> Result<u64, RecordingError> {
     for topic in topics {
         if !recording.partitions().iter().any(|p| *p.topic == **topic) {
             return Err(RecordingError::Missing {
@@ -143,6 +155,7 @@ pub fn export_parquet(
         .set_created_by(concat!("joinscope ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Packing::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP))
+        .set_max_row_group_bytes(Some(group_bytes))
         .set_key_value_metadata(Some(vec![KeyValue::new(DESCRIBED.to_owned(), said)]))
         .build();
     let synced = file.try_clone().map_err(|error| RecordingError::io(path, "write", error))?;
@@ -237,4 +250,40 @@ fn rows(recording: &Recording, records: &[Record]) -> arrow::error::Result<Recor
         Arc::new(headers.finish()),
     ];
     RecordBatch::try_new(Arc::new(schema()), columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use rand::{RngCore as _, SeedableRng as _};
+
+    use super::*;
+    use crate::edges::recording::tests::{all, folder, records, write};
+    use crate::edges::recording::{Compression, WriterOptions, import_exported, unattended};
+
+    #[test]
+    fn long_values_make_short_row_groups() {
+        let (folder, path) = folder();
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+        let mut records = records(4, 40);
+        for record in &mut records {
+            // What zstd cannot shorten.
+            let mut value = vec![0; 100_000];
+            random.fill_bytes(&mut value);
+            record.value = Some(Bytes::from(value));
+        }
+        write(&path, &records, WriterOptions::default());
+        let recording = Recording::open(&path).unwrap();
+        let table = folder.path().join("r.parquet");
+        let done = unattended(|job| export_in_groups(&recording, &[], &table, 1 << 20, job));
+        assert_eq!(done.unwrap(), 40);
+        let file = SerializedFileReader::new(std::fs::File::open(&table).unwrap()).unwrap();
+        let groups = file.metadata().row_groups();
+        assert!((3..=20).contains(&groups.len()), "{}", groups.len());
+        assert!(groups.iter().all(|group| group.compressed_size() < 3 << 20));
+        let back = folder.path().join("back.mcap");
+        unattended(|job| import_exported(&table, Compression::Lz4, &back, job)).unwrap();
+        assert_eq!(all(&Recording::open(&back).unwrap()).unwrap(), records);
+    }
 }

@@ -18,7 +18,20 @@ use super::import::Import;
 use super::{Compression, ImportJsonl, Info, Job, RecordingError, Writer, WriterOptions};
 use crate::operator::record::{Header, Record, TimestampType, TopicPartition};
 
+/// Rows that are read at once.
 const ROWS: usize = 4096;
+/// Of long ones fewer, bytes: more than 2 GiB in one column are not read at all.
+const BYTES: u64 = 128 << 20;
+
+/// How many rows of a file to read at once, by the group with the longest ones.
+fn rows_at_once(builder: &Builder) -> usize {
+    let long = builder.metadata().row_groups().iter().map(|group| {
+        let bytes = u64::try_from(group.total_byte_size()).unwrap_or(0);
+        bytes / u64::try_from(group.num_rows()).unwrap_or(0).max(1)
+    });
+    let fit = BYTES / long.max().unwrap_or(0).max(1);
+    usize::try_from(fit).unwrap_or(ROWS).clamp(1, ROWS)
+}
 
 /// Whether a Parquet file is an exported recording.
 ///
@@ -56,7 +69,8 @@ pub fn import_parquet(
         }
     }
     let mut import = Import::create(from, options, to)?;
-    let reader = builder.with_batch_size(ROWS).build().map_err(|e| bad(from, e))?;
+    let at_once = rows_at_once(&builder);
+    let reader = builder.with_batch_size(at_once).build().map_err(|e| bad(from, e))?;
     let mut row = 0;
     for batch in reader {
         let batch = batch.map_err(|e| bad(from, e))?;
@@ -118,7 +132,8 @@ pub fn import_exported(
     for schema in described.schemas {
         writer.schema(schema)?;
     }
-    let reader = builder.with_batch_size(ROWS).build().map_err(|e| bad(from, e))?;
+    let at_once = rows_at_once(&builder);
+    let reader = builder.with_batch_size(at_once).build().map_err(|e| bad(from, e))?;
     let mut row = 0;
     for batch in reader {
         let batch = batch.map_err(|e| bad(from, e))?;
@@ -227,5 +242,34 @@ impl Table {
             headers: headers.collect(),
         };
         Some((partition, record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::BinaryArray;
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+
+    #[test]
+    fn of_long_rows_few_are_read_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let at_once = |lengths: &[usize]| {
+            let values: Vec<Vec<u8>> = lengths.iter().map(|length| vec![7; *length]).collect();
+            let values = BinaryArray::from_iter_values(values);
+            let columns = [("value", Arc::new(values) as Arc<dyn Array>)];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let file = File::create(&path).unwrap();
+            let mut out = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            out.write(&batch).unwrap();
+            out.close().unwrap();
+            rows_at_once(&open(&path).unwrap())
+        };
+        assert_eq!(at_once(&[]), ROWS);
+        assert_eq!(at_once(&[10; 100]), ROWS);
+        let long = at_once(&[1 << 20, (1 << 20) + 1, (1 << 20) + 2]);
+        assert!((100..=128).contains(&long), "{long}");
     }
 }

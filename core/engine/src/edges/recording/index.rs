@@ -110,6 +110,14 @@ impl Index {
         Some((chunk, *span))
     }
 
+    /// Where the chunks from `from` on end of which one metadata record says where they
+    /// are: at most so many, and at most so many spans, but one chunk in any case.
+    pub fn map_end(&self, from: usize, chunks: usize, spans: usize) -> usize {
+        let before = from.checked_sub(1).map_or(0, |last| self.chunks[last].spans_end);
+        let fits = |chunk: &&ChunkEntry| (chunk.spans_end - before) as usize <= spans;
+        from + self.chunks[from..].iter().take(chunks).take_while(fits).count().max(1)
+    }
+
     /// Chunks `from..to` as a metadata record: number → place and spans.
     pub fn map(&self, from: usize, to: usize) -> Map {
         let mut map = Map::new();
@@ -161,6 +169,31 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_record_has_so_many_chunks_and_so_many_partitions() {
+        let mut index = Index::default();
+        for spans in [2, 0, 1, 5, 1, 1, 1] {
+            let span = |source| Span { source, records: 1, first_offset: 0, last_offset: 0 };
+            index.push(8, 100, &(0..spans).map(span).collect::<Vec<_>>());
+        }
+        let ends = |chunks, spans| {
+            let next = |from: &usize| (*from < 7).then(|| index.map_end(*from, chunks, spans));
+            std::iter::successors(Some(0), next).skip(1).collect::<Vec<_>>()
+        };
+        assert_eq!(ends(100, 100), [7]);
+        assert_eq!(ends(3, 100), [3, 6, 7]);
+        // One with more than that stands alone.
+        assert_eq!(ends(100, 3), [3, 4, 7]);
+        assert_eq!(ends(2, 1), [1, 3, 4, 5, 6, 7]);
+        let mut back = Index::default();
+        let mut from = 0;
+        for to in ends(2, 3) {
+            back.read(&index.map(from, to), 5).unwrap();
+            from = to;
+        }
+        assert_eq!(back, index);
+    }
 
     #[test]
     fn finds_positions_and_offsets_and_round_trips() {

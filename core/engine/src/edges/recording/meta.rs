@@ -27,8 +27,11 @@ pub const PROFILE: &str = "joinscope";
 pub const ARRIVALS_TOPIC: &str = "joinscope/arrivals";
 /// The format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
-/// Chunks of one index record.
+/// Chunks of one index record, at most.
 pub const INDEX_CHUNKS: usize = 4096;
+/// Partitions of its chunks in all, at most (some 30 bytes each), unless one chunk has
+/// more: a record of the container is read up to 512 MiB.
+pub const INDEX_SPANS: usize = 1 << 20;
 
 /// The entries of a metadata record.
 pub type Map = BTreeMap<String, String>;

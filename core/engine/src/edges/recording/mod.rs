@@ -51,6 +51,7 @@ mod source;
 mod store;
 mod summary;
 mod tally;
+mod twice;
 mod verify;
 mod whole;
 mod wire;

@@ -34,11 +34,14 @@ pub fn open(source: Source) -> Result<Opened, RecordingError> {
 }
 
 /// As [`scan::start`]; of a damaged beginning the error says whether the end stands in
-/// for it.
+/// for it. What ends as a recording does is one, whatever its first bytes are.
 pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
     scan::start(source).map_err(|error| match error {
         RecordingError::Beginning { path, byte, what, .. } => {
             RecordingError::Beginning { path, byte, what, by_end: by_end(source).is_ok() }
+        }
+        RecordingError::NotARecording { path, why } if by_end(source).is_ok() => {
+            RecordingError::Beginning { path, byte: 0, what: why, by_end: true }
         }
         other => other,
     })
@@ -47,7 +50,7 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
 /// As [`open`], but a file whose beginning is damaged opens by its end, which says all
 /// that the beginning does.
 pub fn open_past_damage(source: Source) -> Result<Opened, RecordingError> {
-    let Err(beginning @ RecordingError::Beginning { .. }) = scan::start(&source) else {
+    let Err(beginning @ RecordingError::Beginning { by_end: true, .. }) = start(&source) else {
         return open(source);
     };
     match by_end(&source) {
@@ -116,6 +119,24 @@ impl From<RecordingError> for Unusable {
     }
 }
 
+/// A longer summary is held in memory only once its CRC is known to be right: a footer
+/// with one bit flipped names most of a file.
+const PIECE: u64 = 64 << 20;
+/// Longer ones are none.
+const MAX_SUMMARY: u64 = 8 * wire::MAX_RECORD;
+
+/// The CRC of bytes of a file, of which no more than `piece` are in memory at once.
+fn crc(source: &Source, from: u64, length: u64, piece: u64) -> Result<u32, RecordingError> {
+    let (mut crc, mut bytes, mut done) = (crc32fast::Hasher::new(), Vec::new(), 0);
+    while done < length {
+        let next = piece.min(length - done);
+        source.read(from + done, next, &mut bytes)?;
+        crc.update(&bytes);
+        done += next;
+    }
+    Ok(crc.finalize())
+}
+
 /// The summary section, whose CRC is right.
 pub fn summary(source: &Source) -> Result<Vec<u8>, String> {
     let missing = || "it was not finished".to_owned();
@@ -129,9 +150,17 @@ pub fn summary(source: &Source) -> Result<Vec<u8>, String> {
     }
     // The CRC covers the summary and the footer up to the CRC itself.
     let covered = tail_at - footer.summary_start + (FOOTER - 12) as u64;
+    if covered > MAX_SUMMARY {
+        return Err(format!("the footer names a summary of {covered} bytes"));
+    }
+    let wrong = || "the CRC of the summary is wrong".to_owned();
+    if covered > PIECE {
+        let crc = crc(source, footer.summary_start, covered, PIECE).map_err(fail)?;
+        (crc == footer.summary_crc).then_some(()).ok_or_else(wrong)?;
+    }
     source.read(footer.summary_start, covered, &mut bytes).map_err(fail)?;
     if crc32fast::hash(&bytes) != footer.summary_crc {
-        return Err("the CRC of the summary is wrong".to_owned());
+        return Err(wrong());
     }
     bytes.truncate((tail_at - footer.summary_start) as usize);
     Ok(bytes)
@@ -259,4 +288,45 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
     });
     let digest = gathered.tally.digest(&gathered.schemas);
     Ok(opened(source, info, gathered.schemas, gathered.index, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+    use crate::edges::recording::tests::{folder, records, write};
+    use crate::edges::recording::{Recording, WriterOptions};
+
+    #[test]
+    fn a_footer_that_lies_costs_no_memory() {
+        let (_folder, path) = folder();
+        write(&path, &records(3, 500), WriterOptions::default());
+        let bytes = std::fs::read(&path).unwrap();
+        let footer = &bytes[bytes.len() - FOOTER..];
+        // A hole before the footer, which names all of it as the summary.
+        for length in [2 * PIECE, MAX_SUMMARY * 2, 1 << 40] {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(bytes.len() as u64).unwrap();
+            file.set_len(length).unwrap();
+            file.write_all_at(footer, length - FOOTER as u64).unwrap();
+            let recording = Recording::open(&path).unwrap();
+            let cut = recording.info().cut.clone().unwrap();
+            let why =
+                if length > MAX_SUMMARY { "names a summary of" } else { "CRC of the summary" };
+            assert!(cut.complete && cut.why.contains(why), "{cut}");
+            assert_eq!(recording.len(), 500);
+        }
+    }
+
+    #[test]
+    fn a_crc_is_the_same_in_pieces() {
+        let bytes: Vec<u8> = (0..1_000u32).map(|n| (n * n / 8) as u8).collect();
+        let source = Source::memory(bytes.clone());
+        for piece in [1, 7, 500, 990, 1_000] {
+            assert_eq!(crc(&source, 10, 990, piece).unwrap(), crc32fast::hash(&bytes[10..]));
+        }
+        assert!(crc(&source, 10, 991, 7).is_err());
+    }
 }

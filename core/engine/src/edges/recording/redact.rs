@@ -5,7 +5,8 @@
 //! Rules:
 //! 1. What a rule names is redacted in every record, or nothing is written: a
 //!    value that cannot be read is refused (or left out), and so is a rule that
-//!    met no record at all, for it may be misspelt.
+//!    met no record at all, for it may be misspelt. Where a name stands twice in an
+//!    object the last value counts, as to a join, and nothing stays of the others.
 //! 2. A hash covers the value's kind, so that `5` and `"5"` stay different, as
 //!    they are to a join; a Kafka key, a header and a whole value are text.
 //! 3. Rules are carried out in their order. One that an earlier one leaves nothing to, or
@@ -22,6 +23,7 @@ use rand::RngCore as _;
 use serde_json::Value;
 use sha2::Sha256;
 
+use super::twice::has_name_twice;
 use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
 use crate::operator::record::Record;
 
@@ -300,7 +302,9 @@ impl RedactPolicy {
             };
             *met += u64::from(there);
         }
-        if let (Some(json), true) = (json, changed) {
+        if let Some(json) = json
+            && (changed || record.value.as_deref().is_some_and(has_name_twice))
+        {
             record.value = Some(Bytes::from(json.to_string()));
         }
         Ok(())

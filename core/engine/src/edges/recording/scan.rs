@@ -46,7 +46,7 @@ pub fn start(source: &Source) -> Result<(Info, u64), RecordingError> {
             Ok((_, opcode)) if opcode == wanted => Ok((walk.at, body)),
             Ok(_) => Err(not(&format!("an MCAP file, but its {what} is missing"))),
             Err(super::source::Stop::Cut { byte, why }) => {
-                Err(not(&format!("at byte {byte}, in its {what}, {why}: no record can be read")))
+                Err(not(&format!("at byte {byte}, in its {what}, {why}")))
             }
             Err(super::source::Stop::Error(error)) => Err(error),
         }

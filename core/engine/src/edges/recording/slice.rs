@@ -5,8 +5,12 @@ use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use super::{
+    ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Writer,
+    WriterOptions,
+};
 use crate::operator::record::{Record, TopicPartition};
+use crate::operator::time::rfc3339_ms;
 
 /// Which time a slice goes by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +64,39 @@ impl Slice {
         self.keys.is_empty() || record.key.as_ref().is_some_and(|k| self.keys.contains(&k[..]))
     }
 
-    /// Whether the recording has what is asked for by name.
+    /// What the clock decided, as the slice has it; `None`: it is not of it. Time begins
+    /// with the slice and is over with it: as it went before, each partition would be
+    /// idle when the first record comes, and as it goes on after, some would go so. What
+    /// was so when it begins still is, and a partition that came later did come.
+    fn heard(&self, event: ClockEntry) -> Option<ClockEntry> {
+        if self.time != SliceTime::Arrival {
+            return Some(event);
+        }
+        let ms = event.at_ns.div_euclid(1_000_000);
+        let at = |ms: i64| ms.saturating_mul(1_000_000).max(0);
+        if let Some(until) = self.until_ms.filter(|until| ms >= *until) {
+            let came = matches!(event.kind, ClockEntryKind::Added(_));
+            return came.then_some(ClockEntry { at_ns: at(until), ..event });
+        }
+        let Some(from) = self.from_ms.filter(|from| ms < *from) else { return Some(event) };
+        let passes = matches!(event.kind, ClockEntryKind::Tick | ClockEntryKind::Barrier(_));
+        (!passes).then_some(ClockEntry { at_ns: at(from), ..event })
+    }
+
+    /// Whether the recording has what is asked for by name, and anything can lie within
+    /// the times.
     fn check(&self, recording: &Recording) -> Result<(), RecordingError> {
         let missing =
             |what: String| RecordingError::Missing { path: recording.path().to_owned(), what };
+        if let (Some(from), Some(until)) = (self.from_ms, self.until_ms)
+            && until <= from
+        {
+            return Err(missing(format!(
+                "nothing lies from {} until {}: the end has to be later than the beginning",
+                rfc3339_ms(from),
+                rfc3339_ms(until)
+            )));
+        }
         let has_topic = |t: &str| recording.partitions().iter().any(|p| &*p.topic == t);
         let known = || {
             let mut topics: Vec<_> =
@@ -141,8 +174,8 @@ impl Slice {
 /// Writes the wanted part of a recording. Progress is in records read.
 ///
 /// # Errors
-/// A topic or partition that the recording does not have, damage, an output
-/// that exists, or cancelled (then there is no output).
+/// A topic or partition that the recording does not have, an end that is not after
+/// the beginning, damage, an output that exists, or cancelled (then there is no output).
 pub fn slice(
     recording: &Recording,
     slice: &Slice,
@@ -178,8 +211,8 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// # Errors
-    /// A topic or partition that the recording does not have, or an output that
-    /// exists.
+    /// A topic or partition that the recording does not have, an end that is not after
+    /// the beginning, or an output that exists.
     pub fn create(
         recording: &'a Recording,
         slice: &'a Slice,
@@ -224,7 +257,7 @@ impl<'a> Output<'a> {
             while self.events.front().is_some_and(|e| e.precedes <= record.arrival)
                 && let Some(event) = self.events.pop_front()
             {
-                self.writer.clock(&event)?;
+                self.hear(event)?;
             }
             record.source = new;
             self.writer.add(&record)?;
@@ -234,9 +267,75 @@ impl<'a> Output<'a> {
     }
 
     pub fn finish(mut self) -> Result<Info, RecordingError> {
-        for event in &self.events {
-            self.writer.clock(event)?;
+        while let Some(event) = self.events.pop_front() {
+            self.hear(event)?;
         }
         self.writer.finish()
+    }
+
+    fn hear(&mut self, event: ClockEntry) -> Result<(), RecordingError> {
+        self.slice.heard(event).map_or(Ok(()), |event| self.writer.clock(&event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::tests::{folder, partition};
+    use crate::edges::recording::unattended;
+    use crate::operator::record::TimestampType;
+
+    /// What the clock decided before the slice and after it would let time go by there
+    /// without a record: partitions would go idle that never were.
+    #[test]
+    fn a_slice_begins_and_ends_where_it_was_to_for_the_clock_too() {
+        let (folder, path) = folder();
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.partition(partition("views", 0)).unwrap();
+        let second = |n: u64| n as i64 * 1_000_000_000;
+        for arrival in 0..6u64 {
+            let kind = match arrival {
+                4 => ClockEntryKind::Added("views[0]".to_owned()),
+                _ => ClockEntryKind::Tick,
+            };
+            let at_ns = second(arrival) - i64::from(arrival > 0);
+            writer.clock(&ClockEntry { precedes: arrival, at_ns, kind }).unwrap();
+            let record = Record {
+                arrival,
+                arrival_ns: second(arrival),
+                offset: arrival as i64,
+                timestamp: Some(arrival as i64),
+                timestamp_type: TimestampType::Create,
+                ..Default::default()
+            };
+            writer.add(&record).unwrap();
+        }
+        let end = ClockEntry { precedes: 6, at_ns: second(60), kind: ClockEntryKind::Tick };
+        writer.clock(&end).unwrap();
+        writer.finish().unwrap();
+        let recording = Recording::open(&path).unwrap();
+        let heard = |name: &str, wanted: &Slice| {
+            let to = folder.path().join(name);
+            unattended(|job| slice(&recording, wanted, &to, None, job)).unwrap();
+            let events = Recording::open(&to).unwrap().clock_events().unwrap();
+            assert!(events.is_sorted_by_key(|event| event.at_ns));
+            events.iter().map(|event| event.precedes).collect::<Vec<_>>()
+        };
+        // Just before it ends, and that a partition came.
+        let until = |ms| Slice { until_ms: Some(ms), ..Slice::default() };
+        assert_eq!(heard("three", &until(3_000)), [0, 1, 2, 3, 4]);
+        assert_eq!(heard("two", &until(2_999)), [0, 1, 2, 4]);
+        let last = Recording::open(&folder.path().join("two")).unwrap().clock_events().unwrap();
+        assert_eq!(last[3].at_ns, 2_999_000_000);
+        assert_eq!(heard("all", &until(60_001)), [0, 1, 2, 3, 4, 5, 6]);
+        let from = |ms| Slice { from_ms: Some(ms), ..Slice::default() };
+        assert_eq!(heard("from three", &from(3_000)), [4, 5, 6]);
+        // That one came is said of the beginning.
+        assert_eq!(heard("from five", &from(5_000)), [4, 6]);
+        let first = Recording::open(&folder.path().join("from five")).unwrap();
+        assert_eq!(first.clock_events().unwrap()[0].at_ns, second(5));
+        assert_eq!(heard("none", &until(-5)), [4]);
+        let stamped = Slice { time: SliceTime::Timestamp, ..until(3) };
+        assert_eq!(heard("stamped", &stamped), [0, 1, 2, 3, 4, 5, 6]);
     }
 }

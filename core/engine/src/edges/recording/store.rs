@@ -203,7 +203,7 @@ impl Store {
         info.schemas = schemas.len();
         let mut from = 0;
         while from < self.index.chunks.len() {
-            let to = (from + meta::INDEX_CHUNKS).min(self.index.chunks.len());
+            let to = self.index.map_end(from, meta::INDEX_CHUNKS, meta::INDEX_SPANS);
             let map = self.index.map(from, to);
             self.metadata(meta::INDEX, map);
             self.put()?;

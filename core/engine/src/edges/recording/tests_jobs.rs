@@ -230,6 +230,13 @@ fn slices_keep_arrival_numbers_schemas_and_metadata() {
     let error =
         unattended(|job| slice(&recording, &nothing, &to, None, job)).unwrap_err().to_string();
     assert!(error.contains("vews") && error.contains("views"), "{error}");
+    // As with offsets: times that hold nothing are a mistake.
+    for until in [from, from - 1] {
+        let wanted = Slice { from_ms: Some(from), until_ms: Some(until), ..Slice::default() };
+        let error = unattended(|job| slice(&recording, &wanted, &to, None, job)).unwrap_err();
+        assert!(error.to_string().contains("has to be later than"), "{error}");
+        assert!(!to.exists());
+    }
 }
 
 #[test]
@@ -382,6 +389,25 @@ fn past_damage_a_beginning_is_what_the_end_says_of_it() {
                 let beginning = matches!(error, RecordingError::Beginning { by_end: false, .. });
                 assert!(beginning && error.to_string().contains("another copy"), "{error}");
             }
+        }
+    }
+    // Before it stand MCAP's magic and header: every bit of them may be another.
+    for byte in 0..start {
+        let mut bytes = bytes.clone();
+        bytes[byte] ^= 16;
+        std::fs::write(&bent, &bytes).unwrap();
+        let opened = Recording::open_past_damage(&bent).unwrap();
+        assert_eq!((opened.info(), opened.digest()), (whole.info(), whole.digest()), "{byte}");
+        assert_eq!(all(&opened).unwrap(), records, "{byte}");
+        if let Err(error) = Recording::open(&bent) {
+            let beginning = matches!(error, RecordingError::Beginning { by_end: true, .. });
+            assert!(beginning && error.to_string().contains("past-damage"), "{byte}: {error}");
+        }
+        // Where the end is gone, too, nothing says that it is a recording.
+        std::fs::write(&bent, &bytes[..bytes.len() - 20]).unwrap();
+        if let Err(error) = Recording::open(&bent) {
+            let by_end = matches!(error, RecordingError::Beginning { by_end: true, .. });
+            assert!(!by_end, "{byte}: {error}");
         }
     }
     // A sound one opens as ever.

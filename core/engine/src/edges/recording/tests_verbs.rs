@@ -157,6 +157,28 @@ fn a_rule_that_another_one_leaves_nothing_to_is_refused() {
     assert_eq!(of(&[("email", Mask), (":email", Mask)]).unwrap(), "email masked");
 }
 
+/// The field of the first of two equal names was still there, as the value was not changed.
+#[test]
+fn nothing_stays_of_a_value_whose_name_stands_twice() {
+    let twice = [
+        r#"{"user":{"mail":"ann@x"},"n":1.50,"user":{"name":"y"}}"#,
+        r#"{"list":[true,null,{"mail":"ann@x","mail":{}}],"n":-7e3,"user":{"name":"y"}}"#,
+    ];
+    let plain = "{ \"user\" : {\"name\":\"y\"}, \"ids\":[1, 2.0, \"a\"] }";
+    let met = r#"{"user":{"mail":"bob@x"}}"#;
+    let (_folder, out, recording) =
+        recorded(&[Some(twice[0]), Some(twice[1]), Some(plain), Some(met)]);
+    let (got, done) =
+        redacted(&recording, &policy(&[("user.mail", Redaction::Drop)]), &out).unwrap();
+    let text = |at: usize| std::str::from_utf8(got[at].value.as_ref().unwrap()).unwrap();
+    assert_eq!(text(0), r#"{"user":{"name":"y"},"n":1.50}"#);
+    assert!(!text(1).contains("ann@x") && text(1).contains("true,null"), "{}", text(1));
+    // What has no such name stays as it was, byte for byte.
+    assert_eq!(text(2), plain);
+    assert_eq!(text(3), r#"{"user":{}}"#);
+    assert_eq!(done.rules, [("user.mail".to_owned(), 1)]);
+}
+
 #[test]
 fn what_cannot_be_redacted_is_not_written() {
     let (_folder, out, recording) = recorded(&[Some(r#"{"user":"ann"}"#), Some("user=ann")]);

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::operator::figures::compared;
 use crate::operator::pipeline::nearest;
 use crate::operator::time::{duration_setting, parse_duration};
 use crate::operator::verdict::Verdict;
@@ -194,10 +195,7 @@ pub(super) fn meets(value: &serde_json::Value, path: &str, op: FieldOp, wanted: 
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let order = || {
-        let (a, b): (f64, f64) = (own.parse().ok()?, wanted.parse().ok()?);
-        a.partial_cmp(&b)
-    };
+    let order = || compared(&own, wanted);
     match op {
         FieldOp::Is => own == wanted,
         FieldOp::IsNot => own != wanted,
@@ -250,7 +248,9 @@ mod tests {
 
     #[test]
     fn fields_are_compared_as_texts_or_numbers() {
-        let value = serde_json::json!({"kind": "Like", "n": 7, "list": [{"x": 1}]});
+        let value = serde_json::json!({
+            "kind": "Like", "n": 7, "list": [{"x": 1}], "id": 9_007_199_254_740_993_u64,
+        });
         let meets = |text: &str| {
             let Condition::Field { path, op, value: wanted } = text.parse().unwrap() else {
                 panic!("{text}")
@@ -264,10 +264,17 @@ mod tests {
             "value.n<=7",
             "value.list.0.x=1",
             "value.none!=1",
+            "value.id>9007199254740992",
         ] {
             assert!(meets(yes), "{yes}");
         }
-        for no in ["value.kind=like", "value.n>7", "value.none=1", "value.kind>3"] {
+        for no in [
+            "value.kind=like",
+            "value.n>7",
+            "value.none=1",
+            "value.kind>3",
+            "value.id<=9007199254740992",
+        ] {
             assert!(!meets(no), "{no}");
         }
     }

@@ -10,7 +10,9 @@ mod fill;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::batch::{BATCH, Batch, Cut, EventKind, Move, Position, ShardBatch, ShardRow, Told};
+use super::batch::{
+    BATCH, BATCH_KEYS, Batch, Cut, EventKind, Move, Position, ShardBatch, ShardRow, Told,
+};
 use super::decode::{DecodedBatch, Head, Item};
 use super::ends::Ends;
 use super::operators::{Marks, left_out};
@@ -290,7 +292,8 @@ impl Sequencer {
         }
         self.next_offsets[head.source as usize] = Some(head.offset.saturating_add(1));
         self.position.arrival += 1;
-        if self.position.arrival.is_multiple_of(BATCH) {
+        let has_long_keys = self.batch.facts.keys.len() >= BATCH_KEYS;
+        if has_long_keys || self.position.arrival.is_multiple_of(BATCH) {
             self.flush(None);
         }
     }

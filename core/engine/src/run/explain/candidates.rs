@@ -54,7 +54,8 @@ pub(super) fn of(run: &Run, judge: &Judge, own: &RowView, most: usize) -> Result
         let all = (rows.rows.len() as u64) < limit as u64;
         beyond = (!all).then_some(rows.exact_count);
         let furthest = rows.rows.last().and_then(|row| row.event_time);
-        whole = all || furthest.is_some_and(|at| at.abs_diff(time) > reach);
+        let left_out = |at: i64| at.abs_diff(time).saturating_sub(rows.coarse_ms.saturating_mul(2));
+        whole = all || furthest.is_some_and(|at| left_out(at) > reach);
         let faces = |r: &RowView| judge.faces(own.input, r.input) && !is_itself(judge, own, r);
         found = rows.rows.into_iter().filter(faces).collect();
         // What lies nearest in time may all lie outside of the interval.

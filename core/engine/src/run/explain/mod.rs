@@ -29,7 +29,13 @@ use crate::operator::time::rfc3339_ms;
 
 /// Whether more may come: what has not fallen may still fall.
 fn goes_on(run: &Run) -> bool {
-    matches!(run.state(), RunState::Running | RunState::Stopped)
+    let now = run.now();
+    match now.manifest.state {
+        RunState::Running => true,
+        // It waits there, or it ended there.
+        RunState::Stopped => now.manifest.end.is_none(),
+        _ => false,
+    }
 }
 
 /// So many candidates are named one by one.

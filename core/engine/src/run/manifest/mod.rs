@@ -37,15 +37,22 @@ pub enum RunState {
     /// At a breakpoint: its process waits there, or ended there.
     Stopped,
     Failed,
-    /// The manifest says running, but no process holds the run's lock.
+    /// The manifest says running, or waiting at a breakpoint, but no process holds the
+    /// run's lock.
     CutOff,
 }
 
 /// The recording that was run over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordingRef {
+    /// One that is no UTF-8 is kept as it is shown: the recording has to be located then.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     pub digest: String,
+}
+
+fn as_shown<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// An input by name.

@@ -38,11 +38,13 @@ impl Run {
         let mut exact_count = 0;
         let mut all_count = 0;
         let mut hits: Vec<Hit> = Vec::new();
+        let mut coarse_ms = 0u64;
         for segment in &now.segments {
             let same = self.hash_range(segment, hash)?;
             if same.is_empty() {
                 continue;
             }
+            coarse_ms = coarse_ms.max((1u64 << segment.summary.key_time_shift) - 1);
             all_count += same.end - same.start;
             let exact = self.check_range(segment, &same, check)?;
             exact_count += exact.end - exact.start;
@@ -74,6 +76,7 @@ impl Run {
             exact_count,
             normal_count: all_count - exact_count,
             rows: rows.iter().filter_map(find).collect(),
+            coarse_ms,
         })
     }
 

@@ -177,8 +177,8 @@ impl Run {
         &self.inner.dir
     }
 
-    /// The manifest as last read; its state is `CutOff` where it says running
-    /// but no process holds the run.
+    /// The manifest as last read; its state is `CutOff` where it says running, or waiting
+    /// at a breakpoint, but no process holds the run.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
         self.now().manifest.clone()
@@ -331,7 +331,12 @@ impl Moment {
         old: Option<&Self>,
         tables: &Tables,
     ) -> Result<Self> {
-        if manifest.state == RunState::Running && !Lock::is_held(dir) {
+        let goes_on = match manifest.state {
+            RunState::Running => true,
+            RunState::Stopped => manifest.end.is_none(),
+            _ => false,
+        };
+        if goes_on && !Lock::is_held(dir) {
             manifest.state = RunState::CutOff;
         }
         // Segments once published never change, unless a run is resumed.

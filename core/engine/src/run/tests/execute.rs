@@ -140,3 +140,57 @@ fn a_restart_is_refused_only_where_the_join_gets_partitions_later() {
     assert!(refused.contains("a topic got new partitions"), "{refused}");
     assert!(!dir.path().join("views").exists());
 }
+
+#[test]
+fn long_keys_make_short_batches_and_segments() {
+    const KEY: usize = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = (dir.path().join("r.mcap"), dir.path().join("p.toml"));
+    let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+    for topic in ["views", "plays"] {
+        writer.partition(TopicPartition { topic: topic.into(), partition: 0 }).unwrap();
+    }
+    for arrival in 0..150u64 {
+        let mut key = format!("{:08}", arrival / 2).into_bytes();
+        key.resize(KEY, b'k');
+        let record = Record {
+            arrival,
+            arrival_ns: arrival as i64 * 1_000_000,
+            source: arrival as u32 % 2,
+            offset: arrival as i64 / 2,
+            timestamp: None,
+            timestamp_type: TimestampType::None,
+            leader_epoch: None,
+            key: Some(key.into()),
+            value: Some(format!("{{\"t\":{arrival}}}").into_bytes().into()),
+            headers: Vec::new(),
+        };
+        writer.add(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut text = String::new();
+    for input in ["views", "plays"] {
+        text += &format!(
+            "[inputs.{input}]\ntopic = \"{input}\"\nformat = \"json\"\nkey = \"$key\"\n\
+             event_time = {{ field = \"t\", unit = \"ms\" }}\n\
+             watermark = {{ max_out_of_orderness = \"1s\" }}\n"
+        );
+    }
+    text += "[join]\nprimary = \"views\"\nwith.plays = { until = \"1m\" }\n";
+    std::fs::write(&file, text).unwrap();
+    let spec = Execute::new(
+        PipelineFile::open(&file, &[]).unwrap(),
+        Recording::open(&path).unwrap(),
+        dir.path().join("run"),
+    );
+    let summary = execute(spec, &Control::new()).unwrap();
+    assert_eq!((summary.records, summary.outputs), (150, 75));
+    let run = Run::open(&dir.path().join("run")).unwrap();
+    // 64 MiB of keys end a segment, once they are there.
+    let segments = run.now().segments.len();
+    assert!(segments >= 3, "{segments}");
+    let rows = run.page(60, 10).unwrap();
+    assert!(rows.iter().all(|row| row.outputs == 1 && row.verdict == Verdict::Joined));
+    let key = rows[4].key.as_ref().unwrap().to_string();
+    assert!(key.len() == KEY && key.starts_with("00000032k"), "{}", &key[..20]);
+}

@@ -224,9 +224,8 @@ fn what_an_application_leaves_out_has_its_turn_in_the_queue() {
     feed(&mut taken, 0, row(LEFT, KeyValue::Int(1), 10, 0), &mut out);
     assert!(out.is_empty(), "{out:?}");
     feed(&mut taken, 0, left_out(RIGHT, 12, 1), &mut out);
-    assert_eq!(out, [Effect::Kept { row: 0 }]);
     feed(&mut taken, 0, row(RIGHT, KeyValue::Int(1), 11, 2), &mut out);
-    assert_eq!(out.len(), 1, "it waits for a left one, behind another");
+    assert!(out.is_empty(), "it waits for a left one, behind another: {out:?}");
     // And over a restore.
     let mut held = BTreeMap::new();
     taken.checkpoint(&mut held);
