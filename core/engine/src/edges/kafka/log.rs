@@ -464,6 +464,10 @@ mod tests {
         // A broker that has just started, seen at the progress topic's end.
         assert_eq!(kind(6), LogErrorKind::Retriable);
         assert_eq!(kind(Code::TRANSPORT.0), LogErrorKind::Retriable);
+        // A leader that went out of the metadata while it was asked, and one that stands
+        // still: ended the job.
+        assert_eq!(kind(Code::DESTROY_BROKER.0), LogErrorKind::Retriable);
+        assert_eq!(kind(Code::TIMED_OUT_QUEUE.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::OFFSET_OUT_OF_RANGE.0), LogErrorKind::OutOfRange);
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);

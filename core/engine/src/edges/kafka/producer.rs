@@ -37,8 +37,19 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
         | E::Authentication
         | E::SaslAuthenticationFailed => LogErrorKind::Denied,
         E::OffsetOutOfRange | E::AutoOffsetReset => LogErrorKind::OutOfRange,
+        // A broker that the cluster's metadata name no more is let go of with what waits
+        // for it (`_DESTROY_BROKER`), and offsets whose coordinator has been away for
+        // session.timeout.ms are given up (`_WAIT_COORD`, rd_kafka_cgrp_timeout_scan):
+        // both say no more than that the cluster is away.
         E::BrokerTransportFailure
         | E::AllBrokersDown
+        | E::Resolve
+        | E::DestroyBroker
+        | E::WaitingForCoordinator
+        | E::TimedOutQueue
+        | E::NetworkException
+        | E::NotController
+        | E::KafkaStorageError
         | E::CoordinatorLoadInProgress
         | E::CoordinatorNotAvailable
         | E::NotCoordinator
@@ -415,6 +426,31 @@ mod tests {
         assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
         assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);
         assert_eq!(in_transaction(E::InvalidRecord), LogErrorKind::RequiresAbort);
+    }
+
+    /// Found by reading: a job at most once ended when its group's coordinator had been
+    /// away for 45 s, and offsets whose broker went out of the metadata twice in a row
+    /// were taken for a record that no topic takes.
+    #[test]
+    fn a_cluster_that_is_away_is_asked_again_however_librdkafka_says_so() {
+        use RDKafkaErrorCode as E;
+        for code in [
+            E::WaitingForCoordinator,
+            E::DestroyBroker,
+            E::TimedOutQueue,
+            E::Resolve,
+            E::BrokerTransportFailure,
+            E::NotCoordinator,
+            E::NotController,
+            E::KafkaStorageError,
+            E::NetworkException,
+        ] {
+            assert_eq!(kind_of(code), LogErrorKind::Retriable, "{code}");
+            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
+        }
+        for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
+            assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
+        }
     }
 
     #[test]
