@@ -19,7 +19,7 @@ use rdkafka::util::Timeout;
 use super::Settings;
 use super::bounded::within;
 use super::log::{about, group_client, list};
-use super::undelivered::{Context, Failure, Failures, is_too_large};
+use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
 
@@ -30,6 +30,10 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
         E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch => LogErrorKind::Fenced,
         E::OperationTimedOut | E::MessageTimedOut | E::RequestTimedOut => LogErrorKind::TimedOut,
         E::MessageSizeTooLarge | E::InvalidMessageSize => LogErrorKind::TooLarge,
+        // The same record is refused again: it is tried once more, then named.
+        E::InvalidTimestamp | E::InvalidRecord | E::InvalidDifferentRecord => {
+            LogErrorKind::RequiresAbort
+        }
         E::TopicAuthorizationFailed
         | E::GroupAuthorizationFailed
         | E::ClusterAuthorizationFailed
@@ -286,7 +290,7 @@ impl KafkaProducer {
     /// What was not delivered; of a refused batch, when all of it was told.
     fn failure(&self) -> Option<Failure> {
         let first = self.failures.take()?;
-        if !is_too_large(first.code) {
+        if !is_of_a_batch(first.code) {
             return Some(first);
         }
         // Its messages are told one by one, on another thread; a message counts as
