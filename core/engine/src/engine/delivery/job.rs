@@ -42,7 +42,15 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
     let journal = Arc::new(Journal::open(&spec.folder));
     journal.note(What::Started { pid: spec.pid });
     let journal_of = Arc::clone(&journal);
-    let mut job = Job { spec, parts, owner, announced: false, committed: 0, journal: journal_of };
+    let mut job = Job {
+        spec,
+        parts,
+        owner,
+        before: None,
+        announced: false,
+        committed: 0,
+        journal: journal_of,
+    };
     let ended = attempts(&mut job);
     // A process that a test ends says nothing.
     if !matches!(ended, Err(JobError::Crash(Crash::At(_)))) {
@@ -149,6 +157,8 @@ struct Job<'a> {
     spec: &'a JobSpec,
     parts: Parts<'a>,
     owner: String,
+    /// Once the progress topic was read: whose record stood there first; empty: nobody's.
+    before: Option<String>,
     /// The newest progress record was ours.
     announced: bool,
     /// The epoch that is delivered.
@@ -206,8 +216,12 @@ impl Job<'_> {
             None
         };
         // A call that timed out does not say that somebody fenced us meanwhile.
-        if let Some(found) = progress.as_ref().filter(|p| self.announced && p.owner != self.owner) {
+        if let Some(found) = progress.as_ref().filter(|found| self.is_taken_over(found)) {
             return Err(self.replaced(found.clone()).into());
+        }
+        if self.exactly_once() && self.before.is_none() {
+            let owner = progress.as_ref().map(|found| found.owner.clone());
+            self.before = Some(owner.unwrap_or_default());
         }
         let look = Look { spec, log: &*log, waiter: &waiter };
         let found = look.find(self.parts.feed, progress.as_ref(), mark.as_ref())?;
@@ -424,7 +438,9 @@ impl Job<'_> {
                 LogErrorKind::Fenced => {
                     // A twin and a transaction that timed out look the same from here.
                     match progress::read(&*self.parts.log, self.spec.job(), waiter) {
-                        Ok(Some(found)) if found.owner != self.owner => self.replaced(found).into(),
+                        Ok(Some(found)) if self.is_taken_over(&found) => {
+                            self.replaced(found).into()
+                        }
                         Ok(found) => {
                             let what = if found.is_some() { ours(&error.what) } else { error.what };
                             Stopped::Again { kind: error.kind, what, output }
@@ -444,6 +460,13 @@ impl Job<'_> {
                 }
             },
         }
+    }
+
+    /// Somebody else says that the job is theirs, who did not when this process began:
+    /// until it has said so itself, what its predecessor said stands there.
+    fn is_taken_over(&self, found: &Progress) -> bool {
+        let since = |before: &String| self.announced || found.owner != *before;
+        found.owner != self.owner && self.before.as_ref().is_some_and(since)
     }
 
     fn replaced(&self, by: Progress) -> JobError {
