@@ -132,6 +132,9 @@ pub(super) struct KafkaProducer {
 
 /// Beyond the time limit that a call has by itself.
 const MARGIN: Duration = Duration::from_secs(5);
+/// Nobody waits longer for an abort: whoever comes next, or the transaction's own time
+/// limit, ends it too.
+const ABORT: Duration = Duration::from_secs(10);
 /// Calls in a row that ran out of time until the client is given up.
 const TIMED_OUT: u32 = 3;
 
@@ -217,11 +220,8 @@ impl KafkaProducer {
 
     /// The client hangs in a call.
     fn given_up(&self, doing: &str) -> LogError {
-        let text = format!(
-            "{}: {doing}: the Kafka client gave no answer for {} s and is given up",
-            self.name,
-            self.patience.as_secs()
-        );
+        let text =
+            format!("{}: {doing}: the Kafka client gives no answer and is given up", self.name);
         LogError::new(LogErrorKind::NotTaken, text)
     }
 
@@ -408,8 +408,12 @@ impl LogProducer for KafkaProducer {
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
-        let aborted =
-            self.producer.abort_transaction(Timeout::Never).map_err(|e| self.error("abort", &e));
+        let producer = Arc::clone(&self.producer);
+        let abort = move || producer.abort_transaction(Timeout::Never);
+        let aborted = match within(ABORT, abort) {
+            Some(answer) => answer.map_err(|e| self.error("abort", &e)),
+            None => Err(self.given_up("abort")),
+        };
         self.failures.take();
         aborted
     }

@@ -146,6 +146,18 @@ impl Outbox {
         }
     }
 
+    /// Ends the transaction that is open: the job ends, and its readers need not wait until
+    /// it times out. Where a call timed out nobody knows what is open; the next start does.
+    pub fn abandon(&self) {
+        let mut state = self.lock();
+        let open = self.transactional() && state.sending.begun && !state.sending.tainted;
+        let Some(mut producer) = state.producer.take().filter(|_| open) else { return };
+        drop(state);
+        if let Err(error) = producer.abort() {
+            tracing::info!("{error}");
+        }
+    }
+
     pub fn failure(&self) -> Option<Failed> {
         self.lock().failed.clone()
     }
@@ -306,7 +318,13 @@ impl Outbox {
             Guarantee::ExactlyOnce => {
                 let committed =
                     self.commit(producer.as_mut(), begun, &mut tainted, prepared, &offsets);
-                committed?;
+                if let Err(failed) = committed {
+                    // It is open still: `abandon` ends it.
+                    let mut state = self.lock();
+                    (state.sending.begun, state.sending.tainted) = (failed.leaves_open(), tainted);
+                    state.producer = Some(producer);
+                    return Err(failed);
+                }
                 self.mark_committed(epoch)?;
                 if tainted && !self.setup.bugs.reuse_producer {
                     producer = self.new_producer(epoch)?;
