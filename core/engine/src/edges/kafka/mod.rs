@@ -24,6 +24,7 @@ mod starved;
 mod sys;
 mod tail;
 mod undelivered;
+mod watch;
 mod watcher;
 
 pub use bench::{Consumed, consume_alone};
