@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::epochs::{Journal, What};
 use super::mark::Mark;
 use super::progress::{Progress, Waiter};
-use super::sending::{Called, Sending};
+use super::sending::{Called, Sending, bytes_of};
 use super::{Bugs, Clock, JobError, JobEvent};
 use crate::edges::fault::{Crash, point};
 use crate::edges::log::{Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
@@ -104,13 +104,6 @@ pub(super) struct Outbox {
     changed: Condvar,
 }
 
-/// A message's place in the queue, roughly.
-fn bytes_of(message: &OutMessage) -> usize {
-    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = message.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
-    96 + bytes(&message.key) + bytes(&message.value) + headers
-}
-
 impl Outbox {
     pub fn new(setup: Setup, producer: Box<dyn LogProducer>, mark: Mark) -> Self {
         let state = State {
@@ -156,6 +149,12 @@ impl Outbox {
         if let Err(error) = producer.abort() {
             tracing::info!("{error}");
         }
+    }
+
+    /// What failed may be open still: [`Outbox::abandon`] ends it.
+    fn give_back(&self, producer: Box<dyn LogProducer>, sending: Sending) {
+        let mut state = self.lock();
+        (state.producer, state.sending) = (Some(producer), sending);
     }
 
     pub fn failure(&self) -> Option<Failed> {
@@ -319,10 +318,8 @@ impl Outbox {
                 let committed =
                     self.commit(producer.as_mut(), begun, &mut tainted, prepared, &offsets);
                 if let Err(failed) = committed {
-                    // It is open still: `abandon` ends it.
-                    let mut state = self.lock();
-                    (state.sending.begun, state.sending.tainted) = (failed.leaves_open(), tainted);
-                    state.producer = Some(producer);
+                    let begun = failed.leaves_open();
+                    self.give_back(producer, Sending { begun, tainted, last: None });
                     return Err(failed);
                 }
                 self.mark_committed(epoch)?;
@@ -388,7 +385,10 @@ impl Outbox {
             drop(state);
             self.changed.notify_all();
             for (now_ms, message) in waited {
-                self.send(producer.as_mut(), &mut sending, now_ms, message)?;
+                if let Err(failed) = self.send(producer.as_mut(), &mut sending, now_ms, message) {
+                    self.give_back(producer, sending);
+                    return Err(failed);
+                }
             }
             state = self.lock();
         }

@@ -55,6 +55,13 @@ impl Sending {
     }
 }
 
+/// A message's place in the queue, roughly.
+pub(super) fn bytes_of(message: &OutMessage) -> usize {
+    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = message.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
+    96 + bytes(&message.key) + bytes(&message.value) + headers
+}
+
 impl Failed {
     /// A commit that ended so has not come to pass, nor will it: the transaction is open.
     pub fn leaves_open(&self) -> bool {
