@@ -338,7 +338,12 @@ impl Cluster {
     ) -> Result<Vec<Option<i64>>, KafkaError> {
         let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
         self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
-            KafkaError::Range(format!("the offsets of a time cannot be had: {code}"))
+            let why = format!("the offsets of a time cannot be had: {code}");
+            if !code.is_passing() {
+                return KafkaError::Range(why);
+            }
+            let (brokers, seconds) = (self.brokers.clone(), self.patience.as_secs());
+            KafkaError::NoBroker { brokers, seconds, why }
         })
     }
 

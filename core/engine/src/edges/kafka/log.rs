@@ -238,7 +238,7 @@ fn log_error(error: &KafkaError) -> LogError {
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
-            code if code.is_connection() || code.is_moving() => LogErrorKind::Retriable,
+            code if code.is_passing() => LogErrorKind::Retriable,
             // That it is there was asked before: a broker that comes back does not
             // know of it at once.
             Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION => {

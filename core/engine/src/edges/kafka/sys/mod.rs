@@ -88,6 +88,11 @@ impl Code {
         matches!(self.0, 5 | 6 | 7 | 9 | 56 | 74 | 75 | 78)
     }
 
+    /// Whether the same question may be answered soon.
+    pub fn is_passing(self) -> bool {
+        self.is_connection() || self.is_moving()
+    }
+
     fn of(code: rd::rd_kafka_resp_err_t) -> Result<(), Self> {
         match code as i32 {
             0 => Ok(()),
