@@ -116,3 +116,12 @@ fn a_job_that_ends_leaves_no_transaction_open() {
     let open = found.iter().find(|violation| violation.what.contains("last stable offset"));
     assert_eq!(open, None);
 }
+
+/// Found by reading: no case was run, and everything held.
+#[test]
+fn the_last_case_of_a_seed_is_run_too() {
+    use super::torture::{Torture, torture};
+    let (first, records) = (u64::MAX, Some(40));
+    let spec = Torture { seed: 1, first, count: 1, records, schedule: None, threads: 2 };
+    assert_eq!(torture(&spec, &|_| {}).unwrap().cases, 1);
+}
