@@ -408,6 +408,19 @@ fn an_output_whose_time_the_topic_does_not_take_is_named() {
 }
 
 #[test]
+fn a_progress_topic_that_deletes_is_said() {
+    let mut feed = job("loose", "exactly-once");
+    make_topic("joinscope-progress-loose", 1, &[("cleanup.policy", "delete")]);
+    feed.send(20);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let what = "topic joinscope-progress-loose has cleanup.policy=delete: ";
+    assert!(said.err.contains(what), "{}", said.err);
+}
+
+#[test]
 fn a_sink_topic_with_fewer_replicas_than_it_wants_is_said() {
     JOBS.lock().unwrap().push("few".to_owned());
     make_topic("few-out", PARTITIONS, &[("min.insync.replicas", "2")]);

@@ -168,7 +168,6 @@ impl KafkaLog {
         if groups.get(group).is_some_and(|kept| Arc::ptr_eq(kept, &client)) {
             groups.remove(group);
         }
-        drop(groups);
         end(client);
     }
 }
@@ -389,7 +388,8 @@ impl Log for KafkaLog {
 
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
         let failed = |code: RDKafkaErrorCode, what: String| {
-            let what = format!("topic {name} cannot be made: {what}{}", right(code));
+            let so = if compacted { " (with cleanup.policy=compact)" } else { "" };
+            let what = format!("topic {name}{so} cannot be made: {what}{}", right(code));
             LogError::new(kind_of(code), what)
         };
         // The brokers' own number of replicas.

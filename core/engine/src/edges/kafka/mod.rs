@@ -5,6 +5,7 @@
 mod bench;
 mod bounded;
 mod cluster;
+mod compacted;
 mod convert;
 mod error;
 mod keychain;
