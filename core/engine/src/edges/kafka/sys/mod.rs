@@ -66,7 +66,7 @@ impl Code {
 
     /// Whether it speaks of connections, which may come back: also where the broker that
     /// was asked stands in the cluster's metadata no more, and what waited for it is let
-    /// go of (`_DESTROY_BROKER`, rd_kafka_broker_decommission).
+    /// go of (`_DESTROY_BROKER`, `rd_kafka_broker_decommission`).
     pub fn is_connection(self) -> bool {
         matches!(
             self,
