@@ -26,6 +26,7 @@ use super::cluster::{Bar, ClusterArgs, thousands};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
 use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
+use super::tell::tell;
 use super::{Answer, interrupt, registry};
 
 /// What records may take in memory between the brokers and the engine.
@@ -227,8 +228,9 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         writeln!(out, "{}", lag(&standing))?;
     }
     Ok(match summary.ended {
-        Ended::Done => Answer::Yes,
-        Ended::Cancelled | Ended::Stopped => Answer::No,
+        // Cancelled: by a stop that came while it followed its log.
+        Ended::Done | Ended::Cancelled => Answer::Yes,
+        Ended::Stopped => Answer::No,
     })
 }
 
@@ -290,39 +292,6 @@ fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Resul
     }
 }
 
-/// What happens to a job, into the log.
-fn tell(event: JobEvent) {
-    match event {
-        JobEvent::Restored { epoch: 0, .. } => tracing::info!("begins"),
-        JobEvent::Restored { epoch, arrival } => {
-            tracing::info!("goes on from the checkpoint of epoch {epoch} at arrival {arrival}");
-        }
-        JobEvent::Prepared { epoch } => tracing::debug!("epoch {epoch} is prepared"),
-        JobEvent::Committed { epoch, .. } => tracing::debug!("epoch {epoch} is committed"),
-        JobEvent::Aborted { why } => {
-            tracing::warn!("{why}: what was not committed is written again");
-        }
-        JobEvent::NewProducer => tracing::info!("a new producer: a call of the old one timed out"),
-        JobEvent::Waiting { what } => tracing::warn!("{what}: waiting"),
-        JobEvent::Lost(lost) => {
-            for range in lost {
-                let (topic, partition) = (&range.topic, range.partition);
-                let (from, to) = (range.from, range.to);
-                let n = to - from;
-                tracing::warn!(
-                    "lost (at-most-once): {topic}[{partition}]@{from}..{to}, {n} offsets"
-                );
-            }
-        }
-        JobEvent::NewPartition { partition, is } => {
-            tracing::warn!("{partition} is new since the job began: {is}");
-        }
-        JobEvent::Rebuilding { arrival } => {
-            tracing::info!("outputs are suppressed up to arrival {arrival}");
-        }
-    }
-}
-
 /// Who watches a run.
 struct Watch<'a> {
     stop: &'a AtomicBool,
@@ -356,7 +325,7 @@ fn watched<T: Send + 'static>(
         })
         .context("no thread could be started")?;
     let mut bar = Bar::new();
-    let (mut begun, mut stopping, mut accounted) = (false, false, Instant::now());
+    let (mut begun, mut told_at, mut accounted) = (false, None::<Instant>, Instant::now());
     while !worker.is_finished() {
         if let Some(stopped) = control.stopped().filter(|_| waits) {
             bar.clear();
@@ -380,6 +349,9 @@ fn watched<T: Send + 'static>(
                 begins(outlook);
             }
             let standing = outlook.status.get();
+            if cuts_short(told_at.map(|at| at.elapsed()), &standing) {
+                control.cancel();
+            }
             let now = Figures { progress, standing, waiting: control.waiting() };
             bar.say(words(&now));
             if accounted.elapsed() > ACCOUNT {
@@ -391,7 +363,8 @@ fn watched<T: Send + 'static>(
             }
         }
         let told = stop.load(Ordering::Relaxed) && control.stopped().is_none();
-        if told && !std::mem::replace(&mut stopping, true) {
+        if told && told_at.is_none() {
+            told_at = Some(Instant::now());
             bar.print("joinscope: stopping with what is whole; once more ends at once");
         }
         std::thread::park_timeout(Duration::from_millis(50));
@@ -406,6 +379,15 @@ fn watched<T: Send + 'static>(
         Ok(outcome) => Ok((outcome, standing)),
         Err(_) => bail!("the run broke down"),
     }
+}
+
+/// A stop waits no longer for the end of an earlier start's log, which may be hours long:
+/// what of it is not in a checkpoint yet is followed by the next start.
+const FOLLOWS: Duration = Duration::from_secs(2);
+
+/// Whether to end at once; `stopped`: so long ago a stop was asked for.
+fn cuts_short(stopped: Option<Duration>, standing: &Standing) -> bool {
+    standing.replaying && stopped.is_some_and(|since| since > FOLLOWS)
 }
 
 fn begins(outlook: &Outlook) {
@@ -486,6 +468,18 @@ mod tests {
         let source = SourceError("views[0]: this user may not read it".to_owned());
         let denied = broken(JobError::Run(EngineError::Source(source)), true, dir);
         assert!(denied.unwrap_err().to_string().contains("may not read"));
+    }
+
+    /// Found by reading: of a long log the first Ctrl-C was heard at its end.
+    #[test]
+    fn a_stop_ends_the_following_of_a_log_and_not_the_reading() {
+        let cuts = |stopped: Option<u64>, replaying| {
+            let standing = Standing { replaying, ..Standing::default() };
+            cuts_short(stopped.map(Duration::from_secs), &standing)
+        };
+        assert!(cuts(Some(3), true));
+        // A short one is followed to its end, and what is read comes into a checkpoint.
+        assert!(!cuts(Some(1), true) && !cuts(Some(9), false) && !cuts(None, true));
     }
 
     #[test]

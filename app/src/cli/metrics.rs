@@ -75,6 +75,7 @@ impl Metrics {
             // A job that goes on from its checkpoint takes some again. To Prometheus a
             // counter that goes back began anew at 0: all it says would count as new.
             let now = &mut figures.progress;
+            now.from = before.from.or(now.from);
             now.records = now.records.max(before.records);
             now.outputs = now.outputs.max(before.outputs);
         }
@@ -146,8 +147,13 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
     let waits = now.kept_by().map_or(0, |(seconds, _)| seconds);
     let help = "How long it has waited for what /health names; 0 where nothing keeps it.";
     page.one("waiting_seconds", "gauge", help, waits);
-    page.one("records_total", "counter", "Records taken.", progress.records);
-    page.one("outputs_total", "counter", "Outputs given out.", progress.outputs);
+    // A process that goes on where another crashed begins before what that one said last,
+    // which looks as if all of it came anew, unless it begins at 0.
+    let (records, outputs) = progress.from.unwrap_or_default();
+    let records = progress.records.saturating_sub(records);
+    let outputs = progress.outputs.saturating_sub(outputs);
+    page.one("records_total", "counter", "Records taken since the start.", records);
+    page.one("outputs_total", "counter", "Outputs given out since the start.", outputs);
     page.one("checkpoints_total", "counter", "Checkpoints since the start.", progress.checkpoints);
     page.one("epoch", "gauge", "The epoch at hand.", progress.epoch);
     // 0 before the run has said anything.
@@ -249,6 +255,17 @@ mod tests {
         assert!(get(&metrics.address, "/").starts_with("HTTP/1.1 404"));
     }
 
+    /// Records and outputs that the page counts.
+    fn counted(metrics: &Metrics, progress: Progress) -> String {
+        metrics.set(Figures { progress, ..Figures::default() });
+        let page = get(&metrics.address, "/metrics");
+        let value = |name: &str| {
+            let of = format!("joinscope_{name}{{job=\"feed\"}} ");
+            page.lines().find_map(|line| line.strip_prefix(&*of)).unwrap().to_owned()
+        };
+        format!("{} {}", value("records_total"), value("outputs_total"))
+    }
+
     /// Found by reading: after an aborted transaction the rate of a job's records jumped
     /// by all that it had ever taken.
     #[test]
@@ -257,15 +274,26 @@ mod tests {
         for (records, outputs, shown) in
             [(500, 90, "500 90"), (400, 70, "500 90"), (501, 91, "501 91")]
         {
-            let mut figures = Figures::default();
-            (figures.progress.records, figures.progress.outputs) = (records, outputs);
-            metrics.set(figures);
-            let page = get(&metrics.address, "/metrics");
-            let value = |name: &str| {
-                let of = format!("joinscope_{name}{{job=\"feed\"}} ");
-                page.lines().find_map(|line| line.strip_prefix(&*of)).unwrap().to_owned()
-            };
-            assert_eq!(format!("{} {}", value("records_total"), value("outputs_total")), shown);
+            let progress = Progress { records, outputs, ..Progress::default() };
+            assert_eq!(counted(&metrics, progress), shown);
+        }
+    }
+
+    /// Found by reading: after a crash they went back to the checkpoint, and the rate of
+    /// the job's records jumped by all that it had ever taken.
+    #[test]
+    fn counters_begin_at_nothing_where_a_job_goes_on() {
+        let metrics = Metrics::serve("localhost:0", "feed").unwrap();
+        for (from, records, outputs, shown) in [
+            (None, 0, 0, "0 0"),
+            (Some((400, 70)), 400, 70, "0 0"),
+            (Some((400, 70)), 430, 75, "30 5"),
+            // It goes on from a checkpoint by itself.
+            (Some((410, 71)), 410, 71, "30 5"),
+            (Some((410, 71)), 440, 77, "40 7"),
+        ] {
+            let progress = Progress { from, records, outputs, ..Progress::default() };
+            assert_eq!(counted(&metrics, progress), shown);
         }
     }
 

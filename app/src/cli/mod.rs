@@ -42,6 +42,7 @@ mod screenshot;
 mod semantics;
 mod slice;
 mod stdout;
+mod tell;
 mod torture;
 mod truth;
 pub mod values;

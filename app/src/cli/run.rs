@@ -64,9 +64,10 @@ Live, nothing is written to the cluster (no group, no transaction, no topic) unl
 --write is given: then the outputs go to the pipeline's [sink] topic under its
 delivery.guarantee, and the job is one on the cluster (delivery.job). The
 run goes on until Ctrl-C or SIGTERM, which ends it with what is whole and a last
-checkpoint; a second one ends it at once. With the same --out it goes on from
-there. Its arrival log (arrivals/ in its folder) is a recording: --recording
-takes it, and gives the same outputs and verdicts.
+checkpoint (while it follows a long log of an earlier start, without one); a
+second one ends it at once. With the same --out it goes on from there. Its arrival
+log (arrivals/ in its folder) is a recording: --recording takes it, and gives the
+same outputs and verdicts.
 
 Exit codes: 0 done, live also stopped by a signal; 1 cancelled; 2 it cannot be run
 as asked: change something before trying again; 3 it broke off (what was whole is

@@ -380,6 +380,46 @@ fn a_tight_sink_topic_takes_what_fits_and_what_does_not_is_named() {
     assert!(said.err.contains("the topic takes 2000 (max.message.bytes)"), "{}", said.err);
 }
 
+/// Found by reading: the first output of the batch was named for it.
+#[test]
+fn an_output_whose_time_the_topic_does_not_take_is_named() {
+    JOBS.lock().unwrap().push("far".to_owned());
+    make_topic("far-out", PARTITIONS, &[("message.timestamp.after.max.ms", "3600000")]);
+    let mut feed = Feed::new("far");
+    with_guarantee(&feed, "exactly-once");
+    feed.send(40);
+    // Of a device whose clock is wrong: the record's own timestamp is not.
+    let now = super::live::now_ms();
+    let value = format!("{{\"k\":\"far\",\"t\":{}}}", now + 7_200_000);
+    for topic in ["far-views", "far-plays"] {
+        let value = Some(value.as_bytes());
+        give(&feed.producer, topic, &Sent { timestamp: now, value, ..Sent::default() });
+    }
+    feed.send(4);
+    let mut child = feed.start(&["--write"]);
+    until("the job to give up", || child.try_wait().unwrap());
+    let said: Said = child.wait_with_output().unwrap().into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    let named = "(example far-views[0]@20+far-plays[0]@20, records ";
+    assert!(said.err.contains(named), "{}", said.err);
+    for what in ["message.timestamp.after.max.ms", "watermark.max_ahead"] {
+        assert!(said.err.contains(what), "{what}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_progress_topic_that_deletes_is_said() {
+    let mut feed = job("loose", "exactly-once");
+    make_topic("joinscope-progress-loose", 1, &[("cleanup.policy", "delete")]);
+    feed.send(20);
+    let mut child = feed.start(&["--write"]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let what = "topic joinscope-progress-loose has cleanup.policy=delete: ";
+    assert!(said.err.contains(what), "{}", said.err);
+}
+
 #[test]
 fn a_sink_topic_with_fewer_replicas_than_it_wants_is_said() {
     JOBS.lock().unwrap().push("few".to_owned());

@@ -59,6 +59,8 @@ pub struct Progress {
     pub total: Option<u64>,
     pub rows: u64,
     pub outputs: u64,
+    /// Records and outputs that the run went on behind; `None`: it has not begun.
+    pub from: Option<(u64, u64)>,
     /// Seconds since the run began.
     pub seconds: f64,
     /// The join's event-time watermark, ms; `i64::MIN` before the first,

@@ -81,6 +81,7 @@ impl<'a> SinkStage<'a> {
             progress.total = total;
             progress.records = records;
             progress.outputs = outputs;
+            progress.from = Some((records, outputs));
             progress.watermark = i64::MIN;
             progress.books = books.by_input();
         });

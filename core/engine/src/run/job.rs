@@ -12,7 +12,7 @@ use crate::edges::log::{Log, LogError, LogErrorKind};
 use crate::engine::delivery::{self, JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::engine::live::{LiveFeed, LiveSpec, LiveStatus};
 use crate::engine::{Control, sources};
-use crate::operator::pipeline::{Pipeline, SinkFormat};
+use crate::operator::pipeline::{Guarantee, Pipeline, SinkFormat};
 use crate::operator::record::TopicPartition;
 
 /// How a job delivers, beside what its pipeline says.
@@ -119,6 +119,11 @@ pub fn execute_job(
     // Where nothing is taken for want of them, a broker says nothing but time-outs.
     for few in log.few_replicas(&written) {
         tracing::warn!("{few}");
+    }
+    if pipeline.delivery.guarantee == Guarantee::ExactlyOnce
+        && let Some(deleted) = log.not_kept(&delivery::progress_topic(&spec.job()))
+    {
+        tracing::warn!("{deleted}");
     }
     // Which of them came later is known when the arrival log is open.
     let start = spec.start(&partitions, &[], log.cluster_id(), true);

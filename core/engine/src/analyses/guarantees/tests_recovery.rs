@@ -148,6 +148,25 @@ fn a_transaction_that_timed_out_in_sleep_is_done_again() {
     }
 }
 
+/// Found by reading: the predecessor, which had crashed, was taken for somebody who had
+/// taken the job over since, so that the start ended.
+#[test]
+fn a_start_whose_first_transaction_timed_out_blames_nobody() {
+    // The broker is away under the start's own progress record, for longer than that
+    // transaction may be open.
+    let away = calls(vec![(Call::Commit, 1, Fault::Restart(u32::MAX))]);
+    let then = schedule(vec![at("prepared", 4, What::Crash), away]);
+    let (world, lived, found) = lives(setup("exactly-once"), &then);
+    assert_eq!(found, [], "{:?}", lived.last().map(|life| &life.outcome));
+    assert_eq!(lived.len(), 2);
+    assert_eq!(lived[1].outcome.as_ref().unwrap().restarts, 1);
+    let timed_out = |told: &super::world::Told| {
+        matches!(&told.event, JobEvent::Aborted { why }
+            if why.starts_with("the transaction timed out"))
+    };
+    assert!(super::input::lock(&world.told).iter().any(timed_out));
+}
+
 #[test]
 fn an_error_that_requires_abort_is_tried_once_more_and_then_named() {
     for call in [Call::Commit, Call::Offsets, Call::Produce] {

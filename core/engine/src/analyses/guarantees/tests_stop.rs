@@ -1,17 +1,20 @@
 //! A job that is told to stop before it has begun, and one that has to stop by itself.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::feed::SimFeed;
-use super::schedule::Incident;
-use super::tests::{holds, input, lives, pipeline, schedule, setup};
+use super::schedule::{Incident, What};
+use super::tests::{Between, at, holds, input, lives, lives_with, pipeline, schedule, setup};
 use super::world::scratch;
+use crate::edges::kafka::Isolation;
 use crate::edges::log::Log as _;
 use crate::edges::log::sim::{Call, Fault, Script, SimLog};
 use crate::engine::Control;
 use crate::engine::delivery::{self, JobError, JobEvent, JobSpec, Parts};
+use crate::operator::record::TopicPartition;
 use crate::run::{RunStore, job_start};
 
 /// Found by reading: a job that waited for its cluster heard no Ctrl-C but the second,
@@ -78,4 +81,47 @@ fn what_was_not_taken_in_time_is_sent_again_more_than_once() {
         &schedule(vec![Incident { calls: vec![late(9), late(10)], ..Incident::default() }]),
     );
     assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 2);
+}
+
+/// Found by reading: where a job had ended with an error, whoever read its topics waited
+/// until its last transaction timed out, which takes up to 15 minutes.
+#[test]
+fn a_job_that_ends_leaves_no_transaction_open() {
+    let readable = |cluster: &SimLog| {
+        let client = cluster.client();
+        for partition in 0..2 {
+            let of = TopicPartition { topic: "out".into(), partition };
+            let end = |isolation| client.bounds(&of, isolation).unwrap().1;
+            assert_eq!(end(Isolation::ReadCommitted), end(Isolation::ReadUncommitted), "{of}");
+        }
+    };
+    let then: Between = Arc::new(move |cluster: &SimLog, _: &Path, n| {
+        if n == 1 {
+            readable(cluster);
+        }
+    });
+    for nth in 3..6 {
+        let full = schedule(vec![at("prepare.delta", nth, What::DiskFull)]);
+        let (_, lived, found) = lives_with(setup("exactly-once"), &full, Some(Arc::clone(&then)));
+        assert_eq!((lived.len(), found), (2, Vec::new()));
+    }
+    // The third epoch is refused, and once more by the second attempt, which announces
+    // itself before.
+    let refused = |nth| (Call::Commit, nth, Fault::Refused);
+    let calls = vec![refused(4), refused(6)];
+    let twice = schedule(vec![Incident { calls, ..Incident::default() }]);
+    let (_, lived, found) = lives(setup("exactly-once"), &twice);
+    let error = lived[0].outcome.as_ref().unwrap_err();
+    assert!(matches!(error, JobError::Output { .. }), "{error}");
+    let open = found.iter().find(|violation| violation.what.contains("last stable offset"));
+    assert_eq!(open, None);
+}
+
+/// Found by reading: no case was run, and everything held.
+#[test]
+fn the_last_case_of_a_seed_is_run_too() {
+    use super::torture::{Torture, torture};
+    let (first, records) = (u64::MAX, Some(40));
+    let spec = Torture { seed: 1, first, count: 1, records, schedule: None, threads: 2 };
+    assert_eq!(torture(&spec, &|_| {}).unwrap().cases, 1);
 }

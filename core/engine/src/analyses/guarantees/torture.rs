@@ -115,7 +115,7 @@ pub fn torture(spec: &Torture, done: &(dyn Fn(u64) + Sync)) -> Result<Outcome, S
     let work = || {
         while !stop.load(Ordering::Acquire) {
             let n = next.fetch_add(1, Ordering::AcqRel);
-            if n >= spec.first + spec.count {
+            if n.wrapping_sub(spec.first) >= spec.count {
                 return;
             }
             match one(spec, n, &outcome) {

@@ -8,6 +8,7 @@ use super::lanes::Lane;
 use super::range::{Start, Until};
 use super::settings::{Settings, is_secret};
 use super::sys::{Client, ClientEvent, Code, TopicDescription};
+use super::watch::Watch;
 use crate::operator::record::TopicPartition;
 
 /// Which records are read.
@@ -55,8 +56,6 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "1"),
 ];
 
-/// Connections have failed for so long without an answer: nobody is there.
-const DOWN: Duration = Duration::from_secs(4);
 /// A first answer takes no longer, whatever the patience with a cluster that
 /// was there once.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -73,56 +72,6 @@ pub(super) struct Cluster {
     patience: Duration,
     pub id: Option<String>,
     pub topics: Vec<TopicDescription>,
-}
-
-/// What a client's events say while an answer is awaited.
-#[derive(Default)]
-pub(super) struct Watch {
-    refused: Option<(Code, String)>,
-    down_since: Option<Instant>,
-    reason: Option<String>,
-}
-
-impl Watch {
-    pub fn note(&mut self, events: Vec<ClientEvent>) {
-        for event in events {
-            if event.code.refuses_us() {
-                self.refused.get_or_insert((event.code, event.reason));
-                continue;
-            }
-            if event.code.is_connection() {
-                self.down_since.get_or_insert_with(Instant::now);
-            }
-            // "All brokers are down" says less than why the last one is.
-            if event.code != Code::ALL_BROKERS_DOWN || self.reason.is_none() {
-                self.reason = Some(event.reason);
-            }
-        }
-    }
-
-    /// Something came: what was wrong is over.
-    pub fn well(&mut self) {
-        self.down_since = None;
-        self.reason = None;
-    }
-
-    pub fn refused(&self, brokers: &str) -> Option<KafkaError> {
-        let (code, why) = self.refused.clone()?;
-        let brokers = brokers.to_owned();
-        Some(if code == Code::SSL {
-            KafkaError::Untrusted { brokers, why }
-        } else {
-            KafkaError::Refused { brokers, why }
-        })
-    }
-
-    pub fn why(&self) -> String {
-        self.reason.clone().unwrap_or_else(|| "no broker said why".to_owned())
-    }
-
-    fn hopeless(&self) -> bool {
-        self.refused.is_some() || self.down_since.is_some_and(|since| since.elapsed() > DOWN)
-    }
 }
 
 impl Cluster {
@@ -389,7 +338,12 @@ impl Cluster {
     ) -> Result<Vec<Option<i64>>, KafkaError> {
         let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
         self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
-            KafkaError::Range(format!("the offsets of a time cannot be had: {code}"))
+            let why = format!("the offsets of a time cannot be had: {code}");
+            if !code.is_passing() {
+                return KafkaError::Range(why);
+            }
+            let (brokers, seconds) = (self.brokers.clone(), self.patience.as_secs());
+            KafkaError::NoBroker { brokers, seconds, why }
         })
     }
 

@@ -94,10 +94,15 @@ fn advice(said: &str) -> &'static str {
 }
 
 impl KafkaError {
-    /// Somebody does not answer who may, later: another start can succeed.
+    /// Somebody does not answer who may, later, as a partition's leader that is chosen
+    /// just now: another start can succeed.
     #[must_use]
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::NoBroker { .. } | Self::Registry { away: true, .. })
+        match self {
+            Self::NoBroker { .. } | Self::Registry { away: true, .. } => true,
+            Self::Partition { code: Some(code), .. } => Code(*code).is_passing(),
+            _ => false,
+        }
     }
 
     /// This user may not read: as it is, no other start succeeds. (One whose login is
@@ -157,6 +162,21 @@ pub(super) fn with_causes(mut text: String, error: &dyn std::error::Error) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Found by reading: a start while the brokers came back ended as if it were misused,
+    /// so that no supervisor began it again.
+    #[test]
+    fn a_partition_without_its_leader_may_be_there_at_the_next_start() {
+        let of = TopicPartition { topic: "t".into(), partition: 0 };
+        let away = |code| KafkaError::of_code(&of, Some(3), Code(code), "").is_away();
+        for code in [5, 6, 9, Code::TRANSPORT.0, Code::TIMED_OUT.0, Code::DESTROY_BROKER.0] {
+            assert!(away(code), "{}", Code(code));
+        }
+        for code in [Code::UNKNOWN_PARTITION, Code::TOPIC_AUTHORIZATION, Code::OFFSET_OUT_OF_RANGE]
+        {
+            assert!(!away(code.0), "{code}");
+        }
+    }
 
     #[test]
     fn a_key_that_does_not_open_is_said_with_its_password_s_property() {

@@ -111,10 +111,7 @@ impl KafkaLog {
                 if place.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &cluster)) {
                     *place = None;
                 }
-                // Nobody waits for a client's end.
-                let _ = std::thread::Builder::new()
-                    .name("old-client".to_owned())
-                    .spawn(move || drop(cluster));
+                end(cluster);
             }
             error
         })
@@ -164,6 +161,20 @@ impl KafkaLog {
         groups.insert(group.to_owned(), Arc::clone(&client));
         Ok(client)
     }
+
+    /// As in [`KafkaLog::ask`]: a client that knows no broker any more finds no coordinator.
+    fn let_go(&self, group: &str, client: Arc<BaseConsumer>) {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if groups.get(group).is_some_and(|kept| Arc::ptr_eq(kept, &client)) {
+            groups.remove(group);
+        }
+        end(client);
+    }
+}
+
+/// Nobody waits for a client's end.
+fn end(client: impl Send + 'static) {
+    let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(move || drop(client));
 }
 
 type Admin = AdminClient<DefaultClientContext>;
@@ -226,7 +237,7 @@ fn log_error(error: &KafkaError) -> LogError {
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
             Code::TOPIC_AUTHORIZATION => LogErrorKind::Denied,
-            code if code.is_connection() || code.is_moving() => LogErrorKind::Retriable,
+            code if code.is_passing() => LogErrorKind::Retriable,
             // That it is there was asked before: a broker that comes back does not
             // know of it at once.
             Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION => {
@@ -341,8 +352,7 @@ impl Log for KafkaLog {
         }
         let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
             let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            // As in `ask`.
-            self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+            self.let_go(group, client);
             LogError::new(
                 kind_of(code),
                 format!("the offsets of group {group}: {e}{}", right(code)),
@@ -371,13 +381,15 @@ impl Log for KafkaLog {
         client.commit(&list(offsets)?, CommitMode::Sync).map_err(|e| {
             let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
             let what = format!("offsets of group {group} are not committed: {e}{}", right(code));
+            self.let_go(group, client);
             LogError::new(kind_of(code), what)
         })
     }
 
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
         let failed = |code: RDKafkaErrorCode, what: String| {
-            let what = format!("topic {name} cannot be made: {what}{}", right(code));
+            let so = if compacted { " (with cleanup.policy=compact)" } else { "" };
+            let what = format!("topic {name}{so} cannot be made: {what}{}", right(code));
             LogError::new(kind_of(code), what)
         };
         // The brokers' own number of replicas.
@@ -464,9 +476,25 @@ mod tests {
         // A broker that has just started, seen at the progress topic's end.
         assert_eq!(kind(6), LogErrorKind::Retriable);
         assert_eq!(kind(Code::TRANSPORT.0), LogErrorKind::Retriable);
+        // A leader that left the metadata while it was asked, or stands still: ended the job.
+        assert_eq!(kind(Code::DESTROY_BROKER.0), LogErrorKind::Retriable);
+        assert_eq!(kind(Code::TIMED_OUT_QUEUE.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::OFFSET_OUT_OF_RANGE.0), LogErrorKind::OutOfRange);
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
+    }
+
+    /// Found by reading: it was fatal, so that a job at most once ended.
+    #[test]
+    fn offsets_whose_coordinator_is_away_go_to_another_client() {
+        let mut settings = Settings::new("127.0.0.1:1"); // Nobody listens there.
+        settings.set("session.timeout.ms", "500");
+        let log = KafkaLog::new(settings, Duration::from_secs(1));
+        let first = log.group("g").unwrap();
+        let of = TopicPartition { topic: "t".into(), partition: 0 };
+        let error = log.commit_offsets("g", &[(of, 3)].into()).unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
+        assert!(!Arc::ptr_eq(&first, &log.group("g").unwrap()));
     }
 }

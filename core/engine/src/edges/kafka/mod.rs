@@ -5,6 +5,7 @@
 mod bench;
 mod bounded;
 mod cluster;
+mod compacted;
 mod convert;
 mod error;
 mod keychain;
@@ -25,6 +26,7 @@ mod starved;
 mod sys;
 mod tail;
 mod undelivered;
+mod watch;
 mod watcher;
 
 pub use bench::{Consumed, consume_alone};

@@ -19,7 +19,7 @@ use rdkafka::util::Timeout;
 use super::Settings;
 use super::bounded::within;
 use super::log::{about, group_client, list};
-use super::undelivered::{Context, Failure, Failures, is_too_large};
+use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
 
@@ -30,6 +30,10 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
         E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch => LogErrorKind::Fenced,
         E::OperationTimedOut | E::MessageTimedOut | E::RequestTimedOut => LogErrorKind::TimedOut,
         E::MessageSizeTooLarge | E::InvalidMessageSize => LogErrorKind::TooLarge,
+        // The same record is refused again: it is tried once more, then named.
+        E::InvalidTimestamp | E::InvalidRecord | E::InvalidDifferentRecord => {
+            LogErrorKind::RequiresAbort
+        }
         E::TopicAuthorizationFailed
         | E::GroupAuthorizationFailed
         | E::ClusterAuthorizationFailed
@@ -37,8 +41,19 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
         | E::Authentication
         | E::SaslAuthenticationFailed => LogErrorKind::Denied,
         E::OffsetOutOfRange | E::AutoOffsetReset => LogErrorKind::OutOfRange,
+        // A broker that the cluster's metadata name no more is let go of with what waits
+        // for it (`_DESTROY_BROKER`), and offsets whose coordinator has been away for
+        // session.timeout.ms are given up (`_WAIT_COORD`, rd_kafka_cgrp_timeout_scan):
+        // both say no more than that the cluster is away.
         E::BrokerTransportFailure
         | E::AllBrokersDown
+        | E::Resolve
+        | E::DestroyBroker
+        | E::WaitingForCoordinator
+        | E::TimedOutQueue
+        | E::NetworkException
+        | E::NotController
+        | E::KafkaStorageError
         | E::CoordinatorLoadInProgress
         | E::CoordinatorNotAvailable
         | E::NotCoordinator
@@ -117,6 +132,9 @@ pub(super) struct KafkaProducer {
 
 /// Beyond the time limit that a call has by itself.
 const MARGIN: Duration = Duration::from_secs(5);
+/// Nobody waits longer for an abort: whoever comes next, or the transaction's own time
+/// limit, ends it too.
+const ABORT: Duration = Duration::from_secs(10);
 /// Calls in a row that ran out of time until the client is given up.
 const TIMED_OUT: u32 = 3;
 
@@ -202,11 +220,8 @@ impl KafkaProducer {
 
     /// The client hangs in a call.
     fn given_up(&self, doing: &str) -> LogError {
-        let text = format!(
-            "{}: {doing}: the Kafka client gave no answer for {} s and is given up",
-            self.name,
-            self.patience.as_secs()
-        );
+        let text =
+            format!("{}: {doing}: the Kafka client gives no answer and is given up", self.name);
         LogError::new(LogErrorKind::NotTaken, text)
     }
 
@@ -275,7 +290,7 @@ impl KafkaProducer {
     /// What was not delivered; of a refused batch, when all of it was told.
     fn failure(&self) -> Option<Failure> {
         let first = self.failures.take()?;
-        if !is_too_large(first.code) {
+        if !is_of_a_batch(first.code) {
             return Some(first);
         }
         // Its messages are told one by one, on another thread; a message counts as
@@ -393,8 +408,12 @@ impl LogProducer for KafkaProducer {
     }
 
     fn abort(&mut self) -> Result<(), LogError> {
-        let aborted =
-            self.producer.abort_transaction(Timeout::Never).map_err(|e| self.error("abort", &e));
+        let producer = Arc::clone(&self.producer);
+        let abort = move || producer.abort_transaction(Timeout::Never);
+        let aborted = match within(ABORT, abort) {
+            Some(answer) => answer.map_err(|e| self.error("abort", &e)),
+            None => Err(self.given_up("abort")),
+        };
         self.failures.take();
         aborted
     }
@@ -415,6 +434,31 @@ mod tests {
         assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
         assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);
         assert_eq!(in_transaction(E::InvalidRecord), LogErrorKind::RequiresAbort);
+    }
+
+    /// Found by reading: a job at most once ended when its group's coordinator had been
+    /// away for 45 s, and offsets whose broker went out of the metadata twice in a row
+    /// were taken for a record that no topic takes.
+    #[test]
+    fn a_cluster_that_is_away_is_asked_again_however_librdkafka_says_so() {
+        use RDKafkaErrorCode as E;
+        for code in [
+            E::WaitingForCoordinator,
+            E::DestroyBroker,
+            E::TimedOutQueue,
+            E::Resolve,
+            E::BrokerTransportFailure,
+            E::NotCoordinator,
+            E::NotController,
+            E::KafkaStorageError,
+            E::NetworkException,
+        ] {
+            assert_eq!(kind_of(code), LogErrorKind::Retriable, "{code}");
+            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
+        }
+        for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
+            assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::{Cluster, Watch};
+use super::cluster::Cluster;
 use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
 use super::starved::{self, Heard};
 use super::sys::{Batch, Client, Code, Queue};
+use super::watch::Watch;
 use super::watcher::{Beside, Health, Watcher};
 use super::{Isolation, KafkaError, RegistrySettings, Settings, Start, Until};
 use crate::edges::recording::StoredSchema;
@@ -222,8 +223,8 @@ impl Tail {
     /// name and that are new are given to `schema`.
     ///
     /// # Errors
-    /// An offset is gone, a topic is not what it was, the login is refused, the
-    /// registry does not answer. That no broker answers is none. The reading is over
+    /// An offset is gone, a topic is not what it was, the login is refused for a minute,
+    /// the registry does not answer. That no broker answers is none. The reading is over
     /// then; what is in `into` was read before, with its schemas.
     pub fn poll(
         &mut self,
@@ -288,7 +289,7 @@ impl Tail {
             standing.end = known.unwrap_or(standing.end).max(lane.next);
         }
         self.watch.note(self.client.events());
-        match self.watch.refused(self.cluster.brokers()) {
+        match self.watch.refused_for_good(self.cluster.brokers()) {
             Some(refused) => Err(refused),
             None => Ok(()),
         }

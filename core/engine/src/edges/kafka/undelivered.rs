@@ -10,8 +10,13 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use super::producer::{Limits, kind_of};
 use crate::edges::log::LogErrorKind;
 
-pub(super) fn is_too_large(code: RDKafkaErrorCode) -> bool {
+fn is_too_large(code: RDKafkaErrorCode) -> bool {
     kind_of(code) == LogErrorKind::TooLarge
+}
+
+/// Whether another of its batch may be the reason.
+pub(super) fn is_of_a_batch(code: RDKafkaErrorCode) -> bool {
+    is_too_large(code) || code == RDKafkaErrorCode::InvalidDifferentRecord
 }
 
 /// A message that was not delivered.
@@ -24,12 +29,15 @@ pub(super) struct Failure {
 
 impl Failure {
     fn goes_before(&self, was: &Self) -> bool {
-        is_too_large(self.code) && is_too_large(was.code) && was.bytes < self.bytes
+        let other = RDKafkaErrorCode::InvalidDifferentRecord;
+        was.code == other && self.code != other
+            || is_too_large(self.code) && is_too_large(was.code) && was.bytes < self.bytes
     }
 }
 
 /// What was not delivered since the last look: the first of it; but of what is
-/// too large the largest, since a batch is refused with all that is in it.
+/// too large the largest, since a batch is refused with all that is in it, and of
+/// what was refused because of another (`_INVALID_DIFFERENT_RECORD`) that other.
 #[derive(Default)]
 pub(super) struct Failures {
     kept: Mutex<Option<Failure>>,
@@ -71,9 +79,21 @@ impl Failures {
         };
         let limit = match self.limits.get(topic).filter(|_| is_too_large(code)) {
             Some(limit) => format!(", the topic takes {limit} (max.message.bytes)"),
-            None => String::new(),
+            None => rule(code).to_owned(),
         };
         format!("a message of {bytes} bytes to {topic}{example}: {code}{limit}")
+    }
+}
+
+/// What a broker holds a record against, where its own words do not say it
+/// (`LogValidator`, `ServerLogConfigs` of Kafka 4.3.1). A record has its output's time.
+fn rule(code: RDKafkaErrorCode) -> &'static str {
+    match code {
+        RDKafkaErrorCode::InvalidTimestamp | RDKafkaErrorCode::InvalidRecord => {
+            ", as one whose time is further ahead of the broker's clock than the topic's \
+             message.timestamp.after.max.ms, by default an hour since Kafka 4.0"
+        }
+        _ => "",
     }
 }
 
@@ -133,5 +153,29 @@ mod tests {
         assert_eq!(failures.take(), Some(of(denied, 1)));
         failures.note(of(denied, 2));
         assert_eq!(failures.or_larger(of(large, 3)), of(large, 3));
+    }
+
+    /// Found by reading: where one record's time was refused, the first of its batch was
+    /// named for it.
+    #[test]
+    fn of_a_batch_that_was_refused_for_one_record_that_one_is_kept() {
+        use RDKafkaErrorCode as E;
+        let of = |code, bytes| Failure { code, bytes, what: String::new() };
+        let (other, time) = (E::InvalidDifferentRecord, E::InvalidTimestamp);
+        let failures = Failures::default();
+        for (code, bytes) in [(other, 1), (time, 2), (other, 3), (E::InvalidRecord, 4)] {
+            failures.note(of(code, bytes));
+        }
+        assert_eq!(failures.take(), Some(of(time, 2)));
+        // What is told of it after the first look.
+        assert!(is_of_a_batch(other) && !is_of_a_batch(time));
+        failures.note(of(other, 2));
+        failures.note(of(time, 3));
+        assert_eq!(failures.or_larger(of(other, 1)), of(time, 3));
+        assert_eq!(failures.or_larger(of(other, 1)), of(other, 1));
+        for code in [other, time, E::InvalidRecord] {
+            assert_eq!(kind_of(code), LogErrorKind::RequiresAbort, "{code}");
+        }
+        assert!(rule(time).contains("message.timestamp.after.max.ms") && rule(other).is_empty());
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::KafkaError;
-use super::cluster::{Cluster, Watch};
+use super::cluster::Cluster;
+use super::watch::Watch;
 use crate::operator::record::TopicPartition;
 
 /// Between two looks at the cluster.

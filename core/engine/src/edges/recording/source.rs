@@ -22,6 +22,8 @@ pub struct Source {
 #[derive(Debug)]
 enum Backing {
     File(File),
+    /// Opened for each read.
+    Closed,
     Memory(Vec<u8>),
 }
 
@@ -39,6 +41,13 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: Backing::File(file), length: metadata.len() })
     }
 
+    /// Its file is opened for each read from now on.
+    pub fn close(&mut self) {
+        if matches!(self.bytes, Backing::File(_)) {
+            self.bytes = Backing::Closed;
+        }
+    }
+
     /// A recording in memory.
     pub fn memory(bytes: Vec<u8>) -> Self {
         let length = bytes.len() as u64;
@@ -49,12 +58,10 @@ impl Source {
     /// the file is as long as that.
     pub fn read(&self, byte: u64, length: u64, into: &mut Vec<u8>) -> Result<(), RecordingError> {
         let read = match &self.bytes {
-            Backing::File(file) if into.capacity() < length as usize => {
-                fresh(file, byte, length as usize).map(|bytes| *into = bytes)
-            }
-            Backing::File(file) => {
-                into.resize(length as usize, 0);
-                file.read_exact_at(into, byte)
+            Backing::File(file) => of_file(file, byte, length as usize, into),
+            Backing::Closed => {
+                let file = File::open(&self.path);
+                file.and_then(|file| of_file(&file, byte, length as usize, into))
             }
             Backing::Memory(bytes) => {
                 into.resize(length as usize, 0);
@@ -93,6 +100,15 @@ impl Source {
         }
         Ok(&into[HEAD..])
     }
+}
+
+fn of_file(file: &File, byte: u64, length: usize, into: &mut Vec<u8>) -> std::io::Result<()> {
+    if into.capacity() < length {
+        *into = fresh(file, byte, length)?;
+        return Ok(());
+    }
+    into.resize(length, 0);
+    file.read_exact_at(into, byte)
 }
 
 /// Reads bytes of a file into memory that nobody has filled with zeros before.

@@ -64,11 +64,15 @@ impl Journal {
     /// A file that cannot be opened is said once, and nothing is written.
     pub fn open(folder: &Path) -> Self {
         let path = folder.join(FILE);
-        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
         let file = file.and_then(|mut file| {
-            // Behind a line that a crash cut off.
-            let torn = std::fs::read(&path)?.last().is_some_and(|byte| *byte != b'\n');
-            if torn { file.write_all(b"\n").map(|()| file) } else { Ok(file) }
+            // Behind a line that a crash cut off: of a job's years only the end is read.
+            let mut last = [b'\n'];
+            if file.metadata()?.len() > 0 {
+                file.seek(SeekFrom::End(-1))?;
+                file.read_exact(&mut last)?;
+            }
+            if last == [b'\n'] { Ok(file) } else { file.write_all(b"\n").map(|()| file) }
         });
         if let Err(error) = &file {
             tracing::warn!("{}: {error}: its epochs are not noted", path.display());

@@ -41,8 +41,15 @@ pub fn run<'a>(spec: &'a JobSpec, parts: Parts<'a>) -> Result<JobEnd, JobError> 
     let owner = format!("{:032x}", rand::random::<u128>());
     let journal = Arc::new(Journal::open(&spec.folder));
     journal.note(What::Started { pid: spec.pid });
-    let journal_of = Arc::clone(&journal);
-    let mut job = Job { spec, parts, owner, announced: false, committed: 0, journal: journal_of };
+    let mut job = Job {
+        spec,
+        parts,
+        owner,
+        before: None,
+        announced: false,
+        committed: 0,
+        journal: Arc::clone(&journal),
+    };
     let ended = attempts(&mut job);
     // A process that a test ends says nothing.
     if !matches!(ended, Err(JobError::Crash(Crash::At(_)))) {
@@ -111,6 +118,17 @@ enum Stopped {
     For(JobError),
 }
 
+impl Stopped {
+    /// What is open on the cluster is somebody else's, or for the next attempt's `init`.
+    fn touches_nothing(&self) -> bool {
+        use LogErrorKind::{RequiresAbort, TooLarge};
+        match self {
+            Self::Again { kind, .. } => !matches!(kind, RequiresAbort | TooLarge),
+            Self::For(error) => matches!(error, JobError::Crash(_) | JobError::Replaced { .. }),
+        }
+    }
+}
+
 impl<E: Into<JobError>> From<E> for Stopped {
     fn from(error: E) -> Self {
         Self::For(error.into())
@@ -149,6 +167,8 @@ struct Job<'a> {
     spec: &'a JobSpec,
     parts: Parts<'a>,
     owner: String,
+    /// Once the progress topic was read: whose record stood there first; empty: nobody's.
+    before: Option<String>,
     /// The newest progress record was ours.
     announced: bool,
     /// The epoch that is delivered.
@@ -206,8 +226,12 @@ impl Job<'_> {
             None
         };
         // A call that timed out does not say that somebody fenced us meanwhile.
-        if let Some(found) = progress.as_ref().filter(|p| self.announced && p.owner != self.owner) {
+        if let Some(found) = progress.as_ref().filter(|found| self.is_taken(found)) {
             return Err(self.replaced(found.clone()).into());
+        }
+        if self.exactly_once() && self.before.is_none() {
+            let owner = progress.as_ref().map(|found| found.owner.clone());
+            self.before = Some(owner.unwrap_or_default());
         }
         let look = Look { spec, log: &*log, waiter: &waiter };
         let found = look.find(self.parts.feed, progress.as_ref(), mark.as_ref())?;
@@ -325,14 +349,17 @@ impl Job<'_> {
             (_, Some(failed)) => Err(failed.to_string()),
         };
         let finished = kept.finish(told.as_ref().map(|s| *s).map_err(String::as_str));
-        match (outcome, failure) {
+        let ended: Result<Summary, Stopped> = match (outcome, failure) {
             (Err(error), None | Some(Failed::Unprepared)) => Err(JobError::Run(error).into()),
             (_, Some(failed)) => Err(self.judge(failed, &waiter)),
             (Ok(summary), None) => {
-                finished.map_err(|e| JobError::Io(e.to_string()))?;
-                Ok(summary)
+                finished.map(|()| summary).map_err(|e| JobError::Io(e.to_string()).into())
             }
+        };
+        if !matches!(&ended, Err(stopped) if stopped.touches_nothing()) {
+            outbox.abandon();
         }
+        ended
     }
 
     fn run_spec(&self, source: Arc<dyn Source>, resume: Option<CheckpointEntry>) -> RunSpec {
@@ -424,7 +451,7 @@ impl Job<'_> {
                 LogErrorKind::Fenced => {
                     // A twin and a transaction that timed out look the same from here.
                     match progress::read(&*self.parts.log, self.spec.job(), waiter) {
-                        Ok(Some(found)) if found.owner != self.owner => self.replaced(found).into(),
+                        Ok(Some(found)) if self.is_taken(&found) => self.replaced(found).into(),
                         Ok(found) => {
                             let what = if found.is_some() { ours(&error.what) } else { error.what };
                             Stopped::Again { kind: error.kind, what, output }
@@ -444,6 +471,12 @@ impl Job<'_> {
                 }
             },
         }
+    }
+
+    /// Somebody else says that the job is theirs, and did not when this process began.
+    fn is_taken(&self, found: &Progress) -> bool {
+        let since = |before: &String| self.announced || found.owner != *before;
+        found.owner != self.owner && self.before.as_ref().is_some_and(since)
     }
 
     fn replaced(&self, by: Progress) -> JobError {

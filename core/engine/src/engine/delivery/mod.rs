@@ -316,8 +316,9 @@ pub enum JobError {
 
     #[error(
         "{what}; last handed over: {output}. The same place failed twice: raise the limit \
-         (max.message.bytes of the topic, message.max.bytes of the broker), or leave the records \
-         out with the input's `where`"
+         (max.message.bytes of the topic, message.max.bytes of the broker; for a time that is too \
+         far ahead message.timestamp.after.max.ms), or leave the records out with the input's \
+         `where` (or, for such a time, watermark.max_ahead)"
     )]
     Output { what: String, output: String },
 

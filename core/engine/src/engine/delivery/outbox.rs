@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::epochs::{Journal, What};
 use super::mark::Mark;
 use super::progress::{Progress, Waiter};
-use super::sending::{Called, Sending};
+use super::sending::{Called, Sending, bytes_of};
 use super::{Bugs, Clock, JobError, JobEvent};
 use crate::edges::fault::{Crash, point};
 use crate::edges::log::{Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
@@ -104,13 +104,6 @@ pub(super) struct Outbox {
     changed: Condvar,
 }
 
-/// A message's place in the queue, roughly.
-fn bytes_of(message: &OutMessage) -> usize {
-    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = message.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
-    96 + bytes(&message.key) + bytes(&message.value) + headers
-}
-
 impl Outbox {
     pub fn new(setup: Setup, producer: Box<dyn LogProducer>, mark: Mark) -> Self {
         let state = State {
@@ -144,6 +137,24 @@ impl Outbox {
         if self.lock().busy {
             self.end(Failed::Unprepared);
         }
+    }
+
+    /// Ends the transaction that is open: the job ends, and its readers need not wait until
+    /// it times out. Where a call timed out nobody knows what is open; the next start does.
+    pub fn abandon(&self) {
+        let mut state = self.lock();
+        let open = self.transactional() && state.sending.begun && !state.sending.tainted;
+        let Some(mut producer) = state.producer.take().filter(|_| open) else { return };
+        drop(state);
+        if let Err(error) = producer.abort() {
+            tracing::info!("{error}");
+        }
+    }
+
+    /// What failed may be open still: [`Outbox::abandon`] ends it.
+    fn give_back(&self, producer: Box<dyn LogProducer>, sending: Sending) {
+        let mut state = self.lock();
+        (state.producer, state.sending) = (Some(producer), sending);
     }
 
     pub fn failure(&self) -> Option<Failed> {
@@ -306,7 +317,11 @@ impl Outbox {
             Guarantee::ExactlyOnce => {
                 let committed =
                     self.commit(producer.as_mut(), begun, &mut tainted, prepared, &offsets);
-                committed?;
+                if let Err(failed) = committed {
+                    let begun = failed.leaves_open();
+                    self.give_back(producer, Sending { begun, tainted, last: None });
+                    return Err(failed);
+                }
                 self.mark_committed(epoch)?;
                 if tainted && !self.setup.bugs.reuse_producer {
                     producer = self.new_producer(epoch)?;
@@ -370,7 +385,10 @@ impl Outbox {
             drop(state);
             self.changed.notify_all();
             for (now_ms, message) in waited {
-                self.send(producer.as_mut(), &mut sending, now_ms, message)?;
+                if let Err(failed) = self.send(producer.as_mut(), &mut sending, now_ms, message) {
+                    self.give_back(producer, sending);
+                    return Err(failed);
+                }
             }
             state = self.lock();
         }

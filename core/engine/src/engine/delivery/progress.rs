@@ -82,9 +82,15 @@ impl Progress {
     }
 }
 
+/// So much of its end is read first: of some hundred epochs, which are a record and the
+/// marker of its transaction each.
+const TAIL: i64 = 256;
+
 /// The newest committed progress record. Reads up to the end of a
 /// read-uncommitted query made now; while the last stable offset is below it,
-/// it waits and says so.
+/// it waits and says so. Only the newest counts, and one is written every second:
+/// compaction, which leaves out a log's newest segment, leaves those of a week
+/// (`segment.ms`).
 pub(super) fn read(
     log: &dyn Log,
     job: &str,
@@ -92,10 +98,30 @@ pub(super) fn read(
 ) -> Result<Option<Progress>, JobError> {
     let of = TopicPartition { topic: progress_topic(job).into(), partition: 0 };
     let (start, end) = waiter.until(|| log.bounds(&of, Isolation::ReadUncommitted))?;
-    let (mut at, mut newest) = (start, None);
+    let mut reach = TAIL;
+    loop {
+        let from = end.saturating_sub(reach).max(start);
+        let newest = between(log, job, &of, (from, end), waiter)?;
+        if newest.is_some() || from == start {
+            return Ok(newest);
+        }
+        // Nothing but aborted ones.
+        reach = reach.saturating_mul(16);
+    }
+}
+
+/// The newest from an offset up to another.
+fn between(
+    log: &dyn Log,
+    job: &str,
+    of: &TopicPartition,
+    (from, end): (i64, i64),
+    waiter: &Waiter<'_>,
+) -> Result<Option<Progress>, JobError> {
+    let (mut at, mut newest) = (from, None);
     let mut said = None;
     while at < end {
-        let fetched = waiter.until(|| log.fetch(&of, at, 1_000, Isolation::ReadCommitted))?;
+        let fetched = waiter.until(|| log.fetch(of, at, 1_000, Isolation::ReadCommitted))?;
         for message in fetched.messages {
             let Some(value) = message.value else { continue };
             let found: Progress = serde_json::from_slice(&value).map_err(|e| {
@@ -180,6 +206,44 @@ pub(super) fn unnamed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edges::log::ProducerSpec;
+    use crate::edges::log::sim::{Call, Fault, Script, SimLog};
+
+    /// Found by reading: a start read all that a week of epochs had left, one client after
+    /// another, before it could tell where it goes on.
+    #[test]
+    fn the_newest_progress_is_found_from_the_end() {
+        let cluster = SimLog::new();
+        let client = cluster.client();
+        client.create_topic(&progress_topic("j"), 1, true).unwrap();
+        let (control, tell) = (Control::new(), |_: JobEvent| {});
+        let waiter = Waiter { backoff: Duration::ZERO, control: &control, stop: None, tell: &tell };
+        let epoch = || read(&client, "j", &waiter).unwrap().map(|found| found.epoch);
+        assert_eq!(epoch(), None);
+        let spec = ProducerSpec {
+            transactional_id: Some(transactional_id("j")),
+            transaction_timeout_ms: 60_000,
+        };
+        let mut producer = client.producer(&spec).unwrap();
+        producer.init().unwrap();
+        let mut write = |epoch: u64, commit: bool| {
+            let progress = Progress { job: "j".to_owned(), epoch, ..Progress::default() };
+            producer.begin().unwrap();
+            producer.send(progress.message(0)).unwrap();
+            producer.flush().unwrap();
+            if commit { producer.commit().unwrap() } else { producer.abort().unwrap() }
+        };
+        write(1, true);
+        assert_eq!(epoch(), Some(1));
+        (2..2_001).for_each(|epoch| write(epoch, true));
+        // It asks once.
+        cluster.script(Script::new().with(Call::Fetch, 2, Fault::Denied));
+        assert_eq!(epoch(), Some(2_000));
+        // What was aborted since lies before the end.
+        cluster.script(Script::new());
+        (2_001..2_301).for_each(|epoch| write(epoch, false));
+        assert_eq!(epoch(), Some(2_000));
+    }
 
     #[test]
     fn a_job_that_no_topic_can_be_called_after_is_refused() {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::edges::log::OutMessage;
+use super::outbox::Failed;
+use crate::edges::log::{LogErrorKind, OutMessage};
 
 /// What messages about an output need to name it; a copy costs next to nothing.
 #[derive(Clone)]
@@ -51,5 +52,20 @@ pub(super) struct Sending {
 impl Sending {
     pub fn called(&self) -> String {
         Called::text(self.last.as_ref())
+    }
+}
+
+/// A message's place in the queue, roughly.
+pub(super) fn bytes_of(message: &OutMessage) -> usize {
+    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = message.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
+    96 + bytes(&message.key) + bytes(&message.value) + headers
+}
+
+impl Failed {
+    /// A commit that ended so has not come to pass, nor will it: the transaction is open.
+    pub fn leaves_open(&self) -> bool {
+        use LogErrorKind::{Denied, RequiresAbort, TooLarge};
+        matches!(self, Self::Log(e, _) if matches!(e.kind, RequiresAbort | TooLarge | Denied))
     }
 }

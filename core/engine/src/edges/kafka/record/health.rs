@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::KafkaError;
-use super::super::cluster::{Watch, now_ms};
+use super::super::cluster::now_ms;
 use super::super::lanes::Lane;
 use super::super::starved;
 use super::super::sys::Client;
+use super::super::watch::Watch;
 use super::{Intake, Progress};
 use crate::operator::record::TopicPartition;
 
@@ -65,7 +66,7 @@ impl Intake<'_> {
         let quiet = now.duration_since(self.health.last_progress) > HOUSEKEEPING;
         self.output.keep_up(quiet)?;
         self.health.watch.note(client.events());
-        if let Some(refused) = self.health.watch.refused(self.cluster.brokers()) {
+        if let Some(refused) = self.health.watch.refused_for_good(self.cluster.brokers()) {
             return Err(refused);
         }
         if let Some(ms) = self.due

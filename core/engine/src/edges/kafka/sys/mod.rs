@@ -48,8 +48,10 @@ impl Code {
     pub const TIMED_OUT: Self = Self(-185);
     pub const SSL: Self = Self(-181);
     pub const AUTHENTICATION: Self = Self(-169);
+    pub const TIMED_OUT_QUEUE: Self = Self(-166);
     pub const AUTO_OFFSET_RESET: Self = Self(-140);
     pub const LOG_TRUNCATION: Self = Self(-139);
+    pub const DESTROY_BROKER: Self = Self(-137);
     pub const OFFSET_OUT_OF_RANGE: Self = Self(1);
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
     pub const TOPIC_AUTHORIZATION: Self = Self(29);
@@ -62,9 +64,19 @@ impl Code {
         matches!(self, Self::AUTHENTICATION | Self::SASL_AUTHENTICATION | Self::SSL)
     }
 
-    /// Whether it speaks of connections, which may come back.
+    /// Whether it speaks of connections, which may come back: also where the broker that
+    /// was asked stands in the cluster's metadata no more, and what waited for it is let
+    /// go of (`_DESTROY_BROKER`, `rd_kafka_broker_decommission`).
     pub fn is_connection(self) -> bool {
-        matches!(self, Self::TRANSPORT | Self::RESOLVE | Self::ALL_BROKERS_DOWN | Self::TIMED_OUT)
+        matches!(
+            self,
+            Self::TRANSPORT
+                | Self::RESOLVE
+                | Self::ALL_BROKERS_DOWN
+                | Self::TIMED_OUT
+                | Self::TIMED_OUT_QUEUE
+                | Self::DESTROY_BROKER
+        )
     }
 
     /// Whether a partition's leader is changing or starting: the same question
@@ -74,6 +86,11 @@ impl Code {
     /// (74, 75), offset not available (78).
     pub fn is_moving(self) -> bool {
         matches!(self.0, 5 | 6 | 7 | 9 | 56 | 74 | 75 | 78)
+    }
+
+    /// Whether the same question may be answered soon.
+    pub fn is_passing(self) -> bool {
+        self.is_connection() || self.is_moving()
     }
 
     fn of(code: rd::rd_kafka_resp_err_t) -> Result<(), Self> {
@@ -115,6 +132,7 @@ fn rdkafka_code(code: i32) -> Option<rd::rd_kafka_resp_err_t> {
         E::RD_KAFKA_RESP_ERR__AUTHENTICATION,
         E::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
         E::RD_KAFKA_RESP_ERR__LOG_TRUNCATION,
+        E::RD_KAFKA_RESP_ERR__DESTROY_BROKER,
         E::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
         E::RD_KAFKA_RESP_ERR_INVALID_MSG,
         E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
