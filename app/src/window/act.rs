@@ -18,7 +18,10 @@ use super::theme::ThemeChoice;
 impl App {
     pub(super) fn act(&mut self, command: Command) {
         match command {
-            Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
+            Command::ShowOpen => {
+                self.browsing.forget_failure();
+                self.dialog = Some(Dialog::open(&self.settings));
+            }
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
                 self.leave_dialog();

@@ -325,8 +325,10 @@ impl App {
         self.take_exports(ctx);
         self.fallback.follow(ctx, &self.jobs);
         self.follow_fonts();
-        if let Some(path) = self.browsing.taken() {
-            self.commands.push(Command::Open(path));
+        match self.browsing.taken() {
+            Some(Ok(path)) => self.commands.push(Command::Open(path)),
+            Some(Err(why)) => self.errors.add("Asking for a file", why),
+            None => {}
         }
         self.save_session(ctx);
         let title = self.doc.title();
