@@ -77,6 +77,8 @@ mod tests_runs;
 #[cfg(test)]
 mod tests_shapes;
 #[cfg(test)]
+mod tests_small;
+#[cfg(test)]
 mod tests_two_windows;
 #[cfg(test)]
 mod tests_unsaved;
