@@ -211,7 +211,10 @@ impl App {
                 self.panels.outputs.show_only(kind);
                 self.layout.show_panel(Panel::Outputs);
             }
-            Command::Search(text) => self.panels.records.set_search(text),
+            Command::Search(text) => {
+                self.panels.records.set_search(text);
+                self.layout.show_panel(Panel::Records);
+            }
             Command::ClearFilter => {
                 self.panels.records.set_filter(VerdictSet::EMPTY);
                 self.panels.records.set_search(String::new());
