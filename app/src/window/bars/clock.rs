@@ -7,10 +7,10 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::axis::Scale;
-use crate::window::command::{Command, destination};
+use crate::window::command::{Asked, Command, destination, suggestions};
 use crate::window::cursor::{Speed, State};
 use crate::window::panels::edged;
-use crate::window::text::thousands;
+use crate::window::text::{line, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::times::Zone;
@@ -319,11 +319,17 @@ fn zone(app: &mut App, ui: &mut Ui, name: &str) {
                 .font(fonts::mono(SMALL))
                 .desired_width(190.0);
             let field = ui.add(field).accessible_name("IANA time zone");
+            let zone = Zone::Named(app.strip.zone.trim().to_owned());
+            let known = zone.is_known();
+            if !known && !app.strip.zone.trim().is_empty() {
+                said(ui, "This machine knows no time zone of that name");
+            }
             if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) {
-                let zone = Zone::Named(app.strip.zone.trim().to_owned());
-                if zone.is_known() {
+                if known {
                     app.commands.push(Command::Zone(zone));
                     ui.close();
+                } else {
+                    field.request_focus();
                 }
             }
         },
@@ -353,7 +359,15 @@ fn go_to(app: &mut App, ui: &mut Ui, at: u64) {
             if !field.has_focus() && !field.lost_focus() {
                 field.request_focus();
             }
+            let wrong = suggestions(app, &Asked::GoTo, &app.strip.typed).err();
+            if let Some(wrong) = &wrong {
+                said(ui, wrong);
+            }
             if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) {
+                if wrong.is_some() {
+                    field.request_focus();
+                    return;
+                }
                 let first = destination(app, &app.strip.typed).into_iter().next();
                 app.strip.typed.clear();
                 app.commands.extend(first.map(|(_, command)| command));
@@ -361,4 +375,11 @@ fn go_to(app: &mut App, ui: &mut Ui, at: u64) {
             }
         },
     );
+}
+
+/// What is wrong with what is typed above.
+fn said(ui: &mut Ui, wrong: &str) {
+    let t = Tokens::of(ui.ctx());
+    let wrong = egui::RichText::new(line(wrong)).font(fonts::regular(SMALL)).color(t.text);
+    ui.add(egui::Label::new(wrong).wrap());
 }

@@ -3,6 +3,7 @@
 
 use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::verdict::Verdict;
 
 use super::{Command, Export, bindings, destination};
@@ -469,17 +470,13 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             }
         }
         Asked::Setting => {
-            let set = joinscope_operator::pipeline::parse_set(typed)?;
+            let set = parse_set(typed)?;
             let (path, value) = (set.0.trim().to_owned(), set.1.trim().to_owned());
             if let Some(pipeline) = &app.doc.pipeline {
                 // Said while it is typed, not after it was asked for.
                 let one = [(path.clone(), value.clone())];
-                joinscope_operator::pipeline::Pipeline::parse_with(
-                    &pipeline.text,
-                    &pipeline.file,
-                    &one,
-                )
-                .map_err(|e| e.to_string())?;
+                Pipeline::parse_with(&pipeline.text, &pipeline.file, &one)
+                    .map_err(|e| e.to_string())?;
             }
             let title = format!("Run with {path} = {value} and compare");
             list.now("Compare", title, Command::RunAndCompare(vec![(path, value)]));
