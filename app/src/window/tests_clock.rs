@@ -10,7 +10,7 @@ use joinscope_operator::verdict::Verdict;
 
 use super::app::App;
 use super::axis::Scale;
-use super::command::Command;
+use super::command::{Asked, Command, Does, suggestions};
 use super::cursor::{Speed, State};
 use super::headless::{harness, settle};
 use super::selection::Selection;
@@ -235,6 +235,22 @@ fn what_leads_nowhere_is_said_and_stays_to_be_corrected() {
     press(&mut h, "Time zone");
     write(&mut h, "IANA time zone", "Europe/Berlni");
     assert!(says(&h, "knows no time zone of that name"));
+}
+
+#[test]
+fn a_typed_time_is_one_of_the_clock_that_is_shown() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EventTimeClock);
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let join = |at| run.watermarks_at(at).unwrap().join.unwrap();
+    let shown = h.state().times().exact(join(2_000));
+    let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();
+    let Does::Now(Command::GoTo(at)) = offered[0].does else { panic!("{offered:?}") };
+    assert_eq!(join(at), join(2_000), "arrival {at} for {shown}");
+    // As arrival time it is another place.
+    ask(&mut h, Command::Scale(Scale::ArrivalTime));
+    let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();
+    assert_ne!(offered[0].does, Does::Now(Command::GoTo(at)));
 }
 
 #[test]
