@@ -63,6 +63,8 @@ mod tests_clock;
 #[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
+mod tests_empty;
+#[cfg(test)]
 mod tests_exports;
 #[cfg(test)]
 mod tests_following;

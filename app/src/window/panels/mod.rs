@@ -139,6 +139,21 @@ fn no_run(ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>, next: &str) -
     chrome::panel(ui, &title, cx.commands, |_, _| {}, |ui, _| empty(ui, "No run", next))
 }
 
+/// What stands in a panel of a run that has no record; `yet`: what comes in one that goes
+/// on.
+fn no_record(ui: &mut Ui, cx: &Cx<'_>, yet: &str) {
+    let ended = cx.doc.run.as_ref().and_then(|run| run.label.ended());
+    match ended {
+        _ if cx.doc.in_progress => empty(ui, "No record yet", yet),
+        None if cx.doc.run.is_none() => empty(ui, "No record", "The recording holds none"),
+        None => empty(ui, "No record", "The pipeline's topics hold none in this recording"),
+        Some(how) => {
+            let next = format!("The run ended before it had published one: {how}");
+            empty(ui, "No record", &next);
+        }
+    }
+}
+
 /// What is shown in place of an answer that failed; says whether to try again.
 /// The window lists it among its errors.
 fn failed(ui: &mut Ui, error: &str) -> bool {
