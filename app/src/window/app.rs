@@ -401,8 +401,8 @@ impl App {
     /// How times are written for what is in sight.
     #[must_use]
     pub(super) fn times(&self) -> Times {
-        let (first, last) = self.clock.range().unwrap_or_default();
-        Times::new(&self.settings.zone, first, last)
+        let both = self.clock.range().into_iter().chain(self.clock.event_range());
+        Times::over(&self.settings.zone, both.flat_map(|(first, last)| [first, last]))
     }
 }
 

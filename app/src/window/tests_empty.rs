@@ -1,20 +1,36 @@
-//! Runs without a record, and with one.
+//! Runs at the edges: without a record, and with events of other days than their arrivals.
 
 use std::path::Path;
 
-use egui_kittest::kittest::Queryable as _;
+use egui::accesskit::Role;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Writer, WriterOptions};
-use joinscope_operator::record::TopicPartition;
+use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
 use super::command::Command;
 use super::panel::Panel;
-use super::testing::{PIPELINE, ask, opened, rerun};
+use super::testing::{BEGIN, PIPELINE, ask, opened, rerun};
 
-/// A recording of the pipeline's topics that holds nothing.
-fn nothing(path: &Path) {
+/// A recording of the pipeline's topics that holds views of these times, a second apart.
+fn recorded(path: &Path, times: &[i64]) {
     let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
     for topic in ["views", "engagements"] {
         writer.partition(TopicPartition { topic: topic.into(), partition: 0 }).unwrap();
+    }
+    for (n, time) in times.iter().enumerate() {
+        let record = Record {
+            arrival: n as u64,
+            arrival_ns: (BEGIN + n as i64 * 1_000) * 1_000_000,
+            source: 0,
+            offset: n as i64,
+            timestamp: Some(BEGIN),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value: Some(format!(r#"{{"view_id":{n},"ts":{time}}}"#).into_bytes().into()),
+            headers: Vec::new(),
+        };
+        writer.add(&record).unwrap();
     }
     writer.finish().unwrap();
 }
@@ -23,7 +39,7 @@ fn nothing(path: &Path) {
 fn a_run_that_ended_without_a_record_does_not_promise_any() {
     let folder = tempfile::tempdir().unwrap();
     let (recording, run) = (folder.path().join("feed.mcap"), folder.path().join("run"));
-    nothing(&recording);
+    recorded(&recording, &[]);
     rerun(&recording, PIPELINE, &[], &run);
     let mut h = opened(&run);
     for panel in [
@@ -42,4 +58,23 @@ fn a_run_that_ended_without_a_record_does_not_promise_any() {
     let mut h = opened(&recording);
     ask(&mut h, Command::ShowPanel(Panel::Records));
     assert!(h.query_all_by_label_contains("The recording holds none").next().is_some());
+}
+
+#[test]
+fn an_event_of_another_day_than_the_arrivals_has_its_date() {
+    const DAY: i64 = 86_400_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, run) = (folder.path().join("feed.mcap"), folder.path().join("run"));
+    // Also before 1970.
+    recorded(&recording, &[BEGIN, BEGIN - 3 * DAY, -DAY]);
+    rerun(&recording, PIPELINE, &[], &run);
+    let h = opened(&run);
+    let rows = h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().value());
+    let rows: Vec<String> = rows.collect();
+    for (row, time) in
+        ["08:08:00.000", "2025-11-17 08:08:00.000", "1969-12-31 00:00:00.000"].iter().enumerate()
+    {
+        let said = format!("Event time {time},");
+        assert!(rows[row].contains(&said), "{said} in {rows:?}");
+    }
 }
