@@ -54,9 +54,10 @@ impl Exports {
         }
     }
 
-    /// Ends the export at hand, or forgets how it ended.
+    /// Ends the export at hand, also one whose picture does not come, or forgets how it
+    /// ended.
     pub fn forget(&mut self) {
-        (self.at_hand, self.next) = (None, None);
+        (self.at_hand, self.awaited, self.next) = (None, None, None);
     }
 
     /// The window closes: nothing is written any more, nothing half-written stays.
