@@ -222,6 +222,10 @@ impl App {
                 let _ = self.panels.records.set_conditions("");
                 self.reveal();
             }
+            Command::ClearOutputsFilter => {
+                self.panels.outputs.clear_filter();
+                self.reveal();
+            }
             Command::Where(text) => match self.panels.records.set_conditions(&text) {
                 Ok(()) => self.layout.show_panel(Panel::Records),
                 Err(error) => self.errors.add("Filtering the records", error),

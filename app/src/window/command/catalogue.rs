@@ -203,6 +203,9 @@ fn records(app: &App, list: &mut List) {
     }
     list.ask("Records", "Search the records…", Asked::Search);
     list.ask("Records", "Filter the records by conditions…", Asked::Where);
+    if app.panels.outputs.is_filtered() {
+        list.now("Outputs", "Clear the filter of the outputs", Command::ClearOutputsFilter);
+    }
     if app.doc.run.as_ref().is_some_and(|run| run.outputs > 0) {
         for kind in [OutputKind::Pair, OutputKind::Pad, OutputKind::Example] {
             let title = format!("Show only outputs of the kind {}", kind_name(kind, 0));
@@ -318,11 +321,8 @@ fn layouts(app: &App, list: &mut List) {
 
 /// Other runs to compare the one in front with.
 fn compared(app: &App, list: &mut List) {
-    let here = app.doc.run.as_ref().map(|r| r.dir.as_path());
-    if here.is_none() {
-        return;
-    }
-    let mut seen: Vec<&std::path::Path> = here.into_iter().collect();
+    let Some(run) = &app.doc.run else { return };
+    let mut seen = vec![run.dir.as_path()];
     for label in &app.doc.runs {
         if !seen.contains(&label.dir.as_path()) {
             seen.push(&label.dir);

@@ -61,7 +61,7 @@ impl Panels {
         match panel {
             Panel::Records => self.records.show(ui, tabs, cx),
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
-            Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
+            Panel::Inspector => self.inspector.show(ui, cx, &mut self.records, &mut self.outputs),
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
             Panel::State => self.state.show(ui, tabs, cx),
             Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
