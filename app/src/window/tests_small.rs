@@ -97,6 +97,7 @@ fn what_the_bars_have_no_room_for_is_in_their_menus() {
     press(&mut h, "More of the clock bar");
     press(&mut h, "100×");
     assert_eq!(h.state().cursor().speed, super::cursor::Speed::Times(100.0));
+    ask(&mut h, Command::Start);
     press(&mut h, "More of the clock bar");
     press(&mut h, "next late");
     assert!(h.state().selection().is_some());
