@@ -156,6 +156,11 @@ impl App {
     fn export_rows(&mut self, what: Export, rows: Option<Source>, path: &Path, replace: bool) {
         match rows {
             Some(rows) => self.begin_export(what, What::Rows(rows), path, replace),
+            None if self.doc.run.is_none() => self.refuse(
+                "Nothing to export",
+                "What a run made of the records is written: run a pipeline over the recording. \
+                 `joinscope recording export` writes the records themselves",
+            ),
             None => self.refuse("Nothing to export", "The panel has no rows yet"),
         }
     }

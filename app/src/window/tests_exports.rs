@@ -272,6 +272,18 @@ fn a_picture_that_cannot_be_written_takes_its_figures_with_it() {
 }
 
 #[test]
+fn why_a_recording_alone_is_not_exported_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.csv");
+    let mut h = opened(&feed().recording());
+    h.state_mut().command(Command::ExportTo(Export::Data(Panel::Records), path.clone(), false));
+    assert!(settle(&mut h).is_err(), "it is among the errors");
+    h.run_steps(3);
+    assert!(h.query_all_by_label_contains("joinscope recording export").next().is_some());
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_picture_that_is_awaited_is_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("records.png");

@@ -109,8 +109,12 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     if let Some(line) = events.hovered.and_then(|at| lines.at(at)) {
         *cx.hovers = Some(line.number());
     }
-    if let Some(line) = events.copied.and_then(|at| lines.at(at)) {
-        this.copy_row(cx, line.number());
+    match events.copied.and_then(|at| lines.at(at)) {
+        Some(Line::Record { name, record, .. }) => {
+            cx.commands.push(Command::Copy(ask::record_as_json(name, record)));
+        }
+        Some(line) => this.copy_row(cx, line.number()),
+        None => {}
     }
     if let Some(column) = events.sorted {
         this.sort_by(column);
