@@ -142,13 +142,13 @@ fn no_run(ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>, next: &str) -
 /// What stands in a panel of a run that has no record; `yet`: what comes in one that goes
 /// on.
 fn no_record(ui: &mut Ui, cx: &Cx<'_>, yet: &str) {
-    let ended = cx.doc.run.as_ref().and_then(|run| run.label.ended());
+    let ended = cx.doc.run.as_ref().and_then(|run| run.label.ended_so());
     match ended {
         _ if cx.doc.in_progress => empty(ui, "No record yet", yet),
         None if cx.doc.run.is_none() => empty(ui, "No record", "The recording holds none"),
         None => empty(ui, "No record", "The pipeline's topics hold none in this recording"),
         Some(how) => {
-            let next = format!("The run ended before it had published one: {how}");
+            let next = format!("The run {how} before it had published one");
             empty(ui, "No record", &next);
         }
     }
