@@ -120,7 +120,8 @@ fn for_words(columns: Vec<Column>, need: f32, (gap, room): (f32, f32)) -> (f32, 
     let rests = columns.iter().filter(|c| is_rest(c)).count() as f32;
     let words = need.min(WORDS);
     let others: f32 = columns.iter().map(|c| c.width).sum();
-    if rests == 0.0 || room - others >= rests * words {
+    let gives = columns.iter().any(Column::is_soft);
+    if rests == 0.0 || !gives || room - others >= rests * words {
         return (gap, room, columns);
     }
     let gaps = columns.len().saturating_sub(1) as f32;
