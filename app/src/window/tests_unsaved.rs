@@ -150,3 +150,19 @@ fn a_note_that_somebody_writes_is_not_lost_to_a_file_that_is_dropped() {
     }
     assert!(h.state().notices.iter().any(|(_, why)| why.ends_with("Its note: stalls")));
 }
+
+#[test]
+fn notes_of_an_incident_are_not_lost_to_a_file_that_is_dropped() {
+    const LOST: &str = "The incident was not saved";
+    let other = Feed::new(200);
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Export(Export::Incident));
+    write(&mut h, "Notes", "all of it stalls");
+    h.state_mut().command(Command::OpenAll(vec![other.run()]));
+    let begun = Instant::now();
+    while !has_notice(&h, LOST) {
+        h.step();
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is said");
+    }
+    assert!(h.state().notices.iter().any(|(_, why)| why.contains("all of it stalls")));
+}
