@@ -117,9 +117,7 @@ impl RunLabel {
             RunState::CutOff => Some("cut off"),
         }
     }
-}
 
-impl RunLabel {
     /// The same as a predicate: `it was cancelled`.
     #[must_use]
     pub fn ended_so(&self) -> Option<&'static str> {

@@ -79,11 +79,11 @@ pub fn show(shown: &mut Shown, ui: &mut Ui, value: &Value, commands: &mut Vec<Co
 }
 
 fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
+    /// More are counted.
+    const LISTED: usize = 100;
     if record.headers.is_empty() {
         return;
     }
-    /// More are counted.
-    const LISTED: usize = 100;
     group(ui, &plural(record.headers.len() as u64, "header"));
     for header in record.headers.iter().take(LISTED) {
         let shown = header.value.as_ref().map_or_else(
