@@ -18,7 +18,10 @@ use super::theme::ThemeChoice;
 impl App {
     pub(super) fn act(&mut self, command: Command) {
         match command {
-            Command::ShowOpen => self.dialog = Some(Dialog::open(&self.settings)),
+            Command::ShowOpen => {
+                self.browsing.forget_failure();
+                self.dialog = Some(Dialog::open(&self.settings));
+            }
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
                 self.leave_dialog();
@@ -208,12 +211,19 @@ impl App {
                 self.panels.outputs.show_only(kind);
                 self.layout.show_panel(Panel::Outputs);
             }
-            Command::Search(text) => self.panels.records.set_search(text),
+            Command::Search(text) => {
+                self.panels.records.set_search(text);
+                self.layout.show_panel(Panel::Records);
+            }
             Command::ClearFilter => {
                 self.panels.records.set_filter(VerdictSet::EMPTY);
                 self.panels.records.set_search(String::new());
                 // Nothing is wrong with no conditions.
                 let _ = self.panels.records.set_conditions("");
+                self.reveal();
+            }
+            Command::ClearOutputsFilter => {
+                self.panels.outputs.clear_filter();
                 self.reveal();
             }
             Command::Where(text) => match self.panels.records.set_conditions(&text) {

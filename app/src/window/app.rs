@@ -325,8 +325,10 @@ impl App {
         self.take_exports(ctx);
         self.fallback.follow(ctx, &self.jobs);
         self.follow_fonts();
-        if let Some(path) = self.browsing.taken() {
-            self.commands.push(Command::Open(path));
+        match self.browsing.taken() {
+            Some(Ok(path)) => self.commands.push(Command::Open(path)),
+            Some(Err(why)) => self.errors.add("Asking for a file", why),
+            None => {}
         }
         self.save_session(ctx);
         let title = self.doc.title();
@@ -399,8 +401,8 @@ impl App {
     /// How times are written for what is in sight.
     #[must_use]
     pub(super) fn times(&self) -> Times {
-        let (first, last) = self.clock.range().unwrap_or_default();
-        Times::new(&self.settings.zone, first, last)
+        let both = self.clock.range().into_iter().chain(self.clock.event_range());
+        Times::over(&self.settings.zone, both.flat_map(|(first, last)| [first, last]))
     }
 }
 

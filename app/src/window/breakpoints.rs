@@ -91,6 +91,8 @@ impl App {
                 }
             }
             Command::RemoveBreakpoint(id) => self.breakpoints.list.retain(|b| b.id != id),
+            // Else the cursor would leave where the user is.
+            Command::GoOn if self.stopped.is_none() => return,
             Command::GoOn => {
                 self.stopped = None;
                 let here = self.runs_here();

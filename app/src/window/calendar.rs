@@ -3,6 +3,7 @@
 //! since 1970.
 
 use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _};
 
 use super::times::Times;
@@ -72,18 +73,11 @@ impl Step {
             .map_or_else(|| Self::Number(super::times::count_step(least as f64) as i64), |s| s.1)
     }
 
-    /// The last mark at or before `at`.
+    /// The last mark at or before `at`, of days and longer.
     fn floor(self, at: DateTime) -> Option<DateTime> {
         let date = at.date();
         let first = |year, month| Date::new(year, month, 1).ok();
         let date = match self {
-            Self::Clock(ms) => {
-                let midnight = date.to_datetime(jiff::civil::Time::midnight());
-                let since =
-                    midnight.until(at).ok()?.total((jiff::Unit::Millisecond, midnight)).ok()?;
-                let full = (since as i64).div_euclid(ms) * ms;
-                return midnight.checked_add(full.milliseconds()).ok();
-            }
             Self::Days(1) => date,
             // Weeks begin on Monday; pairs of days with the month.
             Self::Days(7) => {
@@ -99,14 +93,13 @@ impl Step {
                 first(date.year(), date.month() - into as i8)?
             }
             Self::Years(n) => first(date.year() - i64::from(date.year()).rem_euclid(n) as i16, 1)?,
-            Self::Number(_) => return None,
+            Self::Clock(_) | Self::Number(_) => return None,
         };
         Some(date.to_datetime(jiff::civil::Time::midnight()))
     }
 
     fn next(self, at: DateTime) -> Option<DateTime> {
         let span: Span = match self {
-            Self::Clock(ms) => ms.milliseconds(),
             // Days 1, 3, 5, …, 29 or 31, then 1 again.
             Self::Days(2) if at.day() >= 29 && at.date().days_in_month() < at.day() + 2 => {
                 return at.date().last_of_month().tomorrow().ok().map(|d| d.to_datetime(at.time()));
@@ -114,7 +107,7 @@ impl Step {
             Self::Days(n) => n.days(),
             Self::Months(n) => n.months(),
             Self::Years(n) => n.years(),
-            Self::Number(_) => return None,
+            Self::Clock(_) | Self::Number(_) => return None,
         };
         at.checked_add(span).ok()
     }
@@ -138,23 +131,48 @@ impl Step {
 #[must_use]
 pub fn ticks(times: &Times, from: i64, to: i64, least: i64) -> Vec<(i64, String)> {
     let step = Step::at_least(least);
-    let zoned =
-        |ms| Some(Timestamp::from_millisecond(ms).ok()?.to_zoned(times.jiff_zone().clone()));
-    let start = zoned(from).and_then(|z| step.floor(z.datetime())).filter(|_| zoned(to).is_some());
-    let Some(start) = start else { return numbers(from, to, least) };
-    let instant = |at: DateTime| {
-        Some(at.to_zoned(times.jiff_zone().clone()).ok()?.timestamp().as_millisecond())
-    };
+    let stamp = |ms| Timestamp::from_millisecond(ms).ok();
+    let marks = stamp(from).filter(|_| stamp(to).is_some()).and_then(|first| match step {
+        Step::Clock(ms) => Some(of_clock(times.jiff_zone(), first, to, ms)),
+        step => of_days(times.jiff_zone(), first, to, step),
+    });
+    let Some(marks) = marks else { return numbers(from, to, least) };
     let format = step.format(times.dates());
+    marks.into_iter().map(|at| (at, Times::or_number(times.format(at, format), at))).collect()
+}
+
+/// Marks of the clock, every `step` ms of a day: each stretch between two changes of the
+/// zone's offset has its own. An hour that the clock goes through twice has them twice,
+/// one that it leaves out has none.
+fn of_clock(zone: &TimeZone, from: Timestamp, to: i64, step: i64) -> Vec<i64> {
+    let mut changes = zone.following(from);
+    let (mut begin, mut offset) = (from.as_millisecond(), zone.to_offset(from));
+    let mut marks = Vec::new();
+    while marks.len() < MANY {
+        let change = changes.next().filter(|change| change.timestamp().as_millisecond() <= to);
+        let end = change.as_ref().map_or(to, |change| change.timestamp().as_millisecond() - 1);
+        let ahead = i64::from(offset.seconds()) * SECOND;
+        let first = (begin + ahead + step - 1).div_euclid(step) * step - ahead;
+        let all = std::iter::successors(Some(first), |at| at.checked_add(step));
+        marks.extend(all.take_while(|at| *at <= end).take(MANY - marks.len()));
+        let Some(change) = change else { break };
+        (begin, offset) = (change.timestamp().as_millisecond(), change.offset());
+    }
+    marks
+}
+
+/// Marks of days and longer; `None`: the calendar does not reach there.
+fn of_days(zone: &TimeZone, from: Timestamp, to: i64, step: Step) -> Option<Vec<i64>> {
+    let start = step.floor(from.to_zoned(zone.clone()).datetime())?;
+    let instant = |at: DateTime| Some(at.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond());
     let mut last = i64::MIN;
-    std::iter::successors(Some(start), |at| step.next(*at))
+    let marks = std::iter::successors(Some(start), |at| step.next(*at))
         .map_while(instant)
         .take_while(|at| *at <= to)
-        // A clock that is set forward gives one instant twice.
-        .filter(|at| *at >= from && std::mem::replace(&mut last, *at) != *at)
-        .take(MANY)
-        .map(|at| (at, Times::or_number(times.format(at, format), at)))
-        .collect()
+        // A day that the zone leaves out gives one instant twice.
+        .filter(|at| *at >= from.as_millisecond() && std::mem::replace(&mut last, *at) != *at)
+        .take(MANY);
+    Some(marks.collect())
 }
 
 /// The smallest duration of at least `least` ms that people count in.
@@ -223,6 +241,24 @@ mod tests {
         let zone = Zone::Named("Europe/Berlin".to_owned());
         let night = labels(&zone, "2026-03-28T23:30:00Z", "2026-03-29T03:00:00Z", HOUR);
         assert_eq!(night, ["01:00", "03:00", "04:00", "05:00"]);
+        let quarters = labels(&zone, "2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z", 15 * MINUTE);
+        assert_eq!(quarters, ["01:30", "01:45", "03:00", "03:15", "03:30"]);
+        // From midnight, also where the day has an hour less.
+        let day = labels(&zone, "2026-03-28T22:00:00Z", "2026-03-29T12:00:00Z", 6 * HOUR);
+        assert_eq!(day, ["Mar 29 00:00", "Mar 29 06:00", "Mar 29 12:00"]);
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_has_its_marks_twice() {
+        let zone = Zone::Named("Europe/Berlin".to_owned());
+        let both = labels(&zone, "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", 30 * MINUTE);
+        assert_eq!(both, ["02:30", "02:00", "02:30"]);
+        // Also where nothing else is in sight.
+        let second = labels(&zone, "2026-10-25T01:05:00Z", "2026-10-25T01:35:00Z", 10 * MINUTE);
+        assert_eq!(second, ["02:10", "02:20", "02:30"]);
+        // Before 1970, and where offsets have seconds.
+        let old = labels(&zone, "1890-05-01T09:00:00Z", "1890-05-01T11:00:00Z", HOUR);
+        assert_eq!(old, ["10:00", "11:00"]);
     }
 
     #[test]

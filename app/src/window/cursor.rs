@@ -100,6 +100,12 @@ impl ClockMap {
         between(&self.event, arrival, |p| p.0 as f64, |p| p.1 as f64)
     }
 
+    /// The first and the last event-time watermark of the join, ms.
+    #[must_use]
+    pub fn event_range(&self) -> Option<(i64, i64)> {
+        Some((self.event.first()?.1, self.event.last()?.1))
+    }
+
     /// The arrival at which the join's event-time watermark had come so far.
     #[must_use]
     pub fn arrival_of_event(&self, ms: f64) -> f64 {

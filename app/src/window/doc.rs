@@ -117,6 +117,19 @@ impl RunLabel {
             RunState::CutOff => Some("cut off"),
         }
     }
+
+    /// The same as a predicate: `it was cancelled`.
+    #[must_use]
+    pub fn ended_so(&self) -> Option<&'static str> {
+        match self.state {
+            RunState::Done => None,
+            RunState::Running => Some("is running"),
+            RunState::Cancelled => Some("was cancelled"),
+            RunState::Stopped => Some("stopped at a breakpoint"),
+            RunState::Failed => Some("failed"),
+            RunState::CutOff => Some("was cut off"),
+        }
+    }
 }
 
 /// A run's changed settings, else its bounds, and how often it was restarted.
@@ -260,5 +273,19 @@ mod tests {
         assert_eq!(bounds(&[60_000, 5_400_000]), "out-of-orderness up to 1h 30m");
         assert_eq!(bounds(&[604_800_000]), "out-of-orderness 7 d");
         assert_eq!(bounds(&[605_504_999]), "out-of-orderness 7d 11m 44.999s");
+    }
+
+    #[test]
+    fn how_a_run_ended_is_said_beside_its_name_and_in_a_sentence() {
+        let of = |state| RunLabel {
+            dir: PathBuf::from("run"),
+            name: "run".to_owned(),
+            settings: String::new(),
+            state,
+        };
+        let said = |state| (of(state).ended(), of(state).ended_so());
+        assert_eq!(said(RunState::Done), (None, None));
+        assert_eq!(said(RunState::Cancelled), (Some("cancelled"), Some("was cancelled")));
+        assert_eq!(said(RunState::CutOff), (Some("cut off"), Some("was cut off")));
     }
 }

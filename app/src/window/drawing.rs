@@ -1,6 +1,8 @@
 //! How the window is laid out: bars, the panels at the sides, the tiles between
 //! them, and what the panels see of the window.
 
+use std::ops::RangeInclusive;
+
 use egui::{Frame, Key, Margin, Panel as SidePanel, Rect, Ui, UiBuilder, pos2};
 
 use super::app::App;
@@ -12,6 +14,36 @@ use super::panels::Panels;
 use super::start;
 use super::table;
 use super::theme::GAP;
+
+/// A window that is narrower, points, has no room for the sides as they were set.
+const NARROW: f32 = 900.0;
+
+/// How wide the sides may be: in a small window, or one that is shown large, they leave
+/// the most of it to what stands between them, and are as they were set in a larger one.
+struct Sides {
+    small: bool,
+    /// Of the left side and the right one.
+    salts: [&'static str; 2],
+    ranges: [RangeInclusive<f32>; 2],
+}
+
+impl Sides {
+    fn of(ui: &Ui) -> Self {
+        let room = ui.available_width();
+        if room >= NARROW {
+            let ranges = [160.0..=420.0, 260.0..=640.0];
+            return Self { small: false, salts: ["sources", "inspector"], ranges };
+        }
+        let ranges = [120.0..=(room * 0.3).max(140.0), 180.0..=(room * 0.45).max(220.0)];
+        Self { small: true, salts: ["small sources", "small inspector"], ranges }
+    }
+
+    /// How wide one is at first, where it was `set` so wide.
+    fn first(&self, side: usize, set: f32) -> f32 {
+        let Some(range) = self.ranges.get(side).filter(|_| self.small) else { return set };
+        set.min(range.end() * 2.0 / 3.0).max(*range.start())
+    }
+}
 
 impl App {
     pub(super) fn whole(&mut self, ui: &mut Ui) -> Option<u64> {
@@ -34,32 +66,39 @@ impl App {
         self.layout.fit(&self.doc);
         // A width that was set, not dragged, is another side to egui.
         let generation = self.layout.generation;
+        let sides = Sides::of(ui);
         if self.layout.left.shown {
-            let salt = ("sources", generation);
+            let salt = (sides.salts[0], generation);
             let edge = Edge::of(ui, salt, Panel::Sources);
             edge.keys(ui, Key::ArrowRight, Key::ArrowLeft);
             let shown = SidePanel::left(salt)
                 .frame(frame(GAP, 0.0))
-                .default_size(self.layout.left.width)
-                .size_range(160.0..=420.0)
+                .default_size(sides.first(0, self.layout.left.width))
+                .size_range(sides.ranges[0].clone())
                 .show_separator_line(false)
                 .show(ui, |ui| self.sources(ui));
-            self.layout.left.width = shown.response.rect.width();
-            edge.say(ui, self.layout.left.width);
+            let width = shown.response.rect.width();
+            if !sides.small {
+                self.layout.left.width = width;
+            }
+            edge.say(ui, width);
         }
         let mut hovers = None;
         if self.layout.right.shown {
-            let salt = ("inspector", generation);
+            let salt = (sides.salts[1], generation);
             let edge = Edge::of(ui, salt, Panel::Inspector);
             edge.keys(ui, Key::ArrowLeft, Key::ArrowRight);
             let shown = SidePanel::right(salt)
                 .frame(frame(0.0, GAP))
-                .default_size(self.layout.right.width)
-                .size_range(260.0..=640.0)
+                .default_size(sides.first(1, self.layout.right.width))
+                .size_range(sides.ranges[1].clone())
                 .show_separator_line(false)
                 .show(ui, |ui| self.one(ui, Panel::Inspector, &mut hovers));
-            self.layout.right.width = shown.response.rect.width();
-            edge.say(ui, self.layout.right.width);
+            let width = shown.response.rect.width();
+            if !sides.small {
+                self.layout.right.width = width;
+            }
+            edge.say(ui, width);
         }
         let rest = ui.available_rect_before_wrap();
         let centre =

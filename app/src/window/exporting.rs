@@ -54,9 +54,10 @@ impl Exports {
         }
     }
 
-    /// Ends the export at hand, or forgets how it ended.
+    /// Ends the export at hand, also one whose picture does not come, or forgets how it
+    /// ended.
     pub fn forget(&mut self) {
-        (self.at_hand, self.next) = (None, None);
+        (self.at_hand, self.awaited, self.next) = (None, None, None);
     }
 
     /// The window closes: nothing is written any more, nothing half-written stays.
@@ -155,6 +156,11 @@ impl App {
     fn export_rows(&mut self, what: Export, rows: Option<Source>, path: &Path, replace: bool) {
         match rows {
             Some(rows) => self.begin_export(what, What::Rows(rows), path, replace),
+            None if self.doc.run.is_none() => self.refuse(
+                "Nothing to export",
+                "What a run made of the records is written: run a pipeline over the recording. \
+                 `joinscope recording export` writes the records themselves",
+            ),
             None => self.refuse("Nothing to export", "The panel has no rows yet"),
         }
     }

@@ -10,7 +10,7 @@ use joinscope_core::engine::breakpoint::Condition;
 use joinscope_operator::record::{Arrival, RecordName};
 
 use super::app::{App, Start};
-use super::browse::Browse;
+use super::browse::{Answer, Browse};
 use super::command::{Command, Export};
 use super::export::{self, Drawing, Refused};
 use super::panel::Panel;
@@ -79,7 +79,7 @@ impl Default for Picture {
 pub struct Never;
 
 impl Browse for Never {
-    fn ask(&self, _: std::sync::mpsc::SyncSender<PathBuf>, _: egui::Context) {}
+    fn ask(&self, _: std::sync::mpsc::SyncSender<Answer>, _: egui::Context) {}
 }
 
 /// A window without a display or settings; `only` shows one panel alone.

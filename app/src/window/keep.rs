@@ -202,7 +202,12 @@ impl App {
 
     /// Keeps the session while it lasts.
     pub(super) fn save_session(&mut self, ctx: &Context) {
-        if self.marker.is_none() || self.saved_at.elapsed() < AFTER {
+        if self.marker.is_none() {
+            return;
+        }
+        if self.saved_at.elapsed() < AFTER {
+            // What this frame shows may have no other after it: one comes to keep it.
+            ctx.request_repaint_after(AFTER);
             return;
         }
         let session = self.session();

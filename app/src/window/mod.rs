@@ -63,6 +63,8 @@ mod tests_clock;
 #[cfg(test)]
 mod tests_drops;
 #[cfg(test)]
+mod tests_empty;
+#[cfg(test)]
 mod tests_exports;
 #[cfg(test)]
 mod tests_following;
@@ -76,6 +78,8 @@ mod tests_pictures;
 mod tests_runs;
 #[cfg(test)]
 mod tests_shapes;
+#[cfg(test)]
+mod tests_small;
 #[cfg(test)]
 mod tests_two_windows;
 #[cfg(test)]

@@ -58,14 +58,14 @@ impl Opening {
     }
 
     /// Opens several, one after another: recordings, then pipelines, which run
-    /// over them, then runs.
+    /// over them, then runs. What waits already comes before them.
     pub fn begin_all(&mut self, jobs: &Jobs, mut paths: Vec<PathBuf>, cache: usize) {
         paths.sort_by_key(|path| match path.extension().and_then(|e| e.to_str()) {
             Some("mcap") => 0,
             Some("toml") => 1,
             _ => 2,
         });
-        self.waiting = paths.into();
+        self.waiting.extend(paths);
         self.go_on(jobs, cache);
     }
 

@@ -12,6 +12,8 @@ use super::theme::{RADIUS, SMALL, TEXT, Tokens, fonts};
 use super::widgets::{ListRow, Mark, button, fit, group, icon_button, list_row, text};
 
 const WIDTH: f32 = 640.0;
+/// Beside the page in a small window, points.
+const BESIDE: f32 = 20.0;
 
 /// How a cluster is recorded.
 const RECORD: &str =
@@ -23,9 +25,10 @@ pub fn show(app: &mut App, ui: &mut Ui) {
     let room = ui.available_rect_before_wrap();
     let height = room.height().min(640.0);
     let top = room.top() + ((room.height() - height) * 0.35).max(16.0);
-    let at = Rect::from_min_size(pos2(room.center().x - WIDTH / 2.0, top), vec2(WIDTH, height));
+    let wide = WIDTH.min(room.width() - 2.0 * BESIDE);
+    let at = Rect::from_min_size(pos2(room.center().x - wide / 2.0, top), vec2(wide, height));
     let mut child = ui.new_child(UiBuilder::new().max_rect(at).id_salt("start"));
-    egui::ScrollArea::vertical().show(&mut child, |ui| page(app, ui, t));
+    egui::ScrollArea::vertical().show(&mut child, |ui| page(app, ui, wide, t));
     drop_hint(ui, room, t);
 }
 
@@ -53,8 +56,8 @@ pub fn waits(app: &mut App, ui: &mut Ui) {
     }
 }
 
-fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
-    ui.set_width(WIDTH);
+fn page(app: &mut App, ui: &mut Ui, wide: f32, t: &Tokens) {
+    ui.set_width(wide);
     text(ui, "Joinscope", fonts::semibold(24.0), t.text);
     let what =
         "Joins what Kafka topics hold, and says for every record what happened to it and why";
@@ -124,7 +127,7 @@ fn page(app: &mut App, ui: &mut Ui, t: &Tokens) {
 fn restore(app: &mut App, ui: &mut Ui, n: usize, session: &Session, t: &Tokens) {
     let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
     frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
-        ui.set_width(WIDTH - 26.0);
+        ui.set_width(ui.available_width().min(WIDTH - 26.0));
         let title = if n == 0 {
             "The last session did not end as it should"
         } else {
@@ -148,7 +151,7 @@ fn restore(app: &mut App, ui: &mut Ui, n: usize, session: &Session, t: &Tokens) 
 fn go_on(app: &mut App, ui: &mut Ui, session: &Session, t: &Tokens) {
     let frame = egui::Frame::NONE.fill(t.panel).corner_radius(RADIUS).inner_margin(12);
     frame.stroke(Stroke::new(1.0, t.line)).show(ui, |ui| {
-        ui.set_width(WIDTH - 26.0);
+        ui.set_width(ui.available_width().min(WIDTH - 26.0));
         text(ui, "Continue where you were", fonts::semibold(TEXT), t.text);
         say_open(ui, session, t);
         if button("Continue").primary().show(ui).clicked() {

@@ -246,6 +246,35 @@ fn what_was_set_is_taken_back_from_the_palette() {
 }
 
 #[test]
+fn tables_are_filtered_and_breakpoints_added_from_the_palette() {
+    let mut h = opened(&feed().run());
+    let offers = |h: &Harness<'_, App>, does: Does| {
+        let all = entries(h.state());
+        all.iter().any(|entry| entry.does == does)
+    };
+    assert!(offers(&h, Does::Ask(Asked::Where)));
+    let offered = suggestions(h.state(), &Asked::Where, "late_by>5s").unwrap();
+    assert_eq!(offered[0].does, Does::Now(Command::Where("late_by>5s".to_owned())));
+    let wrong = suggestions(h.state(), &Asked::Where, "late_by").unwrap_err();
+    assert!(wrong.contains("is no condition"), "{wrong}");
+    let pads = Command::FilterOutputs(joinscope_core::engine::step::OutputKind::Pad);
+    assert!(offers(&h, Does::Now(pads)));
+    // What is searched for is seen, also where another table stood before it.
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    ask(&mut h, Command::Search("53".to_owned()));
+    assert!(h.state().layout.is_in_sight(Panel::Records));
+    // The first run stops, too.
+    let h = opened(&feed().recording());
+    assert!(offers(&h, Does::Ask(Asked::Breakpoint)));
+    assert!(!offers(&h, Does::Ask(Asked::Where)), "there is no run to filter");
+    let clocks = |h: &Harness<'_, App>| {
+        entries(h.state()).into_iter().filter(|e| e.title == "Show the clock as event time").count()
+    };
+    assert_eq!(clocks(&h), 0, "nor one with an event time");
+    assert_eq!(clocks(&opened(&feed().run())), 1);
+}
+
+#[test]
 fn a_layout_that_is_replaced_is_named_so_however_it_is_typed() {
     let mut h = opened(&feed().run());
     ask(&mut h, Command::SaveLayout("late hunt".to_owned()));

@@ -10,11 +10,11 @@ use joinscope_operator::verdict::Verdict;
 
 use super::app::App;
 use super::axis::Scale;
-use super::command::Command;
+use super::command::{Asked, Command, Does, suggestions};
 use super::cursor::{Speed, State};
 use super::headless::{harness, settle};
 use super::selection::Selection;
-use super::testing::{ask, feed, opened, press};
+use super::testing::{ask, feed, opened, overwrite, press, write};
 
 /// The `n`-th record of a verdict.
 fn nth(h: &Harness<'_, App>, verdict: Verdict, n: u64) -> RowView {
@@ -211,4 +211,66 @@ fn what_its_buttons_show_is_their_value() {
     assert_eq!(value("Time zone"), "UTC");
     // A name that says it already needs no value.
     assert!(h.get_by_label("Run the pipeline").value().is_none());
+}
+
+#[test]
+fn what_leads_nowhere_is_said_and_stays_to_be_corrected() {
+    const WHERE: &str = "Arrival, time or record";
+    let mut h = opened(&feed().run());
+    let says =
+        |h: &Harness<'_, App>, what: &str| h.query_all_by_label_contains(what).next().is_some();
+    ask(&mut h, Command::GoTo(700));
+    press(&mut h, "Go to");
+    write(&mut h, WHERE, "noon");
+    assert!(says(&h, "no time and no record's name"));
+    h.key_press(Key::Enter);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().cursor().at(), 700);
+    overwrite(&mut h, WHERE, "1,234");
+    assert!(!says(&h, "no time and no record's name"));
+    h.key_press(Key::Enter);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().cursor().at(), 1_234);
+    assert!(h.query_by_label(WHERE).is_none(), "it is done");
+    press(&mut h, "Time zone");
+    write(&mut h, "IANA time zone", "Europe/Berlni");
+    assert!(says(&h, "knows no time zone of that name"));
+}
+
+#[test]
+fn a_typed_time_is_one_of_the_clock_that_is_shown() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EventTimeClock);
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let join = |at| run.watermarks_at(at).unwrap().join.unwrap();
+    let shown = h.state().times().exact(join(2_000));
+    let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();
+    let Does::Now(Command::GoTo(at)) = offered[0].does else { panic!("{offered:?}") };
+    assert_eq!(join(at), join(2_000), "arrival {at} for {shown}");
+    // As arrival time it is another place.
+    ask(&mut h, Command::Scale(Scale::ArrivalTime));
+    let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();
+    assert_ne!(offered[0].does, Does::Now(Command::GoTo(at)));
+}
+
+#[test]
+fn a_range_is_marked_by_keys_while_a_time_axis_has_the_focus() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::GoTo(100));
+    h.get_by_role_and_label(Role::Slider, "Cursor").focus();
+    // Keys are its own from the second frame on.
+    h.run_steps(3);
+    let key = |h: &mut Harness<'_, App>, key: Key| {
+        h.key_press(key);
+        settle(h).unwrap();
+        h.state().range.marked.map(|range| (range.from(), range.to()))
+    };
+    assert_eq!(key(&mut h, Key::OpenBracket).map(|range| range.0), Some(100));
+    key(&mut h, Key::ArrowRight);
+    assert_eq!(key(&mut h, Key::CloseBracket), Some((100, 101)));
+    // A text takes them.
+    ask(&mut h, Command::GoTo(50));
+    h.get_by_label("Search keys and names of records").focus();
+    h.run_steps(3);
+    assert_eq!(key(&mut h, Key::OpenBracket), Some((100, 101)));
 }

@@ -84,6 +84,17 @@ fn several_are_opened_in_an_order_that_makes_sense() {
 }
 
 #[test]
+fn what_is_dropped_while_others_wait_is_opened_after_them() {
+    let (one, two, three) = (Feed::new(200), Feed::new(300), Feed::new(400));
+    let mut h = window();
+    drop_on(&mut h, &[one.recording(), two.recording()]);
+    drop_on(&mut h, &[three.run()]);
+    settle(&mut h).unwrap();
+    let open: Vec<PathBuf> = h.state().open.list().iter().map(|d| d.at.path.clone()).collect();
+    assert_eq!(open, [one.recording(), two.recording(), three.run()]);
+}
+
+#[test]
 fn a_file_that_is_none_is_refused_and_the_others_open() {
     let folder = tempfile::tempdir().unwrap();
     let notes = folder.path().join("notes.txt");

@@ -271,6 +271,34 @@ fn a_picture_that_cannot_be_written_takes_its_figures_with_it() {
     assert!(!csv.exists());
 }
 
+#[test]
+fn why_a_recording_alone_is_not_exported_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.csv");
+    let mut h = opened(&feed().recording());
+    h.state_mut().command(Command::ExportTo(Export::Data(Panel::Records), path.clone(), false));
+    assert!(settle(&mut h).is_err(), "it is among the errors");
+    h.run_steps(3);
+    assert!(h.query_all_by_label_contains("joinscope recording export").next().is_some());
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_picture_that_is_awaited_is_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records.png");
+    let mut h = opened(&feed().run());
+    // It is taken once nothing stands in front.
+    ask(&mut h, Command::ShowAbout);
+    h.state_mut().command(Command::ExportTo(Export::Picture(Panel::Records), path.clone(), false));
+    h.run_steps(3);
+    assert!(h.state().exports.is_busy());
+    ask(&mut h, Command::CancelExport);
+    assert!(!h.state().exports.is_busy());
+    press(&mut h, "Close");
+    assert!(!path.exists());
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_is_said_where_it_happened_and_in_the_list() {

@@ -2,6 +2,7 @@
 //! one that crashed left.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -131,4 +132,29 @@ fn a_session_that_did_not_end_is_offered_until_one_has_chosen() {
     assert_eq!(h.state().cursor().at(), 700);
     drop(h);
     assert_eq!(offered(&window(&places)), 0, "each was chosen about");
+}
+
+#[test]
+fn what_was_done_last_is_kept_without_anything_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let mut h = window(&places);
+    ask(&mut h, Command::Open(feed().run()));
+    let kept = || {
+        let files = std::fs::read_dir(places.state.join("sessions")).unwrap().flatten();
+        let mut kept =
+            files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "json"));
+        let text = std::fs::read_to_string(kept.next()?).unwrap();
+        let session: serde_json::Value = serde_json::from_str(&text).unwrap();
+        session["open"][0]["cursor"].as_u64()
+    };
+    h.state_mut().saved_at = Instant::now();
+    ask(&mut h, Command::GoTo(700));
+    // The user goes away: the frame that keeps it comes by itself.
+    let after = h.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay;
+    assert!(after <= Duration::from_secs(1) || kept() == Some(700), "{after:?}");
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+    h.state_mut().saved_at = long_ago;
+    settle(&mut h).unwrap();
+    assert_eq!(kept(), Some(700));
 }

@@ -131,3 +131,38 @@ fn a_note_is_never_given_to_another_recording_s_bookmark() {
     assert!(h.query_by_label("Note").is_none(), "it was about what is not in front");
     assert!(h.state().notices.is_empty() && h.state().dialog.is_none(), "nothing was written");
 }
+
+#[test]
+fn a_note_that_somebody_writes_is_not_lost_to_a_file_that_is_dropped() {
+    const LOST: &str = "The bookmark's note was not kept";
+    let other = Feed::new(200);
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EditBookmark(None));
+    write(&mut h, "Note", "stalls");
+    // What counts the same arrivals leaves it open.
+    ask(&mut h, Command::OpenAll(vec![feed().run()]));
+    assert_eq!(h.get_by_label("Note").accesskit_node().value().as_deref(), Some("stalls"));
+    h.state_mut().command(Command::OpenAll(vec![other.run()]));
+    let begun = Instant::now();
+    while !has_notice(&h, LOST) {
+        h.step();
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is said");
+    }
+    assert!(h.state().notices.iter().any(|(_, why)| why.ends_with("Its note: stalls")));
+}
+
+#[test]
+fn notes_of_an_incident_are_not_lost_to_a_file_that_is_dropped() {
+    const LOST: &str = "The incident was not saved";
+    let other = Feed::new(200);
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Export(Export::Incident));
+    write(&mut h, "Notes", "all of it stalls");
+    h.state_mut().command(Command::OpenAll(vec![other.run()]));
+    let begun = Instant::now();
+    while !has_notice(&h, LOST) {
+        h.step();
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is said");
+    }
+    assert!(h.state().notices.iter().any(|(_, why)| why.contains("all of it stalls")));
+}

@@ -2,6 +2,7 @@
 //! only where the range in sight touches more than one day.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -42,12 +43,22 @@ pub struct Times {
     zone: TimeZone,
     name: String,
     dates: bool,
+    /// The one day that is in sight: a time of another has its date.
+    day: Option<Date>,
 }
 
 impl Times {
     /// `first` and `last` bound the range in sight, ms.
     #[must_use]
     pub fn new(zone: &Zone, first: i64, last: i64) -> Self {
+        Self::over(zone, [first, last])
+    }
+
+    /// The bounds of all that is in sight, ms, as far as they are known: of arrival times
+    /// and of event times, which may lie in other days. What lies outside every calendar
+    /// has no day.
+    #[must_use]
+    pub fn over(zone: &Zone, bounds: impl IntoIterator<Item = i64>) -> Self {
         let (zone, name) = match zone {
             Zone::Utc => (TimeZone::UTC, "UTC".to_owned()),
             Zone::Local => {
@@ -62,9 +73,20 @@ impl Times {
                 Err(_) => (TimeZone::UTC, "UTC".to_owned()),
             },
         };
-        let mut times = Self { zone, name, dates: false };
-        times.dates = times.format(first, "%F") != times.format(last, "%F");
+        let mut times = Self { zone, name, dates: false, day: None };
+        for day in bounds.into_iter().filter_map(|ms| times.date(ms)).collect::<Vec<_>>() {
+            times.dates |= times.day.replace(day).is_some_and(|other| other != day);
+        }
         times
+    }
+
+    fn date(&self, ms: i64) -> Option<Date> {
+        Some(Timestamp::from_millisecond(ms).ok()?.to_zoned(self.zone.clone()).date())
+    }
+
+    /// Whether this time is written with its date.
+    fn is_dated(&self, ms: i64) -> bool {
+        self.dates || self.day.is_some_and(|day| self.date(ms).is_some_and(|date| date != day))
     }
 
     /// The zone's name, for the clock bar.
@@ -92,10 +114,11 @@ impl Times {
         text.unwrap_or_else(|| format!("{ms} ms"))
     }
 
-    /// `08:13:21.480`, with the date where days differ.
+    /// `08:13:21.480`, with the date where days differ, or it is of another day than what
+    /// is in sight.
     #[must_use]
     pub fn exact(&self, ms: i64) -> String {
-        let format = if self.dates { "%F %H:%M:%S.%3f" } else { "%H:%M:%S.%3f" };
+        let format = if self.is_dated(ms) { "%F %H:%M:%S.%3f" } else { "%H:%M:%S.%3f" };
         Self::or_number(self.format(ms, format), ms)
     }
 
@@ -108,7 +131,7 @@ impl Times {
     /// `08:13:21`, with the date where days differ.
     #[must_use]
     pub fn short(&self, ms: i64) -> String {
-        let format = if self.dates { "%F %H:%M:%S" } else { "%H:%M:%S" };
+        let format = if self.is_dated(ms) { "%F %H:%M:%S" } else { "%H:%M:%S" };
         Self::or_number(self.format(ms, format), ms)
     }
 
@@ -168,6 +191,15 @@ mod tests {
         let two = Times::new(&Zone::Utc, AT, AT + 86_400_000);
         assert_eq!(two.exact(AT), "2025-11-20 08:13:21.480");
         assert_eq!(one.exact(i64::MAX), format!("{} ms", i64::MAX));
+        // One of another day than all that is in sight.
+        assert_eq!(one.exact(AT - 86_400_000), "2025-11-19 08:13:21.480");
+        assert_eq!(one.short(AT - 86_400_000), "2025-11-19 08:13:21");
+        // Event times of other days than the arrivals': years before them, say.
+        let apart = Times::over(&Zone::Utc, [AT, AT + 1000, -630_000_000_000]);
+        assert_eq!(apart.exact(AT), "2025-11-20 08:13:21.480");
+        assert_eq!(apart.exact(-630_000_000_000), "1950-01-14 08:00:00.000");
+        // With nothing read yet there is no day to differ from.
+        assert_eq!(Times::over(&Zone::Utc, []).exact(AT), "08:13:21.480");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct Button<'a> {
     enabled: bool,
 }
 
+/// Between the parts of a button, points.
+const BUTTON_GAP: f32 = 6.0;
+
 /// A part of a button.
 enum ButtonPart {
     Text(std::sync::Arc<egui::Galley>),
@@ -142,24 +145,17 @@ impl<'a> Button<'a> {
         (!name.contains(&self.text.to_lowercase())).then(|| shown.join(", "))
     }
 
-    /// Lays the button out and paints it.
-    pub fn show(self, ui: &mut Ui) -> Response {
+    /// What it is made of.
+    fn parts(&self, ui: &Ui) -> Vec<ButtonPart> {
         let t = Tokens::of(ui.ctx());
-        // What cannot be pressed does not call for it.
-        let primary = self.primary && self.enabled;
-        let ink = match (primary, self.enabled) {
-            (true, _) => t.on_accent(),
-            (false, true) => t.text,
-            (false, false) => t.third,
-        };
-        let painter = ui.painter().clone();
+        let (primary, ink) = self.ink(t);
         let font = match (primary, self.mono) {
             (true, _) => fonts::semibold(TEXT),
             (false, true) => fonts::mono(SMALL),
             (false, false) => fonts::regular(TEXT),
         };
         let layout = |text: &str, font, colour| {
-            ButtonPart::Text(painter.layout_no_wrap(text.to_owned(), font, colour))
+            ButtonPart::Text(ui.painter().layout_no_wrap(text.to_owned(), font, colour))
         };
         let mut parts = Vec::new();
         if let Some((icon, filled)) = self.icon {
@@ -179,11 +175,50 @@ impl<'a> Button<'a> {
         if self.caret {
             parts.push(layout(fonts::icon::DOWN, fonts::icons(11.0), t.second));
         }
-        let gap = 6.0;
-        let width: f32 = parts.iter().map(ButtonPart::width).sum::<f32>()
-            + gap * parts.len().saturating_sub(1) as f32;
+        parts
+    }
+
+    /// Whether it calls for being pressed, and the colour of its text: what cannot be
+    /// pressed does not call for it.
+    fn ink(&self, t: &Tokens) -> (bool, Color32) {
+        let primary = self.primary && self.enabled;
+        let ink = match (primary, self.enabled) {
+            (true, _) => t.on_accent(),
+            (false, true) => t.text,
+            (false, false) => t.third,
+        };
+        (primary, ink)
+    }
+
+    /// How wide its parts are with the gaps between them, and the room at either side of
+    /// them, points.
+    fn widths(&self, parts: &[ButtonPart]) -> (f32, f32) {
+        let width = parts.iter().map(ButtonPart::width).sum::<f32>()
+            + BUTTON_GAP * parts.len().saturating_sub(1) as f32;
         let only_icon = parts.len() == 1 && self.icon.is_some();
-        let pad = if only_icon { (26.0 - width) / 2.0 } else { 9.0 };
+        (width, if only_icon { (26.0 - width) / 2.0 } else { 9.0 })
+    }
+
+    /// How wide it is shown, points.
+    #[must_use]
+    pub fn width(&self, ui: &Ui) -> f32 {
+        let (width, pad) = self.widths(&self.parts(ui));
+        width + 2.0 * pad
+    }
+
+    /// The same with the gap behind it in a row, points.
+    #[must_use]
+    pub fn room(&self, ui: &Ui) -> f32 {
+        self.width(ui) + ui.spacing().item_spacing.x
+    }
+
+    /// Lays the button out and paints it.
+    pub fn show(self, ui: &mut Ui) -> Response {
+        let t = Tokens::of(ui.ctx());
+        let (primary, ink) = self.ink(t);
+        let painter = ui.painter().clone();
+        let parts = self.parts(ui);
+        let (width, pad) = self.widths(&parts);
         let sense = if self.enabled { Sense::click() } else { Sense::hover() };
         let (rect, response) = ui.allocate_exact_size(vec2(width + 2.0 * pad, 26.0), sense);
         let name = self.name.unwrap_or(self.text);
@@ -227,7 +262,7 @@ impl<'a> Button<'a> {
                         painter.add(bowtie(at, ink));
                     }
                 }
-                x += width + gap;
+                x += width + BUTTON_GAP;
             }
         }
         match self.name {

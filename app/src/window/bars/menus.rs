@@ -2,6 +2,7 @@
 
 use egui::{Align2, Popup, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use super::top::{Shown, runs};
 use crate::window::app::App;
 use crate::window::command::{Asked, Command, Export, shortcut_text};
 use crate::window::panel::{Home, Panel};
@@ -35,6 +36,7 @@ fn main(app: &mut App, ui: &mut Ui) {
     if !app.doc.is_empty() {
         item(app, ui, "Close", Command::Close);
     }
+    cut(app, ui);
     ui.separator();
     item(app, ui, "Settings…", Command::ShowSettings);
     item(app, ui, "Larger", Command::Zoom(1));
@@ -44,6 +46,19 @@ fn main(app: &mut App, ui: &mut Ui) {
     item(app, ui, "Shortcuts", Command::ShowShortcuts);
     item(app, ui, "About", Command::ShowAbout);
     item(app, ui, "Quit", Command::Quit);
+}
+
+/// What the bar has no room for.
+fn cut(app: &mut App, ui: &mut Ui) {
+    let shown = Shown::last(ui);
+    if !shown.pipeline && app.doc.pipeline.is_some() {
+        ui.separator();
+        item(app, ui, "Edit the pipeline…", Command::EditPipeline);
+    }
+    if !shown.run && app.doc.run.is_some() {
+        ui.separator();
+        runs(app, ui);
+    }
 }
 
 /// Every panel that has something to show, checked where it is in sight.

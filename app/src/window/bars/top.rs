@@ -8,8 +8,8 @@ use crate::window::command::{Command, shortcut_text};
 use crate::window::doc::{PipelineDoc, RunDoc};
 use crate::window::text::{bytes, elide, line, path_line, plural, short_count};
 use crate::window::theme::fonts::icon;
-use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, icon_button, text};
+use crate::window::theme::{ROW, SMALL, TEXT, Tokens, fonts};
+use crate::window::widgets::{Button, button, growing, icon_button, text};
 
 const HEIGHT: f32 = 40.0;
 
@@ -24,7 +24,7 @@ pub fn show(app: &mut App, ui: &mut Ui) {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
             menus::show(app, ui);
-            let room = ui.available_width() - room_at_right(ui) - for_figures(app);
+            let room = ui.available_width() - room_at_right(ui);
             names(app, ui, room, t);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| right(app, ui, t));
         });
@@ -46,28 +46,99 @@ const IN_MENU: usize = 60;
 /// What stands around the names: room in their buttons, arrows and the buttons
 /// that run, points.
 const AROUND: f32 = 250.0;
+/// Of that what a name takes with it that is not shown, points.
+const EACH: f32 = 60.0;
+
+/// Which names there is room for; what the others lead to stands in the menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    recording: bool,
+    pub pipeline: bool,
+    pub run: bool,
+}
+
+impl Shown {
+    const ALL: Self = Self { recording: true, pipeline: true, run: true };
+
+    /// All, and less and less of them: what is missed least goes first.
+    const STEPS: [Self; 4] = [
+        Self::ALL,
+        Self { recording: false, ..Self::ALL },
+        Self { recording: false, pipeline: false, run: true },
+        Self { recording: false, pipeline: false, run: false },
+    ];
+
+    /// As the bar was shown last.
+    pub fn last(ui: &Ui) -> Self {
+        ui.data(|data| data.get_temp(Self::id())).unwrap_or(Self::ALL)
+    }
+
+    fn id() -> egui::Id {
+        egui::Id::unique("top bar, names that are shown")
+    }
+
+    /// As many as there is room for, points, with their names as short as they get;
+    /// `width` says what some of them take.
+    fn fitting(ui: &Ui, room: f32, width: impl Fn(Self) -> f32) -> Self {
+        let fits = |shown: &Self| width(*shown) <= room;
+        let shown = Self::STEPS.into_iter().find(fits).unwrap_or(Self::STEPS[3]);
+        if shown != Self::last(ui) {
+            ui.data_mut(|data| data.insert_temp(Self::id(), shown));
+            ui.ctx().request_repaint();
+        }
+        shown
+    }
+
+    /// Without those that are not shown.
+    fn of<'a>(self, [recording, title, name, settings]: [&'a str; 4]) -> [&'a str; 4] {
+        let some = |shown: bool, text: &'a str| if shown { text } else { "" };
+        [
+            some(self.recording, recording),
+            some(self.pipeline, title),
+            some(self.run, name),
+            some(self.run, settings),
+        ]
+    }
+
+    /// What stands around them, points.
+    fn around(self) -> f32 {
+        let gone = [self.recording, self.pipeline, self.run].into_iter().filter(|shown| !shown);
+        AROUND - gone.count() as f32 * EACH
+    }
+}
 
 /// The names as long as there is room for: the longest are cut first.
-fn fitting(ui: &Ui, names: [&str; 4], room: f32) -> [String; 4] {
+fn fitting(ui: &Ui, names: [&str; 4], around: f32, room: f32) -> [String; 4] {
     let font = fonts::regular(TEXT);
     let width = |name: &String| {
         let ink = ui.visuals().text_color();
         ui.painter().layout_no_wrap(name.clone(), font.clone(), ink).size().x
     };
-    let cut = |chars: usize| {
-        let mut most = MOST.iter();
-        names.map(|name| short(name, most.next().copied().unwrap_or(LEAST).min(chars)))
-    };
-    let fits = |chars: &usize| cut(*chars).iter().map(width).sum::<f32>() + AROUND <= room;
+    let fits = |chars: &usize| cut(names, *chars).iter().map(width).sum::<f32>() + around <= room;
     let longest = MOST.into_iter().max().unwrap_or(LEAST);
-    cut((LEAST..=longest).rev().find(fits).unwrap_or(LEAST))
+    cut(names, (LEAST..=longest).rev().find(fits).unwrap_or(LEAST))
+}
+
+/// The names with so many signs at most.
+fn cut(names: [&str; 4], chars: usize) -> [String; 4] {
+    let mut most = MOST.iter();
+    names.map(|name| short(name, most.next().copied().unwrap_or(LEAST).min(chars)))
 }
 
 /// Room that the run's figures keep beside long names, points: what goes on is
 /// not to be hidden.
 fn for_figures(app: &App) -> f32 {
-    if app.running.is_some() || app.stopped.is_some() { 220.0 } else { 140.0 }
+    if goes_on(app) { 220.0 } else { 140.0 }
 }
+
+fn goes_on(app: &App) -> bool {
+    app.running.is_some() || app.stopped.is_some()
+}
+
+/// Least room for how far a run is, points.
+const PROGRESS: f32 = 90.0;
+/// Of a menu that scrolls, points: its longest rows fit.
+const WIDE_MENU: f32 = 460.0;
 
 /// What the buttons at the right took when they were last shown, points.
 fn room_at_right(ui: &Ui) -> f32 {
@@ -92,66 +163,132 @@ fn names(app: &mut App, ui: &mut Ui, room: f32, t: &Tokens) {
     if let Some(why) = doc.run.as_ref().and_then(RunDoc::failure) {
         whole = format!("{whole}\nfailed: {}", line(why));
     }
+    let all = [recording, title.as_str(), name, settings];
+    let shown = shown(app, ui, all, room);
+    let room = room - for_figures(app);
     let [recording_name, title_shown, name, settings] =
-        fitting(ui, [recording, &title, name, settings], room);
-    if let Some(recording) = app.doc.recording.clone() {
+        fitting(ui, shown.of(all), shown.around(), room);
+    // What is not shown the menu has; the window's title names it too.
+    if let Some(recording) = app.doc.recording.clone().filter(|_| shown.recording) {
         let response = button(&recording_name).caret().name("Recording").show(ui);
         let response = response.on_hover_text(path_line(recording.recording.path()));
         Popup::menu(&response).show(|ui| recordings_menu(app, ui));
-    } else if let Some(run) = &app.doc.run {
+    } else if let Some(run) = app.doc.run.as_ref().filter(|_| shown.recording) {
         let at = path_line(&run.manifest.start.recording.path);
         let hover = format!("Not found: {at}");
         text(ui, NO_RECORDING, fonts::regular(TEXT), t.second).on_hover_text(hover);
     }
-    if let Some(pipeline) = &app.doc.pipeline {
-        arrow(ui, t);
+    let has_pipeline = app.doc.pipeline.is_some();
+    if let Some(pipeline) = app.doc.pipeline.as_ref().filter(|_| shown.pipeline) {
+        if shown.recording {
+            arrow(ui, t);
+        }
         let hover = format!("{title}\n{}\nPress to edit it", line(&pipeline.file));
         let response = button(&title_shown).name("Pipeline").show(ui);
         if response.on_hover_text(hover).clicked() {
             app.commands.push(Command::EditPipeline);
         }
-    } else if app.doc.recording.is_some() && app.doc.run.is_none() {
-        arrow(ui, t);
-        let new = button("New pipeline…").icon(icon::PLUS).primary().show(ui);
+    } else if shown.pipeline
+        && !has_pipeline
+        && app.doc.recording.is_some()
+        && app.doc.run.is_none()
+    {
+        if shown.recording {
+            arrow(ui, t);
+        }
+        let new = button(NEW).icon(icon::PLUS).primary().show(ui);
         let hover = "Proposes one from the first records of each topic; it opens unsaved";
         if new.on_hover_text(hover).clicked() {
             app.commands.push(Command::NewPipeline);
         }
     }
-    if app.doc.run.is_some() {
-        arrow(ui, t);
+    if app.doc.run.is_some() && shown.run {
+        if shown.recording || shown.pipeline {
+            arrow(ui, t);
+        }
         let response = button(&name).second(&settings).caret().name("Run").show(ui);
         let response = response.on_hover_text(&whole);
         Popup::menu(&response).show(|ui| {
             ui.set_min_width(240.0);
-            for label in app.doc.runs.clone() {
-                let text = format!("{}  {}", label.name, label.settings);
-                item(app, ui, &elide(&line(&text), IN_MENU), Command::Open(label.dir));
-            }
+            runs(app, ui);
         });
     }
-    match &app.running {
-        Some(_) => {
-            let waits = app.stopped.is_some();
-            if waits {
-                let on = button("Go on").filled_icon(icon::PLAY).primary();
-                if on.name("Go on with the run").show(ui).clicked() {
-                    app.commands.push(Command::GoOn);
-                }
-            }
-            if button("Cancel").filled_icon(icon::STOP).show(ui).clicked() {
-                app.commands.push(Command::CancelRun);
-            }
+    for (button, command) in actions(app) {
+        if button.show(ui).clicked() {
+            app.commands.push(command);
         }
-        None if app.doc.pipeline.is_some() && app.doc.recording.is_some() => {
-            let run =
-                button("Run").filled_icon(icon::PLAY).primary().name("Run the pipeline").show(ui);
-            if run.clicked() {
-                app.commands.push(Command::Run(Vec::new()));
-            }
-        }
-        _ => {}
     }
+}
+
+/// The button that proposes a pipeline.
+const NEW: &str = "New pipeline…";
+
+/// The buttons behind the names: what runs, or ends what runs.
+fn actions(app: &App) -> Vec<(Button<'static>, Command)> {
+    if app.running.is_some() {
+        let on = button("Go on").filled_icon(icon::PLAY).primary().name("Go on with the run");
+        let cancel = (button("Cancel").filled_icon(icon::STOP), Command::CancelRun);
+        let on = app.stopped.as_ref().map(|_| (on, Command::GoOn));
+        return on.into_iter().chain([cancel]).collect();
+    }
+    if app.doc.pipeline.is_none() || app.doc.recording.is_none() {
+        return Vec::new();
+    }
+    let run = button("Run").filled_icon(icon::PLAY).primary().name("Run the pipeline");
+    vec![(run, Command::Run(Vec::new()))]
+}
+
+/// Which of the names fit into so many points with what stands behind them.
+fn shown(app: &App, ui: &Ui, names: [&str; 4], room: f32) -> Shown {
+    let [recording, title, name, settings] = cut(names, LEAST);
+    let between = ui.spacing().item_spacing.x;
+    let ink = ui.visuals().text_color();
+    let laid = |text: &str, font| {
+        ui.painter().layout_no_wrap(text.to_owned(), font, ink).size().x + between
+    };
+    let arrow = laid(icon::RIGHT, fonts::icons(SMALL));
+    let recording = match (&app.doc.recording, &app.doc.run) {
+        (Some(_), _) => Some(button(&recording).caret().room(ui)),
+        (None, Some(_)) => Some(laid(NO_RECORDING, fonts::regular(TEXT))),
+        (None, None) => None,
+    };
+    let pipeline = if app.doc.pipeline.is_some() {
+        Some(button(&title).room(ui))
+    } else if app.doc.recording.is_some() && app.doc.run.is_none() {
+        Some(button(NEW).icon(icon::PLUS).primary().room(ui))
+    } else {
+        None
+    };
+    let run = app.doc.run.as_ref();
+    let run = run.map(|_| button(&name).second(&settings).caret().room(ui));
+    let behind: f32 = actions(app).into_iter().map(|(button, _)| button.room(ui)).sum();
+    // What goes on is said beside them in any case.
+    let behind = behind + if goes_on(app) { PROGRESS } else { 0.0 };
+    Shown::fitting(ui, room, |shown| {
+        let all = [(shown.recording, recording), (shown.pipeline, pipeline), (shown.run, run)];
+        let some: Vec<f32> = all.into_iter().filter(|a| a.0).filter_map(|a| a.1).collect();
+        some.iter().sum::<f32>() + some.len().saturating_sub(1) as f32 * arrow + behind
+    })
+}
+
+/// The runs that are known, to open; as many as there are.
+pub(super) fn runs(app: &mut App, ui: &mut Ui) {
+    // A menu is never higher than the window.
+    let most = (ui.ctx().content_rect().height() * 0.4).max(120.0);
+    let runs = app.doc.runs.clone();
+    let few = runs.len() as f32 * ROW <= most;
+    let list = |ui: &mut Ui| {
+        for label in runs {
+            let text = format!("{}  {}", label.name, label.settings);
+            item(app, ui, &elide(&line(&text), IN_MENU), Command::Open(label.dir));
+        }
+    };
+    if few {
+        list(ui);
+        return;
+    }
+    ui.set_width(WIDE_MENU);
+    growing(ui, most, list);
 }
 
 fn recordings_menu(app: &mut App, ui: &mut Ui) {
@@ -219,10 +356,12 @@ type Figure = [String; 2];
 /// tooltip, in full, with why the run failed.
 fn figures(ui: &mut Ui, parts: &[Figure], why: Option<&str>, t: &Tokens) {
     const BETWEEN: &str = " · ";
-    if parts.is_empty() {
+    const LEAST_FIGURE: f32 = 36.0;
+    let room = ui.available_width();
+    // Less than that says nothing; the books have it too.
+    if parts.is_empty() || room < LEAST_FIGURE {
         return;
     }
-    let room = ui.available_width();
     let font = fonts::regular(TEXT);
     let joined = |n: usize| {
         let shown: Vec<&str> = parts.iter().take(n).map(|[shown, _]| shown.as_str()).collect();

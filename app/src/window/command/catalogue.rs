@@ -1,15 +1,19 @@
 //! Every command that can be asked for now, with its words: what the palette
 //! searches.
 
+use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::verdict::Verdict;
 
 use super::{Command, Export, bindings, destination};
+use crate::cli::filter::Filter;
 use crate::window::app::App;
 use crate::window::axis::Scale;
-use crate::window::cursor::{Speed, State};
+use crate::window::cursor::Speed;
 use crate::window::doc::file_name;
 use crate::window::panel::Panel;
+use crate::window::panels::outputs::kind_name;
 use crate::window::start::was_open;
 use crate::window::text;
 use crate::window::theme::ThemeChoice;
@@ -40,6 +44,8 @@ pub enum Asked {
     Zone,
     Note,
     Search,
+    /// Conditions on the records.
+    Where,
     LayoutName,
     /// Another name for this one.
     RenameLayout(String),
@@ -64,6 +70,7 @@ impl Asked {
             Self::CompareWith => "Name of a run, or the path of its folder",
             Self::Setting => "join.with.engagements.until = 10m",
             Self::Search => "Part of a key or of a record's name",
+            Self::Where => "late_by>5s, key~53, value.kind=like",
         }
     }
 }
@@ -158,7 +165,8 @@ fn cursor(app: &App, list: &mut List) {
             list.now("Cursor", format!("Play at {}", speed.label()), Command::Speed(speed));
         }
     }
-    for scale in Scale::ALL {
+    // Event time has a command of its own, which needs a run.
+    for scale in [Scale::Arrival, Scale::ArrivalTime] {
         if app.scale != scale || app.event_time {
             let title = format!("Show the clock as {}", scale.name());
             list.now("Cursor", title, Command::Scale(scale));
@@ -167,7 +175,7 @@ fn cursor(app: &App, list: &mut List) {
     if app.doc.run.is_some() && !app.event_time {
         list.now("Cursor", "Show the clock as event time", Command::EventTimeClock);
     }
-    if app.cursor.state() == State::Paused && app.view.is_some() {
+    if app.view.is_some() {
         list.now("View", "Show the whole run on the time axes", Command::View(None));
     }
 }
@@ -194,6 +202,16 @@ fn records(app: &App, list: &mut List) {
         list.now("Records", "Clear the whole filter", Command::ClearFilter);
     }
     list.ask("Records", "Search the records…", Asked::Search);
+    list.ask("Records", "Filter the records by conditions…", Asked::Where);
+    if app.panels.outputs.is_filtered() {
+        list.now("Outputs", "Clear the filter of the outputs", Command::ClearOutputsFilter);
+    }
+    if app.doc.run.as_ref().is_some_and(|run| run.outputs > 0) {
+        for kind in [OutputKind::Pair, OutputKind::Pad, OutputKind::Example] {
+            let title = format!("Show only outputs of the kind {}", kind_name(kind, 0));
+            list.now("Outputs", title, Command::FilterOutputs(kind));
+        }
+    }
     if app.selection.is_some() {
         list.now("Selection", "Select nothing", Command::Select(None, None));
     }
@@ -228,7 +246,8 @@ fn marks(app: &App, list: &mut List) {
 }
 
 fn breakpoints(app: &App, list: &mut List) {
-    if app.doc.run.is_some() {
+    // Also before anything ran: the first run stops there.
+    if Panel::Breakpoints.is_met_by(&app.doc) {
         list.ask("Run", "Add a breakpoint…", Asked::Breakpoint);
     }
     for breakpoint in app.breakpoints.list() {
@@ -302,11 +321,8 @@ fn layouts(app: &App, list: &mut List) {
 
 /// Other runs to compare the one in front with.
 fn compared(app: &App, list: &mut List) {
-    let here = app.doc.run.as_ref().map(|r| r.dir.as_path());
-    if here.is_none() {
-        return;
-    }
-    let mut seen: Vec<&std::path::Path> = here.into_iter().collect();
+    let Some(run) = &app.doc.run else { return };
+    let mut seen = vec![run.dir.as_path()];
     for label in &app.doc.runs {
         if !seen.contains(&label.dir.as_path()) {
             seen.push(&label.dir);
@@ -367,8 +383,11 @@ fn files(app: &App, list: &mut List) {
             list.noted("Open", format!("Close {}", doc.title()), &doc.note, Command::CloseOpen(n));
         }
     }
-    if app.incident.as_ref().is_some_and(|i| i.is_about(&app.doc)) {
+    if let Some(incident) = app.incident.as_ref().filter(|i| i.is_about(&app.doc)) {
         list.now("File", "About the incident that is open", Command::ShowIncident);
+        if !incident.quiet {
+            list.now("File", "Close the line of the incident", Command::CloseIncident);
+        }
     }
     let open = app.doc.run.as_ref().map(|r| &r.dir);
     for label in &app.doc.runs {
@@ -451,26 +470,28 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             }
         }
         Asked::Setting => {
-            let set = joinscope_operator::pipeline::parse_set(typed)?;
+            let set = parse_set(typed)?;
             let (path, value) = (set.0.trim().to_owned(), set.1.trim().to_owned());
             if let Some(pipeline) = &app.doc.pipeline {
                 // Said while it is typed, not after it was asked for.
                 let one = [(path.clone(), value.clone())];
-                joinscope_operator::pipeline::Pipeline::parse_with(
-                    &pipeline.text,
-                    &pipeline.file,
-                    &one,
-                )
-                .map_err(|e| e.to_string())?;
+                Pipeline::parse_with(&pipeline.text, &pipeline.file, &one)
+                    .map_err(|e| e.to_string())?;
             }
             let title = format!("Run with {path} = {value} and compare");
             list.now("Compare", title, Command::RunAndCompare(vec![(path, value)]));
         }
+        Asked::Where => {
+            let title = match typed {
+                "" => "Show records whatever they meet".to_owned(),
+                _ => typed.parse::<Filter>().map(|_| format!("Show records that meet {typed}"))?,
+            };
+            list.now("Records", title, Command::Where(typed.to_owned()));
+        }
         Asked::Search => {
-            let title = if typed.is_empty() {
-                "Show all records".to_owned()
-            } else {
-                format!("Show records with {typed:?}")
+            let title = match typed {
+                "" => "Show all records".to_owned(),
+                _ => format!("Show records with {typed:?}"),
             };
             list.now("Records", title, Command::Search(typed.to_owned()));
         }

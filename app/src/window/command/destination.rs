@@ -26,17 +26,30 @@ pub fn destination(app: &App, typed: &str) -> Vec<(String, Command)> {
     if app.clock.is_empty() {
         return found;
     }
-    let near = app.clock.time(app.cursor.at() as f64) as i64;
-    let Some(ms) = parse(typed, near, &app.settings.zone) else { return found };
-    let Some((first, last)) = app.clock.range() else { return found };
+    // What is typed is a time of the clock that is shown.
+    let by_event = app.event_time && app.clock.has_event_time();
+    let at = app.cursor.at() as f64;
+    let (near, range) = if by_event {
+        (app.clock.event_time(at), app.clock.event_range())
+    } else {
+        (app.clock.time(at), app.clock.range())
+    };
+    let Some(ms) = parse(typed, near as i64, &app.settings.zone) else { return found };
+    let Some((first, last)) = range else { return found };
     // A small number is an arrival, not a moment of 1970.
     if number.is_some() && !(first..=last).contains(&ms) {
         return found;
     }
-    let arrival = app.clock.arrival(ms as f64).round().max(0.0) as u64;
+    let arrival = if by_event {
+        app.clock.arrival_of_event(ms as f64).ceil()
+    } else {
+        app.clock.arrival(ms as f64).round()
+    };
+    let arrival = arrival.max(0.0) as u64;
+    let whose = if by_event { "the event-time watermark" } else { "the run" };
     let title = match ms {
-        ms if ms < first => "Go to the start: the run begins after that".to_owned(),
-        ms if ms > last => "Go to the end: the run ends before that".to_owned(),
+        ms if ms < first => format!("Go to the start: {whose} begins after that"),
+        ms if ms > last => format!("Go to the end: {whose} ends before that"),
         ms => format!("Go to {}, arrival {}", app.times().exact(ms), thousands(arrival)),
     };
     found.push((title, Command::GoTo(arrival)));

@@ -114,7 +114,10 @@ pub fn pressed(ctx: &Context) -> Vec<Command> {
     let writing = ctx.text_edit_focused();
     bindings()
         .into_iter()
-        .filter(|b| !focused || b.keys.modifiers.any() || is_function(b.keys.logical_key))
+        .filter(|b| {
+            let key = b.keys.logical_key;
+            !focused || b.keys.modifiers.any() || is_function(key) || is_bracket(key) && !writing
+        })
         .filter(|b| !(writing && belongs_to_text(b.keys)))
         .filter(|b| ctx.input_mut(|i| i.consume_shortcut(&b.keys)))
         .map(|b| b.command)
@@ -143,6 +146,12 @@ pub fn asks_for_text(modifiers: Modifiers, key: Key) -> bool {
 
 fn is_function(key: Key) -> bool {
     matches!(key, Key::F1 | Key::F2 | Key::F3 | Key::F4 | Key::F5 | Key::F6)
+}
+
+/// Nothing but a text takes them: a time axis that has the focus, by whose keys the cursor
+/// goes, does not.
+fn is_bracket(key: Key) -> bool {
+    matches!(key, Key::OpenBracket | Key::CloseBracket)
 }
 
 /// What a text field does itself: undo, redo, moving by words.

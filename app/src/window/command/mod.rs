@@ -184,6 +184,8 @@ pub enum Command {
     Search(String),
     /// Shows what hides the selection: all.
     ClearFilter,
+    /// The same for an output: all outputs.
+    ClearOutputsFilter,
     /// Shows only records that meet conditions, as `verdicts --where` takes
     /// them; empty: all.
     Where(String),

@@ -40,6 +40,12 @@ impl BookmarkDialog {
         }
     }
 
+    /// Whether something was written that is not kept yet.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.note != self.was
+    }
+
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
         if app.bookmarks.numbering() != self.of.as_ref() {
@@ -95,7 +101,7 @@ impl BookmarkDialog {
 
     /// What is in front counts other arrivals: the bookmark would be another one.
     fn give_up(&self, app: &mut App) {
-        if self.note == self.was {
+        if !self.is_changed() {
             return;
         }
         let why = format!(

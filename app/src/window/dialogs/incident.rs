@@ -35,9 +35,15 @@ impl SaveIncident {
         Self { path, was: notes.clone(), notes, since, begun: false }
     }
 
+    /// Whether notes were written that are not kept yet.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.notes != self.was
+    }
+
     /// Shows the dialog; says whether it is done.
     pub fn show(&mut self, app: &mut App, ctx: &Context) -> bool {
-        let written = if self.notes == self.was { "" } else { self.notes.trim() };
+        let written = if self.is_changed() { self.notes.trim() } else { "" };
         if !still_in_front(app, self.since, "The incident was not saved", written) {
             return true;
         }

@@ -100,12 +100,15 @@ impl App {
     }
 
     /// Something is opened: what was asked for in front is done with. A pipeline
-    /// that is not saved stays; it may be run over what is opened.
+    /// that is not saved stays; it may be run over what is opened. So do notes that
+    /// somebody writes: they are still of what is in front, or it is said that they are not.
     pub(super) fn leave_dialog(&mut self) {
-        self.dialog = self
-            .dialog
-            .take()
-            .filter(|dialog| matches!(dialog, Dialog::Pipeline(editor) if editor.is_changed()));
+        self.dialog = self.dialog.take().filter(|dialog| match dialog {
+            Dialog::Pipeline(editor) => editor.is_changed(),
+            Dialog::Bookmark(bookmark) => bookmark.is_changed(),
+            Dialog::SaveIncident(save) => save.is_changed(),
+            _ => false,
+        });
     }
 
     /// Shows the dialog in front, if there is one.

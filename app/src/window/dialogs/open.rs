@@ -97,6 +97,12 @@ impl OpenDialog {
                     app.browsing.ask(ctx);
                 }
             });
+            if let Some(why) = app.browsing.failure() {
+                let said = format!("The platform's own dialog did not come up: {why}");
+                let said = format!("{}. Write the path above", crate::window::text::line(&said));
+                let said = egui::RichText::new(said).font(fonts::regular(SMALL)).color(t.text);
+                ui.add(egui::Label::new(said).wrap());
+            }
             ui.add_space(4.0);
             let height = (ui.ctx().content_rect().height() - 240.0).clamp(120.0, 320.0);
             growing(ui, height, |ui| {

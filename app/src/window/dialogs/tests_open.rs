@@ -9,7 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use crate::window::app::App;
-use crate::window::browse::{Browse, Browsing};
+use crate::window::browse::{Answer, Browse, Browsing};
 use crate::window::command::Command;
 use crate::window::doc::file_name;
 use crate::window::headless::{harness, settle};
@@ -87,8 +87,8 @@ fn what_was_opened_before_is_listed_and_opens_again() {
 struct Chosen(PathBuf);
 
 impl Browse for Chosen {
-    fn ask(&self, answer: SyncSender<PathBuf>, ctx: egui::Context) {
-        answer.send(self.0.clone()).unwrap();
+    fn ask(&self, answer: SyncSender<Answer>, ctx: egui::Context) {
+        answer.send(Ok(self.0.clone())).unwrap();
         ctx.request_repaint();
     }
 }
@@ -102,4 +102,32 @@ fn what_the_platforms_dialog_answers_is_opened_and_no_answer_leaves_ours() {
     press(&mut h, "Browse…");
     assert_eq!(h.state().doc().run.as_ref().unwrap().dir, feed().run());
     assert!(h.query_by_label("Open the path").is_none());
+}
+
+/// A platform without a dialog.
+struct Without;
+
+impl Browse for Without {
+    fn ask(&self, answer: SyncSender<Answer>, ctx: egui::Context) {
+        answer.send(Err("there is no session bus".to_owned())).unwrap();
+        ctx.request_repaint();
+    }
+}
+
+#[test]
+fn a_platform_whose_dialog_does_not_come_up_is_said() {
+    let mut h = asked();
+    let says =
+        |h: &Harness<'_, App>| h.query_all_by_label_contains("no session bus").next().is_some();
+    h.state_mut().browsing = Browsing::new(Box::new(Without));
+    h.get_by_label("Browse…").click();
+    assert!(settle(&mut h).is_err(), "it is among the errors");
+    h.run_steps(3);
+    assert!(says(&h), "and where it was asked for");
+    assert!(h.query_by_label("Open the path").is_some());
+    // The next who opens a file has not asked for it.
+    h.state_mut().errors.clear();
+    press(&mut h, "Cancel");
+    keys(&mut h, Modifiers::COMMAND, Key::O);
+    assert!(!says(&h));
 }

@@ -333,7 +333,7 @@ impl App {
     fn hold_against(&mut self, incident: &mut IncidentDoc) {
         let (Some(run), Some(saved)) = (&self.doc.run, &incident.incident.run) else { return };
         if run.manifest.state != RunState::Done {
-            let why = format!("it {}", run.label.ended().unwrap_or("did not end"));
+            let why = format!("it {}", run.label.ended_so().unwrap_or("did not end"));
             incident.remade = Remade::Not(why);
             return;
         }

@@ -61,7 +61,7 @@ impl Panels {
         match panel {
             Panel::Records => self.records.show(ui, tabs, cx),
             Panel::Outputs => self.outputs.show(ui, tabs, cx),
-            Panel::Inspector => self.inspector.show(ui, cx, &mut self.records),
+            Panel::Inspector => self.inspector.show(ui, cx, &mut self.records, &mut self.outputs),
             Panel::Watermarks => self.watermarks.show(ui, tabs, cx),
             Panel::State => self.state.show(ui, tabs, cx),
             Panel::Checkpoints => self.checkpoints.show(ui, tabs, cx),
@@ -137,6 +137,21 @@ fn without_run(panel: Panel, doc: &Doc) -> Option<&'static str> {
 fn no_run(ui: &mut Ui, panel: Panel, tabs: &Tabs, cx: &mut Cx<'_>, next: &str) -> bool {
     let title = Title::of(panel, "", tabs);
     chrome::panel(ui, &title, cx.commands, |_, _| {}, |ui, _| empty(ui, "No run", next))
+}
+
+/// What stands in a panel of a run that has no record; `yet`: what comes in one that goes
+/// on.
+fn no_record(ui: &mut Ui, cx: &Cx<'_>, yet: &str) {
+    let ended = cx.doc.run.as_ref().and_then(|run| run.label.ended_so());
+    match ended {
+        _ if cx.doc.in_progress => empty(ui, "No record yet", yet),
+        None if cx.doc.run.is_none() => empty(ui, "No record", "The recording holds none"),
+        None => empty(ui, "No record", "The pipeline's topics hold none in this recording"),
+        Some(how) => {
+            let next = format!("The run {how} before it had published one");
+            empty(ui, "No record", &next);
+        }
+    }
 }
 
 /// What is shown in place of an answer that failed; says whether to try again.

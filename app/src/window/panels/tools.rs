@@ -34,6 +34,9 @@ pub fn edged(ui: &mut Ui) {
     }
 }
 
+/// What the button that filters takes beside a field, points.
+const FILTER: f32 = 112.0;
+
 /// Room within fields, points.
 pub const FIELD: egui::Vec2 = vec2(8.0, 5.0);
 
@@ -74,10 +77,12 @@ pub fn stop(ui: &mut Ui, stop: impl FnOnce()) {
 /// A field that is asked for on Enter, or when it is emptied; `name` says what
 /// it searches. Gives what is asked for.
 pub fn search(ui: &mut Ui, typed: &mut String, hint: &str, name: &str) -> Option<String> {
+    // In a narrow panel what stands beside it keeps its room.
+    let wide = (ui.available_width() - FILTER).clamp(60.0, 178.0);
     let field = TextEdit::singleline(typed)
         .hint_text(hint)
         .font(fonts::regular(SMALL + 0.5))
-        .desired_width(178.0);
+        .desired_width(wide);
     let field = ui.add(field).accessible_name(name);
     let asked = entered(ui, &field) || (field.changed() && typed.is_empty());
     field.on_hover_text(name);

@@ -13,6 +13,12 @@ use crate::window::widgets::{fit, verdict_shape};
 
 /// Between columns, points: with room, and at least.
 const GAPS: (f32, f32) = (20.0, 10.0);
+/// Between columns where the one that takes the rest lacks room for words, points.
+const TIGHT: f32 = 8.0;
+/// What that one has before names keep their least, points: a few words …
+const WORDS: f32 = 110.0;
+/// … and what names keep of their least meanwhile: partition and offset of a record.
+const KEPT: f32 = 0.8;
 /// What may be cut has so much still where nothing else helps, points.
 const LEAST: f32 = 36.0;
 /// A soft column grows by so much of its width at most …
@@ -64,12 +70,12 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
         .collect();
     // … then columns that have more than their least, and below it still, the one that
     // takes the rest last: it says why …
+    let (gap, room, mut columns) = for_words(columns, all, (gap, room));
     let least = |columns: &[Column]| sum(&|c| c.least, columns);
     let cut = |c: &Column, rest: bool| {
         let gives = if c.width == 0.0 { rest } else { c.is_soft() };
         if gives { Column { least: c.least.min(LEAST), ..*c } } else { *c }
     };
-    let mut columns = columns;
     for rest in [false, true] {
         if least(&columns) > room {
             columns = columns.iter().map(|c| cut(c, rest)).collect();
@@ -104,6 +110,37 @@ pub(super) fn place(columns: &[Column], needs: &[f32], rect: Rect) -> Vec<(Colum
             (*c, at)
         })
         .collect()
+}
+
+/// Where the column that takes the rest has no room for a few words, of the `need` points
+/// that its cells take, the gaps and what names have besides give it some; the gap and the
+/// room of all columns then.
+fn for_words(columns: Vec<Column>, need: f32, (gap, room): (f32, f32)) -> (f32, f32, Vec<Column>) {
+    let is_rest = |c: &Column| c.width == 0.0;
+    let rests = columns.iter().filter(|c| is_rest(c)).count() as f32;
+    let words = need.min(WORDS);
+    let others: f32 = columns.iter().map(|c| c.width).sum();
+    let gives = columns.iter().any(Column::is_soft);
+    if rests == 0.0 || !gives || room - others >= rests * words {
+        return (gap, room, columns);
+    }
+    let gaps = columns.len().saturating_sub(1) as f32;
+    let lacks = rests * words - (room - others);
+    let wider = (gap - TIGHT).min(lacks / gaps).max(0.0);
+    let (gap, room) = (gap - wider, room + wider * gaps);
+    let floor = |c: &Column| match c {
+        c if c.is_soft() => (KEPT * c.least).max(LEAST).min(c.width),
+        c => c.width,
+    };
+    let left = (room - columns.iter().map(floor).sum::<f32>()) / rests;
+    let words = left.min(words).max(REST);
+    let fits = columns.iter().map(|c| if is_rest(c) { words } else { c.least }).sum::<f32>();
+    let columns = columns.into_iter().map(|c| match c {
+        c if is_rest(&c) => Column { least: words, ..c },
+        c if fits > room => Column { least: c.least.min(floor(&c)), ..c },
+        c => c,
+    });
+    (gap, room, columns.collect())
 }
 
 /// Gives soft columns what their widest cell lacks, out of `room`; how much it was.

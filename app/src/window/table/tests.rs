@@ -215,7 +215,7 @@ fn names_leave_to_the_rest_what_they_do_not_need() {
 
 /// As at 1,280 points over several days, where two inputs read one topic.
 #[test]
-fn of_a_full_table_the_reason_keeps_its_least_and_names_their_partition() {
+fn of_a_full_table_the_reason_keeps_some_words_and_names_their_partition() {
     let columns = [
         Column::figure("Arrival", 76.0),
         Column::soft("Record", 190.0, 110.0),
@@ -230,7 +230,7 @@ fn of_a_full_table_the_reason_keeps_its_least_and_names_their_partition() {
     let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(700.0, 100.0));
     let got: Vec<f32> =
         place(&columns, &needs, rect).into_iter().map(|(_, at)| at.width()).collect();
-    assert!(got[7] > REST - 0.1, "{got:?}");
+    assert!(got[7] > REST + 35.0, "{got:?}");
     // `co…[0]@10436` takes twelve signs of 7.2 points.
     assert!(got[1] >= 12.0 * 7.2, "{got:?}");
     for n in [0, 2, 4, 5, 6] {

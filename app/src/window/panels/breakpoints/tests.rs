@@ -95,6 +95,12 @@ fn a_run_stops_at_a_breakpoint_and_goes_on_to_the_same_end() {
     assert_eq!((doc.arrivals, doc.manifest.state), (late.arrival + 1, RunState::Stopped));
     assert_eq!(h.state().cursor().at(), late.arrival);
     assert_eq!(h.state().selection(), Some(Selection::Row(late.row)));
+    // Before it is seen to wait there is nothing to go on from.
+    let stop = h.state_mut().stopped.take();
+    h.state_mut().act(Command::GoOn);
+    assert!(h.state().running.as_ref().unwrap().control.stopped().is_some());
+    assert_eq!(h.state().cursor().at(), late.arrival);
+    h.state_mut().stopped = stop;
     let sentence = heading(&h, Panel::Breakpoints).value().unwrap();
     let said = format!("stopped at arrival {}: verdict=late", thousands(late.arrival));
     assert_eq!(sentence, said);

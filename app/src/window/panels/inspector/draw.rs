@@ -46,7 +46,7 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
     let height = if fits { 22.0 } else { label_galley.size().y + figure_galley.size().y + 6.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{label}: {figure}"))
+        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{label}: {escaped}"))
     });
     let cut = figure_galley.elided || escaped != figure;
     if fits {
@@ -62,8 +62,9 @@ fn number(ui: &mut Ui, label: &str, figure: &str, hover: Option<&str>) {
         let left = (rect.right() - figure_galley.size().x).max(rect.left());
         painter.galley(pos2(left, below), figure_galley, t.text);
     }
-    // What is cut is whole in the tooltip, before what else there is to say.
-    let whole = cut.then_some(figure).filter(|figure| Some(*figure) != hover);
+    // What is cut is whole in the tooltip, as far as a line goes, before what else there
+    // is to say.
+    let whole = cut.then_some(escaped.as_str()).filter(|figure| Some(*figure) != hover);
     let hover: Vec<&str> = whole.into_iter().chain(hover).collect();
     if !hover.is_empty() {
         response.on_hover_text(hover.join("\n"));

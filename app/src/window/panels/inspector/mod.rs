@@ -17,6 +17,7 @@ use joinscope_core::run::KeyState;
 
 use self::ask::{Inspected, Question};
 use super::failed;
+use super::outputs::Outputs;
 use super::records::Records;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
@@ -48,8 +49,14 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Shows the panel; `records` knows whether its filter hides the selection.
-    pub fn show(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) -> bool {
+    /// Shows the panel; the tables know whether their filters hide the selection.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        cx: &mut Cx<'_>,
+        records: &mut Records,
+        outputs: &mut Outputs,
+    ) -> bool {
         if cx.selection != self.last {
             self.last = cx.selection;
             self.shown.first_page();
@@ -91,7 +98,7 @@ impl Inspector {
                     commands.push(Command::Back);
                 }
             },
-            |ui, _| self.body(ui, cx, records),
+            |ui, _| self.body(ui, cx, records, outputs),
         );
         cx.commands.append(&mut commands);
         dragged
@@ -123,7 +130,7 @@ impl Inspector {
         self.state.answer().filter(|a| a.question.1 == r.view.row)
     }
 
-    fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records) {
+    fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records, outputs: &mut Outputs) {
         if cx.selection.is_none() {
             let next = if cx.doc.run.is_some() {
                 "Select a record to read what happened to it and why"
@@ -154,7 +161,7 @@ impl Inspector {
                     frame.show(ui, |ui| {
                         // Figures far from their names are hard to read.
                         ui.set_width(ui.available_width().min(WIDEST));
-                        if records.hides(cx) == Some(true) {
+                        if [records.hides(cx), outputs.hides(cx)].contains(&Some(true)) {
                             hidden(ui, cx);
                         }
                         match inspected {
@@ -189,7 +196,10 @@ fn hidden(ui: &mut Ui, cx: &mut Cx<'_>) {
         if ui.add(egui::Link::new(show)).clicked() {
             // The range hides it as well as the filter does.
             cx.commands.push(Command::FilterToRange(false));
-            cx.commands.push(Command::ClearFilter);
+            cx.commands.push(match cx.selection {
+                Some(Selection::Output(_)) => Command::ClearOutputsFilter,
+                _ => Command::ClearFilter,
+            });
         }
     });
     ui.add_space(4.0);

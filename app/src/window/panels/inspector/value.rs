@@ -79,11 +79,13 @@ pub fn show(shown: &mut Shown, ui: &mut Ui, value: &Value, commands: &mut Vec<Co
 }
 
 fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
+    /// More are counted.
+    const LISTED: usize = 100;
     if record.headers.is_empty() {
         return;
     }
     group(ui, &plural(record.headers.len() as u64, "header"));
-    for header in record.headers.iter().take(100) {
+    for header in record.headers.iter().take(LISTED) {
         let shown = header.value.as_ref().map_or_else(
             || "null".to_owned(),
             |v| from_bytes(&v[..v.len().min(crate::window::text::LONGEST)]),
@@ -92,6 +94,11 @@ fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
             text(ui, &header.key, fonts::mono(SMALL), t.second);
             text(ui, &shown, fonts::mono(SMALL), t.text);
         });
+    }
+    let more = record.headers.len().saturating_sub(LISTED) as u64;
+    if more > 0 {
+        let more = format!("and {} more", thousands(more));
+        text(ui, &more, fonts::regular(SMALL), t.second);
     }
 }
 

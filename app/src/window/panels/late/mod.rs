@@ -30,8 +30,8 @@ use self::ask::{Found, Pass, Question, Singles};
 use self::bins::{bin, edge};
 use self::counts::{Counts, NO_VALUE};
 use self::index::{Index, Lane, Target};
-use super::failed;
 use super::watermarks::say::{about, unit};
+use super::{failed, no_record};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
@@ -202,8 +202,7 @@ impl Late {
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, found: &Found, sum: &Lane) {
         if cx.cursor.len() == 0 {
-            let next = "It is read as soon as the run has published its first segment";
-            empty(ui, "No record yet", next);
+            no_record(ui, cx, "It is read as soon as the run has published its first segment");
             return;
         }
         if let Some(error) = self.pass.error() {

@@ -19,7 +19,7 @@ use crate::window::panel::Panel;
 use crate::window::panels::choose::{self, Fields};
 use crate::window::panels::records::paths;
 use crate::window::panels::tools::End;
-use crate::window::panels::{failed, tools};
+use crate::window::panels::{failed, no_record, tools};
 use crate::window::range::{self, RangeState};
 use crate::window::selection::Selection;
 use crate::window::table::{Column, Head, RowCells, date_room, empty, fill};
@@ -122,6 +122,10 @@ pub fn body(this: &mut Outputs, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     if searching {
         tools::stop(ui, || this.listing.stop());
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+    }
+    if len == 0 && !searching && cx.cursor.len() == 0 && !source.filters() {
+        no_record(ui, cx, "Outputs appear as soon as the run has published its first segment");
+        return;
     }
     if len == 0 && !searching {
         let (what, next) = if source.is_listed() && this.listing.is_stopped() {

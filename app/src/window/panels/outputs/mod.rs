@@ -174,7 +174,40 @@ impl Outputs {
         }
     }
 
-    fn clear_filter(&mut self) {
+    fn ask_listing(&mut self, cx: &Cx<'_>, source: &Source) {
+        match &cx.doc.run {
+            Some(doc) if source.is_listed() => {
+                let (run, order) = (doc.run.clone(), source.clone());
+                let list = move |report: &Report| ask::list(&run, &order, report);
+                self.listing.ask(cx.jobs, source, Source::is_like, list);
+            }
+            _ => self.listing.clear(),
+        }
+    }
+
+    /// Whether the selected output is left out by the filter; `None` where that is not
+    /// known yet.
+    #[must_use]
+    pub fn hides(&mut self, cx: &Cx<'_>) -> Option<bool> {
+        let Some(Selection::Output(n)) = cx.selection else { return Some(false) };
+        let source = self.source(cx);
+        if !source.filters() || cx.doc.run.is_none() {
+            return Some(false);
+        }
+        // Another panel may stand before the table, which would ask.
+        self.ask_listing(cx, &source);
+        let there = self.listing.place(n).is_some();
+        (there || self.listing.is_whole()).then_some(!there)
+    }
+
+    /// Whether something is filtered by, but for the range.
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        !self.kinds.is_empty() || !self.search.is_empty() || !self.conditions.is_empty()
+    }
+
+    /// Shows every output.
+    pub fn clear_filter(&mut self) {
         self.kinds = Kinds::default();
         self.search.clear();
         self.typed.clear();
@@ -186,14 +219,7 @@ impl Outputs {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let source = self.source(cx);
-        match &cx.doc.run {
-            Some(doc) if source.is_listed() => {
-                let (run, order) = (doc.run.clone(), source.clone());
-                let list = move |report: &Report| ask::list(&run, &order, report);
-                self.listing.ask(cx.jobs, &source, Source::is_like, list);
-            }
-            _ => self.listing.clear(),
-        }
+        self.ask_listing(cx, &source);
         self.copied(cx);
         self.follow(cx);
         if labels(0, cx).is_empty() {

@@ -25,6 +25,29 @@ fn outputs_lead_to_their_records_and_back() {
 }
 
 #[test]
+fn an_output_that_the_filter_hides_is_said_to_be_and_shown_again() {
+    let mut h = opened(&feed().run());
+    let hidden = |h: &egui_kittest::Harness<'_, crate::window::app::App>| {
+        h.query_by_label("hidden by the filter ·").is_some()
+    };
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    let pair = rows(&h).into_iter().find(|r| r.contains("pair")).unwrap();
+    press(&mut h, &pair);
+    let selected = h.state().selection();
+    assert!(!hidden(&h));
+    ask(&mut h, Command::FilterOutputs(joinscope_core::engine::step::OutputKind::Pad));
+    assert!(hidden(&h));
+    // Also where another table stands before it.
+    ask(&mut h, Command::ShowPanel(Panel::Records));
+    assert!(hidden(&h));
+    press(&mut h, "show");
+    assert!(!hidden(&h) && !h.state().panels.outputs.is_filtered());
+    assert_eq!(h.state().selection(), selected);
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    assert!(rows(&h).contains(&pair), "{pair} in {:?}", rows(&h));
+}
+
+#[test]
 fn a_record_that_is_selected_has_its_output_in_sight() {
     let mut h = opened(&feed().run());
     let run = h.state().doc().run.as_ref().unwrap().run.clone();

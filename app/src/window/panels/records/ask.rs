@@ -13,6 +13,7 @@ use crate::window::listing::Report;
 use crate::window::range::ArrivalRange;
 use crate::window::sorting::{Fields, Sorter};
 use crate::window::store::Run;
+use crate::window::text::from_bytes;
 
 /// Rows that a page holds at most.
 pub const MOST: usize = 200;
@@ -187,6 +188,28 @@ pub fn as_json(run: &Run, row: u64) -> Result<String, String> {
     let mut values = Values::of_run(run).map_err(|e| format!("{e:#}"))?;
     let json = object(run, &view, &why, Some(&mut values))?;
     serde_json::to_string_pretty(&json).map_err(|e| e.to_string())
+}
+
+/// A record of a recording that has no run, as JSON: a value that is JSON as it is, another
+/// as text.
+pub fn record_as_json(name: &RecordName, record: &Record) -> String {
+    let value = record.value.as_deref().map(|bytes| {
+        serde_json::from_slice(bytes).unwrap_or_else(|_| serde_json::Value::from(from_bytes(bytes)))
+    });
+    let headers = record.headers.iter().map(|header| {
+        let value = header.value.as_deref().map(from_bytes);
+        serde_json::json!({ "key": header.key, "value": value })
+    });
+    let json = serde_json::json!({
+        "arrival": record.arrival,
+        "arrival_ms": record.arrival_ms(),
+        "record": name.to_string(),
+        "timestamp": record.timestamp,
+        "key": record.key.as_deref().map(from_bytes),
+        "value": value,
+        "headers": headers.collect::<Vec<_>>(),
+    });
+    format!("{json:#}")
 }
 
 /// A row as an object of a file.

@@ -12,7 +12,7 @@ use crate::window::cursor::State;
 use crate::window::cx::Cx;
 use crate::window::jobs::Answer;
 use crate::window::panels::watermarks::say::feeds_several;
-use crate::window::panels::{failed, tools};
+use crate::window::panels::{failed, no_record, tools};
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, TIME, date_room, empty, fill};
 use crate::window::text::{self, elide_apart, elide_records, from_bytes, plural, thousands};
@@ -109,8 +109,12 @@ pub fn body(this: &mut Records, ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, l
     if let Some(line) = events.hovered.and_then(|at| lines.at(at)) {
         *cx.hovers = Some(line.number());
     }
-    if let Some(line) = events.copied.and_then(|at| lines.at(at)) {
-        this.copy_row(cx, line.number());
+    match events.copied.and_then(|at| lines.at(at)) {
+        Some(Line::Record { name, record, .. }) => {
+            cx.commands.push(Command::Copy(ask::record_as_json(name, record)));
+        }
+        Some(line) => this.copy_row(cx, line.number()),
+        None => {}
     }
     if let Some(column) = events.sorted {
         this.sort_by(column);
@@ -123,14 +127,8 @@ fn nothing(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source, stopped: bool) {
         empty(ui, "No record was found until it was stopped", tools::STOPPED);
     } else if source.filters() {
         empty(ui, "No record is like that", "Remove the filter or search for something else");
-    } else if cx.doc.in_progress {
-        empty(
-            ui,
-            "No record yet",
-            "They appear as soon as the run has published its first segment",
-        );
     } else {
-        empty(ui, "No record", "The pipeline's topics hold none in this recording");
+        no_record(ui, cx, "They appear as soon as the run has published its first segment");
     }
 }
 

@@ -192,9 +192,8 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     assert!(seen[0].contains("kind share"), "{seen:?}");
 }
 
-#[test]
-fn a_record_is_copied_as_json_by_keyboard() {
-    let mut h = opened(&feed().run());
+/// What the second row of the table is on the clipboard, once it is copied by keyboard.
+fn second_copied(h: &mut egui_kittest::Harness<'_, crate::window::app::App>) -> serde_json::Value {
     let table = h
         .get_all_by_role(Role::Table)
         .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Records, ")));
@@ -217,7 +216,13 @@ fn a_record_is_copied_as_json_by_keyboard() {
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let json: serde_json::Value = serde_json::from_str(&copied.unwrap()).unwrap();
+    serde_json::from_str(&copied.unwrap()).unwrap()
+}
+
+#[test]
+fn a_record_is_copied_as_json_by_keyboard() {
+    let mut h = opened(&feed().run());
+    let json = second_copied(&mut h);
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
     let row = run.row(1).unwrap();
     assert_eq!(json["arrival"], row.arrival);
@@ -290,4 +295,16 @@ fn times_keep_their_milliseconds_where_there_is_room_for_them() {
     let exact =
         texts.filter(|text| text.rsplit_once('.').is_some_and(|(time, part)| is_exact(time, part)));
     assert!(exact.count() > 5);
+}
+
+#[test]
+fn a_record_of_a_recording_without_a_run_is_copied_too() {
+    let mut h = opened(&feed().recording());
+    let json = second_copied(&mut h);
+    let recording = h.state().doc().recording.clone().unwrap().recording;
+    let record = recording.page(1, 1).unwrap().remove(0);
+    assert_eq!(json["arrival"], record.arrival);
+    assert_eq!(json["record"], recording.name_of(&record).to_string());
+    assert!(json["value"]["view_id"].is_number(), "{json}");
+    assert_eq!(json["headers"][0]["key"], "trace");
 }

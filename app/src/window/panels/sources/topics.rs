@@ -12,6 +12,7 @@ use crate::window::app::App;
 use crate::window::doc::{Doc, RecordingDoc};
 use crate::window::text::{plural, thousands};
 use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::times::{Times, Zone};
 use crate::window::widgets::{ListRow, list_row, text};
 
 /// Topics listed before a search field is offered.
@@ -156,7 +157,7 @@ fn topic(app: &mut App, ui: &mut Ui, of: &Topic, partitions: &[PartitionInfo]) {
         let label = format!("[{}]", p.topic_partition.partition);
         let count = thousands(p.records);
         let shown = ListRow { indent: 32.0, mono_label: true, ..row(&label, &count) };
-        list_row(ui, &shown).on_hover_text(about_partition(p));
+        list_row(ui, &shown).on_hover_text(about_partition(p, &app.settings.zone));
         if p.gaps.count > 0 {
             let missing = thousands(p.gaps.offsets);
             let shown = ListRow { indent: 44.0, ..row("offsets without a record", &missing) };
@@ -167,14 +168,14 @@ fn topic(app: &mut App, ui: &mut Ui, of: &Topic, partitions: &[PartitionInfo]) {
     and_more(ui, 44.0, more, EXPORT);
 }
 
-fn about_partition(p: &PartitionInfo) -> String {
+fn about_partition(p: &PartitionInfo, zone: &Zone) -> String {
     let offsets = match (p.start_offset, p.end_offset) {
         (Some(from), Some(to)) => format!("offsets {from} to {to}"),
         _ => "no record".to_owned(),
     };
     let mut text = format!("{}: {}, {offsets}", p.topic_partition, plural(p.records, "record"));
     if let Some((from, to)) = p.timestamps {
-        let times = crate::window::times::Times::new(&crate::window::times::Zone::Utc, from, to);
+        let times = Times::new(zone, from, to);
         let range = format!("\ntimestamps {} to {}", times.full(from), times.full(to));
         text.push_str(&range);
     }
@@ -245,5 +246,15 @@ mod tests {
         assert_eq!(order(&["views"]), [of("views", true), of("engagements", false)]);
         let both = [of("views", true), of("engagements", true)];
         assert_eq!(order(&["views", "engagements"]), both);
+    }
+
+    #[test]
+    fn a_partitions_times_are_in_the_zone_that_is_shown() {
+        let h = opened(&feed().recording());
+        let doc = h.state().doc().recording.clone().unwrap();
+        let partition = &doc.recording.info().partitions[0];
+        let zone = Zone::Named("Asia/Kolkata".to_owned());
+        let said = about_partition(partition, &zone);
+        assert!(said.contains("timestamps 2025-11-20T13:38:00.000+05:30"), "{said}");
     }
 }

@@ -13,8 +13,8 @@ use crate::window::axis::{Axis, GUTTER, RIGHT, Scale};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
-use crate::window::panels::failed;
 use crate::window::panels::records::key_line;
+use crate::window::panels::{failed, no_record};
 use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
@@ -106,7 +106,7 @@ fn cold_at_cursor(cx: &Cx<'_>, lines: &StateLines) -> Option<u64> {
 /// Lines and table.
 pub fn body(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow>) {
     if cx.cursor.len() == 0 {
-        empty(ui, "No state yet", "It fills as soon as the run has published its first segment");
+        no_record(ui, cx, "It fills as soon as the run has published its first segment");
         return;
     }
     let all = ui.available_rect_before_wrap();

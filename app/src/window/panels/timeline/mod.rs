@@ -22,8 +22,8 @@ use self::ask::{Drawn, Pick, Question};
 use self::epochs::Epochs;
 use self::events::Events;
 use self::rows::{Opened, Row};
-use super::failed;
 use super::selected::Selected;
+use super::{failed, no_record};
 use crate::window::axis::{Axis, GUTTER, RIGHT, Scale};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
@@ -128,8 +128,7 @@ impl Timeline {
             return;
         };
         if cx.cursor.len() == 0 {
-            let next = "Bars appear as soon as the run has published its first segment";
-            empty(ui, "No record yet", next);
+            no_record(ui, cx, "Bars appear as soon as the run has published its first segment");
             return;
         }
         let rect = ui.available_rect_before_wrap();

@@ -17,8 +17,8 @@ mod tests;
 pub use self::ask::on_the_clock;
 use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
-use super::failed;
 use super::selected::Selected;
+use super::{failed, no_record};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
@@ -26,7 +26,6 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::table::empty;
 use crate::window::widgets::{button, roomy};
 use egui::{Popup, Ui};
 
@@ -123,8 +122,7 @@ impl Watermarks {
     ) {
         let Some(doc) = &cx.doc.run else { return };
         if cx.cursor.len() == 0 {
-            let next = "Lines appear as soon as the run has published its first segment";
-            empty(ui, "No record yet", next);
+            no_record(ui, cx, "Lines appear as soon as the run has published its first segment");
             return;
         }
         let rect = ui.available_rect_before_wrap();
