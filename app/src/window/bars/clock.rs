@@ -61,7 +61,7 @@ impl Cut {
     const CLOCK: Self = Self(3);
     const ENDS: Self = Self(4);
 
-    fn of(app: &App, ui: &Ui) -> Self {
+    fn of(app: &mut App, ui: &Ui) -> Self {
         /// Of the strip with the room around it, points.
         const STRIP: f32 = 76.0;
         let sign = icon_button(icon::LEFT, "").room(ui);
@@ -229,12 +229,15 @@ const WRONG: [Verdict; 7] = [
 /// The verdict that "next" looks for is the one that the table is filtered by,
 /// else the first of what went wrong that the run has at all; with none there
 /// is nothing to look for. What its button says, and what it looks for.
-fn wrong(app: &App) -> Option<(String, VerdictSet)> {
+fn wrong(app: &mut App) -> Option<(String, VerdictSet)> {
     app.doc.run.as_ref()?;
-    let there = |v: &Verdict| app.panels.books.count(*v) > 0;
     let filter = app.panels.records.filter();
-    let set =
-        if filter.is_empty() { VerdictSet::of(WRONG.into_iter().find(there)?) } else { filter };
+    let mut there = |v: &Verdict| app.panels.books.count(*v) > 0;
+    let set = if filter.is_empty() {
+        VerdictSet::of(WRONG.into_iter().find(&mut there)?)
+    } else {
+        filter
+    };
     if !Verdict::ALL.into_iter().any(|v| set.contains(v) && there(&v)) {
         return None;
     }
