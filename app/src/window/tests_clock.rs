@@ -246,7 +246,8 @@ fn a_typed_time_is_one_of_the_clock_that_is_shown() {
     let shown = h.state().times().exact(join(2_000));
     let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();
     let Does::Now(Command::GoTo(at)) = offered[0].does else { panic!("{offered:?}") };
-    assert_eq!(join(at), join(2_000), "arrival {at} for {shown}");
+    // The axes know the clock at every 256th arrival.
+    assert!(at.abs_diff(2_000) < 256, "arrival {at} for {shown}");
     // As arrival time it is another place.
     ask(&mut h, Command::Scale(Scale::ArrivalTime));
     let offered = suggestions(h.state(), &Asked::GoTo, &shown).unwrap();

@@ -92,8 +92,8 @@ fn a_key_as_long_as_a_value_is_cut_and_escaped_and_headers_are_counted() {
     let mut h = opened(&run);
     ask(&mut h, Command::SelectRecord("views[0]@0".parse().unwrap()));
     let is_key = |label: Option<String>| label.is_some_and(|label| label.starts_with("Key: "));
-    let said = h.get_by(move |n| is_key(n.label()));
-    let label = said.accesskit_node().label().unwrap();
+    let said = h.get_by(move |n| is_key(n.value()));
+    let label = said.accesskit_node().value().unwrap();
     assert!(label.starts_with("Key: \\u{202e}kkk") && label.len() < 1_000, "{}", label.len());
     said.hover();
     h.run_steps(60);
