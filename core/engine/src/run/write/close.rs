@@ -270,8 +270,7 @@ impl Index {
         // Outputs of a row ascend already.
         refs.order(open.refs.iter().copied());
         summary.ref_targets = refs.targets(around.segment_of);
-        summary.ref_fences =
-            (0..refs.len()).step_by(REF_FENCE).map(|at| refs.get(at).0).collect();
+        summary.ref_fences = (0..refs.len()).step_by(REF_FENCE).map(|at| refs.get(at).0).collect();
         let entries = refs
             .iter()
             .map(|(row, output)| join::<REF_WIDTH>(&[&row.to_le_bytes(), &output.to_le_bytes()]));
