@@ -29,7 +29,8 @@ use super::cluster::{ClusterArgs, thousands};
 ///
 /// The load comes from a broker (it is published there first, into topics views and
 /// engagements, which stay), with nothing written, at-least-once and exactly-once,
-/// checkpoints every second. Broker and program share the machine. Then how long a job
+/// checkpoints every second, inputs within two minutes of each other (`max_drift`).
+/// Broker and program share the machine. Then how long a job
 /// that was stopped in the middle needs until it processes again.
 ///
 /// With --state SIZE: exactly-once alone, views that all stay in the state until it
@@ -97,7 +98,7 @@ pub fn run(args: &BenchLive) -> anyhow::Result<Answer> {
     }
     let folder = folder(args.folder.as_deref());
     std::fs::create_dir_all(&folder)?;
-    let rig = Rig {
+    let mut rig = Rig {
         settings,
         patience: args.cluster.timeout,
         folder,
@@ -113,8 +114,18 @@ pub fn run(args: &BenchLive) -> anyhow::Result<Answer> {
     publish(&rig, &recording)?;
     match args.state {
         Some(size) => with_state(rig, args, recording.len(), size),
-        None => ways(&rig, args, &load, recording.len()),
+        None => {
+            rig.pipeline = in_step(&rig.pipeline);
+            ways(&rig, args, &load, recording.len())
+        }
     }
+}
+
+/// The inputs keep together, as they are in the file: read as fast as they come, the
+/// smaller topic would be through long before the other, and all of it wait in the state.
+fn in_step(pipeline: &str) -> String {
+    let bound = "max_out_of_orderness = \"60s\"";
+    pipeline.replace(bound, &format!("{bound}, max_drift = \"2m\""))
 }
 
 fn publish(rig: &Rig, recording: &Recording) -> anyhow::Result<()> {
