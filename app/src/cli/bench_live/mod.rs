@@ -112,13 +112,11 @@ pub fn run(args: &BenchLive) -> anyhow::Result<Answer> {
     let load = Load::make(&rig.folder, args.views)?;
     let recording = Recording::open(&load.recording)?;
     publish(&rig, &recording)?;
-    match args.state {
-        Some(size) => with_state(rig, args, recording.len(), size),
-        None => {
-            rig.pipeline = in_step(&rig.pipeline);
-            ways(&rig, args, &load, recording.len())
-        }
+    if let Some(size) = args.state {
+        return with_state(rig, args, recording.len(), size);
     }
+    rig.pipeline = in_step(&rig.pipeline);
+    ways(&rig, args, &load, recording.len())
 }
 
 /// The inputs keep together, as they are in the file: read as fast as they come, the
