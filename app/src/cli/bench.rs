@@ -84,6 +84,12 @@ const WITHOUT_VERDICTS: &str = "run-without-verdicts";
 pub(super) struct Rounds(pub(super) Vec<f64>);
 
 impl Rounds {
+    /// The median of what `f` makes of each round's value and the other's in the same round:
+    /// a shared machine is faster in one round than in another.
+    fn with(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> f64 {
+        Self(self.0.iter().zip(&other.0).map(|(a, b)| f(*a, *b)).collect()).median()
+    }
+
     pub(super) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -94,6 +100,11 @@ impl Rounds {
             _ => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
         }
     }
+}
+
+/// A run's CPU seconds, as it says them.
+fn cpu_of(answer: &Value) -> f64 {
+    answer["cpu_seconds"].as_f64().unwrap_or(f64::NAN)
 }
 
 /// Runs the verb.
@@ -125,6 +136,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     let (mut best, mut whole, mut without) =
         (Rounds::default(), Rounds::default(), Rounds::default());
     let (mut best_cpu, mut nothing) = (Rounds::default(), Rounds::default());
+    let (mut whole_cpu, mut without_cpu) = (Rounds::default(), Rounds::default());
     let mut last = Value::Null;
     let mut last_null = Value::Null;
     let mut found = None;
@@ -143,6 +155,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         let begin = Instant::now();
         last = run_whole(&pipeline_path, &path, &kept)?;
         whole.0.push(begin.elapsed().as_secs_f64());
+        whole_cpu.0.push(cpu_of(&last));
         let less = |what: &str, seconds: &mut Rounds| {
             let begin = Instant::now();
             let program = std::env::current_exe()?;
@@ -154,6 +167,7 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
             Ok::<_, anyhow::Error>(last)
         };
         last_null = less("--without-verdicts", &mut without)?;
+        without_cpu.0.push(cpu_of(&last_null));
         less("--without-outputs", &mut nothing)?;
     }
     let found = found.context("nothing was measured")?;
@@ -168,22 +182,22 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         found.unmatched
     );
 
-    let (best, whole, without) = (best.median(), whole.median(), without.median());
-    let nothing = nothing.median();
+    let share = |whole: f64, less: f64| (whole - less) / whole;
     let mut answer = json!({
         "records": recording.len(),
-        "limit_seconds": best,
+        "limit_seconds": best.median(),
         "limit_cpu_seconds": best_cpu.median(),
-        "run_seconds": whole,
-        "run_to_limit": whole / best,
-        "run_without_verdicts_seconds": without,
-        "run_without_outputs_seconds": nothing,
-        "verdicts_share": (whole - without) / whole,
-        "verdicts_and_outputs_share": (whole - nothing) / whole,
-        "records_per_second": recording.len() as f64 / whole,
+        "run_seconds": whole.median(),
+        "run_to_limit": whole.with(&best, |whole, limit| whole / limit),
+        "run_without_verdicts_seconds": without.median(),
+        "run_without_outputs_seconds": nothing.median(),
+        "verdicts_share": whole.with(&without, share),
+        "verdicts_share_of_cpu": whole_cpu.with(&without_cpu, share),
+        "verdicts_and_outputs_share": whole.with(&nothing, share),
+        "records_per_second": recording.len() as f64 / whole.median(),
         "peak_memory_bytes": last["peak_memory_bytes"],
-        "cpu_seconds": last["cpu_seconds"],
-        "cpu_seconds_without_verdicts": last_null["cpu_seconds"],
+        "cpu_seconds": whole_cpu.median(),
+        "cpu_seconds_without_verdicts": without_cpu.median(),
         "busy_seconds": last["stages"],
         "busy_seconds_without_verdicts": last_null["stages"],
         "checkpoints": last["checkpoints"],
@@ -274,10 +288,11 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
     }
     writeln!(
         out,
-        "  run / limit = {:.2} (at most 2.5); keeping verdicts {:.0} % of the run (at most 15), \
-         outputs too {:.0} %; peak memory {} MB (at most 1,610)",
+        "  run / limit = {:.2} (at most 2.5); keeping verdicts {:.1} % of the run (at most 15), \
+         {:.1} % of its CPU time, outputs too {:.0} %; peak memory {} MB (at most 1,610)",
         number("run_to_limit"),
         number("verdicts_share") * 100.0,
+        number("verdicts_share_of_cpu") * 100.0,
         number("verdicts_and_outputs_share") * 100.0,
         thousands((number("peak_memory_bytes") / 1e6) as u64)
     )?;

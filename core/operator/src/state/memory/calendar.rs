@@ -140,6 +140,7 @@ impl Calendar {
     }
 
     /// The next row that leaves at this watermark, by [`Due`].
+    #[inline]
     pub fn pop(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
         loop {
             let sorted = self.sorted.last().map(|timer| timer.due);
@@ -172,15 +173,17 @@ impl Calendar {
         }
     }
 
+    #[inline(never)]
     fn bring_near(&mut self, slab: &Slab, index: &Index) {
         self.far = self.sorted.len().saturating_sub(NEAR);
         let next = &self.sorted[self.far..];
         let entries = next.iter().fold(0, |sum, timer| sum ^ index.peek(timer.tag));
-        let rows = next.iter().fold(0, |sum, timer| sum ^ slab.get(timer.id).time);
+        let rows = next.iter().fold(0, |sum, timer| sum ^ slab.get(timer.id).touch());
         std::hint::black_box((entries, rows));
     }
 
     /// Puts the next bucket in order, if the watermark has reached it.
+    #[inline(never)]
     fn open(&mut self, watermark: i64, slab: &Slab) -> bool {
         let Some(entry) = self.buckets.first_entry() else {
             self.earliest = i64::MAX;
@@ -196,7 +199,7 @@ impl Calendar {
         self.timers -= ids.len();
         self.reached = Some(bucket);
         for ids in ids.chunks(NEAR) {
-            std::hint::black_box(ids.iter().fold(0, |sum, &id| sum ^ slab.get(id).time));
+            std::hint::black_box(ids.iter().fold(0, |sum, &id| sum ^ slab.get(id).touch()));
             for &id in ids {
                 let due = self.due_of(id, slab);
                 let slot = slab.get(id);
