@@ -1,6 +1,6 @@
 //! A run's state on disk: taking checkpoints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -266,8 +266,10 @@ impl Store {
 
     /// A table that the newest checkpoint does not have never comes back.
     fn forget_all_but(&self, entries: &[FileEntry]) {
+        // A large state is of ten thousand tables.
+        let newest: HashSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| entries.iter().any(|e| e.path == *name));
+        known.retain(|name, _| newest.contains(name.as_str()));
     }
 
     /// Rows with `due < watermark` are gone: nobody reads them any more. Whole
@@ -404,7 +406,6 @@ fn undo(temporary: &Path, error: StoreError) -> StoreError {
     error
 }
 
-/// Links a live database into `to`: its memtables are flushed first.
 /// The keys of all rows with `due < watermark`; `None`: there are none.
 fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
     if watermark == i64::MIN {
@@ -419,6 +420,7 @@ fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
     Some((&[], end))
 }
 
+/// Links a live database into `to`: its memtables are flushed first.
 fn link_live(db: &DB, to: &Path) -> Result<(), StoreError> {
     Links::new(db)
         .and_then(|links| links.create_checkpoint(to))
