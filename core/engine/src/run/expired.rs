@@ -196,8 +196,12 @@ impl Expired {
         if let Asks::Behind { most, .. } = &mut self.asks
             && self.run.rows() > 0
         {
-            // What had been seen is not kept: from here on every row asks.
-            *most = i64::MAX;
+            // Of rows that the join left out too: some ask that need not. Where nothing is
+            // known of it all do.
+            *most = match self.writer.newest() {
+                i64::MIN => i64::MAX,
+                newest => newest,
+            };
         }
         let late = self.run.search_all(&query, &AtomicBool::new(false))?;
         for row in self.run.views(&late)? {
