@@ -329,7 +329,8 @@ impl Store {
     }
 
     /// Deletes checkpoints that [`thin`] lets go, so that at most `keep` stay
-    /// (at least 3: the first and the newest two). Returns what went.
+    /// (at least 3: the first and the newest two). Returns what went. One whose manifest
+    /// is damaged stays and does not count: the run need not stop for it.
     ///
     /// # Errors
     /// A folder cannot be removed, or a manifest not be read.
@@ -339,14 +340,18 @@ impl Store {
         if epochs.len() <= keep.max(3) {
             return Ok(Vec::new());
         }
-        let arrivals = epochs
-            .iter()
-            .map(|n| {
-                manifest::read(&checkpoint_dir(&self.run, *n), *n, &epochs)
-                    .map(|manifest| manifest.meta.arrival)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let gone: Vec<u64> = thin(&arrivals, keep).into_iter().map(|i| epochs[i]).collect();
+        let (mut whole, mut arrivals) = (Vec::new(), Vec::new());
+        for epoch in &epochs {
+            match manifest::read(&checkpoint_dir(&self.run, *epoch), *epoch, &epochs) {
+                Ok(manifest) => {
+                    whole.push(*epoch);
+                    arrivals.push(manifest.meta.arrival);
+                }
+                Err(error @ StoreError::Damaged { .. }) => tracing::warn!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        let gone: Vec<u64> = thin(&arrivals, keep).into_iter().map(|i| whole[i]).collect();
         for epoch in &gone {
             remove_checkpoint(&self.run, *epoch)?;
         }
