@@ -347,7 +347,8 @@ impl Store {
                     whole.push(*epoch);
                     arrivals.push(manifest.meta.arrival);
                 }
-                Err(error @ StoreError::Damaged { .. }) => tracing::warn!("{error}"),
+                // Said when somebody wants it, and not at each checkpoint.
+                Err(error @ StoreError::Damaged { .. }) => tracing::debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
