@@ -13,6 +13,7 @@ use super::batch::{Cut, Position};
 use super::books::Books;
 use super::digest::Digest;
 use super::routes::Routes;
+use super::stairs::Sampled;
 use super::step::{CheckpointEntry, Durable, Prepared, SinkError};
 use super::summary::RunError;
 use crate::edges::rocksdb::{
@@ -258,6 +259,8 @@ pub(super) struct Start {
     pub outputs: u64,
     pub join: i64,
     pub watermarks: Vec<i64>,
+    /// Of the rows that were given back.
+    pub sample: Vec<Sampled>,
 }
 
 impl Start {
@@ -275,6 +278,7 @@ impl Start {
             outputs: 0,
             join: i64::MIN,
             watermarks: vec![i64::MIN; routes.inputs.len()],
+            sample: Vec::new(),
         })
     }
 }
@@ -373,6 +377,7 @@ impl Resumed {
                 outputs: meta.output,
                 join: meta.watermark,
                 watermarks: engine.watermarks,
+                sample: Vec::new(),
                 cut: Some((cut, tracker)),
             },
             saved: engine.operators,
@@ -388,12 +393,13 @@ impl Resumed {
         }
         let join = self.start.join;
         operators.iter_mut().for_each(|operator| operator.passed(join));
-        let undecided = match &self.start.store {
+        let given = match &self.start.store {
             Some(store) => give_back(self.restored, store, operators)?,
-            None => Vec::new(),
+            None => GivenBack::default(),
         };
+        self.start.sample = given.sample;
         let books = &mut self.start.books;
-        books.undecided(undecided);
+        books.undecided(given.undecided);
         if books.undecided_in_window() != books.open() {
             return Err(RunError::Checkpoint {
                 path: "checkpoint".to_owned(),
@@ -411,15 +417,22 @@ impl Resumed {
 /// Rows on their way to one shard: so many times some thousands.
 const ON_THE_WAY: usize = 2;
 
-/// Each shard takes its rows in while the next ones are read. Gives those that
-/// are in no pair yet: (row, input).
+/// What is to be known of the rows of a checkpoint besides the shards.
+#[derive(Default)]
+struct GivenBack {
+    /// Those that are in no pair yet: (row, input).
+    undecided: Vec<(u64, InputIndex)>,
+    sample: Vec<Sampled>,
+}
+
+/// Each shard takes its rows in while the next ones are read.
 fn give_back(
     restored: Restored,
     store: &Store,
     operators: &mut [Box<dyn Operator>],
-) -> Result<Vec<(u64, InputIndex)>, RunError> {
+) -> Result<GivenBack, RunError> {
     let shards = operators.len();
-    let mut undecided = Vec::new();
+    let mut given = GivenBack::default();
     std::thread::scope(|scope| {
         let mut to = Vec::with_capacity(shards);
         let mut taking = Vec::with_capacity(shards);
@@ -435,8 +448,9 @@ fn give_back(
             let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::with_capacity(most)).collect();
             for row in rows {
                 if !row.matched {
-                    undecided.push((row.row, row.input));
+                    given.undecided.push((row.row, row.input));
                 }
+                given.sample.extend(Sampled::of(&row));
                 parts[super::batch::shard_of(row.key.hash64(), shards)].push(row);
             }
             for (shard, rows) in to.iter().zip(parts) {
@@ -450,7 +464,7 @@ fn give_back(
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         }
         read?;
-        Ok(undecided)
+        Ok(given)
     })
 }
 

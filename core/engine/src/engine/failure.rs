@@ -29,6 +29,13 @@ impl Failure {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Held by a stage whose end others take for the end of the source: a panic is
+    /// known while the queues that the stage owns are open still, and not only when
+    /// [`Failure::guard`] has caught it.
+    pub(super) fn unwinding(&self) -> Unwinding<'_> {
+        Unwinding(self)
+    }
+
     /// Runs a stage; an error or a panic is kept, and the stage's queues are
     /// dropped with `body`, so that its neighbours end too.
     pub(super) fn guard(&self, stage: &'static str, body: impl FnOnce() -> Result<(), RunError>) {
@@ -38,6 +45,18 @@ impl Failure {
             Err(panic) => {
                 self.set(RunError::Panic { stage, message: message_of(panic.as_ref()) });
             }
+        }
+    }
+}
+
+/// See [`Failure::unwinding`].
+#[must_use = "it looks where it is dropped"]
+pub(super) struct Unwinding<'a>(&'a Failure);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Release);
         }
     }
 }
@@ -52,6 +71,8 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -64,5 +85,34 @@ mod tests {
         assert!(failure.is_set());
         let error = failure.take().unwrap().to_string();
         assert!(error.contains("join") && error.contains("row 7"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_is_known_before_the_queues_of_its_stage_end() {
+        /// Looks what is known when it ends.
+        struct Queue<'a>(&'a Failure, &'a Cell<bool>);
+        impl Drop for Queue<'_> {
+            fn drop(&mut self) {
+                self.1.set(self.0.is_set());
+            }
+        }
+        let known = Cell::new(false);
+        let failure = &Failure::default();
+        let queue = Queue(failure, &known);
+        failure.guard("read", move || {
+            let _unwinding = failure.unwinding();
+            let owned = &queue;
+            panic!("a batch, {}", owned.1.get());
+        });
+        assert!(known.get());
+        let error = failure.take().unwrap().to_string();
+        assert!(error.contains("read") && error.contains("a batch"), "{error}");
+        // Of an end as it should be nothing is known.
+        let other = Failure::default();
+        other.guard("read", || {
+            let _unwinding = other.unwinding();
+            Ok(())
+        });
+        assert!(!other.is_set());
     }
 }

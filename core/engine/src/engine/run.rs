@@ -92,7 +92,7 @@ pub(super) fn run(
             (start, operators)
         }
     };
-    let Start { store, cut, books, digest, outputs, join, watermarks } = start;
+    let Start { store, cut, books, digest, outputs, join, watermarks, sample } = start;
 
     let settings = Settings {
         late: match pipeline.join.semantics {
@@ -118,7 +118,7 @@ pub(super) fn run(
     let from = cut.as_ref().map_or(0, |(cut, _)| cut.position.arrival);
     if let Some((cut, tracker)) = cut {
         spec.source.heard(cut.clock);
-        sequencer.restore(cut, tracker);
+        sequencer.restore(cut, tracker, sample);
     } else {
         sequencer.begin();
     }

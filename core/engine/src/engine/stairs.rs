@@ -3,13 +3,35 @@
 //!
 //! Rows leave by the largest watermark that keeps them, so watermarks on the way
 //! to the last one let the same rows go in the same order; where they lie is
-//! free. A sample of the rows taken in says where about equally many leave.
+//! free. A sample of the rows taken in says where about equally many leave. A run that
+//! goes on from a checkpoint has that of the rows at rest, so its steps are the same.
+
+use crate::operator::pipeline::InputIndex;
+use crate::operator::state::Row;
 
 /// About so many rows leave in one step.
 const STEP: usize = 8192;
 
 /// One row in so many is in the sample.
 const EVERY: u64 = 256;
+
+/// A row at rest that is in the sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sampled {
+    row: u64,
+    input: InputIndex,
+    /// Event time, ms.
+    time: i64,
+}
+
+impl Sampled {
+    /// `None`: it is not in the sample.
+    #[inline]
+    pub fn of(row: &Row) -> Option<Self> {
+        let Row { row, input, time, .. } = *row;
+        row.is_multiple_of(EVERY).then_some(Self { row, input, time })
+    }
+}
 
 /// A sample of the watermarks up to which rows are kept.
 #[derive(Debug)]
@@ -38,6 +60,13 @@ impl Stairs {
                 self.sample.retain(|&due| due >= watermark);
                 self.full = (self.sample.len() * 2).max(1024);
             }
+        }
+    }
+
+    /// Takes in what a checkpoint whose watermark is `watermark` gave back.
+    pub fn restore(&mut self, rest: Vec<Sampled>, watermark: i64) {
+        for Sampled { row, input, time } in rest {
+            self.take(row, input, time, watermark);
         }
     }
 

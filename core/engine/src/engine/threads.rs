@@ -123,6 +123,7 @@ impl<'scope, 'env> Threads<'scope, 'env> {
             let empty: Receiver<DecodedBatch> = Receiver::clone(&empty);
             self.spawn("decode", move |common| {
                 let _meter = common.meters.start("decode");
+                let _unwinding = common.failure.unwinding();
                 for given in records {
                     let mut out = empty.try_recv().unwrap_or_default();
                     decoders.decode(given, &mut out);
@@ -378,6 +379,7 @@ pub(super) struct Decoded {
 
 fn read(batches: Batches, to: &[Sender<Given>], common: &Common) -> Result<(), RunError> {
     let _meter = common.meters.start("read");
+    let _unwinding = common.failure.unwinding();
     let mut queues = to.iter().cycle();
     let mut batches = batches;
     loop {

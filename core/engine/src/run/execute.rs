@@ -15,6 +15,7 @@ use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
+use crate::edges::rocksdb;
 use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source, Summary};
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
@@ -252,6 +253,11 @@ pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summa
     let entry = entry.ok_or_else(|| {
         RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
     })?;
+    let newer = manifest.checkpoints.iter().any(|known| known.epoch > entry.epoch);
+    if newer && !Lock::is_held(&spec.dir) {
+        // What is newer goes, and with it where the run could go on from instead.
+        rocksdb::verify(&spec.dir, entry.epoch).map_err(|e| RunError::Engine(e.to_string()))?;
+    }
     let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
     keep(spec.keep(), writer, Some(entry), control)
 }

@@ -18,8 +18,12 @@
 //! modelled restart the event-time watermark begins anew, and a row that had been
 //! passed before may come in time: what had passed by then still counts.
 
+mod of_key;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
+
+use of_key::OfKey;
 
 use super::error::Result;
 use super::read::{Earlier, Run};
@@ -140,7 +144,7 @@ pub struct Expired {
     run: Run,
     segments: usize,
     /// Rows since the last published segment, by key hash.
-    open: HashMap<u64, Vec<Seen>>,
+    open: HashMap<u64, OfKey>,
     /// Late rows in the state that had an earlier partner: expired unless they join.
     doomed: HashSet<u64>,
     /// Published rows revised since then.
@@ -192,8 +196,12 @@ impl Expired {
         if let Asks::Behind { most, .. } = &mut self.asks
             && self.run.rows() > 0
         {
-            // What had been seen is not kept: from here on every row asks.
-            *most = i64::MAX;
+            // Of rows that the join left out too: some ask that need not. Where nothing is
+            // known of it all do.
+            *most = match self.writer.newest() {
+                i64::MIN => i64::MAX,
+                newest => newest,
+            };
         }
         let late = self.run.search_all(&query, &AtomicBool::new(false))?;
         for row in self.run.views(&late)? {
@@ -228,10 +236,7 @@ impl Expired {
         self.segments = self.writer.segments();
         self.revised.clear();
         let published = self.run.rows();
-        self.open.retain(|_, rows| {
-            rows.retain(|seen| seen.row >= published);
-            !rows.is_empty()
-        });
+        self.open.retain(|_, rows| rows.forget(published));
         self.left_out.retain(|row| *row >= published);
         Ok(())
     }
@@ -267,7 +272,7 @@ impl Expired {
                 _ => {}
             }
         }
-        step.revisions.sort_by_key(|revision| revision.at);
+        step.revisions.sort_by_key(|revision| (revision.at, revision.row));
         Ok(())
     }
 
@@ -304,19 +309,18 @@ impl Expired {
         if late {
             let windows = self.intervals.windows(input, time);
             let (by_partition, left_out) = (self.by_partition, &self.left_out);
-            let inside = |seen: &Seen| {
-                (!by_partition || seen.partition == partition)
-                    && !left_out.contains(&seen.row)
-                    && windows
-                        .iter()
-                        .any(|(i, lo, hi)| seen.input == *i && (*lo..=*hi).contains(&seen.time))
-            };
-            for seen in self.open.get_mut(&hash).into_iter().flatten().filter(|s| inside(s)) {
-                had_partner = true;
-                if std::mem::take(&mut seen.missed) {
-                    let (row, input, was) = (seen.row, seen.input, seen.arrival);
-                    step.revisions.push(Revision { row, input, was, at: arrival });
-                }
+            let revisions = &mut step.revisions;
+            if let Some(rows) = self.open.get_mut(&hash) {
+                rows.within(&windows, |seen| {
+                    if by_partition && seen.partition != partition || left_out.contains(&seen.row) {
+                        return;
+                    }
+                    had_partner = true;
+                    if std::mem::take(&mut seen.missed) {
+                        let (row, input, was) = (seen.row, seen.input, seen.arrival);
+                        revisions.push(Revision { row, input, was, at: arrival });
+                    }
+                });
             }
             let own = by_partition.then_some(partition);
             let published = self.run.earlier((hash, normal), &windows, own, row)?;
@@ -333,7 +337,7 @@ impl Expired {
         }
         let missed = verdict.is_some_and(missed) && !had_partner;
         let seen = Seen { row, arrival, input, partition, time, missed };
-        self.open.entry(hash).or_default().push(seen);
+        self.open.entry(hash).or_insert_with(OfKey::new).push(seen);
         Ok(())
     }
 }

@@ -97,6 +97,24 @@ fn an_earlier_checkpoint_restores_where_the_newest_is_damaged() {
     assert_eq!(rocksdb::list(run).unwrap(), vec![1, 2]);
 }
 
+/// Found by reading: a run stopped for it when it had so many that some go.
+#[test]
+fn a_damaged_checkpoint_does_not_keep_others_from_going() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path();
+    let store = Store::create(run, options()).unwrap();
+    let mut world = World::new(22, 1, false);
+    let mut cold = tiers(&store, 1);
+    for epoch in 1..=5 {
+        world.epoch(&mut cold, 100);
+        checkpoint(&store, &mut world, epoch);
+    }
+    replace(&run.join("checkpoints/1/manifest.json"), b"{}");
+    assert_eq!(store.collect(3).unwrap(), [3]);
+    assert_eq!(rocksdb::list(run).unwrap(), [1, 2, 4, 5]);
+    assert!(store.collect(3).unwrap().is_empty());
+}
+
 #[test]
 fn half_a_checkpoint_is_none() {
     let dir = tempfile::tempdir().unwrap();

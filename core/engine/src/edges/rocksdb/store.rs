@@ -1,6 +1,6 @@
 //! A run's state on disk: taking checkpoints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -266,8 +266,10 @@ impl Store {
 
     /// A table that the newest checkpoint does not have never comes back.
     fn forget_all_but(&self, entries: &[FileEntry]) {
+        // A large state is of ten thousand tables.
+        let newest: HashSet<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|name, _| entries.iter().any(|e| e.path == *name));
+        known.retain(|name, _| newest.contains(name.as_str()));
     }
 
     /// Rows with `due < watermark` are gone: nobody reads them any more. Whole
@@ -327,7 +329,8 @@ impl Store {
     }
 
     /// Deletes checkpoints that [`thin`] lets go, so that at most `keep` stay
-    /// (at least 3: the first and the newest two). Returns what went.
+    /// (at least 3: the first and the newest two). Returns what went. One whose manifest
+    /// is damaged stays and does not count: the run need not stop for it.
     ///
     /// # Errors
     /// A folder cannot be removed, or a manifest not be read.
@@ -337,14 +340,19 @@ impl Store {
         if epochs.len() <= keep.max(3) {
             return Ok(Vec::new());
         }
-        let arrivals = epochs
-            .iter()
-            .map(|n| {
-                manifest::read(&checkpoint_dir(&self.run, *n), *n, &epochs)
-                    .map(|manifest| manifest.meta.arrival)
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let gone: Vec<u64> = thin(&arrivals, keep).into_iter().map(|i| epochs[i]).collect();
+        let (mut whole, mut arrivals) = (Vec::new(), Vec::new());
+        for epoch in &epochs {
+            match manifest::read(&checkpoint_dir(&self.run, *epoch), *epoch, &epochs) {
+                Ok(manifest) => {
+                    whole.push(*epoch);
+                    arrivals.push(manifest.meta.arrival);
+                }
+                // Said when somebody wants it, and not at each checkpoint.
+                Err(error @ StoreError::Damaged { .. }) => tracing::debug!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        let gone: Vec<u64> = thin(&arrivals, keep).into_iter().map(|i| whole[i]).collect();
         for epoch in &gone {
             remove_checkpoint(&self.run, *epoch)?;
         }
@@ -404,7 +412,6 @@ fn undo(temporary: &Path, error: StoreError) -> StoreError {
     error
 }
 
-/// Links a live database into `to`: its memtables are flushed first.
 /// The keys of all rows with `due < watermark`; `None`: there are none.
 fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
     if watermark == i64::MIN {
@@ -419,6 +426,7 @@ fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
     Some((&[], end))
 }
 
+/// Links a live database into `to`: its memtables are flushed first.
 fn link_live(db: &DB, to: &Path) -> Result<(), StoreError> {
     Links::new(db)
         .and_then(|links| links.create_checkpoint(to))

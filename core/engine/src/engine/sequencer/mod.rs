@@ -18,7 +18,7 @@ use super::ends::Ends;
 use super::operators::{Marks, left_out};
 use super::routes::Routes;
 use super::source::Heads;
-use super::stairs::Stairs;
+use super::stairs::{Sampled, Stairs};
 use super::step::{ClockEvent, ClockKind};
 use super::summary::Furthest;
 use crate::operator::codec::Decoded;
@@ -124,8 +124,9 @@ impl Sequencer {
         }
     }
 
-    /// Goes on from a snapshot.
-    pub(super) fn restore(&mut self, cut: Cut, tracker: Tracker) {
+    /// Goes on from a snapshot; `sample` is of the rows that it gave back.
+    pub(super) fn restore(&mut self, cut: Cut, tracker: Tracker, sample: Vec<Sampled>) {
+        self.stairs.restore(sample, cut.position.watermark);
         self.tracker = tracker;
         self.last_snapshot = cut.position.arrival;
         self.first_ms = (cut.first_ms != i64::MIN).then_some(cut.first_ms);

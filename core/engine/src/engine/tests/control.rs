@@ -1,7 +1,7 @@
 //! Errors, panics and cancel: never a hang, always a whole prefix.
 
 use super::harness::{Kept, Listed, PIPELINE, fails, spec};
-use crate::engine::{Control, Ended, RunError, run};
+use crate::engine::{AtEnd, Control, Ended, RunError, run};
 use crate::operator::verdict::Counts;
 
 fn long(n: usize) -> Listed {
@@ -49,6 +49,25 @@ fn a_panic_in_a_stage_is_an_error_and_never_a_hang() {
     let mut kept = Kept { fails_at: Some(1), panics: true, ..Kept::default() };
     let error = run(spec(PIPELINE, long(100_000)), &mut kept, &Control::new()).unwrap_err();
     assert!(matches!(&error, RunError::Panic { stage: "keep", .. }), "{error}");
+}
+
+/// Found by reading: the queue that ended with the panic was taken for the end of the
+/// source where the panic was not known yet, so that all was closed there, and a
+/// checkpoint taken from which no run goes on as it should.
+#[test]
+fn a_panic_of_the_source_is_not_its_end() {
+    let mut listed = long(20_000);
+    listed.panics_after = Some(30);
+    for _ in 0..20 {
+        let mut spec = spec(PIPELINE, listed.clone());
+        spec.at_end = AtEnd::Close;
+        let (error, kept) = fails(spec);
+        assert!(matches!(&error, RunError::Panic { stage: "read", .. }), "{error}");
+        assert_eq!(kept.steps.last().unwrap().end, 30 * 512);
+        let decisions = kept.steps.iter().flat_map(|step| &step.decisions);
+        let removed = decisions.filter(|decision| decision.removed).count();
+        assert!((1..30 * 512).contains(&removed), "{removed}");
+    }
 }
 
 #[test]

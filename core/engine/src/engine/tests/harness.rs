@@ -46,6 +46,8 @@ pub(super) struct Listed {
     offsets: Vec<i64>,
     /// An error after so many batches.
     pub fails_after: Option<usize>,
+    /// A panic in place of the batch behind so many.
+    pub panics_after: Option<usize>,
     pub clock: Vec<ClockInput>,
     /// Partitions, the last ones, that were not there from the beginning.
     pub later: Vec<u32>,
@@ -66,6 +68,7 @@ impl Listed {
             batch: 3,
             offsets: Vec::new(),
             fails_after: None,
+            panics_after: None,
             clock: Vec::new(),
             later: Vec::new(),
             live: false,
@@ -161,7 +164,11 @@ impl Source for Listed {
             batches.truncate(after);
             batches.push(Err(SourceError("the disk is gone".into())));
         }
-        Ok(Box::new(batches.into_iter()))
+        let (mut given, most) = (0, self.panics_after.unwrap_or(usize::MAX));
+        Ok(Box::new(batches.into_iter().inspect(move |_| {
+            assert!(given < most, "told to");
+            given += 1;
+        })))
     }
 
     fn last_offsets(&self) -> Option<Vec<Option<i64>>> {

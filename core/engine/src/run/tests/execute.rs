@@ -69,6 +69,23 @@ fn a_run_gone_on_with_ends_as_if_it_had_never_stopped() {
     }
 }
 
+/// Found by reading: what was newer was gone before the checkpoint was looked at.
+#[test]
+fn a_damaged_checkpoint_costs_nothing_that_is_newer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let whole = execute(spec(&path, &[]), &Control::new()).unwrap();
+    let (kept, checkpoints) = (segments(&path), Run::open(&path).unwrap().checkpoints());
+    assert!(checkpoints.len() >= 2, "{checkpoints:?}");
+    std::fs::write(path.join(&checkpoints[0].path).join("manifest.json"), b"cut").unwrap();
+    let at = checkpoints[0].arrival;
+    let error = resume(spec(&path, &[]), at, &Control::new()).unwrap_err().to_string();
+    assert!(error.contains("damaged"), "{error}");
+    assert!(segments(&path) == kept, "nothing was removed");
+    let resumed = resume(spec(&path, &[]), checkpoints[1].arrival, &Control::new()).unwrap();
+    assert_eq!(resumed.digest, whole.digest);
+}
+
 /// An arrival log whose topic `other` and, if asked, `views` got a partition later.
 fn grown(path: &Path, views: bool) -> Recording {
     let mut writer = Writer::create(path, WriterOptions::default()).unwrap();

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::model::{Spec, model};
+use super::model::{ModelRow, Spec, model};
 use super::questions::ask_all;
+use crate::operator::verdict::Verdict;
 use crate::run::execute::Laid;
 use crate::run::manifest::{LiveInfo, Manifest, ManifestStart};
 use crate::run::types::LaneInfo;
@@ -47,6 +48,12 @@ fn a_resumed_run_leaves_the_same_bytes() {
             drop(writer);
             let mut writer = Writer::resume(&cut, at, true).unwrap();
             writer.set_segment_arrivals(m.segment);
+            let timed = |row: &&ModelRow| {
+                use Verdict::{Tombstone, Undecodable, Untimed};
+                row.arrival < at && !matches!(row.at_arrival, Tombstone | Undecodable | Untimed)
+            };
+            let newest = m.rows.iter().filter(timed).map(|row| row.time).max();
+            assert_eq!(writer.newest(), newest.unwrap_or(i64::MIN), "resumed at {at}");
             m.feed(&mut writer, at, u64::MAX);
             writer.finish(RunState::Done, RunEnd::default()).unwrap();
             assert_eq!(segments(&cut), segments(&whole), "resumed at {at}");

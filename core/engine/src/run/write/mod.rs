@@ -191,6 +191,12 @@ impl Writer {
         self.manifest.segments.len()
     }
 
+    /// The largest event time so far, ms; `i64::MIN`: there is none, or nothing is known
+    /// of it.
+    pub(crate) fn newest(&self) -> i64 {
+        self.running.ends.iter().map(|end| end.0).max().unwrap_or(i64::MIN)
+    }
+
     /// The books as they stand.
     #[must_use]
     pub fn books(&self) -> &Books {

@@ -159,6 +159,9 @@ struct Way {
     checkpoints: Vec<usize>,
     /// And after those of them that are here, restored into a new operator.
     restores: Vec<usize>,
+    /// All rows come back into memory, as they do from the disk; else those below it
+    /// are there still.
+    whole: bool,
     /// All but so many changed rows are copied ahead after each event.
     ahead: Option<usize>,
 }
@@ -184,6 +187,9 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
             held.retain(|due, _| due.due >= delta.earliest);
             assert_eq!(held.len() as u64, clean.size().0 - clean.cold_rows(), "at event {i}");
             if way.restores.contains(&i) {
+                if way.whole {
+                    held.append(&mut cold.rows.lock().unwrap());
+                }
                 clean = make();
                 clean.restore(held.values().cloned().collect()).unwrap();
             }
@@ -247,19 +253,26 @@ prop_compose! {
         slack in prop_oneof![Just(0i64), 0i64..3000],
         checkpoints in prop::collection::vec(0usize..60, 0..6),
         restored in any::<bool>(),
+        whole in any::<bool>(),
         ahead in prop::option::of(0usize..4),
     ) -> Way {
         let restores = if restored { checkpoints.clone() } else { Vec::new() };
-        Way { budget, slack, checkpoints, restores, ahead }
+        Way { budget, slack, checkpoints, restores, whole, ahead }
     }
 }
 
-/// Inputs that the pipeline lacks become those that it has.
-fn fit(given: &[Given], pipeline: &Pipeline) -> Vec<Given> {
+/// Around which time a case lies: near the ends of all times, too.
+fn around() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => Just(0i64), 1 => Just(i64::MIN + 200), 1 => Just(i64::MAX - 200)]
+}
+
+/// Inputs that the pipeline lacks become those that it has; times lie around one.
+fn fit(given: &[Given], pipeline: &Pipeline, around: i64) -> Vec<Given> {
     let inputs = pipeline.inputs.len() as u8;
     let fit = |g: &Given| Given {
         input: g.input % inputs,
         twin: g.twin.map(|twin| twin % inputs),
+        time: around + g.time,
         ..g.clone()
     };
     given.iter().map(fit).collect()
@@ -275,8 +288,9 @@ proptest! {
         drop_late in any::<bool>(),
         close in any::<bool>(),
         way in way(),
+        around in around(),
     ) {
-        let events = events(&fit(&given, &pipeline), drop_late, close);
+        let events = events(&fit(&given, &pipeline, around), drop_late, close);
         check(&pipeline, &events, &Way::default());
         check(&pipeline, &events, &way);
     }
@@ -287,11 +301,12 @@ proptest! {
         mut pipeline in setting(),
         given in prop::collection::vec(given(), 60..120),
         way in way(),
+        around in around(),
     ) {
         for with in &mut pipeline.join.with {
             with.until += 20;
         }
-        let mut given = fit(&given, &pipeline);
+        let mut given = fit(&given, &pipeline, around);
         for (i, g) in given.iter_mut().enumerate() {
             g.key = 2 * u8::from(g.key == 2);
             g.lag = g.lag.filter(|_| i % 8 == 7);
