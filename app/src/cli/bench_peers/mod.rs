@@ -129,8 +129,7 @@ fn measure_all(given: &Given, only: &[Peer], rounds: u16) -> anyhow::Result<(Val
         Peer::value_variants().iter().copied().filter(wanted).map(|p| (p, Vec::new())).collect();
     let mut failed = Vec::new();
     for round in 1..=rounds {
-        for at in 0..taken.len() {
-            let (peer, measured) = &mut taken[at];
+        for (peer, measured) in &mut taken {
             // It failed in an earlier round.
             if measured.len() + 1 < usize::from(round) {
                 continue;
