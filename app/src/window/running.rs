@@ -17,7 +17,7 @@ use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, RunLabel};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
-use super::text::{short_count, thousands};
+use super::text::{left, short_count, thousands};
 
 /// Between looks at a run in progress.
 const LOOK: Duration = Duration::from_millis(300);
@@ -122,8 +122,7 @@ impl Running {
             if let Some(total) = p.total
                 && rate > 1.0
             {
-                let left = total.saturating_sub(p.records) as f64 / rate;
-                parts.push(format!("{left:.0} s left"));
+                parts.push(left(total.saturating_sub(p.records) as f64 / rate));
             }
         }
         parts.join(" · ")

@@ -10,6 +10,7 @@ use std::sync::{PoisonError, RwLock};
 pub const LONGEST: usize = 512;
 
 pub use joinscope_operator::figures::thousands;
+use joinscope_operator::time::format_duration;
 
 /// A count in few signs: `1,204`, `116 k`, `1.2 M`.
 #[must_use]
@@ -50,6 +51,13 @@ pub fn bytes(n: u64) -> String {
         9_950_000..999_500_000 => format!("{:.0} MB", n as f64 / 1e6),
         _ => format!("{:.1} GB", n as f64 / 1e9),
     }
+}
+
+/// How long something still takes, to the second: `8 s left`, `1h 30m left`.
+#[must_use]
+pub fn left(seconds: f64) -> String {
+    let ms = (seconds.round() as i64).saturating_mul(1_000);
+    format!("{} left", format_duration(ms))
 }
 
 /// `1 record`, `2 records`.
@@ -267,6 +275,8 @@ mod tests {
         assert_eq!(bytes(1_340_000_000), "1.3 GB");
         assert_eq!(plural(1, "record"), "1 record");
         assert_eq!(plural(8_412, "record"), "8,412 records");
+        let times = [0.4, 8.2, 60.0, 5_400.0, f64::INFINITY].map(left);
+        assert_eq!(times[..4], ["0 s left", "8 s left", "1 m left", "1h 30m left"]);
     }
 
     #[test]
