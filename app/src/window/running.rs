@@ -140,6 +140,8 @@ impl Running {
 pub struct Following {
     slot: Slot<u64, Option<Newer>>,
     number: u64,
+    /// The run that was asked about last.
+    dir: Option<PathBuf>,
     asked_at: Option<Instant>,
     /// When the arrival log of a live run was read anew.
     log_at: Option<Instant>,
@@ -320,6 +322,7 @@ impl App {
     fn look(&mut self, dir: PathBuf) {
         self.following.number += 1;
         self.following.asked_at = Some(Instant::now());
+        self.following.dir = Some(dir.clone());
         let open = self.doc.run.as_ref().filter(|r| r.dir == dir);
         let (open, recording) = (
             open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
@@ -371,6 +374,8 @@ impl App {
         }
         self.following.number += 1;
         match &answer.result {
+            // The user went elsewhere: that one is followed as it was.
+            Err(_) if self.doc.run.as_ref().map(|r| &r.dir) != self.following.dir.as_ref() => {}
             Err(error) => {
                 self.notice("The run cannot be followed", error);
                 self.doc.in_progress = false;
@@ -464,5 +469,23 @@ mod tests {
         // One that was never there comes, as soon as there is something of it.
         h.state_mut().take_run(other.clone(), None, false);
         assert_eq!(front(h.state()), other.dir);
+    }
+
+    #[test]
+    fn what_is_in_front_is_followed_where_another_cannot_be() {
+        let mut h = opened(&feed().run());
+        let mut fails = |number: u64, dir: PathBuf| {
+            let app = h.state_mut();
+            app.doc.in_progress = true;
+            (app.following.number, app.following.dir) = (number, Some(dir));
+            app.following.slot.ask(&app.jobs, number, |_| Err("it is gone".to_owned()));
+            while app.jobs.open() > 0 {
+                std::thread::yield_now();
+            }
+            app.take_newer();
+            (app.doc.in_progress, app.notices.len())
+        };
+        assert_eq!(fails(1_007, PathBuf::from("elsewhere")), (true, 0));
+        assert_eq!(fails(1_008, feed().run()), (false, 1));
     }
 }
