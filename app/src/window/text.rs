@@ -180,8 +180,8 @@ pub fn elide(text: &str, chars: usize) -> String {
 
 /// Elides each of some names in the middle, so that all of them together fit; those that
 /// are short leave their room to the long ones. Where that would leave too little of each
-/// the first stands for all, with how many more there are; without room for that the
-/// whole is elided.
+/// the first stands for all, with how many more there are, ` + 2 more` or ` +2`; without
+/// room for that the whole is elided.
 #[must_use]
 pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
     /// Less of a name says nothing.
@@ -202,11 +202,14 @@ pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
         room -= n;
     }
     if share < LEAST {
-        // The first one whole says more than parts of all.
-        let more = format!("{between}{} more", names.len() - 1);
-        let room = chars.saturating_sub(more.chars().count());
-        if names.len() > 1 && room >= LEAST {
-            return elide_records(&names[..1], room).swap_remove(0) + &more;
+        // The first one whole says more than parts of all. Cut as a whole they would
+        // look like one name, which nothing has.
+        let others = names.len() - 1;
+        for more in [format!("{between}{others} more"), format!(" +{others}")] {
+            let room = chars.saturating_sub(more.chars().count());
+            if others > 0 && room >= LEAST {
+                return elide_records(&names[..1], room).swap_remove(0) + &more;
+            }
         }
         return elide(&whole, chars);
     }
@@ -344,7 +347,8 @@ mod tests {
         assert_eq!(elide_each(&two, " + ", 35), "prod….v17[10]@60 + prod…ts.v4[2]@86");
         let uneven = names(&["views[1]@2", "production.engagements.v4[2]@86"]);
         assert_eq!(elide_each(&uneven, " + ", 33), "views[1]@2 + produc…ents.v4[2]@86");
-        assert!(elide_each(&two, " + ", 20).chars().count() <= 20);
+        assert_eq!(elide_each(&two, " + ", 20), "prod…s.v17[10]@60 +1");
+        assert!(elide_each(&two, " + ", 8).chars().count() <= 8);
         let three = names(&["code-changes[2]@1451", "code-changes[2]@1452", "code-changes[2]@60"]);
         assert_eq!(elide_each(&three, " + ", 31), "code-changes[2]@1451 + 2 more");
         assert_eq!(elide_each(&three, " + ", 24), "cod…ges[2]@1451 + 2 more");
