@@ -53,10 +53,8 @@ impl Failures {
     /// Whether nothing was said yet of this failure of the run in a folder. What a run
     /// of this window failed for was said in its own words.
     fn is_new_of(&mut self, dir: &Path, why: &str) -> bool {
-        match self.runs.insert(dir.to_owned(), Some(why.to_owned())) {
-            None => true,
-            Some(said) => said.is_some_and(|said| said != why),
-        }
+        let said = self.runs.insert(dir.to_owned(), Some(why.to_owned()));
+        said.is_none_or(|said| said.is_some_and(|said| said != why))
     }
 
     /// Whether it is the first time that this file of the window's own could not be

@@ -107,13 +107,11 @@ impl Times {
     pub(super) fn format(&self, ms: i64, format: &str) -> Option<String> {
         let at = Timestamp::from_millisecond(ms).ok()?.to_zoned(self.zone.clone());
         // Before the year 0 a date has six digits and a sign, or nobody reads it back.
-        match format.strip_prefix("%F").filter(|_| at.year() < 0) {
-            Some(rest) => {
-                let rest = at.strftime(&format!("%m-%d{rest}")).to_string();
-                Some(format!("-{:06}-{rest}", at.year().unsigned_abs()))
-            }
-            None => Some(at.strftime(format).to_string()),
+        if let Some(rest) = format.strip_prefix("%F").filter(|_| at.year() < 0) {
+            let rest = at.strftime(&format!("%m-%d{rest}")).to_string();
+            return Some(format!("-{:06}-{rest}", at.year().unsigned_abs()));
         }
+        Some(at.strftime(format).to_string())
     }
 
     pub(super) fn or_number(text: Option<String>, ms: i64) -> String {
