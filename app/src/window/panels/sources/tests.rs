@@ -93,6 +93,25 @@ fn bookmarks_are_read_also_where_one_comes_back_at_once() {
 }
 
 #[test]
+fn of_many_bookmarks_it_says_how_many_are_not_listed() {
+    // Tall enough for all lines to be in sight.
+    let mut h = harness((1600, 8000), false, None);
+    ask(&mut h, Command::Open(feed().run()));
+    for at in 0..205 {
+        h.state_mut().bookmarks.add(at, "one of many");
+    }
+    settle(&mut h).unwrap();
+    let said = h.query_all_by_label_contains("one of many, ").count();
+    assert_eq!(said, 200);
+    let more = "and 5 more: the command palette has them";
+    let is_more = |n: egui_kittest::Node<'_>| {
+        let node = n.accesskit_node();
+        node.label().or_else(|| node.value()).is_some_and(|text| text == more)
+    };
+    assert!(h.get_all(egui_kittest::kittest::By::new()).any(is_more));
+}
+
+#[test]
 fn topics_stand_in_the_order_of_the_pipeline() {
     let h = opened(&feed().run());
     let pipeline = &h.state().doc().pipeline.as_ref().unwrap().pipeline;
