@@ -351,6 +351,7 @@ impl App {
         let t = Tokens::of(ui.ctx());
         ui.painter().rect_filled(ui.max_rect(), 0, t.ground);
         let pointer = self.without_pointer(ui.ctx());
+        self.exports.forget_places();
         let hovers = match self.only {
             Some(panel) => self.only_panel(ui, panel),
             None => self.whole(ui),

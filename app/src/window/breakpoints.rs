@@ -177,20 +177,24 @@ fn said(arrival: u64, names: &str) -> String {
     format!("stopped at arrival {at}{names}")
 }
 
-/// The hit after or before an arrival, of those in arrival order.
+/// The hit after or before an arrival, of those in arrival order that `counts`.
 #[must_use]
 pub fn nearest<T>(
     hits: &[T],
     at: u64,
     direction: Direction,
     of: impl Fn(&T) -> u64,
-) -> Option<usize> {
+    counts: impl Fn(&T) -> bool,
+) -> Option<&T> {
     match direction {
         Direction::Forward => {
             let next = hits.partition_point(|hit| of(hit) <= at);
-            (next < hits.len()).then_some(next)
+            hits.iter().skip(next).find(|hit| counts(hit))
         }
-        Direction::Backward => hits.partition_point(|hit| of(hit) < at).checked_sub(1),
+        Direction::Backward => {
+            let end = hits.partition_point(|hit| of(hit) < at);
+            hits.iter().take(end).rfind(|hit| counts(hit))
+        }
     }
 }
 
@@ -252,12 +256,16 @@ mod tests {
     #[test]
     fn hits_are_stepped_through_both_ways() {
         let hits = [3u64, 7, 7, 9];
-        let next = |at, direction| nearest(&hits, at, direction, |h| *h).map(|n| hits[n]);
+        let next = |at, direction| nearest(&hits, at, direction, |h| *h, |_| true).copied();
         assert_eq!(next(0, Direction::Forward), Some(3));
         assert_eq!(next(3, Direction::Forward), Some(7));
         assert_eq!(next(7, Direction::Forward), Some(9));
         assert_eq!(next(9, Direction::Forward), None);
         assert_eq!(next(9, Direction::Backward), Some(7));
         assert_eq!(next(3, Direction::Backward), None);
+        // Past those of a breakpoint that is disabled.
+        let odd = |at, direction| nearest(&hits, at, direction, |h| *h, |h| *h != 7).copied();
+        assert_eq!(odd(3, Direction::Forward), Some(9));
+        assert_eq!(odd(9, Direction::Backward), Some(3));
     }
 }

@@ -76,7 +76,8 @@ pub fn panel(
         if cut {
             let id = ui.scope_id().with((title.panel, "name"));
             let at = Rect::from_x_y_ranges(at.x_range(), bar.y_range());
-            ui.interact(at, id, Sense::hover()).on_hover_text(title.text);
+            let whole = super::text::line(title.text);
+            ui.interact(at, id, Sense::hover()).on_hover_text(whole);
         }
         x = at.right() + 12.0;
     }
@@ -131,7 +132,7 @@ fn sentence(ui: &mut Ui, title: &Title<'_>, at: Rect, t: &Tokens) {
     let cut = galley.elided;
     ui.painter().galley(pos2(at.left(), at.center().y - galley.size().y / 2.0), galley, t.second);
     if cut {
-        response.on_hover_text(title.sentence);
+        response.on_hover_text(super::text::line(title.sentence));
     }
 }
 

@@ -9,7 +9,7 @@ use super::app::App;
 use super::command::Command;
 use super::panel::Panel;
 use super::panels::Panels;
-use super::panels::semantics::Order;
+use super::panels::semantics::{Order, SEMANTICS};
 use super::selection::Selection;
 use super::session::Opened;
 
@@ -74,9 +74,12 @@ impl App {
         }
         let start = self.doc.run.as_ref().map(|run| &run.manifest.start);
         let closes = start.is_some_and(|start| start.at_end == "close");
-        // What the run at hand changed stays changed, but for whose rules it follows.
-        let mut overrides = start.map(|start| start.overrides.clone()).unwrap_or_default();
-        overrides.retain(|(path, _)| path != "join.semantics");
+        // What the run at hand changed stays changed, but for whose rules it follows. One
+        // of the four changed what these rules could not do as well.
+        let made = self.doc.run.as_ref().and_then(|r| self.panels.semantics.sets_behind(&r.dir));
+        let mut overrides =
+            made.or_else(|| start.map(|start| start.overrides.clone())).unwrap_or_default();
+        overrides.retain(|(path, _)| path != SEMANTICS);
         let order = Order {
             file: pipeline.file.clone(),
             text: pipeline.text.clone(),
@@ -130,6 +133,7 @@ impl App {
     }
 }
 
-fn same(a: &Path, b: &Path) -> bool {
+/// Whether both name one place.
+pub(super) fn same(a: &Path, b: &Path) -> bool {
     std::path::absolute(a).ok() == std::path::absolute(b).ok()
 }

@@ -42,6 +42,11 @@ impl Exports {
         }
     }
 
+    /// Another frame begins: what is in sight is noted anew.
+    pub fn forget_places(&mut self) {
+        self.places.clear();
+    }
+
     fn place(&self, panel: Panel) -> Option<Rect> {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
     }
@@ -103,7 +108,7 @@ impl App {
         match what {
             Export::Picture(panel) => {
                 if self.exports.place(panel).is_none() {
-                    self.refuse("The panel is not in sight", "Show it, then save its picture");
+                    self.refuse_unseen();
                     return;
                 }
                 // The picture is taken once the dialog is gone.
@@ -175,6 +180,11 @@ impl App {
         }
     }
 
+    /// There is nothing of the panel to take a picture of.
+    fn refuse_unseen(&mut self) {
+        self.refuse("The panel is not in sight", "Show it, then save its picture");
+    }
+
     /// An export does not begin, nor what was to follow it.
     fn refuse(&mut self, title: &str, message: &str) {
         self.exports.next = None;
@@ -189,7 +199,10 @@ impl App {
             return;
         }
         let Some((what, path, replace, _)) = self.exports.awaited.take_if(is_drawn) else { return };
-        let Some(place) = what.panel().and_then(|p| self.exports.place(p)) else { return };
+        let Some(place) = what.panel().and_then(|p| self.exports.place(p)) else {
+            self.refuse_unseen();
+            return;
+        };
         let drawing = Drawing::of_frame(ctx, place, Tokens::of(ctx).ground);
         self.begin_export(what, What::Drawing(drawing), &path, replace);
     }
@@ -212,10 +225,13 @@ impl App {
         let taken = self.exports.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(window) = taken
             && let Some((what, path, replace, _)) = self.exports.awaited.take()
-            && let Some(place) = what.panel().and_then(|p| self.exports.place(p))
         {
-            let shot = cropped(window, place, ctx.pixels_per_point());
-            self.begin_export(what, What::Picture(shot), &path, replace);
+            if let Some(place) = what.panel().and_then(|p| self.exports.place(p)) {
+                let shot = cropped(window, place, ctx.pixels_per_point());
+                self.begin_export(what, What::Picture(shot), &path, replace);
+            } else {
+                self.refuse_unseen();
+            }
         }
         let written_in = self.dialog.as_ref().is_some_and(Dialog::holds_words);
         let Some((what, exporting)) = &mut self.exports.at_hand else { return };

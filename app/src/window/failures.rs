@@ -38,8 +38,9 @@ fn put(ctx: &Context, error: &str, part: bool) {
 #[derive(Default)]
 pub struct Failures {
     known: BTreeSet<String>,
-    /// Runs whose failure is in the list.
-    runs: BTreeSet<PathBuf>,
+    /// Runs whose failure is in the list, and why they failed: one that is made anew in
+    /// the same folder may fail for another reason.
+    runs: BTreeMap<PathBuf, Option<String>>,
     /// Files of the window that could not be written as they should.
     unsaved: BTreeSet<PathBuf>,
     /// Whether the run's folder is still there, asked after each new failure.
@@ -49,6 +50,13 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// Whether nothing was said yet of this failure of the run in a folder. What a run
+    /// of this window failed for was said in its own words.
+    fn is_new_of(&mut self, dir: &Path, why: &str) -> bool {
+        let said = self.runs.insert(dir.to_owned(), Some(why.to_owned()));
+        said.is_none_or(|said| said.is_some_and(|said| said != why))
+    }
+
     /// Whether it is the first time that this file of the window's own could not be
     /// written as it should.
     pub fn is_news(&mut self, path: PathBuf) -> bool {
@@ -96,16 +104,15 @@ impl App {
         }
         let Some(run) = &self.doc.run else { return };
         if let Some(why) = run.failure()
-            && !self.failures.runs.contains(&run.dir)
+            && self.failures.is_new_of(&run.dir, why)
         {
-            self.failures.runs.insert(run.dir.clone());
             self.errors.add_of_what_is_open(format!("{} failed", run.label.name), why);
         }
     }
 
     /// That the run in this folder failed was said.
     pub(super) fn has_said_failed(&mut self, dir: &Path) {
-        self.failures.runs.insert(dir.to_owned());
+        self.failures.runs.insert(dir.to_owned(), None);
     }
 
     /// Asks whether the run's folder is there.
@@ -121,5 +128,24 @@ impl App {
     /// Another document is in front: what fails there is news.
     pub(super) fn forget_failures(&mut self) {
         self.failures.known.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_of_a_folder_is_said_once() {
+        let mut failures = Failures::default();
+        let mut is_new = |dir: &str, why: &str| failures.is_new_of(Path::new(dir), why);
+        assert!(is_new("runs/1", "the disk is full"));
+        assert!(!is_new("runs/1", "the disk is full"));
+        // Made anew in its folder.
+        assert!(is_new("runs/1", "views is not there"));
+        failures.runs.insert("runs/2".into(), None);
+        let mut is_new = |why: &str| failures.is_new_of(Path::new("runs/2"), why);
+        assert!(!is_new("the disk is full"), "it was said as it failed");
+        assert!(is_new("views is not there"));
     }
 }

@@ -17,7 +17,7 @@ use super::doc::{Doc, PipelineDoc, RecordingDoc, RunDoc, RunLabel};
 use super::jobs::{Slot, panic_message};
 use super::opening::runs_of;
 use super::store::{self, Checked, Run, RunOrder};
-use super::text::{short_count, thousands};
+use super::text::{left, short_count, thousands};
 
 /// Between looks at a run in progress.
 const LOOK: Duration = Duration::from_millis(300);
@@ -122,8 +122,7 @@ impl Running {
             if let Some(total) = p.total
                 && rate > 1.0
             {
-                let left = total.saturating_sub(p.records) as f64 / rate;
-                parts.push(format!("{left:.0} s left"));
+                parts.push(left(total.saturating_sub(p.records) as f64 / rate));
             }
         }
         parts.join(" · ")
@@ -141,6 +140,8 @@ impl Running {
 pub struct Following {
     slot: Slot<u64, Option<Newer>>,
     number: u64,
+    /// The run that was asked about last.
+    dir: Option<PathBuf>,
     asked_at: Option<Instant>,
     /// When the arrival log of a live run was read anew.
     log_at: Option<Instant>,
@@ -321,6 +322,7 @@ impl App {
     fn look(&mut self, dir: PathBuf) {
         self.following.number += 1;
         self.following.asked_at = Some(Instant::now());
+        self.following.dir = Some(dir.clone());
         let open = self.doc.run.as_ref().filter(|r| r.dir == dir);
         let (open, recording) = (
             open.map(|r| (r.run.clone(), Arc::clone(&r.manifest))),
@@ -372,6 +374,8 @@ impl App {
         }
         self.following.number += 1;
         match &answer.result {
+            // The user went elsewhere: that one is followed as it was.
+            Err(_) if self.doc.run.as_ref().map(|r| &r.dir) != self.following.dir.as_ref() => {}
             Err(error) => {
                 self.notice("The run cannot be followed", error);
                 self.doc.in_progress = false;
@@ -465,5 +469,23 @@ mod tests {
         // One that was never there comes, as soon as there is something of it.
         h.state_mut().take_run(other.clone(), None, false);
         assert_eq!(front(h.state()), other.dir);
+    }
+
+    #[test]
+    fn what_is_in_front_is_followed_where_another_cannot_be() {
+        let mut h = opened(&feed().run());
+        let mut fails = |number: u64, dir: PathBuf| {
+            let app = h.state_mut();
+            app.doc.in_progress = true;
+            (app.following.number, app.following.dir) = (number, Some(dir));
+            app.following.slot.ask(&app.jobs, number, |_| Err("it is gone".to_owned()));
+            while app.jobs.open() > 0 {
+                std::thread::yield_now();
+            }
+            app.take_newer();
+            (app.doc.in_progress, app.notices.len())
+        };
+        assert_eq!(fails(1_007, PathBuf::from("elsewhere")), (true, 0));
+        assert_eq!(fails(1_008, feed().run()), (false, 1));
     }
 }

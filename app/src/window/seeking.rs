@@ -25,7 +25,8 @@ impl App {
     }
 
     pub(super) fn go_to_place(&mut self, place: Place) {
-        self.selection = place.selection;
+        // The run in this folder may have been made anew since, and be shorter.
+        self.selection = place.selection.filter(|s| self.has(*s));
         self.cursor.go(place.cursor);
         self.reveal();
     }

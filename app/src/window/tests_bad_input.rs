@@ -12,7 +12,7 @@ use super::app::App;
 use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::panel::Panel;
-use super::selection::Selection;
+use super::selection::{Place, Selection};
 use super::session::{KeptBreakpoint, Opened, Session};
 use super::settings::Places;
 use super::testing::{Feed, ask, feed, rows};
@@ -179,6 +179,18 @@ fn a_session_of_a_run_that_was_longer_opens_what_is_there() {
     assert!(shorter + 100 < len, "{shorter} of {len}");
     assert_eq!(h.state().view(), (0, shorter - 1));
     assert_eq!((h.state().range.marked, h.state().selection()), (None, None));
+}
+
+#[test]
+fn the_way_back_in_a_run_that_was_longer_selects_what_is_there() {
+    let mut h = opened(&feed().run());
+    let place = |row| Place { selection: Some(Selection::Row(row)), cursor: 5 };
+    h.state_mut().history.leave(place(3));
+    h.state_mut().history.leave(place(u64::MAX));
+    ask(&mut h, Command::Back);
+    assert_eq!((h.state().selection(), h.state().cursor().at()), (None, 5));
+    ask(&mut h, Command::Back);
+    assert_eq!(h.state().selection(), Some(Selection::Row(3)));
 }
 
 #[test]

@@ -62,6 +62,22 @@ fn a_run_that_ended_without_a_record_does_not_promise_any() {
 }
 
 #[test]
+fn of_one_record_alone_no_partition_is_said_to_be_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, run) = (folder.path().join("feed.mcap"), folder.path().join("run"));
+    recorded(&recording, &[format!(r#"{{"view_id":7,"ts":{BEGIN}}}"#)]);
+    // One topic feeds both inputs, so that the join has an event-time watermark.
+    let text = PIPELINE
+        .replace(", idle_timeout = \"30s\"", "")
+        .replace("topic = \"engagements\"", "topic = \"views\"");
+    rerun(&recording, &text, &[], &run);
+    let h = opened(&run);
+    let lines = h.get_by_label("Event-time watermark lines");
+    let said = lines.accesskit_node().value().unwrap_or_default();
+    assert!(!said.contains(" silent for "), "{said}");
+}
+
+#[test]
 fn an_event_of_another_day_than_the_arrivals_has_its_date() {
     const DAY: i64 = 86_400_000;
     let folder = tempfile::tempdir().unwrap();

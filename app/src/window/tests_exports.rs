@@ -272,6 +272,20 @@ fn a_picture_that_cannot_be_written_takes_its_figures_with_it() {
 }
 
 #[test]
+fn of_a_panel_that_is_hidden_no_picture_of_another_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inspector.svg");
+    let mut h = opened(&feed().run());
+    // It stood there before.
+    ask(&mut h, Command::HidePanel(Panel::Inspector));
+    let what = Export::Picture(Panel::Inspector);
+    h.state_mut().command(Command::ExportTo(what, path.clone(), false));
+    assert!(settle(&mut h).is_err(), "it is among the errors");
+    assert_eq!(h.state().errors().list()[0].place, "The panel is not in sight");
+    assert!(!path.exists());
+}
+
+#[test]
 fn why_a_recording_alone_is_not_exported_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("records.csv");

@@ -166,3 +166,37 @@ fn notes_of_an_incident_are_not_lost_to_a_file_that_is_dropped() {
     }
     assert!(h.state().notices.iter().any(|(_, why)| why.contains("all of it stalls")));
 }
+
+#[test]
+fn a_press_beside_it_does_not_close_what_somebody_writes_in() {
+    let beside = |h: &mut Harness<'_, App>| {
+        let pos = egui::pos2(4.0, 4.0);
+        h.hover_at(pos);
+        h.run_steps(2);
+        h.drag_at(pos);
+        h.run_steps(1);
+        h.drop_at(pos);
+        h.run_steps(3);
+    };
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EditBookmark(None));
+    write(&mut h, "Note", "stalls");
+    beside(&mut h);
+    assert_eq!(h.get_by_label("Note").accesskit_node().value().as_deref(), Some("stalls"));
+    press(&mut h, "Cancel");
+    // With nothing to lose it does.
+    ask(&mut h, Command::EditBookmark(None));
+    beside(&mut h);
+    assert!(h.query_by_label("Note").is_none());
+    // Notes of an incident are there again also after Escape.
+    ask(&mut h, Command::Export(Export::Incident));
+    write(&mut h, "Notes", "all of it stalls");
+    beside(&mut h);
+    assert!(h.query_by_label("Notes").is_some());
+    h.key_press(egui::Key::Escape);
+    h.run_steps(3);
+    assert!(h.query_by_label("Notes").is_none());
+    ask(&mut h, Command::Export(Export::Incident));
+    let notes = h.get_by_label("Notes").accesskit_node().value();
+    assert_eq!(notes.as_deref(), Some("all of it stalls"));
+}

@@ -10,6 +10,7 @@ use std::sync::{PoisonError, RwLock};
 pub const LONGEST: usize = 512;
 
 pub use joinscope_operator::figures::thousands;
+use joinscope_operator::time::format_duration;
 
 /// A count in few signs: `1,204`, `116 k`, `1.2 M`.
 #[must_use]
@@ -50,6 +51,13 @@ pub fn bytes(n: u64) -> String {
         9_950_000..999_500_000 => format!("{:.0} MB", n as f64 / 1e6),
         _ => format!("{:.1} GB", n as f64 / 1e9),
     }
+}
+
+/// How long something still takes, to the second: `8 s left`, `1h 30m left`.
+#[must_use]
+pub fn left(seconds: f64) -> String {
+    let ms = (seconds.round() as i64).saturating_mul(1_000);
+    format!("{} left", format_duration(ms))
 }
 
 /// `1 record`, `2 records`.
@@ -172,17 +180,19 @@ pub fn elide(text: &str, chars: usize) -> String {
 
 /// Elides each of some names in the middle, so that all of them together fit; those that
 /// are short leave their room to the long ones. Where that would leave too little of each
-/// the first stands for all, with how many more there are; without room for that the
-/// whole is elided.
+/// the first stands for all, with how many more there are, ` + 2 more` or ` +2`; without
+/// room for that the whole is elided. `unnamed`: so many more there are than names.
 #[must_use]
-pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
+pub fn elide_each(names: &[String], unnamed: u64, between: &str, chars: usize) -> String {
     /// Less of a name says nothing.
     const LEAST: usize = 12;
-    let whole = names.join(between);
+    let rest = and_more(unnamed, between);
+    let whole = names.join(between) + &rest;
     if whole.chars().count() <= chars || names.is_empty() {
         return whole;
     }
-    let mut room = chars.saturating_sub(between.chars().count() * (names.len() - 1));
+    let around = between.chars().count() * (names.len() - 1) + rest.chars().count();
+    let mut room = chars.saturating_sub(around);
     let mut long: Vec<usize> = names.iter().map(|n| n.chars().count()).collect();
     long.sort_unstable();
     let mut share = room / long.len();
@@ -194,17 +204,26 @@ pub fn elide_each(names: &[String], between: &str, chars: usize) -> String {
         room -= n;
     }
     if share < LEAST {
-        // The first one whole says more than parts of all.
-        let more = format!("{between}{} more", names.len() - 1);
-        let room = chars.saturating_sub(more.chars().count());
-        if names.len() > 1 && room >= LEAST {
-            return elide_records(&names[..1], room).swap_remove(0) + &more;
+        // The first one whole says more than parts of all. Cut as a whole they would
+        // look like one name, which nothing has.
+        let others = names.len() as u64 - 1 + unnamed;
+        for more in [and_more(others, between), format!(" +{}", thousands(others))] {
+            let room = chars.saturating_sub(more.chars().count());
+            if others > 0 && room >= LEAST {
+                return elide_records(&names[..1], room).swap_remove(0) + &more;
+            }
         }
         return elide(&whole, chars);
     }
     let each: Vec<String> =
         names.iter().map(|n| elide_records(&[n], share).swap_remove(0)).collect();
-    each.join(between)
+    each.join(between) + &rest
+}
+
+/// Behind names: that there are more, where there are.
+#[must_use]
+pub fn and_more(more: u64, between: &str) -> String {
+    if more == 0 { String::new() } else { format!("{between}{} more", thousands(more)) }
 }
 
 /// Elides names in the middle so that those which differ still do, where a cut
@@ -267,6 +286,8 @@ mod tests {
         assert_eq!(bytes(1_340_000_000), "1.3 GB");
         assert_eq!(plural(1, "record"), "1 record");
         assert_eq!(plural(8_412, "record"), "8,412 records");
+        let times = [0.4, 8.2, 60.0, 5_400.0, f64::INFINITY].map(left);
+        assert_eq!(times[..4], ["0 s left", "8 s left", "1 m left", "1h 30m left"]);
     }
 
     #[test]
@@ -328,17 +349,21 @@ mod tests {
         let names = |n: &[&str]| n.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let two = names(&["production.views.v17[10]@60", "production.engagements.v4[2]@86"]);
         assert_eq!(
-            elide_each(&two, " + ", 80),
+            elide_each(&two, 0, " + ", 80),
             "production.views.v17[10]@60 + production.engagements.v4[2]@86"
         );
-        assert_eq!(elide_each(&two, " + ", 35), "prod….v17[10]@60 + prod…ts.v4[2]@86");
+        assert_eq!(elide_each(&two, 0, " + ", 35), "prod….v17[10]@60 + prod…ts.v4[2]@86");
         let uneven = names(&["views[1]@2", "production.engagements.v4[2]@86"]);
-        assert_eq!(elide_each(&uneven, " + ", 33), "views[1]@2 + produc…ents.v4[2]@86");
-        assert!(elide_each(&two, " + ", 20).chars().count() <= 20);
+        assert_eq!(elide_each(&uneven, 0, " + ", 33), "views[1]@2 + produc…ents.v4[2]@86");
+        assert_eq!(elide_each(&two, 0, " + ", 20), "prod…s.v17[10]@60 +1");
+        assert!(elide_each(&two, 0, " + ", 8).chars().count() <= 8);
         let three = names(&["code-changes[2]@1451", "code-changes[2]@1452", "code-changes[2]@60"]);
-        assert_eq!(elide_each(&three, " + ", 31), "code-changes[2]@1451 + 2 more");
-        assert_eq!(elide_each(&three, " + ", 24), "cod…ges[2]@1451 + 2 more");
-        assert_eq!(elide_each(&[], " + ", 5), "");
+        assert_eq!(elide_each(&three, 0, " + ", 31), "code-changes[2]@1451 + 2 more");
+        assert_eq!(elide_each(&three, 0, " + ", 24), "cod…ges[2]@1451 + 2 more");
+        assert_eq!(elide_each(&[], 0, " + ", 5), "");
+        // Those that have no name here are counted with the others.
+        assert_eq!(elide_each(&three, 37, " + ", 31), "code-changes[2]@1451 + 39 more");
+        assert_eq!(elide_each(&three[..1], 1_200, " + ", 40), "code-changes[2]@1451 + 1,200 more");
     }
 
     #[test]

@@ -105,8 +105,13 @@ impl Times {
     }
 
     pub(super) fn format(&self, ms: i64, format: &str) -> Option<String> {
-        let at = Timestamp::from_millisecond(ms).ok()?;
-        Some(at.to_zoned(self.zone.clone()).strftime(format).to_string())
+        let at = Timestamp::from_millisecond(ms).ok()?.to_zoned(self.zone.clone());
+        // Before the year 0 a date has six digits and a sign, or nobody reads it back.
+        if let Some(rest) = format.strip_prefix("%F").filter(|_| at.year() < 0) {
+            let rest = at.strftime(&format!("%m-%d{rest}")).to_string();
+            return Some(format!("-{:06}-{rest}", at.year().unsigned_abs()));
+        }
+        Some(at.strftime(format).to_string())
     }
 
     pub(super) fn or_number(text: Option<String>, ms: i64) -> String {
@@ -210,6 +215,21 @@ mod tests {
             assert_eq!(parse(text, AT + 3_600_000, &Zone::Utc), Some(AT), "{text}");
         }
         assert_eq!(parse("soon", AT, &Zone::Utc), None);
+    }
+
+    #[test]
+    fn a_time_is_read_back_as_it_is_written_in_any_year() {
+        // The first ms of the years -9998, -1, 0 and 9999.
+        for ms in
+            [-377_673_580_800_000, -62_198_755_200_000, -62_167_219_200_000, 253_370_764_800_000]
+        {
+            let times = Times::new(&Zone::Utc, AT, AT);
+            for text in [times.full(ms), times.exact(ms)] {
+                assert_eq!(parse(&text, AT, &Zone::Utc), Some(ms), "{text}");
+            }
+        }
+        let times = Times::new(&Zone::Utc, AT, AT);
+        assert_eq!(times.full(-62_198_755_200_000), "-000001-01-01T00:00:00.000+00:00");
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn counted((all, by): &Total, unit: &str) -> String {
     let some = counts.filter(|(_, n)| *n > 0);
     let parts: Vec<String> = some.map(|(name, n)| format!("{} {name}", thousands(n))).collect();
     if parts.is_empty() {
-        return format!("no {unit}");
+        return format!("no {unit}s");
     }
     format!("{}: {}", plural(*all, unit), parts.join(", "))
 }
@@ -189,25 +189,38 @@ fn totals(app: &mut App, clock: &Clock, rect: Rect) -> Option<Vec<Total>> {
         return None;
     }
     let bars = (rect.width() / STEP).floor().max(1.0) as usize;
+    let within = |x: f32| (x - rect.left()) / rect.width();
     if !clock.is_event_time {
-        let density = ask_density(app, clock.axis.range(), bars)?;
-        return Some(sums(&density));
+        let range = clock.axis.range();
+        let values = range.to.saturating_sub(range.from);
+        if values >= bars as i64 {
+            return Some(sums(&*ask_density(app, range, bars)?));
+        }
+        // Fewer than bars: each stands where the cursor stands on it.
+        let parts = sums(&*ask_density(app, range, values.max(1) as usize)?);
+        let at = |n: usize| within(clock.axis.x(range.from.saturating_add(n as i64)));
+        return Some(placed(&parts, bars, at));
     }
     // Each part of the run stands where the watermark stood when it arrived.
     let parts = PARTS.min(len as usize);
     let range = Range { axis: RunAxis::Arrival, from: 0, to: len as i64 };
     let parts = sums(&*ask_density(app, range, parts)?);
+    let arrival = |n: usize| n as u64 * len / parts.len() as u64;
+    Some(placed(&parts, bars, |n| within(clock.x(arrival(n)))))
+}
+
+/// Parts of the run in so many bars; `at`: where one stands, 0 to 1.
+fn placed(parts: &[Total], bars: usize, at: impl Fn(usize) -> f32) -> Vec<Total> {
     let mut totals = vec![(0, [0; 10]); bars];
     for (n, part) in parts.iter().enumerate() {
-        let arrival = n as u64 * len / parts.len() as u64;
-        let at = (clock.x(arrival) - rect.left()) / rect.width() * bars as f32;
-        let bar = (at.max(0.0) as usize).min(bars - 1);
-        totals[bar].0 += part.0;
-        for (sum, n) in totals[bar].1.iter_mut().zip(part.1) {
+        let bar = ((at(n) * bars as f32).max(0.0) as usize).min(bars.saturating_sub(1));
+        let Some(total) = totals.get_mut(bar) else { continue };
+        total.0 += part.0;
+        for (sum, n) in total.1.iter_mut().zip(part.1) {
             *sum += n;
         }
     }
-    Some(totals)
+    totals
 }
 
 fn ask_density(app: &mut App, range: Range, buckets: usize) -> Option<Arc<Density>> {
@@ -285,6 +298,16 @@ mod tests {
         by[Verdict::Joined as usize] = 1_380;
         by[Verdict::Late as usize] = 32;
         assert_eq!(counted(&(1_412, by), "record"), "1,412 records: 1,380 joined, 32 late");
-        assert_eq!(counted(&(0, [0; 10]), "row"), "no row");
+        assert_eq!(counted(&(0, [0; 10]), "row"), "no rows");
+    }
+
+    #[test]
+    fn few_records_stand_where_the_cursor_stands_on_them() {
+        let one = |n: u64| (n, [n; 10]);
+        // A run of one record, whose clock bar is two values wide.
+        let alone = placed(&[one(1), one(0)], 80, |n| n as f32);
+        assert_eq!((alone[0], alone.len()), (one(1), 80));
+        let both = placed(&[one(1), one(2), one(4)], 4, |n| n as f32 / 2.0);
+        assert_eq!(both.iter().map(|total| total.0).collect::<Vec<u64>>(), [1, 0, 2, 4]);
     }
 }

@@ -301,15 +301,24 @@ fn recordings_menu(app: &mut App, ui: &mut Ui) {
     item(app, ui, "Open…", Command::ShowOpen);
 }
 
-/// Cut in the middle; of joined inputs each, so that all are still named.
+/// Cut in the middle; of joined inputs each, so that all are still named. Where too
+/// many are joined for that the first stands for all.
 fn short(name: &str, chars: usize) -> String {
     const JOIN: &str = " ⋈ ";
+    /// So many are named in any case.
+    const FEW: usize = 3;
     let inputs = name.split(JOIN).count();
     let between = JOIN.chars().count();
     let each = ((chars + between) / inputs).saturating_sub(between).max(LEAST);
     let most = if inputs > 1 { each } else { chars };
     let cut = |part| elide(&line(part), most);
-    name.split(JOIN).map(cut).collect::<Vec<String>>().join(JOIN)
+    let all = name.split(JOIN).map(cut).collect::<Vec<String>>().join(JOIN);
+    if inputs <= FEW || all.chars().count() <= chars {
+        return all;
+    }
+    let more = format!("{JOIN}{} more", inputs - 1);
+    let first = name.split(JOIN).next().unwrap_or_default();
+    elide(&line(first), chars.saturating_sub(more.chars().count()).max(LEAST)) + &more
 }
 
 /// Errors and the run's figures, from right to left.
@@ -423,4 +432,20 @@ fn status(app: &App) -> Vec<Figure> {
         }
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_joined_inputs_each_is_named_as_long_as_that_fits() {
+        assert_eq!(short("views ⋈ engagements", 40), "views ⋈ engagements");
+        assert_eq!(short("views ⋈ engagements", 12), "views ⋈ eng…ts");
+        let many: Vec<String> = (0..40).map(|n| format!("tenant-{n:02}")).collect();
+        let many = many.join(" ⋈ ");
+        assert_eq!(short(&many, 40), "tenant-00 ⋈ 39 more");
+        // However little room there is, so that the pipeline can be pressed.
+        assert_eq!(short(&many, LEAST), "ten…00 ⋈ 39 more");
+    }
 }

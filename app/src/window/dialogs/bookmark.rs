@@ -3,7 +3,7 @@
 use egui::{Context, Key, Modifiers, TextEdit};
 use joinscope_operator::record::Arrival;
 
-use super::modal;
+use super::modal_left;
 use crate::window::app::App;
 use crate::window::bookmarks::{Bookmark, Numbering};
 use crate::window::command::Command;
@@ -55,7 +55,7 @@ impl BookmarkDialog {
         }
         let t = Tokens::of(ctx);
         let mut done = false;
-        let closed = modal(ctx, "Bookmark", 420.0, |ui| {
+        let (closed, beside) = modal_left(ctx, "Bookmark", 420.0, |ui| {
             let ms = app.clock.time(self.at as f64).round() as i64;
             let mut at = format!("arrival {}", thousands(self.at));
             if !app.clock.is_empty() {
@@ -96,7 +96,7 @@ impl BookmarkDialog {
                 done |= button("Cancel").show(ui).clicked();
             });
         });
-        done || closed
+        done || closed && !(beside && self.is_changed())
     }
 
     /// What is in front counts other arrivals: the bookmark would be another one.

@@ -6,7 +6,7 @@ use std::path::Path;
 use egui::{Context, Key, Label, RichText, TextEdit, Ui};
 
 use super::export::stem;
-use super::{copy, modal, paragraph, scrolled, still_in_front};
+use super::{copy, modal, modal_left, paragraph, scrolled, still_in_front};
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::incident::{IncidentDoc, Remade};
@@ -49,7 +49,7 @@ impl SaveIncident {
         }
         let t = Tokens::of(ctx);
         let mut done = false;
-        let closed = modal(ctx, "Save as an incident", 560.0, |ui| {
+        let (closed, beside) = modal_left(ctx, "Save as an incident", 560.0, |ui| {
             let field = TextEdit::singleline(&mut self.path)
                 .font(fonts::mono(SMALL))
                 .hint_text("A name that ends with .mcap")
@@ -82,7 +82,11 @@ impl SaveIncident {
                 done |= button("Cancel").show(ui).clicked();
             });
         });
-        done || closed
+        if closed && !done && self.is_changed() {
+            // Escape is soon pressed: they are there when it is opened again.
+            app.commands.push(Command::SetNotes(self.notes.clone()));
+        }
+        done || closed && !(beside && self.is_changed())
     }
 }
 

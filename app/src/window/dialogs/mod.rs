@@ -142,6 +142,17 @@ impl App {
 
 /// A dialog's frame; says whether the user closed it.
 fn modal(ctx: &Context, name: &str, width: f32, content: impl FnOnce(&mut Ui)) -> bool {
+    modal_left(ctx, name, width, content).0
+}
+
+/// As [`modal`]; and whether it was a press beside it, which somebody who writes did not
+/// mean.
+fn modal_left(
+    ctx: &Context,
+    name: &str,
+    width: f32,
+    content: impl FnOnce(&mut Ui),
+) -> (bool, bool) {
     let t = Tokens::of(ctx);
     let style = ctx.global_style();
     let shown =
@@ -151,7 +162,7 @@ fn modal(ctx: &Context, name: &str, width: f32, content: impl FnOnce(&mut Ui)) -
             ui.add_space(8.0);
             content(ui);
         });
-    shown.should_close()
+    (shown.should_close(), shown.backdrop_response.clicked())
 }
 
 /// Whether what came to the front `since` still is, so that a file that is asked for

@@ -211,3 +211,21 @@ fn a_message_of_any_length_is_there_whole_or_says_what_is_not() {
     assert!(h.query_by_label("… and 51 more lines").is_some());
     assert!(h.get_by_label("Close").rect().bottom() < 600.0);
 }
+
+#[test]
+fn a_setting_that_is_longer_than_its_field_is_said_whole() {
+    const TOPIC: &str = "production.eu-west-1.customer-behaviour.page-views.v17";
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::EditPipeline);
+    let told = |h: &mut Harness<'_, App>| {
+        let at = h.get_by_label("inputs.views.topic").rect().center();
+        h.hover_at(at);
+        // Longer than a tooltip takes to appear.
+        h.run_steps(8);
+        let all = h.query_all_by_role(Role::Label);
+        all.filter_map(|n| n.accesskit_node().value()).any(|said| said == TOPIC)
+    };
+    assert!(!told(&mut h), "it has room");
+    overwrite(&mut h, "inputs.views.topic", TOPIC);
+    assert!(told(&mut h));
+}

@@ -24,7 +24,7 @@ pub use write::{failed, to_file};
 use joinscope_core::edges::recording::Job;
 
 use super::jobs::panic_message;
-use super::text::{bytes, plural, short_count, thousands};
+use super::text::{bytes, left, plural, short_count, thousands};
 
 /// One row of a file.
 pub struct Row {
@@ -253,8 +253,8 @@ impl Exporting {
                 let seconds = self.begun.elapsed().as_secs_f64();
                 if seconds > 0.5 && done > 0 {
                     let rate = done as f64 / seconds;
-                    let left = of.saturating_sub(done) as f64 / rate;
-                    let how = format!(" · {}/s · {left:.0} s left", short(rate as u64));
+                    let left = left(of.saturating_sub(done) as f64 / rate);
+                    let how = format!(" · {}/s · {left}", short(rate as u64));
                     text.push_str(&how);
                 }
                 text

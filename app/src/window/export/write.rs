@@ -1,4 +1,9 @@
 //! Rows into a file: CSV as RFC 4180 has it, or one JSON object a line.
+//!
+//! Cells are the values as they are, for programs to read. A text that begins with
+//! `=`, `+`, `-` or `@` gets no sign before it, although a spreadsheet that opens the
+//! file by itself takes it for a formula: every other reader would have another key.
+//! A text that is empty is `""`, what is not there is nothing.
 
 use std::fs::File;
 use std::io::{BufWriter, Error, Write};
@@ -35,28 +40,40 @@ pub(super) struct Partial {
     path: PathBuf,
     part: PathBuf,
     file: Option<File>,
+    replace: bool,
 }
 
 impl Partial {
     pub fn create(path: &Path, replace: bool) -> Result<Self, Refused> {
         let is_file = path.metadata().map(|m| m.is_file());
-        let part = match is_file {
+        let (part, file) = match is_file {
             Ok(true) if !replace => return Err(Refused::Exists),
             // A pipe or a device is written to as it is.
-            Ok(false) if !path.is_dir() => path.to_owned(),
-            _ => {
-                let mut name = path.file_name().unwrap_or_default().to_owned();
-                name.push(".part");
-                path.with_file_name(name)
+            Ok(false) if !path.is_dir() => {
+                (path.to_owned(), File::options().write(true).open(path))
             }
-        };
-        let file = if part == path {
-            File::options().write(true).open(&part)
-        } else {
-            File::create(&part)
+            _ => Self::beside(path),
         };
         let file = file.map_err(|e| failed(path, &e))?;
-        Ok(Self { path: path.to_owned(), part, file: Some(file) })
+        Ok(Self { path: path.to_owned(), part, file: Some(file), replace })
+    }
+
+    /// A new file beside it: one that is called so is somebody else's.
+    fn beside(path: &Path) -> (PathBuf, std::io::Result<File>) {
+        const MOST: u32 = 100;
+        let mut n = 1;
+        loop {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(if n == 1 { ".part".to_owned() } else { format!(".{n}.part") });
+            let part = path.with_file_name(name);
+            let file = File::create_new(&part);
+            let is_taken =
+                file.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::AlreadyExists);
+            if !is_taken || n >= MOST {
+                return (part, file);
+            }
+            n += 1;
+        }
     }
 
     pub fn file(&mut self) -> std::io::Result<&mut File> {
@@ -68,6 +85,11 @@ impl Partial {
         let Some(file) = self.file.take() else { return Ok(()) };
         if self.part == self.path {
             return Ok(());
+        }
+        if !self.replace && self.path.exists() {
+            // It came while this was written.
+            let _ = std::fs::remove_file(&self.part);
+            return Err(Refused::Exists);
         }
         let done = file.sync_all().and_then(|()| std::fs::rename(&self.part, &self.path));
         done.map_err(|e| {
@@ -96,8 +118,13 @@ pub fn failed(path: &Path, error: &Error) -> Refused {
         std::io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
         _ => error.to_string(),
     };
+    let path_shown = path.display();
     // The path last: where there is no room for all of it the reason is in sight.
-    Refused::Failed(format!("{what}; nothing is left of {}", path.display()))
+    Refused::Failed(if path.is_file() {
+        format!("{what}; what was there before stays at {path_shown}")
+    } else {
+        format!("{what}; nothing is left of {path_shown}")
+    })
 }
 
 /// Writes rows to a file; gives how many.
@@ -179,7 +206,9 @@ fn csv_line(out: &mut impl Write, cells: &[Value]) -> std::io::Result<()> {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        if text.contains(['"', ',', '\n', '\r']) || alone && text.is_empty() {
+        // Else a text that is empty would be none.
+        let quoted = text.is_empty() && (alone || cell.is_string());
+        if quoted || text.contains(['"', ',', '\n', '\r']) {
             write!(out, "\"{}\"", text.replace('"', "\"\""))?;
         } else {
             out.write_all(text.as_bytes())?;
@@ -222,6 +251,41 @@ mod tests {
         assert_eq!(written(&["".into()]), "\"\"\r\n");
         assert_eq!(written(&[Value::Null, Value::Null]), ",\r\n");
         assert_eq!(written(&["a".into()]), "a\r\n");
+    }
+
+    #[test]
+    fn a_cell_is_the_value_as_it_is() {
+        let cells: [Value; 6] =
+            ["=1+1".into(), "-5".into(), (-5).into(), "".into(), Value::Null, "@a;\t b".into()];
+        let mut out = Vec::new();
+        csv_line(&mut out, &cells).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "=1+1,-5,-5,\"\",,@a;\t b\r\n");
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_where_another_does_not_take_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, begun) = (dir.path().join("a.csv"), dir.path().join("a.csv.part"));
+        std::fs::write(&path, "mine").unwrap();
+        // Half a download of somebody else's, perhaps.
+        std::fs::write(&begun, "theirs").unwrap();
+        let shared = Shared::default();
+        shared.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        let done = to_file(&mut Numbers(9), &path, true, &Meter(&shared));
+        assert_eq!(done, Err(Refused::Cancelled));
+        let why = failed(&path, &std::io::ErrorKind::StorageFull.into());
+        assert!(matches!(&why, Refused::Failed(why) if why.contains("stays at")), "{why:?}");
+        let shared = Shared::default();
+        assert_eq!(to_file(&mut Numbers(1), &path, true, &Meter(&shared)), Ok(1));
+        assert_eq!(std::fs::read_to_string(&begun).unwrap(), "theirs");
+        assert_eq!(names(dir.path()).len(), 2);
+        // One that came while it was written.
+        let other = dir.path().join("b.csv");
+        let part = Partial::create(&other, false).unwrap();
+        std::fs::write(&other, "mine").unwrap();
+        assert_eq!(part.finish(), Err(Refused::Exists));
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
+        assert_eq!(names(dir.path()).len(), 3);
     }
 
     fn names(dir: &Path) -> Vec<String> {

@@ -150,7 +150,9 @@ pub fn end_filter(ui: &mut Ui, typed: &Typed, clear: &str) -> Option<End> {
 
 /// A chip with the conditions; says whether it was pressed, which removes them.
 pub fn conditions_chip(ui: &mut Ui, conditions: &str) -> bool {
-    let shown = elide(&line(conditions), 24);
+    // An incident brings those that somebody else wrote.
+    let conditions = line(conditions);
+    let shown = elide(&conditions, 24);
     let name = format!("Remove the conditions {conditions}");
     let chip = button(&shown).icon(icon::CLOSE).selected(true).name(&name).show(ui);
     chip.on_hover_text(conditions).clicked()

@@ -4,8 +4,9 @@ use egui::{Popup, ScrollArea, TextEdit, Ui};
 
 use crate::window::bars::menu_choice;
 use crate::window::editor::{Editor, Field, Kind, entry};
+use crate::window::text::line;
 use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, roomy, text};
+use crate::window::widgets::{button, fit, roomy, text};
 
 /// Of the names of settings, points.
 const LABELS: f32 = 150.0;
@@ -78,7 +79,12 @@ fn one(ui: &mut Ui, field: &Field) -> Option<String> {
                 .font(fonts::mono(SMALL))
                 .desired_width(VALUES - 10.0);
             let response = ui.add(edit).accessible_name(&setting);
-            (response.changed() && value != field.value).then_some(value)
+            let changed = response.changed() && value != field.value;
+            // A topic's name may be longer than any field.
+            if fit(ui, &value, &fonts::mono(SMALL), VALUES - 20.0) != value {
+                response.on_hover_text(line(&value));
+            }
+            changed.then_some(value)
         }
         Kind::Choice(all) => {
             let shown = if field.value.is_empty() { field.default } else { &field.value };

@@ -124,7 +124,8 @@ fn field(
         if let Some(key) = this.selected.row(cx).and_then(|row| row.key) {
             let key = key.to_string();
             let label = format!("Key {}", elide(&line(&key), 16));
-            let name = format!("Add a breakpoint on the key {key}");
+            // A key may be as long as a value, and of any signs.
+            let name = format!("Add a breakpoint on the key {}", line(&key));
             let add = button(&label).icon(icon::PLUS).plain().name(&name).show(ui);
             if add.on_hover_text(&name).clicked() {
                 commands.push(Command::AddBreakpoint(Condition::Key(key)));
@@ -156,7 +157,7 @@ fn one(
     // Counts far from their names are hard to read.
     let width = ui.available_width().min(WIDEST);
     let (row, _) = ui.allocate_exact_size(vec2(width, LINE), Sense::hover());
-    let name = b.condition.to_string();
+    let name = line(&b.condition.to_string()).into_owned();
     let here = cx.breaks.stopped.is_some() && cx.breaks.ids.contains(&b.id);
     if here {
         ui.painter().rect_filled(row, 0, t.selected);
@@ -210,7 +211,7 @@ fn one(
     let shown = fit(ui, &name, &font, room * 0.5);
     let said = ui.painter().text(pos2(left, y), Align2::LEFT_CENTER, shown, font, ink);
     let left = said.right().max(left + 130.0) + 14.0;
-    let words = words(&b.condition);
+    let words = line(&words(&b.condition)).into_owned();
     let font = fonts::regular(SMALL);
     let shown = fit(ui, &words, &font, (met_at.left() - 16.0 - left).max(0.0));
     ui.painter().text(pos2(left, y), Align2::LEFT_CENTER, shown, font, t.second);

@@ -75,8 +75,9 @@ impl Breakpoints {
         }
         let found = self.job.found();
         let on = |id: u64| list.iter().any(|b| b.id == id && b.enabled);
-        let hits: Vec<_> = found.hits.iter().filter(|h| on(h.id)).copied().collect();
-        let hit = nearest(&hits, at, direction, |h| h.at).map(|n| (hits[n].at, hits[n].row));
+        // Asked in every frame until it is known: of millions only the next ones.
+        let hit = nearest(&found.hits, at, direction, |h| h.at, |h| on(h.id));
+        let hit = hit.map(|h| (h.at, h.row));
         // Further on it may still come.
         if hit.is_none() && !found.whole {
             return None;

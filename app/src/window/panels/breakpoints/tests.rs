@@ -3,6 +3,7 @@
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::run::{RunState, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
@@ -125,4 +126,18 @@ fn a_run_stops_at_a_breakpoint_and_goes_on_to_the_same_end() {
     let digest = |run: &Run| run.manifest().end.unwrap().digest;
     assert_eq!(digest(&run), digest(&plain));
     assert_eq!(h.state().cursor().at(), plain.arrivals() - 1);
+}
+
+#[test]
+fn a_condition_of_any_length_and_signs_is_one_short_line() {
+    let mut h = opened(&feed().run());
+    let key = format!("a\nb\u{202e}{}", "x".repeat(5_000));
+    ask(&mut h, Command::AddBreakpoint(Condition::Key(key)));
+    let text = |n: egui_kittest::Node<'_>| n.accesskit_node().label().or_else(|| n.value());
+    let all = h.get_all(egui_kittest::kittest::By::new()).filter_map(text);
+    let own: Vec<String> = all.filter(|said| said.contains("xxxx")).collect();
+    assert!(own.len() >= 3, "{own:?}");
+    for said in own {
+        assert!(!said.contains(['\n', '\u{202e}']) && said.chars().count() < 1_200, "{said}");
+    }
 }

@@ -68,14 +68,10 @@ impl Compare {
         self.other.as_deref()
     }
 
-    /// Compares with another run.
+    /// Compares with another run; asked for again, anew: it may have gone on, or be
+    /// another one in the same folder.
     pub fn set_other(&mut self, other: PathBuf) {
-        if self.other.as_ref() == Some(&other) {
-            // Asked for again: it may be there again.
-            self.opened.again();
-        } else {
-            *self = Self { other: Some(other), ..Self::default() };
-        }
+        *self = Self { other: Some(other), ..Self::default() };
     }
 
     /// What it lists, as a session and an incident file keep it.

@@ -372,3 +372,18 @@ fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
     assert_eq!(inputs(there), ["views"]);
     assert_eq!(inputs(here), ["seen"]);
 }
+
+#[test]
+fn a_run_that_was_made_anew_in_its_folder_is_compared_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    rerun(&two().feed.recording(), PIPELINE, PATIENT, &other);
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::Compare(other.clone()));
+    let said = |h: &Harness<'_, App>| heading(h, Panel::Compare).value().unwrap();
+    assert!(said(&h).contains(" differ from other"), "{}", said(&h));
+    std::fs::remove_dir_all(&other).unwrap();
+    rerun(&two().feed.recording(), PIPELINE, &[], &other);
+    ask(&mut h, Command::Compare(other));
+    assert!(said(&h).starts_with("the same verdicts as other for all "), "{}", said(&h));
+}

@@ -3,6 +3,7 @@
 use egui::{Rect, Ui, UiBuilder, pos2, vec2};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 use joinscope_core::analyses::guarantees::matrix::{Column as Mode, Copy, Matrix, STAGES};
+use joinscope_core::run::ManifestStart;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::format_duration;
 
@@ -201,9 +202,21 @@ fn commands(cx: &Cx<'_>) -> [(&'static str, String); 2] {
         ),
         (
             "Copy the command that compares",
-            format!("joinscope guarantees {} --recording {recording}", word(pipeline)),
+            compared(pipeline, &recording, cx.doc.run.as_ref().map(|run| &run.manifest.start)),
         ),
     ]
+}
+
+/// The command that compares what the run in front ran, with what it changed.
+fn compared(pipeline: &str, recording: &str, start: Option<&ManifestStart>) -> String {
+    let mut command = format!("joinscope guarantees {} --recording {recording}", word(pipeline));
+    for (path, value) in start.into_iter().flat_map(|start| &start.overrides) {
+        command.push_str(&format!(" --set {}", word(&format!("{path}={value}"))));
+    }
+    if start.is_some_and(|start| start.at_end == "close") {
+        command.push_str(" --at-end close");
+    }
+    command
 }
 
 /// A text as a shell takes it for one word.
@@ -276,9 +289,9 @@ fn mode_cells(mode: &Mode, selected: bool) -> RowCells {
              the median, {most} at p99; {} written, {} processed{stopped}",
             mode.mode,
             plural(seen.duplicates.len() as u64, "duplicate"),
-            seen.losses.len(),
-            seen.untrue.len(),
-            aborted,
+            thousands(seen.losses.len() as u64),
+            thousands(seen.untrue.len() as u64),
+            thousands(aborted as u64),
             bytes(mode.written_bytes),
             plural(mode.processed, "record"),
         ),
@@ -433,6 +446,20 @@ mod tests {
         };
         assert_eq!(shown(&mode(None, 7)), ["exactly-once", "5.000 s"]);
         assert_eq!(shown(&mode(Some("full disk"), 0)), ["stopped: exactly-once", "–"]);
+    }
+
+    #[test]
+    fn what_the_run_changed_is_compared_at_the_command_line_too() {
+        let until = ("join.with.engagements.until".to_owned(), "1h".to_owned());
+        let start = ManifestStart {
+            overrides: vec![until],
+            at_end: "close".to_owned(),
+            ..ManifestStart::default()
+        };
+        let command = compared("my feed.toml", "feed.mcap", Some(&start));
+        let want = "joinscope guarantees 'my feed.toml' --recording feed.mcap \
+                    --set 'join.with.engagements.until=1h' --at-end close";
+        assert_eq!(command, want);
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::window::listing::Report;
 use crate::window::range::ArrivalRange;
 use crate::window::sorting::{Fields, Sorter};
 use crate::window::store::Run;
-use crate::window::text::thousands;
+use crate::window::text::and_more;
 
 /// Records named in a line; more are counted.
-const NAMED: usize = 4;
+pub const NAMED: usize = 4;
 /// Outputs looked at between two reports.
 const CHUNK: u64 = 4_096;
 
@@ -113,6 +113,8 @@ pub struct Question {
     pub listed: Option<Vec<u64>>,
     /// With the values of their records.
     pub values: bool,
+    /// So many records of each are named.
+    pub named: usize,
 }
 
 pub struct Page {
@@ -123,10 +125,21 @@ pub struct Page {
 #[derive(Clone, Debug)]
 pub struct Line {
     pub output: OutputView,
+    /// As many as were asked for.
     pub records: Vec<String>,
+    /// Records besides those.
+    pub more: u64,
     pub key: String,
     /// As `outputs --json` writes it, where its fields are shown.
     pub json: Option<Value>,
+}
+
+impl Line {
+    /// Its records, and how many more there are.
+    #[must_use]
+    pub fn named(&self, between: &str) -> String {
+        self.records.join(between) + &and_more(self.more, between)
+    }
 }
 
 /// Outputs by their numbers, in that order.
@@ -151,20 +164,17 @@ pub fn page(run: &Run, q: &Question) -> Result<Page, String> {
         None => run.output_page(q.first, q.count).map_err(|e| e.to_string())?,
     };
     let mut values = if q.values { Some(values_of(run)?) } else { None };
-    let most = if q.values { usize::MAX } else { NAMED };
+    let most = if q.values { usize::MAX } else { q.named };
     let known = records_of(run, &outputs, most)?;
     let mut lines = Vec::with_capacity(outputs.len());
     for output in outputs {
         let rows: Vec<&RowView> = output.rows.iter().filter_map(|row| known.get(row)).collect();
         let json = values.as_mut().map(|v| json_of(run.pipeline(), &output, &rows, v));
         let json = json.transpose().map_err(|e| format!("{e:#}"))?;
-        let mut records: Vec<String> =
-            rows.iter().take(NAMED).map(|r| r.record.to_string()).collect();
-        if output.rows.len() > NAMED {
-            records.push(format!("{} more", thousands((output.rows.len() - NAMED) as u64)));
-        }
+        let records = rows.iter().take(q.named).map(|r| r.record.to_string()).collect();
+        let more = output.rows.len().saturating_sub(q.named) as u64;
         let key = rows.iter().find_map(|r| r.key.as_ref()).map(ToString::to_string);
-        lines.push(Line { output, records, key: key.unwrap_or_default(), json });
+        lines.push(Line { output, records, more, key: key.unwrap_or_default(), json });
     }
     Ok(Page { lines })
 }
@@ -189,7 +199,8 @@ fn records_of(
 
 /// The whole of an output, for the clipboard.
 pub fn as_json(run: &Run, n: u64) -> Result<String, String> {
-    let q = Question { source: Source::default(), first: n, count: 1, listed: None, values: true };
+    let source = Source::default();
+    let q = Question { source, first: n, count: 1, listed: None, values: true, named: NAMED };
     let line = page(run, &q)?.lines.pop().ok_or_else(|| format!("there is no output {n}"))?;
     serde_json::to_string_pretty(&line.json).map_err(|e| e.to_string())
 }

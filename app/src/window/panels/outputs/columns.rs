@@ -146,8 +146,8 @@ impl Col {
             Self::Kind => Cell::Words(kind_name(o.kind, o.correction).to_owned()),
             Self::Key => Cell::Elided { shown: key.to_owned(), whole: line(&l.key).into_owned() },
             Self::Records => Cell::Elided {
-                shown: line(&elide_each(&l.records, " + ", room)).into_owned(),
-                whole: line(&l.records.join(" + ")).into_owned(),
+                shown: line(&elide_each(&l.records, l.more, " + ", room)).into_owned(),
+                whole: line(&l.named(" + ")).into_owned(),
             },
             Self::Epoch => Cell::Mono(thousands(o.epoch)),
             Self::Labels => Cell::Mono(labels(o.labels, cx)),

@@ -239,7 +239,8 @@ fn ask_page(
     let count = ((seen.end - first) as usize).next_multiple_of(10) + 10;
     let listed = source.is_listed().then(|| this.listing.lines(first, count));
     let values = this.choosing || this.columns.iter().any(|c| matches!(c, Col::Field(_)));
-    let question = Question { source: source.clone(), first, count, listed, values };
+    let named = ask::NAMED;
+    let question = Question { source: source.clone(), first, count, listed, values, named };
     let run = doc.run.clone();
     this.page.ask(cx.jobs, question, move |q| ask::page(&run, q));
     let Some(answer) = this.page.answer() else { return Ok(Lines::default()) };
@@ -276,7 +277,7 @@ fn cells(cols: &[Col], l: &Line, key: &str, room: usize, cx: &Cx<'_>) -> RowCell
     let o = &l.output;
     let kind = kind_name(o.kind, o.correction);
     RowCells {
-        name: format!("output {}, {kind}, {}", o.n, l.records.join(", ")),
+        name: format!("output {}, {kind}, {}", o.n, l.named(", ")),
         cells: cols.iter().map(|col| col.cell(l, key, room, cx)).collect(),
         selected: cx.selection == Some(Selection::Output(o.n)),
         hovered: marks(&o.rows, cx.selection, cx.hover),

@@ -53,14 +53,16 @@ impl Data for Lines {
             .as_ref()
             .map(|all| all.iter().skip(first as usize).take(n).map(|n| u64::from(*n)).collect());
         let source = Source::default();
-        let q = Question { source, first, count: n, listed, values: true };
+        // A table has room for the first ones, a file for all.
+        let named = usize::MAX;
+        let q = Question { source, first, count: n, listed, values: true, named };
         let lines = page(&self.run, &q)?.lines;
         let rows = lines.into_iter().map(|line| {
             let json = line.json.unwrap_or_default();
             let cells = self.columns.iter().map(|col| match col {
                 Col::Arrival => line.output.at.into(),
                 Col::Kind => super::kind_name(line.output.kind, line.output.correction).into(),
-                Col::Records => line.records.join(" + ").into(),
+                Col::Records => line.named(" + ").into(),
                 Col::Labels | Col::Field(_) => {
                     field_at(&json, &col.name()).cloned().unwrap_or_default()
                 }

@@ -1,6 +1,7 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
+use super::ask::{Question, Source, page};
 use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
@@ -152,4 +153,21 @@ fn outputs_are_searched_sorted_and_filtered_by_their_fields() {
     let n: u64 = shown[0]["output ".len()..].split(',').next().unwrap().parse().unwrap();
     let json = super::ask::as_json(&run, n).unwrap();
     assert!(json.contains("\"like\""), "{json}");
+}
+
+#[test]
+fn records_of_an_output_that_are_not_named_are_counted() {
+    let h = opened(&feed().run());
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let all = run.output_page(0, run.outputs() as usize).unwrap();
+    let pair = all.iter().find(|o| o.rows.len() == 2).unwrap().n;
+    let line = |named: usize| {
+        let source = Source::default();
+        let q = Question { source, first: pair, count: 1, listed: None, values: false, named };
+        page(&run, &q).unwrap().lines.pop().unwrap()
+    };
+    let whole = line(usize::MAX);
+    assert_eq!((whole.records.len(), whole.more), (2, 0));
+    assert_eq!(line(1).named(" + "), format!("{} + 1 more", whole.records[0]));
+    assert_eq!(whole.named(" + "), whole.records.join(" + "));
 }

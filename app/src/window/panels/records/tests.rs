@@ -308,3 +308,10 @@ fn a_record_of_a_recording_without_a_run_is_copied_too() {
     assert!(json["value"]["view_id"].is_number(), "{json}");
     assert_eq!(json["headers"][0]["key"], "trace");
 }
+
+#[test]
+fn conditions_of_any_signs_are_shown_safely() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Where("key~a\u{202e}b".to_owned()));
+    assert!(h.query_by_label("Remove the conditions key~a\\u{202e}b").is_some());
+}

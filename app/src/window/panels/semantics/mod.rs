@@ -9,14 +9,18 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use egui::Ui;
-use joinscope_operator::pipeline::Semantics as Name;
+use joinscope_operator::pipeline::{Pipeline, Semantics as Name};
 
 pub use self::job::Order;
 use self::job::{Job, Known};
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
+use crate::window::comparing::same;
 use crate::window::cx::Cx;
+use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
@@ -31,8 +35,47 @@ pub struct Semantics {
     job: Option<Job>,
     /// Of the recording that was run over.
     digest: String,
+    /// What was run: its text, and in what it was changed.
+    made: Made,
     /// Its failure was taken.
     told: bool,
+}
+
+/// A pipeline with settings changed.
+#[derive(Default)]
+struct Made {
+    file: String,
+    text: String,
+    /// Without whose rules it follows.
+    sets: Vec<(String, String)>,
+}
+
+impl Made {
+    /// Whether a run has the same settings, but for whose rules it follows.
+    fn is_of(&self, run: &RunDoc) -> bool {
+        let overrides = run.manifest.start.overrides.iter();
+        let sets = overrides.filter(|(path, _)| path != SEMANTICS);
+        if self.text == run.run.pipeline_text() && sets.eq(&self.sets) {
+            return true;
+        }
+        let Ok(made) = Pipeline::parse_with(&self.text, &self.file, &self.sets) else {
+            return false;
+        };
+        plain(made) == plain(Pipeline::clone(run.run.pipeline()))
+    }
+}
+
+/// The setting that says whose rules a pipeline follows.
+pub const SEMANTICS: &str = "join.semantics";
+
+/// A pipeline without what does not tell it from another: whose rules it follows,
+/// and whether its schemas are loaded.
+fn plain(mut pipeline: Pipeline) -> Pipeline {
+    pipeline.join.semantics = Name::Clean;
+    for schema in pipeline.inputs.iter_mut().filter_map(|input| input.schema.as_mut()) {
+        schema.text = None;
+    }
+    pipeline
 }
 
 impl Semantics {
@@ -42,6 +85,11 @@ impl Semantics {
     /// They could not be started.
     pub fn start(&mut self, order: Order, ctx: &egui::Context) -> Result<(), String> {
         order.recording.digest().clone_into(&mut self.digest);
+        self.made = Made {
+            file: order.file.clone(),
+            text: order.text.clone(),
+            sets: order.overrides.clone(),
+        };
         self.job = Some(Job::start(order, ctx)?);
         self.told = false;
         Ok(())
@@ -71,10 +119,28 @@ impl Semantics {
         self.job.is_some() && self.digest == digest
     }
 
+    /// In what the pipeline was changed of which the run in this folder is one of the
+    /// four: in its own overrides stands too what its semantics could not do.
+    #[must_use]
+    pub fn sets_behind(&self, dir: &Path) -> Option<Vec<(String, String)>> {
+        let known = self.job.as_ref()?.known();
+        let mut ran = known.ended.iter().filter_map(|(_, result)| result.as_ref().ok());
+        ran.any(|figures| same(&figures.dir, dir)).then(|| self.made.sets.clone())
+    }
+
+    /// Whether the four were run with other settings than the run in front.
+    fn is_of_others(&self, cx: &Cx<'_>) -> bool {
+        let Some(run) = cx.doc.run.as_ref().filter(|_| self.job.is_some()) else { return false };
+        self.sets_behind(&run.dir).is_none() && !self.made.is_of(run)
+    }
+
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let known = self.job.as_ref().map(Job::known);
-        let sentence = sentence(known.as_ref());
+        let mut sentence = sentence(known.as_ref());
+        if self.is_of_others(cx) {
+            sentence = format!("under other settings than this run's: {sentence}");
+        }
         let title = Title::of(Panel::Semantics, &sentence, tabs);
         let running = known.as_ref().is_some_and(|k| k.done.is_none());
         if running {

@@ -11,7 +11,7 @@ use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::store::Run;
-use crate::window::testing::{ask, feed, heading, opened, press, rows};
+use crate::window::testing::{PATIENT, PIPELINE, ask, feed, heading, opened, press, rerun, rows};
 
 fn four(folder: &tempfile::TempDir) -> Harness<'static, App> {
     let mut h = opened(&feed().run());
@@ -90,6 +90,41 @@ fn all_four_stand_side_by_side_and_each_count_opens_its_records() {
     assert_eq!(h.state().doc().run.as_ref().unwrap().dir, dir.join("clean"));
     let sentence = heading(&h, Panel::Records).value().unwrap();
     assert!(sentence.starts_with(&format!("{late} of ")), "{sentence}");
+}
+
+#[test]
+fn from_one_of_the_four_the_same_four_are_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = four(&folder);
+    let pads = figure(&h, "clean", "pads");
+    assert!(pads > 0);
+    // It has no pads: what it was changed in is not the pipeline's.
+    assert_eq!(figure(&h, "flink-datastream", "pads"), 0);
+    press(&mut h, "Open the run under flink-datastream");
+    ask(&mut h, Command::ShowPanel(Panel::Semantics));
+    h.state_mut().run_into = Some(folder.path().join("again"));
+    press(&mut h, "Run all four again");
+    assert_eq!(figure(&h, "clean", "pads"), pads);
+}
+
+#[test]
+fn four_runs_under_other_settings_than_the_run_in_front_are_said_to_be() {
+    const OTHER: &str = "under other settings than this run's: ";
+    let folder = tempfile::tempdir().unwrap();
+    let patient = folder.path().join("patient");
+    rerun(&feed().recording(), PIPELINE, PATIENT, &patient);
+    let mut h = four(&folder);
+    let said = |h: &mut Harness<'static, App>, path: std::path::PathBuf| {
+        ask(h, Command::Open(path));
+        ask(h, Command::ShowPanel(Panel::Semantics));
+        heading(h, Panel::Semantics).value().unwrap()
+    };
+    let there = said(&mut h, patient);
+    assert!(there.starts_with(OTHER), "{there}");
+    let of_the_four = said(&mut h, folder.path().join("four").join("flink-sql"));
+    assert!(!of_the_four.contains(OTHER), "{of_the_four}");
+    let here = said(&mut h, feed().run());
+    assert!(!here.contains(OTHER), "{here}");
 }
 
 #[test]

@@ -6,13 +6,16 @@ use egui::{Key, Modifiers, Popup, Ui};
 use super::{inset_group, remark, row};
 use crate::window::app::App;
 use crate::window::bars::menu_item;
-use crate::window::bookmarks::Waiting;
+use crate::window::bookmarks::{Bookmark, Waiting};
 use crate::window::command::Command;
-use crate::window::text::{plural, thousands};
+use crate::window::text::{lines, plural, thousands};
 use crate::window::widgets::{ListRow, Mark, list_row};
 
 /// Bookmarks listed at most: more are reached by the command palette.
 const LISTED: usize = 200;
+
+/// Of a note in its tooltip.
+const LINES: usize = 12;
 
 /// Topics named at most.
 const NAMED: usize = 8;
@@ -69,7 +72,10 @@ fn named(topics: &[&str]) -> String {
 fn list(app: &mut App, ui: &mut Ui) {
     let times = app.times();
     let at = app.cursor.at();
-    for bookmark in app.bookmarks.list().to_vec().into_iter().take(LISTED) {
+    let all = app.bookmarks.list();
+    let more = all.len().saturating_sub(LISTED) as u64;
+    let listed: Vec<Bookmark> = all.iter().take(LISTED).cloned().collect();
+    for bookmark in listed {
         let title = bookmark.title();
         let figure = if app.clock.is_empty() {
             thousands(bookmark.at)
@@ -97,7 +103,11 @@ fn list(app: &mut App, ui: &mut Ui) {
             menu_item(app, ui, "Edit the note…", Command::EditBookmark(Some(bookmark.id)));
             menu_item(app, ui, "Remove", Command::RemoveBookmark(bookmark.id));
         });
-        let note = if bookmark.note.is_empty() { title } else { bookmark.note };
+        // An incident brings notes that somebody else wrote.
+        let note = if bookmark.note.is_empty() { title } else { lines(&bookmark.note, LINES) };
         response.on_hover_text(format!("{note}\narrival {}", thousands(bookmark.at)));
+    }
+    if more > 0 {
+        remark(ui, &format!("and {} more: the command palette has them", thousands(more)));
     }
 }

@@ -24,7 +24,7 @@ use crate::window::chrome::panel_frame;
 use crate::window::command::Command;
 use crate::window::doc::{RecordingDoc, file_name};
 use crate::window::panels::watermarks::say::feeds_several;
-use crate::window::text::{short_count, thousands};
+use crate::window::text::{line, path_line, short_count, thousands};
 use crate::window::theme::{SMALL, Tokens, fonts};
 use crate::window::widgets::{ListRow, Mark, group, list_row};
 
@@ -98,7 +98,8 @@ fn open(app: &mut App, ui: &mut Ui) {
             ui.set_min_width(120.0);
             menu_item(app, ui, "Close", Command::CloseOpen(n));
         });
-        let hover = format!("{}\n{}\nDelete closes it", doc.note, doc.at.path.display());
+        let (note, path) = (line(&doc.note), path_line(&doc.at.path));
+        let hover = format!("{note}\n{path}\nDelete closes it");
         response.on_hover_text(hover.trim_start().to_owned());
     }
 }
@@ -107,7 +108,7 @@ fn recordings(app: &mut App, ui: &mut Ui) {
     if let Some(doc) = app.doc.recording.clone() {
         let count = short_count(doc.recording.len());
         let shown = ListRow { selected: true, mark: Mark::Recording, ..row(&doc.name, &count) };
-        list_row(ui, &shown).on_hover_text(doc.recording.path().display().to_string());
+        list_row(ui, &shown).on_hover_text(path_line(doc.recording.path()));
         topics::show(app, ui, &doc);
         notes(ui, &doc, app.doc.is_live());
     }
@@ -115,7 +116,7 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         let path = run.manifest.start.recording.path.clone();
         let name = file_name(&path);
         let shown = ListRow { mark: Mark::Recording, ..row(&name, "not found") };
-        let hover = format!("Not at {}: open it from where it is now", path.display());
+        let hover = format!("Not at {}: open it from where it is now", path_line(&path));
         if list_row(ui, &shown).on_hover_text(hover).clicked() {
             app.commands.push(Command::ShowOpen);
         }
@@ -129,7 +130,7 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         }
         let name = file_name(&path);
         let shown = ListRow { mark: Mark::Recording, ..row(&name, "") };
-        if list_row(ui, &shown).on_hover_text(path.display().to_string()).clicked() {
+        if list_row(ui, &shown).on_hover_text(path_line(&path)).clicked() {
             app.commands.push(Command::Open(path));
         }
     }
@@ -179,7 +180,7 @@ fn runs(app: &mut App, ui: &mut Ui) {
         let figure = label.ended().map_or(label.settings.clone(), ToOwned::to_owned);
         let shown =
             ListRow { selected: open.as_ref() == Some(&label.dir), ..row(&label.name, &figure) };
-        let hover = format!("{}\n{}", label.settings, label.dir.display());
+        let hover = format!("{}\n{}", line(&label.settings), path_line(&label.dir));
         if list_row(ui, &shown).on_hover_text(hover).clicked() {
             app.commands.push(Command::Open(label.dir));
         }

@@ -1,15 +1,19 @@
+use std::path::Path;
+
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Writer, WriterOptions};
 use joinscope_core::run::Manifest;
 use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
+use crate::window::app::App;
 use crate::window::bookmarks::{Bookmarks, Numbering};
 use crate::window::command::Command;
 use crate::window::files::Saver;
 use crate::window::headless::{harness, harness_with, settle};
 use crate::window::settings::Places;
-use crate::window::testing::{BEGIN, ask, feed, opened, press};
+use crate::window::testing::{BEGIN, ask, feed, opened, press, write};
 
 #[test]
 fn a_bookmark_is_made_by_keyboard_gone_to_and_removed() {
@@ -89,6 +93,25 @@ fn bookmarks_are_read_also_where_one_comes_back_at_once() {
 }
 
 #[test]
+fn of_many_bookmarks_it_says_how_many_are_not_listed() {
+    // Tall enough for all lines to be in sight.
+    let mut h = harness((1600, 8000), false, None);
+    ask(&mut h, Command::Open(feed().run()));
+    for at in 0..205 {
+        h.state_mut().bookmarks.add(at, "one of many");
+    }
+    settle(&mut h).unwrap();
+    let said = h.query_all_by_label_contains("one of many, ").count();
+    assert_eq!(said, 200);
+    let more = "and 5 more: the command palette has them";
+    let is_more = |n: egui_kittest::Node<'_>| {
+        let node = n.accesskit_node();
+        node.label().or_else(|| node.value()).is_some_and(|text| text == more)
+    };
+    assert!(h.get_all(egui_kittest::kittest::By::new()).any(is_more));
+}
+
+#[test]
 fn topics_stand_in_the_order_of_the_pipeline() {
     let h = opened(&feed().run());
     let pipeline = &h.state().doc().pipeline.as_ref().unwrap().pipeline;
@@ -100,13 +123,11 @@ fn topics_stand_in_the_order_of_the_pipeline() {
     assert!(places.len() == 2 && places.is_sorted(), "{used:?} in {listed:?}");
 }
 
-#[test]
-fn of_many_partitions_it_says_how_many_are_not_listed() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("wide.mcap");
-    let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
-    for partition in 0..300 {
-        writer.partition(TopicPartition { topic: "wide".into(), partition }).unwrap();
+/// A recording of these partitions with a record in the first.
+fn wide(path: &Path, partitions: impl Iterator<Item = TopicPartition>) {
+    let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
+    for partition in partitions {
+        writer.partition(partition).unwrap();
     }
     let record = Record {
         arrival: 0,
@@ -122,6 +143,32 @@ fn of_many_partitions_it_says_how_many_are_not_listed() {
     };
     writer.add(&record).unwrap();
     writer.finish().unwrap();
+}
+
+#[test]
+fn without_a_pipeline_topics_are_there_to_be_looked_at_however_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.mcap");
+    let topic = |n: u32| TopicPartition { topic: format!("tenant-{n:03}").into(), partition: 0 };
+    wide(&path, (0..130).map(topic));
+    let mut h = harness((1600, 4000), false, None);
+    ask(&mut h, Command::Open(path));
+    let listed = |h: &Harness<'_, App>| {
+        let rows = h.query_all_by_role(Role::ListBoxOption);
+        let names = rows.filter_map(|n| n.accesskit_node().label());
+        names.filter(|label| label.starts_with("tenant-")).count()
+    };
+    assert_eq!(listed(&h), 100);
+    assert!(h.query_all_by_label_contains("and 30 more: type more").next().is_some());
+    write(&mut h, "Search topics", "-12");
+    assert_eq!(listed(&h), 10);
+}
+
+#[test]
+fn of_many_partitions_it_says_how_many_are_not_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.mcap");
+    wide(&path, (0..300).map(|partition| TopicPartition { topic: "wide".into(), partition }));
     // Tall enough for all lines to be in sight.
     let mut h = harness((1600, 8000), false, None);
     ask(&mut h, Command::Open(path));

@@ -103,15 +103,17 @@ pub fn show(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
         ui.horizontal(|ui| {
             ui.add_space(28.0);
             let field = egui::TextEdit::singleline(&mut app.panels.sources.search)
-                .hint_text("Search topics")
+                .hint_text(format!("Search {} topics", thousands(topics.list.len() as u64)))
                 .desired_width(ui.available_width() - 12.0);
             ui.add(field).accessible_name("Search topics");
         });
     }
     let search = app.panels.sources.search.to_lowercase();
+    // Without a pipeline that reads some, all are there to be looked at.
+    let all = !many || !topics.list.iter().any(|topic| topic.used);
     let (mut shown, mut more) = (0, 0);
     for of in &topics.list {
-        let wanted = if search.is_empty() { !many || of.used } else { of.lower.contains(&search) };
+        let wanted = if search.is_empty() { all || of.used } else { of.lower.contains(&search) };
         if !wanted {
             continue;
         }

@@ -229,6 +229,9 @@ fn band(of_input: &[usize], lines: &Lines) -> Band {
 /// that is over the partition holds the join back.
 const TOLD: i64 = 30_000;
 
+/// A shorter one is said in no figure that is not 0.
+const SHORTEST: i64 = 1_000;
+
 /// Ranges in which a partition gave nothing for longer than a twentieth of what is
 /// in sight and than its idle timeout, or [`TOLD`] if that is less.
 fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -> Vec<Silence> {
@@ -243,7 +246,7 @@ fn silences(run: &Run, start: &ManifestStart, density: &Density, clock: &Line) -
         let timeout = info
             .and_then(|l| run.pipeline().inputs.get(usize::from(l.input)))
             .and_then(|input| input.watermark.idle_timeout);
-        let least = timeout.unwrap_or(0).min(TOLD).max(whole / 20);
+        let least = timeout.unwrap_or(0).min(TOLD).max(whole / 20).max(SHORTEST);
         let mut from = None;
         for bucket in 0..=density.buckets {
             let empty = bucket < density.buckets && density.at(i, bucket).iter().all(|n| *n == 0);
