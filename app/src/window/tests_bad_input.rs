@@ -15,7 +15,7 @@ use super::panel::Panel;
 use super::selection::{Place, Selection};
 use super::session::{KeptBreakpoint, Opened, Session};
 use super::settings::Places;
-use super::testing::{Feed, ask, feed, rows};
+use super::testing::{Feed, ask, feed, opened, rows};
 
 fn says(h: &Harness<'_, App>, text: &str) -> bool {
     h.query_all_by_label_contains(text).next().is_some()
