@@ -82,6 +82,12 @@ impl Opened {
         }
     }
 
+    /// The place of a chunk, by its number.
+    pub fn entry(&self, number: usize) -> Result<ChunkEntry, RecordingError> {
+        let missing = || RecordingError::damaged(&self.path, 0, "a chunk that is not there");
+        self.index.entry(number).ok_or_else(missing)
+    }
+
     /// The bytes of a chunk.
     pub fn load(&self, entry: &ChunkEntry, body: &mut Vec<u8>) -> Result<Vec<u8>, RecordingError> {
         let Some(source) = self.parts.get(usize::from(entry.part)) else {
@@ -166,8 +172,11 @@ pub fn summary(source: &Source) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Where metadata and attachments stand, from a summary: (opcode, byte, length, name).
-pub fn places(summary: &[u8]) -> Option<Vec<(u8, u64, u64, String)>> {
+/// (opcode, byte, length, name)
+type Place = (u8, u64, u64, String);
+
+/// Where metadata and attachments stand, from a summary.
+pub fn places(summary: &[u8]) -> Option<Vec<Place>> {
     let mut fields = Fields::new(summary);
     let mut places = Vec::new();
     while !fields.is_empty() {
@@ -199,41 +208,48 @@ fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
     let mut body = Vec::new();
     let mut schemas = Schemas::default();
     let mut end = None;
-    let mut indexes = Vec::new();
-    for (opcode, byte, length, name) in places {
-        let schema = name.starts_with(meta::SCHEMA_PREFIX);
-        if !schema && name != meta::END && name != meta::INDEX {
-            continue;
-        }
-        let body = source.record(byte, length, opcode, &mut body)?;
-        if opcode == op::ATTACHMENT {
-            let found = wire::read_attachment(body).ok_or("a schema is damaged")?;
-            let schema = scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
-            if !schemas.insert(schema) {
-                return Err("two different schemas of one id".into());
+    for place in &places {
+        match (place.0, place.3.as_str()) {
+            (op::ATTACHMENT, name) if name.starts_with(meta::SCHEMA_PREFIX) => {
+                let body = source.record(place.1, place.2, op::ATTACHMENT, &mut body)?;
+                let found = wire::read_attachment(body).ok_or("a schema is damaged")?;
+                let schema =
+                    scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
+                if !schemas.insert(schema) {
+                    return Err("two different schemas of one id".into());
+                }
             }
-            continue;
-        }
-        let (found, map) = wire::read_metadata(body).ok_or("metadata is damaged")?;
-        if found != name || !meta::sealed(&name, &map) {
-            return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
-        }
-        match name.as_str() {
-            meta::END => end = Some(map),
-            _ => indexes.push(map),
+            (op::METADATA, meta::END) => end = Some(metadata(source, place, &mut body)?),
+            _ => {}
         }
     }
     let end = end.ok_or("the closing metadata is missing")?;
     let digest = meta::read_end(&end, &mut info).ok_or("the closing metadata is unreadable")?;
     let mut index = Index::default();
-    for map in indexes {
+    // One by one: as text each is many times as large as what is kept of it.
+    for place in places.iter().filter(|place| place.0 == op::METADATA && place.3 == meta::INDEX) {
+        let map = metadata(source, place, &mut body)?;
         index.read(&map, info.partitions.len()).ok_or("the index is unreadable")?;
     }
-    if index.records() != info.records || index.chunks.len() != info.chunks {
+    if index.records() != info.records || index.chunks() != info.chunks {
         return Err("the index does not cover all records".into());
     }
     info.schemas = schemas.len();
     Ok((info, schemas, index, digest))
+}
+
+/// The metadata at a place, whose CRC is right.
+fn metadata(
+    source: &Source,
+    (opcode, byte, length, name): &Place,
+    body: &mut Vec<u8>,
+) -> Result<meta::Map, Unusable> {
+    let body = source.record(*byte, *length, *opcode, body)?;
+    let (found, map) = wire::read_metadata(body).ok_or("metadata is damaged")?;
+    if found != *name || !meta::sealed(name, &map) {
+        return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
+    }
+    Ok(map)
 }
 
 fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opened, RecordingError> {
@@ -275,7 +291,7 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
         }
     }
     gathered.tally.fill(&mut info);
-    info.chunks = gathered.index.chunks.len();
+    info.chunks = gathered.index.chunks();
     info.schemas = gathered.schemas.len();
     info.compression.clone_from(&gathered.compression);
     info.cut = Some(Cut {

@@ -108,7 +108,7 @@ fn append(whole: &mut Opened, part: Opened) -> Result<(), RecordingError> {
     }
     let number = u16::try_from(whole.parts.len()).map_err(|_| unfit("there are over 65,535"))?;
     whole.parts.extend(parts);
-    whole.index.append(&index, number);
+    whole.index.append(index, number);
     add_info(&mut whole.info, info);
     whole.info.schemas = whole.schemas.len();
     Ok(())

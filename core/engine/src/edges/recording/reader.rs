@@ -10,7 +10,7 @@ use super::batches::{self, Batches};
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
-use super::index::ChunkEntry;
+use super::index::{ChunkEntry, Cursor};
 use super::open::{self, Opened};
 use super::parts;
 use super::source::Source;
@@ -69,6 +69,7 @@ impl Recording {
 
     fn from_opened(mut opened: Opened) -> Self {
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
+        opened.index.shrink();
         let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());
         let inner = Arc::new(Inner { opened, partitions, recent });
@@ -186,10 +187,10 @@ impl Recording {
         let mut at = first;
         while page.len() < n {
             let Some(chunk) = index.chunk_at(at) else { break };
+            let before = self.inner.opened.entry(chunk)?.before;
             let records = self.chunk(chunk)?;
-            let skip = (at - index.before(chunk)) as usize;
-            page.extend(records.iter().skip(skip).take(n - page.len()).cloned());
-            at = index.before(chunk) + records.len() as u64;
+            page.extend(records.iter().skip((at - before) as usize).take(n - page.len()).cloned());
+            at = before + records.len() as u64;
         }
         Ok(page)
     }
@@ -201,9 +202,10 @@ impl Recording {
         if opened.info.clock_events == 0 {
             return Ok(events);
         }
-        let mut body = Vec::new();
-        for entry in &opened.index.chunks {
-            self.clock_of(entry, &mut body, &mut events)?;
+        let (mut body, mut cursor) = (Vec::new(), Cursor::default());
+        for number in 0..opened.index.chunks() {
+            let Some((entry, _)) = cursor.get(&opened.index, number) else { break };
+            self.clock_of(&entry, &mut body, &mut events)?;
         }
         Ok(events)
     }
@@ -242,7 +244,7 @@ impl Recording {
         let records = self.chunk(number)?;
         let mut events = Vec::new();
         if self.info().clock_events > 0 {
-            let entry = self.inner.opened.index.chunks[number];
+            let entry = self.inner.opened.entry(number)?;
             self.clock_of(&entry, &mut Vec::new(), &mut events)?;
         }
         Ok((records, events))
@@ -271,7 +273,7 @@ impl Recording {
             }
         }
         let opened = &self.inner.opened;
-        let entry = opened.index.chunks[number];
+        let entry = opened.entry(number)?;
         let mut body = Vec::new();
         let bytes = Bytes::from(opened.load(&entry, &mut body)?);
         let damaged = |what: &str| {
