@@ -329,7 +329,7 @@ impl Head {
         let mut head = Self {
             records: VecDeque::new(),
             batches: file.batches(None, 0),
-            clock: file.clock_events()?.into(),
+            clock: VecDeque::new(),
         };
         head.fill()?;
         Ok(head)
@@ -337,9 +337,11 @@ impl Head {
 
     fn fill(&mut self) -> Result<(), RecordingError> {
         while self.records.is_empty()
-            && let Some(batch) = self.batches.next()
+            && let Some(next) = self.batches.next_with_clock()
         {
-            self.records = batch?.into();
+            let (records, clock) = next?;
+            self.records = records.into();
+            self.clock.extend(clock);
         }
         Ok(())
     }

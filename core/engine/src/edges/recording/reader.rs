@@ -197,17 +197,41 @@ impl Recording {
 
     /// What the clock of the live run decided that was recorded with this.
     pub fn clock_events(&self) -> Result<Vec<ClockEntry>, RecordingError> {
+        let mut all = Vec::new();
+        self.clock_of_each(|events| {
+            all.append(events);
+            false
+        })?;
+        Ok(all)
+    }
+
+    /// Whether the clock decided something that is so. Reads no further than that.
+    pub fn any_clock_event(
+        &self,
+        said: impl Fn(&ClockEntry) -> bool,
+    ) -> Result<bool, RecordingError> {
+        self.clock_of_each(|events| events.drain(..).any(|event| said(&event)))
+    }
+
+    /// Goes through what the clock decided, chunk by chunk, until `take` says that it is
+    /// enough; whether it did.
+    fn clock_of_each(
+        &self,
+        mut take: impl FnMut(&mut Vec<ClockEntry>) -> bool,
+    ) -> Result<bool, RecordingError> {
         let opened = &self.inner.opened;
-        let mut events = Vec::new();
         if opened.info.clock_events == 0 {
-            return Ok(events);
+            return Ok(false);
         }
-        let (mut body, mut cursor) = (Vec::new(), Cursor::default());
+        let (mut body, mut events, mut cursor) = (Vec::new(), Vec::new(), Cursor::default());
         for number in 0..opened.index.chunks() {
             let Some((entry, _)) = cursor.get(&opened.index, number) else { break };
             self.clock_of(&entry, &mut body, &mut events)?;
+            if take(&mut events) {
+                return Ok(true);
+            }
         }
-        Ok(events)
+        Ok(false)
     }
 
     /// What the clock decided that stands in one chunk.

@@ -13,6 +13,7 @@
 //!    only what that one made of it, is refused; the same one again is no other.
 //! 4. Null stays null. Partitions and offsets stay as they are.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -24,7 +25,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::twice::has_name_twice;
-use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
 use crate::operator::record::Record;
 
 /// What stands where something was masked.
@@ -397,14 +398,18 @@ pub fn redact(
     for schema in recording.schemas().iter() {
         writer.schema(schema.clone())?;
     }
-    let mut events = recording.clock_events()?.into_iter().peekable();
+    let mut events = VecDeque::new();
     let mut redactor = Redactor::new(policy.clone());
     let mut read = 0;
-    for batch in recording.batches(None, 0) {
-        let batch = batch?;
+    let mut batches = recording.batches(None, 0);
+    while let Some(next) = batches.next_with_clock() {
+        let (batch, heard) = next?;
+        events.extend(heard);
         read += batch.len() as u64;
         for mut record in batch {
-            while let Some(event) = events.next_if(|event| event.precedes <= record.arrival) {
+            while events.front().is_some_and(|e: &ClockEntry| e.precedes <= record.arrival)
+                && let Some(event) = events.pop_front()
+            {
                 writer.clock(&event)?;
             }
             let topic = &recording.partitions()[record.source as usize].topic;

@@ -184,11 +184,12 @@ pub fn slice(
     job: &mut Job<'_>,
 ) -> Result<Info, RecordingError> {
     let mut out = Output::create(recording, slice, path, compression)?;
-    out.clock(recording.clock_events()?);
     let (topics, total) = (slice.topics(), recording.info().records);
     let mut read = 0;
-    for batch in recording.batches(topics.as_deref(), 0) {
-        let batch = batch?;
+    let mut batches = recording.batches(topics.as_deref(), 0);
+    while let Some(next) = batches.next_with_clock() {
+        let (batch, events) = next?;
+        out.clock(events);
         read += batch.len() as u64;
         out.put(batch)?;
         job.step(read, total)?;
@@ -205,7 +206,7 @@ pub(super) struct Output<'a> {
     pub sources: Vec<Option<u32>>,
     /// By number in the slice, the offset behind its last record; `None`: none yet.
     pub next: Vec<Option<i64>>,
-    /// What the clock decided and is not written yet.
+    /// What the clock decided, as the slice has it, and is not written yet.
     events: VecDeque<ClockEntry>,
 }
 
@@ -243,7 +244,8 @@ impl<'a> Output<'a> {
     /// Takes what the clock decided, in order; each is written before the record
     /// that it precedes.
     pub fn clock(&mut self, events: Vec<ClockEntry>) {
-        self.events.extend(events);
+        let slice = self.slice;
+        self.events.extend(events.into_iter().filter_map(|event| slice.heard(event)));
     }
 
     /// Takes records of the recording, in order, and writes the wanted ones.
@@ -257,7 +259,7 @@ impl<'a> Output<'a> {
             while self.events.front().is_some_and(|e| e.precedes <= record.arrival)
                 && let Some(event) = self.events.pop_front()
             {
-                self.hear(event)?;
+                self.writer.clock(&event)?;
             }
             record.source = new;
             self.writer.add(&record)?;
@@ -268,13 +270,9 @@ impl<'a> Output<'a> {
 
     pub fn finish(mut self) -> Result<Info, RecordingError> {
         while let Some(event) = self.events.pop_front() {
-            self.hear(event)?;
+            self.writer.clock(&event)?;
         }
         self.writer.finish()
-    }
-
-    fn hear(&mut self, event: ClockEntry) -> Result<(), RecordingError> {
-        self.slice.heard(event).map_or(Ok(()), |event| self.writer.clock(&event))
     }
 }
 
