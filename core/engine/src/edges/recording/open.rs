@@ -8,7 +8,7 @@ use super::index::{ChunkEntry, Index};
 use super::scan::{self, Gathered};
 use super::source::{Source, Stop, Walk};
 use super::wire::{self, FOOTER, Fields, Footer, op};
-use super::{Cut, Info, RecordingError, Schemas, meta};
+use super::{Cut, Gaps, Info, RecordingError, Schemas, meta};
 
 /// What is known of an open recording.
 #[derive(Debug)]
@@ -280,6 +280,13 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
         if meta::read_end(end, &mut closing).is_some() {
             for (p, known) in gathered.tally.partitions.iter_mut().zip(&closing.partitions) {
                 if p.topic_partition == known.topic_partition {
+                    // What is missing before its first record was not known at that.
+                    let mut gaps = Gaps::default();
+                    if let (Some(start), Some(first)) = (known.start_offset, p.first_offset) {
+                        gaps.add(start, first);
+                    }
+                    gaps.append(std::mem::take(&mut p.gaps));
+                    p.gaps = gaps;
                     p.start_offset = known.start_offset;
                     p.end_offset = known.end_offset;
                 }
@@ -313,7 +320,8 @@ mod tests {
 
     use super::*;
     use crate::edges::recording::tests::{folder, records, write};
-    use crate::edges::recording::{Recording, WriterOptions};
+    use crate::edges::recording::{Recording, Writer, WriterOptions};
+    use crate::operator::record::{Record, TopicPartition};
 
     #[test]
     fn a_footer_that_lies_costs_no_memory() {
@@ -334,6 +342,32 @@ mod tests {
             assert!(cut.complete && cut.why.contains(why), "{cut}");
             assert_eq!(recording.len(), 500);
         }
+    }
+
+    /// Only what stands behind the closing metadata is gone, and that says where
+    /// partitions begin.
+    #[test]
+    fn without_its_summary_it_says_the_same_of_its_partitions() {
+        let (_folder, path) = folder();
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for partition in 0..3 {
+            writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+        }
+        writer.set_range(0, Some(5), Some(40));
+        writer.set_range(1, Some(7), Some(9));
+        for arrival in 0..150u64 {
+            let offset = 2 * arrival as i64 + 10;
+            let source = if arrival == 0 { 0 } else { 2 };
+            writer.add(&Record { arrival, offset, source, ..Record::default() }).unwrap();
+        }
+        writer.finish().unwrap();
+        let whole = Recording::open(&path).unwrap();
+        assert_eq!(whole.info().partitions[0].gaps.listed, [(5, 10), (11, 40)]);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(whole.info().file_bytes - 8).unwrap();
+        let cut = Recording::open(&path).unwrap();
+        assert!(cut.info().cut.as_ref().unwrap().complete);
+        assert_eq!(cut.info().partitions, whole.info().partitions);
     }
 
     #[test]
