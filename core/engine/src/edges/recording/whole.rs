@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::RecordingError;
 
@@ -19,7 +20,7 @@ pub fn create(
     let temporary = under_temporary_name.then(|| part_of(path));
     let mut open = OpenOptions::new();
     open.write(true).read(true);
-    // A temporary file of the same process number is a crashed one's.
+    // A temporary file of that name is a crashed process's of the same number.
     let file = match &temporary {
         Some(temporary) => open.create(true).truncate(true).open(temporary),
         None => open.create_new(true).open(path),
@@ -31,10 +32,13 @@ pub fn create(
     Ok((file, temporary))
 }
 
-/// The name of a file beside its place while it is not whole.
+/// A name for a file beside its place while it is not whole; another one each time: who
+/// makes the same file at the same time makes one of its own.
 pub fn part_of(path: &Path) -> PathBuf {
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()))
 }
 
 /// Gives a finished file its name, over another one if need be.
@@ -66,5 +70,39 @@ fn named(path: &Path) {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::tests::{all, folder, partition, records};
+    use crate::edges::recording::{Recording, Writer, WriterOptions};
+
+    /// As two windows on one run would: each wrote into the file of the other.
+    #[test]
+    fn of_two_that_make_the_same_file_at_once_one_does() {
+        let (folder, path) = folder();
+        let options = || WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
+        let begin = || {
+            let mut writer = Writer::create(&path, options()).unwrap();
+            for (topic, number) in [("views", 0), ("views", 1), ("clicks", 0), ("empty", 0)] {
+                writer.partition(partition(topic, number)).unwrap();
+            }
+            writer
+        };
+        let (mut first, mut second) = (begin(), begin());
+        let (of_first, of_second) = (records(1, 500), records(2, 700));
+        for record in &of_second {
+            second.add(record).unwrap();
+        }
+        for record in &of_first {
+            first.add(record).unwrap();
+        }
+        first.finish().unwrap();
+        let error = second.finish().unwrap_err();
+        assert!(matches!(error, RecordingError::Exists { .. }), "{error}");
+        assert_eq!(all(&Recording::open(&path).unwrap()).unwrap(), of_first);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
