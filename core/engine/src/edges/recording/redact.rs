@@ -21,7 +21,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
 use rand::RngCore as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::twice::has_name_twice;
@@ -58,7 +58,8 @@ enum Target {
     Key,
     Value,
     Header(String),
-    /// A path into the JSON of the value; arrays on the way are gone through.
+    /// A path into the JSON of the value; arrays on the way are gone through, and a name
+    /// may hold dots itself.
     Field(Vec<String>),
 }
 
@@ -223,7 +224,6 @@ impl RedactPolicy {
 
     /// Redacts what a path names; true where something was there.
     fn field(&self, how: Redaction, value: &mut Value, path: &[String]) -> bool {
-        let Some((name, rest)) = path.split_first() else { return false };
         match value {
             Value::Array(items) => {
                 let mut found = false;
@@ -232,23 +232,40 @@ impl RedactPolicy {
                 }
                 found
             }
-            Value::Object(fields) if rest.is_empty() => match fields.get_mut(name) {
-                None => false,
-                Some(_) if how == Redaction::Drop => fields.shift_remove(name).is_some(),
-                Some(Value::Array(items)) => {
-                    items.iter_mut().for_each(|item| *item = self.json(how, item));
-                    true
-                }
-                Some(found) => {
-                    *found = self.json(how, found);
-                    true
-                }
-            },
             Value::Object(fields) => {
-                fields.get_mut(name).is_some_and(|inner| self.field(how, inner, rest))
+                let mut found = false;
+                for names in 1..=path.len() {
+                    let (name, rest) = path.split_at(names);
+                    let joined;
+                    let name = if let [one] = name {
+                        one
+                    } else {
+                        joined = name.join(".");
+                        &joined
+                    };
+                    found |= if rest.is_empty() {
+                        self.named(how, fields, name)
+                    } else {
+                        fields.get_mut(name).is_some_and(|inner| self.field(how, inner, rest))
+                    };
+                }
+                found
             }
             _ => false,
         }
+    }
+
+    /// Redacts a field of an object; true where it was there.
+    fn named(&self, how: Redaction, fields: &mut Map<String, Value>, name: &str) -> bool {
+        match fields.get_mut(name) {
+            None => return false,
+            Some(_) if how == Redaction::Drop => drop(fields.shift_remove(name)),
+            Some(Value::Array(items)) => {
+                items.iter_mut().for_each(|item| *item = self.json(how, item));
+            }
+            Some(found) => *found = self.json(how, found),
+        }
+        true
     }
 
     /// The rules that name a topic, with it.
