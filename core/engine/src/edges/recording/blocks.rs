@@ -74,6 +74,13 @@ impl Group {
         Some((self.chunk_of(at), self.spans[at]))
     }
 
+    /// The first chunk that has a record of the partition behind an offset.
+    pub fn first_behind(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
+        let of = |span: &Span| span.source == source && span.last_offset > offset;
+        let at = self.spans.iter().position(of)?;
+        Some((self.chunk_of(at), self.spans[at]))
+    }
+
     /// The first chunk with the partition.
     pub fn first_of(&self, source: u32) -> Option<usize> {
         let at = self.spans.iter().position(|span| span.source == source)?;

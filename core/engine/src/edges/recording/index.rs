@@ -187,9 +187,13 @@ impl Index {
         (offset <= span.last_offset).then_some(chunk)
     }
 
-    /// The last chunk that has a record of the partition before an offset.
-    pub fn last_before(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
-        self.last_from(source, offset.checked_sub(1)?)
+    /// The first chunk that has a record of the partition behind an offset.
+    pub fn first_behind(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
+        let lane = self.lanes.get(source as usize)?;
+        let at = lane.firsts.partition_point(|first| *first <= offset).saturating_sub(1);
+        // Where a block ends before it, the next one begins behind it.
+        let mut blocks = lane.blocks[at..].iter().take(2);
+        blocks.find_map(|block| self.group(*block as usize).first_behind(source, offset))
     }
 
     /// The first chunk with a record of the partition.
@@ -332,10 +336,10 @@ mod tests {
         assert_eq!(index.chunk_of(0, 10), None);
         assert_eq!(index.chunk_of(2, 6), None);
         assert_eq!(index.chunk_of(9, 6), None);
-        let before = |source, offset| index.last_before(source, offset).map(|(chunk, _)| chunk);
+        let behind = |source, offset| index.first_behind(source, offset).map(|(chunk, _)| chunk);
         assert_eq!(
-            [0, 1, 5, 6, 99].map(|o| before(0, o)),
-            [None, Some(0), Some(0), Some(2), Some(2)]
+            [-1, 1, 2, 8, 9].map(|o| behind(0, o)),
+            [Some(0), Some(0), Some(2), Some(2), None]
         );
         let mut back = Index::default();
         back.read(&index.map(0, 2), 3).unwrap();
@@ -399,8 +403,8 @@ mod tests {
                 let has = |s: &Span| (s.first_offset..=s.last_offset).contains(&offset);
                 let chunk = mine.iter().find(|(_, s)| has(s)).map(|(n, _)| *n);
                 assert_eq!(index.chunk_of(source, offset), chunk, "{source} {offset}");
-                let before = mine.iter().rfind(|(_, s)| s.first_offset < offset).copied();
-                assert_eq!(index.last_before(source, offset), before, "{source} {offset}");
+                let behind = mine.iter().find(|(_, s)| s.last_offset > offset).copied();
+                assert_eq!(index.first_behind(source, offset), behind, "{source} {offset}");
             }
         }
     }

@@ -91,14 +91,14 @@ pub fn slice_past_damage(
         let Some((chunk, spans)) = cursor.get(index, number) else { break };
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
             match recording.part(number) {
-                Ok((records, events)) => {
+                Ok((whole, events)) => {
                     let heard = events.last().map(|event| (event.precedes, event.at_ns));
-                    let taken = records.last().map(|r| (r.arrival + 1, r.arrival_ns));
+                    let taken = whole.records.last().map(|r| (r.arrival + 1, r.arrival_ns));
                     for (arrival, ns) in heard.into_iter().chain(taken) {
                         at = (at.0.max(arrival), at.1.max(ns));
                     }
                     out.clock(events);
-                    out.put(records.iter().cloned())?;
+                    out.put(whole.records.iter().cloned())?;
                 }
                 Err(RecordingError::Damaged { byte, what, .. }) => {
                     let named = missing.len();

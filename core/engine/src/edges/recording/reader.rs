@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -10,8 +10,9 @@ use super::batches::{self, Batches};
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
-use super::index::{ChunkEntry, Cursor};
+use super::index::{ChunkEntry, Cursor, Span};
 use super::open::{self, Opened};
+use super::packed::ByOffset;
 use super::parts;
 use super::source::Source;
 use super::{Info, RecordingError, Schemas};
@@ -35,7 +36,28 @@ pub struct Recording {
 struct Inner {
     opened: Opened,
     partitions: Vec<TopicPartition>,
-    recent: Mutex<VecDeque<(usize, Arc<Vec<Record>>)>>,
+    recent: Mutex<VecDeque<(usize, Arc<Decoded>)>>,
+}
+
+/// All records of a chunk.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub records: Vec<Record>,
+    /// Where each lies among them, once one is asked for.
+    places: OnceLock<ByOffset>,
+}
+
+impl Decoded {
+    fn find(&self, source: u32, offset: i64) -> Option<&Record> {
+        let places = self.places.get_or_init(|| {
+            let mut places = ByOffset::default();
+            for (at, record) in self.records.iter().enumerate() {
+                places.add(record.source, record.offset, at as u32);
+            }
+            places
+        });
+        self.records.get(places.find(source, offset)? as usize)
+    }
 }
 
 impl Recording {
@@ -155,29 +177,19 @@ impl Recording {
         let Some(chunk) = self.inner.opened.index.chunk_of(source, name.offset) else {
             return Ok(None);
         };
-        let records = self.chunk(chunk)?;
-        Ok(records.iter().find(|r| r.source == source && r.offset == name.offset).cloned())
+        Ok(self.chunk(chunk)?.find(source, name.offset).cloned())
     }
 
-    /// Whether a partition has a record whose offset is larger than `after` and
-    /// smaller than `before`.
-    pub(super) fn has_between(
-        &self,
-        source: u32,
-        after: i64,
-        before: i64,
-    ) -> Result<bool, RecordingError> {
-        if before <= after.saturating_add(1) {
-            return Ok(false);
-        }
-        let Some((chunk, span)) = self.inner.opened.index.last_before(source, before) else {
-            return Ok(false);
-        };
-        if span.last_offset <= after || span.first_offset > after {
-            return Ok(span.first_offset > after);
-        }
-        let inside = |r: &Record| r.source == source && after < r.offset && r.offset < before;
-        Ok(self.chunk(chunk)?.iter().any(inside))
+    /// The first chunk with a record of a partition behind an offset.
+    pub(super) fn first_behind(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
+        self.inner.opened.index.first_behind(source, offset)
+    }
+
+    /// The offsets of a partition in a chunk.
+    pub(super) fn offsets(&self, chunk: usize, source: u32) -> Result<Vec<i64>, RecordingError> {
+        let chunk = self.chunk(chunk)?;
+        let mine = chunk.records.iter().filter(|record| record.source == source);
+        Ok(mine.map(|record| record.offset).collect())
     }
 
     /// Records `first..first + n` of all topics, in arrival order.
@@ -188,7 +200,8 @@ impl Recording {
         while page.len() < n {
             let Some(chunk) = index.chunk_at(at) else { break };
             let before = self.inner.opened.entry(chunk)?.before;
-            let records = self.chunk(chunk)?;
+            let decoded = self.chunk(chunk)?;
+            let records = &decoded.records;
             page.extend(records.iter().skip((at - before) as usize).take(n - page.len()).cloned());
             at = before + records.len() as u64;
         }
@@ -264,7 +277,7 @@ impl Recording {
     pub(super) fn part(
         &self,
         number: usize,
-    ) -> Result<(Arc<Vec<Record>>, Vec<ClockEntry>), RecordingError> {
+    ) -> Result<(Arc<Decoded>, Vec<ClockEntry>), RecordingError> {
         let records = self.chunk(number)?;
         let mut events = Vec::new();
         if self.info().clock_events > 0 {
@@ -285,7 +298,7 @@ impl Recording {
     }
 
     /// All records of a chunk, from the few that are kept or from the file.
-    fn chunk(&self, number: usize) -> Result<Arc<Vec<Record>>, RecordingError> {
+    fn chunk(&self, number: usize) -> Result<Arc<Decoded>, RecordingError> {
         {
             let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = recent.iter().position(|(n, _)| *n == number)
@@ -323,7 +336,7 @@ impl Recording {
         if records.len() != entry.records as usize {
             return Err(damaged("another number of records than the index says"));
         }
-        let records = Arc::new(records);
+        let records = Arc::new(Decoded { records, places: OnceLock::new() });
         if bytes.len() <= KEPT_BYTES {
             let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
             recent.push_front((number, Arc::clone(&records)));
