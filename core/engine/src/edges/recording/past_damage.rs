@@ -93,7 +93,8 @@ pub fn slice_past_damage(
             match recording.part(number) {
                 Ok((whole, events)) => {
                     let heard = events.last().map(|event| (event.precedes, event.at_ns));
-                    let taken = whole.records.last().map(|r| (r.arrival + 1, r.arrival_ns));
+                    let taken =
+                        whole.records.last().map(|r| (r.arrival.saturating_add(1), r.arrival_ns));
                     for (arrival, ns) in heard.into_iter().chain(taken) {
                         at = (at.0.max(arrival), at.1.max(ns));
                     }
