@@ -33,10 +33,12 @@ pub fn create(
 }
 
 /// A name for a file beside its place while it is not whole; another one each time: who
-/// makes the same file at the same time makes one of its own.
+/// makes the same file at the same time makes one of its own. Of a long name it has the
+/// beginning: 255 bytes is all that most file systems take.
 pub fn part_of(path: &Path) -> PathBuf {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().take(50).collect();
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()))
 }
@@ -49,7 +51,8 @@ pub fn replace(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Gives a finished file its name, never over another one.
+/// Gives a finished file its name, never over another one. Where it cannot have it the
+/// file is gone.
 pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
     let named = match std::fs::hard_link(temporary, path) {
         Ok(()) => std::fs::remove_file(temporary),
@@ -60,7 +63,10 @@ pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
         // A file system without links.
         Err(_) => std::fs::rename(temporary, path),
     };
-    named.map_err(|error| RecordingError::io(path, "rename to its name", error))?;
+    if let Err(error) = named {
+        let _ = std::fs::remove_file(temporary);
+        return Err(RecordingError::io(path, "rename to its name", error));
+    }
     self::named(path);
     Ok(())
 }
@@ -78,6 +84,27 @@ mod tests {
     use super::*;
     use crate::edges::recording::tests::{all, folder, partition, records};
     use crate::edges::recording::{Recording, Writer, WriterOptions};
+
+    #[test]
+    fn a_file_that_cannot_have_its_name_is_gone() {
+        let (folder, path) = folder();
+        std::fs::write(&path, b"whole").unwrap();
+        let error = name(&path, &folder.path().join("no folder").join("r.mcap")).unwrap_err();
+        assert!(error.to_string().contains("rename to its name"), "{error}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_a_file_system_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["r".repeat(255), "\u{20ac}".repeat(85)] {
+            let path = folder.path().join(name);
+            let options = WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
+            Writer::create(&path, options).unwrap().finish().unwrap();
+            assert!(Recording::open(&path).unwrap().is_empty());
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
 
     /// As two windows on one run would: each wrote into the file of the other.
     #[test]
