@@ -132,7 +132,9 @@ pub fn slice_past_damage(
     }
     for Missing { partition, .. } in &missing {
         let source = recording.partitions().iter().position(|p| p == partition);
-        if let Some(new) = source.and_then(|source| sources[source]) {
+        if let Some(new) = source.and_then(|source| sources[source])
+            && !out.ranged[new as usize]
+        {
             // Behind its last record the gap ends the range.
             out.writer.set_range(new, None, out.next[new as usize]);
         }
@@ -208,7 +210,7 @@ fn of_span(slice: &Slice, partition: &TopicPartition, span: &Span, why: &str) ->
 fn note_gap(out: &mut Output<'_>, new: u32, gone: &[Missing]) {
     for Missing { first, last, .. } in gone {
         let next = &mut out.next[new as usize];
-        if next.is_none() {
+        if next.is_none() && !out.ranged[new as usize] {
             // Before its first record the gap begins the range.
             out.writer.set_range(new, Some(*first), None);
         }
