@@ -359,8 +359,8 @@ mod tests {
                     continue;
                 }
                 let records = random.random_range(1..10u32);
-                let gap = i64::from(random.random_bool(0.1)) * random.random_range(1..9);
-                let within = i64::from(random.random_bool(0.1)) * random.random_range(1..9);
+                let gap = i64::from(random.random_bool(0.1)) * random.random_range(1..9i64);
+                let within = i64::from(random.random_bool(0.1)) * random.random_range(1..9i64);
                 let next = &mut next[source as usize];
                 let first_offset = *next + gap;
                 let last_offset = first_offset + i64::from(records) - 1 + within;
