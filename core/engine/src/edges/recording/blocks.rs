@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::envelope::{Scan, put_varint, unzigzag, zigzag};
 use super::index::{ChunkEntry, Span};
 
@@ -124,7 +126,7 @@ impl Block {
         let mut bytes = Vec::with_capacity(16 * group.entries.len() + 4 * group.spans.len());
         put_varint(&mut bytes, group.entries.len() as u64);
         // Of each partition its place, and the last offset so far.
-        let mut known: HashMap<u32, (u64, i64)> = HashMap::new();
+        let mut known: HashMap<u32, (u64, i64), RandomState> = HashMap::default();
         let mut sources = Vec::new();
         for span in &group.spans {
             let next = known.len() as u64;
