@@ -175,6 +175,10 @@ impl Block {
         self.before
     }
 
+    pub fn part(&self) -> u16 {
+        self.part
+    }
+
     /// Bytes beside itself.
     #[cfg(test)]
     pub fn packed(&self) -> usize {

@@ -101,6 +101,25 @@ impl Index {
         self.records += later.records;
     }
 
+    /// The chunks of the first so many parts.
+    #[must_use]
+    pub fn of_parts(&self, parts: usize) -> Self {
+        let mut these = self.clone();
+        these.seal();
+        let blocks = these.blocks.partition_point(|block| usize::from(block.part()) < parts);
+        if let Some(next) = these.blocks.get(blocks) {
+            these.records = next.before();
+            these.open = Group::behind(next.first());
+            these.blocks.truncate(blocks);
+            for lane in &mut these.lanes {
+                let kept = lane.blocks.partition_point(|block| (*block as usize) < blocks);
+                lane.blocks.truncate(kept);
+                lane.firsts.truncate(kept);
+            }
+        }
+        these
+    }
+
     /// No chunk will follow: memory for more is given back.
     pub fn shrink(&mut self) {
         self.blocks.shrink_to_fit();

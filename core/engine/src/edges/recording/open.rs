@@ -21,6 +21,20 @@ pub struct Opened {
     pub schemas: Schemas,
     pub index: Index,
     pub digest: String,
+    /// Of a folder: what was known before its last file.
+    pub settled: Option<Settled>,
+}
+
+/// What is known of the files before a folder's last one, which may go on growing.
+#[derive(Debug)]
+pub struct Settled {
+    /// The number of the last one.
+    pub last: u64,
+    /// How many of the parts lie before it.
+    pub parts: usize,
+    pub info: Info,
+    pub schemas: Schemas,
+    pub digests: Vec<String>,
 }
 
 /// Opens a file or bytes.
@@ -65,7 +79,8 @@ fn by_end(source: &Source) -> Result<Found, Unusable> {
 }
 
 fn opened(source: Source, info: Info, schemas: Schemas, index: Index, digest: String) -> Opened {
-    Opened { path: source.path.clone(), parts: vec![source], info, schemas, index, digest }
+    let path = source.path.clone();
+    Opened { path, parts: vec![source], info, schemas, index, digest, settled: None }
 }
 
 impl Opened {

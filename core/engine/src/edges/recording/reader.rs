@@ -80,6 +80,15 @@ impl Recording {
         Ok(Self::from_opened(open::open_past_damage(Source::open(path)?)?))
     }
 
+    /// The same recording once more, which may have grown: the arrival log of a run in
+    /// progress. Of a folder that is open only what may have changed is read.
+    pub fn grown(&self) -> Result<Self, RecordingError> {
+        if self.path().is_dir() {
+            return Ok(Self::from_opened(parts::grown(&self.inner.opened)?));
+        }
+        Self::open(self.path())
+    }
+
     /// Opens a recording whose bytes are in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, RecordingError> {
         Self::from_source(Source::memory(bytes))
