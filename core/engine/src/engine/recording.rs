@@ -38,7 +38,7 @@ impl Source for Recording {
             matches!(entry.kind, ClockEntryKind::Held(_) | ClockEntryKind::Free(_))
         };
         // One that cannot be read ends the run when it is.
-        if self.clock_events().is_ok_and(|entries| entries.iter().any(said)) {
+        if self.any_clock_event(said).unwrap_or(false) {
             return None;
         }
         Some(self.info().partitions.iter().map(|p| p.last_offset).collect())

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
+use super::index::Cursor;
 use super::open::Opened;
 use super::wire::op;
 use super::{Recording, RecordingError};
@@ -25,6 +26,7 @@ pub struct Batches {
     wanted: Option<Vec<bool>>,
     /// The chunk to open next.
     chunk: usize,
+    cursor: Cursor,
     /// Wanted records still to be passed over.
     skip: u64,
     current: Option<Open>,
@@ -45,6 +47,11 @@ struct Open {
     left: u32,
 }
 
+/// Whether a partition is among the wanted ones.
+fn wants(wanted: Option<&[bool]>, source: u32) -> bool {
+    wanted.is_none_or(|w| w.get(source as usize).copied().unwrap_or(false))
+}
+
 impl Batches {
     pub(super) fn new(recording: Recording, topics: Option<&[Arc<str>]>, from: u64) -> Self {
         let wanted = topics.map(|topics| {
@@ -56,6 +63,7 @@ impl Batches {
             recording,
             wanted,
             chunk: 0,
+            cursor: Cursor::default(),
             skip: from,
             current: None,
             body: Vec::new(),
@@ -64,17 +72,15 @@ impl Batches {
         }
     }
 
-    fn wants(&self, source: u32) -> bool {
-        self.wanted.as_ref().is_none_or(|w| w.get(source as usize).copied().unwrap_or(false))
-    }
-
     /// Opens the next chunk with wanted records; `false`: there is none.
     fn open_next(&mut self, opened: &Opened) -> Result<bool, RecordingError> {
         loop {
-            let Some(entry) = opened.index.chunks.get(self.chunk) else { return Ok(false) };
-            let spans = opened.index.spans(self.chunk);
+            let Some((entry, spans)) = self.cursor.get(&opened.index, self.chunk) else {
+                return Ok(false);
+            };
+            let wants = |source| wants(self.wanted.as_deref(), source);
             let mine: u64 =
-                spans.iter().filter(|s| self.wants(s.source)).map(|s| u64::from(s.records)).sum();
+                spans.iter().filter(|s| wants(s.source)).map(|s| u64::from(s.records)).sum();
             self.chunk += 1;
             // Behind the last record that is left out the clock may have spoken.
             let silent = !self.has_clock || mine < self.skip;
@@ -82,7 +88,7 @@ impl Batches {
                 self.skip -= mine;
                 continue;
             }
-            let bytes = opened.load(entry, &mut self.body)?;
+            let bytes = opened.load(&entry, &mut self.body)?;
             self.current =
                 Some(Open { bytes: bytes.into(), at: 0, byte: entry.byte, left: entry.records });
             return Ok(true);
@@ -135,11 +141,7 @@ impl Batches {
                 return Err(damaged("a message of an unknown channel"));
             }
             open.left = open.left.checked_sub(1).ok_or_else(|| damaged("too many records"))?;
-            let wanted = self
-                .wanted
-                .as_ref()
-                .is_none_or(|w| w.get(source as usize).copied().unwrap_or(false));
-            if !wanted {
+            if !wants(self.wanted.as_deref(), source) {
                 continue;
             }
             if self.skip > 0 {

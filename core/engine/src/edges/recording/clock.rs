@@ -85,3 +85,33 @@ impl ClockEntry {
         Some(Self { precedes: event.precedes, at_ns, kind })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::tests::{folder, partition};
+    use crate::edges::recording::{Recording, Writer, WriterOptions};
+
+    /// A chunk that grows and grows would not be read back, as it says too many bytes.
+    #[test]
+    fn where_no_record_comes_the_clock_fills_chunks_as_records_do() {
+        let (_folder, path) = folder();
+        let options = WriterOptions {
+            chunk_bytes: 1 << 16,
+            // As for a slice or a merge: nothing is written before its time.
+            whole_or_nothing: true,
+            ..WriterOptions::default()
+        };
+        let mut writer = Writer::create(&path, options).unwrap();
+        writer.partition(partition("views", 0)).unwrap();
+        let entry =
+            |n: u64| ClockEntry { precedes: 0, at_ns: n as i64, kind: ClockEntryKind::Tick };
+        for n in 0..20_000 {
+            writer.clock(&entry(n)).unwrap();
+        }
+        let chunks = writer.finish().unwrap().chunks;
+        assert!((5..30).contains(&chunks), "{chunks}");
+        let events = Recording::open(&path).unwrap().clock_events().unwrap();
+        assert!(events.into_iter().eq((0..20_000).map(entry)));
+    }
+}

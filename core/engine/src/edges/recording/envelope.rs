@@ -24,7 +24,7 @@ const fn tag(field: u8, wire: u8) -> u8 {
 }
 
 #[inline]
-fn put_varint(out: &mut Vec<u8>, mut n: u64) {
+pub(super) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     while n >= 0x80 {
         out.push((n as u8) | 0x80);
         n >>= 7;
@@ -45,11 +45,11 @@ fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
 }
 
 #[inline]
-fn zigzag(n: i64) -> u64 {
+pub(super) fn zigzag(n: i64) -> u64 {
     ((n << 1) ^ (n >> 63)) as u64
 }
 
-fn unzigzag(n: u64) -> i64 {
+pub(super) fn unzigzag(n: u64) -> i64 {
     ((n >> 1) as i64) ^ -((n & 1) as i64)
 }
 
@@ -194,14 +194,18 @@ pub fn encode<'h>(
 }
 
 /// A protobuf message being read.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     #[inline]
-    fn varint(&mut self) -> Option<u64> {
+    pub(super) fn varint(&mut self) -> Option<u64> {
         let first = *self.bytes.get(self.at)?;
         self.at += 1;
         if first < 0x80 {
@@ -277,7 +281,7 @@ enum Value {
 /// Calls `take` for each known field with the right wire type; checks headers.
 #[inline]
 fn scan(envelope: &[u8], mut take: impl FnMut(u64, Value)) -> Option<()> {
-    let mut scan = Scan { bytes: envelope, at: 0 };
+    let mut scan = Scan::new(envelope);
     while scan.at < envelope.len() {
         let key = scan.varint()?;
         match key & 7 {
@@ -302,7 +306,7 @@ fn scan(envelope: &[u8], mut take: impl FnMut(u64, Value)) -> Option<()> {
 type HeaderRanges<'a> = (&'a str, Option<(usize, usize)>);
 
 fn header(bytes: &[u8]) -> Option<HeaderRanges<'_>> {
-    let mut scan = Scan { bytes, at: 0 };
+    let mut scan = Scan::new(bytes);
     let (mut key, mut value) = ("", None);
     while scan.at < bytes.len() {
         let tag = scan.varint()?;

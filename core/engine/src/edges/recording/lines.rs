@@ -11,6 +11,8 @@ use super::{Job, RecordingError};
 /// Longest line, bytes.
 const LINE: u64 = 64 << 20;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// What some programs put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An open file; empty lines are passed over.
 pub struct Lines {
@@ -62,6 +64,9 @@ impl Lines {
             if self.line.last() == Some(&b'\r') {
                 self.line.pop();
             }
+            if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
+                self.line.drain(..BYTE_ORDER_MARK.len());
+            }
             if !self.line.iter().all(u8::is_ascii_whitespace) {
                 return Ok(Some((self.number, &self.line)));
             }
@@ -106,4 +111,25 @@ fn read_up_to(file: &mut File, into: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let text = b"\xef\xbb\xbf{}\r\n\xef\xbb\xbf{}";
+        let packed = zstd::stream::encode_all(&text[..], 1).unwrap();
+        for file in [&text[..], &packed] {
+            std::fs::write(&path, file).unwrap();
+            let mut lines = Lines::open(&path).unwrap();
+            assert_eq!(lines.next().unwrap(), Some((1, &b"{}"[..])));
+            // Further on it is text, and no JSON.
+            assert_eq!(lines.next().unwrap(), Some((2, &b"\xef\xbb\xbf{}"[..])));
+            assert_eq!(lines.next().unwrap(), None);
+        }
+    }
 }

@@ -174,6 +174,8 @@ struct Lanes {
     of_file: Vec<Vec<usize>>,
     /// Files that hold a partition, with its source there.
     holders: Vec<Vec<(usize, u32)>>,
+    /// What each of them has in front.
+    ahead: Vec<Vec<Ahead>>,
     partitions: Vec<TopicPartition>,
     /// Largest offset that was written.
     last: Vec<Option<i64>>,
@@ -184,6 +186,7 @@ impl Lanes {
         let mut lanes = Self {
             of_file: vec![Vec::new(); files.len()],
             holders: Vec::new(),
+            ahead: Vec::new(),
             partitions: Vec::new(),
             last: Vec::new(),
         };
@@ -199,11 +202,13 @@ impl Lanes {
                     known.insert(partition.clone(), lane);
                     lanes.partitions.push(partition.clone());
                     lanes.holders.push(Vec::new());
+                    lanes.ahead.push(Vec::new());
                     ranges.push((info.start_offset, info.end_offset));
                     lane
                 };
                 lanes.of_file[file].push(lane);
                 lanes.holders[lane].push((file, source as u32));
+                lanes.ahead[lane].push(Ahead::default());
                 let (start, end) = &mut ranges[lane];
                 *start = start.iter().copied().chain(info.start_offset).min();
                 *end = end.iter().copied().chain(info.end_offset).max();
@@ -221,7 +226,11 @@ impl Lanes {
     }
 
     /// The file whose next record is the next of the merge; `None`: all are done.
-    fn next(&self, files: &[Recording], heads: &[Head]) -> Result<Option<usize>, RecordingError> {
+    fn next(
+        &mut self,
+        files: &[Recording],
+        heads: &[Head],
+    ) -> Result<Option<usize>, RecordingError> {
         let mut waiting: Vec<(i64, usize)> = heads
             .iter()
             .enumerate()
@@ -249,15 +258,21 @@ impl Lanes {
 
     /// Whether another file has records of its partition that go before it.
     fn blocked(
-        &self,
+        &mut self,
         files: &[Recording],
         file: usize,
         record: &Record,
     ) -> Result<bool, RecordingError> {
         let lane = self.of(file, record);
         let after = self.last[lane].unwrap_or(-1);
-        for &(other, source) in &self.holders[lane] {
-            if other != file && files[other].has_between(source, after, record.offset)? {
+        if record.offset <= after.saturating_add(1) {
+            return Ok(false);
+        }
+        for (&(other, source), ahead) in self.holders[lane].iter().zip(&mut self.ahead[lane]) {
+            if other != file
+                && let Some(next) = ahead.behind(&files[other], source, after)?
+                && next < record.offset
+            {
                 return Ok(true);
             }
         }
@@ -317,6 +332,51 @@ impl Lanes {
     }
 }
 
+/// What a file has of a partition behind what was written of it.
+#[derive(Default)]
+struct Ahead {
+    /// The answer to what was asked last.
+    next: Option<Option<i64>>,
+    /// Offsets of the chunk in which that lies, from it on, where others lie before it.
+    offsets: VecDeque<i64>,
+}
+
+impl Ahead {
+    /// The file's first offset behind one, which is not smaller than any asked for
+    /// before.
+    fn behind(
+        &mut self,
+        file: &Recording,
+        source: u32,
+        offset: i64,
+    ) -> Result<Option<i64>, RecordingError> {
+        if let Some(known) = self.next
+            && known.is_none_or(|next| offset < next)
+        {
+            return Ok(known);
+        }
+        let mut next = self.within(offset);
+        if next.is_none()
+            && let Some((chunk, span)) = file.first_behind(source, offset)
+        {
+            next = Some(span.first_offset);
+            if span.first_offset <= offset {
+                self.offsets = file.offsets(chunk, source)?.into();
+                next = self.within(offset);
+            }
+        }
+        self.next = Some(next);
+        Ok(next)
+    }
+
+    /// The first of the chunk's that is behind one.
+    fn within(&mut self, offset: i64) -> Option<i64> {
+        let passed = self.offsets.partition_point(|passed| *passed <= offset);
+        self.offsets.drain(..passed);
+        self.offsets.front().copied()
+    }
+}
+
 /// Where the reading of a file stands.
 struct Head {
     records: VecDeque<Record>,
@@ -329,7 +389,7 @@ impl Head {
         let mut head = Self {
             records: VecDeque::new(),
             batches: file.batches(None, 0),
-            clock: file.clock_events()?.into(),
+            clock: VecDeque::new(),
         };
         head.fill()?;
         Ok(head)
@@ -337,9 +397,11 @@ impl Head {
 
     fn fill(&mut self) -> Result<(), RecordingError> {
         while self.records.is_empty()
-            && let Some(batch) = self.batches.next()
+            && let Some(next) = self.batches.next_with_clock()
         {
-            self.records = batch?.into();
+            let (records, clock) = next?;
+            self.records = records.into();
+            self.clock.extend(clock);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 
 mod batches;
 mod behind;
+mod blocks;
 mod building;
 mod chunk;
 mod clock;

@@ -8,7 +8,7 @@ use super::index::{ChunkEntry, Index};
 use super::scan::{self, Gathered};
 use super::source::{Source, Stop, Walk};
 use super::wire::{self, FOOTER, Fields, Footer, op};
-use super::{Cut, Info, RecordingError, Schemas, meta};
+use super::{Cut, Gaps, Info, RecordingError, Schemas, meta};
 
 /// What is known of an open recording.
 #[derive(Debug)]
@@ -21,6 +21,20 @@ pub struct Opened {
     pub schemas: Schemas,
     pub index: Index,
     pub digest: String,
+    /// Of a folder: what was known before its last file.
+    pub settled: Option<Settled>,
+}
+
+/// What is known of the files before a folder's last one, which may go on growing.
+#[derive(Debug)]
+pub struct Settled {
+    /// The number of the last one.
+    pub last: u64,
+    /// How many of the parts lie before it.
+    pub parts: usize,
+    pub info: Info,
+    pub schemas: Schemas,
+    pub digests: Vec<String>,
 }
 
 /// Opens a file or bytes.
@@ -65,7 +79,8 @@ fn by_end(source: &Source) -> Result<Found, Unusable> {
 }
 
 fn opened(source: Source, info: Info, schemas: Schemas, index: Index, digest: String) -> Opened {
-    Opened { path: source.path.clone(), parts: vec![source], info, schemas, index, digest }
+    let path = source.path.clone();
+    Opened { path, parts: vec![source], info, schemas, index, digest, settled: None }
 }
 
 impl Opened {
@@ -80,6 +95,12 @@ impl Opened {
                     .to_owned(),
             }),
         }
+    }
+
+    /// The place of a chunk, by its number.
+    pub fn entry(&self, number: usize) -> Result<ChunkEntry, RecordingError> {
+        let missing = || RecordingError::damaged(&self.path, 0, "a chunk that is not there");
+        self.index.entry(number).ok_or_else(missing)
     }
 
     /// The bytes of a chunk.
@@ -166,8 +187,11 @@ pub fn summary(source: &Source) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Where metadata and attachments stand, from a summary: (opcode, byte, length, name).
-pub fn places(summary: &[u8]) -> Option<Vec<(u8, u64, u64, String)>> {
+/// (opcode, byte, length, name)
+type Place = (u8, u64, u64, String);
+
+/// Where metadata and attachments stand, from a summary.
+pub fn places(summary: &[u8]) -> Option<Vec<Place>> {
     let mut fields = Fields::new(summary);
     let mut places = Vec::new();
     while !fields.is_empty() {
@@ -199,41 +223,48 @@ fn by_summary(source: &Source, mut info: Info) -> Result<Found, Unusable> {
     let mut body = Vec::new();
     let mut schemas = Schemas::default();
     let mut end = None;
-    let mut indexes = Vec::new();
-    for (opcode, byte, length, name) in places {
-        let schema = name.starts_with(meta::SCHEMA_PREFIX);
-        if !schema && name != meta::END && name != meta::INDEX {
-            continue;
-        }
-        let body = source.record(byte, length, opcode, &mut body)?;
-        if opcode == op::ATTACHMENT {
-            let found = wire::read_attachment(body).ok_or("a schema is damaged")?;
-            let schema = scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
-            if !schemas.insert(schema) {
-                return Err("two different schemas of one id".into());
+    for place in &places {
+        match (place.0, place.3.as_str()) {
+            (op::ATTACHMENT, name) if name.starts_with(meta::SCHEMA_PREFIX) => {
+                let body = source.record(place.1, place.2, op::ATTACHMENT, &mut body)?;
+                let found = wire::read_attachment(body).ok_or("a schema is damaged")?;
+                let schema =
+                    scan::read_schema(found.name, found.data).map_err(Unusable::Because)?;
+                if !schemas.insert(schema) {
+                    return Err("two different schemas of one id".into());
+                }
             }
-            continue;
-        }
-        let (found, map) = wire::read_metadata(body).ok_or("metadata is damaged")?;
-        if found != name || !meta::sealed(&name, &map) {
-            return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
-        }
-        match name.as_str() {
-            meta::END => end = Some(map),
-            _ => indexes.push(map),
+            (op::METADATA, meta::END) => end = Some(metadata(source, place, &mut body)?),
+            _ => {}
         }
     }
     let end = end.ok_or("the closing metadata is missing")?;
     let digest = meta::read_end(&end, &mut info).ok_or("the closing metadata is unreadable")?;
     let mut index = Index::default();
-    for map in indexes {
+    // One by one: as text each is many times as large as what is kept of it.
+    for place in places.iter().filter(|place| place.0 == op::METADATA && place.3 == meta::INDEX) {
+        let map = metadata(source, place, &mut body)?;
         index.read(&map, info.partitions.len()).ok_or("the index is unreadable")?;
     }
-    if index.records() != info.records || index.chunks.len() != info.chunks {
+    if index.records() != info.records || index.chunks() != info.chunks {
         return Err("the index does not cover all records".into());
     }
     info.schemas = schemas.len();
     Ok((info, schemas, index, digest))
+}
+
+/// The metadata at a place, whose CRC is right.
+fn metadata(
+    source: &Source,
+    (opcode, byte, length, name): &Place,
+    body: &mut Vec<u8>,
+) -> Result<meta::Map, Unusable> {
+    let body = source.record(*byte, *length, *opcode, body)?;
+    let (found, map) = wire::read_metadata(body).ok_or("metadata is damaged")?;
+    if found != *name || !meta::sealed(name, &map) {
+        return Err(Unusable::Because(format!("the CRC of metadata {name} is wrong")));
+    }
+    Ok(map)
 }
 
 fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opened, RecordingError> {
@@ -264,6 +295,13 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
         if meta::read_end(end, &mut closing).is_some() {
             for (p, known) in gathered.tally.partitions.iter_mut().zip(&closing.partitions) {
                 if p.topic_partition == known.topic_partition {
+                    // What is missing before its first record was not known at that.
+                    let mut gaps = Gaps::default();
+                    if let (Some(start), Some(first)) = (known.start_offset, p.first_offset) {
+                        gaps.add(start, first);
+                    }
+                    gaps.append(std::mem::take(&mut p.gaps));
+                    p.gaps = gaps;
                     p.start_offset = known.start_offset;
                     p.end_offset = known.end_offset;
                 }
@@ -275,7 +313,7 @@ fn by_scan(source: Source, mut info: Info, data: u64, why: &str) -> Result<Opene
         }
     }
     gathered.tally.fill(&mut info);
-    info.chunks = gathered.index.chunks.len();
+    info.chunks = gathered.index.chunks();
     info.schemas = gathered.schemas.len();
     info.compression.clone_from(&gathered.compression);
     info.cut = Some(Cut {
@@ -297,7 +335,8 @@ mod tests {
 
     use super::*;
     use crate::edges::recording::tests::{folder, records, write};
-    use crate::edges::recording::{Recording, WriterOptions};
+    use crate::edges::recording::{Recording, Writer, WriterOptions};
+    use crate::operator::record::{Record, TopicPartition};
 
     #[test]
     fn a_footer_that_lies_costs_no_memory() {
@@ -318,6 +357,32 @@ mod tests {
             assert!(cut.complete && cut.why.contains(why), "{cut}");
             assert_eq!(recording.len(), 500);
         }
+    }
+
+    /// Only what stands behind the closing metadata is gone, and that says where
+    /// partitions begin.
+    #[test]
+    fn without_its_summary_it_says_the_same_of_its_partitions() {
+        let (_folder, path) = folder();
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for partition in 0..3 {
+            writer.partition(TopicPartition { topic: "t".into(), partition }).unwrap();
+        }
+        writer.set_range(0, Some(5), Some(40));
+        writer.set_range(1, Some(7), Some(9));
+        for arrival in 0..150u64 {
+            let offset = 2 * arrival as i64 + 10;
+            let source = if arrival == 0 { 0 } else { 2 };
+            writer.add(&Record { arrival, offset, source, ..Record::default() }).unwrap();
+        }
+        writer.finish().unwrap();
+        let whole = Recording::open(&path).unwrap();
+        assert_eq!(whole.info().partitions[0].gaps.listed, [(5, 10), (11, 40)]);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(whole.info().file_bytes - 8).unwrap();
+        let cut = Recording::open(&path).unwrap();
+        assert!(cut.info().cut.as_ref().unwrap().complete);
+        assert_eq!(cut.info().partitions, whole.info().partitions);
     }
 
     #[test]

@@ -1,20 +1,32 @@
 //! Records in memory as they lie in a file, each found by partition and offset
 //! without decoding others.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::envelope::{self, Draft, Few};
 use crate::operator::record::Record;
 
+/// Up to so many lanes are looked through; of more their numbers are kept.
+const FEW: usize = 32;
+
 /// Where records lie, by partition and offset. Offsets come in their order.
 #[derive(Debug, Default)]
-pub(super) struct ByOffset(Vec<Lane>);
+pub(super) struct ByOffset {
+    lanes: Vec<Lane>,
+    /// Each partition's newest lane, where they are not few.
+    newest: HashMap<u32, u32, RandomState>,
+}
 
 /// Records of one partition. Behind a gap that a number of 32 bits does not span
 /// another lane of it begins.
 #[derive(Debug)]
 struct Lane {
     source: u32,
+    /// The partition's lane before this one.
+    before: Option<u32>,
     first: i64,
     /// Offset, counted from the first, and place.
     places: Vec<(u32, u32)>,
@@ -27,17 +39,37 @@ impl Lane {
 }
 
 impl ByOffset {
+    fn newest(&self, source: u32) -> Option<u32> {
+        if self.lanes.len() > FEW {
+            return self.newest.get(&source).copied();
+        }
+        self.lanes.iter().rposition(|lane| lane.source == source).map(|at| at as u32)
+    }
+
     pub(super) fn add(&mut self, source: u32, offset: i64, at: u32) {
-        let known = self.0.iter_mut().rev().find(|lane| lane.source == source);
-        match known.and_then(|lane| Some((lane.ahead(offset)?, lane))) {
-            Some((ahead, lane)) => lane.places.push((ahead, at)),
-            None => self.0.push(Lane { source, first: offset, places: vec![(0, at)] }),
+        let before = self.newest(source);
+        if let Some(lane) = before
+            && let Some(lane) = self.lanes.get_mut(lane as usize)
+            && let Some(ahead) = lane.ahead(offset)
+        {
+            lane.places.push((ahead, at));
+            return;
+        }
+        self.lanes.push(Lane { source, before, first: offset, places: vec![(0, at)] });
+        let lanes = self.lanes.len();
+        if lanes > FEW {
+            let known = if self.newest.is_empty() { 0 } else { lanes - 1 };
+            for (number, lane) in self.lanes.iter().enumerate().skip(known) {
+                self.newest.insert(lane.source, number as u32);
+            }
         }
     }
 
     pub(super) fn find(&self, source: u32, offset: i64) -> Option<u32> {
-        let of = |lane: &&Lane| lane.source == source && lane.first <= offset;
-        let lane = self.0.iter().rev().find(of)?;
+        let mut lane = &self.lanes[self.newest(source)? as usize];
+        while lane.first > offset {
+            lane = &self.lanes[lane.before? as usize];
+        }
         let ahead = lane.ahead(offset)?;
         // Mostly there are no gaps.
         let guess = lane.places.get(ahead as usize);
@@ -49,23 +81,21 @@ impl ByOffset {
     }
 
     pub(super) fn records(&self) -> usize {
-        self.0.iter().map(|lane| lane.places.len()).sum()
+        self.lanes.iter().map(|lane| lane.places.len()).sum()
     }
 
     /// Bytes.
     fn memory(&self) -> usize {
-        let places: usize = self.0.iter().map(|lane| lane.places.capacity()).sum();
-        places * size_of::<(u32, u32)>() + self.0.capacity() * size_of::<Lane>()
+        let places: usize = self.lanes.iter().map(|lane| lane.places.capacity()).sum();
+        places * size_of::<(u32, u32)>()
+            + self.lanes.capacity() * size_of::<Lane>()
+            + self.newest.capacity() * size_of::<(u32, u32)>()
     }
 
     /// Each partition's first offset.
     fn firsts(&self) -> impl Iterator<Item = (u32, i64)> + '_ {
-        let mut seen: Vec<u32> = Vec::with_capacity(self.0.len());
-        self.0.iter().filter_map(move |lane| {
-            let another = !seen.contains(&lane.source);
-            seen.push(lane.source);
-            another.then_some((lane.source, lane.first))
-        })
+        let first = self.lanes.iter().filter(|lane| lane.before.is_none());
+        first.map(|lane| (lane.source, lane.first))
     }
 }
 
@@ -163,5 +193,28 @@ mod tests {
         }
         assert_eq!(places.firsts().collect::<Vec<_>>(), [(1, -5), (0, -8)]);
         assert_eq!(places.records(), 2 * offsets.len());
+    }
+
+    /// Each record went through the partitions of all that came together with it.
+    #[test]
+    fn of_many_partitions_each_is_found() {
+        let mut places = ByOffset::default();
+        let far = |source: u32| i64::from(source) << 34;
+        for turn in 0..3 {
+            for source in 0..5 * FEW as u32 {
+                // Every third has a lane for each turn.
+                let gap = if source % 3 == 0 { i64::from(turn) << 33 } else { 0 };
+                places.add(source, far(source) + gap + i64::from(turn), 1_000 * turn + source);
+                assert_eq!(places.find(source, far(source)), Some(source));
+            }
+        }
+        for source in 0..5 * FEW as u32 {
+            let gap = if source % 3 == 0 { 2i64 << 33 } else { 0 };
+            let found = |offset| places.find(source, offset);
+            assert_eq!(found(far(source) + gap + 2), Some(2_000 + source));
+            assert_eq!([found(far(source) - 1), found(far(source) + gap + 3)], [None; 2]);
+        }
+        assert_eq!(places.find(5 * FEW as u32, 0), None);
+        assert!(places.firsts().eq((0..5 * FEW as u32).map(|source| (source, far(source)))));
     }
 }

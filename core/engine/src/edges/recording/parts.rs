@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::RecordingError;
 use super::info::{Info, PartitionInfo};
-use super::open::{self, Opened};
+use super::open::{self, Opened, Settled};
 use super::source::Source;
 
 /// Segments whose files stay open. An arrival log has one for each start and for each
@@ -44,13 +44,58 @@ pub fn parts_of(folder: &Path) -> Result<Vec<(u64, PathBuf)>, RecordingError> {
 /// # Errors
 /// There is none, one cannot be read, or they do not belong together.
 pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
+    go_on(folder, None, Vec::new())
+}
+
+/// The same folder once more, which may have grown: only its last segment and those
+/// behind it are read, where the others are as they were.
+///
+/// # Errors
+/// As [`open`].
+pub fn grown(known: &Opened) -> Result<Opened, RecordingError> {
+    let Some(settled) = &known.settled else { return open(&known.path) };
+    let parts = known.parts.iter().take(settled.parts).map(Source::again);
+    let Some(parts) = parts.collect::<Option<Vec<Source>>>() else { return open(&known.path) };
+    let begun = Opened {
+        path: known.path.clone(),
+        parts,
+        info: settled.info.clone(),
+        schemas: settled.schemas.clone(),
+        index: known.index.of_parts(settled.parts),
+        digest: settled.digests.first().cloned().unwrap_or_default(),
+        settled: None,
+    };
+    go_on(&known.path, Some((settled.last, begun)), settled.digests.clone())
+}
+
+/// Opens the segments of a folder; `begun`: those from a number on, behind what is known
+/// already.
+fn go_on(
+    folder: &Path,
+    begun: Option<(u64, Opened)>,
+    mut digests: Vec<String>,
+) -> Result<Opened, RecordingError> {
+    let mut segments = parts_of(folder)?;
+    let many = segments.len() > OPEN;
     let mut whole: Option<Opened> = None;
+    if let Some((from, begun)) = begun {
+        segments.retain(|(number, _)| *number >= from);
+        whole = Some(begun);
+    }
     // Its process ended before it had anything to write.
     let mut unborn = None;
-    let mut digests = Vec::new();
-    let segments = parts_of(folder)?;
-    let many = segments.len() > OPEN;
-    for (_, path) in segments {
+    let last = segments.last().map(|(number, _)| *number);
+    let mut settled = None;
+    for (number, path) in segments {
+        if Some(number) == last {
+            settled = whole.as_ref().map(|whole| Settled {
+                last: number,
+                parts: whole.parts.len(),
+                info: whole.info.clone(),
+                schemas: whole.schemas.clone(),
+                digests: digests.clone(),
+            });
+        }
         let source = Source::open(&path)?;
         // Its process ended as it was made.
         if source.length == 0 {
@@ -79,6 +124,10 @@ pub fn open(folder: &Path) -> Result<Opened, RecordingError> {
         });
     };
     folder.clone_into(&mut whole.path);
+    whole.settled = settled;
+    if many {
+        whole.parts.iter_mut().for_each(Source::close);
+    }
     if digests.len() > 1 {
         whole.digest = format!("{:032x}", xxh3_128(digests.join(" ").as_bytes()));
     }
@@ -108,7 +157,7 @@ fn append(whole: &mut Opened, part: Opened) -> Result<(), RecordingError> {
     }
     let number = u16::try_from(whole.parts.len()).map_err(|_| unfit("there are over 65,535"))?;
     whole.parts.extend(parts);
-    whole.index.append(&index, number);
+    whole.index.append(index, number);
     add_info(&mut whole.info, info);
     whole.info.schemas = whole.schemas.len();
     Ok(())
@@ -339,5 +388,57 @@ mod tests {
         write(&folder.path().join(part_name(1)), 9..20, true);
         let error = Recording::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("arrival numbers go back"), "{error}");
+    }
+
+    /// A window over a run in progress asks anew with every answer: a day's log was read
+    /// from its beginning each time.
+    #[test]
+    fn what_has_grown_is_read_from_its_last_segment_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |n: u64| folder.path().join(part_name(n));
+        // Cut off, whole, made and never written.
+        write(&path(0), 0..40, false);
+        let mut known = Recording::open(folder.path()).unwrap();
+        let same = |known: &Recording, read: u64| {
+            // What need not be read may be gone, as long as it is as long.
+            let hidden: Vec<_> = (0..read).map(|n| std::fs::read(path(n)).unwrap()).collect();
+            for (n, bytes) in (0..).zip(&hidden) {
+                std::fs::write(path(n), vec![0u8; bytes.len()]).unwrap();
+            }
+            let grown = known.grown().unwrap();
+            for (n, bytes) in (0..).zip(&hidden) {
+                std::fs::write(path(n), bytes).unwrap();
+            }
+            let anew = Recording::open(folder.path()).unwrap();
+            assert_eq!((grown.info(), grown.digest()), (anew.info(), anew.digest()));
+            for from in [0, 39, 45, 55] {
+                let all = |r: &Recording| -> Vec<Record> {
+                    r.batches(None, from).flat_map(Result::unwrap).collect()
+                };
+                assert_eq!(all(&grown), all(&anew), "{from}");
+            }
+            for arrival in 0..anew.len() {
+                let name = anew.name_of(&record(arrival));
+                assert_eq!(grown.record(&name).unwrap(), Some(record(arrival)));
+            }
+            grown
+        };
+        known = same(&known, 0);
+        write(&path(1), 40..50, true);
+        known = same(&known, 0);
+        known = same(&known, 1);
+        std::fs::write(path(2), b"").unwrap();
+        known = same(&known, 1);
+        known = same(&known, 2);
+        write(&path(3), 50..60, false);
+        known = same(&known, 2);
+        std::fs::remove_file(path(3)).unwrap();
+        write(&path(3), 50..75, false);
+        known = same(&known, 3);
+        // Another than it was: all is read anew.
+        std::fs::remove_file(path(1)).unwrap();
+        std::fs::remove_file(path(3)).unwrap();
+        write(&path(1), 40..48, true);
+        assert_eq!(same(&known, 0).len(), 48);
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::index::Span;
+use super::index::{Cursor, Span};
 use super::slice::Output;
 use super::{ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Slice};
 use crate::operator::record::TopicPartition;
@@ -86,18 +86,20 @@ pub fn slice_past_damage(
     // Behind what was whole so far: the next arrival, and the time, ns.
     let first_ms = info.arrival_ms.map_or(0, |(first, _)| first.max(0));
     let mut at = (0, first_ms.saturating_mul(1_000_000));
-    for (number, chunk) in index.chunks.iter().enumerate() {
-        let spans = index.spans(number);
+    let mut cursor = Cursor::default();
+    for number in 0..index.chunks() {
+        let Some((chunk, spans)) = cursor.get(index, number) else { break };
         if info.clock_events > 0 || spans.iter().any(|s| wanted(s.source).is_some()) {
             match recording.part(number) {
-                Ok((records, events)) => {
+                Ok((whole, events)) => {
                     let heard = events.last().map(|event| (event.precedes, event.at_ns));
-                    let taken = records.last().map(|r| (r.arrival + 1, r.arrival_ns));
+                    let taken =
+                        whole.records.last().map(|r| (r.arrival.saturating_add(1), r.arrival_ns));
                     for (arrival, ns) in heard.into_iter().chain(taken) {
                         at = (at.0.max(arrival), at.1.max(ns));
                     }
                     out.clock(events);
-                    out.put(records.iter().cloned())?;
+                    out.put(whole.records.iter().cloned())?;
                 }
                 Err(RecordingError::Damaged { byte, what, .. }) => {
                     let named = missing.len();
@@ -126,11 +128,13 @@ pub fn slice_past_damage(
                 Err(error) => return Err(error),
             }
         }
-        job.step(index.before(number) + u64::from(chunk.records), info.records)?;
+        job.step(chunk.before + u64::from(chunk.records), info.records)?;
     }
     for Missing { partition, .. } in &missing {
         let source = recording.partitions().iter().position(|p| p == partition);
-        if let Some(new) = source.and_then(|source| sources[source]) {
+        if let Some(new) = source.and_then(|source| sources[source])
+            && !out.ranged[new as usize]
+        {
             // Behind its last record the gap ends the range.
             out.writer.set_range(new, None, out.next[new as usize]);
         }
@@ -169,7 +173,7 @@ fn came_in_damage(
     }
     let index = &recording.opened().index;
     let mut damaged = Vec::new();
-    for number in 0..index.chunks.len() {
+    for number in 0..index.chunks() {
         match recording.part(number) {
             Ok((_, events)) => later.retain(|(_, name)| {
                 !events.iter().any(|e| matches!(&e.kind, ClockEntryKind::Added(of) if of == name))
@@ -180,8 +184,7 @@ fn came_in_damage(
         job.step(0, info.records)?;
     }
     let chunk_of = |source: u32| {
-        let has = |number: &usize| index.spans(*number).iter().any(|span| span.source == source);
-        let first = (0..index.chunks.len()).find(has).unwrap_or(index.chunks.len());
+        let first = index.first_of(source).unwrap_or(index.chunks());
         damaged.iter().copied().rfind(|number| *number <= first)
     };
     let came = later.into_iter().filter_map(|(source, name)| Some((chunk_of(source)?, name)));
@@ -207,7 +210,7 @@ fn of_span(slice: &Slice, partition: &TopicPartition, span: &Span, why: &str) ->
 fn note_gap(out: &mut Output<'_>, new: u32, gone: &[Missing]) {
     for Missing { first, last, .. } in gone {
         let next = &mut out.next[new as usize];
-        if next.is_none() {
+        if next.is_none() && !out.ranged[new as usize] {
             // Before its first record the gap begins the range.
             out.writer.set_range(new, Some(*first), None);
         }

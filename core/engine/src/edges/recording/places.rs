@@ -118,6 +118,8 @@ pub struct Places {
 struct Walked {
     /// Where its data begin in the file; `None`: they are compressed.
     data: Option<u64>,
+    /// Its own in the file.
+    length: u64,
     places: ByOffset,
 }
 
@@ -166,12 +168,19 @@ impl Places {
         offset: i64,
         held: &mut Held,
     ) -> Result<Option<Record>, RecordingError> {
+        // What is at hand first: an offset is in no other chunk as well.
+        let mut hands = held.at_hand.iter().rev().filter(|(which, ..)| which.0 == self.file);
+        let found = hands.find_map(|(which, walked, bytes)| {
+            Some((which.1, walked.places.find(source, offset)?, bytes))
+        });
+        if let Some((number, at, bytes)) = found {
+            return self.decode(number, bytes, at as usize, source, offset).map(Some);
+        }
         let chunk_of = self.recording.opened().index.chunk_of(source, offset);
         let Some(number) = chunk_of else { return Ok(None) };
         let which = (self.file, number);
-        if let Some((_, walked, bytes)) = held.at_hand.iter().rev().find(|hand| hand.0 == which) {
-            let Some(at) = walked.places.find(source, offset) else { return Ok(None) };
-            return self.decode(number, bytes, at as usize, source, offset).map(Some);
+        if held.at_hand.iter().any(|hand| hand.0 == which) {
+            return Ok(None);
         }
         let (walked, bytes) = self.chunk(which, held)?;
         let Some(data) = walked.data else {
@@ -187,7 +196,7 @@ impl Places {
             held.take(which, &walked, &bytes);
             return self.decode(number, &bytes, at as usize, source, offset).map(Some);
         }
-        let bytes = self.single(number, data + u64::from(at))?;
+        let bytes = self.single(number, data + u64::from(at), walked.length)?;
         self.decode(number, &bytes, 0, source, offset).map(Some)
     }
 
@@ -243,12 +252,13 @@ impl Places {
     }
 
     fn damaged(&self, number: usize, what: &str) -> RecordingError {
-        let byte = self.recording.opened().index.chunks[number].byte;
+        let byte = self.recording.opened().index.entry(number).map_or(0, |entry| entry.byte);
         RecordingError::damaged(self.recording.path(), byte, what.to_owned())
     }
 
-    /// The bytes of one message of a chunk, which begins at `at` in the file.
-    fn single(&mut self, number: usize, at: u64) -> Result<Bytes, RecordingError> {
+    /// The bytes of one message of a chunk, which begins at `at` in the file and is no
+    /// longer than that.
+    fn single(&mut self, number: usize, at: u64, longest: u64) -> Result<Bytes, RecordingError> {
         let recording = self.recording.clone();
         let file = recording.opened().file()?;
         let mut bytes = std::mem::take(&mut self.buffer);
@@ -256,7 +266,7 @@ impl Places {
         let (code, length) =
             source::head(&bytes).ok_or_else(|| self.damaged(number, "a record's length"))?;
         let whole = HEAD as u64 + length;
-        if code != op::MESSAGE || whole > recording.opened().index.chunks[number].length {
+        if code != op::MESSAGE || whole > longest {
             return Err(self.damaged(number, "another record stands where a message was"));
         }
         if whole > bytes.len() as u64 {
@@ -272,7 +282,7 @@ impl Places {
     /// compressed.
     fn load(&self, number: usize) -> Result<Option<(u64, Bytes)>, RecordingError> {
         let opened = self.recording.opened();
-        let entry = &opened.index.chunks[number];
+        let entry = opened.entry(number)?;
         let mut bytes = Vec::new();
         let body = opened.file()?.record(entry.byte, entry.length, op::CHUNK, &mut bytes)?;
         let head = ChunkHead::read(body)
@@ -293,7 +303,7 @@ impl Places {
         let damaged = |what: &str| self.damaged(number, what);
         let mut places = ByOffset::default();
         let Some((data, bytes)) = self.load(number)? else {
-            return Ok((Walked { data: None, places }, None));
+            return Ok((Walked { data: None, length: 0, places }, None));
         };
         let mut at = 0;
         while at < bytes.len() {
@@ -307,7 +317,8 @@ impl Places {
             debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
             places.add(u32::from(source), brief.offset, from as u32);
         }
-        let walked = Walked { data: Some(data), places };
+        let length = self.recording.opened().entry(number)?.length;
+        let walked = Walked { data: Some(data), length, places };
         Ok((walked, Some(bytes)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
@@ -10,8 +10,9 @@ use super::batches::{self, Batches};
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
 use super::envelope;
-use super::index::ChunkEntry;
+use super::index::{ChunkEntry, Cursor, Span};
 use super::open::{self, Opened};
+use super::packed::ByOffset;
 use super::parts;
 use super::source::Source;
 use super::{Info, RecordingError, Schemas};
@@ -35,7 +36,28 @@ pub struct Recording {
 struct Inner {
     opened: Opened,
     partitions: Vec<TopicPartition>,
-    recent: Mutex<VecDeque<(usize, Arc<Vec<Record>>)>>,
+    recent: Mutex<VecDeque<(usize, Arc<Decoded>)>>,
+}
+
+/// All records of a chunk.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub records: Vec<Record>,
+    /// Where each lies among them, once one is asked for.
+    places: OnceLock<ByOffset>,
+}
+
+impl Decoded {
+    fn find(&self, source: u32, offset: i64) -> Option<&Record> {
+        let places = self.places.get_or_init(|| {
+            let mut places = ByOffset::default();
+            for (at, record) in self.records.iter().enumerate() {
+                places.add(record.source, record.offset, at as u32);
+            }
+            places
+        });
+        self.records.get(places.find(source, offset)? as usize)
+    }
 }
 
 impl Recording {
@@ -58,6 +80,15 @@ impl Recording {
         Ok(Self::from_opened(open::open_past_damage(Source::open(path)?)?))
     }
 
+    /// The same recording once more, which may have grown: the arrival log of a run in
+    /// progress. Of a folder that is open only what may have changed is read.
+    pub fn grown(&self) -> Result<Self, RecordingError> {
+        if self.path().is_dir() {
+            return Ok(Self::from_opened(parts::grown(&self.inner.opened)?));
+        }
+        Self::open(self.path())
+    }
+
     /// Opens a recording whose bytes are in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, RecordingError> {
         Self::from_source(Source::memory(bytes))
@@ -69,6 +100,7 @@ impl Recording {
 
     fn from_opened(mut opened: Opened) -> Self {
         let schemas = Arc::new(std::mem::take(&mut opened.schemas));
+        opened.index.shrink();
         let partitions = opened.info.partitions.iter().map(|p| p.topic_partition.clone()).collect();
         let recent = Mutex::new(VecDeque::new());
         let inner = Arc::new(Inner { opened, partitions, recent });
@@ -154,29 +186,19 @@ impl Recording {
         let Some(chunk) = self.inner.opened.index.chunk_of(source, name.offset) else {
             return Ok(None);
         };
-        let records = self.chunk(chunk)?;
-        Ok(records.iter().find(|r| r.source == source && r.offset == name.offset).cloned())
+        Ok(self.chunk(chunk)?.find(source, name.offset).cloned())
     }
 
-    /// Whether a partition has a record whose offset is larger than `after` and
-    /// smaller than `before`.
-    pub(super) fn has_between(
-        &self,
-        source: u32,
-        after: i64,
-        before: i64,
-    ) -> Result<bool, RecordingError> {
-        if before <= after.saturating_add(1) {
-            return Ok(false);
-        }
-        let Some((chunk, span)) = self.inner.opened.index.last_before(source, before) else {
-            return Ok(false);
-        };
-        if span.last_offset <= after || span.first_offset > after {
-            return Ok(span.first_offset > after);
-        }
-        let inside = |r: &Record| r.source == source && after < r.offset && r.offset < before;
-        Ok(self.chunk(chunk)?.iter().any(inside))
+    /// The first chunk with a record of a partition behind an offset.
+    pub(super) fn first_behind(&self, source: u32, offset: i64) -> Option<(usize, Span)> {
+        self.inner.opened.index.first_behind(source, offset)
+    }
+
+    /// The offsets of a partition in a chunk.
+    pub(super) fn offsets(&self, chunk: usize, source: u32) -> Result<Vec<i64>, RecordingError> {
+        let chunk = self.chunk(chunk)?;
+        let mine = chunk.records.iter().filter(|record| record.source == source);
+        Ok(mine.map(|record| record.offset).collect())
     }
 
     /// Records `first..first + n` of all topics, in arrival order.
@@ -186,26 +208,52 @@ impl Recording {
         let mut at = first;
         while page.len() < n {
             let Some(chunk) = index.chunk_at(at) else { break };
-            let records = self.chunk(chunk)?;
-            let skip = (at - index.before(chunk)) as usize;
-            page.extend(records.iter().skip(skip).take(n - page.len()).cloned());
-            at = index.before(chunk) + records.len() as u64;
+            let before = self.inner.opened.entry(chunk)?.before;
+            let decoded = self.chunk(chunk)?;
+            let records = &decoded.records;
+            page.extend(records.iter().skip((at - before) as usize).take(n - page.len()).cloned());
+            at = before + records.len() as u64;
         }
         Ok(page)
     }
 
     /// What the clock of the live run decided that was recorded with this.
     pub fn clock_events(&self) -> Result<Vec<ClockEntry>, RecordingError> {
+        let mut all = Vec::new();
+        self.clock_of_each(|events| {
+            all.append(events);
+            false
+        })?;
+        Ok(all)
+    }
+
+    /// Whether the clock decided something that is so. Reads no further than that.
+    pub fn any_clock_event(
+        &self,
+        said: impl Fn(&ClockEntry) -> bool,
+    ) -> Result<bool, RecordingError> {
+        self.clock_of_each(|events| events.drain(..).any(|event| said(&event)))
+    }
+
+    /// Goes through what the clock decided, chunk by chunk, until `take` says that it is
+    /// enough; whether it did.
+    fn clock_of_each(
+        &self,
+        mut take: impl FnMut(&mut Vec<ClockEntry>) -> bool,
+    ) -> Result<bool, RecordingError> {
         let opened = &self.inner.opened;
-        let mut events = Vec::new();
         if opened.info.clock_events == 0 {
-            return Ok(events);
+            return Ok(false);
         }
-        let mut body = Vec::new();
-        for entry in &opened.index.chunks {
-            self.clock_of(entry, &mut body, &mut events)?;
+        let (mut body, mut events, mut cursor) = (Vec::new(), Vec::new(), Cursor::default());
+        for number in 0..opened.index.chunks() {
+            let Some((entry, _)) = cursor.get(&opened.index, number) else { break };
+            self.clock_of(&entry, &mut body, &mut events)?;
+            if take(&mut events) {
+                return Ok(true);
+            }
         }
-        Ok(events)
+        Ok(false)
     }
 
     /// What the clock decided that stands in one chunk.
@@ -238,11 +286,11 @@ impl Recording {
     pub(super) fn part(
         &self,
         number: usize,
-    ) -> Result<(Arc<Vec<Record>>, Vec<ClockEntry>), RecordingError> {
+    ) -> Result<(Arc<Decoded>, Vec<ClockEntry>), RecordingError> {
         let records = self.chunk(number)?;
         let mut events = Vec::new();
         if self.info().clock_events > 0 {
-            let entry = self.inner.opened.index.chunks[number];
+            let entry = self.inner.opened.entry(number)?;
             self.clock_of(&entry, &mut Vec::new(), &mut events)?;
         }
         Ok((records, events))
@@ -259,7 +307,7 @@ impl Recording {
     }
 
     /// All records of a chunk, from the few that are kept or from the file.
-    fn chunk(&self, number: usize) -> Result<Arc<Vec<Record>>, RecordingError> {
+    fn chunk(&self, number: usize) -> Result<Arc<Decoded>, RecordingError> {
         {
             let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = recent.iter().position(|(n, _)| *n == number)
@@ -271,7 +319,7 @@ impl Recording {
             }
         }
         let opened = &self.inner.opened;
-        let entry = opened.index.chunks[number];
+        let entry = opened.entry(number)?;
         let mut body = Vec::new();
         let bytes = Bytes::from(opened.load(&entry, &mut body)?);
         let damaged = |what: &str| {
@@ -297,7 +345,7 @@ impl Recording {
         if records.len() != entry.records as usize {
             return Err(damaged("another number of records than the index says"));
         }
-        let records = Arc::new(records);
+        let records = Arc::new(Decoded { records, places: OnceLock::new() });
         if bytes.len() <= KEPT_BYTES {
             let mut recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
             recent.push_front((number, Arc::clone(&records)));

@@ -13,6 +13,7 @@
 //!    only what that one made of it, is refused; the same one again is no other.
 //! 4. Null stays null. Partitions and offsets stay as they are.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
@@ -20,11 +21,11 @@ use std::str::FromStr;
 use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
 use rand::RngCore as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::twice::has_name_twice;
-use super::{Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
+use super::{ClockEntry, Compression, Info, Job, Recording, RecordingError, Writer, WriterOptions};
 use crate::operator::record::Record;
 
 /// What stands where something was masked.
@@ -57,7 +58,8 @@ enum Target {
     Key,
     Value,
     Header(String),
-    /// A path into the JSON of the value; arrays on the way are gone through.
+    /// A path into the JSON of the value; arrays on the way are gone through, and a name
+    /// may hold dots itself.
     Field(Vec<String>),
 }
 
@@ -222,7 +224,6 @@ impl RedactPolicy {
 
     /// Redacts what a path names; true where something was there.
     fn field(&self, how: Redaction, value: &mut Value, path: &[String]) -> bool {
-        let Some((name, rest)) = path.split_first() else { return false };
         match value {
             Value::Array(items) => {
                 let mut found = false;
@@ -231,23 +232,40 @@ impl RedactPolicy {
                 }
                 found
             }
-            Value::Object(fields) if rest.is_empty() => match fields.get_mut(name) {
-                None => false,
-                Some(_) if how == Redaction::Drop => fields.shift_remove(name).is_some(),
-                Some(Value::Array(items)) => {
-                    items.iter_mut().for_each(|item| *item = self.json(how, item));
-                    true
-                }
-                Some(found) => {
-                    *found = self.json(how, found);
-                    true
-                }
-            },
             Value::Object(fields) => {
-                fields.get_mut(name).is_some_and(|inner| self.field(how, inner, rest))
+                let mut found = false;
+                for names in 1..=path.len() {
+                    let (name, rest) = path.split_at(names);
+                    let joined;
+                    let name = if let [one] = name {
+                        one
+                    } else {
+                        joined = name.join(".");
+                        &joined
+                    };
+                    found |= if rest.is_empty() {
+                        self.named(how, fields, name)
+                    } else {
+                        fields.get_mut(name).is_some_and(|inner| self.field(how, inner, rest))
+                    };
+                }
+                found
             }
             _ => false,
         }
+    }
+
+    /// Redacts a field of an object; true where it was there.
+    fn named(&self, how: Redaction, fields: &mut Map<String, Value>, name: &str) -> bool {
+        match fields.get_mut(name) {
+            None => return false,
+            Some(_) if how == Redaction::Drop => drop(fields.shift_remove(name)),
+            Some(Value::Array(items)) => {
+                items.iter_mut().for_each(|item| *item = self.json(how, item));
+            }
+            Some(found) => *found = self.json(how, found),
+        }
+        true
     }
 
     /// The rules that name a topic, with it.
@@ -397,14 +415,18 @@ pub fn redact(
     for schema in recording.schemas().iter() {
         writer.schema(schema.clone())?;
     }
-    let mut events = recording.clock_events()?.into_iter().peekable();
+    let mut events = VecDeque::new();
     let mut redactor = Redactor::new(policy.clone());
     let mut read = 0;
-    for batch in recording.batches(None, 0) {
-        let batch = batch?;
+    let mut batches = recording.batches(None, 0);
+    while let Some(next) = batches.next_with_clock() {
+        let (batch, heard) = next?;
+        events.extend(heard);
         read += batch.len() as u64;
         for mut record in batch {
-            while let Some(event) = events.next_if(|event| event.precedes <= record.arrival) {
+            while events.front().is_some_and(|e: &ClockEntry| e.precedes <= record.arrival)
+                && let Some(event) = events.pop_front()
+            {
                 writer.clock(&event)?;
             }
             let topic = &recording.partitions()[record.source as usize].topic;

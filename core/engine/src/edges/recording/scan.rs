@@ -191,7 +191,13 @@ impl Gathered {
         }
         match name.as_str() {
             meta::END => self.end = Some(map),
-            meta::REACHED => self.reached(&map),
+            meta::REACHED => {
+                for (name, end) in &map {
+                    if let Ok(end) = end.parse() {
+                        self.tally.reached(name, end);
+                    }
+                }
+            }
             meta::INDEX => {
                 let partitions = self.tally.partitions.len();
                 self.index_sound &= self.indexed.read(&map, partitions).is_some();
@@ -199,14 +205,6 @@ impl Gathered {
             _ => {}
         }
         Ok(name)
-    }
-
-    fn reached(&mut self, map: &Map) {
-        for partition in &mut self.tally.partitions {
-            let end = map.get(&partition.topic_partition.to_string());
-            let end = end.and_then(|end| end.parse().ok());
-            partition.end_offset = partition.end_offset.max(end);
-        }
     }
 
     fn attachment<'a>(&mut self, body: &'a [u8]) -> Result<wire::Attachment<'a>, String> {

@@ -115,6 +115,14 @@ impl Slice {
         }
     }
 
+    /// Whether it takes all that a topic has.
+    fn takes_all_of(&self, topic: &str) -> bool {
+        self.from_ms.is_none()
+            && self.until_ms.is_none()
+            && self.keys.is_empty()
+            && self.offsets.iter().all(|(p, ..)| *p.topic != *topic)
+    }
+
     /// The wanted topics; `None`: all.
     fn topics(&self) -> Option<Vec<Arc<str>>> {
         (!self.topics.is_empty()).then(|| self.topics.iter().map(|t| t.as_str().into()).collect())
@@ -184,11 +192,12 @@ pub fn slice(
     job: &mut Job<'_>,
 ) -> Result<Info, RecordingError> {
     let mut out = Output::create(recording, slice, path, compression)?;
-    out.clock(recording.clock_events()?);
     let (topics, total) = (slice.topics(), recording.info().records);
     let mut read = 0;
-    for batch in recording.batches(topics.as_deref(), 0) {
-        let batch = batch?;
+    let mut batches = recording.batches(topics.as_deref(), 0);
+    while let Some(next) = batches.next_with_clock() {
+        let (batch, events) = next?;
+        out.clock(events);
         read += batch.len() as u64;
         out.put(batch)?;
         job.step(read, total)?;
@@ -203,9 +212,11 @@ pub(super) struct Output<'a> {
     pub writer: Writer,
     /// By partition of the recording, its number in the slice; `None`: not wanted.
     pub sources: Vec<Option<u32>>,
+    /// By number in the slice: it has the whole range of offsets that the recording has.
+    pub ranged: Vec<bool>,
     /// By number in the slice, the offset behind its last record; `None`: none yet.
     pub next: Vec<Option<i64>>,
-    /// What the clock decided and is not written yet.
+    /// What the clock decided, as the slice has it, and is not written yet.
     events: VecDeque<ClockEntry>,
 }
 
@@ -228,22 +239,35 @@ impl<'a> Output<'a> {
             writer.set_live_from(arrival);
         }
         let topics = slice.topics();
-        let mut sources = Vec::with_capacity(recording.partitions().len());
-        for partition in recording.partitions() {
-            let wanted = topics.as_ref().is_none_or(|t| t.contains(&partition.topic));
-            sources.push(if wanted { Some(writer.partition(partition.clone())?) } else { None });
+        let mut sources = Vec::with_capacity(info.partitions.len());
+        let mut ranged = Vec::new();
+        for partition in &info.partitions {
+            let of = &partition.topic_partition;
+            if !topics.as_ref().is_none_or(|t| t.contains(&of.topic)) {
+                sources.push(None);
+                continue;
+            }
+            let source = writer.partition(of.clone())?;
+            sources.push(Some(source));
+            // What a filter leaves out is no gap at the ends.
+            let all = slice.takes_all_of(&of.topic);
+            ranged.push(all);
+            if all {
+                writer.set_range(source, partition.start_offset, partition.end_offset);
+            }
         }
         for schema in recording.schemas().iter() {
             writer.schema(schema.clone())?;
         }
         let next = vec![None; sources.len()];
-        Ok(Self { recording, slice, writer, sources, next, events: VecDeque::new() })
+        Ok(Self { recording, slice, writer, sources, ranged, next, events: VecDeque::new() })
     }
 
     /// Takes what the clock decided, in order; each is written before the record
     /// that it precedes.
     pub fn clock(&mut self, events: Vec<ClockEntry>) {
-        self.events.extend(events);
+        let slice = self.slice;
+        self.events.extend(events.into_iter().filter_map(|event| slice.heard(event)));
     }
 
     /// Takes records of the recording, in order, and writes the wanted ones.
@@ -257,7 +281,7 @@ impl<'a> Output<'a> {
             while self.events.front().is_some_and(|e| e.precedes <= record.arrival)
                 && let Some(event) = self.events.pop_front()
             {
-                self.hear(event)?;
+                self.writer.clock(&event)?;
             }
             record.source = new;
             self.writer.add(&record)?;
@@ -268,13 +292,9 @@ impl<'a> Output<'a> {
 
     pub fn finish(mut self) -> Result<Info, RecordingError> {
         while let Some(event) = self.events.pop_front() {
-            self.hear(event)?;
+            self.writer.clock(&event)?;
         }
         self.writer.finish()
-    }
-
-    fn hear(&mut self, event: ClockEntry) -> Result<(), RecordingError> {
-        self.slice.heard(event).map_or(Ok(()), |event| self.writer.clock(&event))
     }
 }
 
@@ -282,7 +302,7 @@ impl<'a> Output<'a> {
 mod tests {
     use super::*;
     use crate::edges::recording::tests::{folder, partition};
-    use crate::edges::recording::unattended;
+    use crate::edges::recording::{PartitionInfo, unattended};
     use crate::operator::record::TimestampType;
 
     /// What the clock decided before the slice and after it would let time go by there
@@ -337,5 +357,38 @@ mod tests {
         assert_eq!(heard("none", &until(-5)), [4]);
         let stamped = Slice { time: SliceTime::Timestamp, ..until(3) };
         assert_eq!(heard("stamped", &stamped), [0, 1, 2, 3, 4, 5, 6]);
+    }
+
+    /// As a transaction's marker at the end of a partition, and what was deleted before
+    /// its beginning: without the range it was not known that all of it is there.
+    #[test]
+    fn of_what_it_takes_all_of_a_slice_has_the_range() {
+        let (folder, path) = folder();
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for (source, topic) in ["views", "clicks", "none"].into_iter().enumerate() {
+            writer.partition(partition(topic, 0)).unwrap();
+            writer.set_range(source as u32, Some(3), Some(20));
+        }
+        for arrival in 0..4u64 {
+            let (source, offset) = (arrival as u32 % 2, 5 + arrival as i64);
+            writer.add(&Record { arrival, source, offset, ..Record::default() }).unwrap();
+        }
+        writer.finish().unwrap();
+        let recording = Recording::open(&path).unwrap();
+        let ranges = |name: &str, wanted: &Slice| {
+            let to = folder.path().join(name);
+            let info = unattended(|job| slice(&recording, wanted, &to, None, job)).unwrap();
+            let range = |p: &PartitionInfo| (p.start_offset, p.end_offset, p.gaps.offsets);
+            info.partitions.iter().map(range).collect::<Vec<_>>()
+        };
+        let whole = (Some(3), Some(20), 15);
+        let empty = (Some(3), Some(20), 17);
+        assert_eq!(ranges("all", &Slice::default()), [whole, whole, empty]);
+        let topics = Slice { topics: vec!["clicks".to_owned()], ..Slice::default() };
+        assert_eq!(ranges("clicks", &topics), [whole]);
+        let offsets = Slice { offsets: vec![(partition("views", 0), 6, 20)], ..Slice::default() };
+        assert_eq!(ranges("views", &offsets), [(Some(7), Some(8), 0), whole, empty]);
+        let time = Slice { from_ms: Some(0), ..Slice::default() };
+        assert_eq!(ranges("time", &time)[2], (None, None, 0));
     }
 }

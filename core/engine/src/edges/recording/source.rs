@@ -41,6 +41,17 @@ impl Source {
         Ok(Self { path: path.to_owned(), bytes: Backing::File(file), length: metadata.len() })
     }
 
+    /// The same once more, if it still is as long as it was.
+    pub fn again(&self) -> Option<Self> {
+        let same = || self.path.metadata().is_ok_and(|m| m.len() == self.length);
+        let bytes = match &self.bytes {
+            Backing::File(file) => Backing::File(file.try_clone().ok().filter(|_| same())?),
+            Backing::Closed => same().then_some(Backing::Closed)?,
+            Backing::Memory(bytes) => Backing::Memory(bytes.clone()),
+        };
+        Some(Self { path: self.path.clone(), bytes, length: self.length })
+    }
+
     /// Its file is opened for each read from now on.
     pub fn close(&mut self) {
         if matches!(self.bytes, Backing::File(_)) {

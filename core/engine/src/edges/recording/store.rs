@@ -199,10 +199,10 @@ impl Store {
     ) -> Result<(), RecordingError> {
         tally.content = std::mem::take(&mut self.content);
         tally.fill(info);
-        info.chunks = self.index.chunks.len();
+        info.chunks = self.index.chunks();
         info.schemas = schemas.len();
         let mut from = 0;
-        while from < self.index.chunks.len() {
+        while from < self.index.chunks() {
             let to = self.index.map_end(from, meta::INDEX_CHUNKS, meta::INDEX_SPANS);
             let map = self.index.map(from, to);
             self.metadata(meta::INDEX, map);

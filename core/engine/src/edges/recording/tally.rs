@@ -1,6 +1,8 @@
 //! What is counted while records go by, the rules of their order, and the
 //! digest; the same for writing, for reading a cut file and for verifying.
 
+use std::collections::HashMap;
+
 use xxhash_rust::xxh3::Xxh3;
 
 use super::clock::ClockEntryKind;
@@ -40,6 +42,9 @@ pub struct Tally {
     pub timestamps: Option<(i64, i64)>,
     pub clock_events: u64,
     pub content: Content,
+    /// Numbers of the partitions by name, of so many of them: of those that were there
+    /// when one was last asked for by name.
+    names: (HashMap<String, usize>, usize),
 }
 
 #[inline]
@@ -62,11 +67,25 @@ impl Tally {
     pub fn hear(&mut self, said: &ClockEntryKind) {
         self.clock_events += 1;
         let ClockEntryKind::Added(name) = said else { return };
-        // Rare: once for each partition that came later.
-        let named = |p: &&mut PartitionInfo| p.topic_partition.to_string() == *name;
-        if let Some(partition) = self.partitions.iter_mut().find(named) {
+        if let Some(partition) = self.by_name(name) {
             partition.later = true;
         }
+    }
+
+    /// Notes that a partition was read up to an offset (exclusive).
+    pub fn reached(&mut self, name: &str, end: i64) {
+        if let Some(partition) = self.by_name(name) {
+            partition.end_offset = partition.end_offset.max(Some(end));
+        }
+    }
+
+    fn by_name(&mut self, name: &str) -> Option<&mut PartitionInfo> {
+        let (names, of) = &mut self.names;
+        for (number, partition) in self.partitions.iter().enumerate().skip(*of) {
+            names.entry(partition.topic_partition.to_string()).or_insert(number);
+        }
+        *of = self.partitions.len();
+        self.partitions.get_mut(*names.get(name)?)
     }
 
     /// Counts a record that was checked.
@@ -180,4 +199,30 @@ pub fn check_order(
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_found_by_name_also_those_that_come_later() {
+        let mut tally = Tally::default();
+        for n in 0..3 {
+            for partition in [2 * n, 2 * n + 1] {
+                let partition = TopicPartition { topic: "t".into(), partition };
+                tally.partitions.push(PartitionInfo::new(partition));
+            }
+            tally.hear(&ClockEntryKind::Added(format!("t[{}]", 2 * n)));
+            tally.hear(&ClockEntryKind::Added(format!("t[{}]", 2 * n + 2)));
+            tally.reached(&format!("t[{}]", 2 * n + 1), 7);
+            tally.reached("t[1]", 5 + i64::from(n));
+            tally.reached("crc32", 9);
+        }
+        let later = tally.partitions.iter().map(|p| p.later);
+        assert!(later.eq([true, false, true, false, true, false]));
+        let ends = tally.partitions.iter().map(|p| p.end_offset);
+        assert!(ends.eq([None, Some(7), None, Some(7), None, Some(7)]));
+        assert_eq!(tally.clock_events, 6);
+    }
 }

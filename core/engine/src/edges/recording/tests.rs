@@ -132,6 +132,9 @@ fn what_goes_in_comes_out() {
         assert_eq!(all(&recording).unwrap(), records);
         assert_eq!(recording.schemas().by_id(7).unwrap().references, ["\"string\""]);
         let clock = recording.clock_events().unwrap();
+        let any = |of: &dyn Fn(&ClockEntry) -> bool| recording.any_clock_event(of).unwrap();
+        assert_eq!(any(&|_| true), !clock.is_empty());
+        assert!(clock.iter().all(|one| any(&|other| one == other)) && !any(&|_| false));
         assert_eq!(clock.len(), 1);
         assert_eq!(clock[0].precedes, records[2_500].arrival);
         let p = &recording.info().partitions[1];

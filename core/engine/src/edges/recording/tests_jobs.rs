@@ -249,11 +249,11 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
     let bytes = std::fs::read(&path).unwrap();
     // One may hold no record.
     let chunks: Vec<usize> =
-        (0..index.chunks.len()).filter(|number| !index.spans(*number).is_empty()).collect();
+        (0..index.chunks()).filter(|number| !index.spans(*number).is_empty()).collect();
     assert!(chunks.len() > 3, "{chunks:?}");
     let middle = chunks[chunks.len() / 2];
     let bent = |number: usize| {
-        let entry = index.chunks[number];
+        let entry = index.entry(number).unwrap();
         let mut bytes = bytes.clone();
         bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
         let bent = folder.path().join(format!("bent-{number}"));
@@ -278,12 +278,12 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
             .collect();
         let named = |m: &Missing| (m.partition.clone(), m.first, m.last, m.records);
         assert_eq!(salvaged.missing.iter().map(named).collect::<Vec<_>>(), expected);
-        let byte = index.chunks[number].byte;
+        let byte = index.entry(number).unwrap().byte;
         assert!(salvaged.missing[0].why.contains(&format!("byte {byte}: ")));
 
         let whole = Recording::open(&to).unwrap();
-        let first = index.before(number) as usize;
-        let gone = first..first + index.chunks[number].records as usize;
+        let first = index.entry(number).unwrap().before as usize;
+        let gone = first..first + index.entry(number).unwrap().records as usize;
         let kept: Vec<_> = (0..records.len())
             .filter(|at| !gone.contains(at))
             .map(|at| records[at].clone())
@@ -336,8 +336,8 @@ fn past_damage_all_that_is_whole_is_taken_and_what_is_gone_is_named() {
 fn past_a_damaged_clock(folder: &Path, path: &Path) -> (Salvaged, Recording, PathBuf, u64) {
     let recording = Recording::open(path).unwrap();
     let index = &recording.opened().index;
-    let number = (1..index.chunks.len()).find(|n| index.spans(*n).is_empty()).unwrap();
-    let entry = index.chunks[number];
+    let number = (1..index.chunks()).find(|n| index.spans(*n).is_empty()).unwrap();
+    let entry = index.entry(number).unwrap();
     let mut bytes = std::fs::read(path).unwrap();
     bytes[(entry.byte + entry.length / 2) as usize] ^= 4;
     let (bent, to) = (folder.join("bent"), folder.join("whole"));
@@ -526,7 +526,7 @@ fn past_a_cut_nobody_knows_how_far_it_went() {
     assert_eq!(salvaged.besides, [""; 0]);
     assert_eq!((salvaged.info.records, salvaged.missing), (10_000, Vec::new()));
     // Before the first whole chunk nothing is known, and that is not nothing missing.
-    let first = Recording::open(&path).unwrap().opened().index.chunks[0];
+    let first = Recording::open(&path).unwrap().opened().entry(0).unwrap();
     std::fs::write(&cut, &bytes[..(first.byte + first.length / 2) as usize]).unwrap();
     let recording = Recording::open(&cut).unwrap();
     assert!(recording.is_empty());

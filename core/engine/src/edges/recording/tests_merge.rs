@@ -31,8 +31,12 @@ fn merged(parts: &[Vec<Record>], options: WriterOptions) -> Result<(Vec<Record>,
         for p in [partition("views", 0), partition("views", 1), partition("engagements", 0)] {
             writer.partition(p).unwrap();
         }
-        for record in part {
+        for (at, record) in part.iter().enumerate() {
             writer.add(record).unwrap();
+            // Files begin and end chunks at other records.
+            if at % (10 + i) == 0 {
+                writer.hand_over().unwrap();
+            }
         }
         writer.finish().unwrap();
         files.push(Recording::open(&name).unwrap());

@@ -113,6 +113,21 @@ fn equal_values_stay_equal_and_nothing_else_is_left_of_them() {
     assert_ne!(json(&got[0])["user"].as_str().unwrap(), hash);
 }
 
+/// Other programs flatten objects into such names.
+#[test]
+fn a_name_that_holds_dots_is_redacted_as_a_path_is() {
+    let of = |[a, b, c, d]: [&str; 4]| {
+        format!(
+            r#"{{"user":{{"mail.work":"{a}","mail":{{"work":"{b}"}}}},"user.mail":{{"work":"{c}"}},"user.mail.work":"{d}"}}"#
+        )
+    };
+    let (_folder, out, recording) = recorded(&[Some(&of(["v", "w", "x", "y"]))]);
+    let policy = policy(&[("user.mail.work", Redaction::Mask)]);
+    let (got, done) = redacted(&recording, &policy, &out).unwrap();
+    assert_eq!(json(&got[0]).to_string(), of(["***"; 4]));
+    assert_eq!(done.rules, [("user.mail.work".to_owned(), 1)]);
+}
+
 /// Found by using it: "no record has it, check how it is spelt" was said of what another
 /// rule had taken away before.
 #[test]

@@ -107,7 +107,7 @@ pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, Rec
         }
     }
     gathered.tally.fill(&mut info);
-    info.chunks = gathered.index.chunks.len();
+    info.chunks = gathered.index.chunks();
     info.schemas = gathered.schemas.len();
     info.compression.clone_from(&gathered.compression);
     verified.digest = gathered.tally.digest(&gathered.schemas);

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::RecordingError;
 
@@ -19,7 +20,7 @@ pub fn create(
     let temporary = under_temporary_name.then(|| part_of(path));
     let mut open = OpenOptions::new();
     open.write(true).read(true);
-    // A temporary file of the same process number is a crashed one's.
+    // A temporary file of that name is a crashed process's of the same number.
     let file = match &temporary {
         Some(temporary) => open.create(true).truncate(true).open(temporary),
         None => open.create_new(true).open(path),
@@ -31,10 +32,15 @@ pub fn create(
     Ok((file, temporary))
 }
 
-/// The name of a file beside its place while it is not whole.
+/// A name for a file beside its place while it is not whole; another one each time: who
+/// makes the same file at the same time makes one of its own. Of a long name it has the
+/// beginning: 255 bytes is all that most file systems take.
 pub fn part_of(path: &Path) -> PathBuf {
+    static MADE: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+    let name: String = name.chars().take(50).collect();
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()))
 }
 
 /// Gives a finished file its name, over another one if need be.
@@ -45,7 +51,8 @@ pub fn replace(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Gives a finished file its name, never over another one.
+/// Gives a finished file its name, never over another one. Where it cannot have it the
+/// file is gone.
 pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
     let named = match std::fs::hard_link(temporary, path) {
         Ok(()) => std::fs::remove_file(temporary),
@@ -56,7 +63,10 @@ pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
         // A file system without links.
         Err(_) => std::fs::rename(temporary, path),
     };
-    named.map_err(|error| RecordingError::io(path, "rename to its name", error))?;
+    if let Err(error) = named {
+        let _ = std::fs::remove_file(temporary);
+        return Err(RecordingError::io(path, "rename to its name", error));
+    }
     self::named(path);
     Ok(())
 }
@@ -66,5 +76,60 @@ fn named(path: &Path) {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
     if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
         let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::recording::tests::{all, folder, partition, records};
+    use crate::edges::recording::{Recording, Writer, WriterOptions};
+
+    #[test]
+    fn a_file_that_cannot_have_its_name_is_gone() {
+        let (folder, path) = folder();
+        std::fs::write(&path, b"whole").unwrap();
+        let error = name(&path, &folder.path().join("no folder").join("r.mcap")).unwrap_err();
+        assert!(error.to_string().contains("rename to its name"), "{error}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_a_file_system_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["r".repeat(255), "\u{20ac}".repeat(85)] {
+            let path = folder.path().join(name);
+            let options = WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
+            Writer::create(&path, options).unwrap().finish().unwrap();
+            assert!(Recording::open(&path).unwrap().is_empty());
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// As two windows on one run would: each wrote into the file of the other.
+    #[test]
+    fn of_two_that_make_the_same_file_at_once_one_does() {
+        let (folder, path) = folder();
+        let options = || WriterOptions { whole_or_nothing: true, ..WriterOptions::default() };
+        let begin = || {
+            let mut writer = Writer::create(&path, options()).unwrap();
+            for (topic, number) in [("views", 0), ("views", 1), ("clicks", 0), ("empty", 0)] {
+                writer.partition(partition(topic, number)).unwrap();
+            }
+            writer
+        };
+        let (mut first, mut second) = (begin(), begin());
+        let (of_first, of_second) = (records(1, 500), records(2, 700));
+        for record in &of_second {
+            second.add(record).unwrap();
+        }
+        for record in &of_first {
+            first.add(record).unwrap();
+        }
+        first.finish().unwrap();
+        let error = second.finish().unwrap_err();
+        assert!(matches!(error, RecordingError::Exists { .. }), "{error}");
+        assert_eq!(all(&Recording::open(&path).unwrap()).unwrap(), of_first);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

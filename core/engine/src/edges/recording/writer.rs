@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::behind::Behind;
 use super::building::Building;
-use super::clock::ClockEntry;
+use super::clock::{ClockEntry, ClockEntryKind};
 use super::envelope::{self, Brief, Draft};
 use super::meta::{self, Map};
 use super::store::Store;
@@ -279,6 +279,12 @@ impl Writer {
                 what: format!("time {} ns must not be negative", entry.at_ns),
             });
         };
+        // Where no record comes for long the clock alone fills chunks. What says that a
+        // partition came stays with its name.
+        let came = matches!(entry.kind, ClockEntryKind::Added(_));
+        if !came && self.building.bytes.len() > self.options.chunk_bytes.max(1 << 16) {
+            self.close_chunk();
+        }
         if !self.has_clock {
             self.has_clock = true;
             self.building.other(&summary::schema_record(summary::CLOCK_SCHEMA));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -31,6 +31,8 @@ pub struct Lookup {
     folder: PathBuf,
     /// By number, up to the newest that was looked at; without a hole.
     segments: BTreeMap<u64, Segment>,
+    /// The newest of those that are whole, for all threads: each keeps a file open.
+    whole: Arc<Mutex<BTreeMap<u64, Recording>>>,
     held: Held,
 }
 
@@ -43,15 +45,14 @@ struct Segment {
 }
 
 impl Segment {
-    fn open(path: &std::path::Path, number: u64) -> Result<Self, RecordingError> {
-        let recording = Recording::open(path)?;
+    fn of(recording: Recording, number: u64) -> Self {
         let info = recording.info();
         let ranges = info.partitions.iter().map(|p| Some((p.first_offset?, p.last_offset?)));
-        Ok(Self {
+        Self {
             ranges: ranges.collect(),
             open: info.cut.is_some(),
             places: Places::new(recording, number),
-        })
+        }
     }
 
     fn range(&self, source: u32) -> Option<(i64, i64)> {
@@ -76,6 +77,7 @@ impl Lookup {
             by_topic,
             folder,
             segments: BTreeMap::new(),
+            whole: Arc::default(),
             held: Held::default(),
         }
     }
@@ -88,6 +90,7 @@ impl Lookup {
             by_topic: self.by_topic.clone(),
             folder: self.folder.clone(),
             segments: BTreeMap::new(),
+            whole: Arc::clone(&self.whole),
             held: self.held.another(),
         }
     }
@@ -193,9 +196,27 @@ impl Lookup {
     fn open(&mut self, number: u64, path: &std::path::Path) -> Result<(), RecordingError> {
         debug_assert!(path.ends_with(part_name(number)));
         if !empty(path) {
-            self.segments.insert(number, Segment::open(path, number)?);
+            let recording = self.segment(number, path)?;
+            self.segments.insert(number, Segment::of(recording, number));
         }
         Ok(())
+    }
+
+    /// One that another thread has opened too, where it is whole.
+    fn segment(&self, number: u64, path: &std::path::Path) -> Result<Recording, RecordingError> {
+        let whole = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = whole().get(&number) {
+            return Ok(known.clone());
+        }
+        let recording = Recording::open(path)?;
+        if recording.info().cut.is_none() {
+            let mut whole = whole();
+            whole.insert(number, recording.clone());
+            while whole.len() > OPEN {
+                whole.pop_first();
+            }
+        }
+        Ok(recording)
     }
 }
 
@@ -283,6 +304,20 @@ mod tests {
         let mut another = lookup.another();
         for n in [19_999, 19_990, 19_800, 9_999, 0] {
             assert_eq!(another.record(&name(n)).unwrap(), record(n), "{n}");
+        }
+        // What one thread has open costs another no file.
+        let open = || {
+            let own = folder.path().canonicalize().unwrap();
+            let files = std::fs::read_dir("/proc/self/fd").unwrap();
+            let open = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+            open.filter(|path| path.starts_with(&own)).count()
+        };
+        if cfg!(target_os = "linux") {
+            lookup.record(&name(15_000)).unwrap();
+            let before = open();
+            let mut third = lookup.another();
+            assert_eq!(third.record(&name(15_000)).unwrap(), record(15_000));
+            assert!(third.segments.len() > 40 && open() <= before + 2, "{before}: {}", open());
         }
         let missing = RecordName { offset: 1, ..name(0) };
         assert!(lookup.record(&missing).unwrap_err().contains("t[0]@1 is not in the arrival log"));

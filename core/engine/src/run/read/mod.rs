@@ -244,8 +244,8 @@ impl Run {
         let known = known?;
         // The arrival log of a run in progress has grown since.
         if self.now().manifest.start.live.is_some() && known.len() < self.arrivals() {
-            let path = known.path().to_owned();
-            let _ = self.locate(&path);
+            let grown = known.grown().map_err(|e| RunError::Recording(e.to_string()));
+            let _ = grown.and_then(|grown| self.located(grown));
             return self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
         }
         Some(known)
