@@ -57,8 +57,8 @@ impl Data for Lines {
         let named = usize::MAX;
         let q = Question { source, first, count: n, listed, values: true, named };
         let lines = page(&self.run, &q)?.lines;
-        let rows = lines.into_iter().map(|line| {
-            let json = line.json.clone().unwrap_or_default();
+        let rows = lines.into_iter().map(|mut line| {
+            let json = line.json.take().unwrap_or_default();
             let cells = self.columns.iter().map(|col| match col {
                 Col::Arrival => line.output.at.into(),
                 Col::Kind => super::kind_name(line.output.kind, line.output.correction).into(),
