@@ -18,6 +18,7 @@ use rdkafka::util::Timeout;
 
 use super::Settings;
 use super::bounded::within;
+use super::limits::{Limits, batch_size};
 use super::log::{about, group_client, list};
 use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
@@ -90,21 +91,6 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// Bytes of a batch's own head, and some: its limit is of the whole.
-const BATCH_HEAD: usize = 200;
-/// librdkafka's own `batch.size`.
-const BATCH: usize = 1_000_000;
-
-/// By topic, bytes that a batch may have at most, where the brokers said it.
-pub(super) type Limits = BTreeMap<String, usize>;
-
-/// A batch that is too large is refused with all that is in it, so none is made
-/// that the strictest topic does not take.
-fn batch_size(limits: &Limits) -> usize {
-    let strictest = limits.values().min();
-    strictest.map_or(BATCH, |bytes| bytes.saturating_sub(BATCH_HEAD).clamp(1, BATCH))
 }
 
 /// Messages of a refused batch are told within this time: those that still wait
@@ -255,10 +241,16 @@ impl KafkaProducer {
             (text, wants) = (reason, right(cause));
         }
         if kind == LogErrorKind::RequiresAbort {
-            let mut cause = code;
-            if let Some(Failure { code, what, .. }) = self.failure() {
-                cause = code;
-                text = format!("{text} ({what})");
+            let (mut cause, mut failure) = (code, self.failure());
+            // A transaction is told of it before its messages are
+            // (`rd_kafka_msgbatch_handle_Produce_result`).
+            if failure.is_none() && is_of_a_batch(code) {
+                self.all_told();
+                failure = self.failure();
+            }
+            if let Some(failure) = failure {
+                cause = failure.code;
+                text = format!("{text} ({failure})");
             }
             match in_transaction(cause) {
                 // No further attempt has more rights.
@@ -293,19 +285,24 @@ impl KafkaProducer {
         if !is_of_a_batch(first.code) {
             return Some(first);
         }
-        // Its messages are told one by one, on another thread; a message counts as
-        // on its way until it was told.
+        self.all_told();
+        Some(self.failures.with_later(first))
+    }
+
+    /// Waits for what became of a refused batch. Its messages are told one by one, on
+    /// another thread; a message counts as on its way until it was told.
+    fn all_told(&self) {
         if let Err(error) = self.producer.flush(TOLD) {
             tracing::debug!("{}: after a refused batch: {error}", self.name);
         }
-        Some(self.failures.or_larger(first))
     }
 
     /// What was not delivered, as an error.
     fn undelivered(&self) -> Result<(), LogError> {
-        let Some(Failure { code, what, .. }) = self.failure() else { return Ok(()) };
+        let Some(failure) = self.failure() else { return Ok(()) };
+        let code = failure.code;
         let kind = if self.transactional { in_transaction(code) } else { kind_of(code) };
-        Err(LogError::new(kind, format!("{}: not delivered: {what}{}", self.name, right(code))))
+        Err(LogError::new(kind, format!("{}: not delivered: {failure}{}", self.name, right(code))))
     }
 }
 
@@ -338,7 +335,12 @@ impl LogProducer for KafkaProducer {
         if self.transactional && !self.topics.contains(&message.topic) {
             self.topics.insert(Arc::clone(&message.topic));
         }
-        let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic).timestamp(message.timestamp);
+        let at = message.timestamp;
+        // Nobody says the time of a message that was not delivered
+        // (`rd_kafka_message_timestamp`): it goes with it.
+        let mut record =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(&message.topic, at as usize)
+                .timestamp(at);
         if let Some(partition) = message.partition {
             record = record.partition(partition);
         }
@@ -459,16 +461,5 @@ mod tests {
         for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
             assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
         }
-    }
-
-    #[test]
-    fn a_batch_fits_into_the_strictest_topic() {
-        let of = |bytes: &[usize]| {
-            batch_size(&bytes.iter().map(|b| (b.to_string(), *b)).collect::<Limits>())
-        };
-        assert_eq!(of(&[]), 1_000_000);
-        assert_eq!(of(&[1_048_588]), 1_000_000);
-        assert_eq!(of(&[1_048_588, 20_000]), 19_800);
-        assert_eq!(of(&[10]), 1);
     }
 }
