@@ -16,10 +16,11 @@ use super::{Answer, interrupt};
 
 /// Sends a recording's records back to a cluster; without --write only says what it would do
 ///
-/// Keys, values, headers, partitions and timestamps are as they were. Where the
-/// cluster would replace the recorded timestamps
-/// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records
-/// were refused, or Ctrl-C came before the end.
+/// Keys, values, headers, partitions and timestamps are as they were, but for
+/// timestamps of 0 and -1 ms, which Kafka's client cannot send: they become 1 and
+/// -2 ms, and it says how many did. Where the cluster would replace the recorded
+/// timestamps (message.timestamp.type=LogAppendTime), it warns first. Exit code 1
+/// if records were refused, or Ctrl-C came before the end.
 ///
 /// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]
@@ -155,7 +156,7 @@ fn outcome_json(outcome: &PublishOutcome, plan: &PublishPlan, seconds: f64) -> s
         "delivered": outcome.delivered,
         "failed": outcome.failed,
         "failures": failures,
-        "timestamp_zero": outcome.timestamp_zero,
+        "timestamps_moved": outcome.timestamps_moved,
         "created": outcome.created,
         "stopped": outcome.stopped,
         "warnings": plan.warnings(),
@@ -176,10 +177,11 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
     for (why, (n, first)) in &outcome.failures {
         text += &format!("{} were not: {why} (the first at {first})\n", thousands(*n));
     }
-    if outcome.timestamp_zero > 0 {
+    if outcome.timestamps_moved > 0 {
         text += &format!(
-            "{} records have timestamp 0, which the client takes for \"now\"\n",
-            thousands(outcome.timestamp_zero)
+            "{} records have a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, \
+             -1 ms is \"none\"): they were sent with 1 ms, and with -2 ms\n",
+            thousands(outcome.timestamps_moved)
         );
     }
     text
@@ -188,6 +190,16 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timestamps_that_were_not_kept_are_said() {
+        let of = |timestamps_moved| {
+            let outcome = PublishOutcome { timestamps_moved, ..PublishOutcome::default() };
+            outcome_text(&outcome, 1.0)
+        };
+        assert!(!of(0).contains("timestamp"), "{}", of(0));
+        assert!(of(2).contains("2 records have a timestamp that"), "{}", of(2));
+    }
 
     #[test]
     fn what_was_cut_off_or_refused_is_no_success() {

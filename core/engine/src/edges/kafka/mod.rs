@@ -26,6 +26,7 @@ mod settings;
 mod starved;
 mod sys;
 mod tail;
+mod times;
 mod topic_settings;
 mod undelivered;
 mod watch;

@@ -18,10 +18,12 @@ use rdkafka::util::Timeout;
 
 use super::Settings;
 use super::bounded::within;
+use super::cluster::now_ms;
 use super::limits::{Limits, batch_size};
 use super::log::{about, group_client, list};
+use super::times::sendable;
 use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
-use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
+use crate::edges::log::{LogError, LogErrorKind, LogProducer, NOW, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
 
 /// What a code means to the protocol, where the call itself does not say more.
@@ -335,7 +337,7 @@ impl LogProducer for KafkaProducer {
         if self.transactional && !self.topics.contains(&message.topic) {
             self.topics.insert(Arc::clone(&message.topic));
         }
-        let at = message.timestamp;
+        let at = if message.timestamp == NOW { now_ms() } else { sendable(message.timestamp) };
         // Nobody says the time of a message that was not delivered
         // (`rd_kafka_message_timestamp`): it goes with it.
         let mut record =

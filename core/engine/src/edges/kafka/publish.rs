@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::sys::Code;
+use super::times::sendable;
 use super::{Isolation, KafkaError, KafkaLog, Settings};
 use crate::edges::recording::Recording;
 use crate::operator::record::{Record, TimestampType, TopicPartition};
@@ -125,8 +126,9 @@ pub struct PublishOutcome {
     pub failed: u64,
     /// Why, with how many, and the first of them by name.
     pub failures: BTreeMap<String, (u64, String)>,
-    /// Records of timestamp 0 (1970), which librdkafka takes for "now".
-    pub timestamp_zero: u64,
+    /// Records that were sent with another timestamp: of 0 with 1, and of −1 with −2, ms,
+    /// since Kafka's client takes 0 for "now", and −1 says that there is none.
+    pub timestamps_moved: u64,
     pub created: Vec<String>,
     pub stopped: bool,
 }
@@ -386,13 +388,12 @@ fn send_one(
     outcome: &mut PublishOutcome,
     stop: &AtomicBool,
 ) -> Result<(), KafkaError> {
-    if record.timestamp == Some(0) {
-        outcome.timestamp_zero += 1;
-    }
+    // −1 is Kafka's "none".
+    let timestamp = record.timestamp.map_or(-1, sendable);
+    let moved = record.timestamp.is_some_and(|ms| ms != timestamp);
     let mut message = BaseRecord::<[u8], [u8]>::to(&partition.topic)
         .partition(partition.partition)
-        // −1 is Kafka's "none".
-        .timestamp(record.timestamp.unwrap_or(-1));
+        .timestamp(timestamp);
     if let Some(key) = &record.key {
         message = message.key(key);
     }
@@ -418,6 +419,7 @@ fn send_one(
         match producer.send(message) {
             Ok(()) => {
                 outcome.sent += 1;
+                outcome.timestamps_moved += u64::from(moved);
                 return Ok(());
             }
             Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {

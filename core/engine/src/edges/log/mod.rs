@@ -156,6 +156,9 @@ pub struct TopicState {
     pub partitions: i32,
 }
 
+/// A message's time: that at which it is sent.
+pub const NOW: i64 = i64::MIN;
+
 /// A message to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutMessage {
@@ -164,7 +167,8 @@ pub struct OutMessage {
     pub partition: Option<i32>,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
-    /// ms since the Unix epoch.
+    /// ms since the Unix epoch, or [`NOW`]. Kafka's client cannot send 0, which is "now" to
+    /// it, nor −1, which is "none": they become 1 and −2.
     pub timestamp: i64,
     pub headers: Vec<Header>,
 }
