@@ -13,8 +13,9 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
+use super::codes::{kind_of, right};
 use super::limits::Limits;
-use super::producer::{KafkaProducer, kind_of, right};
+use super::producer::KafkaProducer;
 use super::sys::{Code, Message};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{

@@ -5,6 +5,7 @@
 mod bench;
 mod bounded;
 mod cluster;
+mod codes;
 mod compacted;
 mod convert;
 mod error;

@@ -19,81 +19,13 @@ use rdkafka::util::Timeout;
 use super::Settings;
 use super::bounded::within;
 use super::cluster::now_ms;
+use super::codes::{in_transaction, kind_of, right};
 use super::limits::{Limits, batch_size};
 use super::log::{about, group_client, list};
 use super::times::sendable;
 use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, NOW, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
-
-/// What a code means to the protocol, where the call itself does not say more.
-pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
-    use RDKafkaErrorCode as E;
-    match code {
-        E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch => LogErrorKind::Fenced,
-        E::OperationTimedOut | E::MessageTimedOut | E::RequestTimedOut => LogErrorKind::TimedOut,
-        E::MessageSizeTooLarge | E::InvalidMessageSize => LogErrorKind::TooLarge,
-        // The same record is refused again: it is tried once more, then named.
-        E::InvalidTimestamp | E::InvalidRecord | E::InvalidDifferentRecord => {
-            LogErrorKind::RequiresAbort
-        }
-        E::TopicAuthorizationFailed
-        | E::GroupAuthorizationFailed
-        | E::ClusterAuthorizationFailed
-        | E::TransactionalIdAuthorizationFailed
-        | E::Authentication
-        | E::SaslAuthenticationFailed => LogErrorKind::Denied,
-        E::OffsetOutOfRange | E::AutoOffsetReset => LogErrorKind::OutOfRange,
-        // A broker that the cluster's metadata name no more is let go of with what waits
-        // for it (`_DESTROY_BROKER`), and offsets whose coordinator has been away for
-        // session.timeout.ms are given up (`_WAIT_COORD`, rd_kafka_cgrp_timeout_scan):
-        // both say no more than that the cluster is away.
-        E::BrokerTransportFailure
-        | E::AllBrokersDown
-        | E::Resolve
-        | E::DestroyBroker
-        | E::WaitingForCoordinator
-        | E::TimedOutQueue
-        | E::NetworkException
-        | E::NotController
-        | E::KafkaStorageError
-        | E::CoordinatorLoadInProgress
-        | E::CoordinatorNotAvailable
-        | E::NotCoordinator
-        | E::NotEnoughReplicas
-        | E::NotEnoughReplicasAfterAppend
-        | E::LeaderNotAvailable
-        | E::NotLeaderForPartition
-        | E::ConcurrentTransactions
-        | E::QueueFull => LogErrorKind::Retriable,
-        _ => LogErrorKind::Fatal,
-    }
-}
-
-/// What it means to an open transaction that a message of it was not delivered.
-fn in_transaction(code: RDKafkaErrorCode) -> LogErrorKind {
-    match kind_of(code) {
-        kind @ (LogErrorKind::TooLarge | LogErrorKind::Fenced | LogErrorKind::Denied) => kind,
-        LogErrorKind::TimedOut | LogErrorKind::Retriable => LogErrorKind::NotTaken,
-        _ => LogErrorKind::RequiresAbort,
-    }
-}
-
-/// What a user lacks, to go behind an error's text.
-pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
-    use RDKafkaErrorCode as E;
-    match code {
-        E::TopicAuthorizationFailed => "; grant WRITE and DESCRIBE on this topic to its user",
-        E::TransactionalIdAuthorizationFailed => {
-            "; grant WRITE and DESCRIBE on this transactional id to its user"
-        }
-        E::GroupAuthorizationFailed => "; grant READ on this group to its user",
-        E::ClusterAuthorizationFailed => {
-            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
-        }
-        _ => "",
-    }
-}
 
 /// Messages of a refused batch are told within this time: those that still wait
 /// behind it leave no more, so it is not waited for them.
@@ -236,8 +168,9 @@ impl KafkaProducer {
         // What made the client useless is said only here.
         if let Some((cause, reason)) = self.producer.client().fatal_error() {
             kind = match kind_of(cause) {
-                LogErrorKind::Fenced => LogErrorKind::Fenced,
-                LogErrorKind::Denied => LogErrorKind::Denied,
+                kind @ (LogErrorKind::Fenced | LogErrorKind::Denied | LogErrorKind::NotTaken) => {
+                    kind
+                }
                 _ => LogErrorKind::Fatal,
             };
             (text, wants) = (reason, right(cause));
@@ -425,43 +358,44 @@ impl LogProducer for KafkaProducer {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
 
+    /// Found by reading: where the group's coordinator said it, the job ended.
     #[test]
-    fn a_message_that_no_broker_took_in_time_may_be_taken_later() {
-        use RDKafkaErrorCode as E;
-        // As a broker's partition without its replicas is met: by its time alone.
-        for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::LeaderNotAvailable] {
-            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
-        }
-        assert_eq!(in_transaction(E::MessageSizeTooLarge), LogErrorKind::TooLarge);
-        assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
-        assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);
-        assert_eq!(in_transaction(E::InvalidRecord), LogErrorKind::RequiresAbort);
-    }
-
-    /// Found by reading: a job at most once ended when its group's coordinator had been
-    /// away for 45 s, and offsets whose broker went out of the metadata twice in a row
-    /// were taken for a record that no topic takes.
-    #[test]
-    fn a_cluster_that_is_away_is_asked_again_however_librdkafka_says_so() {
-        use RDKafkaErrorCode as E;
-        for code in [
-            E::WaitingForCoordinator,
-            E::DestroyBroker,
-            E::TimedOutQueue,
-            E::Resolve,
-            E::BrokerTransportFailure,
-            E::NotCoordinator,
-            E::NotController,
-            E::KafkaStorageError,
-            E::NetworkException,
-        ] {
-            assert_eq!(kind_of(code), LogErrorKind::Retriable, "{code}");
-            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
-        }
-        for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
-            assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
+    fn a_producer_that_the_cluster_forgot_is_followed_by_a_new_one() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let forgot = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING;
+        let of = TopicPartition { topic: "in".into(), partition: 0 };
+        for (id, asked) in
+            [("a", RDKafkaApiKey::AddPartitionsToTxn), ("b", RDKafkaApiKey::TxnOffsetCommit)]
+        {
+            let spec = ProducerSpec {
+                transactional_id: Some(id.to_owned()),
+                transaction_timeout_ms: 60_000,
+            };
+            let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+            producer.init().unwrap();
+            producer.begin().unwrap();
+            cluster.request_errors(asked, &[forgot]);
+            let message = OutMessage {
+                topic: "out".into(),
+                partition: Some(0),
+                key: None,
+                value: Some(Bytes::from_static(b"v")),
+                timestamp: NOW,
+                headers: Vec::new(),
+            };
+            let sent = producer.send(message);
+            let sent = sent.and_then(|()| producer.send_offsets("g", &[(of.clone(), 3)].into()));
+            let error = sent.and_then(|()| producer.commit()).unwrap_err();
+            assert_eq!(error.kind, LogErrorKind::NotTaken, "{id}: {error}");
+            assert!(error.what.contains("transactional.id.expiration.ms"), "{id}: {error}");
         }
     }
 }

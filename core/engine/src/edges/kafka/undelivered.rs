@@ -9,8 +9,8 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
 use super::cluster::now_ms;
+use super::codes::kind_of;
 use super::limits::{Limit, Limits};
-use super::producer::kind_of;
 use crate::edges::log::LogErrorKind;
 use crate::operator::time::{exact_duration, rfc3339_ms};
 

@@ -197,8 +197,9 @@ pub struct Fetched {
 pub enum LogErrorKind {
     /// The open transaction must be aborted.
     RequiresAbort,
-    /// So it must, as the brokers did not take in time what was sent in it, or did not
-    /// answer this client any more: they may take the same later.
+    /// So it must, as the brokers did not take in time what was sent in it, did not answer
+    /// this client any more, or know its producer no more: they may take the same later,
+    /// from another.
     NotTaken,
     /// The same call may be made again.
     Retriable,
