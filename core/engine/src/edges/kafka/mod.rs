@@ -8,6 +8,7 @@ mod cluster;
 mod codes;
 mod compacted;
 mod convert;
+mod deliveries;
 mod error;
 mod keychain;
 mod lacking;
@@ -35,6 +36,7 @@ mod watcher;
 
 pub use bench::{Consumed, consume_alone};
 pub use cluster::Isolation;
+pub use deliveries::{Published, Rest};
 pub use error::KafkaError;
 pub use lacking::{Lacking, lacking_schemas};
 pub use log::KafkaLog;
