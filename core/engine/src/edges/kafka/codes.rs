@@ -55,6 +55,15 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
     }
 }
 
+/// What it means outside a transaction that a message was not delivered: the client has
+/// let go of it, so whoever asks again asks about nothing.
+pub(super) fn let_go_of(code: RDKafkaErrorCode) -> LogErrorKind {
+    match kind_of(code) {
+        LogErrorKind::TimedOut | LogErrorKind::Retriable => LogErrorKind::NotTaken,
+        kind => kind,
+    }
+}
+
 /// What it means to an open transaction that a message of it was not delivered.
 pub(super) fn in_transaction(code: RDKafkaErrorCode) -> LogErrorKind {
     match kind_of(code) {
@@ -98,6 +107,12 @@ mod tests {
         for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::LeaderNotAvailable] {
             assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
         }
+        // Without a transaction too: nobody sends it again but who goes on from before it.
+        for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::BrokerTransportFailure] {
+            assert_eq!(let_go_of(code), LogErrorKind::NotTaken, "{code}");
+        }
+        assert_eq!(let_go_of(E::InvalidTopic), LogErrorKind::Fatal);
+        assert_eq!(let_go_of(E::MessageSizeTooLarge), LogErrorKind::TooLarge);
         assert_eq!(in_transaction(E::MessageSizeTooLarge), LogErrorKind::TooLarge);
         assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
         assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);

@@ -19,7 +19,7 @@ use rdkafka::util::Timeout;
 use super::Settings;
 use super::bounded::within;
 use super::cluster::now_ms;
-use super::codes::{in_transaction, kind_of, right};
+use super::codes::{in_transaction, kind_of, let_go_of, right};
 use super::limits::{Limits, batch_size};
 use super::log::{about, group_client, list};
 use super::times::sendable;
@@ -236,7 +236,7 @@ impl KafkaProducer {
     fn undelivered(&self) -> Result<(), LogError> {
         let Some(failure) = self.failure() else { return Ok(()) };
         let code = failure.code;
-        let kind = if self.transactional { in_transaction(code) } else { kind_of(code) };
+        let kind = if self.transactional { in_transaction(code) } else { let_go_of(code) };
         Err(LogError::new(kind, format!("{}: not delivered: {failure}{}", self.name, right(code))))
     }
 }
@@ -364,6 +364,17 @@ mod tests {
 
     use super::*;
 
+    fn message() -> OutMessage {
+        OutMessage {
+            topic: "out".into(),
+            partition: Some(0),
+            key: None,
+            value: Some(Bytes::from_static(b"v")),
+            timestamp: NOW,
+            headers: Vec::new(),
+        }
+    }
+
     /// Found by reading: where the group's coordinator said it, the job ended.
     #[test]
     fn a_producer_that_the_cluster_forgot_is_followed_by_a_new_one() {
@@ -383,19 +394,27 @@ mod tests {
             producer.init().unwrap();
             producer.begin().unwrap();
             cluster.request_errors(asked, &[forgot]);
-            let message = OutMessage {
-                topic: "out".into(),
-                partition: Some(0),
-                key: None,
-                value: Some(Bytes::from_static(b"v")),
-                timestamp: NOW,
-                headers: Vec::new(),
-            };
-            let sent = producer.send(message);
+            let sent = producer.send(message());
             let sent = sent.and_then(|()| producer.send_offsets("g", &[(of.clone(), 3)].into()));
             let error = sent.and_then(|()| producer.commit()).unwrap_err();
             assert_eq!(error.kind, LogErrorKind::NotTaken, "{id}: {error}");
             assert!(error.what.contains("transactional.id.expiration.ms"), "{id}: {error}");
         }
+    }
+    /// Found by reading: such a message was waited for once more, which found none: an
+    /// epoch counted as delivered without it.
+    #[test]
+    fn a_message_that_was_let_go_of_is_not_waited_for_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let mut settings = Settings::new(cluster.bootstrap_servers());
+        settings.set("retries", "1");
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        let few = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[few; 5]);
+        producer.send(message()).unwrap();
+        let error = producer.flush().unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
     }
 }
