@@ -332,6 +332,13 @@ impl Log for KafkaLog {
             )
         })?;
         let found = found.elements();
+        for entry in &found {
+            let Err(e) = entry.error() else { continue };
+            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            let of = TopicPartition { topic: entry.topic().into(), partition: entry.partition() };
+            let what = format!("the offset of group {group} for {of}: {e}{}", right(code));
+            return Err(LogError::new(kind_of(code), what));
+        }
         Ok(found
             .iter()
             .filter_map(|entry| {
@@ -440,7 +447,11 @@ pub(super) fn about(message: &OutMessage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
@@ -456,6 +467,19 @@ mod tests {
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
+    }
+
+    /// Found by reading: it counted as none, so that a job at most once took it again.
+    #[test]
+    fn an_offset_that_is_not_told_is_not_taken_for_none() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 1, 1).unwrap();
+        let log = KafkaLog::new(Settings::new(cluster.bootstrap_servers()), PATIENCE);
+        let of = |partition| TopicPartition { topic: "in".into(), partition };
+        assert_eq!(log.committed("g", &[of(0)]), Ok(BTreeMap::new()));
+        // The mock broker refuses it by itself, among others.
+        let error = log.committed("g", &[of(0), of(7)]).unwrap_err();
+        assert!(error.what.contains("group g for in[7]: "), "{error}");
     }
 
     /// Found by reading: it was fatal, so that a job at most once ended.
