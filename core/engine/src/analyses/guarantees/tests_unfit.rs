@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::schedule::What;
+use super::schedule::{Incident, What};
 use super::tests::{Between, at, lives, lives_with, schedule, setup};
 use super::tests_recovery::refused;
 use crate::edges::log::Log as _;
-use crate::edges::log::sim::SimLog;
+use crate::edges::log::sim::{Call, Fault, SimLog};
 use crate::engine::delivery::JobEvent;
 
 /// What the job remembers of a topic, otherwise than it was.
@@ -87,4 +87,27 @@ fn at_most_once_takes_nothing_twice_when_the_group_has_no_offsets_any_more() {
     assert_eq!(found, [], "{:?}", lived[1].outcome);
     assert!(lived[1].outcome.is_ok(), "{:?}", lived[1].outcome);
     assert!(world.order().order.len() < 160, "no record was lost");
+}
+
+/// Found by reading: it was said where the last wait for an epoch's outputs failed, not
+/// where handing one over did.
+#[test]
+fn at_most_once_says_that_outputs_may_be_lost_whatever_call_failed() {
+    // Of an epoch's a dozen outputs eight leave at once, the others with the wait.
+    for nth in 4..10 {
+        let lost = vec![(Call::Produce, nth, Fault::Lost)];
+        let lost = schedule(vec![Incident { calls: lost, ..Incident::default() }]);
+        let (world, _, found) = lives(setup("at-most-once"), &lost);
+        assert_eq!(found, [], "{nth}");
+        let told = super::input::lock(&world.told);
+        let aborted = told.iter().filter_map(|told| match &told.event {
+            JobEvent::Aborted { why } => Some(why.as_str()),
+            _ => None,
+        });
+        let why: Vec<&str> = aborted.collect();
+        assert!(!why.is_empty(), "{nth}");
+        for why in why {
+            assert!(why.contains("; some of the outputs of epoch "), "{nth}: {why}");
+        }
+    }
 }
