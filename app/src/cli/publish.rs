@@ -1,12 +1,14 @@
 //! `joinscope recording publish`: a recording back to a cluster.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use joinscope_core::edges::kafka::{self, PublishOutcome, PublishPlan, PublishSpec};
+use joinscope_core::edges::kafka::{
+    self, PublishOutcome, PublishPlan, PublishSpec, Published, Rest,
+};
 use joinscope_core::edges::recording::Recording;
 use serde_json::json;
 
@@ -16,10 +18,12 @@ use super::{Answer, interrupt};
 
 /// Sends a recording's records back to a cluster; without --write only says what it would do
 ///
-/// Keys, values, headers, partitions and timestamps are as they were. Where the
-/// cluster would replace the recorded timestamps
-/// (message.timestamp.type=LogAppendTime), it warns first. Exit code 1 if records
-/// were refused, or Ctrl-C came before the end.
+/// Keys, values, headers, partitions and timestamps are as they were, but for
+/// timestamps of 0 and -1 ms, which Kafka's client cannot send: they become 1 and
+/// -2 ms, and it says how many did. Where the cluster would replace the recorded
+/// timestamps (message.timestamp.type=LogAppendTime), it warns first. Where not all
+/// was delivered, it says for each partition from which record on, and how to send
+/// the rest. Exit code 1 if records were refused, or Ctrl-C came before the end.
 ///
 /// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]
@@ -96,6 +100,10 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
         writeln!(out, "{}", outcome_json(&outcome, &plan, seconds))?;
     } else {
         out.write_all(outcome_text(&outcome, seconds).as_bytes())?;
+        out.write_all(rest_text(&outcome, &args.recording).as_bytes())?;
+    }
+    if let Some(why) = outcome.broken {
+        bail!("{why}");
     }
     Ok(answer(&outcome))
 }
@@ -155,12 +163,64 @@ fn outcome_json(outcome: &PublishOutcome, plan: &PublishPlan, seconds: f64) -> s
         "delivered": outcome.delivered,
         "failed": outcome.failed,
         "failures": failures,
-        "timestamp_zero": outcome.timestamp_zero,
+        "timestamps_moved": outcome.timestamps_moved,
         "created": outcome.created,
         "stopped": outcome.stopped,
+        "partitions": outcome.partitions.iter().map(partition_json).collect::<Vec<_>>(),
         "warnings": plan.warnings(),
         "seconds": seconds,
     })
+}
+
+fn partition_json(of: &Published) -> serde_json::Value {
+    json!({
+        "partition": of.partition.to_string(),
+        "records": of.records,
+        "delivered": of.delivered,
+        "rest": of.rest.map(|rest| json!({
+            "from": rest.from, "to": rest.to, "mixed": rest.mixed,
+        })),
+    })
+}
+
+/// Partitions that are listed; beyond them --json says it.
+const LISTED: usize = 12;
+
+/// What is to be sent once more, and how; empty where all of it is there.
+fn rest_text(outcome: &PublishOutcome, recording: &Path) -> String {
+    let rests: Vec<(&Published, Rest)> =
+        outcome.partitions.iter().filter_map(|of| Some((of, of.rest?))).collect();
+    if rests.is_empty() {
+        return String::new();
+    }
+    let mut text = "Not all of it is on the cluster:\n".to_owned();
+    for (of, rest) in rests.iter().take(LISTED) {
+        let (partition, from) = (&of.partition, rest.from);
+        text += &format!(
+            "  {partition}: {} of {} records delivered, {partition}@{from} is the first that was \
+             not{}\n",
+            thousands(of.delivered),
+            thousands(of.records),
+            if rest.mixed { "; some behind it were, and would be there twice" } else { "" }
+        );
+    }
+    if rests.len() > LISTED {
+        text += &format!("  and {} partitions more: --json names all\n", rests.len() - LISTED);
+        return text
+            + "recording slice --offsets takes what is missing out of it, to be published\n";
+    }
+    let mut topics: Vec<&str> = rests.iter().map(|(of, _)| &*of.partition.topic).collect();
+    topics.dedup();
+    let offsets = rests
+        .iter()
+        .map(|(of, Rest { from, to, .. })| format!("--offsets '{}@{from}..{to}'", of.partition));
+    text + &format!(
+        "To send the rest: joinscope recording slice {} --topics {} {} -o rest.mcap, and publish \
+         rest.mcap\n",
+        recording.display(),
+        topics.join(","),
+        offsets.collect::<Vec<_>>().join(" ")
+    )
 }
 
 fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
@@ -176,10 +236,11 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
     for (why, (n, first)) in &outcome.failures {
         text += &format!("{} were not: {why} (the first at {first})\n", thousands(*n));
     }
-    if outcome.timestamp_zero > 0 {
+    if outcome.timestamps_moved > 0 {
         text += &format!(
-            "{} records have timestamp 0, which the client takes for \"now\"\n",
-            thousands(outcome.timestamp_zero)
+            "{} records have a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, \
+             -1 ms is \"none\"): they were sent with 1 ms, and with -2 ms\n",
+            thousands(outcome.timestamps_moved)
         );
     }
     text
@@ -187,7 +248,50 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use joinscope_operator::record::TopicPartition;
+
     use super::*;
+
+    #[test]
+    fn timestamps_that_were_not_kept_are_said() {
+        let of = |timestamps_moved| {
+            let outcome = PublishOutcome { timestamps_moved, ..PublishOutcome::default() };
+            outcome_text(&outcome, 1.0)
+        };
+        assert!(!of(0).contains("timestamp"), "{}", of(0));
+        assert!(of(2).contains("2 records have a timestamp that"), "{}", of(2));
+    }
+
+    #[test]
+    fn how_to_send_the_rest_is_said_by_partition() {
+        let of = |partition, delivered, rest| Published {
+            partition: TopicPartition { topic: "views".into(), partition },
+            records: 1_200,
+            delivered,
+            rest,
+        };
+        let text = |partitions| {
+            let outcome = PublishOutcome { partitions, ..PublishOutcome::default() };
+            rest_text(&outcome, Path::new("feed.mcap"))
+        };
+        assert_eq!(text(vec![of(0, 1_200, None)]), "");
+        let rest = Rest { from: 7, to: 1_300, mixed: false };
+        let said = text(vec![
+            of(0, 1_100, Some(rest)),
+            of(1, 1_200, None),
+            of(2, 3, Some(Rest { mixed: true, ..rest })),
+        ]);
+        let first =
+            "views[0]: 1,100 of 1,200 records delivered, views[0]@7 is the first that was not\n";
+        assert!(said.contains(first), "{said}");
+        assert!(said.contains("views[2]@7 is the first that was not; some behind it"), "{said}");
+        let how = "joinscope recording slice feed.mcap --topics views --offsets \
+                   'views[0]@7..1300' --offsets 'views[2]@7..1300' -o rest.mcap";
+        assert!(said.contains(how), "{said}");
+        let many = (0..LISTED as i32 + 3).map(|partition| of(partition, 0, Some(rest)));
+        let said = text(many.collect());
+        assert!(said.contains("and 3 partitions more"), "{said}");
+    }
 
     #[test]
     fn what_was_cut_off_or_refused_is_no_success() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use joinscope_core::edges::kafka::{Isolation, KafkaLog, Settings};
 use joinscope_core::edges::log::{
-    Fetched, Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
+    Fetched, Log, LogError, LogErrorKind, LogProducer, NOW, OutMessage, ProducerSpec,
 };
 use joinscope_core::edges::recording::partition_of_key;
 use joinscope_operator::record::{Header, TopicPartition};
@@ -166,6 +166,24 @@ fn offsets_are_committed_with_a_transaction_or_without() {
     producer.send_offsets("log-g", &offsets(9)).unwrap();
     producer.commit().unwrap();
     assert_eq!(log.committed("log-g", &of).unwrap(), offsets(9));
+}
+
+/// Kafka's client takes 0 for "now": an output of 1970 had the time at which it was sent.
+#[test]
+fn times_that_cannot_be_sent_become_the_next_ones() {
+    let log = log();
+    make_topic("log-times", 1, &[("retention.ms", "-1")]);
+    let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+    let mut producer = log.producer(&spec).unwrap();
+    let began = super::live::now_ms();
+    for timestamp in [0, -1, -3, 7, NOW] {
+        producer.send(OutMessage { timestamp, ..message("log-times", "x") }).unwrap();
+    }
+    producer.flush().unwrap();
+    let fetched = log.fetch(&at("log-times"), 0, 100, Isolation::ReadUncommitted).unwrap();
+    let times: Vec<i64> = fetched.messages.iter().map(|m| m.timestamp.unwrap()).collect();
+    assert_eq!(times[..4], [1, -2, -3, 7]);
+    assert!((began..=super::live::now_ms()).contains(&times[4]), "{times:?}");
 }
 
 #[test]

@@ -86,6 +86,25 @@ fn records_that_the_cluster_refuses_are_counted() {
     let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(answer["delivered"], 1, "{answer}");
     assert_eq!(answer["failed"], 1, "{answer}");
+    assert_eq!(answer["partitions"][0]["rest"]["from"], 1, "{answer}");
+    // What it says to do does it, once the topic takes it.
+    let said = publish(&file, &["--write", "--config", config.to_str().unwrap()]);
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(said.out.contains("small[0]@1 is the first that was not"), "{}", said.out);
+    assert!(said.out.contains("--topics small --offsets 'small[0]@1..2'"), "{}", said.out);
+    let rest = folder.path().join("rest.mcap");
+    let sliced: Said = joinscope()
+        .args(["recording", "slice", file.to_str().unwrap(), "--topics", "small"])
+        .args(["--offsets", "small[0]@1..2", "-o", rest.to_str().unwrap()])
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(sliced.code, Some(0), "{}", sliced.err);
+    delete_topic("small");
+    make_topic("small", 1, &[]);
+    let answer = publish(&rest, &["--write", "--json"]).json();
+    assert_eq!(answer["delivered"], 1, "{answer}");
+    assert_eq!(answer["partitions"][0]["rest"], serde_json::Value::Null, "{answer}");
 }
 
 #[test]
@@ -130,6 +149,8 @@ fn what_ctrl_c_cut_off_is_no_success() {
     let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(answer["delivered"], 1, "{answer}");
     assert_eq!(answer["stopped"], true, "{answer}");
+    let rest = serde_json::json!({ "from": 1, "to": 2, "mixed": false });
+    assert_eq!(answer["partitions"][0]["rest"], rest, "{answer}");
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn publish(rig: &Rig, recording: &Recording) -> anyhow::Result<()> {
     }
     say("publishing the load …");
     let done = kafka::publish(recording, &spec, &plan, &AtomicBool::new(false), &mut |_, _| {})?;
+    if let Some(why) = done.broken {
+        bail!("the load is not published: {why}");
+    }
     ensure!(done.failed == 0, "{} records were not taken by the cluster", done.failed);
     Ok(())
 }

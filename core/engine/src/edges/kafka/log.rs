@@ -5,10 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rdkafka::admin::{
-    AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
@@ -16,7 +13,9 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::cluster::Cluster;
-use super::producer::{KafkaProducer, Limits, kind_of, right};
+use super::codes::{kind_of, right};
+use super::limits::Limits;
+use super::producer::KafkaProducer;
 use super::sys::{Code, Message};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{
@@ -55,37 +54,11 @@ impl KafkaLog {
         }
     }
 
-    /// Asks how much these topics take at once: no batch of a producer made from
-    /// now on is larger. Where the user may not ask (`DESCRIBE_CONFIGS`), batches are
-    /// as large as ever.
+    /// Asks what these topics take: no batch of a producer made from now on is larger
+    /// than that, and what they refuse is named with it. Where the user may not ask
+    /// (`DESCRIBE_CONFIGS`), batches are as large as ever.
     pub fn fit(&mut self, topics: &[String]) {
-        let told = self.topic_settings(topics, "max.message.bytes");
-        let bytes =
-            told.into_iter().filter_map(|(name, bytes)| Some((name, bytes.parse::<usize>().ok()?)));
-        self.limits = Arc::new(bytes.collect::<Limits>());
-    }
-
-    /// One setting of each of these topics, by topic; those are left out that the user
-    /// may not ask about (`DESCRIBE_CONFIGS`), all if nobody answers.
-    pub(super) fn topic_settings(&self, topics: &[String], name: &str) -> BTreeMap<String, String> {
-        let asked: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        let told = self
-            .administer(async |admin, options| admin.describe_configs(asked.iter(), options).await);
-        let mut settings = BTreeMap::new();
-        match told {
-            Ok(told) => {
-                for resource in told.into_iter().flatten() {
-                    let value = resource.get(name).and_then(|entry| entry.value.clone());
-                    if let (OwnedResourceSpecifier::Topic(topic), Some(value)) =
-                        (&resource.specifier, value)
-                    {
-                        settings.insert(topic.clone(), value);
-                    }
-                }
-            }
-            Err((_, what)) => tracing::debug!("{name} of the topics is not known: {what}"),
-        }
-        settings
+        self.limits = Arc::new(self.limits_of(topics));
     }
 
     fn place(&self, isolation: Isolation) -> MutexGuard<'_, Option<Arc<Cluster>>> {
@@ -130,7 +103,7 @@ impl KafkaLog {
     }
 
     /// One request of an administrator.
-    fn administer<T>(
+    pub(super) fn administer<T>(
         &self,
         ask: impl AsyncFnOnce(&Admin, &AdminOptions) -> Result<T, ClientError>,
     ) -> Result<T, Refusal> {
@@ -177,9 +150,9 @@ fn end(client: impl Send + 'static) {
     let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(move || drop(client));
 }
 
-type Admin = AdminClient<DefaultClientContext>;
+pub(super) type Admin = AdminClient<DefaultClientContext>;
 /// Why a request as a whole came to nothing.
-type Refusal = (RDKafkaErrorCode, String);
+pub(super) type Refusal = (RDKafkaErrorCode, String);
 /// By name, what became of it.
 type Removed<N> = Vec<Result<N, (N, RDKafkaErrorCode)>>;
 
@@ -359,6 +332,13 @@ impl Log for KafkaLog {
             )
         })?;
         let found = found.elements();
+        for entry in &found {
+            let Err(e) = entry.error() else { continue };
+            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            let of = TopicPartition { topic: entry.topic().into(), partition: entry.partition() };
+            let what = format!("the offset of group {group} for {of}: {e}{}", right(code));
+            return Err(LogError::new(kind_of(code), what));
+        }
         Ok(found
             .iter()
             .filter_map(|entry| {
@@ -467,7 +447,11 @@ pub(super) fn about(message: &OutMessage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
@@ -483,6 +467,19 @@ mod tests {
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
+    }
+
+    /// Found by reading: it counted as none, so that a job at most once took it again.
+    #[test]
+    fn an_offset_that_is_not_told_is_not_taken_for_none() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 1, 1).unwrap();
+        let log = KafkaLog::new(Settings::new(cluster.bootstrap_servers()), PATIENCE);
+        let of = |partition| TopicPartition { topic: "in".into(), partition };
+        assert_eq!(log.committed("g", &[of(0)]), Ok(BTreeMap::new()));
+        // The mock broker refuses it by itself, among others.
+        let error = log.committed("g", &[of(0), of(7)]).unwrap_err();
+        assert!(error.what.contains("group g for in[7]: "), "{error}");
     }
 
     /// Found by reading: it was fatal, so that a job at most once ended.

@@ -18,94 +18,14 @@ use rdkafka::util::Timeout;
 
 use super::Settings;
 use super::bounded::within;
+use super::cluster::now_ms;
+use super::codes::{in_transaction, kind_of, let_go_of, right};
+use super::limits::{Limits, batch_size};
 use super::log::{about, group_client, list};
+use super::times::sendable;
 use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
-use crate::edges::log::{LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec};
+use crate::edges::log::{LogError, LogErrorKind, LogProducer, NOW, OutMessage, ProducerSpec};
 use crate::operator::record::TopicPartition;
-
-/// What a code means to the protocol, where the call itself does not say more.
-pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
-    use RDKafkaErrorCode as E;
-    match code {
-        E::Fenced | E::ProducerFenced | E::InvalidProducerEpoch => LogErrorKind::Fenced,
-        E::OperationTimedOut | E::MessageTimedOut | E::RequestTimedOut => LogErrorKind::TimedOut,
-        E::MessageSizeTooLarge | E::InvalidMessageSize => LogErrorKind::TooLarge,
-        // The same record is refused again: it is tried once more, then named.
-        E::InvalidTimestamp | E::InvalidRecord | E::InvalidDifferentRecord => {
-            LogErrorKind::RequiresAbort
-        }
-        E::TopicAuthorizationFailed
-        | E::GroupAuthorizationFailed
-        | E::ClusterAuthorizationFailed
-        | E::TransactionalIdAuthorizationFailed
-        | E::Authentication
-        | E::SaslAuthenticationFailed => LogErrorKind::Denied,
-        E::OffsetOutOfRange | E::AutoOffsetReset => LogErrorKind::OutOfRange,
-        // A broker that the cluster's metadata name no more is let go of with what waits
-        // for it (`_DESTROY_BROKER`), and offsets whose coordinator has been away for
-        // session.timeout.ms are given up (`_WAIT_COORD`, rd_kafka_cgrp_timeout_scan):
-        // both say no more than that the cluster is away.
-        E::BrokerTransportFailure
-        | E::AllBrokersDown
-        | E::Resolve
-        | E::DestroyBroker
-        | E::WaitingForCoordinator
-        | E::TimedOutQueue
-        | E::NetworkException
-        | E::NotController
-        | E::KafkaStorageError
-        | E::CoordinatorLoadInProgress
-        | E::CoordinatorNotAvailable
-        | E::NotCoordinator
-        | E::NotEnoughReplicas
-        | E::NotEnoughReplicasAfterAppend
-        | E::LeaderNotAvailable
-        | E::NotLeaderForPartition
-        | E::ConcurrentTransactions
-        | E::QueueFull => LogErrorKind::Retriable,
-        _ => LogErrorKind::Fatal,
-    }
-}
-
-/// What it means to an open transaction that a message of it was not delivered.
-fn in_transaction(code: RDKafkaErrorCode) -> LogErrorKind {
-    match kind_of(code) {
-        kind @ (LogErrorKind::TooLarge | LogErrorKind::Fenced | LogErrorKind::Denied) => kind,
-        LogErrorKind::TimedOut | LogErrorKind::Retriable => LogErrorKind::NotTaken,
-        _ => LogErrorKind::RequiresAbort,
-    }
-}
-
-/// What a user lacks, to go behind an error's text.
-pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
-    use RDKafkaErrorCode as E;
-    match code {
-        E::TopicAuthorizationFailed => "; grant WRITE and DESCRIBE on this topic to its user",
-        E::TransactionalIdAuthorizationFailed => {
-            "; grant WRITE and DESCRIBE on this transactional id to its user"
-        }
-        E::GroupAuthorizationFailed => "; grant READ on this group to its user",
-        E::ClusterAuthorizationFailed => {
-            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
-        }
-        _ => "",
-    }
-}
-
-/// Bytes of a batch's own head, and some: its limit is of the whole.
-const BATCH_HEAD: usize = 200;
-/// librdkafka's own `batch.size`.
-const BATCH: usize = 1_000_000;
-
-/// By topic, bytes that a batch may have at most, where the brokers said it.
-pub(super) type Limits = BTreeMap<String, usize>;
-
-/// A batch that is too large is refused with all that is in it, so none is made
-/// that the strictest topic does not take.
-fn batch_size(limits: &Limits) -> usize {
-    let strictest = limits.values().min();
-    strictest.map_or(BATCH, |bytes| bytes.saturating_sub(BATCH_HEAD).clamp(1, BATCH))
-}
 
 /// Messages of a refused batch are told within this time: those that still wait
 /// behind it leave no more, so it is not waited for them.
@@ -248,17 +168,24 @@ impl KafkaProducer {
         // What made the client useless is said only here.
         if let Some((cause, reason)) = self.producer.client().fatal_error() {
             kind = match kind_of(cause) {
-                LogErrorKind::Fenced => LogErrorKind::Fenced,
-                LogErrorKind::Denied => LogErrorKind::Denied,
+                kind @ (LogErrorKind::Fenced | LogErrorKind::Denied | LogErrorKind::NotTaken) => {
+                    kind
+                }
                 _ => LogErrorKind::Fatal,
             };
             (text, wants) = (reason, right(cause));
         }
         if kind == LogErrorKind::RequiresAbort {
-            let mut cause = code;
-            if let Some(Failure { code, what, .. }) = self.failure() {
-                cause = code;
-                text = format!("{text} ({what})");
+            let (mut cause, mut failure) = (code, self.failure());
+            // A transaction is told of it before its messages are
+            // (`rd_kafka_msgbatch_handle_Produce_result`).
+            if failure.is_none() && is_of_a_batch(code) {
+                self.all_told();
+                failure = self.failure();
+            }
+            if let Some(failure) = failure {
+                cause = failure.code;
+                text = format!("{text} ({failure})");
             }
             match in_transaction(cause) {
                 // No further attempt has more rights.
@@ -293,19 +220,24 @@ impl KafkaProducer {
         if !is_of_a_batch(first.code) {
             return Some(first);
         }
-        // Its messages are told one by one, on another thread; a message counts as
-        // on its way until it was told.
+        self.all_told();
+        Some(self.failures.with_later(first))
+    }
+
+    /// Waits for what became of a refused batch. Its messages are told one by one, on
+    /// another thread; a message counts as on its way until it was told.
+    fn all_told(&self) {
         if let Err(error) = self.producer.flush(TOLD) {
             tracing::debug!("{}: after a refused batch: {error}", self.name);
         }
-        Some(self.failures.or_larger(first))
     }
 
     /// What was not delivered, as an error.
     fn undelivered(&self) -> Result<(), LogError> {
-        let Some(Failure { code, what, .. }) = self.failure() else { return Ok(()) };
-        let kind = if self.transactional { in_transaction(code) } else { kind_of(code) };
-        Err(LogError::new(kind, format!("{}: not delivered: {what}{}", self.name, right(code))))
+        let Some(failure) = self.failure() else { return Ok(()) };
+        let code = failure.code;
+        let kind = if self.transactional { in_transaction(code) } else { let_go_of(code) };
+        Err(LogError::new(kind, format!("{}: not delivered: {failure}{}", self.name, right(code))))
     }
 }
 
@@ -338,7 +270,12 @@ impl LogProducer for KafkaProducer {
         if self.transactional && !self.topics.contains(&message.topic) {
             self.topics.insert(Arc::clone(&message.topic));
         }
-        let mut record = BaseRecord::<[u8], [u8]>::to(&message.topic).timestamp(message.timestamp);
+        let at = if message.timestamp == NOW { now_ms() } else { sendable(message.timestamp) };
+        // Nobody says the time of a message that was not delivered
+        // (`rd_kafka_message_timestamp`): it goes with it.
+        let mut record =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(&message.topic, at as usize)
+                .timestamp(at);
         if let Some(partition) = message.partition {
             record = record.partition(partition);
         }
@@ -421,54 +358,63 @@ impl LogProducer for KafkaProducer {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
     use super::*;
 
-    #[test]
-    fn a_message_that_no_broker_took_in_time_may_be_taken_later() {
-        use RDKafkaErrorCode as E;
-        // As a broker's partition without its replicas is met: by its time alone.
-        for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::LeaderNotAvailable] {
-            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
-        }
-        assert_eq!(in_transaction(E::MessageSizeTooLarge), LogErrorKind::TooLarge);
-        assert_eq!(in_transaction(E::InvalidProducerEpoch), LogErrorKind::Fenced);
-        assert_eq!(in_transaction(E::TopicAuthorizationFailed), LogErrorKind::Denied);
-        assert_eq!(in_transaction(E::InvalidRecord), LogErrorKind::RequiresAbort);
-    }
-
-    /// Found by reading: a job at most once ended when its group's coordinator had been
-    /// away for 45 s, and offsets whose broker went out of the metadata twice in a row
-    /// were taken for a record that no topic takes.
-    #[test]
-    fn a_cluster_that_is_away_is_asked_again_however_librdkafka_says_so() {
-        use RDKafkaErrorCode as E;
-        for code in [
-            E::WaitingForCoordinator,
-            E::DestroyBroker,
-            E::TimedOutQueue,
-            E::Resolve,
-            E::BrokerTransportFailure,
-            E::NotCoordinator,
-            E::NotController,
-            E::KafkaStorageError,
-            E::NetworkException,
-        ] {
-            assert_eq!(kind_of(code), LogErrorKind::Retriable, "{code}");
-            assert_eq!(in_transaction(code), LogErrorKind::NotTaken, "{code}");
-        }
-        for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
-            assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
+    fn message() -> OutMessage {
+        OutMessage {
+            topic: "out".into(),
+            partition: Some(0),
+            key: None,
+            value: Some(Bytes::from_static(b"v")),
+            timestamp: NOW,
+            headers: Vec::new(),
         }
     }
 
+    /// Found by reading: where the group's coordinator said it, the job ended.
     #[test]
-    fn a_batch_fits_into_the_strictest_topic() {
-        let of = |bytes: &[usize]| {
-            batch_size(&bytes.iter().map(|b| (b.to_string(), *b)).collect::<Limits>())
-        };
-        assert_eq!(of(&[]), 1_000_000);
-        assert_eq!(of(&[1_048_588]), 1_000_000);
-        assert_eq!(of(&[1_048_588, 20_000]), 19_800);
-        assert_eq!(of(&[10]), 1);
+    fn a_producer_that_the_cluster_forgot_is_followed_by_a_new_one() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let forgot = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING;
+        let of = TopicPartition { topic: "in".into(), partition: 0 };
+        for (id, asked) in
+            [("a", RDKafkaApiKey::AddPartitionsToTxn), ("b", RDKafkaApiKey::TxnOffsetCommit)]
+        {
+            let spec = ProducerSpec {
+                transactional_id: Some(id.to_owned()),
+                transaction_timeout_ms: 60_000,
+            };
+            let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+            producer.init().unwrap();
+            producer.begin().unwrap();
+            cluster.request_errors(asked, &[forgot]);
+            let sent = producer.send(message());
+            let sent = sent.and_then(|()| producer.send_offsets("g", &[(of.clone(), 3)].into()));
+            let error = sent.and_then(|()| producer.commit()).unwrap_err();
+            assert_eq!(error.kind, LogErrorKind::NotTaken, "{id}: {error}");
+            assert!(error.what.contains("transactional.id.expiration.ms"), "{id}: {error}");
+        }
+    }
+    /// Found by reading: such a message was waited for once more, which found none: an
+    /// epoch counted as delivered without it.
+    #[test]
+    fn a_message_that_was_let_go_of_is_not_waited_for_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let mut settings = Settings::new(cluster.bootstrap_servers());
+        settings.set("retries", "1");
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        let few = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[few; 5]);
+        producer.send(message()).unwrap();
+        let error = producer.flush().unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
     }
 }

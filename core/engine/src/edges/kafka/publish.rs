@@ -2,22 +2,23 @@
 //! timestamps as they were.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError as ClientError;
-use rdkafka::message::{Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
+use super::deliveries::{Deliveries, Published};
 use super::sys::Code;
+use super::times::sendable;
 use super::{Isolation, KafkaError, KafkaLog, Settings};
-use crate::edges::recording::Recording;
+use crate::edges::recording::{PartitionInfo, Recording};
 use crate::operator::record::{Record, TimestampType, TopicPartition};
 
 /// How fast records are sent.
@@ -106,6 +107,10 @@ impl PlannedTopic {
 }
 
 impl PublishPlan {
+    fn has(&self, topic: &str) -> bool {
+        self.topics.iter().any(|planned| planned.name == topic)
+    }
+
     pub fn records(&self) -> u64 {
         self.topics.iter().map(|topic| topic.records).sum()
     }
@@ -125,10 +130,16 @@ pub struct PublishOutcome {
     pub failed: u64,
     /// Why, with how many, and the first of them by name.
     pub failures: BTreeMap<String, (u64, String)>,
-    /// Records of timestamp 0 (1970), which librdkafka takes for "now".
-    pub timestamp_zero: u64,
+    /// Records that were sent with another timestamp: of 0 with 1, and of −1 with −2, ms,
+    /// since Kafka's client takes 0 for "now", and −1 says that there is none.
+    pub timestamps_moved: u64,
     pub created: Vec<String>,
     pub stopped: bool,
+    /// Why it ended before the recording did: it cannot be read on, or holds what cannot
+    /// be sent.
+    pub broken: Option<String>,
+    /// Of the topics that were published, each partition of the recording.
+    pub partitions: Vec<Published>,
 }
 
 /// Asks the cluster what publishing would do; changes nothing.
@@ -235,8 +246,8 @@ fn is_the_brokers(recording: &Recording, topic: &str) -> Result<bool, KafkaError
 /// `progress` gets (sent, total) several times a second.
 ///
 /// # Errors
-/// A topic is missing and may not be made; the recording cannot be read. Records
-/// that the cluster refuses are no error but are counted.
+/// A topic is missing and may not be made. Records that the cluster refuses are no error
+/// but are counted; nor is what comes up when some were sent ([`PublishOutcome::broken`]).
 pub fn publish(
     recording: &Recording,
     spec: &PublishSpec,
@@ -253,7 +264,7 @@ pub fn publish(
     }
     let created = create(spec, &missing)?;
     let producer: BaseProducer<Deliveries> = config(spec)
-        .create_with_context(Deliveries { counts: Mutex::default() })
+        .create_with_context(Deliveries::default())
         .map_err(|error| KafkaError::Setting(error.to_string()))?;
     let total = plan.records();
     let mut outcome = PublishOutcome { created, ..PublishOutcome::default() };
@@ -265,10 +276,10 @@ pub fn publish(
     while producer.in_flight_count() > 0 && Instant::now() < deadline {
         producer.poll(Duration::from_millis(50));
     }
-    let counts = std::mem::take(
-        &mut *producer.context().counts.lock().unwrap_or_else(PoisonError::into_inner),
-    );
-    sent?;
+    let counts = std::mem::take(&mut *producer.context().counts());
+    outcome.broken = sent.err().map(|error| error.to_string());
+    let published = |of: &&PartitionInfo| plan.has(&of.topic_partition.topic);
+    outcome.partitions = counts.by_partition(recording.info().partitions.iter().filter(published));
     outcome.delivered = counts.delivered;
     outcome.failures = counts.failures;
     outcome.failed = outcome.failures.values().map(|(n, _)| n).sum();
@@ -386,13 +397,14 @@ fn send_one(
     outcome: &mut PublishOutcome,
     stop: &AtomicBool,
 ) -> Result<(), KafkaError> {
-    if record.timestamp == Some(0) {
-        outcome.timestamp_zero += 1;
-    }
-    let mut message = BaseRecord::<[u8], [u8]>::to(&partition.topic)
-        .partition(partition.partition)
-        // −1 is Kafka's "none".
-        .timestamp(record.timestamp.unwrap_or(-1));
+    // −1 is Kafka's "none".
+    let timestamp = record.timestamp.map_or(-1, sendable);
+    let moved = record.timestamp.is_some_and(|ms| ms != timestamp);
+    let offset = record.offset;
+    let mut message =
+        BaseRecord::<[u8], [u8], usize>::with_opaque_to(&partition.topic, offset as usize)
+            .partition(partition.partition)
+            .timestamp(timestamp);
     if let Some(key) = &record.key {
         message = message.key(key);
     }
@@ -405,7 +417,7 @@ fn send_one(
             if header.key.contains('\0') {
                 return Err(KafkaError::partition(
                     partition,
-                    Some(record.offset),
+                    Some(offset),
                     "a header's name holds a NUL character, which librdkafka cannot send",
                 ));
             }
@@ -418,6 +430,8 @@ fn send_one(
         match producer.send(message) {
             Ok(()) => {
                 outcome.sent += 1;
+                outcome.timestamps_moved += u64::from(moved);
+                producer.context().counts().sent(partition, offset);
                 return Ok(());
             }
             Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
@@ -431,51 +445,8 @@ fn send_one(
             }
             Err((error, _)) => {
                 outcome.sent += 1;
-                let mut counts =
-                    producer.context().counts.lock().unwrap_or_else(PoisonError::into_inner);
-                counts.fail(&error, &format!("{partition}@{}", record.offset));
+                producer.context().counts().not_taken(partition, offset, &error);
                 return Ok(());
-            }
-        }
-    }
-}
-
-#[derive(Default)]
-struct Counts {
-    delivered: u64,
-    failures: BTreeMap<String, (u64, String)>,
-}
-
-impl Counts {
-    fn fail(&mut self, error: &ClientError, name: &str) {
-        let reason = match error.rdkafka_error_code() {
-            Some(code) => code.to_string(),
-            None => error.to_string(),
-        };
-        // Reasons are a client's or broker's codes: few.
-        self.failures.entry(reason).or_insert_with(|| (0, name.to_owned())).0 += 1;
-    }
-}
-
-struct Deliveries {
-    counts: Mutex<Counts>,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: ClientError, reason: &str) {
-        tracing::info!("{error}: {reason}");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(_) => counts.delivered += 1,
-            Err((error, message)) => {
-                counts.fail(error, &format!("{}[{}]", message.topic(), message.partition()));
             }
         }
     }

@@ -156,6 +156,9 @@ pub struct TopicState {
     pub partitions: i32,
 }
 
+/// A message's time: that at which it is sent.
+pub const NOW: i64 = i64::MIN;
+
 /// A message to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutMessage {
@@ -164,7 +167,8 @@ pub struct OutMessage {
     pub partition: Option<i32>,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
-    /// ms since the Unix epoch.
+    /// ms since the Unix epoch, or [`NOW`]. Kafka's client cannot send 0, which is "now" to
+    /// it, nor −1, which is "none": they become 1 and −2.
     pub timestamp: i64,
     pub headers: Vec<Header>,
 }
@@ -193,8 +197,9 @@ pub struct Fetched {
 pub enum LogErrorKind {
     /// The open transaction must be aborted.
     RequiresAbort,
-    /// So it must, as the brokers did not take in time what was sent in it, or did not
-    /// answer this client any more: they may take the same later.
+    /// So it must, as the brokers did not take in time what was sent in it, did not answer
+    /// this client any more, or know its producer no more: they may take the same later,
+    /// from another.
     NotTaken,
     /// The same call may be made again.
     Retriable,

@@ -14,7 +14,7 @@ use super::sink::{CommitFirst, DeliverSink, Suppressed};
 use super::start::{Found, Look, guarantee_name};
 use super::{JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::edges::fault::{Crash, point};
-use crate::edges::log::{LogErrorKind, LogProducer, ProducerSpec};
+use crate::edges::log::{LogErrorKind, LogProducer, NOW, ProducerSpec};
 use crate::edges::rocksdb;
 use crate::engine::source::Source;
 use crate::engine::spec::RunSpec;
@@ -421,7 +421,7 @@ impl Job<'_> {
         let mut timed_out = false;
         let mut commit = || -> Result<(), JobError> {
             waiter.until(|| producer.begin())?;
-            producer.send(own.message(0))?;
+            producer.send(own.message(NOW))?;
             waiter.until(|| {
                 let answer = producer.commit();
                 timed_out |= answer.as_ref().is_err_and(|e| e.kind == LogErrorKind::TimedOut);

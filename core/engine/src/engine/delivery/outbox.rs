@@ -345,28 +345,28 @@ impl Outbox {
             }
             Guarantee::AtMostOnce => {
                 self.mark_committed(epoch)?;
-                for (now_ms, message) in held {
-                    point("send", folder)?;
-                    if let Some(clock) = &self.setup.clock {
-                        clock(now_ms.max(prepared.entry.arrival_ms));
-                    }
-                    let last = Called::of(&message);
-                    producer
-                        .send(message)
-                        .map_err(|e| Failed::Log(e, Called::text(Some(&last))))?;
-                }
-                // So that a crash loses no more than the epoch at hand. What waits
-                // in the producer is waited for; where some may not have arrived
-                // it is not sent again: the job goes on behind this epoch, and
-                // says so.
-                self.flush(producer.as_mut()).map_err(|failed| match failed {
+                // Where some may not have arrived they are not sent again: the job goes on
+                // behind this epoch, and says so.
+                let lossy = |failed| match failed {
                     Failed::Log(mut error, last) => {
                         error.what +=
                             &format!("; some of the outputs of epoch {epoch} may be lost");
                         Failed::Log(error, last)
                     }
                     other => other,
-                })?;
+                };
+                for (now_ms, message) in held {
+                    point("send", folder)?;
+                    if let Some(clock) = &self.setup.clock {
+                        clock(now_ms.max(prepared.entry.arrival_ms));
+                    }
+                    let last = Called::of(&message);
+                    let failed = |e| lossy(Failed::Log(e, Called::text(Some(&last))));
+                    producer.send(message).map_err(failed)?;
+                }
+                // So that a crash loses no more than the epoch at hand. What waits
+                // in the producer is waited for.
+                self.flush(producer.as_mut()).map_err(lossy)?;
             }
         }
         let arrival_ms = prepared.entry.arrival_ms;

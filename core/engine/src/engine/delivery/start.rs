@@ -149,7 +149,9 @@ impl Look<'_> {
         }
         let mut lost = Vec::new();
         if spec.pipeline.delivery.guarantee == Guarantee::AtMostOnce {
-            lost = self.skip(&inputs, &mut at)?;
+            // Then the group had offsets.
+            let took = last == Guarantee::AtMostOnce && delivered > 0;
+            lost = self.skip(&*feed, &inputs, &mut at, took)?;
         }
         self.check_offsets(feed, &inputs, &mut at, &mut start)?;
         Ok(Found {
@@ -319,9 +321,26 @@ impl Look<'_> {
     }
 
     /// At-most-once: what lies between the state and the committed offsets was
-    /// taken and is lost.
-    fn skip(&self, inputs: &[TopicPartition], at: &mut StartAt) -> Result<Vec<Lost>, JobError> {
-        let committed = self.waiter.until(|| self.log.committed(self.spec.job(), inputs))?;
+    /// taken and is lost. A group without members loses its offsets a while after they were
+    /// committed (`offsets.retention.minutes`, by default a week): where a job that `took`
+    /// something finds none, it may have taken all that the arrival log has.
+    fn skip(
+        &self,
+        feed: &dyn Feed,
+        inputs: &[TopicPartition],
+        at: &mut StartAt,
+        took: bool,
+    ) -> Result<Vec<Lost>, JobError> {
+        let mut committed = self.waiter.until(|| self.log.committed(self.spec.job(), inputs))?;
+        let gone =
+            |of: &&TopicPartition| at.offsets.contains_key(*of) && !committed.contains_key(*of);
+        let gone: Vec<TopicPartition> =
+            inputs.iter().filter(|_| took).filter(gone).cloned().collect();
+        if !gone.is_empty() {
+            let logged = feed.logged_offsets()?;
+            let read = |of: TopicPartition| logged.get(&of).copied().map(|next| (of, next));
+            committed.extend(gone.into_iter().filter_map(read));
+        }
         let mut lost = Vec::new();
         for (partition, to) in committed {
             let from = at.offsets.get(&partition).copied().unwrap_or(to);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Broker, Entry, Outcome};
 use crate::edges::log::sim::bytes_of;
-use crate::edges::log::{InMessage, LogError, LogErrorKind, OutMessage};
+use crate::edges::log::{InMessage, LogError, LogErrorKind, NOW, OutMessage};
 use crate::edges::recording::partition_of_key;
 use crate::operator::record::TopicPartition;
 
@@ -119,7 +119,7 @@ impl Broker {
         log.entries.push(Entry {
             message: Some(InMessage {
                 offset,
-                timestamp: Some(message.timestamp),
+                timestamp: Some(if message.timestamp == NOW { now_ms } else { message.timestamp }),
                 key: message.key,
                 value: message.value,
                 headers: message.headers,
