@@ -61,6 +61,39 @@ fn two_runs_are_held_against_each_other() {
     assert!(text.contains("inputs.engagements.watermark.idle_timeout"), "{text}");
 }
 
+/// What a slice leaves out is in one run only, and none of the rows that changed.
+#[test]
+fn rows_of_one_run_only_are_counted_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (a, b, part) = (path("a"), path("b"), path("part.mcap"));
+    let (pipeline, recording) = (sample("feed.toml"), sample("feed.mcap"));
+    let done = |args: &[&str]| {
+        let ran = joinscope(args);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let from = "2026-11-02T08:15:00Z";
+    done(&["recording", "slice", &recording, "--from", from, "-o", &part]);
+    done(&["run", &pipeline, "--recording", &recording, "--out", &a]);
+    done(&["run", &pipeline, "--recording", &part, "--out", &b]);
+    let told = json(&joinscope(&["diff", &a, &b, "--json"]));
+    let count = |in_both: bool| -> u64 {
+        let of = told["changes"].as_array().unwrap().iter();
+        of.filter(|c| (c["from"].is_string() && c["to"].is_string()) == in_both)
+            .map(|c| c["count"].as_u64().unwrap())
+            .sum()
+    };
+    assert!(count(false) > 0, "{told}");
+    let text = String::from_utf8(joinscope(&["diff", &a, &b]).stdout).unwrap();
+    let line = format!(
+        "verdicts  {} of {} rows changed, {} are in one run only\n",
+        count(true),
+        told["rows"],
+        count(false)
+    );
+    assert!(text.contains(&line), "{text}\nexpected in it: {line}");
+}
+
 #[test]
 fn four_semantics_stand_side_by_side() {
     let folder = tempfile::tempdir().unwrap();

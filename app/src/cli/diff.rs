@@ -119,7 +119,11 @@ fn print(found: &Comparison, a: &Run, b: &Run, out: &mut impl Write) -> anyhow::
             writeln!(out, "  {:<52} {a} → {b}", setting.path)?;
         }
     }
-    writeln!(out, "\nverdicts  {} of {} rows changed", found.changed(), found.rows)?;
+    let alone = match found.only_in_one() {
+        0 => String::new(),
+        n => format!(", {n} are in one run only"),
+    };
+    writeln!(out, "\nverdicts  {} of {} rows changed{alone}", found.changed(), found.rows)?;
     for change in &found.changes {
         let name = found.inputs.get(usize::from(change.kind.input)).map_or("", |n| &**n);
         let word = |verdict: Option<Verdict>| verdict.map_or("–", Verdict::name);

@@ -2,11 +2,10 @@
 
 mod store;
 
-use std::cmp::Ordering;
 use std::str::FromStr;
 
 use joinscope_core::run::{RowView, Run, VerdictSet};
-use joinscope_operator::figures::compared;
+use joinscope_operator::condition::{Op, has, meets, parts, unquoted, verdict_named};
 use joinscope_operator::pipeline::nearest;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
@@ -65,29 +64,6 @@ const FIELDS: [(&str, Field); 12] = [
     ("padded", Field::Padded),
 ];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Op {
-    Is,
-    IsNot,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-    /// The text stands in it, whatever the case.
-    Has,
-}
-
-/// The longer ones first.
-const OPS: [(&str, Op); 7] = [
-    ("~", Op::Has),
-    ("!=", Op::IsNot),
-    ("<=", Op::AtMost),
-    (">=", Op::AtLeast),
-    ("=", Op::Is),
-    ("<", Op::Less),
-    (">", Op::More),
-];
-
 #[derive(Clone, Debug)]
 enum Value {
     Verdicts(VerdictSet),
@@ -132,13 +108,9 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 fn condition(text: &str) -> Result<Condition, String> {
-    let found = text.char_indices().find_map(|(i, _)| {
-        OPS.iter().find(|(sign, _)| text[i..].starts_with(sign)).map(|o| (i, o))
-    });
-    let Some((at, (sign, op))) = found else {
+    let Some((name, op, value)) = parts(text) else {
         return Err(format!("\"{}\" is no condition: write e.g. verdict=late", text.trim()));
     };
-    let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
     let known = FIELDS.iter().find(|(known, _)| *known == name).map(|(_, field)| *field);
     let path = name.strip_prefix(VALUE).unwrap_or_default();
     let field = known.or_else(|| (!path.is_empty()).then_some(Field::Value));
@@ -149,24 +121,33 @@ fn condition(text: &str) -> Result<Condition, String> {
             None => format!("\"{name}\" is not known: {}", names.collect::<Vec<_>>().join(", ")),
         });
     };
-    let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-        Some(inner) => vec![inner.to_owned()],
-        None => value.split('|').map(|v| v.trim().to_owned()).collect(),
-    };
+    let value = alternatives(value);
     if value.iter().any(String::is_empty) && field != Field::Key {
-        return Err(format!("nothing stands after \"{name} {sign}\""));
+        return Err(nothing_after(name, op));
     }
     let texts = matches!(field, Field::Key | Field::Record | Field::Topic | Field::Value);
-    if *op == Op::Has && !texts {
+    if op == Op::Has && !texts {
         return Err(format!("\"{name}\" is no text: ~ goes with key, record, topic and value.…"));
     }
-    one_to_compare_with(*op, &value)?;
-    let value = read(field, *op, &value)?;
+    one_to_compare_with(op, &value)?;
+    let value = read(field, op, &value)?;
     let ordered = matches!(value, Value::Number(_)) || field == Field::Value;
     if !ordered && !matches!(op, Op::Is | Op::IsNot | Op::Has) {
         return Err(format!("\"{name}\" has no order: use = or !="));
     }
-    Ok(Condition { field, path: path.to_owned(), op: *op, value })
+    Ok(Condition { field, path: path.to_owned(), op, value })
+}
+
+/// A value in quotes, or those between bars.
+fn alternatives(value: &str) -> Vec<String> {
+    match unquoted(value) {
+        Some(inner) => vec![inner.to_owned()],
+        None => value.split('|').map(|v| v.trim().to_owned()).collect(),
+    }
+}
+
+fn nothing_after(name: &str, op: Op) -> String {
+    format!("nothing stands after \"{name} {}\"", op.sign())
 }
 
 /// What is larger or smaller is so than one value.
@@ -191,13 +172,7 @@ fn read(field: Field, op: Op, values: &[String]) -> Result<Value, String> {
         Field::Verdict => {
             let mut set = VerdictSet::EMPTY;
             for name in values {
-                set = set.with(Verdict::from_name(name).ok_or_else(|| {
-                    let names = Verdict::ALL.map(Verdict::name);
-                    match nearest(name, names) {
-                        Some(near) => format!("\"{name}\" is no verdict: did you mean {near}?"),
-                        None => format!("\"{name}\" is no verdict: {}", names.join(", ")),
-                    }
-                })?);
+                set = set.with(verdict_named(name)?);
             }
             Value::Verdicts(set)
         }
@@ -302,23 +277,17 @@ impl FromStr for JsonFilter {
     fn from_str(text: &str) -> Result<Self, String> {
         let read = |part: &str| {
             let part = part.trim();
-            let found = part.char_indices().find_map(|(i, _)| {
-                OPS.iter().find(|(sign, _)| part[i..].starts_with(sign)).map(|o| (i, o))
-            });
-            let Some((at, (sign, op))) = found.filter(|(at, _)| *at > 0) else {
+            let found = parts(part).filter(|(path, ..)| !path.is_empty());
+            let Some((path, op, value)) = found else {
                 return Err(format!("\"{part}\" is no condition: write e.g. key=42"));
             };
-            let (path, value) = (part[..at].trim(), part[at + sign.len()..].trim());
             if value.is_empty() {
-                return Err(format!("nothing stands after \"{path} {sign}\""));
+                return Err(nothing_after(path, op));
             }
-            let texts = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
-                Some(inner) => vec![inner.to_owned()],
-                None => value.split('|').map(|v| v.trim().to_owned()).collect(),
-            };
-            one_to_compare_with(*op, &texts)?;
+            let texts = alternatives(value);
+            one_to_compare_with(op, &texts)?;
             let value = Value::Texts(texts);
-            Ok(Condition { field: Field::Value, path: path.to_owned(), op: *op, value })
+            Ok(Condition { field: Field::Value, path: path.to_owned(), op, value })
         };
         let conditions = split(text).into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { conditions })
@@ -336,39 +305,10 @@ impl JsonFilter {
     }
 }
 
-/// The field of a decoded value at a path of names and list positions, joined
-/// by dots.
-pub fn field_at<'v>(value: &'v serde_json::Value, path: &str) -> Option<&'v serde_json::Value> {
-    path.split('.').try_fold(value, |value, part| match value {
-        serde_json::Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
-    })
-}
-
-/// A field as text: texts without their quotes, the rest as JSON.
-pub fn field_text(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 impl Condition {
-    /// A field that is not there meets `!=` only.
     fn meets_value(&self, value: &serde_json::Value) -> bool {
         let Value::Texts(texts) = &self.value else { return false };
-        let Some(own) = field_at(value, &self.path) else { return self.op == Op::IsNot };
-        let own = field_text(own);
-        let order = || compared(&own, texts.first()?);
-        match self.op {
-            Op::Is => texts.contains(&own),
-            Op::IsNot => !texts.contains(&own),
-            Op::Has => has(&own, texts),
-            Op::Less => order().is_some_and(Ordering::is_lt),
-            Op::AtMost => order().is_some_and(Ordering::is_le),
-            Op::More => order().is_some_and(Ordering::is_gt),
-            Op::AtLeast => order().is_some_and(Ordering::is_ge),
-        }
+        meets(value, &self.path, self.op, texts)
     }
 
     fn meets(&self, run: &Run, row: &RowView) -> bool {
@@ -415,12 +355,6 @@ impl Condition {
         };
         positive == (self.op == Op::Is)
     }
-}
-
-/// Whether one of the texts stands in `own`, whatever the case.
-fn has(own: &str, texts: &[String]) -> bool {
-    let own = own.to_lowercase();
-    texts.iter().any(|text| own.contains(&text.to_lowercase()))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! What listed lines are sorted by, collected in parts.
 
 use joinscope_core::run::SortColumn;
+use joinscope_operator::condition::field_text;
 use serde_json::Value;
 
 use super::listing::Report;
-use crate::cli::filter::field_text;
 
 /// Bytes of texts that are sorted at once; above it the user is asked to filter.
 const TEXTS: usize = 256 << 20;

@@ -4,10 +4,12 @@
 //! Nothing here does I/O, reads a clock, starts a thread or iterates a map
 //! whose order is random: the same input events give the same effects.
 //!
-//! Ground: [`record`], [`time`], [`figures`], [`key`], [`pipeline`], [`verdict`], [`codec`].
+//! Ground: [`record`], [`time`], [`figures`], [`key`], [`pipeline`], [`verdict`], [`codec`],
+//! [`condition`].
 //! Operators: [`watermark`], [`join`], [`state`]; one of them alone: [`trace`].
 
 pub mod codec;
+pub mod condition;
 pub mod figures;
 pub mod join;
 pub mod key;

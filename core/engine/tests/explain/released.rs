@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use joinscope_core::engine::AtEnd;
+use joinscope_core::edges::pipeline_file::PipelineFile;
+use joinscope_core::edges::recording::{self, Recording, WriterOptions};
+use joinscope_core::engine::{AtEnd, Control};
 use joinscope_core::operator::join::Reason;
 use joinscope_core::operator::pipeline::Pipeline;
 use joinscope_core::operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_core::operator::time::format_duration;
 use joinscope_core::operator::verdict::Verdict::{self, Joined, Unmatched};
-use joinscope_core::run::Run;
 use joinscope_core::run::explain::{explain, why};
+use joinscope_core::run::{Execute, Run, execute};
 use tempfile::TempDir;
 
 use crate::common::case::{Case, List};
@@ -284,6 +286,39 @@ fn an_open_row_of_kafka_streams_waits_for_its_stores() {
     assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
     let said = open("buffered", "smallest-timestamp", &records[..1], 0);
     assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}
+
+/// A recording says where its partitions end: at its end no task waits for one, whether
+/// it is empty or not even there.
+#[test]
+fn no_task_waits_for_a_partition_of_which_nothing_comes() {
+    let join = format!("{STREAMS}input_order = \"smallest-timestamp\"\n");
+    let case = case(&join, &[("views", "a", 1_000)]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("case.toml");
+    std::fs::write(&file, &case.text).unwrap();
+    // A join needs the same number of partitions, which the largest of them says.
+    let empty = [("views", 0), ("plays", 0)].as_slice();
+    for (n, there) in [empty, &[("views", 0), ("views", 1), ("plays", 1)]].iter().enumerate() {
+        let path = folder.path().join(format!("{n}.mcap"));
+        let mut writer = recording::Writer::create(&path, WriterOptions::default()).unwrap();
+        for (topic, partition) in there.iter().copied() {
+            writer.partition(TopicPartition { topic: Arc::from(topic), partition }).unwrap();
+        }
+        for record in &case.source.records {
+            writer.add(record).unwrap();
+        }
+        writer.finish().unwrap();
+        let dir = folder.path().join(format!("run-{n}"));
+        let pipeline = PipelineFile::open(&file, &[]).unwrap();
+        let spec = Execute::new(pipeline, Recording::open(&path).unwrap(), dir.clone());
+        execute(spec, &Control::new()).unwrap();
+        let run = Run::open(&dir).unwrap();
+        assert_eq!(run.row(0).unwrap().verdict, Verdict::Open);
+        let said = explain(&run, 0).unwrap().sentence;
+        assert!(said.contains("to be put out with nulls for a head row past"), "{said}");
+        assert!(!said.contains("buffered"), "{there:?}: {said}");
+    }
 }
 
 /// With a negative `before` (D4) the store outlives a row before its window has closed,

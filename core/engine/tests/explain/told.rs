@@ -437,3 +437,25 @@ semantics = "clean"
     assert_eq!(told.row.verdict, Verdict::Open);
     assert!(told.sentence.starts_with("The run ended before its interval did. "));
 }
+
+/// Of more outputs than are listed the last is named.
+#[test]
+fn a_record_in_many_examples_names_the_last() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+kind = "left"
+[examples]
+emit = "on-close"
+labels = { seen = "plays.k = a" }
+"#;
+    let views = (0..25).map(|n| ("views", "a", 1_000 + n));
+    let records: Vec<(&str, &str, i64)> = views.chain([("plays", "a", 2_000)]).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&case(join, &records), &folder.path().join("run"));
+    let told = explain(&run, 25).unwrap();
+    assert_eq!((told.row.outputs, told.outputs.len()), (25, 20));
+    let last = "It is folded into 25 outputs, the last 24.";
+    assert!(told.sentence.ends_with(last), "{}", told.sentence);
+    let sentence = explain(&run, 24).unwrap().sentence;
+    assert!(sentence.ends_with("Its example is output 24."), "{sentence}");
+}

@@ -158,7 +158,10 @@ impl Compare {
         }
         let (_, found) = self.job.shown();
         let found = look(&found);
-        let changed = found.changed();
+        let all = found.kinds();
+        let in_both = all.iter().filter(|(kind, _)| kind.is_in_both());
+        let changed: u64 = in_both.map(|(_, n)| n).sum();
+        let alone = found.changed().saturating_sub(changed);
         let compared = found.compared.map(|c| c.rows);
         // What differs matters more than a long name, which the menu beside it has too.
         let name = elide(&line(&other.doc.label.name), 24);
@@ -174,7 +177,9 @@ impl Compare {
             }
             (None, n) => format!("{} so far that differ from {name}", plural(n, unit)),
         };
-        let all = found.kinds();
+        if alone > 0 {
+            said.push_str(&format!(" · {} in one run only", thousands(alone)));
+        }
         if let Some((kind, n)) = all.first() {
             let words = kinds::words(*kind, cx, found.matching.as_deref());
             let most = if all.len() > 1 { "most: " } else { "" };

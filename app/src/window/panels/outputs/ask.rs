@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{OutputView, RowView, SortColumn};
+use joinscope_operator::condition::{field_at, field_text};
 use serde_json::Value;
 
-use crate::cli::filter::{JsonFilter, field_at, field_text};
+use crate::cli::filter::JsonFilter;
 use crate::cli::outputs::json_of;
 use crate::cli::values::Values;
 use crate::window::listing::Report;

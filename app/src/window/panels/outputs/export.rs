@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use joinscope_operator::condition::field_at;
+
 use super::Outputs;
 use super::ask::{Question, Source, list, page};
 use super::columns::Col;
-use crate::cli::filter::field_at;
 use crate::window::cx::Cx;
 use crate::window::export::{Data, Row, Source as Rows};
 use crate::window::listing;

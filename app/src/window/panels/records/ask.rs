@@ -4,10 +4,11 @@
 use joinscope_core::edges::recording::Recording;
 use joinscope_core::run::explain::Whys;
 use joinscope_core::run::{Query, RowView, RunError, SortBy, SortColumn, VerdictSet};
+use joinscope_operator::condition::field_at;
 use joinscope_operator::record::{Record, RecordName};
 use joinscope_operator::verdict::Verdict;
 
-use crate::cli::filter::{Filter, field_at};
+use crate::cli::filter::Filter;
 use crate::cli::values::Values;
 use crate::window::listing::Report;
 use crate::window::range::ArrivalRange;

@@ -2,10 +2,10 @@
 //! each.
 
 use joinscope_core::run::{RowView, SortBy};
+use joinscope_operator::condition::{field_at, field_text};
 use joinscope_operator::time::format_duration;
 
 use super::ask::{By, Sorted};
-use crate::cli::filter::{field_at, field_text};
 use crate::window::cx::Cx;
 use crate::window::panels::choose::Choice;
 use crate::window::table::{Cell, Column, Head, TIME, VERDICT};

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use joinscope_core::run::explain::Whys;
+use joinscope_operator::condition::field_at;
 
 use super::Records;
 use super::ask::{Source, list, object};
 use super::columns::Col;
-use crate::cli::filter::field_at;
 use crate::cli::values::Values;
 use crate::window::cx::Cx;
 use crate::window::export::{Data, Row, Source as Shown};

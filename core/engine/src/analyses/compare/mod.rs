@@ -89,7 +89,7 @@ pub struct Comparison {
     pub beyond: u64,
     /// Names of the inputs that changes count.
     pub inputs: Vec<std::sync::Arc<str>>,
-    /// Rows with another verdict, by input, then kind of change.
+    /// Rows with another verdict, or in one run only, by input, then kind of change.
     pub changes: Vec<Change>,
     pub outputs: OutputsDiff,
 }
@@ -101,10 +101,20 @@ impl Comparison {
         self.changes.is_empty() && self.beyond == 0 && self.outputs.same()
     }
 
-    /// Rows with another verdict.
+    /// Of the rows compared, those with another verdict.
     #[must_use]
     pub fn changed(&self) -> u64 {
-        self.changes.iter().map(|change| change.count).sum()
+        self.count(Kind::is_in_both)
+    }
+
+    /// Rows that are in one run only, though the other did not end before them.
+    #[must_use]
+    pub fn only_in_one(&self) -> u64 {
+        self.count(|kind| !kind.is_in_both())
+    }
+
+    fn count(&self, which: impl Fn(Kind) -> bool) -> u64 {
+        self.changes.iter().filter(|change| which(change.kind)).map(|change| change.count).sum()
     }
 }
 

@@ -213,6 +213,13 @@ fn runs_over_other_recordings_are_matched_by_the_names_of_their_records() {
         found.changes.iter().map(|c| (c.kind, c.rows.clone())).collect();
     assert_eq!(got, want);
     assert!(got.keys().any(|k| k.to.is_none()));
+    // Changed of those compared are those that both have.
+    let count = |both: bool| {
+        let of = want.iter().filter(|(kind, _)| (kind.from.is_some() && kind.to.is_some()) == both);
+        of.map(|(_, rows)| rows.len() as u64).sum::<u64>()
+    };
+    assert_eq!((found.changed(), found.only_in_one()), (count(true), count(false)));
+    assert_eq!(found.only_in_one(), whole.rows() - part.rows());
     let outputs = &found.outputs;
     assert_eq!(outputs.same + outputs.changed + outputs.only_in_a.total(), whole.outputs());
     assert_eq!(outputs.same + outputs.changed + outputs.only_in_b.total(), part.outputs());

@@ -19,6 +19,14 @@ pub struct Kind {
     pub to: Option<Verdict>,
 }
 
+impl Kind {
+    /// Whether both runs have such a record.
+    #[must_use]
+    pub fn is_in_both(self) -> bool {
+        self.from.is_some() && self.to.is_some()
+    }
+}
+
 /// One record with another verdict, or in one run only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {

@@ -1,10 +1,10 @@
 //! What a run may be stopped at, as it is written and read.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::operator::figures::compared;
+pub use crate::operator::condition::Op as FieldOp;
+use crate::operator::condition::{parts, unquoted, verdict_named};
 use crate::operator::pipeline::nearest;
 use crate::operator::time::{duration_setting, parse_duration};
 use crate::operator::verdict::Verdict;
@@ -33,30 +33,6 @@ pub enum Condition {
     Field { path: String, op: FieldOp, value: String },
 }
 
-/// How a field is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldOp {
-    Is,
-    IsNot,
-    /// It stands in the field's text, whatever the case.
-    Has,
-    Less,
-    AtMost,
-    More,
-    AtLeast,
-}
-
-/// The longer ones first.
-const OPS: [(&str, FieldOp); 7] = [
-    ("!=", FieldOp::IsNot),
-    ("<=", FieldOp::AtMost),
-    (">=", FieldOp::AtLeast),
-    ("~", FieldOp::Has),
-    ("=", FieldOp::Is),
-    ("<", FieldOp::Less),
-    (">", FieldOp::More),
-];
-
 /// What a condition may begin with, with an example of each.
 pub const EXAMPLES: [&str; 7] = [
     "verdict=late",
@@ -76,22 +52,18 @@ impl FromStr for Condition {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let found = text.char_indices().find_map(|(i, _)| {
-            OPS.iter().find(|(sign, _)| text[i..].starts_with(sign)).map(|o| (i, o))
-        });
-        let Some((at, (sign, op))) = found else {
+        let Some((name, op, value)) = parts(text) else {
             return Err(format!("\"{text}\" is no condition: write e.g. {}", EXAMPLES.join(", ")));
         };
-        let (name, value) = (text[..at].trim(), text[at + sign.len()..].trim());
         if value.is_empty() {
-            return Err(format!("nothing stands after \"{name} {sign}\""));
+            return Err(format!("nothing stands after \"{name} {}\"", op.sign()));
         }
-        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+        let value = unquoted(value).unwrap_or(value);
         let only = |wanted: FieldOp, sign: &str| {
-            if *op == wanted { Ok(()) } else { Err(format!("\"{name}\" goes with {sign} only")) }
+            if op == wanted { Ok(()) } else { Err(format!("\"{name}\" goes with {sign} only")) }
         };
         if let Some(path) = name.strip_prefix("value.").filter(|path| !path.is_empty()) {
-            return Ok(Self::Field { path: path.to_owned(), op: *op, value: value.to_owned() });
+            return Ok(Self::Field { path: path.to_owned(), op, value: value.to_owned() });
         }
         match name {
             "verdict" => {
@@ -120,15 +92,10 @@ impl FromStr for Condition {
 }
 
 fn read_verdict(value: &str) -> Result<Condition, String> {
-    let names = Verdict::ALL.map(Verdict::name);
-    match Verdict::from_name(value) {
+    match verdict_named(value)? {
         // It is what a record has before any verdict falls.
-        Some(Verdict::Open) => Err("no verdict falls that is open: name another".to_owned()),
-        Some(verdict) => Ok(Condition::Verdict(verdict)),
-        None => Err(match nearest(value, names) {
-            Some(near) => format!("\"{value}\" is no verdict: did you mean {near}?"),
-            None => format!("\"{value}\" is no verdict: {}", names.join(", ")),
-        }),
+        Verdict::Open => Err("no verdict falls that is open: name another".to_owned()),
+        verdict => Ok(Condition::Verdict(verdict)),
     }
 }
 
@@ -163,8 +130,7 @@ impl fmt::Display for Condition {
                 write!(f, "state>{}{unit}", bytes / scale)
             }
             Self::Field { path, op, value } => {
-                let sign = OPS.iter().find(|(_, o)| o == op).map_or("=", |(sign, _)| sign);
-                write!(f, "value.{path}{sign}{}", Quoted(value))
+                write!(f, "value.{path}{}{}", op.sign(), Quoted(value))
             }
         }
     }
@@ -181,29 +147,6 @@ impl fmt::Display for Quoted<'_> {
         } else {
             f.write_str(text)
         }
-    }
-}
-
-/// Whether a value has such a field; one that is not there meets `!=` only.
-pub(super) fn meets(value: &serde_json::Value, path: &str, op: FieldOp, wanted: &str) -> bool {
-    let field = path.split('.').try_fold(value, |value, part| match value {
-        serde_json::Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
-    });
-    let Some(field) = field else { return op == FieldOp::IsNot };
-    let own = match field {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let order = || compared(&own, wanted);
-    match op {
-        FieldOp::Is => own == wanted,
-        FieldOp::IsNot => own != wanted,
-        FieldOp::Has => own.to_lowercase().contains(&wanted.to_lowercase()),
-        FieldOp::Less => order().is_some_and(Ordering::is_lt),
-        FieldOp::AtMost => order().is_some_and(Ordering::is_le),
-        FieldOp::More => order().is_some_and(Ordering::is_gt),
-        FieldOp::AtLeast => order().is_some_and(Ordering::is_ge),
     }
 }
 
@@ -255,7 +198,7 @@ mod tests {
             let Condition::Field { path, op, value: wanted } = text.parse().unwrap() else {
                 panic!("{text}")
             };
-            super::meets(&value, &path, op, &wanted)
+            crate::operator::condition::meets(&value, &path, op, &[wanted])
         };
         for yes in [
             "value.kind=Like",

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::condition::meets;
 use super::{Breakpoint, Condition};
 use crate::engine::step::{ClockKind, Step};
+use crate::operator::condition::meets;
 use crate::operator::key::Key;
 use crate::operator::record::Arrival;
 use crate::operator::verdict::Verdict;
@@ -237,7 +237,7 @@ fn simple(
         Condition::Field { path, op, value } => {
             for (i, at) in e.arrival.iter().enumerate() {
                 let own = fields.value(e.input[i], e.partition[i], e.offset[i])?;
-                if meets(&own, path, *op, value) {
+                if meets(&own, path, *op, std::slice::from_ref(value)) {
                     hit(*at, row(i));
                 }
             }

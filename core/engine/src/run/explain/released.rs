@@ -4,15 +4,16 @@ use super::goes_on;
 use super::judge::Judge;
 use super::passed::{By, past};
 use super::sentence::Said;
+use crate::edges::recording::Recording;
 use crate::operator::join::Reason;
 use crate::operator::join::kafka_streams::{Settings, StreamKind};
 use crate::operator::pipeline::{InputOrder, Semantics};
 use crate::operator::record::Arrival;
 use crate::operator::time::rfc3339_ms;
 use crate::operator::verdict::Verdict;
-use crate::run::Run;
 use crate::run::error::Result;
 use crate::run::types::RowView;
+use crate::run::{Run, RunState};
 
 /// Of a run that goes on.
 const NOW: &str = "so far";
@@ -65,8 +66,14 @@ pub(super) fn not_found(
     }
     if streams && judge.pipeline().join.released.input_order == InputOrder::SmallestTimestamp {
         // Which of the two its task took first, arrivals do not say.
-        let open = own.verdict == Verdict::Open || other.verdict == Verdict::Open;
-        let buffered = if open { ", or one of the two was still buffered" } else { "" };
+        let waits = |row: &RowView, of: &RowView| {
+            row.verdict == Verdict::Open && may_wait_for(run, &of.record.topic, of.record.partition)
+        };
+        let buffered = if waits(own, other) || waits(other, own) {
+            ", or one of the two was still buffered"
+        } else {
+            ""
+        };
         return Ok(format!(
             "was missed: the one that its task took first was not, or no longer, in its side's store{buffered}"
         ));
@@ -86,6 +93,22 @@ pub(super) fn not_found(
         None => "was not found".to_owned(),
     };
     Ok(if own_first { format!("this one {what}") } else { what })
+}
+
+/// Whether a task may have waited for a partition when the run came to where it is. A
+/// recording says where its partitions end, and nothing comes of what it lacks
+/// (`engine/ends.rs`); live, and so in the log of a live run, the clock says that.
+fn may_wait_for(run: &Run, topic: &str, partition: i32) -> bool {
+    let now = run.now();
+    let known = |recording: &Recording| {
+        now.manifest.start.live.is_none() && recording.info().clock_events == 0
+    };
+    let Some(recording) = run.recording().filter(known) else { return true };
+    now.manifest.state != RunState::Done
+        && recording.info().partitions.iter().any(|p| {
+            let of = &p.topic_partition;
+            &*of.topic == topic && of.partition == partition && p.last_offset.is_some()
+        })
 }
 
 /// How the earlier of two rows had left the state before the later one looked.
@@ -283,7 +306,9 @@ impl Said<'_> {
         let now = self.run.now();
         let lanes = &now.manifest.start.lanes;
         let lane = lanes.iter().position(|l| l.input == other && l.partition == partition);
-        if self.seen(lane)?.is_some_and(|seen| seen >= time) {
+        if self.seen(lane)?.is_some_and(|seen| seen >= time)
+            || !may_wait_for(self.run, topic, partition)
+        {
             return Ok(String::new());
         }
         Ok(format!(

@@ -29,7 +29,7 @@ impl Said<'_> {
     pub fn sentence(&self, passed: Option<&Passed>, outputs: &[OutputView]) -> Result<String> {
         Ok(match self.row.verdict {
             Verdict::Late => self.late(passed),
-            Verdict::Joined => self.joined(outputs),
+            Verdict::Joined => self.joined()?,
             Verdict::Unmatched => self.unmatched(outputs)?,
             Verdict::Expired => self.expired(outputs)?,
             Verdict::Open => self.open()?,
@@ -108,7 +108,7 @@ impl Said<'_> {
         }
     }
 
-    fn joined(&self, outputs: &[OutputView]) -> String {
+    fn joined(&self) -> Result<String> {
         let matched: Vec<&Candidate> = self.candidates.iter().filter(|c| c.matched).collect();
         let mut text = match matched[..] {
             [] => "It matched.".to_owned(),
@@ -139,13 +139,19 @@ impl Said<'_> {
             _ => {}
         }
         if self.judge.pipeline().folds()
-            && let Some(last) = outputs.last()
+            && let Some(before) = self.row.outputs.checked_sub(1)
+            // Of many the first are listed only, and the last is what counts.
+            && let Some(last) = self.run.output_numbers_of(self.row.row, before, 1)?.pop()
         {
-            let primary = self.judge.is_primary(self.row.input);
-            let role = if primary { "Its example is" } else { "It is folded into" };
-            text.push_str(&format!(" {role} output {}.", last.n));
+            text.push_str(&match before {
+                _ if self.judge.is_primary(self.row.input) => {
+                    format!(" Its example is output {last}.")
+                }
+                0 => format!(" It is folded into output {last}."),
+                n => format!(" It is folded into {} outputs, the last {last}.", n + 1),
+            });
         }
-        text
+        Ok(text)
     }
 
     /// After a number of candidates in the interval.
