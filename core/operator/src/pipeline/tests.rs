@@ -1,3 +1,5 @@
+mod overrides;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -189,6 +191,16 @@ fn problems_say_where_what_and_what_to_do() {
             "feed.toml:18:18: \"inputs.engagements.where.kind\" is an empty list, which keeps nothing; list the values to keep",
         ),
         (
+            "engagements.kind = like\"",
+            "engagements.kind != like\"",
+            "feed.toml:30:19: \"examples.labels.like\" is not a condition: it has \"!=\", and only \"=\" is taken; write \"INPUT.FIELD = VALUE\", such as \"engagements.kind = like\"",
+        ),
+        (
+            "{ kind = [\"like\", \"share\"] }",
+            "{ \"user.id\" = 5, user.id = 6 }",
+            "feed.toml:18:26: \"inputs.engagements.where.user.id\" stands twice; write it once, with a list of the values to keep",
+        ),
+        (
             "topic = \"examples\"",
             "topic = \"a b\"",
             "feed.toml:37:9: \"sink.topic\" is \"a b\", which no Kafka topic is called; use up to 249 letters, digits, dots, _ and -",
@@ -310,39 +322,6 @@ fn what_a_release_cannot_do_is_refused_by_its_name() {
     assert!(Pipeline::parse(&text, "f").is_ok());
     let error = Pipeline::parse_with(&text, "f", &set("join.semantics", "flink-sql")).unwrap_err();
     assert!(error.to_string().contains("joins two inputs in one operator"), "{error}");
-}
-
-#[test]
-fn overrides_are_checked_as_the_file_is() {
-    let with = |path: &str, value: &str| Pipeline::parse_with(FEED, "f", &set(path, value));
-    let p = with("inputs.views.watermark.max_out_of_orderness", "120s").unwrap();
-    assert_eq!(p.inputs[0].watermark.max_out_of_orderness, 120_000);
-    assert_eq!(p.inputs[0].watermark.idle_timeout, Some(30_000));
-    let p = with("join.with.engagements.until", "1h").unwrap();
-    assert_eq!(p.join.with[0].until, 3_600_000);
-    assert_eq!(with("inputs.views.topic", "2024").unwrap().topics()[0].as_ref(), "2024");
-    assert_eq!(with("inputs.engagements.idle_timeout", "5s").unwrap_err().problems.len(), 1);
-    let p = with("inputs.engagements.watermark.idle_timeout", "\"5s\"").unwrap();
-    assert_eq!(p.inputs[1].watermark.idle_timeout, Some(5_000));
-    let p = with("inputs.engagements.where.kind", "[\"like\"]").unwrap();
-    assert_eq!(p.inputs[1].filter[0].values.len(), 1);
-    assert_eq!(
-        with("join.with.engagements.until", "-1h").unwrap_err().to_string(),
-        "f:22:6: the interval of \"engagements\" is upside down: it starts 0s after the primary and ends -60m after it; swap them: after = \"-60m\", until = \"0s\""
-    );
-    assert_eq!(
-        with("inputs.vews.watermark.idle_timeout", "5s").unwrap_err().to_string(),
-        "--set inputs.vews.watermark.idle_timeout=5s: the pipeline has no input \"vews\"; did you mean inputs.views?"
-    );
-    assert_eq!(
-        with("join.kind", "outer").unwrap_err().to_string(),
-        "--set join.kind=outer: \"join.kind\" is \"outer\"; write inner, left, right or full"
-    );
-    let error = with("join.kind.deep", "1").unwrap_err().to_string();
-    assert!(error.starts_with("--set join.kind.deep=1: \"kind\" is a text"), "{error}");
-    assert!(with("", "x").is_err() && with("a..b", "x").is_err());
-    assert_eq!(parse_set("a.b = c=d").unwrap(), ("a.b".into(), "c=d".into()));
-    assert!(parse_set("nothing").is_err() && parse_set("=x").is_err());
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn watermark(r: &mut Reader<'_>, s: &Section<'_>) -> WatermarkSpec {
 }
 
 fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
-    let mut found = Vec::new();
+    let mut found: Vec<FieldIs> = Vec::new();
     for entry in &s.table.0 {
         let Some(names) = path(r, &s.at(&entry.name), &entry.name, &entry.origin, "\"$key\"")
         else {
@@ -211,10 +211,10 @@ fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
             Value::Table(inner) => {
                 let inner =
                     Section { path: s.at(&entry.name), table: inner, origin: entry.origin.clone() };
-                found.extend(filter(r, &inner).into_iter().map(|mut f| {
-                    f.path.splice(0..0, names.iter().cloned());
-                    f
-                }));
+                for mut below in filter(r, &inner) {
+                    below.path.splice(0..0, names.iter().cloned());
+                    ask(r, s, &entry.origin, &mut found, below);
+                }
                 continue;
             }
             Value::List(items) => {
@@ -226,13 +226,30 @@ fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
             let what = format!("\"{}\" is an empty list, which keeps nothing", s.at(&entry.name));
             r.problem(&entry.node.origin, what, "list the values to keep");
         }
-        found.push(FieldIs { path: names, values });
+        ask(r, s, &entry.origin, &mut found, FieldIs { path: names, values });
     }
     if found.iter().any(|f| f.path.len() > 32) {
         r.problem(&s.origin, format!("\"{}\" is too deep", s.path), "at most 32 names are taken");
         found.clear();
     }
     found
+}
+
+/// Adds a condition. A field may be written in two ways (`"user.country"`, and
+/// `country` under `user`), and two conditions on it would keep nothing.
+fn ask(
+    r: &mut Reader<'_>,
+    s: &Section<'_>,
+    at: &Origin,
+    found: &mut Vec<FieldIs>,
+    condition: FieldIs,
+) {
+    if found.iter().any(|f| f.path == condition.path) {
+        let what = format!("\"{}\" stands twice", s.at(&condition.path.join(".")));
+        r.problem(at, what, "write it once, with a list of the values to keep");
+        return;
+    }
+    found.push(condition);
 }
 
 fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option<Scalar> {
