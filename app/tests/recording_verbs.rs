@@ -201,6 +201,27 @@ fn a_proposal_says_how_many_topics_it_is_for() {
 }
 
 #[test]
+fn a_topic_that_no_cluster_has_is_said_before_a_broker_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for topics in ["", "views,,engagements"] {
+        let record = ["record", "--brokers", "127.0.0.1:1", "--topics", topics, "-o", "r.mcap"];
+        let said = refusal(folder.path(), &record);
+        assert!(said.contains("--topics: \"\" is what no Kafka topic is called"), "{said}");
+    }
+}
+
+#[test]
+fn what_stands_in_a_pipeline_cannot_disturb_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "10", "-o", "r.mcap"]);
+    std::fs::write(at.join("p.toml"), "\"\\u001b[31m\" = 1\n").unwrap();
+    let said = refusal(at, &["pipeline", "check", "p.toml", "--recording", "r.mcap"]);
+    assert!(said.contains("p.toml:1:1: unknown key \"\u{fffd}[31m\""), "{said}");
+    assert!(said.lines().count() > 1, "a line for each problem: {said}");
+}
+
+#[test]
 fn import_reads_a_pipe_and_refuses_a_topic_that_kafka_would() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

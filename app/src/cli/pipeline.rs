@@ -15,7 +15,7 @@ use joinscope_operator::pipeline::parse_set;
 
 use super::cluster::thousands;
 use super::registry::{self, RegistryArgs};
-use super::{Answer, interrupt};
+use super::{Answer, harmless, interrupt};
 
 /// Pipelines: a new one from a recording, or whether one fits a recording.
 #[derive(Args)]
@@ -174,11 +174,11 @@ fn text(out: &mut impl Write, report: &CheckReport) -> std::io::Result<()> {
         details(out, i)?;
     }
     for warning in report.warnings() {
-        writeln!(out, "note: {warning}")?;
+        writeln!(out, "note: {}", harmless(&warning))?;
     }
     let reasons = report.reasons();
     for reason in &reasons {
-        writeln!(out, "no: {reason}")?;
+        writeln!(out, "no: {}", harmless(reason))?;
     }
     if reasons.is_empty() {
         writeln!(
