@@ -201,6 +201,11 @@ fn problems_say_where_what_and_what_to_do() {
             "feed.toml:18:26: \"inputs.engagements.where.user.id\" stands twice; write it once, with a list of the values to keep",
         ),
         (
+            "\"share\"] }",
+            "-inf] }",
+            "feed.toml:18:27: \"inputs.engagements.where.kind\" has -inf among its values; write texts, numbers, true or false",
+        ),
+        (
             "topic = \"examples\"",
             "topic = \"a b\"",
             "feed.toml:37:9: \"sink.topic\" is \"a b\", which no Kafka topic is called; use up to 249 letters, digits, dots, _ and -",
@@ -366,6 +371,14 @@ fn limits_hold() {
     let error = Pipeline::parse(&"#".repeat(2 << 20), "f").unwrap_err().to_string();
     assert!(error.starts_with("f:1:1: this is larger than 1 MiB"), "{error}");
     assert!(Pipeline::parse("", "f").is_err());
+    // Whose name is none of no inputs is not said as well.
+    let none =
+        Pipeline::parse("inputs = []\n[join]\nprimary = \"v\"\nwith.x = { until = \"1s\" }", "f");
+    let none = none.unwrap_err().to_string();
+    assert!(
+        none.starts_with("f:1:10: \"inputs\" is a list") && none.lines().count() == 1,
+        "{none}"
+    );
     let many: String = (0..10_000).fold(String::new(), |s, i| s + &format!("k{i} = 1\n"));
     assert!(Pipeline::parse(&many, "f").unwrap_err().problems.len() <= 100);
 }

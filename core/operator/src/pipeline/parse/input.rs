@@ -259,7 +259,11 @@ fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option
         Value::Float(n) if n.is_finite() => Some(Scalar::Float(*n)),
         Value::Bool(b) => Some(Scalar::Bool(*b)),
         other => {
-            let what = format!("\"{}\" has {} among its values", s.at(key), other.type_name());
+            let has = match other {
+                Value::Float(n) => n.to_string().to_lowercase(),
+                other => other.type_name().to_owned(),
+            };
+            let what = format!("\"{}\" has {has} among its values", s.at(key));
             r.problem(&node.origin, what, "write texts, numbers, true or false");
             None
         }

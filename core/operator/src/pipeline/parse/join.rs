@@ -77,7 +77,8 @@ pub(super) fn known_input(
     at: &Origin,
 ) -> Option<InputIndex> {
     let found = names.iter().position(|n| *n == name);
-    if found.is_none() {
+    // Where there is no input at all, that was said.
+    if found.is_none() && !names.is_empty() {
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("the inputs are {}", names.join(", ")),
