@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::str::FromStr;
 
 use joinscope_core::run::{RowView, Run, VerdictSet};
-use joinscope_operator::figures::compared;
+use joinscope_operator::figures::{compared, same};
 use joinscope_operator::pipeline::nearest;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{parse_duration, parse_rfc3339};
@@ -143,10 +143,10 @@ fn condition(text: &str) -> Result<Condition, String> {
     let path = name.strip_prefix(VALUE).unwrap_or_default();
     let field = known.or_else(|| (!path.is_empty()).then_some(Field::Value));
     let Some(field) = field else {
-        let names = FIELDS.iter().map(|(name, _)| *name);
-        return Err(match nearest(name, names.clone()) {
+        let names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        return Err(match nearest(name, names.iter().copied()) {
             Some(near) => format!("\"{name}\" is not known: did you mean {near}?"),
-            None => format!("\"{name}\" is not known: {}", names.collect::<Vec<_>>().join(", ")),
+            None => format!("\"{name}\" is not known: {}, value.FIELD", names.join(", ")),
         });
     };
     let value = match value.strip_prefix('"').and_then(|v| v.strip_suffix('"')) {
@@ -357,12 +357,13 @@ impl Condition {
     /// A field that is not there meets `!=` only.
     fn meets_value(&self, value: &serde_json::Value) -> bool {
         let Value::Texts(texts) = &self.value else { return false };
-        let Some(own) = field_at(value, &self.path) else { return self.op == Op::IsNot };
-        let own = field_text(own);
+        let Some(field) = field_at(value, &self.path) else { return self.op == Op::IsNot };
+        let own = field_text(field);
+        let is = || texts.iter().any(|text| same(&own, field.is_number(), text));
         let order = || compared(&own, texts.first()?);
         match self.op {
-            Op::Is => texts.contains(&own),
-            Op::IsNot => !texts.contains(&own),
+            Op::Is => is(),
+            Op::IsNot => !is(),
             Op::Has => has(&own, texts),
             Op::Less => order().is_some_and(Ordering::is_lt),
             Op::AtMost => order().is_some_and(Ordering::is_le),
@@ -457,9 +458,8 @@ mod tests {
             assert!(f.needs_values());
             f.conditions.iter().all(|c| c.meets_value(&value))
         };
-        assert!(
-            meets("value.user.id=7") && meets("value.user.id>6.5") && !meets("value.user.id<7")
-        );
+        assert!(meets("value.user.id=7|8.0, value.user.id=7.0, value.user.id>6.5"));
+        assert!(!meets("value.user.id<7") && !meets("value.user.id!=7.0"));
         assert!(meets("value.tags.1=b") && !meets("value.tags.2=b") && meets("value.tags.2!=b"));
         assert!(
             meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
@@ -489,7 +489,7 @@ mod tests {
         assert_eq!(error("value.n>1|2"), "only one value is taken there");
         assert!("n>1|2".parse::<JsonFilter>().is_err());
         assert!(error("late_by>5").contains("a unit is missing"));
-        assert!(error("late").contains("is no condition"));
+        assert!(error("late").contains("is no condition") && error("xyz=1").ends_with(".FIELD"));
         assert!(error("arrival=x").contains("not a whole number"));
         assert!(error("").contains("is empty") && error("input=").contains("nothing stands"));
         assert!(error("padded=maybe").contains("\"maybe\" is neither true nor false"));

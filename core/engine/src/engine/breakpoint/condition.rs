@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::operator::figures::compared;
+use crate::operator::figures::{compared, same};
 use crate::operator::pipeline::nearest;
 use crate::operator::time::{duration_setting, parse_duration};
 use crate::operator::verdict::Verdict;
@@ -195,10 +195,11 @@ pub(super) fn meets(value: &serde_json::Value, path: &str, op: FieldOp, wanted: 
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
+    let is = || same(&own, field.is_number(), wanted);
     let order = || compared(&own, wanted);
     match op {
-        FieldOp::Is => own == wanted,
-        FieldOp::IsNot => own != wanted,
+        FieldOp::Is => is(),
+        FieldOp::IsNot => !is(),
         FieldOp::Has => own.to_lowercase().contains(&wanted.to_lowercase()),
         FieldOp::Less => order().is_some_and(Ordering::is_lt),
         FieldOp::AtMost => order().is_some_and(Ordering::is_le),
@@ -262,6 +263,7 @@ mod tests {
             "value.kind~lik",
             "value.n>6",
             "value.n<=7",
+            "value.n=7.0",
             "value.list.0.x=1",
             "value.none!=1",
             "value.id>9007199254740992",
