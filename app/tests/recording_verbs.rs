@@ -74,6 +74,14 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
     assert_eq!(info["cut"]["records"], info["records"]);
     let text = joinscope(at, &["recording", "info", "cut.mcap"]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("cut at byte"));
+    // Whoever asks a cut one is told that the answer is of a part.
+    let new = ["pipeline", "new", "cut.mcap", "-o", "p.toml"];
+    let check = ["pipeline", "check", "p.toml", "--recording", "cut.mcap"];
+    let four = ["semantics", "p.toml", "--recording", "cut.mcap", "--out", "four"];
+    for args in [&new[..], &check, &four] {
+        let said = String::from_utf8(joinscope(at, args).stderr).unwrap();
+        assert!(said.contains("joinscope: cut.mcap: cut at byte"), "{args:?}: {said}");
+    }
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     std::fs::write(at.join("bent.mcap"), &bytes).unwrap();
