@@ -10,6 +10,7 @@ use super::manifest::{
     InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, SourceInfo, now_ms,
     text_digest,
 };
+use super::read::Run;
 use super::schemas;
 use super::types::LaneInfo;
 use super::write::Writer;
@@ -310,7 +311,7 @@ pub(super) fn keep(
     from: Option<CheckpointEntry>,
     control: &Control,
 ) -> Result<Summary> {
-    let pipeline = Arc::clone(&spec.pipeline);
+    let (pipeline, dir) = (Arc::clone(&spec.pipeline), spec.dir.clone());
     let mut sink = Keeper::new(writer, &pipeline)?;
     let rows = from.as_ref().map_or(0, |entry| entry.state_rows);
     let fields = Values::new(&pipeline, spec.recording);
@@ -367,12 +368,22 @@ pub(super) fn keep(
         }
     };
     let finished = writer.finish(state, end);
-    let summary = outcome.map_err(|error| match error {
+    let mut summary = outcome.map_err(|error| match error {
         // It took nothing, and as it is no further start would.
         engine::RunError::Checkpoint { .. } => RunError::NoSuch(error.to_string()),
         other => RunError::Engine(other.to_string()),
     })?;
     finished?;
+    if stopped {
+        // The sequencer was ahead of the breakpoint.
+        let run = Run::open(&dir)?;
+        summary.watermark = run.last_watermark()?.unwrap_or(i64::MIN);
+        if let Some(furthest) = &summary.furthest
+            && run.find(&furthest.record)?.is_empty()
+        {
+            summary.furthest = None;
+        }
+    }
     Ok(summary)
 }
 
