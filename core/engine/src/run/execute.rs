@@ -313,7 +313,7 @@ pub(super) fn keep(
 ) -> Result<Summary> {
     let (pipeline, dir) = (Arc::clone(&spec.pipeline), spec.dir.clone());
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let rows = from.as_ref().map_or(0, |entry| entry.state_rows);
+    let (rows, begun) = from.as_ref().map_or((0, 0), |entry| (entry.state_rows, entry.arrival));
     let fields = Values::new(&pipeline, spec.recording);
     let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, rows, fields);
     let mut outcome = engine::run(
@@ -375,9 +375,11 @@ pub(super) fn keep(
     })?;
     finished?;
     if stopped {
-        // The sequencer was ahead of the breakpoint.
+        // The sequencer was ahead of the breakpoint, and what was a checkpoint there is none.
         let run = Run::open(&dir)?;
         summary.watermark = run.last_watermark()?.unwrap_or(i64::MIN);
+        let own = run.checkpoints().into_iter().filter(|entry| entry.arrival > begun);
+        summary.checkpoints = own.count() as u64;
         if let Some(furthest) = &summary.furthest
             && run.find(&furthest.record)?.is_empty()
         {
@@ -394,7 +396,7 @@ fn ended_at(summary: &mut Summary, control: &Control, writer: &Writer) {
     summary.records = control.stopped().map_or(0, |stop| stop.arrival + 1);
     summary.rows = books.inputs.iter().map(Counts::total).sum();
     summary.outputs = books.outputs;
-    summary.state_rows = books.state_rows;
+    (summary.state_rows, summary.state_bytes) = (books.state_rows, books.state_bytes);
     // It is that of a whole run only.
     summary.digest = String::new();
     for (input, counts) in summary.books.iter_mut().zip(&books.inputs) {
