@@ -51,6 +51,10 @@ fn generate_look_verify_slice() {
     // Nothing is overwritten, and what cannot be is said before anything is made.
     let before = std::fs::read(at.join("s.mcap")).unwrap();
     assert!(refusal(at, &["generate", "feed", "-o", "s.mcap"]).contains("exists already"));
+    for verb in [&["generate", "feed", "--views", "1"][..], &["recording", "slice", "r.mcap"]] {
+        let nowhere = refusal(at, &[verb, &["-o", "none/t.mcap"]].concat());
+        assert!(nowhere.contains("none/t.mcap: cannot create: its folder does"), "{nowhere}");
+    }
     assert!(
         refusal(at, &["recording", "slice", "r.mcap", "-o", "s.mcap"]).contains("exists already")
     );

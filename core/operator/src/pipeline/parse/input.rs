@@ -245,7 +245,8 @@ fn ask(
     condition: FieldIs,
 ) {
     if found.iter().any(|f| f.path == condition.path) {
-        let what = format!("\"{}\" stands twice", s.at(&condition.path.join(".")));
+        let shown: String = condition.path.join(".").chars().take(64).collect();
+        let what = format!("\"{}\" stands twice", s.at(&shown));
         r.problem(at, what, "write it once, with a list of the values to keep");
         return;
     }
