@@ -51,6 +51,10 @@ fn generate_look_verify_slice() {
     // Nothing is overwritten, and what cannot be is said before anything is made.
     let before = std::fs::read(at.join("s.mcap")).unwrap();
     assert!(refusal(at, &["generate", "feed", "-o", "s.mcap"]).contains("exists already"));
+    for verb in [&["generate", "feed", "--views", "1"][..], &["recording", "slice", "r.mcap"]] {
+        let nowhere = refusal(at, &[verb, &["-o", "none/t.mcap"]].concat());
+        assert!(nowhere.contains("none/t.mcap: cannot create: its folder does"), "{nowhere}");
+    }
     assert!(
         refusal(at, &["recording", "slice", "r.mcap", "-o", "s.mcap"]).contains("exists already")
     );
@@ -74,6 +78,14 @@ fn a_bent_file_is_not_sound_and_a_cut_one_opens() {
     assert_eq!(info["cut"]["records"], info["records"]);
     let text = joinscope(at, &["recording", "info", "cut.mcap"]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("cut at byte"));
+    // Whoever asks a cut one is told that the answer is of a part.
+    let new = ["pipeline", "new", "cut.mcap", "-o", "p.toml"];
+    let check = ["pipeline", "check", "p.toml", "--recording", "cut.mcap"];
+    let four = ["semantics", "p.toml", "--recording", "cut.mcap", "--out", "four"];
+    for args in [&new[..], &check, &four] {
+        let said = String::from_utf8(joinscope(at, args).stderr).unwrap();
+        assert!(said.contains("joinscope: cut.mcap: cut at byte"), "{args:?}: {said}");
+    }
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     std::fs::write(at.join("bent.mcap"), &bytes).unwrap();
@@ -198,6 +210,27 @@ fn a_proposal_says_how_many_topics_it_is_for() {
     json(at, &["generate", "feed", "--views", "10", "-o", "f.mcap"]);
     let said = text(&["pipeline", "new", "f.mcap", "-o", "two.toml"]);
     assert!(said.contains("a pipeline for 2 topics\n"), "{said}");
+}
+
+#[test]
+fn a_topic_that_no_cluster_has_is_said_before_a_broker_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for topics in ["", "views,,engagements"] {
+        let record = ["record", "--brokers", "127.0.0.1:1", "--topics", topics, "-o", "r.mcap"];
+        let said = refusal(folder.path(), &record);
+        assert!(said.contains("--topics: \"\" is what no Kafka topic is called"), "{said}");
+    }
+}
+
+#[test]
+fn what_stands_in_a_pipeline_cannot_disturb_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "10", "-o", "r.mcap"]);
+    std::fs::write(at.join("p.toml"), "\"\\u001b[31m\" = 1\n").unwrap();
+    let said = refusal(at, &["pipeline", "check", "p.toml", "--recording", "r.mcap"]);
+    assert!(said.contains("p.toml:1:1: unknown key \"\u{fffd}[31m\""), "{said}");
+    assert!(said.lines().count() > 1, "a line for each problem: {said}");
 }
 
 #[test]

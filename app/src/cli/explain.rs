@@ -190,7 +190,7 @@ fn text(out: &mut impl Write, run: &Run, e: &Explanation, by_input: bool) -> std
             let labels: Vec<String> = labels
                 .iter()
                 .enumerate()
-                .map(|(bit, l)| format!(", {} = {}", l.name, o.labels >> bit & 1))
+                .map(|(bit, l)| format!(", {} = {}", plain(&l.name, 60), o.labels >> bit & 1))
                 .collect();
             let correction = match o.correction {
                 0 => String::new(),

@@ -115,10 +115,10 @@ fn condition(text: &str) -> Result<Condition, String> {
     let path = name.strip_prefix(VALUE).unwrap_or_default();
     let field = known.or_else(|| (!path.is_empty()).then_some(Field::Value));
     let Some(field) = field else {
-        let names = FIELDS.iter().map(|(name, _)| *name);
-        return Err(match nearest(name, names.clone()) {
+        let names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+        return Err(match nearest(name, names.iter().copied()) {
             Some(near) => format!("\"{name}\" is not known: did you mean {near}?"),
-            None => format!("\"{name}\" is not known: {}", names.collect::<Vec<_>>().join(", ")),
+            None => format!("\"{name}\" is not known: {}, value.FIELD", names.join(", ")),
         });
     };
     let value = alternatives(value);
@@ -391,9 +391,8 @@ mod tests {
             assert!(f.needs_values());
             f.conditions.iter().all(|c| c.meets_value(&value))
         };
-        assert!(
-            meets("value.user.id=7") && meets("value.user.id>6.5") && !meets("value.user.id<7")
-        );
+        assert!(meets("value.user.id=7|8.0, value.user.id=7.0, value.user.id>6.5"));
+        assert!(!meets("value.user.id<7") && !meets("value.user.id!=7.0"));
         assert!(meets("value.tags.1=b") && !meets("value.tags.2=b") && meets("value.tags.2!=b"));
         assert!(
             meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
@@ -423,7 +422,7 @@ mod tests {
         assert_eq!(error("value.n>1|2"), "only one value is taken there");
         assert!("n>1|2".parse::<JsonFilter>().is_err());
         assert!(error("late_by>5").contains("a unit is missing"));
-        assert!(error("late").contains("is no condition"));
+        assert!(error("late").contains("is no condition") && error("xyz=1").ends_with(".FIELD"));
         assert!(error("arrival=x").contains("not a whole number"));
         assert!(error("").contains("is empty") && error("input=").contains("nothing stands"));
         assert!(error("padded=maybe").contains("\"maybe\" is neither true nor false"));

@@ -22,6 +22,7 @@ use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
 use super::cluster::{Bar, ClusterArgs, thousands};
+use super::recording::say_cut;
 use super::run::{End, warn};
 use super::{Answer, interrupt};
 
@@ -133,6 +134,7 @@ fn duration(text: &str) -> Result<i64, String> {
 
 pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    say_cut(&recording, &args.recording);
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
     let end = args.at_end.into();
     let spec = Spec::of(&file.pipeline, &recording, args.faults.clone(), end, args.downtime)

@@ -65,7 +65,8 @@ pub struct Jsonl {
 #[derive(Args)]
 #[command(after_help = "Examples:
   joinscope import parquet feed.parquet -o feed.mcap
-  joinscope import parquet clicks.parquet --topic clicks --key user_id --timestamp at --unit rfc3339 -o clicks.mcap")]
+  joinscope import parquet clicks.parquet --topic clicks --key user_id --timestamp at \\
+    --unit rfc3339 -o clicks.mcap")]
 pub struct Parquet {
     /// The Parquet file
     file: PathBuf,

@@ -50,10 +50,11 @@ pub mod verdicts;
 mod verify;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use joinscope_operator::pipeline::nearest;
 
 /// An oscilloscope for stream joins: records what Kafka topics hold, joins it
 /// locally, and says for every record what happened to it and why.
@@ -134,9 +135,26 @@ pub fn main() -> ExitCode {
         Some(Verb::Torture(args)) => torture::run(&args),
         Some(Verb::Truth(args)) => truth::run(&args),
         Some(Verb::Verdicts(args)) => verdicts::run(&args),
-        None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
+        None => match cli.file.as_deref().and_then(no_verb) {
+            Some(why) => Err(anyhow::anyhow!(why)),
+            None => crate::window::open(cli.file, cli.renderer).map(|()| Answer::Yes),
+        },
     };
     finish(result)
+}
+
+/// Why a word that is to be opened is more likely a verb, mistyped.
+fn no_verb(file: &Path) -> Option<String> {
+    let word = file.to_str().filter(|word| !word.contains(['/', '\\', '.']))?;
+    if file.symlink_metadata().is_ok() {
+        return None;
+    }
+    let command = Cli::command();
+    let help = match nearest(word, command.get_subcommands().map(clap::Command::get_name)) {
+        Some(verb) => format!("did you mean joinscope {verb}?"),
+        None => "joinscope --help lists the verbs".to_owned(),
+    };
+    Some(format!("\"{word}\" is no verb, and no file or folder is called so; {help}"))
 }
 
 /// A closed pipe (`joinscope … | head`) is not an error.
@@ -149,7 +167,7 @@ fn finish(result: anyhow::Result<Answer>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // stderr may be gone too; there is nobody left to tell.
-            let _ = writeln!(std::io::stderr(), "joinscope: {}", whole(&error));
+            let _ = writeln!(std::io::stderr(), "joinscope: {}", harmless(&whole(&error)));
             ExitCode::from(2)
         }
     }
@@ -169,6 +187,13 @@ pub fn whole(error: &anyhow::Error) -> String {
     text
 }
 
+/// A text of several lines that cannot disturb a terminal: names and values in it come
+/// from others' files.
+pub fn harmless(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -178,9 +203,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory as _;
 
-    use super::{Cli, whole};
+    use super::{Cli, harmless, no_verb, whole};
 
     /// Every verb that does something, with what it is called by.
     fn verbs(command: &clap::Command, called: &str, found: &mut Vec<(String, clap::Command)>) {
@@ -213,6 +240,24 @@ mod tests {
             let silent: Vec<&str> = silent.map(|a| a.get_id().as_str()).collect();
             assert!(silent.is_empty(), "{called}: {silent:?}");
         }
+    }
+
+    #[test]
+    fn a_verb_mistyped_is_no_file() {
+        let said = no_verb(Path::new("verdict")).unwrap();
+        assert!(said.ends_with("called so; did you mean joinscope verdicts?"), "{said}");
+        let said = no_verb(Path::new("xyzzy")).unwrap();
+        assert!(said.ends_with("joinscope --help lists the verbs"), "{said}");
+        // What may be a file is one: the window says that it is not there.
+        for file in ["src", "feed.mcap", "runs/1", "./verdict"] {
+            assert_eq!(no_verb(Path::new(file)), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_disturb_a_terminal() {
+        let said = harmless("f:1:2: unknown key \"\u{1b}[31m\"\nf:2:1: \u{7f}\tü");
+        assert_eq!(said, "f:1:2: unknown key \"\u{fffd}[31m\"\nf:2:1: \u{fffd}\tü");
     }
 
     #[test]

@@ -84,8 +84,9 @@ fn table_line(
     let key = rows.first().and_then(|r| r.key.as_ref()).map(ToString::to_string);
     let names: Vec<String> = rows.iter().map(|r| r.record.to_string()).collect();
     let labels = pipeline.labels().iter().enumerate();
-    let labels: Vec<String> =
-        labels.map(|(bit, l)| format!("  {} = {}", l.name, output.labels >> bit & 1)).collect();
+    let labels: Vec<String> = labels
+        .map(|(bit, l)| format!("  {} = {}", plain(&l.name, 60), output.labels >> bit & 1))
+        .collect();
     let correction = match output.correction {
         0 => String::new(),
         k => format!("  correction {k}"),

@@ -14,8 +14,9 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 
 use super::cluster::thousands;
+use super::recording::say_cut;
 use super::registry::{self, RegistryArgs};
-use super::{Answer, interrupt};
+use super::{Answer, harmless, interrupt};
 
 /// Pipelines: a new one from a recording, or whether one fits a recording.
 #[derive(Args)]
@@ -86,6 +87,7 @@ pub fn run(args: &Pipeline) -> anyhow::Result<Answer> {
 
 fn new(args: &New) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    say_cut(&recording, &args.recording);
     let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
     let name = args.output.file_stem().map(|s| s.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "pipeline".to_owned());
@@ -135,6 +137,7 @@ fn checked(args: &Check) -> anyhow::Result<Answer> {
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
     let framed = registry::framed_topics(&file.pipeline);
     let recording = Recording::open(&args.recording)?;
+    say_cut(&recording, &args.recording);
     let recording = registry::given(recording, Some(&framed), args.registry.settings()?.as_ref())?;
     let stop = interrupt::stop_flag()?;
     let report = check(&file.pipeline, &recording, || !stop.load(Ordering::Relaxed))?;
@@ -174,11 +177,11 @@ fn text(out: &mut impl Write, report: &CheckReport) -> std::io::Result<()> {
         details(out, i)?;
     }
     for warning in report.warnings() {
-        writeln!(out, "note: {warning}")?;
+        writeln!(out, "note: {}", harmless(&warning))?;
     }
     let reasons = report.reasons();
     for reason in &reasons {
-        writeln!(out, "no: {reason}")?;
+        writeln!(out, "no: {}", harmless(reason))?;
     }
     if reasons.is_empty() {
         writeln!(

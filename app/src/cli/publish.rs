@@ -13,6 +13,7 @@ use joinscope_core::edges::recording::Recording;
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
+use super::recording::say_cut;
 use super::run::warn;
 use super::{Answer, interrupt};
 
@@ -63,6 +64,7 @@ enum Pace {
 /// Runs the verb.
 pub fn run(args: &Publish) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    say_cut(&recording, &args.recording);
     let spec = PublishSpec {
         settings: args.cluster.settings()?,
         topics: args.topics.clone(),

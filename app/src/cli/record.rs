@@ -11,6 +11,7 @@ use joinscope_core::edges::kafka::{self, Isolation, Outcome, RecordSpec, Start, 
 use joinscope_core::edges::recording::{
     ArrivalOrder, Compression, PartitionInfo, RedactTarget, Redaction,
 };
+use joinscope_operator::record::{TOPIC_NAME, is_topic_name};
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, thousands};
@@ -125,6 +126,9 @@ pub fn compression(text: &str) -> Result<Compression, String> {
 
 /// Runs the verb.
 pub fn run(args: &Record) -> anyhow::Result<Answer> {
+    if let Some(topic) = args.topics.iter().find(|topic| !is_topic_name(topic)) {
+        bail!("--topics: \"{topic}\" is what no Kafka topic is called: {TOPIC_NAME}");
+    }
     let redact = match args.redact.as_slice() {
         [] if args.how.is_given() => {
             bail!(

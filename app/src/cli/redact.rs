@@ -31,7 +31,8 @@ const KEY: &str = "JOINSCOPE_REDACT_KEY";
 /// --mask, then --hash), is an error and nothing is written.
 #[derive(Args)]
 #[command(after_help = "Example:
-  joinscope recording redact feed.mcap --hash user --hash '$key' --mask views:query --drop email -o open.mcap")]
+  joinscope recording redact feed.mcap --hash user --hash '$key' --mask views:query \\
+    --drop email -o open.mcap")]
 pub struct Redact {
     /// The recording to read
     recording: PathBuf,

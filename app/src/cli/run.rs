@@ -24,7 +24,7 @@ pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, said, watche
 use super::cluster::thousands;
 use super::place::NewFolder;
 use super::recording::say_cut;
-use super::{Answer, ahead, registry, whole};
+use super::{Answer, ahead, harmless, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
 const FAR_AHEAD: i64 = 60_000;
@@ -109,6 +109,7 @@ pub struct Run {
         long,
         value_name = "ARRIVAL,…",
         value_delimiter = ',',
+        value_parser = arrival,
         requires = "recording",
         conflicts_with = "brokers",
         help = "Models a restart of Flink before these arrivals, as a run numbers them (flink-sql, \
@@ -155,6 +156,13 @@ impl From<End> for AtEnd {
             End::Close => Self::Close,
         }
     }
+}
+
+/// The number of an arrival.
+fn arrival(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| {
+        "write the number of an arrival, such as 20000 (`joinscope verdicts` lists them)".to_owned()
+    })
 }
 
 /// `512MiB`, `2GiB`, `800MB` or bytes.
@@ -294,7 +302,7 @@ fn broke_off(error: anyhow::Error, dir: &Path, resumed: bool) -> anyhow::Error {
 
 pub(super) fn warn(text: &str) {
     // stderr may be gone; the run goes on.
-    let _ = writeln!(std::io::stderr(), "joinscope: {text}");
+    let _ = writeln!(std::io::stderr(), "joinscope: {}", harmless(text));
 }
 
 #[cfg(test)]
@@ -314,6 +322,14 @@ mod tests {
         assert!(text.ends_with("the disk is full: free space"), "{text}");
         let other = anyhow::Error::new(RunError::NoSuch("no checkpoint".to_owned()));
         assert_eq!(broke_off(other, Path::new("none"), true).to_string(), "no checkpoint");
+    }
+
+    #[test]
+    fn arrivals() {
+        assert_eq!(arrival(" 900"), Ok(900));
+        for bad in ["", "x", "-1", "1.5", "99999999999999999999"] {
+            assert!(arrival(bad).unwrap_err().contains("number of an arrival"), "{bad}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::diff::{Meter, listed, outputs};
 use super::place::NewFolder;
+use super::recording::say_cut;
 use super::registry::{self, RegistryArgs};
 use super::run::End;
 
@@ -59,6 +60,7 @@ pub struct Semantics {
 
 pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
+    say_cut(&recording, &args.recording);
     // As all of them read it; what one of them cannot do is said of that one.
     let clean = ("join.semantics".to_owned(), Name::Clean.name().to_owned());
     let sets: Vec<(String, String)> = args.sets.iter().cloned().chain([clean]).collect();

@@ -22,7 +22,8 @@ use super::{Answer, record};
 /// Arrival numbers, schemas and metadata are kept
 #[derive(Args)]
 #[command(after_help = "Examples:
-  joinscope recording slice feed.mcap --from 2026-11-02T08:15:00Z --until 2026-11-02T08:25:00Z -o stall.mcap
+  joinscope recording slice feed.mcap --from 2026-11-02T08:15:00Z \\
+    --until 2026-11-02T08:25:00Z -o stall.mcap
   joinscope recording slice feed.mcap --offsets 'views[0]@1000..2000' --topics views -o some.mcap
   joinscope recording slice feed.mcap --key 1020000 --key 1020001 -o two-keys.mcap
   joinscope recording slice damaged.mcap --past-damage -o whole.mcap")]

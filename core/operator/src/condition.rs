@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::figures::compared;
+use crate::figures::{compared, same};
 use crate::pipeline::nearest;
 use crate::verdict::Verdict;
 
@@ -95,7 +95,7 @@ pub fn field_text(value: &Value) -> String {
 pub fn meets<T: AsRef<str>>(value: &Value, path: &str, op: Op, wanted: &[T]) -> bool {
     let Some(field) = field_at(value, path) else { return op == Op::IsNot };
     let own = field_text(field);
-    let is_one = || wanted.iter().any(|text| text.as_ref() == own);
+    let is_one = || wanted.iter().any(|text| same(&own, field.is_number(), text.as_ref()));
     let order = || compared(&own, wanted.first()?.as_ref());
     match op {
         Op::Is => is_one(),

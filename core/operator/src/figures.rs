@@ -26,9 +26,31 @@ pub fn compared(a: &str, b: &str) -> Option<Ordering> {
     a.parse::<f64>().ok()?.partial_cmp(&b.parse().ok()?)
 }
 
+/// Whether the text of a field is the one that is wanted; of a `number` also where it is
+/// written otherwise, as `1.0` is 1.
+#[must_use]
+pub fn same(own: &str, number: bool, wanted: &str) -> bool {
+    own == wanted || number && compared(own, wanted) == Some(Ordering::Equal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_the_same_however_it_is_written() {
+        for (own, number, wanted, is) in [
+            ("1.0", true, "1", true),
+            ("1000", true, "1e3", true),
+            ("9007199254740993", true, "9007199254740992", false),
+            ("1.0", false, "1", false),
+            ("007", false, "007", true),
+            ("1", true, "one", false),
+            ("", false, "", true),
+        ] {
+            assert_eq!(same(own, number, wanted), is, "{own} {wanted}");
+        }
+    }
 
     #[test]
     fn numbers_are_compared_as_such() {

@@ -108,7 +108,7 @@ impl FeedOptions {
     pub fn check(&self) -> Result<(), String> {
         let share = |x: f64| (0.0..=1.0).contains(&x);
         if !(self.rate > 0.0 && self.rate <= 1e9) {
-            return Err("rate: between 0 and 1,000,000,000 views a second".to_owned());
+            return Err("rate: above 0, and at most 1,000,000,000 views a second".to_owned());
         }
         if self.partitions.iter().any(|&n| n == 0 || n > 30_000) {
             return Err("partitions: 1 to 30,000 of each topic".to_owned());

@@ -10,6 +10,7 @@ use super::manifest::{
     InputInfo, Lock, Manifest, ManifestStart, RecordingRef, RunEnd, RunState, SourceInfo, now_ms,
     text_digest,
 };
+use super::read::Run;
 use super::schemas;
 use super::types::LaneInfo;
 use super::write::Writer;
@@ -316,9 +317,9 @@ pub(super) fn keep(
     from: Option<CheckpointEntry>,
     control: &Control,
 ) -> Result<Summary> {
-    let pipeline = Arc::clone(&spec.pipeline);
+    let (pipeline, dir) = (Arc::clone(&spec.pipeline), spec.dir.clone());
     let mut sink = Keeper::new(writer, &pipeline)?;
-    let rows = from.as_ref().map_or(0, |entry| entry.state_rows);
+    let (rows, begun) = from.as_ref().map_or((0, 0), |entry| (entry.state_rows, entry.arrival));
     let fields = Values::new(&pipeline, spec.recording);
     let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, rows, fields);
     let mut outcome = engine::run(
@@ -373,12 +374,24 @@ pub(super) fn keep(
         }
     };
     let finished = writer.finish(state, end);
-    let summary = outcome.map_err(|error| match error {
+    let mut summary = outcome.map_err(|error| match error {
         // It took nothing, and as it is no further start would.
         engine::RunError::Checkpoint { .. } => RunError::NoSuch(error.to_string()),
         other => RunError::Engine(other.to_string()),
     })?;
     finished?;
+    if stopped {
+        // The sequencer was ahead of the breakpoint, and what was a checkpoint there is none.
+        let run = Run::open(&dir)?;
+        summary.watermark = run.last_watermark()?.unwrap_or(i64::MIN);
+        let own = run.checkpoints().into_iter().filter(|entry| entry.arrival > begun);
+        summary.checkpoints = own.count() as u64;
+        if let Some(furthest) = &summary.furthest
+            && run.find(&furthest.record)?.is_empty()
+        {
+            summary.furthest = None;
+        }
+    }
     Ok(summary)
 }
 
@@ -389,7 +402,7 @@ fn ended_at(summary: &mut Summary, control: &Control, writer: &Writer) {
     summary.records = control.stopped().map_or(0, |stop| stop.arrival + 1);
     summary.rows = books.inputs.iter().map(Counts::total).sum();
     summary.outputs = books.outputs;
-    summary.state_rows = books.state_rows;
+    (summary.state_rows, summary.state_bytes) = (books.state_rows, books.state_bytes);
     // It is that of a whole run only.
     summary.digest = String::new();
     for (input, counts) in summary.books.iter_mut().zip(&books.inputs) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::avro::Bad;
 use super::needs::Needs;
-use super::value::NoTime;
+use super::value::{NoTime, comparable};
 use crate::pipeline::{Semantics, TimeUnit};
 use crate::time::{duration_setting, format_duration, rfc3339_ms};
 use crate::verdict::Verdict;
@@ -142,6 +142,10 @@ impl Why {
                     "missing" | "null" => {
                         format!("{field} is {kind}, and inputs.{input}.where asks for it")
                     }
+                    // 5 is not 5.0: the value may look like the one that is asked for.
+                    _ if !values.iter().any(|value| comparable(kind, value)) => format!(
+                        "{field} is {kind}, and what inputs.{input}.where keeps is not: type and value must be the same"
+                    ),
                     _ if values.len() == 1 => {
                         format!("{field} is not the one that inputs.{input}.where keeps")
                     }
@@ -164,4 +168,40 @@ impl Why {
 fn distinct(ms: i64, other: i64) -> String {
     let text = format_duration(ms);
     if text == format_duration(other) { duration_setting(ms) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Pipeline;
+
+    #[test]
+    fn what_is_of_another_type_than_where_asks_for_says_so() {
+        let text = r#"
+[inputs.l]
+topic = "l"
+format = "json"
+key = "k"
+event_time = "$timestamp"
+where = { price = 5, kind = ["like", 7] }
+[inputs.r]
+topic = "r"
+format = "json"
+key = "k"
+event_time = "$timestamp"
+[join]
+primary = "l"
+with.r = { until = "1s" }
+"#;
+        let needs = Needs::new(&Pipeline::parse(text, "p").unwrap(), 0).unwrap();
+        let said = |condition, kind| Why::Filtered(condition, kind).text(&needs, "l");
+        assert_eq!(
+            said(0, "a floating-point number"),
+            "price is a floating-point number, and what inputs.l.where keeps is not: type and value must be the same"
+        );
+        assert_eq!(said(0, "an integer"), "price is not the one that inputs.l.where keeps");
+        assert_eq!(said(0, "null"), "price is null, and inputs.l.where asks for it");
+        assert_eq!(said(1, "a text"), "kind is not among those that inputs.l.where keeps");
+        assert!(said(1, "true or false").starts_with("kind is true or false, and what"));
+    }
 }

@@ -90,6 +90,17 @@ impl Got<'_> {
     }
 }
 
+/// Whether a value of a [`Got::kind`] may equal the scalar, as [`Got::is`] has it.
+pub(super) fn comparable(kind: &str, scalar: &Scalar) -> bool {
+    match scalar {
+        Scalar::String(_) => kind == "a text",
+        Scalar::Int(_) => matches!(kind, "an integer" | "a time"),
+        Scalar::Float(_) => matches!(kind, "a floating-point number" | "an integer beyond 64 bits"),
+        Scalar::Bool(_) => kind == "true or false",
+        Scalar::Null => matches!(kind, "null" | "missing"),
+    }
+}
+
 /// Why a field gives no event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTime {
@@ -198,5 +209,35 @@ mod tests {
         assert!(!Got::Int(5).is(&Scalar::Float(5.0)));
         assert!(!Got::Str("5".into()).is(&Scalar::Int(5)));
         assert!(Got::Missing.is(&Scalar::Null));
+    }
+
+    #[test]
+    fn what_may_be_equal_is_of_a_comparable_kind() {
+        let got = || {
+            [
+                Got::Missing,
+                Got::Null,
+                Got::Bool(true),
+                Got::Int(5),
+                Got::Time(5, TimeUnit::Seconds),
+                Got::Number("5.0"),
+                Got::Number("50000000000000000000"),
+                Got::Float(5.0),
+                Got::Str("5".into()),
+                Got::Bytes(b"5".as_slice().into()),
+                Got::Nested,
+            ]
+        };
+        for (scalar, equal) in [
+            (Scalar::Null, 2),
+            (Scalar::Bool(true), 1),
+            (Scalar::Int(5), 2),
+            (Scalar::Float(5.0), 3),
+            (Scalar::String("5".to_owned()), 1),
+        ] {
+            let kinds = got().iter().filter(|got| comparable(got.kind(), &scalar)).count();
+            assert_eq!(kinds, equal, "{scalar:?}");
+            assert!(got().iter().all(|got| !got.is(&scalar) || comparable(got.kind(), &scalar)));
+        }
     }
 }

@@ -31,6 +31,10 @@ pub(super) fn field_path(text: &str) -> Result<FieldPath, &'static str> {
 /// What is wrong with it.
 pub(super) fn label(text: &str) -> Result<(&str, FieldPath, Scalar), String> {
     let (left, right) = text.split_once('=').ok_or("it has no \"=\"")?;
+    // The name of a field that ends so needs a space behind it.
+    if let Some(sign) = left.chars().next_back().filter(|c| matches!(c, '!' | '<' | '>' | '~')) {
+        return Err(format!("it has \"{sign}=\", and only \"=\" is taken"));
+    }
     let (left, right) = (left.trim(), right.trim());
     if right.starts_with('=') {
         return Err("it has \"==\" where one \"=\" is meant".to_owned());
@@ -108,6 +112,11 @@ mod tests {
         {
             assert!(label(text).is_err(), "{text}");
         }
+        for text in ["e.kind != like", "e.n >= 5", "e.n<=5", "e.kind ~= x"] {
+            let why = label(text).unwrap_err();
+            assert!(why.ends_with("=\", and only \"=\" is taken"), "{text}: {why}");
+        }
+        assert_eq!(label("e.wow! = x").unwrap().1, ["wow!"]);
     }
 
     #[test]

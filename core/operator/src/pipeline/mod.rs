@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use error::{PipelineError, Place, Problem, nearest};
 pub use model::*;
-pub use write::quoted;
+pub use write::{label_condition, quoted};
 
 impl Pipeline {
     /// Reads a pipeline; `file` is what errors call it.

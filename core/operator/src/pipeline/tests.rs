@@ -1,3 +1,5 @@
+mod overrides;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -189,6 +191,21 @@ fn problems_say_where_what_and_what_to_do() {
             "feed.toml:18:18: \"inputs.engagements.where.kind\" is an empty list, which keeps nothing; list the values to keep",
         ),
         (
+            "engagements.kind = like\"",
+            "engagements.kind != like\"",
+            "feed.toml:30:19: \"examples.labels.like\" is not a condition: it has \"!=\", and only \"=\" is taken; write \"INPUT.FIELD = VALUE\", such as \"engagements.kind = like\"",
+        ),
+        (
+            "{ kind = [\"like\", \"share\"] }",
+            "{ \"user.id\" = 5, user.id = 6 }",
+            "feed.toml:18:26: \"inputs.engagements.where.user.id\" stands twice; write it once, with a list of the values to keep",
+        ),
+        (
+            "\"share\"] }",
+            "-inf] }",
+            "feed.toml:18:27: \"inputs.engagements.where.kind\" has -inf among its values; write texts, numbers, true or false",
+        ),
+        (
             "topic = \"examples\"",
             "topic = \"a b\"",
             "feed.toml:37:9: \"sink.topic\" is \"a b\", which no Kafka topic is called; use up to 249 letters, digits, dots, _ and -",
@@ -313,39 +330,6 @@ fn what_a_release_cannot_do_is_refused_by_its_name() {
 }
 
 #[test]
-fn overrides_are_checked_as_the_file_is() {
-    let with = |path: &str, value: &str| Pipeline::parse_with(FEED, "f", &set(path, value));
-    let p = with("inputs.views.watermark.max_out_of_orderness", "120s").unwrap();
-    assert_eq!(p.inputs[0].watermark.max_out_of_orderness, 120_000);
-    assert_eq!(p.inputs[0].watermark.idle_timeout, Some(30_000));
-    let p = with("join.with.engagements.until", "1h").unwrap();
-    assert_eq!(p.join.with[0].until, 3_600_000);
-    assert_eq!(with("inputs.views.topic", "2024").unwrap().topics()[0].as_ref(), "2024");
-    assert_eq!(with("inputs.engagements.idle_timeout", "5s").unwrap_err().problems.len(), 1);
-    let p = with("inputs.engagements.watermark.idle_timeout", "\"5s\"").unwrap();
-    assert_eq!(p.inputs[1].watermark.idle_timeout, Some(5_000));
-    let p = with("inputs.engagements.where.kind", "[\"like\"]").unwrap();
-    assert_eq!(p.inputs[1].filter[0].values.len(), 1);
-    assert_eq!(
-        with("join.with.engagements.until", "-1h").unwrap_err().to_string(),
-        "f:22:6: the interval of \"engagements\" is upside down: it starts 0s after the primary and ends -60m after it; swap them: after = \"-60m\", until = \"0s\""
-    );
-    assert_eq!(
-        with("inputs.vews.watermark.idle_timeout", "5s").unwrap_err().to_string(),
-        "--set inputs.vews.watermark.idle_timeout=5s: the pipeline has no input \"vews\"; did you mean inputs.views?"
-    );
-    assert_eq!(
-        with("join.kind", "outer").unwrap_err().to_string(),
-        "--set join.kind=outer: \"join.kind\" is \"outer\"; write inner, left, right or full"
-    );
-    let error = with("join.kind.deep", "1").unwrap_err().to_string();
-    assert!(error.starts_with("--set join.kind.deep=1: \"kind\" is a text"), "{error}");
-    assert!(with("", "x").is_err() && with("a..b", "x").is_err());
-    assert_eq!(parse_set("a.b = c=d").unwrap(), ("a.b".into(), "c=d".into()));
-    assert!(parse_set("nothing").is_err() && parse_set("=x").is_err());
-}
-
-#[test]
 fn the_digest_is_of_what_it_says_not_of_how_it_looks() {
     let p = Pipeline::parse(FEED, "f").unwrap();
     let reordered = FEED.replace("# optional", "#").replace("\"30m\"", "'1800s'");
@@ -387,6 +371,14 @@ fn limits_hold() {
     let error = Pipeline::parse(&"#".repeat(2 << 20), "f").unwrap_err().to_string();
     assert!(error.starts_with("f:1:1: this is larger than 1 MiB"), "{error}");
     assert!(Pipeline::parse("", "f").is_err());
+    // Whose name is none of no inputs is not said as well.
+    let none =
+        Pipeline::parse("inputs = []\n[join]\nprimary = \"v\"\nwith.x = { until = \"1s\" }", "f");
+    let none = none.unwrap_err().to_string();
+    assert!(
+        none.starts_with("f:1:10: \"inputs\" is a list") && none.lines().count() == 1,
+        "{none}"
+    );
     let many: String = (0..10_000).fold(String::new(), |s, i| s + &format!("k{i} = 1\n"));
     assert!(Pipeline::parse(&many, "f").unwrap_err().problems.len() <= 100);
 }

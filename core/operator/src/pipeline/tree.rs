@@ -17,6 +17,14 @@ pub(super) enum Origin {
     Set(usize),
 }
 
+impl Origin {
+    /// Of settings that do not go together the one that an override gave; the file
+    /// was well without it.
+    pub fn blamed<'o>(&'o self, others: impl IntoIterator<Item = &'o Self>) -> &'o Self {
+        others.into_iter().find(|other| matches!(other, Self::Set(_))).unwrap_or(self)
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -154,11 +162,15 @@ fn put(
     names: &[&str],
     node: Node,
 ) -> Result<(), (String, String)> {
-    let [name, rest @ ..] = names else { return Ok(()) };
-    let at = table.0.iter().position(|e| e.name == *name).unwrap_or_else(|| {
+    // A name may hold dots: `where = { "user.country" = "CH" }`.
+    let mut cuts = (1..=names.len()).rev().map(|n| names.split_at(n));
+    let known = cuts.find(|(own, _)| table.get(&own.join(".")).is_some());
+    let (own, rest) = known.unwrap_or_else(|| names.split_at(1.min(names.len())));
+    let name = own.join(".");
+    let at = table.0.iter().position(|e| e.name == name).unwrap_or_else(|| {
         let empty = Value::Table(Table::default());
         table.0.push(Entry {
-            name: (*name).to_owned(),
+            name: name.clone(),
             origin: Origin::Set(index),
             node: Node { origin: Origin::Set(index), value: empty, raw: None },
         });

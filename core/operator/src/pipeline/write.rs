@@ -145,9 +145,11 @@ impl Pipeline {
             };
             writeln!(o, "\n[examples]\nemit = \"{emit}\"")?;
             for label in &examples.labels {
-                let value = label.condition.values.first().map(write_scalar).unwrap_or_default();
                 let path = label.condition.path.join(".");
-                let text = format!("{}.{path} = {value}", self.input_name(label.input));
+                let values = label.condition.values.first();
+                let text = values
+                    .map(|value| label_condition(self.input_name(label.input), &path, value))
+                    .unwrap_or_default();
                 writeln!(o, "labels.{} = {}", quoted(&label.name), quoted(&text))?;
             }
         }
@@ -244,6 +246,12 @@ fn toml_scalar(scalar: &Scalar) -> String {
         // No TOML value is null, and the parser gives none for a `where`.
         Scalar::Null => quoted("null"),
     }
+}
+
+/// A label's condition on the field at `path` of `input`: `engagements.kind = like`.
+#[must_use]
+pub fn label_condition(input: &str, path: &str, value: &Scalar) -> String {
+    format!("{input}.{path} = {}", write_scalar(value))
 }
 
 /// A TOML basic string.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::analyses::check::check;
 use crate::edges::recording::{Writer, WriterOptions};
-use crate::operator::pipeline::{EventTime, KeyField, Pipeline, TimeUnit};
+use crate::operator::pipeline::{EventTime, KeyField, Pipeline, Scalar, TimeUnit};
 use crate::operator::record::{Record, TimestampType, TopicPartition};
 use crate::operator::time::format_duration;
 
@@ -99,6 +99,24 @@ fn a_feed_is_understood() {
     assert_eq!(engagements.examples[0].0, "undecodable");
     let json = proposal.to_json();
     assert_eq!(json["topics"][1]["fields"][0]["field"], "view_id");
+}
+
+#[test]
+fn a_proposed_label_asks_for_the_text_that_records_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let kinds = |value: String| value.replace("\"like\"", "\"5\"").replace("\"share\"", "\"\"");
+    let rows = feed().into_iter();
+    let rows: Vec<Row> = rows.map(|(t, p, key, value)| (t, p, key, value.map(kinds))).collect();
+    let recording = recording(dir.path(), &rows);
+    let text = propose(&recording, "feed", || true).unwrap().text;
+    let commented = ["[examples]", "emit = ", "labels = "];
+    let text =
+        commented.iter().fold(text, |text, line| text.replacen(&format!("# {line}"), line, 1));
+    let p = Pipeline::parse(&text, "new.toml").unwrap_or_else(|e| panic!("{e}\n{text}"));
+    // Not the number 5, which no record has, and not a label without a name.
+    let labels: Vec<_> = p.labels().iter().map(|l| (&*l.name, &l.condition)).collect();
+    let [("5", condition)] = labels[..] else { panic!("{text}") };
+    assert_eq!(condition.values, [Scalar::String("5".to_owned())]);
 }
 
 #[test]

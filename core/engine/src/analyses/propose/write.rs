@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use super::fields::{UNITS, sounds_like_key};
+use super::fields::{Field, UNITS, sounds_like_key};
 use super::formats::Looks;
 use super::sample::TopicSample;
 use crate::edges::recording::Recording;
-use crate::operator::pipeline::quoted;
+use crate::operator::pipeline::{Scalar, label_condition, quoted};
 use crate::operator::time::{duration_setting, format_duration};
 
 /// A key of one topic: a field, or the Kafka key.
@@ -216,16 +216,17 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
 }
 
 fn examples(o: &mut String, with: &TopicSample, name: &str) -> std::fmt::Result {
-    let few = with.fields.by_path.iter().find(|(_, f)| f.is_few());
+    // A label has a name, and its condition ends with the first "=".
+    let named = |f: &Field| f.few.keys().find(|value| !value.trim().is_empty()).cloned();
+    let few = with.fields.by_path.iter().find_map(|(path, f)| {
+        (f.is_few() && !path.contains('=')).then(|| named(f))?.map(|value| (path.as_str(), value))
+    });
     writeln!(o, "\n# One row for each record of the primary, with what joined it as labels:")?;
     writeln!(o, "# [examples]")?;
     writeln!(o, "# emit = \"on-close\"            # on-match | on-close | early-and-correct")?;
-    let (path, value) = match few {
-        Some((path, f)) => (path.clone(), f.few.keys().next().cloned().unwrap_or_default()),
-        None => ("FIELD".to_owned(), "VALUE".to_owned()),
-    };
-    let condition = quoted(&format!("{name}.{path} = {value}"));
-    writeln!(o, "# labels = {{ {} = {} }}", quoted(&value), line(&condition))
+    let (path, value) = few.unwrap_or_else(|| ("FIELD", "VALUE".to_owned()));
+    let text = label_condition(name, path, &Scalar::String(value.clone()));
+    writeln!(o, "# labels = {{ {} = {} }}", quoted(&value), line(&quoted(&text)))
 }
 
 /// A text within a comment.

@@ -56,6 +56,11 @@ impl Lines {
             if read == 0 {
                 return Ok(None);
             }
+            if self.number == 1
+                && let Some(what) = marked(&self.line)
+            {
+                return Err(self.bad(1, what));
+            }
             if self.line.last() == Some(&b'\n') {
                 self.line.pop();
             } else if read as u64 == LINE {
@@ -85,6 +90,20 @@ impl Lines {
     /// What is wrong with a line.
     pub fn bad(&self, line: u64, what: impl Into<String>) -> RecordingError {
         RecordingError::Line { path: self.path.clone(), line, what: what.into() }
+    }
+}
+
+/// What is wrong with a file that begins with a byte order mark, as some editors and
+/// shells write it: JSON has none (RFC 8259, 8.1).
+fn marked(line: &[u8]) -> Option<&'static str> {
+    match line {
+        [0xef, 0xbb, 0xbf, ..] => {
+            Some("begins with a byte order mark: write the file as UTF-8 without one")
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            Some("the file is UTF-16: write it as UTF-8 without a byte order mark")
+        }
+        _ => None,
     }
 }
 

@@ -27,6 +27,10 @@ pub fn create(
     };
     let file = file.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(),
+        ErrorKind::NotFound => {
+            let what = "its folder does not exist: make it first, or name another place";
+            RecordingError::io(path, "create", std::io::Error::new(ErrorKind::NotFound, what))
+        }
         _ => RecordingError::io(path, "create", error),
     })?;
     Ok((file, temporary))

@@ -205,6 +205,7 @@ mod tests {
             "value.kind~lik",
             "value.n>6",
             "value.n<=7",
+            "value.n=7.0",
             "value.list.0.x=1",
             "value.none!=1",
             "value.id>9007199254740992",

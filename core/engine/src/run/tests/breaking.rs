@@ -151,6 +151,11 @@ fn a_run_may_end_at_its_first_breakpoint_or_be_cancelled_there() {
     assert_eq!(run.row(stop.row.unwrap()).unwrap().verdict.name(), "late");
     let counts: Vec<_> = summary.books.iter().map(|b| b.counts).collect();
     assert_eq!(run.books(None).unwrap().inputs, counts);
+    // A late record moves no event-time watermark; what was read ahead of it had.
+    let late = run.row(stop.row.unwrap()).unwrap();
+    assert_eq!(Some(summary.watermark), late.watermark);
+    assert_eq!(summary.checkpoints, run.checkpoints().len() as u64);
+    assert_eq!(summary.state_bytes, run.books(None).unwrap().state_bytes);
 
     let path = dir.path().join("cancel");
     let control = Control::new();

@@ -39,6 +39,11 @@ fn a_run_gone_on_with_ends_as_if_it_had_never_stopped() {
         let whole = execute(spec(&path, sets), &Control::new()).unwrap();
         let again = execute(spec(&path, sets), &Control::new()).unwrap_err();
         assert!(matches!(again, RunError::Exists(_)), "{again}");
+        let below_a_file = path.join("manifest.json/run");
+        let none = execute(spec(&below_a_file, sets), &Control::new()).unwrap_err().to_string();
+        let (place, what) = none.split_once(": ").unwrap();
+        assert_eq!(place, below_a_file.display().to_string());
+        assert!(what.starts_with("no folder can be made there ("), "{none}");
         let run = Run::open(&path).unwrap();
         assert_eq!(run.state(), RunState::Done);
         let books = run.books(None).unwrap();

@@ -24,6 +24,11 @@ pub(super) fn begin(dir: &Path, start: ManifestStart, there: &str) -> Result<(Ma
             (taken, true)
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => (false, false),
+        // A part of the way to it is a file, or may not be looked into.
+        Err(e) if dir.symlink_metadata().is_err() => {
+            let what = format!("no folder can be made there ({e}); give another --out");
+            return Err(RunError::io(dir, std::io::Error::new(e.kind(), what)));
+        }
         Err(_) => (true, true),
     };
     if taken {

@@ -200,7 +200,7 @@ fn watermark(r: &mut Reader<'_>, s: &Section<'_>) -> WatermarkSpec {
 }
 
 fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
-    let mut found = Vec::new();
+    let mut found: Vec<FieldIs> = Vec::new();
     for entry in &s.table.0 {
         let Some(names) = path(r, &s.at(&entry.name), &entry.name, &entry.origin, "\"$key\"")
         else {
@@ -211,10 +211,10 @@ fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
             Value::Table(inner) => {
                 let inner =
                     Section { path: s.at(&entry.name), table: inner, origin: entry.origin.clone() };
-                found.extend(filter(r, &inner).into_iter().map(|mut f| {
-                    f.path.splice(0..0, names.iter().cloned());
-                    f
-                }));
+                for mut below in filter(r, &inner) {
+                    below.path.splice(0..0, names.iter().cloned());
+                    ask(r, s, &entry.origin, &mut found, below);
+                }
                 continue;
             }
             Value::List(items) => {
@@ -226,13 +226,31 @@ fn filter(r: &mut Reader<'_>, s: &Section<'_>) -> Vec<FieldIs> {
             let what = format!("\"{}\" is an empty list, which keeps nothing", s.at(&entry.name));
             r.problem(&entry.node.origin, what, "list the values to keep");
         }
-        found.push(FieldIs { path: names, values });
+        ask(r, s, &entry.origin, &mut found, FieldIs { path: names, values });
     }
     if found.iter().any(|f| f.path.len() > 32) {
         r.problem(&s.origin, format!("\"{}\" is too deep", s.path), "at most 32 names are taken");
         found.clear();
     }
     found
+}
+
+/// Adds a condition. A field may be written in two ways (`"user.country"`, and
+/// `country` under `user`), and two conditions on it would keep nothing.
+fn ask(
+    r: &mut Reader<'_>,
+    s: &Section<'_>,
+    at: &Origin,
+    found: &mut Vec<FieldIs>,
+    condition: FieldIs,
+) {
+    if found.iter().any(|f| f.path == condition.path) {
+        let shown: String = condition.path.join(".").chars().take(64).collect();
+        let what = format!("\"{}\" stands twice", s.at(&shown));
+        r.problem(at, what, "write it once, with a list of the values to keep");
+        return;
+    }
+    found.push(condition);
 }
 
 fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option<Scalar> {
@@ -242,7 +260,11 @@ fn scalar(r: &mut Reader<'_>, s: &Section<'_>, key: &str, node: &Node) -> Option
         Value::Float(n) if n.is_finite() => Some(Scalar::Float(*n)),
         Value::Bool(b) => Some(Scalar::Bool(*b)),
         other => {
-            let what = format!("\"{}\" has {} among its values", s.at(key), other.type_name());
+            let has = match other {
+                Value::Float(n) => n.to_string().to_lowercase(),
+                other => other.type_name().to_owned(),
+            };
+            let what = format!("\"{}\" has {has} among its values", s.at(key));
             r.problem(&node.origin, what, "write texts, numbers, true or false");
             None
         }

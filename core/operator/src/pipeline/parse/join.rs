@@ -24,7 +24,8 @@ pub(super) fn join(
     let help = "write with.NAME = { after = \"0s\", until = \"30m\" } for each other input";
     let with = s.need(r, "with", help).and_then(|_| s.section(r, "with"));
     let with_origin = with.as_ref().map_or_else(|| s.origin.clone(), |w| w.origin.clone());
-    let with = with.map(|w| secondaries(r, &w, names, primary)).unwrap_or_default();
+    let primary_at = s.node("primary").map(|node| &node.origin);
+    let with = with.map(|w| secondaries(r, &w, names, primary.zip(primary_at))).unwrap_or_default();
     if s.node("with").is_some() && with.is_empty() && r.problems.is_empty() {
         r.problem(&with_origin, "\"join.with\" names no input", help);
     }
@@ -76,7 +77,8 @@ pub(super) fn known_input(
     at: &Origin,
 ) -> Option<InputIndex> {
     let found = names.iter().position(|n| *n == name);
-    if found.is_none() {
+    // Where there is no input at all, that was said.
+    if found.is_none() && !names.is_empty() {
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("the inputs are {}", names.join(", ")),
@@ -91,16 +93,16 @@ fn secondaries(
     r: &mut Reader<'_>,
     with: &Section<'_>,
     names: &[&str],
-    primary: Option<InputIndex>,
+    primary: Option<(InputIndex, &Origin)>,
 ) -> Vec<Secondary> {
     let mut found = Vec::new();
     for entry in &with.table.0 {
         let shown: String = entry.name.chars().take(64).collect();
         let input = known_input(r, "join.with", &shown, names, &entry.origin);
-        if input.is_some() && input == primary {
+        if let Some((_, at)) = primary.filter(|(primary, _)| input == Some(*primary)) {
             let what = format!("\"{shown}\" is the primary and in \"join.with\"");
             let help = "for a self-join write a second input on the same topic";
-            r.problem(&entry.origin, what, help);
+            r.problem(entry.origin.blamed([at]), what, help);
         }
         let Some(section) = with.section(r, &entry.name) else { continue };
         section.only(r, &["after", "until"]);
@@ -122,7 +124,8 @@ fn secondaries(
             );
             let help =
                 format!("swap them: after = \"{}\", until = \"{}\"", write(until), write(after));
-            r.problem(&section.origin, what, help);
+            let bounds = ["after", "until"].into_iter().filter_map(|key| section.node(key));
+            r.problem(section.origin.blamed(bounds.map(|node| &node.origin)), what, help);
         }
         found.extend(input.map(|input| Secondary { input, after, until }));
     }

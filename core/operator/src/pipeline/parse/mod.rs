@@ -178,8 +178,8 @@ fn sink(r: &mut Reader<'_>, s: &Section<'_>) -> Option<Sink> {
     };
     let late_topic = topic("late_topic");
     let name = topic("topic");
-    s.need(r, "topic", "name the topic that takes the outputs")?;
     let formats = [("json", SinkFormat::Json), ("avro-registry", SinkFormat::AvroRegistry)];
     let format = s.choice(r, "format", &formats).unwrap_or(SinkFormat::Json);
+    s.need(r, "topic", "name the topic that takes the outputs")?;
     Some(Sink { topic: name?, late_topic, format })
 }
