@@ -104,7 +104,7 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
         out.write_all(outcome_text(&outcome, seconds).as_bytes())?;
         out.write_all(rest_text(&outcome, &args.recording).as_bytes())?;
     }
-    if let Some(why) = outcome.broken {
+    if let Some(why) = &outcome.broken {
         bail!("{why}");
     }
     Ok(answer(&outcome))
@@ -212,6 +212,7 @@ fn rest_text(outcome: &PublishOutcome, recording: &Path) -> String {
             + "recording slice --offsets takes what is missing out of it, to be published\n";
     }
     let mut topics: Vec<&str> = rests.iter().map(|(of, _)| &*of.partition.topic).collect();
+    topics.sort_unstable();
     topics.dedup();
     let offsets = rests
         .iter()
