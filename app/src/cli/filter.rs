@@ -121,8 +121,10 @@ fn condition(text: &str) -> Result<Condition, String> {
             None => format!("\"{name}\" is not known: {}, value.FIELD", names.join(", ")),
         });
     };
+    // A key, or a field, can be the empty text.
+    let may_be_empty = field == Field::Key || field == Field::Value && unquoted(value).is_some();
     let value = alternatives(value);
-    if value.iter().any(String::is_empty) && field != Field::Key {
+    if value.iter().any(String::is_empty) && !may_be_empty {
         return Err(nothing_after(name, op));
     }
     let texts = matches!(field, Field::Key | Field::Record | Field::Topic | Field::Value);
@@ -385,6 +387,7 @@ mod tests {
     fn fields_of_the_value_are_compared_as_what_they_are() {
         let value = serde_json::json!({
             "user": {"id": 7}, "tags": ["a", "b"], "kind": "Like", "id": 9_007_199_254_740_993_u64,
+            "note": "",
         });
         let meets = |text: &str| {
             let f: Filter = text.parse().unwrap();
@@ -398,6 +401,8 @@ mod tests {
             meets("value.kind=Like|Share") && !meets("value.kind=like") && meets("value.kind~LIK")
         );
         assert!(meets("value.id>9007199254740992") && !meets("value.id<=9007199254740992"));
+        assert!(meets("value.note=\"\"") && !meets("value.kind=\"\""));
+        assert!(meets("value.kind!=\"\"") && "value.kind=".parse::<Filter>().is_err());
         assert!("value.=1".parse::<Filter>().is_err());
         assert!("partition~1".parse::<Filter>().unwrap_err().contains("is no text"));
     }

@@ -459,3 +459,25 @@ labels = { seen = "plays.k = a" }
     let sentence = explain(&run, 24).unwrap().sentence;
     assert!(sentence.ends_with("Its example is output 24."), "{sentence}");
 }
+
+/// A record that `where` leaves out may have the key, which is not looked for then.
+#[test]
+fn what_failed_a_check_is_not_said_to_have_another_key() {
+    let join = r#"
+with.plays = { after = "0s", until = "10s" }
+[inputs.plays.where]
+k = ["b"]
+"#;
+    let said = |plays: &str| {
+        let (_folder, run) =
+            judged_over(join, &[("views", "a", 1_000_000), ("plays", plays, 1_001_000)]);
+        (run.row(1).unwrap().verdict, explain(&run, 0).unwrap().sentence)
+    };
+    let (verdict, sentence) = said("a");
+    assert_eq!(verdict, Verdict::Filtered);
+    let passed = "No record of plays that passed the checks has its key \"a\".";
+    assert!(sentence.ends_with(passed), "{sentence}");
+    let (verdict, sentence) = said("b");
+    assert_eq!(verdict, Verdict::Open);
+    assert!(sentence.ends_with("No record of plays has its key \"a\"."), "{sentence}");
+}

@@ -317,7 +317,7 @@ impl Said<'_> {
         let other = self.judge.other_side(self.row.input);
         let Some(c) = self.candidates.first() else {
             return match &self.row.key {
-                Some(key) => format!("No record of {other} has its key {}.", short(key)),
+                Some(key) => format!("No record of {} has its key {}.", self.others(), short(key)),
                 None => String::new(),
             };
         };
@@ -352,11 +352,26 @@ impl Said<'_> {
             Fate::OtherKey | Fate::Outside(Lies::Within) => {
                 let key = self.row.key.as_ref().map(short).unwrap_or_default();
                 format!(
-                    "No record of {other} has its key {key}; {} nearly has: {}.",
-                    c.record, c.why
+                    "No record of {} has its key {key}; {} nearly has: {}.",
+                    self.others(),
+                    c.record,
+                    c.why
                 )
             }
         }
+    }
+
+    /// The other side where none of it has the key: of what failed a check before the key
+    /// was looked for, nobody knows.
+    fn others(&self) -> String {
+        const UNSEEN: [Verdict; 4] =
+            [Verdict::Tombstone, Verdict::Undecodable, Verdict::Untimed, Verdict::Filtered];
+        let books = self.run.books(None).map(|books| books.inputs).unwrap_or_default();
+        let unseen = (0..).zip(&books).any(|(input, counts)| {
+            self.judge.faces(self.row.input, input) && UNSEEN.iter().any(|v| counts.get(*v) > 0)
+        });
+        let passed = if unseen { " that passed the checks" } else { "" };
+        self.judge.other_side(self.row.input) + passed
     }
 
     /// `views[1]@391204, 3m 05s earlier`: how the row lies to the candidate.
