@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use joinscope_core::run::explain::{NOT_AT_HAND, Whys};
 use joinscope_core::run::{RowView, Run, VerdictSet};
+use joinscope_operator::pipeline::Pipeline;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use serde_json::json;
 
@@ -72,7 +73,7 @@ pub fn run(args: &Verdicts) -> anyhow::Result<Answer> {
         if args.json {
             json_line(&mut out, &run, row, &why)?;
         } else {
-            table_line(&mut out, row, &why)?;
+            table_line(&mut out, run.pipeline(), row, &why)?;
         }
         Ok(left > 0)
     })?;
@@ -146,7 +147,21 @@ fn look_through(
     }
 }
 
-fn table_line(out: &mut impl Write, row: &RowView, why: &str) -> std::io::Result<()> {
+/// The record, and as which input it was taken where its topic feeds several.
+fn named(pipeline: &Pipeline, row: &RowView) -> String {
+    let several = pipeline.inputs_of(&row.record.topic).nth(1).is_some();
+    match pipeline.inputs.get(usize::from(row.input)).filter(|_| several) {
+        Some(input) => format!("{} as {}", row.record, input.name),
+        None => row.record.to_string(),
+    }
+}
+
+fn table_line(
+    out: &mut impl Write,
+    pipeline: &Pipeline,
+    row: &RowView,
+    why: &str,
+) -> std::io::Result<()> {
     let key = row.key.as_ref().map(|k| plain(&k.to_string(), 22)).unwrap_or_default();
     let time = row.event_time.map(rfc3339_ms).unwrap_or_default();
     let late = row.late_by.map(format_duration).unwrap_or_default();
@@ -154,7 +169,7 @@ fn table_line(out: &mut impl Write, row: &RowView, why: &str) -> std::io::Result
         out,
         "{:>11}  {:<28} {key:<22} {time:<24} {late:>10}  {:<11}  {}",
         row.arrival,
-        row.record.to_string(),
+        named(pipeline, row),
         row.verdict.name(),
         plain(why, 200)
     )

@@ -50,6 +50,26 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
+fn a_verdict_names_its_input_where_a_topic_feeds_several() {
+    let folder = with_feed("100");
+    let lines = |sets: &[&str], out: &str| {
+        let ran = run(folder.path(), &[&["--out", out][..], sets].concat());
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let table = joinscope(folder.path(), &["verdicts", out, "--limit", "2"]).stdout;
+        String::from_utf8(table).unwrap()
+    };
+    let both = lines(&["--set", "inputs.views.topic=engagements"], "both");
+    let inputs: Vec<&str> = both
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(" as ")?.1.split_whitespace().next())
+        .collect();
+    assert_eq!(inputs, ["views", "engagements"], "{both}");
+    let one = lines(&[], "one");
+    assert!(one.lines().count() == 3 && !one.contains("@0 as "), "{one}");
+}
+
+#[test]
 fn the_json_is_a_contract_and_its_books_balance() {
     let folder = with_feed("3000");
     let first = json(&run(folder.path(), &["--json", "--out", "a"]));
