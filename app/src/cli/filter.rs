@@ -427,7 +427,9 @@ mod tests {
         assert_eq!(error("value.n>1|2"), "only one value is taken there");
         assert!("n>1|2".parse::<JsonFilter>().is_err());
         assert!(error("late_by>5").contains("a unit is missing"));
-        assert!(error("late").contains("is no condition") && error("xyz=1").contains("value.FIELD"));
+        assert!(
+            error("late").contains("is no condition") && error("xyz=1").contains("value.FIELD")
+        );
         assert!(error("arrival=x").contains("not a whole number"));
         assert!(error("").contains("is empty") && error("input=").contains("nothing stands"));
         assert!(error("padded=maybe").contains("\"maybe\" is neither true nor false"));
