@@ -39,19 +39,38 @@ impl Heard {
     }
 }
 
-/// The first of the silent lanes whose log (its end, by lane) goes on behind what
-/// was taken, in words.
-pub(super) fn why(lanes: &[Lane], ends: &BTreeMap<u32, i64>) -> Option<String> {
-    ends.iter().find_map(|(lane, end)| {
-        let lane = lanes.get(*lane as usize)?;
-        let end = lane.stop.map_or(*end, |stop| stop.min(*end));
-        (end > lane.next).then(|| {
-            let (partition, next, seconds) = (&lane.partition, lane.next, STARVED.as_secs());
-            format!(
-                "{partition}@{next}: nothing came for {seconds} s, though the log goes on to {end}"
-            )
+/// What a log is known to hold has so long to come: it may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
+
+/// Lanes whose logs go on behind what was taken: from which offset, and since when that
+/// is known.
+#[derive(Default)]
+pub(super) struct Behind(BTreeMap<u32, (i64, Instant)>);
+
+impl Behind {
+    /// The first of the silent lanes whose log (its end, by lane) has gone on behind what
+    /// was taken for some time, in words. To be asked where nothing that was read waits.
+    pub fn why(&mut self, lanes: &[Lane], ends: &BTreeMap<u32, i64>) -> Option<String> {
+        let now = Instant::now();
+        ends.iter().find_map(|(number, end)| {
+            let lane = lanes.get(*number as usize)?;
+            let (next, end) = (lane.next, lane.stop.map_or(*end, |stop| stop.min(*end)));
+            if end <= next {
+                self.0.remove(number);
+                return None;
+            }
+            let known = self.0.entry(*number).or_insert((next, now));
+            if known.0 != next {
+                *known = (next, now);
+            }
+            (now.duration_since(known.1) >= ON_ITS_WAY).then(|| {
+                let (partition, seconds) = (&lane.partition, STARVED.as_secs());
+                format!(
+                    "{partition}@{next}: nothing came for {seconds} s, though the log goes on to {end}"
+                )
+            })
         })
-    })
+    }
 }
 
 #[cfg(test)]
@@ -69,12 +88,26 @@ mod tests {
             next,
         };
         let lanes = [lane(0, 5, None), lane(1, 5, None), lane(2, 5, Some(5))];
-        let why = |ends: &[(u32, i64)]| why(&lanes, &ends.iter().copied().collect());
-        assert_eq!(why(&[]), None);
+        let of = |ends: &[(u32, i64)]| -> BTreeMap<u32, i64> { ends.iter().copied().collect() };
+        let long_ago = Instant::now().checked_sub(2 * ON_ITS_WAY).unwrap();
+        let mut behind = Behind::default();
+        // What was asked for twice, some time apart.
+        let mut why = |lanes: &[Lane], ends: &[(u32, i64)]| {
+            assert_eq!(behind.why(lanes, &of(ends)), None, "it may be on its way");
+            behind.0.values_mut().for_each(|known| known.1 = long_ago);
+            behind.why(lanes, &of(ends))
+        };
+        assert_eq!(why(&lanes, &[]), None);
         // The end itself, an end from before, what lies behind a recording's own end.
-        assert_eq!(why(&[(0, 5), (1, 3), (2, 9)]), None);
-        let said = why(&[(0, 5), (1, 6)]).unwrap();
+        assert_eq!(why(&lanes, &[(0, 5), (1, 3), (2, 9)]), None);
+        let said = why(&lanes, &[(0, 5), (1, 6)]).unwrap();
         assert!(said.starts_with("t[1]@5: nothing came") && said.ends_with("to 6"), "{said}");
+        // It came, and more was written meanwhile, which has its own time.
+        let later = [lane(0, 5, None), lane(1, 6, None)];
+        assert!(why(&later, &[(1, 8)]).is_some_and(|said| said.starts_with("t[1]@6")));
+        // It came, and nothing else did: what comes then has its own time, too.
+        assert_eq!(why(&later, &[(1, 6)]), None);
+        assert!(why(&later, &[(1, 7)]).is_some());
     }
 
     #[test]

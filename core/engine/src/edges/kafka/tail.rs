@@ -10,7 +10,7 @@ use super::cluster::Cluster;
 use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
-use super::starved::{self, Heard};
+use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Code, Queue};
 use super::watch::Watch;
 use super::watcher::{Beside, Health, Watcher};
@@ -85,6 +85,7 @@ pub struct Tail {
     cluster: Arc<Cluster>,
     memory: u64,
     heard: Heard,
+    behind: Behind,
 }
 
 impl Tail {
@@ -172,6 +173,7 @@ impl Tail {
             converter: Converter::new(&lanes),
             memory: spec.memory,
             heard: Heard::new(lanes.len()),
+            behind: Behind::default(),
             lanes,
             standing,
             by_name,
@@ -277,7 +279,8 @@ impl Tail {
         if let Some(registry) = &mut self.registry {
             registry.see_all(into, first, schema)?;
         }
-        if self.batch.is_empty() {
+        // What was there was less than is taken at a time: nothing waits.
+        if self.batch.iter().len() < BATCH {
             self.look_at_the_starved()?;
         }
         if let Err(error) = taken {
@@ -301,7 +304,7 @@ impl Tail {
         let silent: Vec<u32> =
             self.heard.silent().filter(|lane| !self.standing[*lane as usize].paused).collect();
         let ends = self.watcher.ends_of(&silent);
-        match starved::why(&self.lanes, &ends) {
+        match self.behind.why(&self.lanes, &ends) {
             Some(why) => self.begin_anew(&why),
             None => Ok(()),
         }
@@ -326,6 +329,7 @@ impl Tail {
         self.converter.forget_ids();
         self.watcher.forget_ends();
         self.heard = Heard::new(self.lanes.len());
+        self.behind = Behind::default();
         Ok(())
     }
 

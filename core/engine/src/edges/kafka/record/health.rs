@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use super::super::KafkaError;
 use super::super::cluster::now_ms;
 use super::super::lanes::Lane;
-use super::super::starved;
 use super::super::sys::Client;
 use super::super::watch::Watch;
-use super::{Intake, Progress};
+use super::{BATCH, Intake, Progress};
 use crate::operator::record::TopicPartition;
 
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
@@ -88,7 +87,8 @@ impl Intake<'_> {
     /// Why a partition gets nothing, where nothing waits and its log goes on:
     /// asked for now and then, a few at a time.
     pub(super) fn starved(&mut self) -> Option<String> {
-        if !self.batch.is_empty() || self.health.last_ends.elapsed() < LOOK_AGAIN {
+        let waits = self.batch.iter().len() >= BATCH;
+        if waits || self.health.last_ends.elapsed() < LOOK_AGAIN {
             return None;
         }
         let silent = self.heard.silent().filter(|lane| !self.closed[*lane as usize]);
@@ -102,7 +102,7 @@ impl Intake<'_> {
         if turn + ENDS < silent.len() {
             self.health.turn = turn + ENDS;
         }
-        starved::why(&self.lanes, &ends)
+        self.behind.why(&self.lanes, &ends)
     }
 
     /// Nothing new may come for ever; what is known to be there must come.

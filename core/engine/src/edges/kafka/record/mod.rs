@@ -19,7 +19,7 @@ use super::lanes::Lane;
 use super::merge::ArrivalClock;
 use super::range::{Start, Until};
 use super::registry::Registry;
-use super::starved::Heard;
+use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
@@ -148,6 +148,7 @@ pub fn record(
         progress,
         health: Health::new(),
         heard: Heard::new(lanes_read),
+        behind: Behind::default(),
     };
     let ended = if spec.limit == Some(0) {
         Ok(Ended::Whole)
@@ -160,6 +161,7 @@ pub fn record(
                 intake.batch = client.batch(BATCH);
                 intake.converter.forget_ids();
                 intake.heard = Heard::new(intake.lanes.len());
+                intake.behind = Behind::default();
                 intake.as_read(&client)
             });
         }
@@ -242,6 +244,7 @@ struct Intake<'a> {
     progress: &'a mut dyn FnMut(&Progress),
     health: Health,
     heard: Heard,
+    behind: Behind,
 }
 
 impl Intake<'_> {
