@@ -56,10 +56,8 @@ impl Lines {
             if read == 0 {
                 return Ok(None);
             }
-            if self.number == 1
-                && let Some(what) = marked(&self.line)
-            {
-                return Err(self.bad(1, what));
+            if self.number == 1 && is_utf16(&self.line) {
+                return Err(self.bad(1, "the file is UTF-16: write it as UTF-8"));
             }
             if self.line.last() == Some(&b'\n') {
                 self.line.pop();
@@ -93,18 +91,9 @@ impl Lines {
     }
 }
 
-/// What is wrong with a file that begins with a byte order mark, as some editors and
-/// shells write it: JSON has none (RFC 8259, 8.1).
-fn marked(line: &[u8]) -> Option<&'static str> {
-    match line {
-        [0xef, 0xbb, 0xbf, ..] => {
-            Some("begins with a byte order mark: write the file as UTF-8 without one")
-        }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            Some("the file is UTF-16: write it as UTF-8 without a byte order mark")
-        }
-        _ => None,
-    }
+/// By the byte order mark that some editors and shells begin such a file with.
+fn is_utf16(line: &[u8]) -> bool {
+    line.starts_with(&[0xff, 0xfe]) || line.starts_with(&[0xfe, 0xff])
 }
 
 /// Counts what is read of the file.
