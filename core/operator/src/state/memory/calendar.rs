@@ -142,6 +142,19 @@ impl Calendar {
     /// The next row that leaves at this watermark, by [`Due`].
     #[inline]
     pub fn pop(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
+        // Mostly the next of a bucket in order, and nothing came into it since.
+        if self.heap.is_empty()
+            && self.sorted.len() > self.far
+            && let Some(timer) = self.sorted.pop_if(|timer| gone(timer.due.due, watermark))
+            && slab.get(timer.id).is(&timer.due)
+        {
+            return Some(timer);
+        }
+        self.pop_any(watermark, slab, index)
+    }
+
+    #[inline(never)]
+    fn pop_any(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
         loop {
             let sorted = self.sorted.last().map(|timer| timer.due);
             let late = self.heap.peek().map(|Reverse(timer)| timer.due);
