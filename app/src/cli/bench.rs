@@ -59,6 +59,9 @@ pub struct Bench {
     /// Another of them.
     #[arg(long, hide = true, value_name = "RECORDING")]
     without_outputs: Option<PathBuf>,
+    /// What is open at the end is closed there.
+    #[arg(long, hide = true, requires = "without_verdicts")]
+    close: bool,
     #[command(flatten)]
     peers: super::bench_peers::PeersArgs,
 }
@@ -77,7 +80,7 @@ enum Part {
 }
 
 /// The folder of runs that keep no verdicts.
-const WITHOUT_VERDICTS: &str = "run-without-verdicts";
+pub(super) const WITHOUT_VERDICTS: &str = "run-without-verdicts";
 
 /// Seconds of each round of one measurement.
 #[derive(Default)]
@@ -124,10 +127,11 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
     let (views, rounds) = (args.views.unwrap_or(VIEWS), args.rounds.unwrap_or(3));
     let folder = folder(args.folder.as_deref());
     if let Some(recording) = &args.without_verdicts {
-        return without_verdicts(recording, &folder, true);
+        let at_end = if args.close { AtEnd::Close } else { AtEnd::Open };
+        return without_verdicts(recording, &folder, true, at_end);
     }
     if let Some(recording) = &args.without_outputs {
-        return without_verdicts(recording, &folder, false);
+        return without_verdicts(recording, &folder, false, AtEnd::Open);
     }
     let Load { recording: path, pipeline: pipeline_path } = Load::make(&folder, views)?;
     let pipeline = Pipeline::parse(PIPELINE, "pipeline.toml")?;
@@ -236,7 +240,12 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
 
 /// The whole run, state and checkpoints too, into a sink that keeps the outputs
 /// alone, or nothing.
-fn without_verdicts(recording: &Path, folder: &Path, outputs: bool) -> anyhow::Result<Answer> {
+fn without_verdicts(
+    recording: &Path,
+    folder: &Path,
+    outputs: bool,
+    at_end: AtEnd,
+) -> anyhow::Result<Answer> {
     let state = folder.join(WITHOUT_VERDICTS);
     remove(&state)?;
     std::fs::create_dir_all(&state)?;
@@ -244,7 +253,7 @@ fn without_verdicts(recording: &Path, folder: &Path, outputs: bool) -> anyhow::R
         pipeline: Arc::new(Pipeline::parse(PIPELINE, "pipeline.toml")?),
         source: Arc::new(Recording::open(recording)?),
         folder: Some(state.clone()),
-        at_end: AtEnd::Open,
+        at_end,
         seed: 0,
         restarts: Vec::new(),
         memory: run_verb::size(MEMORY).unwrap_or(1 << 29),

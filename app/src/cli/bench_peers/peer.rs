@@ -10,6 +10,7 @@ use joinscope_core::engine::limit;
 use joinscope_operator::pipeline::Pipeline;
 use serde_json::Value;
 
+use super::super::bench::WITHOUT_VERDICTS;
 use super::super::bench_load::{Load, MEMORY, PIPELINE, remove};
 use super::load::SOURCES;
 use super::watch::{Cost, Of, Watch, last_lines};
@@ -18,6 +19,9 @@ use super::watch::{Cost, Of, Watch, last_lines};
 const MANAGED_MB: u64 = 512;
 /// Heap for Flink's tasks, MB: with state in RocksDB, and with state on it.
 const HEAP_MB: [u64; 2] = [1024, 5120];
+/// Between two checkpoints of Flink: with state in RocksDB, and with state on its heap.
+/// It comes through about 1,000,000 records in this time, as often as Joinscope takes one.
+const INTERVAL_SECONDS: [u64; 2] = [60, 15];
 /// `max_out_of_orderness` and `until` of the reference load.
 const DELAY_SECONDS: u64 = 60;
 const UNTIL_MINUTES: u64 = 30;
@@ -28,6 +32,8 @@ pub enum Peer {
     /// The hand-written loop
     Limit,
     Joinscope,
+    /// Joinscope, keeping no verdicts
+    JoinscopeOutputs,
     FlinkRocksdb,
     FlinkHeap,
     KafkaStreams,
@@ -39,6 +45,7 @@ impl Peer {
         match self {
             Self::Limit => "the limit (hand-written loop)",
             Self::Joinscope => "Joinscope (clean, state on RocksDB)",
+            Self::JoinscopeOutputs => "Joinscope, outputs and checkpoints",
             Self::FlinkRocksdb => "Flink SQL 2.3.0 on RocksDB",
             Self::FlinkHeap => "Flink SQL 2.3.0 on heap",
             Self::KafkaStreams => "Kafka Streams 4.3.1 on RocksDB",
@@ -52,7 +59,7 @@ impl Peer {
             Self::FlinkRocksdb => Some(50.0),
             Self::FlinkHeap => Some(15.0),
             Self::Pathway => Some(5.0),
-            Self::Limit | Self::Joinscope | Self::KafkaStreams => None,
+            Self::Limit | Self::Joinscope | Self::JoinscopeOutputs | Self::KafkaStreams => None,
         }
     }
 
@@ -104,8 +111,9 @@ impl Given {
         match peer {
             Peer::Limit => self.limit(),
             Peer::Joinscope => self.joinscope(),
-            Peer::FlinkRocksdb => self.flink("rocksdb", HEAP_MB[0]),
-            Peer::FlinkHeap => self.flink("hashmap", HEAP_MB[1]),
+            Peer::JoinscopeOutputs => self.joinscope_outputs(),
+            Peer::FlinkRocksdb => self.flink("rocksdb", HEAP_MB[0], INTERVAL_SECONDS[0]),
+            Peer::FlinkHeap => self.flink("hashmap", HEAP_MB[1], INTERVAL_SECONDS[1]),
             Peer::KafkaStreams => self.kafka_streams(),
             Peer::Pathway => self.pathway(),
         }
@@ -150,17 +158,24 @@ impl Given {
         command.arg("--out").arg(&out).args(["--memory", MEMORY, "--at-end", "close", "--json"]);
         let (text, cost) = self.watch.run("joinscope run", &mut command, Of::Itself)?;
         remove(&out)?;
-        let answer: Value = serde_json::from_str(&text).context("what joinscope run printed")?;
-        let number = |value: &Value| value.as_u64().context("joinscope run printed no books");
-        let pads = number(&answer["books"]["views"]["unmatched"])?;
-        let outputs = number(&answer["outputs"])?;
-        ensure!(outputs >= pads, "joinscope run: {outputs} outputs, {pads} pads");
-        Ok(Measured { cost, pairs: outputs - pads, pads })
+        found(&text, cost)
     }
 
-    fn flink(&self, state: &str, heap_mb: u64) -> anyhow::Result<Measured> {
+    /// What a job keeps that nobody asks questions.
+    fn joinscope_outputs(&self) -> anyhow::Result<Measured> {
+        let folder = &self.watch.folder;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bench", "--json", "--close", "--without-verdicts"]);
+        command.arg(&self.load.recording).arg("--folder").arg(folder);
+        let (text, cost) = self.watch.run("joinscope", &mut command, Of::Itself)?;
+        remove(&folder.join(WITHOUT_VERDICTS))?;
+        found(&text, cost)
+    }
+
+    fn flink(&self, state: &str, heap_mb: u64, interval: u64) -> anyhow::Result<Measured> {
         self.fetch("flink/flink.sh", &["fetch"])?;
         let (dir, out) = (self.watch.folder.join("flink"), self.watch.folder.join("joined"));
+        let checkpoints = self.watch.folder.join("checkpoints");
         remove(&out)?;
         let (heap, managed) = (heap_mb.to_string(), MANAGED_MB.to_string());
         let args = ["--heap", &heap, "--managed", &managed];
@@ -171,7 +186,7 @@ impl Given {
         });
         let pids = pids.into_iter().collect::<anyhow::Result<Vec<u32>>>()?;
         let job = self.watch.folder.join("job.sql");
-        std::fs::write(&job, statements(&self.lines, &out, state))?;
+        std::fs::write(&job, statements(&self.lines, &out, state, &checkpoints, interval))?;
         let mut command = Command::new(self.script("flink/flink.sh"));
         command.arg("sql").arg("--dir").arg(&dir).arg(&job);
         let (_, cost) = self
@@ -180,6 +195,7 @@ impl Given {
             .map_err(|e| with_log(e, "Flink's TaskManager", &dir.join("taskmanager.log")))?;
         let (pairs, pads) = count(&out, |line| line.ends_with(b" -"))?;
         remove(&out)?;
+        remove(&checkpoints)?;
         Ok(Measured { cost, pairs, pads })
     }
 
@@ -225,12 +241,27 @@ impl Given {
     }
 }
 
-/// One source in arrival order for both inputs, and one line an output.
-fn statements(lines: &Path, out: &Path, state: &str) -> String {
+/// What a run of Joinscope printed.
+fn found(text: &str, cost: Cost) -> anyhow::Result<Measured> {
+    let answer: Value = serde_json::from_str(text).context("what joinscope printed")?;
+    let number = |value: &Value| value.as_u64().context("joinscope printed no books");
+    let pads = number(&answer["books"]["views"]["unmatched"])?;
+    let outputs = number(&answer["outputs"])?;
+    ensure!(outputs >= pads, "joinscope: {outputs} outputs, {pads} pads");
+    Ok(Measured { cost, pairs: outputs - pads, pads })
+}
+
+/// One source in arrival order for both inputs, and one line an output; a checkpoint
+/// every `interval` seconds.
+fn statements(lines: &Path, out: &Path, state: &str, checkpoints: &Path, interval: u64) -> String {
     let side = |src: &str| format!("(SELECT * FROM feed WHERE src = '{src}')");
     format!(
         "SET 'parallelism.default' = '1';\n\
          SET 'state.backend.type' = '{state}';\n\
+         SET 'execution.checkpointing.interval' = '{interval}s';\n\
+         SET 'execution.checkpointing.incremental' = 'true';\n\
+         SET 'execution.checkpointing.storage' = 'filesystem';\n\
+         SET 'execution.checkpointing.dir' = 'file://{}';\n\
          CREATE TABLE feed (src STRING, view_id BIGINT, ts BIGINT, t AS TO_TIMESTAMP_LTZ(ts, 3), \
          WATERMARK FOR t AS t - INTERVAL '{DELAY_SECONDS}' SECOND) WITH ('connector' = 'filesystem', \
          'path' = 'file://{}', 'format' = 'json');\n\
@@ -239,6 +270,7 @@ fn statements(lines: &Path, out: &Path, state: &str) -> String {
          INSERT INTO joined SELECT CONCAT(CAST(v.view_id AS STRING), ' ', \
          COALESCE(CAST(e.ts AS STRING), '-')) FROM {} v LEFT JOIN {} e ON v.view_id = e.view_id \
          AND e.t BETWEEN v.t AND v.t + INTERVAL '{UNTIL_MINUTES}' MINUTE;\n",
+        checkpoints.display(),
         lines.display(),
         out.display(),
         side(SOURCES[0].1),
