@@ -122,7 +122,7 @@ pub fn recording(path: &Path, views: u64) -> Recording {
             leader_epoch: Some(0),
             key: Some(e.key.into_bytes().into()),
             value: Some(e.value.into_bytes().into()),
-            headers: vec![Header { key: "trace".to_owned(), value: Some("4bf92f".into()) }],
+            headers: vec![Header { key: "trace".into(), value: Some("4bf92f".into()) }],
         };
         offsets[e.source] += 1;
         writer.add(&record).unwrap();

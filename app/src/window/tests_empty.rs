@@ -29,7 +29,9 @@ fn recorded(path: &Path, views: &[String]) {
             leader_epoch: None,
             key: None,
             value: Some(view.clone().into_bytes().into()),
-            headers: (0..120).map(|n| Header { key: format!("h{n}"), value: None }).collect(),
+            headers: (0..120)
+                .map(|n| Header { key: format!("h{n}").into(), value: None })
+                .collect(),
         };
         writer.add(&record).unwrap();
     }

@@ -42,7 +42,7 @@ fn message(topic: &str, value: &str) -> OutMessage {
         key: Some(value.to_owned().into()),
         value: Some(value.to_owned().into()),
         timestamp: 1_700_000_000_000,
-        headers: vec![Header { key: "h".to_owned(), value: Some(value.to_owned().into()) }],
+        headers: vec![Header { key: "h".into(), value: Some(value.to_owned().into()) }],
     }
 }
 

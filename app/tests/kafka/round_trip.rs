@@ -50,7 +50,7 @@ fn what_comes_back_is_what_was_sent() {
             assert_eq!(came.timestamp_type, TimestampType::Create);
             assert_eq!(came.leader_epoch, Some(0));
             let headers: Vec<_> =
-                came.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref())).collect();
+                came.headers.iter().map(|h| (&*h.key, h.value.as_deref())).collect();
             assert_eq!(headers, sent.headers);
         }
     }

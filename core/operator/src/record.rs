@@ -1,5 +1,6 @@
 //! Kafka records and their names.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -91,7 +92,8 @@ pub enum TimestampType {
 /// One header; a record may carry several of the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    pub key: String,
+    /// Borrowed where the program itself names it: of millions of outputs each has some.
+    pub key: Cow<'static, str>,
     pub value: Option<Bytes>,
 }
 

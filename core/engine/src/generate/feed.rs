@@ -255,7 +255,7 @@ impl Feed {
         let headers = if self.options.headers {
             let mut name = b"edge-".to_vec();
             values::number(&mut name, u64::from(pending.producer));
-            vec![Header { key: "producer".to_owned(), value: Some(name.into()) }]
+            vec![Header { key: "producer".into(), value: Some(name.into()) }]
         } else {
             Vec::new()
         };

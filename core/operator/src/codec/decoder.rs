@@ -91,14 +91,16 @@ impl InputDecoder {
             let own = self.needs.key.is_some();
             return Some(if own { Why::NullValue } else { Why::NoKafkaKey });
         }
-        let (slots, needs) = self.fields(record).ok()?;
+        let mut slots = Slots::new();
+        let needs = self.fields(record, &mut slots).ok()?;
         key(needs, &slots, record).err()
     }
 
     /// Every check by itself, whatever the others say: what `pipeline check`
     /// counts.
     pub fn probe(&mut self, record: &Record) -> Probe {
-        let Ok((slots, needs)) = self.fields(record) else { return Probe::default() };
+        let mut slots = Slots::new();
+        let Ok(needs) = self.fields(record, &mut slots) else { return Probe::default() };
         let event_time = event_time(needs, &slots, record).ok();
         let key = key(needs, &slots, record).ok();
         let kept = filtered(needs, &slots).is_none();
@@ -123,23 +125,28 @@ impl InputDecoder {
         }
     }
 
-    /// The fields that the join needs, or the check before them that failed.
-    fn fields<'a>(&'a mut self, record: &'a Record) -> Result<(Slots<'a>, &'a Needs), Failure> {
+    /// Puts the fields that the join needs into `slots`, which are empty, or says the
+    /// check before them that failed.
+    fn fields<'a>(
+        &'a mut self,
+        record: &'a Record,
+        slots: &mut Slots<'a>,
+    ) -> Result<&'a Needs, Failure> {
         let Self { needs, body, .. } = self;
         let fail = |verdict, why| Failure { verdict, event_time: None, why };
         let Some(value) = &record.value else {
             return Err(fail(Verdict::Tombstone, Why::NullValue));
         };
-        let mut slots: Slots<'_> = smallvec::smallvec![Got::Missing; needs.paths.len()];
+        slots.resize(needs.paths.len(), Got::Missing);
         match body {
             Body::Json => {
                 let text = std::str::from_utf8(value)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Utf8(e, framed(value))))?;
-                json::extract(text, &needs.wants, &mut slots)
+                json::extract(text, &needs.wants, slots)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Json(e, framed(value))))?;
             }
             Body::Avro(plan) => plan
-                .extract(value, &mut slots)
+                .extract(value, slots)
                 .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, framed(value))))?,
             Body::Registry(registry) => {
                 let (plan, body) = registry
@@ -147,18 +154,20 @@ impl InputDecoder {
                     .map_err(|e| fail(Verdict::Undecodable, Why::Framing(e)))?;
                 let plan =
                     plan.map_err(|why| fail(Verdict::Undecodable, Why::Schema(why.to_owned())))?;
-                plan.extract(body, &mut slots)
+                plan.extract(body, slots)
                     .map_err(|e| fail(Verdict::Undecodable, Why::Avro(e, false)))?;
             }
         }
-        Ok((slots, needs))
+        Ok(needs)
     }
 
+    #[inline]
     fn examine(&mut self, record: &Record) -> Result<DecodedRow, Failure> {
         if record.value.is_none() && self.needs.null_values() {
             return self.null_value(record);
         }
-        let (slots, needs) = self.fields(record)?;
+        let mut slots = Slots::new();
+        let needs = self.fields(record, &mut slots)?;
         let event_time = event_time(needs, &slots, record).map_err(|why| Failure {
             verdict: Verdict::Untimed,
             event_time: None,

@@ -69,7 +69,7 @@ fn last<'h>(
 
 /// The schema that a value names, and its body.
 pub(super) fn named<'a>(value: &'a [u8], headers: &[Header]) -> Result<(SchemaRef, &'a [u8]), Bad> {
-    named_by(value, last(headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()))))
+    named_by(value, last(headers.iter().map(|h| (&*h.key, h.value.as_deref()))))
 }
 
 fn named_by<'a>(value: &'a [u8], header: Option<&[u8]>) -> Result<(SchemaRef, &'a [u8]), Bad> {
@@ -120,7 +120,7 @@ mod tests {
     ];
 
     fn header(key: &str, value: Option<Vec<u8>>) -> Header {
-        Header { key: key.to_owned(), value: value.map(Into::into) }
+        Header { key: key.to_owned().into(), value: value.map(Into::into) }
     }
 
     #[test]

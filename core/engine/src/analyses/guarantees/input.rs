@@ -205,14 +205,15 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct InputValues(pub Arc<Input>);
 
 impl Values for InputValues {
-    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
+    fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), SinkError> {
         let input = &self.0;
         let source = input
             .partitions
             .iter()
             .position(|p| p.partition == name.partition && p.topic == name.topic);
         let at = source.and_then(|s| input.by_name.get(&(s as u32, name.offset)));
-        at.map(|at| input.records[*at as usize].clone())
-            .ok_or_else(|| SinkError(format!("{name} is not in the input")))
+        let at = at.ok_or_else(|| SinkError(format!("{name} is not in the input")))?;
+        into.clone_from(&input.records[*at as usize]);
+        Ok(())
     }
 }

@@ -81,7 +81,7 @@ impl Block {
             headers: headers
                 .into_iter()
                 .map(|(key, value)| Header {
-                    key: key.into_owned(),
+                    key: key.into_owned().into(),
                     value: value.map(Bytes::copy_from_slice),
                 })
                 .collect(),

@@ -420,7 +420,7 @@ fn copy(message: Message<'_>) -> Result<InMessage, Code> {
     let mut headers = Vec::new();
     message.headers(|key, value| {
         headers.push(Header {
-            key: String::from_utf8_lossy(key).into_owned(),
+            key: String::from_utf8_lossy(key).into_owned().into(),
             value: value.map(Bytes::copy_from_slice),
         });
     })?;

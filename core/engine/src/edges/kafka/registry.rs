@@ -437,7 +437,7 @@ mod tests {
 
     fn record(key: &[u8], value: Option<&[u8]>, header: Option<&[u8]>) -> Record {
         let header = header.map(|bytes| Header {
-            key: "__value_schema_id".to_owned(),
+            key: "__value_schema_id".into(),
             value: Some(bytes.to_vec().into()),
         });
         Record {

@@ -150,14 +150,17 @@ impl Batches {
             }
             let arrival_ns =
                 i64::try_from(message.log_time).map_err(|_| damaged("an arrival time"))?;
-            let record =
-                envelope::decode(&open.bytes, message.start, message.end, source, arrival_ns)
-                    .ok_or_else(|| damaged("an envelope"))?;
-            if self.last_arrival.is_some_and(|last| record.arrival <= last) {
+            // Decoded where it stays.
+            batch.push(Record { arrival_ns, source, ..Record::default() });
+            let arrival = batch.last_mut().and_then(|record| {
+                envelope::decode_into(record, &open.bytes, message.start, message.end)?;
+                Some(record.arrival)
+            });
+            let arrival = arrival.ok_or_else(|| damaged("an envelope"))?;
+            if self.last_arrival.is_some_and(|last| arrival <= last) {
                 return Err(damaged("arrival numbers do not increase"));
             }
-            self.last_arrival = Some(record.arrival);
-            batch.push(record);
+            self.last_arrival = Some(arrival);
         }
         Ok(batch)
     }

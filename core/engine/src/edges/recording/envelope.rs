@@ -331,19 +331,16 @@ pub fn decode(
     source: u32,
     arrival_ns: i64,
 ) -> Option<Record> {
+    let mut record = Record { arrival_ns, source, ..Record::default() };
+    decode_into(&mut record, chunk, start, end)?;
+    Some(record)
+}
+
+/// As [`decode`], where the record lies already, which is as a new one has it: a
+/// replay has millions of them to be moved.
+#[inline]
+pub fn decode_into(record: &mut Record, chunk: &Bytes, start: usize, end: usize) -> Option<()> {
     let envelope = chunk.get(start..end)?;
-    let mut record = Record {
-        arrival: 0,
-        arrival_ns,
-        source,
-        offset: 0,
-        timestamp: None,
-        timestamp_type: TimestampType::None,
-        leader_epoch: None,
-        key: None,
-        value: None,
-        headers: Vec::new(),
-    };
     scan(envelope, |field, value| match (field, value) {
         (1, Value::Number(n)) => record.arrival = n,
         (2, Value::Number(n)) => record.offset = n as i64,
@@ -361,20 +358,20 @@ pub fn decode(
         (8, Value::Range(a, b)) => {
             if let Some((key, value)) = header(&envelope[a..b]) {
                 record.headers.push(Header {
-                    key: key.to_owned(),
+                    key: key.to_owned().into(),
                     value: value.map(|(c, d)| chunk.slice(start + a + c..start + a + d)),
                 });
             }
         }
         _ => {}
     })?;
-    (record.offset >= 0).then_some(record)
+    (record.offset >= 0).then_some(())
 }
 
 /// Appends the envelope of a whole record.
 #[cfg(test)]
 pub fn encode_record(out: &mut Vec<u8>, record: &Record) {
-    let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
+    let headers = record.headers.iter().map(|h| (&*h.key, h.value.as_deref()));
     encode(out, Few::new(), &Draft::from(record), headers);
 }
 
@@ -415,7 +412,10 @@ mod tests {
                 leader_epoch,
                 key,
                 value,
-                headers: headers.into_iter().map(|(key, value)| Header { key, value }).collect(),
+                headers: headers
+                    .into_iter()
+                    .map(|(key, value)| Header { key: key.into(), value })
+                    .collect(),
             },
         )
     }
@@ -440,7 +440,7 @@ mod tests {
                 headers: record
                     .headers
                     .iter()
-                    .map(|h| proto::Header { key: h.key.clone(), value: h.value.as_ref().map(|b| b.to_vec()) })
+                    .map(|h| proto::Header { key: h.key.to_string(), value: h.value.as_ref().map(|b| b.to_vec()) })
                     .collect(),
                 flags: 0,
             };

@@ -109,7 +109,7 @@ fn headers(value: Option<&Value>) -> Result<Vec<Header>, String> {
     let Some(list) = value.filter(|v| !v.is_null()) else { return Ok(Vec::new()) };
     let list = list.as_array().ok_or_else(odd)?;
     let header = |key: &Value, value: Option<&Value>| {
-        Some(Header { key: key.as_str()?.to_owned(), value: bytes(value) })
+        Some(Header { key: key.as_str()?.to_owned().into(), value: bytes(value) })
     };
     if let Some(Value::Object(_)) = list.first() {
         let of = |object: &Map<String, Value>| header(object.get("key")?, object.get("value"));

@@ -222,7 +222,7 @@ impl Table {
         let (names, values) =
             (list.column(0).as_string_opt::<i32>()?, list.column(1).as_binary_opt::<i32>()?);
         let headers = (0..list.len()).map(|h| Header {
-            key: names.value(h).to_owned(),
+            key: names.value(h).to_owned().into(),
             value: values.is_valid(h).then(|| Bytes::copy_from_slice(values.value(h))),
         });
         let record = Record {

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::envelope::{self, Draft, Few};
+use super::building::Building;
+use super::chunk::{self, Item};
+use super::envelope::{self, Draft};
+use super::wire;
 use crate::operator::record::Record;
 
 /// Up to so many lanes are looked through; of more their numbers are kept.
@@ -99,10 +102,7 @@ impl ByOffset {
     }
 }
 
-/// Bytes before each envelope: arrival time and length.
-const BEFORE: usize = 12;
-
-/// Records that came together, in one piece of memory.
+/// Records that came together, as messages of a chunk in one piece of memory.
 #[derive(Debug, Default)]
 pub struct Packed {
     bytes: Bytes,
@@ -111,51 +111,74 @@ pub struct Packed {
 }
 
 impl Packed {
+    fn new(bytes: Bytes, places: ByOffset) -> Self {
+        let memory = bytes.len() + places.memory() + size_of::<Self>();
+        Self { bytes, places, memory }
+    }
+
     /// Copies them. Offsets increase within a partition; all together are
     /// smaller than 4 GiB.
     #[must_use]
     pub fn of(records: &[Record]) -> Self {
-        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let payload: usize = records.iter().map(|r| length(&r.key) + length(&r.value)).sum();
-        let mut bytes = Vec::with_capacity(payload + records.len() * (BEFORE + 32));
+        let mut building = Building::default();
         let mut places = ByOffset::default();
         for record in records {
-            let at = bytes.len();
-            places.add(record.source, record.offset, at as u32);
-            bytes.extend_from_slice(&record.arrival_ns.to_le_bytes());
-            bytes.extend_from_slice(&[0; 4]);
-            let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
-            envelope::encode(&mut bytes, Few::new(), &Draft::from(record), headers);
-            let length = (bytes.len() - at - BEFORE) as u32;
-            bytes[at + 8..at + BEFORE].copy_from_slice(&length.to_le_bytes());
+            places.add(record.source, record.offset, building.bytes.len() as u32);
+            let headers = record.headers.iter().map(|h| (&*h.key, h.value.as_deref()));
+            building.message(
+                (record.source as u16).wrapping_add(1),
+                record.arrival as u32,
+                record.arrival_ns as u64,
+                wire::publish_time(record.timestamp),
+                |out, few| envelope::encode(out, few, &Draft::from(record), headers),
+            );
         }
-        let memory = bytes.capacity() + places.memory() + size_of::<Self>();
-        Self { bytes: bytes.into(), places, memory }
+        building.bytes.shrink_to_fit();
+        Self::new(building.bytes.into(), places)
     }
 
-    /// Its bytes for one thread's [`Packed::get_of`]: who holds records of them is
+    /// Records that a writer was given one after the other, as they lie in its
+    /// [chunks](super::Writer::chunks): nothing is encoded again.
+    #[must_use]
+    pub fn written(chunks: Vec<Bytes>, records: &[Record]) -> Vec<Self> {
+        let mut rest = records.iter();
+        let mut all = Vec::with_capacity(chunks.len());
+        for bytes in chunks {
+            let (mut at, mut places) = (0, ByOffset::default());
+            while at < bytes.len() {
+                let from = at;
+                match chunk::next(&bytes, &mut at) {
+                    Some(Item::Message(message)) if message.channel > 0 => {
+                        let Some(record) = rest.next() else { break };
+                        places.add(record.source, record.offset, from as u32);
+                    }
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            if places.records() > 0 {
+                all.push(Self::new(bytes, places));
+            }
+        }
+        debug_assert!(rest.len() == 0, "a chunk is missing");
+        all
+    }
+
+    /// Its bytes for one thread's [`Packed::get`]: who holds records of them is
     /// counted for that thread alone.
     #[must_use]
     pub fn at_hand(&self) -> Bytes {
         Bytes::from_owner(self.bytes.clone())
     }
 
-    /// The record of a partition ([`Record::source`]) at an offset.
+    /// Puts the record of a partition ([`Record::source`]) at an offset into `into`;
+    /// `None`: it is not here. `bytes` are its own, [at hand](Packed::at_hand).
     #[must_use]
-    pub fn get(&self, source: u32, offset: i64) -> Option<Record> {
-        self.get_of(&self.bytes, source, offset)
-    }
-
-    /// The same; `bytes` are its own, [at hand](Packed::at_hand).
-    #[must_use]
-    pub fn get_of(&self, bytes: &Bytes, source: u32, offset: i64) -> Option<Record> {
-        let at = self.places.find(source, offset)? as usize;
-        let before: &[u8; BEFORE] = bytes.get(at..)?.first_chunk()?;
-        let [a, b, c, d, e, f, g, h, l0, l1, l2, l3] = *before;
-        let arrival_ns = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
-        let start = at + BEFORE;
-        let end = start + u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-        envelope::decode(bytes, start, end, source, arrival_ns)
+    pub fn get(&self, bytes: &Bytes, source: u32, offset: i64, into: &mut Record) -> Option<()> {
+        let mut at = self.places.find(source, offset)? as usize;
+        let Some(Item::Message(message)) = chunk::next(bytes, &mut at) else { return None };
+        *into = Record { arrival_ns: message.log_time as i64, source, ..Record::default() };
+        envelope::decode_into(into, bytes, message.start, message.end)
     }
 
     /// Each partition's first offset.

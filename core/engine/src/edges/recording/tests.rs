@@ -52,7 +52,10 @@ pub fn records(seed: u64, n: usize) -> Vec<Record> {
                 key: bytes(&mut random),
                 value: bytes(&mut random),
                 headers: (0..random.random_range(0..3))
-                    .map(|i| Header { key: format!("k{}", i / 2), value: bytes(&mut random) })
+                    .map(|i| Header {
+                        key: format!("k{}", i / 2).into(),
+                        value: bytes(&mut random),
+                    })
                     .collect(),
             }
         })

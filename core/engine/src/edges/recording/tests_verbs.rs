@@ -38,7 +38,7 @@ fn recorded(values: &[Option<&str>]) -> (tempfile::TempDir, PathBuf, Recording) 
                 leader_epoch: None,
                 key: Some(Bytes::from_static(b"ann")),
                 value: value.map(|v| Bytes::copy_from_slice(v.as_bytes())),
-                headers: vec![Header { key: "who".to_owned(), value: Some("ann".into()) }],
+                headers: vec![Header { key: "who".into(), value: Some("ann".into()) }],
             })
             .unwrap();
     }
@@ -328,7 +328,7 @@ fn what_kcat_prints_becomes_records() {
     let names: Vec<String> = got.iter().map(|r| recording.name_of(r).to_string()).collect();
     assert_eq!(names, ["v[1]@7", "v[0]@0", "w[0]@3"]);
     assert_eq!(got[0].headers.len(), 2);
-    assert_eq!(got[0].headers[1], Header { key: "a".to_owned(), value: None });
+    assert_eq!(got[0].headers[1], Header { key: "a".into(), value: None });
     assert_eq!(got[0].value.as_deref(), Some(&br#"{"x":1}"#[..]));
     assert_eq!((got[0].arrival_ns, got[0].timestamp), (1_500_000_000, Some(1500)));
     assert_eq!((got[1].key.clone(), got[1].value.clone()), (None, None));

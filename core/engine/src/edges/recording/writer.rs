@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::behind::Behind;
 use super::building::Building;
 use super::clock::{ClockEntry, ClockEntryKind};
@@ -43,6 +45,8 @@ pub struct Writer {
     since_look: u32,
     has_clock: bool,
     finished: bool,
+    /// Copies of the chunks that were closed; `None`: nobody wants any.
+    kept: Option<Vec<Bytes>>,
 }
 
 impl Writer {
@@ -74,6 +78,7 @@ impl Writer {
             since_look: 0,
             has_clock: false,
             finished: false,
+            kept: None,
         };
         writer.building.other(&summary::schema_record(summary::ENVELOPE_SCHEMA));
         Ok(writer)
@@ -196,7 +201,7 @@ impl Writer {
     /// Adds a record. Arrival numbers must increase, offsets must increase
     /// within their partition, arrival times must not be negative.
     pub fn add(&mut self, record: &Record) -> Result<(), RecordingError> {
-        let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
+        let headers = record.headers.iter().map(|h| (&*h.key, h.value.as_deref()));
         self.append(&Draft::from(record), headers)
     }
 
@@ -334,6 +339,17 @@ impl Writer {
         self.check()
     }
 
+    /// From now on keeps a copy of each chunk for [`Writer::chunks`].
+    pub fn keep_chunks(&mut self) {
+        self.kept.get_or_insert_default();
+    }
+
+    /// The chunks that were closed since the last call, before they are compressed;
+    /// with [`Writer::keep_chunks`] only.
+    pub fn chunks(&mut self) -> Vec<Bytes> {
+        self.kept.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// Records added so far.
     pub fn records(&self) -> u64 {
         self.tally.records
@@ -357,6 +373,9 @@ impl Writer {
     /// Hands the open chunk to the thread behind.
     fn close_chunk(&mut self) {
         if !self.building.bytes.is_empty() {
+            if let Some(kept) = &mut self.kept {
+                kept.push(Bytes::copy_from_slice(&self.building.bytes));
+            }
             self.behind.chunk(&mut self.building);
         }
     }

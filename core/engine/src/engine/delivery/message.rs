@@ -22,6 +22,8 @@ use crate::operator::verdict::Verdict;
 
 const EXAMPLE: &str = "joinscope.example";
 const RECORDS: &str = "joinscope.records";
+/// Records that there is always room for; an example may have thousands.
+const ROOM: usize = 16;
 
 /// Makes messages of a step's outputs.
 pub struct Messages {
@@ -33,6 +35,8 @@ pub struct Messages {
     names: Vec<String>,
     decoders: Vec<InputDecoder>,
     values: Box<dyn Values>,
+    /// Those behind the output at hand, and room for the next ones.
+    records: Vec<Record>,
     /// `None`: as JSON.
     avro: Option<Bodies>,
 }
@@ -91,6 +95,7 @@ impl Messages {
             late_topic: sink.late_topic.as_deref().filter(|_| late).map(Into::into),
             decoders,
             values,
+            records: Vec::new(),
             avro,
             pipeline: Arc::clone(&pipeline),
         })
@@ -162,12 +167,31 @@ impl Messages {
         now_ms: i64,
         piece: &mut Piece,
     ) -> Result<(), SinkError> {
+        let mut records = std::mem::take(&mut self.records);
+        if records.len() < named.len() {
+            records.resize_with(named.len(), Record::default);
+        }
+        let made = self.of_records(output, named, &mut records[..named.len()], now_ms, piece);
+        records.truncate(ROOM);
+        self.records = records;
+        made
+    }
+
+    /// [`Messages::of_output`]; there is room for its records.
+    fn of_records(
+        &mut self,
+        output: &Output,
+        named: &[Named],
+        records: &mut [Record],
+        now_ms: i64,
+        piece: &mut Piece,
+    ) -> Result<(), SinkError> {
         let names: SmallVec<[RecordName; 2]> = named.iter().map(|n| self.name(n)).collect();
         let inputs: SmallVec<[u8; 8]> = named.iter().map(|n| n.input).collect();
-        let mut records: SmallVec<[Record; 2]> = SmallVec::with_capacity(names.len());
-        for name in &names {
-            records.push(self.values.record(name)?);
+        for (name, record) in names.iter().zip(&mut *records) {
+            self.values.record(name, record)?;
         }
+        let records: &[Record] = records;
         let which = (output.kind, output.correction);
         let key = match (inputs.first(), records.first()) {
             (Some(input), Some(record)) => self.key(*input, record),
@@ -179,14 +203,14 @@ impl Messages {
         });
         let value = match &mut self.avro {
             Some(bodies) => {
-                let made = bodies.of(&self.pipeline, &mut self.decoders, output, &inputs, &records);
+                let made = bodies.of(&self.pipeline, &mut self.decoders, output, &inputs, records);
                 let made = made.map_err(|what| {
                     let (example, _) = example_name(&self.pipeline, which, &inputs, &names);
                     SinkError(format!("example {example} as Avro: {what}"))
                 })?;
                 piece.part(|out| out.extend_from_slice(&made)).0
             }
-            None => piece.part(|out| self.json(output, &inputs, &records, out)).0,
+            None => piece.part(|out| self.json(output, &inputs, records, out)).0,
         };
         let (example, first) =
             piece.part(|out| put_example(out, &self.pipeline, which, &inputs, &names));
@@ -268,7 +292,8 @@ impl Messages {
     /// A late record goes aside as it came.
     fn late(&mut self, topic: &Arc<str>, named: Named) -> Result<OutMessage, SinkError> {
         let name = self.name(&named);
-        let record = self.values.record(&name)?;
+        let mut record = Record::default();
+        self.values.record(&name, &mut record)?;
         let key = self.key(named.input, &record).and_then(|key| key_text(&key));
         let mut headers = record.headers;
         let name = Bytes::from(name.to_string());
@@ -295,8 +320,8 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn header(key: &str, value: Bytes) -> Header {
-    Header { key: key.to_owned(), value: Some(value) }
+fn header(key: &'static str, value: Bytes) -> Header {
+    Header { key: key.into(), value: Some(value) }
 }
 
 #[cfg(test)]
@@ -312,12 +337,12 @@ mod tests {
     struct Told;
 
     impl Values for Told {
-        fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
+        fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), SinkError> {
             if name.offset == 404 {
                 return Err(SinkError(format!("{name} is gone")));
             }
             let value = format!(" \t{{\"k\": \"é{}\", \"t\":5}}\r\n", name.offset % 10);
-            Ok(Record {
+            *into = Record {
                 arrival: 0,
                 arrival_ns: 7_000_000,
                 source: 0,
@@ -328,7 +353,8 @@ mod tests {
                 key: None,
                 value: (name.offset != 13).then(|| value.into()),
                 headers: vec![header("own", "h".into())],
-            })
+            };
+            Ok(())
         }
     }
 

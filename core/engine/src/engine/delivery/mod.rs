@@ -218,9 +218,11 @@ pub type LogDurable = Arc<dyn Fn(Arrival) -> Result<(), SinkError> + Send + Sync
 
 /// Gives records back by name.
 pub trait Values: Send {
+    /// Puts the record of that name into `into`, in place of what is there.
+    ///
     /// # Errors
     /// It is not there any more.
-    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError>;
+    fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), SinkError>;
 }
 
 /// Where a job's steps are kept besides the topics it writes: the run store.

@@ -62,7 +62,7 @@ impl Piece {
         let bytes = Bytes::from(std::mem::replace(&mut self.bytes, Vec::with_capacity(grown)));
         for draft in self.drafts.drain(..) {
             let header = |(key, at): (&'static str, Range<usize>)| Header {
-                key: key.to_owned(),
+                key: key.into(),
                 value: Some(bytes.slice(at)),
             };
             let message = OutMessage {

@@ -100,10 +100,10 @@ fn force(folder: &PathBuf) -> Result<(), SinkError> {
 struct ByName(Option<Lookup>);
 
 impl Values for ByName {
-    fn record(&mut self, name: &RecordName) -> Result<Record, SinkError> {
+    fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), SinkError> {
         let Some(lookup) = &mut self.0 else {
             return Err(SinkError("the arrival log is not open".to_owned()));
         };
-        lookup.record(name).map_err(SinkError)
+        lookup.record(name, into).map_err(SinkError)
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bytes::Bytes;
+
 use crate::edges::kafka::TailLane;
 use crate::edges::recording::{
     ArrivalOrder, ClockEntry, ClockEntryKind, Compression, PartitionInfo, RecordingError, Schemas,
@@ -27,6 +29,8 @@ pub(super) struct ArrivalLog {
     topic_ids: BTreeMap<String, String>,
     partitions: Vec<TopicPartition>,
     schemas: Schemas,
+    /// Who writes to it is given the chunks ([`ArrivalLog::chunks`]).
+    keeps: bool,
     writer: Option<Writer>,
     bytes: u64,
     chunks: u64,
@@ -69,6 +73,7 @@ impl ArrivalLog {
             topic_ids,
             partitions: lanes.iter().map(|lane| lane.partition.clone()).collect(),
             schemas,
+            keeps: false,
             writer: None,
             bytes: 0,
             chunks: 0,
@@ -107,10 +112,26 @@ impl ArrivalLog {
         }
         // It opens from now on.
         writer.hand_over()?;
+        if self.keeps {
+            writer.keep_chunks();
+        }
         self.number += 1;
         (self.bytes, self.chunks) = (0, 0);
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// From now on [`ArrivalLog::chunks`] has what is written.
+    pub fn keep_chunks(&mut self) {
+        self.keeps = true;
+        if let Some(writer) = &mut self.writer {
+            writer.keep_chunks();
+        }
+    }
+
+    /// The chunks that were written since the last call, as they lie in the file.
+    pub fn chunks(&mut self) -> Vec<Bytes> {
+        self.writer.as_mut().map(Writer::chunks).unwrap_or_default()
     }
 
     /// Keeps a schema before the first record that names it.

@@ -17,6 +17,9 @@ use crate::operator::record::{Record, RecordName, TopicPartition};
 /// Segments of the log that are open at a time.
 const OPEN: usize = 64;
 
+/// Partitions that are known by their topic's own string.
+const ASKED: usize = 32;
+
 /// Batches of the newest records that a lookup holds on to: what is asked for one
 /// after the other mostly lies together.
 const AT_HAND: usize = 8;
@@ -28,11 +31,16 @@ pub struct Lookup {
     at_hand: Vec<(u32, Arc<Packed>, Bytes)>,
     /// By topic: the numbers of its partitions.
     by_topic: HashMap<Arc<str>, BTreeMap<i32, u32>, RandomState>,
+    /// Those asked for last, by the very string that names the topic: who asks for
+    /// millions has few of them.
+    asked: Vec<(Arc<str>, i32, u32)>,
     folder: PathBuf,
     /// By number, up to the newest that was looked at; without a hole.
     segments: BTreeMap<u64, Segment>,
     /// The newest of those that are whole, for all threads: each keeps a file open.
     whole: Arc<Mutex<BTreeMap<u64, Recording>>>,
+    /// The newest, while it is written, as the thread found it that opened it last.
+    growing: Arc<Mutex<Option<(u64, Recording)>>>,
     held: Held,
 }
 
@@ -75,9 +83,11 @@ impl Lookup {
             recent,
             at_hand: Vec::new(),
             by_topic,
+            asked: Vec::new(),
             folder,
             segments: BTreeMap::new(),
             whole: Arc::default(),
+            growing: Arc::default(),
             held: Held::default(),
         }
     }
@@ -88,43 +98,62 @@ impl Lookup {
             recent: Arc::clone(&self.recent),
             at_hand: Vec::new(),
             by_topic: self.by_topic.clone(),
+            asked: Vec::new(),
             folder: self.folder.clone(),
             segments: BTreeMap::new(),
             whole: Arc::clone(&self.whole),
+            growing: Arc::clone(&self.growing),
             held: self.held.another(),
         }
     }
 
-    /// The record of that name.
+    /// Puts the record of that name into `into`.
     ///
     /// # Errors
     /// The arrival log does not have it, or cannot be read.
-    pub fn record(&mut self, name: &RecordName) -> Result<Record, String> {
-        let known = self.by_topic.get(&*name.topic).and_then(|of| of.get(&name.partition)).copied();
-        if let Some(source) = known {
-            if let Some(record) = self.newest(source, name.offset) {
-                return Ok(record);
+    pub fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), String> {
+        if let Some(source) = self.source(name) {
+            if self.newest(source, name.offset, into).is_some() {
+                return Ok(());
             }
             if let Some(record) = self.logged(source, name.offset).map_err(|e| e.to_string())? {
-                return Ok(record);
+                *into = record;
+                return Ok(());
             }
         }
         Err(format!("{name} is not in the arrival log {}", self.folder.display()))
     }
 
+    /// The number of its partition.
+    fn source(&mut self, name: &RecordName) -> Option<u32> {
+        let RecordName { topic, partition, .. } = name;
+        let mut asked = self.asked.iter();
+        if let Some((.., source)) =
+            asked.find(|(of, number, _)| Arc::ptr_eq(of, topic) && number == partition)
+        {
+            return Some(*source);
+        }
+        let source = *self.by_topic.get(topic)?.get(partition)?;
+        if self.asked.len() == ASKED {
+            self.asked.remove(0);
+        }
+        self.asked.push((Arc::clone(topic), *partition, source));
+        Some(source)
+    }
+
     /// From memory.
-    fn newest(&mut self, source: u32, offset: i64) -> Option<Record> {
+    fn newest(&mut self, source: u32, offset: i64, into: &mut Record) -> Option<()> {
         let place = self.at_hand.iter().position(|(of, ..)| *of == source);
         let held = place.and_then(|at| {
             let (_, batch, bytes) = &self.at_hand[at];
-            batch.get_of(bytes, source, offset)
+            batch.get(bytes, source, offset, into)
         });
         if held.is_some() {
             return held;
         }
         let batch = Recent::batch_of(&self.recent, source, offset)?;
         let bytes = batch.at_hand();
-        let record = batch.get_of(&bytes, source, offset);
+        let record = batch.get(&bytes, source, offset, into);
         if let Some(at) = place {
             self.at_hand.remove(at);
         } else if self.at_hand.len() == AT_HAND {
@@ -139,7 +168,7 @@ impl Lookup {
         let ends = |s: &Segment| s.range(source).is_some_and(|(_, last)| offset <= last);
         if !self.segments.values().any(ends) {
             // It came since the newest was opened, and has left memory meanwhile.
-            self.newer()?;
+            self.newer(&ends)?;
         }
         loop {
             let mut from_newest = self.segments.values_mut().rev();
@@ -155,7 +184,9 @@ impl Lookup {
     }
 
     /// Opens what is newer than what is known.
-    fn newer(&mut self) -> Result<(), RecordingError> {
+    /// Where that is the one being written, it need not be opened anew if it `ends`
+    /// behind what is looked for as another thread found it.
+    fn newer(&mut self, ends: &dyn Fn(&Segment) -> bool) -> Result<(), RecordingError> {
         if let Some(newest) = self.segments.last_entry().filter(|newest| newest.get().open) {
             newest.remove();
         }
@@ -168,7 +199,12 @@ impl Lookup {
             parts.drain(..parts.len().saturating_sub(2));
         }
         for (number, path) in parts {
-            self.open(number, &path)?;
+            self.open(number, &path, Some(ends))?;
+            // What has left memory is mostly in one that is whole: the one behind it,
+            // which is being written, would be gone through for nothing.
+            if self.segments.values().next_back().is_some_and(ends) {
+                break;
+            }
         }
         while self.segments.len() > OPEN {
             self.segments.pop_first();
@@ -189,24 +225,45 @@ impl Lookup {
             // What is looked for lies far back: it is gone through from there.
             self.segments.clear();
         }
-        self.open(number, &path)?;
+        self.open(number, &path, None)?;
         Ok(true)
     }
 
-    fn open(&mut self, number: u64, path: &std::path::Path) -> Result<(), RecordingError> {
+    fn open(
+        &mut self,
+        number: u64,
+        path: &std::path::Path,
+        ends: Option<&dyn Fn(&Segment) -> bool>,
+    ) -> Result<(), RecordingError> {
         debug_assert!(path.ends_with(part_name(number)));
         if !empty(path) {
-            let recording = self.segment(number, path)?;
-            self.segments.insert(number, Segment::of(recording, number));
+            let segment = self.segment(number, path, ends)?;
+            self.segments.insert(number, segment);
         }
         Ok(())
     }
 
-    /// One that another thread has opened too, where it is whole.
-    fn segment(&self, number: u64, path: &std::path::Path) -> Result<Recording, RecordingError> {
+    /// One that another thread has opened too, where it is whole or goes far enough.
+    fn segment(
+        &self,
+        number: u64,
+        path: &std::path::Path,
+        ends: Option<&dyn Fn(&Segment) -> bool>,
+    ) -> Result<Segment, RecordingError> {
         let whole = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = whole().get(&number) {
-            return Ok(known.clone());
+            return Ok(Segment::of(known.clone(), number));
+        }
+        // One that is being written is gone through from its beginning: whoever wants
+        // the same meanwhile waits instead of doing so as well.
+        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((known, recording)), Some(ends)) = (&*growing, ends)
+            && *known == number
+        {
+            let segment = Segment::of(recording.clone(), number);
+            if ends(&segment) {
+                return Ok(segment);
+            }
         }
         let recording = Recording::open(path)?;
         if recording.info().cut.is_none() {
@@ -215,8 +272,10 @@ impl Lookup {
             while whole.len() > OPEN {
                 whole.pop_first();
             }
+        } else if growing.as_ref().is_none_or(|(known, _)| *known <= number) {
+            *growing = Some((number, recording.clone()));
         }
-        Ok(recording)
+        Ok(Segment::of(recording, number))
     }
 }
 
@@ -255,6 +314,11 @@ mod tests {
         RecordName { topic: "t".into(), partition: (n % 3) as i32, offset: n as i64 / 3 * 2 }
     }
 
+    fn got(lookup: &mut Lookup, n: u64) -> Result<Record, String> {
+        let mut into = record(n + 1);
+        lookup.record(&name(n), &mut into).map(|()| into)
+    }
+
     #[test]
     fn the_newest_come_from_memory_and_older_ones_from_the_log() {
         let folder = tempfile::tempdir().unwrap();
@@ -288,7 +352,7 @@ mod tests {
                     // What the log's thread has not written yet comes later.
                     let since = Instant::now();
                     let found = loop {
-                        match lookup.record(&name(n)) {
+                        match got(&mut lookup, n) {
                             Err(_) if since.elapsed() < PATIENCE => {
                                 std::thread::sleep(Duration::from_millis(1));
                             }
@@ -303,7 +367,7 @@ mod tests {
         assert!(kept.is_none() && lookup.segments.len() <= OPEN);
         let mut another = lookup.another();
         for n in [19_999, 19_990, 19_800, 9_999, 0] {
-            assert_eq!(another.record(&name(n)).unwrap(), record(n), "{n}");
+            assert_eq!(got(&mut another, n).unwrap(), record(n), "{n}");
         }
         // What one thread has open costs another no file.
         let open = || {
@@ -313,15 +377,21 @@ mod tests {
             open.filter(|path| path.starts_with(&own)).count()
         };
         if cfg!(target_os = "linux") {
-            lookup.record(&name(15_000)).unwrap();
+            got(&mut lookup, 15_000).unwrap();
             let before = open();
             let mut third = lookup.another();
-            assert_eq!(third.record(&name(15_000)).unwrap(), record(15_000));
+            assert_eq!(got(&mut third, 15_000).unwrap(), record(15_000));
             assert!(third.segments.len() > 40 && open() <= before + 2, "{before}: {}", open());
         }
         let missing = RecordName { offset: 1, ..name(0) };
-        assert!(lookup.record(&missing).unwrap_err().contains("t[0]@1 is not in the arrival log"));
+        let mut into = Record::default();
+        assert!(
+            lookup
+                .record(&missing, &mut into)
+                .unwrap_err()
+                .contains("t[0]@1 is not in the arrival log")
+        );
         let other = RecordName { partition: 3, ..name(0) };
-        assert!(lookup.record(&other).is_err());
+        assert!(lookup.record(&other, &mut into).is_err());
     }
 }

@@ -101,7 +101,10 @@ impl Reader {
         }
         // Only now: all that the reading gave is in the log.
         self.log.reached(self.tail.lanes(), at_ns.div_euclid(1_000_000)).map_err(wrong)?;
-        self.remember(&given.records);
+        // The log's own bytes of them.
+        if let Some(recent) = &self.recent {
+            remember(recent, Packed::written(self.log.chunks(), &given.records));
+        }
         given.clock.splice(0..0, self.added.drain(..));
         Ok(given)
     }
@@ -153,14 +156,6 @@ impl Reader {
         self.log.write(&given).and_then(|()| self.log.finish()).map_err(wrong)?;
         given.clock.splice(0..0, self.added.drain(..));
         Ok(given)
-    }
-
-    /// Keeps records at hand where their values are wanted.
-    fn remember(&self, records: &[Record]) {
-        if let Some(recent) = self.recent.as_ref().filter(|_| !records.is_empty()) {
-            let packed = Packed::of(records);
-            recent.lock().unwrap_or_else(PoisonError::into_inner).add(packed);
-        }
     }
 
     fn account(&mut self) {
@@ -219,7 +214,11 @@ impl Iterator for Reader {
                 Some(given) => {
                     if let Ok(given) = &given {
                         self.next += given.records.len() as u64;
-                        self.remember(&given.records);
+                        if let Some(recent) =
+                            self.recent.as_ref().filter(|_| !given.records.is_empty())
+                        {
+                            remember(recent, vec![Packed::of(&given.records)]);
+                        }
                     }
                     self.ended = given.is_err();
                     return Some(given);
@@ -247,6 +246,12 @@ impl Drop for Reader {
         self.account();
         self.status.ends();
     }
+}
+
+/// Keeps records at hand, as their values are wanted.
+fn remember(recent: &Mutex<Recent>, batches: Vec<Packed>) {
+    let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+    batches.into_iter().for_each(|batch| recent.add(batch));
 }
 
 fn size(record: &Record) -> usize {

@@ -243,7 +243,7 @@ impl Source for Live {
         let new = new.into_iter().map(ClockInputKind::Added);
         let new = new.map(|kind| ClockInput { precedes, at_ms: now, kind });
         let added: Vec<ClockInput> = std::iter::repeat_n(tick, lost).chain(new).collect();
-        let log = ArrivalLog::begin(
+        let mut log = ArrivalLog::begin(
             spec.folder.clone(),
             number,
             tail.lanes(),
@@ -253,6 +253,9 @@ impl Source for Live {
             &added,
         )
         .map_err(|e| SourceError(format!("the arrival log: {e}")))?;
+        if self.recent.is_some() {
+            log.keep_chunks();
+        }
         self.status.begins(tail.beside());
         Ok(Box::new(Reader {
             replay,

@@ -73,7 +73,7 @@ impl Output {
             self.written[record.source as usize] = record.offset.saturating_add(1);
             return Ok(false);
         }
-        let headers = record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref()));
+        let headers = record.headers.iter().map(|h| (&*h.key, h.value.as_deref()));
         self.schemas(record.key.as_deref(), record.value.as_deref(), headers)?;
         self.writer.add(&record)?;
         Ok(self.wrote(record.source, record.offset))
