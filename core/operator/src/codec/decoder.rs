@@ -137,7 +137,7 @@ impl InputDecoder {
         let Some(value) = &record.value else {
             return Err(fail(Verdict::Tombstone, Why::NullValue));
         };
-        slots.resize(needs.paths.len(), Got::Missing);
+        slots.resize_with(needs.paths.len(), || Got::Missing);
         match body {
             Body::Json => {
                 let text = std::str::from_utf8(value)

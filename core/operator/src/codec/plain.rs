@@ -86,23 +86,59 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Each kind is written where it stays: what is put together elsewhere first is
+    /// read back before its parts are there.
     fn wanted(&mut self, want: &Want, out: &mut Slots<'a>) -> Option<()> {
-        let got = match self.peek()? {
-            b'"' => Got::Str(Cow::Borrowed(self.string()?)),
-            b'{' if !want.children.is_empty() => {
-                self.object(&want.children, out)?;
-                Got::Nested
-            }
-            _ => {
-                let from = self.at;
-                self.skip()?;
-                scalar(&self.text[from..self.at]).ok()?
+        let mut put = |got| {
+            if let Some(slot) = want.slot {
+                out[slot] = got;
             }
         };
-        if let Some(slot) = want.slot {
-            out[slot] = got;
+        match self.peek()? {
+            b'"' => {
+                let text = self.string()?;
+                put(Got::Str(Cow::Borrowed(text)));
+            }
+            b'{' if !want.children.is_empty() => {
+                self.object(&want.children, out)?;
+                if let Some(slot) = want.slot {
+                    out[slot] = Got::Nested;
+                }
+            }
+            _ => {
+                if let Some(n) = self.integer() {
+                    put(Got::Int(n));
+                } else {
+                    let from = self.at;
+                    self.skip()?;
+                    put(scalar(&self.text[from..self.at]).ok()?);
+                }
+            }
         }
         Some(())
+    }
+
+    /// An integer as nearly all are: of up to 18 digits, and nothing of a number behind
+    /// them. Else nothing has happened.
+    #[inline]
+    fn integer(&mut self) -> Option<i64> {
+        let negative = self.peek()? == b'-';
+        let from = self.at + usize::from(negative);
+        let (mut at, mut n) = (from, 0_i64);
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(at) {
+            if at - from == 18 {
+                return None;
+            }
+            n = n * 10 + i64::from(digit - b'0');
+            at += 1;
+        }
+        let leads = at - from > 1 && self.bytes[from] == b'0';
+        let more = matches!(self.bytes.get(at), Some(b'.' | b'e' | b'E'));
+        if at == from || leads || more || negative && n == 0 {
+            return None;
+        }
+        self.at = at;
+        Some(if negative { -n } else { n })
     }
 
     /// What stands between the quotes.
@@ -288,6 +324,10 @@ mod tests {
             " {\n \"a\" : -0 , \"b\" : [ { } , [ null , true ] ] } \r\n",
             r#"{"a":"long enough for several words","b":{"c":false}}"#,
             r#"{"a":9223372036854775808,"b":{}}"#,
+            r#"{"a":999999999999999999,"b":{"c":-999999999999999999}}"#,
+            r#"{"a":1234567890123456789,"b":{"c":-9223372036854775808}}"#,
+            r#"{"a":0,"b":{"c":-17}}"#,
+            r#"{"a":10.0,"b":{"c":-0.5E+2}}"#,
             "{}",
         ] {
             assert_eq!(plain(text), Some(thorough(text).unwrap()), "{text}");

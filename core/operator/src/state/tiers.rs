@@ -284,14 +284,20 @@ impl Tiers {
 
     #[inline]
     fn pop(&mut self, watermark: i64) -> Option<Leaving> {
-        let (due, slot) = self.memory.pop_due(watermark)?;
-        Some(Leaving {
-            due,
+        let (id, tag) = self.memory.next_due(watermark)?;
+        let slot = self.memory.get(id);
+        let mut leaving = Leaving {
+            due: self.memory.due_of(slot),
             row: slot.reference(),
             labels: slot.labels,
             matched: slot.matched(),
-            folded: slot.folded.map(|folded| *folded).unwrap_or_default(),
-        })
+            folded: Vec::new(),
+        };
+        if slot.folded.is_some() {
+            leaving.folded = self.memory.take_folded(id);
+        }
+        self.memory.release((id, tag), leaving.due.due);
+        Some(leaving)
     }
 
     /// Prepares the next [`Tiers::take_changes`], with an eighth of the budget at most.

@@ -142,19 +142,30 @@ impl Calendar {
     /// The next row that leaves at this watermark, by [`Due`].
     #[inline]
     pub fn pop(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
-        // Mostly the next of a bucket in order, and nothing came into it since.
-        if self.heap.is_empty()
-            && self.sorted.len() > self.far
-            && let Some(timer) = self.sorted.pop_if(|timer| gone(timer.due.due, watermark))
+        let (id, tag) = self.next(watermark, slab, index)?;
+        Some(Timer { due: self.due_of(id, slab), id, tag })
+    }
+
+    /// Slot and tag of that row: two numbers, as what comes back in parts through memory
+    /// waits until all that was written before them is there.
+    #[inline]
+    pub fn next(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<(SlotId, u32)> {
+        // Mostly the next of a bucket in order.
+        let late = self.heap.peek().map(|Reverse(timer)| timer.due);
+        let next = |timer: &mut Timer| {
+            gone(timer.due.due, watermark) && late.is_none_or(|late| timer.due < late)
+        };
+        if self.sorted.len() > self.far
+            && let Some(timer) = self.sorted.pop_if(next)
             && slab.get(timer.id).is(&timer.due)
         {
-            return Some(timer);
+            return Some((timer.id, timer.tag));
         }
-        self.pop_any(watermark, slab, index)
+        self.next_of_any(watermark, slab, index)
     }
 
     #[inline(never)]
-    fn pop_any(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<Timer> {
+    fn next_of_any(&mut self, watermark: i64, slab: &Slab, index: &Index) -> Option<(SlotId, u32)> {
         loop {
             let sorted = self.sorted.last().map(|timer| timer.due);
             let late = self.heap.peek().map(|Reverse(timer)| timer.due);
@@ -181,7 +192,7 @@ impl Calendar {
                 self.heap.pop()?.0
             };
             if slab.get(timer.id).is(&timer.due) {
-                return Some(timer);
+                return Some((timer.id, timer.tag));
             }
         }
     }

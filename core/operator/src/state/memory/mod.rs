@@ -151,21 +151,42 @@ impl Memory {
         self.rows.remove(id, tag, |slot| calendar.name(slot.input, slot.time))
     }
 
-    /// Whether [`Memory::pop_due`] may give a row: one comparison.
+    /// Whether [`Memory::next_due`] may give a row: one comparison.
     #[inline]
     #[must_use]
     pub fn may_be_due(&self, watermark: i64) -> bool {
         self.calendar.may_be_due(watermark)
     }
 
-    /// Takes out the next row that the watermark has passed, by [`Due`].
+    /// Slot and tag of the next row that the watermark has passed, by [`Due`], which is to
+    /// be [released](Memory::release).
     #[inline]
-    pub fn pop_due(&mut self, watermark: i64) -> Option<(Due, Slot)> {
+    pub fn next_due(&mut self, watermark: i64) -> Option<(SlotId, u32)> {
         let Rows { slab, index, .. } = &self.rows;
-        let Timer { due, id, tag } = self.calendar.pop(watermark, slab, index)?;
-        let dropped = self.calendar.drops() && due.due < self.passed;
-        let slot = if dropped { self.rows.expire(id, tag) } else { self.remove(id, tag) };
-        Some((due, slot))
+        self.calendar.next(watermark, slab, index)
+    }
+
+    /// Frees the slot of a row that leaves with `due`.
+    #[inline]
+    pub fn release(&mut self, (id, tag): (SlotId, u32), due: i64) {
+        if self.calendar.drops() && due < self.passed {
+            self.rows.expire(id, tag);
+        } else {
+            self.remove(id, tag);
+        }
+    }
+
+    /// When the row in a slot leaves.
+    #[inline]
+    #[must_use]
+    pub fn due_of(&self, slot: &Slot) -> Due {
+        let due = self.calendar.due(slot.input, slot.time);
+        Due { due, arrival: slot.arrival, input: slot.input }
+    }
+
+    /// Takes out what is folded into the row in a slot.
+    pub fn take_folded(&mut self, id: SlotId) -> Vec<Folded> {
+        self.rows.take_folded(id)
     }
 
     /// Says that rows leave at this watermark now.

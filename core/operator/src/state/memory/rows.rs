@@ -70,6 +70,15 @@ impl Rows {
         self.heap += after - before;
     }
 
+    /// Takes out what is folded into the row in a slot.
+    pub fn take_folded(&mut self, id: SlotId) -> Vec<Folded> {
+        let slot = self.slab.get_mut(id);
+        let before = slot.heap();
+        let folded = slot.folded.take().map(|folded| *folded).unwrap_or_default();
+        self.heap -= before - slot.heap();
+        folded
+    }
+
     #[inline]
     fn note_changed(&mut self, id: SlotId) {
         let slot = self.slab.get_mut(id);
@@ -164,11 +173,10 @@ impl Rows {
     /// Takes a row out that a checkpoint drops with all that is due as early, so that
     /// it does not have to be told of it.
     #[inline]
-    pub fn expire(&mut self, id: SlotId, tag: u32) -> Slot {
+    pub fn expire(&mut self, id: SlotId, tag: u32) {
         self.unlist(id, tag);
         let slot = self.slab.remove(id);
         self.heap -= slot.heap();
-        slot
     }
 
     /// Rows that rest here.

@@ -31,7 +31,9 @@ fn random(seed: &mut u64) -> u64 {
 fn drain(memory: &mut Memory, watermark: i64) -> Vec<Due> {
     std::iter::from_fn(|| {
         memory.passes(watermark);
-        let (due, _) = memory.pop_due(watermark)?;
+        let (id, tag) = memory.next_due(watermark)?;
+        let due = memory.due_of(memory.get(id));
+        memory.release((id, tag), due.due);
         Some(due)
     })
     .collect()
