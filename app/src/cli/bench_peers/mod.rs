@@ -42,6 +42,10 @@ pub struct PeersArgs {
     /// Seconds that a peer may take, and a fetch
     #[arg(long, requires = "peers", default_value_t = 900, value_name = "SECONDS")]
     patience: u64,
+    /// Seconds between two checkpoints of Flink, 0 for none [default: 90 with
+    /// state in RocksDB, 30 on heap, as often as Joinscope or less]
+    #[arg(long, requires = "peers", value_name = "SECONDS")]
+    flink_checkpoints: Option<u64>,
     /// The folder "tests" of a checkout of Joinscope, whose scripts start the
     /// peers [default: of the one that this was built from]
     #[arg(long, requires = "peers", value_name = "DIR")]
@@ -56,8 +60,8 @@ const NOT_EQUAL: [&str; 6] = [
     "Formats: all parse each record's JSON; Joinscope, the limit, Flink and Pathway take key and time from it, Kafka Streams \
      the time, and the key from Kafka's. Event-time watermarks: by partition in Joinscope and the limit, by input in Flink; a batch has none.",
     "Kept: Joinscope a verdict for each record, the outputs, indices that answer questions, and a checkpoint of its state \
-     every 1,000,000 records (its second line no verdicts and no indices); Flink one line an output, and a checkpoint about \
-     as often; Kafka Streams one line an output, its stores, and \
+     every 1,000,000 records (its second line no verdicts and no indices); Flink one line an output, and a checkpoint as \
+     often or less (--flink-checkpoints); Kafka Streams one line an output, its stores, and \
      their changelogs in Kafka; Pathway one line an output, the whole input as one batch; the limit nothing.",
     "End of input: Joinscope, Flink and Pathway put out every view without an engagement; Kafka Streams closes nothing at \
      the end, and the limit leaves it open.",
@@ -96,7 +100,8 @@ pub fn run(
     // Scripts and other engines are given absolute paths.
     let work = work.canonicalize()?;
     let watch = Watch { folder: work, patience: Duration::from_secs(args.patience), stop };
-    let given = Given { load, recording, lines: lines.canonicalize()?, scripts, watch };
+    let (lines, interval) = (lines.canonicalize()?, args.flink_checkpoints);
+    let given = Given { load, recording, lines, scripts, interval, watch };
     let answer = measure_all(&given, &args.only, rounds);
     remove(&given.watch.folder)?;
     let (answer, sound) = answer?;

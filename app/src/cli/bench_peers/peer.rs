@@ -19,9 +19,10 @@ use super::watch::{Cost, Of, Watch, last_lines};
 const MANAGED_MB: u64 = 512;
 /// Heap for Flink's tasks, MB: with state in RocksDB, and with state on it.
 const HEAP_MB: [u64; 2] = [1024, 5120];
-/// Between two checkpoints of Flink: with state in RocksDB, and with state on its heap.
-/// It comes through about 1,000,000 records in this time, as often as Joinscope takes one.
-const INTERVAL_SECONDS: [u64; 2] = [60, 15];
+/// Between two checkpoints of Flink unless told otherwise: with state in RocksDB, and with
+/// state on its heap. It comes through 1,000,000 records in this time or more, behind so
+/// many of which Joinscope takes one.
+const INTERVAL_SECONDS: [u64; 2] = [90, 30];
 /// `max_out_of_orderness` and `until` of the reference load.
 const DELAY_SECONDS: u64 = 60;
 const UNTIL_MINUTES: u64 = 30;
@@ -87,6 +88,8 @@ pub struct Given {
     pub lines: PathBuf,
     /// The folder `tests` of a checkout.
     pub scripts: PathBuf,
+    /// Seconds between two checkpoints of Flink, 0 for none; `None`: its own.
+    pub interval: Option<u64>,
     pub watch: Watch,
 }
 
@@ -112,11 +115,15 @@ impl Given {
             Peer::Limit => self.limit(),
             Peer::Joinscope => self.joinscope(),
             Peer::JoinscopeOutputs => self.joinscope_outputs(),
-            Peer::FlinkRocksdb => self.flink("rocksdb", HEAP_MB[0], INTERVAL_SECONDS[0]),
-            Peer::FlinkHeap => self.flink("hashmap", HEAP_MB[1], INTERVAL_SECONDS[1]),
+            Peer::FlinkRocksdb => self.flink("rocksdb", HEAP_MB[0], self.interval(0)),
+            Peer::FlinkHeap => self.flink("hashmap", HEAP_MB[1], self.interval(1)),
             Peer::KafkaStreams => self.kafka_streams(),
             Peer::Pathway => self.pathway(),
         }
+    }
+
+    fn interval(&self, which: usize) -> u64 {
+        self.interval.unwrap_or(INTERVAL_SECONDS[which])
     }
 
     fn script(&self, name: &str) -> PathBuf {
@@ -252,16 +259,22 @@ fn found(text: &str, cost: Cost) -> anyhow::Result<Measured> {
 }
 
 /// One source in arrival order for both inputs, and one line an output; a checkpoint
-/// every `interval` seconds.
+/// every `interval` seconds, none if that is 0.
 fn statements(lines: &Path, out: &Path, state: &str, checkpoints: &Path, interval: u64) -> String {
     let side = |src: &str| format!("(SELECT * FROM feed WHERE src = '{src}')");
+    let kept = match interval {
+        0 => String::new(),
+        _ => format!(
+            "SET 'execution.checkpointing.interval' = '{interval}s';\n\
+             SET 'execution.checkpointing.incremental' = 'true';\n\
+             SET 'execution.checkpointing.storage' = 'filesystem';\n\
+             SET 'execution.checkpointing.dir' = 'file://{}';\n",
+            checkpoints.display()
+        ),
+    };
     format!(
         "SET 'parallelism.default' = '1';\n\
-         SET 'state.backend.type' = '{state}';\n\
-         SET 'execution.checkpointing.interval' = '{interval}s';\n\
-         SET 'execution.checkpointing.incremental' = 'true';\n\
-         SET 'execution.checkpointing.storage' = 'filesystem';\n\
-         SET 'execution.checkpointing.dir' = 'file://{}';\n\
+         SET 'state.backend.type' = '{state}';\n{kept}\
          CREATE TABLE feed (src STRING, view_id BIGINT, ts BIGINT, t AS TO_TIMESTAMP_LTZ(ts, 3), \
          WATERMARK FOR t AS t - INTERVAL '{DELAY_SECONDS}' SECOND) WITH ('connector' = 'filesystem', \
          'path' = 'file://{}', 'format' = 'json');\n\
@@ -270,7 +283,6 @@ fn statements(lines: &Path, out: &Path, state: &str, checkpoints: &Path, interva
          INSERT INTO joined SELECT CONCAT(CAST(v.view_id AS STRING), ' ', \
          COALESCE(CAST(e.ts AS STRING), '-')) FROM {} v LEFT JOIN {} e ON v.view_id = e.view_id \
          AND e.t BETWEEN v.t AND v.t + INTERVAL '{UNTIL_MINUTES}' MINUTE;\n",
-        checkpoints.display(),
         lines.display(),
         out.display(),
         side(SOURCES[0].1),
