@@ -96,6 +96,16 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
     }
 }
 
+/// As [`right`], of a call about a group's offsets: who commits them needs to read their
+/// topics, not to write them (`KafkaApis#handleOffsetCommitRequest` and
+/// `#handleTxnOffsetCommitRequest` of Kafka).
+pub(super) fn right_to_commit(code: RDKafkaErrorCode) -> &'static str {
+    match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => "; grant READ on this topic to its user",
+        code => right(code),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

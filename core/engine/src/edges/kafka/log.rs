@@ -8,12 +8,12 @@ use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounded::end;
 use super::cluster::Cluster;
 use super::codes::{kind_of, right};
+use super::groups::Groups;
 use super::limits::Limits;
 use super::producer::KafkaProducer;
 use super::sys::{Code, Message};
@@ -35,8 +35,7 @@ pub struct KafkaLog {
     /// By isolation: it is a client's property.
     uncommitted: Mutex<Option<Arc<Cluster>>>,
     committed: Mutex<Option<Arc<Cluster>>>,
-    /// Clients of groups, by name.
-    groups: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
+    groups: Groups,
     limits: Arc<Limits>,
 }
 
@@ -45,11 +44,11 @@ impl KafkaLog {
     #[must_use]
     pub fn new(settings: Settings, patience: Duration) -> Self {
         Self {
+            groups: Groups::new(settings.clone(), patience),
             settings,
             patience,
             uncommitted: Mutex::default(),
             committed: Mutex::default(),
-            groups: Mutex::default(),
             limits: Arc::default(),
         }
     }
@@ -123,31 +122,6 @@ impl KafkaLog {
             (e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), e.to_string())
         })
     }
-
-    /// A client of a group that it never joins: it asks for and commits offsets.
-    fn group(&self, group: &str) -> Result<Arc<BaseConsumer>, LogError> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = groups.get(group) {
-            return Ok(Arc::clone(client));
-        }
-        let client = Arc::new(group_client(&self.settings, group)?);
-        groups.insert(group.to_owned(), Arc::clone(&client));
-        Ok(client)
-    }
-
-    /// As in [`KafkaLog::ask`]: a client that knows no broker any more finds no coordinator.
-    fn let_go(&self, group: &str, client: Arc<BaseConsumer>) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if groups.get(group).is_some_and(|kept| Arc::ptr_eq(kept, &client)) {
-            groups.remove(group);
-        }
-        end(client);
-    }
-}
-
-/// Nobody waits for a client's end.
-fn end(client: impl Send + 'static) {
-    let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(move || drop(client));
 }
 
 pub(super) type Admin = AdminClient<DefaultClientContext>;
@@ -172,34 +146,6 @@ fn removed<N>(
         }
     }
     Ok(())
-}
-
-/// See [`KafkaLog::group`].
-pub(super) fn group_client(settings: &Settings, group: &str) -> Result<BaseConsumer, LogError> {
-    let mut config = ClientConfig::new();
-    config.set_log_level(RDKafkaLogLevel::Critical);
-    let forced = [
-        ("group.id", group),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("allow.auto.create.topics", "false"),
-    ];
-    config.extend(settings.properties(&[("client.id", "joinscope")], &forced));
-    config
-        .create()
-        .map_err(|e: ClientError| LogError::new(LogErrorKind::Fatal, format!("group {group}: {e}")))
-}
-
-/// Offsets as librdkafka takes them.
-pub(super) fn list(
-    offsets: &BTreeMap<TopicPartition, i64>,
-) -> Result<TopicPartitionList, LogError> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (partition, offset) in offsets {
-        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset))
-            .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("{partition}@{offset}: {e}")))?;
-    }
-    Ok(list)
 }
 
 /// What a reader's error means to the protocol.
@@ -318,35 +264,7 @@ impl Log for KafkaLog {
         group: &str,
         of: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
-        let client = self.group(group)?;
-        let mut wanted = TopicPartitionList::with_capacity(of.len());
-        for partition in of {
-            wanted.add_partition(&partition.topic, partition.partition);
-        }
-        let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            self.let_go(group, client);
-            LogError::new(
-                kind_of(code),
-                format!("the offsets of group {group}: {e}{}", right(code)),
-            )
-        })?;
-        let found = found.elements();
-        for entry in &found {
-            let Err(e) = entry.error() else { continue };
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            let of = TopicPartition { topic: entry.topic().into(), partition: entry.partition() };
-            let what = format!("the offset of group {group} for {of}: {e}{}", right(code));
-            return Err(LogError::new(kind_of(code), what));
-        }
-        Ok(found
-            .iter()
-            .filter_map(|entry| {
-                let Offset::Offset(offset) = entry.offset() else { return None };
-                let topic = entry.topic().into();
-                Some((TopicPartition { topic, partition: entry.partition() }, offset))
-            })
-            .collect())
+        self.groups.committed(group, of)
     }
 
     fn commit_offsets(
@@ -354,16 +272,7 @@ impl Log for KafkaLog {
         group: &str,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), LogError> {
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let client = self.group(group)?;
-        client.commit(&list(offsets)?, CommitMode::Sync).map_err(|e| {
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            let what = format!("offsets of group {group} are not committed: {e}{}", right(code));
-            self.let_go(group, client);
-            LogError::new(kind_of(code), what)
-        })
+        self.groups.commit(group, offsets)
     }
 
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
@@ -447,11 +356,7 @@ pub(super) fn about(message: &OutMessage) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::mocking::MockCluster;
-
     use super::*;
-
-    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
@@ -467,31 +372,5 @@ mod tests {
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
-    }
-
-    /// Found by reading: it counted as none, so that a job at most once took it again.
-    #[test]
-    fn an_offset_that_is_not_told_is_not_taken_for_none() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("in", 1, 1).unwrap();
-        let log = KafkaLog::new(Settings::new(cluster.bootstrap_servers()), PATIENCE);
-        let of = |partition| TopicPartition { topic: "in".into(), partition };
-        assert_eq!(log.committed("g", &[of(0)]), Ok(BTreeMap::new()));
-        // The mock broker refuses it by itself, among others.
-        let error = log.committed("g", &[of(0), of(7)]).unwrap_err();
-        assert!(error.what.contains("group g for in[7]: "), "{error}");
-    }
-
-    /// Found by reading: it was fatal, so that a job at most once ended.
-    #[test]
-    fn offsets_whose_coordinator_is_away_go_to_another_client() {
-        let mut settings = Settings::new("127.0.0.1:1"); // Nobody listens there.
-        settings.set("session.timeout.ms", "500");
-        let log = KafkaLog::new(settings, Duration::from_secs(1));
-        let first = log.group("g").unwrap();
-        let of = TopicPartition { topic: "t".into(), partition: 0 };
-        let error = log.commit_offsets("g", &[(of, 3)].into()).unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
-        assert!(!Arc::ptr_eq(&first, &log.group("g").unwrap()));
     }
 }
