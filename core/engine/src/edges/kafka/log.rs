@@ -16,7 +16,7 @@ use super::codes::{kind_of, right};
 use super::groups::Groups;
 use super::limits::Limits;
 use super::producer::KafkaProducer;
-use super::sys::{Code, Message};
+use super::sys::{Code, Message, TopicDescription};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{
     Fetched, InMessage, Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
@@ -151,7 +151,9 @@ fn removed<N>(
 /// What a reader's error means to the protocol.
 fn log_error(error: &KafkaError) -> LogError {
     let kind = match error {
-        KafkaError::NoBroker { .. } | KafkaError::Stalled { .. } => LogErrorKind::Retriable,
+        KafkaError::NoBroker { .. } | KafkaError::TopicAway { .. } | KafkaError::Stalled { .. } => {
+            LogErrorKind::Retriable
+        }
         KafkaError::Refused { .. } | KafkaError::Untrusted { .. } => LogErrorKind::Denied,
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
@@ -175,28 +177,13 @@ impl Log for KafkaLog {
     }
 
     fn topics(&self, names: &[&str]) -> Result<Vec<TopicState>, LogError> {
-        let described = self.ask(Isolation::ReadUncommitted, |cluster| cluster.describe(names))?;
-        names
-            .iter()
-            .map(|name| {
-                let topic = described.iter().find(|topic| topic.name == **name);
-                let mut state = TopicState { name: (*name).into(), id: None, partitions: 0 };
-                match topic.map(|topic| (topic, &topic.error)) {
-                    Some((topic, None)) => {
-                        state.id.clone_from(&topic.id);
-                        state.partitions = topic.partitions.len() as i32;
-                    }
-                    Some((_, Some((Code::TOPIC_AUTHORIZATION, _)))) => {
-                        return Err(LogError::new(
-                            LogErrorKind::Denied,
-                            format!("topic {name}: this user may not see it: grant DESCRIBE"),
-                        ));
-                    }
-                    _ => {}
-                }
-                Ok(state)
-            })
-            .collect()
+        // One that is named twice is refused as a whole (`rd_kafka_DescribeTopics`).
+        let mut each = names.to_vec();
+        each.sort_unstable();
+        each.dedup();
+        let described = self.ask(Isolation::ReadUncommitted, |cluster| cluster.settled(&each))?;
+        let found = |name: &&str| described.iter().find(|topic| topic.name == **name);
+        names.iter().map(|name| state_of(name, found(name))).collect()
     }
 
     fn bounds(&self, of: &TopicPartition, isolation: Isolation) -> Result<(i64, i64), LogError> {
@@ -325,6 +312,27 @@ impl Log for KafkaLog {
     }
 }
 
+/// What the cluster says of a topic, as the protocol takes it. Only one that it does not
+/// know is not there; who may not see it, or asks while its brokers come back, is told so.
+fn state_of(name: &str, described: Option<&TopicDescription>) -> Result<TopicState, LogError> {
+    let mut state = TopicState { name: name.into(), id: None, partitions: 0 };
+    match described.map(|topic| (topic, &topic.error)) {
+        None | Some((_, Some((Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION, _)))) => {}
+        Some((topic, None)) => {
+            state.id.clone_from(&topic.id);
+            state.partitions = topic.partitions.len() as i32;
+        }
+        Some((_, Some((Code::TOPIC_AUTHORIZATION, _)))) => {
+            let what = format!("topic {name}: this user may not see it: grant DESCRIBE");
+            return Err(LogError::new(LogErrorKind::Denied, what));
+        }
+        Some((_, Some((code, text)))) => {
+            return Err(log_error(&KafkaError::of_topic(name, *code, text)));
+        }
+    }
+    Ok(state)
+}
+
 fn copy(message: Message<'_>) -> Result<InMessage, Code> {
     let mut headers = Vec::new();
     message.headers(|key, value| {
@@ -356,7 +364,12 @@ pub(super) fn about(message: &OutMessage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaRespErr;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
@@ -372,5 +385,58 @@ mod tests {
         assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
         assert_eq!(kind(Code::UNKNOWN_TOPIC_OR_PARTITION.0), LogErrorKind::Retriable);
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
+    }
+
+    /// Found by reading: a topic whose leader was being chosen was taken for one that is
+    /// not on the cluster, so that the job ended instead of waiting.
+    #[test]
+    fn only_a_topic_that_the_cluster_does_not_know_is_not_there() {
+        let of = |code: i32| {
+            let error = Some((Code(code), "said".to_owned()));
+            let (partitions, replicas) = (Vec::new(), Vec::new());
+            let name = "t".to_owned();
+            state_of("t", Some(&TopicDescription { name, id: None, partitions, replicas, error }))
+        };
+        let gone = TopicState { name: "t".into(), id: None, partitions: 0 };
+        for code in [Code::UNKNOWN_TOPIC_OR_PARTITION, Code::UNKNOWN_TOPIC] {
+            assert_eq!(of(code.0).as_ref(), Ok(&gone), "{code}");
+        }
+        assert_eq!(state_of("t", None), Ok(gone));
+        let kind = |code| of(code).unwrap_err().kind;
+        for code in [5, 6, 7, 56, Code::TRANSPORT.0, Code::TIMED_OUT.0, Code::DESTROY_BROKER.0] {
+            assert_eq!(kind(code), LogErrorKind::Retriable, "{}", Code(code));
+        }
+        assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
+        // A name that is none.
+        let error = of(17).unwrap_err();
+        assert_eq!(error, LogError::new(LogErrorKind::Fatal, "topic t: said"));
+    }
+
+    #[test]
+    fn a_topic_without_its_leader_is_asked_for_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 2, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        cluster.topic_error("in", none).unwrap();
+        let log = KafkaLog::new(settings.clone(), Duration::from_secs(2));
+        let error = log.topics(&["in", "nowhere", "in"]).unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
+        assert!(error.what.starts_with("topic in cannot be had yet (Broker: Leader"), "{error}");
+        let topics = ["in".to_owned()];
+        let read = Isolation::ReadCommitted;
+        let error = Cluster::connect(&settings, &topics, read, Duration::from_secs(2));
+        assert!(error.is_err_and(|error| error.is_away()));
+        // It comes back while it is waited for.
+        std::thread::scope(|scope| {
+            let connected = scope.spawn(|| Cluster::connect(&settings, &topics, read, PATIENCE));
+            let asked = scope.spawn(|| log.topics(&["in", "nowhere", "in"]));
+            std::thread::sleep(Duration::from_millis(300));
+            cluster.topic_error("in", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+            assert_eq!(connected.join().unwrap().unwrap().partitions().len(), 2);
+            let found = asked.join().unwrap().unwrap();
+            let counts: Vec<i32> = found.iter().map(|topic| topic.partitions).collect();
+            assert_eq!(counts, [2, 0, 2]);
+        });
     }
 }

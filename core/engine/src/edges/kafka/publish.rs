@@ -188,10 +188,7 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
         match &described.error {
             None => topic.there = Some(described.partitions.len() as i32),
             Some((Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION, _)) => {}
-            Some((_, text)) => {
-                let topic = described.name.clone();
-                return Err(KafkaError::Topic { topic, what: text.clone() });
-            }
+            Some(_) => return Err(cluster.why_not(described)),
         }
     }
     for topic in wanted.values() {
