@@ -206,12 +206,9 @@ impl Job<'_> {
         };
 
         // Fences whoever had the job and ends what they had in flight.
-        if self.exactly_once() {
-            let topic = progress_topic(spec.job());
-            let there = waiter.until(|| log.topics(&[&topic]))?;
-            if there.first().is_none_or(|topic| topic.partitions == 0) {
-                waiter.until(|| log.create_topic(&topic, 1, true))?;
-            }
+        let has_progress = || progress::is_there(&*log, spec.job(), &waiter);
+        if self.exactly_once() && !has_progress()? {
+            waiter.until(|| log.create_topic(&progress_topic(spec.job()), 1, true))?;
         }
         let mark = Mark::load(&spec.folder)?;
         self.point("start.init")?;
@@ -220,7 +217,9 @@ impl Job<'_> {
             waiter.until(|| producer.init())?;
             self.point("start.read")?;
             progress::read(&*log, spec.job(), &waiter)?
-        } else if mark.as_ref().and_then(Mark::guarantee) == Some(Guarantee::ExactlyOnce) {
+        } else if mark.as_ref().and_then(Mark::guarantee) == Some(Guarantee::ExactlyOnce)
+            && has_progress()?
+        {
             progress::read(&*log, spec.job(), &waiter)?
         } else {
             None
@@ -289,7 +288,7 @@ impl Job<'_> {
             store(&mark)?;
         }
 
-        let source = self.parts.feed.open(&found.at)?;
+        let source = waiter.input(|| self.parts.feed.open(&found.at))?;
         kept.partitions(source.partitions(), &source.later())
             .map_err(|e| JobError::Io(e.to_string()))?;
         let makers = std::thread::available_parallelism().map_or(1, usize::from).min(MAKERS);
