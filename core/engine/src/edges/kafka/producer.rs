@@ -183,6 +183,10 @@ impl KafkaProducer {
             };
             (text, wants) = (reason, wanted(cause));
         }
+        // See [`let_go_of`].
+        if kind == LogErrorKind::Fenced && !self.transactional {
+            kind = LogErrorKind::NotTaken;
+        }
         if kind == LogErrorKind::RequiresAbort {
             let (mut cause, mut failure) = (code, self.failure());
             // A transaction is told of it before its messages are
@@ -451,6 +455,21 @@ mod tests {
         let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
         let few = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
         cluster.request_errors(RDKafkaApiKey::Produce, &[few; 5]);
+        producer.send(message()).unwrap();
+        let error = producer.flush().unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
+    }
+
+    /// Found by reading: a job at least once looked for who had taken it over.
+    #[test]
+    fn a_producer_without_transactions_is_fenced_by_nobody() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        let old = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[old]);
         producer.send(message()).unwrap();
         let error = producer.flush().unwrap_err();
         assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
