@@ -367,7 +367,13 @@ impl Cluster {
         ms: i64,
     ) -> Result<Vec<Option<i64>>, KafkaError> {
         let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
-        self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
+        self.client.offsets_at(&names, ms, self.patience).map_err(|(place, code)| {
+            if let Some(partition) = partitions.get(place) {
+                let meant = self.meant(partition, code);
+                if meant.is_moving() {
+                    return KafkaError::of_code(partition, None, meant, "");
+                }
+            }
             let why = format!("the offsets of a time cannot be had: {code}");
             if !code.is_passing() {
                 return KafkaError::Range(why);
@@ -390,7 +396,48 @@ impl Cluster {
     pub fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
         self.client
             .offsets(&partition.topic, partition.partition, self.patience)
-            .map_err(|code| KafkaError::of_code(partition, None, code, ""))
+            .map_err(|code| KafkaError::of_code(partition, None, self.meant(partition, code), ""))
+    }
+
+    /// Of a partition that has no leader now librdkafka says at once that it does not know
+    /// it (`rd_kafka_topic_partition_list_query_leaders` of 2.12.1), and says so again until
+    /// somebody asks for the topic's metadata: whether it is there the brokers say.
+    fn meant(&self, partition: &TopicPartition, code: Code) -> Code {
+        if code != Code::UNKNOWN_PARTITION {
+            return code;
+        }
+        let is_there = |topic: &TopicDescription| {
+            topic.passing().is_some() || topic.partitions.contains(&partition.partition)
+        };
+        let at_once = self.patience.min(AT_ONCE);
+        match self.client.describe_topics(&[&*partition.topic], at_once, || false) {
+            Ok(topics) if !topics.iter().any(is_there) => code,
+            // Nobody answers: it was there before.
+            _ => Code::LEADER_NOT_AVAILABLE,
+        }
+    }
+}
+
+/// Asks again while a partition's leader is being chosen, for as long as a first answer
+/// may take.
+///
+/// # Errors
+/// As the question's.
+pub(super) fn patiently<T>(
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    let (begin, mut said) = (Instant::now(), false);
+    loop {
+        match ask() {
+            Err(error) if error.is_moving() && begin.elapsed() < patience.min(FIRST_ANSWER) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{error}: asked again until it answers");
+                }
+                std::thread::sleep(AGAIN);
+            }
+            other => return other,
+        }
     }
 }
 

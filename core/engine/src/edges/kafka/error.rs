@@ -112,6 +112,11 @@ impl KafkaError {
         }
     }
 
+    /// A partition's leader is being chosen, or starts.
+    pub(super) fn is_moving(&self) -> bool {
+        matches!(self, Self::Partition { code: Some(code), .. } if Code(*code).is_moving())
+    }
+
     /// This user may not read: as it is, no other start succeeds. (One whose login is
     /// refused is told so when it starts; in between the login's own source may be away.)
     #[must_use]
