@@ -42,6 +42,7 @@ mod rewrite;
 mod sending;
 mod sink;
 mod start;
+mod stuck;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -364,8 +365,8 @@ pub enum JobError {
     #[error("{0}")]
     Io(String),
 
-    /// What it needs beside the brokers does not answer now: another start may
-    /// find it.
+    /// A registry does not answer now, or the brokers take nothing: another start may
+    /// find them back.
     #[error("{0}")]
     Away(String),
 
