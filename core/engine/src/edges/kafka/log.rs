@@ -440,6 +440,7 @@ mod tests {
             assert_eq!(counts, [2, 0, 2]);
         });
     }
+
     /// Found by reading: librdkafka does not know such a partition, and a start while its
     /// broker came back ended as if it were gone.
     #[test]
