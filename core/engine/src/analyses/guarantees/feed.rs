@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::input::{ArrivalLog, Input, InputValues, Taken, lock};
 use super::pulse::Pulse;
 use super::ticking::Ticking;
-use crate::engine::delivery::{Feed, LogDurable, StartAt, Values};
+use crate::engine::delivery::{Feed, FeedError, LogDurable, StartAt, Values};
 use crate::engine::{Batches, ClockInput, ClockInputKind, Given, Source, SourceError};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::{Record, TopicPartition};
@@ -39,11 +39,11 @@ pub struct SimFeed {
 }
 
 impl Feed for SimFeed {
-    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
+    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, FeedError> {
         Ok(self.input.first_offsets())
     }
 
-    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError> {
+    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, FeedError> {
         // The cluster was asked where each partition is that it has.
         let input = &self.input;
         let came = |source: &&u32| at.offsets.contains_key(&input.partitions[**source as usize]);

@@ -83,6 +83,17 @@ fn what_was_not_taken_in_time_is_sent_again_more_than_once() {
     assert_eq!(lived[0].outcome.as_ref().unwrap().restarts, 2);
 }
 
+/// Found by reading: no supervisor began such a job again.
+#[test]
+fn a_job_whose_brokers_take_nothing_for_long_may_be_started_again() {
+    // The first is an output, the others are what each further attempt announces.
+    let calls = (9..14).map(|nth| (Call::Produce, nth, Fault::Lost)).collect();
+    let late = schedule(vec![Incident { calls, ..Incident::default() }]);
+    let (_, lived, _) = lives(setup("exactly-once"), &late);
+    let error = lived[0].outcome.as_ref().unwrap_err();
+    assert!(matches!(error, JobError::Away(_)), "{error}");
+}
+
 /// Found by reading: where a job had ended with an error, whoever read its topics waited
 /// until its last transaction timed out, which takes up to 15 minutes.
 #[test]

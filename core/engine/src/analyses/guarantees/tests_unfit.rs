@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::schedule::{Incident, What};
-use super::tests::{Between, at, lives, lives_with, schedule, setup};
+use super::tests::{Between, at, lives, lives_with, pipeline, schedule, setup};
 use super::tests_recovery::refused;
 use crate::edges::log::Log as _;
 use crate::edges::log::sim::{Call, Fault, SimLog};
-use crate::engine::delivery::JobEvent;
+use crate::engine::delivery::{JobEvent, progress_topic};
 
 /// What the job remembers of a topic, otherwise than it was.
 fn remembers(folder: &Path, topic: &str, as_was: Value) {
@@ -30,6 +30,26 @@ fn fewer_partitions_than_the_job_began_with_are_refused() {
         });
         let what = format!("topic \"{topic}\" has 2 partitions and had 3 when the job began");
         assert!(text.contains(&what) && text.contains("delivery.job"), "{text}");
+    }
+}
+
+/// Found by reading: on a cluster, whose brokers say the same of a topic that they do not
+/// know yet, such a start asked for ever where the progress topic ends.
+#[test]
+fn a_progress_topic_that_is_gone_is_said_under_another_guarantee_too() {
+    for guarantee in ["at-least-once", "at-most-once"] {
+        let then: Between = Arc::new(|cluster: &SimLog, _: &Path, n| {
+            if n == 1 {
+                cluster.delete_topic(&progress_topic("case"));
+            }
+        });
+        let mut setup = setup("exactly-once");
+        setup.next_pipelines = vec![pipeline(guarantee)];
+        let crash = schedule(vec![at("prepared", 4, What::Crash)]);
+        let (_, lived, _) = lives_with(setup, &crash, Some(then));
+        assert_eq!(lived.len(), 2, "{guarantee}");
+        let text = lived[1].outcome.as_ref().unwrap_err().to_string();
+        assert!(text.contains("topic joinscope-progress-case knows nothing of it"), "{text}");
     }
 }
 

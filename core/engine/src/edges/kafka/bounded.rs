@@ -21,6 +21,11 @@ pub(super) fn within<T: Send + 'static>(
     spawned.ok().and_then(|_| answer.recv_timeout(patience).ok())
 }
 
+/// Lets go of a client; nobody waits for its end.
+pub(super) fn end(client: impl Send + 'static) {
+    let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(move || drop(client));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

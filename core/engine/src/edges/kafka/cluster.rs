@@ -60,6 +60,9 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// was there once.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
+/// Between two questions about a topic that is not there yet.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// For what is asked beside the reading.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
@@ -75,7 +78,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Connects and describes `topics`.
+    /// Connects and describes `topics`; one whose leader is being chosen is waited for.
     ///
     /// # Errors
     /// Settings, no broker, refused, an unknown topic: within `patience`.
@@ -86,6 +89,11 @@ impl Cluster {
         patience: Duration,
     ) -> Result<Self, KafkaError> {
         let mut cluster = Self::reach(settings, topics, isolation, patience)?;
+        if cluster.topics.iter().any(|topic| topic.passing().is_some()) {
+            let names: Vec<String> = cluster.topics.iter().map(|t| t.name.clone()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            cluster.topics = cluster.settled(&names)?;
+        }
         let unknown = |d: &&TopicDescription| d.error.is_some() || d.partitions.is_empty();
         if let Some(topic) = cluster.topics.iter().find(unknown) {
             return Err(cluster.why_not(topic));
@@ -171,7 +179,8 @@ impl Cluster {
         Client::new(&properties, is_secret).map_err(KafkaError::Setting)
     }
 
-    fn why_not(&self, topic: &TopicDescription) -> KafkaError {
+    /// Why a topic cannot be used as it was described.
+    pub fn why_not(&self, topic: &TopicDescription) -> KafkaError {
         let name = topic.name.clone();
         match &topic.error {
             None => KafkaError::Topic { topic: name, what: "has no partition".into() },
@@ -183,7 +192,7 @@ impl Cluster {
                 topic: name,
                 what: "this user may not see it: grant READ and DESCRIBE".into(),
             },
-            Some((_, text)) => KafkaError::Topic { topic: name, what: text.clone() },
+            Some((code, text)) => KafkaError::of_topic(&name, *code, text),
         }
     }
 
@@ -216,6 +225,27 @@ impl Cluster {
                 why: if text.is_empty() { code.to_string() } else { text },
             }
         })
+    }
+
+    /// As [`Cluster::describe`]; one whose leader is being chosen is asked for again, for as
+    /// long as a first answer may take, and stands without it then.
+    ///
+    /// # Errors
+    /// No broker answers.
+    pub fn settled(&self, names: &[&str]) -> Result<Vec<TopicDescription>, KafkaError> {
+        let (begin, mut said) = (Instant::now(), false);
+        loop {
+            let topics = self.describe(names)?;
+            let away = topics.iter().find_map(|topic| Some((&topic.name, topic.passing()?)));
+            let Some((topic, why)) = away else { return Ok(topics) };
+            if begin.elapsed() >= self.patience.min(FIRST_ANSWER) {
+                return Ok(topics);
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::warn!("topic {topic}: {why}: asked again until it is there");
+            }
+            std::thread::sleep(AGAIN);
+        }
     }
 
     /// Asks whether the topics are still the same.
@@ -337,7 +367,13 @@ impl Cluster {
         ms: i64,
     ) -> Result<Vec<Option<i64>>, KafkaError> {
         let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
-        self.client.offsets_at(&names, ms, self.patience).map_err(|code| {
+        self.client.offsets_at(&names, ms, self.patience).map_err(|(place, code)| {
+            if let Some(partition) = partitions.get(place) {
+                let meant = self.meant(partition, code);
+                if meant.is_moving() {
+                    return KafkaError::of_code(partition, None, meant, "");
+                }
+            }
             let why = format!("the offsets of a time cannot be had: {code}");
             if !code.is_passing() {
                 return KafkaError::Range(why);
@@ -360,7 +396,48 @@ impl Cluster {
     pub fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
         self.client
             .offsets(&partition.topic, partition.partition, self.patience)
-            .map_err(|code| KafkaError::of_code(partition, None, code, ""))
+            .map_err(|code| KafkaError::of_code(partition, None, self.meant(partition, code), ""))
+    }
+
+    /// Of a partition that has no leader now librdkafka says at once that it does not know
+    /// it (`rd_kafka_topic_partition_list_query_leaders` of 2.12.1), and says so again until
+    /// somebody asks for the topic's metadata: whether it is there the brokers say.
+    fn meant(&self, partition: &TopicPartition, code: Code) -> Code {
+        if code != Code::UNKNOWN_PARTITION {
+            return code;
+        }
+        let is_there = |topic: &TopicDescription| {
+            topic.passing().is_some() || topic.partitions.contains(&partition.partition)
+        };
+        let at_once = self.patience.min(AT_ONCE);
+        match self.client.describe_topics(&[&*partition.topic], at_once, || false) {
+            Ok(topics) if !topics.iter().any(is_there) => code,
+            // Nobody answers: it was there before.
+            _ => Code::LEADER_NOT_AVAILABLE,
+        }
+    }
+}
+
+/// Asks again while a partition's leader is being chosen, for as long as a first answer
+/// may take.
+///
+/// # Errors
+/// As the question's.
+pub(super) fn patiently<T>(
+    patience: Duration,
+    mut ask: impl FnMut() -> Result<T, KafkaError>,
+) -> Result<T, KafkaError> {
+    let (begin, mut said) = (Instant::now(), false);
+    loop {
+        match ask() {
+            Err(error) if error.is_moving() && begin.elapsed() < patience.min(FIRST_ANSWER) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!("{error}: asked again until it answers");
+                }
+                std::thread::sleep(AGAIN);
+            }
+            other => return other,
+        }
     }
 }
 

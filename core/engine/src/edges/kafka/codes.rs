@@ -56,10 +56,15 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> LogErrorKind {
 }
 
 /// What it means outside a transaction that a message was not delivered: the client has
-/// let go of it, so whoever asks again asks about nothing.
+/// let go of it, so whoever asks again asks about nothing. Nobody else has the id of a
+/// producer without transactions: an epoch that the broker takes for an old one
+/// (`ProducerAppendInfo#checkProducerEpoch` of Kafka), as librdkafka begins a new one after
+/// each refusal, is one of its own, and another client has another id.
 pub(super) fn let_go_of(code: RDKafkaErrorCode) -> LogErrorKind {
     match kind_of(code) {
-        LogErrorKind::TimedOut | LogErrorKind::Retriable => LogErrorKind::NotTaken,
+        LogErrorKind::TimedOut | LogErrorKind::Retriable | LogErrorKind::Fenced => {
+            LogErrorKind::NotTaken
+        }
         kind => kind,
     }
 }
@@ -96,6 +101,16 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
     }
 }
 
+/// As [`right`], of a call about a group's offsets: who commits them needs to read their
+/// topics, not to write them (`KafkaApis#handleOffsetCommitRequest` and
+/// `#handleTxnOffsetCommitRequest` of Kafka).
+pub(super) fn right_to_commit(code: RDKafkaErrorCode) -> &'static str {
+    match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => "; grant READ on this topic to its user",
+        code => right(code),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +124,11 @@ mod tests {
         }
         // Without a transaction too: nobody sends it again but who goes on from before it.
         for code in [E::MessageTimedOut, E::NotEnoughReplicas, E::BrokerTransportFailure] {
+            assert_eq!(let_go_of(code), LogErrorKind::NotTaken, "{code}");
+        }
+        // Found by reading: a job at least once looked for who had taken it over, in a topic
+        // that only jobs exactly once have, for ever.
+        for code in [E::InvalidProducerEpoch, E::Fenced, E::ProducerFenced] {
             assert_eq!(let_go_of(code), LogErrorKind::NotTaken, "{code}");
         }
         assert_eq!(let_go_of(E::InvalidTopic), LogErrorKind::Fatal);

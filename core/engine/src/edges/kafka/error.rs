@@ -40,6 +40,11 @@ pub enum KafkaError {
     /// The cluster says something else about a topic.
     #[error("topic {topic}: {what}")]
     Topic { topic: String, what: String },
+    /// The cluster has the topic, and cannot say yet where.
+    #[error(
+        "topic {topic} cannot be had yet ({why}): a broker is starting, or a leader is being chosen; ask again in a moment"
+    )]
+    TopicAway { topic: String, why: String },
     /// The topic went away, or was made anew, while it was read.
     #[error("topic {topic} {what} while it was read; what was read before is kept")]
     TopicGone { topic: String, what: String },
@@ -99,10 +104,17 @@ impl KafkaError {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::NoBroker { .. } | Self::Registry { away: true, .. } => true,
+            Self::NoBroker { .. } | Self::TopicAway { .. } | Self::Registry { away: true, .. } => {
+                true
+            }
             Self::Partition { code: Some(code), .. } => Code(*code).is_passing(),
             _ => false,
         }
+    }
+
+    /// A partition's leader is being chosen, or starts.
+    pub(super) fn is_moving(&self) -> bool {
+        matches!(self, Self::Partition { code: Some(code), .. } if Code(*code).is_moving())
     }
 
     /// This user may not read: as it is, no other start succeeds. (One whose login is
@@ -119,6 +131,17 @@ impl KafkaError {
         what: impl Into<String>,
     ) -> Self {
         Self::Partition { partition: partition.clone(), offset, what: what.into(), code: None }
+    }
+
+    /// What the cluster says of a topic that it neither lacks nor denies us. Before Kafka 4
+    /// a topic as a whole had no leader yet while it was made (`AutoTopicCreationManager`);
+    /// since then only partitions have none (`KRaftMetadataCache#getTopicMetadata`).
+    pub(super) fn of_topic(topic: &str, code: Code, text: &str) -> Self {
+        let topic = topic.to_owned();
+        if code.is_passing() {
+            return Self::TopicAway { topic, why: text.to_owned() };
+        }
+        Self::Topic { topic, what: text.to_owned() }
     }
 
     /// A partition's error of librdkafka's or the broker's, with advice where

@@ -8,15 +8,15 @@ use bytes::Bytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounded::end;
 use super::cluster::Cluster;
 use super::codes::{kind_of, right};
+use super::groups::Groups;
 use super::limits::Limits;
 use super::producer::KafkaProducer;
-use super::sys::{Code, Message};
+use super::sys::{Code, Message, TopicDescription};
 use super::{Isolation, KafkaError, Settings};
 use crate::edges::log::{
     Fetched, InMessage, Log, LogError, LogErrorKind, LogProducer, OutMessage, ProducerSpec,
@@ -35,8 +35,7 @@ pub struct KafkaLog {
     /// By isolation: it is a client's property.
     uncommitted: Mutex<Option<Arc<Cluster>>>,
     committed: Mutex<Option<Arc<Cluster>>>,
-    /// Clients of groups, by name.
-    groups: Mutex<BTreeMap<String, Arc<BaseConsumer>>>,
+    groups: Groups,
     limits: Arc<Limits>,
 }
 
@@ -45,11 +44,11 @@ impl KafkaLog {
     #[must_use]
     pub fn new(settings: Settings, patience: Duration) -> Self {
         Self {
+            groups: Groups::new(settings.clone(), patience),
             settings,
             patience,
             uncommitted: Mutex::default(),
             committed: Mutex::default(),
-            groups: Mutex::default(),
             limits: Arc::default(),
         }
     }
@@ -123,31 +122,6 @@ impl KafkaLog {
             (e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown), e.to_string())
         })
     }
-
-    /// A client of a group that it never joins: it asks for and commits offsets.
-    fn group(&self, group: &str) -> Result<Arc<BaseConsumer>, LogError> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = groups.get(group) {
-            return Ok(Arc::clone(client));
-        }
-        let client = Arc::new(group_client(&self.settings, group)?);
-        groups.insert(group.to_owned(), Arc::clone(&client));
-        Ok(client)
-    }
-
-    /// As in [`KafkaLog::ask`]: a client that knows no broker any more finds no coordinator.
-    fn let_go(&self, group: &str, client: Arc<BaseConsumer>) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if groups.get(group).is_some_and(|kept| Arc::ptr_eq(kept, &client)) {
-            groups.remove(group);
-        }
-        end(client);
-    }
-}
-
-/// Nobody waits for a client's end.
-fn end(client: impl Send + 'static) {
-    let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(move || drop(client));
 }
 
 pub(super) type Admin = AdminClient<DefaultClientContext>;
@@ -174,38 +148,12 @@ fn removed<N>(
     Ok(())
 }
 
-/// See [`KafkaLog::group`].
-pub(super) fn group_client(settings: &Settings, group: &str) -> Result<BaseConsumer, LogError> {
-    let mut config = ClientConfig::new();
-    config.set_log_level(RDKafkaLogLevel::Critical);
-    let forced = [
-        ("group.id", group),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("allow.auto.create.topics", "false"),
-    ];
-    config.extend(settings.properties(&[("client.id", "joinscope")], &forced));
-    config
-        .create()
-        .map_err(|e: ClientError| LogError::new(LogErrorKind::Fatal, format!("group {group}: {e}")))
-}
-
-/// Offsets as librdkafka takes them.
-pub(super) fn list(
-    offsets: &BTreeMap<TopicPartition, i64>,
-) -> Result<TopicPartitionList, LogError> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (partition, offset) in offsets {
-        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset))
-            .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("{partition}@{offset}: {e}")))?;
-    }
-    Ok(list)
-}
-
 /// What a reader's error means to the protocol.
 fn log_error(error: &KafkaError) -> LogError {
     let kind = match error {
-        KafkaError::NoBroker { .. } | KafkaError::Stalled { .. } => LogErrorKind::Retriable,
+        KafkaError::NoBroker { .. } | KafkaError::TopicAway { .. } | KafkaError::Stalled { .. } => {
+            LogErrorKind::Retriable
+        }
         KafkaError::Refused { .. } | KafkaError::Untrusted { .. } => LogErrorKind::Denied,
         KafkaError::Partition { code: Some(code), .. } => match Code(*code) {
             Code::AUTO_OFFSET_RESET | Code::OFFSET_OUT_OF_RANGE => LogErrorKind::OutOfRange,
@@ -229,28 +177,13 @@ impl Log for KafkaLog {
     }
 
     fn topics(&self, names: &[&str]) -> Result<Vec<TopicState>, LogError> {
-        let described = self.ask(Isolation::ReadUncommitted, |cluster| cluster.describe(names))?;
-        names
-            .iter()
-            .map(|name| {
-                let topic = described.iter().find(|topic| topic.name == **name);
-                let mut state = TopicState { name: (*name).into(), id: None, partitions: 0 };
-                match topic.map(|topic| (topic, &topic.error)) {
-                    Some((topic, None)) => {
-                        state.id.clone_from(&topic.id);
-                        state.partitions = topic.partitions.len() as i32;
-                    }
-                    Some((_, Some((Code::TOPIC_AUTHORIZATION, _)))) => {
-                        return Err(LogError::new(
-                            LogErrorKind::Denied,
-                            format!("topic {name}: this user may not see it: grant DESCRIBE"),
-                        ));
-                    }
-                    _ => {}
-                }
-                Ok(state)
-            })
-            .collect()
+        // One that is named twice is refused as a whole (`rd_kafka_DescribeTopics`).
+        let mut each = names.to_vec();
+        each.sort_unstable();
+        each.dedup();
+        let described = self.ask(Isolation::ReadUncommitted, |cluster| cluster.settled(&each))?;
+        let found = |name: &&str| described.iter().find(|topic| topic.name == **name);
+        names.iter().map(|name| state_of(name, found(name))).collect()
     }
 
     fn bounds(&self, of: &TopicPartition, isolation: Isolation) -> Result<(i64, i64), LogError> {
@@ -318,35 +251,7 @@ impl Log for KafkaLog {
         group: &str,
         of: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, i64>, LogError> {
-        let client = self.group(group)?;
-        let mut wanted = TopicPartitionList::with_capacity(of.len());
-        for partition in of {
-            wanted.add_partition(&partition.topic, partition.partition);
-        }
-        let found = client.committed_offsets(wanted, self.patience).map_err(|e| {
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            self.let_go(group, client);
-            LogError::new(
-                kind_of(code),
-                format!("the offsets of group {group}: {e}{}", right(code)),
-            )
-        })?;
-        let found = found.elements();
-        for entry in &found {
-            let Err(e) = entry.error() else { continue };
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            let of = TopicPartition { topic: entry.topic().into(), partition: entry.partition() };
-            let what = format!("the offset of group {group} for {of}: {e}{}", right(code));
-            return Err(LogError::new(kind_of(code), what));
-        }
-        Ok(found
-            .iter()
-            .filter_map(|entry| {
-                let Offset::Offset(offset) = entry.offset() else { return None };
-                let topic = entry.topic().into();
-                Some((TopicPartition { topic, partition: entry.partition() }, offset))
-            })
-            .collect())
+        self.groups.committed(group, of)
     }
 
     fn commit_offsets(
@@ -354,16 +259,7 @@ impl Log for KafkaLog {
         group: &str,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<(), LogError> {
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let client = self.group(group)?;
-        client.commit(&list(offsets)?, CommitMode::Sync).map_err(|e| {
-            let code = e.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-            let what = format!("offsets of group {group} are not committed: {e}{}", right(code));
-            self.let_go(group, client);
-            LogError::new(kind_of(code), what)
-        })
+        self.groups.commit(group, offsets)
     }
 
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
@@ -416,6 +312,27 @@ impl Log for KafkaLog {
     }
 }
 
+/// What the cluster says of a topic, as the protocol takes it. Only one that it does not
+/// know is not there; who may not see it, or asks while its brokers come back, is told so.
+fn state_of(name: &str, described: Option<&TopicDescription>) -> Result<TopicState, LogError> {
+    let mut state = TopicState { name: name.into(), id: None, partitions: 0 };
+    match described.map(|topic| (topic, &topic.error)) {
+        None | Some((_, Some((Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION, _)))) => {}
+        Some((topic, None)) => {
+            state.id.clone_from(&topic.id);
+            state.partitions = topic.partitions.len() as i32;
+        }
+        Some((_, Some((Code::TOPIC_AUTHORIZATION, _)))) => {
+            let what = format!("topic {name}: this user may not see it: grant DESCRIBE");
+            return Err(LogError::new(LogErrorKind::Denied, what));
+        }
+        Some((_, Some((code, text)))) => {
+            return Err(log_error(&KafkaError::of_topic(name, *code, text)));
+        }
+    }
+    Ok(state)
+}
+
 fn copy(message: Message<'_>) -> Result<InMessage, Code> {
     let mut headers = Vec::new();
     message.headers(|key, value| {
@@ -448,7 +365,9 @@ pub(super) fn about(message: &OutMessage) -> String {
 #[cfg(test)]
 mod tests {
     use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaRespErr;
 
+    use super::super::{Start, Tail, TailSpec, first_offsets};
     use super::*;
 
     const PATIENCE: Duration = Duration::from_mins(1);
@@ -469,29 +388,105 @@ mod tests {
         assert_eq!(kind(Code::LOG_TRUNCATION.0), LogErrorKind::Fatal);
     }
 
-    /// Found by reading: it counted as none, so that a job at most once took it again.
+    /// Found by reading: a topic whose leader was being chosen was taken for one that is
+    /// not on the cluster, so that the job ended instead of waiting.
     #[test]
-    fn an_offset_that_is_not_told_is_not_taken_for_none() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("in", 1, 1).unwrap();
-        let log = KafkaLog::new(Settings::new(cluster.bootstrap_servers()), PATIENCE);
-        let of = |partition| TopicPartition { topic: "in".into(), partition };
-        assert_eq!(log.committed("g", &[of(0)]), Ok(BTreeMap::new()));
-        // The mock broker refuses it by itself, among others.
-        let error = log.committed("g", &[of(0), of(7)]).unwrap_err();
-        assert!(error.what.contains("group g for in[7]: "), "{error}");
+    fn only_a_topic_that_the_cluster_does_not_know_is_not_there() {
+        let of = |code: i32| {
+            let error = Some((Code(code), "said".to_owned()));
+            let (partitions, replicas) = (Vec::new(), Vec::new());
+            let name = "t".to_owned();
+            state_of("t", Some(&TopicDescription { name, id: None, partitions, replicas, error }))
+        };
+        let gone = TopicState { name: "t".into(), id: None, partitions: 0 };
+        for code in [Code::UNKNOWN_TOPIC_OR_PARTITION, Code::UNKNOWN_TOPIC] {
+            assert_eq!(of(code.0).as_ref(), Ok(&gone), "{code}");
+        }
+        assert_eq!(state_of("t", None), Ok(gone));
+        let kind = |code| of(code).unwrap_err().kind;
+        for code in [5, 6, 7, 56, Code::TRANSPORT.0, Code::TIMED_OUT.0, Code::DESTROY_BROKER.0] {
+            assert_eq!(kind(code), LogErrorKind::Retriable, "{}", Code(code));
+        }
+        assert_eq!(kind(Code::TOPIC_AUTHORIZATION.0), LogErrorKind::Denied);
+        // A name that is none.
+        let error = of(17).unwrap_err();
+        assert_eq!(error, LogError::new(LogErrorKind::Fatal, "topic t: said"));
     }
 
-    /// Found by reading: it was fatal, so that a job at most once ended.
     #[test]
-    fn offsets_whose_coordinator_is_away_go_to_another_client() {
-        let mut settings = Settings::new("127.0.0.1:1"); // Nobody listens there.
-        settings.set("session.timeout.ms", "500");
-        let log = KafkaLog::new(settings, Duration::from_secs(1));
-        let first = log.group("g").unwrap();
-        let of = TopicPartition { topic: "t".into(), partition: 0 };
-        let error = log.commit_offsets("g", &[(of, 3)].into()).unwrap_err();
+    fn a_topic_without_its_leader_is_asked_for_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 2, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        cluster.topic_error("in", none).unwrap();
+        let log = KafkaLog::new(settings.clone(), Duration::from_secs(2));
+        let error = log.topics(&["in", "nowhere", "in"]).unwrap_err();
         assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
-        assert!(!Arc::ptr_eq(&first, &log.group("g").unwrap()));
+        assert!(error.what.starts_with("topic in cannot be had yet (Broker: Leader"), "{error}");
+        let topics = ["in".to_owned()];
+        let read = Isolation::ReadCommitted;
+        let error = Cluster::connect(&settings, &topics, read, Duration::from_secs(2));
+        assert!(error.is_err_and(|error| error.is_away()));
+        // It comes back while it is waited for.
+        std::thread::scope(|scope| {
+            let connected = scope.spawn(|| Cluster::connect(&settings, &topics, read, PATIENCE));
+            let asked = scope.spawn(|| log.topics(&["in", "nowhere", "in"]));
+            std::thread::sleep(Duration::from_millis(300));
+            cluster.topic_error("in", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
+            assert_eq!(connected.join().unwrap().unwrap().partitions().len(), 2);
+            let found = asked.join().unwrap().unwrap();
+            let counts: Vec<i32> = found.iter().map(|topic| topic.partitions).collect();
+            assert_eq!(counts, [2, 0, 2]);
+        });
+    }
+
+    /// Found by reading: librdkafka does not know such a partition, and a start while its
+    /// broker came back ended as if it were gone.
+    #[test]
+    fn a_partition_without_its_leader_is_waited_for() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 2, 1).unwrap();
+        cluster.partition_leader("in", 1, None).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let log = KafkaLog::new(settings.clone(), PATIENCE);
+        let of = |partition| TopicPartition { topic: "in".into(), partition };
+        let read = Isolation::ReadCommitted;
+        let error = log.bounds(&of(1), read).unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
+        assert_eq!(error.what, "in[1]: Broker: Leader not available");
+        let error = log.bounds(&of(2), read).unwrap_err();
+        assert_eq!(error.what, "in[2]: the partition is not there any more");
+        let spec = TailSpec {
+            settings,
+            topics: vec!["in".to_owned()],
+            isolation: read,
+            start: Start::Earliest,
+            offsets: BTreeMap::new(),
+            partitions: Vec::new(),
+            later: Vec::new(),
+            known_only: false,
+            topic_ids: BTreeMap::new(),
+            registry: None,
+            patience: Duration::from_secs(2),
+            memory: MEMORY,
+        };
+        let at = TailSpec { start: Start::Time(0), ..spec.clone() };
+        for spec in [&spec, &at] {
+            let error = first_offsets(spec).unwrap_err();
+            assert_eq!(error.to_string(), "in[1]: Broker: Leader not available");
+            assert!(error.is_away(), "another start may find it");
+        }
+        // It comes back while it is waited for.
+        let spec = TailSpec { patience: PATIENCE, ..spec };
+        std::thread::scope(|scope| {
+            let opened = scope.spawn(|| Tail::open(&spec).map(|tail| tail.lanes().len()));
+            let found = scope.spawn(|| first_offsets(&spec));
+            std::thread::sleep(Duration::from_millis(300));
+            cluster.partition_leader("in", 1, Some(1)).unwrap();
+            assert_eq!(opened.join().unwrap().unwrap(), 2);
+            let begins = BTreeMap::from([(of(0), 0), (of(1), 0)]);
+            assert_eq!(found.join().unwrap().unwrap(), begins);
+        });
     }
 }

@@ -10,6 +10,7 @@ mod compacted;
 mod convert;
 mod deliveries;
 mod error;
+mod groups;
 mod keychain;
 mod lacking;
 mod lanes;

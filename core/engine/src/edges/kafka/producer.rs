@@ -17,11 +17,12 @@ use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 use rdkafka::util::Timeout;
 
 use super::Settings;
-use super::bounded::within;
+use super::bounded::{end, within};
 use super::cluster::now_ms;
-use super::codes::{in_transaction, kind_of, let_go_of, right};
+use super::codes::{in_transaction, kind_of, let_go_of, right, right_to_commit};
+use super::groups::{group_client, list};
 use super::limits::{Limits, batch_size};
-use super::log::{about, group_client, list};
+use super::log::about;
 use super::times::sendable;
 use super::undelivered::{Context, Failure, Failures, is_of_a_batch};
 use crate::edges::log::{LogError, LogErrorKind, LogProducer, NOW, OutMessage, ProducerSpec};
@@ -57,6 +58,11 @@ const MARGIN: Duration = Duration::from_secs(5);
 const ABORT: Duration = Duration::from_secs(10);
 /// Calls in a row that ran out of time until the client is given up.
 const TIMED_OUT: u32 = 3;
+/// The call that is about the topics that are read.
+const OFFSETS: &str = "send offsets";
+/// What stands behind a topic's name where librdkafka lists partitions
+/// (`rd_kafka_topic_partition_list_str` of 2.12.1): an id that it does not have.
+const NO_ID: &str = "((null))[";
 
 fn client(
     config: &ClientConfig,
@@ -164,7 +170,9 @@ impl KafkaProducer {
                 LogErrorKind::Fatal
             };
         }
-        let mut wants = right(code);
+        let is_offsets = doing == OFFSETS;
+        let wanted = if is_offsets { right_to_commit } else { right };
+        let mut wants = wanted(code);
         // What made the client useless is said only here.
         if let Some((cause, reason)) = self.producer.client().fatal_error() {
             kind = match kind_of(cause) {
@@ -173,7 +181,11 @@ impl KafkaProducer {
                 }
                 _ => LogErrorKind::Fatal,
             };
-            (text, wants) = (reason, right(cause));
+            (text, wants) = (reason, wanted(cause));
+        }
+        // See [`let_go_of`].
+        if kind == LogErrorKind::Fenced && !self.transactional {
+            kind = LogErrorKind::NotTaken;
         }
         if kind == LogErrorKind::RequiresAbort {
             let (mut cause, mut failure) = (code, self.failure());
@@ -194,10 +206,12 @@ impl KafkaProducer {
                 _ => {}
             }
         }
-        if self.transactional && code == RDKafkaErrorCode::TopicAuthorizationFailed {
+        let is_denied = code == RDKafkaErrorCode::TopicAuthorizationFailed;
+        if self.transactional && is_denied && !is_offsets {
             let topics: Vec<&str> = self.topics.iter().map(|topic| &**topic).collect();
             text = format!("{text} (it writes {})", topics.join(", "));
         }
+        let text = text.replace(NO_ID, "[");
         LogError::new(kind, format!("{}: {doing}: {text}{wants}", self.name))
     }
 
@@ -251,8 +265,7 @@ impl LogProducer for KafkaProducer {
         // Nothing has begun: the next attempt has a client of its own.
         let old =
             std::mem::replace(&mut self.producer, Arc::new(client(&self.config, &self.failures)?));
-        // Nobody waits for a client's end.
-        let _ = std::thread::Builder::new().name("old-client".to_owned()).spawn(|| drop(old));
+        end(old);
         Err(error)
     }
 
@@ -332,9 +345,9 @@ impl LogProducer for KafkaProducer {
         });
         let Some(answer) = answer else {
             self.hangs = true;
-            return Err(self.given_up("send offsets"));
+            return Err(self.given_up(OFFSETS));
         };
-        let answer = answer.map_err(|e| self.error("send offsets", &e));
+        let answer = answer.map_err(|e| self.error(OFFSETS, &e));
         self.judged(answer)
     }
 
@@ -405,6 +418,31 @@ mod tests {
             assert!(error.what.contains("transactional.id.expiration.ms"), "{id}: {error}");
         }
     }
+
+    /// Found by reading: who may not read an input any more was told to grant WRITE on it,
+    /// and which topics are written.
+    #[test]
+    fn offsets_that_are_refused_name_their_partition() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("in", 2, 1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let spec =
+            ProducerSpec { transactional_id: Some("a".to_owned()), transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        producer.init().unwrap();
+        producer.begin().unwrap();
+        producer.send(message()).unwrap();
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[denied]);
+        let of = |partition| TopicPartition { topic: "in".into(), partition };
+        let error = producer.send_offsets("g", &[(of(0), 3), (of(1), 4)].into()).unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::Denied, "{error}");
+        assert!(error.what.contains(" in[0](Broker: Topic authorization failed)"), "{error}");
+        assert!(error.what.ends_with("; grant READ on this topic to its user"), "{error}");
+        assert!(!error.what.contains("it writes"), "{error}");
+    }
+
     /// Found by reading: such a message was waited for once more, which found none: an
     /// epoch counted as delivered without it.
     #[test]
@@ -417,6 +455,21 @@ mod tests {
         let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
         let few = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
         cluster.request_errors(RDKafkaApiKey::Produce, &[few; 5]);
+        producer.send(message()).unwrap();
+        let error = producer.flush().unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
+    }
+
+    /// Found by reading: a job at least once looked for who had taken it over.
+    #[test]
+    fn a_producer_without_transactions_is_fenced_by_nobody() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("out", 1, 1).unwrap();
+        let settings = Settings::new(cluster.bootstrap_servers());
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        let old = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[old]);
         producer.send(message()).unwrap();
         let error = producer.flush().unwrap_err();
         assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");

@@ -188,10 +188,7 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
         match &described.error {
             None => topic.there = Some(described.partitions.len() as i32),
             Some((Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION, _)) => {}
-            Some((_, text)) => {
-                let topic = described.name.clone();
-                return Err(KafkaError::Topic { topic, what: text.clone() });
-            }
+            Some(_) => return Err(cluster.why_not(described)),
         }
     }
     for topic in wanted.values() {
@@ -307,8 +304,13 @@ fn config(spec: &PublishSpec) -> ClientConfig {
         // The broker decides what is too large.
         ("message.max.bytes", "1000000000"),
     ];
-    // Order within a partition is kept whatever is sent again.
-    let forced = [("enable.idempotence", "true"), ("acks", "all")];
+    let forced = [
+        // Order within a partition is kept whatever is sent again.
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        // What is delivered is counted.
+        ("delivery.report.only.error", "false"),
+    ];
     config.extend(spec.settings.properties(&defaults, &forced));
     config
 }
@@ -449,5 +451,31 @@ fn send_one(
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by reading: with a producer's file that wants to hear of errors alone, all that
+    /// was published counted as not answered.
+    #[test]
+    fn what_is_delivered_is_told_whatever_the_file_says() {
+        let mut settings = Settings::new("127.0.0.1:1");
+        settings.set("delivery.report.only.error", "true");
+        settings.set("linger.ms", "7");
+        let spec = PublishSpec {
+            settings,
+            topics: Vec::new(),
+            pace: Pace::Fast,
+            create_topics: false,
+            replicas: None,
+            patience: Duration::from_secs(3),
+        };
+        let config = config(&spec);
+        assert_eq!(config.get("delivery.report.only.error"), Some("false"));
+        assert_eq!(config.get("linger.ms"), Some("7"), "the file's wins over a default");
+        assert_eq!(config.get("message.timeout.ms"), Some("3000"));
     }
 }

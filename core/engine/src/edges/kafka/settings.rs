@@ -56,6 +56,11 @@ const FIXED: &[&str] = &[
     "isolation.level",
 ];
 
+/// A producer that sends by itself would have transactions that nobody begins: all that
+/// is sent is refused (`rd_kafka_txn_may_enq_msg`), and two jobs with one file would fence
+/// each other.
+const TRANSACTIONAL_ID: &str = "transactional.id";
+
 /// Files that librdkafka opens, and where it cannot names the property alone.
 /// (`ssl.ca.location` may be a folder, or `probe`: the system's own.)
 const FILES: &[&str] = &[
@@ -101,6 +106,12 @@ impl Settings {
             if FIXED.contains(&name.as_str()) {
                 let what = format!(
                     "{name} is set by this program (reading a cluster must not change it): remove the line"
+                );
+                return Err(error(Some(line), what));
+            }
+            if name == TRANSACTIONAL_ID {
+                let what = format!(
+                    "{name} is set by this program, for a job with its name (delivery.job) in it: remove the line"
                 );
                 return Err(error(Some(line), what));
             }
@@ -355,6 +366,15 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
             assert!(error.contains("client.properties:"), "{error}");
         }
+    }
+
+    /// Found by reading: with a Java producer's file all that was published was refused, and
+    /// a job at least once ended with "Erroneous state".
+    #[test]
+    fn a_transactional_id_of_ones_own_is_refused_with_its_line() {
+        let error = load("linger.ms=5\ntransactional.id=orders\n").unwrap_err();
+        assert!(error.contains(":2: transactional.id is set by this program"), "{error}");
+        assert!(error.ends_with("delivery.job) in it: remove the line"), "{error}");
     }
 
     #[test]

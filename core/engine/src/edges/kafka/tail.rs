@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, patiently};
 use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
@@ -89,12 +89,17 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Connects, finds where each partition begins, and starts reading.
+    /// Connects, finds where each partition begins, and starts reading; a leader that is
+    /// being chosen is waited for.
     ///
     /// # Errors
     /// No broker, refused, an unknown topic, an offset that is not in the log, a
     /// topic that was made anew: within `patience`.
     pub fn open(spec: &TailSpec) -> Result<Self, KafkaError> {
+        patiently(spec.patience, || Self::opened(spec))
+    }
+
+    fn opened(spec: &TailSpec) -> Result<Self, KafkaError> {
         let cluster =
             Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
         for topic in &cluster.topics {
@@ -379,7 +384,7 @@ impl Tail {
 /// As [`Tail::open`]'s.
 pub fn first_offsets(spec: &TailSpec) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
     let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
-    let lanes = cluster.lanes(&spec.start, &Until::Stopped)?;
+    let lanes = patiently(spec.patience, || cluster.lanes(&spec.start, &Until::Stopped))?;
     Ok(lanes.into_iter().map(|lane| (lane.partition, lane.start)).collect())
 }
 

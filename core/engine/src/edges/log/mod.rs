@@ -20,7 +20,8 @@ pub trait Log: Send + Sync {
     /// Topics by name, in the order asked for; one that is not there has no partitions.
     ///
     /// # Errors
-    /// The cluster cannot be asked.
+    /// The cluster cannot be asked, or cannot say yet of one that is there
+    /// ([`LogErrorKind::Retriable`]).
     fn topics(&self, names: &[&str]) -> Result<Vec<TopicState>, LogError>;
 
     /// First and end offset of a partition; under `ReadCommitted` the end is the

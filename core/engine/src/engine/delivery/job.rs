@@ -12,6 +12,7 @@ use super::outbox::{Failed, Outbox, Setup};
 use super::progress::{self, Progress, Waiter, progress_topic, transactional_id};
 use super::sink::{CommitFirst, DeliverSink, Suppressed};
 use super::start::{Found, Look, guarantee_name};
+use super::stuck::Stuck;
 use super::{JobEnd, JobError, JobEvent, JobSpec, Parts};
 use crate::edges::fault::{Crash, point};
 use crate::edges::log::{LogErrorKind, LogProducer, NOW, ProducerSpec};
@@ -21,9 +22,6 @@ use crate::engine::spec::RunSpec;
 use crate::engine::step::CheckpointEntry;
 use crate::engine::summary::Summary;
 use crate::operator::pipeline::Guarantee;
-
-/// So often in a row a job goes on from the same checkpoint.
-const ATTEMPTS: u32 = 5;
 
 /// Threads that make messages, at most: beyond these the one that hands them
 /// over is what a job waits for.
@@ -72,38 +70,9 @@ fn attempts(job: &mut Job<'_>) -> Result<JobEnd, JobError> {
                 tracing::warn!("{what}: going on from epoch {}", job.committed);
                 job.journal.note(What::Aborted { why: what.clone() });
                 (job.parts.tell)(JobEvent::Aborted { why: what.clone() });
-                stuck.again(job.committed, kind);
-                let abort = matches!(kind, LogErrorKind::RequiresAbort | LogErrorKind::TooLarge);
-                if abort && stuck.alike >= 2 {
-                    return Err(JobError::Output { what, output });
-                }
-                if stuck.attempts >= ATTEMPTS {
-                    let (epoch, attempts) = (job.committed, stuck.attempts);
-                    return Err(JobError::Stuck { what, epoch, attempts });
-                }
+                stuck.again(job.committed, kind, what, output)?;
             }
         }
-    }
-}
-
-/// How often a job went on from a checkpoint without getting further.
-#[derive(Default)]
-struct Stuck {
-    /// The checkpoint gone on from last.
-    epoch: u64,
-    attempts: u32,
-    /// Why the last attempt at it ended, and how many in a row did so.
-    kind: Option<LogErrorKind>,
-    alike: u32,
-}
-
-impl Stuck {
-    fn again(&mut self, epoch: u64, kind: LogErrorKind) {
-        if self.epoch != epoch {
-            *self = Self::default();
-        }
-        let alike = if self.kind == Some(kind) { self.alike } else { 0 };
-        *self = Self { epoch, attempts: self.attempts + 1, kind: Some(kind), alike: alike + 1 };
     }
 }
 
@@ -206,12 +175,9 @@ impl Job<'_> {
         };
 
         // Fences whoever had the job and ends what they had in flight.
-        if self.exactly_once() {
-            let topic = progress_topic(spec.job());
-            let there = waiter.until(|| log.topics(&[&topic]))?;
-            if there.first().is_none_or(|topic| topic.partitions == 0) {
-                waiter.until(|| log.create_topic(&topic, 1, true))?;
-            }
+        let has_progress = || progress::is_there(&*log, spec.job(), &waiter);
+        if self.exactly_once() && !has_progress()? {
+            waiter.until(|| log.create_topic(&progress_topic(spec.job()), 1, true))?;
         }
         let mark = Mark::load(&spec.folder)?;
         self.point("start.init")?;
@@ -220,7 +186,9 @@ impl Job<'_> {
             waiter.until(|| producer.init())?;
             self.point("start.read")?;
             progress::read(&*log, spec.job(), &waiter)?
-        } else if mark.as_ref().and_then(Mark::guarantee) == Some(Guarantee::ExactlyOnce) {
+        } else if mark.as_ref().and_then(Mark::guarantee) == Some(Guarantee::ExactlyOnce)
+            && has_progress()?
+        {
             progress::read(&*log, spec.job(), &waiter)?
         } else {
             None
@@ -289,7 +257,7 @@ impl Job<'_> {
             store(&mark)?;
         }
 
-        let source = self.parts.feed.open(&found.at)?;
+        let source = waiter.input(|| self.parts.feed.open(&found.at))?;
         kept.partitions(source.partitions(), &source.later())
             .map_err(|e| JobError::Io(e.to_string()))?;
         let makers = std::thread::available_parallelism().map_or(1, usize::from).min(MAKERS);

@@ -42,6 +42,7 @@ mod rewrite;
 mod sending;
 mod sink;
 mod start;
+mod stuck;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -173,13 +174,23 @@ pub struct StartAt {
     pub skips: bool,
 }
 
+/// Why an input cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// Its brokers do not answer now: it is asked again, as the cluster is.
+    #[error("{0}")]
+    Away(String),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
 /// The input of a job.
 pub trait Feed {
     /// Where a job without any state begins.
     ///
     /// # Errors
     /// The cluster cannot be asked.
-    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, SourceError>;
+    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, FeedError>;
 
     /// The input from there on. Its [`Source::batches`] is called once, with
     /// `at.arrival`. A stop in order ends the batches: the last epoch is then
@@ -187,7 +198,7 @@ pub trait Feed {
     ///
     /// # Errors
     /// The source cannot be read from there.
-    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError>;
+    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, FeedError>;
 
     /// Records by name, for what is given out: of the source that is open. Asked
     /// once for each thread that makes messages.
@@ -354,8 +365,8 @@ pub enum JobError {
     #[error("{0}")]
     Io(String),
 
-    /// What it needs beside the brokers does not answer now: another start may
-    /// find it.
+    /// A registry does not answer now, or the brokers take nothing: another start may
+    /// find them back.
     #[error("{0}")]
     Away(String),
 
@@ -366,6 +377,15 @@ pub enum JobError {
 impl From<SourceError> for JobError {
     fn from(error: SourceError) -> Self {
         Self::Run(error.into())
+    }
+}
+
+impl From<FeedError> for JobError {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Away(what) => Self::Away(what),
+            FeedError::Source(error) => error.into(),
+        }
     }
 }
 

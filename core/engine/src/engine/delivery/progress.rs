@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::mark::TopicMark;
-use super::{JobError, JobEvent};
+use super::{FeedError, JobError, JobEvent};
 use crate::edges::kafka::Isolation;
-use crate::edges::log::{Log, LogErrorKind, OutMessage};
+use crate::edges::log::{Log, LogError, LogErrorKind, OutMessage};
 use crate::engine::control::Control;
 use crate::operator::pipeline::{Guarantee, Pipeline};
 use crate::operator::record::{TOPIC_NAME, TopicPartition, is_topic_name};
@@ -80,6 +80,14 @@ impl Progress {
             headers: Vec::new(),
         }
     }
+}
+
+/// Whether the cluster has the job's progress topic. Nothing else says so: of a partition
+/// of a topic that a broker does not know yet it says the same as of one that is gone.
+pub(super) fn is_there(log: &dyn Log, job: &str, waiter: &Waiter<'_>) -> Result<bool, JobError> {
+    let topic = progress_topic(job);
+    let there = waiter.until(|| log.topics(&[&topic]))?;
+    Ok(there.first().is_some_and(|topic| topic.partitions > 0))
 }
 
 /// So much of its end is read first: of some hundred epochs, which are a record and the
@@ -157,10 +165,7 @@ pub(super) struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    pub fn until<T>(
-        &self,
-        mut ask: impl FnMut() -> Result<T, crate::edges::log::LogError>,
-    ) -> Result<T, JobError> {
+    pub fn until<T>(&self, mut ask: impl FnMut() -> Result<T, LogError>) -> Result<T, JobError> {
         let mut said = false;
         let awaited = self.control.awaits("an answer of the cluster");
         loop {
@@ -177,6 +182,15 @@ impl Waiter<'_> {
                 other => return Ok(other?),
             }
         }
+    }
+
+    /// Asks for the input again while its brokers do not answer.
+    pub fn input<T>(&self, mut ask: impl FnMut() -> Result<T, FeedError>) -> Result<T, JobError> {
+        let opened = self.until(|| match ask() {
+            Err(FeedError::Away(what)) => Err(LogError::new(LogErrorKind::Retriable, what)),
+            other => Ok(other),
+        })?;
+        Ok(opened?)
     }
 
     pub fn pause(&self) -> Result<(), JobError> {
@@ -205,9 +219,12 @@ pub(super) fn unnamed(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::edges::log::ProducerSpec;
     use crate::edges::log::sim::{Call, Fault, Script, SimLog};
+    use crate::engine::source::SourceError;
 
     /// Found by reading: a start read all that a week of epochs had left, one client after
     /// another, before it could tell where it goes on.
@@ -243,6 +260,31 @@ mod tests {
         cluster.script(Script::new());
         (2_001..2_301).for_each(|epoch| write(epoch, false));
         assert_eq!(epoch(), Some(2_000));
+    }
+
+    /// Found by reading: a leader that moved between the start's questions and the opening
+    /// of its input ended a job that had waited for all of the rest.
+    #[test]
+    fn an_input_whose_brokers_are_away_is_asked_for_until_they_are_back() {
+        let (control, said) = (Control::new(), Mutex::new(Vec::new()));
+        let tell = |event: JobEvent| said.lock().unwrap().push(event);
+        let waiter = Waiter { backoff: Duration::ZERO, control: &control, stop: None, tell: &tell };
+        let away = || Err(FeedError::Away("no broker".to_owned()));
+        let mut asked = 0;
+        let opened = waiter.input(|| {
+            asked += 1;
+            if asked < 3 { away() } else { Ok(asked) }
+        });
+        assert_eq!(opened.unwrap(), 3);
+        let waited = JobEvent::Waiting { what: "no broker".to_owned() };
+        assert_eq!(*said.lock().unwrap(), [waited], "said once");
+        // What another start does not help against is not asked again.
+        let broken = || Err::<(), FeedError>(SourceError("not a log".to_owned()).into());
+        let error = waiter.input(broken).unwrap_err();
+        assert!(matches!(&error, JobError::Run(_)), "{error}");
+        // Nobody waits once it is cancelled.
+        control.cancel();
+        assert!(matches!(waiter.input(away), Err(JobError::Cancelled)));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Look<'_> {
             )));
         }
         let mut start = if known_start.is_empty() {
-            feed.first_offsets()?
+            self.waiter.input(|| feed.first_offsets())?
         } else {
             unnamed(known_start, &inputs)
         };

@@ -9,9 +9,9 @@ use super::cut::{cut, logged};
 use super::log::behind;
 use super::source::{Live, LiveSpec};
 use super::{LiveError, Lookup};
-use crate::edges::kafka::first_offsets;
+use crate::edges::kafka::{KafkaError, first_offsets};
 use crate::edges::recording::{Recording, parts_of};
-use crate::engine::delivery::{Feed, StartAt, Values};
+use crate::engine::delivery::{Feed, FeedError, StartAt, Values};
 use crate::engine::source::{Source, SourceError};
 use crate::engine::step::SinkError;
 use crate::operator::record::{Arrival, Record, RecordName, TopicPartition};
@@ -37,14 +37,26 @@ impl From<LiveError> for SourceError {
     }
 }
 
+/// A registry that does not answer is for whoever starts the job to see to.
+impl From<LiveError> for FeedError {
+    fn from(error: LiveError) -> Self {
+        match &error {
+            LiveError::Kafka(e) if e.is_away() && !matches!(e, KafkaError::Registry { .. }) => {
+                Self::Away(error.to_string())
+            }
+            _ => Self::Source(error.into()),
+        }
+    }
+}
+
 impl Feed for LiveFeed {
-    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
+    fn first_offsets(&mut self) -> Result<BTreeMap<TopicPartition, i64>, FeedError> {
         let mut tail = self.spec.tail.clone();
         tail.topics = self.spec.pipeline.topics().iter().map(ToString::to_string).collect();
-        first_offsets(&tail).map_err(|e| SourceError(e.to_string()))
+        Ok(first_offsets(&tail).map_err(LiveError::from)?)
     }
 
-    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, SourceError> {
+    fn open(&mut self, at: &StartAt) -> Result<Arc<dyn Source>, FeedError> {
         if at.skips {
             cut(&self.spec.folder, at.arrival).map_err(LiveError::from)?;
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::super::KafkaError;
-use super::super::cluster::now_ms;
+use super::super::cluster::{now_ms, patiently};
 use super::super::lanes::Lane;
 use super::super::sys::Client;
 use super::super::watch::Watch;
@@ -128,12 +128,15 @@ impl Intake<'_> {
     fn set_ends(&mut self, ms: i64) -> Result<(), KafkaError> {
         let partitions: Vec<TopicPartition> =
             self.lanes.iter().map(|lane| lane.partition.clone()).collect();
-        let found = self.cluster.at(&partitions, ms)?;
-        for (lane, at) in self.lanes.iter_mut().zip(found) {
-            let end = match at {
-                Some(offset) => offset,
-                None => self.cluster.offsets(&lane.partition)?.1,
+        let ends = patiently(self.spec.patience, || {
+            let found = self.cluster.at(&partitions, ms)?.into_iter();
+            let end = |(partition, at): (&TopicPartition, Option<i64>)| match at {
+                Some(offset) => Ok(offset),
+                None => self.cluster.offsets(partition).map(|(_, end)| end),
             };
+            partitions.iter().zip(found).map(end).collect::<Result<Vec<i64>, KafkaError>>()
+        })?;
+        for (lane, end) in self.lanes.iter_mut().zip(ends) {
             lane.stop_at(end);
         }
         Ok(())

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::health::Health;
 use self::output::Output;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, patiently};
 use super::convert::Converter;
 use super::lanes::Lane;
 use super::merge::ArrivalClock;
@@ -113,7 +113,7 @@ pub fn record(
         }
     }
     let cluster = Cluster::connect(&spec.settings, &spec.topics, spec.isolation, spec.patience)?;
-    let lanes = cluster.lanes(&spec.start, &spec.until)?;
+    let lanes = patiently(spec.patience, || cluster.lanes(&spec.start, &spec.until))?;
     let registry = spec.registry.as_ref().map(Registry::connect).transpose()?;
     let merged = spec.order == ArrivalOrder::Timestamp;
     let queues = if merged { lanes.len() } else { 1 };

@@ -22,6 +22,14 @@ pub struct TopicDescription {
     pub error: Option<(Code, String)>,
 }
 
+impl TopicDescription {
+    /// Why it cannot be described now, where the same question has an answer soon.
+    pub fn passing(&self) -> Option<&str> {
+        let (code, text) = self.error.as_ref()?;
+        code.is_passing().then_some(text.as_str())
+    }
+}
+
 /// How many brokers have a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replicas {
@@ -131,7 +139,9 @@ unsafe fn read(event: *mut rd::rd_kafka_event_t) -> Result<Vec<TopicDescription>
         }
         let mut count = 0;
         let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
-        Ok((0..count).map(|i| describe(*topics.add(i))).collect())
+        // Null: the broker said nothing of a topic before one that it did describe.
+        let told = (0..count).map(|i| *topics.add(i)).filter(|topic| !topic.is_null());
+        Ok(told.map(|topic| describe(topic)).collect())
     }
 }
 

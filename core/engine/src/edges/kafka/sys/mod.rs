@@ -54,6 +54,7 @@ impl Code {
     pub const DESTROY_BROKER: Self = Self(-137);
     pub const OFFSET_OUT_OF_RANGE: Self = Self(1);
     pub const UNKNOWN_TOPIC_OR_PARTITION: Self = Self(3);
+    pub const LEADER_NOT_AVAILABLE: Self = Self(5);
     pub const TOPIC_AUTHORIZATION: Self = Self(29);
     pub const SASL_AUTHENTICATION: Self = Self(58);
     pub const UNKNOWN_TOPIC_ID: Self = Self(100);

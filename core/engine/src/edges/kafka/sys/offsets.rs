@@ -60,18 +60,19 @@ impl Client {
     /// `ms`; `None` where there is none.
     ///
     /// # Errors
-    /// The brokers refused or did not answer in time.
+    /// The brokers refused or did not answer in time: for which of the partitions, by its
+    /// place here; the first where it is for none alone.
     pub fn offsets_at(
         &self,
         partitions: &[(&str, i32)],
         ms: i64,
         timeout: Duration,
-    ) -> Result<Vec<Option<i64>>, Code> {
+    ) -> Result<Vec<Option<i64>>, (usize, Code)> {
         let names: Vec<CString> = partitions
             .iter()
             .map(|(topic, _)| CString::new(*topic))
             .collect::<Result<_, _>>()
-            .map_err(|_| Code::UNKNOWN_TOPIC)?;
+            .map_err(|_| (0, Code::UNKNOWN_TOPIC))?;
         // SAFETY: the list is made, filled, read within its count and destroyed
         // here; names are copied into it.
         unsafe {
@@ -82,11 +83,11 @@ impl Client {
                 (*entry).offset = ms;
             }
             let answer = rd::rd_kafka_offsets_for_times(self.handle().ptr(), list, millis(timeout));
-            let result = Code::of(answer).and_then(|()| {
+            let result = Code::of(answer).map_err(|code| (0, code)).and_then(|()| {
                 (0..partitions.len())
                     .map(|i| {
                         let entry = &*(*list).elems.add(i);
-                        Code::of(entry.err)?;
+                        Code::of(entry.err).map_err(|code| (i, code))?;
                         Ok((entry.offset >= 0).then_some(entry.offset))
                     })
                     .collect()
