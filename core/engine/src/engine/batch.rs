@@ -66,7 +66,8 @@ pub(super) struct Position {
 /// What a snapshot keeps of the sequencer.
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
-    /// The epoch that ended here.
+    /// The epoch that ended here, or, where the run was stopped, the one at hand;
+    /// a larger number where a snapshot before has that one.
     pub epoch: u64,
     pub position: Position,
     pub first_ms: i64,
@@ -79,6 +80,8 @@ pub(super) struct Cut {
     /// What the source's clock said since the last record and was carried out.
     pub clock: usize,
     pub closed: bool,
+    /// The epoch at hand had an effect: whoever goes on from here ends it.
+    pub dirty: bool,
 }
 
 /// What goes to one shard.

@@ -47,6 +47,9 @@ struct EngineMeta {
     idle: Vec<bool>,
     clock: usize,
     closed: bool,
+    /// [`Cut::dirty`].
+    #[serde(default)]
+    dirty: bool,
     /// `delivery.checkpoint_interval`, ms; 0: not told.
     #[serde(default)]
     interval: i64,
@@ -181,6 +184,7 @@ fn write(
         idle: cut.idle,
         clock: cut.clock,
         closed: cut.closed,
+        dirty: cut.dirty,
         interval: identity.interval,
         operators: if job.operators.iter().any(|saved| !saved.is_empty()) {
             job.operators
@@ -368,6 +372,7 @@ impl Resumed {
             idle: engine.idle,
             clock: engine.clock,
             closed: engine.closed,
+            dirty: engine.dirty,
         };
         Ok(Self {
             start: Start {

@@ -341,6 +341,8 @@ pub trait Sink: Send {
 /// A checkpoint that was taken.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CheckpointEntry {
+    /// Its number: the epoch that ended there. Where a run was stopped it is the one
+    /// at hand; larger than those of all checkpoints before in any case.
     pub epoch: u64,
     /// Records before this arrival are in it.
     pub arrival: Arrival,

@@ -178,8 +178,15 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                     return Ok(());
                 }
             }
-            let whole = !common.stopped.load(Ordering::Acquire) && !common.failure.is_set();
-            sequencer.end(whole && ending.at_end == AtEnd::Close, whole && ending.snapshots);
+            // In this order: what stopped for a failure is known to have failed.
+            let stopped = common.stopped.load(Ordering::Acquire);
+            let failed = common.failure.is_set();
+            if stopped && !failed && ending.keeps_stop(&common.control) {
+                sequencer.leave();
+            } else {
+                let whole = !stopped && !failed;
+                sequencer.end(whole && ending.at_end == AtEnd::Close, whole && ending.snapshots);
+            }
             give(&mut sequencer);
             *common.furthest.lock().unwrap_or_else(PoisonError::into_inner) = sequencer.furthest();
             Ok(())
@@ -369,6 +376,16 @@ pub(super) struct Ending {
     pub live: bool,
     pub at_end: AtEnd,
     pub snapshots: bool,
+}
+
+impl Ending {
+    /// Whether a run that was stopped keeps the state as it is there. A live one does
+    /// not: its clock says in the log where it ends (`live/reader.rs`), and a stop
+    /// without that is one at once. Nor one that ended at a breakpoint: the state is
+    /// ahead of it.
+    fn keeps_stop(self, control: &Control) -> bool {
+        self.snapshots && !self.live && !control.has_ended_at_a_breakpoint()
+    }
 }
 
 /// Decoded batches, in order when taken from the queues in turn.
