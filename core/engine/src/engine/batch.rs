@@ -127,7 +127,7 @@ pub(super) enum Told {
     Restart,
 }
 
-/// What one shard made of a batch.
+/// What one shard made of a batch, or of a piece of it.
 #[derive(Debug, Default)]
 pub(super) struct ShardOut {
     pub effects: Vec<Effect>,
@@ -141,6 +141,8 @@ pub(super) struct ShardOut {
     pub changes: Option<Changes>,
     /// With the changes: what the operator keeps besides rows.
     pub saved: Vec<u8>,
+    /// More of the batch follows, and with the last piece what is known after it.
+    pub more: bool,
 }
 
 impl ShardOut {

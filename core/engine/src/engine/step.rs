@@ -1,5 +1,6 @@
 //! What the engine gives out as it goes: one [`Step`] for each batch of
-//! arrivals, in arrival order, to a [`Sink`] that keeps it.
+//! arrivals, several of one that has very many outputs, in arrival order, to a
+//! [`Sink`] that keeps it.
 
 use smallvec::SmallVec;
 
@@ -8,7 +9,7 @@ use crate::operator::join::Reason;
 use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Verdict;
 
-/// One batch of consecutive arrivals and all that they set off.
+/// Consecutive arrivals and all that they set off.
 #[derive(Debug, Default)]
 pub struct Step {
     pub facts: Facts,
