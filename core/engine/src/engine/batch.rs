@@ -82,6 +82,9 @@ pub(super) struct Cut {
     pub closed: bool,
     /// The epoch at hand had an effect: whoever goes on from here ends it.
     pub dirty: bool,
+    /// Of the record furthest ahead of its arrival: by how much, source, offset and
+    /// event time.
+    pub furthest: Option<(i64, u32, i64, i64)>,
 }
 
 /// What goes to one shard.

@@ -47,9 +47,11 @@ struct EngineMeta {
     idle: Vec<bool>,
     clock: usize,
     closed: bool,
-    /// [`Cut::dirty`].
+    /// [`Cut::dirty`] and [`Cut::furthest`].
     #[serde(default)]
     dirty: bool,
+    #[serde(default)]
+    furthest: Option<(i64, u32, i64, i64)>,
     /// `delivery.checkpoint_interval`, ms; 0: not told.
     #[serde(default)]
     interval: i64,
@@ -185,6 +187,7 @@ fn write(
         clock: cut.clock,
         closed: cut.closed,
         dirty: cut.dirty,
+        furthest: cut.furthest,
         interval: identity.interval,
         operators: if job.operators.iter().any(|saved| !saved.is_empty()) {
             job.operators
@@ -373,6 +376,7 @@ impl Resumed {
             clock: engine.clock,
             closed: engine.closed,
             dirty: engine.dirty,
+            furthest: engine.furthest,
         };
         Ok(Self {
             start: Start {

@@ -99,6 +99,7 @@ impl Sequencer {
             clock: self.heard,
             closed: self.closed,
             dirty: self.dirty,
+            furthest: self.furthest,
         };
         self.flush(Some(cut));
     }

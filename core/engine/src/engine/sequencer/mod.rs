@@ -134,6 +134,7 @@ impl Sequencer {
         self.last_snapshot = cut.position.arrival;
         self.newest_snapshot = cut.epoch;
         self.dirty = cut.dirty;
+        self.furthest = cut.furthest;
         self.first_ms = (cut.first_ms != i64::MIN).then_some(cut.first_ms);
         self.any_idle = cut.idle.contains(&true);
         self.idle = cut.idle;
@@ -369,7 +370,7 @@ impl Sequencer {
     /// its own arrival, if any lay ahead.
     pub(super) fn furthest(&self) -> Option<Furthest> {
         let (ahead_ms, source, offset, event_time) = self.furthest?;
-        let partition = &self.routes.partitions[source as usize];
+        let partition = self.routes.partitions.get(source as usize)?;
         (ahead_ms > 0).then(|| Furthest {
             record: RecordName {
                 topic: Arc::clone(&partition.topic),

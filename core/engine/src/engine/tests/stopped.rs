@@ -144,6 +144,9 @@ fn the_epoch_that_a_run_was_stopped_in_ends_where_it_goes_on() {
         let (summary, steps) = case.stopped(stops, &format!("{stops:?}"));
         assert_eq!(tell_clock(&steps), "2 1000 epoch 1");
         assert_eq!((summary.outputs, summary.epochs_with_effect), (2, 2));
+        // Named at the end, though it came before the stop.
+        let furthest = summary.furthest.unwrap();
+        assert_eq!((furthest.record.to_string().as_str(), furthest.ahead_ms), ("views[0]@0", 100));
     }
 }
 
