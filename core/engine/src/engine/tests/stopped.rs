@@ -36,7 +36,7 @@ impl Case<'_> {
         for (after, shards) in stops.iter().zip([1, 2, 7].into_iter().cycle()) {
             let (control, source) = (Control::new(), self.listed.clone());
             let mut spec = self.spec(resume.take());
-            spec.source = Arc::new(Stopping { source, after: *after, control: control.clone() });
+            spec.source = Arc::new(Stopping::by_its_user(source, *after, &control));
             spec.shards = shards;
             // In some of them rows rest on disk alone.
             spec.memory = if shards == 2 { 1 } else { 64 << 20 };
@@ -176,7 +176,7 @@ fn a_run_that_is_stopped_as_it_fails_leaves_no_checkpoint() {
     let mut source = long();
     source.fails_after = Some(30);
     let mut failing = with_folder(spec(PIPELINE, source.clone()), folder.path(), 1_000_000);
-    failing.source = Arc::new(Stopping { source, after: 31, control: control.clone() });
+    failing.source = Arc::new(Stopping::by_its_user(source, 31, &control));
     let mut kept = Kept::default();
     let error = run(failing, &mut kept, &control).unwrap_err();
     assert!(control.is_cancelled() && matches!(error, RunError::Source(_)), "{error}");
@@ -190,6 +190,23 @@ fn a_run_that_is_stopped_as_it_fails_leaves_no_checkpoint() {
     let failing = with_folder(spec(PIPELINE, long()), folder.path(), 1_000_000);
     let error = run(failing, &mut kept, &control).unwrap_err();
     assert!(control.is_cancelled() && matches!(error, RunError::Sink(_)), "{error}");
+    assert!(kept.checkpoints.is_empty());
+    assert_eq!(rocksdb::list(folder.path()).unwrap(), [0_u64; 0]);
+}
+
+/// What the engine had taken was ahead of the breakpoint.
+#[test]
+fn a_run_that_ends_at_a_breakpoint_leaves_no_checkpoint_behind_it() {
+    let mut listed = random(3, 3_000);
+    listed.batch = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let control = Control::new();
+    let source = Stopping::by_its_user(listed.clone(), 12, &control);
+    let mut ending = with_folder(spec(PIPELINE, listed), folder.path(), 1_000_000);
+    ending.source = Arc::new(Stopping { at_breakpoint: true, ..source });
+    let mut kept = Kept::default();
+    let summary = run(ending, &mut kept, &control).unwrap();
+    assert_eq!((summary.ended, summary.records), (Ended::Cancelled, 1_200));
     assert!(kept.checkpoints.is_empty());
     assert_eq!(rocksdb::list(folder.path()).unwrap(), [0_u64; 0]);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Batches, Control, Source, SourceError};
+use crate::engine::{Batches, Control, Source, SourceError, Stop};
 use crate::operator::codec::SchemaSource;
 use crate::operator::record::TopicPartition;
 
@@ -12,6 +12,14 @@ pub(crate) struct Stopping<S> {
     pub after: usize,
     /// The run's.
     pub control: Control,
+    /// As by a breakpoint that ends the run, not by its user.
+    pub at_breakpoint: bool,
+}
+
+impl<S> Stopping<S> {
+    pub fn by_its_user(source: S, after: usize, control: &Control) -> Self {
+        Self { source, after, control: control.clone(), at_breakpoint: false }
+    }
 }
 
 impl<S: Source> Source for Stopping<S> {
@@ -29,9 +37,12 @@ impl<S: Source> Source for Stopping<S> {
 
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
         let (control, after, mut given) = (self.control.clone(), self.after, 0);
+        let at_breakpoint = self.at_breakpoint;
         Ok(Box::new(self.source.batches(topics, from)?.inspect(move |_| {
             given += 1;
-            if given == after {
+            if given == after && at_breakpoint {
+                control.stopped_for_good(Stop { arrival: 0, row: None, ids: Vec::new() });
+            } else if given == after {
                 control.cancel();
             }
         })))

@@ -21,7 +21,7 @@ fn stopped(dir: &Path, sets: &[(String, String)], after: usize) -> Summary {
         None => Writer::create(dir, spec.start().unwrap(), folds),
     };
     let control = Control::new();
-    let source = Stopping { source: spec.recording.clone(), after, control: control.clone() };
+    let source = Stopping::by_its_user(spec.recording.clone(), after, &control);
     let mut spec = spec.keep();
     spec.source = Arc::new(source);
     keep(spec, writer.unwrap(), from, &control).unwrap()
