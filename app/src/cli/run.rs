@@ -53,7 +53,9 @@ const FAR_AHEAD: i64 = 60_000;
 A run over a recording that was killed, cancelled, stopped or failed goes on with
 --resume from its newest checkpoint, given the pipeline, recording, --set, --seed
 and --at-end that it began with (and its --restart-at, or none: then the run's own);
-its outputs, verdicts and digest are those of a run that was never stopped.
+its outputs, verdicts and digest are those of a run that was never stopped. The first
+Ctrl-C cancels it, and takes a checkpoint of what was whole; a second one ends it at
+once.
 
 A recording of framed Avro that was made without --registry lacks the schemas: a
 registry given to the run (login and certificates stand in --config) is asked for
@@ -260,7 +262,11 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     Ok(match summary.ended {
         Ended::Done => Answer::Yes,
         Ended::Cancelled => {
-            warn("cancelled: what was whole until then is in the run's folder");
+            let mut text = "cancelled: what was whole until then is in the run's folder".to_owned();
+            if Manifest::load(&dir).is_ok_and(|kept| !kept.checkpoints.is_empty()) {
+                let _ = write!(text, ", --resume {} goes on from there", dir.display());
+            }
+            warn(&text);
             Answer::No
         }
         Ended::Stopped => {

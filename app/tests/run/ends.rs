@@ -19,6 +19,7 @@ fn begun() -> (tempfile::TempDir, std::process::Child) {
         .args(RUN)
         .args(["--out", "cut", "--json"])
         .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     while !folder.path().join("cut/manifest.json").exists() {
@@ -46,6 +47,19 @@ fn ctrl_c_leaves_what_was_written_valid() {
     assert_eq!(run.arrivals(), records);
     let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["state"], "cancelled");
+
+    // It goes on from there, though it came to no checkpoint of its own.
+    let newest = manifest["checkpoints"].as_array().unwrap().last();
+    assert_eq!(newest.map_or(0, |newest| newest["arrival"].as_u64().unwrap()), records);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.contains("--resume"), records > 0, "{said}");
+    if records > 0 {
+        let whole = json(&run(folder.path(), &["--json", "--out", "whole"]));
+        let again = json(&run(folder.path(), &["--json", "--resume", "cut"]));
+        for key in ["digest", "books", "records", "outputs", "watermark"] {
+            assert_eq!(again[key], whole[key], "{key}");
+        }
+    }
 }
 
 #[cfg(unix)]

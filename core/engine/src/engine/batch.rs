@@ -66,7 +66,8 @@ pub(super) struct Position {
 /// What a snapshot keeps of the sequencer.
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
-    /// The epoch that ended here.
+    /// The epoch that ended here, or, where the run was stopped, the one at hand;
+    /// a larger number where a snapshot before has that one.
     pub epoch: u64,
     pub position: Position,
     pub first_ms: i64,
@@ -79,6 +80,11 @@ pub(super) struct Cut {
     /// What the source's clock said since the last record and was carried out.
     pub clock: usize,
     pub closed: bool,
+    /// The epoch at hand had an effect: whoever goes on from here ends it.
+    pub dirty: bool,
+    /// Of the record furthest ahead of its arrival: by how much, source, offset and
+    /// event time.
+    pub furthest: Option<(i64, u32, i64, i64)>,
 }
 
 /// What goes to one shard.
@@ -124,7 +130,7 @@ pub(super) enum Told {
     Restart,
 }
 
-/// What one shard made of a batch.
+/// What one shard made of a batch, or of a piece of it.
 #[derive(Debug, Default)]
 pub(super) struct ShardOut {
     pub effects: Vec<Effect>,
@@ -138,6 +144,8 @@ pub(super) struct ShardOut {
     pub changes: Option<Changes>,
     /// With the changes: what the operator keeps besides rows.
     pub saved: Vec<u8>,
+    /// More of the batch follows, and with the last piece what is known after it.
+    pub more: bool,
 }
 
 impl ShardOut {

@@ -47,6 +47,11 @@ struct EngineMeta {
     idle: Vec<bool>,
     clock: usize,
     closed: bool,
+    /// [`Cut::dirty`] and [`Cut::furthest`].
+    #[serde(default)]
+    dirty: bool,
+    #[serde(default)]
+    furthest: Option<(i64, u32, i64, i64)>,
     /// `delivery.checkpoint_interval`, ms; 0: not told.
     #[serde(default)]
     interval: i64,
@@ -181,6 +186,8 @@ fn write(
         idle: cut.idle,
         clock: cut.clock,
         closed: cut.closed,
+        dirty: cut.dirty,
+        furthest: cut.furthest,
         interval: identity.interval,
         operators: if job.operators.iter().any(|saved| !saved.is_empty()) {
             job.operators
@@ -368,6 +375,8 @@ impl Resumed {
             idle: engine.idle,
             clock: engine.clock,
             closed: engine.closed,
+            dirty: engine.dirty,
+            furthest: engine.furthest,
         };
         Ok(Self {
             start: Start {

@@ -1,5 +1,7 @@
 //! The collector: merges what the shards made of a batch into the order of
-//! 3-semantics, numbers the outputs, and makes the [`Step`] of the batch.
+//! 3-semantics, numbers the outputs, and makes the [`Step`] of the batch. Where rows
+//! have thousands of partners neither what a shard gives nor a step holds all that a
+//! batch sets off: both come in pieces, of whole arrivals.
 //!
 //! What comes out does not depend on the number of shards: events are taken in
 //! their order; the outputs of one arrival by [`Effect::order`]; the decisions
@@ -7,9 +9,10 @@
 
 use std::sync::Arc;
 
+use crossbeam_channel::Receiver;
 use smallvec::SmallVec;
 
-use super::batch::{Batch, EventKind, Position, ShardOut};
+use super::batch::{Batch, Event, EventKind, Position, ShardOut};
 use super::digest::{Digest, OutputDigest, OutputHead};
 use super::routes::Routes;
 use super::step::{Decision, Named, Output, OutputKind, StateSample, Step};
@@ -19,6 +22,10 @@ use crate::operator::state::Folded;
 
 /// From so many decisions on they are sorted by digits.
 const MANY: usize = 256;
+
+/// With so many outputs a step ends before its batch does. Where that is does not
+/// depend on the shards.
+pub(super) const MANY_OUTPUTS: usize = 1 << 16;
 
 pub(super) struct Collector {
     routes: Arc<Routes>,
@@ -32,6 +39,8 @@ pub(super) struct Collector {
     outputs_out: Vec<Output>,
     /// The records behind them, where somebody wants their names.
     named: Option<Vec<Named>>,
+    /// Rows and bytes of state after the last batch.
+    state: (u64, u64),
 }
 
 /// A step with what the books and checkpoints want to know besides.
@@ -46,19 +55,43 @@ pub(super) struct Collected {
     pub state_bytes: u64,
 }
 
-/// Reads one shard's effects event by event.
-struct Cursor {
+/// Reads what one shard made of a batch, event by event.
+struct Cursor<'a> {
     effects: std::vec::IntoIter<Effect>,
     groups: std::vec::IntoIter<(u32, u32)>,
     head: Option<(u32, u32)>,
     taken: u32,
+    /// The piece at hand, without its effects.
+    out: Box<ShardOut>,
+    next: &'a Receiver<ShardOut>,
 }
 
-impl Cursor {
-    fn new(out: ShardOut) -> Self {
-        let mut groups = out.groups.into_iter();
-        let head = groups.next();
-        Self { effects: out.effects.into_iter(), groups, head, taken: 0 }
+impl<'a> Cursor<'a> {
+    /// `None`: the shard is gone.
+    fn new(next: &'a Receiver<ShardOut>) -> Option<Self> {
+        let mut cursor = Self {
+            effects: Vec::new().into_iter(),
+            groups: Vec::new().into_iter(),
+            head: None,
+            taken: 0,
+            out: Box::new(ShardOut { more: true, ..ShardOut::default() }),
+            next,
+        };
+        cursor.turn()?;
+        Some(cursor)
+    }
+
+    /// Goes to the next piece where the one at hand has no event any more.
+    #[inline]
+    fn turn(&mut self) -> Option<()> {
+        while self.head.is_none() && self.out.more {
+            let mut out = self.next.recv().ok()?;
+            self.effects = std::mem::take(&mut out.effects).into_iter();
+            self.groups = std::mem::take(&mut out.groups).into_iter();
+            (self.head, self.taken) = (self.groups.next(), 0);
+            *self.out = out;
+        }
+        Some(())
     }
 }
 
@@ -74,20 +107,27 @@ impl Collector {
             event_from: 0,
             outputs_out: Vec::new(),
             named: names.then(Vec::new),
+            state: (0, 0),
         }
     }
 
-    pub(super) fn collect(&mut self, batch: Batch, shards: Vec<ShardOut>) -> Collected {
-        let state_rows = shards.iter().map(|s| s.rows).sum();
-        let state_bytes = shards.iter().map(|s| s.bytes).sum();
-        let cold = shards.iter().map(|s| s.cold).sum();
+    /// Makes the step of a batch, with what each shard knows after it; where it has very
+    /// many outputs, those before are given to `give`. `None`: a shard is gone, or
+    /// nobody wants the steps.
+    pub(super) fn collect(
+        &mut self,
+        mut batch: Batch,
+        shards: &[Receiver<ShardOut>],
+        give: &mut dyn FnMut(Collected) -> bool,
+    ) -> Option<(Collected, Vec<ShardOut>)> {
+        let mut cursors: Vec<Cursor<'_>> = shards.iter().map(Cursor::new).collect::<Option<_>>()?;
         let mut digest = Digest::default();
         for (i, &payload) in batch.payloads.iter().enumerate() {
             digest.fact(&batch.facts, i, payload);
         }
-        let effects: usize = shards.iter().map(|s| s.effects.len()).sum();
+        let sampled = !batch.facts.is_empty();
+        let effects: usize = cursors.iter().map(|cursor| cursor.effects.len()).sum();
         self.decisions.reserve(effects / 2);
-        let mut cursors: Vec<Cursor> = shards.into_iter().map(Cursor::new).collect();
         while let Some(event) = cursors.iter().filter_map(|c| Some(c.head?.0)).min() {
             let Some(&at) = batch.events.get(event as usize) else { break };
             self.event_from = self.decisions.len();
@@ -98,6 +138,7 @@ impl Collector {
                     }
                     cursor.taken = end;
                     cursor.head = cursor.groups.next();
+                    cursor.turn()?;
                 }
             }
             if at.kind != EventKind::Row {
@@ -106,32 +147,63 @@ impl Collector {
             // The outputs of one arrival are put in order together; what the
             // clock set off before it is an arrival of its own.
             let next = cursors.iter().filter_map(|c| Some(c.head?.0)).min();
-            let same = next.and_then(|next| batch.events.get(next as usize)).is_some_and(|next| {
+            let next = next.and_then(|next| batch.events.get(next as usize)).copied();
+            let same = next.is_some_and(|next| {
                 next.at == at.at && next.kind != EventKind::Clock && at.kind != EventKind::Clock
             });
-            if !same {
-                self.give_out(at.at, at.epoch, &mut digest);
+            if same {
+                continue;
+            }
+            self.give_out(at.at, at.epoch, &mut digest);
+            // Never behind the last record: what is known after the batch has its step.
+            let goes_on = |next: Event| at.at < next.at && next.at < batch.end.arrival;
+            if self.outputs_out.len() >= MANY_OUTPUTS && next.is_some_and(goes_on) {
+                let piece = self.cut(&mut batch, at.at + 1, std::mem::take(&mut digest));
+                if !give(piece) {
+                    return None;
+                }
             }
         }
-        let samples = if batch.facts.is_empty() {
-            Vec::new()
-        } else {
+        let outs: Vec<ShardOut> = cursors.into_iter().map(|cursor| *cursor.out).collect();
+        let state_rows = outs.iter().map(|s| s.rows).sum();
+        let state_bytes = outs.iter().map(|s| s.bytes).sum();
+        let cold = outs.iter().map(|s| s.cold).sum();
+        self.state = (state_rows, state_bytes);
+        let mut step = self.step(&mut batch);
+        if sampled {
             let arrival = batch.end.arrival.saturating_sub(1);
-            vec![StateSample { arrival, rows: state_rows, bytes: state_bytes, cold }]
-        };
-        let step = Step {
-            facts: batch.facts,
+            step.state.push(StateSample { arrival, rows: state_rows, bytes: state_bytes, cold });
+        }
+        let (outputs, end) = (self.outputs, batch.end);
+        Some((Collected { step, digest, outputs, end, state_rows, state_bytes }, outs))
+    }
+
+    /// What there is so far of a batch.
+    fn step(&mut self, batch: &mut Batch) -> Step {
+        Step {
+            facts: std::mem::take(&mut batch.facts),
             decisions: std::mem::take(&mut self.decisions),
             revisions: Vec::new(),
             outputs: std::mem::take(&mut self.outputs_out),
             named: self.named.as_mut().map(std::mem::take).unwrap_or_default(),
             made: None,
-            clock: batch.clock,
-            trackers: batch.trackers,
-            state: samples,
+            clock: std::mem::take(&mut batch.clock),
+            trackers: std::mem::take(&mut batch.trackers),
+            state: Vec::new(),
             end: batch.end.arrival,
-        };
-        Collected { step, digest, outputs: self.outputs, end: batch.end, state_rows, state_bytes }
+        }
+    }
+
+    /// The step of the arrivals before `end`, all of whose effects were taken; the batch
+    /// goes on behind it.
+    #[cold]
+    fn cut(&mut self, batch: &mut Batch, end: Arrival, digest: Digest) -> Collected {
+        let mut step = self.step(batch);
+        let rest = step.split_off(end);
+        (batch.facts, batch.clock, batch.trackers) = (rest.facts, rest.clock, rest.trackers);
+        let end = Position { arrival: end, row: batch.facts.first_row, ..batch.end.clone() };
+        let (state_rows, state_bytes) = self.state;
+        Collected { step, digest, outputs: self.outputs, end, state_rows, state_bytes }
     }
 
     fn effect(&mut self, effect: Effect, at: Arrival) {

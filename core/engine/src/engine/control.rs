@@ -23,6 +23,8 @@ pub struct Control {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: AtomicBool,
+    /// It ended at a breakpoint.
+    for_good: AtomicBool,
     /// Held only to copy a few hundred bytes, once a batch.
     progress: Mutex<Progress>,
     stops: Mutex<Stops>,
@@ -93,6 +95,7 @@ impl Control {
     }
 
     /// Asks the run to end. What is whole is given to the sink; nothing new is taken.
+    /// Over a recording the state as it is then is kept.
     pub fn cancel(&self) {
         // Under the lock, so that a run that is about to wait does not miss it.
         let _stops = self.stops();
@@ -149,7 +152,13 @@ impl Control {
     /// Stops here and does not go on.
     pub(crate) fn stopped_for_good(&self, stop: Stop) {
         drop(self.stopped_at(stop));
+        self.shared.for_good.store(true, Ordering::Release);
         self.cancel();
+    }
+
+    /// What was taken behind that breakpoint is thrown away.
+    pub(super) fn has_ended_at_a_breakpoint(&self) -> bool {
+        self.shared.for_good.load(Ordering::Acquire)
     }
 
     fn stopped_at(&self, stop: Stop) -> MutexGuard<'_, Stops> {

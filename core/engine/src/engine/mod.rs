@@ -29,7 +29,7 @@ mod stairs;
 pub mod step;
 mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod threads;
 mod waits;
 
@@ -49,7 +49,8 @@ use crate::operator::pipeline::Pipeline;
 /// something failed; all threads it starts have ended when it returns.
 ///
 /// The sink gets whole steps only; after an error or a cancel what it was given
-/// is a valid prefix of the run.
+/// is a valid prefix of the run. A run over a recording that was cancelled takes a
+/// checkpoint there, if it has a folder, and goes on from it as if it had not been.
 pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
     run::run(&spec, sink, control)
 }

@@ -20,6 +20,10 @@ pub(super) struct Shard {
 /// So many rows are announced to the operator before the first of them.
 const AHEAD: usize = 64;
 
+/// So many effects are given out before the batch has ended: each row of a hot key has
+/// thousands of partners, and a batch thousands of such rows.
+const PIECE: u32 = 1 << 16;
+
 /// So many rows that changed last are not copied ahead of a barrier: many of
 /// them soon change again.
 const LEAVE: usize = 4096;
@@ -37,12 +41,13 @@ impl Shard {
         Self { ahead, ..self }
     }
 
-    /// Carries a batch out; `out` is empty before. At a barrier: how long it
-    /// stood still there.
+    /// Carries a batch out; `out` is empty before. What is too much to wait for the
+    /// batch's end is given to `give`. At a barrier: how long it stood still there.
     pub(super) fn run(
         &mut self,
         batch: ShardBatch,
         out: &mut ShardOut,
+        give: &mut dyn FnMut(ShardOut),
     ) -> Result<Option<Duration>, StateError> {
         let mut moves = batch.moves.iter().peekable();
         let mut rows = batch.rows.into_iter();
@@ -66,7 +71,10 @@ impl Shard {
             let watermarks = Watermarks { join: self.join, inputs: &self.inputs };
             self.operator.clock(row.now_ms, row.row.arrival, &mut out.effects)?;
             self.operator.row(row.row, row.late_by, watermarks, &mut out.effects)?;
-            group(out, row.event);
+            if group(out, row.event) {
+                let next = ShardOut::like((out.effects.len(), out.groups.len()));
+                give(ShardOut { more: true, ..std::mem::replace(out, next) });
+            }
         }
         for next in moves {
             self.advance(next, out)?;
@@ -106,12 +114,14 @@ impl Shard {
     }
 }
 
-/// Notes which effects are those of `event`.
+/// Notes which effects are those of `event`; whether it had some, and they make a piece.
 #[inline]
-fn group(out: &mut ShardOut, event: u32) {
+fn group(out: &mut ShardOut, event: u32) -> bool {
     let end = out.effects.len() as u32;
     let start = out.groups.last().map_or(0, |&(_, end)| end);
     if end > start {
         out.groups.push((event, end));
+        return end >= PIECE;
     }
+    false
 }

@@ -1,5 +1,6 @@
 //! What the engine gives out as it goes: one [`Step`] for each batch of
-//! arrivals, in arrival order, to a [`Sink`] that keeps it.
+//! arrivals, several of one that has very many outputs, in arrival order, to a
+//! [`Sink`] that keeps it.
 
 use smallvec::SmallVec;
 
@@ -8,7 +9,7 @@ use crate::operator::join::Reason;
 use crate::operator::record::{Arrival, TopicPartition};
 use crate::operator::verdict::Verdict;
 
-/// One batch of consecutive arrivals and all that they set off.
+/// Consecutive arrivals and all that they set off.
 #[derive(Debug, Default)]
 pub struct Step {
     pub facts: Facts,
@@ -341,6 +342,8 @@ pub trait Sink: Send {
 /// A checkpoint that was taken.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CheckpointEntry {
+    /// Its number: the epoch that ended there. Where a run was stopped it is the one
+    /// at hand; larger than those of all checkpoints before in any case.
     pub epoch: u64,
     /// Records before this arrival are in it.
     pub arrival: Arrival,

@@ -178,8 +178,15 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                     return Ok(());
                 }
             }
-            let whole = !common.stopped.load(Ordering::Acquire) && !common.failure.is_set();
-            sequencer.end(whole && ending.at_end == AtEnd::Close, whole && ending.snapshots);
+            // In this order: what stopped for a failure is known to have failed.
+            let stopped = common.stopped.load(Ordering::Acquire);
+            let failed = common.failure.is_set();
+            if stopped && !failed && ending.keeps_stop(&common.control) {
+                sequencer.leave();
+            } else {
+                let whole = !stopped && !failed;
+                sequencer.end(whole && ending.at_end == AtEnd::Close, whole && ending.snapshots);
+            }
             give(&mut sequencer);
             *common.furthest.lock().unwrap_or_else(PoisonError::into_inner) = sequencer.furthest();
             Ok(())
@@ -206,7 +213,11 @@ impl<'scope, 'env> Threads<'scope, 'env> {
                 for batch in ends.batches {
                     let snapshot = batch.snapshot;
                     let mut out = ShardOut::like(last);
-                    let still = shard.run(batch, &mut out)?;
+                    // Where nobody wants it any more, nor is the last piece wanted.
+                    let mut give = |piece| {
+                        let _ = to_collector.send(piece);
+                    };
+                    let still = shard.run(batch, &mut out, &mut give)?;
                     last = (out.effects.len(), out.groups.len());
                     if let (Some(epoch), Some(still)) = (snapshot, still)
                         && ends.reached.send((epoch, still)).is_err()
@@ -272,33 +283,32 @@ impl<'scope, 'env> Threads<'scope, 'env> {
         self.spawn("collect", move |common| {
             let _meter = common.meters.start("collect");
             let mut queues = to.iter().cycle();
+            let mut give = |collected: Collected, job: Option<Job>| {
+                queues.next().is_some_and(|queue| queue.send((collected, job)).is_ok())
+            };
             for mut batch in batches {
-                let mut outs: Vec<ShardOut> = Vec::with_capacity(shards.len());
-                for shard in &shards {
-                    let Ok(out) = shard.recv() else { return Ok(()) };
-                    outs.push(out);
-                }
+                let snapshot = batch.snapshot.take();
+                let collected = collector.collect(batch, &shards, &mut |piece| give(piece, None));
+                let Some((collected, mut outs)) = collected else { return Ok(()) };
                 let mut job = None;
-                if let (Some(cut), Some(barriers)) = (batch.snapshot.take(), &barriers) {
+                if let (Some(cut), Some(barriers)) = (snapshot, &barriers) {
                     let Ok((frozen, pause)) = barriers.recv() else { return Ok(()) };
                     let changes = outs.iter_mut().filter_map(|out| out.changes.take()).collect();
                     job = Some(Job {
                         frozen,
                         changes,
-                        state_rows: outs.iter().map(|o| o.rows).sum(),
-                        state_bytes: outs.iter().map(|o| o.bytes).sum(),
+                        state_rows: collected.state_rows,
+                        state_bytes: collected.state_bytes,
                         outputs: 0,
                         digest: super::digest::Digest::default(),
                         counts: Vec::new(),
-                        operators: outs.iter_mut().map(|o| std::mem::take(&mut o.saved)).collect(),
+                        operators: outs.into_iter().map(|out| out.saved).collect(),
                         pause,
                         durable: None,
                         cut,
                     });
                 }
-                let collected = collector.collect(batch, outs);
-                let Some(queue) = queues.next() else { break };
-                if queue.send((collected, job)).is_err() {
+                if !give(collected, job) {
                     break;
                 }
             }
@@ -369,6 +379,16 @@ pub(super) struct Ending {
     pub live: bool,
     pub at_end: AtEnd,
     pub snapshots: bool,
+}
+
+impl Ending {
+    /// Whether a run that was stopped keeps the state as it is there. A live one does
+    /// not: its clock says in the log where it ends (`live/reader.rs`), and a stop
+    /// without that is one at once. Nor one that ended at a breakpoint: the state is
+    /// ahead of it.
+    fn keeps_stop(self, control: &Control) -> bool {
+        self.snapshots && !self.live && !control.has_ended_at_a_breakpoint()
+    }
 }
 
 /// Decoded batches, in order when taken from the queues in turn.

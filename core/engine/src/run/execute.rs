@@ -66,7 +66,7 @@ impl Execute {
         }
     }
 
-    fn keep(self) -> Keep {
+    pub(super) fn keep(self) -> Keep {
         Keep {
             pipeline: Arc::new(self.pipeline.pipeline),
             recording: Some(self.recording.clone()),
@@ -82,7 +82,7 @@ impl Execute {
         }
     }
 
-    fn start(&self) -> Result<ManifestStart> {
+    pub(super) fn start(&self) -> Result<ManifestStart> {
         let pipeline = &self.pipeline.pipeline;
         let given = schemas::kept(&self.dir, self.recording.given_schemas())?;
         let (schemas_text, given) = given.unzip();
@@ -264,7 +264,8 @@ pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summa
 }
 
 /// Goes on with a run that did not come to its end (its process was killed, it
-/// was cancelled, stopped or failed) from its newest checkpoint, as [`resume`].
+/// was cancelled, stopped or failed) from its newest checkpoint, as [`resume`]. One that
+/// was cancelled has one where it ended.
 ///
 /// # Errors
 /// The run still goes on, has come to its end, is a live one, or has no

@@ -19,14 +19,16 @@
 //! passed before may come in time: what had passed by then still counts.
 
 mod of_key;
+mod published;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::AtomicBool;
 
 use of_key::OfKey;
+use published::{Asker, Published};
 
 use super::error::Result;
-use super::read::{Earlier, Run};
+use super::read::Run;
 use super::types::Query;
 use super::write::Writer;
 use crate::engine::step::{CheckpointEntry, Decision, Durable, Revision, Sink, SinkError, Step};
@@ -143,6 +145,7 @@ pub struct Expired {
     restarts: VecDeque<Arrival>,
     run: Run,
     segments: usize,
+    published: Published,
     /// Rows since the last published segment, by key hash.
     open: HashMap<u64, OfKey>,
     /// Late rows in the state that had an earlier partner: expired unless they join.
@@ -170,6 +173,7 @@ impl Expired {
             restarts: run.manifest().start.restarts.into(),
             writer,
             run,
+            published: Published::default(),
             open: HashMap::new(),
             doomed: HashSet::new(),
             revised: HashSet::new(),
@@ -207,10 +211,12 @@ impl Expired {
         for row in self.run.views(&late)? {
             let (Some(key), Some(time)) = (&row.key, row.event_time) else { continue };
             let windows = self.intervals.windows(row.input, time);
-            let hashes = (key.hash64(), key.normal_hash());
-            let partition = self.by_partition.then_some(row.record.partition);
-            let earlier = self.run.earlier(hashes, &windows, partition, row.row)?;
-            if !earlier.is_empty() {
+            let asker = Asker {
+                hashes: (key.hash64(), key.normal_hash()),
+                row: row.row,
+                partition: self.by_partition.then_some(row.record.partition),
+            };
+            if self.published.ask(&self.run, &asker, &windows, |_| ())? {
                 self.doomed.insert(row.row);
             }
         }
@@ -235,6 +241,7 @@ impl Expired {
         self.run.refresh()?;
         self.segments = self.writer.segments();
         self.revised.clear();
+        self.published.forget();
         let published = self.run.rows();
         self.open.retain(|_, rows| rows.forget(published));
         self.left_out.retain(|row| *row >= published);
@@ -323,13 +330,14 @@ impl Expired {
                 });
             }
             let own = by_partition.then_some(partition);
-            let published = self.run.earlier((hash, normal), &windows, own, row)?;
-            for Earlier { row, input, arrival: was, missed } in published {
-                had_partner = true;
-                if missed && self.revised.insert(row) {
-                    step.revisions.push(Revision { row, input, was, at: arrival });
+            let asker = Asker { hashes: (hash, normal), row, partition: own };
+            let revised = &mut self.revised;
+            had_partner |= self.published.ask(&self.run, &asker, &windows, |found| {
+                if revised.insert(found.row) {
+                    let (row, input, was) = (found.row, found.input, found.arrival);
+                    revisions.push(Revision { row, input, was, at: arrival });
                 }
-            }
+            })?;
         }
         let verdict = at_once.and_then(|at| step.decisions.get(at));
         if had_partner && !verdict.is_some_and(joined) {

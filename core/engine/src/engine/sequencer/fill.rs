@@ -85,6 +85,9 @@ impl Sequencer {
 
     pub(super) fn snapshot(&mut self, epoch: u64) {
         self.last_snapshot = self.position.arrival;
+        // One epoch may have several, where a run was stopped in it.
+        let epoch = epoch.max(self.newest_snapshot.saturating_add(1));
+        self.newest_snapshot = epoch;
         let cut = Cut {
             epoch,
             position: self.position.clone(),
@@ -95,6 +98,8 @@ impl Sequencer {
             idle: self.idle.clone(),
             clock: self.heard,
             closed: self.closed,
+            dirty: self.dirty,
+            furthest: self.furthest,
         };
         self.flush(Some(cut));
     }

@@ -72,6 +72,8 @@ pub(super) struct Sequencer {
     /// Something happened since the last barrier.
     dirty: bool,
     last_snapshot: Arrival,
+    /// Its number, [`Cut::epoch`]; 0: there is none.
+    newest_snapshot: u64,
     idle: Vec<bool>,
     any_idle: bool,
     next_offsets: Vec<Option<i64>>,
@@ -109,6 +111,7 @@ impl Sequencer {
             first_ms: None,
             dirty: false,
             last_snapshot: 0,
+            newest_snapshot: 0,
             any_idle: idle.contains(&true),
             idle,
             next_offsets: vec![None; sources],
@@ -129,6 +132,9 @@ impl Sequencer {
         self.stairs.restore(sample, cut.position.watermark);
         self.tracker = tracker;
         self.last_snapshot = cut.position.arrival;
+        self.newest_snapshot = cut.epoch;
+        self.dirty = cut.dirty;
+        self.furthest = cut.furthest;
         self.first_ms = (cut.first_ms != i64::MIN).then_some(cut.first_ms);
         self.any_idle = cut.idle.contains(&true);
         self.idle = cut.idle;
@@ -348,11 +354,23 @@ impl Sequencer {
         }
     }
 
+    /// The source was left before its end, because the run was stopped: the state as
+    /// it is now is kept. Nothing is decided and no epoch ends, so that a run that goes
+    /// on from here is the one that was never stopped.
+    pub(super) fn leave(&mut self) {
+        self.begin_unless_begun();
+        if self.position.arrival > self.last_snapshot {
+            self.snapshot(self.position.epoch);
+        } else {
+            self.flush(None);
+        }
+    }
+
     /// The record that moved an event-time watermark and lay furthest ahead of
     /// its own arrival, if any lay ahead.
     pub(super) fn furthest(&self) -> Option<Furthest> {
         let (ahead_ms, source, offset, event_time) = self.furthest?;
-        let partition = &self.routes.partitions[source as usize];
+        let partition = self.routes.partitions.get(source as usize)?;
         (ahead_ms > 0).then(|| Furthest {
             record: RecordName {
                 topic: Arc::clone(&partition.topic),

@@ -140,14 +140,14 @@ impl Source for Listed {
     }
 
     fn batches(&self, topics: &[Arc<str>], from: u64) -> Result<Batches, SourceError> {
-        let records: Vec<Record> = self
+        let mut records: Vec<Record> = self
             .records
             .iter()
             .filter(|r| topics.contains(&self.partitions[r.source as usize].topic))
-            .skip(from as usize)
             .cloned()
             .collect();
-        let last = from.checked_sub(1).map(|last| self.records[last as usize].arrival);
+        let last = from.checked_sub(1).map(|last| records[last as usize].arrival);
+        records.drain(..from as usize);
         let mut clock: Vec<ClockInput> =
             self.clock.iter().copied().filter(|c| Some(c.precedes) > last).collect();
         let mut batches: Vec<Result<Given, SourceError>> = records

@@ -105,7 +105,7 @@ fn after_a_gap_what_is_held_ends_no_epoch_of_the_gap() {
 }
 
 /// Ticks, partitions held and free again, and barriers, between records.
-fn with_clock(seed: u64, n: usize) -> Listed {
+pub(super) fn with_clock(seed: u64, n: usize) -> Listed {
     let mut listed = random(seed, n);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut held = [false; 6];

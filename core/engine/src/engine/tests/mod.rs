@@ -9,4 +9,6 @@ mod restarts;
 mod restore;
 mod semantics;
 mod shards;
+mod stopped;
+pub(crate) mod stopping;
 mod streams;

@@ -4,7 +4,8 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::harness::{Kept, Listed, PIPELINE, done, spec, tell};
+use super::harness::{Kept, Listed, PIPELINE, done, spec, tell, with_folder};
+use crate::engine::collector::MANY_OUTPUTS;
 use crate::engine::{AtEnd, RunSpec, Summary};
 
 /// Three partitions each, disorder beyond the bound, hot keys, gaps in time that
@@ -82,5 +83,60 @@ fn the_number_of_shards_and_the_cut_of_batches_change_nothing() {
                 assert_eq!(a.trackers, b.trackers);
             }
         }
+    }
+}
+
+/// Each play of the hot key matches every view of it: one batch sets off more outputs
+/// than a shard or a step holds at once. A record of a later epoch follows.
+#[test]
+fn what_a_hot_key_sets_off_comes_in_several_steps() {
+    let mut listed = Listed::parse("+ views[0]\n+ plays[0]");
+    let mut rows: Vec<(u32, String, i64)> = Vec::new();
+    for i in 0..1_400_i64 {
+        let (source, key) = match i {
+            _ if i % 10 == 9 => ((i / 10 % 2) as u32, format!("other-{}", i % 7)),
+            0..150 => (0, "hot".to_owned()),
+            _ => (1, "hot".to_owned()),
+        };
+        rows.push((source, key, 1_000 + i / 100));
+    }
+    for (i, (source, key, time)) in (0i64..).zip(&rows) {
+        listed.push(*source, 1_000 + i / 10, Some(format!("{{\"k\":\"{key}\",\"t\":{time}}}")));
+    }
+    listed.push(0, 3_000, Some("{\"k\":\"last\",\"t\":1010}".to_owned()));
+    listed.batch = 700;
+    let views = rows.iter().filter(|(source, ..)| *source == 0);
+    let of_view = |(_, key, time): &(u32, String, i64)| {
+        let until = *time..=*time + 100;
+        rows.iter().filter(|(s, k, t)| *s == 1 && k == key && until.contains(t)).count() as u64
+    };
+    let pairs: u64 = views.map(of_view).sum();
+    assert!(pairs > 2 * MANY_OUTPUTS as u64, "{pairs}");
+
+    let mut first = None;
+    for shards in [1, 2, 7] {
+        let folder = tempfile::tempdir().unwrap();
+        let with = || {
+            let spec = with_folder(spec(PIPELINE, listed.clone()), folder.path(), 1_000);
+            RunSpec { shards, ..spec }
+        };
+        let (summary, kept) = done(with());
+        assert_eq!(summary.outputs, pairs);
+        let steps: Vec<(u64, usize, usize)> =
+            kept.steps.iter().map(|s| (s.end, s.facts.len(), s.outputs.len())).collect();
+        assert!(steps.len() >= 4 && steps.is_sorted_by(|a, b| a.0 < b.0), "{steps:?}");
+        assert!(steps.iter().all(|step| step.2 < MANY_OUTPUTS + 200), "{steps:?}");
+        assert!(kept.steps.iter().all(|s| s.outputs.iter().all(|o| o.at < s.end)));
+        // What is known after the batch comes with its last piece.
+        assert_eq!(kept.checkpoints[0].arrival, 1_400);
+        assert_eq!(kept.checkpoints[0].output, pairs);
+        let told = (tell(PIPELINE, &listed, &kept.steps), steps, summary.digest.clone());
+        let samples: Vec<_> = kept.steps.iter().flat_map(|s| &s.state).map(|s| s.arrival).collect();
+        assert_eq!(samples, [1_399, 1_400]);
+        assert!(*first.get_or_insert_with(|| told.clone()) == told, "{shards} shards");
+
+        let again = RunSpec { resume: kept.checkpoints.first().cloned(), ..with() };
+        let (resumed, _) = done(again);
+        assert_eq!((resumed.digest, resumed.books), (summary.digest, summary.books));
     }
 }

@@ -8,37 +8,37 @@ use crate::run::expired::Window;
 use crate::run::layout::Part;
 use crate::run::summary::{KEY_WIDTH, KeyTimes, PackedKey, Section};
 
-/// An earlier row that reached the join.
+/// A row that reached the join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Earlier {
     pub row: u64,
     pub input: u8,
+    pub partition: i32,
+    /// Event time, ms.
+    pub time: i64,
     pub arrival: u64,
     /// It was not kept, and is unmatched so far.
     pub missed: bool,
 }
 
 impl Run {
-    /// Published rows before `row` of a key (by its hashes) that reached the
-    /// join and lie in one of the windows; of one partition number, where that is
-    /// given.
+    /// Published rows of a key (by its hashes) that reached the join and lie in one of
+    /// the windows; and how many rows were read for them.
     pub(crate) fn earlier(
         &self,
         (hash, normal): (u64, u64),
         windows: &[Window],
-        partition: Option<i32>,
-        row: u64,
-    ) -> Result<Vec<Earlier>> {
+    ) -> Result<(Vec<Earlier>, usize)> {
         let now = self.now();
         let (Some(lo), Some(hi)) =
             (windows.iter().map(|w| w.1).min(), windows.iter().map(|w| w.2).max())
         else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         };
-        let mut found = Vec::new();
+        let (mut found, mut read) = (Vec::new(), 0);
         for (number, segment) in now.segments.iter().enumerate() {
             let s = &segment.summary;
-            if s.first_row >= row || s.key_fences.is_empty() || hi < s.key_time_base {
+            if s.key_fences.is_empty() || hi < s.key_time_base {
                 continue;
             }
             let same = self.hash_range(segment, normal)?;
@@ -56,11 +56,11 @@ impl Run {
                 .key_entries(segment, from..to)?
                 .into_iter()
                 .map(|e| s.first_row + e.row())
-                .filter(|earlier| *earlier < row)
                 .collect();
             if rows.is_empty() {
                 continue;
             }
+            read += rows.len();
             rows.sort_unstable();
             let ranges = super::rows::consecutive(&rows, s.first_row);
             let columns = ["arrival", "input", "partition", "event_time", "verdict", "key"];
@@ -77,8 +77,7 @@ impl Run {
                 // Kafka Streams' join finds a null value, and leaves it out.
                 let reached = verdicts[i] == Verdict::Open as u8
                     && Verdict::from_code(fate.verdict).is_some_and(Verdict::reaches_join);
-                let together = partition.is_none_or(|partition| partition == partitions[i]);
-                if !inside || !reached || !together {
+                if !inside || !reached {
                     continue;
                 }
                 if xxhash_rust::xxh3::xxh3_64(keys.at(i)) != hash {
@@ -88,11 +87,13 @@ impl Run {
                 found.push(Earlier {
                     row: *row,
                     input: inputs[i],
+                    partition: partitions[i],
+                    time: event_times[i],
                     arrival: arrivals[i],
                     missed: not_kept && fate.verdict == Verdict::Unmatched as u8,
                 });
             }
         }
-        Ok(found)
+        Ok((found, read))
     }
 }

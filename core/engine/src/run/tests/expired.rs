@@ -66,7 +66,9 @@ fn want(rows: &[Arrived], decided: &[Option<Verdict>]) -> Vec<Option<Verdict>> {
 fn expired_is_what_the_rule_says() {
     let pipeline = Pipeline::parse(PIPELINE, "late.toml").unwrap();
     let (mut expired, mut revised) = (0, 0);
-    for seed in 0..12 {
+    for seed in 0..16 {
+        // In some a hot key, of which more is read than is forgotten at once.
+        let keys = if seed % 4 == 3 { 1 } else { 6 };
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run");
@@ -102,7 +104,7 @@ fn expired_is_what_the_rule_says() {
             while arrival < end {
                 clock += random.random_range(0..4);
                 let input = random.random_range(0..2u8);
-                let number = random.random_range(0..6u64);
+                let number = random.random_range(0..keys);
                 let key = Key::new(KeyValue::Int(number as i64));
                 // Some come very late.
                 let back = if random.random_range(0..3) == 0 { 120 } else { 10 };

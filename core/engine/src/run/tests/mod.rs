@@ -12,4 +12,5 @@ pub(crate) mod model;
 mod questions;
 mod resume;
 mod schemas;
+mod stopped;
 mod workbench;
