@@ -8,7 +8,7 @@ use joinscope_core::edges::recording::{self, Recording};
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::recording::say_cut;
 
@@ -53,8 +53,8 @@ pub fn run(args: &Export) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records into {} ({:.1} MB)",
-            thousands(records),
+            "{} into {} ({:.1} MB)",
+            plural(records, "record"),
             args.output.display(),
             bytes as f64 / 1e6
         )?;

@@ -10,7 +10,7 @@ use joinscope_core::generate::{self, Fault, FeedOptions};
 use joinscope_operator::time::parse_duration;
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::{Answer, record, slice};
 
@@ -185,10 +185,10 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records ({} views, {} engagements) into {} ({:.1} MB) in {seconds:.1} s",
-            thousands(info.records),
-            thousands(of("views")),
-            thousands(of("engagements")),
+            "{} ({}, {}) into {} ({:.1} MB) in {seconds:.1} s",
+            plural(info.records, "record"),
+            plural(of("views"), "view"),
+            plural(of("engagements"), "engagement"),
             args.output.display(),
             info.file_bytes as f64 / 1e6
         )?;

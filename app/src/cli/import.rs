@@ -12,7 +12,7 @@ use joinscope_core::edges::recording::{
 };
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::{Answer, record};
 
@@ -218,9 +218,9 @@ fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records of {} partitions into {} ({:.1} MB)",
-            thousands(info.records),
-            info.partitions.len(),
+            "{} of {} into {} ({:.1} MB)",
+            plural(info.records, "record"),
+            plural(info.partitions.len() as u64, "partition"),
             to.output.display(),
             info.file_bytes as f64 / 1e6
         )?;

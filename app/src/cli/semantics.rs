@@ -14,7 +14,7 @@ use joinscope_operator::pipeline::{Semantics as Name, parse_set};
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::diff::{Meter, listed, outputs};
+use super::diff::{Meter, listed, outputs, several};
 use super::place::NewFolder;
 use super::recording::say_cut;
 use super::registry::{self, RegistryArgs};
@@ -193,11 +193,12 @@ fn details(name: Name, ran: &Ran, out: &mut impl Write) -> anyhow::Result<()> {
     let sides = [(&against.outputs.only_in_a, "missing"), (&against.outputs.only_in_b, "extra")];
     for (side, what) in sides {
         for (count, first, kind) in [
-            (side.pairs, &side.first_pairs, "pairs"),
-            (side.pads + side.examples, &side.first_others, "pads"),
+            (side.pairs, &side.first_pairs, "pair"),
+            (side.pads + side.examples, &side.first_others, "pad"),
         ] {
             if count > 0 {
                 let first = listed(&outputs(&run, first)?, count);
+                let kind = several(count, kind);
                 writeln!(out, "  {what:<8} {count:>9} {kind:<6} {first}")?;
             }
         }

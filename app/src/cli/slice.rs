@@ -12,7 +12,7 @@ use joinscope_operator::record::{RecordName, TopicPartition};
 use joinscope_operator::time::parse_rfc3339;
 use serde_json::{Value, json};
 
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 use super::recording::say_cut;
 use super::run::warn;
@@ -131,9 +131,9 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} of {} records into {}",
+            "{} of {} into {}",
             thousands(info.records),
-            thousands(recording.len()),
+            plural(recording.len(), "record"),
             args.output.display()
         )?;
         for range in &missing {

@@ -467,7 +467,8 @@ pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
                 JobEvent::Waiting { what } => ("waiting", None, what.clone()),
                 JobEvent::Lost(lost) => {
                     let records: i64 = lost.iter().map(|lost| lost.to - lost.from).sum();
-                    ("lost", None, format!("{records} offsets were taken and never processed"))
+                    let were = if records == 1 { " was" } else { "s were" };
+                    ("lost", None, format!("{records} offset{were} taken and never processed"))
                 }
                 JobEvent::NewPartition { partition, is } => {
                     ("new-partition", None, format!("{partition}: {is}"))
