@@ -131,6 +131,28 @@ fn reasons_of_flink_sql() {
     says(&run, 7, (Joined, Reason::NotKept), &short, &["Flink SQL did not keep it"]);
 }
 
+/// B14: it is kept, and padded when it has expired, as any other.
+#[test]
+fn a_row_of_flink_sql_without_a_key_says_that_nothing_matches_it() {
+    let (_folder, run) = judged_over(
+        SQL,
+        &[
+            ("views", "", 1_000_000),
+            ("plays", "z", 1_050_000),
+            ("views", "b", 1_100_000),
+            // The timer of the first fires.
+            ("plays", "f", 1_090_000),
+            ("views", "", 1_095_000),
+        ],
+    );
+    let nothing = "Without a key nothing matches it.";
+    let long = ["Its interval closed without a match. ", nothing, "It was put out with nulls."];
+    says(&run, 0, (Unmatched, Reason::Padded), "without a key nothing matches it", &long);
+    assert_eq!(run.row(4).unwrap().verdict, Verdict::Open);
+    let sentence = explain(&run, 4).unwrap().sentence;
+    assert!(sentence.ends_with(nothing), "{sentence}");
+}
+
 #[test]
 fn reasons_of_kafka_streams() {
     let (_folder, run) = judged_over(
