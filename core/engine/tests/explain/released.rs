@@ -310,6 +310,20 @@ fn an_open_row_of_kafka_streams_waits_for_its_stores() {
     assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
 }
 
+/// D2.6, D5b. Found by trying it: its output was there, and of nulls no word.
+#[test]
+fn a_row_that_is_padded_and_held_says_both() {
+    let records = [("views", "a", 1_000), ("views", "b", 1_500), ("views", "c", 1_390)];
+    let (_folder, run) = judged_over(STREAMS, &records);
+    let held = run.row(1).unwrap();
+    assert_eq!((held.verdict, held.padded, held.outputs), (Verdict::Open, false, 0));
+    let short = "padded; the run ended while it was still held";
+    let long = "It was put out with nulls. It is kept until its side's store has seen \
+                1970-01-01T00:00:01.510Z.";
+    says(&run, 2, (Verdict::Open, Reason::Plain), short, &[long]);
+    assert!(run.row(2).unwrap().padded);
+}
+
 /// A recording says where its partitions end: at its end no task waits for one, whether
 /// it is empty or not even there.
 #[test]
