@@ -138,7 +138,8 @@ fn a_guarantee_that_is_not_kept_and_a_fault_that_never_came_are_said() {
             format!("\n{mode}: crash-before-commit@99 never came: the job ended before it\n");
         assert!(said.contains(&line), "{said}");
     }
-    for wrong in [&["--faults", "crash"][..], &["--list", "losses"], &["--brokers", "a:1"]] {
+    let away = ["--downtime=-5s"];
+    for wrong in [&["--faults", "crash"][..], &["--list", "losses"], &["--brokers", "a:1"], &away] {
         let refused = compared(at, wrong);
         assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
         assert!(refused.stdout.is_empty() && !refused.stderr.is_empty(), "{wrong:?}");

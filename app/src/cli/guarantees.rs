@@ -131,7 +131,12 @@ enum Isolation {
 }
 
 fn duration(text: &str) -> Result<i64, String> {
-    parse_duration(text).map_err(|e| e.to_string())
+    match parse_duration(text) {
+        Ok(ms) if ms < 0 => {
+            Err("nobody is away for less than nothing: write 0s or more".to_owned())
+        }
+        parsed => parsed.map_err(|e| e.to_string()),
+    }
 }
 
 pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
@@ -256,6 +261,14 @@ fn outputs(copies: &[Copy]) -> String {
     plural(copies.len() as u64, "output")
 }
 
+/// Of nothing there is no latency, and 0 would be the best.
+fn latency(column: &Column, ms: i64) -> String {
+    match column.read_committed.messages {
+        0 => "–".to_owned(),
+        _ => format_duration(ms),
+    }
+}
+
 fn seen(column: &Column, isolation: Isolation) -> &Seen {
     match isolation {
         Isolation::Committed => &column.read_committed,
@@ -291,9 +304,9 @@ fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Res
     row("untrue", &|c| count(&seen(c, args.isolation).untrue))?;
     row("aborted, read_committed", &|c| count(&c.read_committed.aborted))?;
     row("aborted, read_uncommitted", &|c| count(&c.read_uncommitted.aborted))?;
-    row("latency p50", &|c| format_duration(c.latency.p50))?;
-    row("latency p99", &|c| format_duration(c.latency.p99))?;
-    row("latency max", &|c| format_duration(c.latency.max))?;
+    row("latency p50", &|c| latency(c, c.latency.p50))?;
+    row("latency p99", &|c| latency(c, c.latency.p99))?;
+    row("latency max", &|c| latency(c, c.latency.max))?;
     row("bytes to the cluster", &|c| thousands(c.written_bytes))?;
     row("records processed", &|c| thousands(c.processed))?;
     row("records/s, one run", &|c| thousands(c.records_per_second as u64))?;
@@ -372,4 +385,56 @@ fn print_list(
         writeln!(out, "and {} more (--limit)", thousands(more as u64))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use joinscope_core::analyses::guarantees::matrix::Latency;
+
+    use super::*;
+
+    fn column(mode: Mode, read_committed: Seen) -> Column {
+        Column {
+            mode: mode.name().to_owned(),
+            stopped: None,
+            read_committed,
+            read_uncommitted: Seen::default(),
+            latency: Latency { p50: 5, p99: 7, max: 9 },
+            written_bytes: 0,
+            processed: 0,
+            records_per_second: 0.0,
+            incarnations: 1,
+            timeline: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_each_guarantee_does_not_allow_is_counted() {
+        let copy = Copy {
+            example: "a[0]@1".to_owned(),
+            records: Vec::new(),
+            message: None,
+            epoch: None,
+            written_ms: None,
+        };
+        let all = Seen {
+            messages: 3,
+            duplicates: vec![copy.clone()],
+            losses: vec![copy.clone(), copy.clone()],
+            untrue: vec![copy],
+            aborted: Vec::new(),
+        };
+        let [twice, lost, untrue] = ["1 output twice", "2 outputs lost", "1 output untrue"];
+        for (mode, expected) in [
+            (Mode::ExactlyOnce, &[twice, lost, untrue][..]),
+            (Mode::AtLeastOnce, &[lost]),
+            (Mode::Deduplicated, &[lost]),
+            (Mode::AtMostOnce, &[twice]),
+        ] {
+            assert_eq!(broken(&column(mode, all.clone())), expected, "{}", mode.name());
+            assert!(broken(&column(mode, Seen::default())).is_empty(), "{}", mode.name());
+        }
+        assert_eq!(latency(&column(Mode::AtMostOnce, all), 7), "7 ms");
+        assert_eq!(latency(&column(Mode::AtMostOnce, Seen::default()), 7), "–");
+    }
 }
