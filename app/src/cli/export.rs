@@ -39,7 +39,7 @@ pub struct Export {
 pub fn run(args: &Export) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
     say_cut(&recording, &args.recording);
-    let records = follow("records", |job| {
+    let records = follow("record", |job| {
         recording::export_parquet(&recording, &args.topics, &args.output, job)
     })?;
     let bytes = args.output.metadata().map_or(0, |m| m.len());

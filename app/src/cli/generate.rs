@@ -161,7 +161,7 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
     let options = args.options();
     let writer = WriterOptions { compression: args.compression, ..WriterOptions::default() };
     let begin = Instant::now();
-    let info = follow("views", |job| generate::feed(options, &args.output, writer, job))?;
+    let info = follow("view", |job| generate::feed(options, &args.output, writer, job))?;
     let seconds = begin.elapsed().as_secs_f64();
     let of = |topic: &str| -> u64 {
         info.partitions

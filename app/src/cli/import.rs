@@ -182,7 +182,7 @@ fn parquet(from: &Parquet) -> anyhow::Result<Info> {
     let to = &from.to;
     if let (Some(topic), Some(key)) = (&from.topic, &from.key) {
         let options = options(topic, key, &from.times, to);
-        return follow("rows", |job| import_parquet(&from.file, &options, &to.output, job));
+        return follow("row", |job| import_parquet(&from.file, &options, &to.output, job));
     }
     ensure!(
         is_exported(&from.file)?,
@@ -190,7 +190,7 @@ fn parquet(from: &Parquet) -> anyhow::Result<Info> {
          the key (--topic views --key view_id)",
         from.file.display()
     );
-    follow("rows", |job| import_exported(&from.file, to.compression, &to.output, job))
+    follow("row", |job| import_exported(&from.file, to.compression, &to.output, job))
 }
 
 fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {

@@ -47,7 +47,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
         files.push(file);
     }
     let merged =
-        follow("records", |job| recording::merge(&files, &args.output, args.compression, job))?;
+        follow("record", |job| recording::merge(&files, &args.output, args.compression, job))?;
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({

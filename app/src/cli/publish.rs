@@ -245,9 +245,9 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
     }
     if outcome.timestamps_moved > 0 {
         text += &format!(
-            "{} records have a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, \
-             -1 ms is \"none\"): they were sent with 1 ms, and with -2 ms\n",
-            thousands(outcome.timestamps_moved)
+            "{} with a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, -1 ms is \
+             \"none\"): sent with 1 ms, and with -2 ms\n",
+            plural(outcome.timestamps_moved, "record")
         );
     }
     text
@@ -266,7 +266,8 @@ mod tests {
             outcome_text(&outcome, 1.0)
         };
         assert!(!of(0).contains("timestamp"), "{}", of(0));
-        assert!(of(2).contains("2 records have a timestamp that"), "{}", of(2));
+        assert!(of(1).contains("1 record with a timestamp that"), "{}", of(1));
+        assert!(of(2).contains("2 records with a timestamp that"), "{}", of(2));
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     ];
     let rules = rules.iter().flat_map(|(list, how)| list.iter().map(|of| (of.clone(), *how)));
     let policy = args.how.policy(rules.collect())?;
-    let done = follow("records", |job| {
+    let done = follow("record", |job| {
         recording::redact(&recording, &policy, &args.output, args.compression, job)
     })?;
     let mut out = super::stdout::lock();

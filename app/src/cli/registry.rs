@@ -85,7 +85,7 @@ pub fn given(
         warn("no input has format = \"avro-registry\": the schema registry is not asked");
         return Ok(recording);
     }
-    let found = follow("records", |job| lacking_schemas(&recording, topics, registry, job))?;
+    let found = follow("record", |job| lacking_schemas(&recording, topics, registry, job))?;
     for (id, why) in found.unknown.iter().take(NAMED) {
         warn(&format!(
             "schema {id} is neither in the recording nor in the registry {} ({why}): records that \

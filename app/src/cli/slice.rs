@@ -107,7 +107,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         offsets: args.offsets.clone(),
         keys: args.keys.iter().map(|k| k.clone().into_bytes()).collect(),
     };
-    let Salvaged { info, missing, besides } = follow("records", |job| {
+    let Salvaged { info, missing, besides } = follow("record", |job| {
         let (to, compression) = (&args.output, args.compression);
         if args.past_damage {
             return recording::slice_past_damage(&recording, &wanted, to, compression, job);
