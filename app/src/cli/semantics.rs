@@ -25,8 +25,9 @@ use super::run::End;
 /// They are clean, flink-sql and flink-datastream (Flink 2.3.0), kafka-streams
 /// (Kafka Streams 4.3.1). Pairs, pads, late and expired records of each, and which
 /// pairs and pads are missing in it or extra, as against clean. Each semantics
-/// leaves a run behind: open any of them, or two with `joinscope diff`. Exit code 1
-/// if one differs from clean.
+/// leaves a run behind: open any of them, or two with `joinscope diff`. One that
+/// cannot express the pipeline is refused, with the reason. Exit code 1 if one that
+/// ran differs from clean.
 ///
 /// Example: joinscope semantics sample-data/feed/feed.toml --recording sample-data/feed/feed.mcap
 #[derive(Args)]
