@@ -166,3 +166,41 @@ fn where_all_agree_the_answer_is_yes_and_what_is_refused_is_said() {
     let notes = found["flink-datastream"]["notes"].to_string();
     assert!(notes.contains("run as inner"), "{notes}");
 }
+
+/// Found by trying it: pairs of records at or below the epoch were missing under Flink
+/// SQL, and nothing said why.
+#[test]
+fn records_that_only_an_engine_refuses_are_said_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (pipeline, recording) = (path("feed.toml"), path("feed.mcap"));
+    std::fs::write(&pipeline, include_str!("pipelines/feed.toml")).unwrap();
+    let mut parts = Vec::new();
+    for (topic, times) in [("views", &[0, -5, 1000][..]), ("engagements", &[7, 1007])] {
+        let (lines, part) = (path(&format!("{topic}.jsonl")), path(&format!("{topic}.mcap")));
+        let line = |time: &i64| format!("{{\"view_id\":1,\"ts\":{time}}}\n");
+        std::fs::write(&lines, times.iter().map(line).collect::<String>()).unwrap();
+        let import = ["import", "jsonl", &lines, "--topic", topic, "--key", "view_id", "-o", &part];
+        assert!(joinscope(&import).status.success());
+        parts.push(part);
+    }
+    let merged = joinscope(&["recording", "merge", &parts[0], &parts[1], "-o", &recording]);
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    let out = path("four");
+    let args = ["semantics", &pipeline, "--recording", &recording, "--out", &out, "--json"];
+    let told = joinscope(&args);
+    assert_eq!(told.status.code(), Some(1), "{}", String::from_utf8_lossy(&told.stderr));
+    let found = json(&told);
+    for (name, said) in [
+        ("clean", None),
+        ("flink-sql", Some("2 records that clean takes are untimed here: ")),
+        ("flink-datastream", None),
+        // It has times of 0.
+        ("kafka-streams", Some("1 record that clean takes is untimed here: ")),
+    ] {
+        let notes = found[name]["notes"].as_array().unwrap();
+        let untimed = notes.iter().filter_map(Value::as_str).find(|note| note.contains("untimed"));
+        assert_eq!(untimed.is_some(), said.is_some(), "{name}: {notes:?}");
+        assert!(untimed.is_none_or(|note| note.starts_with(said.unwrap_or("-"))), "{notes:?}");
+    }
+}

@@ -125,7 +125,11 @@ fn a_guarantee_that_is_not_kept_and_a_fault_that_never_came_are_said() {
     // Nothing fences a twin that writes at-most-once.
     let more_often = ["--set", "delivery.checkpoint_interval=1m"];
     let zombie = compared(at, &[&["--faults", "zombie"][..], &more_often].concat());
-    assert_eq!(zombie.status.code(), Some(1), "{}", String::from_utf8_lossy(&zombie.stdout));
+    let said = String::from_utf8(zombie.stdout).unwrap();
+    assert_eq!(zombie.status.code(), Some(1), "{said}");
+    assert!(said.contains("\nat-most-once was not kept: "), "{said}");
+    assert!(said.ends_with(" twice: only transactions fence a zombie\n"), "{said}");
+    assert_eq!(said.matches("was not kept").count(), 1, "{said}");
     let never = compared(at, &["--faults", "crash-before-commit@99"]);
     assert_eq!(never.status.code(), Some(0), "{}", String::from_utf8_lossy(&never.stderr));
     let said = String::from_utf8(never.stdout).unwrap();
@@ -134,7 +138,8 @@ fn a_guarantee_that_is_not_kept_and_a_fault_that_never_came_are_said() {
             format!("\n{mode}: crash-before-commit@99 never came: the job ended before it\n");
         assert!(said.contains(&line), "{said}");
     }
-    for wrong in [&["--faults", "crash"][..], &["--list", "losses"], &["--brokers", "a:1"]] {
+    let away = ["--downtime=-5s"];
+    for wrong in [&["--faults", "crash"][..], &["--list", "losses"], &["--brokers", "a:1"], &away] {
         let refused = compared(at, wrong);
         assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
         assert!(refused.stdout.is_empty() && !refused.stderr.is_empty(), "{wrong:?}");

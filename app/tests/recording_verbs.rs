@@ -361,3 +361,23 @@ fn redact_export_and_import() {
     assert!(exists.contains("exists already"), "{exists}");
     assert!(!at.join("n.mcap").exists());
 }
+
+#[test]
+fn one_of_a_thing_is_said_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("one.jsonl"), "{\"k\":1,\"ts\":5}\n").unwrap();
+    let import = ["import", "jsonl", "one.jsonl", "--topic", "t", "--key", "k", "-o", "r.mcap"];
+    for (args, said) in [
+        (&import[..], "1 record of 1 partition into r.mcap ("),
+        (&["recording", "info", "r.mcap"][..], " MB, 1 lz4 chunk, "),
+        (&["recording", "info", "r.mcap"][..], "\nt: 1 record, 1 partition\n"),
+        (&["recording", "info", "r.mcap"][..], " 1 record, offsets 0 to 1\n"),
+        (&["recording", "verify", "r.mcap"][..], "sound: 1 intact record in 1 chunk, digest "),
+        (&["recording", "slice", "r.mcap", "-o", "s.mcap"][..], "1 of 1 record into s.mcap\n"),
+    ] {
+        let output = joinscope(at, args);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(said), "{args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

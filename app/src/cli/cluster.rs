@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use joinscope_core::edges::kafka::Settings;
-pub use joinscope_operator::figures::thousands;
+pub use joinscope_operator::figures::{plural, thousands};
 
 /// How a cluster is reached.
 #[derive(Args)]

@@ -121,9 +121,11 @@ fn print(found: &Comparison, a: &Run, b: &Run, out: &mut impl Write) -> anyhow::
     }
     let alone = match found.only_in_one() {
         0 => String::new(),
+        1 => ", 1 is in one run only".to_owned(),
         n => format!(", {n} are in one run only"),
     };
-    writeln!(out, "\nverdicts  {} of {} rows changed{alone}", found.changed(), found.rows)?;
+    let s = if found.rows == 1 { "" } else { "s" };
+    writeln!(out, "\nverdicts  {} of {} row{s} changed{alone}", found.changed(), found.rows)?;
     for change in &found.changes {
         let name = found.inputs.get(usize::from(change.kind.input)).map_or("", |n| &**n);
         let word = |verdict: Option<Verdict>| verdict.map_or("–", Verdict::name);
@@ -138,28 +140,37 @@ fn print(found: &Comparison, a: &Run, b: &Run, out: &mut impl Write) -> anyhow::
             listed(&names(run, &change.rows)?, change.count)
         )?;
     }
-    if found.beyond > 0 {
-        writeln!(out, "  {} rows are in one run only: the other ended before them", found.beyond)?;
+    match found.beyond {
+        0 => {}
+        1 => writeln!(out, "  1 row is in one run only: the other ended before it")?,
+        n => writeln!(out, "  {n} rows are in one run only: the other ended before them")?,
     }
     let of = &found.outputs;
     writeln!(out, "\noutputs   {} the same", of.same)?;
     for (side, run, label) in [(&of.only_in_a, a, "only in a"), (&of.only_in_b, b, "only in b")] {
         if side.pairs > 0 {
             let first = listed(&outputs(run, &side.first_pairs)?, side.pairs);
-            writeln!(out, "  {label:<10} {:>9} pairs     {first}", side.pairs)?;
+            let what = several(side.pairs, "pair");
+            writeln!(out, "  {label:<10} {:>9} {what:<9} {first}", side.pairs)?;
         }
         let others = side.pads + side.examples;
         if others > 0 {
-            let what = if side.examples > 0 { "examples" } else { "pads" };
+            let what = several(others, if side.examples > 0 { "example" } else { "pad" });
             let first = listed(&outputs(run, &side.first_others)?, others);
             writeln!(out, "  {label:<10} {others:>9} {what:<9} {first}")?;
         }
     }
     if of.changed > 0 {
         let first = listed(&outputs(a, &of.changed_first)?, of.changed);
-        writeln!(out, "  changed    {:>9} examples  {first}", of.changed)?;
+        let what = several(of.changed, "example");
+        writeln!(out, "  changed    {:>9} {what:<9} {first}", of.changed)?;
     }
     Ok(())
+}
+
+/// What stands in a column behind its number.
+pub fn several(n: u64, one: &str) -> String {
+    format!("{one}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The first few, and that there are more.

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Args;
 use joinscope_core::run::Run;
 use joinscope_core::run::explain::{Explanation, NOT_AT_HAND, explain};
-use joinscope_operator::figures::thousands;
+use joinscope_operator::figures::plural;
 use joinscope_operator::record::RecordName;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use joinscope_operator::verdict::Verdict;
@@ -104,10 +104,10 @@ fn not_taken(run: &Run, name: &RecordName) -> String {
     });
     match partition.and_then(|p| Some((p.first_offset?, p.last_offset?))) {
         Some((first, last)) => format!(
-            "{}[{}] was recorded from offset {first} to {last}, and the run took in {} records in all",
+            "{}[{}] was recorded from offset {first} to {last}, and the run took in {} in all",
             name.topic,
             name.partition,
-            thousands(run.arrivals())
+            plural(run.arrivals(), "record")
         ),
         None => format!("{}[{}] has no records in it", name.topic, name.partition),
     }

@@ -8,7 +8,7 @@ use joinscope_core::edges::recording::{self, Recording};
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::recording::say_cut;
 
@@ -39,7 +39,7 @@ pub struct Export {
 pub fn run(args: &Export) -> anyhow::Result<Answer> {
     let recording = Recording::open(&args.recording)?;
     say_cut(&recording, &args.recording);
-    let records = follow("records", |job| {
+    let records = follow("record", |job| {
         recording::export_parquet(&recording, &args.topics, &args.output, job)
     })?;
     let bytes = args.output.metadata().map_or(0, |m| m.len());
@@ -53,8 +53,8 @@ pub fn run(args: &Export) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records into {} ({:.1} MB)",
-            thousands(records),
+            "{} into {} ({:.1} MB)",
+            plural(records, "record"),
             args.output.display(),
             bytes as f64 / 1e6
         )?;

@@ -2,10 +2,10 @@
 
 use joinscope_core::edges::recording::Job;
 
-use super::cluster::{Bar, thousands};
+use super::cluster::{Bar, plural, thousands};
 use super::interrupt;
 
-/// Runs an operation whose progress is counted in `unit`.
+/// Runs an operation whose progress is counted in `unit`: "bytes", or one of something.
 pub fn follow<T, E>(unit: &str, run: impl FnOnce(&mut Job<'_>) -> Result<T, E>) -> anyhow::Result<T>
 where
     anyhow::Error: From<E>,
@@ -14,7 +14,7 @@ where
     let mut bar = Bar::new();
     let words = |done: u64| match unit {
         "bytes" => format!("{} MB", thousands(done / 1_000_000)),
-        _ => format!("{} {unit}", thousands(done)),
+        _ => plural(done, unit),
     };
     let result = run(&mut Job {
         cancel: &stop,

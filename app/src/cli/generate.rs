@@ -10,7 +10,7 @@ use joinscope_core::generate::{self, Fault, FeedOptions};
 use joinscope_operator::time::parse_duration;
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::{Answer, record, slice};
 
@@ -161,7 +161,7 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
     let options = args.options();
     let writer = WriterOptions { compression: args.compression, ..WriterOptions::default() };
     let begin = Instant::now();
-    let info = follow("views", |job| generate::feed(options, &args.output, writer, job))?;
+    let info = follow("view", |job| generate::feed(options, &args.output, writer, job))?;
     let seconds = begin.elapsed().as_secs_f64();
     let of = |topic: &str| -> u64 {
         info.partitions
@@ -185,10 +185,10 @@ pub fn run(args: &Generate) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records ({} views, {} engagements) into {} ({:.1} MB) in {seconds:.1} s",
-            thousands(info.records),
-            thousands(of("views")),
-            thousands(of("engagements")),
+            "{} ({}, {}) into {} ({:.1} MB) in {seconds:.1} s",
+            plural(info.records, "record"),
+            plural(of("views"), "view"),
+            plural(of("engagements"), "engagement"),
             args.output.display(),
             info.file_bytes as f64 / 1e6
         )?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use joinscope_core::analyses::guarantees::cluster::Cluster;
-use joinscope_core::analyses::guarantees::faults::Faults;
+use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 use joinscope_core::analyses::guarantees::matrix::{
     Column, Copy, MISSED, Matrix, MatrixError, STAGES, Seen, Spec, Stage, matrix, matrix_on,
 };
@@ -21,7 +21,7 @@ use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
-use super::cluster::{Bar, ClusterArgs, thousands};
+use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::recording::say_cut;
 use super::run::{End, warn};
 use super::{Answer, interrupt};
@@ -47,6 +47,8 @@ use super::{Answer, interrupt};
 /// under Kafka's own settings) is a call that goes unanswered, a crash a client that
 /// ends; sleep waits until the brokers have timed a transaction out.
 ///
+/// Exit code 1 if a guarantee was not kept, which is said: at-most-once under a
+/// zombie is not, since only transactions fence one. random:SEED has no zombies.
 /// The first Ctrl-C ends it and removes what was made for it (exit code 3).
 ///
 /// Example: joinscope guarantees feed.toml --recording feed.mcap --faults crash-before-commit
@@ -129,7 +131,12 @@ enum Isolation {
 }
 
 fn duration(text: &str) -> Result<i64, String> {
-    parse_duration(text).map_err(|e| e.to_string())
+    match parse_duration(text) {
+        Ok(ms) if ms < 0 => {
+            Err("nobody is away for less than nothing: write 0s or more".to_owned())
+        }
+        parsed => parsed.map_err(|e| e.to_string()),
+    }
 }
 
 pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
@@ -233,16 +240,33 @@ fn on_brokers(args: &Guarantees, spec: &Spec, stage: Stage<'_>) -> anyhow::Resul
 
 /// Whether each guarantee delivered what it says.
 fn kept(found: &Matrix) -> bool {
-    found.columns.iter().all(|column| {
-        let seen = &column.read_committed;
-        match column.mode.as_str() {
-            "exactly-once" => {
-                seen.duplicates.is_empty() && seen.losses.is_empty() && seen.untrue.is_empty()
-            }
-            "at-most-once" => seen.duplicates.is_empty(),
-            _ => seen.losses.is_empty(),
-        }
-    })
+    found.columns.iter().all(|column| broken(column).is_empty())
+}
+
+/// What a reader of committed data got, or did not, against the guarantee.
+fn broken(column: &Column) -> Vec<String> {
+    let seen = &column.read_committed;
+    let (twice, lost, untrue) =
+        ((&seen.duplicates, "twice"), (&seen.losses, "lost"), (&seen.untrue, "untrue"));
+    let against = match column.mode.as_str() {
+        "exactly-once" => vec![twice, lost, untrue],
+        "at-most-once" => vec![twice],
+        _ => vec![lost],
+    };
+    let against = against.into_iter().filter(|(copies, _)| !copies.is_empty());
+    against.map(|(copies, how)| format!("{} {how}", outputs(copies))).collect()
+}
+
+fn outputs(copies: &[Copy]) -> String {
+    plural(copies.len() as u64, "output")
+}
+
+/// Of nothing there is no latency, and 0 would be the best.
+fn latency(column: &Column, ms: i64) -> String {
+    match column.read_committed.messages {
+        0 => "–".to_owned(),
+        _ => format_duration(ms),
+    }
 }
 
 fn seen(column: &Column, isolation: Isolation) -> &Seen {
@@ -255,11 +279,11 @@ fn seen(column: &Column, isolation: Isolation) -> &Seen {
 fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(
         out,
-        "faults: {}; {} records, {} examples in {} epochs without faults",
+        "faults: {}; {}, {} in {} without faults",
         found.faults,
-        thousands(found.records),
-        thousands(found.examples),
-        thousands(found.epochs),
+        plural(found.records, "record"),
+        plural(found.examples, "example"),
+        plural(found.epochs, "epoch"),
     )?;
     write!(out, "\n{:<28}", "")?;
     for column in &found.columns {
@@ -280,9 +304,9 @@ fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Res
     row("untrue", &|c| count(&seen(c, args.isolation).untrue))?;
     row("aborted, read_committed", &|c| count(&c.read_committed.aborted))?;
     row("aborted, read_uncommitted", &|c| count(&c.read_uncommitted.aborted))?;
-    row("latency p50", &|c| format_duration(c.latency.p50))?;
-    row("latency p99", &|c| format_duration(c.latency.p99))?;
-    row("latency max", &|c| format_duration(c.latency.max))?;
+    row("latency p50", &|c| latency(c, c.latency.p50))?;
+    row("latency p99", &|c| latency(c, c.latency.p99))?;
+    row("latency max", &|c| latency(c, c.latency.max))?;
     row("bytes to the cluster", &|c| thousands(c.written_bytes))?;
     row("records processed", &|c| thousands(c.processed))?;
     row("records/s, one run", &|c| thousands(c.records_per_second as u64))?;
@@ -291,6 +315,19 @@ fn print(args: &Guarantees, found: &Matrix, out: &mut impl Write) -> anyhow::Res
         if let Some(why) = &column.stopped {
             writeln!(out, "\n{} stopped: {why}", column.mode)?;
         }
+    }
+    for column in &found.columns {
+        let broken = broken(column);
+        if broken.is_empty() {
+            continue;
+        }
+        let zombie = args.faults.0.iter().any(|(moment, _)| *moment == Moment::Zombie);
+        let why = if zombie && column.mode == Mode::AtMostOnce.name() {
+            ": only transactions fence a zombie"
+        } else {
+            ""
+        };
+        writeln!(out, "\n{} was not kept: {}{why}", column.mode, broken.join(", "))?;
     }
     // The deduplicated column is of the same job as the one before it.
     for column in found.columns.iter().filter(|column| column.mode != Mode::Deduplicated.name()) {
@@ -326,13 +363,9 @@ fn print_list(
                 } else {
                     rfc3339_ms(moment.at_ms)
                 };
-                writeln!(
-                    out,
-                    "{at:<26} process {}  {:<12} {epoch:<10} {}",
-                    moment.incarnation + 1,
-                    moment.what,
-                    moment.text
-                )?;
+                let (process, what, text) = (moment.incarnation + 1, moment.what, &moment.text);
+                let line = format!("{at:<26} process {process}  {what:<12} {epoch:<10} {text}");
+                writeln!(out, "{}", line.trim_end())?;
             }
             return Ok(());
         }
@@ -352,4 +385,56 @@ fn print_list(
         writeln!(out, "and {} more (--limit)", thousands(more as u64))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use joinscope_core::analyses::guarantees::matrix::Latency;
+
+    use super::*;
+
+    fn column(mode: Mode, read_committed: Seen) -> Column {
+        Column {
+            mode: mode.name().to_owned(),
+            stopped: None,
+            read_committed,
+            read_uncommitted: Seen::default(),
+            latency: Latency { p50: 5, p99: 7, max: 9 },
+            written_bytes: 0,
+            processed: 0,
+            records_per_second: 0.0,
+            incarnations: 1,
+            timeline: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_each_guarantee_does_not_allow_is_counted() {
+        let copy = Copy {
+            example: "a[0]@1".to_owned(),
+            records: Vec::new(),
+            message: None,
+            epoch: None,
+            written_ms: None,
+        };
+        let all = Seen {
+            messages: 3,
+            duplicates: vec![copy.clone()],
+            losses: vec![copy.clone(), copy.clone()],
+            untrue: vec![copy],
+            aborted: Vec::new(),
+        };
+        let [twice, lost, untrue] = ["1 output twice", "2 outputs lost", "1 output untrue"];
+        for (mode, expected) in [
+            (Mode::ExactlyOnce, &[twice, lost, untrue][..]),
+            (Mode::AtLeastOnce, &[lost]),
+            (Mode::Deduplicated, &[lost]),
+            (Mode::AtMostOnce, &[twice]),
+        ] {
+            assert_eq!(broken(&column(mode, all.clone())), expected, "{}", mode.name());
+            assert!(broken(&column(mode, Seen::default())).is_empty(), "{}", mode.name());
+        }
+        assert_eq!(latency(&column(Mode::AtMostOnce, all), 7), "7 ms");
+        assert_eq!(latency(&column(Mode::AtMostOnce, Seen::default()), 7), "–");
+    }
 }

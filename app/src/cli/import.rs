@@ -12,7 +12,7 @@ use joinscope_core::edges::recording::{
 };
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::plural;
 use super::follow::follow;
 use super::{Answer, record};
 
@@ -182,7 +182,7 @@ fn parquet(from: &Parquet) -> anyhow::Result<Info> {
     let to = &from.to;
     if let (Some(topic), Some(key)) = (&from.topic, &from.key) {
         let options = options(topic, key, &from.times, to);
-        return follow("rows", |job| import_parquet(&from.file, &options, &to.output, job));
+        return follow("row", |job| import_parquet(&from.file, &options, &to.output, job));
     }
     ensure!(
         is_exported(&from.file)?,
@@ -190,7 +190,7 @@ fn parquet(from: &Parquet) -> anyhow::Result<Info> {
          the key (--topic views --key view_id)",
         from.file.display()
     );
-    follow("rows", |job| import_exported(&from.file, to.compression, &to.output, job))
+    follow("row", |job| import_exported(&from.file, to.compression, &to.output, job))
 }
 
 fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
@@ -218,9 +218,9 @@ fn say(info: &Info, to: &To) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records of {} partitions into {} ({:.1} MB)",
-            thousands(info.records),
-            info.partitions.len(),
+            "{} of {} into {} ({:.1} MB)",
+            plural(info.records, "record"),
+            plural(info.partitions.len() as u64, "partition"),
             to.output.display(),
             info.file_bytes as f64 / 1e6
         )?;

@@ -13,7 +13,7 @@ use joinscope_operator::time::rfc3339_ms;
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 use super::run::watched;
 use super::verdicts::plain;
@@ -131,8 +131,9 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} records, their run and {marks} bookmarks in {} ({:.1} MB){}",
-            thousands(recording.len()),
+            "{}, their run and {} in {} ({:.1} MB){}",
+            plural(recording.len(), "record"),
+            plural(marks as u64, "bookmark"),
             args.output.display(),
             bytes as f64 / 1e6,
             if blanked {
@@ -262,9 +263,9 @@ fn check(args: &Check) -> anyhow::Result<Answer> {
         match (same, &made) {
             (true, Some(run)) => writeln!(
                 out,
-                "the same, record for record: {} records, {} outputs, digest {}",
-                thousands(run.records),
-                thousands(run.outputs),
+                "the same, record for record: {}, {}, digest {}",
+                plural(run.records, "record"),
+                plural(run.outputs, "output"),
                 run.digest
             )?,
             _ => writeln!(out, "NOT the same")?,

@@ -11,7 +11,7 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::verdicts::plain;
 
 /// Ranges that a recording is without and that are named, each in its line.
@@ -164,16 +164,16 @@ fn as_text(recording: &Recording) -> String {
         let (name, value) = (plain(name, usize::MAX), plain(&value, usize::MAX));
         let _ = writeln!(text, "{name:<12} {value}");
     };
+    let how = if info.compression.is_empty() { "plain" } else { &info.compression };
     let ratio = info.uncompressed_bytes as f64 / (info.file_bytes as f64).max(1.0);
     line("recording", recording.path().display().to_string());
     line("records", thousands(info.records));
     line(
         "size",
         format!(
-            "{:.1} MB, {} {} chunks, {ratio:.1} times compressed",
+            "{:.1} MB, {}, {ratio:.1} times compressed",
             info.file_bytes as f64 / 1e6,
-            thousands(info.chunks as u64),
-            if info.compression.is_empty() { "plain" } else { &info.compression },
+            plural(info.chunks as u64, &format!("{how} chunk")),
         ),
     );
     line("arrivals", range(info.arrival_ms));
@@ -190,7 +190,7 @@ fn as_text(recording: &Recording) -> String {
         line("schemas", ids.join(", "));
     }
     if info.clock_events > 0 {
-        line("clock", format!("{} events of the live run", thousands(info.clock_events)));
+        line("clock", format!("{} of the live run", plural(info.clock_events, "event")));
     }
     if let Some(redaction) = &info.redaction {
         line("redaction", redaction.clone());
@@ -208,14 +208,17 @@ fn as_text(recording: &Recording) -> String {
     for (topic, list) in topics(info) {
         let records: u64 = list.iter().map(|p| p.records).sum();
         let topic = plain(topic, usize::MAX);
-        let _ =
-            writeln!(text, "\n{topic}: {} records, {} partitions", thousands(records), list.len());
+        let (records, partitions) =
+            (plural(records, "record"), plural(list.len() as u64, "partition"));
+        let _ = writeln!(text, "\n{topic}: {records}, {partitions}");
         for p in list {
             let _ = write!(
                 text,
-                "  [{}] {:>13} records",
+                "  [{}] {:>13} record{}",
                 p.topic_partition.partition,
-                thousands(p.records)
+                thousands(p.records),
+                // The figures stand below one another.
+                if p.records == 1 { "" } else { "s" }
             );
             if let (Some(start), Some(end)) = (p.start_offset, p.end_offset) {
                 let _ = write!(text, ", offsets {start} to {end}");
@@ -223,9 +226,9 @@ fn as_text(recording: &Recording) -> String {
             if p.gaps.count > 0 {
                 let _ = write!(
                     text,
-                    ", {} offsets missing in {} gaps",
-                    thousands(p.gaps.offsets),
-                    thousands(p.gaps.count)
+                    ", {} missing in {}",
+                    plural(p.gaps.offsets, "offset"),
+                    plural(p.gaps.count, "gap")
                 );
             }
             let _ = writeln!(text);

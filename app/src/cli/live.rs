@@ -22,7 +22,7 @@ use joinscope_core::run::{
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
 
-use super::cluster::{Bar, ClusterArgs, thousands};
+use super::cluster::{Bar, ClusterArgs, plural};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
 use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
@@ -420,9 +420,9 @@ fn words(now: &Figures) -> String {
         None => String::new(),
     };
     format!(
-        "{} records, {} outputs, {watermark}, {}{what}{kept}",
-        thousands(progress.records),
-        thousands(progress.outputs),
+        "{}, {}, {watermark}, {}{what}{kept}",
+        plural(progress.records, "record"),
+        plural(progress.outputs, "output"),
         lag(standing)
     )
 }
@@ -432,8 +432,8 @@ fn lag(standing: &Standing) -> String {
     match records {
         0 => "no lag".to_owned(),
         _ => format!(
-            "lag {} records, {}",
-            thousands(records),
+            "lag {}, {}",
+            plural(records, "record"),
             format_duration(i64::try_from(ms).unwrap_or(i64::MAX) / 1000 * 1000)
         ),
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use joinscope_core::edges::recording::{self, Compression, Recording};
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 use super::recording::say_cut;
 use super::{Answer, record};
@@ -47,7 +47,7 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
         files.push(file);
     }
     let merged =
-        follow("records", |job| recording::merge(&files, &args.output, args.compression, job))?;
+        follow("record", |job| recording::merge(&files, &args.output, args.compression, job))?;
     let mut out = super::stdout::lock();
     if args.json {
         let answer = json!({
@@ -65,9 +65,9 @@ pub fn run(args: &Merge) -> anyhow::Result<Answer> {
         };
         writeln!(
             out,
-            "{} records of {} recordings into {}{twice}",
-            thousands(merged.info.records),
-            files.len(),
+            "{} of {} into {}{twice}",
+            plural(merged.info.records, "record"),
+            plural(files.len() as u64, "recording"),
             args.output.display()
         )?;
     }

@@ -13,7 +13,7 @@ use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::recording::say_cut;
 use super::registry::{self, RegistryArgs};
 use super::{Answer, harmless, interrupt};
@@ -99,12 +99,11 @@ fn new(args: &New) -> anyhow::Result<Answer> {
         serde_json::to_writer(&mut out, &proposal.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        let topics = proposal.topics.len();
         writeln!(
             out,
-            "{}: a pipeline for {topics} topic{}",
+            "{}: a pipeline for {}",
             args.output.display(),
-            if topics == 1 { "" } else { "s" }
+            plural(proposal.topics.len() as u64, "topic")
         )?;
         writeln!(
             out,
@@ -186,8 +185,8 @@ fn text(out: &mut impl Write, report: &CheckReport) -> std::io::Result<()> {
     if reasons.is_empty() {
         writeln!(
             out,
-            "yes: it can run (keys of the first {} records)",
-            thousands(report.keys_looked_at)
+            "yes: it can run (keys of the first {})",
+            plural(report.keys_looked_at, "record")
         )?;
     }
     Ok(())
@@ -195,7 +194,7 @@ fn text(out: &mut impl Write, report: &CheckReport) -> std::io::Result<()> {
 
 fn details(out: &mut impl Write, i: &InputCheck) -> std::io::Result<()> {
     if i.tombstones > 0 {
-        writeln!(out, "{}: {} null values", i.input, thousands(i.tombstones))?;
+        writeln!(out, "{}: {}", i.input, plural(i.tombstones, "null value"))?;
     }
     for (verdict, record, why) in &i.examples {
         let why: String = why.chars().take(200).collect();

@@ -12,7 +12,7 @@ use joinscope_core::edges::kafka::{
 use joinscope_core::edges::recording::Recording;
 use serde_json::json;
 
-use super::cluster::{Bar, ClusterArgs, thousands};
+use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::recording::say_cut;
 use super::run::warn;
 use super::{Answer, interrupt};
@@ -93,7 +93,7 @@ pub fn run(args: &Publish) -> anyhow::Result<Answer> {
     let begin = Instant::now();
     let mut bar = Bar::new();
     let outcome = kafka::publish(&recording, &spec, &plan, &stop, &mut |sent, total| {
-        bar.show(sent, total, format!("{} records", thousands(sent)));
+        bar.show(sent, total, plural(sent, "record"));
     });
     bar.clear();
     let outcome = outcome?;
@@ -137,18 +137,19 @@ fn plan_json(plan: &PublishPlan) -> serde_json::Value {
 fn plan_text(plan: &PublishPlan, create: bool) -> String {
     let cluster = plan.cluster_id.as_deref().unwrap_or("(no id)");
     let mut text =
-        format!("It would send {} records to cluster {cluster}:\n", thousands(plan.records()));
+        format!("It would send {} to cluster {cluster}:\n", plural(plan.records(), "record"));
     for topic in &plan.topics {
+        let partitions = |n: i32| plural(u64::from(n.unsigned_abs()), "partition");
         let there = match topic.there {
-            Some(there) => format!("there, with {there} partitions"),
-            None if create => format!("to be made, with {} partitions", topic.partitions),
+            Some(there) => format!("there, with {}", partitions(there)),
+            None if create => format!("to be made, with {}", partitions(topic.partitions)),
             None => "not there: --create-topics makes it".to_owned(),
         };
         text += &format!(
-            "  {}: {} records of {} partitions ({there})\n",
+            "  {}: {} of {} ({there})\n",
             topic.name,
-            thousands(topic.records),
-            topic.partitions
+            plural(topic.records, "record"),
+            partitions(topic.partitions)
         );
     }
     text
@@ -199,15 +200,18 @@ fn rest_text(outcome: &PublishOutcome, recording: &Path) -> String {
     for (of, rest) in rests.iter().take(LISTED) {
         let (partition, from) = (&of.partition, rest.from);
         text += &format!(
-            "  {partition}: {} of {} records delivered, {partition}@{from} is the first that was \
+            "  {partition}: {} of {} delivered, {partition}@{from} is the first that was \
              not{}\n",
             thousands(of.delivered),
-            thousands(of.records),
+            plural(of.records, "record"),
             if rest.mixed { "; some behind it were, and would be there twice" } else { "" }
         );
     }
     if rests.len() > LISTED {
-        text += &format!("  and {} partitions more: --json names all\n", rests.len() - LISTED);
+        text += &format!(
+            "  and {} more: --json names all\n",
+            plural((rests.len() - LISTED) as u64, "partition")
+        );
         return text
             + "recording slice --offsets takes what is missing out of it, to be published\n";
     }
@@ -232,8 +236,8 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
         text += &format!("Made {}\n", outcome.created.join(", "));
     }
     text += &format!(
-        "{} records delivered in {seconds:.1} s{}\n",
-        thousands(outcome.delivered),
+        "{} delivered in {seconds:.1} s{}\n",
+        plural(outcome.delivered, "record"),
         if outcome.stopped { "; stopped before the end" } else { "" }
     );
     for (why, (n, first)) in &outcome.failures {
@@ -241,9 +245,9 @@ fn outcome_text(outcome: &PublishOutcome, seconds: f64) -> String {
     }
     if outcome.timestamps_moved > 0 {
         text += &format!(
-            "{} records have a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, \
-             -1 ms is \"none\"): they were sent with 1 ms, and with -2 ms\n",
-            thousands(outcome.timestamps_moved)
+            "{} with a timestamp that Kafka's client cannot send (0 ms is \"now\" to it, -1 ms is \
+             \"none\"): sent with 1 ms, and with -2 ms\n",
+            plural(outcome.timestamps_moved, "record")
         );
     }
     text
@@ -262,7 +266,8 @@ mod tests {
             outcome_text(&outcome, 1.0)
         };
         assert!(!of(0).contains("timestamp"), "{}", of(0));
-        assert!(of(2).contains("2 records have a timestamp that"), "{}", of(2));
+        assert!(of(1).contains("1 record with a timestamp that"), "{}", of(1));
+        assert!(of(2).contains("2 records with a timestamp that"), "{}", of(2));
     }
 
     #[test]

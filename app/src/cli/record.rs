@@ -14,7 +14,7 @@ use joinscope_core::edges::recording::{
 use joinscope_operator::record::{TOPIC_NAME, is_topic_name};
 use serde_json::json;
 
-use super::cluster::{Bar, ClusterArgs, thousands};
+use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::redact::{HowArgs, rules_as_json};
 use super::{Answer, interrupt};
 
@@ -165,7 +165,7 @@ pub fn run(args: &Record) -> anyhow::Result<Answer> {
     let mut bar = Bar::new();
     let outcome = kafka::record(&spec, &args.output, &stop, &mut |progress| {
         let phase = if progress.live { " (live)" } else { "" };
-        let words = format!("{} records{phase}", thousands(progress.records));
+        let words = plural(progress.records, "record") + phase;
         bar.show(progress.done, progress.backlog, words);
     });
     bar.clear();
@@ -252,8 +252,8 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
         let _ = writeln!(text, "{words}");
     };
     line(format_args!(
-        "{} records into {} ({:.1} MB) in {seconds:.1} s, {} a second{}",
-        thousands(info.records),
+        "{} into {} ({:.1} MB) in {seconds:.1} s, {} a second{}",
+        plural(info.records, "record"),
         args.output.display(),
         info.file_bytes as f64 / 1e6,
         thousands((info.records as f64 / seconds.max(1e-9)) as u64),
@@ -271,9 +271,9 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
         let gaps = match gaps {
             0 => String::new(),
             _ => format!(
-                "; {} offsets in {} gaps hold no record (compaction, control records{})",
-                thousands(missing),
-                thousands(gaps),
+                "; {} in {} with no record (compaction, control records{})",
+                plural(missing, "offset"),
+                plural(gaps, "gap"),
                 match args.isolation {
                     IsolationName::ReadCommitted => ", aborted transactions",
                     IsolationName::ReadUncommitted => "",
@@ -281,16 +281,16 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
             ),
         };
         line(format_args!(
-            "  {topic}: {} records of {} partitions{gaps}",
-            thousands(records),
-            list.len()
+            "  {topic}: {} of {}{gaps}",
+            plural(records, "record"),
+            plural(list.len() as u64, "partition")
         ));
     }
     if info.arrival_order == ArrivalOrder::Timestamp {
         line(format_args!(
-            "Arrival: partitions merged by record timestamp{}; {} records raised to the time before them",
+            "Arrival: partitions merged by record timestamp{}; {} raised to the time before",
             if info.approximate { ", which producers set (approximate)" } else { "" },
-            thousands(outcome.raised),
+            plural(outcome.raised, "record"),
         ));
     }
     if let Some(first) = info.live_from {
@@ -298,24 +298,24 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
     }
     if outcome.unusable_timestamps > 0 {
         line(format_args!(
-            "{} records have no timestamp that could be an arrival time",
-            thousands(outcome.unusable_timestamps)
+            "{} without a timestamp that could be an arrival time",
+            plural(outcome.unusable_timestamps, "record")
         ));
     }
     if outcome.odd_headers > 0 {
         line(format_args!(
-            "{} header names are not UTF-8: their odd bytes were replaced",
-            thousands(outcome.odd_headers)
+            "{} not in UTF-8: odd bytes were replaced",
+            plural(outcome.odd_headers, "header name")
         ));
     }
     for (field, n) in &outcome.redacted {
-        line(format_args!("{field}: redacted in {} records", thousands(*n)));
+        line(format_args!("{field}: redacted in {}", plural(*n, "record")));
     }
     if outcome.left_out > 0 {
         line(format_args!("Left out: {} whose values are no JSON", thousands(outcome.left_out)));
     }
     if info.schemas > 0 {
-        line(format_args!("{} schemas kept", info.schemas));
+        line(format_args!("{} kept", plural(info.schemas as u64, "schema")));
     }
     for (id, why) in &outcome.unknown_schemas {
         line(format_args!("Schema {id} is not in the registry: {why}"));

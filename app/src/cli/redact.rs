@@ -10,7 +10,7 @@ use joinscope_core::edges::recording::{
 };
 use serde_json::json;
 
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 use super::recording::say_cut;
 use super::{Answer, record};
@@ -116,7 +116,7 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
     ];
     let rules = rules.iter().flat_map(|(list, how)| list.iter().map(|of| (of.clone(), *how)));
     let policy = args.how.policy(rules.collect())?;
-    let done = follow("records", |job| {
+    let done = follow("record", |job| {
         recording::redact(&recording, &policy, &args.output, args.compression, job)
     })?;
     let mut out = super::stdout::lock();
@@ -131,9 +131,9 @@ pub fn run(args: &Redact) -> anyhow::Result<Answer> {
         });
         writeln!(out, "{answer}")?;
     } else {
-        writeln!(out, "{} records into {}", thousands(done.info.records), args.output.display())?;
+        writeln!(out, "{} into {}", plural(done.info.records, "record"), args.output.display())?;
         for (field, n) in &done.rules {
-            writeln!(out, "  {field}: in {} records", thousands(*n))?;
+            writeln!(out, "  {field}: in {}", plural(*n, "record"))?;
         }
         if done.left_out > 0 {
             writeln!(out, "  left out: {} whose values are no JSON", thousands(done.left_out))?;

@@ -10,6 +10,7 @@ use joinscope_core::edges::recording::{Recording, RecordingError};
 use joinscope_operator::codec::SchemaKind;
 use joinscope_operator::pipeline::{Format, Pipeline};
 
+use super::cluster::plural;
 use super::follow::follow;
 use super::run::warn;
 use super::{Answer, whole};
@@ -84,7 +85,7 @@ pub fn given(
         warn("no input has format = \"avro-registry\": the schema registry is not asked");
         return Ok(recording);
     }
-    let found = follow("records", |job| lacking_schemas(&recording, topics, registry, job))?;
+    let found = follow("record", |job| lacking_schemas(&recording, topics, registry, job))?;
     for (id, why) in found.unknown.iter().take(NAMED) {
         warn(&format!(
             "schema {id} is neither in the recording nor in the registry {} ({why}): records that \
@@ -93,7 +94,7 @@ pub fn given(
         ));
     }
     if let Some(more @ 1..) = found.unknown.len().checked_sub(NAMED) {
-        warn(&format!("nor are {more} more schema ids"));
+        warn(&format!("and so it is with {}", plural(more as u64, "more schema id")));
     }
     for schema in found.schemas.iter() {
         if let Some(why) = SchemaKind::of(&schema.kind).unread() {

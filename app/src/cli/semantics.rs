@@ -14,7 +14,7 @@ use joinscope_operator::pipeline::{Semantics as Name, parse_set};
 use serde_json::{Value, json};
 
 use super::Answer;
-use super::diff::{Meter, listed, outputs};
+use super::diff::{Meter, listed, outputs, several};
 use super::place::NewFolder;
 use super::recording::say_cut;
 use super::registry::{self, RegistryArgs};
@@ -25,8 +25,9 @@ use super::run::End;
 /// They are clean, flink-sql and flink-datastream (Flink 2.3.0), kafka-streams
 /// (Kafka Streams 4.3.1). Pairs, pads, late and expired records of each, and which
 /// pairs and pads are missing in it or extra, as against clean. Each semantics
-/// leaves a run behind: open any of them, or two with `joinscope diff`. Exit code 1
-/// if one differs from clean.
+/// leaves a run behind: open any of them, or two with `joinscope diff`. One that
+/// cannot express the pipeline is refused, with the reason. Exit code 1 if one that
+/// ran differs from clean.
 ///
 /// Example: joinscope semantics sample-data/feed/feed.toml --recording sample-data/feed/feed.mcap
 #[derive(Args)]
@@ -193,11 +194,12 @@ fn details(name: Name, ran: &Ran, out: &mut impl Write) -> anyhow::Result<()> {
     let sides = [(&against.outputs.only_in_a, "missing"), (&against.outputs.only_in_b, "extra")];
     for (side, what) in sides {
         for (count, first, kind) in [
-            (side.pairs, &side.first_pairs, "pairs"),
-            (side.pads + side.examples, &side.first_others, "pads"),
+            (side.pairs, &side.first_pairs, "pair"),
+            (side.pads + side.examples, &side.first_others, "pad"),
         ] {
             if count > 0 {
                 let first = listed(&outputs(&run, first)?, count);
+                let kind = several(count, kind);
                 writeln!(out, "  {what:<8} {count:>9} {kind:<6} {first}")?;
             }
         }

@@ -12,7 +12,7 @@ use joinscope_operator::record::{RecordName, TopicPartition};
 use joinscope_operator::time::parse_rfc3339;
 use serde_json::{Value, json};
 
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 use super::recording::say_cut;
 use super::run::warn;
@@ -107,7 +107,7 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
         offsets: args.offsets.clone(),
         keys: args.keys.iter().map(|k| k.clone().into_bytes()).collect(),
     };
-    let Salvaged { info, missing, besides } = follow("records", |job| {
+    let Salvaged { info, missing, besides } = follow("record", |job| {
         let (to, compression) = (&args.output, args.compression);
         if args.past_damage {
             return recording::slice_past_damage(&recording, &wanted, to, compression, job);
@@ -131,9 +131,9 @@ pub fn run(args: &Slice) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} of {} records into {}",
+            "{} of {} into {}",
             thousands(info.records),
-            thousands(recording.len()),
+            plural(recording.len(), "record"),
             args.output.display()
         )?;
         for range in &missing {

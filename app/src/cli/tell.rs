@@ -1,6 +1,7 @@
 //! What happens to a job that delivers, for whoever reads its log.
 
 use joinscope_core::engine::delivery::JobEvent;
+use joinscope_operator::figures::plural;
 
 /// Into the log.
 pub fn tell(event: JobEvent) {
@@ -20,10 +21,8 @@ pub fn tell(event: JobEvent) {
             for range in lost {
                 let (topic, partition) = (&range.topic, range.partition);
                 let (from, to) = (range.from, range.to);
-                let n = to - from;
-                tracing::warn!(
-                    "lost (at-most-once): {topic}[{partition}]@{from}..{to}, {n} offsets"
-                );
+                let n = plural(to.abs_diff(from), "offset");
+                tracing::warn!("lost (at-most-once): {topic}[{partition}]@{from}..{to}, {n}");
             }
         }
         JobEvent::NewPartition { partition, is } => {

@@ -7,10 +7,11 @@ use std::time::Instant;
 use clap::Args;
 use joinscope_core::analyses::guarantees::schedule::Schedule;
 use joinscope_core::analyses::guarantees::torture::{Torture as Spec, smallest, torture};
+use joinscope_core::edges::fault::POINTS;
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 
 /// Random jobs through random faults on a simulated cluster
 ///
@@ -23,7 +24,7 @@ use super::cluster::thousands;
 #[command(verbatim_doc_comment)]
 pub struct Torture {
     /// How many cases
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     schedules: u64,
     /// The same seed gives the same cases, in one version of this program
     #[arg(long, default_value_t = 1)]
@@ -46,7 +47,18 @@ pub struct Torture {
 }
 
 fn schedule(text: &str) -> Result<Schedule, String> {
-    serde_json::from_str(text).map_err(|e| format!("no schedule: {e}"))
+    let schedule: Schedule = serde_json::from_str(text).map_err(|e| format!("no schedule: {e}"))?;
+    let named = schedule.incidents.iter().flat_map(|i| i.meanwhile.iter().chain(&i.at));
+    // One that is never passed would hold for nothing.
+    for (point, ..) in named {
+        if !POINTS.contains(&point.as_str()) {
+            return Err(format!(
+                "\"{point}\" is no point of the protocol: write one of {}",
+                POINTS.join(", ")
+            ));
+        }
+    }
+    Ok(schedule)
 }
 
 pub fn run(args: &Torture) -> anyhow::Result<Answer> {
@@ -96,18 +108,20 @@ pub fn run(args: &Torture) -> anyhow::Result<Answer> {
     } else {
         writeln!(
             out,
-            "{} schedules, {} incarnations, {} ended on purpose, {seconds:.1} s",
-            thousands(outcome.cases),
-            thousands(outcome.incarnations),
+            "{}, {}, {} ended on purpose, {seconds:.1} s",
+            plural(outcome.cases, "schedule"),
+            plural(outcome.incarnations, "incarnation"),
             thousands(crashes)
         )?;
-        if let Some(guarantee) = outcome.guarantee {
-            writeln!(out, "{guarantee:?}")?;
+        if let Some(guarantee) = outcome.guarantees.keys().next().filter(|_| count == 1) {
+            writeln!(out, "{guarantee}")?;
         }
         for moment in &outcome.moments {
             let epoch = moment.epoch.map_or_else(String::new, |n| n.to_string());
             let process = moment.incarnation + 1;
-            writeln!(out, "  process {process}  {:<12} {epoch:>6}  {}", moment.what, moment.text)?;
+            let (what, text) = (moment.what, &moment.text);
+            let line = format!("  process {process}  {what:<12} {epoch:>6}  {text}");
+            writeln!(out, "{}", line.trim_end())?;
         }
         for (point, n) in &outcome.crashes {
             writeln!(out, "  {n:>7}  {point}")?;
@@ -123,4 +137,25 @@ pub fn run(args: &Torture) -> anyhow::Result<Answer> {
         }
     }
     Ok(if failed.is_some() { Answer::No } else { Answer::Yes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by trying it: a point that is none was never passed, and everything held.
+    #[test]
+    fn a_schedule_names_points_that_there_are() {
+        let of = |at: &str| {
+            schedule(&format!(
+                r#"{{"incidents":[{{"calls":[],"at":{at}}}],"order":null,"in_step":true}}"#
+            ))
+        };
+        let good = of(r#"["prepared",2,"crash"]"#).unwrap();
+        assert_eq!(good.incidents.len(), 1);
+        let bad = of(r#"["nowhere",2,"crash"]"#).unwrap_err();
+        assert!(bad.starts_with("\"nowhere\" is no point of the protocol: "), "{bad}");
+        assert!(bad.contains("start.init, ") && bad.ends_with(", kept"), "{bad}");
+        assert!(schedule("{").unwrap_err().starts_with("no schedule: "));
+    }
 }

@@ -11,6 +11,7 @@ use joinscope_core::analyses::truth::{self, Because, Progress, Reconciliation};
 use joinscope_core::run::Run;
 
 use super::Answer;
+use super::cluster::plural;
 
 /// Holds a run against an independent batch join over the whole recording
 ///
@@ -65,8 +66,12 @@ pub fn run(args: &Truth) -> anyhow::Result<Answer> {
 fn print(report: &Reconciliation, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     writeln!(
         out,
-        "truth {} outputs, run {}, the same {}; differences: {} explained, {} unexplained",
-        report.truth, report.run, report.same, report.explained, report.unexplained
+        "truth {}, run {}, the same {}; differences: {} explained, {} unexplained",
+        plural(report.truth, "output"),
+        report.run,
+        report.same,
+        report.explained,
+        report.unexplained
     )?;
     for (what, count) in &report.counts {
         writeln!(out, "  {what:<24} {count}")?;

@@ -12,7 +12,7 @@ use joinscope_operator::time::{format_duration, rfc3339_ms};
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::{Bar, thousands};
+use super::cluster::{Bar, plural, thousands};
 use super::filter::Filter;
 use super::run::warn;
 use super::runs::no_recording;
@@ -107,7 +107,7 @@ fn each_row(
             }
         }
         if !quiet {
-            let words = format!("{} of {} rows", thousands(at), thousands(total));
+            let words = format!("{} of {}", thousands(at), plural(total, "row"));
             bar.show(at, total, words);
         }
         Ok(true)

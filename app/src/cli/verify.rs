@@ -8,7 +8,7 @@ use joinscope_core::edges::recording::verify;
 use serde_json::json;
 
 use super::Answer;
-use super::cluster::thousands;
+use super::cluster::{plural, thousands};
 use super::follow::follow;
 
 /// Reads a recording through and checks every byte: all CRCs, arrival order,
@@ -58,9 +58,9 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
         let verdict = if verified.sound() { "sound" } else { "NOT sound" };
         writeln!(
             out,
-            "{verdict}: {} intact records in {} chunks, digest {}",
-            thousands(verified.info.records),
-            thousands(verified.info.chunks as u64),
+            "{verdict}: {} in {}, digest {}",
+            plural(verified.info.records, "intact record"),
+            plural(verified.info.chunks as u64, "chunk"),
             verified.digest
         )?;
     }

@@ -9,7 +9,7 @@ use std::sync::{PoisonError, RwLock};
 /// No string longer than this reaches layout.
 pub const LONGEST: usize = 512;
 
-pub use joinscope_operator::figures::thousands;
+pub use joinscope_operator::figures::{plural, thousands};
 use joinscope_operator::time::format_duration;
 
 /// A count in few signs: `1,204`, `116 k`, `1.2 M`.
@@ -58,12 +58,6 @@ pub fn bytes(n: u64) -> String {
 pub fn left(seconds: f64) -> String {
     let ms = (seconds.round() as i64).saturating_mul(1_000);
     format!("{} left", format_duration(ms))
-}
-
-/// `1 record`, `2 records`.
-#[must_use]
-pub fn plural(n: u64, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n)) }
 }
 
 /// Control characters and what no font has escaped, one line, at most
@@ -284,8 +278,6 @@ mod tests {
         assert_eq!([2_660_000, 4_000_000, 9_960_000].map(bytes), ["2.7 MB", "4 MB", "10 MB"]);
         assert_eq!([999_499, 999_500, 999_700_000].map(bytes), ["999 kB", "1 MB", "1.0 GB"]);
         assert_eq!(bytes(1_340_000_000), "1.3 GB");
-        assert_eq!(plural(1, "record"), "1 record");
-        assert_eq!(plural(8_412, "record"), "8,412 records");
         let times = [0.4, 8.2, 60.0, 5_400.0, f64::INFINITY].map(left);
         assert_eq!(times[..4], ["0 s left", "8 s left", "1 m left", "1h 30m left"]);
     }

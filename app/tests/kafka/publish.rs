@@ -54,7 +54,7 @@ fn topics_are_made_only_when_asked_and_partitions_must_fit() {
     let said = publish(&file, &["--write"]);
     assert_eq!(said.code, Some(2));
     assert!(
-        said.err.contains("has 1 partitions on the cluster, the recording has 2"),
+        said.err.contains("has 1 partition on the cluster, the recording has 2"),
         "{}",
         said.err
     );

@@ -30,6 +30,30 @@ fn an_input_of_which_nothing_came_to_the_join_says_why() {
 }
 
 #[test]
+fn of_one_record_one_is_said() {
+    let folder = with_feed("0");
+    let path = folder.path();
+    for (topic, line) in
+        [("views", "{\"view_id\":1}\n"), ("engagements", "{\"view_id\":1,\"ts\":5}\n")]
+    {
+        std::fs::write(path.join("line.jsonl"), line).unwrap();
+        let part = format!("{topic}.mcap");
+        let import = ["import", "jsonl", "line.jsonl", "--topic", topic, "--key", "view_id", "-o"];
+        assert!(joinscope(path, &[&import[..], &[part.as_str()]].concat()).status.success());
+    }
+    std::fs::remove_file(path.join("feed.mcap")).unwrap();
+    let merge = ["recording", "merge", "views.mcap", "engagements.mcap", "-o", "feed.mcap"];
+    assert!(joinscope(path, &merge).status.success());
+    let ran = run(path, &[]);
+    let text = String::from_utf8(ran.stderr).unwrap();
+    let one =
+        "nothing of input \"views\" came to the join: its one record is untimed. views[0]@0: ";
+    assert!(text.contains(one), "{text}");
+    let text = String::from_utf8(ran.stdout).unwrap();
+    assert!(text.contains("\n2 records, 0 outputs in "), "{text}");
+}
+
+#[test]
 fn a_run_in_which_nothing_matched_says_why() {
     let folder = with_feed("500");
     let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();

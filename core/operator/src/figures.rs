@@ -16,6 +16,12 @@ pub fn thousands(n: u64) -> String {
     out
 }
 
+/// `1 record`, `8,412 records`.
+#[must_use]
+pub fn plural(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n)) }
+}
+
 /// How two texts compare as numbers: whole ones exactly, also beyond 2^53, where several
 /// share a double; others as doubles. `None`: one of them is no number.
 #[must_use]
@@ -66,6 +72,12 @@ mod tests {
         ] {
             assert_eq!(compared(a, b), order, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn one_of_a_thing_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|n| plural(n, "key")), ["0 keys", "1 key", "2 keys"]);
+        assert_eq!(plural(8_412, "record"), "8,412 records");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use joinscope_operator::time::rfc3339_ms;
 use joinscope_operator::verdict::Verdict;
 use serde_json::{Map, json};
 
-use super::super::cluster::thousands;
+use super::super::cluster::{plural, thousands};
 
 /// The contract of `run --json`.
 pub fn as_json(summary: &Summary, dir: &Path) -> serde_json::Value {
@@ -75,9 +75,9 @@ pub fn as_text(summary: &Summary, semantics: Semantics, dir: &Path) -> String {
     };
     let _ = writeln!(
         text,
-        "\n{} records, {} outputs in {:.2} s ({} records/s), peak memory {} MB",
-        thousands(summary.records),
-        thousands(summary.outputs),
+        "\n{}, {} in {:.2} s ({} records/s), peak memory {} MB",
+        plural(summary.records, "record"),
+        plural(summary.outputs, "output"),
         summary.seconds,
         thousands(summary.records_per_second as u64),
         thousands(summary.peak_memory_bytes / 1_000_000)

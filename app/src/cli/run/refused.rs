@@ -46,8 +46,11 @@ fn of_input(
     let verdict = [Verdict::Undecodable, Verdict::Unkeyed, Verdict::Untimed]
         .into_iter()
         .find(|verdict| all > 0 && counts.get(*verdict) == all)?;
-    let all = thousands(all);
-    let said = format!("nothing of input \"{input}\" came to the join: all {all} are {verdict}");
+    let all = match all {
+        1 => "its one record is".to_owned(),
+        all => format!("all {} are", thousands(all)),
+    };
+    let said = format!("nothing of input \"{input}\" came to the join: {all} {verdict}");
     // What cannot be read again is said by who reads the run.
     let why = Run::open(dir).and_then(|run| {
         let rows = run.nth_from(VerdictSet::of(verdict), 0, LOOK)?;

@@ -12,7 +12,7 @@ use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
 use joinscope_core::engine::{Control, Progress, Stop, Summary};
 use joinscope_core::run::{AtHit, Execute, RunError};
 
-use super::super::cluster::{Bar, thousands};
+use super::super::cluster::{Bar, plural, thousands};
 use super::super::interrupt;
 use super::warn;
 
@@ -123,5 +123,5 @@ pub fn watched(
 
 fn words(progress: &Progress) -> String {
     let rate = progress.records as f64 / progress.seconds.max(1e-9);
-    format!("{} records, {}/s", thousands(progress.records), thousands(rate as u64))
+    format!("{}, {}/s", plural(progress.records, "record"), thousands(rate as u64))
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::edges::recording::{Recording, RecordingError};
 use crate::engine::{delivery, sources};
 use crate::operator::codec::{CodecError, InputDecoder};
+use crate::operator::figures::plural;
 use crate::operator::pipeline::{InputIndex, Pipeline};
 use crate::operator::record::{Record, RecordName};
 
@@ -296,28 +297,24 @@ impl CheckReport {
                     .map(|(_, record, why)| format!(" ({record}: {why})"))
                     .unwrap_or_default()
             };
-            let n = i.values();
+            let n = plural(i.values(), "record");
             if i.decoded == 0 {
                 reasons.push(format!(
-                    "input {}: none of {n} records decodes{}",
+                    "input {}: none of {n} decodes{}",
                     i.input,
                     why("undecodable")
                 ));
             } else if i.timed == 0 {
                 reasons.push(format!(
-                    "input {}: none of {n} records has an event time{}",
+                    "input {}: none of {n} has an event time{}",
                     i.input,
                     why("untimed")
                 ));
             } else if i.keyed == 0 {
-                reasons.push(format!(
-                    "input {}: none of {n} records has a key{}",
-                    i.input,
-                    why("unkeyed")
-                ));
+                reasons.push(format!("input {}: none of {n} has a key{}", i.input, why("unkeyed")));
             } else if i.kept == 0 {
                 reasons.push(format!(
-                    "input {}: where leaves out all of {n} records{}",
+                    "input {}: where leaves out all of {n}{}",
                     i.input,
                     why("filtered")
                 ));

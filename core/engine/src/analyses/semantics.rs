@@ -13,6 +13,7 @@ use super::compare::{self, CompareError, Comparison, Progress};
 use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
 use crate::edges::recording::Recording;
 use crate::engine::{AtEnd, Control, Ended, Summary, sources};
+use crate::operator::figures::plural;
 use crate::operator::pipeline::{Kind, LatePolicy, OutputTime, Pipeline, Semantics};
 use crate::operator::time::duration_setting;
 use crate::operator::verdict::Verdict;
@@ -92,7 +93,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Ran {
     pub dir: PathBuf,
-    /// What was changed so that it could run.
+    /// What was changed so that it could run, and how many records it alone refuses.
     pub notes: Vec<String>,
     pub summary: Summary,
     pub pairs: u64,
@@ -198,6 +199,8 @@ pub fn side_by_side(
         let opened = Run::open(&dir)?;
         let [pairs, pads, _] = compare::count(&opened)?;
         let of = |verdict| opened.count(VerdictSet::of(verdict));
+        let clean_lacks = clean.as_ref().map(|run| run.count(VerdictSet::of(Verdict::Untimed)));
+        notes.extend(clean_lacks.and_then(|lacks| untimed(of(Verdict::Untimed), lacks)));
         let against_clean = clean
             .as_ref()
             .map(|clean| {
@@ -220,6 +223,17 @@ pub fn side_by_side(
         clean.get_or_insert(opened);
     }
     Ok(outcomes)
+}
+
+/// Said of event times that only the engine's join refuses, such as those at or below
+/// the epoch: without a word their pairs are missing.
+fn untimed(here: u64, clean: u64) -> Option<String> {
+    let more = here.checked_sub(clean).filter(|more| *more > 0)?;
+    let are = if more == 1 { "is" } else { "are" };
+    Some(format!(
+        "{} that clean takes {are} untimed here: the verdict says why",
+        plural(more, "record")
+    ))
 }
 
 fn run(

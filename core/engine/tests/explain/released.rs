@@ -131,6 +131,28 @@ fn reasons_of_flink_sql() {
     says(&run, 7, (Joined, Reason::NotKept), &short, &["Flink SQL did not keep it"]);
 }
 
+/// B14: it is kept, and padded when it has expired, as any other.
+#[test]
+fn a_row_of_flink_sql_without_a_key_says_that_nothing_matches_it() {
+    let (_folder, run) = judged_over(
+        SQL,
+        &[
+            ("views", "", 1_000_000),
+            ("plays", "z", 1_050_000),
+            ("views", "b", 1_100_000),
+            // The timer of the first fires.
+            ("plays", "f", 1_090_000),
+            ("views", "", 1_095_000),
+        ],
+    );
+    let nothing = "Without a key nothing matches it.";
+    let long = ["Its interval closed without a match. ", nothing, "It was put out with nulls."];
+    says(&run, 0, (Unmatched, Reason::Padded), "without a key nothing matches it", &long);
+    assert_eq!(run.row(4).unwrap().verdict, Verdict::Open);
+    let sentence = explain(&run, 4).unwrap().sentence;
+    assert!(sentence.ends_with(nothing), "{sentence}");
+}
+
 #[test]
 fn reasons_of_kafka_streams() {
     let (_folder, run) = judged_over(
@@ -286,6 +308,20 @@ fn an_open_row_of_kafka_streams_waits_for_its_stores() {
     assert!(said.contains(&kept("1970-01-01T00:00:01.520Z")), "{said}");
     let said = open("buffered", "smallest-timestamp", &records[..1], 0);
     assert!(said.contains("waited for a record of plays[0], it was only buffered"), "{said}");
+}
+
+/// D2.6, D5b. Found by trying it: its output was there, and of nulls no word.
+#[test]
+fn a_row_that_is_padded_and_held_says_both() {
+    let records = [("views", "a", 1_000), ("views", "b", 1_500), ("views", "c", 1_390)];
+    let (_folder, run) = judged_over(STREAMS, &records);
+    let held = run.row(1).unwrap();
+    assert_eq!((held.verdict, held.padded, held.outputs), (Verdict::Open, false, 0));
+    let short = "padded; the run ended while it was still held";
+    let long = "It was put out with nulls. It is kept until its side's store has seen \
+                1970-01-01T00:00:01.510Z.";
+    says(&run, 2, (Verdict::Open, Reason::Plain), short, &[long]);
+    assert!(run.row(2).unwrap().padded);
 }
 
 /// A recording says where its partitions end: at its end no task waits for one, whether

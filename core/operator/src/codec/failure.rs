@@ -124,8 +124,15 @@ impl Why {
                 rfc3339_ms(*ms)
             ),
             Self::BelowLeast(ms) if needs.semantics == Semantics::FlinkSql => format!(
-                "its event time {} is at or below the epoch, where Flink SQL's interval join is none: its operator time is never below 0, so that it would neither keep the row nor find others for it",
-                rfc3339_ms(*ms)
+                "its event time {} is at or below the epoch, where Flink SQL's interval join is none: {}",
+                rfc3339_ms(*ms),
+                // Rules B4, B5.3 and B11: the end of its interval against an operator
+                // time that begins at 0.
+                if needs.size.is_none_or(|size| i128::from(*ms) + size <= 0) {
+                    "its operator time is never below 0, so that it would neither keep the row nor find others for it"
+                } else {
+                    "it would take the row as any other, but a cleanup timer of its key that finds it alive would clear its side's cache, without a pad"
+                }
             ),
             Self::BelowLeast(ms) => format!(
                 "its timestamp {ms} is negative, at which Kafka Streams stops its thread (FailOnInvalidTimestamp, the default)"
@@ -174,6 +181,37 @@ fn distinct(ms: i64, other: i64) -> String {
 mod tests {
     use super::*;
     use crate::pipeline::Pipeline;
+
+    /// Rules B4.2, B5.3 and B11.
+    #[test]
+    fn what_flink_sql_would_do_below_the_epoch_goes_by_the_end_of_the_interval() {
+        let text = r#"
+[inputs.l]
+topic = "l"
+format = "json"
+key = "k"
+event_time = "$timestamp"
+[inputs.r]
+topic = "r"
+format = "json"
+key = "k"
+event_time = "$timestamp"
+[join]
+primary = "l"
+with.r = { after = "-2ms", until = "5ms" }
+semantics = "flink-sql"
+min_cleanup = "1h"
+"#;
+        let pipeline = Pipeline::parse(text, "p").unwrap();
+        for (input, time, kept) in
+            [(0, 0, true), (0, -4, true), (0, -5, false), (1, -1, true), (1, -2, false)]
+        {
+            let needs = Needs::new(&pipeline, input).unwrap();
+            let said = Why::BelowLeast(time).text(&needs, "l");
+            let what = if kept { "take the row as any other" } else { "neither keep" };
+            assert!(said.contains(what), "{input} {time}: {said}");
+        }
+    }
 
     #[test]
     fn what_is_of_another_type_than_where_asks_for_says_so() {

@@ -35,6 +35,8 @@ pub(super) struct Needs {
     /// Event times outside leave `i64` once the pipeline's bounds are added.
     pub earliest: i64,
     pub latest: i64,
+    /// How long after its own time a row can still be matched (`flink-sql`).
+    pub size: Option<i128>,
     /// How long after a row's own time its cleanup timer goes off (`flink-sql`).
     pub timer: Option<i128>,
     pub semantics: Semantics,
@@ -69,7 +71,9 @@ impl Needs {
         for (slot, path) in paths.iter().enumerate() {
             add(&mut wants, path, slot);
         }
-        let timer = cleanup_timer(pipeline, index);
+        let size = relative_size(pipeline, index);
+        // Its side's size and the least cleanup (12-released-joins, B4.2).
+        let timer = size.map(|size| size + i128::from(pipeline.join.released.min_cleanup) + 1);
         let (earliest, latest) = reach(pipeline, index, timer);
         let max_ahead = input.watermark.max_ahead;
         let semantics = pipeline.join.semantics;
@@ -82,6 +86,7 @@ impl Needs {
             labels,
             earliest,
             latest,
+            size,
             timer,
             semantics,
             max_ahead,
@@ -128,9 +133,8 @@ fn add(wants: &mut Vec<Want>, path: &[String], slot: usize) {
     }
 }
 
-/// Flink SQL registers the cleanup timer of a row so long after its time, the
-/// row's side's size and the least cleanup (12-released-joins, B4.2).
-fn cleanup_timer(pipeline: &Pipeline, index: InputIndex) -> Option<i128> {
+/// Flink SQL's size of an input's side (12-released-joins, B).
+fn relative_size(pipeline: &Pipeline, index: InputIndex) -> Option<i128> {
     let join = &pipeline.join;
     if join.semantics != Semantics::FlinkSql {
         return None;
@@ -139,8 +143,7 @@ fn cleanup_timer(pipeline: &Pipeline, index: InputIndex) -> Option<i128> {
     let size = |with: &Secondary| {
         if join.primary == index { i128::from(with.until) } else { -i128::from(with.after) }
     };
-    let size = join.with.iter().filter(own).map(size).max()?;
-    Some(size + i128::from(join.released.min_cleanup) + 1)
+    join.with.iter().filter(own).map(size).max()
 }
 
 /// The event times with which all that the join adds to them stays within

@@ -7,6 +7,7 @@ use super::model::{
 };
 use super::section::{Reader, Section};
 use super::tree::{Node, Value};
+use crate::figures::plural;
 
 /// Keys of `[join]` that only released semantics look at.
 pub(super) const SETTINGS: [&str; 5] =
@@ -29,8 +30,9 @@ pub(super) fn settings(r: &mut Reader<'_>, s: &Section<'_>) -> Released {
         .unwrap_or_else(|| default_max_parallelism(parallelism));
     if let (true, Some(node)) = (parallelism > groups, s.node("parallelism")) {
         let what = format!(
-            "\"{}\" is {parallelism}, more than the {groups} key groups of \"{}\"",
+            "\"{}\" is {parallelism}, more than the {} of \"{}\"",
             s.at("parallelism"),
+            plural(u64::from(groups), "key group"),
             s.at("max_parallelism")
         );
         r.problem(&node.origin, what, "Flink refuses the job; write a smaller one");

@@ -467,7 +467,8 @@ pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
                 JobEvent::Waiting { what } => ("waiting", None, what.clone()),
                 JobEvent::Lost(lost) => {
                     let records: i64 = lost.iter().map(|lost| lost.to - lost.from).sum();
-                    ("lost", None, format!("{records} offsets were taken and never processed"))
+                    let were = if records == 1 { " was" } else { "s were" };
+                    ("lost", None, format!("{records} offset{were} taken and never processed"))
                 }
                 JobEvent::NewPartition { partition, is } => {
                     ("new-partition", None, format!("{partition}: {is}"))
@@ -480,17 +481,20 @@ pub(super) fn timeline(world: &World, lived: &[Lived]) -> Vec<Moment> {
             Moment { incarnation, at_ms: told.at_ms, what, epoch, text }
         })
         .collect();
-    for life in lived {
+    // From the last to the first, so that places stay what they are; a zombie ends
+    // behind its twin.
+    let mut ends: Vec<&Lived> = lived.iter().collect();
+    ends.sort_by_key(|life| (life.ended.1, life.incarnation));
+    for life in ends.into_iter().rev() {
         if let Err(error) = &life.outcome {
-            let last = moments.iter().rposition(|m| m.incarnation == life.incarnation);
-            let at_ms = last.map_or(i64::MIN, |last| moments[last].at_ms);
+            let (at_ms, place) = life.ended;
             let text = match life.at {
                 Some(point) => format!("ended on purpose at {point}"),
                 None => error.to_string(),
             };
             let moment =
                 Moment { incarnation: life.incarnation, at_ms, what: "ended", epoch: None, text };
-            moments.insert(last.map_or(0, |last| last + 1), moment);
+            moments.insert(place.min(moments.len()), moment);
         }
     }
     moments

@@ -55,6 +55,26 @@ fn every_preset_does_to_each_guarantee_what_it_is_named_for() {
     }
 }
 
+/// Found by trying it: a process was restored at the moment in which the one before it
+/// had ended, and that was said to be earlier; a zombie ended before its twin began.
+#[test]
+fn a_process_is_away_for_its_downtime_and_a_zombie_ends_behind_its_twin() {
+    let found = under("crash-before-commit@3");
+    for column in columns(&found) {
+        let at = |what: &str, process: usize| {
+            let is = |m: &super::matrix::Moment| m.what == what && m.incarnation == process;
+            column.timeline.iter().position(is).unwrap()
+        };
+        let (ended, restored) = (at("ended", 0), at("restored", 1));
+        assert!(ended < restored, "{}: {:#?}", column.mode, column.timeline);
+        let away = column.timeline[restored].at_ms - column.timeline[ended].at_ms;
+        assert!(away >= 500, "{}: {:#?}", column.mode, column.timeline);
+    }
+    let found = under("zombie");
+    let last = columns(&found)[0].timeline.last().unwrap();
+    assert_eq!((last.what, last.incarnation), ("ended", 0), "{last:?}");
+}
+
 /// Found by trying it: what came behind a sleep, which ends no process, never came,
 /// and neither did an earlier epoch behind a broker's restart.
 #[test]

@@ -45,7 +45,6 @@ pub struct Outcome {
     pub failed: Option<Failed>,
     /// Of a case that runs alone: what happened.
     pub moments: Vec<Moment>,
-    pub guarantee: Option<Guarantee>,
 }
 
 /// A case that failed.
@@ -149,7 +148,6 @@ fn one(spec: &Torture, n: u64, outcome: &Mutex<Outcome>) -> Result<bool, String>
     let mut outcome = lock(outcome);
     outcome.cases += 1;
     if spec.count == 1 {
-        outcome.guarantee = Some(case.setup.pipeline.delivery.guarantee);
         outcome.moments = moments;
     }
     outcome.incarnations += lived.len() as u64;

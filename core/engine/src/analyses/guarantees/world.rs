@@ -71,6 +71,8 @@ pub struct Lived {
     pub folder: PathBuf,
     /// How often each point was passed.
     pub passed: Vec<(&'static str, u64)>,
+    /// When it ended: the recording's time, ms, and how much all had told by then.
+    pub ended: (i64, usize),
 }
 
 /// Counts records through every restore within a process: what is done again
@@ -219,8 +221,9 @@ impl Shared {
             Err(error) => {
                 let outcome = Err(error.into());
                 let (crashed, at, passed) = (false, None, Vec::new());
+                let ended = (self.now_ms(), lock(&self.told).len());
                 let lived =
-                    Lived { incarnation: n, outcome, crashed, at, taken: 0, folder, passed };
+                    Lived { incarnation: n, outcome, crashed, at, taken: 0, folder, passed, ended };
                 lock(&self.lived).push(lived);
                 return;
             }
@@ -260,6 +263,12 @@ impl Shared {
         let control = self.going.begin();
         let joined = Arc::<Mutex<Joined>>::default();
         let outcome = self.run(n, &folder, client, &control, &plan, &joined);
+        let ended_ms = match plan.crashed() {
+            // Threads of it that were still at work may have moved the clock since.
+            Some(_) => lock(&self.not_before).saturating_sub(self.setup.downtime_ms),
+            None => self.cluster.now_ms(),
+        };
+        let ended = (ended_ms, lock(&self.told).len());
         let taken = lock(&joined).until(control.progress().records);
         drop(armed);
         // It holds this world and its plan: whoever has not crashed lets go of them.
@@ -276,6 +285,7 @@ impl Shared {
             taken,
             folder: folder.clone(),
             passed: plan.passed(),
+            ended,
         });
         if full {
             // Another process, on the same folder.
@@ -287,6 +297,11 @@ impl Shared {
             let _ = std::fs::remove_dir_all(&folder);
             self.incarnation(n + 1);
         }
+    }
+
+    /// The recording's time, of which a job misses what it is away for.
+    fn now_ms(&self) -> i64 {
+        self.cluster.now_ms().max(*lock(&self.not_before))
     }
 
     /// Arms the incident's points; the seed of a power loss.
@@ -363,6 +378,7 @@ impl Shared {
         let start = job_start(pipeline, setup.input.first(), 0);
         let mut keep = RunStore::new(folder.to_owned(), start, Arc::clone(pipeline));
         let (told, cluster) = (Arc::clone(&self.told), Arc::clone(&self.cluster));
+        let not_before = Arc::clone(&self.not_before);
         let (joined, control_of) = (Arc::clone(joined), control.clone());
         let tell = move |event: JobEvent| {
             match event {
@@ -375,7 +391,8 @@ impl Shared {
             }
             let waits = matches!(event, JobEvent::Waiting { .. });
             let waits_for = control_of.waiting().filter(|_| waits).map(|waiting| waiting.what);
-            let at_ms = cluster.now_ms();
+            // The clock is set by its first record only.
+            let at_ms = cluster.now_ms().max(*lock(&not_before));
             lock(&told).push(Told { incarnation: n, at_ms, event, waits_for });
         };
         delivery::run(

@@ -114,7 +114,16 @@ fn input(o: &mut String, t: &TopicSample, name: &str, key: &KeyOf) -> std::fmt::
     let percent = |n: u64, of: u64| format!("{:.0} %", n as f64 * 100.0 / of.max(1) as f64);
     writeln!(o, "\n[inputs.{name}]")?;
     writeln!(o, "topic = {}", quoted(&t.topic))?;
-    writeln!(o, "# {} records in {} partitions; {} looked at", t.total, t.partitions, t.records)?;
+    let s = |n: u64| if n == 1 { "" } else { "s" };
+    writeln!(
+        o,
+        "# {} record{} in {} partition{}; {} looked at",
+        t.total,
+        s(t.total),
+        t.partitions,
+        s(t.partitions as u64),
+        t.records
+    )?;
     match t.looks {
         Looks::Json | Looks::AvroRegistry => {
             let share = percent(t.decoded, t.values());
@@ -368,8 +377,9 @@ fn interval(
     let after = if low < 0 { -round_up(-low) } else { 0 };
     let until = if high > 0 { round_up(high) } else { 0 };
     let seen = format!(
-        "{} pairs lay {} to {} after it",
+        "{} pair{} lay {} to {} after it",
         apart.len(),
+        if apart.len() == 1 { "" } else { "s" },
         format_duration(first),
         format_duration(last)
     );

@@ -19,6 +19,7 @@ use super::sys::Code;
 use super::times::sendable;
 use super::{Isolation, KafkaError, KafkaLog, Settings};
 use crate::edges::recording::{PartitionInfo, Recording};
+use crate::operator::figures::plural;
 use crate::operator::record::{Record, TimestampType, TopicPartition};
 
 /// How fast records are sent.
@@ -194,14 +195,21 @@ pub fn plan(recording: &Recording, spec: &PublishSpec) -> Result<PublishPlan, Ka
     for topic in wanted.values() {
         if let Some(there) = topic.there.filter(|there| *there < topic.partitions) {
             return Err(KafkaError::Publish(format!(
-                "topic {} has {there} partitions on the cluster, the recording has {}: add partitions there, or publish under a cluster without it",
-                topic.name, topic.partitions
+                "topic {} has {} on the cluster, the recording has {}: add partitions there, or publish under a cluster without it",
+                topic.name,
+                partitions(there),
+                topic.partitions
             )));
         }
     }
     let mut topics: Vec<PlannedTopic> = wanted.into_values().collect();
     look_at_times(recording, spec, &mut topics)?;
     Ok(PublishPlan { cluster_id: cluster.id.clone(), topics })
+}
+
+/// `1 partition`, `8 partitions`.
+fn partitions(n: i32) -> String {
+    plural(u64::from(n.unsigned_abs()), "partition")
 }
 
 /// Says of each topic what becomes of its timestamps.
@@ -255,8 +263,9 @@ pub fn publish(
     let missing: Vec<&PlannedTopic> = plan.topics.iter().filter(|t| t.there.is_none()).collect();
     if let Some(first) = missing.first().filter(|_| !spec.create_topics) {
         return Err(KafkaError::Publish(format!(
-            "topic {} is not on the cluster: make it (with {} partitions), or let --create-topics do so",
-            first.name, first.partitions
+            "topic {} is not on the cluster: make it (with {}), or let --create-topics do so",
+            first.name,
+            partitions(first.partitions)
         )));
     }
     let created = create(spec, &missing)?;

@@ -176,8 +176,12 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "cut at byte {}: {}; {} records before it are whole",
-            self.byte, self.why, self.records
+            "cut at byte {}: {}; {} record{} before it {} whole",
+            self.byte,
+            self.why,
+            self.records,
+            if self.records == 1 { "" } else { "s" },
+            if self.records == 1 { "is" } else { "are" }
         )?;
         if let Some(arrival) = self.last_arrival {
             write!(f, ", up to arrival {arrival}")?;

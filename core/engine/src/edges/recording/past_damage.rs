@@ -9,6 +9,7 @@ use std::path::Path;
 use super::index::{Cursor, Span};
 use super::slice::Output;
 use super::{ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Slice};
+use crate::operator::figures::plural;
 use crate::operator::record::TopicPartition;
 
 /// Of the notes of what comes out.
@@ -251,7 +252,7 @@ fn note(missing: &[Missing], besides: &[String]) -> String {
     let mut text = named.join("; ");
     let more = (missing.len() + besides.len()).saturating_sub(NOTED);
     if more > 0 {
-        text += &format!("; and {more} more ranges");
+        text += &format!("; and {}", plural(more as u64, "more range"));
     }
     text
 }

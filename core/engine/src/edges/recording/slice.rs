@@ -9,6 +9,7 @@ use super::{
     ClockEntry, ClockEntryKind, Compression, Info, Job, Recording, RecordingError, Writer,
     WriterOptions,
 };
+use crate::operator::figures::plural;
 use crate::operator::record::{Record, TopicPartition};
 use crate::operator::time::rfc3339_ms;
 
@@ -170,7 +171,7 @@ impl Slice {
         }
         parts.extend(self.offsets.iter().map(|(p, from, to)| format!("{p}@{from}..{to}")));
         if !self.keys.is_empty() {
-            parts.push(format!("{} keys", self.keys.len()));
+            parts.push(plural(self.keys.len() as u64, "key"));
         }
         if parts.is_empty() {
             return "all".to_owned();

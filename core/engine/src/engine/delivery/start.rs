@@ -10,6 +10,7 @@ use crate::edges::log::{Log, TopicState};
 use crate::edges::rocksdb::{self, CheckpointMeta};
 use crate::engine::routes::takes_new_partitions;
 use crate::engine::step::CheckpointEntry;
+use crate::operator::figures::plural;
 use crate::operator::pipeline::{Guarantee, Pipeline};
 use crate::operator::record::TopicPartition;
 
@@ -256,9 +257,10 @@ impl Look<'_> {
             }
             if is.partitions < was.partitions {
                 return Err(JobError::Refused(format!(
-                    "topic \"{name}\" has {} partitions and had {} when the job began: it was made \
-                     anew. Begin a new job in another folder under another delivery.job",
-                    is.partitions, was.partitions
+                    "topic \"{name}\" has {} and had {} when the job began: it was made anew. \
+                     Begin a new job in another folder under another delivery.job",
+                    plural(u64::from(is.partitions.unsigned_abs()), "partition"),
+                    was.partitions
                 )));
             }
             let read = self.spec.pipeline.topics().iter().any(|topic| **topic == **name);

@@ -266,8 +266,7 @@ impl Said<'_> {
         };
         let outlived = time.saturating_add(settings.retention());
         let until = rfc3339_ms(outlived);
-        // An undecided row that has outputs was put out with nulls.
-        if pads && self.row.outputs == 0 {
+        if pads && !self.row.padded {
             let reach = if left { settings.after } else { settings.before };
             let closes = time.saturating_add(reach).saturating_add(settings.grace);
             // It waits in a store of its own, for as long as it takes: the window store
@@ -285,6 +284,9 @@ impl Said<'_> {
             }
             text.push_str(". ");
         } else {
+            if self.row.padded {
+                text.push_str("It was put out with nulls. ");
+            }
             text.push_str(&format!("It is kept until its side's store has seen {until}. "));
         }
         if settings.max_task_idle.is_some() {

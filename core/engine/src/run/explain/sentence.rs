@@ -318,7 +318,9 @@ impl Said<'_> {
         let Some(c) = self.candidates.first() else {
             return match &self.row.key {
                 Some(key) => format!("No record of {} has its key {}.", self.others(), short(key)),
-                None => String::new(),
+                // Its reason says so already.
+                None if self.row.reason == Reason::NullKeyPadded => String::new(),
+                None => "Without a key nothing matches it.".to_owned(),
             };
         };
         match c.fate {

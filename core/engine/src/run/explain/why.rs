@@ -92,8 +92,12 @@ impl Whys {
     fn open(&mut self, row: &RowView) -> Result<&'static str> {
         let goes_on = goes_on(&self.run);
         if self.judge.semantics() == Semantics::KafkaStreams {
-            let held = "the run ended while it was still held";
-            return Ok(if goes_on { "it is still held" } else { held });
+            return Ok(match (row.padded, goes_on) {
+                (false, true) => "it is still held",
+                (false, false) => "the run ended while it was still held",
+                (true, true) => "padded; it is still held",
+                (true, false) => "padded; the run ended while it was still held",
+            });
         }
         let arrivals = self.run.arrivals();
         if self.judge.semantics() == Semantics::FlinkSql && self.stood.0 != arrivals {

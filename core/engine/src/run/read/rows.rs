@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Moment, Run};
 use crate::operator::join::Reason;
 use crate::operator::key::Key;
+use crate::operator::pipeline::Semantics;
 use crate::operator::record::{Arrival, RecordName};
 use crate::operator::verdict::Verdict;
 use crate::run::bytes::{i64_at, u32_at, u64_at};
@@ -120,6 +121,9 @@ impl Run {
         let keys = t.binary("key")?;
         let fates = now.fates(tables, number, rows, arrivals, verdicts)?;
         let outputs = self.count_outputs(now, number, rows)?;
+        // Kafka Streams may pad a row that it goes on to hold (D5b): undecided, with an
+        // output, which is no pair.
+        let streams = self.pipeline().join.semantics == Semantics::KafkaStreams;
         for (i, row) in rows.iter().enumerate() {
             let fate = fates[i];
             let (Some(info), Some(verdict), Some(lane)) = (
@@ -153,7 +157,7 @@ impl Run {
                 unmatched_since: fate.unmatched_since,
                 removed: fate.removed,
                 kept: !fate.at_arrival && fate.removed != Some(arrivals[i]),
-                padded: reason.padded(),
+                padded: reason.padded() || streams && verdict == Verdict::Open && outputs[i] > 0,
                 reason,
                 cause: fate.cause,
                 first_cause: fate.first_cause,

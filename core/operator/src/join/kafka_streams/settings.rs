@@ -74,11 +74,11 @@ pub enum BadSettings {
     NoGrace,
     #[error("grace {0} ms: write 0 or more")]
     Grace(i64),
-    #[error("before + after + grace, how long rows are kept, leaves 64 bits of milliseconds")]
+    #[error("before_ms + after_ms + grace_ms, how long rows are kept, leaves 64 bits: write less")]
     Retention,
     #[error("emit interval {0} ms: write 0 or more")]
     EmitInterval(i64),
-    #[error("max task idle {0} ms: write -1 (off) or more")]
+    #[error("max_task_idle_ms {0}: write -1 (take what is there) or more")]
     TaskIdle(i64),
 }
 

@@ -203,6 +203,14 @@ fn bad_lines_are_named() {
             "grace_ms -1: write 0 or more",
         ),
         (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":1,"grace_ms":9223372036854775807}"#,
+            "before_ms + after_ms + grace_ms, how long",
+        ),
+        (
+            r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0,"grace_ms":0,"max_task_idle_ms":-2}"#,
+            "max_task_idle_ms -2: write -1",
+        ),
+        (
             r#"{"semantics":"kafka-streams","kind":"left","before_ms":0,"after_ms":0,"grace_ms":0,"lower_ms":0}"#,
             "unknown field `lower_ms`",
         ),
