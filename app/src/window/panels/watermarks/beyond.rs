@@ -6,7 +6,7 @@ use egui::{Color32, Painter, Rect, Shape, Stroke, Ui, pos2};
 use super::ask::Line;
 use super::draw::Shown;
 use super::scale::Vertical;
-use crate::window::text::plural;
+use crate::window::text::thousands;
 use crate::window::theme::Tokens;
 use crate::window::widgets::button;
 
@@ -24,15 +24,10 @@ pub fn choose(ui: &mut Ui, off: &Off, whole: &mut bool) {
     let (label, name) = if *whole {
         ("all on the scale".to_owned(), "Leave out what is far off")
     } else {
-        (format!("{} beyond the scale", off.count), "Show what is beyond the scale")
+        (format!("{} beyond the scale", thousands(off.count)), "Show what is beyond the scale")
     };
     let response = button(&label).plain().name(name).show(ui);
-    let hover = if *whole {
-        format!("{name}: {}", off.said)
-    } else {
-        format!("{}: {}\n{name}", plural(off.count, "line or late record"), off.said)
-    };
-    if response.on_hover_text(hover).clicked() {
+    if response.on_hover_text(format!("{name}: {}", off.said)).clicked() {
         *whole = !*whole;
     }
 }
