@@ -142,13 +142,14 @@ impl Feed {
         Self::of(events(views))
     }
 
-    /// The same, but for one view half way through: its event time lies a year ahead.
-    pub fn with_one_ahead(views: u64) -> Self {
+    /// The same, but for one view half way through: its event time lies so many years
+    /// ahead, or behind.
+    pub fn with_one_off(views: u64, years: i64) -> Self {
         const YEAR: i64 = 365 * 24 * 60 * MINUTE;
         let mut events = events(views);
         let half = events.len() / 2;
         let view = events[half..].iter_mut().find(|e| e.source < 4).unwrap();
-        view.time += YEAR;
+        view.time += years * YEAR;
         view.value = format!(r#"{{"view_id":{},"ts":{}}}"#, view.key, view.time);
         Self::of(events)
     }

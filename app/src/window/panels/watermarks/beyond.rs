@@ -1,36 +1,14 @@
-//! What the vertical scale does not cover: arrows at its edge where it begins, and the
-//! choice to see it.
+//! What the vertical scale does not cover: arrows at its edge where it begins.
 
-use egui::{Color32, Painter, Rect, Shape, Stroke, Ui, pos2};
+use egui::{Color32, Painter, Rect, Shape, Stroke, pos2};
 
 use super::ask::Line;
 use super::draw::Shown;
 use super::scale::Vertical;
-use crate::window::text::thousands;
 use crate::window::theme::Tokens;
-use crate::window::widgets::button;
 
 /// Half an arrow's width, and its height, points.
 const ARROW: (f32, f32) = (4.0, 6.0);
-
-/// Lines and late records that are far off: how many, and in words.
-pub struct Off {
-    pub count: u64,
-    pub said: String,
-}
-
-/// The button that shows them, or leaves them out again.
-pub fn choose(ui: &mut Ui, off: &Off, whole: &mut bool) {
-    let (label, name) = if *whole {
-        ("all on the scale".to_owned(), "Leave out what is far off")
-    } else {
-        (format!("{} beyond the scale", thousands(off.count)), "Show what is beyond the scale")
-    };
-    let response = button(&label).plain().name(name).show(ui);
-    if response.on_hover_text(format!("{name}: {}", off.said)).clicked() {
-        *whole = !*whole;
-    }
-}
 
 /// An arrow at the edge of the plot that a value lies beyond, as the scale has it:
 /// what is ahead at the top.

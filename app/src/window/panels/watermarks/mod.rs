@@ -19,6 +19,7 @@ mod tests;
 pub use self::ask::on_the_clock;
 use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
+use super::far::{self, Off};
 use super::selected::Selected;
 use super::{failed, no_record};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
@@ -74,7 +75,7 @@ impl Watermarks {
                     }
                 });
                 if let Some(off) = &off {
-                    beyond::choose(ui, off, &mut whole);
+                    far::choose(ui, off, &mut whole);
                 }
             },
             |ui, _| self.body(ui, cx, vertical, lane, &sentence),
@@ -86,11 +87,11 @@ impl Watermarks {
     }
 
     /// What is far off in the range in sight: how much, and in words.
-    fn beyond(&mut self, cx: &Cx<'_>) -> Option<beyond::Off> {
+    fn beyond(&mut self, cx: &Cx<'_>) -> Option<Off> {
         let answer = self.drawn.answer().filter(|a| cx.doc.is_about(a.question.revision))?;
         let drawn = answer.result.as_ref().ok()?;
         let said = draw::said_beyond(cx, drawn)?;
-        Some(beyond::Off { count: drawn.beyond.count() as u64, said })
+        Some(Off { count: drawn.beyond.count() as u64, said })
     }
 
     /// How it stood at the cursor; the lane that the sentence is about.

@@ -179,7 +179,7 @@ fn the_cursor_goes_under_what_is_said_not_through_it() {
 
 #[test]
 fn one_record_a_year_ahead_does_not_flatten_the_scale_and_is_said() {
-    let feed = Feed::with_one_ahead(1_500);
+    let feed = Feed::with_one_off(1_500, 1);
     let mut h = harness((1200, 900), false, Some(Panel::Watermarks));
     ask(&mut h, Command::Open(feed.run()));
     let value = |h: &egui_kittest::Harness<'_, crate::window::app::App>| {
@@ -217,4 +217,13 @@ fn where_nothing_is_far_off_there_is_nothing_to_choose() {
     let lines = h.get_by_label("Event-time watermark lines");
     assert!(!lines.value().unwrap_or_default().contains("beyond the scale"));
     assert!(h.query_by_label("Show what is beyond the scale").is_none());
+}
+
+#[test]
+fn a_late_record_of_years_ago_stands_at_the_edge() {
+    let feed = Feed::with_one_off(1_500, -10);
+    let h = opened(&feed.run());
+    let said = h.get_by_label("Event-time watermark lines").value().unwrap_or_default();
+    let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(beyond, "1 late record up to 3650 d behind arrival");
 }
