@@ -125,7 +125,8 @@ pub fn body(
     modes(this, &mut child, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
-    if this.opened.as_ref() != this.faults.as_ref() {
+    // Not by the numbers of what was chosen before.
+    if !this.matrix.is_open() && this.opened.as_ref() != this.faults.as_ref() {
         this.opened.clone_from(&this.faults);
         this.open_first(matrix);
     }
