@@ -13,7 +13,9 @@ use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
-use crate::window::table::{Cell, Column, Head, Laid, RowCells, TIME, date_room, empty};
+use crate::window::table::{
+    Cell, Column, Head, Laid, RowCells, TIME, date_room, empty, left_out, without,
+};
 use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, text};
@@ -37,6 +39,9 @@ const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next of
 /// for the long ones.
 const SHORT_TITLES: [(usize, &str); 3] = [(3, "Rows"), (6, "Phases"), (7, "Paused")];
 const WHOLE_TITLES: f32 = 930.0;
+
+/// Columns that a narrower table has no room for: what a checkpoint cost stays longest.
+const LEFT_OUT: [(f32, &[usize]); 3] = [(640.0, &[4, 6]), (540.0, &[3, 5]), (440.0, &[7, 9])];
 
 /// Width of the offsets beside the table, points.
 const SIDE: f32 = 270.0;
@@ -149,13 +154,17 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
             heads[n].title = Some(short.to_owned());
         }
     }
+    let out = left_out(&LEFT_OUT, ui.available_width() - date);
+    let (columns, heads) = (without(columns, &out), without(heads, &out));
     let laid = this.table.lay_out_with(ui, "Checkpoints", &columns, heads, all.len() as u64);
     why_so_few(ui, cx, &laid);
     let chosen = this.chosen;
     let events = this.table.paint(ui, &laid, |n| {
         let c = all.get(n as usize)?;
         let kept = about.and_then(|a| a.on_disk.get(n as usize)).copied();
-        Some(cells(c, chosen == Some(c.arrival), kept, longest, cx))
+        let mut row = cells(c, chosen == Some(c.arrival), kept, longest, cx);
+        row.cells = without(row.cells, &out);
+        Some(row)
     });
     if let Some(c) = events.clicked.and_then(|n| all.get(n as usize)) {
         this.chosen = Some(c.arrival);

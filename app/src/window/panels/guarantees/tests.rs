@@ -7,7 +7,7 @@ use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 
 use super::ask::Question;
 use crate::window::command::Command;
-use crate::window::headless::settle;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::testing::{ask, feed, heading, opened, press, rows};
 
@@ -103,4 +103,21 @@ fn a_comparison_that_failed_is_not_said_to_go_on() {
     h.step();
     let said = heading(&h, Panel::Guarantees).value().unwrap();
     assert_eq!(said, "compared when the run has ended");
+}
+
+#[test]
+fn in_a_narrow_panel_guarantees_keep_their_names() {
+    let mut h = harness((420, 420), false, Some(Panel::Guarantees));
+    ask(&mut h, Command::Open(feed().run()));
+    press(&mut h, "crash mid epoch");
+    let text = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+        egui::Shape::Text(text) => {
+            Some(text.galley.text().to_owned()).filter(|_| !text.galley.elided)
+        }
+        _ => None,
+    };
+    let shown: Vec<String> = h.output().shapes.iter().filter_map(text).collect();
+    for name in ["at-least-once", "at-most-once"] {
+        assert!(shown.iter().any(|t| t == name), "{name}: {shown:?}");
+    }
 }
