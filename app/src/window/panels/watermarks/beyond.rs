@@ -4,7 +4,7 @@ use egui::{Color32, Painter, Rect, Shape, Stroke, pos2};
 
 use super::ask::Line;
 use super::draw::Shown;
-use super::scale::Vertical;
+use super::reach::{Reach, ends};
 use crate::window::theme::Tokens;
 
 /// Half an arrow's width, and its height, points.
@@ -29,28 +29,44 @@ pub fn marks(painter: &Painter, s: &Shown<'_>, plot: Rect, t: &Tokens) {
         return;
     }
     for line in s.drawn.lanes.iter().map(|(_, line)| line).chain([&s.drawn.join]) {
-        for (bucket, ahead) in leaves(line, s) {
+        for (bucket, ahead) in leaves(line, &s.drawn.arrival_ms, &s.reach()) {
             arrow(painter, s.x(bucket), ahead, plot, t.second);
         }
     }
 }
 
 /// Buckets in which a line leaves the scale, and whether it goes ahead.
-fn leaves(line: &Line, s: &Shown<'_>) -> Vec<(usize, bool)> {
-    let reach = s.reach();
+#[must_use]
+pub fn leaves(line: &Line, clock: &Line, reach: &Reach) -> Vec<(usize, bool)> {
     let mut left = None;
     let mut found = Vec::new();
-    for (bucket, (value, ms)) in line.iter().zip(&s.drawn.arrival_ms).enumerate() {
-        let (Some(v), Some(ms)) = (value, ms) else {
-            left = None;
-            continue;
-        };
-        let lags = [Vertical::Lag.value(ms.min, v.min), Vertical::Lag.value(ms.max, v.max)];
-        let now = lags.into_iter().rfind(|lag| !reach.covers(*lag)).map(|lag| lag < 0);
-        if now.is_some() && now != left {
+    for (bucket, (value, ms)) in line.iter().zip(clock).enumerate() {
+        let lags = value.zip(*ms).map(|(v, ms)| ends(v, ms));
+        let beyond = lags.and_then(|lags| lags.into_iter().rfind(|lag| !reach.covers(*lag)));
+        let now = beyond.map(|lag| lag < 0);
+        if now != left {
             found.extend(now.map(|ahead| (bucket, ahead)));
         }
         left = now;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use joinscope_core::run::MinMax;
+
+    use super::*;
+
+    #[test]
+    fn a_line_has_an_arrow_where_it_leaves_the_scale_and_not_all_along_it() {
+        let at = |ms: i64| Some(MinMax { min: ms, max: ms });
+        let clock: Line = (0..8).map(|n| at(n * 1_000)).collect();
+        let year = 31_536_000_000;
+        let line = vec![at(0), at(year), at(year), None, at(year), at(5_000), at(-year), at(-year)];
+        let lags = super::super::reach::lags(&line[..1].to_vec(), &clock).collect();
+        let reach = Reach::of(lags, Vec::new());
+        assert_eq!(leaves(&line, &clock, &reach), [(1, true), (4, true), (6, false)]);
+        assert!(leaves(&line, &clock, &Reach::ALL).is_empty());
+    }
 }

@@ -2,14 +2,14 @@
 //! rest back, and the late records under them.
 
 mod ask;
-mod beyond;
+pub mod beyond;
 mod draw;
 mod export;
 mod hindmost;
 pub mod lines;
 mod names;
 mod point;
-mod reach;
+pub mod reach;
 pub mod say;
 pub mod scale;
 mod silent;

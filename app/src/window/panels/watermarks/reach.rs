@@ -3,6 +3,7 @@
 //! with both of them nothing else can be read. What is far off stands at the edge, and
 //! is counted.
 
+use joinscope_core::run::MinMax;
 use joinscope_operator::time::format_duration;
 
 use super::ask::{Drawn, Line};
@@ -72,7 +73,8 @@ impl Reach {
     }
 
     /// The lag of a line that is furthest beyond.
-    fn beyond(&self, line: &Line, clock: &Line) -> Option<i64> {
+    #[must_use]
+    pub fn beyond(&self, line: &Line, clock: &Line) -> Option<i64> {
         lags(line, clock).filter(|lag| !self.covers(*lag)).max_by_key(|lag| lag.unsigned_abs())
     }
 }
@@ -96,10 +98,15 @@ fn furthest_behind(lags: &[i64], most: usize, least: i64) -> i64 {
 }
 
 /// A line's lags at both ends of each bucket.
-fn lags<'a>(line: &'a Line, clock: &'a Line) -> impl Iterator<Item = i64> + 'a {
+pub fn lags<'a>(line: &'a Line, clock: &'a Line) -> impl Iterator<Item = i64> + 'a {
     let both = line.iter().zip(clock).filter_map(|(v, ms)| (*v).zip(*ms));
-    let lag = |ms, v| Vertical::Lag.value(ms, v);
-    both.flat_map(move |(v, ms)| [lag(ms.min, v.min), lag(ms.max, v.max)])
+    both.flat_map(|(v, ms)| ends(v, ms))
+}
+
+/// The lags at both ends of a bucket.
+#[must_use]
+pub fn ends(v: MinMax, ms: MinMax) -> [i64; 2] {
+    [Vertical::Lag.value(ms.min, v.min), Vertical::Lag.value(ms.max, v.max)]
 }
 
 /// What the scale does not cover.
@@ -167,7 +174,9 @@ impl Beyond {
     }
 }
 
-fn up_to(lag: i64) -> String {
+/// `up to 364d 23h ahead of arrival`.
+#[must_use]
+pub fn up_to(lag: i64) -> String {
     let word = if lag < 0 { "ahead of" } else { "behind" };
     format!("up to {} {word} arrival", format_duration(lag.saturating_abs()))
 }
