@@ -10,7 +10,7 @@ use joinscope_operator::pipeline::Semantics;
 use joinscope_operator::verdict::Verdict;
 
 use super::job::{Figures, Known};
-use super::places::Places;
+use super::places::{self, Places};
 use crate::window::bars::menu_row;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -143,13 +143,13 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         }
         return;
     }
-    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        // Figures far from their names are hard to read.
-        let width = ui.available_width().min(WIDEST);
+    egui::ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
+        // Figures far from their names are hard to read, and so are those on each other.
+        let width = ui.available_width().min(WIDEST).max(places::least(ui, known));
         let (all, _) = ui.allocate_exact_size(vec2(width, HEAD + 4.0 * LINE), Sense::hover());
         let places = Places::new(ui, all, known);
         // Lines go on to the panel's edge, as those of tables do.
-        let edge = ui.max_rect().right();
+        let edge = ui.max_rect().right().max(all.right());
         head(ui, all, &places, edge, t);
         for (n, semantics) in Semantics::ALL.into_iter().enumerate() {
             let top = all.top() + HEAD + LINE * n as f32;
