@@ -12,7 +12,7 @@ use egui::{
 };
 use joinscope_operator::verdict::Verdict;
 
-pub use self::column::{Column, TIME, VERDICT, date_room, fill};
+pub use self::column::{Column, TIME, VERDICT, date_room, fill, left_out, without};
 pub use self::empty::{empty, empty_to};
 pub use self::paint::DIMMED;
 use self::paint::{head, paint_row, place, spoken};

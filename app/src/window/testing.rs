@@ -103,7 +103,7 @@ fn events(views: u64) -> Vec<Event> {
 }
 
 /// Writes the recording.
-pub fn recording(path: &Path, views: u64) -> Recording {
+fn recording(path: &Path, events: Vec<Event>) -> Recording {
     let mut writer = Writer::create(path, WriterOptions::default()).unwrap();
     for topic in ["views", "engagements"] {
         for partition in 0..4 {
@@ -111,7 +111,7 @@ pub fn recording(path: &Path, views: u64) -> Recording {
         }
     }
     let mut offsets = [0i64; 8];
-    for (arrival, e) in events(views).into_iter().enumerate() {
+    for (arrival, e) in events.into_iter().enumerate() {
         let record = Record {
             arrival: arrival as u64,
             arrival_ns: e.arrival_ms * 1_000_000,
@@ -139,6 +139,22 @@ pub struct Feed {
 impl Feed {
     /// About 1.3 records a view.
     pub fn new(views: u64) -> Self {
+        Self::of(events(views))
+    }
+
+    /// The same, but for one view half way through: its event time lies so many years
+    /// ahead, or behind.
+    pub fn with_one_off(views: u64, years: i64) -> Self {
+        const YEAR: i64 = 365 * 24 * 60 * MINUTE;
+        let mut events = events(views);
+        let half = events.len() / 2;
+        let view = events[half..].iter_mut().find(|e| e.source < 4).unwrap();
+        view.time += years * YEAR;
+        view.value = format!(r#"{{"view_id":{},"ts":{}}}"#, view.key, view.time);
+        Self::of(events)
+    }
+
+    fn of(events: Vec<Event>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("feed.toml"), PIPELINE).unwrap();
         let order = RunOrder {
@@ -149,7 +165,7 @@ impl Feed {
             seed: 0,
             restarts: Vec::new(),
             at_end: AtEnd::Open,
-            recording: recording(&folder.path().join("feed.mcap"), views),
+            recording: recording(&folder.path().join("feed.mcap"), events),
             out: Some(folder.path().join("run")),
         };
         execute(&order, &Control::new(), &|_| {}).unwrap();

@@ -5,6 +5,7 @@ pub mod causality;
 pub mod checkpoints;
 mod choose;
 pub mod compare;
+mod far;
 pub mod guarantees;
 pub mod inspector;
 pub mod late;

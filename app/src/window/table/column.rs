@@ -90,3 +90,19 @@ pub fn fill(columns: &mut [Column]) {
         last.width = 0.0;
     }
 }
+
+/// Columns that there is no room for: of `steps`, those whose width the table does not
+/// have, each with the columns that are then left out. What is cut in every column tells
+/// nothing in any; a row's accessible name has all of it.
+#[must_use]
+pub fn left_out(steps: &[(f32, &[usize])], table: f32) -> Vec<usize> {
+    let narrower = steps.iter().filter(|(width, _)| table < *width);
+    narrower.flat_map(|(_, columns)| columns.iter().copied()).collect()
+}
+
+/// What is not left out, of columns or of their cells.
+#[must_use]
+pub fn without<T>(all: impl IntoIterator<Item = T>, left_out: &[usize]) -> Vec<T> {
+    let kept = all.into_iter().enumerate().filter(|(i, _)| !left_out.contains(i));
+    kept.map(|(_, one)| one).collect()
+}

@@ -3,6 +3,7 @@
 use egui::{Align2, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
 use joinscope_core::engine::CHECKPOINT_RECORDS;
 use joinscope_core::engine::step::CheckpointEntry;
+use joinscope_core::run::RunState;
 
 use super::Checkpoints;
 use super::ask::About;
@@ -12,7 +13,9 @@ use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
 use crate::window::panels::watermarks::say::lane_name;
-use crate::window::table::{Cell, Column, Head, Laid, RowCells, TIME, date_room, empty};
+use crate::window::table::{
+    Cell, Column, Head, Laid, RowCells, TIME, date_room, empty, left_out, without,
+};
 use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, text};
@@ -36,6 +39,9 @@ const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next of
 /// for the long ones.
 const SHORT_TITLES: [(usize, &str); 3] = [(3, "Rows"), (6, "Phases"), (7, "Paused")];
 const WHOLE_TITLES: f32 = 930.0;
+
+/// Columns that a narrower table has no room for: what a checkpoint cost stays longest.
+const LEFT_OUT: [(f32, &[usize]); 3] = [(640.0, &[4, 6]), (540.0, &[3, 5]), (440.0, &[7, 9])];
 
 /// Width of the offsets beside the table, points.
 const SIDE: f32 = 270.0;
@@ -95,12 +101,12 @@ pub fn sentence(cx: &Cx<'_>) -> String {
 /// their place.
 pub fn body(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>) {
     if entries(cx).is_empty() {
-        let (what, next) = if cx.doc.in_progress {
-            ("No checkpoint yet", "They appear as they are taken")
-        } else {
-            ("No checkpoint", "The run ended before delivery.checkpoint_interval had passed once")
-        };
-        empty(ui, what, next);
+        let what = if cx.doc.in_progress { "No checkpoint yet" } else { "No checkpoint" };
+        let next = cx.doc.run.as_ref().map(|run| {
+            let state = Some(run.manifest.state).filter(|_| !cx.doc.in_progress);
+            why_none(state, run.manifest.start.live.is_some(), cx.cursor.len())
+        });
+        empty(ui, what, &next.unwrap_or_default());
         return;
     }
     let answer = this.ask(cx);
@@ -148,13 +154,17 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
             heads[n].title = Some(short.to_owned());
         }
     }
+    let out = left_out(&LEFT_OUT, ui.available_width() - date);
+    let (columns, heads) = (without(columns, &out), without(heads, &out));
     let laid = this.table.lay_out_with(ui, "Checkpoints", &columns, heads, all.len() as u64);
     why_so_few(ui, cx, &laid);
     let chosen = this.chosen;
     let events = this.table.paint(ui, &laid, |n| {
         let c = all.get(n as usize)?;
         let kept = about.and_then(|a| a.on_disk.get(n as usize)).copied();
-        Some(cells(c, chosen == Some(c.arrival), kept, longest, cx))
+        let mut row = cells(c, chosen == Some(c.arrival), kept, longest, cx);
+        row.cells = without(row.cells, &out);
+        Some(row)
     });
     if let Some(c) = events.clicked.and_then(|n| all.get(n as usize)) {
         this.chosen = Some(c.arrival);
@@ -166,6 +176,25 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
     if let Some(c) = events.copied.and_then(|n| entries(cx).get(n as usize)) {
         let json = serde_json::to_string_pretty(c).unwrap_or_default();
         cx.commands.push(Command::Copy(json));
+    }
+}
+
+/// Why there is none, or when the first one comes; `ended`: how the run did, where it
+/// has.
+fn why_none(ended: Option<RunState>, is_live: bool, records: u64) -> String {
+    let every = format!(
+        "Over a recording one is taken every {} records and at the end",
+        thousands(CHECKPOINT_RECORDS)
+    );
+    match ended {
+        None if is_live => "They appear as they are taken".to_owned(),
+        None => every,
+        Some(_) if records == 0 => "The run has no record".to_owned(),
+        Some(_) if is_live => {
+            "The run ended before delivery.checkpoint_interval had passed once".to_owned()
+        }
+        Some(RunState::Done) => "The run took none".to_owned(),
+        Some(_) => format!("{every}: the run came to neither"),
     }
 }
 
@@ -285,6 +314,18 @@ mod tests {
         assert_eq!(median(vec![907, 3, 893, 2_000]), 900);
         assert_eq!(median(vec![9, 1, 5]), 5);
         assert_eq!(median(Vec::new()), 0);
+    }
+
+    #[test]
+    fn why_there_is_none_is_what_the_engine_does() {
+        // However many intervals passed: over a recording they do not count.
+        let cancelled = why_none(Some(RunState::Cancelled), false, 900_000);
+        assert!(cancelled.contains("every 1,000,000 records and at the end"), "{cancelled}");
+        assert!(!cancelled.contains("interval"), "{cancelled}");
+        let live = why_none(Some(RunState::Cancelled), true, 5);
+        assert!(live.contains("delivery.checkpoint_interval"), "{live}");
+        assert!(why_none(None, false, 7).ends_with("records and at the end"));
+        assert_eq!(why_none(Some(RunState::Done), false, 0), "The run has no record");
     }
 
     #[test]

@@ -85,3 +85,26 @@ fn long_titles_have_a_short_form_that_fits() {
         }
     }
 }
+
+#[test]
+fn in_a_narrow_panel_what_stays_is_whole() {
+    for (wide, titles) in [(560, 8), (500, 6), (400, 4)] {
+        let mut h = harness((wide, 300), false, Some(Panel::Checkpoints));
+        ask(&mut h, Command::Open(sample_run().to_owned()));
+        let first = h.state().doc().run.as_ref().unwrap().manifest.checkpoints[0].clone();
+        let arrival = crate::window::text::thousands(first.arrival);
+        let text = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+            egui::Shape::Text(text) => {
+                Some(text.galley.text().to_owned()).filter(|_| !text.galley.elided)
+            }
+            _ => None,
+        };
+        let shown: Vec<String> = h.output().shapes.iter().filter_map(text).collect();
+        assert!(shown.contains(&arrival), "{wide}: {shown:?}");
+        let heads = h.get_all_by_role(Role::ColumnHeader).count();
+        assert_eq!(heads, titles, "{wide}");
+        // All of it is said.
+        let row = rows(&h).into_iter().find(|r| r.starts_with("checkpoint of epoch")).unwrap();
+        assert!(row.contains(&format!("sync {} ms", first.sync_ms)), "{row}");
+    }
+}

@@ -54,6 +54,8 @@ pub struct Compare {
     table: Table,
     page: Slot<PageQuestion, Vec<Seen>>,
     lines: Slot<LinesQuestion, [Lines; 2]>,
+    /// The scale of both lines covers what is far off, too.
+    whole: bool,
     both: Slot<(u64, u64), Both>,
     /// Of a revision, matched by name or not, at an arrival.
     stood: Slot<(u64, bool, u64), [Stood; 2]>,

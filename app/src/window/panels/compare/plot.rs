@@ -15,7 +15,10 @@ use super::ask::{self, LinesQuestion, Other, Stood};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
+use crate::window::panels::far::{self, Off};
+use crate::window::panels::watermarks::beyond::{arrow, leaves};
 use crate::window::panels::watermarks::lines::{Place, pieces};
+use crate::window::panels::watermarks::reach::{Reach, lags, up_to};
 use crate::window::panels::watermarks::scale::{Height, Vertical};
 use crate::window::ruler;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
@@ -46,7 +49,11 @@ pub fn show(
     ruler::range(ui, cx, &axis, plot);
     ruler::marks(ui, cx, &axis, plot, t);
     let drawn = answer(this, cx, &axis, other, by_name);
-    let said = at_cursor(this, cx, other, by_name);
+    let mut said = at_cursor(this, cx, other, by_name);
+    let off = drawn.as_ref().and_then(|drawn| off(drawn.result.as_ref().ok()?, &names(cx, other)));
+    if let Some(off) = off.as_ref().filter(|_| !this.whole) {
+        said += &format!("; beyond the scale: {}", off.said);
+    }
     let name = "Event-time watermarks of both runs";
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, name));
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said.as_str()));
@@ -56,7 +63,9 @@ pub fn show(
         && let Ok(both) = &drawn.result
     {
         let fade = if this.lines.is_stale() { 0.6 } else { 1.0 };
-        let lines = paint(ui, cx, &axis, (plot, at), (&drawn.question, both), fade, t);
+        let reach = if this.whole { Reach::ALL } else { reach(both) };
+        let scale = (&reach, fade);
+        let lines = paint(ui, cx, &axis, (plot, at), (&drawn.question, both), scale, t);
         place = free(plot, what.size(), &lines);
     }
     if this.lines.is_open() {
@@ -77,6 +86,37 @@ pub fn show(
     if !said.is_empty() {
         response.on_hover_text_at_pointer(said);
     }
+    if let Some(off) = &off {
+        // Below what stands at the edge.
+        let top = plot.top() + 8.0;
+        let at = Rect::from_min_max(pos2(plot.left(), top), pos2(plot.right() - 4.0, top + 26.0));
+        let flow = egui::Layout::right_to_left(egui::Align::Center);
+        let room = egui::UiBuilder::new().max_rect(at).layout(flow).id_salt("far off");
+        far::choose(&mut ui.new_child(room), off, &mut this.whole);
+    }
+}
+
+/// What both runs are called.
+fn names(cx: &Cx<'_>, other: &Other) -> [String; 2] {
+    let here = cx.doc.run.as_ref().map(|run| run.label.name.clone());
+    [here.unwrap_or_default(), other.doc.label.name.clone()]
+}
+
+/// What the scale covers, so that both lines can be read.
+fn reach(both: &[Lines; 2]) -> Reach {
+    let each = both.iter().flat_map(|lines| lags(&lines.join, &lines.arrival_ms));
+    Reach::of(each.collect(), Vec::new())
+}
+
+/// What it does not, where there is any.
+fn off(both: &[Lines; 2], names: &[String; 2]) -> Option<Off> {
+    let reach = reach(both);
+    let far = both.iter().zip(names).filter_map(|(lines, name)| {
+        let lag = reach.beyond(&lines.join, &lines.arrival_ms)?;
+        Some(format!("{name} {}", up_to(lag)))
+    });
+    let said: Vec<String> = far.collect();
+    (!said.is_empty()).then(|| Off { count: said.len() as u64, said: said.join("; ") })
 }
 
 fn answer(
@@ -171,18 +211,14 @@ fn paint(
     axis: &Axis,
     (plot, at): (Rect, Rect),
     (question, both): (&LinesQuestion, &[Lines; 2]),
-    fade: f32,
+    (reach, fade): (&Reach, f32),
     t: &Tokens,
 ) -> Vec<Vec<Pos2>> {
     let lag = |ms, v| Vertical::Lag.value(ms, v);
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     for lines in both {
-        for (value, ms) in lines.join.iter().zip(&lines.arrival_ms) {
-            if let (Some(v), Some(ms)) = (value, ms) {
-                for lag in [lag(ms.min, v.min), lag(ms.max, v.max)] {
-                    (low, high) = (low.min(lag), high.max(lag));
-                }
-            }
+        for lag in lags(&lines.join, &lines.arrival_ms).filter(|lag| reach.covers(*lag)) {
+            (low, high) = (low.min(lag), high.max(lag));
         }
     }
     let (low, high) = if low > high { (0, 1) } else { (low, high) };
@@ -213,6 +249,9 @@ fn paint(
         for piece in pieces(&lines.join, &place, &|_| false) {
             line(&inside, piece.clone(), strokes[n], n == 1);
             painted.push(piece);
+        }
+        for (bucket, ahead) in leaves(&lines.join, &lines.arrival_ms, reach) {
+            arrow(&inside, (place.x)(bucket), ahead, plot, strokes[n].color);
         }
     }
     painted

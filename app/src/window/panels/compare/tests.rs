@@ -387,3 +387,25 @@ fn a_run_that_was_made_anew_in_its_folder_is_compared_anew() {
     ask(&mut h, Command::Compare(other));
     assert!(said(&h).starts_with("the same verdicts as other for all "), "{}", said(&h));
 }
+
+#[test]
+fn a_join_that_went_a_year_ahead_stands_at_the_edge() {
+    let feed = Feed::with_one_off(1_000, 1);
+    let jumped = feed.folder.path().join("jumped");
+    // The partition of that record is alone with it: all others are idle.
+    let text = PIPELINE.replace("idle_timeout = \"30s\"", "idle_timeout = \"1ms\"");
+    rerun(&feed.recording(), &text, &[], &jumped);
+    let mut h = harness((1200, 900), false, Some(Panel::Compare));
+    ask(&mut h, Command::Open(feed.run()));
+    ask(&mut h, Command::Compare(jumped));
+    let both = |h: &Harness<'_, App>| {
+        h.get_by_label("Event-time watermarks of both runs").value().unwrap_or_default()
+    };
+    let said = both(&h);
+    let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
+    assert!(beyond.contains("jumped up to 36") && beyond.ends_with("ahead of arrival"), "{said}");
+    press(&mut h, "Show what is beyond the scale");
+    assert!(!both(&h).contains("beyond the scale"), "{}", both(&h));
+    press(&mut h, "Leave out what is far off");
+    assert!(both(&h).contains("beyond the scale"));
+}

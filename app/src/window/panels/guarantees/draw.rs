@@ -14,7 +14,7 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
-use crate::window::table::{Cell, Column, RowCells, empty, empty_to};
+use crate::window::table::{Cell, Column, RowCells, empty, empty_to, left_out, without};
 use crate::window::text::{bytes, line, plural, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, ROW, SMALL, Tokens, fonts};
@@ -32,6 +32,9 @@ const MODES: [Column; 9] = [
     Column::figure("Written", 72.0),
     Column::figure("Processed", 80.0),
 ];
+
+/// Columns that a narrower table has no room for: what a reader gets stays longest.
+const LEFT_OUT: [(f32, &[usize]); 3] = [(660.0, &[7, 8]), (560.0, &[5]), (480.0, &[6])];
 
 /// The numbers of a guarantee: of one, of more, and what each counts.
 const NUMBERS: [(Open, &str, &str, &str); 4] = [
@@ -125,7 +128,8 @@ pub fn body(
     modes(this, &mut child, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
-    if this.opened.as_ref() != this.faults.as_ref() {
+    // Not by the numbers of what was chosen before.
+    if !this.matrix.is_open() && this.opened.as_ref() != this.faults.as_ref() {
         this.opened.clone_from(&this.faults);
         this.open_first(matrix);
     }
@@ -257,11 +261,15 @@ fn choices(this: &mut Guarantees, ui: &mut Ui) {
 }
 
 fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
-    let laid = this.modes.lay_out(ui, "Guarantees", &MODES, matrix.columns.len() as u64);
+    let out = left_out(&LEFT_OUT, ui.available_width());
+    let columns = without(MODES, &out);
+    let laid = this.modes.lay_out(ui, "Guarantees", &columns, matrix.columns.len() as u64);
     let chosen = this.mode;
     let events = this.modes.paint(ui, &laid, |n| {
         let mode = matrix.columns.get(n as usize)?;
-        Some(mode_cells(mode, n as usize == chosen))
+        let mut row = mode_cells(mode, n as usize == chosen);
+        row.cells = without(row.cells, &out);
+        Some(row)
     });
     if let Some(n) = events.clicked {
         this.mode = n as usize;

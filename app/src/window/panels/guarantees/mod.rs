@@ -75,8 +75,7 @@ impl Guarantees {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         let answer = self.ask(cx);
-        let matrix = answer.as_ref().and_then(|answer| answer.result.as_ref().ok());
-        let sentence = say::sentence(self, cx, matrix);
+        let sentence = say::sentence(self, cx, answer.as_ref().map(|answer| &answer.result));
         let title = Title::of(Panel::Guarantees, &sentence, tabs);
         let (comparing, mut cancelled) = (self.is_comparing(), false);
         let mut commands = Vec::new();

@@ -9,9 +9,9 @@ use super::ask::{MOST, too_many};
 use crate::window::cx::Cx;
 use crate::window::text::{plural, thousands};
 
-/// What matters now.
-pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> String {
-    let Some(matrix) = matrix else {
+/// What matters now; `answer`: of what is chosen, or of what was before.
+pub fn sentence(this: &Guarantees, cx: &Cx<'_>, answer: Option<&Result<Matrix, String>>) -> String {
+    let Some(Ok(matrix)) = answer else {
         if cx.doc.run.as_ref().is_some_and(|run| too_many(&run.run).is_some()) {
             return format!("at most {} records", thousands(MOST));
         }
@@ -19,7 +19,12 @@ pub fn sentence(this: &Guarantees, cx: &Cx<'_>, matrix: Option<&Matrix>) -> Stri
             return "the recording is not found".to_owned();
         }
         return match &this.faults {
+            _ if cx.doc.in_progress => "compared when the run has ended".to_owned(),
             None => "choose what goes wrong".to_owned(),
+            // Why is said below.
+            Some(faults) if answer.is_some() => {
+                format!("{}: not possible", in_turn(&faults.to_string()))
+            }
             Some(faults) => {
                 let (done, now) = this.stage();
                 let faults = in_turn(&faults.to_string());

@@ -1,9 +1,13 @@
 //! The guarantees panel through its accessibility tree.
 
-use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use std::sync::Arc;
 
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
+
+use super::ask::Question;
 use crate::window::command::Command;
-use crate::window::headless::settle;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::testing::{ask, feed, heading, opened, press, rows};
 
@@ -72,4 +76,48 @@ fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     settle(&mut h).unwrap();
     // The first process was ended, and another went on to the end.
     assert!(rows(&h).iter().any(|row| row.contains("process 2")), "{:?}", rows(&h));
+}
+
+#[test]
+fn a_comparison_that_failed_is_not_said_to_go_on() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Guarantees));
+    let app = h.state_mut();
+    let dir = app.doc().run.as_ref().unwrap().run.dir().to_owned();
+    let faults = Faults(vec![(Moment::CrashMidEpoch, None)]);
+    let question = Question { dir, faults: faults.clone() };
+    let guarantees = &mut app.panels.guarantees;
+    (guarantees.faults, guarantees.work) = (Some(faults), Some((question.clone(), Arc::default())));
+    guarantees.matrix.ask(&app.jobs, question, |_| Err("the disk is full".to_owned()));
+    // It counts as an error of the window: nothing is settled with one.
+    while h.state().is_busy() {
+        h.step();
+    }
+    h.step();
+    h.step();
+    assert_eq!(heading(&h, Panel::Guarantees).value().unwrap(), "crash mid epoch: not possible");
+    assert!(h.query_by_label("Cancel the comparison").is_none());
+    assert!(h.query_all_by_label_contains("the disk is full").next().is_some());
+    // As it is while a run goes on.
+    h.state_mut().doc.in_progress = true;
+    h.step();
+    let said = heading(&h, Panel::Guarantees).value().unwrap();
+    assert_eq!(said, "compared when the run has ended");
+}
+
+#[test]
+fn in_a_narrow_panel_guarantees_keep_their_names() {
+    let mut h = harness((420, 420), false, Some(Panel::Guarantees));
+    ask(&mut h, Command::Open(feed().run()));
+    press(&mut h, "crash mid epoch");
+    let text = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+        egui::Shape::Text(text) => {
+            Some(text.galley.text().to_owned()).filter(|_| !text.galley.elided)
+        }
+        _ => None,
+    };
+    let shown: Vec<String> = h.output().shapes.iter().filter_map(text).collect();
+    for name in ["at-least-once", "at-most-once"] {
+        assert!(shown.iter().any(|t| t == name), "{name}: {shown:?}");
+    }
 }

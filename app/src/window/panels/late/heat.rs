@@ -18,7 +18,9 @@ use super::ask::{Single, Singles};
 use super::bins::edge;
 use super::cells::{step, step_from};
 use super::counts::NO_VALUE;
-use super::raster::{Painted, raster, scaled_rows, steps, texture_rows};
+use super::raster::{
+    BEYOND_ROW, FIRST_ROW, NEVER_ROW, Painted, raster, scaled_rows, steps, texture_rows,
+};
 use super::{Focus, Shown, inputs_of};
 use crate::window::axis::{Axis, GUTTER, RIGHT};
 use crate::window::cx::Cx;
@@ -26,13 +28,15 @@ use crate::window::export;
 use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::store::Run;
-use crate::window::text::thousands;
+use crate::window::text::{plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::verdict_shape;
 
 /// Room at the top for records that no value is enough for, and for the line's name
 /// above the line, points.
 const TOP: f32 = 18.0;
+/// Room below that for records that need more than the scale shows, points.
+const BEYOND: f32 = 14.0;
 /// Room at the foot for records that need less than the scale shows, points.
 const FLOOR: f32 = 12.0;
 /// Height of what is not on the scale, points.
@@ -57,20 +61,23 @@ struct Scale {
     low: f64,
     high: f64,
     y: Rangef,
+    /// Where records stand that no value is enough for.
+    never: f32,
 }
 
 impl Scale {
-    /// Between the slider's ends, over the height of the plot.
-    fn new(ends: (u16, u16), plot: Rangef) -> Self {
+    /// Between the slider's ends, over the height of the plot; `beyond`: some need more.
+    fn new(ends: (u16, u16), beyond: bool, plot: Rangef) -> Self {
         let low = (edge(ends.0).max(1) as f64).ln();
         let high = (edge(ends.1).max(2) as f64).ln().max(low + 0.1);
-        let y = Rangef::new(plot.min + TOP, (plot.max - FLOOR).max(plot.min + TOP));
-        Self { low, high, y }
+        let top = plot.min + TOP + if beyond { BEYOND } else { 0.0 };
+        let y = Rangef::new(top, (plot.max - FLOOR).max(top));
+        Self { low, high, y, never: plot.min + TOP / 2.0 }
     }
 
-    /// Where records stand that no value is enough for.
-    fn never(&self) -> f32 {
-        self.y.min - TOP / 2.0
+    /// Where records stand that need more than is on the scale.
+    fn beyond(&self) -> f32 {
+        self.y.min - BEYOND / 2.0
     }
 
     /// Where records stand that need less than is on the scale.
@@ -80,11 +87,14 @@ impl Scale {
 
     fn y(&self, ms: i64) -> f32 {
         if ms == NEVER {
-            return self.never();
+            return self.never;
         }
         let log = (ms.max(1) as f64).ln();
         if log < self.low {
             return self.floor();
+        }
+        if log > self.high {
+            return self.beyond();
         }
         let part = (log - self.low) / (self.high - self.low);
         self.y.max - (part.min(1.0) as f32) * self.y.span()
@@ -116,7 +126,7 @@ impl State {
             pos2(axis.left, rect.top() + 4.0),
             pos2(axis.left + axis.width, (rect.bottom() - ruler::HEIGHT).max(rect.top() + 30.0)),
         );
-        let scale = Scale::new(s.ends, plot.y_range());
+        let scale = Scale::new(s.ends, s.beyond > 0, plot.y_range());
         let response = ui.interact(plot, ui.scope_id().with("plot"), Sense::click_and_drag());
         describe(ui, cx, s, &response);
         ruler::act(ui, cx, &axis, &response);
@@ -184,11 +194,17 @@ impl State {
         let (rows, all) = (scaled_rows(of.steps), texture_rows(of.steps) as f32);
         let on_scale = Rangef::new(y(of.steps.1), y(of.steps.0));
         // What stands on the scale, above and below it: where, cut to where, which rows.
-        for (at, clip, from, to) in [
-            (band(scale.never()), band(scale.never()), 0, 1),
-            (on_scale, scale.y, 1, 1 + rows),
-            (band(scale.floor()), band(scale.floor()), 1 + rows, 2 + rows),
-        ] {
+        let below = FIRST_ROW + rows;
+        let mut bands = vec![
+            (band(scale.never), band(scale.never), NEVER_ROW, BEYOND_ROW),
+            (on_scale, scale.y, FIRST_ROW, below),
+            (band(scale.floor()), band(scale.floor()), below, below + 1),
+        ];
+        if s.beyond > 0 {
+            let beyond = band(scale.beyond());
+            bands.push((beyond, beyond, BEYOND_ROW, FIRST_ROW));
+        }
+        for (at, clip, from, to) in bands {
             let at = Rect::from_x_y_ranges(plot.x_range(), at);
             let clip = Rect::from_x_y_ranges(plot.x_range(), clip);
             let v = |row: usize| row as f32 / all;
@@ -234,7 +250,11 @@ fn aside(ui: &Ui, plot: Rect, texts: &[String; 3], t: &Tokens) {
 fn describe(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, response: &egui::Response) {
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Out of order over time"));
     let (bold, rest) = super::answer::sentence(s);
-    let value = format!("{bold}, {rest}; cursor at arrival {}", thousands(cx.cursor.at()));
+    let mut value = format!("{bold}, {rest}; cursor at arrival {}", thousands(cx.cursor.at()));
+    if s.beyond > 0 {
+        let (who, most) = (plural(s.beyond, s.unit), format_duration(edge(s.ends.1)));
+        value += &format!("; beyond the scale, at more than {most}: {who}");
+    }
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
@@ -249,10 +269,17 @@ fn grid(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, place: &Place<'_>, t: &Tokens) {
     painter.hline(plot.x_range(), scale.y.max.round() + 0.5, line);
     let needs = s.sum.needs.get(s.target.place());
     let never = needs.is_some_and(|c| c.iter().any(|(bin, _)| bin == NO_VALUE));
+    let left = rect.left() + INSET;
     if never {
-        ruler::gutter_label(painter, rect.left() + INSET, scale.never(), "at any".to_owned(), t);
+        ruler::gutter_label(painter, left, scale.never, "at any".to_owned(), t);
     }
-    let top = if never { scale.never() + 16.0 } else { f32::NEG_INFINITY };
+    let mut top = if never { scale.never + 16.0 } else { f32::NEG_INFINITY };
+    if s.beyond > 0 {
+        let most = format!("> {}", format_duration(edge(s.ends.1)));
+        ruler::gutter_label(painter, left, scale.beyond(), most, t);
+        painter.hline(plot.x_range(), scale.y.min.round() + 0.5, line);
+        top = scale.beyond() + 16.0;
+    }
     for ms in TICKS {
         let y = scale.y(ms);
         let inside = (ms as f64).ln() >= scale.low && (ms as f64).ln() <= scale.high;
@@ -396,10 +423,14 @@ mod tests {
     #[test]
     fn what_is_not_on_the_scale_stands_apart_from_it() {
         let ends = (bin(3_000), bin(300_000));
-        let scale = Scale::new(ends, Rangef::new(0.0, 200.0));
+        let scale = Scale::new(ends, false, Rangef::new(0.0, 200.0));
         assert!(scale.y(10) > scale.y(3_000) + 4.0 && scale.y(10) < 200.0);
         assert!((scale.y(10) - scale.y(2_999)).abs() < 0.01, "no matter by how much");
         assert!(scale.y(NEVER) < scale.y(300_000) - 4.0 && scale.y(NEVER) > 0.0);
         assert!(scale.y(3_000) <= 188.0 && scale.y(300_000) >= 18.0);
+        let scale = Scale::new(ends, true, Rangef::new(0.0, 200.0));
+        let (never, beyond) = (scale.y(NEVER), scale.y(31_536_000_000));
+        assert!(never + 4.0 < beyond && beyond < scale.y(300_000) - 4.0, "{never} {beyond}");
+        assert!((beyond - scale.y(400_000)).abs() < 0.01, "no matter by how much");
     }
 }

@@ -15,6 +15,7 @@ mod heat;
 mod index;
 mod lanes;
 mod raster;
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -28,8 +29,10 @@ use joinscope_operator::time::{duration_setting, format_duration};
 
 use self::ask::{Found, Pass, Question, Singles};
 use self::bins::{bin, edge};
-use self::counts::{Counts, NO_VALUE};
+use self::counts::Counts;
 use self::index::{Index, Lane, Target};
+use self::reach::{Reach, ends};
+use super::far;
 use super::watermarks::say::{about, unit};
 use super::{failed, no_record};
 use crate::window::bars::menu_choice;
@@ -68,6 +71,8 @@ pub struct Late {
     focus: Focus,
     /// Where the slider stands; `None`: at what was run.
     chosen: Option<u16>,
+    /// The scale covers what is far off, too.
+    whole: bool,
     table: Table,
     sums: Sums,
     heat: heat::State,
@@ -110,6 +115,8 @@ struct Shown<'a> {
     late: u64,
     /// The slider's ends, bins.
     ends: (u16, u16),
+    /// Records that need more than is on the scale.
+    beyond: u64,
     whole: bool,
     /// What was run, ms, where that is one value.
     now: Option<i64>,
@@ -160,13 +167,29 @@ impl Late {
         let mut commands = Vec::new();
         let mut target = self.target;
         let names = names(cx);
+        let reach = self.reach(&found, &sum);
+        let off = reach.as_ref().map(|reach| reach.off(unit_of(cx)));
+        // The slider may stand beyond: what a button then leaves out is its place, too.
+        let whole = self.is_whole(reach.as_ref());
+        let mut chosen = whole;
         let dragged = panel(
             ui,
             &title,
             &mut commands,
-            |ui, _| choose(ui, &mut target, &names),
+            |ui, _| {
+                choose(ui, &mut target, &names);
+                if let Some(off) = &off {
+                    far::choose(ui, off, &mut chosen);
+                }
+            },
             |ui, _| self.body(ui, cx, &found, &sum),
         );
+        if chosen != whole {
+            self.whole = chosen;
+            if !chosen && self.is_whole(reach.as_ref()) {
+                self.chosen = None;
+            }
+        }
         if target != self.target {
             self.target = target;
             self.chosen = None;
@@ -179,7 +202,7 @@ impl Late {
         if cx.doc.run.is_none() || cx.cursor.len() == 0 {
             return String::new();
         }
-        let unit = cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start));
+        let unit = unit_of(cx);
         let mut text = match sum.late {
             0 if sum.judged == 0 && !found.is_whole() => "reading".to_owned(),
             0 if sum.judged == 0 => "no record came to the join".to_owned(),
@@ -233,7 +256,12 @@ impl Late {
         // Where inputs differ, no one value was run: the slider then stands on
         // the largest, which has to be on its scale.
         let largest = found.index.now.iter().flatten().copied().max().unwrap_or(0);
-        let ends = ends(sum, self.target, now.or((largest > 0).then_some(largest)));
+        let reach = self.reach(found, sum);
+        let whole = self.is_whole(reach.as_ref());
+        let reach = reach.filter(|_| !whole);
+        let needs = sum.needs.get(self.target.place());
+        let most = reach.as_ref().map(|reach| reach.most);
+        let ends = ends(needs, most, now.or((largest > 0).then_some(largest)));
         let chosen = self.chosen.or_else(|| now.is_none().then(|| bin(largest)));
         let at = chosen.map_or(now.unwrap_or(largest), edge);
         // The parts of the panel share the sums while its state is drawn.
@@ -247,10 +275,11 @@ impl Late {
             at,
             late: late_at(sum, self.target, chosen),
             ends,
+            beyond: reach.map_or(0, |reach| reach.beyond),
             whole: found.is_whole(),
             now,
             ran: ran(cx, found, self.target, now),
-            unit: cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start)),
+            unit: unit_of(cx),
         };
         let rect = ui.available_rect_before_wrap();
         // The picture over time above, the answer and the partitions below.
@@ -270,6 +299,18 @@ impl Late {
             self.focus = if focus == self.focus { Focus::All } else { focus };
         }
         self.sums = sums;
+    }
+
+    /// What is on the scale, where something is far off.
+    fn reach(&self, found: &Found, sum: &Lane) -> Option<Reach> {
+        let largest = found.index.now.iter().flatten().copied().max().unwrap_or(0);
+        Reach::of(sum.needs.get(self.target.place())?, self.now(found).unwrap_or(largest))
+    }
+
+    /// Whether all of it is shown: by choice, or because the slider stands there.
+    fn is_whole(&self, reach: Option<&Reach>) -> bool {
+        let beyond = |reach: &Reach| self.chosen.is_some_and(|at| at > reach.end());
+        self.whole || reach.is_some_and(beyond)
     }
 
     /// The out-of-orderness that was run, where the target has one.
@@ -365,17 +406,6 @@ fn part(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
     child
 }
 
-/// The slider's ends: from what is far below all that matters to what is enough
-/// for every record that anything is enough for. `now`: where it stands at first, ms.
-fn ends(sum: &Lane, target: Target, now: Option<i64>) -> (u16, u16) {
-    let needs = sum.needs.get(target.place());
-    let bins = || needs.into_iter().flat_map(Counts::iter).filter(|b| b.0 != NO_VALUE);
-    let most = bins().map(|b| b.0).max().unwrap_or(0).max(now.map_or(0, bin)).max(bin(1_000));
-    let least = needs.and_then(|c| c.quantile(0.05)).filter(|ms| *ms < i64::MAX).unwrap_or(0);
-    let least = least.min(now.unwrap_or(i64::MAX) / 4).min(edge(most) / 100).max(10);
-    (bin(least), bin(edge(most).saturating_add(edge(most) / 8)))
-}
-
 /// `; run with views 5 s, engagements 1 m`, where inputs differ and are few.
 fn ran(cx: &Cx<'_>, found: &Found, target: Target, now: Option<i64>) -> String {
     const FEW: usize = 3;
@@ -387,6 +417,11 @@ fn ran(cx: &Cx<'_>, found: &Found, target: Target, now: Option<i64>) -> String {
     let each: Vec<String> =
         each.filter_map(|(name, ms)| Some(format!("{name} {}", format_duration((*ms)?)))).collect();
     if each.is_empty() { String::new() } else { format!("; run with {}", each.join(", ")) }
+}
+
+/// What is counted.
+fn unit_of(cx: &Cx<'_>) -> &'static str {
+    cx.doc.run.as_ref().map_or("record", |r| unit(&r.manifest.start))
 }
 
 fn inputs_of(cx: &Cx<'_>) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! What records need, over time, as a picture of densities: a texel a column and step
-//! of the scale, a row above it for what no value is enough for, and one below it for
-//! what needs less than it shows.
+//! of the scale, two rows above it for what no value is enough for and for what needs
+//! more than it shows, and one below it for what needs less.
 
 use egui::{Color32, ColorImage};
 use joinscope_core::run::NEVER;
@@ -43,29 +43,32 @@ pub fn scaled_rows(steps: (u16, u16)) -> usize {
     usize::from(steps.1.saturating_sub(steps.0)).max(1)
 }
 
-/// All rows: one more for what no value is enough for, and one for what needs less
-/// than is on the scale.
+/// The row of what no value is enough for, that of what needs more than is on the
+/// scale, and the first of those on it.
+pub const NEVER_ROW: usize = 0;
+pub const BEYOND_ROW: usize = 1;
+pub const FIRST_ROW: usize = 2;
+
+/// All rows: the last is of what needs less than is on the scale.
 pub fn texture_rows(steps: (u16, u16)) -> usize {
-    scaled_rows(steps) + 2
+    FIRST_ROW + scaled_rows(steps) + 1
 }
 
 /// The picture's row of a height.
 fn row_of(step: u16, steps: (u16, u16)) -> usize {
     match step.checked_sub(steps.0) {
-        _ if step == NO_VALUE => 0,
+        _ if step == NO_VALUE => NEVER_ROW,
         None => texture_rows(steps) - 1,
-        Some(above) => {
-            let rows = scaled_rows(steps);
-            rows - usize::from(above).min(rows - 1)
-        }
+        Some(above) if usize::from(above) >= scaled_rows(steps) => BEYOND_ROW,
+        Some(above) => FIRST_ROW + scaled_rows(steps) - 1 - usize::from(above),
     }
 }
 
-/// The least height in a row of the picture that is on the scale; below it the one
-/// below, above it the last of all.
+/// The least height in a row of the picture that is on the scale or above it; below it
+/// the one below.
 fn step_of(row: usize, steps: (u16, u16)) -> u16 {
-    match scaled_rows(steps).checked_sub(row) {
-        _ if row == 0 => NO_VALUE,
+    match (FIRST_ROW + scaled_rows(steps) - 1).checked_sub(row) {
+        _ if row == NEVER_ROW => NO_VALUE,
         None => steps.0.saturating_sub(1),
         Some(above) => steps.0 + above as u16,
     }
@@ -95,7 +98,12 @@ pub fn raster(of: &Painted, cx: &Cx<'_>, s: &Shown<'_>, t: &Tokens) -> ColorImag
         };
         newest = Some((arrival, column));
         let worth = worths.get(usize::from(step)).copied().unwrap_or(1.0);
-        counts[row_of(step, of.steps) * columns + column] += n as f32 * worth;
+        let row = match row_of(step, of.steps) {
+            // Of a partition that is kept with its input's others, none of its own.
+            BEYOND_ROW if s.beyond == 0 => FIRST_ROW,
+            row => row,
+        };
+        counts[row * columns + column] += n as f32 * worth;
     }
     // Below the scale there may be more than anywhere on it.
     let scaled = counts.iter().take((rows - 1) * columns);
@@ -141,9 +149,13 @@ mod tests {
     fn what_is_not_on_the_scale_has_a_row_of_its_own() {
         let of = steps((bin(3_000), bin(300_000)));
         let last = texture_rows(of) - 1;
-        assert_eq!(row_of(NO_VALUE, of), 0);
+        assert_eq!(row_of(NO_VALUE, of), NEVER_ROW);
         assert_eq!([row_of(step(10), of), row_of(step(1_000), of)], [last, last]);
-        assert_eq!([row_of(step(3_000), of), row_of(step(300_000), of)], [last - 1, 1]);
+        let ends = [row_of(step(3_000), of), row_of(step(300_000), of)];
+        assert_eq!(ends, [last - 1, FIRST_ROW]);
+        for far in [400_000, 31_536_000_000, NEVER - 1] {
+            assert_eq!(row_of(step(far), of), BEYOND_ROW, "{far} ms");
+        }
         for row in 0..=last {
             assert_eq!(row_of(step_of(row, of), of), row, "row {row}");
         }

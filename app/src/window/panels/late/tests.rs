@@ -271,3 +271,35 @@ fn of_records_without_an_event_time_none_is_said_to_be_in_order() {
     assert!(h.query_all_by_label_contains("Nothing out of order").next().is_none());
     assert!(h.query_all_by_label_contains("No record came to the join").next().is_some());
 }
+
+#[test]
+fn what_needs_years_is_counted_at_the_edge_and_does_not_take_the_scale() {
+    let feed = Feed::with_one_off(1_000, -10);
+    let mut h = opened(&feed.run());
+    let now = late(&h);
+    let end = |h: &mut Harness<'_, App>| {
+        h.get_by_label("Out-of-orderness").focus();
+        settle(h).unwrap();
+        h.key_press(Key::End);
+        settle(h).unwrap();
+        late(h)
+    };
+    assert_eq!(end(&mut h), 1, "all but that one");
+    let said = value(&h, "Out of order over time");
+    assert!(said.contains("; beyond the scale, at more than ") && said.ends_with(": 1 record"));
+    let over = texts(&h).into_iter().filter(|t| t.starts_with("> ")).count();
+    assert_eq!(over, 1);
+    h.get_by_label("Show what is beyond the scale").click();
+    settle(&mut h).unwrap();
+    assert_eq!(end(&mut h), 0);
+    assert!(!value(&h, "Out of order over time").contains("beyond the scale"));
+    h.get_by_label("Leave out what is far off").click();
+    settle(&mut h).unwrap();
+    assert_eq!(late(&h), now, "the slider stood beyond");
+    assert!(value(&h, "Out of order over time").contains("beyond the scale"));
+    // Where somebody sets it, it is shown.
+    h.get_by_label("Out-of-orderness").set_value_accesskit(400_000_000_000.0);
+    settle(&mut h).unwrap();
+    assert_eq!(late(&h), 0);
+    assert!(!value(&h, "Out of order over time").contains("beyond the scale"));
+}

@@ -10,7 +10,7 @@ use joinscope_operator::pipeline::Semantics;
 use joinscope_operator::verdict::Verdict;
 
 use super::job::{Figures, Known};
-use super::places::Places;
+use super::places::{self, Places};
 use crate::window::bars::menu_row;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -143,13 +143,13 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
         }
         return;
     }
-    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        // Figures far from their names are hard to read.
-        let width = ui.available_width().min(WIDEST);
+    egui::ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
+        // Figures far from their names are hard to read, and so are those on each other.
+        let width = ui.available_width().min(WIDEST).max(places::least(ui, known));
         let (all, _) = ui.allocate_exact_size(vec2(width, HEAD + 4.0 * LINE), Sense::hover());
         let places = Places::new(ui, all, known);
         // Lines go on to the panel's edge, as those of tables do.
-        let edge = ui.max_rect().right();
+        let edge = ui.max_rect().right().max(all.right());
         head(ui, all, &places, edge, t);
         for (n, semantics) in Semantics::ALL.into_iter().enumerate() {
             let top = all.top() + HEAD + LINE * n as f32;
@@ -158,22 +158,28 @@ pub fn body(ui: &mut Ui, cx: &Cx<'_>, known: &Known, percent: u64, commands: &mu
             ground(ui, cx, whole, (semantics, known), t);
             one(ui, row, &places, (semantics, known, percent), commands, t);
         }
-        let shared = shared(known);
-        let all_of_them = format!("For all four, {}", shared.join(" · "));
+        let shared = said_of_all(known);
         let how =
             "− is missing and + is extra against clean; press a figure to list what it counts";
         let pad = "A pad is a row put out with nulls, for want of a match";
         let figures = known.ended.iter().any(|(_, r)| r.is_ok());
         let read = [how, pad].into_iter().filter(|_| figures);
-        let all_of_them = Some(all_of_them.as_str()).filter(|_| !shared.is_empty());
         ui.add_space(8.0);
-        for said in all_of_them.into_iter().chain(read) {
+        for said in shared.as_deref().into_iter().chain(read) {
             ui.horizontal(|ui| {
                 ui.add_space(INSET);
                 text(ui, said, fonts::regular(SMALL), t.second).on_hover_text(said);
             });
         }
     });
+}
+
+/// What holds for all that ran, in a sentence.
+fn said_of_all(known: &Known) -> Option<String> {
+    let shared = shared(known);
+    let ran = known.ended.iter().filter(|(_, r)| r.is_ok()).count();
+    let who = if ran == Semantics::ALL.len() { "For all four" } else { "For all that ran" };
+    (!shared.is_empty()).then(|| format!("{who}, {}", shared.join(" · ")))
 }
 
 /// Notes that all of those that ran have: they are said once.
@@ -388,5 +394,38 @@ fn buttons(
     let name = format!("Open the run under {}", semantics.name());
     if icon_button(icon::OPEN, &name).plain().show(&mut child).clicked() {
         commands.push(Command::OpenThen(dir.to_owned(), Vec::new()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_for_those_that_ran_is_not_said_of_all_four() {
+        let note = "pairs are compared: nothing is folded into examples";
+        let ran = || {
+            let figures = Figures {
+                dir: PathBuf::new(),
+                notes: vec![note.to_owned()],
+                pairs: 0,
+                pads: 0,
+                late: 0,
+                expired: 0,
+                against: None,
+            };
+            Ok(figures)
+        };
+        let of = |n: usize| {
+            let mut known = Known::default();
+            let each = Semantics::ALL.into_iter().enumerate();
+            known.ended.extend(each.map(|(i, semantics)| {
+                (semantics, if i < n { ran() } else { Err("it cannot".to_owned()) })
+            }));
+            said_of_all(&known)
+        };
+        assert_eq!(of(4), Some(format!("For all four, {note}")));
+        assert_eq!(of(3), Some(format!("For all that ran, {note}")));
+        assert_eq!(of(1), None, "it stands beside that one");
     }
 }

@@ -65,6 +65,13 @@ impl Places {
     }
 }
 
+/// The width below which figures would stand under each other and under the buttons,
+/// points.
+pub fn least(ui: &Ui, known: &Known) -> f32 {
+    let columns: f32 = needs(ui, known, short_count).iter().map(|need| need + BETWEEN[0]).sum();
+    columns + NAMES[1] + 2.0 * INSET + BUTTONS + GAP
+}
+
 /// What each column needs for its title and its figures, points.
 fn needs(ui: &Ui, known: &Known, say: fn(u64) -> String) -> Vec<f32> {
     let wide =

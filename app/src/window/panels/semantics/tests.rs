@@ -8,7 +8,7 @@ use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
 use crate::window::command::Command;
-use crate::window::headless::settle;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::store::Run;
 use crate::window::testing::{PATIENT, PIPELINE, ask, feed, heading, opened, press, rerun, rows};
@@ -139,4 +139,25 @@ fn the_four_runs_are_cancelled() {
     let sentence = heading(&h, Panel::Semantics).value().unwrap();
     assert!(sentence.starts_with("cancelled after "), "{sentence}");
     assert!(h.query_by_label("Run all four again").is_some());
+}
+
+#[test]
+fn in_a_narrow_panel_no_figure_stands_under_a_button() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = harness((520, 360), false, Some(Panel::Semantics));
+    ask(&mut h, Command::Open(feed().run()));
+    h.state_mut().run_into = Some(folder.path().join("four"));
+    press(&mut h, "Run all four");
+    let buttons = ["Open the run under flink-sql", "Compare flink-sql with"];
+    let buttons = buttons.map(|name| h.get_by_label(name).rect());
+    let mut figures = 0;
+    for node in h.get_all(egui_kittest::kittest::By::new()) {
+        let said = node.accesskit_node().label().or_else(|| node.value()).unwrap_or_default();
+        if said.starts_with("flink-sql: ") {
+            let at = node.rect();
+            assert!(buttons.iter().all(|button| !button.intersects(at)), "{said}: {at:?}");
+            figures += 1;
+        }
+    }
+    assert!(figures >= 9, "{figures}");
 }

@@ -12,6 +12,7 @@ use joinscope_operator::verdict::Verdict;
 use joinscope_operator::watermark::Why;
 
 use super::hindmost::hindmost;
+use super::reach::{Beyond, Reach};
 use crate::window::store::Run;
 
 /// Partitions of an input that are drawn one by one; above it, a band.
@@ -97,6 +98,9 @@ pub struct Drawn {
     pub late_count: u64,
     /// Late records by bucket.
     pub late_density: Vec<u64>,
+    /// What the vertical scale covers, and what it does not.
+    pub reach: Reach,
+    pub beyond: Beyond,
 }
 
 /// Reads what is drawn.
@@ -114,7 +118,7 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
     let (late, late_count) = late(run, q.view).map_err(|e| e.to_string())?;
     let mut silences = silences(run, &start, &density, &lines.arrival_ms);
     exact(run, &lines.arrivals, &mut silences).map_err(|e| e.to_string())?;
-    Ok(Drawn {
+    let mut drawn = Drawn {
         lanes,
         bands,
         silences,
@@ -128,7 +132,12 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
         arrival_ms: lines.arrival_ms,
         late,
         late_count,
-    })
+        reach: Reach::ALL,
+        beyond: Beyond::default(),
+    };
+    drawn.reach = Reach::of_drawn(&drawn);
+    drawn.beyond = Beyond::of(&drawn.reach, &lines.lanes, &lines.lane_lines, &drawn);
+    Ok(drawn)
 }
 
 /// On the arrival clock a bucket's time is its own, also where nothing arrives:

@@ -7,9 +7,11 @@ use egui::{
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Question};
+use super::beyond;
 use super::lines::{band_mesh, middle_lines, notches, paint};
 use super::names::{NAME, Names, Side};
 use super::point::point;
+use super::reach::Reach;
 use super::say::{by_density, called_in, unit};
 use super::scale::{Height, Vertical};
 use super::silent::{self, shade, shaded};
@@ -32,9 +34,16 @@ pub struct Shown<'a> {
     pub sentence: &'a str,
     pub question: &'a Question,
     pub drawn: &'a Drawn,
+    /// The scale covers what is far off, too.
+    pub whole: bool,
 }
 
 impl Shown<'_> {
+    /// What the vertical scale covers.
+    pub fn reach(&self) -> Reach {
+        if self.whole { Reach::ALL } else { self.drawn.reach }
+    }
+
     /// Screen position of a bucket's left edge.
     pub fn x(&self, bucket: usize) -> f32 {
         let q = self.question;
@@ -108,6 +117,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     }
     notches(&painter, cx, s, &height, t);
     late(&painter, cx, s, &height, plot, t);
+    beyond::marks(&painter, s, plot, t);
     ruler::later(ui, cx, &s.axis, plot, t);
     // Names stay legible where the cursor goes through them.
     ruler::line(ui, cx, &s.axis, plot, rect, t);
@@ -127,6 +137,13 @@ const LONGEST: usize = 28;
 pub(super) fn called(cx: &Cx<'_>, lane: u32) -> String {
     let name = cx.doc.run.as_ref().map(|r| called_in(&r.manifest.start, lane));
     elide(&name.unwrap_or_default(), LONGEST)
+}
+
+/// What a scale without what is far off does not cover, in words.
+pub(super) fn said_beyond(cx: &Cx<'_>, drawn: &Drawn) -> Option<String> {
+    let run = cx.doc.run.as_ref().filter(|_| drawn.beyond.count() > 0)?;
+    let thinned = drawn.late_count > drawn.late.len() as u64;
+    Some(drawn.beyond.said(&|lane| called(cx, lane), unit(&run.manifest.start), thinned))
 }
 
 /// Names of the inputs' lines, where there is room.
@@ -159,6 +176,11 @@ fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
     for range in shaded(s) {
         value += &format!("; {}", range.said(cx));
     }
+    if !s.whole
+        && let Some(said) = said_beyond(cx, s.drawn)
+    {
+        value += &format!("; beyond the scale: {said}");
+    }
     ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value.as_str()));
 }
 
@@ -183,25 +205,25 @@ fn nearest(cx: &Cx<'_>, s: &Shown<'_>, pos: Pos2) -> Option<(u64, u64)> {
     (far < 3.0).then_some((late.row, late.arrival))
 }
 
-/// Smallest and largest value that is drawn.
+/// Smallest and largest value that the scale covers.
 fn bounds(s: &Shown<'_>) -> (i64, i64) {
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     let mut take = |v: i64| {
         low = low.min(v);
         high = high.max(v);
     };
+    let reach = s.reach();
     let clock = &s.drawn.arrival_ms;
     let lines = s.drawn.lanes.iter().map(|(_, l)| l);
-    for line in lines.chain(&s.drawn.inputs).chain([&s.drawn.join]) {
-        for (value, ms) in line.iter().zip(clock) {
-            if let (Some(v), Some(ms)) = (value, ms) {
-                take(s.vertical.value(ms.min, v.min));
-                take(s.vertical.value(ms.max, v.max));
-            }
+    let ends = lines.chain(&s.drawn.inputs).chain([&s.drawn.join]).flat_map(|line| {
+        let both = line.iter().zip(clock).filter_map(|(v, ms)| (*v).zip(*ms));
+        both.flat_map(|(v, ms)| [(ms.min, v.min), (ms.max, v.max)])
+    });
+    let late = s.drawn.late.iter().map(|late| (late.arrival_ms, late.event_time));
+    for (arrival_ms, event_time) in ends.chain(late) {
+        if reach.covers(Vertical::Lag.value(arrival_ms, event_time)) {
+            take(s.vertical.value(arrival_ms, event_time));
         }
-    }
-    for late in &s.drawn.late {
-        take(s.vertical.value(late.arrival_ms, late.event_time));
     }
     if low > high { (0, 1) } else { (low, high) }
 }
@@ -258,9 +280,15 @@ fn late(
             mesh.add_colored_rect(at, colour.gamma_multiply(0.55));
         }
     }
+    let reach = s.reach();
     for late in &s.drawn.late {
         let value = s.vertical.value(late.arrival_ms, late.event_time);
         let at = pos2(s.axis.x_of(late.arrival, cx.clock), height.y(value));
+        let lag = Vertical::Lag.value(late.arrival_ms, late.event_time);
+        if !reach.covers(lag) {
+            beyond::arrow(painter, at.x, lag < 0, plot, colour);
+            continue;
+        }
         mesh.add_colored_rect(Rect::from_center_size(at, vec2(2.4, 2.4)), colour);
     }
     painter.add(Shape::mesh(mesh));

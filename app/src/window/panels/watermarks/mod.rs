@@ -2,12 +2,14 @@
 //! rest back, and the late records under them.
 
 mod ask;
+pub mod beyond;
 mod draw;
 mod export;
 mod hindmost;
 pub mod lines;
 mod names;
 mod point;
+pub mod reach;
 pub mod say;
 pub mod scale;
 mod silent;
@@ -17,6 +19,7 @@ mod tests;
 pub use self::ask::on_the_clock;
 use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
+use super::far::{self, Off};
 use super::selected::Selected;
 use super::{failed, no_record};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
@@ -40,6 +43,8 @@ pub struct Watermarks {
     selected: Selected,
     /// The user's choice; else lag, or event time where arrival is approximate.
     chosen: Option<Vertical>,
+    /// The scale covers what is far off, too.
+    whole: bool,
 }
 
 impl Watermarks {
@@ -51,6 +56,8 @@ impl Watermarks {
             self.chosen.unwrap_or(if approximate { Vertical::EventTime } else { Vertical::Lag });
         let title = Title::of(Panel::Watermarks, &sentence, tabs);
         let mut chosen = self.chosen;
+        let mut whole = self.whole;
+        let off = self.beyond(cx);
         let mut commands = Vec::new();
         let dragged = panel(
             ui,
@@ -67,12 +74,24 @@ impl Watermarks {
                         }
                     }
                 });
+                if let Some(off) = &off {
+                    far::choose(ui, off, &mut whole);
+                }
             },
             |ui, _| self.body(ui, cx, vertical, lane, &sentence),
         );
         self.chosen = chosen;
+        self.whole = whole;
         cx.commands.append(&mut commands);
         dragged
+    }
+
+    /// What is far off in the range in sight: how much, and in words.
+    fn beyond(&mut self, cx: &Cx<'_>) -> Option<Off> {
+        let answer = self.drawn.answer().filter(|a| cx.doc.is_about(a.question.revision))?;
+        let drawn = answer.result.as_ref().ok()?;
+        let said = draw::said_beyond(cx, drawn)?;
+        Some(Off { count: drawn.beyond.count() as u64, said })
     }
 
     /// How it stood at the cursor; the lane that the sentence is about.
@@ -154,11 +173,18 @@ impl Watermarks {
                 if self.drawn.is_open() {
                     ui.ctx().request_repaint_after(DIM_AFTER);
                 }
-                draw::show(
-                    ui,
-                    cx,
-                    &draw::Shown { axis, vertical, lane, selected, sentence, question, drawn },
-                );
+                let whole = self.whole;
+                let shown = draw::Shown {
+                    axis,
+                    vertical,
+                    lane,
+                    selected,
+                    sentence,
+                    question,
+                    drawn,
+                    whole,
+                };
+                draw::show(ui, cx, &shown);
             }
             _ => {}
         }

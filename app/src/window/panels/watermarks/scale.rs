@@ -32,6 +32,9 @@ impl Vertical {
     }
 }
 
+/// So far within the edge stands what is not on the scale, points.
+const EDGE: f32 = 2.0;
+
 /// From values to points: in `i64` against the smallest, `f64` from there.
 #[derive(Clone, Copy, Debug)]
 pub struct Height {
@@ -54,10 +57,13 @@ impl Height {
         Self { vertical, low: low.saturating_sub(pad), high: high.saturating_add(pad), room }
     }
 
+    /// The height of a value; of one that is not on the scale, at its edge.
     #[must_use]
     pub fn y(&self, value: i64) -> f32 {
         let span = (i128::from(self.high) - i128::from(self.low)) as f64;
         let part = ((i128::from(value) - i128::from(self.low)) as f64 / span) as f32;
+        let inset = (EDGE / self.room.span()).min(0.5);
+        let part = part.clamp(inset, 1.0 - inset);
         match self.vertical {
             Vertical::Lag => self.room.min + part * self.room.span(),
             Vertical::EventTime => self.room.max - part * self.room.span(),
@@ -96,6 +102,9 @@ mod tests {
         assert!(h.y(0) > 100.0 && h.y(0) < h.y(60_000) && h.y(480_000) < 300.0);
         let ticks = h.ticks(&Times::new(&Zone::Utc, 0, 1), 30.0);
         assert!(ticks.contains(&(0, "0 s".to_owned())) && ticks.len() >= 3, "{ticks:?}");
+        for (far, edge) in [(-31_536_000_000, 102.0), (i64::MIN, 102.0), (31_536_000_000, 298.0)] {
+            assert!((h.y(far) - edge).abs() < 0.01, "{far} stands at the edge");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use egui::Shape;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Axis, Range, VerdictSet};
+use joinscope_operator::time::parse_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Question, drawn};
@@ -8,7 +9,7 @@ use super::scale::Vertical;
 use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::panel::Panel;
-use crate::window::testing::{BEGIN, ask, feed, heading, opened, press};
+use crate::window::testing::{BEGIN, Feed, ask, feed, heading, opened, press};
 use crate::window::theme::Tokens;
 
 #[test]
@@ -174,4 +175,55 @@ fn the_cursor_goes_under_what_is_said_not_through_it() {
             }
         }
     }
+}
+
+#[test]
+fn one_record_a_year_ahead_does_not_flatten_the_scale_and_is_said() {
+    let feed = Feed::with_one_off(1_500, 1);
+    let mut h = harness((1200, 900), false, Some(Panel::Watermarks));
+    ask(&mut h, Command::Open(feed.run()));
+    let value = |h: &egui_kittest::Harness<'_, crate::window::app::App>| {
+        h.get_by_label("Event-time watermark lines").value().unwrap_or_default()
+    };
+    // The longest duration that stands on the scale, ms.
+    let scale = |h: &egui_kittest::Harness<'_, crate::window::app::App>| {
+        let text = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+            Shape::Text(text) => parse_duration(text.galley.text().trim_start_matches('−')).ok(),
+            _ => None,
+        };
+        h.output().shapes.iter().filter_map(text).max().unwrap()
+    };
+    for vertical in ["lag behind arrival", "event time"] {
+        press(&mut h, "Scale");
+        press(&mut h, vertical);
+        let said = value(&h);
+        let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        assert!(beyond.contains("views["), "{said}");
+        assert!(beyond.contains("] up to 364d ") && beyond.ends_with("ahead of arrival"), "{said}");
+    }
+    press(&mut h, "Scale");
+    press(&mut h, "lag behind arrival");
+    assert!(scale(&h) < 60 * 60_000, "{}", scale(&h));
+    press(&mut h, "Show what is beyond the scale");
+    assert!(!value(&h).contains("beyond the scale"), "{}", value(&h));
+    assert!(scale(&h) > 100 * 86_400_000, "{}", scale(&h));
+    press(&mut h, "Leave out what is far off");
+    assert!(value(&h).contains("beyond the scale") && scale(&h) < 60 * 60_000);
+}
+
+#[test]
+fn where_nothing_is_far_off_there_is_nothing_to_choose() {
+    let h = opened(&feed().run());
+    let lines = h.get_by_label("Event-time watermark lines");
+    assert!(!lines.value().unwrap_or_default().contains("beyond the scale"));
+    assert!(h.query_by_label("Show what is beyond the scale").is_none());
+}
+
+#[test]
+fn a_late_record_of_years_ago_stands_at_the_edge() {
+    let feed = Feed::with_one_off(1_500, -10);
+    let h = opened(&feed.run());
+    let said = h.get_by_label("Event-time watermark lines").value().unwrap_or_default();
+    let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(beyond, "1 late record up to 3650 d behind arrival");
 }

@@ -87,13 +87,17 @@ pub use writer::Writer;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod tests_jobs;
+mod tests_import;
 #[cfg(test)]
 mod tests_merge;
+#[cfg(test)]
+mod tests_past_damage;
 #[cfg(test)]
 mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
+#[cfg(test)]
+mod tests_slice;
 #[cfg(test)]
 mod tests_speed;
 #[cfg(test)]
