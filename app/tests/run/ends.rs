@@ -43,8 +43,8 @@ fn ctrl_c_leaves_what_was_written_valid() {
     let records = told["records"].as_u64().unwrap();
     assert!(records < 400_000, "{records}");
 
-    let run = joinscope_core::run::Run::open(&folder.path().join("cut")).unwrap();
-    assert_eq!(run.arrivals(), records);
+    let cut = joinscope_core::run::Run::open(&folder.path().join("cut")).unwrap();
+    assert_eq!(cut.arrivals(), records);
     let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["state"], "cancelled");
 

@@ -186,7 +186,7 @@ fn a_run_that_is_stopped_as_it_fails_leaves_no_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let control = Control::new();
     let (cancels, fails_at) = (Some(control.clone()), Some(1));
-    let mut kept = Kept { cancels, fails_at, ..Kept::default() };
+    let mut kept = Kept { fails_at, cancels, ..Kept::default() };
     let failing = with_folder(spec(PIPELINE, long()), folder.path(), 1_000_000);
     let error = run(failing, &mut kept, &control).unwrap_err();
     assert!(control.is_cancelled() && matches!(error, RunError::Sink(_)), "{error}");
