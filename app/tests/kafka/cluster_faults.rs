@@ -3,6 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use joinscope_core::edges::recording::Recording;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::Producer as _;
 
 use super::deliver::{oracle, seen_at, with_guarantee};
@@ -153,4 +156,46 @@ fn a_broker_that_stands_still_is_waited_for_and_the_job_goes_on() {
     assert!(said.err.contains("no broker answers"), "{}", said.err);
     assert!(said.err.contains("the brokers answer again"), "{}", said.err);
     assert_eq!(seen_at(&own.brokers, "still-out", "read_committed"), oracle(&feed));
+}
+
+/// Found by reading: librdkafka does not know a partition that has no leader, and a start
+/// while its broker came back ended as if it were gone. (librdkafka's mock broker does not
+/// describe topics.)
+#[test]
+fn a_partition_whose_broker_is_away_is_not_taken_for_one_that_is_gone() {
+    let _alone = alone();
+    let own = Own::start_nodes("leaderless", 3);
+    let topic = NewTopic::new("leaderless", 3, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    block(own.admin().create_topics([&topic], &options)).unwrap();
+    let producer = own.producer();
+    for partition in 0..3 {
+        give(&producer, "leaderless", &Sent { partition, value: Some(b"x"), ..Sent::default() });
+    }
+    producer.flush(PATIENCE).unwrap();
+    own.kill_node(2);
+    let leaderless = until("a partition to have no leader", || {
+        let client = own.producer();
+        let said = client.client().fetch_metadata(Some("leaderless"), PATIENCE).ok()?;
+        let mut partitions = said.topics().first()?.partitions().iter();
+        partitions.find(|partition| partition.leader() < 0).map(MetadataPartition::id)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let record = |name: &str| -> Said {
+        let mut command = joinscope();
+        command.args(["record", "--brokers", &own.brokers, "--topics", "leaderless"]);
+        command.args(["--timeout", "3s", "-o"]).arg(folder.path().join(name));
+        command.output().unwrap().into()
+    };
+    let said = record("away.mcap");
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let away = format!("leaderless[{leaderless}]: Broker: Leader not available");
+    assert!(said.err.contains(&away), "{}", said.err);
+    own.revive_node(2);
+    until("its leader to be there again", || {
+        let said = record("there.mcap");
+        assert!(matches!(said.code, Some(0 | 3)), "{}", said.err);
+        (said.code == Some(0)).then_some(())
+    });
+    assert_eq!(Recording::open(&folder.path().join("there.mcap")).unwrap().len(), 3);
 }

@@ -455,3 +455,37 @@ fn named<'a>(
 pub(super) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_that_is_being_chosen_is_asked_again_and_nothing_else_is() {
+        let of = TopicPartition { topic: "t".into(), partition: 1 };
+        let moving = || KafkaError::of_code(&of, None, Code::LEADER_NOT_AVAILABLE, "");
+        let minute = Duration::from_mins(1);
+        let mut left = 2;
+        let asked = patiently(minute, || {
+            left -= 1;
+            if left >= 0 { Err(moving()) } else { Ok("there") }
+        });
+        assert_eq!((asked.unwrap(), left), ("there", -1));
+        // It stays away: said as it is.
+        let mut asked = 0;
+        let gone = patiently(Duration::ZERO, || {
+            asked += 1;
+            Err::<(), _>(moving())
+        });
+        assert_eq!(gone.unwrap_err().to_string(), "t[1]: Broker: Leader not available");
+        assert_eq!(asked, 1);
+        let refused = || KafkaError::of_code(&of, None, Code::TOPIC_AUTHORIZATION, "");
+        let mut asked = 0;
+        let refused = patiently(minute, || {
+            asked += 1;
+            Err::<(), _>(refused())
+        });
+        assert!(refused.is_err_and(|error| error.is_denied()));
+        assert_eq!(asked, 1);
+    }
+}

@@ -364,13 +364,7 @@ pub(super) fn about(message: &OutMessage) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::types::RDKafkaRespErr;
-
-    use super::super::{Start, Tail, TailSpec, first_offsets};
     use super::*;
-
-    const PATIENCE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_leader_that_moves_is_asked_again_and_a_refusal_is_not() {
@@ -411,82 +405,5 @@ mod tests {
         // A name that is none.
         let error = of(17).unwrap_err();
         assert_eq!(error, LogError::new(LogErrorKind::Fatal, "topic t: said"));
-    }
-
-    #[test]
-    fn a_topic_without_its_leader_is_asked_for_again() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("in", 2, 1).unwrap();
-        let settings = Settings::new(cluster.bootstrap_servers());
-        let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-        cluster.topic_error("in", none).unwrap();
-        let log = KafkaLog::new(settings.clone(), Duration::from_secs(2));
-        let error = log.topics(&["in", "nowhere", "in"]).unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
-        assert!(error.what.starts_with("topic in cannot be had yet (Broker: Leader"), "{error}");
-        let topics = ["in".to_owned()];
-        let read = Isolation::ReadCommitted;
-        let error = Cluster::connect(&settings, &topics, read, Duration::from_secs(2));
-        assert!(error.is_err_and(|error| error.is_away()));
-        // It comes back while it is waited for.
-        std::thread::scope(|scope| {
-            let connected = scope.spawn(|| Cluster::connect(&settings, &topics, read, PATIENCE));
-            let asked = scope.spawn(|| log.topics(&["in", "nowhere", "in"]));
-            std::thread::sleep(Duration::from_millis(300));
-            cluster.topic_error("in", RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR).unwrap();
-            assert_eq!(connected.join().unwrap().unwrap().partitions().len(), 2);
-            let found = asked.join().unwrap().unwrap();
-            let counts: Vec<i32> = found.iter().map(|topic| topic.partitions).collect();
-            assert_eq!(counts, [2, 0, 2]);
-        });
-    }
-
-    /// Found by reading: librdkafka does not know such a partition, and a start while its
-    /// broker came back ended as if it were gone.
-    #[test]
-    fn a_partition_without_its_leader_is_waited_for() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("in", 2, 1).unwrap();
-        cluster.partition_leader("in", 1, None).unwrap();
-        let settings = Settings::new(cluster.bootstrap_servers());
-        let log = KafkaLog::new(settings.clone(), PATIENCE);
-        let of = |partition| TopicPartition { topic: "in".into(), partition };
-        let read = Isolation::ReadCommitted;
-        let error = log.bounds(&of(1), read).unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::Retriable, "{error}");
-        assert_eq!(error.what, "in[1]: Broker: Leader not available");
-        let error = log.bounds(&of(2), read).unwrap_err();
-        assert_eq!(error.what, "in[2]: the partition is not there any more");
-        let spec = TailSpec {
-            settings,
-            topics: vec!["in".to_owned()],
-            isolation: read,
-            start: Start::Earliest,
-            offsets: BTreeMap::new(),
-            partitions: Vec::new(),
-            later: Vec::new(),
-            known_only: false,
-            topic_ids: BTreeMap::new(),
-            registry: None,
-            patience: Duration::from_secs(2),
-            memory: MEMORY,
-        };
-        let at = TailSpec { start: Start::Time(0), ..spec.clone() };
-        for spec in [&spec, &at] {
-            let error = first_offsets(spec).unwrap_err();
-            assert_eq!(error.to_string(), "in[1]: Broker: Leader not available");
-            assert!(error.is_away(), "another start may find it");
-        }
-        // It comes back while it is waited for.
-        let spec = TailSpec { patience: PATIENCE, ..spec };
-        std::thread::scope(|scope| {
-            let opened = scope.spawn(|| Tail::open(&spec).map(|tail| tail.lanes().len()));
-            let found = scope.spawn(|| first_offsets(&spec));
-            std::thread::sleep(Duration::from_millis(300));
-            cluster.partition_leader("in", 1, Some(1)).unwrap();
-            assert_eq!(opened.join().unwrap().unwrap(), 2);
-            let begins = BTreeMap::from([(of(0), 0), (of(1), 0)]);
-            assert_eq!(found.join().unwrap().unwrap(), begins);
-        });
     }
 }

@@ -278,7 +278,7 @@ fn bad_specs_are_named() {
         ("left 0 0 -1", "", "grace_ms -1"),
         ("left 1 9223372036854775806 1", "", "leaves 64 bits"),
         ("right 0 0 0", "", "write inner, left or outer"),
-        ("left 0 0 0", r#","max_task_idle_ms":-2"#, "write -1 (off) or more"),
+        ("left 0 0 0", r#","max_task_idle_ms":-2"#, "max_task_idle_ms -2: write -1"),
         ("left 0 0 0", r#","emit_interval_ms":-1"#, "emit_interval_ms -1"),
         ("left 0 0 0", r#","store":"disk""#, "unknown variant `disk`"),
         ("left 0 0 0", r#","lower_ms":1"#, "unknown field `lower_ms`"),
