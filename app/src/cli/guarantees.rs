@@ -396,15 +396,10 @@ mod tests {
     fn column(mode: Mode, read_committed: Seen) -> Column {
         Column {
             mode: mode.name().to_owned(),
-            stopped: None,
             read_committed,
-            read_uncommitted: Seen::default(),
             latency: Latency { p50: 5, p99: 7, max: 9 },
-            written_bytes: 0,
-            processed: 0,
-            records_per_second: 0.0,
             incarnations: 1,
-            timeline: Vec::new(),
+            ..Column::default()
         }
     }
 

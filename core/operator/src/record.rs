@@ -120,6 +120,14 @@ pub struct Record {
 }
 
 impl Record {
+    /// Bytes of its key, value and headers.
+    #[must_use]
+    pub fn payload(&self) -> usize {
+        let of = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers: usize = self.headers.iter().map(|h| h.key.len() + of(&h.value)).sum();
+        of(&self.key) + of(&self.value) + headers
+    }
+
     /// Arrival time in milliseconds since the Unix epoch, rounded down.
     #[must_use]
     pub fn arrival_ms(&self) -> i64 {

@@ -58,9 +58,6 @@ impl Shard {
                 self.hashes.clear();
                 let next = &rows.as_slice()[..near];
                 self.hashes.extend(next.iter().map(|row| row.row.key.hash64()));
-                // What the sequencer's processor wrote of them comes over together, too.
-                let ends = next.iter().fold(0, |sum, row| sum ^ row.now_ms ^ row.row.offset);
-                std::hint::black_box(ends);
                 self.operator.near(&self.hashes);
             }
             let Some(row) = rows.next() else { break };

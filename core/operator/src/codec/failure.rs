@@ -182,27 +182,27 @@ mod tests {
     use super::*;
     use crate::pipeline::Pipeline;
 
+    /// Of two inputs; `left` and `join` are what else their sections say.
+    fn pipeline(left: &str, join: &str) -> Pipeline {
+        let input = |name: &str, more: &str| {
+            format!(
+                "[inputs.{name}]\ntopic = \"{name}\"\nformat = \"json\"\nkey = \"k\"\n\
+                 event_time = \"$timestamp\"\n{more}\n"
+            )
+        };
+        let (left, right) = (input("l", left), input("r", ""));
+        let text = format!("{left}{right}[join]\nprimary = \"l\"\n{join}\n");
+        Pipeline::parse(&text, "p").unwrap()
+    }
+
     /// Rules B4.2, B5.3 and B11.
     #[test]
     fn what_flink_sql_would_do_below_the_epoch_goes_by_the_end_of_the_interval() {
-        let text = r#"
-[inputs.l]
-topic = "l"
-format = "json"
-key = "k"
-event_time = "$timestamp"
-[inputs.r]
-topic = "r"
-format = "json"
-key = "k"
-event_time = "$timestamp"
-[join]
-primary = "l"
-with.r = { after = "-2ms", until = "5ms" }
-semantics = "flink-sql"
-min_cleanup = "1h"
-"#;
-        let pipeline = Pipeline::parse(text, "p").unwrap();
+        let pipeline = pipeline(
+            "",
+            "with.r = { after = \"-2ms\", until = \"5ms\" }\n\
+             semantics = \"flink-sql\"\nmin_cleanup = \"1h\"",
+        );
         for (input, time, kept) in
             [(0, 0, true), (0, -4, true), (0, -5, false), (1, -1, true), (1, -2, false)]
         {
@@ -215,23 +215,9 @@ min_cleanup = "1h"
 
     #[test]
     fn what_is_of_another_type_than_where_asks_for_says_so() {
-        let text = r#"
-[inputs.l]
-topic = "l"
-format = "json"
-key = "k"
-event_time = "$timestamp"
-where = { price = 5, kind = ["like", 7] }
-[inputs.r]
-topic = "r"
-format = "json"
-key = "k"
-event_time = "$timestamp"
-[join]
-primary = "l"
-with.r = { until = "1s" }
-"#;
-        let needs = Needs::new(&Pipeline::parse(text, "p").unwrap(), 0).unwrap();
+        let filter = "where = { price = 5, kind = [\"like\", 7] }";
+        let pipeline = pipeline(filter, "with.r = { until = \"1s\" }");
+        let needs = Needs::new(&pipeline, 0).unwrap();
         let said = |condition, kind| Why::Filtered(condition, kind).text(&needs, "l");
         assert_eq!(
             said(0, "a floating-point number"),

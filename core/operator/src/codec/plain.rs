@@ -89,31 +89,25 @@ impl<'a> Scan<'a> {
     /// Each kind is written where it stays: what is put together elsewhere first is
     /// read back before its parts are there.
     fn wanted(&mut self, want: &Want, out: &mut Slots<'a>) -> Option<()> {
-        let mut put = |got| {
+        let put = |got: Got<'a>, out: &mut Slots<'a>| {
             if let Some(slot) = want.slot {
                 out[slot] = got;
             }
         };
         match self.peek()? {
-            b'"' => {
-                let text = self.string()?;
-                put(Got::Str(Cow::Borrowed(text)));
-            }
+            b'"' => put(Got::Str(Cow::Borrowed(self.string()?)), out),
             b'{' if !want.children.is_empty() => {
                 self.object(&want.children, out)?;
-                if let Some(slot) = want.slot {
-                    out[slot] = Got::Nested;
-                }
+                put(Got::Nested, out);
             }
-            _ => {
-                if let Some(n) = self.integer() {
-                    put(Got::Int(n));
-                } else {
+            _ => match self.integer() {
+                Some(n) => put(Got::Int(n), out),
+                None => {
                     let from = self.at;
                     self.skip()?;
-                    put(scalar(&self.text[from..self.at]).ok()?);
+                    put(scalar(&self.text[from..self.at]).ok()?, out);
                 }
-            }
+            },
         }
         Some(())
     }

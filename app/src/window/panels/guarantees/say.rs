@@ -126,7 +126,7 @@ pub fn in_column(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use joinscope_core::analyses::guarantees::matrix::{Copy, Latency, Seen};
+    use joinscope_core::analyses::guarantees::matrix::{Copy, Seen};
 
     /// So many outputs behind duplicates, losses and untrue ones.
     fn mode(counts: [usize; 3]) -> Mode {
@@ -141,15 +141,9 @@ mod tests {
         let [duplicates, losses, untrue] = counts.map(copies);
         Mode {
             mode: "at-most-once".to_owned(),
-            stopped: None,
             read_committed: Seen { duplicates, losses, untrue, ..Seen::default() },
-            read_uncommitted: Seen::default(),
-            latency: Latency { p50: 0, p99: 0, max: 0 },
-            written_bytes: 0,
-            processed: 0,
-            records_per_second: 0.0,
             incarnations: 1,
-            timeline: Vec::new(),
+            ..Mode::default()
         }
     }
 

@@ -93,7 +93,7 @@ impl Spec {
 }
 
 /// One guarantee, or a reader of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Column {
     /// `exactly-once`, `at-least-once`, `at-most-once`, or

@@ -60,7 +60,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// was there once.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// Between two questions about a topic that is not there yet.
+/// Between two questions about a leader that is being chosen.
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// For what is asked beside the reading.
@@ -227,25 +227,18 @@ impl Cluster {
         })
     }
 
-    /// As [`Cluster::describe`]; one whose leader is being chosen is asked for again, for as
-    /// long as a first answer may take, and stands without it then.
+    /// As [`Cluster::describe`]; one that cannot be had yet is waited for.
     ///
     /// # Errors
-    /// No broker answers.
+    /// No broker answers, or a topic stays away.
     pub fn settled(&self, names: &[&str]) -> Result<Vec<TopicDescription>, KafkaError> {
-        let (begin, mut said) = (Instant::now(), false);
-        loop {
+        patiently(self.patience, || {
             let topics = self.describe(names)?;
-            let away = topics.iter().find_map(|topic| Some((&topic.name, topic.passing()?)));
-            let Some((topic, why)) = away else { return Ok(topics) };
-            if begin.elapsed() >= self.patience.min(FIRST_ANSWER) {
-                return Ok(topics);
+            match topics.iter().find(|topic| topic.passing().is_some()) {
+                Some(topic) => Err(self.why_not(topic)),
+                None => Ok(topics),
             }
-            if !std::mem::replace(&mut said, true) {
-                tracing::warn!("topic {topic}: {why}: asked again until it is there");
-            }
-            std::thread::sleep(AGAIN);
-        }
+        })
     }
 
     /// Asks whether the topics are still the same.
@@ -418,8 +411,7 @@ impl Cluster {
     }
 }
 
-/// Asks again while a partition's leader is being chosen, for as long as a first answer
-/// may take.
+/// Asks again while a leader is being chosen, for as long as a first answer may take.
 ///
 /// # Errors
 /// As the question's.

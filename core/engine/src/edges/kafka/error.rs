@@ -112,9 +112,13 @@ impl KafkaError {
         }
     }
 
-    /// A partition's leader is being chosen, or starts.
+    /// A leader is being chosen, or starts.
     pub(super) fn is_moving(&self) -> bool {
-        matches!(self, Self::Partition { code: Some(code), .. } if Code(*code).is_moving())
+        match self {
+            Self::TopicAway { .. } => true,
+            Self::Partition { code: Some(code), .. } => Code(*code).is_moving(),
+            _ => false,
+        }
     }
 
     /// This user may not read: as it is, no other start succeeds. (One whose login is

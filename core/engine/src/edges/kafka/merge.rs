@@ -35,9 +35,7 @@ fn head_time(record: &Record) -> i64 {
 
 /// About what a record holds in memory.
 fn size(record: &Record) -> usize {
-    let bytes = |b: &Option<bytes::Bytes>| b.as_ref().map_or(0, bytes::Bytes::len);
-    let headers: usize = record.headers.iter().map(|h| h.key.len() + bytes(&h.value)).sum();
-    size_of::<Record>() + bytes(&record.key) + bytes(&record.value) + headers
+    size_of::<Record>() + record.payload()
 }
 
 impl Merge {

@@ -22,8 +22,6 @@ use crate::operator::verdict::Verdict;
 
 const EXAMPLE: &str = "joinscope.example";
 const RECORDS: &str = "joinscope.records";
-/// Records that there is always room for; an example may have thousands.
-const ROOM: usize = 16;
 
 /// Makes messages of a step's outputs.
 pub struct Messages {
@@ -35,8 +33,6 @@ pub struct Messages {
     names: Vec<String>,
     decoders: Vec<InputDecoder>,
     values: Box<dyn Values>,
-    /// Those behind the output at hand, and room for the next ones.
-    records: Vec<Record>,
     /// `None`: as JSON.
     avro: Option<Bodies>,
 }
@@ -95,7 +91,6 @@ impl Messages {
             late_topic: sink.late_topic.as_deref().filter(|_| late).map(Into::into),
             decoders,
             values,
-            records: Vec::new(),
             avro,
             pipeline: Arc::clone(&pipeline),
         })
@@ -126,12 +121,14 @@ impl Messages {
             facts.arrival_ms.get(i).copied()
         };
         let mut named = &step.named[..];
+        // Of the output at hand, each decoded where the one before it lay.
+        let mut records = Vec::new();
         let mut piece = Piece::default();
         for output in &step.outputs {
             let (own, rest) = named.split_at(output.records.len().min(named.len()));
             named = rest;
             let now_ms = when(output.at).unwrap_or(output.time);
-            let made = self.of_output(output, own, now_ms, &mut piece);
+            let made = self.of_output(output, own, now_ms, &mut records, &mut piece);
             if made.is_err() || piece.is_full() {
                 piece.give(&mut to)?;
             }
@@ -165,27 +162,10 @@ impl Messages {
         output: &Output,
         named: &[Named],
         now_ms: i64,
+        records: &mut Vec<Record>,
         piece: &mut Piece,
     ) -> Result<(), SinkError> {
-        let mut records = std::mem::take(&mut self.records);
-        if records.len() < named.len() {
-            records.resize_with(named.len(), Record::default);
-        }
-        let made = self.of_records(output, named, &mut records[..named.len()], now_ms, piece);
-        records.truncate(ROOM);
-        self.records = records;
-        made
-    }
-
-    /// [`Messages::of_output`]; there is room for its records.
-    fn of_records(
-        &mut self,
-        output: &Output,
-        named: &[Named],
-        records: &mut [Record],
-        now_ms: i64,
-        piece: &mut Piece,
-    ) -> Result<(), SinkError> {
+        records.resize_with(named.len(), Record::default);
         let names: SmallVec<[RecordName; 2]> = named.iter().map(|n| self.name(n)).collect();
         let inputs: SmallVec<[u8; 8]> = named.iter().map(|n| n.input).collect();
         for (name, record) in names.iter().zip(&mut *records) {

@@ -13,11 +13,13 @@ use crate::edges::recording::{
 use crate::engine::source::{ClockInput, ClockInputKind, Given};
 use crate::operator::record::{Arrival, TopicPartition};
 
-/// A segment ends after so many bytes of keys and values, or so many chunks:
+/// A segment ends after so many bytes of records, or so many chunks:
 /// what a writer must remember until the end of its file stays small, and what
 /// has left memory is mostly in a segment that is whole.
 const BYTES: u64 = 128 << 20;
 const CHUNKS: u64 = 30_000;
+/// What stands around a record's bytes in a chunk and its index, about.
+const FRAME: u64 = 64;
 /// A partition that is read further than its last record, as behind the marker of a
 /// transaction, is noted once it rests: between two looks so many ms apart.
 const REST_MS: i64 = 10_000;
@@ -181,8 +183,7 @@ impl ArrivalLog {
             let next = record.offset.saturating_add(1);
             self.next[record.source as usize] = next;
             self.told[record.source as usize] = next;
-            self.bytes += record.key.as_ref().map_or(0, |b| b.len() as u64)
-                + record.value.as_ref().map_or(0, |b| b.len() as u64);
+            self.bytes += FRAME + record.payload() as u64;
         }
         for said in clock {
             writer.clock(&entry(said, &self.partitions))?;

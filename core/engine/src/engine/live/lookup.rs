@@ -17,9 +17,6 @@ use crate::operator::record::{Record, RecordName, TopicPartition};
 /// Segments of the log that are open at a time.
 const OPEN: usize = 64;
 
-/// Partitions that are known by their topic's own string.
-const ASKED: usize = 32;
-
 /// Batches of the newest records that a lookup holds on to: what is asked for one
 /// after the other mostly lies together.
 const AT_HAND: usize = 8;
@@ -31,16 +28,11 @@ pub struct Lookup {
     at_hand: Vec<(u32, Arc<Packed>, Bytes)>,
     /// By topic: the numbers of its partitions.
     by_topic: HashMap<Arc<str>, BTreeMap<i32, u32>, RandomState>,
-    /// Those asked for last, by the very string that names the topic: who asks for
-    /// millions has few of them.
-    asked: Vec<(Arc<str>, i32, u32)>,
     folder: PathBuf,
     /// By number, up to the newest that was looked at; without a hole.
     segments: BTreeMap<u64, Segment>,
     /// The newest of those that are whole, for all threads: each keeps a file open.
     whole: Arc<Mutex<BTreeMap<u64, Recording>>>,
-    /// The newest, while it is written, as the thread found it that opened it last.
-    growing: Arc<Mutex<Option<(u64, Recording)>>>,
     held: Held,
 }
 
@@ -83,11 +75,9 @@ impl Lookup {
             recent,
             at_hand: Vec::new(),
             by_topic,
-            asked: Vec::new(),
             folder,
             segments: BTreeMap::new(),
             whole: Arc::default(),
-            growing: Arc::default(),
             held: Held::default(),
         }
     }
@@ -98,11 +88,9 @@ impl Lookup {
             recent: Arc::clone(&self.recent),
             at_hand: Vec::new(),
             by_topic: self.by_topic.clone(),
-            asked: Vec::new(),
             folder: self.folder.clone(),
             segments: BTreeMap::new(),
             whole: Arc::clone(&self.whole),
-            growing: Arc::clone(&self.growing),
             held: self.held.another(),
         }
     }
@@ -112,7 +100,8 @@ impl Lookup {
     /// # Errors
     /// The arrival log does not have it, or cannot be read.
     pub fn record(&mut self, name: &RecordName, into: &mut Record) -> Result<(), String> {
-        if let Some(source) = self.source(name) {
+        let known = self.by_topic.get(&*name.topic).and_then(|of| of.get(&name.partition)).copied();
+        if let Some(source) = known {
             if self.newest(source, name.offset, into).is_some() {
                 return Ok(());
             }
@@ -122,23 +111,6 @@ impl Lookup {
             }
         }
         Err(format!("{name} is not in the arrival log {}", self.folder.display()))
-    }
-
-    /// The number of its partition.
-    fn source(&mut self, name: &RecordName) -> Option<u32> {
-        let RecordName { topic, partition, .. } = name;
-        let mut asked = self.asked.iter();
-        if let Some((.., source)) =
-            asked.find(|(of, number, _)| Arc::ptr_eq(of, topic) && number == partition)
-        {
-            return Some(*source);
-        }
-        let source = *self.by_topic.get(topic)?.get(partition)?;
-        if self.asked.len() == ASKED {
-            self.asked.remove(0);
-        }
-        self.asked.push((Arc::clone(topic), *partition, source));
-        Some(source)
     }
 
     /// From memory.
@@ -183,9 +155,8 @@ impl Lookup {
         }
     }
 
-    /// Opens what is newer than what is known.
-    /// Where that is the one being written, it need not be opened anew if it `ends`
-    /// behind what is looked for as another thread found it.
+    /// Opens what is newer than what is known, no further than to the first that
+    /// `ends` behind what is looked for.
     fn newer(&mut self, ends: &dyn Fn(&Segment) -> bool) -> Result<(), RecordingError> {
         if let Some(newest) = self.segments.last_entry().filter(|newest| newest.get().open) {
             newest.remove();
@@ -199,7 +170,7 @@ impl Lookup {
             parts.drain(..parts.len().saturating_sub(2));
         }
         for (number, path) in parts {
-            self.open(number, &path, Some(ends))?;
+            self.open(number, &path)?;
             // What has left memory is mostly in one that is whole: the one behind it,
             // which is being written, would be gone through for nothing.
             if self.segments.values().next_back().is_some_and(ends) {
@@ -225,45 +196,24 @@ impl Lookup {
             // What is looked for lies far back: it is gone through from there.
             self.segments.clear();
         }
-        self.open(number, &path, None)?;
+        self.open(number, &path)?;
         Ok(true)
     }
 
-    fn open(
-        &mut self,
-        number: u64,
-        path: &std::path::Path,
-        ends: Option<&dyn Fn(&Segment) -> bool>,
-    ) -> Result<(), RecordingError> {
+    fn open(&mut self, number: u64, path: &std::path::Path) -> Result<(), RecordingError> {
         debug_assert!(path.ends_with(part_name(number)));
         if !empty(path) {
-            let segment = self.segment(number, path, ends)?;
-            self.segments.insert(number, segment);
+            let recording = self.segment(number, path)?;
+            self.segments.insert(number, Segment::of(recording, number));
         }
         Ok(())
     }
 
-    /// One that another thread has opened too, where it is whole or goes far enough.
-    fn segment(
-        &self,
-        number: u64,
-        path: &std::path::Path,
-        ends: Option<&dyn Fn(&Segment) -> bool>,
-    ) -> Result<Segment, RecordingError> {
+    /// One that another thread has opened too, where it is whole.
+    fn segment(&self, number: u64, path: &std::path::Path) -> Result<Recording, RecordingError> {
         let whole = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = whole().get(&number) {
-            return Ok(Segment::of(known.clone(), number));
-        }
-        // One that is being written is gone through from its beginning: whoever wants
-        // the same meanwhile waits instead of doing so as well.
-        let mut growing = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some((known, recording)), Some(ends)) = (&*growing, ends)
-            && *known == number
-        {
-            let segment = Segment::of(recording.clone(), number);
-            if ends(&segment) {
-                return Ok(segment);
-            }
+            return Ok(known.clone());
         }
         let recording = Recording::open(path)?;
         if recording.info().cut.is_none() {
@@ -272,10 +222,8 @@ impl Lookup {
             while whole.len() > OPEN {
                 whole.pop_first();
             }
-        } else if growing.as_ref().is_none_or(|(known, _)| *known <= number) {
-            *growing = Some((number, recording.clone()));
         }
-        Ok(Segment::of(recording, number))
+        Ok(recording)
     }
 }
 

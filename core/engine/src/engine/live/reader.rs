@@ -80,7 +80,7 @@ impl Reader {
                 self.failed = Some(error);
                 break;
             }
-            bytes += records[from..].iter().map(size).sum::<usize>();
+            bytes += records[from..].iter().map(Record::payload).sum::<usize>();
             let full = records.len() >= BATCH || bytes >= BATCH_BYTES;
             // Nothing came in the time, or it is time.
             let over = records.is_empty() || records.len() == from && from > 0;
@@ -252,11 +252,6 @@ impl Drop for Reader {
 fn remember(recent: &Mutex<Recent>, batches: Vec<Packed>) {
     let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
     batches.into_iter().for_each(|batch| recent.add(batch));
-}
-
-fn size(record: &Record) -> usize {
-    record.key.as_ref().map_or(0, bytes::Bytes::len)
-        + record.value.as_ref().map_or(0, bytes::Bytes::len)
 }
 
 pub(super) fn wrong(error: crate::edges::recording::RecordingError) -> SourceError {
