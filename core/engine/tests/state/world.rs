@@ -211,9 +211,9 @@ impl World {
             .map(|shard| {
                 let upserts: Vec<_> = std::mem::take(&mut shard.changed)
                     .into_iter()
-                    .map(|due| (due, shard.memory[&due].clone()))
+                    .map(|due| (due, shard.memory[&due].clone(), shard.held.contains(&due)))
                     .collect();
-                shard.held.extend(upserts.iter().map(|(due, _)| *due));
+                shard.held.extend(upserts.iter().map(|(due, ..)| *due));
                 let removed = std::mem::take(&mut shard.removed).into_iter().collect();
                 Delta::new(upserts, removed)
             })

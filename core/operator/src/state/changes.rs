@@ -1,6 +1,6 @@
 //! What changed up to a barrier, as the join lets go of it.
 
-use super::memory::Slot;
+use super::memory::{HELD, Slot};
 use super::{Due, Row};
 
 /// Rows of a piece of memory.
@@ -191,18 +191,24 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// Of these rows; they and the names ascend by [`Due`].
+    /// Of these rows, each with whether the last checkpoint held it; they and the names
+    /// ascend by [`Due`].
     #[must_use]
-    pub fn new(upserts: Vec<(Due, Row)>, removed: Vec<Due>) -> Self {
+    pub fn new(upserts: Vec<(Due, Row, bool)>, removed: Vec<Due>) -> Self {
         let mut copies = Copies::default();
         let order = (0..upserts.len() as u32).collect();
-        for (due, row) in upserts {
-            copies.push(due.due, Slot::pack(row));
+        for (due, row, held) in upserts {
+            let mut slot = Slot::pack(row);
+            if held {
+                slot.set(HELD);
+            }
+            copies.push(due.due, slot);
         }
         Self { copies, order, removed, earliest: i64::MIN }
     }
 
-    /// New or changed rows, by [`Due`].
+    /// New or changed rows, by [`Due`]: one that is not held ([`Slot::held`]) is in no
+    /// earlier checkpoint, but for one that went and came back.
     pub fn upserts(&self) -> impl ExactSizeIterator<Item = (Due, &Slot)> {
         Upserts { delta: self, at: 0 }
     }

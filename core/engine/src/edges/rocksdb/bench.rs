@@ -10,6 +10,7 @@ use rocksdb::WriteBatch;
 use super::cold::no_log;
 use super::error::StoreError;
 use super::keys::due_key;
+use super::manifest::CheckpointMeta;
 use super::options::StoreOptions;
 use super::row::encode_row;
 use super::store::Store;
@@ -64,7 +65,9 @@ const RETENTION_MS: i64 = 1_800_000;
 pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> {
     let options = StoreOptions { memory: 64 << 20, retention_ms: RETENTION_MS };
     let all = example_rows(rows);
-    let delta = Delta::new(all.clone(), Vec::new());
+    let new = all.iter().map(|(due, row)| (*due, row.clone(), false)).collect();
+    let delta = Delta::new(new, Vec::new());
+    let meta = CheckpointMeta { watermark: i64::MIN, ..CheckpointMeta::default() };
     let mut found = Vec::new();
 
     let ours = Store::create(&folder.join("sorted"), options)?;
@@ -72,7 +75,7 @@ pub fn measure(folder: &Path, rows: usize) -> Result<Vec<Measured>, StoreError> 
     found.push(Measured {
         what: "a checkpoint's delta",
         ours: "sorted files",
-        ours_seconds: timed(|| ours.write_delta(std::slice::from_ref(&delta), i64::MIN))?,
+        ours_seconds: timed(|| super::delta::write(&ours, std::slice::from_ref(&delta), &meta))?,
         plain: "single puts",
         plain_seconds: timed(|| put_each(&plain, &all))?,
         rows,

@@ -35,6 +35,23 @@ pub(super) fn parse_due(key: &[u8]) -> Option<Due> {
     Some(Due { due: unordered(*due), arrival: u64::from_be_bytes(*arrival), input: rest[0] })
 }
 
+/// A page's key: its first row's due key, then the epoch of its checkpoint.
+pub(super) const PAGE_LEN: usize = DUE_LEN + 8;
+
+pub(super) fn page_key(first: Due, epoch: u64) -> [u8; PAGE_LEN] {
+    let mut key = [0; PAGE_LEN];
+    key[..DUE_LEN].copy_from_slice(&due_key(first));
+    key[DUE_LEN..].copy_from_slice(&epoch.to_be_bytes());
+    key
+}
+
+/// The first row and the epoch of a page.
+pub(super) fn parse_page(key: &[u8]) -> Option<(Due, u64)> {
+    let key: &[u8; PAGE_LEN] = key.try_into().ok()?;
+    let (due, epoch) = key.split_last_chunk::<8>()?;
+    Some((parse_due(due)?, u64::from_be_bytes(*epoch)))
+}
+
 pub(super) fn shard_due_key(shard: u16, due: Due) -> [u8; SHARD_LEN + DUE_LEN] {
     let mut key = [0; SHARD_LEN + DUE_LEN];
     key[..SHARD_LEN].copy_from_slice(&shard.to_be_bytes());
@@ -96,9 +113,18 @@ mod tests {
         dues.sort_unstable();
         let keys: Vec<_> = dues.iter().map(|d| due_key(*d)).collect();
         assert!(keys.is_sorted());
+        let mut all = Vec::new();
         for (due, key) in dues.iter().zip(&keys) {
             assert_eq!(parse_due(key), Some(*due));
+            all.push(key.to_vec());
+            for epoch in [0, 1, u64::MAX] {
+                let page = page_key(*due, epoch);
+                assert_eq!((parse_page(&page), parse_due(&page)), (Some((*due, epoch)), None));
+                all.push(page.to_vec());
+            }
+            assert_eq!(parse_page(key), None);
         }
+        assert!(all.is_sorted());
         assert_eq!(parse_due(&keys[0][1..]), None);
     }
 }

@@ -11,8 +11,9 @@ use super::error::StoreError;
 use super::files;
 use crate::operator::state::Due;
 
-/// The form of checkpoints that this program writes.
-pub(super) const FORM: u32 = 1;
+/// The form of checkpoints that this program writes. 1, which it reads: each row of
+/// `rows/` stands alone.
+pub(super) const FORM: u32 = 2;
 
 /// File name within a checkpoint's folder.
 pub(super) const FILE: &str = "manifest.json";

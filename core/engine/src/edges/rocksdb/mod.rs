@@ -34,21 +34,27 @@
 //!   holds only what changed since.
 //!
 //! Keys of `rows/` are (due, arrival, input), whatever the number of shards; so
-//! a checkpoint restores into any number of them.
+//! a checkpoint restores into any number of them. Rows that are new at a checkpoint
+//! stand there many to an entry, under the first of them; what became of a row later
+//! stands alone, and the newest epoch counts ([`delta`], [`image`]).
 
 mod barrier;
 mod bench;
 mod cold;
+mod delta;
 mod error;
 mod files;
+mod image;
 mod keys;
 mod manifest;
 mod options;
+mod page;
 mod restore;
 mod row;
 mod store;
 mod tables;
 mod thin;
+mod varint;
 
 pub use bench::{Measured, measure};
 pub use cold::ColdTier;

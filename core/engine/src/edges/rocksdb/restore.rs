@@ -8,10 +8,11 @@ use rocksdb::{ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions};
 use super::cold::{AHEAD_BYTES, DUE, KEY, weight};
 use super::error::StoreError;
 use super::files;
-use super::keys::{SHARD_LEN, ordered, parse_due, shard_due_key};
+use super::image::{Image, ImageError};
+use super::keys::{SHARD_LEN, due_key, parse_due, shard_due_key};
 use super::manifest::{self, CheckpointMeta, FileEntry};
 use super::options::{StoreOptions, Tuning};
-use super::row::decode_row;
+use super::row::{decode_row, encode_stamped};
 use super::store::{Store, checkpoint_dir, checkpoints_dir, remove_checkpoint, state_dir};
 use super::tables::Tables;
 use crate::operator::state::{Due, Row, StateError};
@@ -194,19 +195,14 @@ impl Restored {
         store: &Store,
         mut take: impl FnMut(Vec<Row>) -> Result<(), StateError>,
     ) -> Result<u64, StoreError> {
-        let family = store.family()?;
-        let mut options = ReadOptions::default();
-        options.fill_cache(false);
-        // Every file was read against its checksum before.
-        options.set_verify_checksums(false);
-        let mut image = store.rows().raw_iterator_cf_opt(family, options);
-        image.seek(ordered(self.meta.earliest_due()));
+        let mut image = Image::new(store, &self.meta)?;
         let mut cold = ColdRows::new(self.cold.as_ref(), self.meta.watermark)?;
 
         // Rows of the cold tier are not in `rows/` yet: they go there now, so
         // that the next delta need not hold them.
         let by_due = store.by_due();
         let mut tables = Tables::new(store.delta_dir(), &by_due);
+        let mut stamped = Vec::new();
         let mut chunk = Vec::with_capacity(CHUNK);
         let (mut count, mut bytes) = (0, 0);
         let bad = |what: String| StoreError::Damaged {
@@ -215,44 +211,45 @@ impl Restored {
             what,
             others: Vec::new(),
         };
+        let next = |image: &mut Image<'_>| match image.next(store) {
+            Err(ImageError::Store(error)) => Err(error),
+            other => other.map_err(|error| bad(error.to_string())),
+        };
+        let mut resident = next(&mut image)?;
         loop {
-            let resident = match image.item() {
-                Some((key, _)) => {
-                    Some(parse_due(key).ok_or_else(|| bad("a key is no due".to_owned()))?)
-                }
-                None => None,
-            };
-            let (due, from_cold) = match (resident, cold.peek()) {
+            let memory = resident.as_ref().map(|(due, _)| *due);
+            let row = match (memory, cold.peek()) {
                 (None, None) => break,
-                (Some(due), None) => (due, false),
-                (Some(due), Some(spilled)) if due < spilled => (due, false),
-                (_, Some(spilled)) => (spilled, true),
+                (Some(due), spilled) if spilled.is_none_or(|spilled| due < spilled) => {
+                    std::mem::replace(&mut resident, next(&mut image)?).map(|(_, row)| row)
+                }
+                (memory, spilled) => {
+                    let Some(due) = spilled else { break };
+                    let value = cold.value().unwrap_or_default();
+                    stamped.clear();
+                    if self.meta.any_due {
+                        stamped.extend_from_slice(value);
+                    } else {
+                        encode_stamped(value, self.meta.epoch, &mut stamped);
+                    }
+                    tables.put(&due_key(self.meta.name(due)), &stamped)?;
+                    let row = decode_row(due, value).map_err(|e| bad(e.to_string()))?;
+                    if memory == Some(due) {
+                        resident = next(&mut image)?;
+                    }
+                    cold.next()?;
+                    Some(row)
+                }
             };
-            let row = if from_cold {
-                let row = cold
-                    .value()
-                    .map_or(Err(super::row::BadRow::Malformed), |bytes| decode_row(due, bytes));
-                tables.put(self.meta.name(due), cold.value().unwrap_or_default())?;
-                row
-            } else {
-                decode_row(due, image.value().unwrap_or_default())
-            };
-            let row = row.map_err(|e| bad(e.to_string()))?;
+            let Some(row) = row else { continue };
             bytes += weight(&row);
             chunk.push(row);
             count += 1;
-            if resident == Some(due) {
-                image.next();
-            }
-            if from_cold {
-                cold.next()?;
-            }
             if chunk.len() == CHUNK || bytes >= AHEAD_BYTES {
                 take(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))?;
                 bytes = 0;
             }
         }
-        image.status().map_err(|e| store.failed("read", &e))?;
         drop(image);
         if !chunk.is_empty() {
             take(chunk)?;
@@ -260,7 +257,7 @@ impl Restored {
         if count != self.meta.state_rows {
             return Err(bad(format!("{count} rows of {}", self.meta.state_rows)));
         }
-        tables.ingest(store.rows(), family)?;
+        tables.ingest(store.rows(), store.family()?)?;
         drop(cold);
         drop(self.cold);
         files::remove_dir(&store.cold_restored_dir())?;

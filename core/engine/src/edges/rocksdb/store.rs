@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use itertools::{Either, Itertools as _};
 use rocksdb::checkpoint::Checkpoint as Links;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB};
 
 use super::cold::{ColdDatabase, ColdTier, no_log};
+use super::delta;
 use super::error::StoreError;
 use super::files;
-use super::keys::{DUE_LEN, ordered};
+use super::keys::{PAGE_LEN, ordered};
 use super::manifest::{self, CheckpointMeta, FORM, FileEntry, Manifest};
 use super::options::{StoreOptions, Tuning};
-use super::row::encode_slot;
-use super::tables::Tables;
+use super::page;
 use super::thin::thin;
 use crate::edges::fault::point;
 use crate::operator::state::Delta;
@@ -189,10 +188,11 @@ impl Store {
         meta: CheckpointMeta,
     ) -> Result<Written, StoreError> {
         let epoch = frozen.epoch;
+        let meta = CheckpointMeta { epoch, ..meta };
         let start = Instant::now();
         point("prepare.delta", &self.run)?;
         self.pass(meta.earliest_due())?;
-        self.write_delta(deltas, meta.earliest_due())?;
+        delta::write(self, deltas, &meta)?;
         let delta_ms = millis(start);
 
         let start = Instant::now();
@@ -223,7 +223,6 @@ impl Store {
         }
         self.forget_all_but(&entries);
         let total_bytes = entries.iter().map(|e| e.bytes).sum();
-        let meta = CheckpointMeta { epoch, ..meta };
         point("prepare.manifest", &self.run)?;
         manifest::write(&frozen.temporary, &Manifest { form: FORM, meta, files: entries })?;
         files::sync(&frozen.temporary)?;
@@ -282,8 +281,8 @@ impl Store {
         self.drop_files(watermark)
     }
 
-    /// Drops every row with `due < watermark`: whole files where it can, and one
-    /// range tombstone over the rest.
+    /// Drops rows with `due < watermark` (but for the last second of them): whole files
+    /// where it can, and one range tombstone over the rest.
     pub(super) fn drop_below(&self, watermark: i64) -> Result<(), StoreError> {
         self.drop_files(watermark)?;
         let Some((start, end)) = below(watermark) else { return Ok(()) };
@@ -297,35 +296,6 @@ impl Store {
         self.rows
             .delete_file_in_range_cf(self.family()?, start, &end[..])
             .map_err(|e| self.failed("drop from", &e))
-    }
-
-    /// Writes what changed as sorted files and takes them in whole. That a row
-    /// due before `earliest` has gone is not written: nobody reads there.
-    pub(super) fn write_delta(&self, deltas: &[Delta], earliest: i64) -> Result<(), StoreError> {
-        // One sorted run a shard.
-        let upserts = match deltas {
-            [one] => Either::Left(one.upserts()),
-            all => Either::Right(all.iter().map(Delta::upserts).kmerge_by(|a, b| a.0 < b.0)),
-        };
-        let removed = deltas.iter().map(|d| d.removed.iter().copied()).kmerge();
-        let mut removed = removed.filter(|due| due.due >= earliest).peekable();
-        let options = self.by_due();
-        let mut tables = Tables::new(self.delta_dir(), &options);
-        let mut bytes = Vec::new();
-        for (due, row) in upserts {
-            while let Some(gone) = removed.next_if(|gone| *gone < due) {
-                tables.delete(gone)?;
-            }
-            // A row that left one shard is there where it is in another's.
-            while removed.next_if_eq(&due).is_some() {}
-            bytes.clear();
-            encode_slot(row, &mut bytes);
-            tables.put(due, &bytes)?;
-        }
-        for gone in removed {
-            tables.delete(gone)?;
-        }
-        tables.ingest(&self.rows, self.family()?)
     }
 
     /// Deletes checkpoints that [`thin`] lets go, so that at most `keep` stay
@@ -412,18 +382,17 @@ fn undo(temporary: &Path, error: StoreError) -> StoreError {
     error
 }
 
-/// The keys of all rows with `due < watermark`; `None`: there are none.
+/// The keys of pages that have no row with `due >= watermark`, and of rows beside
+/// them; `None`: there are none.
 fn below(watermark: i64) -> Option<(&'static [u8], Vec<u8>)> {
     if watermark == i64::MIN {
         return None;
     }
-    let mut end = ordered(watermark).to_vec();
     if watermark == i64::MAX {
         // The last watermark: rows that are due at the end of time go too.
-        end.push(0xff);
-        end.resize(DUE_LEN + 1, 0xff);
+        return Some((&[], vec![0xff; PAGE_LEN + 1]));
     }
-    Some((&[], end))
+    Some((&[], ordered(page::floor(watermark)).to_vec()))
 }
 
 /// Links a live database into `to`: its memtables are flushed first.

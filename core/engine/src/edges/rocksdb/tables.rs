@@ -7,14 +7,12 @@ use rocksdb::{ColumnFamily, DB, IngestExternalFileOptions, Options, SstFileWrite
 
 use super::error::StoreError;
 use super::files;
-use super::keys::due_key;
-use crate::operator::state::Due;
 
 /// Files are cut at about this size, so that whole files fall behind the
 /// watermark.
 const TABLE_BYTES: u64 = 16 << 20;
 /// How many entries to write between two looks at the size.
-const LOOK: u32 = 1024;
+const LOOK: u32 = 256;
 
 /// Sorted files in the making.
 pub(super) struct Tables<'a> {
@@ -31,17 +29,17 @@ impl<'a> Tables<'a> {
         Self { folder, options, writer: None, entries: 0, done: Vec::new() }
     }
 
-    /// The next row; keys ascend over all calls.
-    pub fn put(&mut self, due: Due, row: &[u8]) -> Result<(), StoreError> {
+    /// The next entry; keys ascend over all calls.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         let (writer, path) = self.writer()?;
-        writer.put(due_key(due), row).map_err(|e| StoreError::rocks("write", path, &e))?;
+        writer.put(key, value).map_err(|e| StoreError::rocks("write", path, &e))?;
         self.cut_when_full()
     }
 
-    /// The next row is gone; keys ascend over all calls.
-    pub fn delete(&mut self, due: Due) -> Result<(), StoreError> {
+    /// The next entry is gone; keys ascend over all calls.
+    pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
         let (writer, path) = self.writer()?;
-        writer.delete(due_key(due)).map_err(|e| StoreError::rocks("write", path, &e))?;
+        writer.delete(key).map_err(|e| StoreError::rocks("write", path, &e))?;
         self.cut_when_full()
     }
 

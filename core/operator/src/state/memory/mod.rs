@@ -13,6 +13,7 @@ pub mod timed;
 pub use calendar::{Calendar, Timer, gone};
 pub use index::tag;
 pub use rows::Rows;
+pub(super) use slot::HELD;
 pub use slot::{Slot, SlotId};
 
 use slot::WARM;
