@@ -130,64 +130,52 @@ impl Changes {
         self.removed.push((due, copies));
     }
 
-    /// Puts them in order, each row as it was in the end.
+    /// Puts them in order.
     #[must_use]
     pub fn into_delta(self) -> Delta {
         let Self { copies, removed: mut went, earliest } = self;
         went.retain(|(due, _)| due.due >= earliest);
         went.sort_unstable();
-        let mut order = copies.ordered(earliest);
-        let mut removed = Vec::with_capacity(went.len());
-        let mut gone = went.chunk_by(|a, b| a.0 == b.0).peekable();
-        // What stays is written over what was looked at.
-        let (mut at, mut kept) = (0, 0);
-        while let Some(&first) = order.get(at) {
-            let (due, slot) = copies.get(first);
-            let mut last = first;
-            at += 1;
-            while let Some(again) = order.get(at).filter(|next| copies.get(**next).0 == due) {
-                last = *again;
-                at += 1;
-            }
-            while let Some(before) = gone.next_if(|gone| gone[0].0 < due) {
-                removed.push(before[0].0);
-            }
-            match gone.next_if(|gone| gone[0].0 == due) {
-                // It went after its last copy.
-                Some(went) if went[went.len() - 1].1 > last => {
-                    if slot.held() || went[0].1 <= first {
-                        removed.push(due);
-                    }
-                }
-                _ => {
-                    order[kept] = last;
-                    kept += 1;
-                }
-            }
-        }
-        removed.extend(gone.map(|gone| gone[0].0));
-        order.truncate(kept);
-        Delta { copies, order, removed, earliest }
+        Delta { order: copies.ordered(earliest), copies, went, earliest }
     }
 }
 
 /// What changed in the memory tier since the last barrier: what a checkpoint
-/// has to write. A row that came and went between two barriers is in neither list.
+/// has to write. A row that came and went between two barriers is not in it.
 ///
 /// Rows that rest in the cold tier are not spoken of here: it keeps them itself.
 /// A row that went down there since the last barrier therefore left the memory
-/// tier: it is in `removed` if the last checkpoint held it among the memory
-/// tier's rows.
+/// tier: it is gone if the last checkpoint held it among the memory tier's rows.
 #[derive(Debug)]
 pub struct Delta {
     copies: Copies,
+    /// By [`Due`], those of one row as they were made.
     order: Vec<u32>,
-    /// Rows that the last checkpoint held and that are gone, by [`Due`]; not those
-    /// due before `earliest`.
-    pub removed: Vec<Due>,
+    /// As in [`Changes`], by [`Due`]; not those due before `earliest`.
+    went: Vec<(Due, u32)>,
     /// Every row due before this has gone, ms: a checkpoint drops them all at once. The
     /// smallest number where rows leave by rules of their own.
     pub earliest: i64,
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// It is new or changed; one that is not held ([`Slot::held`]) is in no earlier
+    /// checkpoint, but for one that went and came back.
+    Row(Due, &'a Slot),
+    /// The last checkpoint held it, and it is gone.
+    Gone(Due),
+}
+
+impl Change<'_> {
+    /// The row's name.
+    #[must_use]
+    pub fn due(&self) -> Due {
+        match self {
+            Self::Row(due, _) | Self::Gone(due) => *due,
+        }
+    }
 }
 
 impl Delta {
@@ -204,49 +192,102 @@ impl Delta {
             }
             copies.push(due.due, slot);
         }
-        Self { copies, order, removed, earliest: i64::MIN }
+        let went = removed.into_iter().map(|due| (due, 0)).collect();
+        Self { copies, order, went, earliest: i64::MIN }
     }
 
-    /// New or changed rows, by [`Due`]: one that is not held ([`Slot::held`]) is in no
-    /// earlier checkpoint, but for one that went and came back.
-    pub fn upserts(&self) -> impl ExactSizeIterator<Item = (Due, &Slot)> {
-        Upserts { delta: self, at: 0 }
+    /// By [`Due`], each row as it was in the end.
+    pub fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        InOrder { delta: self, at: 0, gone: 0 }
     }
 
-    /// The same as rows.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = (Due, Row)> {
-        self.upserts().map(|(due, slot)| (due, slot.unpack()))
+    /// The rows among them.
+    pub fn rows(&self) -> impl Iterator<Item = (Due, Row)> {
+        self.changes().filter_map(|change| match change {
+            Change::Row(due, slot) => Some((due, slot.unpack())),
+            Change::Gone(_) => None,
+        })
+    }
+
+    /// The others.
+    pub fn removed(&self) -> impl Iterator<Item = Due> {
+        self.changes().filter_map(|change| match change {
+            Change::Row(..) => None,
+            Change::Gone(due) => Some(due),
+        })
     }
 }
 
-/// See [`Delta::upserts`]. They lie as they changed: so many are brought near at a time,
-/// which is faster than one by one.
-struct Upserts<'a> {
+/// See [`Delta::changes`]. Copies lie as they were made: so many are brought near at a
+/// time, which is faster than one by one, and each is looked at once.
+struct InOrder<'a> {
     delta: &'a Delta,
+    /// The next ones of `order` and of `went`.
     at: usize,
+    gone: usize,
 }
 
-impl<'a> Iterator for Upserts<'a> {
-    type Item = (Due, &'a Slot);
+impl<'a> InOrder<'a> {
+    /// The next copy: its number, whose it is, and what it holds.
+    #[inline]
+    fn copy(&self) -> Option<(u32, Due, &'a Slot)> {
+        let number = *self.delta.order.get(self.at)?;
+        let (due, slot) = self.delta.copies.get(number);
+        Some((number, due, slot))
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let Delta { copies, order, .. } = self.delta;
-        let number = *order.get(self.at)?;
+    #[inline]
+    fn pass(&mut self) {
+        self.at += 1;
         if self.at.is_multiple_of(NEAR) {
+            let Delta { copies, order, .. } = self.delta;
             let near = order[self.at..].iter().take(NEAR).map(|at| copies.get(*at));
             std::hint::black_box(near.fold(0, |sum, (due, slot)| sum ^ due.due ^ slot.offset));
         }
-        self.at += 1;
-        Some(copies.get(number))
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.delta.order.len() - self.at;
-        (left, Some(left))
+    /// Passes what is said of the going of a row, by when it went.
+    fn went(&mut self, due: Due) -> &'a [(Due, u32)] {
+        let rest = &self.delta.went[self.gone..];
+        let of_it = rest.iter().take_while(|went| went.0 == due).count();
+        self.gone += of_it;
+        &rest[..of_it]
     }
 }
 
-impl ExactSizeIterator for Upserts<'_> {}
+impl<'a> Iterator for InOrder<'a> {
+    type Item = Change<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let copy = self.copy();
+            let gone = self.delta.went.get(self.gone).map(|gone| gone.0);
+            if let Some(gone) = gone.filter(|gone| copy.is_none_or(|(_, due, _)| *gone < due)) {
+                self.went(gone);
+                return Some(Change::Gone(gone));
+            }
+            let (first, due, slot) = copy?;
+            self.pass();
+            let (mut last, mut row) = (first, slot);
+            while let Some((again, _, slot)) = self.copy().filter(|next| next.1 == due) {
+                (last, row) = (again, slot);
+                self.pass();
+            }
+            if gone != Some(due) {
+                return Some(Change::Row(due, row));
+            }
+            match self.went(due) {
+                // It went after its last copy.
+                all @ [earliest, ..] if all[all.len() - 1].1 > last => {
+                    if slot.held() || earliest.1 <= first {
+                        return Some(Change::Gone(due));
+                    }
+                }
+                _ => return Some(Change::Row(due, row)),
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -325,8 +366,9 @@ mod tests {
                 let delta = rows.take_changes(i64::MIN, DUE).into_delta();
                 let upserts: Vec<_> = delta.rows().collect();
                 assert!(upserts.is_sorted_by(|a, b| a.0 < b.0), "{seed}");
-                assert!(delta.removed.is_sorted_by(|a, b| a < b), "{seed}");
-                for due in delta.removed {
+                let removed: Vec<_> = delta.removed().collect();
+                assert!(removed.is_sorted_by(|a, b| a < b), "{seed}");
+                for due in removed {
                     assert!(held.remove(&due).is_some(), "{seed}: {due:?} was in no checkpoint");
                 }
                 held.extend(upserts);

@@ -10,7 +10,7 @@ pub mod double;
 pub mod memory;
 pub mod tiers;
 
-pub use changes::{Changes, Delta};
+pub use changes::{Change, Changes, Delta};
 
 use crate::key::Key;
 use crate::pipeline::InputIndex;

@@ -136,8 +136,8 @@ impl CleanTrace {
 
     fn checkpoint(&mut self) {
         let delta = self.clean.take_changes().into_delta();
-        for due in &delta.removed {
-            self.held.remove(due);
+        for due in delta.removed() {
+            self.held.remove(&due);
         }
         self.held.extend(delta.rows());
         self.held.retain(|due, _| due.due >= delta.earliest);

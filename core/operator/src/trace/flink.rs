@@ -233,8 +233,8 @@ impl FlinkTrace {
     /// What an operator's state is to a checkpoint.
     fn checkpoint(&mut self) {
         let delta = self.join.operator().take_changes().into_delta();
-        for due in &delta.removed {
-            self.held.remove(due);
+        for due in delta.removed() {
+            self.held.remove(&due);
         }
         self.held.extend(delta.rows());
     }

@@ -20,7 +20,7 @@ use super::row::{encode_gone, encode_slot};
 use super::store::Store;
 use super::tables::Tables;
 use crate::operator::state::memory::Slot;
-use crate::operator::state::{Delta, Due};
+use crate::operator::state::{Change, Delta, Due};
 
 /// Bytes of single rows that wait for the page before them.
 const WAITING: usize = 16 << 10;
@@ -32,14 +32,18 @@ pub(super) fn write(
     deltas: &[Delta],
     meta: &CheckpointMeta,
 ) -> Result<(), StoreError> {
-    // One sorted run a shard.
-    let upserts = match deltas {
-        [one] => Either::Left(one.upserts()),
-        all => Either::Right(all.iter().map(Delta::upserts).kmerge_by(|a, b| a.0 < b.0)),
+    // One sorted run a shard. A row that left one shard is there where it is in another's.
+    let changes = match deltas {
+        [one] => Either::Left(one.changes()),
+        all => {
+            let all = all.iter().map(Delta::changes).kmerge_by(|a, b| a.due() < b.due());
+            Either::Right(all.coalesce(|a, b| match (a, b) {
+                (a, b) if a.due() != b.due() => Err((a, b)),
+                (Change::Gone(_), there) | (there, _) => Ok(there),
+            }))
+        }
     };
     let earliest = meta.earliest_due();
-    let removed = deltas.iter().map(|d| d.removed.iter().copied()).kmerge();
-    let mut removed = removed.filter(|due| due.due >= earliest).peekable();
     let options = store.by_due();
     let mut layer = Layer {
         tables: Tables::new(store.delta_dir(), &options),
@@ -48,16 +52,12 @@ pub(super) fn write(
         waiting: Vec::new(),
         bytes: Vec::new(),
     };
-    for (due, row) in upserts {
-        while let Some(gone) = removed.next_if(|gone| *gone < due) {
-            layer.gone(gone)?;
+    for change in changes {
+        match change {
+            Change::Row(due, row) => layer.row(due, row)?,
+            Change::Gone(due) if due.due >= earliest => layer.gone(due)?,
+            Change::Gone(_) => {}
         }
-        // A row that left one shard is there where it is in another's.
-        while removed.next_if_eq(&due).is_some() {}
-        layer.row(due, row)?;
-    }
-    for gone in removed {
-        layer.gone(gone)?;
     }
     layer.cut()?;
     layer.tables.ingest(store.rows(), store.family()?)

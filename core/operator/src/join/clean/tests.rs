@@ -179,9 +179,9 @@ fn check(pipeline: &Pipeline, events: &[Event], way: &Way) {
     for (i, (event, expected)) in events.iter().zip(expect(pipeline, events)).enumerate() {
         if way.checkpoints.contains(&i) {
             let delta = clean.take_changes().into_delta();
-            assert!(delta.upserts().is_sorted_by_key(|(due, _)| due) && delta.removed.is_sorted());
-            for due in &delta.removed {
-                assert!(held.remove(due).is_some(), "{due:?} was in no checkpoint");
+            assert!(delta.changes().is_sorted_by_key(|change| change.due()));
+            for due in delta.removed() {
+                assert!(held.remove(&due).is_some(), "{due:?} was in no checkpoint");
             }
             held.extend(delta.rows());
             held.retain(|due, _| due.due >= delta.earliest);

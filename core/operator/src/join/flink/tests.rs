@@ -262,8 +262,8 @@ fn checkpoint(shards: &mut [impl Operator], held: &mut BTreeMap<Due, Row>) -> Ve
     let mut saved = Vec::new();
     for shard in shards {
         let delta = shard.take_changes().into_delta();
-        for due in &delta.removed {
-            assert!(held.remove(due).is_some(), "{due:?} was not held");
+        for due in delta.removed() {
+            assert!(held.remove(&due).is_some(), "{due:?} was not held");
         }
         held.extend(delta.rows());
         saved.extend(shard.save());

@@ -184,8 +184,8 @@ impl KafkaStreams {
     /// Takes a delta into what a checkpoint holds.
     fn checkpoint(&mut self, held: &mut BTreeMap<Due, Row>) {
         let delta = self.take_changes().into_delta();
-        for due in &delta.removed {
-            assert!(held.remove(due).is_some(), "it was not held");
+        for due in delta.removed() {
+            assert!(held.remove(&due).is_some(), "it was not held");
         }
         held.extend(delta.rows());
     }

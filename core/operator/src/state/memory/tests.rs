@@ -62,7 +62,7 @@ fn a_hot_key_takes_rows_in_any_order_and_gives_them_by_time() {
     let dues: Vec<(i64, u64)> =
         drain(&mut memory, i64::MAX).iter().map(|due| (due.due - 1000, due.arrival)).collect();
     assert!(dues.iter().eq(times.iter()));
-    assert!(memory.is_empty() && memory.take_changes().into_delta().upserts().len() == 0);
+    assert!(memory.is_empty() && memory.take_changes().into_delta().rows().count() == 0);
     let few = 64 * 1024;
     assert!(memory.bytes() < few, "{} bytes for nothing", memory.bytes());
 }
@@ -77,13 +77,13 @@ fn changes_are_found_after_a_long_time_without_a_barrier() {
     }
     assert!(memory.rows.changed.is_none());
     let delta = memory.take_changes().into_delta();
-    assert_eq!(delta.upserts().len(), memory.len());
-    assert!(delta.removed.is_empty(), "they were in no checkpoint");
-    assert_eq!(memory.take_changes().into_delta().upserts().len(), 0);
+    assert_eq!(delta.rows().count(), memory.len());
+    assert!(delta.removed().count() == 0, "they were in no checkpoint");
+    assert_eq!(memory.take_changes().into_delta().rows().count(), 0);
     let left = drain(&mut memory, i64::MAX);
     assert!(!left.is_empty());
     let delta = memory.take_changes().into_delta();
-    assert!(delta.removed.is_empty() && delta.earliest == i64::MAX, "they go all at once");
+    assert!(delta.removed().count() == 0 && delta.earliest == i64::MAX, "they go all at once");
 }
 
 /// A checkpoint is told one by one of rows that leave under Flink's timers.
@@ -96,10 +96,10 @@ fn rows_that_leave_are_named_where_no_watermark_says_so() {
         for arrival in 0..10 {
             memory.insert(row(arrival as i64, arrival as i64, arrival)).unwrap();
         }
-        assert_eq!(memory.take_changes().into_delta().upserts().len(), 10);
+        assert_eq!(memory.take_changes().into_delta().rows().count(), 10);
         assert_eq!(drain(&mut memory, 15).len(), left);
         let delta = memory.take_changes().into_delta();
-        assert_eq!((delta.removed.len(), delta.earliest), (named, earliest));
+        assert_eq!((delta.removed().count(), delta.earliest), (named, earliest));
     }
 }
 
@@ -114,12 +114,12 @@ fn what_was_copied_and_expired_is_not_written() {
     memory.copy_ahead(0, 100);
     assert_eq!(drain(&mut memory, 12).len(), 2);
     let delta = memory.take_changes().into_delta();
-    let dues: Vec<i64> = delta.upserts().map(|(due, _)| due.due).collect();
+    let dues: Vec<i64> = delta.rows().map(|(due, _)| due.due).collect();
     assert_eq!(dues, [12, 110, i64::MAX]);
     assert_eq!(drain(&mut memory, i64::MAX).len(), 3);
     let delta = memory.take_changes().into_delta();
-    assert_eq!(delta.upserts().len(), 0);
-    let removed: Vec<i64> = delta.removed.iter().map(|due| due.due).collect();
+    assert_eq!(delta.rows().count(), 0);
+    let removed: Vec<i64> = delta.removed().map(|due| due.due).collect();
     assert_eq!((delta.earliest, &removed[..]), (i64::MAX, &[i64::MAX][..]));
 }
 
