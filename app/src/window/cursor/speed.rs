@@ -52,7 +52,7 @@ impl FromStr for Speed {
             typed.to_lowercase().chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
         let speed = if let Some(rate) = bare.strip_suffix("/s") {
             number(rate.trim_end_matches('s').trim_end_matches("record")).map(Self::Records)
-        } else if let Some(times) = bare.strip_suffix(|c: char| matches!(c, 'x' | '×')) {
+        } else if let Some(times) = bare.strip_suffix(['x', '×']) {
             number(times).map(Self::Times)
         } else if let Some(whole) = bare.strip_suffix('s') {
             number(whole.trim_start_matches("wholein")).map(Self::WholeIn)
