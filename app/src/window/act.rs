@@ -119,6 +119,7 @@ impl App {
             | Command::DeleteLayout(_) => self.act_on_layouts(command),
             Command::ShowPanel(panel) => self.layout.show_panel(panel),
             Command::HidePanel(panel) => self.layout.hide_panel(panel),
+            Command::MovePanel(panel, at, to) => self.layout.move_panel(panel, at, to),
             Command::TogglePanel(panel) => {
                 if self.layout.is_in_sight(panel) {
                     self.layout.hide_panel(panel);

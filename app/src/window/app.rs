@@ -54,7 +54,6 @@ pub struct Start {
 pub struct App {
     pub(super) places: Option<Places>,
     pub(super) settings: Settings,
-    pub(super) marker: Option<Marker>,
     pub(super) saved_at: Instant,
     pub(super) saver: Saver,
     /// What sessions that did not end had open, the newest first.
@@ -127,6 +126,9 @@ pub struct App {
     title: String,
     /// Frames since something stands in front of everything else.
     covered: u8,
+    /// The last to be dropped: it removes its file after the saver wrote what waits, which
+    /// may be that file.
+    pub(super) marker: Option<Marker>,
 }
 
 impl App {
@@ -152,7 +154,6 @@ impl App {
         let mut this = Self {
             places: start.places,
             settings,
-            marker,
             saved_at: now,
             saver: Saver::default(),
             left,
@@ -209,6 +210,7 @@ impl App {
             last_frame: now,
             title: String::new(),
             covered: 0,
+            marker,
         };
         this.fallback.install(ctx);
         // Pictures and tests say themselves how the window looks.

@@ -35,6 +35,12 @@ impl Scale {
             Self::EventTime => "event time",
         }
     }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scale| scale.name() == name)
+    }
 }
 
 /// The range in sight and its place on screen.

@@ -5,12 +5,14 @@
 //! 3. Any move by hand ends following and playing; `End` resumes following.
 //! 4. Playing ends at the last arrival, or goes round the range that is looped.
 
+mod speed;
+
 use std::sync::Arc;
 
 use joinscope_operator::record::Arrival;
 
+pub use self::speed::Speed;
 use super::range::ArrivalRange;
-use super::text::thousands;
 
 /// What moves the cursor by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,41 +20,6 @@ pub enum State {
     Following,
     Paused,
     Playing,
-}
-
-/// How fast playing goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Speed {
-    /// The whole run in so many seconds.
-    WholeIn(f64),
-    /// Records a second.
-    Records(f64),
-    /// A multiple of the clock; gaps over 2 s of screen time are skipped.
-    Times(f64),
-}
-
-impl Speed {
-    /// What the clock bar offers.
-    pub const ALL: [Self; 8] = [
-        Self::WholeIn(60.0),
-        Self::WholeIn(10.0),
-        Self::Records(1.0),
-        Self::Records(10.0),
-        Self::Records(1000.0),
-        Self::Times(1.0),
-        Self::Times(10.0),
-        Self::Times(100.0),
-    ];
-
-    #[must_use]
-    pub fn label(self) -> String {
-        match self {
-            Self::WholeIn(s) => format!("whole in {s:.0} s"),
-            Self::Records(1.0) => "1 record/s".to_owned(),
-            Self::Records(n) => format!("{} records/s", thousands(n.round() as u64)),
-            Self::Times(x) => format!("{x:.0}×"),
-        }
-    }
 }
 
 /// Longest wait on screen for the next arrival at a multiple of the clock, s.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use egui::Context;
 
 use super::app::App;
+use super::axis::Scale;
 use super::command::Command;
-use super::cursor::State;
+use super::cursor::{Speed, State};
 use super::export::Lettering;
 use super::layout::{Arrangement, Layouts};
 use super::open_docs::path_of;
@@ -197,6 +198,8 @@ impl App {
             front: front.unwrap_or(0),
             layout: Some(self.layout.arrangement()),
             breakpoints: self.breakpoints.kept(),
+            clock: Some(self.scale.name().to_owned()),
+            speed: Some(self.cursor.speed.label()),
         }
     }
 
@@ -252,6 +255,13 @@ impl App {
         }
         for why in self.breakpoints.restore(&session.breakpoints) {
             self.notice("A breakpoint was not restored", &why);
+        }
+        // Both are the window's, not of one run: they hold for whatever comes first.
+        if let Some(scale) = session.clock.as_deref().and_then(Scale::from_name) {
+            (self.scale, self.event_time) = (scale, scale == Scale::EventTime);
+        }
+        if let Some(speed) = session.speed.and_then(|speed| speed.parse::<Speed>().ok()) {
+            self.cursor.speed = speed;
         }
         self.open.restore(session.open);
         self.commands.push(Command::Open(front));

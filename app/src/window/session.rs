@@ -56,6 +56,10 @@ pub struct Session {
     pub front: usize,
     pub layout: Option<Arrangement>,
     pub breakpoints: Vec<KeptBreakpoint>,
+    /// The clock, by [`Scale::name`](super::axis::Scale::name); older files do not say it.
+    pub clock: Option<String>,
+    /// Of playing, as its label says it; older files do not.
+    pub speed: Option<String>,
 }
 
 impl Session {
@@ -222,7 +226,9 @@ mod tests {
             ..KeptBreakpoint::default()
         };
         let breakpoints = vec![breakpoint];
-        Session { open: vec![Opened::default(), opened], front: 1, layout, breakpoints }
+        let (clock, speed) = (Some("arrival".to_owned()), Some("2.5×".to_owned()));
+        let open = vec![Opened::default(), opened];
+        Session { open, front: 1, layout, breakpoints, clock, speed }
     }
 
     #[test]
@@ -252,6 +258,18 @@ mod tests {
         assert!(left.iter().all(|l| l.session == session()));
         left[0].forget(&Saver::default());
         assert_eq!(left_behind(&places).0, left[1..], "what was chosen is not offered again");
+    }
+
+    #[test]
+    fn one_from_before_clocks_were_kept_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places { config: folder.path().into(), state: folder.path().into() };
+        let text = r#"{"version": 1, "open": [{"path": "/r/3", "cursor": 7}], "front": 0}"#;
+        fs::write(last_path(&places), text).unwrap();
+        let (session, why) = last(&places);
+        let session = session.unwrap();
+        assert_eq!((session.open[0].cursor, why), (7, None));
+        assert_eq!((session.clock, session.speed), (None, None));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use joinscope_core::engine::{AtEnd, Control};
 use joinscope_operator::record::{Header, Record, TimestampType, TopicPartition};
 
 use egui::accesskit::Role;
+use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
@@ -384,9 +385,29 @@ pub fn write(h: &mut Harness<'_, App>, field: &str, text: &str) {
 pub fn overwrite(h: &mut Harness<'_, App>, field: &str, text: &str) {
     h.get_by_label(field).focus();
     h.step();
-    h.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    h.key_press_modifiers(Modifiers::COMMAND, Key::A);
     h.step();
     write(h, field, text);
+}
+
+/// Presses a key.
+pub fn keys(h: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
+    h.key_press_modifiers(modifiers, key);
+    settle(h).unwrap();
+}
+
+/// Opens the palette and writes into it.
+pub fn palette(h: &mut Harness<'_, App>, text: &str) {
+    keys(h, Modifiers::COMMAND, Key::K);
+    write(h, "Command", text);
+}
+
+/// The palette's rows in sight.
+pub fn found(h: &Harness<'_, App>) -> Vec<String> {
+    h.query_all_by_role(Role::ListBoxOption)
+        .filter_map(|n| n.accesskit_node().label())
+        .filter(|l| l.contains(": "))
+        .collect()
 }
 
 /// Names of the rows in sight of the records table.

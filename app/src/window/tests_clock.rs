@@ -13,8 +13,9 @@ use super::axis::Scale;
 use super::command::{Asked, Command, Does, suggestions};
 use super::cursor::{Speed, State};
 use super::headless::{harness, settle};
+use super::range::RangeState;
 use super::selection::Selection;
-use super::testing::{ask, feed, opened, overwrite, press, write};
+use super::testing::{ask, feed, keys, opened, overwrite, palette, press, write};
 
 /// The `n`-th record of a verdict.
 fn nth(h: &Harness<'_, App>, verdict: Verdict, n: u64) -> RowView {
@@ -174,13 +175,42 @@ fn a_drag_with_shift_marks_a_range_and_leaves_the_cursor() {
     // The strip has become narrower meanwhile: what was pressed on stays.
     let near = |at: u64, share: u64, by: u64| at.abs_diff(last * share / 100) <= by;
     assert!(
-        near(range.from(), 25, last / 50) && near(range.to(), 50, last / 20),
+        near(range.from(), 25, last / 50) && near(range.to(), 50, last / 10),
         "{range:?} of {last}"
     );
     assert_eq!(h.state().cursor().at(), 7);
     // Playing goes round it, once that is asked for.
     press(&mut h, "Loop the range");
     assert!(h.state().range.looped);
+    press(&mut h, "Clear the range");
+    assert_eq!(h.state().range, RangeState::default());
+    assert!(h.query_by_label("Clear the range").is_none(), "there is none any more");
+}
+
+#[test]
+fn any_speed_is_typed_in_its_menu_or_in_the_palette() {
+    let mut h = opened(&feed().run());
+    press(&mut h, "Speed");
+    write(&mut h, "Another speed", "fast");
+    let wrong = |h: &Harness<'_, App>| h.query_all_by_label_contains("is no speed").count();
+    assert_eq!(wrong(&h), 1);
+    h.key_press(Key::Enter);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().cursor().speed, Speed::ALL[0]);
+    overwrite(&mut h, "Another speed", "2.5x");
+    assert_eq!(wrong(&h), 0);
+    h.key_press(Key::Enter);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().cursor().speed, Speed::Times(2.5));
+    assert!(h.query_by_label("Another speed").is_none(), "it is done");
+    assert_eq!(h.get_by_label("Speed").value().unwrap_or_default(), "2.5×");
+    palette(&mut h, "play at another speed");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    write(&mut h, "Command", "fast");
+    assert_eq!(wrong(&h), 1);
+    overwrite(&mut h, "Command", "500/s");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    assert_eq!(h.state().cursor().speed, Speed::Records(500.0));
 }
 
 #[test]

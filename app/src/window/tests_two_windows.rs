@@ -13,6 +13,7 @@ use super::command::Command;
 use super::headless::{harness_with, settle};
 use super::layout::Layouts;
 use super::panel::Panel;
+use super::session::Session;
 use super::settings::{Places, Settings};
 use super::testing::{ask, feed, press};
 use super::theme::ThemeChoice;
@@ -157,4 +158,22 @@ fn what_was_done_last_is_kept_without_anything_after_it() {
     h.state_mut().saved_at = long_ago;
     settle(&mut h).unwrap();
     assert_eq!(kept(), Some(700));
+}
+
+#[test]
+fn nothing_is_left_of_a_session_that_is_still_being_kept_when_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let mut h = window(&places);
+    let app = h.state_mut();
+    // What waits before it takes longer than the window's end.
+    for n in 0..50 {
+        app.saver.save(&folder.path().join(format!("{n}.json")), 1, &Session::default());
+    }
+    let session = Session { front: 7, ..Session::default() };
+    app.marker.as_mut().unwrap().save(&session, &app.saver);
+    drop(h);
+    assert!(folder.path().join("49.json").is_file(), "what waited is written");
+    let left = std::fs::read_dir(places.state.join("sessions")).unwrap();
+    assert_eq!(left.count(), 0);
 }

@@ -71,7 +71,7 @@ impl Cut {
             (Self::CLOCK, button(clock_name(app)).caret().room(ui)),
             (Self::ENDS, 2.0 * sign),
         ];
-        let range = if app.range.marked.is_some() { sign } else { 0.0 };
+        let range = if app.range.marked.is_some() { 2.0 * sign } else { 0.0 };
         let always = 3.0 * sign + range + figures(app, ui) + STRIP;
         let fits = |cut: &Self| {
             let shown = parts.iter().filter(|(part, _)| part > cut).map(|(_, width)| width);
@@ -157,13 +157,15 @@ fn end_name(app: &App) -> &'static str {
 /// What the bar has no room for.
 fn more(app: &mut App, ui: &mut Ui, cut: Cut) {
     let response = icon_button(icon::DOWN, "More of the clock bar").show(ui);
-    Popup::menu(&response).show(|ui| {
-        roomy(ui);
-        ui.set_width(200.0);
-        // A menu is never higher than the window.
-        let most = (ui.ctx().content_rect().height() - HEIGHT).max(120.0);
-        growing(ui, most, |ui| cut_parts(app, ui, cut));
-    });
+    Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+        |ui| {
+            roomy(ui);
+            ui.set_width(200.0);
+            // A menu is never higher than the window.
+            let most = (ui.ctx().content_rect().height() - HEIGHT).max(120.0);
+            growing(ui, most, |ui| cut_parts(app, ui, cut));
+        },
+    );
 }
 
 fn cut_parts(app: &mut App, ui: &mut Ui, cut: Cut) {
@@ -205,12 +207,32 @@ fn clocks(app: &mut App, ui: &mut Ui) {
     }
 }
 
-/// The speeds, to choose from.
+/// The speeds, to choose from, and a field for any other.
 fn speeds(app: &mut App, ui: &mut Ui) {
     for speed in Speed::ALL {
         if choice(ui, app.cursor.speed == speed, &speed.label()).clicked() {
             app.commands.push(Command::Speed(speed));
             ui.close();
+        }
+    }
+    edged(ui);
+    let field = egui::TextEdit::singleline(&mut app.strip.speed)
+        .hint_text("500/s, 2.5x, 30 s")
+        .font(fonts::mono(SMALL))
+        .desired_width(150.0);
+    let field = ui.add(field).accessible_name("Another speed");
+    let typed = app.strip.speed.trim();
+    let speed = typed.parse::<Speed>();
+    if let Some(wrong) = speed.as_ref().err().filter(|_| !typed.is_empty()) {
+        said(ui, wrong);
+    }
+    if field.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter)) {
+        if let Ok(speed) = speed {
+            app.strip.speed.clear();
+            app.commands.push(Command::Speed(speed));
+            ui.close();
+        } else {
+            field.request_focus();
         }
     }
 }
@@ -265,11 +287,13 @@ fn right(app: &mut App, ui: &mut Ui, cut: Cut, t: &Tokens) {
     if !cut.has(Cut::SPEED) {
         let response = button(&app.cursor.speed.label()).caret().name("Speed").show(ui);
         let response = response.on_hover_text("How quickly Play goes through the run");
-        Popup::menu(&response).show(|ui| {
-            roomy(ui);
-            ui.set_min_width(150.0);
-            speeds(app, ui);
-        });
+        Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+            |ui| {
+                roomy(ui);
+                ui.set_min_width(170.0);
+                speeds(app, ui);
+            },
+        );
     }
     let times = app.times();
     let at = app.cursor.at();

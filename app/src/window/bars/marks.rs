@@ -26,6 +26,9 @@ pub fn controls(app: &mut App, ui: &mut Ui) {
     {
         app.commands.push(Command::Loop(!on));
     }
+    if icon_button(icon::CLOSE, "Clear the range").show(ui).clicked() {
+        app.commands.push(Command::ClearRange);
+    }
 }
 
 /// The range under the bars of the strip: a ground and its two ends.

@@ -36,6 +36,8 @@ pub struct Strip {
     pub(super) zone: String,
     /// What stands in the field that asks where to go.
     pub(super) typed: String,
+    /// What stands in the field that asks for a speed.
+    pub(super) speed: String,
     pub(super) density: Slot<(u64, Range, usize), Arc<Density>>,
 }
 

@@ -3,11 +3,9 @@
 
 use joinscope_core::engine::step::OutputKind;
 use joinscope_core::run::{Direction, VerdictSet};
-use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::verdict::Verdict;
 
-use super::{Command, Export, bindings, destination};
-use crate::cli::filter::Filter;
+use super::{Asked, Command, Export, bindings};
 use crate::window::app::App;
 use crate::window::axis::Scale;
 use crate::window::cursor::Speed;
@@ -17,7 +15,6 @@ use crate::window::panels::outputs::kind_name;
 use crate::window::start::was_open;
 use crate::window::text;
 use crate::window::theme::ThemeChoice;
-use crate::window::times::{Zone, zone_names};
 
 /// A line of the palette.
 #[derive(Clone, Debug)]
@@ -37,48 +34,10 @@ pub enum Does {
     Ask(Asked),
 }
 
-/// What is asked for, in the palette itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    GoTo,
-    Zone,
-    Note,
-    Search,
-    /// Conditions on the records.
-    Where,
-    LayoutName,
-    /// Another name for this one.
-    RenameLayout(String),
-    CompareWith,
-    /// What a run is to stop at.
-    Breakpoint,
-    /// A setting of the pipeline, changed for a run that is compared.
-    Setting,
-}
-
-impl Asked {
-    /// The field's hint.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::GoTo => "Arrival, time, or record: 48,117 · 08:13:21 · views[1]@391204",
-            Self::Zone => "UTC, local, or an IANA name: Europe/Berlin",
-            Self::Note => "What happens here",
-            Self::LayoutName => "Name of the layout",
-            Self::RenameLayout(_) => "Another name for the layout",
-            Self::Breakpoint => "verdict=late, key=42, late_by>40s, stalled>30s, state>64MB",
-            Self::CompareWith => "Name of a run, or the path of its folder",
-            Self::Setting => "join.with.engagements.until = 10m",
-            Self::Search => "Part of a key or of a record's name",
-            Self::Where => "late_by>5s, key~53, value.kind=like",
-        }
-    }
-}
-
 /// What there is to do now.
 #[must_use]
 pub fn entries(app: &App) -> Vec<Entry> {
-    let mut list = List { entries: Vec::new() };
+    let mut list = List::default();
     // The palette is in front already.
     let mut seen = vec![Command::ShowPalette];
     for bound in bindings() {
@@ -97,16 +56,18 @@ pub fn entries(app: &App) -> Vec<Entry> {
     list.entries
 }
 
-struct List {
-    entries: Vec<Entry>,
+/// Entries as they are gathered.
+#[derive(Default)]
+pub(super) struct List {
+    pub entries: Vec<Entry>,
 }
 
 impl List {
-    fn now(&mut self, group: &'static str, title: impl Into<String>, command: Command) {
+    pub fn now(&mut self, group: &'static str, title: impl Into<String>, command: Command) {
         self.noted(group, title, "", command);
     }
 
-    fn noted(
+    pub fn noted(
         &mut self,
         group: &'static str,
         title: impl Into<String>,
@@ -160,6 +121,7 @@ fn cursor(app: &App, list: &mut List) {
         return;
     }
     list.ask("Cursor", "Go to an arrival, a time or a record…", Asked::GoTo);
+    list.ask("Cursor", "Play at another speed…", Asked::Speed);
     for speed in Speed::ALL {
         if app.cursor.speed != speed {
             list.now("Cursor", format!("Play at {}", speed.label()), Command::Speed(speed));
@@ -221,6 +183,7 @@ fn marks(app: &App, list: &mut List) {
     if app.cursor.len() == 0 {
         return;
     }
+    list.ask("Range", "Mark a range from one arrival or time to another…", Asked::Range);
     if let Some(range) = app.range.marked {
         list.noted("Range", "Clear the range", range.label(), Command::ClearRange);
         let (looped, filters) = (app.range.looped, app.range.filters);
@@ -240,7 +203,9 @@ fn marks(app: &App, list: &mut List) {
         let note = format!("arrival {}", text::thousands(bookmark.at));
         let title = text::line(&bookmark.title()).into_owned();
         let remove = format!("Remove the bookmark {title}");
+        let edit = format!("Edit the note of the bookmark {title}");
         list.noted("Bookmarks", title, &note, Command::GoToBookmark(bookmark.id));
+        list.noted("Bookmarks", edit, &note, Command::EditBookmark(Some(bookmark.id)));
         list.noted("Bookmarks", remove, note, Command::RemoveBookmark(bookmark.id));
     }
 }
@@ -272,6 +237,10 @@ fn view(app: &App, list: &mut List) {
             list.noted("Panels", format!("{verb} {}", about.title), about.says, command);
         }
     }
+    let movable = movable(app);
+    for panel in movable.iter().filter(|_| movable.len() > 1) {
+        list.ask("Panels", &format!("Move {}…", panel.title()), Asked::MovePanel(*panel));
+    }
     for theme in ThemeChoice::ALL {
         if app.settings.theme != theme {
             let title = format!("Colours: {}", theme.name().to_lowercase());
@@ -283,8 +252,21 @@ fn view(app: &App, list: &mut List) {
     }
     exports(app, list);
     list.ask("View", "Show times in another zone…", Asked::Zone);
+    list.ask("View", "Show the window at another size…", Asked::WindowScale);
+    list.ask("View", "Show text in another font…", Asked::TextFont);
+    list.ask("View", "Show figures in another font…", Asked::FiguresFont);
+    list.ask("Memory", "Change the memory for answers…", Asked::CacheMemory);
+    list.ask("Memory", "Change the memory for runs…", Asked::RunMemory);
     list.now("Help", "Errors since the window was opened", Command::ShowErrors);
     list.now("Help", "About Joinscope", Command::ShowAbout);
+}
+
+/// Panels that can be moved, and against which others can be: those in sight first.
+pub(super) fn movable(app: &App) -> Vec<Panel> {
+    let mut all = app.layout.standing();
+    all.retain(|panel| panel.is_met_by(&app.doc));
+    all.sort_by_key(|panel| !app.layout.is_in_sight(*panel));
+    all
 }
 
 fn exports(app: &App, list: &mut List) {
@@ -320,7 +302,7 @@ fn layouts(app: &App, list: &mut List) {
 }
 
 /// Other runs to compare the one in front with.
-fn compared(app: &App, list: &mut List) {
+pub(super) fn compared(app: &App, list: &mut List) {
     let Some(run) = &app.doc.run else { return };
     let mut seen = vec![run.dir.as_path()];
     for label in &app.doc.runs {
@@ -346,6 +328,7 @@ fn compare(app: &App, list: &mut List) {
     list.ask("Compare", "Compare with another run…", Asked::CompareWith);
     if app.panels.compare.other().is_some() {
         list.now("Compare", "Open the run that is compared with", Command::OpenCompared);
+        list.ask("Compare", "List one kind of difference…", Asked::Difference);
     }
     if app.panels.semantics.is_running() {
         list.now("Compare", "Cancel the four runs", Command::CancelSemantics);
@@ -406,95 +389,4 @@ fn files(app: &App, list: &mut List) {
         let title = format!("Open {}", text::line(&file_name(path)));
         list.noted("Recent", title, text::line(&folder), Command::Open(path.clone()));
     }
-}
-
-/// What the typed text may mean as an answer, the likeliest first; where it
-/// means nothing, why.
-pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, String> {
-    let mut list = List { entries: Vec::new() };
-    let typed = typed.trim();
-    match asked {
-        Asked::GoTo => {
-            for (title, command) in destination(app, typed) {
-                list.now("Cursor", title, command);
-            }
-            if list.entries.is_empty() && !typed.is_empty() {
-                return Err(format!(
-                    "No arrival below {}, no time and no record's name",
-                    text::thousands(app.cursor.len())
-                ));
-            }
-        }
-        Asked::Zone => {
-            list.now("View", "UTC", Command::Zone(Zone::Utc));
-            list.now("View", "Local time", Command::Zone(Zone::Local));
-            for name in zone_names() {
-                list.now("View", name.clone(), Command::Zone(Zone::Named(name)));
-            }
-        }
-        Asked::Note => {
-            let at = text::thousands(app.cursor.at());
-            let title = format!("Bookmark arrival {at}");
-            list.noted("Bookmarks", title, typed, Command::AddBookmark(typed.to_owned()));
-        }
-        Asked::LayoutName | Asked::RenameLayout(_) | Asked::Setting | Asked::Breakpoint
-            if typed.is_empty() => {}
-        Asked::LayoutName => {
-            let there = app.layouts.replaces(typed);
-            let verb = if there { "Replace" } else { "Save" };
-            let title = format!("{verb} the layout {typed:?}");
-            list.now("Layout", title, Command::SaveLayout(typed.to_owned()));
-        }
-        Asked::RenameLayout(old) => {
-            let title = format!("Rename {old:?} to {typed:?}");
-            list.now("Layout", title, Command::RenameLayout(old.clone(), typed.to_owned()));
-        }
-        Asked::Breakpoint => {
-            let condition: joinscope_core::engine::breakpoint::Condition = typed.parse()?;
-            let title = format!("Stop at {condition}");
-            list.now("Run", title, Command::AddBreakpoint(condition));
-        }
-        Asked::CompareWith => {
-            compared(app, &mut list);
-            let lower = typed.to_lowercase();
-            list.entries.retain(|e| {
-                e.title.to_lowercase().contains(&lower) || e.note.to_lowercase().contains(&lower)
-            });
-            if typed.contains(['/', '\\', '~']) {
-                let path = crate::window::dialogs::expand(typed);
-                let title = format!("Compare with the run in {typed}");
-                list.now("Compare", title, Command::Compare(path));
-            }
-            if list.entries.is_empty() {
-                return Err("No run is called that: write the path of its folder".to_owned());
-            }
-        }
-        Asked::Setting => {
-            let set = parse_set(typed)?;
-            let (path, value) = (set.0.trim().to_owned(), set.1.trim().to_owned());
-            if let Some(pipeline) = &app.doc.pipeline {
-                // Said while it is typed, not after it was asked for.
-                let one = [(path.clone(), value.clone())];
-                Pipeline::parse_with(&pipeline.text, &pipeline.file, &one)
-                    .map_err(|e| e.to_string())?;
-            }
-            let title = format!("Run with {path} = {value} and compare");
-            list.now("Compare", title, Command::RunAndCompare(vec![(path, value)]));
-        }
-        Asked::Where => {
-            let title = match typed {
-                "" => "Show records whatever they meet".to_owned(),
-                _ => typed.parse::<Filter>().map(|_| format!("Show records that meet {typed}"))?,
-            };
-            list.now("Records", title, Command::Where(typed.to_owned()));
-        }
-        Asked::Search => {
-            let title = match typed {
-                "" => "Show all records".to_owned(),
-                _ => format!("Show records with {typed:?}"),
-            };
-            list.now("Records", title, Command::Search(typed.to_owned()));
-        }
-    }
-    Ok(list.entries)
 }

@@ -2,13 +2,17 @@
 //! through it, and nothing else changes what is open, the cursor or the
 //! selection.
 
+mod answers;
 mod catalogue;
 mod destination;
 mod keys;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
-pub use catalogue::{Asked, Does, Entry, entries, suggestions};
+pub use answers::{Asked, suggestions};
+pub use catalogue::{Does, Entry, entries};
 pub use destination::destination;
 pub use keys::{asks_for_text, bindings, keys_text, pressed, shortcut_text};
 
@@ -19,6 +23,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 
 use crate::window::axis::Scale;
 use crate::window::cursor::Speed;
+use crate::window::layout::Dock;
 use crate::window::panel::Panel;
 use crate::window::panels::compare::Choice;
 use crate::window::selection::Selection;
@@ -116,6 +121,8 @@ pub enum Command {
     ShowAbout,
     /// Shows a panel, before its neighbours.
     ShowPanel(Panel),
+    /// Moves the first panel against the second.
+    MovePanel(Panel, Dock, Panel),
     /// Takes back the last change of layout.
     Undo,
     Redo,

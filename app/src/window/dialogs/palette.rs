@@ -179,10 +179,11 @@ impl Palette {
                     Err(problem) => (Vec::new(), Some(problem)),
                 };
                 // Only names are searched; the others are made of what is typed.
-                let typed = if asked == Asked::Zone { self.typed.as_str() } else { "" };
+                let none = asked.none_found();
+                let typed = if none.is_some() { self.typed.as_str() } else { "" };
                 self.hits = rank(self.entries.iter().map(|e| e.title.as_str()), typed);
-                if self.hits.is_empty() && asked == Asked::Zone {
-                    self.problem = Some("This machine knows no such time zone".to_owned());
+                if let Some(none) = none.filter(|_| self.hits.is_empty()) {
+                    self.problem = Some(none.to_owned());
                 }
             }
         }

@@ -8,34 +8,18 @@ use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
+use crate::window::axis::Scale;
 use crate::window::command::{Command, bindings};
+use crate::window::cursor::Speed;
 use crate::window::dialogs::Dialog;
 use crate::window::export::Lettering;
 use crate::window::headless::{harness_with, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::settings::Places;
-use crate::window::testing::{ask, feed, opened, overwrite, press, write};
+use crate::window::testing::{ask, feed, found, keys, opened, overwrite, palette, press, write};
 use crate::window::theme::ThemeChoice;
 use crate::window::times::Zone;
-
-fn keys(h: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
-    h.key_press_modifiers(modifiers, key);
-    settle(h).unwrap();
-}
-
-/// The palette's rows in sight.
-fn found(h: &Harness<'_, App>) -> Vec<String> {
-    h.query_all_by_role(Role::ListBoxOption)
-        .filter_map(|n| n.accesskit_node().label())
-        .filter(|l| l.contains(": "))
-        .collect()
-}
-
-fn palette(h: &mut Harness<'_, App>, text: &str) {
-    keys(h, Modifiers::COMMAND, Key::K);
-    write(h, "Command", text);
-}
 
 #[test]
 fn the_palette_finds_a_command_as_it_is_abbreviated_and_runs_it() {
@@ -329,6 +313,8 @@ fn the_last_session_is_offered_and_comes_back_as_it_was() {
     ask(&mut h, Command::GoTo(700));
     ask(&mut h, Command::SetRange(10, 20));
     ask(&mut h, Command::HidePanel(Panel::Inspector));
+    ask(&mut h, Command::EventTimeClock);
+    ask(&mut h, Command::Speed(Speed::Times(2.5)));
     h.state_mut().end_session();
     drop(h);
     let mut h = with_places(&places);
@@ -338,6 +324,8 @@ fn the_last_session_is_offered_and_comes_back_as_it_was() {
     assert_eq!(app.doc().run.as_ref().unwrap().dir, feed().run());
     assert_eq!((app.cursor().at(), app.selection()), (700, Some(Selection::Row(500))));
     assert_eq!(app.range.marked.unwrap().to(), 20);
+    assert_eq!((app.scale, app.event_time), (Scale::EventTime, true));
+    assert_eq!(app.cursor().speed, Speed::Times(2.5));
     assert!(!app.layout.is_in_sight(Panel::Inspector));
     assert_eq!(app.open.list().len(), 1, "the run took its recording's place");
 }

@@ -43,7 +43,7 @@ pub struct Standing {
 impl Standing {
     #[must_use]
     pub fn scale(&self) -> Option<Scale> {
-        Scale::ALL.into_iter().find(|s| Some(s.name()) == self.clock.as_deref())
+        self.clock.as_deref().and_then(Scale::from_name)
     }
 
     /// How the tables were set up, as far as the file says it.

@@ -3,6 +3,7 @@
 
 mod gaps;
 mod history;
+mod moving;
 mod named;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::gaps::Edge;
 pub use self::history::Undo;
+pub use self::moving::Dock;
 pub use self::named::Layouts;
 pub use self::tree::Node;
 use super::doc::Doc;
@@ -168,6 +170,26 @@ impl Layout {
             Some(side) => side.shown = false,
             None => self.change(|centre| tree::remove(centre, panel)),
         }
+    }
+
+    /// Moves a panel against another one of the centre, before its neighbours.
+    /// Those at the window's sides stay there.
+    pub fn move_panel(&mut self, panel: Panel, at: Dock, to: Panel) {
+        if side_of(panel).is_none() {
+            self.change(|centre| moving::move_to(centre, panel, at, to));
+        }
+    }
+
+    /// Panels of the centre, those behind others among them.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Panel> {
+        tree::of_tiles(&self.tree).map(|node| node.panels()).unwrap_or_default()
+    }
+
+    /// Whether two panels are tabs of one place.
+    #[must_use]
+    pub fn shares_tabs(&self, a: Panel, b: Panel) -> bool {
+        tree::of_tiles(&self.tree).is_some_and(|node| node.shares_tabs(a, b))
     }
 
     /// Whether a panel is in sight, not behind another.

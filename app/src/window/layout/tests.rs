@@ -1,3 +1,4 @@
+use super::moving::move_to;
 use super::tree::{insert, of_tiles, remove, to_tiles};
 use super::*;
 
@@ -94,5 +95,62 @@ fn a_hidden_panel_s_tile_is_no_other_s() {
         layout.show_panel(panel);
         layout.hide_panel(panel);
         assert!(!layout.is_in_sight(panel), "{panel}");
+    }
+}
+
+#[test]
+fn a_panel_is_moved_against_every_other_and_stands_once() {
+    let sorted = |mut panels: Vec<Panel>| {
+        panels.sort_by_key(|p| p.about().name);
+        panels
+    };
+    let all = sorted(whole().unwrap().panels());
+    for at in Dock::ALL {
+        for panel in all.clone() {
+            for to in all.iter().copied().filter(|to| *to != panel) {
+                let mut layout = Layout::default();
+                layout.move_panel(panel, at, to);
+                let centre = layout.arrangement().centre.unwrap();
+                assert_eq!(centre.check(), Ok(()), "{panel} {at:?} {to}");
+                assert_eq!(sorted(layout.standing()), all, "{panel} {at:?} {to}");
+                assert!(layout.is_in_sight(panel), "{panel} {at:?} {to}");
+                assert_eq!(layout.shares_tabs(panel, to), at == Dock::Tabs, "{panel} {at:?} {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn beside_another_a_panel_takes_half_of_its_room() {
+    let mut centre = whole();
+    move_to(&mut centre, Panel::Watermarks, Dock::Below, Panel::Timeline);
+    let Some(Node::Column(parts)) = &centre else { panic!("{centre:?}") };
+    assert_eq!(parts[0].node, Node::Panel(Panel::Timeline));
+    assert_eq!(parts[1].node, Node::Panel(Panel::Watermarks));
+    assert!((parts[0].share - parts[1].share).abs() < f32::EPSILON && parts.len() == 3);
+    // Out of its own tabs, beside what is left of them.
+    move_to(&mut centre, Panel::Records, Dock::Right, Panel::Outputs);
+    let Some(Node::Column(parts)) = &centre else { panic!("{centre:?}") };
+    let Node::Row(row) = &parts[2].node else { panic!("{parts:?}") };
+    assert!(matches!(&row[0].node, Node::Tabs { panels, .. } if !panels.contains(&Panel::Records)));
+    assert_eq!(row[1].node, Node::Panel(Panel::Records));
+    move_to(&mut centre, Panel::Watermarks, Dock::Left, Panel::Records);
+    let Some(Node::Column(parts)) = &centre else { panic!("{centre:?}") };
+    let Node::Row(row) = &parts[1].node else { panic!("{parts:?}") };
+    assert_eq!((row.len(), &row[1].node), (3, &Node::Panel(Panel::Watermarks)));
+}
+
+#[test]
+fn a_panel_stays_where_it_cannot_be_moved_to() {
+    let before = Layout::default().arrangement();
+    for (panel, to) in [
+        (Panel::Records, Panel::Records),
+        (Panel::Records, Panel::Inspector),
+        (Panel::Records, Panel::Compare),
+        (Panel::Sources, Panel::Records),
+    ] {
+        let mut layout = Layout::default();
+        layout.move_panel(panel, Dock::Left, to);
+        assert_eq!(layout.arrangement(), before, "{panel} to {to}");
     }
 }

@@ -40,7 +40,7 @@ pub struct Part {
 }
 
 impl Part {
-    fn new(share: f32, node: Node) -> Self {
+    pub(super) fn new(share: f32, node: Node) -> Self {
         // What files keep and undo compares: no more digits than anyone sees.
         Self { share: ((share * 1000.0).round() / 1000.0).max(0.001), node }
     }
@@ -131,7 +131,7 @@ impl Node {
     }
 
     /// Puts `panel` beside the first panel that `like` names; whether there is one.
-    fn join_tabs(&mut self, panel: Panel, like: &dyn Fn(Panel) -> bool) -> bool {
+    pub(super) fn join_tabs(&mut self, panel: Panel, like: &dyn Fn(Panel) -> bool) -> bool {
         match self {
             Self::Panel(there) if like(*there) => {
                 let mut panels = vec![*there, panel];
