@@ -23,7 +23,7 @@ use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
-    ArrivalOrder, Compression, Info, RedactPolicy, Redactor, Writer, WriterOptions,
+    ArrivalOrder, Compression, Info, RecordingError, RedactPolicy, Redactor, Writer, WriterOptions,
 };
 
 /// What is to be recorded.
@@ -104,7 +104,7 @@ pub fn record(
 ) -> Result<Outcome, KafkaError> {
     if out.exists() {
         // Before the cluster is asked: it is the cheaper question.
-        return Err(crate::edges::recording::RecordingError::Exists { path: out.to_owned() }.into());
+        return Err(RecordingError::Exists { path: out.to_owned() }.into());
     }
     let of_topics = spec.redact.iter().flat_map(RedactPolicy::topics);
     for (rule, topic) in of_topics {
@@ -122,7 +122,10 @@ pub fn record(
     let mut writer = Writer::create(out, options(spec, &cluster))?;
     for (i, lane) in lanes.iter().enumerate() {
         let source = writer.partition(lane.partition.clone())?;
-        debug_assert_eq!(source as usize, i, "a new file numbers partitions as they come");
+        if source as usize != i {
+            let what = "its topic is named twice".to_owned();
+            return Err(RecordingError::Record { record: lane.partition.to_string(), what }.into());
+        }
         writer.set_range(source, Some(lane.start), lane.stop);
     }
     let lanes_read = lanes.len();
