@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub(super) use self::as_read::Gathering;
 use self::health::Health;
 use self::output::Output;
 use super::cluster::{Cluster, patiently};
@@ -83,7 +84,7 @@ pub struct Outcome {
 
 /// Records per read of a queue: few enough that librdkafka's structures are
 /// still in the processor's cache when they are given back.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// A backlog comes as fast as the brokers can; to compress it well would take a
 /// quarter of the time that recording takes. The merge has less to keep up with.
 const BACKLOG_READ: Compression = Compression::Lz4Fast(32);
