@@ -1,5 +1,5 @@
 # make run         build, and open the window on the shipped sample
-# make test        everything: unit, end-to-end (a real Kafka, the real window)
+# make test        all but the long ones: unit, end-to-end (a real Kafka, the real window)
 # make build       the program alone: target/debug/joinscope
 # make kafka       a Kafka on this machine, and its address; make kafka-stop ends it
 # make bench       how fast the engine is (joinscope bench --help has more)
@@ -18,7 +18,7 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/debug/joinscope
 SAMPLE := sample-data/feed
 
-.PHONY: help run build test parity torture lint deny kafka kafka-stop bench packages packages-test clean
+.PHONY: help run build test parity torture lint deny kafka kafka-stop bench packages packages-test packages-kafka clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -43,6 +43,9 @@ pictures: build
 
 packages-test:
 	@scripts/packages.sh test
+
+packages-kafka:
+	@scripts/packages.sh kafka
 
 build: packages
 	cargo build --workspace
@@ -80,7 +83,7 @@ lint:
 deny:
 	scripts/deny.sh
 
-kafka: packages-test
+kafka: packages-kafka
 	@tests/kafka/kafka.sh start
 
 kafka-stop:

@@ -11,8 +11,10 @@ events=${1:?the file of events, e.g. code-changes.jsonl.zst}
 joinscope=${2:-${CARGO_TARGET_DIR:-$root/target}/debug/joinscope}
 venv=${JOINSCOPE_CACHE:-$HOME/.cache/joinscope}/python-produce
 kafka=$(mktemp -d)
+new=$here/code-changes.new.mcap
 
 finish() {
+  rm -f "$new"
   "$root/tests/kafka/registry.sh" stop --dir "$kafka" || true
   "$root/tests/kafka/kafka.sh" stop --dir "$kafka" || true
 }
@@ -26,6 +28,8 @@ brokers=$("$root/tests/kafka/kafka.sh" start --dir "$kafka")
 registry=$("$root/tests/kafka/registry.sh" start --dir "$kafka")
 zstd --decompress --stdout "$events" |
   "$venv/bin/python" "$here/produce.py" --brokers "$brokers" --registry "$registry"
-rm -f "$here/code-changes.mcap"
+# The one that is there stays until the new one is whole.
+rm -f "$new"
 "$joinscope" record --brokers "$brokers" --topics code-changes --registry "$registry" \
-  --compression zstd:19 -o "$here/code-changes.mcap"
+  --compression zstd:19 -o "$new"
+mv "$new" "$here/code-changes.mcap"

@@ -10,6 +10,10 @@ joinscope=${1:-${CARGO_TARGET_DIR:-$root/target}/debug/joinscope}
 
 # What --incident stands for is spelt out in the recording's notes:
 # joinscope recording info feed.mcap
-rm -f "$here/feed.mcap"
-"$joinscope" generate feed --incident --compression zstd:19 -o "$here/feed.mcap"
-"$joinscope" recording verify "$here/feed.mcap"
+# The one that is there stays until the new one is whole.
+new=$here/feed.new.mcap
+rm -f "$new"
+trap 'rm -f "$new"' EXIT
+"$joinscope" generate feed --incident --compression zstd:19 -o "$new"
+"$joinscope" recording verify "$new"
+mv "$new" "$here/feed.mcap"

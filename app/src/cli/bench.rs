@@ -212,6 +212,8 @@ pub fn run(args: &Bench) -> anyhow::Result<Answer> {
         let run = run::Run::open(&kept)?;
         answer["questions"] = serde_json::to_value(bench_questions(&run, 20)?)?;
         answer["search_rows_per_second"] = run::bench_search(&run)?.into();
+        answer["filter_rows_per_second"] = run::bench_filter(&run)?.into();
+        answer["sort_rows_per_second"] = run::bench_sort(&run)?.into();
         let scratch = folder.join("state");
         remove(&scratch)?;
         std::fs::create_dir_all(&scratch)?;
@@ -337,8 +339,13 @@ fn tell(answer: &Value, load: &Path, out: &mut impl std::io::Write) -> anyhow::R
                 of("bound_ms"),
             )?;
         }
-        let rate = number("search_rows_per_second") as u64;
-        writeln!(out, "  text search: {} rows a second", thousands(rate))?;
+        for (what, name) in [
+            ("text search", "search_rows_per_second"),
+            ("filter by verdict and lateness", "filter_rows_per_second"),
+            ("sort by event time", "sort_rows_per_second"),
+        ] {
+            writeln!(out, "  {what}: {} rows a second", thousands(number(name) as u64))?;
+        }
     }
     for state in answer["state"].as_array().into_iter().flatten() {
         writeln!(

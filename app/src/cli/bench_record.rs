@@ -21,9 +21,11 @@ use super::cluster::{ClusterArgs, thousands};
 
 /// Reads topics as librdkafka alone would, and as record does, and prints the ratios
 ///
-/// They take turns. The yardstick is librdkafka alone: in this program, whose
-/// allocator makes it quicker than most systems' own does; or, with --alone, in a
-/// program with the system's allocator, as other clients have it (both are shown).
+/// They take turns. The yardstick is librdkafka alone, which reads with the
+/// settings, the batches and the pace of record --arrival read: in this program,
+/// whose allocator makes it quicker than most systems' own does; or, with --alone,
+/// in a program with the system's allocator, as other clients have it (both are
+/// shown).
 ///
 /// Example: joinscope bench record --brokers localhost:9092 --topics views
 ///

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::jobs::{Jobs, Slot};
 
-const NOT_FOUND: &str = "sample-data is not where the program looks for it: beside the program, or \
-                         in the current folder";
+const NOT_FOUND: &str = "sample-data is not where the program looks for it: in \
+                         ../share/joinscope from the program's folder, in the current folder, or \
+                         in the source that it was built from";
 
 /// Where the sample is, once that is known.
 #[derive(Default)]

@@ -143,7 +143,7 @@ fn what_cannot_be_run_is_said_and_leaves_nothing() {
     let text = error(&run(path, &["--out", "b", "--set", "inputs.views.tpic=x"]));
     assert!(text.contains("topic"), "{text}");
     let text = error(&joinscope(path, &["run", "feed.toml", "--recording", "feed.toml"]));
-    assert!(text.contains("feed.toml"), "{text}");
+    assert!(text.contains("feed.toml is not a recording: it does not begin as"), "{text}");
     let text = error(&joinscope(path, &["run", "none.toml", "--recording", "feed.mcap"]));
     assert!(text.contains("none.toml"), "{text}");
     // Without a [sink], before any broker is asked.

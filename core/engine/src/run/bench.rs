@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::error::Result;
 use super::read::Run;
-use super::types::{Axis, Direction, Query, Range, VerdictSet};
+use super::types::{Axis, Direction, Query, Range, SortBy, SortColumn, VerdictSet};
 use crate::operator::verdict::Verdict;
 
 /// One question: how long its answers took, milliseconds.
@@ -98,8 +98,48 @@ pub fn bench_questions(run: &Run, rounds: usize) -> Result<Vec<QuestionTime>> {
 /// The run cannot be read.
 pub fn bench_search(run: &Run) -> Result<f64> {
     let query = Query { text: Some("no such text".into()), ..Query::default() };
+    rate(run, || run.search_all(&query, &AtomicBool::new(false)).map(drop))
+}
+
+/// How many rows a second a filter by verdict and lateness looks at.
+///
+/// # Errors
+/// The run cannot be read.
+pub fn bench_filter(run: &Run) -> Result<f64> {
+    let query = Query {
+        verdicts: VerdictSet::of(Verdict::Late),
+        late_by_at_least: Some(1_000),
+        ..Query::default()
+    };
+    rate(run, || run.search_all(&query, &AtomicBool::new(false)).map(drop))
+}
+
+/// How many rows a second are put in the order of their event times.
+///
+/// # Errors
+/// The run cannot be read.
+pub fn bench_sort(run: &Run) -> Result<f64> {
+    /// As many as a search reports at once.
+    const PART: u64 = 32_768;
+    rate(run, || {
+        let (mut all, mut at) = (Vec::new(), 0);
+        while at < run.rows() {
+            let part: Vec<u64> = (at..run.rows().min(at + PART)).collect();
+            if let SortColumn::Numbers(times) = run.sort_column(&part, SortBy::EventTime)? {
+                all.extend(times.into_iter().zip(part));
+            }
+            at += PART;
+        }
+        all.sort_unstable();
+        drop(std::hint::black_box(all));
+        Ok(())
+    })
+}
+
+/// Rows of the run a second, where `all` goes through every one.
+fn rate(run: &Run, all: impl FnOnce() -> Result<()>) -> Result<f64> {
     let before = Instant::now();
-    run.search_all(&query, &AtomicBool::new(false))?;
+    all()?;
     Ok(run.rows() as f64 / before.elapsed().as_secs_f64().max(1e-9))
 }
 

@@ -28,7 +28,7 @@ pub(crate) mod tests;
 mod types;
 mod write;
 
-pub use bench::{QuestionTime, bench_questions, bench_search};
+pub use bench::{QuestionTime, bench_filter, bench_questions, bench_search, bench_sort};
 pub use blocks::CACHE_BYTES;
 pub use breaking::AtHit;
 pub use error::{Result, RunError};

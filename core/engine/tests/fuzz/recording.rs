@@ -62,8 +62,12 @@ fn recording() {
         .flat_map(|kind| [true, false].map(|finished| fuzz::seed(&file(kind, finished))))
         .collect();
     // Behind the checksums: the inside of chunks, closing metadata, the index.
-    let plain = file(Compression::None, false);
-    seeds.extend(plain.windows(300).step_by(150).map(|w| [&[1], w].concat()));
+    let inside = fuzz::insides(&file(Compression::None, false));
+    for how in fuzz::INSIDES {
+        for records in (4..inside.len()).step_by(9).chain([inside.len()]) {
+            seeds.push([&[how], &inside[..records].concat()[..]].concat());
+        }
+    }
     for which in 0..24u8 {
         for text in [
             "",

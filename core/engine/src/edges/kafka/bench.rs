@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use super::range::{Start, Until};
+use super::record::{BATCH, Gathering};
 use super::sys::Code;
 use super::{Isolation, KafkaError, Settings};
 
@@ -16,9 +17,9 @@ pub struct Consumed {
     pub seconds: f64,
 }
 
-/// Reads all that the topics hold now, in batches through one queue, and does
-/// nothing with it but add up lengths: the same client with the same settings
-/// as `record --arrival read`.
+/// Reads all that the topics hold now through one queue and does nothing with it
+/// but add up lengths: the client, its settings, the batches and the pace are
+/// those of `record --arrival read`.
 ///
 /// # Errors
 /// As `record`'s.
@@ -32,7 +33,8 @@ pub fn consume_alone(
     let mut lanes = cluster.lanes(&Start::Earliest, &Until::Now)?;
     let client = cluster.reader(1, lanes.len(), memory)?;
     let queue = client.queue();
-    let mut batch = client.batch(2048);
+    let mut batch = client.batch(BATCH);
+    let mut gathering = Gathering::default();
     let begin = Instant::now();
     let mut last = begin;
     let mut open = 0;
@@ -45,7 +47,7 @@ pub fn consume_alone(
     let mut consumed = Consumed::default();
     let mut ids = std::collections::HashMap::new();
     while open > 0 {
-        queue.read(&mut batch, 2048, Duration::from_millis(50));
+        gathering.read(&queue, &mut batch, true);
         if !batch.is_empty() {
             last = Instant::now();
         } else if last.elapsed() > patience {

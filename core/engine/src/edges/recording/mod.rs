@@ -87,6 +87,8 @@ pub use writer::Writer;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_damage;
+#[cfg(test)]
 mod tests_import;
 #[cfg(test)]
 mod tests_merge;

@@ -11,7 +11,7 @@ use super::chunk::{self, Item};
 use super::envelope;
 use super::packed::ByOffset;
 use super::source;
-use super::wire::{ChunkHead, HEAD, MESSAGE_FIXED, op};
+use super::wire::{ChunkHead, HEAD, op};
 use super::{Recording, RecordingError};
 use crate::operator::record::Record;
 
@@ -314,7 +314,6 @@ impl Places {
             let Some(source) = message.channel.checked_sub(1) else { continue };
             let brief = envelope::brief(&bytes[message.start..message.end])
                 .ok_or_else(|| damaged("in the chunk there: an envelope"))?;
-            debug_assert_eq!(message.start, from + HEAD + MESSAGE_FIXED);
             places.add(u32::from(source), brief.offset, from as u32);
         }
         let length = self.recording.opened().entry(number)?.length;

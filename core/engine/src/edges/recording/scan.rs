@@ -2,7 +2,7 @@
 //! and what verifying does. Every record must be one that a recording has;
 //! anything else is where the recording ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::chunk::{self, Item};
 use super::clock::ClockEntry;
@@ -97,6 +97,8 @@ pub struct Gathered {
     pub schemas: Schemas,
     pub compression: String,
     channels: HashMap<u16, ChannelRecord>,
+    /// The partitions that have a channel.
+    named: HashSet<TopicPartition>,
     /// The message index records that have to follow the last chunk.
     expected: BTreeMap<u16, Vec<u8>>,
     /// `joinscope/end`, if it came.
@@ -137,6 +139,7 @@ impl Gathered {
             schemas: Schemas::default(),
             compression: String::new(),
             channels: HashMap::new(),
+            named: HashSet::new(),
             expected: BTreeMap::new(),
             end: None,
             indexed: Index::default(),
@@ -224,6 +227,7 @@ impl Gathered {
         let mut times: Option<(u64, u64)> = None;
         let mut new_channels: Vec<(u16, ChannelRecord)> = Vec::new();
         let mut partitions: Vec<PartitionInfo> = Vec::new();
+        let mut named: HashSet<TopicPartition> = HashSet::new();
         let mut checked = Vec::new();
         let mut last_arrival = self.tally.arrivals.map(|(_, last)| last);
         let mut last_offsets: HashMap<u32, i64> = HashMap::new();
@@ -257,6 +261,9 @@ impl Gathered {
                         let partition = partition_of(&channel)
                             .filter(|_| usize::from(channel.id) == known + partitions.len() + 1)
                             .ok_or("a channel is not one of a recording")?;
+                        if self.named.contains(&partition) || !named.insert(partition.clone()) {
+                            return Err(format!("two channels of {partition}"));
+                        }
                         partitions.push(PartitionInfo::new(partition));
                     }
                     new_channels.push((channel.id, channel));
@@ -322,6 +329,7 @@ impl Gathered {
         });
         self.channels.extend(new_channels);
         self.tally.partitions.extend(partitions);
+        self.named.extend(named);
         clock.iter().for_each(|said| self.tally.hear(said));
         for (from, to) in runs {
             self.tally.content.take(&bytes[from..to]);

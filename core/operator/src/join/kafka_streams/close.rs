@@ -38,8 +38,8 @@ impl Task {
         } else {
             self.walk(shared, &mut closed)
         };
-        for (row, side) in closed.drain(..) {
-            put_out(shared, row, side, now, out);
+        for (row, _) in closed.drain(..) {
+            put_out(shared, row, now, out);
         }
         shared.closed = closed;
     }
@@ -151,8 +151,7 @@ fn serialized(slot: &Slot) -> (u8, u8, &[u8]) {
 
 /// Puts out a row whose window has closed; it is gone unless its window store
 /// still has it.
-fn put_out(shared: &mut Shared, row: Waiter, side: Side, now: Now, out: &mut Vec<Effect>) {
-    debug_assert!(shared.waits(row, side));
+fn put_out(shared: &mut Shared, row: Waiter, now: Now, out: &mut Vec<Effect>) {
     let slot = shared.rows.change(row.id);
     slot.unmark(WAITING);
     slot.mark(PADDED);

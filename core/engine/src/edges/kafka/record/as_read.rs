@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::KafkaError;
 use super::super::convert::{Taken, draft};
 use super::super::lanes::Lane;
-use super::super::sys::{Client, Queue};
+use super::super::sys::{Batch, Client, Queue};
 use super::{BATCH, Ended, Intake, WAIT, start};
 
 /// A read of the backlog that gave fewer than this is ahead of the brokers: the
@@ -13,6 +13,25 @@ use super::{BATCH, Ended, Intake, WAIT, start};
 /// for every few records.
 const FEW: usize = 256;
 const GATHER: Duration = Duration::from_millis(2);
+
+/// How one queue is read: soon, and the backlog in few wake-ups.
+#[derive(Debug, Default)]
+pub(in super::super) struct Gathering {
+    /// The last read of the backlog was ahead of the brokers.
+    ahead: bool,
+}
+
+impl Gathering {
+    /// Fills a batch of [`BATCH`] messages.
+    pub(in super::super) fn read(&mut self, queue: &Queue, batch: &mut Batch, backlog: bool) {
+        if std::mem::take(&mut self.ahead) {
+            queue.gather(batch, BATCH, GATHER);
+        } else {
+            queue.read(batch, BATCH, WAIT);
+        }
+        self.ahead = backlog && !batch.is_empty() && batch.iter().len() < FEW;
+    }
+}
 
 impl Intake<'_> {
     /// `--arrival read`: one queue, the order of reading.
@@ -34,7 +53,7 @@ impl Intake<'_> {
         client: &Client,
         queue: &Queue,
     ) -> Result<Ended, KafkaError> {
-        let mut ahead = false;
+        let mut gathering = Gathering::default();
         loop {
             if !self.live && self.lanes.iter().all(Lane::past_backlog) {
                 if self.lanes.iter().all(Lane::finished) {
@@ -45,17 +64,12 @@ impl Intake<'_> {
             if self.closed.iter().all(|closed| *closed) {
                 return Ok(Ended::Whole);
             }
-            if std::mem::take(&mut ahead) {
-                queue.gather(&mut self.batch, BATCH, GATHER);
-            } else {
-                queue.read(&mut self.batch, BATCH, WAIT);
-            }
+            gathering.read(queue, &mut self.batch, !self.live);
             if !self.batch.is_empty() {
                 self.health.came();
                 if self.write_batch()? {
                     return Ok(Ended::Whole);
                 }
-                ahead = !self.live && self.batch.iter().len() < FEW;
             }
             for i in 0..self.lanes.len() {
                 if !self.closed[i] && self.lanes[i].finished() {

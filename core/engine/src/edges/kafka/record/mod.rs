@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub(super) use self::as_read::Gathering;
 use self::health::Health;
 use self::output::Output;
 use super::cluster::{Cluster, patiently};
@@ -23,7 +24,7 @@ use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
-    ArrivalOrder, Compression, Info, RedactPolicy, Redactor, Writer, WriterOptions,
+    ArrivalOrder, Compression, Info, RecordingError, RedactPolicy, Redactor, Writer, WriterOptions,
 };
 
 /// What is to be recorded.
@@ -83,7 +84,7 @@ pub struct Outcome {
 
 /// Records per read of a queue: few enough that librdkafka's structures are
 /// still in the processor's cache when they are given back.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// A backlog comes as fast as the brokers can; to compress it well would take a
 /// quarter of the time that recording takes. The merge has less to keep up with.
 const BACKLOG_READ: Compression = Compression::Lz4Fast(32);
@@ -104,7 +105,7 @@ pub fn record(
 ) -> Result<Outcome, KafkaError> {
     if out.exists() {
         // Before the cluster is asked: it is the cheaper question.
-        return Err(crate::edges::recording::RecordingError::Exists { path: out.to_owned() }.into());
+        return Err(RecordingError::Exists { path: out.to_owned() }.into());
     }
     let of_topics = spec.redact.iter().flat_map(RedactPolicy::topics);
     for (rule, topic) in of_topics {
@@ -122,7 +123,10 @@ pub fn record(
     let mut writer = Writer::create(out, options(spec, &cluster))?;
     for (i, lane) in lanes.iter().enumerate() {
         let source = writer.partition(lane.partition.clone())?;
-        debug_assert_eq!(source as usize, i, "a new file numbers partitions as they come");
+        if source as usize != i {
+            let what = "its topic is named twice".to_owned();
+            return Err(RecordingError::Record { record: lane.partition.to_string(), what }.into());
+        }
         writer.set_range(source, Some(lane.start), lane.stop);
     }
     let lanes_read = lanes.len();

@@ -289,20 +289,18 @@ impl Queue {
     /// Fills `batch` (cleared before) with at most `limit` messages: those that
     /// are there, else the first that comes within `timeout`.
     pub fn read(&self, batch: &mut Batch, limit: usize, timeout: Duration) {
-        debug_assert!(Arc::ptr_eq(&self.handle, batch.handle()), "queue and batch of one client");
         // A read of many waits the whole timeout unless it gets them all: so
         // first what is there, then one with patience.
-        batch.fill(self.queue, limit, Duration::ZERO);
+        batch.fill(self.queue, &self.handle, limit, Duration::ZERO);
         if batch.is_empty() && !timeout.is_zero() {
-            batch.fill(self.queue, 1, timeout);
+            batch.fill(self.queue, &self.handle, 1, timeout);
         }
     }
 
     /// Fills `batch` (cleared before) with `limit` messages, or with those that
     /// have come when `timeout` is over.
     pub fn gather(&self, batch: &mut Batch, limit: usize, timeout: Duration) {
-        debug_assert!(Arc::ptr_eq(&self.handle, batch.handle()), "queue and batch of one client");
-        batch.fill(self.queue, limit, timeout);
+        batch.fill(self.queue, &self.handle, limit, timeout);
     }
 
     /// Keeps what comes from now on to itself, after it was forwarded.

@@ -28,19 +28,20 @@ impl Batch {
         Self { messages: Vec::with_capacity(capacity.max(1)), handle }
     }
 
-    pub(super) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
-    }
-
-    /// Takes at most `limit` messages (and not more than fit); waits up to
-    /// `timeout` for the last of them.
+    /// Takes at most `limit` messages (and not more than fit) of a client's queue;
+    /// waits up to `timeout` for the last of them.
     pub(super) fn fill(
         &mut self,
         queue: *mut rd::rd_kafka_queue_t,
+        of: &Arc<Handle>,
         limit: usize,
         timeout: Duration,
     ) {
         self.clear();
+        // Its messages keep the client that they came from.
+        if !Arc::ptr_eq(&self.handle, of) {
+            self.handle = Arc::clone(of);
+        }
         let limit = limit.min(self.messages.capacity());
         // SAFETY: the queue lives (its owner calls us); there is room for
         // `limit` pointers, of which the first `taken` are then set.

@@ -125,10 +125,11 @@ fn what_is_read_directly_is_what_librdkafka_says() {
         let sent = odd(n);
         send(&brokers, compression, &sent);
 
+        // Of another client, which is gone by the time that its batch is filled.
+        let mut batch: Batch = client(&brokers).batch(64);
         let client = client(&brokers);
         let queue = client.queue();
         client.start(TOPIC, 0, 0, &queue).unwrap();
-        let mut batch: Batch = client.batch(64);
         let begin = Instant::now();
         let (mut came, mut ended, mut turn) = (Vec::new(), false, false);
         while !(ended && came.len() == n) {
