@@ -20,7 +20,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{BEGIN, Feed, PIPELINE, Wide, rerun};
+use crate::window::testing::{BEGIN, Feed, PIPELINE, Wide, hold, is_said_to_read, rerun};
 use crate::window::theme::Tokens;
 
 fn feed() -> &'static Feed {
@@ -284,4 +284,12 @@ fn what_is_selected_has_its_name_however_crowded_it_is() {
     assert!(named(&h, "@30") && !named(&h, "@31"), "its neighbours have no room");
     ask(&mut h, Command::Select(engagement(31), Some(33)));
     assert!(named(&h, "@31") && !named(&h, "@30"));
+}
+
+#[test]
+fn until_the_key_is_there_it_is_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().command(Command::Select(Some(Selection::Row(10)), Some(10)));
+    assert!(is_said_to_read(&mut h, work, "Reading the run. What led"));
 }

@@ -6,7 +6,9 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun};
+use crate::window::testing::{
+    PIPELINE, ask, feed, heading, hold, is_said_to_read, opened, press, rerun,
+};
 
 #[test]
 fn selecting_a_record_moves_the_cursor_and_explains_it() {
@@ -151,4 +153,12 @@ fn in_a_narrow_panel_what_to_do_next_wraps() {
         })
         .collect();
     assert!(texts.len() >= 2 && texts.iter().all(|at| room.contains_rect(*at)), "{texts:?}");
+}
+
+#[test]
+fn until_a_record_is_there_it_is_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().command(Command::Select(Some(Selection::Row(10)), Some(10)));
+    assert!(is_said_to_read(&mut h, work, "Reading the record. What happened"));
 }

@@ -197,6 +197,8 @@ fn books(app: &mut App, ui: &mut Ui) {
         if let Some(error) = app.panels.books.error() {
             crate::window::failures::note(ui.ctx(), &error);
             remark(ui, &format!("cannot be read: {error}"));
+        } else if super::waits(ui) {
+            remark(ui, "Reading the books");
         }
         return;
     };

@@ -21,7 +21,7 @@ use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
 use super::far::{self, Off};
 use super::selected::Selected;
-use super::{failed, no_record};
+use super::{failed, no_record, reading};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
@@ -186,7 +186,8 @@ impl Watermarks {
                 };
                 draw::show(ui, cx, &shown);
             }
-            _ => {}
+            Some((_, Err(_))) => {}
+            None => reading(ui, "Reading the run", "How event time went on in what is in sight"),
         }
     }
 }

@@ -4,12 +4,15 @@ use joinscope_core::run::{Axis, Range, VerdictSet};
 use joinscope_operator::time::parse_duration;
 use joinscope_operator::verdict::Verdict;
 
+use super::Watermarks;
 use super::ask::{Question, drawn};
 use super::scale::Vertical;
 use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::panel::Panel;
-use crate::window::testing::{BEGIN, Feed, ask, feed, heading, opened, press};
+use crate::window::testing::{
+    BEGIN, Feed, ask, feed, heading, hold, is_said_to_read, opened, press,
+};
 use crate::window::theme::Tokens;
 
 #[test]
@@ -226,4 +229,12 @@ fn a_late_record_of_years_ago_stands_at_the_edge() {
     let said = h.get_by_label("Event-time watermark lines").value().unwrap_or_default();
     let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(beyond, "1 late record up to 3650 d behind arrival");
+}
+
+#[test]
+fn until_its_lines_are_there_it_says_that_they_are_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().panels.watermarks = Watermarks::default();
+    assert!(is_said_to_read(&mut h, work, "Reading the run. How event time"));
 }
