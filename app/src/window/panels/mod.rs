@@ -8,6 +8,7 @@ pub mod compare;
 mod far;
 pub mod guarantees;
 pub mod inspector;
+mod lane_bar;
 pub mod late;
 pub mod outputs;
 pub mod records;

@@ -4,8 +4,10 @@
 
 mod draw;
 mod export;
+mod inversions;
 mod map;
 mod paint;
+mod sight;
 mod story;
 #[cfg(test)]
 mod tests;
