@@ -17,7 +17,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use super::app::App;
 use super::command::Command;
 use super::headless::{harness, settle};
-use super::jobs::Slot;
+use super::jobs::{Jobs, Slot};
 use super::panel::Panel;
 use super::store::{RunOrder, execute};
 
@@ -393,6 +393,18 @@ pub fn hold(h: &Harness<'_, App>) -> SyncSender<()> {
         }
     }
     work
+}
+
+/// Makes the answer that a slot has one that failed.
+pub fn fail<Q, A>(slot: &mut Slot<Q, A>, jobs: &Jobs, why: &str)
+where
+    Q: Clone + PartialEq + Send + Sync + 'static,
+    A: Send + Sync + 'static,
+{
+    let question = slot.answer().unwrap().question.clone();
+    let why = why.to_owned();
+    *slot = Slot::default();
+    slot.ask(jobs, question, move |_| Err(why));
 }
 
 /// Whether a panel says that it reads what has the name, once that takes a while and

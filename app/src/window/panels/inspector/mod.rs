@@ -177,7 +177,7 @@ impl Inspector {
                         match inspected {
                             Inspected::Row(r) => {
                                 let state = self.key_state(cx, r);
-                                let state = state.as_ref().and_then(|a| a.result.as_ref().ok());
+                                let state = state.as_ref().map(|a| a.result.as_ref());
                                 draw::row(ui, cx, r, state, &mut self.shown);
                             }
                             Inspected::Output(o) => draw::output(ui, cx, o),

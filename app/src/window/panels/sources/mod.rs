@@ -202,6 +202,9 @@ fn books(app: &mut App, ui: &mut Ui) {
         }
         return;
     };
+    if let Some(error) = app.panels.books.cause_error() {
+        crate::window::failures::note_part(ui.ctx(), &error);
+    }
     let filter = app.panels.records.filter();
     for verdict in Verdict::ALL {
         let n = counts.get(verdict);
