@@ -1,4 +1,6 @@
 use egui::Shape;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Axis, Range, VerdictSet};
 use joinscope_operator::time::parse_duration;
@@ -7,8 +9,9 @@ use joinscope_operator::verdict::Verdict;
 use super::Watermarks;
 use super::ask::{Question, drawn};
 use super::scale::Vertical;
+use crate::window::app::App;
 use crate::window::command::Command;
-use crate::window::headless::harness;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::testing::{
     BEGIN, Feed, ask, feed, heading, hold, is_said_to_read, opened, press,
@@ -237,4 +240,29 @@ fn until_its_lines_are_there_it_says_that_they_are_read() {
     let work = hold(&h);
     h.state_mut().panels.watermarks = Watermarks::default();
     assert!(is_said_to_read(&mut h, work, "Reading the run. How event time"));
+}
+
+#[test]
+fn a_line_is_pinned_drawn_by_name_and_let_go() {
+    let mut h = opened(&feed().run());
+    // What holds the rest back has its name anyway.
+    let sentence = heading(&h, Panel::Watermarks).accesskit_node().value().unwrap_or_default();
+    let name = ["views[0]", "views[1]"].into_iter().find(|name| !sentence.contains(name)).unwrap();
+    let shown = format!("{name}, pinned");
+    let is_said = |h: &Harness<'_, App>| {
+        let lines = h.get_by_label("Event-time watermark lines");
+        let said = lines.accesskit_node().value().unwrap_or_default();
+        said.contains(&format!("; {name} pinned"))
+    };
+    let is_named = |h: &Harness<'_, App>| {
+        let mut shapes = h.output().shapes.iter();
+        shapes.any(|s| matches!(&s.shape, Shape::Text(t) if t.galley.text() == shown))
+    };
+    assert!(!is_said(&h) && !is_named(&h));
+    for pinned in [true, false] {
+        press(&mut h, "Scale");
+        h.get_by_role_and_label(Role::RadioButton, name).click();
+        settle(&mut h).unwrap();
+        assert_eq!((is_said(&h), is_named(&h)), (pinned, pinned));
+    }
 }
