@@ -21,7 +21,7 @@ const FOCUSED: [(&str, &str); 6] = [
 const IN_PANELS: [(&str, &str); 11] = [
     ("Ctrl+C", "Table: copy the row as JSON"),
     ("Page Up, Page Down", "Time axis: further back or on"),
-    ("Shift+←, Shift+→", "Time axis, causality: move what is in sight"),
+    ("Shift+←, Shift+→", "Time axis, causality: move the view"),
     ("Plus, Minus", "Time axis, causality: zoom"),
     ("0", "Time axis, causality: show all"),
     ("↑ ↓, Enter", "Timeline: choose a row, open it"),
