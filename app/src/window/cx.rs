@@ -26,6 +26,8 @@ pub struct Breaks<'a> {
     pub ids: &'a [u64],
     /// How often each stopped the run in progress.
     pub counts: Option<&'a BTreeMap<u64, u64>>,
+    /// The run in front goes on in another process: it stops at none of these.
+    pub elsewhere: bool,
 }
 
 /// Shared by all panels in one frame.

@@ -162,6 +162,7 @@ impl App {
         let said = stopped.map(|stop| self.stop_said(stop));
         let going = self.running.as_ref().filter(|_| here);
         let stop_counts = going.map(|r| r.control.stop_counts()).unwrap_or_default();
+        let elsewhere = self.runs_elsewhere();
         let mut cx = Cx {
             doc: &self.doc,
             cursor: &self.cursor,
@@ -176,6 +177,7 @@ impl App {
                 stopped: said.as_deref(),
                 ids: stopped.map(|s| s.ids.as_slice()).unwrap_or_default(),
                 counts: Some(&stop_counts),
+                elsewhere,
             },
             hover: self.hover,
             hovers,

@@ -27,6 +27,17 @@ pub fn note_part(ctx: &Context, error: &str) {
     put(ctx, error, true);
 }
 
+/// What was read; why it was not is listed, of a part that can be done without.
+pub fn read_part<T: Clone>(ctx: &Context, result: &Result<T, String>) -> Option<T> {
+    match result {
+        Ok(read) => Some(read.clone()),
+        Err(error) => {
+            note_part(ctx, error);
+            None
+        }
+    }
+}
+
 fn put(ctx: &Context, error: &str, part: bool) {
     ctx.data_mut(|data| {
         let noted = data.get_temp_mut_or_default::<Noted>(Id::unique("failures"));

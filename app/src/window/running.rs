@@ -316,6 +316,13 @@ impl App {
         going.is_some() && going == self.doc.run.as_ref().map(|run| &run.dir)
     }
 
+    /// Whether the run in front goes on in another process. One of this window has not
+    /// ended yet where the last of it is still on its way to the panels.
+    pub(super) fn runs_elsewhere(&self) -> bool {
+        let dir = self.doc.run.as_ref().map(|run| &run.dir);
+        self.doc.in_progress && !self.runs_here() && self.following.shown.as_ref() != dir
+    }
+
     /// Whether the run that goes on came to the front once.
     pub(super) fn was_shown(&self) -> bool {
         let going = self.running.as_ref().and_then(|running| running.dir.as_ref());

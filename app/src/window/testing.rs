@@ -3,7 +3,8 @@
 //! sends its backlog; three records cannot be read.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use joinscope_core::edges::recording::{Recording, Writer, WriterOptions};
 use joinscope_core::engine::{AtEnd, Control};
@@ -17,6 +18,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use super::app::App;
 use super::command::Command;
 use super::headless::{harness, settle};
+use super::jobs::{Jobs, Slot};
 use super::panel::Panel;
 use super::store::{RunOrder, execute};
 
@@ -371,6 +373,50 @@ pub fn ask(h: &mut Harness<'_, App>, command: Command) {
 pub fn press(h: &mut Harness<'_, App>, name: &str) {
     h.get_by_label(name).click();
     settle(h).unwrap();
+}
+
+/// No question is answered until what this gives is dropped: all threads are at work.
+#[must_use]
+pub fn hold(h: &Harness<'_, App>) -> SyncSender<()> {
+    let (work, wait) = sync_channel::<()>(0);
+    let wait = Arc::new(Mutex::new(wait));
+    for n in 0..16u8 {
+        let wait = Arc::clone(&wait);
+        let mut slot: Slot<u8, ()> = Slot::default();
+        let busy = move |_: &u8| {
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        };
+        if n.is_multiple_of(2) {
+            slot.ask(&h.state().jobs, n, busy);
+        } else {
+            slot.ask_long(&h.state().jobs, n, busy);
+        }
+    }
+    work
+}
+
+/// Makes the answer that a slot has one that failed.
+pub fn fail<Q, A>(slot: &mut Slot<Q, A>, jobs: &Jobs, why: &str)
+where
+    Q: Clone + PartialEq + Send + Sync + 'static,
+    A: Send + Sync + 'static,
+{
+    let question = slot.answer().unwrap().question.clone();
+    let why = why.to_owned();
+    *slot = Slot::default();
+    slot.ask(jobs, question, move |_| Err(why));
+}
+
+/// Whether a panel says that it reads what has the name, once that takes a while and
+/// until it is there.
+pub fn is_said_to_read(h: &mut Harness<'_, App>, work: SyncSender<()>, name: &str) -> bool {
+    h.run_steps(4);
+    let is_said = |h: &Harness<'_, App>| h.query_all_by_label_contains(name).next().is_some();
+    let said = is_said(h);
+    drop(work);
+    settle(h).unwrap();
+    said && !is_said(h)
 }
 
 /// Writes into a field.

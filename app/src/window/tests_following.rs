@@ -198,3 +198,30 @@ fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
     std::fs::rename(&aside, &dir).unwrap();
     slow.end();
 }
+
+#[test]
+fn a_run_of_another_process_is_said_not_to_stop_and_what_it_met_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("run");
+    let slow = Slow::begin(&dir);
+    let first = slow.wait();
+    let mut h = harness((1280, 800), false, None);
+    h.state_mut().command(Command::Open(dir));
+    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    h.state_mut().command(Command::AddBreakpoint("verdict=joined".parse().unwrap()));
+    until(&mut h, "it is listed", |app| !app.breakpoints.list().is_empty());
+    let says =
+        |h: &Harness<'_, App>, what: &str| h.query_all_by_label_contains(what).next().is_some();
+    assert!(says(&h, "another process and does not stop at these"));
+    assert!(says(&h, "joinscope run --break"));
+    let said = heading(&h, Panel::Breakpoints).value().unwrap();
+    assert!(said.starts_with("1 breakpoint · met ") && !said.contains("never"), "{said}");
+    let so_far = format!(" in the first {} arrivals", thousands(first));
+    assert!(said.ends_with(&so_far), "{said}");
+    assert!(says(&h, "verdict=joined: a record is joined; met ") && !says(&h, "stopped"));
+    slow.end();
+    until(&mut h, "the run has ended", |app| !app.doc().in_progress);
+    let said = heading(&h, Panel::Breakpoints).value().unwrap();
+    assert!(said.ends_with(" in this run"), "{said}");
+    assert!(!says(&h, "another process"));
+}

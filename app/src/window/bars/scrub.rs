@@ -13,9 +13,11 @@ use crate::window::app::App;
 use crate::window::axis::{Axis, Scale};
 use crate::window::command::Command;
 use crate::window::cursor::ClockMap;
+use crate::window::failures::read_part;
 use crate::window::panels::watermarks::say::unit;
 use crate::window::text::{plural, thousands};
-use crate::window::theme::Tokens;
+use crate::window::theme::{SMALL, Tokens, fonts};
+use crate::window::widgets::fit;
 
 /// Width of a bar of the strip and its gap, points.
 const BAR: f32 = 3.0;
@@ -58,8 +60,9 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     let at = app.cursor.at();
     response.widget_info(|| WidgetInfo::slider(true, at as f64, "Cursor"));
     let last = app.cursor.len().saturating_sub(1);
+    let place = format!("arrival {}, the last is {}", thousands(at), thousands(last));
     ui.ctx().accesskit_node_builder(response.id, |node| {
-        node.set_value(format!("arrival {}, the last is {}", thousands(at), thousands(last)));
+        node.set_value(place.as_str());
         node.set_min_numeric_value(0.0);
         node.set_max_numeric_value(last as f64);
     });
@@ -102,6 +105,15 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
         }
         None => {
             painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
+            if let Some(said) = unread(app) {
+                let font = fonts::regular(SMALL);
+                let shown = fit(ui, &said, &font, rect.width());
+                let middle = egui::Align2::CENTER_CENTER;
+                ui.painter().text(bars_at.center(), middle, shown, font, t.second);
+                ui.ctx().accesskit_node_builder(response.id, |node| {
+                    node.set_value(format!("{place}; {said}"));
+                });
+            }
         }
     }
     if let Some((from, to)) = app.view {
@@ -234,7 +246,13 @@ fn ask_density(app: &mut App, range: Range, buckets: usize) -> Option<Arc<Densit
         density.map(Arc::new).map_err(|e| e.to_string())
     });
     let answer = app.strip.density.answer()?;
-    answer.result.as_ref().ok().cloned()
+    read_part(&app.ctx, &answer.result)
+}
+
+/// Why nothing is known of what came when.
+fn unread(app: &mut App) -> Option<String> {
+    let error = app.strip.density.answer()?.result.as_ref().err().cloned()?;
+    Some(format!("what came when cannot be read: {error}"))
 }
 
 /// Over all partitions.
@@ -290,7 +308,24 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
 
 #[cfg(test)]
 mod tests {
+    use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
     use super::*;
+    use crate::window::headless::settle;
+    use crate::window::testing::{fail, feed, opened};
+
+    #[test]
+    fn what_came_when_is_said_where_it_cannot_be_read() {
+        let mut h = opened(&feed().run());
+        let app = h.state_mut();
+        fail(&mut app.strip.density, &app.jobs, "the disk went away");
+        settle(&mut h).unwrap();
+        let cursor = h.query_all_by_label("Cursor").next().unwrap();
+        let said = cursor.accesskit_node().value().unwrap();
+        assert!(said.ends_with("; what came when cannot be read: the disk went away"), "{said}");
+        let mut listed = h.state().errors().list().iter();
+        assert!(listed.any(|problem| problem.message == "the disk went away"));
+    }
 
     #[test]
     fn a_bar_says_in_words_what_its_colours_count() {

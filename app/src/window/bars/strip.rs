@@ -9,6 +9,7 @@ use joinscope_core::run::{Axis as RunAxis, Density, Range};
 
 use crate::window::app::App;
 use crate::window::cursor::{ClockMap, never_back};
+use crate::window::failures::read_part;
 use crate::window::jobs::Slot;
 use crate::window::selection::Selection;
 
@@ -84,10 +85,10 @@ pub fn event_clock(app: &mut App) -> ClockMap {
     let Some(run) = app.doc.run.as_ref().map(|r| r.run.clone()) else { return ClockMap::default() };
     app.strip.events.ask(&app.jobs, app.doc.revision, move |_| events_of(&run));
     let Some(answer) = app.strip.events.answer() else { return ClockMap::default() };
-    match &answer.result {
-        Ok(clock) if answer.question == app.doc.revision => clock.clone(),
-        _ => ClockMap::default(),
+    if answer.question != app.doc.revision {
+        return ClockMap::default();
     }
+    read_part(&app.ctx, &answer.result).unwrap_or_default()
 }
 
 fn events_of(run: &Run) -> Result<ClockMap, String> {
@@ -114,14 +115,14 @@ fn events_of(run: &Run) -> Result<ClockMap, String> {
 /// The join's event-time watermark at the cursor, ms, exactly; `None`: it has
 /// not moved yet, or is not read.
 pub(super) fn cursor_event_ms(app: &mut App) -> Option<i64> {
-    let run = app.doc.run.as_ref()?.run.clone();
+    let run = app.doc.run.as_ref().filter(|_| app.cursor.len() > 0)?.run.clone();
     let question = (app.doc.revision, app.cursor.at());
     app.strip.event_now.ask(&app.jobs, question, move |(_, at)| {
         run.watermarks_at(*at).map(|w| w.join).map_err(|e| e.to_string())
     });
     let answer = app.strip.event_now.answer()?;
     // While it is read, the last one: the figure does not flicker.
-    answer.result.as_ref().ok().copied().flatten()
+    read_part(&app.ctx, &answer.result).flatten()
 }
 
 /// Event time of the selected row, ms.
@@ -133,7 +134,7 @@ pub(super) fn selected_event_ms(app: &mut App) -> Option<i64> {
         run.row(*row).map(|r| r.event_time).map_err(|e| e.to_string())
     });
     let answer = app.strip.own.answer().filter(|a| a.question == question)?;
-    answer.result.as_ref().ok().copied().flatten()
+    read_part(&app.ctx, &answer.result).flatten()
 }
 
 type Fine = Arc<crate::window::jobs::Answer<(u64, (u64, u64)), ClockMap>>;
@@ -225,6 +226,10 @@ fn of_recording(recording: &Recording) -> Result<ClockMap, String> {
 /// points of the clock.
 pub(super) fn cursor_ms(app: &mut App) -> i64 {
     let at = app.cursor.at();
+    let near = app.clock.time(at as f64).round() as i64;
+    if app.cursor.len() == 0 {
+        return near;
+    }
     let question = (app.doc.revision, at);
     match (&app.doc.run, &app.doc.recording) {
         (Some(run), _) => {
@@ -239,15 +244,12 @@ pub(super) fn cursor_ms(app: &mut App) -> i64 {
                 let page = recording.page(*at, 1).map_err(|e| e.to_string())?;
                 page.first()
                     .map(joinscope_operator::record::Record::arrival_ms)
-                    .ok_or_else(String::new)
+                    .ok_or_else(|| format!("the recording has no arrival {at}"))
             });
         }
         _ => {}
     }
-    match app.strip.now.answer() {
-        Some(answer) if answer.question == question => {
-            answer.result.clone().unwrap_or_else(|_| app.clock.time(at as f64).round() as i64)
-        }
-        _ => app.clock.time(at as f64).round() as i64,
-    }
+    let answer = app.strip.now.answer().filter(|answer| answer.question == question);
+    let exact = answer.and_then(|answer| read_part(&app.ctx, &answer.result));
+    exact.unwrap_or(near)
 }

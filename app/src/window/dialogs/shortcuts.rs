@@ -18,15 +18,16 @@ const FOCUSED: [(&str, &str); 6] = [
 ];
 
 /// Keys of panels that have the focus; said where something is open.
-const IN_PANELS: [(&str, &str); 10] = [
+const IN_PANELS: [(&str, &str); 11] = [
     ("Ctrl+C", "Table: copy the row as JSON"),
     ("Page Up, Page Down", "Time axis: further back or on"),
-    ("Shift+←, Shift+→", "Time axis: move what is in sight"),
+    ("Shift+←, Shift+→", "Time axis, causality: move the view"),
     ("Plus, Minus", "Time axis, causality: zoom"),
     ("0", "Time axis, causality: show all"),
     ("↑ ↓, Enter", "Timeline: choose a row, open it"),
     ("← →", "Epochs: to the one before or after"),
     ("← →, Enter", "Causality: from node to node"),
+    ("↑ ↓", "Causality: to lanes out of sight"),
     ("Arrows, Enter", "Gap: move it, halve the room"),
     ("Delete", "What is open, bookmark: remove it"),
 ];

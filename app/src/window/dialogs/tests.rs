@@ -173,7 +173,7 @@ fn the_cheat_sheet_lists_every_shortcut() {
         assert!(h.query_all_by_label(bound.title).next().is_some(), "{}", bound.title);
     }
     // And the keys of what has the focus, of panels where there are any.
-    let axis = "Time axis: move what is in sight";
+    let axis = "Time axis, causality: move the view";
     assert!(h.query_by_label(axis).is_some());
     press(&mut h, "Close");
     assert!(h.query_by_label("Shortcuts").is_none());

@@ -8,6 +8,7 @@ pub mod compare;
 mod far;
 pub mod guarantees;
 pub mod inspector;
+mod lane_bar;
 pub mod late;
 pub mod outputs;
 pub mod records;
@@ -21,12 +22,15 @@ pub mod watermarks;
 
 pub use tools::edged;
 
+use std::time::Duration;
+
 use egui::Ui;
 
 use self::sources::{Books, Sources};
 use super::chrome::{self, Title};
 use super::cx::Cx;
 use super::doc::Doc;
+use super::jobs::DIM_AFTER;
 use super::layout::Tabs;
 use super::panel::Panel;
 use super::table::empty;
@@ -155,6 +159,40 @@ fn no_record(ui: &mut Ui, cx: &Cx<'_>, yet: &str) {
     }
 }
 
+/// A panel that waits for its first answer.
+#[derive(Clone, Copy)]
+struct Waits {
+    /// The frame that it waited in last.
+    frame: u64,
+    /// When it began to, s.
+    since: f64,
+}
+
+/// Whether a first answer has been awaited long enough to say so: what comes at once
+/// does not flicker.
+fn waits(ui: &Ui) -> bool {
+    let (frame, now) = (ui.ctx().cumulative_frame_nr(), ui.input(|i| i.time));
+    let id = ui.scope_id().with("waits");
+    let since = ui.data_mut(|data| {
+        let before = data.get_temp::<Waits>(id).filter(|w| w.frame + 1 >= frame);
+        let since = before.map_or(now, |w| w.since);
+        data.insert_temp(id, Waits { frame, since });
+        since
+    });
+    let left = DIM_AFTER.as_secs_f64() - (now - since);
+    if left > 0.0 {
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(left));
+    }
+    left <= 0.0
+}
+
+/// What stands in a panel until its first answer is there.
+fn reading(ui: &mut Ui, what: &str, next: &str) {
+    if waits(ui) {
+        empty(ui, what, next);
+    }
+}
+
 /// What is shown in place of an answer that failed; says whether to try again.
 /// The window lists it among its errors.
 fn failed(ui: &mut Ui, error: &str) -> bool {
@@ -177,4 +215,24 @@ fn in_place(ui: &mut Ui, error: &str) -> bool {
         .icon(super::theme::fonts::icon::RETRY)
         .show(&mut child)
         .clicked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_a_while_is_said_to_be_read() {
+        let ctx = egui::Context::default();
+        let at = |time: f64, waits_there: bool| {
+            let input = egui::RawInput { time: Some(time), ..egui::RawInput::default() };
+            let mut said = false;
+            let _ = ctx.run_ui(input, |ui| said = waits_there && waits(ui));
+            said
+        };
+        assert_eq!([at(1.0, true), at(1.05, true), at(1.2, true)], [false, false, true]);
+        // There was an answer meanwhile: it is another wait.
+        assert!(!at(1.3, false));
+        assert_eq!([at(1.4, true), at(1.6, true)], [false, true]);
+    }
 }

@@ -1,8 +1,8 @@
 //! How the breakpoints are drawn: a field to add one, and a line each.
 
 use egui::{
-    Align2, Key, Popup, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
-    UiBuilder, WidgetInfo, pos2, vec2,
+    Align2, Frame, Key, Margin, Popup, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind,
+    TextEdit, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition, EXAMPLES, FieldOp};
 use joinscope_operator::time::format_duration;
@@ -22,6 +22,11 @@ use crate::window::widgets::{button, fit, icon_button, text};
 const LINE: f32 = 30.0;
 /// The widest that a line of the list becomes, points.
 const WIDEST: f32 = 900.0;
+
+/// Said of a run that goes on in another process.
+const ELSEWHERE: &str = "This run belongs to another process and does not stop at these: what it \
+                         met so far is counted. One that is started with joinscope run --break \
+                         CONDITION stops there";
 
 /// What a run stops at, in words.
 pub fn words(condition: &Condition) -> String {
@@ -60,6 +65,12 @@ pub fn words(condition: &Condition) -> String {
 pub fn body(this: &mut Breakpoints, ui: &mut Ui, cx: &mut Cx<'_>, commands: &mut Vec<Command>) {
     let t = Tokens::of(ui.ctx());
     field(this, ui, cx, commands, t);
+    if cx.breaks.elsewhere {
+        Frame::NONE.inner_margin(Margin::symmetric(INSET as i8, 4)).show(ui, |ui| {
+            let said = RichText::new(ELSEWHERE).font(fonts::regular(SMALL)).color(t.second);
+            ui.add(egui::Label::new(said).wrap());
+        });
+    }
     if let Some(error) = this.job.error().filter(|_| this.wanted) {
         if failed(ui, &error) {
             this.job.again();
@@ -67,7 +78,9 @@ pub fn body(this: &mut Breakpoints, ui: &mut Ui, cx: &mut Cx<'_>, commands: &mut
         return;
     }
     if cx.breaks.list.is_empty() {
-        let next = if cx.doc.run.is_some() && !cx.doc.in_progress {
+        let next = if cx.breaks.elsewhere {
+            "Write a condition above: the cursor goes from hit to hit in what there is of the run"
+        } else if cx.doc.run.is_some() && !cx.doc.in_progress {
             "Write a condition above: the cursor goes from hit to hit, and the next run stops there"
         } else {
             "Write a condition above: a run stops where it is met"
@@ -198,7 +211,7 @@ fn one(
     }
     let met = match this.count(cx, b.id) {
         None => String::new(),
-        Some(n) if cx.doc.in_progress => times("stopped", n),
+        Some(n) if cx.doc.in_progress && !cx.breaks.elsewhere => times("stopped", n),
         Some(n) => times("met", n),
     };
     let font = fonts::mono(SMALL);

@@ -7,8 +7,8 @@ use super::draw::words;
 use crate::window::cx::Cx;
 use crate::window::export::{Listed, Source};
 
-/// `met`: how often in the run that is open; of one in progress, how often it
-/// stopped.
+/// `met`: how often in the run that is open; of one in progress in this
+/// window, how often it stopped.
 const COLUMNS: [&str; 4] = ["condition", "enabled", "says", "met"];
 
 impl Breakpoints {

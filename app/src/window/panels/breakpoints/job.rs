@@ -86,6 +86,18 @@ impl Job {
         });
     }
 
+    /// Whether these are what was looked for last.
+    pub fn is_of(&self, list: &[Breakpoint]) -> bool {
+        let listed = list.iter().map(|b| (b.id, &b.condition));
+        let asked = self.asked.as_ref().map(|(_, asked)| asked.iter().map(|(id, c)| (*id, c)));
+        asked.is_some_and(|asked| asked.eq(listed))
+    }
+
+    /// Of what the last look was.
+    pub fn revision(&self) -> Option<u64> {
+        self.asked.as_ref().map(|(revision, _)| *revision)
+    }
+
     pub fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -31,6 +31,8 @@ pub struct Breakpoints {
     job: Job,
     /// The panel is in sight, or a hit is asked for: what is hit is looked for.
     wanted: bool,
+    /// The run goes on in another process: what it met is counted, once for a list.
+    elsewhere: bool,
     /// Which way a hit is asked for.
     seeks: Option<Direction>,
     /// The look for that hit has begun.
@@ -60,7 +62,11 @@ impl Breakpoints {
     pub fn look(&mut self, jobs: &Jobs, revision: u64, run: &Run, list: &[Breakpoint]) {
         // A run in progress is a newer one before the look is done: the hit is of what
         // was there when it was asked for.
-        if self.wanted && !(self.seeks.is_some() && self.begun) {
+        let done = match self.seeks {
+            Some(_) => self.begun,
+            None => self.elsewhere && self.job.is_of(list),
+        };
+        if self.wanted && !done {
             self.job.ask(jobs, revision, run, list);
             self.begun = true;
         }
@@ -89,7 +95,11 @@ impl Breakpoints {
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
-        self.wanted = cx.doc.run.is_some() && !cx.doc.in_progress;
+        self.elsewhere = cx.breaks.elsewhere;
+        self.wanted = cx.doc.run.is_some() && (!cx.doc.in_progress || self.elsewhere);
+        if self.job.revision().is_some_and(|revision| !cx.doc.is_about(revision)) {
+            self.job.again();
+        }
         let sentence = self.sentence(cx);
         let title = Title::of(Panel::Breakpoints, &sentence, tabs);
         let (stopped, some) =
@@ -151,18 +161,20 @@ impl Breakpoints {
             .filter(|b| b.enabled)
             .filter_map(|b| found.counts.get(&b.id))
             .sum();
-        let so_far = if open {
+        let within = if self.elsewhere {
+            format!("the first {}", plural(found.looked_at, "arrival"))
+        } else if open {
             let of = cx.doc.arrivals().max(1);
-            format!(" so far, {} % looked at", found.looked_at * 100 / of)
+            format!("this run so far, {} % looked at", found.looked_at * 100 / of)
         } else {
-            String::new()
+            "this run".to_owned()
         };
-        format!("{listed} · {} in this run{so_far}", times("met", hits))
+        format!("{listed} · {} in {within}", times("met", hits))
     }
 
     /// How often a breakpoint was met; `None`: not known.
     fn count(&mut self, cx: &Cx<'_>, id: u64) -> Option<u64> {
-        if cx.doc.in_progress {
+        if cx.doc.in_progress && !cx.breaks.elsewhere {
             return Some(cx.breaks.counts.and_then(|c| c.get(&id)).copied().unwrap_or(0));
         }
         if !self.wanted {

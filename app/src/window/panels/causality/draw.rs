@@ -8,9 +8,10 @@ use joinscope_core::run::RowView;
 use joinscope_operator::record::Arrival;
 use joinscope_operator::time::format_duration;
 
+use super::inversions;
 use super::map::{Map, Moment, Spacing};
 use super::paint::{arrows, axis, epochs, lanes, names};
-use super::story::{Kind, Story, Subject};
+use super::story::{Story, Subject};
 use crate::window::axis::{GUTTER, RIGHT};
 use crate::window::cx::Cx;
 use crate::window::panels::outputs::kind_name;
@@ -18,16 +19,14 @@ use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::table::DIMMED;
 use crate::window::text::thousands;
-use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::theme::Tokens;
 use crate::window::widgets::verdict_shape;
 
 /// Lanes are as high as the room allows, within these, points.
 const LOWEST: f32 = 24.0;
 const HIGHEST: f32 = 220.0;
-/// The list of inversions.
-const LIST: f32 = 260.0;
 /// Room at the ends of the diagram, points.
-const PAD: f32 = 18.0;
+pub(super) const PAD: f32 = 18.0;
 /// Of a node, points.
 pub(super) const R: f32 = 5.0;
 
@@ -49,9 +48,9 @@ pub struct Shown<'a> {
 #[derive(Default)]
 pub struct State {
     /// Part of the diagram in sight: left edge and width, of 1.
-    view: Option<(f64, f64)>,
+    pub(super) view: Option<(f64, f64)>,
     /// Scrolled down by, points.
-    top: f32,
+    pub(super) top: f32,
     /// The node that the keyboard stands on.
     active: usize,
     /// What the view belongs to.
@@ -75,6 +74,8 @@ pub(super) struct Placed<'a> {
     pub plot: Rect,
     pub height: f32,
     pub top: f32,
+    /// What the lanes need beyond the room there is, points.
+    pub hidden: f32,
     pub view: (f64, f64),
 }
 
@@ -135,11 +136,7 @@ impl State {
         }
         let t = Tokens::of(ui.ctx());
         let whole = ui.available_rect_before_wrap();
-        let listed = !s.story.inversions.is_empty() && whole.width() > 560.0;
-        let mut rect = whole;
-        if listed {
-            rect.max.x -= LIST.min(whole.width() * 0.3);
-        }
+        let (rect, listed) = inversions::split(whole, s.story);
         let p = self.place(ui, s, rect);
         let response = ui.interact(p.plot, ui.scope_id().with("plot"), Sense::click_and_drag());
         response
@@ -154,9 +151,9 @@ impl State {
         // Behind the nodes: a name that stands on it is read.
         cursor(ui, cx, &p, rect, t);
         let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
-        if listed {
-            let at = Rect::from_min_max(pos2(rect.right(), whole.top()), whole.max);
-            chosen = list(ui, cx, s.story, at, t).or(chosen);
+        self.lane_bar(ui, &p, rect);
+        if let Some(at) = listed {
+            chosen = inversions::list(ui, cx, s.story, at, t).or(chosen);
         }
         chosen
     }
@@ -190,11 +187,12 @@ impl State {
             plot,
             height,
             top: self.top,
+            hidden: most,
             view: self.view.unwrap_or((0.0, 1.0)),
         }
     }
 
-    /// Wheel and drag; the keyboard moves from node to node.
+    /// Wheel, drag and the keys that move what is in sight; others go from node to node.
     fn act(&mut self, ui: &Ui, p: &Placed<'_>, response: &Response) {
         let (left, wide) = p.view;
         let mut view = p.view;
@@ -214,6 +212,7 @@ impl State {
             view.1 *= factor;
         }
         if response.has_focus() {
+            view.0 += self.pan(ui, p) * wide;
             for (key, factor) in [(Key::Plus, 0.5), (Key::Equals, 0.5), (Key::Minus, 2.0)] {
                 if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
                     view.0 += wide * (1.0 - factor) / 2.0;
@@ -242,7 +241,7 @@ impl State {
         plot: &Response,
         t: &Tokens,
     ) -> Option<(Selection, Arrival)> {
-        let mut chosen = self.keys(ui, nodes, plot);
+        let mut chosen = self.keys(ui, p, nodes, plot);
         let clip = p.plot.expand2(vec2(4.0, 0.0));
         let mut child = ui.new_child(
             UiBuilder::new().max_rect(clip).id_salt("nodes").accessibility_parent(plot.id),
@@ -294,6 +293,9 @@ impl State {
             {
                 *cx.hovers = Some(row);
             }
+            if response.gained_focus() {
+                self.reveal(p, node.at);
+            }
             if response.clicked() {
                 chosen = Some((node.selection, node.arrival));
                 self.active = i;
@@ -303,14 +305,24 @@ impl State {
         chosen
     }
 
-    fn keys(&mut self, ui: &Ui, nodes: &[Node], plot: &Response) -> Option<(Selection, Arrival)> {
+    fn keys(
+        &mut self,
+        ui: &Ui,
+        p: &Placed<'_>,
+        nodes: &[Node],
+        plot: &Response,
+    ) -> Option<(Selection, Arrival)> {
         if plot.clicked() || plot.drag_started() {
             plot.request_focus();
         }
         if !plot.has_focus() || nodes.is_empty() {
             return None;
         }
-        let filter = egui::EventFilter { horizontal_arrows: true, ..egui::EventFilter::default() };
+        let filter = egui::EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: p.hidden > 0.0,
+            ..egui::EventFilter::default()
+        };
         ui.memory_mut(|m| m.set_focus_lock_filter(plot.id, filter));
         let last = nodes.len() - 1;
         let here = self.active.min(last);
@@ -324,6 +336,7 @@ impl State {
         for (key, to) in moves {
             if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
                 self.active = to;
+                self.reveal(p, nodes[to].at);
             }
         }
         let enter = ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter));
@@ -407,53 +420,4 @@ fn cursor(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &Tokens) {
         let line = Stroke::new(1.5, t.accent.gamma_multiply(0.8));
         ui.painter().vline(x, rect.top()..=p.plot.bottom(), line);
     }
-}
-
-/// The inversions; a press selects.
-fn list(
-    ui: &mut Ui,
-    cx: &mut Cx<'_>,
-    story: &Story,
-    at: Rect,
-    t: &Tokens,
-) -> Option<(Selection, Arrival)> {
-    ui.painter().vline(at.left(), at.y_range(), Stroke::new(1.0, t.line));
-    // The scroll bar stands in the margin at the right, not over the words.
-    let inner = Rect::from_min_max(at.min + vec2(INSET, 4.0), at.max - vec2(2.0, 4.0));
-    let mut child = ui.new_child(UiBuilder::new().max_rect(inner).id_salt("inversions"));
-    child.shrink_clip_rect(at);
-    let mut chosen = None;
-    let area = egui::ScrollArea::vertical().id_salt("inversions").auto_shrink([false, true]);
-    area.show(&mut child, |ui| {
-        ui.set_max_width(at.width() - 2.0 * INSET);
-        for (kind, title) in [
-            (Kind::Arrival, "Out of order by arrival"),
-            (Kind::EventTime, "Out of order by event time"),
-        ] {
-            let of: Vec<_> = story.inversions.iter().filter(|i| i.kind == kind).collect();
-            if of.is_empty() {
-                continue;
-            }
-            crate::window::widgets::group(ui, title);
-            for i in of {
-                let Some(row) = story.rows.iter().find(|r| r.row == i.row) else { continue };
-                let selected = cx.selection == Some(Selection::Row(i.row));
-                let ink = if selected { t.text } else { t.second };
-                let text = egui::RichText::new(&i.text).font(fonts::regular(SMALL)).color(ink);
-                let response = ui.add(egui::Label::new(text).wrap().sense(Sense::click()));
-                response.widget_info(|| WidgetInfo::labeled(Role::Link, true, &i.text));
-                if response.hovered() || response.has_focus() {
-                    *cx.hovers = Some(i.row);
-                    let under = response.rect.bottom() + 1.0;
-                    let line = Stroke::new(1.0, t.accent);
-                    ui.painter().hline(response.rect.x_range(), under, line);
-                }
-                if response.clicked() {
-                    chosen = Some((Selection::Row(i.row), row.arrival));
-                }
-                ui.add_space(6.0);
-            }
-        }
-    });
-    chosen
 }

@@ -4,8 +4,10 @@
 
 mod draw;
 mod export;
+mod inversions;
 mod map;
 mod paint;
+mod sight;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -15,8 +17,8 @@ use joinscope_operator::verdict::Verdict;
 
 use self::map::Spacing;
 use self::story::{Story, Subject};
-use super::failed;
 use super::watermarks::say::unit;
+use super::{failed, reading};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
@@ -94,7 +96,8 @@ impl Causality {
         let answer = answer.filter(|a| cx.doc.is_about(a.question.0));
         match answer.as_ref().map(|a| (a.question, &a.result)) {
             Some((_, Err(error))) if failed(ui, error) => self.story.again(),
-            Some((_, Err(_))) | None => {}
+            Some((_, Err(_))) => {}
+            None => reading(ui, "Reading the run", "What led to what is read for the whole key"),
             Some((question, Ok(story))) => {
                 if self.story.is_stale() {
                     ui.multiply_opacity(0.6);

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use egui::Key;
 use egui::accesskit::Role;
+use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::edges::recording::{Writer, WriterOptions};
@@ -20,7 +20,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{BEGIN, Feed, PIPELINE, Wide, rerun};
+use crate::window::testing::{BEGIN, Feed, PIPELINE, Wide, hold, is_said_to_read, rerun};
 use crate::window::theme::Tokens;
 
 fn feed() -> &'static Feed {
@@ -284,4 +284,98 @@ fn what_is_selected_has_its_name_however_crowded_it_is() {
     assert!(named(&h, "@30") && !named(&h, "@31"), "its neighbours have no room");
     ask(&mut h, Command::Select(engagement(31), Some(33)));
     assert!(named(&h, "@31") && !named(&h, "@30"));
+}
+
+#[test]
+fn until_the_key_is_there_it_is_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().command(Command::Select(Some(Selection::Row(10)), Some(10)));
+    assert!(is_said_to_read(&mut h, work, "Reading the run. What led"));
+}
+
+const CANVAS: &str = "Causality of the selection";
+
+/// Whether a node stands within the diagram.
+fn is_in_sight(h: &Harness<'_, App>, node: &str) -> bool {
+    h.get_by_label(CANVAS).rect().contains(h.get_by_label(node).rect().center())
+}
+
+/// The first node of a joined record's key and the last, with the keyboard on the
+/// diagram of it.
+fn ends(h: &mut Harness<'_, App>) -> [String; 2] {
+    let row = first(h, Verdict::Joined, 1);
+    ask(h, Command::Select(Some(Selection::Row(row.row)), Some(row.arrival)));
+    h.get_by_label(CANVAS).focus();
+    h.run_steps(3);
+    let nodes = labels(h, Role::Button);
+    ["views[", "output "].map(|name| nodes.iter().find(|n| n.starts_with(name)).unwrap().clone())
+}
+
+fn key(h: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
+    h.key_press_modifiers(modifiers, key);
+    settle(h).unwrap();
+}
+
+#[test]
+fn the_node_that_the_keyboard_goes_to_comes_into_sight() {
+    let mut h = opened(&feed().run());
+    let [first, last] = ends(&mut h);
+    for _ in 0..4 {
+        key(&mut h, Modifiers::NONE, Key::Plus);
+    }
+    assert!(!is_in_sight(&h, &first) || !is_in_sight(&h, &last));
+    for (to, node) in [(Key::Home, &first), (Key::End, &last), (Key::Home, &first)] {
+        key(&mut h, Modifiers::NONE, to);
+        assert!(is_in_sight(&h, node), "{node}");
+    }
+    // What is in sight moves without it.
+    let left = |h: &Harness<'_, App>| h.get_by_label(&first).rect().center().x;
+    let before = left(&h);
+    key(&mut h, Modifiers::SHIFT, Key::ArrowRight);
+    assert!(left(&h) < before - 5.0);
+    key(&mut h, Modifiers::SHIFT, Key::ArrowLeft);
+    assert!((left(&h) - before).abs() < 1.0);
+    key(&mut h, Modifiers::NONE, Key::Enter);
+    let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
+    assert!(first.starts_with(&run_of(&h).row(row).unwrap().record.to_string()), "{first}");
+}
+
+#[test]
+fn lanes_without_room_are_said_and_reached_by_keyboard() {
+    let mut h = harness((1300, 120), false, Some(Panel::Causality));
+    ask(&mut h, Command::Open(feed().run()));
+    let [first, last] = ends(&mut h);
+    let said = |h: &Harness<'_, App>| h.get_by_label("Scroll the lanes").value().unwrap();
+    assert_eq!(said(&h), "lane 1 of 5");
+    assert!(!is_in_sight(&h, &last));
+    key(&mut h, Modifiers::NONE, Key::End);
+    assert!(is_in_sight(&h, &last), "{}", said(&h));
+    assert_ne!(said(&h), "lane 1 of 5");
+    key(&mut h, Modifiers::NONE, Key::Home);
+    assert!(is_in_sight(&h, &first), "{}", said(&h));
+    key(&mut h, Modifiers::NONE, Key::ArrowDown);
+    assert_eq!(said(&h), "lane 2 of 5");
+    key(&mut h, Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(said(&h), "lane 1 of 5");
+}
+
+#[test]
+fn in_a_narrow_panel_inversions_are_listed_under_the_diagram() {
+    let wide = Wide::new(4, 200);
+    let mut h = harness((436, 460), false, Some(Panel::Causality));
+    ask(&mut h, Command::Open(wide.run()));
+    let run = run_of(&h);
+    let early = (0..run.rows())
+        .map(|row| run.row(row).unwrap())
+        .find(|r| r.input == 1 && r.record.partition == 3)
+        .unwrap();
+    ask(&mut h, Command::Select(Some(Selection::Row(early.row)), Some(early.arrival)));
+    let turned = read(&run, Subject::Row(early.row)).unwrap().inversions[0].clone();
+    let below = h.get_by_label(CANVAS).rect().bottom();
+    let at = h.get_by_label(&turned.text).rect();
+    assert!(at.top() > below && at.bottom() < 460.0, "{at:?} under {below}");
+    h.get_by_label(&turned.text).click();
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().selection(), Some(Selection::Row(turned.row)));
 }

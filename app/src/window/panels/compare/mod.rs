@@ -22,8 +22,8 @@ use joinscope_core::run::{Lines, RunState};
 use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen, Stood};
 pub use self::job::{Choice, Outputs};
 use self::job::{Job, look};
-use super::failed;
 use super::watermarks::say::unit;
+use super::{failed, reading};
 use crate::window::bars::menu_row;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::{Asked, Command};
@@ -205,12 +205,15 @@ impl Compare {
         other: Option<&crate::window::jobs::Answer<Pair, Other>>,
         commands: &mut Vec<Command>,
     ) {
-        if self.other.is_none() {
+        let Some(path) = &self.other else {
             nothing(ui, cx, commands);
             return;
-        }
+        };
         let other = match other.map(|a| &a.result) {
-            None => return,
+            None => {
+                reading(ui, "Opening the other run", &line(&file_name(path)));
+                return;
+            }
             Some(Ok(other)) => other,
             Some(Err(error)) => {
                 if failed(ui, error) {

@@ -20,7 +20,8 @@ use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::{Run, RunOrder, execute};
 use crate::window::testing::{
-    Feed, PATIENT, PIPELINE, ask, heading, opened, press, rerun, rows, sample_patient, sample_run,
+    Feed, PATIENT, PIPELINE, ask, heading, hold, is_said_to_read, opened, press, rerun, rows,
+    sample_patient, sample_run,
 };
 use crate::window::text::thousands;
 
@@ -408,4 +409,13 @@ fn a_join_that_went_a_year_ahead_stands_at_the_edge() {
     assert!(!both(&h).contains("beyond the scale"), "{}", both(&h));
     press(&mut h, "Leave out what is far off");
     assert!(both(&h).contains("beyond the scale"));
+}
+
+#[test]
+fn until_the_other_run_is_open_it_is_said_to_be_opened() {
+    let mut h = opened(&two().feed.run());
+    ask(&mut h, Command::ShowPanel(Panel::Compare));
+    let work = hold(&h);
+    h.state_mut().command(Command::Compare(two().patient()));
+    assert!(is_said_to_read(&mut h, work, "Opening the other run. patient"));
 }

@@ -11,6 +11,7 @@ use super::ask::{Output, Row, Value};
 use super::{links, sentence, value};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::failures::note_part;
 use crate::window::panels::outputs::{kind_name, labels};
 use crate::window::selection::Selection;
 use crate::window::text::{from_bytes, line, thousands};
@@ -109,7 +110,7 @@ pub fn row(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     r: &Row,
-    state: Option<&KeyState>,
+    state: Option<Result<&KeyState, &String>>,
     shown: &mut value::Shown,
 ) {
     let v = &r.view;
@@ -137,8 +138,16 @@ pub fn row(
         }
     }
     followed(ui, cx, r);
-    if let Some(state) = state {
-        of_key(ui, cx, v.row, state);
+    match state {
+        Some(Ok(state)) => of_key(ui, cx, v.row, state),
+        Some(Err(error)) => {
+            note_part(ui.ctx(), error);
+            let said = format!("Its key in the state cannot be read: {}", line(error));
+            let t = Tokens::of(ui.ctx());
+            let said = egui::RichText::new(said).font(fonts::regular(SMALL)).color(t.second);
+            ui.add(egui::Label::new(said).wrap());
+        }
+        None => {}
     }
 }
 

@@ -16,9 +16,9 @@ use egui::{Margin, ScrollArea, Ui};
 use joinscope_core::run::KeyState;
 
 use self::ask::{Inspected, Question};
-use super::failed;
 use super::outputs::Outputs;
 use super::records::Records;
+use super::{failed, reading};
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
@@ -131,7 +131,7 @@ impl Inspector {
     }
 
     fn body(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, records: &mut Records, outputs: &mut Outputs) {
-        if cx.selection.is_none() {
+        let Some(selection) = cx.selection else {
             let next = if cx.doc.run.is_some() {
                 "Select a record to read what happened to it and why"
             } else {
@@ -139,8 +139,18 @@ impl Inspector {
             };
             empty(ui, "Nothing selected", next);
             return;
-        }
-        let Some(answer) = self.slot.answer() else { return };
+        };
+        let Some(answer) = self.slot.answer() else {
+            let (what, next) = match selection {
+                Selection::Row(_) if cx.doc.run.is_none() => {
+                    ("Reading the record", "What it holds")
+                }
+                Selection::Row(_) => ("Reading the record", "What happened to it and why"),
+                Selection::Output(_) => ("Reading the output", "What it was put out for"),
+            };
+            reading(ui, what, next);
+            return;
+        };
         if self.slot.is_stale() {
             ui.multiply_opacity(0.6);
         }
@@ -167,7 +177,7 @@ impl Inspector {
                         match inspected {
                             Inspected::Row(r) => {
                                 let state = self.key_state(cx, r);
-                                let state = state.as_ref().and_then(|a| a.result.as_ref().ok());
+                                let state = state.as_ref().map(|a| a.result.as_ref());
                                 draw::row(ui, cx, r, state, &mut self.shown);
                             }
                             Inspected::Output(o) => draw::output(ui, cx, o),

@@ -6,7 +6,9 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun};
+use crate::window::testing::{
+    PIPELINE, ask, fail, feed, heading, hold, is_said_to_read, opened, press, rerun,
+};
 
 #[test]
 fn selecting_a_record_moves_the_cursor_and_explains_it() {
@@ -151,4 +153,25 @@ fn in_a_narrow_panel_what_to_do_next_wraps() {
         })
         .collect();
     assert!(texts.len() >= 2 && texts.iter().all(|at| room.contains_rect(*at)), "{texts:?}");
+}
+
+#[test]
+fn until_a_record_is_there_it_is_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().command(Command::Select(Some(Selection::Row(10)), Some(10)));
+    assert!(is_said_to_read(&mut h, work, "Reading the record. What happened"));
+}
+
+#[test]
+fn the_state_of_its_key_is_said_where_it_cannot_be_read() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Next(VerdictSet::of(Verdict::Joined), Direction::Backward));
+    let app = h.state_mut();
+    fail(&mut app.panels.inspector.state, &app.jobs, "the disk went away");
+    settle(&mut h).unwrap();
+    let said = h.query_all_by_label_contains("cannot be read: the disk went away").count();
+    assert_eq!(said, 1);
+    let mut listed = h.state().errors().list().iter();
+    assert!(listed.any(|problem| problem.message == "the disk went away"));
 }

@@ -63,11 +63,44 @@ impl Books {
         let cause = self.cause.answer()?;
         // The newest answer may be that of the run before.
         let fits = cause.question == books.question && counts.get(Verdict::Joined) == 0;
-        cause.result.as_ref().ok().filter(|_| fits)?.clone()
+        match cause.result.as_ref() {
+            _ if !fits => None,
+            Ok(found) => found.clone(),
+            Err(error) => {
+                Some(NoMatch { verdict: None, cause: format!("why cannot be read: {error}") })
+            }
+        }
+    }
+
+    /// Why the cause that no record matched cannot be read.
+    pub(super) fn cause_error(&mut self) -> Option<String> {
+        let books = self.slot.answer()?.question;
+        let cause = self.cause.answer()?;
+        cause.result.as_ref().err().filter(|_| cause.question == books).cloned()
     }
 
     pub(super) fn outputs(&mut self) -> u64 {
         let answer = self.slot.answer();
         answer.and_then(|a| a.result.as_ref().ok().map(|(_, n)| *n)).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nothing_matched_is_said_also_where_its_cause_cannot_be_read() {
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        let mut books = Books::default();
+        books.slot.ask(&jobs, 1, |_| Ok((Counts::default(), 0)));
+        books.cause.ask_long(&jobs, 1, |_| Err("the disk went away".to_owned()));
+        while jobs.open() > 0 {
+            std::thread::yield_now();
+        }
+        let said = books.no_match().unwrap();
+        assert_eq!(said.verdict, None);
+        assert_eq!(said.cause, "why cannot be read: the disk went away");
+        assert_eq!(books.cause_error().as_deref(), Some("the disk went away"));
     }
 }

@@ -197,9 +197,14 @@ fn books(app: &mut App, ui: &mut Ui) {
         if let Some(error) = app.panels.books.error() {
             crate::window::failures::note(ui.ctx(), &error);
             remark(ui, &format!("cannot be read: {error}"));
+        } else if super::waits(ui) {
+            remark(ui, "Reading the books");
         }
         return;
     };
+    if let Some(error) = app.panels.books.cause_error() {
+        crate::window::failures::note_part(ui.ctx(), &error);
+    }
     let filter = app.panels.records.filter();
     for verdict in Verdict::ALL {
         let n = counts.get(verdict);

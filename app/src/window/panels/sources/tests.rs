@@ -7,13 +7,14 @@ use joinscope_core::edges::recording::{Writer, WriterOptions};
 use joinscope_core::run::Manifest;
 use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
+use super::Books;
 use crate::window::app::App;
 use crate::window::bookmarks::{Bookmarks, Numbering};
 use crate::window::command::Command;
 use crate::window::files::Saver;
 use crate::window::headless::{harness, harness_with, settle};
 use crate::window::settings::Places;
-use crate::window::testing::{BEGIN, ask, feed, opened, press, write};
+use crate::window::testing::{BEGIN, ask, feed, hold, is_said_to_read, opened, press, write};
 
 #[test]
 fn a_bookmark_is_made_by_keyboard_gone_to_and_removed() {
@@ -179,4 +180,12 @@ fn of_many_partitions_it_says_how_many_are_not_listed() {
         .click();
     settle(&mut h).unwrap();
     assert!(h.query_all_by_label_contains("and 44 more: an export").next().is_some());
+}
+
+#[test]
+fn until_the_books_are_there_they_are_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().panels.books = Books::default();
+    assert!(is_said_to_read(&mut h, work, "Reading the books"));
 }

@@ -14,7 +14,7 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::records::key_line;
-use crate::window::panels::{failed, no_record};
+use crate::window::panels::{failed, no_record, reading};
 use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
@@ -153,7 +153,10 @@ fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
     if this.lines.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
-    let Some(answer) = this.lines.answer() else { return };
+    let Some(answer) = this.lines.answer() else {
+        reading(ui, "Reading the run", "How large the state was over time");
+        return;
+    };
     let found = match &answer.result {
         Ok(found) => found,
         Err(error) => {
@@ -360,7 +363,10 @@ fn content(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow
     if this.looking.slot.is_open() {
         ui.ctx().request_repaint_after(DIM_AFTER);
     }
-    let Some(now) = now else { return };
+    let Some(now) = now else {
+        reading(ui, "Looking through the state", "What rests in it at the cursor");
+        return;
+    };
     if now.rows == 0 && now.whole {
         let next = "No row waits for a match at the cursor; move it to where the lines rise";
         empty(ui, "The state is empty here", next);

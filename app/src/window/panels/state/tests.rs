@@ -3,11 +3,12 @@
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
+use super::State;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::testing::{
-    PIPELINE, ask, feed, heading, opened, press, rerun, rows, sample_run,
+    PIPELINE, ask, feed, heading, hold, is_said_to_read, opened, press, rerun, rows, sample_run,
 };
 
 #[test]
@@ -118,4 +119,15 @@ fn an_empty_state_says_so() {
     assert!(said.iter().any(|s| s.contains("cursor at arrival 0")), "{said:?}");
     let sentence = heading(&h, Panel::State).value().unwrap();
     assert!(sentence.starts_with(if of == 0 { "empty" } else { "1 row" }), "{sentence}");
+}
+
+#[test]
+fn until_lines_and_rows_are_there_they_are_said_to_be_read() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    for what in ["Reading the run. How large", "Looking through the state"] {
+        let work = hold(&h);
+        h.state_mut().panels.state = State::default();
+        assert!(is_said_to_read(&mut h, work, what), "{what}");
+    }
 }

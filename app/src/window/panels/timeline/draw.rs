@@ -18,6 +18,7 @@ use super::rows::{FEW, Opened, Row};
 use crate::window::axis::Axis;
 use crate::window::cx::Cx;
 use crate::window::export;
+use crate::window::panels::lane_bar::lane_bar;
 use crate::window::panels::watermarks::say::{called_in, unit};
 use crate::window::ruler;
 use crate::window::text::{plural, thousands};
@@ -33,7 +34,6 @@ const HIGHEST: f32 = 72.0;
 pub(super) const NAMES: f32 = 4.0;
 /// Between two rows of bars, points.
 pub(super) const GAP: f32 = 5.0;
-const BAR: f32 = 8.0;
 /// Rows read beyond those in sight.
 const MORE: usize = 8;
 
@@ -168,7 +168,9 @@ impl State {
         ruler::cursor(ui, cx, &s.axis, plot, s.laid.rect, t);
         ruler::flags(ui, cx, &s.axis, plot, t);
         point(cx, s, &response, &singles, &mut done);
-        self.scroll_bar(ui, s, t);
+        let lanes = s.laid.rows.len();
+        let said = format!("lane {} of {lanes}", s.laid.first + 1);
+        lane_bar(ui, s.laid.area, lanes as f32 * s.laid.height, &mut self.top, &said);
         if response.has_focus() {
             let at = s.laid.at(self.active);
             let line = Stroke::new(1.0, t.accent);
@@ -334,35 +336,6 @@ impl State {
             };
             response.on_hover_text(hover);
         }
-    }
-
-    fn scroll_bar(&mut self, ui: &Ui, s: &Shown<'_>, t: &Tokens) {
-        let all = s.laid.rows.len() as f32 * s.laid.height;
-        let room = s.laid.area.height();
-        if all <= room {
-            return;
-        }
-        let track = Rect::from_x_y_ranges(
-            s.laid.rect.right() - BAR..=s.laid.rect.right(),
-            s.laid.area.y_range(),
-        );
-        // Keys are the plot's.
-        let sense = Sense::CLICK | Sense::DRAG;
-        let response = ui.interact(track, ui.scope_id().with("scroll bar"), sense);
-        response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll the lanes"));
-        let (first, lanes) = (s.laid.first + 1, s.laid.rows.len());
-        ui.ctx().accesskit_node_builder(response.id, |node| {
-            node.set_value(format!("lane {first} of {lanes}"));
-        });
-        let size = (room / all * room).max(24.0);
-        if response.dragged() {
-            self.top += response.drag_delta().y / (room - size).max(1.0) * (all - room);
-            self.top = self.top.clamp(0.0, all - room);
-        }
-        let top = track.top() + self.top / (all - room) * (room - size);
-        let at = Rect::from_min_size(pos2(track.left() + 2.0, top), vec2(BAR - 4.0, size));
-        let hot = response.hovered() || response.dragged();
-        ui.painter().rect_filled(at, 2, if hot { t.third } else { t.handle() });
     }
 }
 

@@ -29,6 +29,7 @@ use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
+use crate::window::failures::note_part;
 use crate::window::jobs::{Answer, DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
@@ -106,11 +107,13 @@ impl Timeline {
                 Some((late.enumerate().collect(), late_of(totals)))
             })
         };
+        let unread = by_lane.is_none() && self.totals_error().is_some();
         let most = by_lane.and_then(|(late, all): (Vec<(usize, u64)>, u64)| {
             let (lane, n) = worst(&late, all, start)?;
             let share = if n * 2 > all { "most".to_owned() } else { thousands(n) };
             Some(format!(", {share} of them in {}", called_in(start, lane as u32)))
         });
+        let most = most.or(unread.then(|| ", of which partition cannot be read".to_owned()));
         let most = most.filter(|_| start.lanes.len() > 1).unwrap_or_default();
         format!("{} late of {all} in sight{most}{crashes}{}", thousands(late), known.so_far())
     }
@@ -135,6 +138,9 @@ impl Timeline {
         let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
         let start = &doc.manifest.start;
         let rows = self.rows(cx, start, &axis);
+        if let Some(error) = self.totals_error() {
+            note_part(ui.ctx(), &error);
+        }
         let epochs = self.epochs.ask(cx, ui.input(|i| i.time));
         let head = if matches!(epochs, Ok(None)) { 0.0 } else { epochs::HEIGHT };
         let laid = self.paint.lay_out(ui, rect, head, &axis, rows);
@@ -181,6 +187,11 @@ impl Timeline {
         let totals = totals.as_ref().and_then(|t| t.result.as_ref().ok());
         let marked: Vec<u32> = self.selected.row(cx).map(|row| row.lane).into_iter().collect();
         rows::rows(&lanes, &self.opened, totals.map(Vec::as_slice), &marked)
+    }
+
+    /// Why partitions are not told apart by how many they had.
+    fn totals_error(&mut self) -> Option<String> {
+        self.totals.answer()?.result.as_ref().err().cloned()
     }
 
     /// What is known of what is in sight.

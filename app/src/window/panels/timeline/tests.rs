@@ -16,7 +16,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
+use crate::window::testing::{Feed, PIPELINE, Wide, fail, heading, rerun};
 
 fn feed() -> &'static Feed {
     static FEED: OnceLock<Feed> = OnceLock::new();
@@ -291,4 +291,16 @@ fn a_range_is_dragged_on_the_axis_and_bookmarks_are_flags() {
     h.get_by_label("Bookmark: Backlog arrives").click();
     settle(&mut h).unwrap();
     assert_eq!(h.state().cursor().at(), 700);
+}
+
+#[test]
+fn that_partitions_cannot_be_told_apart_is_said() {
+    let mut h = opened(&feed().run());
+    let app = h.state_mut();
+    fail(&mut app.panels.timeline.totals, &app.jobs, "the disk went away");
+    settle(&mut h).unwrap();
+    let said = heading(&h, Panel::Timeline).value().unwrap();
+    assert!(said.contains(" in sight, of which partition cannot be read"), "{said}");
+    let mut listed = h.state().errors().list().iter();
+    assert!(listed.any(|problem| problem.message == "the disk went away"));
 }

@@ -31,6 +31,8 @@ pub struct Shown<'a> {
     pub lane: Option<u32>,
     /// The selected record's lane.
     pub selected: Option<u32>,
+    /// The lane whose line stays lit.
+    pub pinned: Option<u32>,
     pub sentence: &'a str,
     pub question: &'a Question,
     pub drawn: &'a Drawn,
@@ -87,7 +89,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
         }
     }
     for (lane, line) in &s.drawn.lanes {
-        if Some(*lane) != s.lane && Some(*lane) != s.selected {
+        if ![s.lane, s.selected, s.pinned].contains(&Some(*lane)) {
             let stroke = Stroke::new(1.0, t.third.gamma_multiply(0.55));
             paint(&painter, Some(*lane), line, s, &height, stroke);
         }
@@ -97,6 +99,11 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     }
     let mut names = Names::new(&painter, cx, plot, s, &height);
     let find = |lane: Option<u32>| s.drawn.lanes.iter().find(|(l, _)| Some(*l) == lane);
+    let is_lit = |l: &u32| [s.lane, s.selected].contains(&Some(*l));
+    if let Some((lane, line)) = find(s.pinned.filter(|l| !is_lit(l))) {
+        paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.text));
+        names.add(line, &format!("{}, pinned", called(cx, *lane)), Side::Over, t);
+    }
     if let Some((lane, line)) = find(s.selected.filter(|l| Some(*l) != s.lane)) {
         paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.5, t.accent));
         let text = format!("{}, selected", called(cx, *lane));
@@ -170,6 +177,9 @@ fn describe(ui: &Ui, response: &Response, cx: &Cx<'_>, s: &Shown<'_>) {
         plural(s.drawn.late_count, &format!("late {unit}")),
         thousands(cx.cursor.at())
     );
+    if let Some(lane) = s.pinned {
+        value += &format!("; {} pinned", called(cx, lane));
+    }
     if !s.drawn.gaps.is_empty() {
         value += &format!("; {} in offsets", plural(s.drawn.gaps.len() as u64, "gap"));
     }

@@ -21,7 +21,7 @@ use self::ask::{At, Drawn, Question};
 use self::scale::Vertical;
 use super::far::{self, Off};
 use super::selected::Selected;
-use super::{failed, no_record};
+use super::{failed, no_record, reading};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
 use crate::window::bars::menu_choice;
 use crate::window::chrome::{Title, panel};
@@ -29,7 +29,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::widgets::{button, roomy};
+use crate::window::widgets::{button, group, roomy};
 use egui::{Popup, Ui};
 
 /// Points between buckets.
@@ -45,6 +45,8 @@ pub struct Watermarks {
     chosen: Option<Vertical>,
     /// The scale covers what is far off, too.
     whole: bool,
+    /// The partition whose line stays lit, as a lane of what is open since that revision.
+    pinned: Option<(u64, u32)>,
 }
 
 impl Watermarks {
@@ -58,6 +60,8 @@ impl Watermarks {
         let mut chosen = self.chosen;
         let mut whole = self.whole;
         let off = self.beyond(cx);
+        let mut pinned = self.pinned(cx);
+        let lanes = self.lanes(cx);
         let mut commands = Vec::new();
         let dragged = panel(
             ui,
@@ -73,6 +77,7 @@ impl Watermarks {
                             ui.close();
                         }
                     }
+                    pin(ui, &lanes, &mut pinned);
                 });
                 if let Some(off) = &off {
                     far::choose(ui, off, &mut whole);
@@ -80,6 +85,7 @@ impl Watermarks {
             },
             |ui, _| self.body(ui, cx, vertical, lane, &sentence),
         );
+        self.pinned = pinned.map(|lane| (cx.doc.since, lane));
         self.chosen = chosen;
         self.whole = whole;
         cx.commands.append(&mut commands);
@@ -92,6 +98,19 @@ impl Watermarks {
         let drawn = answer.result.as_ref().ok()?;
         let said = draw::said_beyond(cx, drawn)?;
         Some(Off { count: drawn.beyond.count() as u64, said })
+    }
+
+    /// The lane that is pinned.
+    fn pinned(&self, cx: &Cx<'_>) -> Option<u32> {
+        self.pinned.filter(|(since, _)| *since == cx.doc.since).map(|(_, lane)| lane)
+    }
+
+    /// Partitions that have a line of their own, by name.
+    fn lanes(&mut self, cx: &Cx<'_>) -> Vec<(u32, String)> {
+        let answer = self.drawn.answer().filter(|a| cx.doc.is_about(a.question.revision));
+        let drawn = answer.as_ref().and_then(|a| a.result.as_ref().ok());
+        let lanes = drawn.map(|drawn| drawn.lanes.as_slice()).unwrap_or_default();
+        lanes.iter().map(|(lane, _)| (*lane, draw::called(cx, *lane))).collect()
     }
 
     /// How it stood at the cursor; the lane that the sentence is about.
@@ -147,6 +166,7 @@ impl Watermarks {
         let rect = ui.available_rect_before_wrap();
         let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
         let selected = self.selected.row(cx).map(|row| row.lane);
+        let pinned = self.pinned(cx);
         let waits = cx.clock.is_empty() && cx.scale != Scale::Arrival;
         if !waits {
             let question = Question {
@@ -155,7 +175,7 @@ impl Watermarks {
                 buckets: (axis.width / STEP).floor().max(1.0) as usize,
                 view: cx.view,
                 wanted: if doc.manifest.start.lanes.len() > ask::FEW {
-                    lane.into_iter().chain(selected).collect()
+                    lane.into_iter().chain(selected).chain(pinned).collect()
                 } else {
                     Vec::new()
                 },
@@ -179,6 +199,7 @@ impl Watermarks {
                     vertical,
                     lane,
                     selected,
+                    pinned,
                     sentence,
                     question,
                     drawn,
@@ -186,7 +207,23 @@ impl Watermarks {
                 };
                 draw::show(ui, cx, &shown);
             }
-            _ => {}
+            Some((_, Err(_))) => {}
+            None => reading(ui, "Reading the run", "How event time went on in what is in sight"),
+        }
+    }
+}
+
+/// The lines that can be pinned; the one that is, pressed again, is let go.
+fn pin(ui: &mut Ui, lanes: &[(u32, String)], pinned: &mut Option<u32>) {
+    if lanes.is_empty() {
+        return;
+    }
+    group(ui, "Pinned line");
+    for (lane, name) in lanes {
+        let is_pinned = *pinned == Some(*lane);
+        if menu_choice(ui, is_pinned, name).clicked() {
+            *pinned = (!is_pinned).then_some(*lane);
+            ui.close();
         }
     }
 }

@@ -1,15 +1,21 @@
 use egui::Shape;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Axis, Range, VerdictSet};
 use joinscope_operator::time::parse_duration;
 use joinscope_operator::verdict::Verdict;
 
+use super::Watermarks;
 use super::ask::{Question, drawn};
 use super::scale::Vertical;
+use crate::window::app::App;
 use crate::window::command::Command;
-use crate::window::headless::harness;
+use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
-use crate::window::testing::{BEGIN, Feed, ask, feed, heading, opened, press};
+use crate::window::testing::{
+    BEGIN, Feed, ask, feed, heading, hold, is_said_to_read, opened, press,
+};
 use crate::window::theme::Tokens;
 
 #[test]
@@ -226,4 +232,37 @@ fn a_late_record_of_years_ago_stands_at_the_edge() {
     let said = h.get_by_label("Event-time watermark lines").value().unwrap_or_default();
     let beyond = said.split("; beyond the scale: ").nth(1).unwrap_or_else(|| panic!("{said}"));
     assert_eq!(beyond, "1 late record up to 3650 d behind arrival");
+}
+
+#[test]
+fn until_its_lines_are_there_it_says_that_they_are_read() {
+    let mut h = opened(&feed().run());
+    let work = hold(&h);
+    h.state_mut().panels.watermarks = Watermarks::default();
+    assert!(is_said_to_read(&mut h, work, "Reading the run. How event time"));
+}
+
+#[test]
+fn a_line_is_pinned_drawn_by_name_and_let_go() {
+    let mut h = opened(&feed().run());
+    // What holds the rest back has its name anyway.
+    let sentence = heading(&h, Panel::Watermarks).accesskit_node().value().unwrap_or_default();
+    let name = ["views[0]", "views[1]"].into_iter().find(|name| !sentence.contains(name)).unwrap();
+    let shown = format!("{name}, pinned");
+    let is_said = |h: &Harness<'_, App>| {
+        let lines = h.get_by_label("Event-time watermark lines");
+        let said = lines.accesskit_node().value().unwrap_or_default();
+        said.contains(&format!("; {name} pinned"))
+    };
+    let is_named = |h: &Harness<'_, App>| {
+        let mut shapes = h.output().shapes.iter();
+        shapes.any(|s| matches!(&s.shape, Shape::Text(t) if t.galley.text() == shown))
+    };
+    assert!(!is_said(&h) && !is_named(&h));
+    for pinned in [true, false] {
+        press(&mut h, "Scale");
+        h.get_by_role_and_label(Role::RadioButton, name).click();
+        settle(&mut h).unwrap();
+        assert_eq!((is_said(&h), is_named(&h)), (pinned, pinned));
+    }
 }
