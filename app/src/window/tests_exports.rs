@@ -313,20 +313,21 @@ fn a_picture_that_is_awaited_is_cancelled() {
     assert!(!path.exists());
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_is_said_where_it_happened_and_in_the_list() {
     let folder = tempfile::tempdir().unwrap();
     let mut h = opened(&feed().run());
     let full = folder.path().join("full.jsonl");
-    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
-    h.state_mut().command(Command::ExportTo(Export::Data(Panel::Records), full, false));
+    super::export::full::disk(folder.path(), 10_000);
+    h.state_mut().command(Command::ExportTo(Export::Data(Panel::Records), full.clone(), false));
     assert!(settle(&mut h).is_err(), "it is among the errors");
     for _ in 0..3 {
         h.step();
     }
     assert!(h.query_all_by_label_contains("the disk is full").next().is_some());
-    assert!(h.state().errors().list()[0].message.contains("the disk is full"));
+    let said = &h.state().errors().list()[0].message;
+    assert!(said.contains("the disk is full") && said.contains("full.jsonl"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
     // Nothing else is disturbed.
     assert!(!super::testing::rows(&h).is_empty());
 }
