@@ -88,8 +88,9 @@ impl App {
             (None, Some(r)) => r.name.clone(),
             _ => return,
         };
-        let home = directories::UserDirs::new();
-        let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
+        // Of the environment only: the user's other folders stand in a file.
+        let home = directories::BaseDirs::new();
+        let folder = home.as_ref().map_or(Path::new("."), directories::BaseDirs::home_dir);
         let since = self.doc.since;
         self.dialog = Some(match what {
             Export::Incident => {
