@@ -47,7 +47,8 @@ impl Exports {
         self.places.clear();
     }
 
-    fn place(&self, panel: Panel) -> Option<Rect> {
+    /// Where a panel stood in the last frame, if it was in sight.
+    pub fn place(&self, panel: Panel) -> Option<Rect> {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
     }
 
