@@ -5,9 +5,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use egui::epaint::Primitive;
 use egui::{
-    Context, Event, Modifiers, MouseWheelSource, MouseWheelUnit, RawInput, Rect, TouchPhase, Vec2,
-    ViewportId, pos2, vec2,
+    ClippedPrimitive, Context, Event, Modifiers, MouseWheelSource, MouseWheelUnit, RawInput, Rect,
+    TouchPhase, Vec2, ViewportId, pos2, vec2,
 };
 use joinscope_core::process::{anonymous_memory, thread_cpu};
 
@@ -145,14 +146,7 @@ impl Headless {
         let spent = thread_cpu().saturating_sub(before);
         // Nothing is drawn: nobody takes the textures.
         output.textures_delta.clear();
-        let vertices = meshes
-            .iter()
-            .map(|m| match &m.primitive {
-                egui::epaint::Primitive::Mesh(mesh) => mesh.vertices.len(),
-                egui::epaint::Primitive::Callback(_) => 0,
-            })
-            .sum();
-        (spent, vertices)
+        (spent, vertices(&meshes))
     }
 
     /// Frames until nothing is asked, twice in a row.
@@ -179,6 +173,15 @@ impl Headless {
         }
         Ok(())
     }
+}
+
+/// Of all meshes together.
+pub(super) fn vertices(meshes: &[ClippedPrimitive]) -> usize {
+    let of = meshes.iter().map(|m| match &m.primitive {
+        Primitive::Mesh(mesh) => mesh.vertices.len(),
+        Primitive::Callback(_) => 0,
+    });
+    of.sum()
 }
 
 fn ms(d: Duration) -> f64 {
