@@ -3,6 +3,7 @@
 # make build       the program alone: target/debug/joinscope
 # make kafka       a Kafka on this machine, and its address; make kafka-stop ends it
 # make bench       how fast the engine is (joinscope bench --help has more)
+# make bench-window  the window's figures, over the run that make bench leaves
 # make parity      100,000 random traces of each released join against its own classes
 # make torture     random faults on a simulated cluster, and on a real one
 # make unsafe      the unsafe code: its calls under Valgrind, its pure part under Miri
@@ -91,6 +92,12 @@ kafka-stop:
 
 bench: build
 	$(BIN) bench
+
+BENCH_RUN := $${TMPDIR:-/tmp}/joinscope-bench/run
+.PHONY: bench-window
+bench-window: build
+	@test -d "$(BENCH_RUN)" || $(BIN) bench --brief --rounds 1
+	$(BIN) bench window "$(BENCH_RUN)"
 
 clean:
 	cargo clean

@@ -36,7 +36,7 @@ use super::selection::{History, Selection};
 use super::session::{self, Left, Marker, Session};
 use super::settings::{Places, Settings};
 use super::theme::{self, Tokens};
-use super::times::Times;
+use super::times::{self, Times};
 use super::typing::Typing;
 use super::watch::Watch;
 
@@ -213,6 +213,7 @@ impl App {
             marker,
         };
         this.fallback.install(ctx);
+        times::read_zone_names(&this.jobs);
         // Pictures and tests say themselves how the window looks.
         if this.places.is_some() {
             this.apply_settings();

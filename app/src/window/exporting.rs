@@ -47,7 +47,8 @@ impl Exports {
         self.places.clear();
     }
 
-    fn place(&self, panel: Panel) -> Option<Rect> {
+    /// Where a panel stood in the last frame, if it was in sight.
+    pub fn place(&self, panel: Panel) -> Option<Rect> {
         self.places.iter().find(|(p, _)| *p == panel).map(|(_, rect)| *rect)
     }
 
@@ -88,8 +89,9 @@ impl App {
             (None, Some(r)) => r.name.clone(),
             _ => return,
         };
-        let home = directories::UserDirs::new();
-        let folder = home.as_ref().map_or(Path::new("."), directories::UserDirs::home_dir);
+        // Of the environment only: the user's other folders stand in a file.
+        let home = directories::BaseDirs::new();
+        let folder = home.as_ref().map_or(Path::new("."), directories::BaseDirs::home_dir);
         let since = self.doc.since;
         self.dialog = Some(match what {
             Export::Incident => {

@@ -477,12 +477,13 @@ fn keep_feed() {
     }
 }
 
-/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws the window
-/// and each panel, in both themes, from the feed in `DIR/feed`.
+/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look -- --ignored` draws the
+/// window and each panel, in both themes, from the feed in `DIR/feed`.
 #[test]
+#[ignore = "draws pictures into the folder JOINSCOPE_LOOK, to look at"]
 fn look() {
     use super::headless::{Picture, picture};
-    let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
+    let dir = std::env::var("JOINSCOPE_LOOK").expect("JOINSCOPE_LOOK names a folder");
     let dir = Path::new(&dir);
     let run = dir.join("feed/run");
     let late = "engagements[2]@150".parse().ok();

@@ -1,6 +1,8 @@
 //! The window driven through its accessibility tree: by names, never by
 //! positions.
 
+use std::time::Duration;
+
 use egui::accesskit::{Role, Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -9,9 +11,10 @@ use joinscope_operator::record::TopicPartition;
 use super::app::App;
 use super::command::{Asked, Command, Does, entries, suggestions};
 use super::cursor::State;
-use super::headless::{NoPicture, Picture, harness, picture_file, settle};
+use super::headless::{NoPicture, Picture, harness, harness_with, picture_file, settle};
 use super::panel::Panel;
 use super::selection::Selection;
+use super::settings::Places;
 use super::testing::{Feed, ask, feed, heading, opened, press, rows};
 
 #[test]
@@ -89,8 +92,32 @@ fn a_file_that_is_not_one_is_refused_with_what_and_what_to_do() {
 
 #[test]
 fn with_nothing_changing_no_frame_is_asked_for() {
-    let mut h = opened(&feed().run());
-    h.run_steps(8);
+    // With a session that is kept and a pipeline's file that is watched.
+    let feed = Feed::new(300);
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let places = Places { config: folder.path().join("config"), state: state.clone() };
+    let mut h = harness_with((1600, 1000), Some(places));
+    ask(&mut h, Command::Open(feed.recording()));
+    h.state_mut().run_into = Some(feed.folder.path().join("second"));
+    ask(&mut h, Command::Open(feed.pipeline()));
+    let file = h.state().doc().pipeline.as_ref().expect("the run's").file.clone();
+    while h.state().watch.says(&file).is_none() {
+        h.step();
+        std::thread::yield_now();
+    }
+    // As if it stood for long: a session is kept a second after the one before.
+    let later = |h: &mut Harness<'_, App>| {
+        let before = h.state().saved_at.checked_sub(Duration::from_secs(2)).unwrap();
+        h.state_mut().saved_at = before;
+        h.step();
+    };
+    later(&mut h);
+    settle(&mut h).unwrap();
+    let sessions = std::fs::read_dir(state.join("sessions")).unwrap().flatten();
+    let kept = sessions.filter(|e| e.path().extension().is_some_and(|e| e == "json")).count();
+    assert_eq!(kept, 1, "the session is kept");
+    (0..8).for_each(|_| later(&mut h));
     assert!(!h.ctx.has_requested_repaint(), "{:?}", h.ctx.repaint_causes());
 }
 

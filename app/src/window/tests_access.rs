@@ -5,6 +5,8 @@ use egui::Key;
 use egui::accesskit::{Action, Role};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::run::{Direction, VerdictSet};
+use joinscope_operator::verdict::Verdict;
 
 use super::app::App;
 use super::command::{Command, Export, shortcut_text};
@@ -141,19 +143,43 @@ fn tab_leaves_every_field() {
     assert!(!has_focus(&h, "Path"));
 }
 
-/// What can have the focus and says nothing of itself: role and place.
+/// What the window paints itself and gives to who cannot see it.
+const PAINTED: [Role; 13] = [
+    Role::Canvas,
+    Role::Code,
+    Role::ColumnHeader,
+    Role::Heading,
+    Role::Link,
+    Role::ListBoxOption,
+    Role::ListItem,
+    Role::Row,
+    Role::Slider,
+    Role::Splitter,
+    Role::Tab,
+    Role::Table,
+    Role::TreeItem,
+];
+
+/// What can have the focus or is painted, and says nothing of itself: role and place.
 fn silent(h: &Harness<'_, App>) -> Vec<String> {
-    let nodes = h.query_all_by(|n| n.data().supports_action(Action::Focus));
+    let said = |text: Option<String>| text.is_some_and(|text| !text.trim().is_empty());
+    let nodes =
+        h.query_all_by(|n| n.data().supports_action(Action::Focus) || PAINTED.contains(&n.role()));
     nodes
         .map(|n| n.accesskit_node())
-        .filter(|n| n.label().is_none() && n.value().is_none())
+        .filter(|n| !said(n.label()) && !said(n.value()))
         .map(|n| format!("{:?} at {:?}", n.role(), n.data().bounds()))
         .collect()
 }
 
 #[test]
-fn whatever_takes_the_focus_says_what_it_is() {
+fn whatever_takes_the_focus_or_is_painted_says_what_it_is() {
     let mut h = opened(&feed().run());
+    let late = VerdictSet::of(Verdict::Late);
+    ask(&mut h, Command::Next(late, Direction::Backward));
+    for role in [Role::Canvas, Role::Row, Role::Slider, Role::Table, Role::TreeItem] {
+        assert!(h.query_all_by_role(role).next().is_some(), "no {role:?} is in sight");
+    }
     for panel in Panel::ALL {
         ask(&mut h, Command::ShowPanel(panel));
         assert_eq!(silent(&h), [""; 0], "with {panel} in sight");

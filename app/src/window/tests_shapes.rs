@@ -13,9 +13,11 @@ use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 
 use super::command::Command;
 use super::headless::{harness, settle};
+use super::panel::Panel;
+use super::selection::Selection;
 use super::store::{RunOrder, execute};
 use super::table::{Cell, Column, RowCells, Table};
-use super::testing::{BEGIN, PIPELINE, ask};
+use super::testing::{BEGIN, PATIENT, PIPELINE, ask, rerun, rows};
 
 fn record(arrival: u64, source: u32, offset: i64, time: i64, id: u64) -> Record {
     Record {
@@ -98,6 +100,19 @@ fn five_thousand_partitions_of_five_hundred_topics_are_drawn_in_few_shapes() {
     let mut h = harness((1600, 1000), false, None);
     h.state_mut().command(Command::Open(run));
     settle(&mut h).unwrap();
+    // Each panel, with something selected and something to compare with.
+    let patient = folder.path().join("patient");
+    rerun(&folder.path().join("wide.mcap"), PIPELINE, PATIENT, &patient);
+    ask(&mut h, Command::Select(Some(Selection::Row(20_000)), None));
+    ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
+    ask(&mut h, Command::Compare(patient));
+    for panel in Panel::ALL {
+        ask(&mut h, Command::ShowPanel(panel));
+        assert!(h.state().layout.is_in_sight(panel), "{panel}");
+        let meshes = h.ctx.tessellate(h.output().shapes.clone(), 1.0);
+        let vertices = super::frame::vertices(&meshes);
+        assert!((1_000..200_000).contains(&vertices), "{panel}: {vertices} vertices");
+    }
     // The pipeline's topics are listed, the rest is behind a search field.
     let listed = |h: &Harness<'_, _>| h.query_all_by_label_contains("warehouse.orders").count();
     assert_eq!(listed(&h), 0);
@@ -137,6 +152,17 @@ fn one_key_with_a_million_rows_is_found_and_explained() {
     ask(&mut h, Command::SelectRecord("engagements[0]@0".parse().unwrap()));
     let links = h.get_all_by_role(Role::Link).count();
     assert!(links > 0 && links < 400, "{links} links");
+    // The records end with it, and the table reaches it.
+    h.get_by_label("Records, 1,000,001 rows").focus();
+    h.run_steps(3);
+    let key = |h: &mut Harness<'_, _>, key| {
+        h.key_press(key);
+        settle(h).unwrap();
+        rows(h)
+    };
+    assert!(key(&mut h, Key::Home)[0].starts_with("arrival 0, views[0]@0, "));
+    let at_end = key(&mut h, Key::End);
+    assert!(at_end.last().unwrap().starts_with("arrival 1000000, engagements[0]@0, "));
     // The candidates that are not listed are counted.
     assert!(h.query_all_by_label_contains("and 999,").next().is_some());
     ask(&mut h, Command::Search("7".to_owned()));

@@ -1,10 +1,15 @@
 //! Times as people read them: UTC unless the user chooses otherwise, the date
 //! only where the range in sight touches more than one day.
 
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+
+use super::jobs::{Jobs, Slot};
 
 /// The user's choice of time zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,23 +23,80 @@ pub enum Zone {
 }
 
 impl Zone {
-    /// Whether this machine knows it.
+    /// Whether this machine knows it. It is asked itself only before its names are read.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        match self {
-            Self::Named(name) => TimeZone::get(name).is_ok(),
+        match (self, NAMES.get()) {
+            (Self::Named(name), Some(names)) => names.iter().any(|n| n.eq_ignore_ascii_case(name)),
+            (Self::Named(name), None) => TimeZone::get(name).is_ok(),
             _ => true,
         }
     }
+
+    /// Its rules and its name. Every panel asks in every frame; the machine is asked once
+    /// a zone is chosen.
+    fn resolved(&self) -> (TimeZone, String) {
+        thread_local! {
+            static LAST: RefCell<Option<(Zone, TimeZone, String)>> = const { RefCell::new(None) };
+        }
+        if *self == Self::Utc {
+            return utc();
+        }
+        LAST.with_borrow_mut(|last| {
+            let (_, rules, name) = match last.take() {
+                Some(known) if known.0 == *self => last.insert(known),
+                _ => {
+                    let (rules, name) = self.looked_up();
+                    last.insert((self.clone(), rules, name))
+                }
+            };
+            (rules.clone(), name.clone())
+        })
+    }
+
+    fn looked_up(&self) -> (TimeZone, String) {
+        #[cfg(test)]
+        tests::LOOKED_UP.set(tests::LOOKED_UP.get() + 1);
+        let found = match self {
+            Self::Utc => None,
+            Self::Local => {
+                let zone = TimeZone::system();
+                let name = zone.iana_name().unwrap_or("local").to_owned();
+                Some((zone, name))
+            }
+            Self::Named(name) => TimeZone::get(name).ok().map(|zone| (zone, name.clone())),
+        };
+        // An unknown name was refused when it was typed; a zone that this machine
+        // lacks is shown as UTC and named so.
+        found.unwrap_or_else(utc)
+    }
 }
 
-/// The IANA names that this machine knows, sorted.
+fn utc() -> (TimeZone, String) {
+    (TimeZone::UTC, "UTC".to_owned())
+}
+
+/// The IANA names that this machine knows, sorted, once they are read.
+static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Reads the names of the time zones off the window's thread.
+pub fn read_zone_names(jobs: &Jobs) {
+    if NAMES.get().is_none() {
+        Slot::<(), ()>::default().ask_long(jobs, (), |()| {
+            let all = jiff::tz::db().available();
+            let mut names: Vec<String> = all.map(|name| name.as_str().to_owned()).collect();
+            names.sort();
+            // Another window's were read meanwhile: the same.
+            let _ = NAMES.set(names);
+            Ok(())
+        });
+    }
+}
+
+/// The IANA names that this machine knows, sorted; none until they are read.
 #[must_use]
 pub fn zone_names() -> Vec<String> {
-    let mut names: Vec<String> =
-        jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
-    names.sort();
-    names
+    NAMES.get().cloned().unwrap_or_default()
 }
 
 /// How times in sight are written.
@@ -59,20 +121,7 @@ impl Times {
     /// has no day.
     #[must_use]
     pub fn over(zone: &Zone, bounds: impl IntoIterator<Item = i64>) -> Self {
-        let (zone, name) = match zone {
-            Zone::Utc => (TimeZone::UTC, "UTC".to_owned()),
-            Zone::Local => {
-                let zone = TimeZone::system();
-                let name = zone.iana_name().unwrap_or("local").to_owned();
-                (zone, name)
-            }
-            Zone::Named(name) => match TimeZone::get(name) {
-                Ok(zone) => (zone, name.clone()),
-                // An unknown name was refused when it was typed; a zone that
-                // this machine lacks is shown as UTC and named so.
-                Err(_) => (TimeZone::UTC, "UTC".to_owned()),
-            },
-        };
+        let (zone, name) = zone.resolved();
         let mut times = Self { zone, name, dates: false, day: None };
         for day in bounds.into_iter().filter_map(|ms| times.date(ms)).collect::<Vec<_>>() {
             times.dates |= times.day.replace(day).is_some_and(|other| other != day);
@@ -184,9 +233,56 @@ pub fn parse(text: &str, near: i64, zone: &Zone) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const AT: i64 = 1_763_626_401_480; // 2025-11-20T08:13:21.480Z
+
+    thread_local! {
+        /// How often this thread asked the machine for a zone.
+        pub static LOOKED_UP: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn the_machine_is_asked_once_a_zone_is_chosen_not_in_every_frame() {
+        let berlin = Zone::Named("Europe/Berlin".to_owned());
+        let unknown = Zone::Named("Europe/Berlni".to_owned());
+        assert_eq!(Times::new(&Zone::Local, AT, AT).full(AT).len(), 29);
+        let mut asked = LOOKED_UP.get();
+        for (zone, shown, name) in [
+            (&berlin, "09:13:21.480", "Europe/Berlin"),
+            (&unknown, "08:13:21.480", "UTC"),
+            (&berlin, "09:13:21.480", "Europe/Berlin"),
+        ] {
+            asked += 1;
+            for _ in 0..3 {
+                let times = Times::new(zone, AT, AT);
+                assert_eq!((times.exact(AT).as_str(), times.zone()), (shown, name));
+                assert_eq!(Times::new(&Zone::Utc, AT, AT).exact(AT), "08:13:21.480");
+                assert_eq!(parse(shown, AT, zone), Some(AT));
+                assert_eq!(LOOKED_UP.get(), asked, "{zone:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_zone_is_known_by_its_name_before_and_after_the_names_are_read() {
+        let known = |name: &str| Zone::Named(name.to_owned()).is_known();
+        let check = || {
+            assert!(known("Europe/Berlin") && known("europe/berlin") && known("UTC"));
+            assert!(!known("Europe/Berlni") && !known(""));
+        };
+        check();
+        let jobs = Jobs::new(&egui::Context::default(), 1);
+        read_zone_names(&jobs);
+        while jobs.open() > 0 {
+            std::thread::yield_now();
+        }
+        check();
+        let names = zone_names();
+        assert!(names.is_sorted() && names.iter().any(|n| n == "America/New_York"), "{names:?}");
+    }
 
     #[test]
     fn the_date_appears_where_days_differ() {

@@ -22,7 +22,6 @@ const OFFERED: usize = 8;
 /// The dialog's state.
 pub struct SettingsDialog {
     zone: String,
-    zones: Vec<String>,
     fonts: Fonts,
 }
 
@@ -34,7 +33,7 @@ impl SettingsDialog {
             _ => String::new(),
         };
         let fonts = Fonts::new(&settings.text_font, &settings.figures_font);
-        Self { zone, zones: zone_names(), fonts }
+        Self { zone, fonts }
     }
 
     /// Shows the dialog; says whether it is done.
@@ -108,7 +107,7 @@ impl SettingsDialog {
             return;
         }
         let none = "This machine knows no such time zone";
-        if let Some(name) = offered(ui, &self.zones, &self.zone, none, t) {
+        if let Some(name) = offered(ui, &zone_names(), &self.zone, none, t) {
             app.commands.push(Command::Zone(Zone::Named(name.clone())));
             self.zone = name;
         }

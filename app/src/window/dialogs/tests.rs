@@ -438,11 +438,12 @@ fn a_long_message_leaves_the_buttons_in_the_window() {
     assert!(h.state().dialog.is_none());
 }
 
-/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look` draws each dialog
-/// in both themes over the run in `DIR/feed/run`, at three sizes.
+/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look -- --ignored` draws each
+/// dialog in both themes over the run in `DIR/feed/run`, at three sizes.
 #[test]
+#[ignore = "draws pictures into the folder JOINSCOPE_LOOK, to look at"]
 fn look() {
-    let Ok(dir) = std::env::var("JOINSCOPE_LOOK") else { return };
+    let dir = std::env::var("JOINSCOPE_LOOK").expect("JOINSCOPE_LOOK names a folder");
     let dir = Path::new(&dir);
     let shown: [(&str, Vec<Command>); 6] = [
         ("palette", vec![Command::ShowPalette]),

@@ -3,6 +3,8 @@
 //! whole or not at all.
 
 mod clip;
+#[cfg(test)]
+pub mod full;
 mod lettering;
 mod listed;
 mod picture;

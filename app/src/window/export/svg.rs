@@ -124,8 +124,7 @@ pub fn is_svg(path: &Path) -> bool {
 pub fn to_file(drawing: &Drawing, path: &Path, replace: bool) -> Result<(), Refused> {
     let text = drawing.to_svg().map_err(|e| Refused::Failed(format!("{}: {e}", path.display())))?;
     let mut part = Partial::create(path, replace)?;
-    let file = part.file().map_err(|e| failed(path, &e))?;
-    file.write_all(text.as_bytes()).map_err(|e| failed(path, &e))?;
+    part.write_all(text.as_bytes()).map_err(|e| failed(path, &e))?;
     part.finish()
 }
 

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+#[cfg(test)]
+use super::full::Room;
 use super::{Data, Meter, Refused, Row};
 
 /// Rows written between two looks at whether to go on.
@@ -41,6 +43,8 @@ pub(super) struct Partial {
     part: PathBuf,
     file: Option<File>,
     replace: bool,
+    #[cfg(test)]
+    room: Room,
 }
 
 impl Partial {
@@ -55,7 +59,14 @@ impl Partial {
             _ => Self::beside(path),
         };
         let file = file.map_err(|e| failed(path, &e))?;
-        Ok(Self { path: path.to_owned(), part, file: Some(file), replace })
+        Ok(Self {
+            path: path.to_owned(),
+            part,
+            file: Some(file),
+            replace,
+            #[cfg(test)]
+            room: Room::of(path),
+        })
     }
 
     /// A new file beside it: one that is called so is somebody else's.
@@ -76,10 +87,6 @@ impl Partial {
         }
     }
 
-    pub fn file(&mut self) -> std::io::Result<&mut File> {
-        self.file.as_mut().ok_or_else(|| Error::other("the file is closed"))
-    }
-
     /// Puts it at its place.
     pub fn finish(mut self) -> Result<(), Refused> {
         let Some(file) = self.file.take() else { return Ok(()) };
@@ -91,11 +98,27 @@ impl Partial {
             let _ = std::fs::remove_file(&self.part);
             return Err(Refused::Exists);
         }
-        let done = file.sync_all().and_then(|()| std::fs::rename(&self.part, &self.path));
+        let synced = file.sync_all();
+        #[cfg(test)]
+        let synced = self.room.sync().and(synced);
+        let done = synced.and_then(|()| std::fs::rename(&self.part, &self.path));
         done.map_err(|e| {
             let _ = std::fs::remove_file(&self.part);
             failed(&self.path, &e)
         })
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        #[cfg(test)]
+        let bytes = self.room.take(bytes)?;
+        let file = self.file.as_mut().ok_or_else(|| Error::other("the file is closed"))?;
+        file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), File::flush)
     }
 }
 
@@ -144,8 +167,7 @@ pub fn to_file(
     };
     let mut part = Partial::create(path, replace)?;
     let written = {
-        let file = part.file().map_err(|e| failed(path, &e))?;
-        let mut out = BufWriter::with_capacity(256 << 10, file);
+        let mut out = BufWriter::with_capacity(256 << 10, &mut part);
         let written = write(rows, format, &mut out, meter, path)?;
         out.flush().map_err(|e| failed(path, &e))?;
         written
@@ -329,8 +351,8 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_disk_that_fills_is_said() {
-        // Every write to it fails as on a full disk; the link gives it a name.
+    fn a_device_that_is_full_is_said() {
+        // Every write to it fails; the link gives it a name.
         let dir = tempfile::tempdir().unwrap();
         let full = dir.path().join("full.csv");
         std::os::unix::fs::symlink("/dev/full", &full).unwrap();

@@ -225,3 +225,36 @@ impl Out {
         self.file.write_all(bytes)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::edges::recording::tests::{folder, records, small_chunks, write};
+    use crate::edges::recording::{Compression, unattended};
+
+    #[test]
+    fn a_disk_that_fills_leaves_no_half_a_file_and_what_was_there() {
+        let (folder, path) = folder();
+        write(&path, &records(3, 3_000), small_chunks(Compression::Lz4));
+        let recording = Recording::open(&path).unwrap();
+        let saved = folder.path().join("stall.mcap");
+        for replace in [false, true] {
+            if replace {
+                std::fs::write(&saved, "mine").unwrap();
+            }
+            let mut part = Part::create(&saved).unwrap();
+            // Every write fails, as on a full disk.
+            part.file = Some(File::options().write(true).open("/dev/full").unwrap());
+            let done = unattended(|job| copy(&recording, &[], &saved, part, replace, job));
+            let Err(RecordingError::Io { path: of, source, .. }) = done else { panic!("{done:?}") };
+            assert_eq!((of, source.kind()), (saved.clone(), ErrorKind::StorageFull));
+            let left = std::fs::read_dir(folder.path()).unwrap().count();
+            assert_eq!(left, 1 + usize::from(replace), "the recording, and what was there");
+            if replace {
+                assert_eq!(std::fs::read_to_string(&saved).unwrap(), "mine");
+            }
+        }
+    }
+}
