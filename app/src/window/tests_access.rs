@@ -141,6 +141,57 @@ fn tab_leaves_every_field() {
     assert!(!has_focus(&h, "Path"));
 }
 
+fn records<'h>(h: &'h Harness<'_, App>) -> egui_kittest::Node<'h> {
+    h.get_by(|n| n.role() == Role::Table && n.label().is_some_and(|l| l.starts_with("Records, ")))
+}
+
+#[test]
+fn tab_leaves_a_table_and_comes_back_to_it() {
+    let mut h = opened(&feed().run());
+    records(&h).focus();
+    // Keys are its own from the second frame on.
+    h.run_steps(3);
+    h.key_press(Key::Home);
+    settle(&mut h).unwrap();
+    assert!(records(&h).is_focused());
+    h.key_press(Key::Tab);
+    settle(&mut h).unwrap();
+    let next = h.get_by(|n| n.is_focused());
+    let (role, at) = (next.accesskit_node().role(), next.rect());
+    assert!(
+        ![Role::Window, Role::Table, Role::Row, Role::ColumnHeader].contains(&role),
+        "{role:?}"
+    );
+    assert!(!records(&h).rect().contains(at.center()), "{role:?} at {at:?}");
+    h.key_press_modifiers(egui::Modifiers::SHIFT, Key::Tab);
+    settle(&mut h).unwrap();
+    assert!(records(&h).is_focused());
+}
+
+#[test]
+fn a_table_is_sorted_by_its_keys() {
+    let mut h = opened(&feed().run());
+    let at = h.state().cursor().at();
+    records(&h).focus();
+    h.run_steps(3);
+    for _ in 0..12 {
+        if records(&h).value().as_deref() == Some("title Late by") {
+            break;
+        }
+        h.key_press(Key::ArrowRight);
+        h.run_steps(2);
+    }
+    assert_eq!(records(&h).value().as_deref(), Some("title Late by"));
+    for sorted in ["Late by, sorted ascending", "Late by, sorted descending"] {
+        h.key_press(Key::Space);
+        settle(&mut h).unwrap();
+        assert!(h.query_by_label(sorted).is_some(), "{sorted}");
+        assert!(records(&h).is_focused());
+    }
+    // Neither key is the window's meanwhile.
+    assert_eq!(h.state().cursor().at(), at);
+}
+
 /// What can have the focus and says nothing of itself: role and place.
 fn silent(h: &Harness<'_, App>) -> Vec<String> {
     let nodes = h.query_all_by(|n| n.data().supports_action(Action::Focus));

@@ -155,15 +155,22 @@ fn fill(columns: Vec<Column>, needs: &[f32], room: f32) -> (Vec<Column>, f32) {
     (columns.into_iter().enumerate().map(wider).collect(), all * share)
 }
 
-/// Paints the titles; says which was pressed.
-pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> Option<usize> {
+/// Paints the titles; says which was pressed. The keyboard stands on `chosen`.
+pub(super) fn head(
+    ui: &mut Ui,
+    laid: &Laid,
+    needs: &mut [f32],
+    chosen: Option<usize>,
+    t: &Tokens,
+) -> Option<usize> {
     let mut pressed = None;
     for (i, (column, at)) in laid.columns.iter().enumerate() {
         let head = laid.heads.get(i).cloned().unwrap_or_default();
         let title = head.title.as_deref().unwrap_or(column.title);
         let rect = Rect::from_x_y_ranges(at.x_range(), laid.head.y_range());
         let sortable = head.sort != Sort::Never;
-        let sense = if sortable { Sense::click() } else { Sense::hover() };
+        // By keyboard a title is chosen in the table itself.
+        let sense = if sortable { Sense::CLICK } else { Sense::hover() };
         let id = laid.response.id.with(("head", i));
         let response = ui.interact(rect.expand2(vec2(6.0, 0.0)), id, sense);
         let (sign, spoken) = match head.sort {
@@ -176,7 +183,7 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> O
         if sortable && response.clicked() {
             pressed = Some(i);
         }
-        let lit = response.hovered() && sortable || response.has_focus();
+        let lit = response.hovered() && sortable || chosen == Some(i);
         let ink = if lit || !sign.is_empty() { t.text } else { t.second };
         let painter = ui.painter_at(rect.expand2(vec2(14.0, 0.0)).intersect(laid.head));
         let mark = painter.layout_no_wrap(sign.to_owned(), fonts::icons(11.0), ink);
@@ -199,7 +206,7 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> O
             };
             painter.galley(pos2(left, y - mark.size().y / 2.0), mark, ink);
         }
-        if response.has_focus() {
+        if chosen == Some(i) {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(rect.shrink2(vec2(-4.0, 4.0)), 3, line, StrokeKind::Inside);
         }
