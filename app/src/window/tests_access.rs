@@ -2,7 +2,7 @@
 //! values, keys.
 
 use egui::Key;
-use egui::accesskit::{Action, Role};
+use egui::accesskit::{Action, Role, Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
@@ -10,7 +10,8 @@ use super::app::App;
 use super::command::{Command, Export, shortcut_text};
 use super::headless::settle;
 use super::panel::Panel;
-use super::testing::{ask, feed, heading, opened, press};
+use super::testing::{ask, feed, heading, opened, press, rows};
+use super::theme::Tokens;
 
 /// The gaps between panels, by name and value.
 fn gaps(h: &Harness<'_, App>) -> Vec<(String, Option<String>)> {
@@ -106,6 +107,44 @@ fn menus_say_the_shortcuts_of_what_they_offer() {
         let node = h.get_by_label(row).accesskit_node();
         assert_eq!(node.data().keyboard_shortcut(), keys.as_deref(), "{row}");
     }
+}
+
+/// Whether a mark of the accent's colour stands within, and whether it is said.
+fn is_marked(h: &Harness<'_, App>, role: Role, name: &str) -> bool {
+    let node = h.get_by_role_and_label(role, name);
+    let (at, accent) = (node.rect().expand(1.0), Tokens::of(&h.ctx).accent);
+    let marked = h.output().shapes.iter().any(|shape| match &shape.shape {
+        egui::Shape::Rect(mark) => mark.fill == accent && at.contains_rect(mark.rect),
+        _ => false,
+    });
+    let said = if marked { Toggled::True } else { Toggled::False };
+    assert_eq!(node.accesskit_node().toggled(), Some(said), "{name}");
+    marked
+}
+
+#[test]
+fn what_is_chosen_is_told_by_more_than_the_colour_of_its_ground() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowSettings);
+    let chosen = |h: &Harness<'_, App>| ["Dark", "Light"].map(|n| is_marked(h, Role::Button, n));
+    assert_eq!(chosen(&h), [true, false]);
+    press(&mut h, "Light");
+    assert_eq!(chosen(&h), [false, true]);
+    press(&mut h, "Close");
+    let second = rows(&h)[1].clone();
+    press(&mut h, &second);
+    // Verdicts are said as they were there, so names are others.
+    let names = rows(&h);
+    let marked: Vec<bool> = names[..3].iter().map(|n| is_marked(&h, Role::Row, n)).collect();
+    assert_eq!(marked, [false, true, false], "{names:?}");
+    let late = {
+        let options = h.get_all_by_role(Role::ListBoxOption);
+        let mut names = options.filter_map(|n| n.accesskit_node().label());
+        names.find(|name| name.starts_with("late, ")).unwrap()
+    };
+    assert!(!is_marked(&h, Role::ListBoxOption, &late));
+    press(&mut h, &late);
+    assert!(is_marked(&h, Role::ListBoxOption, &late));
 }
 
 fn has_focus(h: &Harness<'_, App>, name: &str) -> bool {

@@ -9,7 +9,7 @@ use super::column::REST;
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
 use crate::window::text::elide;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
-use crate::window::widgets::{fit, verdict_shape};
+use crate::window::widgets::{fit, mark_row, verdict_shape};
 
 /// Between columns, points: with room, and at least.
 const GAPS: (f32, f32) = (20.0, 10.0);
@@ -262,6 +262,9 @@ pub(super) fn paint_row(
     };
     if let Some(ground) = ground {
         painter.rect_filled(rect, 0, ground);
+    }
+    if row.selected {
+        mark_row(painter, rect, t);
     }
     let dimmed = row.dimmed && !row.selected;
     let ink = |c: Color32| if dimmed { c.gamma_multiply(DIMMED) } else { c };
