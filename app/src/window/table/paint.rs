@@ -296,7 +296,7 @@ pub(super) fn paint_row(
                 (name.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Parts { parts, text } if at.width() < NUMBERED => {
-                bars(&painter, at, at.width(), parts, &ink, t);
+                bars(&painter, at, at.width(), parts, dimmed, t);
                 if pointed {
                     cut = Some(text.clone());
                 }
@@ -304,7 +304,7 @@ pub(super) fn paint_row(
             }
             Cell::Parts { parts, text } => {
                 let room = at.width() * 0.5;
-                bars(&painter, at, room, parts, &ink, t);
+                bars(&painter, at, room, parts, dimmed, t);
                 left = room + 8.0;
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
@@ -374,24 +374,19 @@ pub(super) fn without_millis(exact: &str, chars: usize) -> &str {
 /// Parts of a whole side by side, told apart by how bright they are, the last by
 /// being hollow, and by gaps: colour is the verdicts' and the selection's. The whole of
 /// the largest takes `room`.
-fn bars(
-    painter: &egui::Painter,
-    at: Rect,
-    room: f32,
-    parts: &[f32; 3],
-    ink: &dyn Fn(Color32) -> Color32,
-    t: &Tokens,
-) {
-    let inks = [(t.third, true), (t.text, true), (t.third, false)];
+fn bars(painter: &egui::Painter, at: Rect, room: f32, parts: &[f32; 3], dimmed: bool, t: &Tokens) {
+    let (third, text) =
+        if dimmed { (t.faint(), t.text.gamma_multiply(DIMMED)) } else { (t.third, t.text) };
+    let inks = [(third, true), (text, true), (third, false)];
     let mut x = at.left();
     for (part, (colour, filled)) in parts.iter().zip(inks) {
         let width = part * room;
         if width > 0.0 {
             let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
             if filled {
-                painter.rect_filled(bar, 1, ink(colour));
+                painter.rect_filled(bar, 1, colour);
             } else {
-                let line = Stroke::new(1.0, ink(colour));
+                let line = Stroke::new(1.0, colour);
                 painter.rect_stroke(bar, 1, line, StrokeKind::Inside);
             }
             x += width.max(1.0) + 1.0;
