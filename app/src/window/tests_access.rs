@@ -195,9 +195,9 @@ fn tab_leaves_a_table_and_comes_back_to_it() {
     assert!(records(&h).is_focused());
     h.key_press(Key::Tab);
     settle(&mut h).unwrap();
-    let next = h.get_by(|n| n.is_focused());
+    let next = h.get_by(|n| n.is_focused() && n.role() != Role::Window);
     let (role, at) = (next.accesskit_node().role(), next.rect());
-    assert!(![Role::Window, Role::ColumnHeader].contains(&role), "{role:?}");
+    assert_ne!(role, Role::ColumnHeader, "{at:?}");
     assert!(!records(&h).rect().contains(at.center()), "{role:?} at {at:?}");
     h.key_press_modifiers(egui::Modifiers::SHIFT, Key::Tab);
     settle(&mut h).unwrap();
