@@ -10,7 +10,9 @@ use super::bars::MenuRow;
 use super::command::{Command, Export};
 use super::layout::Tabs;
 use super::panel::Panel;
+use super::theme::fonts::icon;
 use super::theme::{INSET, RADIUS, SMALL, TEXT, TITLE, Tokens, fonts};
+use super::widgets::{fit, icon_button, roomy};
 
 /// The frame of a panel that fills its side of the window.
 pub fn panel_frame(t: &Tokens) -> Frame {
@@ -69,7 +71,7 @@ pub fn panel(
     } else {
         let font = if title.mono { fonts::mono(SMALL + 1.0) } else { fonts::semibold(TEXT) };
         let room = right - 8.0 - x;
-        let text = super::widgets::fit(ui, title.text, &font, room);
+        let text = fit(ui, title.text, &font, room);
         let cut = text != super::text::line(title.text);
         let at =
             ui.painter().text(pos2(x, bar.center().y), Align2::LEFT_CENTER, text, font, t.text);
@@ -136,6 +138,29 @@ fn sentence(ui: &mut Ui, title: &Title<'_>, at: Rect, t: &Tokens) {
     }
 }
 
+/// Between two tabs, points.
+const APART: f32 = 18.0;
+/// Width of the button that lists the tabs that have no room, points.
+const MORE: f32 = 26.0;
+
+/// Which tabs have room: the one in front, and as many of the first as there is room for.
+fn fitting(widths: &[f32], front: usize, room: f32) -> Vec<bool> {
+    let all: f32 = widths.iter().map(|width| width + APART).sum();
+    if all - APART <= room {
+        return vec![true; widths.len()];
+    }
+    let own = widths.get(front).map_or(0.0, |width| width + APART);
+    let mut left = room - MORE - own;
+    let fits = |(i, width): (usize, &f32)| {
+        if i == front {
+            return true;
+        }
+        left -= width + APART;
+        left >= 0.0
+    };
+    widths.iter().enumerate().map(fits).collect()
+}
+
 fn tab_row(
     ui: &mut Ui,
     title: &Title<'_>,
@@ -144,23 +169,37 @@ fn tab_row(
     commands: &mut Vec<Command>,
     t: &Tokens,
 ) -> f32 {
-    const APART: f32 = 18.0;
-    let lay = |panel: Panel, active: bool, short: bool| {
-        let (text, font) = match (active, short) {
-            (true, _) => (panel.title(), fonts::semibold(TEXT)),
-            (false, true) => (panel.about().icon, fonts::icons(TEXT + 3.0)),
-            (false, false) => (panel.title(), fonts::regular(TEXT)),
-        };
-        ui.painter().layout_no_wrap(text.to_owned(), font, t.text)
+    let lay = |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, t.text);
+    let laid = |panel: Panel, active: bool, short: bool| match (active, short) {
+        (true, _) => lay(panel.title(), fonts::semibold(TEXT)),
+        (false, true) => lay(panel.about().icon, fonts::icons(TEXT + 3.0)),
+        (false, false) => lay(panel.title(), fonts::regular(TEXT)),
     };
     let here = &title.tabs.here;
-    let wide: f32 = here.iter().map(|(p, active)| lay(*p, *active, false).size().x + APART).sum();
-    // Where there is no room for all names, those behind are their icons.
+    let wide: f32 = here.iter().map(|(p, active)| laid(*p, *active, false).size().x + APART).sum();
+    // Where there is no room for all names, those behind are their icons, and where there
+    // is none for all icons, a menu has the rest.
     let short = room.start + wide - APART > room.end;
-    let all: Vec<_> = here.iter().map(|(p, active)| (p, active, lay(*p, *active, short))).collect();
-    let mut x = room.start;
-    for (panel, active, galley) in all {
+    let galleys: Vec<_> = here.iter().map(|(p, active)| laid(*p, *active, short)).collect();
+    let widths: Vec<f32> = galleys.iter().map(|galley| galley.size().x).collect();
+    let front = here.iter().position(|(_, active)| *active).unwrap_or(0);
+    let fits = fitting(&widths, front, room.end - room.start);
+    let cut = fits.contains(&false);
+    let (mut x, mut hidden) = (room.start, Vec::new());
+    for (((panel, active), galley), fits) in here.iter().zip(galleys).zip(fits) {
+        if !fits {
+            hidden.push(*panel);
+            continue;
+        }
         let name = panel.title();
+        let most = room.end - room.start - MORE - APART;
+        let elided = *active && cut && galley.size().x > most;
+        let galley = if elided {
+            let font = fonts::semibold(TEXT);
+            lay(&fit(ui, name, &font, most), font)
+        } else {
+            galley
+        };
         let at = Rect::from_x_y_ranges(x..=x + galley.size().x, bar.y_range());
         let response =
             ui.interact(at.expand2(vec2(6.0, 0.0)), ui.scope_id().with(panel), Sense::click());
@@ -177,9 +216,51 @@ fn tab_row(
             ui.painter().rect_filled(line, 1, t.accent);
         }
         x = at.right() + APART;
-        if short && !active {
+        if short && !active || elided {
             response.on_hover_text(name);
         }
     }
+    if cut {
+        let left = x - 6.0;
+        x = left + MORE + 6.0;
+        let at = Rect::from_x_y_ranges(left..=left + MORE, bar.y_range());
+        more(ui, at, title.panel, &hidden, commands);
+    }
     x
+}
+
+/// The tabs that have no room.
+fn more(ui: &mut Ui, at: Rect, panel: Panel, hidden: &[Panel], commands: &mut Vec<Command>) {
+    let flow = Flow::left_to_right(Align::Center);
+    let place = UiBuilder::new().max_rect(at).layout(flow).id_salt((panel, "more tabs"));
+    let mut child = ui.new_child(place);
+    let response = icon_button(icon::DOWN, "More panels here").plain().show(&mut child);
+    Popup::menu(&response).show(|ui| {
+        roomy(ui);
+        ui.set_min_width(180.0);
+        for panel in hidden {
+            let (label, icon) = (panel.title(), Some(panel.about().icon));
+            if (MenuRow { label, icon, checked: None, shortcut: None }).show(ui).clicked() {
+                commands.push(Command::ShowPanel(*panel));
+                ui.close();
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn the_tab_in_front_is_always_there_and_of_the_others_the_first() {
+        let widths = [60.0, 16.0, 16.0, 16.0];
+        assert_eq!(fitting(&widths, 0, 162.0), [true; 4]);
+        // Two with the button: 60 + 18, 16 + 18, 26.
+        assert_eq!(fitting(&widths, 0, 161.0), [true, true, false, false]);
+        assert_eq!(fitting(&widths, 0, 138.0), [true, true, false, false]);
+        assert_eq!(fitting(&widths, 0, 137.0), [true, false, false, false]);
+        assert_eq!(fitting(&[16.0, 16.0, 60.0, 16.0], 2, 140.0), [true, false, true, false]);
+        assert_eq!(fitting(&widths, 3, -20.0), [false, false, false, true]);
+    }
 }

@@ -90,7 +90,12 @@ pub fn harness<'a>(size: (u32, u32), light: bool, only: Option<Panel>) -> Harnes
 
 /// A window without a display or settings, of so many pixels at so many a
 /// point; `only` shows one panel alone.
-fn scaled<'a>(size: (u32, u32), scale: f32, light: bool, only: Option<Panel>) -> Harness<'a, App> {
+pub fn scaled<'a>(
+    size: (u32, u32),
+    scale: f32,
+    light: bool,
+    only: Option<Panel>,
+) -> Harness<'a, App> {
     let theme = if light { egui::Theme::Light } else { egui::Theme::Dark };
     Harness::builder()
         .with_size(egui::vec2(size.0 as f32, size.1 as f32) / scale)

@@ -113,7 +113,8 @@ pub fn open(file: Option<PathBuf>, renderer: Option<Renderer>) -> anyhow::Result
             .with_title("Joinscope")
             .with_app_id("joinscope")
             .with_inner_size([1600.0, 1000.0])
-            .with_min_inner_size([900.0, 600.0]),
+            // Points: at twice the scale it has to fit into 1280 × 800 pixels.
+            .with_min_inner_size([640.0, 400.0]),
         persist_window: false,
         ..Default::default()
     };

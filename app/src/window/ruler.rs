@@ -113,7 +113,7 @@ pub fn marks(ui: &Ui, cx: &Cx<'_>, axis: &Axis, plot: Rect, t: &Tokens) {
     if let Some(range) = cx.range.marked {
         let x = axis.x_of(range.from(), cx.clock)..=axis.x_of(range.to(), cx.clock);
         let ground = Rect::from_x_y_ranges(x, plot.y_range());
-        painter.rect_filled(ground, 0, t.selected.gamma_multiply(0.5));
+        painter.rect_filled(ground, 0, t.range());
         for x in [ground.left(), ground.right()] {
             painter.vline(x, plot.y_range(), Stroke::new(1.0, t.accent.gamma_multiply(0.7)));
         }

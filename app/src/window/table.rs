@@ -4,6 +4,7 @@
 
 mod column;
 mod empty;
+mod keys;
 mod paint;
 
 use egui::{
@@ -136,6 +137,8 @@ pub struct Table {
     position: Position,
     /// The row that the keyboard stands on.
     active: Option<u64>,
+    /// The title that it stands on, of those that sort.
+    title: Option<usize>,
     /// Brought into sight at the next layout.
     reveal: Option<u64>,
     /// Where it is to stand once it has so many rows.
@@ -237,6 +240,7 @@ impl Table {
         let titles: Vec<String> = columns.iter().enumerate().map(title).collect();
         if titles != self.titles {
             (self.needs, self.titles) = (vec![0.0; columns.len()], titles);
+            self.title = None;
         }
         let head = Rect::from_min_size(rect.min, vec2(rect.width(), HEAD.min(rect.height())));
         let body = Rect::from_min_max(pos2(rect.left(), head.bottom()), rect.max);
@@ -261,7 +265,11 @@ impl Table {
             self.position = last;
         }
         self.wheel(ui, body, last);
-        self.keys(ui, &response, len, body.height(), last);
+        self.keys(ui, &response, &heads, len, body.height(), last);
+        if let Some(title) = self.title.and_then(|i| self.titles.get(i)) {
+            let said = format!("title {title}");
+            ui.ctx().accesskit_node_builder(id, |node| node.set_value(said));
+        }
         self.bar(ui, bar, len, body.height(), last);
         if (self.position.row, self.position.pixels) > (last.row, last.pixels) {
             self.position = last;
@@ -319,49 +327,6 @@ impl Table {
         }
     }
 
-    fn keys(&mut self, ui: &Ui, response: &Response, len: u64, height: f32, last: Position) {
-        if response.clicked() {
-            response.request_focus();
-        }
-        if !response.has_focus() || len == 0 {
-            return;
-        }
-        ui.memory_mut(|m| {
-            let filter =
-                egui::EventFilter { vertical_arrows: true, ..egui::EventFilter::default() };
-            m.set_focus_lock_filter(response.id, filter);
-        });
-        let page = (height / ROW).floor().max(1.0) as i64;
-        let moves = [
-            (Key::ArrowUp, -1),
-            (Key::ArrowDown, 1),
-            (Key::PageUp, -page),
-            (Key::PageDown, page),
-            (Key::Home, i64::MIN),
-            (Key::End, i64::MAX),
-        ];
-        for (key, by) in moves {
-            if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
-                let from = self.active.unwrap_or(self.position.row);
-                let to = from.saturating_add_signed(by).min(len - 1);
-                self.active = Some(to);
-                self.show_near(to, height, last);
-            }
-        }
-    }
-
-    /// Scrolls no more than it takes to have the whole row in sight.
-    fn show_near(&mut self, row: u64, height: f32, last: Position) {
-        let whole = (height / ROW).floor().max(1.0) as u64;
-        if row < self.position.row || (row == self.position.row && self.position.pixels > 0.0) {
-            self.position = Position { row, pixels: 0.0 };
-        } else if row >= self.position.row + whole {
-            // The row's lower edge at the table's.
-            let at = Position::last(row + 1, height);
-            self.position = if (at.row, at.pixels) > (last.row, last.pixels) { last } else { at };
-        }
-    }
-
     fn bar(&mut self, ui: &Ui, bar: Rect, len: u64, height: f32, last: Position) {
         if last == Position::default() {
             return;
@@ -393,7 +358,12 @@ impl Table {
         mut cells: impl FnMut(u64) -> Option<RowCells>,
     ) -> Events {
         let t = Tokens::of(ui.ctx());
-        let mut events = Events { sorted: head(ui, laid, &mut self.needs, t), ..Events::default() };
+        let title = self.title.filter(|_| laid.response.has_focus());
+        let mut sorted = head(ui, laid, &mut self.needs, title, t);
+        if title.is_some() && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Space)) {
+            sorted = title;
+        }
+        let mut events = Events { sorted, ..Events::default() };
         let mut child = ui.new_child(
             UiBuilder::new()
                 .max_rect(laid.body)
@@ -406,7 +376,8 @@ impl Table {
             let rect =
                 Rect::from_min_size(pos2(laid.body.left(), top), vec2(laid.body.width(), ROW));
             let shown = cells(row);
-            let response = child.interact(rect, row_id(laid.response.id, row), Sense::click());
+            // The keys, and the focus, are the table's.
+            let response = child.interact(rect, row_id(laid.response.id, row), Sense::CLICK);
             let name = shown.as_ref().map_or("reading", |s| s.name.as_str());
             let selected = shown.as_ref().is_some_and(|s| s.selected);
             response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, name));
@@ -436,6 +407,11 @@ impl Table {
                 let line = Stroke::new(1.0, t.accent);
                 child.painter().rect_stroke(rect.shrink(0.5), 0, line, StrokeKind::Inside);
             }
+        }
+        let marked = title.is_some() || self.active.is_some_and(|row| laid.rows.contains(&row));
+        if laid.response.has_focus() && !marked {
+            let line = Stroke::new(1.0, t.accent);
+            ui.painter().rect_stroke(laid.body.shrink(0.5), 0, line, StrokeKind::Inside);
         }
         if let Some(active) = self.active.filter(|_| laid.response.has_focus())
             && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter))

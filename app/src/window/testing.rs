@@ -461,6 +461,31 @@ pub fn rows(h: &Harness<'_, App>) -> Vec<String> {
     h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()
 }
 
+/// What is on the clipboard once row `n` of a table, by the start of its name, is copied
+/// by its keys.
+pub fn copied(h: &mut Harness<'_, App>, table: &str, n: usize) -> serde_json::Value {
+    let named = |label: Option<String>| label.is_some_and(|l| l.starts_with(table));
+    h.get_by(move |node| node.role() == Role::Table && named(node.label())).focus();
+    h.step();
+    for key in std::iter::once(egui::Key::Home).chain([egui::Key::ArrowDown].repeat(n)) {
+        h.key_press(key);
+        h.step();
+    }
+    h.event(egui::Event::Copy);
+    let text = (0..2_000).find_map(|_| {
+        h.step();
+        let text = h.output().platform_output.commands.iter().find_map(|c| match c {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        });
+        if text.is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        text
+    });
+    serde_json::from_str(&text.unwrap()).unwrap()
+}
+
 /// The title of a panel: its value is the panel's sentence.
 pub fn heading<'h>(h: &'h Harness<'_, App>, panel: Panel) -> egui_kittest::Node<'h> {
     h.get_by(move |n| n.role() == Role::Heading && n.label().as_deref() == Some(panel.title()))

@@ -2,7 +2,7 @@
 //! values, keys.
 
 use egui::Key;
-use egui::accesskit::{Action, Role};
+use egui::accesskit::{Action, Role, Toggled};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Direction, VerdictSet};
@@ -12,7 +12,8 @@ use super::app::App;
 use super::command::{Command, Export, shortcut_text};
 use super::headless::settle;
 use super::panel::Panel;
-use super::testing::{ask, feed, heading, opened, press};
+use super::testing::{ask, feed, heading, opened, press, rows};
+use super::theme::Tokens;
 
 /// The gaps between panels, by name and value.
 fn gaps(h: &Harness<'_, App>) -> Vec<(String, Option<String>)> {
@@ -110,6 +111,44 @@ fn menus_say_the_shortcuts_of_what_they_offer() {
     }
 }
 
+/// Whether a mark of the accent's colour stands within, and whether it is said.
+fn is_marked(h: &Harness<'_, App>, role: Role, name: &str) -> bool {
+    let node = h.get_by_role_and_label(role, name);
+    let (at, accent) = (node.rect().expand(1.0), Tokens::of(&h.ctx).accent);
+    let marked = h.output().shapes.iter().any(|shape| match &shape.shape {
+        egui::Shape::Rect(mark) => mark.fill == accent && at.contains_rect(mark.rect),
+        _ => false,
+    });
+    let said = if marked { Toggled::True } else { Toggled::False };
+    assert_eq!(node.accesskit_node().toggled(), Some(said), "{name}");
+    marked
+}
+
+#[test]
+fn what_is_chosen_is_told_by_more_than_the_colour_of_its_ground() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowSettings);
+    let chosen = |h: &Harness<'_, App>| ["Dark", "Light"].map(|n| is_marked(h, Role::Button, n));
+    assert_eq!(chosen(&h), [true, false]);
+    press(&mut h, "Light");
+    assert_eq!(chosen(&h), [false, true]);
+    press(&mut h, "Close");
+    let second = rows(&h)[1].clone();
+    press(&mut h, &second);
+    // Verdicts are said as they were there, so names are others.
+    let names = rows(&h);
+    let marked: Vec<bool> = names[..3].iter().map(|n| is_marked(&h, Role::Row, n)).collect();
+    assert_eq!(marked, [false, true, false], "{names:?}");
+    let late = {
+        let options = h.get_all_by_role(Role::ListBoxOption);
+        let mut names = options.filter_map(|n| n.accesskit_node().label());
+        names.find(|name| name.starts_with("late, ")).unwrap()
+    };
+    assert!(!is_marked(&h, Role::ListBoxOption, &late));
+    press(&mut h, &late);
+    assert!(is_marked(&h, Role::ListBoxOption, &late));
+}
+
 fn has_focus(h: &Harness<'_, App>, name: &str) -> bool {
     h.get_by_label(name).accesskit_node().is_focused()
 }
@@ -141,6 +180,54 @@ fn tab_leaves_every_field() {
     ask(&mut h, Command::ShowOpen);
     tab_in(&mut h, "Path");
     assert!(!has_focus(&h, "Path"));
+}
+
+fn records<'h>(h: &'h Harness<'_, App>) -> egui_kittest::Node<'h> {
+    h.get_by(|n| n.role() == Role::Table && n.label().is_some_and(|l| l.starts_with("Records, ")))
+}
+
+#[test]
+fn tab_leaves_a_table_and_comes_back_to_it() {
+    let mut h = opened(&feed().run());
+    records(&h).focus();
+    // Keys are its own from the second frame on.
+    h.run_steps(3);
+    h.key_press(Key::Home);
+    settle(&mut h).unwrap();
+    assert!(records(&h).is_focused());
+    h.key_press(Key::Tab);
+    settle(&mut h).unwrap();
+    let next = h.get_by(|n| n.is_focused() && n.role() != Role::Window);
+    let (role, at) = (next.accesskit_node().role(), next.rect());
+    assert_ne!(role, Role::ColumnHeader, "{at:?}");
+    assert!(!records(&h).rect().contains(at.center()), "{role:?} at {at:?}");
+    h.key_press_modifiers(egui::Modifiers::SHIFT, Key::Tab);
+    settle(&mut h).unwrap();
+    assert!(records(&h).is_focused());
+}
+
+#[test]
+fn a_table_is_sorted_by_its_keys() {
+    let mut h = opened(&feed().run());
+    let at = h.state().cursor().at();
+    records(&h).focus();
+    h.run_steps(3);
+    for _ in 0..12 {
+        if records(&h).value().as_deref() == Some("title Late by") {
+            break;
+        }
+        h.key_press(Key::ArrowRight);
+        h.run_steps(2);
+    }
+    assert_eq!(records(&h).value().as_deref(), Some("title Late by"));
+    for sorted in ["Late by, sorted ascending", "Late by, sorted descending"] {
+        h.key_press(Key::Space);
+        settle(&mut h).unwrap();
+        assert!(h.query_by_label(sorted).is_some(), "{sorted}");
+        assert!(records(&h).is_focused());
+    }
+    // Neither key is the window's meanwhile.
+    assert_eq!(h.state().cursor().at(), at);
 }
 
 /// What the window paints itself and gives to who cannot see it.

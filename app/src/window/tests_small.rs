@@ -10,8 +10,10 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::app::App;
 use super::command::Command;
-use super::headless::{harness, settle};
-use super::testing::{ask, feed, press};
+use super::headless::{harness, scaled, settle};
+use super::layout::{Arrangement, Node};
+use super::panel::{Home, Panel};
+use super::testing::{ask, feed, heading, press};
 use super::times::Zone;
 
 const SIZES: [(u32, u32); 6] =
@@ -77,6 +79,70 @@ fn nothing_in_the_bars_stands_over_anything_else() {
                 assert_apart(bar, wide);
             }
             assert!(below.iter().any(|(name, at)| name == "Cursor" && at.width() > 20.0));
+        }
+    }
+}
+
+const MORE: &str = "More panels here";
+
+/// The tabs in sight, and what opens those that have no room.
+fn tabs(h: &Harness<'_, App>) -> Vec<(String, Rect)> {
+    let all = h.query_all_by_role(Role::Tab).chain(h.query_all_by_label(MORE));
+    all.map(|n| (n.accesskit_node().label().unwrap_or_default(), n.rect())).collect()
+}
+
+#[test]
+fn tabs_that_have_no_room_come_to_the_front_from_a_menu() {
+    for wide in [520, 640] {
+        let mut h = small(&feed().run(), (wide, 600));
+        // All that can be beside each other, the records in front.
+        let side = |p: &Panel| matches!(p.about().home, Home::Left | Home::Right | Home::Axis);
+        let panels: Vec<Panel> = Panel::ALL.into_iter().filter(|p| !side(p)).collect();
+        for panel in panels.iter().copied().chain([Panel::Records]) {
+            h.state_mut().command(Command::ShowPanel(panel));
+        }
+        settle(&mut h).unwrap();
+        let seen = |h: &Harness<'_, App>, panel: Panel| {
+            tabs(h).iter().any(|(name, _)| name == panel.title())
+        };
+        assert_apart(&tabs(&h), wide as f32);
+        assert!(seen(&h, Panel::Records), "{wide} wide");
+        let hidden = panels.into_iter().rfind(|p| !seen(&h, *p)).unwrap();
+        press(&mut h, MORE);
+        h.get_by_role_and_label(Role::Button, hidden.title()).click();
+        settle(&mut h).unwrap();
+        assert!(h.state().layout.is_in_sight(hidden) && seen(&h, hidden), "{hidden}, {wide} wide");
+        assert_apart(&tabs(&h), wide as f32);
+    }
+}
+
+/// With all panels in one place, each in front in turn: its tabs and its controls.
+#[test]
+fn no_title_has_anything_over_anything_else_at_any_size_and_scale() {
+    for (size, scale) in
+        [((1_280, 800), 1.0), ((1_280, 800), 2.0), ((3_840, 2_160), 1.0), ((3_840, 2_160), 2.0)]
+    {
+        let mut h = scaled(size, scale, false, None);
+        h.state_mut().command(Command::Open(feed().run()));
+        settle(&mut h).unwrap();
+        let at_side = |p: &Panel| matches!(p.about().home, Home::Left | Home::Right);
+        let panels: Vec<Panel> = Panel::ALL.into_iter().filter(|p| !at_side(p)).collect();
+        let centre = Some(Node::Tabs { front: panels[0], panels: panels.clone() });
+        let arrangement = Arrangement { centre, ..h.state().layout.arrangement() };
+        h.state_mut().layout.arrange(&arrangement);
+        for panel in panels {
+            h.state_mut().command(Command::ShowPanel(panel));
+            h.run_steps(4);
+            let middle = heading(&h, panel).rect().center().y;
+            let mut all = tabs(&h);
+            assert!(all.iter().any(|(name, _)| name == panel.title()), "{panel}, {size:?}");
+            let buttons = h.query_all_by_role(Role::Button);
+            let buttons =
+                buttons.map(|n| (n.accesskit_node().label().unwrap_or_default(), n.rect()));
+            let of_title =
+                |(name, at): &(String, Rect)| name != MORE && (at.center().y - middle).abs() < 4.0;
+            all.extend(buttons.filter(of_title));
+            assert_apart(&all, size.0 as f32 / scale);
         }
     }
 }

@@ -36,7 +36,8 @@ pub struct Button<'a> {
     primary: bool,
     plain: bool,
     mono: bool,
-    selected: bool,
+    /// `None`: it is no choice.
+    selected: Option<bool>,
     enabled: bool,
 }
 
@@ -71,7 +72,7 @@ pub fn button(text: &str) -> Button<'_> {
         primary: false,
         plain: false,
         mono: false,
-        selected: false,
+        selected: None,
         enabled: true,
     }
 }
@@ -128,9 +129,10 @@ impl<'a> Button<'a> {
         Self { mono: true, ..self }
     }
 
+    /// It is a choice, which is made or not.
     #[must_use]
     pub fn selected(self, selected: bool) -> Self {
-        Self { selected, ..self }
+        Self { selected: Some(selected), ..self }
     }
 
     #[must_use]
@@ -223,19 +225,17 @@ impl<'a> Button<'a> {
         let (rect, response) = ui.allocate_exact_size(vec2(width + 2.0 * pad, 26.0), sense);
         let name = self.name.unwrap_or(self.text);
         let enabled = self.enabled && ui.is_enabled();
-        response.widget_info(|| {
-            if self.selected {
-                WidgetInfo::selected(Role::Button, enabled, true, name)
-            } else {
-                WidgetInfo::labeled(Role::Button, enabled, name)
-            }
+        response.widget_info(|| match self.selected {
+            Some(selected) => WidgetInfo::selected(Role::Button, enabled, selected, name),
+            None => WidgetInfo::labeled(Role::Button, enabled, name),
         });
         if let Some(value) = self.value() {
             ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(value));
         }
         if ui.is_rect_visible(rect) {
             let hot = response.hovered() || response.has_focus();
-            let fill = match (primary, self.selected, hot, self.plain) {
+            let selected = self.selected == Some(true);
+            let fill = match (primary, selected, hot, self.plain) {
                 (true, _, true, _) => t.accent.lerp_to_gamma(t.text, 0.15),
                 (true, ..) => t.accent,
                 (_, true, ..) => t.selected,
@@ -249,6 +249,12 @@ impl<'a> Button<'a> {
                 _ => Stroke::new(1.0, t.line),
             };
             painter.rect(rect, BUTTON_RADIUS, fill, line, StrokeKind::Inside);
+            if selected {
+                // As under a tab: the ground alone is told by its colour only.
+                let x = rect.shrink(f32::from(BUTTON_RADIUS)).x_range();
+                let under = Rect::from_x_y_ranges(x, rect.bottom() - 2.0..=rect.bottom());
+                painter.rect_filled(under, 1, t.accent);
+            }
             let mut x = rect.left() + pad;
             for part in parts {
                 let width = part.width();
@@ -313,6 +319,12 @@ pub fn link(ui: &mut Ui, label: &str) -> Response {
     response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
+/// Marks a row that is selected: its ground alone is told by its colour only.
+pub fn mark_row(painter: &egui::Painter, row: Rect, t: &Tokens) {
+    let y = row.shrink(4.0).y_range();
+    painter.rect_filled(Rect::from_x_y_ranges(row.left()..=row.left() + 3.0, y), 1, t.accent);
+}
+
 /// A row of a list: a label at the left, a figure at the right.
 pub struct ListRow<'a> {
     pub label: &'a str,
@@ -355,6 +367,7 @@ pub fn list_row(ui: &mut Ui, row: &ListRow<'_>) -> Response {
     let painter = ui.painter();
     if row.selected {
         painter.rect_filled(rect, 0, t.selected);
+        mark_row(painter, rect, t);
     } else if response.hovered() {
         painter.rect_filled(rect, 0, t.hovered);
     }

@@ -269,13 +269,12 @@ fn sums(density: &Density) -> Vec<Total> {
     totals
 }
 
-/// One bar a bucket: all records faintly, what went wrong in its own colour from the
-/// base.
+/// One bar a bucket: what went wrong in its own colour from the base, the other records
+/// faintly above it.
 fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
     let most = totals.iter().map(|t| t.0).max().unwrap_or(0).max(1) as f32;
     let height = base - rect.top() - 8.0;
     let mut mesh = Mesh::default();
-    let plain = t.third.gamma_multiply(0.4);
     let wrong = [Verdict::Late, Verdict::Expired, Verdict::Undecodable];
     for (bucket, (all, by)) in totals.iter().enumerate() {
         if *all == 0 {
@@ -284,7 +283,6 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
         let x = rect.left() + bucket as f32 * rect.width() / totals.len() as f32;
         let bar = |n: u64, least: f32| (n as f32 / most * height).max(least);
         let top = base - bar(*all, 2.0);
-        mesh.add_colored_rect(Rect::from_min_max(pos2(x, top), pos2(x + BAR, base)), plain);
         let mut y = base;
         for verdict in wrong {
             let n = if verdict == Verdict::Undecodable {
@@ -301,6 +299,12 @@ fn bars(totals: &[Total], rect: Rect, base: f32, t: &Tokens) -> Mesh {
                 mesh.add_colored_rect(at, t.verdict(verdict));
                 y -= h;
             }
+        }
+        // Beside each other both colours could hardly be told apart.
+        let foot = if y < base { y - 1.0 } else { base };
+        if top < foot {
+            let at = Rect::from_min_max(pos2(x, top), pos2(x + BAR, foot));
+            mesh.add_colored_rect(at, t.faint());
         }
     }
     mesh

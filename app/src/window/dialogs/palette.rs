@@ -11,7 +11,7 @@ use crate::window::app::App;
 use crate::window::command::{Asked, Command, Does, Entry, entries, shortcut_text, suggestions};
 use crate::window::fuzzy::{Hit, rank};
 use crate::window::theme::{BUTTON_RADIUS, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{fit, growing, text};
+use crate::window::widgets::{fit, growing, mark_row, text};
 
 const WIDTH: f32 = 640.0;
 const ROW: f32 = 28.0;
@@ -237,6 +237,7 @@ fn row(ui: &mut Ui, entry: &Entry, hit: &Hit, chosen: bool, t: &Tokens) -> Respo
     }
     if chosen {
         ui.painter().rect_filled(rect, BUTTON_RADIUS, t.selected);
+        mark_row(ui.painter(), rect, t);
     } else if response.hovered() {
         ui.painter().rect_filled(rect, BUTTON_RADIUS, t.hovered);
     }

@@ -8,10 +8,11 @@ use crate::window::theme::{SMALL, TEXT, Tokens, fonts};
 use crate::window::widgets::{button, growing, text};
 
 /// Keys of what has the focus, which are no commands.
-const FOCUSED: [(&str, &str); 6] = [
+const FOCUSED: [(&str, &str); 7] = [
     ("Tab, Shift+Tab", "To the next or previous control"),
     ("↑ ↓, Page Up, Page Down", "In a table: move the row"),
     ("Home, End", "In a table: the first or last row"),
+    ("← →, Space", "In a table: choose a title, sort by it"),
     ("Enter", "Select the row; press the button"),
     ("← →", "On a time axis: one record back or on"),
     ("Escape", "Close a menu or dialog"),
@@ -35,26 +36,28 @@ const IN_PANELS: [(&str, &str); 11] = [
 /// Room of the scroll bar: no words under it.
 const BAR: f32 = 16.0;
 const WIDTH: f32 = 860.0 + BAR;
+/// What one of two columns needs so that no keys are cut, points.
+const SIDE: f32 = 400.0;
 
 /// Shows the sheet; says whether it is done. `open`: there are panels.
 pub fn show(ctx: &Context, open: bool) -> bool {
     let mut close = false;
-    // The smallest window is 900 wide.
     let width = WIDTH.min(ctx.content_rect().width() - 40.0);
+    let columns = if width < 2.0 * SIDE { 1 } else { 2 };
     let left = modal(ctx, "Shortcuts", width, |ui| {
         let groups = groups(ctx, open);
         let height = (ctx.content_rect().height() - 200.0).clamp(200.0, 640.0);
         growing(ui, height, |ui| {
             ui.set_max_width(ui.available_width() - BAR);
-            // Two columns of about the same length.
+            // Columns of about the same length.
             let lines: usize = groups.iter().map(|(_, rows)| rows.len() + 2).sum();
-            let mut sides: [Vec<usize>; 2] = [Vec::new(), Vec::new()];
+            let mut sides: Vec<Vec<usize>> = vec![Vec::new(); columns];
             let mut so_far = 0;
             for (n, (_, rows)) in groups.iter().enumerate() {
-                sides[usize::from(so_far * 2 >= lines)].push(n);
+                sides[(so_far * columns / lines).min(columns - 1)].push(n);
                 so_far += rows.len() + 2;
             }
-            ui.columns(2, |columns| {
+            ui.columns(columns, |columns| {
                 for (ui, side) in columns.iter_mut().zip(sides) {
                     for n in side {
                         group(ui, &groups[n].0, &groups[n].1);

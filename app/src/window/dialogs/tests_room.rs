@@ -72,6 +72,23 @@ fn the_palette_fits_into_a_small_window() {
 }
 
 #[test]
+fn shortcuts_are_whole_in_the_smallest_window() {
+    for wide in [640, 900] {
+        let mut h = harness_with((wide, 400), None);
+        ask(&mut h, Command::ShowShortcuts);
+        let cut = h.output().shapes.iter().filter_map(|shape| match &shape.shape {
+            egui::Shape::Text(text) if text.galley.text().starts_with("Ctrl+K, ") => {
+                Some(text.galley.elided)
+            }
+            _ => None,
+        });
+        assert_eq!(cut.collect::<Vec<bool>>(), [false], "{wide} wide");
+        let close = h.get_by_label("Close").rect();
+        assert!(close.bottom() < 400.0 && close.right() < wide as f32, "{close:?}, {wide} wide");
+    }
+}
+
+#[test]
 fn the_list_of_errors_is_as_long_as_it_has_to_be_whatever_it_showed_before() {
     let mut h = harness_with((1400, 900), None);
     ask(&mut h, Command::ShowErrors);

@@ -174,6 +174,11 @@ pub fn path(ui: &mut Ui, typed: &mut String, hint: &str) -> Option<String> {
     asked.then_some(path)
 }
 
+/// A line of a table for the clipboard.
+pub fn copy_json(line: &impl serde::Serialize) -> Command {
+    Command::Copy(serde_json::to_string_pretty(line).unwrap_or_default())
+}
+
 /// What was asked for the clipboard, once it is there.
 pub fn copied<Q>(slot: &mut Slot<Q, String>, copying: &mut bool) -> Option<Command>
 where

@@ -9,7 +9,7 @@ use super::column::REST;
 use super::{BAR, Cell, Column, Laid, RowCells, Sort};
 use crate::window::text::elide;
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
-use crate::window::widgets::{fit, verdict_shape};
+use crate::window::widgets::{fit, mark_row, verdict_shape};
 
 /// Between columns, points: with room, and at least.
 const GAPS: (f32, f32) = (20.0, 10.0);
@@ -155,15 +155,22 @@ fn fill(columns: Vec<Column>, needs: &[f32], room: f32) -> (Vec<Column>, f32) {
     (columns.into_iter().enumerate().map(wider).collect(), all * share)
 }
 
-/// Paints the titles; says which was pressed.
-pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> Option<usize> {
+/// Paints the titles; says which was pressed. The keyboard stands on `chosen`.
+pub(super) fn head(
+    ui: &mut Ui,
+    laid: &Laid,
+    needs: &mut [f32],
+    chosen: Option<usize>,
+    t: &Tokens,
+) -> Option<usize> {
     let mut pressed = None;
     for (i, (column, at)) in laid.columns.iter().enumerate() {
         let head = laid.heads.get(i).cloned().unwrap_or_default();
         let title = head.title.as_deref().unwrap_or(column.title);
         let rect = Rect::from_x_y_ranges(at.x_range(), laid.head.y_range());
         let sortable = head.sort != Sort::Never;
-        let sense = if sortable { Sense::click() } else { Sense::hover() };
+        // By keyboard a title is chosen in the table itself.
+        let sense = if sortable { Sense::CLICK } else { Sense::hover() };
         let id = laid.response.id.with(("head", i));
         let response = ui.interact(rect.expand2(vec2(6.0, 0.0)), id, sense);
         let (sign, spoken) = match head.sort {
@@ -176,7 +183,7 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> O
         if sortable && response.clicked() {
             pressed = Some(i);
         }
-        let lit = response.hovered() && sortable || response.has_focus();
+        let lit = response.hovered() && sortable || chosen == Some(i);
         let ink = if lit || !sign.is_empty() { t.text } else { t.second };
         let painter = ui.painter_at(rect.expand2(vec2(14.0, 0.0)).intersect(laid.head));
         let mark = painter.layout_no_wrap(sign.to_owned(), fonts::icons(11.0), ink);
@@ -199,7 +206,7 @@ pub(super) fn head(ui: &mut Ui, laid: &Laid, needs: &mut [f32], t: &Tokens) -> O
             };
             painter.galley(pos2(left, y - mark.size().y / 2.0), mark, ink);
         }
-        if response.has_focus() {
+        if chosen == Some(i) {
             let line = Stroke::new(1.0, t.accent);
             ui.painter().rect_stroke(rect.shrink2(vec2(-4.0, 4.0)), 3, line, StrokeKind::Inside);
         }
@@ -256,6 +263,9 @@ pub(super) fn paint_row(
     if let Some(ground) = ground {
         painter.rect_filled(rect, 0, ground);
     }
+    if row.selected {
+        mark_row(painter, rect, t);
+    }
     let dimmed = row.dimmed && !row.selected;
     let ink = |c: Color32| if dimmed { c.gamma_multiply(DIMMED) } else { c };
     let sign = ui.ctx().fonts_mut(|f| f.glyph_width(&fonts::mono(SMALL), '0')).max(1.0);
@@ -286,7 +296,7 @@ pub(super) fn paint_row(
                 (name.as_str(), fonts::mono(SMALL), t.text)
             }
             Cell::Parts { parts, text } if at.width() < NUMBERED => {
-                bars(&painter, at, at.width(), parts, &ink, t);
+                bars(&painter, at, at.width(), parts, dimmed, t);
                 if pointed {
                     cut = Some(text.clone());
                 }
@@ -294,7 +304,7 @@ pub(super) fn paint_row(
             }
             Cell::Parts { parts, text } => {
                 let room = at.width() * 0.5;
-                bars(&painter, at, room, parts, &ink, t);
+                bars(&painter, at, room, parts, dimmed, t);
                 left = room + 8.0;
                 (text.as_str(), fonts::mono(SMALL), t.text)
             }
@@ -364,24 +374,19 @@ pub(super) fn without_millis(exact: &str, chars: usize) -> &str {
 /// Parts of a whole side by side, told apart by how bright they are, the last by
 /// being hollow, and by gaps: colour is the verdicts' and the selection's. The whole of
 /// the largest takes `room`.
-fn bars(
-    painter: &egui::Painter,
-    at: Rect,
-    room: f32,
-    parts: &[f32; 3],
-    ink: &dyn Fn(Color32) -> Color32,
-    t: &Tokens,
-) {
-    let inks = [(t.third, true), (t.text, true), (t.third, false)];
+fn bars(painter: &egui::Painter, at: Rect, room: f32, parts: &[f32; 3], dimmed: bool, t: &Tokens) {
+    let (third, text) =
+        if dimmed { (t.faint(), t.text.gamma_multiply(DIMMED)) } else { (t.third, t.text) };
+    let inks = [(third, true), (text, true), (third, false)];
     let mut x = at.left();
     for (part, (colour, filled)) in parts.iter().zip(inks) {
         let width = part * room;
         if width > 0.0 {
             let bar = Rect::from_min_size(pos2(x, at.center().y - 4.0), vec2(width.max(1.0), 8.0));
             if filled {
-                painter.rect_filled(bar, 1, ink(colour));
+                painter.rect_filled(bar, 1, colour);
             } else {
-                let line = Stroke::new(1.0, ink(colour));
+                let line = Stroke::new(1.0, colour);
                 painter.rect_stroke(bar, 1, line, StrokeKind::Inside);
             }
             x += width.max(1.0) + 1.0;

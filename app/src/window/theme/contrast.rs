@@ -111,6 +111,17 @@ fn on(colour: Color32, part: f32, ground: Color32) -> Color32 {
     )
 }
 
+/// A colour with alpha on a ground: it is kept multiplied by it.
+fn over(colour: Color32, ground: Color32) -> Color32 {
+    let left = 1.0 - f32::from(colour.a()) / 255.0;
+    let mix = |c: u8, g: u8| c.saturating_add((f32::from(g) * left) as u8);
+    Color32::from_rgb(
+        mix(colour.r(), ground.r()),
+        mix(colour.g(), ground.g()),
+        mix(colour.b(), ground.b()),
+    )
+}
+
 #[test]
 fn rows_that_are_dimmed_can_be_read_and_handles_be_seen() {
     for (theme, t) in themes() {
@@ -118,13 +129,46 @@ fn rows_that_are_dimmed_can_be_read_and_handles_be_seen() {
             let ratio = contrast(on(t.text, DIMMED, g), g);
             assert!(ratio >= 4.5, "{theme}: dimmed text on {ground} is {ratio:.2}:1");
         }
-        // Colours with alpha are kept multiplied by it.
-        let handle = t.handle();
-        let over = |h: u8, g: u8| h + (f32::from(g) * (1.0 - f32::from(handle.a()) / 255.0)) as u8;
-        let (h, g) = (handle, t.panel);
-        let seen = Color32::from_rgb(over(h.r(), g.r()), over(h.g(), g.g()), over(h.b(), g.b()));
-        let ratio = contrast(seen, g);
+        let ratio = contrast(over(t.handle(), t.panel), t.panel);
         assert!(ratio >= 3.0, "{theme}: a scroll handle is {ratio:.2}:1");
+    }
+}
+
+#[test]
+fn marks_of_what_is_chosen_stand_out_on_every_ground() {
+    for (theme, t) in themes() {
+        for (ground, g) in grounds(t) {
+            let ratio = contrast(t.accent, g);
+            assert!(ratio >= 3.0, "{theme}: accent on {ground} is {ratio:.2}:1");
+        }
+    }
+}
+
+#[test]
+fn what_is_painted_faintly_and_means_something_stands_out() {
+    for (theme, t) in themes() {
+        let axis = [("shade", over(t.shade(), t.panel)), ("range", over(t.range(), t.panel))];
+        for (ground, g) in grounds(t).into_iter().chain(axis) {
+            // Lines of other partitions, the strip's bars, parts of dimmed rows.
+            let ratio = contrast(over(t.faint(), g), g);
+            assert!(ratio >= 3.0, "{theme}: faint on {ground} is {ratio:.2}:1");
+        }
+        for (ground, g) in [("panel", t.panel)].into_iter().chain(axis) {
+            let ratio = contrast(over(t.late_density(), g), g);
+            assert!(ratio >= 3.0, "{theme}: late by density on {ground} is {ratio:.2}:1");
+        }
+    }
+}
+
+/// What is later than the cursor is an exception from 3:1: that it stands back is what the
+/// veil says, and the cursor moved there shows all of it. It can be seen nevertheless.
+#[test]
+fn what_is_under_the_veil_can_still_be_seen() {
+    for (theme, t) in themes() {
+        for verdict in Verdict::ALL {
+            let ratio = contrast(over(t.veil(), t.verdict(verdict)), t.panel);
+            assert!(ratio >= 1.8, "{theme}: {verdict} under the veil is {ratio:.2}:1");
+        }
     }
 }
 

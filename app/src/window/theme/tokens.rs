@@ -110,6 +110,24 @@ impl Tokens {
         self.third.gamma_multiply(0.7)
     }
 
+    /// Lines and bars that stand back and still mean something.
+    #[must_use]
+    pub fn faint(&self) -> Color32 {
+        self.third.gamma_multiply(if self.dark { 0.67 } else { 0.75 })
+    }
+
+    /// Late records by density, where there are too many for a point each.
+    #[must_use]
+    pub fn late_density(&self) -> Color32 {
+        self.late.gamma_multiply(if self.dark { 0.6 } else { 0.8 })
+    }
+
+    /// The ground of the marked range on a time axis.
+    #[must_use]
+    pub fn range(&self) -> Color32 {
+        self.selected.gamma_multiply(0.5)
+    }
+
     /// Over what is later than the cursor.
     #[must_use]
     pub fn veil(&self) -> Color32 {

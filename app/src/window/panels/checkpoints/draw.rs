@@ -4,6 +4,7 @@ use egui::{Align2, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2};
 use joinscope_core::engine::CHECKPOINT_RECORDS;
 use joinscope_core::engine::step::CheckpointEntry;
 use joinscope_core::run::RunState;
+use serde_json::json;
 
 use super::Checkpoints;
 use super::ask::About;
@@ -12,6 +13,7 @@ use crate::window::cx::Cx;
 use crate::window::doc::RunDoc;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::failed;
+use crate::window::panels::tools::copy_json;
 use crate::window::panels::watermarks::say::lane_name;
 use crate::window::table::{
     Cell, Column, Head, Laid, RowCells, TIME, date_room, empty, left_out, without,
@@ -174,8 +176,8 @@ fn table(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&Ab
         cx.commands.push(Command::GoTo(at));
     }
     if let Some(c) = events.copied.and_then(|n| entries(cx).get(n as usize)) {
-        let json = serde_json::to_string_pretty(c).unwrap_or_default();
-        cx.commands.push(Command::Copy(json));
+        let command = copy_json(c);
+        cx.commands.push(command);
     }
 }
 
@@ -272,7 +274,7 @@ fn cells(
     }
 }
 
-fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&About>) {
+fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &mut Cx<'_>, about: Option<&About>) {
     let t = Tokens::of(ui.ctx());
     let (Some(about), Some(doc)) = (about, cx.doc.run.as_ref()) else { return };
     let lanes = &doc.manifest.start.lanes;
@@ -288,7 +290,7 @@ fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&Abou
     let from = laid.rows.start as usize;
     let names: Vec<String> = laid.rows.clone().map(|lane| lane_name(lanes, lane as u32)).collect();
     let shown = elide_apart(&names, laid.chars(ui, 0));
-    this.offsets.paint(ui, &laid, |n| {
+    let events = this.offsets.paint(ui, &laid, |n| {
         let whole = names.get(n as usize - from)?.clone();
         let next = about.offsets.get(n as usize).copied().flatten();
         let next = next.map_or_else(|| "none read".to_owned(), |o| thousands(o.max(0) as u64));
@@ -303,6 +305,11 @@ fn offsets(this: &mut Checkpoints, ui: &mut Ui, cx: &Cx<'_>, about: Option<&Abou
             dimmed: false,
         })
     });
+    if let Some(n) = events.copied {
+        let next = about.offsets.get(n as usize).copied().flatten();
+        let line = json!({ "partition": lane_name(lanes, n as u32), "next_offset": next });
+        cx.commands.push(copy_json(&line));
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::panel::Panel;
-use crate::window::testing::{ask, feed, heading, opened, press, rows, sample_run};
+use crate::window::testing::{ask, copied, feed, heading, opened, press, rows, sample_run};
 
 #[test]
 fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
@@ -39,6 +39,8 @@ fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
     let next = run.next_offsets(first.arrival).unwrap()[0].unwrap();
     let said = format!("views[0]: {}", crate::window::text::thousands(next as u64));
     assert!(h.query_by_label(&said).is_some(), "{:?}", rows(&h));
+    let json = copied(&mut h, "Offsets, ", 0);
+    assert_eq!(json, serde_json::json!({ "partition": "views[0]", "next_offset": next }));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use joinscope_core::analyses::compare::{Matching, Named};
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{self, Other, PageQuestion, Said, Seen};
+use super::export::Names;
 use super::job::{Choice, Found, Line, Outputs, look};
 use super::{Compare, kinds, plot, said, settings};
 use crate::window::command::Command;
@@ -15,6 +16,7 @@ use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
 use crate::window::panels::outputs::labels;
 use crate::window::panels::records::{key_line, late_by};
+use crate::window::panels::tools::copy_json;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, Head, RowCells, VERDICT, empty};
 use crate::window::text::{elide_apart, elide_records, line as one_line, thousands};
@@ -287,8 +289,8 @@ fn table(
     if let Some(said) = events.hovered.and_then(at).and_then(|line| line.here.as_ref()) {
         *cx.hovers = Some(said.row.row);
     }
-    if let Some(line) = events.copied.and_then(at) {
-        commands.push(Command::Copy(as_text(line, lines.names)));
+    if let Some((line, here)) = events.copied.and_then(at).zip(cx.doc.run.as_ref()) {
+        commands.push(copy_json(&Names::of(cx, here, &other.doc).row(line).json));
     }
 }
 
@@ -419,15 +421,4 @@ pub fn words(cell: &Cell) -> &str {
         Cell::Words(text) => text,
         _ => "",
     }
-}
-
-/// A line for the clipboard.
-fn as_text(line: &Seen, names: &(String, String)) -> String {
-    let verdict = |said: &Option<Said>| said.as_ref().map(|s| s.row.verdict.name());
-    let json = serde_json::json!({
-        "record": line.row().map(|r| r.record.to_string()),
-        (names.1.as_str()): verdict(&line.there),
-        (names.0.as_str()): verdict(&line.here),
-    });
-    serde_json::to_string_pretty(&json).unwrap_or_default()
 }

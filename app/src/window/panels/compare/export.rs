@@ -13,6 +13,7 @@ use super::ask::{self, PageQuestion, Seen};
 use super::draw::{side, words};
 use super::job::{Choice, Found, Line, look};
 use crate::window::cx::Cx;
+use crate::window::doc::RunDoc;
 use crate::window::export::{Data, Row, Source};
 use crate::window::panels::outputs::labels_named;
 use crate::window::store::Run;
@@ -22,12 +23,17 @@ const RECORDS: [&str; 8] =
     ["arrival", "record", "input", "key", "there", "here", "why_there", "why_here"];
 const OUTPUTS: [&str; 7] = ["arrival", "record", "input", "key", "with", "there", "here"];
 
+/// What lines are written with.
+pub struct Names {
+    /// Of this run's inputs, and of the other's.
+    inputs: [Vec<Arc<str>>; 2],
+    labels: Vec<Label>,
+}
+
 struct Lines {
     here: Run,
     there: Run,
-    /// Names of this run's, and of the other's.
-    inputs: [Vec<Arc<str>>; 2],
-    labels: Vec<Label>,
+    names: Names,
     matching: Arc<Matching>,
     found: Arc<Mutex<Found>>,
     choice: Choice,
@@ -41,16 +47,12 @@ impl Compare {
         let here = cx.doc.run.as_ref()?;
         let answer = self.opened.answer()?;
         let other = &answer.result.as_ref().ok()?.doc;
-        let inputs = [here, other]
-            .map(|run| run.manifest.start.inputs.iter().map(|i| i.name.clone()).collect());
         let (_, found) = self.job.shown();
         let matching = Some(look(&found)).filter(|f| f.whole)?.matching.clone()?;
-        let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
         let lines = Lines {
             here: here.run.clone(),
             there: other.run.clone(),
-            inputs,
-            labels: examples.map(|e| e.labels.clone()).unwrap_or_default(),
+            names: Names::of(cx, here, other),
             matching,
             found,
             choice: self.choice,
@@ -59,9 +61,23 @@ impl Compare {
     }
 }
 
-impl Lines {
-    fn names(&self) -> &'static [&'static str] {
-        if matches!(self.choice, Choice::Outputs(_)) { &OUTPUTS } else { &RECORDS }
+impl Names {
+    #[must_use]
+    pub fn of(cx: &Cx<'_>, here: &RunDoc, other: &RunDoc) -> Self {
+        let inputs = [here, other]
+            .map(|run| run.manifest.start.inputs.iter().map(|i| i.name.clone()).collect());
+        let examples = cx.doc.pipeline_that_ran().and_then(|p| p.examples.as_ref());
+        Self { inputs, labels: examples.map(|e| e.labels.clone()).unwrap_or_default() }
+    }
+
+    /// A line as a row of a file.
+    #[must_use]
+    pub fn row(&self, seen: &Seen) -> Row {
+        let columns: &[&str] = match seen.line {
+            Line::Record(_) => &RECORDS,
+            Line::Output(..) => &OUTPUTS,
+        };
+        Row::named(columns, self.cells(seen))
     }
 
     fn cells(&self, seen: &Seen) -> Vec<Value> {
@@ -100,17 +116,15 @@ impl Data for Lines {
     }
 
     fn columns(&self) -> Vec<String> {
-        self.names().iter().map(|name| (*name).to_owned()).collect()
+        let outputs = matches!(self.choice, Choice::Outputs(_));
+        let columns: &[&str] = if outputs { &OUTPUTS } else { &RECORDS };
+        columns.iter().map(|name| (*name).to_owned()).collect()
     }
 
     fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
         let lines = look(&self.found).lines(self.choice, first, n);
         let question = PageQuestion { number: 0, first, lines };
         let seen = ask::page(&self.here, &self.there, &self.matching, &question)?;
-        let rows = seen.iter().map(|seen| {
-            let cells = self.cells(seen);
-            Row::named(self.names(), cells)
-        });
-        Ok(rows.collect())
+        Ok(seen.iter().map(|seen| self.names.row(seen)).collect())
     }
 }

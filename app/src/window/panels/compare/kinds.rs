@@ -13,7 +13,7 @@ use super::job::{Choice, Found, Outputs};
 use crate::window::cx::Cx;
 use crate::window::text::{line, thousands};
 use crate::window::theme::{INSET, ROW, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{fit, verdict_shape};
+use crate::window::widgets::{fit, mark_row, verdict_shape};
 
 /// What the first line is called.
 const ALL: &str = "All that changed";
@@ -216,6 +216,7 @@ impl Row<'_> {
         let painter = ui.painter();
         if selected {
             painter.rect_filled(rect, 0, t.selected);
+            mark_row(painter, rect, t);
         } else if response.hovered() && sense.senses_click() {
             painter.rect_filled(rect, 0, t.hovered);
         }

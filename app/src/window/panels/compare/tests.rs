@@ -20,8 +20,8 @@ use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::{Run, RunOrder, execute};
 use crate::window::testing::{
-    Feed, PATIENT, PIPELINE, ask, heading, hold, is_said_to_read, opened, press, rerun, rows,
-    sample_patient, sample_run,
+    Feed, PATIENT, PIPELINE, ask, copied, heading, hold, is_said_to_read, opened, press, rerun,
+    rows, sample_patient, sample_run,
 };
 use crate::window::text::thousands;
 
@@ -260,6 +260,18 @@ fn changed_records_are_reached_by_keyboard() {
     let Some(Selection::Row(row)) = h.state().selection() else { panic!("nothing selected") };
     let run = Run::open(&two().feed.run()).unwrap();
     assert!(last.starts_with(&run.row(row).unwrap().record.to_string()), "{last}");
+}
+
+#[test]
+fn what_changed_is_copied_as_json() {
+    let mut h = compared();
+    let second = changed(&h)[1].clone();
+    let json = copied(&mut h, "Changed records, ", 1);
+    let record = json["record"].as_str().unwrap();
+    assert!(second.starts_with(&format!("{record}: ")), "{second}: {json}");
+    let (there, here) = (json["there"].as_str().unwrap(), json["here"].as_str().unwrap());
+    assert!(second.ends_with(&format!(": {there} in patient, {here} in run")), "{second}: {json}");
+    assert!(json["why_here"].is_string() && json["arrival"].is_number(), "{json}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, DIM_AFTER};
 use crate::window::panels::failed;
+use crate::window::panels::tools::copy_json;
 use crate::window::table::{Cell, Column, RowCells, empty, empty_to, left_out, without};
 use crate::window::text::{bytes, line, plural, thousands};
 use crate::window::theme::fonts::icon;
@@ -125,7 +126,7 @@ pub fn body(
     let all = ui.available_rect_before_wrap();
     let above = Rect::from_min_size(all.min, vec2(all.width(), HEIGHT));
     let mut child = ui.new_child(UiBuilder::new().max_rect(above).id_salt("modes"));
-    modes(this, &mut child, matrix);
+    modes(this, &mut child, cx, matrix);
     let below = Rect::from_min_max(pos2(all.left(), above.bottom()), all.max);
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("behind"));
     // Not by the numbers of what was chosen before.
@@ -260,7 +261,7 @@ fn choices(this: &mut Guarantees, ui: &mut Ui) {
     ui.advance_cursor_after_rect(child.min_rect());
 }
 
-fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
+fn modes(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, matrix: &Matrix) {
     let out = left_out(&LEFT_OUT, ui.available_width());
     let columns = without(MODES, &out);
     let laid = this.modes.lay_out(ui, "Guarantees", &columns, matrix.columns.len() as u64);
@@ -275,6 +276,9 @@ fn modes(this: &mut Guarantees, ui: &mut Ui, matrix: &Matrix) {
         this.mode = n as usize;
         this.list.top();
         this.open_first(matrix);
+    }
+    if let Some(mode) = events.copied.and_then(|n| matrix.columns.get(n as usize)) {
+        cx.commands.push(copy_json(mode));
     }
 }
 
@@ -394,14 +398,14 @@ fn copies(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
         cx.commands.push(Command::SelectRecord(name));
     }
     if let Some(copy) = events.copied.and_then(|n| all.get(n as usize)) {
-        cx.commands.push(Command::Copy(serde_json::to_string_pretty(copy).unwrap_or_default()));
+        cx.commands.push(copy_json(copy));
     }
 }
 
-fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &Cx<'_>, mode: &Mode) {
+fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, mode: &Mode) {
     let all = &mode.timeline;
     let laid = this.list.lay_out(ui, "What happened", &MOMENTS, all.len() as u64);
-    this.list.paint(ui, &laid, |n| {
+    let events = this.list.paint(ui, &laid, |n| {
         let moment = all.get(n as usize)?;
         let when = if moment.at_ms <= 0 {
             "before the first arrival".to_owned()
@@ -424,6 +428,9 @@ fn timeline(this: &mut Guarantees, ui: &mut Ui, cx: &Cx<'_>, mode: &Mode) {
             dimmed: false,
         })
     });
+    if let Some(moment) = events.copied.and_then(|n| all.get(n as usize)) {
+        cx.commands.push(copy_json(moment));
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::ask::Question;
 use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
-use crate::window::testing::{ask, feed, heading, opened, press, rows};
+use crate::window::testing::{ask, copied, feed, heading, opened, press, rows};
 
 #[test]
 fn a_comparison_says_how_far_it_is_and_is_cancelled() {
@@ -73,6 +73,11 @@ fn a_number_opens_its_outputs_and_a_press_on_one_goes_to_its_record() {
     press(&mut h, &first);
     h.key_press(egui::Key::End);
     h.step();
+    settle(&mut h).unwrap();
+    assert_eq!(copied(&mut h, "Guarantees, ", 1)["mode"], "at-least-once");
+    let json = copied(&mut h, "What happened, ", 0);
+    assert!(json["incarnation"] == 0 && json["what"].is_string(), "{json}");
+    h.key_press(egui::Key::End);
     settle(&mut h).unwrap();
     // The first process was ended, and another went on to the end.
     assert!(rows(&h).iter().any(|row| row.contains("process 2")), "{:?}", rows(&h));

@@ -342,7 +342,7 @@ fn each<'a>(
         if late && shaped {
             painter.extend(verdict_shape(at, 4.0, Verdict::Late, t));
         } else {
-            let colour = if late { t.verdict(Verdict::Late) } else { t.third.gamma_multiply(0.6) };
+            let colour = if late { t.verdict(Verdict::Late) } else { t.faint() };
             let size = if late { 3.0 } else { 2.0 };
             mesh.add_colored_rect(Rect::from_center_size(at, vec2(size, size)), colour);
         }

@@ -2,10 +2,12 @@
 
 use egui::Ui;
 use joinscope_operator::time::format_duration;
+use serde_json::Value;
 
 use super::index::Lane;
 use super::{Focus, Shown, inputs_of, late_at};
 use crate::window::cx::Cx;
+use crate::window::panels::tools::copy_json;
 use crate::window::panels::watermarks::say::called_in;
 use crate::window::table::{Cell, Column, RowCells, Table};
 use crate::window::text::{elide, plural, thousands};
@@ -56,7 +58,7 @@ pub fn name(cx: &Cx<'_>, focus: Focus) -> String {
 /// Shows the table; the row that was pressed.
 pub fn show(
     ui: &mut Ui,
-    cx: &Cx<'_>,
+    cx: &mut Cx<'_>,
     s: &Shown<'_>,
     table: &mut Table,
     chosen: Option<u16>,
@@ -78,7 +80,30 @@ pub fn show(
         row.cells.drain(left_out.clone());
         Some(row)
     });
+    if let Some(focus) = events.copied.and_then(|at| places.get(at as usize).copied()) {
+        let lane = s.sums.of(s.index, focus, &inputs);
+        let then = late_at(&lane, s.target, chosen);
+        let line = json(&name(cx, focus), &lane, then, s);
+        cx.commands.push(copy_json(&line));
+    }
     events.clicked.and_then(|at| places.get(at as usize).copied())
+}
+
+/// A row for the clipboard.
+fn json(name: &str, lane: &Lane, then: u64, s: &Shown<'_>) -> Value {
+    // As in the table: as fine as a bin, the latest is exact.
+    let by = |part: f64| lane.late_by.quantile(part).map(|ms| ms.min(lane.latest));
+    serde_json::json!({
+        "partition": name,
+        "judged": lane.judged,
+        "late": lane.late,
+        "out_of_orderness_ms": s.at,
+        "late_with_it": then,
+        "late_by_p50_ms": by(0.5),
+        "late_by_p90_ms": by(0.9),
+        "late_by_p99_ms": by(0.99),
+        "latest_ms": (lane.late > 0).then_some(lane.latest),
+    })
 }
 
 /// A duration with as many places as its neighbours in a column; long ones in days.

@@ -16,7 +16,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, PIPELINE, Wide, rerun};
+use crate::window::testing::{Feed, PIPELINE, Wide, copied, rerun};
 
 fn opened(path: &Path) -> Harness<'static, App> {
     let mut h = harness((1200, 900), false, Some(Panel::Late));
@@ -183,6 +183,19 @@ fn partitions_are_listed_with_their_lateness_and_one_can_be_looked_at() {
     );
     let of_it: u64 = row.split(' ').nth(1).unwrap().replace(',', "").parse().unwrap();
     assert_eq!(late(&h), of_it);
+}
+
+#[test]
+fn a_partition_is_copied_as_json() {
+    let feed = Feed::new(1_500);
+    let mut h = opened(&feed.run());
+    let now = late(&h);
+    h.get_by_label("Out-of-orderness").set_value_accesskit(500.0);
+    settle(&mut h).unwrap();
+    let json = copied(&mut h, "Lateness by partition, ", 0);
+    assert_eq!((json["partition"].as_str(), json["late"].as_u64()), (Some("all"), Some(now)));
+    assert_eq!(json["late_with_it"].as_u64(), Some(late(&h)), "{json}");
+    assert!(json["latest_ms"].as_i64() >= json["late_by_p50_ms"].as_i64(), "{json}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::window::headless::harness;
 use crate::window::jobs::Slot;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{PIPELINE, ask, feed, heading, opened, press, rerun, rows};
+use crate::window::testing::{PIPELINE, ask, copied, feed, heading, opened, press, rerun, rows};
 
 #[test]
 fn a_run_shows_its_books_and_filters_by_them() {
@@ -192,37 +192,10 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     assert!(seen[0].contains("kind share"), "{seen:?}");
 }
 
-/// What the second row of the table is on the clipboard, once it is copied by keyboard.
-fn second_copied(h: &mut egui_kittest::Harness<'_, crate::window::app::App>) -> serde_json::Value {
-    let table = h
-        .get_all_by_role(Role::Table)
-        .find(|n| n.accesskit_node().label().is_some_and(|l| l.starts_with("Records, ")));
-    table.unwrap().focus();
-    h.step();
-    h.key_press(egui::Key::Home);
-    h.step();
-    h.key_press(egui::Key::ArrowDown);
-    h.step();
-    h.event(egui::Event::Copy);
-    let mut copied = None;
-    for _ in 0..2_000 {
-        h.step();
-        copied = h.output().platform_output.commands.iter().find_map(|c| match c {
-            egui::OutputCommand::CopyText(text) => Some(text.clone()),
-            _ => None,
-        });
-        if copied.is_some() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    serde_json::from_str(&copied.unwrap()).unwrap()
-}
-
 #[test]
 fn a_record_is_copied_as_json_by_keyboard() {
     let mut h = opened(&feed().run());
-    let json = second_copied(&mut h);
+    let json = copied(&mut h, "Records, ", 1);
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
     let row = run.row(1).unwrap();
     assert_eq!(json["arrival"], row.arrival);
@@ -300,7 +273,7 @@ fn times_keep_their_milliseconds_where_there_is_room_for_them() {
 #[test]
 fn a_record_of_a_recording_without_a_run_is_copied_too() {
     let mut h = opened(&feed().recording());
-    let json = second_copied(&mut h);
+    let json = copied(&mut h, "Records, ", 1);
     let recording = h.state().doc().recording.clone().unwrap().recording;
     let record = recording.page(1, 1).unwrap().remove(0);
     assert_eq!(json["arrival"], record.arrival);

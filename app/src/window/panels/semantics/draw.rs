@@ -19,7 +19,7 @@ use crate::window::table::empty_to;
 use crate::window::text::{line, thousands};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{INSET, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::{button, fit, icon_button, text};
+use crate::window::widgets::{button, fit, icon_button, mark_row, text};
 
 /// Height of the titles, and of a line, points.
 const HEAD: f32 = 44.0;
@@ -217,6 +217,7 @@ fn ground(ui: &Ui, cx: &Cx<'_>, row: Rect, (semantics, known): (Semantics, &Know
     let dir = ended.and_then(|(_, r)| Some(r.as_ref().ok()?.dir.as_path()));
     if dir.is_some() && dir == cx.doc.run.as_ref().map(|r| r.dir.as_path()) {
         ui.painter().rect_filled(row, 0, t.selected.gamma_multiply(0.6));
+        mark_row(ui.painter(), row, t);
     }
     ui.painter().hline(row.x_range(), row.bottom() - 0.5, Stroke::new(1.0, t.line));
 }

@@ -125,6 +125,24 @@ pub fn whole(run: &Run, at: u64, cancel: &AtomicBool) -> Result<StateNow, String
     Ok(found)
 }
 
+const COLUMNS: [&str; 6] = ["key", "rows", "record", "event_time", "leaves_first", "leaves_last"];
+
+/// A line as a row of a file; `known`: [`expiry_is_known`], else the panel does not say
+/// it either.
+pub fn file_row(line: &Line, known: bool) -> Row {
+    let key = line.row.key.as_ref().map(joinscope_core::run::explain::key_to_json);
+    let leaves = |ms: i64| serde_json::Value::from(known.then_some(ms));
+    let cells = vec![
+        key.unwrap_or_default(),
+        line.rows.into(),
+        line.row.record.to_string().into(),
+        line.row.event_time.into(),
+        leaves(line.due.0),
+        leaves(line.due.1),
+    ];
+    Row::named(&COLUMNS, cells)
+}
+
 /// What is listed, as rows of a file.
 pub struct Listed {
     run: Run,
@@ -147,31 +165,14 @@ impl Data for Listed {
     }
 
     fn columns(&self) -> Vec<String> {
-        let names = ["key", "rows", "record", "event_time", "leaves_first", "leaves_last"];
-        names.map(str::to_owned).to_vec()
+        COLUMNS.map(str::to_owned).to_vec()
     }
 
     fn page(&mut self, first: u64, n: usize) -> Result<Vec<Row>, String> {
         let seen = first..(first + n as u64).min(self.len());
         let content = Content::of(&self.now, self.order, &seen);
         let page = page(&self.run, &PageQuestion { revision: 0, at: self.now.arrival, content })?;
-        let columns = self.columns();
-        // As the panel, which says that it is not known.
         let known = expiry_is_known(&self.run);
-        let leaves = |ms: i64| serde_json::Value::from(known.then_some(ms));
-        let rows = page.lines.into_iter().map(|line| {
-            let key = line.row.key.as_ref().map(joinscope_core::run::explain::key_to_json);
-            let cells = vec![
-                key.unwrap_or_default(),
-                line.rows.into(),
-                line.row.record.to_string().into(),
-                line.row.event_time.into(),
-                leaves(line.due.0),
-                leaves(line.due.1),
-            ];
-            let json = columns.iter().cloned().zip(cells.iter().cloned()).collect();
-            Row { json: serde_json::Value::Object(json), cells }
-        });
-        Ok(rows.collect())
+        Ok(page.lines.iter().map(|line| file_row(line, known)).collect())
     }
 }

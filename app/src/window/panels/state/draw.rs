@@ -7,13 +7,14 @@ use egui::{
 use joinscope_core::run::{MinMax, StateLines, StateNow};
 use joinscope_operator::time::format_duration;
 
-use super::ask::{Line, LinesQuestion, Page, expiry_is_known};
+use super::ask::{Line, LinesQuestion, Page, expiry_is_known, file_row};
 use super::{Order, State};
 use crate::window::axis::{Axis, GUTTER, RIGHT, Scale};
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::records::key_line;
+use crate::window::panels::tools::copy_json;
 use crate::window::panels::{failed, no_record, reading};
 use crate::window::ruler;
 use crate::window::selection::Selection;
@@ -430,8 +431,8 @@ fn content(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNow
     if let Some(line) = events.hovered.and_then(|n| page.lines.get(n.checked_sub(from)? as usize)) {
         *cx.hovers = Some(line.row.row);
     }
-    if let Some(i) = events.copied.and_then(|n| n.checked_sub(from)) {
-        cx.commands.push(Command::Copy(keys.get(i as usize).cloned().unwrap_or_default()));
+    if let Some(line) = events.copied.and_then(|n| page.lines.get(n.checked_sub(from)? as usize)) {
+        cx.commands.push(copy_json(&file_row(line, known).json));
     }
 }
 

@@ -8,7 +8,8 @@ use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::testing::{
-    PIPELINE, ask, feed, heading, hold, is_said_to_read, opened, press, rerun, rows, sample_run,
+    PIPELINE, ask, copied, feed, heading, hold, is_said_to_read, opened, press, rerun, rows,
+    sample_run,
 };
 
 #[test]
@@ -35,6 +36,28 @@ fn the_state_at_the_cursor_is_counted_by_key() {
     assert_eq!(view.key.as_ref().unwrap().to_string(), key);
     assert!(view.in_state_at(at));
     assert_eq!(h.state().cursor().at(), at, "the cursor stays where the state is looked at");
+}
+
+#[test]
+fn what_is_listed_is_copied_as_json() {
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let at = h.state().cursor().len() / 2;
+    ask(&mut h, Command::GoTo(at));
+    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let view = |json: &serde_json::Value| {
+        let record = json["record"].as_str().unwrap().parse().unwrap();
+        run.find(&record).unwrap().remove(0)
+    };
+    let first = rows(&h).into_iter().find(|r| r.starts_with("key ")).unwrap();
+    let json = copied(&mut h, "Largest keys, ", 0);
+    let key = view(&json).key.unwrap().to_string();
+    assert!(first.starts_with(&format!("key {key}, ")), "{first}: {json}");
+    assert!(json["rows"].as_u64().unwrap() > 1 && json["leaves_last"].is_i64(), "{json}");
+    press(&mut h, "Leave next");
+    let json = copied(&mut h, "Rows that leave next, ", 1);
+    assert_eq!(json["event_time"].as_i64(), view(&json).event_time, "{json}");
+    assert_eq!(json["rows"], 1);
 }
 
 #[test]

@@ -90,8 +90,7 @@ pub fn show(ui: &mut Ui, cx: &mut Cx<'_>, s: &Shown<'_>) {
     }
     for (lane, line) in &s.drawn.lanes {
         if ![s.lane, s.selected, s.pinned].contains(&Some(*lane)) {
-            let stroke = Stroke::new(1.0, t.third.gamma_multiply(0.55));
-            paint(&painter, Some(*lane), line, s, &height, stroke);
+            paint(&painter, Some(*lane), line, s, &height, Stroke::new(1.0, t.faint()));
         }
     }
     for line in &s.drawn.inputs {
@@ -287,7 +286,7 @@ fn late(
             let tall = (*n as f32 / most).sqrt() * 16.0 + 1.5;
             let x = Rangef::new(s.x(i), s.x(i + 1).max(s.x(i) + 1.0));
             let at = Rect::from_x_y_ranges(x, plot.bottom() - tall..=plot.bottom());
-            mesh.add_colored_rect(at, colour.gamma_multiply(0.55));
+            mesh.add_colored_rect(at, t.late_density());
         }
     }
     let reach = s.reach();
