@@ -21,10 +21,7 @@ pub enum StoreError {
     Rocks { what: &'static str, path: PathBuf, message: String },
 
     /// A file of a checkpoint is not what was written.
-    #[error(
-        "checkpoint {epoch} is damaged: {path}: {what}; restore an earlier one{}, or run again from the start",
-        earlier(others)
-    )]
+    #[error("checkpoint {epoch} is damaged: {path}: {what}; {}", instead(others))]
     Damaged { epoch: u64, path: PathBuf, what: String, others: Vec<u64> },
 
     #[error("{path} holds no checkpoint {epoch}; it has {}", listed(have))]
@@ -47,8 +44,13 @@ pub enum StoreError {
     InUse(PathBuf),
 }
 
-fn earlier(others: &[u64]) -> String {
-    if others.is_empty() { String::new() } else { format!(" ({})", listed(others)) }
+/// How one goes on from another is said by whoever knows what was to go on.
+fn instead(others: &[u64]) -> String {
+    if others.is_empty() {
+        "run again from the start".to_owned()
+    } else {
+        format!("the others are {}", listed(others))
+    }
 }
 
 fn listed(epochs: &[u64]) -> String {
