@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::edges::disk::is_full;
 use crate::edges::fault::Crash;
 use crate::operator::state::StateError;
 
@@ -63,8 +64,7 @@ fn listed(epochs: &[u64]) -> String {
 impl StoreError {
     /// An I/O error at `path`; a full disk is told apart.
     pub(super) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+        if is_full(&source) {
             Self::DiskFull { what, path: path.to_owned() }
         } else {
             Self::Io { what, path: path.to_owned(), source }
