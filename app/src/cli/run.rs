@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::Condition;
 use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Control, Ended, sources};
 use joinscope_core::run::{Execute, Manifest, RunError, execute, go_on};
@@ -23,7 +22,7 @@ use self::refused::refused;
 pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, broke_down, said, watched};
 use super::cluster::thousands;
 use super::place::NewFolder;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::{Answer, ahead, harmless, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
@@ -202,7 +201,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
-    let recording = Recording::open(path)?;
+    let recording = open_recording(path)?;
     say_cut(&recording, path);
     // A run that goes on has in its folder what it was given.
     let registry = if args.resume.is_some() { None } else { args.live.registry_of_recording()? };
