@@ -303,6 +303,37 @@ fn slices_merge_into_the_whole() {
     assert!(refusal(at, &["recording", "merge", "v.mcap", "-o", "n.mcap"]).contains("2 "));
 }
 
+/// Found by using it: it said that nothing more fits, and not what to do.
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_is_said_with_what_to_do_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (mut lines, mut state) = (String::new(), 1u64);
+    for n in 0..20_000 {
+        // Nothing makes this smaller than 8 bytes.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n);
+        lines += &format!("{{\"k\":\"{state:016x}\"}}\n");
+    }
+    std::fs::write(at.join("rows.jsonl"), lines).unwrap();
+    std::fs::create_dir(at.join("to")).unwrap();
+    let import = "import jsonl rows.jsonl --topic t --key k -o to/r.mcap";
+    // A file may not grow over 64 kB, or hold anything: as on a full disk a write is refused.
+    for (limit, which) in [("128", "its chunks"), ("0", "its head")] {
+        let line = format!(
+            "trap '' XFSZ; ulimit -f {limit}; exec {} {import}",
+            env!("CARGO_BIN_EXE_joinscope")
+        );
+        let output = Command::new("sh").current_dir(at).args(["-c", &line]).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{which}: {error}");
+        let said = ["to/r.mcap: cannot write: ", "; free space there, or write to another disk"];
+        assert!(said.iter().all(|part| error.contains(part)), "{which}: {error}");
+        assert_eq!(error.matches("os error").count(), 1, "it is said once: {error}");
+        assert_eq!(std::fs::read_dir(at.join("to")).unwrap().count(), 0, "{which} is left");
+    }
+}
+
 /// Found by using it: it said that there was no space, and not where.
 #[test]
 fn an_answer_that_cannot_be_written_says_where() {

@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use joinscope_core::edges::recording::{self, Recording};
+use joinscope_core::edges::recording;
 use serde_json::json;
 
 use super::Answer;
 use super::cluster::plural;
 use super::follow::follow;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 
 /// Writes a recording as a Parquet file: a row for each record, with arrival,
 /// topic, partition, offset, timestamp, key, value and headers
@@ -37,7 +37,7 @@ pub struct Export {
 
 /// Runs the verb.
 pub fn run(args: &Export) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let records = follow("record", |job| {
         recording::export_parquet(&recording, &args.topics, &args.output, job)

@@ -17,12 +17,11 @@ use joinscope_core::analyses::guarantees::matrix::{
 use joinscope_core::analyses::guarantees::real::{Connect, Real};
 use joinscope_core::edges::kafka::KafkaLog;
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
 use super::cluster::{Bar, ClusterArgs, plural, thousands};
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::run::{End, warn};
 use super::{Answer, interrupt};
 
@@ -140,7 +139,7 @@ fn duration(text: &str) -> Result<i64, String> {
 }
 
 pub fn run(args: &Guarantees) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
     let end = args.at_end.into();

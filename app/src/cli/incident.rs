@@ -15,6 +15,7 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::{plural, thousands};
 use super::follow::follow;
+use super::recording::{open_recording, say_read_through};
 use super::run::watched;
 use super::verdicts::plain;
 
@@ -96,6 +97,7 @@ pub fn run(args: &Incident) -> anyhow::Result<Answer> {
 fn save(args: &Save) -> anyhow::Result<Answer> {
     let run = Run::open(&args.run)?;
     if let Some(path) = &args.recording {
+        say_read_through(path);
         run.locate(path)?;
     }
     let manifest = run.manifest();
@@ -148,7 +150,7 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
 
 /// Opens an incident file.
 fn open(path: &Path) -> anyhow::Result<(Recording, incident::Incident)> {
-    let recording = Recording::open(path)?;
+    let recording = open_recording(path)?;
     let Some(incident) = incident::Incident::read(&recording) else {
         bail!(
             "{}: a recording without an incident in it; `joinscope incident save` makes one",

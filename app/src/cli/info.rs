@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use super::cluster::{plural, thousands};
+use super::recording::open_recording;
 use super::verdicts::plain;
 
 /// Ranges that a recording is without and that are named, each in its line.
@@ -31,7 +32,7 @@ pub struct Info {
 
 /// Runs the verb.
 pub fn run(args: &Info) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     let mut out = super::stdout::lock();
     if args.json {
         writeln!(out, "{}", as_json(&recording))?;

@@ -25,7 +25,9 @@ use tracing_subscriber::EnvFilter;
 use super::cluster::{Bar, ClusterArgs, plural};
 use super::metrics::{Figures, Metrics};
 use super::place::NewFolder;
-use super::run::{Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, said, warn};
+use super::run::{
+    Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, broke_down, said, warn,
+};
 use super::tell::tell;
 use super::{Answer, interrupt, registry};
 
@@ -377,7 +379,9 @@ fn watched<T: Send + 'static>(
     let standing = known.map(|outlook| outlook.status.get()).unwrap_or_default();
     match worker.join() {
         Ok(outcome) => Ok((outcome, standing)),
-        Err(_) => bail!("the run broke down"),
+        Err(panic) => {
+            bail!("{}; what was whole is in {}", broke_down(panic.as_ref()), dir.display())
+        }
     }
 }
 

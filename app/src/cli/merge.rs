@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::cluster::{plural, thousands};
 use super::follow::follow;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::{Answer, record};
 
 /// Makes one recording of several: by arrival time, then in the order in which
@@ -42,7 +42,7 @@ pub struct Merge {
 pub fn run(args: &Merge) -> anyhow::Result<Answer> {
     let mut files = Vec::with_capacity(args.recordings.len());
     for path in &args.recordings {
-        let file = Recording::open(path)?;
+        let file = open_recording(path)?;
         say_cut(&file, path);
         files.push(file);
     }

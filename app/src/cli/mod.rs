@@ -180,7 +180,7 @@ pub fn whole(error: &anyhow::Error) -> String {
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
             text = cause;
-        } else if !text.ends_with(&cause) {
+        } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
@@ -265,6 +265,8 @@ mod tests {
         let io = || std::io::Error::other("no space");
         let said = anyhow::Error::from(io()).context("a.mcap: cannot write: no space");
         assert_eq!(whole(&said), "a.mcap: cannot write: no space");
+        let advised = anyhow::Error::from(io()).context("cannot write: no space; free some");
+        assert_eq!(whole(&advised), "cannot write: no space; free some");
         let unsaid = anyhow::Error::from(io()).context("a.mcap: cannot write").context("recording");
         assert_eq!(whole(&unsaid), "recording: a.mcap: cannot write: no space");
     }

@@ -33,7 +33,8 @@ pub struct Outputs {
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// One JSON object a line, with the values of all records behind it
+    /// One JSON object a line, with the values of all records behind it; a field of one
+    /// that nests deeper than 127 levels is given as its JSON text
     #[arg(long)]
     json: bool,
 }

@@ -3,18 +3,17 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use joinscope_core::analyses::check::{CheckReport, InputCheck, check};
 use joinscope_core::analyses::propose::propose;
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
 use joinscope_operator::pipeline::parse_set;
 
-use super::cluster::{plural, thousands};
-use super::recording::say_cut;
+use super::cluster::{Bar, plural, thousands};
+use super::recording::{open_recording, say_cut};
 use super::registry::{self, RegistryArgs};
 use super::{Answer, harmless, interrupt};
 
@@ -86,13 +85,16 @@ pub fn run(args: &Pipeline) -> anyhow::Result<Answer> {
 }
 
 fn new(args: &New) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let recording = registry::given(recording, None, args.registry.settings()?.as_ref())?;
     let name = args.output.file_stem().map(|s| s.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "pipeline".to_owned());
     let stop = interrupt::stop_flag()?;
-    let proposal = propose(&recording, &name, || !stop.load(Ordering::Relaxed))?;
+    let mut bar = Bar::new();
+    let proposal = propose(&recording, &name, || looking(&stop, &mut bar));
+    bar.clear();
+    let proposal = proposal?;
     write_new(&args.output, &proposal.text)?;
     let mut out = super::stdout::lock();
     if args.json {
@@ -115,6 +117,13 @@ fn new(args: &New) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
+/// Whether to go on; meanwhile it is said that it does. How far it goes is not known: it
+/// ends with the records that it needs.
+fn looking(stop: &AtomicBool, bar: &mut Bar) -> bool {
+    bar.say("looking at the recording".to_owned());
+    !stop.load(Ordering::Relaxed)
+}
+
 /// Never over a file that is there: it may have been written by hand.
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -135,11 +144,14 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
 fn checked(args: &Check) -> anyhow::Result<Answer> {
     let file = PipelineFile::open(&args.pipeline, &args.sets)?;
     let framed = registry::framed_topics(&file.pipeline);
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let recording = registry::given(recording, Some(&framed), args.registry.settings()?.as_ref())?;
     let stop = interrupt::stop_flag()?;
-    let report = check(&file.pipeline, &recording, || !stop.load(Ordering::Relaxed))?;
+    let mut bar = Bar::new();
+    let report = check(&file.pipeline, &recording, || looking(&stop, &mut bar));
+    bar.clear();
+    let report = report?;
     let mut out = super::stdout::lock();
     if args.json {
         serde_json::to_writer(&mut out, &report.to_json()).map_err(std::io::Error::from)?;

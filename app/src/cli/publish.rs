@@ -9,11 +9,10 @@ use clap::{Args, ValueEnum};
 use joinscope_core::edges::kafka::{
     self, PublishOutcome, PublishPlan, PublishSpec, Published, Rest,
 };
-use joinscope_core::edges::recording::Recording;
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, plural, thousands};
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::run::warn;
 use super::{Answer, interrupt};
 
@@ -63,7 +62,7 @@ enum Pace {
 
 /// Runs the verb.
 pub fn run(args: &Publish) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let spec = PublishSpec {
         settings: args.cluster.settings()?,

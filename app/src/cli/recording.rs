@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use joinscope_core::edges::recording;
+use joinscope_core::edges::recording::{self, RecordingError};
 
+use super::cluster::thousands;
 use super::run::warn;
 use super::{Answer, export, info, merge, publish, redact, slice, verify};
 
@@ -27,6 +28,32 @@ enum Verb {
     Publish(publish::Publish),
 }
 
+/// Longer ones without a summary take seconds to open.
+const LONG: u64 = 256 << 20;
+
+/// Opens a recording; where that takes long, stderr says so before.
+pub fn open_recording(path: &Path) -> Result<recording::Recording, RecordingError> {
+    say_read_through(path);
+    recording::Recording::open(path)
+}
+
+/// Says of a recording without a summary that it is read through, if that takes long.
+pub fn say_read_through(path: &Path) {
+    if let Some(text) = read_through(path, LONG) {
+        warn(&text);
+    }
+}
+
+fn read_through(path: &Path, long: u64) -> Option<String> {
+    let bytes = recording::read_through(path).filter(|bytes| *bytes > long)?;
+    Some(format!(
+        "{}: it has no summary (it was cut, or is still written), so its {} MB are read through \
+         first; `joinscope recording slice` makes one that has",
+        path.display(),
+        thousands(bytes / 1_000_000)
+    ))
+}
+
 /// Says where a recording was cut, if it was.
 pub fn say_cut(recording: &recording::Recording, path: &Path) {
     if let Some(cut) = &recording.info().cut {
@@ -44,5 +71,28 @@ pub fn run(args: &Recording) -> anyhow::Result<Answer> {
         Verb::Redact(args) => redact::run(args),
         Verb::Export(args) => export::run(args),
         Verb::Publish(args) => publish::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use joinscope_core::edges::recording::{Writer, WriterOptions};
+
+    use super::*;
+
+    #[test]
+    fn a_long_recording_without_a_summary_is_said_to_be_read_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.mcap");
+        assert_eq!(read_through(&file, 0), None, "there is none");
+        Writer::create(&file, WriterOptions::default()).unwrap().finish().unwrap();
+        assert_eq!(read_through(&file, 0), None, "it is whole");
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+        let said = read_through(&file, 0).unwrap();
+        assert!(said.contains("r.mcap: it has no summary"), "{said}");
+        assert_eq!(read_through(&file, bytes.len() as u64), None, "it is short");
+        std::fs::write(&file, "no recording").unwrap();
+        assert_eq!(read_through(&file, 0), None);
     }
 }

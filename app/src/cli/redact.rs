@@ -5,14 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use joinscope_core::edges::recording::{
-    self, Compression, Recording, RedactPolicy, RedactTarget, Redaction,
-};
+use joinscope_core::edges::recording::{self, Compression, RedactPolicy, RedactTarget, Redaction};
 use serde_json::json;
 
 use super::cluster::{plural, thousands};
 use super::follow::follow;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::{Answer, record};
 
 /// The environment's name for the hash's key.
@@ -107,7 +105,7 @@ pub fn rules_as_json(rules: &[(String, u64)]) -> Vec<serde_json::Value> {
 
 /// Runs the verb.
 pub fn run(args: &Redact) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     let rules = [
         (&args.drop, Redaction::Drop),

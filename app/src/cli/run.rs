@@ -11,19 +11,18 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::breakpoint::Condition;
-use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Ended, sources};
+use joinscope_core::engine::{AtEnd, CHECKPOINT_RECORDS, Control, Ended, sources};
 use joinscope_core::run::{Execute, Manifest, RunError, execute, go_on};
 use joinscope_operator::pipeline::parse_set;
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 
 pub(super) use self::account::{as_json, as_text};
 use self::refused::refused;
-pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, said, watched};
+pub(super) use self::watch::{Answered, ask_at, at_hit, breakpoints, broke_down, said, watched};
 use super::cluster::thousands;
 use super::place::NewFolder;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::{Answer, ahead, harmless, registry, whole};
 
 /// An event time so far beyond its arrival is worth naming, ms.
@@ -44,6 +43,7 @@ const FAR_AHEAD: i64 = 60_000;
   joinscope run pipeline.toml --recording feed.mcap \\
     --set inputs.views.watermark.max_out_of_orderness=5s --out /tmp/strict --json
   joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed
+  joinscope run pipeline.toml --recording feed.mcap --resume /tmp/feed --checkpoint 7
   joinscope run pipeline.toml --recording feed.mcap --set join.semantics=flink-sql \\
     --restart-at 20000,45000
   joinscope run pipeline.toml --recording feed.mcap --registry http://localhost:8081
@@ -53,7 +53,8 @@ const FAR_AHEAD: i64 = 60_000;
 A run over a recording that was killed, cancelled, stopped or failed goes on with
 --resume from its newest checkpoint, given the pipeline, recording, --set, --seed
 and --at-end that it began with (and its --restart-at, or none: then the run's own);
-its outputs, verdicts and digest are those of a run that was never stopped. The first
+its outputs, verdicts and digest are those of a run that was never stopped. Where that
+checkpoint is damaged nothing is changed, and --checkpoint names another one. The first
 Ctrl-C cancels it, and takes a checkpoint of what was whole; a second one ends it at
 once.
 
@@ -96,6 +97,10 @@ pub struct Run {
     // another argument that is there.
     #[arg(long, value_name = "DIR", requires = "recording", conflicts_with_all = ["out", "brokers"])]
     resume: Option<PathBuf>,
+    /// Goes on from this checkpoint instead (where there is none of this number, those
+    /// that there are are named); what the run had kept after it is made again
+    #[arg(long, value_name = "EPOCH", requires = "resume", conflicts_with_all = ["out", "brokers"])]
+    checkpoint: Option<u64>,
     /// Another value for a setting of the pipeline, such as
     /// join.with.engagements.until=1h; may be repeated
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
@@ -196,7 +201,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 pub fn run(args: &Run) -> anyhow::Result<Answer> {
     let pipeline = PipelineFile::open(&args.pipeline, &args.sets)?;
     let Some(path) = &args.recording else { return super::live::run(args, pipeline) };
-    let recording = Recording::open(path)?;
+    let recording = open_recording(path)?;
     say_cut(&recording, path);
     // A run that goes on has in its folder what it was given.
     let registry = if args.resume.is_some() { None } else { args.live.registry_of_recording()? };
@@ -231,9 +236,12 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     spec.checkpoint_records = args.checkpoint_records;
 
     spec.at_hit = at_hit();
-    let how = if args.resume.is_some() { go_on } else { execute };
-    let summary = watched(spec, &args.breaks, how)
-        .map_err(|error| broke_off(error, &dir, args.resume.is_some()))?;
+    let (resumed, checkpoint) = (args.resume.is_some(), args.checkpoint);
+    let how = move |spec: Execute, control: &Control| {
+        if resumed { go_on(spec, checkpoint, control) } else { execute(spec, control) }
+    };
+    let summary =
+        watched(spec, &args.breaks, how).map_err(|error| broke_off(error, &dir, resumed))?;
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let mut out = super::stdout::lock();
     if args.json {

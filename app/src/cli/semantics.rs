@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use clap::Args;
 use joinscope_core::analyses::semantics::{Event, Outcome, Ran, Source, Spec, side_by_side};
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
 use joinscope_core::engine::Control;
 use joinscope_core::run::{Run, RunError};
 use joinscope_operator::pipeline::{Semantics as Name, parse_set};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use super::Answer;
 use super::diff::{Meter, listed, outputs, several};
 use super::place::NewFolder;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::registry::{self, RegistryArgs};
 use super::run::End;
 
@@ -60,7 +59,7 @@ pub struct Semantics {
 }
 
 pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
-    let recording = Recording::open(&args.recording)?;
+    let recording = open_recording(&args.recording)?;
     say_cut(&recording, &args.recording);
     // As all of them read it; what one of them cannot do is said of that one.
     let clean = ("join.semantics".to_owned(), Name::Clean.name().to_owned());

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{plural, thousands};
 use super::follow::follow;
-use super::recording::say_cut;
+use super::recording::{open_recording, say_cut};
 use super::run::warn;
 use super::{Answer, record};
 
@@ -85,7 +85,7 @@ fn offsets(text: &str) -> Result<(TopicPartition, i64, i64), String> {
 
 /// The recording; where its beginning is damaged, by its end, if that is asked for.
 fn opened(args: &Slice) -> anyhow::Result<Recording> {
-    match Recording::open(&args.recording) {
+    match open_recording(&args.recording) {
         Err(error @ RecordingError::Beginning { .. }) if args.past_damage => {
             let recording = Recording::open_past_damage(&args.recording)?;
             warn(&error.to_string());

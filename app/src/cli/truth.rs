@@ -1,9 +1,8 @@
 //! `joinscope truth`: a run held against the independent batch join.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -11,7 +10,8 @@ use joinscope_core::analyses::truth::{self, Because, Progress, Reconciliation};
 use joinscope_core::run::Run;
 
 use super::Answer;
-use super::cluster::plural;
+use super::cluster::{Bar, plural};
+use super::recording::say_read_through;
 
 /// Holds a run against an independent batch join over the whole recording
 ///
@@ -37,21 +37,15 @@ pub struct Truth {
 pub fn run(args: &Truth) -> anyhow::Result<Answer> {
     let run = Run::open(&args.run)?;
     if let Some(path) = &args.recording {
+        say_read_through(path);
         run.locate(path)?;
     }
-    let start = Instant::now();
-    let mut last = start;
-    let terminal = std::io::stderr().is_terminal();
-    let mut report = truth::of_run(&run, &AtomicBool::new(false), &mut |at: Progress| {
-        if terminal && last.elapsed() > Duration::from_millis(500) && start.elapsed().as_secs() >= 1
-        {
-            last = Instant::now();
-            let percent = at.read * 100 / at.of.max(1);
-            // stderr may be gone; the answer on stdout still counts.
-            let _ = write!(std::io::stderr(), "\rreading the run: {percent} %  ");
-        }
-    })
-    .with_context(|| args.run.display().to_string())?;
+    let mut bar = Bar::new();
+    let report = truth::of_run(&run, &AtomicBool::new(false), &mut |at: Progress| {
+        bar.show(at.read, at.of, "reading the run".to_owned());
+    });
+    bar.clear();
+    let mut report = report.with_context(|| args.run.display().to_string())?;
     report.differences.truncate(args.limit);
     let mut out = super::stdout::lock();
     if args.json {

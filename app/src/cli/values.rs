@@ -13,12 +13,14 @@ use super::runs::no_recording;
 pub struct Values {
     recording: Option<Recording>,
     decoders: Vec<InputDecoder>,
+    /// stderr is to say, once, that a value is not given as it stands.
+    tells: bool,
 }
 
 impl Values {
     /// None at all.
     pub fn none() -> Self {
-        Self { recording: None, decoders: Vec::new() }
+        Self { recording: None, decoders: Vec::new(), tells: false }
     }
 
     /// Those of a run.
@@ -30,12 +32,12 @@ impl Values {
         let decoders = (0..run.pipeline().inputs.len())
             .map(|i| InputDecoder::new(run.pipeline(), i as u8, recording.schemas()))
             .collect::<Result<_, _>>()?;
-        Ok(Self { recording: Some(recording), decoders })
+        Ok(Self { recording: Some(recording), decoders, tells: false })
     }
 
     /// [`Values::of_run`]; where the recording is missing, stderr says so.
     pub fn said(run: &Run) -> anyhow::Result<Self> {
-        let values = Self::of_run(run)?;
+        let values = Self { tells: true, ..Self::of_run(run)? };
         if !values.are_there() {
             warn(&format!("values are null: {}", no_recording(run)));
         }
@@ -47,7 +49,7 @@ impl Values {
     /// # Errors
     /// As [`Values::of_run`], or the recording is missing.
     pub fn needed(run: &Run) -> anyhow::Result<Self> {
-        let values = Self::of_run(run)?;
+        let values = Self { tells: true, ..Self::of_run(run)? };
         ensure!(
             values.are_there(),
             "--where asks for a field of the value, which only the recording has: {}",
@@ -61,7 +63,7 @@ impl Values {
         self.recording.is_some()
     }
 
-    /// The value of a row's record.
+    /// The value of a row's record; a field that cannot be taken apart is its JSON text.
     ///
     /// # Errors
     /// The recording cannot be read, or lacks the record.
@@ -73,7 +75,16 @@ impl Values {
         let Some(decoder) = self.decoders.get_mut(usize::from(row.input)) else {
             return Ok(Value::Null);
         };
-        // What cannot be shown as JSON (poison, nested too deep) is not there.
-        Ok(decoder.to_json(&record).unwrap_or(Value::Null))
+        // What is no JSON (poison) is not there.
+        let Ok(shown) = decoder.shown(&record) else { return Ok(Value::Null) };
+        if shown.in_texts && std::mem::take(&mut self.tells) {
+            warn(&format!(
+                "{}: a field of its value nests deeper than 127 levels, or half of a pair of \
+                 escapes stands in it: such a field is given as its JSON text, here and in \
+                 whatever follows",
+                row.record
+            ));
+        }
+        Ok(shown.value)
     }
 }

@@ -160,6 +160,12 @@ fn a_disk_that_is_full_ends_it_with_what_was_written() {
         let reason = if small.is_some() { "No space left" } else { "File too large" };
         assert!(said.err.contains(reason) && said.err.contains("full.mcap"), "{}", said.err);
         assert!(!said.err.contains("panicked"), "{}", said.err);
+        assert!(
+            said.err.contains("; free space there, or write to another disk; "),
+            "{}",
+            said.err
+        );
+        assert!(said.err.contains("full.mcap, which opens up to the cut"), "{}", said.err);
 
         // What fitted is there, up to a whole chunk, and says that it was cut.
         let recording = Recording::open(&file).unwrap();

@@ -70,4 +70,17 @@ fn a_right_that_is_missing_is_named() {
     let said: Said = feed.command(&["--config", &config]).output().unwrap().into();
     assert_eq!(said.code, Some(2), "{}", said.err);
     assert!(said.err.contains("denied-views") && said.err.contains("READ"), "{}", said.err);
+
+    // Recorded, nothing came: no empty file stands in the way of the next try.
+    let file = feed.path("denied.mcap");
+    let said: Said = joinscope()
+        .args(["record", "--brokers", &kafka().sasl, "--topics", "denied-views"])
+        .args(["--config", &config, "-o"])
+        .arg(&file)
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert!(said.err.contains("denied-views") && said.err.contains("READ"), "{}", said.err);
+    assert!(!said.err.contains("kept in") && !file.exists(), "{}", said.err);
 }

@@ -4,11 +4,12 @@
 #[cfg(unix)]
 use std::process::Command;
 
-use serde_json::Value;
+use joinscope_core::run::Run;
+use serde_json::{Value, json};
 
 #[cfg(unix)]
-use crate::{RUN, json, run};
-use crate::{error, joinscope, with_feed};
+use crate::RUN;
+use crate::{PIPELINE, error, joinscope, json, run, with_feed};
 
 /// A run into the folder `cut` that takes some seconds, once it has begun.
 #[cfg(unix)]
@@ -43,7 +44,7 @@ fn ctrl_c_leaves_what_was_written_valid() {
     let records = told["records"].as_u64().unwrap();
     assert!(records < 400_000, "{records}");
 
-    let cut = joinscope_core::run::Run::open(&folder.path().join("cut")).unwrap();
+    let cut = Run::open(&folder.path().join("cut")).unwrap();
     assert_eq!(cut.arrivals(), records);
     let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
     assert_eq!(manifest["state"], "cancelled");
@@ -179,6 +180,65 @@ fn a_killed_run_goes_on_to_the_same_end() {
     let verdicts = |dir: &str| joinscope(path, &["verdicts", dir, "--json"]).stdout;
     assert!(verdicts("cut") == verdicts("whole"), "the verdicts are those of the whole run");
     let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("has come to its end"), "{text}");
+}
+
+/// Found by reading: it cut the run at the checkpoint before it looked at it, and advised
+/// to restore an earlier one, which no command did.
+#[test]
+fn where_the_newest_checkpoint_is_damaged_the_advised_command_goes_on_from_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut lines = String::new();
+    for n in 0..3_000 {
+        for (topic, ts) in [("views", 1_000_000 + n * 10), ("engagements", 1_000_005 + n * 10)] {
+            let line = json!({
+                "topic": topic, "partition": 0, "offset": n, "tstype": "create", "ts": ts,
+                "key": null, "payload": format!("{{\"view_id\":{n},\"ts\":{ts}}}"),
+            });
+            lines += &format!("{line}\n");
+        }
+    }
+    std::fs::write(path.join("feed.jsonl"), lines).unwrap();
+    std::fs::write(path.join("feed.toml"), PIPELINE).unwrap();
+    let made = joinscope(path, &["import", "kcat", "feed.jsonl", "-o", "feed.mcap"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let whole = json(&run(path, &["--json", "--out", "whole"]));
+    let stop = ["--out", "cut", "--checkpoint-records", "1000", "--break", "key=2500"];
+    assert_eq!(run(path, &stop).status.code(), Some(1));
+
+    let cut = path.join("cut");
+    let checkpoints = Run::open(&cut).unwrap().checkpoints();
+    let [.., before, newest] = checkpoints.as_slice() else { panic!("{checkpoints:?}") };
+    std::fs::write(cut.join(&newest.path).join("manifest.json"), "cut").unwrap();
+    let kept = || {
+        let mut files: Vec<_> =
+            std::fs::read_dir(cut.join("segments")).unwrap().map(|f| f.unwrap().path()).collect();
+        files.push(cut.join("manifest.json"));
+        files.sort();
+        files.into_iter().map(|f| (std::fs::read(&f).unwrap(), f)).collect::<Vec<_>>()
+    };
+    let was = kept();
+    let text = error(&run(path, &["--resume", "cut"]));
+    assert!(text.contains("is damaged") && text.contains("Nothing was changed"), "{text}");
+    let advised = format!("--resume cut --checkpoint {} goes on", before.epoch);
+    assert!(text.contains(&advised), "{text}");
+    assert!(!text.contains("goes on from there"), "not from this one: {text}");
+    assert!(kept() == was, "nothing was changed");
+
+    let text = error(&run(path, &["--resume", "cut", "--checkpoint", "99"]));
+    assert!(text.contains("no checkpoint 99; it has "), "{text}");
+    assert!(text.contains(&before.epoch.to_string()), "{text}");
+    let text = error(&run(path, &["--checkpoint", "1"]));
+    assert!(text.contains("--resume"), "{text}");
+
+    let epoch = before.epoch.to_string();
+    let again = json(&run(path, &["--json", "--resume", "cut", "--checkpoint", &epoch]));
+    for key in ["digest", "books", "records", "outputs", "watermark"] {
+        assert_eq!(again[key], whole[key], "{key}");
+    }
+    // One that has come to its end has nothing to go on with, whatever the checkpoint.
+    let text = error(&run(path, &["--resume", "cut", "--checkpoint", &epoch]));
     assert!(text.contains("has come to its end"), "{text}");
 }
 

@@ -190,6 +190,7 @@ fn what_is_of_no_use_to_a_run_is_refused_and_not_passed_over() {
     let live = |more: &[&str]| joinscope(path, &[&live[..], more].concat());
     for (output, what) in [
         (live(&["--resume", "a"]), "--resume"),
+        (live(&["--checkpoint", "1", "--out", "b"]), "--checkpoint"),
         (live(&["--restart-at", "5", "--out", "b"]), "--restart-at"),
         (run(path, &["--rebuild", "--out", "b"]), "--rebuild"),
     ] {

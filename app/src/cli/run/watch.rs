@@ -1,15 +1,16 @@
 //! How a run is looked after from a terminal while it goes: a bar, Ctrl-C, and
 //! what is said and asked at a breakpoint.
 
+use std::any::Any;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use joinscope_core::engine::breakpoint::{Breakpoint, Condition};
-use joinscope_core::engine::{Control, Progress, Stop, Summary};
+use joinscope_core::engine::{Control, Progress, Stop, Summary, panic_message};
 use joinscope_core::run::{AtHit, Execute, RunError};
 
 use super::super::cluster::{Bar, plural, thousands};
@@ -78,7 +79,7 @@ pub fn said(stop: &Stop, breaks: &[Condition], dir: &Path) -> String {
 pub fn watched(
     spec: Execute,
     breaks: &[Condition],
-    how: fn(Execute, &Control) -> Result<Summary, RunError>,
+    how: impl FnOnce(Execute, &Control) -> Result<Summary, RunError> + Send + 'static,
 ) -> anyhow::Result<Summary> {
     let stop = interrupt::stop_flag()?;
     let control = Control::new();
@@ -117,11 +118,37 @@ pub fn watched(
     }
     match worker.join() {
         Ok(summary) => Ok(summary?),
-        Err(_) => bail!("the run broke down"),
+        Err(panic) => Err(broke_down(panic.as_ref()).into()),
     }
+}
+
+/// A panic of the run's own thread: what it said. Where the run is is said with it, as
+/// of any that breaks off.
+pub fn broke_down(panic: &(dyn Any + Send)) -> RunError {
+    RunError::Engine(format!(
+        "the run broke down: {}; this is a defect of joinscope, please report it with the \
+         recording and the pipeline",
+        panic_message(panic)
+    ))
 }
 
 fn words(progress: &Progress) -> String {
     let rate = progress.records as f64 / progress.seconds.max(1e-9);
     format!("{}, {}/s", plural(progress.records, "record"), thousands(rate as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_breaks_down_says_what_its_panic_said() {
+        let said = |panic: Box<dyn Any + Send>| broke_down(panic.as_ref()).to_string();
+        let text = said(Box::new("row 7 of 5".to_owned()));
+        assert!(text.starts_with("the run broke down: row 7 of 5; this is a defect"), "{text}");
+        let text = said(Box::new("no row"));
+        assert!(text.starts_with("the run broke down: no row; "), "{text}");
+        let text = said(Box::new(7));
+        assert!(text.contains("no message"), "{text}");
+    }
 }

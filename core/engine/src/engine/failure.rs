@@ -43,7 +43,7 @@ impl Failure {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.set(error),
             Err(panic) => {
-                self.set(RunError::Panic { stage, message: message_of(panic.as_ref()) });
+                self.set(RunError::Panic { stage, message: panic_message(panic.as_ref()) });
             }
         }
     }
@@ -61,7 +61,9 @@ impl Drop for Unwinding<'_> {
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+#[must_use]
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

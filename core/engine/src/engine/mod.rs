@@ -34,6 +34,7 @@ mod threads;
 mod waits;
 
 pub use control::{Control, InputBooks, Progress, Stop};
+pub use failure::panic_message;
 pub use routes::lanes;
 pub use source::{Batches, ClockInput, ClockInputKind, Given, Heads, Source, SourceError};
 pub use spec::{AtEnd, CHECKPOINT_RECORDS, RunSpec};

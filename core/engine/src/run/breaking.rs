@@ -173,7 +173,8 @@ impl Fields for Values {
         // What cannot be decoded has no fields.
         Ok(record
             .zip(decoder)
-            .and_then(|(record, decoder)| decoder.to_json(&record).ok())
+            .and_then(|(record, decoder)| decoder.shown(&record).ok())
+            .map(|shown| shown.value)
             .unwrap_or_default())
     }
 }

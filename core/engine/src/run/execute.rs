@@ -1,6 +1,6 @@
 //! Runs a pipeline over a recording into a run folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::breaking::{AtHit, Breaking, Values};
@@ -16,7 +16,7 @@ use super::types::LaneInfo;
 use super::write::Writer;
 use crate::edges::pipeline_file::PipelineFile;
 use crate::edges::recording::Recording;
-use crate::edges::rocksdb;
+use crate::edges::rocksdb::{self, StoreError};
 use crate::engine::step::{CheckpointEntry, Sink};
 use crate::engine::{self, AtEnd, CHECKPOINT_RECORDS, Control, Ended, RunSpec, Source, Summary};
 use crate::operator::pipeline::{LatePolicy, Pipeline, Semantics};
@@ -225,8 +225,21 @@ pub fn execute(mut spec: Execute, control: &Control) -> Result<Summary> {
 /// # Errors
 /// `spec` is not what was run in its folder, there is no such checkpoint, or as
 /// [`execute`].
-pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
+pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
     let manifest = Manifest::load(&spec.dir)?;
+    let entry = manifest.checkpoints.iter().find(|c| c.arrival == at).cloned();
+    let entry = entry.ok_or_else(|| {
+        RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
+    })?;
+    resume_from(spec, &manifest, entry, control)
+}
+
+fn resume_from(
+    mut spec: Execute,
+    manifest: &Manifest,
+    entry: CheckpointEntry,
+    control: &Control,
+) -> Result<Summary> {
     let given = schemas::read(&spec.dir, manifest.start.schemas.as_ref())?;
     spec.recording = spec.recording.with_schemas(&given);
     if spec.restarts.is_empty() {
@@ -250,27 +263,22 @@ pub fn resume(mut spec: Execute, at: Arrival, control: &Control) -> Result<Summa
             spec.dir.display()
         )));
     }
-    let entry = manifest.checkpoints.iter().find(|c| c.arrival == at).cloned();
-    let entry = entry.ok_or_else(|| {
-        RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
-    })?;
-    let newer = manifest.checkpoints.iter().any(|known| known.epoch > entry.epoch);
-    if newer && !Lock::is_held(&spec.dir) {
-        // What is newer goes, and with it where the run could go on from instead.
-        rocksdb::verify(&spec.dir, entry.epoch).map_err(|e| RunError::Engine(e.to_string()))?;
+    if !Lock::is_held(&spec.dir) {
+        let instead = || another(&spec.dir, entry.epoch, &manifest.checkpoints);
+        verified(&spec.dir, entry.epoch, instead)?;
     }
     let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
     keep(spec.keep(), writer, Some(entry), control)
 }
 
 /// Goes on with a run that did not come to its end (its process was killed, it
-/// was cancelled, stopped or failed) from its newest checkpoint, as [`resume`]. One that
-/// was cancelled has one where it ended.
+/// was cancelled, stopped or failed), as [`resume`]: from its checkpoint of `epoch`, or
+/// from its newest one. One that was cancelled has one where it ended.
 ///
 /// # Errors
 /// The run still goes on, has come to its end, is a live one, or has no
-/// checkpoint; else as [`resume`].
-pub fn go_on(spec: Execute, control: &Control) -> Result<Summary> {
+/// such checkpoint; else as [`resume`].
+pub fn go_on(spec: Execute, epoch: Option<u64>, control: &Control) -> Result<Summary> {
     let manifest = Manifest::load(&spec.dir)?;
     let not = |what: String| Err(RunError::NoSuch(format!("{}: {what}", spec.dir.display())));
     if Lock::is_held(&spec.dir) {
@@ -287,12 +295,51 @@ pub fn go_on(spec: Execute, control: &Control) -> Result<Summary> {
     if manifest.state == RunState::Done {
         return not("the run has come to its end: there is nothing to go on with".to_owned());
     }
-    let Some(newest) = manifest.checkpoints.last().map(|entry| entry.arrival) else {
+    let Some(newest) = manifest.checkpoints.last() else {
         return not("the run ended before its first checkpoint: remove the folder and run it \
                     again"
             .to_owned());
     };
-    resume(spec, newest, control)
+    let Some(epoch) = epoch else {
+        let newest = newest.clone();
+        return resume_from(spec, &manifest, newest, control);
+    };
+    // The manifest names those too that were let go since.
+    let there = rocksdb::list(&spec.dir).map_err(|e| RunError::Engine(e.to_string()))?;
+    let known = manifest.checkpoints.iter().filter(|entry| there.contains(&entry.epoch));
+    let known: Vec<&CheckpointEntry> = known.collect();
+    let Some(entry) = known.iter().find(|entry| entry.epoch == epoch) else {
+        let epochs: Vec<String> = known.iter().map(|entry| entry.epoch.to_string()).collect();
+        let has = if epochs.is_empty() { "none".to_owned() } else { epochs.join(", ") };
+        return not(format!("the run has no checkpoint {epoch}; it has {has}"));
+    };
+    let entry = (*entry).clone();
+    resume_from(spec, &manifest, entry, control)
+}
+
+/// Reads the checkpoint that a run is to go on from against its checksums. It comes before
+/// anything is changed: what is newer goes, and with it where the run could go on from
+/// instead, which `instead` says.
+pub(super) fn verified(dir: &Path, epoch: u64, instead: impl FnOnce() -> String) -> Result<()> {
+    match rocksdb::verify(dir, epoch) {
+        Ok(_) => Ok(()),
+        Err(error @ (StoreError::Damaged { .. } | StoreError::Missing { .. })) => {
+            Err(RunError::NoSuch(format!("{error}. Nothing was changed; {}", instead())))
+        }
+        Err(error @ StoreError::Newer { .. }) => Err(RunError::NoSuch(error.to_string())),
+        Err(error) => Err(RunError::Engine(error.to_string())),
+    }
+}
+
+/// How a run over a recording goes on where its checkpoint `not` is damaged.
+fn another(dir: &Path, not: u64, known: &[CheckpointEntry]) -> String {
+    let mut others = known.iter().rev().map(|entry| entry.epoch).filter(|epoch| *epoch != not);
+    match others.find(|epoch| rocksdb::verify(dir, *epoch).is_ok()) {
+        Some(epoch) => {
+            format!("--resume {} --checkpoint {epoch} goes on from another one", dir.display())
+        }
+        None => "no other one is whole: run it again into another --out".to_owned(),
+    }
 }
 
 /// A run into its folder, whatever its source.

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use super::breaking::AtHit;
 use super::error::{Result, RunError};
-use super::execute::{Keep, Laid, inputs, keep, sources};
+use super::execute::{Keep, Laid, inputs, keep, sources, verified};
 use super::layout::{ARRIVALS, LOCK, MANIFEST, PIPELINE, SEGMENTS};
-use super::manifest::{LiveInfo, Manifest, ManifestStart, RecordingRef};
+use super::manifest::{LiveInfo, Lock, Manifest, ManifestStart, RecordingRef};
 use super::read;
 use super::write::Writer;
 use crate::edges::kafka::TailSpec;
@@ -191,6 +191,14 @@ pub fn execute_live(
     }
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
+    if let Some(entry) = entry.as_ref().filter(|_| !Lock::is_held(&spec.dir)) {
+        verified(&spec.dir, entry.epoch, || {
+            format!(
+                "a new --out begins anew, and --recording {} runs again over what was read",
+                spec.dir.join(ARRIVALS).display()
+            )
+        })?;
+    }
     // Before the cluster is asked: who else is in this folder is the cheaper question.
     let resumed = match &before {
         None => None,
@@ -204,7 +212,7 @@ pub fn execute_live(
         tail.offsets = before.start.first_offsets();
     }
     // What the state has is read no second time, though a power loss may have left the
-    // arrival log behind it. A checkpoint that cannot be read is said when it is restored.
+    // arrival log behind it.
     let meta = entry.as_ref().and_then(|entry| rocksdb::open(&spec.dir, entry.epoch).ok());
     for next in meta.into_iter().flat_map(|meta| meta.offsets) {
         let topic = next.topic.as_str().into();

@@ -39,6 +39,15 @@ pub struct Probe {
     pub kept: bool,
 }
 
+/// What [`InputDecoder::shown`] gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    pub value: serde_json::Value,
+    /// A field of it, or all, nests too deep to be taken apart, or half of a pair of
+    /// escapes stands in it: it is given as its text.
+    pub in_texts: bool,
+}
+
 impl fmt::Debug for InputDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InputDecoder").field("input", &self.name).finish_non_exhaustive()
@@ -123,6 +132,21 @@ impl InputDecoder {
                 avro(plan?, body)
             }
         }
+    }
+
+    /// As [`Self::to_json`], for whoever looks for one field of it: JSON that the join
+    /// takes can be shown, whatever stands in it.
+    ///
+    /// # Errors
+    /// Why it cannot be shown as JSON.
+    pub fn shown(&mut self, record: &Record) -> Result<Shown, String> {
+        let why = match self.to_json(record) {
+            Ok(value) => return Ok(Shown { value, in_texts: false }),
+            Err(why) => why,
+        };
+        let text = record.value.as_ref().filter(|_| matches!(self.body, Body::Json));
+        let value = text.and_then(|text| json::in_texts(text)).ok_or(why)?;
+        Ok(Shown { value, in_texts: true })
     }
 
     /// Puts the fields that the join needs into `slots`, which are empty, or says the

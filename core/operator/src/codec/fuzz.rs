@@ -94,6 +94,9 @@ pub fn one(data: &[u8]) {
             }
             Decoded::Failed { .. } => assert!(!why.is_empty(), "{decoded:?} without a reason"),
         }
-        let _ = decoder.to_json(&record);
+        let shown = decoder.shown(&record);
+        // What is JSON for the join can be shown.
+        let joins = matches!(decoded, Decoded::Row(_)) && json;
+        assert!(!joins || shown.is_ok(), "{shown:?}");
     }
 }

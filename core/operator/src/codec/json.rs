@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use super::needs::{Slots, Want};
@@ -47,6 +48,36 @@ pub(super) fn thorough<'a>(
 
 fn first_byte(text: &str) -> Option<u8> {
     text.bytes().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+}
+
+/// A JSON text that cannot be taken apart as a whole: it nests deeper than 127 levels, or
+/// half of a pair of escapes stands in it. The fields that cannot are given as their text;
+/// `None`: it is not JSON.
+pub(super) fn in_texts(text: &[u8]) -> Option<Value> {
+    let whole: &RawValue = serde_json::from_slice(text).ok()?;
+    let mut de = serde_json::Deserializer::from_str(whole.get());
+    let fields = de.deserialize_map(Texts);
+    Some(fields.map_or_else(|_| Value::String(whole.get().to_owned()), Value::Object))
+}
+
+struct Texts;
+
+impl<'a> Visitor<'a> for Texts {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let raw = map.next_value::<&'a RawValue>()?.get();
+            let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
+            fields.insert(name, value);
+        }
+        Ok(fields)
+    }
 }
 
 struct Fields<'w, 'o, 'a> {
@@ -132,7 +163,6 @@ pub(super) fn scalar(raw: &str) -> Result<Got<'_>, serde_json::Error> {
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 
@@ -204,6 +234,26 @@ pub(super) mod tests {
         assert!(run(&"{\"b\":".repeat(1 << 18)).is_err());
         let wanted = format!("{{\"b\":{}1{}}}", "{\"c\":".repeat(1 << 18), "}".repeat(1 << 18));
         assert_eq!(run(&wanted).unwrap()[2], Got::Nested);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_apart_is_its_text() {
+        let shown = |text: &str| in_texts(text.as_bytes());
+        let deep = format!("{}{}", "[".repeat(1 << 18), "]".repeat(1 << 18));
+        let fields = shown(&format!(r#" {{"b":{{"c":1}},"x": {deep} ,"a":7,"a":8}} "#)).unwrap();
+        assert_eq!((&fields["b"]["c"], &fields["a"]), (&Value::from(1), &Value::from(8)));
+        assert_eq!(fields["x"], Value::String(deep.clone()));
+        let half = shown(r#"{"a":"\ud800","b":1.50}"#).unwrap();
+        assert_eq!(
+            (half["a"].as_str(), half["b"].to_string()),
+            (Some(r#""\ud800""#), "1.50".into())
+        );
+        assert_eq!(shown(&format!(" {deep}\n")), Some(Value::String(deep)));
+        let odd = r#"{"\ud800":1}"#;
+        assert_eq!(shown(odd), Some(Value::String(odd.to_owned())));
+        for no in ["", "{", "nothing", r#"{"a":1}x"#] {
+            assert_eq!(shown(no), None, "{no}");
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

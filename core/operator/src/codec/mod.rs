@@ -32,7 +32,7 @@ mod tests;
 mod value;
 
 pub use avro::{branch_of, parse_schema};
-pub use decoder::{InputDecoder, Probe};
+pub use decoder::{InputDecoder, Probe, Shown};
 pub use framing::SchemaRef;
 
 use crate::key::Key;

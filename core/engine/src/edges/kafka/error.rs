@@ -46,7 +46,7 @@ pub enum KafkaError {
     )]
     TopicAway { topic: String, why: String },
     /// The topic went away, or was made anew, while it was read.
-    #[error("topic {topic} {what} while it was read; what was read before is kept")]
+    #[error("topic {topic} {what} while it was read")]
     TopicGone { topic: String, what: String },
     /// A partition cannot be read.
     #[error("{partition}{}: {what}", offset.map(|o| format!("@{o}")).unwrap_or_default())]
@@ -61,9 +61,7 @@ pub enum KafkaError {
     #[error("{0}")]
     Range(String),
     /// Nothing came for too long.
-    #[error(
-        "nothing came for {seconds} s and {waiting} are not at their end ({why}); what was read before is kept"
-    )]
+    #[error("nothing came for {seconds} s and {waiting} are not at their end ({why})")]
     Stalled { seconds: u64, waiting: String, why: String },
     /// The schema registry.
     #[error("schema registry {url}: {what}")]
@@ -81,6 +79,13 @@ pub enum KafkaError {
         "\"{rule}\" is to be redacted, and topic {topic} is not among those that are recorded: check how it is spelt"
     )]
     Redaction { rule: String, topic: String },
+    /// Recording ended before its time, when its file held records.
+    #[error("{error}; {kept}")]
+    BrokeOff {
+        error: Box<KafkaError>,
+        /// What is left, and where.
+        kept: String,
+    },
     /// The recording's side.
     #[error(transparent)]
     Recording(#[from] RecordingError),
@@ -108,6 +113,7 @@ impl KafkaError {
                 true
             }
             Self::Partition { code: Some(code), .. } => Code(*code).is_passing(),
+            Self::BrokeOff { error, .. } => error.is_away(),
             _ => false,
         }
     }

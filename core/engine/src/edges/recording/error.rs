@@ -2,6 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::edges::disk::is_full;
+
+/// What helps where nothing more fits.
+fn room(source: &std::io::Error) -> &'static str {
+    if is_full(source) { "; free space there, or write to another disk" } else { "" }
+}
+
 /// What helps against a damaged beginning.
 fn instead(by_end: bool) -> &'static str {
     if by_end {
@@ -15,7 +22,7 @@ fn instead(by_end: bool) -> &'static str {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// The file system refused.
-    #[error("{path}: cannot {doing}: {source}")]
+    #[error("{path}: cannot {doing}: {source}{}", room(.source))]
     Io {
         path: PathBuf,
         /// "open", "read at byte 12", "write", …

@@ -1,7 +1,7 @@
 //! Opening a recording: by its summary where it has one, else by reading it
 //! through up to where it is whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::chunk;
 use super::index::{ChunkEntry, Index};
@@ -45,6 +45,15 @@ pub fn open(source: Source) -> Result<Opened, RecordingError> {
         Err(Unusable::Error(error)) => Err(error),
         Err(Unusable::Because(why)) => by_scan(source, info, data, &why),
     }
+}
+
+/// The bytes of a recording that [`super::Recording::open`] reads through, for it has no
+/// summary: it was cut, or is still written.
+#[must_use]
+pub fn read_through(path: &Path) -> Option<u64> {
+    let source = Source::open(path).ok()?;
+    scan::start(&source).ok()?;
+    summary(&source).is_err().then_some(source.length)
 }
 
 /// As [`scan::start`]; of a damaged beginning the error says whether the end stands in

@@ -59,7 +59,11 @@ impl Store {
             wire::prefixed(out, info.recorder.as_bytes());
         });
         store.metadata(meta::START, meta::start_map(info));
-        store.put()?;
+        if let Err(error) = store.put() {
+            // Without its head it is of no use, and its name would be taken.
+            let _ = std::fs::remove_file(store.temporary.as_ref().unwrap_or(&store.path));
+            return Err(error);
+        }
         Ok(store)
     }
 

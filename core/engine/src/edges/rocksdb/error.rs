@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::edges::disk::is_full;
 use crate::edges::fault::Crash;
 use crate::operator::state::StateError;
 
@@ -21,10 +22,7 @@ pub enum StoreError {
     Rocks { what: &'static str, path: PathBuf, message: String },
 
     /// A file of a checkpoint is not what was written.
-    #[error(
-        "checkpoint {epoch} is damaged: {path}: {what}; restore an earlier one{}, or run again from the start",
-        earlier(others)
-    )]
+    #[error("checkpoint {epoch} is damaged: {path}: {what}; {}", instead(others))]
     Damaged { epoch: u64, path: PathBuf, what: String, others: Vec<u64> },
 
     #[error("{path} holds no checkpoint {epoch}; it has {}", listed(have))]
@@ -47,8 +45,13 @@ pub enum StoreError {
     InUse(PathBuf),
 }
 
-fn earlier(others: &[u64]) -> String {
-    if others.is_empty() { String::new() } else { format!(" ({})", listed(others)) }
+/// How one goes on from another is said by whoever knows what was to go on.
+fn instead(others: &[u64]) -> String {
+    if others.is_empty() {
+        "run again from the start".to_owned()
+    } else {
+        format!("the others are {}", listed(others))
+    }
 }
 
 fn listed(epochs: &[u64]) -> String {
@@ -61,8 +64,7 @@ fn listed(epochs: &[u64]) -> String {
 impl StoreError {
     /// An I/O error at `path`; a full disk is told apart.
     pub(super) fn io(what: &'static str, path: &Path, source: std::io::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+        if is_full(&source) {
             Self::DiskFull { what, path: path.to_owned() }
         } else {
             Self::Io { what, path: path.to_owned(), source }

@@ -87,6 +87,16 @@ fn a_damaged_checkpoint_costs_nothing_that_is_newer() {
     let error = resume(spec(&path, &[]), at, &Control::new()).unwrap_err().to_string();
     assert!(error.contains("damaged"), "{error}");
     assert!(segments(&path) == kept, "nothing was removed");
+    // Of the newest, behind which there is no other, as little.
+    let manifest = || std::fs::read(path.join("manifest.json")).unwrap();
+    let (newest, before) = (checkpoints.last().unwrap(), manifest());
+    let of_newest = path.join(&newest.path).join("manifest.json");
+    let good = std::fs::read(&of_newest).unwrap();
+    std::fs::write(&of_newest, b"cut").unwrap();
+    let error = resume(spec(&path, &[]), newest.arrival, &Control::new()).unwrap_err().to_string();
+    assert!(error.contains("damaged") && error.contains("Nothing was changed"), "{error}");
+    assert!(segments(&path) == kept && manifest() == before, "nothing was changed");
+    std::fs::write(&of_newest, good).unwrap();
     let resumed = resume(spec(&path, &[]), checkpoints[1].arrival, &Control::new()).unwrap();
     assert_eq!(resumed.digest, whole.digest);
 }

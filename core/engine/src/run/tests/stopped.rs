@@ -45,7 +45,7 @@ fn a_run_that_was_stopped_goes_on_from_where_it_stopped() {
             assert_eq!((run.state(), run.arrivals()), (RunState::Cancelled, before));
             assert_eq!(run.checkpoints().last().map(|entry| entry.arrival), Some(before));
         }
-        let summary = go_on(spec(&path, sets), &Control::new()).unwrap();
+        let summary = go_on(spec(&path, sets), None, &Control::new()).unwrap();
         assert_eq!((summary.ended, summary.digest), (Ended::Done, whole.digest));
         assert_eq!(summary.books, whole.books);
         assert_eq!(summary.epochs_with_effect, whole.epochs_with_effect);

@@ -24,8 +24,10 @@ use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
-    ArrivalOrder, Compression, Info, RecordingError, RedactPolicy, Redactor, Writer, WriterOptions,
+    ArrivalOrder, Compression, Info, Recording, RecordingError, RedactPolicy, Redactor, Writer,
+    WriterOptions,
 };
+use crate::operator::figures::plural;
 
 /// What is to be recorded.
 #[derive(Clone, Debug)]
@@ -121,13 +123,9 @@ pub fn record(
     let mut client = cluster.reader(queues, lanes.len(), spec.memory)?;
 
     let mut writer = Writer::create(out, options(spec, &cluster))?;
-    for (i, lane) in lanes.iter().enumerate() {
-        let source = writer.partition(lane.partition.clone())?;
-        if source as usize != i {
-            let what = "its topic is named twice".to_owned();
-            return Err(RecordingError::Record { record: lane.partition.to_string(), what }.into());
-        }
-        writer.set_range(source, Some(lane.start), lane.stop);
+    if let Err(error) = declare(&mut writer, &lanes) {
+        drop(writer);
+        return Err(left(out, error.into(), Some(0)));
     }
     let lanes_read = lanes.len();
     let mut intake = Intake {
@@ -172,15 +170,64 @@ pub fn record(
         ended
     };
     // Whatever happened: what was written stays valid.
+    let given = intake.output.records;
     let outcome = intake.finish();
-    if let Err(KafkaError::Partition { .. }) = &ended {
+    let ended = ended.map_err(|error| match error {
         // A topic that is gone is the reason behind such errors.
-        cluster.check_topics()?;
+        KafkaError::Partition { .. } => cluster.check_topics().err().unwrap_or(error),
+        other => other,
+    });
+    let kept = match &outcome {
+        Ok(outcome) => Some(outcome.info.records),
+        Err(_) => (given == 0).then_some(0),
+    };
+    match (ended, outcome) {
+        (Ok(ended), Ok(outcome)) => Ok(Outcome { stopped: ended == Ended::Stopped, ..outcome }),
+        (Err(error), _) | (_, Err(error)) => Err(left(out, error, kept)),
     }
-    let stopped = ended? == Ended::Stopped;
-    let mut outcome = outcome?;
-    outcome.stopped = stopped;
-    Ok(outcome)
+}
+
+fn declare(writer: &mut Writer, lanes: &[Lane]) -> Result<(), RecordingError> {
+    for (i, lane) in lanes.iter().enumerate() {
+        let source = writer.partition(lane.partition.clone())?;
+        if source as usize != i {
+            let what = "its topic is named twice".to_owned();
+            return Err(RecordingError::Record { record: lane.partition.to_string(), what });
+        }
+        writer.set_range(source, Some(lane.start), lane.stop);
+    }
+    Ok(())
+}
+
+/// Of a file so small it is looked up whether it holds any record at all.
+const SMALL: u64 = 1 << 20;
+
+/// Why recording broke off, with what is left in its file: so many records, or as many as
+/// were written before it was cut. One without any is removed, or the same command would be
+/// refused for it.
+fn left(out: &Path, error: KafkaError, records: Option<u64>) -> KafkaError {
+    let file = out.display();
+    let kept = match records {
+        Some(0) => None,
+        Some(n) => Some(format!("{} {} kept in {file}", plural(n, "record"), are(n))),
+        None => {
+            let small = std::fs::metadata(out).is_ok_and(|found| found.len() < SMALL);
+            let none = small && Recording::open(out).is_ok_and(|made| made.is_empty());
+            (!none).then(|| {
+                format!("what was written before is kept in {file}, which opens up to the cut")
+            })
+        }
+    };
+    let Some(kept) = kept else {
+        // It may be gone, or not to be removed: what went wrong is said all the same.
+        let _ = std::fs::remove_file(out);
+        return error;
+    };
+    KafkaError::BrokeOff { error: Box::new(error), kept }
+}
+
+fn are(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
 }
 
 /// The time at which the ends of the lanes are looked up: one that was to come when
@@ -294,7 +341,52 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::TopicPartition;
+    use crate::operator::record::{Record, TimestampType, TopicPartition};
+
+    #[test]
+    fn what_breaks_off_says_what_is_left_and_leaves_no_empty_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.mcap");
+        let made = |records: u64| {
+            let _ = std::fs::remove_file(&file);
+            let mut writer = Writer::create(&file, WriterOptions::default()).unwrap();
+            let source =
+                writer.partition(TopicPartition { topic: "t".into(), partition: 0 }).unwrap();
+            for n in 0..records {
+                let record = Record {
+                    arrival: n,
+                    arrival_ns: n as i64,
+                    source,
+                    offset: n as i64,
+                    timestamp: None,
+                    timestamp_type: TimestampType::None,
+                    leader_epoch: None,
+                    key: None,
+                    value: None,
+                    headers: Vec::new(),
+                };
+                writer.add(&record).unwrap();
+            }
+            writer.finish().unwrap();
+        };
+        let said = |records| left(&file, KafkaError::NoAddress, records).to_string();
+        let why = KafkaError::NoAddress.to_string();
+        made(1);
+        assert_eq!(said(Some(1)), format!("{why}; 1 record is kept in {}", file.display()));
+        assert_eq!(
+            said(Some(2_000)),
+            format!("{why}; 2,000 records are kept in {}", file.display())
+        );
+        // How many fitted is not counted.
+        let text = said(None);
+        assert!(text.ends_with("r.mcap, which opens up to the cut"), "{text}");
+        assert!(file.exists());
+        assert_eq!(said(Some(0)), why);
+        assert!(!file.exists());
+        made(0);
+        assert_eq!(said(None), why);
+        assert!(!file.exists());
+    }
 
     #[test]
     fn an_end_that_has_come_since_is_looked_up_all_the_same() {
