@@ -100,14 +100,15 @@ impl<'a> Scan<'a> {
                 self.object(&want.children, out)?;
                 put(Got::Nested, out);
             }
-            _ => match self.integer() {
-                Some(n) => put(Got::Int(n), out),
-                None => {
+            _ => {
+                if let Some(n) = self.integer() {
+                    put(Got::Int(n), out);
+                } else {
                     let from = self.at;
                     self.skip()?;
                     put(scalar(&self.text[from..self.at]).ok()?, out);
                 }
-            },
+            }
         }
         Some(())
     }
