@@ -36,9 +36,6 @@ impl Zone {
     /// Its rules and its name. Every panel asks in every frame; the machine is asked once
     /// a zone is chosen.
     fn resolved(&self) -> (TimeZone, String) {
-        thread_local! {
-            static LAST: RefCell<Option<(Zone, TimeZone, String)>> = const { RefCell::new(None) };
-        }
         if *self == Self::Utc {
             return utc();
         }
@@ -70,6 +67,11 @@ impl Zone {
         // lacks is shown as UTC and named so.
         found.unwrap_or_else(utc)
     }
+}
+
+thread_local! {
+    /// The zone that was asked for last, its rules and its name.
+    static LAST: RefCell<Option<(Zone, TimeZone, String)>> = const { RefCell::new(None) };
 }
 
 fn utc() -> (TimeZone, String) {

@@ -98,22 +98,19 @@ pub fn show(app: &mut App, ui: &mut Ui, t: &Tokens) {
     marks::range(app, ui, &clock, bars_at, t);
     let totals = totals(app, &clock, rect);
     let painter = ui.painter();
-    match totals {
-        Some(totals) => {
-            painter.add(Shape::mesh(bars(&totals, rect, base, t)));
-            told(app, &clock, rect, &totals, &response);
-        }
-        None => {
-            painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
-            if let Some(said) = unread(app) {
-                let font = fonts::regular(SMALL);
-                let shown = fit(ui, &said, &font, rect.width());
-                let middle = egui::Align2::CENTER_CENTER;
-                ui.painter().text(bars_at.center(), middle, shown, font, t.second);
-                ui.ctx().accesskit_node_builder(response.id, |node| {
-                    node.set_value(format!("{place}; {said}"));
-                });
-            }
+    if let Some(totals) = totals {
+        painter.add(Shape::mesh(bars(&totals, rect, base, t)));
+        told(app, &clock, rect, &totals, &response);
+    } else {
+        painter.hline(rect.x_range(), base, Stroke::new(1.0, t.line));
+        if let Some(said) = unread(app) {
+            let font = fonts::regular(SMALL);
+            let shown = fit(ui, &said, &font, rect.width());
+            let middle = egui::Align2::CENTER_CENTER;
+            ui.painter().text(bars_at.center(), middle, shown, font, t.second);
+            ui.ctx().accesskit_node_builder(response.id, |node| {
+                node.set_value(format!("{place}; {said}"));
+            });
         }
     }
     if let Some((from, to)) = app.view {
