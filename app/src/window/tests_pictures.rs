@@ -100,6 +100,7 @@ fn steady(app: &mut App) {
         let n = c.epoch;
         (c.delta_ms, c.snapshot_ms, c.sync_ms) = (3 + n % 5, 1 + n % 3, 8 + n * 7 % 11);
         c.written_bytes = 40_000 + n * 2_917 % 30_000;
+        c.disk_bytes = Some(190_000 + n * 4_391 % 60_000);
         c.pause_us = 900 + n * 1_371 % 4_000;
     }
     run.manifest = std::sync::Arc::new(manifest);

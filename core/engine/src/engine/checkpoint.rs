@@ -239,6 +239,7 @@ fn write(
         state_rows: job.state_rows,
         state_bytes: job.state_bytes,
         written_bytes: written.bytes,
+        disk_bytes: Some(written.total_bytes),
         segments: None,
         delta_ms: ordered_ms + written.delta_ms,
         snapshot_ms: written.snapshot_ms,

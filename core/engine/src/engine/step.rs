@@ -356,6 +356,10 @@ pub struct CheckpointEntry {
     pub state_bytes: u64,
     /// Bytes written for it (shared files not counted again).
     pub written_bytes: u64,
+    /// Bytes of all its files, shared ones too; none: not known (an older program took
+    /// it, or the run store was never told of it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// Milliseconds by phase: write the delta, RocksDB checkpoint, fsync and rename.
     pub delta_ms: u64,
     pub snapshot_ms: u64,

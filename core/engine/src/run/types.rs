@@ -369,6 +369,9 @@ pub struct StateLines {
     pub memory_bytes: Vec<Option<MinMax>>,
     /// Rows that rest on disk alone.
     pub disk_rows: Vec<Option<MinMax>>,
+    /// Bytes of the newest checkpoint's files; none before the first, and where that is
+    /// not known.
+    pub disk_bytes: Vec<Option<MinMax>>,
 }
 
 /// A key in the state: one of its rows (the newest), and how many there are.

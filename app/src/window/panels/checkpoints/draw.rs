@@ -22,13 +22,14 @@ use crate::window::text::{bytes, elide_apart, plural, thousands};
 use crate::window::theme::{INSET, SMALL, Tokens, fonts};
 use crate::window::widgets::{fit, text};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     Column::figure("Epoch", 56.0),
     Column::figure("At arrival", 80.0),
     Column::firm("Arrived", TIME),
     Column::figure("Rows in state", 88.0),
     Column::figure("State", 64.0),
     Column::figure("Written", 64.0),
+    Column::figure("On disk", 56.0),
     Column::soft("Delta · snapshot · sync, ms", 330.0, 60.0),
     Column::figure("Join paused", 78.0),
     Column::figure("Took", 60.0),
@@ -39,11 +40,12 @@ const OFFSETS: [Column; 2] = [Column::rest("Partition"), Column::figure("Next of
 
 /// Columns whose titles are long, each with a short one, and how wide a panel has room
 /// for the long ones.
-const SHORT_TITLES: [(usize, &str); 3] = [(3, "Rows"), (6, "Phases"), (7, "Paused")];
-const WHOLE_TITLES: f32 = 930.0;
+const SHORT_TITLES: [(usize, &str); 3] = [(3, "Rows"), (7, "Phases"), (8, "Paused")];
+const WHOLE_TITLES: f32 = 986.0;
 
 /// Columns that a narrower table has no room for: what a checkpoint cost stays longest.
-const LEFT_OUT: [(f32, &[usize]); 3] = [(640.0, &[4, 6]), (540.0, &[3, 5]), (440.0, &[7, 9])];
+const LEFT_OUT: [(f32, &[usize]); 4] =
+    [(760.0, &[6]), (640.0, &[4, 7]), (540.0, &[3, 5]), (440.0, &[8, 10])];
 
 /// Width of the offsets beside the table, points.
 const SIDE: f32 = 270.0;
@@ -232,6 +234,13 @@ fn cells(
     longest: f32,
     cx: &Cx<'_>,
 ) -> RowCells {
+    // Most of it may be shared with those before.
+    let of = c.disk_bytes.map_or_else(String::new, |held| format!(" of {}", bytes(held)));
+    let lies = match (kept, c.disk_bytes) {
+        (Some(false), _) => ", no longer on disk",
+        (_, Some(_)) => " on disk",
+        _ => "",
+    };
     let phases = [c.delta_ms, c.snapshot_ms, c.sync_ms];
     let kept_word = match kept {
         None => "",
@@ -241,7 +250,7 @@ fn cells(
     RowCells {
         name: format!(
             "checkpoint of epoch {}, at arrival {}, {} in {} ms: delta {} ms, snapshot {} ms, \
-             sync {} ms{}; {} written{}",
+             sync {} ms{}; {} written{of}{lies}",
             c.epoch,
             c.arrival,
             plural(c.state_rows, "row"),
@@ -251,7 +260,6 @@ fn cells(
             c.sync_ms,
             paused(c).map_or_else(String::new, |ms| format!(", the join paused for {ms}")),
             bytes(c.written_bytes),
-            if kept == Some(false) { ", no longer on disk" } else { "" },
         ),
         cells: vec![
             Cell::Mono(thousands(c.epoch)),
@@ -260,6 +268,7 @@ fn cells(
             Cell::Mono(thousands(c.state_rows)),
             Cell::Mono(bytes(c.state_bytes)),
             Cell::Mono(bytes(c.written_bytes)),
+            c.disk_bytes.map_or(Cell::Empty, |held| Cell::Mono(bytes(held))),
             Cell::Parts {
                 parts: phases.map(|ms| ms as f32 / longest),
                 text: phases.map(thousands).join(" · "),

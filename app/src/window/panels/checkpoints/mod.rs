@@ -1,5 +1,5 @@
-//! Checkpoints: each with how long it took by phase, what it wrote, what was in
-//! the state, and where each partition stood; a press goes there.
+//! Checkpoints: each with how long it took by phase, what it wrote and holds on disk,
+//! what was in the state, and where each partition stood; a press goes there.
 
 mod ask;
 mod draw;
@@ -91,6 +91,7 @@ impl Data for Entries {
             "state_rows",
             "state_bytes",
             "written_bytes",
+            "disk_bytes",
             "delta_ms",
             "snapshot_ms",
             "sync_ms",

@@ -1,9 +1,11 @@
 //! The checkpoints panel through its accessibility tree.
 
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
-use crate::window::command::Command;
+use crate::window::app::App;
+use crate::window::command::{Command, Export};
 use crate::window::headless::harness;
 use crate::window::panel::Panel;
 use crate::window::testing::{ask, copied, feed, heading, opened, press, rows, sample_run};
@@ -41,6 +43,46 @@ fn each_checkpoint_says_what_it_took_and_a_press_goes_there() {
     assert!(h.query_by_label(&said).is_some(), "{:?}", rows(&h));
     let json = copied(&mut h, "Offsets, ", 0);
     assert_eq!(json, serde_json::json!({ "partition": "views[0]", "next_offset": next }));
+}
+
+#[test]
+fn what_each_holds_on_disk_is_shown_said_and_written_where_it_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = harness((1_200, 300), false, Some(Panel::Checkpoints));
+    ask(&mut h, Command::Open(sample_run().to_owned()));
+    let first = h.state().doc().run.as_ref().unwrap().manifest.checkpoints[0].clone();
+    // As an engine wrote it.
+    assert!(first.disk_bytes.unwrap() >= first.written_bytes, "{first:?}");
+    let written = |h: &mut Harness<'_, App>, name: &str| {
+        let csv = folder.path().join(name);
+        ask(h, Command::ExportTo(Export::Data(Panel::Checkpoints), csv.clone(), false));
+        let text = std::fs::read_to_string(csv).unwrap();
+        let cells = |line: usize| text.lines().nth(line).unwrap().split(',').map(str::to_owned);
+        let of = cells(0).zip(cells(1)).find(|(title, _)| title == "disk_bytes");
+        of.unwrap().1
+    };
+    for (held, cell, said, name) in [
+        (Some(7_700_000), "7.7 MB", "61 kB written of 7.7 MB on disk", "held.csv"),
+        (None, "", "61 kB written", "unknown.csv"),
+    ] {
+        let run = h.state_mut().doc.run.as_mut().unwrap();
+        let mut manifest = (*run.manifest).clone();
+        manifest.checkpoints[0].written_bytes = 61_000;
+        manifest.checkpoints[0].disk_bytes = held;
+        run.manifest = std::sync::Arc::new(manifest);
+        h.step();
+        h.step();
+        let row = rows(&h).into_iter().find(|r| r.starts_with("checkpoint of epoch")).unwrap();
+        assert!(row.ends_with(said), "{row}");
+        assert!(h.query_by_label("On disk").is_some());
+        let shown = h.output().shapes.iter().any(|shape| match &shape.shape {
+            egui::Shape::Text(text) => text.galley.text() == "7.7 MB",
+            _ => false,
+        });
+        assert_eq!(shown, !cell.is_empty());
+        let bytes = held.map_or_else(String::new, |n| n.to_string());
+        assert_eq!(written(&mut h, name), bytes);
+    }
 }
 
 #[test]

@@ -1,29 +1,25 @@
-//! How the state panel draws: rows and bytes over time above, what rests in the
-//! state at the cursor below.
+//! How the state panel draws: its sentence, and below the lines what rests in the
+//! state at the cursor.
 
-use egui::{
-    Color32, Mesh, Rect, Role, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2,
-};
-use joinscope_core::run::{MinMax, StateLines, StateNow};
+use egui::{Rect, Stroke, Ui, UiBuilder, pos2, vec2};
+use joinscope_core::run::{StateLines, StateNow};
 use joinscope_operator::time::format_duration;
 
-use super::ask::{Line, LinesQuestion, Page, expiry_is_known, file_row};
+use super::ask::{Line, Page, expiry_is_known, file_row};
+use super::lines::lines;
 use super::{Order, State};
-use crate::window::axis::{Axis, GUTTER, RIGHT, Scale};
+use crate::window::axis::Scale;
 use crate::window::command::Command;
 use crate::window::cx::Cx;
 use crate::window::jobs::DIM_AFTER;
 use crate::window::panels::records::key_line;
 use crate::window::panels::tools::copy_json;
 use crate::window::panels::{failed, no_record, reading};
-use crate::window::ruler;
 use crate::window::selection::Selection;
 use crate::window::table::{Cell, Column, RowCells, TIME, date_room, empty};
-use crate::window::text::{bytes, elide_apart, plural, short_count, thousands};
-use crate::window::theme::{INSET, SMALL, Tokens, fonts};
+use crate::window::text::{bytes, elide_apart, plural, thousands};
+use crate::window::theme::Tokens;
 
-/// Points between buckets.
-const STEP: f32 = 2.0;
 /// Height of the lines above the table: a part of the panel, within bounds.
 const LINES: (f32, f32, f32) = (0.42, 110.0, 260.0);
 
@@ -52,7 +48,7 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
     let Some(answer) = this.books.answer() else { return String::new() };
     let Ok(books) = &answer.result else { return String::new() };
     if books.state_rows == 0 {
-        return "empty at the cursor".to_owned();
+        return format!("empty at the cursor{}", by_checkpoint(cx));
     }
     let mut text = plural(books.state_rows, "row");
     let here = now.filter(|n| n.arrival == cx.cursor.at());
@@ -82,7 +78,20 @@ pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String
         }
         None => {}
     }
+    text.push_str(&by_checkpoint(cx));
     text
+}
+
+/// What the newest checkpoint that the cursor has come to holds on disk, where there is
+/// one and that is known.
+fn by_checkpoint(cx: &Cx<'_>) -> String {
+    let all = cx.doc.run.as_ref().map(|r| r.manifest.checkpoints.as_slice()).unwrap_or_default();
+    let past = all.partition_point(|c| c.arrival <= cx.cursor.at().saturating_add(1));
+    let newest = past.checked_sub(1).and_then(|n| all.get(n));
+    let held = newest.and_then(|c| Some((c.disk_bytes?, c.epoch)));
+    held.map_or_else(String::new, |(held, epoch)| {
+        format!("; {} on disk in the checkpoint of epoch {}", bytes(held), thousands(epoch))
+    })
 }
 
 /// Rows on disk alone, by the sample nearest to the cursor, where that is in sight.
@@ -124,233 +133,6 @@ pub fn body(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>, now: Option<&StateNo
     let mut child = ui.new_child(UiBuilder::new().max_rect(below).id_salt("content"));
     child.shrink_clip_rect(below);
     content(this, &mut child, cx, now);
-}
-
-/// One of the two plots.
-struct Plot<'a> {
-    name: &'a str,
-    rect: Rect,
-    /// From the base up, and whether it is filled.
-    line: &'a [Option<MinMax>],
-    /// Of it, the part that is told apart by stripes.
-    part: Option<&'a [Option<MinMax>]>,
-    label: fn(u64) -> String,
-}
-
-fn lines(this: &mut State, ui: &mut Ui, cx: &mut Cx<'_>) {
-    let t = Tokens::of(ui.ctx());
-    let rect = ui.available_rect_before_wrap();
-    let width = (rect.width() - GUTTER - RIGHT).max(10.0);
-    let axis = cx.axis(rect.left() + GUTTER, width);
-    let buckets = (width / STEP).floor().max(1.0) as usize;
-    let question = LinesQuestion { revision: cx.doc.revision, range: axis.range(), buckets };
-    let clock = cx.scale == Scale::Arrival || !cx.clock.is_empty();
-    if let (Some(doc), true) = (&cx.doc.run, clock) {
-        let run = doc.run.clone();
-        this.lines.ask(cx.jobs, question, move |q| {
-            run.state_lines(q.range, q.buckets).map_err(|e| e.to_string())
-        });
-    }
-    if this.lines.is_open() {
-        ui.ctx().request_repaint_after(DIM_AFTER);
-    }
-    let Some(answer) = this.lines.answer() else {
-        reading(ui, "Reading the run", "How large the state was over time");
-        return;
-    };
-    let found = match &answer.result {
-        Ok(found) => found,
-        Err(error) => {
-            if failed(ui, error) {
-                this.lines.again();
-            }
-            return;
-        }
-    };
-    if this.lines.is_stale() {
-        ui.multiply_opacity(0.6);
-    }
-    let plots = Rect::from_min_max(
-        pos2(axis.left, rect.top() + 8.0),
-        pos2(axis.left + axis.width, rect.bottom() - ruler::HEIGHT),
-    );
-    let response = ui.interact(plots, ui.scope_id().with("plot"), Sense::click_and_drag());
-    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "State over time"));
-    let said = spoken(found, cx);
-    ui.ctx().accesskit_node_builder(response.id, |node| node.set_value(said.as_str()));
-    ruler::act(ui, cx, &axis, &response);
-    let middle = plots.center().y;
-    let gap = 5.0;
-    let upper = Rect::from_x_y_ranges(plots.x_range(), plots.top()..=middle - gap);
-    let lower = Rect::from_x_y_ranges(plots.x_range(), middle + gap..=plots.bottom());
-    let disk = found.disk_rows.iter().flatten().any(|v| v.max > 0);
-    let of_rows = Plot {
-        name: "rows",
-        rect: upper,
-        line: &found.rows,
-        part: disk.then_some(&found.disk_rows),
-        label: short_count,
-    };
-    let of_bytes = Plot {
-        // Held from one sample to the next: batches, of which a small run has few.
-        name: "memory, sampled",
-        rect: lower,
-        line: &found.memory_bytes,
-        part: None,
-        label: bytes,
-    };
-    for plot in [of_rows, of_bytes] {
-        paint(ui, cx, &axis, found, &plot, rect, t);
-    }
-    let y = plots.bottom() + ruler::HEIGHT / 2.0;
-    ruler::labels(ui.painter(), cx, &axis, y, rect.right(), t);
-    ruler::later(ui, cx, &axis, plots, t);
-    if disk {
-        name_part(ui, upper, t);
-    }
-    ruler::line(ui, cx, &axis, plots, rect, t);
-    if response.has_focus() {
-        let line = Stroke::new(1.0, t.accent);
-        ui.painter().rect_stroke(plots.expand(2.0), 3, line, egui::StrokeKind::Outside);
-    }
-    if let Some(pos) = response.hover_pos() {
-        hover(&response, cx, &axis, found, pos.x);
-    }
-}
-
-/// What the pointer is over, in words.
-fn hover(response: &egui::Response, cx: &Cx<'_>, axis: &Axis, found: &StateLines, x: f32) {
-    let part = f64::from((x - axis.left) / axis.width).clamp(0.0, 1.0);
-    let bucket = ((part * found.buckets as f64) as usize).min(found.buckets.saturating_sub(1));
-    let at = |line: &[Option<MinMax>]| line.get(bucket).copied().flatten();
-    let Some(rows) = at(&found.rows) else { return };
-    let arrival = axis.arrival(x, cx.clock);
-    let when = cx.times.full(cx.clock.time(arrival as f64) as i64);
-    let mut said = format!("{when}\n{} in the state", plural(rows.max.max(0) as u64, "row"));
-    if let Some(memory) = at(&found.memory_bytes) {
-        let taken = format!(", {} in memory when sampled", bytes(memory.max.max(0) as u64));
-        said.push_str(&taken);
-    }
-    if let Some(disk) = at(&found.disk_rows).filter(|d| d.max > 0) {
-        let on = format!("\n{} on disk alone", plural(disk.max as u64, "row"));
-        said.push_str(&on);
-    }
-    response.clone().on_hover_text_at_pointer(said);
-}
-
-/// The largest of each, for who cannot see the lines.
-fn spoken(found: &StateLines, cx: &Cx<'_>) -> String {
-    let most = |line: &[Option<MinMax>]| {
-        line.iter().flatten().map(|v| v.max).max().unwrap_or(0).max(0) as u64
-    };
-    format!(
-        "at most {} and {} in memory in sight, at most {} on disk alone; cursor at arrival {}",
-        plural(most(&found.rows), "row"),
-        bytes(most(&found.memory_bytes)),
-        plural(most(&found.disk_rows), "row"),
-        cx.cursor.at()
-    )
-}
-
-fn paint(
-    ui: &Ui,
-    cx: &Cx<'_>,
-    axis: &Axis,
-    found: &StateLines,
-    plot: &Plot<'_>,
-    panel: Rect,
-    t: &Tokens,
-) {
-    let painter = ui.painter();
-    let most = plot.line.iter().flatten().map(|v| v.max).max().unwrap_or(0).max(1);
-    let top = round_up(most as u64);
-    let y = |value: i64| {
-        let part = value.max(0) as f64 / top as f64;
-        plot.rect.bottom() - (part * f64::from(plot.rect.height())) as f32
-    };
-    let base = plot.rect.bottom().round() - 0.5;
-    painter.hline(plot.rect.x_range(), base, Stroke::new(1.0, t.line));
-    painter.hline(plot.rect.x_range(), y(top as i64).round() + 0.5, Stroke::new(1.0, t.line));
-    let left = panel.left() + INSET;
-    let label_y = (plot.rect.top() + 5.0).min(plot.rect.center().y);
-    ruler::gutter_label(painter, left, label_y, (plot.label)(top), t);
-    let font = fonts::regular(SMALL);
-    let name_y = plot.rect.bottom() - 7.0;
-    painter.text(pos2(left, name_y), egui::Align2::LEFT_CENTER, plot.name, font, t.second);
-    let x = |bucket: usize| {
-        let span = (i128::from(found.range.to) - i128::from(found.range.from)) as f64;
-        let at = found.range.from as f64 + span * bucket as f64 / found.buckets.max(1) as f64;
-        axis.x(at.round() as i64)
-    };
-    let painter = ui.painter_at(plot.rect.expand(1.0));
-    let mut mesh = Mesh::default();
-    let fill = t.text.gamma_multiply(if t.dark { 0.16 } else { 0.12 });
-    bars(&mut mesh, plot.line, &x, &y, base, fill);
-    if let Some(part) = plot.part {
-        bars(&mut mesh, part, &x, &y, base, t.third.gamma_multiply(0.7));
-    }
-    painter.add(Shape::mesh(mesh));
-    // Its upper edge as a line of steps: up and down within a bucket both show.
-    let mut points = Vec::with_capacity(plot.line.len() * 2);
-    for (i, value) in plot.line.iter().enumerate() {
-        let Some(v) = value else {
-            if points.len() > 1 {
-                painter.line(std::mem::take(&mut points), Stroke::new(1.5, t.second));
-            }
-            points.clear();
-            continue;
-        };
-        points.push(pos2(x(i), y(v.max)));
-        if v.min != v.max {
-            points.push(pos2(x(i), y(v.min)));
-        }
-        points.push(pos2(x(i + 1), y(v.max)));
-    }
-    if points.len() > 1 {
-        painter.line(points, Stroke::new(1.5, t.second));
-    }
-    let _ = cx;
-}
-
-/// Says what the stripes of a plot are.
-fn name_part(ui: &Ui, plot: Rect, t: &Tokens) {
-    let painter = ui.painter_at(plot.expand(1.0));
-    let label = "on disk alone";
-    let galley = painter.layout_no_wrap(label.to_owned(), fonts::regular(SMALL), t.text);
-    let base = plot.bottom().round() - 0.5;
-    let at = pos2(plot.right() - galley.size().x - 4.0, base - galley.size().y - 1.0);
-    painter.galley(at, galley, t.text);
-}
-
-fn bars(
-    mesh: &mut Mesh,
-    line: &[Option<MinMax>],
-    x: &dyn Fn(usize) -> f32,
-    y: &dyn Fn(i64) -> f32,
-    base: f32,
-    colour: Color32,
-) {
-    for (i, value) in line.iter().enumerate() {
-        if let Some(v) = value.filter(|v| v.max > 0) {
-            let at = Rect::from_min_max(pos2(x(i), y(v.max)), pos2(x(i + 1), base));
-            mesh.add_colored_rect(at, colour);
-        }
-    }
-}
-
-/// The next of a few round numbers, so that lines fill most of their plot.
-fn round_up(n: u64) -> u64 {
-    let mut unit = 1u64;
-    loop {
-        for step in [1, 2, 3, 4, 5, 6, 8] {
-            let Some(top) = unit.checked_mul(step) else { return u64::MAX };
-            if top >= n {
-                return top;
-            }
-        }
-        let Some(next) = unit.checked_mul(10) else { return u64::MAX };
-        unit = next;
-    }
 }
 
 /// Keys, or rows that leave next.
@@ -480,16 +262,5 @@ fn cells(
         selected: cx.selection == Some(Selection::Row(line.row.row)),
         hovered: cx.hover == Some(line.row.row),
         dimmed: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::round_up;
-
-    #[test]
-    fn scales_end_at_round_numbers() {
-        assert_eq!([1, 3, 812, 1_204, 50_001].map(round_up), [1, 3, 1_000, 2_000, 60_000]);
-        assert_eq!(round_up(u64::MAX), u64::MAX);
     }
 }

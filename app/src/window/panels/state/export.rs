@@ -11,8 +11,9 @@ use crate::window::export::{Data, Listed, Source};
 const PIECES: usize = 1_000;
 
 /// `from` and `to` are on the clock of the axis: arrivals, or ms; `to` is past
-/// the last. Of each figure the least and the most within the piece.
-const COLUMNS: [&str; 8] = [
+/// the last. Of each figure the least and the most within the piece; on disk is what the
+/// newest checkpoint holds, empty where that is not known.
+const COLUMNS: [&str; 10] = [
     "from",
     "to",
     "rows_min",
@@ -21,6 +22,8 @@ const COLUMNS: [&str; 8] = [
     "memory_bytes_max",
     "disk_rows_min",
     "disk_rows_max",
+    "disk_bytes_min",
+    "disk_bytes_max",
 ];
 
 impl State {
@@ -52,7 +55,7 @@ impl State {
             let edge = |piece: usize| {
                 (i128::from(range.from) + span * piece as i128 / pieces as i128) as i64
             };
-            let figures = [&lines.rows, &lines.memory_bytes, &lines.disk_rows];
+            let figures = [&lines.rows, &lines.memory_bytes, &lines.disk_rows, &lines.disk_bytes];
             let mut rows = Vec::with_capacity(pieces);
             for piece in 0..pieces {
                 let of = figures.map(|line| line.get(piece).copied().flatten());

@@ -1,9 +1,10 @@
-//! State: rows and bytes over time, and what rests in the state at the cursor,
-//! by key and by what leaves next.
+//! State: rows and bytes over time, in memory and on disk, and what rests in the state at
+//! the cursor, by key and by what leaves next.
 
 mod ask;
 mod draw;
 mod export;
+mod lines;
 #[cfg(test)]
 mod tests;
 

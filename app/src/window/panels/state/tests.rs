@@ -1,9 +1,11 @@
 //! The state panel through its accessibility tree.
 
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::State;
+use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -11,6 +13,7 @@ use crate::window::testing::{
     PIPELINE, ask, copied, feed, heading, hold, is_said_to_read, opened, press, rerun, rows,
     sample_run,
 };
+use crate::window::text::{bytes, thousands};
 
 #[test]
 fn the_state_at_the_cursor_is_counted_by_key() {
@@ -71,6 +74,61 @@ fn what_is_on_disk_is_said_of_the_cursor_while_that_is_in_sight() {
     ask(&mut h, Command::View(Some((len / 2, len - 1))));
     let said = heading(&h, Panel::State).value().unwrap();
     assert!(said.contains(" at the cursor, ") && !said.contains("on disk"), "{said}");
+}
+
+#[test]
+fn bytes_on_disk_are_said_drawn_and_written_from_the_checkpoint_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut h = opened(sample_run());
+    ask(&mut h, Command::ShowPanel(Panel::State));
+    let taken = h.state().doc().run.as_ref().unwrap().manifest.checkpoints.clone();
+    let last = h.state().cursor().len() - 1;
+    // One, at the end.
+    let [checkpoint] = &taken[..] else { panic!("{taken:?}") };
+    assert_eq!(checkpoint.arrival, last + 1);
+    let held = checkpoint.disk_bytes.unwrap();
+    let value =
+        |h: &Harness<'_, App>| h.get_by_label("State over time").accesskit_node().value().unwrap();
+    let is_named = |h: &Harness<'_, App>| {
+        h.output().shapes.iter().any(|shape| match &shape.shape {
+            egui::Shape::Text(text) => text.galley.text() == "on disk by checkpoint",
+            _ => false,
+        })
+    };
+
+    ask(&mut h, Command::GoTo(last));
+    let (said, epoch) = (bytes(held), thousands(checkpoint.epoch));
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    let wanted = format!("; {said} on disk in the checkpoint of epoch {epoch}");
+    assert!(sentence.ends_with(&wanted), "{sentence}");
+    let spoken = value(&h);
+    assert!(spoken.contains(&format!(", at most {said} on disk in a checkpoint;")), "{spoken}");
+    assert!(is_named(&h));
+    let csv = folder.path().join("lines.csv");
+    ask(&mut h, Command::ExportTo(Export::Lines(Panel::State), csv.clone(), false));
+    let text = std::fs::read_to_string(&csv).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].ends_with(",disk_bytes_min,disk_bytes_max"), "{}", lines[0]);
+    assert!(lines[1].ends_with(",,"), "{}", lines[1]);
+    let end = lines.last().unwrap();
+    assert!(end.ends_with(&format!(",{held},{held}")), "{end}");
+
+    // Before it there was none.
+    ask(&mut h, Command::GoTo(last / 2));
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    assert!(!sentence.contains("checkpoint"), "{sentence}");
+    ask(&mut h, Command::View(Some((0, last / 2))));
+    assert!(!value(&h).contains("checkpoint") && !is_named(&h), "{}", value(&h));
+
+    // As an older program left it.
+    ask(&mut h, Command::GoTo(last));
+    let run = h.state_mut().doc.run.as_mut().unwrap();
+    let mut manifest = (*run.manifest).clone();
+    manifest.checkpoints[0].disk_bytes = None;
+    run.manifest = std::sync::Arc::new(manifest);
+    h.step();
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    assert!(!sentence.contains("checkpoint"), "{sentence}");
 }
 
 #[test]

@@ -1,10 +1,19 @@
 //! A run that goes on from any of its checkpoints ends as one that never stopped.
 
+use std::path::Path;
+
 use super::harness::{Kept, Listed, PIPELINE, done, same, spec, tell, with_folder};
 use super::shards::{pipelines, random};
 use crate::engine::step::{CheckpointEntry, Step};
 use crate::engine::{AtEnd, Control, RunError, checkpoint, run};
 use crate::operator::pipeline::Pipeline;
+
+/// Bytes of the files with rows of a checkpoint.
+fn on_disk(checkpoint: &Path) -> u64 {
+    let parts = ["rows", "cold"].map(|part| std::fs::read_dir(checkpoint.join(part)));
+    let files = parts.into_iter().flatten().flatten();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
 
 #[test]
 fn a_run_resumed_from_any_checkpoint_ends_the_same() {
@@ -23,6 +32,11 @@ fn a_run_resumed_from_any_checkpoint_ends_the_same() {
         assert_eq!(summary.digest, whole.digest);
         assert!(summary.checkpoints >= 3, "{}", summary.checkpoints);
         assert_eq!(summary.checkpoints as usize, kept.checkpoints.len());
+        for entry in kept.checkpoints.iter().rev().take(3) {
+            let lies = on_disk(&folder.path().join(&entry.path));
+            assert!(lies > 0 && lies >= entry.written_bytes, "{entry:?}");
+            assert_eq!(entry.disk_bytes, Some(lies), "{entry:?}");
+        }
 
         // Newest first: going back deletes the newer ones.
         for (shards, entry) in [1, 2, 7].into_iter().cycle().zip(kept.checkpoints.iter().rev()) {

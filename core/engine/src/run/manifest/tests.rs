@@ -35,13 +35,17 @@ fn a_program_with_other_fields_wrote_no_damage() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(MANIFEST);
     let mut m = manifest();
-    m.checkpoints.push(CheckpointEntry { epoch: 3, ..CheckpointEntry::default() });
+    let entry = CheckpointEntry { epoch: 3, disk_bytes: Some(5), ..CheckpointEntry::default() };
+    m.checkpoints.push(entry);
     m.store(dir.path(), false).unwrap();
+    assert_eq!(Manifest::load(dir.path()).unwrap().checkpoints, m.checkpoints);
     let mut other: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     // Older: without a field that has a default; newer: with one more.
     let entry = other["checkpoints"][0].as_object_mut().unwrap();
-    assert!(entry.shift_remove("pause_us").is_some());
+    for field in ["pause_us", "disk_bytes"] {
+        assert!(entry.shift_remove(field).is_some(), "{field}");
+    }
     entry.insert("weather".to_owned(), "fine".into());
     let mut write = |epoch: u64, seal: bool| {
         other["checkpoints"][0]["epoch"] = epoch.into();
@@ -53,7 +57,8 @@ fn a_program_with_other_fields_wrote_no_damage() {
         std::fs::write(&path, serde_json::to_vec_pretty(&other).unwrap()).unwrap();
     };
     write(7, true);
-    assert_eq!(Manifest::load(dir.path()).unwrap().checkpoints[0].epoch, 7);
+    let read = Manifest::load(dir.path()).unwrap().checkpoints;
+    assert_eq!((read[0].epoch, read[0].disk_bytes), (7, None));
     write(8, false);
     let error = Manifest::load(dir.path()).unwrap_err().to_string();
     assert!(error.contains("its checksum is wrong"), "{error}");

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Run;
 use super::edges::EXACT;
+use crate::engine::step::CheckpointEntry;
 use crate::operator::record::Arrival;
 use crate::run::bytes::u64_at;
 use crate::run::error::{Result, RunError};
@@ -87,8 +88,8 @@ impl<T: Ord> Least<T> {
 impl Run {
     /// Rows and bytes of the state over a range: for each of `buckets` parts the
     /// smallest and largest sample in it. A part without a sample has what the
-    /// last one before it said. Over up to 262,144 arrivals the rows are counted
-    /// instead.
+    /// last one before it said. Of bytes on disk the checkpoints are the samples. Over up
+    /// to 262,144 arrivals the rows are counted instead.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -101,10 +102,12 @@ impl Run {
             rows: vec![None; buckets],
             memory_bytes: vec![None; buckets],
             disk_rows: vec![None; buckets],
+            disk_bytes: vec![None; buckets],
         };
         let (Some(from), Some(to)) = (edges.first().copied(), edges.last().copied()) else {
             return Ok(lines);
         };
+        lines.disk_bytes = disk_bytes(&now.manifest.checkpoints, &edges, now.arrivals());
         // The last sample of each bucket: what holds until the next one.
         let mut ends: [Vec<Option<i64>>; 3] = std::array::from_fn(|_| vec![None; buckets]);
         let first = now.segments.partition_point(|s| s.summary.end_arrival <= from);
@@ -231,6 +234,34 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// What checkpoints hold on disk, by bucket of a run that ends at `end`; each stands at
+/// the last record that is in it.
+fn disk_bytes(
+    checkpoints: &[CheckpointEntry],
+    edges: &[Arrival],
+    end: Arrival,
+) -> Vec<Option<MinMax>> {
+    let before = |edge: Arrival| {
+        checkpoints.partition_point(|checkpoint| checkpoint.arrival.saturating_sub(1) < edge)
+    };
+    let known = |checkpoint: &CheckpointEntry| {
+        let bytes = i64::try_from(checkpoint.disk_bytes?).unwrap_or(i64::MAX);
+        Some(MinMax { min: bytes, max: bytes })
+    };
+    let bucket = |edges: &[Arrival]| {
+        let (from, to) = (*edges.first()?, *edges.last()?);
+        let first = before(from);
+        match &checkpoints[first..before(to).max(first)] {
+            [] if from < end => known(checkpoints.get(first.checked_sub(1)?)?),
+            own => own
+                .iter()
+                .filter_map(known)
+                .reduce(|a, b| MinMax { min: a.min.min(b.min), max: a.max.max(b.max) }),
+        }
+    };
+    edges.windows(2).map(bucket).collect()
 }
 
 /// Keys with their newest rows, those with the most rows first.

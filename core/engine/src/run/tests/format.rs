@@ -24,6 +24,9 @@ fn a_run_of_the_format_before_answers_as_its_rows_say() {
     let dir = tempfile::tempdir().unwrap();
     let run = older(dir.path());
     assert_eq!(run.manifest().format, 2);
+    // What its checkpoint held on disk was not written then: it is not taken for nothing.
+    let taken = run.checkpoints();
+    assert_eq!(taken.iter().map(|c| (c.epoch, c.disk_bytes)).collect::<Vec<_>>(), [(2794, None)]);
     let (arrivals, rows) = (run.arrivals(), run.rows());
     assert!(arrivals > 4 * 256 && rows > arrivals, "{arrivals} arrivals, {rows} rows");
     let all = run.page(0, rows as usize).unwrap();
@@ -52,6 +55,7 @@ fn a_run_of_the_format_before_answers_as_its_rows_say() {
     assert!(u64::from(counted) > 2 * rows, "{counted}");
 
     let whole = Range { axis: Axis::Arrival, from: 0, to: arrivals as i64 };
+    assert_eq!(run.state_lines(whole, 4).unwrap().disk_bytes, [None; 4]);
     let lines = run.lines(whole, &lanes, 4).unwrap();
     let last = run.watermarks_at(arrivals - 1).unwrap();
     for (bucket, edge) in lines.arrivals[1..4].iter().enumerate() {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::model::{Model, Spec, model};
+use super::model::{Model, Spec, model, on_disk};
 use super::questions::whole;
 use crate::operator::verdict::Verdict;
 use crate::run::{Axis, Range, Run, RunError, SortBy, SortColumn, StateNow};
@@ -121,6 +121,17 @@ fn ask_lines(m: &Model, run: &Run, from: u64, to: u64, buckets: usize) {
             let cold = lines.disk_rows[b as usize].unwrap();
             assert_eq!((cold.min, cold.max), (before.cold as i64, before.cold as i64));
         }
+        // On disk the checkpoints are the samples, each at its last record.
+        let within = m.checkpoints.iter().filter(|c| (low..high).contains(&(**c - 1)));
+        let mut held: Vec<Option<u64>> = within.map(|c| on_disk(*c)).collect();
+        if held.is_empty() {
+            let before = m.checkpoints.iter().rfind(|c| **c - 1 < low);
+            held.extend(before.map(|c| on_disk(*c)));
+        }
+        let held: Vec<i64> = held.into_iter().flatten().map(|n| n as i64).collect();
+        let line = lines.disk_bytes[b as usize].map(|line| (line.min, line.max));
+        let want = held.iter().min().zip(held.iter().max());
+        assert_eq!(line, want.map(|(min, max)| (*min, *max)), "on disk in bucket {b}");
     }
 }
 
@@ -216,6 +227,28 @@ proptest! {
         for row in m.rows.iter().filter(|r| r.cause == r.decided).take(20) {
             ask_effects(&m, &run, row.decided.unwrap_or(0));
         }
+    }
+}
+
+#[test]
+fn bytes_on_disk_go_in_steps_from_checkpoint_to_checkpoint() {
+    let spec = Spec {
+        seed: 5,
+        arrivals: 3_000,
+        one_topic: false,
+        partitions: 2,
+        batch: 90,
+        checkpoint_every: Some(250),
+        segment: 600,
+    };
+    let m = model(&spec);
+    assert_eq!(m.checkpoints.len(), 12);
+    assert_eq!([1, 2].map(|n| on_disk(n * 250).is_some()), [true, false]);
+    let dir = tempfile::tempdir().unwrap();
+    let run = whole(&m, &dir.path().join("run"));
+    let end = run.arrivals();
+    for (from, to, buckets) in [(0, end, 7), (0, end, 400), (1_100, 2_300, 31), (end - 1, end, 5)] {
+        ask_lines(&m, &run, from, to, buckets);
     }
 }
 
