@@ -81,7 +81,7 @@ fn the_feeds_readme_says_what_there_is_to_find() {
     let outside = count("views", &outside);
     says(&readme, &format!("For {outside} views the nearest candidate is an engagement outside"));
     let nobody = count("engagements", &|why: &str| why == "no candidate with this key");
-    says(&readme, &format!("{nobody} engagements, such as `engagements[0]@130`, belong to views"));
+    says(&readme, &format!("{nobody} engagements, such as `engagements[0]@130`, find no view"));
     let one = verdict(out, "engagements[0]@130", "engagements");
     assert_eq!(one["why"], "no candidate with this key");
 
