@@ -289,6 +289,9 @@ fn name_steps(ui: &Ui, plot: &Plot<'_>, t: &Tokens) {
     }
     let at = pos2(plot.rect.right() - size.x - 4.0, bottom - size.y);
     let middle = at.y + size.y / 2.0;
+    // The lines of the plot may run where it stands.
+    let ground = Rect::from_min_max(pos2(at.x - 28.0, at.y), pos2(plot.rect.right(), bottom));
+    painter.rect_filled(ground, 3.0, t.panel.gamma_multiply(0.92));
     dashes(&painter, &[pos2(at.x - 24.0, middle), pos2(at.x - 5.0, middle)], t);
     painter.galley(at, galley, t.text);
 }
