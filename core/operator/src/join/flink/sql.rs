@@ -18,13 +18,14 @@ use crate::state::{Changes, Due, Row, StateError};
 use crate::verdict::Verdict;
 
 /// What a subtask has for all of its keys (rule B2).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Subtask {
     /// `exp` of the left and of the right cache.
     expiration: [i64; 2],
-    /// The arrival at which it was last assigned: a subtask may have moved to
-    /// another shard, and the latest word is good.
-    at: Option<Arrival>,
+    /// How often it was assigned. Every shard has a copy of every subtask and one of
+    /// them its rows: the copy with most is good. (Not when: a watermark that moves
+    /// without a row has the arrival of one that a checkpoint has seen.)
+    assigned: u64,
 }
 
 /// Bytes that a subtask is saved in.
@@ -32,16 +33,16 @@ const SAVED: usize = 26;
 
 impl Subtask {
     #[inline]
-    fn assign(&mut self, side: usize, expiration: i64, at: Arrival) {
+    fn assign(&mut self, side: usize, expiration: i64) {
         self.expiration[side] = expiration;
-        self.at = Some(at);
+        self.assigned = self.assigned.saturating_add(1);
     }
 
     fn save(&self, number: u16) -> [u8; SAVED] {
         let mut bytes = [0; SAVED];
         let [left, right] = self.expiration;
         bytes[..2].copy_from_slice(&number.to_be_bytes());
-        let fields = [self.at.unwrap_or(0) as i64, left, right];
+        let fields = [self.assigned as i64, left, right];
         for (place, field) in bytes[2..].chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&field.to_be_bytes());
         }
@@ -52,7 +53,7 @@ impl Subtask {
         let [a, b, fields @ ..] = bytes;
         let (fields, _) = fields.as_chunks::<8>();
         let field = |i: usize| fields.get(i).map_or(0, |field| i64::from_be_bytes(*field));
-        let subtask = Self { expiration: [field(1), field(2)], at: Some(field(0) as Arrival) };
+        let subtask = Self { expiration: [field(1), field(2)], assigned: field(0) as u64 };
         (u16::from_be_bytes([*a, *b]), subtask)
     }
 }
@@ -216,7 +217,7 @@ impl FlinkSql {
             if !self.plan[at].fires() {
                 continue;
             }
-            self.subtasks[usize::from(subtask)].assign(side, expired[at], now);
+            self.subtasks[usize::from(subtask)].assign(side, expired[at]);
             for &id in &self.plan[at].gone {
                 let slot = self.state.get(id);
                 let row = slot.reference();
@@ -271,7 +272,7 @@ impl Operator for FlinkSql {
         let subtask = usize::from(self.keys.subtask(&row.key));
         if self.subtasks[subtask].expiration[other] < hi {
             let expired = self.cutoff(other, now);
-            self.subtasks[subtask].assign(other, expired, own.arrival);
+            self.subtasks[subtask].assign(other, expired);
             let mut reach = Reach { lo: row.time.wrapping_sub(self.size[other]), hi, expired };
             if row.key.is_null() {
                 // Rule B14: it finds nothing, but clears up.
@@ -345,7 +346,8 @@ impl Operator for FlinkSql {
     }
 
     fn save(&self) -> Vec<u8> {
-        let subtasks = self.subtasks.iter().enumerate().filter(|(_, subtask)| subtask.at.is_some());
+        let subtasks = self.subtasks.iter().enumerate();
+        let subtasks = subtasks.filter(|(_, subtask)| **subtask != Subtask::default());
         subtasks.flat_map(|(number, subtask)| subtask.save(number as u16)).collect()
     }
 
@@ -354,7 +356,7 @@ impl Operator for FlinkSql {
         let (subtasks, rest) = saved.as_chunks::<SAVED>();
         for (number, subtask) in subtasks.iter().map(Subtask::load) {
             match self.subtasks.get_mut(usize::from(number)) {
-                Some(known) if known.at <= subtask.at => *known = subtask,
+                Some(known) if known.assigned <= subtask.assigned => *known = subtask,
                 Some(_) => {}
                 None => return Err(damaged()),
             }

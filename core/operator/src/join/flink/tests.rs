@@ -454,6 +454,24 @@ fn what_the_watermark_has_reached_stays_in_memory() {
     assert!(effects.contains(&Effect::Removed { row: 0 }));
 }
 
+/// A watermark moves, then a row comes, with the same arrival: the subtask of key 5 is
+/// assigned by both, and the shards that do not have it keep what was before.
+#[test]
+fn a_subtask_is_taken_from_the_shard_that_has_it() {
+    let row = |key, side, behind| Op::Row { key, side, behind };
+    let ops = [
+        row(2, 1, 5),
+        row(5, 0, 0),
+        row(0, 0, -10),
+        Op::Advance(3),
+        Op::Restore(3),
+        row(2, 1, 0),
+        Op::Restore(1),
+        row(5, 1, 14),
+    ];
+    sql_case(settings(Kind::Inner, (-6, 4), 3, 2), &keys(), 0, &ops);
+}
+
 /// The keys of a case; if it is a hot one, one key for all rows.
 fn hotter(hot: bool, mut ops: Vec<Op>) -> (Vec<Key>, Vec<Op>) {
     if !hot {
