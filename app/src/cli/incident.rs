@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::{plural, thousands};
 use super::follow::follow;
-use super::recording::{open_recording, say_read_through};
+use super::recording::open_recording;
 use super::run::watched;
 use super::verdicts::plain;
 
@@ -97,8 +97,7 @@ pub fn run(args: &Incident) -> anyhow::Result<Answer> {
 fn save(args: &Save) -> anyhow::Result<Answer> {
     let run = Run::open(&args.run)?;
     if let Some(path) = &args.recording {
-        say_read_through(path);
-        run.locate(path)?;
+        run.located(open_recording(path)?)?;
     }
     let manifest = run.manifest();
     let Some(recording) = run.recording() else {

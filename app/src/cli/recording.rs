@@ -33,19 +33,17 @@ const LONG: u64 = 256 << 20;
 
 /// Opens a recording; where that takes long, stderr says so before.
 pub fn open_recording(path: &Path) -> Result<recording::Recording, RecordingError> {
-    say_read_through(path);
-    recording::Recording::open(path)
-}
-
-/// Says of a recording without a summary that it is read through, if that takes long.
-pub fn say_read_through(path: &Path) {
     if let Some(text) = read_through(path, LONG) {
         warn(&text);
     }
+    recording::Recording::open(path)
 }
 
+/// What is said of a recording without a summary, if it is that long.
 fn read_through(path: &Path, long: u64) -> Option<String> {
-    let bytes = recording::read_through(path).filter(|bytes| *bytes > long)?;
+    // Of most no summary is read twice: they are short.
+    std::fs::metadata(path).ok().filter(|found| found.len() > long)?;
+    let bytes = recording::read_through(path)?;
     Some(format!(
         "{}: it has no summary (it was cut, or is still written), so its {} MB are read through \
          first; `joinscope recording slice` makes one that has",

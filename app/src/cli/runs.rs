@@ -4,7 +4,7 @@ use std::path::Path;
 
 use joinscope_core::run::{Run, RunState};
 
-use super::recording::say_read_through;
+use super::recording::open_recording;
 use super::run::warn;
 
 /// Opens the run at `path` and says on stderr if it is not whole.
@@ -39,8 +39,7 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
 pub fn open_over(path: &Path, recording: Option<&Path>) -> anyhow::Result<Run> {
     let run = open(path)?;
     if let Some(recording) = recording {
-        say_read_through(recording);
-        run.locate(recording)?;
+        run.located(open_recording(recording)?)?;
     }
     Ok(run)
 }

@@ -11,7 +11,7 @@ use joinscope_core::run::Run;
 
 use super::Answer;
 use super::cluster::{Bar, plural};
-use super::recording::say_read_through;
+use super::recording::open_recording;
 
 /// Holds a run against an independent batch join over the whole recording
 ///
@@ -37,8 +37,7 @@ pub struct Truth {
 pub fn run(args: &Truth) -> anyhow::Result<Answer> {
     let run = Run::open(&args.run)?;
     if let Some(path) = &args.recording {
-        say_read_through(path);
-        run.locate(path)?;
+        run.located(open_recording(path)?)?;
     }
     let mut bar = Bar::new();
     let report = truth::of_run(&run, &AtomicBool::new(false), &mut |at: Progress| {
