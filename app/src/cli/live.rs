@@ -24,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::cluster::{Bar, ClusterArgs, plural};
 use super::metrics::{Figures, Metrics};
-use super::place::NewFolder;
+use super::place::{NewFolder, folder_name};
 use super::run::{
     Answered, End, Run, as_json, as_text, ask_at, at_hit, breakpoints, broke_down, said, warn,
 };
@@ -109,9 +109,7 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     let mut made = None;
     let dir = match &args.out {
         Some(dir) => dir.clone(),
-        None => {
-            made.insert(NewFolder::make(&format!("live-{}", file_name(&job)))?).path().to_owned()
-        }
+        None => made.insert(NewFolder::make(&folder_name(&job))?).path().to_owned(),
     };
     let goes_on = dir.join("manifest.json").exists();
     if !goes_on && dir.symlink_metadata().is_ok() && !may_begin(&dir) {
@@ -181,17 +179,18 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
     };
     let (summary, standing, committed) = if live.write {
         let rebuild = live.rebuild;
-        let (outcome, standing) = watched(&watch, move |control, begins| {
+        let ended = watched(&watch, move |control, begins| {
             let tell = Arc::new(tell) as Arc<dyn Fn(JobEvent) + Send + Sync>;
             execute_job(spec, Deliver { rebuild, tell }, control, begins)
         })?;
+        let Some((outcome, standing)) = ended else { return Ok(Answer::Broke) };
         match outcome {
             Ok(end) => (end.summary, standing, Some(end.committed)),
             Err(error) => return broken(error, standing.denied, &dir),
         }
     } else {
-        let (outcome, standing) =
-            watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
+        let ended = watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
+        let Some((outcome, standing)) = ended else { return Ok(Answer::Broke) };
         match outcome {
             Ok(summary) => (summary, standing, None),
             // No further start has more rights.
@@ -249,12 +248,6 @@ pub(super) fn log() {
     let _ = subscriber.try_init();
 }
 
-/// A job's name as a folder's.
-fn file_name(job: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    job.chars().map(plain).collect()
-}
-
 /// What a job's end means to a supervisor. `denied`: it may not read its input.
 fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Result<Answer> {
     match error {
@@ -283,15 +276,16 @@ fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Resul
         | JobError::Run(_)
         | JobError::Io(_)
         | JobError::Cancelled => {
-            // It may not have come so far that there is any.
-            if dir.join("manifest.json").exists() {
-                warn(&format!("{error}; the state is in {}", dir.display()));
-            } else {
-                warn(&error.to_string());
-            }
+            warn(&with_state(&error.to_string(), dir));
             Ok(Answer::Broke)
         }
     }
+}
+
+/// Why it broke off, and where its state is: it may not have come so far that there is any.
+fn with_state(error: &str, dir: &Path) -> String {
+    let place = dir.join("manifest.json").exists().then(|| dir.display());
+    place.map_or_else(|| error.to_owned(), |dir| format!("{error}; the state is in {dir}"))
 }
 
 /// Who watches a run.
@@ -306,11 +300,11 @@ struct Watch<'a> {
 
 type Begins = Box<dyn FnOnce(&Outlook) + Send>;
 
-/// Runs, saying how it goes, until the end.
+/// Runs, saying how it goes, until the end; `None`: it broke down, which is said.
 fn watched<T: Send + 'static>(
     watch: &Watch<'_>,
     execute: impl FnOnce(&Control, Begins) -> T + Send + 'static,
-) -> anyhow::Result<(T, Standing)> {
+) -> anyhow::Result<Option<(T, Standing)>> {
     let Watch { stop, metrics, breaks, dir, waits } = *watch;
     let control = Control::new();
     control.set_breakpoints(breakpoints(breaks));
@@ -378,9 +372,10 @@ fn watched<T: Send + 'static>(
     let known = outlook.lock().unwrap_or_else(PoisonError::into_inner).take();
     let standing = known.map(|outlook| outlook.status.get()).unwrap_or_default();
     match worker.join() {
-        Ok(outcome) => Ok((outcome, standing)),
+        Ok(outcome) => Ok(Some((outcome, standing))),
         Err(panic) => {
-            bail!("{}; what was whole is in {}", broke_down(panic.as_ref()), dir.display())
+            warn(&with_state(&broke_down(panic.as_ref()).to_string(), dir));
+            Ok(None)
         }
     }
 }
@@ -474,6 +469,15 @@ mod tests {
         assert!(denied.unwrap_err().to_string().contains("may not read"));
     }
 
+    /// Found by reading: a supervisor was told that no further start helps.
+    #[test]
+    fn one_that_breaks_down_has_broken_off() {
+        let (stop, dir) = (AtomicBool::new(false), Path::new("nowhere"));
+        let watch = Watch { stop: &stop, metrics: None, breaks: &[], dir, waits: false };
+        assert!(watched::<u64>(&watch, |_, _| panic!("row 7 of 5")).unwrap().is_none());
+        assert_eq!(with_state("row 7 of 5", dir), "row 7 of 5", "there is none");
+    }
+
     /// Found by reading: of a long log the first Ctrl-C was heard at its end.
     #[test]
     fn a_stop_ends_the_following_of_a_log_and_not_the_reading() {
@@ -484,10 +488,5 @@ mod tests {
         assert!(cuts(Some(3), true));
         // A short one is followed to its end, and what is read comes into a checkpoint.
         assert!(!cuts(Some(1), true) && !cuts(Some(9), false) && !cuts(None, true));
-    }
-
-    #[test]
-    fn a_job_is_a_folder_s_name() {
-        assert_eq!(file_name("feed/../x y"), "feed_.._x_y");
     }
 }

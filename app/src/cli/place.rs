@@ -12,6 +12,12 @@ pub fn runs_folder(digest: &str) -> anyhow::Result<PathBuf> {
     Ok(dirs.data_dir().join("runs").join(digest))
 }
 
+/// Stands for the digest where a live job's runs lie.
+pub fn folder_name(job: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    format!("live-{}", job.chars().map(plain).collect::<String>())
+}
+
 /// The next number there, made so that two runs never take the same. A run that
 /// cannot begin leaves none: it goes again when this is dropped, if nothing has
 /// come into it.
@@ -56,5 +62,15 @@ impl Drop for NewFolder {
         {
             let _ = std::fs::remove_dir(folder);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_a_folder_s_name() {
+        assert_eq!(folder_name("feed/../x y"), "live-feed_.._x_y");
     }
 }
