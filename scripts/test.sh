@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test. A display of its own for the window's tests; Kafka is
-# started and stopped by the tests that need it.
+# Runs the tests, but for the long ones (make parity, make torture). A display and a
+# Kafka are started and stopped by the tests that need them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo test --workspace --all-targets "$@"
