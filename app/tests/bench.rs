@@ -34,7 +34,7 @@ fn above_zero(answer: &Value, names: &[&str]) {
 fn a_small_load_is_measured_and_so_is_the_window_over_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let load = ["--views", "20000", "--rounds", "1", "--brief", "--json", "--folder", "load"];
+    let load = ["--views", "20000", "--rounds", "1", "--json", "--folder", "load"];
     let answer = bench(at, &load);
     above_zero(
         &answer,
@@ -51,8 +51,14 @@ fn a_small_load_is_measured_and_so_is_the_window_over_its_run() {
             "cpu_seconds",
             "cpu_seconds_without_verdicts",
             "cores",
+            "search_rows_per_second",
+            "filter_rows_per_second",
+            "sort_rows_per_second",
         ],
     );
+    for parts in ["questions", "state"] {
+        assert!(!answer[parts].as_array().unwrap().is_empty(), "{parts} of {answer}");
+    }
     for share in ["verdicts_share", "verdicts_share_of_cpu", "verdicts_and_outputs_share"] {
         assert!(answer[share].is_number(), "{share} of {answer}");
     }
