@@ -320,11 +320,10 @@ fn a_disk_that_is_full_is_said_with_what_to_do_and_leaves_nothing() {
     let import = "import jsonl rows.jsonl --topic t --key k -o to/r.mcap";
     // A file may not grow over 64 kB, or hold anything: as on a full disk a write is refused.
     for (limit, which) in [("128", "its chunks"), ("0", "its head")] {
-        let line = format!(
-            "trap '' XFSZ; ulimit -f {limit}; exec {} {import}",
-            env!("CARGO_BIN_EXE_joinscope")
-        );
-        let output = Command::new("sh").current_dir(at).args(["-c", &line]).output().unwrap();
+        let line = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" {import}");
+        let program = env!("CARGO_BIN_EXE_joinscope");
+        let mut sh = Command::new("sh");
+        let output = sh.current_dir(at).args(["-c", &line, program]).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{which}: {error}");
         let said = ["to/r.mcap: cannot write: ", "; free space there, or write to another disk"];
