@@ -285,10 +285,13 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     })
 }
 
+/// What a system says where nothing more fits: the disk, a quota, a file.
+const FULL: [&str; 3] = ["No space left on device", "Disk quota exceeded", "File too large"];
+
 /// An error with what is left of the run, and what to do about it.
 fn broke_off(error: anyhow::Error, dir: &Path, resumed: bool) -> anyhow::Error {
     let mut text = whole(&error);
-    let full = text.contains("No space left on device");
+    let full = FULL.iter().any(|said| text.contains(said));
     // A run that goes on is read before it is written.
     let began = match error.downcast_ref::<RunError>() {
         Some(RunError::Engine(_)) => true,
@@ -326,14 +329,17 @@ mod tests {
 
     #[test]
     fn a_full_disk_says_what_to_do() {
-        let full = || {
-            let source = std::io::Error::from_raw_os_error(28);
+        // The disk, and how long a file may be.
+        let full = |number| {
+            let source = std::io::Error::from_raw_os_error(number);
             anyhow::Error::new(RunError::Io { path: "r".into(), source })
         };
-        let text = broke_off(full(), Path::new("none"), false).to_string();
-        assert!(text.ends_with("free space, or give --out on another disk"), "{text}");
-        assert!(!text.contains("what was whole"), "it never began: {text}");
-        let text = broke_off(full(), Path::new("none"), true).to_string();
+        for number in [28, 27] {
+            let text = broke_off(full(number), Path::new("none"), false).to_string();
+            assert!(text.ends_with("free space, or give --out on another disk"), "{text}");
+            assert!(!text.contains("what was whole"), "it never began: {text}");
+        }
+        let text = broke_off(full(28), Path::new("none"), true).to_string();
         assert!(text.ends_with("the disk is full: free space"), "{text}");
         let other = anyhow::Error::new(RunError::NoSuch("no checkpoint".to_owned()));
         assert_eq!(broke_off(other, Path::new("none"), true).to_string(), "no checkpoint");
