@@ -31,7 +31,7 @@ pub struct BenchWindow {
     /// How many are measured
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     frames: u32,
-    /// Of the cursor's path
+    /// Of the path by which the cursor, the axes and the table are moved
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Brings this panel to the front of the default layout first; may be repeated
