@@ -22,7 +22,7 @@ use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
 
 use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::recording::{open_recording, say_cut};
-use super::run::{End, warn};
+use super::run::{End, broke_down, warn};
 use super::{Answer, interrupt};
 
 /// One recording and the same faults under exactly-once, at-least-once and at-most-once
@@ -205,7 +205,7 @@ fn watched(
             std::thread::park_timeout(Duration::from_millis(50));
         }
         bar.clear();
-        worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the comparison broke down")))
+        worker.join().unwrap_or_else(|panic| Err(broke_down(panic.as_ref()).into()))
     })
 }
 
