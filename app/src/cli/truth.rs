@@ -7,11 +7,9 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use clap::Args;
 use joinscope_core::analyses::truth::{self, Because, Progress, Reconciliation};
-use joinscope_core::run::Run;
 
 use super::Answer;
 use super::cluster::{Bar, plural};
-use super::recording::open_recording;
 
 /// Holds a run against an independent batch join over the whole recording
 ///
@@ -35,10 +33,7 @@ pub struct Truth {
 }
 
 pub fn run(args: &Truth) -> anyhow::Result<Answer> {
-    let run = Run::open(&args.run)?;
-    if let Some(path) = &args.recording {
-        run.located(open_recording(path)?)?;
-    }
+    let run = super::runs::open_over(&args.run, args.recording.as_deref())?;
     let mut bar = Bar::new();
     let report = truth::of_run(&run, &AtomicBool::new(false), &mut |at: Progress| {
         bar.show(at.read, at.of, "reading the run".to_owned());

@@ -206,6 +206,10 @@ fn where_the_newest_checkpoint_is_damaged_the_advised_command_goes_on_from_anoth
     let whole = json(&run(path, &["--json", "--out", "whole"]));
     let stop = ["--out", "cut", "--checkpoint-records", "1000", "--break", "key=2500"];
     assert_eq!(run(path, &stop).status.code(), Some(1));
+    // Not whole: whoever holds it against something is told so.
+    let told = joinscope(path, &["truth", "cut"]);
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(said.contains("stopped at a breakpoint"), "{said}");
 
     let cut = path.join("cut");
     let checkpoints = Run::open(&cut).unwrap().checkpoints();
