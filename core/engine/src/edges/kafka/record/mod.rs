@@ -341,7 +341,7 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::{Record, TimestampType, TopicPartition};
+    use crate::operator::record::{Record, TopicPartition};
 
     #[test]
     fn what_breaks_off_says_what_is_left_and_leaves_no_empty_file() {
@@ -358,12 +358,7 @@ mod tests {
                     arrival_ns: n as i64,
                     source,
                     offset: n as i64,
-                    timestamp: None,
-                    timestamp_type: TimestampType::None,
-                    leader_epoch: None,
-                    key: None,
-                    value: None,
-                    headers: Vec::new(),
+                    ..Record::default()
                 };
                 writer.add(&record).unwrap();
             }
