@@ -161,27 +161,15 @@ mod tests {
 
     use super::super::keys::due_key;
     use super::super::row::encode_row;
+    use super::super::row::tests::plain;
     use super::super::tables::Tables;
     use super::super::{StoreOptions, delta};
     use super::*;
-    use crate::operator::key::{Key, KeyValue};
     use crate::operator::state::Delta;
 
     fn row(due: i64, arrival: u64, value: u64) -> (Due, Row) {
-        let row = Row {
-            key: Key::new(KeyValue::Int(7)),
-            input: 0,
-            time: due - 5,
-            arrival,
-            row: arrival,
-            partition: 0,
-            offset: 3,
-            labels: value,
-            matched: false,
-            corrections: 0,
-            folded: Vec::new(),
-        };
-        (Due { due, arrival, input: 0 }, row)
+        let (due, row) = plain(due, arrival);
+        (due, Row { labels: value, ..row })
     }
 
     /// Of 40 rows in four spans, what happens to one up to a checkpoint.
