@@ -97,8 +97,8 @@ const WAIT: Duration = Duration::from_millis(50);
 /// called several times a second.
 ///
 /// # Errors
-/// Nothing can be read, or reading had to end before its time: then the file
-/// holds, whole, what was read before.
+/// Nothing can be read, or reading had to end before its time: the error says how
+/// much the file holds, which is removed where it holds no record.
 pub fn record(
     spec: &RecordSpec,
     out: &Path,
