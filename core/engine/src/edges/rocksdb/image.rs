@@ -253,6 +253,31 @@ mod tests {
         }
     }
 
+    /// Due at one time; every hundredth is new at the second checkpoint, and behind the
+    /// first of a page lie more that changed than wait for it.
+    #[test]
+    fn many_that_changed_lie_between_those_of_a_page() {
+        let run = tempfile::tempdir().unwrap();
+        let options = StoreOptions { memory: 0, retention_ms: 1_000 };
+        let store = Store::create(run.path(), options).unwrap();
+        let mut live = BTreeMap::new();
+        for epoch in 1..=2 {
+            let held = |arrival: u64| epoch == 2 && !arrival.is_multiple_of(100);
+            let written: Vec<(Due, Row, bool)> = (0u64..2_000)
+                .filter(|arrival| epoch == 2 || !arrival.is_multiple_of(100))
+                .map(|arrival| {
+                    let (due, row) = row(7, arrival, epoch);
+                    (due, row, held(arrival))
+                })
+                .collect();
+            live.extend(written.iter().map(|(due, row, _)| (*due, row.clone())));
+            let meta = CheckpointMeta { epoch, watermark: i64::MIN, ..CheckpointMeta::default() };
+            delta::write(&store, &[Delta::new(written, Vec::new())], &meta).unwrap();
+            assert_eq!(read(&store, &meta), live);
+        }
+        assert_eq!(live.len(), 2_000);
+    }
+
     fn read(store: &Store, meta: &CheckpointMeta) -> BTreeMap<Due, Row> {
         let mut image = Image::new(store, meta).unwrap();
         let mut rows = Vec::new();
