@@ -27,7 +27,7 @@ use crate::edges::recording::{
     ArrivalOrder, Compression, Info, Recording, RecordingError, RedactPolicy, Redactor, Writer,
     WriterOptions,
 };
-use crate::operator::figures::plural;
+use crate::operator::figures::{are, plural};
 
 /// What is to be recorded.
 #[derive(Clone, Debug)]
@@ -224,10 +224,6 @@ fn left(out: &Path, error: KafkaError, records: Option<u64>) -> KafkaError {
         return error;
     };
     KafkaError::BrokeOff { error: Box::new(error), kept }
-}
-
-fn are(n: u64) -> &'static str {
-    if n == 1 { "is" } else { "are" }
 }
 
 /// The time at which the ends of the lanes are looked up: one that was to come when
