@@ -22,6 +22,12 @@ pub fn plural(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{} {one}s", thousands(n)) }
 }
 
+/// The verb after [`plural`].
+#[must_use]
+pub fn are(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
 /// How two texts compare as numbers: whole ones exactly, also beyond 2^53, where several
 /// share a double; others as doubles. `None`: one of them is no number.
 #[must_use]

@@ -13,7 +13,7 @@ use super::compare::{self, CompareError, Comparison, Progress};
 use crate::edges::pipeline_file::{PipelineFile, PipelineFileError};
 use crate::edges::recording::Recording;
 use crate::engine::{AtEnd, Control, Ended, Summary, sources};
-use crate::operator::figures::plural;
+use crate::operator::figures::{are, plural};
 use crate::operator::pipeline::{Kind, LatePolicy, OutputTime, Pipeline, Semantics};
 use crate::operator::time::duration_setting;
 use crate::operator::verdict::Verdict;
@@ -229,10 +229,10 @@ pub fn side_by_side(
 /// the epoch: without a word their pairs are missing.
 fn untimed(here: u64, clean: u64) -> Option<String> {
     let more = here.checked_sub(clean).filter(|more| *more > 0)?;
-    let are = if more == 1 { "is" } else { "are" };
     Some(format!(
-        "{} that clean takes {are} untimed here: the verdict says why",
-        plural(more, "record")
+        "{} that clean takes {} untimed here: the verdict says why",
+        plural(more, "record"),
+        are(more)
     ))
 }
 

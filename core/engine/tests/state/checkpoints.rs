@@ -195,6 +195,22 @@ fn a_checkpoint_that_is_not_there_names_those_that_are() {
 }
 
 #[test]
+fn other_rows_than_a_checkpoint_says_are_damage() {
+    let run = tempfile::tempdir().unwrap();
+    let store = Store::create(run.path(), options()).unwrap();
+    let mut world = World::new(7, 1, false);
+    checkpoint(&store, &mut world, 1);
+    world.epoch(&mut tiers(&store, 1), 200);
+    let meta = CheckpointMeta { state_rows: 7_000, ..world.meta(2) };
+    let frozen = store.freeze(2).unwrap();
+    store.commit(frozen, &world.deltas(), meta).unwrap();
+    drop(store);
+    let error = restore(run.path(), 2).err().unwrap();
+    assert!(matches!(&error, StoreError::Damaged { epoch: 2, .. }), "{error}");
+    assert!(error.to_string().ends_with("rows of 7000; the others are 1"), "{error}");
+}
+
+#[test]
 fn two_runs_cannot_share_a_folder() {
     let run = tempfile::tempdir().unwrap();
     let store = Store::create(run.path(), options()).unwrap();

@@ -294,26 +294,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::key::{Key, KeyValue};
     use crate::state::memory::Rows;
+    use crate::state::memory::tests::row as plain;
 
     const DUE: fn(&Slot) -> i64 = |slot| slot.time;
 
     /// In every third case times lie further apart than 32 bits.
     fn row(name: u64, corrections: u32, far: bool) -> Row {
-        Row {
-            key: Key::new(KeyValue::Int(name as i64 % 5)),
-            input: 0,
-            time: (name as i64 % 7 - 3) * if far { 1 << 40 } else { 1 },
-            arrival: name,
-            row: name,
-            partition: 0,
-            offset: 0,
-            labels: 0,
-            matched: false,
-            corrections,
-            folded: Vec::new(),
-        }
+        let time = (name as i64 % 7 - 3) * if far { 1 << 40 } else { 1 };
+        Row { corrections, ..plain(name as i64 % 5, time, name) }
     }
 
     fn random(seed: &mut u64, below: u64) -> u64 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::operator::figures::are;
 use crate::operator::record::{Arrival, TopicPartition};
 
 /// Where the order of a recording's records comes from (5-recording, Arrival).
@@ -181,7 +182,7 @@ impl fmt::Display for Cut {
             self.why,
             self.records,
             if self.records == 1 { "" } else { "s" },
-            if self.records == 1 { "is" } else { "are" }
+            are(self.records)
         )?;
         if let Some(arrival) = self.last_arrival {
             write!(f, ", up to arrival {arrival}")?;

@@ -408,26 +408,8 @@ impl Cold for ColdTier {
 #[cfg(test)]
 mod tests {
     use super::super::options::StoreOptions;
+    use super::super::row::tests::plain;
     use super::*;
-    use crate::operator::key::KeyValue;
-
-    /// Due at its event time.
-    fn row(arrival: u64, time: i64) -> (Due, Row) {
-        let row = Row {
-            key: Key::new(KeyValue::Int(1)),
-            input: 0,
-            time,
-            arrival,
-            row: arrival,
-            partition: 0,
-            offset: 0,
-            labels: 0,
-            matched: false,
-            corrections: 0,
-            folded: Vec::new(),
-        };
-        (Due { due: time, arrival, input: 0 }, row)
-    }
 
     /// They come back as they were, whichever way they go.
     #[test]
@@ -449,7 +431,7 @@ mod tests {
         let mut expected = Vec::new();
         for second in [0, 1] {
             let mut rows: Vec<_> = (0..200)
-                .map(|n| row(200 * second + n, 500 * (1 - second as i64) + n as i64))
+                .map(|n| plain(500 * (1 - second as i64) + n as i64, 200 * second + n))
                 .collect();
             for (_, row) in &mut rows {
                 row.folded = vec![folded.clone(); each];
@@ -482,8 +464,9 @@ mod tests {
         let shared = Arc::new(ColdDatabase::new(folder.path().join("cold"), tuning));
         let mut tier = ColdTier::new(Arc::clone(&shared), 0, options.retention_ms);
         // The first record lies ahead of all others.
-        let mut rows: Vec<_> = (1..=100).map(|arrival| row(arrival, arrival as i64 * 9)).collect();
-        rows.push(row(0, 1_000));
+        let mut rows: Vec<_> =
+            (1..=100).map(|arrival| plain(arrival as i64 * 9, arrival)).collect();
+        rows.push(plain(1_000, 0));
         tier.put(&rows).unwrap();
         let db = shared.get().unwrap();
         let family = shared.family(db, DUE).unwrap();

@@ -202,7 +202,7 @@ fn row(due: Due, before: &mut Before, at: &mut &[u8]) -> Option<Row> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::row::tests::row;
+    use super::super::row::tests::{plain, row};
     use super::*;
 
     /// All rows of a page.
@@ -258,29 +258,12 @@ mod tests {
 
     #[test]
     fn a_page_ends_where_a_span_does() {
-        let row = row_at(1_023);
+        let row = plain(1_023, 7);
         let page = written(std::slice::from_ref(&row));
-        assert!(page.takes(row_at(1_023).0) && !page.takes(row_at(1_024).0));
+        assert!(page.takes(plain(1_023, 8).0) && !page.takes(plain(1_024, 8).0));
         assert_eq!((floor(1_023), floor(1_024), floor(-1)), (0, 1_024, -1_024));
         assert_eq!((floor(i64::MIN), floor(i64::MAX)), (i64::MIN, i64::MAX - 1_023));
         let full = written(&vec![row; ROWS]);
-        assert!(!full.takes(row_at(1_023).0));
-    }
-
-    fn row_at(due: i64) -> (Due, Row) {
-        let row = Row {
-            key: Key::new(crate::operator::key::KeyValue::Int(1)),
-            input: 0,
-            time: due,
-            arrival: 7,
-            row: 7,
-            partition: 0,
-            offset: 0,
-            labels: 0,
-            matched: false,
-            corrections: 0,
-            folded: Vec::new(),
-        };
-        (Due { due, arrival: 7, input: 0 }, row)
+        assert!(!full.takes(plain(1_023, 8).0));
     }
 }

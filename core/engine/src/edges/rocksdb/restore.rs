@@ -1,7 +1,7 @@
 //! Reading checkpoints, and going on from one.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rocksdb::{ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions};
 
@@ -110,6 +110,7 @@ fn damaged(run: &Path, epoch: u64, path: &Path, what: String) -> StoreError {
 /// A checkpoint whose rows wait to be given back: [`Restored::rows`].
 #[must_use = "the rows have to be given back"]
 pub struct Restored {
+    run: PathBuf,
     meta: CheckpointMeta,
     cold: Option<DB>,
 }
@@ -150,7 +151,7 @@ impl Store {
         } else {
             None
         };
-        Ok((store, Restored { meta, cold }))
+        Ok((store, Restored { run: run.to_owned(), meta, cold }))
     }
 }
 
@@ -205,12 +206,7 @@ impl Restored {
         let mut stamped = Vec::new();
         let mut chunk = Vec::with_capacity(CHUNK);
         let (mut count, mut bytes) = (0, 0);
-        let bad = |what: String| StoreError::Damaged {
-            epoch: self.meta.epoch,
-            path: store.rows_dir(),
-            what,
-            others: Vec::new(),
-        };
+        let bad = |what: String| damaged(&self.run, self.meta.epoch, &store.rows_dir(), what);
         let next = |image: &mut Image<'_>| match image.next(store) {
             Err(ImageError::Store(error)) => Err(error),
             other => other.map_err(|error| bad(error.to_string())),

@@ -210,6 +210,24 @@ pub(super) mod tests {
     use super::*;
     use crate::operator::key::KeyValue;
 
+    /// All of one key, each due at its event time.
+    pub fn plain(due: i64, arrival: u64) -> (Due, Row) {
+        let row = Row {
+            key: Key::new(KeyValue::Int(1)),
+            input: 0,
+            time: due,
+            arrival,
+            row: arrival,
+            partition: 0,
+            offset: 0,
+            labels: 0,
+            matched: false,
+            corrections: 0,
+            folded: Vec::new(),
+        };
+        (Due { due, arrival, input: 0 }, row)
+    }
+
     fn folded() -> impl Strategy<Value = Folded> {
         (
             0u8..64,

@@ -149,21 +149,10 @@ fn shorten(part: &Recording, path: &Path, end: Arrival) -> Result<(), RecordingE
 mod tests {
     use super::*;
     use crate::edges::recording::{ClockEntry, ClockEntryKind, part_name};
-    use crate::operator::record::{Record, TimestampType, TopicPartition};
+    use crate::operator::record::{Record, TopicPartition};
 
     fn record(arrival: u64) -> Record {
-        Record {
-            arrival,
-            arrival_ns: 0,
-            source: 0,
-            offset: arrival as i64,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        }
+        Record { arrival, offset: arrival as i64, ..Record::default() }
     }
 
     /// Found by reading: what came in its place was not decoded by a schema that the run

@@ -113,21 +113,10 @@ fn before(folder: &Path, from: Arrival) -> Result<u64, RecordingError> {
 mod tests {
     use super::*;
     use crate::edges::recording::{ClockEntry, ClockEntryKind, Writer, WriterOptions, part_name};
-    use crate::operator::record::{Record, TimestampType, TopicPartition};
+    use crate::operator::record::{Record, TopicPartition};
 
     fn record(arrival: u64) -> Record {
-        Record {
-            arrival,
-            arrival_ns: 0,
-            source: 0,
-            offset: arrival as i64,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        }
+        Record { arrival, offset: arrival as i64, ..Record::default() }
     }
 
     /// A segment, with a tick before its first record and behind its last.

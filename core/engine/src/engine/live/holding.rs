@@ -117,7 +117,7 @@ impl Holding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::{TimestampType, TopicPartition};
+    use crate::operator::record::TopicPartition;
 
     /// What is said from now on.
     fn now_of(changes: &[Change], now: i64) -> Vec<(u32, bool)> {
@@ -184,18 +184,7 @@ mod tests {
             coming: vec![false; 3],
             looked: None,
         };
-        let record = |source| Record {
-            arrival: 0,
-            arrival_ns: 0,
-            source,
-            offset: 4,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        };
+        let record = |source| Record { source, offset: 4, ..Record::default() };
         let (done, lags) = (lane(5, 5, false), lane(5, 9, false));
         let quiet = [done.clone(), done.clone(), done.clone()];
         assert_eq!(holding.changes(&quiet, false, 0), []);

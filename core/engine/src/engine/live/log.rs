@@ -259,7 +259,7 @@ mod tests {
     use super::*;
     use crate::edges::recording::{Recording, Slice, parts_of, slice, unattended};
     use crate::engine::Source;
-    use crate::operator::record::{Record, TimestampType};
+    use crate::operator::record::Record;
 
     fn begin(folder: &Path, number: u64, lanes: u32, added: &[ClockInput]) -> ArrivalLog {
         let lane = |partition: u32| TailLane {
@@ -280,12 +280,7 @@ mod tests {
             arrival_ns: 1_000_000 * arrival as i64,
             source,
             offset: i64::from(source) * 10 + arrival as i64,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
+            ..Record::default()
         };
         Given { records: vec![record], clock: Vec::new() }
     }

@@ -235,7 +235,6 @@ mod tests {
 
     use super::*;
     use crate::edges::recording::{Compression, Writer, WriterOptions, part_name};
-    use crate::operator::record::TimestampType;
 
     /// For the log's thread, on a machine that has other work.
     const PATIENCE: Duration = Duration::from_mins(2);
@@ -243,15 +242,10 @@ mod tests {
     fn record(n: u64) -> Record {
         Record {
             arrival: n,
-            arrival_ns: 0,
             source: (n % 3) as u32,
             offset: n as i64 / 3 * 2,
-            timestamp: None,
-            timestamp_type: TimestampType::None,
-            leader_epoch: None,
-            key: None,
             value: Some(vec![n as u8; 100].into()),
-            headers: Vec::new(),
+            ..Record::default()
         }
     }
 

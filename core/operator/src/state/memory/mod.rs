@@ -7,7 +7,7 @@ mod rows;
 mod slot;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 pub mod timed;
 
 pub use calendar::{Calendar, Timer, gone};

@@ -7,7 +7,7 @@ use crate::key::KeyValue;
 use crate::state::double::Double;
 use crate::state::tiers::Tiers;
 
-fn row(key: i64, time: i64, arrival: u64) -> Row {
+pub fn row(key: i64, time: i64, arrival: u64) -> Row {
     Row {
         key: Key::new(KeyValue::Int(key)),
         input: 0,

@@ -27,7 +27,7 @@ use crate::edges::recording::{
     ArrivalOrder, Compression, Info, Recording, RecordingError, RedactPolicy, Redactor, Writer,
     WriterOptions,
 };
-use crate::operator::figures::plural;
+use crate::operator::figures::{are, plural};
 
 /// What is to be recorded.
 #[derive(Clone, Debug)]
@@ -97,8 +97,8 @@ const WAIT: Duration = Duration::from_millis(50);
 /// called several times a second.
 ///
 /// # Errors
-/// Nothing can be read, or reading had to end before its time: then the file
-/// holds, whole, what was read before.
+/// Nothing can be read, or reading had to end before its time: the error says how
+/// much the file holds, which is removed where it holds no record.
 pub fn record(
     spec: &RecordSpec,
     out: &Path,
@@ -226,10 +226,6 @@ fn left(out: &Path, error: KafkaError, records: Option<u64>) -> KafkaError {
     KafkaError::BrokeOff { error: Box::new(error), kept }
 }
 
-fn are(n: u64) -> &'static str {
-    if n == 1 { "is" } else { "are" }
-}
-
 /// The time at which the ends of the lanes are looked up: one that was to come when
 /// they were made, though it may have come since.
 fn due(until: &Until, lanes: &[Lane]) -> Option<i64> {
@@ -341,7 +337,7 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::record::{Record, TimestampType, TopicPartition};
+    use crate::operator::record::{Record, TopicPartition};
 
     #[test]
     fn what_breaks_off_says_what_is_left_and_leaves_no_empty_file() {
@@ -358,12 +354,7 @@ mod tests {
                     arrival_ns: n as i64,
                     source,
                     offset: n as i64,
-                    timestamp: None,
-                    timestamp_type: TimestampType::None,
-                    leader_epoch: None,
-                    key: None,
-                    value: None,
-                    headers: Vec::new(),
+                    ..Record::default()
                 };
                 writer.add(&record).unwrap();
             }
