@@ -27,10 +27,8 @@ impl Write for Stdout {
 
 /// Of the same kind: a closed pipe stays one, and what was interrupted goes on.
 fn said(error: io::Error) -> io::Error {
-    let advice = match error.kind() {
-        io::ErrorKind::StorageFull => "; free space where it goes, or send it elsewhere",
-        _ => "",
-    };
+    let full = "; free space where it goes, or send it elsewhere";
+    let advice = if is_full(&error) { full } else { "" };
     io::Error::new(error.kind(), format!("cannot write to standard output: {error}{advice}"))
 }
 

@@ -3,7 +3,8 @@
 use std::io::{Error, ErrorKind};
 
 /// Whether nothing more fits: the disk, a quota or the size that a file may have.
-pub(super) fn is_full(error: &Error) -> bool {
+#[must_use]
+pub fn is_full(error: &Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge

@@ -1,6 +1,6 @@
 //! Where records come from and go to, and where state rests.
 
-mod disk;
+pub mod disk;
 pub mod fault;
 pub mod kafka;
 pub mod log;

@@ -227,7 +227,7 @@ pub fn execute(mut spec: Execute, control: &Control) -> Result<Summary> {
 /// [`execute`].
 pub fn resume(spec: Execute, at: Arrival, control: &Control) -> Result<Summary> {
     let manifest = Manifest::load(&spec.dir)?;
-    let entry = manifest.checkpoints.iter().find(|c| c.arrival == at).cloned();
+    let entry = manifest.checkpoints.iter().rfind(|c| c.arrival == at).cloned();
     let entry = entry.ok_or_else(|| {
         RunError::NoSuch(format!("{}: no checkpoint at arrival {at}", spec.dir.display()))
     })?;
