@@ -17,7 +17,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::app::App;
 use super::command::Command;
-use super::headless::{harness, settle};
+use super::headless::{harness, settle, settle_telling};
 use super::jobs::{Jobs, Slot};
 use super::panel::Panel;
 use super::store::{RunOrder, execute};
@@ -461,6 +461,13 @@ pub fn rows(h: &Harness<'_, App>) -> Vec<String> {
     h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()
 }
 
+fn copied_text(command: &egui::OutputCommand) -> Option<String> {
+    match command {
+        egui::OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
 /// What is on the clipboard once row `n` of a table, by the start of its name, is copied
 /// by its keys.
 pub fn copied(h: &mut Harness<'_, App>, table: &str, n: usize) -> serde_json::Value {
@@ -472,18 +479,13 @@ pub fn copied(h: &mut Harness<'_, App>, table: &str, n: usize) -> serde_json::Va
         h.step();
     }
     h.event(egui::Event::Copy);
-    let text = (0..2_000).find_map(|_| {
-        h.step();
-        let text = h.output().platform_output.commands.iter().find_map(|c| match c {
-            egui::OutputCommand::CopyText(text) => Some(text.clone()),
-            _ => None,
-        });
-        if text.is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        text
+    let mut texts = Vec::new();
+    let seen = settle_telling(h, &mut |h| {
+        texts.extend(h.output().platform_output.commands.iter().filter_map(copied_text));
     });
-    serde_json::from_str(&text.unwrap()).unwrap()
+    seen.unwrap();
+    let [text] = texts.as_slice() else { panic!("{table}{n}: copied {texts:?}") };
+    serde_json::from_str(text).unwrap()
 }
 
 /// The title of a panel: its value is the panel's sentence.
