@@ -78,6 +78,16 @@ fn until(h: &mut Harness<'_, App>, what: &str, holds: impl Fn(&App) -> bool) {
     }
 }
 
+/// A run in progress, opened as far as its first part goes; where that ends.
+fn opened(dir: &Path) -> (Slow, u64, Harness<'static, App>) {
+    let slow = Slow::begin(dir);
+    let first = slow.wait();
+    let mut h = harness((1280, 800), false, None);
+    h.state_mut().command(Command::Open(dir.to_owned()));
+    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    (slow, first, h)
+}
+
 /// The last row in sight of the records table.
 fn last_row(h: &Harness<'_, App>) -> u64 {
     // arrival 12, views[0]@5, joined
@@ -94,11 +104,7 @@ fn said(h: &Harness<'_, App>) -> String {
 fn a_run_in_progress_is_followed_left_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     assert!(h.state().doc().in_progress);
     assert_eq!(h.state().cursor().state(), State::Following);
     assert_eq!(h.state().cursor().at(), first - 1);
@@ -150,11 +156,7 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
 fn a_table_that_is_filtered_stays_where_it_stood_when_the_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     press(&mut h, "One record back");
     // In every record's name.
     h.state_mut().command(Command::Search("[".to_owned()));
@@ -175,11 +177,7 @@ fn a_table_that_is_filtered_stays_where_it_stood_when_the_run_goes_on() {
 fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, aside) = (folder.path().join("run"), folder.path().join("aside"));
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     std::fs::rename(&dir, &aside).unwrap();
     let begun = Instant::now();
     while h.state().errors().list().is_empty() {
@@ -203,11 +201,7 @@ fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
 fn a_run_of_another_process_is_said_not_to_stop_and_what_it_met_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     h.state_mut().command(Command::AddBreakpoint("verdict=joined".parse().unwrap()));
     until(&mut h, "it is listed", |app| !app.breakpoints.list().is_empty());
     let says =
