@@ -158,7 +158,7 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             list.now("View", "UTC", Command::Zone(Zone::Utc));
             list.now("View", "Local time", Command::Zone(Zone::Local));
             for name in zone_names() {
-                list.now("View", name.clone(), Command::Zone(Zone::Named(name)));
+                list.now("View", name.as_str(), Command::Zone(Zone::Named(name.clone())));
             }
         }
         Asked::Note => {
