@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use egui::accesskit::Toggled;
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::synthetic;
 
 use super::app::App;
@@ -127,11 +128,13 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     assert!(said(&h).contains(&thousands(second)), "{}", said(&h));
     assert!(said(&h).ends_with("; 2 crashes"), "{}", said(&h));
     assert!(h.query_by_label("Epochs").is_some());
-    assert!(h.query_by_label("Following the run").is_some());
+    let is_on = |h: &Harness<'_, App>, name: &str| h.get_by_label(name).accesskit_node().toggled();
+    assert_eq!(is_on(&h, "Following the run"), Some(Toggled::True));
 
     // A move by hand ends it.
     press(&mut h, "One record back");
     assert_eq!(h.state().cursor().state(), State::Paused);
+    assert_eq!(is_on(&h, "Follow the run"), Some(Toggled::False));
     let left_at = h.state().cursor().at();
     let third = slow.go_on();
     until(&mut h, "the third part shows", |app| app.cursor().len() == third);
@@ -149,7 +152,7 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     slow.end();
     until(&mut h, "the run has ended", |app| !app.doc().in_progress);
     assert_eq!(h.state().cursor().at(), PART * PARTS - 1);
-    assert!(h.query_by_label("To the end").is_some());
+    assert_eq!(is_on(&h, "To the end"), None, "there is nothing to follow");
 }
 
 #[test]
