@@ -179,7 +179,7 @@ fn ready<'a>(
     let mut harness = scaled(picture.size, picture.scale, picture.light, picture.panel);
     harness.state_mut().command(Command::Open(path.to_owned()));
     let mut wait =
-        |harness: &mut Harness<'a, App>, what: &str| settle_telling(harness, &mut || told(what));
+        |harness: &mut Harness<'a, App>, what: &str| settle_telling(harness, &mut |_| told(what));
     wait(&mut harness, &format!("opening {}", path.display()))?;
     let arrivals = harness.state().cursor.len();
     if let Some(at) = picture.at.filter(|at| *at >= arrivals) {
@@ -242,19 +242,22 @@ fn ready<'a>(
 /// Frames until nothing is asked any more.
 #[cfg(test)]
 pub fn settle(harness: &mut Harness<'_, App>) -> Result<(), NoPicture> {
-    settle_telling(harness, &mut || {})
+    settle_telling(harness, &mut |_| {})
 }
 
 /// Frames until nothing is asked any more, four in a row: an answer may lead
 /// to another question, and a dialog stands where it stays after its third frame.
 /// `tell` is called after each.
-fn settle_telling(harness: &mut Harness<'_, App>, tell: &mut dyn FnMut()) -> Result<(), NoPicture> {
+pub fn settle_telling(
+    harness: &mut Harness<'_, App>,
+    tell: &mut dyn FnMut(&Harness<'_, App>),
+) -> Result<(), NoPicture> {
     let begun = Instant::now();
     let mut quiet = 0;
     let mut asked = harness.state().asked();
     while quiet < 4 {
         harness.step();
-        tell();
+        tell(harness);
         let app = harness.state();
         if std::mem::replace(&mut asked, app.asked()) != app.asked() {
             quiet = 0;

@@ -17,7 +17,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::app::App;
 use super::command::Command;
-use super::headless::{harness, settle};
+use super::headless::{harness, settle, settle_telling};
 use super::jobs::{Jobs, Slot};
 use super::panel::Panel;
 use super::store::{RunOrder, execute};
@@ -461,6 +461,13 @@ pub fn rows(h: &Harness<'_, App>) -> Vec<String> {
     h.get_all_by_role(Role::Row).filter_map(|n| n.accesskit_node().label()).collect()
 }
 
+fn copied_text(command: &egui::OutputCommand) -> Option<String> {
+    match command {
+        egui::OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
 /// What is on the clipboard once row `n` of a table, by the start of its name, is copied
 /// by its keys.
 pub fn copied(h: &mut Harness<'_, App>, table: &str, n: usize) -> serde_json::Value {
@@ -472,64 +479,16 @@ pub fn copied(h: &mut Harness<'_, App>, table: &str, n: usize) -> serde_json::Va
         h.step();
     }
     h.event(egui::Event::Copy);
-    let text = (0..2_000).find_map(|_| {
-        h.step();
-        let text = h.output().platform_output.commands.iter().find_map(|c| match c {
-            egui::OutputCommand::CopyText(text) => Some(text.clone()),
-            _ => None,
-        });
-        if text.is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        text
+    let mut texts = Vec::new();
+    let seen = settle_telling(h, &mut |h| {
+        texts.extend(h.output().platform_output.commands.iter().filter_map(copied_text));
     });
-    serde_json::from_str(&text.unwrap()).unwrap()
+    seen.unwrap();
+    let [text] = texts.as_slice() else { panic!("{table}{n}: copied {texts:?}") };
+    serde_json::from_str(text).unwrap()
 }
 
 /// The title of a panel: its value is the panel's sentence.
 pub fn heading<'h>(h: &'h Harness<'_, App>, panel: Panel) -> egui_kittest::Node<'h> {
     h.get_by(move |n| n.role() == Role::Heading && n.label().as_deref() == Some(panel.title()))
-}
-
-/// Keeps a feed on disk to look at: `JOINSCOPE_KEEP_FEED=DIR cargo test keep_feed`.
-#[test]
-fn keep_feed() {
-    let feed = Feed::new(200);
-    assert!(feed.run().join("manifest.json").is_file() && feed.pipeline().is_file());
-    if let Ok(dir) = std::env::var("JOINSCOPE_KEEP_FEED") {
-        let kept = Feed::new(12_000);
-        std::fs::rename(kept.folder.keep(), dir).unwrap();
-    }
-}
-
-/// Pictures to look at: `JOINSCOPE_LOOK=DIR cargo test look -- --ignored` draws the
-/// window and each panel, in both themes, from the feed in `DIR/feed`.
-#[test]
-#[ignore = "draws pictures into the folder JOINSCOPE_LOOK, to look at"]
-fn look() {
-    use super::headless::{Picture, picture};
-    let dir = std::env::var("JOINSCOPE_LOOK").expect("JOINSCOPE_LOOK names a folder");
-    let dir = Path::new(&dir);
-    let run = dir.join("feed/run");
-    let late = "engagements[2]@150".parse().ok();
-    for (name, panel, size) in [
-        ("all", None, (1600, 1000)),
-        ("watermarks", Some(Panel::Watermarks), (1000, 420)),
-        ("inspector", Some(Panel::Inspector), (380, 900)),
-    ] {
-        for light in [false, true] {
-            let select = late.clone();
-            let wanted = Picture { size, light, panel, select, ..Picture::default() };
-            let theme = if light { "light" } else { "dark" };
-            match picture(&run, &wanted) {
-                Ok(image) => image.save(dir.join(format!("{name}-{theme}.png"))).unwrap(),
-                Err(e) => panic!("{name}: {e:?}"),
-            }
-        }
-    }
-    let wanted = Picture { at: Some(3000), ..Picture::default() };
-    match picture(&dir.join("feed/feed.mcap"), &wanted) {
-        Ok(image) => image.save(dir.join("recording.png")).unwrap(),
-        Err(e) => panic!("{e:?}"),
-    }
 }

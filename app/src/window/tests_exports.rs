@@ -184,9 +184,6 @@ fn every_panel_is_written_as_shapes_and_as_figures() {
         ask(&mut h, Command::ExportTo(Export::Picture(panel), svg.clone(), false));
         let text = std::fs::read_to_string(&svg).unwrap();
         assert!(text.starts_with("<svg width=") && text.trim_end().ends_with("</svg>"), "{panel}");
-        if let Ok(dir) = std::env::var("JOINSCOPE_LOOK") {
-            std::fs::copy(&svg, std::path::Path::new(&dir).join(format!("{panel}.svg"))).unwrap();
-        }
         // Words are text, also those within the panel.
         let lacking = shown_in(panel).iter().filter(|words| !text.contains(**words));
         missing.extend(lacking.map(|words| format!("{panel} shows no {words:?}")));

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use egui::accesskit::Toggled;
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::synthetic;
 
 use super::app::App;
@@ -78,6 +79,16 @@ fn until(h: &mut Harness<'_, App>, what: &str, holds: impl Fn(&App) -> bool) {
     }
 }
 
+/// A run in progress, opened as far as its first part goes; where that ends.
+fn opened(dir: &Path) -> (Slow, u64, Harness<'static, App>) {
+    let slow = Slow::begin(dir);
+    let first = slow.wait();
+    let mut h = harness((1280, 800), false, None);
+    h.state_mut().command(Command::Open(dir.to_owned()));
+    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    (slow, first, h)
+}
+
 /// The last row in sight of the records table.
 fn last_row(h: &Harness<'_, App>) -> u64 {
     // arrival 12, views[0]@5, joined
@@ -94,11 +105,7 @@ fn said(h: &Harness<'_, App>) -> String {
 fn a_run_in_progress_is_followed_left_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     assert!(h.state().doc().in_progress);
     assert_eq!(h.state().cursor().state(), State::Following);
     assert_eq!(h.state().cursor().at(), first - 1);
@@ -121,11 +128,13 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     assert!(said(&h).contains(&thousands(second)), "{}", said(&h));
     assert!(said(&h).ends_with("; 2 crashes"), "{}", said(&h));
     assert!(h.query_by_label("Epochs").is_some());
-    assert!(h.query_by_label("Following the run").is_some());
+    let is_on = |h: &Harness<'_, App>, name: &str| h.get_by_label(name).accesskit_node().toggled();
+    assert_eq!(is_on(&h, "Following the run"), Some(Toggled::True));
 
     // A move by hand ends it.
     press(&mut h, "One record back");
     assert_eq!(h.state().cursor().state(), State::Paused);
+    assert_eq!(is_on(&h, "Follow the run"), Some(Toggled::False));
     let left_at = h.state().cursor().at();
     let third = slow.go_on();
     until(&mut h, "the third part shows", |app| app.cursor().len() == third);
@@ -143,18 +152,14 @@ fn a_run_in_progress_is_followed_left_and_found_again() {
     slow.end();
     until(&mut h, "the run has ended", |app| !app.doc().in_progress);
     assert_eq!(h.state().cursor().at(), PART * PARTS - 1);
-    assert!(h.query_by_label("To the end").is_some());
+    assert_eq!(is_on(&h, "To the end"), None, "there is nothing to follow");
 }
 
 #[test]
 fn a_table_that_is_filtered_stays_where_it_stood_when_the_run_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     press(&mut h, "One record back");
     // In every record's name.
     h.state_mut().command(Command::Search("[".to_owned()));
@@ -175,11 +180,7 @@ fn a_table_that_is_filtered_stays_where_it_stood_when_the_run_goes_on() {
 fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, aside) = (folder.path().join("run"), folder.path().join("aside"));
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir.clone()));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     std::fs::rename(&dir, &aside).unwrap();
     let begun = Instant::now();
     while h.state().errors().list().is_empty() {
@@ -203,11 +204,7 @@ fn a_run_in_progress_whose_folder_vanishes_is_said_and_what_was_read_stays() {
 fn a_run_of_another_process_is_said_not_to_stop_and_what_it_met_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("run");
-    let slow = Slow::begin(&dir);
-    let first = slow.wait();
-    let mut h = harness((1280, 800), false, None);
-    h.state_mut().command(Command::Open(dir));
-    until(&mut h, "the run opens", |app| app.doc().run.is_some());
+    let (slow, first, mut h) = opened(&dir);
     h.state_mut().command(Command::AddBreakpoint("verdict=joined".parse().unwrap()));
     until(&mut h, "it is listed", |app| !app.breakpoints.list().is_empty());
     let says =

@@ -313,30 +313,3 @@ fn no_panel_is_without_a_picture() {
         assert!(SHOTS.iter().any(|s| s.panel == panel), "{panel:?}: add its line to SHOTS");
     }
 }
-
-/// Pictures to look at: `JOINSCOPE_LOOK_AT=RUN JOINSCOPE_LOOK=DIR cargo test
-/// looked_at -- --ignored` draws the window with each tab in front, in both themes at
-/// three sizes, from a run.
-#[test]
-#[ignore = "draws pictures of the run JOINSCOPE_LOOK_AT into JOINSCOPE_LOOK, to look at"]
-fn looked_at() {
-    let named = |name: &str| std::env::var(name).expect("both folders are named");
-    let (run, dir) = (named("JOINSCOPE_LOOK_AT"), named("JOINSCOPE_LOOK"));
-    let tabs = std::env::var("JOINSCOPE_LOOK_PANELS").unwrap_or_default();
-    for panel in tabs.split(',').filter_map(|name| name.parse::<Panel>().ok()) {
-        for size in [(1280, 800), (1600, 1000), (3840, 2160)] {
-            for light in [false, true] {
-                let mut h = harness(size, light, None);
-                h.state_mut().command(Command::Open(run.clone().into()));
-                settle(&mut h).unwrap();
-                let at = h.state().cursor().len() / 2;
-                ask(&mut h, Command::GoTo(at));
-                let late = VerdictSet::of(Verdict::Late);
-                ask(&mut h, Command::Next(late, joinscope_core::run::Direction::Forward));
-                ask(&mut h, Command::ShowPanel(panel));
-                let name = format!("{panel}-{}-{}.png", size.0, theme(light));
-                h.render().unwrap().save(std::path::Path::new(&dir).join(name)).unwrap();
-            }
-        }
-    }
-}

@@ -170,6 +170,18 @@ fn what_the_bars_have_no_room_for_is_in_their_menus() {
 }
 
 #[test]
+fn every_row_of_a_menu_is_reached_in_the_smallest_window() {
+    for (menu, last) in [("Menu", "Quit"), ("View", "Save the layout as…")] {
+        let mut h = small(&feed().run(), (640, 400));
+        press(&mut h, menu);
+        h.get_by_role_and_label(Role::Button, last).scroll_to_me();
+        settle(&mut h).unwrap();
+        let at = h.get_by_role_and_label(Role::Button, last).rect();
+        assert!(at.top() > 0.0 && at.bottom() < 400.0, "{last} at {at:?}");
+    }
+}
+
+#[test]
 fn the_sides_leave_room_in_a_small_window_and_are_as_they_were_in_a_larger_one() {
     let mut h = small(&feed().run(), (1_400, 900));
     let sides = |h: &Harness<'_, App>| {

@@ -97,8 +97,8 @@ pub fn read_zone_names(jobs: &Jobs) {
 
 /// The IANA names that this machine knows, sorted; none until they are read.
 #[must_use]
-pub fn zone_names() -> Vec<String> {
-    NAMES.get().cloned().unwrap_or_default()
+pub fn zone_names() -> &'static [String] {
+    NAMES.get().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// How times in sight are written.

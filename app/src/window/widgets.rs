@@ -25,6 +25,18 @@ pub fn growing<R>(ui: &mut Ui, most: f32, content: impl FnOnce(&mut Ui) -> R) ->
     shown.inner
 }
 
+/// A menu of at most so many rows, which is never higher than the window: where they
+/// have no room they scroll, and the menu is `wide`, points.
+pub fn menu_rows(ui: &mut Ui, rows: usize, wide: f32, content: impl FnOnce(&mut Ui)) {
+    let most = ui.ctx().content_rect().height() - 2.0 * ROW;
+    if rows as f32 * (ROW + ui.spacing().item_spacing.y) <= most {
+        content(ui);
+    } else {
+        ui.set_width(wide);
+        growing(ui, most, content);
+    }
+}
+
 /// A button; its text is its accessible name unless another is given.
 #[allow(clippy::struct_excessive_bools)] // each is a look of its own
 pub struct Button<'a> {

@@ -132,7 +132,9 @@ fn left(app: &mut App, ui: &mut Ui, cut: Cut) {
         app.commands.push(Command::Step(1));
     }
     let following = app.cursor.state() == State::Following;
-    let end = icon_button(icon::LAST, end_name(app)).selected(following);
+    let end = icon_button(icon::LAST, end_name(app));
+    // A run that has ended is not followed: there is nothing to choose.
+    let end = if app.doc.in_progress { end.selected(following) } else { end };
     if ends && end.show(ui).clicked() {
         app.commands.push(Command::End);
     }

@@ -2,27 +2,38 @@
 
 use egui::{Align2, Popup, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::top::{Shown, runs};
+use super::top::{Shown, WIDE_MENU, runs};
 use crate::window::app::App;
 use crate::window::command::{Asked, Command, Export, shortcut_text};
 use crate::window::panel::{Home, Panel};
 use crate::window::text::{elide, line};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{BUTTON_RADIUS, ROW, SMALL, TEXT, Tokens, fonts};
-use crate::window::widgets::button;
+use crate::window::widgets::{button, menu_rows};
 
 /// Room left of a row's text, for its check or icon.
 const MARK: f32 = 26.0;
 
+/// Rows of the main menu at most, those between groups among them; the runs that it may
+/// list have their own room.
+const MAIN: usize = 16;
+/// Rows of the other one beside those of named layouts.
+const PANELS_AND_LAYOUTS: usize = Panel::ALL.len() + 7;
+/// How wide it is where it has no room for them, points.
+const WIDE: f32 = 320.0;
+
 /// Shows the buttons that open them.
 pub fn show(app: &mut App, ui: &mut Ui) {
     let response = button("Joinscope").plain().caret().name("Menu").show(ui);
-    Popup::menu(&response).show(|ui| main(app, ui));
+    Popup::menu(&response).show(|ui| menu_rows(ui, MAIN, WIDE_MENU, |ui| main(app, ui)));
     if !app.doc.is_empty() {
         let response = button("View").plain().caret().show(ui);
-        Popup::menu(&response)
-            .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
-            .show(|ui| view(app, ui));
+        Popup::menu(&response).close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside).show(
+            |ui| {
+                let rows = PANELS_AND_LAYOUTS + app.layouts.saved().len();
+                menu_rows(ui, rows, WIDE, |ui| view(app, ui));
+            },
+        );
     }
 }
 

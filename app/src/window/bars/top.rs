@@ -138,7 +138,7 @@ fn goes_on(app: &App) -> bool {
 /// Least room for how far a run is, points.
 const PROGRESS: f32 = 90.0;
 /// Of a menu that scrolls, points: its longest rows fit.
-const WIDE_MENU: f32 = 460.0;
+pub(super) const WIDE_MENU: f32 = 460.0;
 
 /// What the buttons at the right took when they were last shown, points.
 fn room_at_right(ui: &Ui) -> f32 {

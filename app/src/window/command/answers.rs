@@ -15,7 +15,7 @@ use crate::window::app::App;
 use crate::window::cursor::Speed;
 use crate::window::layout::Dock;
 use crate::window::panel::Panel;
-use crate::window::panels::compare::{Choice, Outputs};
+use crate::window::panels::compare::{Choice, Outputs, word};
 use crate::window::range::ArrivalRange;
 use crate::window::settings::Settings;
 use crate::window::text;
@@ -158,7 +158,7 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             list.now("View", "UTC", Command::Zone(Zone::Utc));
             list.now("View", "Local time", Command::Zone(Zone::Local));
             for name in zone_names() {
-                list.now("View", name.clone(), Command::Zone(Zone::Named(name)));
+                list.now("View", name.as_str(), Command::Zone(Zone::Named(name.clone())));
             }
         }
         Asked::Note => {
@@ -287,13 +287,11 @@ fn differences(app: &App, list: &mut List) {
         };
         add(title.to_owned(), Choice::Outputs(outputs));
     }
-    let inputs = app.doc.run.as_ref().map(|run| run.manifest.start.inputs.as_slice());
     let sides = || Verdict::ALL.into_iter().map(Some).chain([None]);
-    let word = |side: Option<Verdict>| side.map_or("absent", Verdict::name);
-    for (n, input) in (0..).zip(inputs.unwrap_or_default()) {
+    for (n, input) in (0..).zip(app.panels.compare.inputs()) {
         for (to, from) in sides().flat_map(|to| sides().map(move |from| (to, from))) {
             if to != from {
-                let title = format!("{} {} → {}", input.name, word(to), word(from));
+                let title = format!("{input} {} → {}", word(to), word(from));
                 add(title, Choice::Kind(Kind { input: n, from, to }));
             }
         }

@@ -70,8 +70,9 @@ impl FromStr for Speed {
 
 /// A number with or without signs between its thousands; a comma stands nowhere else.
 fn number(text: &str) -> Option<f64> {
-    let mut groups = text.split('.').next()?.split(',').skip(1);
-    if !groups.all(|group| group.len() == 3) {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let mut groups = whole.split(',').skip(1);
+    if part.contains(',') || !groups.all(|group| group.len() == 3) {
         return None;
     }
     let n: f64 = text.replace(',', "").parse().ok()?;
@@ -105,7 +106,9 @@ mod tests {
 
     #[test]
     fn what_is_no_speed_is_said() {
-        for typed in ["", "fast", "5", "/s", "-1/s", "0x", "2,5x", "nan/s", "infx", "1e12/s", "s"] {
+        for typed in [
+            "", "fast", "5", "/s", "-1/s", "0x", "2,5x", "2.500,5x", "nan/s", "infx", "1e12/s", "s",
+        ] {
             let why = typed.parse::<Speed>().unwrap_err();
             assert!(why.contains("is no speed: write 500/s"), "{why}");
         }

@@ -107,7 +107,7 @@ impl SettingsDialog {
             return;
         }
         let none = "This machine knows no such time zone";
-        if let Some(name) = offered(ui, &zone_names(), &self.zone, none, t) {
+        if let Some(name) = offered(ui, zone_names(), &self.zone, none, t) {
             app.commands.push(Command::Zone(Zone::Named(name.clone())));
             self.zone = name;
         }

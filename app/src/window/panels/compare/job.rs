@@ -242,6 +242,11 @@ impl Job {
         });
     }
 
+    /// How the runs are matched, once that is known.
+    pub fn matching(&self) -> Option<Arc<Matching>> {
+        look(&self.found).matching.clone()
+    }
+
     /// What is known: of the comparison at hand once it is whole or where there
     /// is no other. With its number.
     pub fn shown(&mut self) -> (u64, Shared) {

@@ -22,6 +22,7 @@ use joinscope_core::run::{Lines, RunState};
 use self::ask::{Both, LinesQuestion, Other, PageQuestion, Seen, Stood};
 pub use self::job::{Choice, Outputs};
 use self::job::{Job, look};
+pub use self::kinds::word;
 use super::watermarks::say::unit;
 use super::{failed, reading};
 use crate::window::bars::menu_row;
@@ -92,6 +93,13 @@ impl Compare {
             }
             None => unknown("kind of difference", &[name]).into_iter().collect(),
         }
+    }
+
+    /// Names of the inputs, as kinds of difference number them: this run's, then those
+    /// that only the other has; none until the runs are matched.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Arc<str>> {
+        self.job.matching().map(|matching| matching.inputs.clone()).unwrap_or_default()
     }
 
     /// Lists one kind of difference.

@@ -14,7 +14,7 @@ use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::app::App;
-use crate::window::command::{Command, Export};
+use crate::window::command::{Asked, Command, Does, Export, suggestions};
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
@@ -384,6 +384,13 @@ fn a_record_that_only_the_other_run_has_is_written_with_that_runs_input() {
     let (there, here) = (4, 5);
     assert_eq!(inputs(there), ["views"]);
     assert_eq!(inputs(here), ["seen"]);
+    // The palette leads to them, too.
+    let given = suggestions(h.state(), &Asked::Difference, "").unwrap();
+    let of_it = given.into_iter().find(|entry| entry.title == "seen joined → absent").unwrap();
+    let Does::Now(command) = of_it.does else { panic!("it asks again") };
+    ask(&mut h, command);
+    let listed = rows(&h);
+    assert!(listed.iter().any(|r| r.contains(": joined in renamed, ")), "{listed:?}");
 }
 
 #[test]

@@ -89,19 +89,23 @@ pub fn show(
     events.clicked.and_then(|at| places.get(at as usize).copied())
 }
 
+/// By how much `part` of its late records were late at most, ms: as fine as a bin, but
+/// the latest is exact.
+fn late_by(lane: &Lane, part: f64) -> Option<i64> {
+    lane.late_by.quantile(part).map(|ms| ms.min(lane.latest))
+}
+
 /// A row for the clipboard.
 fn json(name: &str, lane: &Lane, then: u64, s: &Shown<'_>) -> Value {
-    // As in the table: as fine as a bin, the latest is exact.
-    let by = |part: f64| lane.late_by.quantile(part).map(|ms| ms.min(lane.latest));
     serde_json::json!({
         "partition": name,
         "judged": lane.judged,
         "late": lane.late,
         "out_of_orderness_ms": s.at,
         "late_with_it": then,
-        "late_by_p50_ms": by(0.5),
-        "late_by_p90_ms": by(0.9),
-        "late_by_p99_ms": by(0.99),
+        "late_by_p50_ms": late_by(lane, 0.5),
+        "late_by_p90_ms": late_by(lane, 0.9),
+        "late_by_p99_ms": late_by(lane, 0.99),
         "latest_ms": (lane.late > 0).then_some(lane.latest),
     })
 }
@@ -144,11 +148,7 @@ fn cells(
         Focus::Input(_) => "  ",
         Focus::Lane(_) => "    ",
     };
-    let at = |part: f64| match lane.late_by.quantile(part) {
-        // It is as fine as a bin, the latest is exact.
-        Some(ms) => Cell::Mono(short(ms.min(lane.latest))),
-        None => Cell::Empty,
-    };
+    let at = |part: f64| late_by(lane, part).map_or(Cell::Empty, |ms| Cell::Mono(short(ms)));
     let shown = elide(name, chars.saturating_sub(indent.len()));
     let cells = vec![
         Cell::Mono(format!("{indent}{shown}")),

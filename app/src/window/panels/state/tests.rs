@@ -1,5 +1,7 @@
 //! The state panel through its accessibility tree.
 
+use std::path::Path;
+
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -9,19 +11,26 @@ use crate::window::app::App;
 use crate::window::command::{Command, Export};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
+use crate::window::store::Run;
 use crate::window::testing::{
     PIPELINE, ask, copied, feed, heading, hold, is_said_to_read, opened, press, rerun, rows,
     sample_run,
 };
 use crate::window::text::{bytes, thousands};
 
-#[test]
-fn the_state_at_the_cursor_is_counted_by_key() {
-    let mut h = opened(sample_run());
+/// The state of a run at its middle: that arrival, and the run.
+fn in_the_middle_of(run: &Path) -> (Harness<'static, App>, u64, Run) {
+    let mut h = opened(run);
     ask(&mut h, Command::ShowPanel(Panel::State));
     let at = h.state().cursor().len() / 2;
     ask(&mut h, Command::GoTo(at));
     let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    (h, at, run)
+}
+
+#[test]
+fn the_state_at_the_cursor_is_counted_by_key() {
+    let (mut h, at, run) = in_the_middle_of(sample_run());
     let books = run.books(Some(at)).unwrap();
     assert!(books.state_rows > 100);
     let sentence = heading(&h, Panel::State).value().unwrap();
@@ -43,11 +52,7 @@ fn the_state_at_the_cursor_is_counted_by_key() {
 
 #[test]
 fn what_is_listed_is_copied_as_json() {
-    let mut h = opened(sample_run());
-    ask(&mut h, Command::ShowPanel(Panel::State));
-    let at = h.state().cursor().len() / 2;
-    ask(&mut h, Command::GoTo(at));
-    let run = h.state().doc().run.as_ref().unwrap().run.clone();
+    let (mut h, _, run) = in_the_middle_of(sample_run());
     let view = |json: &serde_json::Value| {
         let record = json["record"].as_str().unwrap().parse().unwrap();
         run.find(&record).unwrap().remove(0)
@@ -138,10 +143,7 @@ fn when_rows_leave_is_not_said_where_it_is_not_known() {
     let sets =
         [("join.semantics", "flink-sql"), ("join.output_time", "larger"), ("join.late", "drop")];
     rerun(&feed().recording(), PIPELINE, &sets, &out);
-    let mut h = opened(&out);
-    ask(&mut h, Command::ShowPanel(Panel::State));
-    let at = h.state().cursor().len() / 2;
-    ask(&mut h, Command::GoTo(at));
+    let (mut h, ..) = in_the_middle_of(&out);
     let keys: Vec<String> = rows(&h).into_iter().filter(|r| r.starts_with("key ")).collect();
     assert!(!keys.is_empty() && keys.iter().all(|r| !r.contains("leaves after")), "{keys:?}");
     let csv = folder.path().join("state.csv");
@@ -177,10 +179,7 @@ fn when_a_row_leaves_under_a_released_semantics_is_not_said() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("sql");
     rerun(&feed().recording(), PIPELINE, &[("join.semantics", "flink-sql")], &run);
-    let mut h = opened(&run);
-    ask(&mut h, Command::ShowPanel(Panel::State));
-    let at = h.state().cursor().len() / 2;
-    ask(&mut h, Command::GoTo(at));
+    let (mut h, ..) = in_the_middle_of(&run);
     assert!(rows(&h).iter().any(|r| r.starts_with("key ")), "{:?}", rows(&h));
     assert!(rows(&h).iter().all(|r| !r.contains("leaves after")), "{:?}", rows(&h));
     press(&mut h, "Leave next");

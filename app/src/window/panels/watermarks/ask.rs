@@ -36,7 +36,7 @@ pub struct Question {
     /// First and last arrival in sight.
     pub view: (Arrival, Arrival),
     /// Drawn whatever happens: the one that holds the rest back, the selected
-    /// record's.
+    /// record's, the pinned one.
     pub wanted: Vec<u32>,
 }
 

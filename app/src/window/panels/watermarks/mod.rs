@@ -29,11 +29,13 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
-use crate::window::widgets::{button, group, roomy};
+use crate::window::widgets::{button, group, menu_rows, roomy};
 use egui::{Popup, Ui};
 
 /// Points between buckets.
 const STEP: f32 = 2.0;
+/// How wide the menu is where it has no room for all lines, points.
+const WIDE_MENU: f32 = 240.0;
 
 /// The panel's state.
 #[derive(Default)]
@@ -71,13 +73,16 @@ impl Watermarks {
                 let response = button(vertical.name()).plain().caret().name("Scale").show(ui);
                 Popup::menu(&response).show(|ui| {
                     roomy(ui);
-                    for v in [Vertical::Lag, Vertical::EventTime] {
-                        if menu_choice(ui, vertical == v, v.name()).clicked() {
-                            chosen = Some(v);
-                            ui.close();
+                    // Both scales, and what stands over the lines.
+                    menu_rows(ui, lanes.len() + 4, WIDE_MENU, |ui| {
+                        for v in [Vertical::Lag, Vertical::EventTime] {
+                            if menu_choice(ui, vertical == v, v.name()).clicked() {
+                                chosen = Some(v);
+                                ui.close();
+                            }
                         }
-                    }
-                    pin(ui, &lanes, &mut pinned);
+                        pin(ui, &lanes, &mut pinned);
+                    });
                 });
                 if let Some(off) = &off {
                     far::choose(ui, off, &mut whole);

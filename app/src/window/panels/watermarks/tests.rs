@@ -14,7 +14,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::testing::{
-    BEGIN, Feed, ask, feed, heading, hold, is_said_to_read, opened, press,
+    BEGIN, Feed, Wide, ask, feed, heading, hold, is_said_to_read, opened, press,
 };
 use crate::window::theme::Tokens;
 
@@ -265,4 +265,16 @@ fn a_line_is_pinned_drawn_by_name_and_let_go() {
         settle(&mut h).unwrap();
         assert_eq!((is_said(&h), is_named(&h)), (pinned, pinned));
     }
+}
+
+#[test]
+fn every_line_to_pin_is_reached_in_a_low_window() {
+    let wide = Wide::new(12, 300);
+    let mut h = harness((640, 400), false, Some(Panel::Watermarks));
+    ask(&mut h, Command::Open(wide.run()));
+    press(&mut h, "Scale");
+    h.get_by_role_and_label(Role::RadioButton, "engagements[11]").scroll_to_me();
+    settle(&mut h).unwrap();
+    let last = h.get_by_role_and_label(Role::RadioButton, "engagements[11]").rect();
+    assert!(last.top() > 0.0 && last.bottom() < 400.0, "{last:?}");
 }
