@@ -3,6 +3,8 @@
 use std::io::{self, StdoutLock, Write};
 use std::path::Path;
 
+use joinscope_core::edges::disk::is_full;
+
 /// Standard output; an error says that it was this which could not be written.
 pub fn lock() -> Stdout {
     Stdout(io::stdout().lock())

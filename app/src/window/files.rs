@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use joinscope_core::edges::disk::is_full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -125,9 +126,10 @@ fn fill(new: &Path, text: &[u8]) -> std::io::Result<()> {
 
 /// Why a file of the window's own was not written, and what becomes of it.
 fn unwritten(error: &std::io::Error) -> String {
-    let what = match error.kind() {
-        std::io::ErrorKind::StorageFull => format!("the disk is full; free some room ({error})"),
-        _ => error.to_string(),
+    let what = if is_full(error) {
+        format!("the disk is full; free some room ({error})")
+    } else {
+        error.to_string()
     };
     format!("{what}; what was there before stays, and the next change is written again")
 }

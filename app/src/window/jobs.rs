@@ -112,11 +112,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a panic said.
 pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("a worker failed: {}", text.unwrap_or_else(|| "no message".to_owned()))
+    format!("a worker failed: {}", joinscope_core::engine::panic_message(panic))
 }
 
 /// A question and what came of it.

@@ -310,7 +310,8 @@ fn right(app: &mut App, ui: &mut Ui, cut: Cut, t: &Tokens) {
             let hover = format!("The join's event-time watermark: {}", times.full(ms));
             figure(ui, &times.exact(ms), t.second, hover);
         } else {
-            let hover = "The join's event-time watermark has not moved yet".to_owned();
+            let hover =
+                "The join's event-time watermark has not moved yet, or is not read".to_owned();
             figure(ui, "no watermark", t.second, hover);
         }
     } else if !app.clock.is_empty() {

@@ -11,6 +11,7 @@ use crate::window::app::App;
 use crate::window::command::{Asked, Command, Does, Entry, entries, shortcut_text, suggestions};
 use crate::window::fuzzy::{Hit, rank};
 use crate::window::theme::{BUTTON_RADIUS, SMALL, TEXT, Tokens, fonts};
+use crate::window::times::zone_names;
 use crate::window::widgets::{fit, growing, mark_row, text};
 
 const WIDTH: f32 = 640.0;
@@ -31,7 +32,7 @@ pub struct Palette {
     typed: String,
     asked: Option<Asked>,
     /// What the list was made from.
-    made: Option<(Option<Asked>, String)>,
+    made: Option<(Option<Asked>, String, usize)>,
     entries: Vec<Entry>,
     hits: Vec<Hit>,
     problem: Option<String>,
@@ -152,9 +153,9 @@ impl Palette {
         self.chosen = self.chosen.saturating_add_signed(by).min(last);
     }
 
-    /// Makes the list anew where another text was typed.
+    /// Makes the list anew where another text was typed, or the time zones were read.
     fn make(&mut self, app: &App) {
-        let now = (self.asked.clone(), self.typed.clone());
+        let now = (self.asked.clone(), self.typed.clone(), zone_names().len());
         if self.made.as_ref() == Some(&now) {
             return;
         }

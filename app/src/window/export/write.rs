@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufWriter, Error, Write};
 use std::path::{Path, PathBuf};
 
+use joinscope_core::edges::disk::is_full;
 use serde_json::Value;
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ impl Drop for Partial {
 /// Why a file could not be written, and what to do.
 pub fn failed(path: &Path, error: &Error) -> Refused {
     let what = match error.kind() {
-        std::io::ErrorKind::StorageFull => {
+        _ if is_full(error) => {
             format!("the disk is full; free some room or choose another place ({error})")
         }
         std::io::ErrorKind::NotFound => "its folder does not exist".to_owned(),

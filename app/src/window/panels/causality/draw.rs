@@ -152,8 +152,8 @@ impl State {
         cursor(ui, cx, &p, rect, t);
         let mut chosen = self.nodes(ui, cx, &p, &nodes, &response, t);
         self.lane_bar(ui, &p, rect);
-        if let Some(at) = listed {
-            chosen = inversions::list(ui, cx, s.story, at, t).or(chosen);
+        if let Some(listed) = listed {
+            chosen = inversions::list(ui, cx, s.story, listed, t).or(chosen);
         }
         chosen
     }
@@ -169,7 +169,8 @@ impl State {
         );
         let all = lanes.len() as f32 + 3.0;
         let height = (plot.height() / all).clamp(LOWEST, HIGHEST);
-        let most = (all * height - plot.height()).max(0.0);
+        // What rounding leaves over hides no lane.
+        let most = Some(all * height - plot.height()).filter(|over| *over > 0.5).unwrap_or(0.0);
         let gutter = Rect::from_x_y_ranges(rect.left()..=plot.left(), plot.y_range());
         if ui.rect_contains_pointer(gutter) {
             self.top -= ui.input(|i| i.smooth_scroll_delta.y);

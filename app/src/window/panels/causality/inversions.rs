@@ -1,6 +1,6 @@
 //! The list of inversions: at the right of the diagram, in a narrow panel under it.
 
-use egui::{Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, vec2};
+use egui::{Pos2, Rect, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo, vec2};
 use joinscope_operator::record::Arrival;
 
 use super::story::{Kind, Story};
@@ -15,17 +15,25 @@ const WIDE: f32 = 260.0;
 /// How high it is below, points.
 const HIGH: f32 = 132.0;
 
+/// The room of the list, and where a line stands between it and the diagram.
+pub(super) struct Listed {
+    at: Rect,
+    line: [Pos2; 2],
+}
+
 /// The room of the diagram, and that of the list where there is one.
-pub(super) fn split(whole: Rect, story: &Story) -> (Rect, Option<Rect>) {
+pub(super) fn split(whole: Rect, story: &Story) -> (Rect, Option<Listed>) {
     if story.inversions.is_empty() {
         return (whole, None);
     }
-    let (diagram, list) = if whole.width() > NARROW {
+    let beside = whole.width() > NARROW;
+    let (diagram, at) = if beside {
         whole.split_left_right_at_x(whole.right() - WIDE.min(whole.width() * 0.3))
     } else {
         whole.split_top_bottom_at_y(whole.bottom() - HIGH.min(whole.height() * 0.4))
     };
-    (diagram, Some(list))
+    let line = [at.left_top(), if beside { at.left_bottom() } else { at.right_top() }];
+    (diagram, Some(Listed { at, line }))
 }
 
 /// The inversions; a press selects.
@@ -33,15 +41,10 @@ pub(super) fn list(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     story: &Story,
-    at: Rect,
+    Listed { at, line }: Listed,
     t: &Tokens,
 ) -> Option<(Selection, Arrival)> {
-    let line = Stroke::new(1.0, t.line);
-    if at.width() > WIDE + 1.0 {
-        ui.painter().hline(at.x_range(), at.top(), line);
-    } else {
-        ui.painter().vline(at.left(), at.y_range(), line);
-    }
+    ui.painter().line_segment(line, Stroke::new(1.0, t.line));
     // The scroll bar stands in the margin at the right, not over the words.
     let inner = Rect::from_min_max(at.min + vec2(INSET, 4.0), at.max - vec2(2.0, 4.0));
     let mut child = ui.new_child(UiBuilder::new().max_rect(inner).id_salt("inversions"));

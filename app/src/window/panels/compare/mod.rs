@@ -39,7 +39,7 @@ use crate::window::table_view::{TableView, unknown};
 use crate::window::text::{elide, line, plural, thousands};
 use crate::window::theme::INSET;
 use crate::window::theme::fonts::icon;
-use crate::window::widgets::{button, icon_button};
+use crate::window::widgets::{button, icon_button, menu_rows};
 
 /// How this run stands, and the other: what differs in their settings follows.
 type Pair = (RunState, PathBuf);
@@ -278,13 +278,18 @@ fn controls(ui: &mut Ui, known: &Known, chosen: Option<&Path>, commands: &mut Ve
         let name = name.unwrap_or_else(|| file_name(chosen));
         let shown = format!("with {}", elide(&line(&name), 18));
         let response = button(&shown).plain().caret().name("Compare with").show(ui);
-        Popup::menu(&response).show(|ui| menu(ui, known, commands));
+        let rows = known.runs.len().min(LISTED) + 1;
+        Popup::menu(&response)
+            .show(|ui| menu_rows(ui, rows, 420.0, |ui| menu(ui, known, commands)));
     }
 }
 
+/// Runs in the menu; the others are asked for by name.
+const LISTED: usize = 24;
+
 fn menu(ui: &mut Ui, known: &Known, commands: &mut Vec<Command>) {
     ui.set_min_width(260.0);
-    for label in known.runs.iter().take(24) {
+    for label in known.runs.iter().take(LISTED) {
         let text = format!("{}  {}", label.name, label.settings);
         if menu_row(&elide(&line(&text), 60)).show(ui).clicked() {
             commands.push(Command::Compare(label.dir.clone()));
