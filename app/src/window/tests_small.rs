@@ -182,6 +182,24 @@ fn every_row_of_a_menu_is_reached_in_the_smallest_window() {
 }
 
 #[test]
+fn every_part_of_a_tables_menus_is_reached_in_a_low_window() {
+    for (panel, menu, last) in [
+        (Panel::Records, "Filter", "Clear the filter"),
+        (Panel::Records, "Columns", "Columns as at first"),
+        (Panel::Outputs, "Filter the outputs", "Clear the filter of outputs"),
+        (Panel::Outputs, "Columns", "Columns as at first"),
+    ] {
+        let mut h = harness((640, 180), false, Some(panel));
+        ask(&mut h, Command::Open(feed().run()));
+        press(&mut h, menu);
+        h.get_by_role_and_label(Role::Button, last).scroll_to_me();
+        settle(&mut h).unwrap();
+        let at = h.get_by_role_and_label(Role::Button, last).rect();
+        assert!(at.top() > 0.0 && at.bottom() < 180.0, "{menu} of {panel}: {last} at {at:?}");
+    }
+}
+
+#[test]
 fn the_sides_leave_room_in_a_small_window_and_are_as_they_were_in_a_larger_one() {
     let mut h = small(&feed().run(), (1_400, 900));
     let sides = |h: &Harness<'_, App>| {

@@ -25,10 +25,16 @@ pub fn growing<R>(ui: &mut Ui, most: f32, content: impl FnOnce(&mut Ui) -> R) ->
     shown.inner
 }
 
+/// How high a menu's content can be in this window, points.
+#[must_use]
+pub fn menu_room(ui: &Ui) -> f32 {
+    ui.ctx().content_rect().height() - 2.0 * ROW
+}
+
 /// A menu of at most so many rows, which is never higher than the window: where they
 /// have no room they scroll, and the menu is `wide`, points.
 pub fn menu_rows(ui: &mut Ui, rows: usize, wide: f32, content: impl FnOnce(&mut Ui)) {
-    let most = ui.ctx().content_rect().height() - 2.0 * ROW;
+    let most = menu_room(ui);
     if rows as f32 * (ROW + ui.spacing().item_spacing.y) <= most {
         content(ui);
     } else {

@@ -4,12 +4,14 @@ use egui::Ui;
 
 use super::tools;
 use crate::window::table_view::unknown;
-use crate::window::widgets::{button, group};
+use crate::window::widgets::{button, group, growing, menu_room};
 
 /// Columns of a table at most that a view brings back.
 const MOST: usize = 64;
 /// Characters of a field's path at most that a view brings back.
 const LONGEST: usize = 512;
+/// How high the menu's list is, points, in a window with room for more.
+const MOST_HIGH: f32 = 560.0;
 
 /// A column that can be chosen.
 pub trait Choice: Clone + PartialEq + 'static {
@@ -51,7 +53,8 @@ pub fn menu<C: Choice>(ui: &mut Ui, columns: &mut Vec<C>, fields: Fields<'_>) {
     ui.set_width(220.0);
     tools::edged(ui);
     ui.add_space(6.0);
-    egui::ScrollArea::vertical().max_height(560.0).min_scrolled_height(400.0).show(ui, |ui| {
+    let most = menu_room(ui).min(MOST_HIGH);
+    growing(ui, most, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for column in C::ALL {
             tick(columns, ui, column);

@@ -45,10 +45,12 @@ use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table::{Table, empty};
 use crate::window::text::{plural, thousands};
-use crate::window::widgets::{button, roomy};
+use crate::window::widgets::{button, menu_rows, roomy};
 
 /// Widest room of the partitions, points.
 const TABLE: f32 = 820.0;
+/// How wide the menu of inputs is where it has no room for all of them, points.
+const WIDE_MENU: f32 = 320.0;
 
 /// Which partitions the panel is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -456,13 +458,15 @@ fn choose(ui: &mut Ui, target: &mut Target, names: &[String]) {
     let response = button(&label(*target)).plain().caret().name("Whose out-of-orderness").show(ui);
     Popup::menu(&response).show(|ui| {
         roomy(ui);
-        ui.set_min_width(230.0);
-        let each = (0..names.len()).map(|i| Target::Input(i as u8));
-        for t in std::iter::once(Target::All).chain(each) {
-            if menu_choice(ui, *target == t, &label(t)).clicked() {
-                *target = t;
-                ui.close();
+        menu_rows(ui, names.len() + 1, WIDE_MENU, |ui| {
+            ui.set_min_width(230.0);
+            let each = (0..names.len()).map(|i| Target::Input(i as u8));
+            for t in std::iter::once(Target::All).chain(each) {
+                if menu_choice(ui, *target == t, &label(t)).clicked() {
+                    *target = t;
+                    ui.close();
+                }
             }
-        }
+        });
     });
 }

@@ -9,8 +9,8 @@ use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
 use super::counts::Counts;
-use super::how_late;
-use super::index::Lane;
+use super::index::{Lane, Target};
+use super::{choose, how_late};
 use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
@@ -29,7 +29,7 @@ fn ask(h: &mut Harness<'_, App>, command: Command) {
     settle(h).unwrap();
 }
 
-fn value(h: &Harness<'_, App>, label: &str) -> String {
+fn value<S>(h: &Harness<'_, S>, label: &str) -> String {
     h.get_by_label(label).value().unwrap_or_default()
 }
 
@@ -315,4 +315,31 @@ fn what_needs_years_is_counted_at_the_edge_and_does_not_take_the_scale() {
     settle(&mut h).unwrap();
     assert_eq!(late(&h), 0);
     assert!(!value(&h, "Out of order over time").contains("beyond the scale"));
+}
+
+#[test]
+fn every_input_is_reached_in_a_low_window() {
+    let names: Vec<String> = (0..40).map(|n| format!("input{n}")).collect();
+    let (mut themed, mut target) = (false, Target::All);
+    let mut h = Harness::builder().with_size(egui::vec2(640.0, 400.0)).with_max_steps(64).build_ui(
+        move |ui| {
+            if !std::mem::replace(&mut themed, true) {
+                // Its fonts are there from the next frame on.
+                crate::window::theme::apply(ui.ctx());
+                return;
+            }
+            choose(ui, &mut target, &names);
+        },
+    );
+    h.run_steps(3);
+    h.get_by_label("Whose out-of-orderness").click();
+    h.run();
+    let last = "out-of-orderness of input39";
+    h.get_by_label(last).scroll_to_me();
+    h.run();
+    let at = h.get_by_label(last).rect();
+    assert!(at.top() > 0.0 && at.bottom() < 400.0, "{at:?}");
+    h.get_by_label(last).click();
+    h.run();
+    assert_eq!(value(&h, "Whose out-of-orderness"), last);
 }

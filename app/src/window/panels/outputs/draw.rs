@@ -25,7 +25,12 @@ use crate::window::selection::Selection;
 use crate::window::table::{Column, Head, RowCells, date_room, empty, fill};
 use crate::window::text::{elide_apart, line, plural, thousands};
 use crate::window::theme::fonts::icon;
-use crate::window::widgets::{button, group, icon_button};
+use crate::window::widgets::{button, group, icon_button, menu_rows};
+
+/// Width of the filter, points.
+const FORM: f32 = 340.0;
+/// As many rows of a menu it is high, what may be wrong with conditions among them.
+const FORM_ROWS: usize = 10;
 
 /// How many, of how many, and how far a search is.
 pub fn sentence(this: &mut Outputs, source: &Source, len: u64, all: u64) -> String {
@@ -66,7 +71,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
     Popup::menu(&response)
         .frame(tools::form(ui))
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| filter_menu(this, ui));
+        .show(|ui| menu_rows(ui, FORM_ROWS, FORM, |ui| filter_menu(this, ui)));
     range::chip(range, ui, commands);
     if !this.conditions.is_empty() && tools::conditions_chip(ui, &this.conditions) {
         this.conditions.clear();
@@ -85,7 +90,7 @@ pub fn controls(this: &mut Outputs, ui: &mut Ui, range: &RangeState, commands: &
 }
 
 fn filter_menu(this: &mut Outputs, ui: &mut Ui) {
-    ui.set_width(340.0);
+    ui.set_width(FORM);
     tools::edged(ui);
     group(ui, "Kind");
     ui.horizontal_wrapped(|ui| {

@@ -15,7 +15,7 @@ use crate::window::panels::tools::{self, End, Typed};
 use crate::window::range::{self, RangeState};
 use crate::window::theme::fonts::icon;
 use crate::window::theme::{SMALL, Tokens, fonts};
-use crate::window::widgets::{button, group, icon_button, roomy, verdict_shape};
+use crate::window::widgets::{button, group, icon_button, menu_rows, roomy, verdict_shape};
 
 /// What is typed before it is asked for.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub struct Controls {
 
 /// Width of the filter: a condition in parts, with a time as its value, takes one line.
 const FORM: f32 = 448.0;
+/// As many rows of a menu it is high, what may be wrong with conditions among them.
+const FORM_ROWS: usize = 14;
 /// The button beside it with its gap, points.
 const ADD: f32 = 54.0;
 
@@ -120,7 +122,7 @@ pub fn show(this: &mut Records, ui: &mut Ui, range: &RangeState, commands: &mut 
     let shown = Popup::menu(&response)
         .frame(tools::form(ui))
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .show(|ui| filter(this, ui, commands));
+        .show(|ui| menu_rows(ui, FORM_ROWS, FORM, |ui| filter(this, ui, commands)));
     choosing |= shown.is_some();
     this.controls.choosing = choosing;
     range::chip(range, ui, commands);
