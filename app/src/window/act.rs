@@ -231,6 +231,26 @@ impl App {
                 Ok(()) => self.layout.show_panel(Panel::Records),
                 Err(error) => self.errors.add("Filtering the records", error),
             },
+            Command::Column(panel, kept, on) => {
+                match panel {
+                    Panel::Records => self.panels.records.show_column(&kept, on),
+                    Panel::Outputs => self.panels.outputs.show_column(&kept, on),
+                    _ => return,
+                }
+                self.layout.show_panel(panel);
+            }
+            Command::FirstColumns(panel) => {
+                match panel {
+                    Panel::Records => self.panels.records.first_columns(),
+                    Panel::Outputs => self.panels.outputs.first_columns(),
+                    _ => return,
+                }
+                self.layout.show_panel(panel);
+            }
+            Command::OutOfOrderness(ms) => {
+                self.panels.late.set_slider(ms);
+                self.layout.show_panel(Panel::Late);
+            }
             Command::Copy(text) => self.ctx.copy_text(text),
             Command::Said(place, message) => self.errors.add(place, message),
             Command::ShowIncident if self.incident.is_some() => {

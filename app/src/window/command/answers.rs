@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use joinscope_core::analyses::compare::Kind;
 use joinscope_operator::pipeline::{Pipeline, parse_set};
 use joinscope_operator::record::Arrival;
+use joinscope_operator::time::{format_duration, parse_duration};
 use joinscope_operator::verdict::Verdict;
 
 use super::catalogue::{Entry, List, compared, movable};
@@ -16,6 +17,7 @@ use crate::window::cursor::Speed;
 use crate::window::layout::Dock;
 use crate::window::panel::Panel;
 use crate::window::panels::compare::{Choice, Outputs, word};
+use crate::window::panels::late::slider_at;
 use crate::window::range::ArrivalRange;
 use crate::window::settings::Settings;
 use crate::window::text;
@@ -39,6 +41,8 @@ pub enum Asked {
     Search,
     /// Conditions on the records.
     Where,
+    /// At which it is counted what would be late.
+    OutOfOrderness,
     LayoutName,
     /// Another name for this one.
     RenameLayout(String),
@@ -75,6 +79,7 @@ impl Asked {
             Self::CompareWith => "Name of a run, or the path of its folder",
             Self::Setting => "join.with.engagements.until = 10m",
             Self::Search => "Part of a key or of a record's name",
+            Self::OutOfOrderness => "How much later than the latest before: 90s, 5m, 1h",
             Self::Where => "late_by>5s, key~53, value.kind=like",
         }
     }
@@ -115,6 +120,7 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         | Asked::Breakpoint
         | Asked::Speed
         | Asked::Range
+        | Asked::OutOfOrderness
         | Asked::WindowScale
         | Asked::CacheMemory
         | Asked::RunMemory
@@ -214,6 +220,14 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
                 _ => typed.parse::<Filter>().map(|_| format!("Show records that meet {typed}"))?,
             };
             list.now("Records", title, Command::Where(typed.to_owned()));
+        }
+        Asked::OutOfOrderness => {
+            let ms = parse_duration(typed).map_err(|e| e.to_string())?;
+            if ms < 0 {
+                return Err("An out-of-orderness is 0 or more".to_owned());
+            }
+            let title = format!("Count what would be late at {}", format_duration(slider_at(ms)));
+            list.now("Late", title, Command::OutOfOrderness(ms));
         }
         Asked::Search => {
             let title = match typed {

@@ -174,8 +174,35 @@ fn records(app: &App, list: &mut List) {
             list.now("Outputs", title, Command::FilterOutputs(kind));
         }
     }
+    columns(app, list);
+    list.ask(
+        "Late",
+        "Count what would be late at another out-of-orderness…",
+        Asked::OutOfOrderness,
+    );
     if app.selection.is_some() {
         list.now("Selection", "Select nothing", Command::Select(None, None));
+    }
+}
+
+/// The columns of the tables whose columns are chosen.
+fn columns(app: &App, list: &mut List) {
+    let (records, outputs) = (&app.panels.records, &app.panels.outputs);
+    let tables = [
+        (Panel::Records, "records", records.columns(), records.has_own_columns()),
+        (Panel::Outputs, "outputs", outputs.columns(), outputs.has_own_columns()),
+    ];
+    for (panel, table, columns, own) in tables {
+        let group = panel.title();
+        for column in columns {
+            let verb = if column.shown { "Hide" } else { "Show" };
+            let title = format!("{verb} the column {} of the {table}", column.title);
+            list.now(group, title, Command::Column(panel, column.kept, !column.shown));
+        }
+        if own {
+            let title = format!("Show the columns of the {table} as at first");
+            list.now(group, title, Command::FirstColumns(panel));
+        }
     }
 }
 

@@ -196,6 +196,13 @@ pub enum Command {
     /// Shows only records that meet conditions, as `verdicts --where` takes
     /// them; empty: all.
     Where(String),
+    /// Shows a column of the records or of the outputs, by the name that a view keeps, or
+    /// hides it.
+    Column(Panel, String, bool),
+    /// The columns of the records or of the outputs as at first.
+    FirstColumns(Panel),
+    /// Moves the slider of the late events to an out-of-orderness, ms.
+    OutOfOrderness(i64),
     Copy(String),
     /// Something went wrong: where, and what.
     Said(String, String),

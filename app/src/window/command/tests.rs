@@ -59,13 +59,14 @@ ways! {
         Quit, Step(..), Start, End, TogglePlay, Speed(..), Scale(..), EventTimeClock, Next(..),
         View(..), ClearRange, RangeFromHere, RangeToHere, Loop(..), FilterToRange(..),
         EditBookmark(..), RemoveBookmark(..), GoToBookmark(..), NextBookmark(..), Select(..),
-        Back, Forward, Filter(..), FilterOutputs(..), ClearFilter, ClearOutputsFilter, Export(..);
+        Back, Forward, Filter(..), FilterOutputs(..), ClearFilter, ClearOutputsFilter, Column(..),
+        FirstColumns(..), Export(..);
     Meanwhile => Continue, Restore(..), GoOn, CancelSemantics, CancelRun, ShowIncident,
         CloseIncident, CancelExport;
     Answer => RunAndCompare(..), ListDifference(..), AddBreakpoint(..), ScaleTo(..), TextFont(..),
         FiguresFont(..), CacheMemory(..), RunMemory(..), MovePanel(..), SaveLayout(..),
         RenameLayout(..), GoTo(..), Zone(..), SetRange(..), AddBookmark(..), SelectRecord(..),
-        Search(..), Where(..);
+        Search(..), Where(..), OutOfOrderness(..);
     Not("files that are dropped") => OpenAll(..);
     Not("the same as to open it") => UseRecording(..);
     Not("the editor runs and takes over what stands in it") => RunEdited { .. }, TakeFile(..);
@@ -92,6 +93,7 @@ fn typed(asked: &Asked) -> &'static str {
         Asked::Breakpoint => "verdict=late",
         Asked::Setting => "join.with.engagements.until = 10m",
         Asked::Where => "late_by>5s",
+        Asked::OutOfOrderness => "90s",
         Asked::Note | Asked::Search => "53",
         Asked::Zone | Asked::MovePanel(_) | Asked::CompareWith | Asked::Difference => "",
     }
@@ -139,6 +141,7 @@ fn every_command_is_offered_or_it_is_said_why_not() {
         Command::Compare(patient),
         Command::AddBreakpoint("verdict=late".parse().unwrap()),
         Command::GoTo(700),
+        Command::Column(Panel::Records, "outputs".to_owned(), true),
         Command::AddBookmark("stalls".to_owned()),
         Command::SetRange(10, 1_000),
         Command::View(Some((10, 1_000))),
@@ -173,6 +176,7 @@ fn what_cannot_be_read_is_said_while_it_is_typed() {
         (Asked::WindowScale, "20", "from 60 to 200"),
         (Asked::CacheMemory, "1 GiB", "a whole number of MiB from 16 to 8,192"),
         (Asked::RunMemory, "-1", "from 16 to 262,144"),
+        (Asked::OutOfOrderness, "-5s", "0 or more"),
     ] {
         let why = suggestions(h.state(), &asked, typed).unwrap_err();
         assert!(why.contains(says), "{typed:?}: {why}");

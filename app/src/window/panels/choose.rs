@@ -84,12 +84,41 @@ pub fn menu<C: Choice>(ui: &mut Ui, columns: &mut Vec<C>, fields: Fields<'_>) {
 fn tick<C: Choice>(columns: &mut Vec<C>, ui: &mut Ui, column: &C) {
     let mut on = columns.contains(column);
     if ui.checkbox(&mut on, column.title()).changed() {
-        if on {
-            add(columns, column.clone());
-        } else if columns.len() > 1 {
-            columns.retain(|c| c != column);
-        }
+        set(columns, column, on);
     }
+}
+
+/// Shows a column, or hides it unless there is no other.
+pub fn set<C: Choice>(columns: &mut Vec<C>, column: &C, on: bool) {
+    let there = columns.contains(column);
+    if on && !there {
+        add(columns, column.clone());
+    } else if !on && columns.len() > 1 {
+        columns.retain(|c| c != column);
+    }
+}
+
+/// A column that can be shown or hidden by name.
+pub struct Offered {
+    pub title: String,
+    /// As a view keeps it.
+    pub kept: String,
+    pub shown: bool,
+}
+
+/// All columns but fields that are not shown; the only one that is shown stays.
+pub fn offered<C: Choice>(columns: &[C]) -> Vec<Offered> {
+    let fields = columns.iter().filter(|column| column.path().is_some());
+    C::ALL
+        .iter()
+        .chain(fields)
+        .map(|column| Offered {
+            title: column.title().to_owned(),
+            kept: kept(column),
+            shown: columns.contains(column),
+        })
+        .filter(|column| !column.shown || columns.len() > 1)
+        .collect()
 }
 
 /// Puts a column at its place.

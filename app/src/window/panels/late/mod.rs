@@ -315,6 +315,11 @@ impl Late {
         self.whole || reach.is_some_and(beyond)
     }
 
+    /// Moves the slider to an out-of-orderness, ms.
+    pub fn set_slider(&mut self, ms: i64) {
+        self.chosen = Some(bin(ms));
+    }
+
     /// The out-of-orderness that was run, where the target has one.
     fn now(&self, found: &Found) -> Option<i64> {
         found.index.now.get(self.target.place()).copied().flatten()
@@ -384,6 +389,12 @@ impl Late {
             cx.commands.push(Command::Run(settings(cx, s.target, s.at)));
         }
     }
+}
+
+/// Where the slider stands once it is moved to an out-of-orderness, ms.
+#[must_use]
+pub fn slider_at(ms: i64) -> i64 {
+    edge(bin(ms))
 }
 
 /// How many of some partitions were late, and by how much.

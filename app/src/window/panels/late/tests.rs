@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use egui::Key;
+use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::VerdictSet;
+use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
 
 use super::counts::Counts;
@@ -16,7 +17,9 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{Feed, PIPELINE, Wide, copied, rerun};
+use crate::window::testing::{
+    Feed, PIPELINE, Wide, copied, feed, found, keys, palette, rerun, write,
+};
 
 fn opened(path: &Path) -> Harness<'static, App> {
     let mut h = harness((1200, 900), false, Some(Panel::Late));
@@ -68,6 +71,19 @@ fn the_slider_begins_at_what_was_run_and_says_what_would_be() {
     h.get_by_label("Slider to what was run").click();
     settle(&mut h).unwrap();
     assert_eq!(late(&h), now);
+}
+
+#[test]
+fn the_slider_is_moved_from_the_palette() {
+    let mut h = crate::window::testing::opened(&feed().run());
+    palette(&mut h, "another out-of-orderness");
+    assert_eq!(found(&h)[0], "Late: Count what would be late at another out-of-orderness…");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    write(&mut h, "Command", "90s");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    assert!(h.state().layout.is_in_sight(Panel::Late));
+    let said = value(&h, "Out-of-orderness");
+    assert!(said.starts_with(&format!("{}: ", format_duration(90_000))), "{said}");
 }
 
 #[test]

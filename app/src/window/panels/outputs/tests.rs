@@ -7,7 +7,7 @@ use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::table_view::TableView;
-use crate::window::testing::{ask, feed, heading, opened, press, rows};
+use crate::window::testing::{ask, feed, found, heading, keys, opened, palette, press, rows};
 
 #[test]
 fn outputs_lead_to_their_records_and_back() {
@@ -113,6 +113,31 @@ fn columns_are_chosen_by_hand() {
     h.key_press(egui::Key::Escape);
     settle(&mut h).unwrap();
     assert_eq!(titles(&h), at_first);
+}
+
+#[test]
+fn columns_are_chosen_from_the_palette() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Outputs));
+    let at_first = titles(&h);
+    let tell = |h: &mut egui_kittest::Harness<'_, crate::window::app::App>, line: &str| {
+        palette(h, line);
+        assert_eq!(found(h)[0], format!("Outputs: {line}"));
+        keys(h, egui::Modifiers::NONE, egui::Key::Enter);
+    };
+    tell(&mut h, "Show the column Epoch of the outputs");
+    tell(&mut h, "Hide the column Kind of the outputs");
+    let chosen = titles(&h);
+    assert!(chosen.contains(&"Epoch".to_owned()), "{chosen:?}");
+    assert!(!chosen.contains(&"Kind".to_owned()), "{chosen:?}");
+    tell(&mut h, "Show the columns of the outputs as at first");
+    assert_eq!(titles(&h), at_first);
+    // The last one stays.
+    let view = TableView { columns: vec!["key".to_owned()], ..TableView::default() };
+    assert_eq!(h.state_mut().panels.outputs.set_view(&view), [""; 0]);
+    ask(&mut h, Command::Column(Panel::Outputs, "key".to_owned(), false));
+    assert!(titles(&h).contains(&"Key".to_owned()), "{:?}", titles(&h));
+    assert!(h.state().panels.outputs.columns().iter().all(|c| !c.shown));
 }
 
 /// The first row of the outputs, whatever stands beside them.
