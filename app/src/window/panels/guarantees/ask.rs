@@ -62,6 +62,13 @@ pub struct Question {
     pub faults: Faults,
 }
 
+/// A mode as JSON, with all that is behind its numbers.
+pub fn as_json(compared: &Result<Matrix, String>, mode: usize) -> Result<String, String> {
+    let matrix = compared.as_ref().map_err(Clone::clone)?;
+    let mode = matrix.columns.get(mode).ok_or("it is not compared any longer")?;
+    serde_json::to_string_pretty(mode).map_err(|e| e.to_string())
+}
+
 /// Compares.
 pub fn compare(run: &Run, q: &Question, progress: &Progress) -> Result<Matrix, String> {
     let recording = run.recording().ok_or_else(|| {

@@ -277,8 +277,8 @@ fn modes(this: &mut Guarantees, ui: &mut Ui, cx: &mut Cx<'_>, matrix: &Matrix) {
         this.list.top();
         this.open_first(matrix);
     }
-    if let Some(mode) = events.copied.and_then(|n| matrix.columns.get(n as usize)) {
-        cx.commands.push(copy_json(mode));
+    if let Some(n) = events.copied {
+        this.copy_mode(cx, n as usize);
     }
 }
 

@@ -21,6 +21,7 @@ use crate::window::cx::Cx;
 use crate::window::jobs::{Answer, Slot};
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
+use crate::window::panels::tools::copied;
 use crate::window::table::Table;
 use crate::window::widgets::button;
 
@@ -39,6 +40,9 @@ pub struct Guarantees {
     open: Open,
     /// The faults for which a number was opened already.
     opened: Option<Faults>,
+    /// A mode of a comparison on its way to the clipboard, as JSON.
+    copy: Slot<(Question, usize), String>,
+    copying: bool,
 }
 
 /// A number of the matrix.
@@ -74,6 +78,7 @@ impl Guarantees {
 
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
+        cx.commands.extend(copied(&mut self.copy, &mut self.copying));
         let answer = self.ask(cx);
         let sentence = say::sentence(self, cx, answer.as_ref().map(|answer| &answer.result));
         let title = Title::of(Panel::Guarantees, &sentence, tabs);
@@ -116,6 +121,15 @@ impl Guarantees {
             a.question == question || a.question.dir == question.dir && a.result.is_ok()
         };
         self.matrix.answer().filter(of_this)
+    }
+
+    /// Asks for a mode as JSON: behind its numbers there may be millions of outputs.
+    fn copy_mode(&mut self, cx: &Cx<'_>, mode: usize) {
+        let Some(answer) = self.matrix.answer() else { return };
+        self.copying = true;
+        self.copy.again();
+        let question = (answer.question.clone(), mode);
+        self.copy.ask(cx.jobs, question, move |(_, mode)| ask::as_json(&answer.result, *mode));
     }
 
     fn is_comparing(&self) -> bool {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use egui::OutputCommand;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::analyses::guarantees::faults::{Faults, Moment};
 
 use super::ask::Question;
+use crate::window::app::App;
 use crate::window::command::Command;
-use crate::window::headless::{harness, settle};
+use crate::window::headless::{harness, settle, settle_telling};
 use crate::window::panel::Panel;
-use crate::window::testing::{ask, copied, feed, heading, opened, press, rows};
+use crate::window::testing::{ask, copied, feed, heading, hold, opened, press, rows};
 
 #[test]
 fn a_comparison_says_how_far_it_is_and_is_cancelled() {
@@ -125,4 +129,32 @@ fn in_a_narrow_panel_guarantees_keep_their_names() {
     for name in ["at-least-once", "at-most-once"] {
         assert!(shown.iter().any(|t| t == name), "{name}: {shown:?}");
     }
+}
+
+#[test]
+fn a_guarantee_is_put_on_the_clipboard_by_a_worker() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::ShowPanel(Panel::Guarantees));
+    h.get_by_label("crash mid epoch").click();
+    h.step();
+    settle(&mut h).unwrap();
+    let is_copied = |h: &Harness<'_, App>| {
+        let mut commands = h.output().platform_output.commands.iter();
+        commands.any(|command| matches!(command, OutputCommand::CopyText(_)))
+    };
+    let named = |label: Option<String>| label.is_some_and(|l| l.starts_with("Guarantees, "));
+    h.get_by(move |node| node.role() == Role::Table && named(node.label())).focus();
+    h.step();
+    h.key_press(egui::Key::Home);
+    h.step();
+    let work = hold(&h);
+    h.event(egui::Event::Copy);
+    for _ in 0..4 {
+        h.step();
+        assert!(!is_copied(&h), "the window's thread made it");
+    }
+    drop(work);
+    let mut is_there = false;
+    settle_telling(&mut h, &mut |h| is_there |= is_copied(h)).unwrap();
+    assert!(is_there);
 }
