@@ -230,6 +230,27 @@ fn a_table_is_sorted_by_its_keys() {
     assert_eq!(h.state().cursor().at(), at);
 }
 
+#[test]
+fn a_title_that_was_chosen_is_let_go_by_keyboard() {
+    let mut h = opened(&feed().run());
+    records(&h).focus();
+    h.run_steps(3);
+    let is_chosen =
+        |h: &Harness<'_, App>| records(h).value().is_some_and(|value| value.starts_with("title "));
+    for key in [Key::Escape, Key::ArrowDown] {
+        h.key_press(Key::ArrowRight);
+        settle(&mut h).unwrap();
+        assert!(is_chosen(&h));
+        h.key_press(key);
+        settle(&mut h).unwrap();
+        assert!(!is_chosen(&h), "{key:?}");
+        assert!(records(&h).is_focused(), "{key:?}");
+    }
+    h.key_press(Key::Escape);
+    settle(&mut h).unwrap();
+    assert!(!records(&h).is_focused(), "with no title chosen it is left");
+}
+
 /// What the window paints itself and gives to who cannot see it.
 const PAINTED: [Role; 13] = [
     Role::Canvas,

@@ -1,5 +1,6 @@
 //! The keys of a table that has the focus: rows up and down, titles that sort left
-//! and right. No row and no title has the focus itself, so Tab leaves the table.
+//! and right, which Escape or a key of the rows lets go. No row and no title has the
+//! focus itself, so Tab leaves the table.
 
 use egui::{Key, Modifiers, Response, Ui};
 
@@ -23,13 +24,8 @@ impl Table {
             return;
         }
         let sorts = |i: &usize| heads.get(*i).is_some_and(|h| h.sort != Sort::Never);
-        let filter = egui::EventFilter {
-            vertical_arrows: true,
-            horizontal_arrows: (0..heads.len()).any(|i| sorts(&i)),
-            ..egui::EventFilter::default()
-        };
-        ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
-        if filter.horizontal_arrows {
+        let has_titles = (0..heads.len()).any(|i| sorts(&i));
+        if has_titles {
             let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
             if pressed(Key::ArrowLeft) {
                 let before = 0..self.title.unwrap_or(heads.len());
@@ -39,6 +35,9 @@ impl Table {
                 let mut after = self.title.map_or(0, |i| i + 1)..heads.len();
                 self.title = after.find(sorts).or(self.title);
             }
+        }
+        if self.title.is_some() && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.title = None;
         }
         let page = (height / ROW).floor().max(1.0) as i64;
         let moves = [
@@ -51,12 +50,21 @@ impl Table {
         ];
         for (key, by) in moves {
             if ui.input_mut(|i| i.consume_key(Modifiers::NONE, key)) {
+                self.title = None;
                 let from = self.active.unwrap_or(self.position.row);
                 let to = from.saturating_add_signed(by).min(len - 1);
                 self.active = Some(to);
                 self.show_near(to, height, last);
             }
         }
+        let filter = egui::EventFilter {
+            vertical_arrows: true,
+            horizontal_arrows: has_titles,
+            // Else it takes the focus away, before the title is let go.
+            escape: self.title.is_some(),
+            ..egui::EventFilter::default()
+        };
+        ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
     }
 
     /// Scrolls no more than it takes to have the whole row in sight.
