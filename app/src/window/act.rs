@@ -247,6 +247,10 @@ impl App {
                 }
                 self.layout.show_panel(panel);
             }
+            Command::PinLine(lane) => {
+                self.panels.watermarks.pin(self.doc.since, lane);
+                self.layout.show_panel(Panel::Watermarks);
+            }
             Command::OutOfOrderness(ms) => {
                 self.panels.late.set_slider(ms);
                 self.layout.show_panel(Panel::Late);

@@ -18,6 +18,7 @@ use crate::window::layout::Dock;
 use crate::window::panel::Panel;
 use crate::window::panels::compare::{Choice, Outputs, word};
 use crate::window::panels::late::slider_at;
+use crate::window::panels::watermarks::say::called_in;
 use crate::window::range::ArrivalRange;
 use crate::window::settings::Settings;
 use crate::window::text;
@@ -41,6 +42,8 @@ pub enum Asked {
     Search,
     /// Conditions on the records.
     Where,
+    /// Of which partition.
+    PinLine,
     /// At which it is counted what would be late.
     OutOfOrderness,
     LayoutName,
@@ -79,6 +82,7 @@ impl Asked {
             Self::CompareWith => "Name of a run, or the path of its folder",
             Self::Setting => "join.with.engagements.until = 10m",
             Self::Search => "Part of a key or of a record's name",
+            Self::PinLine => "Topic and partition: views[13]",
             Self::OutOfOrderness => "How much later than the latest before: 90s, 5m, 1h",
             Self::Where => "late_by>5s, key~53, value.kind=like",
         }
@@ -91,6 +95,7 @@ impl Asked {
         match self {
             Self::Zone => Some("This machine knows no such time zone"),
             Self::MovePanel(_) => Some("No panel that is shown is called that"),
+            Self::PinLine => Some("No partition is called that"),
             Self::Difference => Some("There is no such kind of difference"),
             _ => None,
         }
@@ -220,6 +225,15 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
                 _ => typed.parse::<Filter>().map(|_| format!("Show records that meet {typed}"))?,
             };
             list.now("Records", title, Command::Where(typed.to_owned()));
+        }
+        Asked::PinLine => {
+            if let Some(run) = &app.doc.run {
+                let start = &run.manifest.start;
+                for lane in 0..start.lanes.len() as u32 {
+                    let title = format!("Pin the line of {}", called_in(start, lane));
+                    list.now("Lines", title, Command::PinLine(Some(lane)));
+                }
+            }
         }
         Asked::OutOfOrderness => {
             let ms = parse_duration(typed).map_err(|e| e.to_string())?;

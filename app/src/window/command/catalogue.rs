@@ -175,6 +175,10 @@ fn records(app: &App, list: &mut List) {
         }
     }
     columns(app, list);
+    list.ask("Lines", "Pin the line of a partition…", Asked::PinLine);
+    if app.panels.watermarks.pinned(app.doc.since).is_some() {
+        list.now("Lines", "Let the pinned line go", Command::PinLine(None));
+    }
     list.ask(
         "Late",
         "Count what would be late at another out-of-orderness…",

@@ -201,6 +201,8 @@ pub enum Command {
     Column(Panel, String, bool),
     /// The columns of the records or of the outputs as at first.
     FirstColumns(Panel),
+    /// Pins the line of a lane's event-time watermark; `None`: lets it go.
+    PinLine(Option<u32>),
     /// Moves the slider of the late events to an out-of-orderness, ms.
     OutOfOrderness(i64),
     Copy(String),

@@ -60,7 +60,7 @@ ways! {
         View(..), ClearRange, RangeFromHere, RangeToHere, Loop(..), FilterToRange(..),
         EditBookmark(..), RemoveBookmark(..), GoToBookmark(..), NextBookmark(..), Select(..),
         Back, Forward, Filter(..), FilterOutputs(..), ClearFilter, ClearOutputsFilter, Column(..),
-        FirstColumns(..), Export(..);
+        FirstColumns(..), PinLine(..), Export(..);
     Meanwhile => Continue, Restore(..), GoOn, CancelSemantics, CancelRun, ShowIncident,
         CloseIncident, CancelExport;
     Answer => RunAndCompare(..), ListDifference(..), AddBreakpoint(..), ScaleTo(..), TextFont(..),
@@ -95,7 +95,11 @@ fn typed(asked: &Asked) -> &'static str {
         Asked::Where => "late_by>5s",
         Asked::OutOfOrderness => "90s",
         Asked::Note | Asked::Search => "53",
-        Asked::Zone | Asked::MovePanel(_) | Asked::CompareWith | Asked::Difference => "",
+        Asked::Zone
+        | Asked::MovePanel(_)
+        | Asked::CompareWith
+        | Asked::Difference
+        | Asked::PinLine => "",
     }
 }
 
@@ -142,6 +146,7 @@ fn every_command_is_offered_or_it_is_said_why_not() {
         Command::AddBreakpoint("verdict=late".parse().unwrap()),
         Command::GoTo(700),
         Command::Column(Panel::Records, "outputs".to_owned(), true),
+        Command::PinLine(Some(0)),
         Command::AddBookmark("stalls".to_owned()),
         Command::SetRange(10, 1_000),
         Command::View(Some((10, 1_000))),

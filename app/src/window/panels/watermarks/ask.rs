@@ -11,6 +11,7 @@ use joinscope_operator::record::{Arrival, RecordName};
 use joinscope_operator::verdict::Verdict;
 use joinscope_operator::watermark::Why;
 
+use super::draw::name_in;
 use super::hindmost::hindmost;
 use super::reach::{Beyond, Reach};
 use crate::window::store::Run;
@@ -84,6 +85,8 @@ pub struct Gap {
 /// What is drawn.
 pub struct Drawn {
     pub lanes: Vec<(u32, Line)>,
+    /// What they are called, in their order.
+    pub names: Vec<(u32, String)>,
     pub bands: Vec<Band>,
     pub inputs: Vec<Line>,
     pub join: Line,
@@ -120,6 +123,7 @@ pub fn drawn(run: &Run, q: &Question) -> Result<Drawn, String> {
     exact(run, &lines.arrivals, &mut silences).map_err(|e| e.to_string())?;
     let mut drawn = Drawn {
         lanes,
+        names: shown.iter().map(|lane| (*lane, name_in(&start, *lane))).collect(),
         bands,
         silences,
         late_density: (0..whole.buckets)

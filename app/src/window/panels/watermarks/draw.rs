@@ -4,6 +4,7 @@ use egui::{
     Align2, Mesh, Pos2, Rangef, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, Ui,
     WidgetInfo, pos2, vec2,
 };
+use joinscope_core::run::ManifestStart;
 use joinscope_operator::verdict::Verdict;
 
 use super::ask::{Drawn, Question};
@@ -141,8 +142,13 @@ const LONGEST: usize = 28;
 
 /// What a lane is called in this run.
 pub(super) fn called(cx: &Cx<'_>, lane: u32) -> String {
-    let name = cx.doc.run.as_ref().map(|r| called_in(&r.manifest.start, lane));
-    elide(&name.unwrap_or_default(), LONGEST)
+    let name = cx.doc.run.as_ref().map(|r| name_in(&r.manifest.start, lane));
+    name.unwrap_or_default()
+}
+
+/// The same, of a run that began so.
+pub(super) fn name_in(start: &ManifestStart, lane: u32) -> String {
+    elide(&called_in(start, lane), LONGEST)
 }
 
 /// What a scale without what is far off does not cover, in words.

@@ -23,8 +23,9 @@ use super::far::{self, Off};
 use super::selected::Selected;
 use super::{failed, no_record, reading};
 use crate::window::axis::{GUTTER, RIGHT, Scale};
-use crate::window::bars::menu_choice;
+use crate::window::bars::{menu_choice, menu_row};
 use crate::window::chrome::{Title, panel};
+use crate::window::command::{Asked, Command};
 use crate::window::cx::Cx;
 use crate::window::jobs::{DIM_AFTER, Slot};
 use crate::window::layout::Tabs;
@@ -62,26 +63,33 @@ impl Watermarks {
         let mut chosen = self.chosen;
         let mut whole = self.whole;
         let off = self.beyond(cx);
-        let mut pinned = self.pinned(cx);
-        let lanes = self.lanes(cx);
+        let mut pinned = self.pinned(cx.doc.since);
+        let answer = self.drawn.answer().filter(|a| cx.doc.is_about(a.question.revision));
+        let all = cx.doc.run.as_ref().map_or(0, |run| run.manifest.start.lanes.len());
         let mut commands = Vec::new();
         let dragged = panel(
             ui,
             &title,
             &mut commands,
-            |ui, _| {
+            |ui, commands| {
+                let drawn = answer.as_ref().and_then(|a| a.result.as_ref().ok());
+                let lanes = drawn.map(|drawn| drawn.names.as_slice()).unwrap_or_default();
                 let response = button(vertical.name()).plain().caret().name("Scale").show(ui);
                 Popup::menu(&response).show(|ui| {
                     roomy(ui);
-                    // Both scales, and what stands over the lines.
-                    menu_rows(ui, lanes.len() + 4, WIDE_MENU, |ui| {
+                    // Both scales, what stands over the lines, and what asks for another.
+                    menu_rows(ui, lanes.len() + 5, WIDE_MENU, |ui| {
                         for v in [Vertical::Lag, Vertical::EventTime] {
                             if menu_choice(ui, vertical == v, v.name()).clicked() {
                                 chosen = Some(v);
                                 ui.close();
                             }
                         }
-                        pin(ui, &lanes, &mut pinned);
+                        pin(ui, lanes, &mut pinned);
+                        if lanes.len() < all && menu_row("Another partition…").show(ui).clicked() {
+                            commands.push(Command::Ask(Asked::PinLine));
+                            ui.close();
+                        }
                     });
                 });
                 if let Some(off) = &off {
@@ -90,7 +98,7 @@ impl Watermarks {
             },
             |ui, _| self.body(ui, cx, vertical, lane, &sentence),
         );
-        self.pinned = pinned.map(|lane| (cx.doc.since, lane));
+        self.pin(cx.doc.since, pinned);
         self.chosen = chosen;
         self.whole = whole;
         cx.commands.append(&mut commands);
@@ -105,17 +113,15 @@ impl Watermarks {
         Some(Off { count: drawn.beyond.count() as u64, said })
     }
 
-    /// The lane that is pinned.
-    fn pinned(&self, cx: &Cx<'_>) -> Option<u32> {
-        self.pinned.filter(|(since, _)| *since == cx.doc.since).map(|(_, lane)| lane)
+    /// The lane that is pinned, of what is open since that revision.
+    #[must_use]
+    pub fn pinned(&self, since: u64) -> Option<u32> {
+        self.pinned.filter(|(of, _)| *of == since).map(|(_, lane)| lane)
     }
 
-    /// Partitions that have a line of their own, by name.
-    fn lanes(&mut self, cx: &Cx<'_>) -> Vec<(u32, String)> {
-        let answer = self.drawn.answer().filter(|a| cx.doc.is_about(a.question.revision));
-        let drawn = answer.as_ref().and_then(|a| a.result.as_ref().ok());
-        let lanes = drawn.map(|drawn| drawn.lanes.as_slice()).unwrap_or_default();
-        lanes.iter().map(|(lane, _)| (*lane, draw::called(cx, *lane))).collect()
+    /// Pins a lane's line, of what is open since that revision, or lets it go.
+    pub fn pin(&mut self, since: u64, lane: Option<u32>) {
+        self.pinned = lane.map(|lane| (since, lane));
     }
 
     /// How it stood at the cursor; the lane that the sentence is about.
@@ -171,7 +177,7 @@ impl Watermarks {
         let rect = ui.available_rect_before_wrap();
         let axis = cx.axis(rect.left() + GUTTER, rect.width() - GUTTER - RIGHT);
         let selected = self.selected.row(cx).map(|row| row.lane);
-        let pinned = self.pinned(cx);
+        let pinned = self.pinned(cx.doc.since);
         let waits = cx.clock.is_empty() && cx.scale != Scale::Arrival;
         if !waits {
             let question = Question {

@@ -1,5 +1,5 @@
-use egui::Shape;
 use egui::accesskit::Role;
+use egui::{Key, Modifiers, Shape};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Axis, Range, VerdictSet};
@@ -14,7 +14,7 @@ use crate::window::command::Command;
 use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::testing::{
-    BEGIN, Feed, Wide, ask, feed, heading, hold, is_said_to_read, opened, press,
+    BEGIN, Feed, Wide, ask, feed, heading, hold, is_said_to_read, keys, opened, press, write,
 };
 use crate::window::theme::Tokens;
 
@@ -277,4 +277,30 @@ fn every_line_to_pin_is_reached_in_a_low_window() {
     settle(&mut h).unwrap();
     let last = h.get_by_role_and_label(Role::RadioButton, "engagements[11]").rect();
     assert!(last.top() > 0.0 && last.bottom() < 400.0, "{last:?}");
+}
+
+#[test]
+fn a_partition_without_a_line_of_its_own_is_pinned_by_its_name() {
+    let wide = Wide::new(14, 300);
+    let mut h = opened(&wide.run());
+    let is_said = |h: &Harness<'_, App>, name: &str| {
+        let lines = h.get_by_label("Event-time watermark lines");
+        let said = lines.accesskit_node().value().unwrap_or_default();
+        said.contains(&format!("; {name} pinned"))
+    };
+    press(&mut h, "Scale");
+    let listed = |h: &Harness<'_, App>, name: &str| {
+        h.query_by_role_and_label(Role::RadioButton, name).is_some()
+    };
+    let all = (0..14).map(|n| format!("views[{n}]"));
+    let hidden = all.rev().find(|name| !listed(&h, name)).unwrap();
+    press(&mut h, "Another partition…");
+    write(&mut h, "Command", &hidden);
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    assert!(is_said(&h, &hidden), "{hidden}");
+    press(&mut h, "Scale");
+    assert!(listed(&h, &hidden), "{hidden}");
+    h.key_press(Key::Escape);
+    ask(&mut h, Command::PinLine(None));
+    assert!(!is_said(&h, &hidden), "{hidden}");
 }
