@@ -160,6 +160,50 @@ fn what_is_painted_faintly_and_means_something_stands_out() {
     }
 }
 
+/// What an area, a part of it, lanes of their own and words make of what is below them.
+#[test]
+fn what_is_painted_over_other_paint_stands_out() {
+    for (theme, t) in themes() {
+        let own = over(t.own_lane(), t.panel);
+        for (ground, g) in [("panel", t.panel), ("own lane", own)] {
+            for (name, c) in [("an arrow", t.arrow()), ("the cursor", t.cursor())] {
+                let ratio = contrast(over(c, g), g);
+                assert!(ratio >= 3.0, "{theme}: {name} on {ground} is {ratio:.2}:1");
+            }
+            for verdict in Verdict::ALL {
+                let ratio = contrast(t.verdict(verdict), g);
+                assert!(ratio >= 3.0, "{theme}: {verdict} on {ground} is {ratio:.2}:1");
+                // Of what has not come yet: as under the veil.
+                let ratio = contrast(on(t.verdict(verdict), DIMMED, g), g);
+                assert!(ratio >= 1.8, "{theme}: dimmed {verdict} on {ground} is {ratio:.2}:1");
+            }
+        }
+        let area = over(t.area(), t.panel);
+        let part = over(t.area_part(), area);
+        for (ground, g) in [("panel", t.panel), ("area", area)] {
+            for (name, c) in [("its edge", t.second), ("a step", t.text), ("a part", part)] {
+                let ratio = contrast(c, g);
+                assert!(ratio >= 3.0, "{theme}: {name} on {ground} is {ratio:.2}:1");
+            }
+        }
+        let below = [
+            ("area", area),
+            ("part", part),
+            ("arrow", over(t.arrow(), own)),
+            ("edge", t.second),
+            ("step", t.text),
+            ("marked arrow", t.accent),
+        ];
+        for (name, g) in below {
+            let ground = over(t.under_words(), g);
+            for (ink, c) in [("text", t.text), ("second", t.second)] {
+                let ratio = contrast(c, ground);
+                assert!(ratio >= 4.5, "{theme}: {ink} over {name} is {ratio:.2}:1");
+            }
+        }
+    }
+}
+
 /// What is later than the cursor is an exception from 3:1: that it stands back is what the
 /// veil says, and the cursor moved there shows all of it. It can be seen nevertheless.
 #[test]

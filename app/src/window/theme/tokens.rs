@@ -128,6 +128,42 @@ impl Tokens {
         self.selected.gamma_multiply(0.5)
     }
 
+    /// What is below a line that counts.
+    #[must_use]
+    pub fn area(&self) -> Color32 {
+        self.text.gamma_multiply(if self.dark { 0.16 } else { 0.12 })
+    }
+
+    /// The part of that which is something else.
+    #[must_use]
+    pub fn area_part(&self) -> Color32 {
+        self.third.gamma_multiply(if self.dark { 0.75 } else { 0.8 })
+    }
+
+    /// From cause to effect, where nothing is marked.
+    #[must_use]
+    pub fn arrow(&self) -> Color32 {
+        self.third.gamma_multiply(0.7)
+    }
+
+    /// The ground of lanes that are no partition's.
+    #[must_use]
+    pub fn own_lane(&self) -> Color32 {
+        self.raised.gamma_multiply(0.6)
+    }
+
+    /// The cursor among arrows.
+    #[must_use]
+    pub fn cursor(&self) -> Color32 {
+        self.accent.gamma_multiply(0.8)
+    }
+
+    /// Under words where lines may run.
+    #[must_use]
+    pub fn under_words(&self) -> Color32 {
+        self.panel.gamma_multiply(0.92)
+    }
+
     /// Over what is later than the cursor.
     #[must_use]
     pub fn veil(&self) -> Color32 {

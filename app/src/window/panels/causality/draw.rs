@@ -418,7 +418,7 @@ fn cursor(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &Tokens) {
     }
     let x = p.x((ms, ARRIVED));
     if x >= p.plot.left() && x <= p.plot.right() {
-        let line = Stroke::new(1.5, t.accent.gamma_multiply(0.8));
+        let line = Stroke::new(1.5, t.cursor());
         ui.painter().vline(x, rect.top()..=p.plot.bottom(), line);
     }
 }

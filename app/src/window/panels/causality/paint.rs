@@ -36,7 +36,7 @@ pub(super) fn lanes(ui: &mut Ui, cx: &Cx<'_>, p: &Placed<'_>, rect: Rect, t: &To
         if own {
             let ground =
                 Rect::from_x_y_ranges(p.plot.x_range(), row.y_range()).shrink2(vec2(0.0, 2.0));
-            painter.rect_filled(ground, CornerRadius::same(4), t.raised.gamma_multiply(0.6));
+            painter.rect_filled(ground, CornerRadius::same(4), t.own_lane());
         }
         painter.hline(p.plot.x_range(), y.round() + 0.5, Stroke::new(1.0, t.line));
         let font = fonts::regular(SMALL);
@@ -95,7 +95,7 @@ pub(super) fn axis(ui: &Ui, cx: &Cx<'_>, p: &Placed<'_>, spacing: Spacing, rect:
 pub(super) fn arrows(ui: &Ui, cx: &Cx<'_>, s: &Shown<'_>, p: &Placed<'_>, t: &Tokens) {
     let painter = ui.painter_at(p.plot.expand2(vec2(4.0, 0.0)));
     let marked = |row: u64| cx.selection == Some(Selection::Row(row)) || cx.hover == Some(row);
-    let plain = Stroke::new(1.0, t.third.gamma_multiply(0.7));
+    let plain = Stroke::new(1.0, t.arrow());
     let strong = Stroke::new(1.8, t.accent);
     for row in &p.story.rows {
         let turned = p.story.inversions.iter().any(|i| i.row == row.row && i.kind == Kind::Arrival);
@@ -242,7 +242,7 @@ pub(super) fn names(
                 && place.right() <= p.plot.right() + 4.0;
             if !crowded && inside {
                 // No arrow goes through a name.
-                painter.rect_filled(place, CornerRadius::same(3), t.panel.gamma_multiply(0.9));
+                painter.rect_filled(place, CornerRadius::same(3), t.under_words());
                 painter.galley(place.min + vec2(2.0, 0.0), galley, ink);
                 taken.push(place);
                 break;

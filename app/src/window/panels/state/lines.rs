@@ -3,6 +3,7 @@
 
 use egui::{
     Align2, Color32, Mesh, Painter, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2,
+    vec2,
 };
 use joinscope_core::engine::step::CheckpointEntry;
 use joinscope_core::run::{MinMax, StateLines};
@@ -203,10 +204,9 @@ fn paint(ui: &Ui, axis: &Axis, found: &StateLines, plot: &Plot<'_>, panel: Rect,
     };
     let painter = ui.painter_at(plot.rect.expand(1.0));
     let mut mesh = Mesh::default();
-    let fill = t.text.gamma_multiply(if t.dark { 0.16 } else { 0.12 });
-    bars(&mut mesh, plot.line, &x, &y, base, fill);
+    bars(&mut mesh, plot.line, &x, &y, base, t.area());
     if let Some(part) = plot.part {
-        bars(&mut mesh, part, &x, &y, base, t.third.gamma_multiply(0.7));
+        bars(&mut mesh, part, &x, &y, base, t.area_part());
     }
     painter.add(Shape::mesh(mesh));
     for points in edges(plot.line, &x, &y) {
@@ -271,6 +271,9 @@ fn name_part(ui: &Ui, plot: Rect, t: &Tokens) {
     let galley = painter.layout_no_wrap(label.to_owned(), fonts::regular(SMALL), t.text);
     let base = plot.bottom().round() - 0.5;
     let at = pos2(plot.right() - galley.size().x - 4.0, base - galley.size().y - 1.0);
+    // The stripes stand where it does.
+    let ground = Rect::from_min_size(at, galley.size()).expand2(vec2(3.0, 0.0));
+    painter.rect_filled(ground, 3.0, t.under_words());
     painter.galley(at, galley, t.text);
 }
 
@@ -291,7 +294,7 @@ fn name_steps(ui: &Ui, plot: &Plot<'_>, t: &Tokens) {
     let middle = at.y + size.y / 2.0;
     // The lines of the plot may run where it stands.
     let ground = Rect::from_min_max(pos2(at.x - 28.0, at.y), pos2(plot.rect.right(), bottom));
-    painter.rect_filled(ground, 3.0, t.panel.gamma_multiply(0.92));
+    painter.rect_filled(ground, 3.0, t.under_words());
     dashes(&painter, &[pos2(at.x - 24.0, middle), pos2(at.x - 5.0, middle)], t);
     painter.galley(at, galley, t.text);
 }

@@ -269,7 +269,7 @@ fn ahead(ui: &Ui, s: &Shown<'_>, height: &Height, plot: Rect, t: &Tokens) {
         let galley = ui.painter().layout_no_wrap("ahead of arrival".to_owned(), font, t.second);
         // A line of the grid may go through it.
         let at = Rect::from_min_size(plot.min + vec2(4.0, 1.0), galley.size());
-        ui.painter().rect_filled(at.expand2(NAME), 3, t.panel.gamma_multiply(0.92));
+        ui.painter().rect_filled(at.expand2(NAME), 3, t.under_words());
         ui.painter().galley(at.min, galley, t.second);
     }
 }

@@ -51,7 +51,7 @@ impl<'a> Names<'a> {
 
     pub fn paint(self, t: &Tokens) {
         for (ground, galley) in self.placed {
-            let colour = t.panel.gamma_multiply(0.92);
+            let colour = t.under_words();
             self.painter.rect_filled(ground, CornerRadius::same(3), colour);
             self.painter.galley(ground.min + vec2(NAME.x, 0.0), galley, t.text);
         }
