@@ -86,7 +86,8 @@ impl Watermarks {
                             }
                         }
                         pin(ui, lanes, &mut pinned);
-                        if lanes.len() < all && menu_row("Another partition…").show(ui).clicked() {
+                        if lanes.len() < all && menu_row("Another partition…").show(ui).clicked()
+                        {
                             commands.push(Command::Ask(Asked::PinLine));
                             ui.close();
                         }
