@@ -25,7 +25,7 @@ use crate::window::testing::{
 enum Way {
     /// As a line of its own.
     Line,
-    /// The same, but only while something goes on that is not made here.
+    /// The same, but only while something goes on or was left.
     Meanwhile,
     /// As an answer to what it asks.
     Answer,
