@@ -411,3 +411,26 @@ fn one_of_a_thing_is_said_as_one() {
         assert!(text.contains(said), "{args:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn that_a_recording_is_read_through_is_said_once_and_only_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "300", "-o", "r.mcap"]);
+    std::fs::write(at.join("feed.toml"), include_str!("pipelines/feed.toml")).unwrap();
+    json(at, &["run", "feed.toml", "--recording", "r.mcap", "--out", "run"]);
+    // With a hole behind it no summary stands at its end, and it is long.
+    let file = std::fs::File::options().write(true).open(at.join("r.mcap")).unwrap();
+    file.set_len(300_000_000).unwrap();
+    let notes = |args: &[&str]| {
+        let output = joinscope(at, args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{args:?}: {said}");
+        said.matches("r.mcap: its summary cannot be used").count()
+    };
+    let by_value = ["verdicts", "run", "--where", "value.ts=1"];
+    assert_eq!(notes(&by_value), 1);
+    assert_eq!(notes(&[&by_value[..], &["--recording", "r.mcap"]].concat()), 1);
+    assert_eq!(notes(&["outputs", "run", "--json", "--limit", "1"]), 1);
+    assert_eq!(notes(&["verdicts", "run", "--where", "verdict=joined", "--limit", "1"]), 0);
+}

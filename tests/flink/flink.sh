@@ -25,11 +25,16 @@ home=$cache/flink-2.3.0
 say() { echo "flink.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+need() {
+  command -v "$1" >/dev/null || fail "$1 is missing: install $2 (make test does)"
+}
+
 fetch() {
+  need java "JDK 17 (openjdk-17-jdk-headless)"
+  need python3 "python3 with its venv (python3-venv)"
+  need curl curl
   [ -e "$home/.complete" ] && return
-  for need in java mvn python3; do
-    command -v $need >/dev/null || fail "$need is missing (make test installs it)"
-  done
+  need mvn "Maven (maven)"
   mkdir -p "$cache"
   (
     flock 9

@@ -7,27 +7,57 @@
 #                                 stops when that process ends
 #   registry.sh stop  [--dir D]   stops it and removes its data
 #   registry.sh fetch             only fetches (109 MB, once)
+#
+# Needs java (17 or newer), mvn and curl.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${JOINSCOPE_CACHE:-$HOME/.cache/joinscope}/kafka
 home=$cache/apicurio-3.0.9
-address=https://repo.maven.apache.org/maven2/io/apicurio/apicurio-registry-app/3.0.9
+path=io/apicurio/apicurio-registry-app/3.0.9
 archive=apicurio-registry-app-3.0.9-all.tar.gz
 
 say() { echo "registry.sh: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+need() {
+  command -v "$1" >/dev/null || fail "$1 is missing: install $2 (make test does)"
+}
+
+# Where Maven takes Maven Central's files from: a mirror, if its settings name one.
+central() {
+  local folder said
+  folder=$(mktemp -d)
+  cat >"$folder/pom.xml" <<'X'
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>joinscope.tests</groupId>
+  <artifactId>nothing</artifactId>
+  <version>1</version>
+</project>
+X
+  said=$(mvn -B -Dstyle.color=never -f "$folder/pom.xml" \
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:list-repositories 2>&1) ||
+    say "Maven could not list its repositories: $(grep -m 1 ERROR <<<"$said")"
+  rm -rf "$folder"
+  # * central (ADDRESS, …) mirrored by NAME (ADDRESS, …)
+  sed -nE '/^ \* central /{s/.* mirrored by .* \(([^,]*),.*/\1/;s/^ \* central \(([^,]*),.*/\1/;s/\/$//;p;q}' <<<"$said"
+}
+
 # Not by Maven: it would want the parent's parent of a project of which only
 # the archive is needed.
 fetch() {
-  command -v java >/dev/null || fail "java is missing: install JDK 17 (openjdk-17-jdk-headless)"
+  need java "JDK 17 (openjdk-17-jdk-headless)"
+  need curl curl
   [ -e "$home/.complete" ] && return
-  command -v curl >/dev/null || fail "curl is missing: install it"
+  need mvn "Maven (maven)"
   mkdir -p "$cache"
   (
     flock 9
     [ -e "$home/.complete" ] && exit 0
+    address=$(central)
+    [ -n "$address" ] || fail "Maven does not say where it takes Maven Central's files from"
+    address=$address/$path
     say "fetching Apicurio Registry 3.0.9 from Maven Central into $home"
     rm -rf "$home" "$home.part"
     mkdir "$home.part"

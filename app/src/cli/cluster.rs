@@ -23,16 +23,12 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long to wait for brokers that do not answer (500ms, 30s, 2m)
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     pub timeout: Duration,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    match joinscope_operator::time::parse_duration(text) {
-        Ok(ms @ 1..) => Ok(Duration::from_millis(ms.unsigned_abs())),
-        Ok(_) => Err("it must be more than 0".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+fn timeout(text: &str) -> Result<Duration, String> {
+    super::duration::above_zero(text).map(|ms| Duration::from_millis(ms.unsigned_abs()))
 }
 
 impl ClusterArgs {

@@ -7,12 +7,11 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use joinscope_core::edges::recording::{Compression, WriterOptions};
 use joinscope_core::generate::{self, Fault, FeedOptions};
-use joinscope_operator::time::parse_duration;
 use serde_json::json;
 
 use super::cluster::plural;
 use super::follow::follow;
-use super::{Answer, record, slice};
+use super::{Answer, duration, record, slice};
 
 /// Makes a recording of a seeded, reproducible workload
 #[derive(Args)]
@@ -64,7 +63,7 @@ struct Feed {
     #[arg(long, value_name = "X")]
     engagement_rate: Option<f64>,
     /// Engagements follow their view within this time
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::any)]
     interval: Option<i64>,
     /// Share of engagements that follow later than that
     #[arg(long, value_name = "SHARE")]
@@ -73,7 +72,7 @@ struct Feed {
     #[arg(long, value_name = "SHARE")]
     orphans: Option<f64>,
     /// How late records may arrive after they happened
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::any)]
     disorder: Option<i64>,
     /// How many of them do; the others arrive within 200 ms
     #[arg(long, value_name = "SHARE")]
@@ -112,10 +111,6 @@ struct Feed {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-}
-
-fn duration(text: &str) -> Result<i64, String> {
-    parse_duration(text).map_err(|error| error.to_string())
 }
 
 fn partitions(text: &str) -> Result<[u32; 2], String> {

@@ -18,12 +18,12 @@ use joinscope_core::analyses::guarantees::real::{Connect, Real};
 use joinscope_core::edges::kafka::KafkaLog;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_operator::pipeline::parse_set;
-use joinscope_operator::time::{format_duration, parse_duration, rfc3339_ms};
+use joinscope_operator::time::{format_duration, rfc3339_ms};
 
 use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::recording::{open_recording, say_cut};
 use super::run::{End, broke_down, warn};
-use super::{Answer, interrupt};
+use super::{Answer, duration, interrupt};
 
 /// One recording and the same faults under exactly-once, at-least-once and at-most-once
 ///
@@ -72,7 +72,7 @@ pub struct Guarantees {
     #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_set)]
     sets: Vec<(String, String)>,
     /// How long a job is away after its process ended, in the recording's time
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = downtime)]
     downtime: i64,
     /// open: rows whose interval has not passed stay open; close: the end of the
     /// recording closes everything
@@ -129,12 +129,10 @@ enum Isolation {
     Uncommitted,
 }
 
-fn duration(text: &str) -> Result<i64, String> {
-    match parse_duration(text) {
-        Ok(ms) if ms < 0 => {
-            Err("nobody is away for less than nothing: write 0s or more".to_owned())
-        }
-        parsed => parsed.map_err(|e| e.to_string()),
+fn downtime(text: &str) -> Result<i64, String> {
+    match duration::any(text)? {
+        ms @ 0.. => Ok(ms),
+        _ => Err("nobody is away for less than nothing: write 0s or more".to_owned()),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Answer;
 use super::cluster::{plural, thousands};
 use super::follow::follow;
-use super::recording::open_recording;
+use super::recording::{open_recording, say_read_through};
 use super::run::watched;
 use super::verdicts::plain;
 
@@ -96,6 +96,7 @@ pub fn run(args: &Incident) -> anyhow::Result<Answer> {
 
 fn save(args: &Save) -> anyhow::Result<Answer> {
     let run = Run::open(&args.run)?;
+    run.before_opening(say_read_through);
     if let Some(path) = &args.recording {
         run.located(open_recording(path)?)?;
     }

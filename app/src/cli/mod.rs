@@ -13,6 +13,7 @@ mod bench_semantics;
 mod bench_window;
 mod cluster;
 mod diff;
+mod duration;
 mod epochs;
 mod explain;
 mod export;

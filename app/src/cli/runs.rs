@@ -4,7 +4,7 @@ use std::path::Path;
 
 use joinscope_core::run::{Run, RunState};
 
-use super::recording::open_recording;
+use super::recording::{open_recording, say_read_through};
 use super::run::warn;
 
 /// Opens the run at `path` and says on stderr if it is not whole.
@@ -15,6 +15,7 @@ pub fn open(path: &Path) -> anyhow::Result<Run> {
         _ => path,
     };
     let run = Run::open(folder)?;
+    run.before_opening(say_read_through);
     let what = match run.state() {
         RunState::Done => return Ok(run),
         RunState::Running => "is still running",

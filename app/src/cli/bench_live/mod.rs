@@ -21,9 +21,9 @@ use joinscope_operator::record::TopicPartition;
 use serde_json::{Value, json};
 
 use self::rig::{Done, Rig, Stands, at, epochs_of, stands};
-use super::Answer;
 use super::bench_load::{Load, PIPELINE, folder, remove, run_whole, say};
 use super::cluster::{ClusterArgs, thousands};
+use super::{Answer, duration};
 
 /// Runs the reference load live, beside the same load from a file and librdkafka alone
 ///
@@ -61,7 +61,7 @@ pub struct BenchLive {
     #[arg(long, value_name = "SIZE", value_parser = super::run::size, conflicts_with = "for_ms")]
     state: Option<u64>,
     /// How long the load of --rate lasts
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::above_zero)]
     for_ms: Option<i64>,
     /// Records a second
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "for_ms")]
@@ -72,14 +72,6 @@ pub struct BenchLive {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
-}
-
-fn duration(text: &str) -> Result<i64, String> {
-    match joinscope_operator::time::parse_duration(text) {
-        Ok(ms @ 1..) => Ok(ms),
-        Ok(_) => Err("it must be more than 0".to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 const MEMORY: u64 = 512 << 20;

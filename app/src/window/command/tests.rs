@@ -9,13 +9,15 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::VerdictSet;
 use joinscope_operator::verdict::Verdict;
 
-use super::{Asked, Command, Does, entries, suggestions};
+use super::{Asked, Command, Does, Export, entries, suggestions};
 use crate::window::app::App;
+use crate::window::headless::{harness_with, settle};
 use crate::window::layout::Dock;
 use crate::window::panel::{Home, Panel};
 use crate::window::selection::Selection;
+use crate::window::settings::Places;
 use crate::window::testing::{
-    Feed, PATIENT, PIPELINE, ask, feed, found, heading, keys, opened, palette, rerun, write,
+    Feed, PATIENT, PIPELINE, ask, feed, found, heading, keys, opened, palette, press, rerun, write,
 };
 
 /// How the palette offers a command.
@@ -23,7 +25,7 @@ use crate::window::testing::{
 enum Way {
     /// As a line of its own.
     Line,
-    /// The same, but only while something goes on that is not made here.
+    /// The same, but only while something goes on or was left.
     Meanwhile,
     /// As an answer to what it asks.
     Answer,
@@ -167,8 +169,86 @@ fn every_command_is_offered_or_it_is_said_why_not() {
             Line => assert!(lines.contains(name), "no line is {name}"),
             Answer => assert!(answers.contains(name), "no answer is {name}"),
             Not(why) => assert!(!why.is_empty()),
-            Meanwhile => {}
+            Meanwhile => assert!(!lines.contains(name), "{name}, and nothing goes on"),
         }
+    }
+}
+
+/// The lines now that are there only while something goes on.
+fn of_what_goes_on(h: &Harness<'_, App>) -> BTreeSet<&'static str> {
+    let lines = entries(h.state()).into_iter().filter_map(|entry| match entry.does {
+        Does::Now(command) => Some(way(&command)),
+        Does::Ask(_) => None,
+    });
+    lines.filter(|(_, how)| *how == Meanwhile).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn what_goes_on_has_its_commands_for_as_long_as_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = BTreeSet::new();
+    let mut offers = |h: &Harness<'_, App>, names: &[&'static str]| {
+        let names: BTreeSet<&'static str> = names.iter().copied().collect();
+        assert_eq!(of_what_goes_on(h), names);
+        seen.extend(names);
+    };
+
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
+    h.state_mut().run_into = Some(folder.path().join("stopped"));
+    ask(&mut h, Command::Run(Vec::new()));
+    offers(&h, &["CancelRun", "GoOn"]);
+    h.state_mut().act(Command::CancelRun);
+
+    let mut h = opened(&feed().run());
+    h.state_mut().run_into = Some(folder.path().join("four"));
+    h.state_mut().act(Command::RunSemantics);
+    offers(&h, &["CancelSemantics"]);
+    ask(&mut h, Command::CancelSemantics);
+    offers(&h, &[]);
+
+    // A picture is taken once nothing stands in front.
+    ask(&mut h, Command::ShowAbout);
+    let (what, png) = (Export::Picture(Panel::Records), folder.path().join("records.png"));
+    h.state_mut().command(Command::ExportTo(what, png, false));
+    h.run_steps(3);
+    offers(&h, &["CancelExport"]);
+    ask(&mut h, Command::CancelExport);
+    press(&mut h, "Close");
+    offers(&h, &[]);
+
+    let incident = folder.path().join("stall.mcap");
+    ask(&mut h, Command::ExportTo(Export::Incident, incident.clone(), false));
+    let (config, state) = (folder.path().join("config"), folder.path().join("state"));
+    let places = Places { config, state };
+    let window = || {
+        let mut h = harness_with((1600, 1000), Some(places.clone()));
+        settle(&mut h).unwrap();
+        h
+    };
+    let mut h = window();
+    offers(&h, &[]);
+    h.state_mut().run_into = Some(folder.path().join("remade"));
+    ask(&mut h, Command::Open(incident));
+    offers(&h, &["CloseIncident", "ShowIncident"]);
+    ask(&mut h, Command::CloseIncident);
+    offers(&h, &["ShowIncident"]);
+    h.state_mut().end_session();
+    drop(h);
+
+    let mut h = window();
+    offers(&h, &["Continue"]);
+    ask(&mut h, Command::Open(feed().run()));
+    offers(&h, &[]);
+    drop(h);
+    // As a process that was killed leaves it: a file, and no lock on it.
+    let (sessions, last) = (places.state.join("sessions"), places.state.join("last-session.json"));
+    std::fs::write(sessions.join("1-0.lock"), "").unwrap();
+    std::fs::copy(last, sessions.join("1-0.json")).unwrap();
+    offers(&window(), &["Restore"]);
+
+    for (name, _) in WAYS.iter().filter(|(_, how)| *how == Meanwhile) {
+        assert!(seen.contains(name), "no line is {name}");
     }
 }
 

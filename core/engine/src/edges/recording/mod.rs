@@ -71,7 +71,7 @@ pub use info::{ArrivalOrder, Cut, Gaps, Info, PartitionInfo};
 pub use job::{Job, unattended};
 pub use merge::{Merged, merge};
 pub use murmur2::{murmur2, partition_of_key};
-pub use open::read_through;
+pub use open::{ReadThrough, read_through};
 pub use options::WriterOptions;
 pub use packed::Packed;
 pub use parts::{part_name, parts_of};

@@ -47,13 +47,30 @@ pub fn open(source: Source) -> Result<Opened, RecordingError> {
     }
 }
 
-/// The bytes of a recording that [`super::Recording::open`] reads through, for it has no
-/// summary: it was cut, or is still written.
+/// A file that is read through when it is opened: its summary cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadThrough {
+    pub path: PathBuf,
+    pub bytes: u64,
+    pub why: String,
+}
+
+/// What [`super::Recording::open`] reads through: the file itself, or segments in a folder.
 #[must_use]
-pub fn read_through(path: &Path) -> Option<u64> {
-    let source = Source::open(path).ok()?;
-    scan::start(&source).ok()?;
-    summary(&source).is_err().then_some(source.length)
+pub fn read_through(path: &Path) -> Vec<ReadThrough> {
+    let files: Vec<PathBuf> = if path.is_dir() {
+        let parts = super::parts::parts_of(path).unwrap_or_default();
+        parts.into_iter().map(|(_, path)| path).collect()
+    } else {
+        vec![path.to_owned()]
+    };
+    let unusable = |path: PathBuf| {
+        let source = Source::open(&path).ok()?;
+        scan::start(&source).ok()?;
+        let why = summary(&source).err()?;
+        Some(ReadThrough { path, bytes: source.length, why })
+    };
+    files.into_iter().filter_map(unusable).collect()
 }
 
 /// As [`scan::start`]; of a damaged beginning the error says whether the end stands in

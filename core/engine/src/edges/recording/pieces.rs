@@ -90,9 +90,8 @@ struct Part {
 
 impl Part {
     fn create(path: &Path) -> Result<Self, RecordingError> {
-        let part = whole::part_of(path);
-        let file = File::create(&part).map_err(|e| RecordingError::io(path, "create", e))?;
-        Ok(Self { file: Some(file), path: part })
+        let (file, path) = whole::begin(path)?;
+        Ok(Self { file: Some(file), path })
     }
 }
 
@@ -111,7 +110,8 @@ struct Mended {
 
 impl Mended {
     fn of(cut: &Recording, beside: &Path, job: &mut Job<'_>) -> Result<Self, RecordingError> {
-        let path = whole::part_of(&beside.with_extension("whole"));
+        // Not by the name of what has a writer: it is whole.
+        let path = whole::part_of(beside).with_extension("whole");
         let _ = std::fs::remove_file(&path);
         slice(cut, &Slice::default(), &path, None, job)?;
         let this = Self { recording: Recording::open(&path)?, path };
@@ -200,7 +200,6 @@ fn copy(
     let written = out.written;
     let file = out.file.into_inner().map_err(|e| failed("write", e.into_error()))?;
     file.sync_all().map_err(|e| failed("force to disk", e))?;
-    drop(file);
     // The last moment at which it can be called off.
     job.step(source.length, source.length)?;
     if replace {

@@ -13,38 +13,86 @@ pub fn create(
     path: &Path,
     under_temporary_name: bool,
 ) -> Result<(File, Option<PathBuf>), RecordingError> {
-    let exists = || RecordingError::Exists { path: path.to_owned() };
     if path.symlink_metadata().is_ok() {
-        return Err(exists());
+        return Err(RecordingError::Exists { path: path.to_owned() });
     }
-    let temporary = under_temporary_name.then(|| part_of(path));
-    let mut open = OpenOptions::new();
-    open.write(true).read(true);
-    // A temporary file of that name is a crashed process's of the same number.
-    let file = match &temporary {
-        Some(temporary) => open.create(true).truncate(true).open(temporary),
-        None => open.create_new(true).open(path),
-    };
-    let file = file.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(),
+    if under_temporary_name {
+        return begin(path).map(|(file, temporary)| (file, Some(temporary)));
+    }
+    let file = OpenOptions::new().write(true).read(true).create_new(true).open(path);
+    Ok((file.map_err(|error| refused(path, error))?, None))
+}
+
+/// A file under a temporary name beside its place. For as long as it is open it is locked:
+/// of one that is not, the writer is gone. Keep it open until it has its name.
+pub fn begin(path: &Path) -> Result<(File, PathBuf), RecordingError> {
+    remove_left_behind(path);
+    loop {
+        let temporary = part_of(path);
+        // One of that name is a crashed process's of the same number.
+        let mut open = OpenOptions::new();
+        let file = open.write(true).read(true).create(true).truncate(true).open(&temporary);
+        let file = file.map_err(|error| refused(path, error))?;
+        // Who looked for what was left behind may have had it before, and removed it. Where
+        // there are no locks nobody can have had one.
+        if file.lock().is_err() || temporary.symlink_metadata().is_ok() {
+            return Ok((file, temporary));
+        }
+    }
+}
+
+/// Removes what writers of the same file began and did not end, where they are gone.
+fn remove_left_behind(path: &Path) {
+    let begins = beginning_of(path);
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    let Ok(entries) = std::fs::read_dir(folder_of(path)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let numbers = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(&begins)?.strip_suffix(".part")?.split_once('-'));
+        let ours = numbers.is_some_and(|(process, n)| is_number(process) && is_number(n));
+        if !ours || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path()) else {
+            continue;
+        };
+        if file.try_lock().is_ok() {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn refused(path: &Path, error: std::io::Error) -> RecordingError {
+    match error.kind() {
+        ErrorKind::AlreadyExists => RecordingError::Exists { path: path.to_owned() },
         ErrorKind::NotFound => {
             let what = "its folder does not exist: make it first, or name another place";
             RecordingError::io(path, "create", std::io::Error::new(ErrorKind::NotFound, what))
         }
         _ => RecordingError::io(path, "create", error),
-    })?;
-    Ok((file, temporary))
+    }
 }
 
 /// A name for a file beside its place while it is not whole; another one each time: who
-/// makes the same file at the same time makes one of its own. Of a long name it has the
-/// beginning: 255 bytes is all that most file systems take.
+/// makes the same file at the same time makes one of its own.
 pub fn part_of(path: &Path) -> PathBuf {
     static MADE: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().take(50).collect();
     let number = MADE.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()))
+    let begins = beginning_of(path);
+    path.with_file_name(format!("{begins}{}-{number}.part", std::process::id()))
+}
+
+/// What such names begin with. Of a long name it is the beginning: 255 bytes is all that
+/// most file systems take.
+fn beginning_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{}.", name.chars().take(50).collect::<String>())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Gives a finished file its name, over another one if need be.
@@ -77,8 +125,7 @@ pub fn name(temporary: &Path, path: &Path) -> Result<(), RecordingError> {
 
 /// The name itself has to reach the disk; not every file system can.
 fn named(path: &Path) {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+    if let Ok(folder) = File::open(folder_of(path)) {
         let _ = folder.sync_all();
     }
 }
@@ -108,6 +155,28 @@ mod tests {
             assert!(Recording::open(&path).unwrap().is_empty());
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_a_writer_left_that_is_gone_goes_with_the_next() {
+        let (_folder, path) = folder();
+        let beside = |end: &str| path.with_file_name(format!("{}{end}", beginning_of(&path)));
+        let (gone, foreign) = (beside("4000000000-7.part"), beside("old-7.part"));
+        std::fs::write(&gone, b"half").unwrap();
+        std::fs::write(&foreign, b"somebody else's").unwrap();
+        let (open, mine) = begin(&path).unwrap();
+        assert!(!gone.exists() && foreign.exists());
+        let other = create(&path, true).unwrap();
+        assert!(mine.exists(), "its writer goes on");
+        // As the system does for a process that is killed.
+        drop((open, other));
+        // A process that another test starts has it open, too, until it begins.
+        let is_gone = |_| {
+            drop(begin(&path).unwrap());
+            !mine.exists()
+        };
+        assert!((0..1_000).any(is_gone));
+        assert!(foreign.exists());
     }
 
     /// As two windows on one run would: each wrote into the file of the other.

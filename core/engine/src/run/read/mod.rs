@@ -79,6 +79,7 @@ struct Inner {
     now: RwLock<Arc<Moment>>,
     recording: RwLock<Option<Recording>>,
     looked_for_recording: OnceLock<()>,
+    before_opening: OnceLock<fn(&Path)>,
     state_index: RwLock<Option<Arc<state_index::StateIndex>>>,
 }
 
@@ -146,6 +147,7 @@ impl Run {
                 now: RwLock::new(Arc::new(moment)),
                 recording: RwLock::new(None),
                 looked_for_recording: OnceLock::new(),
+                before_opening: OnceLock::new(),
                 state_index: RwLock::new(None),
             }),
         })
@@ -237,18 +239,34 @@ impl Run {
     #[must_use]
     pub fn recording(&self) -> Option<Recording> {
         self.inner.looked_for_recording.get_or_init(|| {
+            if self.known_recording().is_some() {
+                return;
+            }
+            let path = self.recording_path();
+            if let Some(tell) = self.inner.before_opening.get() {
+                tell(&path);
+            }
             // Missing or changed: the run goes without, see `why_no_recording`.
-            let _ = self.locate(&self.recording_path());
+            let _ = self.locate(&path);
         });
-        let known = self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let known = known?;
+        let known = self.known_recording()?;
         // The arrival log of a run in progress has grown since.
         if self.now().manifest.start.live.is_some() && known.len() < self.arrivals() {
             let grown = known.grown().map_err(|e| RunError::Recording(e.to_string()));
             let _ = grown.and_then(|grown| self.located(grown));
-            return self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone();
+            return self.known_recording();
         }
         Some(known)
+    }
+
+    fn known_recording(&self) -> Option<Recording> {
+        self.inner.recording.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Is told where the recording lies before [`Run::recording`] opens it there, which may
+    /// take long; not of one that was located.
+    pub fn before_opening(&self, tell: fn(&Path)) {
+        let _ = self.inner.before_opening.set(tell);
     }
 
     fn recording_path(&self) -> PathBuf {
