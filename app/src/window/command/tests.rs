@@ -207,6 +207,7 @@ fn what_goes_on_has_its_commands_for_as_long_as_it_does() {
     ask(&mut h, Command::CancelSemantics);
     offers(&h, &[]);
 
+    let mut h = opened(&feed().run());
     // A picture is taken once nothing stands in front.
     ask(&mut h, Command::ShowAbout);
     let (what, png) = (Export::Picture(Panel::Records), folder.path().join("records.png"));
