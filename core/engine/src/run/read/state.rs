@@ -89,7 +89,8 @@ impl Run {
     /// Rows and bytes of the state over a range: for each of `buckets` parts the
     /// smallest and largest sample in it. A part without a sample has what the
     /// last one before it said. Of bytes on disk the checkpoints are the samples. Over up
-    /// to 262,144 arrivals the rows are counted instead.
+    /// to 262,144 arrivals the rows are counted instead, and no more of them are said to rest on
+    /// disk than there are.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -161,6 +162,13 @@ impl Run {
         }
         if to - from <= EXACT {
             lines.rows = self.state_rows(&now, &edges)?;
+            // Rows leave between one sample and the next.
+            for (disk, rows) in lines.disk_rows.iter_mut().zip(&lines.rows) {
+                if let (Some(disk), Some(rows)) = (disk, rows) {
+                    disk.min = disk.min.min(rows.min);
+                    disk.max = disk.max.min(rows.max);
+                }
+            }
         }
         Ok(lines)
     }

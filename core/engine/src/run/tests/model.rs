@@ -256,12 +256,7 @@ pub fn model(spec: &Spec) -> Model {
             m.marks.push(marks(&tracker));
             if random.random_range(0..400) == 0 {
                 let rows = live.len() as u64;
-                step.state.push(StateSample {
-                    arrival,
-                    rows,
-                    bytes: rows * 10 + 1,
-                    cold: rows / 3,
-                });
+                step.state.push(StateSample { arrival, rows, bytes: rows * 10 + 1, cold: rows });
             }
         }
         m.steps.push(step);
