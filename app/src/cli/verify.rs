@@ -17,7 +17,8 @@ use super::follow::follow;
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording verify feed.mcap")]
 pub struct Verify {
-    /// A recording, or the arrival log of a live run (a folder)
+    /// A recording: a file, or a folder of segments (`record --roll-size`, or the arrival
+    /// log of a live run)
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]
@@ -29,8 +30,7 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
     let verified = follow("bytes", |job| verify(&args.recording, job))?;
     let mut out = super::stdout::lock();
     if args.json {
-        let problems: Vec<_> =
-            verified.problems.iter().map(problem_json).collect();
+        let problems: Vec<_> = verified.problems.iter().map(problem_json).collect();
         let answer = json!({
             "sound": verified.sound(),
             "records": verified.info.records,

@@ -102,6 +102,8 @@ mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
 #[cfg(test)]
+mod tests_segments;
+#[cfg(test)]
 mod tests_slice;
 #[cfg(test)]
 mod tests_speed;

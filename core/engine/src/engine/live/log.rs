@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::edges::kafka::TailLane;
 use crate::edges::recording::{
-    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, PartitionInfo, RecordingError, Schemas,
-    Segments, StoredSchema, Writer, WriterOptions, end_segment,
+    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, Info, PartitionInfo, RecordingError,
+    Schemas, Segments, StoredSchema, Writer, WriterOptions, end_segment,
 };
 use crate::engine::source::{ClockInput, ClockInputKind, Given};
 use crate::operator::record::{Arrival, TopicPartition};
@@ -70,7 +70,7 @@ impl ArrivalLog {
             cluster_id,
             topic_ids,
             notes: BTreeMap::from([(
-                "live".to_owned(),
+                Info::LIVE.to_owned(),
                 "the arrival log of a live run".to_owned(),
             )]),
             ..WriterOptions::default()

@@ -324,9 +324,12 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
 }
 
 #[cfg(test)]
+mod tests_rolling;
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edges::recording::Writer;
+    use crate::edges::recording::{Writer, part_name};
     use crate::operator::record::{Record, TopicPartition};
 
     #[test]
@@ -367,6 +370,21 @@ mod tests {
         made(0);
         assert_eq!(said(None), why);
         assert!(!file.exists());
+        // So it is with a folder of segments.
+        let folder = folder.path().join("r");
+        let said = |records| left(&folder, KafkaError::NoAddress, records).to_string();
+        let segment = |n: u64, records: u64| {
+            let _ = std::fs::create_dir(&folder);
+            made(records);
+            std::fs::rename(&file, folder.join(part_name(n))).unwrap();
+        };
+        segment(0, 3);
+        segment(1, 0);
+        assert!(said(None).ends_with("r, which opens up to the cut"), "{}", said(None));
+        assert_eq!(said(Some(3)), format!("{why}; 3 records are kept in {}", folder.display()));
+        segment(0, 0);
+        assert_eq!(said(None), why);
+        assert!(!folder.exists());
     }
 
     #[test]
