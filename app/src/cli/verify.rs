@@ -78,7 +78,7 @@ fn problem_json(problem: &Problem) -> Value {
 
 /// A problem behind its place; one of a whole segment, or of all, has no byte.
 fn line(Problem { segment, byte, what }: &Problem) -> String {
-    let byte = (*byte > 0 || segment.is_none()).then(|| format!("byte {}", thousands(*byte)));
-    let place: Vec<String> = segment.clone().into_iter().chain(byte).collect();
-    format!("{}: {what}", place.join(", "))
+    let byte = (*byte > 0).then(|| format!("byte {}", thousands(*byte)));
+    let said = segment.clone().into_iter().chain(byte).collect::<Vec<_>>().join(", ");
+    if said.is_empty() { what.clone() } else { format!("{said}: {what}") }
 }
