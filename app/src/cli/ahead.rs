@@ -1,8 +1,6 @@
 //! What is worth saying before a recording is run over.
 
-use std::path::Path;
-
-use joinscope_core::edges::recording::Recording;
+use joinscope_core::edges::recording::{Info, Recording};
 use joinscope_operator::pipeline::Pipeline;
 
 /// An empty partition whose input never lets it be idle holds the join back for ever.
@@ -27,9 +25,9 @@ pub fn empty_partitions(pipeline: &Pipeline, recording: &Recording) -> Vec<Strin
 }
 
 /// The order of a recording is what it is: no partition of it is paused. In that
-/// of a live run's arrival log (a folder) the pauses are already.
-pub fn drift(pipeline: &Pipeline, recording: &Path) -> Vec<String> {
-    if recording.is_dir() {
+/// of a live run's arrival log the pauses are already.
+pub fn drift(pipeline: &Pipeline, recording: &Recording) -> Vec<String> {
+    if recording.info().notes.contains_key(Info::LIVE) {
         return Vec::new();
     }
     let inputs = pipeline.inputs.iter().filter(|i| i.watermark.max_drift.is_some());

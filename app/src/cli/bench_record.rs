@@ -195,6 +195,7 @@ fn recorded(
         memory: MEMORY,
         compression: Compression::default(),
         redact: None,
+        roll: None,
     };
     let (begin, cpu) = (Instant::now(), process_cpu());
     let outcome = kafka::record(&spec, file, &AtomicBool::new(false), &mut |_| {});

@@ -23,7 +23,8 @@ const NAMED: usize = 5;
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording info feed.mcap")]
 pub struct Info {
-    /// A recording, or the arrival log of a live run (a folder)
+    /// A recording: a file, or a folder of segments (`record --roll-size`, or the arrival
+    /// log of a live run)
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use joinscope_core::edges::kafka::{self, Isolation, Outcome, RecordSpec, Start, Until};
+use joinscope_core::edges::kafka::{self, Isolation, Outcome, RecordSpec, Roll, Start, Until};
 use joinscope_core::edges::recording::{
-    ArrivalOrder, Compression, PartitionInfo, RedactTarget, Redaction,
+    ArrivalOrder, Compression, PartitionInfo, RedactTarget, Redaction, parts_of,
 };
 use joinscope_operator::record::{TOPIC_NAME, is_topic_name};
 use serde_json::json;
 
 use super::cluster::{Bar, ClusterArgs, plural, thousands};
 use super::redact::{HowArgs, rules_as_json};
-use super::{Answer, interrupt};
+use super::run::size;
+use super::{Answer, duration, interrupt};
 
-/// Records topics into a file, without writing anything to the cluster
+/// Records topics into a file (or, rolling, a folder of several), without writing anything to the cluster
 ///
 /// Every partition is read, without a consumer group. Ctrl-C ends it with what was
 /// read, a whole recording. Exit code 1: a rule of --redact fitted no record; 2: it
@@ -28,6 +29,8 @@ use super::{Answer, interrupt};
 ///   joinscope record --brokers localhost:9092 --topics views,engagements -o feed.mcap
 ///   joinscope record --brokers kafka:9093 --config client.properties --topics views \
 ///     --from 2026-11-02T08:00:00Z --until 2026-11-02T09:00:00Z -o hour.mcap
+///   joinscope record --brokers localhost:9092 --topics views,engagements \
+///     --until stopped --roll-size 1GiB --roll-time 1h -o feed
 /// where client.properties is, for a cluster that speaks TLS:
 ///   security.protocol=SSL
 ///   ssl.ca.location=ca.pem
@@ -39,7 +42,8 @@ pub struct Record {
     /// Topics to record, all partitions of each, separated by commas or spaces
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "TOPIC")]
     topics: Vec<String>,
-    /// The recording that is made; a file that is there is never written over
+    /// The recording that is made: a file, or with --roll-size or --roll-time a folder;
+    /// what is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
     output: PathBuf,
     /// earliest, latest, a time (RFC 3339 or ms), or offsets: topic[partition]@offset,…
@@ -66,6 +70,18 @@ pub struct Record {
     /// How its chunks are compressed
     #[arg(long, value_name = "lz4|zstd[:LEVEL]|none", default_value = "lz4", value_parser = compression)]
     compression: Compression,
+    /// Goes on in the next segment once one holds so many bytes, before they are compressed
+    /// (512MiB, 2GiB, …). The output is a folder then: 00000000.mcap and so on, each a
+    /// recording by itself, and the folder is one wherever a recording is asked for (an
+    /// incident file alone needs one file: `joinscope recording slice FOLDER -o FILE`).
+    /// The folder and that file have different digests: runs over them do not count as
+    /// runs over the same recording
+    #[arg(long, value_name = "SIZE", value_parser = roll_size)]
+    roll_size: Option<u64>,
+    /// Goes on in the next segment so long after the first record of one (1h, 30m, …);
+    /// where no record comes no segment is made
+    #[arg(long, value_name = "DURATION", value_parser = duration::above_zero)]
+    roll_time: Option<i64>,
     /// What the file must never hold: a field of JSON values or a path into them
     /// (user.email), $key, $value or $header.NAME, with TOPIC: before it if only
     /// one topic is meant. Dropped, masked, or replaced by a keyed hash under which
@@ -80,6 +96,27 @@ pub struct Record {
     /// One JSON object on stdout
     #[arg(long)]
     json: bool,
+}
+
+/// A size that is more than nothing.
+fn roll_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Err("it must be more than 0".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+impl Record {
+    fn roll(&self) -> Option<Roll> {
+        let every = self.roll_time.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+        (self.roll_size.is_some() || every.is_some())
+            .then_some(Roll { bytes: self.roll_size, every })
+    }
+
+    /// How many segments there are, where it rolls.
+    fn segments(&self) -> Option<usize> {
+        self.roll().and_then(|_| Some(parts_of(&self.output).ok()?.len()))
+    }
 }
 
 /// `hash=user`: what becomes of which field.
@@ -159,6 +196,7 @@ pub fn run(args: &Record) -> anyhow::Result<Answer> {
         memory: MEMORY,
         compression: args.compression,
         redact,
+        roll: args.roll(),
     };
     let stop = interrupt::stop_flag()?;
     let begin = Instant::now();
@@ -238,6 +276,7 @@ fn as_json(args: &Record, outcome: &Outcome, seconds: f64) -> serde_json::Value 
         "redacted": rules_as_json(&outcome.redacted),
         "left_out": outcome.left_out,
         "bytes": outcome.info.file_bytes,
+        "segments": args.segments(),
         "seconds": seconds,
         "records_per_second": outcome.info.records as f64 / seconds.max(1e-9),
     })
@@ -252,10 +291,11 @@ fn as_text(args: &Record, outcome: &Outcome, seconds: f64) -> String {
         let _ = writeln!(text, "{words}");
     };
     line(format_args!(
-        "{} into {} ({:.1} MB) in {seconds:.1} s, {} a second{}",
+        "{} into {} ({:.1} MB{}) in {seconds:.1} s, {} a second{}",
         plural(info.records, "record"),
         args.output.display(),
         info.file_bytes as f64 / 1e6,
+        args.segments().map_or(String::new(), |n| format!(", {}", plural(n as u64, "segment"))),
         thousands((info.records as f64 / seconds.max(1e-9)) as u64),
         // Where Ctrl-C is the end that was asked for, nothing was missed.
         if outcome.stopped && args.until != Until::Stopped {

@@ -10,7 +10,7 @@ use super::run::warn;
 use super::{Answer, export, info, merge, publish, redact, slice, verify};
 
 /// Looks at recordings, checks, cuts, merges, redacts and exports them, sends
-/// them back to a cluster
+/// them back to a cluster. A recording is a file, or a folder of segments
 #[derive(Args)]
 pub struct Recording {
     #[command(subcommand)]

@@ -82,7 +82,8 @@ Log lines go to stderr; JOINSCOPE_LOG sets what of them (e.g. debug).")]
 pub struct Run {
     /// The pipeline (TOML)
     pipeline: PathBuf,
-    /// A recording, or the arrival log of a live run (a folder)
+    /// A recording: a file, or a folder of segments (`record --roll-size`, or the arrival
+    /// log of a live run)
     #[arg(long, value_name = "RECORDING", conflicts_with_all = ["brokers", "from"])]
     recording: Option<PathBuf>,
     #[command(flatten)]
@@ -213,7 +214,7 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     };
     let beforehand = ahead::empty_partitions(&pipeline.pipeline, &recording);
     let subtasks = sources::warnings(&pipeline.pipeline, recording.partitions());
-    let drift = ahead::drift(&pipeline.pipeline, path);
+    let drift = ahead::drift(&pipeline.pipeline, &recording);
     for warning in beforehand.into_iter().chain(subtasks).chain(drift) {
         warn(&warning);
     }

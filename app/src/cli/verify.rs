@@ -4,19 +4,21 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use joinscope_core::edges::recording::verify;
-use serde_json::json;
+use joinscope_core::edges::recording::{Problem, verify};
+use serde_json::{Value, json};
 
 use super::Answer;
 use super::cluster::{plural, thousands};
 use super::follow::follow;
 
 /// Reads a recording through and checks every byte: all CRCs, arrival order,
-/// offsets, indices, totals, digest. Exit code 1 if something is wrong
+/// offsets, indices, totals, digest; of a folder each segment, and that they follow one
+/// another. Exit code 1 if something is wrong
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording verify feed.mcap")]
 pub struct Verify {
-    /// A recording; of a live run's arrival log one of its files
+    /// A recording: a file, or a folder of segments (`record --roll-size`, or the arrival
+    /// log of a live run)
     recording: PathBuf,
     /// One JSON object on stdout
     #[arg(long)]
@@ -28,8 +30,7 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
     let verified = follow("bytes", |job| verify(&args.recording, job))?;
     let mut out = super::stdout::lock();
     if args.json {
-        let problems: Vec<_> =
-            verified.problems.iter().map(|p| json!({"byte": p.byte, "what": p.what})).collect();
+        let problems: Vec<_> = verified.problems.iter().map(problem_json).collect();
         let answer = json!({
             "sound": verified.sound(),
             "records": verified.info.records,
@@ -43,14 +44,14 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
         writeln!(out, "{answer}")?;
     } else {
         for problem in &verified.problems {
-            writeln!(out, "byte {}: {}", thousands(problem.byte), problem.what)?;
+            writeln!(out, "{}", line(problem))?;
         }
         let more = verified.problem_count - verified.problems.len() as u64;
         if more > 0 {
             writeln!(out, "… and {} more", thousands(more))?;
         }
         if let Some(missing) = verified.info.notes.get("missing") {
-            writeln!(out, "it was sliced past damage, and is without")?;
+            writeln!(out, "it is known to be without")?;
             for range in super::info::missing(missing) {
                 writeln!(out, "  {range}")?;
             }
@@ -65,4 +66,19 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
         )?;
     }
     Ok(if verified.sound() { Answer::Yes } else { Answer::No })
+}
+
+fn problem_json(problem: &Problem) -> Value {
+    let mut said = json!({"byte": problem.byte, "what": problem.what});
+    if let Some(segment) = &problem.segment {
+        said["segment"] = json!(segment);
+    }
+    said
+}
+
+/// A problem behind its place; one of a whole segment, or of all, has no byte.
+fn line(Problem { segment, byte, what }: &Problem) -> String {
+    let byte = (*byte > 0).then(|| format!("byte {}", thousands(*byte)));
+    let said = segment.clone().into_iter().chain(byte).collect::<Vec<_>>().join(", ");
+    if said.is_empty() { what.clone() } else { format!("{said}: {what}") }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::store::Run;
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::edges::recording::Recording;
+use joinscope_core::edges::recording::{Recording, is_segmented};
 
 use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
 use super::incident::OpenedIncident;
@@ -104,7 +104,8 @@ impl Opening {
 }
 
 fn open(path: &Path, cache: usize) -> Result<Opened, String> {
-    if path.is_dir() {
+    // Where it is both, as no program leaves it, it is a run.
+    if path.is_dir() && (path.join("manifest.json").exists() || !is_segmented(path)) {
         return open_run(path, cache);
     }
     match path.extension().and_then(|e| e.to_str()) {
@@ -147,7 +148,7 @@ fn recording_beside(path: &Path, topics: &[Arc<str>]) -> Option<PathBuf> {
     fit.next().filter(|_| fit.next().is_none())
 }
 
-/// Recordings in the pipeline's folder, by name.
+/// Recordings in the pipeline's folder, by name: files, and folders of segments.
 fn recordings_beside(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -155,7 +156,7 @@ fn recordings_beside(path: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "mcap"))
+        .filter(|p| p.extension().is_some_and(|e| e == "mcap") || is_segmented(p))
         .collect();
     found.sort();
     found

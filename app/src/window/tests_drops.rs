@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use joinscope_core::edges::recording::part_name;
 
 use super::app::App;
 use super::headless::{harness, settle};
@@ -109,4 +110,42 @@ fn a_file_that_is_none_is_refused_and_the_others_open() {
     assert!(h.query_all_by_label_contains("not a recording").next().is_some());
     assert!(h.state().doc().recording.is_some(), "the recording beside it is open");
     assert_eq!(h.state().errors().list().len(), 1);
+}
+
+/// Of a feed, its recording as a folder with one segment, and nothing else.
+fn in_a_folder(feed: &Feed) -> PathBuf {
+    let folder = feed.folder.path().join("segments");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(feed.recording(), folder.join(part_name(0))).unwrap();
+    folder
+}
+
+#[test]
+fn a_folder_of_segments_that_is_dropped_opens_as_a_recording() {
+    let feed = Feed::new(300);
+    let folder = in_a_folder(&feed);
+    let mut h = window();
+    drop_on(&mut h, std::slice::from_ref(&folder));
+    settle(&mut h).unwrap();
+    assert!(h.state().doc().run.is_none());
+    assert_eq!(h.state().doc().recording.as_ref().unwrap().recording.path(), folder);
+    assert!(rows(&h)[0].starts_with("arrival 0, "));
+    // So does it from the recent files.
+    assert_eq!(h.state().settings.recent[0], folder);
+    let mut h = window();
+    super::testing::ask(&mut h, super::command::Command::Open(folder.clone()));
+    assert_eq!(h.state().doc().recording.as_ref().unwrap().recording.path(), folder);
+}
+
+#[test]
+fn a_pipeline_runs_over_the_folder_of_segments_beside_it() {
+    let feed = Feed::new(300);
+    let folder = in_a_folder(&feed);
+    let mut h = window();
+    let out = feed.folder.path().join("over");
+    h.state_mut().run_into = Some(out.clone());
+    drop_on(&mut h, &[feed.pipeline()]);
+    settle(&mut h).unwrap();
+    assert_eq!(h.state().doc().run.as_ref().expect("it ran").dir, out);
+    assert_eq!(h.state().doc().recording.as_ref().unwrap().recording.path(), folder);
 }

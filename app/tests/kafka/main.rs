@@ -20,6 +20,7 @@ mod recovery;
 mod redact;
 mod registry;
 mod rights;
+mod rolling;
 mod round_trip;
 mod support;
 mod tls;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use egui::{Context, Key, Modifiers, TextEdit};
+use joinscope_core::edges::recording::is_segmented;
 
 use super::modal;
 use crate::window::app::App;
@@ -176,7 +177,7 @@ pub fn expand(text: &str) -> PathBuf {
 }
 
 fn is_openable(path: &Path) -> bool {
-    path.is_file() || path.join("manifest.json").is_file()
+    path.is_file() || path.join("manifest.json").is_file() || is_segmented(path)
 }
 
 /// Folders, recordings and pipelines that begin with what was typed.
@@ -223,6 +224,8 @@ fn common(found: &[PathBuf]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use joinscope_core::edges::recording::part_name;
+
     use super::*;
 
     #[test]
@@ -232,10 +235,15 @@ mod tests {
             std::fs::write(folder.path().join(name), b"").unwrap();
         }
         std::fs::create_dir(folder.path().join("runs")).unwrap();
+        let segments = folder.path().join("segments");
+        std::fs::create_dir(&segments).unwrap();
+        std::fs::write(segments.join(part_name(0)), b"").unwrap();
         let base = format!("{}/", folder.path().display());
         let names =
             |typed: &str| -> Vec<String> { complete(typed).iter().map(|p| file_name(p)).collect() };
-        assert_eq!(names(&base), ["feed.mcap", "feed.toml", "runs"]);
+        assert_eq!(names(&base), ["feed.mcap", "feed.toml", "segments", "runs"]);
+        let whole = complete(&format!("{base}seg"));
+        assert_eq!(common(&whole), Some(format!("{base}segments")), "it opens as it is");
         assert_eq!(names(&format!("{base}ru")), ["runs"]);
         let two = complete(&format!("{base}f"));
         assert_eq!(common(&two), Some(format!("{base}feed.")));

@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use crate::operator::record::{Record, TimestampType};
+use crate::operator::record::Record;
 
 /// Lanes are numbered in the order of topic and partition.
 pub(super) struct Merge {
@@ -118,14 +118,11 @@ pub(super) struct ArrivalClock {
     /// Records without a timestamp, or with one that no arrival time can hold:
     /// they get the arrival time before them.
     pub unusable: u64,
-    /// A producer's clock gave arrival times.
-    pub from_producers: bool,
 }
 
 impl ArrivalClock {
     /// In a merge: the record's timestamp, raised to the one before it.
     pub fn of_timestamp(&mut self, record: &Record) -> i64 {
-        self.from_producers |= record.timestamp_type == TimestampType::Create;
         match record.timestamp.and_then(|ms| ms.checked_mul(1_000_000)).filter(|ns| *ns >= 0) {
             Some(ns) if ns < self.last_ns => self.raised += 1,
             Some(ns) => self.last_ns = ns,
@@ -149,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::operator::record::TimestampType;
 
     fn record(source: u32, offset: i64, timestamp: Option<i64>) -> Record {
         let timestamp_type =

@@ -45,7 +45,7 @@ pub use publish::{
     Pace, PlannedTopic, PublishOutcome, PublishPlan, PublishSpec, Times, plan, publish,
 };
 pub use range::{BadRange, Start, Until};
-pub use record::{Outcome, Progress, RecordSpec, record};
+pub use record::{Outcome, Progress, RecordSpec, Roll, record};
 pub use register::register;
 pub use registry::RegistrySettings;
 pub use settings::Settings;

@@ -106,6 +106,11 @@ pub struct PartitionInfo {
     pub later: bool,
 }
 
+impl Info {
+    /// Of [`Info::notes`]: it is the arrival log of a live run.
+    pub const LIVE: &str = "live";
+}
+
 impl PartitionInfo {
     pub(super) fn new(topic_partition: TopicPartition) -> Self {
         Self {

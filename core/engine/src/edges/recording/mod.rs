@@ -47,6 +47,7 @@ mod reader;
 mod redact;
 mod scan;
 mod schemas;
+mod segments;
 mod slice;
 mod source;
 mod store;
@@ -74,13 +75,14 @@ pub use murmur2::{murmur2, partition_of_key};
 pub use open::{ReadThrough, read_through};
 pub use options::WriterOptions;
 pub use packed::Packed;
-pub use parts::{part_name, parts_of};
+pub use parts::{is_segmented, part_name, parts_of};
 pub use past_damage::{Missing, Salvaged, slice_past_damage};
 pub use pieces::{Found, PIECES, Piece, write_with};
 pub use places::{Held, Places};
 pub use reader::Recording;
 pub use redact::{RedactPolicy, RedactTarget, Redacted, Redaction, Redactor, redact};
 pub use schemas::{SchemaReference, Schemas, StoredSchema};
+pub use segments::{Segments, declare, end as end_segment};
 pub use slice::{Slice, SliceTime, slice};
 pub use verify::{Problem, Verified, verify};
 pub use writer::Writer;
@@ -99,6 +101,8 @@ mod tests_past_damage;
 mod tests_pieces;
 #[cfg(test)]
 mod tests_python;
+#[cfg(test)]
+mod tests_segments;
 #[cfg(test)]
 mod tests_slice;
 #[cfg(test)]

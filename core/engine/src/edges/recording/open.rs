@@ -116,9 +116,11 @@ impl Opened {
             [one] => Ok(one),
             _ => Err(RecordingError::NotARecording {
                 path: self.path.clone(),
-                why: "it is several segments of an arrival log, and one file is needed: run over \
-                      it, or take one of its files"
-                    .to_owned(),
+                why: format!(
+                    "it is several segments, and one file is needed: make one of them by \
+                     `joinscope recording slice {} -o FILE`, and go on with that",
+                    self.path.display()
+                ),
             }),
         }
     }

@@ -1,7 +1,8 @@
-//! A recording in several files: the segments of a live run's arrival log, one
-//! for each start of the run and more where they grow large. Each is complete
-//! by itself; arrival numbers go on from one to the next.
+//! A recording in several files: what `record` rolls, or the segments of a live run's
+//! arrival log, one for each start of the run and more where they grow large. Each is
+//! complete by itself; arrival numbers go on from one to the next.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -9,11 +10,16 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::RecordingError;
 use super::info::{Info, PartitionInfo};
 use super::open::{self, Opened, Settled};
+use super::past_damage::NOTE as MISSING;
 use super::source::Source;
+use crate::operator::figures::plural;
 
 /// Segments whose files stay open. An arrival log has one for each start and for each
 /// half hour, and a process may have a thousand files open, by most systems' default.
 const OPEN: usize = 64;
+
+/// Segments of one recording, at most: the index names them in 16 bits.
+pub const MOST_PARTS: u64 = 1 << 16;
 
 /// The file name of segment `n`.
 #[must_use]
@@ -37,6 +43,20 @@ pub fn parts_of(folder: &Path) -> Result<Vec<(u64, PathBuf)>, RecordingError> {
     }
     parts.sort();
     Ok(parts)
+}
+
+/// Whether this is a folder with segments of a recording in it.
+#[must_use]
+pub fn is_segmented(path: &Path) -> bool {
+    path.is_dir() && parts_of(path).is_ok_and(|parts| !parts.is_empty())
+}
+
+/// The digest of a recording whose segments have these.
+pub fn digest_of(digests: &[String]) -> String {
+    match digests {
+        [one] => one.clone(),
+        _ => format!("{:032x}", xxh3_128(digests.join(" ").as_bytes())),
+    }
 }
 
 /// Opens the segments of a folder as one recording.
@@ -129,7 +149,7 @@ fn go_on(
         whole.parts.iter_mut().for_each(Source::close);
     }
     if digests.len() > 1 {
-        whole.digest = format!("{:032x}", xxh3_128(digests.join(" ").as_bytes()));
+        whole.digest = digest_of(&digests);
     }
     Ok(whole)
 }
@@ -150,6 +170,9 @@ fn append(whole: &mut Opened, part: Opened) -> Result<(), RecordingError> {
     {
         return Err(unfit("arrival numbers go back"));
     }
+    if whole.info.redaction != info.redaction {
+        return Err(unfit("other fields were redacted in it"));
+    }
     for schema in schemas.iter() {
         if !whole.schemas.insert(schema.clone()) {
             return Err(unfit("another schema has an id of theirs"));
@@ -158,9 +181,32 @@ fn append(whole: &mut Opened, part: Opened) -> Result<(), RecordingError> {
     let number = u16::try_from(whole.parts.len()).map_err(|_| unfit("there are over 65,535"))?;
     whole.parts.extend(parts);
     whole.index.append(index, number);
+    note_missing(&mut whole.info, &info, &path);
     add_info(&mut whole.info, info);
     whole.info.schemas = whole.schemas.len();
     Ok(())
+}
+
+/// Arrival numbers count the records of all segments: where they jump, records are gone.
+fn note_missing(whole: &mut Info, part: &Info, path: &Path) {
+    let (Some((_, last)), Some((first, _))) = (whole.arrivals, part.arrivals) else { return };
+    let gone = first - last - 1;
+    if gone > 0 {
+        let name = path.file_name().unwrap_or_default().display();
+        let why = whole.cut.as_ref().map(|cut| format!(" ({})", cut.why)).unwrap_or_default();
+        let gone = plural(gone, "record");
+        let text = format!("{gone} behind arrival {last} and before {name}{why}");
+        add_note(&mut whole.notes, MISSING.to_owned(), text);
+    }
+}
+
+fn add_note(notes: &mut BTreeMap<String, String>, key: String, note: String) {
+    let known = notes.entry(key).or_default();
+    if known.is_empty() {
+        *known = note;
+    } else if *known != note {
+        *known = format!("{known}; {note}");
+    }
 }
 
 fn add_info(whole: &mut Info, part: Info) {
@@ -176,7 +222,12 @@ fn add_info(whole: &mut Info, part: Info) {
     whole.arrival_ms = span(whole.arrival_ms, part.arrival_ms);
     whole.timestamps = span(whole.timestamps, part.timestamps);
     whole.topic_ids.extend(part.topic_ids);
-    // What an earlier segment lost at its end was given to nobody.
+    whole.approximate |= part.approximate;
+    whole.live_from = whole.live_from.or(part.live_from);
+    for (key, note) in part.notes {
+        add_note(&mut whole.notes, key, note);
+    }
+    // What an earlier segment lost at its end was given to nobody, or is noted.
     whole.cut = part.cut;
     for (i, partition) in part.partitions.into_iter().enumerate() {
         match whole.partitions.get_mut(i) {

@@ -74,6 +74,8 @@ pub fn write_with(
     if !replace && path.symlink_metadata().is_ok() {
         return Err(RecordingError::Exists { path: path.to_owned() });
     }
+    // Of several segments none is mended: what they become has another digest.
+    recording.opened().file()?;
     let part = Part::create(path)?;
     if recording.info().cut.is_none() {
         return copy(recording, pieces, path, part, replace, job);

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::scan::Gathered;
 use super::source::{Source, Stop, Walk};
 use super::wire::op;
-use super::{Info, Job, RecordingError, meta, open};
+use super::{Info, Job, RecordingError, meta, open, parts};
+use crate::operator::figures::plural;
 
 /// Problems that are listed; more are counted.
 const LISTED: usize = 100;
@@ -14,7 +15,9 @@ const LISTED: usize = 100;
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where in the file.
+    /// Of a folder: the segment.
+    pub segment: Option<String>,
+    /// Where in the file; 0 where it is all of it.
     pub byte: u64,
     pub what: String,
 }
@@ -41,22 +44,121 @@ impl Verified {
     }
 
     fn problem(&mut self, byte: u64, what: impl Into<String>) {
+        self.problem_of(None, byte, what);
+    }
+
+    fn problem_of(&mut self, segment: Option<String>, byte: u64, what: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < LISTED {
-            self.problems.push(Problem { byte, what: what.into() });
+            self.problems.push(Problem { segment, byte, what: what.into() });
         }
+    }
+
+    /// Takes what was found in a segment.
+    fn segment(&mut self, name: &str, found: Vec<Problem>, count: u64) {
+        self.problem_count += count;
+        let room = LISTED.saturating_sub(self.problems.len());
+        let named = |problem| Problem { segment: Some(name.to_owned()), ..problem };
+        self.problems.extend(found.into_iter().take(room).map(named));
     }
 }
 
 /// Reads a recording through: all CRCs (chunks, attachments, metadata, data
 /// section, summary), arrival order, offsets within partitions, message
-/// indices, totals, ranges, gaps and the digest. Progress is in bytes.
+/// indices, totals, ranges, gaps and the digest. Of a folder each segment, and that they
+/// follow one another. Progress is in bytes.
 ///
 /// # Errors
 /// It is not a recording at all, cannot be read, or was cancelled. Damage is
 /// no error but a [`Problem`].
 pub fn verify(path: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
+    if path.is_dir() {
+        return verify_segments(path, job);
+    }
     verify_source(&Source::open(path)?, job)
+}
+
+fn verify_segments(folder: &Path, job: &mut Job<'_>) -> Result<Verified, RecordingError> {
+    let segments = parts::parts_of(folder)?;
+    if segments.is_empty() {
+        return parts::open(folder).map(|_| Verified::default());
+    }
+    let mut sources = Vec::with_capacity(segments.len());
+    for (number, path) in segments {
+        let mut source = Source::open(&path)?;
+        source.close();
+        sources.push((number, source));
+    }
+    let total = sources.iter().map(|(_, source)| source.length).sum();
+    let last = sources.last().map(|(number, _)| *number);
+    let mut verified = Verified::default();
+    let (mut digests, mut stated) = (Vec::new(), Vec::new());
+    let (mut records, mut chunks) = (0, 0);
+    let (mut done, mut next) = (0, 0);
+    // Of the segment before, where it is sound.
+    let mut arrival = None;
+    for (number, source) in sources {
+        if next < number {
+            verified.problem_of(Some(parts::part_name(next)), 0, missing(next, number));
+        }
+        next = number + 1;
+        let name = parts::part_name(number);
+        let before = done;
+        done += source.length;
+        // Its process ended as it was made.
+        if source.length == 0 {
+            continue;
+        }
+        let progress = &mut |byte, _| (job.progress)(before + byte, total);
+        let found = match verify_source(&source, &mut Job { cancel: job.cancel, progress }) {
+            Ok(found) => found,
+            Err(error @ (RecordingError::Io { .. } | RecordingError::Cancelled)) => {
+                return Err(error);
+            }
+            Err(error) => {
+                verified.problem_of(Some(name), 0, error.to_string());
+                arrival = None;
+                continue;
+            }
+        };
+        let nothing = found.info.records == 0 && found.info.clock_events == 0;
+        if nothing && found.stated_digest.is_none() && Some(number) != last {
+            continue;
+        }
+        if let (Some(last), Some((first, _))) = (arrival, found.info.arrivals)
+            && first > last + 1
+        {
+            let gone = plural(first - last - 1, "record");
+            let what = format!("{gone} behind arrival {last} and before it are missing");
+            verified.problem_of(Some(name.clone()), 0, what);
+        }
+        if !found.sound() {
+            arrival = None;
+        } else if let Some((_, last)) = found.info.arrivals {
+            arrival = Some(last);
+        }
+        records += found.info.records;
+        chunks += found.info.chunks;
+        digests.push(found.digest);
+        stated.extend(found.stated_digest);
+        verified.segment(&name, found.problems, found.problem_count);
+    }
+    match parts::open(folder) {
+        Ok(whole) => verified.info = whole.info,
+        Err(error) => verified.problem(0, error.to_string()),
+    }
+    (verified.info.records, verified.info.chunks) = (records, chunks);
+    verified.stated_digest = (stated.len() == digests.len()).then(|| parts::digest_of(&stated));
+    verified.digest = parts::digest_of(&digests);
+    Ok(verified)
+}
+
+/// Segments that are not there.
+fn missing(first: u64, behind: u64) -> String {
+    match behind - first {
+        1 => "is missing".to_owned(),
+        n => format!("is missing, and so are those up to {} ({n})", parts::part_name(behind - 1)),
+    }
 }
 
 pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, RecordingError> {

@@ -64,7 +64,7 @@ fn remove_left_behind(path: &Path) {
     }
 }
 
-fn refused(path: &Path, error: std::io::Error) -> RecordingError {
+pub(super) fn refused(path: &Path, error: std::io::Error) -> RecordingError {
     match error.kind() {
         ErrorKind::AlreadyExists => RecordingError::Exists { path: path.to_owned() },
         ErrorKind::NotFound => {

@@ -45,6 +45,8 @@ pub struct Writer {
     since_look: u32,
     has_clock: bool,
     finished: bool,
+    /// Bytes of the chunks that were closed, before they are compressed.
+    closed: u64,
     /// Copies of the chunks that were closed; `None`: nobody wants any.
     kept: Option<Vec<Bytes>>,
 }
@@ -78,6 +80,7 @@ impl Writer {
             since_look: 0,
             has_clock: false,
             finished: false,
+            closed: 0,
             kept: None,
         };
         writer.building.other(&summary::schema_record(summary::ENVELOPE_SCHEMA));
@@ -355,6 +358,21 @@ impl Writer {
         self.tally.records
     }
 
+    /// Its file, or the one that it is to become.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes added so far, before they are compressed.
+    pub fn bytes(&self) -> u64 {
+        self.closed + self.building.bytes.len() as u64
+    }
+
+    /// Each partition's offset after its last record; `None`: no record.
+    pub fn next_offsets(&self) -> Vec<Option<i64>> {
+        self.tally.next_offsets().into_iter().map(|(_, next)| next).collect()
+    }
+
     /// Writes the summary, forces all to disk and (if `whole_or_nothing`)
     /// gives the file its name.
     pub fn finish(mut self) -> Result<Info, RecordingError> {
@@ -376,6 +394,7 @@ impl Writer {
             if let Some(kept) = &mut self.kept {
                 kept.push(Bytes::copy_from_slice(&self.building.bytes));
             }
+            self.closed += self.building.bytes.len() as u64;
             self.behind.chunk(&mut self.building);
         }
     }

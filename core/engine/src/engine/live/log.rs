@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::edges::kafka::TailLane;
 use crate::edges::recording::{
-    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, PartitionInfo, RecordingError, Schemas,
-    StoredSchema, Writer, WriterOptions, part_name,
+    ArrivalOrder, ClockEntry, ClockEntryKind, Compression, Info, PartitionInfo, RecordingError,
+    Schemas, Segments, StoredSchema, Writer, WriterOptions, end_segment,
 };
 use crate::engine::source::{ClockInput, ClockInputKind, Given};
 use crate::operator::record::{Arrival, TopicPartition};
@@ -25,12 +25,7 @@ const FRAME: u64 = 64;
 const REST_MS: i64 = 10_000;
 
 pub(super) struct ArrivalLog {
-    folder: PathBuf,
-    number: u64,
-    cluster_id: Option<String>,
-    topic_ids: BTreeMap<String, String>,
-    partitions: Vec<TopicPartition>,
-    schemas: Schemas,
+    segments: Segments,
     /// Who writes to it is given the chunks ([`ArrivalLog::chunks`]).
     keeps: bool,
     writer: Option<Writer>,
@@ -68,13 +63,21 @@ impl ArrivalLog {
         added: &[ClockInput],
     ) -> Result<Self, RecordingError> {
         let next: Vec<i64> = lanes.iter().map(|lane| lane.next).collect();
-        let mut log = Self {
-            folder,
-            number,
+        let options = WriterOptions {
+            // Values are read back one by one, at their places.
+            compression: Compression::None,
+            arrival_order: ArrivalOrder::Read,
             cluster_id,
             topic_ids,
-            partitions: lanes.iter().map(|lane| lane.partition.clone()).collect(),
-            schemas,
+            notes: BTreeMap::from([(
+                Info::LIVE.to_owned(),
+                "the arrival log of a live run".to_owned(),
+            )]),
+            ..WriterOptions::default()
+        };
+        let partitions = lanes.iter().map(|lane| lane.partition.clone()).collect();
+        let mut log = Self {
+            segments: Segments::new(folder, number, options, partitions, schemas),
             keeps: false,
             writer: None,
             bytes: 0,
@@ -89,35 +92,12 @@ impl ArrivalLog {
 
     /// Makes the next segment.
     fn open(&mut self, added: &[ClockInput]) -> Result<(), RecordingError> {
-        let options = WriterOptions {
-            // Values are read back one by one, at their places.
-            compression: Compression::None,
-            arrival_order: ArrivalOrder::Read,
-            cluster_id: self.cluster_id.clone(),
-            topic_ids: self.topic_ids.clone(),
-            notes: BTreeMap::from([(
-                "live".to_owned(),
-                "the arrival log of a live run".to_owned(),
-            )]),
-            ..WriterOptions::default()
-        };
-        let mut writer = Writer::create(&self.folder.join(part_name(self.number)), options)?;
-        for (partition, next) in self.partitions.iter().zip(&self.next) {
-            let source = writer.partition(partition.clone())?;
-            writer.set_range(source, Some(*next), None);
-        }
-        for said in added {
-            writer.clock(&entry(said, &self.partitions))?;
-        }
-        for schema in self.schemas.iter() {
-            writer.schema(schema.clone())?;
-        }
-        // It opens from now on.
-        writer.hand_over()?;
+        let added: Vec<ClockEntry> =
+            added.iter().map(|said| entry(said, self.segments.partitions())).collect();
+        let mut writer = self.segments.begin(&self.next, &added)?;
         if self.keeps {
             writer.keep_chunks();
         }
-        self.number += 1;
         (self.bytes, self.chunks) = (0, 0);
         self.writer = Some(writer);
         Ok(())
@@ -141,7 +121,7 @@ impl ArrivalLog {
     /// # Errors
     /// It cannot be written.
     pub fn schema(&mut self, schema: StoredSchema) -> Result<(), RecordingError> {
-        self.schemas.insert(schema.clone());
+        self.segments.schema(schema.clone());
         self.writer.as_mut().map_or(Ok(()), |writer| writer.schema(schema))
     }
 
@@ -156,7 +136,7 @@ impl ArrivalLog {
         precedes: Arrival,
         at_ns: i64,
     ) -> Result<(), RecordingError> {
-        let name = self.partitions[source as usize].to_string();
+        let name = self.segments.partitions()[source as usize].to_string();
         let kind =
             if paused { ClockEntryKind::Paused(name) } else { ClockEntryKind::Resumed(name) };
         let entry = ClockEntry { precedes, at_ns, kind };
@@ -177,7 +157,7 @@ impl ArrivalLog {
         let mut clock = given.clock.iter().peekable();
         for record in &given.records {
             while let Some(said) = clock.next_if(|said| said.precedes <= record.arrival) {
-                writer.clock(&entry(said, &self.partitions))?;
+                writer.clock(&entry(said, self.segments.partitions()))?;
             }
             writer.add(record)?;
             let next = record.offset.saturating_add(1);
@@ -186,7 +166,7 @@ impl ArrivalLog {
             self.bytes += FRAME + record.payload() as u64;
         }
         for said in clock {
-            writer.clock(&entry(said, &self.partitions))?;
+            writer.clock(&entry(said, self.segments.partitions()))?;
         }
         self.chunks += 1;
         writer.hand_over()?;
@@ -231,11 +211,8 @@ impl ArrivalLog {
     /// # Errors
     /// It cannot be written.
     pub fn finish(&mut self) -> Result<(), RecordingError> {
-        let Some(mut writer) = self.writer.take() else { return Ok(()) };
-        for (source, next) in self.next.iter().enumerate() {
-            writer.set_range(source as u32, None, Some(*next));
-        }
-        writer.finish().map(drop)
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        end_segment(writer, &self.next).map(drop)
     }
 }
 

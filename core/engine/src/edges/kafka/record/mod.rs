@@ -2,6 +2,7 @@
 //! at the start, without a group and without a commit.
 
 mod as_read;
+mod files;
 mod health;
 mod merged;
 mod output;
@@ -12,6 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(super) use self::as_read::Gathering;
+pub use self::files::Roll;
+use self::files::Files;
 use self::health::Health;
 use self::output::Output;
 use super::cluster::{Cluster, patiently};
@@ -24,7 +27,7 @@ use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Queue};
 use super::{Isolation, KafkaError, RegistrySettings, Settings};
 use crate::edges::recording::{
-    ArrivalOrder, Compression, Info, Recording, RecordingError, RedactPolicy, Redactor, Writer,
+    ArrivalOrder, Compression, Info, Recording, RecordingError, RedactPolicy, Redactor,
     WriterOptions,
 };
 use crate::operator::figures::{are, plural};
@@ -49,6 +52,8 @@ pub struct RecordSpec {
     pub compression: Compression,
     /// What is taken away before the file has it.
     pub redact: Option<RedactPolicy>,
+    /// Into a folder, in segments; else into one file.
+    pub roll: Option<Roll>,
 }
 
 /// How far it is.
@@ -93,12 +98,12 @@ const BACKLOG_READ: Compression = Compression::Lz4Fast(32);
 const BACKLOG_MERGED: Compression = Compression::Lz4Fast(8);
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Records into a new file. `stop` ends it with what was read; `progress` is
+/// Records into a new file, or a new folder of several. `stop` ends it with what was read; `progress` is
 /// called several times a second.
 ///
 /// # Errors
 /// Nothing can be read, or reading had to end before its time: the error says how
-/// much the file holds, which is removed where it holds no record.
+/// much it holds, and what was made is removed where it holds no record.
 pub fn record(
     spec: &RecordSpec,
     out: &Path,
@@ -122,11 +127,9 @@ pub fn record(
     let queues = if merged { lanes.len() } else { 1 };
     let mut client = cluster.reader(queues, lanes.len(), spec.memory)?;
 
-    let mut writer = Writer::create(out, options(spec, &cluster))?;
-    if let Err(error) = declare(&mut writer, &lanes) {
-        drop(writer);
-        return Err(left(out, error.into(), Some(0)));
-    }
+    let partitions = lanes.iter().map(|lane| lane.partition.clone()).collect();
+    let starts = lanes.iter().map(|lane| lane.start).collect();
+    let files = Files::create(out, spec.roll, options(spec, &cluster), partitions, starts)?;
     let lanes_read = lanes.len();
     let mut intake = Intake {
         spec,
@@ -138,9 +141,10 @@ pub fn record(
         drained: true,
         closed: vec![false; lanes.len()],
         output: Output::new(
-            writer,
+            files,
             registry,
             spec.redact.clone().map(Redactor::new),
+            merged,
             spec.limit,
             &lanes,
         ),
@@ -187,22 +191,10 @@ pub fn record(
     }
 }
 
-fn declare(writer: &mut Writer, lanes: &[Lane]) -> Result<(), RecordingError> {
-    for (i, lane) in lanes.iter().enumerate() {
-        let source = writer.partition(lane.partition.clone())?;
-        if source as usize != i {
-            let what = "its topic is named twice".to_owned();
-            return Err(RecordingError::Record { record: lane.partition.to_string(), what });
-        }
-        writer.set_range(source, Some(lane.start), lane.stop);
-    }
-    Ok(())
-}
-
-/// Of a file so small it is looked up whether it holds any record at all.
+/// Of a recording so small it is looked up whether it holds any record at all.
 const SMALL: u64 = 1 << 20;
 
-/// Why recording broke off, with what is left in its file: so many records, or as many as
+/// Why recording broke off, with what is left of it: so many records, or as many as
 /// were written before it was cut. One without any is removed, or the same command would be
 /// refused for it.
 fn left(out: &Path, error: KafkaError, records: Option<u64>) -> KafkaError {
@@ -211,16 +203,15 @@ fn left(out: &Path, error: KafkaError, records: Option<u64>) -> KafkaError {
         Some(0) => None,
         Some(n) => Some(format!("{} {} kept in {file}", plural(n, "record"), are(n))),
         None => {
-            let small = std::fs::metadata(out).is_ok_and(|found| found.len() < SMALL);
-            let none = small && Recording::open(out).is_ok_and(|made| made.is_empty());
+            let none = files::length(out) < SMALL
+                && Recording::open(out).is_ok_and(|made| made.is_empty());
             (!none).then(|| {
                 format!("what was written before is kept in {file}, which opens up to the cut")
             })
         }
     };
     let Some(kept) = kept else {
-        // It may be gone, or not to be removed: what went wrong is said all the same.
-        let _ = std::fs::remove_file(out);
+        files::remove(out);
         return error;
     };
     KafkaError::BrokeOff { error: Box::new(error), kept }
@@ -297,21 +288,19 @@ struct Intake<'a> {
 impl Intake<'_> {
     fn go_live(&mut self) {
         self.live = true;
-        self.output.writer.set_live_from(self.output.records);
         // What comes while recording leaves time to compress it well.
-        self.output.writer.set_compression(self.spec.compression);
+        self.output.go_live(self.spec.compression);
     }
 
     fn finish(mut self) -> Result<Outcome, KafkaError> {
         self.report();
-        for (i, lane) in self.lanes.iter().enumerate() {
-            // What is read but not written is not claimed.
-            let end = if self.drained { lane.end() } else { self.output.written[i] };
-            self.output.writer.set_range(i as u32, Some(lane.start), Some(end));
-        }
-        let merged = self.spec.order == ArrivalOrder::Timestamp;
-        self.output.writer.set_approximate(merged && self.clock.from_producers);
-        let info = self.output.writer.finish()?;
+        // What is read but not written is not claimed.
+        let ends: Vec<i64> = if self.drained {
+            self.lanes.iter().map(Lane::end).collect()
+        } else {
+            self.output.written
+        };
+        let info = self.output.files.finish(&ends)?;
         let registry = self.output.registry.map(|r| (r.unknown, r.unasked.iter().sum::<u64>()));
         let (unknown_schemas, unasked_schemas) = registry.unwrap_or_default();
         Ok(Outcome {
@@ -335,8 +324,12 @@ fn start(client: &Client, lane: &Lane, queue: &Queue) -> Result<(), KafkaError> 
 }
 
 #[cfg(test)]
+mod tests_rolling;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edges::recording::{Writer, part_name};
     use crate::operator::record::{Record, TopicPartition};
 
     #[test]
@@ -377,6 +370,21 @@ mod tests {
         made(0);
         assert_eq!(said(None), why);
         assert!(!file.exists());
+        // So it is with a folder of segments.
+        let folder = folder.path().join("r");
+        let said = |records| left(&folder, KafkaError::NoAddress, records).to_string();
+        let segment = |n: u64, records: u64| {
+            let _ = std::fs::create_dir(&folder);
+            made(records);
+            std::fs::rename(&file, folder.join(part_name(n))).unwrap();
+        };
+        segment(0, 3);
+        segment(1, 0);
+        assert!(said(None).ends_with("r, which opens up to the cut"), "{}", said(None));
+        assert_eq!(said(Some(3)), format!("{why}; 3 records are kept in {}", folder.display()));
+        segment(0, 0);
+        assert_eq!(said(None), why);
+        assert!(!folder.exists());
     }
 
     #[test]

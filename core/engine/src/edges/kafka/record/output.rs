@@ -4,22 +4,25 @@ use std::time::{Duration, Instant};
 
 use super::super::KafkaError;
 use super::super::convert::{Block, Headers};
-use super::super::lanes::Lane;
 use super::super::registry::{Part, Registry};
-use crate::edges::recording::{Draft, RecordingError, Redactor, Writer};
+use super::Lane;
+use super::files::Files;
+use crate::edges::recording::{Compression, Draft, RecordingError, Redactor};
 use crate::operator::codec::SchemaRef;
-use crate::operator::record::{Record, RecordName, TopicPartition};
+use crate::operator::record::{Record, RecordName, TimestampType, TopicPartition};
 
 /// A live recording lies on disk so soon, also when no record follows.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// The file, and what goes into it besides records.
 pub(super) struct Output {
-    pub writer: Writer,
+    pub files: Files,
     pub registry: Option<Registry>,
     /// What others may not see is taken away before the file has it.
     pub redactor: Option<Redactor>,
     pub records: u64,
+    /// Arrival times are record timestamps.
+    pub merged: bool,
     limit: Option<u64>,
     partitions: Vec<TopicPartition>,
     /// Each partition's offset after its last record that was written.
@@ -30,16 +33,18 @@ pub(super) struct Output {
 
 impl Output {
     pub fn new(
-        writer: Writer,
+        files: Files,
         registry: Option<Registry>,
         redactor: Option<Redactor>,
+        merged: bool,
         limit: Option<u64>,
         lanes: &[Lane],
     ) -> Self {
         Self {
-            writer,
+            files,
             registry,
             redactor,
+            merged,
             partitions: lanes.iter().map(|lane| lane.partition.clone()).collect(),
             records: 0,
             limit,
@@ -52,13 +57,14 @@ impl Output {
     /// The writer looks at its clock once in many records: where few come, this has
     /// it look; where none come (`quiet`), this flushes.
     pub fn keep_up(&mut self, quiet: bool) -> Result<(), KafkaError> {
+        self.files.look()?;
         if !quiet {
-            return Ok(self.writer.tick()?);
+            return Ok(self.files.writer.tick()?);
         }
         let (records, at) = self.flushed;
         if at.elapsed() > QUIET {
             if records < self.records {
-                self.writer.flush()?;
+                self.files.writer.flush()?;
             }
             self.flushed = (self.records, Instant::now());
         }
@@ -75,8 +81,9 @@ impl Output {
         }
         let headers = record.headers.iter().map(|h| (&*h.key, h.value.as_deref()));
         self.schemas(record.key.as_deref(), record.value.as_deref(), headers)?;
-        self.writer.add(&record)?;
-        Ok(self.wrote(record.source, record.offset))
+        self.files.approximate |= self.merged && record.timestamp_type == TimestampType::Create;
+        self.files.writer.add(&record)?;
+        self.wrote(record.source, record.offset)
     }
 
     /// The same for a record that goes straight from its message into the file.
@@ -95,15 +102,25 @@ impl Output {
         draft.arrival_ns = arrival_ns;
         let named = headers.iter().map(|(key, value)| (key.as_ref(), *value));
         self.schemas(draft.key, draft.value, named)?;
-        self.writer.add_draft(&draft, &headers)?;
-        Ok(self.wrote(draft.source, draft.offset))
+        self.files.writer.add_draft(&draft, &headers)?;
+        self.wrote(draft.source, draft.offset)
     }
 
     #[inline]
-    fn wrote(&mut self, source: u32, offset: i64) -> bool {
+    fn wrote(&mut self, source: u32, offset: i64) -> Result<bool, KafkaError> {
         self.written[source as usize] = offset.saturating_add(1);
         self.records += 1;
-        self.limit.is_some_and(|limit| self.records >= limit)
+        if self.limit.is_some_and(|limit| self.records >= limit) {
+            return Ok(true);
+        }
+        self.files.wrote()?;
+        Ok(false)
+    }
+
+    /// What comes now comes while it is recorded.
+    pub fn go_live(&mut self, compression: Compression) {
+        self.merged = false;
+        self.files.go_live(self.records, compression);
     }
 
     /// Takes away what others may not see; false: the record is to be left out.
@@ -130,7 +147,7 @@ impl Output {
             let id = value.and_then(|value| id_of(value, headers));
             let value = id.map_or(Ok(None), |id| registry.fetch(id, Part::Value))?;
             for schema in [key, value].into_iter().flatten() {
-                self.writer.schema(schema)?;
+                self.files.schema(schema)?;
             }
         }
         Ok(())
@@ -181,11 +198,11 @@ mod tests {
         let path = folder.path().join("r.mcap");
         let every = Some(Duration::from_millis(20));
         let options = WriterOptions { sync_every: every, ..WriterOptions::default() };
-        let mut writer = Writer::create(&path, options).unwrap();
         let partition = TopicPartition { topic: "t".into(), partition: 0 };
-        writer.partition(partition.clone()).unwrap();
         let lane = Lane { partition, start: 0, backlog: 0, stop: None, next: 0 };
-        let mut output = Output::new(writer, None, None, None, &[lane]);
+        let files =
+            Files::create(&path, None, options, vec![lane.partition.clone()], vec![0]).unwrap();
+        let mut output = Output::new(files, None, None, false, None, &[lane]);
         let mut on_disk = 0;
         // Too few for the writer to look at its clock, too many for it to be quiet.
         for offset in 0..300 {
