@@ -19,7 +19,7 @@ use super::redact::{HowArgs, rules_as_json};
 use super::run::size;
 use super::{Answer, duration, interrupt};
 
-/// Records topics into a file (or, rolling, a folder of several), without writing anything to the cluster
+/// Records topics, without writing anything to the cluster
 ///
 /// Every partition is read, without a consumer group. Ctrl-C ends it with what was
 /// read, a whole recording. Exit code 1: a rule of --redact fitted no record; 2: it

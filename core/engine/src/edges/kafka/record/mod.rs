@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub(super) use self::as_read::Gathering;
-pub use self::files::Roll;
 use self::files::Files;
+pub use self::files::Roll;
 use self::health::Health;
 use self::output::Output;
 use super::cluster::{Cluster, patiently};
@@ -98,8 +98,8 @@ const BACKLOG_READ: Compression = Compression::Lz4Fast(32);
 const BACKLOG_MERGED: Compression = Compression::Lz4Fast(8);
 const WAIT: Duration = Duration::from_millis(50);
 
-/// Records into a new file, or a new folder of several. `stop` ends it with what was read; `progress` is
-/// called several times a second.
+/// Records into a new file, or a new folder of several. `stop` ends it with what was
+/// read; `progress` is called several times a second.
 ///
 /// # Errors
 /// Nothing can be read, or reading had to end before its time: the error says how
