@@ -11,6 +11,7 @@ use super::dialogs::{Dialog, Palette, PipelineDialog, SettingsDialog};
 use super::doc::Doc;
 use super::jobs::Slot;
 use super::panel::Panel;
+use super::panels::choose::Chosen as _;
 use super::range::{ArrivalRange, RangeState};
 use super::settings::Settings;
 use super::theme::ThemeChoice;

@@ -11,6 +11,7 @@ use crate::window::axis::Scale;
 use crate::window::cursor::Speed;
 use crate::window::doc::file_name;
 use crate::window::panel::Panel;
+use crate::window::panels::choose::Chosen as _;
 use crate::window::panels::outputs::kind_name;
 use crate::window::start::was_open;
 use crate::window::text;
@@ -193,8 +194,8 @@ fn records(app: &App, list: &mut List) {
 fn columns(app: &App, list: &mut List) {
     let (records, outputs) = (&app.panels.records, &app.panels.outputs);
     let tables = [
-        (Panel::Records, "records", records.columns(), records.has_own_columns()),
-        (Panel::Outputs, "outputs", outputs.columns(), outputs.has_own_columns()),
+        (Panel::Records, "records", records.offered(), records.has_own_columns()),
+        (Panel::Outputs, "outputs", outputs.offered(), outputs.has_own_columns()),
     ];
     for (panel, table, columns, own) in tables {
         let group = panel.title();

@@ -89,7 +89,7 @@ fn tick<C: Choice>(columns: &mut Vec<C>, ui: &mut Ui, column: &C) {
 }
 
 /// Shows a column, or hides it unless there is no other.
-pub fn set<C: Choice>(columns: &mut Vec<C>, column: &C, on: bool) {
+fn set<C: Choice>(columns: &mut Vec<C>, column: &C, on: bool) {
     let there = columns.contains(column);
     if on && !there {
         add(columns, column.clone());
@@ -106,8 +106,39 @@ pub struct Offered {
     pub shown: bool,
 }
 
+/// A table whose columns are chosen.
+pub trait Chosen {
+    type Col: Choice;
+
+    fn chosen(&self) -> &[Self::Col];
+
+    fn chosen_mut(&mut self) -> &mut Vec<Self::Col>;
+
+    /// The columns that can be shown or hidden by name.
+    fn offered(&self) -> Vec<Offered> {
+        offered(self.chosen())
+    }
+
+    /// Shows a column by the name that a view keeps, or hides it.
+    fn show_column(&mut self, kept: &str, on: bool) {
+        if let Some(column) = known::<Self::Col>(kept) {
+            set(self.chosen_mut(), &column, on);
+        }
+    }
+
+    /// Whether the columns are others than at first.
+    fn has_own_columns(&self) -> bool {
+        self.chosen() != Self::Col::FIRST
+    }
+
+    /// The columns as at first.
+    fn first_columns(&mut self) {
+        *self.chosen_mut() = Self::Col::FIRST.to_vec();
+    }
+}
+
 /// All columns but fields that are not shown; the only one that is shown stays.
-pub fn offered<C: Choice>(columns: &[C]) -> Vec<Offered> {
+fn offered<C: Choice>(columns: &[C]) -> Vec<Offered> {
     let fields = columns.iter().filter(|column| column.path().is_some());
     C::ALL
         .iter()

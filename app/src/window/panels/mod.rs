@@ -3,7 +3,7 @@
 pub mod breakpoints;
 pub mod causality;
 pub mod checkpoints;
-mod choose;
+pub mod choose;
 pub mod compare;
 mod far;
 pub mod guarantees;

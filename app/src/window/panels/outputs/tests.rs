@@ -5,6 +5,7 @@ use super::ask::{Question, Source, page};
 use crate::window::command::Command;
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
+use crate::window::panels::choose::Chosen as _;
 use crate::window::selection::Selection;
 use crate::window::table_view::TableView;
 use crate::window::testing::{ask, feed, found, heading, keys, opened, palette, press, rows};
@@ -137,7 +138,7 @@ fn columns_are_chosen_from_the_palette() {
     assert_eq!(h.state_mut().panels.outputs.set_view(&view), [""; 0]);
     ask(&mut h, Command::Column(Panel::Outputs, "key".to_owned(), false));
     assert!(titles(&h).contains(&"Key".to_owned()), "{:?}", titles(&h));
-    assert!(h.state().panels.outputs.columns().iter().all(|c| !c.shown));
+    assert!(h.state().panels.outputs.offered().iter().all(|c| !c.shown));
 }
 
 /// The first row of the outputs, whatever stands beside them.

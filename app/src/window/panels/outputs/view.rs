@@ -4,7 +4,7 @@ use super::Outputs;
 use super::ask::{By, Kinds, Sorted};
 use super::columns::Col;
 use crate::cli::filter::JsonFilter;
-use crate::window::panels::choose::{self, Offered};
+use crate::window::panels::choose::{self, Chosen};
 use crate::window::table_view::{KeptSort, TableView, unknown};
 
 impl Outputs {
@@ -62,29 +62,17 @@ impl Outputs {
         }
         problems
     }
+}
 
-    /// The columns that can be shown or hidden by name.
-    #[must_use]
-    pub fn columns(&self) -> Vec<Offered> {
-        choose::offered(&self.columns)
+impl Chosen for Outputs {
+    type Col = Col;
+
+    fn chosen(&self) -> &[Col] {
+        &self.columns
     }
 
-    /// Shows a column by the name that a view keeps, or hides it.
-    pub fn show_column(&mut self, kept: &str, on: bool) {
-        if let Some(column) = choose::known::<Col>(kept) {
-            choose::set(&mut self.columns, &column, on);
-        }
-    }
-
-    /// Whether the columns are others than at first.
-    #[must_use]
-    pub fn has_own_columns(&self) -> bool {
-        self.columns != Col::FIRST
-    }
-
-    /// The columns as at first.
-    pub fn first_columns(&mut self) {
-        self.columns = Col::FIRST.to_vec();
+    fn chosen_mut(&mut self) -> &mut Vec<Col> {
+        &mut self.columns
     }
 }
 
