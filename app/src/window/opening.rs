@@ -8,7 +8,7 @@ use super::store::Run;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::{Recording, is_segmented};
 
-use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
+use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name, is_called_recording};
 use super::incident::OpenedIncident;
 use super::jobs::{Jobs, Slot};
 
@@ -31,6 +31,14 @@ pub enum Opened {
         recording: Option<RecordingDoc>,
         runs: Vec<RunLabel>,
     },
+}
+
+impl Opened {
+    /// Whether what lies there is a recording; an incident is one, with more beside it.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        matches!(self, Self::Recording { .. } | Self::Incident(_))
+    }
 }
 
 /// The one file that is being opened.
@@ -156,7 +164,7 @@ fn recordings_beside(path: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "mcap") || is_segmented(p))
+        .filter(|p| is_called_recording(p) || is_segmented(p))
         .collect();
     found.sort();
     found

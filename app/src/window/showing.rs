@@ -37,7 +37,7 @@ impl App {
         if let Some((path, opened)) = self.opening.taken() {
             match opened {
                 Ok(opened) => {
-                    self.note_opened(path);
+                    self.note_opened(path, opened.is_recording());
                     self.show_opened(opened);
                 }
                 Err(error) => {

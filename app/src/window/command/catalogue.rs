@@ -345,7 +345,7 @@ pub(super) fn compared(app: &App, list: &mut List) {
         }
     }
     for doc in app.open.list() {
-        if doc.is_run() && !seen.contains(&doc.at.path.as_path()) {
+        if doc.is_run(&app.settings) && !seen.contains(&doc.at.path.as_path()) {
             let title = format!("Compare with {}", doc.title());
             list.noted("Compare", title, &doc.note, Command::Compare(doc.at.path.clone()));
         }
