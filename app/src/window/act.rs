@@ -26,7 +26,7 @@ impl App {
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
                 self.leave_dialog();
-                self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
+                self.opening.begin_all(&self.jobs, paths);
             }
             Command::OpenSample => {
                 self.sample.want(&self.jobs);

@@ -34,6 +34,7 @@ impl App {
 
     /// Takes in what workers have finished.
     pub(super) fn take_answers(&mut self) {
+        self.opening.take_order(&self.jobs, self.settings.cache_bytes());
         if let Some((path, opened)) = self.opening.taken() {
             match opened {
                 Ok(opened) => {

@@ -87,6 +87,25 @@ fn several_are_opened_in_an_order_that_makes_sense() {
 }
 
 #[test]
+fn a_pipeline_runs_over_the_folder_of_segments_that_is_dropped_with_it() {
+    let (feed, other) = (Feed::new(300), Feed::new(200));
+    // Elsewhere: it is not found because it lies beside the pipeline.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = elsewhere.path().join("segments");
+    std::fs::rename(in_a_folder(&feed), &folder).unwrap();
+    let mut h = window();
+    // Opened first, the pipeline would run over this one.
+    ask(&mut h, Command::Open(other.recording()));
+    let out = feed.folder.path().join("both");
+    h.state_mut().run_into = Some(out.clone());
+    drop_on(&mut h, &[feed.pipeline(), folder.clone()]);
+    settle(&mut h).unwrap();
+    let doc = h.state().doc();
+    assert_eq!(doc.recording.as_ref().unwrap().recording.path(), folder);
+    assert_eq!(doc.run.as_ref().unwrap().dir, out);
+}
+
+#[test]
 fn what_is_dropped_while_others_wait_is_opened_after_them() {
     let (one, two, three) = (Feed::new(200), Feed::new(300), Feed::new(400));
     let mut h = window();
