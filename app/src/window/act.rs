@@ -256,6 +256,10 @@ impl App {
                 self.panels.late.set_slider(ms);
                 self.layout.show_panel(Panel::Late);
             }
+            Command::OutOfOrdernessOf(input) => {
+                self.panels.late.set_whose(input);
+                self.layout.show_panel(Panel::Late);
+            }
             Command::Copy(text) => self.ctx.copy_text(text),
             Command::Said(place, message) => self.errors.add(place, message),
             Command::ShowIncident if self.incident.is_some() => {

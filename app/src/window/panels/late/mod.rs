@@ -192,10 +192,7 @@ impl Late {
                 self.chosen = None;
             }
         }
-        if target != self.target {
-            self.target = target;
-            self.chosen = None;
-        }
+        self.aim(target);
         cx.commands.append(&mut commands);
         dragged
     }
@@ -318,6 +315,18 @@ impl Late {
     /// Moves the slider to an out-of-orderness, ms.
     pub fn set_slider(&mut self, ms: i64) {
         self.chosen = Some(bin(ms));
+    }
+
+    /// Whose out-of-orderness the slider changes: an input's; `None`: every input's.
+    pub fn set_whose(&mut self, input: Option<u8>) {
+        self.aim(input.map_or(Target::All, Target::Input));
+    }
+
+    fn aim(&mut self, target: Target) {
+        if target != self.target {
+            self.target = target;
+            self.chosen = None;
+        }
     }
 
     /// The out-of-orderness that was run, where the target has one.
