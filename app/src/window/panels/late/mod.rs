@@ -164,7 +164,9 @@ impl Late {
         let inputs = inputs_of(cx);
         self.sums.renew((cx.doc.revision, found.read));
         let sum = self.sums.of(&found.index, self.focus, &inputs);
-        let sentence = self.sentence(cx, &found, &sum);
+        // Where it failed, nobody is reading, and what was counted is a part.
+        let unread = self.pass.error().is_some();
+        let sentence = if unread { String::new() } else { self.sentence(cx, &found, &sum) };
         let title = Title::of(Panel::Late, &sentence, tabs);
         let mut commands = Vec::new();
         let mut target = self.target;
