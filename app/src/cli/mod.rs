@@ -270,6 +270,18 @@ mod tests {
         assert_eq!(named, [Path::new("a"), Path::new("b"), Path::new("c")]);
     }
 
+    /// Found by reading: without a list to open it was of no effect.
+    #[test]
+    fn the_guarantee_of_a_list_is_not_taken_without_one() {
+        let parsed = |more: &str| {
+            let line =
+                format!("joinscope guarantees p.toml --recording r --mode exactly-once{more}");
+            Cli::command().try_get_matches_from(line.split(' ')).map_err(|e| e.to_string())
+        };
+        assert!(parsed(" --list losses").is_ok());
+        assert!(parsed("").unwrap_err().contains("--list"));
+    }
+
     #[test]
     fn a_verb_mistyped_is_no_file() {
         let said = no_verb(Path::new("verdict")).unwrap();
