@@ -57,6 +57,13 @@ fn what_looks_like_a_secret_is_blanked_and_that_is_said() {
     assert!(!save("a.mcap", "a stall") && save("b.mcap", "password: hunter2"));
     let told = json(&joinscope(home, &["incident", "info", &path("b.mcap"), "--json"]));
     assert_eq!(told["notes"], "password: ***");
+    for (name, notes, blanked) in
+        [("c.mcap", "a stall", false), ("d.mcap", "password: hunter2", true)]
+    {
+        let args =
+            ["incident", "save", &path("run"), "-o", &path(name), "--notes", notes, "--json"];
+        assert_eq!(json(&joinscope(home, &args))["blanked"], blanked, "{notes}");
+    }
 }
 
 #[test]

@@ -82,7 +82,7 @@ pub struct Guarantees {
     #[arg(long, value_enum, requires = "mode")]
     list: Option<List>,
     /// The guarantee whose number is opened
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "list")]
     mode: Option<Mode>,
     /// Counted and listed as a reader sees it under this isolation
     #[arg(long, value_enum, default_value_t = Isolation::Committed)]
@@ -90,7 +90,7 @@ pub struct Guarantees {
     /// At most so many listed
     #[arg(long, default_value_t = 20)]
     limit: usize,
-    /// One JSON object on stdout
+    /// One JSON object on stdout; with --list one a line
     #[arg(long)]
     json: bool,
 }

@@ -127,6 +127,7 @@ fn save(args: &Save) -> anyhow::Result<Answer> {
             "records": recording.len(),
             "bookmarks": marks,
             "layout": incident.view.is_some(),
+            "blanked": blanked,
             "digest": incident.run.map(|r| r.digest),
         });
         writeln!(out, "{answer}")?;

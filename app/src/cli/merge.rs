@@ -25,7 +25,8 @@ use super::{Answer, record};
   joinscope recording merge monday.mcap tuesday.mcap wednesday.mcap -o week.mcap")]
 pub struct Merge {
     /// Two recordings or more
-    #[arg(required = true, num_args = 2.., value_name = "RECORDING")]
+    // Two at once would have to follow one another without an option between.
+    #[arg(required = true, num_args = 1.., value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
     /// The recording that is made; a file that is there is never written over
     #[arg(short, long, value_name = "RECORDING")]
@@ -40,6 +41,9 @@ pub struct Merge {
 
 /// Runs the verb.
 pub fn run(args: &Merge) -> anyhow::Result<Answer> {
+    if args.recordings.len() < 2 {
+        anyhow::bail!("merge takes 2 recordings or more, and one is named");
+    }
     let mut files = Vec::with_capacity(args.recordings.len());
     for path in &args.recordings {
         let file = open_recording(path)?;

@@ -204,7 +204,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use clap::CommandFactory as _;
 
@@ -241,6 +241,45 @@ mod tests {
             let silent: Vec<&str> = silent.map(|a| a.get_id().as_str()).collect();
             assert!(silent.is_empty(), "{called}: {silent:?}");
         }
+    }
+
+    /// Found by using it: of `merge A -o X B` the second was refused.
+    #[test]
+    fn options_stand_anywhere_among_what_a_verb_takes() {
+        let mut all = Vec::new();
+        verbs(&Cli::command(), "joinscope", &mut all);
+        for (called, verb) in &all {
+            let at_once = verb.get_positionals().filter_map(clap::Arg::get_num_args);
+            assert!(at_once.map(|n| n.min_values()).all(|n| n <= 1), "{called}");
+        }
+        for line in [
+            "recording merge a -o x b --json c",
+            "recording merge -o x a b c",
+            "diff a --json b",
+            "explain run --json views[0]@1",
+            "screenshot run --panel late -o x",
+        ] {
+            let words = std::iter::once("joinscope").chain(line.split(' '));
+            let parsed = Cli::command().try_get_matches_from(words);
+            assert!(parsed.is_ok(), "{line}: {:?}", parsed.err().map(|e| e.to_string()));
+        }
+        let merge = ["joinscope", "recording", "merge", "a", "-o", "x", "b", "--json", "c"];
+        let parsed = Cli::command().try_get_matches_from(merge).unwrap();
+        let merge = parsed.subcommand().and_then(|(_, of)| of.subcommand()).unwrap().1;
+        let named: Vec<&PathBuf> = merge.get_many("recordings").unwrap().collect();
+        assert_eq!(named, [Path::new("a"), Path::new("b"), Path::new("c")]);
+    }
+
+    /// Found by reading: without a list to open it was of no effect.
+    #[test]
+    fn the_guarantee_of_a_list_is_not_taken_without_one() {
+        let parsed = |more: &str| {
+            let line =
+                format!("joinscope guarantees p.toml --recording r --mode exactly-once{more}");
+            Cli::command().try_get_matches_from(line.split(' ')).map_err(|e| e.to_string())
+        };
+        assert!(parsed(" --list losses").is_ok());
+        assert!(parsed("").unwrap_err().contains("--list"));
     }
 
     #[test]

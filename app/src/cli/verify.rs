@@ -14,6 +14,10 @@ use super::follow::follow;
 /// Reads a recording through and checks every byte: all CRCs, arrival order,
 /// offsets, indices, totals, digest; of a folder each segment, and that they follow one
 /// another. Exit code 1 if something is wrong
+///
+/// A live run that is killed leaves a segment of its arrival log cut off, and its next
+/// start goes on in another: that is said, and sound, where no record is missing between
+/// the two.
 #[derive(Args)]
 #[command(after_help = "Example:\n  joinscope recording verify feed.mcap")]
 pub struct Verify {
@@ -38,13 +42,14 @@ pub fn run(args: &Verify) -> anyhow::Result<Answer> {
             "digest": verified.digest,
             "stated_digest": verified.stated_digest,
             "missing": verified.info.notes.get("missing"),
+            "cuts": verified.cuts.iter().map(problem_json).collect::<Vec<_>>(),
             "problems": problems,
             "problem_count": verified.problem_count,
         });
         writeln!(out, "{answer}")?;
     } else {
-        for problem in &verified.problems {
-            writeln!(out, "{}", line(problem))?;
+        for said in verified.cuts.iter().chain(&verified.problems) {
+            writeln!(out, "{}", line(said))?;
         }
         let more = verified.problem_count - verified.problems.len() as u64;
         if more > 0 {

@@ -300,6 +300,9 @@ fn slices_merge_into_the_whole() {
     let info = json(at, &["recording", "info", "m.mcap"]);
     assert_eq!(info["topics"]["views"]["records"], 2000);
     assert!(json(at, &["recording", "verify", "m.mcap"])["sound"].as_bool().unwrap());
+    // Options stand anywhere, also between what is merged.
+    let between = ["recording", "merge", "v.mcap", "-o", "between.mcap", "e.mcap"];
+    assert_eq!(json(at, &between)["records"], merged["records"]);
     let again = refusal(at, &["recording", "merge", "v.mcap", "e.mcap", "-o", "m.mcap"]);
     assert!(again.contains("exists already"), "{again}");
     assert!(refusal(at, &["recording", "merge", "v.mcap", "-o", "n.mcap"]).contains("2 "));

@@ -3,15 +3,16 @@
 use std::path::Path;
 use std::process::Output;
 
-use joinscope_core::edges::recording::{Recording, Segments, WriterOptions, end_segment};
+use joinscope_core::edges::recording::{Info, Recording, Segments, WriterOptions, end_segment};
 
 use super::{joinscope, json, refusal};
 
-/// The same records in a folder of segments, so many in each.
-fn in_segments(file: &Path, folder: &Path, each: u64) {
+/// The same records in a folder of segments, so many in each, with a note more.
+fn in_segments(file: &Path, folder: &Path, each: u64, note: Option<&str>) {
     let recording = Recording::open(file).unwrap();
-    let options =
+    let mut options =
         WriterOptions { whole_or_nothing: false, ..WriterOptions::like(recording.info(), None) };
+    options.notes.extend(note.map(|note| (note.to_owned(), String::new())));
     let (partitions, schemas) = (recording.partitions().to_vec(), recording.schemas());
     Segments::create_folder(folder).unwrap();
     let mut segments = Segments::new(folder.to_owned(), 0, options, partitions, (*schemas).clone());
@@ -34,7 +35,7 @@ fn a_folder_of_segments_is_a_recording_to_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     json(at, &["generate", "feed", "--views", "3000", "-o", "one.mcap"]);
-    in_segments(&at.join("one.mcap"), &at.join("many"), 1_000);
+    in_segments(&at.join("one.mcap"), &at.join("many"), 1_000, None);
     std::fs::write(at.join("feed.toml"), include_str!("../pipelines/feed.toml")).unwrap();
     let info = |name: &str| json(at, &["recording", "info", name]);
     let (one, many) = (info("one.mcap"), info("many"));
@@ -90,4 +91,35 @@ fn a_folder_of_segments_is_a_recording_to_every_verb() {
     assert!(said(&without).contains("00000001.mcap: is missing"), "{}", said(&without));
     assert!(said(&without).contains("1,000 records behind arrival 999"), "{}", said(&without));
     assert!(info("many")["notes"]["missing"].as_str().unwrap().starts_with("1,000 records"));
+}
+
+/// Found by using it: a run that was killed and went on had left an unsound log.
+#[test]
+fn an_arrival_log_that_a_kill_cut_is_sound_where_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    json(at, &["generate", "feed", "--views", "3000", "-o", "one.mcap"]);
+    std::fs::write(at.join("feed.toml"), include_str!("../pipelines/feed.toml")).unwrap();
+    for (name, note, code) in [("log", Some(Info::LIVE), 0), ("rolled", None, 1)] {
+        in_segments(&at.join("one.mcap"), &at.join(name), 1_000, note);
+        let segment = at.join(name).join("00000001.mcap");
+        let bytes = std::fs::read(&segment).unwrap();
+        std::fs::write(&segment, &bytes[..bytes.len() - 9]).unwrap();
+        let verified = joinscope(at, &["recording", "verify", name]);
+        assert_eq!(verified.status.code(), Some(code), "{verified:?}");
+        let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+        let goes_on = "the next segment goes on from arrival 2000";
+        assert!(said.starts_with("00000001.mcap, byte "), "{said}");
+        assert_eq!(said.lines().next().unwrap().ends_with(goes_on), code == 0, "{said}");
+    }
+    let verified = json(at, &["recording", "verify", "log"]);
+    assert_eq!(
+        (verified["sound"].as_bool(), verified["problem_count"].as_u64()),
+        (Some(true), Some(0))
+    );
+    assert_eq!(verified["cuts"][0]["segment"], "00000001.mcap", "{verified}");
+    let run = |name: &str, out: &str| {
+        json(at, &["run", "feed.toml", "--recording", name, "--out", out])["digest"].clone()
+    };
+    assert_eq!(run("log", "run-log"), run("one.mcap", "run-one"));
 }

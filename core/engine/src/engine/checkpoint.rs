@@ -300,17 +300,20 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// Goes back to `entry`; newer checkpoints of the folder are gone then.
+    /// Goes back to `entry`; newer checkpoints of the folder are gone then. `verified`: it
+    /// was just found whole.
     pub(super) fn open(
         folder: &Path,
         entry: &CheckpointEntry,
         options: StoreOptions,
         routes: &Arc<Routes>,
         identity: &Identity,
+        verified: bool,
     ) -> Result<Self, RunError> {
         let damaged = |what: String| RunError::Checkpoint { path: entry.path.clone(), what };
+        let restore = if verified { Store::restore_verified } else { Store::restore };
         let (store, restored) =
-            Store::restore(folder, entry.epoch, options).map_err(|error| match error {
+            restore(folder, entry.epoch, options).map_err(|error| match error {
                 // As it is, no further start goes on from it.
                 StoreError::Damaged { .. }
                 | StoreError::Missing { .. }

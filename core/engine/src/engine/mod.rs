@@ -53,7 +53,20 @@ use crate::operator::pipeline::Pipeline;
 /// is a valid prefix of the run. A run over a recording that was cancelled takes a
 /// checkpoint there, if it has a folder, and goes on from it as if it had not been.
 pub fn run(spec: RunSpec, sink: &mut dyn Sink, control: &Control) -> Result<Summary, RunError> {
-    run::run(&spec, sink, control)
+    run::run(&spec, sink, control, false)
+}
+
+/// As [`run`], but the checkpoint that it goes on from was just found whole
+/// ([`crate::edges::rocksdb::verify`]): that may take long, and is not done twice.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_verified(
+    spec: RunSpec,
+    sink: &mut dyn Sink,
+    control: &Control,
+) -> Result<Summary, RunError> {
+    run::run(&spec, sink, control, true)
 }
 
 /// Whether a pipeline can be run over a source at all: its topics are there and

@@ -41,6 +41,7 @@ pub(super) fn run(
     spec: &RunSpec,
     sink: &mut dyn Sink,
     control: &Control,
+    verified: bool,
 ) -> Result<Summary, RunError> {
     let began = Instant::now();
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -81,7 +82,7 @@ pub(super) fn run(
     };
     let (start, operators) = match (&spec.resume, &spec.folder) {
         (Some(entry), Some(folder)) => {
-            let resumed = Resumed::open(folder, entry, options, &routes, &identity)?;
+            let resumed = Resumed::open(folder, entry, options, &routes, &identity, verified)?;
             let mut operators = operators(&resumed.start)?;
             (resumed.rows(&mut operators)?, operators)
         }

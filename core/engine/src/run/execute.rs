@@ -79,6 +79,7 @@ impl Execute {
             shards: self.shards,
             checkpoint_records: self.checkpoint_records,
             at_hit: self.at_hit,
+            verified: false,
         }
     }
 
@@ -263,12 +264,13 @@ fn resume_from(
             spec.dir.display()
         )));
     }
-    if !Lock::is_held(&spec.dir) {
+    let free = !Lock::is_held(&spec.dir);
+    if free {
         let instead = || another(&spec.dir, entry.epoch, &manifest.checkpoints);
         verified(&spec.dir, entry.epoch, instead)?;
     }
     let writer = Writer::resume_from(&spec.dir, &entry, spec.pipeline.pipeline.folds())?;
-    keep(spec.keep(), writer, Some(entry), control)
+    keep(Keep { verified: free, ..spec.keep() }, writer, Some(entry), control)
 }
 
 /// Goes on with a run that did not come to its end (its process was killed, it
@@ -356,6 +358,8 @@ pub(super) struct Keep {
     pub shards: usize,
     pub checkpoint_records: u64,
     pub at_hit: AtHit,
+    /// The checkpoint that it goes on from was just found whole.
+    pub verified: bool,
 }
 
 /// Runs.
@@ -370,7 +374,8 @@ pub(super) fn keep(
     let (rows, begun) = from.as_ref().map_or((0, 0), |entry| (entry.state_rows, entry.arrival));
     let fields = Values::new(&pipeline, spec.recording);
     let mut breaking = Breaking::new(sink.sink(), control, spec.at_hit, rows, fields);
-    let mut outcome = engine::run(
+    let run = if spec.verified { engine::run_verified } else { engine::run };
+    let mut outcome = run(
         RunSpec {
             pipeline,
             source: spec.source,

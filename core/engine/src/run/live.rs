@@ -191,7 +191,8 @@ pub fn execute_live(
     }
     let pipeline = Arc::new(spec.pipeline.pipeline.clone());
     let entry = before.as_ref().and_then(|manifest| manifest.checkpoints.last().cloned());
-    if let Some(entry) = entry.as_ref().filter(|_| !Lock::is_held(&spec.dir)) {
+    let free = !Lock::is_held(&spec.dir);
+    if let Some(entry) = entry.as_ref().filter(|_| free) {
         verified(&spec.dir, entry.epoch, || {
             format!(
                 "a new --out begins anew, and --recording {} runs again over what was read",
@@ -278,6 +279,7 @@ pub fn execute_live(
             shards: spec.shards,
             checkpoint_records: 1,
             at_hit: spec.at_hit,
+            verified: free,
         },
         writer,
         entry,

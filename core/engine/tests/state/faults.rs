@@ -86,6 +86,27 @@ fn a_flipped_bit_a_cut_and_a_missing_file_are_found_and_named() {
     }
 }
 
+/// Found by reading: each start read its checkpoint against its checksums twice.
+#[test]
+fn what_was_found_whole_is_not_read_against_its_checksums_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path();
+    run_with_three(run);
+    rocksdb::verify(run, 3).unwrap();
+    // It goes bad meanwhile.
+    let is_table = |file: &PathBuf| file.extension().is_some_and(|e| e == "sst");
+    let table = files_of(&run.join("checkpoints/3")).into_iter().find(is_table).unwrap();
+    let mut bytes = fs::read(&table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    replace(&table, &bytes);
+    let sums = "its checksum does not match";
+    let error = Store::restore(run, 3, options()).err().unwrap().to_string();
+    assert!(error.contains(sums), "{error}");
+    let error = Store::restore_verified(run, 3, options()).err().map(|e| e.to_string());
+    assert!(!error.as_ref().is_some_and(|error| error.contains(sums)), "{error:?}");
+}
+
 #[test]
 fn an_earlier_checkpoint_restores_where_the_newest_is_damaged() {
     let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use super::summary::{ChunkIndex, Summary};
 use super::tally::{Tally, check_order};
 use super::wire::{self, ChannelRecord, Fields, MAGIC, op};
 use super::{Info, PartitionInfo, RecordingError, Schemas, StoredSchema};
-use crate::operator::record::TopicPartition;
+use crate::operator::record::{Arrival, TopicPartition};
 
 /// Checks magic, header and the first metadata record; what it says, and where
 /// the rest of the file begins.
@@ -101,6 +101,8 @@ pub struct Gathered {
     named: HashSet<TopicPartition>,
     /// The message index records that have to follow the last chunk.
     expected: BTreeMap<u16, Vec<u8>>,
+    /// The record before which a live run's clock first said something.
+    pub heard: Option<Arrival>,
     /// `joinscope/end`, if it came.
     pub end: Option<Map>,
     /// Chunk places and spans as `joinscope/index` gives them.
@@ -141,6 +143,7 @@ impl Gathered {
             channels: HashMap::new(),
             named: HashSet::new(),
             expected: BTreeMap::new(),
+            heard: None,
             end: None,
             indexed: Index::default(),
             index_sound: true,
@@ -288,7 +291,7 @@ impl Gathered {
                 .map_err(|_| "an arrival time beyond the year 2262".to_owned())?;
             if message.channel == 0 {
                 let said = ClockEntry::decode(envelope, arrival_ns);
-                clock.push(said.ok_or("a clock event is damaged")?.kind);
+                clock.push(said.ok_or("a clock event is damaged")?);
                 continue;
             }
             let source = u32::from(message.channel) - 1;
@@ -330,7 +333,8 @@ impl Gathered {
         self.channels.extend(new_channels);
         self.tally.partitions.extend(partitions);
         self.named.extend(named);
-        clock.iter().for_each(|said| self.tally.hear(said));
+        clock.iter().for_each(|said| self.tally.hear(&said.kind));
+        self.heard = self.heard.or(clock.first().map(|said| said.precedes));
         for (from, to) in runs {
             self.tally.content.take(&bytes[from..to]);
         }

@@ -90,6 +90,19 @@ impl Source {
         read.map_err(|error| RecordingError::io(&self.path, format!("read at byte {byte}"), error))
     }
 
+    /// Whether the file ends at `byte`, or within the record that begins there: so a
+    /// writer leaves it that is killed.
+    pub fn ends_within(&self, byte: u64) -> Result<bool, RecordingError> {
+        let left = self.length.saturating_sub(byte);
+        if left < HEAD as u64 {
+            return Ok(true);
+        }
+        let mut bytes = Vec::new();
+        self.read(byte, HEAD as u64, &mut bytes)?;
+        let (_, length) = head(&bytes).unwrap_or_default();
+        Ok(length <= MAX_RECORD * 2 && length > left - HEAD as u64)
+    }
+
     /// The record that should stand at `byte` with this opcode and length
     /// (head included), read into `into`: its body.
     pub fn record<'b>(

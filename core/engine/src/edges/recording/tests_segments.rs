@@ -99,6 +99,102 @@ fn a_segment_that_is_missing_is_said() {
     );
 }
 
+/// A segment with a note, anew: ended, or as a writer that is killed leaves it.
+fn segment(folder: &Path, n: u64, range: std::ops::Range<u64>, note: &str, ended: bool) {
+    let path = folder.join(part_name(n));
+    let _ = std::fs::remove_file(&path);
+    let notes = BTreeMap::from([(note.to_owned(), "what it is".to_owned())]);
+    let options = WriterOptions { notes, ..WriterOptions::default() };
+    let mut writer = Writer::create(&path, options).unwrap();
+    let source = writer.partition(partition("t", 0)).unwrap();
+    let tick = ClockEntry { precedes: range.start, at_ns: 7, kind: ClockEntryKind::Tick };
+    writer.clock(&tick).unwrap();
+    for arrival in range {
+        let record = Record { arrival, offset: arrival as i64, source, ..Record::default() };
+        writer.add(&record).unwrap();
+    }
+    if ended {
+        writer.finish().unwrap();
+        return;
+    }
+    writer.hand_over().unwrap();
+    drop(writer);
+    // It was killed as it wrote a chunk.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend([6, 200, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// Found by using it: the log of a run that was killed and went on was called unsound,
+/// which it is only where something is missing.
+#[test]
+fn a_segment_of_a_killed_run_is_sound_where_the_next_goes_on_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let verified = || unattended(|job| verify(at, job)).unwrap();
+    let cuts = || {
+        let cuts = verified().cuts.into_iter();
+        cuts.map(|cut| (cut.segment.unwrap(), cut.byte > 0, cut.what)).collect::<Vec<_>>()
+    };
+    let why = "a record of 200 bytes begins, and 3 are left";
+    let goes_on = |segment: &str| {
+        let what = format!(
+            "cut off, as a killed run leaves it ({why}); the next segment goes on from arrival 10"
+        );
+        (segment.to_owned(), true, what)
+    };
+    let arrivals = || {
+        let records = Recording::open(at).unwrap();
+        records.batches(None, 0).flat_map(Result::unwrap).map(|r| r.arrival).collect::<Vec<_>>()
+    };
+    let missing = || Recording::open(at).unwrap().info().notes.get("missing").cloned();
+    segment(at, 0, 0..10, Info::LIVE, false);
+    // The next start took no record.
+    segment(at, 1, 10..10, Info::LIVE, false);
+    segment(at, 2, 10..20, Info::LIVE, true);
+    assert_eq!(problems(at), Vec::<String>::new());
+    assert!(verified().sound() && verified().info.cut.is_none());
+    assert_eq!(cuts(), [goes_on("00000000.mcap"), goes_on("00000001.mcap")]);
+    // A run over it takes the same.
+    assert_eq!((arrivals(), missing()), ((0..20).collect::<Vec<_>>(), None));
+
+    // Records between the two are missing: by their numbers, then by the clock's alone.
+    segment(at, 2, 12..20, Info::LIVE, true);
+    let gone = "2 records behind arrival 9 and before";
+    assert_eq!(
+        problems(at),
+        [format!("00000001.mcap: {why}"), format!("00000002.mcap: {gone} it are missing")]
+    );
+    assert_eq!(cuts(), [goes_on("00000000.mcap")]);
+    assert!(missing().unwrap().starts_with(&format!("{gone} 00000002.mcap")));
+    segment(at, 1, 12..12, Info::LIVE, true);
+    segment(at, 2, 12..20, Info::LIVE, true);
+    assert_eq!(
+        problems(at),
+        [format!("00000000.mcap: {why}"), format!("00000001.mcap: {gone} it are missing")]
+    );
+
+    // Nothing behind the last one says how far it went.
+    std::fs::remove_file(at.join(part_name(2))).unwrap();
+    segment(at, 1, 10..15, Info::LIVE, false);
+    assert_eq!(cuts(), [goes_on("00000000.mcap")]);
+    let said = problems(at);
+    assert!(said.len() == 1 && said[0].starts_with(&format!("00000001.mcap: {why} (")), "{said:?}");
+    assert_eq!(arrivals(), (0..15).collect::<Vec<_>>());
+
+    // Damage is none, nor is any other recording left so.
+    segment(at, 1, 10..15, Info::LIVE, true);
+    let first = at.join(part_name(0));
+    let mut bytes = std::fs::read(&first).unwrap();
+    let byte = bytes.len() - 4;
+    bytes[byte] = 1;
+    std::fs::write(&first, bytes).unwrap();
+    assert!(cuts().is_empty() && problems(at)[0].contains("a record claims"), "{:?}", problems(at));
+    segment(at, 0, 0..10, "another", false);
+    segment(at, 1, 10..15, "another", true);
+    assert_eq!((cuts(), problems(at)), (Vec::new(), vec![format!("00000000.mcap: {why}")]));
+}
+
 #[test]
 fn a_damaged_segment_is_named_with_its_byte() {
     let folder = tempfile::tempdir().unwrap();

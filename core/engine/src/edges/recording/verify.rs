@@ -8,6 +8,7 @@ use super::source::{Source, Stop, Walk};
 use super::wire::op;
 use super::{Info, Job, RecordingError, meta, open, parts};
 use crate::operator::figures::plural;
+use crate::operator::record::Arrival;
 
 /// Problems that are listed; more are counted.
 const LISTED: usize = 100;
@@ -34,6 +35,13 @@ pub struct Verified {
     /// The first of them, in file order.
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// Of an arrival log: segments that are cut off as a run leaves them that is killed,
+    /// and nothing is missing behind them.
+    pub cuts: Vec<Problem>,
+    /// The number of the first record, or of the one before which the clock first spoke.
+    begins: Option<Arrival>,
+    /// The file ends where its writer may have been killed.
+    torn: bool,
 }
 
 impl Verified {
@@ -48,9 +56,54 @@ impl Verified {
     }
 
     fn problem_of(&mut self, segment: Option<String>, byte: u64, what: impl Into<String>) {
+        self.add(Problem { segment, byte, what: what.into() });
+    }
+
+    fn add(&mut self, problem: Problem) {
         self.problem_count += 1;
         if self.problems.len() < LISTED {
-            self.problems.push(Problem { segment, byte, what: what.into() });
+            self.problems.push(problem);
+        }
+    }
+
+    /// Where this segment of an arrival log is cut off, if that is all that is wrong with
+    /// it. What its writer was killed over was given to nobody, and is read anew.
+    fn cut_off(&mut self, name: &str) -> Option<Problem> {
+        let live = self.info.notes.contains_key(Info::LIVE);
+        if !(self.torn && live && self.problem_count == 1) {
+            return None;
+        }
+        self.problem_count = 0;
+        let cut = self.problems.pop();
+        cut.map(|cut| Problem { segment: Some(name.to_owned()), ..cut })
+    }
+
+    /// What becomes of segments that are cut off, now that one behind them begins at an
+    /// arrival: `gone` records are missing before it.
+    fn goes_on(&mut self, cuts: Vec<Problem>, begins: Arrival, gone: u64) {
+        for cut in cuts {
+            if gone > 0 {
+                self.add(cut);
+                continue;
+            }
+            let what = format!(
+                "cut off, as a killed run leaves it ({}); the next segment goes on from arrival \
+                 {begins}",
+                cut.what
+            );
+            self.cuts.push(Problem { what, ..cut });
+        }
+    }
+
+    /// Nothing behind them says how far they went.
+    fn ends_with(&mut self, cuts: Vec<Problem>) {
+        for cut in cuts {
+            let what = format!(
+                "{} (so a run leaves it that was killed or still goes on; no segment behind it \
+                 says whether anything is missing)",
+                cut.what
+            );
+            self.add(Problem { what, ..cut });
         }
     }
 
@@ -66,7 +119,8 @@ impl Verified {
 /// Reads a recording through: all CRCs (chunks, attachments, metadata, data
 /// section, summary), arrival order, offsets within partitions, message
 /// indices, totals, ranges, gaps and the digest. Of a folder each segment, and that they
-/// follow one another. Progress is in bytes.
+/// follow one another; in an arrival log one may be cut off where the next goes on
+/// ([`Verified::cuts`]). Progress is in bytes.
 ///
 /// # Errors
 /// It is not a recording at all, cannot be read, or was cancelled. Damage is
@@ -95,8 +149,9 @@ fn verify_segments(folder: &Path, job: &mut Job<'_>) -> Result<Verified, Recordi
     let (mut digests, mut stated) = (Vec::new(), Vec::new());
     let (mut records, mut chunks) = (0, 0);
     let (mut done, mut next) = (0, 0);
-    // Of the segment before, where it is sound.
-    let mut arrival = None;
+    // Up to where all is there, as far as it is known.
+    let mut arrival: Option<Arrival> = None;
+    let mut cuts: Vec<Problem> = Vec::new();
     for (number, source) in sources {
         if next < number {
             verified.problem_of(Some(parts::part_name(next)), 0, missing(next, number));
@@ -110,12 +165,13 @@ fn verify_segments(folder: &Path, job: &mut Job<'_>) -> Result<Verified, Recordi
             continue;
         }
         let progress = &mut |byte, _| (job.progress)(before + byte, total);
-        let found = match verify_source(&source, &mut Job { cancel: job.cancel, progress }) {
+        let mut found = match verify_source(&source, &mut Job { cancel: job.cancel, progress }) {
             Ok(found) => found,
             Err(error @ (RecordingError::Io { .. } | RecordingError::Cancelled)) => {
                 return Err(error);
             }
             Err(error) => {
+                std::mem::take(&mut cuts).into_iter().for_each(|cut| verified.add(cut));
                 verified.problem_of(Some(name), 0, error.to_string());
                 arrival = None;
                 continue;
@@ -125,24 +181,34 @@ fn verify_segments(folder: &Path, job: &mut Job<'_>) -> Result<Verified, Recordi
         if nothing && found.stated_digest.is_none() && Some(number) != last {
             continue;
         }
-        if let (Some(last), Some((first, _))) = (arrival, found.info.arrivals)
-            && first > last + 1
-        {
-            let gone = plural(first - last - 1, "record");
+        // Where the clock alone goes on behind a cut, nothing may be missing either.
+        let first = found.info.arrivals.map(|(first, _)| first);
+        let begins = if cuts.is_empty() { first } else { found.begins };
+        let mut gone = 0;
+        if let Some(begins) = begins {
+            let due = arrival.map_or(begins, |last| last.saturating_add(1));
+            gone = begins.saturating_sub(due);
+            verified.goes_on(std::mem::take(&mut cuts), begins, gone);
+        }
+        if let Some(last) = arrival.filter(|_| gone > 0) {
+            let gone = plural(gone, "record");
             let what = format!("{gone} behind arrival {last} and before it are missing");
             verified.problem_of(Some(name.clone()), 0, what);
         }
-        if !found.sound() {
-            arrival = None;
-        } else if let Some((_, last)) = found.info.arrivals {
-            arrival = Some(last);
-        }
+        cuts.extend(found.cut_off(&name));
+        arrival = match found.info.arrivals {
+            _ if !found.sound() => None,
+            Some((_, last)) => Some(last),
+            None if gone > 0 => begins.map(|begins| begins - 1),
+            None => arrival,
+        };
         records += found.info.records;
         chunks += found.info.chunks;
         digests.push(found.digest);
         stated.extend(found.stated_digest);
         verified.segment(&name, found.problems, found.problem_count);
     }
+    verified.ends_with(cuts);
     match parts::open(folder) {
         Ok(whole) => verified.info = whole.info,
         Err(error) => verified.problem(0, error.to_string()),
@@ -193,6 +259,7 @@ pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, Rec
             }
             Err(Stop::Cut { byte, why }) => {
                 verified.problem(byte, why);
+                verified.torn = source.ends_within(byte)?;
                 break None;
             }
             Err(Stop::Error(error)) => return Err(error),
@@ -213,6 +280,8 @@ pub fn verify_source(source: &Source, job: &mut Job<'_>) -> Result<Verified, Rec
     info.schemas = gathered.schemas.len();
     info.compression.clone_from(&gathered.compression);
     verified.digest = gathered.tally.digest(&gathered.schemas);
+    let first = gathered.tally.arrivals.map(|(first, _)| first);
+    verified.begins = gathered.heard.into_iter().chain(first).min();
     if let Some(at) = end_of_data {
         closing(&mut verified, &gathered, &info, stated.as_ref(), at);
         summary(&mut verified, source, &gathered, at)?;
@@ -319,6 +388,10 @@ fn summary(
     let left = source.length - at;
     if left != expected.len() as u64 {
         verified.problem(at, "the summary has another length than it should");
+        if left < expected.len() as u64 {
+            source.read(at, left, &mut found)?;
+            verified.torn = expected.starts_with(&found);
+        }
         return Ok(());
     }
     source.read(at, left, &mut found)?;

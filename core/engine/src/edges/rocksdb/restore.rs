@@ -129,8 +129,30 @@ impl Store {
         epoch: u64,
         options: StoreOptions,
     ) -> Result<(Self, Restored), StoreError> {
+        Self::restore_read(run, epoch, options, read_verified)
+    }
+
+    /// As [`Store::restore`], of a checkpoint that was just found whole by [`verify`]:
+    /// its files are not read against their checksums once more.
+    ///
+    /// # Errors
+    /// As [`open`], before anything is changed; else as [`Store::restore`].
+    pub fn restore_verified(
+        run: &Path,
+        epoch: u64,
+        options: StoreOptions,
+    ) -> Result<(Self, Restored), StoreError> {
+        Self::restore_read(run, epoch, options, read)
+    }
+
+    fn restore_read(
+        run: &Path,
+        epoch: u64,
+        options: StoreOptions,
+        read: impl Fn(&Path, u64) -> Result<(CheckpointMeta, Vec<FileEntry>), StoreError>,
+    ) -> Result<(Self, Restored), StoreError> {
         let lock = files::lock(run)?;
-        let (meta, entries) = read_verified(run, epoch)?;
+        let (meta, entries) = read(run, epoch)?;
         cut_after(run, epoch)?;
         let from = checkpoint_dir(run, epoch);
         let state = state_dir(run);

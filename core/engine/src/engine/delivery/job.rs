@@ -307,7 +307,8 @@ impl Job<'_> {
                 arrival_log,
                 suppressed,
             );
-            crate::engine::run(self.run_spec(source, found.entry), &mut sink, &control)
+            // What it goes on from was verified as it was found.
+            crate::engine::run_verified(self.run_spec(source, found.entry), &mut sink, &control)
         };
         self.committed = outbox.mark().committed;
         let failure = outbox.failure();

@@ -348,6 +348,8 @@ mod tests {
         log.finish().unwrap();
         assert_eq!((open().later(), added(&open())), (vec![2], vec![new]));
         assert_eq!(open().len(), 4);
+        let verified = unattended(|job| crate::edges::recording::verify(&path, job)).unwrap();
+        assert!(verified.sound() && verified.cuts.len() == 2, "{verified:?}");
 
         let one = folder.path().join("one.mcap");
         unattended(|job| slice(&open(), &Slice::default(), &one, None, job)).unwrap();
