@@ -105,6 +105,9 @@ impl KafkaProducer {
             ("delivery.report.only.error", "true"),
             // As Java's: librdkafka's own default breaks co-partitioning.
             ("partitioner", "murmur2_random"),
+            // One that is deleted meanwhile is for the next start to name; librdkafka's
+            // producers let the brokers make it anew (`allow_auto_create_topics`).
+            ("allow.auto.create.topics", "false"),
         ];
         if let Some(id) = &spec.transactional_id {
             forced.push(("transactional.id", id));
@@ -473,5 +476,19 @@ mod tests {
         producer.send(message()).unwrap();
         let error = producer.flush().unwrap_err();
         assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
+    }
+
+    /// Found by reading: a sink topic that was deleted under a job came back empty.
+    #[test]
+    fn a_topic_that_is_gone_is_not_made_anew() {
+        let cluster = MockCluster::new(1).unwrap();
+        let mut settings = Settings::new(cluster.bootstrap_servers());
+        settings.set("topic.metadata.propagation.max.ms", "0");
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+        producer.send(message()).unwrap();
+        let error = producer.flush().unwrap_err();
+        assert_eq!(error.kind, LogErrorKind::Fatal, "{error}");
+        assert!(error.what.contains("to out") && error.what.contains("nknown"), "{error}");
     }
 }

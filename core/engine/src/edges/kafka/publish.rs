@@ -319,6 +319,8 @@ fn config(spec: &PublishSpec) -> ClientConfig {
         ("acks", "all"),
         // What is delivered is counted.
         ("delivery.report.only.error", "false"),
+        // Topics are made here when that is asked for, not by who sends to one that is gone.
+        ("allow.auto.create.topics", "false"),
     ];
     config.extend(spec.settings.properties(&defaults, &forced));
     config
@@ -484,6 +486,7 @@ mod tests {
         };
         let config = config(&spec);
         assert_eq!(config.get("delivery.report.only.error"), Some("false"));
+        assert_eq!(config.get("allow.auto.create.topics"), Some("false"));
         assert_eq!(config.get("linger.ms"), Some("7"), "the file's wins over a default");
         assert_eq!(config.get("message.timeout.ms"), Some("3000"));
     }
