@@ -20,6 +20,7 @@ use super::Settings;
 use super::bounded::{end, within};
 use super::cluster::now_ms;
 use super::codes::{in_transaction, kind_of, let_go_of, right, right_to_commit};
+use super::error::unmade;
 use super::groups::{group_client, list};
 use super::limits::{Limits, batch_size};
 use super::log::about;
@@ -69,7 +70,7 @@ fn client(
     failures: &Arc<Failures>,
 ) -> Result<ThreadedProducer<Context>, LogError> {
     let made = config.create_with_context(Context(Arc::clone(failures)));
-    made.map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {e}")))
+    made.map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {}", unmade(&e))))
 }
 
 impl KafkaProducer {

@@ -15,6 +15,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
 use super::deliveries::{Deliveries, Published};
+use super::error::unmade;
 use super::sys::Code;
 use super::times::sendable;
 use super::{Isolation, KafkaError, KafkaLog, Settings};
@@ -271,7 +272,7 @@ pub fn publish(
     let created = create(spec, &missing)?;
     let producer: BaseProducer<Deliveries> = config(spec)
         .create_with_context(Deliveries::default())
-        .map_err(|error| KafkaError::Setting(error.to_string()))?;
+        .map_err(|error| KafkaError::Publish(unmade(&error)))?;
     let total = plan.records();
     let mut outcome = PublishOutcome { created, ..PublishOutcome::default() };
     let sent = send(recording, spec, plan, &producer, &mut outcome, stop, &mut |sent| {
@@ -337,7 +338,7 @@ fn create(spec: &PublishSpec, missing: &[&PlannedTopic]) -> Result<Vec<String>, 
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Critical);
     config.extend(spec.settings.properties(&[("client.id", "joinscope")], &[]));
-    let admin: AdminClient<_> = config.create().map_err(|e| failed(e.to_string()))?;
+    let admin: AdminClient<_> = config.create().map_err(|e| failed(unmade(&e)))?;
     let topics: Vec<NewTopic<'_>> = missing
         .iter()
         .map(|topic| {
