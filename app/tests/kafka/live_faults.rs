@@ -122,7 +122,7 @@ fn markers_that_retention_removed_are_no_loss() {
     // It comes to the end behind the marker, too.
     served(
         &address,
-        "joinscope_lag_records{job=\"markers\",topic=\"markers-views\",partition=\"0\"} 0",
+        "joinscope_lag_records{job_name=\"markers\",topic=\"markers-views\",partition=\"0\"} 0",
     );
     stop(child);
     let mut until = TopicPartitionList::new();
@@ -151,12 +151,12 @@ fn a_cluster_that_goes_away_is_waited_for() {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::sleep(Duration::from_millis(200));
     }
-    served(&address, "joinscope_brokers_answer{job=\"away\"} 0");
+    served(&address, "joinscope_brokers_answer{job_name=\"away\"} 0");
     own.revive();
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
     // It looks every three seconds whether somebody answers.
-    served(&address, "joinscope_brokers_answer{job=\"away\"} 1");
+    served(&address, "joinscope_brokers_answer{job_name=\"away\"} 1");
     let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent);
