@@ -175,7 +175,8 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
             page.sample("verdicts", &labels, counts.get(verdict));
         }
     }
-    page.about("lag_records", "gauge", "Offsets in the log that were not yet taken.");
+    let help = "Offsets in the log that were not yet taken, those of open transactions too.";
+    page.about("lag_records", "gauge", help);
     for lane in &standing.lanes {
         let partition = lane.partition.partition.to_string();
         let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
@@ -243,6 +244,8 @@ mod tests {
             "joinscope_lag_seconds{job_name=\"feed\"} 3.5",
             "joinscope_brokers_answer{job_name=\"feed\"} 1",
             "# TYPE joinscope_records_total counter",
+            "# HELP joinscope_lag_records Offsets in the log that were not yet taken, those of \
+             open transactions too.",
         ] {
             assert!(page.lines().any(|l| l == line), "{line}: {page}");
         }
