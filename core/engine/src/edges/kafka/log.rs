@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 
 use super::bounded::end;
 use super::cluster::Cluster;
-use super::codes::{kind_of, right};
+use super::codes::{kind_of, right_to_make};
 use super::error::unmade;
 use super::groups::Groups;
 use super::limits::Limits;
@@ -266,7 +266,7 @@ impl Log for KafkaLog {
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
         let failed = |code: RDKafkaErrorCode, what: String| {
             let so = if compacted { " (with cleanup.policy=compact)" } else { "" };
-            let what = format!("topic {name}{so} cannot be made: {what}{}", right(code));
+            let what = format!("topic {name}{so} cannot be made: {what}{}", right_to_make(code));
             LogError::new(kind_of(code), what)
         };
         // The brokers' own number of replicas.

@@ -14,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
+use super::codes::right_to_make;
 use super::deliveries::{Deliveries, Published};
 use super::error::unmade;
 use super::sys::Code;
@@ -360,7 +361,10 @@ fn create(spec: &PublishSpec, missing: &[&PlannedTopic]) -> Result<Vec<String>, 
         .map_err(|e| failed(e.to_string()))?;
     results
         .into_iter()
-        .map(|result| result.map_err(|(topic, code)| failed(format!("{topic}: {code}"))))
+        .map(|result| {
+            let why = |(topic, code)| failed(format!("{topic}: {code}{}", right_to_make(code)));
+            result.map_err(why)
+        })
         .collect()
 }
 
