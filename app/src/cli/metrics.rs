@@ -123,8 +123,9 @@ impl Page<'_> {
             writeln!(self.out, "# HELP joinscope_{name} {help}\n# TYPE joinscope_{name} {kind}");
     }
 
+    /// Not `job`, which is Prometheus' own label: it would become `exported_job`.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let _ = write!(self.out, "joinscope_{name}{{job=\"{}\"", label(self.job));
+        let _ = write!(self.out, "joinscope_{name}{{job_name=\"{}\"", label(self.job));
         for (key, text) in labels {
             let _ = write!(self.out, ",{key}=\"{}\"", label(text));
         }
@@ -174,7 +175,8 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
             page.sample("verdicts", &labels, counts.get(verdict));
         }
     }
-    page.about("lag_records", "gauge", "Offsets in the log that were not yet taken.");
+    let help = "Offsets in the log that were not yet taken, those of open transactions too.";
+    page.about("lag_records", "gauge", help);
     for lane in &standing.lanes {
         let partition = lane.partition.partition.to_string();
         let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
@@ -219,7 +221,7 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 503") && page.contains("starting"), "{page}");
         let page = get(&metrics.address, "/metrics");
         let samples: Vec<&str> = page.lines().filter(|l| l.starts_with("joinscope_")).collect();
-        assert_eq!(samples, ["joinscope_brokers_answer{job=\"feed\"} 0"], "{page}");
+        assert_eq!(samples, ["joinscope_brokers_answer{job_name=\"feed\"} 0"], "{page}");
         let lane = TailLane {
             partition: TopicPartition { topic: "vi\"ews".into(), partition: 3 },
             next: 10,
@@ -235,13 +237,15 @@ mod tests {
         let page = get(&metrics.address, "/metrics");
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         for line in [
-            "joinscope_records_total{job=\"feed\"} 42",
-            "joinscope_watermark_seconds{job=\"feed\"} 1.5",
-            "joinscope_lag_records{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
-            "joinscope_paused{job=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
-            "joinscope_lag_seconds{job=\"feed\"} 3.5",
-            "joinscope_brokers_answer{job=\"feed\"} 1",
+            "joinscope_records_total{job_name=\"feed\"} 42",
+            "joinscope_watermark_seconds{job_name=\"feed\"} 1.5",
+            "joinscope_lag_records{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
+            "joinscope_paused{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
+            "joinscope_lag_seconds{job_name=\"feed\"} 3.5",
+            "joinscope_brokers_answer{job_name=\"feed\"} 1",
             "# TYPE joinscope_records_total counter",
+            "# HELP joinscope_lag_records Offsets in the log that were not yet taken, those of \
+             open transactions too.",
         ] {
             assert!(page.lines().any(|l| l == line), "{line}: {page}");
         }
@@ -251,7 +255,7 @@ mod tests {
         let page = get(&metrics.address, "/health");
         assert!(page.starts_with("HTTP/1.1 503") && page.contains("refused"), "{page}");
         let page = get(&metrics.address, "/metrics");
-        assert!(page.contains("joinscope_waiting_seconds{job=\"feed\"} 7"), "{page}");
+        assert!(page.contains("joinscope_waiting_seconds{job_name=\"feed\"} 7"), "{page}");
         assert!(get(&metrics.address, "/").starts_with("HTTP/1.1 404"));
     }
 
@@ -260,7 +264,7 @@ mod tests {
         metrics.set(Figures { progress, ..Figures::default() });
         let page = get(&metrics.address, "/metrics");
         let value = |name: &str| {
-            let of = format!("joinscope_{name}{{job=\"feed\"}} ");
+            let of = format!("joinscope_{name}{{job_name=\"feed\"}} ");
             page.lines().find_map(|line| line.strip_prefix(&*of)).unwrap().to_owned()
         };
         format!("{} {}", value("records_total"), value("outputs_total"))

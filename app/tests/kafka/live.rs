@@ -321,10 +321,10 @@ fn how_it_stands_is_served() {
     feed.await_arrivals(&mut child, feed.sent);
     let page = until("the figures", || {
         let page = page(&address, "/metrics")?;
-        let line = format!("joinscope_records_total{{job=\"served\"}} {}", feed.sent);
+        let line = format!("joinscope_records_total{{job_name=\"served\"}} {}", feed.sent);
         page.lines().any(|l| l == line).then_some(page)
     });
-    let lag = "joinscope_lag_records{job=\"served\",topic=\"served-views\",partition=\"1\"} 0";
+    let lag = "joinscope_lag_records{job_name=\"served\",topic=\"served-views\",partition=\"1\"} 0";
     assert!(page.lines().any(|l| l == lag), "{page}");
     assert_eq!(stop(child).code, Some(0));
 }

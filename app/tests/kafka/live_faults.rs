@@ -1,5 +1,6 @@
 //! What can go wrong under a live run, and what it says.
 
+use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, Instant};
 
 use joinscope_core::edges::recording::Recording;
@@ -7,6 +8,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminOptions;
 use rdkafka::producer::Producer as _;
 
+use super::deliver::{finished, job, oracle, seen};
 use super::live::{Feed, now_ms, stop};
 use super::support::*;
 
@@ -122,7 +124,7 @@ fn markers_that_retention_removed_are_no_loss() {
     // It comes to the end behind the marker, too.
     served(
         &address,
-        "joinscope_lag_records{job=\"markers\",topic=\"markers-views\",partition=\"0\"} 0",
+        "joinscope_lag_records{job_name=\"markers\",topic=\"markers-views\",partition=\"0\"} 0",
     );
     stop(child);
     let mut until = TopicPartitionList::new();
@@ -151,16 +153,37 @@ fn a_cluster_that_goes_away_is_waited_for() {
         assert!(child.try_wait().unwrap().is_none(), "it waits");
         std::thread::sleep(Duration::from_millis(200));
     }
-    served(&address, "joinscope_brokers_answer{job=\"away\"} 0");
+    served(&address, "joinscope_brokers_answer{job_name=\"away\"} 0");
     own.revive();
     feed.send(30);
     feed.await_arrivals(&mut child, feed.sent);
     // It looks every three seconds whether somebody answers.
-    served(&address, "joinscope_brokers_answer{job=\"away\"} 1");
+    served(&address, "joinscope_brokers_answer{job_name=\"away\"} 1");
     let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent);
     assert!(said.err.contains("no broker answers"), "{}", said.err);
     assert!(said.err.contains("the brokers answer again"), "{}", said.err);
     feed.replayed(&live);
+}
+
+/// The first one waits for a commit that does not come through.
+#[test]
+fn a_second_signal_ends_it_at_once_and_nothing_is_lost() {
+    let mut feed = job("told-twice", "exactly-once");
+    feed.send(20);
+    let mut command = feed.command(&["--write"]);
+    let mut child = command.env("JOINSCOPE_FAULTS", "commit.send=stop").spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut heard = |what: &str| assert!(lines.any(|line| line.contains(what)), "{what}");
+    heard("stopped at commit.send");
+    signal(&child, "TERM");
+    heard("once more ends at once");
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    signal(&child, "INT");
+    let ended = until("its end", || child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(130));
+    let live = finished(&mut feed);
+    assert_eq!(live["records"], feed.sent);
+    assert_eq!(seen("told-twice-out", "read_committed"), oracle(&feed));
 }

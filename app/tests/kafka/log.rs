@@ -187,6 +187,34 @@ fn times_that_cannot_be_sent_become_the_next_ones() {
 }
 
 #[test]
+fn headers_go_as_they_are() {
+    let log = log();
+    make_topic("log-headers", 1, &[("retention.ms", "-1")]);
+    let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+    let mut producer = log.producer(&spec).unwrap();
+    let header = |key: &'static str, value: Option<&'static [u8]>| Header {
+        key: key.into(),
+        value: value.map(Into::into),
+    };
+    let headers = vec![
+        header("h", Some(b"1")),
+        header("none", None),
+        header("h", Some(b"")),
+        header("", None),
+    ];
+    let sent = OutMessage { headers: headers.clone(), ..message("log-headers", "x") };
+    producer.send(sent).unwrap();
+    // A tombstone without a key.
+    let bare = OutMessage { key: None, value: None, ..message("log-headers", "y") };
+    producer.send(OutMessage { headers: Vec::new(), ..bare }).unwrap();
+    producer.flush().unwrap();
+    let fetched = log.fetch(&at("log-headers"), 0, 100, Isolation::ReadUncommitted).unwrap();
+    assert_eq!(fetched.messages[0].headers, headers);
+    let bare = &fetched.messages[1];
+    assert_eq!((&bare.key, &bare.value, bare.headers.len()), (&None, &None, 0));
+}
+
+#[test]
 fn keys_go_where_java_sends_them() {
     let log = log();
     log.create_topic("log-keys", 7, false).unwrap();

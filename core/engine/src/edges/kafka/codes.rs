@@ -89,8 +89,10 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
             "; grant WRITE and DESCRIBE on this transactional id to its user"
         }
         E::GroupAuthorizationFailed => "; grant READ on this group to its user",
+        // Who asks for a producer's id (`KafkaApis#handleInitProducerIdRequest` of Kafka).
         E::ClusterAuthorizationFailed => {
-            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
+            "; grant WRITE on the topics that are written to its user (a broker before Kafka 2.8 \
+             wants IDEMPOTENT_WRITE on the cluster)"
         }
         E::InvalidProducerIdMapping | E::UnknownProducerId => {
             "; the cluster knows this producer no more, as one that was idle for \
@@ -103,10 +105,33 @@ pub(super) fn right(code: RDKafkaErrorCode) -> &'static str {
 
 /// As [`right`], of a call about a group's offsets: who commits them needs to read their
 /// topics, not to write them (`KafkaApis#handleOffsetCommitRequest` and
-/// `#handleTxnOffsetCommitRequest` of Kafka).
+/// `#handleTxnOffsetCommitRequest` of Kafka), and nobody else may be in the group
+/// (`ClassicGroup#validateOffsetCommit`).
 pub(super) fn right_to_commit(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as E;
     match code {
-        RDKafkaErrorCode::TopicAuthorizationFailed => "; grant READ on this topic to its user",
+        E::TopicAuthorizationFailed => "; grant READ on this topic to its user",
+        E::UnknownMemberId | E::IllegalGeneration => {
+            "; somebody else consumes in this group, whose name is the job's: end that consumer, \
+             or give the job another delivery.job"
+        }
+        code => right(code),
+    }
+}
+
+/// As [`right`], of making a topic: who may not is told so of the topic, where the cluster
+/// knows it or not (`ControllerApis#createTopics` of Kafka).
+pub(super) fn right_to_make(code: RDKafkaErrorCode) -> &'static str {
+    use RDKafkaErrorCode as E;
+    match code {
+        E::TopicAuthorizationFailed | E::ClusterAuthorizationFailed => {
+            "; grant CREATE on the cluster (or on the topic) to its user, or make the topic"
+        }
+        E::InvalidReplicationFactor => {
+            "; fewer brokers are up than it is to have replicas (default.replication.factor, where \
+             nothing else is asked for): start the others, or make the topic"
+        }
+        E::PolicyViolation => "; a policy of the cluster does not take it so: make the topic",
         code => right(code),
     }
 }
@@ -162,5 +187,25 @@ mod tests {
         for code in [E::UnknownMemberId, E::InvalidTopic, E::InvalidConfig] {
             assert_eq!(kind_of(code), LogErrorKind::Fatal, "{code}");
         }
+    }
+
+    /// Found by reading: who may not make the progress topic was told to grant WRITE on it,
+    /// and who may write no topic to grant CREATE.
+    #[test]
+    fn what_is_lacking_is_that_of_the_call() {
+        use RDKafkaErrorCode as E;
+        for (said, what) in [
+            (right_to_make(E::TopicAuthorizationFailed), "grant CREATE"),
+            (right_to_make(E::ClusterAuthorizationFailed), "grant CREATE"),
+            (right_to_make(E::InvalidReplicationFactor), "start the others"),
+            (right_to_make(E::PolicyViolation), "make the topic"),
+            (right(E::TopicAuthorizationFailed), "grant WRITE and DESCRIBE on this topic"),
+            (right(E::ClusterAuthorizationFailed), "grant WRITE on the topics"),
+            (right_to_commit(E::TopicAuthorizationFailed), "grant READ on this topic"),
+            (right_to_commit(E::UnknownMemberId), "another delivery.job"),
+        ] {
+            assert!(said.starts_with("; ") && said.contains(what), "{what}: {said}");
+        }
+        assert_eq!(right_to_make(E::OperationTimedOut), "");
     }
 }

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use rdkafka::error::KafkaError as ClientError;
+
+use super::settings::is_secret;
 use super::sys::Code;
 use crate::edges::recording::RecordingError;
 use crate::operator::record::TopicPartition;
@@ -176,6 +179,20 @@ impl KafkaError {
             _ => text.to_owned(),
         };
         Self::Partition { partition: partition.clone(), offset, what, code: Some(code.0) }
+    }
+}
+
+/// Why there is no client: of a property that is not taken rdkafka's own text holds the
+/// value, which may be a secret under a name that nobody knows.
+pub(super) fn unmade(error: &ClientError) -> String {
+    match error {
+        ClientError::ClientConfig(_, _, name, _) if is_secret(name) => {
+            format!("{name}: librdkafka does not take its value")
+        }
+        ClientError::ClientConfig(_, why, ..) | ClientError::ClientCreation(why) => {
+            KafkaError::Setting(why.clone()).to_string()
+        }
+        other => other.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::Settings;
 use super::bounded::end;
 use super::codes::{kind_of, right_to_commit};
+use super::error::unmade;
 use crate::edges::log::{LogError, LogErrorKind};
 use crate::operator::record::TopicPartition;
 
@@ -152,7 +153,7 @@ pub(super) fn group_client(settings: &Settings, group: &str) -> Result<BaseConsu
     config.extend(settings.properties(&[("client.id", "joinscope")], &forced));
     config
         .create()
-        .map_err(|e: ClientError| LogError::new(LogErrorKind::Fatal, format!("group {group}: {e}")))
+        .map_err(|e| LogError::new(LogErrorKind::Fatal, format!("group {group}: {}", unmade(&e))))
 }
 
 /// Offsets as librdkafka takes them.

@@ -12,7 +12,8 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 
 use super::bounded::end;
 use super::cluster::Cluster;
-use super::codes::{kind_of, right};
+use super::codes::{kind_of, right_to_make};
+use super::error::unmade;
 use super::groups::Groups;
 use super::limits::Limits;
 use super::producer::KafkaProducer;
@@ -110,7 +111,7 @@ impl KafkaLog {
         let mut config = ClientConfig::new();
         config.set_log_level(RDKafkaLogLevel::Critical);
         config.extend(self.settings.properties(&[("client.id", "joinscope")], &[]));
-        let admin: Admin = config.create().map_err(|e| unknown(e.to_string()))?;
+        let admin: Admin = config.create().map_err(|e| unknown(unmade(&e)))?;
         let options = AdminOptions::new()
             .request_timeout(Some(self.patience))
             .operation_timeout(Some(self.patience));
@@ -265,7 +266,7 @@ impl Log for KafkaLog {
     fn create_topic(&self, name: &str, partitions: i32, compacted: bool) -> Result<(), LogError> {
         let failed = |code: RDKafkaErrorCode, what: String| {
             let so = if compacted { " (with cleanup.policy=compact)" } else { "" };
-            let what = format!("topic {name}{so} cannot be made: {what}{}", right(code));
+            let what = format!("topic {name}{so} cannot be made: {what}{}", right_to_make(code));
             LogError::new(kind_of(code), what)
         };
         // The brokers' own number of replicas.
@@ -405,5 +406,26 @@ mod tests {
         // A name that is none.
         let error = of(17).unwrap_err();
         assert_eq!(error, LogError::new(LogErrorKind::Fatal, "topic t: said"));
+    }
+
+    /// Found by reading: guarantees over a real cluster showed a password whose property
+    /// was spelt wrong.
+    #[test]
+    fn a_property_that_is_not_taken_is_said_without_its_value() {
+        let mut settings = Settings::new("127.0.0.1:1");
+        settings.set("sasl.pasword", "hunter2");
+        let log = KafkaLog::new(settings, Duration::from_secs(1));
+        let of = TopicPartition { topic: "t".into(), partition: 0 };
+        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
+        for error in [
+            log.create_topic("t", 1, false).unwrap_err(),
+            log.topics(&["t"]).unwrap_err(),
+            log.committed("g", &[of]).unwrap_err(),
+            log.producer(&spec).err().unwrap(),
+        ] {
+            assert_eq!(error.kind, LogErrorKind::Fatal, "{error}");
+            assert!(error.what.contains("\"sasl.pasword\""), "{error}");
+            assert!(!error.what.contains("hunter2"), "{error}");
+        }
     }
 }

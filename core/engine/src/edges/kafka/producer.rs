@@ -20,6 +20,7 @@ use super::Settings;
 use super::bounded::{end, within};
 use super::cluster::now_ms;
 use super::codes::{in_transaction, kind_of, let_go_of, right, right_to_commit};
+use super::error::unmade;
 use super::groups::{group_client, list};
 use super::limits::{Limits, batch_size};
 use super::log::about;
@@ -51,6 +52,9 @@ pub(super) struct KafkaProducer {
     topics: BTreeSet<Arc<str>>,
 }
 
+/// Between two looks whether a client that is waited for is lost: it sends nothing more
+/// (`rd_kafka_set_fatal_error0` of 2.12.1).
+const LOOK: Duration = Duration::from_millis(500);
 /// Beyond the time limit that a call has by itself.
 const MARGIN: Duration = Duration::from_secs(5);
 /// Nobody waits longer for an abort: whoever comes next, or the transaction's own time
@@ -69,7 +73,7 @@ fn client(
     failures: &Arc<Failures>,
 ) -> Result<ThreadedProducer<Context>, LogError> {
     let made = config.create_with_context(Context(Arc::clone(failures)));
-    made.map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {e}")))
+    made.map_err(|e| LogError::new(LogErrorKind::Fatal, format!("producer: {}", unmade(&e))))
 }
 
 impl KafkaProducer {
@@ -105,6 +109,9 @@ impl KafkaProducer {
             ("delivery.report.only.error", "true"),
             // As Java's: librdkafka's own default breaks co-partitioning.
             ("partitioner", "murmur2_random"),
+            // One that is deleted meanwhile is for the next start to name; librdkafka's
+            // producers let the brokers make it anew (`allow_auto_create_topics`).
+            ("allow.auto.create.topics", "false"),
         ];
         if let Some(id) = &spec.transactional_id {
             forced.push(("transactional.id", id));
@@ -322,8 +329,18 @@ impl LogProducer for KafkaProducer {
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
-        self.producer.flush(Timeout::Never).map_err(|e| self.error("flush", &e))?;
-        self.undelivered()
+        loop {
+            let flushed = self.producer.flush(LOOK);
+            // It empties its queue, and tells that as what an abort lets go of.
+            if self.producer.client().fatal_error().is_some() {
+                return Err(self.error("flush", &ClientError::Flush(RDKafkaErrorCode::Fatal)));
+            }
+            match flushed {
+                Err(e) if e.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {}
+                Err(e) => return Err(self.error("flush", &e)),
+                Ok(()) => return self.undelivered(),
+            }
+        }
     }
 
     fn send_offsets(
@@ -370,108 +387,4 @@ impl LogProducer for KafkaProducer {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
-
-    use super::*;
-
-    fn message() -> OutMessage {
-        OutMessage {
-            topic: "out".into(),
-            partition: Some(0),
-            key: None,
-            value: Some(Bytes::from_static(b"v")),
-            timestamp: NOW,
-            headers: Vec::new(),
-        }
-    }
-
-    /// Found by reading: where the group's coordinator said it, the job ended.
-    #[test]
-    fn a_producer_that_the_cluster_forgot_is_followed_by_a_new_one() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("out", 1, 1).unwrap();
-        let settings = Settings::new(cluster.bootstrap_servers());
-        let forgot = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING;
-        let of = TopicPartition { topic: "in".into(), partition: 0 };
-        for (id, asked) in
-            [("a", RDKafkaApiKey::AddPartitionsToTxn), ("b", RDKafkaApiKey::TxnOffsetCommit)]
-        {
-            let spec = ProducerSpec {
-                transactional_id: Some(id.to_owned()),
-                transaction_timeout_ms: 60_000,
-            };
-            let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
-            producer.init().unwrap();
-            producer.begin().unwrap();
-            cluster.request_errors(asked, &[forgot]);
-            producer.send(message()).unwrap();
-            let ended = if asked == RDKafkaApiKey::TxnOffsetCommit {
-                producer.send_offsets("g", &[(of.clone(), 3)].into())
-            } else {
-                producer.commit()
-            };
-            let error = ended.unwrap_err();
-            assert_eq!(error.kind, LogErrorKind::NotTaken, "{id}: {error}");
-            assert!(error.what.contains("transactional.id.expiration.ms"), "{id}: {error}");
-        }
-    }
-
-    /// Found by reading: who may not read an input any more was told to grant WRITE on it,
-    /// and which topics are written.
-    #[test]
-    fn offsets_that_are_refused_name_their_partition() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("in", 2, 1).unwrap();
-        cluster.create_topic("out", 1, 1).unwrap();
-        let settings = Settings::new(cluster.bootstrap_servers());
-        let spec =
-            ProducerSpec { transactional_id: Some("a".to_owned()), transaction_timeout_ms: 60_000 };
-        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
-        producer.init().unwrap();
-        producer.begin().unwrap();
-        producer.send(message()).unwrap();
-        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-        cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[denied]);
-        let of = |partition| TopicPartition { topic: "in".into(), partition };
-        let error = producer.send_offsets("g", &[(of(0), 3), (of(1), 4)].into()).unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::Denied, "{error}");
-        assert!(error.what.contains(" in[0](Broker: Topic authorization failed)"), "{error}");
-        assert!(error.what.ends_with("; grant READ on this topic to its user"), "{error}");
-        assert!(!error.what.contains("it writes"), "{error}");
-    }
-
-    /// Found by reading: such a message was waited for once more, which found none: an
-    /// epoch counted as delivered without it.
-    #[test]
-    fn a_message_that_was_let_go_of_is_not_waited_for_again() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("out", 1, 1).unwrap();
-        let mut settings = Settings::new(cluster.bootstrap_servers());
-        settings.set("retries", "1");
-        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
-        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
-        let few = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS;
-        cluster.request_errors(RDKafkaApiKey::Produce, &[few; 5]);
-        producer.send(message()).unwrap();
-        let error = producer.flush().unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
-    }
-
-    /// Found by reading: a job at least once looked for who had taken it over.
-    #[test]
-    fn a_producer_without_transactions_is_fenced_by_nobody() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic("out", 1, 1).unwrap();
-        let settings = Settings::new(cluster.bootstrap_servers());
-        let spec = ProducerSpec { transactional_id: None, transaction_timeout_ms: 60_000 };
-        let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
-        let old = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
-        cluster.request_errors(RDKafkaApiKey::Produce, &[old]);
-        producer.send(message()).unwrap();
-        let error = producer.flush().unwrap_err();
-        assert_eq!(error.kind, LogErrorKind::NotTaken, "{error}");
-    }
-}
+mod tests;

@@ -14,7 +14,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::cluster::Cluster;
+use super::codes::right_to_make;
 use super::deliveries::{Deliveries, Published};
+use super::error::unmade;
 use super::sys::Code;
 use super::times::sendable;
 use super::{Isolation, KafkaError, KafkaLog, Settings};
@@ -271,7 +273,7 @@ pub fn publish(
     let created = create(spec, &missing)?;
     let producer: BaseProducer<Deliveries> = config(spec)
         .create_with_context(Deliveries::default())
-        .map_err(|error| KafkaError::Setting(error.to_string()))?;
+        .map_err(|error| KafkaError::Publish(unmade(&error)))?;
     let total = plan.records();
     let mut outcome = PublishOutcome { created, ..PublishOutcome::default() };
     let sent = send(recording, spec, plan, &producer, &mut outcome, stop, &mut |sent| {
@@ -319,6 +321,8 @@ fn config(spec: &PublishSpec) -> ClientConfig {
         ("acks", "all"),
         // What is delivered is counted.
         ("delivery.report.only.error", "false"),
+        // Topics are made here when that is asked for, not by who sends to one that is gone.
+        ("allow.auto.create.topics", "false"),
     ];
     config.extend(spec.settings.properties(&defaults, &forced));
     config
@@ -335,7 +339,7 @@ fn create(spec: &PublishSpec, missing: &[&PlannedTopic]) -> Result<Vec<String>, 
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Critical);
     config.extend(spec.settings.properties(&[("client.id", "joinscope")], &[]));
-    let admin: AdminClient<_> = config.create().map_err(|e| failed(e.to_string()))?;
+    let admin: AdminClient<_> = config.create().map_err(|e| failed(unmade(&e)))?;
     let topics: Vec<NewTopic<'_>> = missing
         .iter()
         .map(|topic| {
@@ -357,7 +361,10 @@ fn create(spec: &PublishSpec, missing: &[&PlannedTopic]) -> Result<Vec<String>, 
         .map_err(|e| failed(e.to_string()))?;
     results
         .into_iter()
-        .map(|result| result.map_err(|(topic, code)| failed(format!("{topic}: {code}"))))
+        .map(|result| {
+            let why = |(topic, code)| failed(format!("{topic}: {code}{}", right_to_make(code)));
+            result.map_err(why)
+        })
         .collect()
 }
 
@@ -484,6 +491,7 @@ mod tests {
         };
         let config = config(&spec);
         assert_eq!(config.get("delivery.report.only.error"), Some("false"));
+        assert_eq!(config.get("allow.auto.create.topics"), Some("false"));
         assert_eq!(config.get("linger.ms"), Some("7"), "the file's wins over a default");
         assert_eq!(config.get("message.timeout.ms"), Some("3000"));
     }

@@ -332,7 +332,11 @@ mod tests {
                 leader_epoch: None,
                 key: None,
                 value: (name.offset != 13).then(|| value.into()),
-                headers: vec![header("own", "h".into())],
+                headers: vec![
+                    header("own", "h".into()),
+                    header("own", "i".into()),
+                    Header { key: "none".into(), value: None },
+                ],
             };
             Ok(())
         }
@@ -426,7 +430,9 @@ mod tests {
                  example=b-topic[2]@44 records=b-topic[2]@44 epoch=12",
                 value(4)
             ),
-            "40 aside null null 77 own=h example=b-topic[2]@13 records=b-topic[2]@13".to_owned(),
+            "40 aside null null 77 own=h own=i none=null example=b-topic[2]@13 \
+             records=b-topic[2]@13"
+                .to_owned(),
         ];
         assert_eq!(told(&mut messages, &step), (expected.to_vec(), None));
     }
