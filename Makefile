@@ -66,11 +66,13 @@ parity: packages-test
 	cargo test --manifest-path core/operator/Cargo.toml --test parity -- --nocapture
 	cargo test --workspace --test chain -- --include-ignored --nocapture --test-threads 1
 
-# Random fault schedules on the simulated cluster, and what must hold after each.
+# Random fault schedules on the simulated cluster and on a real broker, and what must
+# hold after each; then SIGKILL at random points of jobs on a real broker.
 torture: build
 	$(BIN) torture --schedules $${JOINSCOPE_TORTURE:-10000}
 	JOINSCOPE_SCHEDULES=$${JOINSCOPE_SCHEDULES:-200} cargo test --workspace --test kafka -- \
-	  --ignored --nocapture exactly_once_through_random_crashes
+	  --include-ignored --nocapture the_simulated_log_is_as_a_real_broker \
+	  exactly_once_through_random_crashes
 
 # The project's `unsafe` under Valgrind, and under Miri where a nightly has it.
 .PHONY: unsafe
