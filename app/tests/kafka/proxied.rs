@@ -211,8 +211,11 @@ fn a_live_run_reads_each_record_once_through_losses_and_cuts() {
     let said = stop(child);
     let live = said.json();
     assert_eq!(live["records"], feed.sent, "{}", said.err);
-    for what in ["no broker answers", "the brokers answer again"] {
-        assert!(said.err.matches(what).count() >= 2, "{what}: {}", said.err);
+    // The second end of it may fall together with the end of the run.
+    for (what, times) in
+        [("waiting, what is read goes on later", 2), ("the brokers answer again", 1)]
+    {
+        assert!(said.err.matches(what).count() >= times, "{what}: {}", said.err);
     }
     each_once(&Recording::open(&feed.dir().join("arrivals")).unwrap(), feed.sent);
     feed.replayed(&live);
