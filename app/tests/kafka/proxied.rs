@@ -46,7 +46,7 @@ fn impatient(config: &Path) {
 
 fn start(feed: &Feed, more: &[&str]) -> Child {
     let config = feed.path("client.properties");
-    feed.start(&[&["--config", config.to_str().unwrap()], more].concat())
+    feed.start(&[&["--config", config.to_str().unwrap()][..], more].concat())
 }
 
 /// Sends, a little at a time, until something is so; the program must live.
