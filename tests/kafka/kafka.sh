@@ -3,10 +3,10 @@
 # Central once, then one to three KRaft nodes (broker and controller combined)
 # on free loopback ports.
 #
-#   kafka.sh start [--nodes N] [--dir D] [--sasl] [--tls] [--with PID]
+#   kafka.sh start [--nodes N] [--dir D] [--sasl] [--tls] [--proxied PORT] [--with PID]
 #                                                   prints the bootstrap address
 #   kafka.sh stop  [--dir D]                        stops it and removes its data
-#   kafka.sh address [--dir D] [--sasl | --tls]     of a running cluster
+#   kafka.sh address [--dir D] [--sasl | --tls | --proxied PORT]   of a running cluster
 #   kafka.sh kill  [--dir D] --node N               SIGKILL of one node
 #   kafka.sh revive [--dir D] --node N              starts it again with its data
 #   kafka.sh stall|wake [--dir D] --node N          SIGSTOP and SIGCONT of one node
@@ -23,6 +23,9 @@
 # is in D/tls: broker.pem (the broker's, signed by itself: ssl.ca.location of its
 # clients), client.p12 (the one client that it takes: ssl.keystore.location, with
 # JOINSCOPE_TLS_PASSWORD as ssl.keystore.password) and that client's client.pem.
+# --proxied PORT adds a listener, of one node, that is advertised at this port of
+# 127.0.0.1: whoever starts the cluster has a proxy there that leads to the
+# listener's own address (address --proxied PORT).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -144,6 +147,10 @@ configure() {
     listeners="$listeners,TLS://127.0.0.1:${encrypted[$n]}"
     advertised="$advertised,TLS://127.0.0.1:${encrypted[$n]}"
   fi
+  if [ -n "$proxied" ]; then
+    listeners="$listeners,PROXIED://127.0.0.1:${behind[$n]}"
+    advertised="$advertised,PROXIED://127.0.0.1:$proxied"
+  fi
   {
     cat <<P
 process.roles=broker,controller
@@ -152,7 +159,7 @@ controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
 listeners=$listeners
 advertised.listeners=$advertised
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,PROXIED:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$node/data
 num.partitions=1
@@ -252,7 +259,8 @@ end_nodes() {
 
 # Only what start made is removed; D itself only when nothing else is in it.
 forget() {
-  rm -rf "$dir"/node-* "$dir/address" "$dir/sasl-address" "$dir/tls-address" "$dir/tls"
+  rm -rf "$dir"/node-* "$dir/address" "$dir/sasl-address" "$dir/tls-address" "$dir/tls" \
+    "$dir/proxied-address"
   rm -f "$dir/.lock"
   rmdir "$dir" 2>/dev/null || true
 }
@@ -273,13 +281,14 @@ start() {
     end_nodes
     rm -rf "$dir"/node-*
     taken="" voters=""
-    plain=() control=() secured=() encrypted=()
+    plain=() control=() secured=() encrypted=() behind=()
     local bootstrap="" sasl_bootstrap="" tls_bootstrap=""
     for n in $(seq 1 "$nodes"); do
       free_port; plain[n]=$free_port_answer
       free_port; control[n]=$free_port_answer
       free_port; secured[n]=$free_port_answer
       free_port; encrypted[n]=$free_port_answer
+      free_port; behind[n]=$free_port_answer
       voters="$voters${voters:+,}$n@127.0.0.1:${control[n]}"
       bootstrap="$bootstrap${bootstrap:+,}127.0.0.1:${plain[n]}"
       sasl_bootstrap="$sasl_bootstrap${sasl_bootstrap:+,}127.0.0.1:${secured[n]}"
@@ -299,6 +308,7 @@ start() {
       echo "$bootstrap" >"$dir/address"
       [ -n "$sasl" ] && echo "$sasl_bootstrap" >"$dir/sasl-address"
       [ -n "$tls" ] && echo "$tls_bootstrap" >"$dir/tls-address"
+      [ -n "$proxied" ] && echo "127.0.0.1:${behind[1]}" >"$dir/proxied-address"
       echo "$bootstrap"
       return
     fi
@@ -335,19 +345,21 @@ if [ "$verb" = tool ]; then
 fi
 
 dir=${JOINSCOPE_KAFKA_DIR:-${TMPDIR:-/tmp}/joinscope-kafka-$(id -u)}
-nodes=1 sasl="" tls="" victim="" with=""
+nodes=1 sasl="" tls="" proxied="" victim="" with=""
 while [ $# -gt 0 ]; do
   case $1 in
     --nodes) nodes=$2; shift 2 ;;
     --dir) dir=$2; shift 2 ;;
     --sasl) sasl=yes; shift ;;
     --tls) tls=yes; shift ;;
+    --proxied) proxied=$2; shift 2 ;;
     --with) with=$2; shift 2 ;;
     --node) victim=$2; shift 2 ;;
     *) fail "unknown argument $1" ;;
   esac
 done
 case $nodes in 1 | 2 | 3) ;; *) fail "--nodes takes 1, 2 or 3" ;; esac
+[ -z "$proxied" ] || [ "$nodes" = 1 ] || fail "--proxied is for one node: another has no port to be advertised at"
 
 case $verb in
   start) start ;;
@@ -360,7 +372,7 @@ case $verb in
   address)
     [ -d "$dir" ] && dir=$(cd "$dir" && pwd)
     running || fail "no cluster runs in $dir: kafka.sh start --dir $dir"
-    kind=${sasl:+sasl-}${tls:+tls-}
+    kind=${sasl:+sasl-}${tls:+tls-}${proxied:+proxied-}
     [ -e "$dir/${kind}address" ] || fail "the cluster in $dir has no such listener: start another with it, in another --dir"
     cat "$dir/${kind}address"
     ;;

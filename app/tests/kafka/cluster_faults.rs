@@ -14,7 +14,7 @@ use super::live::{Feed, stop};
 use super::support::*;
 
 /// Clusters of their own are many processes: one at a time.
-fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -81,7 +81,7 @@ fn one_of_three_brokers_is_killed_in_the_middle() {
 
 /// The newest line of a job's epochs, if it is of an epoch whose commit has not
 /// been answered.
-fn unanswered(feed: &Feed) -> Option<String> {
+pub fn unanswered(feed: &Feed) -> Option<String> {
     let text = std::fs::read_to_string(feed.dir().join("delivery.epochs.jsonl")).ok()?;
     text.lines().next_back().filter(|line| line.contains("\"prepared\"")).map(str::to_owned)
 }

@@ -16,7 +16,7 @@ const PARTITIONS: i32 = 6;
 #[test]
 fn a_broker_of_three_that_is_killed_costs_no_record() {
     let folder = tempfile::tempdir().unwrap();
-    let own = Own::start_nodes("three", 3);
+    let own = Own::start_nodes("harmed", 3);
     own.make_topic("replicated", PARTITIONS);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &own.brokers)

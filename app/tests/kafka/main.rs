@@ -14,6 +14,8 @@ mod live;
 mod live_faults;
 mod log;
 mod partitions;
+mod proxied;
+mod proxy;
 mod publish;
 mod ranges;
 mod recovery;

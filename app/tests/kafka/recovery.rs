@@ -4,9 +4,9 @@
 //! | --- | --- |
 //! | mid-epoch, or while N.tmp is written | `deliver::exactly_once_whatever_point_it_is_killed_at`; every further step: [`the_steps_between_and_a_start_that_is_killed`] |
 //! | N.prepared, commit not sent | the same two |
-//! | commit sent, no answer | `cluster_faults::killed_while_a_commit_is_not_answered` |
+//! | commit sent, no answer | `cluster_faults::killed_while_a_commit_is_not_answered`; the job lives: `proxied::exactly_once_through_delays_losses_and_cuts` |
 //! | committed, not marked; while collecting | the first two |
-//! | retriable error or timeout from commit | `cluster_faults::a_broker_that_stands_still_is_waited_for_and_the_job_goes_on`, `log::a_commit_is_repeated_until_the_broker_is_back_and_each_record_is_there_once` |
+//! | retriable error or timeout from commit | `cluster_faults::a_broker_that_stands_still_is_waited_for_and_the_job_goes_on`, `log::a_commit_is_repeated_until_the_broker_is_back_and_each_record_is_there_once`, `proxied::exactly_once_through_delays_losses_and_cuts` |
 //! | an error that requires abort | `deliver::a_tight_sink_topic_takes_what_fits_and_what_does_not_is_named` |
 //! | transaction timed out | `log::a_transaction_that_timed_out_looks_like_a_twin`, `guarantees::a_sleep_a_zombie_and_an_unanswered_commit_are_the_same_on_both` |
 //! | a zombie wakes | [`a_zombie_that_wakes_names_its_twin`] |
@@ -14,7 +14,7 @@
 //! | input offset gone, topic id changed, progress gone | [`what_does_not_fit_the_state_is_refused`], [`state_that_the_cluster_knows_nothing_of_is_refused`] |
 //! | more partitions | `partitions::a_job_reads_new_partitions_from_its_next_start_on_through_kills`, [`a_changed_pipeline_is_refused_and_a_new_partition_is_said`] |
 //! | pipeline changed | the same |
-//! | the other guarantees | `deliver::at_least_once_loses_nothing`, `deliver::at_most_once_gives_nothing_twice`, [`the_other_guarantees_at_further_points`] |
+//! | the other guarantees | `deliver::at_least_once_loses_nothing`, `deliver::at_most_once_gives_nothing_twice`, [`the_other_guarantees_at_further_points`], `proxied::at_least_once_through_delays_losses_and_cuts` |
 
 use std::process::{Command, Stdio};
 

@@ -68,6 +68,11 @@ impl Own {
         Self::start_with(name, &["--tls"])
     }
 
+    /// With a listener that is advertised at this port, where the test has a proxy.
+    pub fn start_proxied(name: &str, port: u16) -> Self {
+        Self::start_with(name, &["--proxied", &port.to_string()])
+    }
+
     fn start_with(name: &str, more: &[&str]) -> Self {
         let folder = folder().with_extension(name);
         let pid = std::process::id().to_string();
@@ -78,6 +83,11 @@ impl Own {
     /// The address of the TLS listener.
     pub fn tls_address(&self) -> String {
         Self::script(&self.folder, &["address", "--tls"])
+    }
+
+    /// Where that listener itself is.
+    pub fn proxied_address(&self, port: u16) -> String {
+        Self::script(&self.folder, &["address", "--proxied", &port.to_string()])
     }
 
     /// A certificate or keystore that was made for the TLS listener.
