@@ -47,6 +47,8 @@ pub(super) struct KafkaProducer {
     timed_out: u32,
     /// A call never came back: the client takes no other.
     hangs: bool,
+    /// The client has its transactional id.
+    is_ready: bool,
     name: String,
     /// That the open transaction writes: an error names none of them.
     topics: BTreeSet<Arc<str>>,
@@ -130,6 +132,7 @@ impl KafkaProducer {
             patience: Duration::from_millis(spec.transaction_timeout_ms.into()) + MARGIN,
             timed_out: 0,
             hangs: false,
+            is_ready: false,
             name: spec.transactional_id.clone().unwrap_or_else(|| "the producer".to_owned()),
         })
     }
@@ -149,6 +152,14 @@ impl KafkaProducer {
             }
         }
         Err(error)
+    }
+
+    /// Goes on with a client that has done nothing yet.
+    fn renew(&mut self) -> Result<(), LogError> {
+        let new = Arc::new(client(&self.config, &self.failures)?);
+        end(std::mem::replace(&mut self.producer, new));
+        self.is_ready = false;
+        Ok(())
     }
 
     /// The client hangs in a call.
@@ -264,15 +275,20 @@ impl KafkaProducer {
 
 impl LogProducer for KafkaProducer {
     fn init(&mut self) -> Result<(), LogError> {
+        // A client takes it once.
+        if self.is_ready {
+            self.renew()?;
+        }
         let asked = self.producer.init_transactions(Timeout::Never);
         let error = match asked.map_err(|e| self.error("init", &e)) {
             Err(e) if matches!(e.kind, LogErrorKind::TimedOut | LogErrorKind::Retriable) => e,
-            other => return other,
+            other => {
+                self.is_ready = other.is_ok();
+                return other;
+            }
         };
         // Nothing has begun: the next attempt has a client of its own.
-        let old =
-            std::mem::replace(&mut self.producer, Arc::new(client(&self.config, &self.failures)?));
-        end(old);
+        self.renew()?;
         Err(error)
     }
 

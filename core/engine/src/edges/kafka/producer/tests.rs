@@ -132,3 +132,20 @@ fn what_a_client_that_is_lost_let_go_of_is_not_delivered() {
     assert_eq!(error.kind, LogErrorKind::Denied, "{error}");
     assert!(error.what.contains("grant WRITE on the topics"), "{error}");
 }
+
+/// Found by a random schedule on a real broker: who had not heard the answer and asked
+/// again was told that the producer is ready, as of a mistake.
+#[test]
+fn a_producer_is_initialized_as_often_as_it_is_asked() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("out", 1, 1).unwrap();
+    let settings = Settings::new(cluster.bootstrap_servers());
+    let spec =
+        ProducerSpec { transactional_id: Some("a".to_owned()), transaction_timeout_ms: 60_000 };
+    let mut producer = KafkaProducer::new(&settings, &Arc::default(), &spec).unwrap();
+    producer.init().unwrap();
+    producer.init().unwrap();
+    producer.begin().unwrap();
+    producer.send(message()).unwrap();
+    producer.commit().unwrap();
+}
