@@ -188,6 +188,14 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
         let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
         page.sample("paused", &labels, u8::from(lane.paused));
     }
+    let help = "How long the partition has waited for an open transaction of those who write \
+                it: nothing behind can be read before it ends. 0 where it does not.";
+    page.about("open_transaction_seconds", "gauge", help);
+    for lane in &standing.lanes {
+        let partition = lane.partition.partition.to_string();
+        let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
+        page.sample("open_transaction_seconds", &labels, standing.waited_ms(lane) as f64 / 1e3);
+    }
     let help = "Age of the newest record taken where more wait, the most of all partitions.";
     page.one("lag_seconds", "gauge", help, standing.lag_ms() as f64 / 1e3);
     let unread = standing.unread.len();
@@ -228,6 +236,7 @@ mod tests {
             end: 17,
             paused: true,
             newest_ms: Some(1_000),
+            waits_since_ms: Some(2_000),
         };
         let mut figures = Figures::default();
         figures.progress.records = 42;
@@ -241,6 +250,8 @@ mod tests {
             "joinscope_watermark_seconds{job_name=\"feed\"} 1.5",
             "joinscope_lag_records{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
             "joinscope_paused{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
+            "joinscope_open_transaction_seconds{job_name=\"feed\",topic=\"vi\\\"ews\",\
+             partition=\"3\"} 2.5",
             "joinscope_lag_seconds{job_name=\"feed\"} 3.5",
             "joinscope_brokers_answer{job_name=\"feed\"} 1",
             "# TYPE joinscope_records_total counter",
