@@ -186,7 +186,10 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         let Some((outcome, standing)) = ended else { return Ok(Answer::Broke) };
         match outcome {
             Ok(end) => (end.summary, standing, Some(end.committed)),
-            Err(error) => return broken(error, standing.denied, &dir),
+            Err(error) => {
+                let stopped = stop.load(Ordering::Relaxed);
+                return broken(error, standing.denied, stopped, &dir);
+            }
         }
     } else {
         let ended = watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
@@ -248,9 +251,20 @@ pub(super) fn log() {
     let _ = subscriber.try_init();
 }
 
-/// What a job's end means to a supervisor. `denied`: it may not read its input.
-fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Result<Answer> {
+/// What a job's end means to a supervisor. `denied`: it may not read its input;
+/// `stopped`: a signal asked for its end.
+fn broken(
+    error: JobError,
+    denied: bool,
+    stopped: bool,
+    dir: &std::path::Path,
+) -> anyhow::Result<Answer> {
     match error {
+        // What it waited for did not come before: nothing is left half done.
+        JobError::Cancelled if stopped => {
+            warn(&with_state(&error.to_string(), dir));
+            Ok(Answer::Yes)
+        }
         // Somebody has to decide something first.
         JobError::Refused(_)
         | JobError::Output { .. }
@@ -456,7 +470,7 @@ mod tests {
     #[test]
     fn what_no_further_start_helps_against_is_not_one_that_broke_off() {
         let dir = Path::new("nowhere");
-        let ended = |error: EngineError| broken(JobError::Run(error), false, dir);
+        let ended = |error: EngineError| broken(JobError::Run(error), false, false, dir);
         let topics = "Kafka Streams 4.3.1 would not start: a has 2 partitions and b 3".to_owned();
         let error = ended(EngineError::Pipeline(topics)).unwrap_err().to_string();
         assert!(error.contains("a has 2 partitions and b 3"), "{error}");
@@ -465,8 +479,20 @@ mod tests {
         let source = SourceError("the registry does not answer".to_owned());
         assert_eq!(ended(EngineError::Source(source)).unwrap(), Answer::Broke);
         let source = SourceError("views[0]: this user may not read it".to_owned());
-        let denied = broken(JobError::Run(EngineError::Source(source)), true, dir);
+        let denied = broken(JobError::Run(EngineError::Source(source)), true, false, dir);
         assert!(denied.unwrap_err().to_string().contains("may not read"));
+    }
+
+    /// Found by reading: a job that was stopped while it waited for its cluster was
+    /// started again by its supervisor.
+    #[test]
+    fn who_is_stopped_while_it_waits_has_not_broken_off() {
+        let dir = Path::new("nowhere");
+        assert_eq!(broken(JobError::Cancelled, false, true, dir).unwrap(), Answer::Yes);
+        assert_eq!(broken(JobError::Cancelled, false, false, dir).unwrap(), Answer::Broke);
+        // What went wrong beside a stop is said as ever.
+        let away = broken(JobError::Away("no broker".to_owned()), false, true, dir);
+        assert_eq!(away.unwrap(), Answer::Broke);
     }
 
     /// Found by reading: a supervisor was told that no further start helps.
