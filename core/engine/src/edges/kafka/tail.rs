@@ -22,6 +22,10 @@ use crate::operator::record::{Record, TopicPartition};
 /// Records per read of the queue.
 const BATCH: usize = 2048;
 
+/// What helps a run whose input was truncated.
+const TRUNCATED: &str = "records that this run has joined are not in the topic any more: begin a \
+                         new run, in another folder";
+
 /// What is to be read.
 #[derive(Clone, Debug)]
 pub struct TailSpec {
@@ -187,7 +191,7 @@ impl Tail {
             batch: client.batch(BATCH),
             all,
             queues,
-            converter: Converter::new(&lanes),
+            converter: Converter::new(&lanes, TRUNCATED),
             memory: spec.memory,
             heard: Heard::new(lanes.len()),
             behind: Behind::default(),
