@@ -30,6 +30,7 @@ mod merge;
 mod metrics;
 mod operator;
 pub mod outputs;
+mod pages;
 mod pipeline;
 pub mod place;
 mod publish;
