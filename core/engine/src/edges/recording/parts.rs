@@ -120,6 +120,10 @@ fn go_on(
         let source = Source::open(&path)?;
         // Its process ended as it was made, or the machine.
         if source.length == 0 || Some(number) == last && headless::of_source(&source)? {
+            if let Some(whole) = whole.as_mut().filter(|_| source.length > 0) {
+                let text = format!("what {} may have held: it has no head", part_name(number));
+                add_note(&mut whole.info.notes, MISSING.to_owned(), text);
+            }
             continue;
         }
         let mut part = open::open(source)?;
