@@ -11,6 +11,7 @@ mod bench_peers;
 mod bench_record;
 mod bench_semantics;
 mod bench_window;
+mod broken;
 mod cluster;
 mod diff;
 mod duration;
