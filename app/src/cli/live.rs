@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use joinscope_core::edges::kafka::{Isolation, RegistrySettings, Start, TailSpec};
-use joinscope_core::edges::log::LogErrorKind;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::engine::breakpoint::Condition;
-use joinscope_core::engine::delivery::{JobError, JobEvent};
+use joinscope_core::engine::delivery::JobEvent;
 use joinscope_core::engine::live::Standing;
-use joinscope_core::engine::{Control, Ended, RunError as EngineError};
+use joinscope_core::engine::{Control, Ended};
 use joinscope_core::run::{
     AtHit, Deliver, ExecuteLive, Outlook, RunError, execute_job, execute_live, may_begin,
 };
 use joinscope_operator::time::{format_duration, rfc3339_ms};
 use tracing_subscriber::EnvFilter;
 
+use super::broken::{broken, with_state};
 use super::cluster::{Bar, ClusterArgs, plural};
 use super::metrics::{Figures, Metrics};
 use super::place::{NewFolder, folder_name};
@@ -186,7 +186,10 @@ pub fn run(args: &Run, pipeline: PipelineFile) -> anyhow::Result<Answer> {
         let Some((outcome, standing)) = ended else { return Ok(Answer::Broke) };
         match outcome {
             Ok(end) => (end.summary, standing, Some(end.committed)),
-            Err(error) => return broken(error, standing.denied, &dir),
+            Err(error) => {
+                let stopped = stop.load(Ordering::Relaxed);
+                return broken(error, standing.denied, stopped, &dir);
+            }
         }
     } else {
         let ended = watched(&watch, move |control, begins| execute_live(spec, control, begins))?;
@@ -246,46 +249,6 @@ pub(super) fn log() {
         .with_ansi(std::io::stderr().is_terminal());
     // Somebody may have set one up already (a test).
     let _ = subscriber.try_init();
-}
-
-/// What a job's end means to a supervisor. `denied`: it may not read its input.
-fn broken(error: JobError, denied: bool, dir: &std::path::Path) -> anyhow::Result<Answer> {
-    match error {
-        // Somebody has to decide something first.
-        JobError::Refused(_)
-        | JobError::Output { .. }
-        | JobError::Stuck { .. }
-        | JobError::Checkpoint { .. }
-        | JobError::Rebuilt { .. }
-        | JobError::Run(EngineError::Pipeline(_) | EngineError::Checkpoint { .. }) => {
-            Err(error.into())
-        }
-        JobError::Away(_) => {
-            warn(&error.to_string());
-            Ok(Answer::Broke)
-        }
-        JobError::Replaced { .. } | JobError::InUse { .. } => {
-            warn(&error.to_string());
-            Ok(Answer::Taken)
-        }
-        // No further start has more rights.
-        JobError::Cluster(ref cluster) if cluster.kind == LogErrorKind::Denied => Err(error.into()),
-        JobError::Run(EngineError::Source(_)) if denied => Err(error.into()),
-        JobError::Crash(_)
-        | JobError::Cluster(_)
-        | JobError::Run(_)
-        | JobError::Io(_)
-        | JobError::Cancelled => {
-            warn(&with_state(&error.to_string(), dir));
-            Ok(Answer::Broke)
-        }
-    }
-}
-
-/// Why it broke off, and where its state is: it may not have come so far that there is any.
-fn with_state(error: &str, dir: &Path) -> String {
-    let place = dir.join("manifest.json").exists().then(|| dir.display());
-    place.map_or_else(|| error.to_owned(), |dir| format!("{error}; the state is in {dir}"))
 }
 
 /// Who watches a run.
@@ -440,8 +403,6 @@ fn lag(standing: &Standing) -> String {
 
 #[cfg(test)]
 mod tests {
-    use joinscope_core::engine::SourceError;
-
     use super::*;
 
     #[test]
@@ -451,22 +412,6 @@ mod tests {
         assert_eq!("1700000000000".parse(), Ok(From::At(Start::Time(1_700_000_000_000))));
         let error = "sometime".parse::<From>().unwrap_err();
         assert!(error.contains("committed") && error.contains("sometime"), "{error}");
-    }
-
-    #[test]
-    fn what_no_further_start_helps_against_is_not_one_that_broke_off() {
-        let dir = Path::new("nowhere");
-        let ended = |error: EngineError| broken(JobError::Run(error), false, dir);
-        let topics = "Kafka Streams 4.3.1 would not start: a has 2 partitions and b 3".to_owned();
-        let error = ended(EngineError::Pipeline(topics)).unwrap_err().to_string();
-        assert!(error.contains("a has 2 partitions and b 3"), "{error}");
-        let (path, what) = ("checkpoints/3".to_owned(), "another order".to_owned());
-        assert!(ended(EngineError::Checkpoint { path, what }).is_err());
-        let source = SourceError("the registry does not answer".to_owned());
-        assert_eq!(ended(EngineError::Source(source)).unwrap(), Answer::Broke);
-        let source = SourceError("views[0]: this user may not read it".to_owned());
-        let denied = broken(JobError::Run(EngineError::Source(source)), true, dir);
-        assert!(denied.unwrap_err().to_string().contains("may not read"));
     }
 
     /// Found by reading: a supervisor was told that no further start helps.

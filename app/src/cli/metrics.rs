@@ -3,6 +3,7 @@
 //! since when). Until the cluster has answered, nothing is known but the job's name.
 
 use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use anyhow::anyhow;
 use joinscope_core::engine::live::Standing;
 use joinscope_core::engine::{InputBooks, Progress, Waiting};
 use joinscope_operator::verdict::Verdict;
-use tiny_http::{Header, Method, Request, Response, Server};
+
+use super::pages::{Pages, serve};
 
 /// What is answered; replaced several times a second.
 #[derive(Clone, Debug, Default)]
@@ -51,21 +53,16 @@ impl Metrics {
     /// # Errors
     /// The address cannot be listened on.
     pub fn serve(address: &str, job: &str) -> anyhow::Result<Self> {
-        let server = Server::http(address).map_err(|e| {
+        let listener = TcpListener::bind(address).map_err(|e| {
             anyhow!(
                 "--metrics {address}: cannot be listened on: {e}; give HOST:PORT of this machine, \
                  as 127.0.0.1:9464"
             )
         })?;
-        let address = server.server_addr().to_string();
+        let address = listener.local_addr()?.to_string();
         let figures = Arc::<Mutex<Option<Figures>>>::default();
         let (shown, job) = (Arc::clone(&figures), job.to_owned());
-        std::thread::Builder::new().name("joinscope-metrics".to_owned()).spawn(move || {
-            for request in server.incoming_requests() {
-                let now = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                answer(request, &job, now.as_ref());
-            }
-        })?;
+        serve(listener, Arc::new(OfJob { figures: shown, job }))?;
         Ok(Self { figures, address })
     }
 
@@ -83,26 +80,25 @@ impl Metrics {
     }
 }
 
-fn answer(request: Request, job: &str, figures: Option<&Figures>) {
-    let path = request.url().split('?').next().unwrap_or_default().to_owned();
-    let (code, body) = match (request.method(), path.as_str()) {
-        (Method::Get | Method::Head, "/metrics") => (200, text(job, figures)),
-        (Method::Get | Method::Head, "/health") => match figures.map(Figures::kept_by) {
-            None => (503, "starting\n".to_owned()),
-            Some(None) => (200, "running\n".to_owned()),
-            Some(Some((seconds, what))) => (503, format!("waiting since {seconds} s: {what}\n")),
-        },
-        (Method::Get | Method::Head, _) => (404, "/metrics or /health\n".to_owned()),
-        _ => (405, "GET\n".to_owned()),
-    };
-    let mut response = Response::from_string(body).with_status_code(code);
-    if let Ok(header) =
-        Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-    {
-        response.add_header(header);
-    }
-    if let Err(error) = request.respond(response) {
-        tracing::debug!("metrics: {error}");
+struct OfJob {
+    figures: Arc<Mutex<Option<Figures>>>,
+    job: String,
+}
+
+impl Pages for OfJob {
+    fn page(&self, path: &str) -> (u16, String) {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match path {
+            "/metrics" => (200, text(&self.job, figures.as_ref())),
+            "/health" => match figures.as_ref().map(Figures::kept_by) {
+                None => (503, "starting\n".to_owned()),
+                Some(None) => (200, "running\n".to_owned()),
+                Some(Some((seconds, what))) => {
+                    (503, format!("waiting since {seconds} s: {what}\n"))
+                }
+            },
+            _ => (404, "/metrics or /health\n".to_owned()),
+        }
     }
 }
 
@@ -188,6 +184,14 @@ fn text(job: &str, figures: Option<&Figures>) -> String {
         let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
         page.sample("paused", &labels, u8::from(lane.paused));
     }
+    let help = "How long the partition has waited for an open transaction of those who write \
+                it: nothing behind can be read before it ends. 0 where it does not.";
+    page.about("open_transaction_seconds", "gauge", help);
+    for lane in &standing.lanes {
+        let partition = lane.partition.partition.to_string();
+        let labels = [("topic", &*lane.partition.topic), ("partition", partition.as_str())];
+        page.sample("open_transaction_seconds", &labels, standing.waited_ms(lane) as f64 / 1e3);
+    }
     let help = "Age of the newest record taken where more wait, the most of all partitions.";
     page.one("lag_seconds", "gauge", help, standing.lag_ms() as f64 / 1e3);
     let unread = standing.unread.len();
@@ -228,6 +232,7 @@ mod tests {
             end: 17,
             paused: true,
             newest_ms: Some(1_000),
+            waits_since_ms: Some(2_000),
         };
         let mut figures = Figures::default();
         figures.progress.records = 42;
@@ -241,6 +246,8 @@ mod tests {
             "joinscope_watermark_seconds{job_name=\"feed\"} 1.5",
             "joinscope_lag_records{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 7",
             "joinscope_paused{job_name=\"feed\",topic=\"vi\\\"ews\",partition=\"3\"} 1",
+            "joinscope_open_transaction_seconds{job_name=\"feed\",topic=\"vi\\\"ews\",\
+             partition=\"3\"} 2.5",
             "joinscope_lag_seconds{job_name=\"feed\"} 3.5",
             "joinscope_brokers_answer{job_name=\"feed\"} 1",
             "# TYPE joinscope_records_total counter",

@@ -72,12 +72,12 @@ second one ends it at once. With the same --out it goes on from there. Its arriv
 log (arrivals/ in its folder) is a recording: --recording takes it, and gives the
 same outputs and verdicts.
 
-Exit codes: 0 done, live also stopped by a signal; 1 cancelled, or ended at a --break;
-2 it cannot be run as asked, or broke off over a recording: change something before
-trying again; 3 a live run broke off (what was whole is kept), or brokers or a schema
-registry do not answer (a signal ends that waiting while nothing has begun): starting
-it again goes on from there; 4 another process has the job: do not start it again;
-130 ended at once by a second signal.
+Exit codes: 0 done, live also stopped by a signal, which ends the waiting for brokers
+while nothing has begun, too; 1 cancelled, or ended at a --break; 2 it cannot be run as
+asked, or broke off over a recording: change something before trying again; 3 a live
+run broke off (what was whole is kept), or brokers or a schema registry do not answer:
+starting it again goes on from there; 4 another process has the job: do not start it
+again; 130 ended at once by a second signal.
 Log lines go to stderr; JOINSCOPE_LOG sets what of them (e.g. debug).")]
 pub struct Run {
     /// The pipeline (TOML)

@@ -97,6 +97,25 @@ fn a_log_that_a_power_loss_left_behind_the_checkpoint_is_gone_on_with() {
     }
 }
 
+/// Found by reading: a segment whose head a power loss took ended each start after it.
+#[test]
+fn a_segment_that_a_power_loss_left_without_a_head_is_passed_over() {
+    let mut feed = Feed::new("headless");
+    feed.send(50);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    stop(child);
+    std::fs::write(feed.dir().join("arrivals/00000001.mcap"), [0; 4096]).unwrap();
+    feed.send(30);
+    let mut child = feed.start(&[]);
+    feed.await_arrivals(&mut child, feed.sent);
+    let said = stop(child);
+    assert!(said.err.contains("00000001.mcap: removed"), "{}", said.err);
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent);
+    feed.replayed(&live);
+}
+
 /// A partition that ends in a commit marker, and that retention empties: the log begins
 /// behind the position of its last record, and nothing was lost.
 #[test]

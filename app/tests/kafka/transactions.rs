@@ -1,8 +1,10 @@
 //! Aborted data, control records and compaction: what is taken, and that the
-//! offsets that hold no record are named.
+//! offsets that hold no record are named; a live run under a transaction that stays
+//! open.
 
 use rdkafka::producer::Producer as _;
 
+use super::live::{Feed, now_ms, stop};
 use super::support::*;
 
 #[test]
@@ -52,6 +54,58 @@ fn aborted_data_is_read_only_when_asked_for_and_gaps_are_named() {
     assert_eq!(partition.end_offset, Some(10));
     assert_eq!(partition.gaps.listed, [(2, 3), (6, 7), (8, 9)]);
     producer.abort_transaction(PATIENCE).unwrap();
+}
+
+/// Found by reading: all other partitions were paused for as long as the transaction was
+/// open, and nobody said why.
+#[test]
+fn who_waits_for_an_open_transaction_holds_up_nobody() {
+    let mut feed = Feed::new("held-open");
+    // An hour of event time, of which a partition may be a minute ahead.
+    let (begin, n) = (now_ms() - 3_600_000, 20_000);
+    let send = |to: &_, topic: &str, partition, i: i64| {
+        let timestamp = begin + i * 180;
+        let value = format!("{{\"k\":\"{i}\",\"t\":{timestamp}}}");
+        let value = Some(value.as_bytes());
+        give(to, topic, &Sent { partition, timestamp, value, ..Sent::default() });
+    };
+    let longer = ("transaction.timeout.ms", "600000");
+    let transactional = producer(&[("transactional.id", "held-open-tx"), longer]);
+    transactional.init_transactions(PATIENCE).unwrap();
+    transactional.begin_transaction().unwrap();
+    send(&transactional, "held-open-views", 1, 0);
+    transactional.flush(PATIENCE).unwrap();
+    for topic in ["held-open-views", "held-open-plays"] {
+        (0..n).for_each(|i| send(&feed.producer, topic, 0, i));
+        feed.producer.flush(PATIENCE).unwrap();
+    }
+    feed.sent = 2 * n as u64;
+    let address = free_address();
+    let drift = ["--set", "inputs.views.watermark.max_drift=60s"];
+    let plays = ["--set", "inputs.plays.watermark.max_drift=60s"];
+    let metrics = ["--metrics", address.as_str()];
+    let mut child = feed.start(&[drift, plays, metrics].concat());
+    feed.await_arrivals(&mut child, feed.sent);
+    let gauge = "joinscope_open_transaction_seconds{job_name=\"held-open\",\
+                 topic=\"held-open-views\",partition=\"1\"} ";
+    until("the wait", || {
+        let page = page(&address, "/metrics")?;
+        let seconds: f64 = page.lines().find_map(|l| l.strip_prefix(gauge))?.parse().unwrap();
+        (seconds >= 1.0).then_some(())
+    });
+    transactional.commit_transaction(PATIENCE).unwrap();
+    feed.sent += 1;
+    feed.await_arrivals(&mut child, feed.sent);
+    served(&address, &format!("{gauge}0"));
+    served(&address, &format!("{}0", gauge.replace("open_transaction_seconds", "lag_records")));
+    let said = stop(child);
+    for what in ["has waited for an open transaction", "is over"] {
+        let lines = said.err.lines().filter(|l| l.contains("held-open-views[1]@0"));
+        assert_eq!(lines.filter(|l| l.contains(what)).count(), 1, "{}", said.err);
+    }
+    let live = said.json();
+    assert_eq!(live["records"], feed.sent);
+    feed.replayed(&live);
 }
 
 #[test]

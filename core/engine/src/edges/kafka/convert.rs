@@ -94,17 +94,21 @@ pub(super) struct Converter {
     by_name: HashMap<(String, i32), u32>,
     by_id: HashMap<(usize, i32), u32>,
     last: Option<((usize, i32), u32)>,
+    /// What helps whoever reads where a log is truncated.
+    truncated: &'static str,
     /// Headers whose names are not UTF-8 (their odd bytes are replaced).
     pub odd_headers: u64,
 }
 
 impl Converter {
-    pub fn new(lanes: &[Lane]) -> Self {
+    /// `truncated`: what helps whoever reads where a log is truncated.
+    pub fn new(lanes: &[Lane], truncated: &'static str) -> Self {
         let name = |lane: &Lane| (lane.partition.topic.to_string(), lane.partition.partition);
         Self {
             by_name: lanes.iter().enumerate().map(|(i, l)| (name(l), i as u32)).collect(),
             by_id: HashMap::new(),
             last: None,
+            truncated,
             odd_headers: 0,
         }
     }
@@ -164,12 +168,9 @@ impl Converter {
                 (Err(code), Some(lane)) => {
                     let partition = &lanes[lane as usize].partition;
                     let offset = Some(message.offset()).filter(|offset| *offset >= 0);
-                    return Err(KafkaError::of_code(
-                        partition,
-                        offset,
-                        code,
-                        &message.error_text(),
-                    ));
+                    let text = message.error_text();
+                    let error = KafkaError::of_code(partition, offset, code, &text);
+                    return Err(error.if_truncated(self.truncated));
                 }
                 (Err(code), None) => {
                     return Err(KafkaError::Topic {

@@ -170,7 +170,7 @@ impl KafkaError {
                 "this offset is not in the log (any more): retention or DeleteRecords removed it, or the topic was made anew; start from earliest, or from a later offset".to_owned()
             }
             Code::LOG_TRUNCATION => {
-                "the log was truncated below what was read: a leader was elected that lacked it; record again".to_owned()
+                "the log was truncated below what was read: a leader was elected that lacked it".to_owned()
             }
             Code::UNKNOWN_TOPIC | Code::UNKNOWN_TOPIC_OR_PARTITION | Code::UNKNOWN_PARTITION
             | Code::UNKNOWN_TOPIC_ID => "the partition is not there any more".to_owned(),
@@ -179,6 +179,17 @@ impl KafkaError {
             _ => text.to_owned(),
         };
         Self::Partition { partition: partition.clone(), offset, what, code: Some(code.0) }
+    }
+
+    /// With what helps whoever read a log that was truncated then.
+    pub(super) fn if_truncated(mut self, help: &str) -> Self {
+        if let Self::Partition { what, code: Some(code), .. } = &mut self
+            && Code(*code) == Code::LOG_TRUNCATION
+        {
+            what.push_str("; ");
+            what.push_str(help);
+        }
+        self
     }
 }
 
@@ -226,6 +237,21 @@ mod tests {
         {
             assert!(!away(code.0), "{code}");
         }
+    }
+
+    /// Found by reading: a live run was told to record again.
+    #[test]
+    fn what_helps_against_a_truncated_log_fits_who_reads() {
+        let of = TopicPartition { topic: "t".into(), partition: 0 };
+        let said = |code, help: &str| {
+            KafkaError::of_code(&of, Some(3), code, "gone").if_truncated(help).to_string()
+        };
+        let alone = "t[0]@3: the log was truncated below what was read: a leader was elected that \
+                     lacked it";
+        assert_eq!(said(Code::LOG_TRUNCATION, "record again"), format!("{alone}; record again"));
+        assert_eq!(said(Code::TIMED_OUT, "record again"), "t[0]@3: gone");
+        let other = KafkaError::NoAddress.if_truncated("record again").to_string();
+        assert!(!other.contains("record again"), "{other}");
     }
 
     #[test]

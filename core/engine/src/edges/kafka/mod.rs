@@ -26,6 +26,7 @@ mod registry;
 mod registry_tls;
 mod replicas;
 mod settings;
+mod stable;
 mod starved;
 mod sys;
 mod tail;

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::cluster::{Cluster, patiently};
+use super::cluster::{Cluster, now_ms, patiently};
 use super::convert::{Block, Converter, Taken, draft};
 use super::lanes::Lane;
 use super::registry::Registry;
+use super::stable::Stable;
 use super::starved::{Behind, Heard};
 use super::sys::{Batch, Client, Code, Queue};
 use super::watch::Watch;
@@ -20,6 +21,10 @@ use crate::operator::record::{Record, TopicPartition};
 
 /// Records per read of the queue.
 const BATCH: usize = 2048;
+
+/// What helps a run whose input was truncated.
+const TRUNCATED: &str = "records that this run has joined are not in the topic any more: begin a \
+                         new run, in another folder";
 
 /// What is to be read.
 #[derive(Clone, Debug)]
@@ -54,11 +59,14 @@ pub struct TailLane {
     pub partition: TopicPartition,
     /// The next offset: all before it was taken, or is not there.
     pub next: i64,
-    /// The end of the log as last heard of.
+    /// The end of the log as last heard of, behind open transactions too.
     pub end: i64,
     pub paused: bool,
     /// Timestamp of the newest record taken, ms.
     pub newest_ms: Option<i64>,
+    /// It stands at its last stable offset, and what lies behind waits for a transaction:
+    /// since when, ms since the Unix epoch.
+    pub waits_since_ms: Option<i64>,
 }
 
 impl TailLane {
@@ -66,6 +74,12 @@ impl TailLane {
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.end.saturating_sub(self.next).max(0).unsigned_abs()
+    }
+
+    /// Whether records of it can come: not where all that is left waits for a transaction.
+    #[must_use]
+    pub fn can_give(&self) -> bool {
+        self.lag() > 0 && self.waits_since_ms.is_none()
     }
 }
 
@@ -86,6 +100,7 @@ pub struct Tail {
     memory: u64,
     heard: Heard,
     behind: Behind,
+    stable: Stable,
 }
 
 impl Tail {
@@ -164,6 +179,7 @@ impl Tail {
                 end: lane.backlog,
                 paused: false,
                 newest_ms: None,
+                waits_since_ms: None,
             })
             .collect();
         let cluster = Arc::new(cluster);
@@ -175,10 +191,11 @@ impl Tail {
             batch: client.batch(BATCH),
             all,
             queues,
-            converter: Converter::new(&lanes),
+            converter: Converter::new(&lanes, TRUNCATED),
             memory: spec.memory,
             heard: Heard::new(lanes.len()),
             behind: Behind::default(),
+            stable: Stable::new(lanes.len()),
             lanes,
             standing,
             by_name,
@@ -242,6 +259,7 @@ impl Tail {
         if let Some(trouble) = self.watcher.reads() {
             return Err(trouble);
         }
+        self.stable.reads(Instant::now());
         self.all.read(&mut self.batch, BATCH, wait);
         let first = into.len();
         let mut ended = Vec::new();
@@ -279,6 +297,7 @@ impl Tail {
         for (lane, next) in ended {
             self.heard.of(lane);
             self.lanes[lane as usize].advance(next);
+            self.stable.ended(lane, next);
         }
         // Before anything can fail: what is in `into` then is kept by whoever asked.
         if let Some(registry) = &mut self.registry {
@@ -296,10 +315,21 @@ impl Tail {
             let known = self.client.known_end(&lane.partition.topic, lane.partition.partition);
             standing.end = known.unwrap_or(standing.end).max(lane.next);
         }
+        self.look_at_transactions();
         self.watch.note(self.client.events());
         match self.watch.refused_for_good(self.cluster.brokers()) {
             Some(refused) => Err(refused),
             None => Ok(()),
+        }
+    }
+
+    /// Who stands where the log goes on may wait for a transaction: the brokers know.
+    fn look_at_transactions(&mut self) {
+        let now = Instant::now();
+        let doubtful = self.stable.doubtful(&self.standing, now);
+        let answers = self.watcher.stable_of(&doubtful);
+        for said in self.stable.judge(&mut self.standing, &answers, now, now_ms()) {
+            tracing::warn!("{said}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Looks at the cluster beside the reading: whether it answers, whether the
-//! topics are still the same, whether they have got more partitions; and, while
-//! nobody reads, how far the logs go.
+//! topics are still the same, whether they have got more partitions, which may wait
+//! for a transaction; and, while nobody reads, how far the logs go.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::KafkaError;
 use super::cluster::Cluster;
+use super::stable::Answers;
 use super::watch::Watch;
 use crate::operator::record::TopicPartition;
 
@@ -18,6 +19,8 @@ use crate::operator::record::TopicPartition;
 const LOOK: Duration = Duration::from_secs(3);
 /// Ends that are asked for at each of them, in turns.
 const ENDS: usize = 16;
+/// Between two questions about what waits for a transaction.
+const ASK: Duration = Duration::from_secs(1);
 
 /// What is known of the cluster now.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +41,27 @@ struct Shared {
     /// it asks no more.
     read_at: Option<Instant>,
     unread_ends: BTreeMap<u32, i64>,
-    /// Partitions (by their place) whose ends are wanted, and those found.
-    silent: Vec<u32>,
-    ends: BTreeMap<u32, i64>,
+    /// Of silent partitions, and of those that may wait for a transaction.
+    silent: Wanted,
+    doubtful: Wanted,
+}
+
+/// Partitions (by their place) whose ends are wanted, and those found.
+#[derive(Debug, Default)]
+struct Wanted {
+    lanes: Vec<u32>,
+    ends: Answers,
+}
+
+impl Wanted {
+    /// What was found of `lanes` since they are wanted.
+    fn of(&mut self, lanes: &[u32]) -> &Answers {
+        if self.lanes != lanes {
+            self.lanes = lanes.to_vec();
+            self.ends.retain(|lane, _| lanes.contains(lane));
+        }
+        &self.ends
+    }
 }
 
 /// What is known beside the reading, for whoever looks while that waits.
@@ -102,12 +123,25 @@ impl Watcher {
             std::thread::Builder::new().name("joinscope-cluster".to_owned()).spawn(move || {
                 let asked_at = Instant::now();
                 let mut answered = asked_at;
-                let (mut turn, mut unread_turn) = (0, 0);
+                let (mut turn, mut unread_turn, mut stable_turn) = (0, 0, 0);
                 let mut watch = Watch::default();
-                while is_over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                let mut looked = asked_at;
+                while is_over.recv_timeout(ASK) == Err(RecvTimeoutError::Timeout) {
+                    look_up_ends(
+                        &cluster,
+                        &read,
+                        &of_thread,
+                        doubtful,
+                        &mut stable_turn,
+                        usize::MAX,
+                    );
+                    if looked.elapsed() < LOOK {
+                        continue;
+                    }
+                    looked = Instant::now();
                     let seen = cluster.look();
                     if matches!(seen, Ok(Some(_))) {
-                        look_up_ends(&cluster, &read, &of_thread, &mut turn);
+                        look_up_ends(&cluster, &read, &of_thread, silent, &mut turn, ENDS);
                         look_up_unread(&cluster, &read, &of_thread, &mut unread_turn);
                     }
                     watch.note(cluster.events());
@@ -146,17 +180,20 @@ impl Watcher {
     /// silent; a look later there are more.
     pub fn ends_of(&self, silent: &[u32]) -> BTreeMap<u32, i64> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.silent != silent {
-            shared.silent = silent.to_vec();
-            shared.ends.retain(|lane, _| silent.contains(lane));
-        }
-        shared.ends.clone()
+        shared.silent.of(silent).iter().map(|(lane, (end, _))| (*lane, *end)).collect()
+    }
+
+    /// The last stable offsets of these partitions, as far as they were asked for: from
+    /// now on each second. (They are the ends for a reader of committed records, as which
+    /// the cluster's client asks: `rd_kafka_ListOffsetsRequest`.)
+    pub fn stable_of(&self, doubtful: &[u32]) -> Answers {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.doubtful.of(doubtful).clone()
     }
 
     pub fn forget_ends(&self) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.silent.clear();
-        shared.ends.clear();
+        shared.silent = Wanted::default();
     }
 
     /// For whoever looks while the reading waits.
@@ -173,26 +210,37 @@ impl Watcher {
     }
 }
 
-/// Asks for the ends of silent partitions, a few at a time.
+fn silent(shared: &mut Shared) -> &mut Wanted {
+    &mut shared.silent
+}
+
+fn doubtful(shared: &mut Shared) -> &mut Wanted {
+    &mut shared.doubtful
+}
+
+/// Asks for ends that are wanted, `most` of them at a time, in turns.
 fn look_up_ends(
     cluster: &Cluster,
     read: &[TopicPartition],
     shared: &Mutex<Shared>,
+    of: fn(&mut Shared) -> &mut Wanted,
     turn: &mut usize,
+    most: usize,
 ) {
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let silent = lock().silent.clone();
-    for _ in 0..silent.len().min(ENDS) {
-        *turn = (*turn + 1) % silent.len();
-        let lane = silent[*turn];
+    let lanes = of(&mut lock()).lanes.clone();
+    for _ in 0..lanes.len().min(most) {
+        *turn = (*turn + 1) % lanes.len();
+        let (lane, asked) = (lanes[*turn], Instant::now());
         // Who does not answer now is asked again.
         let Some(end) = read.get(lane as usize).and_then(|partition| cluster.end_now(partition))
         else {
             return;
         };
         let mut shared = lock();
-        if shared.silent.contains(&lane) {
-            shared.ends.insert(lane, end);
+        let wanted = of(&mut shared);
+        if wanted.lanes.contains(&lane) {
+            wanted.ends.insert(lane, (end, asked));
         }
     }
 }

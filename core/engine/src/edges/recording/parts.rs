@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::RecordingError;
+use super::headless;
 use super::info::{Info, PartitionInfo};
 use super::open::{self, Opened, Settled};
 use super::past_damage::NOTE as MISSING;
@@ -117,8 +118,12 @@ fn go_on(
             });
         }
         let source = Source::open(&path)?;
-        // Its process ended as it was made.
-        if source.length == 0 {
+        // Its process ended as it was made, or the machine.
+        if source.length == 0 || Some(number) == last && headless::of_source(&source)? {
+            if let Some(whole) = whole.as_mut().filter(|_| source.length > 0) {
+                let text = format!("what {} may have held: it has no head", part_name(number));
+                add_note(&mut whole.info.notes, MISSING.to_owned(), text);
+            }
             continue;
         }
         let mut part = open::open(source)?;

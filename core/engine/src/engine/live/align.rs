@@ -2,8 +2,8 @@
 //! ahead of the slowest that still has records in the log is paused, until the
 //! slowest has come nearer.
 //!
-//! A partition that has nothing to give cannot be waited for, so it does not
-//! count; the slowest of those that count is never paused, so the run never
+//! A partition that has nothing to give, as one whose next records are in a
+//! transaction that is open, cannot be waited for, so it does not count; the slowest of those that count is never paused, so the run never
 //! stands still.
 
 use crate::edges::kafka::TailLane;
@@ -31,7 +31,7 @@ impl Align {
             return Vec::new();
         }
         let mut slowest = i64::MAX;
-        for (i, lane) in lanes.iter().enumerate().filter(|(_, lane)| lane.lag() > 0) {
+        for (i, lane) in lanes.iter().enumerate().filter(|(_, lane)| lane.can_give()) {
             // One that has given nothing yet may be anywhere.
             let head = heads.of(i as u32).unwrap_or(if lane.paused { i64::MAX } else { i64::MIN });
             slowest = slowest.min(head);
@@ -61,7 +61,7 @@ mod tests {
 
     fn lane(lag: i64, paused: bool) -> TailLane {
         let partition = TopicPartition { topic: "t".into(), partition: 0 };
-        TailLane { partition, next: 0, end: lag, paused, newest_ms: None }
+        TailLane { partition, next: 0, end: lag, paused, newest_ms: None, waits_since_ms: None }
     }
 
     #[test]
@@ -91,5 +91,20 @@ mod tests {
         heads.tell(0, 9_000);
         let caught_up = [lane(9, true), lane(0, false), lane(0, false)];
         assert_eq!(align.changes(&caught_up, &heads), [(0, false)]);
+    }
+
+    /// Found by reading: all others were paused for as long as the transaction was open.
+    #[test]
+    fn who_waits_for_a_transaction_is_not_waited_for() {
+        let align = Align { drift: vec![Some(100), Some(100)] };
+        let heads = Heads::new(2);
+        heads.tell(0, 1_000);
+        let waiting = TailLane { waits_since_ms: Some(7), ..lane(9, false) };
+        assert_eq!(align.changes(&[lane(9, false), lane(9, false)], &heads), [(0, true)]);
+        assert_eq!(align.changes(&[lane(9, true), waiting.clone()], &heads), [(0, false)]);
+        // Once it has ended it counts again, wherever it stands.
+        heads.tell(1, 500);
+        assert_eq!(align.changes(&[lane(9, false), waiting], &heads), []);
+        assert_eq!(align.changes(&[lane(9, false), lane(9, false)], &heads), [(0, true)]);
     }
 }

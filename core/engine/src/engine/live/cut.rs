@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::edges::recording::{
-    Compression, Recording, RecordingError, StoredSchema, Writer, WriterOptions, parts_of,
+    Compression, Recording, RecordingError, StoredSchema, Writer, WriterOptions, headless,
+    parts_of, written_parts,
 };
 use crate::operator::record::Arrival;
 
@@ -17,6 +18,7 @@ const HALF: &str = "cut";
 /// A segment cannot be read or written. The log is then as it was, or already
 /// cut in its later segments.
 pub(super) fn cut(folder: &Path, end: Arrival) -> Result<(), RecordingError> {
+    tidy(folder)?;
     // Later ones first: whenever this ends, the log is a prefix.
     for (_, path) in parts_of(folder)?.into_iter().rev() {
         let remove = || {
@@ -46,7 +48,8 @@ pub(super) fn cut(folder: &Path, end: Arrival) -> Result<(), RecordingError> {
     Ok(())
 }
 
-/// Removes what a cut left half done: the segment that it was made from is there still.
+/// Removes what a cut left half done: the segment that it was made from is there still;
+/// and a last segment that a power loss left nothing in, before another is behind it.
 ///
 /// # Errors
 /// It cannot be removed.
@@ -57,6 +60,15 @@ pub(super) fn tidy(folder: &Path) -> Result<(), RecordingError> {
             && source.kind() != std::io::ErrorKind::NotFound
         {
             return Err(RecordingError::Io { path: half, doing: "remove".to_owned(), source });
+        }
+    }
+    if let Some(path) = headless(folder)? {
+        tracing::warn!(
+            "{}: removed: the machine ended as this segment was made, and nothing came to be in it",
+            path.display()
+        );
+        if let Err(source) = std::fs::remove_file(&path) {
+            return Err(RecordingError::Io { path, doing: "remove".to_owned(), source });
         }
     }
     Ok(())
@@ -71,10 +83,8 @@ pub(super) fn logged(folder: &Path) -> Result<Arrival, RecordingError> {
     if !folder.exists() {
         return Ok(end);
     }
-    for (_, path) in parts_of(folder)? {
-        if path.metadata().is_ok_and(|m| m.len() > 0)
-            && let Some((first, last)) = Recording::open(&path)?.info().arrivals
-        {
+    for (_, path) in written_parts(folder)? {
+        if let Some((first, last)) = Recording::open(&path)?.info().arrivals {
             if first > end {
                 break;
             }
@@ -195,11 +205,14 @@ mod tests {
                 writer.finish().unwrap();
             }
             std::fs::write(folder.path().join(part_name(3)), b"").unwrap();
+            // A power loss.
+            std::fs::write(folder.path().join(part_name(4)), [0; 99]).unwrap();
+            assert_eq!(logged(folder.path()).unwrap(), 20);
             // A process ended as it cut.
             let half = folder.path().join("00000001.cut");
             std::fs::write(&half, b"half").unwrap();
             tidy(folder.path()).unwrap();
-            assert!(!half.exists());
+            assert!(!half.exists() && !folder.path().join(part_name(4)).exists());
             assert_eq!(logged(folder.path()).unwrap(), 20);
             cut(folder.path(), end).unwrap();
             let left = Recording::open(folder.path()).unwrap();

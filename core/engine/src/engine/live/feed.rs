@@ -10,7 +10,7 @@ use super::log::behind;
 use super::source::{Live, LiveSpec};
 use super::{LiveError, Lookup};
 use crate::edges::kafka::{KafkaError, first_offsets};
-use crate::edges::recording::{Recording, parts_of};
+use crate::edges::recording::{Recording, parts_of, written_parts};
 use crate::engine::delivery::{Feed, FeedError, StartAt, Values};
 use crate::engine::source::{Source, SourceError};
 use crate::engine::step::SinkError;
@@ -79,9 +79,8 @@ impl Feed for LiveFeed {
 
     fn logged_offsets(&self) -> Result<BTreeMap<TopicPartition, i64>, SourceError> {
         let folder = &self.spec.folder;
-        let parts = if folder.exists() { parts_of(folder) } else { Ok(Vec::new()) };
-        let mut parts = parts.map_err(LiveError::from)?.into_iter();
-        if !parts.any(|(_, path)| path.metadata().is_ok_and(|m| m.len() > 0)) {
+        let parts = if folder.exists() { written_parts(folder) } else { Ok(Vec::new()) };
+        if parts.map_err(LiveError::from)?.is_empty() {
             return Ok(BTreeMap::new());
         }
         let log = Recording::open(folder).map_err(LiveError::from)?;

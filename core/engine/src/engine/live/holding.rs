@@ -1,5 +1,5 @@
 //! Which partitions may not be idle: those that are paused, or have records in
-//! the log that were not yet taken. Only changes are said, and a moment's lag
+//! the log that were not yet taken and do not wait for a transaction. Only changes are said, and a moment's lag
 //! is none.
 //!
 //! Where the reading stood still (a commit or a breakpoint waits, the machine
@@ -88,7 +88,7 @@ impl Holding {
         let mut changes = Vec::new();
         for (i, lane) in lanes.iter().enumerate() {
             let source = i as u32;
-            let lags = away || lane.paused || lane.lag() > 0;
+            let lags = away || lane.paused || lane.can_give();
             let (behind, held) = (&mut self.behind[i], &mut self.held[i]);
             let unknown = apart >= ASLEEP && !(lags || self.coming[i]);
             if stood && (lags || self.coming[i] || unknown) && !std::mem::replace(held, true) {
@@ -127,7 +127,7 @@ mod tests {
 
     fn lane(next: i64, end: i64, paused: bool) -> TailLane {
         let partition = TopicPartition { topic: "t".into(), partition: 0 };
-        TailLane { partition, next, end, paused, newest_ms: None }
+        TailLane { partition, next, end, paused, newest_ms: None, waits_since_ms: None }
     }
 
     #[test]
@@ -151,6 +151,28 @@ mod tests {
         assert_eq!(at(151, paused, done.clone(), false), [(0, true), (1, false)]);
         assert_eq!(at(152, done.clone(), done.clone(), true), [(1, true)], "nobody knows");
         assert_eq!(at(153, done.clone(), done, false), [(0, false), (1, false)]);
+    }
+
+    #[test]
+    fn who_waits_for_a_transaction_may_be_idle_until_that_ends() {
+        let mut holding = Holding {
+            moment: Some(100),
+            behind: vec![None],
+            held: vec![false],
+            waits: false,
+            coming: vec![false],
+            looked: None,
+        };
+        holding.begin();
+        let mut at = |now, lane| now_of(&holding.changes(&[lane], false, now), now);
+        let lags = lane(5, 9, false);
+        let waits = TailLane { waits_since_ms: Some(7), ..lags.clone() };
+        assert_eq!(at(0, lags.clone()), [], "held from the start");
+        assert_eq!(at(150, waits.clone()), [(0, false)]);
+        assert_eq!(at(300, TailLane { paused: true, ..waits }), [(0, true)]);
+        assert_eq!(at(350, lane(9, 9, false)), [(0, false)]);
+        assert_eq!(at(400, lags.clone()), [], "a moment is none");
+        assert_eq!(at(500, lags), [(0, true)]);
     }
 
     #[test]

@@ -245,6 +245,7 @@ mod tests {
             end: 100,
             paused: false,
             newest_ms: None,
+            waits_since_ms: None,
         };
         let lanes: Vec<TailLane> = (0..lanes).map(lane).collect();
         let (ids, schemas) = (BTreeMap::new(), Schemas::default());
@@ -287,6 +288,7 @@ mod tests {
                 end: 100,
                 paused: false,
                 newest_ms: None,
+                waits_since_ms: None,
             };
             (0..).zip(next).map(lane).collect()
         };

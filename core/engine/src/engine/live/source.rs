@@ -18,7 +18,7 @@ use super::schemas::LiveSchemas;
 use super::status::LiveStatus;
 use super::ticks::Ticks;
 use crate::edges::kafka::{Health, KafkaError, Tail, TailSpec};
-use crate::edges::recording::{Recording, RecordingError, parts_of};
+use crate::edges::recording::{Recording, RecordingError, parts_of, written_parts};
 use crate::engine::routes::takes_new_partitions;
 use crate::engine::source::{Batches, ClockInput, ClockInputKind, Heads, Source, SourceError};
 use crate::operator::codec::SchemaSource;
@@ -97,7 +97,7 @@ impl Live {
         tidy(&spec.folder)?;
         let parts = parts_of(&spec.folder)?;
         let number = parts.last().map_or(0, |(number, _)| number + 1);
-        let some = parts.iter().any(|(_, path)| path.metadata().is_ok_and(|m| m.len() > 0));
+        let some = !written_parts(&spec.folder)?.is_empty();
         let old = some.then(|| Recording::open(&spec.folder)).transpose()?;
         spec.tail.topics = spec.pipeline.topics().iter().map(ToString::to_string).collect();
         if let Some(old) = &old {

@@ -48,6 +48,13 @@ impl Standing {
         self.lanes.iter().map(TailLane::lag).sum()
     }
 
+    /// For how long a lane has waited for a transaction, ms; 0 where it does not.
+    #[must_use]
+    pub fn waited_ms(&self, lane: &TailLane) -> u64 {
+        let waited = lane.waits_since_ms.map_or(0, |since| self.now_ms.saturating_sub(since));
+        waited.max(0).unsigned_abs()
+    }
+
     /// How old the newest record taken is where more are waiting: the most of
     /// all partitions, ms. 0 where nothing waits.
     #[must_use]
@@ -76,6 +83,9 @@ impl LiveStatus {
         for (lane, end) in beside.ends() {
             if let Some(lane) = standing.lanes.get_mut(lane as usize) {
                 lane.end = lane.end.max(end);
+                if end > lane.next {
+                    lane.waits_since_ms = None;
+                }
             }
         }
         let health = beside.health();
@@ -126,6 +136,7 @@ mod tests {
             end: 12,
             paused: false,
             newest_ms: Some(1_000),
+            waits_since_ms: (partition == 1).then_some(1_200),
         };
         Standing { lanes: vec![lane(0), lane(1)], now_ms: 1_500, ..Standing::default() }
     }
@@ -143,6 +154,10 @@ mod tests {
         // The cluster was asked since: one log has grown, another answer is older.
         status.begins(Beside::of(Health::default(), "", &[(0, 40), (1, 3), (9, 1)]));
         assert_eq!(status.get().lag_records(), 32);
+        assert!(status.get().lanes[1].waits_since_ms.is_some());
+        // The transaction that the other waited for has ended.
+        status.begins(Beside::of(Health::default(), "", &[(1, 12)]));
+        assert_eq!(status.get().lanes[1].waits_since_ms, None);
         assert_eq!(status.get().away, None);
     }
 

@@ -135,7 +135,7 @@ pub fn record(
         spec,
         cluster: &cluster,
         batch: client.batch(BATCH),
-        converter: Converter::new(&lanes),
+        converter: Converter::new(&lanes, "record again"),
         clock: ArrivalClock::default(),
         live: false,
         drained: true,

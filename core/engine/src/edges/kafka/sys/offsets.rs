@@ -36,8 +36,10 @@ impl Client {
         Ok((low, high))
     }
 
-    /// The end of a partition as the last fetch of it said, without asking;
-    /// `None` before there was one.
+    /// The end of a partition as the last fetch of it said, without asking; `None` before
+    /// there was one. Also under `read_committed` it is the high watermark, with what lies
+    /// in open transactions (`rktp_hi_offset` in `rdkafka_fetcher.c`): only a query, as
+    /// [`Self::offsets`], ends at the last stable offset.
     pub fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
         let topic = CString::new(topic).ok()?;
         let (mut low, mut high) = (-1, -1);
