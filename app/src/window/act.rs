@@ -26,7 +26,7 @@ impl App {
             Command::Open(path) | Command::UseRecording(path) => self.open(path),
             Command::OpenAll(paths) => {
                 self.leave_dialog();
-                self.opening.begin_all(&self.jobs, paths, self.settings.cache_bytes());
+                self.opening.begin_all(&self.jobs, paths);
             }
             Command::OpenSample => {
                 self.sample.want(&self.jobs);
@@ -254,6 +254,10 @@ impl App {
             }
             Command::OutOfOrderness(ms) => {
                 self.panels.late.set_slider(ms);
+                self.layout.show_panel(Panel::Late);
+            }
+            Command::OutOfOrdernessOf(input) => {
+                self.panels.late.set_whose(input);
                 self.layout.show_panel(Panel::Late);
             }
             Command::Copy(text) => self.ctx.copy_text(text),

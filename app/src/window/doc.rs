@@ -238,6 +238,12 @@ impl Doc {
     }
 }
 
+/// Whether its name says that it is a recording; a folder of segments may have any.
+#[must_use]
+pub fn is_called_recording(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "mcap")
+}
+
 /// The last part of a path, as text.
 #[must_use]
 pub fn file_name(path: &Path) -> String {

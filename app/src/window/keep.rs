@@ -84,10 +84,10 @@ impl App {
     }
 
     /// Puts what was opened first among the recent files.
-    pub(super) fn note_opened(&mut self, path: PathBuf) {
-        self.settings.opened(&path);
+    pub(super) fn note_opened(&mut self, path: PathBuf, recording: bool) {
+        self.settings.opened(&path, recording);
         if let Some(places) = &self.places {
-            Settings::update(places, &self.saver, move |kept| kept.opened(&path));
+            Settings::update(places, &self.saver, move |kept| kept.opened(&path, recording));
         }
     }
 

@@ -10,6 +10,7 @@ use super::doc::{Doc, file_name};
 use super::panels::{outputs, records};
 use super::selection::History;
 use super::session::Opened;
+use super::settings::Settings;
 
 /// Kept open; the one that was left longest ago is closed first.
 const MOST: usize = 16;
@@ -41,10 +42,10 @@ impl OpenDoc {
     }
 
     /// Whether it is a run, without looking at the disk: of what was not opened yet
-    /// its name says it.
+    /// the settings say it.
     #[must_use]
-    pub fn is_run(&self) -> bool {
-        self.run.unwrap_or_else(|| self.at.path.extension().is_none_or(|e| e != "mcap"))
+    pub fn is_run(&self, settings: &Settings) -> bool {
+        self.run.unwrap_or_else(|| !settings.is_recording(&self.at.path))
     }
 }
 
@@ -228,11 +229,16 @@ mod tests {
     fn what_is_a_run_is_known_without_looking() {
         let mut docs = three();
         docs.list[1].at.path = "/b.mcap".into();
-        let runs = |docs: &OpenDocs| docs.list().iter().map(OpenDoc::is_run).collect::<Vec<_>>();
-        assert_eq!(runs(&docs), [true, false, true], "by their names");
+        let mut settings = Settings::default();
+        let runs = |docs: &OpenDocs, settings: &Settings| {
+            docs.list().iter().map(|doc| doc.is_run(settings)).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(&docs, &settings), [true, false, true], "by their names");
         // The arrival log of a live run is a folder as well.
         docs.list[2].run = Some(false);
-        assert_eq!(runs(&docs), [true, false, false]);
+        assert_eq!(runs(&docs, &settings), [true, false, false]);
+        settings.opened(Path::new("/a"), true);
+        assert_eq!(runs(&docs, &settings), [false, false, false], "it was one when last opened");
     }
 
     #[test]

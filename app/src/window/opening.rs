@@ -8,7 +8,7 @@ use super::store::Run;
 use joinscope_core::edges::pipeline_file::PipelineFile;
 use joinscope_core::edges::recording::{Recording, is_segmented};
 
-use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name};
+use super::doc::{PipelineDoc, RecordingDoc, RunDoc, RunLabel, file_name, is_called_recording};
 use super::incident::OpenedIncident;
 use super::jobs::{Jobs, Slot};
 
@@ -33,6 +33,14 @@ pub enum Opened {
     },
 }
 
+impl Opened {
+    /// Whether what lies there is a recording; an incident is one, with more beside it.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        matches!(self, Self::Recording { .. } | Self::Incident(_))
+    }
+}
+
 /// The one file that is being opened.
 #[derive(Default)]
 pub struct Opening {
@@ -42,30 +50,57 @@ pub struct Opening {
     pub path: Option<PathBuf>,
     /// Opened after it, in order.
     waiting: VecDeque<PathBuf>,
+    /// Opened after those: what was dropped together, not yet in order.
+    dropped: VecDeque<Vec<PathBuf>>,
+    order: Slot<(u64, Vec<PathBuf>), Vec<PathBuf>>,
+    /// Of the first that was dropped.
+    turn: u64,
 }
 
 impl Opening {
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.path.is_some()
+        self.path.is_some() || !self.dropped.is_empty()
     }
 
     /// Begins to open a file; one that is being opened is forgotten, and so
     /// are those that wait. `cache`: bytes that a run's answers may take.
     pub fn begin(&mut self, jobs: &Jobs, path: PathBuf, cache: usize) {
         self.waiting.clear();
+        self.dropped.clear();
+        self.turn += 1;
         self.ask(jobs, path, cache);
     }
 
     /// Opens several, one after another: recordings, then pipelines, which run
     /// over them, then runs. What waits already comes before them.
-    pub fn begin_all(&mut self, jobs: &Jobs, mut paths: Vec<PathBuf>, cache: usize) {
-        paths.sort_by_key(|path| match path.extension().and_then(|e| e.to_str()) {
-            Some("mcap") => 0,
-            Some("toml") => 1,
-            _ => 2,
-        });
-        self.waiting.extend(paths);
+    pub fn begin_all(&mut self, jobs: &Jobs, paths: Vec<PathBuf>) {
+        self.dropped.push_back(paths);
+        self.put_in_order(jobs);
+    }
+
+    /// Only the disk says what a folder is: a worker looks.
+    fn put_in_order(&mut self, jobs: &Jobs) {
+        if let Some(paths) = self.dropped.front() {
+            let question = (self.turn, paths.clone());
+            self.order.ask(jobs, question, |(_, paths)| Ok(in_order(paths.clone())));
+        }
+    }
+
+    /// Takes in the order of what was dropped, once it is known.
+    pub fn take_order(&mut self, jobs: &Jobs, cache: usize) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let Some(answer) = self.order.answer().filter(|a| a.question.0 == self.turn) else {
+            return;
+        };
+        self.dropped.pop_front();
+        self.turn += 1;
+        // Where a worker failed, as they were dropped.
+        let paths = answer.result.as_ref().unwrap_or(&answer.question.1);
+        self.waiting.extend(paths.iter().cloned());
+        self.put_in_order(jobs);
         self.go_on(jobs, cache);
     }
 
@@ -103,9 +138,24 @@ impl Opening {
     }
 }
 
+/// Recordings, then pipelines, then runs; what is alike stays as it was.
+fn in_order(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort_by_cached_key(|path| match path.extension().and_then(|e| e.to_str()) {
+        Some("mcap") => 0,
+        _ if is_folder_of_segments(path) => 0,
+        Some("toml") => 1,
+        _ => 2,
+    });
+    paths
+}
+
+/// Where it is a run, too, as no program leaves it, it counts as that.
+fn is_folder_of_segments(path: &Path) -> bool {
+    is_segmented(path) && !path.join("manifest.json").exists()
+}
+
 fn open(path: &Path, cache: usize) -> Result<Opened, String> {
-    // Where it is both, as no program leaves it, it is a run.
-    if path.is_dir() && (path.join("manifest.json").exists() || !is_segmented(path)) {
+    if path.is_dir() && !is_folder_of_segments(path) {
         return open_run(path, cache);
     }
     match path.extension().and_then(|e| e.to_str()) {
@@ -156,7 +206,7 @@ fn recordings_beside(path: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|p| p.extension().is_some_and(|e| e == "mcap") || is_segmented(p))
+        .filter(|p| is_called_recording(p) || is_folder_of_segments(p))
         .collect();
     found.sort();
     found

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::doc::is_called_recording;
 use super::files::{self, Read, Saver};
 use super::theme::ThemeChoice;
 use super::times::Zone;
@@ -66,6 +67,9 @@ pub struct Settings {
     pub run_mib: u32,
     /// Newest first.
     pub recent: Vec<PathBuf>,
+    /// Those of them that are recordings, and whose names do not say so: folders of
+    /// segments.
+    pub recordings: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -79,6 +83,7 @@ impl Default for Settings {
             cache_mib: 128,
             run_mib: 512,
             recent: Vec::new(),
+            recordings: Vec::new(),
         }
     }
 }
@@ -135,8 +140,17 @@ impl Settings {
             }
         }
         // All by name: a new setting that is missing here does not compile.
-        let Self { theme, scale, text_font, figures_font, zone, cache_mib, run_mib, recent: _ } =
-            before;
+        let Self {
+            theme,
+            scale,
+            text_font,
+            figures_font,
+            zone,
+            cache_mib,
+            run_mib,
+            recent: _,
+            recordings: _,
+        } = before;
         one(&mut self.theme, theme, &now.theme);
         one(&mut self.scale, scale, &now.scale);
         one(&mut self.text_font, text_font, &now.text_font);
@@ -148,7 +162,9 @@ impl Settings {
 
     /// The defaults; recent files stay.
     pub fn reset(&mut self) {
-        *self = Self { recent: std::mem::take(&mut self.recent), ..Self::default() };
+        let recent = std::mem::take(&mut self.recent);
+        let recordings = std::mem::take(&mut self.recordings);
+        *self = Self { recent, recordings, ..Self::default() };
     }
 
     /// What someone wrote into the file by hand, within what can be; and what
@@ -169,7 +185,7 @@ impl Settings {
                  the name, or choose a zone in the settings"
             ));
         }
-        self.recent.truncate(RECENT);
+        self.forget_old();
         (self, problems)
     }
 
@@ -185,12 +201,36 @@ impl Settings {
         u64::from(self.run_mib) * MIB
     }
 
-    /// Puts `path` first among the recent files.
-    pub fn opened(&mut self, path: &Path) {
+    /// Puts `path` first among the recent files; whether it is a recording is kept for
+    /// [`Self::is_recording`].
+    pub fn opened(&mut self, path: &Path, recording: bool) {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         self.recent.retain(|p| *p != path);
+        self.recordings.retain(|p| *p != path);
+        if recording && !is_called_recording(&path) {
+            self.recordings.push(path.clone());
+        }
         self.recent.insert(0, path);
+        self.forget_old();
+    }
+
+    fn forget_old(&mut self) {
         self.recent.truncate(RECENT);
+        let recent = &self.recent;
+        self.recordings.retain(|p| recent.contains(p));
+    }
+
+    /// Whether this is a recording, without looking at the disk: by its name, or as it was
+    /// when it was opened last.
+    #[must_use]
+    pub fn is_recording(&self, path: &Path) -> bool {
+        is_called_recording(path) || self.recordings.iter().any(|p| p == path)
+    }
+
+    /// The recordings among the recent files, newest first.
+    #[must_use]
+    pub fn recent_recordings(&self) -> Vec<PathBuf> {
+        self.recent.iter().filter(|p| self.is_recording(p)).cloned().collect()
     }
 }
 
@@ -224,8 +264,8 @@ mod tests {
     /// Opens a file in a window and keeps that.
     fn open(settings: &mut Settings, places: &Places, path: &str) {
         let path = PathBuf::from(path);
-        settings.opened(&path);
-        Settings::update(places, &Saver::default(), move |kept| kept.opened(&path));
+        settings.opened(&path, false);
+        Settings::update(places, &Saver::default(), move |kept| kept.opened(&path, false));
     }
 
     #[test]
@@ -265,6 +305,29 @@ mod tests {
         Settings::update(&places, &Saver::default(), Settings::reset);
         let (kept, _) = Settings::load(&places);
         assert_eq!(kept, Settings { recent: recent.into(), ..Settings::default() });
+    }
+
+    #[test]
+    fn recordings_are_known_by_their_names_or_as_they_were_opened() {
+        let mut settings = Settings::default();
+        for (path, recording) in
+            [("/r/a.mcap", true), ("/r/segments", true), ("/r/1", false), ("/r/feed.toml", false)]
+        {
+            settings.opened(Path::new(path), recording);
+        }
+        let known = ["/r/segments", "/r/a.mcap"].map(PathBuf::from);
+        assert_eq!(settings.recent_recordings(), known);
+        settings.reset();
+        assert_eq!(settings.recent_recordings(), known, "they are kept with the recent files");
+        let folder = Path::new("/r/segments");
+        // Another program may have put a run there.
+        settings.opened(folder, false);
+        assert!(!settings.is_recording(folder));
+        settings.opened(folder, true);
+        for n in 0..RECENT {
+            settings.opened(Path::new(&format!("/r/{n}")), false);
+        }
+        assert!(settings.recordings.is_empty(), "no more is kept than is recent");
     }
 
     #[test]

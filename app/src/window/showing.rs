@@ -34,10 +34,11 @@ impl App {
 
     /// Takes in what workers have finished.
     pub(super) fn take_answers(&mut self) {
+        self.opening.take_order(&self.jobs, self.settings.cache_bytes());
         if let Some((path, opened)) = self.opening.taken() {
             match opened {
                 Ok(opened) => {
-                    self.note_opened(path);
+                    self.note_opened(path, opened.is_recording());
                     self.show_opened(opened);
                 }
                 Err(error) => {

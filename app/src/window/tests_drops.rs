@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use joinscope_core::edges::recording::part_name;
 
 use super::app::App;
+use super::command::Command;
 use super::headless::{harness, settle};
-use super::testing::{Feed, feed, rows};
+use super::testing::{Feed, ask, feed, press, rows};
 
 #[derive(Debug)]
 struct Dropped(PathBuf);
@@ -85,6 +87,25 @@ fn several_are_opened_in_an_order_that_makes_sense() {
 }
 
 #[test]
+fn a_pipeline_runs_over_the_folder_of_segments_that_is_dropped_with_it() {
+    let (feed, other) = (Feed::new(300), Feed::new(200));
+    // Elsewhere: it is not found because it lies beside the pipeline.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = elsewhere.path().join("segments");
+    std::fs::rename(in_a_folder(&feed), &folder).unwrap();
+    let mut h = window();
+    // Opened first, the pipeline would run over this one.
+    ask(&mut h, Command::Open(other.recording()));
+    let out = feed.folder.path().join("both");
+    h.state_mut().run_into = Some(out.clone());
+    drop_on(&mut h, &[feed.pipeline(), folder.clone()]);
+    settle(&mut h).unwrap();
+    let doc = h.state().doc();
+    assert_eq!(doc.recording.as_ref().unwrap().recording.path(), folder);
+    assert_eq!(doc.run.as_ref().unwrap().dir, out);
+}
+
+#[test]
 fn what_is_dropped_while_others_wait_is_opened_after_them() {
     let (one, two, three) = (Feed::new(200), Feed::new(300), Feed::new(400));
     let mut h = window();
@@ -132,8 +153,28 @@ fn a_folder_of_segments_that_is_dropped_opens_as_a_recording() {
     assert!(rows(&h)[0].starts_with("arrival 0, "));
     // So does it from the recent files.
     assert_eq!(h.state().settings.recent[0], folder);
+    assert!(h.state().settings.is_recording(&folder));
     let mut h = window();
-    super::testing::ask(&mut h, super::command::Command::Open(folder.clone()));
+    ask(&mut h, Command::Open(folder.clone()));
+    assert_eq!(h.state().doc().recording.as_ref().unwrap().recording.path(), folder);
+}
+
+#[test]
+fn a_folder_of_segments_that_was_open_is_listed_among_the_recordings() {
+    let (feed, other) = (Feed::new(300), Feed::new(200));
+    let folder = in_a_folder(&feed);
+    let mut h = harness((1600, 1000), false, None);
+    for path in [folder.clone(), other.run(), other.recording()] {
+        ask(&mut h, Command::Open(path));
+    }
+    // So that it is not listed among what is open.
+    ask(&mut h, Command::CloseOpen(0));
+    let listed = h.query_all_by_role_and_label(Role::ListBoxOption, "segments").count();
+    assert_eq!(listed, 1, "in the panel of sources");
+    press(&mut h, "Recording");
+    assert!(h.query_by_role_and_label(Role::Button, "run").is_none(), "a run is none");
+    h.get_by_role_and_label(Role::Button, "segments").click();
+    settle(&mut h).unwrap();
     assert_eq!(h.state().doc().recording.as_ref().unwrap().recording.path(), folder);
 }
 

@@ -293,10 +293,9 @@ pub(super) fn runs(app: &mut App, ui: &mut Ui) {
 
 fn recordings_menu(app: &mut App, ui: &mut Ui) {
     ui.set_min_width(240.0);
-    let recent: Vec<_> = app.settings.recent.clone();
-    for path in recent.iter().filter(|p| p.extension().is_some_and(|e| e == "mcap")) {
-        let name = crate::window::doc::file_name(path);
-        item(app, ui, &elide(&line(&name), IN_MENU), Command::Open(path.clone()));
+    for path in app.settings.recent_recordings() {
+        let name = crate::window::doc::file_name(&path);
+        item(app, ui, &elide(&line(&name), IN_MENU), Command::Open(path));
     }
     item(app, ui, "Open…", Command::ShowOpen);
 }

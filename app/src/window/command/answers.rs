@@ -16,6 +16,7 @@ use crate::window::app::App;
 use crate::window::cursor::Speed;
 use crate::window::layout::Dock;
 use crate::window::panel::Panel;
+use crate::window::panels::choose::{Chosen as _, is_path, kept_field};
 use crate::window::panels::compare::{Choice, Outputs, word};
 use crate::window::panels::late::slider_at;
 use crate::window::panels::watermarks::say::called_in;
@@ -46,6 +47,10 @@ pub enum Asked {
     PinLine,
     /// At which it is counted what would be late.
     OutOfOrderness,
+    /// Of which input it is the out-of-orderness.
+    OutOfOrdernessOf,
+    /// Which field this table shows as a column.
+    FieldColumn(Panel),
     LayoutName,
     /// Another name for this one.
     RenameLayout(String),
@@ -84,6 +89,9 @@ impl Asked {
             Self::Search => "Part of a key or of a record's name",
             Self::PinLine => "Topic and partition: views[13]",
             Self::OutOfOrderness => "How much later than the latest before: 90s, 5m, 1h",
+            Self::OutOfOrdernessOf => "An input, or every input",
+            Self::FieldColumn(Panel::Outputs) => "Path of a field: value.views.item",
+            Self::FieldColumn(_) => "Path of a field of the value: user.id",
             Self::Where => "late_by>5s, key~53, value.kind=like",
         }
     }
@@ -96,6 +104,7 @@ impl Asked {
             Self::Zone => Some("This machine knows no such time zone"),
             Self::MovePanel(_) => Some("No panel that is shown is called that"),
             Self::PinLine => Some("No partition is called that"),
+            Self::OutOfOrdernessOf => Some("No input is called that"),
             Self::Difference => Some("There is no such kind of difference"),
             _ => None,
         }
@@ -126,6 +135,7 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         | Asked::Speed
         | Asked::Range
         | Asked::OutOfOrderness
+        | Asked::FieldColumn(_)
         | Asked::WindowScale
         | Asked::CacheMemory
         | Asked::RunMemory
@@ -243,6 +253,15 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
             let title = format!("Count what would be late at {}", format_duration(slider_at(ms)));
             list.now("Late", title, Command::OutOfOrderness(ms));
         }
+        Asked::OutOfOrdernessOf => {
+            list.now("Late", "Every input", Command::OutOfOrdernessOf(None));
+            let inputs = app.doc.run.as_ref().map(|run| run.manifest.start.inputs.as_slice());
+            for (n, input) in (0..).zip(inputs.unwrap_or_default()) {
+                let command = Command::OutOfOrdernessOf(Some(n));
+                list.now("Late", input.name.to_string(), command);
+            }
+        }
+        Asked::FieldColumn(panel) => field_column(app, *panel, typed, &mut list)?,
         Asked::Search => {
             let title = match typed {
                 "" => "Show all records".to_owned(),
@@ -252,6 +271,24 @@ pub fn suggestions(app: &App, asked: &Asked, typed: &str) -> Result<Vec<Entry>, 
         }
     }
     Ok(list.entries)
+}
+
+/// A field by its path, as a column of a table.
+fn field_column(app: &App, panel: Panel, path: &str, list: &mut List) -> Result<(), String> {
+    let (columns, table) = match panel {
+        Panel::Outputs => (app.panels.outputs.offered(), "outputs"),
+        _ => (app.panels.records.offered(), "records"),
+    };
+    if !is_path(path) {
+        return Err("This is too long for the path of a field".to_owned());
+    }
+    let kept = kept_field(path);
+    if columns.iter().any(|column| column.shown && column.kept == kept) {
+        return Err(format!("The {table} have this column already"));
+    }
+    let title = format!("Show the column {path} of the {table}");
+    list.now(panel.title(), title, Command::Column(panel, kept, true));
+    Ok(())
 }
 
 /// Both ends of a typed range.

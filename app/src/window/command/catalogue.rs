@@ -185,6 +185,7 @@ fn records(app: &App, list: &mut List) {
         "Count what would be late at another out-of-orderness…",
         Asked::OutOfOrderness,
     );
+    list.ask("Late", "Choose whose out-of-orderness is changed…", Asked::OutOfOrdernessOf);
     if app.selection.is_some() {
         list.now("Selection", "Select nothing", Command::Select(None, None));
     }
@@ -204,6 +205,8 @@ fn columns(app: &App, list: &mut List) {
             let title = format!("{verb} the column {} of the {table}", column.title);
             list.now(group, title, Command::Column(panel, column.kept, !column.shown));
         }
+        let title = format!("Show a field as a column of the {table}…");
+        list.ask(group, &title, Asked::FieldColumn(panel));
         if own {
             let title = format!("Show the columns of the {table} as at first");
             list.now(group, title, Command::FirstColumns(panel));
@@ -345,7 +348,7 @@ pub(super) fn compared(app: &App, list: &mut List) {
         }
     }
     for doc in app.open.list() {
-        if doc.is_run() && !seen.contains(&doc.at.path.as_path()) {
+        if doc.is_run(&app.settings) && !seen.contains(&doc.at.path.as_path()) {
             let title = format!("Compare with {}", doc.title());
             list.noted("Compare", title, &doc.note, Command::Compare(doc.at.path.clone()));
         }

@@ -205,6 +205,8 @@ pub enum Command {
     PinLine(Option<u32>),
     /// Moves the slider of the late events to an out-of-orderness, ms.
     OutOfOrderness(i64),
+    /// Whose out-of-orderness that slider changes: an input's; `None`: every input's.
+    OutOfOrdernessOf(Option<u8>),
     Copy(String),
     /// Something went wrong: where, and what.
     Said(String, String),

@@ -68,7 +68,7 @@ ways! {
     Answer => RunAndCompare(..), ListDifference(..), AddBreakpoint(..), ScaleTo(..), TextFont(..),
         FiguresFont(..), CacheMemory(..), RunMemory(..), MovePanel(..), SaveLayout(..),
         RenameLayout(..), GoTo(..), Zone(..), SetRange(..), AddBookmark(..), SelectRecord(..),
-        Search(..), Where(..), OutOfOrderness(..);
+        Search(..), Where(..), OutOfOrderness(..), OutOfOrdernessOf(..);
     Not("files that are dropped") => OpenAll(..);
     Not("the same as to open it") => UseRecording(..);
     Not("the editor runs and takes over what stands in it") => RunEdited { .. }, TakeFile(..);
@@ -96,11 +96,13 @@ fn typed(asked: &Asked) -> &'static str {
         Asked::Setting => "join.with.engagements.until = 10m",
         Asked::Where => "late_by>5s",
         Asked::OutOfOrderness => "90s",
+        Asked::FieldColumn(_) => "user.id",
         Asked::Note | Asked::Search => "53",
         Asked::Zone
         | Asked::MovePanel(_)
         | Asked::CompareWith
         | Asked::Difference
+        | Asked::OutOfOrdernessOf
         | Asked::PinLine => "",
     }
 }
@@ -267,6 +269,9 @@ fn what_cannot_be_read_is_said_while_it_is_typed() {
         let why = suggestions(h.state(), &asked, typed).unwrap_err();
         assert!(why.contains(says), "{typed:?}: {why}");
     }
+    let long = "x".repeat(513);
+    let why = suggestions(h.state(), &Asked::FieldColumn(Panel::Records), &long).unwrap_err();
+    assert!(why.contains("too long"), "{why}");
     let given = suggestions(h.state(), &Asked::Range, "1,000..10").unwrap();
     assert_eq!(given[0].does, Does::Now(Command::SetRange(10, 1_000)));
     // Ends may be times of the clock that is shown.

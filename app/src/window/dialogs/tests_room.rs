@@ -159,7 +159,7 @@ fn what_was_open_says_where_one_stood_whatever_its_name() {
     let mut h = harness_with((1400, 900), Some(places));
     let (path, session) = strange();
     h.state_mut().last = Some(session);
-    h.state_mut().settings.opened(&path);
+    h.state_mut().settings.opened(&path, false);
     h.run_steps(3);
     for part in ["run \\u{202e}txe\\nnext", "at arrival 1,204,118"] {
         assert!(h.query_all_by_label_contains(part).next().is_some(), "{part}");

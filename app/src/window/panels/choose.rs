@@ -160,14 +160,25 @@ pub fn add<C: Choice>(columns: &mut Vec<C>, column: C) {
 
 /// A column as a view keeps it: its name in files, or a field's path after a dot.
 pub fn kept<C: Choice>(column: &C) -> String {
-    column.path().map_or_else(|| column.name(), |path| format!(".{path}"))
+    column.path().map_or_else(|| column.name(), kept_field)
+}
+
+/// The same of a field, by its path.
+#[must_use]
+pub fn kept_field(path: &str) -> String {
+    format!(".{path}")
+}
+
+/// Whether a view can bring back a field with this path.
+#[must_use]
+pub fn is_path(path: &str) -> bool {
+    !path.is_empty() && path.chars().count() <= LONGEST
 }
 
 /// The column that was kept so; `None`: there is none of that name.
 pub fn known<C: Choice>(kept: &str) -> Option<C> {
     match kept.strip_prefix('.') {
-        Some(path) if path.is_empty() || path.chars().count() > LONGEST => None,
-        Some(path) => Some(C::field(path.to_owned())),
+        Some(path) => is_path(path).then(|| C::field(path.to_owned())),
         None => C::ALL.iter().find(|column| column.name() == kept).cloned(),
     }
 }

@@ -129,8 +129,25 @@ impl Drop for Job {
 mod tests {
     use super::super::Breakpoints;
     use super::*;
-    use crate::window::testing::feed;
+    use crate::window::command::Command;
+    use crate::window::panel::Panel;
+    use crate::window::testing::{ask, fail, feed, heading, opened};
     use joinscope_core::run::Direction;
+
+    #[test]
+    fn of_a_look_that_failed_no_count_is_said() {
+        let mut h = opened(&feed().run());
+        ask(&mut h, Command::ShowPanel(Panel::Breakpoints));
+        ask(&mut h, Command::AddBreakpoint("verdict=late".parse().unwrap()));
+        assert!(heading(&h, Panel::Breakpoints).value().unwrap().contains(" in this run"));
+        let app = h.state_mut();
+        fail(&mut app.panels.breakpoints.job.slot, &app.jobs, "the disk went away");
+        while h.state().jobs.open() > 0 {
+            h.step();
+        }
+        h.run_steps(3);
+        assert_eq!(heading(&h, Panel::Breakpoints).value().unwrap(), "1 breakpoint");
+    }
 
     #[test]
     fn that_there_is_no_hit_is_known_of_a_run_that_goes_on() {

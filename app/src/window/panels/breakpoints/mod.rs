@@ -149,7 +149,7 @@ impl Breakpoints {
             (on, all) if on == all => plural(all as u64, "breakpoint"),
             (on, all) => format!("{on} of {} enabled", plural(all as u64, "breakpoint")),
         };
-        if !self.wanted {
+        if !self.wanted || self.job.error().is_some() {
             return listed;
         }
         let open = self.job.is_open();

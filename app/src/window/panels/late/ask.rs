@@ -313,6 +313,23 @@ pub fn singles(run: &Run, q: &Question, stops: &[Arc<Levels>]) -> Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::window::command::Command;
+    use crate::window::panel::Panel;
+    use crate::window::testing::{ask, fail, feed, heading, opened};
+
+    #[test]
+    fn of_a_pass_that_failed_no_count_is_said() {
+        let mut h = opened(&feed().run());
+        ask(&mut h, Command::ShowPanel(Panel::Late));
+        assert!(heading(&h, Panel::Late).value().unwrap().contains(" late of "));
+        let app = h.state_mut();
+        fail(&mut app.panels.late.pass.slot, &app.jobs, "the disk went away");
+        while h.state().jobs.open() > 0 {
+            h.step();
+        }
+        h.run_steps(3);
+        assert_eq!(heading(&h, Panel::Late).value().unwrap_or_default(), "");
+    }
 
     #[test]
     fn thinning_keeps_one_in_so_many_from_all_over() {

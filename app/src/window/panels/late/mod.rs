@@ -164,7 +164,9 @@ impl Late {
         let inputs = inputs_of(cx);
         self.sums.renew((cx.doc.revision, found.read));
         let sum = self.sums.of(&found.index, self.focus, &inputs);
-        let sentence = self.sentence(cx, &found, &sum);
+        // Where it failed, nobody is reading, and what was counted is a part.
+        let unread = self.pass.error().is_some();
+        let sentence = if unread { String::new() } else { self.sentence(cx, &found, &sum) };
         let title = Title::of(Panel::Late, &sentence, tabs);
         let mut commands = Vec::new();
         let mut target = self.target;
@@ -192,10 +194,7 @@ impl Late {
                 self.chosen = None;
             }
         }
-        if target != self.target {
-            self.target = target;
-            self.chosen = None;
-        }
+        self.aim(target);
         cx.commands.append(&mut commands);
         dragged
     }
@@ -318,6 +317,18 @@ impl Late {
     /// Moves the slider to an out-of-orderness, ms.
     pub fn set_slider(&mut self, ms: i64) {
         self.chosen = Some(bin(ms));
+    }
+
+    /// Whose out-of-orderness the slider changes: an input's; `None`: every input's.
+    pub fn set_whose(&mut self, input: Option<u8>) {
+        self.aim(input.map_or(Target::All, Target::Input));
+    }
+
+    fn aim(&mut self, target: Target) {
+        if target != self.target {
+            self.target = target;
+            self.chosen = None;
+        }
     }
 
     /// The out-of-orderness that was run, where the target has one.

@@ -87,6 +87,24 @@ fn the_slider_is_moved_from_the_palette() {
 }
 
 #[test]
+fn whose_out_of_orderness_it_is_is_chosen_from_the_palette() {
+    let mut h = crate::window::testing::opened(&feed().run());
+    ask(&mut h, Command::OutOfOrderness(90_000));
+    palette(&mut h, "whose out-of-orderness");
+    assert_eq!(found(&h)[0], "Late: Choose whose out-of-orderness is changed…");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    assert_eq!(found(&h), ["Late: Every input", "Late: views", "Late: engagements"]);
+    write(&mut h, "Command", "engage");
+    keys(&mut h, Modifiers::NONE, Key::Enter);
+    assert!(h.state().layout.is_in_sight(Panel::Late));
+    assert_eq!(value(&h, "Whose out-of-orderness"), "out-of-orderness of engagements");
+    let said = value(&h, "Out-of-orderness");
+    assert!(said.contains("as in this run"), "the slider begins anew: {said}");
+    ask(&mut h, Command::OutOfOrdernessOf(None));
+    assert_eq!(value(&h, "Whose out-of-orderness"), "out-of-orderness of every input");
+}
+
+#[test]
 fn the_curve_says_what_it_counts_over_what() {
     let feed = Feed::new(1_000);
     let h = opened(&feed.run());

@@ -2,13 +2,15 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::ask::{Question, Source, page};
-use crate::window::command::Command;
+use crate::window::command::{Asked, Command, suggestions};
 use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::panels::choose::Chosen as _;
 use crate::window::selection::Selection;
 use crate::window::table_view::TableView;
-use crate::window::testing::{ask, feed, found, heading, keys, opened, palette, press, rows};
+use crate::window::testing::{
+    ask, feed, found, heading, keys, opened, palette, press, rows, write,
+};
 
 #[test]
 fn outputs_lead_to_their_records_and_back() {
@@ -131,6 +133,13 @@ fn columns_are_chosen_from_the_palette() {
     let chosen = titles(&h);
     assert!(chosen.contains(&"Epoch".to_owned()), "{chosen:?}");
     assert!(!chosen.contains(&"Kind".to_owned()), "{chosen:?}");
+    let field = Asked::FieldColumn(Panel::Outputs);
+    tell(&mut h, "Show a field as a column of the outputs…");
+    write(&mut h, "Command", "engagements.kind");
+    keys(&mut h, egui::Modifiers::NONE, egui::Key::Enter);
+    assert_eq!(titles(&h).last().unwrap(), "engagements.kind");
+    let why = suggestions(h.state(), &field, "engagements.kind").unwrap_err();
+    assert_eq!(why, "The outputs have this column already");
     tell(&mut h, "Show the columns of the outputs as at first");
     assert_eq!(titles(&h), at_first);
     // The last one stays.

@@ -10,7 +10,9 @@ use crate::window::headless::harness;
 use crate::window::jobs::Slot;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
-use crate::window::testing::{PIPELINE, ask, copied, feed, heading, opened, press, rerun, rows};
+use crate::window::testing::{
+    PIPELINE, ask, copied, feed, found, heading, keys, opened, palette, press, rerun, rows, write,
+};
 
 #[test]
 fn a_run_shows_its_books_and_filters_by_them() {
@@ -190,6 +192,21 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     press(&mut h, "kind, sorted ascending");
     let seen = values(&h);
     assert!(seen[0].contains("kind share"), "{seen:?}");
+}
+
+#[test]
+fn a_field_of_the_value_becomes_a_column_from_the_palette() {
+    let mut h = opened(&feed().run());
+    ask(&mut h, Command::Where("value.kind=like".to_owned()));
+    palette(&mut h, "field as a column of the records");
+    assert_eq!(found(&h)[0], "Records: Show a field as a column of the records…");
+    keys(&mut h, egui::Modifiers::NONE, egui::Key::Enter);
+    assert!(found(&h).is_empty(), "nothing is written yet");
+    write(&mut h, "Command", "kind");
+    assert_eq!(found(&h), ["Records: Show the column kind of the records"]);
+    keys(&mut h, egui::Modifiers::NONE, egui::Key::Enter);
+    let seen = values(&h);
+    assert!(!seen.is_empty() && seen.iter().all(|v| v.contains("kind like")), "{seen:?}");
 }
 
 #[test]

@@ -122,10 +122,10 @@ fn recordings(app: &mut App, ui: &mut Ui) {
         }
     }
     let open = app.doc.recording.as_ref().map(|r| r.recording.path().to_owned());
-    for path in app.settings.recent.clone() {
+    for path in app.settings.recent_recordings() {
         let is_open =
             open.as_deref().is_some_and(|o| std::path::absolute(o).is_ok_and(|o| o == path));
-        if path.extension().is_none_or(|e| e != "mcap") || is_open {
+        if is_open {
             continue;
         }
         let name = file_name(&path);

@@ -163,6 +163,12 @@ fn without_a_pipeline_topics_are_there_to_be_looked_at_however_many() {
     assert!(h.query_all_by_label_contains("and 30 more: type more").next().is_some());
     write(&mut h, "Search topics", "-12");
     assert_eq!(listed(&h), 10);
+    let none = |h: &Harness<'_, App>| {
+        h.query_all_by_label_contains("No topic is called that").next().is_some()
+    };
+    assert!(!none(&h));
+    write(&mut h, "Search topics", "x");
+    assert!(listed(&h) == 0 && none(&h));
 }
 
 #[test]

@@ -108,7 +108,7 @@ pub fn show(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
             ui.add(field).accessible_name("Search topics");
         });
     }
-    let search = app.panels.sources.search.to_lowercase();
+    let search = if many { app.panels.sources.search.to_lowercase() } else { String::new() };
     // Without a pipeline that reads some, all are there to be looked at.
     let all = !many || !topics.list.iter().any(|topic| topic.used);
     let (mut shown, mut more) = (0, 0);
@@ -124,20 +124,25 @@ pub fn show(app: &mut App, ui: &mut Ui, doc: &RecordingDoc) {
         shown += 1;
         topic(app, ui, of, &doc.recording.info().partitions);
     }
+    if shown == 0 && !search.is_empty() {
+        said(ui, 28.0, "No topic is called that");
+    }
     let what_to_do = if many { "type more of the name" } else { EXPORT };
     and_more(ui, 28.0, more, what_to_do);
 }
 
 /// Says how many of a list are not shown, and what shows them.
 fn and_more(ui: &mut Ui, indent: f32, more: usize, what_to_do: &str) {
-    if more == 0 {
-        return;
+    if more > 0 {
+        said(ui, indent, &format!("and {} more: {what_to_do}", thousands(more as u64)));
     }
+}
+
+fn said(ui: &mut Ui, indent: f32, words: &str) {
     let t = Tokens::of(ui.ctx());
     ui.horizontal(|ui| {
         ui.add_space(indent);
-        let said = format!("and {} more: {what_to_do}", thousands(more as u64));
-        text(ui, &said, fonts::regular(SMALL), t.second);
+        text(ui, words, fonts::regular(SMALL), t.second);
     });
 }
 

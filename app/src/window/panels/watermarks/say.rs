@@ -140,12 +140,15 @@ fn idle(f: &Facts<'_>) -> Option<(String, Option<u32>)> {
     let idle = f.at.lanes.iter().filter(|at| at.idle && at.last_active_ms.is_some());
     let others = idle.count() - 1;
     let silent = about(silent);
+    let then = match others {
+        _ if f.at.lanes.iter().all(|at| at.idle) => "nothing moves the join on",
+        0 => "the join goes on without it",
+        _ => "the join goes on without them",
+    };
     let text = if others > 0 {
-        format!(
-            "{name} and {others} more are idle, silent for up to {silent}: the join goes on without them"
-        )
+        format!("{name} and {others} more are idle, silent for up to {silent}: {then}")
     } else {
-        format!("{name} is idle, silent for {silent}: the join goes on without it")
+        format!("{name} is idle, silent for {silent}: {then}")
     };
     Some((text, Some(lane)))
 }
@@ -449,7 +452,12 @@ mod tests {
     fn an_idle_partition_and_one_that_is_ahead_come_first() {
         let mut idle = at();
         idle.lanes[0].idle = true;
-        assert!(check(&idle, false).starts_with("views[0] is idle, silent for"));
+        let said = "views[0] is idle, silent for 10 s: the join goes on without it";
+        assert_eq!(check(&idle, false), said);
+        let mut all = idle.clone();
+        all.lanes[1].idle = true;
+        let said = "views[1] and 1 more are idle, silent for up to 10 s: nothing moves the join on";
+        assert_eq!(check(&all, false), said);
         idle.lanes[1].max_seen = Some(200_000);
         assert!(check(&idle, false).starts_with("views[1] is "), "{}", check(&idle, false));
         assert!(check(&idle, false).contains("ahead of arrival since 30 s"));
