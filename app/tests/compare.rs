@@ -204,3 +204,35 @@ fn records_that_only_an_engine_refuses_are_said_beside_it() {
         assert!(untimed.is_none_or(|note| note.starts_with(said.unwrap_or("-"))), "{notes:?}");
     }
 }
+
+/// Found by reading: the first Ctrl-C ended the process, and the run at hand was cut off.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_four_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (pipeline, recording, out) = (path("feed.toml"), path("feed.mcap"), path("four"));
+    std::fs::write(&pipeline, include_str!("pipelines/feed.toml")).unwrap();
+    let made = joinscope(&["generate", "feed", "--views", "400000", "-o", &recording]);
+    assert!(made.status.success());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_joinscope"))
+        .args(["semantics", &pipeline, "--recording", &recording, "--out", &out])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let manifest = folder.path().join("four/clean/manifest.json");
+    while !manifest.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("cancelled: what was whole until then is in {out}")), "{said}");
+    assert!(output.stdout.is_empty());
+    let manifest: Value = serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    assert_eq!(manifest["state"], "cancelled");
+}

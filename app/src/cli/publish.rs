@@ -23,7 +23,8 @@ use super::{Answer, interrupt};
 /// -2 ms, and it says how many did. Where the cluster would replace the recorded
 /// timestamps (message.timestamp.type=LogAppendTime), it warns first. Where not all
 /// was delivered, it says for each partition from which record on, and how to send
-/// the rest. Exit code 1 if records were refused, or Ctrl-C came before the end.
+/// the rest. Exit code 1 if records were refused, or Ctrl-C came before the end; 2
+/// without --write, which changes nothing: what was asked for was not done.
 ///
 /// Example: joinscope recording publish feed.mcap --brokers localhost:9092 --write --create-topics
 #[derive(Args)]

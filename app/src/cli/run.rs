@@ -272,18 +272,24 @@ pub fn run(args: &Run) -> anyhow::Result<Answer> {
     Ok(match summary.ended {
         Ended::Done => Answer::Yes,
         Ended::Cancelled => {
-            let mut text = "cancelled: what was whole until then is in the run's folder".to_owned();
-            if Manifest::load(&dir).is_ok_and(|kept| !kept.checkpoints.is_empty()) {
-                let _ = write!(text, ", --resume {} goes on from there", dir.display());
-            }
-            warn(&text);
+            warn(&left("cancelled: what was whole until then", &dir, "there"));
             Answer::No
         }
         Ended::Stopped => {
-            warn("it ends there: what came before is in the run's folder");
+            // What came since the newest one is made again.
+            warn(&left("it ends there: what came before", &dir, "its newest checkpoint"));
             Answer::No
         }
     })
+}
+
+/// Where what there is of a run that ended early is, and how and whence it goes on.
+fn left(what: &str, dir: &Path, whence: &str) -> String {
+    let mut text = format!("{what} is in the run's folder");
+    if Manifest::load(dir).is_ok_and(|kept| !kept.checkpoints.is_empty()) {
+        let _ = write!(text, ", --resume {} goes on from {whence}", dir.display());
+    }
+    text
 }
 
 /// What a system says where nothing more fits: the disk, a quota, a file.

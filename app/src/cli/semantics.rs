@@ -2,22 +2,29 @@
 
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
-use joinscope_core::analyses::semantics::{Event, Outcome, Ran, Source, Spec, side_by_side};
+use joinscope_core::analyses::compare::CompareError;
+use joinscope_core::analyses::semantics::{
+    Event, Outcome, Ran, SemanticsError, Source, Spec, side_by_side,
+};
 use joinscope_core::edges::pipeline_file::PipelineFile;
-use joinscope_core::engine::Control;
+use joinscope_core::engine::{Control, Progress};
 use joinscope_core::run::{Run, RunError};
 use joinscope_operator::pipeline::{Semantics as Name, parse_set};
 use serde_json::{Value, json};
 
-use super::Answer;
-use super::diff::{Meter, listed, outputs, several};
+use super::cluster::{Bar, plural};
+use super::diff::{listed, outputs, several};
 use super::place::NewFolder;
 use super::recording::{open_recording, say_cut};
 use super::registry::{self, RegistryArgs};
-use super::run::End;
+use super::run::{End, broke_down, warn};
+use super::{Answer, interrupt};
 
 /// One recording under all four semantics, each held against clean
 ///
@@ -26,7 +33,7 @@ use super::run::End;
 /// pairs and pads are missing in it or extra, as against clean. Each semantics
 /// leaves a run behind: open any of them, or two with `joinscope diff`. One that
 /// cannot express the pipeline is refused, with the reason. Exit code 1 if one that
-/// ran differs from clean.
+/// ran differs from clean, or Ctrl-C came before the end: what was whole stays.
 ///
 /// Example: joinscope semantics sample-data/feed/feed.toml --recording sample-data/feed/feed.mcap
 #[derive(Args)]
@@ -83,13 +90,11 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         memory: 1 << 30,
         limit: args.limit,
     };
-    let mut meter = Meter::new("comparing");
-    let outcomes = side_by_side(&spec, &Control::new(), &AtomicBool::new(false), &mut |event| {
-        if let Event::Compared(at) = event {
-            meter.show(at.done, at.of);
-        }
-    })?;
-    meter.clear();
+    let dir = spec.dir.clone();
+    let Some(outcomes) = watched(spec)? else {
+        warn(&format!("cancelled: what was whole until then is in {}", dir.display()));
+        return Ok(Answer::No);
+    };
     let mut out = BufWriter::new(super::stdout::lock());
     if args.json {
         let all: serde_json::Map<String, Value> = outcomes
@@ -106,6 +111,92 @@ pub fn run(args: &Semantics) -> anyhow::Result<Answer> {
         Outcome::Refused(_) => false,
     });
     Ok(if differs { Answer::No } else { Answer::Yes })
+}
+
+/// Runs and compares with a bar, until the end or Ctrl-C; `None`: it was cancelled.
+fn watched(spec: Spec) -> anyhow::Result<Option<Vec<(Name, Outcome)>>> {
+    let stop = interrupt::stop_flag()?;
+    let (control, cancel) = (Control::new(), Arc::new(AtomicBool::new(false)));
+    let at = Arc::new(Mutex::new(At::Running(Name::Clean)));
+    let worker = {
+        let (control, cancel, at) = (control.clone(), Arc::clone(&cancel), Arc::clone(&at));
+        let work = move || {
+            side_by_side(&spec, &control, &cancel, &mut |event| {
+                let mut at = at.lock().unwrap_or_else(PoisonError::into_inner);
+                *at = at.after(&event);
+            })
+        };
+        std::thread::Builder::new().name("joinscope-semantics".to_owned()).spawn(work)
+    };
+    let worker = worker.context("no thread could be started")?;
+    let mut bar = Bar::new();
+    while !worker.is_finished() {
+        if stop.load(Ordering::Relaxed) && !control.is_cancelled() {
+            cancel.store(true, Ordering::Relaxed);
+            control.cancel();
+        }
+        let at = *at.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, words) = at.shown(&control.progress());
+        bar.show(done, STAGES * STAGE, words);
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    bar.clear();
+    match worker.join() {
+        Ok(Ok(outcomes)) => Ok(Some(outcomes)),
+        Ok(Err(SemanticsError::Cancelled | SemanticsError::Compare(CompareError::Cancelled))) => {
+            Ok(None)
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(panic) => Err(broke_down(panic.as_ref()).into()),
+    }
+}
+
+/// Four runs and, but for clean, what each is held against.
+const STAGES: u64 = 7;
+/// A stage of the bar, whatever is counted in it.
+const STAGE: u64 = 1000;
+
+/// What is at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Running(Name),
+    /// Rows and outputs read, of all.
+    Comparing(Name, u64, u64),
+}
+
+impl At {
+    fn name(self) -> Name {
+        match self {
+            Self::Running(name) | Self::Comparing(name, ..) => name,
+        }
+    }
+
+    fn after(self, event: &Event<'_>) -> Self {
+        match event {
+            Event::Began(name) => Self::Running(*name),
+            Event::Compared(at) => Self::Comparing(self.name(), at.done, at.of),
+            Event::Ended(..) => self,
+        }
+    }
+
+    /// How much of the bar that is, and what stands before it; `run`: of the run at hand.
+    fn shown(self, run: &Progress) -> (u64, String) {
+        let name = self.name();
+        let before = Name::ALL.iter().take_while(|of| **of != name).count() as u64;
+        // Nothing is held against clean itself.
+        let begun = (before * 2).saturating_sub(1);
+        let part = |done: u64, of: u64| (done * STAGE).checked_div(of).unwrap_or(0).min(STAGE);
+        match self {
+            Self::Running(_) => {
+                let words = format!("{}, {}", name.name(), plural(run.records, "record"));
+                (begun * STAGE + part(run.records, run.total.unwrap_or(0)), words)
+            }
+            Self::Comparing(_, done, of) => {
+                let words = format!("{}, comparing", name.name());
+                ((begun + 1) * STAGE + part(done, of), words)
+            }
+        }
+    }
 }
 
 fn as_json(name: Name, outcome: &Outcome) -> anyhow::Result<Value> {
@@ -204,4 +295,31 @@ fn details(name: Name, ran: &Ran, out: &mut impl Write) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_goes_on_through_runs_and_comparisons() {
+        let run = Progress { records: 500, total: Some(1000), ..Progress::default() };
+        let mut at = At::Running(Name::Clean);
+        let (mut last, words) = at.shown(&run);
+        assert_eq!((last, words.as_str()), (STAGE / 2, "clean, 500 records"));
+        for name in Name::ALL.into_iter().skip(1) {
+            at = at.after(&Event::Began(name));
+            let (running, words) = at.shown(&run);
+            assert_eq!(words, format!("{}, 500 records", name.name()));
+            let found = joinscope_core::analyses::compare::Progress { done: 3, of: 4 };
+            at = at.after(&Event::Compared(found));
+            let (comparing, words) = at.shown(&run);
+            assert_eq!(words, format!("{}, comparing", name.name()));
+            assert!(last < running && running < comparing, "{last} {running} {comparing}");
+            last = comparing;
+        }
+        assert_eq!(last, 6 * STAGE + STAGE * 3 / 4, "of {STAGES} stages");
+        // Before a run has begun it is not known how many there are.
+        assert_eq!(At::Running(Name::Clean).shown(&Progress::default()).0, 0);
+    }
 }

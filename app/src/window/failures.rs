@@ -41,7 +41,8 @@ pub fn read_part<T: Clone>(ctx: &Context, result: &Result<T, String>) -> Option<
 fn put(ctx: &Context, error: &str, part: bool) {
     ctx.data_mut(|data| {
         let noted = data.get_temp_mut_or_default::<Noted>(Id::unique("failures"));
-        noted.insert(error.to_owned(), part);
+        // Whoever cannot do without it is heard.
+        *noted.entry(error.to_owned()).or_insert(part) &= part;
     });
 }
 
@@ -145,6 +146,16 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_cannot_do_without_what_failed_is_heard() {
+        let ctx = Context::default();
+        note_part(&ctx, "gone");
+        note(&ctx, "gone");
+        note_part(&ctx, "gone");
+        let noted = ctx.data_mut(|data| data.remove_temp::<Noted>(Id::unique("failures")));
+        assert_eq!(noted.unwrap().get("gone"), Some(&false), "not a part");
+    }
 
     #[test]
     fn each_failure_of_a_folder_is_said_once() {

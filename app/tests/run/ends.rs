@@ -121,6 +121,8 @@ fn a_run_stopped_before_its_first_checkpoint_says_so() {
     let path = folder.path();
     let stopped = run(path, &["--out", "early", "--break", "state>100"]);
     assert_eq!(stopped.status.code(), Some(1));
+    let said = String::from_utf8(stopped.stderr).unwrap();
+    assert!(said.contains("it ends there") && !said.contains("--resume"), "{said}");
     let text = error(&run(path, &["--resume", "early"]));
     assert!(text.contains("before its first checkpoint"), "{text}");
 }
@@ -205,7 +207,11 @@ fn where_the_newest_checkpoint_is_damaged_the_advised_command_goes_on_from_anoth
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let whole = json(&run(path, &["--json", "--out", "whole"]));
     let stop = ["--out", "cut", "--checkpoint-records", "1000", "--break", "key=2500"];
-    assert_eq!(run(path, &stop).status.code(), Some(1));
+    let stopped = run(path, &stop);
+    assert_eq!(stopped.status.code(), Some(1));
+    let said = String::from_utf8(stopped.stderr).unwrap();
+    assert!(said.contains(", --resume "), "{said}");
+    assert!(said.contains("/cut goes on from its newest checkpoint"), "{said}");
     // Not whole: whoever holds it against something is told so.
     let told = joinscope(path, &["truth", "cut"]);
     let said = String::from_utf8(told.stderr).unwrap();

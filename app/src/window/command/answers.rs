@@ -16,7 +16,7 @@ use crate::window::app::App;
 use crate::window::cursor::Speed;
 use crate::window::layout::Dock;
 use crate::window::panel::Panel;
-use crate::window::panels::choose::{Chosen as _, is_path, kept_field};
+use crate::window::panels::choose::{Chosen as _, check_path, kept_field};
 use crate::window::panels::compare::{Choice, Outputs, word};
 use crate::window::panels::late::slider_at;
 use crate::window::panels::watermarks::say::called_in;
@@ -279,9 +279,7 @@ fn field_column(app: &App, panel: Panel, path: &str, list: &mut List) -> Result<
         Panel::Outputs => (app.panels.outputs.offered(), "outputs"),
         _ => (app.panels.records.offered(), "records"),
     };
-    if !is_path(path) {
-        return Err("This is too long for the path of a field".to_owned());
-    }
+    check_path(path)?;
     let kept = kept_field(path);
     if columns.iter().any(|column| column.shown && column.kept == kept) {
         return Err(format!("The {table} have this column already"));

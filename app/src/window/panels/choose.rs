@@ -68,7 +68,7 @@ pub fn menu<C: Choice>(ui: &mut Ui, columns: &mut Vec<C>, fields: Fields<'_>) {
         for path in paths {
             tick(columns, ui, &C::field(path));
         }
-        let path = tools::path(ui, fields.typed, fields.hint);
+        let path = tools::path(ui, fields.typed, fields.hint, check_path);
         if let Some(column) = path.map(C::field)
             && !columns.contains(&column)
         {
@@ -170,9 +170,17 @@ pub fn kept_field(path: &str) -> String {
 }
 
 /// Whether a view can bring back a field with this path.
-#[must_use]
-pub fn is_path(path: &str) -> bool {
+fn is_path(path: &str) -> bool {
     !path.is_empty() && path.chars().count() <= LONGEST
+}
+
+/// What is wrong with a field's path that is typed.
+///
+/// # Errors
+/// It is one that no view can bring back.
+pub fn check_path(path: &str) -> Result<(), String> {
+    let fits = path.is_empty() || is_path(path);
+    if fits { Ok(()) } else { Err("This is too long for the path of a field".to_owned()) }
 }
 
 /// The column that was kept so; `None`: there is none of that name.

@@ -108,7 +108,6 @@ pub fn conditions(
     hint: &str,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Option<String> {
-    let t = Tokens::of(ui.ctx());
     let field = TextEdit::multiline(&mut typed.text)
         .hint_text(hint)
         .font(fonts::mono(SMALL))
@@ -123,10 +122,16 @@ pub fn conditions(
     }
     let enter = field.has_focus() && ui.input(|i| i.key_pressed(Key::Enter));
     if let Some(wrong) = &typed.wrong {
-        let wrong = egui::RichText::new(wrong).font(fonts::regular(SMALL)).color(t.text);
-        ui.add(egui::Label::new(wrong).wrap());
+        say_wrong(ui, wrong);
     }
     (enter && typed.wrong.is_none()).then(|| typed.text.clone())
+}
+
+/// What is wrong with a field, under it.
+fn say_wrong(ui: &mut Ui, wrong: &str) {
+    let t = Tokens::of(ui.ctx());
+    let wrong = egui::RichText::new(wrong).font(fonts::regular(SMALL)).color(t.text);
+    ui.add(egui::Label::new(wrong).wrap());
 }
 
 /// How a filter's menu ends.
@@ -158,8 +163,14 @@ pub fn conditions_chip(ui: &mut Ui, conditions: &str) -> bool {
     chip.on_hover_text(conditions).clicked()
 }
 
-/// A field for the path of another column; gives it on Enter.
-pub fn path(ui: &mut Ui, typed: &mut String, hint: &str) -> Option<String> {
+/// A field for the path of another column, with what is wrong with it; gives it on
+/// Enter. `check` says what is wrong.
+pub fn path(
+    ui: &mut Ui,
+    typed: &mut String,
+    hint: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Option<String> {
     let field = TextEdit::singleline(typed)
         .hint_text(hint)
         .font(fonts::mono(SMALL))
@@ -167,9 +178,13 @@ pub fn path(ui: &mut Ui, typed: &mut String, hint: &str) -> Option<String> {
         .desired_width(190.0);
     let field = ui.add(field).accessible_name("Path of a field");
     let path = typed.trim().to_owned();
-    let asked = entered(ui, &field) && !path.is_empty();
+    let wrong = check(&path).err();
+    let asked = entered(ui, &field) && !path.is_empty() && wrong.is_none();
     if asked {
         typed.clear();
+    }
+    if let Some(wrong) = wrong {
+        say_wrong(ui, &wrong);
     }
     asked.then_some(path)
 }

@@ -1,5 +1,7 @@
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use joinscope_core::edges::recording::{Writer, WriterOptions};
 use joinscope_core::run::{Direction, RowView, VerdictSet};
+use joinscope_operator::record::{Record, TimestampType, TopicPartition};
 use joinscope_operator::verdict::Verdict;
 
 use crate::window::command::Command;
@@ -7,7 +9,7 @@ use crate::window::headless::{harness, settle};
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::testing::{
-    PIPELINE, ask, fail, feed, heading, hold, is_said_to_read, opened, press, rerun,
+    BEGIN, PIPELINE, ask, fail, feed, heading, hold, is_said_to_read, opened, press, rerun,
 };
 
 #[test]
@@ -106,6 +108,42 @@ fn what_cannot_be_decoded_shows_its_bytes() {
     assert!(h.query_all_by_label_contains("its bytes are:").next().is_some());
     let bytes = h.get_by_label("Raw value").accesskit_node().value().unwrap();
     assert!(bytes.contains("7b 22 76 69"), "{bytes}");
+}
+
+/// Found by reading: an empty text went to the clipboard.
+#[test]
+fn of_a_tombstone_it_is_said_that_there_is_no_value_to_copy() {
+    const NONE: &str = "No value to copy: it is a tombstone";
+    let folder = tempfile::tempdir().unwrap();
+    let (path, run) = (folder.path().join("null.mcap"), folder.path().join("run"));
+    let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+    for topic in ["views", "engagements"] {
+        writer.partition(TopicPartition { topic: topic.into(), partition: 0 }).unwrap();
+    }
+    for (arrival, value) in [(0, None), (1, Some("{}".into()))] {
+        let record = Record {
+            arrival,
+            arrival_ns: BEGIN * 1_000_000,
+            source: 0,
+            offset: arrival as i64,
+            timestamp: Some(BEGIN),
+            timestamp_type: TimestampType::Create,
+            leader_epoch: None,
+            key: None,
+            value,
+            headers: Vec::new(),
+        };
+        writer.add(&record).unwrap();
+    }
+    writer.finish().unwrap();
+    rerun(&path, PIPELINE, &[], &run);
+    let mut h = opened(&run);
+    ask(&mut h, Command::Select(Some(Selection::Row(0)), Some(0)));
+    assert!(h.get_by_label(NONE).accesskit_node().is_disabled());
+    assert!(h.query_by_label("Copy the value").is_none());
+    ask(&mut h, Command::Select(Some(Selection::Row(1)), Some(1)));
+    assert!(!h.get_by_label("Copy the value").accesskit_node().is_disabled());
+    assert!(h.query_by_label(NONE).is_none());
 }
 
 #[test]

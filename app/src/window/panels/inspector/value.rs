@@ -52,8 +52,11 @@ pub fn show(shown: &mut Shown, ui: &mut Ui, value: &Value, commands: &mut Vec<Co
         text(ui, &size, fonts::mono(SMALL), t.third);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
-            if icon_button(icon::COPY, "Copy the value").plain().show(ui).clicked() {
-                commands.push(Command::Copy(whole(shown.face, value)));
+            let is_there = record.value.is_some();
+            let name =
+                if is_there { "Copy the value" } else { "No value to copy: it is a tombstone" };
+            if icon_button(icon::COPY, name).plain().enabled(is_there).show(ui).clicked() {
+                commands.extend(whole(shown.face, value).map(Command::Copy));
             }
             for (face, name) in [(Face::Raw, "Raw"), (Face::Decoded, "Decoded")] {
                 if button(name).plain().selected(shown.face == face).show(ui).clicked() {
@@ -102,12 +105,13 @@ fn headers(ui: &mut Ui, record: &Record, t: &Tokens) {
     }
 }
 
-fn whole(face: Face, value: &Value) -> String {
-    match (face, &value.decoded, &value.record.value) {
-        (Face::Decoded, Ok(json), _) => json.clone(),
-        (_, _, Some(raw)) => hex(raw),
-        (_, _, None) => String::new(),
-    }
+/// All of it; of a tombstone there is nothing.
+fn whole(face: Face, value: &Value) -> Option<String> {
+    let raw = value.record.value.as_ref()?;
+    Some(match (face, &value.decoded) {
+        (Face::Decoded, Ok(json)) => json.clone(),
+        _ => hex(raw),
+    })
 }
 
 fn hex(raw: &[u8]) -> String {

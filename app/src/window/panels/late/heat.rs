@@ -8,7 +8,7 @@ use egui::{
     Color32, Mesh, Pos2, Rangef, Rect, Role, Sense, Shape, Stroke, StrokeKind, TextureHandle,
     TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
-use joinscope_core::run::{NEVER, Query, RowView};
+use joinscope_core::run::{NEVER, Query, RowView, RunError};
 use joinscope_operator::record::Arrival;
 use joinscope_operator::time::format_duration;
 use joinscope_operator::verdict::Verdict;
@@ -401,24 +401,73 @@ pub fn late_in(
     arrivals: (Arrival, Arrival),
     lanes: Vec<u32>,
 ) -> Result<Option<RowView>, String> {
-    /// So many are compared.
-    const MOST: u64 = 1_000;
-    let query = Query {
-        lanes,
-        arrivals: Some(arrivals),
-        late_by_at_least: Some(1),
-        limit: Some(MOST),
-        ..Query::default()
-    };
-    let rows = run.search_all(&query, &AtomicBool::new(false)).map_err(|e| e.to_string())?;
-    let rows = run.views(&rows).map_err(|e| e.to_string())?;
-    Ok(rows.into_iter().max_by_key(|r| r.late_by))
+    let query =
+        Query { lanes, arrivals: Some(arrivals), late_by_at_least: Some(1), ..Query::default() };
+    let (mut latest, mut failed): (Option<RowView>, Option<RunError>) = (None, None);
+    // A part at a time: all of a dense place may be more than is to be in memory.
+    let done = run.search(&query, &AtomicBool::new(false), |found| match run.views(&found.rows) {
+        Ok(rows) => {
+            latest = latest.take().into_iter().chain(rows).max_by_key(|r| r.late_by);
+            true
+        }
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    });
+    match failed.map_or(done, Err) {
+        Ok(()) => Ok(latest),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use joinscope_core::edges::recording::{Writer, WriterOptions};
+    use joinscope_operator::record::{Record, TimestampType, TopicPartition};
+
     use super::super::bins::bin;
     use super::*;
+    use crate::window::testing::{BEGIN, PIPELINE, rerun};
+
+    /// Found by reading: of a dense place it was the latest of the first 1,000.
+    #[test]
+    fn of_all_late_records_the_latest_is_found() {
+        const HOUR: i64 = 3_600_000;
+        const LATE: i64 = 1_500;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, dir) = (folder.path().join("late.mcap"), folder.path().join("run"));
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for topic in ["views", "engagements"] {
+            writer.partition(TopicPartition { topic: topic.into(), partition: 0 }).unwrap();
+        }
+        // One of each moves the event-time watermark; then each view is later than the last.
+        let ahead = [(0, 0, BEGIN + HOUR), (1, 0, BEGIN + HOUR)];
+        let late = (1..=LATE).map(|n| (0, n, BEGIN - n * 1_000));
+        for (arrival, (source, offset, time)) in (0..).zip(ahead.into_iter().chain(late)) {
+            let value = format!(r#"{{"view_id":{offset},"ts":{time}}}"#);
+            let record = Record {
+                arrival,
+                arrival_ns: (BEGIN + HOUR) * 1_000_000 + arrival as i64,
+                source,
+                offset,
+                timestamp: Some(time),
+                timestamp_type: TimestampType::Create,
+                leader_epoch: None,
+                key: None,
+                value: Some(value.into_bytes().into()),
+                headers: Vec::new(),
+            };
+            writer.add(&record).unwrap();
+        }
+        writer.finish().unwrap();
+        rerun(&path, PIPELINE, &[], &dir);
+        let run = Run::open(&dir).unwrap();
+        let last = run.arrivals() - 1;
+        let found = late_in(&run, (0, last), vec![0, 1]).unwrap().unwrap();
+        assert_eq!((found.arrival, found.verdict), (last, Verdict::Late));
+        assert!(late_in(&run, (0, 1), vec![0, 1]).unwrap().is_none());
+    }
 
     #[test]
     fn what_is_not_on_the_scale_stands_apart_from_it() {

@@ -9,9 +9,11 @@ use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::jobs::Slot;
 use crate::window::panel::Panel;
+use crate::window::panels::choose::Chosen as _;
 use crate::window::selection::Selection;
 use crate::window::testing::{
-    PIPELINE, ask, copied, feed, found, heading, keys, opened, palette, press, rerun, rows, write,
+    PIPELINE, ask, copied, feed, found, heading, keys, opened, overwrite, palette, press, rerun,
+    rows, write,
 };
 
 #[test]
@@ -192,6 +194,22 @@ fn a_field_of_the_value_is_a_column_a_condition_and_an_order() {
     press(&mut h, "kind, sorted ascending");
     let seen = values(&h);
     assert!(seen[0].contains("kind share"), "{seen:?}");
+}
+
+/// Found by reading: it became a column that no view could bring back.
+#[test]
+fn a_path_that_is_too_long_is_refused_in_the_menu_as_in_the_palette() {
+    let mut h = opened(&feed().run());
+    let said = |h: &Harness<'_, App>| {
+        h.query_all_by_label_contains("This is too long for the path of a field").next().is_some()
+    };
+    press(&mut h, "Columns");
+    write(&mut h, "Path of a field", &"x".repeat(513));
+    assert!(said(&h));
+    keys(&mut h, egui::Modifiers::NONE, egui::Key::Enter);
+    assert!(said(&h) && !h.state().panels.records.has_own_columns());
+    overwrite(&mut h, "Path of a field", "kind");
+    assert!(!said(&h));
 }
 
 #[test]

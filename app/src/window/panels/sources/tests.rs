@@ -188,6 +188,43 @@ fn of_many_partitions_it_says_how_many_are_not_listed() {
     assert!(h.query_all_by_label_contains("and 44 more: an export").next().is_some());
 }
 
+/// A row of the list, by how its name begins.
+fn row<'h>(h: &'h Harness<'_, App>, begin: &str) -> egui_kittest::Node<'h> {
+    let begins = |label: Option<String>| label.is_some_and(|l| l.starts_with(begin));
+    let mut rows = h.query_all_by_role(Role::ListBoxOption);
+    rows.find(|n| begins(n.accesskit_node().label())).unwrap()
+}
+
+#[test]
+fn that_a_topic_is_opened_is_told() {
+    let mut h = opened(&feed().recording());
+    let expanded = |h: &Harness<'_, App>| row(h, "views, ").accesskit_node().data().is_expanded();
+    assert_eq!(expanded(&h), Some(false));
+    row(&h, "views, ").click_accesskit();
+    settle(&mut h).unwrap();
+    assert_eq!(expanded(&h), Some(true));
+    assert_eq!(row(&h, "[0], ").accesskit_node().data().is_expanded(), None);
+}
+
+/// Found by reading: only a pointer that rested there was told.
+#[test]
+fn what_is_said_of_a_partition_is_there_for_the_keyboard() {
+    let mut h = opened(&feed().recording());
+    row(&h, "views, ").click_accesskit();
+    settle(&mut h).unwrap();
+    let said = |h: &Harness<'_, App>, part: &str| {
+        let texts = h.query_all_by_role(Role::Label).filter_map(|n| n.accesskit_node().value());
+        texts.filter(|text| text.contains(part)).count()
+    };
+    assert_eq!(said(&h, "views[0]: "), 0);
+    row(&h, "[0], ").focus();
+    h.run_steps(4);
+    assert_eq!(said(&h, "views[0]: "), 1);
+    row(&h, "views, ").focus();
+    h.run_steps(4);
+    assert_eq!(said(&h, "views[0]: "), 0);
+}
+
 #[test]
 fn until_the_books_are_there_they_are_said_to_be_read() {
     let mut h = opened(&feed().run());

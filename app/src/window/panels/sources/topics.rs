@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::Ui;
+use egui::{Popup, PopupKind, Response, Sense, Ui};
 use joinscope_core::edges::recording::PartitionInfo;
 
 use super::row;
@@ -152,7 +152,9 @@ fn topic(app: &mut App, ui: &mut Ui, of: &Topic, partitions: &[PartitionInfo]) {
     let shown = ListRow { indent: 16.0, ..row(name, &count) };
     let opened = app.panels.sources.opened.iter().any(|o| o == name);
     let hint = plural(of.partitions.len() as u64, "partition");
-    if list_row(ui, &shown).on_hover_text(hint).clicked() {
+    let response = explained(list_row(ui, &shown), &hint);
+    ui.ctx().accesskit_node_builder(response.id, |node| node.set_expanded(opened));
+    if response.clicked() {
         let list = &mut app.panels.sources.opened;
         if opened { list.retain(|o| o != name) } else { list.push(name.to_owned()) }
     }
@@ -164,15 +166,31 @@ fn topic(app: &mut App, ui: &mut Ui, of: &Topic, partitions: &[PartitionInfo]) {
         let label = format!("[{}]", p.topic_partition.partition);
         let count = thousands(p.records);
         let shown = ListRow { indent: 32.0, mono_label: true, ..row(&label, &count) };
-        list_row(ui, &shown).on_hover_text(about_partition(p, &app.settings.zone));
+        explained(list_row(ui, &shown), &about_partition(p, &app.settings.zone));
         if p.gaps.count > 0 {
             let missing = thousands(p.gaps.offsets);
             let shown = ListRow { indent: 44.0, ..row("offsets without a record", &missing) };
-            list_row(ui, &shown).on_hover_text(about_gaps(p));
+            explained(list_row(ui, &shown), &about_gaps(p));
         }
     }
     let more = of.partitions.len().saturating_sub(MOST_PARTITIONS);
     and_more(ui, 44.0, more, EXPORT);
+}
+
+/// A row with what else there is to say of it: at the pointer, and while it has the focus.
+fn explained(row: Response, said: &str) -> Response {
+    if row.has_focus() && !row.is_tooltip_open() {
+        Popup::from_response(&row)
+            .kind(PopupKind::Tooltip)
+            .gap(4.0)
+            .sense(Sense::hover())
+            .interactable(false)
+            .show(|ui| {
+                ui.set_max_width(ui.spacing().tooltip_width);
+                ui.add(egui::Label::new(said).selectable(false));
+            });
+    }
+    row.on_hover_text(said)
 }
 
 fn about_partition(p: &PartitionInfo, zone: &Zone) -> String {

@@ -46,7 +46,9 @@ const TITLED: f32 = 112.0;
 /// What rests in the state at the cursor.
 pub fn sentence(this: &mut State, cx: &Cx<'_>, now: Option<&StateNow>) -> String {
     let Some(answer) = this.books.answer() else { return String::new() };
-    let Ok(books) = &answer.result else { return String::new() };
+    let Ok(books) = &answer.result else {
+        return "its books at the cursor cannot be read".to_owned();
+    };
     if books.state_rows == 0 {
         return format!("empty at the cursor{}", by_checkpoint(cx));
     }

@@ -19,6 +19,7 @@ use crate::window::chrome::{Title, panel};
 use crate::window::command::{Command, Export};
 use crate::window::cursor::State as CursorState;
 use crate::window::cx::Cx;
+use crate::window::failures::note_part;
 use crate::window::jobs::Slot;
 use crate::window::layout::Tabs;
 use crate::window::panel::Panel;
@@ -180,6 +181,9 @@ impl State {
     /// Shows the panel.
     pub fn show(&mut self, ui: &mut Ui, tabs: &Tabs, cx: &mut Cx<'_>) -> bool {
         self.ask_books(cx);
+        if let Some(error) = self.books_error() {
+            note_part(ui.ctx(), &error);
+        }
         self.indexing.ask(cx);
         self.looking.ask(cx);
         let now = self.looking.shown();
@@ -218,6 +222,11 @@ impl State {
         self.books.ask(cx.jobs, (cx.doc.revision, cx.cursor.at()), move |(_, at)| {
             run.books(Some(*at)).map_err(|e| e.to_string())
         });
+    }
+
+    /// Why it is not said how much rests in the state.
+    fn books_error(&mut self) -> Option<String> {
+        self.books.answer()?.result.as_ref().err().cloned()
     }
 
     /// The page question for these places of the table.

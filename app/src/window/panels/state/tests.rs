@@ -9,11 +9,12 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use super::State;
 use crate::window::app::App;
 use crate::window::command::{Command, Export};
+use crate::window::headless::settle;
 use crate::window::panel::Panel;
 use crate::window::selection::Selection;
 use crate::window::store::Run;
 use crate::window::testing::{
-    PIPELINE, ask, copied, feed, heading, hold, is_said_to_read, opened, press, rerun, rows,
+    PIPELINE, ask, copied, fail, feed, heading, hold, is_said_to_read, opened, press, rerun, rows,
     sample_run,
 };
 use crate::window::text::{bytes, thousands};
@@ -199,6 +200,19 @@ fn an_empty_state_says_so() {
     assert!(said.iter().any(|s| s.contains("cursor at arrival 0")), "{said:?}");
     let sentence = heading(&h, Panel::State).value().unwrap();
     assert!(sentence.starts_with(if of == 0 { "empty" } else { "1 row" }), "{sentence}");
+}
+
+/// Found by reading: the title was empty, and nothing was listed.
+#[test]
+fn books_that_cannot_be_read_are_said_and_listed() {
+    let (mut h, ..) = in_the_middle_of(sample_run());
+    let app = h.state_mut();
+    fail(&mut app.panels.state.books, &app.jobs, "the disk went away");
+    settle(&mut h).unwrap();
+    let sentence = heading(&h, Panel::State).value().unwrap();
+    assert_eq!(sentence, "its books at the cursor cannot be read");
+    let mut listed = h.state().errors().list().iter();
+    assert!(listed.any(|problem| problem.message == "the disk went away"));
 }
 
 #[test]
