@@ -1,10 +1,12 @@
 use std::sync::{Arc, Mutex};
 
 use egui::accesskit::Role;
+use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use joinscope_core::run::{Direction, VerdictSet};
 use joinscope_operator::verdict::Verdict;
 
+use crate::window::app::App;
 use crate::window::command::Command;
 use crate::window::headless::harness;
 use crate::window::jobs::Slot;

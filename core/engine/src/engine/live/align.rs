@@ -3,8 +3,8 @@
 //! slowest has come nearer.
 //!
 //! A partition that has nothing to give, as one whose next records are in a
-//! transaction that is open, cannot be waited for, so it does not count; the slowest of those that count is never paused, so the run never
-//! stands still.
+//! transaction that is open, cannot be waited for, so it does not count; the
+//! slowest of those that count is never paused, so the run never stands still.
 
 use crate::edges::kafka::TailLane;
 use crate::engine::source::Heads;

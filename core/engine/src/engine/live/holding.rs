@@ -1,6 +1,6 @@
 //! Which partitions may not be idle: those that are paused, or have records in
-//! the log that were not yet taken and do not wait for a transaction. Only changes are said, and a moment's lag
-//! is none.
+//! the log that were not yet taken and do not wait for a transaction. Only changes
+//! are said, and a moment's lag is none.
 //!
 //! Where the reading stood still (a commit or a breakpoint waits, the machine
 //! slept), no partition was silent meanwhile: nobody listened. What has records then
