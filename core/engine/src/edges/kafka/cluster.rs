@@ -1,9 +1,11 @@
 //! A cluster as `record` and `publish` first meet it: reachable, with these
 //! topics, partitions and offsets, or a clear reason why not, in bounded time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::KafkaError;
+use super::asking::Asking;
 use super::lanes::Lane;
 use super::range::{Start, Until};
 use super::settings::{Settings, is_secret};
@@ -68,7 +70,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A cluster that answered.
 pub(super) struct Cluster {
-    client: Client,
+    asking: Asking,
     brokers: String,
     settings: Settings,
     isolation: Isolation,
@@ -145,8 +147,18 @@ impl Cluster {
             }
         };
         let id = client.cluster_id(patience.min(Duration::from_secs(5)));
-        let settings = settings.clone();
-        Ok(Self { client, brokers, settings, isolation, patience, id, topics })
+        let (settings, asking) = (settings.clone(), Asking::new(client));
+        Ok(Self { asking, brokers, settings, isolation, patience, id, topics })
+    }
+
+    fn client(&self) -> Arc<Client> {
+        self.asking.client()
+    }
+
+    /// One more client, with these defaults.
+    fn another(&self, defaults: &[(&str, &str)]) -> Result<Client, KafkaError> {
+        let properties = self.settings.properties(defaults, &forced(self.isolation));
+        Client::new(&properties, is_secret).map_err(KafkaError::Setting)
     }
 
     pub fn brokers(&self) -> &str {
@@ -155,7 +167,7 @@ impl Cluster {
 
     /// What its connections say of themselves since the last look.
     pub fn events(&self) -> Vec<ClientEvent> {
-        self.client.events()
+        self.client().events()
     }
 
     /// A second client, for the reading itself, whose queues hold about
@@ -175,8 +187,7 @@ impl Cluster {
         let mut defaults = DEFAULTS.to_vec();
         defaults.push(("queued.max.messages.kbytes", &queued));
         defaults.push(("fetch.message.max.bytes", &fetched));
-        let properties = self.settings.properties(&defaults, &forced(self.isolation));
-        Client::new(&properties, is_secret).map_err(KafkaError::Setting)
+        self.another(&defaults)
     }
 
     /// Why a topic cannot be used as it was described.
@@ -199,7 +210,7 @@ impl Cluster {
     /// "; the nearest are …", or that there is none.
     fn near(&self, topic: &str) -> String {
         let mut names: Vec<(f64, String)> = self
-            .client
+            .client()
             .topic_names(self.patience.min(Duration::from_secs(5)))
             .into_iter()
             .filter(|name| !name.starts_with("__"))
@@ -218,7 +229,7 @@ impl Cluster {
     /// # Errors
     /// No broker answers.
     pub fn describe(&self, names: &[&str]) -> Result<Vec<TopicDescription>, KafkaError> {
-        self.client.describe_topics(names, self.patience, || false).map_err(|(code, text)| {
+        self.client().describe_topics(names, self.patience, || false).map_err(|(code, text)| {
             KafkaError::NoBroker {
                 brokers: self.brokers.clone(),
                 seconds: self.patience.as_secs(),
@@ -257,9 +268,9 @@ impl Cluster {
         let names: Vec<&str> = self.topics.iter().map(|t| t.name.as_str()).collect();
         let begin = Instant::now();
         let stop = || begin.elapsed() > Duration::from_secs(2);
-        let Ok(now) = self.client.describe_topics(&names, Duration::from_secs(3), stop) else {
-            return Ok(None);
-        };
+        let ask = |client: &Client| client.describe_topics(&names, Duration::from_secs(3), stop);
+        let answer = self.asking.ask(|| self.another(DEFAULTS), ask);
+        let Ok(now) = answer else { return Ok(None) };
         for (was, is) in self
             .topics
             .iter()
@@ -360,7 +371,7 @@ impl Cluster {
         ms: i64,
     ) -> Result<Vec<Option<i64>>, KafkaError> {
         let names: Vec<(&str, i32)> = partitions.iter().map(|p| (&*p.topic, p.partition)).collect();
-        self.client.offsets_at(&names, ms, self.patience).map_err(|(place, code)| {
+        self.client().offsets_at(&names, ms, self.patience).map_err(|(place, code)| {
             if let Some(partition) = partitions.get(place) {
                 let meant = self.meant(partition, code);
                 if meant.is_moving() {
@@ -379,7 +390,7 @@ impl Cluster {
     /// The end of a partition, where a broker says it at once.
     pub fn end_now(&self, partition: &TopicPartition) -> Option<i64> {
         let at_once = self.patience.min(AT_ONCE);
-        Some(self.client.offsets(&partition.topic, partition.partition, at_once).ok()?.1)
+        Some(self.client().offsets(&partition.topic, partition.partition, at_once).ok()?.1)
     }
 
     /// First offset and end of a partition.
@@ -387,7 +398,7 @@ impl Cluster {
     /// # Errors
     /// A broker does not answer, or this user may not ask.
     pub fn offsets(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
-        self.client
+        self.client()
             .offsets(&partition.topic, partition.partition, self.patience)
             .map_err(|code| KafkaError::of_code(partition, None, self.meant(partition, code), ""))
     }
@@ -403,7 +414,7 @@ impl Cluster {
             topic.passing().is_some() || topic.partitions.contains(&partition.partition)
         };
         let at_once = self.patience.min(AT_ONCE);
-        match self.client.describe_topics(&[&*partition.topic], at_once, || false) {
+        match self.client().describe_topics(&[&*partition.topic], at_once, || false) {
             Ok(topics) if !topics.iter().any(is_there) => code,
             // Nobody answers: it was there before.
             _ => Code::LEADER_NOT_AVAILABLE,

@@ -2,6 +2,7 @@
 //! ([`publish()`]), and topics as they grow ([`Tail`]). Reading never changes a cluster: no group, no commit, no
 //! topic made; writing is only what `publish` does.
 
+mod asking;
 mod bench;
 mod bounded;
 mod cluster;
