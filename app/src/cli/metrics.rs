@@ -3,7 +3,6 @@
 //! since when). Until the cluster has answered, nothing is known but the job's name.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +10,7 @@ use anyhow::anyhow;
 use joinscope_core::engine::live::Standing;
 use joinscope_core::engine::{InputBooks, Progress, Waiting};
 use joinscope_operator::verdict::Verdict;
-
-use super::pages::{Pages, serve};
+use tiny_http::{Header, Method, Request, Response, Server};
 
 /// What is answered; replaced several times a second.
 #[derive(Clone, Debug, Default)]
@@ -53,16 +51,21 @@ impl Metrics {
     /// # Errors
     /// The address cannot be listened on.
     pub fn serve(address: &str, job: &str) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).map_err(|e| {
+        let server = Server::http(address).map_err(|e| {
             anyhow!(
                 "--metrics {address}: cannot be listened on: {e}; give HOST:PORT of this machine, \
                  as 127.0.0.1:9464"
             )
         })?;
-        let address = listener.local_addr()?.to_string();
+        let address = server.server_addr().to_string();
         let figures = Arc::<Mutex<Option<Figures>>>::default();
         let (shown, job) = (Arc::clone(&figures), job.to_owned());
-        serve(listener, Arc::new(OfJob { figures: shown, job }))?;
+        std::thread::Builder::new().name("joinscope-metrics".to_owned()).spawn(move || {
+            for request in server.incoming_requests() {
+                let now = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                answer(request, &job, now.as_ref());
+            }
+        })?;
         Ok(Self { figures, address })
     }
 
@@ -80,25 +83,26 @@ impl Metrics {
     }
 }
 
-struct OfJob {
-    figures: Arc<Mutex<Option<Figures>>>,
-    job: String,
-}
-
-impl Pages for OfJob {
-    fn page(&self, path: &str) -> (u16, String) {
-        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match path {
-            "/metrics" => (200, text(&self.job, figures.as_ref())),
-            "/health" => match figures.as_ref().map(Figures::kept_by) {
-                None => (503, "starting\n".to_owned()),
-                Some(None) => (200, "running\n".to_owned()),
-                Some(Some((seconds, what))) => {
-                    (503, format!("waiting since {seconds} s: {what}\n"))
-                }
-            },
-            _ => (404, "/metrics or /health\n".to_owned()),
-        }
+fn answer(request: Request, job: &str, figures: Option<&Figures>) {
+    let path = request.url().split('?').next().unwrap_or_default().to_owned();
+    let (code, body) = match (request.method(), path.as_str()) {
+        (Method::Get | Method::Head, "/metrics") => (200, text(job, figures)),
+        (Method::Get | Method::Head, "/health") => match figures.map(Figures::kept_by) {
+            None => (503, "starting\n".to_owned()),
+            Some(None) => (200, "running\n".to_owned()),
+            Some(Some((seconds, what))) => (503, format!("waiting since {seconds} s: {what}\n")),
+        },
+        (Method::Get | Method::Head, _) => (404, "/metrics or /health\n".to_owned()),
+        _ => (405, "GET\n".to_owned()),
+    };
+    let mut response = Response::from_string(body).with_status_code(code);
+    if let Ok(header) =
+        Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+    {
+        response.add_header(header);
+    }
+    if let Err(error) = request.respond(response) {
+        tracing::debug!("metrics: {error}");
     }
 }
 

@@ -31,7 +31,6 @@ mod merge;
 mod metrics;
 mod operator;
 pub mod outputs;
-mod pages;
 mod pipeline;
 pub mod place;
 mod publish;
